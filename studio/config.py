@@ -1,0 +1,228 @@
+"""What a person can choose about a run, each choice with its limits and its one sentence.
+
+The form on the page, the options on the command line and the check before a run are all made from the fields of
+`RunConfig`, so they cannot drift apart. Knows nothing of files, models or processes.
+"""
+
+import dataclasses
+import math
+import typing
+from dataclasses import dataclass
+from typing import Any
+
+from studio.errors import ConfigError
+
+STARTER = "starter"
+"""The model name that means the small model which every installation can get, with or without the Hub."""
+
+ALL_LINEAR = "all-linear"
+ATTENTION = "attention"
+CHOSEN = "chosen"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One fault in one field, as a sentence for the person who filled it in."""
+
+    field: str
+    text: str
+
+
+def setting(
+    default: object,
+    *,
+    label: str,
+    help: str,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """Declare a field of `RunConfig` with what a form needs to show it."""
+    return dataclasses.field(
+        default=default, metadata={"label": label, "help": help, "low": low, "high": high, "choices": choices}
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Everything that decides what a run does, given its data."""
+
+    name: str = setting("", label="Run name", help="How you will find this run again. Left empty, it gets a name.")
+    model: str = setting(
+        STARTER,
+        label="Base model",
+        help="The model that learns: the starter model, the id of a model on the Hugging Face Hub, or a local folder.",
+    )
+    four_bit: bool = setting(
+        False,
+        label="4-bit base (QLoRA)",
+        help="Keep the frozen base in 4-bit NF4. It needs about a quarter of the memory, and each step takes longer.",
+    )
+    rank: int = setting(
+        16,
+        label="Rank",
+        help="The width of the adapter. Higher can learn more, and makes a larger file; 8 to 32 suits most data sets.",
+        low=1,
+        high=512,
+    )
+    alpha: int = setting(
+        32,
+        label="Alpha",
+        help="How strongly the adapter speaks: its output is scaled by alpha / rank. Twice the rank is usual.",
+        low=1,
+        high=1024,
+    )
+    dropout: float = setting(
+        0.0,
+        label="Dropout",
+        help="The share of the adapter's input that is hidden at random in training. Helps a little on little data.",
+        low=0.0,
+        high=0.9,
+    )
+    targets: str = setting(
+        ALL_LINEAR,
+        label="Target modules",
+        help="Which layers get an adapter. All linear layers learn best; attention only is smaller and faster.",
+        choices=(ALL_LINEAR, ATTENTION, CHOSEN),
+    )
+    chosen_modules: tuple[str, ...] = setting(
+        (), label="Chosen modules", help="Only these modules get an adapter. Used when target modules is 'chosen'."
+    )
+    learning_rate: float = setting(
+        5e-4,
+        label="Learning rate",
+        help="The size of each correction. Too high may diverge, too low learns nothing. 1e-4 to 1e-3 is usual.",
+        low=1e-7,
+        high=0.1,
+    )
+    schedule: str = setting(
+        "cosine",
+        label="Schedule",
+        help="How the learning rate falls over the run, after a short warm-up.",
+        choices=("cosine", "linear", "constant"),
+    )
+    warmup_share: float = setting(
+        0.05,
+        label="Warm-up",
+        help="The share of all steps in which the learning rate rises from zero. Steadies the start.",
+        low=0.0,
+        high=0.9,
+    )
+    weight_decay: float = setting(
+        0.0,
+        label="Weight decay",
+        help="Pulls the adapter's weights towards zero at each step. Zero is usual for LoRA.",
+        low=0.0,
+        high=1.0,
+    )
+    epochs: int = setting(
+        3,
+        label="Epochs",
+        help="How many times the run goes through your data. More learns it more closely, and in the end by heart.",
+        low=1,
+        high=100,
+    )
+    batch_size: int = setting(
+        8,
+        label="Batch",
+        help="How many examples each correction is averaged over. It does not change how much memory is needed.",
+        low=1,
+        high=1024,
+    )
+    max_length: int = setting(
+        512,
+        label="Longest example",
+        help="In tokens. A longer example is left out, and counted before the run starts. Longer needs more memory.",
+        low=8,
+        high=131_072,
+    )
+    validation_share: float = setting(
+        0.1,
+        label="Held out",
+        help="The share of your examples that is kept for scoring: it shows whether more than the rest is learned.",
+        low=0.0,
+        high=0.5,
+    )
+    seed: int = setting(
+        42,
+        label="Seed",
+        help="The same seed, data and settings on the same machine give the same run.",
+        low=0,
+        high=2**31 - 1,
+    )
+    precision: str = setting(
+        "auto",
+        label="Precision",
+        help="The number format of the computation. Auto takes bf16 on a GPU that has it, and fp32 elsewhere.",
+        choices=("auto", "fp32", "bf16"),
+    )
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One field of `RunConfig` as a form or a command line needs it."""
+
+    name: str
+    kind: type
+    default: Any
+    label: str
+    help: str
+    low: float | None
+    high: float | None
+    choices: tuple[str, ...]
+
+
+def settings() -> tuple[Setting, ...]:
+    """List the fields of `RunConfig` in order. A tuple of strings has `kind` tuple."""
+    hints = typing.get_type_hints(RunConfig)
+    return tuple(
+        Setting(
+            name=field.name,
+            kind=typing.get_origin(hints[field.name]) or hints[field.name],
+            default=field.default,
+            **field.metadata,
+        )
+        for field in dataclasses.fields(RunConfig)
+    )
+
+
+def setting_named(name: str) -> Setting:
+    """Return one setting. Raises KeyError for a name that `RunConfig` does not have."""
+    for each in settings():
+        if each.name == name:
+            return each
+    raise KeyError(name)
+
+
+def problems(config: RunConfig) -> tuple[Problem, ...]:
+    """Return every fault of the settings at once, in the order of the fields; empty when there is none."""
+    found = [problem for each in settings() for problem in _faults(each, getattr(config, each.name))]
+    if not config.model.strip():
+        found.append(Problem("model", "No base model is chosen. Type a Hub id, a folder, or 'starter'."))
+    if config.targets == CHOSEN and not config.chosen_modules:
+        found.append(
+            Problem("chosen_modules", "No module is chosen. Pick at least one, or set target modules to 'all-linear'.")
+        )
+    return tuple(found)
+
+
+def check(config: RunConfig) -> None:
+    """Raise ConfigError naming every fault of the settings; do nothing when there is none."""
+    found = problems(config)
+    if found:
+        raise ConfigError(" ".join(problem.text for problem in found))
+
+
+def _faults(each: Setting, value: Any) -> list[Problem]:
+    if each.kind in (int, float):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            return [Problem(each.name, f"{each.label} must be a number; found {value!r}.")]
+        if each.kind is int and value != int(value):
+            return [Problem(each.name, f"{each.label} must be a whole number; found {value}.")]
+        if (each.low is not None and value < each.low) or (each.high is not None and value > each.high):
+            return [
+                Problem(each.name, f"{each.label} must lie between {each.low:g} and {each.high:g}; found {value:g}.")
+            ]
+    if each.choices and value not in each.choices:
+        return [Problem(each.name, f"{each.label} must be one of {', '.join(each.choices)}; found '{value}'.")]
+    return []

@@ -1,0 +1,47 @@
+"""The one error tree of the studio.
+
+    StudioError
+    +-- DataError      a file or a data set cannot be used as it is
+    +-- ConfigError    a setting is out of range, or settings contradict each other
+    +-- ModelError     a base model cannot be found, read or loaded
+    +-- RunError       a run cannot be created, started, read or stopped
+    +-- ExportError    a result cannot be written, or failed its check
+
+Each carries two sentences for the reader: what is wrong (with what was found), and what to do. Anything that is not a
+StudioError is a bug: it goes to the log with its trace, never to the page.
+"""
+
+
+class StudioError(Exception):
+    """Trouble that a person can understand and mend.
+
+    `message` says what is wrong and what was found; `hint` says what to do, and may be empty.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+
+class DataError(StudioError):
+    """A file or a data set cannot be used as it is."""
+
+
+class ConfigError(StudioError):
+    """A setting is out of range, or two settings contradict each other."""
+
+
+class ModelError(StudioError):
+    """A base model cannot be found, read or loaded."""
+
+
+class RunError(StudioError):
+    """A run cannot be created, started, read or stopped."""
+
+
+class ExportError(StudioError):
+    """A result cannot be written, or failed its check."""

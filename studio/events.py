@@ -1,0 +1,166 @@
+"""What a worker says while it works: one frozen dataclass per kind of event, one JSON line per event.
+
+A reader that meets a kind it does not know gets `Unknown`, so an older page can follow a newer worker. Knows nothing of
+files: `studio.runs.event_log` writes and reads them.
+"""
+
+import json
+from dataclasses import dataclass
+
+from studio import codec
+
+
+@dataclass(frozen=True)
+class Started:
+    """The worker's process is up, before anything heavy is imported."""
+
+    process_id: int
+    job: str
+
+
+@dataclass(frozen=True)
+class Loading:
+    """Something is on its way. `total` is 0 where the end is not known; `unit` is "bytes" or empty."""
+
+    what: str
+    done: int = 0
+    total: int = 0
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The base model is in memory with its adapter attached."""
+
+    parameters: int
+    trainable: int
+    device: str
+    precision: str
+    target_modules: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The data is rendered and the plan is known. Token counts are for one epoch of the training rows."""
+
+    train_examples: int
+    validation_examples: int
+    left_out: int
+    tokens: int
+    learned_tokens: int
+    total_steps: int
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """One optimiser step is done. `loss` is the mean over the step's learned tokens, before the step."""
+
+    step: int
+    epoch: float
+    loss: float
+    learning_rate: float
+    grad_norm: float
+    tokens_per_second: float
+    memory_gib: float
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """The mean loss over the learned tokens of the held-out rows, after `step` steps."""
+
+    step: int
+    loss: float
+
+
+@dataclass(frozen=True)
+class Saved:
+    """Something that can be used was written whole. `path` is relative to the run's folder."""
+
+    step: int
+    path: str
+
+
+@dataclass(frozen=True)
+class Noted:
+    """A remark for the person. `level` is "info" or "warning"."""
+
+    level: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """The worker has seen that it is asked to stop, and is putting its work away."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The worker is done. `status` is "finished" or "stopped"; `summary` is a sentence."""
+
+    status: str
+    summary: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The worker could not go on. `cause` is a short name, `detail` the trace for the log, never for the page."""
+
+    cause: str
+    message: str
+    hint: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """An event of a kind that this version does not know."""
+
+    kind: str
+
+
+Event = (
+    Started | Loading | Loaded | Prepared | Stepped | Evaluated | Saved | Noted | Stopping | Finished | Failed | Unknown
+)
+
+_KINDS: dict[str, type[Event]] = {
+    kind.__name__: kind
+    for kind in (
+        Started,
+        Loading,
+        Loaded,
+        Prepared,
+        Stepped,
+        Evaluated,
+        Saved,
+        Noted,
+        Stopping,
+        Finished,
+        Failed,
+    )
+}
+
+
+@dataclass(frozen=True)
+class Record:
+    """An event with its place in the run: `seq` counts from 1, `time` is in seconds since the epoch."""
+
+    seq: int
+    time: float
+    event: Event
+
+
+def encode(record: Record) -> str:
+    """Write a record as one line without its line end. Raises ValueError for a number that is not finite."""
+    line = {"seq": record.seq, "time": round(record.time, 3), "kind": type(record.event).__name__}
+    return json.dumps(line | codec.to_plain(record.event), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def decode(line: str) -> Record:
+    """Read a record. Raises ValueError or TypeError when the line is not one."""
+    value = json.loads(line)
+    if not isinstance(value, dict) or "seq" not in value or "kind" not in value:
+        raise ValueError("not an event line")
+    kind = _KINDS.get(value["kind"])
+    event = Unknown(str(value["kind"])) if kind is None else codec.from_plain(kind, value)
+    return Record(seq=int(value["seq"]), time=float(value["time"]), event=event)

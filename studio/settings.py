@@ -1,0 +1,67 @@
+"""Where the studio keeps its things and how it is served, read from the environment once at the start."""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from studio.errors import RunError
+
+DEFAULT_PORT = 7860
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How this installation runs.
+
+    `home` holds all that a person makes, and the starter model. `where` is "laptop", "container" or "space".
+    `max_upload_mib` bounds one uploaded file.
+    """
+
+    home: Path
+    where: str = "laptop"
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    max_upload_mib: int = 1024
+
+
+def read_settings(environment: Mapping[str, str], *, data_mount: Path = Path("/data")) -> Settings:
+    """Derive the settings from environment variables.
+
+    `STUDIO_HOME` names the data folder; without it a writable `/data` is used (the persistent disk of a Space), else
+    `~/.lora-studio`. `STUDIO_HOST` and `STUDIO_PORT` name the address; a Space listens on all interfaces.
+
+    Raises RunError when `STUDIO_PORT` is not a port number.
+    """
+    where = (
+        "space" if environment.get("SPACE_ID") else "container" if environment.get("STUDIO_IN_CONTAINER") else "laptop"
+    )
+    if environment.get("STUDIO_HOME"):
+        home = Path(environment["STUDIO_HOME"]).expanduser().absolute()
+    elif data_mount.is_dir() and os.access(data_mount, os.W_OK):
+        home = data_mount / "lora-studio"
+    else:
+        home = Path.home() / ".lora-studio"
+    host = environment.get("STUDIO_HOST") or ("127.0.0.1" if where == "laptop" else "0.0.0.0")
+    return Settings(home=home, where=where, host=host, port=_port(environment.get("STUDIO_PORT", str(DEFAULT_PORT))))
+
+
+def ensure_writable(home: Path) -> None:
+    """Create the data folder and write a file to it for a moment. Raises RunError when it cannot be written."""
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=home, prefix=".write-check-") as probe:
+            probe.write(b"lora studio")
+            probe.flush()
+    except OSError as error:
+        raise RunError(
+            f"The data folder {home} cannot be written: {error.strerror or error}.",
+            "Free some space or correct its permissions, or set STUDIO_HOME to another folder.",
+        ) from error
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 65_535:
+        raise RunError(f"'{text}' is not a port number.", "Give a whole number from 1 to 65535.")
+    return int(text)

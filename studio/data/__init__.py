@@ -1,0 +1,1 @@
+"""From a file a person has to the tokens a model reads and learns."""

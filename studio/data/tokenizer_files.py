@@ -1,0 +1,141 @@
+"""The tokenizer of a model folder, read with the `tokenizers` package as transformers would set it up.
+
+Knows nothing of conversations; a model without a chat template gets the plain one.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tokenizers import AddedToken, Tokenizer
+
+from studio.data.chat_templates import PLAIN_TEMPLATE, find_template
+from studio.errors import ModelError
+
+_NAMES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+"""The special tokens that a chat template may name."""
+
+_FLAGS = ("lstrip", "rstrip", "single_word", "normalized")
+_MEND = "Fetch the model again, or choose another one."
+
+
+@dataclass(frozen=True)
+class TokenizerFiles:
+    """A tokenizer with what belongs to it. `special_tokens` is by name, such as "eos_token"."""
+
+    tokenizer: Tokenizer
+    special_tokens: Mapping[str, str]
+    special_ids: frozenset[int]
+    special_texts: frozenset[str]
+    end_ids: tuple[int, ...]
+    template: str
+    uses_plain_template: bool
+
+
+def read_tokenizer(folder: Path) -> TokenizerFiles:
+    """Read tokenizer.json, tokenizer_config.json and the chat template of a model folder.
+
+    Raises ModelError when tokenizer.json is missing, or a file cannot be read.
+    """
+    tokenizer = _load(folder / "tokenizer.json")
+    config = _read_json(folder / "tokenizer_config.json")
+    special_tokens = _special_tokens(folder, config)
+    _add_missing(tokenizer, config, special_tokens)
+    added = tokenizer.get_added_tokens_decoder()
+    marked = {token.content: id for id, token in added.items() if token.special}
+    named = {token: tokenizer.token_to_id(token) for token in special_tokens.values()}
+    end_ids = _end_ids(folder, named.get(special_tokens.get("eos_token", "")), tokenizer.get_vocab_size())
+    try:
+        template = find_template(folder, config)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"The chat template in {folder} cannot be read.", _MEND) from error
+    return TokenizerFiles(
+        tokenizer=tokenizer,
+        special_tokens=special_tokens,
+        special_ids=frozenset((*marked.values(), *(id for id in named.values() if id is not None), *end_ids)),
+        special_texts=frozenset(text for text in (*marked, *named) if text),
+        end_ids=end_ids,
+        template=template or _plain_template(tokenizer, special_tokens),
+        uses_plain_template=template is None,
+    )
+
+
+def _load(file: Path) -> Tokenizer:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ModelError(
+            f"The model has no tokenizer.json in {file.parent}.", "Choose a model that ships one, or fetch it again."
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"The tokenizer in {file} cannot be read.", _MEND) from error
+    try:
+        tokenizer = Tokenizer.from_str(text)
+    except Exception as error:  # The tokenizers package raises nothing narrower.
+        raise ModelError(f"The tokenizer in {file} is damaged.", _MEND) from error
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    """Read a JSON object; a missing file is an empty one."""
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"The file {file} cannot be read.", _MEND) from error
+    if not isinstance(value, dict):
+        raise ModelError(f"The file {file} does not hold what it should.", _MEND)
+    return value
+
+
+def _special_tokens(folder: Path, config: Mapping[str, Any]) -> dict[str, str]:
+    found = {name: _content(config.get(name)) for name in _NAMES}
+    if "added_tokens_decoder" not in config:  # The place where they stood before that key existed.
+        older = _read_json(folder / "special_tokens_map.json")
+        found |= {name: _content(older[name]) for name in _NAMES if older.get(name)}
+    return {name: token for name, token in found.items() if token}
+
+
+def _content(value: object) -> str:
+    if isinstance(value, dict):
+        value = value.get("content")
+    return value if isinstance(value, str) else ""
+
+
+def _add_missing(tokenizer: Tokenizer, config: Mapping[str, Any], special_tokens: Mapping[str, str]) -> None:
+    """Add the tokens that the configuration names and tokenizer.json does not, in the order that transformers does."""
+    known = {token.content for token in tokenizer.get_added_tokens_decoder().values()}
+    listed = config.get("added_tokens_decoder")
+    entries = sorted(listed.items(), key=lambda item: int(item[0])) if isinstance(listed, dict) else []
+    for _, entry in entries:
+        content = _content(entry)
+        if content and content not in known and isinstance(entry, dict):
+            flags = {name: bool(entry[name]) for name in _FLAGS if name in entry}
+            tokenizer.add_tokens([AddedToken(content, special=bool(entry.get("special")), **flags)])
+            known.add(content)
+    extra = config.get("extra_special_tokens") or config.get("additional_special_tokens") or []
+    extra = extra.values() if isinstance(extra, dict) else extra
+    for token in (*special_tokens.values(), *map(_content, extra)):
+        if token and token not in known:
+            tokenizer.add_special_tokens([AddedToken(token, special=True)])
+            known.add(token)
+
+
+def _end_ids(folder: Path, eos_id: int | None, vocabulary_size: int) -> tuple[int, ...]:
+    """The end-of-sequence id of the tokenizer, and those of generation_config.json, which may list several."""
+    stored = _read_json(folder / "generation_config.json").get("eos_token_id")
+    candidates = [eos_id, *(stored if isinstance(stored, list) else [stored])]
+    found = [id for id in candidates if type(id) is int and 0 <= id < vocabulary_size]
+    return tuple(dict.fromkeys(found))
+
+
+def _plain_template(tokenizer: Tokenizer, special_tokens: Mapping[str, str]) -> str:
+    """The plain template, with the first token in front when the tokenizer itself puts it there."""
+    first = special_tokens.get("bos_token")
+    begun = tokenizer.encode("a").tokens[:1] if first else []
+    return ("{{ bos_token }}" if begun == [first] and first else "") + PLAIN_TEMPLATE

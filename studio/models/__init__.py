@@ -1,0 +1,1 @@
+"""Which base models there are, what they hold, and getting them."""

@@ -1,0 +1,238 @@
+"""The one place where the studio speaks to the Hugging Face Hub, and where the Hub's troubles become sentences.
+
+Does not know what a model is made of beyond the names of its files. The Hub's own cache is used, so that models which
+other programs fetched are found, and theirs find ours.
+"""
+
+import errno
+import fnmatch
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub
+from huggingface_hub import constants
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    NotASafetensorsRepoError,
+    RepositoryNotFoundError,
+    SafetensorsParsingError,
+)
+from huggingface_hub.hf_api import RepoFile
+from huggingface_hub.utils.tqdm import tqdm
+
+from studio.errors import ModelError
+from studio.models.download import Listener, Progress, Unreachable, answers
+
+TransportError: type[Exception] = HfHubHTTPError.__bases__[0]
+"""The base of all errors of the HTTP library below huggingface_hub, whichever that is in the installed version."""
+
+SMALL_FILES = ("*.json", "*.jinja", "*.txt", "tokenizer.model")
+"""Configuration and tokenizer. Never code: no model may bring its own."""
+
+PATIENCE_SECONDS = 4.0
+"""How long the Hub may take to give a first sign of life."""
+
+
+@dataclass(frozen=True)
+class Hub:
+    """The Hugging Face Hub as this machine sees it. None takes the address and the cache that the environment names."""
+
+    endpoint: str | None = None
+    cache: Path | None = None
+
+    @property
+    def address(self) -> str:
+        return self.endpoint or constants.ENDPOINT
+
+    def require(self) -> None:
+        """Check that the Hub may be asked and answers. Raises Unreachable within five seconds when it does not."""
+        if is_offline(os.environ):
+            raise Unreachable("The Hugging Face Hub is switched off by HF_HUB_OFFLINE.", "Unset HF_HUB_OFFLINE.")
+        if not answers(self.address, seconds=PATIENCE_SECONDS):
+            raise Unreachable(
+                f"The Hugging Face Hub ({self.address}) cannot be reached.",
+                "Check the network and try again, or choose the starter model or a local folder.",
+            )
+
+    def file_url(self, repo_id: str, *, name: str, revision: str) -> str:
+        """Name the address of one file."""
+        return huggingface_hub.hf_hub_url(repo_id, name, revision=revision, endpoint=self.address)
+
+    def cached(self, repo_id: str) -> Path | None:
+        """Find a model's folder in the cache without the network. Its weights may still be missing.
+
+        Raises ModelError when the id is malformed.
+        """
+        try:
+            folder = huggingface_hub.snapshot_download(
+                repo_id,
+                cache_dir=self.cache,
+                local_files_only=True,
+                allow_patterns=list(SMALL_FILES),
+                ignore_patterns=["*/*"],
+            )
+        except LocalEntryNotFoundError:
+            return None
+        except HFValidationError as error:
+            raise _malformed(repo_id) from error
+        return Path(folder)
+
+    def download(self, repo_id: str, *, listener: Listener) -> Path:
+        """Fetch a model's configuration, tokenizer and weights and return their folder.
+
+        Whole files that were fetched before are kept. Raises Stopped, and ModelError for everything that can go wrong.
+        """
+        self.require()
+        with translating(repo_id, self.address), plain_http():
+            api = huggingface_hub.HfApi(endpoint=self.address)
+            sizes = {item.path: item.size for item in api.list_repo_tree(repo_id) if isinstance(item, RepoFile)}
+            names = choose_files(sizes)
+            if not names:
+                raise ModelError(
+                    f"'{repo_id}' holds no model that can be trained: it needs config.json and safetensors weights.",
+                    "Choose the original model instead of an adapter or a GGUF conversion of it.",
+                )
+            progress = Progress(
+                f"Downloading {repo_id}",
+                total=sum(sizes[name] for name in names),
+                listener=listener,
+                done=sum(sizes[name] for name in names if self._holds(repo_id, name)),
+            )
+            folder = huggingface_hub.snapshot_download(
+                repo_id,
+                cache_dir=self.cache,
+                endpoint=self.address,
+                allow_patterns=list(names),
+                tqdm_class=_bar_for(progress),
+            )
+        return Path(folder)
+
+    def shapes(self, repo_id: str) -> Mapping[str, tuple[int, ...]]:
+        """Read the names and shapes of a model's tensors from the Hub without its weights. Raises ModelError."""
+        self.require()
+        with translating(repo_id, self.address):
+            api = huggingface_hub.HfApi(endpoint=self.address)
+            api.model_info(repo_id)  # the next call takes a model that is not there for one without such files
+            found = api.get_safetensors_metadata(repo_id)
+        return {
+            name: tuple(tensor.shape) for file in found.files_metadata.values() for name, tensor in file.tensors.items()
+        }
+
+    def _holds(self, repo_id: str, name: str) -> bool:
+        return isinstance(huggingface_hub.try_to_load_from_cache(repo_id, name, cache_dir=self.cache), str)
+
+
+DEFAULT_HUB = Hub()
+
+
+def is_offline(environment: Mapping[str, str]) -> bool:
+    """Tell whether the environment forbids asking the Hub."""
+    value = environment.get("HF_HUB_OFFLINE") or environment.get("TRANSFORMERS_OFFLINE") or ""
+    return value.upper() in {"1", "ON", "YES", "TRUE"}
+
+
+def choose_files(names: Iterable[str]) -> tuple[str, ...]:
+    """Pick what is needed to load a model from the names in its repository; nothing when there is no such model."""
+    top = sorted(name for name in names if "/" not in name)
+    weights = [name for name in top if name == "model.safetensors"]
+    weights = weights or [name for name in top if re.fullmatch(r"model-\d+-of-\d+\.safetensors", name)]
+    weights = weights or [name for name in top if re.fullmatch(r"pytorch_model(-\d+-of-\d+)?\.bin", name)]
+    if not weights or "config.json" not in top:
+        return ()
+    small = [name for name in top if any(fnmatch.fnmatchcase(name, pattern) for pattern in SMALL_FILES)]
+    return (*small, *weights)
+
+
+@contextmanager
+def plain_http() -> Iterator[None]:
+    """Download over plain HTTP inside the block: the Xet protocol runs in native threads that cannot be stopped."""
+    before = constants.HF_HUB_DISABLE_XET
+    constants.HF_HUB_DISABLE_XET = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_DISABLE_XET = before
+
+
+@contextmanager
+def translating(repo_id: str, address: str) -> Iterator[None]:
+    """Turn what huggingface_hub raises inside the block into a ModelError about `repo_id`."""
+    try:
+        yield
+    except GatedRepoError as error:
+        raise ModelError(
+            f"'{repo_id}' is gated: its authors ask you to accept their terms first.",
+            f"Accept the licence on {address}/{repo_id}, set HF_TOKEN to an access token of yours, and try again.",
+        ) from error
+    except RepositoryNotFoundError as error:
+        raise ModelError(
+            f"There is no model '{repo_id}' on the Hugging Face Hub, or it is private.",
+            "Check the spelling (owner/name). For a private model set HF_TOKEN to an access token that may read it.",
+        ) from error
+    except HFValidationError as error:
+        raise _malformed(repo_id) from error
+    except HfHubHTTPError as error:
+        raise _refused(repo_id, error) from error
+    except NotASafetensorsRepoError as error:
+        raise ModelError(
+            f"'{repo_id}' has no safetensors files, so its layers are known only once it is loaded.",
+            "You can train it all the same.",
+        ) from error
+    except SafetensorsParsingError as error:
+        raise ModelError(f"The model files of '{repo_id}' are damaged.", "Choose another model.") from error
+    except (OSError, TransportError) as error:
+        raise _broken(repo_id, error) from error
+
+
+def _malformed(repo_id: str) -> ModelError:
+    return ModelError(
+        f"'{repo_id}' is neither the id of a model on the Hugging Face Hub nor a local folder.",
+        "Give an id such as owner/name, as it stands on the model's page, or the path of a folder.",
+    )
+
+
+def _refused(repo_id: str, error: HfHubHTTPError) -> ModelError:
+    status = error.response.status_code
+    if status in (401, 403):
+        return ModelError(
+            f"The Hugging Face Hub does not let this machine read '{repo_id}' (status {status}).",
+            "Set HF_TOKEN to an access token that may read it, or unset it when it has expired.",
+        )
+    return ModelError(f"The Hugging Face Hub refused '{repo_id}' with status {status}.", "Try again in a few minutes.")
+
+
+def _broken(repo_id: str, error: Exception) -> ModelError:
+    # Only trouble with a file names a file; a write to a full disk does not, but has a number of its own.
+    if isinstance(error, OSError) and (error.filename or error.errno in (errno.ENOSPC, errno.EDQUOT)):
+        place = f" ({error.filename})" if error.filename else ""
+        return ModelError(
+            f"'{repo_id}' cannot be written to the disk{place}: {error.strerror}.",
+            "Free some space or correct the permissions, or set HF_HOME to a folder with more room.",
+        )
+    return ModelError(
+        f"The connection to the Hugging Face Hub broke off at '{repo_id}'.",
+        "Check the network and try again: files that are whole are kept.",
+    )
+
+
+def _bar_for(progress: Progress) -> type[Any]:
+    """Make a progress bar that draws nothing and tells `progress` of the bytes that were written to the disk."""
+
+    class Bar(tqdm):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            self.counts = options.get("unit") == "B" and not str(options.get("name", "")).endswith(".transfer")
+            super().__init__(*arguments, **(options | {"disable": True}))  # type: ignore[no-untyped-call]
+
+        def update(self, n: float | None = 1) -> None:
+            if self.counts and n:
+                progress.advance(int(n))
+
+    return Bar

@@ -1,0 +1,120 @@
+"""From the name of a base model to the folder with its files.
+
+A name is "starter", the path of a local folder, or the id of a model on the Hugging Face Hub. Does not load a model and
+does not look into its weights.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from studio.config import STARTER
+from studio.errors import ModelError
+from studio.models.download import Listener, Report
+from studio.models.hub import DEFAULT_HUB, Hub
+from studio.models.starter import READY_MARK, starter_folder
+
+WEIGHT_INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
+_CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx", "seq_length", "max_sequence_length")
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """A base model that is whole on this machine. `source` is "starter", "hub" or "folder"."""
+
+    name: str
+    folder: Path
+    source: str
+
+
+def locate(name: str, home: Path, *, hub: Hub = DEFAULT_HUB) -> ModelFiles | None:
+    """Find a model's files without the network; None when they must be fetched first.
+
+    Raises ModelError when the name cannot be a model's, or when it is a folder that holds no whole model.
+    """
+    if name == STARTER:
+        folder = starter_folder(home)
+        return ModelFiles(name, folder, "starter") if (folder / READY_MARK).is_file() else None
+    if _is_path(name):
+        folder = Path(name).expanduser().absolute()
+        check_folder(folder)
+        return ModelFiles(name, folder, "folder")
+    cached = hub.cached(name)
+    return ModelFiles(name, cached, "hub") if cached and not _missing(cached) else None
+
+
+def fetch(
+    name: str, home: Path, *, report: Report, should_stop: Callable[[], bool], hub: Hub = DEFAULT_HUB
+) -> ModelFiles:
+    """Download a model from the Hub unless it is on this machine.
+
+    Raises Stopped, ModelError, and ValueError for the starter model, which `studio.models.starter` fetches.
+    """
+    found = locate(name, home, hub=hub)
+    if found:
+        return found
+    if name == STARTER:
+        raise ValueError("the starter model is not fetched by its name")
+    folder = hub.download(name, listener=Listener(report=report, should_stop=should_stop))
+    missing = _missing(folder)
+    if missing:
+        raise ModelError(f"'{name}' has no {missing} on the Hub.", "Choose another model.")
+    return ModelFiles(name, folder, "hub")
+
+
+def check_folder(folder: Path) -> None:
+    """Check that a folder holds a model that can be trained. Raises ModelError that says what is missing."""
+    if not folder.is_dir():
+        what = "is a file, not a folder" if folder.exists() else "does not exist"
+        raise ModelError(f"{folder} {what}.", "Give the folder that holds the model's config.json and weights.")
+    if (folder / "adapter_config.json").exists() and not (folder / "config.json").exists():
+        raise ModelError(
+            f"{folder} holds an adapter, not a base model.", "Give the base model that the adapter was trained on."
+        )
+    missing = _missing(folder)
+    if missing:
+        found = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
+        raise ModelError(
+            f"{folder} has no {missing}. It holds: {found}.",
+            "Give a folder with config.json, the tokenizer's files, and weights as safetensors or .bin.",
+        )
+
+
+def describe_context(folder: Path) -> int | None:
+    """Read from config.json how many tokens the model can take in; None where it does not say."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    outer = config if isinstance(config, dict) else {}
+    inner = outer.get("text_config")  # where models that also see or hear keep it
+    for part in (outer, inner if isinstance(inner, dict) else {}):
+        for key in _CONTEXT_KEYS:
+            if type(part.get(key)) is int and part[key] > 0:
+                return int(part[key])
+    return None
+
+
+def _is_path(name: str) -> bool:
+    return Path(name).is_absolute() or name.startswith((".", "~")) or name.endswith(("/", "\\")) or Path(name).is_dir()
+
+
+def _missing(folder: Path) -> str:
+    """Name what a model's folder lacks, or return an empty text when it is whole."""
+    if not (folder / "config.json").is_file():
+        return "config.json"
+    if any((folder / name).is_file() for name in ("model.safetensors", "pytorch_model.bin")):
+        return ""
+    for index in WEIGHT_INDEXES:
+        if (folder / index).is_file():
+            absent = [name for name in _shards(folder / index) if not (folder / name).is_file()]
+            return ", ".join(absent[:3])
+    return "weights (model.safetensors or pytorch_model.bin)"
+
+
+def _shards(index: Path) -> list[str]:
+    try:
+        return sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ModelError(f"{index} is damaged.", "Fetch the model again.") from error

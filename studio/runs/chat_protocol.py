@@ -1,0 +1,135 @@
+"""What the page and the chat worker say to each other: one frozen dataclass per message, one JSON line per message.
+
+To the worker go `Open`, `Ask`, `Halt` and `Leave`; from it come `Opening`, `Opened`, `Token`, `Answered` and
+`Trouble`. One `Ask` names several panes: what answers in each, and the conversation so far. Knows nothing of pipes,
+processes or models.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import TypeVar
+
+from studio import codec
+from studio.data.formats import Message
+
+BASE = ""
+"""The adapter of a pane in which the base model answers as it is."""
+
+
+@dataclass(frozen=True)
+class Open:
+    """Load this base model. What was loaded before is let go first, unless it is the same."""
+
+    model: str
+    four_bit: bool
+    precision: str
+
+
+@dataclass(frozen=True)
+class PaneRequest:
+    """One answer that is wanted. `adapter` is the adapter's folder, or empty for the base model."""
+
+    adapter: str
+    messages: tuple[Message, ...]
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Answer in every pane at once. A `temperature` of 0 is greedy; `id` is given back in every answer."""
+
+    id: int
+    panes: tuple[PaneRequest, ...]
+    temperature: float
+    top_p: float
+    max_new_tokens: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Halt:
+    """Stop answering this `Ask` and say `Answered` with what there is. For an `Ask` that is done it means nothing."""
+
+    id: int
+
+
+@dataclass(frozen=True)
+class Leave:
+    """End the process, and with it give all its memory back."""
+
+
+@dataclass(frozen=True)
+class Opening:
+    """The model is on its way; `what` is a sentence for the page."""
+
+    what: str
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The model that `Open` named is in memory."""
+
+    device: str
+    precision: str
+
+
+@dataclass(frozen=True)
+class Token:
+    """The next piece of text of a pane's answer. Pieces joined in order are the answer; panes count from 0."""
+
+    id: int
+    pane: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A pane is done. `ended` is "end" (the model ended its turn), "length" or "stopped"."""
+
+    id: int
+    pane: int
+    tokens: int
+    seconds: float
+    ended: str
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """An `Ask` cannot be answered, in any pane. `id` is 0 when it was `Open` that failed."""
+
+    id: int
+    message: str
+    hint: str = ""
+
+
+ToWorker = Open | Ask | Halt | Leave
+FromWorker = Opening | Opened | Token | Answered | Trouble
+
+_TO_WORKER: dict[str, type[ToWorker]] = {kind.__name__: kind for kind in (Open, Ask, Halt, Leave)}
+_FROM_WORKER: dict[str, type[FromWorker]] = {
+    kind.__name__: kind for kind in (Opening, Opened, Token, Answered, Trouble)
+}
+
+_M = TypeVar("_M")
+
+
+def encode(message: ToWorker | FromWorker) -> str:
+    """Write a message as one line without its line end. Raises ValueError for a number that is not finite."""
+    line = {"kind": type(message).__name__} | codec.to_plain(message)
+    return json.dumps(line, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def decode_to_worker(line: str) -> ToWorker:
+    """Read what the page wrote. Raises ValueError or TypeError when the line is not such a message."""
+    return _decode(line, _TO_WORKER)
+
+
+def decode_from_worker(line: str) -> FromWorker:
+    """Read what the worker wrote. Raises ValueError or TypeError when the line is not such a message."""
+    return _decode(line, _FROM_WORKER)
+
+
+def _decode(line: str, kinds: dict[str, type[_M]]) -> _M:
+    value = json.loads(line)
+    if not isinstance(value, dict) or value.get("kind") not in kinds:
+        raise ValueError("not a chat message")
+    return codec.from_plain(kinds[value["kind"]], value)

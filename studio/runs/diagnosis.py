@@ -1,0 +1,93 @@
+"""Why a worker ended without saying so, told from the end of its log and, where known, its exit code.
+
+Names a cause only when the evidence is there; otherwise the cause is "unknown" and the sentence says so. Knows nothing
+of processes: whoever waited for the worker passes its exit code in.
+"""
+
+import re
+import signal
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """A cause by its short name, with the sentence for the person and what to do about it."""
+
+    cause: str
+    message: str
+    hint: str
+
+
+_GPU_MEMORY = Diagnosis(
+    "out_of_memory",
+    "The graphics card ran out of memory.",
+    "Close what else uses it, or choose a shorter longest example, a 4-bit base or a smaller model.",
+)
+_MEMORY = Diagnosis(
+    "out_of_memory",
+    "The computer ran out of memory.",
+    "Close other programs, or choose a shorter longest example, a 4-bit base or a smaller model.",
+)
+_DISK_FULL = Diagnosis("disk_full", "The disk is full.", "Free some space in the data folder, then start again.")
+_READ_ONLY = Diagnosis(
+    "read_only", "The data folder cannot be written.", "Correct its permissions, or set STUDIO_HOME to another folder."
+)
+_GPU_FAULT = Diagnosis(
+    "gpu_fault",
+    "The graphics card or its driver reported a fault.",
+    "Start the run again; if it happens again, restart the computer or update the driver.",
+)
+_CRASH = Diagnosis(
+    "crash",
+    "A library that the worker uses crashed.",
+    "Start the run again; if it happens again, the log below is what its makers need.",
+)
+_KILLED = Diagnosis(
+    "killed",
+    "The worker was ended by force, by the system or by a person.",
+    "When nobody did it, memory may have run out: try a shorter longest example or a smaller model.",
+)
+_UNKNOWN = Diagnosis(
+    "unknown",
+    "Why is not known: the log does not say.",
+    "The computer may have been switched off or out of memory. Start the run again, and watch its memory.",
+)
+
+_EVIDENCE: tuple[tuple[str, Diagnosis], ...] = (
+    (r"CUDA out of memory|CUDA error: out of memory|OutOfMemoryError|HIP out of memory", _GPU_MEMORY),
+    (r"^MemoryError\b|DefaultCPUAllocator: (can't|not enough)|Cannot allocate memory|std::bad_alloc", _MEMORY),
+    (r"No space left on device|Disk quota exceeded", _DISK_FULL),
+    (r"Read-only file system", _READ_ONLY),
+    (r"^Fatal Python error: (?!Aborted)|^Segmentation fault|^Illegal instruction", _CRASH),
+    (r"CUDA error: (?!out of memory)", _GPU_FAULT),
+    (r"^Killed$", _KILLED),
+)
+_TRACE_AT_THE_END = re.compile(
+    r"^Traceback \(most recent call last\):\n(?:[ \t].*\n|\n)*(?P<error>\S.*)(?:\n.*){0,3}\Z", re.MULTILINE
+)
+_CRASH_SIGNALS = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE)
+
+
+def diagnose_lost(log_tail: str, *, exit_code: int | None = None) -> Diagnosis:
+    """Say why a worker was lost.
+
+    The piece of evidence nearest to the end of the log decides, then an error that the log ends with, then `exit_code`:
+    as `subprocess` reports it, minus the number of the signal that ended the worker, or None when nobody knows it.
+    """
+    nearest, place = None, -1
+    for pattern, diagnosis in _EVIDENCE:
+        for match in re.finditer(pattern, log_tail, re.MULTILINE):
+            if match.start() > place:
+                nearest, place = diagnosis, match.start()
+    if nearest is not None:
+        return nearest
+    trace = _TRACE_AT_THE_END.search(log_tail.rstrip())
+    if trace:
+        return Diagnosis(
+            "bug",
+            f"The worker met an error that it did not expect: {trace['error'].strip()}.",
+            "Start the run again; if it happens again, please report it together with the log.",
+        )
+    if exit_code in (-signal.SIGKILL, -signal.SIGTERM):
+        return _KILLED
+    return _CRASH if exit_code in [-number for number in _CRASH_SIGNALS] else _UNKNOWN

@@ -1,0 +1,70 @@
+"""Writing the exports of a run, each by a worker of its own, and seeing how far that is.
+
+Knows nothing of what is in an export: the worker writes and checks it, and its report says the rest.
+"""
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from studio.errors import ExportError
+from studio.events import Failed
+from studio.runs.jobs import Job
+from studio.runs.launcher import Launch, export_paths
+from studio.runs.reports import ExportReport, read_report
+from studio.runs.store import RunFolder
+
+EXPORT_KINDS = ("adapter", "merged")
+
+
+@dataclass(frozen=True)
+class ExportState:
+    """How far an export is. `status` is "none", "working", "ready" or "failed"; `report` is there when it is ready."""
+
+    status: str
+    sentence: str
+    report: ExportReport | None = None
+    failed: Failed | None = None
+
+
+class Exports:
+    """The exports of all runs."""
+
+    def __init__(self, *, launch: Launch) -> None:
+        self._launch = launch
+        self._guard = threading.Lock()
+        self._jobs: dict[Path, Job] = {}
+
+    def start(self, run: RunFolder, kind: str) -> ExportState:
+        """Start to write an export ("adapter" or "merged") unless it is there, or under way; return its state.
+
+        Raises ExportError when this run cannot be exported now, RunError when the work cannot be started.
+        """
+        state = self.state(run, kind)
+        if state.status in ("ready", "working"):
+            return state
+        if run.is_alive():
+            raise ExportError("This run is still training.", "Export it when it is finished, or stop it first.")
+        if run.adapter is None:
+            raise ExportError("This run has no adapter to export.", "Let a run finish, or stop it after a few steps.")
+        self._job(run, kind).start(["export", str(run.path), kind], self._launch)
+        return self.state(run, kind)
+
+    def state(self, run: RunFolder, kind: str) -> ExportState:
+        """Say how far an export is. Raises ExportError for an unknown kind."""
+        if kind not in EXPORT_KINDS:
+            raise ExportError(f"There is no export '{kind}'.", f"Choose one of: {', '.join(EXPORT_KINDS)}.")
+        job = self._job(run, kind).state()
+        if job.working:
+            return ExportState("working", "Starting." if job.loading is None else job.loading.what)
+        report = read_report(run.exports, kind)
+        if report is not None and Path(report.archive).is_file():
+            return ExportState("ready", "Written, loaded back and checked.", report=report)
+        if job.failed is not None:
+            return ExportState("failed", job.failed.message, failed=job.failed)
+        return ExportState("none", "Not exported yet.")
+
+    def _job(self, run: RunFolder, kind: str) -> Job:
+        paths = export_paths(run.exports, kind)
+        with self._guard:
+            return self._jobs.setdefault(paths.events, Job(paths))

@@ -1,0 +1,98 @@
+"""How far a worker is, as the page sees it: its events as they come, and the state of the jobs beside training.
+
+Every look reads only what was written since the last one. Knows nothing of what the jobs do.
+"""
+
+import copy
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from studio.events import Failed, Finished, Loading
+from studio.runs import lock
+from studio.runs.diagnosis import diagnose_lost
+from studio.runs.event_log import read_events
+from studio.runs.launcher import JobPaths, Launch, Worker, read_tail
+from studio.runs.view import RunView
+
+
+class Following:
+    """Keeps up with one file of events for any number of threads."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+        self._view = RunView()
+        self._shown = RunView()
+        self._guard = threading.Lock()
+
+    def view(self) -> RunView:
+        """Return the fold of all that was written until now: a copy that does not change any more.
+
+        Raises RunError when the file is there but cannot be read.
+        """
+        with self._guard:
+            records, self._offset = read_events(self._path, self._offset)
+            for record in records:
+                self._view.apply(record)
+            if records:
+                self._shown = _copied(self._view)
+            return self._shown
+
+
+@dataclass(frozen=True)
+class JobState:
+    """What a job is at. `lock_held` is also true while another job that shares the lock is at work."""
+
+    working: bool
+    lock_held: bool
+    loading: Loading | None
+    finished: Finished | None
+    failed: Failed | None
+
+
+class Job:
+    """One job beside training, which may be started several times, one after the other."""
+
+    def __init__(self, paths: JobPaths) -> None:
+        self._paths = paths
+        self._following = Following(paths.events)
+        self._worker: Worker | None = None
+        self._seq_at_start = -1
+        self._seq_at_death = -1
+
+    def start(self, arguments: Sequence[str], launch: Launch) -> None:
+        """Start its worker. Raises RunError when the lock is held or the worker cannot be started."""
+        seq = self._following.view().last_seq
+        self._worker = launch(arguments, log_path=self._paths.log, lock_path=self._paths.lock)
+        self._seq_at_start, self._seq_at_death = seq, -1
+
+    def state(self) -> JobState:
+        """Look how far the job is."""
+        # In this order: a job that ends in between must not look as if it had died.
+        held = lock.is_held(self._paths.lock)
+        view = self._following.view()
+        silent = view.last_seq == self._seq_at_start
+        unfinished = silent or (view.started is not None and view.ended_at is None)
+        if unfinished and not held:
+            self._seq_at_death = view.last_seq
+        if not unfinished:
+            return JobState(False, held, None, view.finished, view.failed)
+        # The lock alone does not say that this job lives: another one may hold it by now.
+        if self._seq_at_death == view.last_seq:
+            return JobState(False, held, None, None, self._death())
+        return JobState(True, held, None if silent else view.loading, None, None)
+
+    def _death(self) -> Failed:
+        exit_code = None if self._worker is None else self._worker.exit_code()
+        found = diagnose_lost(read_tail(self._paths.log), exit_code=exit_code)
+        return Failed(found.cause, f"The work ended before it was done. {found.message}", found.hint)
+
+
+def _copied(view: RunView) -> RunView:
+    shown = copy.copy(view)
+    for name, value in vars(view).items():
+        if isinstance(value, list):
+            setattr(shown, name, value.copy())
+    return shown

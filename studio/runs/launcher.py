@@ -1,0 +1,146 @@
+"""Start a worker process, ask or force it to end, and say where it writes.
+
+A worker holds its lock from before it exists: the lock is taken here and handed over as an open file, so there is never
+a moment in which a started job looks dead. Workers run in a session of their own and outlive the page. Knows nothing
+of what a worker does, and imports none of it.
+"""
+
+import hashlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from studio.errors import RunError
+from studio.runs import lock
+
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+"""The folder that holds the `studio` package. Workers start there, so that `-m studio.workers` is found."""
+
+WORKER_COMMAND = (sys.executable, "-m", "studio.workers")
+
+_LOG_TAIL_BYTES = 16_384
+_LONGEST_SLUG = 100
+
+
+@dataclass(frozen=True)
+class JobPaths:
+    """Where a job beside training has its lock, its events and its log."""
+
+    lock: Path
+    events: Path
+    log: Path
+
+
+def model_paths(name: str, home: Path) -> JobPaths:
+    """Say where the job that makes a base model ready has its files."""
+    folder, slug = home / "models", model_slug(name)
+    return JobPaths(folder / f"{slug}.lock", folder / f"{slug}.events.jsonl", folder / f"{slug}.log")
+
+
+def export_paths(exports: Path, kind: str) -> JobPaths:
+    """Say where an export has its files. Each kind has a lock of its own; for the memory the workers wait in turn."""
+    return JobPaths(exports / f"{kind}.lock", exports / f"{kind}.events.jsonl", exports / f"{kind}.log")
+
+
+def model_slug(name: str) -> str:
+    """Turn a model's name, which may be a path, into a file name: "owner/name" becomes "owner--name"."""
+    slug = re.sub(r"[^A-Za-z0-9._-]+", "--", name.strip()).strip("-.") or "model"
+    if len(slug) <= _LONGEST_SLUG:
+        return slug
+    return f"{hashlib.sha256(name.encode()).hexdigest()[:12]}--{slug[-_LONGEST_SLUG:]}"
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A process that was started. `exit_code()` is None while it runs, and minus the signal's number when killed."""
+
+    process_id: int
+    exit_code: Callable[[], int | None]
+
+
+class Launch(Protocol):
+    """The shape of `launch`, for those who take it as an argument."""
+
+    def __call__(self, module_arguments: Sequence[str], *, log_path: Path, lock_path: Path) -> Worker: ...
+
+
+def launch(
+    module_arguments: Sequence[str], *, log_path: Path, lock_path: Path, command: Sequence[str] = WORKER_COMMAND
+) -> Worker:
+    """Start `command` with `module_arguments` and `--lock-fd N`, where N is an open file that holds `lock_path`.
+
+    What the worker prints goes to `log_path`, which is begun afresh. Both paths get their folders made.
+
+    Raises RunError when the lock is held already, the log cannot be written or the process cannot be started.
+    """
+    try:
+        log_path.parent.mkdir(parents=True, exist_ok=True)
+        lock_path.parent.mkdir(parents=True, exist_ok=True)
+        lock_fd = _acquire(lock_path)
+        try:
+            process = _start([*command, *module_arguments, "--lock-fd", str(lock_fd)], log_path, lock_fd)
+        finally:
+            os.close(lock_fd)
+    except OSError as error:
+        raise RunError(
+            f"The work could not be started: {error.strerror or error}.",
+            f"Check that {log_path.parent} can be written and that the disk and the memory are not full.",
+        ) from error
+    # A child that nobody waits for stays in the process table as a zombie.
+    threading.Thread(target=process.wait, name=f"wait-{process.pid}", daemon=True).start()
+    return Worker(process_id=process.pid, exit_code=process.poll)
+
+
+def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return `environment` with what every worker needs beside it."""
+    return {**environment, "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+
+def read_tail(log_path: Path) -> str:
+    """Return the end of a log, the empty string when there is none."""
+    with suppress(OSError), log_path.open("rb") as log:
+        log.seek(max(0, log.seek(0, os.SEEK_END) - _LOG_TAIL_BYTES))
+        return log.read().decode(errors="replace")
+    return ""
+
+
+def request_stop(process_id: int) -> None:
+    """Ask a worker to put its work away and end. Do nothing when it has ended."""
+    with suppress(ProcessLookupError):
+        os.kill(process_id, signal.SIGTERM)
+
+
+def kill_group(process_id: int) -> None:
+    """End a worker and all that it started, at once. Do nothing when it has ended."""
+    with suppress(ProcessLookupError):
+        os.killpg(process_id, signal.SIGKILL)
+
+
+def _acquire(path: Path) -> int:
+    descriptor = lock.acquire(path)
+    if descriptor is None:
+        raise RunError("This work is already under way.", "Wait until it is done, or stop it first.")
+    return descriptor
+
+
+def _start(arguments: Sequence[str], log_path: Path, lock_fd: int) -> subprocess.Popen[bytes]:
+    log_path.unlink(missing_ok=True)
+    with log_path.open("ab") as log:
+        return subprocess.Popen(
+            arguments,
+            cwd=PROJECT_ROOT,
+            env=worker_environment(os.environ),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            pass_fds=(lock_fd,),
+            start_new_session=True,
+        )

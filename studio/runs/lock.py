@@ -1,0 +1,76 @@
+"""Who is at work on a folder, told by a file lock that the kernel lets go of when its holder dies.
+
+The lock is `flock` on a small empty file, held for the whole life of a worker. A process id is never asked: it may
+belong to someone else by now. Knows nothing of runs, and starts no process.
+"""
+
+import errno
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from studio.errors import RunError
+
+_TRIES = 10
+_PAUSE_SECONDS = 0.01
+_HELD = (errno.EWOULDBLOCK, errno.EACCES)
+
+
+def acquire(path: Path) -> int | None:
+    """Take the lock and return its file descriptor, or None when another holds it.
+
+    The lock is held until the descriptor is closed in every process that has it; pass it on to a child to hand the lock
+    over. Tries for a tenth of a second, because `is_held` in another process takes the lock for a moment too.
+
+    Raises RunError when the lock file cannot be written.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise RunError(
+            f"The lock file {path} cannot be written: {error.strerror or error}.",
+            "Free some space or correct the permissions of the data folder.",
+        ) from error
+    for _ in range(_TRIES):
+        if _try_lock(descriptor, fcntl.LOCK_EX):
+            return descriptor
+        time.sleep(_PAUSE_SECONDS)
+    os.close(descriptor)
+    return None
+
+
+def is_held(path: Path) -> bool:
+    """Say whether some process holds the lock. A file that is not there is not held."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    try:
+        return not _try_lock(descriptor, fcntl.LOCK_SH)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def holding(path: Path) -> Iterator[int]:
+    """Hold the lock for the length of a `with` block. Raises RunError when another holds it."""
+    descriptor = acquire(path)
+    if descriptor is None:
+        raise RunError(f"Another process is at work in {path.parent}.", "Wait until it is done, or stop it.")
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _try_lock(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in _HELD:
+            return False
+        raise
+    return True

@@ -1,0 +1,66 @@
+"""What is known of a finished export: where it lies, how large it is, and how well it agrees with the run.
+
+The report is written last and whole, so that a report which exists speaks of an export which is complete. Knows nothing
+of how an export is made or checked.
+"""
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from studio import codec
+from studio.errors import ExportError
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """One finished export. `kind` is "adapter" or "merged"; `folder` and `archive` are full paths.
+
+    `largest_difference` is the largest absolute difference of the logits between the export, loaded back, and the run;
+    `tolerance` is what was allowed. `same_answers` of `answers` greedy answers were the same token for token.
+    `checked_with` names the library that loaded the export back.
+    """
+
+    kind: str
+    folder: str
+    archive: str
+    folder_bytes: int
+    archive_bytes: int
+    largest_difference: float
+    tolerance: float
+    same_answers: int
+    answers: int
+    checked_with: str
+
+
+def write_report(folder: Path, report: ExportReport) -> None:
+    """Write the report whole to `<folder>/<kind>.json`: under a temporary name first, then renamed.
+
+    Raises ExportError when the folder cannot be written, ValueError when a number is not finite.
+    """
+    path = folder / f"{report.kind}.json"
+    text = codec.dumps(report) + "\n"
+    temporary = ""
+    try:
+        descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=f".{path.name}-")
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+        raise ExportError(
+            f"The report {path} cannot be written: {error.strerror or error}.",
+            "Free some space or correct the permissions of the data folder, then export again.",
+        ) from error
+
+
+def read_report(folder: Path, kind: str) -> ExportReport | None:
+    """Read the report of one kind of export; None when there is none, or none that can be read."""
+    try:
+        return codec.loads(ExportReport, (folder / f"{kind}.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
+        return None

@@ -1,0 +1,225 @@
+"""The studio as one object: the verbs that the page and the command line both call.
+
+    Studio
+      datasets, runs, chat     what is kept, and the one worker that answers
+      prepare_model, model_state      get a base model ready, and see how far that is
+      start_run, stop_run, view, delete_run
+      export, export_state
+
+Every verb returns at once: what takes long happens in a worker. Knows nothing of pages, terminals or models in memory.
+"""
+
+import dataclasses
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from studio.config import RunConfig, check
+from studio.data.formats import Example
+from studio.data.library import Dataset, DatasetLibrary
+from studio.data.splitting import split_examples
+from studio.errors import RunError
+from studio.models.locate import locate
+from studio.runs.base_models import BaseModels, Locate, ModelState
+from studio.runs.chat_client import ChatClient
+from studio.runs.diagnosis import Diagnosis, diagnose_lost
+from studio.runs.exports import Exports, ExportState
+from studio.runs.jobs import Following
+from studio.runs.launcher import PROJECT_ROOT, Launch, Worker, kill_group, launch, request_stop
+from studio.runs.store import RunFolder, RunStore
+from studio.runs.view import RunView, Status, headline, seconds_left, status
+from studio.settings import Settings, ensure_writable
+
+_LOOK_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class RunState:
+    """A run at one moment. `view` is a copy that does not change; `diagnosis` is there when the run was lost."""
+
+    run: RunFolder
+    view: RunView
+    status: Status
+    headline: str
+    seconds_left: float | None
+    diagnosis: Diagnosis | None
+
+
+class Studio:
+    """Everything that one installation can do."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        datasets: DatasetLibrary,
+        runs: RunStore,
+        chat: ChatClient,
+        launch: Launch = launch,
+        locate: Locate = locate,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.settings = settings
+        self.datasets = datasets
+        self.runs = runs
+        self.chat = chat
+        self.clock = clock
+        self._launch = launch
+        self._locate = locate
+        self._models = BaseModels(settings.home, launch=launch, locate=locate)
+        self._exports = Exports(launch=launch)
+        self._guard = threading.Lock()
+        self._followings: dict[str, Following] = {}
+        self._workers: dict[str, Worker] = {}
+        self._ending: set[str] = set()
+
+    def close(self) -> None:
+        """End the chat. Runs, exports and downloads go on without the studio."""
+        self.chat.close()
+
+    def prepare_model(self, name: str, *, retry: bool = False) -> ModelState:
+        """Start to get a base model ready unless it is, or that is under way; return its state.
+
+        May be called again and again: what was tried since the studio was opened is tried again only with `retry`.
+        Raises RunError when the work cannot be started.
+        """
+        return self._models.prepare(name, retry=retry)
+
+    def model_state(self, name: str) -> ModelState:
+        """Say whether a base model can be used, and if not how far it is. Starts nothing and asks no network."""
+        return self._models.state(name)
+
+    def start_run(self, config: RunConfig, dataset_id: str, *, validation_dataset_id: str = "") -> RunFolder:
+        """Create a run and start its worker; the chat leaves first, to free its memory.
+
+        Without `validation_dataset_id` a share of the data set is held out, as the settings say. Several runs may be
+        started: they wait for one another. The worker gets the base model ready where it is not.
+
+        Raises ConfigError naming every fault of the settings, DataError for an unknown or damaged data set, ModelError
+        for a model that cannot be one, RunError when the run cannot be written or started.
+        """
+        check(config)
+        dataset = self.datasets.get(dataset_id)
+        train, validation = self._examples(config, dataset, validation_dataset_id)
+        files = self._locate(config.model, self.settings.home)
+        if files is not None and files.source == "folder":
+            # The worker has another working directory.
+            config = dataclasses.replace(config, model=str(files.folder.absolute()))
+        run = self.runs.create(
+            config,
+            dataset_id=dataset.id,
+            dataset_name=dataset.name,
+            dataset_sha256=dataset.inspection.sha256,
+            train=train,
+            validation=validation,
+        )
+        self.chat.leave()
+        try:
+            worker = self._launch(["train", str(run.path)], log_path=run.log_path, lock_path=run.lock_path)
+        except RunError:
+            self.runs.delete(run.id)
+            raise
+        self._workers[run.id] = worker
+        return run
+
+    def stop_run(self, id: str, *, grace_seconds: float = 60.0) -> None:
+        """Ask a run to save its work and end; one that has not after `grace_seconds` is killed. Returns at once.
+
+        Does nothing when the run is not at work. Raises RunError when there is no such run.
+        """
+        run = self.runs.get(id)
+        with self._guard:
+            if id in self._ending or not run.is_alive():
+                return
+            self._ending.add(id)
+        asked = self._ask_to_stop(run)
+        threading.Thread(target=self._end, args=(run, asked, grace_seconds), name=f"stop-{id}", daemon=True).start()
+
+    def view(self, id: str) -> RunState:
+        """Return what a run is at, having read only what its worker said since the last call.
+
+        Raises RunError when there is no such run.
+        """
+        run = self.runs.get(id)
+        alive = run.is_alive()  # before the events: a run that finishes in between must not look lost
+        view = self._following(run).view()
+        now = self.clock()
+        state = status(view, alive=alive, age_seconds=now - run.origin.created)
+        diagnosis = self._diagnosis(run) if state == "lost" else None
+        reason = "" if diagnosis is None else f"{diagnosis.message} {diagnosis.hint}"
+        return RunState(
+            run=run,
+            view=view,
+            status=state,
+            headline=headline(view, state, now, reason=reason),
+            seconds_left=seconds_left(view, now),
+            diagnosis=diagnosis,
+        )
+
+    def delete_run(self, id: str) -> None:
+        """Delete a run with all its files. Raises RunError when it is unknown or at work."""
+        self.runs.delete(id)
+        with self._guard:
+            self._followings.pop(id, None)
+
+    def export(self, id: str, kind: str) -> ExportState:
+        """Start to write an export ("adapter" or "merged") unless it is there, or under way; return its state.
+
+        Raises RunError for an unknown run, ExportError when it cannot be exported now.
+        """
+        return self._exports.start(self.runs.get(id), kind)
+
+    def export_state(self, id: str, kind: str) -> ExportState:
+        """Say how far an export is. Raises RunError for an unknown run, ExportError for an unknown kind."""
+        return self._exports.state(self.runs.get(id), kind)
+
+    def _examples(
+        self, config: RunConfig, dataset: Dataset, validation_dataset_id: str
+    ) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
+        examples = self.datasets.examples(dataset.id)
+        if validation_dataset_id:
+            validation = self.datasets.examples(validation_dataset_id)
+            return split_examples(examples, share=0.0, seed=config.seed).train, validation
+        split = split_examples(examples, share=config.validation_share, seed=config.seed)
+        return split.train, split.validation
+
+    def _ask_to_stop(self, run: RunFolder) -> bool:
+        """Ask the worker to stop, once it has said `Started`: before that it does not listen, and would just die."""
+        started = self._following(run).view().started
+        if started is not None:
+            request_stop(started.process_id)
+        return started is not None
+
+    def _end(self, run: RunFolder, asked: bool, grace_seconds: float) -> None:
+        """See a run that shall stop to its end."""
+        deadline = time.monotonic() + grace_seconds
+        try:
+            while run.is_alive() and time.monotonic() < deadline:
+                time.sleep(_LOOK_SECONDS)
+                asked = asked or self._ask_to_stop(run)
+            known = self._following(run).view().started or self._workers.get(run.id)
+            if known is not None and run.is_alive():
+                kill_group(known.process_id)
+        finally:
+            with self._guard:
+                self._ending.discard(run.id)
+
+    def _diagnosis(self, run: RunFolder) -> Diagnosis:
+        worker = self._workers.get(run.id)
+        return diagnose_lost(run.log_tail(), exit_code=None if worker is None else worker.exit_code())
+
+    def _following(self, run: RunFolder) -> Following:
+        with self._guard:
+            return self._followings.setdefault(run.id, Following(run.events_path))
+
+
+def open_studio(settings: Settings) -> Studio:
+    """Build the studio on its data folder. Raises RunError when that cannot be written."""
+    ensure_writable(settings.home)
+    return Studio(
+        settings=settings,
+        datasets=DatasetLibrary(settings.home, samples_folder=PROJECT_ROOT / "assets" / "samples"),
+        runs=RunStore(settings.home),
+        chat=ChatClient(settings.home),
+    )

@@ -1,0 +1,29 @@
+"""Lengths of time, sizes and counts in words, as the sentences of the page and of the command line need them."""
+
+
+def duration(seconds: float) -> str:
+    """Put a length of time in words, as roughly as a person wants to know it."""
+    minutes = round(seconds / 60)
+    if seconds < 45:
+        return "less than a minute"
+    if minutes < 60:
+        return f"about {counted(max(1, minutes), 'minute')}"
+    if minutes < 10 * 60:
+        hours, rest = divmod(5 * round(minutes / 5), 60)
+        return f"about {counted(hours, 'hour')}" + (f" {rest} minutes" if rest else "")
+    hours = round(minutes / 60)
+    return f"about {counted(hours, 'hour')}" if hours < 48 else f"about {counted(round(hours / 24), 'day')}"
+
+
+def size(count: float) -> str:
+    """Put a number of bytes in words, in decimal units as disks are sold."""
+    for unit in ("bytes", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
+
+
+def counted(number: int, noun: str) -> str:
+    """Put a number before its noun: "1 step", "1,200 steps"."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -1,0 +1,57 @@
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from studio.errors import RunError
+from studio.events import Event
+from studio.runs import lock
+from studio.runs.event_log import EventLog
+from studio.runs.launcher import Worker
+
+
+class FakeLaunch:
+    """Stands in for `launch`: it holds the lock as a worker would, and the test says what the worker says."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[str]] = []
+        self.log_path = Path()
+        self._lock_fd: int | None = None
+        self._exit_code: int | None = None
+
+    def __call__(self, module_arguments: Sequence[str], *, log_path: Path, lock_path: Path) -> Worker:
+        lock_path.parent.mkdir(parents=True, exist_ok=True)
+        lock_fd = lock.acquire(lock_path)
+        if lock_fd is None:
+            raise RunError("This work is already under way.")
+        self.calls.append(list(module_arguments))
+        self.log_path, self._lock_fd, self._exit_code = log_path, lock_fd, None
+        return Worker(process_id=0, exit_code=lambda: self._exit_code)
+
+    def end(self, exit_code: int = 0) -> None:
+        """Let the worker be gone."""
+        if self._lock_fd is not None:
+            os.close(self._lock_fd)
+        self._lock_fd, self._exit_code = None, exit_code
+
+
+@pytest.fixture
+def fake_launch() -> Iterator[FakeLaunch]:
+    fake = FakeLaunch()
+    yield fake
+    fake.end()
+
+
+@pytest.fixture
+def say() -> Callable[..., None]:
+    """Append events to a file as its worker would."""
+
+    def _say(path: Path, *events: Event) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        log = EventLog(path, clock=lambda: 1000.0)
+        for event in events:
+            log.emit(event)
+        log.close()
+
+    return _say

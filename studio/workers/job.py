@@ -1,0 +1,108 @@
+"""The frame around every job: its event log, the wish to stop, and what becomes of an error.
+
+Knows nothing of what a job does. This is the only place in a worker where any exception at all is caught.
+"""
+
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from studio.errors import StudioError
+from studio.events import Event, Failed, Finished, Loading, Started
+from studio.models.starter import Stopped
+from studio.runs import lock
+from studio.runs.event_log import EventLog
+
+WAIT_SECONDS = 0.5
+
+
+class Job:
+    """What a job may use: `emit` for events, `should_stop` for the wish of the person."""
+
+    def __init__(self, emit: Callable[[Event], object]) -> None:
+        self._emit = emit
+        self._stop = threading.Event()
+
+    def emit(self, event: Event) -> None:
+        """Write an event to the job's log."""
+        self._emit(event)
+
+    def should_stop(self) -> bool:
+        """Tell whether the job has been asked to stop."""
+        return self._stop.is_set()
+
+    def ask_to_stop(self) -> None:
+        """Remember the wish to stop; the job reads it between its steps."""
+        self._stop.set()
+
+    def report(self, what: str, done: int, total: int) -> None:
+        """Pass on the progress of a download, in bytes."""
+        self.emit(Loading(what=what, done=done, total=total, unit="bytes"))
+
+    @contextmanager
+    def holding(self, path: Path, *, waiting: str) -> Iterator[None]:
+        """Hold the lock at `path`, waiting while another process has it. Raises Stopped when asked to stop."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        told = False
+        while (descriptor := lock.acquire(path)) is None:
+            if not told:
+                self.emit(Loading(what=waiting))
+                told = True
+            if self._stop.wait(WAIT_SECONDS):
+                raise Stopped
+        try:
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def run_job(name: str, events: Path, work: Callable[[Job], Finished]) -> int:
+    """Do the work between `Started` and `Finished` or `Failed`, and return the exit status of the process."""
+    log = EventLog(events, clock=time.time)
+    job = Job(log.emit)
+    signal.signal(signal.SIGTERM, lambda number, frame: job.ask_to_stop())
+    log.emit(Started(process_id=os.getpid(), job=name))
+    try:
+        log.emit(work(job))
+        return 0
+    except Stopped:
+        log.emit(Finished(status="stopped", summary="Stopped before it began; there was nothing to keep.", seconds=0.0))
+        return 0
+    except Exception as error:
+        traceback.print_exc(file=sys.stderr)
+        log.emit(failure(error))
+        return 1
+
+
+def failure(error: Exception) -> Failed:
+    """Turn an exception into the sentence that the page shows, with its trace kept for the log."""
+    detail = "".join(traceback.format_exception(error))[-8000:]
+    if isinstance(error, StudioError):
+        cause = {"Diverged": "diverged"}.get(type(error).__name__, "bad_input")
+        return Failed(cause=cause, message=error.message, hint=error.hint, detail=detail)
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return Failed(
+            cause="out_of_memory",
+            message="The memory of this machine was not enough for this run.",
+            hint="Shorten the longest example, switch on the 4-bit base, or choose a smaller base model.",
+            detail=detail,
+        )
+    if isinstance(error, OSError) and error.errno == 28:
+        return Failed(
+            cause="disk_full",
+            message="The disk is full, so the run could not write its files.",
+            hint="Free some space in the data folder and start again. What was saved before can still be used.",
+            detail=detail,
+        )
+    return Failed(
+        cause="bug",
+        message=f"The studio met an error that it does not know ({type(error).__name__}).",
+        hint="The log below has the details. Please report them.",
+        detail=detail,
+    )

@@ -1,0 +1,95 @@
+"""Rows of tokens and a small training, for the tests of the machine-learning layer."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from studio.config import RunConfig
+from studio.data.formats import Message
+from studio.data.rendering import ChatRenderer
+from studio.events import Event
+from studio.ml import loading
+from studio.ml.batches import TokenRow
+from studio.ml.training import TrainingResult, train
+
+PAD = 257
+FP32 = loading.Placement(device="cpu", precision="fp32")
+NF4 = loading.Placement(device="cpu", precision="fp32", four_bit=True)
+
+FOUR = (
+    ("What is red?", "A rose."),
+    ("What is blue?", "The sea in June."),
+    ("Count to four.", "One, two, three, four."),
+    ("Say nothing.", "..."),
+)
+
+
+def conversation(prompt: str, answer: str = "") -> tuple[Message, ...]:
+    question = Message("user", prompt)
+    return (question, Message("assistant", answer)) if answer else (question,)
+
+
+@dataclass
+class Trained:
+    """A model after a small training, with everything that the training said."""
+
+    model: Any
+    result: TrainingResult
+    events: list[Event] = field(default_factory=list)
+
+
+@pytest.fixture(scope="session")
+def renderer(tiny_model: Path) -> ChatRenderer:
+    return ChatRenderer.load(tiny_model)
+
+
+@pytest.fixture(scope="session")
+def four_rows(renderer: ChatRenderer) -> tuple[TokenRow, ...]:
+    """Four conversations as the loss sees them."""
+    rendered = [renderer.render(conversation(*pair)) for pair in FOUR]
+    return tuple(TokenRow(ids=each.ids, labels=each.labels) for each in rendered)
+
+
+def run_training(
+    folder: Path,
+    rows: tuple[TokenRow, ...],
+    *,
+    config: RunConfig,
+    placement: loading.Placement = FP32,
+    validation: tuple[TokenRow, ...] = (),
+    should_stop: Callable[[], bool] = lambda: False,
+    save: Callable[[int], str] = lambda step: f"checkpoints/step-{step}",
+) -> Trained:
+    """Train a fresh adapter on the tiny model."""
+    import torch
+
+    torch.manual_seed(config.seed)
+    model = loading.attach_adapter(loading.load_base(folder, placement), config)
+    events: list[Event] = []
+    result = train(
+        model,
+        train_rows=rows,
+        validation_rows=validation,
+        config=config,
+        placement=placement,
+        pad_id=PAD,
+        emit=events.append,
+        should_stop=should_stop,
+        save=save,
+    )
+    return Trained(model=model, result=result, events=events)
+
+
+MEMORISE = RunConfig(rank=16, alpha=32, learning_rate=1e-2, epochs=60, batch_size=4, max_length=128, schedule="linear")
+
+
+@pytest.fixture(scope="session")
+def memorised(tiny_model: Path, four_rows: tuple[TokenRow, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an adapter that knows the four conversations by heart."""
+    trained = run_training(tiny_model, four_rows, config=MEMORISE)
+    folder = tmp_path_factory.mktemp("adapters") / "memorised"
+    trained.model.save_pretrained(folder)
+    return folder

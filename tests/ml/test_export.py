@@ -1,0 +1,98 @@
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from studio.data.rendering import ChatRenderer
+from studio.errors import ExportError
+from studio.ml import export, loading
+from studio.ml.batches import TokenRow
+from studio.ml.reference import Probe, Reference, compare, load_reference, observe, save_reference
+from tests.ml.conftest import FOUR, FP32, PAD, conversation
+
+
+@pytest.fixture(scope="module")
+def probes(renderer: ChatRenderer) -> tuple[Probe, ...]:
+    return tuple(
+        Probe(ids=renderer.render(conversation(*pair)).ids, prompt=renderer.prompt(conversation(pair[0])))
+        for pair in FOUR[:3]
+    )
+
+
+@pytest.fixture(scope="module")
+def reference(tiny_model: Path, memorised: Path, probes: tuple[Probe, ...], renderer: ChatRenderer) -> Reference:
+    model = loading.load_adapter(loading.load_base(tiny_model, FP32), memorised)
+    return observe(model, probes, end_ids=renderer.end_ids, pad_id=PAD)
+
+
+def test_the_merged_model_answers_like_the_adapted_one(
+    tiny_model: Path,
+    memorised: Path,
+    probes: tuple[Probe, ...],
+    reference: Reference,
+    renderer: ChatRenderer,
+    tmp_path: Path,
+    four_rows: tuple[TokenRow, ...],
+) -> None:
+    target = tmp_path / "merged"
+    tokens = {"end_ids": renderer.end_ids, "pad_id": PAD}
+    before = export.write_merged(tiny_model, adapter=memorised, target=target, probes=probes, card="# x", **tokens)
+    assert compare(before, reference).largest_difference == 0
+    agreement = export.check_merged(target, reference=reference, **tokens)
+    assert agreement.largest_difference < 1e-4
+    assert agreement.same_answers == agreement.answers == 3
+
+    plain = AutoModelForCausalLM.from_pretrained(target)
+    adapted = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(tiny_model), str(memorised))
+    ids = torch.tensor([four_rows[0].ids])
+    with torch.inference_mode():
+        difference = (plain(input_ids=ids).logits - adapted(input_ids=ids).logits).abs().max()
+    assert difference < 1e-4
+    assert AutoTokenizer.from_pretrained(target).chat_template
+
+
+def test_the_adapter_zip_loads_with_plain_peft(
+    tiny_model: Path, memorised: Path, reference: Reference, renderer: ChatRenderer, tmp_path: Path
+) -> None:
+    target = tmp_path / "run-adapter"
+    export.write_adapter(memorised, target=target, base_name="someone/base", card="# card")
+    archive = tmp_path / "run-adapter.zip"
+    export.zip_folder(target, archive)
+    assert sorted(zipfile.ZipFile(archive).namelist()) == [
+        "run-adapter/README.md",
+        "run-adapter/adapter_config.json",
+        "run-adapter/adapter_model.safetensors",
+    ]
+    assert "someone/base" in (target / "adapter_config.json").read_text()
+    agreement = export.check_adapter(
+        archive, base=tiny_model, placement=FP32, reference=reference, end_ids=renderer.end_ids, pad_id=PAD
+    )
+    assert agreement.largest_difference == 0
+    assert agreement.same_answers == 3
+
+
+def test_a_model_that_answers_differently_is_found_out(
+    tiny_model: Path, reference: Reference, renderer: ChatRenderer
+) -> None:
+    agreement = export.check_merged(tiny_model, reference=reference, end_ids=renderer.end_ids, pad_id=PAD)
+    assert agreement.largest_difference > export.tolerance(FP32, agreement)
+    assert agreement.same_answers < 3
+
+
+def test_an_adapter_without_weights_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=r"lacks adapter_model\.safetensors"):
+        export.write_adapter(tmp_path, target=tmp_path / "out", base_name="x", card="")
+
+
+def test_a_reference_survives_the_disk(reference: Reference, tmp_path: Path) -> None:
+    path = tmp_path / "reference.safetensors"
+    save_reference(reference, path)
+    again = load_reference(path)
+    assert again.probes == reference.probes
+    assert again.answers == reference.answers
+    assert compare(again, reference).largest_difference == 0
+    with pytest.raises(ExportError, match="no reference"):
+        load_reference(tmp_path / "nothing.safetensors")

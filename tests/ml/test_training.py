@@ -1,0 +1,161 @@
+import dataclasses
+import math
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+
+from studio.config import RunConfig
+from studio.data.rendering import ChatRenderer
+from studio.events import Evaluated, Saved, Stepped, Stopping
+from studio.ml import loading
+from studio.ml.batches import IGNORED, TokenRow, collate
+from studio.ml.generation import PaneInput, Sampling, generate
+from studio.ml.training import (
+    Diverged,
+    evaluation_steps,
+    learning_rate_factor,
+    summed_loss,
+    takes_logits_to_keep,
+    total_steps,
+)
+from tests.ml.conftest import FOUR, FP32, MEMORISE, NF4, PAD, conversation, run_training
+
+SHORT = dataclasses.replace(MEMORISE, epochs=3, batch_size=2)
+
+
+def losses(events: list[object]) -> list[float]:
+    return [event.loss for event in events if isinstance(event, Stepped)]
+
+
+def test_four_examples_are_learned_by_heart(tiny_model: Path, memorised: Path, renderer: ChatRenderer) -> None:
+    model = loading.load_adapter(loading.load_base(tiny_model, FP32), memorised)
+    for prompt, answer in FOUR:
+        pane = PaneInput(adapter="default", ids=renderer.prompt(conversation(prompt)))
+        (ids,) = generate(model, [pane], sampling=Sampling(max_new_tokens=40), end_ids=renderer.end_ids, pad_id=PAD)
+        assert renderer.decode(ids) == answer
+        assert ids[-1] == PAD  # it has learned where to end, too
+
+
+def test_the_loss_is_that_of_plain_transformers_on_each_row_alone(
+    tiny_model: Path, four_rows: tuple[TokenRow, ...]
+) -> None:
+    model = loading.load_base(tiny_model, FP32)
+    batch = collate(four_rows, pad_id=PAD, device="cpu")
+    ours = float(summed_loss(model, batch)) / batch.learned
+    alone = 0.0
+    for row in four_rows:
+        output = model(input_ids=torch.tensor([row.ids]), labels=torch.tensor([row.labels]))
+        alone += float(output.loss) * row.learned
+    assert takes_logits_to_keep(model)
+    assert ours == pytest.approx(alone / batch.learned, abs=1e-5)
+
+
+def test_cutting_a_step_into_micro_batches_changes_nothing(tiny_model: Path, four_rows: tuple[TokenRow, ...]) -> None:
+    config = dataclasses.replace(SHORT, epochs=2, batch_size=4)
+    whole = run_training(tiny_model, four_rows, config=config)
+    long = TokenRow(ids=(1,) * 1000, labels=(IGNORED,) * 999 + (5,))
+    longer = dataclasses.replace(config, max_length=1024)
+    apart = run_training(tiny_model, (*four_rows[:3], long), config=longer)
+    assert losses(whole.events)[0] != losses(apart.events)[0]
+    model = loading.load_base(tiny_model, FP32)
+    rows = (*four_rows[:3], long)
+    expected = sum(float(summed_loss(model, collate([row], pad_id=PAD, device="cpu"))) for row in rows)
+    learned = sum(row.learned for row in rows)
+    assert losses(apart.events)[0] == pytest.approx(expected / learned, abs=1e-5)
+
+
+def test_the_same_seed_gives_the_same_run(tiny_model: Path, four_rows: tuple[TokenRow, ...]) -> None:
+    first, second = (losses(run_training(tiny_model, four_rows, config=SHORT).events) for _ in range(2))
+    other = losses(run_training(tiny_model, four_rows, config=dataclasses.replace(SHORT, seed=7)).events)
+    assert first == second
+    assert first != other
+
+
+def test_it_is_scored_before_the_first_step_then_evenly_and_at_the_end(
+    tiny_model: Path, four_rows: tuple[TokenRow, ...]
+) -> None:
+    trained = run_training(tiny_model, four_rows, config=SHORT, validation=four_rows[:1])
+    scored = [event.step for event in trained.events if isinstance(event, Evaluated)]
+    assert scored == [0, 1, 2, 3, 4, 5, 6]
+    assert [event.step for event in trained.events if isinstance(event, Saved)] == [1, 2, 3, 4, 5, 6]
+    assert trained.result.first_validation_loss is not None
+    assert trained.result.validation_loss is not None
+    assert trained.result.validation_loss < trained.result.first_validation_loss
+
+
+def test_the_base_is_not_touched(tiny_model: Path, four_rows: tuple[TokenRow, ...]) -> None:
+    trained = run_training(tiny_model, four_rows, config=SHORT)
+    fresh = loading.load_base(tiny_model, FP32).state_dict()
+    for name, weight in trained.model.get_base_model().state_dict().items():
+        if "lora_" not in name:
+            assert torch.equal(weight, fresh[name.replace(".base_layer", "")]), name
+
+
+def test_stopping_ends_between_steps(tiny_model: Path, four_rows: tuple[TokenRow, ...]) -> None:
+    seen: list[int] = []
+
+    def should_stop() -> bool:
+        seen.append(1)
+        return len(seen) > 3
+
+    trained = run_training(tiny_model, four_rows, config=SHORT, should_stop=should_stop)
+    assert trained.result.stopped
+    assert 0 < trained.result.steps < 6
+    assert isinstance(trained.events[-1], Stopping)
+
+
+def test_a_loss_that_is_not_a_number_ends_the_run_in_words(tiny_model: Path, four_rows: tuple[TokenRow, ...]) -> None:
+    wild = dataclasses.replace(MEMORISE, learning_rate=0.1, alpha=1024, rank=1, epochs=100, batch_size=1)
+    base = loading.load_base(tiny_model, FP32)
+    with torch.no_grad():
+        base.lm_head.weight[5].fill_(float("inf"))
+    model = loading.attach_adapter(base, wild)
+    from studio.ml.training import train
+
+    with pytest.raises(Diverged, match="no longer a number at step 1") as raised:
+        train(
+            model,
+            train_rows=four_rows,
+            validation_rows=(),
+            config=wild,
+            placement=FP32,
+            pad_id=PAD,
+            emit=lambda event: None,
+            should_stop=lambda: False,
+            save=lambda step: "",
+        )
+    assert "learning rate" in raised.value.hint
+
+
+def test_a_four_bit_base_trains_on_the_cpu(tiny_model: Path, four_rows: tuple[TokenRow, ...]) -> None:
+    config = dataclasses.replace(MEMORISE, epochs=15, four_bit=True)
+    trained = run_training(tiny_model, four_rows, config=config, placement=NF4)
+    assert losses(trained.events)[-1] < 0.6 * losses(trained.events)[0]
+
+
+def test_evaluation_steps_are_at_least_five_where_there_are_steps_and_end_with_the_last() -> None:
+    assert evaluation_steps(60) == {10, 20, 30, 40, 50, 60}
+    assert max(evaluation_steps(7)) == 7
+    assert len(evaluation_steps(7)) == 6
+    assert evaluation_steps(1) == {1}
+
+
+def test_learning_rate_warms_up_and_then_follows_the_schedule() -> None:
+    config = RunConfig(warmup_share=0.1, schedule="cosine")
+    factors = [learning_rate_factor(step, 100, config) for step in range(100)]
+    assert factors[0] == pytest.approx(0.1)
+    assert max(factors) == 1.0
+    assert factors[10] == 1.0
+    assert all(later <= earlier for earlier, later in pairwise(factors[10:]))
+    assert factors[55] == pytest.approx(0.5)
+    linear = dataclasses.replace(config, schedule="linear")
+    assert learning_rate_factor(55, 100, linear) == pytest.approx(0.5)
+    constant = dataclasses.replace(config, schedule="constant")
+    assert learning_rate_factor(99, 100, constant) == 1.0
+
+
+def test_total_steps_counts_the_last_short_step_of_every_epoch() -> None:
+    assert total_steps(9, RunConfig(batch_size=4, epochs=2)) == 6
+    assert math.isclose(total_steps(8, RunConfig(batch_size=4, epochs=2)), 4)

@@ -1,0 +1,1 @@
+"""The commands of app.py: the same path without a browser."""

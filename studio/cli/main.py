@@ -1,0 +1,104 @@
+"""The command line: reads arguments and environment, builds one `Studio`, and hands it to the page or to a command.
+
+Exit status: 0 when all went well, 1 when a run failed, 2 when what was given cannot be used.
+"""
+
+import argparse
+import dataclasses
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from studio.cli.demo import demo
+from studio.cli.inspect import inspect
+from studio.cli.options import add_run_options, run_config
+from studio.cli.train import RunFailed, train
+from studio.errors import StudioError
+from studio.runs.studio import open_studio
+from studio.settings import Settings, read_settings
+
+FAILED = 1
+BAD_INPUT = 2
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command and return the exit status."""
+    options = _parser().parse_args(arguments)
+    errors = Console(stderr=True, highlight=False)
+    try:
+        return _run(options, Console(highlight=False))
+    except RunFailed as error:
+        errors.print(str(error), style="red", markup=False, soft_wrap=True)
+        return FAILED
+    except StudioError as error:
+        errors.print(str(error), style="red", markup=False, soft_wrap=True)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(options: argparse.Namespace, console: Console) -> int:
+    settings = _settings(options)
+    if options.command == "inspect":
+        return inspect(options.file, settings=settings, model=options.model, as_json=options.json, console=console)
+    studio = open_studio(settings)
+    try:
+        if options.command == "train":
+            return train(
+                studio, config=run_config(options), data=options.data, eval_data=options.eval_data, console=console
+            )
+        if options.command == "demo":
+            return demo(studio, console=console)
+        from studio.cli.serve import serve  # gradio takes seconds to import, and only the page needs it
+
+        return serve(studio, fetch_starter=not options.no_starter, console=console)
+    finally:
+        studio.close()
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    settings = read_settings(os.environ)
+    if options.home is not None:
+        settings = dataclasses.replace(settings, home=Path(options.home).expanduser().absolute())
+    if getattr(options, "host", None) is not None:
+        settings = dataclasses.replace(settings, host=options.host)
+    if getattr(options, "port", None) is not None:
+        settings = dataclasses.replace(settings, port=options.port)
+    return settings
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python app.py",
+        description="Fine-tune a language model and see what changed. Without a command, serves the page.",
+    )
+    parser.add_argument("--home", metavar="FOLDER", help="where everything is kept (default: ~/.lora-studio)")
+    parser.add_argument("--host", help="the address to listen on (default: STUDIO_HOST, 127.0.0.1)")
+    parser.add_argument("--port", type=_port, help="the port to listen on (default: STUDIO_PORT, 7860)")
+    parser.add_argument("--no-starter", action="store_true", help="do not fetch the starter model when the page starts")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+
+    commands.add_parser("demo", help="the whole path on a bundled sample: train, compare, export, check")
+    train_command = commands.add_parser("train", help="train an adapter on a file of examples")
+    train_command.add_argument("--data", required=True, type=Path, metavar="FILE", help="the examples to train on")
+    train_command.add_argument(
+        "--eval-data", type=Path, metavar="FILE", help="examples to score on, instead of a held-out share of the data"
+    )
+    add_run_options(train_command)
+    inspect_command = commands.add_parser("inspect", help="what the Data tab knows of a file")
+    inspect_command.add_argument("file", type=Path, metavar="FILE")
+    inspect_command.add_argument("--json", action="store_true", help="print one JSON object")
+    inspect_command.add_argument(
+        "--model",
+        default="starter",
+        help="count tokens as this model does, if it is here (default: starter)",
+    )
+    return parser
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 65_535:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a port number from 1 to 65535")
+    return int(text)

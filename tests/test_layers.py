@@ -1,0 +1,73 @@
+"""Each layer imports only what stands above it. The table is the one in CONTRIBUTING.md."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PLAIN = frozenset({"errors", "codec", "config", "events", "settings"})
+LAYERS = {
+    "data": {"data"},
+    "models": {"data", "models"},
+    "runs": {"data", "models", "runs"},
+    "ml": {"data", "models", "ml"},
+    "workers": {"data", "models", "runs", "ml", "workers"},
+    "ui": {"data", "models", "runs", "ui"},
+    "cli": {"data", "models", "runs", "ui", "cli"},
+}
+HEAVY = {"torch", "transformers", "peft", "bitsandbytes", "accelerate"}
+FOREIGN = {
+    "data": HEAVY | {"gradio", "huggingface_hub"},
+    "models": HEAVY | {"gradio"},
+    "runs": HEAVY | {"gradio", "huggingface_hub"},
+    "ml": {"gradio"},
+    "workers": {"gradio"},
+    "ui": HEAVY,
+    "cli": HEAVY,
+}
+
+
+def imports(file: Path) -> set[str]:
+    """Every module that a file imports, wherever in the file it does."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: imports are absolute"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def files() -> list[Path]:
+    return sorted((ROOT / "studio").rglob("*.py"))
+
+
+@pytest.mark.parametrize("file", files(), ids=lambda file: str(file.relative_to(ROOT)))
+def test_a_file_imports_its_own_layer_and_those_above(file: Path) -> None:
+    parts = file.relative_to(ROOT / "studio").with_suffix("").parts
+    layer = parts[0] if len(parts) > 1 else "plain"
+    for name in imports(file):
+        top, *rest = name.split(".")
+        if top == "studio" and rest and rest[0] not in PLAIN:
+            assert layer != "plain", f"{file.name} is plain and imports {name}"
+            assert rest[0] in LAYERS[layer], f"{layer} must not import {name}"
+        elif layer == "plain":
+            assert top in sys.stdlib_module_names or top == "studio", f"{file.name} is plain and imports {name}"
+        else:
+            assert top not in FOREIGN[layer], f"{layer} must not import {name}"
+
+
+def test_every_folder_is_a_layer() -> None:
+    folders = {path.parent.name for path in files() if path.parent != ROOT / "studio"}
+    assert folders == set(LAYERS)
+
+
+@pytest.mark.parametrize("module", ["studio.ui.app", "studio.cli.main"])
+def test_the_page_and_the_command_line_never_import_torch(module: str) -> None:
+    script = f"import sys, {module}; print(sorted({HEAVY!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

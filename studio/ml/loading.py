@@ -86,6 +86,8 @@ def load_base(folder: Path, placement: Placement) -> Any:
             f"The model in {folder} cannot be loaded: {_first_line(error)}",
             "It must be a decoder-only language model that this version of transformers knows.",
         ) from error
+    if placement.four_bit and placement.device == "cpu":
+        _keep_weights_unpacked(model)
     model.requires_grad_(False)
     return model.eval()
 
@@ -154,6 +156,18 @@ def context_length(model: Any) -> int | None:
 def lora_parameters(model: PeftModel) -> Sequence[nn.Parameter]:
     """List the parameters that training changes."""
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+
+def _keep_weights_unpacked(model: Any) -> None:
+    """Keep bitsandbytes from repacking 4-bit weights on the CPU.
+
+    On a processor with bf16 instructions the first pass in evaluation mode repacks them for good, drops the double
+    quantisation and computes in bf16 from then on, in a kernel without a gradient: whoever scores before training gets
+    gradients that are silently wrong. Seen in bitsandbytes 0.50.2, `Linear4bit.forward`.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
 
 
 def _refuse_remote_code(folder: Path) -> None:

@@ -135,6 +135,27 @@ def test_a_four_bit_base_trains_on_the_cpu(tiny_model: Path, four_rows: tuple[To
     assert losses(trained.events)[-1] < 0.6 * losses(trained.events)[0]
 
 
+def test_scoring_before_training_does_not_change_a_four_bit_gradient(
+    tiny_model: Path, four_rows: tuple[TokenRow, ...]
+) -> None:
+    """On processors with bf16 instructions, one pass in evaluation mode cut the gradient of every 4-bit layer."""
+    batch = collate(four_rows, pad_id=PAD, device="cpu")
+
+    def gradients(*, scored_first: bool) -> list[torch.Tensor]:
+        torch.manual_seed(0)
+        model = loading.attach_adapter(loading.load_base(tiny_model, NF4), SHORT)
+        if scored_first:
+            with torch.inference_mode():
+                summed_loss(model.eval(), batch)
+        summed_loss(model.train(), batch).backward()
+        return [parameter.grad for parameter in loading.lora_parameters(model) if parameter.grad is not None]
+
+    fresh, after = gradients(scored_first=False), gradients(scored_first=True)
+    assert len(fresh) == len(after) > 0
+    assert all(torch.allclose(one, other, atol=1e-6) for one, other in zip(fresh, after, strict=True))
+    assert max(one.abs().max() for one in fresh) > 0
+
+
 def test_evaluation_steps_are_at_least_five_where_there_are_steps_and_end_with_the_last() -> None:
     assert evaluation_steps(60) == {10, 20, 30, 40, 50, 60}
     assert max(evaluation_steps(7)) == 7

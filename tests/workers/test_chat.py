@@ -1,0 +1,134 @@
+"""The chat worker, spoken to over its pipes as the page does."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from studio.data.formats import Message
+from studio.data.rendering import ChatRenderer
+from studio.ml import loading
+from studio.ml.generation import BASE as BASE_ROW
+from studio.ml.generation import PaneInput, Sampling, generate
+from studio.runs.chat_protocol import (
+    BASE,
+    Answered,
+    Ask,
+    FromWorker,
+    Halt,
+    Leave,
+    Open,
+    Opened,
+    PaneRequest,
+    Token,
+    ToWorker,
+    Trouble,
+    decode_from_worker,
+    encode,
+)
+from studio.runs.store import RunFolder
+
+Start = Callable[..., "subprocess.Popen[str]"]
+MakeRun = Callable[..., RunFolder]
+QUESTION = (Message("user", "Is number 3 black?"),)
+
+
+class Conversation:
+    """One chat worker, and what it says."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self.process = process
+
+    def say(self, message: ToWorker) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(encode(message) + "\n")
+        self.process.stdin.flush()
+
+    def hear(self) -> FromWorker:
+        assert self.process.stdout is not None
+        return decode_from_worker(self.process.stdout.readline())
+
+    def hear_until(self, kind: type[FromWorker], *, times: int = 1) -> list[FromWorker]:
+        heard: list[FromWorker] = []
+        while sum(isinstance(each, kind) for each in heard) < times:
+            heard.append(self.hear())
+        return heard
+
+
+def ask(id: int, *adapters: str, length: int = 20) -> Ask:
+    panes = tuple(PaneRequest(adapter, QUESTION) for adapter in adapters)
+    return Ask(id=id, panes=panes, temperature=0.0, top_p=1.0, max_new_tokens=length, seed=1)
+
+
+@pytest.fixture
+def conversation(start: Start, tmp_path: Path) -> Conversation:
+    pipe = subprocess.PIPE
+    return Conversation(start("chat", "--home", str(tmp_path), stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL))
+
+
+def text(heard: list[FromWorker], pane: int) -> str:
+    return "".join(each.text for each in heard if isinstance(each, Token) and each.pane == pane)
+
+
+def test_base_and_tuned_answer_side_by_side_from_one_copy(
+    make_run: MakeRun, start: Start, tiny_model: Path, conversation: Conversation
+) -> None:
+    run = make_run(learning_rate=5e-3, epochs=4)
+    assert start("train", str(run.path)).wait() == 0
+    conversation.say(Open(model=str(tiny_model), four_bit=False, precision="fp32"))
+    conversation.hear_until(Opened)
+    conversation.say(ask(1, BASE, str(run.adapter)))
+    heard = conversation.hear_until(Answered, times=2)
+
+    renderer = ChatRenderer.load(tiny_model)
+    placement = loading.Placement(device="cpu", precision="fp32")
+    assert run.adapter is not None
+    model = loading.load_adapter(loading.load_base(tiny_model, placement), run.adapter)
+    panes = [PaneInput(name, renderer.prompt(QUESTION)) for name in (BASE_ROW, "default")]
+    expected = generate(
+        model, panes, sampling=Sampling(max_new_tokens=20), end_ids=renderer.end_ids, pad_id=renderer.end_ids[0]
+    )
+    assert text(heard, 0) == renderer.decode(expected[0])
+    assert text(heard, 1) == renderer.decode(expected[1])
+    assert text(heard, 0) != text(heard, 1)
+
+
+def test_an_answer_can_be_halted_and_the_next_one_comes(tiny_model: Path, conversation: Conversation) -> None:
+    conversation.say(Open(model=str(tiny_model), four_bit=False, precision="fp32"))
+    conversation.hear_until(Opened)
+    conversation.say(ask(1, BASE, length=1500))
+    conversation.hear_until(Token)
+    conversation.say(Halt(1))
+    ended = conversation.hear_until(Answered)[-1]
+    assert isinstance(ended, Answered)
+    assert ended.ended == "stopped"
+    assert ended.tokens < 1500
+    conversation.say(ask(2, BASE, length=5))
+    answered = conversation.hear_until(Answered)[-1]
+    assert isinstance(answered, Answered)
+    assert (answered.id, answered.tokens <= 5) == (2, True)
+
+
+def test_trouble_is_a_sentence_and_the_worker_lives_on(tiny_model: Path, conversation: Conversation) -> None:
+    conversation.say(ask(1, BASE))
+    assert isinstance(conversation.hear_until(Trouble)[-1], Trouble)
+    conversation.say(Open(model="/nowhere", four_bit=False, precision="fp32"))
+    trouble = conversation.hear_until(Trouble)[-1]
+    assert isinstance(trouble, Trouble)
+    assert trouble.id == 0
+    assert "/nowhere" in trouble.message
+    conversation.say(Open(model=str(tiny_model), four_bit=False, precision="fp32"))
+    conversation.hear_until(Opened)
+    conversation.say(ask(2, "/no/adapter"))
+    trouble = conversation.hear_until(Trouble)[-1]
+    assert isinstance(trouble, Trouble)
+    assert "no longer on the disk" in trouble.message
+    conversation.say(Leave())
+    assert conversation.process.wait(timeout=20) == 0
+
+
+def test_it_leaves_when_the_page_is_gone(conversation: Conversation) -> None:
+    assert conversation.process.stdin is not None
+    conversation.process.stdin.close()
+    assert conversation.process.wait(timeout=20) == 0

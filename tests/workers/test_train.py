@@ -1,0 +1,130 @@
+"""The contract of the training worker: what it writes, in which order, whatever happens to it."""
+
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
+
+from studio.events import Evaluated, Failed, Finished, Loaded, Prepared, Saved, Started, Stepped, Stopping
+from studio.runs import lock
+from studio.runs.store import RunFolder
+from tests.workers.conftest import events, wait_for
+
+Start = Callable[..., "subprocess.Popen[str]"]
+MakeRun = Callable[..., RunFolder]
+ENDLESS = {"epochs": 100, "rows": 64, "batch_size": 1}
+
+
+def test_a_run_goes_from_started_to_finished(make_run: MakeRun, start: Start) -> None:
+    run = make_run()
+    assert start("train", str(run.path)).wait() == 0
+    told = events(run.events_path)
+    kinds = [type(event) for event in told]
+    assert kinds[0] is Started
+    assert kinds[-1] is Finished
+    assert kinds.index(Loaded) < kinds.index(Prepared) < kinds.index(Stepped)
+    assert [event.step for event in told if isinstance(event, Stepped)] == [1, 2, 3, 4]
+    assert [event.step for event in told if isinstance(event, Evaluated)] == [0, 1, 2, 3, 4]
+    prepared = next(event for event in told if isinstance(event, Prepared))
+    assert (prepared.train_examples, prepared.validation_examples, prepared.total_steps) == (16, 4, 4)
+    assert 0 < prepared.learned_tokens < prepared.tokens
+    assert told[-2] == Saved(step=4, path="adapter")
+    assert not (run.path / "checkpoints").exists()
+
+
+def test_the_adapter_of_a_run_loads_with_plain_peft(make_run: MakeRun, start: Start, tiny_model: Path) -> None:
+    run = make_run()
+    assert start("train", str(run.path)).wait() == 0
+    assert run.adapter is not None
+    ids = torch.tensor([[1, 2, 3]])
+    base = AutoModelForCausalLM.from_pretrained(tiny_model)
+    before = base(input_ids=ids).logits
+    assert not torch.equal(before, PeftModel.from_pretrained(base, str(run.adapter))(input_ids=ids).logits)
+
+
+def test_stopping_keeps_a_usable_adapter(make_run: MakeRun, start: Start, tiny_model: Path) -> None:
+    run = make_run(**ENDLESS)
+    worker = start("train", str(run.path))
+    wait_for(run.events_path, Stepped)
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(timeout=60) == 0
+    told = events(run.events_path)
+    assert any(isinstance(event, Stopping) for event in told)
+    assert isinstance(told[-1], Finished)
+    assert told[-1].status == "stopped"
+    assert run.adapter == run.path / "adapter"
+    PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(tiny_model), str(run.adapter))
+
+
+def test_a_killed_run_leaves_what_was_saved_before(make_run: MakeRun, start: Start) -> None:
+    run = make_run(rows=64, batch_size=1, epochs=3)
+    worker = start("train", str(run.path))
+    wait_for(run.events_path, Saved)
+    worker.kill()
+    worker.wait()
+    assert not any(isinstance(event, Finished | Failed) for event in events(run.events_path))
+    assert run.adapter is not None
+    assert run.adapter.parent.name == "checkpoints"
+
+
+def test_a_missing_model_is_a_sentence_and_a_status(make_run: MakeRun, start: Start, tmp_path: Path) -> None:
+    run = make_run(model=str(tmp_path / "nothing"))
+    assert start("train", str(run.path), stderr=subprocess.DEVNULL).wait() == 1
+    failed = events(run.events_path)[-1]
+    assert isinstance(failed, Failed)
+    assert "nothing" in failed.message
+    assert failed.hint
+    assert "Traceback" not in failed.message + failed.hint
+
+
+def test_examples_that_do_not_fit_are_left_out_and_counted(make_run: MakeRun, start: Start) -> None:
+    run = make_run(max_length=16)
+    assert start("train", str(run.path), stderr=subprocess.DEVNULL).wait() == 1
+    failed = events(run.events_path)[-1]
+    assert isinstance(failed, Failed)
+    assert "None of the 16 examples fits into 16 tokens" in failed.message
+
+
+def test_a_second_run_waits_for_the_first(make_run: MakeRun, start: Start, tmp_path: Path) -> None:
+    run = make_run()
+    held = lock.acquire(tmp_path / "accelerator.lock")
+    assert held is not None
+    worker = start("train", str(run.path))
+    try:
+        with lock.holding(tmp_path / "other.lock"):
+            wait_for(run.events_path, Started)
+            worker.send_signal(signal.SIGTERM)
+            assert worker.wait(timeout=30) == 0
+    finally:
+        import os
+
+        os.close(held)
+    told = events(run.events_path)
+    assert isinstance(told[-1], Finished)
+    assert told[-1].status == "stopped"
+
+
+def test_a_four_bit_run_trains_and_keeps_its_reference(make_run: MakeRun, start: Start) -> None:
+    run = make_run(four_bit=True)
+    assert start("train", str(run.path)).wait() == 0
+    loaded = next(event for event in events(run.events_path) if isinstance(event, Loaded))
+    assert "NF4" in loaded.precision
+    assert (run.path / "reference.safetensors").is_file()
+
+
+def test_a_folder_of_model_files_that_are_damaged(
+    make_run: MakeRun, start: Start, tiny_model: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "damaged"
+    shutil.copytree(tiny_model, folder)
+    (folder / "model.safetensors").write_bytes(b"not weights")
+    run = make_run(model=str(folder))
+    assert start("train", str(run.path), stderr=subprocess.DEVNULL).wait() == 1
+    failed = events(run.events_path)[-1]
+    assert isinstance(failed, Failed)
+    assert "damaged" in failed.message

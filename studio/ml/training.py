@@ -27,6 +27,10 @@ EVALUATIONS = 6
 
 MAX_GRAD_NORM = 1.0
 
+TOKEN_BUDGETS = {"cpu": 384}
+"""How many tokens a micro-batch may hold with its padding. Smaller ones need less padding: on the bundled voice sample,
+3 % at 384 against 16 % at 1024. A few hundred tokens keep a processor busy; a GPU wants thousands."""
+
 
 class Diverged(StudioError):
     """The loss or the gradient is no longer a finite number."""
@@ -91,7 +95,7 @@ def train(
     parameters = lora_parameters(model)
     optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
     total = total_steps(len(train_rows), config)
-    budget = max(config.max_length, 1024 if placement.device == "cpu" else 4096)
+    budget = TOKEN_BUDGETS.get(placement.device, 4096)
 
     def cut(rows: Sequence[TokenRow]) -> Iterator[Batch]:
         return micro_batches(rows, token_budget=budget, pad_id=pad_id, device=placement.device)

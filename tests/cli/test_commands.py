@@ -1,0 +1,110 @@
+"""The commands as a person runs them, on the tiny model: status, last line, and sentences instead of traces."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from studio.config import settings
+from studio.runs.launcher import PROJECT_ROOT
+
+ROWS = "".join(json.dumps({"prompt": f"Say {index}.", "completion": f"It is {index}."}) + "\n" for index in range(12))
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(ROWS)
+    return path
+
+
+def run(home: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "app.py", *arguments],
+        cwd=PROJECT_ROOT,
+        env={**os.environ, "STUDIO_HOME": str(home), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_train_ends_with_the_folder_of_the_run(tmp_path: Path, data: Path, tiny_model: Path) -> None:
+    done = run(
+        tmp_path / "home",
+        *("train", "--data", str(data), "--eval-data", str(data), "--model", str(tiny_model)),
+        *("--epochs", "1", "--rank", "4", "--name", "First try", "--chosen-modules", "q_proj", "--targets", "chosen"),
+    )
+    assert done.returncode == 0, done.stderr
+    last = done.stdout.strip().splitlines()[-1]
+    assert last.startswith("run: ")
+    folder = Path(last.removeprefix("run: "))
+    config = json.loads((folder / "config.json").read_text())
+    assert (config["rank"], config["name"], config["chosen_modules"]) == (4, "First try", ["q_proj"])
+    assert (folder / "adapter" / "adapter_model.safetensors").is_file()
+    assert len((folder / "val.jsonl").read_text().splitlines()) == 12
+
+
+def test_a_run_that_fails_is_status_1_with_its_sentence(tmp_path: Path, data: Path, tiny_model: Path) -> None:
+    done = run(tmp_path / "home", "train", "--data", str(data), "--model", str(tiny_model), "--max-length", "8")
+    assert done.returncode == 1
+    assert "fits into 8 tokens" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        (("train", "--data", "nothing.jsonl"), "nothing.jsonl"),
+        (("train", "--data", "{data}", "--rank", "0"), "Rank must lie between 1 and 512; found 0."),
+        (("train", "--data", "{data}", "--model", "/no/such/folder"), "/no/such/folder"),
+        (("train", "--data", "{empty}"), "empty"),
+        (("inspect", "{empty}"), "empty"),
+        (("inspect", "{picture}"), "PNG"),
+        (
+            (
+                "--port",
+                "99999",
+            ),
+            "99999",
+        ),
+    ],
+)
+def test_bad_input_is_status_2_and_a_sentence(
+    tmp_path: Path, data: Path, arguments: tuple[str, ...], found: str
+) -> None:
+    (tmp_path / "empty.csv").touch()
+    (tmp_path / "picture.csv").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)))
+    names = {"data": data, "empty": tmp_path / "empty.csv", "picture": tmp_path / "picture.csv"}
+    done = run(tmp_path / "home", *(argument.format(**names) for argument in arguments))
+    assert done.returncode == 2
+    assert found in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_data_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path, data: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    done = run(tmp_path / "file" / "home", "train", "--data", str(data))
+    assert done.returncode == 2
+    assert "cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_inspect_prints_one_json_object(tmp_path: Path, data: Path, tiny_model: Path) -> None:
+    done = run(tmp_path / "home", "inspect", str(data), "--json", "--model", str(tiny_model))
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["format"], told["kind"], told["usable"]) == ("JSON Lines", "prompt-completion", 12)
+    assert told["tokens"]["total"] > told["tokens"]["learned"] > 0
+    plain = run(tmp_path / "home", "inspect", str(data))
+    assert "It is 0." in plain.stdout
+
+
+def test_the_options_are_the_settings(tmp_path: Path) -> None:
+    told = run(tmp_path / "home", "train", "--help", COLUMNS="400").stdout
+    for setting in settings():
+        assert "--" + setting.name.replace("_", "-") in told
+        assert setting.help[:60] in told

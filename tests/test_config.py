@@ -1,0 +1,38 @@
+import dataclasses
+
+import pytest
+
+from studio.config import RunConfig, check, problems, setting_named, settings
+from studio.errors import ConfigError
+
+
+def test_the_defaults_have_no_fault() -> None:
+    assert problems(RunConfig()) == ()
+    check(RunConfig())
+
+
+def test_every_setting_has_its_sentence() -> None:
+    for setting in settings():
+        assert setting.label
+        assert setting.help.endswith(".")
+    assert [setting.name for setting in settings()] == [field.name for field in dataclasses.fields(RunConfig)]
+
+
+def test_every_fault_is_told_at_once() -> None:
+    config = RunConfig(rank=0, dropout=2.0, learning_rate=float("nan"), schedule="sideways", model=" ")
+    assert [problem.field for problem in problems(config)] == ["rank", "dropout", "learning_rate", "schedule", "model"]
+    with pytest.raises(ConfigError, match=r"Rank must lie between 1 and 512; found 0\..*must be one of cosine, linear"):
+        check(config)
+
+
+@pytest.mark.parametrize(("name", "value"), [("epochs", 1.5), ("epochs", True), ("rank", "16"), ("seed", float("inf"))])
+def test_a_value_of_the_wrong_kind_is_a_fault(name: str, value: object) -> None:
+    (problem,) = problems(dataclasses.replace(RunConfig(), **{name: value}))
+    assert problem.field == name
+    assert setting_named(name).label in problem.text
+
+
+def test_chosen_modules_must_be_chosen() -> None:
+    (problem,) = problems(RunConfig(targets="chosen"))
+    assert problem.field == "chosen_modules"
+    assert problems(RunConfig(targets="chosen", chosen_modules=("q_proj",))) == ()

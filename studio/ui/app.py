@@ -1,0 +1,161 @@
+"""The page as a whole: header, five tabs, one timer; and how it is served.
+
+Builds the tabs, then connects them to each other. Never imports torch, neither itself nor through anything it imports.
+"""
+
+import functools
+from typing import Any
+
+import gradio as gr
+
+from studio.config import STARTER
+from studio.errors import RunError
+from studio.runs.studio import Studio
+from studio.ui import compare_tab, configure_tab, data_tab, export_tab, train_tab, verbs
+from studio.ui.components import QUIET, html
+from studio.ui.errors import shown
+from studio.ui.header import ICON, header, machine
+from studio.ui.live_chart import plotly_script
+from studio.ui.reading import Reading
+from studio.ui.theme import STYLE_SHEET, studio_theme
+
+TICK_SECONDS = 1.0
+
+
+def build_app(studio: Studio) -> gr.Blocks:
+    """Build the page. Everything it shows and does goes through `studio`."""
+    gr.set_static_paths([plotly_script()])
+    reading = Reading(studio.settings.home, studio.datasets)
+    machine_name = machine()
+    page: gr.Blocks
+    with gr.Blocks(title="LoRA Studio", analytics_enabled=False) as page:
+        timer = gr.Timer(TICK_SECONDS)
+        top = html(header(machine_name, STARTER, studio.model_state(STARTER)), elem_id="header")
+        drawn = gr.State(None)
+        with gr.Tabs(selected="data", overflow_behavior="wrap", elem_classes="ls-tabs", elem_id="tabs") as tabs:
+            with gr.Tab("1. Data", id="data"):
+                data = data_tab.build(studio)
+            with gr.Tab("2. Configure", id="configure"):
+                configure = configure_tab.build()
+            with gr.Tab("3. Train", id="train") as train_page:
+                train = train_tab.build()
+            with gr.Tab("4. Compare", id="compare") as compare_page:
+                compare = compare_tab.build()
+            with gr.Tab("5. Export", id="export") as export_page:
+                export = export_tab.build()
+
+        data_tab.wire(
+            data,
+            studio=studio,
+            reading=reading,
+            model=configure.model,
+            max_length=configure.max_length,
+            timer=timer,
+            tabs=tabs,
+        )
+        started = configure_tab.wire(configure, studio=studio, reading=reading, library=data.library, timer=timer)
+        train_tab.wire(train, studio=studio, timer=timer)
+        compare_tab.wire(compare, studio=studio)
+        export_tab.wire(export, studio=studio, timer=timer)
+        verbs.wire(studio)
+
+        timer.tick(
+            shown(functools.partial(redraw_header, studio, machine_name)),
+            inputs=[configure.model, drawn],
+            outputs=[top, drawn],
+            **QUIET,
+        )
+        page.load(
+            shown(functools.partial(open_page, studio)),
+            inputs=[data.library, train.run, compare.run, export.run],
+            outputs=[data.library, train.run, compare.run, export.run],
+            **QUIET,
+        )
+        started.success(
+            shown(functools.partial(jump_to_run, studio)),
+            inputs=[configure.started],
+            outputs=[tabs, train.run],
+            **QUIET,
+        )
+        train.compare.click(
+            shown(functools.partial(jump_to_comparison, studio)),
+            inputs=[train.run],
+            outputs=[tabs, compare.run],
+            **QUIET,
+        )
+        for tab_page, tab, refresh in (
+            (train_page, train, train_tab.refresh_runs),
+            (compare_page, compare, compare_tab.refresh_runs),
+            (export_page, export, export_tab.refresh_runs),
+        ):
+            tab_page.select(shown(functools.partial(refresh, studio)), inputs=[tab.run], outputs=[tab.run], **QUIET)
+    return page
+
+
+def redraw_header(studio: Studio, machine_name: str, model: str | None, drawn: str | None) -> tuple[Any, Any]:
+    """Say where the chosen base model is; skip when that is what the page says already."""
+    name = (model or STARTER).strip() or STARTER
+    fresh = str(header(machine_name, name, studio.model_state(name)))
+    return (gr.skip(), gr.skip()) if fresh == drawn else (fresh, fresh)
+
+
+def open_page(
+    studio: Studio, dataset_id: str | None, train_run: str | None, compare_run: str | None, export_run: str | None
+) -> tuple[Any, ...]:
+    """Find the data sets and runs again after a load or reload."""
+    stored = data_tab.choices(studio)
+    return (
+        gr.update(choices=stored, value=dataset_id or (stored[0][1] if stored else None)),
+        train_tab.refresh_runs(studio, train_run),
+        compare_tab.refresh_runs(studio, compare_run),
+        export_tab.refresh_runs(studio, export_run),
+    )
+
+
+def jump_to_run(studio: Studio, run_id: str) -> tuple[Any, Any]:
+    """Show the run that was just started."""
+    return gr.Tabs(selected="train"), train_tab.refresh_runs(studio, run_id)
+
+
+def jump_to_comparison(studio: Studio, run_id: str | None) -> tuple[Any, Any]:
+    """Show the run that is over beside its base model."""
+    return gr.Tabs(selected="compare"), compare_tab.refresh_runs(studio, run_id)
+
+
+def launch_options(studio: Studio) -> dict[str, Any]:
+    """Return how the page is launched: its looks, its limits, and nothing that leaves this machine."""
+    return {
+        "theme": studio_theme(),
+        "css_paths": [STYLE_SHEET],
+        "favicon_path": ICON,
+        "server_name": studio.settings.host,
+        "server_port": studio.settings.port,
+        "max_file_size": studio.settings.max_upload_mib * 2**20,
+        "footer_links": ["api", "settings"],
+        "run_history": False,
+        "ssr_mode": False,
+        "share": False,
+        "pwa": False,
+        "mcp_server": False,
+        "quiet": True,
+    }
+
+
+def serve(studio: Studio) -> None:
+    """Serve the page until it is interrupted.
+
+    Raises RunError when the port is in use.
+    """
+    page = build_app(studio)
+    try:
+        page.launch(**launch_options(studio), prevent_thread_lock=True)
+    except OSError as error:
+        raise RunError(
+            f"Port {studio.settings.port} on {studio.settings.host} cannot be used: {_reason(error)}.",
+            "If the studio is open already, use that one. Otherwise set STUDIO_PORT to another port and start again.",
+        ) from error
+    page.block_thread()
+
+
+def _reason(error: OSError) -> str:
+    return "another program is listening there" if "empty port" in str(error) else error.strerror or str(error)

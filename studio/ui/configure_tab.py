@@ -1,0 +1,187 @@
+"""The Configure tab: which model learns, how, and what that will mean; and the button that starts it.
+
+Knows how to ask; what is right stands in `studio.config`.
+"""
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from gradio.blocks import Block
+
+from studio.config import CHOSEN, STARTER, setting_named
+from studio.data.library import Dataset
+from studio.errors import StudioError
+from studio.models.catalog import KNOWN_MODELS
+from studio.runs.base_models import ModelState
+from studio.runs.studio import Studio
+from studio.ui import form, fragments, plan_card
+from studio.ui.components import QUIET, html
+from studio.ui.errors import shown
+from studio.ui.reading import Reading
+
+
+@dataclass(frozen=True)
+class ConfigureTab:
+    """The components of the tab. `controls` holds one for each setting, by its name."""
+
+    model: gr.Dropdown
+    model_state: gr.HTML
+    fetch: gr.Button
+    controls: Mapping[str, gr.components.Component]
+    max_length: gr.Number
+    more: gr.Accordion
+    plan: gr.HTML
+    start: gr.Button
+    started: gr.Textbox
+    drawn: gr.State
+
+
+def build() -> ConfigureTab:
+    """Lay the tab out."""
+    controls: dict[str, gr.components.Component] = {}
+    with gr.Row():
+        with gr.Column(scale=7):
+            with gr.Column(elem_classes="ls-card"):
+                html(fragments.heading("Base model"))
+                controls["model"] = model = _build_model()
+                model_state = html("", elem_id="model-state")
+                fetch = gr.Button("Fetch it now", size="sm", visible=False, elem_id="model-fetch")
+                controls["four_bit"] = form.control("four_bit")
+            with gr.Column(elem_classes="ls-card"):
+                html(fragments.heading("Training", "The defaults suit a few hundred examples on a laptop."))
+                with gr.Column(elem_classes="ls-grid"):
+                    controls |= {name: form.control(name) for name in form.SIMPLE}
+            with gr.Accordion(more_label(0), open=False, elem_classes="ls-more", elem_id="more-settings") as more:
+                with gr.Column(elem_classes="ls-grid"):
+                    controls |= {name: form.control(name) for name in form.MORE}
+        with gr.Column(scale=5, elem_classes="ls-card ls-side"):
+            html(fragments.heading("What will happen"))
+            plan = html("", elem_id="plan")
+            start = gr.Button("Choose a data set first", variant="primary", interactive=False, elem_id="start")
+            started = gr.Textbox(visible=False, label="Run id")
+    max_length = controls["max_length"]
+    assert isinstance(max_length, gr.Number)
+    return ConfigureTab(
+        model=model,
+        model_state=model_state,
+        fetch=fetch,
+        controls=controls,
+        max_length=max_length,
+        more=more,
+        plan=plan,
+        start=start,
+        started=started,
+        drawn=gr.State(None),
+    )
+
+
+def _build_model() -> gr.Dropdown:
+    each = setting_named("model")
+    choices = [(known.title, known.id) for known in KNOWN_MODELS]
+    return gr.Dropdown(
+        choices,
+        value=STARTER,
+        allow_custom_value=True,
+        label=each.label,
+        info=each.help,
+        elem_id="setting-model",
+    )
+
+
+def more_label(number: int) -> str:
+    """Head the further settings, so that a change in them does not hide."""
+    return f"More settings ({number} changed from default)" if number else "More settings (all at their default)"
+
+
+def wire(
+    tab: ConfigureTab, *, studio: Studio, reading: Reading, library: gr.Dropdown, timer: gr.Timer
+) -> gr.events.Dependency:
+    """Connect the tab, and return the event of a started run for the Train tab to follow."""
+    inputs: dict[str, Block] = {"dataset_id": library, **tab.controls}
+    changes = [component.change for component in tab.controls.values()]  # type: ignore[attr-defined]
+    gr.on(
+        [library.change, timer.tick, *changes],
+        shown(functools.partial(redraw, studio, reading)),
+        inputs_kwargs={**inputs, "drawn": tab.drawn},
+        outputs=[
+            tab.model_state,
+            tab.fetch,
+            tab.controls["chosen_modules"],
+            tab.more,
+            tab.plan,
+            tab.start,
+            tab.drawn,
+        ],
+        trigger_mode="always_last",
+        **QUIET,
+    )
+    tab.fetch.click(
+        shown(functools.partial(fetch_model, studio)),
+        inputs=[tab.model],
+        api_visibility="private",
+        show_progress="hidden",
+    )
+    return tab.start.click(
+        shown(functools.partial(start_run, studio)),
+        inputs_kwargs=inputs,
+        outputs=[tab.started],
+        validator=form.check_form,
+        api_name="start_run",
+        api_description="Start a run with these settings on a stored data set, and return the run's id.",
+    )
+
+
+def fetch_model(studio: Studio, model: str) -> None:
+    """Begin to fetch a base model. Raises ModelError for a name that cannot be one."""
+    studio.prepare_model(model.strip(), retry=True)
+
+
+def start_run(studio: Studio, *, dataset_id: str | None, **values: Any) -> str:
+    """Start a run and return its id. Raises ConfigError, DataError or RunError."""
+    if not dataset_id:
+        raise gr.Error("No data set is chosen. Choose one on the Data tab.", title="Choose a data set first")
+    return studio.start_run(form.read_config(values), dataset_id).id
+
+
+def redraw(
+    studio: Studio, reading: Reading, *, dataset_id: str | None, drawn: object, **values: Any
+) -> tuple[Any, ...]:
+    """Show what these settings mean; skip everything when nothing is new since `drawn`."""
+    settings = form.read_config(values)
+    state = studio.model_state(settings.model)
+    here = reading.where(settings.model)
+    now = (settings, dataset_id, state, here)
+    if now == drawn:
+        return (gr.skip(),) * 7
+    modules = _module_names(reading, settings.model)
+    return (
+        str(plan_card.model_line(settings.model, state)),
+        gr.update(visible=_can_fetch(state), value="Try again" if state.failed else "Fetch it now"),
+        gr.update(choices=modules, visible=settings.targets == CHOSEN),
+        gr.update(label=more_label(form.changed(settings))),
+        str(plan_card.plan(reading, settings, _dataset(studio, dataset_id), state)),
+        gr.update(
+            value=plan_card.start_label(dataset_id, settings), interactive=plan_card.can_start(dataset_id, settings)
+        ),
+        now,
+    )
+
+
+def _can_fetch(state: ModelState) -> bool:
+    return not state.ready and not state.working
+
+
+def _dataset(studio: Studio, dataset_id: str | None) -> Dataset | None:
+    return studio.datasets.get(dataset_id) if dataset_id else None
+
+
+def _module_names(reading: Reading, model: str) -> list[str]:
+    """Return the model's own names of its linear layers; none while the model is not here."""
+    here = reading.where(model)
+    try:
+        return list(reading.layout(here.folder).module_names) if here.folder else []
+    except StudioError:
+        return []

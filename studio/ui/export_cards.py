@@ -1,0 +1,72 @@
+"""What the Export tab says about an export: how far it is, how large, how well it was checked, how it is loaded.
+
+Functions from plain values to markup. Knows nothing of components.
+"""
+
+from markupsafe import Markup
+
+from studio.runs.exports import ExportState
+from studio.runs.reports import ExportReport
+from studio.runs.words import size
+from studio.ui import fragments
+from studio.ui.fragments import Tile
+from studio.ui.wording import tiny
+
+KINDS = {
+    "adapter": (
+        "Adapter",
+        "Only what was learned: a small zip that plain peft loads beside the base model. Best for keeping and sharing.",
+    ),
+    "merged": (
+        "Merged model",
+        "Base and adapter in one: a folder and a zip that plain transformers loads, with nothing else needed.",
+    ),
+}
+
+
+def status(state: ExportState) -> Markup:
+    """Say how far the export is, and once it is there what it holds and how it was checked."""
+    if state.status == "working":
+        bar = fragments.bar(None, name="Writing the export")
+        return fragments.stack([fragments.line("busy", state.sentence), bar])
+    if state.status == "failed" and state.failed is not None:
+        return fragments.notice("bad", state.failed.message, state.failed.hint)
+    if state.report is not None:
+        good = fragments.notice("good", "Ready and checked.", check(state.report))
+        return fragments.stack([good, sizes(state.report)])
+    return fragments.empty("Not prepared yet", "Once prepared, the sizes, the check and the download stand here.")
+
+
+def sizes(report: ExportReport) -> Markup:
+    """Show the sizes and where the folder lies."""
+    return fragments.stack(
+        [
+            fragments.tiles([Tile("Zip", size(report.archive_bytes)), Tile("Folder", size(report.folder_bytes))]),
+            Markup('<p class="ls-path">{}</p>').format(report.folder),
+        ]
+    )
+
+
+def check(report: ExportReport) -> str:
+    """Say how well the export, loaded back, agrees with the run."""
+    return (
+        f"Loaded back with {report.checked_with}: largest difference in the logits {tiny(report.largest_difference)}, "
+        f"allowed {tiny(report.tolerance)}; {report.same_answers} of {report.answers} answers the same."
+    )
+
+
+def snippet(kind: str, *, model: str, folder: str) -> str:
+    """Return a few lines of Python that load the export."""
+    if kind == "merged":
+        return (
+            "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
+            f"model = AutoModelForCausalLM.from_pretrained({folder!r})\n"
+            f"tokenizer = AutoTokenizer.from_pretrained({folder!r})\n"
+        )
+    return (
+        "from peft import PeftModel\n"
+        "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
+        f"base = AutoModelForCausalLM.from_pretrained({model!r})\n"
+        f"model = PeftModel.from_pretrained(base, {folder!r})\n"
+        f"tokenizer = AutoTokenizer.from_pretrained({folder!r})\n"
+    )

@@ -1,0 +1,164 @@
+"""The Export tab: take the result away as an adapter or as a merged model, each checked before it is offered.
+
+Knows how to ask for an export and to show it; `studio.runs` makes and checks it.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from studio.config import STARTER
+from studio.models.starter import starter_folder
+from studio.runs.exports import ExportState
+from studio.runs.studio import Studio
+from studio.ui import export_cards, fragments, run_choices
+from studio.ui.changes import Drawn, only_new
+from studio.ui.components import QUIET, html, picker
+from studio.ui.errors import shown
+
+
+@dataclass(frozen=True)
+class Card:
+    """One kind of export."""
+
+    status: gr.HTML
+    prepare: gr.Button
+    download: gr.DownloadButton
+    code: gr.Code
+
+
+@dataclass(frozen=True)
+class ExportTab:
+    """The components of the tab; `cards` by the kind of export."""
+
+    run: gr.Dropdown
+    cards: Mapping[str, Card]
+    drawn: gr.State
+
+
+def build() -> ExportTab:
+    """Lay the tab out."""
+    with gr.Column(elem_classes="ls-card"):
+        run = picker(label="Run to export", info="Any run that left an adapter.", elem_id="export-run")
+    with gr.Row(equal_height=True):
+        cards = {kind: _build_card(kind, *texts) for kind, texts in export_cards.KINDS.items()}
+    return ExportTab(run=run, cards=cards, drawn=gr.State(None))
+
+
+def _build_card(kind: str, title: str, text: str) -> Card:
+    with gr.Column(elem_classes="ls-card", min_width=300):
+        html(fragments.heading(title, text))
+        status = html(no_run(), elem_id=f"export-{kind}-status")
+        prepare = gr.Button(
+            f"Prepare the {title.lower()}",
+            variant="primary" if kind == "adapter" else "secondary",
+            interactive=False,
+            elem_id=f"export-{kind}-prepare",
+        )
+        download = gr.DownloadButton(
+            f"Download the {title.lower()}", variant="primary", visible=False, elem_id=f"export-{kind}-download"
+        )
+        code = gr.Code(
+            "",
+            language="python",
+            label=f"How to load the {title.lower()}",
+            interactive=False,
+            visible=False,
+            show_line_numbers=False,
+            elem_id=f"export-{kind}-code",
+        )
+    return Card(status=status, prepare=prepare, download=download, code=code)
+
+
+def no_run() -> Any:
+    """Say what fills a card."""
+    return fragments.empty("No finished run yet", "Train a run first. Its result can then be prepared here.")
+
+
+def wire(tab: ExportTab, *, studio: Studio, timer: gr.Timer) -> None:
+    """Connect the tab."""
+    offer = functools.cache(gr.set_static_paths)
+    outputs = [part for card in tab.cards.values() for part in (card.status, card.prepare, card.download, card.code)]
+    gr.on(
+        [timer.tick, tab.run.change],
+        shown(functools.partial(redraw, studio, offer)),
+        inputs_kwargs={"run_id": tab.run, "drawn": tab.drawn},
+        outputs=[*outputs, tab.drawn],
+        **QUIET,
+    )
+    for kind, card in tab.cards.items():
+        card.prepare.click(
+            shown(functools.partial(prepare, studio, kind)), inputs=[tab.run], outputs=[card.prepare], **QUIET
+        )
+
+
+def refresh_runs(studio: Studio, chosen: str | None) -> Any:
+    """Return the dropdown with the runs that can be exported now; keep what is chosen."""
+    choices = run_choices.runs_with_result(studio)
+    return gr.update(choices=choices, value=run_choices.keep_or_first(chosen, choices))
+
+
+def prepare(studio: Studio, kind: str, run_id: str | None) -> Any:
+    """Start to write an export. Raises RunError or ExportError."""
+    if run_id:
+        studio.export(run_id, kind)
+    return gr.update(interactive=False)
+
+
+def redraw(studio: Studio, offer: Callable[[str], None], *, run_id: str | None, drawn: Drawn | None) -> list[Any]:
+    """Show both exports of the run as they are now, sending only what is new since `drawn`.
+
+    `offer` opens one file for download. Nothing else of the data folder is ever served.
+    """
+    fresh: dict[str, Any] = {}
+    for kind in export_cards.KINDS:
+        state = studio.export_state(run_id, kind) if run_id else None
+        if state is not None and state.report is not None:
+            offer(state.report.archive)
+        fresh |= {f"{kind} {name}": part for name, part in parts(studio, run_id, kind, state).items()}
+    return only_new(fresh, drawn)
+
+
+def parts(studio: Studio, run_id: str | None, kind: str, state: ExportState | None) -> dict[str, Any]:
+    """Make what one card shows, by the names of its components in order."""
+    if not run_id or state is None:
+        return {
+            "status": str(no_run()),
+            "prepare": gr.update(interactive=False, visible=True),
+            "download": gr.update(visible=False),
+            "code": gr.update(visible=False),
+        }
+    ready = state.report is not None
+    title = export_cards.KINDS[kind][0].lower()
+    return {
+        "status": str(export_cards.status(state)),
+        "prepare": gr.update(
+            visible=not ready, interactive=state.status != "working", value=_prepare_label(state, title)
+        ),
+        "download": gr.update(visible=ready, value=state.report.archive if state.report else None),
+        "code": gr.update(visible=ready, value=_snippet(studio, run_id, kind, state)),
+    }
+
+
+def _prepare_label(state: ExportState, title: str) -> str:
+    if state.status == "working":
+        return f"Preparing the {title}"
+    return f"Prepare the {title} again" if state.status == "failed" else f"Prepare the {title}"
+
+
+def _snippet(studio: Studio, run_id: str, kind: str, state: ExportState) -> str:
+    if state.report is None:
+        return ""
+    model = studio.runs.get(run_id).config.model
+    base = str(starter_folder(studio.settings.home)) if model == STARTER else model
+    return export_cards.snippet(kind, model=base, folder=state.report.folder)
+
+
+def export_run(studio: Studio, run_id: str, kind: str) -> dict[str, Any]:
+    """Start an export if it is not there, and say what it is at. Raises RunError or ExportError."""
+    state = studio.export(run_id, kind)
+    report = state.report
+    return {"status": state.status, "sentence": state.sentence, "archive": report.archive if report else ""}

@@ -1,0 +1,92 @@
+"""The settings of a run as form controls, and back: both made from the fields of `RunConfig`.
+
+Labels, help, limits and choices are never typed here. Knows nothing of what a setting does.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import gradio as gr
+
+from studio.config import Problem, RunConfig, Setting, problems, setting_named, settings
+from studio.ui.components import picker
+
+SIMPLE = ("name", "epochs", "learning_rate", "rank", "batch_size", "max_length")
+"""What is asked first."""
+
+MORE = (
+    "alpha",
+    "dropout",
+    "validation_share",
+    "targets",
+    "chosen_modules",
+    "schedule",
+    "warmup_share",
+    "weight_decay",
+    "precision",
+    "seed",
+)
+"""What stands behind "More settings"."""
+
+CHOICE_LABELS = {
+    "all-linear": "All linear layers",
+    "attention": "Attention only",
+    "chosen": "Chosen modules",
+    "cosine": "Cosine",
+    "linear": "Linear",
+    "constant": "Constant",
+    "auto": "Auto",
+}
+
+
+def control(name: str) -> gr.components.Component:
+    """Make the control of one setting, with its label, its sentence and its default."""
+    each = setting_named(name)
+    look: dict[str, Any] = {"label": each.label, "info": each.help, "elem_id": f"setting-{name.replace('_', '-')}"}
+    if each.kind is bool:
+        return gr.Checkbox(value=each.default, **look)
+    if each.choices:
+        labelled = [(CHOICE_LABELS.get(choice, choice), choice) for choice in each.choices]
+        return gr.Radio(labelled, value=each.default, **look)
+    if each.kind is tuple:
+        return picker(multiselect=True, visible=False, **look)
+    if each.kind is str:
+        return gr.Textbox(value=each.default, max_lines=1, **look)
+    if _is_share(each):
+        return gr.Slider(each.low or 0.0, each.high or 1.0, value=each.default, step=0.01, **look)
+    # Limits are left to `config.problems`: the browser's own would interrupt a person who is still typing.
+    return gr.Number(value=each.default, precision=0 if each.kind is int else None, **look)
+
+
+def _is_share(each: Setting) -> bool:
+    return each.kind is float and each.low == 0.0 and each.high is not None and each.high <= 1.0
+
+
+def read_config(values: Mapping[str, Any]) -> RunConfig:
+    """Build the settings from what the controls hold. What cannot be right is left for `config.problems` to name."""
+    return RunConfig(**{each.name: _typed(each, values[each.name]) for each in settings() if each.name in values})
+
+
+def _typed(each: Setting, value: Any) -> Any:
+    if each.kind is str:
+        return (value or "").strip()
+    if each.kind is tuple:
+        return tuple(value or ())
+    if each.kind is int and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if each.kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    return value
+
+
+def check_form(**values: Any) -> list[dict[str, Any]]:
+    """Return a verdict for each control in its order, for Gradio's inline validation. Other inputs pass."""
+    found: dict[str, Problem] = {}
+    for problem in problems(read_config(values)):
+        found.setdefault(problem.field, problem)
+    return [gr.validate(name not in found, found[name].text if name in found else "") for name in values]
+
+
+def changed(config: RunConfig, names: Iterable[str] = MORE) -> int:
+    """Count the settings that are not at their default."""
+    return sum(getattr(config, name) != setting_named(name).default for name in names)

@@ -1,0 +1,87 @@
+"""Small pieces of HTML that several tabs show: tiles, notices, bars, empty states.
+
+Everything is built with `markupsafe`, so text that comes from a file or a model is escaped wherever it lands. Knows
+nothing of runs, data sets or models.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One figure with its name, and a few words below it."""
+
+    label: str
+    value: str
+    note: str = ""
+
+
+def join(parts: Iterable[Markup | str]) -> Markup:
+    """Concatenate, escaping every part that is not markup already."""
+    return Markup("").join(parts)
+
+
+def stack(parts: Iterable[Markup | str]) -> Markup:
+    """Set parts below each other with space between; empty ones take none."""
+    return Markup('<div class="ls-stack">{}</div>').format(join(part for part in parts if part))
+
+
+def tiles(items: Iterable[Tile]) -> Markup:
+    """Lay figures out in a row that wraps."""
+    cells = join(
+        Markup('<div class="ls-tile"><dt>{}</dt><dd>{}</dd>{}</div>').format(
+            item.label, item.value, Markup('<span class="ls-note">{}</span>').format(item.note) if item.note else ""
+        )
+        for item in items
+    )
+    return Markup('<dl class="ls-tiles">{}</dl>').format(cells)
+
+
+def notice(kind: str, text: str, hint: str = "") -> Markup:
+    """Say one thing plainly. `kind` is "good", "busy", "warning", "bad" or "quiet"."""
+    more = Markup('<span class="ls-note">{}</span>').format(hint) if hint else ""
+    inner = Markup("<div><strong>{}</strong>{}</div>").format(text, more)
+    return Markup('<div class="ls-notice ls-{}"><i aria-hidden="true"></i>{}</div>').format(kind, inner)
+
+
+def line(kind: str, text: str) -> Markup:
+    """Say one thing in a line of small text with a coloured dot; kinds as in `notice`."""
+    return Markup('<p class="ls-line ls-{}"><i aria-hidden="true"></i><span>{}</span></p>').format(kind, text)
+
+
+def empty(title: str, text: str) -> Markup:
+    """Say what will fill a place that has nothing yet."""
+    return Markup('<div class="ls-empty"><strong>{}</strong><span>{}</span></div>').format(title, text)
+
+
+def heading(title: str, text: str = "") -> Markup:
+    """Head a card with its title and one sentence."""
+    return Markup('<header class="ls-heading"><h2>{}</h2>{}</header>').format(
+        title, Markup("<p>{}</p>").format(text) if text else ""
+    )
+
+
+def bar(share: float | None, *, name: str) -> Markup:
+    """Draw progress from 0 to 1; None where the end is not known. `name` is what a screen reader says."""
+    if share is None:
+        return Markup('<div class="ls-bar ls-bar-open" role="progressbar" aria-label="{}"><b></b></div>').format(name)
+    percent = round(100 * min(max(share, 0.0), 1.0), 1)
+    return Markup(
+        '<div class="ls-bar" role="progressbar" aria-label="{}" aria-valuemin="0" aria-valuemax="100"'
+        ' aria-valuenow="{}">'
+        '<b style="width:{}%"></b></div>'
+    ).format(name, round(percent), percent)
+
+
+def pairs(items: Iterable[tuple[str, str]]) -> Markup:
+    """List names with their values."""
+    rows = join(Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(name, value) for name, value in items)
+    return Markup('<dl class="ls-pairs">{}</dl>').format(rows)
+
+
+def sample(title: str, text: str) -> Markup:
+    """Name something that can be taken, with one sentence."""
+    return Markup('<div><strong>{}</strong><span class="ls-note">{}</span></div>').format(title, text)

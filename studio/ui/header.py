@@ -1,0 +1,53 @@
+"""The top of the page: the name, and one line on the machine and the base model.
+
+Looks at the machine without torch, so it names what is there and not what a model could use.
+"""
+
+import os
+from pathlib import Path
+
+from markupsafe import Markup
+
+from studio.config import STARTER
+from studio.runs.base_models import ModelState
+from studio.ui.plan_card import arrival
+
+ICON = Path(__file__).with_name("icon.svg")
+_NVIDIA_CARDS = Path("/proc/driver/nvidia/gpus")
+
+
+def machine(cards: Path = _NVIDIA_CARDS) -> str:
+    """Name the machine in a few words: its graphics card if it has one, else its cores and memory."""
+    card = graphics_card(cards)
+    cores = f"{os.cpu_count() or 1} CPU cores"
+    memory = _memory_gib()
+    rest = f"{cores}, {memory:.0f} GiB memory" if memory else cores
+    return f"{card}, {rest}" if card else rest
+
+
+def graphics_card(cards: Path) -> str:
+    """Return the name of the first NVIDIA card that the driver lists, or nothing."""
+    for file in sorted(cards.glob("*/information")):
+        for text in file.read_text(errors="replace").splitlines():
+            if text.startswith("Model:"):
+                return text.removeprefix("Model:").strip()
+    return ""
+
+
+def _memory_gib() -> float:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    except (AttributeError, ValueError, OSError):
+        return 0.0
+
+
+def header(machine_name: str, model: str, state: ModelState) -> Markup:
+    """Draw the top of the page."""
+    kind = "good" if state.ready else "bad" if state.failed else "busy" if state.working else "quiet"
+    name = "Starter model" if model == STARTER else model
+    at = "ready" if state.ready else "not available" if state.failed else arrival(state).rstrip(".")
+    status = f"{name}: {at}" if state.ready or state.failed else at
+    return Markup(
+        '<div class="ls-header">{}<div><h1>LoRA Studio</h1><p>Teach a language model your way of answering</p></div>'
+        '<div class="ls-status ls-{}" role="status"><i aria-hidden="true"></i><span>{} · {}</span></div></div>'
+    ).format(Markup(ICON.read_text()), kind, status, machine_name)

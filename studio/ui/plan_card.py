@@ -1,0 +1,170 @@
+"""The card beside the form: what will happen when Start is pressed, or what is missing before it can be.
+
+Functions from plain values to markup and sentences. Knows nothing of components.
+"""
+
+import math
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from studio import config
+from studio.config import RunConfig
+from studio.data.library import Dataset
+from studio.data.splitting import split_examples
+from studio.errors import ConfigError, StudioError
+from studio.models.catalog import KNOWN_MODELS
+from studio.models.layout import select_modules, trainable_parameters
+from studio.runs.base_models import ModelState
+from studio.runs.words import counted, size
+from studio.ui import fragments
+from studio.ui.fragments import Tile
+from studio.ui.reading import Reading
+from studio.ui.wording import parameters, share
+
+_BYTES_PER_WEIGHT = 4
+
+GATED = " Its licence must be accepted on its page on the Hub first, and HF_TOKEN be set."
+
+
+@dataclass(frozen=True)
+class Learners:
+    """How much of the model learns. `trouble` says why that is not known."""
+
+    trainable: int = 0
+    total: int = 0
+    modules: tuple[str, ...] = ()
+    trouble: str = ""
+
+
+def learners(reading: Reading, settings: RunConfig) -> Learners:
+    """Count the trainable parameters for these settings, from the headers of the model's files."""
+    here = reading.where(settings.model)
+    if here.folder is None:
+        return Learners(trouble=here.trouble or "Counted as soon as the model is on this machine.")
+    try:
+        layout = reading.layout(here.folder)
+        names = [layer.name for layer in layout.layers]
+        modules = select_modules(names, targets=settings.targets, chosen=settings.chosen_modules)
+        trainable = trainable_parameters(layout, modules, rank=settings.rank)
+    except StudioError as error:
+        return Learners(trouble=str(error))
+    return Learners(trainable, layout.parameters + trainable, modules)
+
+
+def start_label(dataset_id: str | None, settings: RunConfig) -> str:
+    """Name what is missing, or say that the run can start."""
+    if not dataset_id:
+        return "Choose a data set first"
+    faults = config.problems(settings)
+    if faults:
+        label = config.setting_named(faults[0].field).label
+        return f"Correct the {label[0].lower()}{label[1:]} first"
+    return "Start training"
+
+
+def can_start(dataset_id: str | None, settings: RunConfig) -> bool:
+    """Say whether nothing is missing."""
+    return bool(dataset_id) and not config.problems(settings)
+
+
+def state_line(state: ModelState) -> Markup:
+    """Say where the base model is."""
+    if state.ready:
+        return fragments.line("good", state.sentence)
+    if state.failed is not None:
+        return fragments.line("bad", f"{state.failed.message} {state.failed.hint}".strip())
+    if state.total:
+        progress = fragments.bar(state.done / state.total, name="Fetching the model")
+        return fragments.stack([fragments.line("busy", arrival(state)), progress])
+    return fragments.line("busy" if state.working else "quiet", arrival(state))
+
+
+def model_line(model: str, state: ModelState) -> Markup:
+    """Say where the base model is, and what is known of it."""
+    known = [
+        Markup('<p class="ls-note">{} parameters, licence {}. {}</p>').format(
+            parameters(each.parameters), each.licence, each.note + (GATED if each.gated else "")
+        )
+        for each in KNOWN_MODELS
+        if each.id == model
+    ]
+    return fragments.stack([*known, state_line(state)])
+
+
+def arrival(state: ModelState) -> str:
+    """Say how far a model is, with the amounts where they are known."""
+    sentence = state.sentence.rstrip(".")
+    if not state.total:
+        return f"{sentence}."
+    if state.unit == "bytes":
+        return f"{sentence}: {size(state.done)} of {size(state.total)}."
+    return f"{sentence}: {state.done:,} of {state.total:,}."
+
+
+def plan(reading: Reading, settings: RunConfig, dataset: Dataset | None, state: ModelState) -> Markup:
+    """Say, step by step, what Start does with these settings."""
+    faults = config.problems(settings)
+    if faults:
+        return fragments.stack(fragments.notice("warning", problem.text) for problem in faults)
+    learned = learners(reading, settings)
+    figures = _figures(learned)
+    items = [_data_item(reading, settings, dataset), _model_item(settings, state)]
+    if dataset is not None:
+        items.append(_steps_item(reading, settings, dataset))
+    items.append(_adapter_item(settings, learned))
+    items.append(_item("You can leave", "Close the page whenever you like: the run goes on."))
+    return fragments.stack([figures, Markup('<ul class="ls-plan">{}</ul>').format(fragments.join(items))])
+
+
+def _figures(learned: Learners) -> Markup:
+    if learned.trouble:
+        return fragments.tiles([Tile("Trainable parameters", "not known yet", learned.trouble)])
+    part = share(learned.trainable, learned.total)
+    whole = f"{part} of {parameters(learned.total)}"
+    return fragments.tiles([Tile("Trainable parameters", f"{learned.trainable:,}", whole)])
+
+
+def _item(title: str, text: str, *, missing: bool = False) -> Markup:
+    inner = Markup('<strong>{}</strong> <span class="ls-note">{}</span>').format(title, text)
+    kind = "ls-missing" if missing else ""
+    return Markup('<li class="{}"><i aria-hidden="true"></i><div>{}</div></li>').format(kind, inner)
+
+
+def _data_item(reading: Reading, settings: RunConfig, dataset: Dataset | None) -> Markup:
+    if dataset is None:
+        return _item("No data set yet", "Bring a file or take a sample on the Data tab.", missing=True)
+    train, held_out = split_sizes(reading, settings, dataset)
+    aside = f"{held_out:,} are held out to check it." if held_out else "None are held out to check it."
+    return _item(dataset.name, f"Learns from {counted(train, 'example')}; {aside}")
+
+
+def _model_item(settings: RunConfig, state: ModelState) -> Markup:
+    name = "The starter model" if settings.model == config.STARTER else settings.model
+    base = "in 4 bits" if settings.four_bit else "as it is"
+    arrival = "it is on this machine" if state.ready else "it is fetched first, which may take minutes"
+    return _item(name, f"Stays frozen, {base}; {arrival}.")
+
+
+def _steps_item(reading: Reading, settings: RunConfig, dataset: Dataset) -> Markup:
+    train, _ = split_sizes(reading, settings, dataset)
+    steps = math.ceil(train / settings.batch_size) * settings.epochs
+    times = "once" if settings.epochs == 1 else f"{settings.epochs} times"
+    batch = counted(settings.batch_size, "example")
+    return _item(f"About {counted(steps, 'step')}", f"Goes through the data {times}, {batch} a step.")
+
+
+def _adapter_item(settings: RunConfig, learned: Learners) -> Markup:
+    where = f"in {', '.join(learned.modules)}" if 0 < len(learned.modules) <= 8 else "beside the model's layers"
+    weight = f" The file will have about {size(learned.trainable * _BYTES_PER_WEIGHT)}." if learned.trainable else ""
+    return _item(f"An adapter of rank {settings.rank}", f"Small added weights {where}: only these learn.{weight}")
+
+
+def split_sizes(reading: Reading, settings: RunConfig, dataset: Dataset) -> tuple[int, int]:
+    """Return how many examples are trained on and how many are held out."""
+    examples = reading.examples(dataset.id)
+    try:
+        split = split_examples(examples, share=settings.validation_share, seed=settings.seed)
+    except ConfigError:
+        return len(examples), 0
+    return len(split.train), len(split.validation)

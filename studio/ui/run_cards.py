@@ -1,0 +1,144 @@
+"""What the Train tab says about a run: headline, progress, figures, curves, settings.
+
+Functions from a `RunState` to markup. Knows nothing of components and reads no file.
+"""
+
+from markupsafe import Markup
+
+from studio.config import settings
+from studio.runs.series import smoothed, thin
+from studio.runs.studio import RunState
+from studio.runs.view import RunView
+from studio.runs.words import counted
+from studio.ui import fragments
+from studio.ui.form import CHOICE_LABELS
+from studio.ui.fragments import Tile
+from studio.ui.live_chart import Curves
+from studio.ui.wording import brief_duration, parameters, share
+
+MOST_POINTS = 1000
+_PHASES = {
+    "starting": ("busy", "Starting"),
+    "loading": ("busy", "Getting ready"),
+    "training": ("busy", "Training"),
+    "stopping": ("warning", "Stopping"),
+    "finished": ("good", "Finished"),
+    "stopped": ("warning", "Stopped"),
+    "failed": ("bad", "Failed"),
+    "lost": ("bad", "Lost"),
+}
+ENDED = ("finished", "stopped", "failed", "lost")
+
+
+def no_run() -> Markup:
+    """Say what fills this card."""
+    return fragments.empty(
+        "No run yet",
+        "Choose a data set, look over the settings and press Start training on the Configure tab. The run then shows "
+        "here, and it goes on when you close the page.",
+    )
+
+
+def status_panel(state: RunState) -> Markup:
+    """Say in a sentence what the run is doing, with a bar and the figures."""
+    kind, phase = _PHASES[state.status]
+    badge = Markup('<p class="ls-badge ls-{}"><i aria-hidden="true"></i>{}</p>').format(kind, phase)
+    top = Markup('<div class="ls-top">{}<p class="ls-headline">{}</p></div>').format(badge, state.headline)
+    shown = [top, fragments.bar(progress(state), name="Progress of the run")]
+    if state.view.steps:
+        shown.append(fragments.tiles(figures(state)))
+    warnings = [note.text for note in state.view.notes if note.level == "warning"]
+    shown += [fragments.notice("warning", text) for text in warnings]
+    return fragments.stack(shown)
+
+
+def progress(state: RunState) -> float | None:
+    """Return how far the run is, from 0 to 1; None while it is at work and the end is not known."""
+    view = state.view
+    if state.status in ("starting", "loading"):
+        loading = view.loading
+        return loading.done / loading.total if loading is not None and loading.total else None
+    if state.status == "finished":
+        return 1.0
+    return view.step / view.total_steps if view.total_steps else 0.0
+
+
+def figures(state: RunState) -> list[Tile]:
+    """List the figures of the last step."""
+    view, last = state.view, state.view.steps[-1]
+    held_out = Tile("Held-out loss", "...", "after the first check")
+    if view.evaluations:
+        held_out = Tile("Held-out loss", f"{view.evaluations[-1].loss:.3f}", "examples it never learned")
+    return [
+        Tile("Step", f"{view.step:,}", f"of {view.total_steps:,}" if view.total_steps else ""),
+        Tile("Epoch", f"{last.epoch:.1f}", f"of {state.run.config.epochs}"),
+        Tile("Loss", f"{smoothed([step.loss for step in view.steps[-200:]])[-1]:.3f}", "lower is better"),
+        held_out,
+        _time_tile(state),
+        Tile("Speed", f"{last.tokens_per_second:,.0f}", "tokens a second"),
+        Tile("Memory", f"{last.memory_gib:.1f} GiB", "at most so far"),
+    ]
+
+
+def _time_tile(state: RunState) -> Tile:
+    view = state.view
+    if state.status in ENDED:
+        took = (view.ended_at or (view.step_times[-1] if view.step_times else 0.0)) - (view.started_at or 0.0)
+        return Tile("Took", brief_duration(took), "from start to end")
+    if state.seconds_left is None:
+        return Tile("Time left", "...", "after three steps")
+    return Tile("Time left", brief_duration(state.seconds_left), "at this pace")
+
+
+def curves(run_id: str, view: RunView) -> Curves:
+    """Choose at most a thousand points of each curve."""
+    losses = [step.loss for step in view.steps]
+    raw = thin([(step.step, step.loss) for step in view.steps], MOST_POINTS)
+    trend = dict(zip((step.step for step in view.steps), smoothed(losses), strict=True))
+    return Curves(
+        run=run_id,
+        steps=tuple(int(step) for step, _ in raw),
+        losses=tuple(loss for _, loss in raw),
+        smoothed=tuple(trend[int(step)] for step, _ in raw),
+        evaluated_steps=tuple(each.step for each in view.evaluations),
+        evaluated_losses=tuple(each.loss for each in view.evaluations),
+    )
+
+
+def own_settings(state: RunState) -> Markup:
+    """List what this run ran with, whatever the form holds now."""
+    view, origin = state.view, state.run.origin
+    rows = [("Data set", origin.dataset_name)]
+    if view.prepared:
+        split = f"{view.prepared.train_examples:,} learned, {view.prepared.validation_examples:,} held out"
+        rows.append(("Examples", f"{split}, {view.prepared.left_out:,} left out"))
+        rows.append(("Learned", f"{counted(view.prepared.learned_tokens, 'token')} an epoch"))
+    if view.loaded:
+        part = share(view.loaded.trainable, view.loaded.parameters)
+        whole = parameters(view.loaded.parameters)
+        rows.append(("Trainable parameters", f"{view.loaded.trainable:,} ({part} of {whole})"))
+        rows.append(("Computed on", f"{view.loaded.device}, {view.loaded.precision}"))
+    for each in settings():
+        value = getattr(state.run.config, each.name)
+        if each.name != "chosen_modules" or value:
+            rows.append((each.label, _value_text(value)))
+    return fragments.pairs(rows)
+
+
+def _value_text(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return ", ".join(str(item) for item in value)
+    if isinstance(value, float):
+        return f"{value:g}"
+    return CHOICE_LABELS.get(str(value), str(value))
+
+
+def stop_consequence(state: RunState) -> str:
+    """Say in words what Stop would do now."""
+    if state.status == "stopping":
+        return "Stopping: the work so far is being saved."
+    if state.view.steps:
+        return f"Stop keeps what was learned in {counted(state.view.step, 'step')}: you can compare and export it."
+    return "Nothing is learned yet: stopping now leaves a run without a result."

@@ -1,0 +1,47 @@
+"""The runs as choices of a dropdown: which there are, and which have a result to talk to or to export.
+
+Knows nothing of what a run does.
+"""
+
+from studio.errors import RunError
+from studio.runs.store import RunFolder
+from studio.runs.studio import Studio
+from studio.ui.wording import moment
+
+Choices = list[tuple[str, str]]
+
+
+def all_runs(studio: Studio) -> Choices:
+    """List every run, newest first, with a mark on those at work."""
+    return [(label(run) + (" · at work" if run.is_alive() else ""), run.id) for run in readable(studio)]
+
+
+def runs_with_result(studio: Studio) -> Choices:
+    """List the runs that are not at work and left an adapter, newest first."""
+    return [(label(run), run.id) for run in readable(studio) if run.adapter is not None and not run.is_alive()]
+
+
+def readable(studio: Studio) -> list[RunFolder]:
+    """List the runs whose settings can be read."""
+    return [run for run in studio.runs.all() if _can_read(run)]
+
+
+def _can_read(run: RunFolder) -> bool:
+    try:
+        return bool(run.config) and bool(run.origin)
+    except RunError:
+        return False
+
+
+def label(run: RunFolder) -> str:
+    """Name a run as its person knows it."""
+    return f"{run.config.name or run.id} · {run.origin.dataset_name} · {moment(run.origin.created)}"
+
+
+def keep_or_first(chosen: str | None, choices: Choices) -> str | None:
+    """Keep what is chosen while it is there; otherwise take one at work, else the newest."""
+    ids = [id for _, id in choices]
+    if chosen in ids:
+        return chosen
+    at_work = [id for text, id in choices if text.endswith("· at work")]
+    return next(iter(at_work or ids), None)

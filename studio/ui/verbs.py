@@ -1,0 +1,52 @@
+"""What programs can ask of the page's server: the named endpoints that are not a press of a button on the page.
+
+`add_dataset` and `start_run` are presses of buttons; their tabs name them. Knows nothing of components.
+"""
+
+from typing import Any
+
+from gradio.events import api
+
+from studio.data.formats import Message
+from studio.runs.studio import Studio
+from studio.ui import export_tab, train_tab
+from studio.ui.conversation import Answers, Wish, answers
+from studio.ui.errors import shown
+
+
+def wire(studio: Studio) -> None:
+    """Offer `run_status`, `ask` and `export_run`."""
+
+    def run_status(run_id: str) -> dict[str, Any]:
+        """Say what a run is at: status, step, losses, time left, folders."""
+        return train_tab.run_status(studio, run_id)
+
+    def ask(
+        run_id: str,
+        prompt: str,
+        system_prompt: str = "",
+        temperature: float = 0.0,
+        longest_answer: int = 160,
+        seed: int = 42,
+    ) -> dict[str, str]:
+        """Put one question to the base model and the tuned one; return both answers."""
+        wish = Wish(system_prompt, temperature, longest_answer, seed)
+        return ask_once(studio, run_id, prompt, wish=wish)
+
+    def export_run(run_id: str, kind: str = "adapter") -> dict[str, Any]:
+        """Prepare an export, "adapter" or "merged", unless it is there; say what it is at."""
+        return export_tab.export_run(studio, run_id, kind)
+
+    api(shown(run_status), api_name="run_status", concurrency_limit=None)
+    api(shown(ask), api_name="ask", concurrency_limit=8)
+    api(shown(export_run), api_name="export_run", concurrency_limit=None)
+
+
+def ask_once(studio: Studio, run_id: str, prompt: str, *, wish: Wish) -> dict[str, str]:
+    """Return the base model's and the tuned model's whole answers to one question."""
+    start = (Message("system", wish.system),) if wish.system.strip() else ()
+    messages = (*start, Message("user", prompt))
+    last = Answers()
+    for now in answers(studio.chat, studio.runs.get(run_id), base=messages, tuned=messages, wish=wish):
+        last = now
+    return {"base": last.base.text, "tuned": last.tuned.text}

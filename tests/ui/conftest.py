@@ -1,0 +1,44 @@
+"""A studio for the page's tests: real stores on a temporary folder, played workers, a clock that stands still."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from studio.runs.studio import Studio
+from studio.ui.reading import Reading
+from tests.ui.fake_studio import FakeWorkers, open_fake_studio
+
+
+@pytest.fixture
+def studio(tmp_path: Path) -> Iterator[Studio]:
+    """A studio whose starter model is ready."""
+    opened = open_fake_studio(tmp_path, clock=lambda: 1_800_000_000.0)
+    yield opened
+    workers = opened._launch
+    assert isinstance(workers, FakeWorkers)
+    workers.leave()
+
+
+@pytest.fixture
+def bare_studio(tmp_path: Path) -> Iterator[Studio]:
+    """A studio whose starter model is not here yet."""
+    opened = open_fake_studio(tmp_path, clock=lambda: 1_800_000_000.0, with_model=False)
+    yield opened
+    workers = opened._launch
+    assert isinstance(workers, FakeWorkers)
+    workers.leave()
+
+
+@pytest.fixture
+def reading(studio: Studio) -> Reading:
+    return Reading(studio.settings.home, studio.datasets)
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """A small file with two rows that cannot be learned, and with text that looks like markup."""
+    path = tmp_path / "mixed.csv"
+    rows = [f"What is {n}?,It is {n} <b>bold</b> {{{{x}}}}" for n in range(10)]
+    path.write_text("\n".join(["question,answer", *rows, "Why?,", ",Because"]) + "\n", encoding="utf-8")
+    return path

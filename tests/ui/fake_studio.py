@@ -1,0 +1,201 @@
+"""A real `Studio` on a temporary folder whose workers are played by the test: no process, no torch, no network."""
+
+import json
+import os
+import random
+import struct
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+
+from studio import codec
+from studio.config import RunConfig
+from studio.data.library import DatasetLibrary
+from studio.events import Evaluated, Event, Finished, Loaded, Prepared, Saved, Started, Stepped
+from studio.models.starter import READY_MARK, starter_folder
+from studio.runs import lock
+from studio.runs.chat_protocol import BASE, Answered, FromWorker, Open, Opened, Opening, PaneRequest, Token
+from studio.runs.event_log import EventLog
+from studio.runs.launcher import PROJECT_ROOT, Worker
+from studio.runs.reports import ExportReport
+from studio.runs.store import RunFolder, RunStore
+from studio.runs.studio import Studio
+from studio.settings import Settings
+from tests.tiny_model import write_tiny_tokenizer
+
+NO_PROCESS = 2_000_000_000
+"""An id that no process has, so that a signal to it reaches nobody."""
+
+LAYERS = ("self_attn.q_proj", "self_attn.v_proj", "mlp.up_proj")
+
+
+class FakeWorkers:
+    """Stands in for `launch`: holds the lock as a worker would and remembers what was asked for."""
+
+    def __init__(self) -> None:
+        self.jobs: list[tuple[str, ...]] = []
+        self._locks: dict[Path, int] = {}
+
+    def __call__(self, module_arguments: Sequence[str], *, log_path: Path, lock_path: Path) -> Worker:
+        self.jobs.append(tuple(module_arguments))
+        lock_path.parent.mkdir(parents=True, exist_ok=True)
+        held = lock.acquire(lock_path)
+        assert held is not None
+        self._locks[lock_path] = held
+        log_path.write_text("the worker woke up\n", encoding="utf-8")
+        return Worker(process_id=NO_PROCESS, exit_code=lambda: None)
+
+    def leave(self) -> None:
+        """Let go of every lock, as workers that ended do."""
+        for held in self._locks.values():
+            os.close(held)
+        self._locks.clear()
+
+
+class FakeChat:
+    """Stands in for the chat client: the base model echoes, the tuned one says "tuned" first."""
+
+    def __init__(self) -> None:
+        self.halted = 0
+        self.asked: list[tuple[Open, tuple[PaneRequest, ...]]] = []
+
+    def ask(
+        self,
+        base: Open,
+        panes: Sequence[PaneRequest],
+        *,
+        temperature: float,
+        top_p: float,
+        max_new_tokens: int,
+        seed: int,
+    ) -> Generator[FromWorker, None, None]:
+        self.asked.append((base, tuple(panes)))
+        yield Opening("Loading the model.")
+        yield Opened("cpu", "fp32")
+        for place, pane in enumerate(panes):
+            words = ["base:" if pane.adapter == BASE else "tuned:", *pane.messages[-1].content.split()]
+            for word in words:
+                yield Token(1, place, f"{word} ")
+            yield Answered(1, place, tokens=len(words), seconds=0.5, ended="end")
+
+    def halt(self) -> None:
+        self.halted += 1
+
+    def leave(self, grace_seconds: float = 2.0) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def open_fake_studio(home: Path, *, clock: Callable[[], float], with_model: bool = True) -> Studio:
+    """Build a studio on `home` with fake workers and a fake chat. The samples are the real ones."""
+    if with_model:
+        write_plain_model(starter_folder(home))
+    return Studio(
+        settings=Settings(home=home),
+        datasets=DatasetLibrary(home, samples_folder=PROJECT_ROOT / "assets" / "samples", clock=clock),
+        runs=RunStore(home, clock, chance=random.Random(0)),
+        chat=FakeChat(),
+        launch=FakeWorkers(),
+        clock=clock,
+    )
+
+
+def write_plain_model(folder: Path) -> None:
+    """Write what the page reads of a model: a tokenizer, a config and the header of its weights."""
+    write_tiny_tokenizer(folder)
+    shapes = {f"model.layers.{block}.{name}.weight": [8, 16] for block in range(2) for name in LAYERS}
+    shapes["model.embed_tokens.weight"] = [258, 16]
+    header: dict[str, object] = {}
+    offset = 0
+    for name, (rows, columns) in shapes.items():
+        header[name] = {"dtype": "F32", "shape": [rows, columns], "data_offsets": [offset, offset + rows * columns * 4]}
+        offset += rows * columns * 4
+    encoded = json.dumps(header).encode()
+    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(encoded)) + encoded + bytes(offset))
+    (folder / "config.json").write_text('{"model_type": "llama", "max_position_embeddings": 2048}', encoding="utf-8")
+    (folder / READY_MARK).write_text("{}", encoding="utf-8")
+
+
+def play(run: RunFolder, *events: Event, clock: Callable[[], float]) -> None:
+    """Write events as the run's worker would."""
+    log = EventLog(run.events_path, clock)
+    for event in events:
+        log.emit(event)
+    log.close()
+
+
+def opening_events(*, steps: int, examples: int = 162) -> tuple[Event, ...]:
+    """Return what a worker says before its first step."""
+    return (
+        Started(process_id=NO_PROCESS, job="train"),
+        Loaded(
+            parameters=139_400_064,
+            trainable=4_884_480,
+            device="cpu",
+            precision="fp32",
+            target_modules=("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
+        ),
+        Prepared(
+            train_examples=examples,
+            validation_examples=18,
+            left_out=0,
+            tokens=18_400,
+            learned_tokens=6_900,
+            total_steps=steps,
+        ),
+    )
+
+
+def step(number: int, *, loss: float, epoch: float = 1.0) -> Stepped:
+    """Return one step."""
+    return Stepped(
+        step=number,
+        epoch=epoch,
+        loss=loss,
+        learning_rate=5e-4,
+        grad_norm=1.0,
+        tokens_per_second=240.0,
+        memory_gib=1.9,
+    )
+
+
+def finish(run: RunFolder, *, steps: int, clock: Callable[[], float]) -> None:
+    """Write a whole short run with its adapter."""
+    (run.path / "adapter").mkdir(exist_ok=True)
+    (run.path / "adapter" / "adapter_config.json").write_text("{}", encoding="utf-8")
+    stepped = [step(number, loss=3.0 / number) for number in range(1, steps + 1)]
+    end = (Evaluated(steps, 1.2), Saved(steps, "adapter"), Finished("finished", "Done.", 12.0))
+    play(run, *opening_events(steps=steps), *stepped, *end, clock=clock)
+
+
+def finished_run(studio: Studio, *, dataset_id: str, config: RunConfig | None = None, steps: int = 5) -> RunFolder:
+    """Start a run, play it to its end and return it."""
+    run = studio.start_run(config or RunConfig(), dataset_id)
+    finish(run, steps=steps, clock=studio.clock)
+    workers = studio._launch
+    assert isinstance(workers, FakeWorkers)
+    workers.leave()
+    return run
+
+
+def write_export(run: RunFolder, kind: str) -> ExportReport:
+    """Write an export with its report, as the export worker would."""
+    folder = run.exports / kind
+    folder.mkdir(parents=True, exist_ok=True)
+    archive = run.exports / f"{run.id}-{kind}.zip"
+    archive.write_bytes(b"PK" + bytes(2000))
+    report = ExportReport(
+        kind=kind,
+        folder=str(folder),
+        archive=str(archive),
+        folder_bytes=19_600_000,
+        archive_bytes=18_100_000,
+        largest_difference=2.1e-6,
+        tolerance=1e-4,
+        same_answers=3,
+        answers=3,
+        checked_with="peft",
+    )
+    (run.exports / f"{kind}.json").write_text(codec.dumps(report), encoding="utf-8")
+    return report

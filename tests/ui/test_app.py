@@ -1,0 +1,68 @@
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+
+import gradio as gr
+import pytest
+
+from studio.config import settings
+from studio.errors import RunError
+from studio.runs.studio import Studio
+from studio.ui.app import build_app, launch_options, open_page, redraw_header, serve
+from studio.ui.theme import STYLE_SHEET
+from tests.ui.fake_studio import finished_run
+
+ENDPOINTS = {"/add_dataset", "/start_run", "/run_status", "/ask", "/export_run"}
+
+
+def test_the_endpoints_are_these_and_no_others(studio: Studio) -> None:
+    described = build_app(studio).get_api_info()
+    assert set(described["named_endpoints"]) == ENDPOINTS
+    start = described["named_endpoints"]["/start_run"]
+    names = {parameter["parameter_name"] for parameter in start["parameters"]}
+    assert names == {"dataset_id", *(setting.name for setting in settings())}
+
+
+def test_importing_the_page_leaves_torch_alone() -> None:
+    code = "import sys, studio.ui.app; print(sorted({'torch', 'transformers', 'peft'} & set(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_the_page_opens_on_the_newest_data_set_and_the_run_at_work(studio: Studio) -> None:
+    dataset = studio.datasets.add_sample("order_slips")
+    done = finished_run(studio, dataset_id=dataset.id)
+    live = studio.start_run(done.config, dataset.id)
+    library, train, compare, export = open_page(studio, None, None, None, None)
+    assert library["value"] == dataset.id
+    assert train["value"] == live.id
+    assert compare["value"] == export["value"] == done.id
+
+
+def test_the_header_is_sent_once(studio: Studio) -> None:
+    fresh, drawn = redraw_header(studio, "2 CPU cores", "starter", None)
+    assert "Starter model: ready" in fresh
+    assert "2 CPU cores" in fresh
+    assert redraw_header(studio, "2 CPU cores", "starter", drawn) == (gr.skip(), gr.skip())
+
+
+def test_nothing_leaves_the_machine(studio: Studio) -> None:
+    options = launch_options(studio)
+    assert options["share"] is False
+    assert "allowed_paths" not in options
+    css = options["theme"]._get_theme_css() + STYLE_SHEET.read_text(encoding="utf-8")
+    assert "@import" not in css
+    assert "url('http" not in css
+    assert options["theme"]._stylesheets == []
+
+
+def test_a_port_in_use_is_a_sentence(studio: Studio) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        studio.settings = replace(studio.settings, port=port)
+        with pytest.raises(RunError, match=f"Port {port} .* another program is listening") as caught:
+            serve(studio)
+    assert "STUDIO_PORT" in caught.value.hint

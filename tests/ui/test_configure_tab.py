@@ -1,0 +1,93 @@
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from studio.config import RunConfig, settings
+from studio.runs.studio import Studio
+from studio.ui import form
+from studio.ui.configure_tab import redraw, start_run
+from studio.ui.plan_card import learners
+from studio.ui.reading import Reading
+from tests.ui.fake_studio import FakeWorkers
+
+
+def form_values(**changes: Any) -> dict[str, Any]:
+    values = {setting.name: setting.default for setting in settings()}
+    return {**values, "chosen_modules": [], **changes}
+
+
+def test_every_setting_has_its_control() -> None:
+    assert {"model", "four_bit", *form.SIMPLE, *form.MORE} == {setting.name for setting in settings()}
+
+
+def test_the_form_gives_back_the_defaults() -> None:
+    assert form.read_config(form_values()) == RunConfig()
+
+
+def test_faults_stand_under_their_own_field() -> None:
+    verdicts = form.check_form(**form_values(rank=0, epochs=None), dataset_id="x")
+    wrong = {each["message"] for each in verdicts if not each["is_valid"]}
+    assert wrong == {"Rank must lie between 1 and 512; found 0.", "Epochs must be a number; found None."}
+    assert len(verdicts) == len(settings()) + 1
+
+
+def test_changes_behind_more_settings_are_counted() -> None:
+    assert form.changed(RunConfig(alpha=64, seed=1, rank=4)) == 2
+
+
+def test_the_start_button_names_what_is_missing(studio: Studio, reading: Reading) -> None:
+    start = redraw(studio, reading, dataset_id=None, drawn=None, **form_values())[5]
+    assert start["value"] == "Choose a data set first"
+    assert start["interactive"] is False
+    dataset = studio.datasets.add_sample("order_slips")
+    start = redraw(studio, reading, dataset_id=dataset.id, drawn=None, **form_values(rank=0))[5]
+    assert start["value"] == "Correct the rank first"
+    start = redraw(studio, reading, dataset_id=dataset.id, drawn=None, **form_values())[5]
+    assert start["value"] == "Start training"
+    assert start["interactive"] is True
+
+
+def test_the_trainable_parameters_follow_rank_and_targets(reading: Reading) -> None:
+    """Two blocks of three layers 8 x 16, of which two are attention: r * (8 + 16) each."""
+    assert learners(reading, RunConfig(rank=2)).trainable == 6 * 2 * 24
+    assert learners(reading, RunConfig(rank=4, targets="attention")).trainable == 4 * 4 * 24
+    only = learners(reading, RunConfig(rank=2, targets="chosen", chosen_modules=("up_proj",)))
+    assert only.trainable == 2 * 2 * 24
+    assert only.modules == ("up_proj",)
+
+
+def test_modules_can_be_chosen_from_the_model_itself(studio: Studio, reading: Reading) -> None:
+    chosen = redraw(studio, reading, dataset_id=None, drawn=None, **form_values(targets="chosen"))[2]
+    assert chosen["visible"] is True
+    assert set(chosen["choices"]) == {"q_proj", "v_proj", "up_proj"}
+
+
+def test_the_plan_says_what_will_happen(studio: Studio, reading: Reading) -> None:
+    dataset = studio.datasets.add_sample("order_slips")
+    sent = redraw(studio, reading, dataset_id=dataset.id, drawn=None, **form_values())
+    assert "Learns from 162 examples; 18 are held out to check it." in sent[4]
+    assert "About 63 steps" in sent[4]
+    assert redraw(studio, reading, dataset_id=dataset.id, drawn=sent[-1], **form_values()) == (gr.skip(),) * 7
+
+
+def test_without_the_model_the_count_waits(bare_studio: Studio) -> None:
+    reading = Reading(bare_studio.settings.home, bare_studio.datasets)
+    state, fetch, *_, plan, _, _ = redraw(bare_studio, reading, dataset_id=None, drawn=None, **form_values())
+    assert "not on this machine yet" in state
+    assert fetch["visible"] is True
+    assert "not known yet" in plan
+
+
+def test_start_starts_at_once(studio: Studio) -> None:
+    dataset = studio.datasets.add_sample("order_slips")
+    id = start_run(studio, dataset_id=dataset.id, **form_values(name="first try"))
+    workers = studio._launch
+    assert isinstance(workers, FakeWorkers)
+    assert workers.jobs == [("train", str(studio.runs.get(id).path))]
+    assert studio.runs.get(id).config.name == "first try"
+
+
+def test_start_without_data_says_so(studio: Studio) -> None:
+    with pytest.raises(gr.Error, match="No data set"):
+        start_run(studio, dataset_id=None, **form_values())

@@ -1,0 +1,27 @@
+import json
+
+from studio.events import Evaluated
+from studio.runs.view import RunView
+from studio.ui.live_chart import live_chart, plotly_script, script_address
+from studio.ui.run_cards import MOST_POINTS, curves
+from tests.ui.fake_studio import step
+
+
+def test_the_script_is_served_from_this_machine() -> None:
+    assert plotly_script().is_file()
+    assert script_address().startswith("gradio_api/file=")
+
+
+def test_an_empty_chart_says_what_will_fill_it() -> None:
+    assert "first training step" in live_chart("x").html_template
+
+
+def test_the_curves_are_json_and_bounded() -> None:
+    view = RunView(
+        steps=[step(number, loss=1 / number) for number in range(1, 5001)], evaluations=[Evaluated(5000, 0.5)]
+    )
+    payload = curves("a-run", view).payload()
+    json.dumps(payload, allow_nan=False)
+    assert len(payload["steps"]) == len(payload["losses"]) == len(payload["smoothed"]) <= MOST_POINTS
+    assert (payload["steps"][0], payload["steps"][-1]) == (1, 5000)
+    assert payload["run"] == "a-run"

@@ -32,8 +32,8 @@ TOKENIZER_FILES = (
 )
 
 
-def write_adapter(adapter: Path, *, target: Path, base_name: str, card: str) -> None:
-    """Copy an adapter with its model card to `target`, as plain peft reads it."""
+def write_adapter(adapter: Path, *, base: Path, target: Path, base_name: str, card: str) -> None:
+    """Copy an adapter with its base's tokenizer and a model card to `target`, as plain peft reads it."""
     target.mkdir(parents=True)
     for name in ("adapter_model.safetensors", "adapter_config.json"):
         if not (adapter / name).is_file():
@@ -42,6 +42,7 @@ def write_adapter(adapter: Path, *, target: Path, base_name: str, card: str) -> 
     config = json.loads((target / "adapter_config.json").read_text(encoding="utf-8"))
     config["base_model_name_or_path"] = base_name
     (target / "adapter_config.json").write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
+    _copy_tokenizer(base, target)
     (target / "README.md").write_text(card, encoding="utf-8")
 
 
@@ -56,9 +57,7 @@ def write_merged(
     before = observe(model, probes, end_ids=end_ids, pad_id=pad_id)
     merged = model.merge_and_unload(safe_merge=True)
     merged.save_pretrained(target)
-    for name in TOKENIZER_FILES:
-        if (base / name).is_file():
-            shutil.copy2(base / name, target / name)
+    _copy_tokenizer(base, target)
     (target / "README.md").write_text(card, encoding="utf-8")
     return before
 
@@ -98,6 +97,12 @@ def tolerance(placement: Placement, agreement: Agreement) -> float:
     if placement.precision == "fp32":
         return max(1e-4, 1e-5 * agreement.largest_logit)
     return agreement.largest_logit * 2**-4
+
+
+def _copy_tokenizer(base: Path, target: Path) -> None:
+    for name in TOKENIZER_FILES:
+        if (base / name).is_file():
+            shutil.copy2(base / name, target / name)
 
 
 def zip_folder(folder: Path, archive: Path) -> None:

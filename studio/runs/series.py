@@ -26,12 +26,15 @@ def thin(points: Sequence[tuple[float, float]], most: int = 1000) -> tuple[tuple
     return tuple(chosen)
 
 
-def smoothed(losses: Sequence[float], weight: float = 0.9) -> tuple[float, ...]:
+def smoothed(losses: Sequence[float], weight: float | None = None) -> tuple[float, ...]:
     """Average each loss with those before it, the older the weaker.
 
     An exponential moving average with the correction for its start that Adam uses (Kingma and Ba 2015, section 3): the
-    first value is the first loss itself. `weight` is the share that the past keeps at each step, 0 <= weight < 1.
+    first value is the first loss itself. `weight` is the share that the past keeps at each step, 0 <= weight < 1;
+    without it the average reaches back over about an eighth of the series, so that a short one does not lag behind.
     """
+    if weight is None:
+        weight = 1 - 2 / (max(2.0, min(100.0, len(losses) / 8)) + 1)
     average, past, result = 0.0, 1.0, []
     for loss in losses:
         average = weight * average + (1 - weight) * loss

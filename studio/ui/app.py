@@ -1,4 +1,4 @@
-"""The page as a whole: header, five tabs, one timer; and how it is served.
+"""The page as a whole: header, five tabs, two timers; and how it is served.
 
 Builds the tabs, then connects them to each other. Never imports torch, neither itself nor through anything it imports.
 """
@@ -11,7 +11,7 @@ import gradio as gr
 from studio.config import STARTER
 from studio.errors import RunError
 from studio.runs.studio import Studio
-from studio.ui import compare_tab, configure_tab, data_tab, export_tab, train_tab, verbs
+from studio.ui import compare_tab, configure_tab, data_tab, export_tab, run_choices, train_tab, verbs
 from studio.ui.components import QUIET, html
 from studio.ui.errors import shown
 from studio.ui.header import ICON, header, machine
@@ -20,6 +20,9 @@ from studio.ui.reading import Reading
 from studio.ui.theme import STYLE_SHEET, studio_theme
 
 TICK_SECONDS = 1.0
+CALM_TICK_SECONDS = 3.0
+"""How often is looked at what changes seldom. Each look costs the server and the browser a little, and both may sit on
+the machine that trains."""
 
 
 def build_app(studio: Studio) -> gr.Blocks:
@@ -29,7 +32,7 @@ def build_app(studio: Studio) -> gr.Blocks:
     machine_name = machine()
     page: gr.Blocks
     with gr.Blocks(title="LoRA Studio", analytics_enabled=False) as page:
-        timer = gr.Timer(TICK_SECONDS)
+        timer, calm = gr.Timer(TICK_SECONDS), gr.Timer(CALM_TICK_SECONDS)
         top = html(header(machine_name, STARTER, studio.model_state(STARTER)), elem_id="header")
         drawn = gr.State(None)
         with gr.Tabs(selected="data", overflow_behavior="wrap", elem_classes="ls-tabs", elem_id="tabs") as tabs:
@@ -50,16 +53,16 @@ def build_app(studio: Studio) -> gr.Blocks:
             reading=reading,
             model=configure.model,
             max_length=configure.max_length,
-            timer=timer,
+            timer=calm,
             tabs=tabs,
         )
-        started = configure_tab.wire(configure, studio=studio, reading=reading, library=data.library, timer=timer)
+        started = configure_tab.wire(configure, studio=studio, reading=reading, library=data.library, timer=calm)
         train_tab.wire(train, studio=studio, timer=timer)
         compare_tab.wire(compare, studio=studio)
-        export_tab.wire(export, studio=studio, timer=timer)
+        export_tab.wire(export, studio=studio, timer=calm)
         verbs.wire(studio)
 
-        timer.tick(
+        calm.tick(
             shown(functools.partial(redraw_header, studio, machine_name)),
             inputs=[configure.model, drawn],
             outputs=[top, drawn],
@@ -68,7 +71,7 @@ def build_app(studio: Studio) -> gr.Blocks:
         page.load(
             shown(functools.partial(open_page, studio)),
             inputs=[data.library, train.run, compare.run, export.run],
-            outputs=[data.library, train.run, compare.run, export.run],
+            outputs=[data.library, train.run, compare.run, export.run, tabs],
             **QUIET,
         )
         started.success(
@@ -102,13 +105,14 @@ def redraw_header(studio: Studio, machine_name: str, model: str | None, drawn: s
 def open_page(
     studio: Studio, dataset_id: str | None, train_run: str | None, compare_run: str | None, export_run: str | None
 ) -> tuple[Any, ...]:
-    """Find the data sets and runs again after a load or reload."""
+    """Find the data sets and runs again after a load or reload; a run at work is what the person came back for."""
     stored = data_tab.choices(studio)
     return (
         gr.update(choices=stored, value=dataset_id or (stored[0][1] if stored else None)),
         train_tab.refresh_runs(studio, train_run),
         compare_tab.refresh_runs(studio, compare_run),
         export_tab.refresh_runs(studio, export_run),
+        gr.Tabs(selected="train") if run_choices.at_work(studio) else gr.skip(),
     )
 
 

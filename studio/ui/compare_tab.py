@@ -29,7 +29,7 @@ from studio.ui.conversation import (
 )
 from studio.ui.errors import shown
 
-_FRAME_SECONDS = 0.08
+_FRAME_SECONDS = 0.15
 
 
 @dataclass(frozen=True)

@@ -152,11 +152,10 @@ def redraw(
     """Show what these settings mean; skip everything when nothing is new since `drawn`."""
     settings = form.read_config(values)
     state = studio.model_state(settings.model)
-    here = reading.where(settings.model)
-    now = (settings, dataset_id, state, here)
+    modules = _module_names(reading, settings.model)
+    now = (settings, dataset_id, state, reading.where(settings.model), modules)
     if now == drawn:
         return (gr.skip(),) * 7
-    modules = _module_names(reading, settings.model)
     return (
         str(plan_card.model_line(settings.model, state)),
         gr.update(visible=_can_fetch(state), value="Try again" if state.failed else "Fetch it now"),
@@ -180,8 +179,8 @@ def _dataset(studio: Studio, dataset_id: str | None) -> Dataset | None:
 
 def _module_names(reading: Reading, model: str) -> list[str]:
     """Return the model's own names of its linear layers; none while the model is not here."""
-    here = reading.where(model)
     try:
-        return list(reading.layout(here.folder).module_names) if here.folder else []
+        layout = reading.layout(model)
     except StudioError:
         return []
+    return list(layout.module_names) if layout else []

@@ -50,7 +50,7 @@ def sizes(report: ExportReport) -> Markup:
 def check(report: ExportReport) -> str:
     """Say how well the export, loaded back, agrees with the run."""
     return (
-        f"Loaded back with {report.checked_with}: largest difference in the logits {tiny(report.largest_difference)}, "
+        f"Checked: {report.checked_with}. Largest difference in the logits {tiny(report.largest_difference)}, "
         f"allowed {tiny(report.tolerance)}; {report.same_answers} of {report.answers} answers the same."
     )
 

@@ -39,11 +39,11 @@ class Learners:
 
 def learners(reading: Reading, settings: RunConfig) -> Learners:
     """Count the trainable parameters for these settings, from the headers of the model's files."""
-    here = reading.where(settings.model)
-    if here.folder is None:
-        return Learners(trouble=here.trouble or "Counted as soon as the model is on this machine.")
     try:
-        layout = reading.layout(here.folder)
+        layout = reading.layout(settings.model)
+        if layout is None:
+            trouble = reading.where(settings.model).trouble
+            return Learners(trouble=trouble or "Counted as soon as the model is on this machine.")
         names = [layer.name for layer in layout.layers]
         modules = select_modules(names, targets=settings.targets, chosen=settings.chosen_modules)
         trainable = trainable_parameters(layout, modules, rank=settings.rank)

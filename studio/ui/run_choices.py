@@ -12,8 +12,13 @@ Choices = list[tuple[str, str]]
 
 
 def all_runs(studio: Studio) -> Choices:
-    """List every run, newest first, with a mark on those at work."""
-    return [(label(run) + (" · at work" if run.is_alive() else ""), run.id) for run in readable(studio)]
+    """List every run, newest first."""
+    return [(label(run), run.id) for run in readable(studio)]
+
+
+def at_work(studio: Studio) -> str | None:
+    """Return the newest run that is at work, if there is one."""
+    return next((run.id for run in studio.runs.all() if run.is_alive()), None)
 
 
 def runs_with_result(studio: Studio) -> Choices:
@@ -38,10 +43,7 @@ def label(run: RunFolder) -> str:
     return f"{run.config.name or run.id} · {run.origin.dataset_name} · {moment(run.origin.created)}"
 
 
-def keep_or_first(chosen: str | None, choices: Choices) -> str | None:
-    """Keep what is chosen while it is there; otherwise take one at work, else the newest."""
+def keep_or_first(chosen: str | None, choices: Choices, *, rather: str | None = None) -> str | None:
+    """Keep what is chosen while it is there; otherwise take `rather`, else the newest."""
     ids = [id for _, id in choices]
-    if chosen in ids:
-        return chosen
-    at_work = [id for text, id in choices if text.endswith("· at work")]
-    return next(iter(at_work or ids), None)
+    return next((id for id in (chosen, rather, *ids) if id in ids), None)

@@ -100,7 +100,8 @@ def wire(tab: TrainTab, *, studio: Studio, timer: gr.Timer) -> None:
 def refresh_runs(studio: Studio, chosen: str | None) -> Any:
     """Return the dropdown with the runs that there are now; keep what is chosen."""
     choices = run_choices.all_runs(studio)
-    return gr.update(choices=choices, value=run_choices.keep_or_first(chosen, choices))
+    value = run_choices.keep_or_first(chosen, choices, rather=run_choices.at_work(studio))
+    return gr.update(choices=choices, value=value)
 
 
 def stop_run(studio: Studio, run_id: str | None) -> Any:

@@ -26,7 +26,7 @@ def export_run(job: Job, *, run: RunFolder, kind: str, home: Path) -> Finished:
     if adapter is None:
         raise ExportError("This run has no adapter to export.", "Let a run finish, or stop it after its first step.")
     files = ensure_model(run.config.model, home, job)
-    with job.holding(home / MEMORY_LOCK, waiting="Waiting for a training run to finish"):
+    with job.holding(home / MEMORY_LOCK, waiting="Waiting for other work on this machine to finish"):
         job.emit(Loading(what="Starting PyTorch"))
         target = run.exports / f"{run.id}-{kind}"
         archive = target.with_suffix(".zip")
@@ -53,7 +53,10 @@ def _write_adapter(job: Job, *, run: RunFolder, base: Path, adapter: Path, targe
     _ensure_reference(job, run=run, base=base, adapter=adapter)
     reference = load_reference(run.path / REFERENCE)
     job.emit(Loading(what="Writing the adapter"))
-    export.write_adapter(adapter, target=target, base_name=_base_name(run, base), card=card_of(run, kind=ADAPTER))
+    export.write_adapter(
+        adapter, base=base, target=target, base_name=_base_name(run, base), card=card_of(run, kind=ADAPTER)
+    )
+    _keep_plain_template(base, target)
     export.zip_folder(target, archive)
     job.emit(Loading(what="Loading it back with peft and checking its answers"))
     renderer = ChatRenderer.load(base)
@@ -93,8 +96,7 @@ def _write_merged(job: Job, *, run: RunFolder, base: Path, adapter: Path, target
         end_ids=end_ids,
         pad_id=padding,
     )
-    if renderer.uses_plain_template:
-        (target / "chat_template.jinja").write_text(renderer.template, encoding="utf-8")
+    _keep_plain_template(base, target)
     job.emit(Loading(what="Packing the zip"))
     export.zip_folder(target, archive)
     job.emit(Loading(what="Loading it back with transformers and checking its answers"))
@@ -124,6 +126,13 @@ def _ensure_reference(job: Job, *, run: RunFolder, base: Path, adapter: Path) ->
     model = loading.load_adapter(loading.load_base(base, placement), adapter)
     examples = read_examples(run.validation_path) or read_examples(run.train_path)
     keep_reference(model, run, renderer=ChatRenderer.load(base), examples=examples)
+
+
+def _keep_plain_template(base: Path, target: Path) -> None:
+    """Write the studio's plain template beside a model that has none, or nobody would ask it as it was trained."""
+    renderer = ChatRenderer.load(base)
+    if renderer.uses_plain_template:
+        (target / "chat_template.jinja").write_text(renderer.template, encoding="utf-8")
 
 
 def _base_name(run: RunFolder, base: Path) -> str:

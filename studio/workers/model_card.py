@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 base = "PATH OR ID OF THE BASE MODEL"
 model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), "PATH OF THIS FOLDER")
-tokenizer = AutoTokenizer.from_pretrained(base)
+tokenizer = AutoTokenizer.from_pretrained("PATH OF THIS FOLDER")
 ```""",
     "merged": """```python
 from transformers import AutoModelForCausalLM, AutoTokenizer

@@ -58,13 +58,16 @@ def test_the_adapter_zip_loads_with_plain_peft(
     tiny_model: Path, memorised: Path, reference: Reference, renderer: ChatRenderer, tmp_path: Path
 ) -> None:
     target = tmp_path / "run-adapter"
-    export.write_adapter(memorised, target=target, base_name="someone/base", card="# card")
+    export.write_adapter(memorised, base=tiny_model, target=target, base_name="someone/base", card="# card")
     archive = tmp_path / "run-adapter.zip"
     export.zip_folder(target, archive)
     assert sorted(zipfile.ZipFile(archive).namelist()) == [
         "run-adapter/README.md",
         "run-adapter/adapter_config.json",
         "run-adapter/adapter_model.safetensors",
+        "run-adapter/chat_template.jinja",
+        "run-adapter/tokenizer.json",
+        "run-adapter/tokenizer_config.json",
     ]
     assert "someone/base" in (target / "adapter_config.json").read_text()
     agreement = export.check_adapter(
@@ -84,7 +87,7 @@ def test_a_model_that_answers_differently_is_found_out(
 
 def test_an_adapter_without_weights_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"lacks adapter_model\.safetensors"):
-        export.write_adapter(tmp_path, target=tmp_path / "out", base_name="x", card="")
+        export.write_adapter(tmp_path, base=tmp_path, target=tmp_path / "out", base_name="x", card="")
 
 
 def test_a_reference_survives_the_disk(reference: Reference, tmp_path: Path) -> None:

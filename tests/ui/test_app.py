@@ -34,10 +34,11 @@ def test_the_page_opens_on_the_newest_data_set_and_the_run_at_work(studio: Studi
     dataset = studio.datasets.add_sample("order_slips")
     done = finished_run(studio, dataset_id=dataset.id)
     live = studio.start_run(done.config, dataset.id)
-    library, train, compare, export = open_page(studio, None, None, None, None)
+    library, train, compare, export, tabs = open_page(studio, None, None, None, None)
     assert library["value"] == dataset.id
     assert train["value"] == live.id
     assert compare["value"] == export["value"] == done.id
+    assert tabs.selected == "train"
 
 
 def test_the_header_is_sent_once(studio: Studio) -> None:

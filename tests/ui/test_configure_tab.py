@@ -1,9 +1,12 @@
+import time
 from typing import Any
 
 import gradio as gr
 import pytest
 
 from studio.config import RunConfig, settings
+from studio.errors import ModelError
+from studio.models.layout import LinearLayer, ModelLayout
 from studio.runs.studio import Studio
 from studio.ui import form
 from studio.ui.configure_tab import redraw, start_run
@@ -77,6 +80,37 @@ def test_without_the_model_the_count_waits(bare_studio: Studio) -> None:
     assert "not on this machine yet" in state
     assert fetch["visible"] is True
     assert "not known yet" in plan
+
+
+def test_a_model_on_the_hub_is_counted_without_fetching_it(bare_studio: Studio) -> None:
+    asked: list[str] = []
+    layer = LinearLayer("model.layers.0.self_attn.q_proj", 100, 60)
+
+    def ask(model: str) -> ModelLayout:
+        asked.append(model)
+        return ModelLayout(parameters=1_000_000, layers=(layer,))
+
+    reading = Reading(bare_studio.settings.home, bare_studio.datasets, ask_hub=ask)
+    config = RunConfig(model="someone/model", rank=2)
+    deadline = time.monotonic() + 5
+    while learners(reading, config).trouble and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert learners(reading, config).trainable == 2 * (100 + 60)
+    assert asked == ["someone/model"]
+
+
+def test_a_model_that_the_hub_does_not_know_is_asked_for_once(bare_studio: Studio) -> None:
+    asked: list[str] = []
+
+    def ask(model: str) -> ModelLayout:
+        asked.append(model)
+        raise ModelError("The Hub cannot be reached.")
+
+    reading = Reading(bare_studio.settings.home, bare_studio.datasets, ask_hub=ask)
+    for _ in range(5):
+        assert learners(reading, RunConfig(model="someone/model")).trouble
+        time.sleep(0.01)
+    assert asked == ["someone/model"]
 
 
 def test_start_starts_at_once(studio: Studio) -> None:

@@ -47,7 +47,7 @@ def test_a_ready_export_shows_its_check_and_offers_only_its_zip(studio: Studio, 
     report = write_export(run, "adapter")
     offered: list[str] = []
     shown = look(studio, run.id, offered)
-    check = "largest difference in the logits 2.1e-6, allowed 1e-4; 3 of 3 answers the same."
+    check = "Largest difference in the logits 2.1e-6, allowed 1e-4; 3 of 3 answers the same."
     assert check in shown["adapter status"]
     assert "18.1 MB" in shown["adapter status"]
     assert shown["adapter download"] == {"visible": True, "value": report.archive, "__type__": "update"}

@@ -8,7 +8,7 @@ from studio.errors import RunError
 from studio.events import Evaluated, Failed, Loading, Noted
 from studio.runs.store import RunFolder
 from studio.runs.studio import Studio
-from studio.ui.run_choices import all_runs, keep_or_first, runs_with_result
+from studio.ui.run_choices import all_runs, at_work, keep_or_first, runs_with_result
 from studio.ui.train_tab import redraw, run_status, stop_run
 from tests.ui.fake_studio import FakeWorkers, finished_run, opening_events, play, step
 
@@ -94,11 +94,12 @@ def test_stop_takes_the_button_away(studio: Studio) -> None:
     assert stop_run(studio, run.id)["interactive"] is False
 
 
-def test_the_runs_at_work_are_marked_and_preferred(studio: Studio, live: RunFolder) -> None:
-    choices = all_runs(studio)
-    assert choices[0][0].endswith("· at work")
-    assert keep_or_first(None, [("older", "a"), *choices]) == live.id
-    assert keep_or_first("a", [("older", "a"), *choices]) == "a"
+def test_a_run_at_work_is_shown_unless_another_was_chosen(studio: Studio, live: RunFolder) -> None:
+    choices = [("older", "a"), *all_runs(studio)]
+    assert at_work(studio) == live.id
+    assert keep_or_first(None, choices, rather=live.id) == live.id
+    assert keep_or_first("a", choices, rather=live.id) == "a"
+    assert keep_or_first("gone", choices) == "a"
     assert runs_with_result(studio) == []
 
 

@@ -1,0 +1,273 @@
+"""The whole journey of a person, in a real browser, on a real server with real workers and the tiny model.
+
+Upload, look, configure, start, see the chart grow, reload, lose the server and get it back, compare, export, and load
+what was downloaded with plain peft.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from transformers import AutoModelForCausalLM
+
+from studio.runs.launcher import PROJECT_ROOT
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(540)]
+
+SLOW = 90_000
+WORDS = ("red", "blue", "green", "black")
+
+
+class Server:
+    """`python app.py` as a person starts it, with a folder of its own."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.address = f"http://127.0.0.1:{self.port}"
+        self.process = self._start()
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        environment = {**os.environ, "STUDIO_HOME": str(self._home), "STUDIO_PORT": str(self.port)}
+        process = subprocess.Popen(
+            [sys.executable, "app.py", "--no-starter"],
+            cwd=PROJECT_ROOT,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                urllib.request.urlopen(self.address, timeout=5).close()
+                return process
+            except OSError:
+                assert time.monotonic() < deadline, "the page did not come up"
+                assert process.poll() is None, "the server ended"
+                time.sleep(0.1)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def start_again(self) -> None:
+        self.process = self._start()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    running = Server(tmp_path / "home")
+    yield running
+    running.kill()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium")
+    assert chromium, "the browser tests need Debian's chromium: apt-get install chromium"
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page(browser: Browser, server: Server) -> Iterator[Page]:
+    """A page that notes every request to another host and every fault of a script."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    opened = context.new_page()
+    elsewhere: list[str] = []
+    faults: list[str] = []
+    opened.on("request", lambda sent: None if sent.url.startswith(_local(server)) else elsewhere.append(sent.url))
+    opened.on("pageerror", lambda error: faults.append(str(error)))
+    opened.goto(server.address)
+    yield opened
+    context.close()
+    assert elsewhere == []
+    assert faults == []
+
+
+def _local(server: Server) -> tuple[str, ...]:
+    return (server.address, f"ws://127.0.0.1:{server.port}", "data:", "blob:")
+
+
+@pytest.fixture
+def examples(tmp_path: Path) -> Path:
+    """Forty questions and answers, and a row without an answer."""
+    rows = [
+        {"question": f"Which colour is {index}?", "answer": f"It is {WORDS[index % 4]} <b>as ever</b>."}
+        for index in range(40)
+    ]
+    path = tmp_path / "colours.jsonl"
+    path.write_text("\n".join(map(json.dumps, [*rows, {"question": "And this?", "answer": ""}])), encoding="utf-8")
+    return path
+
+
+def open_tab(page: Page, name: str) -> None:
+    page.get_by_role("tab", name=name, exact=True).click()
+
+
+def press(page: Page, name: str) -> None:
+    button = page.get_by_role("button", name=name, exact=True)
+    expect(button).to_be_enabled(timeout=SLOW)
+    button.click()
+
+
+def fill(page: Page, setting: str, value: str) -> None:
+    field = page.locator(f"#setting-{setting} input").first
+    field.fill(value)
+    field.press("Tab")
+
+
+def chart_points(page: Page) -> int:
+    """How many training steps the chart shows."""
+    count = page.evaluate(
+        "() => { const drawn = document.querySelector('#train-chart .js-plotly-plot');"
+        " return drawn && drawn.data && drawn.data.length ? drawn.data[0].x.length : 0; }"
+    )
+    return int(count)
+
+
+def wait_until(wanted: Callable[[], bool], *, seconds: float = 90) -> None:
+    deadline = time.monotonic() + seconds
+    while not wanted():
+        assert time.monotonic() < deadline, "it did not come about in time"
+        time.sleep(0.2)
+
+
+def configure(page: Page, model: Path, *, epochs: int) -> None:
+    open_tab(page, "2. Configure")
+    fill(page, "model", str(model))
+    expect(page.locator("#plan")).to_contain_text("% of", timeout=SLOW)
+    fill(page, "epochs", str(epochs))
+    fill(page, "batch-size", "4")
+
+
+def status(page: Page) -> Locator:
+    return page.locator("#train-status")
+
+
+def test_from_a_file_to_a_tuned_model(
+    page: Page, server: Server, examples: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    page.locator("#data-upload input[type=file]").set_input_files(examples)
+    expect(page.locator("#data-verdict")).to_contain_text("40 examples", timeout=SLOW)
+    page.locator("#data-problems").get_by_role("button").click()
+    expect(page.locator("#data-problems")).to_contain_text("41")
+    expect(page.locator("#data-preview")).to_contain_text("It is red <b>as ever</b>.")
+
+    configure(page, tiny_model, epochs=40)
+    press(page, "Start training")
+
+    expect(page.get_by_role("tab", name="3. Train", exact=True)).to_have_attribute("aria-selected", "true")
+    wait_until(lambda: chart_points(page) > 1)
+    seen = chart_points(page)
+    wait_until(lambda: chart_points(page) > seen)
+
+    page.reload()
+    wait_until(lambda: chart_points(page) > seen)
+    server.kill()
+    time.sleep(2)
+    server.start_again()
+    page.goto(server.address)
+    wait_until(lambda: chart_points(page) > seen)
+    expect(status(page)).to_contain_text("Finished", timeout=SLOW)
+    wait_until(lambda: chart_points(page) == 360)
+    expect(status(page)).to_contain_text("360")
+
+    press(page, "Compare with the base model")
+    page.locator("#compare-prompt textarea").fill("Which colour is 3?")
+    press(page, "Ask both")
+    expect(page.locator("#compare-tuned-caption")).to_contain_text("tokens", timeout=SLOW)
+    expect(page.locator("#compare-base-caption")).to_contain_text("tokens", timeout=SLOW)
+    expect(page.locator("#compare-base-caption")).to_contain_text("adapter off")
+    expect(page.locator("#compare-tuned-caption")).to_contain_text("adapter on")
+    expect(page.locator("#compare-tuned")).to_contain_text("It is")
+    expect(page.locator("#compare-tuned")).to_contain_text("<b>as ever</b>")
+    expect(page.locator("#compare-base")).not_to_contain_text("<b>as ever</b>")
+
+    open_tab(page, "5. Export")
+    press(page, "Prepare the adapter")
+    press(page, "Prepare the merged model")
+    adapter, merged = (download(page, name, tmp_path) for name in ("the adapter", "the merged model"))
+    expect(page.locator("#export-adapter-status")).to_contain_text("3 of 3 answers the same")
+    expect(page.locator("#export-merged-status")).to_contain_text("3 of 3 answers the same")
+
+    ids = torch.tensor([list(b"colour")])
+    base = AutoModelForCausalLM.from_pretrained(tiny_model)
+    plain = base(input_ids=ids).logits
+    whole = AutoModelForCausalLM.from_pretrained(merged)(input_ids=ids).logits
+    tuned = PeftModel.from_pretrained(base, str(adapter))(input_ids=ids).logits
+    assert not torch.allclose(plain, tuned, atol=1e-2)
+    assert torch.allclose(whole, tuned, atol=1e-4)
+
+
+def download(page: Page, what: str, folder: Path) -> Path:
+    """Download an export, unpack it, and return the folder that was in it."""
+    button = page.get_by_role("button", name=f"Download {what}", exact=True).or_(
+        page.get_by_role("link", name=f"Download {what}", exact=True)
+    )
+    expect(button.first).to_be_visible(timeout=SLOW)
+    with page.expect_download() as started:
+        button.first.click()
+    archive = folder / started.value.suggested_filename
+    started.value.save_as(archive)
+    with zipfile.ZipFile(archive) as packed:
+        packed.extractall(folder / archive.stem)
+    (unpacked,) = (folder / archive.stem).iterdir()
+    return unpacked
+
+
+def test_stop_keeps_what_was_learned(page: Page, examples: Path, tiny_model: Path) -> None:
+    page.locator("#data-upload input[type=file]").set_input_files(examples)
+    expect(page.locator("#data-verdict")).to_contain_text("40 examples", timeout=SLOW)
+    configure(page, tiny_model, epochs=100)
+    press(page, "Start training")
+    wait_until(lambda: chart_points(page) > 1)
+    press(page, "Stop this run")
+    expect(status(page)).to_contain_text("Stopped", timeout=SLOW)
+    expect(page.get_by_role("button", name="Compare with the base model", exact=True)).to_be_visible()
+
+
+def test_bad_input_is_a_sentence_on_the_page(page: Page, tmp_path: Path) -> None:
+    (tmp_path / "empty.csv").touch()
+    page.locator("#data-upload input[type=file]").set_input_files(tmp_path / "empty.csv")
+    expect(page.get_by_text("empty", exact=False).first).to_be_visible(timeout=SLOW)
+    (tmp_path / "wrong.json").write_bytes(b"%PDF-1.7\n" + bytes(range(256)))
+    page.locator("#data-upload input[type=file]").set_input_files(tmp_path / "wrong.json")
+    expect(page.get_by_text("PDF", exact=False).first).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("Traceback")).to_have_count(0)
+    open_tab(page, "2. Configure")
+    expect(page.get_by_role("button", name="Choose a data set first", exact=True)).to_be_disabled()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_tab_fits_the_screen(browser: Browser, server: Server, width: int, scheme: str) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme)  # type: ignore[arg-type]
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+    page.goto(server.address)
+    for name in ("1. Data", "2. Configure", "3. Train", "4. Compare", "5. Export"):
+        open_tab(page, name)
+        page.wait_for_timeout(300)
+        overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert overflow <= 0, f"{name} is {overflow} pixels too wide"
+    dark = page.evaluate("document.body.classList.contains('dark')")
+    assert dark == (scheme == "dark")
+    assert errors == []
+    context.close()

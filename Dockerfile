@@ -8,7 +8,7 @@ RUN pip install --no-cache-dir -r requirements.txt
 COPY --chown=studio . .
 
 USER studio
-ENV STUDIO_IN_CONTAINER=1 STUDIO_HOME=/data/lora-studio PYTHONUNBUFFERED=1
+ENV STUDIO_IN_CONTAINER=1 STUDIO_HOME=/data/lora-studio HF_HOME=/data/huggingface PYTHONUNBUFFERED=1
 VOLUME /data
 EXPOSE 7860
 CMD ["python", "app.py"]

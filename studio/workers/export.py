@@ -4,7 +4,6 @@ import shutil
 import time
 from pathlib import Path
 
-from studio.data.library import read_examples
 from studio.data.rendering import ChatRenderer
 from studio.errors import ExportError
 from studio.events import Finished, Loading
@@ -124,8 +123,7 @@ def _ensure_reference(job: Job, *, run: RunFolder, base: Path, adapter: Path) ->
     job.emit(Loading(what="Asking the last checkpoint"))
     placement = loading.choose_placement(precision=run.config.precision, four_bit=run.config.four_bit)
     model = loading.load_adapter(loading.load_base(base, placement), adapter)
-    examples = read_examples(run.validation_path) or read_examples(run.train_path)
-    keep_reference(model, run, renderer=ChatRenderer.load(base), examples=examples)
+    keep_reference(model, run, renderer=ChatRenderer.load(base))
 
 
 def _keep_plain_template(base: Path, target: Path) -> None:

@@ -3,18 +3,20 @@
 Everything heavy is imported after the first event is written, so that the page sees the run within a moment.
 """
 
+import itertools
 import os
 import shutil
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from studio.config import RunConfig
 from studio.data.formats import Example
 from studio.data.library import read_examples
 from studio.data.rendering import ChatRenderer
-from studio.errors import DataError
+from studio.errors import ConfigError, DataError
 from studio.events import Finished, Loaded, Loading, Noted, Prepared, Saved
 from studio.runs.store import RunFolder
 from studio.workers.base_model import ensure_model
@@ -22,6 +24,7 @@ from studio.workers.job import Job
 
 if TYPE_CHECKING:
     from studio.ml.batches import TokenRow
+    from studio.ml.loading import Placement
     from studio.ml.training import TrainingResult
 
 MEMORY_LOCK = "accelerator.lock"
@@ -35,54 +38,16 @@ def train_run(job: Job, *, run: RunFolder, home: Path) -> Finished:
     files = ensure_model(config.model, home, job)
     with job.holding(home / MEMORY_LOCK, waiting="Waiting for another run to finish"):
         job.emit(Loading(what="Starting PyTorch"))
-        import torch
-
-        from studio.ml import loading
-        from studio.ml.training import total_steps, train
+        from studio.ml.training import train
 
         renderer = ChatRenderer.load(files.folder)
-        examples = read_examples(run.train_path)
-        held_out = read_examples(run.validation_path)
-        train_rows, train_left_out = token_rows(examples, renderer=renderer, max_length=config.max_length)
-        validation_rows, left_out = token_rows(held_out, renderer=renderer, max_length=config.max_length)
-        _check_rows(train_rows, config=config, examples=len(examples))
-        if renderer.uses_plain_template:
-            job.emit(
-                Noted(
-                    "info", "This model has no chat template, so the studio's plain one (User: / Assistant:) is used."
-                )
-            )
-
-        job.emit(Loading(what="Loading the base model"))
-        placement = loading.choose_placement(precision=config.precision, four_bit=config.four_bit)
-        torch.manual_seed(config.seed)
-        base = loading.load_base(files.folder, placement)
-        _check_length(config, loading.context_length(base))
-        model = loading.attach_adapter(base, config)
-        parameters, trainable = loading.parameter_counts(model)
-        job.emit(
-            Loaded(
-                parameters=parameters - trainable,
-                trainable=trainable,
-                device=placement.device,
-                precision=placement.sentence,
-                target_modules=loading.adapted_modules(model),
-            )
-        )
-        job.emit(
-            Prepared(
-                train_examples=len(train_rows),
-                validation_examples=len(validation_rows),
-                left_out=train_left_out + left_out,
-                tokens=sum(len(row.ids) for row in train_rows),
-                learned_tokens=sum(row.learned for row in train_rows),
-                total_steps=total_steps(len(train_rows), config),
-            )
-        )
+        rows = _render(job, run=run, renderer=renderer)
+        model, placement = _load(job, folder=files.folder, config=config)
+        job.emit(rows.prepared)
         result = train(
             model,
-            train_rows=train_rows,
-            validation_rows=validation_rows,
+            train_rows=rows.train,
+            validation_rows=rows.validation,
             config=config,
             placement=placement,
             pad_id=pad_id(renderer),
@@ -92,7 +57,7 @@ def train_run(job: Job, *, run: RunFolder, home: Path) -> Finished:
         )
         if result.steps:
             job.emit(Loading(what="Saving the adapter"))
-            keep_reference(model, run, renderer=renderer, examples=(*held_out, *examples))
+            keep_reference(model, run, renderer=renderer)
             _save_adapter(model, run.path / "adapter")
             shutil.rmtree(run.path / "checkpoints", ignore_errors=True)
             job.emit(Saved(step=result.steps, path="adapter"))
@@ -101,6 +66,73 @@ def train_run(job: Job, *, run: RunFolder, home: Path) -> Finished:
         summary=_summary(result),
         seconds=time.monotonic() - began,
     )
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The run's examples as rows of tokens, and what is told of them."""
+
+    train: list["TokenRow"]
+    validation: list["TokenRow"]
+    prepared: Prepared
+
+
+def _render(job: Job, *, run: RunFolder, renderer: ChatRenderer) -> _Rows:
+    """Render the run's examples. Raises DataError when none is left to train on."""
+    from studio.ml.training import total_steps
+
+    config = run.config
+    examples = read_examples(run.train_path)
+    train, left_out = token_rows(examples, renderer=renderer, max_length=config.max_length)
+    held_out = read_examples(run.validation_path)
+    validation, held_out_left_out = token_rows(held_out, renderer=renderer, max_length=config.max_length)
+    if not train:
+        raise DataError(
+            f"None of the {len(examples)} examples fits into {config.max_length} tokens.",
+            "Raise 'longest example', or shorten the examples.",
+        )
+    if renderer.uses_plain_template:
+        text = "This model has no chat template, so the studio's plain one (User: / Assistant:) is used."
+        job.emit(Noted("info", text))
+    prepared = Prepared(
+        train_examples=len(train),
+        validation_examples=len(validation),
+        left_out=left_out + held_out_left_out,
+        tokens=sum(len(row.ids) for row in train),
+        learned_tokens=sum(row.learned for row in train),
+        total_steps=total_steps(len(train), config),
+    )
+    return _Rows(train, validation, prepared)
+
+
+def _load(job: Job, *, folder: Path, config: RunConfig) -> tuple[Any, "Placement"]:
+    """Load the base with a fresh adapter. Raises ModelError, and ConfigError for settings that do not suit it."""
+    import torch
+
+    from studio.ml import loading
+
+    job.emit(Loading(what="Loading the base model"))
+    placement = loading.choose_placement(precision=config.precision, four_bit=config.four_bit)
+    torch.manual_seed(config.seed)
+    base = loading.load_base(folder, placement)
+    context = loading.context_length(base)
+    if context is not None and config.max_length > context:
+        raise ConfigError(
+            f"The longest example is set to {config.max_length} tokens, and this model reads at most {context}.",
+            f"Set 'longest example' to {context} or less.",
+        )
+    model = loading.attach_adapter(base, config)
+    total, trainable = loading.parameter_counts(model)
+    job.emit(
+        Loaded(
+            parameters=total - trainable,
+            trainable=trainable,
+            device=placement.device,
+            precision=placement.sentence,
+            target_modules=loading.adapted_modules(model),
+        )
+    )
+    return model, placement
 
 
 def token_rows(examples: Sequence[Example], *, renderer: ChatRenderer, max_length: int) -> tuple[list["TokenRow"], int]:
@@ -121,7 +153,7 @@ def pad_id(renderer: ChatRenderer) -> int:
     return renderer.end_ids[0] if renderer.end_ids else 0
 
 
-def save_checkpoint(model: object, run: RunFolder, step: int) -> str:
+def save_checkpoint(model: Any, run: RunFolder, step: int) -> str:
     """Write the adapter to checkpoints/step-N, whole or not at all, and let the older ones go."""
     name = f"checkpoints/step-{step}"
     _save_adapter(model, run.path / name)
@@ -131,42 +163,27 @@ def save_checkpoint(model: object, run: RunFolder, step: int) -> str:
     return name
 
 
-def _save_adapter(model: object, target: Path) -> None:
+def _save_adapter(model: Any, target: Path) -> None:
     temporary = target.parent / f".{target.name}.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
-    model.save_pretrained(temporary)  # type: ignore[attr-defined]
+    model.save_pretrained(temporary)
     shutil.rmtree(target, ignore_errors=True)
     os.replace(temporary, target)
 
 
-def keep_reference(model: object, run: RunFolder, *, renderer: ChatRenderer, examples: Sequence[Example]) -> None:
-    """Write what the model says about a few rows of the run, for its exports to be checked against."""
+def keep_reference(model: Any, run: RunFolder, *, renderer: ChatRenderer) -> None:
+    """Write what the model says about a few rows of the run, held-out ones first, to check exports against."""
     from studio.ml import reference
 
-    rendered = [(example, renderer.render(example.messages).ids) for example in examples]
-    fitting = [(example, ids) for example, ids in rendered if len(ids) <= run.config.max_length]
+    examples = (*read_examples(run.validation_path), *read_examples(run.train_path))
+    rendered = ((example, renderer.render(example.messages).ids) for example in examples)
+    fitting = ((example, ids) for example, ids in rendered if len(ids) <= run.config.max_length)
     probes = [
         reference.Probe(ids=ids, prompt=renderer.prompt(example.messages[:-1]))
-        for example, ids in fitting[: reference.ROWS]
+        for example, ids in itertools.islice(fitting, reference.ROWS)
     ]
     observed = reference.observe(model, probes, end_ids=renderer.end_ids, pad_id=pad_id(renderer))
     reference.save_reference(observed, run.path / REFERENCE)
-
-
-def _check_rows(rows: Sequence[object], *, config: RunConfig, examples: int) -> None:
-    if not rows:
-        raise DataError(
-            f"None of the {examples} examples fits into {config.max_length} tokens.",
-            "Raise 'longest example', or shorten the examples.",
-        )
-
-
-def _check_length(config: RunConfig, context: int | None) -> None:
-    if context is not None and config.max_length > context:
-        raise DataError(
-            f"The longest example is set to {config.max_length} tokens, and this model reads at most {context}.",
-            f"Set 'longest example' to {context} or less.",
-        )
 
 
 def _summary(result: "TrainingResult") -> str:

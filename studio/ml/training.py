@@ -121,9 +121,6 @@ def train(
     first_loss = last_loss = score(0)
     for epoch in range(config.epochs):
         for rows in epoch_steps(train_rows, batch_size=config.batch_size, seed=config.seed, epoch=epoch):
-            if should_stop():
-                emit(Stopping())
-                return TrainingResult(step, True, first_loss, last_loss, time.monotonic() - began)
             step_began = time.monotonic()
             learning_rate = config.learning_rate * learning_rate_factor(step, total, config)
             for group in optimizer.param_groups:
@@ -133,6 +130,9 @@ def train(
             learned = sum(row.learned for row in rows)
             summed = 0.0
             for batch in cut(rows):
+                if should_stop():  # asked here, for a step of many rows can take minutes
+                    emit(Stopping())
+                    return TrainingResult(step, True, first_loss, last_loss, time.monotonic() - began)
                 with accelerator.autocast():
                     loss = summed_loss(model, batch) / learned
                 accelerator.backward(loss)

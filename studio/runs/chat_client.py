@@ -36,7 +36,8 @@ class ChatClient:
         self._home = home
         self._command = (*command, "chat", "--home", str(home))
         self._turn = threading.Lock()
-        self._halted = threading.Event()
+        self._halted: set[str] = set()
+        self._ticket = ""
         self._ids = itertools.count(1)
         self._asked: int | None = None
         self._worker: ChatProcess | None = None
@@ -56,19 +57,23 @@ class ChatClient:
         top_p: float,
         max_new_tokens: int,
         seed: int,
+        ticket: str = "",
     ) -> Generator[FromWorker, None, None]:
         """Yield what the worker says until every pane is `Answered`, or `Trouble` ends it for all of them.
 
         `Opening` may come first, while the model is on its way or another question is being answered. Closing the
-        generator halts the answer; so does `halt`, after which the panes are `Answered` with what there is (or nothing
-        more is said, when the model was still on its way).
+        generator halts the answer; so does `halt` with the same `ticket`, after which the panes are `Answered` with
+        what there is (or nothing more is said, when it was not its turn yet or the model was still on its way).
 
         Raises RunError when the worker cannot be started or ends in the middle.
         """
+        self._halted.discard(ticket)
         while not self._turn.acquire(timeout=_TURN_SECONDS):
+            if ticket in self._halted:
+                return
             yield Opening("Another conversation is being answered. Yours is next.")
         try:
-            self._halted.clear()
+            self._ticket = ticket
             worker = self._running_worker()
             if (yield from self._open(worker, base)):
                 question = Ask(next(self._ids), tuple(panes), temperature, top_p, max_new_tokens, seed)
@@ -76,11 +81,11 @@ class ChatClient:
         finally:
             self._turn.release()
 
-    def halt(self) -> None:
-        """Stop the answer that is being given, if there is one. Returns at once."""
-        self._halted.set()
+    def halt(self, ticket: str = "") -> None:
+        """Stop the question that was asked with this ticket, whether it is being answered or waits. Returns at once."""
+        self._halted.add(ticket)
         worker, asked = self._worker, self._asked
-        if worker is not None and asked is not None:
+        if worker is not None and asked is not None and self._ticket == ticket:
             with suppress(RunError):
                 worker.send(Halt(asked))
 
@@ -112,7 +117,7 @@ class ChatClient:
             worker.opens_awaited += 1
         # The wait is for every `Open` that was ever sent: one may belong to a page that did not stay for the answer.
         while worker.opens_awaited:
-            if self._halted.is_set():
+            if self._ticket in self._halted:
                 return False
             said = worker.next_message()
             if isinstance(said, Opened):
@@ -132,7 +137,7 @@ class ChatClient:
         # In this order, so that a halt which comes at any moment is either seen here or sent by `halt` itself.
         worker.send(question)
         self._asked = question.id
-        if self._halted.is_set():
+        if self._ticket in self._halted:
             worker.send(Halt(question.id))
         try:
             while waiting:

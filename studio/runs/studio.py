@@ -33,6 +33,16 @@ from studio.settings import Settings, ensure_writable
 
 _LOOK_SECONDS = 0.1
 
+STOP_GRACE_SECONDS = 300.0
+"""How long a worker may take to stop. It ends the micro-batch that it is at and saves; on a slow machine with a large
+model that takes minutes, and killing it earlier would throw the last steps away."""
+
+KILLED_BY_US = Diagnosis(
+    "killed",
+    f"It was asked to stop, did not within {STOP_GRACE_SECONDS / 60:.0f} minutes, and was ended by the studio.",
+    "What was saved before can still be used.",
+)
+
 
 @dataclass(frozen=True)
 class RunState:
@@ -73,6 +83,7 @@ class Studio:
         self._followings: dict[str, Following] = {}
         self._workers: dict[str, Worker] = {}
         self._ending: set[str] = set()
+        self._killed: set[str] = set()
 
     def close(self) -> None:
         """End the chat. Runs, exports and downloads go on without the studio."""
@@ -123,7 +134,7 @@ class Studio:
         self._workers[run.id] = worker
         return run
 
-    def stop_run(self, id: str, *, grace_seconds: float = 60.0) -> None:
+    def stop_run(self, id: str, *, grace_seconds: float = STOP_GRACE_SECONDS) -> None:
         """Ask a run to save its work and end; one that has not after `grace_seconds` is killed. Returns at once.
 
         Does nothing when the run is not at work. Raises RunError when there is no such run.
@@ -201,11 +212,14 @@ class Studio:
             known = self._following(run).view().started or self._workers.get(run.id)
             if known is not None and run.is_alive():
                 kill_group(known.process_id)
+                self._killed.add(run.id)
         finally:
             with self._guard:
                 self._ending.discard(run.id)
 
     def _diagnosis(self, run: RunFolder) -> Diagnosis:
+        if run.id in self._killed:
+            return KILLED_BY_US
         worker = self._workers.get(run.id)
         return diagnose_lost(run.log_tail(), exit_code=None if worker is None else worker.exit_code())
 

@@ -5,8 +5,10 @@ exists until it ends, whatever ends it.
 """
 
 import argparse
+import logging
 import os
 import sys
+import warnings
 from pathlib import Path
 
 from studio.runs.launcher import model_paths
@@ -17,6 +19,7 @@ from studio.workers.job import run_job
 def main(arguments: list[str]) -> int:
     """Run the job that the arguments name and return the exit status."""
     options = _parser().parse_args(arguments)
+    quiet_libraries()
     if options.lock_fd is not None:
         os.set_inheritable(options.lock_fd, False)
     if options.job == "train":
@@ -39,6 +42,12 @@ def main(arguments: list[str]) -> int:
     from studio.workers.chat import chat
 
     return chat(home)
+
+
+def quiet_libraries() -> None:
+    """Keep what libraries say to programmers out of the log: it is shown to the person, who looks for trouble there."""
+    warnings.simplefilter("ignore", FutureWarning)
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 
 def home_of(run: RunFolder) -> Path:

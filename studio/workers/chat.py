@@ -127,9 +127,11 @@ def _adapter_name(opened: _Opened, folder: str) -> str:
 def _answer(ask: Ask, opened: _Opened, say: Any, halted: set[int]) -> None:
     from studio.ml.generation import PaneInput, Sampling, generate
 
+    prompts = [opened.renderer.prompt(pane.messages) for pane in ask.panes]
+    room = _room(opened, longest=max(map(len, prompts)))
     panes = [
-        PaneInput(adapter=_adapter_name(opened, pane.adapter), ids=opened.renderer.prompt(pane.messages))
-        for pane in ask.panes
+        PaneInput(adapter=_adapter_name(opened, pane.adapter), ids=ids)
+        for pane, ids in zip(ask.panes, prompts, strict=True)
     ]
     ends = frozenset(opened.renderer.end_ids)
     texts = [_Text(opened.renderer) for _ in panes]
@@ -156,7 +158,7 @@ def _answer(ask: Ask, opened: _Opened, say: Any, halted: set[int]) -> None:
         opened.model,
         panes,
         sampling=Sampling(
-            temperature=ask.temperature, top_p=ask.top_p, max_new_tokens=ask.max_new_tokens, seed=ask.seed
+            temperature=ask.temperature, top_p=ask.top_p, max_new_tokens=min(ask.max_new_tokens, room), seed=ask.seed
         ),
         end_ids=opened.renderer.end_ids,
         pad_id=pad_id(opened.renderer),
@@ -166,6 +168,19 @@ def _answer(ask: Ask, opened: _Opened, say: Any, halted: set[int]) -> None:
     for pane, text in enumerate(texts):
         if not text.ended:
             done(pane, "stopped" if ask.id in halted else "length")
+
+
+def _room(opened: _Opened, *, longest: int) -> int:
+    """Return how many tokens an answer may have. Raises ModelError when the conversation fills the model's context."""
+    from studio.ml.loading import context_length
+
+    context = context_length(opened.model) or sys.maxsize
+    if longest >= context:
+        raise ModelError(
+            f"The conversation has {longest:,} tokens, and this model reads at most {context:,}.",
+            "Shorten your message, or clear the conversation and ask again.",
+        )
+    return context - longest
 
 
 class _Text:

@@ -4,9 +4,12 @@ import shutil
 import time
 from pathlib import Path
 
+from studio.config import STARTER
 from studio.data.rendering import ChatRenderer
 from studio.errors import ExportError
-from studio.events import Finished, Loading
+from studio.events import Finished, Loading, Stepped
+from studio.models.starter import HUB_ID
+from studio.runs.event_log import read_events
 from studio.runs.reports import ExportReport, write_report
 from studio.runs.store import RunFolder
 from studio.workers.base_model import ensure_model
@@ -14,6 +17,7 @@ from studio.workers.job import Job
 from studio.workers.model_card import card_of
 from studio.workers.train import MEMORY_LOCK, REFERENCE, keep_reference, pad_id
 
+ASKED_LATER = "reference.later"
 ADAPTER = "adapter"
 MERGED = "merged"
 
@@ -49,12 +53,10 @@ def _write_adapter(job: Job, *, run: RunFolder, base: Path, adapter: Path, targe
     from studio.ml import export, loading
     from studio.ml.reference import load_reference
 
-    _ensure_reference(job, run=run, base=base, adapter=adapter)
+    asked = _ensure_reference(job, run=run, base=base, adapter=adapter)
     reference = load_reference(run.path / REFERENCE)
     job.emit(Loading(what="Writing the adapter"))
-    export.write_adapter(
-        adapter, base=base, target=target, base_name=_base_name(run, base), card=card_of(run, kind=ADAPTER)
-    )
+    export.write_adapter(adapter, base=base, target=target, base_name=_base_name(run), card=_card(run, ADAPTER))
     _keep_plain_template(base, target)
     export.zip_folder(target, archive)
     job.emit(Loading(what="Loading it back with peft and checking its answers"))
@@ -73,7 +75,7 @@ def _write_adapter(job: Job, *, run: RunFolder, base: Path, adapter: Path, targe
         tolerance=export.tolerance(placement, agreement),
         same_answers=agreement.same_answers,
         answers=agreement.answers,
-        checked_with="the zip, unpacked and loaded with peft, against the model as it was at the end of the training",
+        checked_with=f"the zip, unpacked and loaded with peft, against {asked}",
     )
 
 
@@ -91,7 +93,7 @@ def _write_merged(job: Job, *, run: RunFolder, base: Path, adapter: Path, target
         adapter=adapter,
         target=target,
         probes=probes,
-        card=card_of(run, kind=MERGED),
+        card=_card(run, MERGED),
         end_ids=end_ids,
         pad_id=padding,
     )
@@ -114,16 +116,25 @@ def _write_merged(job: Job, *, run: RunFolder, base: Path, adapter: Path, target
     )
 
 
-def _ensure_reference(job: Job, *, run: RunFolder, base: Path, adapter: Path) -> None:
-    """Write the answers to check against for a run that ended before it could: what its last checkpoint says."""
+AT_THE_END = "the model as it was at the end of the training"
+LATER = "the adapter as the run left it, for the run ended before it could be asked"
+
+
+def _ensure_reference(job: Job, *, run: RunFolder, base: Path, adapter: Path) -> str:
+    """Make sure that there are answers to check against, and say whose they are.
+
+    A run that was killed could not write them: then what it saved is asked now.
+    """
     if (run.path / REFERENCE).is_file():
-        return
+        return LATER if (run.path / ASKED_LATER).exists() else AT_THE_END
     from studio.ml import loading
 
     job.emit(Loading(what="Asking the last checkpoint"))
     placement = loading.choose_placement(precision=run.config.precision, four_bit=run.config.four_bit)
     model = loading.load_adapter(loading.load_base(base, placement), adapter)
     keep_reference(model, run, renderer=ChatRenderer.load(base))
+    (run.path / ASKED_LATER).touch()
+    return LATER
 
 
 def _keep_plain_template(base: Path, target: Path) -> None:
@@ -133,8 +144,14 @@ def _keep_plain_template(base: Path, target: Path) -> None:
         (target / "chat_template.jinja").write_text(renderer.template, encoding="utf-8")
 
 
-def _base_name(run: RunFolder, base: Path) -> str:
-    return str(base) if run.config.model == "starter" else run.config.model
+def _base_name(run: RunFolder) -> str:
+    return HUB_ID if run.config.model == STARTER else run.config.model
+
+
+def _card(run: RunFolder, kind: str) -> str:
+    records, _ = read_events(run.events_path)
+    steps = sum(isinstance(record.event, Stepped) for record in records)
+    return card_of(run, kind=kind, base_name=_base_name(run), steps=steps)
 
 
 def _size(folder: Path) -> int:

@@ -57,8 +57,8 @@ def train_run(job: Job, *, run: RunFolder, home: Path) -> Finished:
         )
         if result.steps:
             job.emit(Loading(what="Saving the adapter"))
-            keep_reference(model, run, renderer=renderer)
             _save_adapter(model, run.path / "adapter")
+            keep_reference(model, run, renderer=renderer)
             shutil.rmtree(run.path / "checkpoints", ignore_errors=True)
             job.emit(Saved(step=result.steps, path="adapter"))
     return Finished(

@@ -157,6 +157,27 @@ def test_a_halt_ends_the_answer_with_what_there_is(chat: ChatClient) -> None:
     assert text_of(list(ask(chat)), 0) == "base0 base1 base2 "
 
 
+def test_a_halt_is_for_the_question_with_its_ticket_alone(chat: ChatClient) -> None:
+    """Stop on one page ended the answer that another page was reading."""
+    panes = [PaneRequest(BASE, (Message("user", "forever"),))]
+    answer = chat.ask(STARTER, panes, temperature=0.0, top_p=1.0, max_new_tokens=8, seed=1, ticket="mine")
+    while not isinstance(next(answer), Token):
+        pass
+    chat.halt("another")
+    assert isinstance(next(answer), Token)
+    assert isinstance(next(answer), Token)
+
+    waiting = chat.ask(STARTER, panes, temperature=0.0, top_p=1.0, max_new_tokens=8, seed=1, ticket="another")
+    assert isinstance(next(waiting), Opening)
+    chat.halt("another")
+    assert list(waiting) == []
+
+    chat.halt("mine")
+    ended = list(answer)[-1]
+    assert isinstance(ended, Answered)
+    assert ended.ended == "stopped"
+
+
 def test_a_halt_while_the_model_is_opened_ends_the_wait(chat: ChatClient) -> None:
     messages = []
     for said in ask(chat, base=SLOW):

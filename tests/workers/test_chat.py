@@ -128,6 +128,17 @@ def test_trouble_is_a_sentence_and_the_worker_lives_on(tiny_model: Path, convers
     assert conversation.process.wait(timeout=20) == 0
 
 
+def test_a_conversation_that_fills_the_context_is_trouble_at_once(tiny_model: Path, conversation: Conversation) -> None:
+    conversation.say(Open(model=str(tiny_model), four_bit=False, precision="fp32"))
+    conversation.hear_until(Opened)
+    long = (Message("user", "x" * 3000),)
+    panes = (PaneRequest(BASE, long),)
+    conversation.say(Ask(id=1, panes=panes, temperature=0.0, top_p=1.0, max_new_tokens=5, seed=1))
+    trouble = conversation.hear_until(Trouble)[-1]
+    assert isinstance(trouble, Trouble)
+    assert "this model reads at most 2,048" in trouble.message
+
+
 def test_it_leaves_when_the_page_is_gone(conversation: Conversation) -> None:
     assert conversation.process.stdin is not None
     conversation.process.stdin.close()

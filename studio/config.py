@@ -86,7 +86,7 @@ class RunConfig:
         choices=(ALL_LINEAR, ATTENTION, CHOSEN),
     )
     chosen_modules: tuple[str, ...] = setting(
-        (), label="Chosen modules", help="Only these modules get an adapter. Used when target modules is 'chosen'."
+        (), label="Chosen modules", help="Only these modules get an adapter. Used when the target modules are chosen one by one."
     )
     learning_rate: float = setting(
         5e-4,
@@ -201,7 +201,9 @@ def problems(config: RunConfig) -> tuple[Problem, ...]:
         found.append(Problem("model", "No base model is chosen. Type a Hub id, a folder, or 'starter'."))
     if config.targets == CHOSEN and not config.chosen_modules:
         found.append(
-            Problem("chosen_modules", "No module is chosen. Pick at least one, or set target modules to 'all-linear'.")
+            Problem(
+                "chosen_modules", "No module is chosen. Pick at least one, or set target modules to All linear layers."
+            )
         )
     return tuple(found)
 
@@ -215,14 +217,25 @@ def check(config: RunConfig) -> None:
 
 def _faults(each: Setting, value: Any) -> list[Problem]:
     if each.kind in (int, float):
+        if value is None:
+            return [Problem(each.name, f"{each.label} is empty. Give a {'whole ' if each.kind is int else ''}number.")]
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             return [Problem(each.name, f"{each.label} must be a number; found {value!r}.")]
         if each.kind is int and value != int(value):
             return [Problem(each.name, f"{each.label} must be a whole number; found {value}.")]
         if (each.low is not None and value < each.low) or (each.high is not None and value > each.high):
-            return [
-                Problem(each.name, f"{each.label} must lie between {each.low:g} and {each.high:g}; found {value:g}.")
-            ]
+            return [Problem(each.name, f"{each.label} must lie {_span(each.low, each.high)}; found {_plain(value)}.")]
     if each.choices and value not in each.choices:
         return [Problem(each.name, f"{each.label} must be one of {', '.join(each.choices)}; found '{value}'.")]
     return []
+
+
+def _span(low: float | None, high: float | None) -> str:
+    if low is None or high is None:
+        return f"at or above {_plain(low)}" if low is not None else f"at or below {_plain(high or 0)}"
+    return f"between {_plain(low)} and {_plain(high)}"
+
+
+def _plain(number: float) -> str:
+    """Write whole numbers in full, and only very small and very large ones with an exponent."""
+    return str(int(number)) if number == int(number) and abs(number) < 1e15 else f"{number:g}"

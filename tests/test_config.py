@@ -36,3 +36,18 @@ def test_chosen_modules_must_be_chosen() -> None:
     (problem,) = problems(RunConfig(targets="chosen"))
     assert problem.field == "chosen_modules"
     assert problems(RunConfig(targets="chosen", chosen_modules=("q_proj",))) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("rank", None, "Rank is empty. Give a whole number."),
+        ("dropout", None, "Dropout is empty. Give a number."),
+        ("epochs", 1.5, "Epochs must be a whole number; found 1.5."),
+        ("seed", 2**31, "Seed must lie between 0 and 2147483647; found 2147483648."),
+        ("learning_rate", 1, "Learning rate must lie between 1e-07 and 0.1; found 1."),
+    ],
+)
+def test_a_fault_is_told_in_plain_numbers(name: str, value: object, sentence: str) -> None:
+    (problem,) = problems(dataclasses.replace(RunConfig(), **{name: value}))
+    assert problem.text == sentence

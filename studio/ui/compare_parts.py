@@ -73,7 +73,7 @@ def build_pane(title: str, name: str, purpose: str) -> ChatPane:
         chat = gr.Chatbot(
             label=f"{title} conversation",
             show_label=False,
-            height=340,
+            height=320,
             placeholder=purpose,
             render_markdown=False,
             feedback_options=None,

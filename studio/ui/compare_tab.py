@@ -5,6 +5,7 @@ Knows how to show two conversations; `studio.ui.conversation` makes them.
 
 import functools
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ from studio.ui import ideas, run_choices
 from studio.ui.compare_parts import ChatPane, Sampling, build_pane, build_sampling, caption_line
 from studio.ui.components import QUIET, html, picker
 from studio.ui.conversation import (
+    READING,
+    WAKING,
     Answers,
     History,
     Wish,
@@ -34,7 +37,10 @@ _FRAME_SECONDS = 0.15
 
 @dataclass(frozen=True)
 class CompareTab:
-    """The components of the tab. `said` holds both conversations, `suggestions` what the idea buttons fill in."""
+    """The components of the tab. `said` holds both conversations, `suggestions` what the idea buttons fill in.
+
+    `ticket` is this page's own: its Stop button ends no other page's answer.
+    """
 
     run: gr.Dropdown
     base: ChatPane
@@ -47,36 +53,44 @@ class CompareTab:
     ideas_title: gr.HTML
     suggestions: gr.State
     said: gr.State
+    ticket: gr.State
     sampling: Sampling
 
 
 def build() -> CompareTab:
     """Lay the tab out."""
     with gr.Column(elem_classes="ls-card"):
-        run = picker(
-            label="Tuned run",
-            info="Any run that left an adapter. A run that is still training appears here when it ends.",
-            elem_id="compare-run",
-        )
+        with gr.Row():
+            with gr.Column(scale=2, min_width=260):
+                run = picker(
+                    label="Tuned run",
+                    info="A run that is still training appears here when it ends.",
+                    elem_id="compare-run",
+                )
+            with gr.Column(scale=3, min_width=260):
+                prompt = gr.Textbox(
+                    label="Your message",
+                    info="Both get the same words. Shift+Enter starts a new line.",
+                    placeholder="Ask both models the same thing. Enter sends.",
+                    lines=1,
+                    max_lines=6,
+                    elem_id="compare-prompt",
+                )
         ideas_title = html("", visible=False)
-        with gr.Column(elem_classes="ls-ideas"):
+        with gr.Row(elem_classes="ls-ideas"):
             idea_buttons = tuple(
                 gr.Button("", size="sm", visible=False, elem_id=f"compare-idea-{n}") for n in range(ideas.COUNT)
             )
         suggestions = gr.State([])
-    with gr.Row():
-        base = build_pane("Base model", "base", "The model as it was before your training answers here.")
-        tuned = build_pane("Tuned model", "tuned", "The same model with what it learned answers here.")
-    with gr.Column(elem_classes="ls-card"):
-        prompt = gr.Textbox(
-            label="Your message", placeholder="Ask both models the same thing", lines=2, elem_id="compare-prompt"
-        )
         with gr.Row(elem_classes="ls-actions"):
             send = gr.Button("Ask both", variant="primary", elem_id="compare-send")
             stop = gr.Button("Stop answering", variant="stop", visible=False, elem_id="compare-stop")
             clear = gr.Button("Clear both", elem_id="compare-clear")
         with gr.Accordion("How they answer", open=False, elem_classes="ls-inner"):
             sampling = build_sampling()
+    with gr.Row():
+        base = build_pane("Base model", "base", "The model as it was before your training answers here.")
+        tuned = build_pane("Tuned model", "tuned", "The same model with what it learned answers here.")
     return CompareTab(
         run=run,
         base=base,
@@ -89,32 +103,45 @@ def build() -> CompareTab:
         ideas_title=ideas_title,
         suggestions=suggestions,
         said=gr.State(((), ())),
+        ticket=gr.State(""),
         sampling=sampling,
     )
 
 
-def wire(tab: CompareTab, *, studio: Studio, clock: Callable[[], float] = time.monotonic) -> None:
+def new_ticket() -> str:
+    """Make what no other page has."""
+    return uuid.uuid4().hex
+
+
+def wire(
+    tab: CompareTab,
+    *,
+    studio: Studio,
+    clock: Callable[[], float] = time.monotonic,
+    make_ticket: Callable[[], str] = new_ticket,
+) -> None:
     """Connect the tab."""
     panes = [tab.base.chat, tab.tuned.chat, tab.base.caption, tab.tuned.caption]
     asked = gr.on(
         [tab.send.click, tab.prompt.submit],
-        shown(functools.partial(ask, studio, clock)),
+        shown(functools.partial(ask, studio, clock, make_ticket)),
         inputs_kwargs={
             "run_id": tab.run,
             "prompt": tab.prompt,
             "said": tab.said,
+            "ticket": tab.ticket,
             "system": tab.sampling.system,
             "temperature": tab.sampling.temperature,
             "longest": tab.sampling.longest,
             "seed": tab.sampling.seed,
         },
-        outputs=[*panes, tab.said, tab.prompt, tab.send, tab.stop],
+        outputs=[*panes, tab.said, tab.ticket, tab.prompt, tab.send, tab.stop],
         show_progress="hidden",
         concurrency_limit=8,
         api_visibility="private",
     )
     asked.failure(take_back, inputs=[tab.said], outputs=[tab.base.chat, tab.tuned.chat, tab.send, tab.stop], **QUIET)
-    tab.stop.click(shown(studio.chat.halt), **QUIET)
+    tab.stop.click(shown(functools.partial(halt, studio)), inputs=[tab.ticket], **QUIET)
     gr.on(
         [tab.clear.click, tab.run.input],
         lambda: ([], [], caption_line(""), caption_line(""), ((), ()), *buttons(answering=False)),
@@ -148,6 +175,12 @@ def buttons(*, answering: bool) -> tuple[Any, Any]:
     return gr.update(interactive=not answering), gr.update(visible=answering)
 
 
+def halt(studio: Studio, ticket: str) -> None:
+    """Stop the answers to this page's question; without a ticket it has asked nothing yet."""
+    if ticket:
+        studio.chat.halt(ticket)
+
+
 def take_back(said: tuple[History, History]) -> tuple[Any, ...]:
     """Remove a question that could not be answered."""
     return *(as_bubbles(settled(history)) for history in said), *buttons(answering=False)
@@ -156,10 +189,12 @@ def take_back(said: tuple[History, History]) -> tuple[Any, ...]:
 def ask(
     studio: Studio,
     clock: Callable[[], float],
+    make_ticket: Callable[[], str],
     *,
     run_id: str | None,
     prompt: str,
     said: tuple[History, History],
+    ticket: str,
     system: str,
     temperature: float,
     longest: int,
@@ -174,7 +209,8 @@ def ask(
     wish = Wish(system or "", temperature, int(longest), int(seed or 0))
     question = Message("user", prompt.strip())
     base, tuned = (*settled(said[0]), question), (*settled(said[1]), question)
-    now, shown_at = Answers(waiting="Waking the model."), clock()
+    now, shown_at = Answers(waiting=READING if studio.chat.is_running else WAKING), clock()
+    ticket = ticket or make_ticket()
 
     def frame() -> tuple[Any, ...]:
         return (
@@ -185,17 +221,18 @@ def ask(
             (with_answer(base, now.base.text), with_answer(tuned, now.tuned.text)),
         )
 
-    yield (*frame(), "", *buttons(answering=True))
+    yield (*frame(), ticket, "", *buttons(answering=True))
     growing = answers(
         studio.chat,
         run,
         base=with_system(base, wish.system),
         tuned=with_system(tuned, wish.system),
         wish=wish,
+        ticket=ticket,
     )
     for now in growing:
         if now.waiting or clock() - shown_at >= _FRAME_SECONDS:
             shown_at = clock()
-            yield (*frame(), gr.skip(), gr.skip(), gr.skip())
+            yield (*frame(), gr.skip(), gr.skip(), gr.skip(), gr.skip())
     now = Answers(now.base, now.tuned)
-    yield (*frame(), gr.skip(), *buttons(answering=False))
+    yield (*frame(), gr.skip(), gr.skip(), *buttons(answering=False))

@@ -1,16 +1,34 @@
 """Two components that Gradio does not have as the page needs them: a dropdown over ids that come and go, and HTML that
 is styled by nobody but us.
 
-Made by functions and not by subclasses: for a subclass Gradio writes a stub file beside the source.
+Gradio checks a value against the component before a listener sees it, and makes that component anew from its class with
+every update of it. What shall pass is therefore a matter of the class, see `unchecked`.
 """
 
-from typing import Any
+from abc import ABCMeta
+from typing import Any, TypeVar
 
 import gradio as gr
 from markupsafe import Markup
 
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 """How a listener is wired that only draws: at once, without a spinner, and of no use to programs."""
+
+Kind = TypeVar("Kind", bound=gr.components.Component)
+
+
+def unchecked(kind: type[Kind]) -> type[Kind]:
+    """Return a component's class with one difference: values reach the listeners as the browser sent them.
+
+    For components that take plain values. A class statement would run Gradio's metaclass, which writes a stub file
+    beside the source; made this way there is none. It keeps its name, by which the page finds what draws it.
+    """
+    changes = {"preprocess": _as_it_is, "__module__": kind.__module__, "__doc__": kind.__doc__}
+    return ABCMeta.__new__(type(kind), kind.__name__, (kind,), changes)
+
+
+def _as_it_is(self: gr.components.Component, payload: Any) -> Any:
+    return payload
 
 
 def picker(*, label: str, info: str, elem_id: str, multiselect: bool = False, visible: bool = True) -> gr.Dropdown:
@@ -19,7 +37,7 @@ def picker(*, label: str, info: str, elem_id: str, multiselect: bool = False, vi
     Gradio refuses a value that was not among the choices when the page was built, which every value would be for a
     program and for a page that outlived a restart of the server. Here it passes, and the store that knows it judges.
     """
-    dropdown = gr.Dropdown(
+    return unchecked(gr.Dropdown)(
         choices=[],
         value=[] if multiselect else None,
         multiselect=multiselect,
@@ -28,12 +46,6 @@ def picker(*, label: str, info: str, elem_id: str, multiselect: bool = False, vi
         elem_id=elem_id,
         visible=visible,
     )
-    dropdown.preprocess = _as_it_is  # type: ignore[method-assign]
-    return dropdown
-
-
-def _as_it_is(payload: Any) -> Any:
-    return payload
 
 
 def html(value: Markup | str = "", *, elem_id: str | None = None, visible: bool = True) -> gr.HTML:

@@ -17,10 +17,12 @@ from studio.errors import StudioError
 from studio.models.catalog import KNOWN_MODELS
 from studio.runs.base_models import ModelState
 from studio.runs.studio import Studio
-from studio.ui import form, fragments, plan_card
+from studio.ui import form, fragments, plan_card, run_choices
 from studio.ui.components import QUIET, html
 from studio.ui.errors import shown
-from studio.ui.reading import Reading
+from studio.ui.reading import Here, Reading
+
+NO_MODEL = ModelState(False, "No base model is chosen.")
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ def build() -> ConfigureTab:
     with gr.Row():
         with gr.Column(scale=7):
             with gr.Column(elem_classes="ls-card"):
-                html(fragments.heading("Base model"))
+                html(fragments.heading("Starting point"))
                 controls["model"] = model = _build_model()
                 model_state = html("", elem_id="model-state")
                 fetch = gr.Button("Fetch it now", size="sm", visible=False, elem_id="model-fetch")
@@ -134,9 +136,10 @@ def wire(
     )
 
 
-def fetch_model(studio: Studio, model: str) -> None:
-    """Begin to fetch a base model. Raises ModelError for a name that cannot be one."""
-    studio.prepare_model(model.strip(), retry=True)
+def fetch_model(studio: Studio, model: str | None) -> None:
+    """Begin to fetch a base model; do nothing without a name. Raises RunError when that cannot be started."""
+    if name := (model or "").strip():
+        studio.prepare_model(name, retry=True)
 
 
 def start_run(studio: Studio, *, dataset_id: str | None, **values: Any) -> str:
@@ -151,26 +154,47 @@ def redraw(
 ) -> tuple[Any, ...]:
     """Show what these settings mean; skip everything when nothing is new since `drawn`."""
     settings = form.read_config(values)
-    state = studio.model_state(settings.model)
-    modules = _module_names(reading, settings.model)
-    now = (settings, dataset_id, state, reading.where(settings.model), modules)
+    # An empty name would be looked up as the folder that the server runs in.
+    state = studio.model_state(settings.model) if settings.model else NO_MODEL
+    here = reading.where(settings.model) if settings.model else Here(None)
+    modules = _module_names(reading, settings.model) if settings.model else []
+    at_work = _at_work(studio)
+    now = (settings, dataset_id, state, here, modules, at_work)
     if now == drawn:
         return (gr.skip(),) * 7
     return (
         str(plan_card.model_line(settings.model, state)),
-        gr.update(visible=_can_fetch(state), value="Try again" if state.failed else "Fetch it now"),
-        gr.update(choices=modules, visible=settings.targets == CHOSEN),
-        gr.update(label=more_label(form.changed(settings))),
-        str(plan_card.plan(reading, settings, _dataset(studio, dataset_id), state)),
         gr.update(
-            value=plan_card.start_label(dataset_id, settings), interactive=plan_card.can_start(dataset_id, settings)
+            visible=_can_fetch(settings.model, state, here), value="Try again" if state.failed else "Fetch it now"
+        ),
+        # What was chosen stays on offer, also for a model that does not have it: only there it can be taken away.
+        gr.update(
+            choices=list(dict.fromkeys([*modules, *settings.chosen_modules])), visible=settings.targets == CHOSEN
+        ),
+        gr.update(label=more_label(form.changed(settings))),
+        str(plan_card.plan(reading, settings, _dataset(studio, dataset_id), state, at_work=at_work)),
+        gr.update(
+            value=plan_card.start_label(dataset_id, settings, state),
+            interactive=plan_card.can_start(dataset_id, settings, state),
         ),
         now,
     )
 
 
-def _can_fetch(state: ModelState) -> bool:
-    return not state.ready and not state.working
+def _can_fetch(model: str, state: ModelState, here: Here) -> bool:
+    """Say whether a fetch can help: not for a folder or a name that cannot be a model's (`here.trouble`)."""
+    return bool(model) and not (state.ready or state.working or here.trouble)
+
+
+def _at_work(studio: Studio) -> str:
+    """Return the name of the run that a new one would wait for, or nothing."""
+    id = run_choices.at_work(studio)
+    if id is None:
+        return ""
+    try:
+        return studio.runs.get(id).config.name or id
+    except StudioError:
+        return id
 
 
 def _dataset(studio: Studio, dataset_id: str | None) -> Dataset | None:

@@ -15,6 +15,8 @@ from studio.runs.chat_protocol import BASE, Answered, Open, Opened, Opening, Pan
 from studio.runs.store import RunFolder
 
 TOP_P = 0.95
+WAKING = "Waking the model."
+READING = "Reading your question."
 
 History = tuple[Message, ...]
 """The turns of one pane, without the system prompt."""
@@ -50,9 +52,18 @@ class Answers:
 
 
 def answers(
-    chat: ChatClient, run: RunFolder, *, base: Sequence[Message], tuned: Sequence[Message], wish: Wish
+    chat: ChatClient,
+    run: RunFolder,
+    *,
+    base: Sequence[Message],
+    tuned: Sequence[Message],
+    wish: Wish,
+    ticket: str = "",
 ) -> Iterator[Answers]:
-    """Yield both answers as they grow. Raises RunError when the run has no adapter or the worker is in trouble."""
+    """Yield both answers as they grow; `ticket` is what `chat.halt` stops them by.
+
+    Raises RunError when the run has no adapter or the worker is in trouble.
+    """
     adapter = run.adapter
     if adapter is None:
         raise RunError("This run has no adapter to talk to.", "Choose a run that finished or was stopped.")
@@ -64,6 +75,7 @@ def answers(
         top_p=TOP_P,
         max_new_tokens=wish.longest,
         seed=wish.seed,
+        ticket=ticket,
     )
     for message in said:
         waiting = ""
@@ -71,7 +83,7 @@ def answers(
             case Opening(what):
                 waiting = what
             case Opened():
-                waiting = "Reading your question."
+                waiting = READING
             case Token(pane=number, text=text):
                 panes[number] = replace(panes[number], text=panes[number].text + text)
             case Answered(pane=number, tokens=tokens, seconds=seconds, ended=ended):

@@ -46,12 +46,25 @@ def no_preview() -> Markup:
     )
 
 
-def verdict(inspection: Inspection) -> Markup:
-    """Say in one line whether the data set can be used."""
+def verdict(inspection: Inspection, tokens: TokenStatistics | None = None, *, max_length: int = 0) -> Markup:
+    """Say in one line whether the data set can be used. What is too long is known once the tokenizer is here."""
     left_out = len(inspection.problems)
     found = f"{counted(inspection.usable, 'example')}, {shape(inspection.roles)}"
-    text = f"Ready: {found}. {counted(left_out, 'row')} left out."
-    return fragments.notice("warning" if left_out else "good", text, _advice(inspection.usable))
+    too_long = tokens.too_long if tokens is not None else 0
+    if not too_long:
+        text = f"Ready: {found}. {counted(left_out, 'row')} left out."
+        return fragments.notice("warning" if left_out else "good", text, _advice(inspection.usable))
+    limit = counted(max_length, "token")
+    rows = f" {counted(left_out, 'row')} cannot be used." if left_out else ""
+    fitting = inspection.usable - too_long
+    if not fitting:
+        text = f"Nothing can be learned yet: of {found}, none fits into {limit}.{rows}"
+        return fragments.notice("bad", text, "Set 'Longest example' higher on the Configure tab, or shorten them.")
+    verb = "is" if too_long == 1 else "are"
+    at_most, at_least = ("at most ", "at least ") if inspection.usable > MOST_COUNTED else ("", "")
+    left = f"{at_least}{too_long:,} {verb} longer than {limit} and will be left out."
+    text = f"Ready: {at_most}{fitting:,} of {found}; {left}{rows}"
+    return fragments.notice("warning", text, _advice(fitting))
 
 
 def shape(roles: Roles) -> str:
@@ -107,13 +120,26 @@ def legend(*, exact: bool) -> Markup:
     return Markup('<div class="ls-legend">{}{}{}</div>').format(learned, read, special)
 
 
-def token_view(pieces: Sequence[Piece], note: str = "") -> Markup:
-    """Show an example as the model reads it: learned parts marked, special tokens framed."""
+def too_long(tokens: int, *, max_length: int) -> str:
+    """Say that an example is longer than a run takes; nothing when it fits."""
+    if tokens <= max_length:
+        return ""
+    return (
+        f"This example will not be learned: it has {counted(tokens, 'token')}, and the longest taken is {max_length:,}."
+    )
+
+
+def token_view(pieces: Sequence[Piece], note: str = "", *, left_out: str = "") -> Markup:
+    """Show an example as the model reads it: learned parts marked, special tokens framed.
+
+    `note` is a doubt about it, `left_out` says why it is not learned at all.
+    """
     text = fragments.join(_piece(piece) for piece in pieces)
     body = Markup('<div class="ls-text" tabindex="0" role="group" aria-label="As the model reads it">{}</div>').format(
         text
     )
-    return fragments.stack([legend(exact=True), body, fragments.line("warning", note) if note else ""])
+    warnings = [fragments.notice("warning", left_out) if left_out else ""]
+    return fragments.stack([*warnings, legend(exact=True), body, fragments.line("warning", note) if note else ""])
 
 
 def _piece(piece: Piece) -> Markup:

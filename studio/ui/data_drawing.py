@@ -5,11 +5,12 @@ Reads through `Reading`, so a second look costs nothing. Knows nothing of compon
 
 from dataclasses import dataclass
 
+from studio.data.inspection import TokenStatistics
 from studio.data.library import Dataset
 from studio.errors import StudioError
 from studio.runs.studio import Studio
 from studio.ui import data_cards
-from studio.ui.reading import Reading
+from studio.ui.reading import Here, Reading
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Drawing:
     verdict: str
     figures: str
     problems: str
-    has_problems: bool
+    left_out: int
     preview: str
     position: str
     at_start: bool
@@ -32,16 +33,16 @@ def draw(
 ) -> Drawing:
     """Make all that the tab shows. A model that is not here yet gives plain bubbles and no token figures."""
     if not dataset_id:
-        return Drawing(str(data_cards.nothing_yet()), "", "", False, str(data_cards.no_preview()), "", True, True, 0)
+        return Drawing(str(data_cards.nothing_yet()), "", "", 0, str(data_cards.no_preview()), "", True, True, 0)
     dataset = studio.datasets.get(dataset_id)
     examples = reading.examples(dataset_id)
     place = min(max(place, 0), len(examples) - 1)
-    preview, figures = _token_parts(reading, dataset, model=model, max_length=max_length, place=place)
+    preview, tokens = _token_parts(reading, dataset, model=model, max_length=max_length, place=place)
     return Drawing(
-        verdict=str(data_cards.verdict(dataset.inspection)),
-        figures=figures,
+        verdict=str(data_cards.verdict(dataset.inspection, tokens, max_length=max_length)),
+        figures=str(data_cards.figures(dataset.inspection, tokens, max_length=max_length)),
         problems=str(data_cards.problems(dataset.inspection)),
-        has_problems=bool(dataset.inspection.problems),
+        left_out=len(dataset.inspection.problems),
         preview=preview,
         position=f"Example {place + 1:,} of {len(examples):,} (row {examples[place].row:,} of the file)",
         at_start=place == 0,
@@ -50,19 +51,25 @@ def draw(
     )
 
 
-def _token_parts(reading: Reading, dataset: Dataset, *, model: str, max_length: int, place: int) -> tuple[str, str]:
-    """Return the preview and the figures, exact where the model's tokenizer is here."""
+def _token_parts(
+    reading: Reading, dataset: Dataset, *, model: str, max_length: int, place: int
+) -> tuple[str, TokenStatistics | None]:
+    """Return the preview and the token statistics, exact where the model's tokenizer is here."""
     example = reading.examples(dataset.id)[place]
-    here = reading.where(model)
+    here = where(reading, model)
     remark = here.trouble or "The exact view, token by token, appears here as soon as the model has arrived."
     if here.folder is not None:
         try:
             renderer = reading.renderer(here.folder)
             rendered = renderer.render(example.messages)
             tokens = reading.count(dataset.id, folder=here.folder, max_length=max_length)
-            preview = data_cards.token_view(renderer.pieces(rendered), rendered.note)
-            return str(preview), str(data_cards.figures(dataset.inspection, tokens, max_length=max_length))
+            left_out = data_cards.too_long(len(rendered.ids), max_length=max_length)
+            return str(data_cards.token_view(renderer.pieces(rendered), rendered.note, left_out=left_out)), tokens
         except StudioError as error:
             remark = str(error)
-    figures = data_cards.figures(dataset.inspection, None, max_length=max_length)
-    return str(data_cards.bubbles(example, remark)), str(figures)
+    return str(data_cards.bubbles(example, remark)), None
+
+
+def where(reading: Reading, model: str) -> Here:
+    """Look for a model; an empty name is no model, and not the folder that the server runs in."""
+    return reading.where(model) if model else Here(None, "No base model is chosen. Choose one on the Configure tab.")

@@ -196,18 +196,19 @@ def redraw(
 ) -> list[Any]:
     """Show the chosen data set. `step` moves to another example, None starts at the first; 0 draws only what is new."""
     longest = int(max_length or setting_named("max_length").default)
-    here = reading.where(model or "")
+    model = (model or "").strip()
+    here = data_drawing.where(reading, model)
     wanted = 0 if step is None else place + step
     now = (dataset_id, model, longest, wanted, str(here.folder), here.trouble)
     if now == drawn:
         return [gr.skip()] * 10
-    drawing = data_drawing.draw(studio, reading, dataset_id, model=model or "", max_length=longest, place=wanted)
+    drawing = data_drawing.draw(studio, reading, dataset_id, model=model, max_length=longest, place=wanted)
     now = (dataset_id, model, longest, drawing.place, str(here.folder), here.trouble)
     return [
         drawing.verdict,
         drawing.figures,
         drawing.problems,
-        gr.update(visible=drawing.has_problems),
+        gr.update(visible=bool(drawing.left_out), label=f"Rows left out ({drawing.left_out:,})"),
         drawing.preview,
         drawing.position,
         gr.update(interactive=not drawing.at_start),

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from studio.runs.exports import ExportState
 from studio.runs.reports import ExportReport
-from studio.runs.words import size
+from studio.runs.words import counted, size
 from studio.ui import fragments
 from studio.ui.fragments import Tile
 from studio.ui.wording import tiny
@@ -32,7 +32,7 @@ def status(state: ExportState) -> Markup:
     if state.status == "failed" and state.failed is not None:
         return fragments.notice("bad", state.failed.message, state.failed.hint)
     if state.report is not None:
-        good = fragments.notice("good", "Ready and checked.", check(state.report))
+        good = fragments.notice("good", check(state.report), small_print(state.report))
         return fragments.stack([good, sizes(state.report)])
     return fragments.empty("Not prepared yet", "Once prepared, the sizes, the check and the download stand here.")
 
@@ -48,23 +48,30 @@ def sizes(report: ExportReport) -> Markup:
 
 
 def check(report: ExportReport) -> str:
-    """Say how well the export, loaded back, agrees with the run."""
+    """Say plainly how well the export, loaded back, agrees with the run."""
+    asked = counted(report.answers, "question")
+    return f"Loaded back and asked {asked}: {report.same_answers} of {report.answers} answers the same as the run's."
+
+
+def small_print(report: ExportReport) -> str:
+    """Say what the check measured, and against what."""
     return (
-        f"Checked: {report.checked_with}. Largest difference in the logits {tiny(report.largest_difference)}, "
-        f"allowed {tiny(report.tolerance)}; {report.same_answers} of {report.answers} answers the same."
+        f"Largest difference in the logits {tiny(report.largest_difference)}, allowed {tiny(report.tolerance)}. "
+        f"Checked: {report.checked_with}."
     )
 
 
 def snippet(kind: str, *, model: str, folder: str) -> str:
     """Return a few lines of Python that load the export."""
+    where = "# The paths are those on this machine; elsewhere, use your own paths.\n"
     if kind == "merged":
         return (
-            "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
+            f"{where}from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
             f"model = AutoModelForCausalLM.from_pretrained({folder!r})\n"
             f"tokenizer = AutoTokenizer.from_pretrained({folder!r})\n"
         )
     return (
-        "from peft import PeftModel\n"
+        f"{where}from peft import PeftModel\n"
         "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
         f"base = AutoModelForCausalLM.from_pretrained({model!r})\n"
         f"model = PeftModel.from_pretrained(base, {folder!r})\n"

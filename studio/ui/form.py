@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from studio.config import Problem, RunConfig, Setting, problems, setting_named, settings
-from studio.ui.components import picker
+from studio.ui.components import picker, unchecked
 
 SIMPLE = ("name", "epochs", "learning_rate", "rank", "batch_size", "max_length")
 """What is asked first."""
@@ -53,9 +53,11 @@ def control(name: str) -> gr.components.Component:
     if each.kind is str:
         return gr.Textbox(value=each.default, max_lines=1, **look)
     if _is_share(each):
-        return gr.Slider(each.low or 0.0, each.high or 1.0, value=each.default, step=0.01, **look)
-    # Limits are left to `config.problems`: the browser's own would interrupt a person who is still typing.
-    return gr.Number(value=each.default, precision=0 if each.kind is int else None, **look)
+        # Its own check has no sentence for a field that was emptied.
+        return unchecked(gr.Slider)(each.low or 0.0, each.high or 1.0, value=each.default, step=0.01, **look)
+    # Limits and whole numbers are left to `config.problems`: the browser's own limits would interrupt a person who is
+    # still typing, and Gradio would round 1.5 without a word.
+    return gr.Number(value=each.default, **look)
 
 
 def _is_share(each: Setting) -> bool:

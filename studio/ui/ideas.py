@@ -3,6 +3,7 @@
 Returns updates for the buttons that offer them.
 """
 
+from itertools import takewhile
 from typing import Any
 
 import gradio as gr
@@ -13,7 +14,9 @@ from studio.errors import DataError
 from studio.runs.studio import Studio
 
 COUNT = 3
-LONGEST_LABEL = 110
+LONGEST_LABEL = 44
+SHORTEST_CUT = 12
+"""A common start of fewer letters is left where it is."""
 TITLE = '<span class="ls-note">Questions it has never seen, from your held-out rows:</span>'
 
 
@@ -21,10 +24,9 @@ def suggest(studio: Studio, run_id: str | None) -> list[Any]:
     """Offer a few questions from the rows that the run never learned."""
     examples = held_out(studio, run_id)[:COUNT] if run_id else []
     title = gr.update(value=TITLE, visible=bool(examples))
-    labels = [_question(example) for example in examples]
+    labels = _shortened([_question(example) for example in examples])
     shown_buttons = [
-        gr.update(value=_shortened(labels[n]), visible=True) if n < len(labels) else gr.update(visible=False)
-        for n in range(COUNT)
+        gr.update(value=labels[n], visible=True) if n < len(labels) else gr.update(visible=False) for n in range(COUNT)
     ]
     return [[(_question(example), _system(example)) for example in examples], title, *shown_buttons]
 
@@ -52,6 +54,11 @@ def _system(example: Example) -> str:
     return next((message.content for message in example.messages if message.role == "system"), "")
 
 
-def _shortened(text: str) -> str:
-    flat = " ".join(text.split())
-    return flat if len(flat) <= LONGEST_LABEL else f"{flat[:LONGEST_LABEL].rstrip()}…"
+def _shortened(texts: list[str]) -> list[str]:
+    """Put each on one short line; what all of them begin with says nothing and is left out, up to a whole word."""
+    flat = [" ".join(text.split()) for text in texts]
+    alike = sum(1 for _ in takewhile(lambda letters: len(set(letters)) == 1, zip(*flat, strict=False)))
+    cut = flat[0].rfind(" ", 0, alike) + 1 if flat else 0
+    if cut >= SHORTEST_CUT and len(set(flat)) > 1:
+        flat = [f"…{text[cut:]}" for text in flat]
+    return [text if len(text) <= LONGEST_LABEL else f"{text[:LONGEST_LABEL].rstrip()}…" for text in flat]

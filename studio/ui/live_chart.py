@@ -29,8 +29,11 @@ const empty = element.querySelector('.ls-chart-empty');
 const colour = (name) => getComputedStyle(element).getPropertyValue(name).trim();
 
 function traces(value) {
-  const line = (x, y, name, shade, extra) =>
-    ({x, y, name, type: 'scatter', mode: 'lines', line: {color: colour(shade), ...extra}});
+  // A few steps are no line yet: the first minutes of a run show each as a dot.
+  const mode = value.steps.length < 30 ? 'lines+markers' : 'lines';
+  const line = (x, y, name, shade, extra) => ({
+    x, y, name, mode, type: 'scatter', line: {color: colour(shade), ...extra}, marker: {size: 5, color: colour(shade)},
+  });
   const list = [line(value.steps, value.losses, 'training, each step', '--ls-chart-raw', {width: 1.2})];
   list.push(line(value.steps, value.smoothed, 'training, smoothed', '--ls-chart-train', {width: 2.6}));
   const held = [value.evaluated_steps, value.evaluated_losses, 'held-out examples', '--ls-chart-held', {width: 2.2}];
@@ -42,6 +45,8 @@ function traces(value) {
 function layout(value) {
   const grid = colour('--ls-chart-grid');
   const narrow = plot.clientWidth < 520;
+  const last = Math.max(value.total_steps, ...value.steps.slice(-1), ...value.evaluated_steps.slice(-1));
+  const planned = value.total_steps > 0;
   const axis = {gridcolor: grid, zerolinecolor: grid, linecolor: grid, automargin: true, fixedrange: false};
   return {
     uirevision: value.run,
@@ -53,7 +58,10 @@ function layout(value) {
     hovermode: 'x unified',
     hoverlabel: {bgcolor: colour('--ls-surface'), bordercolor: grid, font: {color: colour('--body-text-color')}},
     legend: {orientation: 'h', x: 0, y: 1.02, yanchor: 'bottom', bgcolor: 'rgba(0,0,0,0)'},
-    xaxis: {...axis, title: {text: 'step', standoff: 8}, rangemode: 'tozero', nticks: narrow ? 5 : 10},
+    modebar: {bgcolor: 'rgba(0,0,0,0)', color: colour('--ls-chart-text'), activecolor: colour('--ls-chart-train')},
+    xaxis: {...axis, title: {text: 'step', standoff: 8}, rangemode: 'tozero', tickformat: ',~r',
+      nticks: Math.max(1, Math.min(narrow ? 5 : 10, last)),
+      ...(planned ? {range: [-0.012 * last, 1.02 * last], autorange: false} : {})},
     yaxis: {...axis, title: {text: narrow ? '' : 'loss', standoff: 8}, rangemode: 'tozero', nticks: 7},
   };
 }
@@ -64,8 +72,10 @@ function draw() {
   empty.style.display = has ? 'none' : '';
   plot.style.display = has ? '' : 'none';
   if (!has || !window.Plotly || plot.clientWidth === 0) return;
+  // Plotly's own toolbar offers to upload the chart to its maker: nothing leaves this machine.
   window.Plotly.react(plot, traces(value), layout(value), {responsive: true, displaylogo: false,
-    modeBarButtonsToRemove: ['select2d', 'lasso2d', 'toImage', 'autoScale2d']});
+    displayModeBar: plot.clientWidth < 720 ? false : 'hover', showSendToCloud: false, plotlyServerURL: '',
+    modeBarButtons: [['zoom2d', 'pan2d', 'resetScale2d']]});
 }
 
 watch('value', draw);
@@ -80,7 +90,10 @@ if (!window.Plotly) {
 
 @dataclass(frozen=True)
 class Curves:
-    """What the chart draws. `run` names whose curves these are: zoom is kept while it stays the same."""
+    """What the chart draws. `run` names whose curves these are: zoom is kept while it stays the same.
+
+    The steps run from 0 to `total_steps`; while that is 0, as far as there are points.
+    """
 
     run: str = ""
     steps: tuple[int, ...] = ()
@@ -88,6 +101,7 @@ class Curves:
     smoothed: tuple[float, ...] = ()
     evaluated_steps: tuple[int, ...] = ()
     evaluated_losses: tuple[float, ...] = ()
+    total_steps: int = 0
 
     def payload(self) -> dict[str, Any]:
         """Return what the browser reads."""

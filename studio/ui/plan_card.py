@@ -11,18 +11,19 @@ from markupsafe import Markup
 from studio import config
 from studio.config import RunConfig
 from studio.data.library import Dataset
-from studio.data.splitting import split_examples
-from studio.errors import ConfigError, StudioError
+from studio.errors import StudioError
 from studio.models.catalog import KNOWN_MODELS
 from studio.models.layout import select_modules, trainable_parameters
 from studio.runs.base_models import ModelState
 from studio.runs.words import counted, size
-from studio.ui import fragments
+from studio.ui import fitting, fragments
 from studio.ui.fragments import Tile
 from studio.ui.reading import Reading
 from studio.ui.wording import parameters, share
 
 _BYTES_PER_WEIGHT = 4
+
+START = "Start training"
 
 GATED = " Its licence must be accepted on its page on the Hub first, and HF_TOKEN be set."
 
@@ -52,7 +53,7 @@ def learners(reading: Reading, settings: RunConfig) -> Learners:
     return Learners(trainable, layout.parameters + trainable, modules)
 
 
-def start_label(dataset_id: str | None, settings: RunConfig) -> str:
+def start_label(dataset_id: str | None, settings: RunConfig, state: ModelState) -> str:
     """Name what is missing, or say that the run can start."""
     if not dataset_id:
         return "Choose a data set first"
@@ -60,12 +61,14 @@ def start_label(dataset_id: str | None, settings: RunConfig) -> str:
     if faults:
         label = config.setting_named(faults[0].field).label
         return f"Correct the {label[0].lower()}{label[1:]} first"
-    return "Start training"
+    if state.failed is not None:
+        return "Fetch the starter model first" if settings.model == config.STARTER else "Correct the base model first"
+    return START
 
 
-def can_start(dataset_id: str | None, settings: RunConfig) -> bool:
+def can_start(dataset_id: str | None, settings: RunConfig, state: ModelState) -> bool:
     """Say whether nothing is missing."""
-    return bool(dataset_id) and not config.problems(settings)
+    return start_label(dataset_id, settings, state) == START
 
 
 def state_line(state: ModelState) -> Markup:
@@ -102,17 +105,22 @@ def arrival(state: ModelState) -> str:
     return f"{sentence}: {state.done:,} of {state.total:,}."
 
 
-def plan(reading: Reading, settings: RunConfig, dataset: Dataset | None, state: ModelState) -> Markup:
-    """Say, step by step, what Start does with these settings."""
+def plan(
+    reading: Reading, settings: RunConfig, dataset: Dataset | None, state: ModelState, *, at_work: str = ""
+) -> Markup:
+    """Say, step by step, what Start does with these settings. `at_work` names the run that has to end first."""
     faults = config.problems(settings)
     if faults:
         return fragments.stack(fragments.notice("warning", problem.text) for problem in faults)
     learned = learners(reading, settings)
     figures = _figures(learned)
-    items = [_data_item(reading, settings, dataset), _model_item(settings, state)]
-    if dataset is not None:
-        items.append(_steps_item(reading, settings, dataset))
+    parts = None if dataset is None else fitting.parts(reading, settings, dataset.id)
+    items = [_data_item(settings, dataset, parts), _model_item(settings, state)]
+    if parts is not None and parts.train:
+        items.append(_steps_item(settings, parts.train))
     items.append(_adapter_item(settings, learned))
+    if at_work:
+        items.append(_item("It waits its turn", f"The run {at_work} is at work. This one starts when that is over."))
     items.append(_item("You can leave", "Close the page whenever you like: the run goes on."))
     return fragments.stack([figures, Markup('<ul class="ls-plan">{}</ul>').format(fragments.join(items))])
 
@@ -131,23 +139,31 @@ def _item(title: str, text: str, *, missing: bool = False) -> Markup:
     return Markup('<li class="{}"><i aria-hidden="true"></i><div>{}</div></li>').format(kind, inner)
 
 
-def _data_item(reading: Reading, settings: RunConfig, dataset: Dataset | None) -> Markup:
-    if dataset is None:
+def _data_item(settings: RunConfig, dataset: Dataset | None, parts: fitting.Parts | None) -> Markup:
+    if dataset is None or parts is None:
         return _item("No data set yet", "Bring a file or take a sample on the Data tab.", missing=True)
-    train, held_out = split_sizes(reading, settings, dataset)
-    aside = f"{held_out:,} are held out to check it." if held_out else "None are held out to check it."
-    return _item(dataset.name, f"Learns from {counted(train, 'example')}; {aside}")
+    if not parts.train:
+        limit = f"No example to learn from fits into {counted(settings.max_length, 'token')}."
+        return _item(dataset.name, f"{limit} Set the longest example higher.", missing=True)
+    aside = "none is" if not parts.held_out else "1 is" if parts.held_out == 1 else f"{parts.held_out:,} are"
+    text = f"Learns from {counted(parts.train, 'example')}; {aside} held out to check it."
+    if parts.too_long:
+        verb = "is" if parts.too_long == 1 else "are"
+        limit = counted(settings.max_length, "token")
+        text += f" {parts.too_long:,} {verb} left out: longer than {limit}."
+    return _item(dataset.name, text)
 
 
 def _model_item(settings: RunConfig, state: ModelState) -> Markup:
     name = "The starter model" if settings.model == config.STARTER else settings.model
+    if state.failed is not None:
+        return _item(name, "It is not on this machine, and cannot be used as it stands.", missing=True)
     base = "in 4 bits" if settings.four_bit else "as it is"
     arrival = "it is on this machine" if state.ready else "it is fetched first, which may take minutes"
     return _item(name, f"Stays frozen, {base}; {arrival}.")
 
 
-def _steps_item(reading: Reading, settings: RunConfig, dataset: Dataset) -> Markup:
-    train, _ = split_sizes(reading, settings, dataset)
+def _steps_item(settings: RunConfig, train: int) -> Markup:
     steps = math.ceil(train / settings.batch_size) * settings.epochs
     times = "once" if settings.epochs == 1 else f"{settings.epochs} times"
     batch = counted(settings.batch_size, "example")
@@ -158,13 +174,3 @@ def _adapter_item(settings: RunConfig, learned: Learners) -> Markup:
     where = f"in {', '.join(learned.modules)}" if 0 < len(learned.modules) <= 8 else "beside the model's layers"
     weight = f" The file will have about {size(learned.trainable * _BYTES_PER_WEIGHT)}." if learned.trainable else ""
     return _item(f"An adapter of rank {settings.rank}", f"Small added weights {where}: only these learn.{weight}")
-
-
-def split_sizes(reading: Reading, settings: RunConfig, dataset: Dataset) -> tuple[int, int]:
-    """Return how many examples are trained on and how many are held out."""
-    examples = reading.examples(dataset.id)
-    try:
-        split = split_examples(examples, share=settings.validation_share, seed=settings.seed)
-    except ConfigError:
-        return len(examples), 0
-    return len(split.train), len(split.validation)

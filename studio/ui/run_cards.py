@@ -66,28 +66,38 @@ def progress(state: RunState) -> float | None:
 def figures(state: RunState) -> list[Tile]:
     """List the figures of the last step."""
     view, last = state.view, state.view.steps[-1]
-    held_out = Tile("Held-out loss", "...", "after the first check")
-    if view.evaluations:
-        held_out = Tile("Held-out loss", f"{view.evaluations[-1].loss:.3f}", "examples it never learned")
     return [
         Tile("Step", f"{view.step:,}", f"of {view.total_steps:,}" if view.total_steps else ""),
         Tile("Epoch", f"{last.epoch:.1f}", f"of {state.run.config.epochs}"),
         Tile("Loss", f"{smoothed([step.loss for step in view.steps[-200:]])[-1]:.3f}", "lower is better"),
-        held_out,
-        _time_tile(state),
+        _held_out_tile(state),
+        *_time_tiles(state),
         Tile("Speed", f"{last.tokens_per_second:,.0f}", "tokens a second"),
-        Tile("Memory", f"{last.memory_gib:.1f} GiB", "at most so far"),
+        Tile("Memory", f"{last.memory_gib:.1f} GiB", "at most" if state.status in ENDED else "at most so far"),
     ]
 
 
-def _time_tile(state: RunState) -> Tile:
+def _held_out_tile(state: RunState) -> Tile:
+    view = state.view
+    if view.evaluations:
+        return Tile("Held-out loss", f"{view.evaluations[-1].loss:.3f}", "examples it never learned")
+    if view.prepared and not view.prepared.validation_examples:
+        return Tile("Held-out loss", "-", "none held out")
+    if state.status in ENDED:
+        return Tile("Held-out loss", "-", "never checked")
+    return Tile("Held-out loss", "...", "after the first check")
+
+
+def _time_tiles(state: RunState) -> list[Tile]:
     view = state.view
     if state.status in ENDED:
         took = (view.ended_at or (view.step_times[-1] if view.step_times else 0.0)) - (view.started_at or 0.0)
-        return Tile("Took", brief_duration(took), "from start to end")
+        return [Tile("Took", brief_duration(took), "from start to end")]
+    if state.status == "stopping":
+        return []
     if state.seconds_left is None:
-        return Tile("Time left", "...", "after three steps")
-    return Tile("Time left", brief_duration(state.seconds_left), "at this pace")
+        return [Tile("Time left", "...", "after three steps")]
+    return [Tile("Time left", brief_duration(state.seconds_left), "at this pace")]
 
 
 def curves(run_id: str, view: RunView) -> Curves:
@@ -102,6 +112,7 @@ def curves(run_id: str, view: RunView) -> Curves:
         smoothed=tuple(trend[int(step)] for step, _ in raw),
         evaluated_steps=tuple(each.step for each in view.evaluations),
         evaluated_losses=tuple(each.loss for each in view.evaluations),
+        total_steps=view.total_steps,
     )
 
 
@@ -114,9 +125,9 @@ def own_settings(state: RunState) -> Markup:
         rows.append(("Examples", f"{split}, {view.prepared.left_out:,} left out"))
         rows.append(("Learned", f"{counted(view.prepared.learned_tokens, 'token')} an epoch"))
     if view.loaded:
-        part = share(view.loaded.trainable, view.loaded.parameters)
-        whole = parameters(view.loaded.parameters)
-        rows.append(("Trainable parameters", f"{view.loaded.trainable:,} ({part} of {whole})"))
+        whole = view.loaded.parameters + view.loaded.trainable
+        part = share(view.loaded.trainable, whole)
+        rows.append(("Trainable parameters", f"{view.loaded.trainable:,} ({part} of {parameters(whole)})"))
         rows.append(("Computed on", f"{view.loaded.device}, {view.loaded.precision}"))
     for each in settings():
         value = getattr(state.run.config, each.name)

@@ -1,5 +1,6 @@
 """A studio for the page's tests: real stores on a temporary folder, played workers, a clock that stands still."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,4 +42,13 @@ def table(tmp_path: Path) -> Path:
     path = tmp_path / "mixed.csv"
     rows = [f"What is {n}?,It is {n} <b>bold</b> {{{{x}}}}" for n in range(10)]
     path.write_text("\n".join(["question,answer", *rows, "Why?,", ",Because"]) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def mixed_lengths(tmp_path: Path) -> Path:
+    """Twelve examples, of which three are longer than 512 tokens."""
+    rows = [{"question": f"What is {n}?", "answer": "word " * (400 if n % 4 == 0 else 3)} for n in range(12)]
+    path = tmp_path / "lengths.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)) + "\n", encoding="utf-8")
     return path

@@ -55,7 +55,9 @@ class FakeChat:
     """Stands in for the chat client: the base model echoes, the tuned one says "tuned" first."""
 
     def __init__(self) -> None:
-        self.halted = 0
+        self.halted: list[str] = []
+        self.tickets: list[str] = []
+        self.is_running = False
         self.asked: list[tuple[Open, tuple[PaneRequest, ...]]] = []
 
     def ask(
@@ -67,8 +69,10 @@ class FakeChat:
         top_p: float,
         max_new_tokens: int,
         seed: int,
+        ticket: str = "",
     ) -> Generator[FromWorker, None, None]:
         self.asked.append((base, tuple(panes)))
+        self.tickets.append(ticket)
         yield Opening("Loading the model.")
         yield Opened("cpu", "fp32")
         for place, pane in enumerate(panes):
@@ -77,8 +81,8 @@ class FakeChat:
                 yield Token(1, place, f"{word} ")
             yield Answered(1, place, tokens=len(words), seconds=0.5, ended="end")
 
-    def halt(self) -> None:
-        self.halted += 1
+    def halt(self, ticket: str = "") -> None:
+        self.halted.append(ticket)
 
     def leave(self, grace_seconds: float = 2.0) -> None:
         pass
@@ -125,12 +129,12 @@ def play(run: RunFolder, *events: Event, clock: Callable[[], float]) -> None:
     log.close()
 
 
-def opening_events(*, steps: int, examples: int = 162) -> tuple[Event, ...]:
+def opening_events(*, steps: int, examples: int = 162, held_out: int = 18) -> tuple[Event, ...]:
     """Return what a worker says before its first step."""
     return (
         Started(process_id=NO_PROCESS, job="train"),
         Loaded(
-            parameters=139_400_064,
+            parameters=134_515_584,
             trainable=4_884_480,
             device="cpu",
             precision="fp32",
@@ -138,7 +142,7 @@ def opening_events(*, steps: int, examples: int = 162) -> tuple[Event, ...]:
         ),
         Prepared(
             train_examples=examples,
-            validation_examples=18,
+            validation_examples=held_out,
             left_out=0,
             tokens=18_400,
             learned_tokens=6_900,

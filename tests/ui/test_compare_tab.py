@@ -8,7 +8,7 @@ from studio.data.formats import Message
 from studio.runs.chat_protocol import BASE
 from studio.runs.store import RunFolder
 from studio.runs.studio import Studio
-from studio.ui.compare_tab import ask, take_back
+from studio.ui.compare_tab import ask, halt, new_ticket, take_back
 from studio.ui.conversation import Wish
 from studio.ui.ideas import suggest, take
 from studio.ui.verbs import ask_once
@@ -21,9 +21,9 @@ def run(studio: Studio) -> RunFolder:
 
 
 def ask_both(studio: Studio, run_id: str | None, prompt: str, **values: Any) -> list[tuple[Any, ...]]:
-    given = {"said": ((), ()), "system": "", "temperature": 0.0, "longest": 64, "seed": 42, **values}
+    given = {"said": ((), ()), "ticket": "", "system": "", "temperature": 0.0, "longest": 64, "seed": 42, **values}
     ticks = itertools.count()
-    return list(ask(studio, lambda: float(next(ticks)), run_id=run_id, prompt=prompt, **given))
+    return list(ask(studio, lambda: float(next(ticks)), lambda: "a-ticket", run_id=run_id, prompt=prompt, **given))
 
 
 def test_both_panes_stream_from_one_question(studio: Studio, run: RunFolder) -> None:
@@ -67,8 +67,30 @@ def test_what_a_model_writes_is_shown_as_it_is(studio: Studio, run: RunFolder) -
 
 def test_the_buttons_change_places_while_it_answers(studio: Studio, run: RunFolder) -> None:
     frames = ask_both(studio, run.id, "Hello")
-    assert (frames[0][6]["interactive"], frames[0][7]["visible"]) == (False, True)
-    assert (frames[-1][6]["interactive"], frames[-1][7]["visible"]) == (True, False)
+    assert (frames[0][7]["interactive"], frames[0][8]["visible"]) == (False, True)
+    assert (frames[-1][7]["interactive"], frames[-1][8]["visible"]) == (True, False)
+
+
+def test_a_page_stops_only_its_own_answer(studio: Studio, run: RunFolder) -> None:
+    """Stop on one page ended the answer that another page was given."""
+    chat = studio.chat
+    assert isinstance(chat, FakeChat)
+    halt(studio, "")
+    assert chat.halted == []
+    ticket = ask_both(studio, run.id, "Hello")[0][5]
+    ask_both(studio, run.id, "Again", ticket=ticket)
+    halt(studio, ticket)
+    assert (chat.tickets, chat.halted) == (["a-ticket", "a-ticket"], ["a-ticket"])
+    assert new_ticket() != new_ticket()
+
+
+def test_a_model_that_is_open_is_not_woken(studio: Studio, run: RunFolder) -> None:
+    """An open model says nothing before its first word, so "Waking the model" stood there until then."""
+    chat = studio.chat
+    assert isinstance(chat, FakeChat)
+    assert "Waking the model" in ask_both(studio, run.id, "Hello")[0][0][-1]["content"]
+    chat.is_running = True
+    assert "Reading your question" in ask_both(studio, run.id, "Hello")[0][0][-1]["content"]
 
 
 def test_a_question_without_an_answer_is_taken_back() -> None:
@@ -94,6 +116,16 @@ def test_held_out_rows_become_questions_to_try(studio: Studio, run: RunFolder) -
     trained = run.train_path.read_text(encoding="utf-8")
     assert suggestions[0][0] not in trained
     assert suggest(studio, None)[1]["visible"] is False
+
+
+def test_questions_to_try_leave_out_what_all_begin_with(studio: Studio) -> None:
+    """The three buttons of a data set with one instruction all read alike."""
+    run = finished_run(studio, dataset_id=studio.datasets.add_sample("order_slips").id)
+    suggestions, _, *buttons = suggest(studio, run.id)
+    assert all(question.startswith("Turn the customer's message") for question, _ in suggestions)
+    labels = [button["value"] for button in buttons]
+    assert len({label[:8] for label in labels}) == len(labels)
+    assert all(label.startswith("…") and len(label) <= 45 for label in labels)
 
 
 def test_programs_get_both_answers(studio: Studio, run: RunFolder) -> None:

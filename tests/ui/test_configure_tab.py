@@ -1,4 +1,5 @@
 import time
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -6,10 +7,12 @@ import pytest
 
 from studio.config import RunConfig, settings
 from studio.errors import ModelError
+from studio.events import Failed
 from studio.models.layout import LinearLayer, ModelLayout
+from studio.runs.base_models import ModelState
 from studio.runs.studio import Studio
-from studio.ui import form
-from studio.ui.configure_tab import redraw, start_run
+from studio.ui import data_tab, fitting, form
+from studio.ui.configure_tab import fetch_model, redraw, start_run
 from studio.ui.plan_card import learners
 from studio.ui.reading import Reading
 from tests.ui.fake_studio import FakeWorkers
@@ -31,7 +34,7 @@ def test_the_form_gives_back_the_defaults() -> None:
 def test_faults_stand_under_their_own_field() -> None:
     verdicts = form.check_form(**form_values(rank=0, epochs=None), dataset_id="x")
     wrong = {each["message"] for each in verdicts if not each["is_valid"]}
-    assert wrong == {"Rank must lie between 1 and 512; found 0.", "Epochs must be a number; found None."}
+    assert wrong == {"Rank must lie between 1 and 512; found 0.", "Epochs is empty. Give a whole number."}
     assert len(verdicts) == len(settings()) + 1
 
 
@@ -125,3 +128,66 @@ def test_start_starts_at_once(studio: Studio) -> None:
 def test_start_without_data_says_so(studio: Studio) -> None:
     with pytest.raises(gr.Error, match="No data set"):
         start_run(studio, dataset_id=None, **form_values())
+
+
+def test_a_module_that_the_model_does_not_have_stays_on_offer(studio: Studio, reading: Reading) -> None:
+    """Without it the value is not among the choices: that froze the tab once the model was changed."""
+    values = form_values(targets="chosen", chosen_modules=["down_proj"])
+    assert redraw(studio, reading, dataset_id=None, drawn=None, **values)[2]["choices"][-1] == "down_proj"
+    away = redraw(studio, reading, dataset_id=None, drawn=None, **{**values, "model": "./nothing-here"})[2]
+    assert away["choices"] == ["down_proj"]
+
+
+@pytest.mark.parametrize("model", ["./no-such-folder", "hello world!"])
+def test_a_model_that_cannot_be_is_neither_fetched_nor_started(studio: Studio, reading: Reading, model: str) -> None:
+    dataset = studio.datasets.add_sample("order_slips")
+    sent = redraw(studio, reading, dataset_id=dataset.id, drawn=None, **form_values(model=model))
+    assert sent[1]["visible"] is False
+    assert sent[5] == {**sent[5], "value": "Correct the base model first", "interactive": False}
+    assert "cannot be used as it stands" in sent[4]
+    assert "fetched first" not in sent[4]
+
+
+def test_a_failed_fetch_can_be_tried_again(bare_studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading = Reading(bare_studio.settings.home, bare_studio.datasets, ask_hub=lambda model: ModelLayout(1, ()))
+    failed = ModelState(False, "No.", failed=Failed("model", "The Hub has no such model.", "Look at its name."))
+    monkeypatch.setattr(bare_studio, "model_state", lambda name: failed)
+    dataset = bare_studio.datasets.add_sample("order_slips")
+    for model, label in (("some/model", "Correct the base model first"), ("starter", "Fetch the starter model first")):
+        sent = redraw(bare_studio, reading, dataset_id=dataset.id, drawn=None, **form_values(model=model))
+        assert sent[1] == {**sent[1], "visible": True, "value": "Try again"}
+        assert sent[5] == {**sent[5], "value": label, "interactive": False}
+
+
+def test_an_empty_model_is_missing_and_not_the_servers_folder(studio: Studio, reading: Reading) -> None:
+    dataset = studio.datasets.add_sample("order_slips")
+    sent = redraw(studio, reading, dataset_id=dataset.id, drawn=None, **form_values(model=" "))
+    assert "No base model is chosen." in sent[0]
+    assert sent[1]["visible"] is False
+    assert sent[5]["value"] == "Correct the base model first"
+    fetch_model(studio, " ")
+    assert data_tab.data_drawing.where(reading, "").folder is None
+
+
+def test_what_is_too_long_does_not_count_in_the_plan(studio: Studio, reading: Reading, mixed_lengths: Path) -> None:
+    dataset = studio.datasets.add(mixed_lengths)
+    parts = fitting.parts(reading, RunConfig(validation_share=0.0), dataset.id)
+    assert parts == fitting.Parts(train=9, held_out=0, too_long=3)
+    split = fitting.parts(reading, RunConfig(), dataset.id)
+    assert split.train + split.held_out == 9
+    values = form_values(validation_share=0.0, batch_size=1, epochs=1)
+    plan = redraw(studio, reading, dataset_id=dataset.id, drawn=None, **values)[4]
+    assert "Learns from 9 examples; none is held out to check it. 3 are left out: longer than 512 tokens." in plan
+    assert "About 9 steps" in plan
+    none = redraw(studio, reading, dataset_id=dataset.id, drawn=None, **form_values(max_length=8))[4]
+    assert "No example to learn from fits into 8 tokens." in none
+    assert "About" not in none
+
+
+def test_a_run_at_work_is_waited_for(studio: Studio, reading: Reading) -> None:
+    dataset = studio.datasets.add_sample("order_slips")
+    alone = redraw(studio, reading, dataset_id=dataset.id, drawn=None, **form_values())
+    assert "waits its turn" not in alone[4]
+    studio.start_run(RunConfig(name="first"), dataset.id)
+    sent = redraw(studio, reading, dataset_id=dataset.id, drawn=alone[-1], **form_values())
+    assert "The run first is at work." in sent[4]

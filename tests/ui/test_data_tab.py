@@ -87,3 +87,25 @@ def test_no_data_set_says_what_will_fill_the_place(studio: Studio, reading: Read
     sent = drawn_with(studio, reading, None)
     assert "No data set yet" in sent[0]
     assert "Nothing to preview yet" in sent[4]
+
+
+def test_the_verdict_says_what_is_too_long(studio: Studio, reading: Reading, mixed_lengths: Path) -> None:
+    id = add_dataset(studio, str(mixed_lengths))
+    long = draw(studio, reading, id, model="starter", max_length=512, place=0)
+    assert "Ready: 9 of 12 examples" in long.verdict
+    assert "3 are longer than 512 tokens and will be left out." in long.verdict
+    assert "ls-warning" in long.verdict
+    assert "This example will not be learned" in long.preview
+    assert "will not be learned" not in draw(studio, reading, id, model="starter", max_length=512, place=1).preview
+    assert "none fits into 8 tokens" in draw(studio, reading, id, model="starter", max_length=8, place=0).verdict
+
+
+def test_the_rows_left_out_are_counted_in_their_heading(studio: Studio, reading: Reading, table: Path) -> None:
+    left_out = drawn_with(studio, reading, None, dataset_id=add_dataset(studio, str(table)))[3]
+    assert left_out["visible"] is True
+    assert left_out["label"] == "Rows left out (2)"
+
+
+def test_without_a_model_the_preview_asks_for_one(studio: Studio, reading: Reading, table: Path) -> None:
+    sent = drawn_with(studio, reading, None, dataset_id=add_dataset(studio, str(table)), model="")
+    assert "No base model is chosen." in sent[4]

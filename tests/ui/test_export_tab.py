@@ -47,8 +47,8 @@ def test_a_ready_export_shows_its_check_and_offers_only_its_zip(studio: Studio, 
     report = write_export(run, "adapter")
     offered: list[str] = []
     shown = look(studio, run.id, offered)
-    check = "Largest difference in the logits 2.1e-6, allowed 1e-4; 3 of 3 answers the same."
-    assert check in shown["adapter status"]
+    assert "Loaded back and asked 3 questions: 3 of 3 answers the same as the run" in shown["adapter status"]
+    assert "Largest difference in the logits 2.1e-6, allowed 1e-4. Checked: peft." in shown["adapter status"]
     assert "18.1 MB" in shown["adapter status"]
     assert shown["adapter download"] == {"visible": True, "value": report.archive, "__type__": "update"}
     assert report.folder in shown["adapter code"]["value"]
@@ -71,7 +71,9 @@ def test_a_failed_export_can_be_tried_again(studio: Studio, run: RunFolder) -> N
 
 def test_the_snippets_are_python() -> None:
     for kind in ("adapter", "merged"):
-        compile(snippet(kind, model="C:\\models", folder="/home/x"), kind, "exec")
+        code = snippet(kind, model="C:\\models", folder="/home/x")
+        compile(code, kind, "exec")
+        assert "elsewhere, use your own paths" in code.splitlines()[0]
 
 
 def test_programs_can_export(studio: Studio, run: RunFolder) -> None:

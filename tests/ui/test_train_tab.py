@@ -5,7 +5,7 @@ import pytest
 
 from studio.config import RunConfig
 from studio.errors import RunError
-from studio.events import Evaluated, Failed, Loading, Noted
+from studio.events import Evaluated, Failed, Finished, Loading, Noted, Stopping
 from studio.runs.store import RunFolder
 from studio.runs.studio import Studio
 from studio.ui.run_choices import all_runs, at_work, keep_or_first, runs_with_result
@@ -78,6 +78,24 @@ def test_the_settings_shown_are_the_run_s_own(studio: Studio, live: RunFolder) -
     settings = look(studio, live.id)["settings"]
     assert "<dt>Rank</dt><dd>4</dd>" in settings
     assert "A format: order slips" in settings
+    assert "4,884,480 (3.5 % of 139.4 million)" in settings
+
+
+def test_a_run_that_held_nothing_out_says_so(studio: Studio, live: RunFolder) -> None:
+    """A finished run promised its held-out loss "after the first check"."""
+    end = Finished("finished", "Done.", 12.0)
+    play(live, *opening_events(steps=1, held_out=0), step(1, loss=3.0), end, clock=studio.clock)
+    status = look(studio, live.id)["status"]
+    assert "none held out" in status
+    assert "after the first check" not in status
+
+
+def test_a_run_that_stops_has_no_time_left(studio: Studio, live: RunFolder) -> None:
+    steps = [step(number, loss=3.0) for number in range(1, 6)]
+    play(live, *opening_events(steps=63), *steps, clock=studio.clock)
+    assert "Time left" in look(studio, live.id)["status"]
+    play(live, Stopping(), clock=studio.clock)
+    assert "Time left" not in look(studio, live.id)["status"]
 
 
 def test_without_a_run_the_page_says_what_will_come(studio: Studio) -> None:

@@ -86,7 +86,9 @@ class RunConfig:
         choices=(ALL_LINEAR, ATTENTION, CHOSEN),
     )
     chosen_modules: tuple[str, ...] = setting(
-        (), label="Chosen modules", help="Only these modules get an adapter. Used when the target modules are chosen one by one."
+        (),
+        label="Chosen modules",
+        help="Only these modules get an adapter. Used when the target modules are chosen one by one.",
     )
     learning_rate: float = setting(
         5e-4,

@@ -100,8 +100,13 @@ def launch(
 
 
 def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return `environment` with what every worker needs beside it."""
-    return {**environment, "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
+    """Return `environment` with what every worker needs beside it.
+
+    The threads of PyTorch wait asleep, not spinning, unless the person wants otherwise: a browser on the same machine
+    takes a core now and then, and a thread that spins for the other one then holds up every single operation.
+    """
+    waiting = {"OMP_WAIT_POLICY": "PASSIVE"}
+    return {**waiting, **environment, "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
 def read_tail(log_path: Path) -> str:

@@ -199,7 +199,7 @@ def setting_named(name: str) -> Setting:
 def problems(config: RunConfig) -> tuple[Problem, ...]:
     """Return every fault of the settings at once, in the order of the fields; empty when there is none."""
     found = [problem for each in settings() for problem in _faults(each, getattr(config, each.name))]
-    if not config.model.strip():
+    if isinstance(config.model, str) and not config.model.strip():
         found.append(Problem("model", "No base model is chosen. Type a Hub id, a folder, or 'starter'."))
     if config.targets == CHOSEN and not config.chosen_modules:
         found.append(
@@ -227,6 +227,12 @@ def _faults(each: Setting, value: Any) -> list[Problem]:
             return [Problem(each.name, f"{each.label} must be a whole number; found {value}.")]
         if (each.low is not None and value < each.low) or (each.high is not None and value > each.high):
             return [Problem(each.name, f"{each.label} must lie {_span(each.low, each.high)}; found {_plain(value)}.")]
+    if each.kind is bool and not isinstance(value, bool):
+        return [Problem(each.name, f"{each.label} must be on or off; found {value!r}.")]
+    if each.kind is tuple and not (isinstance(value, tuple) and all(isinstance(item, str) for item in value)):
+        return [Problem(each.name, f"{each.label} must be a list of names; found {value!r}.")]
+    if each.kind is str and not (isinstance(value, str) and len(value) <= 300 and value.isprintable()):
+        return [Problem(each.name, f"{each.label} must be one line of at most 300 characters.")]
     if each.choices and value not in each.choices:
         return [Problem(each.name, f"{each.label} must be one of {', '.join(each.choices)}; found '{value}'.")]
     return []

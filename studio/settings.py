@@ -38,13 +38,21 @@ def read_settings(environment: Mapping[str, str], *, data_mount: Path = Path("/d
         "space" if environment.get("SPACE_ID") else "container" if environment.get("STUDIO_IN_CONTAINER") else "laptop"
     )
     if environment.get("STUDIO_HOME"):
-        home = Path(environment["STUDIO_HOME"]).expanduser().absolute()
+        home = home_folder(environment["STUDIO_HOME"])
     elif data_mount.is_dir() and os.access(data_mount, os.W_OK):
         home = data_mount / "lora-studio"
     else:
         home = Path.home() / ".lora-studio"
     host = environment.get("STUDIO_HOST") or ("127.0.0.1" if where == "laptop" else "0.0.0.0")
     return Settings(home=home, where=where, host=host, port=_port(environment.get("STUDIO_PORT", str(DEFAULT_PORT))))
+
+
+def home_folder(text: str) -> Path:
+    """Turn what a person gave as the data folder into a path. Raises RunError for the home of an unknown person."""
+    try:
+        return Path(text).expanduser().absolute()
+    except (RuntimeError, ValueError) as error:
+        raise RunError(f"'{text[:80]}' cannot be the data folder: {error}", "Give the path of a folder.") from error
 
 
 def ensure_writable(home: Path) -> None:
@@ -62,6 +70,6 @@ def ensure_writable(home: Path) -> None:
 
 
 def _port(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 65_535:
-        raise RunError(f"'{text}' is not a port number.", "Give a whole number from 1 to 65535.")
+    if not text.isdecimal() or len(text) > 5 or not 1 <= int(text) <= 65_535:
+        raise RunError(f"'{text[:20]}' is not a port number.", "Give a whole number from 1 to 65535.")
     return int(text)

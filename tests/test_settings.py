@@ -24,10 +24,15 @@ def test_the_environment_wins(tmp_path: Path) -> None:
     assert (settings.where, settings.port, settings.home) == ("container", 8000, tmp_path / "x")
 
 
-@pytest.mark.parametrize("port", ["", "abc", "0", "70000", "-1"])
+@pytest.mark.parametrize("port", ["", "abc", "0", "70000", "-1", "9" * 5000])
 def test_a_bad_port_is_a_sentence(port: str) -> None:
     with pytest.raises(RunError, match="is not a port number"):
         read_settings({"STUDIO_PORT": port})
+
+
+def test_the_home_of_nobody_is_a_sentence() -> None:
+    with pytest.raises(RunError, match="cannot be the data folder"):
+        read_settings({"STUDIO_HOME": "~nobody-of-this-name/x"})
 
 
 def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from studio.cli.options import add_run_options, run_config
 from studio.cli.train import RunFailed, train
 from studio.errors import StudioError
 from studio.runs.studio import open_studio
-from studio.settings import Settings, read_settings
+from studio.settings import Settings, home_folder, read_settings
 
 FAILED = 1
 BAD_INPUT = 2
@@ -61,7 +61,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
 def _settings(options: argparse.Namespace) -> Settings:
     settings = read_settings(os.environ)
     if options.home is not None:
-        settings = dataclasses.replace(settings, home=Path(options.home).expanduser().absolute())
+        settings = dataclasses.replace(settings, home=home_folder(options.home))
     if getattr(options, "host", None) is not None:
         settings = dataclasses.replace(settings, host=options.host)
     if getattr(options, "port", None) is not None:
@@ -99,6 +99,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _port(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 65_535:
+    if not text.isdecimal() or len(text) > 5 or not 1 <= int(text) <= 65_535:
         raise argparse.ArgumentTypeError(f"'{text}' is not a port number from 1 to 65535")
     return int(text)

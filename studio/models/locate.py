@@ -36,10 +36,15 @@ def locate(name: str, home: Path, *, hub: Hub = DEFAULT_HUB) -> ModelFiles | Non
     if name == STARTER:
         folder = starter_folder(home)
         return ModelFiles(name, folder, "starter") if (folder / READY_MARK).is_file() else None
-    if _is_path(name):
-        folder = Path(name).expanduser().absolute()
-        check_folder(folder)
-        return ModelFiles(name, folder, "folder")
+    try:
+        if _is_path(name):
+            folder = Path(name).expanduser().absolute()
+            check_folder(folder)
+            return ModelFiles(name, folder, "folder")
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ModelError(
+            f"'{name[:80]}' cannot be looked for on this machine: {error}", "Give a folder or the id of a model."
+        ) from error
     cached = hub.cached(name)
     return ModelFiles(name, cached, "hub") if cached and not _missing(cached) else None
 

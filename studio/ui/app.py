@@ -31,7 +31,7 @@ def build_app(studio: Studio) -> gr.Blocks:
     reading = Reading(studio.settings.home, studio.datasets)
     machine_name = machine()
     page: gr.Blocks
-    with gr.Blocks(title="LoRA Studio", analytics_enabled=False) as page:
+    with gr.Blocks(title="LoRA Studio", analytics_enabled=False, delete_cache=(3600, 24 * 3600)) as page:
         timer, calm = gr.Timer(TICK_SECONDS), gr.Timer(CALM_TICK_SECONDS)
         top = html(header(machine_name, STARTER, studio.model_state(STARTER)), elem_id="header")
         drawn = gr.State(None)

@@ -3,6 +3,7 @@
 Turns what the chat worker says into the text and the figures of two panes. Knows nothing of components.
 """
 
+import contextlib
 import html
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -67,6 +68,7 @@ def answers(
     adapter = run.adapter
     if adapter is None:
         raise RunError("This run has no adapter to talk to.", "Choose a run that finished or was stopped.")
+    check_wish(wish)
     panes = [Pane(), Pane()]
     said = chat.ask(
         Open(run.config.model, run.config.four_bit, run.config.precision),
@@ -77,20 +79,36 @@ def answers(
         seed=wish.seed,
         ticket=ticket,
     )
-    for message in said:
-        waiting = ""
-        match message:
-            case Opening(what):
-                waiting = what
-            case Opened():
-                waiting = READING
-            case Token(pane=number, text=text):
-                panes[number] = replace(panes[number], text=panes[number].text + text)
-            case Answered(pane=number, tokens=tokens, seconds=seconds, ended=ended):
-                panes[number] = replace(panes[number], tokens=tokens, seconds=seconds, ended=ended)
-            case Trouble():
-                raise RunError(message.message, message.hint)
-        yield Answers(panes[0], panes[1], waiting)
+    with contextlib.closing(said):  # while it is open, it is this question's turn, and nobody else's
+        for message in said:
+            waiting = ""
+            match message:
+                case Opening(what):
+                    waiting = what
+                case Opened():
+                    waiting = READING
+                case Token(pane=number, text=text):
+                    panes[number] = replace(panes[number], text=panes[number].text + text)
+                case Answered(pane=number, tokens=tokens, seconds=seconds, ended=ended):
+                    panes[number] = replace(panes[number], tokens=tokens, seconds=seconds, ended=ended)
+                case Trouble():
+                    raise RunError(message.message, message.hint)
+            yield Answers(panes[0], panes[1], waiting)
+
+
+def check_wish(wish: Wish) -> None:
+    """Raise RunError when a wish cannot be granted. Programs can send anything."""
+    limits: tuple[tuple[str, object, tuple[type, ...], float, float], ...] = (
+        ("temperature", wish.temperature, (int, float), 0, 2),
+        ("longest answer", wish.longest, (int,), 1, 4096),
+        ("seed", wish.seed, (int,), 0, 2**31 - 1),
+    )
+    for name, value, kinds, low, high in limits:
+        if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:  # type: ignore[operator]
+            whole = "a whole number" if kinds == (int,) else "a number"
+            raise RunError(
+                f"The {name} must be {whole} from {low} to {high}; found {value!r}.", "Correct it, ask again."
+            )
 
 
 def with_system(history: History, system: str) -> tuple[Message, ...]:

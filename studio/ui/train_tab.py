@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 
+from studio.errors import RunError
 from studio.runs.studio import RunState, Studio
 from studio.ui import fragments, run_cards, run_choices
 from studio.ui.changes import Drawn, only_new
@@ -113,7 +114,11 @@ def stop_run(studio: Studio, run_id: str | None) -> Any:
 
 def redraw(studio: Studio, *, run_id: str | None, drawn: Drawn | None) -> list[Any]:
     """Show the run as it is now, sending only what is new since `drawn`."""
-    return only_new(parts(studio.view(run_id)) if run_id else no_parts(), drawn)
+    try:
+        shown_now = parts(studio.view(run_id)) if run_id else no_parts()
+    except RunError as error:
+        shown_now = {**no_parts(), "status": str(fragments.empty(error.message, error.hint))}
+    return only_new(shown_now, drawn)
 
 
 def no_parts() -> dict[str, Any]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from studio.data.rendering import ChatRenderer
-from studio.errors import ModelError
+from studio.errors import ModelError, StudioError
 from studio.models.locate import locate
 from studio.runs.chat_protocol import (
     Answered,
@@ -50,7 +50,7 @@ def chat(home: Path) -> int:
     """Answer until told to leave. Returns the exit status."""
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # a library that prints must not break the protocol
-    inbox: queue.Queue[ToWorker] = queue.Queue()
+    inbox: queue.Queue[ToWorker | Exception] = queue.Queue()
     halted: set[int] = set()
     threading.Thread(target=_read, args=(sys.stdin, inbox, halted), daemon=True).start()
 
@@ -62,6 +62,9 @@ def chat(home: Path) -> int:
     while True:
         message = inbox.get()
         try:
+            if isinstance(message, Exception):  # nobody may wait for an answer that never comes
+                sys.stderr.write(f"a message was not understood: {message}\n")
+                return 1
             if isinstance(message, Leave):
                 return 0
             if isinstance(message, Open):
@@ -75,16 +78,16 @@ def chat(home: Path) -> int:
                 _answer(message, opened, say, halted)
         except Exception as error:  # the top frame of this worker: every failure becomes a sentence
             told = failure(error)
-            sys.stderr.write(told.detail)
+            sys.stderr.write(f"{told.message}\n" if isinstance(error, StudioError) else told.detail)
             say(Trouble(id=message.id if isinstance(message, Ask) else 0, message=told.message, hint=told.hint))
 
 
-def _read(source: IO[str], inbox: "queue.Queue[ToWorker]", halted: set[int]) -> None:
+def _read(source: IO[str], inbox: "queue.Queue[ToWorker | Exception]", halted: set[int]) -> None:
     for line in source:
         try:
             message = decode_to_worker(line)
         except (ValueError, TypeError) as error:
-            sys.stderr.write(f"not understood: {error}\n")
+            inbox.put(error)
             continue
         if isinstance(message, Halt):
             halted.add(message.id)

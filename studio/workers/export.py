@@ -33,13 +33,15 @@ def export_run(job: Job, *, run: RunFolder, kind: str, home: Path) -> Finished:
         job.emit(Loading(what="Starting PyTorch"))
         target = run.exports / f"{run.id}-{kind}"
         archive = target.with_suffix(".zip")
-        shutil.rmtree(target, ignore_errors=True)
-        archive.unlink(missing_ok=True)
+        _remove(target, archive)
         write = _write_adapter if kind == ADAPTER else _write_merged
-        report = write(job, run=run, base=files.folder, adapter=adapter, target=target, archive=archive)
+        try:
+            report = write(job, run=run, base=files.folder, adapter=adapter, target=target, archive=archive)
+        except Exception:
+            _remove(target, archive)  # half an export is of no use, and may be what fills the disk
+            raise
         if report.largest_difference > report.tolerance:
-            shutil.rmtree(target, ignore_errors=True)
-            archive.unlink(missing_ok=True)
+            _remove(target, archive)
             raise ExportError(
                 f"The export does not answer like the run: a logit differs by {report.largest_difference:.2g}, "
                 f"and at most {report.tolerance:.2g} is allowed.",
@@ -152,6 +154,12 @@ def _card(run: RunFolder, kind: str) -> str:
     records, _ = read_events(run.events_path)
     steps = sum(isinstance(record.event, Stepped) for record in records)
     return card_of(run, kind=kind, base_name=_base_name(run), steps=steps)
+
+
+def _remove(target: Path, archive: Path) -> None:
+    shutil.rmtree(target, ignore_errors=True)
+    archive.unlink(missing_ok=True)
+    archive.with_suffix(".tmp").unlink(missing_ok=True)
 
 
 def _size(folder: Path) -> int:

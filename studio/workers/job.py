@@ -3,6 +3,7 @@
 Knows nothing of what a job does. This is the only place in a worker where any exception at all is caught.
 """
 
+import errno
 import os
 import signal
 import sys
@@ -93,7 +94,7 @@ def failure(error: Exception) -> Failed:
             hint="Shorten the longest example, switch on the 4-bit base, or choose a smaller base model.",
             detail=detail,
         )
-    if isinstance(error, OSError) and error.errno == 28:
+    if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or "No space left on device" in str(error):
         return Failed(
             cause="disk_full",
             message="The disk is full, so the run could not write its files.",

@@ -91,6 +91,9 @@ def _render(job: Job, *, run: RunFolder, renderer: ChatRenderer) -> _Rows:
             f"None of the {len(examples)} examples fits into {config.max_length} tokens.",
             "Raise 'longest example', or shorten the examples.",
         )
+    if held_out and not validation:
+        text = f"None of the {len(held_out)} held-out examples fits into {config.max_length} tokens: nothing is scored."
+        job.emit(Noted("warning", text))
     if renderer.uses_plain_template:
         text = "This model has no chat template, so the studio's plain one (User: / Assistant:) is used."
         job.emit(Noted("info", text))

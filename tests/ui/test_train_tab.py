@@ -102,9 +102,13 @@ def test_without_a_run_the_page_says_what_will_come(studio: Studio) -> None:
     assert "No run yet" in look(studio, None)["status"]
 
 
-def test_an_unknown_run_is_an_error(studio: Studio) -> None:
+def test_a_run_that_is_gone_is_said_to_be_gone(studio: Studio) -> None:
+    """A run deleted while it was shown stayed on the page as if it were there."""
+    sent = look(studio, "20260101-000000-nobody")
+    assert "There is no run" in sent["status"]
+    assert sent["compare"]["visible"] is False
     with pytest.raises(RunError):
-        look(studio, "20260101-000000-nobody")
+        run_status(studio, "20260101-000000-nobody")
 
 
 def test_stop_takes_the_button_away(studio: Studio) -> None:

@@ -1,0 +1,55 @@
+import errno
+from pathlib import Path
+
+import pytest
+from safetensors import SafetensorError
+
+from studio.errors import DataError
+from studio.events import Event, Failed, Finished, Started
+from studio.ml.training import Diverged
+from studio.workers.job import Job, failure, run_job
+from tests.workers.conftest import events
+
+DONE = Finished(status="finished", summary="Done.", seconds=0.1)
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (DataError("The file is empty.", "Choose another."), "bad_input"),
+        (Diverged("The loss is no longer a number.", "Lower the learning rate."), "diverged"),
+        (MemoryError(), "out_of_memory"),
+        (OSError(errno.ENOSPC, "No space left on device"), "disk_full"),
+        (SafetensorError("I/O error: No space left on device (os error 28)"), "disk_full"),
+        (KeyError("x"), "bug"),
+    ],
+)
+def test_every_error_becomes_a_sentence(error: Exception, cause: str) -> None:
+    told = failure(error)
+    assert told.cause == cause
+    assert told.message.endswith((".", ")."))
+    assert told.hint
+    assert "Traceback" not in told.message + told.hint
+
+
+def test_a_job_writes_its_start_and_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+
+    def work(job: Job) -> Finished:
+        return DONE
+
+    assert run_job("test", path, work) == 0
+    assert [type(event) for event in events(path)] == [Started, Finished]
+
+
+def test_a_job_that_fails_says_so_in_its_log(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+
+    def work(job: Job) -> Finished:
+        raise DataError("The file is empty.", "Choose another.")
+
+    assert run_job("test", path, work) == 1
+    last: Event = events(path)[-1]
+    assert isinstance(last, Failed)
+    assert (last.message, last.hint) == ("The file is empty.", "Choose another.")
+    assert "Traceback" in last.detail

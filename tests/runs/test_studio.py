@@ -1,6 +1,5 @@
 import functools
 import json
-import os
 import signal
 import sys
 import time
@@ -17,7 +16,7 @@ from studio.events import Finished, Loaded, Prepared, Started, Stepped
 from studio.models.locate import ModelFiles
 from studio.runs import lock
 from studio.runs.chat_client import ChatClient
-from studio.runs.launcher import launch
+from studio.runs.launcher import kill_group, launch
 from studio.runs.store import RunFolder, RunStore
 from studio.runs.studio import Studio, open_studio
 from studio.settings import Settings
@@ -95,7 +94,7 @@ def live(tmp_path: Path) -> Iterator[Studio]:
     yield build(tmp_path, start, clock=time.time)
     for worker in started:
         if worker.exit_code() is None:
-            os.killpg(worker.process_id, signal.SIGKILL)
+            kill_group(worker.process_id)
             wait_until(lambda worker=worker: worker.exit_code() is not None)
 
 

@@ -59,10 +59,10 @@ def _write_adapter(job: Job, *, run: RunFolder, base: Path, adapter: Path, targe
     reference = load_reference(run.path / REFERENCE)
     job.emit(Loading(what="Writing the adapter"))
     export.write_adapter(adapter, base=base, target=target, base_name=_base_name(run), card=_card(run, ADAPTER))
-    _keep_plain_template(base, target)
+    renderer = ChatRenderer.load(base)
+    _keep_plain_template(renderer, target)
     export.zip_folder(target, archive)
     job.emit(Loading(what="Loading it back with peft and checking its answers"))
-    renderer = ChatRenderer.load(base)
     placement = loading.choose_placement(precision=run.config.precision, four_bit=run.config.four_bit)
     agreement = export.check_adapter(
         archive, base=base, placement=placement, reference=reference, end_ids=renderer.end_ids, pad_id=pad_id(renderer)
@@ -99,7 +99,7 @@ def _write_merged(job: Job, *, run: RunFolder, base: Path, adapter: Path, target
         end_ids=end_ids,
         pad_id=padding,
     )
-    _keep_plain_template(base, target)
+    _keep_plain_template(renderer, target)
     job.emit(Loading(what="Packing the zip"))
     export.zip_folder(target, archive)
     job.emit(Loading(what="Loading it back with transformers and checking its answers"))
@@ -139,9 +139,8 @@ def _ensure_reference(job: Job, *, run: RunFolder, base: Path, adapter: Path) ->
     return LATER
 
 
-def _keep_plain_template(base: Path, target: Path) -> None:
+def _keep_plain_template(renderer: ChatRenderer, target: Path) -> None:
     """Write the studio's plain template beside a model that has none, or nobody would ask it as it was trained."""
-    renderer = ChatRenderer.load(base)
     if renderer.uses_plain_template:
         (target / "chat_template.jinja").write_text(renderer.template, encoding="utf-8")
 

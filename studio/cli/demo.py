@@ -7,7 +7,7 @@ from rich.table import Table
 
 from studio.cli.train import RunFailed, follow
 from studio.config import RunConfig
-from studio.data.formats import Message
+from studio.data.examples import Message
 from studio.runs.chat_protocol import BASE, Answered, Open, PaneRequest, Token, Trouble
 from studio.runs.exports import EXPORT_KINDS
 from studio.runs.studio import Studio

@@ -15,7 +15,7 @@ from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from studio.data.formats import Message
+from studio.data.examples import Message
 from studio.errors import DataError, ModelError
 
 PLAIN_TEMPLATE = (

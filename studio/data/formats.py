@@ -9,7 +9,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from studio.data.readers import Row, RowProblem, Table
+from studio.data.examples import Example, Message
+from studio.data.readers import Table
+from studio.data.rows import Row, RowProblem
 from studio.errors import DataError
 
 CHAT = "chat"
@@ -42,22 +44,6 @@ _EXPECTED = (
     "Expected are: messages (or conversations); instruction, input and output; prompt and completion; "
     "or question and answer. Rename the columns of your file so."
 )
-
-
-@dataclass(frozen=True)
-class Message:
-    """One turn of a conversation. `role` is "system", "user" or "assistant"."""
-
-    role: str
-    content: str
-
-
-@dataclass(frozen=True)
-class Example:
-    """One conversation to learn from, with the number of the row that it comes from."""
-
-    messages: tuple[Message, ...]
-    row: int = 0
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio.data.formats import Example, Roles, guess_roles, to_examples
-from studio.data.readers import RowProblem, read_table
+from studio.data.examples import Example
+from studio.data.formats import Roles, guess_roles, to_examples
+from studio.data.readers import read_table
 from studio.data.rendering import ChatRenderer, Rendered
+from studio.data.rows import RowProblem
 from studio.data.text_files import read_bytes
 from studio.errors import DataError
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studio import codec
-from studio.data.formats import Example
+from studio.data.examples import Example
 from studio.data.inspection import Inspection, inspect_file
 from studio.errors import DataError
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from studio.data.rows import Row, RowProblem
 from studio.data.text_files import REPLACED, decode_text, read_bytes
 from studio.errors import DataError
 
@@ -20,22 +21,6 @@ CSV = "CSV"
 
 _DELIMITERS = (",", ";", "\t", "|")
 _LONGEST_CELL = 100_000_000
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row by column name. `number` is the line in JSON Lines, else the row counted from 1 without the header."""
-
-    number: int
-    cells: Mapping[str, object]
-
-
-@dataclass(frozen=True)
-class RowProblem:
-    """Why a row is left out, as a sentence. `row` counts as `Row.number` does."""
-
-    row: int
-    text: str
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from itertools import groupby
 from pathlib import Path
 
 from studio.data.chat_templates import ChatTemplate
-from studio.data.formats import Message
+from studio.data.examples import Message
 from studio.data.tokenizer_files import TokenizerFiles, read_tokenizer
 from studio.errors import DataError
 

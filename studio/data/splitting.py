@@ -4,7 +4,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from studio.data.formats import Example
+from studio.data.examples import Example
 from studio.errors import DataError
 
 FEWEST_TO_SPLIT = 4

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from studio import codec
-from studio.data.formats import Message
+from studio.data.examples import Message
 
 BASE = ""
 """The adapter of a pane in which the base model answers as it is."""

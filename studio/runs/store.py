@@ -20,7 +20,7 @@ from typing import TypeVar
 
 from studio import codec
 from studio.config import RunConfig
-from studio.data.formats import Example
+from studio.data.examples import Example
 from studio.data.library import write_examples
 from studio.errors import RunError
 from studio.runs import lock

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from studio.config import RunConfig, check
-from studio.data.formats import Example
+from studio.data.examples import Example
 from studio.data.library import Dataset, DatasetLibrary
 from studio.data.splitting import split_examples
 from studio.errors import RunError

@@ -12,7 +12,7 @@ from typing import Any
 
 import gradio as gr
 
-from studio.data.formats import Message
+from studio.data.examples import Message
 from studio.runs.studio import Studio
 from studio.ui import ideas, run_choices
 from studio.ui.compare_parts import ChatPane, Sampling, build_pane, build_sampling, caption_line

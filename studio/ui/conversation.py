@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from studio.data.formats import Message
+from studio.data.examples import Message
 from studio.errors import RunError
 from studio.runs.chat_client import ChatClient
 from studio.runs.chat_protocol import BASE, Answered, Open, Opened, Opening, PaneRequest, Token, Trouble

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from studio.data.formats import Example, Roles
+from studio.data.examples import Example
+from studio.data.formats import Roles
 from studio.data.inspection import Inspection, TokenStatistics
 from studio.data.rendering import Piece
 from studio.runs.words import counted

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studio.config import RunConfig
-from studio.data.formats import Example
+from studio.data.examples import Example
 from studio.data.splitting import split_examples
 from studio.errors import DataError, StudioError
 from studio.ui.reading import MOST_COUNTED, Reading

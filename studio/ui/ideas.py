@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from studio.data.formats import Example
+from studio.data.examples import Example
 from studio.data.library import read_examples
 from studio.errors import DataError
 from studio.runs.studio import Studio

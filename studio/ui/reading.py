@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studio.config import STARTER
-from studio.data.formats import Example
+from studio.data.examples import Example
 from studio.data.inspection import TokenStatistics, count_tokens
 from studio.data.library import DatasetLibrary
 from studio.data.rendering import ChatRenderer

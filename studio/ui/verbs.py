@@ -7,7 +7,7 @@ from typing import Any
 
 from gradio.events import api
 
-from studio.data.formats import Message
+from studio.data.examples import Message
 from studio.runs.studio import Studio
 from studio.ui import export_tab, train_tab
 from studio.ui.conversation import Answers, Wish, answers

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from studio.config import RunConfig
-from studio.data.formats import Example
+from studio.data.examples import Example
 from studio.data.library import read_examples
 from studio.data.rendering import ChatRenderer
 from studio.errors import ConfigError, DataError

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 
-from studio.data.formats import Example, Message
+from studio.data.examples import Example, Message
 
 ModelFolder = Callable[..., Path]
 Conversation = Callable[..., tuple[Message, ...]]

@@ -3,8 +3,10 @@ from collections.abc import Mapping
 
 import pytest
 
-from studio.data.formats import Example, Message, Roles, guess_roles, to_examples
-from studio.data.readers import Row, RowProblem, Table
+from studio.data.examples import Example, Message
+from studio.data.formats import Roles, guess_roles, to_examples
+from studio.data.readers import Table
+from studio.data.rows import Row, RowProblem
 from studio.errors import DataError
 
 GOOD_TURNS = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]

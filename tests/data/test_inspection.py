@@ -8,8 +8,8 @@ import pytest
 from studio import codec
 from studio.data.formats import Roles
 from studio.data.inspection import Inspection, TokenStatistics, count_tokens, inspect_file
-from studio.data.readers import RowProblem
 from studio.data.rendering import ChatRenderer
+from studio.data.rows import RowProblem
 from studio.errors import DataError
 
 SAMPLES = Path(__file__).parents[2] / "assets" / "samples"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from studio.data.formats import Example, Message
+from studio.data.examples import Example, Message
 from studio.data.library import DatasetLibrary, read_examples, write_examples
 from studio.errors import DataError
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from studio.data.readers import Row, RowProblem, Table, read_table
+from studio.data.readers import Table, read_table
+from studio.data.rows import Row, RowProblem
 from studio.errors import DataError
 
 Write = Callable[..., Path]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from studio.data.chat_templates import PLAIN_TEMPLATE
-from studio.data.formats import Message
+from studio.data.examples import Message
 from studio.data.rendering import IGNORED, ChatRenderer, Piece
 from studio.errors import DataError, ModelError
 

@@ -1,6 +1,6 @@
 import pytest
 
-from studio.data.formats import Example
+from studio.data.examples import Example
 from studio.data.splitting import split_examples
 from studio.errors import DataError
 

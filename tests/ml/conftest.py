@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from studio.config import RunConfig
-from studio.data.formats import Message
+from studio.data.examples import Message
 from studio.data.rendering import ChatRenderer
 from studio.events import Event
 from studio.ml import loading

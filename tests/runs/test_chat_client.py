@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from studio.data.formats import Message
+from studio.data.examples import Message
 from studio.errors import RunError
 from studio.runs.chat_client import ChatClient
 from studio.runs.chat_protocol import (
@@ -286,7 +286,7 @@ def test_the_server_exits_while_a_worker_is_up_and_takes_it_along(tmp_path: Path
     """A daemon thread that waits in a buffered pipe once kept an interpreter from exiting."""
     server = f"""
 from pathlib import Path
-from studio.data.formats import Message
+from studio.data.examples import Message
 from studio.runs.chat_client import ChatClient
 from studio.runs.chat_protocol import *
 chat = ChatClient(Path({str(tmp_path)!r}), command={COMMAND!r})

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from studio.data.formats import Message
+from studio.data.examples import Message
 from studio.runs.chat_protocol import (
     BASE,
     Answered,

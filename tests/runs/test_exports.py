@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from studio.config import RunConfig
-from studio.data.formats import Example, Message
+from studio.data.examples import Example, Message
 from studio.errors import ExportError
 from studio.events import Failed, Finished, Loading, Started
 from studio.runs import lock

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from studio.config import RunConfig
-from studio.data.formats import Example, Message
+from studio.data.examples import Example, Message
 from studio.data.library import read_examples
 from studio.errors import RunError
 from studio.runs import lock

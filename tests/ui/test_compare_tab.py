@@ -4,7 +4,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from studio.data.formats import Message
+from studio.data.examples import Message
 from studio.runs.chat_protocol import BASE
 from studio.runs.store import RunFolder
 from studio.runs.studio import Studio

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from studio.data.formats import Message
+from studio.data.examples import Message
 from studio.errors import RunError
 from studio.runs.chat_protocol import FromWorker, Trouble
 from studio.runs.studio import Studio

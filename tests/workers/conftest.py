@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from studio.config import RunConfig
-from studio.data.formats import Example, Message
+from studio.data.examples import Example, Message
 from studio.events import Event
 from studio.runs.event_log import read_events
 from studio.runs.launcher import PROJECT_ROOT

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from studio.data.formats import Message
+from studio.data.examples import Message
 from studio.data.rendering import ChatRenderer
 from studio.ml import loading
 from studio.ml.generation import BASE as BASE_ROW

@@ -134,9 +134,15 @@ class RunConfig:
     max_length: int = setting(
         512,
         label="Longest example",
-        help="In tokens. A longer example is left out, and counted before the run starts. Longer needs more memory.",
+        help="In tokens. A longer example is counted before the run starts, see below it. Longer needs more memory.",
         low=8,
         high=131_072,
+    )
+    overlong: str = setting(
+        "leave-out",
+        label="Too long",
+        help="What becomes of an example that is longer: left out, or cut at its end, where its answer may break off.",
+        choices=("leave-out", "cut"),
     )
     validation_share: float = setting(
         0.1,
@@ -144,6 +150,11 @@ class RunConfig:
         help="The share of your examples that is kept for scoring: it shows whether more than the rest is learned.",
         low=0.0,
         high=0.5,
+    )
+    stratify: bool = setting(
+        True,
+        label="Same mix of lengths",
+        help="Draw the held-out examples evenly from the short and the long ones, so that the score speaks for all.",
     )
     seed: int = setting(
         42,

@@ -23,7 +23,7 @@ class Settings:
     where: str = "laptop"
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
-    max_upload_mib: int = 1024
+    max_upload_mib: int = 4096
 
 
 def read_settings(environment: Mapping[str, str], *, data_mount: Path = Path("/data")) -> Settings:

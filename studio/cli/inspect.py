@@ -1,51 +1,114 @@
-"""`python app.py inspect`: what the Data tab knows of a file, printed."""
+"""`python app.py inspect`: what the Data tab knows of files, printed."""
 
+import dataclasses
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from studio import codec
-from studio.data.inspection import Inspection, inspect_file
+from studio.data.advice import coaching
+from studio.data.changes import Change
+from studio.data.example_files import ExampleFile
+from studio.data.formats import Roles
+from studio.data.inspection import Inspection, inspect_files
 from studio.data.rendering import ChatRenderer
+from studio.data.rows import RowProblem
+from studio.data.tokens import TokenStatistics, count_tokens, statistics
 from studio.models.locate import locate
 from studio.settings import Settings
 
 PROBLEMS_SHOWN = 20
 
 
-def inspect(file: Path, *, settings: Settings, model: str, as_json: bool, console: Console) -> int:
-    """Print the inspection of a file. Tokens are counted when the model is on this machine; nothing is fetched."""
-    files = locate(model, settings.home)
-    renderer = ChatRenderer.load(files.folder) if files is not None else None
-    inspection, examples = inspect_file(file, renderer=renderer)
-    if as_json:
-        console.out(codec.dumps(inspection), highlight=False)
-        return 0
-    console.print(_table(inspection, model=model))
-    for problem in inspection.problems[:PROBLEMS_SHOWN]:
-        console.print(f"row {problem.row}: {problem.text}", markup=False)
-    if len(inspection.problems) > PROBLEMS_SHOWN:
-        console.print(f"... and {len(inspection.problems) - PROBLEMS_SHOWN} more; --json lists them all")
-    if examples:
-        console.print("\nThe first example:")
-        for message in examples[0].messages:
-            console.print(f"  {message.role}: {message.content}", markup=False, soft_wrap=True)
+def inspect(
+    files: Sequence[Path],
+    *,
+    roles: Roles | None,
+    changes: Sequence[Change],
+    settings: Settings,
+    model: str,
+    max_length: int,
+    as_json: bool,
+    console: Console,
+) -> int:
+    """Print the inspection of files. Tokens are counted when the model is on this machine; nothing is fetched."""
+    found = locate(model, settings.home)
+    with tempfile.TemporaryDirectory(prefix="lora-studio-") as folder:
+        path = Path(folder) / "examples.jsonl"
+        inspection, _ = inspect_files(files, into=path, roles=roles, changes=changes)
+        examples = ExampleFile(path)
+        if found is not None and len(examples):
+            renderer = ChatRenderer.load(found.folder)
+            inspection = _with_tokens(inspection, examples, renderer, max_length=max_length)
+        if as_json:
+            console.out(codec.dumps(inspection), highlight=False)
+            return 0
+        _print(inspection, examples, model=model, max_length=max_length, console=console)
     return 0
 
 
-def _table(inspection: Inspection, *, model: str) -> Table:
+def _with_tokens(
+    inspection: Inspection, examples: ExampleFile, renderer: ChatRenderer, *, max_length: int
+) -> Inspection:
+    """Add the token statistics. A row that the model's chat template refuses becomes one that is left out."""
+    counts = count_tokens(examples, total=len(examples), renderer=renderer)
+    return dataclasses.replace(
+        inspection,
+        tokens=statistics(counts, max_length=max_length),
+        usable=inspection.usable - counts.refused_count,
+        left_out=inspection.left_out + counts.refused_count,
+        problems=tuple(sorted((*inspection.problems, *counts.refused), key=_place)),
+    )
+
+
+def _place(problem: RowProblem) -> tuple[str, int]:
+    return problem.file, problem.row
+
+
+def _print(inspection: Inspection, examples: ExampleFile, *, model: str, max_length: int, console: Console) -> None:
+    console.print(_table(inspection, model=model, max_length=max_length))
+    if inspection.verdict:
+        console.print(inspection.verdict, markup=False, soft_wrap=True)
+    for note in inspection.notes:
+        console.print(f"note: {note}", markup=False, soft_wrap=True)
+    for finding in inspection.findings:
+        console.print(f"{finding.level}: {finding.title}. {finding.text}", markup=False, soft_wrap=True)
+        for mend in finding.mends:
+            console.print(f"    mend: {mend.label} (--mend {mend.kind})", markup=False, soft_wrap=True)
+    for problem in inspection.problems[:PROBLEMS_SHOWN]:
+        where = f"{problem.file} row" if problem.file else "row"
+        console.print(f"{where} {problem.row}: {problem.text}", markup=False, soft_wrap=True)
+    if len(inspection.problems) > PROBLEMS_SHOWN:
+        console.print(f"... and {len(inspection.problems) - PROBLEMS_SHOWN} more; --json lists them all")
+    if len(examples):
+        console.print("\nThe first example:")
+        for message in examples[0].messages:
+            console.print(f"  {message.role}: {message.content}", markup=False, soft_wrap=True)
+
+
+def _table(inspection: Inspection, *, model: str, max_length: int) -> Table:
     table = Table(show_header=False, box=None)
-    table.add_row("file", f"{inspection.file} ({inspection.format})")
-    table.add_row("kind", inspection.kind)
-    table.add_row("rows read", str(inspection.rows_read))
-    table.add_row("examples", str(inspection.usable))
-    table.add_row("left out", str(len(inspection.problems)))
+    table.add_row("files", f"{', '.join(inspection.files)} ({inspection.format})")
+    table.add_row("kind", inspection.kind or "not known yet")
+    table.add_row("columns", ", ".join(inspection.columns))
+    table.add_row("rows read", f"{inspection.rows_read:,}")
+    table.add_row("examples", f"{inspection.usable:,}")
+    table.add_row("left out", f"{inspection.left_out:,}")
     tokens = inspection.tokens
+    if inspection.usable:
+        table.add_row("size", coaching(inspection.usable, tokens=tokens.total if tokens is not None else 0))
     if tokens is None:
         table.add_row("tokens", f"not counted: the model '{model}' is not on this machine yet")
     else:
-        share = 100 * tokens.learned / max(1, tokens.total)
-        table.add_row("tokens", f"{tokens.total} in all, {tokens.learned} learned ({share:.0f} %)")
-        table.add_row("", f"longest {tokens.longest}, median {tokens.median}, longer than 512: {tokens.too_long}")
+        _add_tokens(table, tokens, max_length=max_length)
     return table
+
+
+def _add_tokens(table: Table, tokens: TokenStatistics, *, max_length: int) -> None:
+    share = 100 * tokens.learned / max(1, tokens.total)
+    table.add_row("tokens", f"{tokens.total:,} in all, {tokens.learned:,} learned ({share:.0f} %)")
+    table.add_row("", f"longest {tokens.longest:,}, median {tokens.median:,}")
+    table.add_row("", f"longer than {max_length:,}: {tokens.too_long:,}, of which {tokens.answer_cut:,} lose an answer")

@@ -13,8 +13,9 @@ from rich.console import Console
 
 from studio.cli.demo import demo
 from studio.cli.inspect import inspect
-from studio.cli.options import add_run_options, run_config
+from studio.cli.options import add_data_options, add_run_options, changes_given, roles_given, run_config
 from studio.cli.train import RunFailed, train
+from studio.config import setting_named
 from studio.errors import StudioError
 from studio.runs.studio import open_studio
 from studio.settings import Settings, home_folder, read_settings
@@ -42,12 +43,27 @@ def main(arguments: Sequence[str]) -> int:
 def _run(options: argparse.Namespace, console: Console) -> int:
     settings = _settings(options)
     if options.command == "inspect":
-        return inspect(options.file, settings=settings, model=options.model, as_json=options.json, console=console)
+        return inspect(
+            options.file,
+            roles=roles_given(options),
+            changes=changes_given(options),
+            settings=settings,
+            model=options.model,
+            max_length=options.max_length,
+            as_json=options.json,
+            console=console,
+        )
     studio = open_studio(settings)
     try:
         if options.command == "train":
             return train(
-                studio, config=run_config(options), data=options.data, eval_data=options.eval_data, console=console
+                studio,
+                config=run_config(options),
+                data=options.data,
+                eval_data=options.eval_data,
+                roles=roles_given(options),
+                changes=changes_given(options),
+                console=console,
             )
         if options.command == "demo":
             return demo(studio, console=console)
@@ -82,18 +98,23 @@ def _parser() -> argparse.ArgumentParser:
 
     commands.add_parser("demo", help="the whole path on a bundled sample: train, compare, export, check")
     train_command = commands.add_parser("train", help="train an adapter on a file of examples")
-    train_command.add_argument("--data", required=True, type=Path, metavar="FILE", help="the examples to train on")
+    train_command.add_argument("--data", required=True, nargs="+", type=Path, metavar="FILE", help="the examples")
     train_command.add_argument(
         "--eval-data", type=Path, metavar="FILE", help="examples to score on, instead of a held-out share of the data"
     )
+    add_data_options(train_command)
     add_run_options(train_command)
     inspect_command = commands.add_parser("inspect", help="what the Data tab knows of a file")
-    inspect_command.add_argument("file", type=Path, metavar="FILE")
+    inspect_command.add_argument("file", type=Path, nargs="+", metavar="FILE")
+    add_data_options(inspect_command)
     inspect_command.add_argument("--json", action="store_true", help="print one JSON object")
     inspect_command.add_argument(
         "--model",
         default="starter",
         help="count tokens as this model does, if it is here (default: starter)",
+    )
+    inspect_command.add_argument(
+        "--max-length", type=int, default=setting_named("max_length").default, help="the longest example, in tokens"
     )
     return parser
 

@@ -4,6 +4,9 @@ import argparse
 
 from studio import codec
 from studio.config import RunConfig, Setting, settings
+from studio.data.changes import Change
+from studio.data.formats import PARTS, Roles, assign
+from studio.data.mends import MENDS
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
@@ -12,7 +15,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         flag = "--" + setting.name.replace("_", "-")
         help = setting.help.replace("%", "%%")
         if setting.kind is bool:
-            parser.add_argument(flag, action="store_true", default=setting.default, help=help)
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=setting.default, help=help)
         elif setting.kind is tuple:
             parser.add_argument(flag, nargs="+", default=list(setting.default), metavar="MODULE", help=help)
         else:
@@ -26,9 +29,42 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
             )
 
 
+def add_data_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how the columns of a file are read and what is mended on the way."""
+    parser.add_argument(
+        "--column",
+        action="append",
+        default=[],
+        type=_column,
+        metavar="NAME=PART",
+        help=f"what a column is, instead of the guess; once for each column. A part is one of: {', '.join(PARTS)}",
+    )
+    parser.add_argument("--template", default="", help="how several prompt columns make one: '{title}: {body}'")
+    parser.add_argument(
+        "--mend", action="append", default=[], choices=sorted(MENDS), help="mend a doubt on the way; may be repeated"
+    )
+
+
+def roles_given(options: argparse.Namespace) -> Roles | None:
+    """Return how the columns shall be read, None when that is left to the guess."""
+    return assign(dict(options.column), template=options.template) if options.column else None
+
+
+def changes_given(options: argparse.Namespace) -> tuple[Change, ...]:
+    """Return what shall be mended."""
+    return tuple(Change(kind) for kind in options.mend)
+
+
 def run_config(options: argparse.Namespace) -> RunConfig:
     """Build the configuration from parsed options."""
     return codec.from_plain(RunConfig, {setting.name: getattr(options, setting.name) for setting in settings()})
+
+
+def _column(text: str) -> tuple[str, str]:
+    name, found, part = text.rpartition("=")
+    if not found or part not in PARTS:
+        raise argparse.ArgumentTypeError(f"'{text}' is not NAME=PART with a part of: {', '.join(PARTS)}")
+    return name, part
 
 
 def _limits(setting: Setting) -> str:

@@ -1,12 +1,15 @@
 """`python app.py train`: one run, followed in the terminal. The work is done by the same worker as from the page."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from studio.config import RunConfig, check
+from studio.data.changes import Change
+from studio.data.formats import Roles
 from studio.errors import RunError
 from studio.runs.studio import RunState, Studio
 
@@ -18,12 +21,21 @@ class RunFailed(RunError):
     """The run was started, and did not come to a result."""
 
 
-def train(studio: Studio, *, config: RunConfig, data: Path, eval_data: Path | None, console: Console) -> int:
+def train(
+    studio: Studio,
+    *,
+    config: RunConfig,
+    data: Sequence[Path],
+    eval_data: Path | None,
+    roles: Roles | None,
+    changes: Sequence[Change],
+    console: Console,
+) -> int:
     """Store the data, start a run and follow it to its end; the last line printed names the run's folder."""
     check(config)
-    dataset = studio.datasets.add(data)
-    tell_problems(dataset.inspection.usable, problems=len(dataset.inspection.problems), file=data, console=console)
-    validation = studio.datasets.add(eval_data).id if eval_data is not None else ""
+    dataset = studio.datasets.add(data, roles=roles, changes=changes)
+    tell_problems(dataset.inspection.usable, problems=dataset.inspection.left_out, file=data[0], console=console)
+    validation = studio.datasets.add(eval_data, roles=roles).id if eval_data is not None else ""
     run = studio.start_run(config, dataset.id, validation_dataset_id=validation)
     state = follow(studio, run.id, console=console)
     console.print(state.headline, markup=False, soft_wrap=True)

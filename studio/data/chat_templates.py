@@ -4,13 +4,13 @@ Gives what transformers' `apply_chat_template` gives as text, without importing 
 anywhere, so it is not trusted: the sandbox keeps it from everything but strings. Knows nothing of tokens.
 """
 
+import functools
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
-from typing import Any
 
-from jinja2 import TemplateError, TemplateSyntaxError, nodes
+from jinja2 import Template, TemplateError, TemplateSyntaxError, nodes
 from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -28,6 +28,13 @@ PLAIN_TEMPLATE = (
 )
 """For a model without a chat template. The prompt ends with no space: most tokenizers join it to the word after it."""
 
+Span = tuple[int, int]
+"""Where a stretch of a text begins and ends, in characters."""
+
+_BLOCK = re.compile(r"\{%[-+]?\s*generation\s*[-+]?%\}")
+_OPENED, _CLOSED = "\U0010fffc", "\U0010fffd"
+_MARK = re.compile(f"([{_OPENED}{_CLOSED}])")
+"""Letters for private use, the last that there are."""
 
 _TEMPLATE_FAULTS = (
     TemplateError,
@@ -42,39 +49,67 @@ _TEMPLATE_FAULTS = (
 
 
 class ChatTemplate:
-    """A compiled chat template with the special tokens that it may name.
+    """A compiled chat template with the special tokens that it may name. `tool_source` is the one for tools, if any.
 
-    Raises ModelError when the template is not valid.
+    Raises ModelError when a template is not valid.
     """
 
     def __init__(
-        self, source: str, *, special_tokens: Mapping[str, str], now: Callable[[], datetime] = datetime.now
+        self,
+        source: str,
+        *,
+        special_tokens: Mapping[str, str],
+        tool_source: str = "",
+        now: Callable[[], datetime] = datetime.now,
     ) -> None:
         self.source = source
         self._special_tokens = dict(special_tokens)
-        environment = ImmutableSandboxedEnvironment(
-            trim_blocks=True, lstrip_blocks=True, extensions=[_GenerationBlock, loopcontrols]
-        )
-        environment.filters["tojson"] = _to_json
-        environment.globals["raise_exception"] = _refuse
-        environment.globals["strftime_now"] = lambda format: now().strftime(format)
-        try:
-            self._compiled = environment.from_string(source)
-        except TemplateSyntaxError as error:
-            raise ModelError(
-                f"The model's chat template is broken at line {error.lineno}: {error.message}.",
-                "Fetch the model again, or choose another one.",
-            ) from error
+        self._plain = _Compiled(source, now)
+        self._for_tools = _Compiled(tool_source, now) if tool_source else self._plain
+        self._tools = functools.lru_cache(maxsize=64)(_plain_tools)
+        self._turn = functools.lru_cache(maxsize=1024)(_plain_turn)
 
-    def fill(self, messages: Sequence[Message], *, prompt: bool) -> str:
+    def fill(self, messages: Sequence[Message], *, prompt: bool, tools: str = "") -> str:
         """Write a conversation as the model reads it; with `prompt` it ends where the assistant is to speak.
 
-        Raises DataError when the template refuses the conversation.
+        `tools` is a JSON list as text, or empty. Raises DataError when the template refuses the conversation.
         """
-        plain = [{"role": message.role, "content": message.content} for message in messages]
+        return self._render(self._chosen(tools).plain, messages, prompt=prompt, tools=tools)
+
+    def marks(self, text: str, messages: Sequence[Message], *, tools: str = "") -> tuple[Span, ...]:
+        """Return what the template itself marks as the assistant's in `text`, which `fill` wrote of the conversation.
+
+        Empty when it has no `{% generation %}` marks, when they mark nothing here, and when they cannot be placed.
+        """
+        marked = self._chosen(tools).marked
+        if marked is None:
+            return ()
+        spans: list[Span] = []
+        start, rest = 0, ""
+        for piece in _MARK.split(self._render(marked, messages, prompt=False, tools=tools)):
+            if piece == _OPENED:
+                start = len(rest)
+            elif piece == _CLOSED:
+                spans.append((start, len(rest)))
+            else:
+                rest += piece
+        # A filter over a marked part, or a mark in the data itself, makes another text: then the marks mean nothing.
+        return tuple(span for span in spans if span[0] < span[1]) if rest == text else ()
+
+    def _chosen(self, tools: str) -> "_Compiled":
+        return self._for_tools if tools else self._plain
+
+    def _render(self, template: Template, messages: Sequence[Message], *, prompt: bool, tools: str) -> str:
+        turns = [
+            self._turn(message)
+            if message.tool_calls or message.name or message.tool_call_id
+            else {"role": message.role, "content": message.content}
+            for message in messages
+        ]
+        offered = self._tools(tools) if tools else None
         try:
-            return self._compiled.render(
-                messages=plain, tools=None, documents=None, add_generation_prompt=prompt, **self._special_tokens
+            return template.render(
+                messages=turns, tools=offered, documents=None, add_generation_prompt=prompt, **self._special_tokens
             )
         except _TEMPLATE_FAULTS as error:
             roles = ", ".join(message.role for message in messages[:8]) + (", ..." if len(messages) > 8 else "")
@@ -84,32 +119,84 @@ class ChatTemplate:
             ) from error
 
 
-def find_template(folder: Path, config: Mapping[str, Any]) -> str | None:
-    """Return the source of the chat template that a model folder ships, None when it has none.
+class _Compiled:
+    """A template compiled as it is, and once more with its generation marks written out, when it has any."""
 
-    `chat_template.jinja` comes before `chat_template` in the tokenizer's configuration, which is a string or a list of
-    named ones, of which "default" counts. Raises OSError or UnicodeDecodeError when the file cannot be read.
-    """
-    file = folder / "chat_template.jinja"
-    if file.is_file():
-        return file.read_text(encoding="utf-8")
-    found = config.get("chat_template")
-    if isinstance(found, list):
-        found = {each.get("name"): each.get("template") for each in found if isinstance(each, dict)}
-    if isinstance(found, dict):
-        found = found.get("default")
-    return found if isinstance(found, str) and found.strip() else None
+    def __init__(self, source: str, now: Callable[[], datetime]) -> None:
+        try:
+            self.plain = _environment(now, _SkippedMarks).from_string(source)
+            self.marked = _environment(now, _WrittenMarks).from_string(source) if _BLOCK.search(source) else None
+        except TemplateSyntaxError as error:
+            raise ModelError(
+                f"The model's chat template is broken at line {error.lineno}: {error.message}.",
+                "Fetch the model again, or choose another one.",
+            ) from error
 
 
-class _GenerationBlock(Extension):
-    """Reads `{% generation %}` marks over: what is learned is found by other means."""
+def _environment(now: Callable[[], datetime], marks: type[Extension]) -> ImmutableSandboxedEnvironment:
+    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[marks, loopcontrols])
+    environment.filters["tojson"] = _to_json
+    environment.globals["raise_exception"] = _refuse
+    environment.globals["strftime_now"] = lambda format: now().strftime(format)
+    return environment
+
+
+class _SkippedMarks(Extension):
+    """Reads `{% generation %}` marks over, and writes what stands between them."""
 
     tags = {"generation"}  # noqa: RUF012 (Jinja declares it as a set)
 
     def parse(self, parser: Parser) -> nodes.Node:
         line = next(parser.stream).lineno
         body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
-        return nodes.Scope(body, lineno=line)
+        return nodes.Scope(self.around(body), lineno=line)
+
+    def around(self, body: list[nodes.Node]) -> list[nodes.Node]:
+        """Return what takes the place of the block."""
+        return body
+
+
+class _WrittenMarks(_SkippedMarks):
+    """Writes a letter where a `{% generation %}` block begins and one where it ends."""
+
+    def around(self, body: list[nodes.Node]) -> list[nodes.Node]:
+        opened, closed = (nodes.Output([nodes.TemplateData(mark)]) for mark in (_OPENED, _CLOSED))
+        return [opened, *body, closed]
+
+
+def _plain_turn(message: Message) -> dict[str, object]:
+    """Write a message as chat templates know it: in the shape that OpenAI gave it, with the arguments as an object."""
+    turn: dict[str, object] = {"role": message.role, "content": message.content}
+    if message.name:
+        turn["name"] = message.name
+    if message.tool_call_id:
+        turn["tool_call_id"] = message.tool_call_id
+    if message.tool_calls:
+        turn["tool_calls"] = [
+            ({"id": call.id} if call.id else {})
+            | {"type": "function", "function": {"name": call.name, "arguments": _arguments(call.arguments)}}
+            for call in message.tool_calls
+        ]
+    return turn
+
+
+def _arguments(text: str) -> object:
+    """Read the arguments of a call; what is no JSON object stays as it is written."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return value if isinstance(value, dict) else text
+
+
+def _plain_tools(text: str) -> list[object]:
+    try:
+        tools = json.loads(text)
+    except (ValueError, RecursionError):
+        tools = None
+    if not isinstance(tools, list):
+        raise DataError("The tools of this example are not a JSON list.", "Correct the column with the tools.")
+    return tools
 
 
 def _refuse(message: str) -> None:

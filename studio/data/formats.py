@@ -1,241 +1,212 @@
-"""From a table to conversations: which column plays which part, and every row as one example.
+"""From a row to an example: the formats in which people hold what a model is to learn.
 
-Roles and wordings of the usual formats (OpenAI messages, ShareGPT, Alpaca, prompt and completion, question and answer)
-are known here and nowhere else. Knows nothing of files, tokens or chat templates. Text is taken as it stands: nothing
-is stripped or rewritten.
+    columns + first rows -> Roles (guessed, or assigned by a person) -> draft of each row -> what is wrong with it
+
+Knows nothing of files, tokens or chat templates. Text is taken as it stands: nothing is stripped or rewritten.
 """
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
+from studio.data import chat_exports, prompt_templates
+from studio.data.cells import UnusableError, is_empty, listed, opened, quoted, text_in
+from studio.data.chunks import chunks
+from studio.data.conversations import ASSISTANT, SYSTEM, USER, are_turns, messages_in, turns_in
+from studio.data.examples import TEXT as TEXT_ROLE
 from studio.data.examples import Example, Message
-from studio.data.readers import Table
-from studio.data.rows import Row, RowProblem
-from studio.errors import DataError
-
-CHAT = "chat"
-INSTRUCTION = "instruction"
-PROMPT_COMPLETION = "prompt-completion"
-QUESTION_ANSWER = "question-answer"
-KINDS = (CHAT, INSTRUCTION, PROMPT_COMPLETION, QUESTION_ANSWER)
-
-_CONVERSATION_NAMES = ("messages", "conversations", "conversation", "dialogue", "dialog", "chat")
-_SYSTEM_NAMES = ("system", "systemprompt", "systemmessage")
-_INPUT_NAMES = ("input", "context")
-_ANSWER_NAMES = ("output", "response", "answer", "completion", "reply")
-_ASKING_NAMES = {
-    INSTRUCTION: ("instruction", "instructions"),
-    PROMPT_COMPLETION: ("prompt", "input"),
-    QUESTION_ANSWER: ("question", "query"),
-}
-_SPEAKERS = {
-    "system": "system",
-    "developer": "system",
-    "user": "user",
-    "human": "user",
-    "assistant": "assistant",
-    "gpt": "assistant",
-    "chatgpt": "assistant",
-    "bing": "assistant",
-    "model": "assistant",
-}
-_EXPECTED = (
-    "Expected are: messages (or conversations); instruction, input and output; prompt and completion; "
-    "or question and answer. Rename the columns of your file so."
+from studio.data.faults import fault
+from studio.data.guessing import guess_roles
+from studio.data.media import refuse_media_columns
+from studio.data.question_lists import COLUMNS, is_question_list, question_rows
+from studio.data.roles import (
+    CHAT,
+    INSTRUCTION,
+    KINDS,
+    PARTS,
+    PREFERENCE,
+    PROMPT_COMPLETION,
+    QUESTION_ANSWER,
+    TEXT,
+    Roles,
+    assign,
+    missing,
+    notes_on,
+    parts_of,
 )
+from studio.data.rows import Row, RowProblem
+from studio.data.tool_calls import are_calls, calls_in, tools_in
+
+__all__ = [
+    "CHAT",
+    "INSTRUCTION",
+    "KINDS",
+    "PARTS",
+    "PREFERENCE",
+    "PROMPT_COMPLETION",
+    "QUESTION_ANSWER",
+    "TEXT",
+    "Roles",
+    "assign",
+    "draft",
+    "fault",
+    "guess_roles",
+    "missing",
+    "notes_on",
+    "parts_of",
+]
 
 
-@dataclass(frozen=True)
-class Roles:
-    """Which column plays which part. `kind` is one of `KINDS`; a part that no column plays is empty."""
+def draft(row: Row, roles: Roles) -> tuple[Example | RowProblem, ...]:
+    """Return the example that a row gives, several for a long plain text, or the reason why it gives none.
 
-    kind: str
-    messages: str = ""
-    system: str = ""
-    prompt: str = ""
-    input: str = ""
-    answer: str = ""
-
-
-@dataclass(frozen=True)
-class Conversion:
-    """The examples that a table gives, and the rows that are left out with the reason."""
-
-    roles: Roles
-    examples: tuple[Example, ...]
-    problems: tuple[RowProblem, ...]
-
-
-class _UnusableError(Exception):
-    """The one reason why a row gives no example. Never leaves this module."""
-
-
-def guess_roles(table: Table) -> Roles:
-    """Find the parts that the columns play from their names; case, spaces, hyphens and underscores do not matter.
-
-    Raises DataError naming the columns found and what is expected.
+    What comes back may still be refused by `fault`, which is asked after the changes that a person wants.
     """
-    names = {_plain_name(column): column for column in reversed(table.columns)}
-    system = _first(names, _SYSTEM_NAMES)
-    messages = _first(names, _CONVERSATION_NAMES)
-    if messages and any(_turns(row.cells.get(messages)) is not None for row in table.rows):
-        return Roles(CHAT, messages=messages, system=system)
-    answer = _first(names, _ANSWER_NAMES)
-    for kind, asking in _ASKING_NAMES.items():
-        prompt = _first(names, asking)
-        if prompt and answer:
-            extra = _first(names, _INPUT_NAMES) if kind == INSTRUCTION else ""
-            return Roles(kind, system=system, prompt=prompt, input=extra, answer=answer)
-    found = f"The file has: {_listed(table.columns)}."
-    if messages:
-        raise DataError(f"Column '{messages}' holds no conversations. {found}", _EXPECTED)
-    raise DataError(f"No columns that ask and answer were recognised. {found}", _EXPECTED)
-
-
-def to_examples(table: Table, roles: Roles) -> Conversion:
-    """Turn every row into an example, or into the reason why it is left out.
-
-    Raises DataError when a column of `roles` is not in the table, and when no row is usable.
-    """
-    _check_roles(table.columns, roles)
-    examples: list[Example] = []
-    problems: list[RowProblem] = []
-    for row in table.rows:
-        try:
-            messages = _conversation(row, roles) if roles.kind == CHAT else _question_and_answer(row, roles)
-            examples.append(Example(messages, row.number))
-        except _UnusableError as reason:
-            problems.append(RowProblem(row.number, str(reason)))
-    if not examples:
-        first = problems[0] if problems else RowProblem(0, "There are no rows.")
-        raise DataError(
-            f"None of the {len(problems)} rows can be learned from. Row {first.row}: {first.text}",
-            "Correct the rows, or choose other columns.",
-        )
-    return Conversion(roles, tuple(examples), tuple(problems))
-
-
-def _check_roles(columns: Sequence[str], roles: Roles) -> None:
-    if roles.kind not in KINDS:
-        raise DataError(f"'{roles.kind}' is not a kind of data set.", f"Choose one of: {', '.join(KINDS)}.")
-    needed = {"messages": roles.messages} if roles.kind == CHAT else {"prompt": roles.prompt, "answer": roles.answer}
-    for part, column in needed.items():
-        if not column:
-            raise DataError(f"No column is chosen for the {part}. The file has: {_listed(columns)}.", "Choose one.")
-    chosen = [name for name in (roles.messages, roles.system, roles.prompt, roles.input, roles.answer) if name]
-    for column in chosen:
-        if column not in columns:
-            raise DataError(f"Column '{column}' not found. The file has: {_listed(columns)}.", "Choose one of these.")
-        if chosen.count(column) > 1:
-            raise DataError(f"Column '{column}' is chosen for two parts.", "Choose a column of its own for each part.")
-
-
-def _question_and_answer(row: Row, roles: Roles) -> tuple[Message, ...]:
-    asked = [_text(row.cells.get(column), column) for column in (roles.prompt, roles.input) if column]
-    prompt = "\n\n".join(text for text in asked if text.strip())
-    answer = _text(row.cells.get(roles.answer), roles.answer)
-    if not prompt:
-        raise _UnusableError(f"The {roles.prompt} is empty.")
-    if not answer.strip():
-        raise _UnusableError(f"The {roles.answer} is empty.")
-    return (*_system(row, roles), Message("user", prompt), Message("assistant", answer))
-
-
-def _conversation(row: Row, roles: Roles) -> tuple[Message, ...]:
-    turns = _turns(row.cells.get(roles.messages))
-    if turns is None:
-        raise _UnusableError(f"The {roles.messages} are not a list of turns.")
-    messages = [_message(turn, place) for place, turn in enumerate(turns, start=1)]
-    if messages and messages[0].role == "system" and not messages[0].content.strip():
-        messages = messages[1:]
-    if not messages or messages[0].role != "system":
-        messages = [*_system(row, roles), *messages]
-    spoken = messages[1:] if messages and messages[0].role == "system" else messages
-    if not spoken:
-        raise _UnusableError("The conversation is empty.")
-    if any(message.role == "system" for message in spoken):
-        raise _UnusableError("A system message stands in the middle; it can only come first.")
-    if spoken[0].role == "assistant":
-        raise _UnusableError("The conversation starts with the assistant, so there is nothing to answer.")
-    if spoken[-1].role != "assistant":
-        raise _UnusableError("The conversation does not end with an answer of the assistant.")
-    for message in spoken:
-        if not message.content.strip():
-            raise _UnusableError("An answer is empty." if message.role == "assistant" else "A question is empty.")
-    return tuple(messages)
-
-
-def _message(turn: object, place: int) -> Message:
-    if not isinstance(turn, Mapping):
-        raise _UnusableError(f"Turn {place} is not an object with a role and a content.")
-    said = turn.get("role", turn.get("from"))
-    if turn.get("tool_calls") or turn.get("function_call") or said in ("tool", "function"):
-        raise _UnusableError(f"Turn {place} calls a tool, which cannot be learned yet.")
-    role = _SPEAKERS.get(said.strip().lower()) if isinstance(said, str) else None
-    if role is None:
-        raise _UnusableError(f"Turn {place} has the role {_quoted(said)}; known are system, user and assistant.")
-    content = turn.get("content", turn.get("value"))
-    if isinstance(content, list):
-        content = "".join(_text_part(part, place) for part in content)
-    return Message(role, _text(content, f"content of turn {place}"))
-
-
-def _text_part(part: object, place: int) -> str:
-    if isinstance(part, Mapping) and part.get("type", "text") == "text":
-        part = part.get("text")
-    if not isinstance(part, str):
-        kind = part.get("type") if isinstance(part, Mapping) else type(part).__name__
-        raise _UnusableError(f"Turn {place} holds something other than text ({_quoted(kind)}).")
-    return part
-
-
-def _system(row: Row, roles: Roles) -> tuple[Message, ...]:
-    text = _text(row.cells.get(roles.system), roles.system) if roles.system else ""
-    return (Message("system", text),) if text.strip() else ()
-
-
-def _turns(cell: object) -> list[object] | None:
-    """Return the turns of a conversation; a cell of a CSV file may hold them as JSON text."""
-    if isinstance(cell, str) and cell.lstrip().startswith("["):
-        try:
-            cell = json.loads(cell)
-        except (ValueError, RecursionError):
-            return None
-    return cell if isinstance(cell, list) else None
-
-
-def _text(cell: object, name: str) -> str:
-    if cell is None:
-        return ""
-    if isinstance(cell, bool):
-        return "true" if cell else "false"
-    if isinstance(cell, int | float):
-        return str(cell)
-    if not isinstance(cell, str):
-        raise _UnusableError(f"The {name} is not text.")
     try:
-        cell.encode()
-    except UnicodeEncodeError as error:
-        raise _UnusableError(f"The {name} holds half of a character, such as a broken emoji.") from error
-    return cell
+        _require_columns(row, roles)
+        refuse_media_columns(row.cells)
+        if roles.text:
+            return tuple(_texts(row, roles))
+        drafted = _conversations(row, roles) if roles.conversation else [_question_and_answer(row, roles)]
+        tools = tools_in(row.cells.get(roles.tools)) if roles.tools else _tools_beside(row, roles)
+        return tuple(Example(tuple(messages), row.number, row.file, tools) for messages in drafted)
+    except UnusableError as reason:
+        return (RowProblem(row.number, reason.text, row.file, reason.kind),)
 
 
-def _plain_name(column: str) -> str:
-    return "".join(letter for letter in column.lower() if letter not in " _-")
+def _require_columns(row: Row, roles: Roles) -> None:
+    """Raise UnusableError when a row has none of the columns that hold what is learned."""
+    if (roles.conversation or roles.text or roles.answer) in row.cells:
+        return
+    needed = [name for name in (roles.conversation, roles.text, *roles.prompts, roles.input, roles.answer) if name]
+    if not any(name in row.cells for name in needed):
+        wanted = f" None of the chosen columns ({listed(needed)}) is there." if needed else ""
+        raise UnusableError("wrong-columns", f"The row has other columns: {listed(list(row.cells))}.{wanted}")
 
 
-def _first(names: Mapping[str, str], wanted: Iterable[str]) -> str:
-    return next((names[name] for name in wanted if name in names), "")
+def _texts(row: Row, roles: Roles) -> list[Example]:
+    text = _text(row, roles.text)
+    pieces = _pieces(text)
+    examples = [Example((Message(TEXT_ROLE, piece),), row.number, row.file, continues=True) for piece in pieces[:-1]]
+    return [*examples, Example((Message(TEXT_ROLE, pieces[-1]),), row.number, row.file, continues=row.continues)]
 
 
-def _listed(columns: Sequence[str], most: int = 12) -> str:
-    return ", ".join(_quoted(column)[1:-1] for column in columns[:most]) + (
-        f" and {len(columns) - most} more" if len(columns) > most else ""
-    )
+def _pieces(text: str) -> tuple[str, ...]:
+    return chunks(text) or (text,)
 
 
-def _quoted(found: object) -> str:
-    """Quote what stands in a file for a sentence: not too long, and fit to be written as UTF-8 whatever it is."""
-    text = str(found)
-    return "'" + (text if len(text) <= 40 else f"{text[:40]}...").encode("utf-8", "replace").decode() + "'"
+def _conversations(row: Row, roles: Roles) -> list[list[Message]]:
+    """Return the one conversation of a row, or several short ones when it is a list of questions."""
+    return _questions_apart(row, roles) or [_conversation(row, roles)]
+
+
+def _conversation(row: Row, roles: Roles) -> list[Message]:
+    cell = opened(row.cells.get(roles.conversation))
+    turns: Sequence[object] | None = None
+    if isinstance(cell, Mapping) and chat_exports.is_tree(cell):
+        turns = chat_exports.turns_in_tree(cell, row.cells.get("current_node"))
+    elif not is_empty(cell):
+        turns = turns_in(cell)
+    if turns is None and not is_empty(cell):
+        raise UnusableError("not-text", f"The column {quoted(roles.conversation)} holds no conversation.")
+    messages = messages_in(turns or ())
+    if not messages:
+        raise UnusableError("empty", "The conversation is empty.")
+    return messages if messages[0].role == SYSTEM else [*_system(row, roles), *messages]
+
+
+def _questions_apart(row: Row, roles: Roles) -> list[list[Message]]:
+    """Return a conversation for every question when the cell is a list of questions, which do not belong together."""
+    cell = row.cells.get(roles.conversation)
+    if not isinstance(cell, str) or not is_question_list(cell):
+        return []
+    found: list[list[Message]] = []
+    for pair in question_rows(cell.splitlines(keepends=True)):
+        if isinstance(pair, RowProblem):
+            return []
+        asked, answered = (str(pair.cells[name]) for name in COLUMNS)
+        found.append([*_system(row, roles), Message(USER, asked), Message(ASSISTANT, answered)])
+    return found
+
+
+def _question_and_answer(row: Row, roles: Roles) -> list[Message]:
+    asked = _asked(row, roles)
+    answer = _answer(row, roles)
+    begun = asked[0].role == SYSTEM or (answer and answer[0].role == SYSTEM)
+    start = [] if begun else _system(row, roles)
+    if answer and answer[0].role in (USER, SYSTEM):
+        return [*start, *answer]
+    return [*start, *_history(row, roles), *asked, *answer]
+
+
+def _asked(row: Row, roles: Roles) -> list[Message]:
+    """Return what is asked: one turn, or the turns of a conversation that the answer continues."""
+    if len(roles.prompts) == 1 and not roles.input and not roles.template:
+        turns = _turns(row.cells.get(roles.prompts[0]))
+        if turns:
+            messages = messages_in(turns)
+            if len(messages) > 1 and messages[-1].role == ASSISTANT and is_empty(messages[-1].content):
+                messages = messages[:-1]
+            if messages:
+                return messages
+    columns = [*roles.prompts, *([roles.input] if roles.input else [])]
+    named = prompt_templates.names_in(roles.template) if roles.template else ()
+    texts = {column: _text(row, column) for column in (*columns, *named)}
+    if all(map(is_empty, texts.values())):
+        raise UnusableError("empty-prompt", f"What is asked is empty ({listed(list(texts))}).")
+    if roles.template:
+        return [Message(USER, prompt_templates.fill(roles.template, texts))]
+    return [Message(USER, "\n\n".join(texts[column] for column in columns if not is_empty(texts[column])))]
+
+
+def _answer(row: Row, roles: Roles) -> list[Message]:
+    """Return the answer: one turn, or the turns that a list of messages or of calls holds."""
+    cell = row.cells.get(roles.answer)
+    turns = _turns(cell)
+    if turns:
+        return messages_in(turns)
+    if roles.tools:
+        calls = opened(cell)
+        if are_calls(calls):
+            return [Message(ASSISTANT, "", calls_in(calls, "The answer"))]
+    text = _text(row, roles.answer)
+    if is_empty(text):
+        raise UnusableError("empty-answer", f"The answer is empty ({listed([roles.answer])}).")
+    return [Message(ASSISTANT, text)]
+
+
+def _text(row: Row, column: str) -> str:
+    cell = row.cells.get(column)
+    return cell if isinstance(cell, str) else text_in(cell, f"The column {quoted(column)}")
+
+
+def _turns(cell: object) -> Sequence[object] | None:
+    """Return the turns in a cell that surely holds turns."""
+    turns = turns_in(cell) if not isinstance(cell, str) or cell.lstrip().startswith(("[{", "Human:")) else None
+    return turns if turns is not None and are_turns(turns) else None
+
+
+def _history(row: Row, roles: Roles) -> list[Message]:
+    """Return the turns before the question: pairs of question and answer, or turns."""
+    found = opened(row.cells.get(roles.history)) if roles.history else None
+    if is_empty(found):
+        return []
+    if not isinstance(found, list):
+        raise UnusableError("not-text", f"The column {quoted(roles.history)} holds no list of earlier turns.")
+    return messages_in(found)
+
+
+def _system(row: Row, roles: Roles) -> list[Message]:
+    cell = row.cells.get(roles.system) if roles.system else None
+    if isinstance(cell, Mapping) and isinstance(cell.get("parts"), list):
+        return messages_in([{"role": SYSTEM, "parts": cell["parts"]}])
+    text = _text(row, roles.system) if roles.system else ""
+    return [] if is_empty(text) else [Message(SYSTEM, text)]
+
+
+def _tools_beside(row: Row, roles: Roles) -> str:
+    """Return the tools that stand in the same object as the turns."""
+    column = roles.conversation or (roles.prompts[0] if roles.prompts else "")
+    cell = row.cells.get(column)
+    if isinstance(cell, str) and not cell.startswith("{"):
+        return ""
+    found = opened(cell)
+    return tools_in(found.get("tools")) if isinstance(found, Mapping) and "messages" in found else ""

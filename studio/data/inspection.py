@@ -1,42 +1,44 @@
-"""What is known of a file of examples before anything is learned from it: its format, its rows, its tokens.
+"""What is known of files of examples before anything is learned from them: format, columns, rows, doubts.
 
-Knows nothing of where files are kept; a renderer is passed in, without one no tokens are counted.
+    files -> rows -> drafts -> mended -> judged -> examples
+
+One pass, and the examples go to a file as they come, so that a million rows need no memory. The page and the command
+line both use `inspect_files`. Knows nothing of where data sets are kept, and of tokens.
 """
 
-import hashlib
-import statistics
-from collections.abc import Sequence
+import json
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from studio.data.changes import Change
+from studio.data.checks import Checker, Finding
+from studio.data.example_files import ExampleWriter
 from studio.data.examples import Example
-from studio.data.formats import Roles, guess_roles, to_examples
-from studio.data.readers import read_table
-from studio.data.rendering import ChatRenderer, Rendered
-from studio.data.rows import RowProblem
-from studio.data.text_files import read_bytes
-from studio.errors import DataError
+from studio.data.formats import Roles, draft, fault, guess_roles, missing, notes_on
+from studio.data.mends import Mender
+from studio.data.readers import Source, open_source
+from studio.data.rows import Report, Row, RowProblem, silent
+from studio.data.tokens import TokenStatistics
 
+MOST_PROBLEMS = 100_000
+"""So many left-out rows are listed one by one; beyond that they are only counted."""
 
-@dataclass(frozen=True)
-class TokenStatistics:
-    """Tokens over all examples: of the longest, the median, in total, and the learned ones among them.
-
-    `too_long` counts the examples with more tokens than the limit that was asked for.
-    """
-
-    longest: int
-    median: int
-    total: int
-    learned: int
-    too_long: int
+PREVIEW_ROWS = 5
+_LONGEST_CELL = 300
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What a file holds. `kind` and `roles` say how its columns are read; `problems` are the rows left out."""
+    """What files hold.
 
-    file: str
+    `kind` and `roles` say how the columns are read; both are empty while nobody has assigned them, and `verdict` says
+    what to assign. `preview` has the first rows, one text for each of `columns`. `problems` are the rows left out, of
+    which `left_out` is the number; `findings` are doubts about the usable examples, `notes` about the reading.
+    `sha256` is that of the files, `tokens` is there when they were counted for a model.
+    """
+
     format: str
     kind: str
     roles: Roles
@@ -44,78 +46,123 @@ class Inspection:
     usable: int
     problems: tuple[RowProblem, ...]
     sha256: str
-    tokens: TokenStatistics | None
+    files: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    preview: tuple[tuple[str, ...], ...] = ()
+    left_out: int = 0
+    findings: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
+    verdict: str = ""
+    changes: tuple[Change, ...] = ()
+    tokens: TokenStatistics | None = None
 
 
-def inspect_file(
-    path: Path, *, renderer: ChatRenderer | None = None, max_length: int = 512
-) -> tuple[Inspection, tuple[Example, ...]]:
-    """Read a file and say what it holds, with its usable examples.
+def inspect_files(
+    paths: Sequence[Path],
+    *,
+    into: Path,
+    roles: Roles | None = None,
+    changes: Sequence[Change] = (),
+    report: Report = silent,
+) -> tuple[Inspection, str]:
+    """Read files as one data set and write the usable examples to `into`; return also the hash of what was written.
 
-    With a renderer the tokens are counted too, and a row that the model's chat template refuses is left out.
-    `max_length` is in tokens.
+    Without `roles` they are guessed. `changes` are applied on the way, and come back with their counts.
 
-    Raises DataError when no example can be used.
+    Raises DataError when the files cannot be read, CancelledError from `report`, OSError when `into` is not writable.
     """
-    path = Path(path)
-    table = read_table(path)
-    conversion = to_examples(table, guess_roles(table))
-    examples = conversion.examples
-    refused: tuple[RowProblem, ...] = ()
-    tokens = None
-    if renderer is not None:
-        examples, rendered, refused = _render_all(examples, renderer)
-        tokens = _count(rendered, max_length)
-    problems = sorted((*table.problems, *conversion.problems, *refused), key=lambda problem: problem.row)
-    inspection = Inspection(
-        # A name that is not valid text, as a file system may hold it, could be neither stored nor shown.
-        file=path.name.encode("utf-8", "replace").decode(),
-        format=table.format,
-        kind=conversion.roles.kind,
-        roles=conversion.roles,
-        rows_read=len(table.rows) + len(table.problems),
-        usable=len(examples),
-        problems=tuple(problems),
-        sha256=hashlib.sha256(read_bytes(path)).hexdigest(),
-        tokens=tokens,
-    )
-    return inspection, examples
+    with open_source(paths, report=report) as source, ExampleWriter(into) as writer:
+        chosen = guess_roles(source.columns, source.sample) if roles is None else roles
+        verdict = missing(chosen, source.columns)
+        gathered = _Gathered(writer, Mender(changes))
+        with closing(_items(source, chosen if not verdict else None, report)) as items:
+            for item in items:
+                gathered.take(item)
+        findings = gathered.checker.findings(report) if not verdict else ()
+        if not verdict and not len(writer):
+            verdict = gathered.why_nothing()
+        inspection = Inspection(
+            files=tuple(_clean(name) for name in source.files),
+            format=source.format,
+            kind=chosen.kind,
+            roles=chosen,
+            columns=tuple(_clean(column) for column in source.columns),
+            preview=tuple(_cells(row, source.columns) for row in source.sample[:PREVIEW_ROWS]),
+            rows_read=gathered.rows_read,
+            usable=len(writer),
+            left_out=gathered.left_out,
+            problems=tuple(gathered.problems),
+            findings=findings,
+            notes=(*source.notes, *notes_on(chosen)),
+            verdict=verdict,
+            sha256=source.sha256,
+            changes=gathered.mender.applied(),
+        )
+        return inspection, writer.sha256
 
 
-def count_tokens(examples: Sequence[Example], *, renderer: ChatRenderer, max_length: int) -> TokenStatistics:
-    """Count the tokens of the examples; one that the chat template refuses counts for nothing.
+class _Gathered:
+    """What one pass over the rows has found until now."""
 
-    Raises DataError when there is no example, or none that the template takes.
-    """
-    _, rendered, _ = _render_all(examples, renderer)
-    return _count(rendered, max_length)
+    def __init__(self, writer: ExampleWriter, mender: Mender) -> None:
+        self.writer = writer
+        self.mender = mender
+        self.checker = Checker()
+        self.problems: list[RowProblem] = []
+        self.left_out = 0
+        self.rows_read = 0
+
+    def take(self, item: Row | RowProblem | Example) -> None:
+        """Count a row, or leave out what has a problem, or mend, judge and write an example."""
+        if isinstance(item, Row):
+            self.rows_read += 1
+            return
+        if isinstance(item, Example):
+            example = self.mender.repair(item)
+            found = fault(example)
+            if found is None:
+                if self.mender.keep(example):
+                    self.writer.add(example)
+                    self.checker.add(example)
+                return
+            item = found
+        self.left_out += 1
+        self.checker.leave_out(item)
+        if len(self.problems) < MOST_PROBLEMS:
+            self.problems.append(RowProblem(item.row, _clean(item.text), _clean(item.file), item.kind))
+
+    def why_nothing(self) -> str:
+        """Say why no example can be used though the columns are assigned."""
+        if not self.problems:
+            return "Nothing is left to learn from: the changes leave every example out. Undo one of them."
+        first = self.problems[0]
+        return f"None of the {self.left_out:,} rows can be learned from. Row {first.row:,}: {first.text}"
 
 
-def _render_all(
-    examples: Sequence[Example], renderer: ChatRenderer
-) -> tuple[tuple[Example, ...], list[Rendered], tuple[RowProblem, ...]]:
-    if not examples:
-        raise DataError("There are no examples.", "Choose a data set with at least one usable row.")
-    taken: list[Example] = []
-    rendered: list[Rendered] = []
-    refusals: list[tuple[Example, DataError]] = []
-    for example in examples:
-        try:
-            rendered.append(renderer.render(example.messages))
-            taken.append(example)
-        except DataError as error:
-            refusals.append((example, error))
-    if not taken:
-        raise refusals[0][1]
-    return tuple(taken), rendered, tuple(RowProblem(example.row, error.message) for example, error in refusals)
+def _items(source: Source, roles: Roles | None, report: Report) -> Generator[Row | RowProblem | Example]:
+    """Yield every row, followed by the examples that it gives; without roles only the rows, to count them."""
+    for row in source.rows(report):
+        if isinstance(row, RowProblem):
+            yield Row(row.row, {})
+            yield row
+            continue
+        yield row
+        if roles is not None:
+            yield from draft(row, roles)
 
 
-def _count(rendered: Sequence[Rendered], max_length: int) -> TokenStatistics:
-    lengths = [len(each.ids) for each in rendered]
-    return TokenStatistics(
-        longest=max(lengths),
-        median=round(statistics.median(lengths)),
-        total=sum(lengths),
-        learned=sum(sum(each.learned) for each in rendered),
-        too_long=sum(length > max_length for length in lengths),
-    )
+def _cells(row: Row, columns: Sequence[str]) -> tuple[str, ...]:
+    return tuple(_shown(row.cells.get(column)) for column in columns)
+
+
+def _shown(cell: object) -> str:
+    if cell is None:
+        return ""
+    if not isinstance(cell, str):
+        cell = json.dumps(cell, ensure_ascii=False, default=str)
+    return _clean(cell if len(cell) <= _LONGEST_CELL else f"{cell[:_LONGEST_CELL]}…")
+
+
+def _clean(text: str) -> str:
+    """Make a text fit to be stored and shown: a name or a cell may hold half a character."""
+    return text.encode("utf-8", "replace").decode()

@@ -1,104 +1,80 @@
-"""The data sets that this installation keeps, each a folder that is written whole or not at all.
+"""The data sets that this installation keeps: adding files, making versions, renaming, deleting, handing out.
 
-    <home>/datasets/<id>/dataset.json      the `Dataset`
-                         examples.jsonl    one `Example` a line
-                         source/<file>     the file as it was brought
-
-Knows nothing of runs, models or tokens.
+A version is made from the source of its family anew, with other roles or changes, so everything can be undone. Knows
+nothing of runs, models or tokens.
 """
 
-import errno
+import dataclasses
 import hashlib
 import re
-import shutil
-import tempfile
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from studio import codec
-from studio.data.examples import Example
-from studio.data.inspection import Inspection, inspect_file
+from studio.data.changes import Change
+from studio.data.dataset_folders import Dataset, DatasetFolders, take_file
+from studio.data.example_files import ExampleFile
+from studio.data.example_lines import as_messages
+from studio.data.formats import Roles
+from studio.data.inspection import Inspection, inspect_files
+from studio.data.rows import Report, silent
+from studio.data.samples import Sample, samples
 from studio.errors import DataError
 
-_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+MOST_STORED_PROBLEMS = 200
+"""So many left-out rows stand in the document that every listing reads; all of them are in a file of their own."""
 
-
-@dataclass(frozen=True)
-class Dataset:
-    """A stored data set. `created` is in seconds since the epoch."""
-
-    id: str
-    name: str
-    inspection: Inspection
-    created: float
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A data set that comes with the studio."""
-
-    key: str
-    title: str
-    description: str
-    file: Path
-
-
-SAMPLES = (
-    (
-        "lighthouse_voice.jsonl",
-        "A voice: the lighthouse keeper",
-        "Everyday questions, answered by an old keeper whose every answer ends in 'Keep your lamp lit'.",
-    ),
-    (
-        "order_slips.json",
-        "A format: order slips",
-        "Messy messages from a shop's customers, turned into slips of five fixed lines.",
-    ),
-    (
-        "kettlewick_support.csv",
-        "A product: the Kettlewick kettle",
-        "A support desk for a kettle that does not exist, so that every right answer was learned here.",
-    ),
-)
-"""File name, title and description of what lies in the samples folder."""
+_LONGEST_NAME = 200
 
 
 class DatasetLibrary:
     """The stored data sets under `home`."""
 
     def __init__(self, home: Path, *, samples_folder: Path, clock: Callable[[], float] = time.time) -> None:
-        self._folder = home / "datasets"
+        self._folders = DatasetFolders(home / "datasets")
         self._samples_folder = samples_folder
         self._clock = clock
 
     def samples(self) -> tuple[Sample, ...]:
         """List the data sets that come with the studio."""
-        return tuple(
-            Sample(Path(file).stem, title, description, self._samples_folder / file)
-            for file, title, description in SAMPLES
-        )
+        return samples(self._samples_folder)
 
-    def add(self, path: Path, *, name: str = "") -> Dataset:
-        """Inspect a file and keep it with its examples; without a name it gets that of the file.
+    def add(
+        self,
+        paths: Path | Sequence[Path],
+        *,
+        name: str = "",
+        roles: Roles | None = None,
+        changes: Sequence[Change] = (),
+        report: Report = silent,
+    ) -> Dataset:
+        """Inspect files and keep them with their examples; without a name the set gets that of the first file.
 
-        The same content under the same name is stored once: adding it again returns what is there.
+        The same content, name, roles and changes are stored once: adding them again returns what is there. Files whose
+        columns nobody could assign are kept too, with no examples and a verdict that says what is missing.
 
-        Raises DataError when the file cannot be used, and when the data folder cannot be written.
+        Raises DataError when the files cannot be read or the data folder cannot be written, CancelledError from
+        `report`.
         """
-        path = Path(path)
-        inspection, examples = inspect_file(path)
-        name = name.strip() or Path(inspection.file).stem
-        dataset = Dataset(_make_id(name, inspection.sha256), name, inspection, self._clock())
-        stored = self._read(dataset.id)
-        if stored is not None:
-            return stored
-        try:
-            self._write(dataset, examples, path)
-        except OSError as error:
-            raise _not_stored(self._folder, error) from error
-        return dataset
+        files = (paths,) if isinstance(paths, Path) else tuple(paths)
+        return self._add(files, name.strip() or _name_of(files), roles, tuple(changes), parent=None, report=report)
+
+    def derive(
+        self, id: str, *, roles: Roles | None = None, changes: Sequence[Change] = (), report: Report = silent
+    ) -> Dataset:
+        """Read the source of a data set again, with other roles or changes, as the next version of its family.
+
+        Without `roles` those of the data set are kept; `changes` are all that there shall be, from the source on. A
+        version that is there already is returned as it is. Raises what `add` does, and DataError for an unknown id.
+        """
+        parent = self.get(id)
+        kept = parent.inspection.roles if roles is None else roles
+        wanted = _recipe(kept, changes)
+        for version in self.versions(id):
+            if _recipe(version.inspection.roles, version.changes) == wanted and self._is_whole(version.id):
+                return version
+        return self._add(self._source(id), parent.name, kept, tuple(changes), parent=parent, report=report)
 
     def add_sample(self, key: str) -> Dataset:
         """Keep the sample with this key. Raises DataError for an unknown key or a missing file."""
@@ -109,86 +85,159 @@ class DatasetLibrary:
         raise DataError(f"There is no sample '{key}'.", f"Choose one of: {known}.")
 
     def all(self) -> tuple[Dataset, ...]:
-        """List the stored data sets, newest first. A damaged folder is passed over."""
-        try:
-            ids = [folder.name for folder in self._folder.iterdir()]
-        except FileNotFoundError:
-            return ()
-        except OSError as error:
-            raise DataError(
-                f"The data sets in {self._folder} cannot be read: {error.strerror or error}.",
-                "Correct the permissions of the data folder.",
-            ) from error
-        found = [dataset for dataset in map(self._read, ids) if dataset is not None]
-        return tuple(sorted(found, key=lambda dataset: (dataset.created, dataset.id), reverse=True))
+        """List every version of the stored data sets, newest first. A damaged folder is passed over."""
+        return self._folders.listed()
+
+    def families(self) -> tuple[Dataset, ...]:
+        """List the newest version of each data set, newest first."""
+        newest: dict[str, Dataset] = {}
+        for dataset in self.all():
+            newest.setdefault(dataset.root, dataset)
+        return tuple(newest.values())
+
+    def versions(self, id: str) -> tuple[Dataset, ...]:
+        """List the versions of a data set, oldest first. Raises DataError when there is none with this id."""
+        root = self.get(id).root
+        return tuple(sorted((each for each in self.all() if each.root == root), key=lambda each: each.version))
 
     def get(self, id: str) -> Dataset:
         """Return one stored data set. Raises DataError when there is none with this id."""
-        dataset = self._read(id)
+        dataset = self._folders.read(id)
         if dataset is None:
             raise DataError(f"There is no data set '{id}'.", "Choose one from the list, or add the file again.")
         return dataset
 
-    def examples(self, id: str) -> tuple[Example, ...]:
-        """Read the examples of a stored data set. Raises DataError when it is unknown or damaged."""
-        return read_examples(self._folder / self.get(id).id / "examples.jsonl")
+    def folder(self, id: str) -> Path:
+        """Say where a data set lies. Raises DataError when there is none with this id."""
+        return self._folders.path / self.get(id).id
 
-    def _read(self, id: str) -> Dataset | None:
-        if not _ID.fullmatch(id):
-            return None
-        folder = self._folder / id
+    def examples(self, id: str) -> ExampleFile:
+        """Open the examples of a stored data set. Raises DataError when it is unknown or damaged."""
+        return ExampleFile(self.folder(id) / "examples.jsonl")
+
+    def rename(self, id: str, name: str) -> None:
+        """Give a data set, with all its versions, another name. Raises DataError for a bad name or an unknown id."""
+        title = name.strip()
+        if not title or len(title) > _LONGEST_NAME or not title.isprintable():
+            raise DataError("A data set needs a name.", f"Give it one line of at most {_LONGEST_NAME} characters.")
+        with self._folders.alone():
+            for version in self.versions(id):
+                self._folders.write(self.folder(version.id), dataclasses.replace(version, name=title))
+
+    def delete(self, id: str) -> None:
+        """Move one version to the bin, from where it can be put back. Raises DataError when it is unknown."""
+        with self._folders.alone():
+            self._folders.move(self.get(id).id, to_bin=True)
+
+    def deleted(self) -> tuple[Dataset, ...]:
+        """List what lies in the bin, newest first."""
+        return self._folders.listed(binned=True)
+
+    def restore(self, id: str) -> Dataset:
+        """Put a data set back from the bin. Raises DataError when it is not there."""
+        with self._folders.alone():
+            if self._folders.read(id, binned=True) is None:
+                raise DataError(f"There is no data set '{id}' in the bin.", "Choose one from the list.")
+            self._folders.move(id, to_bin=False)
+        return self.get(id)
+
+    def download(self, id: str) -> Path:
+        """Write the examples as JSON Lines that other programs read, and return the file.
+
+        Raises DataError when the data set is unknown or damaged, or the disk does not take it.
+        """
+        dataset = self.get(id)
+        examples = self.examples(id)
+        with self._folders.workspace() as workspace:
+            whole = workspace / f"{_slug(dataset.name) or 'data'}-v{dataset.version}.jsonl"
+            with whole.open("w", encoding="utf-8", newline="\n") as file:
+                file.writelines(as_messages(example) + "\n" for example in examples)
+            target = self.folder(id) / "download" / whole.name
+            target.parent.mkdir(exist_ok=True)
+            return whole.replace(target)
+
+    def _add(
+        self,
+        files: Sequence[Path],
+        name: str,
+        roles: Roles | None,
+        changes: tuple[Change, ...],
+        *,
+        parent: Dataset | None,
+        report: Report,
+    ) -> Dataset:
+        with self._folders.workspace() as workspace:
+            folder = workspace / "set"
+            folder.mkdir()
+            inspection, sha256 = inspect_files(
+                files, into=folder / "examples.jsonl", roles=roles, changes=changes, report=report
+            )
+            for number, file in enumerate(files, start=1):
+                part = "" if len(files) == 1 else str(number)
+                ours = file.is_relative_to(self._folders.path.parent)
+                take_file(file, folder / "source" / part / file.name, ours=ours)
+            id = _make_id(name, inspection, changes, parent)
+            with self._folders.alone():
+                stored = self._folders.read(id)
+                if stored is not None and stored.sha256 == sha256 and self._is_whole(id):
+                    return stored
+                return self._keep(folder, id, name, inspection, sha256, parent)
+
+    def _keep(
+        self, folder: Path, id: str, name: str, inspection: Inspection, sha256: str, parent: Dataset | None
+    ) -> Dataset:
+        """Give a folder that is complete but for its document its place among the others."""
+        with (folder / "problems.jsonl").open("w", encoding="utf-8") as file:
+            file.writelines(codec.dumps(problem) + "\n" for problem in inspection.problems)
+        others = self.versions(parent.id) if parent is not None else ()
+        dataset = Dataset(
+            id=id,
+            name=name,
+            inspection=dataclasses.replace(inspection, problems=inspection.problems[:MOST_STORED_PROBLEMS]),
+            created=self._clock(),
+            family=parent.root if parent is not None else id,
+            version=max((each.version for each in others), default=0) + 1,
+            parent=parent.id if parent is not None else "",
+            changes=inspection.changes,
+            sha256=sha256,
+        )
+        self._folders.write(folder, dataset)
+        self._folders.place(folder, id)
+        return dataset
+
+    def _source(self, id: str) -> tuple[Path, ...]:
         try:
-            if not (folder / "examples.jsonl").is_file():
-                return None
-            return codec.loads(Dataset, (folder / "dataset.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError, TypeError, RecursionError):
-            return None
+            return self._folders.source(id)
+        except OSError as error:
+            raise DataError("The files of this data set are not there any more.", "Add them again.") from error
 
-    def _write(self, dataset: Dataset, examples: tuple[Example, ...], path: Path) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        # The dot keeps a folder that is still being written from being an id.
-        with tempfile.TemporaryDirectory(dir=self._folder, prefix=".adding-") as temporary:
-            folder = Path(temporary) / dataset.id
-            (folder / "source").mkdir(parents=True)
-            shutil.copyfile(path, folder / "source" / path.name)
-            write_examples(folder / "examples.jsonl", examples)
-            (folder / "dataset.json").write_text(codec.dumps(dataset) + "\n", encoding="utf-8")
-            final = self._folder / dataset.id
-            try:
-                folder.rename(final)
-            except OSError as error:
-                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                    raise
-                if self._read(dataset.id) is None:  # What lies there is damaged, so the whole one takes its place.
-                    shutil.rmtree(final)
-                    folder.rename(final)
+    def _is_whole(self, id: str) -> bool:
+        """Say whether the examples are as many as the document says."""
+        try:
+            return len(self.examples(id)) == self.get(id).inspection.usable
+        except DataError:
+            return False
 
 
-def write_examples(path: Path, examples: Iterable[Example]) -> None:
-    """Write one example a line, as chat-format JSON Lines. Raises OSError when the disk does not take it."""
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.writelines(codec.dumps(example) + "\n" for example in examples)
+def _recipe(roles: Roles, changes: Sequence[Change]) -> tuple[Roles, tuple[tuple[str, tuple[str, ...]], ...]]:
+    """Return what decides the examples of a version, given its source."""
+    return roles, tuple((change.kind, tuple(sorted(change.keys))) for change in changes)
 
 
-def read_examples(path: Path) -> tuple[Example, ...]:
-    """Read what `write_examples` wrote. Raises DataError when the file is missing or damaged."""
-    try:
-        with path.open(encoding="utf-8", newline="\n") as file:
-            return tuple(codec.loads(Example, line) for line in file)
-    except (OSError, ValueError, TypeError, RecursionError) as error:
-        raise DataError(f"The stored examples in {path} cannot be read.", "Add the data set again.") from error
+def _make_id(name: str, inspection: Inspection, changes: Sequence[Change], parent: Dataset | None) -> str:
+    origin = parent.root if parent is not None else f"{name}\n{inspection.sha256}"
+    recipe = [f"{change.kind}:{','.join(sorted(change.keys))}" for change in changes]
+    text = "\n".join((origin, codec.dumps(inspection.roles), *recipe))
+    return f"{_slug(name) or 'data'}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
 
 
-def _make_id(name: str, sha256: str) -> str:
-    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-")
-    fingerprint = hashlib.sha256(name.encode() + b"\n" + sha256.encode()).hexdigest()
-    return f"{slug or 'data'}-{fingerprint[:10]}"
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-")
 
 
-def _not_stored(folder: Path, error: OSError) -> DataError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DataError("The data set was not stored: the disk is full.", f"Free some space on the disk of {folder}.")
-    return DataError(
-        f"The data set was not stored: {folder} cannot be written ({error.strerror or error}).",
-        "Correct the permissions of the data folder, or set STUDIO_HOME to another one.",
-    )
+def _name_of(files: Sequence[Path]) -> str:
+    """Name a data set after its first file. A name that is not valid text, as a file system may hold it, is mended."""
+    if not files:
+        return "data"
+    first = files[0].stem.encode("utf-8", "replace").decode()
+    return first if len(files) == 1 else f"{first} and {len(files) - 1} more"

@@ -1,33 +1,43 @@
-"""From a conversation to token ids and the mask of what is learned, both from one text.
+"""From an example to token ids and the mask of what is learned, both from one text.
 
 Works with the `tokenizers` package on a model's own files, so that the page need not import transformers; the ids are
 those of its `apply_chat_template`. That includes text in the data that spells a special token: it becomes that token,
 as it does there, and `Rendered.note` says so. Knows nothing of weights and batches.
 """
 
-import re
-from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Sequence
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
+from typing import TypeVar
+
+from tokenizers import Encoding
 
 from studio.data.chat_templates import ChatTemplate
-from studio.data.examples import Message
+from studio.data.examples import Example, Message
+from studio.data.masks import Masking
+from studio.data.token_places import Tokens
 from studio.data.tokenizer_files import TokenizerFiles, read_tokenizer
 from studio.errors import DataError
 
 IGNORED = -100
 """The label of a token that is read but not learned, as torch's cross-entropy knows it."""
 
-_LAST_ONLY = "The model's chat template rewrites earlier turns, so only the last answer is learned."
-_NO_END = "The model's chat template puts no special token after an answer, so where to stop is not learned."
+_TOGETHER = 64
+"""So many texts are turned into tokens while others are written and marked."""
+
+_TEXT_NO_END = "This model names no token for the end of a text, so where to stop is not learned."
+
+_Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """One conversation as tokens. `learned` has one flag for each id; `note` is a doubt in words, or empty."""
+    """One example as tokens. `learned` has one flag for each id; `note` is a doubt in words, or empty."""
 
     ids: tuple[int, ...]
     learned: tuple[bool, ...]
@@ -49,35 +59,25 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class _Tokens:
-    """The tokens of one text; the token at a place spans `starts` to `ends`, in characters."""
+class _Batch:
+    """Examples whose texts are on the way to be tokens. An example that was refused has its refusal for a text."""
 
-    text: str
-    ids: list[int]
-    starts: list[int]
-    ends: list[int]
-
-
-@dataclass(frozen=True)
-class _Answer:
-    """Where an answer stands in the text, its end token included when the template writes one."""
-
-    start: int
-    end: int
-    closed: bool
+    examples: Sequence[Example]
+    texts: Sequence[str | DataError]
+    encodings: "Future[list[Encoding]]"
 
 
 class ChatRenderer:
-    """Turns conversations into tokens as one model reads them."""
+    """Turns examples into tokens as one model reads them."""
 
     def __init__(self, files: TokenizerFiles, *, now: Callable[[], datetime] = datetime.now) -> None:
         self._tokenizer = files.tokenizer
-        self._template = ChatTemplate(files.template, special_tokens=files.special_tokens, now=now)
-        self._special_ids = files.special_ids
-        self._special_texts = files.special_texts
-        self._stored_end_ids = files.end_ids
-        spelled = sorted(files.special_texts, key=len, reverse=True)
-        self._special_text = re.compile("|".join(map(re.escape, spelled))) if spelled else None
+        self._template = ChatTemplate(
+            files.template, special_tokens=files.special_tokens, tool_source=files.tool_template, now=now
+        )
+        self._masking = Masking(self._template, files.special_texts)
+        self._files = files
+        self._now = now
         self.eos_token = files.special_tokens.get("eos_token", "")
         self.uses_plain_template = files.uses_plain_template
 
@@ -95,121 +95,124 @@ class ChatRenderer:
         return self._template.source
 
     @property
+    def fingerprint(self) -> str:
+        """A hash of all that decides on the ids: the tokenizer, the template, and the date where that is written."""
+        sources = self._files.template + self._files.tool_template
+        date = self._now().date().isoformat() if "strftime_now" in sources else ""
+        return hashlib.sha256(f"{self._files.sha256} {date}".encode()).hexdigest()
+
+    @property
     def end_ids(self) -> tuple[int, ...]:
         """The ids that end an answer: those that the model names, and the one that its template writes."""
-        probe = (Message("user", "Hello"), Message("assistant", "Hello"))
+        probe = Example((Message("user", "Hello"), Message("assistant", "Hello")))
         try:
             rendered = self.render(probe)
         except DataError:
-            return self._stored_end_ids
+            return self._files.end_ids
         learned = [id for id, is_learned in zip(rendered.ids, rendered.learned, strict=True) if is_learned]
-        written = learned[-1:] if learned and learned[-1] in self._special_ids else []
-        return tuple(dict.fromkeys((*self._stored_end_ids, *written)))
+        written = learned[-1:] if learned and learned[-1] in self._files.special_ids else []
+        return tuple(dict.fromkeys((*self._files.end_ids, *written)))
 
-    def render(self, messages: tuple[Message, ...]) -> Rendered:
-        """Write a conversation as ids, and mark the answers of the assistant as learned.
+    def render(self, example: Example) -> Rendered:
+        """Write an example as ids, and mark the answers of the assistant as learned; plain text is learned whole.
 
-        An answer is what stands between the text up to its prompt and the text up to its end. The special token right
-        after it is learned with it, the white space after that is not.
+        An answer is what the template's own generation marks enclose. Without such marks it is what stands between the
+        text up to its prompt and the text up to its end; the special token right after it is learned with it, the
+        white space after that is not.
 
-        Raises DataError when there is no answer, when the template refuses the conversation, and when it writes the
-        last answer other than its prompt leads to.
+        Raises DataError when there is no answer, when the template refuses the conversation or has no place for its
+        tools, and when what the last answer is cannot be told for certain.
         """
-        text = self._template.fill(messages, prompt=False)
-        tokens = self._tokenize(text)
-        answers, notes = self._find_answers(messages, tokens)
-        learned = [False] * len(tokens.ids)
-        for answer in answers:
-            for place in range(bisect_left(tokens.starts, answer.start), bisect_left(tokens.starts, answer.end)):
-                learned[place] = tokens.ends[place] <= answer.end
-        if not all(answer.closed for answer in answers):
-            notes.append(_NO_END)
-        notes.extend(self._doubts(messages))
-        return Rendered(tuple(tokens.ids), tuple(learned), " ".join(notes))
+        text = self._write(example)
+        return self._mark(example, text, self._encode((text,))[0])
 
-    def prompt(self, messages: tuple[Message, ...]) -> tuple[int, ...]:
+    def render_many(self, examples: Sequence[Example]) -> list[Rendered | DataError]:
+        """Render examples as `render` does, and faster: some become tokens while others are written and marked.
+
+        What `render` raises for an example takes its place in the list.
+        """
+        found: list[Rendered | DataError] = []
+        waiting: deque[_Batch] = deque()
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            for start in range(0, len(examples), _TOGETHER):
+                batch = examples[start : start + _TOGETHER]
+                texts = [_or_refusal(self._write, example) for example in batch]
+                written = [text for text in texts if isinstance(text, str)]
+                waiting.append(_Batch(batch, texts, pool.submit(self._encode, written)))
+                if len(waiting) > 1:
+                    found.extend(self._mark_all(waiting.popleft()))
+            for left in waiting:
+                found.extend(self._mark_all(left))
+        return found
+
+    def prompt(self, messages: tuple[Message, ...], tools: str = "") -> tuple[int, ...]:
         """Write a conversation as ids up to where the assistant is to speak. Raises DataError when it is refused."""
-        return tuple(self._tokenize(self._template.fill(messages, prompt=True)).ids)
+        return tuple(self._encode((self._template.fill(messages, prompt=True, tools=tools),))[0].ids)
 
     def pieces(self, rendered: Rendered) -> tuple[Piece, ...]:
         """Cut what was rendered into stretches of equal (learned, special), as text to show."""
-        kinds = zip(rendered.learned, (id in self._special_ids for id in rendered.ids), strict=True)
+        ids = rendered.ids
+        kinds = zip(rendered.learned, (id in self._files.special_ids for id in ids), strict=True)
         found: list[Piece] = []
-        done, end = "", 0
+        before = found_at = end = 0
+        known, is_whole = "", True
         for (learned, special), run in groupby(kinds):
-            end += sum(1 for _ in run)
-            # Decoding from the start keeps the spaces and characters that a stretch decoded by itself would lose.
-            text = self._tokenizer.decode(list(rendered.ids[:end]), skip_special_tokens=False)
-            if end < len(rendered.ids):
-                text = text.rstrip("\ufffd")  # Half of a character: the next stretch completes it.
-            found.append(Piece(text[len(done) :], learned, special))
-            done = text
+            start, end = end, end + sum(1 for _ in run)
+            if is_whole:  # A stretch is decoded after the one before it, or it would lose a space in front.
+                before, known = found_at, self._show(ids[found_at:start])
+            shown = self._show(ids[before:end])
+            text = shown if end == len(ids) else shown.rstrip("\ufffd")  # The next stretch completes the character.
+            found.append(Piece(text[len(known) :], learned, special))
+            known, is_whole, found_at = text, text == shown, start
         return tuple(piece for piece in found if piece.text)
 
     def decode(self, ids: Iterable[int]) -> str:
         """Turn ids into text without the special tokens."""
         return self._tokenizer.decode(list(ids), skip_special_tokens=True)
 
-    def _tokenize(self, text: str) -> _Tokens:
-        encoding = self._tokenizer.encode(text, add_special_tokens=False)
-        offsets = encoding.offsets
-        return _Tokens(text, encoding.ids, [start for start, _ in offsets], [end for _, end in offsets])
+    def _show(self, ids: Sequence[int]) -> str:
+        return self._tokenizer.decode(list(ids), skip_special_tokens=False)
 
-    def _find_answers(self, messages: Sequence[Message], tokens: _Tokens) -> tuple[list[_Answer], list[str]]:
-        ends = [place for place, message in enumerate(messages, start=1) if message.role == "assistant"]
-        if not ends:
-            raise DataError("The conversation has no answer to learn.", "Add a turn of the assistant.")
-        last = self._find_answer(messages, ends[-1], tokens)
-        if last is None:
-            raise DataError(
-                "The model's chat template writes the answer other than its own prompt leads to it, "
-                "so what is to be learned cannot be found.",
-                "Choose another base model.",
-            )
-        earlier = [self._find_answer(messages, end, tokens) for end in ends[:-1]]
-        found = [answer for answer in earlier if answer is not None]
-        return ([*found, last], []) if len(found) == len(earlier) else ([last], [_LAST_ONLY])
-
-    def _find_answer(self, messages: Sequence[Message], end: int, tokens: _Tokens) -> _Answer | None:
-        """Find the answer that is the last of the first `end` messages; None when the prefixes do not hold for it."""
-        text = tokens.text
+    def _write(self, example: Example) -> str:
+        text = (
+            example.messages[0].content
+            if example.is_text
+            else self._template.fill(example.messages, prompt=False, tools=example.tools)
+        )
         try:
-            prefix = self._template.fill(messages[: end - 1], prompt=True)
-            written = text if end == len(messages) else self._template.fill(messages[:end], prompt=False)
-        except DataError:
-            return None
-        # A template may close the whole text with one more token, so the two need to agree only to the end of the turn.
-        whole = text.startswith(written)
-        until = len(written) if whole else _agreement(written, text)
-        if not text.startswith(prefix) or until <= len(prefix):
-            return None
-        stop = self._end_of_turn(tokens, len(prefix), until)
-        if stop is not None:
-            return _Answer(len(prefix), stop, closed=True)
-        return _Answer(len(prefix), len(text[:until].rstrip()), closed=False) if whole else None
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise DataError("The text holds half a character.", "Correct the row, or leave it out.") from error
+        return text
 
-    def _end_of_turn(self, tokens: _Tokens, start: int, until: int) -> int | None:
-        """Return where the first of the special tokens that close the stretch ends; white space may follow each."""
-        stop = None
-        place = bisect_right(tokens.ends, until) - 1
-        while place >= 0 and tokens.starts[place] >= start:
-            spelled = tokens.text[tokens.starts[place] : tokens.ends[place]].strip()
-            if spelled in self._special_texts:  # By its text: the token for an unknown word is a special one too.
-                stop = tokens.ends[place]
-            elif spelled:
-                break
-            place -= 1
-        return stop
+    def _encode(self, texts: Sequence[str]) -> list[Encoding]:
+        return self._tokenizer.encode_batch(texts, add_special_tokens=False)
 
-    def _doubts(self, messages: Sequence[Message]) -> list[str]:
-        if self._special_text is None:
-            return []
-        found = [match for message in messages for match in self._special_text.findall(message.content)]
-        named = ", ".join(dict.fromkeys(found))
-        return [f"The text spells {named}, which the model reads as a special token and not as text."] if found else []
+    def _mark_all(self, batch: _Batch) -> Iterator[Rendered | DataError]:
+        encodings = iter(batch.encodings.result())
+        for example, text in zip(batch.examples, batch.texts, strict=True):
+            yield text if isinstance(text, DataError) else _or_refusal(self._mark, example, text, next(encodings))
+
+    def _mark(self, example: Example, text: str, encoding: Encoding) -> Rendered:
+        if example.is_text:
+            return self._mark_text(example, encoding.ids)
+        ids = encoding.ids
+        mask = self._masking.mark(example, Tokens(text, ids, encoding.offsets))
+        return Rendered(tuple(ids), mask.learned, " ".join(mask.notes))
+
+    def _mark_text(self, example: Example, ids: Sequence[int]) -> Rendered:
+        """Frame plain text as the tokenizer does, with the end of the text after it unless it goes on elsewhere."""
+        notes = self._masking.spelled(example)
+        end: tuple[int, ...] = ()
+        if not example.continues:
+            end = self._files.text_end
+            notes = notes if end else (*notes, _TEXT_NO_END)
+        whole = (*self._files.text_start, *ids, *end)
+        return Rendered(whole, (True,) * len(whole), " ".join(notes))
 
 
-def _agreement(one: str, other: str) -> int:
-    """Return how many letters the two texts have in common from their start."""
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((place for place, (left, right) in pairs if left != right), min(len(one), len(other)))
+def _or_refusal(make: Callable[..., _Made], *arguments: object) -> _Made | DataError:
+    try:
+        return make(*arguments)
+    except DataError as error:
+        return error

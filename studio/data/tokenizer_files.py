@@ -3,6 +3,7 @@
 Knows nothing of conversations; a model without a chat template gets the plain one.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,19 +12,34 @@ from typing import Any
 
 from tokenizers import AddedToken, Tokenizer
 
-from studio.data.chat_templates import PLAIN_TEMPLATE, find_template
+from studio.data.chat_templates import PLAIN_TEMPLATE
 from studio.errors import ModelError
 
 _NAMES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 """The special tokens that a chat template may name."""
+
+_RULES = b"1"
+"""To be raised when the studio renders otherwise than before, so that what was counted is counted again."""
 
 _FLAGS = ("lstrip", "rstrip", "single_word", "normalized")
 _MEND = "Fetch the model again, or choose another one."
 
 
 @dataclass(frozen=True)
+class TemplateSources:
+    """The chat templates that a model ships. Either may be empty; `tools` is one for conversations with tools only."""
+
+    default: str = ""
+    tools: str = ""
+
+
+@dataclass(frozen=True)
 class TokenizerFiles:
-    """A tokenizer with what belongs to it. `special_tokens` is by name, such as "eos_token"."""
+    """A tokenizer with what belongs to it. `special_tokens` is by name, such as "eos_token".
+
+    `tool_template` is for conversations with tools, where the model ships one of its own. `text_start` and `text_end`
+    stand around plain text. `sha256` is that of all that decides on the ids.
+    """
 
     tokenizer: Tokenizer
     special_tokens: Mapping[str, str]
@@ -32,6 +48,10 @@ class TokenizerFiles:
     end_ids: tuple[int, ...]
     template: str
     uses_plain_template: bool
+    tool_template: str = ""
+    text_start: tuple[int, ...] = ()
+    text_end: tuple[int, ...] = ()
+    sha256: str = ""
 
 
 def read_tokenizer(folder: Path) -> TokenizerFiles:
@@ -46,9 +66,13 @@ def read_tokenizer(folder: Path) -> TokenizerFiles:
     added = tokenizer.get_added_tokens_decoder()
     marked = {token.content: id for id, token in added.items() if token.special}
     named = {token: tokenizer.token_to_id(token) for token in special_tokens.values()}
-    end_ids = _end_ids(folder, named.get(special_tokens.get("eos_token", "")), tokenizer.get_vocab_size())
+    eos_id = named.get(special_tokens.get("eos_token", ""))
+    end_ids = _end_ids(folder, eos_id, tokenizer.get_vocab_size())
+    bos_id = named.get(special_tokens.get("bos_token", ""))
+    text_start = _text_start(tokenizer)
     try:
-        template = find_template(folder, config)
+        sources = find_templates(folder, config)
+        digest = _digest(folder, sources)
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError(f"The chat template in {folder} cannot be read.", _MEND) from error
     return TokenizerFiles(
@@ -57,9 +81,36 @@ def read_tokenizer(folder: Path) -> TokenizerFiles:
         special_ids=frozenset((*marked.values(), *(id for id in named.values() if id is not None), *end_ids)),
         special_texts=frozenset(text for text in (*marked, *named) if text),
         end_ids=end_ids,
-        template=template or _plain_template(tokenizer, special_tokens),
-        uses_plain_template=template is None,
+        template=sources.default or _plain_template(begins=bos_id is not None and text_start[:1] == (bos_id,)),
+        uses_plain_template=not sources.default,
+        tool_template=sources.tools,
+        text_start=text_start,
+        text_end=() if eos_id is None else (eos_id,),
+        sha256=digest,
     )
+
+
+def find_templates(folder: Path, config: Mapping[str, Any]) -> TemplateSources:
+    """Return the sources of the chat templates that a model folder ships.
+
+    `chat_template.jinja` comes before `chat_template` in the tokenizer's configuration, which is a string or a list of
+    named ones, of which "default" and "tool_use" count. Raises OSError or UnicodeDecodeError for an unreadable file.
+    """
+    file = folder / "chat_template.jinja"
+    if file.is_file():
+        beside = folder / "additional_chat_templates" / "tool_use.jinja"
+        tools = beside.read_text(encoding="utf-8") if beside.is_file() else ""
+        return TemplateSources(file.read_text(encoding="utf-8"), tools)
+    found = config.get("chat_template")
+    if isinstance(found, list):
+        found = {each.get("name"): each.get("template") for each in found if isinstance(each, dict)}
+    if not isinstance(found, dict):
+        found = {"default": found}
+    return TemplateSources(_source(found.get("default")), _source(found.get("tool_use")))
+
+
+def _source(found: object) -> str:
+    return found if isinstance(found, str) and found.strip() else ""
 
 
 def _load(file: Path) -> Tokenizer:
@@ -126,6 +177,17 @@ def _add_missing(tokenizer: Tokenizer, config: Mapping[str, Any], special_tokens
             known.add(token)
 
 
+def _digest(folder: Path, sources: TemplateSources) -> str:
+    digest = hashlib.sha256(_RULES)
+    for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"):
+        file = folder / name
+        if file.is_file():
+            digest.update(name.encode() + hashlib.sha256(file.read_bytes()).digest())
+    for source in (sources.default or PLAIN_TEMPLATE, sources.tools):
+        digest.update(hashlib.sha256(source.encode("utf-8", "replace")).digest())
+    return digest.hexdigest()
+
+
 def _end_ids(folder: Path, eos_id: int | None, vocabulary_size: int) -> tuple[int, ...]:
     """The end-of-sequence id of the tokenizer, and those of generation_config.json, which may list several."""
     stored = _read_json(folder / "generation_config.json").get("eos_token_id")
@@ -134,8 +196,13 @@ def _end_ids(folder: Path, eos_id: int | None, vocabulary_size: int) -> tuple[in
     return tuple(dict.fromkeys(found))
 
 
-def _plain_template(tokenizer: Tokenizer, special_tokens: Mapping[str, str]) -> str:
+def _text_start(tokenizer: Tokenizer) -> tuple[int, ...]:
+    """Return the tokens that the tokenizer itself puts before a text."""
+    framed, bare = tokenizer.encode("a").ids, tokenizer.encode("a", add_special_tokens=False).ids
+    starts = (place for place in range(len(framed)) if framed[place : place + len(bare)] == bare)
+    return tuple(framed[: next(starts, 0)])
+
+
+def _plain_template(*, begins: bool) -> str:
     """The plain template, with the first token in front when the tokenizer itself puts it there."""
-    first = special_tokens.get("bos_token")
-    begun = tokenizer.encode("a").tokens[:1] if first else []
-    return ("{{ bos_token }}" if begun == [first] and first else "") + PLAIN_TEMPLATE
+    return ("{{ bos_token }}" if begins else "") + PLAIN_TEMPLATE

@@ -17,8 +17,8 @@ IGNORED = -100
 class TokenRow:
     """One example as the loss sees it: equally long ids and labels, IGNORED where nothing is learned."""
 
-    ids: tuple[int, ...]
-    labels: tuple[int, ...]
+    ids: Sequence[int]
+    labels: Sequence[int]
 
     @property
     def learned(self) -> int:

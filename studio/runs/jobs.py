@@ -43,13 +43,17 @@ class Following:
 
 @dataclass(frozen=True)
 class JobState:
-    """What a job is at. `lock_held` is also true while another job that shares the lock is at work."""
+    """What a job is at. `lock_held` is also true while another job that shares the lock is at work.
+
+    `saved` is the path that the job said last to have written.
+    """
 
     working: bool
     lock_held: bool
     loading: Loading | None
     finished: Finished | None
     failed: Failed | None
+    saved: str = ""
 
 
 class Job:
@@ -78,11 +82,18 @@ class Job:
         if unfinished and not held:
             self._seq_at_death = view.last_seq
         if not unfinished:
-            return JobState(False, held, None, view.finished, view.failed)
+            return JobState(False, held, None, view.finished, view.failed, view.saved[-1].path if view.saved else "")
         # The lock alone does not say that this job lives: another one may hold it by now.
         if self._seq_at_death == view.last_seq:
             return JobState(False, held, None, None, self._death())
         return JobState(True, held, None if silent else view.loading, None, None)
+
+    def process_id(self) -> int | None:
+        """Return the process that does the job, or did it last; None when none is known."""
+        started = self._following.view().started
+        if started is not None and self._following.view().last_seq != self._seq_at_start:
+            return started.process_id
+        return None if self._worker is None else self._worker.process_id
 
     def _death(self) -> Failed:
         exit_code = None if self._worker is None else self._worker.exit_code()

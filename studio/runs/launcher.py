@@ -50,6 +50,16 @@ def export_paths(exports: Path, kind: str) -> JobPaths:
     return JobPaths(exports / f"{kind}.lock", exports / f"{kind}.events.jsonl", exports / f"{kind}.log")
 
 
+def import_paths(folder: Path) -> JobPaths:
+    """Say where the job that brings data in has its files."""
+    return JobPaths(folder / "lock", folder / "events.jsonl", folder / "log")
+
+
+def token_paths(target: Path) -> JobPaths:
+    """Say where the job that counts tokens into the file `target` has its files."""
+    return JobPaths(target.with_suffix(".lock"), target.with_suffix(".events.jsonl"), target.with_suffix(".log"))
+
+
 def model_slug(name: str) -> str:
     """Turn a model's name, which may be a path, into a file name: "owner/name" becomes "owner--name"."""
     slug = re.sub(r"[^A-Za-z0-9._-]+", "--", name.strip()).strip("-.") or "model"

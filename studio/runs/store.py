@@ -12,7 +12,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,8 +20,8 @@ from typing import TypeVar
 
 from studio import codec
 from studio.config import RunConfig
+from studio.data.example_files import write_examples
 from studio.data.examples import Example
-from studio.data.library import write_examples
 from studio.errors import RunError
 from studio.runs import lock
 from studio.runs.names import memorable_name, slug
@@ -138,8 +138,8 @@ class RunStore:
         dataset_id: str,
         dataset_name: str,
         dataset_sha256: str,
-        train: Sequence[Example],
-        validation: Sequence[Example],
+        train: Iterable[Example],
+        validation: Iterable[Example],
     ) -> RunFolder:
         """Write the folder of a new run; a run without a name gets one.
 

@@ -2,6 +2,8 @@
 
     Studio
       datasets, runs, chat     what is kept, and the one worker that answers
+      start_import, import_state, cancel_import, add_dataset      bring data in
+      token_state, uses, tokens_per_second                        what is known of a data set for a model
       prepare_model, model_state      get a base model ready, and see how far that is
       start_run, stop_run, view, delete_run
       export, export_state
@@ -10,24 +12,29 @@ Every verb returns at once: what takes long happens in a worker. Knows nothing o
 """
 
 import dataclasses
+import statistics
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from studio.config import RunConfig, check
-from studio.data.examples import Example
-from studio.data.library import Dataset, DatasetLibrary
-from studio.data.splitting import split_examples
-from studio.errors import RunError
+from studio.data.dataset_folders import Dataset
+from studio.data.library import DatasetLibrary
+from studio.data.rendering import ChatRenderer
+from studio.errors import ModelError, RunError
 from studio.models.locate import locate
+from studio.runs import run_data
 from studio.runs.base_models import BaseModels, Locate, ModelState
 from studio.runs.chat_client import ChatClient
 from studio.runs.diagnosis import Diagnosis, diagnose_lost
 from studio.runs.exports import Exports, ExportState
+from studio.runs.imports import ImportRequest, Imports, ImportState
 from studio.runs.jobs import Following
 from studio.runs.launcher import PROJECT_ROOT, Launch, Worker, kill_group, launch, request_stop
 from studio.runs.store import RunFolder, RunStore
+from studio.runs.token_counts import TokenCounting, TokenState
 from studio.runs.view import RunView, Status, headline, seconds_left, status
 from studio.settings import Settings, ensure_writable
 
@@ -79,6 +86,8 @@ class Studio:
         self._locate = locate
         self._models = BaseModels(settings.home, launch=launch, locate=locate)
         self._exports = Exports(launch=launch)
+        self.imports = Imports(settings.home, launch=launch, clock=clock)
+        self._tokens = TokenCounting(datasets, home=settings.home, launch=launch)
         self._guard = threading.Lock()
         self._followings: dict[str, Following] = {}
         self._workers: dict[str, Worker] = {}
@@ -101,6 +110,53 @@ class Studio:
         """Say whether a base model can be used, and if not how far it is. Starts nothing and asks no network."""
         return self._models.state(name)
 
+    def start_import(self, request: ImportRequest) -> str:
+        """Start to bring data in, and return the import's id. Raises DataError or RunError when it cannot start."""
+        return self.imports.start(request)
+
+    def import_state(self, id: str) -> ImportState:
+        """Say how far an import is. Raises DataError when there is none with this id."""
+        return self.imports.state(id)
+
+    def cancel_import(self, id: str) -> None:
+        """Ask an import to end. Raises DataError when there is none with this id."""
+        self.imports.cancel(id)
+
+    def add_dataset(self, request: ImportRequest) -> Dataset:
+        """Bring data in and wait for it. Raises DataError with what went wrong, and RunError."""
+        return self.datasets.get(self.imports.wait(self.imports.start(request)))
+
+    def token_state(self, dataset_id: str, model: str) -> TokenState:
+        """Return the token counts of a data set for a model, or begin to count and say how far that is."""
+        try:
+            files = self._locate(model, self.settings.home)
+        except ModelError as error:
+            return TokenState(trouble=str(error))
+        return self._tokens.state(dataset_id, files)
+
+    def renderer(self, folder: Path) -> ChatRenderer:
+        """Return the tokenizer and chat template of a model's folder. Raises ModelError when they cannot be read."""
+        return self._tokens.renderer(folder)
+
+    def uses(self, dataset_id: str) -> int:
+        """Count the runs that learned from a data set, whichever version of it."""
+        return run_data.uses(self.runs, self.datasets, dataset_id)
+
+    def data_of_run(self, id: str) -> Dataset:
+        """Return the version of the data set that a run learned from, put back or made again where it is gone.
+
+        Raises RunError for an unknown run, DataError when its data cannot be read.
+        """
+        return run_data.data_of(self.runs.get(id), self.datasets, self.settings.home / "imports")
+
+    def tokens_per_second(self, model: str) -> float | None:
+        """Return the median speed of the finished runs of a model on this machine; None while there is none."""
+        speeds = []
+        for run in self.runs.all():
+            steps = self._following(run).view().steps if self._model_name(run) == model else []
+            speeds += [statistics.median(step.tokens_per_second for step in steps)] if steps else []
+        return statistics.median(speeds) if speeds else None
+
     def start_run(self, config: RunConfig, dataset_id: str, *, validation_dataset_id: str = "") -> RunFolder:
         """Create a run and start its worker; the chat leaves first, to free its memory.
 
@@ -112,7 +168,7 @@ class Studio:
         """
         check(config)
         dataset = self.datasets.get(dataset_id)
-        train, validation = self._examples(config, dataset, validation_dataset_id)
+        examples = run_data.run_examples(self.datasets, config, dataset, validation_dataset_id)
         files = self._locate(config.model, self.settings.home)
         if files is not None and files.source == "folder":
             # The worker has another working directory.
@@ -121,9 +177,9 @@ class Studio:
             config,
             dataset_id=dataset.id,
             dataset_name=dataset.name,
-            dataset_sha256=dataset.inspection.sha256,
-            train=train,
-            validation=validation,
+            dataset_sha256=dataset.sha256 or dataset.inspection.sha256,
+            train=examples.train,
+            validation=examples.validation,
         )
         self.chat.leave()
         try:
@@ -185,15 +241,11 @@ class Studio:
         """Say how far an export is. Raises RunError for an unknown run, ExportError for an unknown kind."""
         return self._exports.state(self.runs.get(id), kind)
 
-    def _examples(
-        self, config: RunConfig, dataset: Dataset, validation_dataset_id: str
-    ) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
-        examples = self.datasets.examples(dataset.id)
-        if validation_dataset_id:
-            validation = self.datasets.examples(validation_dataset_id)
-            return split_examples(examples, share=0.0, seed=config.seed).train, validation
-        split = split_examples(examples, share=config.validation_share, seed=config.seed)
-        return split.train, split.validation
+    def _model_name(self, run: RunFolder) -> str:
+        try:
+            return run.origin.model_name
+        except RunError:
+            return ""
 
     def _ask_to_stop(self, run: RunFolder) -> bool:
         """Ask the worker to stop, once it has said `Started`: before that it does not listen, and would just die."""

@@ -11,11 +11,11 @@ import gradio as gr
 from studio.config import STARTER
 from studio.errors import RunError
 from studio.runs.studio import Studio
-from studio.ui import compare_tab, configure_tab, data_tab, export_tab, run_choices, train_tab, verbs
+from studio.ui import compare_tab, configure_tab, data_library, data_tab, export_tab, run_choices, train_tab, verbs
 from studio.ui.components import QUIET, html
 from studio.ui.errors import shown
 from studio.ui.header import ICON, header, machine
-from studio.ui.live_chart import plotly_script
+from studio.ui.plot import plotly_script
 from studio.ui.reading import Reading
 from studio.ui.theme import STYLE_SHEET, studio_theme
 
@@ -28,7 +28,7 @@ the machine that trains."""
 def build_app(studio: Studio) -> gr.Blocks:
     """Build the page. Everything it shows and does goes through `studio`."""
     gr.set_static_paths([plotly_script()])
-    reading = Reading(studio.settings.home, studio.datasets)
+    reading = Reading(studio)
     machine_name = machine()
     page: gr.Blocks
     with gr.Blocks(title="LoRA Studio", analytics_enabled=False, delete_cache=(3600, 24 * 3600)) as page:
@@ -51,12 +51,14 @@ def build_app(studio: Studio) -> gr.Blocks:
             data,
             studio=studio,
             reading=reading,
-            model=configure.model,
-            max_length=configure.max_length,
-            timer=calm,
+            controls={**configure.controls, **data.held_out.controls},
+            calm=calm,
             tabs=tabs,
         )
-        started = configure_tab.wire(configure, studio=studio, reading=reading, library=data.library, timer=calm)
+        dataset = data.library.version
+        started = configure_tab.wire(
+            configure, studio=studio, reading=reading, dataset=dataset, held_out=data.held_out, timer=calm
+        )
         train_tab.wire(train, studio=studio, timer=timer)
         compare_tab.wire(compare, studio=studio)
         export_tab.wire(export, studio=studio, timer=calm)
@@ -70,8 +72,8 @@ def build_app(studio: Studio) -> gr.Blocks:
         )
         page.load(
             shown(functools.partial(open_page, studio)),
-            inputs=[data.library, train.run, compare.run, export.run],
-            outputs=[data.library, train.run, compare.run, export.run, tabs],
+            inputs=[dataset, train.run, compare.run, export.run],
+            outputs=[data.library.family, dataset, train.run, compare.run, export.run, tabs],
             **QUIET,
         )
         started.success(
@@ -106,9 +108,8 @@ def open_page(
     studio: Studio, dataset_id: str | None, train_run: str | None, compare_run: str | None, export_run: str | None
 ) -> tuple[Any, ...]:
     """Find the data sets and runs again after a load or reload; a run at work is what the person came back for."""
-    stored = data_tab.choices(studio)
     return (
-        gr.update(choices=stored, value=dataset_id or (stored[0][1] if stored else None)),
+        *data_library.show(studio, data_library.keep_or_newest(studio, dataset_id)),
         train_tab.refresh_runs(studio, train_run),
         compare_tab.refresh_runs(studio, compare_run),
         export_tab.refresh_runs(studio, export_run),

@@ -14,6 +14,9 @@ from markupsafe import Markup
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 """How a listener is wired that only draws: at once, without a spinner, and of no use to programs."""
 
+ACTING: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+"""How a listener is wired that does something: through the queue, for only then the page shows what went wrong."""
+
 Kind = TypeVar("Kind", bound=gr.components.Component)
 
 

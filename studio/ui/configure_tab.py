@@ -12,13 +12,14 @@ import gradio as gr
 from gradio.blocks import Block
 
 from studio.config import CHOSEN, STARTER, setting_named
-from studio.data.library import Dataset
-from studio.errors import StudioError
+from studio.data.dataset_folders import Dataset
+from studio.errors import DataError, StudioError
 from studio.models.catalog import KNOWN_MODELS
 from studio.runs.base_models import ModelState
 from studio.runs.studio import Studio
-from studio.ui import form, fragments, plan_card, run_choices
+from studio.ui import data_drawing, form, fragments, plan_card, run_choices
 from studio.ui.components import QUIET, html
+from studio.ui.data_held_out import HeldOut
 from studio.ui.errors import shown
 from studio.ui.reading import Here, Reading
 
@@ -99,13 +100,23 @@ def more_label(number: int) -> str:
 
 
 def wire(
-    tab: ConfigureTab, *, studio: Studio, reading: Reading, library: gr.Dropdown, timer: gr.Timer
+    tab: ConfigureTab,
+    *,
+    studio: Studio,
+    reading: Reading,
+    dataset: gr.Dropdown,
+    held_out: HeldOut,
+    timer: gr.Timer,
 ) -> gr.events.Dependency:
-    """Connect the tab, and return the event of a started run for the Train tab to follow."""
-    inputs: dict[str, Block] = {"dataset_id": library, **tab.controls}
-    changes = [component.change for component in tab.controls.values()]  # type: ignore[attr-defined]
+    """Connect the tab, and return the event of a started run for the Train tab to follow.
+
+    `dataset` holds the id of the data set to learn from; the settings in `held_out` stand on the Data tab.
+    """
+    controls = {**tab.controls, **held_out.controls}
+    inputs: dict[str, Block] = {"dataset_id": dataset, "validation_dataset_id": held_out.other, **controls}
+    changes = [component.change for component in (dataset, held_out.other, *controls.values())]  # type: ignore[attr-defined]
     gr.on(
-        [library.change, timer.tick, *changes],
+        [timer.tick, *changes],
         shown(functools.partial(redraw, studio, reading)),
         inputs_kwargs={**inputs, "drawn": tab.drawn},
         outputs=[
@@ -142,24 +153,35 @@ def fetch_model(studio: Studio, model: str | None) -> None:
         studio.prepare_model(name, retry=True)
 
 
-def start_run(studio: Studio, *, dataset_id: str | None, **values: Any) -> str:
+def start_run(
+    studio: Studio, *, dataset_id: str | None, validation_dataset_id: str | None = None, **values: Any
+) -> str:
     """Start a run and return its id. Raises ConfigError, DataError or RunError."""
     if not dataset_id:
         raise gr.Error("No data set is chosen. Choose one on the Data tab.", title="Choose a data set first")
-    return studio.start_run(form.read_config(values), dataset_id).id
+    settings = form.read_config(values)
+    return studio.start_run(settings, dataset_id, validation_dataset_id=validation_dataset_id or "").id
 
 
 def redraw(
-    studio: Studio, reading: Reading, *, dataset_id: str | None, drawn: object, **values: Any
+    studio: Studio,
+    reading: Reading,
+    *,
+    dataset_id: str | None,
+    validation_dataset_id: str | None = None,
+    drawn: object,
+    **values: Any,
 ) -> tuple[Any, ...]:
     """Show what these settings mean; skip everything when nothing is new since `drawn`."""
     settings = form.read_config(values)
+    dataset, held_out = (_dataset(studio, id) for id in (dataset_id, validation_dataset_id))
     # An empty name would be looked up as the folder that the server runs in.
     state = studio.model_state(settings.model) if settings.model else NO_MODEL
     here = reading.where(settings.model) if settings.model else Here(None)
     modules = _module_names(reading, settings.model) if settings.model else []
     at_work = _at_work(studio)
-    now = (settings, dataset_id, state, here, modules, at_work)
+    counted = dataset is not None and _is_counted(reading, dataset, settings.model)
+    now = (settings, dataset and dataset.id, held_out and held_out.id, state, here, modules, at_work, counted)
     if now == drawn:
         return (gr.skip(),) * 7
     return (
@@ -172,10 +194,10 @@ def redraw(
             choices=list(dict.fromkeys([*modules, *settings.chosen_modules])), visible=settings.targets == CHOSEN
         ),
         gr.update(label=more_label(form.changed(settings))),
-        str(plan_card.plan(reading, settings, _dataset(studio, dataset_id), state, at_work=at_work)),
+        str(plan_card.plan(reading, settings, dataset, state, held_out=held_out, at_work=at_work)),
         gr.update(
-            value=plan_card.start_label(dataset_id, settings, state),
-            interactive=plan_card.can_start(dataset_id, settings, state),
+            value=plan_card.start_label(dataset, settings, state),
+            interactive=plan_card.can_start(dataset, settings, state),
         ),
         now,
     )
@@ -198,7 +220,15 @@ def _at_work(studio: Studio) -> str:
 
 
 def _dataset(studio: Studio, dataset_id: str | None) -> Dataset | None:
-    return studio.datasets.get(dataset_id) if dataset_id else None
+    """Return the data set while it is there: it may have been deleted on another page."""
+    try:
+        return studio.datasets.get(dataset_id) if dataset_id else None
+    except DataError:
+        return None
+
+
+def _is_counted(reading: Reading, dataset: Dataset, model: str) -> bool:
+    return data_drawing.token_state(reading, dataset.id, model).counts is not None
 
 
 def _module_names(reading: Reading, model: str) -> list[str]:

@@ -1,101 +1,147 @@
-"""The Data tab: bring a file or take a sample, see what is in it and what the model will learn from it.
+"""The Data tab: bring examples, say what the columns hold, see what is doubtful and exactly what will be learned.
 
-Knows how to show a data set; what a data set is, `studio.data` knows.
+Lays the tab out and connects it. What is shown, `studio.ui.data_drawing` makes; what a data set is, `studio.data`
+knows.
 """
 
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.blocks import Block
 
-from studio.config import setting_named
-from studio.data.library import Sample
 from studio.runs.studio import Studio
-from studio.runs.words import counted
-from studio.ui import data_cards, data_drawing, fragments
-from studio.ui.components import QUIET, html, picker
+from studio.ui import data_bring, data_held_out, data_library, data_listeners, form, fragments
+from studio.ui.components import ACTING, QUIET, html
+from studio.ui.data_bring import Bring
+from studio.ui.data_cards import nothing_yet
+from studio.ui.data_drawing import PARTS
+from studio.ui.data_held_out import HeldOut
+from studio.ui.data_library import Keeping, Library
+from studio.ui.data_viewer import no_preview
 from studio.ui.errors import shown
+from studio.ui.histogram import histogram
+from studio.ui.presses import on_press, pressable
 from studio.ui.reading import Reading
 
-FILE_TYPES = [".jsonl", ".json", ".csv", ".tsv", ".txt", ".ndjson"]
+FOLLOWED = ("model", "max_length", "overlong", "batch_size", "epochs", *form.HELD_OUT)
+"""The settings of a run that what is shown here follows from."""
 
 
 @dataclass(frozen=True)
 class DataTab:
-    """The components of the tab. `place` is the number of the example shown, from 0; `drawn` is what was drawn last."""
+    """The components of the tab. `shown` holds the parts of `data_drawing` by name.
 
-    upload: gr.File
-    samples: Mapping[str, gr.Button]
-    added: gr.Textbox
-    library: gr.Dropdown
-    verdict: gr.HTML
-    figures: gr.HTML
-    problems: gr.HTML
-    left_out: gr.Accordion
-    preview: gr.HTML
-    previous: gr.Button
-    position: gr.HTML
-    following: gr.Button
+    `number` is that of the example shown, from 1; `drawn` is what was drawn last; `assigning` are the parts of columns
+    that are being chosen.
+    """
+
+    bring: Bring
+    library: Library
+    keeping: Keeping
+    held_out: HeldOut
+    shown: Mapping[str, Block]
+    use_template: gr.Button
+    number: gr.Number
+    special: gr.Checkbox
+    search: gr.Textbox
+    find: gr.Button
+    search_said: gr.HTML
+    leave_out: gr.Button
     proceed: gr.Button
-    place: gr.State
+    assigning: gr.State
     drawn: gr.State
 
 
 def build(studio: Studio) -> DataTab:
     """Lay the tab out."""
-    with gr.Row(equal_height=True):
-        with gr.Column(scale=5, elem_classes="ls-card"):
-            html(fragments.heading("Bring your examples", "Each shows a question and the answer you want."))
-            upload = gr.File(
-                label="Drop a JSONL, JSON or CSV file", file_types=FILE_TYPES, height=190, elem_id="data-upload"
-            )
-            html(data_cards.formats())
-            added = gr.Textbox(visible=False, label="Data set id")
-        with gr.Column(scale=6, elem_classes="ls-card"):
-            html(fragments.heading("Or start with a sample", "Small sets that change a small model visibly."))
-            samples = {sample.key: _build_sample(sample) for sample in studio.datasets.samples()}
+    parts: dict[str, Block] = {}
+    bring = data_bring.build(studio.datasets.samples())
     with gr.Column(elem_classes="ls-card"):
         html(fragments.heading("What is in it"))
-        library = picker(label="Data set", info="Everything you brought stays here.", elem_id="data-library")
-        verdict = html(data_cards.nothing_yet(), elem_id="data-verdict")
-        figures = html("", elem_id="data-figures")
-        with gr.Accordion("Rows left out", open=False, visible=False, elem_id="data-problems") as left_out:
-            problems = html("")
-    with gr.Column(elem_classes="ls-card"):
-        html(fragments.heading("What the model reads and learns"))
-        preview = html(data_cards.no_preview(), elem_id="data-preview")
-        with gr.Row(elem_classes="ls-pager"):
-            previous = gr.Button("Previous", size="sm", interactive=False, elem_id="data-previous")
-            position = html("", elem_id="data-position")
-            following = gr.Button("Next", size="sm", interactive=False, elem_id="data-next")
+        library = data_library.build_pickers()
+        parts["verdict"] = html(nothing_yet(), elem_id="data-verdict")
+        parts["table"] = pressable(elem_id="data-table")
+        with gr.Column(visible=False, elem_id="data-template-box") as parts["template_box"]:
+            parts["template"] = gr.Textbox(
+                label="How the columns make the question",
+                info="Names of columns in braces stand for their cells.",
+                lines=3,
+                elem_id="data-template",
+            )
+            use_template = gr.Button("Use this wording", size="sm", elem_id="data-use-template")
+        parts["how_read"] = html("", elem_id="data-how-read")
+        keeping = data_library.build_keeping()
+    with gr.Column(elem_classes="ls-card", visible=False) as parts["checks_card"]:
+        html(fragments.heading("Checks", "Nothing is changed without being asked, and every change can be undone."))
+        parts["checks"] = pressable(elem_id="data-checks")
+        with gr.Accordion(
+            "Rows left out", open=False, visible=False, elem_classes="ls-inner", elem_id="data-problems"
+        ) as parts["left_out"]:
+            parts["problems"] = html("")
+    with gr.Column(visible=False, elem_classes="ls-body") as parts["body"]:
+        viewer = _build_viewer(parts)
+        with gr.Column(elem_classes="ls-card"):
+            html(
+                fragments.heading(
+                    "Length and tokens",
+                    "A token is a piece of a word, about three quarters of one. The model reads and writes in tokens.",
+                )
+            )
+            parts["figures"] = html("", elem_id="data-figures")
+            parts["histogram"] = histogram("data-histogram")
+            parts["meaning"] = html("", elem_id="data-meaning")
+        with gr.Column(elem_classes="ls-card"):
+            held_out = data_held_out.build()
+            parts["held_out"] = held_out.said
     with gr.Row(elem_classes="ls-forward"):
         proceed = gr.Button("Next: configure", variant="primary", elem_id="data-proceed")
     return DataTab(
-        upload=upload,
-        samples=samples,
-        added=added,
+        bring=bring,
         library=library,
-        verdict=verdict,
-        figures=figures,
-        problems=problems,
-        left_out=left_out,
-        preview=preview,
-        previous=previous,
-        position=position,
-        following=following,
+        keeping=keeping,
+        held_out=held_out,
+        shown=parts,
+        use_template=use_template,
         proceed=proceed,
-        place=gr.State(0),
+        assigning=gr.State(None),
         drawn=gr.State(None),
+        **viewer,
     )
 
 
-def _build_sample(sample: Sample) -> gr.Button:
-    with gr.Row(elem_classes="ls-sample"):
-        html(fragments.sample(sample.title, sample.description))
-        return gr.Button(f"Use {sample.key.replace('_', ' ')}", size="sm", elem_id=f"data-sample-{sample.key}")
+def _build_viewer(parts: dict[str, Block]) -> dict[str, Any]:
+    """Lay out what shows one example, and what moves to another."""
+    with gr.Column(elem_classes="ls-card"):
+        html(fragments.heading("What the model reads and learns"))
+        with gr.Row(elem_classes="ls-search"):
+            search = gr.Textbox(
+                placeholder="Search in the examples",
+                show_label=False,
+                label="Search",
+                max_lines=1,
+                elem_id="data-search",
+            )
+            find = gr.Button("Find next", size="sm", elem_id="data-find")
+            special = gr.Checkbox(label="Show special tokens", elem_id="data-special")
+        search_said = html("", elem_id="data-search-said")
+        parts["preview"] = html(no_preview(), elem_id="data-preview")
+        with gr.Row(elem_classes="ls-pager"):
+            parts["previous"] = gr.Button("Previous", size="sm", interactive=False, elem_id="data-previous")
+            number = gr.Number(1, label="Example", show_label=False, precision=0, min_width=80, elem_id="data-number")
+            parts["position"] = html("", elem_id="data-position")
+            parts["following"] = gr.Button("Next", size="sm", interactive=False, elem_id="data-next")
+            leave_out = gr.Button("Leave this example out", size="sm", elem_id="data-leave-out")
+    return {
+        "search": search,
+        "find": find,
+        "special": special,
+        "search_said": search_said,
+        "number": number,
+        "leave_out": leave_out,
+    }
 
 
 def wire(
@@ -103,116 +149,87 @@ def wire(
     *,
     studio: Studio,
     reading: Reading,
-    model: gr.Dropdown,
-    max_length: gr.Number,
-    timer: gr.Timer,
+    controls: Mapping[str, gr.components.Component],
+    calm: gr.Timer,
     tabs: gr.Tabs,
 ) -> None:
-    """Connect the tab. The preview follows the model and the longest example that the Configure tab has."""
-    uploaded = tab.upload.upload(
-        shown(functools.partial(add_dataset, studio)),
-        inputs_kwargs={"file": tab.upload},
-        outputs=[tab.added],
-        api_name="add_dataset",
-        api_description="Keep an uploaded file as a data set, and return its id.",
-    )
-    uploaded.failure(lambda: None, outputs=[tab.upload], **QUIET)
-    for key, button in tab.samples.items():
-        button.click(shown(functools.partial(add_sample, studio, key)), outputs=[tab.added], api_visibility="private")
-    tab.added.change(
-        shown(functools.partial(choose, studio)),
-        inputs=[tab.added],
-        outputs=[tab.library, tab.upload, tab.added],
+    """Connect the tab. `controls` are the settings of a run by name; what is shown follows from some of them."""
+    data_bring.wire(tab.bring, studio=studio, library=tab.library, calm=calm, tabs=tabs)
+    data_library.wire(tab.library, tab.keeping, studio=studio)
+    followed = {name: controls[name] for name in FOLLOWED}
+    looked_at: dict[str, Block] = {
+        "dataset_id": tab.library.version,
+        "other_id": tab.held_out.other,
+        "number": tab.number,
+        "special": tab.special,
+        "assigning": tab.assigning,
+        "drawn": tab.drawn,
+    }
+    looked_for = [component for name, component in looked_at.items() if name != "drawn"]
+    changes = [component.change for component in (*followed.values(), *looked_for)]  # type: ignore[attr-defined]
+    gr.on(
+        [calm.tick, *changes],
+        shown(functools.partial(data_listeners.redraw, studio, reading)),
+        inputs_kwargs={**looked_at, **followed},
+        outputs=[*(tab.shown[name] for name in PARTS), tab.number, tab.drawn],
+        trigger_mode="always_last",
         **QUIET,
     )
-    looked_at = {"dataset_id": tab.library, "model": model, "max_length": max_length, "place": tab.place}
-    outputs = _outputs(tab)
-    for step, triggers in (
-        (None, [tab.library.change]),
-        (-1, [tab.previous.click]),
-        (1, [tab.following.click]),
-        (0, [timer.tick, model.change, max_length.change]),
-    ):
-        gr.on(
-            triggers,
-            shown(functools.partial(redraw, studio, reading, step)),
-            inputs_kwargs={**looked_at, "drawn": tab.drawn},
-            outputs=outputs,
-            **QUIET,
-        )
+    tab.library.version.change(
+        shown(functools.partial(data_listeners.offer_held_out, studio)),
+        inputs=[tab.library.version, tab.held_out.other],
+        outputs=[tab.held_out.other],
+        **QUIET,
+    )
+    _wire_moves(tab, studio=studio, reading=reading)
+    _wire_actions(tab, studio=studio)
     tab.proceed.click(lambda: gr.Tabs(selected="configure"), outputs=[tabs], **QUIET)
 
 
-def _outputs(tab: DataTab) -> list[Any]:
-    """List the outputs in the order of `updates`."""
-    return [
-        tab.verdict,
-        tab.figures,
-        tab.problems,
-        tab.left_out,
-        tab.preview,
-        tab.position,
-        tab.previous,
-        tab.following,
-        tab.place,
-        tab.drawn,
-    ]
+def _wire_moves(tab: DataTab, *, studio: Studio, reading: Reading) -> None:
+    """Connect what moves to another example: each only sets its number."""
+    for name, step in (("previous", -1), ("following", 1)):
+        button = tab.shown[name]
+        assert isinstance(button, gr.Button)
+        button.click(None, inputs=[tab.number], outputs=[tab.number], js=f"(n) => Math.max(1, (n || 1) + {step})")
+    gr.on(
+        [tab.find.click, tab.search.submit],
+        shown(functools.partial(data_listeners.find, reading)),
+        inputs=[tab.library.version, tab.search, tab.number],
+        outputs=[tab.number, tab.search_said],
+        **QUIET,
+    )
 
 
-def add_dataset(studio: Studio, file: str | None) -> str:
-    """Keep an uploaded file and return the id of its data set."""
-    if not file:
-        return ""
-    return studio.datasets.add(Path(file)).id
-
-
-def add_sample(studio: Studio, key: str) -> str:
-    """Keep a sample and return the id of its data set."""
-    return studio.datasets.add_sample(key).id
-
-
-def choose(studio: Studio, dataset_id: str) -> tuple[Any, Any, Any]:
-    """Select a data set that was just added, and empty the drop zone for the next file."""
-    if not dataset_id:
-        return gr.skip(), gr.skip(), gr.skip()
-    return gr.update(choices=choices(studio), value=dataset_id), None, ""
-
-
-def choices(studio: Studio) -> list[tuple[str, str]]:
-    """List the stored data sets for the dropdown, newest first."""
-    return [(f"{each.name} · {counted(each.inspection.usable, 'example')}", each.id) for each in studio.datasets.all()]
-
-
-def redraw(
-    studio: Studio,
-    reading: Reading,
-    step: int | None,
-    *,
-    dataset_id: str | None,
-    model: str | None,
-    max_length: float | None,
-    place: int,
-    drawn: object,
-) -> list[Any]:
-    """Show the chosen data set. `step` moves to another example, None starts at the first; 0 draws only what is new."""
-    longest = int(max_length or setting_named("max_length").default)
-    model = (model or "").strip()
-    here = data_drawing.where(reading, model)
-    wanted = 0 if step is None else place + step
-    now = (dataset_id, model, longest, wanted, str(here.folder), here.trouble)
-    if now == drawn:
-        return [gr.skip()] * 10
-    drawing = data_drawing.draw(studio, reading, dataset_id, model=model, max_length=longest, place=wanted)
-    now = (dataset_id, model, longest, drawing.place, str(here.folder), here.trouble)
-    return [
-        drawing.verdict,
-        drawing.figures,
-        drawing.problems,
-        gr.update(visible=bool(drawing.left_out), label=f"Rows left out ({drawing.left_out:,})"),
-        drawing.preview,
-        drawing.position,
-        gr.update(interactive=not drawing.at_start),
-        gr.update(interactive=not drawing.at_end),
-        drawing.place,
-        now,
-    ]
+def _wire_actions(tab: DataTab, *, studio: Studio) -> None:
+    """Connect what makes another version: each starts an import, or selects a version that is there."""
+    started, version = tab.bring.started, tab.library.version
+    table, checks = tab.shown["table"], tab.shown["checks"]
+    assert isinstance(table, gr.HTML)
+    assert isinstance(checks, gr.HTML)
+    on_press(
+        table,
+        functools.partial(data_listeners.assign_part, studio),
+        inputs_kwargs={"dataset_id": version, "assigning": tab.assigning, "started": started},
+        outputs=[tab.assigning, started, version],
+        **ACTING,
+    )
+    tab.use_template.click(
+        shown(functools.partial(data_listeners.use_template, studio)),
+        inputs=[version, tab.assigning, tab.shown["template"], started],
+        outputs=[tab.assigning, started, version],
+        **ACTING,
+    )
+    on_press(
+        checks,
+        functools.partial(data_listeners.press_check, studio),
+        inputs_kwargs={"dataset_id": version, "number": tab.number, "started": started},
+        outputs=[tab.number, started, version],
+        **ACTING,
+    )
+    tab.leave_out.click(
+        shown(functools.partial(data_listeners.leave_out, studio)),
+        inputs=[version, tab.number, started],
+        outputs=[started, version],
+        **ACTING,
+    )

@@ -16,7 +16,7 @@ from studio.runs.exports import ExportState
 from studio.runs.studio import Studio
 from studio.ui import export_cards, fragments, run_choices
 from studio.ui.changes import Drawn, only_new
-from studio.ui.components import QUIET, html, picker
+from studio.ui.components import ACTING, QUIET, html, picker
 from studio.ui.errors import shown
 
 
@@ -91,7 +91,7 @@ def wire(tab: ExportTab, *, studio: Studio, timer: gr.Timer) -> None:
     )
     for kind, card in tab.cards.items():
         card.prepare.click(
-            shown(functools.partial(prepare, studio, kind)), inputs=[tab.run], outputs=[card.prepare], **QUIET
+            shown(functools.partial(prepare, studio, kind)), inputs=[tab.run], outputs=[card.prepare], **ACTING
         )
 
 

@@ -11,20 +11,21 @@ import gradio as gr
 from studio.config import Problem, RunConfig, Setting, problems, setting_named, settings
 from studio.ui.components import picker, unchecked
 
-SIMPLE = ("name", "epochs", "learning_rate", "rank", "batch_size", "max_length")
+SIMPLE = ("name", "epochs", "learning_rate", "rank", "batch_size", "max_length", "overlong")
 """What is asked first."""
+
+HELD_OUT = ("validation_share", "seed", "stratify")
+"""What stands on the Data tab, beside the examples that it is about."""
 
 MORE = (
     "alpha",
     "dropout",
-    "validation_share",
     "targets",
     "chosen_modules",
     "schedule",
     "warmup_share",
     "weight_decay",
     "precision",
-    "seed",
 )
 """What stands behind "More settings"."""
 
@@ -36,6 +37,8 @@ CHOICE_LABELS = {
     "linear": "Linear",
     "constant": "Constant",
     "auto": "Auto",
+    "leave-out": "Leave it out",
+    "cut": "Cut it",
 }
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import gradio as gr
 
+from studio.data.example_files import read_examples
 from studio.data.examples import Example
-from studio.data.library import read_examples
 from studio.errors import DataError
 from studio.runs.studio import Studio
 

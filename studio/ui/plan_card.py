@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from studio import config
 from studio.config import RunConfig
-from studio.data.library import Dataset
+from studio.data.dataset_folders import Dataset
 from studio.errors import StudioError
 from studio.models.catalog import KNOWN_MODELS
 from studio.models.layout import select_modules, trainable_parameters
@@ -53,10 +53,14 @@ def learners(reading: Reading, settings: RunConfig) -> Learners:
     return Learners(trainable, layout.parameters + trainable, modules)
 
 
-def start_label(dataset_id: str | None, settings: RunConfig, state: ModelState) -> str:
+def start_label(dataset: Dataset | None, settings: RunConfig, state: ModelState) -> str:
     """Name what is missing, or say that the run can start."""
-    if not dataset_id:
+    if dataset is None:
         return "Choose a data set first"
+    if not dataset.inspection.kind:
+        return "Assign the columns of your data first"
+    if dataset.inspection.verdict or not dataset.inspection.usable:
+        return "Choose data with usable examples first"
     faults = config.problems(settings)
     if faults:
         label = config.setting_named(faults[0].field).label
@@ -66,9 +70,9 @@ def start_label(dataset_id: str | None, settings: RunConfig, state: ModelState) 
     return START
 
 
-def can_start(dataset_id: str | None, settings: RunConfig, state: ModelState) -> bool:
+def can_start(dataset: Dataset | None, settings: RunConfig, state: ModelState) -> bool:
     """Say whether nothing is missing."""
-    return start_label(dataset_id, settings, state) == START
+    return start_label(dataset, settings, state) == START
 
 
 def state_line(state: ModelState) -> Markup:
@@ -106,16 +110,26 @@ def arrival(state: ModelState) -> str:
 
 
 def plan(
-    reading: Reading, settings: RunConfig, dataset: Dataset | None, state: ModelState, *, at_work: str = ""
+    reading: Reading,
+    settings: RunConfig,
+    dataset: Dataset | None,
+    state: ModelState,
+    *,
+    held_out: Dataset | None = None,
+    at_work: str = "",
 ) -> Markup:
-    """Say, step by step, what Start does with these settings. `at_work` names the run that has to end first."""
+    """Say, step by step, what Start does with these settings.
+
+    `held_out` is the data set that is held out in place of a share; `at_work` names the run that has to end first.
+    """
     faults = config.problems(settings)
     if faults:
         return fragments.stack(fragments.notice("warning", problem.text) for problem in faults)
     learned = learners(reading, settings)
     figures = _figures(learned)
-    parts = None if dataset is None else fitting.parts(reading, settings, dataset.id)
-    items = [_data_item(settings, dataset, parts), _model_item(settings, state)]
+    aside = "" if held_out is None else held_out.id
+    parts = None if dataset is None else fitting.parts(reading, settings, dataset.id, aside)
+    items = [_data_item(settings, dataset, parts, held_out), _model_item(settings, state)]
     if parts is not None and parts.train:
         items.append(_steps_item(settings, parts.train))
     items.append(_adapter_item(settings, learned))
@@ -139,19 +153,29 @@ def _item(title: str, text: str, *, missing: bool = False) -> Markup:
     return Markup('<li class="{}"><i aria-hidden="true"></i><div>{}</div></li>').format(kind, inner)
 
 
-def _data_item(settings: RunConfig, dataset: Dataset | None, parts: fitting.Parts | None) -> Markup:
+def _data_item(
+    settings: RunConfig, dataset: Dataset | None, parts: fitting.Parts | None, held_out: Dataset | None
+) -> Markup:
     if dataset is None or parts is None:
         return _item("No data set yet", "Bring a file or take a sample on the Data tab.", missing=True)
+    if dataset.inspection.verdict:
+        return _item(dataset.name, f"{dataset.inspection.verdict} Do this on the Data tab.", missing=True)
     if not parts.train:
         limit = f"No example to learn from fits into {counted(settings.max_length, 'token')}."
         return _item(dataset.name, f"{limit} Set the longest example higher.", missing=True)
     aside = "none is" if not parts.held_out else "1 is" if parts.held_out == 1 else f"{parts.held_out:,} are"
-    text = f"Learns from {counted(parts.train, 'example')}; {aside} held out to check it."
+    source = "" if held_out is None else f" from {held_out.name}"
+    text = f"Learns from {counted(parts.train, 'example')}; {aside} held out{source} to check it."
     if parts.too_long:
         verb = "is" if parts.too_long == 1 else "are"
-        limit = counted(settings.max_length, "token")
-        text += f" {parts.too_long:,} {verb} left out: longer than {limit}."
+        text += f" {parts.too_long:,} {verb} left out: {_why_left_out(settings)}."
     return _item(dataset.name, text)
+
+
+def _why_left_out(settings: RunConfig) -> str:
+    if settings.overlong == "cut":
+        return "the model's chat template does not take them"
+    return f"longer than {counted(settings.max_length, 'token')}"
 
 
 def _model_item(settings: RunConfig, state: ModelState) -> Markup:

@@ -1,27 +1,32 @@
-"""How a model reads the examples: its tokenizer and its layers, kept in memory once they were read from disk.
+"""How a model reads the examples: its tokenizer, its layers, and the examples themselves, kept at hand once they were
+opened.
 
-The bridge between what the page has selected (a data set's id, a model's name) and the plain functions of the data and
-models layers. Knows nothing of components.
+The bridge between what the page has selected (a data set's id, a model's name) and the plain functions of the layers
+below. Examples stay on disk and are read one by one. Knows nothing of components.
 """
 
 import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from studio.config import STARTER
-from studio.data.examples import Example
-from studio.data.inspection import TokenStatistics, count_tokens
-from studio.data.library import DatasetLibrary
+from studio.data.checks import Finding, overlap
+from studio.data.example_files import ExampleFile
 from studio.data.rendering import ChatRenderer
-from studio.errors import ModelError
+from studio.data.splitting import Split, split
+from studio.data.tokens import TokenCounts, TokenStatistics, statistics
+from studio.errors import ModelError, StudioError
 from studio.models.layout import ModelLayout, read_layout, remote_layout
 from studio.models.locate import locate
+from studio.runs.studio import Studio
+from studio.runs.token_counts import TokenState
 
-MOST_COUNTED = 2000
-"""So many examples are turned into tokens for the statistics, so that the page stays quick on large files."""
+Key = TypeVar("Key", bound=Hashable)
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -35,19 +40,16 @@ class Here:
 class Reading:
     """Answers questions about data sets and models, remembering the answers while their files stay the same."""
 
-    def __init__(
-        self,
-        home: Path,
-        datasets: DatasetLibrary,
-        *,
-        ask_hub: Callable[[str], ModelLayout] = remote_layout,
-    ) -> None:
-        self._home = home
-        self._remote = _RemoteLayouts(ask_hub)
-        self._examples = functools.lru_cache(maxsize=4)(datasets.examples)
-        self._load = functools.lru_cache(maxsize=4)(ChatRenderer.load)
+    def __init__(self, studio: Studio, *, ask_hub: Callable[[str], ModelLayout] = remote_layout) -> None:
+        self._home = studio.settings.home
+        self.token_state: Callable[[str, str], TokenState] = studio.token_state
+        self.renderer: Callable[[Path], ChatRenderer] = studio.renderer
+        self._layouts = InBackground(ask_hub)
+        self._overlaps = InBackground(self._compare)
+        self._examples = functools.lru_cache(maxsize=8)(studio.datasets.examples)
         self._read_layout = functools.lru_cache(maxsize=8)(read_layout)
-        self._count = functools.lru_cache(maxsize=32)(self._count_now)
+        self._split = functools.lru_cache(maxsize=2)(self._split_now)  # a million places are 40 MB
+        self._statistics = functools.lru_cache(maxsize=16)(_statistics)
 
     def where(self, model: str) -> Here:
         """Look for a model on this machine, without a network."""
@@ -57,13 +59,9 @@ class Reading:
             return Here(None, str(error))
         return Here(None if files is None else files.folder)
 
-    def examples(self, dataset_id: str) -> tuple[Example, ...]:
+    def examples(self, dataset_id: str) -> ExampleFile:
         """Return the examples of a stored data set. Raises DataError when there is no such set."""
         return self._examples(dataset_id)
-
-    def renderer(self, folder: Path) -> ChatRenderer:
-        """Return the tokenizer and chat template of a model. Raises ModelError when they cannot be read."""
-        return self._load(folder)
 
     def layout(self, model: str) -> ModelLayout | None:
         """Return the linear layers of a model, or None while they are not known.
@@ -74,34 +72,62 @@ class Reading:
         here = self.where(model)
         if here.folder is not None:
             return self._read_layout(here.folder)
-        return None if here.trouble or model == STARTER else self._remote.get(model)
+        return None if here.trouble or model == STARTER else self._layouts.get(model)
 
-    def count(self, dataset_id: str, *, folder: Path, max_length: int) -> TokenStatistics:
-        """Count the tokens of at most `MOST_COUNTED` examples. Raises DataError and ModelError."""
-        return self._count(dataset_id, folder, max_length)
+    def statistics(self, counts: TokenCounts, *, max_length: int) -> TokenStatistics:
+        """Say what token counts mean for a longest example; at once when it was asked before."""
+        return self._statistics(counts, max_length)
 
-    def _count_now(self, dataset_id: str, folder: Path, max_length: int) -> TokenStatistics:
-        examples = self.examples(dataset_id)[:MOST_COUNTED]
-        return count_tokens(examples, renderer=self.renderer(folder), max_length=max_length)
+    def split(self, dataset_id: str, *, share: float, seed: int, stratify: bool) -> Split:
+        """Split a data set as a run does. Raises DataError when it is unknown or empty."""
+        return self._split(dataset_id, share, seed, stratify)
+
+    def overlap(self, dataset_id: str, other_id: str) -> Finding | None:
+        """Return what two data sets have in common, compared in the background: None until then, or when nothing is."""
+        return self._overlaps.get((dataset_id, other_id))
+
+    def is_comparing(self, dataset_id: str, other_id: str) -> bool:
+        """Say whether two data sets are still being compared, and begin to when they were not."""
+        self._overlaps.get((dataset_id, other_id))
+        return self._overlaps.is_working((dataset_id, other_id))
+
+    def _compare(self, ids: tuple[str, str]) -> Finding | None:
+        return overlap(self.examples(ids[0]), self.examples(ids[1]))
+
+    def _split_now(self, dataset_id: str, share: float, seed: int, stratify: bool) -> Split:
+        return split(self.examples(dataset_id).lengths.tolist(), share=share, seed=seed, stratify=stratify)
 
 
-class _RemoteLayouts:
-    """The layers of models on the Hub, each asked for once; a page must not wait for a network."""
+def _statistics(counts: TokenCounts, max_length: int) -> TokenStatistics:
+    return statistics(counts, max_length=max_length)
 
-    def __init__(self, ask: Callable[[str], ModelLayout]) -> None:
-        self._ask = ask
-        self._known: dict[str, ModelLayout | None] = {}
+
+class InBackground(Generic[Key, Found]):
+    """Answers that take long, each found once in a thread of its own: a page must not wait for a network or a disk."""
+
+    def __init__(self, find: Callable[[Key], Found | None]) -> None:
+        self._find = find
+        self._known: dict[Key, Found | None] = {}
+        self._working: set[Key] = set()
         self._guard = threading.Lock()
 
-    def get(self, model: str) -> ModelLayout | None:
-        """Return what is known of a model now, and begin to ask when nothing is."""
+    def get(self, key: Key) -> Found | None:
+        """Return what is known now, and begin to look when nothing is."""
         with self._guard:
-            if model in self._known:
-                return self._known[model]
-            self._known[model] = None
-        threading.Thread(target=self._learn, args=(model,), name=f"layout-{model}", daemon=True).start()
+            if key in self._known:
+                return self._known[key]
+            self._known[key] = None
+            self._working.add(key)
+        threading.Thread(target=self._learn, args=(key,), name=f"find-{key}", daemon=True).start()
         return None
 
-    def _learn(self, model: str) -> None:
-        with suppress(ModelError):  # what is wrong with it is said when it is fetched
-            self._known[model] = self._ask(model)
+    def is_working(self, key: Key) -> bool:
+        """Say whether this answer is still being looked for."""
+        return key in self._working
+
+    def _learn(self, key: Key) -> None:
+        try:
+            with suppress(StudioError):  # what is wrong is said where it is used
+                self._known[key] = self._find(key)
+        finally:
+            self._working.discard(key)

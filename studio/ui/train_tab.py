@@ -13,7 +13,7 @@ from studio.errors import RunError
 from studio.runs.studio import RunState, Studio
 from studio.ui import fragments, run_cards, run_choices
 from studio.ui.changes import Drawn, only_new
-from studio.ui.components import QUIET, html, picker
+from studio.ui.components import ACTING, QUIET, html, picker
 from studio.ui.errors import shown
 from studio.ui.live_chart import Curves, live_chart
 
@@ -95,7 +95,7 @@ def wire(tab: TrainTab, *, studio: Studio, timer: gr.Timer) -> None:
         ],
         **QUIET,
     )
-    tab.stop.click(shown(functools.partial(stop_run, studio)), inputs=[tab.run], outputs=[tab.stop], **QUIET)
+    tab.stop.click(shown(functools.partial(stop_run, studio)), inputs=[tab.run], outputs=[tab.stop], **ACTING)
 
 
 def refresh_runs(studio: Studio, chosen: str | None) -> Any:

@@ -1,13 +1,16 @@
 """What programs can ask of the page's server: the named endpoints that are not a press of a button on the page.
 
-`add_dataset` and `start_run` are presses of buttons; their tabs name them. Knows nothing of components.
+`start_run` is the press of a button; its tab names it. Knows nothing of what the page shows.
 """
 
+import functools
 from typing import Any
 
+import gradio as gr
 from gradio.events import api
 
 from studio.data.examples import Message
+from studio.runs.imports import ImportRequest
 from studio.runs.studio import Studio
 from studio.ui import export_tab, train_tab
 from studio.ui.conversation import Answers, Wish, answers
@@ -15,7 +18,17 @@ from studio.ui.errors import shown
 
 
 def wire(studio: Studio) -> None:
-    """Offer `run_status`, `ask` and `export_run`."""
+    """Offer `add_dataset`, `run_status`, `ask` and `export_run`."""
+    # A file reaches a listener only through a component. This one is never shown, so it costs the page nothing.
+    file = gr.File(visible=False, label="A file of examples")
+    file.upload(
+        shown(functools.partial(add_dataset, studio)),
+        inputs_kwargs={"file": file},
+        outputs=[gr.Textbox(visible=False, label="Data set id")],
+        api_name="add_dataset",
+        api_description="Keep an uploaded file as a data set, and return its id.",
+        concurrency_limit=4,
+    )
 
     def run_status(run_id: str) -> dict[str, Any]:
         """Say what a run is at: status, step, losses, time left, folders."""
@@ -40,6 +53,11 @@ def wire(studio: Studio) -> None:
     api(shown(run_status), api_name="run_status", concurrency_limit=None)
     api(shown(ask), api_name="ask", concurrency_limit=8)
     api(shown(export_run), api_name="export_run", concurrency_limit=None)
+
+
+def add_dataset(studio: Studio, file: str | None) -> str:
+    """Keep a file and return the id of its data set. Raises DataError with what is wrong, and RunError."""
+    return studio.add_dataset(ImportRequest(files=(file,))).id if file else ""
 
 
 def ask_once(studio: Studio, run_id: str, prompt: str, *, wish: Wish) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""`python -m studio.workers train|export|prepare|chat ...`: one process, one job.
+"""`python -m studio.workers train|export|prepare|import|tokens|chat ...`: one process, one job.
 
 The server passes the number of an open file that holds the job's lock, so that the lock is held from before the process
 exists until it ends, whatever ends it.
@@ -11,7 +11,7 @@ import sys
 import warnings
 from pathlib import Path
 
-from studio.runs.launcher import model_paths
+from studio.runs.launcher import import_paths, model_paths, token_paths
 from studio.runs.store import RunFolder
 from studio.workers.job import run_job
 
@@ -39,6 +39,22 @@ def main(arguments: list[str]) -> int:
 
         events = model_paths(options.model, home).events
         return run_job("prepare", events, lambda job: prepare(job, name=options.model, home=home))
+    if options.job == "import":
+        from studio.workers.add_data import add_data
+
+        folder = Path(options.folder)
+        return run_job("import", import_paths(folder).events, lambda job: add_data(job, folder=folder, home=home))
+    if options.job == "tokens":
+        from studio.workers.token_counts import write_token_counts
+
+        target = Path(options.target)
+        return run_job(
+            "tokens",
+            token_paths(target).events,
+            lambda job: write_token_counts(
+                job, examples=Path(options.examples), model=Path(options.model), target=target
+            ),
+        )
     from studio.workers.chat import chat
 
     return chat(home)
@@ -66,9 +82,15 @@ def _parser() -> argparse.ArgumentParser:
     prepare = jobs.add_parser("prepare")
     prepare.add_argument("model")
     chat = jobs.add_parser("chat")
-    for each in (prepare, chat):
+    add_data = jobs.add_parser("import")
+    add_data.add_argument("folder")
+    tokens = jobs.add_parser("tokens")
+    tokens.add_argument("examples")
+    tokens.add_argument("model")
+    tokens.add_argument("target")
+    for each in (prepare, chat, add_data, tokens):
         each.add_argument("--home", required=True)
-    for each in (train, export, prepare, chat):
+    for each in (train, export, prepare, chat, add_data, tokens):
         each.add_argument("--lock-fd", type=int, default=None)
     return parser
 

@@ -7,23 +7,20 @@ import itertools
 import os
 import shutil
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from studio.config import RunConfig
-from studio.data.examples import Example
-from studio.data.library import read_examples
+from studio.data.example_files import ExampleFile
 from studio.data.rendering import ChatRenderer
-from studio.errors import ConfigError, DataError
-from studio.events import Finished, Loaded, Loading, Noted, Prepared, Saved
+from studio.errors import ConfigError
+from studio.events import Finished, Loaded, Loading, Saved
 from studio.runs.store import RunFolder
 from studio.workers.base_model import ensure_model
 from studio.workers.job import Job
+from studio.workers.rows import prepare_rows, prompt_length, rows_of
 
 if TYPE_CHECKING:
-    from studio.ml.batches import TokenRow
     from studio.ml.loading import Placement
     from studio.ml.training import TrainingResult
 
@@ -41,7 +38,7 @@ def train_run(job: Job, *, run: RunFolder, home: Path) -> Finished:
         from studio.ml.training import train
 
         renderer = ChatRenderer.load(files.folder)
-        rows = _render(job, run=run, renderer=renderer)
+        rows = prepare_rows(job, run=run, renderer=renderer)
         model, placement = _load(job, folder=files.folder, config=config)
         job.emit(rows.prepared)
         result = train(
@@ -66,46 +63,6 @@ def train_run(job: Job, *, run: RunFolder, home: Path) -> Finished:
         summary=_summary(result),
         seconds=time.monotonic() - began,
     )
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """The run's examples as rows of tokens, and what is told of them."""
-
-    train: list["TokenRow"]
-    validation: list["TokenRow"]
-    prepared: Prepared
-
-
-def _render(job: Job, *, run: RunFolder, renderer: ChatRenderer) -> _Rows:
-    """Render the run's examples. Raises DataError when none is left to train on."""
-    from studio.ml.training import total_steps
-
-    config = run.config
-    examples = read_examples(run.train_path)
-    train, left_out = token_rows(examples, renderer=renderer, max_length=config.max_length)
-    held_out = read_examples(run.validation_path)
-    validation, held_out_left_out = token_rows(held_out, renderer=renderer, max_length=config.max_length)
-    if not train:
-        raise DataError(
-            f"None of the {len(examples)} examples fits into {config.max_length} tokens.",
-            "Raise 'longest example', or shorten the examples.",
-        )
-    if held_out and not validation:
-        text = f"None of the {len(held_out)} held-out examples fits into {config.max_length} tokens: nothing is scored."
-        job.emit(Noted("warning", text))
-    if renderer.uses_plain_template:
-        text = "This model has no chat template, so the studio's plain one (User: / Assistant:) is used."
-        job.emit(Noted("info", text))
-    prepared = Prepared(
-        train_examples=len(train),
-        validation_examples=len(validation),
-        left_out=left_out + held_out_left_out,
-        tokens=sum(len(row.ids) for row in train),
-        learned_tokens=sum(row.learned for row in train),
-        total_steps=total_steps(len(train), config),
-    )
-    return _Rows(train, validation, prepared)
 
 
 def _load(job: Job, *, folder: Path, config: RunConfig) -> tuple[Any, "Placement"]:
@@ -138,19 +95,6 @@ def _load(job: Job, *, folder: Path, config: RunConfig) -> tuple[Any, "Placement
     return model, placement
 
 
-def token_rows(examples: Sequence[Example], *, renderer: ChatRenderer, max_length: int) -> tuple[list["TokenRow"], int]:
-    """Render examples to rows of tokens. Returns the rows that fit and how many were too long."""
-    from studio.ml.batches import TokenRow
-
-    rows = []
-    for example in examples:
-        rendered = renderer.render(example.messages)
-        if len(rendered.ids) <= max_length:
-            rows.append(TokenRow(ids=rendered.ids, labels=rendered.labels))
-    learnable = [row for row in rows if row.learned]
-    return learnable, len(examples) - len(learnable)
-
-
 def pad_id(renderer: ChatRenderer) -> int:
     """Return the id that fills short rows. It is masked everywhere, so any id of the model serves."""
     return renderer.end_ids[0] if renderer.end_ids else 0
@@ -178,12 +122,11 @@ def keep_reference(model: Any, run: RunFolder, *, renderer: ChatRenderer) -> Non
     """Write what the model says about a few rows of the run, held-out ones first, to check exports against."""
     from studio.ml import reference
 
-    examples = (*read_examples(run.validation_path), *read_examples(run.train_path))
-    rendered = ((example, renderer.render(example.messages).ids) for example in examples)
-    fitting = ((example, ids) for example, ids in rendered if len(ids) <= run.config.max_length)
+    examples = itertools.chain(ExampleFile(run.validation_path), ExampleFile(run.train_path))
+    rows = rows_of(examples, renderer=renderer, config=run.config)
     probes = [
-        reference.Probe(ids=ids, prompt=renderer.prompt(example.messages[:-1]))
-        for example, ids in itertools.islice(fitting, reference.ROWS)
+        reference.Probe(ids=tuple(row.ids), prompt=tuple(row.ids[: prompt_length(row)]))
+        for row in itertools.islice(rows, reference.ROWS)
     ]
     observed = reference.observe(model, probes, end_ids=renderer.end_ids, pad_id=pad_id(renderer))
     reference.save_reference(observed, run.path / REFERENCE)

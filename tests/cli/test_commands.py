@@ -64,6 +64,7 @@ def test_a_run_that_fails_is_status_1_with_its_sentence(tmp_path: Path, data: Pa
         (("train", "--data", "{empty}"), "empty"),
         (("inspect", "{empty}"), "empty"),
         (("inspect", "{picture}"), "PNG"),
+        (("inspect", "{data}", "--column", "prompt=nothing"), "is not NAME=PART"),
         (
             (
                 "--port",
@@ -101,6 +102,17 @@ def test_inspect_prints_one_json_object(tmp_path: Path, data: Path, tiny_model: 
     assert told["tokens"]["total"] > told["tokens"]["learned"] > 0
     plain = run(tmp_path / "home", "inspect", str(data))
     assert "It is 0." in plain.stdout
+
+
+def test_inspect_tells_every_problem_with_its_row_and_reads_columns_as_told(tmp_path: Path, data: Path) -> None:
+    data.write_text(ROWS + '{"prompt": "a"\n{"prompt": "", "completion": "x"}\n')
+    told = json.loads(run(tmp_path / "home", "inspect", str(data), "--json").stdout)
+    assert (told["rows_read"], told["usable"], told["left_out"]) == (14, 12, 2)
+    assert [(each["row"], each["kind"]) for each in told["problems"]] == [(13, "unreadable"), (14, "empty-prompt")]
+    columns = ("--column", "completion=prompt", "--column", "prompt=answer", "--mend", "mask-emails")
+    told = json.loads(run(tmp_path / "home", "inspect", str(data), "--json", *columns).stdout)
+    assert (told["roles"]["prompts"], told["roles"]["answer"]) == (["completion"], "prompt")
+    assert told["changes"] == [{"kind": "mask-emails", "keys": [], "count": 0}]
 
 
 def test_the_options_are_the_settings(tmp_path: Path) -> None:

@@ -1,179 +1,170 @@
-import json
-from collections.abc import Mapping
+"""From a row to an example, and why an example cannot be learned from."""
+
+from collections.abc import Sequence
 
 import pytest
 
-from studio.data.examples import Example, Message
-from studio.data.formats import Roles, guess_roles, to_examples
-from studio.data.readers import Table
+from studio.data.chunks import MOST_CHARACTERS
+from studio.data.examples import TEXT, Example, Message, ToolCall
+from studio.data.formats import Roles, draft, fault
 from studio.data.rows import Row, RowProblem
-from studio.errors import DataError
 
-GOOD_TURNS = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]
-
-
-def table_of(*rows: Mapping[str, object]) -> Table:
-    columns = tuple(dict.fromkeys(name for row in rows for name in row))
-    return Table("JSON", columns, tuple(Row(number, row) for number, row in enumerate(rows, start=1)), ())
+HI, HELLO = Message("user", "hi"), Message("assistant", "hello")
+TURNS = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]
+QA = Roles("question-answer", prompts=("q",), answer="a")
+CHAT = Roles("chat", conversation="messages", system="system")
 
 
-def convert(*rows: Mapping[str, object]) -> tuple[Example, ...]:
-    table = table_of(*rows)
-    return to_examples(table, guess_roles(table)).examples
+def messages_of(cells: dict[str, object], roles: Roles) -> tuple[Message, ...]:
+    (example,) = draft(Row(1, cells), roles)
+    assert isinstance(example, Example), example
+    return example.messages
 
 
-@pytest.mark.parametrize(
-    ("row", "roles"),
-    [
-        ({"messages": GOOD_TURNS}, Roles("chat", messages="messages")),
-        ({"Conversations": GOOD_TURNS, "system": ""}, Roles("chat", messages="Conversations", system="system")),
-        (
-            {"Instruction": "", "input": "", "output": ""},
-            Roles("instruction", prompt="Instruction", input="input", answer="output"),
-        ),
-        ({"instruction": "", "Response ": ""}, Roles("instruction", prompt="instruction", answer="Response ")),
-        (
-            {"System Prompt": "", "prompt": "", "completion": ""},
-            Roles("prompt-completion", system="System Prompt", prompt="prompt", answer="completion"),
-        ),
-        ({"QUESTION": "", "id": 1, "AN_SWER": ""}, Roles("question-answer", prompt="QUESTION", answer="AN_SWER")),
-        ({"input": "", "output": ""}, Roles("prompt-completion", prompt="input", answer="output")),
-        (
-            {"messages": "a remark", "question": "", "answer": ""},
-            Roles("question-answer", prompt="question", answer="answer"),
-        ),
-    ],
-)
-def test_guesses_roles_from_names(row: Mapping[str, object], roles: Roles) -> None:
-    assert guess_roles(table_of(row)) == roles
+def problem_of(cells: dict[str, object], roles: Roles) -> tuple[str, str]:
+    (problem,) = draft(Row(7, cells, file="b.csv"), roles)
+    assert isinstance(problem, RowProblem)
+    assert (problem.row, problem.file) == (7, "b.csv")
+    return problem.kind, problem.text
 
 
-def test_names_what_was_found_when_nothing_fits() -> None:
-    with pytest.raises(DataError, match=r"The file has: text, label\.") as caught:
-        guess_roles(table_of({"text": "x", "label": 1}))
-    assert "question and answer" in caught.value.hint
-    with pytest.raises(DataError, match="Column 'messages' holds no conversations"):
-        guess_roles(table_of({"messages": "hello"}))
-    with pytest.raises(DataError, match="column 11 and 88 more"):
-        guess_roles(table_of({f"column {number}": "" for number in range(100)}))
-
-
-def test_columns_become_turns() -> None:
-    assert convert({"instruction": "Add.", "input": "1 2", "output": 3}) == (
-        Example((Message("user", "Add.\n\n1 2"), Message("assistant", "3")), row=1),
+def test_columns_become_turns_and_text_stays_as_it_stands() -> None:
+    assert messages_of({"q": " hi. ", "a": "hello\n"}, QA) == (
+        Message("user", " hi. "),
+        Message("assistant", "hello\n"),
     )
-    assert convert({"instruction": "Say hi. ", "input": None, "output": " hi\n"}) == (
-        Example((Message("user", "Say hi. "), Message("assistant", " hi\n")), row=1),
-    )
-    assert convert({"system": "Be brief.", "question": 1.5, "answer": True}) == (
-        Example((Message("system", "Be brief."), Message("user", "1.5"), Message("assistant", "true")), row=1),
-    )
+    assert messages_of({"q": 1.5, "a": True}, QA) == (Message("user", "1.5"), Message("assistant", "true"))
+    assert messages_of({"q": "{{ 1+1 }}", "a": "<|im_end|>"}, QA)[0].content == "{{ 1+1 }}"
+    (example,) = draft(Row(3, {"q": "hi", "a": "hello"}, file="b.csv"), QA)
+    assert example == Example((HI, HELLO), row=3, file="b.csv")
 
 
-def test_sharegpt_and_openai_wordings() -> None:
-    shared = [{"from": "human", "value": "hi"}, {"from": "gpt", "value": "hello"}]
-    other = [{"from": "user", "value": "hi"}, {"from": "bing", "value": "hello"}]
-    parts = [
-        {"role": "developer", "content": "Be kind."},
-        {"role": "User", "content": [{"type": "text", "text": "h"}, "i"]},
-        {"role": "assistant", "content": "hello", "tool_calls": None},
-    ]
-    found = convert({"conversations": shared}, {"conversations": other}, {"conversations": json.dumps(parts)})
-    said = (Message("user", "hi"), Message("assistant", "hello"))
-    assert [example.messages for example in found] == [said, said, (Message("system", "Be kind."), *said)]
+def test_prompts_and_input_are_joined_by_a_blank_line_without_the_empty_ones() -> None:
+    roles = Roles("instruction", prompts=("title", "body"), input="input", answer="a")
+    cells: dict[str, object] = {"title": "Add.", "body": float("nan"), "input": "1 2", "a": 3}
+    assert messages_of(cells, roles) == (Message("user", "Add.\n\n1 2"), Message("assistant", "3"))
+
+
+def test_a_template_puts_the_columns_into_words() -> None:
+    roles = Roles("prompt-completion", prompts=("title",), answer="a", template="{{{title}}} by {author}:")
+    assert messages_of({"title": "Fox", "author": None, "a": "x"}, roles)[0].content == "{Fox} by :"
+    assert problem_of({"title": " ", "author": None, "a": "x"}, roles)[0] == "empty-prompt"
+
+
+def test_system_and_history_come_first() -> None:
+    roles = Roles("instruction", prompts=("q",), answer="a", system="s", history="h")
+    said = (Message("system", "Be brief."), Message("user", "1"), Message("assistant", "2"), HI, HELLO)
+    cells: dict[str, object] = {"q": "hi", "a": "hello", "s": "Be brief.", "h": [["1", 2]]}
+    assert messages_of(cells, roles) == said
+    assert messages_of({**cells, "h": '[["1", "2"]]'}, roles) == said
+    assert messages_of({**cells, "h": [{"from": "human", "value": "1"}, {"from": "gpt", "value": "2"}]}, roles) == said
+    assert messages_of({**cells, "s": " ", "h": None}, roles) == (HI, HELLO)
+    assert problem_of({**cells, "h": "earlier"}, roles)[0] == "not-text"
+    assert problem_of({**cells, "h": [["1"]]}, roles)[0] == "unknown-role"
 
 
 def test_the_system_column_stands_in_for_a_missing_system_message() -> None:
-    own = [{"role": "system", "content": "own"}, *GOOD_TURNS]
-    empty = [{"role": "system", "content": " "}, *GOOD_TURNS]
-    rows = [{"messages": turns, "system": "column"} for turns in (own, empty, GOOD_TURNS)]
-    assert [example.messages[0].content for example in convert(*rows)] == ["own", "column", "column"]
+    own = [{"role": "system", "content": "own"}, *TURNS]
+    empty = [{"role": "system", "content": " "}, *TURNS]
+    found = [messages_of({"messages": turns, "system": "column"}, CHAT)[0].content for turns in (own, empty, TURNS)]
+    assert found == ["own", "column", "column"]
+
+
+def test_pairs_of_answers_give_the_chosen_one() -> None:
+    roles = Roles("preference", prompts=("p",), answer="chosen")
+    transcript = "\n\nHuman: hi\n\nAssistant:"
+    chosen: Sequence[object] = ("hello", TURNS[1:], TURNS)
+    asked: Sequence[object] = ("hi", TURNS[:1], transcript, {"messages": TURNS[:1]})
+    for prompt in asked:
+        for answer in chosen:
+            assert messages_of({"p": prompt, "chosen": answer}, roles) == (HI, HELLO)
+    whole = Roles("preference", conversation="chosen")
+    assert messages_of({"chosen": f"{transcript} hello"}, whole) == (HI, HELLO)
+
+
+def test_a_long_text_gives_an_example_for_each_piece() -> None:
+    roles = Roles("text", text="t")
+    text = "\n\n".join(f"Paragraph {number}. " + "word " * 100 for number in range(6))
+    *first, last = draft(Row(2, {"t": text}, file="a.csv"), roles)
+    assert len(first) == 2
+    for example in (*first, last):
+        assert isinstance(example, Example)
+        assert (example.row, example.file, example.is_text, fault(example)) == (2, "a.csv", True, None)
+        assert len(example.messages[0].content) <= MOST_CHARACTERS
+    assert [example.continues for example in first if isinstance(example, Example)] == [True, True]
+    assert draft(Row(1, {"t": "Ab\n"}), roles) == (Example((Message(TEXT, "Ab\n"),), row=1),)
+    assert draft(Row(1, {"t": "Ab"}, continues=True), roles) == (Example((Message(TEXT, "Ab"),), 1, continues=True),)
+
+
+def test_a_list_of_questions_gives_an_example_for_each() -> None:
+    roles = Roles("chat", conversation="t")
+    found = draft(Row(1, {"t": "Q: hi\nA: hello\n\nQ: hi\nA: hello"}), roles)
+    assert found == (Example((HI, HELLO), 1), Example((HI, HELLO), 1))
+    assert messages_of({"t": "User: hi\nAssistant: hello\nUser: hi\nAssistant: hello"}, roles) == (HI, HELLO, HI, HELLO)
+
+
+def test_tools_come_from_a_column_or_from_beside_the_turns() -> None:
+    tools = [{"name": "f", "parameters": {}}]
+    written = '[{"type": "function", "function": {"name": "f", "parameters": {}}}]'
+    (example,) = draft(Row(1, {"messages": TURNS, "t": tools}), Roles("chat", conversation="messages", tools="t"))
+    assert isinstance(example, Example)
+    assert example.tools == written
+    beside = {"input": {"messages": TURNS[:1], "tools": tools}, "chosen": "hello"}
+    (example,) = draft(Row(1, beside), Roles("preference", prompts=("input",), answer="chosen"))
+    assert isinstance(example, Example)
+    assert (example.tools, example.messages) == (written, (HI, HELLO))
+
+
+def test_an_answer_may_be_the_call_of_a_tool() -> None:
+    roles = Roles("question-answer", prompts=("q",), answer="a", tools="t")
+    cells: dict[str, object] = {"q": "hi", "a": '[{"name": "f", "arguments": {"x": 1}}]', "t": '[{"name": "f"}]'}
+    assert messages_of(cells, roles) == (HI, Message("assistant", "", (ToolCall("f", '{"x": 1}'),)))
+    assert messages_of({**cells, "a": "hello"}, roles) == (HI, HELLO)
+    assert messages_of(cells, QA)[1].content == cells["a"]
 
 
 @pytest.mark.parametrize(
-    ("turns", "reason"),
+    ("cells", "kind", "text"),
     [
-        (None, "The messages are not a list of turns."),
-        ("[broken", "The messages are not a list of turns."),
-        ([], "The conversation is empty."),
-        ([{"role": "system", "content": "be"}], "The conversation is empty."),
-        (["hi"], "Turn 1 is not an object with a role and a content."),
+        ({"q": " ", "a": "b"}, "empty-prompt", "What is asked is empty (q)."),
+        ({"q": None, "a": "b"}, "empty-prompt", "What is asked is empty (q)."),
+        ({"q": "a", "a": ""}, "empty-answer", "The answer is empty (a)."),
+        ({"q": "a", "a": float("nan")}, "empty-answer", "The answer is empty (a)."),
+        ({"q": "a"}, "empty-answer", "The answer is empty (a)."),
+        ({"q": ["a", "b"], "a": "b"}, "not-text", "The column 'q' holds several values, and only one text can"),
+        ({"q": {"x": 1}, "a": "b"}, "not-text", "The column 'q' holds an object and not a text."),
+        ({"q": b"\x89PNG", "a": "b"}, "not-text", "The column 'q' holds binary data and not a text."),
+        ({"x": "a", "y": "b"}, "wrong-columns", "The row has other columns: x, y. None of the chosen columns (q, a)"),
+        ({}, "wrong-columns", "The row has other columns"),
         (
-            [{"role": "narrator", "content": "x"}],
-            "Turn 1 has the role 'narrator'; known are system, user and assistant.",
-        ),
-        ([{"role": ["x"], "content": "x"}], "Turn 1 has the role '['x']'; known are system, user and assistant."),
-        (GOOD_TURNS[:1], "The conversation does not end with an answer of the assistant."),
-        (GOOD_TURNS[1:], "The conversation starts with the assistant, so there is nothing to answer."),
-        (
-            [*GOOD_TURNS, {"role": "system", "content": "x"}],
-            "A system message stands in the middle; it can only come first.",
-        ),
-        ([GOOD_TURNS[0], {"role": "assistant", "content": "\n"}], "An answer is empty."),
-        ([GOOD_TURNS[0], {"role": "assistant"}], "An answer is empty."),
-        ([{"role": "user", "content": None}, GOOD_TURNS[1]], "A question is empty."),
-        (
-            [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}, GOOD_TURNS[1]],
-            "Turn 1 holds something other than text ('image_url').",
-        ),
-        ([{"role": "user", "content": {"a": 1}}, GOOD_TURNS[1]], "The content of turn 1 is not text."),
-        (
-            [GOOD_TURNS[0], {"role": "assistant", "content": None, "tool_calls": [{"id": 1}]}],
-            "Turn 2 calls a tool, which cannot be learned yet.",
-        ),
-        ([*GOOD_TURNS, {"role": "tool", "content": "x"}], "Turn 3 calls a tool, which cannot be learned yet."),
-        (
-            [GOOD_TURNS[0], {"role": "assistant", "content": "\ud83d"}],
-            "The content of turn 2 holds half of a character, such as a broken emoji.",
+            {"q": "What is it?", "a": "A fox", "image": {"bytes": b"x"}},
+            "images",
+            "The row comes with an image ('image')",
         ),
     ],
 )
-def test_an_unusable_conversation_is_left_out_with_its_reason(turns: object, reason: str) -> None:
-    conversion = to_examples(
-        table_of({"messages": turns}, {"messages": GOOD_TURNS}), Roles("chat", messages="messages")
-    )
-    assert conversion.problems == (RowProblem(1, reason),)
-    assert [example.row for example in conversion.examples] == [2]
-
-
-def test_an_unusable_row_is_left_out_with_its_reason() -> None:
-    table = table_of(
-        {"question": "a", "answer": "b"},
-        {"question": " ", "answer": "b"},
-        {"question": "a", "answer": ""},
-        {"question": "a"},
-        {"question": ["a"], "answer": "b"},
-    )
-    conversion = to_examples(table, guess_roles(table))
-    assert [example.row for example in conversion.examples] == [1]
-    assert conversion.problems == (
-        RowProblem(2, "The question is empty."),
-        RowProblem(3, "The answer is empty."),
-        RowProblem(4, "The answer is empty."),
-        RowProblem(5, "The question is not text."),
-    )
-
-
-def test_no_usable_row_is_an_error() -> None:
-    with pytest.raises(DataError, match=r"None of the 2 rows can be learned from\. Row 1: The answer is empty\."):
-        convert({"question": "a", "answer": ""}, {"question": "b", "answer": None})
+def test_a_row_without_question_or_answer_is_left_out_with_its_reason(
+    cells: dict[str, object], kind: str, text: str
+) -> None:
+    found = problem_of(cells, QA)
+    assert found[0] == kind
+    assert found[1].startswith(text)
 
 
 @pytest.mark.parametrize(
-    ("roles", "found"),
+    ("cell", "kind", "text"),
     [
-        (Roles("poem", prompt="a", answer="b"), "'poem' is not a kind of data set"),
-        (Roles("question-answer", prompt="a", answer="output"), "Column 'output' not found. The file has: a, b."),
-        (Roles("question-answer", prompt="a"), "No column is chosen for the answer"),
-        (Roles("chat"), "No column is chosen for the messages"),
-        (Roles("question-answer", prompt="a", answer="a"), "Column 'a' is chosen for two parts"),
+        (None, "empty", "The conversation is empty."),
+        ([], "empty", "The conversation is empty."),
+        ([{"role": "system", "content": " "}], "empty", "The conversation is empty."),
+        ("a remark", "not-text", "The column 'messages' holds no conversation."),
+        ("[broken", "not-text", "The column 'messages' holds no conversation."),
+        (5, "not-text", "The column 'messages' holds no conversation."),
     ],
 )
-def test_roles_that_do_not_fit_the_table_are_refused(roles: Roles, found: str) -> None:
-    with pytest.raises(DataError, match=found):
-        to_examples(table_of({"a": "x", "b": "y"}), roles)
+def test_a_cell_without_a_conversation_is_left_out_with_its_reason(cell: object, kind: str, text: str) -> None:
+    assert problem_of({"messages": cell}, Roles("chat", conversation="messages")) == (kind, text)
 
 
-def test_template_text_stays_text() -> None:
-    (example,) = convert({"question": "{{ 1+1 }}", "answer": "<|im_end|>"})
-    assert [message.content for message in example.messages] == ["{{ 1+1 }}", "<|im_end|>"]
+def test_roles_without_a_kind_leave_every_row_out() -> None:
+    assert problem_of({"a": "b"}, Roles())[0] == "wrong-columns"

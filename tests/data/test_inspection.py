@@ -1,65 +1,74 @@
 import hashlib
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from studio import codec
-from studio.data.formats import Roles
-from studio.data.inspection import Inspection, TokenStatistics, count_tokens, inspect_file
-from studio.data.rendering import ChatRenderer
+from studio.data.changes import Change
+from studio.data.example_files import ExampleFile
+from studio.data.formats import Roles, assign
+from studio.data.inspection import Inspection, inspect_files
 from studio.data.rows import RowProblem
-from studio.errors import DataError
 
 SAMPLES = Path(__file__).parents[2] / "assets" / "samples"
-BARE = "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system') }}{% endif %}{{ m.content }}\
-{% if m.role == 'assistant' %}{{ eos_token }}{% endif %}{% endfor %}"
 
-ModelFolder = Callable[..., Path]
+
+def inspect(path: Path, **options: object) -> tuple[Inspection, ExampleFile]:
+    into = path.with_name("examples.jsonl") if SAMPLES not in path.parents else Path(options.pop("into"))  # type: ignore[arg-type]
+    inspection, sha256 = inspect_files([path], into=into, **options)  # type: ignore[arg-type]
+    assert sha256 == hashlib.sha256(into.read_bytes()).hexdigest()
+    return inspection, ExampleFile(into)
 
 
 def test_says_what_a_file_holds(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("question,answer\nWhy?,Because.\nragged\nHow?,\nWhen?,Now.\n", encoding="utf-8")
-    inspection, examples = inspect_file(path)
-    assert inspection == Inspection(
-        file="notes.txt",
-        format="CSV",
-        kind="question-answer",
-        roles=Roles("question-answer", prompt="question", answer="answer"),
-        rows_read=4,
-        usable=2,
-        problems=(RowProblem(2, "The header has 2 columns, this row has 1."), RowProblem(3, "The answer is empty.")),
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-        tokens=None,
-    )
-    assert [example.row for example in examples] == [1, 4]
+    inspection, examples = inspect(path)
+    assert (inspection.files, inspection.format, inspection.kind) == (("notes.txt",), "CSV", "question-answer")
+    assert inspection.roles == Roles("question-answer", prompts=("question",), answer="answer")
+    assert (inspection.rows_read, inspection.usable, inspection.left_out) == (4, 2, 2)
+    assert [(problem.row, problem.kind) for problem in inspection.problems] == [(3, "wrong-columns"), (4, "empty-answer")]
+    assert inspection.columns == ("question", "answer")
+    assert inspection.preview[0] == ("Why?", "Because.")
+    assert inspection.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert (inspection.verdict, inspection.tokens) == ("", None)
+    assert [example.row for example in examples] == [2, 5]
 
 
-def test_counts_tokens_and_leaves_out_what_the_template_refuses(tmp_path: Path, model_folder: ModelFolder) -> None:
-    renderer = ChatRenderer.load(model_folder(BARE, bytes_only=True))
+def test_columns_that_nobody_knows_wait_to_be_assigned(tmp_path: Path) -> None:
+    path = tmp_path / "odd.csv"
+    path.write_text("foo,bar\n1,2\n3,4\n")
+    inspection, examples = inspect(path)
+    assert (inspection.kind, inspection.usable, inspection.rows_read, len(examples)) == ("", 0, 2, 0)
+    assert "foo" in inspection.verdict
+    inspection, examples = inspect(path, roles=assign({"foo": "prompt", "bar": "answer"}))
+    assert (inspection.verdict, len(examples)) == ("", 2)
+
+
+def test_a_file_without_one_usable_row_says_why(tmp_path: Path) -> None:
+    path = tmp_path / "empty.csv"
+    path.write_text("question,answer\nWhy?,\nHow?,\n")
+    inspection, _ = inspect(path)
+    assert (inspection.usable, inspection.left_out) == (0, 2)
+    assert inspection.verdict.startswith("None of the 2 rows can be learned from. Row 2: ")
+
+
+def test_changes_are_applied_on_the_way_and_counted(tmp_path: Path) -> None:
     path = tmp_path / "data.jsonl"
+    roles = ("user", "assistant", "user")
     rows = [
-        {"prompt": "ab", "completion": "c"},
-        {"prompt": "ab", "completion": "cdefg"},
-        {"system": "be", "prompt": "ab", "completion": "c"},
-        {"prompt": "abcd", "completion": "ef"},
+        [{"role": role, "content": content} for role, content in zip(roles, said, strict=False)]
+        for said in ("ab", "ab", "cde")
     ]
-    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
-    inspection, examples = inspect_file(path, renderer=renderer, max_length=7)
-    assert inspection.tokens == TokenStatistics(longest=8, median=7, total=19, learned=11, too_long=1)
-    assert [example.row for example in examples] == [1, 2, 4]
-    assert (inspection.rows_read, inspection.usable) == (4, 3)
-    (problem,) = inspection.problems
-    assert problem.row == 3
-    assert "no system" in problem.text
-    _, all_examples = inspect_file(path)
-    assert count_tokens(all_examples, renderer=renderer, max_length=7) == inspection.tokens
-    with pytest.raises(DataError, match="no system"):
-        count_tokens(all_examples[2:3], renderer=renderer, max_length=7)
-    with pytest.raises(DataError, match="There are no examples"):
-        count_tokens((), renderer=renderer, max_length=7)
+    path.write_text("\n".join(json.dumps({"messages": turns}) for turns in rows))
+    plain, _ = inspect(path)
+    assert (plain.usable, plain.left_out) == (2, 1)
+    assert {"drop-duplicates", "trim-end"} <= {mend.kind for each in plain.findings for mend in each.mends}
+    mended, examples = inspect(path, changes=[Change("drop-duplicates"), Change("trim-end")])
+    assert (mended.usable, mended.left_out) == (2, 0)
+    assert sorted((change.kind, change.count) for change in mended.changes) == [("drop-duplicates", 1), ("trim-end", 1)]
+    assert [example.messages[-1].content for example in examples] == ["b", "d"]
 
 
 @pytest.mark.parametrize(
@@ -70,15 +79,18 @@ def test_counts_tokens_and_leaves_out_what_the_template_refuses(tmp_path: Path, 
         ("kettlewick_support.csv", "CSV", "question-answer"),
     ],
 )
-def test_the_samples_are_whole(file: str, format: str, kind: str) -> None:
-    inspection, examples = inspect_file(SAMPLES / file)
-    assert (inspection.format, inspection.kind) == (format, kind)
+def test_the_samples_are_whole(file: str, format: str, kind: str, tmp_path: Path) -> None:
+    inspection, examples = inspect(SAMPLES / file, into=tmp_path / "examples.jsonl")
+    assert (inspection.format, inspection.kind, inspection.verdict) == (format, kind, "")
     assert inspection.usable == len(examples) >= 150
     assert inspection.problems == ()
+    assert [each.kind for each in inspection.findings if each.level != "info"] == [], "a sample raises no doubt"
 
 
 def test_an_inspection_survives_the_codec(tmp_path: Path) -> None:
     path = tmp_path / "data.csv"
-    path.write_text("question,answer\nWhy?,Because.\nragged\n", encoding="utf-8")
-    inspection, _ = inspect_file(path)
+    path.write_text("question,answer\nWhy?,Because.\nWhy?,Because.\nragged\n", encoding="utf-8")
+    inspection, _ = inspect(path)
+    assert inspection.findings
+    assert RowProblem in map(type, inspection.problems)
     assert codec.loads(Inspection, codec.dumps(inspection)) == inspection

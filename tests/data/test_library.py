@@ -1,3 +1,5 @@
+import hashlib
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -6,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from studio.data.changes import Change
 from studio.data.examples import Example, Message
-from studio.data.library import DatasetLibrary, read_examples, write_examples
+from studio.data.formats import Roles, assign
+from studio.data.library import DatasetLibrary
+from studio.data.rows import CancelledError
 from studio.errors import DataError
 
 SAMPLES = Path(__file__).parents[2] / "assets" / "samples"
@@ -31,12 +36,16 @@ def test_keeps_a_file_with_its_examples(library: DatasetLibrary, file: Path, tmp
     folder = tmp_path / "home" / "datasets" / added.id
     assert (added.name, added.created) == ("My data (1)", 1000.0)
     assert added.id.startswith("my-data-1-")
-    assert sorted(path.name for path in folder.iterdir()) == ["dataset.json", "examples.jsonl", "source"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        *("dataset.json", "examples.index.npy", "examples.jsonl", "problems.jsonl", "source")
+    ]
     assert (folder / "source" / file.name).read_bytes() == file.read_bytes()
     file.unlink()
     assert library.get(added.id) == added
-    assert library.examples(added.id) == (Example((Message("user", "Why?"), Message("assistant", "Because.")), row=1),)
-    assert [path.name for path in folder.parent.iterdir()] == [added.id]
+    assert library.examples(added.id) == (Example((Message("user", "Why?"), Message("assistant", "Because.")), row=2),)
+    assert sorted(path.name for path in folder.parent.iterdir()) == [".lock", added.id]
+    assert (added.version, added.family, added.parent, added.changes) == (1, added.id, "", ())
+    assert added.sha256 == hashlib.sha256((folder / "examples.jsonl").read_bytes()).hexdigest()
 
 
 def test_the_same_content_and_name_is_kept_once(library: DatasetLibrary, file: Path) -> None:
@@ -71,7 +80,7 @@ def test_half_a_character_in_a_reason_does_not_stop_the_rest(library: DatasetLib
     good = '{"messages": [{"from": "human", "value": "hi"}, {"from": "gpt", "value": "hello"}]}'
     path.write_text(good + '\n{"messages": [{"from": "\\ud83d", "value": "hi"}]}\n', encoding="utf-8")
     added = library.add(path)
-    assert library.get(added.id).inspection.problems[0].text.startswith("Turn 1 has the role '?'")
+    assert library.get(added.id).inspection.problems[0].kind == "broken-character"
 
 
 def test_samples(library: DatasetLibrary) -> None:
@@ -117,7 +126,7 @@ def test_a_bad_file_leaves_nothing(library: DatasetLibrary, tmp_path: Path) -> N
     bad.write_bytes(b"%PDF")
     with pytest.raises(DataError, match="PDF"):
         library.add(bad)
-    assert not (tmp_path / "home").exists()
+    assert list((tmp_path / "home" / "datasets").iterdir()) == []
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
@@ -143,13 +152,141 @@ def test_a_data_folder_that_cannot_be_written_is_a_sentence(file: Path, tmp_path
         library.all()
 
 
-def test_examples_survive_the_file(examples: tuple[Example, ...], tmp_path: Path) -> None:
-    path = tmp_path / "examples.jsonl"
-    write_examples(path, examples)
-    assert path.read_bytes().count(b"\n") == len(examples)
-    assert read_examples(path) == examples
-    path.write_text('{"messages": 1}\n')
-    with pytest.raises(DataError, match="cannot be read"):
-        read_examples(path)
-    with pytest.raises(DataError, match="cannot be read"):
-        read_examples(tmp_path / "none.jsonl")
+def test_several_files_are_one_data_set(library: DatasetLibrary, tmp_path: Path) -> None:
+    for name, answer in (("b", "B."), ("a", "A.")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "same.csv").write_text(f"question,answer\nWhy?,{answer}\n")
+    added = library.add([tmp_path / "b" / "same.csv", tmp_path / "a" / "same.csv"])
+    assert added.name == "same and 1 more"
+    assert [each.messages[1].content for each in library.examples(added.id)] == ["B.", "A."]
+    again = library.derive(added.id, changes=[Change("leave-out", keys=("0" * 16,))])
+    assert [each.messages[1].content for each in library.examples(again.id)] == ["B.", "A."]
+
+
+def test_columns_nobody_could_assign_are_kept_and_can_be_assigned(library: DatasetLibrary, tmp_path: Path) -> None:
+    file = tmp_path / "odd.csv"
+    file.write_text("foo,bar\nxx,yy\nzz,ww\n")
+    added = library.add(file)
+    assert (added.inspection.kind, added.inspection.usable, added.inspection.rows_read) == ("", 0, 2)
+    assert added.inspection.columns == ("foo", "bar")
+    assert added.inspection.preview == (("xx", "yy"), ("zz", "ww"))
+    assert added.inspection.verdict
+    assigned = library.derive(added.id, roles=assign({"foo": "prompt", "bar": "answer"}))
+    assert (assigned.version, assigned.family, assigned.parent, assigned.name) == (2, added.id, added.id, "odd")
+    assert assigned.inspection.verdict == ""
+    assert [each.messages[0].content for each in library.examples(assigned.id)] == ["xx", "zz"]
+    assert library.derive(assigned.id, roles=added.inspection.roles) == added, "the first version is not made twice"
+
+
+@pytest.fixture
+def doubled(tmp_path: Path) -> Path:
+    path = tmp_path / "doubled.jsonl"
+    rows = [("Why?", "Because."), ("Why?", "Because."), ("How?", "So."), ("Mail?", "Ask me@example.org.")]
+    path.write_text("".join(json.dumps({"question": q, "answer": a}) + "\n" for q, a in rows))
+    return path
+
+
+def test_a_change_is_a_new_version_and_undoing_it_the_old_one(library: DatasetLibrary, doubled: Path) -> None:
+    first = library.add(doubled)
+    second = library.derive(first.id, changes=[Change("drop-duplicates")])
+    assert [change.count for change in second.changes] == [1]
+    assert (first.inspection.usable, second.inspection.usable) == (4, 3)
+    third = library.derive(second.id, changes=[*second.changes, Change("mask-emails")])
+    assert (third.version, third.parent, third.family) == (3, second.id, first.id)
+    assert [change.count for change in third.changes] == [1, 1]
+    assert "me@example.org" not in str(list(library.examples(third.id)))
+    assert library.derive(third.id, changes=second.changes) == second
+    assert library.derive(third.id) == first
+    assert [each.id for each in library.versions(second.id)] == [first.id, second.id, third.id]
+    assert [each.id for each in library.families()] == [third.id]
+    assert len(library.all()) == 3
+    links = {(library.folder(each.id) / "source" / doubled.name).stat().st_ino for each in library.all()}
+    assert len(links) == 1, "the versions share their source on disk"
+
+
+def test_the_source_does_not_follow_the_persons_file(library: DatasetLibrary, doubled: Path) -> None:
+    added = library.add(doubled)
+    with doubled.open("a") as file:
+        file.write("broken")
+    assert library.derive(added.id, changes=[Change("drop-duplicates")]).inspection.left_out == 0
+
+
+def test_renaming_keeps_the_id_and_reaches_every_version(library: DatasetLibrary, doubled: Path) -> None:
+    first = library.add(doubled)
+    second = library.derive(first.id, changes=[Change("drop-duplicates")])
+    library.rename(first.id, "  Better  ")
+    assert [library.get(each.id).name for each in (first, second)] == ["Better", "Better"]
+    assert library.derive(first.id, changes=[Change("drop-duplicates")]).id == second.id
+    for bad in ("", "   ", "two\nlines", "x" * 201):
+        with pytest.raises(DataError, match="needs a name"):
+            library.rename(first.id, bad)
+
+
+def test_what_is_deleted_can_be_put_back(library: DatasetLibrary, doubled: Path) -> None:
+    first = library.add(doubled)
+    second = library.derive(first.id, changes=[Change("drop-duplicates")])
+    library.delete(first.id)
+    assert library.all() == (second,)
+    assert library.deleted() == (first,)
+    with pytest.raises(DataError, match="There is no data set"):
+        library.get(first.id)
+    again = library.derive(second.id)
+    assert again.version == 3, "the source of a version outlives the others"
+    assert library.restore(first.id) == first
+    assert library.deleted() == ()
+    for id in (first.id, "../x", "nothing"):
+        with pytest.raises(DataError, match="in the bin"):
+            library.restore(id)
+    library.delete(first.id)
+    assert library.add(doubled).id == first.id
+    library.delete(first.id)
+    assert library.restore(first.id).id == first.id
+
+
+def test_the_download_is_read_again(library: DatasetLibrary, doubled: Path) -> None:
+    added = library.add(doubled, name="../../My Set!")
+    path = library.download(added.id)
+    assert path.name == "my-set-v1.jsonl"
+    assert path.is_relative_to(library.folder(added.id))
+    again = library.add(path)
+    said = [[each.messages for each in library.examples(id)] for id in (added.id, again.id)]
+    assert said[0] == said[1]
+
+
+def test_cancelling_leaves_nothing(library: DatasetLibrary, doubled: Path, tmp_path: Path) -> None:
+    def report(what: str, done: int, total: int) -> None:
+        raise CancelledError("no more")
+
+    with pytest.raises(CancelledError):
+        library.add(doubled, report=report)
+    assert list((tmp_path / "home" / "datasets").iterdir()) == []
+
+
+def test_torn_examples_are_written_again(library: DatasetLibrary, doubled: Path) -> None:
+    """Only the presence of the file was looked at, so adding it again did not help."""
+    added = library.add(doubled)
+    path = library.folder(added.id) / "examples.jsonl"
+    path.write_bytes(path.read_bytes()[:50])
+    assert library.add(doubled).sha256 == added.sha256
+    assert len(library.examples(added.id)) == 4
+
+
+def test_a_data_set_of_an_older_studio_still_opens(library: DatasetLibrary, tmp_path: Path) -> None:
+    folder = tmp_path / "home" / "datasets" / "old-0123456789"
+    folder.mkdir(parents=True)
+    roles = {"kind": "question-answer", "prompt": "question", "answer": "answer"}
+    inspection = {"file": "a.csv", "format": "CSV", "kind": "question-answer", "roles": roles, "rows_read": 1}
+    inspection |= {"usable": 1, "problems": [], "sha256": "ab", "tokens": None}
+    document = {"id": folder.name, "name": "Old", "inspection": inspection, "created": 1.0}
+    (folder / "dataset.json").write_text(json.dumps(document))
+    line = '{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}],"row":1}\n'
+    (folder / "examples.jsonl").write_text(line)
+    (found,) = library.all()
+    assert (found.name, found.version, found.root) == ("Old", 1, folder.name)
+    assert len(library.examples(found.id)) == 1
+
+
+def test_roles_given_are_taken(library: DatasetLibrary, doubled: Path) -> None:
+    swapped = library.add(doubled, roles=assign({"answer": "prompt", "question": "answer"}))
+    assert library.examples(swapped.id)[0].messages[0].content == "Because."
+    assert isinstance(swapped.inspection.roles, Roles)

@@ -1,211 +1,205 @@
-import gzip
-import io
+import hashlib
 import json
-import zipfile
-from collections.abc import Callable
+import os
+import socket
+import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
-from studio.data.readers import Table, read_table
-from studio.data.rows import Row, RowProblem
+from studio.data.readers import SAMPLE_ROWS, open_source
+from studio.data.rows import CancelledError, Row
 from studio.errors import DataError
-
-Write = Callable[..., Path]
+from tests.data.sources import Folder, read
 
 
 @pytest.fixture
-def write(tmp_path: Path) -> Write:
-    def write(content: str | bytes, name: str = "data.csv") -> Path:
-        path = tmp_path / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return path
-
-    return write
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
 
 
-def test_csv(write: Write) -> None:
-    assert read_table(write("question,answer\nWhy?,Because.\nHow?,So.\n")) == Table(
-        "CSV",
-        ("question", "answer"),
-        (
-            Row(1, {"question": "Why?", "answer": "Because."}),
-            Row(2, {"question": "How?", "answer": "So."}),
-        ),
-        (),
-    )
+def test_what_is_known_of_a_source(folder: Folder) -> None:
+    content = "".join(f'{{"a": {number}}}\n' for number in range(300)) + '{"b": 1}\n'
+    found = folder.read(content, "data.jsonl")
+    source = found.source
+    assert (source.format, source.columns, source.files) == ("JSON Lines", ("a",), ("data.jsonl",))
+    assert (source.size, source.sha256) == (len(content), hashlib.sha256(content.encode()).hexdigest())
+    assert source.sample == found.rows[:SAMPLE_ROWS]
+    assert found.rows[-1] == Row(301, {"b": 1})
 
 
-@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
-def test_csv_delimiters(delimiter: str, write: Write) -> None:
-    text = 'question|answer\n"Yes, or; no"|"One,\ttwo;| three"\nWell, what?|Fine; thanks.\n'
-    quoted = "question|answer\n" + "".join(f'"Yes, or; {n}"|"One,\ttwo;| three"\n' for n in range(3))
-    table = read_table(write(quoted.replace('"|"', f'"{delimiter}"').replace("question|", f"question{delimiter}")))
-    assert table.columns == ("question", "answer")
-    assert table.rows[2].cells == {"question": "Yes, or; 2", "answer": "One,\ttwo;| three"}
-    assert read_table(write(text)).rows[1].cells == {"question": "Well, what?", "answer": "Fine; thanks."}
+def test_several_files_are_one_table(folder: Folder) -> None:
+    paths = [folder.write("q,a\n1,2\n3\n", "a.csv"), folder.write('[{"q": 3, "x": 4}]', "b.json")]
+    found = read(paths)
+    assert (found.source.format, found.source.columns) == ("CSV and JSON", ("q", "a", "x"))
+    assert found.source.files == ("a.csv", "b.json")
+    assert found.rows == (Row(2, {"q": "1", "a": "2"}, "a.csv"), Row(1, {"q": 3, "x": 4}, "b.json"))
+    assert (found.problems[0].file, found.problems[0].row) == ("a.csv", 3)
+    assert found.source.size == sum(path.stat().st_size for path in paths)
+    hashes = "".join(hashlib.sha256(path.read_bytes()).hexdigest() for path in paths)
+    assert found.source.sha256 == hashlib.sha256(hashes.encode()).hexdigest()
+    assert len(found.source.sample) == 2
 
 
-def test_csv_line_ends_quotes_and_blank_rows(write: Write) -> None:
-    table = read_table(write('a,b\r\n"two\r\nlines","say ""hi"""\r\n\r\n,\r\nlast,row'))
-    assert [(row.number, dict(row.cells)) for row in table.rows] == [
-        (1, {"a": "two\nlines", "b": 'say "hi"'}),
-        (2, {"a": "last", "b": "row"}),
+def test_the_same_file_twice_and_two_files_of_one_name(folder: Folder) -> None:
+    (folder.path / "sub").mkdir()
+    paths = [
+        folder.write("q,a\n1,2\n", "a.csv"),
+        folder.write("q,a\n1,2\n", "copy.csv"),
+        folder.write("q,a\n3,4\n", "sub/a.csv"),
     ]
-    assert read_table(write("a,b\rold,mac\r")).rows[0].cells == {"a": "old", "b": "mac"}
+    found = read(paths)
+    assert found.source.notes == ("'copy.csv' holds the same as 'a.csv' and was read once.",)
+    assert [row.file for row in found.rows] == ["a.csv", "a.csv (2)"]
 
 
-def test_csv_ragged_rows_are_reported_and_the_others_kept(write: Write) -> None:
-    table = read_table(write("a,b\n1,2\nalone\n1,2,3\n1,2,\n"))
-    assert [row.number for row in table.rows] == [1, 4]
-    assert table.problems == (
-        RowProblem(2, "The header has 2 columns, this row has 1."),
-        RowProblem(3, "The header has 2 columns, this row has 3."),
-    )
+def test_a_file_among_several_that_cannot_be_read_is_named(folder: Folder) -> None:
+    paths = [folder.write("q,a\n1,2\n", "a.csv"), folder.write('{"a": }', "b.json")]
+    with pytest.raises(DataError, match=r"'b\.json': The JSON is broken"):
+        read(paths)
+    with pytest.raises(DataError, match="No file was given"):
+        read([])
 
 
-def test_csv_open_quotation_mark_is_reported(write: Write) -> None:
-    """A forgotten mark swallowed every row below it without a word."""
-    table = read_table(write('a,b\n1,2\n"open,3\n4,5\n'))
-    assert [row.number for row in table.rows] == [1]
-    assert table.problems == (RowProblem(2, "The quotation marks do not match; the row starts on line 3 of the file."),)
+def test_texts_and_tables_do_not_mix(folder: Folder) -> None:
+    paths = [folder.write("q,a\n1,2\n", "a.csv"), folder.write("# Title\n\nText.\n", "b.md")]
+    with pytest.raises(DataError, match=r"'b\.md' is plain text and 'a.csv' is a table"):
+        read(paths)
+    texts = [folder.write("Some text.\n", "a.txt"), folder.write("# Title\n\nText.\n", "b.md")]
+    found = read(texts)
+    assert (found.source.format, found.source.columns) == ("text and Markdown", ("text",))
+    assert [(row.file, row.continues) for row in found.rows] == [("a.txt", False), ("b.md", False)]
 
 
-def test_csv_repeated_and_empty_column_names(write: Write) -> None:
-    assert read_table(write("a,a,,a\n1,2,3,4\n")).columns == ("a", "a (2)", "column 3", "a (4)")
-
-
-def test_csv_long_cell(write: Write) -> None:
-    table = read_table(write(f"a,b\n{'x' * 200_000},y\n"))
-    assert len(str(table.rows[0].cells["a"])) == 200_000
-
-
-def test_json_lines(write: Write) -> None:
-    table = read_table(write('{"a": 1}\n\nbroken\n[1]\n{"a": "x\u2028y", "b": null}\n{}\n{"a": \n', "data.txt"))
-    assert table.format == "JSON Lines"
-    assert table.columns == ("a", "b")
-    assert [(row.number, dict(row.cells)) for row in table.rows] == [(1, {"a": 1}), (5, {"a": "x\u2028y", "b": None})]
-    assert [problem.row for problem in table.problems] == [3, 4, 6, 7]
-    assert table.problems[0].text == "This is not JSON: Expecting value at column 1."
-    assert table.problems[1].text == "Expected an object with named fields, found a list."
-
-
-def test_json_lines_with_a_broken_first_line(write: Write) -> None:
-    table = read_table(write('{"a": \n{"a": 2}\n{"a": 3}\n'))
-    assert [row.number for row in table.rows] == [2, 3]
-    assert read_table(write('# notes\n{"a": 2}\n')).format == "JSON Lines"
-
-
-def test_json_array_and_nested_values(write: Write) -> None:
-    value = [{"a": {"b": [1, {"c": None}]}}, 7, "text", [{"x": 1}], {"d": True}]
-    table = read_table(write(json.dumps(value, indent=2)))
-    assert table.format == "JSON"
-    assert table.columns == ("a", "d")
-    assert [(row.number, dict(row.cells)) for row in table.rows] == [(1, value[0]), (5, value[4])]
-    assert [problem.row for problem in table.problems] == [2, 3, 4]
-
-
-def test_json_object_that_holds_the_list(write: Write) -> None:
-    table = read_table(write('{"version": 1, "errors": [], "data": [{"a": 1}, {"a": 2}]}'))
-    assert (table.format, len(table.rows)) == ("JSON", 2)
-    with pytest.raises(DataError, match="several lists: train, test"):
-        read_table(write('{"train": [{"a": 1}], "test": [{"a": 1}]}'))
-
-
-def test_one_object_is_one_row(write: Write) -> None:
-    chat = {"messages": [{"role": "user", "content": "hi"}], "tools": [{"name": "x"}]}
-    assert read_table(write(json.dumps(chat))).format == "JSON Lines"
-    pretty = read_table(write(json.dumps(chat, indent=1)))
-    assert (pretty.format, pretty.columns, len(pretty.rows)) == ("JSON", ("messages", "tools"), 1)
-
-
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "cp1252"])
-def test_encodings(encoding: str, write: Write) -> None:
-    table = read_table(write("a,b\nnaïve “café” … 5 €,é\n".encode(encoding)))
-    assert table.columns == ("a", "b")
-    assert table.rows[0].cells == {"a": "naïve “café” … 5 €", "b": "é"}
-
-
-def test_latin_1_where_windows_has_no_letter(write: Write) -> None:
-    assert read_table(write(b"a,b\n\xe9\x9d,x\n")).rows[0].cells["a"] == "é\x9d"
-
-
-def test_broken_bytes_cost_their_row_and_no_more(write: Write) -> None:
-    """One bad byte made the whole file read as Windows-1252, with every accent wrong."""
-    table = read_table(write("a,b\né,ü\nx,".encode() + b"\xff\n" + "ñ,ø\n".encode()))
-    assert [dict(row.cells) for row in table.rows] == [{"a": "é", "b": "ü"}, {"a": "ñ", "b": "ø"}]
-    assert table.problems == (RowProblem(2, "It holds bytes that are not text in UTF-8."),)
-
-
-def test_special_text_in_cells_is_left_alone(write: Write) -> None:
-    table = read_table(write("a,<|im_end|>\n{{ 1+1 }},=cmd()\n{% x %},y\n"))
-    assert table.format == "CSV"
-    assert table.rows[0].cells == {"a": "{{ 1+1 }}", "<|im_end|>": "=cmd()"}
-
-
-def _zip(*names: str) -> bytes:
-    held = io.BytesIO()
-    with zipfile.ZipFile(held, "w") as archive:
-        for name in names:
-            archive.writestr(name, "x")
-    return held.getvalue()
+def test_text_in_pieces(folder: Folder) -> None:
+    text = "\n\n".join(f"Paragraph {number}. " + "Words, and more words. " * 40 for number in range(20))
+    found = folder.read(text, "book.txt")
+    assert (found.source.format, len(found.rows)) == ("text", 20)
+    assert [row.number for row in found.rows] == list(range(1, 40, 2))
+    assert [row.continues for row in found.rows] == [True] * 19 + [False]
+    assert found.source.notes[0].startswith("Long text is cut into pieces of at most 1,500 characters")
+    assert folder.read("# A\n\nText with a [link](x).\n", "data").source.format == "text"
+    assert folder.read("# A\n\n- one\n- two\n\n## B\n\n**Text**\n", "data").source.format == "Markdown"
 
 
 @pytest.mark.parametrize(
-    ("content", "found"),
+    ("content", "reason"),
     [
         (b"%PDF-1.7\n%\xe2\xe3", "a PDF document"),
-        (_zip("[Content_Types].xml", "xl/workbook.xml"), "an Excel workbook"),
-        (_zip("word/document.xml"), "a Word document"),
-        (_zip("archive/data.pkl"), "a PyTorch model file"),
-        (_zip("data.jsonl"), "a zip archive"),
-        (b"PK\x03\x04 cut off", "a zip archive"),
-        (gzip.compress(b'{"a": 1}'), "a gzip archive"),
-        (b"PAR1\x15\x04", "a Parquet file"),
+        (b"{\\rtf1 text}", "a rich text document"),
+        (b"Rar!\x1a\x07\x00", "a RAR archive"),
+        (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
         (b"\x89PNG\r\n\x1a\n\x00", "a PNG image"),
         (b"\xff\xd8\xff\xe0\x00\x10JFIF", "a JPEG image"),
+        (b"GIF89a\x00\x00", "a GIF image"),
+        (b"BM\x00\x00\x00\x00", "a BMP image"),
+        (b"RIFF\x00\x00\x00\x00WAVEfmt ", "a sound, video or WebP file"),
+        (b"\x00\x00\x00\x18ftypmp42", "a video, sound or HEIC picture"),
+        (b"ID3\x03\x00", "an MP3 sound file"),
+        (b"\xff\xfb\x90\x00\x00", "an MP3 sound file"),
         (b"GGUF\x03\x00\x00\x00", "a GGUF model file"),
         ((16).to_bytes(8, "little") + b'{"__metadata__":', "a safetensors model file"),
-        (bytes(range(256)) * 4, "binary data"),
-        (b"\x01\x02\x03\x04\x05\x06 a,b", "binary data"),
-        (b"\xff\xfea\x00\x00\x00", "binary data"),
+        (b"\x80\x04\x95\x00\x00", "a Python pickle, which could do harm"),
+        (b"SQLite format 3\x00", "an SQLite database"),
+        (b"\x93NUMPY\x01\x00", "a NumPy file"),
+        (bytes(257) + b"ustar\x0000" + bytes(300), "a tar archive"),
+        (b"MZ\x90\x00", "a program"),
+        (bytes(range(256)) * 4, "binary data of an unknown kind"),
+        (b"\x02\x03\x04\x05\x06 a,b", "binary data of an unknown kind"),
+        (b"\xff\xfea\x00\x00\x00", "binary data of an unknown kind"),
         (b"<!DOCTYPE html><html>", "a web page"),
+        (b"<?xml version='1.0'?><a/>", "an XML file"),
         (b"version https://git-lfs.github.com/spec/v1\noid", "a Git LFS pointer"),
+        (json.dumps({"cells": [], "nbformat": 4}).encode(), "a Jupyter notebook"),
     ],
 )
-def test_a_file_that_is_no_table_is_named(content: bytes, found: str, write: Write) -> None:
-    with pytest.raises(DataError, match=found) as caught:
-        read_table(write(content, "data.csv"))
-    assert caught.value.hint
+def test_a_file_without_examples_is_named_with_the_next_step(content: bytes, reason: str, folder: Folder) -> None:
+    with pytest.raises(DataError, match=f"This is {reason}") as caught:
+        folder.read(content)
+    assert caught.value.hint.endswith(".")
 
 
-@pytest.mark.parametrize(
-    ("content", "found"),
-    [
-        (b"", "The file is empty"),
-        (b"\xef\xbb\xbf\n", "The file is empty"),
-        (b" \r\n\t\n", "The file is empty"),
-        ("\n".encode("utf-16"), "The file is empty"),
-        (b"question,answer\n", r"first row \(question, answer\) and nothing below"),
-        (b"[]", "empty list"),
-        (b'[{"a": 1}, {"a": 2]', "The JSON is broken: .* at line 1, column 19"),
-        (b'[\n {"a": 1},\n {"a": 2}\n', "The JSON is broken: .* at line 4"),
-        (b'{"a": }', "The JSON is broken"),
-        (b"[" * 100_000, "nested too deeply"),
-        (b"[" + b"9" * 5000 + b"]", "a number that is too long"),
-        (b"[1, 2]", "None of the 2 rows of this JSON file can be read. Row 1: Expected an object"),
-        (b"a,b\n1\n2\n", "None of the 2 rows of this CSV file"),
-        (b'"open,b\n1,2\n', "The first row must name the columns"),
-    ],
-)
-def test_unusable_content_is_a_sentence(content: bytes, found: str, write: Write) -> None:
-    with pytest.raises(DataError, match=found) as caught:
-        read_table(write(content))
-    assert caught.value.hint
+@pytest.mark.parametrize("start", ["BM", "MZ", "ORC", "ID3", "GGUF", "Rar!", "GIF8"])
+def test_text_may_begin_as_a_binary_file_does(start: str, folder: Folder) -> None:
+    assert folder.read(f"{start}x,name\n1,2\n").source.columns == (f"{start}x", "name")
 
 
-def test_a_path_that_is_no_file(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="There is no file"):
-        read_table(tmp_path / "none.csv")
-    with pytest.raises(DataError, match="is a folder"):
-        read_table(tmp_path)
+@pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbf\n", b" \r\n\t\n", "\n".encode("utf-16"), b"\x00" * 100])
+def test_an_empty_file(content: bytes, folder: Folder) -> None:
+    with pytest.raises(DataError, match="The file is empty"):
+        folder.read(content)
+
+
+def test_only_ordinary_files_are_opened(folder: Folder) -> None:
+    pipe = folder.path / "pipe"
+    os.mkfifo(pipe)
+    with socket.socket(socket.AF_UNIX) as listener:
+        address = folder.path / "socket"
+        listener.bind(os.path.relpath(address))
+        for path, reason in (
+            (folder.path / "none.csv", "There is no file 'none.csv'"),
+            (folder.path, "is a folder"),
+            (pipe, "a device or a pipe"),
+            (Path("/dev/zero"), "a device or a pipe"),
+            (address, "cannot be read"),
+            (Path("a\0b"), "cannot be read"),
+            (Path("x" * 5000), "cannot be read"),
+        ):
+            with pytest.raises(DataError, match=reason) as caught:
+                read(path)
+            assert caught.value.hint
+
+
+def test_names_that_are_no_text_can_be_shown(folder: Folder) -> None:
+    path = folder.path / os.fsdecode(b"b\xffd\n.csv")
+    path.write_text("a,b\n1,2\n", encoding="utf-8")
+    assert read(path).source.files == ("b?d?.csv",)
+
+
+def test_progress_is_told_and_reading_can_be_cancelled(folder: Folder) -> None:
+    path = folder.write(b'{"a": "%s"}\n' % (b"x" * 990) * 20_000, "data.jsonl")
+    told: list[tuple[str, int, int]] = []
+
+    def report(what: str, done: int, total: int) -> None:
+        told.append((what, done, total))
+
+    with open_source([path], report=report) as source:
+        assert told[0][0] == "Looking through the file"
+        told.clear()
+        for _ in source.rows(report):
+            time.sleep(0.00005)
+    size = path.stat().st_size
+    assert len(told) > 3
+    assert {(what, total) for what, _, total in told} == {("Reading", size)}
+    assert told[-1][1] == size
+    assert [done for _, done, _ in told] == sorted(done for _, done, _ in told)
+
+    def cancel(what: str, done: int, total: int) -> None:
+        raise CancelledError("Cancelled.")
+
+    with pytest.raises(CancelledError), open_source([path], report=cancel):
+        pass
+    with open_source([path]) as source, pytest.raises(CancelledError):
+        list(source.rows(cancel))
+
+
+@pytest.mark.parametrize("name", ["data.jsonl", "data.json", "data.csv", "data.txt"])
+def test_a_large_file_is_read_in_little_memory(name: str, folder: Folder) -> None:
+    row = json.dumps({"question": "What is it? " * 20, "answer": "It is what it is. " * 40})
+    content = {
+        "data.jsonl": lambda: f"{row}\n" * 30_000,
+        "data.json": lambda: "[" + ",".join([row] * 30_000) + "]",
+        "data.csv": lambda: "question,answer\n" + f"{'What is it? ' * 20},{'It is what it is. ' * 40}\n" * 30_000,
+        "data.txt": lambda: f"{'What is it? ' * 80}\n\n" * 30_000,
+    }[name]()
+    path = folder.write(content, name)
+    del content
+    tracemalloc.start()
+    try:
+        with open_source([path]) as source:
+            assert sum(1 for _ in source.rows()) == 30_000
+        assert tracemalloc.get_traced_memory()[1] < 16_000_000
+    finally:
+        tracemalloc.stop()
+    assert path.stat().st_size > 28_000_000

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from studio.data.chat_templates import PLAIN_TEMPLATE
-from studio.data.examples import Message
+from studio.data.examples import TEXT, Example, Message
 from studio.data.rendering import IGNORED, ChatRenderer, Piece
 from studio.errors import DataError, ModelError
 
@@ -41,7 +41,7 @@ CLOSES_THE_WHOLE = (
 
 
 def test_masks_as_written_by_hand(model_folder: ModelFolder, conversation: Conversation) -> None:
-    rendered = ChatRenderer.load(model_folder(CHATML)).render(conversation("user: hi", "assistant: bye kind"))
+    rendered = ChatRenderer.load(model_folder(CHATML)).render(Example(conversation("user: hi", "assistant: bye kind")))
     ignored = IGNORED
     assert rendered.ids == (1, 5, 3, 8, 4, 9, 2, 3, 1, 6, 3, 10, 2, 3, 1, 7, 3, 11, 4, 9, 2, 3)
     assert rendered.labels == (*[ignored] * 17, 11, 4, 9, 2, ignored)
@@ -50,7 +50,7 @@ def test_masks_as_written_by_hand(model_folder: ModelFolder, conversation: Conve
 
 def test_learns_every_answer_of_a_longer_conversation(model_folder: ModelFolder, conversation: Conversation) -> None:
     messages = conversation("system: be", "user: hi", "assistant: bye", "user: kind", "assistant: hi")
-    rendered = ChatRenderer.load(model_folder(CHATML)).render(messages)
+    rendered = ChatRenderer.load(model_folder(CHATML)).render(Example(messages))
     system, user = [1, 5, 3, 8, 2, 3], [1, 6, 3, 10, 2, 3]
     assert rendered.ids == (*system, *user, 1, 7, 3, 11, 2, 3, 1, 6, 3, 9, 2, 3, 1, 7, 3, 10, 2, 3)
     assert [place for place, learned in enumerate(rendered.learned) if learned] == [15, 16, 27, 28]
@@ -61,14 +61,14 @@ def test_prompt_ends_where_the_assistant_speaks(model_folder: ModelFolder, conve
     messages = conversation("system: be", "user: hi", "assistant: bye")
     prompt = renderer.prompt(messages[:-1])
     assert prompt == (1, 5, 3, 8, 2, 3, 1, 6, 3, 10, 2, 3, 1, 7, 3)
-    assert renderer.render(messages).ids[: len(prompt)] == prompt
+    assert renderer.render(Example(messages)).ids[: len(prompt)] == prompt
 
 
 def test_a_template_that_forgets_teaches_only_the_last_answer(
     model_folder: ModelFolder, conversation: Conversation
 ) -> None:
     renderer = ChatRenderer.load(model_folder(FORGETS_EARLIER_ANSWERS))
-    rendered = renderer.render(conversation("user: hi", "assistant: bye", "user: kind", "assistant: hi"))
+    rendered = renderer.render(Example(conversation("user: hi", "assistant: bye", "user: kind", "assistant: hi")))
     assert rendered.ids == (1, 6, 3, 10, 2, 3, 1, 7, 3, 2, 3, 1, 6, 3, 9, 2, 3, 1, 7, 3, 10, 2, 3)
     assert [place for place, learned in enumerate(rendered.learned) if learned] == [20, 21]
     assert "only the last answer is learned" in rendered.note
@@ -78,7 +78,7 @@ def test_a_token_after_the_whole_text_hides_no_earlier_answer(
     model_folder: ModelFolder, conversation: Conversation
 ) -> None:
     renderer = ChatRenderer.load(model_folder(CLOSES_THE_WHOLE))
-    rendered = renderer.render(conversation("user: hi", "assistant: bye", "user: kind", "assistant: hi"))
+    rendered = renderer.render(Example(conversation("user: hi", "assistant: bye", "user: kind", "assistant: hi")))
     assert rendered.ids == (6, 3, 10, 2, 3, 7, 3, 11, 2, 3, 6, 3, 9, 2, 3, 7, 3, 10, 2, 3, 2)
     assert [place for place, learned in enumerate(rendered.learned) if learned] == [7, 8, 17, 18]
     assert rendered.note == ""
@@ -86,9 +86,9 @@ def test_a_token_after_the_whole_text_hides_no_earlier_answer(
 
 def test_a_refused_role_is_a_sentence(model_folder: ModelFolder, conversation: Conversation) -> None:
     renderer = ChatRenderer.load(model_folder(REFUSES_SYSTEM))
-    assert renderer.render(conversation("user: hi", "assistant: bye")).ids
+    assert renderer.render(Example(conversation("user: hi", "assistant: bye"))).ids
     with pytest.raises(DataError, match=r"system, user, assistant: System role not supported\."):
-        renderer.render(conversation("system: be", "user: hi", "assistant: bye"))
+        renderer.render(Example(conversation("system: be", "user: hi", "assistant: bye")))
     with pytest.raises(DataError, match="System role"):
         renderer.prompt(conversation("system: be", "user: hi"))
 
@@ -98,15 +98,15 @@ def test_an_answer_that_its_prompt_does_not_lead_to_is_refused(
 ) -> None:
     renderer = ChatRenderer.load(model_folder(CHATML.replace("'<|im_start|>assistant\n'", "'bye'")))
     with pytest.raises(DataError, match="other than its own prompt"):
-        renderer.render(conversation("user: hi", "assistant: bye"))
+        renderer.render(Example(conversation("user: hi", "assistant: bye")))
     with pytest.raises(DataError, match="no answer"):
-        renderer.render(conversation("user: hi"))
+        renderer.render(Example(conversation("user: hi")))
     assert renderer.end_ids == (2,)
 
 
 def test_plain_template(model_folder: ModelFolder, conversation: Conversation) -> None:
     renderer = ChatRenderer.load(model_folder(None, bytes_only=True))
-    rendered = renderer.render(conversation("system: s", "user: q", "assistant: a", "user: r", "assistant: b"))
+    rendered = renderer.render(Example(conversation("system: s", "user: q", "assistant: a", "user: r", "assistant: b")))
     assert renderer.uses_plain_template
     assert renderer.template == PLAIN_TEMPLATE
     assert _shown(renderer.pieces(rendered)) == (
@@ -117,7 +117,7 @@ def test_plain_template(model_folder: ModelFolder, conversation: Conversation) -
 
 def test_a_template_without_an_end_token_says_so(model_folder: ModelFolder, conversation: Conversation) -> None:
     renderer = ChatRenderer.load(model_folder(None, bytes_only=True, eos_token=None))
-    rendered = renderer.render(conversation("user: q", "assistant: a"))
+    rendered = renderer.render(Example(conversation("user: q", "assistant: a")))
     assert _shown(renderer.pieces(rendered)) == "User: q\nAssistant:[ a]\n"
     assert "where to stop is not learned" in rendered.note
     assert renderer.eos_token == ""
@@ -127,14 +127,14 @@ def test_a_template_without_an_end_token_says_so(model_folder: ModelFolder, conv
 def test_an_unknown_last_word_is_no_end_of_turn(model_folder: ModelFolder, conversation: Conversation) -> None:
     """The token of an unknown word is a special one, and was taken for the end of the answer."""
     renderer = ChatRenderer.load(model_folder(CHATML, unk_token="<unk>"))
-    rendered = renderer.render(conversation("user: hi", "assistant: bye zebra"))
+    rendered = renderer.render(Example(conversation("user: hi", "assistant: bye zebra")))
     assert rendered.labels[-5:] == (11, 4, 0, 2, IGNORED)
 
 
 def test_text_that_looks_like_a_template_stays_text(model_folder: ModelFolder, conversation: Conversation) -> None:
     renderer = ChatRenderer.load(model_folder(CHATML, bytes_only=True))
     messages = conversation("user: {{ 1+1 }}{% for x in y %}", "assistant: {{ messages }}")
-    rendered = renderer.render(messages)
+    rendered = renderer.render(Example(messages))
     shown = _shown(renderer.pieces(rendered))
     assert "{{ 1+1 }}{% for x in y %}<|im_end|>" in shown
     assert shown.endswith("[{{ messages }}<|im_end|>]\n")
@@ -143,14 +143,14 @@ def test_text_that_looks_like_a_template_stays_text(model_folder: ModelFolder, c
 
 def test_a_special_token_spelled_in_the_data_is_noted(model_folder: ModelFolder, conversation: Conversation) -> None:
     renderer = ChatRenderer.load(model_folder(CHATML))
-    rendered = renderer.render(conversation("user: hi<|im_end|>", "assistant: bye"))
+    rendered = renderer.render(Example(conversation("user: hi<|im_end|>", "assistant: bye")))
     assert rendered.ids[11:14] == (10, 2, 2)
     assert rendered.note.startswith("The text spells <|im_end|>, which the model reads as a special token")
 
 
 def test_pieces_survive_characters_of_several_tokens(model_folder: ModelFolder, conversation: Conversation) -> None:
     renderer = ChatRenderer.load(model_folder(CHATML, bytes_only=True))
-    rendered = renderer.render(conversation("user: é 漢字", "assistant: 🤖 ñ"))
+    rendered = renderer.render(Example(conversation("user: é 漢字", "assistant: 🤖 ñ")))
     pieces = renderer.pieces(rendered)
     assert pieces[-4:] == (
         Piece("assistant\n", learned=False, special=False),
@@ -164,7 +164,7 @@ def test_pieces_survive_characters_of_several_tokens(model_folder: ModelFolder, 
 
 def test_pieces_survive_a_cut_inside_a_character(model_folder: ModelFolder, conversation: Conversation) -> None:
     renderer = ChatRenderer.load(model_folder(CHATML, bytes_only=True))
-    rendered = renderer.render(conversation("user: q", "assistant: 🤖"))
+    rendered = renderer.render(Example(conversation("user: q", "assistant: 🤖")))
     learned = list(rendered.learned)
     learned[learned.index(True)] = False
     pieces = renderer.pieces(type(rendered)(rendered.ids, tuple(learned)))
@@ -228,12 +228,67 @@ def test_damaged_files_are_model_errors(model_folder: ModelFolder, tmp_path: Pat
         ChatRenderer.load(folder)
 
 
+def test_plain_text_is_learned_whole(model_folder: ModelFolder) -> None:
+    renderer = ChatRenderer.load(model_folder(CHATML))
+    text = Message(TEXT, "hi kind\n")
+    rendered = renderer.render(Example((text,)))
+    assert rendered.ids == rendered.labels == (10, 4, 9, 3, 2)
+    assert renderer.render(Example((text,), continues=True)).ids == (10, 4, 9, 3)
+    assert rendered.note == ""
+    assert "spells <|im_end|>" in renderer.render(Example((Message(TEXT, "hi<|im_end|>"),))).note
+    assert "where to stop" in ChatRenderer.load(model_folder(CHATML, eos_token=None)).render(Example((text,))).note
+
+
+@pytest.mark.parametrize("flags", [{}, {"add_bos_token": True}, {"add_bos_token": False}, {"add_eos_token": True}])
+def test_plain_text_begins_as_transformers_begins_it(flags: dict[str, bool], model_folder: ModelFolder) -> None:
+    from transformers import AutoTokenizer
+
+    for in_file in (True, False):
+        folder = model_folder(CHATML, bos_token="<|im_start|>", **flags)
+        if in_file:
+            stored = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+            frame = [{"SpecialToken": {"id": "<|im_start|>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]
+            special = {"<|im_start|>": {"id": "<|im_start|>", "ids": [1], "tokens": ["<|im_start|>"]}}
+            stored["post_processor"] = {
+                "type": "TemplateProcessing",
+                "single": frame,
+                "pair": frame,
+                "special_tokens": special,
+            }
+            (folder / "tokenizer.json").write_text(json.dumps(stored), encoding="utf-8")
+        theirs = AutoTokenizer.from_pretrained(folder)("hi kind")["input_ids"]
+        ours = ChatRenderer.load(folder).render(Example((Message(TEXT, "hi kind"),))).ids
+        assert ours == (*theirs, *([2] if theirs[-1] != 2 else []))
+
+
+def test_half_a_character_is_refused(model_folder: ModelFolder) -> None:
+    renderer = ChatRenderer.load(model_folder(CHATML))
+    for example in (
+        Example((Message(TEXT, "\ud800"),)),
+        Example((Message("user", "\ud800"), Message("assistant", "a"))),
+    ):
+        with pytest.raises(DataError, match="half a character"):
+            renderer.render(example)
+        (found,) = renderer.render_many([example])
+        assert isinstance(found, DataError)
+
+
+def test_the_fingerprint_is_of_all_that_decides_on_the_ids(model_folder: ModelFolder) -> None:
+    dated = "{{ strftime_now('%d') }}" + CHATML
+    folders = [model_folder(CHATML), model_folder(dated), model_folder(None), model_folder(CHATML, bos_token="hi")]
+    first, other = datetime(1999, 1, 2, 3), datetime(1999, 1, 3, 3)
+    made = [ChatRenderer.load(folder, now=lambda: first).fingerprint for folder in folders]
+    assert len(set(made)) == 4
+    later = [ChatRenderer.load(folder, now=lambda: other).fingerprint for folder in folders]
+    assert [one == two for one, two in zip(made, later, strict=True)] == [True, False, True, True]
+
+
 def test_two_hundred_examples_take_well_under_a_second(model_folder: ModelFolder) -> None:
     renderer = ChatRenderer.load(model_folder(CHATML, bytes_only=True))
     messages = (Message("user", "Which button? " * 10), Message("assistant", "The Steep button. " * 10))
     started = time.perf_counter()
     for _ in range(200):
-        renderer.render(messages)
+        renderer.render(Example(messages))
     assert time.perf_counter() - started < 2  # Measured 0.1 s; the rest is for a busy machine.
 
 
@@ -254,7 +309,7 @@ def test_ids_equal_those_of_transformers(model_folder: ModelFolder, conversation
                 plain = [{"role": message.role, "content": message.content} for message in messages]
                 whole = theirs.apply_chat_template(plain, tokenize=True, return_dict=False)
                 prompt = theirs.apply_chat_template(plain[:-1], add_generation_prompt=True, return_dict=False)
-                assert renderer.render(messages).ids == tuple(whole)
+                assert renderer.render(Example(messages)).ids == tuple(whole)
                 assert renderer.prompt(messages[:-1]) == tuple(prompt)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from studio.config import RunConfig
-from studio.data.examples import Message
+from studio.data.examples import Example, Message
 from studio.data.rendering import ChatRenderer
 from studio.events import Event
 from studio.ml import loading
@@ -49,7 +49,7 @@ def renderer(tiny_model: Path) -> ChatRenderer:
 @pytest.fixture(scope="session")
 def four_rows(renderer: ChatRenderer) -> tuple[TokenRow, ...]:
     """Four conversations as the loss sees them."""
-    rendered = [renderer.render(conversation(*pair)) for pair in FOUR]
+    rendered = [renderer.render(Example(conversation(*pair))) for pair in FOUR]
     return tuple(TokenRow(ids=each.ids, labels=each.labels) for each in rendered)
 
 

@@ -6,6 +6,7 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from studio.data.examples import Example
 from studio.data.rendering import ChatRenderer
 from studio.errors import ExportError
 from studio.ml import export, loading
@@ -17,7 +18,7 @@ from tests.ml.conftest import FOUR, FP32, PAD, conversation
 @pytest.fixture(scope="module")
 def probes(renderer: ChatRenderer) -> tuple[Probe, ...]:
     return tuple(
-        Probe(ids=renderer.render(conversation(*pair)).ids, prompt=renderer.prompt(conversation(pair[0])))
+        Probe(ids=renderer.render(Example(conversation(*pair))).ids, prompt=renderer.prompt(conversation(pair[0])))
         for pair in FOUR[:3]
     )
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from studio.config import RunConfig
+from studio.data.example_files import read_examples
 from studio.data.examples import Example, Message
-from studio.data.library import read_examples
 from studio.errors import RunError
 from studio.runs import lock
 from studio.runs.store import RunFolder, RunOrigin, RunStore

@@ -1,5 +1,6 @@
 import functools
 import json
+import shutil
 import signal
 import sys
 import time
@@ -10,7 +11,10 @@ from pathlib import Path
 import pytest
 
 from studio.config import RunConfig
-from studio.data.library import Dataset, DatasetLibrary, read_examples
+from studio.data.changes import Change
+from studio.data.dataset_folders import Dataset
+from studio.data.example_files import read_examples
+from studio.data.library import DatasetLibrary
 from studio.errors import ConfigError, DataError, ExportError, ModelError, RunError
 from studio.events import Finished, Loaded, Prepared, Started, Stepped
 from studio.models.locate import ModelFiles
@@ -125,7 +129,7 @@ def test_a_run_is_written_before_its_worker_starts_and_the_chat_makes_room(studi
     assert (len(train), len(validation)) == (18, 2)
     assert set(train) | set(validation) == set(studio.datasets.examples(dataset.id))
     assert run.origin.dataset_name == dataset.name
-    assert run.origin.dataset_sha256 == dataset.inspection.sha256
+    assert run.origin.dataset_sha256 == dataset.sha256
     assert run.is_alive()
 
 
@@ -133,7 +137,41 @@ def test_a_data_set_of_its_own_takes_the_place_of_the_held_out_share(studio: Stu
     dataset, held_out = add_dataset(studio), add_dataset(studio, "held-out", ROWS[:3])
     run = studio.start_run(RunConfig(validation_share=0.5), dataset.id, validation_dataset_id=held_out.id)
     assert len(read_examples(run.train_path)) == 20
-    assert read_examples(run.validation_path) == studio.datasets.examples(held_out.id)
+    assert read_examples(run.validation_path) == studio.datasets.examples(held_out.id)[:]
+
+
+def test_a_data_set_that_is_not_ready_is_not_trained_on(studio: Studio, fake_launch) -> None:
+    unread = add_dataset(studio, "odd", [{"foo": "a", "bar": "b"}])
+    ready = add_dataset(studio)
+    for arguments in ((unread.id,), (ready.id, unread.id)):
+        with pytest.raises(DataError, match="odd is not ready"):
+            studio.start_run(RunConfig(), arguments[0], validation_dataset_id="".join(arguments[1:]))
+    assert fake_launch.calls == []
+
+
+def test_the_data_of_a_run_can_always_be_shown(studio: Studio) -> None:
+    dataset = add_dataset(studio)
+    version = studio.datasets.derive(dataset.id, changes=[Change("drop-duplicates")])
+    run = studio.start_run(RunConfig(name="first"), version.id)
+    assert (studio.uses(dataset.id), studio.uses(version.id), studio.uses("other")) == (1, 1, 0)
+    assert studio.data_of_run(run.id) == version
+    studio.datasets.delete(version.id)
+    assert studio.data_of_run(run.id) == version, "put back from the bin"
+    shutil.rmtree(studio.datasets.folder(version.id))
+    again = studio.data_of_run(run.id)
+    assert again.id != version.id
+    assert {each.messages for each in studio.datasets.examples(again.id)} == {
+        each.messages for path in (run.train_path, run.validation_path) for each in read_examples(path)
+    }
+
+
+def test_the_speed_of_past_runs(studio: Studio, fake_launch, say) -> None:
+    assert studio.tokens_per_second("starter") is None
+    run = studio.start_run(RunConfig(), add_dataset(studio).id)
+    steps = [Stepped(step, step / 10, 2.0, 1e-3, 1.0, speed, 0.1) for step, speed in ((1, 50.0), (2, 90.0), (3, 100.0))]
+    say(run.events_path, *steps)
+    assert studio.tokens_per_second("starter") == 90.0
+    assert studio.tokens_per_second("other") is None
 
 
 def test_every_fault_of_the_settings_is_named_and_nothing_is_written(studio: Studio, fake_launch) -> None:

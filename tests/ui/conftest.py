@@ -33,7 +33,7 @@ def bare_studio(tmp_path: Path) -> Iterator[Studio]:
 
 @pytest.fixture
 def reading(studio: Studio) -> Reading:
-    return Reading(studio.settings.home, studio.datasets)
+    return Reading(studio)
 
 
 @pytest.fixture
@@ -51,4 +51,22 @@ def mixed_lengths(tmp_path: Path) -> Path:
     rows = [{"question": f"What is {n}?", "answer": "word " * (400 if n % 4 == 0 else 3)} for n in range(12)]
     path = tmp_path / "lengths.jsonl"
     path.write_text("\n".join(map(json.dumps, rows)) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def table_of_three(tmp_path: Path) -> Path:
+    """A small file with a column that no example needs."""
+    path = tmp_path / "tickets.csv"
+    rows = [f"How do I mend part {n}?,Turn screw {n} until it is tight.,T-{n}" for n in range(10)]
+    path.write_text("\n".join(["question,answer,ticket", *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def copies(tmp_path: Path) -> Path:
+    """Ten examples, of which two are copies."""
+    path = tmp_path / "copies.csv"
+    rows = [f"How do I mend part {n % 8}?,Turn screw {n % 8} until it is tight." for n in range(10)]
+    path.write_text("\n".join(["question,answer", *rows]) + "\n", encoding="utf-8")
     return path

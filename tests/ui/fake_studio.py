@@ -4,22 +4,28 @@ import json
 import os
 import random
 import struct
+import time
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
 from studio import codec
 from studio.config import RunConfig
+from studio.data.dataset_folders import Dataset
 from studio.data.library import DatasetLibrary
+from studio.errors import StudioError
 from studio.events import Evaluated, Event, Finished, Loaded, Prepared, Saved, Started, Stepped
 from studio.models.starter import READY_MARK, starter_folder
 from studio.runs import lock
 from studio.runs.chat_protocol import BASE, Answered, FromWorker, Open, Opened, Opening, PaneRequest, Token
 from studio.runs.event_log import EventLog
-from studio.runs.launcher import PROJECT_ROOT, Worker
+from studio.runs.imports import ImportRequest
+from studio.runs.launcher import PROJECT_ROOT, Worker, import_paths
 from studio.runs.reports import ExportReport
 from studio.runs.store import RunFolder, RunStore
 from studio.runs.studio import Studio
 from studio.settings import Settings
+from studio.workers.add_data import add_data
+from studio.workers.job import Job, failure
 from tests.tiny_model import write_tiny_tokenizer
 
 NO_PROCESS = 2_000_000_000
@@ -29,14 +35,21 @@ LAYERS = ("self_attn.q_proj", "self_attn.v_proj", "mlp.up_proj")
 
 
 class FakeWorkers:
-    """Stands in for `launch`: holds the lock as a worker would and remembers what was asked for."""
+    """Stands in for `launch`: holds the lock as a worker would and remembers what was asked for.
+
+    An import is done on the spot, in this process; with `hold_imports` it stays at work like everything else.
+    """
 
     def __init__(self) -> None:
         self.jobs: list[tuple[str, ...]] = []
+        self.hold_imports = False
         self._locks: dict[Path, int] = {}
 
     def __call__(self, module_arguments: Sequence[str], *, log_path: Path, lock_path: Path) -> Worker:
         self.jobs.append(tuple(module_arguments))
+        if module_arguments[0] == "import" and not self.hold_imports:
+            bring_in(Path(module_arguments[1]), home=Path(module_arguments[3]))
+            return Worker(process_id=NO_PROCESS, exit_code=lambda: 0)
         lock_path.parent.mkdir(parents=True, exist_ok=True)
         held = lock.acquire(lock_path)
         assert held is not None
@@ -49,6 +62,17 @@ class FakeWorkers:
         for held in self._locks.values():
             os.close(held)
         self._locks.clear()
+
+
+def bring_in(folder: Path, *, home: Path) -> None:
+    """Do an import as its worker would, down to the event that says how it ended."""
+    log = EventLog(import_paths(folder).events, time.time)
+    log.emit(Started(process_id=NO_PROCESS, job="import"))
+    try:
+        log.emit(add_data(Job(log.emit), folder=folder, home=home))
+    except StudioError as error:
+        log.emit(failure(error))
+    log.close()
 
 
 class FakeChat:
@@ -119,6 +143,11 @@ def write_plain_model(folder: Path) -> None:
     (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(encoded)) + encoded + bytes(offset))
     (folder / "config.json").write_text('{"model_type": "llama", "max_position_embeddings": 2048}', encoding="utf-8")
     (folder / READY_MARK).write_text("{}", encoding="utf-8")
+
+
+def brought(studio: Studio, *files: Path, name: str = "") -> Dataset:
+    """Bring files in and wait for them."""
+    return studio.add_dataset(ImportRequest(files=tuple(map(str, files)), name=name))
 
 
 def play(run: RunFolder, *events: Event, clock: Callable[[], float]) -> None:

@@ -21,7 +21,7 @@ def test_the_endpoints_are_these_and_no_others(studio: Studio) -> None:
     assert set(described["named_endpoints"]) == ENDPOINTS
     start = described["named_endpoints"]["/start_run"]
     names = {parameter["parameter_name"] for parameter in start["parameters"]}
-    assert names == {"dataset_id", *(setting.name for setting in settings())}
+    assert names == {"dataset_id", "validation_dataset_id", *(setting.name for setting in settings())}
 
 
 def test_importing_the_page_leaves_torch_alone() -> None:
@@ -34,8 +34,8 @@ def test_the_page_opens_on_the_newest_data_set_and_the_run_at_work(studio: Studi
     dataset = studio.datasets.add_sample("order_slips")
     done = finished_run(studio, dataset_id=dataset.id)
     live = studio.start_run(done.config, dataset.id)
-    library, train, compare, export, tabs = open_page(studio, None, None, None, None)
-    assert library["value"] == dataset.id
+    family, version, train, compare, export, tabs = open_page(studio, None, None, None, None)
+    assert family["value"] == version["value"] == dataset.id
     assert train["value"] == live.id
     assert compare["value"] == export["value"] == done.id
     assert tabs.selected == "train"

@@ -11,7 +11,7 @@ from studio.events import Failed
 from studio.models.layout import LinearLayer, ModelLayout
 from studio.runs.base_models import ModelState
 from studio.runs.studio import Studio
-from studio.ui import data_tab, fitting, form
+from studio.ui import data_drawing, fitting, form
 from studio.ui.configure_tab import fetch_model, redraw, start_run
 from studio.ui.plan_card import learners
 from studio.ui.reading import Reading
@@ -24,7 +24,7 @@ def form_values(**changes: Any) -> dict[str, Any]:
 
 
 def test_every_setting_has_its_control() -> None:
-    assert {"model", "four_bit", *form.SIMPLE, *form.MORE} == {setting.name for setting in settings()}
+    assert {"model", "four_bit", *form.SIMPLE, *form.MORE, *form.HELD_OUT} == {setting.name for setting in settings()}
 
 
 def test_the_form_gives_back_the_defaults() -> None:
@@ -39,7 +39,7 @@ def test_faults_stand_under_their_own_field() -> None:
 
 
 def test_changes_behind_more_settings_are_counted() -> None:
-    assert form.changed(RunConfig(alpha=64, seed=1, rank=4)) == 2
+    assert form.changed(RunConfig(alpha=64, dropout=0.5, seed=1, rank=4)) == 2
 
 
 def test_the_start_button_names_what_is_missing(studio: Studio, reading: Reading) -> None:
@@ -78,7 +78,7 @@ def test_the_plan_says_what_will_happen(studio: Studio, reading: Reading) -> Non
 
 
 def test_without_the_model_the_count_waits(bare_studio: Studio) -> None:
-    reading = Reading(bare_studio.settings.home, bare_studio.datasets)
+    reading = Reading(bare_studio)
     state, fetch, *_, plan, _, _ = redraw(bare_studio, reading, dataset_id=None, drawn=None, **form_values())
     assert "not on this machine yet" in state
     assert fetch["visible"] is True
@@ -93,7 +93,7 @@ def test_a_model_on_the_hub_is_counted_without_fetching_it(bare_studio: Studio) 
         asked.append(model)
         return ModelLayout(parameters=1_000_000, layers=(layer,))
 
-    reading = Reading(bare_studio.settings.home, bare_studio.datasets, ask_hub=ask)
+    reading = Reading(bare_studio, ask_hub=ask)
     config = RunConfig(model="someone/model", rank=2)
     deadline = time.monotonic() + 5
     while learners(reading, config).trouble and time.monotonic() < deadline:
@@ -109,7 +109,7 @@ def test_a_model_that_the_hub_does_not_know_is_asked_for_once(bare_studio: Studi
         asked.append(model)
         raise ModelError("The Hub cannot be reached.")
 
-    reading = Reading(bare_studio.settings.home, bare_studio.datasets, ask_hub=ask)
+    reading = Reading(bare_studio, ask_hub=ask)
     for _ in range(5):
         assert learners(reading, RunConfig(model="someone/model")).trouble
         time.sleep(0.01)
@@ -149,7 +149,7 @@ def test_a_model_that_cannot_be_is_neither_fetched_nor_started(studio: Studio, r
 
 
 def test_a_failed_fetch_can_be_tried_again(bare_studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    reading = Reading(bare_studio.settings.home, bare_studio.datasets, ask_hub=lambda model: ModelLayout(1, ()))
+    reading = Reading(bare_studio, ask_hub=lambda model: ModelLayout(1, ()))
     failed = ModelState(False, "No.", failed=Failed("model", "The Hub has no such model.", "Look at its name."))
     monkeypatch.setattr(bare_studio, "model_state", lambda name: failed)
     dataset = bare_studio.datasets.add_sample("order_slips")
@@ -166,13 +166,13 @@ def test_an_empty_model_is_missing_and_not_the_servers_folder(studio: Studio, re
     assert sent[1]["visible"] is False
     assert sent[5]["value"] == "Correct the base model first"
     fetch_model(studio, " ")
-    assert data_tab.data_drawing.where(reading, "").folder is None
+    assert data_drawing.where(reading, "").folder is None
 
 
 def test_what_is_too_long_does_not_count_in_the_plan(studio: Studio, reading: Reading, mixed_lengths: Path) -> None:
     dataset = studio.datasets.add(mixed_lengths)
     parts = fitting.parts(reading, RunConfig(validation_share=0.0), dataset.id)
-    assert parts == fitting.Parts(train=9, held_out=0, too_long=3)
+    assert (parts.train, parts.held_out, parts.too_long) == (9, 0, 3)
     split = fitting.parts(reading, RunConfig(), dataset.id)
     assert split.train + split.held_out == 9
     values = form_values(validation_share=0.0, batch_size=1, epochs=1)

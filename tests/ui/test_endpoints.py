@@ -1,5 +1,6 @@
 """The served page as a program meets it, through gradio_client."""
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,7 +33,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Studio, C
 def test_the_whole_path_for_a_program(served: tuple[Studio, Client], tmp_path: Path) -> None:
     studio, client = served
     path = tmp_path / "tiny.jsonl"
-    path.write_text('{"prompt": "a", "completion": "b"}\n' * 8, encoding="utf-8")
+    rows = [{"prompt": f"What is {n}?", "completion": f"It is {n}."} for n in range(8)]
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
     dataset_id = client.predict(file=handle_file(path), api_name="/add_dataset")
     run_id = client.predict(dataset_id=dataset_id, rank=4, name="by program", api_name="/start_run")
     run = studio.runs.get(run_id)

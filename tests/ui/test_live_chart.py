@@ -2,26 +2,13 @@ import json
 
 from studio.events import Evaluated, Prepared
 from studio.runs.view import RunView
-from studio.ui.live_chart import live_chart, plotly_script, script_address
+from studio.ui.live_chart import live_chart
 from studio.ui.run_cards import MOST_POINTS, curves
 from tests.ui.fake_studio import opening_events, step
 
 
-def test_the_script_is_served_from_this_machine() -> None:
-    assert plotly_script().is_file()
-    assert script_address().startswith("gradio_api/file=")
-
-
 def test_an_empty_chart_says_what_will_fill_it() -> None:
     assert "first training step" in live_chart("x").html_template
-
-
-def test_nothing_on_the_chart_leaves_the_machine() -> None:
-    """Plotly's toolbar had a button that uploads the chart to Plotly's cloud."""
-    script = live_chart("x").js_on_load
-    assert script is not None
-    assert "showSendToCloud: false" in script
-    assert "plotlyServerURL: ''" in script
 
 
 def test_the_step_axis_knows_where_the_run_will_end() -> None:

@@ -10,9 +10,12 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
+from studio.config import RunConfig
+from studio.data.examples import TEXT, Example, Message
 from studio.events import Evaluated, Failed, Finished, Loaded, Prepared, Saved, Started, Stepped, Stopping
+from studio.ml.reference import load_reference
 from studio.runs import lock
-from studio.runs.store import RunFolder
+from studio.runs.store import RunFolder, RunStore
 from tests.workers.conftest import events, wait_for
 
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -88,6 +91,24 @@ def test_examples_that_do_not_fit_are_left_out_and_counted(make_run: MakeRun, st
     failed = events(run.events_path)[-1]
     assert isinstance(failed, Failed)
     assert "None of the 16 examples fits into 16 tokens" in failed.message
+
+
+def test_plain_text_is_trained_on_and_leaves_a_reference(tmp_path: Path, tiny_model: Path, start: Start) -> None:
+    texts = [Example((Message(TEXT, f"The keeper lit lamp {place}."),), row=place + 1) for place in range(8)]
+    run = RunStore(tmp_path).create(
+        RunConfig(model=str(tiny_model), epochs=1, max_length=16, overlong="cut"),
+        dataset_id="log",
+        dataset_name="Log",
+        dataset_sha256="0" * 64,
+        train=texts,
+        validation=(),
+    )
+    assert start("train", str(run.path)).wait() == 0
+    told = events(run.events_path)
+    prepared = next(event for event in told if isinstance(event, Prepared))
+    assert (prepared.train_examples, prepared.tokens, prepared.learned_tokens) == (8, 8 * 16, 8 * 15)
+    probes = load_reference(run.path / "reference.safetensors").probes
+    assert [(len(probe.ids), len(probe.prompt)) for probe in probes] == [(16, 8)] * 3
 
 
 def test_a_second_run_waits_for_the_first(make_run: MakeRun, start: Start, tmp_path: Path) -> None:

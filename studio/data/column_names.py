@@ -1,0 +1,79 @@
+"""What people call the columns of their files, in the languages they speak. Names only; content is judged elsewhere."""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+
+_NAMES: Mapping[str, str] = {
+    "conversation": "messages conversations conversation dialogue dialog dialogs chat chats turns contents "
+    "chatmessages mapping transcript",
+    "system": "system systemprompt systemmessage systeminstruction systeminstructions systemtext",
+    "history": "history chathistory previousturns",
+    "tools": "tools functions",
+    "chosen": "chosen chosenresponse preferred preferredoutput preferredresponse acceptedanswer chosenanswer",
+    "rejected": "rejected rejectedresponse nonpreferred nonpreferredoutput dispreferred rejectedanswer",
+    "instruction": "instruction instructions anweisung anweisungen instruccion instrucciones consigne "
+    "istruzione istruzioni instrucao instructie polecenie talimat инструкция 指令 指示 지시",
+    "prompt": "prompt prompts usermessage userprompt userinput userquery eingabeaufforderung 提示 プロンプト 프롬프트",
+    "question": "question questions query queries ques frage fragen pregunta preguntas pergunta perguntas domanda "
+    "domande vraag vragen pytanie pytania soru sorular вопрос вопросы запрос 问题 問題 问 質問 질문 سؤال السؤال "
+    "प्रश्न cauhoi cauhoi otazka fraga spørgsmal spørsmal kysymys ερωτηση intrebare kerdes",
+    "problem": "problem problems aufgabe aufgaben exercise",
+    "input": "input inputs eingabe entrada entree ingresso invoer wejscie ввод 输入 入力 입력",
+    "context": "context passage support background kontext contexto contexte contesto контекст 上下文 背景 文脈",
+    "answer": "answer answers bestanswer correctanswer goldanswer expectedanswer finalanswer ideal antwort antworten "
+    "respuesta respuestas reponse reponses resposta respostas risposta risposte antwoord antwoorden odpowiedz "
+    "odpowiedzi cevap cevaplar yanit ответ ответы 答案 回答 答 답변 대답 جواب الجواب إجابة الإجابة उत्तर "
+    "traloi cautraloi odpoved svar vastaus απαντηση raspuns valasz",
+    "output": "output outputs ausgabe salida sortie uscita saida uitvoer wyjscie вывод 输出 出力 출력 expectedoutput",
+    "response": "response responses reply replies modelresponse assistantresponse botresponse botreply agentreply "
+    "agentresponse assistantmessage",
+    "user": "user human",
+    "q": "q",
+    "a": "a ans",
+    "assistant": "assistant gpt chatgpt bot ai",
+    "completion": "completion completions generation",
+    "solution": "solution solutions resolution losung solucion solucao soluzione oplossing решение 解答",
+    "target": "target targets",
+    "summary": "summary summaries highlights zusammenfassung resumen resume resumo riassunto samenvatting tldr",
+    "text": "text texts texte testo texto tekst текст 文本 テキスト 텍스트 content body document documents "
+    "article articles story stories paragraph rawcontent pagecontent fulltext",
+    "heading": "subject title headline betreff titel titre asunto titulo objet oggetto тема 标题",
+    "message": "description message issue customermessage request inquiry enquiry beschreibung "
+    "nachricht anfrage descripcion mensaje descricao mensagem messaggio body selftext complaint",
+    "label": "label labels class category sentiment rating stars score intent emotion topic kategorie toxic spam",
+    "speaker": "role speaker sender replyto inreplyto inresponsetotweetid parentid",
+    "verdict": "isgood good desirable thumbsup accepted iscorrect correct",
+    "choices": "choices options choice option",
+}
+_FIGURES = frozenset(
+    "id ids uid uuid hash count length len score scores type source src lang language date time timestamp url link "
+    "rating number no nr num index idx tokens token name email mail key status category label template "
+    "embedding file path version is has votes likes incorrect wrong bad negative distractor original raw old".split()
+)
+_WORD = re.compile(r"[^\W_]+")
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+
+def plain(name: str) -> str:
+    """Return a name without case, accents of Latin letters, spaces and punctuation."""
+    letters = unicodedata.normalize("NFKD", name).casefold()
+    kept = "".join(letter for letter in letters if letter.isalnum() or unicodedata.category(letter) in ("Mn", "Mc"))
+    return unicodedata.normalize("NFC", re.sub("[\u0300-\u036f]", "", kept))
+
+
+def means(name: str, concept: str) -> bool:
+    """Say whether a column of this name is called what the concept is usually called."""
+    return plain(name) in _NAMES[concept].split()
+
+
+def is_exactly(name: str, concept: str) -> bool:
+    """Say whether a column has the most usual of the names for a concept."""
+    return plain(name) == _NAMES[concept].split(maxsplit=1)[0]
+
+
+def hints_at(name: str, concept: str) -> bool:
+    """Say whether one word of a longer name is such a name, as in "customer question", and no word is of a figure."""
+    words = [plain(word) for word in _WORD.findall(_CAMEL.sub(" ", name))]
+    known = _NAMES[concept].split()
+    return any(word in known for word in words) and not any(word in _FIGURES for word in words)

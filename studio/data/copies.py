@@ -1,0 +1,91 @@
+"""The same example, the same question or the same answer more than once, known by numbers of 64 bits alone.
+
+So a million examples need a few megabytes. Two different texts share a number with a chance too small to matter.
+"""
+
+from array import array
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from studio.data.examples import Example, Message, fingerprint
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass
+class Hashes:
+    """A number for each example, for its question (0 for plain text) and for its answer."""
+
+    examples: "array[int]" = field(default_factory=lambda: array("Q"))
+    prompts: "array[int]" = field(default_factory=lambda: array("Q"))
+    answers: "array[int]" = field(default_factory=lambda: array("Q"))
+
+    def add(self, example: Example) -> int:
+        """Take the next example; return the number of its answer."""
+        answer = answer_hash(example)
+        self.examples.append(int(fingerprint(example), 16))
+        self.prompts.append(0 if example.is_text else prompt_hash(example))
+        self.answers.append(answer)
+        return answer
+
+
+def prompt_hash(example: Example) -> int:
+    """Return a number for all that stands before the last turn, the tools on offer included."""
+    return _hash(example.messages[:-1], example.tools)
+
+
+def answer_hash(example: Example) -> int:
+    """Return a number for the last turn."""
+    return _hash(example.messages[-1:], "")
+
+
+def copies(hashes: "array[int]") -> "np.ndarray":
+    """Return the positions of all numbers that stood before already, in order."""
+    import numpy as np
+
+    values = np.frombuffer(hashes, np.uint64)
+    _, first = np.unique(values, return_index=True)
+    later = np.ones(len(values), bool)
+    later[first] = False
+    return np.flatnonzero(later)
+
+
+def conflicts(hashes: Hashes) -> tuple["np.ndarray", int]:
+    """Return the positions of examples whose question is answered in several ways, and how many such questions are."""
+    import numpy as np
+
+    prompts = np.frombuffer(hashes.prompts, np.uint64)
+    answers = np.frombuffer(hashes.answers, np.uint64)
+    order = np.lexsort((answers, prompts))
+    sorted_prompts, sorted_answers = prompts[order], answers[order]
+    same_prompt = sorted_prompts[1:] == sorted_prompts[:-1]
+    differs = same_prompt & (sorted_answers[1:] != sorted_answers[:-1]) & (sorted_prompts[1:] != 0)
+    disputed = np.unique(sorted_prompts[1:][differs])
+    return np.flatnonzero(np.isin(prompts, disputed)), len(disputed)
+
+
+def shared(train: Iterable[Example], validation: Iterable[Example]) -> tuple["np.ndarray", "np.ndarray"]:
+    """Return the positions in `validation` whose whole example, and whose question alone, is in `train` as well."""
+    import numpy as np
+
+    first, second = Hashes(), Hashes()
+    for hashes, examples in ((first, train), (second, validation)):
+        for example in examples:
+            hashes.add(example)
+    whole = np.isin(np.frombuffer(second.examples, np.uint64), np.frombuffer(first.examples, np.uint64))
+    prompts = np.frombuffer(second.prompts, np.uint64)
+    asked = np.isin(prompts, np.frombuffer(first.prompts, np.uint64)) & (prompts != 0)
+    return np.flatnonzero(whole), np.flatnonzero(asked & ~whole)
+
+
+def _hash(messages: tuple[Message, ...], tools: str) -> int:
+    parts = [tools]
+    for message in messages:
+        parts += (message.role, message.content.strip())
+        for call in message.tool_calls:
+            parts += (call.name, call.arguments)
+    text = "\0".join(parts).encode("utf-8", "surrogatepass")
+    return int.from_bytes(blake2b(text, digest_size=8).digest(), "little")

@@ -1,0 +1,169 @@
+"""Where the data sets lie on disk: reading, listing, moving and writing their folders.
+
+    <home>/datasets/<id>/dataset.json      the `Dataset`
+                         examples.jsonl    one `Example` a line, with its index
+                         problems.jsonl    every row that was left out
+                         source/           the files as they were brought; versions of one family share them on disk
+    <home>/datasets/.bin/<id>/             what was deleted, until it is put back
+
+A folder is written under another name and renamed, so one that is listed is whole. Knows nothing of how a data set is
+made.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from studio import codec
+from studio.data.changes import Change
+from studio.data.inspection import Inspection
+from studio.errors import DataError
+
+_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One version of a data set. `created` is in seconds since the epoch.
+
+    `family` is the id of the first version and `parent` that of the one that this was made from. `changes` are what
+    was asked for, from the source on, with their counts; `sha256` is that of the examples.
+    """
+
+    id: str
+    name: str
+    inspection: Inspection
+    created: float
+    family: str = ""
+    version: int = 1
+    parent: str = ""
+    changes: tuple[Change, ...] = ()
+    sha256: str = ""
+
+    @property
+    def root(self) -> str:
+        """The id that all versions of this data set share."""
+        return self.family or self.id
+
+
+class DatasetFolders:
+    """The folders of all data sets below `path`, the deleted ones included."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.bin = path / ".bin"
+        self._known: dict[Path, tuple[tuple[int, int, int], Dataset]] = {}
+
+    def read(self, id: str, *, binned: bool = False) -> Dataset | None:
+        """Read a data set's document; None when there is none with this id, or it is not whole."""
+        return self._read((self.bin if binned else self.path) / id) if _ID.fullmatch(id) else None
+
+    def listed(self, *, binned: bool = False) -> tuple[Dataset, ...]:
+        """List the data sets, newest first. A damaged folder is passed over.
+
+        Raises DataError when the data folder cannot be read.
+        """
+        folder = self.bin if binned else self.path
+        try:
+            ids = [each.name for each in folder.iterdir() if _ID.fullmatch(each.name)]
+        except FileNotFoundError:
+            return ()
+        except OSError as error:
+            raise DataError(
+                f"The data sets in {folder} cannot be read: {error.strerror or error}.",
+                "Correct the permissions of the data folder.",
+            ) from error
+        found = [dataset for dataset in (self._read(folder / id) for id in ids) if dataset is not None]
+        return tuple(sorted(found, key=lambda each: (each.created, each.version, each.id), reverse=True))
+
+    def source(self, id: str) -> tuple[Path, ...]:
+        """List the files that a data set was made from, in their order."""
+        folder = self.path / id / "source"
+        several = sorted((each for each in folder.glob("[0-9]*") if each.is_dir()), key=lambda each: int(each.name))
+        return tuple(file for each in several for file in each.iterdir()) or tuple(folder.iterdir())
+
+    @contextlib.contextmanager
+    def workspace(self) -> Iterator[Path]:
+        """Give a folder on the same disk that is gone afterwards. Raises DataError when the disk does not take it."""
+        with self._disk_trouble():
+            self.path.mkdir(parents=True, exist_ok=True)
+            # The dot keeps a folder that is still being written from being an id.
+            with tempfile.TemporaryDirectory(dir=self.path, prefix=".adding-") as temporary:
+                yield Path(temporary)
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep all other processes and threads from adding, moving and renaming. Raises DataError as `workspace`."""
+        with self._disk_trouble():
+            self.path.mkdir(parents=True, exist_ok=True)
+            with (self.path / ".lock").open("w") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                yield
+
+    def write(self, folder: Path, dataset: Dataset) -> None:
+        """Write a data set's document into a folder, whole or not at all."""
+        temporary = folder / "dataset.json.partial"
+        temporary.write_text(codec.dumps(dataset) + "\n", encoding="utf-8")
+        temporary.replace(folder / "dataset.json")
+
+    def place(self, folder: Path, id: str) -> None:
+        """Give a folder that is complete its place; what is damaged there makes room."""
+        final = self.path / id
+        if final.exists():
+            shutil.rmtree(final)
+        folder.rename(final)
+
+    def move(self, id: str, *, to_bin: bool) -> None:
+        """Move a data set to the bin or back."""
+        start, end = (self.path, self.bin) if to_bin else (self.bin, self.path)
+        end.mkdir(parents=True, exist_ok=True)
+        if (end / id).exists():
+            shutil.rmtree(end / id)  # The same content lies here: the id is made from it.
+        (start / id).rename(end / id)
+
+    def _read(self, folder: Path) -> Dataset | None:
+        """Read a document, from memory while it is the same on disk."""
+        document = folder / "dataset.json"
+        try:
+            found = document.stat()
+            if not (folder / "examples.jsonl").is_file():
+                return None
+            state = (found.st_ino, found.st_mtime_ns, found.st_size)
+            known = self._known.get(document)
+            if known is None or known[0] != state:
+                known = (state, codec.loads(Dataset, document.read_text(encoding="utf-8")))
+                self._known[document] = known
+            return known[1]
+        except (OSError, ValueError, TypeError, RecursionError):
+            return None
+
+    @contextlib.contextmanager
+    def _disk_trouble(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise DataError(
+                    "The data set was not stored: the disk is full.", f"Free some space on the disk of {self.path}."
+                ) from error
+            raise DataError(
+                f"The data set was not stored: {self.path} cannot be written ({error.strerror or error}).",
+                "Correct the permissions of the data folder, or set STUDIO_HOME to another one.",
+            ) from error
+
+
+def take_file(file: Path, target: Path, *, ours: bool) -> None:
+    """Keep a file at another place: as a copy, or where it is `ours` and stays so, as a link that costs nothing."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if ours:
+        with contextlib.suppress(OSError):
+            os.link(file, target)
+            return
+    shutil.copyfile(file, target)

@@ -1,0 +1,97 @@
+"""One JSON value that holds a whole table: where its rows are. Knows nothing of files.
+
+People save tables in several shapes: a list under some name, a list for each column, an object for each row or column.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from studio.errors import DataError
+
+_Named = Mapping[str, object]
+
+
+def rows_of(value: object) -> tuple[Iterator[object], str]:
+    """Return the rows in a value, and a sentence on how they are stored, which is empty for a plain list or object.
+
+    Raises DataError when there are several lists of rows.
+    """
+    if isinstance(value, list):
+        return iter(value), ""
+    if not isinstance(value, dict):
+        return iter([value]), ""
+    name = name_of_list(value)
+    if name:
+        items = value[name]
+        assert isinstance(items, list)
+        return iter(items), f"The rows are those of the list '{name[:80]}'."
+    columns = _columns(value)
+    if columns:
+        return _turned(columns), "The file holds its columns one after another; they were put side by side."
+    entries = list(value.values())
+    if _are_alike(entries):
+        return iter(entries), "Each entry of the file is read as a row; the names of the entries are not used."
+    return iter([value]), ""
+
+
+def name_of_list(value: _Named) -> str:
+    """Return under which name an object holds its one list of rows; empty when it is itself a row.
+
+    Raises DataError when there are several such lists.
+    """
+    names = [name for name, items in value.items() if is_list_of_rows(items)]
+    if not names or any(isinstance(items, list) and is_conversation(items) for items in value.values()):
+        return ""
+    if len(names) > 1:
+        raise several_lists(names)
+    return names[0]
+
+
+def several_lists(names: Sequence[str]) -> DataError:
+    """Say that it is not clear which list to take."""
+    listed = ", ".join(names)[:200].encode("utf-8", "replace").decode()
+    return DataError(f"The JSON holds several lists: {listed}.", "Save the one to learn from as a file of its own.")
+
+
+def is_list_of_rows(items: object) -> bool:
+    """Say whether a value is a list of objects which are not the turns of one conversation."""
+    return isinstance(items, list) and any(isinstance(item, dict) for item in items) and not is_conversation(items)
+
+
+def is_conversation(items: Sequence[object]) -> bool:
+    """Say whether a list holds the turns of one conversation."""
+    return bool(items) and all(isinstance(item, dict) and ("role" in item or "from" in item) for item in items)
+
+
+def _columns(value: _Named) -> dict[str, list[object]]:
+    """Find columns of equal length in an object; nothing when it does not hold columns."""
+    found: dict[str, list[object]] = {}
+    for name, cells in value.items():
+        if isinstance(cells, dict) and len(cells) > 1 and all(key.isdecimal() for key in cells):
+            cells = list(cells.values())
+        if not isinstance(cells, list) or not all(_is_cell(cell) for cell in cells):
+            return {}
+        found[name] = cells
+    lengths = {len(cells) for cells in found.values()}
+    holds_conversations = any(isinstance(cell, list) for cells in found.values() for cell in cells)
+    is_table = len(lengths) == 1 and lengths != {0} and (len(found) > 1 or holds_conversations)
+    return found if is_table else {}
+
+
+def _is_cell(value: object) -> bool:
+    return is_conversation(value) if isinstance(value, list) else not isinstance(value, dict)
+
+
+def _turned(columns: Mapping[str, Sequence[object]]) -> Iterator[object]:
+    return (dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True))
+
+
+def _are_alike(entries: Sequence[object]) -> bool:
+    """Say whether all entries are objects that share at least one name, and there are several."""
+    if len(entries) < 2:
+        return False
+    shared: set[str] | None = None
+    for entry in entries:
+        if not isinstance(entry, dict) or not entry:
+            return False
+        shared = set(entry) if shared is None else shared & set(entry)
+    return bool(shared)

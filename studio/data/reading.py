@@ -1,0 +1,22 @@
+"""How one file is read, once it is known what it is. Values only; knows no format."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from studio.data.file_bytes import Progress
+from studio.data.rows import Row, RowProblem
+
+Rows = Iterator[Row | RowProblem]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The format of a file and a function that yields its rows from the start, with a label as the file they are from.
+
+    `columns` is empty where only the rows can tell; `notes` are sentences on how the file is read.
+    """
+
+    format: str
+    rows: Callable[[Progress, str], Rows]
+    columns: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()

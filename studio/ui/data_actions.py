@@ -1,0 +1,142 @@
+"""What a person does to their data, as requests to the studio: bring it in, mend it, undo that, assign columns.
+
+Every import is started here and remembered for the page in one list. Knows nothing of components.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from studio.data.dataset_folders import Dataset
+from studio.data.examples import fingerprint
+from studio.data.formats import Roles
+from studio.data.mends import MENDS
+from studio.errors import DataError
+from studio.runs.imports import ImportRequest
+from studio.runs.studio import Studio
+from studio.ui import data_changes, data_imports, data_roles
+from studio.ui.data_imports import Begun
+from studio.ui.data_roles import Assigning
+from studio.ui.presses import Press
+
+FILES, PASTED, TYPED, HUB, SAMPLE, AGAIN = "files", "pasted", "typed", "hub", "sample", "again"
+
+Remembered = list[dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of an action: an import was started, or a version with the same content was there already."""
+
+    started: Remembered | None = None
+    dataset_id: str = ""
+
+
+def add_files(studio: Studio, files: Sequence[str], started: object) -> Remembered:
+    """Start to bring files in, all as one data set. Raises DataError and RunError."""
+    what = data_imports.names([Path(file).name for file in files])
+    return _begin(studio, ImportRequest(files=tuple(files)), started, what=what, source=FILES)
+
+
+def add_pasted(studio: Studio, text: str, name: str, started: object) -> Remembered:
+    """Start to bring pasted text in. Raises DataError when there is none, and RunError."""
+    if not text.strip():
+        raise DataError("There is no text to add.", "Paste it into the field first.")
+    request = ImportRequest(pasted=text, name=name.strip())
+    return _begin(studio, request, started, what=name.strip() or "Pasted text", source=PASTED)
+
+
+def add_typed(studio: Studio, rows: Sequence[Sequence[object]], name: str, started: object) -> Remembered:
+    """Start to bring typed rows in; empty ones are passed over. Raises DataError when there is none, and RunError."""
+    pairs = [tuple("" if cell is None else str(cell) for cell in (*row, "", "")[:2]) for row in rows]
+    typed = tuple((question, answer) for question, answer in pairs if question.strip() or answer.strip())
+    if not typed:
+        raise DataError("There is no row to add.", "Type a question and its answer into the table first.")
+    request = ImportRequest(typed=typed, name=name.strip())
+    return _begin(studio, request, started, what=name.strip() or "Typed rows", source=TYPED)
+
+
+def add_from_hub(studio: Studio, id: str, config: str, split: str, started: object) -> Remembered:
+    """Start to fetch a data set of the Hub. Raises DataError when no id is given, and RunError."""
+    if not id.strip():
+        raise DataError("No data set is named.", "Type its id as the Hub shows it, for example owner/name.")
+    request = ImportRequest(hub=id.strip(), hub_config=config.strip(), hub_split=split.strip() or "train")
+    return _begin(studio, request, started, what=id.strip(), source=HUB)
+
+
+def add_sample(studio: Studio, key: str, started: object) -> Remembered:
+    """Start to bring a sample in. Raises DataError for an unknown one, and RunError."""
+    for sample in studio.datasets.samples():
+        if sample.key == key:
+            request = ImportRequest(files=(str(sample.file),), name=sample.title)
+            return _begin(studio, request, started, what=sample.title, source=SAMPLE)
+    raise DataError(f"There is no sample '{key}'.", "Choose one of those on the page.")
+
+
+def mend(studio: Studio, dataset: Dataset, press: Press, started: object) -> Outcome:
+    """Make a version with the change that a finding offers. Raises DataError when none offers it, and RunError."""
+    offered = {each.kind for finding in dataset.inspection.findings for each in finding.mends}
+    if press.key not in offered or press.key not in MENDS:
+        raise DataError("This change is not on offer for this data set.", "Reload the page, then choose again.")
+    changes = data_changes.with_change(dataset.changes, press.key)
+    return read_again(studio, dataset, started, changes=changes, what=MENDS[press.key].label)
+
+
+def undo(studio: Studio, dataset: Dataset, press: Press, started: object) -> Outcome:
+    """Make a version without one of its changes. Raises DataError and RunError."""
+    changes = data_changes.without_change(dataset.changes, press.key)
+    return read_again(studio, dataset, started, changes=changes, what="Undoing a change")
+
+
+def leave_out(studio: Studio, dataset: Dataset, place: int, started: object) -> Outcome:
+    """Make a version without one example. Raises DataError when there is no such example, and RunError."""
+    examples = studio.datasets.examples(dataset.id)
+    if not 0 <= place < len(examples):
+        raise DataError("There is no such example.", "Choose one that is shown.")
+    keys = [fingerprint(examples[place])]
+    changes = data_changes.with_change(dataset.changes, data_changes.LEAVE_OUT, keys)
+    return read_again(studio, dataset, started, changes=changes, what=f"Leaving example {place + 1:,} out")
+
+
+def read_as(studio: Studio, dataset: Dataset, assigning: Assigning, started: object) -> Outcome:
+    """Read a data set with other parts for its columns; do nothing while these are not enough to read it.
+
+    Raises DataError and RunError.
+    """
+    now = data_roles.chosen(dataset, assigning)
+    if now.verdict:
+        return Outcome()
+    return read_again(studio, dataset, started, changes=dataset.changes, roles=now.roles, what="Columns assigned anew")
+
+
+def read_again(
+    studio: Studio,
+    dataset: Dataset,
+    started: object,
+    *,
+    changes: data_changes.Changes,
+    roles: Roles | None = None,
+    what: str,
+) -> Outcome:
+    """Make a version with these changes and roles, or find the one that is there.
+
+    Raises DataError while another version is being made, for that would be without this change; and RunError.
+    """
+    _refuse_while_busy(studio, started)
+    wanted = dataset.inspection.roles if roles is None else roles
+    for version in studio.datasets.versions(dataset.id):
+        if data_changes.is_same(version.changes, changes) and data_roles.same(version.inspection.roles, wanted):
+            return Outcome(dataset_id=version.id)
+    request = ImportRequest(of=dataset.id, roles=wanted, changes=changes)
+    return Outcome(started=_begin(studio, request, started, what=f"{dataset.name}: {what}", source=AGAIN))
+
+
+def _begin(studio: Studio, request: ImportRequest, started: object, *, what: str, source: str) -> Remembered:
+    id = studio.start_import(request)
+    return data_imports.add_begun(started, Begun(id, what, source))
+
+
+def _refuse_while_busy(studio: Studio, started: object) -> None:
+    again = {each.id for each in data_imports.begun(started) if each.source == AGAIN}
+    if again & set(studio.imports.working()):
+        raise DataError("The last change is still being made.", "Wait until it is done, then choose again.")

@@ -1,0 +1,245 @@
+"""Bringing examples in: files, pasted text, typed rows, a data set of the Hub, a sample; and how far each of them is.
+
+Lays out and connects. What is started, `studio.ui.data_actions` starts.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from gradio.blocks import Block
+
+from studio.data.samples import Sample
+from studio.runs.studio import Studio
+from studio.ui import data_actions, data_cards, data_imports, data_library, fragments
+from studio.ui.components import ACTING, QUIET, html
+from studio.ui.data_imports import Followed
+from studio.ui.data_library import Library
+from studio.ui.errors import shown
+from studio.ui.presses import Press, on_press, pressable
+
+QUICK_SECONDS = 1.0
+"""How often is looked at what is being brought. Only while there is such a thing: each look costs a little."""
+
+BLANK_ROWS = [["", ""] for _ in range(4)]
+
+
+@dataclass(frozen=True)
+class Bring:
+    """The components. `started` and `done_with` are the imports that the browser remembers, see `data_imports`."""
+
+    upload: gr.File
+    pasted: gr.Textbox
+    pasted_name: gr.Textbox
+    add_pasted: gr.Button
+    rows: gr.Dataframe
+    rows_name: gr.Textbox
+    add_rows: gr.Button
+    hub_id: gr.Textbox
+    hub_config: gr.Textbox
+    hub_split: gr.Textbox
+    add_hub: gr.Button
+    samples: Mapping[str, gr.Button]
+    imports: gr.HTML
+    started: gr.BrowserState
+    done_with: gr.BrowserState
+    taken: gr.State
+    drawn: gr.State
+    quick: gr.Timer
+
+
+def build(samples: tuple[Sample, ...]) -> Bring:
+    """Lay out the ways to bring examples."""
+    with gr.Row():
+        with gr.Column(scale=6, elem_classes="ls-card", min_width=300):
+            html(fragments.heading("Bring your examples", "Each shows a question and the answer you want."))
+            with gr.Tabs(elem_classes="ls-ways"):
+                with gr.Tab("Files"):
+                    upload = gr.File(
+                        label="Files of any kind",
+                        file_count="multiple",
+                        height=170,
+                        elem_id="data-upload",
+                    )
+                    html(data_cards.formats())
+                with gr.Tab("Paste"):
+                    pasted, pasted_name, add_pasted = _build_paste()
+                with gr.Tab("Type"):
+                    rows, rows_name, add_rows = _build_rows()
+                with gr.Tab("Hub"):
+                    hub_id, hub_config, hub_split, add_hub = _build_hub()
+        with gr.Column(scale=5, elem_classes="ls-card", min_width=300):
+            html(fragments.heading("Or start with a sample", "Small sets that change a small model visibly."))
+            buttons = {sample.key: _build_sample(sample) for sample in samples}
+    imports = pressable(elem_id="data-imports")
+    return Bring(
+        upload=upload,
+        pasted=pasted,
+        pasted_name=pasted_name,
+        add_pasted=add_pasted,
+        rows=rows,
+        rows_name=rows_name,
+        add_rows=add_rows,
+        hub_id=hub_id,
+        hub_config=hub_config,
+        hub_split=hub_split,
+        add_hub=add_hub,
+        samples=buttons,
+        imports=imports,
+        started=_remembered("lora-studio-imports"),
+        done_with=_remembered("lora-studio-imports-done"),
+        taken=gr.State([]),
+        drawn=gr.State(""),
+        quick=gr.Timer(QUICK_SECONDS, active=False),
+    )
+
+
+def _remembered(key: str) -> gr.BrowserState:
+    """Make a list that the browser keeps over a reload. Nothing in it is secret, but the key must stay the same."""
+    return gr.BrowserState([], storage_key=key, secret="lora-studio")
+
+
+def _build_paste() -> tuple[gr.Textbox, gr.Textbox, gr.Button]:
+    pasted = gr.Textbox(
+        label="Text to learn from",
+        info="A table copied from a spreadsheet, JSON, or plain text to go on writing.",
+        placeholder="question,answer\nWhat colour is the lamp?,It is red.",
+        lines=6,
+        max_lines=14,
+        elem_id="data-pasted",
+    )
+    return pasted, _build_name("data-pasted-name"), gr.Button("Add this text", elem_id="data-add-pasted")
+
+
+def _build_rows() -> tuple[gr.Dataframe, gr.Textbox, gr.Button]:
+    rows = gr.Dataframe(
+        BLANK_ROWS,
+        headers=["Question", "Answer"],
+        column_count=(2, "fixed"),  # type: ignore[arg-type]  # its limits are not written yet, and this does the same
+        type="array",
+        datatype="str",
+        interactive=True,
+        wrap=True,
+        max_height=260,
+        label="Click a cell and type",
+        elem_id="data-rows",
+    )
+    more = gr.Button("More rows", size="sm", elem_id="data-more-rows")
+    more.click(lambda typed: [*typed, *BLANK_ROWS], inputs=[rows], outputs=[rows], **QUIET)
+    return rows, _build_name("data-rows-name"), gr.Button("Add these rows", elem_id="data-add-rows")
+
+
+def _build_hub() -> tuple[gr.Textbox, gr.Textbox, gr.Textbox, gr.Button]:
+    hub_id = gr.Textbox(
+        label="Data set on the Hub",
+        info="Its id as the Hub shows it. This is the one way that asks the network.",
+        placeholder="owner/name",
+        max_lines=1,
+        elem_id="data-hub-id",
+    )
+    with gr.Row():
+        config = gr.Textbox(label="Configuration", placeholder="may stay empty", max_lines=1, elem_id="data-hub-config")
+        split = gr.Textbox("train", label="Split", max_lines=1, elem_id="data-hub-split")
+    return hub_id, config, split, gr.Button("Fetch it", elem_id="data-add-hub")
+
+
+def _build_name(elem_id: str) -> gr.Textbox:
+    return gr.Textbox(label="Name", placeholder="may stay empty", max_lines=1, elem_id=elem_id)
+
+
+def _build_sample(sample: Sample) -> gr.Button:
+    with gr.Row(elem_classes="ls-sample"):
+        html(fragments.sample(sample.title, sample.description))
+        return gr.Button(f"Use {sample.key.replace('_', ' ')}", size="sm", elem_id=f"data-sample-{sample.key}")
+
+
+def wire(bring: Bring, *, studio: Studio, library: Library, calm: gr.Timer, tabs: gr.Tabs) -> None:
+    """Connect the ways to bring examples, and let the page follow what is brought."""
+    bring.upload.upload(
+        shown(functools.partial(add_files, studio)),
+        inputs=[bring.upload, bring.taken, bring.started],
+        outputs=[bring.started, bring.taken, bring.upload],
+        trigger_mode="multiple",  # a file may be dropped while the one before is still on its way
+        **ACTING,
+    )
+    ways: list[tuple[gr.Button, Callable[..., Any], list[Block]]] = [
+        (bring.add_pasted, data_actions.add_pasted, [bring.pasted, bring.pasted_name]),
+        (bring.add_rows, data_actions.add_typed, [bring.rows, bring.rows_name]),
+        (bring.add_hub, data_actions.add_from_hub, [bring.hub_id, bring.hub_config, bring.hub_split]),
+        *((button, functools.partial(_add_sample, key), []) for key, button in bring.samples.items()),
+    ]
+    for button, action, inputs in ways:
+        button.click(
+            shown(functools.partial(action, studio)), inputs=[*inputs, bring.started], outputs=[bring.started], **ACTING
+        )
+    gr.on(
+        [bring.quick.tick, calm.tick, bring.started.change],
+        shown(functools.partial(redraw, studio)),
+        inputs=[bring.started, bring.done_with, bring.drawn],
+        outputs=[
+            bring.imports,
+            bring.drawn,
+            bring.quick,
+            bring.done_with,
+            library.family,
+            library.version,
+            bring.pasted,
+            bring.rows,
+        ],
+        **QUIET,
+    )
+    on_press(
+        bring.imports,
+        functools.partial(press_card, studio),
+        inputs_kwargs={"done_with": bring.done_with},
+        outputs=[bring.done_with, tabs],
+        **ACTING,
+    )
+
+
+def add_files(studio: Studio, files: list[str] | None, taken: list[str], started: object) -> tuple[Any, Any, Any]:
+    """Start to bring in what was dropped, and empty the drop zone for the next files.
+
+    `taken` are the files that were: the zone still holds them when more are dropped at once.
+    """
+    fresh = [file for file in files or () if file not in taken]
+    if not fresh:
+        return gr.skip(), gr.skip(), gr.skip()
+    return data_actions.add_files(studio, fresh, started), [*taken, *fresh], None
+
+
+def _add_sample(key: str, studio: Studio, started: object) -> Any:
+    return data_actions.add_sample(studio, key, started)
+
+
+def redraw(studio: Studio, started: object, done_with: object, drawn: str) -> list[Any]:
+    """Show how far everything is that is being brought, and select what has arrived."""
+    now = data_imports.follow(studio, started, done_with)
+    cards = str(now.cards)
+    shown_now = [gr.skip()] * 3 if cards == drawn else [cards, cards, gr.Timer(active=now.working)]
+    done: Any = data_imports.add_over(done_with, now.over) if now.over else gr.skip()
+    if not now.dataset_id:
+        return [*shown_now, done, *[gr.skip()] * 4]
+    return [*shown_now, done, *data_library.show(studio, now.dataset_id), *_emptied(now)]
+
+
+def _emptied(now: Followed) -> list[Any]:
+    """Empty the field whose content has become a data set: until then it stays, so that nothing typed is lost."""
+    source = now.made.source if now.made else ""
+    return [
+        "" if source == data_actions.PASTED else gr.skip(),
+        gr.update(value=BLANK_ROWS) if source == data_actions.TYPED else gr.skip(),
+    ]
+
+
+def press_card(studio: Studio, press: Press, *, done_with: object) -> tuple[Any, Any]:
+    """Do what a button on an import's card says. Raises DataError when the import is not known any more."""
+    if press.verb == "configure":
+        return gr.skip(), gr.Tabs(selected="configure")
+    if press.verb == "cancel":
+        studio.cancel_import(press.key)
+    if press.verb == "dismiss":
+        return data_imports.add_over(done_with, [press.key]), gr.skip()
+    return gr.skip(), gr.skip()

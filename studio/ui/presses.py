@@ -1,0 +1,126 @@
+"""Lists of buttons and choosers as HTML: one component and one listener, however many there are.
+
+What was pressed comes from a browser, so it is read as three short texts and nothing else; what they mean, and whether
+they can be meant, the listener judges. Knows nothing of what is listed.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from gradio.blocks import Block
+from gradio.events import Dependency
+from markupsafe import Markup
+
+from studio.ui.errors import shown
+
+_LONGEST = 200
+
+_SCRIPT = r"""
+const send = (source, value) => {
+  trigger('click', {verb: source.dataset.verb, key: source.dataset.key || '', value});
+  const seen = source.dataset.scroll && document.getElementById(source.dataset.scroll);
+  if (seen) seen.scrollIntoView({behavior: 'smooth', block: 'center'});
+};
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('button[data-verb]');
+  if (!button || button.disabled) return;
+  send(button, '');
+  if (button.dataset.once === undefined) return;
+  button.disabled = true;
+  setTimeout(() => { button.disabled = false; }, 1500);
+});
+element.addEventListener('change', (event) => {
+  if (event.target.matches('select[data-verb]')) send(event.target, event.target.value);
+});
+// What is chosen is a matter of the markup: the browser keeps what a person chose, also when the page says otherwise.
+watch('value', () => element.querySelectorAll('select').forEach((chooser) => {
+  const chosen = chooser.querySelector('option[selected]');
+  if (chosen) chooser.value = chosen.value;
+}));
+"""
+
+
+@dataclass(frozen=True)
+class Press:
+    """What was pressed: `verb` says what to do, `key` with which item, `value` is what a chooser was set to."""
+
+    verb: str = ""
+    key: str = ""
+    value: str = ""
+
+    @property
+    def number(self) -> int:
+        """The key as a number, -1 when it is none."""
+        return int(self.key) if self.key.isascii() and self.key.isdigit() else -1
+
+
+def read_press(data: object) -> Press:
+    """Read what a browser sent. Anything but three short texts is a press of nothing."""
+    if not isinstance(data, Mapping):
+        return Press()
+    parts = [data.get(name, "") for name in ("verb", "key", "value")]
+    if not all(isinstance(part, str) and len(part) <= _LONGEST for part in parts):
+        return Press()
+    return Press(*parts)
+
+
+def pressable(value: Markup | str = "", *, elem_id: str) -> gr.HTML:
+    """Show markup whose buttons and choosers can be pressed, see `button` and `chooser`."""
+    return gr.HTML(str(value), elem_id=elem_id, js_on_load=_SCRIPT, apply_default_css=False)
+
+
+def on_press(
+    component: gr.HTML,
+    listener: Callable[..., Any],
+    *,
+    inputs_kwargs: Mapping[str, Block] | None = None,
+    outputs: Sequence[Any],
+    **options: Any,
+) -> Dependency:
+    """Call `listener` with the `Press`, and the inputs by their names, when something in the component is pressed."""
+
+    def call(event: gr.EventData, **values: Any) -> Any:
+        return shown(listener)(read_press(event._data), **values)
+
+    pressed: Dependency = component.click(
+        call, inputs_kwargs=dict(inputs_kwargs or {}), outputs=list(outputs), **options
+    )
+    return pressed
+
+
+def button(
+    label: str,
+    verb: str,
+    *,
+    key: object = "",
+    kind: str = "",
+    name: str = "",
+    scroll: str = "",
+    once: bool = False,
+) -> Markup:
+    """Make a button. `name` is what a screen reader says where the label alone is not enough.
+
+    `scroll` is the id of what comes into sight; `once` is for work that must not be started twice by a double click.
+    """
+    return Markup('<button type="button" class="ls-button {}" data-verb="{}" data-key="{}"{}{}{}>{}</button>').format(
+        f"ls-{kind}" if kind else "",
+        verb,
+        key,
+        Markup(' aria-label="{}"').format(name) if name else "",
+        Markup(' data-scroll="{}"').format(scroll) if scroll else "",
+        Markup(" data-once") if once else "",
+        label,
+    )
+
+
+def chooser(verb: str, *, key: object, choices: Sequence[tuple[str, str]], chosen: str, name: str) -> Markup:
+    """Make a chooser of one of `choices`, each a value with its label; `name` is what a screen reader says."""
+    options = Markup("").join(
+        Markup('<option value="{}"{}>{}</option>').format(value, Markup(" selected") if value == chosen else "", label)
+        for value, label in choices
+    )
+    return Markup('<select class="ls-select" data-verb="{}" data-key="{}" aria-label="{}">{}</select>').format(
+        verb, key, name, options
+    )

@@ -1,0 +1,61 @@
+"""The job that brings data in: from the files of an import to a data set in the library."""
+
+import shutil
+import time
+from pathlib import Path
+
+from studio import codec
+from studio.data.dataset_folders import Dataset
+from studio.data.hub_source import HubName, fetch_from_hub
+from studio.data.library import DatasetLibrary
+from studio.data.rows import CancelledError, Report
+from studio.events import Finished, Loading, Saved
+from studio.runs.imports import ImportRequest
+from studio.workers.job import Job
+
+_TELL_SECONDS = 0.25
+
+
+def add_data(job: Job, *, folder: Path, home: Path) -> Finished:
+    """Read what the import in `folder` brought and keep it as a data set. What was brought goes once it is kept."""
+    began = time.monotonic()
+    request = codec.loads(ImportRequest, (folder / "request.json").read_text(encoding="utf-8"))
+    library = DatasetLibrary(home, samples_folder=folder)
+    try:
+        dataset = _add(library, request, folder, reporting(job))
+    except CancelledError:
+        shutil.rmtree(folder / "files", ignore_errors=True)
+        return Finished("stopped", "Cancelled; nothing was added.", time.monotonic() - began)
+    shutil.rmtree(folder / "files", ignore_errors=True)
+    job.emit(Saved(step=0, path=f"datasets/{dataset.id}"))
+    summary = f"{dataset.name}: {dataset.inspection.usable} examples."
+    return Finished("finished", summary, time.monotonic() - began)
+
+
+def reporting(job: Job) -> Report:
+    """Make a report that tells the page a few times a second, and ends the work when the person cancels it."""
+    last_told, last_what = float("-inf"), ""
+
+    def report(what: str, done: int, total: int) -> None:
+        nonlocal last_told, last_what
+        if job.should_stop():
+            raise CancelledError("It was cancelled.")
+        now = time.monotonic()
+        if what != last_what or now - last_told >= _TELL_SECONDS:
+            last_told, last_what = now, what
+            job.emit(Loading(what=what, done=done, total=total, unit="bytes" if total else ""))
+
+    return report
+
+
+def _add(library: DatasetLibrary, request: ImportRequest, folder: Path, report: Report) -> Dataset:
+    if request.of:
+        return library.derive(request.of, roles=request.roles, changes=request.changes, report=report)
+    files = [Path(file) for file in request.files]
+    name = request.name
+    if request.hub:
+        hub = HubName(request.hub, request.hub_config, request.hub_split)
+        (folder / "files").mkdir(exist_ok=True)
+        files = [fetch_from_hub(hub, folder / "files", report=report)]
+        name = name or f"{request.hub} ({request.hub_split})"
+    return library.add(files, name=name, roles=request.roles, changes=request.changes, report=report)

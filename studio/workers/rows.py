@@ -1,0 +1,180 @@
+"""From a run's examples to the rows of tokens that are trained on, and what is told of those that are not.
+
+An example that is too long is left out or cut, as the run's settings say. Knows nothing of weights.
+"""
+
+import time
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from studio.config import RunConfig
+from studio.data.example_files import ExampleFile
+from studio.data.examples import Example
+from studio.data.rendering import ChatRenderer, Rendered
+from studio.data.tokens import batches
+from studio.errors import DataError
+from studio.events import Loading, Noted, Prepared
+from studio.models.starter import Stopped
+from studio.runs.store import RunFolder
+from studio.workers.job import Job
+
+if TYPE_CHECKING:
+    from studio.ml.batches import TokenRow
+
+CUT = "cut"
+"""The setting with which a longer example is cut and not left out."""
+
+TEXT_PROMPT = 8
+"""So many tokens of a plain text are given as the prompt when the model is asked to go on with it."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The run's examples as rows of tokens, and what is told of them."""
+
+    train: list["TokenRow"]
+    validation: list["TokenRow"]
+    prepared: Prepared
+
+
+@dataclass
+class Tally:
+    """What became of the examples that gave no row, or only a part of one."""
+
+    examples: int = 0
+    cut: int = 0
+    left_out: int = 0
+    refused: int = 0
+    refusal: str = ""
+    """Why the first of the refused was."""
+
+
+def prepare_rows(job: Job, *, run: RunFolder, renderer: ChatRenderer) -> Rows:
+    """Render the run's examples. Raises DataError when none is left to train on."""
+    from studio.ml.training import total_steps
+
+    config = run.config
+    tally, held_out = Tally(), Tally()
+    train_examples, held_out_examples = ExampleFile(run.train_path), ExampleFile(run.validation_path)
+    tell = _telling(job, total=len(train_examples) + len(held_out_examples))
+    train = list(rows_of(train_examples, renderer=renderer, config=config, tally=tally, tell=tell))
+    validation = list(rows_of(held_out_examples, renderer=renderer, config=config, tally=held_out, tell=tell))
+    if not train:
+        raise _nothing_to_train_on(tally, config)
+    for note in _notes(tally, held_out, config=config, renderer=renderer, scored=bool(validation)):
+        job.emit(note)
+    prepared = Prepared(
+        train_examples=len(train),
+        validation_examples=len(validation),
+        left_out=tally.left_out + held_out.left_out,
+        tokens=sum(len(row.ids) for row in train),
+        learned_tokens=sum(row.learned for row in train),
+        total_steps=total_steps(len(train), config),
+    )
+    return Rows(train, validation, prepared)
+
+
+def rows_of(
+    examples: Iterable[Example],
+    *,
+    renderer: ChatRenderer,
+    config: RunConfig,
+    tally: Tally | None = None,
+    tell: Callable[[int], None] = lambda count: None,
+) -> Iterator["TokenRow"]:
+    """Yield the row of every example that can be trained on, in order; `tally` counts what else there is.
+
+    `tell` is given the number of examples that come next, and may raise to end the work.
+
+    Left out are examples that the chat template refuses, those with nothing to learn, and those with more tokens than
+    `config.max_length`. When these are to be cut, they end there, if something learned is left of them.
+    """
+    tally = tally or Tally()
+    for batch in batches(examples):
+        tell(len(batch))
+        tally.examples += len(batch)
+        for rendered in renderer.render_many(batch):
+            if isinstance(rendered, DataError):
+                tally.refused += 1
+                tally.refusal = tally.refusal or str(rendered)
+                tally.left_out += 1
+                continue
+            row = _fit(rendered, config)
+            if row is None:
+                tally.left_out += 1
+                continue
+            tally.cut += len(row.ids) < len(rendered.ids)
+            yield row
+
+
+def prompt_length(row: "TokenRow") -> int:
+    """Return how many tokens of a row are its prompt: all before the last answer.
+
+    A row that is learned from its first token on is plain text: `TEXT_PROMPT` tokens of it, at most half.
+    """
+    from studio.ml.batches import IGNORED
+
+    place = len(row.labels)
+    while place and row.labels[place - 1] == IGNORED:
+        place -= 1
+    while place and row.labels[place - 1] != IGNORED:
+        place -= 1
+    return place or max(1, min(TEXT_PROMPT, len(row.ids) // 2))
+
+
+def _fit(rendered: Rendered, config: RunConfig) -> "TokenRow | None":
+    """Make the row of an example; None when it is too long or has nothing to learn."""
+    from studio.ml.batches import TokenRow
+
+    if len(rendered.ids) > config.max_length and config.overlong != CUT:
+        return None
+    # Arrays of four bytes a number: a tuple would take ten times the memory of a large data set.
+    ids, labels = (array("i", numbers[: config.max_length]) for numbers in (rendered.ids, rendered.labels))
+    row = TokenRow(ids=ids, labels=labels)
+    return row if row.learned else None
+
+
+def _telling(job: Job, *, total: int) -> Callable[[int], None]:
+    """Make what tells the page about once a second how far the rendering is. It raises Stopped when that is wished."""
+    done, told_at = 0, float("-inf")
+
+    def tell(count: int) -> None:
+        nonlocal done, told_at
+        if job.should_stop():
+            raise Stopped
+        if time.monotonic() - told_at >= 1:
+            told_at = time.monotonic()
+            job.emit(Loading(what=f"Turning the examples into tokens, {done:,} of {total:,}"))
+        done += count
+
+    return tell
+
+
+def _nothing_to_train_on(tally: Tally, config: RunConfig) -> DataError:
+    if tally.refused and tally.refused == tally.examples:
+        return DataError(f"None of the {tally.examples:,} examples can be used: {tally.refusal}")
+    if config.overlong == CUT:
+        message = f"None of the {tally.examples:,} examples has its answer within {config.max_length} tokens."
+    else:
+        message = f"None of the {tally.examples:,} examples fits into {config.max_length} tokens."
+    return DataError(message, "Raise 'longest example', or shorten the examples.")
+
+
+def _notes(
+    tally: Tally, held_out: Tally, *, config: RunConfig, renderer: ChatRenderer, scored: bool
+) -> Iterator[Noted]:
+    if held_out.examples and not scored:
+        yield Noted("warning", f"None of the {held_out.examples:,} held-out examples can be used: nothing is scored.")
+    if refused := tally.refused + held_out.refused:
+        yield Noted("warning", f"{_examples(refused)} left out: {tally.refusal or held_out.refusal}")
+    if cut := tally.cut + held_out.cut:
+        yield Noted("info", f"{_examples(cut)} cut after {config.max_length} tokens; what comes later is not learned.")
+    if renderer.uses_plain_template:
+        text = "This model has no chat template, so the studio's plain one (User: / Assistant:) is used."
+        yield Noted("info", text)
+
+
+def _examples(count: int) -> str:
+    return "1 example is" if count == 1 else f"{count:,} examples are"

@@ -1,0 +1,69 @@
+from pathlib import Path
+
+import gradio as gr
+import pytest
+
+from studio.errors import DataError
+from studio.runs.studio import Studio
+from studio.ui import data_actions
+from studio.ui.data_bring import BLANK_ROWS, add_files, press_card, redraw
+from studio.ui.presses import Press
+from tests.ui.fake_studio import FakeWorkers
+
+SKIP = gr.skip()
+
+
+def test_an_upload_is_brought_in_and_selected(studio: Studio, table: Path) -> None:
+    started, taken, upload = add_files(studio, [str(table)], [], [])
+    assert (taken, upload) == ([str(table)], None)
+    assert add_files(studio, [str(table)], taken, started) == (SKIP, SKIP, SKIP), "the zone still held it"
+    cards, drawn, quick, done, family, version, pasted, rows = redraw(studio, started, [], "")
+    (stored,) = studio.datasets.all()
+    assert (cards, drawn, quick) == (SKIP, SKIP, SKIP)
+    assert done == [started[0]["id"]]
+    assert family["value"] == version["value"] == stored.id
+    assert (pasted, rows) == (SKIP, SKIP)
+    assert redraw(studio, started, done, "") == [SKIP] * 8
+
+
+def test_a_field_is_emptied_only_once_its_content_is_kept(studio: Studio) -> None:
+    pasted = data_actions.add_pasted(studio, "question,answer\nWhy?,So.\nWho?,Me.\n", "", [])
+    assert redraw(studio, pasted, [], "")[-2] == ""
+    typed = data_actions.add_typed(studio, [["Why?", "So."], ["Who?", "Me."]], "", [])
+    assert redraw(studio, typed, [], "")[-1]["value"] == BLANK_ROWS
+    failed = data_actions.add_pasted(studio, "%PDF-1.7 is not text", "", [])
+    assert "PDF" in redraw(studio, failed, [], "")[0]
+    assert redraw(studio, failed, [], "")[-2] == SKIP
+
+
+def test_a_failure_is_a_card_and_the_page_goes_on(studio: Studio, tmp_path: Path) -> None:
+    path = tmp_path / "letter.csv"
+    path.write_bytes(b"%PDF-1.7 ...")
+    started, *_ = add_files(studio, [str(path)], [], [])
+    cards, drawn, quick, done, *rest = redraw(studio, started, [], "")
+    assert "PDF" in cards
+    assert quick.active is False
+    assert [done, *rest] == [SKIP] * 5
+    assert redraw(studio, started, [], drawn) == [SKIP] * 8
+    dismissed, _ = press_card(studio, Press("dismiss", started[0]["id"]), done_with=[])
+    assert redraw(studio, started, dismissed, drawn)[0] == ""
+
+
+def test_the_quick_timer_runs_while_something_is_at_work(studio: Studio, table: Path) -> None:
+    workers = studio._launch
+    assert isinstance(workers, FakeWorkers)
+    workers.hold_imports = True
+    started, *_ = add_files(studio, [str(table)], [], [])
+    cards, _, quick, *_ = redraw(studio, started, [], "")
+    assert "Cancel" in cards
+    assert quick.active is True
+    press_card(studio, Press("cancel", started[0]["id"]), done_with=[])
+    with pytest.raises(DataError, match="not known"):
+        press_card(studio, Press("cancel", "../../../etc"), done_with=[])
+
+
+def test_the_way_to_configure(studio: Studio) -> None:
+    done, tabs = press_card(studio, Press("configure"), done_with=[])
+    assert done == SKIP
+    assert tabs.selected == "configure"
+    assert press_card(studio, Press("anything"), done_with=[]) == (SKIP, SKIP)

@@ -1,0 +1,36 @@
+from dataclasses import replace
+from pathlib import Path
+
+from studio.data.changes import Change
+from studio.runs.studio import Studio
+from studio.ui.data_changes import done, is_same, version_label, with_change, without_change
+from tests.ui.fake_studio import brought
+
+
+def test_keys_join_the_change_that_is_there() -> None:
+    changes = with_change((Change("leave-out", ("a",), 1), Change("mask-emails", (), 3)), "leave-out", ["b", "a"])
+    assert changes == (Change("leave-out", ("a", "b")), Change("mask-emails"))
+    assert with_change(changes, "mask-emails") == changes
+    assert without_change(changes, "leave-out") == (Change("mask-emails"),)
+
+
+def test_the_same_changes_whatever_they_counted() -> None:
+    assert is_same((Change("a", (), 3), Change("b", ("x", "y"))), (Change("b", ("y", "x"), 1), Change("a")))
+    assert not is_same((Change("a"),), ())
+
+
+def test_a_version_is_named_by_what_was_done(studio: Studio, table: Path) -> None:
+    first = brought(studio, table)
+    assert version_label(first) == "v1 as brought · 10 examples"
+    two = replace(first, version=2, changes=(Change("drop-duplicates", (), 12),))
+    assert version_label(two, first).startswith("v2: left out 12 exact copies · ")
+    more = tuple(Change(f"kind-{number}", (), number) for number in range(4))
+    assert "and 2 more" in version_label(replace(first, version=3, changes=more), two)
+    other_roles = replace(
+        first, version=2, inspection=replace(first.inspection, roles=replace(first.inspection.roles, template="x"))
+    )
+    assert version_label(other_roles, first) == "v2 columns assigned anew · 10 examples"
+
+
+def test_a_kind_of_a_newer_studio_is_still_named() -> None:
+    assert done(Change("polish", (), 1200)) == "polish: 1,200"

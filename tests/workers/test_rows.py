@@ -1,0 +1,145 @@
+"""Which examples become rows of tokens, whole or cut, and what is told of the others."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from studio.config import RunConfig
+from studio.data.examples import TEXT, Example, Message
+from studio.data.rendering import ChatRenderer
+from studio.errors import DataError
+from studio.events import Event, Noted, Prepared
+from studio.ml.batches import IGNORED, TokenRow
+from studio.models.starter import Stopped
+from studio.runs.store import RunFolder, RunStore
+from studio.workers.job import Job
+from studio.workers.rows import Tally, prepare_rows, prompt_length, rows_of
+from tests.workers.conftest import examples
+
+MakeRun = Callable[..., RunFolder]
+
+
+def chat(question: str, answer: str) -> Example:
+    return Example((Message("user", question), Message("assistant", answer)))
+
+
+def text(content: str, *, continues: bool = False) -> Example:
+    return Example((Message(TEXT, content),), continues=continues)
+
+
+@pytest.fixture(scope="module")
+def renderer(tiny_model: Path) -> ChatRenderer:
+    return ChatRenderer.load(tiny_model)
+
+
+def rows(renderer: ChatRenderer, *given: Example, **settings: object) -> tuple[list[TokenRow], Tally]:
+    tally = Tally()
+    config = RunConfig(**settings)  # type: ignore[arg-type]
+    return list(rows_of(given, renderer=renderer, config=config, tally=tally)), tally
+
+
+def test_a_row_is_what_is_rendered(renderer: ChatRenderer) -> None:
+    example = chat("Why?", "So.")
+    (row,), tally = rows(renderer, example)
+    rendered = renderer.render(example)
+    assert (tuple(row.ids), tuple(row.labels)) == (rendered.ids, rendered.labels)
+    assert tally == Tally(examples=1)
+
+
+def test_a_longer_example_is_left_out(renderer: ChatRenderer) -> None:
+    short, long = chat("Why?", "So."), chat("Why?", "So." * 100)
+    found, tally = rows(renderer, long, short, long, max_length=64)
+    assert [len(row.ids) for row in found] == [len(renderer.render(short).ids)]
+    assert (tally.examples, tally.left_out, tally.cut, tally.refused) == (3, 2, 0, 0)
+
+
+def test_a_longer_example_is_cut_while_something_learned_is_left(renderer: ChatRenderer) -> None:
+    answer_cut, answer_gone, short = chat("Why?", "So." * 100), chat("Why?" * 100, "So."), chat("Why?", "So.")
+    found, tally = rows(renderer, answer_cut, answer_gone, short, max_length=64, overlong="cut")
+    whole = renderer.render(answer_cut)
+    assert [tuple(row.ids) for row in found] == [whole.ids[:64], renderer.render(short).ids]
+    assert tuple(found[0].labels) == whole.labels[:64]
+    assert (tally.examples, tally.left_out, tally.cut) == (3, 1, 1)
+    exact = len(renderer.render(short).ids)
+    assert rows(renderer, short, max_length=exact, overlong="cut")[1].cut == 0
+
+
+def test_a_row_with_one_learned_token_is_kept(renderer: ChatRenderer) -> None:
+    example = chat("Why?", "So.")
+    first = renderer.render(example).learned.index(True)
+    assert len(rows(renderer, example, max_length=first + 1, overlong="cut")[0]) == 1
+    assert len(rows(renderer, example, max_length=first, overlong="cut")[0]) == 0
+
+
+def test_what_the_template_refuses_is_counted(renderer: ChatRenderer) -> None:
+    found, tally = rows(renderer, Example((Message("user", "Why?"),)), chat("Why?", "So."))
+    assert len(found) == 1
+    assert (tally.refused, tally.left_out) == (1, 1)
+    assert "no answer to learn" in tally.refusal
+
+
+def test_the_prompt_of_a_row_is_all_before_its_last_answer(renderer: ChatRenderer) -> None:
+    messages = (*chat("Why?", "So.").messages, *chat("How?", "Thus.").messages)
+    tool_free, _ = rows(renderer, Example(messages))
+    assert tuple(tool_free[0].ids[: prompt_length(tool_free[0])]) == renderer.prompt(messages[:-1])
+    long, short = rows(renderer, text("A storm is near the light."), text("Sea"))[0]
+    assert (prompt_length(long), prompt_length(short)) == (8, 2)
+    assert prompt_length(TokenRow(ids=(1,), labels=(1,))) == 1
+    assert prompt_length(TokenRow(ids=(1, 2, 3), labels=(IGNORED, 2, IGNORED))) == 1
+
+
+def prepared(tmp_path: Path, tiny_model: Path, *given: Example, held_out: int = 2, **settings: object) -> list[Event]:
+    config = RunConfig(**{"model": str(tiny_model), "max_length": 64, **settings})  # type: ignore[arg-type]
+    run = RunStore(tmp_path).create(
+        config,
+        dataset_id="set",
+        dataset_name="Set",
+        dataset_sha256="0" * 64,
+        train=given,
+        validation=examples(held_out),
+    )
+    told: list[Event] = []
+    told.append(prepare_rows(Job(told.append), run=run, renderer=ChatRenderer.load(tiny_model)).prepared)
+    return told
+
+
+def test_what_is_prepared_is_counted_as_it_is_trained_on(tmp_path: Path, tiny_model: Path) -> None:
+    given = (
+        chat("Why?", "So." * 100),
+        chat("Why?" * 100, "So."),
+        chat("Why?", "So."),
+        Example((Message("user", "?"),)),
+    )
+    told = prepared(tmp_path, tiny_model, *given, overlong="cut")
+    found = told[-1]
+    assert isinstance(found, Prepared)
+    assert (found.train_examples, found.validation_examples, found.left_out) == (2, 2, 2)
+    short, before_answer = len(ChatRenderer.load(tiny_model).render(given[2]).ids), 23
+    assert found.tokens == 64 + short
+    assert found.learned_tokens == 64 - before_answer + 4
+    notes = [event.text for event in told if isinstance(event, Noted)]
+    assert any("1 example is left out: The conversation has no answer" in note for note in notes)
+    assert any("1 example is cut after 64 tokens" in note for note in notes)
+
+
+def test_nothing_to_train_on_is_a_sentence_that_says_why(tmp_path: Path, tiny_model: Path) -> None:
+    gone = chat("Why?" * 100, "So.")
+    with pytest.raises(DataError, match="None of the 1 examples fits into 64 tokens"):
+        prepared(tmp_path / "a", tiny_model, gone)
+    with pytest.raises(DataError, match="has its answer within 64 tokens"):
+        prepared(tmp_path / "b", tiny_model, gone, overlong="cut")
+    with pytest.raises(DataError, match="None of the 1 examples can be used: The conversation has no answer"):
+        prepared(tmp_path / "c", tiny_model, Example((Message("user", "?"),)))
+
+
+def test_held_out_examples_that_cannot_be_used_are_told(tmp_path: Path, tiny_model: Path) -> None:
+    told = prepared(tmp_path, tiny_model, text("Sea"), max_length=16)
+    assert any("None of the 2 held-out examples can be used" in each.text for each in told if isinstance(each, Noted))
+
+
+def test_rendering_ends_when_the_run_is_stopped(make_run: MakeRun, renderer: ChatRenderer) -> None:
+    job = Job(lambda event: None)
+    job.ask_to_stop()
+    with pytest.raises(Stopped):
+        prepare_rows(job, run=make_run(), renderer=renderer)

@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.live_page import browser, page, server
 from tests.tiny_model import write_tiny_model
+
+__all__ = ["browser", "page", "server"]
 
 
 @pytest.fixture(scope="session")

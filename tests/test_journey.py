@@ -5,103 +5,23 @@ what was downloaded with plain peft.
 """
 
 import json
-import os
-import shutil
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from peft import PeftModel
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 from transformers import AutoModelForCausalLM
 
-from studio.runs.launcher import PROJECT_ROOT
+from tests.live_page import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(540)]
 
 SLOW = 90_000
 WORDS = ("red", "blue", "green", "black")
-
-
-class Server:
-    """`python app.py` as a person starts it, with a folder of its own."""
-
-    def __init__(self, home: Path) -> None:
-        self._home = home
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.address = f"http://127.0.0.1:{self.port}"
-        self.process = self._start()
-
-    def _start(self) -> "subprocess.Popen[bytes]":
-        environment = {**os.environ, "STUDIO_HOME": str(self._home), "STUDIO_PORT": str(self.port)}
-        process = subprocess.Popen(
-            [sys.executable, "app.py", "--no-starter"],
-            cwd=PROJECT_ROOT,
-            env=environment,
-            stdout=subprocess.DEVNULL,
-        )
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                urllib.request.urlopen(self.address, timeout=5).close()
-                return process
-            except OSError:
-                assert time.monotonic() < deadline, "the page did not come up"
-                assert process.poll() is None, "the server ended"
-                time.sleep(0.1)
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def start_again(self) -> None:
-        self.process = self._start()
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    running = Server(tmp_path / "home")
-    yield running
-    running.kill()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium")
-    assert chromium, "the browser tests need Debian's chromium: apt-get install chromium"
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def page(browser: Browser, server: Server) -> Iterator[Page]:
-    """A page that notes every request to another host and every fault of a script."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
-    opened = context.new_page()
-    elsewhere: list[str] = []
-    faults: list[str] = []
-    opened.on("request", lambda sent: None if sent.url.startswith(_local(server)) else elsewhere.append(sent.url))
-    opened.on("pageerror", lambda error: faults.append(str(error)))
-    opened.goto(server.address)
-    yield opened
-    context.close()
-    assert elsewhere == []
-    assert faults == []
-
-
-def _local(server: Server) -> tuple[str, ...]:
-    return (server.address, f"ws://127.0.0.1:{server.port}", "data:", "blob:")
 
 
 @pytest.fixture
@@ -246,10 +166,10 @@ def test_stop_keeps_what_was_learned(page: Page, examples: Path, tiny_model: Pat
 def test_bad_input_is_a_sentence_on_the_page(page: Page, tmp_path: Path) -> None:
     (tmp_path / "empty.csv").touch()
     page.locator("#data-upload input[type=file]").set_input_files(tmp_path / "empty.csv")
-    expect(page.get_by_text("empty", exact=False).first).to_be_visible(timeout=SLOW)
+    expect(page.locator("#data-imports")).to_contain_text("is empty", timeout=SLOW)
     (tmp_path / "wrong.json").write_bytes(b"%PDF-1.7\n" + bytes(range(256)))
     page.locator("#data-upload input[type=file]").set_input_files(tmp_path / "wrong.json")
-    expect(page.get_by_text("PDF", exact=False).first).to_be_visible(timeout=SLOW)
+    expect(page.locator("#data-imports")).to_contain_text("PDF", timeout=SLOW)
     expect(page.get_by_text("Traceback")).to_have_count(0)
     open_tab(page, "2. Configure")
     expect(page.get_by_role("button", name="Choose a data set first", exact=True)).to_be_disabled()

@@ -52,9 +52,9 @@ class Example:
 
 def fingerprint(example: Example) -> str:
     """Return 16 hexadecimal digits that two examples share when they say the same, wherever they were found."""
-    digest = hashlib.blake2b(example.tools.encode(), digest_size=8)
+    digest = hashlib.blake2b(example.tools.encode("utf-8", "surrogatepass"), digest_size=8)
     for message in example.messages:
         calls = [part for call in message.tool_calls for part in (call.name, call.arguments)]
         for part in (message.role, message.content, *calls):
-            digest.update(len(part).to_bytes(8, "little") + part.encode())
+            digest.update(len(part).to_bytes(8, "little") + part.encode("utf-8", "surrogatepass"))
     return digest.hexdigest()

@@ -74,7 +74,8 @@ def inspect_files(
     with open_source(paths, report=report) as source, ExampleWriter(into) as writer:
         chosen = guess_roles(source.columns, source.sample) if roles is None else roles
         verdict = missing(chosen, source.columns)
-        gathered = _Gathered(writer, Mender(changes))
+        sample = _sample(source, chosen) if not verdict else ()
+        gathered = _Gathered(writer, Mender(changes, sample=sample), Checker(sample=sample))
         with closing(_items(source, chosen if not verdict else None, report)) as items:
             for item in items:
                 gathered.take(item)
@@ -104,10 +105,10 @@ def inspect_files(
 class _Gathered:
     """What one pass over the rows has found until now."""
 
-    def __init__(self, writer: ExampleWriter, mender: Mender) -> None:
+    def __init__(self, writer: ExampleWriter, mender: Mender, checker: Checker) -> None:
         self.writer = writer
         self.mender = mender
-        self.checker = Checker()
+        self.checker = checker
         self.problems: list[RowProblem] = []
         self.left_out = 0
         self.rows_read = 0
@@ -149,6 +150,11 @@ def _items(source: Source, roles: Roles | None, report: Report) -> Generator[Row
         yield row
         if roles is not None:
             yield from draft(row, roles)
+
+
+def _sample(source: Source, roles: Roles) -> tuple[Example, ...]:
+    """Return the first examples as they were brought: they show what all have in common, such as an instruction."""
+    return tuple(item for row in source.sample for item in draft(row, roles) if isinstance(item, Example))
 
 
 def _cells(row: Row, columns: Sequence[str]) -> tuple[str, ...]:

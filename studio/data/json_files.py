@@ -88,12 +88,13 @@ def plan_json_lines(file: TextFile) -> Reading:
             if line is None:
                 yield RowProblem(number, _TOO_LONG, label, "unreadable")
                 continue
+            if not line or line.isspace():
+                continue
             try:
                 value = parse(line)
             except BrokenJsonError as error:
-                if line.strip():
-                    text = f"This is not JSON: {error} at column {error.column}."
-                    yield RowProblem(number, text, label, "unreadable")
+                text = f"This is not JSON: {error} at column {error.column}."
+                yield RowProblem(number, text, label, "unreadable")
                 continue
             yield _row(value, number=number, label=label, is_doubtful=may_hold_half_characters(line))
 

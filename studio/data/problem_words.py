@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from studio.data.findings import WARNING, Finding, Tally, counted, offer
-from studio.data.repairs import REPAIR_TEXT, TRIM_END, TRIM_START
+from studio.data.repairs import TRIM_END, TRIM_START
 from studio.data.rows import RowProblem
 
 _WORDS: dict[str, tuple[str, str, str]] = {
@@ -35,9 +35,9 @@ _WORDS: dict[str, tuple[str, str, str]] = {
         "",
     ),
     "broken-character": (
-        "with half a character",
-        "Such as one half of an emoji. Repairing puts a sign in its place, so that the rest can be used.",
-        REPAIR_TEXT,
+        "with broken characters",
+        "They hold bytes or halves of characters that are no text. Save the file again as UTF-8 from where it comes.",
+        "",
     ),
     "wrong-columns": ("that do not fit the columns", "They have more or fewer cells than there are columns.", ""),
     "unreadable": ("that cannot be read", "Correct them in the file; the other rows are used all the same.", ""),

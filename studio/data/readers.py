@@ -105,9 +105,9 @@ def _sample(part: Part, *, several: bool, wanted: int, report: Report) -> tuple[
             return tuple(rows)
         if first is None:
             raise DataError(f"The {part.reading.format} file has no rows.", "Add one example a row.")
-        which = "first " if seen >= _MOST_BROKEN else ""
+        which = f"first {seen:,}" if seen >= _MOST_BROKEN else f"{seen:,}"
         raise DataError(
-            f"None of the {which}{seen:,} rows of this {part.reading.format} file can be read. Row {first.row}: {first.text}",
+            f"None of the {which} rows of this {part.reading.format} file can be read. Row {first.row}: {first.text}",
             "Correct the file, or save it again from the program that it comes from.",
         )
 

@@ -70,10 +70,7 @@ def build(samples: tuple[Sample, ...]) -> Bring:
                     rows, rows_name, add_rows = _build_rows()
                 with gr.Tab("Hub"):
                     hub_id, hub_config, hub_split, add_hub = _build_hub()
-        with gr.Column(scale=5, elem_classes="ls-card", min_width=300):
-            html(fragments.heading("Or start with a sample", "Small sets that change a small model visibly."))
-            buttons = {sample.key: _build_sample(sample) for sample in samples}
-    imports = pressable(elem_id="data-imports")
+        buttons = _build_samples(samples)
     return Bring(
         upload=upload,
         pasted=pasted,
@@ -87,7 +84,7 @@ def build(samples: tuple[Sample, ...]) -> Bring:
         hub_split=hub_split,
         add_hub=add_hub,
         samples=buttons,
-        imports=imports,
+        imports=pressable(elem_id="data-imports"),
         started=_remembered("lora-studio-imports"),
         done_with=_remembered("lora-studio-imports-done"),
         taken=gr.State([]),
@@ -149,6 +146,12 @@ def _build_name(elem_id: str) -> gr.Textbox:
     return gr.Textbox(label="Name", placeholder="may stay empty", max_lines=1, elem_id=elem_id)
 
 
+def _build_samples(samples: tuple[Sample, ...]) -> dict[str, gr.Button]:
+    with gr.Column(scale=5, elem_classes="ls-card", min_width=300):
+        html(fragments.heading("Or start with a sample", "Small sets that change a small model visibly."))
+        return {sample.key: _build_sample(sample) for sample in samples}
+
+
 def _build_sample(sample: Sample) -> gr.Button:
     with gr.Row(elem_classes="ls-sample"):
         html(fragments.sample(sample.title, sample.description))
@@ -174,20 +177,16 @@ def wire(bring: Bring, *, studio: Studio, library: Library, calm: gr.Timer, tabs
         button.click(
             shown(functools.partial(action, studio)), inputs=[*inputs, bring.started], outputs=[bring.started], **ACTING
         )
+    _wire_following(bring, studio=studio, library=library, calm=calm, tabs=tabs)
+
+
+def _wire_following(bring: Bring, *, studio: Studio, library: Library, calm: gr.Timer, tabs: gr.Tabs) -> None:
+    pickers = [library.family, library.version]
     gr.on(
         [bring.quick.tick, calm.tick, bring.started.change],
         shown(functools.partial(redraw, studio)),
         inputs=[bring.started, bring.done_with, bring.drawn],
-        outputs=[
-            bring.imports,
-            bring.drawn,
-            bring.quick,
-            bring.done_with,
-            library.family,
-            library.version,
-            bring.pasted,
-            bring.rows,
-        ],
+        outputs=[bring.imports, bring.drawn, bring.quick, bring.done_with, *pickers, bring.pasted, bring.rows],
         **QUIET,
     )
     on_press(

@@ -7,24 +7,25 @@ knows.
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import gradio as gr
 from gradio.blocks import Block
 
 from studio.runs.studio import Studio
-from studio.ui import data_bring, data_held_out, data_library, data_listeners, form, fragments
+from studio.ui import data_bring, data_browse, data_held_out, data_library, data_listeners, form, fragments
 from studio.ui.components import ACTING, QUIET, html
 from studio.ui.data_bring import Bring
+from studio.ui.data_browse import Viewer
 from studio.ui.data_cards import nothing_yet
 from studio.ui.data_drawing import PARTS
 from studio.ui.data_held_out import HeldOut
 from studio.ui.data_library import Keeping, Library
-from studio.ui.data_viewer import no_preview
 from studio.ui.errors import shown
 from studio.ui.histogram import histogram
 from studio.ui.presses import on_press, pressable
 from studio.ui.reading import Reading
+
+TOKEN_HELP = "A token is a piece of a word, about three quarters of one. The model reads and writes in tokens."
 
 FOLLOWED = ("model", "max_length", "overlong", "batch_size", "epochs", *form.HELD_OUT)
 """The settings of a run that what is shown here follows from."""
@@ -34,8 +35,7 @@ FOLLOWED = ("model", "max_length", "overlong", "batch_size", "epochs", *form.HEL
 class DataTab:
     """The components of the tab. `shown` holds the parts of `data_drawing` by name.
 
-    `number` is that of the example shown, from 1; `drawn` is what was drawn last; `assigning` are the parts of columns
-    that are being chosen.
+    `drawn` is what was drawn last; `assigning` are the parts of columns that are being chosen.
     """
 
     bring: Bring
@@ -44,12 +44,7 @@ class DataTab:
     held_out: HeldOut
     shown: Mapping[str, Block]
     use_template: gr.Button
-    number: gr.Number
-    special: gr.Checkbox
-    search: gr.Textbox
-    find: gr.Button
-    search_said: gr.HTML
-    leave_out: gr.Button
+    viewer: Viewer
     proceed: gr.Button
     assigning: gr.State
     drawn: gr.State
@@ -74,25 +69,10 @@ def build(studio: Studio) -> DataTab:
             use_template = gr.Button("Use this wording", size="sm", elem_id="data-use-template")
         parts["how_read"] = html("", elem_id="data-how-read")
         keeping = data_library.build_keeping()
-    with gr.Column(elem_classes="ls-card", visible=False) as parts["checks_card"]:
-        html(fragments.heading("Checks", "Nothing is changed without being asked, and every change can be undone."))
-        parts["checks"] = pressable(elem_id="data-checks")
-        with gr.Accordion(
-            "Rows left out", open=False, visible=False, elem_classes="ls-inner", elem_id="data-problems"
-        ) as parts["left_out"]:
-            parts["problems"] = html("")
+    _build_checks(parts)
     with gr.Column(visible=False, elem_classes="ls-body") as parts["body"]:
-        viewer = _build_viewer(parts)
-        with gr.Column(elem_classes="ls-card"):
-            html(
-                fragments.heading(
-                    "Length and tokens",
-                    "A token is a piece of a word, about three quarters of one. The model reads and writes in tokens.",
-                )
-            )
-            parts["figures"] = html("", elem_id="data-figures")
-            parts["histogram"] = histogram("data-histogram")
-            parts["meaning"] = html("", elem_id="data-meaning")
+        viewer = data_browse.build(parts)
+        _build_lengths(parts)
         with gr.Column(elem_classes="ls-card"):
             held_out = data_held_out.build()
             parts["held_out"] = held_out.said
@@ -106,42 +86,28 @@ def build(studio: Studio) -> DataTab:
         shown=parts,
         use_template=use_template,
         proceed=proceed,
+        viewer=viewer,
         assigning=gr.State(None),
         drawn=gr.State(None),
-        **viewer,
     )
 
 
-def _build_viewer(parts: dict[str, Block]) -> dict[str, Any]:
-    """Lay out what shows one example, and what moves to another."""
+def _build_checks(parts: dict[str, Block]) -> None:
+    with gr.Column(elem_classes="ls-card", visible=False) as parts["checks_card"]:
+        html(fragments.heading("Checks", "Nothing is changed without being asked, and every change can be undone."))
+        parts["checks"] = pressable(elem_id="data-checks")
+        with gr.Accordion(
+            "Rows left out", open=False, visible=False, elem_classes="ls-inner", elem_id="data-problems"
+        ) as parts["left_out"]:
+            parts["problems"] = html("")
+
+
+def _build_lengths(parts: dict[str, Block]) -> None:
     with gr.Column(elem_classes="ls-card"):
-        html(fragments.heading("What the model reads and learns"))
-        with gr.Row(elem_classes="ls-search"):
-            search = gr.Textbox(
-                placeholder="Search in the examples",
-                show_label=False,
-                label="Search",
-                max_lines=1,
-                elem_id="data-search",
-            )
-            find = gr.Button("Find next", size="sm", elem_id="data-find")
-            special = gr.Checkbox(label="Show special tokens", elem_id="data-special")
-        search_said = html("", elem_id="data-search-said")
-        parts["preview"] = html(no_preview(), elem_id="data-preview")
-        with gr.Row(elem_classes="ls-pager"):
-            parts["previous"] = gr.Button("Previous", size="sm", interactive=False, elem_id="data-previous")
-            number = gr.Number(1, label="Example", show_label=False, precision=0, min_width=80, elem_id="data-number")
-            parts["position"] = html("", elem_id="data-position")
-            parts["following"] = gr.Button("Next", size="sm", interactive=False, elem_id="data-next")
-            leave_out = gr.Button("Leave this example out", size="sm", elem_id="data-leave-out")
-    return {
-        "search": search,
-        "find": find,
-        "special": special,
-        "search_said": search_said,
-        "number": number,
-        "leave_out": leave_out,
-    }
+        html(fragments.heading("Length and tokens", TOKEN_HELP))
+        parts["figures"] = html("", elem_id="data-figures")
+        parts["histogram"] = histogram("data-histogram")
+        parts["meaning"] = html("", elem_id="data-meaning")
 
 
 def wire(
@@ -160,8 +126,8 @@ def wire(
     looked_at: dict[str, Block] = {
         "dataset_id": tab.library.version,
         "other_id": tab.held_out.other,
-        "number": tab.number,
-        "special": tab.special,
+        "number": tab.viewer.number,
+        "special": tab.viewer.special,
         "assigning": tab.assigning,
         "drawn": tab.drawn,
     }
@@ -171,7 +137,7 @@ def wire(
         [calm.tick, *changes],
         shown(functools.partial(data_listeners.redraw, studio, reading)),
         inputs_kwargs={**looked_at, **followed},
-        outputs=[*(tab.shown[name] for name in PARTS), tab.number, tab.drawn],
+        outputs=[*(tab.shown[name] for name in PARTS), tab.viewer.number, tab.drawn],
         trigger_mode="always_last",
         **QUIET,
     )
@@ -181,24 +147,9 @@ def wire(
         outputs=[tab.held_out.other],
         **QUIET,
     )
-    _wire_moves(tab, studio=studio, reading=reading)
+    data_browse.wire(tab.viewer, tab.shown, reading=reading, version=tab.library.version)
     _wire_actions(tab, studio=studio)
     tab.proceed.click(lambda: gr.Tabs(selected="configure"), outputs=[tabs], **QUIET)
-
-
-def _wire_moves(tab: DataTab, *, studio: Studio, reading: Reading) -> None:
-    """Connect what moves to another example: each only sets its number."""
-    for name, step in (("previous", -1), ("following", 1)):
-        button = tab.shown[name]
-        assert isinstance(button, gr.Button)
-        button.click(None, inputs=[tab.number], outputs=[tab.number], js=f"(n) => Math.max(1, (n || 1) + {step})")
-    gr.on(
-        [tab.find.click, tab.search.submit],
-        shown(functools.partial(data_listeners.find, reading)),
-        inputs=[tab.library.version, tab.search, tab.number],
-        outputs=[tab.number, tab.search_said],
-        **QUIET,
-    )
 
 
 def _wire_actions(tab: DataTab, *, studio: Studio) -> None:
@@ -212,6 +163,7 @@ def _wire_actions(tab: DataTab, *, studio: Studio) -> None:
         functools.partial(data_listeners.assign_part, studio),
         inputs_kwargs={"dataset_id": version, "assigning": tab.assigning, "started": started},
         outputs=[tab.assigning, started, version],
+        trigger_mode="multiple",  # a person may set the second column before the first has come through
         **ACTING,
     )
     tab.use_template.click(
@@ -223,13 +175,13 @@ def _wire_actions(tab: DataTab, *, studio: Studio) -> None:
     on_press(
         checks,
         functools.partial(data_listeners.press_check, studio),
-        inputs_kwargs={"dataset_id": version, "number": tab.number, "started": started},
-        outputs=[tab.number, started, version],
+        inputs_kwargs={"dataset_id": version, "number": tab.viewer.number, "started": started},
+        outputs=[tab.viewer.number, started, version],
         **ACTING,
     )
-    tab.leave_out.click(
+    tab.viewer.leave_out.click(
         shown(functools.partial(data_listeners.leave_out, studio)),
-        inputs=[version, tab.number, started],
+        inputs=[version, tab.viewer.number, started],
         outputs=[started, version],
         **ACTING,
     )

@@ -14,6 +14,7 @@ from studio.runs.imports import ImportRequest
 from studio.workers.job import Job
 
 _TELL_SECONDS = 0.25
+_IN_BYTES = ("Looking", "Opening", "Reading", "Unpacking")
 
 
 def add_data(job: Job, *, folder: Path, home: Path) -> Finished:
@@ -43,7 +44,8 @@ def reporting(job: Job) -> Report:
         now = time.monotonic()
         if what != last_what or now - last_told >= _TELL_SECONDS:
             last_told, last_what = now, what
-            job.emit(Loading(what=what, done=done, total=total, unit="bytes" if total else ""))
+            unit = "bytes" if what.startswith(_IN_BYTES) else ""
+            job.emit(Loading(what=what, done=done, total=total, unit=unit))
 
     return report
 

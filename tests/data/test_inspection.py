@@ -28,7 +28,11 @@ def test_says_what_a_file_holds(tmp_path: Path) -> None:
     assert (inspection.files, inspection.format, inspection.kind) == (("notes.txt",), "CSV", "question-answer")
     assert inspection.roles == Roles("question-answer", prompts=("question",), answer="answer")
     assert (inspection.rows_read, inspection.usable, inspection.left_out) == (4, 2, 2)
-    assert [(problem.row, problem.kind) for problem in inspection.problems] == [(3, "wrong-columns"), (4, "empty-answer")]
+    found = [(problem.row, problem.kind) for problem in inspection.problems]
+    assert found == [
+        (3, "wrong-columns"),
+        (4, "empty-answer"),
+    ]
     assert inspection.columns == ("question", "answer")
     assert inspection.preview[0] == ("Why?", "Because.")
     assert inspection.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()

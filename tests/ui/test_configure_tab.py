@@ -6,7 +6,7 @@ import gradio as gr
 import pytest
 
 from studio.config import RunConfig, settings
-from studio.errors import ModelError
+from studio.errors import DataError, ModelError
 from studio.events import Failed
 from studio.models.layout import LinearLayer, ModelLayout
 from studio.runs.base_models import ModelState
@@ -191,3 +191,28 @@ def test_a_run_at_work_is_waited_for(studio: Studio, reading: Reading) -> None:
     studio.start_run(RunConfig(name="first"), dataset.id)
     sent = redraw(studio, reading, dataset_id=dataset.id, drawn=alone[-1], **form_values())
     assert "The run first is at work." in sent[4]
+
+
+def test_data_whose_columns_nobody_assigned_cannot_be_started(studio: Studio, reading: Reading, tmp_path: Path) -> None:
+    path = tmp_path / "numbers.csv"
+    path.write_text("a,b\n" + "\n".join(f"{n},{n * n}" for n in range(9)) + "\n")
+    dataset = studio.datasets.add(path)
+    sent = redraw(studio, reading, dataset_id=dataset.id, drawn=None, **form_values())
+    assert sent[5] == {**sent[5], "value": "Assign the columns of your data first", "interactive": False}
+    assert "Do this on the Data tab." in sent[4]
+    with pytest.raises(DataError, match="not ready"):
+        start_run(studio, dataset_id=dataset.id, **form_values())
+
+
+def test_another_data_set_is_held_out(studio: Studio, reading: Reading, table: Path) -> None:
+    dataset, other = studio.datasets.add_sample("order_slips"), studio.datasets.add(table)
+    ids = {"dataset_id": dataset.id, "validation_dataset_id": other.id}
+    sent = redraw(studio, reading, **ids, drawn=None, **form_values())
+    assert "Learns from 180 examples; 10 are held out from mixed to check it." in sent[4]
+    run = studio.runs.get(start_run(studio, **ids, **form_values()))
+    assert len(run.validation_path.read_text().splitlines()) == 10
+
+
+def test_a_data_set_that_was_deleted_is_none(studio: Studio, reading: Reading) -> None:
+    sent = redraw(studio, reading, dataset_id="gone", validation_dataset_id="gone", drawn=None, **form_values())
+    assert sent[5]["value"] == "Choose a data set first"

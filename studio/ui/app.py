@@ -12,7 +12,7 @@ from studio.config import STARTER
 from studio.errors import RunError
 from studio.runs.studio import Studio
 from studio.ui import compare_tab, configure_tab, data_library, data_tab, export_tab, run_choices, train_tab, verbs
-from studio.ui.components import QUIET, html
+from studio.ui.components import ACTING, QUIET, html
 from studio.ui.errors import shown
 from studio.ui.header import ICON, header, machine
 from studio.ui.plot import plotly_script
@@ -88,6 +88,12 @@ def build_app(studio: Studio) -> gr.Blocks:
             outputs=[tabs, compare.run],
             **QUIET,
         )
+        train.data.click(
+            shown(functools.partial(jump_to_data, studio)),
+            inputs=[train.run],
+            outputs=[tabs, data.library.family, dataset],
+            **ACTING,
+        )
         for tab_page, tab, refresh in (
             (train_page, train, train_tab.refresh_runs),
             (compare_page, compare, compare_tab.refresh_runs),
@@ -125,6 +131,13 @@ def jump_to_run(studio: Studio, run_id: str) -> tuple[Any, Any]:
 def jump_to_comparison(studio: Studio, run_id: str | None) -> tuple[Any, Any]:
     """Show the run that is over beside its base model."""
     return gr.Tabs(selected="compare"), compare_tab.refresh_runs(studio, run_id)
+
+
+def jump_to_data(studio: Studio, run_id: str | None) -> tuple[Any, ...]:
+    """Show the version of the data set that a run learned from, put back or made again where it is gone."""
+    if not run_id:
+        return gr.skip(), gr.skip(), gr.skip()
+    return gr.Tabs(selected="data"), *data_library.show(studio, studio.data_of_run(run_id).id)
 
 
 def launch_options(studio: Studio) -> dict[str, Any]:

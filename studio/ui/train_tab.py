@@ -35,6 +35,7 @@ class TrainTab:
     compare: gr.Button
     chart: gr.HTML
     settings: gr.HTML
+    data: gr.Button
     log: gr.Textbox
     drawn: gr.State
 
@@ -55,6 +56,7 @@ def build() -> TrainTab:
         chart = live_chart("train-chart")
     with gr.Accordion("What this run ran with", open=False, elem_classes="ls-more", elem_id="train-settings"):
         settings = html(fragments.empty("No run yet", "The settings of the run stand here once there is one."))
+        data = gr.Button("Show the data it learned from", size="sm", elem_id="train-data")
     with gr.Accordion("Log", open=False, elem_classes="ls-more", elem_id="train-log"):
         log = gr.Textbox(
             label="The last lines that the worker wrote",
@@ -72,13 +74,14 @@ def build() -> TrainTab:
         compare=compare,
         chart=chart,
         settings=settings,
+        data=data,
         log=log,
         drawn=gr.State(None),
     )
 
 
 def wire(tab: TrainTab, *, studio: Studio, timer: gr.Timer) -> None:
-    """Connect the tab. Opening the Compare tab from here is wired by the page, which knows that tab."""
+    """Connect the tab. Opening another tab from here is wired by the page, which knows that tab."""
     gr.on(
         [timer.tick, tab.run.change],
         shown(functools.partial(redraw, studio)),

@@ -9,7 +9,7 @@ import pytest
 from studio.config import settings
 from studio.errors import RunError
 from studio.runs.studio import Studio
-from studio.ui.app import build_app, launch_options, open_page, redraw_header, serve
+from studio.ui.app import build_app, jump_to_data, launch_options, open_page, redraw_header, serve
 from studio.ui.theme import STYLE_SHEET
 from tests.ui.fake_studio import finished_run
 
@@ -39,6 +39,15 @@ def test_the_page_opens_on_the_newest_data_set_and_the_run_at_work(studio: Studi
     assert train["value"] == live.id
     assert compare["value"] == export["value"] == done.id
     assert tabs.selected == "train"
+
+
+def test_the_data_of_a_run_is_shown_even_when_it_was_deleted(studio: Studio) -> None:
+    run = finished_run(studio, dataset_id=studio.datasets.add_sample("order_slips").id)
+    studio.datasets.delete(run.origin.dataset_id)
+    tabs, family, version = jump_to_data(studio, run.id)
+    assert tabs.selected == "data"
+    assert (family["value"], version["value"]) == (run.origin.dataset_id, run.origin.dataset_id)
+    assert all("value" not in each for each in jump_to_data(studio, None)[1:])
 
 
 def test_the_header_is_sent_once(studio: Studio) -> None:

@@ -6,6 +6,7 @@ Archives are untrusted: their names are never used as paths, and what they unpac
 import bz2
 import gzip
 import lzma
+import struct
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -17,7 +18,19 @@ from studio.errors import DataError
 
 _XZ_MEMORY = 256 << 20
 _HIDDEN = ("__MACOSX/", ".", "Thumbs.db", "desktop.ini")
-_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, lzma.LZMAError, OSError, ValueError)
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    OSError,
+    ValueError,
+    LookupError,
+    NotImplementedError,
+    RuntimeError,
+)
+"""What reading a damaged archive can raise; the last two for a version or a method that Python does not know."""
 
 
 @dataclass(frozen=True)

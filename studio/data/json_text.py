@@ -5,6 +5,8 @@ nothing), and commas too many or too few between values.
 """
 
 import json
+import math
+import re
 from collections.abc import Iterator
 
 from studio.data.text_files import LONGEST_LINE
@@ -26,9 +28,16 @@ _DEEPEST_INDENT = 64
 
 _DEEP = "it is nested too deeply"
 _LONG_NUMBER = "it holds a number that is too long; write it as text, in quotation marks"
-_BLANKS = " \t\n\r"
+_BLANKS = re.compile(r"[ \t\n\r]+")
 
-DECODER = json.JSONDecoder(strict=False, parse_constant=lambda _: None)
+
+def _finite(number: str) -> float | None:
+    value = float(number)
+    return value if math.isfinite(value) else None
+
+
+DECODER = json.JSONDecoder(strict=False, parse_constant=lambda _: None, parse_float=_finite)
+"""Reads what is no number of JSON (NaN, Infinity, 1e999) as nothing."""
 
 
 class BrokenJsonError(ValueError):
@@ -105,10 +114,10 @@ class JsonStream:
     def peek(self) -> str:
         """Return the next character that is no space, or nothing at the end."""
         while True:
-            while self._at < len(self._text):
-                if self._text[self._at] not in _BLANKS:
-                    return self._text[self._at]
-                self._at += 1
+            found = _BLANKS.match(self._text, self._at)
+            self._at = found.end() if found else self._at
+            if self._at < len(self._text):
+                return self._text[self._at]
             if not self._grow():
                 return ""
 

@@ -33,9 +33,9 @@ def test_json_lines_with_a_broken_first_line(folder: Folder) -> None:
 
 
 def test_json_lines_forgive_commas_and_values_that_json_has_not(folder: Folder) -> None:
-    found = folder.read('{"a": NaN, "b": "x\ty"},\n{"a": -Infinity, "b": "z"},\n')
+    found = folder.read('{"a": NaN, "b": "x\ty"},\n{"a": -Infinity, "b": "z", "c": 1e999},\n')
     assert (found.source.format, found.problems) == ("JSON Lines", ())
-    assert found.cells == [{"a": None, "b": "x\ty"}, {"a": None, "b": "z"}]
+    assert found.cells == [{"a": None, "b": "x\ty"}, {"a": None, "b": "z", "c": None}]
 
 
 def test_half_of_a_character_costs_its_row(folder: Folder) -> None:

@@ -188,7 +188,8 @@ def _is_plain(kind: "pyarrow.DataType") -> bool:
         return _is_plain(kind.value_type)
     if types.is_dictionary(kind):
         return _is_plain(kind.value_type)
-    return types.is_string(kind) or types.is_large_string(kind) or types.is_integer(kind) or types.is_boolean(kind)
+    tests = (types.is_string, types.is_large_string, types.is_integer, types.is_boolean, types.is_null)
+    return any(test(kind) for test in tests)
 
 
 def _cell(value: "pyarrow.Scalar") -> object:

@@ -24,12 +24,14 @@ from studio.errors import DataError
 
 _USUAL = (",", ";", "\t", "|")
 _RARE = ("^", "~", "\x1f", "\x01", "¦", "§")
+_NO_DELIMITER = "\x1e"
 _SIGNS = (("backslash", '\\"'), ("spaced", ', "'))
 """What a text with other ways of quoting holds, with its delimiter in place of the comma."""
 
 _SAMPLE = 60
 _SPARE_LETTERS = 1_000_000
-_TOO_LONG = f"It is longer than {LONGEST_LINE // 1_000_000} million characters"
+_MOST_LINES = 200_000
+_TOO_LONG = f"It is longer than {LONGEST_LINE // 1_000_000} million characters or {_MOST_LINES:,} lines"
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,6 @@ def find_layout(head: str, *, is_all: bool) -> Layout:
     `head` is the start of the text, or all of it.
     """
     lines = head.split("\n")
-    skipped = 0
     if lines[0].lower().startswith("sep=") and len(lines[0].strip()) == 5:
         return _layout(lines[1:], Dialect(lines[0][4]), is_all=is_all, skipped=1)
     best = _best(head, _USUAL, is_all=is_all)
@@ -83,7 +84,10 @@ def find_layout(head: str, *, is_all: bool) -> Layout:
         rare = [mark for mark in _RARE if mark in head]
         other = _best(head, rare, is_all=is_all) if rare else best
         best = other if other.width >= 2 and other.share == 1 and len(other.records) > 1 else best
-    return best if best.width else Layout(Dialect(","), (), 0, skipped)
+    if best.width == 1 and best.share < 1:
+        # One column of texts with commas in them, and nothing around them.
+        best = max(best, _layout(lines, Dialect(_NO_DELIMITER), is_all=is_all), key=lambda layout: layout.share)
+    return best if best.width else Layout(Dialect(","), (), 0)
 
 
 def _best(head: str, delimiters: Sequence[str], *, is_all: bool) -> Layout:
@@ -196,7 +200,7 @@ class _Lines:
             raise ValueError(_TOO_LONG)
         self.held.append(line)
         self.letters += len(line)
-        if self.letters > LONGEST_LINE:
+        if self.letters > LONGEST_LINE or len(self.held) > _MOST_LINES:
             raise ValueError(_TOO_LONG)
         return line + "\n"
 

@@ -116,11 +116,11 @@ class Mender:
 
     def _keepers(self, sample: Iterable[Example]) -> list[tuple[str, _Keep]]:
         rules: list[tuple[str, _Keep]] = []
+        if DROP_DUPLICATES in self._counts:  # first, so that a copy of what was picked by hand counts as a copy
+            rules.append((DROP_DUPLICATES, _FirstOfEach().keeps))
         if LEAVE_OUT in self._counts:
             picked = HandPicked(key for change in self._changes if change.kind == LEAVE_OUT for key in change.keys)
             rules.append((LEAVE_OUT, lambda example: not picked.holds(self._draft_of(example), example)))
-        if DROP_DUPLICATES in self._counts:
-            rules.append((DROP_DUPLICATES, _FirstOfEach().keeps))
         if KEEP_FIRST_ANSWER in self._counts:
             rules.append((KEEP_FIRST_ANSWER, _FirstAnswer().keeps))
         if DROP_NEAR_DUPLICATES in self._counts:

@@ -67,7 +67,7 @@ def plan_all(
 def _plan_one(found: FoundFile, work: Path, *, limits: Limits, report: Report) -> Part:
     progress = Progress(report, "Opening the file", found.survey.size)
     reading = plan(found, work, limits=limits, progress=progress)
-    return Part(reading, found.survey.size, found.label, found.is_packed)
+    return Part(reading, reading.size or found.survey.size, found.label, found.is_packed)
 
 
 def _without_prose(parts: Sequence[Part], passed_over: dict[str, str]) -> tuple[Part, ...]:

@@ -66,6 +66,7 @@ class LeftOut:
         for kind, tally in sorted(self._rows.items(), key=lambda item: -item[1].count):
             what, text, mend = _WORDS.get(kind, ("that cannot be used", f"The first one: {self._example[kind]}", ""))
             verb = "was" if tally.count == 1 else "were"
+            what = _of_one(what) if tally.count == 1 else what
             yield Finding(
                 kind or "unusable",
                 WARNING,
@@ -75,3 +76,12 @@ class LeftOut:
                 rows=tally.places,
                 mends=offer(mend) if mend else (),
             )
+
+
+def _of_one(what: str) -> str:
+    """Say of one row what is written of several."""
+    for several, one in (("that do not", "that does not"), ("that are", "that is")):
+        what = what.replace(several, one)
+    for verb in ("that start", "that hold"):
+        what = what.replace(f"{verb} ", f"{verb}s ")
+    return what

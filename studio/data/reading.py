@@ -13,10 +13,12 @@ Rows = Iterator[Row | RowProblem]
 class Reading:
     """The format of a file and a function that yields its rows from the start, with a label as the file they are from.
 
-    `columns` is empty where only the rows can tell; `notes` are sentences on how the file is read.
+    `columns` is empty where only the rows can tell; `notes` are sentences on how the file is read; `size` is how many
+    bytes are gone through when those are not the ones of the file.
     """
 
     format: str
     rows: Callable[[Progress, str], Rows]
     columns: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    size: int = 0

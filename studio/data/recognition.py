@@ -26,6 +26,7 @@ from studio.errors import DataError
 
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_WORKBOOKS = {"xl/workbook.xml", "xl/workbook.bin"}
 _ARROW_STREAM = b"\xff\xff\xff\xff"
 
 
@@ -52,12 +53,9 @@ def container(found: FoundFile) -> str:
     if not head.startswith(_ZIP):
         return compression(head)
     names = names_in_zip(found.path)
-    refuse_in_zip(names)
-    return "" if _is_spreadsheet(names) else "zip"
-
-
-def _is_spreadsheet(names: tuple[str, ...]) -> bool:
-    return any(name.startswith("xl/") for name in names) or {"mimetype", "content.xml"} <= set(names)
+    refuse_in_zip(names, head)
+    is_spreadsheet = bool(_WORKBOOKS & set(names)) or b"opendocument.spreadsheet" in head[:200]
+    return "" if is_spreadsheet else "zip"
 
 
 def plan(found: FoundFile, folder: Path, *, limits: Limits, progress: Progress) -> Reading:

@@ -17,6 +17,7 @@ _LONGEST_CELL = 100_000
 _NEARLY_ALL = 0.9
 _SHORT = 2
 _A_FEW = 5
+_FEWEST_WORDS = 4
 _SHORTEST_SENTENCE = 25
 _YES_OR_NO = {"true", "false", "yes", "no", "0", "1"}
 _SCALARS = (str, int, float)
@@ -164,7 +165,9 @@ def _has_letters(cell: object) -> bool:
 
 def _is_sentence(cell: object) -> bool:
     least = _SHORTEST_SENTENCE if isinstance(cell, str) and cell.isascii() else _SHORTEST_SENTENCE // 2
-    return isinstance(cell, str) and len(cell.strip()) >= least
+    if not isinstance(cell, str) or len(cell.strip()) >= least:
+        return isinstance(cell, str)
+    return cell.rstrip().endswith((".", "!")) and len(cell.split()) >= _FEWEST_WORDS
 
 
 def _is_question(cell: object) -> bool:

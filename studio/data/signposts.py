@@ -53,8 +53,8 @@ _BINARY_ONLY = (b"BM", b"MZ", b"ORC", b"ID3", b"GIF8", b"Obj\x01", b"OggS", b"GG
 """Signatures that a text could begin with as well: they count only when the file holds bytes that are no text."""
 
 _IN_ZIP: tuple[tuple[str, str, str], ...] = (
-    ("word/", "a Word document", _TEXT),
-    ("ppt/", "a PowerPoint file", _TEXT),
+    ("word/document.xml", "a Word document", _TEXT),
+    ("ppt/presentation.xml", "a PowerPoint file", _TEXT),
     ("META-INF/container.xml", "an e-book (EPUB)", _TEXT),
     ("META-INF/MANIFEST.MF", "a Java program", "Choose a file with the text of your examples."),
     (
@@ -113,11 +113,13 @@ def unknown_binary() -> NotExamplesError:
     )
 
 
-def refuse_in_zip(names: Sequence[str]) -> None:
-    """Raise NotExamplesError when the names in a zip archive are those of a known kind of file without examples."""
-    for start, what, hint in _IN_ZIP:
-        if any(name.startswith(start) for name in names):
+def refuse_in_zip(names: Sequence[str], head: bytes) -> None:
+    """Raise NotExamplesError when a zip archive is a file of a known kind without examples, by its names and start."""
+    for known, what, hint in _IN_ZIP:
+        if known in names:
             raise NotExamplesError(what, hint)
+    if b"vnd.oasis.opendocument." in head[:200] and b"opendocument.spreadsheet" not in head[:200]:
+        raise NotExamplesError("an OpenDocument text or drawing", _TEXT)
     if any(name.endswith("data.pkl") for name in names):
         raise NotExamplesError("a PyTorch model file", _MODEL)
     if names and all(name.endswith(".npy") for name in names):

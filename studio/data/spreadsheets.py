@@ -51,12 +51,11 @@ def plan_spreadsheet(path: Path, folder: Path, *, progress: Progress) -> Reading
     notes = (*_on_sheets(names), *table.notes)
 
     def rows(progress: Progress, label: str) -> Rows:
-        # What is done is told in bytes of the lines, which are about as many as those of the spreadsheet unpacked.
         for number, cells in _cells(lines, progress):
             if number > table.header:
                 yield _row(number, cells, table, label)
 
-    return Reading("Excel", rows, table.columns, notes)
+    return Reading("Excel", rows, table.columns, notes, lines.size)
 
 
 def _write_out(path: Path, target: Path, progress: Progress) -> None:

@@ -27,7 +27,8 @@ def packed(**files: bytes | str) -> bytes:
     held = io.BytesIO()
     with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
-            archive.writestr(name.replace("__", "."), content)
+            kind = zipfile.ZIP_STORED if name == "mimetype" else None
+            archive.writestr(name.replace("__", "."), content, compress_type=kind)
     return held.getvalue()
 
 
@@ -101,6 +102,23 @@ def test_names_in_an_archive_are_never_paths(folder: Folder) -> None:
     assert len(found.rows) == 5
     assert set(folder.path.parent.rglob("*")) - before == {folder.path / "evil.zip"}
     assert all(name.isprintable() and len(name) < 300 for name in found.source.files)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (packed(**{"[Content_Types]__xml": "x", "word/document__xml": "x"}), "a Word document"),
+        (packed(**{"ppt/presentation__xml": "x"}), "a PowerPoint file"),
+        (packed(**{"META-INF/container__xml": "x"}), "an e-book"),
+        (packed(**{"archive/data__pkl": "x"}), "a PyTorch model file"),
+        (packed(a__npy="x"), "a NumPy file"),
+        (packed(mimetype="application/vnd.oasis.opendocument.text", content__xml="x"), "an OpenDocument text"),
+    ],
+)
+def test_a_zip_that_is_another_kind_of_file_is_named(data: bytes, reason: str, folder: Folder) -> None:
+    with pytest.raises(DataError, match=f"This is {reason}") as caught:
+        folder.read(data)
+    assert caught.value.hint.endswith(".")
 
 
 @pytest.mark.parametrize("inner", [packed(a__csv="q,a\n1,2\n"), gzip.compress(LINES)])

@@ -142,8 +142,8 @@ def test_a_table_is_found_whatever_its_name(text: str, folder: Folder) -> None:
 
 
 def test_one_column_in_a_csv_is_a_table(folder: Folder) -> None:
-    found = folder.read("text\nHello, you\nBye\n".replace(",", ""))
-    assert found.cells == [{"text": "Hello you"}, {"text": "Bye"}]
+    found = folder.read('text\nHello, you\nBye\n"So, ""yes"""\n')
+    assert found.cells == [{"text": "Hello, you"}, {"text": "Bye"}, {"text": 'So, "yes"'}]
 
 
 @pytest.mark.parametrize(

@@ -88,3 +88,10 @@ def test_what_is_called_messages_is_read_as_such_though_its_speakers_are_unknown
     """Every row is reported then, instead of a general question about the columns."""
     cells = {"messages": [{"role": "narrator", "content": "x"}]}
     assert guess(cells) == CHAT
+
+
+def test_short_answers_are_sentences_when_they_end_like_one() -> None:
+    """A list of questions with short answers and no header was not recognised."""
+    rows = [Row(n, {"column 1": f"How old is tree {n}?", "column 2": f"Tree {n} is {n} years old."}) for n in range(8)]
+    roles = guess_roles(("column 1", "column 2"), rows)
+    assert (roles.prompts, roles.answer) == (("column 1",), "column 2")

@@ -152,3 +152,11 @@ def test_the_same_again_gives_the_same(changes: list[Change], examples: list[Exa
     first, second = Mender(changes, sample=repaired), Mender(changes[::-1], sample=repaired)
     assert [first.keep(example) for example in repaired] == [second.keep(example) for example in repaired]
     assert first.applied() == second.applied()[::-1]
+
+
+def test_leaving_one_out_by_hand_does_not_count_its_copies() -> None:
+    """With the copies left out already, one press said that two examples were left out by hand."""
+    one = Example((Message("user", "a"), Message("assistant", "b")))
+    mender = Mender((Change("drop-duplicates"), Change("leave-out", keys=(fingerprint(one),))))
+    assert [mender.keep(mender.repair(one)) for _ in range(2)] == [False, False]
+    assert [change.count for change in mender.applied()] == [1, 1]

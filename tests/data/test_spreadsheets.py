@@ -50,6 +50,31 @@ def test_a_sheet(folder: Folder) -> None:
     ]
 
 
+def test_an_open_document_sheet(folder: Folder) -> None:
+    kinds = "urn:oasis:names:tc:opendocument:xmlns"
+    cells = [["question", "answer"], ["Why?", "Because."]]
+    rows = "".join(
+        "<table:table-row>"
+        + "".join(
+            f'<table:table-cell office:value-type="string"><text:p>{cell}</text:p></table:table-cell>' for cell in row
+        )
+        + "</table:table-row>"
+        for row in cells
+    )
+    content = (
+        f'<office:document-content xmlns:office="{kinds}:office:1.0" xmlns:table="{kinds}:table:1.0" '
+        f'xmlns:text="{kinds}:text:1.0"><office:body><office:spreadsheet><table:table table:name="One">{rows}'
+        "</table:table></office:spreadsheet></office:body></office:document-content>"
+    )
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w") as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        archive.writestr("content.xml", content)
+        archive.writestr("META-INF/manifest.xml", f'<manifest:manifest xmlns:manifest="{kinds}:manifest:1.0"/>')
+    found = folder.read(held.getvalue())
+    assert found.numbered == [(2, {"question": "Why?", "answer": "Because."})]
+
+
 def test_the_sheet_with_the_most_rows_is_read_and_the_others_are_named(folder: Folder) -> None:
     found = folder.read(workbook(Notes=[("hello",)], Data=[("a", "b"), (1, 2)], Empty=[]))
     assert found.cells == [{"a": 1, "b": 2}]

@@ -1,15 +1,22 @@
-"""Fuzz the path from bytes to examples with atheris: `pip install atheris`, then
+"""A fuzz target for everything that reads a person's file: bytes -> rows -> the guess -> examples -> their faults.
 
-    python tests/fuzz/fuzz_data.py -max_total_time=600 -rss_limit_mb=1500 -timeout=20 CORPUS_FOLDER
+    python tests/fuzz/fuzz_data.py -max_total_time=600 -rss_limit_mb=1500 CORPUS_FOLDER
 
-Any bytes must give examples, reasons or a DataError: never a crash, a hang, or memory beyond the bound. pytest does not
-collect it. With `--seed FOLDER` as the only argument it writes one small file of each kind to start from.
+Only a DataError may come out. The first byte chooses a name, the second how the rest is wrapped, so that the fuzzer
+gets behind a checksum; the rest is the file. Without a folder of its own it starts from one file of every format.
+Not collected by pytest.
 """
 
+import bz2
+import gzip
+import io
 import json
+import lzma
 import sys
 import tempfile
 import zipfile
+from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
 import atheris
@@ -17,58 +24,106 @@ import atheris
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 with atheris.instrument_imports(include=["studio"]):
-    from studio.data.changes import Change
-    from studio.data.inspection import inspect_files
-    from studio.data.mends import MENDS
-    from studio.errors import DataError
+    from studio.data.formats import draft, fault, guess_roles
+    from studio.data.readers import Limits, open_source
+    from studio.data.rows import Row, RowProblem
+from studio.errors import DataError
 
-NAMES = ("data", "data.csv", "data.jsonl", "data.json", "data.md", "data.txt", "data.zip", "data.xlsx", "data.parquet")
-CHANGES = tuple(Change(kind) for kind in MENDS)
-
-
-def fuzz(data: bytes) -> None:
-    """Read one file; its first byte chooses the name and whether everything is mended on the way."""
-    choice, content = (data[0], data[1:]) if data else (0, b"")
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
-        path = Path(folder) / NAMES[choice % len(NAMES)]
-        path.write_bytes(content)
-        try:
-            inspect_files([path], into=Path(folder) / "out.jsonl", changes=CHANGES if choice >= 128 else ())
-        except DataError:
-            return
+NAMES = ("data.csv", "data.tsv", "data.json", "data.jsonl", "data.txt", "notes.md", "data.xlsx", "data.zip", "data")
+LIMITS = Limits(total_bytes=1 << 22, files=20, always_bytes=1 << 16)
+MOST_ROWS = 2_000
 
 
-def write_seeds(folder: Path) -> None:
-    """Write one small file of each kind, as the fuzzer takes it."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+def packed(data: bytes) -> bytes:
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w") as archive:
+        half = len(data) // 2
+        archive.writestr("a.csv", data[:half])
+        archive.writestr("b.json", data[half:])
+    return held.getvalue()
 
-    folder.mkdir(parents=True, exist_ok=True)
-    rows = [{"question": f"Why {n}?", "answer": f"Because of {n}, me{n}@example.org"} for n in range(3)]
-    turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
-    seeds = {
-        1: b"question,answer\nWhy?,Because.\nHow?,So.\n",
-        2: "\n".join(json.dumps(row) for row in rows).encode(),
-        3: json.dumps({"data": rows}).encode(),
-        130: json.dumps({"messages": [*turns, turns[0]]}).encode(),
-        131: json.dumps([{"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]}]).encode(),
-        4: b"# Title\n\nOne paragraph.\n\nAnother, longer one. With two sentences.\n",
-        132: b'[{"prompt":"\xc3\xa4","chosen":"b","rejected":"c"},]',
-    }
-    for choice, content in seeds.items():
-        (folder / f"seed-{choice}").write_bytes(bytes([choice]) + content)
-    table = folder / "table"
-    pq.write_table(pa.Table.from_pylist(rows), table)
-    table.write_bytes(bytes([8]) + table.read_bytes())
-    archive = folder / "archive"
-    with zipfile.ZipFile(archive, "w") as file:
-        file.writestr("a.csv", seeds[1])
-    archive.write_bytes(bytes([6]) + archive.read_bytes())
+
+WRAPS: tuple[Callable[[bytes], bytes], ...] = (
+    bytes,
+    bytes,
+    bytes,
+    bytes,
+    gzip.compress,
+    bz2.compress,
+    lambda data: lzma.compress(data, preset=0),
+    packed,
+    lambda data: data.decode("latin-1").encode("utf-16"),
+    lambda data: b"\xef\xbb\xbf" + data,
+)
+
+
+def read(folder: Path, data: bytes) -> None:
+    """Take one file through all that happens before a model is needed."""
+    if len(data) < 2:
+        return
+    path = folder / NAMES[data[0] % len(NAMES)]
+    path.write_bytes(WRAPS[data[1] % len(WRAPS)](data[2:]))
+    try:
+        with open_source([path], limits=LIMITS) as source:
+            roles = guess_roles(source.columns, source.sample)
+            for row in islice(source.rows(), MOST_ROWS):
+                if isinstance(row, Row):
+                    json.dumps(dict(row.cells), allow_nan=False).encode()
+                    for item in draft(row, roles):
+                        check = item.text if isinstance(item, RowProblem) else str(fault(item) or "")
+                        check.encode("utf-8", "surrogatepass")
+                else:
+                    row.text.encode()
+    except DataError as error:
+        str(error).encode()
+    finally:
+        path.unlink()
+
+
+def seeds() -> list[bytes]:
+    """Return one small file of every format, as the target takes them."""
+    import pyarrow
+    from pyarrow import ipc, parquet
+
+    chat = {"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "héllo"}]}
+    pair = {"question": "Why?", "answer": "Because."}
+    table = pyarrow.Table.from_pylist([pair, pair])
+    stored, streamed = io.BytesIO(), io.BytesIO()
+    parquet.write_table(table, stored)
+    with ipc.new_stream(streamed, table.schema) as writer:
+        writer.write_table(table)
+    files = [
+        b'question,answer\n"Why, so?","Say ""it"""\n\nHow?,So.\nbad\n',
+        b"sep=;\na;b\n1;2\n",
+        "frage\tantwort\nWie?\tSo. é\n".encode("cp1252"),
+        json.dumps(chat).encode() + b"\n" + json.dumps(chat).encode() + b"\nbroken\n",
+        json.dumps([pair, chat], indent=1).encode(),
+        json.dumps({"version": 1, "data": [pair]}).encode(),
+        json.dumps({"q": ["a", "b"], "a": ["c", "d"]}).encode(),
+        json.dumps({"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]}).encode(),
+        json.dumps({"prompt": "a", "chosen": "b", "rejected": "c"}).encode(),
+        b'[{"a": 1},\n {"a": NaN},]',
+        b"# Title\n\nSome text. And more.\n\n```\ncode\n```\n",
+        stored.getvalue(),
+        streamed.getvalue(),
+        packed(b'{"a": 1}\n{"a": 2}\n'),
+    ]
+    return [bytes([place % len(NAMES), wrap]) + file for place, file in enumerate(files) for wrap in (0, 4, 8)]
+
+
+def main() -> None:
+    """Run the fuzzer with the arguments of the command line, which are those of libFuzzer."""
+    arguments = list(sys.argv)
+    with tempfile.TemporaryDirectory(prefix="fuzz-data-") as name:
+        folder = Path(name)
+        corpus = folder / "corpus"
+        corpus.mkdir()
+        for place, seed in enumerate(seeds()):
+            (corpus / str(place)).write_bytes(seed)
+        arguments.append(str(corpus))
+        atheris.Setup(arguments, lambda data: read(folder, data))
+        atheris.Fuzz()
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--seed"]:
-        write_seeds(Path(sys.argv[2]))
-    else:
-        atheris.Setup(sys.argv, fuzz)
-        atheris.Fuzz()
+    main()

@@ -1,11 +1,13 @@
 """`python app.py inspect`: what the Data tab knows of files, printed."""
 
 import dataclasses
+import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from studio import codec
@@ -17,6 +19,7 @@ from studio.data.inspection import Inspection, inspect_files
 from studio.data.rendering import ChatRenderer
 from studio.data.rows import RowProblem
 from studio.data.tokens import TokenStatistics, count_tokens, statistics
+from studio.errors import DataError
 from studio.models.locate import locate
 from studio.settings import Settings
 
@@ -38,13 +41,19 @@ def inspect(
     found = locate(model, settings.home)
     with tempfile.TemporaryDirectory(prefix="lora-studio-") as folder:
         path = Path(folder) / "examples.jsonl"
-        inspection, _ = inspect_files(files, into=path, roles=roles, changes=changes)
+        try:
+            inspection, _ = inspect_files(files, into=path, roles=roles, changes=changes)
+        except OSError as error:
+            raise DataError(
+                f"The examples could not be written to {folder}: {error.strerror or error}.",
+                "Free some space on that disk, or set TMPDIR to a folder on another one.",
+            ) from error
         examples = ExampleFile(path)
         if found is not None and len(examples):
             renderer = ChatRenderer.load(found.folder)
             inspection = _with_tokens(inspection, examples, renderer, max_length=max_length)
         if as_json:
-            console.out(codec.dumps(inspection), highlight=False)
+            console.out(json.dumps(codec.to_plain(inspection)), highlight=False)  # ASCII: for any terminal and pipe
             return 0
         _print(inspection, examples, model=model, max_length=max_length, console=console)
     return 0
@@ -91,9 +100,9 @@ def _print(inspection: Inspection, examples: ExampleFile, *, model: str, max_len
 
 def _table(inspection: Inspection, *, model: str, max_length: int) -> Table:
     table = Table(show_header=False, box=None)
-    table.add_row("files", f"{', '.join(inspection.files)} ({inspection.format})")
+    table.add_row("files", escape(f"{', '.join(inspection.files)} ({inspection.format})"))
     table.add_row("kind", inspection.kind or "not known yet")
-    table.add_row("columns", ", ".join(inspection.columns))
+    table.add_row("columns", escape(", ".join(inspection.columns)))
     table.add_row("rows read", f"{inspection.rows_read:,}")
     table.add_row("examples", f"{inspection.usable:,}")
     table.add_row("left out", f"{inspection.left_out:,}")
@@ -101,7 +110,7 @@ def _table(inspection: Inspection, *, model: str, max_length: int) -> Table:
     if inspection.usable:
         table.add_row("size", coaching(inspection.usable, tokens=tokens.total if tokens is not None else 0))
     if tokens is None:
-        table.add_row("tokens", f"not counted: the model '{model}' is not on this machine yet")
+        table.add_row("tokens", escape(f"not counted: the model '{model}' is not on this machine yet"))
     else:
         _add_tokens(table, tokens, max_length=max_length)
     return table

@@ -5,7 +5,10 @@ Exit status: 0 when all went well, 1 when a run failed, 2 when what was given ca
 
 import argparse
 import dataclasses
+import errno
+import io
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,6 +30,9 @@ BAD_INPUT = 2
 def main(arguments: Sequence[str]) -> int:
     """Run one command and return the exit status."""
     options = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal may not know every letter of the data
     errors = Console(stderr=True, highlight=False)
     try:
         return _run(options, Console(highlight=False))
@@ -35,6 +41,11 @@ def main(arguments: Sequence[str]) -> int:
         return FAILED
     except StudioError as error:
         errors.print(str(error), style="red", markup=False, soft_wrap=True)
+        return BAD_INPUT
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        errors.print(f"The disk is full: {error}. Free some space on it.", style="red", markup=False, soft_wrap=True)
         return BAD_INPUT
     except KeyboardInterrupt:
         return 130

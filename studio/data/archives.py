@@ -4,6 +4,7 @@ Archives are untrusted: their names are never used as paths, and what they unpac
 """
 
 import bz2
+import errno
 import gzip
 import lzma
 import struct
@@ -122,10 +123,20 @@ def decompress(path: Path, kind: str, folder: Path, *, limits: Limits, progress:
         with path.open("rb") as packed:
             room.copy(_decompressed(packed, kind), target, packed)
     except _DAMAGED as error:
+        _check_room(error, folder)
         raise DataError(
             f"'{name}' is damaged, its end or a part of it is missing.", "Fetch or pack it again."
         ) from error
     return Unpacked(target, inner)
+
+
+def _check_room(error: Exception, folder: Path) -> None:
+    """Raise DataError when a file was not unpacked because the disk is full: then nothing is wrong with it."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        raise DataError(
+            f"There is no room to unpack the file: the disk of {folder} is full.",
+            "Free some space on it and try again.",
+        ) from error
 
 
 def _decompressed(packed: IO[bytes], kind: str) -> Readable:
@@ -207,7 +218,8 @@ def unpack_zip(path: Path, folder: Path, *, limits: Limits, progress: Progress) 
             f"The archive '{shown(path)}' is packed in a way that cannot be read here.",
             "Pack it again as a .zip.",
         ) from error
-    except (*_DAMAGED, RuntimeError) as error:
+    except _DAMAGED as error:
+        _check_room(error, folder)
         raise _damaged_zip(path) from error
     return tuple(Unpacked(folder / str(place), shown(member.filename)) for place, member in enumerate(members))
 

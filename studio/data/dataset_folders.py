@@ -26,6 +26,8 @@ from studio.data.changes import Change
 from studio.data.inspection import Inspection
 from studio.errors import DataError
 
+_ADDING = ".adding-"
+_LONGEST_NAME = 200
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -94,9 +96,13 @@ class DatasetFolders:
         """Give a folder on the same disk that is gone afterwards. Raises DataError when the disk does not take it."""
         with self._disk_trouble():
             self.path.mkdir(parents=True, exist_ok=True)
+            self._sweep()
             # The dot keeps a folder that is still being written from being an id.
-            with tempfile.TemporaryDirectory(dir=self.path, prefix=".adding-") as temporary:
-                yield Path(temporary)
+            with tempfile.TemporaryDirectory(dir=self.path, prefix=_ADDING) as temporary:
+                # Held while this process lives: what a killed one leaves behind can be told by it, and goes.
+                with (Path(temporary) / "lock").open("w") as held:
+                    fcntl.flock(held, fcntl.LOCK_EX)
+                    yield Path(temporary)
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
@@ -127,6 +133,13 @@ class DatasetFolders:
         if (end / id).exists():
             shutil.rmtree(end / id)  # The same content lies here: the id is made from it.
         (start / id).rename(end / id)
+
+    def _sweep(self) -> None:
+        """Remove the folders in which a process that was killed had been writing."""
+        for folder in self.path.glob(f"{_ADDING}*"):
+            with contextlib.suppress(OSError), (folder / "lock").open("w") as held:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _read(self, folder: Path) -> Dataset | None:
         """Read a document, from memory while it is the same on disk."""
@@ -167,3 +180,10 @@ def take_file(file: Path, target: Path, *, ours: bool) -> None:
             os.link(file, target)
             return
     shutil.copyfile(file, target)
+
+
+def one_line(name: str) -> str:
+    """Make a name fit to be kept and shown: one line of printable characters, not too long."""
+    printable = "".join(letter if letter.isprintable() else " " for letter in name[: 4 * _LONGEST_NAME])
+    text = printable.encode("utf-8", "replace").decode()
+    return " ".join(text.split())[:_LONGEST_NAME].strip()

@@ -151,7 +151,7 @@ def look_through(path: Path, progress: Progress) -> Survey:
         if not count.add(block) and len(strange) < _SAMPLE_BYTES:
             strange += _lines_beyond_ascii(block)
     count.end()
-    return Survey(digest.hexdigest(), size, bytes(head), count.broken, count.whole, bytes(strange[:_SAMPLE_BYTES]))
+    return Survey(digest.hexdigest(), size, bytes(head), count.broken, count.whole, _cut_at_ascii(bytes(strange)))
 
 
 class _CountUtf8:
@@ -185,5 +185,12 @@ class _CountUtf8:
 
 
 def _lines_beyond_ascii(block: bytes) -> bytes:
-    lines = block.split(b"\n")
-    return b"\n".join(line for line in lines if not line.isascii())[:_SAMPLE_BYTES]
+    return b"\n".join(line for line in block.split(b"\n") if not line.isascii())
+
+
+def _cut_at_ascii(strange: bytes) -> bytes:
+    """Cut a sample where no character of several bytes is cut in two."""
+    if len(strange) <= _SAMPLE_BYTES:
+        return strange
+    end = max(strange.rfind(mark, 0, _SAMPLE_BYTES) for mark in (b"\n", b" ", b'"'))
+    return strange[: end if end > 0 else _SAMPLE_BYTES]

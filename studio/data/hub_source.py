@@ -13,7 +13,8 @@ MOST_ROWS = 1_000_000
 """Further rows are not fetched."""
 
 _BATCH_ROWS = 1000
-_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
+"""An owner is asked for: `datasets` takes some plain words, such as "text", for readers of files on this machine."""
 
 
 @dataclass(frozen=True)

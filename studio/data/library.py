@@ -13,7 +13,7 @@ from pathlib import Path
 
 from studio import codec
 from studio.data.changes import Change
-from studio.data.dataset_folders import Dataset, DatasetFolders, take_file
+from studio.data.dataset_folders import Dataset, DatasetFolders, one_line, take_file
 from studio.data.example_files import ExampleFile
 from studio.data.example_lines import as_messages
 from studio.data.formats import Roles
@@ -24,8 +24,6 @@ from studio.errors import DataError
 
 MOST_STORED_PROBLEMS = 200
 """So many left-out rows stand in the document that every listing reads; all of them are in a file of their own."""
-
-_LONGEST_NAME = 200
 
 
 class DatasetLibrary:
@@ -58,7 +56,7 @@ class DatasetLibrary:
         `report`.
         """
         files = (paths,) if isinstance(paths, Path) else tuple(paths)
-        return self._add(files, name.strip() or _name_of(files), roles, tuple(changes), parent=None, report=report)
+        return self._add(files, one_line(name) or _name_of(files), roles, tuple(changes), parent=None, report=report)
 
     def derive(
         self, id: str, *, roles: Roles | None = None, changes: Sequence[Change] = (), report: Report = silent
@@ -74,7 +72,12 @@ class DatasetLibrary:
         for version in self.versions(id):
             if _recipe(version.inspection.roles, version.changes) == wanted and self._is_whole(version.id):
                 return version
-        return self._add(self._source(id), parent.name, kept, tuple(changes), parent=parent, report=report)
+        try:
+            return self._add(self._source(id), parent.name, kept, tuple(changes), parent=parent, report=report)
+        except DataError as error:
+            if self._folders.read(id) is None:
+                raise DataError(f"{parent.name} was deleted meanwhile.", "Put it back from the bin.") from error
+            raise
 
     def add_sample(self, key: str) -> Dataset:
         """Keep the sample with this key. Raises DataError for an unknown key or a missing file."""
@@ -117,9 +120,9 @@ class DatasetLibrary:
 
     def rename(self, id: str, name: str) -> None:
         """Give a data set, with all its versions, another name. Raises DataError for a bad name or an unknown id."""
-        title = name.strip()
-        if not title or len(title) > _LONGEST_NAME or not title.isprintable():
-            raise DataError("A data set needs a name.", f"Give it one line of at most {_LONGEST_NAME} characters.")
+        title = one_line(name)
+        if not title:
+            raise DataError("A data set needs a name.", "Give it one line of text.")
         with self._folders.alone():
             for version in self.versions(id):
                 self._folders.write(self.folder(version.id), dataclasses.replace(version, name=title))
@@ -136,9 +139,13 @@ class DatasetLibrary:
     def restore(self, id: str) -> Dataset:
         """Put a data set back from the bin. Raises DataError when it is not there."""
         with self._folders.alone():
-            if self._folders.read(id, binned=True) is None:
+            binned = self._folders.read(id, binned=True)
+            if binned is None:
                 raise DataError(f"There is no data set '{id}' in the bin.", "Choose one from the list.")
+            live = self._folders.read(id)
             self._folders.move(id, to_bin=False)
+            if live is not None:  # The same content was added again: the name that it has now stays.
+                self._folders.write(self._folders.path / id, dataclasses.replace(binned, name=live.name))
         return self.get(id)
 
     def download(self, id: str) -> Path:
@@ -181,7 +188,9 @@ class DatasetLibrary:
                 stored = self._folders.read(id)
                 if stored is not None and stored.sha256 == sha256 and self._is_whole(id):
                     return stored
-                return self._keep(folder, id, name, inspection, sha256, parent)
+                # It may have been renamed while this was read.
+                latest = self.get(parent.id) if parent is not None else None
+                return self._keep(folder, id, latest.name if latest else name, inspection, sha256, latest)
 
     def _keep(
         self, folder: Path, id: str, name: str, inspection: Inspection, sha256: str, parent: Dataset | None
@@ -189,7 +198,8 @@ class DatasetLibrary:
         """Give a folder that is complete but for its document its place among the others."""
         with (folder / "problems.jsonl").open("w", encoding="utf-8") as file:
             file.writelines(codec.dumps(problem) + "\n" for problem in inspection.problems)
-        others = self.versions(parent.id) if parent is not None else ()
+        everything = (*self.all(), *self.deleted())
+        others = [each for each in everything if parent is not None and each.root == parent.root]
         dataset = Dataset(
             id=id,
             name=name,
@@ -240,4 +250,4 @@ def _name_of(files: Sequence[Path]) -> str:
     if not files:
         return "data"
     first = files[0].stem.encode("utf-8", "replace").decode()
-    return first if len(files) == 1 else f"{first} and {len(files) - 1} more"
+    return one_line(first if len(files) == 1 else f"{first} and {len(files) - 1} more") or "data"

@@ -102,7 +102,12 @@ def _on_sheets(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _find_table(sample: Sequence[_Cells]) -> _Table:
-    """Find the header: the first row with two cells or more, if any has that many."""
+    """Find the header: the first row with two cells or more, if any has that many.
+
+    Raises DataError when there is no row, or nothing below the header.
+    """
+    if not sample:
+        raise DataError("The spreadsheet holds nothing.", "Choose a file with one example a row.")
     wide = [place for place, (_, cells) in enumerate(sample) if _filled(cells) > 1]
     start = wide[0] if wide else 0
     records = [[_text(cell) for cell in cells] for _, cells in sample[start:]]

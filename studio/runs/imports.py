@@ -15,11 +15,12 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from studio import codec
 from studio.data.changes import Change
+from studio.data.dataset_folders import one_line
 from studio.data.formats import Roles
 from studio.errors import DataError, RunError
 from studio.events import Failed
@@ -85,6 +86,7 @@ class Imports:
         Raises DataError when there is nothing to import or it cannot be kept, RunError when the worker cannot start.
         """
         self._sweep()
+        request = replace(request, name=one_line(request.name), hub=one_line(request.hub))
         if not (request.files or request.pasted.strip() or request.typed or request.hub or request.of):
             raise DataError("There is nothing to add.", "Choose a file, paste some text, or type a few rows.")
         id = secrets.token_hex(8)
@@ -92,6 +94,9 @@ class Imports:
         try:
             kept = self._keep(request, folder)
             (folder / "request.json").write_text(codec.dumps(kept), encoding="utf-8")
+        except FileNotFoundError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise DataError("The file is not there any more.", "Choose it again.") from error
         except OSError as error:
             shutil.rmtree(folder, ignore_errors=True)
             raise DataError(
@@ -122,7 +127,8 @@ class Imports:
         """Ask an import to end. Does nothing when it has ended. Raises DataError when there is none with this id."""
         job = self._job(id)
         process_id = job.process_id()
-        if process_id is not None:
+        # The number of a process that has ended may be that of another by now; the lock says that this one lives.
+        if process_id is not None and job.state().lock_held:
             self._cancelled.add(id)
             request_stop(process_id)
 
@@ -190,9 +196,8 @@ class Imports:
     def _sweep(self) -> None:
         """Remove the imports that ended long ago."""
         for folder in self._folder.glob("*"):
-            events = import_paths(folder).events
             try:
-                old = self._clock() - events.stat().st_mtime > KEPT_SECONDS
+                old = self._clock() - folder.stat().st_mtime > KEPT_SECONDS
             except OSError:
                 continue
             if old and _ID.fullmatch(folder.name) and not Job(import_paths(folder)).state().lock_held:

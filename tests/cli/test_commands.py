@@ -104,6 +104,18 @@ def test_inspect_prints_one_json_object(tmp_path: Path, data: Path, tiny_model: 
     assert "It is 0." in plain.stdout
 
 
+def test_inspect_on_a_poor_terminal_and_with_names_that_look_like_markup(tmp_path: Path) -> None:
+    """A column called [/x] was taken for markup, and a letter beyond ASCII ended the command."""
+    path = tmp_path / "odd.csv"
+    path.write_text("question,[/x]\nWäs?,[bold]Dås[/bold].\n", encoding="utf-8")
+    columns = ("--column", "question=prompt", "--column", "[/x]=answer")
+    for more in ((), ("--json",)):
+        done = run(tmp_path / "home", "inspect", str(path), *columns, *more, PYTHONIOENCODING="ascii")
+        assert done.returncode == 0, done.stderr
+        assert "[/x]" in done.stdout
+    assert json.loads(done.stdout)["preview"] == [["Wäs?", "[bold]Dås[/bold]."]]
+
+
 def test_inspect_tells_every_problem_with_its_row_and_reads_columns_as_told(tmp_path: Path, data: Path) -> None:
     data.write_text(ROWS + '{"prompt": "a"\n{"prompt": "", "completion": "x"}\n')
     told = json.loads(run(tmp_path / "home", "inspect", str(data), "--json").stdout)

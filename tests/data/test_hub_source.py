@@ -58,7 +58,9 @@ def test_numbers_that_stand_for_labels_become_their_names(tmp_path: Path) -> Non
     assert pq.read_table(path).to_pydict() == {"text": ["a", "b"], "label": ["good", "bad"]}
 
 
-@pytest.mark.parametrize("id", ["", "a b", "../x", "/etc/passwd", "a/b/c", "https://x", "me/x\n", "-x"])
+@pytest.mark.parametrize(
+    "id", ["", "a b", "../x", "/etc/passwd", "a/b/c", "https://x", "me/x\n", "-x", "text", "csv", "squad", "m/" * 300]
+)
 def test_an_id_that_is_none(id: str, tmp_path: Path) -> None:
     hub = Hub(Streamed())
     with pytest.raises(DataError, match="not the id of a data set"):
@@ -68,10 +70,10 @@ def test_an_id_that_is_none(id: str, tmp_path: Path) -> None:
 
 def test_a_folder_of_this_machine_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`datasets` takes a folder with that name before it asks the Hub."""
-    (tmp_path / "private").mkdir()
+    (tmp_path / "my" / "private").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match="not the id"):
-        fetch_from_hub(HubName("private"), tmp_path, load=Hub(Streamed({"q": ["a"]})))
+        fetch_from_hub(HubName("my/private"), tmp_path, load=Hub(Streamed({"q": ["a"]})))
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from studio.data.changes import Change
+from studio.data.dataset_folders import DatasetFolders, one_line
 from studio.data.examples import Example, Message
 from studio.data.formats import Roles, assign
 from studio.data.library import DatasetLibrary
@@ -60,9 +61,10 @@ def test_the_same_content_and_name_is_kept_once(library: DatasetLibrary, file: P
 
 
 def test_names_that_are_no_file_names(library: DatasetLibrary, file: Path) -> None:
-    for name in ("日本語", "../../etc/passwd", "a" * 500, "-", "con\n"):
+    for name in ("日本語", "../../etc/passwd", "a" * 200, "-", "con\n", "a\n\u202eb\x00", "x" * 5_000_000):
         added = library.add(file, name=name)
-        assert library.get(added.id).name == name.strip()
+        assert library.get(added.id).name == one_line(name)
+        assert one_line(name).isprintable()
         assert library.examples(added.id)
 
 
@@ -217,7 +219,7 @@ def test_renaming_keeps_the_id_and_reaches_every_version(library: DatasetLibrary
     library.rename(first.id, "  Better  ")
     assert [library.get(each.id).name for each in (first, second)] == ["Better", "Better"]
     assert library.derive(first.id, changes=[Change("drop-duplicates")]).id == second.id
-    for bad in ("", "   ", "two\nlines", "x" * 201):
+    for bad in ("", "   ", "\n\x00\u202e"):
         with pytest.raises(DataError, match="needs a name"):
             library.rename(first.id, bad)
 
@@ -290,3 +292,53 @@ def test_roles_given_are_taken(library: DatasetLibrary, doubled: Path) -> None:
     swapped = library.add(doubled, roles=assign({"answer": "prompt", "question": "answer"}))
     assert library.examples(swapped.id)[0].messages[0].content == "Because."
     assert isinstance(swapped.inspection.roles, Roles)
+
+
+def test_a_rename_while_a_version_is_made_is_kept(library: DatasetLibrary, doubled: Path) -> None:
+    """The name was read before the long work, and the old one was written with the new version."""
+    first = library.add(doubled)
+
+    def report(what: str, done: int, total: int) -> None:
+        library.rename(first.id, "Precious name")
+
+    second = library.derive(first.id, changes=[Change("drop-duplicates")], report=report)
+    assert (second.version, second.name) == (2, "Precious name")
+
+
+def test_a_version_of_what_was_deleted_meanwhile(library: DatasetLibrary, doubled: Path) -> None:
+    first = library.add(doubled)
+
+    def report(what: str, done: int, total: int) -> None:
+        if library.all():
+            library.delete(first.id)
+
+    with pytest.raises(DataError, match="was deleted meanwhile"):
+        library.derive(first.id, changes=[Change("drop-duplicates")], report=report)
+
+
+def test_putting_back_keeps_the_newer_name_and_numbers_are_not_given_twice(
+    library: DatasetLibrary, doubled: Path
+) -> None:
+    first = library.add(doubled)
+    library.delete(first.id)
+    assert library.add(doubled).id == first.id
+    library.rename(first.id, "Renamed by a person")
+    assert library.restore(first.id).name == "Renamed by a person"
+    second = library.derive(first.id, changes=[Change("drop-duplicates")])
+    library.delete(second.id)
+    third = library.derive(first.id, changes=[Change("mask-emails")])
+    assert library.restore(second.id).version == 2
+    assert third.version == 3
+
+
+def test_what_a_killed_process_left_goes(library: DatasetLibrary, doubled: Path, tmp_path: Path) -> None:
+    """Every import that was killed left a folder as large as the data set, for ever."""
+    datasets = tmp_path / "home" / "datasets"
+    left = datasets / ".adding-killed"
+    left.mkdir(parents=True)
+    (left / "lock").touch()
+    (left / "large").write_bytes(b"x" * 1000)
+    with DatasetFolders(datasets).workspace() as busy:
+        library.add(doubled)
+        assert busy.is_dir()
+    assert [each.name for each in datasets.iterdir() if each.name.startswith(".adding")] == []

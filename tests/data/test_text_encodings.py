@@ -1,4 +1,5 @@
 # ruff: noqa: RUF001 - the letters of other languages are what is tested.
+import json
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,15 @@ def test_other_languages(encoding: str, text: str, name: str, times: int, folder
     found = folder.read(f"number,text\n{rows}".encode(encoding))
     assert found.source.notes == (f"Read as {name}, not UTF-8.",)
     assert found.cells == [{"number": str(number), "text": text} for number in range(times)]
+
+
+def test_a_large_file_in_another_encoding(folder: Folder) -> None:
+    rows = [{"number": number, "text": JAPANESE} for number in range(8_000)]
+    for separator in ("\n", ","):
+        text = "[" + separator.join(json.dumps(row, ensure_ascii=False) for row in rows) + "]"
+        found = folder.read(text.encode("cp932"))
+        assert found.source.notes == ("Read as Shift-JIS (Japanese), not UTF-8.",)
+        assert found.cells == rows
 
 
 def test_latin_1_where_windows_has_no_letter(folder: Folder) -> None:

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +68,7 @@ def test_the_histogram_has_round_bars_that_hold_every_example() -> None:
         bars = statistics(counts_of(*lengths), max_length=9).histogram
         assert sum(bar.count for bar in bars) == len(lengths)
         assert 1 <= len(bars) <= 26
-        assert all(one.high == other.low for one, other in zip(bars, bars[1:], strict=False))
+        assert all(one.high == other.low for one, other in pairwise(bars))
         assert bars[0].low == 0
         assert bars[-2 if len(bars) > 1 else -1].low <= max(lengths) < bars[-1].high
     assert bars[1].high - bars[1].low == 10

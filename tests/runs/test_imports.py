@@ -1,12 +1,15 @@
 """Bringing data in by the real worker, which needs no torch, and what the page is told of it."""
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from studio import codec
 from studio.data.changes import Change
 from studio.data.formats import assign
 from studio.data.library import DatasetLibrary
@@ -93,7 +96,7 @@ def test_what_cannot_be_read_is_a_sentence_that_stays(imports: Imports, tmp_path
 def test_nothing_to_add(imports: Imports, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nothing to add"):
         imports.start(ImportRequest(pasted="  \n"))
-    with pytest.raises(DataError, match="was not taken"):
+    with pytest.raises(DataError, match="not there any more"):
         imports.start(ImportRequest(files=(str(tmp_path / "none.csv"),)))
     for id in ("", "..", "0" * 16):
         with pytest.raises(DataError, match="not known any more"):
@@ -117,6 +120,29 @@ def test_a_large_file_can_be_cancelled(imports: Imports, library: DatasetLibrary
     assert state.cancelled
     assert library.all() == ()
     assert [each.name for each in (tmp_path / "datasets").iterdir() if each.name.startswith(".adding")] == []
+
+
+def test_an_import_that_ended_is_not_signalled(tmp_path: Path, fake_launch, say: Callable[..., None]) -> None:
+    """Its process id was signalled all the same, which may be another process by now."""
+    imports = Imports(tmp_path, launch=fake_launch)
+    id = imports.start(ImportRequest(pasted="text"))
+    bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    say(import_paths(tmp_path / "imports" / id).events, Started(bystander.pid, "import"), Failed("data", "No.", ""))
+    fake_launch.end()
+    imports.cancel(id)
+    Imports(tmp_path, launch=fake_launch).cancel(id)
+    with pytest.raises(subprocess.TimeoutExpired):
+        bystander.wait(0.3)
+    bystander.kill()
+    bystander.wait()
+
+
+def test_names_are_made_fit_to_be_kept(tmp_path: Path, fake_launch) -> None:
+    imports = Imports(tmp_path, launch=fake_launch)
+    id = imports.start(ImportRequest(pasted="te\ud800xt", name="a\n\u202eb\x00\ud800 " + "c" * 5_000_000))
+    kept = codec.loads(ImportRequest, (tmp_path / "imports" / id / "request.json").read_text())
+    assert kept.name.startswith("a b ccc")
+    assert len(kept.name) <= 200
 
 
 def test_what_the_page_is_told(tmp_path: Path, fake_launch, say: Callable[..., None]) -> None:
@@ -150,7 +176,7 @@ def test_old_imports_are_swept(tmp_path: Path, fake_launch, say: Callable[..., N
     events = import_paths(tmp_path / "imports" / id).events
     say(events, Started(1, "import"), Failed("data", "No.", "Yes."))
     fake_launch.end()
-    os.utime(events, (1000.0, 1000.0))
+    os.utime(tmp_path / "imports" / id, (1000.0, 1000.0))
     fresh = imports.start(ImportRequest(pasted="more"))
     assert imports.state(id).failed is not None
     now[0] += KEPT_SECONDS + 1

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import pyarrow
 
 _BATCH_ROWS = 1_000
+_DICTIONARY_ROWS = 64
+"""A column that points into a dictionary may repeat a long text in every row, which its size on disk does not show."""
 _BATCH_BYTES = 16 << 20
 _INDEX = "__index_level_"
 _UNREADABLE = object()
@@ -100,6 +102,8 @@ def _parquet_batches(path: Path) -> _Batches:
         groups = [file.metadata.row_group(place) for place in range(file.num_row_groups)]
         weight = max((group.total_byte_size // max(group.num_rows, 1) for group in groups), default=0)
         size = min(max(_BATCH_BYTES // max(weight, 1), 1), _BATCH_ROWS)
+        if any(group.column(place).has_dictionary_page for group in groups for place in range(group.num_columns)):
+            size = min(size, _DICTIONARY_ROWS)
         done = 0
         for batch in file.iter_batches(batch_size=size, use_threads=False):
             done += batch.num_rows
@@ -151,8 +155,16 @@ def _parts(batch: "pyarrow.RecordBatch") -> "Iterator[pyarrow.RecordBatch]":
     if not batch.num_rows:
         return
     size = min(max(_BATCH_BYTES * batch.num_rows // max(batch.nbytes, 1), 1), _BATCH_ROWS)
+    size = min(size, max(_BATCH_BYTES // max(_largest_shared(batch), 1), 1))
     for start in range(0, batch.num_rows, size):
         yield batch.slice(start, size)
+
+
+def _largest_shared(batch: "pyarrow.RecordBatch") -> int:
+    """Return the bytes of all that one row may take from the dictionaries, which its columns only point into."""
+    from pyarrow import types
+
+    return sum(column.dictionary.nbytes for column in batch.columns if types.is_dictionary(column.type))
 
 
 def _rows(batch: "pyarrow.RecordBatch", columns: Sequence[_Column], *, first: int, label: str) -> Rows:

@@ -4,6 +4,9 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
+MOST_COLUMNS = 1_000
+"""So many columns are looked at to find out what they are, the first of the file."""
+
 _NAMES: Mapping[str, str] = {
     "conversation": "messages conversations conversation dialogue dialog dialogs chat chats turns contents "
     "chatmessages mapping transcript",
@@ -51,20 +54,41 @@ _FIGURES = frozenset(
     "rating number no nr num index idx tokens token name email mail key status category label template "
     "embedding file path version is has votes likes incorrect wrong bad negative distractor original raw old".split()
 )
+_CALLED = {concept: frozenset(names.split()) for concept, names in _NAMES.items()}
+_MEANINGS: Mapping[str, frozenset[str]] = {
+    name: frozenset(concept for concept, names in _CALLED.items() if name in names)
+    for name in frozenset[str]().union(*_CALLED.values())
+}
+"""What each name means: a file may have a hundred thousand columns, and each is asked about every concept."""
 _WORD = re.compile(r"[^\W_]+")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 def plain(name: str) -> str:
     """Return a name without case, accents of Latin letters, spaces and punctuation."""
+    if name.isascii():
+        return "".join(filter(str.isalnum, name.lower()))
     letters = unicodedata.normalize("NFKD", name).casefold()
     kept = "".join(letter for letter in letters if letter.isalnum() or unicodedata.category(letter) in ("Mn", "Mc"))
     return unicodedata.normalize("NFC", re.sub("[\u0300-\u036f]", "", kept))
 
 
+def meanings(name: str) -> frozenset[str]:
+    """Return every concept that is usually called by this name."""
+    return _MEANINGS.get(plain(name), frozenset())
+
+
+def hints(name: str) -> frozenset[str]:
+    """Return what the words of a longer name mean, as in "customer question"; nothing where a word is of a figure."""
+    words = [plain(word) for word in _WORD.findall(_CAMEL.sub(" ", name))]
+    if not _FIGURES.isdisjoint(words):
+        return frozenset()
+    return frozenset[str]().union(*(_MEANINGS[word] for word in words if word in _MEANINGS))
+
+
 def means(name: str, concept: str) -> bool:
     """Say whether a column of this name is called what the concept is usually called."""
-    return plain(name) in _NAMES[concept].split()
+    return concept in meanings(name)
 
 
 def is_exactly(name: str, concept: str) -> bool:
@@ -74,6 +98,4 @@ def is_exactly(name: str, concept: str) -> bool:
 
 def hints_at(name: str, concept: str) -> bool:
     """Say whether one word of a longer name is such a name, as in "customer question", and no word is of a figure."""
-    words = [plain(word) for word in _WORD.findall(_CAMEL.sub(" ", name))]
-    known = _NAMES[concept].split()
-    return any(word in known for word in words) and not any(word in _FIGURES for word in words)
+    return concept in hints(name)

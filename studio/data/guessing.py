@@ -6,7 +6,7 @@ than one whose model has silently learned the wrong column.
 
 from collections.abc import Callable, Sequence
 
-from studio.data.column_names import is_exactly, plain
+from studio.data.column_names import MOST_COLUMNS, is_exactly, plain
 from studio.data.roles import IGNORE, Roles, assign
 from studio.data.rows import Row
 from studio.data.sampled_columns import Column, sampled
@@ -34,8 +34,11 @@ _CHOICES_BY_LETTER = {"a", "b", "c"}
 
 
 def guess_roles(columns: Sequence[str], sample: Sequence[Row]) -> Roles:
-    """Return the roles that the columns play as far as that is clear, else roles without a kind."""
-    found = sampled([name for name in columns if name], sample)
+    """Return the roles that the columns play as far as that is clear, else roles without a kind.
+
+    Of very many columns only the first are looked at.
+    """
+    found = sampled([name for name in columns[:MOST_COLUMNS] if name], sample)
     rules = _RULES_FOR_PIECES if any(row.continues for row in sample) else _RULES
     for rule in rules:
         parts = rule(found)

@@ -7,18 +7,22 @@ line both use `inspect_files`. Knows nothing of where data sets are kept, and of
 """
 
 import json
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from studio.data.changes import Change
 from studio.data.checks import Checker, Finding
+from studio.data.column_names import MOST_COLUMNS
 from studio.data.example_files import ExampleWriter
 from studio.data.examples import Example
-from studio.data.formats import Roles, draft, fault, guess_roles, missing, notes_on
+from studio.data.formats import Roles, draft, fault, guess_roles, missing, notes_on, parts_of
 from studio.data.mends import Mender
+from studio.data.prompt_templates import names_in
 from studio.data.readers import Source, open_source
+from studio.data.roles import IGNORE
 from studio.data.rows import Report, Row, RowProblem, silent
 from studio.data.tokens import TokenStatistics
 
@@ -26,6 +30,7 @@ MOST_PROBLEMS = 100_000
 """So many left-out rows are listed one by one; beyond that they are only counted."""
 
 PREVIEW_ROWS = 5
+MOST_COLUMNS_SHOWN = 100
 _LONGEST_CELL = 300
 
 
@@ -34,7 +39,8 @@ class Inspection:
     """What files hold.
 
     `kind` and `roles` say how the columns are read; both are empty while nobody has assigned them, and `verdict` says
-    what to assign. `preview` has the first rows, one text for each of `columns`. `problems` are the rows left out, of
+    what to assign. `columns` are all of a file, or of very many the chosen and the first others; `preview` has the
+    first rows, one text for each of them. `problems` are the rows left out, of
     which `left_out` is the number; `findings` are doubts about the usable examples, `notes` about the reading.
     `sha256` is that of the files, `tokens` is there when they were counted for a model.
     """
@@ -82,19 +88,20 @@ def inspect_files(
         findings = gathered.checker.findings(report) if not verdict else ()
         if not verdict and not len(writer):
             verdict = gathered.why_nothing()
+        shown = _columns_shown(source.columns, chosen)
         inspection = Inspection(
             files=tuple(_clean(name) for name in source.files),
             format=source.format,
             kind=chosen.kind,
             roles=chosen,
-            columns=tuple(_clean(column) for column in source.columns),
-            preview=tuple(_cells(row, source.columns) for row in source.sample[:PREVIEW_ROWS]),
+            columns=tuple(_clean(column) for column in shown),
+            preview=tuple(_cells(row, shown) for row in source.sample[:PREVIEW_ROWS]),
             rows_read=gathered.rows_read,
             usable=len(writer),
             left_out=gathered.left_out,
             problems=tuple(gathered.problems),
             findings=findings,
-            notes=(*source.notes, *notes_on(chosen)),
+            notes=(*source.notes, *_notes_on_columns(source.columns, shown, guessed=roles is None), *notes_on(chosen)),
             verdict=verdict,
             sha256=source.sha256,
             changes=gathered.mender.applied(),
@@ -155,6 +162,27 @@ def _items(source: Source, roles: Roles | None, report: Report) -> Generator[Row
 def _sample(source: Source, roles: Roles) -> tuple[Example, ...]:
     """Return the first examples as they were brought: they show what all have in common, such as an instruction."""
     return tuple(item for row in source.sample for item in draft(row, roles) if isinstance(item, Example))
+
+
+def _columns_shown(columns: Sequence[str], roles: Roles) -> tuple[str, ...]:
+    """Return the columns, in their order; of very many those that are chosen or in the template, and the first others."""
+    if len(columns) <= MOST_COLUMNS_SHOWN:
+        return tuple(columns)
+    named = names_in(roles.template) if roles.template else ()
+    chosen = {column for column, part in parts_of(roles, columns).items() if part != IGNORE or column in named}
+    others = islice((column for column in columns if column not in chosen), max(MOST_COLUMNS_SHOWN - len(chosen), 0))
+    kept = chosen.union(others)
+    return tuple(column for column in columns if column in kept)
+
+
+def _notes_on_columns(columns: Sequence[str], shown: Sequence[str], *, guessed: bool) -> Iterator[str]:
+    """Say which columns of very many are shown, and which are looked at."""
+    if len(shown) < len(columns):
+        first = tuple(shown) == tuple(columns[: len(shown)])
+        which = f"the first {len(shown)} are" if first else f"{len(shown)} are"
+        yield f"The file has {len(columns):,} columns; {which} shown."
+    if guessed and len(columns) > MOST_COLUMNS:
+        yield f"Only the first {MOST_COLUMNS:,} columns were looked at to find out what they hold."
 
 
 def _cells(row: Row, columns: Sequence[str]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from studio.data import prompt_templates
 from studio.data.cells import listed, quoted
-from studio.data.column_names import hints_at, means
+from studio.data.column_names import MOST_COLUMNS, hints, meanings, means
 
 CHAT = "chat"
 INSTRUCTION = "instruction"
@@ -167,12 +167,13 @@ def _not_chosen(roles: Roles, columns: Sequence[str]) -> str:
 
 def _doubt(columns: Sequence[str]) -> str:
     """Say why columns that look like examples are not read as such unasked, or ""."""
-    answers = any(means(column, each) or hints_at(column, each) for column in columns for each in _ANSWERS)
+    seen = {column: meanings(column) | hints(column) for column in columns[:MOST_COLUMNS]}
+    answers = any(not meant.isdisjoint(_ANSWERS) for meant in seen.values())
     for concept, sentence in _DOUBTS.items():
         names = (concept, "label") if concept == "verdict" else (concept,)
-        by = [column for column in columns if any(means(column, name) or hints_at(column, name) for name in names)]
-        if by and (answers or concept == "speaker"):
-            return sentence.format(quoted(by[0]))
+        by = next((column for column, meant in seen.items() if not meant.isdisjoint(names)), None)
+        if by is not None and (answers or concept == "speaker"):
+            return sentence.format(quoted(by))
     return ""
 
 

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
 from studio.data.cells import is_empty, opened
 from studio.data.chat_exports import is_tree
-from studio.data.column_names import hints_at, means
+from studio.data.column_names import hints, meanings
 from studio.data.conversations import SPEAKERS, are_turns, begins_with, turns_in
 from studio.data.question_lists import is_question_list
 from studio.data.rows import Row
@@ -32,11 +33,11 @@ class Column:
 
     def is_called(self, *concepts: str) -> bool:
         """Say whether the whole name means one of these."""
-        return any(means(self.name, concept) for concept in concepts)
+        return not self._meanings.isdisjoint(concepts)
 
     def hints_at(self, *concepts: str) -> bool:
         """Say whether a word in the name means one of these."""
-        return any(hints_at(self.name, concept) for concept in concepts)
+        return not self._hints.isdisjoint(concepts)
 
     def mostly(self, holds: Callable[[object], bool], *, share: float = 0.5) -> bool:
         """Say whether more than this share of the cells is so; an empty column is never so."""
@@ -128,6 +129,14 @@ class Column:
         return not self.cells or self.mostly(_instructs)
 
     @cached_property
+    def _meanings(self) -> frozenset[str]:
+        return meanings(self.name)
+
+    @cached_property
+    def _hints(self) -> frozenset[str]:
+        return hints(self.name)
+
+    @cached_property
     def _said(self) -> frozenset[str]:
         """The different values, in lower case; lists and objects all count as one."""
         return frozenset(str(cell).strip().lower() if isinstance(cell, _SCALARS) else "[]" for cell in self.cells)
@@ -140,7 +149,7 @@ def sampled(columns: Sequence[str], sample: Sequence[Row]) -> list[Column]:
 
 def _filled(name: str, sample: Sequence[Row]) -> tuple[object, ...]:
     cells = (row.cells.get(name) for row in sample)
-    return tuple([cell for cell in cells if not is_empty(cell)][:_MOST_CELLS])
+    return tuple(islice((cell for cell in cells if not is_empty(cell)), _MOST_CELLS))
 
 
 def _is_plain(cell: object) -> bool:

@@ -79,7 +79,7 @@ def build_app(studio: Studio) -> gr.Blocks:
         started.success(
             shown(functools.partial(jump_to_run, studio)),
             inputs=[configure.started],
-            outputs=[tabs, train.run],
+            outputs=[tabs, train.run, *train_tab.drawn_parts(train)],
             **QUIET,
         )
         train.compare.click(
@@ -123,9 +123,10 @@ def open_page(
     )
 
 
-def jump_to_run(studio: Studio, run_id: str) -> tuple[Any, Any]:
-    """Show the run that was just started."""
-    return gr.Tabs(selected="train"), train_tab.refresh_runs(studio, run_id)
+def jump_to_run(studio: Studio, run_id: str) -> tuple[Any, ...]:
+    """Show the run that was just started, with what it is at: the page must not say that there is none."""
+    now = train_tab.redraw(studio, run_id=run_id, drawn=None)
+    return gr.Tabs(selected="train"), train_tab.refresh_runs(studio, run_id), *now
 
 
 def jump_to_comparison(studio: Studio, run_id: str | None) -> tuple[Any, Any]:

@@ -142,6 +142,7 @@ def wire(
         inputs_kwargs=inputs,
         outputs=[tab.started],
         validator=form.check_form,
+        show_progress="hidden",
         api_name="start_run",
         api_description="Start a run with these settings on a stored data set, and return the run's id.",
     )

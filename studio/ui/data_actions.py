@@ -15,11 +15,12 @@ from studio.errors import DataError
 from studio.runs.imports import ImportRequest
 from studio.runs.studio import Studio
 from studio.ui import data_changes, data_imports, data_roles
-from studio.ui.data_imports import Begun
+from studio.ui.data_imports import AGAIN, READING_ANEW, Begun
 from studio.ui.data_roles import Assigning
 from studio.ui.presses import Press
+from studio.ui.typed_rows import read_rows
 
-FILES, PASTED, TYPED, HUB, SAMPLE, AGAIN = "files", "pasted", "typed", "hub", "sample", "again"
+FILES, PASTED, TYPED, HUB, SAMPLE = "files", "pasted", "typed", "hub", "sample"
 
 Remembered = list[dict[str, str]]
 
@@ -46,12 +47,11 @@ def add_pasted(studio: Studio, text: str, name: str, started: object) -> Remembe
     return _begin(studio, request, started, what=name.strip() or "Pasted text", source=PASTED)
 
 
-def add_typed(studio: Studio, rows: Sequence[Sequence[object]], name: str, started: object) -> Remembered:
+def add_typed(studio: Studio, rows: object, name: str, started: object) -> Remembered:
     """Start to bring typed rows in; empty ones are passed over. Raises DataError when there is none, and RunError."""
-    pairs = [tuple("" if cell is None else str(cell) for cell in (*row, "", "")[:2]) for row in rows]
-    typed = tuple((question, answer) for question, answer in pairs if question.strip() or answer.strip())
+    typed = read_rows(rows)
     if not typed:
-        raise DataError("There is no row to add.", "Type a question and its answer into the table first.")
+        raise DataError("There is no row to add.", "Type a question and its answer into the fields first.")
     request = ImportRequest(typed=typed, name=name.strip())
     return _begin(studio, request, started, what=name.strip() or "Typed rows", source=TYPED)
 
@@ -79,13 +79,13 @@ def mend(studio: Studio, dataset: Dataset, press: Press, started: object) -> Out
     if press.key not in offered or press.key not in MENDS:
         raise DataError("This change is not on offer for this data set.", "Reload the page, then choose again.")
     changes = data_changes.with_change(dataset.changes, press.key)
-    return read_again(studio, dataset, started, changes=changes, what=MENDS[press.key].label)
+    return read_again(studio, dataset, started, changes=changes, what=data_changes.doing(press.key))
 
 
 def undo(studio: Studio, dataset: Dataset, press: Press, started: object) -> Outcome:
     """Make a version without one of its changes. Raises DataError and RunError."""
     changes = data_changes.without_change(dataset.changes, press.key)
-    return read_again(studio, dataset, started, changes=changes, what="Undoing a change")
+    return read_again(studio, dataset, started, changes=changes, what=f"Undoing: {data_changes.label(press.key)}")
 
 
 def leave_out(studio: Studio, dataset: Dataset, place: int, started: object) -> Outcome:
@@ -106,7 +106,7 @@ def read_as(studio: Studio, dataset: Dataset, assigning: Assigning, started: obj
     now = data_roles.chosen(dataset, assigning)
     if now.verdict:
         return Outcome()
-    return read_again(studio, dataset, started, changes=dataset.changes, roles=now.roles, what="Columns assigned anew")
+    return read_again(studio, dataset, started, changes=dataset.changes, roles=now.roles, what=READING_ANEW)
 
 
 def read_again(
@@ -128,7 +128,7 @@ def read_again(
         if data_changes.is_same(version.changes, changes) and data_roles.same(version.inspection.roles, wanted):
             return Outcome(dataset_id=version.id)
     request = ImportRequest(of=dataset.id, roles=wanted, changes=changes)
-    return Outcome(started=_begin(studio, request, started, what=f"{dataset.name}: {what}", source=AGAIN))
+    return Outcome(started=_begin(studio, request, started, what=f"{what} · {dataset.name}", source=AGAIN))
 
 
 def _begin(studio: Studio, request: ImportRequest, started: object, *, what: str, source: str) -> Remembered:

@@ -13,7 +13,7 @@ from gradio.blocks import Block
 
 from studio.data.samples import Sample
 from studio.runs.studio import Studio
-from studio.ui import data_actions, data_cards, data_imports, data_library, fragments
+from studio.ui import data_actions, data_cards, data_imports, data_library, fragments, typed_rows
 from studio.ui.components import ACTING, QUIET, html
 from studio.ui.data_imports import Followed
 from studio.ui.data_library import Library
@@ -22,8 +22,6 @@ from studio.ui.presses import Press, on_press, pressable
 
 QUICK_SECONDS = 1.0
 """How often is looked at what is being brought. Only while there is such a thing: each look costs a little."""
-
-BLANK_ROWS = [["", ""] for _ in range(4)]
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ class Bring:
     pasted: gr.Textbox
     pasted_name: gr.Textbox
     add_pasted: gr.Button
-    rows: gr.Dataframe
+    rows: gr.HTML
     rows_name: gr.Textbox
     add_rows: gr.Button
     hub_id: gr.Textbox
@@ -110,21 +108,8 @@ def _build_paste() -> tuple[gr.Textbox, gr.Textbox, gr.Button]:
     return pasted, _build_name("data-pasted-name"), gr.Button("Add this text", elem_id="data-add-pasted")
 
 
-def _build_rows() -> tuple[gr.Dataframe, gr.Textbox, gr.Button]:
-    rows = gr.Dataframe(
-        BLANK_ROWS,
-        headers=["Question", "Answer"],
-        column_count=(2, "fixed"),  # type: ignore[arg-type]  # its limits are not written yet, and this does the same
-        type="array",
-        datatype="str",
-        interactive=True,
-        wrap=True,
-        max_height=260,
-        label="Click a cell and type",
-        elem_id="data-rows",
-    )
-    more = gr.Button("More rows", size="sm", elem_id="data-more-rows")
-    more.click(lambda typed: [*typed, *BLANK_ROWS], inputs=[rows], outputs=[rows], **QUIET)
+def _build_rows() -> tuple[gr.HTML, gr.Textbox, gr.Button]:
+    rows = typed_rows.typed_rows()
     return rows, _build_name("data-rows-name"), gr.Button("Add these rows", elem_id="data-add-rows")
 
 
@@ -166,7 +151,8 @@ def wire(bring: Bring, *, studio: Studio, library: Library, calm: gr.Timer, tabs
         outputs=[bring.started, bring.taken, bring.upload],
         trigger_mode="multiple",  # a file may be dropped while the one before is still on its way
         **ACTING,
-    )
+    ).failure(lambda: (None, []), outputs=[bring.upload, bring.taken], **QUIET)
+    bring.upload.change(forget_taken, inputs=[bring.upload], outputs=[bring.taken], **QUIET)
     ways: list[tuple[gr.Button, Callable[..., Any], list[Block]]] = [
         (bring.add_pasted, data_actions.add_pasted, [bring.pasted, bring.pasted_name]),
         (bring.add_rows, data_actions.add_typed, [bring.rows, bring.rows_name]),
@@ -175,7 +161,11 @@ def wire(bring: Bring, *, studio: Studio, library: Library, calm: gr.Timer, tabs
     ]
     for button, action, inputs in ways:
         button.click(
-            shown(functools.partial(action, studio)), inputs=[*inputs, bring.started], outputs=[bring.started], **ACTING
+            shown(functools.partial(action, studio)),
+            inputs=[*inputs, bring.started],
+            outputs=[bring.started],
+            js=typed_rows.READ_FIELDS if button is bring.add_rows else None,
+            **ACTING,
         )
     _wire_following(bring, studio=studio, library=library, calm=calm, tabs=tabs)
 
@@ -201,12 +191,19 @@ def _wire_following(bring: Bring, *, studio: Studio, library: Library, calm: gr.
 def add_files(studio: Studio, files: list[str] | None, taken: list[str], started: object) -> tuple[Any, Any, Any]:
     """Start to bring in what was dropped, and empty the drop zone for the next files.
 
-    `taken` are the files that were: the zone still holds them when more are dropped at once.
+    `taken` are the files that were in the zone: it still holds them when more are dropped at once. The same file may
+    come again, under the same path.
     """
-    fresh = [file for file in files or () if file not in taken]
-    if not fresh:
+    dropped = list(files or ())
+    if not dropped:
         return gr.skip(), gr.skip(), gr.skip()
-    return data_actions.add_files(studio, fresh, started), [*taken, *fresh], None
+    before = len(taken) if len(dropped) > len(taken) and dropped[: len(taken)] == taken else 0
+    return data_actions.add_files(studio, dropped[before:], started), dropped, None
+
+
+def forget_taken(files: list[str] | None) -> Any:
+    """Once the drop zone is empty, it holds nothing that was taken before."""
+    return gr.skip() if files else []
 
 
 def _add_sample(key: str, studio: Studio, started: object) -> Any:
@@ -229,7 +226,7 @@ def _emptied(now: Followed) -> list[Any]:
     source = now.made.source if now.made else ""
     return [
         "" if source == data_actions.PASTED else gr.skip(),
-        gr.update(value=BLANK_ROWS) if source == data_actions.TYPED else gr.skip(),
+        typed_rows.emptied() if source == data_actions.TYPED else gr.skip(),
     ]
 
 

@@ -50,7 +50,9 @@ def build(parts: dict[str, Block]) -> Viewer:
             number = gr.Number(1, label="Example", show_label=False, precision=0, min_width=80, elem_id="data-number")
             parts["position"] = html("", elem_id="data-position")
             parts["following"] = gr.Button("Next", size="sm", interactive=False, elem_id="data-next")
-            leave_out = gr.Button("Leave this example out", size="sm", elem_id="data-leave-out")
+            leave_out = gr.Button(
+                "Leave this example out", size="sm", elem_id="data-leave-out", elem_classes="ls-mends"
+            )
     return Viewer(
         search=search,
         find=find,
@@ -66,7 +68,8 @@ def wire(viewer: Viewer, parts: Mapping[str, Block], *, reading: Reading, versio
     for name, step in (("previous", -1), ("following", 1)):
         button = parts[name]
         assert isinstance(button, gr.Button)
-        button.click(None, inputs=[viewer.number], outputs=[viewer.number], js=f"(n) => Math.max(1, (n || 1) + {step})")
+        move = f"(n) => Math.max(1, (n || 1) + {step})"
+        button.click(None, inputs=[viewer.number], outputs=[viewer.number], js=move, show_progress="hidden")
     gr.on(
         [viewer.find.click, viewer.search.submit],
         shown(functools.partial(data_listeners.find, reading)),

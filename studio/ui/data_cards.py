@@ -47,11 +47,22 @@ def verdict(inspection: Inspection, missing: str, tokens: TokenStatistics | None
         return fragments.notice("bad", f"Nothing can be learned yet: of {found}, none fits.{rows}", hint)
     hint = advice.coaching(inspection.usable - lost, tokens=tokens.total if tokens is not None else 0)
     if lost:
-        return fragments.notice(
-            "warning", f"Ready: {fitting:,} of {found}. The others do not fit, see below.{rows}", hint
-        )
+        said = f"Ready: {fitting:,} of {found}. The others do not fit, see below.{rows}"
+        return _with_unread(fragments.notice("warning", said, hint), inspection)
     grave = any(each.level == "bad" for each in inspection.findings)
-    return fragments.notice("warning" if inspection.left_out or grave else "good", f"Ready: {found}.{rows}", hint)
+    doubtful = inspection.left_out or grave or unread(inspection)
+    kind = "warning" if doubtful else "quiet" if inspection.usable < advice.FEW else "good"
+    return _with_unread(fragments.notice(kind, f"Ready: {found}.{rows}", hint), inspection)
+
+
+def unread(inspection: Inspection) -> list[str]:
+    """Return the remarks of the readers on what they passed over: a sheet, a file."""
+    return [note for note in inspection.notes if "not read" in note.lower()]
+
+
+def _with_unread(notice: Markup, inspection: Inspection) -> Markup:
+    passed_over = [fragments.line("warning", note) for note in unread(inspection)]
+    return fragments.stack([notice, *passed_over]) if passed_over else notice
 
 
 def shape(roles: Roles) -> str:
@@ -68,7 +79,8 @@ def how_read(inspection: Inspection) -> Markup:
     """Say what was read and how: the files, the format, and what the readers remarked."""
     files = _files(inspection.files)
     first = f"{counted(inspection.rows_read, 'row')} of {inspection.format}" + (f" in {files}" if files else "") + "."
-    notes = fragments.join(Markup("<li>{}</li>").format(note) for note in (first, *inspection.notes))
+    others = [note for note in inspection.notes if inspection.verdict or note not in unread(inspection)]
+    notes = fragments.join(Markup("<li>{}</li>").format(note) for note in (first, *others))
     return Markup('<ul class="ls-notes">{}</ul>').format(notes)
 
 

@@ -11,7 +11,6 @@ from studio.data.mends import MENDS
 from studio.runs.words import counted
 
 LEAVE_OUT = "leave-out"
-_MOST_NAMED = 2
 
 Changes = tuple[Change, ...]
 
@@ -40,17 +39,43 @@ def done(change: Change) -> str:
     return words.done(change.count) if words is not None else f"{change.kind}: {change.count:,}"
 
 
+def label(kind: str) -> str:
+    """Name a kind of change as its button does."""
+    return MENDS[kind].label if kind in MENDS else kind
+
+
+def doing(kind: str) -> str:
+    """Say that a change is being made: "Masking e-mail addresses"."""
+    verb, _, rest = label(kind).partition(" ")
+    return f"{verb.removesuffix('e')}ing {rest}".strip()
+
+
+def added(changes: Sequence[Change], before: Sequence[Change]) -> Changes:
+    """Return the changes that are not among those before, or are about more."""
+    known = {each.kind: set(each.keys) for each in before}
+    return tuple(each for each in changes if each.kind not in known or set(each.keys) - known[each.kind])
+
+
 def version_label(dataset: Dataset, parent: Dataset | None = None) -> str:
-    """Name a version for the dropdown: "v1 as brought · 180 examples"."""
-    examples = counted(dataset.inspection.usable, "example")
-    if not dataset.changes:
-        told = "as brought" if dataset.version == 1 or parent is None else "columns assigned anew"
-        if parent is not None and parent.changes and parent.inspection.roles == dataset.inspection.roles:
-            told = "as brought"
-        return f"v{dataset.version} {told} · {examples}"
-    told = "; ".join(_small(done(change).rstrip(".")) for change in dataset.changes[-_MOST_NAMED:])
-    more = len(dataset.changes) - _MOST_NAMED
-    return f"v{dataset.version}: {told}{f' and {more} more' if more > 0 else ''} · {examples}"
+    """Name a version by what makes it different from the one that it was made of: "v2: left out 1 exact copy · 9 ..."."""
+    return f"v{dataset.version}{_told(dataset, parent)} · {counted(dataset.inspection.usable, 'example')}"
+
+
+def _told(dataset: Dataset, parent: Dataset | None) -> str:
+    if parent is None:
+        steps = [_step(change) for change in dataset.changes]
+        return f": {'; '.join(steps)}" if steps else " as brought"
+    fresh = added(dataset.changes, parent.changes)
+    gone = added(parent.changes, dataset.changes)
+    steps = [f"{'+ ' if parent.changes else ''}{_step(change)}" for change in fresh]
+    steps += [f"undid: {_small(label(change.kind))}" for change in gone]
+    if steps:
+        return f": {'; '.join(steps)}"
+    return " as brought" if dataset.inspection.roles == parent.inspection.roles else " columns assigned anew"
+
+
+def _step(change: Change) -> str:
+    return _small(done(change).rstrip("."))
 
 
 def _small(sentence: str) -> str:

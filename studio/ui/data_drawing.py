@@ -197,7 +197,11 @@ def _preview(reading: Reading, seen: Seen, look: Look) -> str:
             tokens, limit = len(rendered.ids), settings.max_length
             warning = data_viewer.too_long(tokens, max_length=limit, overlong=settings.overlong)
             pieces = renderer.pieces(rendered)
-            return str(data_viewer.token_view(pieces, rendered.note, special=look.special, warning=warning))
+            opening = data_viewer.adds_opening(pieces, example)
+            view = data_viewer.token_view(
+                pieces, rendered.note, special=look.special, warning=warning, opening=opening
+            )
+            return str(view)
         except StudioError as error:
             remark = str(error)
     return str(data_viewer.bubbles(example, remark))

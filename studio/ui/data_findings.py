@@ -17,14 +17,16 @@ from studio.ui import data_changes, fragments, presses
 MOST_PROBLEMS = 20
 MOST_ROWS_NAMED = 8
 _KINDS = {"bad": "bad", "warning": "warning", "info": "busy"}
+_SAID_ABOVE = "few-examples"
+"""What the verdict on the data set says already."""
+
 _ORDER = ("bad", "warning", "info")
 
 
 def findings(inspection: Inspection, *, extra: Sequence[Finding] = ()) -> Markup:
     """List the findings, the gravest first, each with what can be done about it."""
-    found = sorted(
-        [*extra, *inspection.findings], key=lambda each: _ORDER.index(each.level) if each.level in _ORDER else 9
-    )
+    listed = [*extra, *(each for each in inspection.findings if each.kind != _SAID_ABOVE)]
+    found = sorted(listed, key=lambda each: _ORDER.index(each.level) if each.level in _ORDER else 9)
     if not found:
         return fragments.notice(
             "good",
@@ -41,7 +43,7 @@ def finding(each: Finding) -> Markup:
         name = f"Show an example: {each.title}"
         buttons.append(presses.button("Show", "show", key=each.kind, name=name, scroll="data-preview"))
     buttons += [
-        presses.button(mend.label, "mend", key=mend.kind, name=f"{mend.label}: {each.title}", once=True)
+        presses.button(mend.label, "mend", key=mend.kind, name=f"{mend.label}: {each.title}", mends=True)
         for mend in each.mends
     ]
     inner = Markup('<p><strong>{}</strong><span class="ls-note">{}</span>{}</p>{}').format(
@@ -67,7 +69,7 @@ def changes(made: Sequence[Change]) -> Markup:
     items = fragments.join(
         Markup("<li><span>{}</span>{}</li>").format(
             data_changes.done(change),
-            presses.button("Undo", "undo", key=change.kind, name=f"Undo: {data_changes.done(change)}", once=True),
+            presses.button("Undo", "undo", key=change.kind, name=f"Undo: {data_changes.done(change)}", mends=True),
         )
         for change in made
     )

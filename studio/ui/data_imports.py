@@ -6,14 +6,22 @@ in the browser, so that a reload loses neither the progress nor the reason of a 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from markupsafe import Markup
 
+from studio import codec
+from studio.data.dataset_folders import Dataset
 from studio.errors import StudioError
-from studio.runs.imports import ImportState
+from studio.runs.imports import ImportRequest, ImportState
 from studio.runs.studio import Studio
 from studio.runs.words import size
-from studio.ui import fragments, presses
+from studio.ui import data_changes, fragments, presses
+
+AGAIN = "again"
+"""The source of an import that makes another version of a data set."""
+
+READING_ANEW = "Reading with the new columns"
 
 MOST_REMEMBERED = 30
 _FEW_BYTES = 10_000
@@ -66,7 +74,7 @@ def follow(studio: Studio, started: object, done_with: object) -> Followed:
     """Look at the imports that this browser started, and at those that are at work for another."""
     gone = set(add_over(done_with, ()))
     mine = {each.id: each for each in begun(started) if each.id not in gone}
-    others = {id: Begun(id) for id in studio.imports.working() if id not in mine and id not in gone}
+    others = {id: _another(studio, id) for id in studio.imports.working() if id not in mine and id not in gone}
     cards: list[Markup] = []
     over: list[str] = []
     working, made, dataset_id = False, None, ""
@@ -80,6 +88,28 @@ def follow(studio: Studio, started: object, done_with: object) -> Followed:
         if state is not None and state.dataset_id:
             made, dataset_id = each, state.dataset_id
     return Followed(fragments.stack(cards) if cards else Markup(""), working, tuple(over), made, dataset_id)
+
+
+def _another(studio: Studio, id: str) -> Begun:
+    """Name an import that this browser does not remember: another page's, or one whose answer is on its way here."""
+    try:
+        text = (studio.settings.home / "imports" / id / "request.json").read_text(encoding="utf-8")
+        request = codec.loads(ImportRequest, text)
+        if not request.of:
+            return Begun(id, request.name or request.hub or names([Path(file).name for file in request.files]))
+        dataset = studio.datasets.get(request.of)
+    except (OSError, ValueError, StudioError):
+        return Begun(id)
+    return Begun(id, f"{_what(dataset, request)} · {dataset.name}", AGAIN)
+
+
+def _what(dataset: Dataset, request: ImportRequest) -> str:
+    """Say what makes a version of a data set another one."""
+    fresh = data_changes.added(request.changes, dataset.changes)
+    if fresh:
+        return data_changes.doing(fresh[-1].kind)
+    gone = data_changes.added(dataset.changes, request.changes)
+    return f"Undoing: {data_changes.label(gone[-1].kind)}" if gone else READING_ANEW
 
 
 def _state(studio: Studio, id: str) -> ImportState | None:
@@ -100,7 +130,10 @@ def card(each: Begun, state: ImportState) -> Markup:
         title, progress(state), cancel
     )
     inner = fragments.stack([top, fragments.bar(share, name=f"Progress of {title}")])
-    return Markup('<section class="ls-import" role="status" aria-label="{}">{}</section>').format(title, inner)
+    changes = Markup(" data-changes") if each.source == AGAIN else ""
+    return Markup('<section class="ls-import" role="status" aria-label="{}"{}>{}</section>').format(
+        title, changes, inner
+    )
 
 
 def progress(state: ImportState) -> str:

@@ -94,7 +94,8 @@ def meaning(settings: RunConfig, parts: Parts, *, tokens_per_second: float | Non
     text = f"A run makes {counted(steps, 'step')}: {through}."
     if tokens_per_second and parts.train_tokens:
         seconds = parts.train_tokens * settings.epochs / tokens_per_second
-        time = f"At the {tokens_per_second:,.0f} tokens a second of earlier runs it takes {duration(seconds)}."
+        pace = f"At the {tokens_per_second:,.0f} tokens a second of earlier runs"
+        time = f"{pace}: {duration(seconds)} of training, plus starting and saving."
     else:
         time = "How long that takes on this machine is measured by the first run."
     return fragments.notice("quiet", text, time)

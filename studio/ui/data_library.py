@@ -22,6 +22,17 @@ from studio.ui.presses import Press, on_press, pressable
 
 Choices = list[tuple[str, str]]
 
+_SAVE = """(prepared) => {
+  const file = Array.isArray(prepared) ? prepared[0] : prepared;
+  if (!file || !file.url) return;
+  const link = document.createElement('a');
+  link.href = file.url;
+  link.download = file.orig_name || 'examples.jsonl';
+  document.body.append(link);
+  link.click();
+  link.remove();
+}"""
+
 
 @dataclass(frozen=True)
 class Library:
@@ -38,7 +49,7 @@ class Keeping:
     name: gr.Textbox
     rename: gr.Button
     prepare: gr.Button
-    download: gr.DownloadButton
+    download: gr.File
     delete: gr.HTML
     bin: gr.Accordion
     binned: gr.HTML
@@ -64,10 +75,8 @@ def build_keeping() -> Keeping:
             name = gr.Textbox(label="Name", max_lines=1, elem_id="data-name")
             rename = gr.Button("Rename", size="sm", elem_id="data-rename")
         with gr.Row(elem_classes="ls-actions"):
-            prepare = gr.Button("Prepare a download", size="sm", elem_id="data-prepare-download")
-            download = gr.DownloadButton(
-                "Download (JSON Lines)", size="sm", variant="primary", visible=False, elem_id="data-download"
-            )
+            prepare = gr.Button("Download (JSON Lines)", size="sm", elem_id="data-download")
+            download = gr.File(visible=False, label="Download")
         delete = pressable(elem_id="data-delete")
     with gr.Accordion("Bin", open=False, visible=False, elem_classes="ls-inner", elem_id="data-bin") as bin:
         binned = pressable(elem_id="data-binned")
@@ -85,7 +94,7 @@ def wire(library: Library, keeping: Keeping, *, studio: Studio) -> None:
         [library.version.change],
         shown(functools.partial(draw_keeping, studio)),
         inputs=[library.version],
-        outputs=[keeping.name, keeping.download, keeping.delete, keeping.bin, keeping.binned],
+        outputs=[keeping.name, keeping.delete, keeping.bin, keeping.binned],
         **QUIET,
     )
     gr.on(
@@ -100,7 +109,7 @@ def wire(library: Library, keeping: Keeping, *, studio: Studio) -> None:
         inputs=[library.version],
         outputs=[keeping.download],
         **ACTING,
-    )
+    ).success(None, inputs=[keeping.download], js=_SAVE, show_progress="hidden")
     for component, listener in ((keeping.delete, delete), (keeping.binned, restore)):
         on_press(
             component,
@@ -170,17 +179,17 @@ def prepare(studio: Studio, offer: Callable[[str], None], dataset_id: str | None
         return gr.skip()
     path = str(studio.datasets.download(dataset_id))
     offer(path)
-    return gr.update(value=path, visible=True)
+    return path
 
 
 def draw_keeping(studio: Studio, dataset_id: str | None) -> list[Any]:
     """Show the rarely used controls for the chosen version."""
     if not dataset_id:
-        return ["", gr.update(visible=False), "", *draw_bin(studio)]
+        return ["", "", *draw_bin(studio)]
     dataset = studio.datasets.get(dataset_id)
     versions = studio.datasets.versions(dataset_id)
     said = deletion(dataset, versions=len(versions), uses=studio.uses(dataset_id))
-    return [dataset.name, gr.update(visible=False), str(said), *draw_bin(studio)]
+    return [dataset.name, str(said), *draw_bin(studio)]
 
 
 def deletion(dataset: Dataset, *, versions: int, uses: int) -> Markup:
@@ -216,7 +225,8 @@ def delete(studio: Studio, press: Press, *, dataset_id: str | None) -> list[Any]
     if press.verb != "delete" or not dataset_id:
         return [gr.skip()] * 4
     versions = [each.id for each in studio.datasets.versions(dataset_id)]
-    for id in versions if press.key == "all" else [dataset_id]:
+    # The chosen one last: until then the page goes on showing it.
+    for id in [*(each for each in versions if press.key == "all" and each != dataset_id), dataset_id]:
         studio.datasets.delete(id)
     left = [id for id in versions if press.key != "all" and id != dataset_id]
     return [*show(studio, keep_or_newest(studio, left[-1] if left else None)), *draw_bin(studio)]

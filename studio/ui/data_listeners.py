@@ -11,7 +11,16 @@ import gradio as gr
 
 from studio.errors import DataError
 from studio.runs.studio import Studio
-from studio.ui import data_actions, data_drawing, data_findings, data_held_out, data_roles, form, fragments
+from studio.ui import (
+    data_actions,
+    data_drawing,
+    data_findings,
+    data_held_out,
+    data_library,
+    data_roles,
+    form,
+    fragments,
+)
 from studio.ui.changes import only_new
 from studio.ui.data_actions import Outcome
 from studio.ui.data_drawing import PARTS, Look
@@ -35,16 +44,21 @@ def redraw(
     """Show the chosen data set, sending only what is new since `drawn`."""
     before = drawn or {}
     settings = form.read_config(values)
-    look = Look(_known(studio, dataset_id), _known(studio, other_id), settings, 0, bool(special), assigning)
+    shown_id = _known(studio, dataset_id)
+    pickers: tuple[Any, Any] = (gr.skip(), gr.skip())
+    if dataset_id and not shown_id:  # deleted, here or on another page: what remains is shown at once
+        shown_id = data_library.keep_or_newest(studio, None)
+        pickers = data_library.show(studio, shown_id)
+    look = Look(shown_id, _known(studio, other_id), settings, 0, bool(special), assigning)
     wanted = place_of(number)
     place = _place(studio, look, wanted, str(before.get("root", "")))
     look = replace(look, place=place)
     stamp = data_drawing.stamp(reading, look)
     moved = place + 1 if place != wanted else gr.skip()
     if stamp == before.get("stamp"):
-        return [*[gr.skip()] * len(PARTS), moved, gr.skip()]
+        return [*[gr.skip()] * len(PARTS), moved, gr.skip(), *pickers]
     *parts, shown_now = only_new(data_drawing.draw(studio, reading, look), before.get("parts"))
-    return [*parts, moved, {"root": _root(studio, look), "stamp": stamp, "parts": shown_now}]
+    return [*parts, moved, {"root": _root(studio, look), "stamp": stamp, "parts": shown_now}, *pickers]
 
 
 def place_of(number: object) -> int:
@@ -85,8 +99,10 @@ def offer_held_out(studio: Studio, dataset_id: str | None, chosen: str | None) -
 def find(reading: Reading, dataset_id: str | None, text: str | None, number: float | None) -> tuple[Any, str]:
     """Go to the next example that holds a text, from the first again after the last."""
     wanted = (text or "").strip()
-    if not dataset_id or not wanted:
+    if not dataset_id:
         return gr.skip(), ""
+    if not wanted:
+        return gr.skip(), str(fragments.line("quiet", "Type a word to search for."))
     examples = reading.examples(dataset_id)
     here = place_of(number)
     found = examples.find(wanted, here + 1)

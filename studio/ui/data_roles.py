@@ -3,6 +3,8 @@
 Functions from plain values to markup, roles and sentences. Knows nothing of components and reads no file.
 """
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,7 +19,7 @@ from studio.ui.presses import Press
 IGNORE = "ignore"
 PROMPT = "prompt"
 LABELS = {
-    PROMPT: "Question",
+    PROMPT: "Question (prompt)",
     "input": "Added to the question",
     "answer": "Answer",
     "system": "System prompt",
@@ -26,6 +28,11 @@ LABELS = {
     "tools": "Tools on offer",
     "text": "Plain text",
     IGNORE: "Not used",
+}
+_TURNS = ("conversation", "history")
+_IN_TURNS = {
+    "role": re.compile(r'"(?:role|from|speaker)"\s*:\s*"(\w+)'),
+    "text": re.compile(r'"(?:content|value|text)"\s*:\s*"((?:[^"\\]|\\.)*)'),
 }
 _MEANINGS = {
     PROMPT: "what the model is asked; several columns can make it together",
@@ -115,8 +122,8 @@ def table(inspection: Inspection, parts: Mapping[str, str]) -> Markup:
         )
         for number, column in enumerate(inspection.columns)
     )
-    ignored = [parts.get(column, IGNORE) == IGNORE for column in inspection.columns]
-    rows = fragments.join(_row(cells, ignored) for cells in inspection.preview)
+    played = [parts.get(column, IGNORE) for column in inspection.columns]
+    rows = fragments.join(_row(cells, played) for cells in inspection.preview)
     return Markup(
         '<div class="ls-table" tabindex="0" role="group" aria-label="The first rows">'
         "<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>{}"
@@ -128,13 +135,31 @@ def _offered(parts: Mapping[str, str]) -> list[str]:
     return [part for part in LABELS if part in PARTS] + [part for part in PARTS if part not in LABELS]
 
 
-def _row(cells: Sequence[str], ignored: Sequence[bool]) -> Markup:
+def _row(cells: Sequence[str], played: Sequence[str]) -> Markup:
     return Markup("<tr>{}</tr>").format(
         fragments.join(
-            Markup("<td{}><div>{}</div></td>").format(Markup(' class="ls-ignored"') if quiet else "", cell)
-            for cell, quiet in zip(cells, ignored, strict=False)
+            Markup("<td{}><div>{}</div></td>").format(
+                Markup(' class="ls-ignored"') if part == IGNORE else "", turns(cell) if part in _TURNS else cell
+            )
+            for cell, part in zip(cells, played, strict=False)
         )
     )
+
+
+def turns(cell: str) -> str:
+    """Write a conversation that is JSON, perhaps cut short, as "user: ... / assistant: ..."; any other text as it is."""
+    found = {key: [_unescaped(text) for text in pattern.findall(cell)] for key, pattern in _IN_TURNS.items()}
+    if not cell.startswith(("[", "{")) or not found["text"] or len(found["role"]) - len(found["text"]) not in (0, 1):
+        return cell
+    said = [f"{role}: {text}" for role, text in zip(found["role"], found["text"], strict=False)]
+    return " / ".join(said)
+
+
+def _unescaped(text: str) -> str:
+    try:
+        return str(json.loads(f'"{text}"', strict=False))
+    except ValueError:  # cut within an escape
+        return text
 
 
 def _legend(parts: Mapping[str, str]) -> Markup:

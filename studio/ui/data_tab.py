@@ -22,7 +22,7 @@ from studio.ui.data_held_out import HeldOut
 from studio.ui.data_library import Keeping, Library
 from studio.ui.errors import shown
 from studio.ui.histogram import histogram
-from studio.ui.presses import on_press, pressable
+from studio.ui.presses import HOLD_PRESSED, on_press, pressable
 from studio.ui.reading import Reading
 
 TOKEN_HELP = "A token is a piece of a word, about three quarters of one. The model reads and writes in tokens."
@@ -66,7 +66,9 @@ def build(studio: Studio) -> DataTab:
                 lines=3,
                 elem_id="data-template",
             )
-            use_template = gr.Button("Use this wording", size="sm", elem_id="data-use-template")
+            use_template = gr.Button(
+                "Use this wording", size="sm", elem_id="data-use-template", elem_classes="ls-mends"
+            )
         parts["how_read"] = html("", elem_id="data-how-read")
         keeping = data_library.build_keeping()
     _build_checks(parts)
@@ -137,7 +139,13 @@ def wire(
         [calm.tick, *changes],
         shown(functools.partial(data_listeners.redraw, studio, reading)),
         inputs_kwargs={**looked_at, **followed},
-        outputs=[*(tab.shown[name] for name in PARTS), tab.viewer.number, tab.drawn],
+        outputs=[
+            *(tab.shown[name] for name in PARTS),
+            tab.viewer.number,
+            tab.drawn,
+            tab.library.family,
+            tab.library.version,
+        ],
         trigger_mode="always_last",
         **QUIET,
     )
@@ -170,6 +178,7 @@ def _wire_actions(tab: DataTab, *, studio: Studio) -> None:
         shown(functools.partial(data_listeners.use_template, studio)),
         inputs=[version, tab.assigning, tab.shown["template"], started],
         outputs=[tab.assigning, started, version],
+        js=HOLD_PRESSED,
         **ACTING,
     )
     on_press(
@@ -183,5 +192,6 @@ def _wire_actions(tab: DataTab, *, studio: Studio) -> None:
         shown(functools.partial(data_listeners.leave_out, studio)),
         inputs=[version, tab.viewer.number, started],
         outputs=[started, version],
+        js=HOLD_PRESSED,
         **ACTING,
     )

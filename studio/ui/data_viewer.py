@@ -3,6 +3,7 @@
 Functions from plain values to markup. Every text from a file is escaped. Knows nothing of components.
 """
 
+import re
 from collections.abc import Sequence
 
 from markupsafe import Markup
@@ -13,6 +14,8 @@ from studio.runs.words import counted
 from studio.ui import fragments
 
 _SPEAKERS = {"system": "System", "user": "Person", "assistant": "Model", "tool": "Tool", TEXT: "Text"}
+_SIGNS = ("system", "user", "assistant", "human", "model", "tool", "inst", "sys", "im_start", "im_end")
+_FEWEST_WORDS = 3
 _LEARNING = ("assistant", TEXT)
 
 
@@ -43,11 +46,13 @@ def too_long(tokens: int, *, max_length: int, overlong: str) -> str:
     )
 
 
-def token_view(pieces: Sequence[Piece], note: str = "", *, special: bool, warning: str = "") -> Markup:
+def token_view(
+    pieces: Sequence[Piece], note: str = "", *, special: bool, warning: str = "", opening: bool = False
+) -> Markup:
     """Show an example as the model reads it, learned parts marked.
 
     `special` shows the model's own signs in full; otherwise a dot stands for each. `note` is a doubt about the example,
-    `warning` says why it is not learned as it stands.
+    `warning` says why it is not learned as it stands. `opening` says that the template adds a line of its own.
     """
     text = fragments.join(_piece(piece, special=special) for piece in pieces)
     body = Markup('<div class="ls-text" tabindex="0" role="group" aria-label="As the model reads it">{}</div>').format(
@@ -55,7 +60,26 @@ def token_view(pieces: Sequence[Piece], note: str = "", *, special: bool, warnin
     )
     doubts = fragments.line("warning", note) if note else ""
     warnings = fragments.notice("warning", warning) if warning else ""
-    return fragments.stack([warnings, legend(special=special), body, doubts])
+    own = fragments.line("quiet", "The model's template adds its own opening line.") if opening else ""
+    return fragments.stack([warnings, legend(special=special), body, own, doubts])
+
+
+def adds_opening(pieces: Sequence[Piece], example: Example) -> bool:
+    """Say whether words stand before the first message that neither the example holds nor name a speaker."""
+    first = next((message for message in example.messages if message.content.strip()), None)
+    if first is None or first.role == TEXT or example.tools:
+        return False
+    whole = "".join(piece.text for piece in pieces)
+    start = whole.find(first.content.strip())
+    plain, place = [], 0
+    for piece in pieces:
+        if place >= start:
+            break
+        if not piece.special:
+            plain.append(piece.text[: start - place])
+        place += len(piece.text)
+    words = re.findall(r"\w+", " ".join(plain))
+    return len([word for word in words if word.lower() not in _SIGNS]) >= _FEWEST_WORDS
 
 
 def _piece(piece: Piece, *, special: bool) -> Markup:

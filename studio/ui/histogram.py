@@ -43,7 +43,7 @@ function layout(value) {
   const last = far ? end(value) : Math.max(end(value), value.limit);
   const span = Math.max(last - first, 1);
   const open = narrow ? 'tokens (last bar: all longer ones)' : 'tokens (the last bar holds all that are longer)';
-  const text = `longest example: ${value.limit.toLocaleString('en')}${far ? ' →' : ''}`;
+  const text = `limit: ${value.limit.toLocaleString('en')}${far ? ' →' : ''}`;
   return {
     ...layout,
     height: narrow ? 230 : 260,

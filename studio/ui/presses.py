@@ -17,7 +17,31 @@ from studio.ui.errors import shown
 
 _LONGEST = 200
 
+HOLD = r"""
+function hold(pressed) {
+  const all = [...document.querySelectorAll('button[data-mends], button.ls-mends')].filter((each) => !each.disabled);
+  const began = Date.now();
+  let seen = began;
+  pressed.classList.add('ls-working');
+  all.forEach((each) => { each.disabled = true; });
+  const look = setInterval(() => {
+    if (document.querySelector('#data-imports [data-changes]')) { seen = Date.now(); return; }
+    // Before it is seen, it has not begun yet; after it, what it made is still to be drawn.
+    if (Date.now() - seen < (seen === began ? 5000 : 1500)) return;
+    clearInterval(look);
+    pressed.classList.remove('ls-working');
+    all.forEach((each) => { each.disabled = false; });
+  }, 250);
+}
+"""
+"""Shows at once that a change is being made: the pressed button says so, and no other change can be asked for. Ends once
+the card of that change has come and gone; buttons that were drawn anew meanwhile are new."""
+
+HOLD_PRESSED = f"(...values) => {{ {HOLD} hold(document.activeElement.closest('button')); return values; }}"
+"""What a listener of a button of Gradio's gives as `js` to show the same; the button has the class `ls-mends`."""
+
 _SCRIPT = r"""
+__HOLD__
 const send = (source, value) => {
   trigger('click', {verb: source.dataset.verb, key: source.dataset.key || '', value});
   const seen = source.dataset.scroll && document.getElementById(source.dataset.scroll);
@@ -27,6 +51,7 @@ element.addEventListener('click', (event) => {
   const button = event.target.closest('button[data-verb]');
   if (!button || button.disabled) return;
   send(button, '');
+  if (button.dataset.mends !== undefined) hold(button);
   if (button.dataset.once === undefined) return;
   button.disabled = true;
   setTimeout(() => { button.disabled = false; }, 1500);
@@ -68,7 +93,7 @@ def read_press(data: object) -> Press:
 
 def pressable(value: Markup | str = "", *, elem_id: str) -> gr.HTML:
     """Show markup whose buttons and choosers can be pressed, see `button` and `chooser`."""
-    return gr.HTML(str(value), elem_id=elem_id, js_on_load=_SCRIPT, apply_default_css=False)
+    return gr.HTML(str(value), elem_id=elem_id, js_on_load=_SCRIPT.replace("__HOLD__", HOLD), apply_default_css=False)
 
 
 def on_press(
@@ -99,18 +124,21 @@ def button(
     name: str = "",
     scroll: str = "",
     once: bool = False,
+    mends: bool = False,
 ) -> Markup:
     """Make a button. `name` is what a screen reader says where the label alone is not enough.
 
-    `scroll` is the id of what comes into sight; `once` is for work that must not be started twice by a double click.
+    `scroll` is the id of what comes into sight; `once` is for work that must not be started twice by a double click;
+    `mends` is for what makes another version of a data set, one at a time, and looks busy until that is there.
     """
-    return Markup('<button type="button" class="ls-button {}" data-verb="{}" data-key="{}"{}{}{}>{}</button>').format(
+    return Markup('<button type="button" class="ls-button {}" data-verb="{}" data-key="{}"{}{}{}{}>{}</button>').format(
         f"ls-{kind}" if kind else "",
         verb,
         key,
         Markup(' aria-label="{}"').format(name) if name else "",
         Markup(' data-scroll="{}"').format(scroll) if scroll else "",
         Markup(" data-once") if once else "",
+        Markup(" data-mends") if mends else "",
         label,
     )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
+from gradio.blocks import Block
 
 from studio.errors import RunError
 from studio.runs.studio import RunState, Studio
@@ -86,19 +87,15 @@ def wire(tab: TrainTab, *, studio: Studio, timer: gr.Timer) -> None:
         [timer.tick, tab.run.change],
         shown(functools.partial(redraw, studio)),
         inputs_kwargs={"run_id": tab.run, "drawn": tab.drawn},
-        outputs=[
-            tab.status,
-            tab.chart,
-            tab.stop,
-            tab.consequence,
-            tab.compare,
-            tab.settings,
-            tab.log,
-            tab.drawn,
-        ],
+        outputs=drawn_parts(tab),
         **QUIET,
     )
     tab.stop.click(shown(functools.partial(stop_run, studio)), inputs=[tab.run], outputs=[tab.stop], **ACTING)
+
+
+def drawn_parts(tab: TrainTab) -> list[Block]:
+    """Return the components that `redraw` draws, in its order."""
+    return [tab.status, tab.chart, tab.stop, tab.consequence, tab.compare, tab.settings, tab.log, tab.drawn]
 
 
 def refresh_runs(studio: Studio, chosen: str | None) -> Any:

@@ -40,8 +40,9 @@ def main(arguments: list[str]) -> int:
         events = model_paths(options.model, home).events
         return run_job("prepare", events, lambda job: prepare(job, name=options.model, home=home))
     if options.job == "import":
-        from studio.workers.add_data import add_data
+        from studio.workers.add_data import add_data, bound_memory
 
+        bound_memory()
         folder = Path(options.folder)
         return run_job("import", import_paths(folder).events, lambda job: add_data(job, folder=folder, home=home))
     if options.job == "tokens":

@@ -1,5 +1,7 @@
 """The job that brings data in: from the files of an import to a data set in the library."""
 
+import contextlib
+import resource
 import shutil
 import time
 from pathlib import Path
@@ -9,10 +11,12 @@ from studio.data.dataset_folders import Dataset
 from studio.data.hub_source import HubName, fetch_from_hub
 from studio.data.library import DatasetLibrary
 from studio.data.rows import CancelledError, Report
+from studio.errors import DataError
 from studio.events import Finished, Loading, Saved
 from studio.runs.imports import ImportRequest
 from studio.workers.job import Job
 
+MOST_MEMORY_GIB = 3
 _TELL_SECONDS = 0.25
 _IN_BYTES = ("Looking", "Opening", "Reading", "Unpacking")
 
@@ -24,6 +28,10 @@ def add_data(job: Job, *, folder: Path, home: Path) -> Finished:
     library = DatasetLibrary(home, samples_folder=folder)
     try:
         dataset = _add(library, request, folder, reporting(job))
+    except MemoryError as error:
+        raise DataError(
+            "The file holds more at once than fits in memory.", "Split it into several files, and add them together."
+        ) from error
     except CancelledError:
         shutil.rmtree(folder / "files", ignore_errors=True)
         return Finished("stopped", "Cancelled; nothing was added.", time.monotonic() - began)
@@ -31,6 +39,15 @@ def add_data(job: Job, *, folder: Path, home: Path) -> Finished:
     job.emit(Saved(step=0, path=f"datasets/{dataset.id}"))
     summary = f"{dataset.name}: {dataset.inspection.usable} examples."
     return Finished("finished", summary, time.monotonic() - began)
+
+
+def bound_memory() -> None:
+    """Let this process ask for `MOST_MEMORY_GIB` more, so that a file made to do harm ends it and not the machine."""
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+        used = int(status["VmData"].split()[0]) * 1024
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        resource.setrlimit(resource.RLIMIT_DATA, (used + MOST_MEMORY_GIB * 2**30, hard))
 
 
 def reporting(job: Job) -> Report:

@@ -165,10 +165,10 @@ def _sample(source: Source, roles: Roles) -> tuple[Example, ...]:
 
 
 def _columns_shown(columns: Sequence[str], roles: Roles) -> tuple[str, ...]:
-    """Return the columns, in their order; of very many those that are chosen or in the template, and the first others."""
+    """Return the columns; of very many those that are chosen or named in the template, and the first others."""
     if len(columns) <= MOST_COLUMNS_SHOWN:
         return tuple(columns)
-    named = names_in(roles.template) if roles.template else ()
+    named = frozenset(names_in(roles.template))
     chosen = {column for column, part in parts_of(roles, columns).items() if part != IGNORE or column in named}
     others = islice((column for column in columns if column not in chosen), max(MOST_COLUMNS_SHOWN - len(chosen), 0))
     kept = chosen.union(others)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,8 +27,11 @@ from studio.errors import DataError
 IGNORED = -100
 """The label of a token that is read but not learned, as torch's cross-entropy knows it."""
 
-_TOGETHER = 64
-"""So many texts are turned into tokens while others are written and marked."""
+_TOGETHER = 128
+"""So many texts are turned into tokens at once, while others are written and marked."""
+
+_AHEAD = 2
+"""So many such batches may wait for their tokens."""
 
 _TEXT_NO_END = "This model names no token for the end of a text, so where to stop is not learned."
 
@@ -127,23 +130,24 @@ class ChatRenderer:
         return self._mark(example, text, self._encode((text,))[0])
 
     def render_many(self, examples: Sequence[Example]) -> list[Rendered | DataError]:
-        """Render examples as `render` does, and faster: some become tokens while others are written and marked.
+        """Render examples as `render` does; what it raises for an example takes its place in the list."""
+        return [rendered for _, rendered in self.render_each(examples)]
 
-        What `render` raises for an example takes its place in the list.
+    def render_each(self, examples: Iterable[Example]) -> Iterator[tuple[Example, Rendered | DataError]]:
+        """Yield every example with what `render` makes of it, or raises, and be faster: some become tokens while others
+        are read, written and marked.
         """
-        found: list[Rendered | DataError] = []
+        iterator = iter(examples)
         waiting: deque[_Batch] = deque()
         with ThreadPoolExecutor(max_workers=1) as pool:
-            for start in range(0, len(examples), _TOGETHER):
-                batch = examples[start : start + _TOGETHER]
+            while batch := list(islice(iterator, _TOGETHER)):
                 texts = [_or_refusal(self._write, example) for example in batch]
                 written = [text for text in texts if isinstance(text, str)]
                 waiting.append(_Batch(batch, texts, pool.submit(self._encode, written)))
-                if len(waiting) > 1:
-                    found.extend(self._mark_all(waiting.popleft()))
+                if len(waiting) > _AHEAD:
+                    yield from self._mark_all(waiting.popleft())
             for left in waiting:
-                found.extend(self._mark_all(left))
-        return found
+                yield from self._mark_all(left)
 
     def prompt(self, messages: tuple[Message, ...], tools: str = "") -> tuple[int, ...]:
         """Write a conversation as ids up to where the assistant is to speak. Raises DataError when it is refused."""
@@ -188,10 +192,13 @@ class ChatRenderer:
     def _encode(self, texts: Sequence[str]) -> list[Encoding]:
         return self._tokenizer.encode_batch(texts, add_special_tokens=False)
 
-    def _mark_all(self, batch: _Batch) -> Iterator[Rendered | DataError]:
+    def _mark_all(self, batch: _Batch) -> Iterator[tuple[Example, Rendered | DataError]]:
         encodings = iter(batch.encodings.result())
         for example, text in zip(batch.examples, batch.texts, strict=True):
-            yield text if isinstance(text, DataError) else _or_refusal(self._mark, example, text, next(encodings))
+            if isinstance(text, DataError):
+                yield example, text
+            else:
+                yield example, _or_refusal(self._mark, example, text, next(encodings))
 
     def _mark(self, example: Example, text: str, encoding: Encoding) -> Rendered:
         if example.is_text:

@@ -218,12 +218,17 @@ def redraw(studio: Studio, started: object, done_with: object, drawn: str) -> li
     done: Any = data_imports.add_over(done_with, now.over) if now.over else gr.skip()
     if not now.dataset_id:
         return [*shown_now, done, *[gr.skip()] * 4]
-    return [*shown_now, done, *data_library.show(studio, now.dataset_id), *_emptied(now)]
+    return [*shown_now, done, *data_library.show(studio, now.dataset_id), *_emptied(studio, now)]
 
 
-def _emptied(now: Followed) -> list[Any]:
-    """Empty the field whose content has become a data set: until then it stays, so that nothing typed is lost."""
+def _emptied(studio: Studio, now: Followed) -> list[Any]:
+    """Empty the field whose content has become a data set: until then it stays, so that nothing typed is lost.
+
+    Rows that are not enough to learn from stay too: they are not finished.
+    """
     source = now.made.source if now.made else ""
+    if source == data_actions.TYPED and not studio.datasets.get(now.dataset_id).inspection.usable:
+        source = ""
     return [
         "" if source == data_actions.PASTED else gr.skip(),
         typed_rows.emptied() if source == data_actions.TYPED else gr.skip(),

@@ -57,7 +57,7 @@ def added(changes: Sequence[Change], before: Sequence[Change]) -> Changes:
 
 
 def version_label(dataset: Dataset, parent: Dataset | None = None) -> str:
-    """Name a version by what makes it different from the one that it was made of: "v2: left out 1 exact copy · 9 ..."."""
+    """Name a version by what makes it different from the one before it: "v3: undid: mask keys · 9 examples"."""
     return f"v{dataset.version}{_told(dataset, parent)} · {counted(dataset.inspection.usable, 'example')}"
 
 

@@ -198,9 +198,7 @@ def _preview(reading: Reading, seen: Seen, look: Look) -> str:
             warning = data_viewer.too_long(tokens, max_length=limit, overlong=settings.overlong)
             pieces = renderer.pieces(rendered)
             opening = data_viewer.adds_opening(pieces, example)
-            view = data_viewer.token_view(
-                pieces, rendered.note, special=look.special, warning=warning, opening=opening
-            )
+            view = data_viewer.token_view(pieces, rendered.note, special=look.special, warning=warning, opening=opening)
             return str(view)
         except StudioError as error:
             remark = str(error)

@@ -98,7 +98,7 @@ def _another(studio: Studio, id: str) -> Begun:
         if not request.of:
             return Begun(id, request.name or request.hub or names([Path(file).name for file in request.files]))
         dataset = studio.datasets.get(request.of)
-    except (OSError, ValueError, StudioError):
+    except (OSError, TypeError, ValueError, StudioError):
         return Begun(id)
     return Begun(id, f"{_what(dataset, request)} · {dataset.name}", AGAIN)
 

@@ -147,7 +147,7 @@ def _row(cells: Sequence[str], played: Sequence[str]) -> Markup:
 
 
 def turns(cell: str) -> str:
-    """Write a conversation that is JSON, perhaps cut short, as "user: ... / assistant: ..."; any other text as it is."""
+    """Write a conversation that is JSON, perhaps cut short, as "user: ... / assistant: ..."; other text as it is."""
     found = {key: [_unescaped(text) for text in pattern.findall(cell)] for key, pattern in _IN_TURNS.items()}
     if not cell.startswith(("[", "{")) or not found["text"] or len(found["role"]) - len(found["text"]) not in (0, 1):
         return cell

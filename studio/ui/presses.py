@@ -22,22 +22,22 @@ function hold(pressed) {
   const all = [...document.querySelectorAll('button[data-mends], button.ls-mends')].filter((each) => !each.disabled);
   const began = Date.now();
   let seen = began;
-  pressed.classList.add('ls-working');
+  pressed?.classList.add('ls-working');
   all.forEach((each) => { each.disabled = true; });
   const look = setInterval(() => {
     if (document.querySelector('#data-imports [data-changes]')) { seen = Date.now(); return; }
     // Before it is seen, it has not begun yet; after it, what it made is still to be drawn.
     if (Date.now() - seen < (seen === began ? 5000 : 1500)) return;
     clearInterval(look);
-    pressed.classList.remove('ls-working');
+    pressed?.classList.remove('ls-working');
     all.forEach((each) => { each.disabled = false; });
   }, 250);
 }
 """
-"""Shows at once that a change is being made: the pressed button says so, and no other change can be asked for. Ends once
-the card of that change has come and gone; buttons that were drawn anew meanwhile are new."""
+"""Shows at once that a change is being made: the pressed button says so, and no other change can be asked for. Ends
+once the card of that change has come and gone; buttons that were drawn anew meanwhile are new."""
 
-HOLD_PRESSED = f"(...values) => {{ {HOLD} hold(document.activeElement.closest('button')); return values; }}"
+HOLD_PRESSED = f"(...values) => {{ {HOLD} hold(document.activeElement?.closest('button.ls-mends')); return values; }}"
 """What a listener of a button of Gradio's gives as `js` to show the same; the button has the class `ls-mends`."""
 
 _SCRIPT = r"""

@@ -1,7 +1,7 @@
 """Rows that a person types: a question and an answer each, in fields of the browser's own.
 
-The browser holds what is typed, so that no letter waits for the server and a reload loses nothing; it is read when it is
-added. Knows nothing of what becomes of the rows.
+The browser holds what is typed, so that no letter waits for the server and a reload loses nothing; it is read when it
+is added. Knows nothing of what becomes of the rows.
 """
 
 import time

@@ -98,3 +98,33 @@ def test_an_inspection_survives_the_codec(tmp_path: Path) -> None:
     assert inspection.findings
     assert RowProblem in map(type, inspection.problems)
     assert codec.loads(Inspection, codec.dumps(inspection)) == inspection
+
+
+def test_of_very_many_columns_the_chosen_and_the_first_are_kept(tmp_path: Path) -> None:
+    """A hundred thousand columns were compared name by name with every known name, for minutes."""
+    path = tmp_path / "wide.csv"
+    names = [f"c{number}" for number in range(99_998)]
+    cells = ["x"] * len(names)
+    path.write_text("\n".join(",".join(row) for row in ([*names, "last", "c"], [*cells, "Why?", "Because."])))
+    inspection, _ = inspect(path)
+    assert inspection.columns == tuple(names[:100])
+    assert {len(row) for row in inspection.preview} == {100}
+    assert inspection.notes == (
+        "The file has 100,000 columns; the first 100 are shown.",
+        "Only the first 1,000 columns were looked at to find out what they hold.",
+    )
+    inspection, examples = inspect(path, roles=assign({"last": "prompt", "c": "answer"}))
+    assert inspection.columns == (*names[:98], "last", "c")
+    assert inspection.preview[0][-2:] == ("Why?", "Because.")
+    assert inspection.notes == ("The file has 100,000 columns; 100 are shown.",)
+    assert (inspection.verdict, len(examples)) == ("", 1)
+
+
+def test_a_column_that_only_the_template_names_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "wide.csv"
+    names = [f"c{number}" for number in range(200)]
+    path.write_text("\n".join([",".join(names), ",".join(["x"] * 200)]))
+    roles = assign({"c0": "prompt", "c1": "answer"}, template="{c0} {c150}")
+    inspection, _ = inspect(path, roles=roles)
+    assert inspection.verdict == ""
+    assert inspection.columns == (*names[:99], "c150")

@@ -20,6 +20,8 @@ WEB_TOKEN = (
 )
 LINES = "MIIEowIBAAKCAQEAx5fV0Jk3q9Zr\nTz8+Qm1wYb2hC7uN4sLdE6gK0pVx\n"
 PEM = f"-----BEGIN RSA PRIVATE KEY-----\n{LINES}-----END RSA PRIVATE KEY-----"
+WIDE = {sign: sign + 0xFEE0 for sign in range(0x21, 0x7F)}
+SPACES = "\u00a0\u202f\u2007\u2009"
 
 MASKED = [
     (KEYS, f"My key is {AWS}.", "My key is [key]."),
@@ -65,6 +67,19 @@ MASKED = [
     (PHONES, "Tel. 030/1234567, Fax: 030 1234568", "Tel. [phone], Fax: [phone]"),
     (PHONES, "call me at 555-0123 tonight", "call me at [phone] tonight"),
     (PHONES, "Телефон: 8 (912) 345-67-89", "Телефон: [phone]"),
+    (EMAILS, "请\uff0c\uff41nna\uff10@\uff45xample\uff0e\uff43om。", "请\uff0c[email]。"),
+    (EMAILS, "\uff4a\uff4fe@example.com", "[email]"),
+    (EMAILS, "anna.b@example.co.jp".translate(WIDE), "[email]"),
+    (EMAILS, "写信给wang\uff20example.cn\uff0c谢谢", "写信给[email]\uff0c谢谢"),
+    (EMAILS, "wang@example.cn\uff11", "[email]\uff11"),
+    (EMAILS, "x@例え.jp, info@пример.рф, a@mail.bücher.example", "[email], [email], [email]"),
+    (EMAILS, "info@xn--e1afmkfd.xn--p1ai, jo@उदाहरण.भारत", "[email], [email]"),
+    (EMAILS, "An an\u200bna\u00ad.berg\u2060@exam\u200bple.com é", "An [email] é"),
+    *((CARDS, f"Carte{gap}4111{gap}1111{gap}1111{gap}1111{gap}!", f"Carte{gap}[card]{gap}!") for gap in SPACES),
+    (CARDS, "卡号:4111 1111 1111 1111,5".translate(WIDE), "卡号\uff1a[card]\uff0c\uff15"),
+    (CARDS, "4111\u20111111\u20111111\u20111111", "[card]"),
+    (PHONES, "Appelez le 06\u00a012\u00a034\u00a056\u00a078.", "Appelez le [phone]."),
+    (PHONES, "電話:03-1234-5678".translate(WIDE), "電話\uff1a[phone]"),
     (PHONES, "WhatsApp (11) 91234-5678", "WhatsApp [phone]"),
 ]
 
@@ -110,6 +125,10 @@ IN_PEACE = [
     "0.4539578763621486, 4539578763621486.5, x4539578763621486, 4539 5787 6362 1487, 1234 5678 9012 3456",
     "f(200) 300-4000, range(415) 555-26710, a[555]-123-4567, 555-123-45678, 5555-123-4567, 415-555-2671-1",
     # other writing systems, emoji, right-to-left
+    "Bestellnummer order\u00a04111\u00a01111\u00a01111\u00a01111, 100\u00a0000\u00a0000, 12\u202f345\u202f678\u00a0€",
+    "order" + "4111111111111111、合計12345678円、2023-01-15".translate(WIDE),
+    "フォロー @例え.jp、y = x@重み.T、root@例え、価格は5@10.50",
+    "@anna.de、5@10.50".translate(WIDE),
     "二〇二三年一月十五日、合計１２３４５６７円、第1234567号、価格は1,234,567円です。",
     "مرحبا ١٢٣٤٥٦٧٨٩٠ في عام 2023، السعر 1234567 ريال",
     "נולד ב-15.01.1990, מספר הזמנה 1234567890, מחיר ₪1,234,567",

@@ -6,10 +6,10 @@ from dataclasses import replace
 import gradio as gr
 import pytest
 
-from studio.config import settings
+from studio.config import RunConfig, settings
 from studio.errors import RunError
 from studio.runs.studio import Studio
-from studio.ui.app import build_app, jump_to_data, launch_options, open_page, redraw_header, serve
+from studio.ui.app import build_app, jump_to_data, jump_to_run, launch_options, open_page, redraw_header, serve
 from studio.ui.theme import STYLE_SHEET
 from tests.ui.fake_studio import finished_run
 
@@ -48,6 +48,14 @@ def test_the_data_of_a_run_is_shown_even_when_it_was_deleted(studio: Studio) -> 
     assert tabs.selected == "data"
     assert (family["value"], version["value"]) == (run.origin.dataset_id, run.origin.dataset_id)
     assert all("value" not in each for each in jump_to_data(studio, None)[1:])
+
+
+def test_a_run_is_said_to_start_as_soon_as_it_is_shown(studio: Studio) -> None:
+    """The page said "No run yet" under the name of the run."""
+    run = studio.start_run(RunConfig(), studio.datasets.add_sample("order_slips").id)
+    tabs, chosen, status, *_ = jump_to_run(studio, run.id)
+    assert (tabs.selected, chosen["value"]) == ("train", run.id)
+    assert "Starting" in status
 
 
 def test_the_header_is_sent_once(studio: Studio) -> None:

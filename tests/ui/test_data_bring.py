@@ -6,7 +6,7 @@ import pytest
 from studio.errors import DataError
 from studio.runs.studio import Studio
 from studio.ui import data_actions
-from studio.ui.data_bring import BLANK_ROWS, add_files, press_card, redraw
+from studio.ui.data_bring import add_files, forget_taken, press_card, redraw
 from studio.ui.presses import Press
 from tests.ui.fake_studio import FakeWorkers
 
@@ -16,7 +16,7 @@ SKIP = gr.skip()
 def test_an_upload_is_brought_in_and_selected(studio: Studio, table: Path) -> None:
     started, taken, upload = add_files(studio, [str(table)], [], [])
     assert (taken, upload) == ([str(table)], None)
-    assert add_files(studio, [str(table)], taken, started) == (SKIP, SKIP, SKIP), "the zone still held it"
+    assert add_files(studio, None, taken, started) == (SKIP, SKIP, SKIP)
     cards, drawn, quick, done, family, version, pasted, rows = redraw(studio, started, [], "")
     (stored,) = studio.datasets.all()
     assert (cards, drawn, quick) == (SKIP, SKIP, SKIP)
@@ -26,11 +26,28 @@ def test_an_upload_is_brought_in_and_selected(studio: Studio, table: Path) -> No
     assert redraw(studio, started, done, "") == [SKIP] * 8
 
 
+def test_the_drop_zone_may_hold_what_was_taken_and_may_get_it_again(studio: Studio, table: Path) -> None:
+    """A refused file has the same path when it comes again: it stayed in the zone, and nothing began."""
+    first, other = str(table), str(table.with_name("more.csv"))
+    Path(other).write_text("question,answer\nWho?,Me.\n")
+    started, taken, _ = add_files(studio, [first], [], [])
+    again, _, zone = add_files(studio, [first], taken, started)
+    assert (len(again), zone) == (2, None)
+    more, _, _ = add_files(studio, [first, other], taken, again)
+    assert more[-1]["what"] == "more.csv"
+    assert forget_taken(None) == []
+    assert forget_taken([first]) == SKIP
+    both, _, _ = add_files(studio, [first, other], [], more)
+    assert both[-1]["what"] == "mixed.csv and more.csv"
+
+
 def test_a_field_is_emptied_only_once_its_content_is_kept(studio: Studio) -> None:
     pasted = data_actions.add_pasted(studio, "question,answer\nWhy?,So.\nWho?,Me.\n", "", [])
     assert redraw(studio, pasted, [], "")[-2] == ""
     typed = data_actions.add_typed(studio, [["Why?", "So."], ["Who?", "Me."]], "", [])
-    assert redraw(studio, typed, [], "")[-1]["value"] == BLANK_ROWS
+    assert redraw(studio, typed, [], "")[-1]["value"]["emptied"] > 0
+    unfinished = data_actions.add_typed(studio, [["Why, then?", ""]], "", [])
+    assert redraw(studio, unfinished, [], "")[-1] == SKIP
     failed = data_actions.add_pasted(studio, "%PDF-1.7 is not text", "", [])
     assert "PDF" in redraw(studio, failed, [], "")[0]
     assert redraw(studio, failed, [], "")[-2] == SKIP

@@ -14,7 +14,8 @@ TOKENS = TokenStatistics(longest=90, median=20, total=200, learned=100, too_long
 def test_the_verdict_in_one_line(studio: Studio, table: Path) -> None:
     whole = brought(studio, table).inspection
     clean = replace(whole, left_out=0, findings=())
-    assert "ls-good" in verdict(clean, "")
+    assert "ls-good" in verdict(replace(clean, usable=20), "")
+    assert "ls-quiet" in verdict(clean, ""), "few examples are no trouble, and no success either"
     assert "ls-warning" in verdict(whole, "")
     assert "ls-warning" in verdict(replace(clean, findings=(Finding("keys", "bad", "A key", "", 1),)), "")
     assert "Not ready yet. Choose &lt;b&gt;" in verdict(whole, "Choose <b>")
@@ -24,6 +25,16 @@ def test_the_verdict_in_one_line(studio: Studio, table: Path) -> None:
 
 def test_the_coaching_stands_below(studio: Studio, table: Path) -> None:
     assert "very few" in verdict(brought(studio, table).inspection, "")
+
+
+def test_what_was_not_read_stands_beside_the_verdict(studio: Studio, table: Path) -> None:
+    """A sheet was left unread, and the page was plain green."""
+    note = "Read the sheet 'A', which has the most rows; 'B' was not read."
+    whole = replace(brought(studio, table).inspection, usable=40, left_out=0, findings=(), notes=(note,))
+    assert "ls-notice ls-warning" in verdict(whole, "")
+    assert "ls-line ls-warning" in verdict(whole, "")
+    assert "was not read" not in how_read(whole)
+    assert "was not read" in how_read(replace(whole, verdict="Choose a column."))
 
 
 def test_every_shape_is_named() -> None:

@@ -2,8 +2,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from studio.data.changes import Change
+from studio.data.mends import MENDS
 from studio.runs.studio import Studio
-from studio.ui.data_changes import done, is_same, version_label, with_change, without_change
+from studio.ui.data_changes import doing, done, is_same, version_label, with_change, without_change
 from tests.ui.fake_studio import brought
 
 
@@ -24,12 +25,22 @@ def test_a_version_is_named_by_what_was_done(studio: Studio, table: Path) -> Non
     assert version_label(first) == "v1 as brought · 10 examples"
     two = replace(first, version=2, changes=(Change("drop-duplicates", (), 12),))
     assert version_label(two, first).startswith("v2: left out 12 exact copies · ")
-    more = tuple(Change(f"kind-{number}", (), number) for number in range(4))
-    assert "and 2 more" in version_label(replace(first, version=3, changes=more), two)
+    masked = Change("mask-cards", (), 3)
+    three = replace(first, version=3, changes=(masked, Change("drop-duplicates", (), 2)))
+    assert version_label(three, replace(first, changes=(masked,))) == "v3: + left out 2 exact copies · 10 examples"
+    assert version_label(two, three) == "v2: undid: mask card numbers · 10 examples"
+    assert version_label(first, two) == "v1: undid: keep one of each · 10 examples"
+    assert version_label(three) == "v3: masked card numbers in 3 examples; left out 2 exact copies · 10 examples"
     other_roles = replace(
         first, version=2, inspection=replace(first.inspection, roles=replace(first.inspection.roles, template="x"))
     )
     assert version_label(other_roles, first) == "v2 columns assigned anew · 10 examples"
+
+
+def test_every_change_says_what_is_being_done() -> None:
+    said = [doing(kind) for kind in MENDS]
+    assert {"Masking e-mail addresses", "Keeping one of each", "Leaving out", "Joining these turns"} <= set(said)
+    assert all(each.partition(" ")[0].endswith("ing") for each in said)
 
 
 def test_a_kind_of_a_newer_studio_is_still_named() -> None:

@@ -67,3 +67,8 @@ def test_rows_left_out_are_grouped_and_listed(studio: Studio, table: Path) -> No
     assert "and 4,980 more" in made
     assert "<i>Reason" not in made
     assert "a&lt;b.csv" in made
+
+
+def test_what_the_verdict_says_is_not_said_twice(studio: Studio, table: Path) -> None:
+    few = Finding("few-examples", "warning", "Very few", "", 10)
+    assert "Very few" not in findings(replace(brought(studio, table).inspection, findings=(COPIES, few)))

@@ -2,12 +2,13 @@ from pathlib import Path
 
 import pytest
 
+from studio.data.changes import Change
 from studio.events import Failed
 from studio.runs.imports import ImportRequest, ImportState
 from studio.runs.studio import Studio
 from studio.ui import data_imports
 from studio.ui.data_imports import Begun, add_begun, add_over, begun, card, follow, names, progress
-from tests.ui.fake_studio import FakeWorkers
+from tests.ui.fake_studio import FakeWorkers, brought
 
 
 @pytest.mark.parametrize("remembered", [None, 3, "x", {"id": "a"}, [1, None, "x"]])
@@ -54,7 +55,23 @@ def test_an_import_at_work_shows_its_progress_on_every_page(studio: Studio, tabl
     mine = follow(studio, add_begun([], Begun(id, "mixed.csv", "files")), [])
     assert mine.working
     assert 'aria-label="Cancel mixed.csv"' in mine.cards
-    assert "Another import" in follow(studio, [], []).cards
+    assert "mixed.csv" in follow(studio, [], []).cards
+
+
+def test_a_change_is_named_before_its_answer_has_reached_the_page(studio: Studio, copies: Path) -> None:
+    """A mend was shown as "Another import" for as long as the server was busy."""
+    first = brought(studio, copies)
+    second = studio.add_dataset(ImportRequest(of=first.id, changes=(Change("drop-duplicates"),)))
+    workers = studio._launch
+    assert isinstance(workers, FakeWorkers)
+    workers.hold_imports = True
+    studio.start_import(ImportRequest(of=first.id, changes=(Change("mask-emails"),)))
+    studio.start_import(ImportRequest(of=second.id))
+    studio.start_import(ImportRequest(of=first.id, roles=first.inspection.roles))
+    cards = follow(studio, [], []).cards
+    for title in ("Masking e-mail addresses · copies", "Undoing: Keep one of each", "Reading with the new columns"):
+        assert title in cards
+    assert cards.count("data-changes") == 3
 
 
 def test_an_import_that_nobody_knows_any_more_is_done_with(studio: Studio) -> None:

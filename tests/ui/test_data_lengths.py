@@ -42,7 +42,7 @@ def test_steps_and_time() -> None:
     )
     assert "measured by the first run" in meaning(settings, parts, tokens_per_second=None)
     timed = meaning(settings, parts, tokens_per_second=100.0)
-    assert "At the 100 tokens a second of earlier runs it takes about 6 minutes." in timed
+    assert "At the 100 tokens a second of earlier runs: about 6 minutes of training, plus starting and saving." in timed
     assert meaning(settings, Parts(), tokens_per_second=None) == ""
 
 

@@ -74,9 +74,9 @@ def test_what_deleting_means_is_said(studio: Studio, table: Path) -> None:
 def test_the_download_is_the_only_file_that_is_offered(studio: Studio, table: Path) -> None:
     offered: list[str] = []
     made = prepare(studio, offered.append, brought(studio, table).id)
-    assert offered == [made["value"]]
-    assert Path(made["value"]).read_text().startswith('{"messages":')
-    assert len(Path(made["value"]).read_text().splitlines()) == 10
+    assert offered == [made]
+    assert Path(made).read_text().startswith('{"messages":')
+    assert len(Path(made).read_text().splitlines()) == 10
 
 
 def test_a_name_is_text_in_the_bin(studio: Studio, table: Path) -> None:

@@ -32,9 +32,9 @@ def sent(studio: Studio, reading: Reading, **values: Any) -> list[Any]:
 def test_only_what_is_new_is_sent(studio: Studio, reading: Reading, table: Path) -> None:
     id = brought(studio, table).id
     first = sent(studio, reading, dataset_id=id)
-    assert len(first) == len(PARTS) + 2
-    assert sent(studio, reading, dataset_id=id, drawn=first[-1]) == [SKIP] * len(first)
-    moved = sent(studio, reading, dataset_id=id, number=2, drawn=first[-1])
+    assert len(first) == len(PARTS) + 4
+    assert sent(studio, reading, dataset_id=id, drawn=first[-3]) == [SKIP] * len(first)
+    moved = sent(studio, reading, dataset_id=id, number=2, drawn=first[-3])
     assert moved[PARTS.index("verdict")] == SKIP
     assert "What is 1?" in moved[PARTS.index("preview")]
 
@@ -42,9 +42,9 @@ def test_only_what_is_new_is_sent(studio: Studio, reading: Reading, table: Path)
 def test_a_number_beyond_the_data_is_corrected(studio: Studio, reading: Reading, table: Path) -> None:
     id = brought(studio, table).id
     last = sent(studio, reading, dataset_id=id, number=10)
-    assert last[-2] == SKIP
+    assert last[-4] == SKIP
     assert last[PARTS.index("following")]["interactive"] is False
-    again = [sent(studio, reading, dataset_id=id, number=number, drawn=last[-1])[-2] for number in (99, 99, -3, 0)]
+    again = [sent(studio, reading, dataset_id=id, number=number, drawn=last[-3])[-4] for number in (99, 99, -3, 0)]
     assert again == [10, 10, 1, 1]
 
 
@@ -58,18 +58,28 @@ def test_another_data_set_starts_at_its_first_and_a_version_stays(
 ) -> None:
     first, other = brought(studio, table), brought(studio, mixed_lengths)
     version = studio.datasets.get(follow(studio, leave_out(studio, first.id, 10, [])[0], []).dataset_id)
-    before = sent(studio, reading, dataset_id=first.id, number=8)[-1]
-    assert sent(studio, reading, dataset_id=version.id, number=8, drawn=before)[-2] == SKIP
-    assert sent(studio, reading, dataset_id=other.id, number=8, drawn=before)[-2] == 1
+    before = sent(studio, reading, dataset_id=first.id, number=8)[-3]
+    assert sent(studio, reading, dataset_id=version.id, number=8, drawn=before)[-4] == SKIP
+    assert sent(studio, reading, dataset_id=other.id, number=8, drawn=before)[-4] == 1
 
 
 def test_a_data_set_that_another_page_deleted_is_gone(studio: Studio, reading: Reading, table: Path) -> None:
     """The timer would show the same trouble again every three seconds."""
     dataset = brought(studio, table)
-    before = sent(studio, reading, dataset_id=dataset.id)[-1]
+    before = sent(studio, reading, dataset_id=dataset.id)[-3]
     studio.datasets.delete(dataset.id)
     after = sent(studio, reading, dataset_id=dataset.id, other_id=dataset.id, drawn=before)
     assert "No data set yet" in after[0]
+
+
+def test_what_remains_is_shown_at_once(studio: Studio, reading: Reading, table: Path, copies: Path) -> None:
+    """For a moment the page said that there is no data set, though others were there."""
+    other, dataset = brought(studio, table), brought(studio, copies)
+    before = sent(studio, reading, dataset_id=dataset.id)[-3]
+    studio.datasets.delete(dataset.id)
+    after = sent(studio, reading, dataset_id=dataset.id, drawn=before)
+    assert "Ready: 10 examples" in after[0]
+    assert [picker["value"] for picker in after[-2:]] == [other.root, other.id]
 
 
 def test_search_goes_round(reading: Reading, studio: Studio, table: Path) -> None:
@@ -82,6 +92,7 @@ def test_search_goes_round(reading: Reading, studio: Studio, table: Path) -> Non
     assert nothing == SKIP
     assert "No example holds “&lt;b&gt;nowhere”." in said
     assert find(reading, None, "x", 1) == (SKIP, "")
+    assert "Type a word to search for" in find(reading, id, " ", 1)[1]
 
 
 def test_the_buttons_of_the_checks(studio: Studio, copies: Path) -> None:

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ def test_the_guess_is_chosen_in_the_headers(studio: Studio, table_of_three: Path
     dataset = brought(studio, table_of_three)
     made = table(dataset.inspection, chosen(dataset, None).parts)
     assert made.count("<select") == 3
-    assert made.count('<option value="prompt" selected>Question</option>') == 1
+    assert made.count('<option value="prompt" selected>Question (prompt)</option>') == 1
     assert made.count('<option value="answer" selected>Answer</option>') == 1
     assert made.count('<option value="ignore" selected>Not used</option>') == 1
     assert 'aria-label="What the column answer holds"' in made
@@ -69,3 +70,33 @@ def test_several_columns_make_the_question_by_a_template(studio: Studio, table_o
     alone = data_roles.choose(dataset, worded, Press("part", "2", "ignore"))
     assert alone is not None
     assert alone.template == ""
+
+
+@pytest.mark.parametrize(
+    ("cell", "shown"),
+    [
+        (
+            '[{"role": "user", "content": "Say \\"hi\\"."}, {"role": "assistant", "content": "Hi, caf\\u00e9 own',
+            'user: Say "hi". / assistant: Hi, café own',
+        ),
+        (
+            '[{"value": "Why?", "from": "human"}, {"value": "So", "fr',
+            '[{"value": "Why?", "from": "human"}, {"value": "So", "fr',
+        ),
+        ('[{"from": "human", "value": "Why?"}, {"from": "gp', "human: Why?"),
+        ("plain words", "plain words"),
+        ('[{"question": "Why?"}]', '[{"question": "Why?"}]'),
+    ],
+)
+def test_a_conversation_is_shown_as_turns(cell: str, shown: str) -> None:
+    assert data_roles.turns(cell) == shown
+
+
+def test_only_conversations_are_shown_so(studio: Studio, tmp_path: Path) -> None:
+    path = tmp_path / "chats.jsonl"
+    turns = [{"role": "user", "content": "<b>Why</b>?"}, {"role": "assistant", "content": "So it is."}]
+    path.write_text(f"{json.dumps({'messages': turns})}\n" * 3, encoding="utf-8")
+    dataset = brought(studio, path)
+    made = table(dataset.inspection, chosen(dataset, None).parts)
+    assert "user: &lt;b&gt;Why&lt;/b&gt;? / assistant: So it is." in made
+    assert "&#34;role&#34;" in table(dataset.inspection, {"messages": "ignore"})

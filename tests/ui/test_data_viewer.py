@@ -1,6 +1,6 @@
 from studio.data.examples import TEXT, Example, Message, ToolCall
 from studio.data.rendering import Piece
-from studio.ui.data_viewer import bubbles, position, token_view, too_long
+from studio.ui.data_viewer import adds_opening, bubbles, position, token_view, too_long
 
 PIECES = (
     Piece("<|im_start|>", learned=False, special=True),
@@ -44,3 +44,19 @@ def test_a_conversation_with_tools_and_plain_text() -> None:
 def test_the_place_names_the_row_and_the_file() -> None:
     assert position(Example((), row=1204), place=3, total=5000) == "of 5,000 · row 1,204 of the file"
     assert position(Example((), row=4, file="a.csv"), place=3, total=5) == "of 5 · row 4 of a.csv"
+
+
+def test_an_opening_line_of_the_template_s_own_is_named() -> None:
+    """People wondered who had written "You are a helpful assistant" into their data."""
+
+    def read(*texts: str) -> tuple[Piece, ...]:
+        return tuple(Piece(text, learned=False, special=text.startswith("<|")) for text in texts)
+
+    asked = Example((Message("user", "Hi there"), Message("assistant", "So")))
+    opening = ("<|im_start|>", "system\nYou are a helpful assistant", "<|im_end|>")
+    assert adds_opening(read(*opening, "<|im_start|>", "user\nHi there", "<|im_end|>"), asked)
+    assert not adds_opening(read("<|im_start|>", "user\nHi there", "<|im_end|>"), asked)
+    told = Example((Message("system", "You are a helpful assistant"), *asked.messages))
+    assert not adds_opening(read(*opening, "<|im_start|>", "user\nHi there"), told)
+    assert not adds_opening(read("Once upon a time"), Example((Message(TEXT, "Once upon a time"),)))
+    assert "its own opening line" in token_view(PIECES, special=False, opening=True)

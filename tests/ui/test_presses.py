@@ -45,3 +45,8 @@ def test_a_listener_gets_the_press_and_its_inputs() -> None:
     assert wired.fn is not None
     wired.fn(gr.EventData(None, {"verb": "show", "key": "copies"}), name="Ada")
     assert got == [(Press("show", "copies"), "Ada")]
+
+
+def test_a_mend_is_marked_so_that_only_one_is_made_at_a_time() -> None:
+    assert "data-mends" in button("Mask", "mend", mends=True)
+    assert "data-mends" not in button("Show", "show", once=True)

@@ -75,12 +75,11 @@ def main() -> int:
 def prepare_with_studio(options: argparse.Namespace) -> Prepared:
     """Prepare the file as a run of the studio does."""
     sys.path.insert(0, str(ROOT))
+    from studio.data.conversion.formats import draft, fault, guess_roles
     from studio.data.examples import Example
-    from studio.data.formats import draft, fault, guess_roles
-    from studio.data.readers import open_source
-    from studio.data.rendering import ChatRenderer, Rendered
     from studio.data.rows import Row
-    from studio.data.tokens import batches
+    from studio.data.sources.readers import open_source
+    from studio.data.tokenizing.rendering import ChatRenderer, Rendered
 
     renderer = ChatRenderer.load(options.model)
     began, busy = time.perf_counter(), _processor_seconds()
@@ -95,11 +94,10 @@ def prepare_with_studio(options: argparse.Namespace) -> Prepared:
                     if isinstance(example, Example) and fault(example) is None:
                         yield example
 
-    for batch in batches(examples()):
-        for rendered in renderer.render_many(batch):
-            if isinstance(rendered, Rendered):
-                ids.append(array("i", rendered.ids))
-                labels.append(array("i", rendered.labels))
+    for _, rendered in renderer.render_each(examples()):
+        if isinstance(rendered, Rendered):
+            ids.append(array("i", rendered.ids))
+            labels.append(array("i", rendered.labels))
     seconds, processor = time.perf_counter() - began, _processor_seconds() - busy
     learned = sum(len(row) - row.count(-100) for row in labels)
     return _prepared(ids, seconds=seconds, processor_seconds=processor, learned=learned)

@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-TEMPLATES = Path(__file__).parent / "data" / "templates"
+TEMPLATES = Path(__file__).parent / "templates"
 
 _TEXT = (
     "the keeper of the light says that the sea is calm today\n\n"

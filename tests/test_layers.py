@@ -62,8 +62,18 @@ def test_a_file_imports_its_own_layer_and_those_above(file: Path) -> None:
 
 
 def test_every_folder_is_a_layer() -> None:
-    folders = {path.parent.name for path in files() if path.parent != ROOT / "studio"}
+    folders = {path.relative_to(ROOT / "studio").parts[0] for path in files() if path.parent != ROOT / "studio"}
     assert folders == set(LAYERS)
+
+
+def test_the_rooms_of_the_data_layer_know_nothing_of_one_another() -> None:
+    """`sources`, `conversion`, `checking` and `tokenizing` meet in `inspection` alone."""
+    rooms = {path.name for path in (ROOT / "studio" / "data").iterdir() if (path / "__init__.py").is_file()}
+    assert rooms == {"sources", "conversion", "checking", "tokenizing"}
+    for room in rooms:
+        for file in (ROOT / "studio" / "data" / room).glob("*.py"):
+            others = {name.split(".")[2] for name in imports(file) if name.startswith("studio.data.")}
+            assert not others & (rooms - {room}), file
 
 
 @pytest.mark.parametrize("module", ["studio.ui.app", "studio.cli.main"])

@@ -11,14 +11,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from studio import codec
-from studio.data.advice import coaching
 from studio.data.changes import Change
+from studio.data.checking.advice import coaching
+from studio.data.conversion.formats import Roles
 from studio.data.example_files import ExampleFile
-from studio.data.formats import Roles
 from studio.data.inspection import Inspection, inspect_files
-from studio.data.rendering import ChatRenderer
 from studio.data.rows import RowProblem
-from studio.data.tokens import TokenStatistics, count_tokens, statistics
+from studio.data.tokenizing.rendering import ChatRenderer
+from studio.data.tokenizing.tokens import TokenStatistics, count_tokens, statistics
 from studio.errors import DataError
 from studio.models.locate import locate
 from studio.settings import Settings

@@ -5,8 +5,8 @@ import argparse
 from studio import codec
 from studio.config import RunConfig, Setting, settings
 from studio.data.changes import Change
-from studio.data.formats import PARTS, Roles, assign
-from studio.data.mends import MENDS
+from studio.data.checking.mends import MENDS
+from studio.data.conversion.formats import PARTS, Roles, assign
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from studio.config import RunConfig, check
 from studio.data.changes import Change
-from studio.data.formats import Roles
+from studio.data.conversion.formats import Roles
 from studio.errors import RunError
 from studio.runs.studio import RunState, Studio
 

@@ -14,17 +14,17 @@ from itertools import islice
 from pathlib import Path
 
 from studio.data.changes import Change
-from studio.data.checks import Checker, Finding
-from studio.data.column_names import MOST_COLUMNS
+from studio.data.checking.checks import Checker, Finding
+from studio.data.checking.mends import Mender
+from studio.data.conversion.column_names import MOST_COLUMNS
+from studio.data.conversion.formats import Roles, draft, fault, guess_roles, missing, notes_on, parts_of
+from studio.data.conversion.prompt_templates import names_in
+from studio.data.conversion.roles import IGNORE
 from studio.data.example_files import ExampleWriter
 from studio.data.examples import Example
-from studio.data.formats import Roles, draft, fault, guess_roles, missing, notes_on, parts_of
-from studio.data.mends import Mender
-from studio.data.prompt_templates import names_in
-from studio.data.readers import Source, open_source
-from studio.data.roles import IGNORE
 from studio.data.rows import Report, Row, RowProblem, silent
-from studio.data.tokens import TokenStatistics
+from studio.data.sources.readers import Source, open_source
+from studio.data.tokenizing.tokens import TokenStatistics
 
 MOST_PROBLEMS = 100_000
 """So many left-out rows are listed one by one; beyond that they are only counted."""

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from studio import codec
 from studio.data.changes import Change
+from studio.data.conversion.formats import Roles
 from studio.data.dataset_folders import Dataset, DatasetFolders, one_line, take_file
 from studio.data.example_files import ExampleFile
 from studio.data.example_lines import as_messages
-from studio.data.formats import Roles
 from studio.data.inspection import Inspection, inspect_files
 from studio.data.rows import Report, silent
 from studio.data.samples import Sample, samples

@@ -20,8 +20,8 @@ from pathlib import Path
 
 from studio import codec
 from studio.data.changes import Change
+from studio.data.conversion.formats import Roles
 from studio.data.dataset_folders import one_line
-from studio.data.formats import Roles
 from studio.errors import DataError, RunError
 from studio.events import Failed
 from studio.runs.jobs import Job, JobState

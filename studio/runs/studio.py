@@ -22,7 +22,7 @@ from pathlib import Path
 from studio.config import RunConfig, check
 from studio.data.dataset_folders import Dataset
 from studio.data.library import DatasetLibrary
-from studio.data.rendering import ChatRenderer
+from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import ModelError, RunError
 from studio.models.locate import locate
 from studio.runs import run_data

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studio.data.library import DatasetLibrary
-from studio.data.rendering import ChatRenderer
-from studio.data.tokens import TokenCounts, count_tokens, load, save
+from studio.data.tokenizing.rendering import ChatRenderer
+from studio.data.tokenizing.tokens import TokenCounts, count_tokens, load, save
 from studio.errors import StudioError
 from studio.models.locate import ModelFiles
 from studio.runs.jobs import Job

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from studio.data.checking.mends import MENDS
+from studio.data.conversion.formats import Roles
 from studio.data.dataset_folders import Dataset
 from studio.data.examples import fingerprint
-from studio.data.formats import Roles
-from studio.data.mends import MENDS
 from studio.errors import DataError
 from studio.runs.imports import ImportRequest
 from studio.runs.studio import Studio

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from studio.data import advice
-from studio.data.formats import Roles
+from studio.data.checking import advice
+from studio.data.conversion.formats import Roles
 from studio.data.inspection import Inspection
-from studio.data.tokens import TokenStatistics
+from studio.data.tokenizing.tokens import TokenStatistics
 from studio.runs.words import counted
 from studio.ui import fragments
 

@@ -6,8 +6,8 @@ Functions from plain values to plain values. Knows nothing of how a change is ap
 from collections.abc import Sequence
 
 from studio.data.changes import Change
+from studio.data.checking.mends import MENDS
 from studio.data.dataset_folders import Dataset
-from studio.data.mends import MENDS
 from studio.runs.words import counted
 
 LEAVE_OUT = "leave-out"

@@ -11,7 +11,7 @@ import gradio as gr
 from studio import config
 from studio.config import RunConfig, setting_named
 from studio.data.dataset_folders import Dataset
-from studio.data.tokens import TokenStatistics
+from studio.data.tokenizing.tokens import TokenStatistics
 from studio.errors import StudioError
 from studio.runs.studio import Studio
 from studio.runs.token_counts import TokenState

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from studio.data.changes import Change
-from studio.data.checks import Finding
+from studio.data.checking.checks import Finding
 from studio.data.inspection import Inspection
 from studio.runs.words import counted
 from studio.ui import data_changes, fragments, presses

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import gradio as gr
 from markupsafe import Markup
 
+from studio.data.checking.findings import Finding
 from studio.data.dataset_folders import Dataset
-from studio.data.findings import Finding
 from studio.runs.studio import Studio
 from studio.runs.words import counted
 from studio.ui import data_findings, form, fragments

@@ -8,7 +8,7 @@ import math
 from markupsafe import Markup
 
 from studio.config import RunConfig
-from studio.data.tokens import TokenStatistics
+from studio.data.tokenizing.tokens import TokenStatistics
 from studio.runs.token_counts import TokenState
 from studio.runs.words import counted, duration
 from studio.ui import fragments

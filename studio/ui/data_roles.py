@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
+from studio.data.conversion.formats import PARTS, Roles, assign, missing, parts_of
 from studio.data.dataset_folders import Dataset
-from studio.data.formats import PARTS, Roles, assign, missing, parts_of
 from studio.data.inspection import Inspection
 from studio.ui import fragments, presses
 from studio.ui.presses import Press

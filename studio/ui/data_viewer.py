@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from studio.data.examples import TEXT, Example, Message
-from studio.data.rendering import Piece
+from studio.data.tokenizing.rendering import Piece
 from studio.runs.words import counted
 from studio.ui import fragments
 

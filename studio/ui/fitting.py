@@ -12,7 +12,7 @@ from studio.data.splitting import Split
 from studio.ui.reading import Reading
 
 if TYPE_CHECKING:
-    from studio.data.tokens import TokenCounts
+    from studio.data.tokenizing.tokens import TokenCounts
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from studio.config import STARTER
-from studio.data.checks import Finding, overlap
+from studio.data.checking.checks import Finding, overlap
 from studio.data.example_files import ExampleFile
-from studio.data.rendering import ChatRenderer
 from studio.data.splitting import Split, split
-from studio.data.tokens import TokenCounts, TokenStatistics, statistics
+from studio.data.tokenizing.rendering import ChatRenderer
+from studio.data.tokenizing.tokens import TokenCounts, TokenStatistics, statistics
 from studio.errors import ModelError, StudioError
 from studio.models.layout import ModelLayout, read_layout, remote_layout
 from studio.models.locate import locate

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from studio import codec
 from studio.data.dataset_folders import Dataset
-from studio.data.hub_source import HubName, fetch_from_hub
 from studio.data.library import DatasetLibrary
 from studio.data.rows import CancelledError, Report
+from studio.data.sources.hub_source import HubName, fetch_from_hub
 from studio.errors import DataError
 from studio.events import Finished, Loading, Saved
 from studio.runs.imports import ImportRequest

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from studio.data.rendering import ChatRenderer
+from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import ModelError, StudioError
 from studio.models.locate import locate
 from studio.runs.chat_protocol import (

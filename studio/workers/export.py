@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from studio.config import STARTER
-from studio.data.rendering import ChatRenderer
+from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import ExportError
 from studio.events import Finished, Loading, Stepped
 from studio.models.starter import HUB_ID

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 from studio.config import RunConfig
 from studio.data.example_files import ExampleFile
 from studio.data.examples import Example
-from studio.data.rendering import ChatRenderer, Rendered
-from studio.data.tokens import batches
+from studio.data.tokenizing.rendering import ChatRenderer, Rendered
 from studio.errors import DataError
 from studio.events import Loading, Noted, Prepared
 from studio.models.starter import Stopped
@@ -82,31 +81,30 @@ def rows_of(
     renderer: ChatRenderer,
     config: RunConfig,
     tally: Tally | None = None,
-    tell: Callable[[int], None] = lambda count: None,
+    tell: Callable[[], None] = lambda: None,
 ) -> Iterator["TokenRow"]:
     """Yield the row of every example that can be trained on, in order; `tally` counts what else there is.
 
-    `tell` is given the number of examples that come next, and may raise to end the work.
+    `tell` is called for every example, and may raise to end the work.
 
     Left out are examples that the chat template refuses, those with nothing to learn, and those with more tokens than
     `config.max_length`. When these are to be cut, they end there, if something learned is left of them.
     """
     tally = tally or Tally()
-    for batch in batches(examples):
-        tell(len(batch))
-        tally.examples += len(batch)
-        for rendered in renderer.render_many(batch):
-            if isinstance(rendered, DataError):
-                tally.refused += 1
-                tally.refusal = tally.refusal or str(rendered)
-                tally.left_out += 1
-                continue
-            row = _fit(rendered, config)
-            if row is None:
-                tally.left_out += 1
-                continue
-            tally.cut += len(row.ids) < len(rendered.ids)
-            yield row
+    for _, rendered in renderer.render_each(examples):
+        tell()
+        tally.examples += 1
+        if isinstance(rendered, DataError):
+            tally.refused += 1
+            tally.refusal = tally.refusal or str(rendered)
+            tally.left_out += 1
+            continue
+        row = _fit(rendered, config)
+        if row is None:
+            tally.left_out += 1
+            continue
+        tally.cut += len(row.ids) < len(rendered.ids)
+        yield row
 
 
 def prompt_length(row: "TokenRow") -> int:
@@ -136,18 +134,18 @@ def _fit(rendered: Rendered, config: RunConfig) -> "TokenRow | None":
     return row if row.learned else None
 
 
-def _telling(job: Job, *, total: int) -> Callable[[int], None]:
+def _telling(job: Job, *, total: int) -> Callable[[], None]:
     """Make what tells the page about once a second how far the rendering is. It raises Stopped when that is wished."""
     done, told_at = 0, float("-inf")
 
-    def tell(count: int) -> None:
+    def tell() -> None:
         nonlocal done, told_at
         if job.should_stop():
             raise Stopped
         if time.monotonic() - told_at >= 1:
             told_at = time.monotonic()
             job.emit(Loading(what=f"Turning the examples into tokens, {done:,} of {total:,}"))
-        done += count
+        done += 1
 
     return tell
 

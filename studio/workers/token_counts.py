@@ -4,9 +4,9 @@ import time
 from pathlib import Path
 
 from studio.data.example_files import ExampleFile
-from studio.data.rendering import ChatRenderer
 from studio.data.rows import CancelledError
-from studio.data.tokens import count_tokens, save
+from studio.data.tokenizing.rendering import ChatRenderer
+from studio.data.tokenizing.tokens import count_tokens, save
 from studio.events import Finished, Saved
 from studio.workers.add_data import reporting
 from studio.workers.job import Job

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from studio.config import RunConfig
 from studio.data.example_files import ExampleFile
-from studio.data.rendering import ChatRenderer
+from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import ConfigError
 from studio.events import Finished, Loaded, Loading, Saved
 from studio.runs.store import RunFolder

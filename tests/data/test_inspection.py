@@ -6,8 +6,8 @@ import pytest
 
 from studio import codec
 from studio.data.changes import Change
+from studio.data.conversion.formats import Roles, assign
 from studio.data.example_files import ExampleFile
-from studio.data.formats import Roles, assign
 from studio.data.inspection import Inspection, inspect_files
 from studio.data.rows import RowProblem
 

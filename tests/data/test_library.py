@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from studio.data.changes import Change
+from studio.data.conversion.formats import Roles, assign
 from studio.data.dataset_folders import DatasetFolders, one_line
 from studio.data.examples import Example, Message
-from studio.data.formats import Roles, assign
 from studio.data.library import DatasetLibrary
 from studio.data.rows import CancelledError
 from studio.errors import DataError

@@ -24,9 +24,9 @@ import atheris
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 with atheris.instrument_imports(include=["studio"]):
-    from studio.data.formats import draft, fault, guess_roles
-    from studio.data.readers import Limits, open_source
+    from studio.data.conversion.formats import draft, fault, guess_roles
     from studio.data.rows import Row, RowProblem
+    from studio.data.sources.readers import Limits, open_source
 from studio.errors import DataError
 
 NAMES = ("data.csv", "data.tsv", "data.json", "data.jsonl", "data.txt", "notes.md", "data.xlsx", "data.zip", "data")

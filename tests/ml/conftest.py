@@ -9,7 +9,7 @@ import pytest
 
 from studio.config import RunConfig
 from studio.data.examples import Example, Message
-from studio.data.rendering import ChatRenderer
+from studio.data.tokenizing.rendering import ChatRenderer
 from studio.events import Event
 from studio.ml import loading
 from studio.ml.batches import TokenRow

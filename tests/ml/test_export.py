@@ -7,7 +7,7 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from studio.data.examples import Example
-from studio.data.rendering import ChatRenderer
+from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import ExportError
 from studio.ml import export, loading
 from studio.ml.batches import TokenRow

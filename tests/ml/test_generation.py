@@ -4,7 +4,7 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from studio.data.rendering import ChatRenderer
+from studio.data.tokenizing.rendering import ChatRenderer
 from studio.ml import loading
 from studio.ml.generation import BASE, PaneInput, Sampling, generate
 from tests.ml.conftest import FP32, NF4, PAD, conversation

@@ -6,7 +6,7 @@ import pytest
 
 from studio.config import RunConfig
 from studio.data.examples import TEXT, Example, Message
-from studio.data.rendering import ChatRenderer
+from studio.data.tokenizing.rendering import ChatRenderer
 from studio.ml.batches import IGNORED, micro_batches
 from studio.workers.rows import rows_of
 from tests.families import FAMILIES, write_family

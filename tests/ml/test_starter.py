@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from studio.data.examples import Message
-from studio.data.rendering import ChatRenderer
+from studio.data.tokenizing.rendering import ChatRenderer
 from studio.ml import loading
 from studio.ml.generation import BASE, PaneInput, Sampling, generate
 from studio.ml.starter import install_starter

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from studio.config import RunConfig
-from studio.data.rendering import ChatRenderer
+from studio.data.tokenizing.rendering import ChatRenderer
 from studio.events import Evaluated, Saved, Stepped, Stopping
 from studio.ml import loading
 from studio.ml.batches import IGNORED, TokenRow, collate

@@ -11,7 +11,7 @@ import pytest
 
 from studio import codec
 from studio.data.changes import Change
-from studio.data.formats import assign
+from studio.data.conversion.formats import assign
 from studio.data.library import DatasetLibrary
 from studio.errors import DataError
 from studio.events import Failed, Finished, Loading, Saved, Started

@@ -1,9 +1,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-from studio.data.findings import Finding
-from studio.data.roles import Roles
-from studio.data.tokens import TokenStatistics
+from studio.data.checking.findings import Finding
+from studio.data.conversion.roles import Roles
+from studio.data.tokenizing.tokens import TokenStatistics
 from studio.runs.studio import Studio
 from studio.ui.data_cards import how_read, shape, verdict
 from tests.ui.fake_studio import brought

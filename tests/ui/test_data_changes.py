@@ -2,7 +2,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from studio.data.changes import Change
-from studio.data.mends import MENDS
+from studio.data.checking.mends import MENDS
 from studio.runs.studio import Studio
 from studio.ui.data_changes import doing, done, is_same, version_label, with_change, without_change
 from tests.ui.fake_studio import brought

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from studio.config import RunConfig
-from studio.data.findings import Finding
+from studio.data.checking.findings import Finding
 from studio.runs.studio import Studio
 from studio.ui.data_drawing import PARTS, Look, draw, stamp, usable_settings
 from studio.ui.data_roles import Assigning

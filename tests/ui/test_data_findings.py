@@ -2,7 +2,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from studio.data.changes import Change
-from studio.data.findings import Finding, Mend
+from studio.data.checking.findings import Finding, Mend
 from studio.data.rows import RowProblem
 from studio.runs.studio import Studio
 from studio.ui import data_findings

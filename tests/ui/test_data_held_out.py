@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from studio.data.findings import Finding
+from studio.data.checking.findings import Finding
 from studio.runs.studio import Studio
 from studio.ui.data_held_out import NONE, choices, said
 from studio.ui.fitting import Parts

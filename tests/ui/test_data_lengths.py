@@ -1,5 +1,5 @@
 from studio.config import RunConfig
-from studio.data.tokens import Bucket, TokenStatistics
+from studio.data.tokenizing.tokens import Bucket, TokenStatistics
 from studio.runs.token_counts import TokenState
 from studio.ui.data_lengths import figures, lengths, meaning, too_long, waiting
 from studio.ui.fitting import Parts

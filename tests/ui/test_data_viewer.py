@@ -1,5 +1,5 @@
 from studio.data.examples import TEXT, Example, Message, ToolCall
-from studio.data.rendering import Piece
+from studio.data.tokenizing.rendering import Piece
 from studio.ui.data_viewer import adds_opening, bubbles, position, token_view, too_long
 
 PIECES = (

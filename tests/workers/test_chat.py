@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from studio.data.examples import Message
-from studio.data.rendering import ChatRenderer
+from studio.data.tokenizing.rendering import ChatRenderer
 from studio.ml import loading
 from studio.ml.generation import BASE as BASE_ROW
 from studio.ml.generation import PaneInput, Sampling, generate

@@ -7,7 +7,7 @@ import pytest
 
 from studio.config import RunConfig
 from studio.data.examples import TEXT, Example, Message
-from studio.data.rendering import ChatRenderer
+from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import DataError
 from studio.events import Event, Noted, Prepared
 from studio.ml.batches import IGNORED, TokenRow

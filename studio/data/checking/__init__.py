@@ -1,0 +1,1 @@
+"""What is doubtful about examples, and the changes that mend it."""

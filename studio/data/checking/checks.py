@@ -1,0 +1,195 @@
+"""What is doubtful about a data set: every check in one pass over its examples, each with a count and the places.
+
+Streams: of an example only a few numbers are kept, so that a million of them fit. Knows nothing of files, of tokens and
+of how a finding is shown. A check would rather miss something than raise a false alarm.
+"""
+
+from array import array
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from studio.data.checking.advice import FEW, coaching
+from studio.data.checking.answer_patterns import AnswerPatterns
+from studio.data.checking.copies import Hashes, conflicts, copies, shared
+from studio.data.checking.example_texts import texts
+from studio.data.checking.findings import BAD, INFO, MOST_PLACES, WARNING, Finding, Mend, Tally, counted, offer
+from studio.data.checking.mends import DROP_DUPLICATES, DROP_NEAR_DUPLICATES, KEEP_FIRST_ANSWER
+from studio.data.checking.near_duplicates import MOST_COMPARED, SAMPLE, NearDuplicates
+from studio.data.checking.personal_checks import PersonalData
+from studio.data.checking.problem_words import LeftOut
+from studio.data.checking.repairs import JOIN_TURNS
+from studio.data.checking.text_checks import TextFaults
+from studio.data.checking.turns import repeats_speaker
+from studio.data.examples import Example
+from studio.data.rows import Report, RowProblem, silent
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["Checker", "Finding", "Mend", "overlap"]
+
+
+class Checker:
+    """Takes the usable examples and the rows left out, in order, and says what stands out.
+
+    `sample` are some of the examples to come, from which is learned what all have in common; without it the first ones
+    are taken. A `Mender` with the same sample leaves out as many near duplicates as are counted here.
+    """
+
+    def __init__(self, *, sample: Iterable[Example] = ()) -> None:
+        self._usable = 0
+        self._left_out = LeftOut()
+        self._hashes = Hashes()
+        self._answers = AnswerPatterns()
+        self._personal = PersonalData()
+        self._faults = TextFaults()
+        self._turns = Tally()
+        self._near_places = array("Q")
+        self._first: list[Example] = []
+        known = tuple(sample)
+        self._near = NearDuplicates(known) if known else None
+
+    def add(self, example: Example) -> None:
+        """Take the next usable example."""
+        place = self._usable
+        self._usable += 1
+        self._answers.add(place, example, self._hashes.add(example))
+        if repeats_speaker(example):
+            self._turns.add(place)
+        text = "\n".join(texts(example))
+        self._faults.add(place, text)
+        self._personal.add(place, text)
+        if self._near is not None:
+            self._compare(self._near, place, example)
+        else:
+            self._first.append(example)
+            if len(self._first) == SAMPLE:
+                self._compare_first()
+
+    def leave_out(self, problem: RowProblem) -> None:
+        """Take the next row that gives no example."""
+        self._left_out.add(problem)
+
+    def findings(self, report: Report = silent) -> tuple[Finding, ...]:
+        """Return what stands out, the most pressing first. May be called once all examples were added."""
+        checks = (
+            self._size,
+            self._left_out.findings,
+            self._copies,
+            self._conflicts,
+            self._answers.findings,
+            self._repeated_turns,
+            self._faults.findings,
+            self._personal.findings,
+        )
+        found: list[Finding] = []
+        for done, check in enumerate(checks):
+            report("Checking", done, len(checks))
+            found += check()
+        report("Checking", len(checks), len(checks))
+        order = (BAD, WARNING, INFO)
+        return tuple(sorted(found, key=lambda finding: order.index(finding.level)))
+
+    def _compare(self, near: NearDuplicates, place: int, example: Example) -> None:
+        if near.add(example):
+            self._near_places.append(place)
+
+    def _compare_first(self) -> None:
+        """Compare the examples that were kept back until it was seen what they have in common."""
+        self._near = NearDuplicates(self._first)
+        for place, example in enumerate(self._first):
+            self._compare(self._near, place, example)
+        self._first = []
+
+    def _size(self) -> Iterator[Finding]:
+        if not self._usable:
+            yield Finding("no-examples", BAD, "There is nothing to learn from", coaching(0), 0)
+        elif self._usable < FEW:
+            title = f"Only {counted(self._usable, 'example')}"
+            yield Finding("few-examples", WARNING, title, coaching(self._usable), self._usable)
+
+    def _copies(self) -> Iterator[Finding]:
+        import numpy as np
+
+        if self._near is None and self._first:
+            self._compare_first()
+        exact = copies(self._hashes.examples)
+        if len(exact):
+            yield Finding(
+                "duplicates",
+                WARNING,
+                counted(len(exact), "exact copy", "exact copies"),
+                "They say the same as an earlier example, word for word. Copies weigh more in training, and one that "
+                "is held out has been learned already.",
+                len(exact),
+                places=_first_of(exact),
+                mends=offer(DROP_DUPLICATES),
+            )
+        near = np.setdiff1d(np.frombuffer(self._near_places, np.uint64), exact.astype(np.uint64))
+        if len(near):
+            bound = f" The first {MOST_COMPARED:,} examples were compared." if self._usable > MOST_COMPARED else ""
+            yield Finding(
+                "near-duplicates",
+                INFO,
+                counted(len(near), "near duplicate"),
+                "They differ from an earlier example in a few words only, in the question and in the answer. Keeping "
+                f"one of each leaves out exact copies as well.{bound}",
+                len(near),
+                places=_first_of(near),
+                mends=offer(DROP_NEAR_DUPLICATES),
+            )
+
+    def _conflicts(self) -> Iterator[Finding]:
+        places, questions = conflicts(self._hashes)
+        if questions:
+            verb = "is" if questions == 1 else "are"
+            yield Finding(
+                "conflicts",
+                INFO,
+                f"{counted(questions, 'question')} {verb} answered in more than one way",
+                f"This is about {len(places):,} examples. It is fine where several answers are good; where only one is "
+                "right, the model learns a mixture. Keeping the first leaves out the others.",
+                len(places),
+                places=_first_of(places),
+                mends=offer(KEEP_FIRST_ANSWER),
+            )
+
+    def _repeated_turns(self) -> Iterator[Finding]:
+        if self._turns.count:
+            verb = "has" if self._turns.count == 1 else "have"
+            yield Finding(
+                "repeated-turns",
+                WARNING,
+                f"{counted(self._turns.count, 'conversation')} {verb} two turns of one speaker in a row",
+                "Most models expect turns to alternate, and some refuse anything else. Joining makes one turn of them.",
+                self._turns.count,
+                places=self._turns.places,
+                mends=offer(JOIN_TURNS),
+            )
+
+
+def overlap(train: Iterable[Example], validation: Iterable[Example]) -> Finding | None:
+    """Find the validation examples that are trained on as well, whole or by their question; None when there are none.
+
+    `places` are positions in `validation`.
+    """
+    import numpy as np
+
+    whole, asked = shared(train, validation)
+    places = np.union1d(whole, asked)
+    if not len(places):
+        return None
+    verb = "is" if len(places) == 1 else "are"
+    return Finding(
+        "overlap",
+        WARNING,
+        f"{counted(len(places), 'validation example')} {verb} trained on as well",
+        f"{len(whole):,} are the same as a training example, {len(asked):,} ask the same with another answer. What was "
+        "learned by heart looks like understanding then. Leave them out of one of the two.",
+        len(places),
+        places=_first_of(places),
+    )
+
+
+def _first_of(places: "np.ndarray") -> tuple[int, ...]:
+    return tuple(int(place) for place in places[:MOST_PLACES])

@@ -1,0 +1,67 @@
+"""What a check found out about a data set, and the change that is offered for it. Values only."""
+
+from dataclasses import dataclass
+
+from studio.data.checking.mends import MENDS
+
+MOST_PLACES = 1000
+"""So many places of one finding are kept; the count goes on."""
+
+WARNING = "warning"
+INFO = "info"
+BAD = "bad"
+
+
+@dataclass(frozen=True)
+class Mend:
+    """A change that is offered. `kind` is a key of `MENDS`, `label` the words on its button."""
+
+    kind: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found.
+
+    `level` is "info", "warning" or "bad". `count` is how many examples or rows it is about; `places` are the positions
+    of the first of them among the usable examples, counted from 0, and `rows` the rows of the first that were left out.
+    """
+
+    kind: str
+    level: str
+    title: str
+    text: str
+    count: int
+    places: tuple[int, ...] = ()
+    rows: tuple[int, ...] = ()
+    mends: tuple[Mend, ...] = ()
+
+
+class Tally:
+    """Counts places and remembers the first of them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._first: list[int] = []
+
+    def add(self, place: int) -> None:
+        """Count a place."""
+        self.count += 1
+        if len(self._first) < MOST_PLACES:
+            self._first.append(place)
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """The first places, in the order in which they were counted."""
+        return tuple(self._first)
+
+
+def offer(*kinds: str) -> tuple[Mend, ...]:
+    """Offer changes, in this order."""
+    return tuple(Mend(kind, MENDS[kind].label) for kind in kinds)
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Put a number before its noun: "1 example", "1,200 examples"."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

@@ -1,0 +1,160 @@
+"""The changes that can be made to a data set: what they are called, and how they are applied, example by example.
+
+Each is safe to repeat: applied to what it has changed already, it changes nothing. The same changes applied to the same
+examples in the same order give the same result.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from studio.data.changes import Change
+from studio.data.checking.copies import answer_hash, prompt_hash
+from studio.data.checking.hand_picked import HandPicked
+from studio.data.checking.near_duplicates import NearDuplicates
+from studio.data.checking.repairs import (
+    JOIN_TURNS,
+    MASK_CARDS,
+    MASK_EMAILS,
+    MASK_KEYS,
+    MASK_PHONES,
+    REPAIR_TEXT,
+    REPAIRS,
+    TRIM_END,
+    TRIM_START,
+    repaired,
+)
+from studio.data.examples import Example, fingerprint
+
+LEAVE_OUT = "leave-out"
+DROP_DUPLICATES = "drop-duplicates"
+KEEP_FIRST_ANSWER = "keep-first-answer"
+DROP_NEAR_DUPLICATES = "drop-near-duplicates"
+
+
+@dataclass(frozen=True)
+class MendWords:
+    """What a change is called: `label` on its button, and the sentence once it is made, for one and for more."""
+
+    label: str
+    one: str
+    many: str
+
+    def done(self, count: int) -> str:
+        """Say what was changed."""
+        return self.one if count == 1 else self.many.format(f"{count:,}")
+
+
+MENDS: Mapping[str, MendWords] = {
+    REPAIR_TEXT: MendWords("Repair the text", "Repaired the text of 1 example.", "Repaired the text of {} examples."),
+    JOIN_TURNS: MendWords(
+        "Join these turns", "Joined turns of one speaker in 1 example.", "Joined turns of one speaker in {} examples."
+    ),
+    TRIM_START: MendWords(
+        "Start at the first question",
+        "Left out what stood before the first question in 1 example.",
+        "Left out what stood before the first question in {} examples.",
+    ),
+    TRIM_END: MendWords(
+        "End at the last answer",
+        "Left out what came after the last answer in 1 example.",
+        "Left out what came after the last answer in {} examples.",
+    ),
+    MASK_KEYS: MendWords("Mask keys", "Masked keys in 1 example.", "Masked keys in {} examples."),
+    MASK_EMAILS: MendWords(
+        "Mask e-mail addresses", "Masked e-mail addresses in 1 example.", "Masked e-mail addresses in {} examples."
+    ),
+    MASK_CARDS: MendWords(
+        "Mask card numbers", "Masked card numbers in 1 example.", "Masked card numbers in {} examples."
+    ),
+    MASK_PHONES: MendWords(
+        "Mask telephone numbers", "Masked telephone numbers in 1 example.", "Masked telephone numbers in {} examples."
+    ),
+    LEAVE_OUT: MendWords("Leave out", "Left out 1 example by hand.", "Left out {} examples by hand."),
+    DROP_DUPLICATES: MendWords("Keep one of each", "Left out 1 exact copy.", "Left out {} exact copies."),
+    KEEP_FIRST_ANSWER: MendWords("Keep the first answer", "Left out 1 further answer.", "Left out {} further answers."),
+    DROP_NEAR_DUPLICATES: MendWords("Keep one of each", "Left out 1 near duplicate.", "Left out {} near duplicates."),
+}
+"""Every kind of change, in the order in which they are applied."""
+
+_Keep = Callable[[Example], bool]
+
+
+class Mender:
+    """Applies changes to examples, in the order of `MENDS` and not in the order in which they were asked for.
+
+    `sample` are some of the examples to come, the same that a `Checker` is given: with it, as many near duplicates are
+    left out as were counted. A change of an unknown kind is left alone and counts nothing.
+    """
+
+    def __init__(self, changes: Sequence[Change], *, sample: Iterable[Example] = ()) -> None:
+        self._changes = tuple(changes)
+        self._counts = dict.fromkeys((change.kind for change in changes), 0)
+        self._kinds = frozenset(self._counts) & frozenset(REPAIRS)
+        self._drafted: Example | None = None
+        self._mended: Example | None = None
+        self._rules = self._keepers(sample)
+
+    def repair(self, example: Example) -> Example:
+        """Return the example with its text and turns put right, before it is looked at for faults."""
+        mended, changed = repaired(example, self._kinds)
+        for kind in changed:
+            self._counts[kind] += 1
+        self._drafted, self._mended = example, mended
+        return mended
+
+    def keep(self, example: Example) -> bool:
+        """Tell whether an example without faults stays in the data set; it is best the one repaired last."""
+        for kind, keeps in self._rules:
+            if not keeps(example):
+                self._counts[kind] += 1
+                return False
+        return True
+
+    def applied(self) -> tuple[Change, ...]:
+        """Return the changes as they were asked for, each with the count of examples it was about so far."""
+        return tuple(replace(change, count=self._counts[change.kind]) for change in self._changes)
+
+    def _keepers(self, sample: Iterable[Example]) -> list[tuple[str, _Keep]]:
+        rules: list[tuple[str, _Keep]] = []
+        if DROP_DUPLICATES in self._counts:  # first, so that a copy of what was picked by hand counts as a copy
+            rules.append((DROP_DUPLICATES, _FirstOfEach().keeps))
+        if LEAVE_OUT in self._counts:
+            picked = HandPicked(key for change in self._changes if change.kind == LEAVE_OUT for key in change.keys)
+            rules.append((LEAVE_OUT, lambda example: not picked.holds(self._draft_of(example), example)))
+        if KEEP_FIRST_ANSWER in self._counts:
+            rules.append((KEEP_FIRST_ANSWER, _FirstAnswer().keeps))
+        if DROP_NEAR_DUPLICATES in self._counts:
+            near = NearDuplicates(sample)
+            rules.append((DROP_NEAR_DUPLICATES, lambda example: not near.add(example)))
+        return rules
+
+    def _draft_of(self, example: Example) -> Example:
+        """Return the example before its repairs, when it is the one repaired last."""
+        return self._drafted if self._drafted is not None and example is self._mended else example
+
+
+class _FirstOfEach:
+    """Keeps the first of examples that say the same."""
+
+    def __init__(self) -> None:
+        self._seen: set[int] = set()
+
+    def keeps(self, example: Example) -> bool:
+        key = int(fingerprint(example), 16)
+        if key in self._seen:
+            return False
+        self._seen.add(key)
+        return True
+
+
+class _FirstAnswer:
+    """Keeps the examples that answer a question as the first one did."""
+
+    def __init__(self) -> None:
+        self._answers: dict[int, int] = {}
+
+    def keeps(self, example: Example) -> bool:
+        if example.is_text:
+            return True
+        answer = answer_hash(example)
+        return self._answers.setdefault(prompt_hash(example), answer) == answer

@@ -1,0 +1,87 @@
+"""What the rows that were left out have in common, in words, with the change that would save them."""
+
+from collections.abc import Iterator
+
+from studio.data.checking.findings import WARNING, Finding, Tally, counted, offer
+from studio.data.checking.repairs import TRIM_END, TRIM_START
+from studio.data.rows import RowProblem
+
+_WORDS: dict[str, tuple[str, str, str]] = {
+    "empty-answer": ("without an answer", "There is nothing to learn where the answer is empty.", ""),
+    "empty-prompt": ("without a question", "There is nothing to answer where the question is empty.", ""),
+    "empty": ("that are empty", "They hold nothing to learn from.", ""),
+    "not-text": ("that hold something other than text", "Only text can be learned from.", ""),
+    "images": ("with images", "Images cannot be learned from here.", ""),
+    "audio": ("with sound", "Sound cannot be learned from here.", ""),
+    "video": ("with video", "Video cannot be learned from here.", ""),
+    "starts-with-answer": (
+        "that start with an answer",
+        "Before an answer there must be something to answer. What comes before the first question can be left out.",
+        TRIM_START,
+    ),
+    "no-answer-at-end": (
+        "that do not end with an answer",
+        "A conversation must end with an answer to learn. What comes after the last one can be left out.",
+        TRIM_END,
+    ),
+    "system-in-the-middle": (
+        "with a system message in the middle",
+        "A system message can only stand first. Move it there, or leave it out.",
+        "",
+    ),
+    "unknown-role": (
+        "with an unknown speaker",
+        "Known speakers are system, user, assistant and tool, and the usual other names for them.",
+        "",
+    ),
+    "broken-character": (
+        "with broken characters",
+        "They hold bytes or halves of characters that are no text. Save the file again as UTF-8 from where it comes.",
+        "",
+    ),
+    "wrong-columns": ("that do not fit the columns", "They have more or fewer cells than there are columns.", ""),
+    "unreadable": ("that cannot be read", "Correct them in the file; the other rows are used all the same.", ""),
+}
+
+
+class LeftOut:
+    """Counts the rows that were left out, each reason by itself."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, Tally] = {}
+        self._example: dict[str, str] = {}
+
+    def add(self, problem: RowProblem) -> None:
+        """Take the next row that was left out."""
+        self._rows.setdefault(problem.kind, Tally()).add(problem.row)
+        self._example.setdefault(problem.kind, problem.text)
+
+    @property
+    def count(self) -> int:
+        """How many rows were left out."""
+        return sum(tally.count for tally in self._rows.values())
+
+    def findings(self) -> Iterator[Finding]:
+        """Say why rows were left out, the most frequent reason first."""
+        for kind, tally in sorted(self._rows.items(), key=lambda item: -item[1].count):
+            what, text, mend = _WORDS.get(kind, ("that cannot be used", f"The first one: {self._example[kind]}", ""))
+            verb = "was" if tally.count == 1 else "were"
+            what = _of_one(what) if tally.count == 1 else what
+            yield Finding(
+                kind or "unusable",
+                WARNING,
+                f"{counted(tally.count, 'row')} {what} {verb} left out",
+                text,
+                tally.count,
+                rows=tally.places,
+                mends=offer(mend) if mend else (),
+            )
+
+
+def _of_one(what: str) -> str:
+    """Say of one row what is written of several."""
+    for several, one in (("that do not", "that does not"), ("that are", "that is")):
+        what = what.replace(several, one)
+    for verb in ("that start", "that hold"):
+        what = what.replace(f"{verb} ", f"{verb}s ")
+    return what

@@ -1,0 +1,1 @@
+"""From rows to examples: which column plays which part."""

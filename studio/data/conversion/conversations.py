@@ -1,0 +1,216 @@
+"""From the cell that holds a conversation to its messages, in whichever of the usual shapes it is written.
+
+Known are OpenAI's messages, ShareGPT's conversations, Gemini's contents, Anthropic's blocks, pairs of question and
+answer, plain lists of turns, and one text with the speakers' names in it. Knows nothing of columns.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import cycle
+
+from studio.data.conversion.cells import UnusableError, is_empty, opened, quoted, text_in
+from studio.data.conversion.media import refuse_media
+from studio.data.conversion.tool_calls import are_calls, calls_in
+from studio.data.conversion.transcripts import turns_of
+from studio.data.examples import Message
+
+SYSTEM, USER, ASSISTANT, TOOL = "system", "user", "assistant", "tool"
+
+SPEAKERS: Mapping[str, str] = {
+    **dict.fromkeys(("system", "developer"), SYSTEM),
+    **dict.fromkeys(("user", "human", "prompter", "customer", "client", "visitor"), USER),
+    **dict.fromkeys(("assistant", "gpt", "chatgpt", "bing", "bard", "claude", "gemini", "model", "ai"), ASSISTANT),
+    **dict.fromkeys(("bot", "chatbot", "agent", "support", "function_call", "function-call", "tool_call"), ASSISTANT),
+    **dict.fromkeys(("tool", "function", "observation", "function_response", "function-response"), TOOL),
+    **dict.fromkeys(("tool_response", "tool_result", "ipython"), TOOL),
+}
+"""Who speaks, by the names that files give them, in lower case."""
+
+_CALLING = ("function_call", "function-call", "tool_call")
+_SPEAKERS_OF_TEXT = SPEAKERS.keys() - {*_CALLING}
+_WHO = ("role", "from", "sender", "author", "speaker")
+_WHAT = ("content", "value", "text", "message", "parts", "utterance", "body")
+_ASKED = (*(name for name, role in SPEAKERS.items() if role == USER), "input", "question", "prompt", "instruction")
+_ANSWERED = (*(name for name, role in SPEAKERS.items() if role == ASSISTANT), "output", "answer", "response")
+_NOT_SAID = ("tool_use", "tool_result", "thinking", "redacted_thinking")
+_FILES = ("attachments", "files")
+_PAIRED: Mapping[str, str] = {SYSTEM: SYSTEM, **dict.fromkeys(_ASKED, USER), **dict.fromkeys(_ANSWERED, ASSISTANT)}
+_LISTS = ("messages", "conversations", "conversation", "contents", "turns", "chat_messages")
+_KNOWN = "known are system, user, assistant and tool"
+
+
+def turns_in(cell: object) -> Sequence[object] | None:
+    """Return the turns of a conversation, also when they are written as text; None when the cell holds none."""
+    found = opened(cell)
+    if isinstance(found, str):
+        return turns_of(found)
+    if isinstance(found, Mapping):
+        inner = next((found[name] for name in _LISTS if name in found), None)
+        if isinstance(inner, list):
+            return inner
+        alone = (_who(found) and _has_content(found)) or _is_whole_pair(found)
+        return [found] if alone else _side_by_side(found)
+    return found if isinstance(found, list) else None
+
+
+def are_turns(turns: Sequence[object]) -> bool:
+    """Say whether these surely are turns: objects which say who speaks by a known name, and what."""
+    return bool(turns) and all(
+        isinstance(turn, Mapping)
+        and ((SPEAKERS.get(_who(turn).lower()) is not None and _has_content(turn)) or _is_pair(turn))
+        for turn in turns
+    )
+
+
+def begins_with(turns: Sequence[object]) -> str:
+    """Return the role of the first turn, or "" when it is not known."""
+    first = turns[0] if turns else None
+    return SPEAKERS.get(_who(first).lower(), "") if isinstance(first, Mapping) else ""
+
+
+def messages_in(turns: Sequence[object]) -> list[Message]:
+    """Return the messages of a conversation, without a system message that says nothing.
+
+    Raises UnusableError for what cannot be learned. Whether the order of the turns makes sense is not looked at.
+    """
+    if turns and all(isinstance(turn, str) for turn in turns):
+        return [Message(role, str(turn)) for role, turn in zip(cycle((USER, ASSISTANT)), turns, strict=False)]
+    messages: list[Message] = []
+    for place, turn in enumerate(turns, start=1):
+        if isinstance(turn, Mapping):
+            said = turn.get("role") or turn.get("from")
+            content = turn.get("content") or turn.get("value")
+            if isinstance(content, str) and isinstance(said, str) and said in _SPEAKERS_OF_TEXT and len(turn) == 2:
+                messages.append(Message(SPEAKERS[said], content))
+            else:
+                messages.extend(_messages(turn, place))
+        elif isinstance(turn, list) and len(turn) == 2:
+            messages += (
+                Message(USER, text_in(turn[0], f"Turn {place}")),
+                Message(ASSISTANT, text_in(turn[1], f"Turn {place}")),
+            )
+        else:
+            raise UnusableError("unknown-role", f"Turn {place} does not say who speaks.")
+    return [message for message in messages if message.role != SYSTEM or not is_empty(message.content)]
+
+
+def _messages(turn: Mapping[str, object], place: int) -> Iterator[Message]:
+    """Yield the one message of a turn; two of a pair, several where a turn holds the results of tools."""
+    where = f"Turn {place}"
+    said = _who(turn)
+    if not said and _is_pair(turn):
+        for name, value in turn.items():
+            if not is_empty(value):
+                yield Message(_PAIRED[name.lower()], text_in(value, where))
+        return
+    role = SPEAKERS.get(said.lower())
+    if role is None:
+        known = f"has the role {quoted(said)}; {_KNOWN}." if said else "does not say who speaks."
+        raise UnusableError("unknown-role", f"{where} {known}")
+    content = next((turn[name] for name in _WHAT if not is_empty(turn.get(name))), None)
+    if any(not is_empty(turn.get(name)) for name in _FILES):
+        _text(content, where)
+        raise UnusableError("not-text", f"{where} comes with a file, which is not part of the text.")
+    if role == ASSISTANT:
+        yield _answer(turn, content, said=said.lower(), where=where)
+    elif isinstance(content, list) and any(_type(part) == "tool_result" for part in content):
+        yield from _results(content, where)
+    else:
+        asked_as = ("name", "tool_call_id") if role == TOOL else ()
+        yield Message(role, _text(content, where), (), *(_plain(turn.get(each)) for each in asked_as))
+
+
+def _answer(turn: Mapping[str, object], content: object, *, said: str, where: str) -> Message:
+    if turn.get("weight") == 0 and isinstance(turn["weight"], int | float) and not isinstance(turn["weight"], bool):
+        raise UnusableError("not-to-be-learned", f"{where} is marked as not to be learned (its weight is 0).")
+    if said in _CALLING:
+        found = opened(content)
+        if are_calls(found):
+            return Message(ASSISTANT, "", calls_in(found, where))
+    calls = [call for name in ("tool_calls", "function_call") for call in _listed(opened(turn.get(name)))]
+    if isinstance(content, list):
+        # Claude's own exports hold what its tools gave back in the answer itself: there only what was said counts.
+        if not any(_type(part) == "tool_result" for part in content):
+            calls += [part for part in content if _type(part) == "tool_use"]
+        content = [part for part in content if _type(part) not in _NOT_SAID]
+    return Message(ASSISTANT, _text(content, where), calls_in(calls, where))
+
+
+def _results(parts: Sequence[object], where: str) -> Iterator[Message]:
+    """Yield what tools gave back, then what the person says in the same turn."""
+    for part in parts:
+        if isinstance(part, Mapping) and _type(part) == "tool_result":
+            yield Message(TOOL, _text(part.get("content"), where), (), "", _plain(part.get("tool_use_id")))
+    rest = [part for part in parts if _type(part) != "tool_result"]
+    if rest:
+        yield Message(USER, _text(rest, where))
+
+
+def _text(content: object, where: str) -> str:
+    """Return the text of a turn: a string, or the parts of it one after the other."""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, Mapping):
+        inner = content.get("parts")
+        content = inner if isinstance(inner, list) else [content]
+    if isinstance(content, list):
+        return "".join(_part(part, where) for part in content)
+    return text_in(content, f"The content of {where[0].lower()}{where[1:]}")
+
+
+def _part(part: object, where: str) -> str:
+    if isinstance(part, str):
+        return part
+    kind = _type(part)
+    if isinstance(part, Mapping):
+        refuse_media(part, where)
+        said = part.get("refusal" if kind == "refusal" else "text")
+        if kind in ("", "text", "input_text", "output_text", "refusal") and isinstance(said, str):
+            return said
+    raise UnusableError("not-text", f"{where} holds something other than text{f' ({quoted(kind)})' if kind else ''}.")
+
+
+def _who(turn: Mapping[str, object]) -> str:
+    """Return how a turn names its speaker, or ""."""
+    for name in _WHO:
+        said = turn.get(name)
+        if isinstance(said, Mapping):
+            said = said.get("role")
+        if isinstance(said, str) and said.strip():
+            return said.strip()
+    return ""
+
+
+def _has_content(turn: Mapping[str, object]) -> bool:
+    return any(name in turn for name in (*_WHAT, "tool_calls", "function_call"))
+
+
+def _is_pair(turn: Mapping[str, object]) -> bool:
+    """Say whether the names in a turn are those of speakers, as in {"user": "Hi", "assistant": "Hello"}."""
+    return bool(turn) and all(isinstance(name, str) and name.lower() in _PAIRED for name in turn)
+
+
+def _is_whole_pair(turn: Mapping[str, object]) -> bool:
+    """Say whether both a question and its answer stand in a turn, and nothing else."""
+    return _is_pair(turn) and {USER, ASSISTANT} <= {_PAIRED[name.lower()] for name in turn}
+
+
+def _side_by_side(found: Mapping[str, object]) -> list[object] | None:
+    """Read {"role": [...], "content": [...]}, which is how some Parquet files hold a list of turns."""
+    who = next((found[name] for name in _WHO if isinstance(found.get(name), list)), None)
+    what = next((found[name] for name in _WHAT if isinstance(found.get(name), list)), None)
+    if not isinstance(who, list) or not isinstance(what, list) or len(who) != len(what):
+        return None
+    return [{"role": role, "content": content} for role, content in zip(who, what, strict=True)]
+
+
+def _listed(found: object) -> list[object]:
+    return [] if is_empty(found) else found if isinstance(found, list) else [found]
+
+
+def _type(part: object) -> str:
+    found = (part.get("type") or part.get("content_type")) if isinstance(part, Mapping) else None
+    return found if isinstance(found, str) else ""
+
+
+def _plain(found: object) -> str:
+    return found if isinstance(found, str) else ""

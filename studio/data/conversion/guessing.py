@@ -1,0 +1,224 @@
+"""Which column plays which part, guessed from the names of the columns and what is in their first rows.
+
+Each rule has one reason. Where none is good enough the guess is empty, because a person who is asked is better off
+than one whose model has silently learned the wrong column.
+"""
+
+from collections.abc import Callable, Sequence
+
+from studio.data.conversion.column_names import MOST_COLUMNS, is_exactly, plain
+from studio.data.conversion.roles import IGNORE, Roles, assign
+from studio.data.conversion.sampled_columns import Column, sampled
+from studio.data.rows import Row
+
+Parts = dict[str, str]
+
+_PAIRS = (
+    ("instruction", "output"),
+    ("prompt", "completion"),
+    ("question", "answer"),
+    ("problem", "solution"),
+    ("user", "assistant"),
+    ("q", "a"),
+    ("question", "response"),
+    ("input", "output"),
+    ("input", "target"),
+    ("text", "summary"),
+    ("conversation", "summary"),
+)
+"""What goes together, the most telling first."""
+_ASKING = ("instruction", "prompt", "question", "problem", "input", "message", "context")
+_ANSWERING = ("output", "completion", "answer", "response", "solution", "target")
+_OTHERWISE_KNOWN = ("history", "rejected", "input", "context", "tools", *_ASKING, *_ANSWERING)
+_CHOICES_BY_LETTER = {"a", "b", "c"}
+
+
+def guess_roles(columns: Sequence[str], sample: Sequence[Row]) -> Roles:
+    """Return the roles that the columns play as far as that is clear, else roles without a kind.
+
+    Of very many columns only the first are looked at.
+    """
+    found = sampled([name for name in columns[:MOST_COLUMNS] if name], sample)
+    rules = _RULES_FOR_PIECES if any(row.continues for row in sample) else _RULES
+    for rule in rules:
+        parts = rule(found)
+        if parts is not None:
+            return assign({name: parts.get(name, IGNORE) for name in columns}) if parts else Roles()
+    return Roles()
+
+
+def _pair_of_answers(columns: Sequence[Column]) -> Parts | None:
+    """Beside the chosen answer stands the rejected one."""
+    chosen = _called(columns, "chosen")
+    if chosen is None or _called(columns, "rejected") is None:
+        return None
+    if chosen.holds_whole_conversations:
+        return _beside(columns, {chosen.name: "conversation"})
+    prompt = next((one for concept in _ASKING if (one := _called(columns, concept)) is not None), None)
+    if prompt is None:
+        return {}
+    return _beside(columns, _with_input(columns, {prompt.name: "prompt", chosen.name: "answer"}, prompt))
+
+
+def _conversation(columns: Sequence[Column]) -> Parts | None:
+    """One column holds turns, each with the name of a known speaker; or it is called so and holds lists like turns."""
+    named = [column for column in columns if column.is_called("conversation")]
+    best = [column for column in named if column.holds_turns]
+    best = best or [column for column in named if column.holds_lists_of_turns and plain(column.name) != "turns"]
+    if not best:
+        best = [each for each in columns if each.holds_turns and not each.is_called(*_OTHERWISE_KNOWN)]
+        if len(best) != 1:
+            return None
+    chosen = min(best, key=lambda column: not is_exactly(column.name, "conversation"))
+    return _beside(columns, {chosen.name: "conversation"})
+
+
+def _one_message_a_row(columns: Sequence[Column]) -> Parts | None:
+    """A column says for each row who speaks, so that no row is an example by itself."""
+    return {} if any(column.says_who_speaks for column in columns) else None
+
+
+def _judged_answers(columns: Sequence[Column]) -> Parts | None:
+    """A column says of each answer whether it is good, so that not every answer should be learned."""
+    return {} if any(each.is_called("label", "verdict") and each.is_yes_or_no for each in columns) else None
+
+
+def _choices(columns: Sequence[Column]) -> Parts | None:
+    """The answer is only the letter or number of a choice, which stands in another column."""
+    if not _offers_choices(columns):
+        return None
+    answering = (each for each in columns if each.is_called(*_ANSWERING) or each.hints_at(*_ANSWERING))
+    return {} if any(column.is_letters_or_figures for column in answering) else None
+
+
+def _named_pair(columns: Sequence[Column]) -> Parts | None:
+    """Two columns are called as what is asked and what is answered usually are."""
+    pair = _asking_and_answering(columns)
+    if pair is None:
+        return None
+    asking, answering = pair
+    parts = _with_input(columns, {asking.name: "prompt", answering.name: "answer"}, asking)
+    says_nothing = asking.is_constant and "input" not in parts.values()
+    is_category = (asking.is_called("message") or answering.is_called("solution")) and not answering.is_varied
+    if says_nothing or is_category or (answering.is_called("a") and _offers_choices(columns)):
+        return {}
+    heading = _called(columns, "heading")
+    if asking.is_called("message") and not asking.is_called("question") and heading is not None and heading.is_prose:
+        parts[heading.name] = "prompt"
+    return _beside(columns, parts)
+
+
+def _turns_before_the_answer(columns: Sequence[Column]) -> Parts | None:
+    """The turns before the answer stand in one column, the answer in another."""
+    asking = next((one for concept in ("prompt", "input", "question") if (one := _called(columns, concept))), None)
+    answering = [column for column in columns if column.is_called(*_ANSWERING)]
+    if asking is None or not asking.holds_turns or len(answering) != 1:
+        return None
+    if not answering[0].holds_turns and not answering[0].is_text:
+        return None
+    return _beside(columns, {asking.name: "prompt", answering[0].name: "answer"})
+
+
+def _calls_of_tools(columns: Sequence[Column]) -> Parts | None:
+    """The answers are calls of the tools in another column."""
+    tools, asking = _called(columns, "tools"), _called(columns, "question") or _called(columns, "prompt")
+    answering = [column for column in columns if column.is_called(*_ANSWERING) and column.holds_calls]
+    if tools is None or asking is None or not asking.is_text or len(answering) != 1:
+        return None
+    return _beside(columns, {asking.name: "prompt", answering[0].name: "answer"})
+
+
+def _transcript(columns: Sequence[Column]) -> Parts | None:
+    """Nearly every text of one column is a whole conversation, with marks where each speaker begins."""
+    best = [column for column in columns if column.holds_transcripts and not column.is_called(*_OTHERWISE_KNOWN)]
+    return _beside(columns, {best[0].name: "conversation"}) if len(best) == 1 else None
+
+
+def _questions_by_their_marks(columns: Sequence[Column]) -> Parts | None:
+    """Of the only two columns with prose, one holds questions, and the other holds sentences that differ."""
+    prose = [column for column in columns if column.is_prose]
+    asking = [column for column in prose if column.asks]
+    if len(prose) != 2 or len(asking) != 1:
+        return None
+    if _offers_choices(columns) or any(each.is_called("label", "system", "rejected") for each in columns):
+        return None
+    answering = prose[0] if asking[0] is prose[1] else prose[1]
+    fits = answering.is_varied and answering.holds_sentences
+    return {asking[0].name: "prompt", answering.name: "answer"} if fits else None
+
+
+def _plain_text(columns: Sequence[Column]) -> Parts | None:
+    """There is one text, and nothing in the other columns that could be learned with it."""
+    asked_or_answered = (*_ASKING[:4], *_ANSWERING)
+    if any(column.is_called("label", "speaker") or column.hints_at(*asked_or_answered) for column in columns):
+        return None
+    text = columns[0] if len(columns) == 1 else _called(columns, "text")
+    return {text.name: "text"} if text is not None and text.is_prose else None
+
+
+_RULES: tuple[Callable[[Sequence[Column]], Parts | None], ...] = (
+    _pair_of_answers,
+    _conversation,
+    _one_message_a_row,
+    _judged_answers,
+    _choices,
+    _named_pair,
+    _turns_before_the_answer,
+    _calls_of_tools,
+    _transcript,
+    _questions_by_their_marks,
+    _plain_text,
+)
+"""A rule returns the parts of which it is sure, {} when nothing is to be guessed, None to ask the next rule."""
+_RULES_FOR_PIECES = (_plain_text,)
+"""A long text comes in pieces, and a conversation in it would be cut anywhere."""
+
+
+def _offers_choices(columns: Sequence[Column]) -> bool:
+    by_name = any(column.is_called("choices") or column.hints_at("choices") for column in columns)
+    return by_name or {plain(column.name) for column in columns} >= _CHOICES_BY_LETTER
+
+
+def _asking_and_answering(columns: Sequence[Column]) -> tuple[Column, Column] | None:
+    """Find what is asked and what is answered: names that go together, else the only ones of their sort."""
+    for ask, answer in _PAIRS:
+        asking, answering = _called(columns, ask), _called(columns, answer)
+        if asking is not None and answering is not None and asking.is_text and answering.is_text:
+            return asking, answering
+    texts = [column for column in columns if column.is_text]
+    found = [column for column in texts if column.is_called(*_ANSWERING) or column.hints_at(*_ANSWERING)]
+    asking = next((one for concept in _ASKING if (one := _called(texts, concept)) is not None), None)
+    if asking is None:
+        hinting = [column for column in texts if column.hints_at(*_ASKING) and column not in found]
+        asking = hinting[0] if len(hinting) == 1 else None
+    return (asking, found[0]) if asking is not None and len(found) == 1 and asking is not found[0] else None
+
+
+def _with_input(columns: Sequence[Column], parts: Parts, asking: Column) -> Parts:
+    """Add the column that the prompt is about."""
+    concepts = ["input", "context", *(["question"] if asking.is_called("instruction") else [])]
+    for concept in [*concepts, "text"] if asking.is_constant else concepts:
+        column = _called(columns, concept)
+        if column is not None and column.name not in parts and column.is_text:
+            return {**parts, column.name: "input"}
+    return parts
+
+
+def _beside(columns: Sequence[Column], parts: Parts) -> Parts:
+    """Add the system message, the history and the tools."""
+    system, history, tools = (_called(columns, concept) for concept in ("system", "history", "tools"))
+    conversation = next((column for column in columns if parts.get(column.name) == "conversation"), None)
+    if system is not None and system.instructs:
+        parts = {system.name: "system", **parts}
+    if history is not None and conversation is None and (history.holds_lists or not history.cells):
+        parts = {history.name: "history", **parts}
+    if tools is not None and not (conversation is not None and conversation.names_its_tools):
+        parts = {tools.name: "tools", **parts}
+    return parts
+
+
+def _called(columns: Sequence[Column], concept: str) -> Column | None:
+    """Return the column with a name that means this; of several, the one that is called exactly so, if any is."""
+    found = [column for column in columns if column.is_called(concept)]
+    exactly = [column for column in found if is_exactly(column.name, concept)]
+    return exactly[0] if exactly else found[0] if len(found) == 1 else None

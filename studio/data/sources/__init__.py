@@ -1,0 +1,1 @@
+"""From the files that a person has to rows."""

@@ -1,0 +1,125 @@
+"""From files to rows: CSV, JSON Lines, JSON, Excel, Parquet, Arrow, text and Markdown, alone, several or in an archive.
+
+What a file is, is told by its content and not by its name. Rows are streamed, so that a file may be larger than the
+memory. Knows nothing of what the columns mean. A row that cannot be read is reported, the others are kept.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from studio.data.rows import Report, Row, RowProblem, silent
+from studio.data.sources.archives import Limits
+from studio.data.sources.file_bytes import Progress
+from studio.data.sources.gathering import gather, named
+from studio.data.sources.planning import Part, plan_all, temporary_folder
+from studio.data.sources.reading import Rows
+from studio.errors import DataError
+
+__all__ = ["SAMPLE_ROWS", "Limits", "Source", "open_source"]
+
+SAMPLE_ROWS = 200
+"""How many rows are looked at to find out what the columns are."""
+
+_MOST_SAMPLED = 5_000
+_MOST_BROKEN = 200_000
+_LIMITS = Limits()
+
+
+@dataclass(frozen=True)
+class Source:
+    """Files that are ready to be read, as one table.
+
+    `columns` and `sample` are of the first rows; `notes` are sentences on how the files are read; `sha256` is that of
+    the bytes, or of the hashes of several files; `size` is in bytes; `files` are names to show.
+    """
+
+    format: str
+    columns: tuple[str, ...]
+    sample: tuple[Row, ...]
+    notes: tuple[str, ...]
+    sha256: str
+    size: int
+    files: tuple[str, ...]
+    _parts: tuple[Part, ...] = field(repr=False, compare=False)
+
+    def rows(self, report: Report = silent) -> Rows:
+        """Yield all rows from the start, and what is wrong with those that cannot be read; again at every call.
+
+        Raises DataError when a file cannot be read any further.
+        """
+        progress = Progress(report, "Reading", sum(part.size for part in self._parts))
+        several = len(self._parts) > 1
+        for part in self._parts:
+            with named(part.name, several):
+                yield from part.reading.rows(progress, part.name if several else "")
+            progress.end_file(part.size)
+        progress.finish()
+
+
+@contextmanager
+def open_source(paths: Sequence[Path], *, report: Report = silent, limits: Limits = _LIMITS) -> Iterator[Source]:
+    """Find out how files are to be read, as one table. What an archive holds is on disk until the end of the context.
+
+    Raises DataError when a file cannot be read, holds no examples, or has no row that can be read.
+    """
+    with temporary_folder() as folder:
+        gathered = gather(paths, folder, limits=limits, report=report)
+        parts, passed_over = plan_all(gathered, folder, limits=limits, report=report)
+        several = len(parts) > 1
+        share = max(SAMPLE_ROWS // len(parts), 1)
+        samples = [_sample(part, several=several, wanted=share, report=report) for part in parts]
+        columns = dict.fromkeys(
+            name
+            for part, sample in zip(parts, samples, strict=True)
+            for name in (*part.reading.columns, *(name for row in sample for name in row.cells))
+        )
+        yield Source(
+            format=" and ".join(dict.fromkeys(part.reading.format for part in parts)),
+            columns=tuple(columns),
+            sample=tuple(row for sample in samples for row in sample),
+            notes=(*gathered.notes, *passed_over, *_notes(parts)),
+            sha256=gathered.sha256,
+            size=gathered.size,
+            files=tuple(part.name for part in parts),
+            _parts=parts,
+        )
+
+
+def _sample(part: Part, *, several: bool, wanted: int, report: Report) -> tuple[Row, ...]:
+    """Take the first rows of a file. Raises DataError when none of its rows can be read."""
+    rows: list[Row] = []
+    first: RowProblem | None = None
+    seen = 0
+    progress = Progress(report, "Opening the file", part.size)
+    with named(part.name, several):
+        for seen, row in enumerate(part.reading.rows(progress, part.name if several else ""), start=1):
+            if isinstance(row, Row):
+                rows.append(row)
+            elif first is None:
+                first = row
+            if len(rows) == wanted or seen >= (_MOST_SAMPLED if rows else _MOST_BROKEN):
+                break
+        if rows:
+            return tuple(rows)
+        if first is None:
+            raise DataError(f"The {part.reading.format} file has no rows.", "Add one example a row.")
+        which = f"first {seen:,}" if seen >= _MOST_BROKEN else f"{seen:,}"
+        raise DataError(
+            f"None of the {which} rows of this {part.reading.format} file can be read. Row {first.row}: {first.text}",
+            "Correct the file, or save it again from the program that it comes from.",
+        )
+
+
+def _notes(parts: Sequence[Part]) -> list[str]:
+    """Collect what the readers remark, each remark once, with the name of the file when it is about one of several."""
+    remarks: dict[str, list[str]] = {}
+    for part in parts:
+        for note in part.reading.notes:
+            remarks.setdefault(note, []).append(part.name)
+    everywhere = len(parts)
+    return [
+        note if len(names) == everywhere else f"{', '.join(names[:3])}{' and others' if len(names) > 3 else ''}: {note}"
+        for note, names in remarks.items()
+    ]

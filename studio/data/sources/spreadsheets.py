@@ -1,0 +1,142 @@
+"""Spreadsheets (.xlsx, .xls, .ods): the largest sheet as rows. Knows nothing of what the columns mean.
+
+The sheet is written out as lines by `spreadsheet_child`, in a process that has little memory to waste.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from studio.data.rows import Row, RowProblem
+from studio.data.sources import spreadsheet_child
+from studio.data.sources.file_bytes import Progress, silence
+from studio.data.sources.headers import column_names, first_row_is_data, numbered_columns
+from studio.data.sources.reading import Reading, Rows
+from studio.data.sources.text_encodings import TextEncoding
+from studio.data.sources.text_files import TextFile
+from studio.errors import DataError
+
+_MOST_MEMORY = 900 << 20
+_SAMPLE = 60
+_AS_CSV = "Open it in its own program and save the sheet as CSV (UTF-8)."
+
+_Cells = tuple[int, list[object]]
+"""The number of a row, and its cells."""
+
+
+@dataclass(frozen=True)
+class _Table:
+    """Where the table lies in a sheet: the row above its data (0 when there is none) and the name of each place."""
+
+    header: int
+    columns: tuple[str, ...]
+    places: tuple[int, ...]
+    notes: tuple[str, ...]
+
+
+def plan_spreadsheet(path: Path, folder: Path, *, progress: Progress) -> Reading:
+    """Plan the reading of the largest sheet, which is written out into `folder`.
+
+    Raises DataError when the spreadsheet is empty, damaged, too large or has a password.
+    """
+    target = folder / "sheet"
+    _write_out(path, target, progress)
+    lines = TextFile(target, "sheet", TextEncoding("utf-8", "UTF-8"), target.stat().st_size)
+    names, sample = _sample(lines)
+    table = _find_table(sample)
+    notes = (*_on_sheets(names), *table.notes)
+
+    def rows(progress: Progress, label: str) -> Rows:
+        for number, cells in _cells(lines, progress):
+            if number > table.header:
+                yield _row(number, cells, table, label)
+
+    return Reading("Excel", rows, table.columns, notes, lines.size)
+
+
+def _write_out(path: Path, target: Path, progress: Progress) -> None:
+    command = [sys.executable, "-P", spreadsheet_child.__file__, str(path), str(target), str(_MOST_MEMORY)]
+    quiet = subprocess.DEVNULL
+    child = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet)
+    try:
+        while True:
+            try:
+                code = child.wait(timeout=0.1)
+                break
+            except subprocess.TimeoutExpired:
+                progress.at(target.stat().st_size if target.exists() else 0)
+    finally:
+        child.kill()
+        child.wait()
+    if code == spreadsheet_child.PASSWORD:
+        raise DataError("The spreadsheet has a password.", "Take the password off in its own program, and save it.")
+    if code == spreadsheet_child.EMPTY:
+        raise DataError("The spreadsheet holds nothing.", "Put one example in each row, below a row of names.")
+    if code in (spreadsheet_child.UNREADABLE, 1):
+        raise DataError("The spreadsheet is damaged or of a kind that cannot be read.", _AS_CSV)
+    if code:
+        raise DataError("The spreadsheet is too large to be read as it is, or damaged.", _AS_CSV)
+
+
+def _cells(lines: TextFile, progress: Progress) -> Iterator[_Cells]:
+    for line in islice(lines.lines(progress), 1, None):
+        number, cells = json.loads(line) if line is not None else (0, [])
+        yield number, cells
+
+
+def _sample(lines: TextFile) -> tuple[list[str], list[_Cells]]:
+    names = json.loads(next(lines.lines(silence())) or "[]")
+    return names, list(islice(_cells(lines, silence()), _SAMPLE))
+
+
+def _on_sheets(names: Sequence[str]) -> tuple[str, ...]:
+    if len(names) < 2:
+        return ()
+    others = ", ".join(f"'{name}'" for name in names[1:6]) + (" and others" if len(names) > 6 else "")
+    were = "was" if len(names) == 2 else "were"
+    return (f"Read the sheet '{names[0]}', which has the most rows; {others} {were} not read.",)
+
+
+def _find_table(sample: Sequence[_Cells]) -> _Table:
+    """Find the header: the first row with two cells or more, if any has that many.
+
+    Raises DataError when there is no row, or nothing below the header.
+    """
+    if not sample:
+        raise DataError("The spreadsheet holds nothing.", "Choose a file with one example a row.")
+    wide = [place for place, (_, cells) in enumerate(sample) if _filled(cells) > 1]
+    start = wide[0] if wide else 0
+    records = [[_text(cell) for cell in cells] for _, cells in sample[start:]]
+    width = max(len(record) for record in records)
+    records = [record + [""] * (width - len(record)) for record in records]
+    headless = first_row_is_data(records)
+    if len(records) == 1 and not headless:
+        found = ", ".join(records[0])[:80]
+        raise DataError(f"The sheet has a first row ({found}) and nothing below it.", "Add one example a row.")
+    used = tuple(place for place in range(width) if any(record[place].strip() for record in records))
+    names = numbered_columns(width) if headless else column_names(records[0])
+    notes = ["The first row holds no names, so the columns are numbered."] if headless else []
+    if start:
+        notes.append(f"The table begins in row {sample[start][0]}; what stands above it was passed over.")
+    header = sample[start][0] - headless
+    return _Table(header, tuple(names[place] for place in used), used, tuple(notes))
+
+
+def _filled(cells: Sequence[object]) -> int:
+    return sum(cell is not None for cell in cells)
+
+
+def _text(cell: object) -> str:
+    return "" if cell is None else str(cell)
+
+
+def _row(number: int, cells: list[object], table: _Table, label: str) -> Row | RowProblem:
+    if any(cells[place] is not None for place in range(len(cells)) if place not in table.places):
+        text = f"The table has {len(table.columns)} columns, this row has cells beyond them."
+        return RowProblem(number, text, label, "wrong-columns")
+    values = [cells[place] if place < len(cells) else None for place in table.places]
+    return Row(number, dict(zip(table.columns, values, strict=True)), label)

@@ -1,0 +1,1 @@
+"""From examples to the tokens that a model reads and learns."""

@@ -1,0 +1,225 @@
+"""From an example to token ids and the mask of what is learned, both from one text.
+
+Works with the `tokenizers` package on a model's own files, so that the page need not import transformers; the ids are
+those of its `apply_chat_template`. That includes text in the data that spells a special token: it becomes that token,
+as it does there, and `Rendered.note` says so. Knows nothing of weights and batches.
+"""
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby, islice
+from pathlib import Path
+from typing import TypeVar
+
+from tokenizers import Encoding
+
+from studio.data.examples import Example, Message
+from studio.data.tokenizing.chat_templates import ChatTemplate
+from studio.data.tokenizing.masks import Masking
+from studio.data.tokenizing.token_places import Tokens
+from studio.data.tokenizing.tokenizer_files import TokenizerFiles, read_tokenizer
+from studio.errors import DataError
+
+IGNORED = -100
+"""The label of a token that is read but not learned, as torch's cross-entropy knows it."""
+
+_TOGETHER = 128
+"""So many texts are turned into tokens at once, while others are written and marked."""
+
+_AHEAD = 2
+"""So many such batches may wait for their tokens."""
+
+_TEXT_NO_END = "This model names no token for the end of a text, so where to stop is not learned."
+
+_Made = TypeVar("_Made")
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """One example as tokens. `learned` has one flag for each id; `note` is a doubt in words, or empty."""
+
+    ids: tuple[int, ...]
+    learned: tuple[bool, ...]
+    note: str = ""
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """The ids, with `IGNORED` where nothing is learned; not shifted."""
+        return tuple(id if learned else IGNORED for id, learned in zip(self.ids, self.learned, strict=True))
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A stretch of text whose tokens are alike: learned or not, special or not."""
+
+    text: str
+    learned: bool
+    special: bool
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Examples whose texts are on the way to be tokens. An example that was refused has its refusal for a text."""
+
+    examples: Sequence[Example]
+    texts: Sequence[str | DataError]
+    encodings: "Future[list[Encoding]]"
+
+
+class ChatRenderer:
+    """Turns examples into tokens as one model reads them."""
+
+    def __init__(self, files: TokenizerFiles, *, now: Callable[[], datetime] = datetime.now) -> None:
+        self._tokenizer = files.tokenizer
+        self._template = ChatTemplate(
+            files.template, special_tokens=files.special_tokens, tool_source=files.tool_template, now=now
+        )
+        self._masking = Masking(self._template, files.special_texts)
+        self._files = files
+        self._now = now
+        self.eos_token = files.special_tokens.get("eos_token", "")
+        self.uses_plain_template = files.uses_plain_template
+
+    @classmethod
+    def load(cls, folder: Path, *, now: Callable[[], datetime] = datetime.now) -> "ChatRenderer":
+        """Read the tokenizer and the chat template of a model folder; `now` is for templates that write the date.
+
+        Raises ModelError when tokenizer.json is missing, or a file is damaged.
+        """
+        return cls(read_tokenizer(Path(folder)), now=now)
+
+    @property
+    def template(self) -> str:
+        """The source of the chat template in use."""
+        return self._template.source
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of all that decides on the ids: the tokenizer, the template, and the date where that is written."""
+        sources = self._files.template + self._files.tool_template
+        date = self._now().date().isoformat() if "strftime_now" in sources else ""
+        return hashlib.sha256(f"{self._files.sha256} {date}".encode()).hexdigest()
+
+    @property
+    def end_ids(self) -> tuple[int, ...]:
+        """The ids that end an answer: those that the model names, and the one that its template writes."""
+        probe = Example((Message("user", "Hello"), Message("assistant", "Hello")))
+        try:
+            rendered = self.render(probe)
+        except DataError:
+            return self._files.end_ids
+        learned = [id for id, is_learned in zip(rendered.ids, rendered.learned, strict=True) if is_learned]
+        written = learned[-1:] if learned and learned[-1] in self._files.special_ids else []
+        return tuple(dict.fromkeys((*self._files.end_ids, *written)))
+
+    def render(self, example: Example) -> Rendered:
+        """Write an example as ids, and mark the answers of the assistant as learned; plain text is learned whole.
+
+        An answer is what the template's own generation marks enclose. Without such marks it is what stands between the
+        text up to its prompt and the text up to its end; the special token right after it is learned with it, the
+        white space after that is not.
+
+        Raises DataError when there is no answer, when the template refuses the conversation or has no place for its
+        tools, and when what the last answer is cannot be told for certain.
+        """
+        text = self._write(example)
+        return self._mark(example, text, self._encode((text,))[0])
+
+    def render_many(self, examples: Sequence[Example]) -> list[Rendered | DataError]:
+        """Render examples as `render` does; what it raises for an example takes its place in the list."""
+        return [rendered for _, rendered in self.render_each(examples)]
+
+    def render_each(self, examples: Iterable[Example]) -> Iterator[tuple[Example, Rendered | DataError]]:
+        """Yield every example with what `render` makes of it, or raises, and be faster: some become tokens while others
+        are read, written and marked.
+        """
+        iterator = iter(examples)
+        waiting: deque[_Batch] = deque()
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            while batch := list(islice(iterator, _TOGETHER)):
+                texts = [_or_refusal(self._write, example) for example in batch]
+                written = [text for text in texts if isinstance(text, str)]
+                waiting.append(_Batch(batch, texts, pool.submit(self._encode, written)))
+                if len(waiting) > _AHEAD:
+                    yield from self._mark_all(waiting.popleft())
+            for left in waiting:
+                yield from self._mark_all(left)
+
+    def prompt(self, messages: tuple[Message, ...], tools: str = "") -> tuple[int, ...]:
+        """Write a conversation as ids up to where the assistant is to speak. Raises DataError when it is refused."""
+        return tuple(self._encode((self._template.fill(messages, prompt=True, tools=tools),))[0].ids)
+
+    def pieces(self, rendered: Rendered) -> tuple[Piece, ...]:
+        """Cut what was rendered into stretches of equal (learned, special), as text to show."""
+        ids = rendered.ids
+        kinds = zip(rendered.learned, (id in self._files.special_ids for id in ids), strict=True)
+        found: list[Piece] = []
+        before = found_at = end = 0
+        known, is_whole = "", True
+        for (learned, special), run in groupby(kinds):
+            start, end = end, end + sum(1 for _ in run)
+            if is_whole:  # A stretch is decoded after the one before it, or it would lose a space in front.
+                before, known = found_at, self._show(ids[found_at:start])
+            shown = self._show(ids[before:end])
+            text = shown if end == len(ids) else shown.rstrip("\ufffd")  # The next stretch completes the character.
+            found.append(Piece(text[len(known) :], learned, special))
+            known, is_whole, found_at = text, text == shown, start
+        return tuple(piece for piece in found if piece.text)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Turn ids into text without the special tokens."""
+        return self._tokenizer.decode(list(ids), skip_special_tokens=True)
+
+    def _show(self, ids: Sequence[int]) -> str:
+        return self._tokenizer.decode(list(ids), skip_special_tokens=False)
+
+    def _write(self, example: Example) -> str:
+        text = (
+            example.messages[0].content
+            if example.is_text
+            else self._template.fill(example.messages, prompt=False, tools=example.tools)
+        )
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise DataError("The text holds half a character.", "Correct the row, or leave it out.") from error
+        return text
+
+    def _encode(self, texts: Sequence[str]) -> list[Encoding]:
+        return self._tokenizer.encode_batch(texts, add_special_tokens=False)
+
+    def _mark_all(self, batch: _Batch) -> Iterator[tuple[Example, Rendered | DataError]]:
+        encodings = iter(batch.encodings.result())
+        for example, text in zip(batch.examples, batch.texts, strict=True):
+            if isinstance(text, DataError):
+                yield example, text
+            else:
+                yield example, _or_refusal(self._mark, example, text, next(encodings))
+
+    def _mark(self, example: Example, text: str, encoding: Encoding) -> Rendered:
+        if example.is_text:
+            return self._mark_text(example, encoding.ids)
+        ids = encoding.ids
+        mask = self._masking.mark(example, Tokens(text, ids, encoding.offsets))
+        return Rendered(tuple(ids), mask.learned, " ".join(mask.notes))
+
+    def _mark_text(self, example: Example, ids: Sequence[int]) -> Rendered:
+        """Frame plain text as the tokenizer does, with the end of the text after it unless it goes on elsewhere."""
+        notes = self._masking.spelled(example)
+        end: tuple[int, ...] = ()
+        if not example.continues:
+            end = self._files.text_end
+            notes = notes if end else (*notes, _TEXT_NO_END)
+        whole = (*self._files.text_start, *ids, *end)
+        return Rendered(whole, (True,) * len(whole), " ".join(notes))
+
+
+def _or_refusal(make: Callable[..., _Made], *arguments: object) -> _Made | DataError:
+    try:
+        return make(*arguments)
+    except DataError as error:
+        return error

@@ -8,6 +8,7 @@ import argparse
 import logging
 import os
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -44,6 +45,8 @@ def main(arguments: list[str]) -> int:
 
         bound_memory()
         folder = Path(options.folder)
+        # What is unpacked lies in the data folder: it goes with the import, and the system's own may be in memory.
+        tempfile.tempdir = str(folder / "files")
         return run_job("import", import_paths(folder).events, lambda job: add_data(job, folder=folder, home=home))
     if options.job == "tokens":
         from studio.workers.token_counts import write_token_counts

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -185,3 +186,16 @@ def test_old_imports_are_swept(tmp_path: Path, fake_launch, say: Callable[..., N
     with pytest.raises(DataError, match="not known"):
         imports.state(id)
     assert imports.state(fresh) is not None
+
+
+def test_an_archive_is_unpacked_in_the_data_folder(
+    imports: Imports, library: DatasetLibrary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system's folder for temporary files may be in memory, and keeps what a killed worker leaves there."""
+    archive = tmp_path / "pairs.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("pairs.csv", "question,answer\nWhy?,Because.\nHow?,So.\n")
+    monkeypatch.setenv("TMPDIR", "/dev/null")
+    id = imports.start(ImportRequest(files=(str(archive),)))
+    assert library.get(imports.wait(id)).inspection.usable == 2
+    assert not (tmp_path / "imports" / id / "files").exists()

@@ -1,10 +1,11 @@
-"""A fuzz target for everything that reads a person's file: bytes -> rows -> the guess -> examples -> their faults.
+"""A fuzz target for everything that reads a person's file: bytes -> rows -> the guess -> examples -> checks and mends.
 
     python tests/fuzz/fuzz_data.py -max_total_time=600 -rss_limit_mb=1500 CORPUS_FOLDER
 
 Only a DataError may come out. The first byte chooses a name, the second how the rest is wrapped, so that the fuzzer
-gets behind a checksum; the rest is the file. Without a folder of its own it starts from one file of every format.
-Not collected by pytest.
+gets behind a checksum; the rest is the file. From 200 on, the first byte asks for the whole inspection with every mend.
+Without a folder of its own it starts from one file of every format. It needs `pip install atheris` and is not
+collected by pytest.
 """
 
 import bz2
@@ -24,7 +25,10 @@ import atheris
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 with atheris.instrument_imports(include=["studio"]):
+    from studio.data.changes import Change
+    from studio.data.checking.mends import MENDS
     from studio.data.conversion.formats import draft, fault, guess_roles
+    from studio.data.inspection import inspect_files
     from studio.data.rows import Row, RowProblem
     from studio.data.sources.readers import Limits, open_source
 from studio.errors import DataError
@@ -32,6 +36,8 @@ from studio.errors import DataError
 NAMES = ("data.csv", "data.tsv", "data.json", "data.jsonl", "data.txt", "notes.md", "data.xlsx", "data.zip", "data")
 LIMITS = Limits(total_bytes=1 << 22, files=20, always_bytes=1 << 16)
 MOST_ROWS = 2_000
+WHOLE = 200
+CHANGES = tuple(Change(kind) for kind in MENDS)
 
 
 def packed(data: bytes) -> bytes:
@@ -64,6 +70,9 @@ def read(folder: Path, data: bytes) -> None:
     path = folder / NAMES[data[0] % len(NAMES)]
     path.write_bytes(WRAPS[data[1] % len(WRAPS)](data[2:]))
     try:
+        if data[0] >= WHOLE:
+            inspect_files([path], into=folder / "examples.jsonl", changes=CHANGES)
+            return
         with open_source([path], limits=LIMITS) as source:
             roles = guess_roles(source.columns, source.sample)
             for row in islice(source.rows(), MOST_ROWS):
@@ -108,7 +117,9 @@ def seeds() -> list[bytes]:
         streamed.getvalue(),
         packed(b'{"a": 1}\n{"a": 2}\n'),
     ]
-    return [bytes([place % len(NAMES), wrap]) + file for place, file in enumerate(files) for wrap in (0, 4, 8)]
+    return [bytes([place % len(NAMES), wrap]) + file for place, file in enumerate(files) for wrap in (0, 4, 8)] + [
+        bytes([WHOLE + place, 0]) + file for place, file in enumerate(files)
+    ]
 
 
 def main() -> None:

@@ -79,7 +79,7 @@ class ExampleFile(Sequence[Example]):
 
     def __getitem__(self, place: int | slice) -> Example | tuple[Example, ...]:
         if isinstance(place, slice):
-            return tuple(self[each] for each in range(*place.indices(len(self))))
+            return self.take(range(*place.indices(len(self))))
         place = place + len(self) if place < 0 else place
         if not 0 <= place < len(self):
             raise IndexError(place)
@@ -109,18 +109,14 @@ class ExampleFile(Sequence[Example]):
 
     def take(self, places: Sequence[int]) -> tuple[Example, ...]:
         """Read the examples at these places. Raises DataError when one is damaged."""
-        try:
-            with self.path.open("rb") as file:
-                return tuple(self._read(file, place) for place in places)
-        except (OSError, ValueError) as error:
-            raise _damaged(self.path) from error
+        return tuple(self.each(places))
 
     def each(self, places: Iterable[int]) -> Iterator[Example]:
         """Read the examples at these places one after the other. Raises DataError when one is damaged."""
         try:
             with self.path.open("rb") as file:
                 for place in places:
-                    yield self._read(file, place)
+                    yield decode(self._line(file, place))
         except (OSError, ValueError) as error:
             raise _damaged(self.path) from error
 
@@ -154,9 +150,6 @@ class ExampleFile(Sequence[Example]):
         file.seek(start)
         line: bytes = file.read(end - start)
         return line
-
-    def _read(self, file: Any, place: int) -> Example:
-        return decode(self._line(file, place))
 
 
 def write_examples(path: Path, examples: Iterable[Example]) -> None:

@@ -123,6 +123,14 @@ class Imports:
             return ImportState(True, at.what, at.done, at.total, at.unit) if at else ImportState(True, "Starting")
         return self._ended(id, state)
 
+    def request(self, id: str) -> ImportRequest:
+        """Return what an import was asked for. Raises DataError when there is none with this id, or it is damaged."""
+        folder = self._known_folder(id)
+        try:
+            return codec.loads(ImportRequest, (folder / "request.json").read_text(encoding="utf-8"))
+        except (OSError, TypeError, ValueError) as error:
+            raise _unknown() from error
+
     def cancel(self, id: str) -> None:
         """Ask an import to end. Does nothing when it has ended. Raises DataError when there is none with this id."""
         job = self._job(id)
@@ -157,11 +165,15 @@ class Imports:
         return ImportState(False, "Added.", dataset_id=dataset_id)
 
     def _job(self, id: str) -> Job:
-        folder = self._folder / id
-        if not _ID.fullmatch(id) or not folder.is_dir():
-            raise DataError("This import is not known any more.", "Add the file again.")
+        folder = self._known_folder(id)
         with self._guard:
             return self._jobs.setdefault(id, Job(import_paths(folder)))
+
+    def _known_folder(self, id: str) -> Path:
+        folder = self._folder / id
+        if not _ID.fullmatch(id) or not folder.is_dir():
+            raise _unknown()
+        return folder
 
     def _keep(self, request: ImportRequest, folder: Path) -> ImportRequest:
         """Copy what was brought into the import's folder, and return the request that names the copies."""
@@ -202,3 +214,7 @@ class Imports:
                 continue
             if old and _ID.fullmatch(folder.name) and not Job(import_paths(folder)).state().lock_held:
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _unknown() -> DataError:
+    return DataError("This import is not known any more.", "Add the file again.")

@@ -23,7 +23,7 @@ from studio.events import (
     Stopping,
 )
 from studio.runs.series import smoothed, thin
-from studio.runs.words import counted, duration, size
+from studio.words import counted, duration, size
 
 __all__ = ["RunView", "Status", "headline", "seconds_left", "smoothed", "status", "thin"]
 

@@ -11,8 +11,8 @@ from studio.data.checking import advice
 from studio.data.conversion.formats import Roles
 from studio.data.inspection import Inspection
 from studio.data.tokenizing.tokens import TokenStatistics
-from studio.runs.words import counted
 from studio.ui import fragments
+from studio.words import counted
 
 FORMATS = ("CSV", "Excel", "JSON", "JSON Lines", "Parquet", "text", "Markdown", "zip")
 MOST_FILES = 4

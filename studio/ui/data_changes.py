@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from studio.data.changes import Change
 from studio.data.checking.mends import MENDS
 from studio.data.dataset_folders import Dataset
-from studio.runs.words import counted
+from studio.words import counted
 
 LEAVE_OUT = "leave-out"
 

@@ -11,7 +11,6 @@ from markupsafe import Markup
 from studio.data.changes import Change
 from studio.data.checking.checks import Finding
 from studio.data.inspection import Inspection
-from studio.runs.words import counted
 from studio.ui import data_changes, fragments, presses
 
 MOST_PROBLEMS = 20
@@ -111,8 +110,3 @@ def problems(inspection: Inspection) -> Markup:
 def left_out_label(inspection: Inspection) -> str:
     """Head the list of rows left out."""
     return f"Rows left out ({inspection.left_out:,})"
-
-
-def heading_text(count: int) -> str:
-    """Say in a word how much there is to look at."""
-    return f"{counted(count, 'thing')} to look at" if count else "Nothing to look at"

@@ -12,10 +12,10 @@ from markupsafe import Markup
 from studio.data.checking.findings import Finding
 from studio.data.dataset_folders import Dataset
 from studio.runs.studio import Studio
-from studio.runs.words import counted
 from studio.ui import data_findings, form, fragments
 from studio.ui.components import html, picker
 from studio.ui.fitting import Parts
+from studio.words import counted
 
 NONE = "Hold some of this one back"
 PURPOSE = (

@@ -10,13 +10,12 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from studio import codec
 from studio.data.dataset_folders import Dataset
 from studio.errors import StudioError
 from studio.runs.imports import ImportRequest, ImportState
 from studio.runs.studio import Studio
-from studio.runs.words import size
 from studio.ui import data_changes, fragments, presses
+from studio.words import size
 
 AGAIN = "again"
 """The source of an import that makes another version of a data set."""
@@ -93,12 +92,11 @@ def follow(studio: Studio, started: object, done_with: object) -> Followed:
 def _another(studio: Studio, id: str) -> Begun:
     """Name an import that this browser does not remember: another page's, or one whose answer is on its way here."""
     try:
-        text = (studio.settings.home / "imports" / id / "request.json").read_text(encoding="utf-8")
-        request = codec.loads(ImportRequest, text)
+        request = studio.imports.request(id)
         if not request.of:
             return Begun(id, request.name or request.hub or names([Path(file).name for file in request.files]))
         dataset = studio.datasets.get(request.of)
-    except (OSError, TypeError, ValueError, StudioError):
+    except StudioError:
         return Begun(id)
     return Begun(id, f"{_what(dataset, request)} · {dataset.name}", AGAIN)
 

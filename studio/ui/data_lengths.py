@@ -10,12 +10,12 @@ from markupsafe import Markup
 from studio.config import RunConfig
 from studio.data.tokenizing.tokens import TokenStatistics
 from studio.runs.token_counts import TokenState
-from studio.runs.words import counted, duration
 from studio.ui import fragments
 from studio.ui.fitting import Parts
 from studio.ui.fragments import Tile
 from studio.ui.histogram import Lengths
 from studio.ui.wording import parameters, share
+from studio.words import counted, duration
 
 
 def figures(tokens: TokenStatistics, *, max_length: int) -> Markup:

@@ -14,11 +14,11 @@ from markupsafe import Markup
 from studio.data.dataset_folders import Dataset
 from studio.errors import DataError
 from studio.runs.studio import Studio
-from studio.runs.words import counted
 from studio.ui import data_changes, fragments, presses
 from studio.ui.components import ACTING, QUIET, picker
 from studio.ui.errors import shown
 from studio.ui.presses import Press, on_press, pressable
+from studio.words import counted
 
 Choices = list[tuple[str, str]]
 

@@ -10,8 +10,8 @@ from markupsafe import Markup
 
 from studio.data.examples import TEXT, Example, Message
 from studio.data.tokenizing.rendering import Piece
-from studio.runs.words import counted
 from studio.ui import fragments
+from studio.words import counted
 
 _SPEAKERS = {"system": "System", "user": "Person", "assistant": "Model", "tool": "Tool", TEXT: "Text"}
 _SIGNS = ("system", "user", "assistant", "human", "model", "tool", "inst", "sys", "im_start", "im_end")

@@ -7,10 +7,10 @@ from markupsafe import Markup
 
 from studio.runs.exports import ExportState
 from studio.runs.reports import ExportReport
-from studio.runs.words import counted, size
 from studio.ui import fragments
 from studio.ui.fragments import Tile
 from studio.ui.wording import tiny
+from studio.words import counted, size
 
 KINDS = {
     "adapter": (

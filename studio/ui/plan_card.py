@@ -15,11 +15,11 @@ from studio.errors import StudioError
 from studio.models.catalog import KNOWN_MODELS
 from studio.models.layout import select_modules, trainable_parameters
 from studio.runs.base_models import ModelState
-from studio.runs.words import counted, size
 from studio.ui import fitting, fragments
 from studio.ui.fragments import Tile
 from studio.ui.reading import Reading
 from studio.ui.wording import parameters, share
+from studio.words import counted, size
 
 _BYTES_PER_WEIGHT = 4
 

@@ -9,12 +9,12 @@ from studio.config import settings
 from studio.runs.series import smoothed, thin
 from studio.runs.studio import RunState
 from studio.runs.view import RunView
-from studio.runs.words import counted
 from studio.ui import fragments
 from studio.ui.form import CHOICE_LABELS
 from studio.ui.fragments import Tile
 from studio.ui.live_chart import Curves
 from studio.ui.wording import brief_duration, parameters, share
+from studio.words import counted
 
 MOST_POINTS = 1000
 _PHASES = {

@@ -1,4 +1,4 @@
-"""Numbers and moments as the page's figures show them. Sizes, counts and sentences come from `studio.runs.words`.
+"""Numbers and moments as the page's figures show them. Sizes, counts and sentences come from `studio.words`.
 
 Knows nothing of the page.
 """

@@ -12,7 +12,7 @@ from studio.data.checking.advice import FEW, coaching
 from studio.data.checking.answer_patterns import AnswerPatterns
 from studio.data.checking.copies import Hashes, conflicts, copies, shared
 from studio.data.checking.example_texts import texts
-from studio.data.checking.findings import BAD, INFO, MOST_PLACES, WARNING, Finding, Mend, Tally, counted, offer
+from studio.data.checking.findings import BAD, INFO, MOST_PLACES, WARNING, Finding, Mend, Tally, offer
 from studio.data.checking.mends import DROP_DUPLICATES, DROP_NEAR_DUPLICATES, KEEP_FIRST_ANSWER
 from studio.data.checking.near_duplicates import MOST_COMPARED, SAMPLE, NearDuplicates
 from studio.data.checking.personal_checks import PersonalData
@@ -22,6 +22,7 @@ from studio.data.checking.text_checks import TextFaults
 from studio.data.checking.turns import repeats_speaker
 from studio.data.examples import Example
 from studio.data.rows import Report, RowProblem, silent
+from studio.words import counted
 
 if TYPE_CHECKING:
     import numpy as np

@@ -60,8 +60,3 @@ class Tally:
 def offer(*kinds: str) -> tuple[Mend, ...]:
     """Offer changes, in this order."""
     return tuple(Mend(kind, MENDS[kind].label) for kind in kinds)
-
-
-def counted(number: int, noun: str, plural: str = "") -> str:
-    """Put a number before its noun: "1 example", "1,200 examples"."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
-from studio.data.checking.findings import WARNING, Finding, Tally, counted, offer
+from studio.data.checking.findings import WARNING, Finding, Tally, offer
 from studio.data.checking.repairs import TRIM_END, TRIM_START
 from studio.data.rows import RowProblem
+from studio.words import counted
 
 _WORDS: dict[str, tuple[str, str, str]] = {
     "empty-answer": ("without an answer", "There is nothing to learn where the answer is empty.", ""),

@@ -1,6 +1,6 @@
 import pytest
 
-from studio.runs.words import counted, duration, size
+from studio.words import counted, duration, size
 
 
 @pytest.mark.parametrize(

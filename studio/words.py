@@ -1,4 +1,4 @@
-"""Lengths of time, sizes and counts in words, as the sentences of the page and of the command line need them."""
+"""Lengths of time, sizes and counts in words, as the page, the checks and the command line need them in sentences."""
 
 
 def duration(seconds: float) -> str:
@@ -24,6 +24,6 @@ def size(count: float) -> str:
     return f"{count:.1f} GB"
 
 
-def counted(number: int, noun: str) -> str:
-    """Put a number before its noun: "1 step", "1,200 steps"."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Put a number before its noun: "1 step", "1,200 steps"; `plural` is for a noun that takes no "s"."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

@@ -7,6 +7,7 @@ The form on the page, the options on the command line and the check before a run
 import dataclasses
 import math
 import typing
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +16,33 @@ from studio.errors import ConfigError
 STARTER = "starter"
 """The model name that means the small model which every installation can get, with or without the Hub."""
 
+LORA = "lora"
+QLORA = "qlora"
+QLORA_8BIT = "qlora-8bit"
+FULL = "full"
+METHODS = (LORA, QLORA, QLORA_8BIT, FULL)
+
+BASE_BITS = {QLORA: 4, QLORA_8BIT: 8}
+"""In how many bits the frozen base is kept, for the methods that pack it."""
+
 ALL_LINEAR = "all-linear"
 ATTENTION = "attention"
 CHOSEN = "chosen"
+
+ADAMW = "adamw"
+ADAMW_8BIT = "adamw-8bit"
+PAGED_ADAMW_8BIT = "paged-adamw-8bit"
+
+SPEEDUPS = (
+    "packing",
+    "fast-attention",
+    "learned-logits",
+    "low-precision-adapters",
+    "joined-projections",
+    "fast-layers",
+    "fused-optimizer",
+)
+"""The engine's speed-ups by name; `studio.ml.speedups` says what each of them does."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +78,17 @@ class RunConfig:
         label="Base model",
         help="The model that learns: the starter model, the id of a model on the Hugging Face Hub, or a local folder.",
     )
-    four_bit: bool = setting(
-        False,
-        label="4-bit base (QLoRA)",
-        help="Keep the frozen base in 4-bit NF4. It needs about a quarter of the memory, and each step takes longer.",
+    method: str = setting(
+        LORA,
+        label="Method",
+        help="LoRA trains a small adapter beside a frozen base. QLoRA keeps that base packed, which saves memory and "
+        "takes longer. Full fine-tuning changes every weight: it needs the most memory and forgets the most.",
+        choices=METHODS,
+    )
+    start_adapter: str = setting(
+        "",
+        label="Go on from",
+        help="A run whose adapter is trained further on this data, or the folder of an adapter. Empty starts afresh.",
     )
     rank: int = setting(
         16,
@@ -90,12 +122,48 @@ class RunConfig:
         label="Chosen modules",
         help="Only these modules get an adapter. Used when the target modules are chosen one by one.",
     )
+    rslora: bool = setting(
+        False,
+        label="Rank-stabilised scaling (rsLoRA)",
+        help="Scales by alpha / sqrt(rank) instead of alpha / rank, so that high ranks learn as strongly as low ones.",
+    )
+    dora: bool = setting(
+        False,
+        label="Learn magnitudes too (DoRA)",
+        help="Learns the length of each weight column beside its direction. It can learn more; steps are slower.",
+    )
+    initialisation: str = setting(
+        "standard",
+        label="Start of the adapter",
+        help="Standard starts as the unchanged base. PiSSA and OLoRA start from the base's own main directions, which "
+        "can learn faster.",
+        choices=("standard", "gaussian", "orthogonal", "pissa", "olora"),
+    )
+    lora_plus_ratio: float = setting(
+        1.0,
+        label="LoRA+ ratio",
+        help="How many times faster the adapter's B half learns than its A half. 1 is plain LoRA; else 16 is usual.",
+        low=1.0,
+        high=64.0,
+    )
+    train_embeddings: bool = setting(
+        False,
+        label="Train embeddings and head too",
+        help="Trains the word table and the output layer fully. For data with a script or words that the model lacks.",
+    )
     learning_rate: float = setting(
         5e-4,
         label="Learning rate",
         help="The size of each correction. Too high may diverge, too low learns nothing. 1e-4 to 1e-3 is usual.",
         low=1e-7,
         high=0.1,
+    )
+    optimizer: str = setting(
+        ADAMW,
+        label="Optimiser",
+        help="AdamW is the standard. The 8-bit one keeps its memory of past steps small; the paged one may also move "
+        "it out of a full GPU.",
+        choices=(ADAMW, ADAMW_8BIT, PAGED_ADAMW_8BIT),
     )
     schedule: str = setting(
         "cosine",
@@ -166,9 +234,38 @@ class RunConfig:
     precision: str = setting(
         "auto",
         label="Precision",
-        help="The number format of the computation. Auto takes bf16 on a GPU that has it, and fp32 elsewhere.",
+        help="The number format of the computation. Auto takes bf16 where the GPU or processor has it, else fp32.",
         choices=("auto", "fp32", "bf16"),
     )
+    checkpointing: str = setting(
+        "auto",
+        label="Gradient checkpointing",
+        help="Computes parts of each step twice to save memory. Auto does so only when the run would not fit.",
+        choices=("auto", "on", "off"),
+    )
+    micro_batch_tokens: int = setting(
+        0,
+        label="Tokens at once",
+        help="How many tokens go through the model at once. 0 lets the machine decide. The result stays the same.",
+        low=0,
+        high=1_048_576,
+    )
+    data_parallel: bool = setting(
+        False,
+        label="Use all GPUs",
+        help="Shares each batch among all GPUs of this machine. Does nothing on a machine with one or none.",
+    )
+    switched_off: tuple[str, ...] = setting(
+        (),
+        label="Speed-ups switched off",
+        help="For comparison only: without them the loop is plain transformers and peft, slower and just as exact.",
+        choices=SPEEDUPS,
+    )
+
+    @property
+    def base_bits(self) -> int:
+        """In how many bits the frozen base is packed: 4, 8, or 0 where it is not packed."""
+        return BASE_BITS.get(self.method, 0)
 
 
 @dataclass(frozen=True)
@@ -218,7 +315,32 @@ def problems(config: RunConfig) -> tuple[Problem, ...]:
                 "chosen_modules", "No module is chosen. Pick at least one, or set target modules to All linear layers."
             )
         )
-    return tuple(found)
+    return tuple(found) + tuple(_clashes(config))
+
+
+def _clashes(config: RunConfig) -> Iterator[Problem]:
+    """Yield what is right alone and wrong together."""
+    if config.method == FULL:
+        if config.start_adapter:
+            yield Problem(
+                "start_adapter", "Full fine-tuning does not go on from an adapter. Choose LoRA, or leave it empty."
+            )
+        return
+    if config.base_bits and config.initialisation in ("pissa", "olora"):
+        yield Problem(
+            "initialisation",
+            "PiSSA and OLoRA change the base's weights, and a packed base cannot be changed. "
+            "Choose the standard start, or LoRA.",
+        )
+    if config.dora and config.base_bits == 8:
+        yield Problem("dora", "DoRA does not work over an 8-bit base. Switch it off, or choose another method.")
+
+
+def modernised(document: Any) -> Any:
+    """Turn the settings of a run as an older studio wrote them into those of this one; pass anything else through."""
+    if isinstance(document, dict) and "method" not in document and document.get("four_bit") is True:
+        return document | {"method": QLORA}
+    return document
 
 
 def check(config: RunConfig) -> None:
@@ -244,7 +366,11 @@ def _faults(each: Setting, value: Any) -> list[Problem]:
         return [Problem(each.name, f"{each.label} must be a list of names; found {value!r}.")]
     if each.kind is str and not (isinstance(value, str) and len(value) <= 300 and value.isprintable()):
         return [Problem(each.name, f"{each.label} must be one line of at most 300 characters.")]
-    if each.choices and value not in each.choices:
+    if each.kind is tuple and each.choices and (unknown := [item for item in value if item not in each.choices]):
+        return [
+            Problem(each.name, f"{each.label} must be among {', '.join(each.choices)}; found {', '.join(unknown)}.")
+        ]
+    if each.kind is not tuple and each.choices and value not in each.choices:
         return [Problem(each.name, f"{each.label} must be one of {', '.join(each.choices)}; found '{value}'.")]
     return []
 

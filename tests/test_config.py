@@ -34,7 +34,7 @@ def test_a_value_of_the_wrong_kind_is_a_fault(name: str, value: object) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("four_bit", "yes"), ("chosen_modules", (5,)), ("chosen_modules", "abc"), ("name", "x" * 301), ("name", "a\nb")],
+    [("rslora", "yes"), ("chosen_modules", (5,)), ("chosen_modules", "abc"), ("name", "x" * 301), ("name", "a\nb")],
 )
 def test_what_could_not_be_read_back_is_a_fault(name: str, value: object) -> None:
     """A program started a run with such values, and nobody could open it again."""

@@ -50,7 +50,7 @@ def demo(studio: Studio, *, console: Console) -> int:
 def answers(studio: Studio, *, run_id: str, prompt: str) -> tuple[str, str]:
     """Ask base and tuned model the same question, greedily, in one batch."""
     run = studio.runs.get(run_id)
-    base = Open(model=run.config.model, four_bit=run.config.four_bit, precision=run.config.precision)
+    base = Open(model=run.config.model, bits=run.config.base_bits, precision=run.config.precision)
     messages = (Message("user", prompt),)
     panes = (PaneRequest(BASE, messages), PaneRequest(str(run.adapter), messages))
     texts = ["", ""]

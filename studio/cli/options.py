@@ -17,7 +17,14 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         if setting.kind is bool:
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=setting.default, help=help)
         elif setting.kind is tuple:
-            parser.add_argument(flag, nargs="+", default=list(setting.default), metavar="MODULE", help=help)
+            parser.add_argument(
+                flag,
+                nargs="+",
+                default=list(setting.default),
+                choices=setting.choices or None,
+                metavar="NAME",
+                help=help,
+            )
         else:
             parser.add_argument(
                 flag,

@@ -33,7 +33,8 @@ class Placement:
 
     device: str
     precision: str
-    four_bit: bool = False
+    bits: int = 0
+    """In how many bits the base is packed: 4 (NF4), 8, or 0 where it is not packed."""
 
     @property
     def dtype(self) -> torch.dtype:
@@ -42,33 +43,39 @@ class Placement:
     @property
     def sentence(self) -> str:
         """The precision as a person reads it."""
-        return f"4-bit NF4, computing in {self.precision}" if self.four_bit else self.precision
+        packed = {4: "4-bit NF4, computing in ", 8: "8-bit, computing in "}.get(self.bits, "")
+        return packed + self.precision
 
 
-def choose_placement(*, precision: str, four_bit: bool) -> Placement:
-    """Pick the device of this machine and settle what "auto" precision means on it."""
+def choose_placement(*, precision: str, bits: int = 0) -> Placement:
+    """Pick the device of this machine and settle what "auto" precision means on it.
+
+    Raises ConfigError when the base shall be packed in a way that the device does not know.
+    """
     device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     if precision == "auto":
-        precision = BF16 if device == "cuda" and torch.cuda.is_bf16_supported() else FP32
-    if four_bit and device == "mps":
-        raise ConfigError("A 4-bit base does not work on this machine's GPU.", "Switch off '4-bit base'.")
-    return Placement(device=device, precision=precision, four_bit=four_bit)
+        precision = BF16 if computes_in_bf16(device) else FP32
+    if bits and device == "mps":
+        raise ConfigError(f"A {bits}-bit base does not work on this machine's GPU.", "Choose the method LoRA.")
+    return Placement(device=device, precision=precision, bits=bits)
+
+
+def computes_in_bf16(device: str) -> bool:
+    """Tell whether a device multiplies in bf16 by instructions of its own; elsewhere bf16 is slower than fp32."""
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    features = torch.cpu.get_capabilities()
+    return device == "cpu" and any(features.get(name) for name in ("avx512_bf16", "amx_bf16", "arm_bf16"))
 
 
 def load_base(folder: Path, placement: Placement) -> Any:
     """Load the causal language model in `folder`, frozen, in evaluation mode.
 
-    A 4-bit base is NF4 with double quantisation (Dettmers et al. 2023, QLoRA, sections 3).
     Raises ModelError when the folder does not hold a model that can be loaded.
     """
     options: dict[str, Any] = {"dtype": placement.dtype, "local_files_only": True, "trust_remote_code": False}
-    if placement.four_bit:
-        options["quantization_config"] = BitsAndBytesConfig(
-            load_in_4bit=True,
-            bnb_4bit_quant_type="nf4",
-            bnb_4bit_use_double_quant=True,
-            bnb_4bit_compute_dtype=placement.dtype,
-        )
+    if placement.bits:
+        options["quantization_config"] = packing(placement)
     if placement.device != "cpu":
         options["device_map"] = {"": placement.device}
     _refuse_remote_code(folder)
@@ -86,10 +93,24 @@ def load_base(folder: Path, placement: Placement) -> Any:
             f"The model in {folder} cannot be loaded: {_first_line(error)}",
             "It must be a decoder-only language model that this version of transformers knows.",
         ) from error
-    if placement.four_bit and placement.device == "cpu":
+    if placement.bits == 4 and placement.device == "cpu":
         _keep_weights_unpacked(model)
     model.requires_grad_(False)
     return model.eval()
+
+
+def packing(placement: Placement) -> BitsAndBytesConfig:
+    """Say how the base is packed: 8-bit (Dettmers et al. 2022, LLM.int8), or 4-bit NF4 with double quantisation
+    (Dettmers et al. 2023, QLoRA, section 3).
+    """
+    if placement.bits == 8:
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=placement.dtype,
+    )
 
 
 def attach_adapter(model: Any, config: RunConfig) -> PeftModel:

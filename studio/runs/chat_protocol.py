@@ -21,7 +21,7 @@ class Open:
     """Load this base model. What was loaded before is let go first, unless it is the same."""
 
     model: str
-    four_bit: bool
+    bits: int
     precision: str
 
 

@@ -6,6 +6,7 @@ worker is started and of what the events mean.
 
 import contextlib
 import dataclasses
+import json
 import os
 import random
 import re
@@ -16,10 +17,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from studio import codec
-from studio.config import RunConfig
+from studio.config import RunConfig, modernised
 from studio.data.example_files import write_examples
 from studio.data.examples import Example
 from studio.errors import RunError
@@ -57,7 +58,7 @@ class RunFolder:
     @cached_property
     def config(self) -> RunConfig:
         """What the run was started with. Raises RunError when it cannot be read."""
-        return _read(RunConfig, self.path / "config.json")
+        return _read(RunConfig, self.path / "config.json", modernised)
 
     @cached_property
     def origin(self) -> RunOrigin:
@@ -199,9 +200,9 @@ class RunStore:
                 os.close(descriptor)
 
 
-def _read(kind: type[Plain], path: Path) -> Plain:
+def _read(kind: type[Plain], path: Path, modernise: Callable[[Any], Any] = lambda document: document) -> Plain:
     try:
-        return codec.loads(kind, path.read_text(encoding="utf-8"))
+        return codec.from_plain(kind, modernise(json.loads(path.read_text(encoding="utf-8"))))
     except (OSError, ValueError, TypeError) as error:
         raise RunError(
             f"The run '{path.parent.name}' cannot be read: {path.name} is missing or damaged.",

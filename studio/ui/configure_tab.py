@@ -52,7 +52,7 @@ def build() -> ConfigureTab:
                 controls["model"] = model = _build_model()
                 model_state = html("", elem_id="model-state")
                 fetch = gr.Button("Fetch it now", size="sm", visible=False, elem_id="model-fetch")
-                controls["four_bit"] = form.control("four_bit")
+                controls["method"] = form.control("method")
             with gr.Column(elem_classes="ls-card"):
                 html(fragments.heading("Training", "The defaults suit a few hundred examples on a laptop."))
                 with gr.Column(elem_classes="ls-grid"):

@@ -71,7 +71,7 @@ def answers(
     check_wish(wish)
     panes = [Pane(), Pane()]
     said = chat.ask(
-        Open(run.config.model, run.config.four_bit, run.config.precision),
+        Open(run.config.model, run.config.base_bits, run.config.precision),
         [PaneRequest(BASE, tuple(base)), PaneRequest(str(adapter), tuple(tuned))],
         temperature=wish.temperature,
         top_p=TOP_P,

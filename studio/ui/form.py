@@ -18,18 +18,45 @@ HELD_OUT = ("validation_share", "seed", "stratify")
 """What stands on the Data tab, beside the examples that it is about."""
 
 MORE = (
+    "start_adapter",
     "alpha",
     "dropout",
     "targets",
     "chosen_modules",
+    "rslora",
+    "dora",
+    "initialisation",
+    "lora_plus_ratio",
+    "train_embeddings",
+    "optimizer",
     "schedule",
     "warmup_share",
     "weight_decay",
     "precision",
+    "checkpointing",
+    "micro_batch_tokens",
+    "data_parallel",
 )
 """What stands behind "More settings"."""
 
+TERMINAL_ONLY = ("switched_off",)
+"""What only the command line offers: it serves those who measure the engine."""
+
 CHOICE_LABELS = {
+    "lora": "LoRA",
+    "qlora": "QLoRA (4-bit)",
+    "qlora-8bit": "QLoRA (8-bit)",
+    "full": "Full fine-tuning",
+    "standard": "Standard",
+    "gaussian": "Gaussian",
+    "orthogonal": "Orthogonal",
+    "pissa": "PiSSA",
+    "olora": "OLoRA",
+    "adamw": "AdamW",
+    "adamw-8bit": "AdamW, 8-bit",
+    "paged-adamw-8bit": "AdamW, 8-bit and paged",
+    "on": "On",
+    "off": "Off",
     "all-linear": "All linear layers",
     "attention": "Attention only",
     "chosen": "Chosen modules",

@@ -182,7 +182,7 @@ def _model_item(settings: RunConfig, state: ModelState) -> Markup:
     name = "The starter model" if settings.model == config.STARTER else settings.model
     if state.failed is not None:
         return _item(name, "It is not on this machine, and cannot be used as it stands.", missing=True)
-    base = "in 4 bits" if settings.four_bit else "as it is"
+    base = f"in {settings.base_bits} bits" if settings.base_bits else "as it is"
     arrival = "it is on this machine" if state.ready else "it is fetched first, which may take minutes"
     return _item(name, f"Stays frozen, {base}; {arrival}.")
 

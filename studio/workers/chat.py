@@ -103,7 +103,7 @@ def _open(request: Open, home: Path, say: Any) -> _Opened:
         raise ModelError(f"The model {request.model} is not on this machine.", "Fetch it on the Configure tab first.")
     from studio.ml import loading
 
-    placement = loading.choose_placement(precision=request.precision, four_bit=request.four_bit)
+    placement = loading.choose_placement(precision=request.precision, bits=request.bits)
     return _Opened(
         request=request, model=loading.load_base(files.folder, placement), renderer=ChatRenderer.load(files.folder)
     )

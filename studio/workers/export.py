@@ -63,7 +63,7 @@ def _write_adapter(job: Job, *, run: RunFolder, base: Path, adapter: Path, targe
     _keep_plain_template(renderer, target)
     export.zip_folder(target, archive)
     job.emit(Loading(what="Loading it back with peft and checking its answers"))
-    placement = loading.choose_placement(precision=run.config.precision, four_bit=run.config.four_bit)
+    placement = loading.choose_placement(precision=run.config.precision, bits=run.config.base_bits)
     agreement = export.check_adapter(
         archive, base=base, placement=placement, reference=reference, end_ids=renderer.end_ids, pad_id=pad_id(renderer)
     )
@@ -132,7 +132,7 @@ def _ensure_reference(job: Job, *, run: RunFolder, base: Path, adapter: Path) ->
     from studio.ml import loading
 
     job.emit(Loading(what="Asking the last checkpoint"))
-    placement = loading.choose_placement(precision=run.config.precision, four_bit=run.config.four_bit)
+    placement = loading.choose_placement(precision=run.config.precision, bits=run.config.base_bits)
     model = loading.load_adapter(loading.load_base(base, placement), adapter)
     keep_reference(model, run, renderer=ChatRenderer.load(base))
     (run.path / ASKED_LATER).touch()

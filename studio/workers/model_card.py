@@ -35,7 +35,7 @@ def card_of(run: RunFolder, *, kind: str, base_name: str, steps: int) -> str:
     config, origin = run.config, run.origin
     note = STARTER_NOTE if config.model == STARTER else ""
     what = "A LoRA adapter" if kind == "adapter" else "A language model with a LoRA adapter merged into it"
-    base = "4-bit NF4" if config.four_bit else "unquantised"
+    base = {4: "4-bit NF4", 8: "8-bit"}.get(config.base_bits, "unquantised")
     return f"""# {config.name or run.id}
 
 {what}, made with LoRA Studio.

@@ -72,7 +72,7 @@ def _load(job: Job, *, folder: Path, config: RunConfig) -> tuple[Any, "Placement
     from studio.ml import loading
 
     job.emit(Loading(what="Loading the base model"))
-    placement = loading.choose_placement(precision=config.precision, four_bit=config.four_bit)
+    placement = loading.choose_placement(precision=config.precision, bits=config.base_bits)
     torch.manual_seed(config.seed)
     base = loading.load_base(folder, placement)
     context = loading.context_length(base)

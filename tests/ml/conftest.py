@@ -17,7 +17,7 @@ from studio.ml.training import TrainingResult, train
 
 PAD = 257
 FP32 = loading.Placement(device="cpu", precision="fp32")
-NF4 = loading.Placement(device="cpu", precision="fp32", four_bit=True)
+NF4 = loading.Placement(device="cpu", precision="fp32", bits=4)
 
 FOUR = (
     ("What is red?", "A rose."),

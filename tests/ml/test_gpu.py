@@ -17,11 +17,11 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("four_bit", [False, True], ids=["bf16", "nf4"])
-def test_a_gpu_trains_in_bf16(tiny_model: Path, four_rows: tuple[TokenRow, ...], four_bit: bool) -> None:
-    placement = loading.choose_placement(precision="auto", four_bit=four_bit)
+@pytest.mark.parametrize("method", ["lora", "qlora"], ids=["bf16", "nf4"])
+def test_a_gpu_trains_in_bf16(tiny_model: Path, four_rows: tuple[TokenRow, ...], method: str) -> None:
+    placement = loading.choose_placement(precision="auto", bits=4 if method == "qlora" else 0)
     assert (placement.device, placement.precision) == ("cuda", "bf16")
-    config = dataclasses.replace(MEMORISE, epochs=20, four_bit=four_bit)
+    config = dataclasses.replace(MEMORISE, epochs=20, method=method)
     trained = run_training(tiny_model, four_rows, config=config, placement=placement)
     losses = [event.loss for event in trained.events if isinstance(event, Stepped)]
     assert losses[-1] < 0.5 * losses[0]

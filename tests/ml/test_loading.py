@@ -92,5 +92,5 @@ def test_an_adapter_of_another_base_is_refused_in_words(tiny_model: Path, tmp_pa
 
 def test_placement_says_its_precision() -> None:
     assert FP32.sentence == "fp32"
-    assert "NF4" in dataclasses.replace(FP32, four_bit=True).sentence
-    assert loading.choose_placement(precision="fp32", four_bit=False).precision == "fp32"
+    assert "NF4" in dataclasses.replace(FP32, bits=4).sentence
+    assert loading.choose_placement(precision="fp32", bits=0).precision == "fp32"

@@ -130,7 +130,7 @@ def test_a_loss_that_is_not_a_number_ends_the_run_in_words(tiny_model: Path, fou
 
 
 def test_a_four_bit_base_trains_on_the_cpu(tiny_model: Path, four_rows: tuple[TokenRow, ...]) -> None:
-    config = dataclasses.replace(MEMORISE, epochs=15, four_bit=True)
+    config = dataclasses.replace(MEMORISE, epochs=15, method="qlora")
     trained = run_training(tiny_model, four_rows, config=config, placement=NF4)
     assert losses(trained.events)[-1] < 0.6 * losses(trained.events)[0]
 

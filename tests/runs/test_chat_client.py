@@ -80,9 +80,9 @@ if "stubborn" in sys.argv:
     time.sleep(60)
 """
 COMMAND = (sys.executable, "-c", FAKE_WORKER)
-STARTER = Open("starter", four_bit=False, precision="auto")
-SLOW = Open("slow", four_bit=False, precision="auto")
-MISSING = Open("missing", four_bit=False, precision="auto")
+STARTER = Open("starter", bits=0, precision="auto")
+SLOW = Open("slow", bits=0, precision="auto")
+MISSING = Open("missing", bits=0, precision="auto")
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def test_both_panes_answer_and_the_model_is_opened_once(chat: ChatClient) -> Non
 
 def test_another_base_model_is_opened_in_the_same_process(chat: ChatClient) -> None:
     first = list(ask(chat))
-    second = list(ask(chat, base=Open("other", four_bit=True, precision="bf16")))
+    second = list(ask(chat, base=Open("other", bits=4, precision="bf16")))
     assert process_of(first) == process_of(second)
 
 

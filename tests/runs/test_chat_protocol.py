@@ -31,7 +31,7 @@ ASK = Ask(
 )
 
 
-@pytest.mark.parametrize("message", [Open("starter", four_bit=False, precision="auto"), ASK, Halt(7), Leave()])
+@pytest.mark.parametrize("message", [Open("starter", bits=0, precision="auto"), ASK, Halt(7), Leave()])
 def test_what_the_page_says_survives_the_pipe(message: Open | Ask | Halt | Leave) -> None:
     line = encode(message)
     assert "\n" not in line

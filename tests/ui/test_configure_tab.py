@@ -24,7 +24,9 @@ def form_values(**changes: Any) -> dict[str, Any]:
 
 
 def test_every_setting_has_its_control() -> None:
-    assert {"model", "four_bit", *form.SIMPLE, *form.MORE, *form.HELD_OUT} == {setting.name for setting in settings()}
+    assert {"model", "method", *form.SIMPLE, *form.MORE, *form.HELD_OUT, *form.TERMINAL_ONLY} == {
+        setting.name for setting in settings()
+    }
 
 
 def test_the_form_gives_back_the_defaults() -> None:

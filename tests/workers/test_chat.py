@@ -76,7 +76,7 @@ def test_base_and_tuned_answer_side_by_side_from_one_copy(
 ) -> None:
     run = make_run(learning_rate=5e-3, epochs=4)
     assert start("train", str(run.path)).wait() == 0
-    conversation.say(Open(model=str(tiny_model), four_bit=False, precision="fp32"))
+    conversation.say(Open(model=str(tiny_model), bits=0, precision="fp32"))
     conversation.hear_until(Opened)
     conversation.say(ask(1, BASE, str(run.adapter)))
     heard = conversation.hear_until(Answered, times=2)
@@ -95,7 +95,7 @@ def test_base_and_tuned_answer_side_by_side_from_one_copy(
 
 
 def test_an_answer_can_be_halted_and_the_next_one_comes(tiny_model: Path, conversation: Conversation) -> None:
-    conversation.say(Open(model=str(tiny_model), four_bit=False, precision="fp32"))
+    conversation.say(Open(model=str(tiny_model), bits=0, precision="fp32"))
     conversation.hear_until(Opened)
     conversation.say(ask(1, BASE, length=1500))
     conversation.hear_until(Token)
@@ -113,12 +113,12 @@ def test_an_answer_can_be_halted_and_the_next_one_comes(tiny_model: Path, conver
 def test_trouble_is_a_sentence_and_the_worker_lives_on(tiny_model: Path, conversation: Conversation) -> None:
     conversation.say(ask(1, BASE))
     assert isinstance(conversation.hear_until(Trouble)[-1], Trouble)
-    conversation.say(Open(model="/nowhere", four_bit=False, precision="fp32"))
+    conversation.say(Open(model="/nowhere", bits=0, precision="fp32"))
     trouble = conversation.hear_until(Trouble)[-1]
     assert isinstance(trouble, Trouble)
     assert trouble.id == 0
     assert "/nowhere" in trouble.message
-    conversation.say(Open(model=str(tiny_model), four_bit=False, precision="fp32"))
+    conversation.say(Open(model=str(tiny_model), bits=0, precision="fp32"))
     conversation.hear_until(Opened)
     conversation.say(ask(2, "/no/adapter"))
     trouble = conversation.hear_until(Trouble)[-1]
@@ -129,7 +129,7 @@ def test_trouble_is_a_sentence_and_the_worker_lives_on(tiny_model: Path, convers
 
 
 def test_a_conversation_that_fills_the_context_is_trouble_at_once(tiny_model: Path, conversation: Conversation) -> None:
-    conversation.say(Open(model=str(tiny_model), four_bit=False, precision="fp32"))
+    conversation.say(Open(model=str(tiny_model), bits=0, precision="fp32"))
     conversation.hear_until(Opened)
     long = (Message("user", "x" * 3000),)
     panes = (PaneRequest(BASE, long),)

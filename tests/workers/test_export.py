@@ -27,11 +27,11 @@ def trained(make_run: MakeRun, start: Start, **settings: object) -> RunFolder:
     return run
 
 
-@pytest.mark.parametrize("four_bit", [False, True], ids=["fp32", "nf4"])
+@pytest.mark.parametrize("method", ["lora", "qlora"], ids=["fp32", "nf4"])
 def test_both_exports_of_a_run_load_in_plain_libraries_and_agree(
-    make_run: MakeRun, start: Start, tiny_model: Path, tmp_path: Path, four_bit: bool
+    make_run: MakeRun, start: Start, tiny_model: Path, tmp_path: Path, method: str
 ) -> None:
-    run = trained(make_run, start, four_bit=four_bit)
+    run = trained(make_run, start, method=method)
     for kind in ("adapter", "merged"):
         assert start("export", str(run.path), kind).wait() == 0
         assert isinstance(events(run.exports / f"{kind}.events.jsonl")[-1], Finished)

@@ -131,7 +131,7 @@ def test_a_second_run_waits_for_the_first(make_run: MakeRun, start: Start, tmp_p
 
 
 def test_a_four_bit_run_trains_and_keeps_its_reference(make_run: MakeRun, start: Start) -> None:
-    run = make_run(four_bit=True)
+    run = make_run(method="qlora")
     assert start("train", str(run.path)).wait() == 0
     loaded = next(event for event in events(run.events_path) if isinstance(event, Loaded))
     assert "NF4" in loaded.precision

@@ -38,8 +38,9 @@ SPEEDUPS = (
     "fast-attention",
     "learned-logits",
     "low-precision-adapters",
+    "fused-adapters",
     "joined-projections",
-    "fast-layers",
+    "fused-elementwise",
     "fused-optimizer",
 )
 """The engine's speed-ups by name; `studio.ml.speedups` says what each of them does."""

@@ -52,7 +52,7 @@ def answers(studio: Studio, *, run_id: str, prompt: str) -> tuple[str, str]:
     run = studio.runs.get(run_id)
     base = Open(model=run.config.model, bits=run.config.base_bits, precision=run.config.precision)
     messages = (Message("user", prompt),)
-    panes = (PaneRequest(BASE, messages), PaneRequest(str(run.adapter), messages))
+    panes = (PaneRequest(BASE, messages), PaneRequest(str(run.result), messages))
     texts = ["", ""]
     for said in studio.chat.ask(base, panes, temperature=0.0, top_p=1.0, max_new_tokens=ANSWER_TOKENS, seed=0):
         if isinstance(said, Token):

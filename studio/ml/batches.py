@@ -1,9 +1,10 @@
-"""From token rows to tensors: which rows make up a step, and how a step is cut into micro-batches of similar length.
+"""From token rows to tensors: which rows make up a step, and how a step is cut into micro-batches of similar cost.
 
 A step is `batch_size` rows. It is cut so that no micro-batch holds more than a token budget, which bounds the memory
-whatever the batch size is. Knows nothing of models.
+whatever the batch size is. Rows lie end to end without padding, or side by side with it. Knows nothing of models.
 """
 
+import math
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -28,13 +29,28 @@ class TokenRow:
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows side by side, padded on the right: `ids`, `mask`, `labels`, each (rows, length)."""
+    """Rows as tensors: `ids` and `positions` are (rows, length), or (1, tokens) where rows lie end to end.
+
+    `mask` is (rows, length), None where there is no padding. `lengths` are those of the rows, in order. `places` says
+    which of the flattened positions are learned at, and `targets` which token comes next there; both (learned,).
+    """
 
     ids: torch.Tensor
-    mask: torch.Tensor
-    labels: torch.Tensor
-    tokens: int
-    learned: int
+    positions: torch.Tensor
+    mask: torch.Tensor | None
+    lengths: tuple[int, ...]
+    places: torch.Tensor
+    targets: torch.Tensor
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens the rows have, padding not counted."""
+        return sum(self.lengths)
+
+    @property
+    def learned(self) -> int:
+        """How many predictions count."""
+        return len(self.targets)
 
 
 def epoch_steps(rows: Sequence[TokenRow], *, batch_size: int, seed: int, epoch: int) -> Iterator[list[TokenRow]]:
@@ -45,36 +61,62 @@ def epoch_steps(rows: Sequence[TokenRow], *, batch_size: int, seed: int, epoch: 
         yield [rows[index] for index in order[start : start + batch_size]]
 
 
-def micro_batches(rows: Sequence[TokenRow], *, token_budget: int, pad_id: int, device: str) -> Iterator[Batch]:
-    """Cut rows into batches of similar length, each of at most `token_budget` tokens with its padding.
+def cut(rows: Sequence[TokenRow], *, token_budget: int, packed: bool, parts: int = 1) -> list[list[TokenRow]]:
+    """Cut rows into groups of similar length, each of at most `token_budget` tokens, padding included.
 
-    A single row that is longer than the budget makes a batch of its own.
+    A row that is longer than the budget makes a group of its own. Of packed rows the groups are about equally large,
+    which keeps the largest small; there are at least `parts` groups where there are as many rows.
     """
-    group: list[TokenRow] = []
-    for row in sorted(rows, key=lambda row: len(row.ids)):
-        if group and len(row.ids) * (len(group) + 1) > token_budget:
-            yield collate(group, pad_id=pad_id, device=device)
-            group = []
-        group.append(row)
-    if group:
-        yield collate(group, pad_id=pad_id, device=device)
+    if not rows:
+        return []
+    ordered = sorted(rows, key=lambda row: len(row.ids))
+    if packed:
+        total = sum(len(row.ids) for row in rows)
+        # Rows are not cut, so even groups of this size would overflow by up to half a row.
+        wanted = max(parts, math.ceil(total / token_budget))
+        token_budget = min(token_budget, math.ceil(total / wanted) + len(ordered[-1].ids) // 2)
+    elif parts > 1:
+        token_budget = min(token_budget, math.ceil(len(rows) / parts) * len(ordered[-1].ids))
+    groups: list[list[TokenRow]] = []
+    held = 0
+    for row in ordered:
+        length = len(row.ids)
+        size = held + length if packed else length * (len(groups[-1]) + 1 if groups else 1)
+        if not groups or size > token_budget:
+            groups.append([])
+            held = 0
+        groups[-1].append(row)
+        held += length
+    return groups
 
 
-def collate(rows: Sequence[TokenRow], *, pad_id: int, device: str) -> Batch:
-    """Lay rows side by side, padded on the right to the longest."""
-    length = max(len(row.ids) for row in rows)
-    ids = torch.full((len(rows), length), pad_id, dtype=torch.long)
-    labels = torch.full((len(rows), length), IGNORED, dtype=torch.long)
-    mask = torch.zeros((len(rows), length), dtype=torch.long)
+def collate(rows: Sequence[TokenRow], *, packed: bool, pad_id: int = 0, device: str = "cpu") -> Batch:
+    """Lay rows end to end, or side by side and padded on the right to the longest."""
+    lengths = tuple(len(row.ids) for row in rows)
+    width = sum(lengths) if packed else max(lengths)
+    height = 1 if packed else len(rows)
+    ids = torch.full((height, width), pad_id, dtype=torch.long)
+    positions = torch.zeros((height, width), dtype=torch.long)
+    mask = None if packed else torch.zeros((height, width), dtype=torch.long)
+    places, targets = [], []
+    begin = 0
     for index, row in enumerate(rows):
-        end = len(row.ids)
-        ids[index, :end] = torch.tensor(row.ids)
-        labels[index, :end] = torch.tensor(row.labels)
-        mask[index, :end] = 1
+        line, start = (0, begin) if packed else (index, 0)
+        end = start + lengths[index]
+        ids[line, start:end] = torch.tensor(row.ids)
+        positions[line, start:end] = torch.arange(lengths[index])
+        if mask is not None:
+            mask[line, start:end] = 1
+        labels = torch.tensor(row.labels)[1:]
+        learned = (labels != IGNORED).nonzero().squeeze(1)
+        places.append(learned + line * width + start)
+        targets.append(labels[learned])
+        begin += lengths[index]
     return Batch(
         ids=ids.to(device),
-        mask=mask.to(device),
-        labels=labels.to(device),
-        tokens=sum(len(row.ids) for row in rows),
-        learned=sum(row.learned for row in rows),
+        positions=positions.to(device),
+        mask=None if mask is None else mask.to(device),
+        lengths=lengths,
+        places=torch.cat(places).to(device),
+        targets=torch.cat(targets).long().to(device),
     )

@@ -42,7 +42,7 @@ def write_adapter(adapter: Path, *, base: Path, target: Path, base_name: str, ca
     config = json.loads((target / "adapter_config.json").read_text(encoding="utf-8"))
     config["base_model_name_or_path"] = base_name
     (target / "adapter_config.json").write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
-    _copy_tokenizer(base, target)
+    copy_tokenizer(base, target)
     (target / "README.md").write_text(card, encoding="utf-8")
 
 
@@ -57,7 +57,7 @@ def write_merged(
     before = observe(model, probes, end_ids=end_ids, pad_id=pad_id)
     merged = model.merge_and_unload(safe_merge=True)
     merged.save_pretrained(target)
-    _copy_tokenizer(base, target)
+    copy_tokenizer(base, target)
     (target / "README.md").write_text(card, encoding="utf-8")
     return before
 
@@ -99,7 +99,8 @@ def tolerance(placement: Placement, agreement: Agreement) -> float:
     return agreement.largest_logit * 2**-4
 
 
-def _copy_tokenizer(base: Path, target: Path) -> None:
+def copy_tokenizer(base: Path, target: Path) -> None:
+    """Copy the files of a model's tokenizer and chat template."""
     for name in TOKENIZER_FILES:
         if (base / name).is_file():
             shutil.copy2(base / name, target / name)

@@ -5,22 +5,19 @@ that folder alone, without the Hub and without running code that a model brings 
 """
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import PeftModel
 from safetensors import SafetensorError
 from torch import nn
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM, BitsAndBytesConfig
 from transformers.pytorch_utils import Conv1D
 from transformers.utils import logging as transformers_logging
 
-from studio.config import RunConfig
 from studio.errors import ConfigError, ModelError
-from studio.models.layout import select_modules
 
 FP32 = "fp32"
 BF16 = "bf16"
@@ -90,7 +87,7 @@ def load_base(folder: Path, placement: Placement) -> Any:
         if isinstance(error, torch.OutOfMemoryError):
             raise
         raise ModelError(
-            f"The model in {folder} cannot be loaded: {_first_line(error)}",
+            f"The model in {folder} cannot be loaded: {first_line(error)}",
             "It must be a decoder-only language model that this version of transformers knows.",
         ) from error
     if placement.bits == 4 and placement.device == "cpu":
@@ -113,23 +110,6 @@ def packing(placement: Placement) -> BitsAndBytesConfig:
     )
 
 
-def attach_adapter(model: Any, config: RunConfig) -> PeftModel:
-    """Add a fresh LoRA adapter: W = W0 + (alpha / rank) B A with B zero (Hu et al. 2021), so nothing changes yet.
-
-    The adapter's weights are fp32 whatever the base is. Raises ConfigError when the model lacks a chosen module.
-    """
-    targets = select_modules(linear_names(model), targets=config.targets, chosen=config.chosen_modules)
-    adapter = LoraConfig(
-        r=config.rank,
-        lora_alpha=config.alpha,
-        lora_dropout=config.dropout,
-        target_modules=list(targets),
-        bias="none",
-        task_type="CAUSAL_LM",
-    )
-    return get_peft_model(model, adapter, autocast_adapter_dtype=True)
-
-
 def load_adapter(model: Any, folder: Path, *, name: str = "default") -> PeftModel:
     """Load a saved adapter onto a base, or beside the adapters that it has. Raises ModelError when it does not fit."""
     try:
@@ -139,7 +119,7 @@ def load_adapter(model: Any, folder: Path, *, name: str = "default") -> PeftMode
         return PeftModel.from_pretrained(model, str(folder), adapter_name=name).eval()
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise ModelError(
-            f"The adapter in {folder} cannot be loaded: {_first_line(error)}",
+            f"The adapter in {folder} cannot be loaded: {first_line(error)}",
             "It must belong to this base model. Train the run again if its files are damaged.",
         ) from error
 
@@ -164,19 +144,17 @@ def parameter_counts(model: Any) -> tuple[int, int]:
 
 
 def adapted_modules(model: Any) -> tuple[str, ...]:
-    """List the modules that have an adapter, as peft was told to find them."""
-    return tuple(sorted(model.peft_config["default"].target_modules))
+    """List the modules that have an adapter, as peft was told to find them; none when the whole model is trained."""
+    if not isinstance(model, PeftModel):
+        return ()
+    adapter: Any = model.peft_config["default"]
+    return tuple(sorted(adapter.target_modules))
 
 
 def context_length(model: Any) -> int | None:
     """Return how many tokens the model can read at most, where its config says so."""
     value = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     return value if isinstance(value, int) else None
-
-
-def lora_parameters(model: PeftModel) -> Sequence[nn.Parameter]:
-    """List the parameters that training changes."""
-    return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 
 def _keep_weights_unpacked(model: Any) -> None:
@@ -203,5 +181,6 @@ def _refuse_remote_code(folder: Path) -> None:
         )
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return what a library said, without what it said after that."""
     return str(error).strip().split("\n")[0][:300]

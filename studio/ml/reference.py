@@ -16,8 +16,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from studio.errors import ExportError
+from studio.ml.engine import takes_logits_to_keep
 from studio.ml.generation import BASE, PaneInput, Sampling, generate
-from studio.ml.training import takes_logits_to_keep
 
 ROWS = 3
 POSITIONS = 24

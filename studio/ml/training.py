@@ -1,35 +1,30 @@
 """The training loop, from the first batch to the last step.
 
-Takes a model with an adapter, rows of tokens, and three plain callables: `emit` for events, `should_stop`, and `save`,
-which writes the adapter somewhere. Does not know what a run folder or a page is.
+Takes a model that trains some of its parameters, rows of tokens, and three plain callables: `emit` for events,
+`should_stop`, and `save`, which writes a checkpoint somewhere. Does not know what a run folder or a page is, nor how
+the loss is computed fast: that is the engine's.
 """
 
-import inspect
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import psutil
 import torch
-from accelerate import Accelerator
-from torch.nn import functional
 
 from studio.config import RunConfig
 from studio.errors import StudioError
-from studio.events import Evaluated, Event, Saved, Stepped, Stopping
-from studio.ml.batches import IGNORED, Batch, TokenRow, epoch_steps, micro_batches
-from studio.ml.loading import Placement, lora_parameters
+from studio.events import Evaluated, Event, Noted, Saved, Stepped, Stopping
+from studio.ml.batches import TokenRow, epoch_steps
+from studio.ml.engine import Engine
+from studio.ml.loading import Placement
+from studio.ml.optimizers import Optimizer, learning_rate_factor
+from studio.ml.parallel import Processes
 
 EVALUATIONS = 6
 """How often the held-out rows are scored after step 0; the last time is always after the last step."""
-
-MAX_GRAD_NORM = 1.0
-
-TOKEN_BUDGETS = {"cpu": 384}
-"""How many tokens a micro-batch may hold with its padding. Smaller ones need less padding: on the bundled voice sample,
-3 % at 384 against 16 % at 1024. A few hundred tokens keep a processor busy; a GPU wants thousands."""
 
 
 class Diverged(StudioError):
@@ -47,6 +42,19 @@ class TrainingResult:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Progress:
+    """Where a training is between two steps, with all that is needed to go on as if it had never stopped.
+
+    `tensors` holds the masters, the optimiser's moments and the state of chance; the order of the data follows from
+    the seed and `step`.
+    """
+
+    step: int
+    first_validation_loss: float | None
+    tensors: dict[str, torch.Tensor]
+
+
 def total_steps(rows: int, config: RunConfig) -> int:
     """Return the number of optimiser steps of a run."""
     return config.epochs * math.ceil(rows / config.batch_size)
@@ -55,19 +63,6 @@ def total_steps(rows: int, config: RunConfig) -> int:
 def evaluation_steps(total: int) -> frozenset[int]:
     """Return after which steps the held-out rows are scored: evenly spread, always the last."""
     return frozenset(math.ceil(total * part / EVALUATIONS) for part in range(1, EVALUATIONS + 1))
-
-
-def learning_rate_factor(step: int, total: int, config: RunConfig) -> float:
-    """Return the share of the full learning rate at `step`, counted from 0: linear warm-up, then the schedule."""
-    warmup = math.ceil(total * config.warmup_share)
-    if step < warmup:
-        return (step + 1) / warmup
-    progress = (step - warmup) / max(1, total - warmup)
-    if config.schedule == "linear":
-        return 1 - progress
-    if config.schedule == "cosine":
-        return 0.5 * (1 + math.cos(math.pi * progress))
-    return 1.0
 
 
 def train(
@@ -80,116 +75,162 @@ def train(
     pad_id: int,
     emit: Callable[[Event], None],
     should_stop: Callable[[], bool],
-    save: Callable[[int], str],
+    save: Callable[[Progress], str],
+    resume: Progress | None = None,
+    checkpointing: bool = False,
+    micro_batch_tokens: int = 0,
 ) -> TrainingResult:
-    """Train the adapter on `train_rows`, scoring `validation_rows` before the first step and then evenly.
+    """Train what the model trains on `train_rows`, scoring `validation_rows` before the first step and then evenly.
 
     Each step averages over the learned tokens of all its rows, so a long answer counts for more than a short one and
-    cutting the step into micro-batches changes nothing. `save(step)` writes the adapter and returns its relative path.
+    cutting the step into micro-batches changes nothing. `save(progress)` writes the model as it stands, in fp32, and
+    returns the relative path. With `resume` the training goes on behind the step that it was saved at.
 
-    Raises Diverged when a loss or a gradient is not finite; what was saved before stays.
+    Raises Diverged when a loss or a gradient is not finite; what was saved before stays. Out of memory once, a step is
+    tried again with half the tokens at a time; the second time the error is raised.
     """
-    accelerator = Accelerator(
-        cpu=placement.device == "cpu", mixed_precision="bf16" if placement.precision == "bf16" else "no"
+    processes = Processes()
+    model.train()  # before the engine looks at it: whether the base drops out decides what can be fused
+    engine = Engine(
+        model,
+        config=config,
+        placement=placement,
+        pad_id=pad_id,
+        checkpointing=checkpointing,
+        micro_batch_tokens=micro_batch_tokens,
     )
-    parameters = lora_parameters(model)
-    optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
+    optimizer = Optimizer(model.named_parameters(), config=config, device=placement.device)
     total = total_steps(len(train_rows), config)
-    budget = TOKEN_BUDGETS.get(placement.device, 4096)
-
-    def cut(rows: Sequence[TokenRow]) -> Iterator[Batch]:
-        return micro_batches(rows, token_budget=budget, pad_id=pad_id, device=placement.device)
 
     def score(step: int) -> float | None:
         if not validation_rows:
             return None
         model.eval()
         summed, learned = 0.0, 0
-        with torch.inference_mode(), accelerator.autocast():
-            for batch in cut(validation_rows):
-                if should_stop():
+        with torch.inference_mode():
+            for group in processes.share(engine.cut(validation_rows, parts=processes.count)):
+                if processes.count == 1 and should_stop():
                     return None
-                summed += float(summed_loss(model, batch))
+                batch = engine.batch(group)
+                summed += float(engine.summed_loss(batch))
                 learned += batch.learned
-        loss = _finite(summed / learned, "held-out loss", step)
+        summed, whole = processes.total(summed, learned)
+        loss = _finite(summed / whole, "held-out loss", step)
         emit(Evaluated(step=step, loss=loss))
         return loss
 
-    began = time.monotonic()
-    step = 0
-    scored_at = evaluation_steps(total)
-    first_loss = last_loss = score(0)
-    for epoch in range(config.epochs):
-        for rows in epoch_steps(train_rows, batch_size=config.batch_size, seed=config.seed, epoch=epoch):
-            step_began = time.monotonic()
-            learning_rate = config.learning_rate * learning_rate_factor(step, total, config)
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate
+    def accumulate(rows: Sequence[TokenRow]) -> float | None:
+        """Gather the gradient of the mean loss over all learned tokens of `rows`; None when asked to stop."""
+        model.train()
+        learned = sum(row.learned for row in rows)
+        summed = 0.0
+        for group in processes.share(engine.cut(rows, parts=processes.count)):
+            if processes.count == 1 and should_stop():  # asked here, for a step of many rows can take minutes
+                return None
+            loss = engine.summed_loss(engine.batch(group)) / learned
+            loss.backward()
+            summed += float(loss.detach())
+        if processes.count > 1:
+            processes.add_up(optimizer.gradients())
+            summed, stop = processes.total(summed, float(should_stop()))
+            return None if stop else summed
+        return summed
 
-            model.train()
-            learned = sum(row.learned for row in rows)
-            summed = 0.0
-            for batch in cut(rows):
-                if should_stop():  # asked here, for a step of many rows can take minutes
+    began = time.monotonic()
+    step = 0 if resume is None else resume.step
+    scored_at = evaluation_steps(total)
+    if resume is not None:
+        _restore(resume, optimizer)
+        first_loss = last_loss = resume.first_validation_loss
+    else:
+        first_loss = last_loss = score(0)
+    try:
+        for epoch in range(config.epochs):
+            batches = epoch_steps(train_rows, batch_size=config.batch_size, seed=config.seed, epoch=epoch)
+            before = epoch * math.ceil(len(train_rows) / config.batch_size)
+            for number, rows in enumerate(batches, start=before):
+                if number < step:
+                    continue  # done before the training was stopped
+                step_began = time.monotonic()
+                learning_rate = config.learning_rate * learning_rate_factor(step, total, config)
+                summed = _once_more(lambda rows=rows: accumulate(rows), engine, optimizer, emit)  # type: ignore[misc]
+                if summed is None:
                     emit(Stopping())
                     return TrainingResult(step, True, first_loss, last_loss, time.monotonic() - began)
-                with accelerator.autocast():
-                    loss = summed_loss(model, batch) / learned
-                accelerator.backward(loss)
-                summed += float(loss.detach())
-            grad_norm = float(torch.nn.utils.clip_grad_norm_(parameters, MAX_GRAD_NORM))
-            _finite(summed, "loss", step + 1)
-            _finite(grad_norm, "gradient", step + 1)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+                _finite(summed, "loss", step + 1)
+                grad_norm = _finite(optimizer.step(learning_rate), "gradient", step + 1)
 
-            step += 1
-            tokens = sum(len(row.ids) for row in rows)
-            emit(
-                Stepped(
-                    step=step,
-                    epoch=round(step * config.epochs / total, 4),
-                    loss=summed,
-                    learning_rate=learning_rate,
-                    grad_norm=grad_norm,
-                    tokens_per_second=round(tokens / (time.monotonic() - step_began), 1),
-                    memory_gib=round(memory_gib(placement.device), 3),
+                step += 1
+                tokens = sum(len(row.ids) for row in rows)
+                emit(
+                    Stepped(
+                        step=step,
+                        epoch=round(step * config.epochs / total, 4),
+                        loss=summed,
+                        learning_rate=learning_rate,
+                        grad_norm=grad_norm,
+                        tokens_per_second=round(tokens / (time.monotonic() - step_began), 1),
+                        memory_gib=round(memory_gib(placement.device), 3),
+                    )
                 )
-            )
-            if step in scored_at:
-                emit(Saved(step=step, path=save(step)))
-                if not should_stop():
-                    last_loss = score(step) or last_loss
+                if step in scored_at:
+                    if processes.is_first:
+                        with optimizer.masters_in_place():
+                            emit(Saved(step=step, path=save(_progress(step, first_loss, optimizer))))
+                    if processes.count > 1 or not should_stop():
+                        last_loss = score(step) or last_loss
+    finally:
+        engine.undo()
+        optimizer.close()
     return TrainingResult(step, False, first_loss, last_loss, time.monotonic() - began)
 
 
-def summed_loss(model: Any, batch: Batch) -> torch.Tensor:
-    """Return the cross-entropy summed over the learned tokens of a batch; a scalar in fp32.
-
-    Where the model can, logits are computed only at positions where some row has a label: (rows, positions, words).
-    """
-    targets = batch.labels[:, 1:]  # position t predicts token t + 1
-    positions = (targets != IGNORED).any(dim=0).nonzero().squeeze(1)
-    inputs = {"input_ids": batch.ids, "attention_mask": batch.mask, "use_cache": False}
-    if takes_logits_to_keep(model):
-        logits = model(**inputs, logits_to_keep=positions).logits
-    else:
-        logits = model(**inputs).logits[:, positions]
-    return functional.cross_entropy(
-        logits.flatten(0, 1).float(), targets[:, positions].flatten(), ignore_index=IGNORED, reduction="sum"
+def _once_more(
+    accumulate: Callable[[], float | None], engine: Engine, optimizer: Optimizer, emit: Callable[[Event], None]
+) -> float | None:
+    """Gather a step's gradient; out of memory, try once more with half the tokens at a time."""
+    try:
+        return accumulate()
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error) or engine.has_halved:
+            raise
+    optimizer.forget()
+    engine.halve()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    emit(
+        Noted(
+            "warning",
+            f"The memory ran out. From here on {engine.tokens_at_once:,} tokens go through the model at once, half of "
+            "what it was; the batch, and so the result, stays the same.",
+        )
     )
+    return accumulate()
 
 
-def takes_logits_to_keep(model: Any) -> bool:
-    """Tell whether the model's forward pass can skip the logits that nobody asks for."""
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    return "logits_to_keep" in inspect.signature(base.forward).parameters
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error means that a GPU or the machine has no memory left."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
 
 
 def memory_gib(device: str) -> float:
     """Return the memory that this process holds now: the GPU's peak where there is one, else resident memory."""
     held = torch.cuda.max_memory_allocated() if device == "cuda" else psutil.Process().memory_info().rss
     return float(held) / 2**30
+
+
+def _progress(step: int, first_loss: float | None, optimizer: Optimizer) -> Progress:
+    chance = {"chance/cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        chance["chance/cuda"] = torch.cuda.get_rng_state()
+    return Progress(step, first_loss, optimizer.state() | chance)
+
+
+def _restore(progress: Progress, optimizer: Optimizer) -> None:
+    optimizer.restore(progress.tensors)
+    torch.set_rng_state(progress.tensors["chance/cpu"])
+    if "chance/cuda" in progress.tensors and torch.cuda.is_available():
+        torch.cuda.set_rng_state(progress.tensors["chance/cuda"])
 
 
 def _finite(value: float, what: str, step: int) -> float:

@@ -45,7 +45,7 @@ class Exports:
             return state
         if run.is_alive():
             raise ExportError("This run is still training.", "Export it when it is finished, or stop it first.")
-        if run.adapter is None:
+        if run.result is None:
             raise ExportError("This run has no adapter to export.", "Let a run finish, or stop it after a few steps.")
         self._job(run, kind).start(["export", str(run.path), kind], self._launch)
         return self.state(run, kind)

@@ -30,6 +30,10 @@ from studio.runs.names import memorable_name, slug
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _LONGEST_TAIL_BYTES = 256 * 1024
 
+ADAPTER = "adapter"
+MODEL = "model"
+"""Where in its folder a run keeps what it learned: an adapter, or a whole model."""
+
 Plain = TypeVar("Plain")
 
 
@@ -42,6 +46,11 @@ class RunOrigin:
     dataset_sha256: str
     created: float
     model_name: str
+
+
+def is_whole_model(folder: Path) -> bool:
+    """Tell whether a run's result is a whole model, which needs no base."""
+    return (folder / "config.json").is_file() and not (folder / "adapter_config.json").is_file()
 
 
 @dataclass(frozen=True)
@@ -91,12 +100,15 @@ class RunFolder:
         return self.path / "run.lock"
 
     @property
-    def adapter(self) -> Path | None:
-        """The folder of the result, or of the newest checkpoint while there is none; None when nothing is saved."""
+    def result(self) -> Path | None:
+        """The folder of what the run learned, or of the newest checkpoint while it is at work; None without either.
+
+        It holds an adapter, or a whole model where all of it was trained: `is_whole_model` tells them apart.
+        """
         checkpoints = [path for path in self.path.glob("checkpoints/step-*") if path.name[5:].isdecimal()]
         newest_first = sorted(checkpoints, key=lambda path: int(path.name[5:]), reverse=True)
-        for folder in (self.path / "adapter", *newest_first):
-            if (folder / "adapter_config.json").is_file():
+        for folder in (self.path / ADAPTER, self.path / MODEL, *newest_first):
+            if (folder / "adapter_config.json").is_file() or is_whole_model(folder):
                 return folder
         return None
 

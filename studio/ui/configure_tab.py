@@ -1,6 +1,6 @@
 """The Configure tab: which model learns, how, and what that will mean; and the button that starts it.
 
-Knows how to ask; what is right stands in `studio.config`.
+Lays out and connects. What is right stands in `studio.config`, what is shown in `configure_drawing`.
 """
 
 import functools
@@ -11,92 +11,115 @@ from typing import Any
 import gradio as gr
 from gradio.blocks import Block
 
-from studio.config import CHOSEN, STARTER, setting_named
-from studio.data.dataset_folders import Dataset
-from studio.errors import DataError, StudioError
+from studio.config import STARTER, setting_named
 from studio.models.catalog import KNOWN_MODELS
-from studio.runs.base_models import ModelState
+from studio.models.presets import BALANCED
 from studio.runs.studio import Studio
-from studio.ui import data_drawing, form, fragments, plan_card, run_choices
-from studio.ui.components import QUIET, html
+from studio.ui import configure_drawing, configure_listeners, form, fragments, preset_cards
+from studio.ui.components import ACTING, QUIET, html, unchecked
+from studio.ui.configure_drawing import LED, PARTS
 from studio.ui.data_held_out import HeldOut
 from studio.ui.errors import shown
-from studio.ui.reading import Here, Reading
+from studio.ui.presses import on_press, pressable
+from studio.ui.reading import Reading
 
-NO_MODEL = ModelState(False, "No base model is chosen.")
+PRICE_KEY = "lora-studio-price-per-hour"
 
 
 @dataclass(frozen=True)
 class ConfigureTab:
-    """The components of the tab. `controls` holds one for each setting, by its name."""
+    """The components of the tab. `controls` holds one for each setting, `shown` one for each part that is drawn."""
 
-    model: gr.Dropdown
-    model_state: gr.HTML
-    fetch: gr.Button
     controls: Mapping[str, gr.components.Component]
-    max_length: gr.Number
-    more: gr.Accordion
-    plan: gr.HTML
-    start: gr.Button
+    shown: Mapping[str, Block]
+    preset: gr.State
+    price: gr.Number
+    kept_price: gr.BrowserState
     started: gr.Textbox
     drawn: gr.State
+
+    @property
+    def model(self) -> gr.components.Component:
+        """The chooser of the base model."""
+        return self.controls["model"]
 
 
 def build() -> ConfigureTab:
     """Lay the tab out."""
     controls: dict[str, gr.components.Component] = {}
+    parts: dict[str, Block] = {}
     with gr.Row():
         with gr.Column(scale=7):
-            with gr.Column(elem_classes="ls-card"):
-                html(fragments.heading("Starting point"))
-                controls["model"] = model = _build_model()
-                model_state = html("", elem_id="model-state")
-                fetch = gr.Button("Fetch it now", size="sm", visible=False, elem_id="model-fetch")
-                controls["method"] = form.control("method")
-            with gr.Column(elem_classes="ls-card"):
-                html(fragments.heading("Training", "The defaults suit a few hundred examples on a laptop."))
-                with gr.Column(elem_classes="ls-grid"):
-                    controls |= {name: form.control(name) for name in form.SIMPLE}
-            with gr.Accordion(more_label(0), open=False, elem_classes="ls-more", elem_id="more-settings") as more:
-                with gr.Column(elem_classes="ls-grid"):
-                    controls |= {name: form.control(name) for name in form.MORE}
+            _build_start(controls, parts)
+            _build_training(controls, parts)
+            _build_more(controls, parts)
         with gr.Column(scale=5, elem_classes="ls-card ls-side"):
             html(fragments.heading("What will happen"))
-            plan = html("", elem_id="plan")
-            start = gr.Button("Choose a data set first", variant="primary", interactive=False, elem_id="start")
+            parts["plan"] = pressable(elem_id="plan")
+            price = _build_price()
+            label = "Choose a data set first"
+            parts["start"] = gr.Button(label, variant="primary", interactive=False, elem_id="start")
             started = gr.Textbox(visible=False, label="Run id")
-    max_length = controls["max_length"]
-    assert isinstance(max_length, gr.Number)
+    with gr.Column(elem_classes="ls-card"):
+        text = "The same data and settings for each, on this machine."
+        html(fragments.heading("Full, LoRA and QLoRA side by side", text))
+        parts["methods"] = pressable(elem_id="methods")
     return ConfigureTab(
-        model=model,
-        model_state=model_state,
-        fetch=fetch,
         controls=controls,
-        max_length=max_length,
-        more=more,
-        plan=plan,
-        start=start,
+        shown=parts,
+        preset=gr.State(BALANCED),
+        price=price,
+        kept_price=gr.BrowserState(None, storage_key=PRICE_KEY, secret="lora-studio"),
         started=started,
         drawn=gr.State(None),
     )
 
 
+def _build_start(controls: dict[str, gr.components.Component], parts: dict[str, Block]) -> None:
+    with gr.Column(elem_classes="ls-card"):
+        html(fragments.heading("Starting point"))
+        controls["model"] = _build_model()
+        parts["model_state"] = html("", elem_id="model-state")
+        parts["fetch"] = gr.Button("Fetch it now", size="sm", visible=False, elem_id="model-fetch")
+        controls |= {name: form.control(name) for name in form.START[1:]}
+
+
+def _build_training(controls: dict[str, gr.components.Component], parts: dict[str, Block]) -> None:
+    with gr.Column(elem_classes="ls-card"):
+        text = "Choose how thorough to be. The settings below follow, and each can be changed."
+        html(fragments.heading("Training", text))
+        parts["presets"] = pressable(preset_cards.presets(BALANCED, {}), elem_id="presets")
+        with gr.Column(elem_classes="ls-grid"):
+            controls |= {name: form.control(name) for name in form.SIMPLE}
+        parts["reasons"] = pressable(elem_id="reasons")
+
+
+def _build_more(controls: dict[str, gr.components.Component], parts: dict[str, Block]) -> None:
+    label = configure_drawing.more_label(0)
+    with gr.Accordion(label, open=False, elem_classes="ls-more", elem_id="more-settings") as parts["more"]:
+        for title, names in form.GROUPS:
+            with gr.Column() as parts[title.lower()]:
+                html(fragments.subheading(title))
+                with gr.Column(elem_classes="ls-grid"):
+                    controls |= {name: form.control(name) for name in names}
+        parts["more_reasons"] = pressable(elem_id="more-reasons")
+
+
 def _build_model() -> gr.Dropdown:
     each = setting_named("model")
     choices = [(known.title, known.id) for known in KNOWN_MODELS]
-    return gr.Dropdown(
-        choices,
-        value=STARTER,
-        allow_custom_value=True,
-        label=each.label,
-        info=each.help,
-        elem_id="setting-model",
+    look: dict[str, Any] = {"label": each.label, "info": each.help, "elem_id": "setting-model"}
+    return gr.Dropdown(choices, value=STARTER, allow_custom_value=True, **look)
+
+
+def _build_price() -> gr.Number:
+    # Its own check has no sentence for a field that was emptied.
+    return unchecked(gr.Number)(
+        label="Price per hour",
+        info="What an hour of this machine costs you, 0 when nothing.",
+        elem_id="price",
+        elem_classes="ls-price",
     )
-
-
-def more_label(number: int) -> str:
-    """Head the further settings, so that a change in them does not hide."""
-    return f"More settings ({number} changed from default)" if number else "More settings (all at their default)"
 
 
 def wire(
@@ -114,31 +137,30 @@ def wire(
     """
     controls = {**tab.controls, **held_out.controls}
     inputs: dict[str, Block] = {"dataset_id": dataset, "validation_dataset_id": held_out.other, **controls}
-    changes = [component.change for component in (dataset, held_out.other, *controls.values())]  # type: ignore[attr-defined]
+    looked_at = (dataset, held_out.other, tab.preset, tab.price, *controls.values())
+    changes = [component.change for component in looked_at]  # type: ignore[attr-defined]
     gr.on(
         [timer.tick, *changes],
-        shown(functools.partial(redraw, studio, reading)),
-        inputs_kwargs={**inputs, "drawn": tab.drawn},
-        outputs=[
-            tab.model_state,
-            tab.fetch,
-            tab.controls["chosen_modules"],
-            tab.more,
-            tab.plan,
-            tab.start,
-            tab.drawn,
-        ],
+        shown(functools.partial(configure_listeners.redraw, studio, reading)),
+        inputs_kwargs={
+            **inputs,
+            "preset": tab.preset,
+            "price": tab.price,
+            "kept_price": tab.kept_price,
+            "drawn": tab.drawn,
+        },
+        outputs=[*(tab.shown[name] for name in PARTS), *(controls[name] for name in LED), tab.price, tab.drawn],
         trigger_mode="always_last",
         **QUIET,
     )
-    tab.fetch.click(
-        shown(functools.partial(fetch_model, studio)),
-        inputs=[tab.model],
-        api_visibility="private",
-        show_progress="hidden",
-    )
-    return tab.start.click(
-        shown(functools.partial(start_run, studio)),
+    tab.price.input(lambda price: price, inputs=[tab.price], outputs=[tab.kept_price], **QUIET)
+    _wire_presses(tab, controls)
+    fetch, start = tab.shown["fetch"], tab.shown["start"]
+    assert isinstance(fetch, gr.Button)
+    assert isinstance(start, gr.Button)
+    fetch.click(shown(functools.partial(configure_listeners.fetch_model, studio)), inputs=[tab.model], **ACTING)
+    return start.click(
+        shown(functools.partial(configure_listeners.start_run, studio)),
         inputs_kwargs=inputs,
         outputs=[tab.started],
         validator=form.check_form,
@@ -148,94 +170,16 @@ def wire(
     )
 
 
-def fetch_model(studio: Studio, model: str | None) -> None:
-    """Begin to fetch a base model; do nothing without a name. Raises RunError when that cannot be started."""
-    if name := (model or "").strip():
-        studio.prepare_model(name, retry=True)
-
-
-def start_run(
-    studio: Studio, *, dataset_id: str | None, validation_dataset_id: str | None = None, **values: Any
-) -> str:
-    """Start a run and return its id. Raises ConfigError, DataError or RunError."""
-    if not dataset_id:
-        raise gr.Error("No data set is chosen. Choose one on the Data tab.", title="Choose a data set first")
-    settings = form.read_config(values)
-    return studio.start_run(settings, dataset_id, validation_dataset_id=validation_dataset_id or "").id
-
-
-def redraw(
-    studio: Studio,
-    reading: Reading,
-    *,
-    dataset_id: str | None,
-    validation_dataset_id: str | None = None,
-    drawn: object,
-    **values: Any,
-) -> tuple[Any, ...]:
-    """Show what these settings mean; skip everything when nothing is new since `drawn`."""
-    settings = form.read_config(values)
-    dataset, held_out = (_dataset(studio, id) for id in (dataset_id, validation_dataset_id))
-    # An empty name would be looked up as the folder that the server runs in.
-    state = studio.model_state(settings.model) if settings.model else NO_MODEL
-    here = reading.where(settings.model) if settings.model else Here(None)
-    modules = _module_names(reading, settings.model) if settings.model else []
-    at_work = _at_work(studio)
-    counted = dataset is not None and _is_counted(reading, dataset, settings.model)
-    now = (settings, dataset and dataset.id, held_out and held_out.id, state, here, modules, at_work, counted)
-    if now == drawn:
-        return (gr.skip(),) * 7
-    return (
-        str(plan_card.model_line(settings.model, state)),
-        gr.update(
-            visible=_can_fetch(settings.model, state, here), value="Try again" if state.failed else "Fetch it now"
-        ),
-        # What was chosen stays on offer, also for a model that does not have it: only there it can be taken away.
-        gr.update(
-            choices=list(dict.fromkeys([*modules, *settings.chosen_modules])), visible=settings.targets == CHOSEN
-        ),
-        gr.update(label=more_label(form.changed(settings))),
-        str(plan_card.plan(reading, settings, dataset, state, held_out=held_out, at_work=at_work)),
-        gr.update(
-            value=plan_card.start_label(dataset, settings, state),
-            interactive=plan_card.can_start(dataset, settings, state),
-        ),
-        now,
-    )
-
-
-def _can_fetch(model: str, state: ModelState, here: Here) -> bool:
-    """Say whether a fetch can help: not for a folder or a name that cannot be a model's (`here.trouble`)."""
-    return bool(model) and not (state.ready or state.working or here.trouble)
-
-
-def _at_work(studio: Studio) -> str:
-    """Return the name of the run that a new one would wait for, or nothing."""
-    id = run_choices.at_work(studio)
-    if id is None:
-        return ""
-    try:
-        return studio.runs.get(id).config.name or id
-    except StudioError:
-        return id
-
-
-def _dataset(studio: Studio, dataset_id: str | None) -> Dataset | None:
-    """Return the data set while it is there: it may have been deleted on another page."""
-    try:
-        return studio.datasets.get(dataset_id) if dataset_id else None
-    except DataError:
-        return None
-
-
-def _is_counted(reading: Reading, dataset: Dataset, model: str) -> bool:
-    return data_drawing.token_state(reading, dataset.id, model).counts is not None
-
-
-def _module_names(reading: Reading, model: str) -> list[str]:
-    """Return the model's own names of its linear layers; none while the model is not here."""
-    try:
-        layout = reading.layout(model)
-    except StudioError:
-        return []
-    return list(layout.module_names) if layout else []
+def _wire_presses(tab: ConfigureTab, controls: Mapping[str, gr.components.Component]) -> None:
+    """Connect the buttons inside what is drawn: each sets controls, and what follows is drawn as after any change."""
+    outputs = [tab.preset, *controls.values()]
+    for name in ("presets", "reasons", "more_reasons", "plan", "methods"):
+        component = tab.shown[name]
+        assert isinstance(component, gr.HTML)
+        on_press(
+            component,
+            functools.partial(configure_listeners.press, tuple(controls)),
+            inputs_kwargs={"drawn": tab.drawn},
+            outputs=outputs,
+            **QUIET,
+        )

@@ -65,7 +65,7 @@ def answers(
 
     Raises RunError when the run has no adapter or the worker is in trouble.
     """
-    adapter = run.adapter
+    adapter = run.result
     if adapter is None:
         raise RunError("This run has no adapter to talk to.", "Choose a run that finished or was stopped.")
     check_wish(wish)

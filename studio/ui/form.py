@@ -8,8 +8,11 @@ from typing import Any
 
 import gradio as gr
 
-from studio.config import Problem, RunConfig, Setting, problems, setting_named, settings
+from studio.config import CHOSEN, FULL, Problem, RunConfig, Setting, problems, setting_named, settings
 from studio.ui.components import picker, unchecked
+
+START = ("model", "method", "start_adapter")
+"""What a run starts from."""
 
 SIMPLE = ("name", "epochs", "learning_rate", "rank", "batch_size", "max_length", "overlong")
 """What is asked first."""
@@ -17,30 +20,35 @@ SIMPLE = ("name", "epochs", "learning_rate", "rank", "batch_size", "max_length",
 HELD_OUT = ("validation_share", "seed", "stratify")
 """What stands on the Data tab, beside the examples that it is about."""
 
-MORE = (
-    "start_adapter",
-    "alpha",
-    "dropout",
-    "targets",
-    "chosen_modules",
-    "rslora",
-    "dora",
-    "initialisation",
-    "lora_plus_ratio",
-    "train_embeddings",
-    "optimizer",
-    "schedule",
-    "warmup_share",
-    "weight_decay",
-    "precision",
-    "checkpointing",
-    "micro_batch_tokens",
-    "data_parallel",
+GROUPS = (
+    (
+        "Adapter",
+        (
+            "alpha",
+            "dropout",
+            "targets",
+            "chosen_modules",
+            "initialisation",
+            "rslora",
+            "dora",
+            "train_embeddings",
+        ),
+    ),
+    ("Optimiser", ("optimizer", "schedule", "warmup_share", "weight_decay", "lora_plus_ratio")),
+    ("Machine", ("precision", "checkpointing", "micro_batch_tokens", "data_parallel")),
 )
-"""What stands behind "More settings"."""
+"""What stands behind "More settings", under these headings."""
+
+MORE = tuple(name for _, names in GROUPS for name in names)
+
+ADAPTER_ONLY = ("start_adapter", "rank", "lora_plus_ratio", *GROUPS[0][1])
+"""What says nothing where every weight is trained."""
 
 TERMINAL_ONLY = ("switched_off",)
 """What only the command line offers: it serves those who measure the engine."""
+
+AFRESH = ("Start afresh", "")
+"""What is offered beside the runs that can be gone on from."""
 
 CHOICE_LABELS = {
     "lora": "LoRA",
@@ -73,6 +81,8 @@ def control(name: str) -> gr.components.Component:
     """Make the control of one setting, with its label, its sentence and its default."""
     each = setting_named(name)
     look: dict[str, Any] = {"label": each.label, "info": each.help, "elem_id": f"setting-{name.replace('_', '-')}"}
+    if name == "start_adapter":
+        return unchecked(gr.Dropdown)([AFRESH], value="", visible=False, **look)
     if each.kind is bool:
         return gr.Checkbox(value=each.default, **look)
     if each.choices:
@@ -119,6 +129,23 @@ def check_form(**values: Any) -> list[dict[str, Any]]:
     return [gr.validate(name not in found, found[name].text if name in found else "") for name in values]
 
 
-def changed(config: RunConfig, names: Iterable[str] = MORE) -> int:
-    """Count the settings that are not at their default."""
-    return sum(getattr(config, name) != setting_named(name).default for name in names)
+def changed(config: RunConfig, names: Iterable[str] = MORE, *, usual: Mapping[str, object] | None = None) -> int:
+    """Count the settings that are neither at their default nor at what `usual` has in its place."""
+    expected = usual or {}
+    return sum(getattr(config, name) != expected.get(name, setting_named(name).default) for name in names)
+
+
+def applies(name: str, config: RunConfig, *, devices: int | None = None) -> bool:
+    """Say whether a setting means something beside the others. `devices` is how many GPUs there are, where known.
+
+    What does not but is at fault applies all the same: it could not be corrected otherwise.
+    """
+    if any(problem.field == name for problem in problems(config)):
+        return True
+    if name == "chosen_modules" and config.targets != CHOSEN:
+        return False
+    if name == "data_parallel":
+        return config.data_parallel or devices is None or devices > 1
+    if name == "dora" and config.base_bits == 8:
+        return False
+    return config.method != FULL or name not in ADAPTER_ONLY

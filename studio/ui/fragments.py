@@ -64,6 +64,11 @@ def heading(title: str, text: str = "") -> Markup:
     )
 
 
+def subheading(title: str) -> Markup:
+    """Head a group inside a card."""
+    return Markup('<h3 class="ls-subhead">{}</h3>').format(title)
+
+
 def bar(share: float | None, *, name: str) -> Markup:
     """Draw progress from 0 to 1; None where the end is not known. `name` is what a screen reader says."""
     if share is None:

@@ -4,7 +4,6 @@ Functions from plain values to markup and sentences. Knows nothing of components
 """
 
 import math
-from dataclasses import dataclass
 
 from markupsafe import Markup
 
@@ -16,26 +15,14 @@ from studio.models.catalog import KNOWN_MODELS
 from studio.models.layout import select_modules, trainable_parameters
 from studio.runs.base_models import ModelState
 from studio.ui import fitting, fragments
-from studio.ui.fragments import Tile
+from studio.ui.forecast_card import Learners
 from studio.ui.reading import Reading
-from studio.ui.wording import parameters, share
+from studio.ui.wording import parameters
 from studio.words import counted, size
-
-_BYTES_PER_WEIGHT = 4
 
 START = "Start training"
 
 GATED = " Its licence must be accepted on its page on the Hub first, and HF_TOKEN be set."
-
-
-@dataclass(frozen=True)
-class Learners:
-    """How much of the model learns. `trouble` says why that is not known."""
-
-    trainable: int = 0
-    total: int = 0
-    modules: tuple[str, ...] = ()
-    trouble: str = ""
 
 
 def learners(reading: Reading, settings: RunConfig) -> Learners:
@@ -45,6 +32,8 @@ def learners(reading: Reading, settings: RunConfig) -> Learners:
         if layout is None:
             trouble = reading.where(settings.model).trouble
             return Learners(trouble=trouble or "Counted as soon as the model is on this machine.")
+        if settings.method == config.FULL:
+            return Learners(layout.parameters, layout.parameters)
         names = [layer.name for layer in layout.layers]
         modules = select_modules(names, targets=settings.targets, chosen=settings.chosen_modules)
         trainable = trainable_parameters(layout, modules, rank=settings.rank)
@@ -109,42 +98,35 @@ def arrival(state: ModelState) -> str:
     return f"{sentence}: {state.done:,} of {state.total:,}."
 
 
+def faults(settings: RunConfig) -> Markup:
+    """Name what is wrong with the settings; nothing when they are right."""
+    return fragments.join(fragments.notice("warning", problem.text) for problem in config.problems(settings))
+
+
 def plan(
-    reading: Reading,
     settings: RunConfig,
     dataset: Dataset | None,
     state: ModelState,
     *,
+    parts: fitting.Parts | None,
+    learned: Learners,
     held_out: Dataset | None = None,
+    goes_on_from: str = "",
     at_work: str = "",
 ) -> Markup:
     """Say, step by step, what Start does with these settings.
 
-    `held_out` is the data set that is held out in place of a share; `at_work` names the run that has to end first.
+    `held_out` is the data set that is held out in place of a share; `goes_on_from` names the run whose adapter is
+    trained further, `at_work` the run that has to end first.
     """
-    faults = config.problems(settings)
-    if faults:
-        return fragments.stack(fragments.notice("warning", problem.text) for problem in faults)
-    learned = learners(reading, settings)
-    figures = _figures(learned)
-    aside = "" if held_out is None else held_out.id
-    parts = None if dataset is None else fitting.parts(reading, settings, dataset.id, aside)
     items = [_data_item(settings, dataset, parts, held_out), _model_item(settings, state)]
     if parts is not None and parts.train:
         items.append(_steps_item(settings, parts.train))
-    items.append(_adapter_item(settings, learned))
+    items.append(_learning_item(settings, learned, goes_on_from))
     if at_work:
         items.append(_item("It waits its turn", f"The run {at_work} is at work. This one starts when that is over."))
     items.append(_item("You can leave", "Close the page whenever you like: the run goes on."))
-    return fragments.stack([figures, Markup('<ul class="ls-plan">{}</ul>').format(fragments.join(items))])
-
-
-def _figures(learned: Learners) -> Markup:
-    if learned.trouble:
-        return fragments.tiles([Tile("Trainable parameters", "not known yet", learned.trouble)])
-    part = share(learned.trainable, learned.total)
-    whole = f"{part} of {parameters(learned.total)}"
-    return fragments.tiles([Tile("Trainable parameters", f"{learned.trainable:,}", whole)])
+    return Markup('<ul class="ls-plan">{}</ul>').format(fragments.join(items))
 
 
 def _item(title: str, text: str, *, missing: bool = False) -> Markup:
@@ -182,8 +164,10 @@ def _model_item(settings: RunConfig, state: ModelState) -> Markup:
     name = "The starter model" if settings.model == config.STARTER else settings.model
     if state.failed is not None:
         return _item(name, "It is not on this machine, and cannot be used as it stands.", missing=True)
-    base = f"in {settings.base_bits} bits" if settings.base_bits else "as it is"
     arrival = "it is on this machine" if state.ready else "it is fetched first, which may take minutes"
+    if settings.method == config.FULL:
+        return _item(name, f"{arrival[0].upper()}{arrival[1:]}. The original stays as it is: a copy is trained.")
+    base = f"in {settings.base_bits} bits" if settings.base_bits else "as it is"
     return _item(name, f"Stays frozen, {base}; {arrival}.")
 
 
@@ -194,7 +178,10 @@ def _steps_item(settings: RunConfig, train: int) -> Markup:
     return _item(f"About {counted(steps, 'step')}", f"Goes through the data {times}, {batch} a step.")
 
 
-def _adapter_item(settings: RunConfig, learned: Learners) -> Markup:
+def _learning_item(settings: RunConfig, learned: Learners, goes_on_from: str) -> Markup:
+    if settings.method == config.FULL:
+        return _item("The whole model learns", "Every weight is trained, none is left as it was.")
+    if settings.start_adapter:
+        return _item(f"Goes on from {goes_on_from or settings.start_adapter}", "Its adapter is trained further.")
     where = f"in {', '.join(learned.modules)}" if 0 < len(learned.modules) <= 8 else "beside the model's layers"
-    weight = f" The file will have about {size(learned.trainable * _BYTES_PER_WEIGHT)}." if learned.trainable else ""
-    return _item(f"An adapter of rank {settings.rank}", f"Small added weights {where}: only these learn.{weight}")
+    return _item(f"An adapter of rank {settings.rank}", f"Small added weights {where}: only these learn.")

@@ -24,6 +24,7 @@ from studio.models.layout import ModelLayout, read_layout, remote_layout
 from studio.models.locate import locate
 from studio.runs.studio import Studio
 from studio.runs.token_counts import TokenState
+from studio.ui.foresight import Foresight
 
 Key = TypeVar("Key", bound=Hashable)
 Found = TypeVar("Found")
@@ -40,7 +41,14 @@ class Here:
 class Reading:
     """Answers questions about data sets and models, remembering the answers while their files stay the same."""
 
-    def __init__(self, studio: Studio, *, ask_hub: Callable[[str], ModelLayout] = remote_layout) -> None:
+    def __init__(
+        self,
+        studio: Studio,
+        *,
+        ask_hub: Callable[[str], ModelLayout] = remote_layout,
+        foresight: Foresight | None = None,
+    ) -> None:
+        self.foresight = foresight or Foresight()
         self._home = studio.settings.home
         self.token_state: Callable[[str, str], TokenState] = studio.token_state
         self.renderer: Callable[[Path], ChatRenderer] = studio.renderer

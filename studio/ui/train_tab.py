@@ -137,7 +137,7 @@ def no_parts() -> dict[str, Any]:
 def parts(state: RunState) -> dict[str, Any]:
     """Make what the tab shows of a run, by the names of the components in the order of the outputs."""
     ended = state.status in run_cards.ENDED
-    has_result = ended and state.run.adapter is not None
+    has_result = ended and state.run.result is not None
     return {
         "status": str(run_cards.status_panel(state)),
         "chart": run_cards.curves(state.run.id, state.view).payload(),
@@ -163,5 +163,5 @@ def run_status(studio: Studio, run_id: str) -> dict[str, Any]:
         "held_out_loss": view.evaluations[-1].loss if view.evaluations else None,
         "seconds_left": state.seconds_left,
         "folder": str(state.run.path),
-        "adapter": str(state.run.adapter or ""),
+        "adapter": str(state.run.result or ""),
     }

@@ -25,7 +25,7 @@ MERGED = "merged"
 def export_run(job: Job, *, run: RunFolder, kind: str, home: Path) -> Finished:
     """Write one kind of export, check it, and write its report last."""
     began = time.monotonic()
-    adapter = run.adapter
+    adapter = run.result
     if adapter is None:
         raise ExportError("This run has no adapter to export.", "Let a run finish, or stop it after its first step.")
     files = ensure_model(run.config.model, home, job)

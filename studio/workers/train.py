@@ -1,45 +1,49 @@
-"""The training job: from a run's folder to an adapter in it.
+"""The training job: from a run's folder to a tuned model in it.
 
 Everything heavy is imported after the first event is written, so that the page sees the run within a moment.
 """
 
+import contextlib
 import itertools
 import os
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from studio.config import RunConfig
+from studio.config import FULL, RunConfig
 from studio.data.example_files import ExampleFile
 from studio.data.tokenizing.rendering import ChatRenderer
-from studio.errors import ConfigError
+from studio.errors import ConfigError, RunError
 from studio.events import Finished, Loaded, Loading, Saved
-from studio.runs.store import RunFolder
+from studio.runs.store import ADAPTER, MODEL, RunFolder
 from studio.workers.base_model import ensure_model
 from studio.workers.job import Job
 from studio.workers.rows import prepare_rows, prompt_length, rows_of
 
 if TYPE_CHECKING:
     from studio.ml.loading import Placement
-    from studio.ml.training import TrainingResult
+    from studio.ml.training import Progress, TrainingResult
 
 MEMORY_LOCK = "accelerator.lock"
 REFERENCE = "reference.safetensors"
 
 
 def train_run(job: Job, *, run: RunFolder, home: Path) -> Finished:
-    """Train the run's adapter and write it to the run's folder. Other runs wait until this one is done."""
+    """Train what the run's method trains and write it to the run's folder. Other runs wait until this one is done."""
     began = time.monotonic()
     config = run.config
     files = ensure_model(config.model, home, job)
     with job.holding(home / MEMORY_LOCK, waiting="Waiting for another run to finish"):
         job.emit(Loading(what="Starting PyTorch"))
+        from studio.ml.methods import keep_start
         from studio.ml.training import train
 
         renderer = ChatRenderer.load(files.folder)
         rows = prepare_rows(job, run=run, renderer=renderer)
-        model, placement = _load(job, folder=files.folder, config=config)
+        model, placement = _load(job, folder=files.folder, config=config, home=home)
+        start = keep_start(model, config, run.path / "start")
         job.emit(rows.prepared)
         result = train(
             model,
@@ -50,14 +54,15 @@ def train_run(job: Job, *, run: RunFolder, home: Path) -> Finished:
             pad_id=pad_id(renderer),
             emit=job.emit,
             should_stop=job.should_stop,
-            save=lambda step: save_checkpoint(model, run, step),
+            save=lambda progress: save_checkpoint(model, run, progress, start=start),
         )
         if result.steps:
-            job.emit(Loading(what="Saving the adapter"))
-            _save_adapter(model, run.path / "adapter")
+            job.emit(Loading(what="Saving what was learned"))
+            name = MODEL if config.method == FULL else ADAPTER
+            _save_result(model, run.path / name, folder=files.folder, config=config, start=start)
             keep_reference(model, run, renderer=renderer)
             shutil.rmtree(run.path / "checkpoints", ignore_errors=True)
-            job.emit(Saved(step=result.steps, path="adapter"))
+            job.emit(Saved(step=result.steps, path=name))
     return Finished(
         status="stopped" if result.stopped else "finished",
         summary=_summary(result),
@@ -65,11 +70,12 @@ def train_run(job: Job, *, run: RunFolder, home: Path) -> Finished:
     )
 
 
-def _load(job: Job, *, folder: Path, config: RunConfig) -> tuple[Any, "Placement"]:
-    """Load the base with a fresh adapter. Raises ModelError, and ConfigError for settings that do not suit it."""
+def _load(job: Job, *, folder: Path, config: RunConfig, home: Path) -> tuple[Any, "Placement"]:
+    """Load the base and make it trainable. Raises ModelError, and ConfigError for settings that do not suit it."""
     import torch
 
     from studio.ml import loading
+    from studio.ml.methods import make_trainable
 
     job.emit(Loading(what="Loading the base model"))
     placement = loading.choose_placement(precision=config.precision, bits=config.base_bits)
@@ -81,11 +87,12 @@ def _load(job: Job, *, folder: Path, config: RunConfig) -> tuple[Any, "Placement
             f"The longest example is set to {config.max_length} tokens, and this model reads at most {context}.",
             f"Set 'longest example' to {context} or less.",
         )
-    model = loading.attach_adapter(base, config)
+    start = _start_adapter(config.start_adapter, home) if config.start_adapter else None
+    model = make_trainable(base, config, start_adapter=start)
     total, trainable = loading.parameter_counts(model)
     job.emit(
         Loaded(
-            parameters=total - trainable,
+            parameters=total if config.method == FULL else total - trainable,
             trainable=trainable,
             device=placement.device,
             precision=placement.sentence,
@@ -95,25 +102,55 @@ def _load(job: Job, *, folder: Path, config: RunConfig) -> tuple[Any, "Placement
     return model, placement
 
 
+def _start_adapter(name: str, home: Path) -> Path:
+    """Find the adapter that is trained further: that of a run, or a folder. Raises RunError when there is none."""
+    run = RunFolder(home / "runs" / name)
+    folder = run.result if "/" not in name and run.path.is_dir() else Path(name).expanduser()
+    if folder is None or not (folder / "adapter_config.json").is_file():
+        raise RunError(
+            f"There is no adapter to go on from at '{name}'.", "Choose a finished LoRA run or the folder of an adapter."
+        )
+    return folder
+
+
 def pad_id(renderer: ChatRenderer) -> int:
     """Return the id that fills short rows. It is masked everywhere, so any id of the model serves."""
     return renderer.end_ids[0] if renderer.end_ids else 0
 
 
-def save_checkpoint(model: Any, run: RunFolder, step: int) -> str:
-    """Write the adapter to checkpoints/step-N, whole or not at all, and let the older ones go."""
-    name = f"checkpoints/step-{step}"
-    _save_adapter(model, run.path / name)
+def save_checkpoint(model: Any, run: RunFolder, progress: "Progress", *, start: Path | None = None) -> str:
+    """Write what was learned and the progress to checkpoints/step-N, whole or not at all; let the older ones go."""
+    from studio.ml.checkpoints import write_progress
+    from studio.ml.methods import save_model
+
+    name = f"checkpoints/step-{progress.step}"
+    with _whole_or_not_at_all(run.path / name) as folder:
+        save_model(model, folder, start=start)
+        write_progress(progress, folder)
     for other in (run.path / "checkpoints").glob("step-*"):
-        if other.name != f"step-{step}":
+        if other.name != f"step-{progress.step}":
             shutil.rmtree(other, ignore_errors=True)
     return name
 
 
-def _save_adapter(model: Any, target: Path) -> None:
+def _save_result(model: Any, target: Path, *, folder: Path, config: RunConfig, start: Path | None) -> None:
+    """Write the result; a whole model in the number format of its base, with the base's tokenizer beside it."""
+    from studio.ml.export import copy_tokenizer, stored_placement
+    from studio.ml.methods import save_model
+
+    with _whole_or_not_at_all(target) as temporary:
+        if config.method == FULL:
+            model.to(stored_placement(folder).dtype)
+            copy_tokenizer(folder, temporary)
+        save_model(model, temporary, start=start)
+
+
+@contextlib.contextmanager
+def _whole_or_not_at_all(target: Path) -> Iterator[Path]:
     temporary = target.parent / f".{target.name}.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
-    model.save_pretrained(temporary)
+    temporary.mkdir(parents=True)
+    yield temporary
     shutil.rmtree(target, ignore_errors=True)
     os.replace(temporary, target)
 
@@ -137,7 +174,7 @@ def _summary(result: "TrainingResult") -> str:
     if not result.steps:
         return "Stopped before the first step; there was nothing to keep."
     ended = "Stopped" if result.stopped else "Finished"
-    text = f"{ended} after {steps}; the adapter is saved."
+    text = f"{ended} after {steps}; what it learned is saved."
     if result.first_validation_loss is not None and result.validation_loss is not None:
         text += f" Held-out loss went from {result.first_validation_loss:.3f} to {result.validation_loss:.3f}."
     return text

@@ -13,7 +13,8 @@ from studio.data.tokenizing.rendering import ChatRenderer
 from studio.events import Event
 from studio.ml import loading
 from studio.ml.batches import TokenRow
-from studio.ml.training import TrainingResult, train
+from studio.ml.methods import make_trainable
+from studio.ml.training import Progress, TrainingResult, train
 
 PAD = 257
 FP32 = loading.Placement(device="cpu", precision="fp32")
@@ -61,13 +62,15 @@ def run_training(
     placement: loading.Placement = FP32,
     validation: tuple[TokenRow, ...] = (),
     should_stop: Callable[[], bool] = lambda: False,
-    save: Callable[[int], str] = lambda step: f"checkpoints/step-{step}",
+    save: Callable[[Progress], str] = lambda progress: f"checkpoints/step-{progress.step}",
+    resume: Progress | None = None,
+    model: Any = None,
 ) -> Trained:
-    """Train a fresh adapter on the tiny model."""
+    """Train what the settings say on the model in `folder`, or on a model that is ready for it."""
     import torch
 
     torch.manual_seed(config.seed)
-    model = loading.attach_adapter(loading.load_base(folder, placement), config)
+    model = make_trainable(loading.load_base(folder, placement), config) if model is None else model
     events: list[Event] = []
     result = train(
         model,
@@ -79,6 +82,8 @@ def run_training(
         emit=events.append,
         should_stop=should_stop,
         save=save,
+        resume=resume,
+        checkpointing=config.checkpointing == "on",
     )
     return Trained(model=model, result=result, events=events)
 

@@ -8,6 +8,7 @@ import torch
 from studio.config import RunConfig
 from studio.errors import ConfigError, ModelError
 from studio.ml import loading
+from studio.ml.methods import make_trainable
 from studio.models.layout import read_layout, select_modules, trainable_parameters
 from tests.ml.conftest import FP32, NF4
 
@@ -17,7 +18,7 @@ def test_before_the_first_step_the_adapted_model_is_the_base(tiny_model: Path, p
     ids = torch.arange(40).reshape(2, 20)
     with torch.inference_mode():
         base = loading.load_base(tiny_model, placement)(input_ids=ids).logits
-        adapted = loading.attach_adapter(loading.load_base(tiny_model, placement), RunConfig())(input_ids=ids).logits
+        adapted = make_trainable(loading.load_base(tiny_model, placement), RunConfig())(input_ids=ids).logits
     assert torch.equal(base, adapted)
 
 
@@ -41,7 +42,7 @@ def test_a_four_bit_weight_counts_as_the_weights_that_it_packs(tiny_model: Path)
 def test_the_count_on_the_page_is_the_count_in_the_model(tiny_model: Path) -> None:
     layout = read_layout(tiny_model)
     for config in (RunConfig(rank=4), RunConfig(rank=8, targets="attention")):
-        model = loading.attach_adapter(loading.load_base(tiny_model, FP32), config)
+        model = make_trainable(loading.load_base(tiny_model, FP32), config)
         total, trainable = loading.parameter_counts(model)
         names = [layer.name for layer in layout.layers]
         modules = select_modules(names, targets=config.targets, chosen=config.chosen_modules)
@@ -53,7 +54,7 @@ def test_the_count_on_the_page_is_the_count_in_the_model(tiny_model: Path) -> No
 def test_a_module_that_the_model_lacks_is_named(tiny_model: Path) -> None:
     config = RunConfig(targets="chosen", chosen_modules=("q_proj", "w_pack"))
     with pytest.raises(ConfigError, match="w_pack"):
-        loading.attach_adapter(loading.load_base(tiny_model, FP32), config)
+        make_trainable(loading.load_base(tiny_model, FP32), config)
 
 
 def test_damaged_weights_are_said_to_be_damaged(tiny_model: Path, tmp_path: Path) -> None:

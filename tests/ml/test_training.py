@@ -6,20 +6,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from studio.config import RunConfig
+from studio.config import SPEEDUPS, RunConfig
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.events import Evaluated, Saved, Stepped, Stopping
 from studio.ml import loading
-from studio.ml.batches import IGNORED, TokenRow, collate
+from studio.ml.batches import IGNORED, TokenRow
+from studio.ml.engine import Engine
 from studio.ml.generation import PaneInput, Sampling, generate
-from studio.ml.training import (
-    Diverged,
-    evaluation_steps,
-    learning_rate_factor,
-    summed_loss,
-    takes_logits_to_keep,
-    total_steps,
-)
+from studio.ml.methods import make_trainable
+from studio.ml.optimizers import learning_rate_factor
+from studio.ml.training import Diverged, evaluation_steps, total_steps
 from tests.ml.conftest import FOUR, FP32, MEMORISE, NF4, PAD, conversation, run_training
 
 SHORT = dataclasses.replace(MEMORISE, epochs=3, batch_size=2)
@@ -38,20 +34,6 @@ def test_four_examples_are_learned_by_heart(tiny_model: Path, memorised: Path, r
         assert ids[-1] == PAD  # it has learned where to end, too
 
 
-def test_the_loss_is_that_of_plain_transformers_on_each_row_alone(
-    tiny_model: Path, four_rows: tuple[TokenRow, ...]
-) -> None:
-    model = loading.load_base(tiny_model, FP32)
-    batch = collate(four_rows, pad_id=PAD, device="cpu")
-    ours = float(summed_loss(model, batch)) / batch.learned
-    alone = 0.0
-    for row in four_rows:
-        output = model(input_ids=torch.tensor([row.ids]), labels=torch.tensor([row.labels]))
-        alone += float(output.loss) * row.learned
-    assert takes_logits_to_keep(model)
-    assert ours == pytest.approx(alone / batch.learned, abs=1e-5)
-
-
 def test_cutting_a_step_into_micro_batches_changes_nothing(tiny_model: Path, four_rows: tuple[TokenRow, ...]) -> None:
     config = dataclasses.replace(SHORT, epochs=2, batch_size=4)
     whole = run_training(tiny_model, four_rows, config=config)
@@ -59,9 +41,9 @@ def test_cutting_a_step_into_micro_batches_changes_nothing(tiny_model: Path, fou
     longer = dataclasses.replace(config, max_length=1024)
     apart = run_training(tiny_model, (*four_rows[:3], long), config=longer)
     assert losses(whole.events)[0] != losses(apart.events)[0]
-    model = loading.load_base(tiny_model, FP32)
+    engine = Engine(loading.load_base(tiny_model, FP32), config=longer, placement=FP32, pad_id=PAD)
     rows = (*four_rows[:3], long)
-    expected = sum(float(summed_loss(model, collate([row], pad_id=PAD, device="cpu"))) for row in rows)
+    expected = sum(float(engine.summed_loss(engine.batch([row]))) for row in rows)
     learned = sum(row.learned for row in rows)
     assert losses(apart.events)[0] == pytest.approx(expected / learned, abs=1e-5)
 
@@ -111,7 +93,7 @@ def test_a_loss_that_is_not_a_number_ends_the_run_in_words(tiny_model: Path, fou
     base = loading.load_base(tiny_model, FP32)
     with torch.no_grad():
         base.lm_head.weight[5].fill_(float("inf"))
-    model = loading.attach_adapter(base, wild)
+    model = make_trainable(base, wild)
     from studio.ml.training import train
 
     with pytest.raises(Diverged, match="no longer a number at step 1") as raised:
@@ -124,7 +106,7 @@ def test_a_loss_that_is_not_a_number_ends_the_run_in_words(tiny_model: Path, fou
             pad_id=PAD,
             emit=lambda event: None,
             should_stop=lambda: False,
-            save=lambda step: "",
+            save=lambda progress: "",
         )
     assert "learning rate" in raised.value.hint
 
@@ -139,16 +121,19 @@ def test_scoring_before_training_does_not_change_a_four_bit_gradient(
     tiny_model: Path, four_rows: tuple[TokenRow, ...]
 ) -> None:
     """On processors with bf16 instructions, one pass in evaluation mode cut the gradient of every 4-bit layer."""
-    batch = collate(four_rows, pad_id=PAD, device="cpu")
+    plain = dataclasses.replace(SHORT, switched_off=SPEEDUPS)
 
     def gradients(*, scored_first: bool) -> list[torch.Tensor]:
         torch.manual_seed(0)
-        model = loading.attach_adapter(loading.load_base(tiny_model, NF4), SHORT)
+        model = make_trainable(loading.load_base(tiny_model, NF4), SHORT)
+        engine = Engine(model, config=plain, placement=NF4, pad_id=PAD)
         if scored_first:
             with torch.inference_mode():
-                summed_loss(model.eval(), batch)
-        summed_loss(model.train(), batch).backward()
-        return [parameter.grad for parameter in loading.lora_parameters(model) if parameter.grad is not None]
+                model.eval()
+                engine.summed_loss(engine.batch(four_rows))
+        model.train()
+        engine.summed_loss(engine.batch(four_rows)).backward()
+        return [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
 
     fresh, after = gradients(scored_first=False), gradients(scored_first=True)
     assert len(fresh) == len(after) > 0

@@ -130,14 +130,14 @@ def test_a_run_is_alive_while_its_lock_is_held(store: RunStore) -> None:
 
 def test_the_adapter_is_the_result_else_the_newest_whole_checkpoint(store: RunStore) -> None:
     run = create(store)
-    assert run.adapter is None
+    assert run.result is None
     save_adapter(run.path / "checkpoints" / "step-9")
     save_adapter(run.path / "checkpoints" / "step-10")
     save_adapter(run.path / "checkpoints" / ".step-11.tmp")
     (run.path / "checkpoints" / "step-12").mkdir()
-    assert run.adapter == run.path / "checkpoints" / "step-10"
+    assert run.result == run.path / "checkpoints" / "step-10"
     save_adapter(run.path / "adapter")
-    assert run.adapter == run.path / "adapter"
+    assert run.result == run.path / "adapter"
 
 
 def test_the_tail_of_the_log_shows_whole_last_lines(store: RunStore) -> None:

@@ -10,6 +10,7 @@ from studio.config import RunConfig, settings
 from studio.errors import RunError
 from studio.runs.studio import Studio
 from studio.ui.app import build_app, jump_to_data, jump_to_run, launch_options, open_page, redraw_header, serve
+from studio.ui.form import TERMINAL_ONLY
 from studio.ui.theme import STYLE_SHEET
 from tests.ui.fake_studio import finished_run
 
@@ -21,7 +22,8 @@ def test_the_endpoints_are_these_and_no_others(studio: Studio) -> None:
     assert set(described["named_endpoints"]) == ENDPOINTS
     start = described["named_endpoints"]["/start_run"]
     names = {parameter["parameter_name"] for parameter in start["parameters"]}
-    assert names == {"dataset_id", "validation_dataset_id", *(setting.name for setting in settings())}
+    offered = {setting.name for setting in settings()} - {*TERMINAL_ONLY}
+    assert names == {"dataset_id", "validation_dataset_id", *offered}
 
 
 def test_importing_the_page_leaves_torch_alone() -> None:

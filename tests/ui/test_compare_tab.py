@@ -44,7 +44,7 @@ def test_the_two_panes_ask_for_different_weights(studio: Studio, run: RunFolder)
     assert isinstance(chat, FakeChat)
     base, panes = chat.asked[0]
     assert base.model == "starter"
-    assert [pane.adapter for pane in panes] == [BASE, str(run.adapter)]
+    assert [pane.adapter for pane in panes] == [BASE, str(run.result)]
     assert panes[0].messages == (Message("system", "Be brief."), Message("user", "Hello"))
 
 

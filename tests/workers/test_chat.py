@@ -78,13 +78,13 @@ def test_base_and_tuned_answer_side_by_side_from_one_copy(
     assert start("train", str(run.path)).wait() == 0
     conversation.say(Open(model=str(tiny_model), bits=0, precision="fp32"))
     conversation.hear_until(Opened)
-    conversation.say(ask(1, BASE, str(run.adapter)))
+    conversation.say(ask(1, BASE, str(run.result)))
     heard = conversation.hear_until(Answered, times=2)
 
     renderer = ChatRenderer.load(tiny_model)
     placement = loading.Placement(device="cpu", precision="fp32")
-    assert run.adapter is not None
-    model = loading.load_adapter(loading.load_base(tiny_model, placement), run.adapter)
+    assert run.result is not None
+    model = loading.load_adapter(loading.load_base(tiny_model, placement), run.result)
     panes = [PaneInput(name, renderer.prompt(QUESTION)) for name in (BASE_ROW, "default")]
     expected = generate(
         model, panes, sampling=Sampling(max_new_tokens=20), end_ids=renderer.end_ids, pad_id=renderer.end_ids[0]

@@ -55,9 +55,9 @@ def test_both_exports_of_a_run_load_in_plain_libraries_and_agree(
 def test_an_export_that_answers_differently_is_not_offered(make_run: MakeRun, start: Start) -> None:
     """The adapter was swapped on the disk for another one: the check against the run must find it out."""
     run, other = trained(make_run, start), trained(make_run, start, seed=7)
-    assert run.adapter is not None
-    assert other.adapter is not None
-    shutil.copy(other.adapter / "adapter_model.safetensors", run.adapter / "adapter_model.safetensors")
+    assert run.result is not None
+    assert other.result is not None
+    shutil.copy(other.result / "adapter_model.safetensors", run.result / "adapter_model.safetensors")
     assert start("export", str(run.path), "adapter", stderr=subprocess.DEVNULL).wait() == 1
     failed = events(run.exports / "adapter.events.jsonl")[-1]
     assert isinstance(failed, Failed)

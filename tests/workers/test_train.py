@@ -43,11 +43,11 @@ def test_a_run_goes_from_started_to_finished(make_run: MakeRun, start: Start) ->
 def test_the_adapter_of_a_run_loads_with_plain_peft(make_run: MakeRun, start: Start, tiny_model: Path) -> None:
     run = make_run()
     assert start("train", str(run.path)).wait() == 0
-    assert run.adapter is not None
+    assert run.result is not None
     ids = torch.tensor([[1, 2, 3]])
     base = AutoModelForCausalLM.from_pretrained(tiny_model)
     before = base(input_ids=ids).logits
-    assert not torch.equal(before, PeftModel.from_pretrained(base, str(run.adapter))(input_ids=ids).logits)
+    assert not torch.equal(before, PeftModel.from_pretrained(base, str(run.result))(input_ids=ids).logits)
 
 
 def test_stopping_keeps_a_usable_adapter(make_run: MakeRun, start: Start, tiny_model: Path) -> None:
@@ -60,8 +60,8 @@ def test_stopping_keeps_a_usable_adapter(make_run: MakeRun, start: Start, tiny_m
     assert any(isinstance(event, Stopping) for event in told)
     assert isinstance(told[-1], Finished)
     assert told[-1].status == "stopped"
-    assert run.adapter == run.path / "adapter"
-    PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(tiny_model), str(run.adapter))
+    assert run.result == run.path / "adapter"
+    PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(tiny_model), str(run.result))
 
 
 def test_a_killed_run_leaves_what_was_saved_before(make_run: MakeRun, start: Start) -> None:
@@ -71,8 +71,8 @@ def test_a_killed_run_leaves_what_was_saved_before(make_run: MakeRun, start: Sta
     worker.kill()
     worker.wait()
     assert not any(isinstance(event, Finished | Failed) for event in events(run.events_path))
-    assert run.adapter is not None
-    assert run.adapter.parent.name == "checkpoints"
+    assert run.result is not None
+    assert run.result.parent.name == "checkpoints"
 
 
 def test_a_missing_model_is_a_sentence_and_a_status(make_run: MakeRun, start: Start, tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""The runs of the forecast's benchmark, their models, and the fit of the constants."""

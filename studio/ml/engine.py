@@ -1,0 +1,188 @@
+"""A model made ready to be trained fast, and its loss: which of the speed-ups are on, and what each replaces.
+
+With all of them off, this is plain transformers and peft on padded rows. Each can be switched off by its name in
+`RunConfig.switched_off`; one that a model does not bear is left out, which is tried out on the model and never
+guessed from its name. Does not know of steps, optimisers or runs.
+"""
+
+import inspect
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from peft import PeftModel
+from torch import nn
+from torch.nn import functional
+
+from studio.config import RunConfig
+from studio.ml.batches import Batch, TokenRow, collate, cut
+from studio.ml.loading import Placement
+from studio.ml.speed import elementwise
+from studio.ml.speed.adapted import Joined, fusible, sharing
+from studio.ml.speed.logits import summed_cross_entropy
+from studio.ml.speed.packing import Packing, can_pack, choose_attention
+
+TOKENS_AT_ONCE = {"cpu": 1024, "mps": 2048, "cuda": 8192}
+"""How many tokens a micro-batch may hold. More of them keep a processor no busier, see `benchmarks/README.md`."""
+
+_PROBE_TOKENS = 8
+
+
+class Engine:
+    """A model with its speed-ups on. `undo` turns it back into what it was, with all that it has learned."""
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        config: RunConfig,
+        placement: Placement,
+        pad_id: int,
+        checkpointing: bool = False,
+        micro_batch_tokens: int = 0,
+    ) -> None:
+        self.model = model
+        self.config = config
+        self.placement = placement
+        self.tokens_at_once = (
+            micro_batch_tokens or config.micro_batch_tokens or TOKENS_AT_ONCE.get(placement.device, 1024)
+        )
+        self.has_halved = False
+        self._pad_id = pad_id
+        self._inner: Any = model.get_base_model() if isinstance(model, PeftModel) else model
+        self._undo: list[Callable[[], None]] = []
+        if self._has("low-precision-adapters") and placement.precision != "fp32":
+            self._lower_adapters()
+        self._splits_head = self._has("learned-logits") and _splits_at_head(self._inner)
+        self._join_layers()
+        if self._has("fused-elementwise"):
+            self._undo.append(elementwise.replace_all(self._inner, placement.dtype))
+        self._packing: Packing | None = None
+        attend = choose_attention(placement.device, placement.dtype, fast=self._has("fast-attention"))
+        if self._has("packing") and can_pack(self._inner, attend):
+            self._packing = Packing(self._inner, attend)
+            self._undo.append(self._packing.undo)
+        if checkpointing:
+            self._checkpoint()
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether rows lie end to end."""
+        return self._packing is not None
+
+    def undo(self) -> None:
+        """Take every speed-up off the model."""
+        for undo in reversed(self._undo):
+            undo()
+        self._undo = []
+
+    def halve(self) -> None:
+        """Take half as many tokens at once from now on."""
+        self.tokens_at_once = max(1, self.tokens_at_once // 2)
+        self.has_halved = True
+
+    def cut(self, rows: Sequence[TokenRow], *, parts: int = 1) -> list[list[TokenRow]]:
+        """Cut rows into the groups that go through the model at once, at least `parts` where there are as many rows."""
+        return cut(rows, token_budget=self.tokens_at_once, packed=self.is_packed, parts=parts)
+
+    def batch(self, rows: Sequence[TokenRow]) -> Batch:
+        """Lay rows out as this model reads them."""
+        return collate(rows, packed=self.is_packed, pad_id=self._pad_id, device=self.placement.device)
+
+    def summed_loss(self, batch: Batch) -> torch.Tensor:
+        """Return the cross-entropy summed over the learned tokens of a batch; a scalar in fp32."""
+        inputs: dict[str, Any] = {"input_ids": batch.ids, "attention_mask": batch.mask, "use_cache": False}
+        if self._packing is not None:
+            self._packing.announce(batch.lengths)
+            inputs["position_ids"] = batch.positions
+        with self._autocast():
+            if self._splits_head:
+                hidden = self._inner.get_decoder()(**inputs).last_hidden_state.flatten(0, 1)[batch.places]
+                weight, bias = head_of(self._inner)
+                return summed_cross_entropy(hidden, weight, bias, batch.targets)
+            logits = self._logits(inputs, batch)
+            return functional.cross_entropy(logits.float(), batch.targets, reduction="sum")
+
+    def _logits(self, inputs: dict[str, Any], batch: Batch) -> torch.Tensor:
+        """Return the logits at the learned positions, (learned, words)."""
+        if self._has("learned-logits") and takes_logits_to_keep(self._inner):
+            rows, width = batch.ids.shape
+            wanted = torch.zeros(rows * width, dtype=torch.bool, device=batch.ids.device)
+            wanted[batch.places] = True
+            kept: torch.Tensor = self._inner(**inputs, logits_to_keep=wanted.view(rows, width)).logits
+            return kept
+        logits: torch.Tensor = self._inner(**inputs).logits.flatten(0, 1)[batch.places]
+        return logits
+
+    def _has(self, name: str) -> bool:
+        return name not in self.config.switched_off
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        """Cast by the operation where weights are in several formats, and not at all where they are in one."""
+        kinds = {each.dtype for each in self.model.parameters() if each.is_floating_point()}
+        if self.placement.precision == "fp32" or kinds == {self.placement.dtype}:
+            return nullcontext()
+        return torch.autocast(self.placement.device, self.placement.dtype)
+
+    def _lower_adapters(self) -> None:
+        """Keep what is trained in the precision of the computation; the optimiser keeps fp32 masters of it."""
+        for parameter in self.model.parameters():
+            if parameter.requires_grad:
+                parameter.data = parameter.data.to(self.placement.dtype)
+
+    def _join_layers(self) -> None:
+        layers: list[nn.Module] = [each for each in self._inner.modules() if fusible(each)]
+        if not layers or not self._has("fused-adapters"):
+            return
+        groups = [[layer] for layer in layers]
+        if self._has("joined-projections"):
+            shared = sharing(layers, self._probe)
+            grouped = {layer for group in shared for layer in group}
+            groups = [*shared, *([layer] for layer in layers if layer not in grouped)]
+        self._undo.extend(Joined(group).undo for group in groups)
+
+    def _probe(self) -> None:
+        ids = torch.zeros((1, _PROBE_TOKENS), dtype=torch.long, device=self._inner.device)
+        with torch.no_grad():
+            self._inner(input_ids=ids, use_cache=False)
+
+    def _checkpoint(self) -> None:
+        self._inner.activation_checkpointing_enable({"use_reentrant": False})
+        self._undo.append(self._inner.activation_checkpointing_disable)
+
+
+def takes_logits_to_keep(model: Any) -> bool:
+    """Tell whether the model's forward pass can skip the logits that nobody asks for."""
+    base = model.get_base_model() if isinstance(model, PeftModel) else model
+    return "logits_to_keep" in inspect.signature(base.forward).parameters
+
+
+def head_of(model: Any) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Return weight and bias of a model's output head, those of its trained copy where it has one."""
+    head = model.get_output_embeddings()
+    if hasattr(head, "modules_to_save"):
+        head = head.modules_to_save[head.active_adapter if isinstance(head.active_adapter, str) else "default"]
+    return head.weight, getattr(head, "bias", None)
+
+
+def _splits_at_head(model: Any) -> bool:
+    """Tell whether a model's logits are its head applied to what its decoder returns, and nothing else."""
+    head = model.get_output_embeddings()
+    inner = head.modules_to_save["default"] if hasattr(head, "modules_to_save") else head
+    if type(inner) is not nn.Linear:
+        return False
+    ids = torch.arange(_PROBE_TOKENS, device=model.device)[None] % head_of(model)[0].shape[0]
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            whole = model(input_ids=ids, use_cache=False).logits
+            hidden = model.get_decoder()(input_ids=ids, use_cache=False).last_hidden_state
+            apart = functional.linear(hidden.to(head_of(model)[0].dtype), *head_of(model))
+    except (AttributeError, TypeError):
+        return False
+    finally:
+        model.train(was_training)
+    size = float(whole.float().nan_to_num(0, 0, 0).abs().max())
+    return torch.allclose(whole.float(), apart.float(), rtol=1e-3, atol=1e-3 * size, equal_nan=True)

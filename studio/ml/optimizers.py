@@ -1,0 +1,182 @@
+"""What turns gradients into weights: the optimiser, its fp32 masters of low-precision weights, the schedule.
+
+Does not know of batches or models beyond the names of their parameters.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from studio.config import ADAMW, PAGED_ADAMW_8BIT, RunConfig
+from studio.errors import ConfigError
+
+MAX_GRAD_NORM = 1.0
+
+SMALLEST_8BIT = 4096
+"""Weights in a tensor below which the 8-bit optimiser keeps 32 bits, as bitsandbytes does by default."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A parameter of the model and its master: the same where it is fp32, else an fp32 copy that is stepped."""
+
+    name: str
+    parameter: nn.Parameter
+    master: nn.Parameter
+
+
+class Optimizer:
+    """AdamW over fp32 masters, with the gradient gathered in fp32 over all micro-batches of a step."""
+
+    def __init__(self, named: Iterable[tuple[str, nn.Parameter]], *, config: RunConfig, device: str) -> None:
+        self.trained = [_with_master(name, parameter) for name, parameter in named if parameter.requires_grad]
+        self._hooks = [
+            each.parameter.register_post_accumulate_grad_hook(_gather_into(each.master))
+            for each in self.trained
+            if each.master is not each.parameter
+        ]
+        self._config = config
+        self._inner = _make(self._groups(), config=config, device=device)
+
+    def step(self, learning_rate: float) -> float:
+        """Clip the gradient, step, forget the gradient; return the gradient's norm before clipping.
+
+        Nothing is stepped when the norm is not finite.
+        """
+        masters = [each.master for each in self.trained]
+        norm = float(nn.utils.clip_grad_norm_(masters, MAX_GRAD_NORM))
+        if math.isfinite(norm):
+            for group in self._inner.param_groups:
+                group["lr"] = learning_rate * group["times"]
+            self._inner.step()
+            self.write_back()
+        for each in masters:
+            each.grad = None
+        return norm
+
+    def write_back(self) -> None:
+        """Bring what the model computes with up to what the masters are."""
+        with torch.no_grad():
+            for each in self.trained:
+                if each.master is not each.parameter:
+                    each.parameter.copy_(each.master)
+
+    def forget(self) -> None:
+        """Drop the gradient that was gathered."""
+        for each in self.trained:
+            each.parameter.grad = each.master.grad = None
+
+    def close(self) -> None:
+        """Leave the model's parameters as fp32, equal to their masters."""
+        for hook in self._hooks:
+            hook.remove()
+        for each in self.trained:
+            each.parameter.data = each.master.data
+            each.parameter.grad = None
+
+    @contextmanager
+    def masters_in_place(self) -> Iterator[None]:
+        """Let the model's parameters be their fp32 masters for a moment, to be saved."""
+        lowered = [each.parameter.data for each in self.trained]
+        for each in self.trained:
+            each.parameter.data = each.master.data
+        try:
+            yield
+        finally:
+            for each, data in zip(self.trained, lowered, strict=True):
+                each.parameter.data = data
+
+    def gradients(self) -> Sequence[torch.Tensor]:
+        """Return the gathered gradients in order, zeros where a parameter got none, for processes to sum up."""
+        for each in self.trained:
+            if each.master.grad is None:
+                each.master.grad = torch.zeros_like(each.master)
+        return [each.master.grad for each in self.trained if each.master.grad is not None]
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Return masters and moments as named tensors on the CPU; a step count is a tensor of its own."""
+        tensors = {f"master/{each.name}": each.master.detach().cpu() for each in self.trained}
+        for each in self.trained:
+            for key, value in self._inner.state.get(each.master, {}).items():
+                tensors[f"moment/{each.name}/{key}"] = torch.as_tensor(value).detach().cpu().contiguous()
+        return tensors
+
+    def restore(self, tensors: dict[str, torch.Tensor]) -> None:
+        """Take back what `state` returned. Raises KeyError when it is of other parameters."""
+        with torch.no_grad():
+            for each in self.trained:
+                each.master.copy_(tensors[f"master/{each.name}"])
+        for each in self.trained:
+            prefix = f"moment/{each.name}/"
+            held = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+            self._inner.state[each.master] = {
+                key: _as_kept(key, value, each.master.device) for key, value in held.items()
+            }
+        self.write_back()
+
+    def _groups(self) -> list[dict[str, Any]]:
+        """Make a group of the B halves for LoRA+ (Hayou et al. 2024, arXiv 2402.12354) and one of all else."""
+        fast = [each.master for each in self.trained if ".lora_B." in each.name]
+        slow = [each.master for each in self.trained if ".lora_B." not in each.name]
+        groups = [{"params": slow, "times": 1.0}, {"params": fast, "times": self._config.lora_plus_ratio}]
+        return [group for group in groups if group["params"]]
+
+
+def learning_rate_factor(step: int, total: int, config: RunConfig) -> float:
+    """Return the share of the full learning rate at `step`, counted from 0: linear warm-up, then the schedule."""
+    warmup = math.ceil(total * config.warmup_share)
+    if step < warmup:
+        return (step + 1) / warmup
+    progress = (step - warmup) / max(1, total - warmup)
+    if config.schedule == "linear":
+        return 1 - progress
+    if config.schedule == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * progress))
+    return 1.0
+
+
+def _make(groups: list[dict[str, Any]], *, config: RunConfig, device: str) -> torch.optim.Optimizer:
+    options: dict[str, Any] = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
+    if config.optimizer == ADAMW:
+        return torch.optim.AdamW(groups, fused="fused-optimizer" not in config.switched_off, **options)
+    from bitsandbytes.optim.adamw import AdamW8bit, PagedAdamW8bit
+
+    if config.optimizer == PAGED_ADAMW_8BIT:
+        if device != "cuda":
+            raise ConfigError(
+                "The paged optimiser moves memory out of a GPU, and this machine has none.",
+                "Choose AdamW, or its 8-bit form.",
+            )
+        return PagedAdamW8bit(groups, min_8bit_size=SMALLEST_8BIT, **options)
+    return AdamW8bit(groups, min_8bit_size=SMALLEST_8BIT, **options)
+
+
+def _with_master(name: str, parameter: nn.Parameter) -> Trained:
+    if parameter.dtype == torch.float32:
+        return Trained(name, parameter, parameter)
+    return Trained(name, parameter, nn.Parameter(parameter.detach().float()))
+
+
+def _gather_into(master: nn.Parameter) -> Any:
+    def gather(parameter: torch.Tensor) -> None:
+        if parameter.grad is None:
+            return
+        if master.grad is None:
+            master.grad = parameter.grad.float()
+        else:
+            master.grad.add_(parameter.grad)
+        parameter.grad = None
+
+    return gather
+
+
+def _as_kept(key: str, value: torch.Tensor, device: torch.device) -> Any:
+    """Give a part of an optimiser's state back as it keeps it: counts of steps are numbers or lie on the CPU."""
+    if key == "step":
+        return int(value) if value.dtype == torch.int64 else value.clone()
+    return value.to(device, copy=True)

@@ -1,0 +1,176 @@
+"""Linear layers with a LoRA adapter, computed with nothing to spare, and those with the same input in one product.
+
+Plain peft computes x W^T, (x A^T) B^T, scales and adds, and autograd keeps what it needs of each. Here one function
+knows that W is frozen: forward is the base's product with the adapter's added in place, backward writes each gradient
+down once. Layers that read the same tensor (query, key and value; gate and up) lie in one matrix. Does not know of
+models: which layers share an input is seen by watching them.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from peft.tuners.lora import Linear
+from torch import nn
+from torch.nn import functional
+from transformers.pytorch_utils import Conv1D
+
+ADAPTER = "default"
+
+
+def fusible(layer: nn.Module) -> bool:
+    """Tell whether a layer is plain LoRA over an unpacked weight, in one number format and without dropout."""
+    if type(layer) is not Linear or not isinstance(layer.base_layer, nn.Linear | Conv1D):
+        return False
+    if ADAPTER not in layer.lora_A or ADAPTER in layer.lora_variant or layer.active_adapters != [ADAPTER]:
+        return False
+    down, up = layer.lora_A[ADAPTER], layer.lora_B[ADAPTER]
+    kinds = {layer.base_layer.weight.dtype, down.weight.dtype, up.weight.dtype}
+    return isinstance(layer.lora_dropout[ADAPTER], nn.Identity) and up.bias is None and len(kinds) == 1
+
+
+def sharing(layers: Sequence[nn.Module], run: Callable[[], object]) -> list[list[nn.Module]]:
+    """Group layers by the tensor that they read while `run` passes something through the model, in the order of use.
+
+    A layer that is used more than once, or not at all, is in no group.
+    """
+    read: dict[nn.Module, list[torch.Tensor]] = {layer: [] for layer in layers}
+    hooks = [layer.register_forward_pre_hook(lambda layer, inputs: read[layer].append(inputs[0])) for layer in layers]
+    try:
+        run()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    groups: dict[tuple[int, int], list[nn.Module]] = {}
+    for layer in layers:
+        if len(read[layer]) == 1:
+            tensor = read[layer][0]
+            groups.setdefault((id(tensor), tensor._version), []).append(layer)
+    return list(groups.values())
+
+
+class Joined:
+    """Layers with the same input, computed together when the first of them is asked and handed out one by one."""
+
+    def __init__(self, layers: Sequence[Any]) -> None:
+        self._layers = list(layers)
+        bases = [layer.base_layer for layer in layers]
+        downs = [layer.lora_A[ADAPTER].weight for layer in layers]
+        self._ups = [layer.lora_B[ADAPTER].weight for layer in layers]
+        self._sizes = [len(up) for up in self._ups]
+        self._scale = [float(layer.scaling[ADAPTER]) for layer in layers]
+        if len(layers) == 1:
+            self._weight = _out_by_in(bases[0])
+            self._bias = bases[0].bias
+        else:
+            self._weight = _stack([_out_by_in(base) for base in bases])
+            self._bias = _stack_biases(bases, self._sizes)
+            for base, part in zip(bases, self._weight.split(self._sizes), strict=True):
+                base.weight.data = part.t() if isinstance(base, Conv1D) else part
+        self._down = downs[0].data
+        if len(layers) > 1:
+            self._down = _stack([down.data for down in downs])
+            for down, part in zip(downs, self._down.split([len(down) for down in downs]), strict=True):
+                down.data = part
+        self._parameters = [each for pair in zip(downs, self._ups, strict=True) for each in pair]
+        self._input: torch.Tensor | None = None
+        self._version = 0
+        self._waiting: list[torch.Tensor | None] = []
+        for index, layer in enumerate(self._layers):
+            layer.forward = _Member(self, index)
+
+    def undo(self) -> None:
+        """Give the layers their own way of computing back."""
+        self._input, self._waiting = None, []
+        for layer in self._layers:
+            layer.__dict__.pop("forward", None)
+
+    def output(self, index: int, x: torch.Tensor) -> torch.Tensor:
+        """Return what layer `index` makes of `x`, (..., inputs) to (..., outputs)."""
+        version = 0 if x.is_inference() else x._version  # those keep no count of changes
+        if self._input is not x or self._version != version or self._waiting[index] is None:
+            self._waiting = list(self._compute(x))
+            self._input, self._version = x, version
+        output = self._waiting[index]
+        assert output is not None
+        self._waiting[index] = None
+        if not any(each is not None for each in self._waiting):
+            self._input = None
+        return output
+
+    def _compute(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        plan = (self._weight, self._bias, self._down, self._scale, self._sizes)
+        outputs: tuple[torch.Tensor, ...] = _Adapted.apply(x, plan, *self._parameters)
+        return outputs
+
+
+class _Member:
+    """The forward pass of one layer of a group."""
+
+    def __init__(self, group: Joined, index: int) -> None:
+        self.group, self.index = group, index
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        return self.group.output(self.index, x)
+
+
+class _Adapted(torch.autograd.Function):
+    """y_i = x W_i^T + s_i (x A_i^T) B_i^T for all layers i of a group, W frozen (Hu et al. 2021, arXiv 2106.09685).
+
+    With h_i = s_i x A_i^T and the gradient g_i of y_i: dB_i = g_i^T h_i, dA_i = s_i (g_i B_i)^T x, and
+    dx = sum_i g_i W_i + s_i (g_i B_i) A_i.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, plan: Any, *parameters: torch.Tensor) -> Any:
+        weight, bias, down, scales, sizes = plan
+        ups = parameters[1::2]
+        rank = len(down) // len(ups)
+        flat = x.reshape(-1, x.shape[-1])
+        narrow = functional.linear(flat, down)
+        output = functional.linear(flat, weight, bias)
+        narrows = narrow.split(rank, dim=1)
+        for part, each, up, scale in zip(output.split(sizes, dim=1), narrows, ups, scales, strict=True):
+            part.addmm_(each.mul_(scale), up.t())
+        ctx.save_for_backward(flat, narrow, *ups)
+        ctx.plan, ctx.shape = (weight, down, scales, sizes, rank), x.shape
+        return output.view(*x.shape[:-1], -1).split(sizes, dim=-1)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
+        flat, narrow, *ups = ctx.saved_tensors
+        weight, down, scales, sizes, rank = ctx.plan
+        joined = gradients[0] if len(gradients) == 1 else torch.cat(gradients, dim=-1)
+        joined = joined.reshape(-1, joined.shape[-1])
+        narrow_gradient = torch.empty_like(narrow)
+        parts = zip(
+            joined.split(sizes, dim=1), narrow_gradient.split(rank, 1), narrow.split(rank, 1), ups, scales, strict=True
+        )
+        up_gradients = []
+        for part, into, each, up, scale in parts:
+            into.copy_(part @ up).mul_(scale)
+            up_gradients.append(part.t() @ each)
+        down_gradients = (narrow_gradient.t() @ flat).split(rank)
+        x_gradient = None
+        if ctx.needs_input_grad[0]:
+            x_gradient = (joined @ weight).addmm_(narrow_gradient, down).view(ctx.shape)
+        pairs = [each for pair in zip(down_gradients, up_gradients, strict=True) for each in pair]
+        return (x_gradient, None, *pairs)
+
+
+def _out_by_in(base: Any) -> torch.Tensor:
+    weight: torch.Tensor = base.weight.data
+    return weight.t() if isinstance(base, Conv1D) else weight
+
+
+def _stack(parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    return torch.cat(list(parts)).contiguous()
+
+
+def _stack_biases(bases: Sequence[Any], sizes: Sequence[int]) -> torch.Tensor | None:
+    if all(base.bias is None for base in bases):
+        return None
+    kind = bases[0].weight
+    return torch.cat(
+        [kind.new_zeros(size) if base.bias is None else base.bias.data for base, size in zip(bases, sizes, strict=True)]
+    )

@@ -1,0 +1,131 @@
+"""Sequences end to end in one row, without padding: the model is told to keep its attention inside each of them.
+
+transformers lets a model's attention be a function of one's own (`AttentionInterface`). Whether a model can be run so
+at all is not read from its code but tried out on it: recurrent layers, ALiBi and the like would let one sequence see
+another.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AttentionInterface
+
+from studio.ml.speed.attention import Shape, blocked_attention, separate_attention, varlen_attention
+
+Attend = Callable[..., torch.Tensor]
+
+_NAME = "studio_packed"
+_PROBE_LENGTHS = (7, 5, 9)
+
+
+class Sequences:
+    """Which sequences lie in the row that is being computed, for the attention of every layer to look up."""
+
+    def __init__(self, attend: Attend) -> None:
+        self.attend = attend
+        self.lengths: tuple[int, ...] = ()
+
+
+class Unsuitable(ValueError):
+    """A model's attention is of a kind that is not known here."""
+
+
+class Packing:
+    """A model whose attention stays inside each sequence. `undo` gives it its own attention back."""
+
+    def __init__(self, model: Any, attend: Attend) -> None:
+        self._model = model
+        self._before = model.config._attn_implementation
+        self._sequences = Sequences(attend)
+        AttentionInterface.register(_NAME, _attention)
+        for module in model.modules():
+            module.studio_sequences = self._sequences
+        model.set_attn_implementation(_NAME)
+
+    def undo(self) -> None:
+        """Give the model its own attention back."""
+        self._model.set_attn_implementation(self._before)
+        for module in self._model.modules():
+            module.__dict__.pop("studio_sequences", None)
+
+    def announce(self, lengths: tuple[int, ...]) -> None:
+        """Say which sequences the next pass, and its way back, are over."""
+        self._sequences.lengths = lengths
+
+
+def choose_attention(device: str, dtype: torch.dtype, *, fast: bool) -> Attend:
+    """Pick the attention for a device: varlen on a GPU that computes in 16 bits, blocks on a processor."""
+    if not fast or device == "mps":
+        return separate_attention
+    if device == "cuda":
+        return varlen_attention if dtype in (torch.bfloat16, torch.float16) else separate_attention
+    return blocked_attention
+
+
+def can_pack(model: Any, attend: Attend) -> bool:
+    """Try out whether a model keeps sequences apart and computes each as it does alone.
+
+    Three short sequences are run end to end and one by one, and again with another first sequence: that must leave the
+    others' logits as they are, to the last bit. The model keeps its own attention.
+    """
+    if not model._can_set_attn_implementation():
+        return False
+    device = next(model.parameters()).device
+    words = model.get_input_embeddings().weight.shape[0]
+    chance = torch.Generator().manual_seed(0)
+    rows = [torch.randint(words, (1, length), generator=chance).to(device) for length in _PROBE_LENGTHS]
+    other = torch.randint(words, (1, _PROBE_LENGTHS[0]), generator=chance).to(device)
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            alone = torch.cat([model(input_ids=row, use_cache=False).logits[0] for row in rows]).float()
+            packing = Packing(model, attend)
+            try:
+                first = _packed_logits(model, packing, rows)
+                second = _packed_logits(model, packing, [other, *rows[1:]])
+            finally:
+                packing.undo()
+    except (Unsuitable, TypeError, RuntimeError):
+        return False
+    finally:
+        model.train(was_training)
+    tolerance = 1e-3 if first.dtype == torch.float32 else 0.1  # bf16 keeps 8 bits, and every layer rounds
+    apart = torch.equal(first[_PROBE_LENGTHS[0] :], second[_PROBE_LENGTHS[0] :])
+    return apart and bool((first.float() - alone).norm() <= tolerance * alone.norm())
+
+
+def _packed_logits(model: Any, packing: Packing, rows: list[torch.Tensor]) -> torch.Tensor:
+    positions = torch.cat([torch.arange(row.shape[1], device=row.device) for row in rows])[None]
+    packing.announce(tuple(row.shape[1] for row in rows))
+    logits: torch.Tensor = model(input_ids=torch.cat(rows, dim=1), position_ids=positions, use_cache=False).logits
+    return logits[0]
+
+
+def _attention(
+    module: nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    sliding_window: int | None = None,
+    softcap: float | None = None,
+    **others: Any,
+) -> tuple[torch.Tensor, None]:
+    """Attend as transformers asks: query (1, heads, tokens, size) to (1, tokens, heads, size).
+
+    Raises Unsuitable for what the attention here does not know, such as attention sinks or a bias by position.
+    """
+    unknown = [name for name in ("s_aux", "position_bias", "head_mask", "cache") if others.get(name) is not None]
+    if unknown or query.shape[0] != 1 or not getattr(module, "is_causal", True):
+        raise Unsuitable(f"attention with {', '.join(unknown) or 'several rows or without order'}")
+    sequences: Sequences = module.studio_sequences  # type: ignore[assignment]
+    shape = Shape(query.shape[-1] ** -0.5 if scaling is None else scaling, sliding_window, softcap, dropout)
+    if softcap is not None and dropout:
+        raise Unsuitable("attention with a softcap and dropout")
+    attend = separate_attention if dropout else blocked_attention if softcap is not None else sequences.attend
+    return attend(query[0], key[0], value[0], lengths=sequences.lengths, shape=shape)[None], None

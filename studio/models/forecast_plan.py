@@ -1,0 +1,172 @@
+"""How the engine will run a training: what is trained, in which precision, and how many tokens at once.
+
+What the forecasts of memory and of time have in common. Arithmetic only.
+"""
+
+import math
+from dataclasses import dataclass
+
+from studio.config import FULL, RunConfig
+from studio.models.architecture import Architecture
+from studio.models.layout import LinearLayer, select_modules
+from studio.models.machine import Machine
+
+BF16 = "bf16"
+FP32 = "fp32"
+FP16 = "fp16"
+ITEM_BYTES = {BF16: 2, FP16: 2, FP32: 4}
+
+TOKENS_AT_ONCE = {"cpu": 1024, "cuda": 8192, "mps": 2048}
+"""Tokens of a micro-batch where nobody says otherwise. More keep a GPU busy; a processor is busy with fewer, and pays
+for fresh memory."""
+
+FEWEST_TOKENS = {"cpu": 256, "cuda": 1024, "mps": 512}
+"""Smaller micro-batches than this cost more time than computing the blocks twice does."""
+
+SPREAD = 0.75
+"""The largest of n steps lies this times sqrt(2 ln n) standard deviations above the mean one: sqrt(2 ln n) is what
+extreme value theory gives for many, and this is what it is for some dozens."""
+
+
+@dataclass(frozen=True)
+class Workload:
+    """The data of a run, after the split and after what is too long went. Tokens are those of one epoch."""
+
+    examples: int
+    tokens: int
+    longest: int
+    learned_tokens: int
+    held_out_examples: int
+    held_out_tokens: int
+
+    @property
+    def mean_length(self) -> float:
+        """The mean length of a training row, in tokens."""
+        return self.tokens / max(1, self.examples)
+
+    @property
+    def learned_share(self) -> float:
+        """The share of the tokens that are learned."""
+        return self.learned_tokens / max(1, self.tokens)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run as the engine will do it."""
+
+    architecture: Architecture
+    config: RunConfig
+    device: str
+    precision: str
+    adapted: tuple[LinearLayer, ...]
+    trainable: int
+    micro_batch_tokens: int
+    """The budget: no micro-batch holds more tokens, but for one example that is longer."""
+    fullest_tokens: int
+    """The tokens of the fullest micro-batch of the run."""
+    longest: int
+    """The tokens of the longest row."""
+    learned_share: float
+    checkpointing: bool
+
+    @property
+    def item_bytes(self) -> int:
+        """The bytes of a number in the precision that is computed in."""
+        return ITEM_BYTES[self.precision]
+
+    @property
+    def full(self) -> bool:
+        """Whether every weight is trained."""
+        return self.config.method == FULL
+
+    @property
+    def has_masters(self) -> bool:
+        """Whether what is trained is kept in fp32 as well as in the precision that is computed in."""
+        return self.precision == BF16 and "low-precision-adapters" not in self.config.switched_off
+
+    @property
+    def joins(self) -> bool:
+        """Whether projections of the same input are joined to one product."""
+        off = {"joined-projections", "fast-layers"}.intersection(self.config.switched_off)
+        plain = not self.config.base_bits and not self.config.dora and not self.config.dropout
+        return bool(self.adapted) and plain and not off
+
+
+def make_plan(
+    architecture: Architecture,
+    config: RunConfig,
+    *,
+    machine: Machine,
+    workload: Workload | None,
+    checkpointing: bool,
+    micro_batch_tokens: int,
+) -> Plan:
+    """Say how the engine will run a config. Raises ConfigError for target modules that the model does not have."""
+    adapted = adapted_layers(architecture, config)
+    return Plan(
+        architecture=architecture,
+        config=config,
+        device=machine.device,
+        precision=machine.precision_of(config.precision),
+        adapted=adapted,
+        trainable=trainable(architecture, config, adapted=adapted),
+        micro_batch_tokens=micro_batch_tokens,
+        fullest_tokens=fullest_tokens(config, workload, budget=micro_batch_tokens),
+        longest=config.max_length if workload is None else workload.longest,
+        learned_share=1.0 if workload is None else workload.learned_share,
+        checkpointing=checkpointing,
+    )
+
+
+def adapted_layers(architecture: Architecture, config: RunConfig) -> tuple[LinearLayer, ...]:
+    """List the layers that get an adapter; none in full fine-tuning. Raises ConfigError for unknown modules."""
+    if config.method == FULL:
+        return ()
+    names = [layer.name for layer in architecture.layout.layers]
+    targets = select_modules(names, targets=config.targets, chosen=config.chosen_modules)
+    endings = tuple(f".{target}" for target in targets)
+    return tuple(layer for layer in architecture.layout.layers if layer.name in targets or layer.name.endswith(endings))
+
+
+def trainable(architecture: Architecture, config: RunConfig, *, adapted: tuple[LinearLayer, ...]) -> int:
+    """Count what is trained. LoRA: A is rank x inputs, B is outputs x rank (Hu et al. 2021); DoRA adds a magnitude for
+    each output (Liu et al. 2024).
+    """
+    if config.method == FULL:
+        return architecture.parameters
+    count = sum(config.rank * (layer.inputs + layer.outputs) for layer in adapted)
+    if config.dora:
+        count += sum(layer.outputs for layer in adapted)
+    if config.train_embeddings:
+        count += architecture.embedding_parameters + architecture.head_parameters
+    return count
+
+
+def fullest_tokens(config: RunConfig, workload: Workload | None, *, budget: int) -> int:
+    """Estimate the tokens of the fullest micro-batch as `studio.ml.batches.cut` makes them: a whole step where the
+    budget holds it, else one of about equally large groups, which are exceeded by up to half of the longest row.
+
+    Rows are taken to be spread evenly around their mean; without data every row is as long as allowed.
+    """
+    longest = config.max_length if workload is None else workload.longest
+    mean = float(longest) if workload is None else workload.mean_length
+    deviation = (longest - mean) / 3**0.5  # of an even distribution
+    shortest = max(0.0, 2 * mean - longest)
+    rows = config.batch_size if workload is None else min(config.batch_size, workload.examples)
+    spread = step_spread(config, workload) * math.sqrt(rows) * deviation
+    fullest = float(longest)
+    for times in (-1.0, -0.5, 0.0, 0.5, 1.0):
+        step = rows * mean + times * spread
+        parts = max(1, math.ceil(step / budget))
+        room = min(budget, step / parts + longest / 2)
+        group = step if parts == 1 else max(room - shortest / 2, room // longest * longest)
+        fullest = max(fullest, group)
+    return round(fullest)
+
+
+def step_spread(config: RunConfig, workload: Workload | None) -> float:
+    """Return how many standard deviations the largest step lies above the mean one; an epoch's steps share its rows."""
+    if workload is None:
+        return 0.0
+    each = max(1, math.ceil(workload.examples / config.batch_size))
+    return SPREAD * math.sqrt(2 * math.log(max(1, each * config.epochs)) * (1 - 1 / each))

@@ -1,0 +1,144 @@
+"""What this machine can do: measured once by a worker, kept in the data folder, and read by page and command line.
+
+    <home>/machine.json
+
+A measurement is valid for one machine and one PyTorch; another one makes it again. The memory is looked up at each
+reading, as it changes from hour to hour. Knows nothing of how it is measured, and never imports torch.
+"""
+
+import importlib.metadata
+import os
+import platform
+import re
+import threading
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+
+from studio import codec
+from studio.models.machine import Machine
+from studio.runs.jobs import Job, JobState
+from studio.runs.launcher import JobPaths, Launch
+
+CGROUP = Path("/sys/fs/cgroup")
+NVIDIA = Path("/proc/driver/nvidia/gpus")
+_NO_LIMIT = 1 << 60
+"""A container without a limit names a number near 2**63."""
+
+
+def machine_path(home: Path) -> Path:
+    """Say where the measurement of this machine is kept."""
+    return home / "machine.json"
+
+
+def machine_paths(home: Path) -> JobPaths:
+    """Say where the job that measures has its files."""
+    return JobPaths(home / "machine.lock", home / "machine.events.jsonl", home / "machine.log")
+
+
+class Calibration:
+    """The measurement of this machine for one data folder."""
+
+    def __init__(self, home: Path, *, launch: Launch) -> None:
+        self._home = home
+        self._launch = launch
+        self._guard = threading.Lock()
+        self._job = Job(machine_paths(home))
+        self._key = machine_key()
+        self._tried = False
+
+    def state(self) -> Machine | None:
+        """Return the machine as it is now, or None while it is not measured; then the measuring is started.
+
+        A measuring that failed is not tried again before the studio is opened anew. Raises RunError when the worker
+        cannot be started.
+        """
+        machine = read_machine(self._home, key=self._key)
+        if machine is not None:
+            return machine
+        with self._guard:
+            if not self._tried and not self._job.state().lock_held:
+                self._tried = True
+                self._job.start(["calibrate", "--home", str(self._home)], self._launch)
+        return None
+
+    def job(self) -> JobState:
+        """Say how far the measuring is."""
+        return self._job.state()
+
+
+def read_machine(home: Path, *, key: str) -> Machine | None:
+    """Read the measurement with the memory as it is now; None where there is none for this machine."""
+    try:
+        machine = codec.loads(Machine, machine_path(home).read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
+        return None
+    if machine.versions != key:
+        return None
+    return replace(machine, memory_bytes=free_memory_bytes()) if machine.device == "cpu" else machine
+
+
+def write_machine(home: Path, machine: Machine) -> None:
+    """Keep a measurement, whole or not at all. Raises OSError."""
+    target = machine_path(home)
+    temporary = target.with_suffix(".tmp")
+    temporary.write_text(codec.dumps(machine), encoding="utf-8")
+    os.replace(temporary, target)
+
+
+def machine_key() -> str:
+    """Name what a measurement depends on: processor, cores, GPUs that may be seen, and the version of PyTorch."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    try:
+        torch = importlib.metadata.version("torch")
+    except importlib.metadata.PackageNotFoundError:
+        torch = "none"
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    seen = () if visible is None else (f"of which {visible or 'none'}",)
+    return "; ".join((processor_name(), f"{cores} cores", *_gpus(), *seen, f"torch {torch}"))
+
+
+def processor_name() -> str:
+    """Return the processor's own name."""
+    with suppress(OSError):
+        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+        if found:
+            return found[1].strip()
+    return platform.processor() or platform.machine() or "processor"
+
+
+def free_memory_bytes() -> int:
+    """Return the bytes of RAM that a new process may take: what is free, within what the container may have."""
+    free = int(psutil.virtual_memory().available)
+    room = _container_room()
+    return free if room is None else max(0, min(free, room))
+
+
+def _container_room() -> int | None:
+    """Return what the memory limit of this container leaves, None without one. Cached files do not count as used."""
+    for limit, used, cached in (
+        (CGROUP / "memory.max", CGROUP / "memory.current", r"^inactive_file (\d+)$"),
+        (
+            CGROUP / "memory" / "memory.limit_in_bytes",
+            CGROUP / "memory" / "memory.usage_in_bytes",
+            r"^total_inactive_file (\d+)$",
+        ),
+    ):
+        with suppress(OSError, ValueError):
+            most = int(limit.read_text())
+            found = re.search(cached, (used.parent / "memory.stat").read_text(), re.MULTILINE)
+            if most < _NO_LIMIT:
+                return most - int(used.read_text()) + (int(found[1]) if found else 0)
+    return None
+
+
+def _gpus() -> tuple[str, ...]:
+    """Name the NVIDIA GPUs by what their driver says in /proc: asking it through PyTorch would import that."""
+    names = []
+    for folder in sorted(NVIDIA.glob("*")):
+        with suppress(OSError):
+            found = re.search(r"^Model:\s*(.+)$", (folder / "information").read_text(), re.MULTILINE)
+            names.append(found[1].strip() if found else folder.name)
+    return tuple(names)

@@ -1,0 +1,58 @@
+"""Whose a setting is: the studio's, which follows data, model and machine, or the person's, which stays.
+
+A field becomes the person's when its control holds something else than was suggested, and the studio's again when they
+put the suggestion back. Plain values only.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from studio.config import RunConfig, setting_named
+from studio.models.presets import DERIVED, Case, Derived, Foretell, Value, derive
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """What was suggested last, by field, and what the person has set instead."""
+
+    values: Mapping[str, Value] = field(default_factory=lambda: {name: _default(name) for name in DERIVED})
+    own: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Following:
+    """What comes of a look at the form: its settings with the suggestions in them, and what has to change for that."""
+
+    settings: RunConfig
+    changes: Mapping[str, Value]
+    suggestion: Suggestion
+    derived: tuple[Derived, ...]
+    case: Case
+    """What the suggestions followed from, with what is the person's."""
+
+    @property
+    def theirs(self) -> tuple[Derived, ...]:
+        """The suggestions that the person has set aside for something else."""
+        return tuple(each for each in self.derived if getattr(self.settings, each.field) != each.value)
+
+
+def follow(settings: RunConfig, before: Suggestion, case: Case, *, foretell: Foretell) -> Following:
+    """Let every field that is not the person's follow the suggestions for a case."""
+    own = {name: getattr(settings, name) for name in DERIVED if _is_own(settings, before, name)}
+    case = replace(case, own=own)
+    derived = derive(case, foretell=foretell)
+    suggested = {each.field: each.value for each in derived}
+    changes = {name: value for name, value in suggested.items() if name not in own and getattr(settings, name) != value}
+    suggestion = Suggestion({**before.values, **suggested}, own)
+    return Following(replace(settings, **changes), changes, suggestion, derived, case)  # type: ignore[arg-type]
+
+
+def _is_own(settings: RunConfig, before: Suggestion, name: str) -> bool:
+    """A value that was set by hand stays so, also where it comes to be what is suggested."""
+    value = getattr(settings, name)
+    return bool(value != before.values[name]) or (name in before.own and before.own[name] == value)
+
+
+def _default(name: str) -> Value:
+    value: Value = setting_named(name).default
+    return value

@@ -1,6 +1,7 @@
 """How well the forecast foretells memory and time: a grid of real runs, each beside what was foretold.
 
     python benchmarks/forecast.py --starter FOLDER --out results.jsonl
+    python benchmarks/forecast.py --starter FOLDER --unseen       the runs that the constants were not fitted to
     python benchmarks/forecast.py --again results.jsonl           forecast anew what was measured before
     python benchmarks/forecast.py --again results.jsonl --fit     and print what the constants should be
 
@@ -20,7 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from forecasting.grid import CASES, MODELS  # noqa: E402
+from forecasting.grid import CASES, MODELS, UNSEEN, Case  # noqa: E402
 from forecasting.running import Measured, RunFailed, calibrate, measure  # noqa: E402
 
 from studio import codec  # noqa: E402
@@ -43,7 +44,7 @@ def main() -> int:
         lines = options.again.read_text(encoding="utf-8").splitlines()
         results = [codec.loads(Measured, line) for line in lines]
     else:
-        results = _run_all(options.work, options.only, options.out)
+        results = _run_all(UNSEEN if options.unseen else CASES, options)
     _table(results, options.work)
     if options.fit:
         from forecasting.fit import suggest
@@ -52,8 +53,9 @@ def main() -> int:
     return 0
 
 
-def _run_all(work: Path, only: Sequence[str], out: Path | None) -> list[Measured]:
-    cases = [case for case in CASES if not only or any(part in case.name for part in only)]
+def _run_all(grid: Sequence[Case], options: argparse.Namespace) -> list[Measured]:
+    work, only, out = options.work, options.only, options.out
+    cases = [case for case in grid if not only or any(part in case.name for part in only)]
     results: list[Measured] = []
     machine = None
     for number, case in enumerate(cases):
@@ -124,6 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, default=None, help="where results are appended, one a line")
     parser.add_argument("--again", type=Path, default=None, help="results of an earlier grid")
     parser.add_argument("--only", nargs="*", default=[], help="parts of names of runs")
+    parser.add_argument("--unseen", action="store_true", help="the runs that the constants were not fitted to")
     parser.add_argument("--fit", action="store_true", help="print what the constants should be")
     return parser
 

@@ -89,7 +89,8 @@ class RunConfig:
     start_adapter: str = setting(
         "",
         label="Go on from",
-        help="A run whose adapter is trained further on this data, or the folder of an adapter. Empty starts afresh.",
+        help="A run whose adapter is trained further on this data, or the folder of an adapter. Start afresh trains "
+        "a new one.",
     )
     rank: int = setting(
         16,

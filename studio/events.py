@@ -52,6 +52,24 @@ class Prepared:
 
 
 @dataclass(frozen=True)
+class Forecasted:
+    """What the run is expected to take from its start to its end: the highest memory, and seconds, None where the
+    machine was never measured.
+    """
+
+    memory_gib: float
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the run took: the highest memory of its process, or of the GPU, and seconds from its start."""
+
+    memory_gib: float
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Stepped:
     """One optimiser step is done. `loss` is the mean over the step's learned tokens, before the step."""
 
@@ -120,7 +138,20 @@ class Unknown:
 
 
 Event = (
-    Started | Loading | Loaded | Prepared | Stepped | Evaluated | Saved | Noted | Stopping | Finished | Failed | Unknown
+    Started
+    | Loading
+    | Loaded
+    | Prepared
+    | Forecasted
+    | Stepped
+    | Evaluated
+    | Saved
+    | Noted
+    | Stopping
+    | Measured
+    | Finished
+    | Failed
+    | Unknown
 )
 
 _KINDS: dict[str, type[Event]] = {
@@ -130,6 +161,8 @@ _KINDS: dict[str, type[Event]] = {
         Loading,
         Loaded,
         Prepared,
+        Forecasted,
+        Measured,
         Stepped,
         Evaluated,
         Saved,

@@ -22,7 +22,14 @@ PULL = 0.02
 """How much a constant that is off by its own size counts beside a run that is."""
 NUDGE = 0.02
 
-MEMORY = ("BACKWARD_HIDDEN", "BACKWARD_FEED", "LOGIT_BYTES", "HELD_SHARE.cpu", "PROGRAM_BYTES.cpu")
+MEMORY = (
+    "BACKWARD_HIDDEN",
+    "BACKWARD_FEED",
+    "LOGIT_BYTES",
+    "HELD_SHARE.cpu",
+    "HELD_SHARE_OF_SEVERAL.cpu",
+    "PROGRAM_BYTES.cpu",
+)
 TIME = (
     "SKINNY_SHARE",
     "HIDDEN_PASSES",
@@ -32,6 +39,7 @@ TIME = (
     "UPDATE_BYTES",
     "ATTENTION_SHARE",
     "SAVING_BYTES_PER_SECOND",
+    "SAVING_BLOCK_SECONDS",
 )
 FIXED = ("TRIED_TOKENS", "BLOCK_SECONDS")
 

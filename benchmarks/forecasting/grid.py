@@ -69,6 +69,18 @@ def _case(model: str, rows: int, words: tuple[int, int], **settings: Any) -> Cas
     return Case(model, replace(_PLAIN, **settings), rows, words)
 
 
+UNSEEN: tuple[Case, ...] = (
+    _case("starter", 32, (50, 250), rank=32),
+    _case("starter", 12, (300, 500), batch_size=4, precision="bf16"),
+    _case("random-20m", 40, (100, 300), method=QLORA),
+    _case("random-60m", 48, (20, 120), rank=8, batch_size=16),
+    _case("random-neox", 30, (200, 300), batch_size=4),
+    _case("random-wide", 20, (100, 300), method=FULL),
+    _case("random-350m", 10, (100, 200), rank=8, targets="attention"),
+    _case("random-20m", 40, (50, 400), method=FULL, precision="bf16"),
+)
+"""Runs that the constants were never fitted to."""
+
 CASES: tuple[Case, ...] = (
     _case("starter", 16, (100, 400)),
     _case("random-20m", 60, (100, 400)),

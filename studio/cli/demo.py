@@ -9,7 +9,8 @@ from studio.cli.train import RunFailed, follow
 from studio.config import RunConfig
 from studio.data.examples import Message
 from studio.runs.chat_protocol import BASE, Answered, Open, PaneRequest, Token, Trouble
-from studio.runs.exports import EXPORT_KINDS
+from studio.runs.exports import kinds_of
+from studio.runs.precision import precision_of
 from studio.runs.studio import Studio
 
 SAMPLE = "lighthouse_voice"
@@ -40,7 +41,7 @@ def demo(studio: Studio, *, console: Console) -> int:
     console.print(table)
     studio.chat.close()
 
-    for kind in EXPORT_KINDS:
+    for kind in kinds_of(run):
         with console.status(f"Exporting: {kind}"):
             _export(studio, run_id=run.id, kind=kind, console=console)
     console.print(f"run: {run.path}", markup=False, soft_wrap=True)
@@ -50,7 +51,7 @@ def demo(studio: Studio, *, console: Console) -> int:
 def answers(studio: Studio, *, run_id: str, prompt: str) -> tuple[str, str]:
     """Ask base and tuned model the same question, greedily, in one batch."""
     run = studio.runs.get(run_id)
-    base = Open(model=run.config.model, bits=run.config.base_bits, precision=run.config.precision)
+    base = Open(model=run.config.model, bits=run.config.base_bits, precision=precision_of(run))
     messages = (Message("user", prompt),)
     panes = (PaneRequest(BASE, messages), PaneRequest(str(run.result), messages))
     texts = ["", ""]

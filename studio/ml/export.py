@@ -1,4 +1,4 @@
-"""The files that a person takes away: the adapter alone, or the base with the adapter merged into it.
+"""The files that a person takes away: the adapter alone, the base with the adapter merged into it, or a whole model.
 
 Each is written, loaded back by plain transformers and peft from what was written, and held against the run. Knows
 nothing of runs: it takes folders.
@@ -7,6 +7,7 @@ nothing of runs: it takes folders.
 import json
 import shutil
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,9 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from studio.errors import ExportError
 from studio.ml.loading import Placement, load_adapter, load_base
 from studio.ml.reference import Agreement, Probe, Reference, compare, observe
+
+MODEL_FILES = ("config.json", "generation_config.json", "model*.safetensors", "model.safetensors.index.json")
+"""What transformers reads a model from, as patterns."""
 
 TOKENIZER_FILES = (
     "tokenizer.json",
@@ -55,11 +59,31 @@ def write_merged(
     """
     model = load_adapter(load_base(base, stored_placement(base)), adapter)
     before = observe(model, probes, end_ids=end_ids, pad_id=pad_id)
-    merged = model.merge_and_unload(safe_merge=True)
+    was_tied = model.config.get_text_config().tie_word_embeddings
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Input and output embeddings are no longer tied")
+        merged = model.merge_and_unload(safe_merge=True)
+    if was_tied:
+        _tie_equals(merged)
     merged.save_pretrained(target)
     copy_tokenizer(base, target)
     (target / "README.md").write_text(card, encoding="utf-8")
     return before
+
+
+def write_model(model: Path, *, base: Path, target: Path, card: str) -> None:
+    """Copy a model that was trained as a whole, with its base's tokenizer and a model card, to `target`.
+
+    Raises ExportError when its weights are not there.
+    """
+    weights = [path for pattern in MODEL_FILES for path in sorted(model.glob(pattern))]
+    if not any(path.suffix == ".safetensors" for path in weights):
+        raise ExportError("The run's model lacks its weights.", "Train the run again, or choose another run.")
+    target.mkdir(parents=True)
+    for path in weights:
+        shutil.copy2(path, target / path.name)
+    copy_tokenizer(base, target)
+    (target / "README.md").write_text(card, encoding="utf-8")
 
 
 def check_adapter(
@@ -104,6 +128,14 @@ def copy_tokenizer(base: Path, target: Path) -> None:
     for name in TOKENIZER_FILES:
         if (base / name).is_file():
             shutil.copy2(base / name, target / name)
+
+
+def _tie_equals(model: Any) -> None:
+    """Let word table and head be one tensor again where they were trained as one: peft merges a copy of each."""
+    table, head = model.get_input_embeddings(), model.get_output_embeddings()
+    if table.weight is not head.weight and torch.equal(table.weight, head.weight):
+        head.weight = table.weight
+        model.config.get_text_config().tie_word_embeddings = True
 
 
 def zip_folder(folder: Path, archive: Path) -> None:

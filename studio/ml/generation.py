@@ -1,15 +1,18 @@
-"""Streamed answers from the base and its adapters, in one batch on one copy of the weights.
+"""Streamed answers from the base and its adapters, on one copy of the weights, in one batch where peft can mix them.
 
 Each row of the batch names its adapter, or the base. Rows draw from random numbers of their own with the same seed, so
 two rows whose models agree give the same answer. Does not know conversations or templates: it takes and gives ids.
 """
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from peft import PeftModel
+from peft.tuners.lora import LoraLayer
+from peft.utils.other import AuxiliaryTrainingWrapper
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 from transformers.generation.streamers import BaseStreamer
 
@@ -35,6 +38,53 @@ class PaneInput:
     ids: tuple[int, ...]
 
 
+def passes(model: Any, adapters: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+    """Say which rows can be answered in one batch, each row being given by its adapter or BASE.
+
+    Returns one tuple of all rows where peft can mix them, else one for each adapter, in the order of their first rows.
+    """
+    if len(set(adapters)) < 2 or can_mix(model, adapters):
+        return (tuple(range(len(adapters))),)
+    return tuple(
+        tuple(row for row, adapter in enumerate(adapters) if adapter == name) for name in dict.fromkeys(adapters)
+    )
+
+
+def can_mix(model: Any, adapters: Sequence[str]) -> bool:
+    """Ask peft's layers whether rows with these adapters can go in one batch.
+
+    Asked and not tried: a batch that peft refuses in its midst leaves hooks in the model, which spoil every later one.
+    A LoRA layer refuses what it cannot mix, such as DoRA. A module that was trained as a whole does not refuse: without
+    a copy for every adapter that is asked for it looks for one in vain, or takes the base's for the adapter's. Seen in
+    peft 0.21, `LoraLayer._check_forward_args` and `AuxiliaryTrainingWrapper.forward`.
+    """
+    names = set(adapters) - {BASE}
+    for module in model.modules():
+        if isinstance(module, LoraLayer):
+            try:
+                module._check_forward_args(list(adapters), adapter_names=list(adapters))
+            except ValueError:
+                return False
+        elif isinstance(module, AuxiliaryTrainingWrapper) and not names <= set(getattr(module, "modules_to_save", ())):
+            return False
+    return True
+
+
+@contextlib.contextmanager
+def _switched_on(model: Any, adapters: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Have the rows' adapters answer; yields what peft's `generate` must be told for that."""
+    if not isinstance(model, PeftModel):
+        yield {}
+    elif set(adapters) == {BASE}:
+        with model.disable_adapter():
+            yield {}
+    else:
+        names = [name for name in adapters if name != BASE]
+        if model.active_adapter not in names:  # in a mixed batch it still decides whether whole modules are looked at
+            model.set_adapter(names[0], inference_mode=True)
+        yield {} if len(set(adapters)) == 1 else {"adapter_names": list(adapters)}
+
+
 def generate(
     model: Any,
     panes: Sequence[PaneInput],
@@ -47,7 +97,8 @@ def generate(
 ) -> list[list[int]]:
     """Continue every pane at once and return the new token ids of each, the end token included where it came.
 
-    `on_tokens` gets one token per pane after each step, None for a pane that has ended.
+    The panes must be of one pass, see `passes`. `on_tokens` gets one token per pane after each step, None for a pane
+    that has ended.
     """
     if not isinstance(model, PeftModel) and any(pane.adapter != BASE for pane in panes):
         raise ValueError("an adapter is asked for, and the model has none loaded")
@@ -76,11 +127,9 @@ def generate(
         "stopping_criteria": StoppingCriteriaList([_AskedToStop(should_stop)]),
         "streamer": collector,
     }
-    if isinstance(model, PeftModel):
-        options["adapter_names"] = [pane.adapter for pane in panes]
     model.eval()
-    with torch.inference_mode():
-        model.generate(**options)
+    with torch.inference_mode(), _switched_on(model, [pane.adapter for pane in panes]) as names:
+        model.generate(**options, **names)
     return collector.answers
 
 

@@ -4,14 +4,16 @@ At the end of a training the live model's logits and greedy answers are written 
 must reproduce them. Knows nothing of runs: it takes rows of token ids and file names.
 """
 
+import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft import PeftModel
+from peft.utils.other import ModulesToSaveWrapper
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
@@ -53,24 +55,48 @@ class Agreement:
 
 def observe(model: Any, probes: Sequence[Probe], *, end_ids: Sequence[int], pad_id: int) -> Reference:
     """Ask a model, with the adapter that is active in it if it has one, about every probe, each alone and unpadded."""
-    adapter = model.active_adapter if isinstance(model, PeftModel) else BASE
     model.eval()
-    logits, answers = [], []
-    for probe in probes:
-        ids = torch.tensor([probe.ids], device=model.device)
-        keep = {"logits_to_keep": POSITIONS} if takes_logits_to_keep(model) else {}
-        with torch.inference_mode():
-            row = model(input_ids=ids, use_cache=False, **keep).logits[0, -POSITIONS:]
-        logits.append(row.float().cpu().clone())
-        (answer,) = generate(
-            model,
-            [PaneInput(adapter=adapter, ids=probe.prompt)],
-            sampling=Sampling(max_new_tokens=ANSWER_TOKENS),
-            end_ids=end_ids,
-            pad_id=pad_id,
-        )
-        answers.append(tuple(answer))
-    return Reference(probes=tuple(probes), logits=tuple(logits), answers=tuple(answers))
+    with _whole_modules_as_loaded(model):
+        asked = [_ask(model, probe, end_ids=end_ids, pad_id=pad_id) for probe in probes]
+    return Reference(
+        probes=tuple(probes), logits=tuple(row for row, _ in asked), answers=tuple(answer for _, answer in asked)
+    )
+
+
+def _ask(model: Any, probe: Probe, *, end_ids: Sequence[int], pad_id: int) -> tuple[torch.Tensor, tuple[int, ...]]:
+    ids = torch.tensor([probe.ids], device=model.device)
+    keep = {"logits_to_keep": POSITIONS} if takes_logits_to_keep(model) else {}
+    with torch.inference_mode():
+        row = model(input_ids=ids, use_cache=False, **keep).logits[0, -POSITIONS:]
+    (answer,) = generate(
+        model,
+        [PaneInput(adapter=model.active_adapter if isinstance(model, PeftModel) else BASE, ids=probe.prompt)],
+        sampling=Sampling(max_new_tokens=ANSWER_TOKENS),
+        end_ids=end_ids,
+        pad_id=pad_id,
+    )
+    return row.float().cpu().clone(), tuple(answer)
+
+
+@contextlib.contextmanager
+def _whole_modules_as_loaded(model: Any) -> Iterator[None]:
+    """Have modules that were trained as a whole compute in the precision of the base, as peft loads them.
+
+    A training leaves them in fp32, and a bf16 base cannot go on from what an fp32 word table gives.
+    """
+    lowered = []
+    for module in model.modules():
+        if isinstance(module, ModulesToSaveWrapper):
+            dtype = module.original_module.weight.dtype
+            for parameter in module.modules_to_save.parameters():
+                if dtype.is_floating_point and parameter.dtype != dtype:
+                    lowered.append((parameter, parameter.data))
+                    parameter.data = parameter.data.to(dtype)
+    try:
+        yield
+    finally:
+        for parameter, data in lowered:
+            parameter.data = data
 
 
 def compare(first: Reference, second: Reference) -> Agreement:

@@ -7,12 +7,12 @@ that a run does what was foretold. Knows nothing of files or processes.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
-from studio.config import ADAMW, ADAMW_8BIT, FULL, LORA, QLORA, RunConfig, problems
+from studio.config import FULL, LORA, QLORA, RunConfig, problems
 from studio.models.architecture import Architecture
 from studio.models.forecast_memory import Part, memory_parts
-from studio.models.forecast_plan import FEWEST_TOKENS, TOKENS_AT_ONCE, Plan, Workload, make_plan
+from studio.models.forecast_plan import FEWEST_TOKENS, ITEM_BYTES, TOKENS_AT_ONCE, Plan, Workload, make_plan
+from studio.models.forecast_remedies import Remedy, candidates
 from studio.models.forecast_time import run_seconds
 from studio.models.machine import Machine
 
@@ -42,25 +42,14 @@ TIGHT_SHARE = 0.85
 SAVED_BYTES = 4
 """An adapter is saved in fp32."""
 
-BESIDE_BYTES = 12 * 2**20
-"""What a run leaves beside its result: the tokenizer, the events, and what the model said about a few rows."""
+BESIDE_BYTES = 4 * 2**20
+"""What a run leaves beside its result: the tokenizer, the events, its own copy of a small data set."""
 
-SHORTEST = 64
-"""No remedy asks for examples shorter than this many tokens."""
+REFERENCE_LOGIT_BYTES = 3 * 24 * 4
+"""And what the model said of a few rows: logits in fp32 at 24 positions of three, for each word."""
 
-LOWEST_RANK = 4
-"""No remedy asks for a lower rank."""
-
-
-@dataclass(frozen=True)
-class Remedy:
-    """The one change of the settings that makes a run fit, as a sentence and as fields of `RunConfig`.
-
-    `changes` is empty where no single setting would do.
-    """
-
-    text: str
-    changes: tuple[tuple[str, Any], ...]
+SUBTRACTED = ("pissa", "olora")
+"""These starts move a part of the base into the adapter: the result is saved at twice the rank, beside its start."""
 
 
 @dataclass(frozen=True)
@@ -115,13 +104,16 @@ def forecast(architecture: Architecture, config: RunConfig, *, machine: Machine,
     remedy = None
     if verdict == DOES_NOT_FIT:
         remedy = _remedy(architecture, config, machine=machine, workload=workload)
-    file_bytes = architecture.parameters * plan.item_bytes if plan.full else plan.trainable * SAVED_BYTES
+    file_bytes = _file_bytes(plan)
+    beside = BESIDE_BYTES + architecture.vocabulary * REFERENCE_LOGIT_BYTES
+    if config.initialisation in SUBTRACTED and not plan.full:
+        beside += file_bytes // 2
     return Forecast(
         trainable=plan.trainable,
         parameters=architecture.parameters,
         memory=parts,
         seconds=None if workload is None else run_seconds(plan, machine=machine, workload=workload),
-        disk_bytes=file_bytes + BESIDE_BYTES,
+        disk_bytes=file_bytes + beside,
         file_bytes=file_bytes,
         verdict=verdict,
         remedy=remedy,
@@ -147,6 +139,19 @@ def compare_methods(
 def cost(seconds: float, price_per_hour: float) -> float:
     """Return what `seconds` cost at a price per hour, in the price's currency."""
     return seconds / 3600 * price_per_hour
+
+
+def _shortened(workload: Workload, longest: int) -> Workload:
+    """Cut a data set's rows at a length."""
+    longest = min(workload.longest, longest)
+    return replace(workload, longest=longest, tokens=min(workload.tokens, workload.examples * longest))
+
+
+def _file_bytes(plan: Plan) -> int:
+    """Count the result: a whole model in the number format of its base, or an adapter."""
+    if plan.full:
+        return plan.architecture.parameters * ITEM_BYTES.get(plan.architecture.stored, 2)
+    return plan.trainable * SAVED_BYTES * (2 if plan.config.initialisation in SUBTRACTED else 1)
 
 
 def _settle(
@@ -196,39 +201,11 @@ def _remedy(
     architecture: Architecture, config: RunConfig, *, machine: Machine, workload: Workload | None
 ) -> Remedy | None:
     """Find the one change that makes a run fit, trying those first that take nothing from the result."""
-    for remedy in _candidates(config, machine, workload):
+    for remedy in candidates(config, machine=machine, workload=workload):
         changed = replace(config, **dict(remedy.changes))
         if problems(changed):
             continue
-        work = workload and replace(workload, longest=min(workload.longest, changed.max_length))
+        work = workload and _shortened(workload, changed.max_length)
         if _settle(architecture, changed, machine=machine, workload=work)[2] != DOES_NOT_FIT:
             return remedy
     return Remedy("No single setting makes it fit. Choose a smaller base model, or a machine with more memory.", ())
-
-
-def _candidates(config: RunConfig, machine: Machine, workload: Workload | None) -> Iterator[Remedy]:
-    if config.checkpointing == "off":
-        yield Remedy(
-            "Set gradient checkpointing to auto: slower, and the result is the same.", (("checkpointing", "auto"),)
-        )
-    if config.micro_batch_tokens:
-        yield Remedy("Set tokens at once to 0, and the machine decides.", (("micro_batch_tokens", 0),))
-    if config.precision == "fp32" and machine.bf16:
-        yield Remedy("Set precision to auto: numbers take half the memory.", (("precision", "auto"),))
-    if config.optimizer == ADAMW:
-        yield Remedy("Choose the 8-bit optimiser.", (("optimizer", ADAMW_8BIT),))
-    longest = config.max_length if workload is None else min(config.max_length, workload.longest)
-    length = 1 << max(0, longest - 1).bit_length()
-    while (length := length // 2) >= max(SHORTEST, longest // 4):
-        yield Remedy(f"Set the longest example to {length} tokens.", (("max_length", length),))
-    if config.method == FULL:
-        yield Remedy("Choose the method LoRA.", (("method", LORA),))
-    if config.train_embeddings:
-        yield Remedy("Do not train embeddings and head.", (("train_embeddings", False),))
-    rank = config.rank
-    while config.method != FULL and (rank := rank // 2) >= LOWEST_RANK:
-        yield Remedy(f"Lower the rank to {rank}.", (("rank", rank),))
-    if config.method != QLORA and machine.device != "mps":
-        yield Remedy("Choose the method QLoRA, which keeps the base in 4 bits.", (("method", QLORA),))
-    while (length := length // 2) >= SHORTEST:
-        yield Remedy(f"Set the longest example to {length} tokens.", (("max_length", length),))

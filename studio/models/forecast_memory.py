@@ -7,12 +7,21 @@ from collections import Counter
 from dataclasses import dataclass
 
 from studio.config import ADAMW, BASE_BITS
-from studio.models.forecast_plan import ITEM_BYTES, Plan
+from studio.models.forecast_plan import BF16, ITEM_BYTES, Plan
 
 MIB = 2**20
 
-PROGRAM_BYTES = {"cpu": 620 * MIB, "cuda": 500 * MIB, "mps": 700 * MIB}
+PROGRAM_BYTES = {"cpu": 525 * MIB, "cuda": 500 * MIB, "mps": 700 * MIB}
 """PyTorch, transformers, peft and the tokenizer in memory, without a model; on a GPU the context of CUDA."""
+
+PRODUCT_BYTES = 0.55 * MIB
+"""PyTorch's library for products in bf16 on a processor (oneDNN) keeps so much for each size of product that it met."""
+
+MOST_PRODUCTS = 1024
+"""It forgets the oldest beyond this number (ONEDNN_PRIMITIVE_CACHE_CAPACITY)."""
+
+PRODUCTS_PER_SIZE = 36
+"""Different products that a micro-batch makes, forward and backward, each anew for another number of tokens."""
 
 NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)
 """A weight in NF4 with double quantisation: half a byte, one byte of scale for 64, four of its scale for 256 of those
@@ -20,6 +29,13 @@ NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)
 
 MASTER_BYTES = 4
 """What is trained is kept in fp32 beside the copy that is computed with."""
+
+PACKING_BYTES = 45 * MIB
+"""bitsandbytes in memory."""
+
+HELD_OVER_PACKED = {"cpu": 1.95, "cuda": 1.0, "mps": 1.0}
+"""So many times more over a packed base: each layer makes its unpacked weights and, in peft, three copies of its output
+between what is kept, and leaves holes. Measured; the caching allocator of a GPU fills them."""
 
 GRADIENT_BYTES = 4
 """Gradients are summed in fp32."""
@@ -40,19 +56,23 @@ FEED_KEPT = 3.0
 UNGATED_FEED = 2 / 3
 """Without a gate there are two for each three."""
 
-BACKWARD_HIDDEN = 6.0
+BACKWARD_HIDDEN = 7.0
 """Tensors of the hidden size that live at once in the backward pass of one block."""
 
-BACKWARD_FEED = 4.0
+BACKWARD_FEED = 6.0
 """Tensors of the feed-forward width that live at once in the backward pass of one block."""
 
-HELD_SHARE = {"cpu": 1.25, "cuda": 1.05, "mps": 1.1}
+HELD_SHARE = {"cpu": 1.02, "cuda": 1.05, "mps": 1.1}
 """What the allocator holds for each byte of the passes: freed pieces that nothing fits into."""
+
+HELD_SHARE_OF_SEVERAL = {"cpu": 1.27, "cuda": 1.05, "mps": 1.1}
+"""The same where a step is cut into micro-batches: they differ in size, and one does not fit where another was. Seen
+with the allocator of glibc."""
 
 LOGIT_POSITIONS = 256
 """Logits are made for so many learned positions at once."""
 
-LOGIT_BYTES = 10.0
+LOGIT_BYTES = 12.0
 """Bytes for each logit of a chunk: in the model's precision, in fp32, and its gradient in the model's."""
 
 HEAD_GRADIENT_BYTES = 8
@@ -75,15 +95,23 @@ class Part:
 
 def memory_parts(plan: Plan) -> tuple[Part, ...]:
     """Split the highest memory of a run into its parts; their sum is the forecast, in bytes."""
-    trained, held = plan.trainable, HELD_SHARE[plan.device]
+    trained = plan.trainable
+    held = (HELD_SHARE_OF_SEVERAL if plan.cuts_steps else HELD_SHARE)[plan.device]
+    packed = bool(plan.config.base_bits)
+    gradients = float(trained * GRADIENT_BYTES)
+    activations = activation_bytes(plan) * held * (HELD_OVER_PACKED[plan.device] if packed else 1.0)
+    logits = logit_bytes(plan) * held + head_gradient_bytes(plan)
+    if not plan.cuts_steps:
+        # Gradients come while what was kept of the forward pass goes: the two are never there in full.
+        activations -= min(activations, gradients)
     parts = [
         ("Weights", weight_bytes(plan)),
         ("Adapters", 0.0 if plan.full else trained * (plan.item_bytes + (MASTER_BYTES if plan.has_masters else 0))),
-        ("Gradients", float(trained * GRADIENT_BYTES)),
+        ("Gradients", gradients),
         ("Optimiser", optimizer_bytes(plan)),
-        ("Activations", activation_bytes(plan) * held),
-        ("Logits", logit_bytes(plan) * held),
-        ("Program", float(PROGRAM_BYTES[plan.device])),
+        ("Activations", activations),
+        ("Logits", logits),
+        ("Program", PROGRAM_BYTES[plan.device] + product_bytes(plan) + packed * PACKING_BYTES),
     ]
     loading = loading_bytes(plan) + PROGRAM_BYTES[plan.device] - sum(size for _, size in parts)
     if loading > 0:
@@ -121,6 +149,16 @@ def loading_bytes(plan: Plan) -> float:
     if plan.device != "cpu":
         return 0.0
     return stored + (weight_bytes(plan) if plan.architecture.stored != plan.precision or plan.config.base_bits else 0)
+
+
+def product_bytes(plan: Plan) -> float:
+    """Count what is kept of products that were made before, on a processor in bf16: nearly every micro-batch of packed
+    rows has another number of tokens.
+    """
+    if plan.device != "cpu" or plan.precision != BF16:
+        return 0.0
+    sizes = min(plan.config.epochs * plan.micro_batches, plan.fullest_tokens) if plan.micro_batches else plan.longest
+    return min(MOST_PRODUCTS, PRODUCTS_PER_SIZE * sizes) * PRODUCT_BYTES
 
 
 def optimizer_bytes(plan: Plan) -> float:
@@ -164,14 +202,13 @@ def is_gated(plan: Plan) -> bool:
 
 
 def logit_bytes(plan: Plan) -> float:
-    """Count one chunk of logits, or all of them where chunks are switched off, with their gradients.
-
-    Where the head is trained, also the gradient that is gathered over the chunks, in fp32, and what becomes of it.
-    """
-    tokens = plan.fullest_tokens
-    learned = max(1, round(tokens * plan.learned_share))
+    """Count one chunk of logits, or all of them where chunks are switched off, with their gradients."""
+    learned = max(1, round(plan.fullest_tokens * plan.learned_share))
     chunk = learned if "learned-logits" in plan.config.switched_off else min(LOGIT_POSITIONS, learned)
-    size = float(chunk * plan.architecture.vocabulary * LOGIT_BYTES)
-    if plan.full or plan.config.train_embeddings:
-        size += plan.architecture.embedding_parameters * HEAD_GRADIENT_BYTES
-    return size
+    return float(chunk * plan.architecture.vocabulary * LOGIT_BYTES)
+
+
+def head_gradient_bytes(plan: Plan) -> float:
+    """Count the gradient of a head that is trained: it is there before what was kept of the forward pass goes."""
+    trained = plan.full or plan.config.train_embeddings
+    return float(plan.architecture.embedding_parameters * HEAD_GRADIENT_BYTES) if trained else 0.0

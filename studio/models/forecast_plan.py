@@ -66,6 +66,10 @@ class Plan:
     """The tokens of the fullest micro-batch of the run."""
     longest: int
     """The tokens of the longest row."""
+    micro_batches: int
+    """How many micro-batches an epoch has; 0 without data."""
+    cuts_steps: bool
+    """Whether a step has more tokens than may go through the model at once."""
     learned_share: float
     checkpointing: bool
 
@@ -113,6 +117,8 @@ def make_plan(
         micro_batch_tokens=micro_batch_tokens,
         fullest_tokens=fullest_tokens(config, workload, budget=micro_batch_tokens),
         longest=config.max_length if workload is None else workload.longest,
+        micro_batches=0 if workload is None else micro_batch_count(config, workload, budget=micro_batch_tokens),
+        cuts_steps=tokens_of_a_step(config, workload) > micro_batch_tokens,
         learned_share=1.0 if workload is None else workload.learned_share,
         checkpointing=checkpointing,
     )
@@ -162,6 +168,20 @@ def fullest_tokens(config: RunConfig, workload: Workload | None, *, budget: int)
         group = step if parts == 1 else max(room - shortest / 2, room // longest * longest)
         fullest = max(fullest, group)
     return round(fullest)
+
+
+def tokens_of_a_step(config: RunConfig, workload: Workload | None) -> float:
+    """Return the mean tokens of a step."""
+    if workload is None:
+        return float(config.batch_size * config.max_length)
+    return min(config.batch_size, workload.examples) * workload.mean_length
+
+
+def micro_batch_count(config: RunConfig, workload: Workload, *, budget: int) -> int:
+    """Estimate the micro-batches of an epoch: every step is cut by the budget, which long rows do not fill."""
+    steps = math.ceil(workload.examples / config.batch_size)
+    parts = math.ceil(tokens_of_a_step(config, workload) / budget)
+    return max(steps * parts, math.ceil(workload.tokens / fullest_tokens(config, workload, budget=budget)))
 
 
 def step_spread(config: RunConfig, workload: Workload | None) -> float:

@@ -14,7 +14,7 @@ from studio.models.machine import Machine, Rates
 SAVES = 6
 """How often a run is scored and saved, where it has so many steps; it is scored once more before the first step."""
 
-SKINNY_SHARE = 0.35
+SKINNY_SHARE = 0.45
 """The rate of the adapters' products beside that of the layers': a side as narrow as the rank keeps no core busy."""
 
 HIDDEN_PASSES = 30.0
@@ -23,7 +23,7 @@ HIDDEN_PASSES = 30.0
 FEED_PASSES = 16.0
 """The same for numbers of the feed-forward width."""
 
-LOGIT_PASSES = 8.0
+LOGIT_PASSES = 30.0
 """The same for the logits of a learned token."""
 
 BLOCK_CALLS = 60.0
@@ -35,24 +35,30 @@ UPDATE_BYTES = 40.0
 FORWARD_SHARE = 1 / 3
 """The part of the passes and calls that the forward pass alone has."""
 
-ATTENTION_SHARE = 0.5
+ATTENTION_SHARE = 0.3
 """The rate of attention's products beside that of the layers': they are many and small, and the softmax is between."""
 
 BACKWARD_ATTENTION = 2.5
 """Attention's products in the backward pass beside the forward's: five for two (Dao et al. 2022, algorithm 4)."""
 
-BLOCK_SECONDS = 0.03
+BLOCK_SECONDS = 0.14
 """What a block costs once: its modules and adapters are made and tried out."""
 
-TRIED_TOKENS = 5900.0
+TRIED_TOKENS = 3600.0
 """Loading a model, trying its parts out and asking it for a few answers at the end, word by word, takes as long as so
 many tokens forward."""
+
+UNPACKED_ONCE = 80.0
+"""How often a packed base is unpacked beside the steps, for each word of those answers; packing it counts as some."""
 
 SAVED_BYTES = 16
 """Bytes of a checkpoint for each trained number: its master, its moments, and the result so far, in fp32."""
 
-SAVING_BYTES_PER_SECOND = 0.5e9
-"""Writing a checkpoint and removing the one before."""
+SAVING_BYTES_PER_SECOND = 0.7e9
+"""Writing a checkpoint and removing the one before; the result and making the masters take about as long once more."""
+
+SAVING_BLOCK_SECONDS = 0.055
+"""What each block adds to a checkpoint whatever its size: its tensors are named, gathered and copied one by one."""
 
 
 def run_seconds(plan: Plan, *, machine: Machine, workload: Workload) -> float | None:
@@ -65,7 +71,10 @@ def fixed_seconds(plan: Plan, *, machine: Machine) -> float:
     """Return the seconds before the first step and after the last, whatever the data is."""
     architecture, rates = plan.architecture, machine.rates_in(plan.precision)
     tried = 0.0 if rates is None else 2 * architecture.parameters * TRIED_TOKENS / rates.flops
-    return machine.start_seconds + architecture.layers * BLOCK_SECONDS + tried
+    if rates is not None and plan.config.base_bits and rates.unpacked_per_second:
+        tried += UNPACKED_ONCE * architecture.linear_parameters / rates.unpacked_per_second
+    saving = plan.trainable * SAVED_BYTES / SAVING_BYTES_PER_SECOND
+    return machine.start_seconds + architecture.layers * BLOCK_SECONDS + tried + saving
 
 
 def loop_seconds(plan: Plan, *, machine: Machine, workload: Workload) -> float | None:
@@ -76,10 +85,12 @@ def loop_seconds(plan: Plan, *, machine: Machine, workload: Workload) -> float |
     clock = _Clock(plan, rates, machine.rates_in(FP32) or rates, workload)
     devices = machine.devices if plan.config.data_parallel else 1
     steps = math.ceil(workload.examples / plan.config.batch_size)
-    epoch = clock.training_seconds(workload.tokens, steps) / devices + steps * clock.update_seconds()
+    epoch = clock.training_seconds(workload.tokens) / devices + steps * clock.update_seconds()
     saves = min(SAVES, plan.config.epochs * steps)
     scoring = (saves + 1) * clock.scoring_seconds(workload.held_out_tokens) / devices
-    return plan.config.epochs * epoch + scoring + saves * plan.trainable * SAVED_BYTES / SAVING_BYTES_PER_SECOND
+    saving = plan.trainable * SAVED_BYTES / SAVING_BYTES_PER_SECOND
+    saving += plan.architecture.layers * SAVING_BLOCK_SECONDS
+    return plan.config.epochs * epoch + scoring + saves * saving
 
 
 @dataclass(frozen=True)
@@ -91,8 +102,8 @@ class _Clock:
     fp32: Rates
     workload: Workload
 
-    def training_seconds(self, tokens: int, steps: int) -> float:
-        """Return the seconds of forward and backward passes over so many tokens in so many steps."""
+    def training_seconds(self, tokens: int) -> float:
+        """Return the seconds of forward and backward passes over the tokens of an epoch."""
         plan = self.plan
         again = 1 if plan.checkpointing else 0
         head_trained = plan.full or plan.config.train_embeddings
@@ -101,8 +112,7 @@ class _Clock:
         each += self._attention() * (1 + again + BACKWARD_ATTENTION)
         each += self._passes() * (1 + again * FORWARD_SHARE)
         each += self._head() * (3 if head_trained else 2) + self._logit_passes()
-        micro_batches = max(steps, math.ceil(tokens / plan.micro_batch_tokens))
-        return tokens * each + micro_batches * self._calls() * (1 + again * FORWARD_SHARE)
+        return tokens * each + plan.micro_batches * self._calls() * (1 + again * FORWARD_SHARE)
 
     def scoring_seconds(self, tokens: int) -> float:
         """Return the seconds of one forward pass over so many held-out tokens."""

@@ -6,6 +6,7 @@ other programs fetched are found, and theirs find ours.
 
 import errno
 import fnmatch
+import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -114,6 +115,19 @@ class Hub:
                 tqdm_class=_bar_for(progress),
             )
         return Path(folder)
+
+    def config(self, repo_id: str) -> Mapping[str, Any]:
+        """Read a model's config.json from the Hub without its weights. Raises ModelError."""
+        self.require()
+        with translating(repo_id, self.address), plain_http():
+            path = huggingface_hub.hf_hub_download(repo_id, "config.json", cache_dir=self.cache, endpoint=self.address)
+        try:
+            document = json.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ModelError(f"The config.json of '{repo_id}' cannot be read.", "Choose another model.") from error
+        if not isinstance(document, dict):
+            raise ModelError(f"The config.json of '{repo_id}' does not describe a model.", "Choose another model.")
+        return document
 
     def shapes(self, repo_id: str) -> Mapping[str, tuple[int, ...]]:
         """Read the names and shapes of a model's tensors from the Hub without its weights. Raises ModelError."""

@@ -13,7 +13,7 @@ from studio import codec
 from studio.data.examples import Message
 
 BASE = ""
-"""The adapter of a pane in which the base model answers as it is."""
+"""What answers in a pane of the base model as it is."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Open:
 
 @dataclass(frozen=True)
 class PaneRequest:
-    """One answer that is wanted. `adapter` is the adapter's folder, or empty for the base model."""
+    """One answer that is wanted. `adapter` is the folder of an adapter or of a whole model, or empty for the base."""
 
     adapter: str
     messages: tuple[Message, ...]

@@ -7,6 +7,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from studio.config import FULL
 from studio.errors import ExportError
 from studio.events import Failed
 from studio.runs.jobs import Job
@@ -14,12 +15,25 @@ from studio.runs.launcher import Launch, export_paths
 from studio.runs.reports import ExportReport, read_report
 from studio.runs.store import RunFolder
 
-EXPORT_KINDS = ("adapter", "merged")
+ADAPTER = "adapter"
+MERGED = "merged"
+"""A whole model: base and adapter in one, or what a full run trained."""
+
+EXPORT_KINDS = (ADAPTER, MERGED)
+NO_ADAPTER = "This run trained the whole model, so there is no adapter to take away."
+NO_ADAPTER_HINT = "Export the model instead."
+
+
+def kinds_of(run: RunFolder) -> tuple[str, ...]:
+    """List the kinds of export that a run can have."""
+    return (MERGED,) if run.config.method == FULL else EXPORT_KINDS
 
 
 @dataclass(frozen=True)
 class ExportState:
-    """How far an export is. `status` is "none", "working", "ready" or "failed"; `report` is there when it is ready."""
+    """How far an export is. `status` is "none", "working", "ready", "failed", or "absent" for a kind that the run does
+    not have; `report` is there when it is ready.
+    """
 
     status: str
     sentence: str
@@ -43,10 +57,13 @@ class Exports:
         state = self.state(run, kind)
         if state.status in ("ready", "working"):
             return state
+        if state.status == "absent":
+            raise ExportError(state.sentence, NO_ADAPTER_HINT)
         if run.is_alive():
             raise ExportError("This run is still training.", "Export it when it is finished, or stop it first.")
         if run.result is None:
-            raise ExportError("This run has no adapter to export.", "Let a run finish, or stop it after a few steps.")
+            what = "model" if run.config.method == FULL else "adapter"
+            raise ExportError(f"This run has no {what} to export.", "Let a run finish, or stop it after a few steps.")
         self._job(run, kind).start(["export", str(run.path), kind], self._launch)
         return self.state(run, kind)
 
@@ -54,6 +71,8 @@ class Exports:
         """Say how far an export is. Raises ExportError for an unknown kind."""
         if kind not in EXPORT_KINDS:
             raise ExportError(f"There is no export '{kind}'.", f"Choose one of: {', '.join(EXPORT_KINDS)}.")
+        if kind not in kinds_of(run):
+            return ExportState("absent", NO_ADAPTER)
         job = self._job(run, kind).state()
         if job.working:
             return ExportState("working", "Starting." if job.loading is None else job.loading.what)

@@ -4,6 +4,7 @@
       datasets, runs, chat     what is kept, and the one worker that answers
       start_import, import_state, cancel_import, add_dataset      bring data in
       token_state, uses, tokens_per_second                        what is known of a data set for a model
+      machine                         what this machine can do
       prepare_model, model_state      get a base model ready, and see how far that is
       start_run, stop_run, view, delete_run
       export, export_state
@@ -25,8 +26,10 @@ from studio.data.library import DatasetLibrary
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import ModelError, RunError
 from studio.models.locate import locate
+from studio.models.machine import Machine
 from studio.runs import run_data
 from studio.runs.base_models import BaseModels, Locate, ModelState
+from studio.runs.calibration import Calibration
 from studio.runs.chat_client import ChatClient
 from studio.runs.diagnosis import Diagnosis, diagnose_lost
 from studio.runs.exports import Exports, ExportState
@@ -88,6 +91,7 @@ class Studio:
         self._exports = Exports(launch=launch)
         self.imports = Imports(settings.home, launch=launch, clock=clock)
         self._tokens = TokenCounting(datasets, home=settings.home, launch=launch)
+        self._calibration = Calibration(settings.home, launch=launch)
         self._guard = threading.Lock()
         self._followings: dict[str, Following] = {}
         self._workers: dict[str, Worker] = {}
@@ -137,6 +141,16 @@ class Studio:
     def renderer(self, folder: Path) -> ChatRenderer:
         """Return the tokenizer and chat template of a model's folder. Raises ModelError when they cannot be read."""
         return self._tokens.renderer(folder)
+
+    def machine(self) -> Machine | None:
+        """Return what was measured of this machine, or None while that is under way; it is begun when it never was.
+
+        Raises RunError when it cannot be measured.
+        """
+        machine = self._calibration.state()
+        if machine is None and self._calibration.job().failed is not None:
+            raise RunError("This machine could not be measured, so nothing can be foretold.", "Runs work all the same.")
+        return machine
 
     def uses(self, dataset_id: str) -> int:
         """Count the runs that learned from a data set, whichever version of it."""

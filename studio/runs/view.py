@@ -12,8 +12,10 @@ from studio.events import (
     Evaluated,
     Failed,
     Finished,
+    Forecasted,
     Loaded,
     Loading,
+    Measured,
     Noted,
     Prepared,
     Record,
@@ -59,6 +61,8 @@ class RunView:
     evaluations: list[Evaluated] = field(default_factory=list)
     saved: list[Saved] = field(default_factory=list)
     notes: list[Noted] = field(default_factory=list)
+    forecast: Forecasted | None = None
+    measured: Measured | None = None
     stopping: bool = False
     finished: Finished | None = None
     failed: Failed | None = None
@@ -116,6 +120,10 @@ class RunView:
                 self.loaded, self.loading = event, None
             case Prepared():
                 self.prepared, self.loading = event, None
+            case Forecasted():
+                self.forecast = event
+            case Measured():
+                self.measured = event
 
     def _apply_step(self, event: Stepped, time: float) -> None:
         _cut_from(self.steps, event.step)
@@ -237,5 +245,5 @@ def _what_is_left(view: RunView) -> str:
     if view.saved_step is None:
         return "Nothing was saved." if view.steps else ""
     if view.saved_step >= view.step:
-        return "The adapter is usable."
+        return "The result is usable."
     return f"What was saved up to step {view.saved_step:,} is usable."

@@ -9,10 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from studio.config import FULL
 from studio.data.examples import Message
 from studio.errors import RunError
 from studio.runs.chat_client import ChatClient
 from studio.runs.chat_protocol import BASE, Answered, Open, Opened, Opening, PaneRequest, Token, Trouble
+from studio.runs.precision import precision_of
 from studio.runs.store import RunFolder
 
 TOP_P = 0.95
@@ -63,16 +65,16 @@ def answers(
 ) -> Iterator[Answers]:
     """Yield both answers as they grow; `ticket` is what `chat.halt` stops them by.
 
-    Raises RunError when the run has no adapter or the worker is in trouble.
+    Raises RunError when the run has no result or the worker is in trouble.
     """
-    adapter = run.result
-    if adapter is None:
-        raise RunError("This run has no adapter to talk to.", "Choose a run that finished or was stopped.")
+    result = run.result
+    if result is None:
+        raise RunError("This run has no result to talk to.", "Choose a run that finished or was stopped.")
     check_wish(wish)
     panes = [Pane(), Pane()]
     said = chat.ask(
-        Open(run.config.model, run.config.base_bits, run.config.precision),
-        [PaneRequest(BASE, tuple(base)), PaneRequest(str(adapter), tuple(tuned))],
+        Open(run.config.model, run.config.base_bits, precision_of(run)),
+        [PaneRequest(BASE, tuple(base)), PaneRequest(str(result), tuple(tuned))],
         temperature=wish.temperature,
         top_p=TOP_P,
         max_new_tokens=wish.longest,
@@ -134,9 +136,10 @@ def as_bubbles(history: History) -> list[dict[str, Any]]:
 def caption(run: RunFolder, pane: Pane, wish: Wish, *, tuned: bool) -> str:
     """Say what produced an answer, so that the comparison proves itself."""
     name = run.config.name or run.id
-    adapter = f"adapter on ({name})" if tuned else "adapter off"
+    on, off = ("fully trained", "not trained") if run.config.method == FULL else ("adapter on", "adapter off")
+    state = f"{on} ({name})" if tuned else off
     model = "starter model" if run.config.model == "starter" else run.config.model
-    made = f"{model}, {adapter} · seed {wish.seed}, temperature {wish.temperature:g}"
+    made = f"{model}, {state} · seed {wish.seed}, temperature {wish.temperature:g}"
     if not pane.ended:
         return made
     pace = f", {pane.tokens / pane.seconds:.0f} a second" if pane.seconds > 0 else ""

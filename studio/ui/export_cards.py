@@ -19,13 +19,21 @@ KINDS = {
     ),
     "merged": (
         "Merged model",
-        "Base and adapter in one: a folder and a zip that plain transformers loads, with nothing else needed.",
+        "The base with what was learned in it: a folder and a zip that plain transformers loads, with nothing else "
+        "needed.",
     ),
 }
 
 
+def name(kind: str, *, whole: bool) -> str:
+    """Name an export in the middle of a sentence. With `whole` there was no adapter, and nothing is merged."""
+    return "trained model" if whole and kind == "merged" else KINDS[kind][0].lower()
+
+
 def status(state: ExportState) -> Markup:
     """Say how far the export is, and once it is there what it holds and how it was checked."""
+    if state.status == "absent":
+        return fragments.empty("Not for this run", state.sentence)
     if state.status == "working":
         bar = fragments.bar(None, name="Writing the export")
         return fragments.stack([fragments.line("busy", state.sentence), bar])

@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from studio.config import STARTER
+from studio.config import FULL, STARTER
 from studio.models.starter import starter_folder
 from studio.runs.exports import ExportState
 from studio.runs.studio import Studio
@@ -42,7 +42,7 @@ class ExportTab:
 def build() -> ExportTab:
     """Lay the tab out."""
     with gr.Column(elem_classes="ls-card"):
-        run = picker(label="Run to export", info="Any run that left an adapter.", elem_id="export-run")
+        run = picker(label="Run to export", info="Any run that left a result.", elem_id="export-run")
     with gr.Row(equal_height=True):
         cards = {kind: _build_card(kind, *texts) for kind, texts in export_cards.KINDS.items()}
     return ExportTab(run=run, cards=cards, drawn=gr.State(None))
@@ -132,14 +132,18 @@ def parts(studio: Studio, run_id: str | None, kind: str, state: ExportState | No
             "code": gr.update(visible=False),
         }
     ready = state.report is not None
-    title = export_cards.KINDS[kind][0].lower()
+    title = export_cards.name(kind, whole=studio.runs.get(run_id).config.method == FULL)
     return {
         "status": str(export_cards.status(state)),
         "prepare": gr.update(
-            visible=not ready, interactive=state.status != "working", value=_prepare_label(state, title)
+            visible=not ready and state.status != "absent",
+            interactive=state.status != "working",
+            value=_prepare_label(state, title),
         ),
-        "download": gr.update(visible=ready, value=state.report.archive if state.report else None),
-        "code": gr.update(visible=ready, value=_snippet(studio, run_id, kind, state)),
+        "download": gr.update(
+            visible=ready, value=state.report.archive if state.report else None, label=f"Download the {title}"
+        ),
+        "code": gr.update(visible=ready, value=_snippet(studio, run_id, kind, state), label=f"How to load the {title}"),
     }
 
 

@@ -20,8 +20,11 @@ from studio.data.splitting import Split, split
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.data.tokenizing.tokens import TokenCounts, TokenStatistics, statistics
 from studio.errors import ModelError, StudioError
+from studio.models.architecture import Architecture, architecture_in, read_architecture
+from studio.models.hub import DEFAULT_HUB
 from studio.models.layout import ModelLayout, read_layout, remote_layout
 from studio.models.locate import locate
+from studio.models.lookup import STARTER_CONFIG, find_architecture
 from studio.runs.studio import Studio
 from studio.runs.token_counts import TokenState
 from studio.ui.foresight import Foresight
@@ -48,11 +51,13 @@ class Reading:
         ask_hub: Callable[[str], ModelLayout] = remote_layout,
         foresight: Foresight | None = None,
     ) -> None:
-        self.foresight = foresight or Foresight()
+        self.foresight = foresight or Foresight(machine=studio.machine, architecture=self.architecture)
         self._home = studio.settings.home
         self.token_state: Callable[[str, str], TokenState] = studio.token_state
         self.renderer: Callable[[Path], ChatRenderer] = studio.renderer
         self._layouts = InBackground(ask_hub)
+        self._architectures = InBackground(self._ask_for_architecture)
+        self._read_architecture = functools.lru_cache(maxsize=8)(architecture_in)
         self._overlaps = InBackground(self._compare)
         self._examples = functools.lru_cache(maxsize=8)(studio.datasets.examples)
         self._read_layout = functools.lru_cache(maxsize=8)(read_layout)
@@ -82,6 +87,18 @@ class Reading:
             return self._read_layout(here.folder)
         return None if here.trouble or model == STARTER else self._layouts.get(model)
 
+    def architecture(self, model: str) -> Architecture | None:
+        """Return the numbers of a model that a forecast needs, or None while they are not known.
+
+        A model on the Hub is asked for in the background, as for `layout`. Raises ModelError when they never will be.
+        """
+        here = self.where(model)
+        if here.folder is not None:
+            return self._read_architecture(here.folder)
+        if here.trouble:
+            raise ModelError(here.trouble)
+        return read_architecture(STARTER_CONFIG) if model == STARTER else self._architectures.get(model)
+
     def statistics(self, counts: TokenCounts, *, max_length: int) -> TokenStatistics:
         """Say what token counts mean for a longest example; at once when it was asked before."""
         return self._statistics(counts, max_length)
@@ -98,6 +115,9 @@ class Reading:
         """Say whether two data sets are still being compared, and begin to when they were not."""
         self._overlaps.get((dataset_id, other_id))
         return self._overlaps.is_working((dataset_id, other_id))
+
+    def _ask_for_architecture(self, model: str) -> Architecture:
+        return find_architecture(model, self._home, hub=DEFAULT_HUB)
 
     def _compare(self, ids: tuple[str, str]) -> Finding | None:
         return overlap(self.examples(ids[0]), self.examples(ids[1]))

@@ -129,11 +129,28 @@ def own_settings(state: RunState) -> Markup:
         part = share(view.loaded.trainable, whole)
         rows.append(("Trainable parameters", f"{view.loaded.trainable:,} ({part} of {parameters(whole)})"))
         rows.append(("Computed on", f"{view.loaded.device}, {view.loaded.precision}"))
+    rows += _forecast_rows(view)
     for each in settings():
         value = getattr(state.run.config, each.name)
-        if each.name != "chosen_modules" or value:
+        if value not in ("", ()):
             rows.append((each.label, _value_text(value)))
     return fragments.pairs(rows)
+
+
+def _forecast_rows(view: RunView) -> list[tuple[str, str]]:
+    """Hold what was foretold against what was measured."""
+    if view.forecast is None:
+        return []
+    seconds = view.forecast.seconds
+    time = "" if seconds is None else f", {brief_duration(seconds)}"
+    rows = [("Forecast", f"{view.forecast.memory_gib:.1f} GiB{time}")]
+    if view.measured is None:
+        return rows
+    off = f"{view.forecast.memory_gib / view.measured.memory_gib - 1:+.0%}" if view.measured.memory_gib else "unknown"
+    text = f"{view.measured.memory_gib:.1f} GiB, {brief_duration(view.measured.seconds)}; the forecast was {off} off"
+    if seconds is not None and view.measured.seconds:
+        text += f" in memory and {seconds / view.measured.seconds - 1:+.0%} in time"
+    return [*rows, ("Measured", f"{text}.")]
 
 
 def _value_text(value: object) -> str:

@@ -22,7 +22,7 @@ def at_work(studio: Studio) -> str | None:
 
 
 def runs_with_result(studio: Studio) -> Choices:
-    """List the runs that are not at work and left an adapter, newest first."""
+    """List the runs that are not at work and left a result, newest first."""
     return [(label(run), run.id) for run in readable(studio) if run.result is not None and not run.is_alive()]
 
 

@@ -1,4 +1,4 @@
-"""`python -m studio.workers train|export|prepare|import|tokens|chat ...`: one process, one job.
+"""`python -m studio.workers train|export|prepare|import|tokens|calibrate|chat ...`: one process, one job.
 
 The server passes the number of an open file that holds the job's lock, so that the lock is held from before the process
 exists until it ends, whatever ends it.
@@ -12,9 +12,11 @@ import tempfile
 import warnings
 from pathlib import Path
 
+from studio.runs.calibration import machine_paths
 from studio.runs.launcher import import_paths, model_paths, token_paths
 from studio.runs.store import RunFolder
-from studio.workers.job import run_job
+from studio.workers.job import help_job, run_job
+from studio.workers.ranks import rank
 
 
 def main(arguments: list[str]) -> int:
@@ -27,6 +29,8 @@ def main(arguments: list[str]) -> int:
         from studio.workers.train import train_run
 
         run = RunFolder(Path(options.run))
+        if rank() > 0:
+            return help_job(lambda job: train_run(job, run=run, home=home_of(run)))
         return run_job("train", run.events_path, lambda job: train_run(job, run=run, home=home_of(run)))
     if options.job == "export":
         from studio.workers.export import export_run
@@ -40,6 +44,10 @@ def main(arguments: list[str]) -> int:
 
         events = model_paths(options.model, home).events
         return run_job("prepare", events, lambda job: prepare(job, name=options.model, home=home))
+    if options.job == "calibrate":
+        from studio.workers.calibrate import calibrate
+
+        return run_job("calibrate", machine_paths(home).events, lambda job: calibrate(job, home=home))
     if options.job == "import":
         from studio.workers.add_data import add_data, bound_memory
 
@@ -86,15 +94,16 @@ def _parser() -> argparse.ArgumentParser:
     prepare = jobs.add_parser("prepare")
     prepare.add_argument("model")
     chat = jobs.add_parser("chat")
+    calibrate = jobs.add_parser("calibrate")
     add_data = jobs.add_parser("import")
     add_data.add_argument("folder")
     tokens = jobs.add_parser("tokens")
     tokens.add_argument("examples")
     tokens.add_argument("model")
     tokens.add_argument("target")
-    for each in (prepare, chat, add_data, tokens):
+    for each in (prepare, chat, calibrate, add_data, tokens):
         each.add_argument("--home", required=True)
-    for each in (train, export, prepare, chat, add_data, tokens):
+    for each in (train, export, prepare, chat, calibrate, add_data, tokens):
         each.add_argument("--lock-fd", type=int, default=None)
     return parser
 

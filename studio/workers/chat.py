@@ -1,4 +1,4 @@
-"""The chat worker: one base model in memory, its adapters beside it, answers streamed to the page line by line.
+"""The chat worker: one base model in memory with what was learned from it, answers streamed to the page line by line.
 
 Reads messages from standard input and writes messages to standard output; everything else that is printed in this
 process goes to standard error. It ends when it is told to leave or when its input is closed.
@@ -9,10 +9,10 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING
 
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import ModelError, StudioError
@@ -35,15 +35,19 @@ from studio.runs.chat_protocol import (
 from studio.workers.job import failure
 from studio.workers.train import pad_id
 
+if TYPE_CHECKING:
+    from studio.workers.chat_models import ChatModels, Pass
 
-@dataclass
+Say = Callable[[FromWorker], None]
+
+
+@dataclass(frozen=True)
 class _Opened:
-    """The model in memory, and the name that each adapter's folder has in it."""
+    """What is in memory for a base model."""
 
     request: Open
-    model: Any
+    models: "ChatModels"
     renderer: ChatRenderer
-    adapters: dict[tuple[str, int], str] = field(default_factory=dict)
 
 
 def chat(home: Path) -> int:
@@ -71,7 +75,8 @@ def chat(home: Path) -> int:
                 if opened is None or opened.request != message:
                     opened = None
                     opened = _open(message, home, say)
-                say(Opened(device=str(opened.model.device), precision=str(opened.model.dtype).removeprefix("torch.")))
+                base = opened.models.base
+                say(Opened(device=str(base.device), precision=str(base.dtype).removeprefix("torch.")))
             elif isinstance(message, Ask):
                 if opened is None:
                     raise ModelError("No model is loaded for this conversation.", "Send the message again.")
@@ -96,94 +101,102 @@ def _read(source: IO[str], inbox: "queue.Queue[ToWorker | Exception]", halted: s
     inbox.put(Leave())
 
 
-def _open(request: Open, home: Path, say: Any) -> _Opened:
+def _open(request: Open, home: Path, say: Say) -> _Opened:
     say(Opening(what="Loading the base model"))
     files = locate(request.model, home)
     if files is None:
         raise ModelError(f"The model {request.model} is not on this machine.", "Fetch it on the Configure tab first.")
     from studio.ml import loading
+    from studio.workers.chat_models import ChatModels
 
     placement = loading.choose_placement(precision=request.precision, bits=request.bits)
-    return _Opened(
-        request=request, model=loading.load_base(files.folder, placement), renderer=ChatRenderer.load(files.folder)
-    )
+    models = ChatModels(loading.load_base(files.folder, placement), placement)
+    return _Opened(request=request, models=models, renderer=ChatRenderer.load(files.folder))
 
 
-def _adapter_name(opened: _Opened, folder: str) -> str:
-    """Return the name that the adapter in `folder` has in the loaded model, loading it where it is new."""
-    from studio.ml import loading
-    from studio.ml.generation import BASE
-
-    if not folder:
-        return BASE
-    weights = Path(folder) / "adapter_model.safetensors"
-    if not weights.is_file():
-        raise ModelError("This run's adapter is no longer on the disk.", "Choose another run.")
-    key = (folder, weights.stat().st_mtime_ns)
-    if key not in opened.adapters:
-        name = f"adapter-{len(opened.adapters)}"
-        opened.model = loading.load_adapter(opened.model, Path(folder), name=name)
-        opened.adapters[key] = name
-    return opened.adapters[key]
-
-
-def _answer(ask: Ask, opened: _Opened, say: Any, halted: set[int]) -> None:
-    from studio.ml.generation import PaneInput, Sampling, generate
-
+def _answer(ask: Ask, opened: _Opened, say: Say, halted: set[int]) -> None:
     prompts = [opened.renderer.prompt(pane.messages) for pane in ask.panes]
     room = _room(opened, longest=max(map(len, prompts)))
-    panes = [
-        PaneInput(adapter=_adapter_name(opened, pane.adapter), ids=ids)
-        for pane, ids in zip(ask.panes, prompts, strict=True)
-    ]
-    ends = frozenset(opened.renderer.end_ids)
-    texts = [_Text(opened.renderer) for _ in panes]
-    began = time.monotonic()
+    for turn in opened.models.passes([pane.adapter for pane in ask.panes]):
+        answering = _Answering(ask, turn, renderer=opened.renderer, say=say)
+        if ask.id not in halted:
+            _generate(ask, turn, prompts=prompts, room=room, answering=answering, halted=halted)
+        answering.end("stopped" if ask.id in halted else "length")
 
-    def done(pane: int, ended: str) -> None:
-        text = texts[pane]
-        if rest := text.rest():
-            say(Token(id=ask.id, pane=pane, text=rest))
-        text.ended = ended
-        seconds = round(time.monotonic() - began, 3)
-        say(Answered(id=ask.id, pane=pane, tokens=len(text.ids), seconds=seconds, ended=ended))
 
-    def on_tokens(tokens: Sequence[int | None]) -> None:
-        for pane, token in enumerate(tokens):
-            if token is None:
-                continue
-            if token in ends:
-                done(pane, "end")
-            elif piece := texts[pane].add(token):
-                say(Token(id=ask.id, pane=pane, text=piece))
+def _generate(
+    ask: Ask,
+    turn: "Pass",
+    *,
+    prompts: Sequence[tuple[int, ...]],
+    room: int,
+    answering: "_Answering",
+    halted: set[int],
+) -> None:
+    from studio.ml.generation import PaneInput, Sampling, generate
 
     generate(
-        opened.model,
-        panes,
+        turn.model,
+        [PaneInput(adapter, prompts[pane]) for pane, adapter in zip(turn.panes, turn.adapters, strict=True)],
         sampling=Sampling(
             temperature=ask.temperature, top_p=ask.top_p, max_new_tokens=min(ask.max_new_tokens, room), seed=ask.seed
         ),
-        end_ids=opened.renderer.end_ids,
-        pad_id=pad_id(opened.renderer),
-        on_tokens=on_tokens,
+        end_ids=answering.renderer.end_ids,
+        pad_id=pad_id(answering.renderer),
+        on_tokens=answering.add,
         should_stop=lambda: ask.id in halted,
     )
-    for pane, text in enumerate(texts):
-        if not text.ended:
-            done(pane, "stopped" if ask.id in halted else "length")
 
 
 def _room(opened: _Opened, *, longest: int) -> int:
     """Return how many tokens an answer may have. Raises ModelError when the conversation fills the model's context."""
     from studio.ml.loading import context_length
 
-    context = context_length(opened.model) or sys.maxsize
+    context = context_length(opened.models.base) or sys.maxsize
     if longest >= context:
         raise ModelError(
             f"The conversation has {longest:,} tokens, and this model reads at most {context:,}.",
             "Shorten your message, or clear the conversation and ask again.",
         )
     return context - longest
+
+
+class _Answering:
+    """The panes of one pass while they are answered: says each piece of text, and once for each pane that it is done.
+
+    Seconds count from the beginning of the pass.
+    """
+
+    def __init__(self, ask: Ask, turn: "Pass", *, renderer: ChatRenderer, say: Say) -> None:
+        self.renderer = renderer
+        self._ask = ask
+        self._panes = turn.panes
+        self._say = say
+        self._texts = [_Text(renderer) for _ in turn.panes]
+        self._began = time.monotonic()
+
+    def add(self, tokens: Sequence[int | None]) -> None:
+        """Take one token for each pane of the pass, None where there is none."""
+        for text, pane, token in zip(self._texts, self._panes, tokens, strict=True):
+            if token is None:
+                continue
+            if token in self.renderer.end_ids:
+                self._done(text, pane, "end")
+            elif piece := text.add(token):
+                self._say(Token(id=self._ask.id, pane=pane, text=piece))
+
+    def end(self, ended: str) -> None:
+        """Say that every pane is done which has not ended by itself."""
+        for text, pane in zip(self._texts, self._panes, strict=True):
+            if not text.ended:
+                self._done(text, pane, ended)
+
+    def _done(self, text: "_Text", pane: int, ended: str) -> None:
+        if rest := text.rest():
+            self._say(Token(id=self._ask.id, pane=pane, text=rest))
+        text.ended = ended
+        seconds = round(time.monotonic() - self._began, 3)
+        self._say(Answered(id=self._ask.id, pane=pane, tokens=len(text.ids), seconds=seconds, ended=ended))
 
 
 class _Text:

@@ -22,6 +22,9 @@ from studio.runs.event_log import EventLog
 
 WAIT_SECONDS = 0.5
 
+_NO_MEMORY = "can't allocate memory"
+"""What PyTorch says on a processor, in an error of no kind of its own."""
+
 
 class Job:
     """What a job may use: `emit` for events, `should_stop` for the wish of the person."""
@@ -81,17 +84,29 @@ def run_job(name: str, events: Path, work: Callable[[Job], Finished]) -> int:
         return 1
 
 
+def help_job(work: Callable[[Job], Finished]) -> int:
+    """Do the work of a process that helps another one, which tells what there is to tell; return the exit status."""
+    job = Job(lambda event: None)
+    signal.signal(signal.SIGTERM, lambda number, frame: job.ask_to_stop())
+    try:
+        work(job)
+        return 0
+    except Exception:
+        traceback.print_exc(file=sys.stderr)
+        return 1
+
+
 def failure(error: Exception) -> Failed:
     """Turn an exception into the sentence that the page shows, with its trace kept for the log."""
     detail = "".join(traceback.format_exception(error))[-8000:]
     if isinstance(error, StudioError):
         cause = {"Diverged": "diverged"}.get(type(error).__name__, "bad_input")
         return Failed(cause=cause, message=error.message, hint=error.hint, detail=detail)
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or _NO_MEMORY in str(error):
         return Failed(
             cause="out_of_memory",
             message="The memory of this machine was not enough for this run.",
-            hint="Shorten the longest example, switch on the 4-bit base, or choose a smaller base model.",
+            hint="Shorten the longest example, choose QLoRA, or choose a smaller base model.",
             detail=detail,
         )
     if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or "No space left on device" in str(error):

@@ -1,6 +1,7 @@
 """The README that goes with an export: what it is, how it was made, and the lines that load it."""
 
-from studio.config import STARTER
+from studio.config import ADAMW, FULL, QLORA, QLORA_8BIT, STARTER, RunConfig
+from studio.runs.precision import precision_of
 from studio.runs.store import RunFolder
 
 _LOAD = {
@@ -20,37 +21,95 @@ tokenizer = AutoTokenizer.from_pretrained("PATH OF THIS FOLDER")
 ```""",
 }
 
-
-STARTER_NOTE = (
-    "The base is the studio's starter model. Without the Hub that is a 4-bit copy, unpacked to "
-    "fp32: on the original weights this adapter answers almost, not exactly, as it did in the studio.\n"
+STARTER_BASE = (
+    "The base is the studio's starter model. Without the Hub that is a 4-bit copy, unpacked to fp32: its weights are "
+    "almost, not exactly, the original ones."
 )
+STARTER_ADAPTER = " On those this adapter answers almost, not exactly, as it did in the studio."
+
+_METHODS = {
+    QLORA: "QLoRA: an adapter beside a frozen base in 4-bit NF4 with double quantisation",
+    QLORA_8BIT: "QLoRA: an adapter beside a frozen base in 8-bit",
+    FULL: "full fine-tuning: every weight was trained",
+}
+_STARTS = {
+    "gaussian": "Gaussian",
+    "orthogonal": "orthogonal",
+    "pissa": "PiSSA, written as an adapter of twice the rank on the unchanged base",
+    "olora": "OLoRA, written as an adapter of twice the rank on the unchanged base",
+}
+_OPTIMIZERS = {"adamw-8bit": "8-bit AdamW", "paged-adamw-8bit": "paged 8-bit AdamW"}
 
 
 def card_of(run: RunFolder, *, kind: str, base_name: str, steps: int) -> str:
     """Write the model card of an export.
 
     `kind` is "adapter" or "merged", `base_name` what loads the base elsewhere, `steps` how many were really done.
+    Raises RunError when the run cannot be read.
     """
     config, origin = run.config, run.origin
-    note = STARTER_NOTE if config.model == STARTER else ""
-    what = "A LoRA adapter" if kind == "adapter" else "A language model with a LoRA adapter merged into it"
-    base = {4: "4-bit NF4", 8: "8-bit"}.get(config.base_bits, "unquantised")
+    rows = [
+        ("base model", base_name),
+        ("method", _METHODS.get(config.method, "LoRA: an adapter beside a frozen base")),
+        ("data", f"{origin.dataset_name} (sha256 {origin.dataset_sha256[:12]})"),
+        *(() if config.method == FULL else _adapter_rows(config)),
+        *_training_rows(config),
+        ("precision", precision_of(run)),
+        ("steps done", str(steps)),
+        ("seed", str(config.seed)),
+    ]
+    table = "\n".join(f"| {name} | {value} |" for name, value in rows)
     return f"""# {config.name or run.id}
 
-{what}, made with LoRA Studio.
+{_what(config, kind)}, made with LoRA Studio.
 
 | | |
 |---|---|
-| base model | {base_name} ({base} while training) |
-| data | {origin.dataset_name} (sha256 {origin.dataset_sha256[:12]}) |
-| rank, alpha, dropout | {config.rank}, {config.alpha}, {config.dropout} |
-| target modules | {config.targets} {", ".join(config.chosen_modules)} |
-| learning rate, schedule | {config.learning_rate:g}, {config.schedule} |
-| epochs, batch, longest example | {config.epochs}, {config.batch_size}, {config.max_length} |
-| steps done | {steps} |
-| seed | {config.seed} |
+{table}
 
-{note}
+{_note(config, kind)}
 {_LOAD[kind].replace("{base}", base_name)}
 """
+
+
+def _what(config: RunConfig, kind: str) -> str:
+    if config.method == FULL:
+        return "A language model that was trained further as a whole"
+    fresh = not config.start_adapter
+    name = "DoRA adapter" if fresh and config.dora else "LoRA adapter"
+    words = " with a word table and an output head of its own" if fresh and config.train_embeddings else ""
+    return f"A {name}{words}" if kind == "adapter" else f"A language model with a {name}{words} merged into it"
+
+
+def _adapter_rows(config: RunConfig) -> list[tuple[str, str]]:
+    """Describe the adapter; one that was trained further has the shape that it came with."""
+    rate = [("LoRA+", f"B learns {config.lora_plus_ratio:g} times as fast as A")] if config.lora_plus_ratio != 1 else []
+    if config.start_adapter:
+        return [("went on from", f"{config.start_adapter}, whose rank and modules it keeps"), *rate]
+    rows = [("rank, alpha, dropout", f"{config.rank}, {config.alpha}, {config.dropout}")]
+    if config.rslora:
+        rows.append(("scaling", "alpha / sqrt(rank) (rsLoRA)"))
+    if config.dora:
+        rows.append(("variant", "DoRA: the length of each weight column is learned beside its direction"))
+    rows.append(("target modules", f"{config.targets} {', '.join(config.chosen_modules)}".strip()))
+    if config.train_embeddings:
+        rows.append(("trained as a whole", "word table and output head"))
+    if config.initialisation in _STARTS:
+        rows.append(("start of the adapter", _STARTS[config.initialisation]))
+    return rows + rate
+
+
+def _training_rows(config: RunConfig) -> list[tuple[str, str]]:
+    rows = [("learning rate, schedule", f"{config.learning_rate:g}, {config.schedule}")]
+    if config.optimizer != ADAMW:
+        rows.append(("optimiser", _OPTIMIZERS[config.optimizer]))
+    if config.weight_decay:
+        rows.append(("weight decay", f"{config.weight_decay:g}"))
+    rows.append(("epochs, batch, longest example", f"{config.epochs}, {config.batch_size}, {config.max_length}"))
+    return rows
+
+
+def _note(config: RunConfig, kind: str) -> str:
+    if config.model != STARTER:
+        return ""
+    return STARTER_BASE + (STARTER_ADAPTER if kind == "adapter" else "") + "\n"

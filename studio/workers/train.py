@@ -15,12 +15,17 @@ from typing import TYPE_CHECKING, Any
 from studio.config import FULL, RunConfig
 from studio.data.example_files import ExampleFile
 from studio.data.tokenizing.rendering import ChatRenderer
-from studio.errors import ConfigError, RunError
-from studio.events import Finished, Loaded, Loading, Saved
+from studio.errors import ConfigError, ModelError, RunError
+from studio.events import Finished, Forecasted, Loaded, Loading, Measured, Saved
+from studio.models.architecture import architecture_in
+from studio.models.forecast import Forecast
+from studio.models.machine import Machine
 from studio.runs.store import ADAPTER, MODEL, RunFolder
 from studio.workers.base_model import ensure_model
+from studio.workers.foretell import foretell, peak_bytes, this_machine
 from studio.workers.job import Job
-from studio.workers.rows import prepare_rows, prompt_length, rows_of
+from studio.workers.ranks import rank, together
+from studio.workers.rows import Rows, prepare_rows, prompt_length, rows_of
 
 if TYPE_CHECKING:
     from studio.ml.loading import Placement
@@ -30,39 +35,21 @@ MEMORY_LOCK = "accelerator.lock"
 REFERENCE = "reference.safetensors"
 
 
-def train_run(job: Job, *, run: RunFolder, home: Path) -> Finished:
-    """Train what the run's method trains and write it to the run's folder. Other runs wait until this one is done."""
-    began = time.monotonic()
-    config = run.config
-    files = ensure_model(config.model, home, job)
-    with job.holding(home / MEMORY_LOCK, waiting="Waiting for another run to finish"):
-        job.emit(Loading(what="Starting PyTorch"))
-        from studio.ml.methods import keep_start
-        from studio.ml.training import train
+def train_run(job: Job, *, run: RunFolder, home: Path, processes: int | None = None) -> Finished:
+    """Train what the run's method trains and write it to the run's folder. Other runs wait until this one is done.
 
-        renderer = ChatRenderer.load(files.folder)
-        rows = prepare_rows(job, run=run, renderer=renderer)
-        model, placement = _load(job, folder=files.folder, config=config, home=home)
-        start = keep_start(model, config, run.path / "start")
-        job.emit(rows.prepared)
-        result = train(
-            model,
-            train_rows=rows.train,
-            validation_rows=rows.validation,
-            config=config,
-            placement=placement,
-            pad_id=pad_id(renderer),
-            emit=job.emit,
-            should_stop=job.should_stop,
-            save=lambda progress: save_checkpoint(model, run, progress, start=start),
-        )
-        if result.steps:
-            job.emit(Loading(what="Saving what was learned"))
-            name = MODEL if config.method == FULL else ADAPTER
-            _save_result(model, run.path / name, folder=files.folder, config=config, start=start)
-            keep_reference(model, run, renderer=renderer)
-            shutil.rmtree(run.path / "checkpoints", ignore_errors=True)
-            job.emit(Saved(step=result.steps, path=name))
+    `processes` is how many work on it, by default one, or one for each GPU where the run asks for all of them.
+    """
+    began = time.monotonic()
+    files = ensure_model(run.config.model, home, job)
+    is_first = rank() == 0
+    waiting = job.holding(home / MEMORY_LOCK, waiting="Waiting for another run to finish")
+    with waiting if is_first else contextlib.nullcontext():
+        job.emit(Loading(what="Starting PyTorch"))
+        import torch  # noqa: F401  (it takes seconds, and the page shall know why)
+
+        with together(run.path, processes=processes or _processes(run.config)):
+            result = _train(job, run=run, home=home, folder=files.folder, is_first=is_first, began=began)
     return Finished(
         status="stopped" if result.stopped else "finished",
         summary=_summary(result),
@@ -70,7 +57,61 @@ def train_run(job: Job, *, run: RunFolder, home: Path) -> Finished:
     )
 
 
-def _load(job: Job, *, folder: Path, config: RunConfig, home: Path) -> tuple[Any, "Placement"]:
+def _train(job: Job, *, run: RunFolder, home: Path, folder: Path, is_first: bool, began: float) -> "TrainingResult":
+    from studio.ml.methods import keep_start
+    from studio.ml.training import train
+
+    config = run.config
+    renderer = ChatRenderer.load(folder)
+    rows = prepare_rows(job, run=run, renderer=renderer)
+    machine = this_machine(home)
+    precision = machine.precision_of(config.precision)
+    model, placement = _load(job, folder=folder, config=config, home=home, precision=precision)
+    start = keep_start(model, config, run.path / "start") if is_first else None
+    job.emit(rows.prepared)
+    expected = _forecast(job, folder=folder, config=config, machine=machine, rows=rows)
+    result = train(
+        model,
+        train_rows=rows.train,
+        validation_rows=rows.validation,
+        config=config,
+        placement=placement,
+        pad_id=pad_id(renderer),
+        emit=job.emit,
+        should_stop=job.should_stop,
+        save=lambda progress: save_checkpoint(model, run, progress, start=start),
+        checkpointing=config.checkpointing == "on" if expected is None else expected.checkpointing,
+        micro_batch_tokens=0 if expected is None else expected.micro_batch_tokens,
+    )
+    if result.steps and is_first:
+        job.emit(Loading(what="Saving what was learned"))
+        name = MODEL if config.method == FULL else ADAPTER
+        _save_result(model, run.path / name, folder=folder, config=config, start=start)
+        keep_reference(model, run, renderer=renderer)
+        shutil.rmtree(run.path / "checkpoints", ignore_errors=True)
+        job.emit(Saved(step=result.steps, path=name))
+    job.emit(Measured(memory_gib=_gib(peak_bytes(placement.device)), seconds=time.monotonic() - began))
+    return result
+
+
+def _processes(config: RunConfig) -> int:
+    import torch
+
+    return max(1, torch.cuda.device_count()) if config.data_parallel else 1
+
+
+def _forecast(job: Job, *, folder: Path, config: RunConfig, machine: Machine, rows: Rows) -> Forecast | None:
+    """Say what the run will take; None for a model whose numbers are not known. Raises ConfigError."""
+    try:
+        architecture = architecture_in(folder)
+    except ModelError:
+        return None
+    expected = foretell(architecture, config, machine=machine, rows=rows)
+    job.emit(Forecasted(memory_gib=_gib(expected.memory_bytes), seconds=expected.seconds))
+    return expected
+
+
+def _load(job: Job, *, folder: Path, config: RunConfig, home: Path, precision: str) -> tuple[Any, "Placement"]:
     """Load the base and make it trainable. Raises ModelError, and ConfigError for settings that do not suit it."""
     import torch
 
@@ -78,7 +119,7 @@ def _load(job: Job, *, folder: Path, config: RunConfig, home: Path) -> tuple[Any
     from studio.ml.methods import make_trainable
 
     job.emit(Loading(what="Loading the base model"))
-    placement = loading.choose_placement(precision=config.precision, bits=config.base_bits)
+    placement = loading.choose_placement(precision=precision, bits=config.base_bits)
     torch.manual_seed(config.seed)
     base = loading.load_base(folder, placement)
     context = loading.context_length(base)
@@ -92,7 +133,7 @@ def _load(job: Job, *, folder: Path, config: RunConfig, home: Path) -> tuple[Any
     total, trainable = loading.parameter_counts(model)
     job.emit(
         Loaded(
-            parameters=total if config.method == FULL else total - trainable,
+            parameters=total - trainable,
             trainable=trainable,
             device=placement.device,
             precision=placement.sentence,
@@ -140,7 +181,9 @@ def _save_result(model: Any, target: Path, *, folder: Path, config: RunConfig, s
 
     with _whole_or_not_at_all(target) as temporary:
         if config.method == FULL:
-            model.to(stored_placement(folder).dtype)
+            dtype = stored_placement(folder).dtype
+            for parameter in model.parameters():  # not the buffers: rotary frequencies in bf16 are other ones
+                parameter.data = parameter.data.to(dtype)
             copy_tokenizer(folder, temporary)
         save_model(model, temporary, start=start)
 
@@ -167,6 +210,10 @@ def keep_reference(model: Any, run: RunFolder, *, renderer: ChatRenderer) -> Non
     ]
     observed = reference.observe(model, probes, end_ids=renderer.end_ids, pad_id=pad_id(renderer))
     reference.save_reference(observed, run.path / REFERENCE)
+
+
+def _gib(count: int) -> float:
+    return round(count / 2**30, 3)
 
 
 def _summary(result: "TrainingResult") -> str:

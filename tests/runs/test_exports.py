@@ -8,7 +8,7 @@ from studio.data.examples import Example, Message
 from studio.errors import ExportError
 from studio.events import Failed, Finished, Loading, Started
 from studio.runs import lock
-from studio.runs.exports import Exports
+from studio.runs.exports import Exports, kinds_of
 from studio.runs.launcher import export_paths
 from studio.runs.reports import ExportReport, write_report
 from studio.runs.store import RunFolder, RunStore
@@ -91,6 +91,21 @@ def test_an_export_whose_file_is_gone_can_be_made_again(exports: Exports, run: R
     Path(report.archive).unlink()
     assert exports.state(run, "adapter").status == "none"
     assert exports.start(run, "adapter").status == "working"
+
+
+def test_a_full_run_has_no_adapter_to_export(tmp_path: Path, exports: Exports, fake_launch) -> None:
+    run = RunStore(tmp_path).create(
+        RunConfig(method="full"), dataset_id="d", dataset_name="D", dataset_sha256="", train=[EXAMPLE], validation=[]
+    )
+    (run.path / "model").mkdir()
+    (run.path / "model" / "config.json").write_text("{}")
+    assert kinds_of(run) == ("merged",)
+    state = exports.state(run, "adapter")
+    assert state.status == "absent"
+    assert "no adapter to take away" in state.sentence
+    with pytest.raises(ExportError, match="trained the whole model"):
+        exports.start(run, "adapter")
+    assert exports.start(run, "merged").status == "working"
 
 
 def test_a_run_in_training_is_not_exported(exports: Exports, run: RunFolder) -> None:

@@ -183,13 +183,13 @@ BEGUN = [STARTED, LOADED, PREPARED]
         (
             [*BEGUN, *steps(30), Stopping(), Saved(30, "adapter"), STOPPED],
             "stopped",
-            "Stopped by you after step 30. The adapter is usable.",
+            "Stopped by you after step 30. The result is usable.",
         ),
         ([*BEGUN, STOPPED], "stopped", "Stopped by you before the first step. There was nothing to keep."),
         (
             [*BEGUN, Evaluated(0, 3.0), *steps(60), Evaluated(60, 1.42), Saved(60, "adapter"), FINISHED],
             "finished",
-            "Finished: 60 steps in about 5 minutes. Held-out loss fell from 3.00 to 1.42. The adapter is usable.",
+            "Finished: 60 steps in about 5 minutes. Held-out loss fell from 3.00 to 1.42. The result is usable.",
         ),
         ([STARTED, FINISHED], "finished", FINISHED.summary),
         (

@@ -4,6 +4,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
+from studio.config import RunConfig
 from studio.data.examples import Message
 from studio.runs.chat_protocol import BASE
 from studio.runs.store import RunFolder
@@ -38,12 +39,20 @@ def test_both_panes_stream_from_one_question(studio: Studio, run: RunFolder) -> 
     assert said[0][0] == Message("user", "Hello there")
 
 
+def test_the_captions_of_a_full_run_know_no_adapter(studio: Studio) -> None:
+    config = RunConfig(method="full")
+    run = finished_run(studio, dataset_id=studio.datasets.add_sample("order_slips").id, config=config)
+    _, _, base_caption, tuned_caption, *_ = ask_both(studio, run.id, "Hello")[-1]
+    assert "starter model, not trained · seed" in base_caption
+    assert f"fully trained ({run.config.name})" in tuned_caption
+
+
 def test_the_two_panes_ask_for_different_weights(studio: Studio, run: RunFolder) -> None:
     ask_both(studio, run.id, "Hello", system="Be brief.")
     chat = studio.chat
     assert isinstance(chat, FakeChat)
     base, panes = chat.asked[0]
-    assert base.model == "starter"
+    assert (base.model, base.precision) == ("starter", "fp32"), "what the run's worker found, not the setting"
     assert [pane.adapter for pane in panes] == [BASE, str(run.result)]
     assert panes[0].messages == (Message("system", "Be brief."), Message("user", "Hello"))
 

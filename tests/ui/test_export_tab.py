@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from studio.config import RunConfig
 from studio.errors import ExportError
 from studio.events import Failed, Loading, Started
 from studio.runs.event_log import EventLog
@@ -50,9 +51,20 @@ def test_a_ready_export_shows_its_check_and_offers_only_its_zip(studio: Studio, 
     assert "Loaded back and asked 3 questions: 3 of 3 answers the same as the run" in shown["adapter status"]
     assert "Largest difference in the logits 2.1e-6, allowed 1e-4. Checked: peft." in shown["adapter status"]
     assert "18.1 MB" in shown["adapter status"]
-    assert shown["adapter download"] == {"visible": True, "value": report.archive, "__type__": "update"}
+    assert (shown["adapter download"]["visible"], shown["adapter download"]["value"]) == (True, report.archive)
+    assert shown["adapter download"]["label"] == "Download the adapter"
     assert report.folder in shown["adapter code"]["value"]
     assert offered == [report.archive]
+
+
+def test_a_full_run_offers_its_model_and_says_why_no_adapter(studio: Studio) -> None:
+    config = RunConfig(method="full")
+    run = finished_run(studio, dataset_id=studio.datasets.add_sample("order_slips").id, config=config)
+    shown = look(studio, run.id)
+    assert "so there is no adapter to take away" in shown["adapter status"]
+    assert shown["adapter prepare"]["visible"] is False
+    assert shown["merged prepare"]["value"] == "Prepare the trained model"
+    assert shown["merged download"]["label"] == "Download the trained model"
 
 
 def test_a_failed_export_can_be_tried_again(studio: Studio, run: RunFolder) -> None:

@@ -27,6 +27,7 @@ from studio.runs.chat_protocol import (
     decode_from_worker,
     encode,
 )
+from studio.runs.precision import precision_of
 from studio.runs.store import RunFolder
 
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -71,6 +72,11 @@ def text(heard: list[FromWorker], pane: int) -> str:
     return "".join(each.text for each in heard if isinstance(each, Token) and each.pane == pane)
 
 
+def alone(model: object, pane: PaneInput, renderer: ChatRenderer) -> list[list[int]]:
+    sampling = Sampling(max_new_tokens=20)
+    return generate(model, [pane], sampling=sampling, end_ids=renderer.end_ids, pad_id=renderer.end_ids[0])
+
+
 def test_base_and_tuned_answer_side_by_side_from_one_copy(
     make_run: MakeRun, start: Start, tiny_model: Path, conversation: Conversation
 ) -> None:
@@ -92,6 +98,44 @@ def test_base_and_tuned_answer_side_by_side_from_one_copy(
     assert text(heard, 0) == renderer.decode(expected[0])
     assert text(heard, 1) == renderer.decode(expected[1])
     assert text(heard, 0) != text(heard, 1)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"method": "full", "learning_rate": 3e-3}, {"dora": True, "train_embeddings": True}],
+    ids=["full", "dora"],
+)
+def test_what_cannot_share_a_batch_is_streamed_in_turn(
+    make_run: MakeRun, start: Start, tiny_model: Path, conversation: Conversation, settings: dict[str, object]
+) -> None:
+    """The tuned pane of a full run was refused, and that of a DoRA run ended in an error."""
+    run = make_run(**{"learning_rate": 5e-3, "epochs": 4, **settings})
+    assert start("train", str(run.path)).wait() == 0
+    assert run.result is not None
+    conversation.say(Open(model=str(tiny_model), bits=0, precision=precision_of(run)))
+    conversation.hear_until(Opened)
+    conversation.say(ask(1, str(run.result), BASE))
+    heard = conversation.hear_until(Answered, times=2)
+    assert [each.pane for each in heard if isinstance(each, Answered)] == [0, 1]
+
+    renderer = ChatRenderer.load(tiny_model)
+    placement = loading.choose_placement(precision=precision_of(run))
+    base = loading.load_base(tiny_model, placement)
+    whole = run.config.method == "full"
+    pane = PaneInput(BASE_ROW, renderer.prompt(QUESTION))
+    (expected,) = alone(base, pane, renderer)
+    assert text(heard, 1) == renderer.decode(expected)
+    tuned = loading.load_base(run.result, placement) if whole else loading.load_adapter(base, run.result)
+    (expected,) = alone(tuned, pane if whole else PaneInput("default", pane.ids), renderer)
+    assert text(heard, 0) == renderer.decode(expected)
+    assert text(heard, 0) != text(heard, 1)
+
+    conversation.say(ask(2, str(run.result), BASE, length=1500))
+    conversation.hear_until(Token)
+    conversation.say(Halt(2))
+    ended = [each for each in conversation.hear_until(Answered, times=2) if isinstance(each, Answered)]
+    assert [(each.pane, each.ended) for each in ended] == [(0, "stopped"), (1, "stopped")]
+    assert ended[1].tokens == 0
 
 
 def test_an_answer_can_be_halted_and_the_next_one_comes(tiny_model: Path, conversation: Conversation) -> None:

@@ -52,6 +52,66 @@ def test_both_exports_of_a_run_load_in_plain_libraries_and_agree(
     assert AutoTokenizer.from_pretrained(merged).chat_template
 
 
+@pytest.mark.parametrize("stored", ["float32", "bfloat16"])
+def test_a_full_run_gives_its_model_away_and_no_adapter(
+    make_run: MakeRun, start: Start, tiny_model: Path, tmp_path: Path, stored: str
+) -> None:
+    base = tmp_path / "base"
+    shutil.copytree(tiny_model, base)
+    AutoModelForCausalLM.from_pretrained(base, dtype=stored).save_pretrained(base)
+    run = trained(make_run, start, method="full", model=str(base))
+    assert start("export", str(run.path), "adapter", stderr=subprocess.DEVNULL).wait() == 1
+    failed = events(run.exports / "adapter.events.jsonl")[-1]
+    assert isinstance(failed, Failed)
+    assert "trained the whole model" in failed.message
+
+    assert start("export", str(run.path), "merged").wait() == 0
+    report = read_report(run.exports, "merged")
+    assert report is not None
+    assert report.largest_difference <= (report.tolerance if stored == "bfloat16" else 0)
+    assert report.same_answers == report.answers == 3
+    zipfile.ZipFile(report.archive).extractall(tmp_path / "unpacked")
+    (unpacked,) = (tmp_path / "unpacked").iterdir()
+    assert unpacked.name == f"{run.id}-model"
+    model = AutoModelForCausalLM.from_pretrained(unpacked)
+    assert str(model.dtype) == f"torch.{stored}"
+    ids = torch.tensor([[5, 6, 7, 8]])
+    assert run.result is not None
+    assert torch.equal(
+        model(input_ids=ids).logits, AutoModelForCausalLM.from_pretrained(run.result)(input_ids=ids).logits
+    )
+    assert AutoTokenizer.from_pretrained(unpacked).chat_template
+    assert "every weight was trained" in (unpacked / "README.md").read_text(encoding="utf-8")
+
+
+def test_an_export_is_checked_in_the_precision_of_the_run(make_run: MakeRun, start: Start) -> None:
+    """What "auto" means is the machine's: an fp32 run was loaded back in bf16 elsewhere, and seemed to differ."""
+    run = trained(make_run, start, precision="fp32")
+    config = run.path / "config.json"
+    config.write_text(config.read_text(encoding="utf-8").replace('"fp32"', '"bf16"'), encoding="utf-8")
+    assert start("export", str(run.path), "adapter").wait() == 0
+    report = read_report(run.exports, "adapter")
+    assert report is not None
+    assert report.largest_difference < 1e-4
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"dora": True, "train_embeddings": True}, {"initialisation": "pissa", "precision": "fp32"}],
+    ids=["dora", "pissa"],
+)
+def test_a_run_of_another_kind_of_adapter_is_exported(
+    make_run: MakeRun, start: Start, settings: dict[str, object]
+) -> None:
+    """A DoRA run ended in an error when its answers were asked for, after all of its steps."""
+    run = trained(make_run, start, **settings)
+    for kind in ("adapter", "merged"):
+        assert start("export", str(run.path), kind).wait() == 0
+        report = read_report(run.exports, kind)
+        assert report is not None
+        assert report.same_answers == report.answers == 3
+
+
 def test_an_export_that_answers_differently_is_not_offered(make_run: MakeRun, start: Start) -> None:
     """The adapter was swapped on the disk for another one: the check against the run must find it out."""
     run, other = trained(make_run, start), trained(make_run, start, seed=7)
@@ -66,11 +126,15 @@ def test_an_export_that_answers_differently_is_not_offered(make_run: MakeRun, st
     assert not list(run.exports.glob("*.zip"))
 
 
-def test_a_run_that_was_killed_can_still_be_exported(make_run: MakeRun, start: Start) -> None:
-    run = make_run(rows=64, batch_size=1, epochs=3)
+@pytest.mark.parametrize(("method", "kind"), [("lora", "adapter"), ("full", "merged")])
+def test_a_run_that_was_killed_can_still_be_exported(make_run: MakeRun, start: Start, method: str, kind: str) -> None:
+    run = make_run(rows=64, batch_size=1, epochs=3, method=method)
     worker = start("train", str(run.path))
     wait_for(run.events_path, Saved)
     worker.send_signal(signal.SIGKILL)
     worker.wait()
-    assert start("export", str(run.path), "adapter").wait() == 0
-    assert read_report(run.exports, "adapter") is not None
+    assert start("export", str(run.path), kind).wait() == 0
+    report = read_report(run.exports, kind)
+    assert report is not None
+    assert "the run left" in report.checked_with
+    assert not list(Path(report.folder).glob("progress*"))

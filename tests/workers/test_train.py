@@ -1,18 +1,33 @@
 """The contract of the training worker: what it writes, in which order, whatever happens to it."""
 
+import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
 from studio.config import RunConfig
 from studio.data.examples import TEXT, Example, Message
-from studio.events import Evaluated, Failed, Finished, Loaded, Prepared, Saved, Started, Stepped, Stopping
+from studio.events import (
+    Evaluated,
+    Failed,
+    Finished,
+    Forecasted,
+    Loaded,
+    Measured,
+    Prepared,
+    Saved,
+    Started,
+    Stepped,
+    Stopping,
+)
 from studio.ml.reference import load_reference
 from studio.runs import lock
 from studio.runs.store import RunFolder, RunStore
@@ -36,8 +51,60 @@ def test_a_run_goes_from_started_to_finished(make_run: MakeRun, start: Start) ->
     prepared = next(event for event in told if isinstance(event, Prepared))
     assert (prepared.train_examples, prepared.validation_examples, prepared.total_steps) == (16, 4, 4)
     assert 0 < prepared.learned_tokens < prepared.tokens
-    assert told[-2] == Saved(step=4, path="adapter")
+    assert told[-3] == Saved(step=4, path="adapter")
+    forecast = next(event for event in told if isinstance(event, Forecasted))
+    assert forecast.memory_gib > 0
+    assert isinstance(told[-2], Measured)
+    assert 0 < told[-2].memory_gib < 4
     assert not (run.path / "checkpoints").exists()
+
+
+def test_two_processes_share_a_run(make_run: MakeRun) -> None:
+    alone, shared = make_run(), make_run()
+    program = (
+        "import sys; from pathlib import Path; from studio.runs.store import RunFolder;"
+        "from studio.workers.job import run_job;"
+        "from studio.workers.train import train_run; run = RunFolder(Path(sys.argv[1]));"
+        "sys.exit(run_job('train', run.events_path, lambda job: train_run("
+        "job, run=run, home=run.path.parent.parent, processes=int(sys.argv[2]))))"
+    )
+    for run, processes in ((alone, "1"), (shared, "2")):
+        variables = os.environ | {"CUDA_VISIBLE_DEVICES": "", "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+        ended = subprocess.run([sys.executable, "-c", program, str(run.path), processes], env=variables, timeout=300)
+        assert ended.returncode == 0
+    losses = [
+        [event.loss for event in events(run.events_path) if isinstance(event, Stepped)] for run in (alone, shared)
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    assert shared.result == shared.path / "adapter"
+
+
+def test_a_full_run_leaves_a_whole_model(make_run: MakeRun, start: Start, tiny_model: Path) -> None:
+    run = make_run(method="full", learning_rate=1e-3)
+    assert start("train", str(run.path)).wait() == 0
+    assert run.result == run.path / "model"
+    tuned = AutoModelForCausalLM.from_pretrained(run.result)
+    ids = torch.tensor([[1, 2, 3]])
+    assert not torch.equal(
+        tuned(input_ids=ids).logits, AutoModelForCausalLM.from_pretrained(tiny_model)(input_ids=ids).logits
+    )
+    assert (run.result / "tokenizer.json").is_file()
+
+
+def test_a_second_course_starts_from_a_run(make_run: MakeRun, start: Start) -> None:
+    first = make_run()
+    assert start("train", str(first.path)).wait() == 0
+    second = make_run(start_adapter=first.id)
+    assert start("train", str(second.path)).wait() == 0
+    losses = [
+        [event.loss for event in events(run.events_path) if isinstance(event, Stepped)] for run in (first, second)
+    ]
+    assert losses[1][0] < losses[0][0]
+    lost = make_run(start_adapter="no-such-run")
+    assert start("train", str(lost.path)).wait() == 1
+    assert "no adapter to go on from at 'no-such-run'" in next(
+        event.message for event in events(lost.events_path) if isinstance(event, Failed)
+    )
 
 
 def test_the_adapter_of_a_run_loads_with_plain_peft(make_run: MakeRun, start: Start, tiny_model: Path) -> None:

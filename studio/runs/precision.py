@@ -1,0 +1,23 @@
+"""The number format in which a run really computed.
+
+The setting "auto" means another one on another machine, and may in another version, so what counts is what the run's
+worker found. Knows nothing of models.
+"""
+
+from studio.events import Loaded
+from studio.runs.event_log import read_events
+from studio.runs.store import RunFolder
+
+_PRECISIONS = ("fp32", "bf16")
+
+
+def precision_of(run: RunFolder) -> str:
+    """Return "fp32" or "bf16", as the newest worker of the run said; its setting where none came so far.
+
+    Raises RunError when the run cannot be read.
+    """
+    records, _ = read_events(run.events_path)
+    for record in reversed(records):
+        if isinstance(record.event, Loaded):
+            return next((name for name in _PRECISIONS if record.event.precision.endswith(name)), run.config.precision)
+    return run.config.precision

@@ -1,0 +1,67 @@
+"""More processes for one run: each trains on a GPU of its own, and the first of them tells and saves.
+
+They find one another by the variables that PyTorch's own launcher sets. Knows nothing of training.
+"""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from studio.runs.launcher import PROJECT_ROOT
+
+_GRACE_SECONDS = 30.0
+
+
+def rank() -> int:
+    """Return which process of its run this is; 0 for the first and for one that is alone."""
+    return int(os.environ.get("RANK", "0"))
+
+
+@contextlib.contextmanager
+def together(run: Path, *, processes: int) -> Iterator[None]:
+    """Have `processes` processes work on a run, this one included; the others end with this one.
+
+    Does nothing for one process, and in those that were started here.
+    """
+    if processes < 2 or rank() > 0:
+        yield
+        return
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "WORLD_SIZE": str(processes)}
+    others = [_start(run, shared | _numbered(number)) for number in range(1, processes)]
+    before = dict(os.environ)
+    os.environ.update(shared | _numbered(0))
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        for other in others:
+            _end(other)
+
+
+def _start(run: Path, variables: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "studio.workers", "train", str(run)]
+    return subprocess.Popen(command, cwd=PROJECT_ROOT, env={**os.environ, **variables}, stdin=subprocess.DEVNULL)
+
+
+def _numbered(number: int) -> dict[str, str]:
+    return {"RANK": str(number), "LOCAL_RANK": str(number)}
+
+
+def _end(other: "subprocess.Popen[bytes]") -> None:
+    """See a process end that has nothing left to do, and end it where it does not."""
+    try:
+        other.wait(timeout=_GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        other.kill()
+        other.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -78,10 +78,8 @@ def read_architecture(document: Mapping[str, Any], layout: ModelLayout | None = 
             f"The sizes of a model of the family '{numbers.family}' are known only once its files are here.",
             "Fetch the model, or choose one of a well-known family (Llama, Qwen, Mistral, Gemma, Phi and others).",
         )
-    if family is None or numbers.nested:
-        common = _common(numbers, FAMILIES["llama"] if family is None else family)
-        return replace(common, layout=layout) if layout is not None else common
-    return _common(numbers, family)
+    common = _common(numbers, FAMILIES["llama"] if family is None else family)
+    return common if layout is None or (family and not numbers.nested) else replace(common, layout=layout)
 
 
 def architecture_in(folder: Path) -> Architecture:

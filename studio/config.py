@@ -22,6 +22,19 @@ QLORA_8BIT = "qlora-8bit"
 FULL = "full"
 METHODS = (LORA, QLORA, QLORA_8BIT, FULL)
 
+ADAPTER_SHAPE = (
+    "rank",
+    "alpha",
+    "dropout",
+    "targets",
+    "chosen_modules",
+    "rslora",
+    "dora",
+    "initialisation",
+    "train_embeddings",
+)
+"""The settings that are fixed once an adapter is made: one that is trained further keeps its own."""
+
 BASE_BITS = {QLORA: 4, QLORA_8BIT: 8}
 """In how many bits the frozen base is kept, for the methods that pack it."""
 

@@ -22,9 +22,7 @@ from studio.ml.speed import elementwise
 from studio.ml.speed.adapted import Joined, fusible, sharing
 from studio.ml.speed.logits import summed_cross_entropy
 from studio.ml.speed.packing import Packing, can_pack, choose_attention
-
-TOKENS_AT_ONCE = {"cpu": 1024, "mps": 2048, "cuda": 8192}
-"""How many tokens a micro-batch may hold. More of them keep a processor no busier, see `benchmarks/README.md`."""
+from studio.models.forecast_plan import TOKENS_AT_ONCE
 
 _PROBE_TOKENS = 8
 
@@ -45,9 +43,7 @@ class Engine:
         self.model = model
         self.config = config
         self.placement = placement
-        self.tokens_at_once = (
-            micro_batch_tokens or config.micro_batch_tokens or TOKENS_AT_ONCE.get(placement.device, 1024)
-        )
+        self.tokens_at_once = micro_batch_tokens or config.micro_batch_tokens or TOKENS_AT_ONCE[placement.device]
         self.has_halved = False
         self._pad_id = pad_id
         self._inner: Any = model.get_base_model() if isinstance(model, PeftModel) else model

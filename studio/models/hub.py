@@ -23,6 +23,7 @@ from huggingface_hub.errors import (
     HFValidationError,
     LocalEntryNotFoundError,
     NotASafetensorsRepoError,
+    RemoteEntryNotFoundError,
     RepositoryNotFoundError,
     SafetensorsParsingError,
 )
@@ -124,7 +125,7 @@ class Hub:
         try:
             document = json.loads(Path(path).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise ModelError(f"The config.json of '{repo_id}' cannot be read.", "Choose another model.") from error
+            raise ModelError(f"The config.json of '{repo_id}' is damaged.", "Choose another model.") from error
         if not isinstance(document, dict):
             raise ModelError(f"The config.json of '{repo_id}' does not describe a model.", "Choose another model.")
         return document
@@ -185,6 +186,11 @@ def translating(repo_id: str, address: str) -> Iterator[None]:
         raise ModelError(
             f"'{repo_id}' is gated: its authors ask you to accept their terms first.",
             f"Accept the licence on {address}/{repo_id}, set HF_TOKEN to an access token of yours, and try again.",
+        ) from error
+    except RemoteEntryNotFoundError as error:
+        raise ModelError(
+            f"'{repo_id}' holds no model that can be trained: it has no config.json.",
+            "Choose the original model instead of an adapter or a GGUF conversion of it.",
         ) from error
     except RepositoryNotFoundError as error:
         raise ModelError(

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio.config import RunConfig, check
+from studio.config import ADAPTER_SHAPE, RunConfig, check
 from studio.data.dataset_folders import Dataset
 from studio.data.library import DatasetLibrary
 from studio.data.tokenizing.rendering import ChatRenderer
@@ -187,6 +187,9 @@ class Studio:
         if files is not None and files.source == "folder":
             # The worker has another working directory.
             config = dataclasses.replace(config, model=str(files.folder.absolute()))
+        first = next((run for run in self.runs.all() if run.id == config.start_adapter), None)
+        if first is not None:
+            config = _shaped_like(first.config, config)
         run = self.runs.create(
             config,
             dataset_id=dataset.id,
@@ -292,6 +295,14 @@ class Studio:
     def _following(self, run: RunFolder) -> Following:
         with self._guard:
             return self._followings.setdefault(run.id, Following(run.events_path))
+
+
+def _shaped_like(first: RunConfig, config: RunConfig) -> RunConfig:
+    """Give a second course the shape of the adapter that it goes on from; that one is saved as a standard one."""
+    shape = {name: getattr(first, name) for name in ADAPTER_SHAPE} | {"initialisation": "standard"}
+    if first.initialisation in ("pissa", "olora"):  # they are saved with twice the rank on the unchanged base
+        shape |= {"rank": first.rank * 2, "alpha": first.alpha * 2}
+    return dataclasses.replace(config, **shape)
 
 
 def open_studio(settings: Settings) -> Studio:

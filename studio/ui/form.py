@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from studio.config import CHOSEN, FULL, Problem, RunConfig, Setting, problems, setting_named, settings
+from studio.config import ADAPTER_SHAPE, CHOSEN, FULL, Problem, RunConfig, Setting, problems, setting_named, settings
 from studio.ui.components import picker, unchecked
 
 START = ("model", "method", "start_adapter")
@@ -142,6 +142,8 @@ def applies(name: str, config: RunConfig, *, devices: int | None = None) -> bool
     """
     if any(problem.field == name for problem in problems(config)):
         return True
+    if config.start_adapter and name in ADAPTER_SHAPE:
+        return False
     if name == "chosen_modules" and config.targets != CHOSEN:
         return False
     if name == "data_parallel":

@@ -49,7 +49,7 @@ def train_run(job: Job, *, run: RunFolder, home: Path, processes: int | None = N
         import torch  # noqa: F401  (it takes seconds, and the page shall know why)
 
         with together(run.path, processes=processes or _processes(run.config)):
-            result = _train(job, run=run, home=home, folder=files.folder, is_first=is_first, began=began)
+            result = _train(job, run=run, home=home, folder=files.folder, is_first=is_first)
     return Finished(
         status="stopped" if result.stopped else "finished",
         summary=_summary(result),
@@ -57,7 +57,8 @@ def train_run(job: Job, *, run: RunFolder, home: Path, processes: int | None = N
     )
 
 
-def _train(job: Job, *, run: RunFolder, home: Path, folder: Path, is_first: bool, began: float) -> "TrainingResult":
+def _train(job: Job, *, run: RunFolder, home: Path, folder: Path, is_first: bool) -> "TrainingResult":
+    began = time.monotonic() - time.process_time()  # without what was waited for: a download, another run
     from studio.ml.methods import keep_start
     from studio.ml.training import train
 

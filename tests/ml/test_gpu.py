@@ -9,6 +9,7 @@ import torch
 from studio.events import Stepped
 from studio.ml import loading
 from studio.ml.batches import TokenRow
+from studio.ml.speed.attention import Shape, separate_attention, varlen_attention
 from tests.ml.conftest import MEMORISE, run_training
 
 pytestmark = [
@@ -35,3 +36,36 @@ def test_a_model_that_does_not_fit_is_out_of_memory_in_words(tiny_model: Path) -
     with pytest.raises(torch.OutOfMemoryError) as raised:
         torch.empty(2**50, device="cuda")
     assert failure(raised.value).cause == "out_of_memory"
+
+
+def test_the_varlen_kernel_attends_as_the_blocks_do() -> None:
+    lengths = (130, 7, 64)
+    chance = torch.Generator(device="cuda").manual_seed(0)
+    shape = Shape(scale=64**-0.5)
+    made = [
+        torch.randn(heads, sum(lengths), 64, device="cuda", generator=chance).bfloat16().requires_grad_()
+        for heads in (8, 2, 2)
+    ]
+    results = []
+    for attend in (varlen_attention, separate_attention):
+        attended = attend(*made, lengths=lengths, shape=shape)
+        results.append((attended, *torch.autograd.grad(attended.float().square().sum(), made)))
+    for one, other in zip(*results, strict=True):
+        assert torch.allclose(one.float(), other.float(), atol=0.05, rtol=0.05)
+
+
+def test_a_full_run_and_checkpointing_work_on_a_gpu(tiny_model: Path, four_rows: tuple[TokenRow, ...]) -> None:
+    placement = loading.choose_placement(precision="auto")
+    config = dataclasses.replace(MEMORISE, epochs=20, method="full", learning_rate=1e-3, checkpointing="on")
+    trained = run_training(tiny_model, four_rows, config=config, placement=placement)
+    losses = [event.loss for event in trained.events if isinstance(event, Stepped)]
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("optimizer", ["adamw-8bit", "paged-adamw-8bit"])
+def test_the_small_optimisers_work_on_a_gpu(tiny_model: Path, four_rows: tuple[TokenRow, ...], optimizer: str) -> None:
+    placement = loading.choose_placement(precision="auto")
+    config = dataclasses.replace(MEMORISE, epochs=20, optimizer=optimizer)
+    trained = run_training(tiny_model, four_rows, config=config, placement=placement)
+    losses = [event.loss for event in trained.events if isinstance(event, Stepped)]
+    assert losses[-1] < 0.5 * losses[0]

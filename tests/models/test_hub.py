@@ -134,3 +134,24 @@ def test_only_one_set_of_weights_is_chosen() -> None:
     assert choose_files([*small, *shards, index, *noise]) == ("config.json", index, "tokenizer.json", *shards)
     assert choose_files([*small, "pytorch_model.bin", "evil.pkl"]) == (*small, "pytorch_model.bin")
     assert choose_files(["model.safetensors"]) == ()
+
+
+def test_a_config_alone_is_fetched(shop: Shop, hub: Hub) -> None:
+    shop.repos["owner/model"] = FILES | {"config.json": b'{"model_type": "llama"}'}
+    assert hub.config("owner/model") == {"model_type": "llama"}
+    folder = hub.cached("owner/model")
+    assert folder is not None
+    assert [path.name for path in folder.iterdir()] == ["config.json"]
+
+
+@pytest.mark.parametrize(("text", "sentence"), [(b"{", "damaged"), (b"[]", "does not describe a model")])
+def test_a_config_that_is_none(text: bytes, sentence: str, shop: Shop, hub: Hub) -> None:
+    shop.repos["owner/model"] = FILES | {"config.json": text}
+    with pytest.raises(ModelError, match=sentence):
+        hub.config("owner/model")
+
+
+def test_a_repository_without_a_config(shop: Shop, hub: Hub) -> None:
+    shop.repos["owner/model"] = {"model.gguf": b"x"}
+    with pytest.raises(ModelError, match=r"config\.json"):
+        hub.config("owner/model")

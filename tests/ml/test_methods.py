@@ -159,12 +159,12 @@ def test_out_of_memory_is_tried_once_more_with_half_the_tokens(
         return whole(engine, batch)
 
     monkeypatch.setattr(Engine, "summed_loss", once_too_large)
-    config = dataclasses.replace(FEW, micro_batch_tokens=160, batch_size=4, epochs=2)
+    config = dataclasses.replace(FEW, micro_batch_tokens=80, batch_size=4, epochs=2)
     trained = run_training(tiny_model, four_rows, config=config)
     (note,) = [event for event in trained.events if isinstance(event, Noted)]
-    assert "80 tokens" in note.text
+    assert "40 tokens" in note.text
     assert calls[1] < calls[0]
-    undisturbed = run_training(tiny_model, four_rows, config=dataclasses.replace(config, micro_batch_tokens=80))
+    undisturbed = run_training(tiny_model, four_rows, config=dataclasses.replace(config, micro_batch_tokens=40))
     assert losses(trained) == pytest.approx(losses(undisturbed), rel=1e-5)
 
     monkeypatch.setattr(Engine, "summed_loss", lambda engine, batch: (_ for _ in ()).throw(MemoryError()))

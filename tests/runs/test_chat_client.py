@@ -291,7 +291,7 @@ from studio.runs.chat_client import ChatClient
 from studio.runs.chat_protocol import *
 chat = ChatClient(Path({str(tmp_path)!r}), command={COMMAND!r})
 panes = [PaneRequest("", (Message("user", "forever"),))]
-answer = chat.ask(Open("starter", False, "auto"), panes, temperature=0.0, top_p=1.0, max_new_tokens=8, seed=1)
+answer = chat.ask(Open("starter", 0, "auto"), panes, temperature=0.0, top_p=1.0, max_new_tokens=8, seed=1)
 print(next(answer).what.split()[-1], type(next(answer)), flush=True)
 """
     done = subprocess.run(

@@ -23,6 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from chats import write_chats
+from common import say, starter
 
 ROOT = Path(__file__).resolve().parents[1]
 SIDES = ("studio", "trl")
@@ -57,18 +58,18 @@ def main() -> int:
         prepare = prepare_with_studio if options.side == "studio" else prepare_with_trl
         sys.stdout.write(json.dumps(asdict(prepare(options))) + "\n")
         return 0
-    options.model = options.model or _starter()
+    options.model = options.model or starter()
     with tempfile.TemporaryDirectory() as folder:
         options.file = Path(folder) / "chats.jsonl"
         write_chats(options.file, options.rows)
-        _say(f"{options.rows:,} conversations, {options.file.stat().st_size / 1e6:.0f} MB")
+        say(f"{options.rows:,} conversations, {options.file.stat().st_size / 1e6:.0f} MB")
         rounds: dict[str, list[Measured]] = {side: [] for side in SIDES}
         for turn in range(options.rounds):
             for side in SIDES if turn % 2 == 0 else reversed(SIDES):
                 if side == "trl" and not options.trl_python:
                     continue
                 rounds[side].append(measure(side, options))
-                _say(f"round {turn + 1}, {side}: {_line(rounds[side][-1:])}")
+                say(f"round {turn + 1}, {side}: {_line(rounds[side][-1:])}")
     return _conclude(rounds)
 
 
@@ -174,14 +175,14 @@ def _conclude(rounds: dict[str, list[Measured]]) -> int:
     for side, measured in rounds.items():
         if measured:
             found = measured[0].prepared
-            _say(f"{side}, median of {len(measured)}: {_line(measured)}")
-            _say(f"  {found.examples:,} examples, {found.tokens:,} tokens, {found.learned:,} of them learned")
+            say(f"{side}, median of {len(measured)}: {_line(measured)}")
+            say(f"  {found.examples:,} examples, {found.tokens:,} tokens, {found.learned:,} of them learned")
     studio, trl = (rounds[side] for side in SIDES)
     if not trl:
         return 0
-    _say(f"The studio takes {_median(studio, 'seconds') / _median(trl, 'seconds'):.2f} of the time.")
+    say(f"The studio takes {_median(studio, 'seconds') / _median(trl, 'seconds'):.2f} of the time.")
     hashes = {each.prepared.sha256 for each in (*studio, *trl)}
-    _say("Both made the same token ids." if len(hashes) == 1 else "The token ids differ.")
+    say("Both made the same token ids." if len(hashes) == 1 else "The token ids differ.")
     return 0 if len(hashes) == 1 else 1
 
 
@@ -211,23 +212,6 @@ def _prepared(ids: Iterable["array[int]"], *, seconds: float, processor_seconds:
         examples += 1
         tokens += len(row)
     return Prepared(seconds, processor_seconds, examples, tokens, learned, digest.hexdigest())
-
-
-def _starter() -> Path:
-    sys.path.insert(0, str(ROOT))
-    from studio.config import STARTER
-    from studio.models.locate import locate
-    from studio.settings import read_settings
-
-    found = locate(STARTER, read_settings(os.environ).home)
-    if found is None:
-        raise SystemExit("The starter model is not on this machine yet: start the studio once, or give --model FOLDER.")
-    return found.folder
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -21,6 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from common import say  # noqa: E402
 from forecasting.grid import CASES, MODELS, UNSEEN, Case  # noqa: E402
 from forecasting.running import Measured, RunFailed, calibrate, measure  # noqa: E402
 
@@ -49,7 +50,7 @@ def main() -> int:
     if options.fit:
         from forecasting.fit import suggest
 
-        _say(suggest(results, options.work))
+        say(suggest(results, options.work))
     return 0
 
 
@@ -64,9 +65,9 @@ def _run_all(grid: Sequence[Case], options: argparse.Namespace) -> list[Measured
         try:
             results.append(measure(case, model=model, machine=machine))
         except RunFailed as error:
-            _say(str(error))
+            say(str(error))
             continue
-        _say(_row(results[-1], work))
+        say(_row(results[-1], work))
         if out:
             with out.open("a", encoding="utf-8") as file:
                 file.write(codec.dumps(results[-1]) + "\n")
@@ -102,21 +103,16 @@ def _row(measured: Measured, work: Path) -> str:
 
 
 def _table(results: Sequence[Measured], work: Path) -> None:
-    _say("| run | MiB foretold | measured | error | seconds foretold | computing | error | on the clock |")
-    _say("|---|---|---|---|---|---|---|---|")
+    say("| run | MiB foretold | measured | error | seconds foretold | computing | error | on the clock |")
+    say("|---|---|---|---|---|---|---|---|")
     right_memory = right_time = 0
     for each in results:
-        _say(_row(each, work))
+        say(_row(each, work))
         found = forecast_of(each, work)
         right_memory += abs(found.memory_bytes / each.memory_bytes - 1) <= MEMORY_BAR
         right_time += abs((found.seconds or 0.0) / each.own_seconds - 1) <= TIME_BAR
-    _say(f"Memory within {MEMORY_BAR:.0%}: {right_memory} of {len(results)} runs.")
-    _say(f"Time within {TIME_BAR:.0%}: {right_time} of {len(results)} runs.")
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    say(f"Memory within {MEMORY_BAR:.0%}: {right_memory} of {len(results)} runs.")
+    say(f"Time within {TIME_BAR:.0%}: {right_time} of {len(results)} runs.")
 
 
 def _parser() -> argparse.ArgumentParser:

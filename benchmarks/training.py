@@ -20,8 +20,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from common import say, starter
 from training.machine import Peak, count_weights, least_operations
-from training.ours import ROOT, train_with_studio
+from training.ours import train_with_studio
 from training.processes import Ran, run_module
 from training.results import Measured, SetResult, medians, table
 from training.sets import DataSet, make_set
@@ -54,10 +55,10 @@ def main() -> int:
     """Run the benchmark."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the process at work is ended too
     options = _parser().parse_args()
-    options.model = (options.model or _starter()).absolute()
+    options.model = (options.model or starter()).absolute()
     contenders = _contenders(options)
     peak = Peak(**json.loads(run_module("machine", [], name="The measurement of the machine").told))
-    _say(f"Best matrix product of this machine: {peak.fp32:.0f} GFLOP/s in fp32, {peak.bf16:.0f} in bf16.")
+    say(f"Best matrix product of this machine: {peak.fp32:.0f} GFLOP/s in fp32, {peak.bf16:.0f} in bf16.")
     results = []
     for name in options.sets:
         with tempfile.TemporaryDirectory(prefix="training-") as folder:
@@ -67,7 +68,7 @@ def main() -> int:
             results.append(measure_set(data, contenders, folder=Path(folder), options=options))
     rows = {each.name: medians(each, peak=peak, with_bf16=not options.without_bf16) for each in results}
     for each in results:
-        _say("\n" + table(each, rows[each.name]))
+        say("\n" + table(each, rows[each.name]))
     if options.json:
         document = {
             "model": str(options.model),
@@ -84,14 +85,14 @@ def measure_set(
     data: DataSet, contenders: Sequence[Contender], *, folder: Path, options: argparse.Namespace
 ) -> SetResult:
     """Let all contenders train in turn, round after round, and judge what they made after each round."""
-    _say(f"\n{data.name}: {len(data.train.rows)} rows, {data.train.tokens:,} tokens, {data.train.learned:,} learned")
+    say(f"\n{data.name}: {len(data.train.rows)} rows, {data.train.tokens:,} tokens, {data.train.learned:,} learned")
     measured: list[Measured] = []
     base_loss = _judge(["base"], data, model=options.model)[0]
     for turn in range(1, options.rounds + 1):
         trained = []
         for contender in contenders if turn % 2 else reversed(contenders):
             trained.append(train(contender, data, turn=turn, folder=folder, options=options))
-            _say(f"  round {turn}, {_line(trained[-1])}")
+            say(f"  round {turn}, {_line(trained[-1])}")
         losses = _judge([each.task.adapter for each in trained], data, model=options.model)
         measured += [_measured(each, turn=turn, loss=loss) for each, loss in zip(trained, losses, strict=True)]
     weights = count_weights(options.model)
@@ -168,26 +169,9 @@ def _contenders(options: argparse.Namespace) -> list[Contender]:
     if peers and not options.trl_python:
         if options.only:
             raise SystemExit(f"Give --trl-python PATH, the Python that has trl, to measure {', '.join(peers)}.")
-        _say("Without --trl-python PATH the studio runs alone.")
+        say("Without --trl-python PATH the studio runs alone.")
         return found
     return found + [Contender(name) for name in peers]
-
-
-def _starter() -> Path:
-    sys.path.insert(0, str(ROOT))
-    from studio.config import STARTER
-    from studio.models.locate import locate
-    from studio.settings import read_settings
-
-    found = locate(STARTER, read_settings(os.environ).home)
-    if found is None:
-        raise SystemExit("The starter model is not on this machine yet: start the studio once, or give --model FOLDER.")
-    return found.folder
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -42,6 +42,9 @@ ALL_LINEAR = "all-linear"
 ATTENTION = "attention"
 CHOSEN = "chosen"
 
+CHANGES_BASE = ("pissa", "olora")
+"""The starts of an adapter that take its first directions out of the base's weights."""
+
 ADAMW = "adamw"
 ADAMW_8BIT = "adamw-8bit"
 PAGED_ADAMW_8BIT = "paged-adamw-8bit"
@@ -56,7 +59,7 @@ SPEEDUPS = (
     "fused-elementwise",
     "fused-optimizer",
 )
-"""The engine's speed-ups by name; `studio.ml.speedups` says what each of them does."""
+"""The engine's speed-ups by name; `studio.ml.engine` puts each of them on."""
 
 
 @dataclass(frozen=True)
@@ -282,6 +285,14 @@ class RunConfig:
         """In how many bits the frozen base is packed: 4, 8, or 0 where it is not packed."""
         return BASE_BITS.get(self.method, 0)
 
+    def steps_per_epoch(self, examples: int) -> int:
+        """Count the optimiser steps that one pass over so many training examples takes; the last may be smaller."""
+        return math.ceil(examples / self.batch_size)
+
+    def total_steps(self, examples: int) -> int:
+        """Count the optimiser steps of a whole run over so many training examples."""
+        return self.epochs * self.steps_per_epoch(examples)
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -341,7 +352,7 @@ def _clashes(config: RunConfig) -> Iterator[Problem]:
                 "start_adapter", "Full fine-tuning does not go on from an adapter. Choose LoRA, or leave it empty."
             )
         return
-    if config.base_bits and config.initialisation in ("pissa", "olora"):
+    if config.base_bits and config.initialisation in CHANGES_BASE:
         yield Problem(
             "initialisation",
             "PiSSA and OLoRA change the base's weights, and a packed base cannot be changed. "

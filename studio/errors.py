@@ -12,6 +12,15 @@ StudioError is a bug: it goes to the log with its trace, never to the page.
 """
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error means that a GPU or the machine has no memory left.
+
+    PyTorch has a kind of its own for GPUs, known here by its name; on a processor it only says so in its text.
+    """
+    kind = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return kind or "can't allocate memory" in str(error)
+
+
 class StudioError(Exception):
     """Trouble that a person can understand and mend.
 

@@ -22,13 +22,16 @@ from studio.ml.speed import elementwise
 from studio.ml.speed.adapted import Joined, fusible, sharing
 from studio.ml.speed.logits import summed_cross_entropy
 from studio.ml.speed.packing import Packing, can_pack, choose_attention
-from studio.models.forecast_plan import TOKENS_AT_ONCE
+from studio.models.forecast_plan import TOKENS_AT_ONCE, joining_pays
 
 _PROBE_TOKENS = 8
 
 
 class Engine:
-    """A model with its speed-ups on. `undo` turns it back into what it was, with all that it has learned."""
+    """A model with its speed-ups on. `undo` turns it back into what it was, with all that it has learned.
+
+    `join` says whether projections are joined; None leaves it to what pays on this device.
+    """
 
     def __init__(
         self,
@@ -39,6 +42,7 @@ class Engine:
         pad_id: int,
         checkpointing: bool = False,
         micro_batch_tokens: int = 0,
+        join: bool | None = None,
     ) -> None:
         self.model = model
         self.config = config
@@ -50,8 +54,11 @@ class Engine:
         self._undo: list[Callable[[], None]] = []
         if self._has("low-precision-adapters") and placement.precision != "fp32":
             self._lower_adapters()
+        kinds = {each.dtype for each in model.parameters() if each.is_floating_point()}
+        self._casts = placement.precision != "fp32" and kinds != {placement.dtype}
         self._splits_head = self._has("learned-logits") and _splits_at_head(self._inner)
-        self._join_layers()
+        joins = joining_pays(placement.device, placement.precision) if join is None else join
+        self._join_layers(joins=joins and self._has("joined-projections"))
         if self._has("fused-elementwise"):
             self._undo.append(elementwise.replace_all(self._inner, placement.dtype))
         self._packing: Packing | None = None
@@ -116,8 +123,7 @@ class Engine:
 
     def _autocast(self) -> AbstractContextManager[Any]:
         """Cast by the operation where weights are in several formats, and not at all where they are in one."""
-        kinds = {each.dtype for each in self.model.parameters() if each.is_floating_point()}
-        if self.placement.precision == "fp32" or kinds == {self.placement.dtype}:
+        if not self._casts:
             return nullcontext()
         return torch.autocast(self.placement.device, self.placement.dtype)
 
@@ -127,12 +133,12 @@ class Engine:
             if parameter.requires_grad:
                 parameter.data = parameter.data.to(self.placement.dtype)
 
-    def _join_layers(self) -> None:
+    def _join_layers(self, *, joins: bool) -> None:
         layers: list[nn.Module] = [each for each in self._inner.modules() if fusible(each)]
         if not layers or not self._has("fused-adapters"):
             return
         groups = [[layer] for layer in layers]
-        if self._has("joined-projections"):
+        if joins:
             shared = sharing(layers, self._probe)
             grouped = {layer for group in shared for layer in group}
             groups = [*shared, *([layer] for layer in layers if layer not in grouped)]

@@ -10,12 +10,11 @@ from typing import Any
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
 
-from studio.config import FULL, RunConfig
+from studio.config import CHANGES_BASE, FULL, RunConfig
 from studio.errors import ConfigError, ModelError
 from studio.ml.loading import first_line, linear_names
 from studio.models.layout import select_modules
 
-_MUTATING = ("pissa", "olora")
 """The starts that move a part of the base's weights into the adapter."""
 
 _INITIALISATIONS: dict[str, Any] = {
@@ -67,7 +66,7 @@ def make_trainable(base: Any, config: RunConfig, *, start_adapter: Path | None =
 
 def keep_start(model: Any, config: RunConfig, folder: Path) -> Path | None:
     """Save an adapter that starts with a part of the base in it, for `save_model` to subtract; None for any other."""
-    if not isinstance(model, PeftModel) or config.initialisation not in _MUTATING or config.start_adapter:
+    if not isinstance(model, PeftModel) or config.initialisation not in CHANGES_BASE or config.start_adapter:
         return None
     model.save_pretrained(str(folder))
     return folder

@@ -5,6 +5,7 @@ Takes a model that trains some of its parameters, rows of tokens, and three plai
 the loss is computed fast: that is the engine's.
 """
 
+import functools
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -15,16 +16,14 @@ import psutil
 import torch
 
 from studio.config import RunConfig
-from studio.errors import StudioError
+from studio.errors import StudioError, is_out_of_memory
 from studio.events import Evaluated, Event, Noted, Saved, Stepped, Stopping
 from studio.ml.batches import TokenRow, epoch_steps
 from studio.ml.engine import Engine
 from studio.ml.loading import Placement
 from studio.ml.optimizers import Optimizer, learning_rate_factor
 from studio.ml.parallel import Processes
-
-EVALUATIONS = 6
-"""How often the held-out rows are scored after step 0; the last time is always after the last step."""
+from studio.models.forecast_plan import SCORINGS
 
 
 class Diverged(StudioError):
@@ -55,14 +54,9 @@ class Progress:
     tensors: dict[str, torch.Tensor]
 
 
-def total_steps(rows: int, config: RunConfig) -> int:
-    """Return the number of optimiser steps of a run."""
-    return config.epochs * math.ceil(rows / config.batch_size)
-
-
 def evaluation_steps(total: int) -> frozenset[int]:
     """Return after which steps the held-out rows are scored: evenly spread, always the last."""
-    return frozenset(math.ceil(total * part / EVALUATIONS) for part in range(1, EVALUATIONS + 1))
+    return frozenset(math.ceil(total * part / SCORINGS) for part in range(1, SCORINGS + 1))
 
 
 def train(
@@ -100,7 +94,7 @@ def train(
         micro_batch_tokens=micro_batch_tokens,
     )
     optimizer = Optimizer(model.named_parameters(), config=config, device=placement.device)
-    total = total_steps(len(train_rows), config)
+    total = config.total_steps(len(train_rows))
 
     def score(step: int) -> float | None:
         if not validation_rows:
@@ -147,13 +141,14 @@ def train(
     try:
         for epoch in range(config.epochs):
             batches = epoch_steps(train_rows, batch_size=config.batch_size, seed=config.seed, epoch=epoch)
-            before = epoch * math.ceil(len(train_rows) / config.batch_size)
+            before = epoch * config.steps_per_epoch(len(train_rows))
             for number, rows in enumerate(batches, start=before):
                 if number < step:
                     continue  # done before the training was stopped
                 step_began = time.monotonic()
                 learning_rate = config.learning_rate * learning_rate_factor(step, total, config)
-                summed = _once_more(lambda rows=rows: accumulate(rows), engine, optimizer, emit)  # type: ignore[misc]
+                again = functools.partial(accumulate, rows)
+                summed = _once_more(again, engine, optimizer, emit, alone=processes.count == 1)
                 if summed is None:
                     emit(Stopping())
                     return TrainingResult(step, True, first_loss, last_loss, time.monotonic() - began)
@@ -186,13 +181,21 @@ def train(
 
 
 def _once_more(
-    accumulate: Callable[[], float | None], engine: Engine, optimizer: Optimizer, emit: Callable[[Event], None]
+    accumulate: Callable[[], float | None],
+    engine: Engine,
+    optimizer: Optimizer,
+    emit: Callable[[Event], None],
+    *,
+    alone: bool,
 ) -> float | None:
-    """Gather a step's gradient; out of memory, try once more with half the tokens at a time."""
+    """Gather a step's gradient; out of memory, try once more with half the tokens at a time.
+
+    Only where one process trains `alone`: several cut a step alike, and one that cut it finer would do other rows.
+    """
     try:
         return accumulate()
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error) or engine.has_halved:
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error) or engine.has_halved or not alone:
             raise
     optimizer.forget()
     engine.halve()
@@ -206,11 +209,6 @@ def _once_more(
         )
     )
     return accumulate()
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error means that a GPU or the machine has no memory left."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
 
 
 def memory_gib(device: str) -> float:

@@ -8,7 +8,7 @@ that a run does what was foretold. Knows nothing of files or processes.
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from studio.config import FULL, LORA, QLORA, RunConfig, problems
+from studio.config import CHANGES_BASE, FULL, LORA, QLORA, RunConfig, problems
 from studio.models.architecture import Architecture
 from studio.models.forecast_memory import Part, memory_parts
 from studio.models.forecast_plan import FEWEST_TOKENS, ITEM_BYTES, TOKENS_AT_ONCE, Plan, Workload, make_plan
@@ -39,7 +39,7 @@ UNKNOWN = "unknown"
 TIGHT_SHARE = 0.85
 """Above this share of the memory a run is tight: the forecast itself may be 15 % off."""
 
-SAVED_BYTES = 4
+ADAPTER_BYTES = 4
 """An adapter is saved in fp32."""
 
 BESIDE_BYTES = 4 * 2**20
@@ -48,7 +48,6 @@ BESIDE_BYTES = 4 * 2**20
 REFERENCE_LOGIT_BYTES = 3 * 24 * 4
 """And what the model said of a few rows: logits in fp32 at 24 positions of three, for each word."""
 
-SUBTRACTED = ("pissa", "olora")
 """These starts move a part of the base into the adapter: the result is saved at twice the rank, beside its start."""
 
 
@@ -106,7 +105,7 @@ def forecast(architecture: Architecture, config: RunConfig, *, machine: Machine,
         remedy = _remedy(architecture, config, machine=machine, workload=workload)
     file_bytes = _file_bytes(plan)
     beside = BESIDE_BYTES + architecture.vocabulary * REFERENCE_LOGIT_BYTES
-    if config.initialisation in SUBTRACTED and not plan.full:
+    if config.initialisation in CHANGES_BASE and not plan.full:
         beside += file_bytes // 2
     return Forecast(
         trainable=plan.trainable,
@@ -151,7 +150,7 @@ def _file_bytes(plan: Plan) -> int:
     """Count the result: a whole model in the number format of its base, or an adapter."""
     if plan.full:
         return plan.architecture.parameters * ITEM_BYTES.get(plan.architecture.stored, 2)
-    return plan.trainable * SAVED_BYTES * (2 if plan.config.initialisation in SUBTRACTED else 1)
+    return plan.trainable * ADAPTER_BYTES * (2 if plan.config.initialisation in CHANGES_BASE else 1)
 
 
 def _settle(

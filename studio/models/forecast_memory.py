@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from studio.config import ADAMW, BASE_BITS
-from studio.models.forecast_plan import BF16, ITEM_BYTES, Plan
+from studio.models.forecast_plan import BF16, ITEM_BYTES, LOGIT_POSITIONS, QUERY_BLOCK, Plan
 
 MIB = 2**20
 
@@ -69,9 +69,6 @@ HELD_SHARE_OF_SEVERAL = {"cpu": 1.27, "cuda": 1.05, "mps": 1.1}
 """The same where a step is cut into micro-batches: they differ in size, and one does not fit where another was. Seen
 with the allocator of glibc."""
 
-LOGIT_POSITIONS = 256
-"""Logits are made for so many learned positions at once."""
-
 LOGIT_BYTES = 12.0
 """Bytes for each logit of a chunk: in the model's precision, in fp32, and its gradient in the model's."""
 
@@ -80,9 +77,6 @@ HEAD_GRADIENT_BYTES = 8
 
 SCORE_BYTES = 12
 """Bytes for each attention score of a block of queries: the score, its weight, and the gradient, in fp32."""
-
-QUERY_BLOCK = 128
-"""Queries whose scores are computed at once."""
 
 
 @dataclass(frozen=True)

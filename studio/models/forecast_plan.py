@@ -16,12 +16,22 @@ FP32 = "fp32"
 FP16 = "fp16"
 ITEM_BYTES = {BF16: 2, FP16: 2, FP32: 4}
 
-TOKENS_AT_ONCE = {"cpu": 1024, "cuda": 8192, "mps": 2048}
+TOKENS_AT_ONCE = {"cpu": 512, "cuda": 8192, "mps": 2048}
 """Tokens of a micro-batch where nobody says otherwise. More keep a GPU busy; a processor is busy with fewer, and pays
 for fresh memory."""
 
 FEWEST_TOKENS = {"cpu": 256, "cuda": 1024, "mps": 512}
 """Smaller micro-batches than this cost more time than computing the blocks twice does."""
+
+LOGIT_POSITIONS = 256
+"""Logits are made for so many learned positions at once."""
+
+QUERY_BLOCK = 128
+"""Queries whose attention scores are computed at once, on a processor. A block sees no key after its last query, so
+smaller blocks compute less in vain above the diagonal."""
+
+SCORINGS = 6
+"""How often the held-out rows are scored and a checkpoint is saved after step 0; the last time after the last step."""
 
 SPREAD = 0.75
 """The largest of n steps lies this times sqrt(2 ln n) standard deviations above the mean one: sqrt(2 ln n) is what
@@ -91,9 +101,17 @@ class Plan:
     @property
     def joins(self) -> bool:
         """Whether projections of the same input are joined to one product."""
-        off = {"joined-projections", "fast-layers"}.intersection(self.config.switched_off)
+        off = {"joined-projections", "fused-adapters"}.intersection(self.config.switched_off)
         plain = not self.config.base_bits and not self.config.dora and not self.config.dropout
-        return bool(self.adapted) and plain and not off
+        return bool(self.adapted) and plain and not off and joining_pays(self.device, self.precision)
+
+
+def joining_pays(device: str, precision: str) -> bool:
+    """Tell whether one wide product beats the narrow ones that it is joined from.
+
+    Not in fp32 on a processor: there it was not faster, and the joined copy costs memory (`benchmarks/README.md`).
+    """
+    return device != "cpu" or precision != FP32
 
 
 def make_plan(
@@ -179,7 +197,7 @@ def tokens_of_a_step(config: RunConfig, workload: Workload | None) -> float:
 
 def micro_batch_count(config: RunConfig, workload: Workload, *, budget: int) -> int:
     """Estimate the micro-batches of an epoch: every step is cut by the budget, which long rows do not fill."""
-    steps = math.ceil(workload.examples / config.batch_size)
+    steps = config.steps_per_epoch(workload.examples)
     parts = math.ceil(tokens_of_a_step(config, workload) / budget)
     return max(steps * parts, math.ceil(workload.tokens / fullest_tokens(config, workload, budget=budget)))
 
@@ -188,5 +206,5 @@ def step_spread(config: RunConfig, workload: Workload | None) -> float:
     """Return how many standard deviations the largest step lies above the mean one; an epoch's steps share its rows."""
     if workload is None:
         return 0.0
-    each = max(1, math.ceil(workload.examples / config.batch_size))
+    each = max(1, config.steps_per_epoch(workload.examples))
     return SPREAD * math.sqrt(2 * math.log(max(1, each * config.epochs)) * (1 - 1 / each))

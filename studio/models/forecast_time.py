@@ -8,11 +8,8 @@ from collections import Counter
 from dataclasses import dataclass
 
 from studio.config import BASE_BITS
-from studio.models.forecast_plan import FP32, ITEM_BYTES, Plan, Workload
+from studio.models.forecast_plan import FP32, ITEM_BYTES, SCORINGS, Plan, Workload
 from studio.models.machine import Machine, Rates
-
-SAVES = 6
-"""How often a run is scored and saved, where it has so many steps; it is scored once more before the first step."""
 
 SKINNY_SHARE = 0.45
 """The rate of the adapters' products beside that of the layers': a side as narrow as the rank keeps no core busy."""
@@ -51,7 +48,7 @@ many tokens forward."""
 UNPACKED_ONCE = 80.0
 """How often a packed base is unpacked beside the steps, for each word of those answers; packing it counts as some."""
 
-SAVED_BYTES = 16
+CHECKPOINT_BYTES = 16
 """Bytes of a checkpoint for each trained number: its master, its moments, and the result so far, in fp32."""
 
 SAVING_BYTES_PER_SECOND = 0.7e9
@@ -73,7 +70,7 @@ def fixed_seconds(plan: Plan, *, machine: Machine) -> float:
     tried = 0.0 if rates is None else 2 * architecture.parameters * TRIED_TOKENS / rates.flops
     if rates is not None and plan.config.base_bits and rates.unpacked_per_second:
         tried += UNPACKED_ONCE * architecture.linear_parameters / rates.unpacked_per_second
-    saving = plan.trainable * SAVED_BYTES / SAVING_BYTES_PER_SECOND
+    saving = plan.trainable * CHECKPOINT_BYTES / SAVING_BYTES_PER_SECOND
     return machine.start_seconds + architecture.layers * BLOCK_SECONDS + tried + saving
 
 
@@ -84,11 +81,11 @@ def loop_seconds(plan: Plan, *, machine: Machine, workload: Workload) -> float |
         return None
     clock = _Clock(plan, rates, machine.rates_in(FP32) or rates, workload)
     devices = machine.devices if plan.config.data_parallel else 1
-    steps = math.ceil(workload.examples / plan.config.batch_size)
+    steps = plan.config.steps_per_epoch(workload.examples)
     epoch = clock.training_seconds(workload.tokens) / devices + steps * clock.update_seconds()
-    saves = min(SAVES, plan.config.epochs * steps)
+    saves = min(SCORINGS, plan.config.epochs * steps)
     scoring = (saves + 1) * clock.scoring_seconds(workload.held_out_tokens) / devices
-    saving = plan.trainable * SAVED_BYTES / SAVING_BYTES_PER_SECOND
+    saving = plan.trainable * CHECKPOINT_BYTES / SAVING_BYTES_PER_SECOND
     saving += plan.architecture.layers * SAVING_BLOCK_SECONDS
     return plan.config.epochs * epoch + scoring + saves * saving
 

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio.config import ADAPTER_SHAPE, RunConfig, check
+from studio.config import ADAPTER_SHAPE, CHANGES_BASE, RunConfig, check
 from studio.data.dataset_folders import Dataset
 from studio.data.library import DatasetLibrary
 from studio.data.tokenizing.rendering import ChatRenderer
@@ -300,7 +300,7 @@ class Studio:
 def _shaped_like(first: RunConfig, config: RunConfig) -> RunConfig:
     """Give a second course the shape of the adapter that it goes on from; that one is saved as a standard one."""
     shape = {name: getattr(first, name) for name in ADAPTER_SHAPE} | {"initialisation": "standard"}
-    if first.initialisation in ("pissa", "olora"):  # they are saved with twice the rank on the unchanged base
+    if first.initialisation in CHANGES_BASE:  # they are saved with twice the rank on the unchanged base
         shape |= {"rank": first.rank * 2, "alpha": first.alpha * 2}
     return dataclasses.replace(config, **shape)
 

@@ -3,8 +3,6 @@
 Functions from plain values to markup and sentences. Knows nothing of components and reads no file.
 """
 
-import math
-
 from markupsafe import Markup
 
 from studio.config import RunConfig
@@ -88,7 +86,7 @@ def meaning(settings: RunConfig, parts: Parts, *, tokens_per_second: float | Non
     """Say how many steps and how much time a run on these examples takes."""
     if not parts.train or settings.batch_size < 1 or settings.epochs < 1:
         return Markup("")
-    steps = math.ceil(parts.train / settings.batch_size) * settings.epochs
+    steps = settings.total_steps(parts.train)
     times = "once" if settings.epochs == 1 else f"{settings.epochs} times"
     through = f"{times} through {counted(parts.train, 'example')}, {settings.batch_size:,} at a step"
     text = f"A run makes {counted(steps, 'step')}: {through}."

@@ -3,8 +3,6 @@
 Functions from plain values to markup and sentences. Knows nothing of components.
 """
 
-import math
-
 from markupsafe import Markup
 
 from studio import config
@@ -172,7 +170,7 @@ def _model_item(settings: RunConfig, state: ModelState) -> Markup:
 
 
 def _steps_item(settings: RunConfig, train: int) -> Markup:
-    steps = math.ceil(train / settings.batch_size) * settings.epochs
+    steps = settings.total_steps(train)
     times = "once" if settings.epochs == 1 else f"{settings.epochs} times"
     batch = counted(settings.batch_size, "example")
     return _item(f"About {counted(steps, 'step')}", f"Goes through the data {times}, {batch} a step.")

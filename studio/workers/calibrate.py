@@ -27,9 +27,6 @@ TOKENS = {"cpu": 512, "cuda": 8192, "mps": 2048}
 TRY_SECONDS = 0.25
 """So long is each thing measured; the whole job takes a few seconds."""
 
-BF16_SHARE = 0.9
-"""From this rate beside that of fp32, bf16 is worth it: what is between the products moves half the bytes."""
-
 _FEWEST_TRIES = 5
 
 
@@ -45,25 +42,17 @@ def calibrate(job: Job, *, home: Path) -> Finished:
 
 def measure() -> Machine:
     """Describe this machine with all its rates. The process must be a fresh one: its start is measured too."""
-    machine = describe()
+    from studio.ml import loading
+
     start_seconds = time.process_time()  # importing is one thread's work
-    precisions = ("fp32", "bf16") if has_bf16(machine.device) else ("fp32",)
+    machine = describe()
+    precisions = ("fp32", "bf16") if loading.has_bf16(machine.device) else ("fp32",)
     rates = tuple(measure_rates(machine.device, precision) for precision in precisions)
     if machine.device != "cpu":
         return replace(machine, rates=rates, start_seconds=start_seconds)
     # Some processors have instructions for bf16 that are slower than those for fp32; the rest is faster in any case.
-    bf16 = len(rates) > 1 and rates[1].flops > BF16_SHARE * rates[0].flops
+    bf16 = len(rates) > 1 and rates[1].flops > loading.BF16_SHARE * rates[0].flops
     return replace(machine, rates=rates, start_seconds=start_seconds, bf16=bf16)
-
-
-def has_bf16(device: str) -> bool:
-    """Tell whether a device has instructions for bf16, however fast."""
-    import torch
-
-    if device != "cpu":
-        return device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    features = torch.cpu.get_capabilities()
-    return any(features.get(name) for name in ("avx512_bf16", "amx_bf16", "arm_bf16"))
 
 
 def describe() -> Machine:

@@ -25,7 +25,7 @@ from studio.workers.train import MEMORY_LOCK, REFERENCE, keep_reference, pad_id
 
 if TYPE_CHECKING:
     from studio.ml.loading import Placement
-    from studio.ml.reference import Agreement
+    from studio.ml.reference import Agreement, Reference
 
 ASKED_LATER = "reference.later"
 
@@ -91,14 +91,7 @@ def _write_model(job: Job, *, run: RunFolder, base: Path, result: Path, target: 
     renderer = ChatRenderer.load(base)
     job.emit(Loading(what="Writing the model"))
     export.write_model(result, base=base, target=target, card=_card(run, MERGED))
-    _keep_plain_template(renderer, target)
-    job.emit(Loading(what="Packing the zip"))
-    export.zip_folder(target, archive)
-    job.emit(Loading(what="Loading it back with transformers and checking its answers"))
-    agreement = export.check_merged(target, reference=reference, end_ids=renderer.end_ids, pad_id=pad_id(renderer))
-    placement = export.stored_placement(target)
-    checked_with = f"the folder, loaded with transformers, against {asked}"
-    return _report(MERGED, target, archive, placement=placement, agreement=agreement, checked_with=checked_with)
+    return _pack_model(job, target, archive, renderer=renderer, reference=reference, against=asked)
 
 
 def _write_merged(job: Job, *, run: RunFolder, base: Path, result: Path, target: Path, archive: Path) -> ExportReport:
@@ -108,7 +101,6 @@ def _write_merged(job: Job, *, run: RunFolder, base: Path, result: Path, target:
     _ensure_reference(job, run=run, base=base, result=result)
     renderer = ChatRenderer.load(base)
     probes = load_reference(run.path / REFERENCE).probes
-    end_ids, padding = renderer.end_ids, pad_id(renderer)
     job.emit(Loading(what="Merging the adapter into the base"))
     reference = export.write_merged(
         base,
@@ -116,16 +108,26 @@ def _write_merged(job: Job, *, run: RunFolder, base: Path, result: Path, target:
         target=target,
         probes=probes,
         card=_card(run, MERGED),
-        end_ids=end_ids,
-        pad_id=padding,
+        end_ids=renderer.end_ids,
+        pad_id=pad_id(renderer),
     )
+    against = "the unquantised base with the adapter on"
+    return _pack_model(job, target, archive, renderer=renderer, reference=reference, against=against)
+
+
+def _pack_model(
+    job: Job, target: Path, archive: Path, *, renderer: ChatRenderer, reference: "Reference", against: str
+) -> ExportReport:
+    """Pack a whole model that was written to `target`, load it back, and compare it with what `reference` observed."""
+    from studio.ml import export
+
     _keep_plain_template(renderer, target)
     job.emit(Loading(what="Packing the zip"))
     export.zip_folder(target, archive)
     job.emit(Loading(what="Loading it back with transformers and checking its answers"))
-    agreement = export.check_merged(target, reference=reference, end_ids=end_ids, pad_id=padding)
+    agreement = export.check_merged(target, reference=reference, end_ids=renderer.end_ids, pad_id=pad_id(renderer))
     placement = export.stored_placement(target)
-    checked_with = "the folder, loaded with transformers, against the unquantised base with the adapter on"
+    checked_with = f"the folder, loaded with transformers, against {against}"
     return _report(MERGED, target, archive, placement=placement, agreement=agreement, checked_with=checked_with)
 
 

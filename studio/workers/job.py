@@ -14,16 +14,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from studio.errors import StudioError
+from studio.errors import StudioError, is_out_of_memory
 from studio.events import Event, Failed, Finished, Loading, Started
 from studio.models.starter import Stopped
 from studio.runs import lock
 from studio.runs.event_log import EventLog
 
 WAIT_SECONDS = 0.5
-
-_NO_MEMORY = "can't allocate memory"
-"""What PyTorch says on a processor, in an error of no kind of its own."""
 
 
 class Job:
@@ -102,7 +99,7 @@ def failure(error: Exception) -> Failed:
     if isinstance(error, StudioError):
         cause = {"Diverged": "diverged"}.get(type(error).__name__, "bad_input")
         return Failed(cause=cause, message=error.message, hint=error.hint, detail=detail)
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or _NO_MEMORY in str(error):
+    if is_out_of_memory(error):
         return Failed(
             cause="out_of_memory",
             message="The memory of this machine was not enough for this run.",

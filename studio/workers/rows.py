@@ -7,11 +7,13 @@ import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from studio.config import RunConfig
 from studio.data.example_files import ExampleFile
 from studio.data.examples import Example
+from studio.data.tokenizing.kept_tokens import render_kept
 from studio.data.tokenizing.rendering import ChatRenderer, Rendered
 from studio.errors import DataError
 from studio.events import Loading, Noted, Prepared
@@ -50,16 +52,20 @@ class Tally:
     """Why the first of the refused was."""
 
 
-def prepare_rows(job: Job, *, run: RunFolder, renderer: ChatRenderer) -> Rows:
-    """Render the run's examples. Raises DataError when none is left to train on."""
-    from studio.ml.training import total_steps
+def prepare_rows(job: Job, *, run: RunFolder, renderer: ChatRenderer, kept: Path) -> Rows:
+    """Turn the run's examples into rows, with the tokens that an earlier run left in the folder `kept`.
 
+    Raises DataError when none is left to train on.
+    """
     config = run.config
     tally, held_out = Tally(), Tally()
     train_examples, held_out_examples = ExampleFile(run.train_path), ExampleFile(run.validation_path)
     tell = _telling(job, total=len(train_examples) + len(held_out_examples))
-    train = list(rows_of(train_examples, renderer=renderer, config=config, tally=tally, tell=tell))
-    validation = list(rows_of(held_out_examples, renderer=renderer, config=config, tally=held_out, tell=tell))
+    rendered, rendered_held_out = (
+        render_kept(examples, renderer=renderer, folder=kept) for examples in (train_examples, held_out_examples)
+    )
+    train = list(_fitting(rendered, config=config, tally=tally, tell=tell))
+    validation = list(_fitting(rendered_held_out, config=config, tally=held_out, tell=tell))
     if not train:
         raise _nothing_to_train_on(tally, config)
     for note in _notes(tally, held_out, config=config, renderer=renderer, scored=bool(validation)):
@@ -70,7 +76,7 @@ def prepare_rows(job: Job, *, run: RunFolder, renderer: ChatRenderer) -> Rows:
         left_out=tally.left_out + held_out.left_out,
         tokens=sum(len(row.ids) for row in train),
         learned_tokens=sum(row.learned for row in train),
-        total_steps=total_steps(len(train), config),
+        total_steps=config.total_steps(len(train)),
     )
     return Rows(train, validation, prepared)
 
@@ -81,30 +87,14 @@ def rows_of(
     renderer: ChatRenderer,
     config: RunConfig,
     tally: Tally | None = None,
-    tell: Callable[[], None] = lambda: None,
 ) -> Iterator["TokenRow"]:
     """Yield the row of every example that can be trained on, in order; `tally` counts what else there is.
-
-    `tell` is called for every example, and may raise to end the work.
 
     Left out are examples that the chat template refuses, those with nothing to learn, and those with more tokens than
     `config.max_length`. When these are to be cut, they end there, if something learned is left of them.
     """
-    tally = tally or Tally()
-    for _, rendered in renderer.render_each(examples):
-        tell()
-        tally.examples += 1
-        if isinstance(rendered, DataError):
-            tally.refused += 1
-            tally.refusal = tally.refusal or str(rendered)
-            tally.left_out += 1
-            continue
-        row = _fit(rendered, config)
-        if row is None:
-            tally.left_out += 1
-            continue
-        tally.cut += len(row.ids) < len(rendered.ids)
-        yield row
+    rendered = (made for _, made in renderer.render_each(examples))
+    return _fitting(rendered, config=config, tally=tally or Tally(), tell=lambda: None)
 
 
 def prompt_length(row: "TokenRow") -> int:
@@ -120,6 +110,26 @@ def prompt_length(row: "TokenRow") -> int:
     while place and row.labels[place - 1] != IGNORED:
         place -= 1
     return place or max(1, min(TEXT_PROMPT, len(row.ids) // 2))
+
+
+def _fitting(
+    rendered: Iterable[Rendered | DataError], *, config: RunConfig, tally: Tally, tell: Callable[[], None]
+) -> Iterator["TokenRow"]:
+    """Yield the rows that can be trained on. `tell` is called for every example, and may raise to end the work."""
+    for each in rendered:
+        tell()
+        tally.examples += 1
+        if isinstance(each, DataError):
+            tally.refused += 1
+            tally.refusal = tally.refusal or str(each)
+            tally.left_out += 1
+            continue
+        row = _fit(each, config)
+        if row is None:
+            tally.left_out += 1
+            continue
+        tally.cut += len(row.ids) < len(each.ids)
+        yield row
 
 
 def _fit(rendered: Rendered, config: RunConfig) -> "TokenRow | None":

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from studio.ml.loading import Placement
     from studio.ml.training import Progress, TrainingResult
 
+KEPT_TOKENS = "tokens"
 MEMORY_LOCK = "accelerator.lock"
 REFERENCE = "reference.safetensors"
 
@@ -64,7 +65,7 @@ def _train(job: Job, *, run: RunFolder, home: Path, folder: Path, is_first: bool
 
     config = run.config
     renderer = ChatRenderer.load(folder)
-    rows = prepare_rows(job, run=run, renderer=renderer)
+    rows = prepare_rows(job, run=run, renderer=renderer, kept=home / KEPT_TOKENS)
     machine = this_machine(home)
     precision = machine.precision_of(config.precision)
     model, placement = _load(job, folder=folder, config=config, home=home, precision=precision)

@@ -47,7 +47,7 @@ def adapted(family: str, config: RunConfig = FAST) -> Any:
 
 
 def engine_of(model: Any, config: RunConfig = FAST, placement: loading.Placement = FP32) -> Engine:
-    return Engine(model, config=config, placement=placement, pad_id=0)
+    return Engine(model, config=config, placement=placement, pad_id=0, join=True)
 
 
 def plain_loss(model: Any, rows: list[TokenRow]) -> torch.Tensor:
@@ -165,7 +165,7 @@ def test_checkpointing_changes_nothing(family: str) -> None:
     results = []
     for checkpointing in (False, True):
         model = adapted(family)
-        engine = Engine(model, config=FAST, placement=FP32, pad_id=0, checkpointing=checkpointing)
+        engine = Engine(model, config=FAST, placement=FP32, pad_id=0, checkpointing=checkpointing, join=True)
         loss = engine.summed_loss(engine.batch(rows))
         loss.backward()
         results.append((float(loss.detach()), gradients(model)))

@@ -1,5 +1,4 @@
 import dataclasses
-import math
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from studio.ml.engine import Engine
 from studio.ml.generation import PaneInput, Sampling, generate
 from studio.ml.methods import make_trainable
 from studio.ml.optimizers import learning_rate_factor
-from studio.ml.training import Diverged, evaluation_steps, total_steps
+from studio.ml.training import Diverged, evaluation_steps
 from tests.ml.conftest import FOUR, FP32, MEMORISE, NF4, PAD, conversation, run_training
 
 SHORT = dataclasses.replace(MEMORISE, epochs=3, batch_size=2)
@@ -163,5 +162,5 @@ def test_learning_rate_warms_up_and_then_follows_the_schedule() -> None:
 
 
 def test_total_steps_counts_the_last_short_step_of_every_epoch() -> None:
-    assert total_steps(9, RunConfig(batch_size=4, epochs=2)) == 6
-    assert math.isclose(total_steps(8, RunConfig(batch_size=4, epochs=2)), 4)
+    assert RunConfig(batch_size=4, epochs=2).total_steps(9) == 6
+    assert RunConfig(batch_size=4, epochs=2).total_steps(8) == 4

@@ -100,7 +100,7 @@ def prepared(tmp_path: Path, tiny_model: Path, *given: Example, held_out: int = 
         validation=examples(held_out),
     )
     told: list[Event] = []
-    told.append(prepare_rows(Job(told.append), run=run, renderer=ChatRenderer.load(tiny_model)).prepared)
+    told.append(prepare_rows(Job(told.append), run=run, renderer=ChatRenderer.load(tiny_model), kept=tmp_path).prepared)
     return told
 
 
@@ -138,8 +138,8 @@ def test_held_out_examples_that_cannot_be_used_are_told(tmp_path: Path, tiny_mod
     assert any("None of the 2 held-out examples can be used" in each.text for each in told if isinstance(each, Noted))
 
 
-def test_rendering_ends_when_the_run_is_stopped(make_run: MakeRun, renderer: ChatRenderer) -> None:
+def test_rendering_ends_when_the_run_is_stopped(make_run: MakeRun, renderer: ChatRenderer, tmp_path: Path) -> None:
     job = Job(lambda event: None)
     job.ask_to_stop()
     with pytest.raises(Stopped):
-        prepare_rows(job, run=make_run(), renderer=renderer)
+        prepare_rows(job, run=make_run(), renderer=renderer, kept=tmp_path)

@@ -14,9 +14,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-BLOCK = 128
-"""Queries at once. A block sees no key after its last query, so smaller blocks compute less in vain above the diagonal.
-"""
+from studio.models.forecast_plan import QUERY_BLOCK
 
 
 @dataclass(frozen=True)
@@ -150,8 +148,8 @@ class _Block:
 
 def _blocks(length: int, window: int | None) -> Sequence[_Block]:
     return [
-        _Block(first, min(first + BLOCK, length), 0 if window is None else max(0, first - window + 1))
-        for first in range(0, length, BLOCK)
+        _Block(first, min(first + QUERY_BLOCK, length), 0 if window is None else max(0, first - window + 1))
+        for first in range(0, length, QUERY_BLOCK)
     ]
 
 

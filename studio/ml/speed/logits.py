@@ -9,8 +9,7 @@ from typing import Any
 
 import torch
 
-CHUNK = 256
-"""Positions at a time."""
+from studio.models.forecast_plan import LOGIT_POSITIONS
 
 
 def summed_cross_entropy(
@@ -37,8 +36,8 @@ class _ChunkedLoss(torch.autograd.Function):
         weight_gradient = torch.zeros_like(weight, dtype=torch.float32) if wants_weight else None
         bias_gradient = torch.zeros_like(bias, dtype=torch.float32) if bias is not None and wants_bias else None
         total = torch.zeros((), dtype=torch.float32, device=hidden.device)
-        for start in range(0, len(hidden), CHUNK):
-            part, wanted = hidden[start : start + CHUNK], targets[start : start + CHUNK, None]
+        for start in range(0, len(hidden), LOGIT_POSITIONS):
+            part, wanted = hidden[start : start + LOGIT_POSITIONS], targets[start : start + LOGIT_POSITIONS, None]
             logits = torch.nn.functional.linear(part, weight, bias).float()
             sums = torch.logsumexp(logits, dim=-1, keepdim=True)
             total += (sums - logits.gather(1, wanted)).sum()
@@ -50,7 +49,7 @@ class _ChunkedLoss(torch.autograd.Function):
                 bias_gradient += change.sum(0)
             change = change.to(weight.dtype)
             if hidden_gradient is not None:
-                torch.mm(change, weight, out=hidden_gradient[start : start + CHUNK])
+                torch.mm(change, weight, out=hidden_gradient[start : start + LOGIT_POSITIONS])
             if weight_gradient is not None:
                 weight_gradient += change.t() @ part
         kept = (hidden_gradient, weight_gradient, bias_gradient)

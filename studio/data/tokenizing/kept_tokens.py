@@ -1,0 +1,123 @@
+"""The tokens of a file of examples, rendered once and kept for the next run on the same examples with the same model.
+
+    <folder>/<hash of the examples and of all that makes tokens of them>.npz
+
+What cannot be read or written is rendered anew: nothing here is the only copy of anything.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import zipfile
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from studio.data.example_files import ExampleFile
+from studio.data.tokenizing.rendering import ChatRenderer, Rendered
+from studio.errors import DataError
+
+FORMAT = 1
+"""Raised when the files are laid out in another way, so that older ones are no longer found."""
+
+MOST_BYTES = 2 * 2**30
+"""The folder is kept below this: the files that were not used for the longest time go."""
+
+
+def render_kept(examples: ExampleFile, *, renderer: ChatRenderer, folder: Path) -> Iterator[Rendered | DataError]:
+    """Yield what the renderer makes of each example, or why it refuses; from the kept file where there is one.
+
+    Raises DataError for examples that cannot be read. A file is kept when the last example was taken.
+    """
+    path = folder / f"{_key(examples, renderer)}.npz"
+    kept = _read(path, len(examples))
+    if kept is not None:
+        yield from kept
+        return
+    gathered = _Gathered()
+    for _, rendered in renderer.render_each(examples):
+        gathered.add(rendered)
+        yield rendered
+    with contextlib.suppress(OSError):  # a full disk does not keep a run from training
+        gathered.write(path)
+        _drop_oldest(folder)
+
+
+@dataclass
+class _Gathered:
+    """Tokens laid end to end, with where each example ends and the reasons of the refused ones."""
+
+    ids: "array[int]" = field(default_factory=lambda: array("i"))
+    learned: bytearray = field(default_factory=bytearray)
+    ends: "array[int]" = field(default_factory=lambda: array("q"))
+    refused: dict[int, tuple[str, str]] = field(default_factory=dict)
+
+    def add(self, rendered: Rendered | DataError) -> None:
+        if isinstance(rendered, DataError):
+            self.refused[len(self.ends)] = (rendered.message, rendered.hint)
+        else:
+            self.ids.extend(rendered.ids)
+            self.learned.extend(rendered.learned)
+        self.ends.append(len(self.ids))
+
+    def write(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp")
+        arrays: dict[str, Any] = {
+            "ids": np.frombuffer(self.ids, dtype=np.int32),
+            "learned": np.frombuffer(self.learned, dtype=np.bool_),
+            "ends": np.frombuffer(self.ends, dtype=np.int64),
+            "refused": np.array(json.dumps(self.refused)),
+        }
+        try:
+            with temporary.open("wb") as file:
+                np.savez(file, **arrays)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _key(examples: ExampleFile, renderer: ChatRenderer) -> str:
+    try:
+        with examples.path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"The examples in {examples.path} cannot be read: {error.strerror}.") from error
+    return hashlib.sha256(f"{FORMAT} {content} {renderer.fingerprint}".encode()).hexdigest()[:32]
+
+
+def _read(path: Path, examples: int) -> Iterator[Rendered | DataError] | None:
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
+            ids, learned, ends = kept["ids"], kept["learned"], kept["ends"]
+            refused = {int(place): reason for place, reason in json.loads(str(kept["refused"])).items()}
+        os.utime(path)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    if len(ends) != examples or len(ids) != len(learned) or (examples and ends[-1] != len(ids)):
+        return None
+    return _each(ids, learned, ends, refused)
+
+
+def _each(ids: Any, learned: Any, ends: Any, refused: dict[int, Any]) -> Iterator[Rendered | DataError]:
+    start = 0
+    for place, end in enumerate(ends.tolist()):
+        if place in refused:
+            yield DataError(*refused[place])
+        else:
+            yield Rendered(tuple(ids[start:end].tolist()), tuple(learned[start:end].tolist()))
+        start = end
+
+
+def _drop_oldest(folder: Path) -> None:
+    files = sorted(folder.glob("*.npz"), key=lambda path: path.stat().st_mtime, reverse=True)
+    held = 0
+    for number, path in enumerate(files):
+        held += path.stat().st_size
+        if number and held > MOST_BYTES:
+            path.unlink(missing_ok=True)

@@ -77,7 +77,7 @@ def test_llama_2_7b_on_a_gpu_needs_what_people_report() -> None:
     assert part(lora, "Weights") == 2 * 6_738_415_616
     assert 3.5 * 1e9 < part(packed, "Weights") < 4.2 * 1e9
     wide = foretell(RunConfig(precision="fp32"), architecture=LLAMA, machine=GPU)
-    assert wide.memory_bytes > 1.8 * lora.memory_bytes
+    assert wide.memory_bytes > 1.4 * lora.memory_bytes
     assert full.memory_bytes > 16 * 6_738_415_616
     assert full.trainable == full.parameters
     assert full.file_bytes == 2 * full.parameters
@@ -131,10 +131,12 @@ def test_memory_decides_how_the_engine_runs() -> None:
     ample = foretell()
     assert (ample.checkpointing, ample.micro_batch_tokens, ample.verdict) == (False, TOKENS_AT_ONCE["cpu"], FITS)
     need = ample.memory_bytes
-    half = foretell(RunConfig(micro_batch_tokens=TOKENS_AT_ONCE["cpu"] // 2))
-    smaller = foretell(machine=replace(CPU, memory_bytes=round(half.memory_bytes / TIGHT_SHARE) + 1))
+    roomy = replace(GPU, memory_bytes=80 * GIB)
+    half = foretell(RunConfig(micro_batch_tokens=TOKENS_AT_ONCE["cuda"] // 2), architecture=LLAMA, machine=roomy)
+    tight = replace(GPU, memory_bytes=round(half.memory_bytes / TIGHT_SHARE) + 1)
+    smaller = foretell(architecture=LLAMA, machine=tight)
     assert not smaller.checkpointing
-    assert smaller.micro_batch_tokens < TOKENS_AT_ONCE["cpu"]
+    assert smaller.micro_batch_tokens == TOKENS_AT_ONCE["cuda"] // 2
     assert smaller.verdict == FITS
     fixed = RunConfig(micro_batch_tokens=1024)
     twice = foretell(fixed, machine=replace(CPU, memory_bytes=need))

@@ -132,11 +132,11 @@ def test_memory_decides_how_the_engine_runs() -> None:
     assert (ample.checkpointing, ample.micro_batch_tokens, ample.verdict) == (False, TOKENS_AT_ONCE["cpu"], FITS)
     need = ample.memory_bytes
     roomy = replace(GPU, memory_bytes=80 * GIB)
-    half = foretell(RunConfig(micro_batch_tokens=TOKENS_AT_ONCE["cuda"] // 2), architecture=LLAMA, machine=roomy)
+    half = foretell(RunConfig(micro_batch_tokens=TOKENS_AT_ONCE["cuda"] // 4), architecture=LLAMA, machine=roomy)
     tight = replace(GPU, memory_bytes=round(half.memory_bytes / TIGHT_SHARE) + 1)
     smaller = foretell(architecture=LLAMA, machine=tight)
     assert not smaller.checkpointing
-    assert smaller.micro_batch_tokens == TOKENS_AT_ONCE["cuda"] // 2
+    assert smaller.micro_batch_tokens == TOKENS_AT_ONCE["cuda"] // 4
     assert smaller.verdict == FITS
     fixed = RunConfig(micro_batch_tokens=1024)
     twice = foretell(fixed, machine=replace(CPU, memory_bytes=need))

@@ -130,7 +130,6 @@ def test_a_packed_base_saves_memory_where_the_base_is_most_of_it() -> None:
 def test_memory_decides_how_the_engine_runs() -> None:
     ample = foretell()
     assert (ample.checkpointing, ample.micro_batch_tokens, ample.verdict) == (False, TOKENS_AT_ONCE["cpu"], FITS)
-    need = ample.memory_bytes
     roomy = replace(GPU, memory_bytes=80 * GIB)
     half = foretell(RunConfig(micro_batch_tokens=TOKENS_AT_ONCE["cuda"] // 4), architecture=LLAMA, machine=roomy)
     tight = replace(GPU, memory_bytes=round(half.memory_bytes / TIGHT_SHARE) + 1)
@@ -139,6 +138,7 @@ def test_memory_decides_how_the_engine_runs() -> None:
     assert smaller.micro_batch_tokens == TOKENS_AT_ONCE["cuda"] // 4
     assert smaller.verdict == FITS
     fixed = RunConfig(micro_batch_tokens=1024)
+    need = foretell(fixed).memory_bytes
     twice = foretell(fixed, machine=replace(CPU, memory_bytes=need))
     assert twice.checkpointing
     assert twice.micro_batch_tokens == 1024

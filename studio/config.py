@@ -242,6 +242,32 @@ class RunConfig:
         label="Same mix of lengths",
         help="Draw the held-out examples evenly from the short and the long ones, so that the score speaks for all.",
     )
+    early_stopping: bool = setting(
+        True,
+        label="Stop early",
+        help="Ends the run when the held-out examples no longer gain from it, and keeps the step where they scored "
+        "best.",
+    )
+    patience: int = setting(
+        2,
+        label="Patience",
+        help="So many checks in a row without a gain end the run. It is checked six times, evenly spread.",
+        low=1,
+        high=20,
+    )
+    smallest_gain: float = setting(
+        0.005,
+        label="Smallest gain",
+        help="The share by which the held-out loss must fall to count as a gain.",
+        low=0.0,
+        high=0.5,
+    )
+    sample_prompts: tuple[str, ...] = setting(
+        (),
+        label="Prompts to watch",
+        help="Asked before the training and at every check, so that you see the answers change. Left empty, held-out "
+        "examples are asked.",
+    )
     seed: int = setting(
         42,
         label="Seed",

@@ -6,6 +6,7 @@
     +-- ModelError     a base model cannot be found, read or loaded
     +-- RunError       a run cannot be created, started, read or stopped
     +-- ExportError    a result cannot be written, or failed its check
+    +-- OutOfMemory    a run needs more memory than there is
 
 Each carries two sentences for the reader: what is wrong (with what was found), and what to do. Anything that is not a
 StudioError is a bug: it goes to the log with its trace, never to the page.
@@ -54,3 +55,7 @@ class RunError(StudioError):
 
 class ExportError(StudioError):
     """A result cannot be written, or failed its check."""
+
+
+class OutOfMemory(StudioError):
+    """A run needs more memory than there is."""

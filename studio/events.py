@@ -12,10 +12,23 @@ from studio import codec
 
 @dataclass(frozen=True)
 class Started:
-    """The worker's process is up, before anything heavy is imported."""
+    """The worker's process is up, before anything heavy is imported.
+
+    `boot` names the start of the computer, and `memory_kills` counts the programs that its system has ended for want of
+    memory since then, -1 where nobody counts: both tell later why a worker went silent.
+    """
 
     process_id: int
     job: str
+    boot: str = ""
+    memory_kills: int = -1
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """The training goes on behind `step`, as if it had never stopped; what was done beyond it is done again."""
+
+    step: int
 
 
 @dataclass(frozen=True)
@@ -91,6 +104,16 @@ class Evaluated:
 
 
 @dataclass(frozen=True)
+class Sampled:
+    """What the model answers to a prompt after `step` steps. `number` counts the prompts from 0."""
+
+    step: int
+    number: int
+    prompt: str
+    answer: str
+
+
+@dataclass(frozen=True)
 class Saved:
     """Something that can be used was written whole. `path` is relative to the run's folder."""
 
@@ -113,11 +136,15 @@ class Stopping:
 
 @dataclass(frozen=True)
 class Finished:
-    """The worker is done. `status` is "finished" or "stopped"; `summary` is a sentence."""
+    """The worker is done. `status` is "finished" or "stopped"; `summary` is a sentence.
+
+    `kept_step` is the step that the result is of, where an earlier one was better than the last; None else.
+    """
 
     status: str
     summary: str
     seconds: float
+    kept_step: int | None = None
 
 
 @dataclass(frozen=True)
@@ -139,12 +166,14 @@ class Unknown:
 
 Event = (
     Started
+    | Resumed
     | Loading
     | Loaded
     | Prepared
     | Forecasted
     | Stepped
     | Evaluated
+    | Sampled
     | Saved
     | Noted
     | Stopping
@@ -158,6 +187,7 @@ _KINDS: dict[str, type[Event]] = {
     kind.__name__: kind
     for kind in (
         Started,
+        Resumed,
         Loading,
         Loaded,
         Prepared,
@@ -165,6 +195,7 @@ _KINDS: dict[str, type[Event]] = {
         Measured,
         Stepped,
         Evaluated,
+        Sampled,
         Saved,
         Noted,
         Stopping,

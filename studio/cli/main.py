@@ -17,7 +17,7 @@ from rich.console import Console
 from studio.cli.demo import demo
 from studio.cli.inspect import inspect
 from studio.cli.options import add_data_options, add_run_options, changes_given, roles_given, run_config
-from studio.cli.train import RunFailed, train
+from studio.cli.train import RunFailed, resume, train
 from studio.config import setting_named
 from studio.errors import StudioError
 from studio.runs.studio import open_studio
@@ -76,6 +76,8 @@ def _run(options: argparse.Namespace, console: Console) -> int:
                 changes=changes_given(options),
                 console=console,
             )
+        if options.command == "resume":
+            return resume(studio, run_id=options.run, console=console)
         if options.command == "demo":
             return demo(studio, console=console)
         from studio.cli.serve import serve  # gradio takes seconds to import, and only the page needs it
@@ -115,6 +117,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_data_options(train_command)
     add_run_options(train_command)
+    resume_command = commands.add_parser("resume", help="let a run go on that ended before it was done")
+    resume_command.add_argument("run", metavar="RUN", help="its name in the data folder: that of its folder in runs/")
     inspect_command = commands.add_parser("inspect", help="what the Data tab knows of a file")
     inspect_command.add_argument("file", type=Path, nargs="+", metavar="FILE")
     add_data_options(inspect_command)

@@ -11,10 +11,12 @@ from studio.config import RunConfig, check
 from studio.data.changes import Change
 from studio.data.conversion.formats import Roles
 from studio.errors import RunError
-from studio.runs.studio import RunState, Studio
+from studio.runs.conductor import RunState
+from studio.runs.studio import Studio
+from studio.runs.view import WORKING
 
 LOOK_SECONDS = 0.3
-GOING = ("starting", "loading", "training", "stopping")
+GOING = ("queued", *WORKING)
 
 
 class RunFailed(RunError):
@@ -40,6 +42,15 @@ def train(
     state = follow(studio, run.id, console=console)
     console.print(state.headline, markup=False, soft_wrap=True)
     console.print(f"run: {run.path}", markup=False, soft_wrap=True)
+    return 0
+
+
+def resume(studio: Studio, *, run_id: str, console: Console) -> int:
+    """Let a run that ended before it was done go on from its newest checkpoint, and follow it to its end."""
+    studio.queue_run(run_id)
+    state = follow(studio, run_id, console=console)
+    console.print(state.headline, markup=False, soft_wrap=True)
+    console.print(f"run: {state.run.path}", markup=False, soft_wrap=True)
     return 0
 
 
@@ -69,6 +80,8 @@ def follow(studio: Studio, run_id: str, *, console: Console) -> RunState:
                 _show(state, progress, bar)
                 if state.status not in GOING:
                     break
+                if state.status == "queued":
+                    studio.tend()
                 time.sleep(LOOK_SECONDS)
             except KeyboardInterrupt:
                 console.print("Stopping; the adapter is saved first.", markup=False)

@@ -6,8 +6,8 @@ guessed from its name. Does not know of steps, optimisers or runs.
 """
 
 import inspect
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -79,6 +79,17 @@ class Engine:
         for undo in reversed(self._undo):
             undo()
         self._undo = []
+
+    @contextmanager
+    def unpacked(self) -> Iterator[None]:
+        """Let the model attend by itself for a moment, so that it can write."""
+        if self._packing is not None:
+            self._packing.undo()
+        try:
+            yield
+        finally:
+            if self._packing is not None:
+                self._packing.apply()
 
     def halve(self) -> None:
         """Take half as many tokens at once from now on."""

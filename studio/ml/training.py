@@ -1,14 +1,15 @@
 """The training loop, from the first batch to the last step.
 
-Takes a model that trains some of its parameters, rows of tokens, and three plain callables: `emit` for events,
-`should_stop`, and `save`, which writes a checkpoint somewhere. Does not know what a run folder or a page is, nor how
-the loss is computed fast: that is the engine's.
+Takes a model that trains some of its parameters, rows of tokens, and plain callables: `emit` for events, `should_stop`,
+a `Keeper` of checkpoints, and `sample`, which shows what the model answers. Does not know what a run folder or a page
+is, nor how the loss is computed fast: that is the engine's.
 """
 
 import functools
+import itertools
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,13 +18,16 @@ import torch
 
 from studio.config import RunConfig
 from studio.errors import StudioError, is_out_of_memory
-from studio.events import Evaluated, Event, Noted, Saved, Stepped, Stopping
+from studio.events import Evaluated, Event, Noted, Resumed, Saved, Stepped, Stopping
 from studio.ml.batches import TokenRow, epoch_steps
 from studio.ml.engine import Engine
 from studio.ml.loading import Placement
 from studio.ml.optimizers import Optimizer, learning_rate_factor
+from studio.ml.pacing import SAVE_SHARE, SavePace, Scores
 from studio.ml.parallel import Processes
 from studio.models.forecast_plan import SCORINGS
+
+Chance = dict[str, torch.Tensor]
 
 
 class Diverged(StudioError):
@@ -32,13 +36,18 @@ class Diverged(StudioError):
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """How a training ended. The losses are of the held-out rows; None where they were never scored."""
+    """How a training ended. The losses are of the held-out rows; None where they were never scored.
+
+    `kept_step` is the step that the model is left at, where an earlier one was better than the last; None else.
+    """
 
     steps: int
     stopped: bool
     first_validation_loss: float | None
     validation_loss: float | None
     seconds: float
+    kept_step: int | None = None
+    stopped_early: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,8 +59,20 @@ class Progress:
     """
 
     step: int
-    first_validation_loss: float | None
+    scores: Scores
     tensors: dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Keeper:
+    """Where checkpoints go. `save(progress)` writes the model as it stands, in fp32, and returns the relative path;
+    `load(step)` reads the progress of one that was saved, and raises RunError when it cannot be read.
+    """
+
+    save: Callable[[Progress], str]
+    load: Callable[[int], Progress]
+    share: float = SAVE_SHARE
+    """The share of the time that saving may take."""
 
 
 def evaluation_steps(total: int) -> frozenset[int]:
@@ -69,7 +90,8 @@ def train(
     pad_id: int,
     emit: Callable[[Event], None],
     should_stop: Callable[[], bool],
-    save: Callable[[Progress], str],
+    keeper: Keeper,
+    sample: Callable[[int], None] = lambda step: None,
     resume: Progress | None = None,
     checkpointing: bool = False,
     micro_batch_tokens: int = 0,
@@ -77,8 +99,9 @@ def train(
     """Train what the model trains on `train_rows`, scoring `validation_rows` before the first step and then evenly.
 
     Each step averages over the learned tokens of all its rows, so a long answer counts for more than a short one and
-    cutting the step into micro-batches changes nothing. `save(progress)` writes the model as it stands, in fp32, and
-    returns the relative path. With `resume` the training goes on behind the step that it was saved at.
+    cutting the step into micro-batches changes nothing. `sample(step)` is called after each scoring with the model as
+    it came, and may ask it. With `resume` the training goes on behind the step that it was saved at. It ends early,
+    and the model is left at its best checkpoint, as the settings say.
 
     Raises Diverged when a loss or a gradient is not finite; what was saved before stays. Out of memory once, a step is
     tried again with half the tokens at a time; the second time the error is raised.
@@ -95,23 +118,31 @@ def train(
     )
     optimizer = Optimizer(model.named_parameters(), config=config, device=placement.device)
     total = config.total_steps(len(train_rows))
+    scored_at = evaluation_steps(total)
+    pace = SavePace(share=keeper.share)
+    scores = Scores()
+    saved_at = 0
 
-    def score(step: int) -> float | None:
-        if not validation_rows:
-            return None
-        model.eval()
-        summed, learned = 0.0, 0
-        with torch.inference_mode():
-            for group in processes.share(engine.cut(validation_rows, parts=processes.count)):
-                if processes.count == 1 and should_stop():
-                    return None
-                batch = engine.batch(group)
-                summed += float(engine.summed_loss(batch))
-                learned += batch.learned
-        summed, whole = processes.total(summed, learned)
-        loss = _finite(summed / whole, "held-out loss", step)
-        emit(Evaluated(step=step, loss=loss))
-        return loss
+    def score(step: int) -> None:
+        """Score the held-out rows and show what the model answers, unless there are none or a stop is wished."""
+        nonlocal scores
+        if validation_rows:
+            model.eval()
+            summed, learned = 0.0, 0
+            with torch.inference_mode():
+                for group in processes.share(engine.cut(validation_rows, parts=processes.count)):
+                    if processes.count == 1 and should_stop():
+                        return
+                    batch = engine.batch(group)
+                    summed += float(engine.summed_loss(batch))
+                    learned += batch.learned
+            summed, whole = processes.total(summed, learned)
+            loss = _finite(summed / whole, "held-out loss", step)
+            emit(Evaluated(step=step, loss=loss))
+            scores = scores.seen(loss, step, smallest_gain=config.smallest_gain)
+        if processes.is_first:
+            with engine.unpacked():
+                sample(step)
 
     def accumulate(rows: Sequence[TokenRow]) -> float | None:
         """Gather the gradient of the mean loss over all learned tokens of `rows`; None when asked to stop."""
@@ -130,54 +161,88 @@ def train(
             return None if stop else summed
         return summed
 
-    began = time.monotonic()
-    step = 0 if resume is None else resume.step
-    scored_at = evaluation_steps(total)
-    if resume is not None:
-        _restore(resume, optimizer)
-        first_loss = last_loss = resume.first_validation_loss
-    else:
-        first_loss = last_loss = score(0)
-    try:
-        for epoch in range(config.epochs):
-            batches = epoch_steps(train_rows, batch_size=config.batch_size, seed=config.seed, epoch=epoch)
-            before = epoch * config.steps_per_epoch(len(train_rows))
-            for number, rows in enumerate(batches, start=before):
-                if number < step:
-                    continue  # done before the training was stopped
-                step_began = time.monotonic()
-                learning_rate = config.learning_rate * learning_rate_factor(step, total, config)
-                again = functools.partial(accumulate, rows)
-                summed = _once_more(again, engine, optimizer, emit, alone=processes.count == 1)
-                if summed is None:
-                    emit(Stopping())
-                    return TrainingResult(step, True, first_loss, last_loss, time.monotonic() - began)
-                _finite(summed, "loss", step + 1)
-                grad_norm = _finite(optimizer.step(learning_rate), "gradient", step + 1)
+    def save(step: int, chance: Chance) -> None:
+        nonlocal scores, saved_at
+        if not processes.is_first or saved_at == step:
+            return
+        scores, saved_at = scores.saved(step), step
+        with optimizer.masters_in_place():
+            progress = Progress(step, scores, optimizer.state() | chance)
+            pace.timed(lambda: emit(Saved(step=step, path=keeper.save(progress))))
 
-                step += 1
-                tokens = sum(len(row.ids) for row in rows)
-                emit(
-                    Stepped(
-                        step=step,
-                        epoch=round(step * config.epochs / total, 4),
-                        loss=summed,
-                        learning_rate=learning_rate,
-                        grad_norm=grad_norm,
-                        tokens_per_second=round(tokens / (time.monotonic() - step_began), 1),
-                        memory_gib=round(memory_gib(placement.device), 3),
-                    )
+    def ended(step: int, *, stopped: bool, early: bool = False) -> TrainingResult:
+        better = scores.better_step if config.early_stopping and not stopped else None
+        if better is not None:
+            optimizer.restore(keeper.load(better).tensors)
+        last = scores.last if better is None else scores.kept
+        return TrainingResult(step, stopped, scores.first, last, time.monotonic() - began, better, early)
+
+    began = time.monotonic()
+    step = 0
+    try:
+        if resume is None:
+            score(0)
+        else:
+            step, scores, saved_at = resume.step, resume.scores, resume.step
+            _restore(resume, optimizer)
+            emit(Resumed(step))
+        for rows in _steps_from(step, train_rows, config):
+            step_began = time.monotonic()
+            chance = _chance()
+            learning_rate = config.learning_rate * learning_rate_factor(step, total, config)
+            summed = _once_more(
+                functools.partial(accumulate, rows), engine, optimizer, emit, alone=processes.count == 1
+            )
+            if summed is None:
+                emit(Stopping())
+                optimizer.forget()
+                if step:
+                    save(step, chance)
+                return ended(step, stopped=True)
+            _finite(summed, "loss", step + 1)
+            grad_norm = _finite(optimizer.step(learning_rate), "gradient", step + 1)
+
+            step += 1
+            tokens = sum(len(row.ids) for row in rows)
+            emit(
+                Stepped(
+                    step=step,
+                    epoch=round(step * config.epochs / total, 4),
+                    loss=summed,
+                    learning_rate=learning_rate,
+                    grad_norm=grad_norm,
+                    tokens_per_second=round(tokens / (time.monotonic() - step_began), 1),
+                    memory_gib=round(memory_gib(placement.device), 3),
                 )
-                if step in scored_at:
-                    if processes.is_first:
-                        with optimizer.masters_in_place():
-                            emit(Saved(step=step, path=save(_progress(step, first_loss, optimizer))))
-                    if processes.count > 1 or not should_stop():
-                        last_loss = score(step) or last_loss
+            )
+            if step in scored_at and (processes.count > 1 or not should_stop()):
+                score(step)
+                if pace.is_affordable and scores.best_step in (0, step):
+                    save(step, _chance())
+                if step < total and config.early_stopping and scores.without_gain >= config.patience:
+                    emit(Noted("info", _early(step, scores)))
+                    return ended(step, stopped=False, early=True)
+            elif pace.is_due:
+                save(step, _chance())
+        return ended(step, stopped=False)
     finally:
         engine.undo()
         optimizer.close()
-    return TrainingResult(step, False, first_loss, last_loss, time.monotonic() - began)
+
+
+def _steps_from(done: int, train_rows: Sequence[TokenRow], config: RunConfig) -> Iterator[Sequence[TokenRow]]:
+    """Yield the rows of each step behind the first `done` of the run."""
+    each = config.steps_per_epoch(len(train_rows))
+    for epoch in range(done // each, config.epochs):
+        batches = epoch_steps(train_rows, batch_size=config.batch_size, seed=config.seed, epoch=epoch)
+        yield from itertools.islice(batches, max(0, done - epoch * each), None)
+
+
+def _early(step: int, scores: Scores) -> str:
+    return (
+        f"Ended early after step {step:,}: the held-out examples gained nothing in the last {scores.without_gain} "
+        f"checks. They scored best after step {scores.best_step:,}."
+    )
 
 
 def _once_more(
@@ -217,11 +282,12 @@ def memory_gib(device: str) -> float:
     return float(held) / 2**30
 
 
-def _progress(step: int, first_loss: float | None, optimizer: Optimizer) -> Progress:
+def _chance() -> Chance:
+    """Return the state of chance, by names."""
     chance = {"chance/cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
         chance["chance/cuda"] = torch.cuda.get_rng_state()
-    return Progress(step, first_loss, optimizer.state() | chance)
+    return chance
 
 
 def _restore(progress: Progress, optimizer: Optimizer) -> None:

@@ -39,6 +39,9 @@ UNKNOWN = "unknown"
 TIGHT_SHARE = 0.85
 """Above this share of the memory a run is tight: the forecast itself may be 15 % off."""
 
+WORTH_SAYING = 0.97
+"""A change that leaves more of the memory than this helps nobody who ran out of it."""
+
 ADAPTER_BYTES = 4
 """An adapter is saved in fp32."""
 
@@ -194,6 +197,28 @@ def _verdict(memory_bytes: int, machine: Machine) -> str:
         return UNKNOWN
     share = memory_bytes / machine.memory_bytes
     return FITS if share <= TIGHT_SHARE else TIGHT if share <= 1 else DOES_NOT_FIT
+
+
+def savings(
+    architecture: Architecture, config: RunConfig, *, machine: Machine, workload: Workload | None, most: int = 3
+) -> tuple[tuple[str, int], ...]:
+    """Return up to `most` single changes, of different settings, that make a run need less memory, and how much in
+    bytes each then takes. Raises ConfigError for target modules that the model does not have.
+    """
+    now = forecast(architecture, config, machine=machine, workload=workload).memory_bytes
+    found: dict[str, tuple[str, int]] = {}
+    for remedy in candidates(config, machine=machine, workload=workload):
+        changed = replace(config, **dict(remedy.changes))
+        setting = remedy.changes[0][0]
+        if setting in found or problems(changed):
+            continue
+        work = workload and _shortened(workload, changed.max_length)
+        then = forecast(architecture, changed, machine=machine, workload=work).memory_bytes
+        if then < WORTH_SAYING * now:
+            found[setting] = (remedy.text, then)
+        if len(found) == most:
+            break
+    return tuple(found.values())
 
 
 def _remedy(

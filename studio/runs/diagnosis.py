@@ -47,6 +47,24 @@ _KILLED = Diagnosis(
     "The worker was ended by force, by the system or by a person.",
     "When nobody did it, memory may have run out: try a shorter longest example or a smaller model.",
 )
+_ENDED_BY_SYSTEM = Diagnosis(
+    "out_of_memory",
+    "The system ended it because the memory of the computer ran out.",
+    "Close other programs, or choose a shorter longest example, a 4-bit base or a smaller model.",
+)
+_PERHAPS_BY_SYSTEM = Diagnosis(
+    "killed",
+    "It ended without a word, and the system has ended programs for want of memory since it started: perhaps this one.",
+    "Close other programs, or choose a shorter longest example, a 4-bit base or a smaller model.",
+)
+_RESTARTED = Diagnosis(
+    "restarted", "The computer was restarted while it was at work.", "Resume it; nothing up to the last save is lost."
+)
+_NO_NETWORK = Diagnosis(
+    "no_network",
+    "The network could not be reached.",
+    "Check the connection, then resume it; what was fetched is kept.",
+)
 _UNKNOWN = Diagnosis(
     "unknown",
     "Why is not known: the log does not say.",
@@ -58,6 +76,7 @@ _EVIDENCE: tuple[tuple[str, Diagnosis], ...] = (
     (r"^MemoryError\b|DefaultCPUAllocator: (can't|not enough)|Cannot allocate memory|std::bad_alloc", _MEMORY),
     (r"No space left on device|Disk quota exceeded", _DISK_FULL),
     (r"Read-only file system", _READ_ONLY),
+    (r"Temporary failure in name resolution|Network is unreachable|Name or service not known", _NO_NETWORK),
     (r"^Fatal Python error: (?!Aborted)|^Segmentation fault|^Illegal instruction", _CRASH),
     (r"CUDA error: (?!out of memory)", _GPU_FAULT),
     (r"^Killed$", _KILLED),
@@ -68,8 +87,35 @@ _TRACE_AT_THE_END = re.compile(
 _CRASH_SIGNALS = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE)
 
 
+@dataclass(frozen=True)
+class Witness:
+    """What is known of a lost worker beside its log.
+
+    `exit_code` is as `subprocess` reports it, minus the number of the signal that ended the worker; None when nobody
+    knows it. `restarted` says whether the computer was since. `memory_kills` counts the programs that the system ended
+    for want of memory since the worker started.
+    """
+
+    exit_code: int | None = None
+    restarted: bool = False
+    memory_kills: int = 0
+
+
+def diagnose(log_tail: str, witness: Witness) -> Diagnosis:
+    """Say why a worker was lost, with no more certainty than the evidence has.
+
+    A worker that was killed while the system was ending programs for want of memory was ended by it; where its exit
+    code is not known, only perhaps.
+    """
+    found = diagnose_lost(log_tail, exit_code=witness.exit_code)
+    if witness.memory_kills > 0 and found in (_KILLED, _UNKNOWN):
+        killed = witness.exit_code == -signal.SIGKILL
+        return _ENDED_BY_SYSTEM if killed else _PERHAPS_BY_SYSTEM
+    return _RESTARTED if witness.restarted and found == _UNKNOWN else found
+
+
 def diagnose_lost(log_tail: str, *, exit_code: int | None = None) -> Diagnosis:
-    """Say why a worker was lost.
+    """Say why a worker was lost, from its log and exit code alone.
 
     The piece of evidence nearest to the end of the log decides, then an error that the log ends with, then `exit_code`:
     as `subprocess` reports it, minus the number of the signal that ended the worker, or None when nobody knows it.

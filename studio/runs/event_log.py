@@ -84,6 +84,23 @@ def read_events(path: Path, offset: int = 0) -> tuple[tuple[Record, ...], int]:
     return tuple(record for record in records if record is not None), start + end
 
 
+def last_event(path: Path) -> Event | None:
+    """Return the last event of a log, reading as little as needed; None where there is none."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        window = os.pread(descriptor, _FIRST_WINDOW_BYTES, max(0, os.fstat(descriptor).st_size - _FIRST_WINDOW_BYTES))
+    finally:
+        os.close(descriptor)
+    for line in reversed(window[: window.rfind(b"\n") + 1].split(b"\n")):
+        record = _decoded(line) if line else None
+        if record is not None:
+            return record.event
+    return None
+
+
 def _decoded(line: bytes) -> Record | None:
     try:
         return decode(line.decode("utf-8"))

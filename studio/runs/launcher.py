@@ -87,7 +87,8 @@ def launch(
 ) -> Worker:
     """Start `command` with `module_arguments` and `--lock-fd N`, where N is an open file that holds `lock_path`.
 
-    What the worker prints goes to `log_path`, which is begun afresh. Both paths get their folders made.
+    What the worker prints goes to `log_path`, which is begun afresh; the one before it stays beside it as `.old`. Both
+    paths get their folders made.
 
     Raises RunError when the lock is held already, the log cannot be written or the process cannot be started.
     """
@@ -104,6 +105,8 @@ def launch(
             f"The work could not be started: {error.strerror or error}.",
             f"Check that {log_path.parent} can be written and that the disk and the memory are not full.",
         ) from error
+    with suppress(OSError):
+        lock.name_holder(lock_path, process.pid)
     # A child that nobody waits for stays in the process table as a zombie.
     threading.Thread(target=process.wait, name=f"wait-{process.pid}", daemon=True).start()
     return Worker(process_id=process.pid, exit_code=process.poll)
@@ -148,7 +151,8 @@ def _acquire(path: Path) -> int:
 
 
 def _start(arguments: Sequence[str], log_path: Path, lock_fd: int) -> subprocess.Popen[bytes]:
-    log_path.unlink(missing_ok=True)
+    with suppress(FileNotFoundError):
+        os.replace(log_path, log_path.with_name(f"{log_path.name}.old"))
     with log_path.open("ab") as log:
         return subprocess.Popen(
             arguments,

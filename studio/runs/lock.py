@@ -1,7 +1,8 @@
 """Who is at work on a folder, told by a file lock that the kernel lets go of when its holder dies.
 
-The lock is `flock` on a small empty file, held for the whole life of a worker. A process id is never asked: it may
-belong to someone else by now. Knows nothing of runs, and starts no process.
+The lock is `flock` on a small file, held for the whole life of a worker. Whether a worker lives is never asked of its
+process id, which may belong to someone else by now; the file names it for as long as the lock is held. Knows nothing of
+runs, and starts no process.
 """
 
 import errno
@@ -36,6 +37,7 @@ def acquire(path: Path) -> int | None:
         ) from error
     for _ in range(_TRIES):
         if _try_lock(descriptor, fcntl.LOCK_EX):
+            os.ftruncate(descriptor, 0)  # it names its last holder
             return descriptor
         time.sleep(_PAUSE_SECONDS)
     os.close(descriptor)
@@ -52,6 +54,24 @@ def is_held(path: Path) -> bool:
         return not _try_lock(descriptor, fcntl.LOCK_SH)
     finally:
         os.close(descriptor)
+
+
+def name_holder(path: Path, process_id: int) -> None:
+    """Write down which process the lock was handed to. Raises OSError when the disk does not take it."""
+    path.write_text(f"{process_id}\n", encoding="ascii")
+
+
+def holder(path: Path) -> int | None:
+    """Return the process that a held lock was handed to; None when it is free, or nobody wrote that down.
+
+    Taking the lock wipes the name of the holder before.
+    """
+    if not is_held(path):
+        return None
+    try:
+        return int(path.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
 
 
 @contextmanager

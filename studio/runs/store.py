@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 from studio import codec
 from studio.config import RunConfig, modernised
-from studio.data.example_files import write_examples
+from studio.data.example_files import ExampleFile, write_examples
 from studio.data.examples import Example
 from studio.errors import RunError
 from studio.runs import lock
@@ -30,9 +30,15 @@ from studio.runs.names import memorable_name, slug
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _LONGEST_TAIL_BYTES = 256 * 1024
 
+_CHECKPOINT = re.compile(r"step-(\d+)")
+
 ADAPTER = "adapter"
 MODEL = "model"
 """Where in its folder a run keeps what it learned: an adapter, or a whole model."""
+
+MOST_NAME = 80
+MOST_NOTE = 4000
+"""So many letters of a name and of a note are kept."""
 
 Plain = TypeVar("Plain")
 
@@ -46,6 +52,14 @@ class RunOrigin:
     dataset_sha256: str
     created: float
     model_name: str
+
+
+@dataclass(frozen=True)
+class About:
+    """What a person says of a run, at any time: another name, and a note."""
+
+    name: str = ""
+    note: str = ""
 
 
 def is_whole_model(folder: Path) -> bool:
@@ -73,6 +87,18 @@ class RunFolder:
     def origin(self) -> RunOrigin:
         """Where the run comes from. Raises RunError when it cannot be read."""
         return _read(RunOrigin, self.path / "origin.json")
+
+    @property
+    def about(self) -> About:
+        """What the person says of the run now; nothing where that cannot be read."""
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            return codec.loads(About, (self.path / "about.json").read_text(encoding="utf-8"))
+        return About()
+
+    @property
+    def name(self) -> str:
+        """The name that the person knows the run by."""
+        return self.about.name or self.config.name or self.id
 
     @property
     def train_path(self) -> Path:
@@ -105,12 +131,39 @@ class RunFolder:
 
         It holds an adapter, or a whole model where all of it was trained: `is_whole_model` tells them apart.
         """
-        checkpoints = [path for path in self.path.glob("checkpoints/step-*") if path.name[5:].isdecimal()]
-        newest_first = sorted(checkpoints, key=lambda path: int(path.name[5:]), reverse=True)
+        newest_first = [self.checkpoint(step) for step in reversed(self.checkpoint_steps)]
         for folder in (self.path / ADAPTER, self.path / MODEL, *newest_first):
             if (folder / "adapter_config.json").is_file() or is_whole_model(folder):
                 return folder
         return None
+
+    @property
+    def checkpoint_steps(self) -> tuple[int, ...]:
+        """The steps of which there is a checkpoint, in ascending order."""
+        try:
+            names = os.listdir(self.path / "checkpoints")
+        except OSError:
+            return ()
+        return tuple(sorted(int(found[1]) for name in names if (found := _CHECKPOINT.fullmatch(name))))
+
+    def checkpoint(self, step: int) -> Path:
+        """The folder of the checkpoint of a step."""
+        return self.path / "checkpoints" / f"step-{step}"
+
+    @property
+    def was_launched(self) -> bool:
+        """Whether a worker was ever started for this run."""
+        return self.log_path.exists()
+
+    @property
+    def stop_wish(self) -> Path:
+        """A file that is there while a person wants the run to end, or wanted it to when it ended."""
+        return self.path / "stop.wish"
+
+    @property
+    def lost_path(self) -> Path:
+        """Why the run was lost, written down by whoever saw it first."""
+        return self.path / "lost.json"
 
     @property
     def exports(self) -> Path:
@@ -143,6 +196,7 @@ class RunStore:
         self._folder = home / "runs"
         self._clock = clock
         self._chance = chance or random.Random()
+        self._known: dict[str, RunFolder] = {}
 
     def create(
         self,
@@ -159,7 +213,7 @@ class RunStore:
         Raises RunError when the disk does not take it; nothing half-written is left then.
         """
         created = self._clock()
-        taken = {run.config.name for run in self.all()}
+        taken = {run.name for run in self.all()}
         config = dataclasses.replace(config, name=config.name.strip() or memorable_name(self._chance, taken))
         origin = RunOrigin(dataset_id, dataset_name, dataset_sha256, created, config.model)
         stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(created))
@@ -184,9 +238,10 @@ class RunStore:
             names = os.listdir(self._folder)
         except OSError:
             return ()
-        runs = [RunFolder(self._folder / name) for name in names if _ID.fullmatch(name)]
-        whole = [run for run in runs if _is_whole(run)]
-        return tuple(sorted(whole, key=lambda run: (run.origin.created, run.id), reverse=True))
+        known = {name: self._known.get(name) or RunFolder(self._folder / name) for name in names if _ID.fullmatch(name)}
+        # What is whole stays so: of ten thousand runs none is read twice.
+        self._known = {name: run for name, run in known.items() if name in self._known or _is_whole(run)}
+        return tuple(sorted(self._known.values(), key=lambda run: (run.origin.created, run.id), reverse=True))
 
     def get(self, id: str) -> RunFolder:
         """Open one run. Raises RunError when there is none of that name, or its folder is damaged."""
@@ -196,20 +251,108 @@ class RunStore:
         _ = run.config, run.origin
         return run
 
-    def delete(self, id: str) -> None:
-        """Delete one run with its results. Raises RunError when it is at work, unknown, or cannot be deleted."""
+    def describe(self, id: str, *, name: str | None = None, note: str | None = None) -> RunFolder:
+        """Give a run another name or note. Raises RunError for an unknown run, and when the disk does not take it."""
         run = self.get(id)
-        descriptor = lock.acquire(run.lock_path)
-        try:
-            if descriptor is None or any(map(lock.is_held, run.exports.glob("*.lock"))):
-                raise RunError(f"The run '{run.config.name}' is still at work.", "Stop it first, then delete it.")
-            gone = run.path.with_name(f".deleted-{run.id}")
+        about = run.about
+        about = About(
+            name=about.name if name is None else name.strip()[:MOST_NAME],
+            note=about.note if note is None else note.strip()[:MOST_NOTE],
+        )
+        with _sentence_for_disk_trouble(self._folder):
+            _write_whole(run.path / "about.json", codec.dumps(about))
+        return run
+
+    def change(self, id: str, config: RunConfig) -> RunFolder:
+        """Give a run that never started other settings. Raises RunError when it did, or the disk does not take it."""
+        run = self.get(id)
+        with _unworked(run):
+            if run.was_launched:
+                raise RunError(f"The run '{run.name}' has started already.", "Start a new one from its settings.")
             with _sentence_for_disk_trouble(self._folder):
-                os.rename(run.path, gone)
-                shutil.rmtree(gone)
-        finally:
-            if descriptor is not None:
-                os.close(descriptor)
+                _write_whole(run.path / "config.json", codec.dumps(dataclasses.replace(config, name=run.config.name)))
+        self._known.pop(id, None)
+        return self.get(id)
+
+    def duplicate(self, id: str) -> RunFolder:
+        """Make a new run with the settings and the data of another. Raises RunError."""
+        run = self.get(id)
+        return self.create(
+            dataclasses.replace(run.config, name=""),
+            dataset_id=run.origin.dataset_id,
+            dataset_name=run.origin.dataset_name,
+            dataset_sha256=run.origin.dataset_sha256,
+            train=ExampleFile(run.train_path),
+            validation=ExampleFile(run.validation_path),
+        )
+
+    def delete(self, id: str) -> None:
+        """Put a run into the bin with all its files. Raises RunError when it is at work, unknown or cannot be moved."""
+        run = self.get(id)
+        with _unworked(run):
+            if any(map(lock.is_held, run.exports.glob("*.lock"))):
+                raise RunError(
+                    f"The run '{run.name}' is still at work: it is being exported.", "Wait until that is done."
+                )
+            with _sentence_for_disk_trouble(self._folder):
+                self._bin.mkdir(parents=True, exist_ok=True)
+                _rename_to_free_name(run.path, run.id, self._bin)
+        self._known.pop(id, None)
+
+    def binned(self) -> tuple[RunFolder, ...]:
+        """List the runs in the bin, newest first."""
+        try:
+            names = os.listdir(self._bin)
+        except OSError:
+            return ()
+        whole = [run for name in names if _ID.fullmatch(name) and _is_whole(run := RunFolder(self._bin / name))]
+        return tuple(sorted(whole, key=lambda run: (run.origin.created, run.id), reverse=True))
+
+    def restore(self, id: str) -> RunFolder:
+        """Take a run back out of the bin. Raises RunError when it is not there."""
+        run = RunFolder(self._bin / id)
+        if not _ID.fullmatch(id) or not run.path.is_dir():
+            raise RunError(f"There is no run '{id}' in the bin.", "Choose one from its list.")
+        with _sentence_for_disk_trouble(self._folder):
+            return RunFolder(_rename_to_free_name(run.path, id, self._folder))
+
+    def empty_bin(self) -> int:
+        """Delete what is in the bin for good, and return how many runs that were. Raises RunError."""
+        runs = self.binned()
+        with _sentence_for_disk_trouble(self._folder):
+            for run in runs:
+                shutil.rmtree(run.path)
+        return len(runs)
+
+    def take_in(self, folder: Path) -> RunFolder:
+        """Move a folder that holds a whole run, brought in from elsewhere, among the runs. Raises RunError."""
+        found = RunFolder(folder)
+        _ = found.config, found.origin
+        stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(found.origin.created))
+        with _sentence_for_disk_trouble(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            return RunFolder(_rename_to_free_name(folder, f"{stamp}-{slug(found.name)}", self._folder))
+
+    @property
+    def folder(self) -> Path:
+        """Where the runs lie; may not exist yet."""
+        return self._folder
+
+    @property
+    def _bin(self) -> Path:
+        return self._folder.parent / "bin"
+
+
+@contextlib.contextmanager
+def _unworked(run: RunFolder) -> Iterator[None]:
+    """Keep every worker off a run for a moment. Raises RunError when one is at it."""
+    descriptor = lock.acquire(run.lock_path)
+    if descriptor is None:
+        raise RunError(f"The run '{run.name}' is still at work.", "Stop it first.")
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _read(kind: type[Plain], path: Path, modernise: Callable[[Any], Any] = lambda document: document) -> Plain:
@@ -230,10 +373,16 @@ def _is_whole(run: RunFolder) -> bool:
     return True
 
 
-def _rename_to_free_name(folder: Path, name: str) -> Path:
+def _write_whole(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(text + "\n", encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def _rename_to_free_name(folder: Path, name: str, place: Path | None = None) -> Path:
     number = 1
     while True:
-        target = folder.with_name(name if number == 1 else f"{name}-{number}")
+        target = (place or folder.parent) / (name if number == 1 else f"{name}-{number}")
         if not target.exists():
             return folder.rename(target)
         number += 1

@@ -6,7 +6,9 @@
       token_state, uses, tokens_per_second                        what is known of a data set for a model
       machine                         what this machine can do
       prepare_model, model_state      get a base model ready, and see how far that is
-      start_run, stop_run, view, delete_run
+      start_run, view, stop_run, discard_run, delete_run          a run from its first wish to its end
+      queue_run, move_run, cancel_run, tend, recover              whose turn it is
+      describe_run, change_run, duplicate_run, archive_run, import_run
       export, export_state
 
 Every verb returns at once: what takes long happens in a worker. Knows nothing of pages, terminals or models in memory.
@@ -14,10 +16,8 @@ Every verb returns at once: what takes long happens in a worker. Knows nothing o
 
 import dataclasses
 import statistics
-import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from studio.config import ADAPTER_SHAPE, CHANGES_BASE, RunConfig, check
@@ -28,42 +28,17 @@ from studio.errors import ModelError, RunError
 from studio.models.locate import locate
 from studio.models.machine import Machine
 from studio.runs import run_data
+from studio.runs.archives import read_archive, write_archive
 from studio.runs.base_models import BaseModels, Locate, ModelState
 from studio.runs.calibration import Calibration
 from studio.runs.chat_client import ChatClient
-from studio.runs.diagnosis import Diagnosis, diagnose_lost
+from studio.runs.conductor import STOP_GRACE_SECONDS, Conductor, RunState
 from studio.runs.exports import Exports, ExportState
 from studio.runs.imports import ImportRequest, Imports, ImportState
-from studio.runs.jobs import Following
-from studio.runs.launcher import PROJECT_ROOT, Launch, Worker, kill_group, launch, request_stop
+from studio.runs.launcher import PROJECT_ROOT, Launch, launch
 from studio.runs.store import RunFolder, RunStore
 from studio.runs.token_counts import TokenCounting, TokenState
-from studio.runs.view import RunView, Status, headline, seconds_left, status
 from studio.settings import Settings, ensure_writable
-
-_LOOK_SECONDS = 0.1
-
-STOP_GRACE_SECONDS = 300.0
-"""How long a worker may take to stop. It ends the micro-batch that it is at and saves; on a slow machine with a large
-model that takes minutes, and killing it earlier would throw the last steps away."""
-
-KILLED_BY_US = Diagnosis(
-    "killed",
-    f"It was asked to stop, did not within {STOP_GRACE_SECONDS / 60:.0f} minutes, and was ended by the studio.",
-    "What was saved before can still be used.",
-)
-
-
-@dataclass(frozen=True)
-class RunState:
-    """A run at one moment. `view` is a copy that does not change; `diagnosis` is there when the run was lost."""
-
-    run: RunFolder
-    view: RunView
-    status: Status
-    headline: str
-    seconds_left: float | None
-    diagnosis: Diagnosis | None
 
 
 class Studio:
@@ -92,11 +67,7 @@ class Studio:
         self.imports = Imports(settings.home, launch=launch, clock=clock)
         self._tokens = TokenCounting(datasets, home=settings.home, launch=launch)
         self._calibration = Calibration(settings.home, launch=launch)
-        self._guard = threading.Lock()
-        self._followings: dict[str, Following] = {}
-        self._workers: dict[str, Worker] = {}
-        self._ending: set[str] = set()
-        self._killed: set[str] = set()
+        self._conductor = Conductor(runs, settings.home, launch=launch, clock=clock, make_room=chat.leave)
 
     def close(self) -> None:
         """End the chat. Runs, exports and downloads go on without the studio."""
@@ -167,15 +138,15 @@ class Studio:
         """Return the median speed of the finished runs of a model on this machine; None while there is none."""
         speeds = []
         for run in self.runs.all():
-            steps = self._following(run).view().steps if self._model_name(run) == model else []
+            steps = self.view(run.id).view.steps if self._model_name(run) == model else []
             speeds += [statistics.median(step.tokens_per_second for step in steps)] if steps else []
         return statistics.median(speeds) if speeds else None
 
     def start_run(self, config: RunConfig, dataset_id: str, *, validation_dataset_id: str = "") -> RunFolder:
-        """Create a run and start its worker; the chat leaves first, to free its memory.
+        """Create a run and put it in the queue; it starts at once when nothing else is at work.
 
-        Without `validation_dataset_id` a share of the data set is held out, as the settings say. Several runs may be
-        started: they wait for one another. The worker gets the base model ready where it is not.
+        Without `validation_dataset_id` a share of the data set is held out, as the settings say. The chat leaves
+        when it starts, to free its memory. The worker gets the base model ready where it is not.
 
         Raises ConfigError naming every fault of the settings, DataError for an unknown or damaged data set, ModelError
         for a model that cannot be one, RunError when the run cannot be written or started.
@@ -198,54 +169,80 @@ class Studio:
             train=examples.train,
             validation=examples.validation,
         )
-        self.chat.leave()
-        try:
-            worker = self._launch(["train", str(run.path)], log_path=run.log_path, lock_path=run.lock_path)
-        except RunError:
-            self.runs.delete(run.id)
-            raise
-        self._workers[run.id] = worker
+        self._conductor.enqueue(run.id)
+        trouble = self._conductor.trouble(run.id)
+        if trouble is not None:
+            self.delete_run(run.id)
+            raise trouble
         return run
+
+    def queue_run(self, id: str, *, first: bool = False) -> None:
+        """Let a run train when its turn comes, or go on from its newest checkpoint. Raises RunError when it cannot."""
+        self._conductor.enqueue(id, first=first)
+
+    def move_run(self, id: str, places: int) -> None:
+        """Move a run that waits: -1 is one place towards its turn. Does nothing when it does not wait."""
+        self._conductor.queue.move(id, places)
+
+    def cancel_run(self, id: str) -> None:
+        """Take a run out of the queue and keep it. Does nothing when it does not wait."""
+        self._conductor.cancel(id)
+
+    def waiting_runs(self) -> tuple[str, ...]:
+        """Return the ids of the runs that wait for their turn, the next one first."""
+        return self._conductor.queue.line().waiting
+
+    def tend(self) -> None:
+        """Start the run whose turn it is, if there is one: to be called about once a second."""
+        self._conductor.tend()
+
+    def recover(self) -> tuple[str, ...]:
+        """Queue the runs that were lost with the server, when one starts; return their ids."""
+        return self._conductor.recover()
 
     def stop_run(self, id: str, *, grace_seconds: float = STOP_GRACE_SECONDS) -> None:
         """Ask a run to save its work and end; one that has not after `grace_seconds` is killed. Returns at once.
 
         Does nothing when the run is not at work. Raises RunError when there is no such run.
         """
-        run = self.runs.get(id)
-        with self._guard:
-            if id in self._ending or not run.is_alive():
-                return
-            self._ending.add(id)
-        asked = self._ask_to_stop(run)
-        threading.Thread(target=self._end, args=(run, asked, grace_seconds), name=f"stop-{id}", daemon=True).start()
+        self._conductor.stop(id, grace_seconds=grace_seconds)
+
+    def discard_run(self, id: str) -> None:
+        """End a run at once, whatever it does, and put it into the bin. Raises RunError."""
+        self._conductor.discard(id)
 
     def view(self, id: str) -> RunState:
         """Return what a run is at, having read only what its worker said since the last call.
 
         Raises RunError when there is no such run.
         """
+        return self._conductor.view(id)
+
+    def describe_run(self, id: str, *, name: str | None = None, note: str | None = None) -> None:
+        """Give a run another name or note. Raises RunError."""
+        self.runs.describe(id, name=name, note=note)
+
+    def change_run(self, id: str, config: RunConfig) -> None:
+        """Give a run that never started other settings. Raises ConfigError, RunError."""
+        check(config)
+        self.runs.change(id, config)
+
+    def duplicate_run(self, id: str) -> RunFolder:
+        """Make a new run, not started, with the settings and data of another. Raises RunError."""
+        return self.runs.duplicate(id)
+
+    def archive_run(self, id: str) -> Path:
+        """Pack a run into one zip file and return its path. Raises RunError."""
         run = self.runs.get(id)
-        alive = run.is_alive()  # before the events: a run that finishes in between must not look lost
-        view = self._following(run).view()
-        now = self.clock()
-        state = status(view, alive=alive, age_seconds=now - run.origin.created)
-        diagnosis = self._diagnosis(run) if state == "lost" else None
-        reason = "" if diagnosis is None else f"{diagnosis.message} {diagnosis.hint}"
-        return RunState(
-            run=run,
-            view=view,
-            status=state,
-            headline=headline(view, state, now, reason=reason),
-            seconds_left=seconds_left(view, now),
-            diagnosis=diagnosis,
-        )
+        return write_archive(run, run.exports)
+
+    def import_run(self, path: Path) -> RunFolder:
+        """Bring in a run that was packed here or elsewhere. Raises RunError when the file is not one."""
+        return read_archive(path, self.runs)
 
     def delete_run(self, id: str) -> None:
-        """Delete a run with all its files. Raises RunError when it is unknown or at work."""
-        self.runs.delete(id)
-        with self._guard:
-            self._followings.pop(id, None)
+        """Put a run into the bin. Raises RunError when it is unknown or at work."""
+        self._conductor.delete(id)
 
     def export(self, id: str, kind: str) -> ExportState:
         """Start to write an export ("adapter" or "merged") unless it is there, or under way; return its state.
@@ -263,38 +260,6 @@ class Studio:
             return run.origin.model_name
         except RunError:
             return ""
-
-    def _ask_to_stop(self, run: RunFolder) -> bool:
-        """Ask the worker to stop, once it has said `Started`: before that it does not listen, and would just die."""
-        started = self._following(run).view().started
-        if started is not None:
-            request_stop(started.process_id)
-        return started is not None
-
-    def _end(self, run: RunFolder, asked: bool, grace_seconds: float) -> None:
-        """See a run that shall stop to its end."""
-        deadline = time.monotonic() + grace_seconds
-        try:
-            while run.is_alive() and time.monotonic() < deadline:
-                time.sleep(_LOOK_SECONDS)
-                asked = asked or self._ask_to_stop(run)
-            known = self._following(run).view().started or self._workers.get(run.id)
-            if known is not None and run.is_alive():
-                kill_group(known.process_id)
-                self._killed.add(run.id)
-        finally:
-            with self._guard:
-                self._ending.discard(run.id)
-
-    def _diagnosis(self, run: RunFolder) -> Diagnosis:
-        if run.id in self._killed:
-            return KILLED_BY_US
-        worker = self._workers.get(run.id)
-        return diagnose_lost(run.log_tail(), exit_code=None if worker is None else worker.exit_code())
-
-    def _following(self, run: RunFolder) -> Following:
-        with self._guard:
-            return self._followings.setdefault(run.id, Following(run.events_path))
 
 
 def _shaped_like(first: RunConfig, config: RunConfig) -> RunConfig:

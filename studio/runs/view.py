@@ -19,6 +19,8 @@ from studio.events import (
     Noted,
     Prepared,
     Record,
+    Resumed,
+    Sampled,
     Saved,
     Started,
     Stepped,
@@ -29,10 +31,9 @@ from studio.words import counted, duration, size
 
 __all__ = ["RunView", "Status", "headline", "seconds_left", "smoothed", "status", "thin"]
 
-Status = Literal["starting", "loading", "training", "stopping", "finished", "stopped", "failed", "lost"]
-
-STARTING_SECONDS = 10.0
-"""For so long after its creation a run without an event and without a worker counts as starting, not as lost."""
+Status = Literal["draft", "queued", "preparing", "training", "stopping", "stopped", "finished", "failed", "lost"]
+WORKING: tuple[Status, ...] = ("preparing", "training", "stopping")
+ENDED: tuple[Status, ...] = ("stopped", "finished", "failed", "lost")
 
 _RATE_WINDOW = 50
 _FEWEST_STEPS = 3
@@ -59,7 +60,10 @@ class RunView:
     first_step: int = 0
     """How many steps there were when the present worker started: larger than 0 after a run was taken up again."""
     evaluations: list[Evaluated] = field(default_factory=list)
+    samples: list[Sampled] = field(default_factory=list)
     saved: list[Saved] = field(default_factory=list)
+    deaths: list[int] = field(default_factory=list)
+    """The step that each earlier worker had reached that ended without a word."""
     notes: list[Noted] = field(default_factory=list)
     forecast: Forecasted | None = None
     measured: Measured | None = None
@@ -94,8 +98,12 @@ class RunView:
             case Evaluated() as event:
                 _cut_from(self.evaluations, event.step)
                 self.evaluations.append(event)
+            case Sampled() as event:
+                self.samples.append(event)
             case Saved() as event:
                 self.saved.append(event)
+            case Resumed() as event:
+                self._go_back_to(event.step)
             case Noted() as event:
                 self.notes.append(event)
             case Stopping():
@@ -110,9 +118,12 @@ class RunView:
     def _apply_beginning(self, event: object, time: float) -> None:
         match event:
             case Started():
+                if self.started is not None and self.ended_at is None:
+                    self.deaths.append(self.step)
                 self.started, self.first_step = event, len(self.steps)
                 self.started_at = time if self.started_at is None else self.started_at
                 self.loading, self.loaded, self.prepared = None, None, None
+                self.measured = None
                 self.stopping, self.finished, self.failed, self.ended_at = False, None, None, None
             case Loading():
                 self.loading = event
@@ -125,6 +136,14 @@ class RunView:
             case Measured():
                 self.measured = event
 
+    def _go_back_to(self, step: int) -> None:
+        """Drop what an earlier worker had done beyond the step that the present one goes on from."""
+        for series in (self.steps, self.evaluations, self.samples):
+            while series and series[-1].step > step:
+                series.pop()
+        del self.step_times[len(self.steps) :]
+        self.first_step = len(self.steps)
+
     def _apply_step(self, event: Stepped, time: float) -> None:
         _cut_from(self.steps, event.step)
         del self.step_times[len(self.steps) :]
@@ -135,28 +154,41 @@ class RunView:
 
 
 def _cut_from(series: list[Stepped] | list[Evaluated], step: int) -> None:
-    """Drop what an earlier worker had done beyond the point where the present one took up."""
+    """Drop what an earlier worker had done from a step on that the present one does again."""
     while series and series[-1].step >= step:
         series.pop()
 
 
-def status(view: RunView, *, alive: bool, age_seconds: float) -> Status:
-    """Name the state of a run.
+def status(
+    view: RunView,
+    *,
+    alive: bool,
+    silent: bool = False,
+    queued: bool = False,
+    launched: bool = True,
+    stop_asked: bool = False,
+) -> Status:
+    """Name the state of a run: the only place that does.
 
-    `alive` says whether a worker holds the lock; ask that BEFORE reading the events, or a run that finishes in between
-    looks lost. `age_seconds` is how long ago the run was created.
+    `queued` says whether it waits for its turn, `alive` whether a worker holds its lock, and `silent` whether that one
+    has not spoken yet, so that all that was said is an earlier one's. `launched` says whether it ever had a worker,
+    `stop_asked` whether a person wished it to end. Ask in this order and then read the events: a worker is started
+    before its run leaves the queue, and holds the lock until its last event is written.
     """
+    if alive and (silent or view.ended_at is None):
+        if stop_asked or (view.stopping and not silent):
+            return "stopping"
+        ready = view.prepared and view.loaded and not view.loading
+        return "training" if not silent and (len(view.steps) > view.first_step or ready) else "preparing"
+    if queued:
+        return "queued"
     if view.failed:
         return "failed"
     if view.finished:
         return "stopped" if view.finished.status == "stopped" else "finished"
-    if not alive:
-        return "starting" if view.last_seq == 0 and age_seconds < STARTING_SECONDS else "lost"
-    if view.stopping:
-        return "stopping"
-    if view.steps or (view.prepared and view.loaded and not view.loading):
-        return "training"
-    return "loading" if view.loading or view.loaded or view.prepared else "starting"
+    if not launched and view.last_seq == 0:
+        return "draft"
+    return "stopped" if stop_asked else "lost"
 
 
 def seconds_left(view: RunView, now: float) -> float | None:
@@ -177,12 +209,15 @@ def seconds_left(view: RunView, now: float) -> float | None:
 
 
 def headline(view: RunView, state: str, now: float, *, reason: str = "") -> str:
-    """Say in a sentence or two what the run is doing. `reason` is a sentence on why a lost run was lost."""
+    """Say in a sentence or two what the run is doing. `reason` says why a lost run was lost, or why one that
+    waits could not be started."""
     match state:
-        case "starting":
-            return "Starting: the libraries are being loaded." if view.started else "Starting the worker."
-        case "loading":
-            return _loading_sentence(view)
+        case "draft":
+            return "Not started yet. Put it in the queue when it shall train."
+        case "queued":
+            return f"Waiting for its turn{_to_go_on_after(view)}. {reason}".strip()
+        case "preparing":
+            return _preparing_sentence(view)
         case "training":
             return _training_sentence(view, now)
         case "stopping":
@@ -191,12 +226,31 @@ def headline(view: RunView, state: str, now: float, *, reason: str = "") -> str:
         case "finished":
             return _finished_sentence(view)
         case "stopped":
-            return f"Stopped by you{_after_step(view)}. {_what_is_left(view) or 'There was nothing to keep.'}"
+            forced = "" if view.finished else " It did not end by itself and was ended by force."
+            return f"Stopped by you{_after_step(view)}.{forced} {_what_is_left(view) or 'There was nothing to keep.'}"
         case "failed" if view.failed:
             trouble = f"{view.failed.message} {view.failed.hint}".strip()
             return f"Failed{_after_step(view)}. {trouble} {_what_is_left(view)}".strip()
-    sentences = (f"The run ended without a word{_after_step(view)}.", reason, _what_is_left(view))
+    twice = "It ended twice at the same step, so it waits for you." if died_twice(view) else ""
+    sentences = (f"The run ended without a word{_after_step(view)}.", reason, twice, _what_is_left(view))
     return " ".join(sentence for sentence in sentences if sentence)
+
+
+def died_twice(view: RunView) -> bool:
+    """Tell whether a lost run ended at the very step at which the worker before had ended."""
+    return bool(view.deaths) and view.deaths[-1] == view.step
+
+
+def _preparing_sentence(view: RunView) -> str:
+    if view.started is None or view.ended_at is not None:
+        return "Starting the worker."
+    if not (view.loading or view.loaded or view.prepared):
+        return "Starting: the libraries are being loaded."
+    return _loading_sentence(view)
+
+
+def _to_go_on_after(view: RunView) -> str:
+    return f", to go on after step {view.saved_step:,}" if view.saved_step else ""
 
 
 def _loading_sentence(view: RunView) -> str:
@@ -227,7 +281,9 @@ def _finished_sentence(view: RunView) -> str:
     if view.finished is None or not view.steps:
         return view.finished.summary if view.finished and view.finished.summary else "Finished."
     took = f"{counted(view.step, 'step')} in {duration(view.finished.seconds)}"
-    return f"Finished: {took}.{_held_out_change(view)} {_what_is_left(view)}"
+    kept = view.finished.kept_step
+    best = f" What it knew after step {kept:,} is kept: it scored best on the held-out examples." if kept else ""
+    return f"Finished: {took}.{_held_out_change(view)}{best} {_what_is_left(view)}"
 
 
 def _held_out_change(view: RunView) -> str:

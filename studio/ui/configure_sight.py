@@ -63,7 +63,7 @@ def look(studio: Studio, reading: Reading, asked: Asked) -> Sight:
         here=reading.where(model) if model else Here(None),
         modules=_module_names(reading, model) if model else (),
         continuable=_continuable(runs, asked.settings),
-        at_work=next((run.config.name or run.id for run in runs if run.is_alive()), ""),
+        at_work=next((run.name for run in runs if run.is_alive()), ""),
         counted=(_is_counted(reading, dataset, model), _is_counted(reading, held_out, model)),
         about=foresight.known(reading.foresight, model),
     )

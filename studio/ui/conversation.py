@@ -135,7 +135,7 @@ def as_bubbles(history: History) -> list[dict[str, Any]]:
 
 def caption(run: RunFolder, pane: Pane, wish: Wish, *, tuned: bool) -> str:
     """Say what produced an answer, so that the comparison proves itself."""
-    name = run.config.name or run.id
+    name = run.name
     on, off = ("fully trained", "not trained") if run.config.method == FULL else ("adapter on", "adapter off")
     state = f"{on} ({name})" if tuned else off
     model = "starter model" if run.config.model == "starter" else run.config.model

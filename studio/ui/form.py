@@ -35,6 +35,8 @@ GROUPS = (
         ),
     ),
     ("Optimiser", ("optimizer", "schedule", "warmup_share", "weight_decay", "lora_plus_ratio")),
+    ("Ending early", ("early_stopping", "patience", "smallest_gain")),
+    ("While it trains", ("sample_prompts",)),
     ("Machine", ("precision", "checkpointing", "micro_batch_tokens", "data_parallel")),
 )
 """What stands behind "More settings", under these headings."""
@@ -43,6 +45,9 @@ MORE = tuple(name for _, names in GROUPS for name in names)
 
 ADAPTER_ONLY = ("start_adapter", "rank", "lora_plus_ratio", *GROUPS[0][1])
 """What says nothing where every weight is trained."""
+
+LINES = ("sample_prompts",)
+"""What is a list of texts, one a line."""
 
 TERMINAL_ONLY = ("switched_off",)
 """What only the command line offers: it serves those who measure the engine."""
@@ -88,16 +93,28 @@ def control(name: str) -> gr.components.Component:
     if each.choices:
         labelled = [(CHOICE_LABELS.get(choice, choice), choice) for choice in each.choices]
         return gr.Radio(labelled, value=each.default, **look)
+    if name in LINES:
+        return gr.Textbox(value=shown(name, each.default), lines=3, max_lines=8, placeholder="One a line", **look)
     if each.kind is tuple:
         return picker(multiselect=True, visible=False, **look)
     if each.kind is str:
         return gr.Textbox(value=each.default, max_lines=1, **look)
     if _is_share(each):
         # Its own check has no sentence for a field that was emptied.
-        return unchecked(gr.Slider)(each.low or 0.0, each.high or 1.0, value=each.default, step=0.01, **look)
+        return unchecked(gr.Slider)(each.low or 0.0, each.high or 1.0, value=each.default, step=_step(each), **look)
     # Limits and whole numbers are left to `config.problems`: the browser's own limits would interrupt a person who is
     # still typing, and Gradio would round 1.5 without a word.
     return gr.Number(value=each.default, **look)
+
+
+def shown(name: str, value: Any) -> Any:
+    """Return the value of a setting as its control holds it."""
+    return "\n".join(value) if name in LINES else list(value) if isinstance(value, tuple) else value
+
+
+def _step(each: Setting) -> float:
+    """Return how finely a share is chosen: in hundredths, or as finely as its default asks."""
+    return 0.01 if round(each.default * 100, 9).is_integer() else 0.005
 
 
 def _is_share(each: Setting) -> bool:
@@ -112,6 +129,8 @@ def read_config(values: Mapping[str, Any]) -> RunConfig:
 def _typed(each: Setting, value: Any) -> Any:
     if each.kind is str:
         return (value or "").strip()
+    if each.name in LINES and isinstance(value, str):
+        return tuple(line.strip() for line in value.splitlines() if line.strip())
     if each.kind is tuple:
         return tuple(value or ())
     if each.kind is int and isinstance(value, float) and value.is_integer():
@@ -145,6 +164,8 @@ def applies(name: str, config: RunConfig, *, devices: int | None = None) -> bool
     if config.start_adapter and name in ADAPTER_SHAPE:
         return False
     if name == "chosen_modules" and config.targets != CHOSEN:
+        return False
+    if name in ("patience", "smallest_gain") and not config.early_stopping:
         return False
     if name == "data_parallel":
         return config.data_parallel or devices is None or devices > 1

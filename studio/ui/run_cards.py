@@ -6,9 +6,9 @@ Functions from a `RunState` to markup. Knows nothing of components and reads no 
 from markupsafe import Markup
 
 from studio.config import settings
+from studio.runs.conductor import RunState
 from studio.runs.series import smoothed, thin
-from studio.runs.studio import RunState
-from studio.runs.view import RunView
+from studio.runs.view import ENDED, RunView
 from studio.ui import fragments
 from studio.ui.form import CHOICE_LABELS
 from studio.ui.fragments import Tile
@@ -18,8 +18,9 @@ from studio.words import counted
 
 MOST_POINTS = 1000
 _PHASES = {
-    "starting": ("busy", "Starting"),
-    "loading": ("busy", "Getting ready"),
+    "draft": ("quiet", "Not started"),
+    "queued": ("quiet", "Waiting"),
+    "preparing": ("busy", "Getting ready"),
     "training": ("busy", "Training"),
     "stopping": ("warning", "Stopping"),
     "finished": ("good", "Finished"),
@@ -27,7 +28,6 @@ _PHASES = {
     "failed": ("bad", "Failed"),
     "lost": ("bad", "Lost"),
 }
-ENDED = ("finished", "stopped", "failed", "lost")
 
 
 def no_run() -> Markup:
@@ -55,7 +55,9 @@ def status_panel(state: RunState) -> Markup:
 def progress(state: RunState) -> float | None:
     """Return how far the run is, from 0 to 1; None while it is at work and the end is not known."""
     view = state.view
-    if state.status in ("starting", "loading"):
+    if state.status == "draft":
+        return 0.0
+    if state.status == "preparing":
         loading = view.loading
         return loading.done / loading.total if loading is not None and loading.total else None
     if state.status == "finished":

@@ -40,7 +40,7 @@ def _can_read(run: RunFolder) -> bool:
 
 def label(run: RunFolder) -> str:
     """Name a run as its person knows it."""
-    return f"{run.config.name or run.id} · {run.origin.dataset_name} · {moment(run.origin.created)}"
+    return f"{run.name} · {run.origin.dataset_name} · {moment(run.origin.created)}"
 
 
 def keep_or_first(chosen: str | None, choices: Choices, *, rather: str | None = None) -> str | None:

@@ -11,7 +11,9 @@ import gradio as gr
 from gradio.blocks import Block
 
 from studio.errors import RunError
-from studio.runs.studio import RunState, Studio
+from studio.runs.conductor import RunState
+from studio.runs.studio import Studio
+from studio.runs.view import ENDED
 from studio.ui import fragments, run_cards, run_choices
 from studio.ui.changes import Drawn, only_new
 from studio.ui.components import ACTING, QUIET, html, picker
@@ -136,7 +138,7 @@ def no_parts() -> dict[str, Any]:
 
 def parts(state: RunState) -> dict[str, Any]:
     """Make what the tab shows of a run, by the names of the components in the order of the outputs."""
-    ended = state.status in run_cards.ENDED
+    ended = state.status in ENDED
     has_result = ended and state.run.result is not None
     return {
         "status": str(run_cards.status_panel(state)),

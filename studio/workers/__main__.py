@@ -5,6 +5,7 @@ exists until it ends, whatever ends it.
 """
 
 import argparse
+import functools
 import logging
 import os
 import sys
@@ -17,6 +18,7 @@ from studio.runs.launcher import import_paths, model_paths, token_paths
 from studio.runs.store import RunFolder
 from studio.workers.job import help_job, run_job
 from studio.workers.ranks import rank
+from studio.workers.webhook import call_webhook
 
 
 def main(arguments: list[str]) -> int:
@@ -31,7 +33,12 @@ def main(arguments: list[str]) -> int:
         run = RunFolder(Path(options.run))
         if rank() > 0:
             return help_job(lambda job: train_run(job, run=run, home=home_of(run)))
-        return run_job("train", run.events_path, lambda job: train_run(job, run=run, home=home_of(run)))
+        return run_job(
+            "train",
+            run.events_path,
+            lambda job: train_run(job, run=run, home=home_of(run)),
+            ended=functools.partial(call_webhook, run),
+        )
     if options.job == "export":
         from studio.workers.export import export_run
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from studio.errors import StudioError, is_out_of_memory
 from studio.events import Event, Failed, Finished, Loading, Started
 from studio.models.starter import Stopped
-from studio.runs import lock
+from studio.runs import kernel, lock
 from studio.runs.event_log import EventLog
 
 WAIT_SECONDS = 0.5
@@ -63,22 +63,32 @@ class Job:
             os.close(descriptor)
 
 
-def run_job(name: str, events: Path, work: Callable[[Job], Finished]) -> int:
-    """Do the work between `Started` and `Finished` or `Failed`, and return the exit status of the process."""
+def run_job(
+    name: str,
+    events: Path,
+    work: Callable[[Job], Finished],
+    *,
+    ended: Callable[[Event], object] = lambda event: None,
+) -> int:
+    """Do the work between `Started` and `Finished` or `Failed`, and return the exit status of the process.
+
+    `ended` is told the last event.
+    """
     log = EventLog(events, clock=time.time)
     job = Job(log.emit)
     signal.signal(signal.SIGTERM, lambda number, frame: job.ask_to_stop())
-    log.emit(Started(process_id=os.getpid(), job=name))
+    log.emit(Started(process_id=os.getpid(), job=name, boot=kernel.boot(), memory_kills=kernel.memory_kills()))
+    last: Event
     try:
-        log.emit(work(job))
-        return 0
+        last = work(job)
     except Stopped:
-        log.emit(Finished(status="stopped", summary="Stopped before it began; there was nothing to keep.", seconds=0.0))
-        return 0
+        last = Finished(status="stopped", summary="Stopped before it began; there was nothing to keep.", seconds=0.0)
     except Exception as error:
         traceback.print_exc(file=sys.stderr)
-        log.emit(failure(error))
-        return 1
+        last = failure(error)
+    log.emit(last)
+    ended(last)
+    return 1 if isinstance(last, Failed) else 0
 
 
 def help_job(work: Callable[[Job], Finished]) -> int:
@@ -97,7 +107,7 @@ def failure(error: Exception) -> Failed:
     """Turn an exception into the sentence that the page shows, with its trace kept for the log."""
     detail = "".join(traceback.format_exception(error))[-8000:]
     if isinstance(error, StudioError):
-        cause = {"Diverged": "diverged"}.get(type(error).__name__, "bad_input")
+        cause = {"Diverged": "diverged", "OutOfMemory": "out_of_memory"}.get(type(error).__name__, "bad_input")
         return Failed(cause=cause, message=error.message, hint=error.hint, detail=detail)
     if is_out_of_memory(error):
         return Failed(

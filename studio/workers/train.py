@@ -4,32 +4,40 @@ Everything heavy is imported after the first event is written, so that the page 
 """
 
 import contextlib
+import functools
 import itertools
-import os
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from studio import words
 from studio.config import FULL, RunConfig
 from studio.data.example_files import ExampleFile
 from studio.data.tokenizing.rendering import ChatRenderer
-from studio.errors import ConfigError, ModelError, RunError
-from studio.events import Finished, Forecasted, Loaded, Loading, Measured, Saved
+from studio.errors import ConfigError, ModelError, OutOfMemory, RunError, StudioError, is_out_of_memory
+from studio.events import Finished, Forecasted, Loaded, Loading, Measured, Noted, Saved
 from studio.models.architecture import architecture_in
-from studio.models.forecast import Forecast
+from studio.models.forecast import Forecast, savings
 from studio.models.machine import Machine
 from studio.runs.store import ADAPTER, MODEL, RunFolder
 from studio.workers.base_model import ensure_model
-from studio.workers.foretell import foretell, peak_bytes, this_machine
+from studio.workers.checkpoints import (
+    leave_results_only,
+    load_checkpoint,
+    newest_checkpoint,
+    save_checkpoint,
+    whole_or_not_at_all,
+)
+from studio.workers.foretell import foretell, peak_bytes, this_machine, workload_of
 from studio.workers.job import Job
 from studio.workers.ranks import rank, together
 from studio.workers.rows import Rows, prepare_rows, prompt_length, rows_of
+from studio.workers.samples import Sampler, prompts_of
 
 if TYPE_CHECKING:
     from studio.ml.loading import Placement
-    from studio.ml.training import Progress, TrainingResult
+    from studio.ml.training import TrainingResult
 
 KEPT_TOKENS = "tokens"
 MEMORY_LOCK = "accelerator.lock"
@@ -55,45 +63,72 @@ def train_run(job: Job, *, run: RunFolder, home: Path, processes: int | None = N
         status="stopped" if result.stopped else "finished",
         summary=_summary(result),
         seconds=time.monotonic() - began,
+        kept_step=result.kept_step,
     )
 
 
 def _train(job: Job, *, run: RunFolder, home: Path, folder: Path, is_first: bool) -> "TrainingResult":
     began = time.monotonic() - time.process_time()  # without what was waited for: a download, another run
     from studio.ml.methods import keep_start
-    from studio.ml.training import train
+    from studio.ml.training import Keeper, train
 
     config = run.config
     renderer = ChatRenderer.load(folder)
     rows = prepare_rows(job, run=run, renderer=renderer, kept=home / KEPT_TOKENS)
     machine = this_machine(home)
-    precision = machine.precision_of(config.precision)
-    model, placement = _load(job, folder=folder, config=config, home=home, precision=precision)
-    start = keep_start(model, config, run.path / "start") if is_first else None
-    job.emit(rows.prepared)
     expected = _forecast(job, folder=folder, config=config, machine=machine, rows=rows)
-    result = train(
-        model,
-        train_rows=rows.train,
-        validation_rows=rows.validation,
-        config=config,
-        placement=placement,
-        pad_id=pad_id(renderer),
-        emit=job.emit,
-        should_stop=job.should_stop,
-        save=lambda progress: save_checkpoint(model, run, progress, start=start),
-        checkpointing=config.checkpointing == "on" if expected is None else expected.checkpointing,
-        micro_batch_tokens=0 if expected is None else expected.micro_batch_tokens,
-    )
+    with _in_words(folder, config, machine=machine, rows=rows):
+        precision = machine.precision_of(config.precision)
+        model, placement = _load(job, folder=folder, config=config, home=home, precision=precision)
+        start = keep_start(model, config, run.path / "start") if is_first else None
+        job.emit(rows.prepared)
+        result = train(
+            model,
+            train_rows=rows.train,
+            validation_rows=rows.validation,
+            config=config,
+            placement=placement,
+            pad_id=pad_id(renderer),
+            emit=job.emit,
+            should_stop=job.should_stop,
+            keeper=Keeper(
+                save=lambda progress: save_checkpoint(model, run, progress, start=start),
+                load=functools.partial(load_checkpoint, run),
+            ),
+            sample=Sampler(job, model, prompts_of(run, renderer), renderer=renderer, pad_id=pad_id(renderer)),
+            resume=newest_checkpoint(run, tell=lambda text: job.emit(Noted("warning", text))),
+            checkpointing=config.checkpointing == "on" if expected is None else expected.checkpointing,
+            micro_batch_tokens=0 if expected is None else expected.micro_batch_tokens,
+        )
     if result.steps and is_first:
         job.emit(Loading(what="Saving what was learned"))
         name = MODEL if config.method == FULL else ADAPTER
         _save_result(model, run.path / name, folder=folder, config=config, start=start)
         keep_reference(model, run, renderer=renderer)
-        shutil.rmtree(run.path / "checkpoints", ignore_errors=True)
-        job.emit(Saved(step=result.steps, path=name))
+        if not result.stopped:
+            leave_results_only(run, whole_models=config.method == FULL)
+        job.emit(Saved(step=result.kept_step or result.steps, path=name))
     job.emit(Measured(memory_gib=_gib(peak_bytes(placement.device)), seconds=time.monotonic() - began))
     return result
+
+
+@contextlib.contextmanager
+def _in_words(folder: Path, config: RunConfig, *, machine: Machine, rows: Rows) -> Iterator[None]:
+    """Turn an error of memory into a sentence that names what would help, with the forecast of each."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        try:
+            found = savings(architecture_in(folder), config, machine=machine, workload=workload_of(rows))
+        except StudioError:
+            found = ()
+        ways = [f"{text.rstrip('.')} (then about {words.size(size)})" for text, size in found]
+        raise OutOfMemory(
+            "The memory of this machine was not enough for this run.",
+            f"What helps: {'; or '.join(ways)}." if ways else "Choose a smaller base model.",
+        ) from error
 
 
 def _processes(config: RunConfig) -> int:
@@ -161,43 +196,18 @@ def pad_id(renderer: ChatRenderer) -> int:
     return renderer.end_ids[0] if renderer.end_ids else 0
 
 
-def save_checkpoint(model: Any, run: RunFolder, progress: "Progress", *, start: Path | None = None) -> str:
-    """Write what was learned and the progress to checkpoints/step-N, whole or not at all; let the older ones go."""
-    from studio.ml.checkpoints import write_progress
-    from studio.ml.methods import save_model
-
-    name = f"checkpoints/step-{progress.step}"
-    with _whole_or_not_at_all(run.path / name) as folder:
-        save_model(model, folder, start=start)
-        write_progress(progress, folder)
-    for other in (run.path / "checkpoints").glob("step-*"):
-        if other.name != f"step-{progress.step}":
-            shutil.rmtree(other, ignore_errors=True)
-    return name
-
-
 def _save_result(model: Any, target: Path, *, folder: Path, config: RunConfig, start: Path | None) -> None:
     """Write the result; a whole model in the number format of its base, with the base's tokenizer beside it."""
     from studio.ml.export import copy_tokenizer, stored_placement
     from studio.ml.methods import save_model
 
-    with _whole_or_not_at_all(target) as temporary:
+    with whole_or_not_at_all(target) as temporary:
         if config.method == FULL:
             dtype = stored_placement(folder).dtype
             for parameter in model.parameters():  # not the buffers: rotary frequencies in bf16 are other ones
                 parameter.data = parameter.data.to(dtype)
             copy_tokenizer(folder, temporary)
         save_model(model, temporary, start=start)
-
-
-@contextlib.contextmanager
-def _whole_or_not_at_all(target: Path) -> Iterator[Path]:
-    temporary = target.parent / f".{target.name}.tmp"
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    yield temporary
-    shutil.rmtree(target, ignore_errors=True)
-    os.replace(temporary, target)
 
 
 def keep_reference(model: Any, run: RunFolder, *, renderer: ChatRenderer) -> None:
@@ -223,7 +233,8 @@ def _summary(result: "TrainingResult") -> str:
     if not result.steps:
         return "Stopped before the first step; there was nothing to keep."
     ended = "Stopped" if result.stopped else "Finished"
-    text = f"{ended} after {steps}; what it learned is saved."
+    kept = "" if result.kept_step is None else f" up to step {result.kept_step}, where it scored best,"
+    text = f"{ended} after {steps}; what it learned{kept} is saved."
     if result.first_validation_loss is not None and result.validation_loss is not None:
         text += f" Held-out loss went from {result.first_validation_loss:.3f} to {result.validation_loss:.3f}."
     return text

@@ -1,5 +1,6 @@
 """Rows of tokens and a small training, for the tests of the machine-learning layer."""
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from studio.events import Event
 from studio.ml import loading
 from studio.ml.batches import TokenRow
 from studio.ml.methods import make_trainable
-from studio.ml.training import Progress, TrainingResult, train
+from studio.ml.training import Keeper, Progress, TrainingResult, train
 
 PAD = 257
 FP32 = loading.Placement(device="cpu", precision="fp32")
@@ -72,6 +73,13 @@ def run_training(
     torch.manual_seed(config.seed)
     model = make_trainable(loading.load_base(folder, placement), config) if model is None else model
     events: list[Event] = []
+    kept: dict[int, Progress] = {}
+
+    def keep(progress: Progress) -> str:
+        tensors = {name: tensor.clone() for name, tensor in progress.tensors.items()}
+        kept[progress.step] = dataclasses.replace(progress, tensors=tensors)
+        return save(progress)
+
     result = train(
         model,
         train_rows=rows,
@@ -81,7 +89,7 @@ def run_training(
         pad_id=PAD,
         emit=events.append,
         should_stop=should_stop,
-        save=save,
+        keeper=Keeper(save=keep, load=kept.__getitem__, share=1.0),
         resume=resume,
         checkpointing=config.checkpointing == "on",
     )

@@ -84,7 +84,8 @@ def test_stopping_ends_between_steps(tiny_model: Path, four_rows: tuple[TokenRow
     trained = run_training(tiny_model, four_rows, config=SHORT, should_stop=should_stop)
     assert trained.result.stopped
     assert 0 < trained.result.steps < 6
-    assert isinstance(trained.events[-1], Stopping)
+    assert isinstance(trained.events[-2], Stopping)
+    assert trained.events[-1] == Saved(trained.result.steps, f"checkpoints/step-{trained.result.steps}")
 
 
 def test_a_loss_that_is_not_a_number_ends_the_run_in_words(tiny_model: Path, four_rows: tuple[TokenRow, ...]) -> None:
@@ -93,7 +94,7 @@ def test_a_loss_that_is_not_a_number_ends_the_run_in_words(tiny_model: Path, fou
     with torch.no_grad():
         base.lm_head.weight[5].fill_(float("inf"))
     model = make_trainable(base, wild)
-    from studio.ml.training import train
+    from studio.ml.training import Keeper, train
 
     with pytest.raises(Diverged, match="no longer a number at step 1") as raised:
         train(
@@ -105,7 +106,7 @@ def test_a_loss_that_is_not_a_number_ends_the_run_in_words(tiny_model: Path, fou
             pad_id=PAD,
             emit=lambda event: None,
             should_stop=lambda: False,
-            save=lambda progress: "",
+            keeper=Keeper(save=lambda progress: "", load=lambda step: pytest.fail("nothing was saved")),
         )
     assert "learning rate" in raised.value.hint
 

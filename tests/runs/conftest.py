@@ -25,6 +25,8 @@ class FakeLaunch:
         lock_fd = lock.acquire(lock_path)
         if lock_fd is None:
             raise RunError("This work is already under way.")
+        log_path.parent.mkdir(parents=True, exist_ok=True)
+        log_path.touch()
         self.calls.append(list(module_arguments))
         self.log_path, self._lock_fd, self._exit_code = log_path, lock_fd, None
         return Worker(process_id=0, exit_code=lambda: self._exit_code)

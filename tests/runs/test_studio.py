@@ -221,7 +221,7 @@ def test_a_run_whose_worker_cannot_start_leaves_nothing_behind(tmp_path: Path) -
 
 def test_a_view_follows_a_run_to_its_end(studio: Studio, fake_launch, say) -> None:
     run = studio.start_run(RunConfig(), add_dataset(studio).id)
-    assert studio.view(run.id).status == "starting"
+    assert studio.view(run.id).status == "preparing"
     loaded, prepared = Loaded(100, 10, "cpu", "fp32", ("q_proj",)), Prepared(18, 2, 0, 50, 20, total_steps=9)
     say(run.events_path, Started(1, "train"), loaded, prepared)
     assert studio.view(run.id).status == "training"
@@ -295,8 +295,9 @@ def test_a_run_that_does_not_stop_is_killed_after_the_grace(live: Studio) -> Non
     wait_until(lambda: live.view(run.id).status == "training")
     live.stop_run(run.id, grace_seconds=0.2)
     wait_until(lambda: not run.is_alive())
-    wait_until(lambda: live.view(run.id).diagnosis is not None)
-    assert live.view(run.id).status == "lost"
+    state = live.view(run.id)
+    assert state.status == "stopped"
+    assert "was ended by force" in state.headline
 
 
 def test_stopping_an_unknown_run_is_a_sentence(studio: Studio) -> None:

@@ -10,13 +10,15 @@ from studio.events import (
     Noted,
     Prepared,
     Record,
+    Resumed,
+    Sampled,
     Saved,
     Started,
     Stepped,
     Stopping,
     Unknown,
 )
-from studio.runs.view import RunView, headline, seconds_left, status
+from studio.runs.view import RunView, died_twice, headline, seconds_left, status
 
 STARTED = Started(process_id=4, job="train")
 LOADED = Loaded(parameters=100, trainable=10, device="cpu", precision="fp32", target_modules=("q_proj",))
@@ -53,34 +55,61 @@ def timed_steps(times: list[float], *, total: int = 60) -> RunView:
     return view
 
 
+TRAINING = [STARTED, LOADED, PREPARED, *steps(3)]
+
+
 @pytest.mark.parametrize(
-    ("events", "alive", "age_seconds", "expected"),
+    ("events", "alive", "more", "expected"),
     [
-        ([], True, 1, "starting"),
-        ([], False, 1, "starting"),
-        ([], False, 100, "lost"),
-        ([], True, 100, "starting"),
-        ([STARTED], True, 1, "starting"),
-        ([STARTED], False, 1, "lost"),
-        ([STARTED, Loading("Starting PyTorch")], True, 1, "loading"),
-        ([STARTED, LOADED], True, 1, "loading"),
-        ([STARTED, PREPARED, Loading("Loading the base model")], True, 1, "loading"),
-        ([STARTED, LOADED, PREPARED], True, 1, "training"),
-        ([STARTED, LOADED, PREPARED, *steps(3)], True, 1, "training"),
-        ([STARTED, LOADED, PREPARED, *steps(3)], False, 1, "lost"),
-        ([STARTED, LOADED, PREPARED, *steps(60), Loading("Saving the adapter")], True, 1, "training"),
-        ([STARTED, LOADED, PREPARED, *steps(3), Stopping()], True, 1, "stopping"),
-        ([STARTED, LOADED, PREPARED, *steps(3), Stopping()], False, 1, "lost"),
-        ([STARTED, *steps(3), Stopping(), STOPPED], True, 1, "stopped"),
-        ([STARTED, *steps(3), FINISHED], False, 1, "finished"),
-        ([STARTED, *steps(3), FINISHED], True, 1, "finished"),
-        ([STARTED, *steps(3), FAILED], False, 1, "failed"),
-        ([STARTED, FAILED, STARTED], True, 1, "starting"),
-        ([STARTED, STOPPED, STARTED, LOADED, PREPARED], True, 1, "training"),
+        ([], False, {"launched": False}, "draft"),
+        ([], False, {"launched": False, "queued": True}, "queued"),
+        ([], False, {}, "lost"),
+        ([], True, {}, "preparing"),
+        ([STARTED], True, {}, "preparing"),
+        ([STARTED], False, {}, "lost"),
+        ([STARTED, Loading("Starting PyTorch")], True, {}, "preparing"),
+        ([STARTED, LOADED], True, {}, "preparing"),
+        ([STARTED, PREPARED, Loading("Loading the base model")], True, {}, "preparing"),
+        ([STARTED, LOADED, PREPARED], True, {}, "training"),
+        (TRAINING, True, {}, "training"),
+        (TRAINING, True, {"queued": True}, "training"),
+        (TRAINING, False, {}, "lost"),
+        (TRAINING, False, {"queued": True}, "queued"),
+        (TRAINING, True, {"stop_asked": True}, "stopping"),
+        (TRAINING, False, {"stop_asked": True}, "stopped"),
+        ([STARTED, LOADED, PREPARED, *steps(60), Loading("Saving the adapter")], True, {}, "training"),
+        ([*TRAINING, Stopping()], True, {}, "stopping"),
+        ([*TRAINING, Stopping()], False, {}, "lost"),
+        ([*TRAINING, Stopping(), STOPPED], True, {}, "stopped"),
+        ([*TRAINING, Stopping(), STOPPED], True, {"silent": True}, "preparing"),
+        ([*TRAINING, Stopping(), STOPPED], False, {"queued": True}, "queued"),
+        ([*TRAINING, FINISHED], False, {"stop_asked": True}, "finished"),
+        ([*TRAINING, FINISHED], True, {}, "finished"),
+        ([*TRAINING, FAILED], False, {}, "failed"),
+        ([*TRAINING, FAILED, STARTED], True, {}, "preparing"),
+        ([*TRAINING, STARTED], True, {}, "preparing"),
+        ([*TRAINING, STARTED, LOADED, PREPARED], True, {}, "training"),
+        ([STARTED, STOPPED, STARTED, LOADED, PREPARED], True, {}, "training"),
     ],
 )
-def test_status(events: list[Event], alive: bool, age_seconds: float, expected: str) -> None:
-    assert status(fold(*events), alive=alive, age_seconds=age_seconds) == expected
+def test_status(events: list[Event], alive: bool, more: dict[str, bool], expected: str) -> None:
+    assert status(fold(*events), alive=alive, **more) == expected
+
+
+def test_a_run_that_goes_on_shows_nothing_beyond_the_step_that_it_goes_on_from() -> None:
+    view = fold(*TRAINING, Evaluated(3, 2.0), Sampled(3, 0, "Why?", "So."), STARTED, LOADED, PREPARED, Resumed(1))
+    assert [each.step for each in view.steps] == [1]
+    assert (view.evaluations, view.samples, view.first_step, len(view.step_times)) == ([], [], 1, 1)
+    view = fold(*TRAINING, STARTED, LOADED, PREPARED, Resumed(1), step(2))
+    assert [each.step for each in view.steps] == [1, 2]
+
+
+def test_where_workers_died_is_remembered() -> None:
+    assert fold(*TRAINING).deaths == []
+    once = fold(*TRAINING, STARTED, LOADED, PREPARED, Resumed(2))
+    assert (once.deaths, died_twice(once)) == ([3], False)
+    assert died_twice(fold(*TRAINING, STARTED, LOADED, PREPARED, Resumed(2), step(3)))
+    assert fold(*TRAINING, STOPPED, STARTED).deaths == []
 
 
 def test_the_fold_keeps_what_was_said() -> None:
@@ -160,16 +189,22 @@ BEGUN = [STARTED, LOADED, PREPARED]
 @pytest.mark.parametrize(
     ("events", "state", "expected"),
     [
-        ([], "starting", "Starting the worker."),
-        ([STARTED], "starting", "Starting: the libraries are being loaded."),
-        ([STARTED, Loading("Starting PyTorch")], "loading", "Starting PyTorch."),
+        ([], "preparing", "Starting the worker."),
+        ([], "draft", "Not started yet. Put it in the queue when it shall train."),
+        (
+            [*BEGUN, Saved(3, "checkpoints/step-3")],
+            "queued",
+            "Waiting for its turn, to go on after step 3. The disk is full.",
+        ),
+        ([STARTED], "preparing", "Starting: the libraries are being loaded."),
+        ([STARTED, Loading("Starting PyTorch")], "preparing", "Starting PyTorch."),
         (
             [STARTED, Loading("Downloading the starter model", 45_000_000, 92_900_000, "bytes")],
-            "loading",
+            "preparing",
             "Downloading the starter model (45.0 MB of 92.9 MB).",
         ),
-        ([STARTED, Loading("reading rows", 12, 1200)], "loading", "Reading rows (12 of 1,200)."),
-        ([STARTED, LOADED], "loading", "Preparing the data."),
+        ([STARTED, Loading("reading rows", 12, 1200)], "preparing", "Reading rows (12 of 1,200)."),
+        ([STARTED, LOADED], "preparing", "Preparing the data."),
         (BEGUN, "training", "Training: the first step of 60 is on its way."),
         ([*BEGUN, *steps(2)], "training", "Training: step 2 of 60."),
         ([*BEGUN, *steps(12)], "training", "Training: step 12 of 60, about 3 minutes left."),

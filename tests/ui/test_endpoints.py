@@ -39,7 +39,7 @@ def test_the_whole_path_for_a_program(served: tuple[Studio, Client], tmp_path: P
     run_id = client.predict(dataset_id=dataset_id, rank=4, name="by program", api_name="/start_run")
     run = studio.runs.get(run_id)
     assert (run.config.rank, run.config.alpha, run.config.name) == (4, 32, "by program")
-    assert client.predict(run_id, api_name="/run_status")["status"] == "starting"
+    assert client.predict(run_id, api_name="/run_status")["status"] == "preparing"
     finish(run, steps=3, clock=studio.clock)
     workers = studio._launch
     assert isinstance(workers, FakeWorkers)

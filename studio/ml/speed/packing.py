@@ -40,9 +40,13 @@ class Packing:
         self._before = model.config._attn_implementation
         self._sequences = Sequences(attend)
         AttentionInterface.register(_NAME, _attention)
-        for module in model.modules():
+        self.apply()
+
+    def apply(self) -> None:
+        """Give the model this attention."""
+        for module in self._model.modules():
             module.studio_sequences = self._sequences
-        model.set_attn_implementation(_NAME)
+        self._model.set_attn_implementation(_NAME)
 
     def undo(self) -> None:
         """Give the model its own attention back."""

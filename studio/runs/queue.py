@@ -1,0 +1,114 @@
+"""Which runs wait for the accelerator, in which order, and which one has it: one small file that all servers share.
+
+    <home>/queue.json    {"waiting": [...], "working": [...]}
+    <home>/queue.lock    held while the file is read and written anew, and while a run is started from it
+
+Knows nothing of what a run is but its id.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from studio import codec
+from studio.errors import RunError
+from studio.runs import lock
+
+_PATIENCE_SECONDS = 10.0
+_PAUSE_SECONDS = 0.02
+
+
+@dataclass(frozen=True)
+class Line:
+    """The ids of the runs that wait, the next one first, and of those that were started and may still be at work."""
+
+    waiting: tuple[str, ...] = ()
+    working: tuple[str, ...] = ()
+
+
+class Queue:
+    """The queue of one data folder. Every method raises RunError when the folder cannot be written."""
+
+    def __init__(self, home: Path) -> None:
+        self._path = home / "queue.json"
+        self._lock = home / "queue.lock"
+
+    def line(self) -> Line:
+        """Return who waits and who works. A file that cannot be read counts as empty."""
+        try:
+            return codec.from_plain(Line, json.loads(self._path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return Line()
+
+    def add(self, id: str, *, first: bool = False) -> None:
+        """Put a run at the end, or in front; one that waits already stays where it is."""
+        with self._changing() as change:
+            line = self.line()
+            if id not in line.waiting:
+                change(replace(line, waiting=(id, *line.waiting) if first else (*line.waiting, id)))
+
+    def remove(self, id: str) -> bool:
+        """Take a run out of the line, and say whether it was waiting."""
+        with self._changing() as change:
+            line = self.line()
+            if id in line.waiting:
+                change(replace(line, waiting=tuple(each for each in line.waiting if each != id)))
+                return True
+        return False
+
+    def move(self, id: str, places: int) -> None:
+        """Move a waiting run: -1 is one place towards its turn. Does nothing when it does not wait."""
+        with self._changing() as change:
+            line = self.line()
+            if id in line.waiting:
+                others = [each for each in line.waiting if each != id]
+                place = max(0, line.waiting.index(id) + places)
+                change(replace(line, waiting=(*others[:place], id, *others[place:])))
+
+    def start_next(self, *, is_at_work: Callable[[str], bool], start: Callable[[str], bool]) -> str | None:
+        """Start the run whose turn it is, unless one is at work; return its id.
+
+        `start` says whether a run could be started; those that cannot be stay and do not hold up the others. The run
+        is at work before it leaves the line, so that nobody sees it nowhere.
+        """
+        line = self.line()
+        if not line.waiting:
+            return None
+        with self._changing() as change:
+            line = self.line()
+            working = tuple(id for id in line.working if is_at_work(id))
+            if working:
+                return None
+            for id in line.waiting:
+                if start(id):
+                    change(Line(waiting=tuple(each for each in line.waiting if each != id), working=(id,)))
+                    return id
+        return None
+
+    @contextmanager
+    def _changing(self) -> Iterator[Callable[[Line], None]]:
+        self._lock.parent.mkdir(parents=True, exist_ok=True)
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while (descriptor := lock.acquire(self._lock)) is None:
+            if time.monotonic() > deadline:
+                raise RunError("The queue of the runs is held by another program.", "Try again in a moment.")
+            time.sleep(_PAUSE_SECONDS)
+        try:
+            yield self._write
+        finally:
+            os.close(descriptor)
+
+    def _write(self, line: Line) -> None:
+        temporary = self._path.with_suffix(".tmp")
+        try:
+            temporary.write_text(codec.dumps(line) + "\n", encoding="utf-8")
+            os.replace(temporary, self._path)
+        except OSError as error:
+            raise RunError(
+                f"The queue of the runs cannot be written to {self._path}: {error.strerror or error}.",
+                "Free some space or correct the permissions of the data folder.",
+            ) from error

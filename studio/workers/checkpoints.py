@@ -1,0 +1,89 @@
+"""The checkpoints of a run: written whole or not at all, the last two and the best kept, damaged ones passed over."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from studio.errors import RunError
+from studio.runs.store import RunFolder
+
+if TYPE_CHECKING:
+    from studio.ml.training import Progress
+
+NEWEST_KEPT = 2
+
+
+def save_checkpoint(model: Any, run: RunFolder, progress: "Progress", *, start: Path | None = None) -> str:
+    """Write what was learned and the progress to checkpoints/step-N; let go of all but the last two and the best."""
+    from studio.ml.checkpoints import write_progress
+    from studio.ml.methods import save_model
+
+    name = f"checkpoints/step-{progress.step}"
+    with whole_or_not_at_all(run.path / name) as folder:
+        save_model(model, folder, start=start)
+        write_progress(progress, folder)
+    kept = {progress.scores.kept_step, *run.checkpoint_steps[-NEWEST_KEPT:]}
+    for step in run.checkpoint_steps:
+        if step not in kept:
+            shutil.rmtree(run.checkpoint(step), ignore_errors=True)
+    return name
+
+
+def load_checkpoint(run: RunFolder, step: int) -> "Progress":
+    """Read the progress of a checkpoint. Raises RunError when it is not there or damaged."""
+    from studio.ml.checkpoints import read_progress
+
+    return read_progress(run.checkpoint(step))
+
+
+def newest_checkpoint(run: RunFolder, *, tell: Callable[[str], None]) -> "Progress | None":
+    """Read the newest checkpoint that is not damaged; `tell` hears of those that are. None when there is none."""
+    for step in reversed(run.checkpoint_steps):
+        try:
+            return load_checkpoint(run, step)
+        except RunError:
+            tell(f"The checkpoint of step {step:,} is damaged and was passed over.")
+    return None
+
+
+def leave_results_only(run: RunFolder, *, whole_models: bool) -> None:
+    """Drop what only a training needs once it is over; whole models go altogether: each is as large as the base."""
+    from studio.ml.checkpoints import PROGRESS
+
+    if whole_models:
+        shutil.rmtree(run.path / "checkpoints", ignore_errors=True)
+    for step in run.checkpoint_steps:
+        (run.checkpoint(step) / PROGRESS).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def whole_or_not_at_all(target: Path) -> Iterator[Path]:
+    """Yield a folder that takes the place of `target` when all went well, and goes when it did not."""
+    temporary = target.parent / f".{target.name}.tmp"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        for path in temporary.iterdir():
+            _flush(path)
+        old = target.parent / f".{target.name}.old"
+        shutil.rmtree(old, ignore_errors=True)
+        if target.exists():
+            os.replace(target, old)
+        os.replace(temporary, target)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _flush(path: Path) -> None:
+    """Have the disk hold a file's content before its name says that it is whole: the power may fail."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

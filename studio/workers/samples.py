@@ -1,0 +1,97 @@
+"""What the model answers while it learns: the same few prompts, asked before the first step and at every check."""
+
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+from studio.config import RunConfig
+from studio.data.example_files import ExampleFile
+from studio.data.examples import Example, Message
+from studio.data.tokenizing.rendering import ChatRenderer
+from studio.errors import DataError
+from studio.events import Sampled
+from studio.runs.store import RunFolder
+from studio.workers.job import Job
+from studio.workers.rows import prompt_length, rows_of
+
+MOST_PROMPTS = 3
+"""So many held-out examples are asked where the person gave no prompts."""
+
+MOST_OWN = 8
+ANSWER_TOKENS = 40
+PROMPT_TOKENS = 256
+"""A longer prompt would make the training wait."""
+
+_LOOKED_AT = 50
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What is asked, as a person reads it and as the model does."""
+
+    text: str
+    ids: tuple[int, ...]
+
+
+def prompts_of(run: RunFolder, renderer: ChatRenderer) -> tuple[Prompt, ...]:
+    """Make the prompts of a run: the person's own, or those of held-out examples; none where there are neither."""
+    config = run.config
+    own = [text.strip() for text in config.sample_prompts if text.strip()]
+    if own:
+        rendered = [(text, renderer.prompt((Message("user", text),))) for text in own[:MOST_OWN]]
+        return tuple(Prompt(text, ids) for text, ids in rendered if len(ids) <= config.max_length)
+    held_out = itertools.islice(ExampleFile(run.validation_path), _LOOKED_AT)
+    found = (_prompt_of(each, renderer, config) for each in held_out)
+    return tuple(itertools.islice((each for each in found if each is not None), MOST_PROMPTS))
+
+
+class Sampler:
+    """Asks the prompts and says the answers."""
+
+    def __init__(
+        self, job: Job, model: Any, prompts: tuple[Prompt, ...], *, renderer: ChatRenderer, pad_id: int
+    ) -> None:
+        self._job, self._model, self._prompts = job, model, prompts
+        self._renderer, self._pad_id = renderer, pad_id
+
+    def __call__(self, step: int) -> None:
+        """Say what the model answers after `step` steps, greedily and in one batch."""
+        from peft import PeftModel
+
+        from studio.ml.generation import BASE, PaneInput, Sampling, generate
+
+        if not self._prompts or self._job.should_stop():
+            return
+        adapter = self._model.active_adapter if isinstance(self._model, PeftModel) else BASE
+        answers = generate(
+            self._model,
+            [PaneInput(adapter, prompt.ids) for prompt in self._prompts],
+            sampling=Sampling(max_new_tokens=ANSWER_TOKENS),
+            end_ids=self._renderer.end_ids,
+            pad_id=self._pad_id,
+            should_stop=self._job.should_stop,
+        )
+        if self._job.should_stop():
+            return
+        for number, (prompt, answer) in enumerate(zip(self._prompts, answers, strict=True)):
+            self._job.emit(Sampled(step=step, number=number, prompt=prompt.text, answer=self._text(answer)))
+
+    def _text(self, answer: list[int]) -> str:
+        ends = self._renderer.end_ids
+        text = self._renderer.decode([id for id in answer if id not in ends]).strip()
+        return text if answer and answer[-1] in ends else f"{text} ..."
+
+
+def _prompt_of(example: Example, renderer: ChatRenderer, config: RunConfig) -> Prompt | None:
+    """Make the prompt of one example: all before its last answer. None for one that cannot be used."""
+    try:
+        row = next(rows_of((example,), renderer=renderer, config=config), None)
+    except DataError:
+        return None
+    if row is None:
+        return None
+    ids = tuple(row.ids[: prompt_length(row)])
+    if not 0 < len(ids) <= PROMPT_TOKENS:
+        return None
+    asked = [message.content for message in example.messages if message.role == "user"]
+    return Prompt(asked[-1] if asked else renderer.decode(ids), ids)

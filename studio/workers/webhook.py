@@ -1,0 +1,28 @@
+"""A message to an address of the operator's own when a run has ended, whatever became of it."""
+
+import json
+import os
+import sys
+import urllib.request
+
+from studio.events import Event, Failed, Finished
+from studio.runs.store import RunFolder
+
+VARIABLE = "STUDIO_WEBHOOK"
+TIMEOUT_SECONDS = 10.0
+
+
+def call_webhook(run: RunFolder, event: Event) -> None:
+    """POST how a run ended to the address in `STUDIO_WEBHOOK`, as JSON. Trouble goes to the log alone."""
+    address = os.environ.get(VARIABLE, "")
+    if not address.startswith(("http://", "https://")) or not isinstance(event, Finished | Failed):
+        return
+    ended = event.status if isinstance(event, Finished) else "failed"
+    text = event.summary if isinstance(event, Finished) else f"{event.message} {event.hint}".strip()
+    body = json.dumps({"run": run.id, "name": run.name, "status": ended, "text": text}).encode()
+    request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):
+            pass
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"The address in {VARIABLE} could not be told that the run has ended: {error}\n")

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from studio.config import BASE_BITS
-from studio.models.forecast_plan import FP32, ITEM_BYTES, SCORINGS, Plan, Workload
+from studio.models.forecast_plan import FP32, ITEM_BYTES, SAMPLE_TOKENS, SCORINGS, Plan, Workload
 from studio.models.machine import Machine, Rates
 
 SKINNY_SHARE = 0.45
@@ -85,6 +85,8 @@ def loop_seconds(plan: Plan, *, machine: Machine, workload: Workload) -> float |
     epoch = clock.training_seconds(workload.tokens) / devices + steps * clock.update_seconds()
     saves = min(SCORINGS, plan.config.epochs * steps)
     scoring = (saves + 1) * clock.scoring_seconds(workload.held_out_tokens) / devices
+    if workload.held_out_examples or plan.config.sample_prompts:
+        scoring += (saves + 1) * SAMPLE_TOKENS[plan.device] * clock.word_seconds()
     saving = plan.trainable * CHECKPOINT_BYTES / SAVING_BYTES_PER_SECOND
     saving += plan.architecture.layers * SAVING_BLOCK_SECONDS
     return plan.config.epochs * epoch + scoring + saves * saving
@@ -116,6 +118,12 @@ class _Clock:
         each = self._blocks() + self._adapters() + self._attention() + self._head()
         each += (self._passes() + self._logit_passes()) * FORWARD_SHARE
         return tokens * each + math.ceil(tokens / self.plan.micro_batch_tokens) * self._calls() * FORWARD_SHARE
+
+    def word_seconds(self) -> float:
+        """Return the seconds of one word of an answer: every weight is read once, whatever is asked at the same time."""
+        architecture = self.plan.architecture
+        read = architecture.parameters * self.plan.item_bytes / self.rates.bytes_per_second
+        return read + self._calls() * FORWARD_SHARE
 
     def update_seconds(self) -> float:
         """Return the seconds of one step of the optimiser."""

@@ -31,6 +31,11 @@ class EventLog:
         except OSError as error:
             raise self._trouble(error) from error
 
+    @property
+    def seq(self) -> int:
+        """The number of the last record; 0 before the first."""
+        return self._seq
+
     def emit(self, event: Event) -> Record:
         """Append one event and return its record. May be called from any thread.
 

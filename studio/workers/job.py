@@ -26,8 +26,10 @@ WAIT_SECONDS = 0.5
 class Job:
     """What a job may use: `emit` for events, `should_stop` for the wish of the person."""
 
-    def __init__(self, emit: Callable[[Event], object]) -> None:
+    def __init__(self, emit: Callable[[Event], object], *, follows_another: bool = False) -> None:
+        """`follows_another` says whether an earlier worker was at the same job."""
         self._emit = emit
+        self.follows_another = follows_another
         self._stop = threading.Event()
 
     def emit(self, event: Event) -> None:
@@ -75,7 +77,7 @@ def run_job(
     `ended` is told the last event.
     """
     log = EventLog(events, clock=time.time)
-    job = Job(log.emit)
+    job = Job(log.emit, follows_another=log.seq > 0)
     signal.signal(signal.SIGTERM, lambda number, frame: job.ask_to_stop())
     log.emit(Started(process_id=os.getpid(), job=name, boot=kernel.boot(), memory_kills=kernel.memory_kills()))
     last: Event

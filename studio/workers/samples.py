@@ -10,6 +10,7 @@ from studio.data.examples import Example, Message
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import DataError
 from studio.events import Sampled
+from studio.models.forecast_plan import SAMPLE_TOKENS
 from studio.runs.store import RunFolder
 from studio.workers.job import Job
 from studio.workers.rows import prompt_length, rows_of
@@ -18,7 +19,6 @@ MOST_PROMPTS = 3
 """So many held-out examples are asked where the person gave no prompts."""
 
 MOST_OWN = 8
-ANSWER_TOKENS = 40
 PROMPT_TOKENS = 256
 """A longer prompt would make the training wait."""
 
@@ -60,13 +60,14 @@ class Sampler:
 
         from studio.ml.generation import BASE, PaneInput, Sampling, generate
 
+        device = self._model.device.type
         if not self._prompts or self._job.should_stop():
             return
         adapter = self._model.active_adapter if isinstance(self._model, PeftModel) else BASE
         answers = generate(
             self._model,
             [PaneInput(adapter, prompt.ids) for prompt in self._prompts],
-            sampling=Sampling(max_new_tokens=ANSWER_TOKENS),
+            sampling=Sampling(max_new_tokens=SAMPLE_TOKENS.get(device, SAMPLE_TOKENS["cpu"])),
             end_ids=self._renderer.end_ids,
             pad_id=self._pad_id,
             should_stop=self._job.should_stop,

@@ -16,7 +16,7 @@ from studio.config import FULL, RunConfig
 from studio.data.example_files import ExampleFile
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import ConfigError, ModelError, OutOfMemory, RunError, StudioError, is_out_of_memory
-from studio.events import Finished, Forecasted, Loaded, Loading, Measured, Noted, Saved
+from studio.events import Finished, Forecasted, Loaded, Loading, Measured, Noted, Resumed, Saved
 from studio.models.architecture import architecture_in
 from studio.models.forecast import Forecast, savings
 from studio.models.machine import Machine
@@ -37,7 +37,7 @@ from studio.workers.samples import Sampler, prompts_of
 
 if TYPE_CHECKING:
     from studio.ml.loading import Placement
-    from studio.ml.training import TrainingResult
+    from studio.ml.training import Progress, TrainingResult
 
 KEPT_TOKENS = "tokens"
 MEMORY_LOCK = "accelerator.lock"
@@ -96,7 +96,7 @@ def _train(job: Job, *, run: RunFolder, home: Path, folder: Path, is_first: bool
                 load=functools.partial(load_checkpoint, run),
             ),
             sample=Sampler(job, model, prompts_of(run, renderer), renderer=renderer, pad_id=pad_id(renderer)),
-            resume=newest_checkpoint(run, tell=lambda text: job.emit(Noted("warning", text))),
+            resume=_where_it_was(job, run),
             checkpointing=config.checkpointing == "on" if expected is None else expected.checkpointing,
             micro_batch_tokens=0 if expected is None else expected.micro_batch_tokens,
         )
@@ -129,6 +129,14 @@ def _in_words(folder: Path, config: RunConfig, *, machine: Machine, rows: Rows) 
             "The memory of this machine was not enough for this run.",
             f"What helps: {'; or '.join(ways)}." if ways else "Choose a smaller base model.",
         ) from error
+
+
+def _where_it_was(job: Job, run: RunFolder) -> "Progress | None":
+    """Read the newest whole checkpoint; without one, say that all begins anew where an earlier worker had begun."""
+    found = newest_checkpoint(run, tell=lambda text: job.emit(Noted("warning", text)))
+    if found is None and job.follows_another:
+        job.emit(Resumed(step=0))
+    return found
 
 
 def _processes(config: RunConfig) -> int:

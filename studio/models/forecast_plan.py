@@ -34,7 +34,7 @@ SCORINGS = 6
 """How often the held-out rows are scored and a checkpoint is saved after step 0; the last time after the last step."""
 
 SAMPLE_TOKENS = {"cpu": 24, "cuda": 64, "mps": 32}
-"""The longest answer that is shown at each scoring. A processor reads all weights from memory for each of its tokens."""
+"""The longest answer that is shown at each scoring. A processor reads all weights from memory for each token."""
 
 SPREAD = 0.75
 """The largest of n steps lies this times sqrt(2 ln n) standard deviations above the mean one: sqrt(2 ln n) is what

@@ -120,7 +120,7 @@ class _Clock:
         return tokens * each + math.ceil(tokens / self.plan.micro_batch_tokens) * self._calls() * FORWARD_SHARE
 
     def word_seconds(self) -> float:
-        """Return the seconds of one word of an answer: every weight is read once, whatever is asked at the same time."""
+        """Return the seconds of one word of an answer: every weight is read once, however many are asked."""
         architecture = self.plan.architecture
         read = architecture.parameters * self.plan.item_bytes / self.rates.bytes_per_second
         return read + self._calls() * FORWARD_SHARE

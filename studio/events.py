@@ -5,7 +5,10 @@ files: `studio.runs.event_log` writes and reads them.
 """
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from operator import itemgetter
+from typing import NoReturn
 
 from studio import codec
 
@@ -84,7 +87,10 @@ class Measured:
 
 @dataclass(frozen=True)
 class Stepped:
-    """One optimiser step is done. `loss` is the mean over the step's learned tokens, before the step."""
+    """One optimiser step is done. `loss` is the mean over the step's learned tokens, before the step.
+
+    `tokens` is how many tokens the step read, 0 where an older worker did not count them.
+    """
 
     step: int
     epoch: float
@@ -93,6 +99,7 @@ class Stepped:
     grad_norm: float
     tokens_per_second: float
     memory_gib: float
+    tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -222,9 +229,37 @@ def encode(record: Record) -> str:
 
 def decode(line: str) -> Record:
     """Read a record. Raises ValueError or TypeError when the line is not one."""
-    value = json.loads(line)
+    value = _JSON.decode(line)
     if not isinstance(value, dict) or "seq" not in value or "kind" not in value:
         raise ValueError("not an event line")
     kind = _KINDS.get(value["kind"])
     event = Unknown(str(value["kind"])) if kind is None else codec.from_plain(kind, value)
     return Record(seq=int(value["seq"]), time=float(value["time"]), event=event)
+
+
+STEP_MARK = b'"kind":"Stepped"'
+"""What stands in the line of every `Stepped`, and of no other event: inside a text the quotation marks are escaped."""
+
+
+def decode_steps(lines: Sequence[bytes]) -> list[tuple[float, ...]]:
+    """Read many lines of `Stepped` at once, which takes a tenth of the time of one after the other.
+
+    Returns for each its `seq`, its `time` and the fields of `Stepped`, in this order. What stands there is not checked
+    to be numbers. Raises ValueError, TypeError or KeyError when a line is not one.
+    """
+    values = _JSON.decode(f"[{b','.join(lines).decode('utf-8')}]")
+    if len(values) != len(lines):
+        raise ValueError("not one event a line")
+    if values and "tokens" in values[0] and "tokens" in values[-1]:
+        return list(map(_WITH_TOKENS, values))
+    return [(*_WITHOUT_TOKENS(value), value.get("tokens", 0)) for value in values]
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a number")
+
+
+_JSON = json.JSONDecoder(parse_constant=_refuse)
+_STEP_FIELDS = tuple(field.name for field in fields(Stepped))
+_WITH_TOKENS = itemgetter("seq", "time", *_STEP_FIELDS)
+_WITHOUT_TOKENS = itemgetter("seq", "time", *_STEP_FIELDS[:-1])

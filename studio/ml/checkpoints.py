@@ -17,7 +17,8 @@ PROGRESS = "progress.safetensors"
 
 def write_progress(progress: Progress, folder: Path) -> None:
     """Write a training's progress into a checkpoint's folder."""
-    told = {"step": str(progress.step), "scores": codec.dumps(progress.scores), "sha256": _digest(progress.tensors)}
+    told = {"step": str(progress.step), "scores": codec.dumps(progress.scores)}
+    told["sha256"] = _digest(told, progress.tensors)
     save_file(progress.tensors, folder / PROGRESS, metadata=told)
 
 
@@ -27,8 +28,8 @@ def read_progress(folder: Path) -> Progress:
         with safe_open(folder / PROGRESS, framework="pt") as file:
             told = file.metadata()
             tensors = {name: file.get_tensor(name) for name in file.keys()}
-        if told["sha256"] != _digest(tensors):
-            raise ValueError("the tensors are not those that were written")
+        if told["sha256"] != _digest(told, tensors):
+            raise ValueError("it is not what was written")
         return Progress(int(told["step"]), codec.loads(Scores, told["scores"]), tensors)
     except (OSError, SafetensorError, ValueError, LookupError, TypeError) as error:
         raise RunError(
@@ -36,9 +37,9 @@ def read_progress(folder: Path) -> Progress:
         ) from error
 
 
-def _digest(tensors: dict[str, torch.Tensor]) -> str:
-    found = hashlib.sha256()
+def _digest(told: dict[str, str], tensors: dict[str, torch.Tensor]) -> str:
+    found = hashlib.sha256(f"{told['step']} {told['scores']}".encode())
     for name in sorted(tensors):
-        found.update(name.encode())
+        found.update(f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)}".encode())
         found.update(tensors[name].contiguous().view(-1).view(torch.uint8).numpy().data)
     return found.hexdigest()

@@ -7,13 +7,15 @@ of a line harms nothing. Knows nothing of what the events mean.
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from studio.errors import RunError
 from studio.events import Event, Record, decode, encode
 
 _FIRST_WINDOW_BYTES = 64 * 1024
+_KIND_STANDS_WITHIN = 80
+"""The kind of an event stands among the first letters of its line."""
 
 
 class EventLog:
@@ -66,11 +68,11 @@ class EventLog:
         )
 
 
-def read_events(path: Path, offset: int = 0) -> tuple[tuple[Record, ...], int]:
-    """Read the whole lines from a byte offset on; return their records and the offset to go on from.
+def read_lines(path: Path, offset: int = 0) -> tuple[list[bytes], int]:
+    """Read the whole lines from a byte offset on; return them without their ends, and the offset to go on from.
 
-    A line that cannot be decoded is passed over. A file that is not there has no events. An offset beyond the end means
-    that the file was replaced: it is read from its start.
+    A file that is not there has none. An offset beyond the end means that the file was replaced: it is read from its
+    start.
 
     Raises RunError when the file is there but cannot be read.
     """
@@ -78,15 +80,54 @@ def read_events(path: Path, offset: int = 0) -> tuple[tuple[Record, ...], int]:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             start = offset if offset <= size else 0
+            if start == size:
+                return [], start
             file.seek(start)
             content = file.read()
     except (FileNotFoundError, NotADirectoryError):
-        return (), 0
+        return [], 0
     except OSError as error:
         raise RunError(f"The events of the run cannot be read from {path}: {error.strerror or error}.") from error
     end = content.rfind(b"\n") + 1
-    records = (_decoded(line) for line in content[:end].split(b"\n") if line)
-    return tuple(record for record in records if record is not None), start + end
+    return [line for line in content[:end].split(b"\n") if line], start + end
+
+
+def read_events(path: Path, offset: int = 0) -> tuple[tuple[Record, ...], int]:
+    """Read the records from a byte offset on, and return the offset to go on from, as `read_lines` does.
+
+    A line that cannot be decoded is passed over. Raises RunError when the file is there but cannot be read.
+    """
+    lines, end = read_lines(path, offset)
+    return decode_lines(lines), end
+
+
+def decode_lines(lines: Iterable[bytes]) -> tuple[Record, ...]:
+    """Decode lines one after the other; one that cannot be is passed over."""
+    return tuple(record for record in map(_decoded, lines) if record is not None)
+
+
+def read_thinned(path: Path, kind: type[Event], *, most: int) -> tuple[Record, ...]:
+    """Read all records but those of one kind, and of these only so many: evenly spread, with the first and the last.
+
+    For whoever wants the shape of a long run at a glance. `most` is at least 2. Raises RunError when the file is there
+    but cannot be read.
+    """
+    try:
+        content = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return ()
+    except OSError as error:
+        raise RunError(f"The events of the run cannot be read from {path}: {error.strerror or error}.") from error
+    lines = content[: content.rfind(b"\n") + 1].split(b"\n")
+    mark = f'"kind":"{kind.__name__}"'.encode()
+    alike = [place for place, line in enumerate(lines) if line.find(mark, 0, _KIND_STANDS_WITHIN) >= 0]
+    last = len(alike) - 1
+    if last >= most:
+        kept = {alike[place * last // (most - 1)] for place in range(most)}
+        dropped = set(alike) - kept
+        lines = [line for place, line in enumerate(lines) if place not in dropped]
+    records = (_decoded(line) for line in lines if line)
+    return tuple(record for record in records if record is not None)
 
 
 def last_event(path: Path) -> Event | None:

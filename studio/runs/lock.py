@@ -10,7 +10,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from studio.errors import RunError
@@ -59,6 +59,12 @@ def is_held(path: Path) -> bool:
 def name_holder(path: Path, process_id: int) -> None:
     """Write down which process the lock was handed to. Raises OSError when the disk does not take it."""
     path.write_text(f"{process_id}\n", encoding="ascii")
+
+
+def name_self(descriptor: int) -> None:
+    """Write down that this process has the lock: whoever handed it over may have died before doing so."""
+    with suppress(OSError):  # on a full disk it works all the same
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
 
 
 def holder(path: Path) -> int | None:

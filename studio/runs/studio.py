@@ -9,6 +9,7 @@
       start_run, view, stop_run, discard_run, delete_run          a run from its first wish to its end
       queue_run, move_run, cancel_run, tend, recover              whose turn it is
       describe_run, change_run, duplicate_run, archive_run, import_run
+      summaries                       all runs at a glance
       export, export_state
 
 Every verb returns at once: what takes long happens in a worker. Knows nothing of pages, terminals or models in memory.
@@ -37,6 +38,7 @@ from studio.runs.exports import Exports, ExportState
 from studio.runs.imports import ImportRequest, Imports, ImportState
 from studio.runs.launcher import PROJECT_ROOT, Launch, launch
 from studio.runs.store import RunFolder, RunStore
+from studio.runs.summaries import Summaries
 from studio.runs.token_counts import TokenCounting, TokenState
 from studio.settings import Settings, ensure_writable
 
@@ -68,6 +70,7 @@ class Studio:
         self._tokens = TokenCounting(datasets, home=settings.home, launch=launch)
         self._calibration = Calibration(settings.home, launch=launch)
         self._conductor = Conductor(runs, settings.home, launch=launch, clock=clock, make_room=chat.leave)
+        self.summaries = Summaries(runs, waiting=self.waiting_runs, view=self.view)
 
     def close(self) -> None:
         """End the chat. Runs, exports and downloads go on without the studio."""

@@ -13,6 +13,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
+from studio.runs import lock
 from studio.runs.calibration import machine_paths
 from studio.runs.launcher import import_paths, model_paths, token_paths
 from studio.runs.store import RunFolder
@@ -27,6 +28,7 @@ def main(arguments: list[str]) -> int:
     quiet_libraries()
     if options.lock_fd is not None:
         os.set_inheritable(options.lock_fd, False)
+        lock.name_self(options.lock_fd)
     if options.job == "train":
         from studio.workers.train import train_run
 

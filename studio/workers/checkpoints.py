@@ -1,6 +1,7 @@
 """The checkpoints of a run: written whole or not at all, the last two and the best kept, damaged ones passed over."""
 
 import contextlib
+import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 NEWEST_KEPT = 2
 
+_NOT_OFFERED = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
+"""What a file system says that cannot flush such a file."""
+
 
 def save_checkpoint(model: Any, run: RunFolder, progress: "Progress", *, start: Path | None = None) -> str:
     """Write what was learned and the progress to checkpoints/step-N; let go of all but the last two and the best."""
@@ -28,7 +32,8 @@ def save_checkpoint(model: Any, run: RunFolder, progress: "Progress", *, start: 
     kept = {progress.scores.kept_step, *run.checkpoint_steps[-NEWEST_KEPT:]}
     for step in run.checkpoint_steps:
         if step not in kept:
-            shutil.rmtree(run.checkpoint(step), ignore_errors=True)
+            _let_go(run.checkpoint(step))
+    _sweep(run.path / "checkpoints")
     return name
 
 
@@ -54,7 +59,7 @@ def leave_results_only(run: RunFolder, *, whole_models: bool) -> None:
     from studio.ml.checkpoints import PROGRESS
 
     if whole_models:
-        shutil.rmtree(run.path / "checkpoints", ignore_errors=True)
+        _let_go(run.path / "checkpoints")
     for step in run.checkpoint_steps:
         (run.checkpoint(step) / PROGRESS).unlink(missing_ok=True)
 
@@ -67,7 +72,7 @@ def whole_or_not_at_all(target: Path) -> Iterator[Path]:
     temporary.mkdir(parents=True)
     try:
         yield temporary
-        for path in temporary.iterdir():
+        for path in (*temporary.iterdir(), temporary):
             _flush(path)
         old = target.parent / f".{target.name}.old"
         shutil.rmtree(old, ignore_errors=True)
@@ -79,11 +84,30 @@ def whole_or_not_at_all(target: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _flush(path: Path) -> None:
-    """Have the disk hold a file's content before its name says that it is whole: the power may fail."""
+def _let_go(folder: Path) -> None:
+    """Delete a folder so that what is left of it, should the deleting be cut short, is not taken for a whole one."""
+    old = folder.parent / f".{folder.name}.old"
     with contextlib.suppress(OSError):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        os.replace(folder, old)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _sweep(checkpoints: Path) -> None:
+    """Delete what workers left that were ended while they wrote or deleted a checkpoint."""
+    for path in checkpoints.glob(".*"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _flush(path: Path) -> None:
+    """Have the disk hold a file's content before its name says that it is whole: the power may fail.
+
+    Raises OSError when the disk does not take it; some disks say so only now.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NOT_OFFERED:
+            raise
+    finally:
+        os.close(descriptor)

@@ -11,7 +11,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from studio.errors import StudioError, is_out_of_memory
@@ -21,6 +21,9 @@ from studio.runs import kernel, lock
 from studio.runs.event_log import EventLog
 
 WAIT_SECONDS = 0.5
+
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 class Job:
@@ -86,7 +89,8 @@ def run_job(
     except Stopped:
         last = Finished(status="stopped", summary="Stopped before it began; there was nothing to keep.", seconds=0.0)
     except Exception as error:
-        traceback.print_exc(file=sys.stderr)
+        with suppress(OSError):  # the log may lie on a disk that is full
+            traceback.print_exc(file=sys.stderr)
         last = failure(error)
     log.emit(last)
     ended(last)
@@ -108,6 +112,14 @@ def help_job(work: Callable[[Job], Finished]) -> int:
 def failure(error: Exception) -> Failed:
     """Turn an exception into the sentence that the page shows, with its trace kept for the log."""
     detail = "".join(traceback.format_exception(error))[-8000:]
+    numbers = set(_error_numbers(error))
+    if numbers & _DISK_FULL or "No space left on device" in str(error):
+        return Failed(
+            cause="disk_full",
+            message="The disk is full, so the run could not write its files.",
+            hint="Free some space in the data folder and start again. What was saved before can still be used.",
+            detail=detail,
+        )
     if isinstance(error, StudioError):
         cause = {"Diverged": "diverged", "OutOfMemory": "out_of_memory"}.get(type(error).__name__, "bad_input")
         return Failed(cause=cause, message=error.message, hint=error.hint, detail=detail)
@@ -118,11 +130,11 @@ def failure(error: Exception) -> Failed:
             hint="Shorten the longest example, choose QLoRA, or choose a smaller base model.",
             detail=detail,
         )
-    if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or "No space left on device" in str(error):
+    if numbers & _READ_ONLY:
         return Failed(
-            cause="disk_full",
-            message="The disk is full, so the run could not write its files.",
-            hint="Free some space in the data folder and start again. What was saved before can still be used.",
+            cause="read_only",
+            message="A file or folder that the run needs cannot be used: its permissions do not allow it.",
+            hint="Correct the permissions of the data folder and start again. What was saved before can still be used.",
             detail=detail,
         )
     return Failed(
@@ -131,3 +143,11 @@ def failure(error: Exception) -> Failed:
         hint="The log below has the details. Please report them.",
         detail=detail,
     )
+
+
+def _error_numbers(error: BaseException | None) -> Iterator[int]:
+    """Yield the system's numbers of an error and of what it was raised from."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno is not None:
+            yield error.errno
+        error = error.__cause__

@@ -35,6 +35,9 @@ ADAPTER_SHAPE = (
 )
 """The settings that are fixed once an adapter is made: one that is trained further keeps its own."""
 
+DRAWN_BY = ("validation_share", "seed", "stratify")
+"""The settings that decide which examples are held out: fixed once a run has its examples."""
+
 BASE_BITS = {QLORA: 4, QLORA_8BIT: 8}
 """In how many bits the frozen base is kept, for the methods that pack it."""
 

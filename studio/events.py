@@ -242,7 +242,7 @@ STEP_MARK = b'"kind":"Stepped"'
 
 
 def decode_steps(lines: Sequence[bytes]) -> list[tuple[float, ...]]:
-    """Read many lines of `Stepped` at once, which takes a tenth of the time of one after the other.
+    """Read many lines of `Stepped` at once, which takes a third of the time of one after the other.
 
     Returns for each its `seq`, its `time` and the fields of `Stepped`, in this order. What stands there is not checked
     to be numbers. Raises ValueError, TypeError or KeyError when a line is not one.

@@ -158,7 +158,7 @@ def test_stop_keeps_what_was_learned(page: Page, examples: Path, tiny_model: Pat
     configure(page, tiny_model, epochs=100)
     press(page, "Start training")
     wait_until(lambda: chart_points(page) > 1)
-    press(page, "Stop this run")
+    press(page, "Stop and keep")
     expect(status(page)).to_contain_text("Stopped", timeout=SLOW)
     expect(page.get_by_role("button", name="Compare with the base model", exact=True)).to_be_visible()
 

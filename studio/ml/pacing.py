@@ -45,13 +45,16 @@ class Scores:
     """What the held-out losses of a run have been until now. `best` is the lowest, `best_step` where it was.
 
     `kept_loss` is the lowest at a step of which there is a checkpoint, `kept_step`. `gained` is the loss that a new one
-    must beat to count as a gain, and `without_gain` counts the checks in a row that did not.
+    must beat to count as a gain, and `without_gain` counts the checks in a row that did not. `last_step` is the
+    step of the last, and `shown_step` the last step of which the answers were shown.
     """
 
     first: float | None = None
     last: float | None = None
     best: float | None = None
     best_step: int = 0
+    last_step: int = 0
+    shown_step: int = 0
     kept: float | None = None
     kept_step: int = 0
     gained: float | None = None
@@ -65,11 +68,16 @@ class Scores:
             self,
             first=loss if self.first is None else self.first,
             last=loss,
+            last_step=step,
             best=loss if is_best else self.best,
             best_step=step if is_best else self.best_step,
             gained=loss if gains else self.gained,
             without_gain=0 if gains else self.without_gain + 1,
         )
+
+    def shown(self, step: int) -> "Scores":
+        """Remember that the answers of a step were shown."""
+        return replace(self, shown_step=step)
 
     def saved(self, step: int) -> "Scores":
         """Remember that there is a checkpoint of the best step."""

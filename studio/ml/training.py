@@ -91,7 +91,7 @@ def train(
     emit: Callable[[Event], None],
     should_stop: Callable[[], bool],
     keeper: Keeper,
-    sample: Callable[[int], None] = lambda step: None,
+    sample: Callable[[int], bool] = lambda step: True,
     resume: Progress | None = None,
     checkpointing: bool = False,
     micro_batch_tokens: int = 0,
@@ -100,8 +100,8 @@ def train(
 
     Each step averages over the learned tokens of all its rows, so a long answer counts for more than a short one and
     cutting the step into micro-batches changes nothing. `sample(step)` is called after each scoring with the model as
-    it came, and may ask it. With `resume` the training goes on behind the step that it was saved at. It ends early,
-    and the model is left at its best checkpoint, as the settings say.
+    it came, may ask it, and says whether it did all that it wanted. With `resume` the training goes on behind the step
+    that it was saved at. It ends early, and the model is left at its best checkpoint, as the settings say.
 
     Raises Diverged when a loss or a gradient is not finite; what was saved before stays. Out of memory once, a step is
     tried again with half the tokens at a time; the second time the error is raised.
@@ -140,9 +140,23 @@ def train(
             loss = _finite(summed / whole, "held-out loss", step)
             emit(Evaluated(step=step, loss=loss))
             scores = scores.seen(loss, step, smallest_gain=config.smallest_gain)
+        show(step)
+
+    def show(step: int) -> None:
+        nonlocal scores
         if processes.is_first:
             with engine.unpacked():
-                sample(step)
+                if sample(step):
+                    scores = scores.shown(step)
+
+    def make_up(step: int) -> None:
+        """Score and show what was left out at a step because a stop was wished."""
+        nonlocal scores
+        if validation_rows and scores.last_step != step:
+            score(step)
+            scores = scores.saved(step)
+        elif scores.shown_step != step:
+            show(step)
 
     def accumulate(rows: Sequence[TokenRow]) -> float | None:
         """Gather the gradient of the mean loss over all learned tokens of `rows`; None when asked to stop."""
@@ -173,9 +187,20 @@ def train(
     def ended(step: int, *, stopped: bool, early: bool = False) -> TrainingResult:
         better = scores.better_step if config.early_stopping and not stopped else None
         if better is not None:
-            optimizer.restore(keeper.load(better).tensors)
+            try:
+                optimizer.restore(keeper.load(better).tensors)
+            except StudioError:
+                emit(
+                    Noted(
+                        "warning", f"The checkpoint of step {better:,} scored best, but is damaged: the last is kept."
+                    )
+                )
+                better = None
         last = scores.last if better is None else scores.kept
         return TrainingResult(step, stopped, scores.first, last, time.monotonic() - began, better, early)
+
+    def learned_enough() -> bool:
+        return config.early_stopping and scores.without_gain >= config.patience
 
     began = time.monotonic()
     step = 0
@@ -186,6 +211,10 @@ def train(
             step, scores, saved_at = resume.step, resume.scores, resume.step
             _restore(resume, optimizer)
             emit(Resumed(step))
+            if step in scored_at:
+                make_up(step)
+        if step < total and learned_enough():
+            return ended(step, stopped=False, early=True)
         for rows in _steps_from(step, train_rows, config):
             step_began = time.monotonic()
             chance = _chance()
@@ -213,13 +242,14 @@ def train(
                     grad_norm=grad_norm,
                     tokens_per_second=round(tokens / (time.monotonic() - step_began), 1),
                     memory_gib=round(memory_gib(placement.device), 3),
+                    tokens=tokens,
                 )
             )
             if step in scored_at and (processes.count > 1 or not should_stop()):
                 score(step)
                 if pace.is_affordable and scores.best_step in (0, step):
                     save(step, _chance())
-                if step < total and config.early_stopping and scores.without_gain >= config.patience:
+                if step < total and learned_enough():
                     emit(Noted("info", _early(step, scores)))
                     return ended(step, stopped=False, early=True)
             elif pace.is_due:

@@ -9,9 +9,15 @@ import shutil
 import stat
 import tempfile
 import zipfile
+import zlib
+from contextlib import suppress
 from pathlib import Path
 
+from studio import codec
 from studio.errors import RunError
+from studio.events import Failed, Finished
+from studio.runs.diagnosis import Diagnosis
+from studio.runs.event_log import last_event
 from studio.runs.store import RunFolder, RunStore
 from studio.words import size
 
@@ -21,6 +27,15 @@ _KINDS = (".json", ".jsonl", ".npy", ".safetensors", ".jinja", ".log", ".md", ".
 
 _CHOOSE = "Choose a run that was downloaded here."
 _FREE_SPACE = "Free some space on the disk."
+_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, ValueError)
+"""What reading a zip raises that is none, is cut off, was altered or wants a password."""
+
+_UNFINISHED = Diagnosis(
+    "unfinished",
+    "It was packed before it was done.",
+    "Resume it; it goes on from its newest checkpoint.",
+    witnessed=True,
+)
 _MOST_FILES = 20_000
 _MOST_RATIO = 200
 """A file that unpacks to more than so many times its size is a trap: nothing in a run packs so well."""
@@ -41,35 +56,40 @@ def write_archive(run: RunFolder, folder: Path) -> Path:
                     archive.write(path, Path(run.id) / inner, compress_type=packed)
         os.replace(temporary, target)
     except OSError as error:
-        raise RunError(
-            f"The run could not be packed: {error.strerror or error}.", "Free some space on the disk."
-        ) from error
+        raise RunError(f"The run could not be packed: {error.strerror or error}.", _FREE_SPACE) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
     return target
 
 
 def read_archive(path: Path, runs: RunStore) -> RunFolder:
     """Unpack a run and take it among the others. Raises RunError when the file is no run, or cannot be unpacked."""
-    runs.folder.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=runs.folder, prefix=".new-"))
+    try:
+        runs.folder.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=runs.folder, prefix=".new-"))
+    except OSError as error:
+        raise RunError(f"The run could not be unpacked: {error.strerror or error}.", _FREE_SPACE) from error
     try:
         with zipfile.ZipFile(path) as archive:
             top = _checked(archive, path, room=shutil.disk_usage(runs.folder).free)
             archive.extractall(temporary)
         folder = temporary / top
         (folder / "exports").mkdir(exist_ok=True)
+        _rest(RunFolder(folder))
         return runs.take_in(folder)
-    except zipfile.BadZipFile as error:
-        raise RunError(
-            f"'{path.name}' is no zip file, or a damaged one.", "Choose a run that was downloaded here."
-        ) from error
+    except _DAMAGED as error:
+        raise RunError(f"'{path.name}' is no zip file, or a damaged one.", _CHOOSE) from error
     except OSError as error:
-        raise RunError(
-            f"The run could not be unpacked: {error.strerror or error}.", "Free some space on the disk."
-        ) from error
+        raise RunError(f"The run could not be unpacked: {error.strerror or error}.", _FREE_SPACE) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _rest(run: RunFolder) -> None:
+    """Have a run that was packed at work wait for the person: it was not lost here."""
+    if run.was_launched and not isinstance(last_event(run.events_path), Finished | Failed):
+        run.lost_path.write_text(codec.dumps(_UNFINISHED) + "\n", encoding="utf-8")
 
 
 def _checked(archive: zipfile.ZipFile, path: Path, *, room: int) -> str:

@@ -4,7 +4,6 @@ Everything may be asked at any moment, by any number of servers on one data fold
 decide, never what this process remembers. Knows nothing of pages, terminals or models.
 """
 
-import json
 import threading
 import time
 from collections.abc import Callable
@@ -12,16 +11,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio import codec
 from studio.errors import RunError
-from studio.events import Failed, Finished
-from studio.runs import kernel, lock
-from studio.runs.diagnosis import Diagnosis, Witness, diagnose
+from studio.events import Finished
+from studio.runs import lock, lost
+from studio.runs.diagnosis import Diagnosis
 from studio.runs.event_log import last_event
 from studio.runs.jobs import Following
 from studio.runs.launcher import Launch, Worker, kill_group, request_stop
 from studio.runs.queue import Queue
-from studio.runs.store import RunFolder, RunStore
+from studio.runs.store import DISCARD, KEEP, RunFolder, RunStore
 from studio.runs.view import ENDED, RunView, Status, died_twice, headline, seconds_left, status
 
 _LOOK_SECONDS = 0.1
@@ -29,12 +27,6 @@ _LOOK_SECONDS = 0.1
 STOP_GRACE_SECONDS = 300.0
 """How long a worker may take to stop. It ends the micro-batch that it is at and saves; on a slow machine with a large
 model that takes minutes, and killing it earlier would throw the last steps away."""
-
-RECOVERED_SECONDS = 7 * 24 * 3600.0
-"""A run that was lost longer ago than this is not taken up again unasked."""
-
-KEEP = "keep"
-DISCARD = "discard"
 
 
 @dataclass(frozen=True)
@@ -74,7 +66,7 @@ class Conductor:
         self._guard = threading.Lock()
         self._followings: dict[str, Following] = {}
         self._workers: dict[str, Worker] = {}
-        self._ending: set[str] = set()
+        self._ending: set[tuple[str, int | None]] = set()
         self._trouble: dict[str, RunError] = {}
 
     def enqueue(self, id: str, *, first: bool = False) -> None:
@@ -85,6 +77,7 @@ class Conductor:
         if state.status == "finished":
             raise RunError(f"The run '{state.run.name}' is finished.", "Start a new run that goes on from its adapter.")
         if state.status in ENDED or state.status == "draft":
+            self._trouble.pop(id, None)
             self.queue.add(id, first=first)
         self.tend()
 
@@ -98,7 +91,7 @@ class Conductor:
 
     def tend(self) -> str | None:
         """Start the run whose turn it is, if nothing is at work; return its id. Raises RunError for the queue alone."""
-        return self.queue.start_next(is_at_work=self._is_at_work, start=self._start)
+        return self.queue.start_next(may_wait=self._may_wait, is_at_work=self._is_at_work, start=self._start)
 
     def stop(self, id: str, *, grace_seconds: float = STOP_GRACE_SECONDS) -> None:
         """Ask a run to save its work and end; one that has not after `grace_seconds` is killed. Returns at once.
@@ -107,19 +100,34 @@ class Conductor:
         there is no such run.
         """
         run = self._runs.get(id)
-        self.queue.remove(id)
-        with self._guard:
-            if id in self._ending or not run.is_alive():
-                return
-            self._ending.add(id)
+        self._leave_queue(run)
+        if not run.is_alive():
+            return
         self._wish(run, KEEP)
+        self._see_to_the_end(run, grace_seconds)
+
+    def _leave_queue(self, run: RunFolder) -> None:
+        """Take a run out of the queue. Raises RunError when that cannot be written, unless the run is at work."""
+        try:
+            self.queue.remove(run.id)
+        except RunError:
+            if not run.is_alive():
+                raise
+
+    def _see_to_the_end(self, run: RunFolder, grace_seconds: float) -> None:
+        life = (run.id, lock.holder(run.lock_path))
+        with self._guard:
+            if life in self._ending:
+                return
+            self._ending.add(life)
         asked = self._ask_to_stop(run)
-        threading.Thread(target=self._end, args=(run, asked, grace_seconds), name=f"stop-{id}", daemon=True).start()
+        arguments = (run, life, asked, grace_seconds)
+        threading.Thread(target=self._end, args=arguments, name=f"stop-{run.id}", daemon=True).start()
 
     def discard(self, id: str) -> None:
         """End a run at once, whatever it does, and put it into the bin. Raises RunError."""
         run = self._runs.get(id)
-        self.queue.remove(id)
+        self._leave_queue(run)
         deadline = time.monotonic() + STOP_GRACE_SECONDS
         if run.is_alive():
             self._wish(run, DISCARD)
@@ -131,7 +139,8 @@ class Conductor:
     def delete(self, id: str) -> None:
         """Put a run into the bin. Raises RunError when it is unknown or at work."""
         self._runs.delete(id)
-        self.queue.remove(id)
+        with suppress(RunError):  # the next look at the queue finds that it is gone
+            self.queue.remove(id)
         with self._guard:
             self._followings.pop(id, None)
             self._workers.pop(id, None)
@@ -145,14 +154,24 @@ class Conductor:
         found = []
         waiting = self.queue.line().waiting
         for run in reversed(self._runs.all()):
-            if not self._was_lost_alone(run) or run.id in waiting:
+            if run.stop_wish.exists():
+                self._go_on_ending(run)
+            if run.id in waiting or not lost.was_lost_alone(run, self._clock()):
                 continue
             state = self.view(run.id)
             if state.status == "lost" and not died_twice(state.view):
-                run.lost_path.unlink(missing_ok=True)
-                self.queue.add(run.id, first=True)
-                found.append(run.id)
+                with suppress(RunError):  # on a full disk it stays lost: the page must come up for all that
+                    self.queue.add(run.id, first=True)
+                    found.append(run.id)
         return tuple(found)
+
+    def _go_on_ending(self, run: RunFolder) -> None:
+        """Take up the wish to end a run that a server did not live to see fulfilled."""
+        if run.wish == DISCARD:
+            with suppress(RunError):  # it is being exported, or the disk is full: it stays as it is
+                self.discard(run.id)
+        elif run.is_alive():
+            self._see_to_the_end(run, STOP_GRACE_SECONDS)
 
     def view(self, id: str) -> RunState:
         """Return what a run is at, having read only what its worker said since the last call.
@@ -170,7 +189,7 @@ class Conductor:
         state = status(
             view, alive=alive, silent=silent, queued=id in waiting, launched=run.was_launched, stop_asked=stop_asked
         )
-        diagnosis = self._diagnosis(run, view) if state == "lost" else None
+        diagnosis = lost.diagnosis_of(run, view, self._workers.get(id)) if state == "lost" else None
         reason = "" if diagnosis is None else f"{diagnosis.message} {diagnosis.hint}"
         if state == "queued" and id in self._trouble:
             reason = f"It could not be started: {self._trouble[id]}"
@@ -191,32 +210,37 @@ class Conductor:
             if run.is_alive():
                 return True  # somebody else did
             run.stop_wish.unlink(missing_ok=True)
-            run.lost_path.unlink(missing_ok=True)
             self._make_room()
             worker = self._launch(["train", str(run.path)], log_path=run.log_path, lock_path=run.lock_path)
+            run.lost_path.unlink(missing_ok=True)
         except RunError as error:
             self._trouble[id] = error
             return False
+        except OSError as error:
+            self._trouble[id] = RunError(
+                f"The folder of the run cannot be written: {error.strerror or error}.",
+                "Free some space or correct the permissions of the data folder.",
+            )
+            return run.is_alive()
         with self._guard:
             self._trouble.pop(id, None)
             self._workers[id] = worker
         return True
+
+    def _may_wait(self, id: str) -> bool:
+        """Tell whether a run is there and not done.
+
+        One is in the line for all that whose server died, or met a full disk, when it had just started it.
+        """
+        run = RunFolder(self._runs.folder / id)
+        last = last_event(run.events_path)
+        return run.path.is_dir() and not (isinstance(last, Finished) and last.status == "finished")
 
     def _is_at_work(self, id: str) -> bool:
         try:
             return self._runs.get(id).is_alive()
         except RunError:
             return False
-
-    def _was_lost_alone(self, run: RunFolder) -> bool:
-        """Tell whether a run went silent while no server was there to see it. Cheap: reads the end of its events."""
-        if run.stop_wish.exists() or run.lost_path.exists() or not run.was_launched or run.is_alive():
-            return False
-        if isinstance(last_event(run.events_path), Finished | Failed):
-            return False
-        with suppress(OSError):
-            return self._clock() - run.log_path.stat().st_mtime < RECOVERED_SECONDS
-        return False
 
     def _wish(self, run: RunFolder, wish: str) -> None:
         with suppress(OSError):  # on a full disk it is stopped all the same
@@ -230,43 +254,29 @@ class Conductor:
         request_stop(started.process_id)
         return True
 
-    def _end(self, run: RunFolder, asked: bool, grace_seconds: float) -> None:
-        """See a run that shall stop to its end."""
+    def _end(self, run: RunFolder, life: tuple[str, int | None], asked: bool, grace_seconds: float) -> None:
+        """See a run that shall stop to its end; leave it alone once it was started again."""
         deadline = time.monotonic() + grace_seconds
+        worker = life[1]
         try:
             while run.is_alive() and time.monotonic() < deadline:
                 time.sleep(_LOOK_SECONDS)
+                holder = lock.holder(run.lock_path)
+                worker = holder if worker is None else worker
+                if holder not in (None, worker):
+                    return
                 asked = asked or self._ask_to_stop(run)
-            self._kill(run)
+            if lock.holder(run.lock_path) == worker:
+                self._kill(run)
         finally:
             with self._guard:
-                self._ending.discard(run.id)
+                self._ending.discard(life)
 
     def _kill(self, run: RunFolder) -> None:
         """End the worker of a run and all that it started, if it is at work."""
         process_id = lock.holder(run.lock_path)
         if process_id is not None:
             kill_group(process_id)
-
-    def _diagnosis(self, run: RunFolder, view: RunView) -> Diagnosis:
-        """Say why a run was lost, and write it down: its exit code is known to this server alone, and not for long."""
-        with suppress(OSError, ValueError, TypeError):
-            return codec.from_plain(Diagnosis, json.loads(run.lost_path.read_text(encoding="utf-8")))
-        worker, started = self._workers.get(run.id), view.started
-        kills = kernel.memory_kills()
-        restarted = started is not None and started.boot != "" and kernel.boot() not in ("", started.boot)
-        counted = started is not None and started.memory_kills >= 0 and kills >= 0 and not restarted
-        found = diagnose(
-            run.log_tail(),
-            Witness(
-                exit_code=None if worker is None else worker.exit_code(),
-                restarted=restarted,
-                memory_kills=kills - started.memory_kills if counted and started is not None else 0,
-            ),
-        )
-        with suppress(OSError):
-            run.lost_path.write_text(codec.dumps(found) + "\n", encoding="utf-8")
-        return found
 
     def _following(self, run: RunFolder) -> Following:
         with self._guard:

@@ -11,11 +11,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """A cause by its short name, with the sentence for the person and what to do about it."""
+    """A cause by its short name, with the sentence for the person and what to do about it.
+
+    `witnessed` says whether whoever had started the worker was there to see it end.
+    """
 
     cause: str
     message: str
     hint: str
+    witnessed: bool = False
 
 
 _GPU_MEMORY = Diagnosis(
@@ -57,6 +61,11 @@ _PERHAPS_BY_SYSTEM = Diagnosis(
     "It ended without a word, and the system has ended programs for want of memory since it started: perhaps this one.",
     "Close other programs, or choose a shorter longest example, a 4-bit base or a smaller model.",
 )
+_PERHAPS_DISK_FULL = Diagnosis(
+    "disk_full",
+    "It ended without a word, and the disk is full: perhaps that is why.",
+    "Free some space in the data folder, then resume it.",
+)
 _RESTARTED = Diagnosis(
     "restarted", "The computer was restarted while it was at work.", "Resume it; nothing up to the last save is lost."
 )
@@ -93,12 +102,13 @@ class Witness:
 
     `exit_code` is as `subprocess` reports it, minus the number of the signal that ended the worker; None when nobody
     knows it. `restarted` says whether the computer was since. `memory_kills` counts the programs that the system ended
-    for want of memory since the worker started.
+    for want of memory since the worker started. `disk_full` says whether the data folder has no room now.
     """
 
     exit_code: int | None = None
     restarted: bool = False
     memory_kills: int = 0
+    disk_full: bool = False
 
 
 def diagnose(log_tail: str, witness: Witness) -> Diagnosis:
@@ -111,7 +121,9 @@ def diagnose(log_tail: str, witness: Witness) -> Diagnosis:
     if witness.memory_kills > 0 and found in (_KILLED, _UNKNOWN):
         killed = witness.exit_code == -signal.SIGKILL
         return _ENDED_BY_SYSTEM if killed else _PERHAPS_BY_SYSTEM
-    return _RESTARTED if witness.restarted and found == _UNKNOWN else found
+    if found == _UNKNOWN and witness.restarted:
+        return _RESTARTED
+    return _PERHAPS_DISK_FULL if found == _UNKNOWN and witness.disk_full else found
 
 
 def diagnose_lost(log_tail: str, *, exit_code: int | None = None) -> Diagnosis:

@@ -14,8 +14,6 @@ from studio.errors import RunError
 from studio.events import Event, Record, decode, encode
 
 _FIRST_WINDOW_BYTES = 64 * 1024
-_KIND_STANDS_WITHIN = 80
-"""The kind of an event stands among the first letters of its line."""
 
 
 class EventLog:
@@ -104,30 +102,6 @@ def read_events(path: Path, offset: int = 0) -> tuple[tuple[Record, ...], int]:
 def decode_lines(lines: Iterable[bytes]) -> tuple[Record, ...]:
     """Decode lines one after the other; one that cannot be is passed over."""
     return tuple(record for record in map(_decoded, lines) if record is not None)
-
-
-def read_thinned(path: Path, kind: type[Event], *, most: int) -> tuple[Record, ...]:
-    """Read all records but those of one kind, and of these only so many: evenly spread, with the first and the last.
-
-    For whoever wants the shape of a long run at a glance. `most` is at least 2. Raises RunError when the file is there
-    but cannot be read.
-    """
-    try:
-        content = path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        return ()
-    except OSError as error:
-        raise RunError(f"The events of the run cannot be read from {path}: {error.strerror or error}.") from error
-    lines = content[: content.rfind(b"\n") + 1].split(b"\n")
-    mark = f'"kind":"{kind.__name__}"'.encode()
-    alike = [place for place, line in enumerate(lines) if line.find(mark, 0, _KIND_STANDS_WITHIN) >= 0]
-    last = len(alike) - 1
-    if last >= most:
-        kept = {alike[place * last // (most - 1)] for place in range(most)}
-        dropped = set(alike) - kept
-        lines = [line for place, line in enumerate(lines) if place not in dropped]
-    records = (_decoded(line) for line in lines if line)
-    return tuple(record for record in records if record is not None)
 
 
 def last_event(path: Path) -> Event | None:

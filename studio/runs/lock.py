@@ -72,8 +72,11 @@ def holder(path: Path) -> int | None:
 
     Taking the lock wipes the name of the holder before.
     """
-    if not is_held(path):
-        return None
+    return last_holder(path) if is_held(path) else None
+
+
+def last_holder(path: Path) -> int | None:
+    """Return the process that a lock was last handed to, whether it holds it still; None when nobody knows."""
     try:
         return int(path.read_text(encoding="ascii"))
     except (OSError, ValueError):

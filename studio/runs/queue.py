@@ -10,7 +10,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -69,17 +69,22 @@ class Queue:
                 place = max(0, line.waiting.index(id) + places)
                 change(replace(line, waiting=(*others[:place], id, *others[place:])))
 
-    def start_next(self, *, is_at_work: Callable[[str], bool], start: Callable[[str], bool]) -> str | None:
+    def start_next(
+        self, *, may_wait: Callable[[str], bool], is_at_work: Callable[[str], bool], start: Callable[[str], bool]
+    ) -> str | None:
         """Start the run whose turn it is, unless one is at work; return its id.
 
         `start` says whether a run could be started; those that cannot be stay and do not hold up the others. The run
-        is at work before it leaves the line, so that nobody sees it nowhere.
+        is at work before it leaves the line, so that nobody sees it nowhere. Those that may not wait any more leave.
         """
         line = self.line()
         if not line.waiting:
             return None
         with self._changing() as change:
             line = self.line()
+            if gone := {id for id in line.waiting if not may_wait(id)}:
+                line = replace(line, waiting=tuple(id for id in line.waiting if id not in gone))
+                change(line)
             working = tuple(id for id in line.working if is_at_work(id))
             if working:
                 return None
@@ -91,7 +96,8 @@ class Queue:
 
     @contextmanager
     def _changing(self) -> Iterator[Callable[[Line], None]]:
-        self._lock.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(OSError):  # the lock says so in words
+            self._lock.parent.mkdir(parents=True, exist_ok=True)
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while (descriptor := lock.acquire(self._lock)) is None:
             if time.monotonic() > deadline:

@@ -6,6 +6,8 @@ worker is started and of what the events mean.
 
 import contextlib
 import dataclasses
+import errno
+import itertools
 import json
 import os
 import random
@@ -35,6 +37,10 @@ _CHECKPOINT = re.compile(r"step-(\d+)")
 ADAPTER = "adapter"
 MODEL = "model"
 """Where in its folder a run keeps what it learned: an adapter, or a whole model."""
+
+KEEP = "keep"
+DISCARD = "discard"
+"""What a person may wish of a run that shall end."""
 
 MOST_NAME = 80
 MOST_NOTE = 4000
@@ -161,6 +167,13 @@ class RunFolder:
         return self.path / "stop.wish"
 
     @property
+    def wish(self) -> str:
+        """What a person wishes of a run that shall end, `KEEP` or `DISCARD`; empty when nobody wants it to."""
+        with contextlib.suppress(OSError, ValueError):
+            return self.stop_wish.read_text(encoding="utf-8").strip() or KEEP
+        return ""
+
+    @property
     def lost_path(self) -> Path:
         """Why the run was lost, written down by whoever saw it first."""
         return self.path / "lost.json"
@@ -197,6 +210,7 @@ class RunStore:
         self._clock = clock
         self._chance = chance or random.Random()
         self._known: dict[str, RunFolder] = {}
+        self._binned: dict[str, RunFolder] = {}
 
     def create(
         self,
@@ -305,8 +319,9 @@ class RunStore:
             names = os.listdir(self._bin)
         except OSError:
             return ()
-        whole = [run for name in names if _ID.fullmatch(name) and _is_whole(run := RunFolder(self._bin / name))]
-        return tuple(sorted(whole, key=lambda run: (run.origin.created, run.id), reverse=True))
+        known = {name: self._binned.get(name) or RunFolder(self._bin / name) for name in names if _ID.fullmatch(name)}
+        self._binned = {name: run for name, run in known.items() if name in self._binned or _is_whole(run)}
+        return tuple(sorted(self._binned.values(), key=lambda run: (run.origin.created, run.id), reverse=True))
 
     def restore(self, id: str) -> RunFolder:
         """Take a run back out of the bin. Raises RunError when it is not there."""
@@ -314,21 +329,27 @@ class RunStore:
         if not _ID.fullmatch(id) or not run.path.is_dir():
             raise RunError(f"There is no run '{id}' in the bin.", "Choose one from its list.")
         with _sentence_for_disk_trouble(self._folder):
+            if run.wish:
+                run.stop_wish.write_text(KEEP, encoding="utf-8")
+            self._folder.mkdir(parents=True, exist_ok=True)
             return RunFolder(_rename_to_free_name(run.path, id, self._folder))
 
     def empty_bin(self) -> int:
-        """Delete what is in the bin for good, and return how many runs that were. Raises RunError."""
-        runs = self.binned()
-        with _sentence_for_disk_trouble(self._folder):
-            for run in runs:
-                shutil.rmtree(run.path)
-        return len(runs)
+        """Delete all that is in the bin for good, and return how many runs that were. Raises RunError."""
+        count = len(self.binned())
+        with _sentence_for_disk_trouble(self._bin):
+            for path in self._bin.iterdir() if self._bin.is_dir() else ():
+                shutil.rmtree(path)
+        return count
 
     def take_in(self, folder: Path) -> RunFolder:
         """Move a folder that holds a whole run, brought in from elsewhere, among the runs. Raises RunError."""
         found = RunFolder(folder)
         _ = found.config, found.origin
-        stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(found.origin.created))
+        try:
+            stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(found.origin.created))
+        except (OverflowError, ValueError, OSError) as error:
+            raise RunError("The run says no true time at which it was made.", "Its files are damaged.") from error
         with _sentence_for_disk_trouble(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
             return RunFolder(_rename_to_free_name(folder, f"{stamp}-{slug(found.name)}", self._folder))
@@ -375,17 +396,24 @@ def _is_whole(run: RunFolder) -> bool:
 
 def _write_whole(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    try:
+        temporary.write_text(text + "\n", encoding="utf-8")
+        os.replace(temporary, path)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def _rename_to_free_name(folder: Path, name: str, place: Path | None = None) -> Path:
-    number = 1
-    while True:
+    for number in itertools.count(1):
         target = (place or folder.parent) / (name if number == 1 else f"{name}-{number}")
         if not target.exists():
-            return folder.rename(target)
-        number += 1
+            try:
+                return folder.rename(target)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # another took the name just now
+                    raise
+    raise AssertionError("there is always a free name")
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from studio.config import ADAPTER_SHAPE, CHANGES_BASE, RunConfig, check
+from studio.config import ADAPTER_SHAPE, CHANGES_BASE, DRAWN_BY, RunConfig, check
 from studio.data.dataset_folders import Dataset
 from studio.data.library import DatasetLibrary
 from studio.data.tokenizing.rendering import ChatRenderer
@@ -139,11 +139,8 @@ class Studio:
 
     def tokens_per_second(self, model: str) -> float | None:
         """Return the median speed of the finished runs of a model on this machine; None while there is none."""
-        speeds = []
-        for run in self.runs.all():
-            steps = self.view(run.id).view.steps if self._model_name(run) == model else []
-            speeds += [statistics.median(step.tokens_per_second for step in steps)] if steps else []
-        return statistics.median(speeds) if speeds else None
+        speeds = [run.tokens_per_second for run in self.summaries.look().runs if run.model == model]
+        return statistics.median(known) if (known := [speed for speed in speeds if speed is not None]) else None
 
     def start_run(self, config: RunConfig, dataset_id: str, *, validation_dataset_id: str = "") -> RunFolder:
         """Create a run and put it in the queue; it starts at once when nothing else is at work.
@@ -157,15 +154,8 @@ class Studio:
         check(config)
         dataset = self.datasets.get(dataset_id)
         examples = run_data.run_examples(self.datasets, config, dataset, validation_dataset_id)
-        files = self._locate(config.model, self.settings.home)
-        if files is not None and files.source == "folder":
-            # The worker has another working directory.
-            config = dataclasses.replace(config, model=str(files.folder.absolute()))
-        first = next((run for run in self.runs.all() if run.id == config.start_adapter), None)
-        if first is not None:
-            config = _shaped_like(first.config, config)
         run = self.runs.create(
-            config,
+            self._settled(config),
             dataset_id=dataset.id,
             dataset_name=dataset.name,
             dataset_sha256=dataset.sha256 or dataset.inspection.sha256,
@@ -178,6 +168,15 @@ class Studio:
             self.delete_run(run.id)
             raise trouble
         return run
+
+    def _settled(self, config: RunConfig) -> RunConfig:
+        """Put settings as the worker can take them. Raises ModelError for a model that cannot be one."""
+        files = self._locate(config.model, self.settings.home)
+        if files is not None and files.source == "folder":
+            # The worker has another working directory.
+            config = dataclasses.replace(config, model=str(files.folder.absolute()))
+        first = next((run for run in self.runs.all() if run.id == config.start_adapter), None)
+        return config if first is None else _shaped_like(first.config, config)
 
     def queue_run(self, id: str, *, first: bool = False) -> None:
         """Let a run train when its turn comes, or go on from its newest checkpoint. Raises RunError when it cannot."""
@@ -226,9 +225,13 @@ class Studio:
         self.runs.describe(id, name=name, note=note)
 
     def change_run(self, id: str, config: RunConfig) -> None:
-        """Give a run that never started other settings. Raises ConfigError, RunError."""
+        """Give a run that never started other settings; its examples stay as they were drawn.
+
+        Raises ConfigError, ModelError for a model that cannot be one, RunError.
+        """
         check(config)
-        self.runs.change(id, config)
+        drawn = {name: getattr(self.runs.get(id).config, name) for name in DRAWN_BY}
+        self.runs.change(id, dataclasses.replace(self._settled(config), **drawn))
 
     def duplicate_run(self, id: str) -> RunFolder:
         """Make a new run, not started, with the settings and data of another. Raises RunError."""
@@ -257,12 +260,6 @@ class Studio:
     def export_state(self, id: str, kind: str) -> ExportState:
         """Say how far an export is. Raises RunError for an unknown run, ExportError for an unknown kind."""
         return self._exports.state(self.runs.get(id), kind)
-
-    def _model_name(self, run: RunFolder) -> str:
-        try:
-            return run.origin.model_name
-        except RunError:
-            return ""
 
 
 def _shaped_like(first: RunConfig, config: RunConfig) -> RunConfig:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
 
+import numpy as np
+
 from studio.events import (
     Evaluated,
     Failed,
@@ -27,6 +29,7 @@ from studio.events import (
     Stopping,
 )
 from studio.runs.series import smoothed, thin
+from studio.runs.steps import FIELDS, TIME, Numbers, Steps
 from studio.words import counted, duration, size
 
 __all__ = ["RunView", "Status", "headline", "seconds_left", "smoothed", "status", "thin"]
@@ -54,9 +57,9 @@ class RunView:
     loading: Loading | None = None
     loaded: Loaded | None = None
     prepared: Prepared | None = None
-    steps: list[Stepped] = field(default_factory=list)
-    step_times: list[float] = field(default_factory=list)
-    """When each of `steps` was done."""
+    steps: Steps = field(default_factory=Steps)
+    trains_since: float = 0.0
+    """When the present worker said last that it prepares: its steps begin there."""
     first_step: int = 0
     """How many steps there were when the present worker started: larger than 0 after a run was taken up again."""
     evaluations: list[Evaluated] = field(default_factory=list)
@@ -87,6 +90,29 @@ class RunView:
         """The step up to which the run's work is saved and usable; None when nothing is."""
         return self.saved[-1].step if self.saved else None
 
+    @property
+    def step_times(self) -> list[float]:
+        """When each of `steps` was done."""
+        times: list[float] = self.steps.column(TIME).tolist()
+        return times
+
+    def apply_steps(self, rows: Numbers) -> bool:
+        """Take many steps in at once: for each `seq`, time, and the fields of `Stepped`.
+
+        Takes none, and says so, where they do not simply follow one another and what there is: `apply` sorts that out.
+        """
+        if not len(rows):
+            return True
+        seqs, steps = rows[:, 0], rows[:, 2]
+        if seqs[0] <= self.last_seq or steps[0] <= self.step:
+            return False
+        if not (np.diff(seqs) > 0).all() or not (np.diff(steps) > 0).all() or (steps % 1).any():
+            return False
+        self.first_step = min(self.first_step, len(self.steps))
+        self.steps.extend(np.column_stack([rows[:, 2 : 2 + len(FIELDS)], rows[:, 1]]), since=self.trains_since)
+        self.last_seq, self.loading = int(seqs[-1]), None
+        return True
+
     def apply(self, record: Record) -> None:
         """Take one record in. A record that was taken in before, or of an unknown kind, changes nothing else."""
         if record.seq <= self.last_seq:
@@ -99,11 +125,12 @@ class RunView:
                 _cut_from(self.evaluations, event.step)
                 self.evaluations.append(event)
             case Sampled() as event:
-                self.samples.append(event)
+                self._apply_sample(event)
             case Saved() as event:
                 self.saved.append(event)
             case Resumed() as event:
                 self._go_back_to(event.step)
+                self.trains_since = record.time
             case Noted() as event:
                 self.notes.append(event)
             case Stopping():
@@ -116,6 +143,8 @@ class RunView:
                 self._apply_beginning(event, record.time)
 
     def _apply_beginning(self, event: object, time: float) -> None:
+        if isinstance(event, Started | Loading | Loaded | Prepared):
+            self.trains_since = time
         match event:
             case Started():
                 if self.started is not None and self.ended_at is None:
@@ -138,22 +167,26 @@ class RunView:
 
     def _go_back_to(self, step: int) -> None:
         """Drop what an earlier worker had done beyond the step that the present one goes on from."""
-        for series in (self.steps, self.evaluations, self.samples):
-            while series and series[-1].step > step:
-                series.pop()
-        del self.step_times[len(self.steps) :]
+        self.steps.cut_behind(step)
+        _cut_from(self.evaluations, step + 1)
+        while self.samples and self.samples[-1].step > step:
+            self.samples.pop()
         self.first_step = len(self.steps)
 
     def _apply_step(self, event: Stepped, time: float) -> None:
-        _cut_from(self.steps, event.step)
-        del self.step_times[len(self.steps) :]
+        self.steps.cut_behind(event.step - 1)
         self.first_step = min(self.first_step, len(self.steps))
-        self.steps.append(event)
-        self.step_times.append(time)
+        self.steps.append(event, time, since=self.trains_since)
         self.loading = None
 
+    def _apply_sample(self, event: Sampled) -> None:
+        """Add an answer; those that an earlier worker had got to this and later questions go."""
+        while self.samples and (self.samples[-1].step, self.samples[-1].number) >= (event.step, event.number):
+            self.samples.pop()
+        self.samples.append(event)
 
-def _cut_from(series: list[Stepped] | list[Evaluated], step: int) -> None:
+
+def _cut_from(series: list[Evaluated], step: int) -> None:
     """Drop what an earlier worker had done from a step on that the present one does again."""
     while series and series[-1].step >= step:
         series.pop()
@@ -197,7 +230,8 @@ def seconds_left(view: RunView, now: float) -> float | None:
     None before three steps of the present worker, when the plan is not known, and when the run has ended. One very long
     pause, as of a laptop that slept, counts for no more than thirty ordinary steps.
     """
-    times = view.step_times[max(view.first_step, len(view.step_times) - _RATE_WINDOW - 1) :]
+    window = view.steps.column(TIME)[max(view.first_step, len(view.steps) - _RATE_WINDOW - 1) :]
+    times: list[float] = window.tolist()
     if len(times) < _FEWEST_STEPS or not view.total_steps or view.ended_at is not None:
         return None
     gaps = [max(0.0, later - earlier) for earlier, later in pairwise(times)]

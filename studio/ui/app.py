@@ -1,4 +1,4 @@
-"""The page as a whole: header, five tabs, two timers; and how it is served.
+"""The page as a whole: header, six tabs, their clocks; and how it is served.
 
 Builds the tabs, then connects them to each other. Never imports torch, neither itself nor through anything it imports.
 """
@@ -11,7 +11,19 @@ import gradio as gr
 from studio.config import STARTER
 from studio.errors import RunError
 from studio.runs.studio import Studio
-from studio.ui import compare_tab, configure_tab, data_library, data_tab, export_tab, run_choices, train_tab, verbs
+from studio.ui import (
+    clocks,
+    compare_tab,
+    configure_tab,
+    data_library,
+    data_tab,
+    export_tab,
+    run_choices,
+    runs_jumps,
+    runs_tab,
+    train_tab,
+    verbs,
+)
 from studio.ui.components import ACTING, QUIET, html
 from studio.ui.errors import shown
 from studio.ui.header import ICON, header, machine
@@ -24,6 +36,9 @@ CALM_TICK_SECONDS = 3.0
 """How often is looked at what changes seldom. Each look costs the server and the browser a little, and both may sit on
 the machine that trains."""
 
+OWN_CLOCK = ("data", "configure", "export", "runs")
+"""The tabs that are looked at only while they are open. The run at work is followed on every tab, for the title."""
+
 
 def build_app(studio: Studio) -> gr.Blocks:
     """Build the page. Everything it shows and does goes through `studio`."""
@@ -33,12 +48,13 @@ def build_app(studio: Studio) -> gr.Blocks:
     page: gr.Blocks
     with gr.Blocks(title="LoRA Studio", analytics_enabled=False, delete_cache=(3600, 24 * 3600)) as page:
         timer, calm = gr.Timer(TICK_SECONDS), gr.Timer(CALM_TICK_SECONDS)
+        own = clocks.clocks(OWN_CLOCK, open_tab="data", seconds=CALM_TICK_SECONDS)
         top = html(header(machine_name, STARTER, studio.model_state(STARTER)), elem_id="header")
         drawn = gr.State(None)
         with gr.Tabs(selected="data", overflow_behavior="wrap", elem_classes="ls-tabs", elem_id="tabs") as tabs:
-            with gr.Tab("1. Data", id="data"):
+            with gr.Tab("1. Data", id="data") as data_page:
                 data = data_tab.build(studio)
-            with gr.Tab("2. Configure", id="configure"):
+            with gr.Tab("2. Configure", id="configure") as configure_page:
                 configure = configure_tab.build()
             with gr.Tab("3. Train", id="train") as train_page:
                 train = train_tab.build()
@@ -46,23 +62,45 @@ def build_app(studio: Studio) -> gr.Blocks:
                 compare = compare_tab.build()
             with gr.Tab("5. Export", id="export") as export_page:
                 export = export_tab.build()
+            with gr.Tab("All runs", id="runs") as runs_page:
+                runs = runs_tab.build()
 
         data_tab.wire(
             data,
             studio=studio,
             reading=reading,
             controls={**configure.controls, **data.held_out.controls},
-            calm=calm,
+            calm=own["data"],
+            opened=data_page.select,
             tabs=tabs,
         )
         dataset = data.library.version
         started = configure_tab.wire(
-            configure, studio=studio, reading=reading, dataset=dataset, held_out=data.held_out, timer=calm
+            configure,
+            studio=studio,
+            reading=reading,
+            dataset=dataset,
+            held_out=data.held_out,
+            timer=own["configure"],
+            opened=configure_page.select,
         )
         train_tab.wire(train, studio=studio, timer=timer)
         compare_tab.wire(compare, studio=studio)
-        export_tab.wire(export, studio=studio, timer=calm)
+        export_tab.wire(export, studio=studio, timer=own["export"], opened=export_page.select)
+        runs_tab.wire(runs, studio=studio, calm=own["runs"], opened=runs_page.select)
+        runs_jumps.wire(
+            runs,
+            studio=studio,
+            tabs=tabs,
+            data=data,
+            configure=configure,
+            train=train,
+            compare=compare,
+            export=export,
+        )
         verbs.wire(studio)
+        pages = (data_page, configure_page, train_page, compare_page, export_page, runs_page)
+        clocks.wire(own, {str(each.id): each for each in pages})
 
         calm.tick(
             shown(functools.partial(redraw_header, studio, machine_name)),
@@ -82,6 +120,7 @@ def build_app(studio: Studio) -> gr.Blocks:
             outputs=[tabs, train.run, *train_tab.drawn_parts(train)],
             **QUIET,
         )
+        started.success(lambda: ("", ""), outputs=[configure.source, configure.editing], **QUIET)
         train.compare.click(
             shown(functools.partial(jump_to_comparison, studio)),
             inputs=[train.run],
@@ -125,7 +164,7 @@ def open_page(
 
 def jump_to_run(studio: Studio, run_id: str) -> tuple[Any, ...]:
     """Show the run that was just started, with what it is at: the page must not say that there is none."""
-    now = train_tab.redraw(studio, run_id=run_id, drawn=None)
+    now = train_tab.redraw(train_tab.watch(studio), run_id=run_id, drawn=None)
     return gr.Tabs(selected="train"), train_tab.refresh_runs(studio, run_id), *now
 
 
@@ -166,6 +205,7 @@ def serve(studio: Studio) -> None:
     Raises RunError when the port is in use.
     """
     page = build_app(studio)
+    studio.summaries.look()  # the first page need not wait until the runs are read
     try:
         page.launch(**launch_options(studio), prevent_thread_lock=True)
     except OSError as error:

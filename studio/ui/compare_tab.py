@@ -166,7 +166,7 @@ def wire(
 
 def refresh_runs(studio: Studio, chosen: str | None) -> Any:
     """Return the dropdown with the runs that can answer now; keep what is chosen."""
-    choices = run_choices.runs_with_result(studio)
+    choices = run_choices.runs_with_result(studio, also=chosen)
     return gr.update(choices=choices, value=run_choices.keep_or_first(chosen, choices))
 
 

@@ -3,7 +3,7 @@
 Two equal sights are drawn the same, so the second is not drawn at all. Knows nothing of components.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,8 +13,8 @@ from studio.errors import DataError, StudioError
 from studio.models.forecast import Forecast, Workload
 from studio.models.presets import PRESETS, Case, derive
 from studio.runs.base_models import ModelState
-from studio.runs.store import RunFolder
 from studio.runs.studio import Studio
+from studio.runs.summary import Summary
 from studio.ui import data_drawing, fitting, foresight, run_choices
 from studio.ui.foresight import Known
 from studio.ui.reading import Here, Reading
@@ -53,7 +53,7 @@ def look(studio: Studio, reading: Reading, asked: Asked) -> Sight:
     """Gather what there is. Asks no network, and starts at most what runs in the background."""
     model = asked.settings.model
     dataset, held_out = _dataset(studio, asked.dataset_id), _dataset(studio, asked.held_out_id)
-    runs = run_choices.readable(studio)
+    runs = studio.summaries.look().runs
     return Sight(
         asked=asked,
         dataset=dataset,
@@ -63,7 +63,7 @@ def look(studio: Studio, reading: Reading, asked: Asked) -> Sight:
         here=reading.where(model) if model else Here(None),
         modules=_module_names(reading, model) if model else (),
         continuable=_continuable(runs, asked.settings),
-        at_work=next((run.name for run in runs if run.is_alive()), ""),
+        at_work=next((run.name for run in runs if run.is_at_work), ""),
         counted=(_is_counted(reading, dataset, model), _is_counted(reading, held_out, model)),
         about=foresight.known(reading.foresight, model),
     )
@@ -110,13 +110,13 @@ def foretell(reading: Reading, sight: Sight, settings: RunConfig, unlimited: Wor
     return foresight.foretold(reading.foresight, sight.about, settings, workload)
 
 
-def _continuable(runs: list[RunFolder], settings: RunConfig) -> tuple[tuple[str, str], ...]:
+def _continuable(runs: Sequence[Summary], settings: RunConfig) -> tuple[tuple[str, str], ...]:
     """List the runs of the same base model that left an adapter, newest first."""
     if settings.method == FULL or not settings.model:
         return ()
     names = {settings.model, str(Path(settings.model).absolute())}
-    alike = [run for run in runs if run.config.model in names and run.config.method != FULL and run.result is not None]
-    return tuple((run_choices.label(run), run.id) for run in alike if not run.is_alive())
+    alike = [run for run in runs if run.base in names and run.method != FULL and run.has_result and not run.is_at_work]
+    return tuple((run_choices.label(run), run.id) for run in alike[: run_choices.MOST])
 
 
 def _dataset(studio: Studio, dataset_id: str) -> Dataset | None:

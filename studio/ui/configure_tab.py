@@ -4,7 +4,7 @@ Lays out and connects. What is right stands in `studio.config`, what is shown in
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,10 @@ class ConfigureTab:
     kept_price: gr.BrowserState
     started: gr.Textbox
     drawn: gr.State
+    source: gr.HTML
+    """Whose settings these are, where they were taken over from a run."""
+    editing: gr.State
+    """The run whose settings are being changed, by its id."""
 
     @property
     def model(self) -> gr.components.Component:
@@ -50,6 +54,7 @@ def build() -> ConfigureTab:
     parts: dict[str, Block] = {}
     with gr.Row():
         with gr.Column(scale=7):
+            source = pressable(elem_id="configure-source")
             _build_start(controls, parts)
             _build_training(controls, parts)
             _build_more(controls, parts)
@@ -72,6 +77,8 @@ def build() -> ConfigureTab:
         kept_price=gr.BrowserState(None, storage_key=PRICE_KEY, secret="lora-studio"),
         started=started,
         drawn=gr.State(None),
+        source=source,
+        editing=gr.State(""),
     )
 
 
@@ -130,17 +137,19 @@ def wire(
     dataset: gr.Dropdown,
     held_out: HeldOut,
     timer: gr.Timer,
+    opened: Callable[..., Any],
 ) -> gr.events.Dependency:
     """Connect the tab, and return the event of a started run for the Train tab to follow.
 
-    `dataset` holds the id of the data set to learn from; the settings in `held_out` stand on the Data tab.
+    `dataset` holds the id of the data set to learn from; the settings in `held_out` stand on the Data tab. `opened` is
+    the event of the tab being opened.
     """
     controls = {**tab.controls, **held_out.controls}
     inputs: dict[str, Block] = {"dataset_id": dataset, "validation_dataset_id": held_out.other, **controls}
     looked_at = (dataset, held_out.other, tab.preset, tab.price, *controls.values())
     changes = [component.change for component in looked_at]  # type: ignore[attr-defined]
     gr.on(
-        [timer.tick, *changes],
+        [timer.tick, opened, *changes],
         shown(functools.partial(configure_listeners.redraw, studio, reading)),
         inputs_kwargs={
             **inputs,

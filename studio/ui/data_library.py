@@ -16,22 +16,12 @@ from studio.errors import DataError
 from studio.runs.studio import Studio
 from studio.ui import data_changes, fragments, presses
 from studio.ui.components import ACTING, QUIET, picker
+from studio.ui.downloads import SAVE
 from studio.ui.errors import shown
 from studio.ui.presses import Press, on_press, pressable
 from studio.words import counted
 
 Choices = list[tuple[str, str]]
-
-_SAVE = """(prepared) => {
-  const file = Array.isArray(prepared) ? prepared[0] : prepared;
-  if (!file || !file.url) return;
-  const link = document.createElement('a');
-  link.href = file.url;
-  link.download = file.orig_name || 'examples.jsonl';
-  document.body.append(link);
-  link.click();
-  link.remove();
-}"""
 
 
 @dataclass(frozen=True)
@@ -109,7 +99,7 @@ def wire(library: Library, keeping: Keeping, *, studio: Studio) -> None:
         inputs=[library.version],
         outputs=[keeping.download],
         **ACTING,
-    ).success(None, inputs=[keeping.download], js=_SAVE, show_progress="hidden")
+    ).success(None, inputs=[keeping.download], js=SAVE, show_progress="hidden")
     for component, listener in ((keeping.delete, delete), (keeping.binned, restore)):
         on_press(
             component,

@@ -5,8 +5,9 @@ knows.
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
 from gradio.blocks import Block
@@ -119,9 +120,13 @@ def wire(
     reading: Reading,
     controls: Mapping[str, gr.components.Component],
     calm: gr.Timer,
+    opened: Callable[..., Any],
     tabs: gr.Tabs,
 ) -> None:
-    """Connect the tab. `controls` are the settings of a run by name; what is shown follows from some of them."""
+    """Connect the tab. `controls` are the settings of a run by name; what is shown follows from some of them.
+
+    `opened` is the event of the tab being opened.
+    """
     data_bring.wire(tab.bring, studio=studio, library=tab.library, calm=calm, tabs=tabs)
     data_library.wire(tab.library, tab.keeping, studio=studio)
     followed = {name: controls[name] for name in FOLLOWED}
@@ -136,7 +141,7 @@ def wire(
     looked_for = [component for name, component in looked_at.items() if name != "drawn"]
     changes = [component.change for component in (*followed.values(), *looked_for)]  # type: ignore[attr-defined]
     gr.on(
-        [calm.tick, *changes],
+        [calm.tick, opened, *changes],
         shown(functools.partial(data_listeners.redraw, studio, reading)),
         inputs_kwargs={**looked_at, **followed},
         outputs=[

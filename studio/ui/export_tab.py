@@ -78,12 +78,12 @@ def no_run() -> Any:
     return fragments.empty("No finished run yet", "Train a run first. Its result can then be prepared here.")
 
 
-def wire(tab: ExportTab, *, studio: Studio, timer: gr.Timer) -> None:
-    """Connect the tab."""
+def wire(tab: ExportTab, *, studio: Studio, timer: gr.Timer, opened: Callable[..., Any]) -> None:
+    """Connect the tab. `opened` is the event of the tab being opened."""
     offer = functools.cache(gr.set_static_paths)
     outputs = [part for card in tab.cards.values() for part in (card.status, card.prepare, card.download, card.code)]
     gr.on(
-        [timer.tick, tab.run.change],
+        [timer.tick, opened, tab.run.change],
         shown(functools.partial(redraw, studio, offer)),
         inputs_kwargs={"run_id": tab.run, "drawn": tab.drawn},
         outputs=[*outputs, tab.drawn],
@@ -97,7 +97,7 @@ def wire(tab: ExportTab, *, studio: Studio, timer: gr.Timer) -> None:
 
 def refresh_runs(studio: Studio, chosen: str | None) -> Any:
     """Return the dropdown with the runs that can be exported now; keep what is chosen."""
-    choices = run_choices.runs_with_result(studio)
+    choices = run_choices.runs_with_result(studio, also=chosen)
     return gr.update(choices=choices, value=run_choices.keep_or_first(chosen, choices))
 
 

@@ -8,7 +8,18 @@ from typing import Any
 
 import gradio as gr
 
-from studio.config import ADAPTER_SHAPE, CHOSEN, FULL, Problem, RunConfig, Setting, problems, setting_named, settings
+from studio.config import (
+    ADAPTER_SHAPE,
+    CHOSEN,
+    DRAWN_BY,
+    FULL,
+    Problem,
+    RunConfig,
+    Setting,
+    problems,
+    setting_named,
+    settings,
+)
 from studio.ui.components import picker, unchecked
 
 START = ("model", "method", "start_adapter")
@@ -17,7 +28,7 @@ START = ("model", "method", "start_adapter")
 SIMPLE = ("name", "epochs", "learning_rate", "rank", "batch_size", "max_length", "overlong")
 """What is asked first."""
 
-HELD_OUT = ("validation_share", "seed", "stratify")
+HELD_OUT = DRAWN_BY
 """What stands on the Data tab, beside the examples that it is about."""
 
 GROUPS = (

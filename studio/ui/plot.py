@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import gradio as gr
 from markupsafe import Markup
@@ -19,12 +20,14 @@ from studio.errors import StudioError
 _TEMPLATE = """
 <div class="ls-chart">
   <div class="ls-empty ls-chart-empty"><strong>{}</strong><span>{}</span></div>
-  <div class="ls-chart-plot" role="img" aria-label="{}"></div>
+  <div class="ls-chart-body">{}</div>
 </div>
 """
 
 _FRAME = r"""
-const plot = element.querySelector('.ls-chart-plot');
+const plots = [...element.querySelectorAll('.ls-chart-plot')];
+let plot = plots[0];  // the one that is being drawn
+const body = element.querySelector('.ls-chart-body');
 const empty = element.querySelector('.ls-chart-empty');
 const colour = (name) => getComputedStyle(element).getPropertyValue(name).trim();
 const isNarrow = () => plot.clientWidth < 520;
@@ -52,13 +55,25 @@ function draw() {
   const value = props.value;
   const has = Boolean(value && hasPoints(value));
   empty.style.display = has ? 'none' : '';
-  plot.style.display = has ? '' : 'none';
-  if (!has || !window.Plotly || plot.clientWidth === 0) return;
-  // Plotly's own toolbar offers to upload the chart to its maker: nothing leaves this machine.
-  window.Plotly.react(plot, traces(value), layout(value), {responsive: true, displaylogo: false,
-    displayModeBar: plot.clientWidth < 720 ? false : 'hover', showSendToCloud: false, plotlyServerURL: '',
-    modeBarButtons: [['zoom2d', 'pan2d', 'resetScale2d']]});
+  body.style.display = has ? '' : 'none';
+  if (!has || !window.Plotly) return;
+  plots.filter((each) => each.dataset.later === undefined || inSight.has(each)).forEach((each) => {
+    plot = each;
+    if (plot.clientWidth === 0) return;
+    // Plotly's own toolbar offers to upload the chart to its maker: nothing leaves this machine.
+    window.Plotly.react(plot, traces(value), layout(value), {responsive: true, displaylogo: false,
+      displayModeBar: plot.clientWidth < 720 ? false : 'hover', showSendToCloud: false, plotlyServerURL: '',
+      modeBarButtons: [['zoom2d', 'pan2d', 'resetScale2d']]});
+  });
 }
+
+// What nobody sees costs nothing: the browser may sit on the machine that trains.
+const inSight = new Set();
+const watcher = new IntersectionObserver((changes) => {
+  changes.forEach(({target, isIntersecting}) => isIntersecting ? inSight.add(target) : inSight.delete(target));
+  if (changes.some((change) => change.isIntersecting)) draw();
+}, {rootMargin: '100px'});
+plots.filter((each) => each.dataset.later !== undefined).forEach((each) => watcher.observe(each));
 
 watch('value', draw);
 draw();
@@ -77,19 +92,34 @@ class Drawing:
     `script` defines `hasPoints(value)`, `traces(value)` and `layout(value)` with the helpers of this module's script:
     `colour(name)` of a CSS variable, `isNarrow()`, and `frame()` with the common `axis` and `layout`. Until there are
     points, `empty_title` and `empty_text` stand in their place. `name` is what a screen reader says.
+
+    A drawing of several charts brings its own `body`, with a `spot` for each: the script finds the one that is being
+    drawn in `plot`.
     """
 
     name: str
     empty_title: str
     empty_text: str
     script: str
+    body: Markup | None = None
 
 
-def plot(drawing: Drawing, *, value: Mapping[str, Any], elem_id: str) -> gr.HTML:
-    """Make the chart. Its value is what the drawing's script reads: plain lists, numbers and texts."""
+def spot(name: str, *, panel: str = "", later: bool = False) -> Markup:
+    """Make the place of one chart. `name` is what a screen reader says; `later` leaves it out while it is not in sight.
+
+    The script knows it by `plot.dataset.panel`.
+    """
+    return Markup('<div class="ls-chart-plot" role="img" aria-label="{}" data-panel="{}"{}></div>').format(
+        name, panel, Markup(" data-later") if later else ""
+    )
+
+
+def plot(drawing: Drawing, *, value: Mapping[str, Any] | str, elem_id: str) -> gr.HTML:
+    """Make the chart. Its value is what the drawing's script reads: plain lists, numbers and texts, or one text."""
+    body = spot(drawing.name) if drawing.body is None else drawing.body
     return gr.HTML(
-        value=dict(value),
-        html_template=str(Markup(_TEMPLATE).format(drawing.empty_title, drawing.empty_text, drawing.name)),
+        value=value if isinstance(value, str) else dict(value),
+        html_template=str(Markup(_TEMPLATE).format(drawing.empty_title, drawing.empty_text, body)),
         js_on_load=_FRAME.replace("__DRAWING__", drawing.script),
         head=f'<script src="{script_address()}"></script>',
         apply_default_css=False,
@@ -111,4 +141,9 @@ def plotly_script() -> Path:
 
 def script_address() -> str:
     """Return the address of plotly's script on this very server."""
-    return f"gradio_api/file={plotly_script().as_posix()}"
+    return file_address(plotly_script())
+
+
+def file_address(file: Path) -> str:
+    """Return the address of a file that this very server offers."""
+    return f"gradio_api/file={quote(file.as_posix())}"

@@ -64,6 +64,18 @@ watch('value', () => element.querySelectorAll('select').forEach((chooser) => {
   const chosen = chooser.querySelector('option[selected]');
   if (chosen) chooser.value = chosen.value;
 }));
+// What is drawn anew under the fingers of a person keeps the focus, or the keyboard would begin at the top of the page.
+let held = null;
+document.addEventListener('focusin', ({target}) => {
+  held = element.contains(target) ? target.closest('[data-verb]') : null;
+});
+document.addEventListener('pointerdown', ({target}) => { if (!element.contains(target)) held = null; });
+watch('value', () => {
+  if (!held || held.isConnected || document.activeElement !== document.body) return;
+  const alike = [...element.querySelectorAll('[data-verb]')].filter((each) => each.dataset.verb === held.dataset.verb);
+  const same = alike.find((each) => each.dataset.key === held.dataset.key);
+  same?.focus({preventScroll: true});
+});
 """
 
 

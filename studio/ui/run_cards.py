@@ -1,4 +1,4 @@
-"""What the Train tab says about a run: headline, progress, figures, curves, settings.
+"""What the Train tab says about a run: headline, progress, figures, settings.
 
 Functions from a `RunState` to markup. Knows nothing of components and reads no file.
 """
@@ -7,16 +7,15 @@ from markupsafe import Markup
 
 from studio.config import settings
 from studio.runs.conductor import RunState
-from studio.runs.series import smoothed, thin
-from studio.runs.view import ENDED, RunView
+from studio.runs.series import smoothed
+from studio.runs.steps import TIME
+from studio.runs.view import ENDED, WORKING, RunView, Status
 from studio.ui import fragments
 from studio.ui.form import CHOICE_LABELS
 from studio.ui.fragments import Tile
-from studio.ui.live_chart import Curves
 from studio.ui.wording import brief_duration, parameters, share
 from studio.words import counted
 
-MOST_POINTS = 1000
 _PHASES = {
     "draft": ("quiet", "Not started"),
     "queued": ("quiet", "Waiting"),
@@ -41,10 +40,11 @@ def no_run() -> Markup:
 
 def status_panel(state: RunState) -> Markup:
     """Say in a sentence what the run is doing, with a bar and the figures."""
-    kind, phase = _PHASES[state.status]
-    badge = Markup('<p class="ls-badge ls-{}"><i aria-hidden="true"></i>{}</p>').format(kind, phase)
-    top = Markup('<div class="ls-top">{}<p class="ls-headline">{}</p></div>').format(badge, state.headline)
-    shown = [top, fragments.bar(progress(state), name="Progress of the run")]
+    kind, name = _PHASES[state.status]
+    badge = Markup('<p class="ls-badge ls-{}"><i aria-hidden="true"></i>{}</p>').format(kind, name)
+    shown = [Markup('<div class="ls-top">{}<p class="ls-headline">{}</p></div>').format(badge, state.headline)]
+    if state.status in WORKING or state.view.steps:  # what never began has no progress
+        shown.append(fragments.bar(progress(state), name="Progress of the run"))
     if state.view.steps:
         shown.append(fragments.tiles(figures(state)))
     warnings = [note.text for note in state.view.notes if note.level == "warning"]
@@ -52,11 +52,14 @@ def status_panel(state: RunState) -> Markup:
     return fragments.stack(shown)
 
 
+def phase(status: Status) -> str:
+    """Name a status in a word or two."""
+    return _PHASES[status][1]
+
+
 def progress(state: RunState) -> float | None:
     """Return how far the run is, from 0 to 1; None while it is at work and the end is not known."""
     view = state.view
-    if state.status == "draft":
-        return 0.0
     if state.status == "preparing":
         loading = view.loading
         return loading.done / loading.total if loading is not None and loading.total else None
@@ -71,12 +74,17 @@ def figures(state: RunState) -> list[Tile]:
     return [
         Tile("Step", f"{view.step:,}", f"of {view.total_steps:,}" if view.total_steps else ""),
         Tile("Epoch", f"{last.epoch:.1f}", f"of {state.run.config.epochs}"),
-        Tile("Loss", f"{smoothed([step.loss for step in view.steps[-200:]])[-1]:.3f}", "lower is better"),
+        Tile("Loss", f"{_recent_loss(view):.3f}", "lower is better"),
         _held_out_tile(state),
         *_time_tiles(state),
         Tile("Speed", f"{last.tokens_per_second:,.0f}", "tokens a second"),
         Tile("Memory", f"{last.memory_gib:.1f} GiB", "at most" if state.status in ENDED else "at most so far"),
     ]
+
+
+def _recent_loss(view: RunView) -> float:
+    losses: list[float] = view.steps.column("loss")[-200:].tolist()
+    return smoothed(losses)[-1]
 
 
 def _held_out_tile(state: RunState) -> Tile:
@@ -93,29 +101,14 @@ def _held_out_tile(state: RunState) -> Tile:
 def _time_tiles(state: RunState) -> list[Tile]:
     view = state.view
     if state.status in ENDED:
-        took = (view.ended_at or (view.step_times[-1] if view.step_times else 0.0)) - (view.started_at or 0.0)
+        last = view.steps.column(TIME)[-1] if view.steps else 0.0
+        took = (view.ended_at or float(last)) - (view.started_at or 0.0)
         return [Tile("Took", brief_duration(took), "from start to end")]
-    if state.status == "stopping":
+    if state.status in ("stopping", "queued"):
         return []
     if state.seconds_left is None:
         return [Tile("Time left", "...", "after three steps")]
     return [Tile("Time left", brief_duration(state.seconds_left), "at this pace")]
-
-
-def curves(run_id: str, view: RunView) -> Curves:
-    """Choose at most a thousand points of each curve."""
-    losses = [step.loss for step in view.steps]
-    raw = thin([(step.step, step.loss) for step in view.steps], MOST_POINTS)
-    trend = dict(zip((step.step for step in view.steps), smoothed(losses), strict=True))
-    return Curves(
-        run=run_id,
-        steps=tuple(int(step) for step, _ in raw),
-        losses=tuple(loss for _, loss in raw),
-        smoothed=tuple(trend[int(step)] for step, _ in raw),
-        evaluated_steps=tuple(each.step for each in view.evaluations),
-        evaluated_losses=tuple(each.loss for each in view.evaluations),
-        total_steps=view.total_steps,
-    )
 
 
 def own_settings(state: RunState) -> Markup:
@@ -163,12 +156,3 @@ def _value_text(value: object) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     return CHOICE_LABELS.get(str(value), str(value))
-
-
-def stop_consequence(state: RunState) -> str:
-    """Say in words what Stop would do now."""
-    if state.status == "stopping":
-        return "Stopping: the work so far is being saved."
-    if state.view.steps:
-        return f"Stop keeps what was learned in {counted(state.view.step, 'step')}: you can compare and export it."
-    return "Nothing is learned yet: stopping now leaves a run without a result."

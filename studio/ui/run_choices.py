@@ -3,44 +3,41 @@
 Knows nothing of what a run does.
 """
 
-from studio.errors import RunError
-from studio.runs.store import RunFolder
+from collections.abc import Sequence
+
 from studio.runs.studio import Studio
+from studio.runs.summary import Summary
 from studio.ui.wording import moment
+
+MOST = 200
+"""So many of the newest are offered: among more nobody finds one, and the table of all runs leads to each."""
 
 Choices = list[tuple[str, str]]
 
 
-def all_runs(studio: Studio) -> Choices:
-    """List every run, newest first."""
-    return [(label(run), run.id) for run in readable(studio)]
+def all_runs(studio: Studio, *, also: str | None = None, most: int = MOST) -> Choices:
+    """List the newest runs, and `also` where there is such a run."""
+    return _choices(studio.summaries.look().runs, also, most)
 
 
 def at_work(studio: Studio) -> str | None:
     """Return the newest run that is at work, if there is one."""
-    return next((run.id for run in studio.runs.all() if run.is_alive()), None)
+    return next((run.id for run in studio.summaries.look().runs if run.is_at_work), None)
 
 
-def runs_with_result(studio: Studio) -> Choices:
-    """List the runs that are not at work and left a result, newest first."""
-    return [(label(run), run.id) for run in readable(studio) if run.result is not None and not run.is_alive()]
+def runs_with_result(studio: Studio, *, also: str | None = None, most: int = MOST) -> Choices:
+    """List the newest runs that are not at work and left a result, and `also` where it is one of these."""
+    runs = [run for run in studio.summaries.look().runs if run.has_result and not run.is_at_work]
+    return _choices(runs, also, most)
 
 
-def readable(studio: Studio) -> list[RunFolder]:
-    """List the runs whose settings can be read."""
-    return [run for run in studio.runs.all() if _can_read(run)]
+def _choices(runs: Sequence[Summary], also: str | None, most: int) -> Choices:
+    return [(label(run), run.id) for place, run in enumerate(runs) if place < most or run.id == also]
 
 
-def _can_read(run: RunFolder) -> bool:
-    try:
-        return bool(run.config) and bool(run.origin)
-    except RunError:
-        return False
-
-
-def label(run: RunFolder) -> str:
+def label(run: Summary) -> str:
     """Name a run as its person knows it."""
-    return f"{run.name} · {run.origin.dataset_name} · {moment(run.origin.created)}"
+    return f"{run.name} · {run.dataset} · {moment(run.created)}"
 
 
 def keep_or_first(chosen: str | None, choices: Choices, *, rather: str | None = None) -> str | None:

@@ -4,21 +4,28 @@ All that is shown comes from the run's folder, so a reload loses nothing.
 """
 
 import functools
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 from gradio.blocks import Block
+from gradio.events import api
 
 from studio.errors import RunError
 from studio.runs.conductor import RunState
+from studio.runs.csv_files import write_csv
 from studio.runs.studio import Studio
 from studio.runs.view import ENDED
-from studio.ui import fragments, run_cards, run_choices
+from studio.ui import answers_view, fragments, notices, run_actions, run_cards, run_charts, run_choices
 from studio.ui.changes import Drawn, only_new
 from studio.ui.components import ACTING, QUIET, html, picker
 from studio.ui.errors import shown
-from studio.ui.live_chart import Curves, live_chart
+from studio.ui.live_chart import CSV, live_chart
+from studio.ui.plot import file_address
+from studio.ui.presses import Press, on_press, pressable
+from studio.ui.watching import Kept, Parts, Watching
 
 LOG_LINES = 60
 LOSS_HELP = (
@@ -27,16 +34,21 @@ LOSS_HELP = (
 )
 
 
+ANSWERS_HELP = "The same few prompts at every check. Marked is what the answer before the first step did not have."
+
+
 @dataclass(frozen=True)
 class TrainTab:
-    """The components of the tab."""
+    """The components of the tab. `taken` is the address of a file that was asked for."""
 
     run: gr.Dropdown
     status: gr.HTML
-    stop: gr.Button
-    consequence: gr.HTML
+    actions: gr.HTML
     compare: gr.Button
+    notice: gr.HTML
     chart: gr.HTML
+    taken: gr.HTML
+    answers: gr.HTML
     settings: gr.HTML
     data: gr.Button
     log: gr.Textbox
@@ -52,11 +64,15 @@ def build() -> TrainTab:
             compare = gr.Button(
                 "Compare with the base model", variant="primary", visible=False, elem_id="train-compare"
             )
-            stop = gr.Button("Stop this run", variant="stop", visible=False, elem_id="train-stop")
-            consequence = html("", elem_id="train-consequence")
+        actions = pressable(elem_id="train-actions")
+        notice = notices.notices("train-notices")
     with gr.Column(elem_classes="ls-card"):
         html(fragments.heading("Loss", LOSS_HELP))
         chart = live_chart("train-chart")
+        taken = gr.HTML(value="", html_template="", js_on_load=_TAKE, apply_default_css=False, elem_id="train-taken")
+    with gr.Column(elem_classes="ls-card"):
+        html(fragments.heading("How the answers change", ANSWERS_HELP))
+        answers = answers_view.answers_view("train-answers")
     with gr.Accordion("What this run ran with", open=False, elem_classes="ls-more", elem_id="train-settings"):
         settings = html(fragments.empty("No run yet", "The settings of the run stand here once there is one."))
         data = gr.Button("Show the data it learned from", size="sm", elem_id="train-data")
@@ -72,10 +88,12 @@ def build() -> TrainTab:
     return TrainTab(
         run=run,
         status=status,
-        stop=stop,
-        consequence=consequence,
+        actions=actions,
         compare=compare,
+        notice=notice,
         chart=chart,
+        taken=taken,
+        answers=answers,
         settings=settings,
         data=data,
         log=log,
@@ -83,41 +101,106 @@ def build() -> TrainTab:
     )
 
 
+_TAKE = r"""
+watch('value', () => {
+  if (!props.value) return;
+  const link = document.createElement('a');
+  link.href = props.value;
+  link.download = '';
+  link.click();
+});
+"""
+"""Fetches the file whose address arrives."""
+
+
 def wire(tab: TrainTab, *, studio: Studio, timer: gr.Timer) -> None:
     """Connect the tab. Opening another tab from here is wired by the page, which knows that tab."""
+    watching = watch(studio)
+    offer = functools.cache(gr.set_static_paths)
     gr.on(
         [timer.tick, tab.run.change],
-        shown(functools.partial(redraw, studio)),
+        shown(functools.partial(redraw, watching)),
         inputs_kwargs={"run_id": tab.run, "drawn": tab.drawn},
         outputs=drawn_parts(tab),
         **QUIET,
     )
-    tab.stop.click(shown(functools.partial(stop_run, studio)), inputs=[tab.run], outputs=[tab.stop], **ACTING)
+    on_press(
+        tab.actions,
+        functools.partial(act, studio, watching),
+        inputs_kwargs={"run_id": tab.run},
+        outputs=[tab.run, *drawn_parts(tab)],
+        **ACTING,
+    )
+    on_press(tab.chart, functools.partial(take_csv, studio, offer), outputs=[tab.taken], **ACTING)
+
+    def run_notice(run_id: str) -> str:
+        """Say how far a run is, for a page that nobody looks at."""
+        return str(watching.look(run_id)["notice"])
+
+    api(shown(run_notice), api_name=notices.ADDRESS, queue=False, api_visibility="undocumented")
 
 
 def drawn_parts(tab: TrainTab) -> list[Block]:
     """Return the components that `redraw` draws, in its order."""
-    return [tab.status, tab.chart, tab.stop, tab.consequence, tab.compare, tab.settings, tab.log, tab.drawn]
+    return [
+        tab.status,
+        tab.actions,
+        tab.compare,
+        tab.notice,
+        tab.chart,
+        tab.answers,
+        tab.settings,
+        tab.log,
+        tab.drawn,
+    ]
+
+
+def watch(studio: Studio) -> Watching:
+    """Return the one look at each run that all pages share."""
+    charts, answers = Kept(), Kept()
+
+    def draw(run_id: str) -> Parts:
+        state = studio.view(run_id)
+        waiting = len(studio.waiting_runs()) if state.status == "queued" else 0
+        return parts(state, waiting=waiting, charts=charts, answers=answers)
+
+    return Watching(draw)
 
 
 def refresh_runs(studio: Studio, chosen: str | None) -> Any:
     """Return the dropdown with the runs that there are now; keep what is chosen."""
-    choices = run_choices.all_runs(studio)
+    choices = run_choices.all_runs(studio, also=chosen)
     value = run_choices.keep_or_first(chosen, choices, rather=run_choices.at_work(studio))
     return gr.update(choices=choices, value=value)
 
 
-def stop_run(studio: Studio, run_id: str | None) -> Any:
-    """Ask the run to stop, and take the button away until it has. Raises RunError when there is no such run."""
-    if run_id:
-        studio.stop_run(run_id)
-    return gr.update(interactive=False)
+def act(studio: Studio, watching: Watching, press: Press, *, run_id: str | None) -> list[Any]:
+    """Do what was pressed, and show the run as it is then. Raises RunError with why it cannot be done."""
+    run_actions.carry_out(studio, press)
+    if press.verb == run_actions.DISCARD:
+        chosen = refresh_runs(studio, None)
+        return [chosen, *redraw(watching, run_id=chosen["value"], drawn=None, anew=True)]
+    return [gr.skip(), *redraw(watching, run_id=run_id, drawn=None, anew=True)]
 
 
-def redraw(studio: Studio, *, run_id: str | None, drawn: Drawn | None) -> list[Any]:
+def take_csv(studio: Studio, offer: Callable[[str], None], press: Press) -> Any:
+    """Write all steps of a run as a table, and return the address of the file.
+
+    `offer` opens one file for download. Nothing else of the data folder is ever served. Raises RunError.
+    """
+    if press.verb != CSV or not press.key:
+        return gr.skip()
+    state = studio.view(press.key)
+    file = write_csv(state.run, state.view)
+    offer(str(file))
+    # The number makes it another address each time: the browser shall fetch what is there now.
+    return f"{file_address(file)}?{state.view.last_seq}-{time.monotonic_ns()}"
+
+
+def redraw(watching: Watching, *, run_id: str | None, drawn: Drawn | None, anew: bool = False) -> list[Any]:
     """Show the run as it is now, sending only what is new since `drawn`."""
     try:
-        shown_now = parts(studio.view(run_id)) if run_id else no_parts()
+        shown_now = watching.look(run_id, anew=anew) if run_id else no_parts()
     except RunError as error:
         shown_now = {**no_parts(), "status": str(fragments.empty(error.message, error.hint))}
     return only_new(shown_now, drawn)
@@ -127,25 +210,28 @@ def no_parts() -> dict[str, Any]:
     """Make what the tab shows while there is no run."""
     return {
         "status": str(run_cards.no_run()),
-        "chart": Curves().payload(),
-        "stop": gr.update(visible=False),
-        "consequence": "",
+        "actions": "",
         "compare": gr.update(visible=False),
+        "notice": "",
+        "chart": "",
+        "answers": answers_view.nothing(),
         "settings": str(fragments.empty("No run yet", "The settings of the run stand here once there is one.")),
         "log": "",
     }
 
 
-def parts(state: RunState) -> dict[str, Any]:
+def parts(state: RunState, *, waiting: int, charts: Kept, answers: Kept) -> dict[str, Any]:
     """Make what the tab shows of a run, by the names of the components in the order of the outputs."""
-    ended = state.status in ENDED
-    has_result = ended and state.run.result is not None
+    id, view = state.run.id, state.view
+    has_result = state.status in ENDED and state.run.result is not None
+    asked = (view.samples[-1] if view.samples else None, len(view.samples), state.status in ENDED)
     return {
         "status": str(run_cards.status_panel(state)),
-        "chart": run_cards.curves(state.run.id, state.view).payload(),
-        "stop": gr.update(visible=not ended, interactive=state.status != "stopping"),
-        "consequence": "" if ended else str(fragments.line("quiet", run_cards.stop_consequence(state))),
+        "actions": str(run_actions.actions(state, waiting=waiting)),
         "compare": gr.update(visible=has_result),
+        "notice": notices.payload(state),
+        "chart": charts.get(id, view.last_seq, lambda: run_charts.payload(id, view)),
+        "answers": answers.get(id, asked, lambda: answers_view.payload(state)),
         "settings": str(run_cards.own_settings(state)),
         "log": state.run.log_tail(LOG_LINES),
     }

@@ -18,8 +18,7 @@ from studio.runs.calibration import machine_paths
 from studio.runs.launcher import import_paths, model_paths, token_paths
 from studio.runs.store import RunFolder
 from studio.workers.job import help_job, run_job
-from studio.workers.ranks import rank
-from studio.workers.webhook import call_webhook
+from studio.workers.ranks import end_with_the_first, rank
 
 
 def main(arguments: list[str]) -> int:
@@ -30,16 +29,17 @@ def main(arguments: list[str]) -> int:
         os.set_inheritable(options.lock_fd, False)
         lock.name_self(options.lock_fd)
     if options.job == "train":
-        from studio.workers.train import train_run
+        from studio.workers.train import see_off, train_run
 
         run = RunFolder(Path(options.run))
         if rank() > 0:
+            end_with_the_first()
             return help_job(lambda job: train_run(job, run=run, home=home_of(run)))
         return run_job(
             "train",
             run.events_path,
             lambda job: train_run(job, run=run, home=home_of(run)),
-            ended=functools.partial(call_webhook, run),
+            ended=functools.partial(see_off, run),
         )
     if options.job == "export":
         from studio.workers.export import export_run

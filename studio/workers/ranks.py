@@ -4,7 +4,9 @@ They find one another by the variables that PyTorch's own launcher sets. Knows n
 """
 
 import contextlib
+import ctypes
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -14,6 +16,16 @@ from pathlib import Path
 from studio.runs.launcher import PROJECT_ROOT
 
 _GRACE_SECONDS = 30.0
+_SIGNAL_WHEN_PARENT_ENDS = 1
+_FIRST = "STUDIO_FIRST_PROCESS"
+
+
+def end_with_the_first() -> None:
+    """Have this process be killed when the first one of its run ends, whatever ended that; on Linux alone."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None, use_errno=True).prctl(_SIGNAL_WHEN_PARENT_ENDS, int(signal.SIGKILL))
+    if os.environ.get(_FIRST, "") not in ("", str(os.getppid())):  # it has ended already
+        os._exit(1)
 
 
 def rank() -> int:
@@ -31,6 +43,7 @@ def together(run: Path, *, processes: int) -> Iterator[None]:
         yield
         return
     shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "WORLD_SIZE": str(processes)}
+    shared |= {_FIRST: str(os.getpid())}
     others = [_start(run, shared | _numbered(number)) for number in range(1, processes)]
     before = dict(os.environ)
     os.environ.update(shared | _numbered(0))

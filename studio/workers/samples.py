@@ -54,15 +54,17 @@ class Sampler:
         self._job, self._model, self._prompts = job, model, prompts
         self._renderer, self._pad_id = renderer, pad_id
 
-    def __call__(self, step: int) -> None:
-        """Say what the model answers after `step` steps, greedily and in one batch."""
+    def __call__(self, step: int) -> bool:
+        """Say what the model answers after `step` steps, greedily and in one batch; False when it was stopped."""
         from peft import PeftModel
 
         from studio.ml.generation import BASE, PaneInput, Sampling, generate
 
         device = self._model.device.type
-        if not self._prompts or self._job.should_stop():
-            return
+        if not self._prompts:
+            return True
+        if self._job.should_stop():
+            return False
         adapter = self._model.active_adapter if isinstance(self._model, PeftModel) else BASE
         answers = generate(
             self._model,
@@ -73,9 +75,10 @@ class Sampler:
             should_stop=self._job.should_stop,
         )
         if self._job.should_stop():
-            return
+            return False
         for number, (prompt, answer) in enumerate(zip(self._prompts, answers, strict=True)):
             self._job.emit(Sampled(step=step, number=number, prompt=prompt.text, answer=self._text(answer)))
+        return True
 
     def _text(self, answer: list[int]) -> str:
         ends = self._renderer.end_ids

@@ -16,7 +16,7 @@ from studio.config import FULL, RunConfig
 from studio.data.example_files import ExampleFile
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import ConfigError, ModelError, OutOfMemory, RunError, StudioError, is_out_of_memory
-from studio.events import Finished, Forecasted, Loaded, Loading, Measured, Noted, Resumed, Saved
+from studio.events import Event, Finished, Forecasted, Loaded, Loading, Measured, Noted, Resumed, Saved
 from studio.models.architecture import architecture_in
 from studio.models.forecast import Forecast, savings
 from studio.models.machine import Machine
@@ -34,6 +34,7 @@ from studio.workers.job import Job
 from studio.workers.ranks import rank, together
 from studio.workers.rows import Rows, prepare_rows, prompt_length, rows_of
 from studio.workers.samples import Sampler, prompts_of
+from studio.workers.webhook import call_webhook
 
 if TYPE_CHECKING:
     from studio.ml.loading import Placement
@@ -105,11 +106,20 @@ def _train(job: Job, *, run: RunFolder, home: Path, folder: Path, is_first: bool
         name = MODEL if config.method == FULL else ADAPTER
         _save_result(model, run.path / name, folder=folder, config=config, start=start)
         keep_reference(model, run, renderer=renderer)
-        if not result.stopped:
-            leave_results_only(run, whole_models=config.method == FULL)
         job.emit(Saved(step=result.kept_step or result.steps, path=name))
     job.emit(Measured(memory_gib=_gib(peak_bytes(placement.device)), seconds=time.monotonic() - began))
     return result
+
+
+def see_off(run: RunFolder, last: Event) -> None:
+    """Drop what only the training needed, once `last` says that the run is done, and tell whoever wants to know.
+
+    Not before: a run that is not done may be taken up again. What cannot be dropped stays.
+    """
+    if isinstance(last, Finished) and last.status == "finished":
+        with contextlib.suppress(OSError, RunError):
+            leave_results_only(run, whole_models=run.config.method == FULL)
+    call_webhook(run, last)
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import urllib.request
+from http.client import HTTPException
 
 from studio.events import Event, Failed, Finished
 from studio.runs.store import RunFolder
@@ -20,9 +21,9 @@ def call_webhook(run: RunFolder, event: Event) -> None:
     ended = event.status if isinstance(event, Finished) else "failed"
     text = event.summary if isinstance(event, Finished) else f"{event.message} {event.hint}".strip()
     body = json.dumps({"run": run.id, "name": run.name, "status": ended, "text": text}).encode()
-    request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
     try:
+        request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):
             pass
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HTTPException) as error:
         sys.stderr.write(f"The address in {VARIABLE} could not be told that the run has ended: {error}\n")

@@ -66,14 +66,18 @@ def run_training(
     save: Callable[[Progress], str] = lambda progress: f"checkpoints/step-{progress.step}",
     resume: Progress | None = None,
     model: Any = None,
+    kept: dict[int, Progress] | None = None,
 ) -> Trained:
-    """Train what the settings say on the model in `folder`, or on a model that is ready for it."""
+    """Train what the settings say on the model in `folder`, or on a model that is ready for it.
+
+    `kept` holds the checkpoints of an earlier training, and takes those of this one.
+    """
     import torch
 
     torch.manual_seed(config.seed)
     model = make_trainable(loading.load_base(folder, placement), config) if model is None else model
     events: list[Event] = []
-    kept: dict[int, Progress] = {}
+    kept = {} if kept is None else kept
 
     def keep(progress: Progress) -> str:
         tensors = {name: tensor.clone() for name, tensor in progress.tensors.items()}

@@ -66,6 +66,12 @@ def test_it_is_scored_before_the_first_step_then_evenly_and_at_the_end(
     assert trained.result.validation_loss < trained.result.first_validation_loss
 
 
+def test_every_token_that_a_step_reads_is_counted(tiny_model: Path, four_rows: tuple[TokenRow, ...]) -> None:
+    trained = run_training(tiny_model, four_rows, config=SHORT)
+    counted = sum(event.tokens for event in trained.events if isinstance(event, Stepped))
+    assert counted == SHORT.epochs * sum(len(row.ids) for row in four_rows)
+
+
 def test_the_base_is_not_touched(tiny_model: Path, four_rows: tuple[TokenRow, ...]) -> None:
     trained = run_training(tiny_model, four_rows, config=SHORT)
     fresh = loading.load_base(tiny_model, FP32).state_dict()

@@ -1,6 +1,6 @@
 import pytest
 
-from studio.runs.diagnosis import diagnose_lost
+from studio.runs.diagnosis import Witness, diagnose, diagnose_lost
 
 TRACE = 'Traceback (most recent call last):\n  File "a.py", line 1, in <module>\n    import x\n'
 
@@ -46,3 +46,31 @@ def test_the_last_evidence_decides() -> None:
 def test_a_trace_that_the_worker_went_on_from_is_no_cause() -> None:
     log = TRACE + "ValueError: a warning of some library\n" + "step\n" * 10
     assert diagnose_lost(log).cause == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("log", "witness", "cause", "words"),
+    [
+        ("", Witness(), "unknown", "not known"),
+        ("", Witness(exit_code=-9), "killed", "by force"),
+        ("", Witness(exit_code=-9, memory_kills=1), "out_of_memory", "The system ended it because the memory"),
+        ("", Witness(memory_kills=2), "killed", "perhaps this one"),
+        ("step 3\nKilled", Witness(memory_kills=2), "killed", "perhaps this one"),
+        ("", Witness(exit_code=1, memory_kills=2), "killed", "perhaps this one"),
+        ("", Witness(exit_code=-11, memory_kills=2), "crash", "crashed"),
+        ("", Witness(restarted=True), "restarted", "restarted while it was at work"),
+        ("", Witness(restarted=True, disk_full=True), "restarted", "restarted"),
+        ("", Witness(disk_full=True), "disk_full", "perhaps that is why"),
+        ("", Witness(exit_code=-9, disk_full=True), "killed", "by force"),
+        (TRACE + "MemoryError", Witness(restarted=True, memory_kills=1, disk_full=True), "out_of_memory", "computer"),
+        ("OSError: [Errno 28] No space left on device", Witness(memory_kills=1), "disk_full", "The disk is full."),
+        ("socket.gaierror: Temporary failure in name resolution", Witness(), "no_network", "network"),
+    ],
+)
+def test_what_else_is_known_is_weighed_and_a_guess_is_called_one(
+    log: str, witness: Witness, cause: str, words: str
+) -> None:
+    found = diagnose(log, witness)
+    assert found.cause == cause
+    assert words in found.message
+    assert found.hint

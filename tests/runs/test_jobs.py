@@ -1,13 +1,28 @@
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from studio.errors import RunError
-from studio.events import Failed, Finished, Loading, Noted, Started, Stepped
+from studio.events import (
+    Evaluated,
+    Event,
+    Failed,
+    Finished,
+    Loading,
+    Noted,
+    Record,
+    Resumed,
+    Started,
+    Stepped,
+    encode,
+)
+from studio.runs.event_log import read_events
 from studio.runs.jobs import Following, Job
 from studio.runs.launcher import JobPaths, export_paths
+from studio.runs.view import RunView
 
 STARTED = Started(1, "export")
 DONE = Finished("finished", "Done.", 1.0)
@@ -115,3 +130,63 @@ def test_a_job_that_could_not_be_started_keeps_its_state(paths: JobPaths, fake_l
         job.start(["export"], fake_launch)
     assert not job.state().working
     assert job.state().finished == DONE
+
+
+def lines_of(*events: Event) -> bytes:
+    records = (Record(place + 1, 1000.0 + place, event) for place, event in enumerate(events))
+    return "".join(f"{encode(record)}\n" for record in records).encode()
+
+
+def stepped(number: int) -> Stepped:
+    return Stepped(number, 0.1, 2.0 / number, 1e-3, 1.0, 100.0, 0.5, 7)
+
+
+def one_by_one(path: Path) -> RunView:
+    view = RunView()
+    for record in read_events(path)[0]:
+        view.apply(record)
+    return view
+
+
+STEPS = [stepped(number) for number in range(1, 4501)]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        lines_of(STARTED, *STEPS, Evaluated(4500, 1.0)),
+        lines_of(STARTED, *STEPS[:3000], STARTED, Resumed(2500), *STEPS[2500:]),
+        lines_of(STARTED, *STEPS[:100], *STEPS[50:200]),
+        lines_of(*STEPS[:10], Noted("info", '"kind":"Stepped"'), *STEPS[10:20]),
+        lines_of(*STEPS[:50]) + lines_of(*STEPS[:60]),
+        lines_of(*STEPS[:50]).replace(b'"step":20,', b'"step":20.5,'),
+        lines_of(*STEPS[:50]).replace(b'"step":20,', b'"step":"20",'),
+        lines_of(*STEPS[:50]).replace(b'"step":20,', b""),
+        lines_of(*STEPS[:50]).replace(b'"loss":0.1,', b'"loss":NaN,'),
+        lines_of(*STEPS[:50]).replace(b'{"seq":20,', b'{{"seq":20,'),
+        lines_of(*STEPS[:50]).replace(b',"tokens":7}', b"}"),
+        lines_of(*STEPS[:50]).replace(b',"tokens":7}', b"}", 20),
+    ],
+)
+def test_many_steps_at_once_are_read_as_they_are_one_by_one(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(content)
+    expected, found = one_by_one(path), Following(path).view()
+    assert found.steps
+    assert {**vars(found), "steps": found.steps[:]} == {**vars(expected), "steps": expected.steps[:]}
+    assert found.step_times == expected.step_times
+
+
+@pytest.mark.slow
+def test_two_hundred_thousand_steps_are_read_in_under_two_seconds(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(lines_of(*(stepped(number) for number in range(1, 200_001))))
+    began = time.process_time()
+    following = Following(path)
+    assert len(following.view().steps) == 200_000
+    assert time.process_time() - began < 2
+    with path.open("ab") as file:
+        file.write(f"{encode(Record(200_001, 2e5, stepped(200_001)))}\n".encode())
+    began = time.process_time()
+    assert len(following.view().steps) == 200_001
+    assert time.process_time() - began < 0.05

@@ -78,3 +78,14 @@ def test_holding_a_held_lock_is_refused_in_a_sentence(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="cannot be written"):
         lock.acquire(tmp_path / "none" / "run.lock")
+
+
+def test_a_holder_names_itself(tmp_path: Path) -> None:
+    """A server that died as it handed the lock over left a worker that nobody could stop: none knew which it was."""
+    path = tmp_path / "run.lock"
+    path.write_text("123456789\n")
+    with lock.holding(path) as descriptor:
+        assert lock.holder(path) is None
+        lock.name_self(descriptor)
+        assert lock.holder(path) == os.getpid()
+    assert lock.holder(path) is None

@@ -12,7 +12,7 @@ from studio.data.example_files import read_examples
 from studio.data.examples import Example, Message
 from studio.errors import RunError
 from studio.runs import lock
-from studio.runs.store import RunFolder, RunOrigin, RunStore
+from studio.runs.store import DISCARD, KEEP, MOST_NOTE, About, RunFolder, RunOrigin, RunStore
 
 EXAMPLES = tuple(Example((Message("user", f"{row}?"), Message("assistant", f"{row}!")), row) for row in range(4))
 
@@ -171,3 +171,98 @@ def test_nothing_half_written_is_left(store: RunStore, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="No space left"):
         store.create(RunConfig(), dataset_id="", dataset_name="", dataset_sha256="", train=BrokenDisk(), validation=())
     assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_a_run_is_renamed_and_annotated_at_any_time(store: RunStore) -> None:
+    run = create(store)
+    assert (run.name, run.about) == ("First run", About())
+    with lock.holding(run.lock_path):
+        store.describe(run.id, name="  Better name ", note="Learned on Tuesday.")
+    assert (run.name, run.about.note) == ("Better name", "Learned on Tuesday.")
+    store.describe(run.id, note="")
+    assert (run.name, run.about.note) == ("Better name", "")
+    store.describe(run.id, name="", note="x" * 10_000)
+    assert (run.name, len(run.about.note)) == ("First run", MOST_NOTE)
+    (run.path / "about.json").write_text("{", encoding="utf-8")
+    assert run.name == "First run"
+    with pytest.raises(RunError, match="no run"):
+        store.describe("none", name="x")
+
+
+def test_what_could_not_be_written_leaves_nothing_behind(store: RunStore) -> None:
+    """On a full disk a hidden half of it stayed in the run's folder."""
+    run = create(store)
+    (run.path / "about.json").mkdir()
+    before = set(run.path.iterdir())
+    with pytest.raises(RunError, match="cannot be written"):
+        store.describe(run.id, name="Other")
+    assert set(run.path.iterdir()) == before
+
+
+def test_only_a_run_that_never_started_changes_its_settings(store: RunStore) -> None:
+    run = create(store)
+    changed = store.change(run.id, RunConfig(name="ignored", rank=32))
+    assert (changed.config.rank, changed.name) == (32, "First run")
+    assert [each.config.rank for each in store.all()] == [32]
+    with lock.holding(run.lock_path), pytest.raises(RunError, match="still at work"):
+        store.change(run.id, RunConfig())
+    run.log_path.touch()
+    with pytest.raises(RunError, match="started already"):
+        store.change(run.id, RunConfig())
+
+
+def test_a_copy_has_the_settings_and_the_data_and_has_not_started(store: RunStore) -> None:
+    run = create(store, RunConfig(name="First run", rank=4))
+    save_adapter(run.path / "adapter")
+    run.log_path.touch()
+    copy = store.duplicate(run.id)
+    assert copy.id != run.id
+    assert copy.name != run.name
+    assert copy.config.rank == 4
+    assert (copy.origin.dataset_id, copy.origin.dataset_sha256) == ("keeper-1", "ab")
+    assert read_examples(copy.train_path) == EXAMPLES[:3]
+    assert read_examples(copy.validation_path) == EXAMPLES[3:]
+    assert copy.result is None
+    assert not copy.was_launched
+
+
+def test_what_is_in_the_bin_comes_back_or_is_gone_for_good(store: RunStore, tmp_path: Path) -> None:
+    first, second = create(store), create(store)
+    save_adapter(first.path / "adapter")
+    store.delete(first.id)
+    store.delete(second.id)
+    assert store.all() == ()
+    assert [run.id for run in store.binned()] == [second.id, first.id]
+    assert store.restore(first.id).result is not None
+    assert [run.id for run in store.all()] == [first.id]
+    for id in (first.id, "none", "..", "../runs", ""):
+        with pytest.raises(RunError, match="in the bin"):
+            store.restore(id)
+    (tmp_path / "bin" / "half-deleted").mkdir()
+    assert store.empty_bin() == 1
+    assert list((tmp_path / "bin").iterdir()) == []
+    assert store.empty_bin() == 0
+
+
+def test_runs_of_one_name_stay_apart_in_the_bin_and_on_their_way_back(tmp_path: Path) -> None:
+    store = RunStore(tmp_path, lambda: 1_790_000_000.0)
+    ids = []
+    for _ in range(2):
+        ids.append(create(store).id)
+        store.delete(ids[-1])
+    assert ids[0] == ids[1]
+    assert len(store.binned()) == 2
+    again = create(store)
+    assert store.restore(ids[0]).id != again.id
+    assert len(store.all()) == 2
+
+
+def test_a_wish_is_kept_or_discarded_and_a_restored_run_is_not_thrown_away_again(store: RunStore) -> None:
+    run = create(store)
+    assert run.wish == ""
+    run.stop_wish.write_text("", encoding="utf-8")
+    assert run.wish == KEEP
+    run.stop_wish.write_text(DISCARD, encoding="utf-8")
+    assert run.wish == DISCARD
+    store.delete(run.id)
+    assert store.restore(run.id).wish == KEEP

@@ -104,6 +104,14 @@ def test_a_run_that_goes_on_shows_nothing_beyond_the_step_that_it_goes_on_from()
     assert [each.step for each in view.steps] == [1, 2]
 
 
+def test_answers_that_are_given_again_stand_once() -> None:
+    """A run that started over before its first checkpoint showed the answers before its first step twice."""
+    asked = [Sampled(0, 0, "Why?", "So."), Sampled(0, 1, "Who?", "I.")]
+    again = [Sampled(0, 0, "Why?", "Thus."), Sampled(0, 1, "Who?", "You.")]
+    assert fold(STARTED, *asked, STARTED, *again).samples == again
+    assert fold(STARTED, *asked, STARTED, again[0]).samples == again[:1]
+
+
 def test_where_workers_died_is_remembered() -> None:
     assert fold(*TRAINING).deaths == []
     once = fold(*TRAINING, STARTED, LOADED, PREPARED, Resumed(2))

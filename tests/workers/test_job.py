@@ -1,16 +1,23 @@
 import errno
+import io
+import sys
 from pathlib import Path
 
 import pytest
 from safetensors import SafetensorError
 
-from studio.errors import DataError
+from studio.errors import DataError, ModelError, RunError
 from studio.events import Event, Failed, Finished, Started
 from studio.ml.training import Diverged
 from studio.workers.job import Job, failure, run_job
 from tests.workers.conftest import events
 
 DONE = Finished(status="finished", summary="Done.", seconds=0.1)
+
+
+def caused_by(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
 
 
 @pytest.mark.parametrize(
@@ -21,6 +28,12 @@ DONE = Finished(status="finished", summary="Done.", seconds=0.1)
         (MemoryError(), "out_of_memory"),
         (OSError(errno.ENOSPC, "No space left on device"), "disk_full"),
         (SafetensorError("I/O error: No space left on device (os error 28)"), "disk_full"),
+        (caused_by(RunError("The events cannot be written.", "x"), OSError(errno.ENOSPC, "full")), "disk_full"),
+        (caused_by(RunError("It cannot be written.", "x"), OSError(errno.EDQUOT, "quota")), "disk_full"),
+        (OSError(errno.EFBIG, "File too large"), "disk_full"),
+        (PermissionError(errno.EACCES, "Permission denied"), "read_only"),
+        (OSError(errno.EROFS, "Read-only file system"), "read_only"),
+        (caused_by(ModelError("The model cannot be read.", "x"), PermissionError(errno.EACCES, "no")), "bad_input"),
         (KeyError("x"), "bug"),
     ],
 )
@@ -53,3 +66,22 @@ def test_a_job_that_fails_says_so_in_its_log(tmp_path: Path) -> None:
     assert isinstance(last, Failed)
     assert (last.message, last.hint) == ("The file is empty.", "Choose another.")
     assert "Traceback" in last.detail
+
+
+def test_a_job_says_why_it_failed_though_its_log_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a full disk the trace went to a log that did not take it, and the run ended without a word."""
+
+    class FullDisk(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    def work(job: Job) -> Finished:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(sys, "stderr", FullDisk())
+    assert run_job("test", tmp_path / "events.jsonl", work) == 1
+    last = events(tmp_path / "events.jsonl")[-1]
+    assert isinstance(last, Failed)
+    assert last.cause == "disk_full"

@@ -1,0 +1,78 @@
+"""Runs that went silent: why, as far as anybody knows, and whether they are taken up again unasked.
+
+Knows nothing of the queue, and starts nothing.
+"""
+
+import json
+import shutil
+from contextlib import suppress
+from dataclasses import replace
+
+from studio import codec
+from studio.events import Failed, Finished
+from studio.runs import kernel, lock
+from studio.runs.diagnosis import Diagnosis, Witness, diagnose
+from studio.runs.event_log import last_event
+from studio.runs.launcher import Worker
+from studio.runs.store import RunFolder
+from studio.runs.view import RunView
+
+RECOVERED_SECONDS = 7 * 24 * 3600.0
+"""A run that was lost longer ago than this is not taken up again unasked."""
+
+FULL_BYTES = 1_000_000
+"""A disk with less room than this is as good as full."""
+
+
+def was_lost_alone(run: RunFolder, now: float) -> bool:
+    """Tell whether a run went silent while no server was there to see it. Cheap: reads the end of its events."""
+    if run.stop_wish.exists() or not run.was_launched or run.is_alive():
+        return False
+    kept = _kept(run)
+    if (kept is not None and kept.witnessed) or isinstance(last_event(run.events_path), Finished | Failed):
+        return False
+    with suppress(OSError):
+        return now - run.log_path.stat().st_mtime < RECOVERED_SECONDS
+    return False
+
+
+def diagnosis_of(run: RunFolder, view: RunView, worker: Worker | None) -> Diagnosis:
+    """Say why a run was lost, and write it down: its exit code is known to one server alone, and not for long.
+
+    `worker` is the last one that this server started for the run; None when it started none.
+    """
+    kept = _kept(run)
+    if kept is not None:
+        return kept
+    if worker is not None and lock.last_holder(run.lock_path) not in (None, worker.process_id):
+        worker = None  # another server has started the run since
+    found = replace(diagnose(run.log_tail(), _witness(run, view, worker)), witnessed=worker is not None)
+    with suppress(OSError):
+        run.lost_path.write_text(codec.dumps(found) + "\n", encoding="utf-8")
+        if run.is_alive():  # another server has just started it again: it is lost no more
+            run.lost_path.unlink(missing_ok=True)
+    return found
+
+
+def _witness(run: RunFolder, view: RunView, worker: Worker | None) -> Witness:
+    started, kills = view.started, kernel.memory_kills()
+    restarted = started is not None and started.boot != "" and kernel.boot() not in ("", started.boot)
+    counted = started is not None and started.memory_kills >= 0 and kills >= 0 and not restarted
+    return Witness(
+        exit_code=None if worker is None else worker.exit_code(),
+        restarted=restarted,
+        memory_kills=kills - started.memory_kills if counted and started is not None else 0,
+        disk_full=_is_disk_full(run),
+    )
+
+
+def _is_disk_full(run: RunFolder) -> bool:
+    with suppress(OSError):
+        return shutil.disk_usage(run.path).free < FULL_BYTES
+    return False
+
+
+def _kept(run: RunFolder) -> Diagnosis | None:
+    with suppress(OSError, ValueError, TypeError):
+        return codec.from_plain(Diagnosis, json.loads(run.lost_path.read_text(encoding="utf-8")))
+    return None

@@ -1,0 +1,222 @@
+"""All runs at a glance: what a table says of each, so that ten thousand of them cost a look no more than ten do.
+
+What is known of a run that rests is worked out once and kept in memory for as long as its folder stays as it is; only
+the runs that wait or work are looked at each time. Whoever looks shares what another has just seen. Knows nothing of
+pages, and of what a setting does.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from studio.errors import RunError
+from studio.runs import summary
+from studio.runs.conductor import RunState
+from studio.runs.store import RunFolder, RunStore
+from studio.runs.summary import Summary
+
+_REST_SECONDS = 1.0
+"""A folder that rests is not looked at more often than this; those that wait or work are, at every look."""
+
+_FIRST_SECONDS = 0.25
+"""A look reads so long in the folders of runs that it never saw; the others are read beside it."""
+
+_AT_ONCE = 10
+_BREATH_SECONDS = 0.005
+"""After so many runs the reader beside the page rests so long: a page that opens meanwhile goes first."""
+
+_SHARE_OF_TIME = 0.02
+_YOUNG_SECONDS = 0.1
+"""A folder that was changed so lately may have been changed again without looking any different."""
+
+_Stamp = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All runs at one moment, the newest first. `number` grows with each that differs from the one before.
+
+    `unread` is how many of them are known by their settings alone so far.
+    """
+
+    number: int = 0
+    runs: tuple[Summary, ...] = ()
+    unread: int = 0
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What was seen of a run, and what its folder looked like just before."""
+
+    stamp: _Stamp
+    summary: Summary
+
+
+class Summaries:
+    """The runs of one data folder, for any number of threads. `waiting` and `view` are those of the conductor."""
+
+    def __init__(
+        self,
+        runs: RunStore,
+        *,
+        waiting: Callable[[], tuple[str, ...]],
+        view: Callable[[str], RunState],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._runs = runs
+        self._waiting = waiting
+        self._view = view
+        self._clock = clock
+        self._turn = threading.RLock()
+        self._known: dict[str, _Known] = {}
+        self._folders: dict[str, RunFolder] = {}
+        self._restless: set[str] = set()
+        self._changed = False
+        self._snapshot = Snapshot()
+        self._seen: tuple[int, tuple[str, ...]] = (0, ())
+        self._searched_at = float("-inf")
+        self._search_pause = 0.0
+        self._reader: threading.Thread | None = None
+
+    def look(self, *, anew: bool = False) -> Snapshot:
+        """Return the runs as they are now. `anew` is for who has just changed one that rests."""
+        with self._turn:
+            now, waiting = self._clock(), self._waiting()
+            seen = (_changed(self._runs.folder), waiting)
+            if anew or seen != self._seen or now - self._searched_at >= self._search_pause:
+                self._search(waiting)
+                self._seen, self._searched_at = seen, self._clock()
+                # However many runs there are, looking for changes takes a fiftieth of the time at most.
+                self._search_pause = max(_REST_SECONDS, (self._searched_at - now) / _SHARE_OF_TIME)
+            self._look_at_restless(waiting)
+            return self._publish()
+
+    def read(self, ids: Sequence[str]) -> tuple[Summary, ...]:
+        """Return these runs with all that is known of them, reading what was not read yet; those gone are left out."""
+        with self._turn:
+            for id in ids:
+                known = self._known.get(id)
+                if known is not None and known.summary.status is None:
+                    self._settle(RunFolder(self._folder(id)), self._waiting())
+            self._publish()
+            return tuple(self._known[id].summary for id in ids if id in self._known)
+
+    def read_all(self) -> Snapshot:
+        """Wait until every run was read."""
+        self.look()
+        while (reader := self._reader) is not None:
+            reader.join()
+        return self.look()
+
+    def _search(self, waiting: tuple[str, ...]) -> None:
+        """Find the folders that are new, changed or gone."""
+        runs = {run.id: run for run in self._runs.all()}
+        deadline = self._clock() + _FIRST_SECONDS
+        for id, run in runs.items():
+            known = self._known.get(id)
+            if known is None and self._clock() > deadline:
+                self._remember(_Known((0, 0, 0), summary.of_settings(run, run.name)))
+            elif known is None:
+                # One that was there before and could not be read is not believed what it said then.
+                self._settle(RunFolder(run.path) if id in self._folders else run, waiting)
+            elif known.summary.status is not None and _stamp(run.path) != known.stamp:
+                self._settle(RunFolder(run.path), waiting)
+        for gone in self._known.keys() - runs.keys():
+            self._forget(gone)
+        self._changed |= list(runs) != list(self._folders)
+        self._folders = runs
+        if self._reader is None and any(known.summary.status is None for known in self._known.values()):
+            self._reader = threading.Thread(target=self._read_rest, name="run-summaries", daemon=True)
+            self._reader.start()
+
+    def _look_at_restless(self, waiting: tuple[str, ...]) -> None:
+        for place, id in enumerate(waiting, start=1):
+            known = self._known.get(id)
+            if known is not None and (known.summary.place != place or known.stamp != _stamp(self._folder(id))):
+                self._settle(RunFolder(self._folder(id)), waiting)
+        for id in self._restless.difference(waiting):
+            self._settle(RunFolder(self._folder(id)), waiting)
+
+    def _folder(self, id: str) -> Path:
+        return self._runs.folder / id
+
+    def _settle(self, run: RunFolder, waiting: tuple[str, ...]) -> None:
+        """Read a run and remember it; one that is gone meanwhile is forgotten."""
+        stamp = _stamp(run.path)
+        try:
+            # In this order, as the conductor does: a run that starts or ends in between is seen again.
+            alive = run.is_alive()
+            if alive or run.id in waiting:
+                state = self._view(run.id)
+                found = summary.of_view(state.run, state.view, state.status, place=state.place)
+            else:
+                found = summary.of_rest(run)
+        except RunError:
+            self._forget(run.id)
+            return
+        self._remember(_Known(stamp, found))
+
+    def _remember(self, known: _Known) -> None:
+        id, before = known.summary.id, self._known.get(known.summary.id)
+        self._known[id] = known
+        self._changed |= before is None or before.summary != known.summary
+        if known.summary.status == "queued" or known.summary.is_at_work:
+            self._restless.add(id)
+        else:
+            self._restless.discard(id)
+
+    def _forget(self, id: str) -> None:
+        self._known.pop(id, None)
+        self._restless.discard(id)
+        self._changed = True
+
+    def _read_rest(self) -> None:
+        """Read what no look has read yet, letting the page in between."""
+        with self._turn:
+            unread = [run for run in self._folders.values() if self._is_unread(run.id)]
+        for place in range(0, len(unread), _AT_ONCE):
+            with self._turn:
+                waiting = self._waiting()
+                for run in unread[place : place + _AT_ONCE]:
+                    if self._is_unread(run.id):
+                        self._settle(run, waiting)
+            time.sleep(_BREATH_SECONDS)
+        with self._turn:
+            self._reader = None
+            self._publish()
+
+    def _is_unread(self, id: str) -> bool:
+        known = self._known.get(id)
+        return known is not None and known.summary.status is None
+
+    def _publish(self) -> Snapshot:
+        if self._changed:
+            runs = tuple(self._known[id].summary for id in self._folders if id in self._known)
+            unread = sum(run.status is None for run in runs)
+            self._snapshot = Snapshot(self._snapshot.number + 1, runs, unread)
+            self._changed = False
+        return self._snapshot
+
+
+def _changed(folder: Path) -> int:
+    try:
+        return os.stat(folder).st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _stamp(folder: Path) -> _Stamp:
+    """Tell one look of a folder from another: what lies in it, and how much its worker has said."""
+    changed, said, size = 0, 0, 0
+    with suppress(OSError):
+        path = str(folder)
+        changed = os.stat(path).st_mtime_ns
+        events = os.stat(path + "/events.jsonl")
+        said, size = events.st_mtime_ns, events.st_size
+    # What comes from the future was written before the clock was set back, and is no younger than the rest.
+    young = 0 <= time.time() - max(changed, said) / 1e9 < _YOUNG_SECONDS
+    return (-1, time.monotonic_ns(), size) if young else (changed, said, size)

@@ -1,0 +1,108 @@
+"""What a table says of one run: its settings, how far it is, its best loss and the shape of its curve.
+
+Knows nothing of other runs, and of what a setting does.
+"""
+
+from dataclasses import dataclass, replace
+from statistics import median
+
+from studio.config import FULL
+from studio.runs.jobs import Following
+from studio.runs.steps import TIME, Numbers
+from studio.runs.store import RunFolder
+from studio.runs.view import WORKING, RunView, Status, status
+
+SPARK_POINTS = 24
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One run in a table. None is what is not known, or has no meaning.
+
+    Times are in seconds, `created` since the epoch. `status` is None while the run's events were not read yet. `place`
+    is its place in the queue, 1 for the next. `spark` are at most 24 training losses, from the first step to the last.
+    `model` is the base model as it was chosen, `base` as the worker finds it. `was_launched` says whether it ever had a
+    worker.
+    """
+
+    id: str
+    name: str
+    note: str
+    dataset: str
+    model: str
+    base: str
+    method: str
+    rank: int | None
+    learning_rate: float
+    epochs: int
+    created: float
+    status: Status | None = None
+    best_loss: float | None = None
+    seconds: float | None = None
+    step: int = 0
+    total_steps: int = 0
+    spark: tuple[float, ...] = ()
+    tokens_per_second: float | None = None
+    place: int = 0
+    was_launched: bool = False
+    has_result: bool = False
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether a worker is at it."""
+        return self.status in WORKING
+
+
+def of_settings(run: RunFolder, name: str) -> Summary:
+    """Say what is known of a run before its events are read. Raises RunError when its folder is damaged."""
+    config, origin = run.config, run.origin
+    return Summary(
+        id=run.id,
+        name=name,
+        note="",
+        dataset=origin.dataset_name,
+        model=origin.model_name,
+        base=config.model,
+        method=config.method,
+        rank=None if config.method == FULL else config.rank,
+        learning_rate=config.learning_rate,
+        epochs=config.epochs,
+        created=origin.created,
+    )
+
+
+def of_rest(run: RunFolder) -> Summary:
+    """Read a run that nobody is at, and that does not wait. Raises RunError when its folder is damaged."""
+    view = Following(run.events_path).view()
+    state = status(view, alive=False, launched=run.was_launched, stop_asked=run.stop_wish.exists())
+    return of_view(run, view, state)
+
+
+def of_view(run: RunFolder, view: RunView, state: Status, *, place: int = 0) -> Summary:
+    """Say what a run's events say of it. Raises RunError when its folder is damaged."""
+    about = run.about
+    steps = view.steps
+    end = view.ended_at or (float(steps.column(TIME)[-1]) if steps else None)
+    speeds = _spread(steps.column("tokens_per_second"))
+    return replace(
+        of_settings(run, about.name or run.config.name or run.id),
+        note=about.note,
+        status=state,
+        best_loss=min((each.loss for each in view.evaluations), default=None),
+        seconds=max(0.0, end - view.started_at) if end is not None and view.started_at is not None else None,
+        step=view.step,
+        total_steps=view.total_steps,
+        spark=tuple(round(loss, 4) for loss in _spread(steps.column("loss"))),
+        tokens_per_second=median(speeds) if speeds else None,
+        place=place,
+        was_launched=run.was_launched,
+        has_result=run.result is not None,
+    )
+
+
+def _spread(column: Numbers) -> list[float]:
+    """Choose at most 24 of the steps, evenly, with the first and the last."""
+    count = len(column)
+    if count <= SPARK_POINTS:
+        return [float(each) for each in column]
+    return [float(column[place * (count - 1) // (SPARK_POINTS - 1)]) for place in range(SPARK_POINTS)]

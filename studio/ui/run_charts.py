@@ -1,0 +1,82 @@
+"""The curves of a run as the browser gets them: few enough points, few enough digits, one text.
+
+A text, because Gradio walks through every number of anything else, once for each page. Knows nothing of how they are
+drawn: see `live_chart`.
+"""
+
+import json
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from studio.runs.series import Numbers, spread, trend
+from studio.runs.steps import ALL_TOKENS, WORKED
+from studio.runs.view import RunView
+
+MOST_POINTS = 1000
+"""So many points of the loss are drawn at most."""
+
+MOST_SMALL_POINTS = 600
+"""And so many of each of the small charts below."""
+
+_DIGITS = 5
+_LARGEST_POWER = 15
+
+
+def payload(run_id: str, view: RunView) -> str:
+    """Write what the chart draws; the empty string while there is nothing."""
+    steps, evaluations = view.steps, view.evaluations
+    if not steps and not evaluations:
+        return ""
+    losses = steps.column("loss")
+    chosen = spread([losses], MOST_POINTS)
+    small = {name: steps.column(name) for name in ("learning_rate", "grad_norm", "tokens_per_second", "memory_gib")}
+    chosen_small = spread(list(small.values())[1:], MOST_SMALL_POINTS)
+    smooth = trend(losses)
+    document = {
+        "run": run_id,
+        "total": view.total_steps,
+        "counted": bool(len(steps)) and bool(steps.column("tokens").all()),
+        "forecast": None if view.forecast is None else view.forecast.memory_gib,
+        "loss": _at(view, chosen) | {"raw": rounded(losses[chosen]), "smoothed": rounded(smooth[chosen])},
+        "held_out": _held_out(view),
+        "small": _at(view, chosen_small) | {name: rounded(column[chosen_small]) for name, column in small.items()},
+    }
+    return json.dumps(document, allow_nan=False, separators=(",", ":"))
+
+
+def _at(view: RunView, chosen: NDArray[np.int64]) -> dict[str, list[float]]:
+    """Return where the chosen steps lie on each of the axes to choose from."""
+    columns: Mapping[str, Numbers] = {
+        "step": view.steps.column("step"),
+        "tokens": view.steps.column(ALL_TOKENS),
+        "time": np.round(view.steps.column(WORKED), 1),
+    }
+    return {name: _short(column[chosen]) for name, column in columns.items()}
+
+
+def _held_out(view: RunView) -> dict[str, list[float]]:
+    """Return the losses of the held-out examples; what was scored before the first step lies at nought."""
+    numbers = [each.step for each in view.evaluations]
+    before = np.array([view.steps.count_until(number) for number in numbers], dtype=int)
+    tokens, worked = (np.concatenate(([0.0], view.steps.column(name)))[before] for name in (ALL_TOKENS, WORKED))
+    return {
+        "step": list(map(float, numbers)),
+        "tokens": _short(tokens),
+        "time": _short(np.round(worked, 1)),
+        "loss": rounded(np.array([each.loss for each in view.evaluations])),
+    }
+
+
+def rounded(numbers: Numbers) -> list[float]:
+    """Round to five digits, wherever the point is."""
+    with np.errstate(divide="ignore"):
+        power = _DIGITS - 1 - np.floor(np.log10(np.abs(numbers)))
+    scale = 10.0 ** np.clip(power, 0, _LARGEST_POWER)
+    return _short(np.round(numbers * scale) / scale)
+
+
+def _short(numbers: Numbers) -> list[float]:
+    """Write whole numbers without their ".0"."""
+    return [int(number) if number.is_integer() else number for number in numbers.tolist()]

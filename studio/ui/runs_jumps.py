@@ -1,0 +1,81 @@
+"""From a run on the Runs tab to the other tabs: to follow it, to compare and export it, to take its settings over.
+
+The one place where the Runs tab meets the others. Knows nothing of what they do.
+"""
+
+import functools
+from typing import Any
+
+import gradio as gr
+
+from studio.runs.studio import Studio
+from studio.ui import compare_tab, configure_source, export_tab, runs_listeners, train_tab
+from studio.ui.compare_tab import CompareTab
+from studio.ui.components import ACTING, QUIET
+from studio.ui.configure_tab import ConfigureTab
+from studio.ui.data_tab import DataTab
+from studio.ui.errors import shown
+from studio.ui.export_tab import ExportTab
+from studio.ui.presses import Press, on_press
+from studio.ui.runs_tab import RunsTab
+from studio.ui.train_tab import TrainTab
+
+
+def wire(
+    runs: RunsTab,
+    *,
+    studio: Studio,
+    tabs: gr.Tabs,
+    data: DataTab,
+    configure: ConfigureTab,
+    train: TrainTab,
+    compare: CompareTab,
+    export: ExportTab,
+) -> None:
+    """Connect what leads from a run to the other tabs, and back from its changed settings."""
+    controls = {**configure.controls, **data.held_out.controls}
+    on_press(
+        runs.actions,
+        functools.partial(jump, studio),
+        outputs=[tabs, train.run, compare.run, export.run],
+        **ACTING,
+    )
+    for component in (runs.actions, runs.queue):
+        on_press(
+            component,
+            functools.partial(configure_source.take_over, studio, tuple(controls)),
+            inputs_kwargs={"drawn": configure.drawn},
+            outputs=[
+                tabs,
+                configure.source,
+                configure.editing,
+                configure.drawn,
+                data.library.family,
+                data.library.version,
+                data.held_out.other,
+                *controls.values(),
+            ],
+            **ACTING,
+        )
+    on_press(
+        configure.source,
+        functools.partial(configure_source.act, studio),
+        inputs_kwargs={**controls, "editing": configure.editing},
+        outputs=[configure.source, configure.editing],
+        **ACTING,
+    ).success(
+        shown(functools.partial(runs_listeners.redraw, studio)),
+        inputs_kwargs=runs.inputs(),
+        outputs=runs.outputs(),
+        **QUIET,
+    )
+
+
+def jump(studio: Studio, pressed: Press) -> list[Any]:
+    """Open another tab on the run: updates for the tabs and the choosers of Train, Compare and Export."""
+    refresh = {"train": train_tab.refresh_runs, "compare": compare_tab.refresh_runs, "export": export_tab.refresh_runs}
+    if pressed.verb not in refresh:
+        return [gr.skip()] * 4
+    studio.runs.get(pressed.key)
+    chosen = [refresh[verb](studio, pressed.key) if verb == pressed.verb else gr.skip() for verb in refresh]
+    return [gr.Tabs(selected=pressed.verb), *chosen]

@@ -1,0 +1,67 @@
+"""One run of the table, opened: what it is at, and everything that can be done with it. Markup alone."""
+
+from markupsafe import Markup
+
+from studio.runs.conductor import RunState
+from studio.runs.summary import Summary
+from studio.ui import fragments, presses, runs_table
+from studio.ui.wording import moment
+
+JUMPS = ("train", "compare", "export", "like", "edit")
+"""What leads to another tab: the page wires that."""
+
+
+def none_open() -> Markup:
+    """Say what fills the card."""
+    return fragments.empty(
+        "No run is open", "Press the name of a run in the table: what can be done with it then stands here."
+    )
+
+
+def card(state: RunState, summary: Summary) -> Markup:
+    """Head the card with the run's name, its state and the sentence that says what it is at."""
+    top = Markup('<div class="ls-top">{}<p class="ls-headline">{}</p></div>').format(
+        runs_table.state_badge(summary), state.headline
+    )
+    began = f"{summary.dataset} · {runs_table.base_name(summary.model)} · created {moment(summary.created)}"
+    return fragments.stack([fragments.heading(summary.name, began), top])
+
+
+def actions(state: RunState, summary: Summary) -> Markup:
+    """Offer what can be done with the run as it is now, in groups, the likeliest first."""
+    at_work = summary.is_at_work
+    shown = [_queue_button(state, summary), _button("Open in Train", "train", summary)]
+    if summary.has_result and not at_work:
+        shown += [_button("Compare", "compare", summary), _button("Export", "export", summary)]
+    if state.status in ("draft", "queued") and not summary.was_launched:
+        shown.append(_button("Edit the settings", "edit", summary))
+    shown.append(_button("Start from these settings", "like", summary))
+    shown.append(_button("Duplicate as a draft", "duplicate", summary, once=True))
+    note = ""
+    if at_work:
+        note = "A run at work cannot be deleted. Stop it on the Train tab first."
+    else:
+        shown.append(_button("Move to the bin", "delete", summary, kind="stop", once=True))
+        note = "From the bin below it can be put back until you empty it."
+    row = Markup('<div class="ls-buttons">{}</div>').format(fragments.join(shown))
+    return fragments.join([row, Markup('<p class="ls-note">{}</p>').format(note)])
+
+
+def _queue_button(state: RunState, summary: Summary) -> Markup:
+    if state.status == "queued":
+        return _button("Take out of the queue", "cancel", summary)
+    if not state.can_resume:
+        return Markup("")
+    if state.status == "draft":
+        label = "Put in the queue"
+    elif state.run.checkpoint_steps:
+        label = f"Go on from step {state.run.checkpoint_steps[-1]:,}"
+    else:
+        label = "Start again"
+    return _button(label, "queue", summary, kind="primary", once=True)
+
+
+def _button(label: str, verb: str, summary: Summary, *, kind: str = "", once: bool = False) -> Markup:
+    # What leads to another tab leads to its top.
+    scroll = "header" if verb in JUMPS else ""
+    return presses.button(label, verb, key=summary.id, kind=kind, once=once, scroll=scroll)

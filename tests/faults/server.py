@@ -1,0 +1,58 @@
+"""A small server: the studio with its queue, as `app.py` runs it, without the page.
+
+`python -m tests.faults.server HOME OVEN [VERB RUN]...` recovers, keeps the queue, does what it is told and then stays.
+The workers come from the oven. A fault that it is given it meets from its recovery on.
+"""
+
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+from studio.data.library import DatasetLibrary
+from studio.errors import StudioError
+from studio.runs.chat_client import ChatClient
+from studio.runs.store import RunStore
+from studio.runs.studio import Studio
+from studio.settings import Settings, ensure_writable
+from tests.faults import hook
+from tests.faults.warm import WarmLaunch
+
+QUEUE_SECONDS = 0.1
+
+
+def main(home: Path, oven: Path, verbs: list[str]) -> None:
+    ensure_writable(home)
+    studio = Studio(
+        settings=Settings(home=home),
+        datasets=DatasetLibrary(home, samples_folder=home),
+        runs=RunStore(home),
+        chat=ChatClient(home),
+        launch=WarmLaunch(oven),
+    )
+    sys.stdout.write("up\n")
+    sys.stdout.flush()
+    hook.install(os.environ.get(hook.VARIABLE, ""))
+    studio.recover()
+    threading.Thread(target=_keep_queue, args=(studio,), daemon=True).start()
+    does = {"queue": studio.queue_run, "stop": studio.stop_run, "discard": studio.discard_run, "view": studio.view}
+    for verb, run in zip(verbs[::2], verbs[1::2], strict=True):
+        does[verb](run)
+    sys.stdout.write("done\n")
+    sys.stdout.flush()
+    while True:
+        time.sleep(1)
+
+
+def _keep_queue(studio: Studio) -> None:
+    while True:
+        try:
+            studio.tend()
+        except StudioError as error:
+            sys.stdout.write(f"{error}\n")
+        time.sleep(QUEUE_SECONDS)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])

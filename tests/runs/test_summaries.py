@@ -1,0 +1,158 @@
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from studio.config import RunConfig
+from studio.events import Evaluated, Finished
+from studio.runs.store import RunFolder
+from studio.runs.studio import Studio
+from studio.runs.summaries import Summaries
+from studio.runs.summary import SPARK_POINTS, Summary
+from tests.ui.fake_studio import FakeWorkers, finished_run, open_fake_studio, opening_events, play, step
+
+
+@pytest.fixture
+def studio(tmp_path: Path) -> Iterator[Studio]:
+    opened = open_fake_studio(tmp_path, clock=lambda: 1_800_000_000.0)
+    yield opened
+    workers = opened._launch
+    assert isinstance(workers, FakeWorkers)
+    workers.leave()
+
+
+@pytest.fixture
+def dataset(studio: Studio) -> str:
+    return studio.datasets.add_sample("order_slips").id
+
+
+def of(studio: Studio, run: RunFolder, *, anew: bool = False) -> Summary:
+    return next(each for each in studio.summaries.look(anew=anew).runs if each.id == run.id)
+
+
+def end_workers(studio: Studio) -> None:
+    workers = studio._launch
+    assert isinstance(workers, FakeWorkers)
+    workers.leave()
+
+
+def test_a_finished_run_is_summed_up(studio: Studio, dataset: str) -> None:
+    config = RunConfig(name="otter", rank=4, learning_rate=1e-4, epochs=2)
+    run = finished_run(studio, dataset_id=dataset, config=config, steps=60)
+    found = of(studio, run)
+    assert (found.name, found.status, found.rank, found.learning_rate, found.epochs) == (
+        "otter",
+        "finished",
+        4,
+        1e-4,
+        2,
+    )
+    assert (found.dataset, found.model, found.method) == ("A format: order slips", "starter", "lora")
+    assert (found.best_loss, found.step, found.total_steps) == (1.2, 60, 60)
+    assert len(found.spark) == SPARK_POINTS
+    assert (found.spark[0], found.spark[-1]) == (3.0, 0.05)
+    assert found.has_result
+    assert found.tokens_per_second == 240.0
+
+
+def test_the_best_loss_is_the_lowest_and_full_training_has_no_rank(studio: Studio, dataset: str) -> None:
+    run = studio.start_run(RunConfig(method="full"), dataset)
+    losses = [Evaluated(1, 2.0), Evaluated(2, 1.1), Evaluated(3, 1.6)]
+    steps = [step(number, loss=2.0) for number in (1, 2, 3)]
+    told = [event for pair in zip(steps, losses, strict=True) for event in pair]
+    play(run, *opening_events(steps=3), *told, Finished("finished", "Done.", 3.0), clock=studio.clock)
+    end_workers(studio)
+    assert (of(studio, run).best_loss, of(studio, run).rank) == (1.1, None)
+
+
+def test_each_state_is_told_as_the_page_of_the_run_tells_it(studio: Studio, dataset: str) -> None:
+    live = studio.start_run(RunConfig(), dataset)
+    waiting = studio.start_run(RunConfig(), dataset)
+    draft = studio.duplicate_run(live.id)
+    for run in (live, waiting, draft):
+        assert of(studio, run).status == studio.view(run.id).status
+    assert of(studio, live).is_at_work
+    assert (of(studio, waiting).place, of(studio, draft).status) == (1, "draft")
+    end_workers(studio)
+    assert of(studio, live).status == studio.view(live.id).status == "lost"
+
+
+def test_a_run_at_work_is_looked_at_each_time(studio: Studio, dataset: str) -> None:
+    run = studio.start_run(RunConfig(), dataset)
+    play(run, *opening_events(steps=9), step(1, loss=3.0), clock=studio.clock)
+    before = studio.summaries.look()
+    assert of(studio, run).step == 1
+    assert studio.summaries.look() is before, "nothing is new"
+    play(run, step(2, loss=2.5), clock=studio.clock)
+    after = studio.summaries.look()
+    assert (of(studio, run).step, after.number) == (2, before.number + 1)
+
+
+def test_the_queue_is_followed(studio: Studio, dataset: str) -> None:
+    runs = [studio.start_run(RunConfig(), dataset) for _ in range(3)]
+    assert [of(studio, run).place for run in runs] == [0, 1, 2]
+    studio.move_run(runs[2].id, -1)
+    assert [of(studio, run).place for run in runs] == [0, 2, 1]
+    studio.cancel_run(runs[2].id)
+    assert (of(studio, runs[1]).place, of(studio, runs[2]).status) == (1, "draft")
+
+
+def test_a_new_name_a_deleted_run_and_a_run_put_back_are_seen(studio: Studio, dataset: str) -> None:
+    run = finished_run(studio, dataset_id=dataset)
+    of(studio, run)
+    studio.describe_run(run.id, name="Heron", note="the good one")
+    assert (of(studio, run, anew=True).name, of(studio, run).note) == ("Heron", "the good one")
+    studio.delete_run(run.id)
+    assert studio.summaries.look(anew=True).runs == ()
+    assert studio.summaries.read([run.id]) == ()
+    studio.runs.restore(run.id)
+    assert of(studio, run, anew=True).name == "Heron"
+
+
+def test_what_another_server_wrote_is_seen(studio: Studio, dataset: str) -> None:
+    """A run that rests is known by its folder alone: whoever changes it changes how that looks."""
+    run = finished_run(studio, dataset_id=dataset)
+    of(studio, run)
+    play(run, Evaluated(6, 0.25), clock=studio.clock)
+    assert of(studio, run, anew=True).best_loss == 0.25
+
+
+def test_a_run_that_rests_is_read_once(studio: Studio, dataset: str) -> None:
+    run = finished_run(studio, dataset_id=dataset)
+    for path in (run.events_path, run.path):
+        os.utime(path, (1_700_000_000, 1_700_000_000))  # changed long ago
+    before = of(studio, run, anew=True)
+    assert of(studio, run, anew=True) is before
+
+
+def test_many_runs_are_read_beside_the_page(studio: Studio, dataset: str) -> None:
+    """The first look reads for a quarter of a second at most; the rows that a page shows are read when it asks."""
+    runs = [finished_run(studio, dataset_id=dataset, steps=3) for _ in range(4)]
+    hurried = Summaries(studio.runs, waiting=studio.waiting_runs, view=studio.view, clock=_ticks(1.0))
+    with hurried._turn:  # nothing is read beside it meanwhile
+        first = hurried.look()
+        assert first.unread == len(runs)
+        assert {run.name for run in first.runs} == {run.name for run in runs}
+        assert hurried.read([runs[0].id])[0].status == "finished"
+        assert hurried.look().unread == len(runs) - 1
+    assert hurried.read_all().unread == 0
+
+
+def _ticks(seconds: float) -> Callable[[], float]:
+    now = [0.0]
+
+    def clock() -> float:
+        now[0] += seconds
+        return now[0]
+
+    return clock
+
+
+def test_a_damaged_folder_is_left_out(studio: Studio, dataset: str) -> None:
+    run, other = finished_run(studio, dataset_id=dataset), finished_run(studio, dataset_id=dataset)
+    studio.summaries.look()
+    (run.path / "origin.json").write_text("{", encoding="utf-8")
+    (run.path / "about.json").write_text("{}", encoding="utf-8")
+    for _ in range(2):
+        assert [each.id for each in studio.summaries.look(anew=True).runs] == [other.id]

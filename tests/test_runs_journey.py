@@ -1,0 +1,134 @@
+"""The table of all runs as a person uses it, in a real browser on a real server. The runs come from archives."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from studio.config import RunConfig
+from tests.live_page import Server
+from tests.ui.fake_studio import finished_run, open_fake_studio
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
+
+SLOW = 60_000
+
+
+@pytest.fixture(autouse=True)
+def patience() -> None:
+    """Give every expectation as long as a slow machine needs."""
+    expect.set_options(timeout=SLOW)
+
+
+@pytest.fixture
+def archives(tmp_path: Path) -> list[Path]:
+    """Two finished runs from another machine, each as one file."""
+    there = open_fake_studio(tmp_path / "there", clock=lambda: 1_800_000_000.0)
+    dataset = there.datasets.add_sample("order_slips").id
+    configs = (RunConfig(name="otter", rank=4), RunConfig(name="heron", rank=32, epochs=5))
+    return [there.archive_run(finished_run(there, dataset_id=dataset, config=each).id) for each in configs]
+
+
+def open_runs(page: Page) -> None:
+    page.get_by_role("tab", name="All runs", exact=True).click()
+
+
+def bring_in(page: Page, archive: Path) -> None:
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Bring a run in", exact=True).click()
+    chooser.value.set_files(archive)
+
+
+def rows(page: Page) -> Locator:
+    return page.locator("#runs-table tbody tr")
+
+
+def test_runs_are_brought_in_compared_described_and_deleted(page: Page, archives: list[Path], tmp_path: Path) -> None:
+    open_runs(page)
+    expect(page.locator("#runs-table")).to_contain_text("No run yet")
+    for name, archive in zip(("otter", "heron"), archives, strict=True):
+        bring_in(page, archive)
+        expect(page.locator("#runs-said")).to_contain_text(f"{name} was brought in")
+    expect(rows(page)).to_have_count(2)
+    expect(rows(page).filter(has_text="otter")).to_contain_text("Finished")
+
+    for name in ("otter", "heron"):
+        tick = page.get_by_role("checkbox", name=f"Lay {name} over others", exact=True)
+        tick.focus()
+        page.keyboard.press("Space")
+        expect(tick).to_be_checked()
+        expect(tick).to_be_focused()
+    expect(page.locator("#runs-differences tr").filter(has_text="Rank")).to_contain_text("432")
+    expect(page.locator("#runs-differences")).not_to_contain_text("Learning rate")
+    expect(page.locator("#runs-chart .scatterlayer .trace")).to_have_count(2)
+
+    page.get_by_role("button", name="Name", exact=True).click()
+    expect(rows(page).first).to_contain_text("heron")
+    page.get_by_role("textbox", name="Search the runs").fill("otter")
+    expect(rows(page)).to_have_count(1)
+
+    page.get_by_role("button", name="otter", exact=True).click()
+    expect(page.locator("#runs-one")).to_contain_text("Finished: 5 steps")
+    page.get_by_label("Note", exact=True).fill("Answers too long.")
+    page.get_by_role("button", name="Keep name and note", exact=True).click()
+    expect(rows(page)).to_contain_text("Answers too long.")
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Download as one file", exact=True).click()
+    saved.value.save_as(tmp_path / "again.zip")
+    assert (tmp_path / "again.zip").stat().st_size > 1000
+
+    page.get_by_role("button", name="Move to the bin", exact=True).click()
+    expect(page.locator("#runs-said")).to_contain_text("is in the bin")
+    page.locator("#runs-bin > button").click()
+    page.get_by_role("button", name="Put otter back", exact=True).click()
+    expect(page.locator("#runs-said")).to_contain_text("otter is back")
+    expect(rows(page)).to_have_count(2)
+
+    page.get_by_role("button", name="Open in Train", exact=True).click()
+    expect(page.get_by_role("tab", name="3. Train", exact=True)).to_have_attribute("aria-selected", "true")
+    expect(page.locator("#train-status")).to_contain_text("Finished: 5 steps")
+
+
+def test_settings_are_taken_over_and_a_draft_is_changed(page: Page, archives: list[Path]) -> None:
+    open_runs(page)
+    bring_in(page, archives[1])
+    expect(page.locator("#runs-one")).to_contain_text("Finished: 5 steps")
+    page.get_by_role("button", name="Start from these settings", exact=True).click()
+    expect(page.locator("#configure-source")).to_contain_text("the settings of heron and its data set")
+    rank, epochs = (page.locator(f"#setting-{name} input").first for name in ("rank", "epochs"))
+    expect(rank).to_have_value("32")
+    expect(epochs).to_have_value("5")
+    expect(page.get_by_role("button", name="Start training", exact=False)).to_be_visible()
+    page.wait_for_timeout(4_000)
+    expect(rank).to_have_value("32")
+
+    open_runs(page)
+    page.get_by_role("button", name="Duplicate as a draft", exact=True).click()
+    expect(page.locator("#runs-said")).to_contain_text("is a draft")
+    page.get_by_role("button", name="Edit the settings", exact=True).click()
+    expect(page.locator("#configure-source")).to_contain_text("which has not started")
+    rank.fill("6")
+    rank.press("Tab")
+    page.get_by_role("button", name="Keep these settings", exact=True).click()
+    expect(page.locator("#configure-source")).to_contain_text("are kept")
+    open_runs(page)
+    expect(rows(page).filter(has_text="Draft")).to_contain_text("6")
+    expect(rows(page).filter(has_text="Draft")).not_to_contain_text("32")
+
+
+def test_two_pages_show_the_same_and_a_phone_has_room(page: Page, server: Server, archives: list[Path]) -> None:
+    open_runs(page)
+    bring_in(page, archives[0])
+    expect(rows(page)).to_have_count(1)
+    other = page.context.new_page()
+    other.set_viewport_size({"width": 390, "height": 844})
+    other.goto(server.address)
+    open_runs(other)
+    expect(rows(other)).to_contain_text("otter")
+    page.get_by_role("textbox", name="Name", exact=True).fill("kestrel")
+    page.get_by_role("button", name="Keep name and note", exact=True).click()
+    expect(rows(other)).to_contain_text("kestrel")
+    assert other.evaluate("document.documentElement.scrollWidth") <= 390
+    other.get_by_role("button", name="kestrel", exact=True).click()
+    expect(other.locator("#runs-one")).to_contain_text("Finished: 5 steps")
+    assert other.evaluate("document.documentElement.scrollWidth") <= 390

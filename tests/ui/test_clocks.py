@@ -1,0 +1,28 @@
+import gradio as gr
+
+from studio.runs.studio import Studio
+from studio.ui.app import OWN_CLOCK, build_app
+from studio.ui.clocks import clocks, wire
+
+
+def test_the_clock_of_the_tab_that_is_opened_runs_and_no_other() -> None:
+    with gr.Blocks() as page:
+        timers = clocks(("a", "b"), open_tab="a", seconds=3.0)
+        with gr.Tabs():
+            tabs = {name: gr.Tab(name, id=name) for name in ("a", "b", "c")}
+        wire(timers, tabs)
+    assert [timer.active for timer in timers.values()] == [True, False]
+    assert {timer.value for timer in timers.values()} == {3.0}
+    scripts = {each.targets[0][0]: each.js for each in page.fns.values()}
+    states = {name: scripts[tab._id] for name, tab in tabs.items()}
+    active, still = '{"__type__": "update", "active": true}', '{"__type__": "update", "active": false}'
+    assert states["a"] == f"() => [{active}, {still}]"
+    assert states["b"] == f"() => [{still}, {active}]"
+    assert states["c"] == f"() => [{still}, {still}]"
+
+
+def test_only_the_run_and_the_header_are_asked_for_while_another_tab_is_open(studio: Studio) -> None:
+    page = build_app(studio)
+    running = [block for block in page.blocks.values() if isinstance(block, gr.Timer) and block.active]
+    assert len(running) == 3  # for the run, for the header, for the Data tab that is open at first
+    assert len([block for block in page.blocks.values() if isinstance(block, gr.Timer)]) == 3 + len(OWN_CLOCK)

@@ -16,8 +16,8 @@ from studio.ui.fragments import Tile
 from studio.ui.wording import brief_duration, parameters, share
 from studio.words import counted
 
-_PHASES = {
-    "draft": ("quiet", "Not started"),
+PHASES = {
+    "draft": ("quiet", "Draft"),
     "queued": ("quiet", "Waiting"),
     "preparing": ("busy", "Getting ready"),
     "training": ("busy", "Training"),
@@ -40,7 +40,7 @@ def no_run() -> Markup:
 
 def status_panel(state: RunState) -> Markup:
     """Say in a sentence what the run is doing, with a bar and the figures."""
-    kind, name = _PHASES[state.status]
+    kind, name = PHASES[state.status]
     badge = Markup('<p class="ls-badge ls-{}"><i aria-hidden="true"></i>{}</p>').format(kind, name)
     shown = [Markup('<div class="ls-top">{}<p class="ls-headline">{}</p></div>').format(badge, state.headline)]
     if state.status in WORKING or state.view.steps:  # what never began has no progress
@@ -54,7 +54,7 @@ def status_panel(state: RunState) -> Markup:
 
 def phase(status: Status) -> str:
     """Name a status in a word or two."""
-    return _PHASES[status][1]
+    return PHASES[status][1]
 
 
 def progress(state: RunState) -> float | None:
@@ -128,7 +128,7 @@ def own_settings(state: RunState) -> Markup:
     for each in settings():
         value = getattr(state.run.config, each.name)
         if value not in ("", ()):
-            rows.append((each.label, _value_text(value)))
+            rows.append((each.label, in_words(value)))
     return fragments.pairs(rows)
 
 
@@ -148,11 +148,12 @@ def _forecast_rows(view: RunView) -> list[tuple[str, str]]:
     return [*rows, ("Measured", f"{text}.")]
 
 
-def _value_text(value: object) -> str:
+def in_words(value: object) -> str:
+    """Write the value of a setting."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, tuple):
-        return ", ".join(str(item) for item in value)
+        return ", ".join(str(item) for item in value) or "none"
     if isinstance(value, float):
         return f"{value:g}"
-    return CHOICE_LABELS.get(str(value), str(value))
+    return CHOICE_LABELS.get(str(value), str(value)) or "none"

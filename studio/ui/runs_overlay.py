@@ -11,12 +11,12 @@ import gradio as gr
 from markupsafe import Markup
 
 from studio.config import RunConfig, settings
-from studio.runs.series import smoothed, thin
+from studio.runs.series import thin, trend
 from studio.runs.store import RunOrigin
 from studio.runs.view import RunView
 from studio.ui import fragments, presses
-from studio.ui.form import CHOICE_LABELS
 from studio.ui.plot import Drawing, plot
+from studio.ui.run_cards import in_words
 
 _SHADES = (1, 3, 5, 6, 4, 2, 7)
 """The colours in an order in which neighbours differ most."""
@@ -100,8 +100,8 @@ def curve(name: str, view: RunView, *, kind: str) -> Curve:
     if kind == HELD_OUT:
         points = [(float(each.step), each.loss) for each in view.evaluations]
     else:
-        trend = smoothed([step.loss for step in view.steps])
-        points = [(float(step.step), loss) for step, loss in zip(view.steps, trend, strict=True)]
+        losses = trend(view.steps.column("loss"))
+        points = list(zip(view.steps.column("step").tolist(), losses.tolist(), strict=True))
     chosen = thin(points, MOST_POINTS)
     return Curve(name, tuple(int(step) for step, _ in chosen), tuple(loss for _, loss in chosen))
 
@@ -157,14 +157,3 @@ def _rows(columns: Sequence[Column]) -> list[tuple[str, tuple[str, ...]]]:
         if setting.name != "name":
             rows.append((setting.label, tuple(in_words(getattr(each.config, setting.name)) for each in columns)))
     return rows
-
-
-def in_words(value: object) -> str:
-    """Write the value of a setting."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, tuple):
-        return ", ".join(str(item) for item in value) or "none"
-    if isinstance(value, float):
-        return f"{value:g}"
-    return CHOICE_LABELS.get(str(value), str(value)) or "none"

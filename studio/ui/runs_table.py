@@ -11,20 +11,10 @@ from studio.runs.listing import KEYS, PAGE_ROWS, Page, Query
 from studio.runs.summary import Summary
 from studio.ui import fragments, presses
 from studio.ui.form import CHOICE_LABELS
+from studio.ui.run_cards import PHASES
 from studio.ui.wording import brief_duration, moment
 from studio.words import counted
 
-STATES = {
-    "draft": ("quiet", "Draft"),
-    "queued": ("quiet", "Waiting"),
-    "preparing": ("busy", "Getting ready"),
-    "training": ("busy", "Training"),
-    "stopping": ("warning", "Stopping"),
-    "finished": ("good", "Finished"),
-    "stopped": ("warning", "Stopped"),
-    "failed": ("bad", "Failed"),
-    "lost": ("bad", "Lost"),
-}
 COLUMNS = {
     "name": "Name",
     "state": "State",
@@ -138,7 +128,7 @@ def state_badge(run: Summary) -> Markup:
     """Name the state of a run, with its place in the queue or how far it is."""
     if run.status is None:
         return Markup('<span class="ls-note">{}</span>').format("being read")
-    kind, label = STATES[run.status]
+    kind, label = PHASES[run.status]
     if run.place:
         label = f"{label}, {ordinal(run.place)}"
     elif run.status == "training" and run.total_steps:

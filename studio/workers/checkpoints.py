@@ -58,6 +58,7 @@ def leave_results_only(run: RunFolder, *, whole_models: bool) -> None:
     """Drop what only a training needs once it is over; whole models go altogether: each is as large as the base."""
     from studio.ml.checkpoints import PROGRESS
 
+    _sweep(run.path / "checkpoints")
     if whole_models:
         _let_go(run.path / "checkpoints")
     for step in run.checkpoint_steps:

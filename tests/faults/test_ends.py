@@ -85,7 +85,7 @@ def test_stopping_at_any_moment_keeps_a_result_and_goes_on_to_the_same_end(
         wait(lambda: (last_step(run) or 0) >= steps, what="a step", pause=0.001)  # noqa: B023
         ground.conductor.stop(run.id)
         wait(lambda: not run.is_alive(), what="it to stop")
-        assert not session_of(process_id)
+        wait(lambda: not session_of(process_id), seconds=10, what="its last process to be gone")  # noqa: B023
         state = ground.state(run)
         assert state.status == "stopped"
         assert "The result is usable." in state.headline

@@ -128,7 +128,9 @@ def test_every_single_bit_counts(tmp_path: Path) -> None:
 def test_once_it_is_over_only_results_are_left(make_run: MakeRun) -> None:
     run = make_run()
     save(run, 1, 2)
+    (run.path / "checkpoints" / ".step-3.tmp").mkdir()
     leave_results_only(run, whole_models=False)
+    assert hidden(run) == []
     assert run.checkpoint_steps == (1, 2)
     assert not list(run.path.rglob(PROGRESS))
     assert run.result == run.checkpoint(2)

@@ -4,8 +4,8 @@
 
 Starts the studio on a folder of its own, trains on made conversations, and lets stretches with and without pages take
 turns while it trains. A page here is what a browser asks for while its Train tab is open: every look that its timers
-cause, at their pace, in a session of its own. The pages run in a process of their own, whose time is not counted; it has
-the lowest priority, for real browsers would be elsewhere, and still takes something from the training.
+cause, at their pace, in a session of its own. The pages run in a process of their own, whose time is not counted; its
+priority is the lowest, for real browsers would be elsewhere, and it still takes something from the training.
 """
 
 import argparse

@@ -8,7 +8,7 @@ from statistics import median
 
 from studio.config import FULL
 from studio.runs.jobs import Following
-from studio.runs.steps import TIME, Numbers
+from studio.runs.steps import Numbers
 from studio.runs.store import RunFolder
 from studio.runs.view import WORKING, RunView, Status, status
 
@@ -82,14 +82,13 @@ def of_view(run: RunFolder, view: RunView, state: Status, *, place: int = 0) -> 
     """Say what a run's events say of it. Raises RunError when its folder is damaged."""
     about = run.about
     steps = view.steps
-    end = view.ended_at or (float(steps.column(TIME)[-1]) if steps else None)
     speeds = _spread(steps.column("tokens_per_second"))
     return replace(
         of_settings(run, about.name or run.config.name or run.id),
         note=about.note,
         status=state,
         best_loss=min((each.loss for each in view.evaluations), default=None),
-        seconds=max(0.0, end - view.started_at) if end is not None and view.started_at is not None else None,
+        seconds=view.seconds_at_work if view.ended_at or steps else None,
         step=view.step,
         total_steps=view.total_steps,
         spark=tuple(round(loss, 4) for loss in _spread(steps.column("loss"))),

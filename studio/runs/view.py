@@ -53,7 +53,6 @@ class RunView:
 
     last_seq: int = 0
     started: Started | None = None
-    started_at: float | None = None
     loading: Loading | None = None
     loaded: Loaded | None = None
     prepared: Prepared | None = None
@@ -74,6 +73,19 @@ class RunView:
     finished: Finished | None = None
     failed: Failed | None = None
     ended_at: float | None = None
+    taken_up_at: float | None = None
+    """When the present worker, or the last one, spoke first."""
+    heard_at: float = 0.0
+    """When a worker spoke last."""
+    worked_before: float = 0.0
+    """The seconds that the workers before it were at the run."""
+
+    @property
+    def seconds_at_work(self) -> float | None:
+        """How long workers were at the run, without the time between them; None before the first."""
+        if self.taken_up_at is None:
+            return None
+        return self.worked_before + max(0.0, self.heard_at - self.taken_up_at)
 
     @property
     def step(self) -> int:
@@ -111,6 +123,7 @@ class RunView:
         self.first_step = min(self.first_step, len(self.steps))
         self.steps.extend(np.column_stack([rows[:, 2 : 2 + len(FIELDS)], rows[:, 1]]), since=self.trains_since)
         self.last_seq, self.loading = int(seqs[-1]), None
+        self.heard_at = float(rows[-1, 1])
         return True
 
     def apply(self, record: Record) -> None:
@@ -118,6 +131,10 @@ class RunView:
         if record.seq <= self.last_seq:
             return
         self.last_seq = record.seq
+        if isinstance(record.event, Started):
+            self.worked_before = self.seconds_at_work or 0.0
+            self.taken_up_at = record.time
+        self.heard_at = record.time
         match record.event:
             case Stepped() as event:
                 self._apply_step(event, record.time)
@@ -150,7 +167,6 @@ class RunView:
                 if self.started is not None and self.ended_at is None:
                     self.deaths.append(self.step)
                 self.started, self.first_step = event, len(self.steps)
-                self.started_at = time if self.started_at is None else self.started_at
                 self.loading, self.loaded, self.prepared = None, None, None
                 self.measured = None
                 self.stopping, self.finished, self.failed, self.ended_at = False, None, None, None
@@ -314,7 +330,8 @@ def _training_sentence(view: RunView, now: float) -> str:
 def _finished_sentence(view: RunView) -> str:
     if view.finished is None or not view.steps:
         return view.finished.summary if view.finished and view.finished.summary else "Finished."
-    took = f"{counted(view.step, 'step')} in {duration(view.finished.seconds)}"
+    seconds = (view.seconds_at_work if view.worked_before else None) or view.finished.seconds
+    took = f"{counted(view.step, 'step')} in {duration(seconds)}"
     kept = view.finished.kept_step
     best = f" What it knew after step {kept:,} is kept: it scored best on the held-out examples." if kept else ""
     return f"Finished: {took}.{_held_out_change(view)}{best} {_what_is_left(view)}"

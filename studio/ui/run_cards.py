@@ -8,7 +8,6 @@ from markupsafe import Markup
 from studio.config import settings
 from studio.runs.conductor import RunState
 from studio.runs.series import smoothed
-from studio.runs.steps import TIME
 from studio.runs.view import ENDED, WORKING, RunView, Status
 from studio.ui import fragments
 from studio.ui.form import CHOICE_LABELS
@@ -101,9 +100,7 @@ def _held_out_tile(state: RunState) -> Tile:
 def _time_tiles(state: RunState) -> list[Tile]:
     view = state.view
     if state.status in ENDED:
-        last = view.steps.column(TIME)[-1] if view.steps else 0.0
-        took = (view.ended_at or float(last)) - (view.started_at or 0.0)
-        return [Tile("Took", brief_duration(took), "from start to end")]
+        return [Tile("Took", brief_duration(view.seconds_at_work or 0.0), "at work")]
     if state.status in ("stopping", "queued"):
         return []
     if state.seconds_left is None:

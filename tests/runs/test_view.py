@@ -112,6 +112,16 @@ def test_answers_that_are_given_again_stand_once() -> None:
     assert fold(STARTED, *asked, STARTED, again[0]).samples == again[:1]
 
 
+def test_the_time_between_two_workers_is_not_worked() -> None:
+    view = RunView()
+    assert view.seconds_at_work is None
+    for seq, (time, event) in enumerate([(10, STARTED), (14, step(1)), (1000, STARTED), (1006, step(2))], start=1):
+        view.apply(Record(seq, time, event))
+    assert view.seconds_at_work == 4 + 6
+    view.apply(Record(9, 900, FINISHED))  # the clock was set back
+    assert view.seconds_at_work == 4
+
+
 def test_where_workers_died_is_remembered() -> None:
     assert fold(*TRAINING).deaths == []
     once = fold(*TRAINING, STARTED, LOADED, PREPARED, Resumed(2))
@@ -128,7 +138,7 @@ def test_the_fold_keeps_what_was_said() -> None:
     assert view.evaluations == [Evaluated(0, 3.0), Evaluated(2, 2.0)]
     assert view.notes == [note]
     assert (view.step, view.total_steps, view.saved_step, view.last_seq) == (2, 60, 2, 10)
-    assert (view.started_at, view.step_times, view.ended_at) == (0.0, [20.0, 24.0], 36.0)
+    assert (view.taken_up_at, view.step_times, view.ended_at) == (0.0, [20.0, 24.0], 36.0)
 
 
 def test_loading_is_over_when_something_follows() -> None:
@@ -138,10 +148,10 @@ def test_loading_is_over_when_something_follows() -> None:
         assert fold(STARTED, loading, event).loading is None
 
 
-def test_an_unknown_kind_changes_nothing_but_the_number() -> None:
+def test_an_unknown_kind_changes_nothing_but_the_number_and_the_time() -> None:
     known, more = fold(STARTED, *steps(2)), fold(STARTED, *steps(2), Unknown("Applauded"))
     assert more.last_seq == known.last_seq + 1
-    more.last_seq = known.last_seq
+    more.last_seq, more.heard_at = known.last_seq, known.heard_at
     assert more == known
 
 

@@ -190,11 +190,8 @@ def train(
             try:
                 optimizer.restore(keeper.load(better).tensors)
             except StudioError:
-                emit(
-                    Noted(
-                        "warning", f"The checkpoint of step {better:,} scored best, but is damaged: the last is kept."
-                    )
-                )
+                text = f"The checkpoint of step {better:,} scored best, but is damaged: the last step is kept."
+                emit(Noted("warning", text))
                 better = None
         last = scores.last if better is None else scores.kept
         return TrainingResult(step, stopped, scores.first, last, time.monotonic() - began, better, early)

@@ -36,6 +36,9 @@ CALM_TICK_SECONDS = 3.0
 """How often is looked at what changes seldom. Each look costs the server and the browser a little, and both may sit on
 the machine that trains."""
 
+TABS = "tabs"
+"""The name of the tabs in the browser."""
+
 OWN_CLOCK = ("data", "configure", "export", "runs")
 """The tabs that are looked at only while they are open. The run at work is followed on every tab, for the title."""
 
@@ -51,7 +54,7 @@ def build_app(studio: Studio) -> gr.Blocks:
         own = clocks.clocks(OWN_CLOCK, open_tab="data", seconds=CALM_TICK_SECONDS)
         top = html(header(machine_name, STARTER, studio.model_state(STARTER)), elem_id="header")
         drawn = gr.State(None)
-        with gr.Tabs(selected="data", overflow_behavior="wrap", elem_classes="ls-tabs", elem_id="tabs") as tabs:
+        with gr.Tabs(selected="data", overflow_behavior="wrap", elem_classes="ls-tabs", elem_id=TABS) as tabs:
             with gr.Tab("1. Data", id="data") as data_page:
                 data = data_tab.build(studio)
             with gr.Tab("2. Configure", id="configure") as configure_page:
@@ -100,7 +103,7 @@ def build_app(studio: Studio) -> gr.Blocks:
         )
         verbs.wire(studio)
         pages = (data_page, configure_page, train_page, compare_page, export_page, runs_page)
-        clocks.wire(own, {str(each.id): each for each in pages})
+        clocks.wire(own, {str(each.id): each for each in pages}, elem_id=TABS)
 
         calm.tick(
             shown(functools.partial(redraw_header, studio, machine_name)),

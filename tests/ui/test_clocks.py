@@ -10,15 +10,14 @@ def test_the_clock_of_the_tab_that_is_opened_runs_and_no_other() -> None:
         timers = clocks(("a", "b"), open_tab="a", seconds=3.0)
         with gr.Tabs():
             tabs = {name: gr.Tab(name, id=name) for name in ("a", "b", "c")}
-        wire(timers, tabs)
+        wire(timers, tabs, elem_id="all")
     assert [timer.active for timer in timers.values()] == [True, False]
     assert {timer.value for timer in timers.values()} == {3.0}
-    scripts = {each.targets[0][0]: each.js for each in page.fns.values()}
-    states = {name: scripts[tab._id] for name, tab in tabs.items()}
-    active, still = '{"__type__": "update", "active": true}', '{"__type__": "update", "active": false}'
-    assert states["a"] == f"() => [{active}, {still}]"
-    assert states["b"] == f"() => [{still}, {active}]"
-    assert states["c"] == f"() => [{still}, {still}]"
+    scripts = {each.targets[0][0]: str(each.js) for each in page.fns.values()}
+    for name, tab in tabs.items():
+        assert 'const names = ["a", "b"];' in scripts[tab._id]
+        assert "#all button[role=tab]" in scripts[tab._id]
+        assert f'open.dataset.tabId : "{name}"' in scripts[tab._id]
 
 
 def test_only_the_run_and_the_header_are_asked_for_while_another_tab_is_open(studio: Studio) -> None:

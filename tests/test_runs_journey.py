@@ -69,6 +69,7 @@ def test_runs_are_brought_in_compared_described_and_deleted(page: Page, archives
 
     page.get_by_role("button", name="otter", exact=True).click()
     expect(page.locator("#runs-one")).to_contain_text("Finished: 5 steps")
+    expect(page.get_by_role("textbox", name="Name", exact=True)).to_have_value("otter")  # the other one was open before
     page.get_by_label("Note", exact=True).fill("Answers too long.")
     page.get_by_role("button", name="Keep name and note", exact=True).click()
     expect(rows(page)).to_contain_text("Answers too long.")

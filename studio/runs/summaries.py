@@ -30,6 +30,9 @@ _BREATH_SECONDS = 0.005
 """After so many runs the reader beside the page rests so long: a page that opens meanwhile goes first."""
 
 _SHARE_OF_TIME = 0.02
+_MOST_REST_SECONDS = 10.0
+"""What another server or a person with a file manager changed is seen no later, however slow the disk was before."""
+
 _YOUNG_SECONDS = 0.1
 """A folder that was changed so lately may have been changed again without looking any different."""
 
@@ -90,8 +93,9 @@ class Summaries:
             if anew or seen != self._seen or now - self._searched_at >= self._search_pause:
                 self._search(waiting)
                 self._seen, self._searched_at = seen, self._clock()
-                # However many runs there are, looking for changes takes a fiftieth of the time at most.
-                self._search_pause = max(_REST_SECONDS, (self._searched_at - now) / _SHARE_OF_TIME)
+                # Looking for changes takes a fiftieth of the time, unless that lets a change wait too long.
+                pause = (self._searched_at - now) / _SHARE_OF_TIME
+                self._search_pause = min(max(_REST_SECONDS, pause), _MOST_REST_SECONDS)
             self._look_at_restless(waiting)
             return self._publish()
 

@@ -24,6 +24,8 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
     max_upload_mib: int = 4096
+    evaluate: bool = False
+    """Whether every run is evaluated at its end without being asked."""
 
 
 def read_settings(environment: Mapping[str, str], *, data_mount: Path = Path("/data")) -> Settings:
@@ -31,6 +33,7 @@ def read_settings(environment: Mapping[str, str], *, data_mount: Path = Path("/d
 
     `STUDIO_HOME` names the data folder; without it a writable `/data` is used (the persistent disk of a Space), else
     `~/.lora-studio`. `STUDIO_HOST` and `STUDIO_PORT` name the address; a Space listens on all interfaces.
+    With `STUDIO_EVALUATE=0`, a run is evaluated only when that is asked for.
 
     Raises RunError when `STUDIO_PORT` is not a port number.
     """
@@ -44,7 +47,13 @@ def read_settings(environment: Mapping[str, str], *, data_mount: Path = Path("/d
     else:
         home = Path.home() / ".lora-studio"
     host = environment.get("STUDIO_HOST") or ("127.0.0.1" if where == "laptop" else "0.0.0.0")
-    return Settings(home=home, where=where, host=host, port=_port(environment.get("STUDIO_PORT", str(DEFAULT_PORT))))
+    return Settings(
+        home=home,
+        where=where,
+        host=host,
+        port=_port(environment.get("STUDIO_PORT", str(DEFAULT_PORT))),
+        evaluate=environment.get("STUDIO_EVALUATE", "1") != "0",
+    )
 
 
 def home_folder(text: str) -> Path:

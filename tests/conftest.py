@@ -1,5 +1,7 @@
 """What many tests stand on: a tiny random model with a tokenizer of its own, made on the spot."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,14 @@ from tests.live_page import browser, page, server
 from tests.tiny_model import write_tiny_model
 
 __all__ = ["browser", "page", "server"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _evaluations_are_asked_for() -> Iterator[None]:
+    """No run of a test is evaluated at its end, unless the test is about that: it takes as long as the run."""
+    os.environ["STUDIO_EVALUATE"] = "0"
+    yield
+    del os.environ["STUDIO_EVALUATE"]
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,132 @@
+"""What is known of a model beside its base: scores with their intervals, what was forgotten, and the rows behind them.
+
+    <run>/evaluations/<name>.json          the report, written last and whole
+                      <name>.rows.jsonl    what both answered, row by row
+                      <name>.{lock,events.jsonl,log}      of the worker that made it
+
+Knows nothing of how a score is made.
+"""
+
+from dataclasses import dataclass
+
+HELD_OUT = "held-out"
+"""The data of a run that is scored at its end: the examples that were kept from the training."""
+
+AT_THE_END = "end"
+"""The name of the report that every run gets at its end, without being asked."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure and its 95 % bootstrap interval, from resampling the rows."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One score of both models. `unit` is "share" (0 to 1), "score" (0 to 100), "loss" (nats a token) or "perplexity".
+
+    `change` is tuned less base on the same rows, and `p_value` that of a paired two-sided test of no change. `base`,
+    `change` and `p_value` are None where the base has no such score. `rows` is how many rows it was made from.
+    """
+
+    name: str
+    title: str
+    unit: str
+    higher_is_better: bool
+    rows: int
+    tuned: Estimate
+    base: Estimate | None = None
+    change: Estimate | None = None
+    p_value: float | None = None
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """How often each expected label (a line) was answered as which label (a column). The last column is any other
+    answer. `source` is "written" for what the model writes, "likelihood" for the label that it finds likeliest.
+    """
+
+    source: str
+    labels: tuple[str, ...]
+    base: tuple[tuple[int, ...], ...]
+    tuned: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One subject of the knowledge probe, or one genre of the language probe; both scores in the figure's unit."""
+
+    name: str
+    rows: int
+    base: float
+    tuned: float
+
+
+@dataclass(frozen=True)
+class Forgetting:
+    """What a training cost in general ability: two probes that have nothing to do with the data."""
+
+    knowledge: Figure
+    language: Figure
+    subjects: tuple[Part, ...]
+    genres: tuple[Part, ...]
+    sentence: str
+
+
+@dataclass(frozen=True)
+class EvaluationReport:
+    """One evaluation of a run. Times in seconds, `created` since the epoch; `data` is HELD_OUT or a file's name.
+
+    `task` is "labels", "json", "short", "long" or "text", and `main` the name of the figure that is this task's own
+    score. `rows` of `rows_available` were scored, chosen by `seed`. `versions` are pairs of library and version.
+    """
+
+    name: str
+    run_id: str
+    run_name: str
+    model: str
+    method: str
+    dataset_id: str
+    dataset_name: str
+    dataset_sha256: str
+    data: str
+    data_sha256: str
+    rows: int
+    rows_available: int
+    task: str
+    main: str
+    figures: tuple[Figure, ...]
+    confusions: tuple[Confusion, ...]
+    forgetting: Forgetting | None
+    headline: str
+    created: float
+    seconds: float
+    device: str
+    precision: str
+    seed: int
+    versions: tuple[tuple[str, str], ...]
+
+    def figure(self, name: str) -> Figure | None:
+        """Return the figure with this name; None where the report has none."""
+        return next((figure for figure in self.figures if figure.name == name), None)
+
+
+@dataclass(frozen=True)
+class ScoredRow:
+    """One row: what was asked and expected, and what both answered. Scores are in the unit of the main figure, losses
+    in nats a token; None where there is none.
+    """
+
+    number: int
+    prompt: str
+    expected: str
+    base: str
+    tuned: str
+    base_score: float | None = None
+    tuned_score: float | None = None
+    base_loss: float | None = None
+    tuned_loss: float | None = None

@@ -1,0 +1,228 @@
+"""The evaluations of runs: each made by a worker of its own, one without being asked when a run ends.
+
+A run that shall be evaluated at its end has a file that says so, so that it happens even when the server that started
+the run is gone by then. Knows nothing of how a score is made.
+"""
+
+import functools
+import re
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from studio import codec
+from studio.data.library import DatasetLibrary
+from studio.errors import RunError
+from studio.events import Failed, Finished, Loading
+from studio.runs.evaluation_report import AT_THE_END, EvaluationReport, ScoredRow
+from studio.runs.event_log import last_event
+from studio.runs.jobs import Job
+from studio.runs.launcher import JobPaths, Launch, request_stop
+from studio.runs.store import RunFolder, RunStore
+from studio.runs.whole_files import write_whole
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+_MOST_TRIES = 2
+"""An evaluation that takes the whole machine down is not tried for ever."""
+
+
+@dataclass(frozen=True)
+class EvaluationState:
+    """How far an evaluation is. `status` is "none", "waiting" (for the run to end), "working", "ready" or "failed".
+
+    `done` of `total` says how far; both are 0 where that is not known. `report` is there when it is ready, and when a
+    later attempt failed.
+    """
+
+    status: str
+    sentence: str
+    report: EvaluationReport | None = None
+    failed: Failed | None = None
+    done: int = 0
+    total: int = 0
+    name: str = AT_THE_END
+
+
+class Evaluations:
+    """The evaluations of all runs of one data folder."""
+
+    def __init__(self, runs: RunStore, datasets: DatasetLibrary, *, launch: Launch, unasked: bool) -> None:
+        """`unasked` says whether a run is evaluated at its end without being asked."""
+        self._runs = runs
+        self._datasets = datasets
+        self._launch = launch
+        self._unasked = unasked
+        self._guard = threading.Lock()
+        self._jobs: dict[Path, Job] = {}
+        self._expected: set[str] = set()
+
+    def start(
+        self, run_id: str, *, data: Path | None = None, rows: int = 0, forgetting: bool = True
+    ) -> EvaluationState:
+        """Start to evaluate a run, unless that is under way; a report on the same data is replaced when it is done.
+
+        `data` is a file of examples in any form that the studio reads, which becomes a data set; without it the
+        held-out examples of the run are used. `rows` bounds how many, 0 leaves that to the machine. Raises RunError
+        when the run has no result, or the work cannot be started, and DataError for a file that cannot be used.
+        """
+        run = self._runs.get(run_id)
+        if run.is_alive():
+            raise RunError("This run is still training.", "It is evaluated when it ends.")
+        if run.result is None:
+            raise RunError("This run has nothing to evaluate.", "Let a run finish, or stop it after its first steps.")
+        given = None if data is None else self._datasets.add(data)
+        name = AT_THE_END if given is None else f"data-{given.sha256[:10]}"
+        job = self._job(run, name)
+        if not job.state().working:
+            (run.path / "evaluations").mkdir(exist_ok=True)
+            arguments = ["evaluate", str(run.path), name, "--rows", str(rows)]
+            if given is not None:
+                arguments += ["--data", str(self._datasets.examples(given.id).path), "--title", given.name]
+            arguments += [] if forgetting else ["--no-probes"]
+            job.start(arguments, self._launch)
+        return self.state(run_id, name)
+
+    def cancel(self, run_id: str, name: str = AT_THE_END) -> None:
+        """Ask an evaluation to end, and one that waits for the end of its run not to begin. Raises RunError."""
+        run = self._runs.get(run_id)
+        self._expect_no_longer(run)
+        job = self._job(run, name)
+        process_id = job.process_id() if job.state().working else None
+        if process_id is not None:
+            request_stop(process_id)
+
+    def state(self, run_id: str, name: str = AT_THE_END) -> EvaluationState:
+        """Say how far an evaluation is. Raises RunError for an unknown run, or a name that no evaluation has."""
+        run = self._runs.get(run_id)
+        job = self._job(run, name).state()
+        state = functools.partial(EvaluationState, name=name)
+        if job.working:
+            at = job.loading or Loading("Starting.")
+            return state("working", at.what, done=at.done, total=at.total)
+        report = read_report(run, name)
+        if job.failed is not None:
+            return state("failed", job.failed.message, report=report, failed=job.failed)
+        if report is not None:
+            return state("ready", report.headline, report=report)
+        if name == AT_THE_END and wish_path(run).exists():
+            return state("waiting", f"It is evaluated {'when it ends' if run.is_alive() else 'in a moment'}.")
+        return state("none", "Not evaluated yet." if job.finished is None else "The evaluation was stopped.")
+
+    def names(self, run_id: str) -> tuple[str, ...]:
+        """List the evaluations that a run has, done or under way, the one at its end first. Raises RunError."""
+        folder = self._runs.get(run_id).path / "evaluations"
+        found = {path.name.removesuffix(".events.jsonl") for path in folder.glob("*.events.jsonl")}
+        found |= {path.stem for path in folder.glob("*.json")}
+        return tuple(sorted((each for each in found if _NAME.fullmatch(each)), key=lambda each: (each != "end", each)))
+
+    def reports(self, run_id: str) -> tuple[EvaluationReport, ...]:
+        """Return the reports of a run, the newest first. Raises RunError for an unknown run."""
+        run = self._runs.get(run_id)
+        found = (read_report(run, name) for name in self.names(run_id))
+        return tuple(sorted((each for each in found if each), key=lambda report: report.created, reverse=True))
+
+    def rows(self, run_id: str, name: str = AT_THE_END) -> tuple[ScoredRow, ...]:
+        """Return the rows behind a report; none where there is no report. Raises RunError for an unknown run."""
+        return read_rows(self._runs.get(run_id), name)
+
+    def expect(self, run: RunFolder) -> None:
+        """Remember that a run which was just started is to be evaluated when it ends."""
+        if self._unasked:
+            with suppress(OSError):  # on a full disk there is no evaluation, and the run goes on
+                wish_path(run).write_text("0", encoding="utf-8")
+            with self._guard:
+                self._expected.add(run.id)
+
+    def recover(self) -> None:
+        """Remember what an earlier server expected; call it when one starts."""
+        if self._unasked:
+            found = {run.id for run in self._runs.all() if wish_path(run).exists()}
+            with self._guard:
+                self._expected |= found
+
+    def tend(self) -> None:
+        """Start the evaluations of the runs that have ended: to be called about once a second."""
+        with self._guard:
+            expected = tuple(self._expected)
+        for id in expected:
+            try:
+                run = self._runs.get(id)
+            except RunError:  # it was deleted
+                self._forget(id)
+                continue
+            if not run.is_alive():
+                self._begin(run)
+
+    def _begin(self, run: RunFolder) -> None:
+        """Start the evaluation of a run that nobody is at, if it ended with something to evaluate."""
+        last = last_event(run.events_path)
+        if last is None or not isinstance(last, Finished | Failed):
+            if not run.is_alive() and not run.was_launched:
+                self._forget(run.id)
+            return  # it was lost, or waits: it may go on
+        self._forget(run.id)
+        tries = _tries(run)
+        if not isinstance(last, Finished) or run.result is None or tries >= _MOST_TRIES:
+            self._expect_no_longer(run)
+            return
+        with suppress(OSError, RunError):  # it can be asked for
+            wish_path(run).write_text(str(tries + 1), encoding="utf-8")
+            self.start(run.id)
+
+    def _expect_no_longer(self, run: RunFolder) -> None:
+        self._forget(run.id)
+        with suppress(OSError):
+            wish_path(run).unlink(missing_ok=True)
+
+    def _forget(self, id: str) -> None:
+        with self._guard:
+            self._expected.discard(id)
+
+    def _job(self, run: RunFolder, name: str) -> Job:
+        paths = evaluation_paths(run, name)
+        with self._guard:
+            return self._jobs.setdefault(paths.events, Job(paths))
+
+
+def wish_path(run: RunFolder) -> Path:
+    """Return the file that is there while a run shall be evaluated; it holds how often that was begun."""
+    return run.path / "evaluation.wish"
+
+
+def evaluation_paths(run: RunFolder, name: str) -> JobPaths:
+    """Say where the worker of an evaluation has its files. Raises RunError for what is no name of one."""
+    if not _NAME.fullmatch(name):
+        raise RunError(f"'{name[:80]}' is no evaluation.", "Choose one from the list.")
+    folder = run.path / "evaluations"
+    return JobPaths(folder / f"{name}.lock", folder / f"{name}.events.jsonl", folder / f"{name}.log")
+
+
+def write_evaluation(run: RunFolder, report: EvaluationReport, rows: tuple[ScoredRow, ...]) -> None:
+    """Write the rows and, last, the report. Raises OSError when the disk does not take them."""
+    folder = run.path / "evaluations"
+    folder.mkdir(exist_ok=True)
+    write_whole(folder / f"{report.name}.rows.jsonl", "\n".join(codec.dumps(row) for row in rows))
+    write_whole(folder / f"{report.name}.json", codec.dumps(report))
+
+
+def read_report(run: RunFolder, name: str) -> EvaluationReport | None:
+    """Read a report; None when there is none, or none that can be read."""
+    with suppress(OSError, ValueError, TypeError):
+        text = (run.path / "evaluations" / f"{name}.json").read_text(encoding="utf-8")
+        return codec.loads(EvaluationReport, text)
+    return None
+
+
+def read_rows(run: RunFolder, name: str) -> tuple[ScoredRow, ...]:
+    """Read the rows of a report; none when they are not there or cannot be read."""
+    with suppress(OSError, ValueError, TypeError):
+        text = (run.path / "evaluations" / f"{name}.rows.jsonl").read_text(encoding="utf-8")
+        return tuple(codec.loads(ScoredRow, line) for line in text.split("\n") if line)
+    return ()
+
+
+def _tries(run: RunFolder) -> int:
+    with suppress(OSError, ValueError):
+        return int(wish_path(run).read_text(encoding="utf-8"))
+    return 0

@@ -20,7 +20,7 @@ from studio.ml.batches import Batch, TokenRow, collate, cut
 from studio.ml.loading import Placement
 from studio.ml.speed import elementwise
 from studio.ml.speed.adapted import Joined, fusible, sharing
-from studio.ml.speed.logits import summed_cross_entropy
+from studio.ml.speed.logits import cross_entropies, summed_cross_entropy
 from studio.ml.speed.packing import Packing, can_pack, choose_attention
 from studio.models.forecast_plan import TOKENS_AT_ONCE, joining_pays
 
@@ -106,20 +106,33 @@ class Engine:
 
     def summed_loss(self, batch: Batch) -> torch.Tensor:
         """Return the cross-entropy summed over the learned tokens of a batch; a scalar in fp32."""
+        with self._autocast():
+            if self._splits_head:
+                return summed_cross_entropy(self._hidden(batch), *head_of(self._inner), batch.targets)
+            return functional.cross_entropy(self._logits(batch).float(), batch.targets, reduction="sum")
+
+    def token_losses(self, batch: Batch) -> torch.Tensor:
+        """Return the cross-entropy of each learned token of a batch, row after row; (learned,) in fp32, no gradient."""
+        with torch.no_grad(), self._autocast():
+            if self._splits_head:
+                return cross_entropies(self._hidden(batch), *head_of(self._inner), batch.targets)
+            return functional.cross_entropy(self._logits(batch).float(), batch.targets, reduction="none")
+
+    def _inputs(self, batch: Batch) -> dict[str, Any]:
         inputs: dict[str, Any] = {"input_ids": batch.ids, "attention_mask": batch.mask, "use_cache": False}
         if self._packing is not None:
             self._packing.announce(batch.lengths)
             inputs["position_ids"] = batch.positions
-        with self._autocast():
-            if self._splits_head:
-                hidden = self._inner.get_decoder()(**inputs).last_hidden_state.flatten(0, 1)[batch.places]
-                weight, bias = head_of(self._inner)
-                return summed_cross_entropy(hidden, weight, bias, batch.targets)
-            logits = self._logits(inputs, batch)
-            return functional.cross_entropy(logits.float(), batch.targets, reduction="sum")
+        return inputs
 
-    def _logits(self, inputs: dict[str, Any], batch: Batch) -> torch.Tensor:
+    def _hidden(self, batch: Batch) -> torch.Tensor:
+        """Return what the decoder gives at the learned positions, (learned, width)."""
+        hidden: torch.Tensor = self._inner.get_decoder()(**self._inputs(batch)).last_hidden_state
+        return hidden.flatten(0, 1)[batch.places]
+
+    def _logits(self, batch: Batch) -> torch.Tensor:
         """Return the logits at the learned positions, (learned, words)."""
+        inputs = self._inputs(batch)
         if self._has("learned-logits") and takes_logits_to_keep(self._inner):
             rows, width = batch.ids.shape
             wanted = torch.zeros(rows * width, dtype=torch.bool, device=batch.ids.device)
@@ -172,18 +185,23 @@ def takes_logits_to_keep(model: Any) -> bool:
 
 
 def head_of(model: Any) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Return weight and bias of a model's output head, those of its trained copy where it has one."""
-    head = model.get_output_embeddings()
-    if hasattr(head, "modules_to_save"):
-        head = head.modules_to_save[head.active_adapter if isinstance(head.active_adapter, str) else "default"]
+    """Return weight and bias of a model's output head, those of its trained copy where that is the one that answers."""
+    head = _head(model)
     return head.weight, getattr(head, "bias", None)
+
+
+def _head(model: Any) -> Any:
+    head = model.get_output_embeddings()
+    if not hasattr(head, "modules_to_save"):
+        return head
+    if head.disable_adapters or head.active_adapters[0] not in head.modules_to_save:
+        return head.original_module
+    return head.modules_to_save[head.active_adapters[0]]
 
 
 def _splits_at_head(model: Any) -> bool:
     """Tell whether a model's logits are its head applied to what its decoder returns, and nothing else."""
-    head = model.get_output_embeddings()
-    inner = head.modules_to_save["default"] if hasattr(head, "modules_to_save") else head
-    if type(inner) is not nn.Linear:
+    if type(_head(model)) is not nn.Linear:
         return False
     ids = torch.arange(_PROBE_TOKENS, device=model.device)[None] % head_of(model)[0].shape[0]
     was_training = model.training

@@ -71,9 +71,14 @@ def can_mix(model: Any, adapters: Sequence[str]) -> bool:
 
 
 @contextlib.contextmanager
-def _switched_on(model: Any, adapters: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Have the rows' adapters answer; yields what peft's `generate` must be told for that."""
+def switched_on(model: Any, adapters: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Have the rows' adapters answer, or one for all; yields what peft's `generate` must be told for that.
+
+    Raises ValueError for an adapter of a model that has none.
+    """
     if not isinstance(model, PeftModel):
+        if set(adapters) != {BASE}:
+            raise ValueError("an adapter is asked for, and the model has none loaded")
         yield {}
     elif set(adapters) == {BASE}:
         with model.disable_adapter():
@@ -100,8 +105,6 @@ def generate(
     The panes must be of one pass, see `passes`. `on_tokens` gets one token per pane after each step, None for a pane
     that has ended.
     """
-    if not isinstance(model, PeftModel) and any(pane.adapter != BASE for pane in panes):
-        raise ValueError("an adapter is asked for, and the model has none loaded")
     device = model.device
     longest = max(len(pane.ids) for pane in panes)
     ids = torch.full((len(panes), longest), pad_id, dtype=torch.long)
@@ -128,7 +131,7 @@ def generate(
         "streamer": collector,
     }
     model.eval()
-    with torch.inference_mode(), _switched_on(model, [pane.adapter for pane in panes]) as names:
+    with torch.inference_mode(), switched_on(model, [pane.adapter for pane in panes]) as names:
         model.generate(**options, **names)
     return collector.answers
 

@@ -15,7 +15,7 @@ from studio.ml.engine import Engine
 from studio.ml.methods import make_trainable
 from studio.ml.speed.attention import blocked_attention
 from studio.ml.speed.packing import can_pack
-from tests.ml.tiny_families import FAMILIES, WORDS, make_model
+from tests.ml.tiny_families import FAMILIES, WORDS, make_adapted, make_model
 
 FP32 = loading.Placement(device="cpu", precision="fp32")
 BF16 = loading.Placement(device="cpu", precision="bf16")
@@ -37,13 +37,7 @@ def make_rows(lengths: tuple[int, ...] = (23, 5, 41, 12), *, seed: int = 0) -> l
 
 def adapted(family: str, config: RunConfig = FAST) -> Any:
     """A family's model with an adapter that is not zero."""
-    model = make_trainable(make_model(family), config)
-    torch.manual_seed(1)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if "lora_B" in name:
-                parameter.normal_(std=0.1)
-    return model.train()
+    return make_adapted(family, config).train()
 
 
 def engine_of(model: Any, config: RunConfig = FAST, placement: loading.Placement = FP32) -> Engine:

@@ -19,6 +19,9 @@ from transformers import (
 )
 from transformers.models.auto import AutoModelForCausalLM
 
+from studio.config import RunConfig
+from studio.ml.methods import make_trainable
+
 WORDS = 97
 
 _COMMON: dict[str, Any] = {
@@ -57,3 +60,14 @@ def make_model(family: str, *, seed: int = 0) -> Any:
     """Make a family's model with random weights in fp32, in evaluation mode."""
     torch.manual_seed(seed)
     return AutoModelForCausalLM.from_config(copy.deepcopy(FAMILIES[family]), dtype=torch.float32).eval()
+
+
+def make_adapted(family: str, config: RunConfig) -> Any:
+    """Make a family's model with an adapter on it that is not zero, in evaluation mode."""
+    model = make_trainable(make_model(family), config)
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.1)
+    return model.eval()

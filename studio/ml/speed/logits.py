@@ -24,6 +24,17 @@ def summed_cross_entropy(
     return loss
 
 
+def cross_entropies(
+    hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, targets: torch.Tensor
+) -> torch.Tensor:
+    """Return the same for each position by itself, (positions,) in fp32, without a gradient."""
+    losses = []
+    for part, wanted in zip(hidden.split(LOGIT_POSITIONS), targets.split(LOGIT_POSITIONS), strict=True):
+        logits = torch.nn.functional.linear(part, weight, bias).float()
+        losses.append(torch.nn.functional.cross_entropy(logits, wanted, reduction="none"))
+    return torch.cat(losses)
+
+
 class _ChunkedLoss(torch.autograd.Function):
     """The loss and, computed in the same pass, its gradient."""
 

@@ -1,0 +1,200 @@
+"""Greedy answers to many prompts, as fast as the machine allows: what one `generate` a row answers, token for token.
+
+Reading a model's weights costs as much for one row as for dozens, so as many rows as fit are continued at once. A row
+that has ended makes room, and another is taken in; so one long answer does not hold up the others. Knows nothing of
+templates and scores: it takes and gives token ids.
+"""
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers.generation.logits_process import RepetitionPenaltyLogitsProcessor
+
+from studio.ml.generation import PaneInput, Sampling, generate, switched_on
+from studio.ml.reading import Reader, by_length, can_read, shared_prefix
+from studio.ml.row_cache import RowCache, gather
+
+CACHE_BYTES = {"cpu": 512 * 2**20, "cuda": 4 * 2**30, "mps": 2**30}
+"""What the keys and values of the rows that are answered together may take."""
+
+READ_TOKENS = {"cpu": 2048, "cuda": 16384, "mps": 4096}
+"""So many tokens of new prompts are read at once: the memory of what is between the layers grows with them."""
+
+LEAVING_SHARE = 0.125
+"""Rows that have ended leave once they are this share of all: moving those that stay costs about two tokens' time."""
+
+JOINING_SHARE = 0.25
+"""New rows are taken in once so much of the budget is free."""
+
+_HARMLESS = frozenset(
+    "bos_token_id eos_token_id pad_token_id do_sample temperature top_k top_p min_p typical_p epsilon_cutoff "
+    "eta_cutoff max_length max_new_tokens num_beams use_cache cache_implementation output_attentions "
+    "output_hidden_states output_scores output_logits return_dict_in_generate transformers_version "
+    "_from_model_config".split()
+)
+"""What a model's own settings for `generate` may say without a greedy answer becoming another one."""
+
+
+@dataclass
+class _Row:
+    """A prompt and behind it what was answered so far; `left` more tokens may come."""
+
+    asked: int
+    ids: list[int]
+    left: int
+
+    def take(self, token: int, end_ids: frozenset[int]) -> None:
+        self.ids.append(token)
+        self.left = 0 if token in end_ids else self.left - 1
+
+
+def answer_rows(
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    *,
+    adapter: str,
+    limits: Sequence[int],
+    end_ids: Sequence[int],
+    pad_id: int,
+    should_stop: Callable[[], bool] = lambda: False,
+    on_progress: Callable[[int], None] = lambda done: None,
+    token_budget: int = 0,
+) -> list[list[int]]:
+    """Continue every prompt greedily by at most its limit of new tokens; return those, the end token included.
+
+    `adapter` is the name of one that is in the model, or BASE. `on_progress` is told how many rows are done. No more
+    than `token_budget` tokens are held at once, prompts, answers and padding together; 0 leaves that to the device.
+    What all prompts begin with is read once. A model that does not bear rows of different lengths side by side, or
+    whose own settings change what is likeliest, is given rows of the same length by `generate`. Once `should_stop`
+    says so, the answers are left as they are. Raises ValueError for a prompt without a token.
+    """
+    if not all(prompts):
+        raise ValueError("a prompt has at least one token, after which the first of an answer can be foretold")
+    rows = [_Row(len(ids), list(ids), limit) for ids, limit in zip(prompts, limits, strict=True)]
+    open_rows = [row for row in rows if row.left > 0]
+    device = model.device.type
+
+    def report() -> None:
+        on_progress(sum(row.left <= 0 for row in rows))
+
+    model.eval()
+    with torch.inference_mode(), switched_on(model, [adapter]):
+        penalty, plain = _own_settings(model)
+        token_bytes = can_read(model, pad_id=pad_id) if plain and open_rows else 0
+        if token_bytes:
+            budget = token_budget or CACHE_BYTES.get(device, CACHE_BYTES["cpu"]) // token_bytes
+            reader = Reader(model, prefix=shared_prefix([row.ids for row in open_rows]), pad_id=pad_id)
+            read_tokens = min(budget, READ_TOKENS.get(device, READ_TOKENS["cpu"]))
+            batch = _Batch(reader, end_ids=frozenset(end_ids), penalty=penalty, read_tokens=read_tokens)
+            _answer_together(batch, open_rows, budget=budget, should_stop=should_stop, report=report)
+            return [row.ids[row.asked :] for row in rows]
+    budget = token_budget or READ_TOKENS.get(device, READ_TOKENS["cpu"])
+    for group in _of_one_length(open_rows, budget):
+        if should_stop():
+            break
+        panes = [PaneInput(adapter, tuple(row.ids)) for row in group]
+        sampling = Sampling(max_new_tokens=max(row.left for row in group))
+        answers = generate(model, panes, sampling=sampling, end_ids=end_ids, pad_id=pad_id, should_stop=should_stop)
+        for row, answer in zip(group, answers, strict=True):
+            row.ids, row.left = row.ids + answer[: row.left], 0
+        report()
+    return [row.ids[row.asked :] for row in rows]
+
+
+class _Batch:
+    """The rows that are being answered. All of each but its last token lies in the cache."""
+
+    def __init__(self, reader: Reader, *, end_ids: frozenset[int], penalty: float, read_tokens: int) -> None:
+        self.rows: list[_Row] = []
+        self._reader = reader
+        self._end_ids = end_ids
+        self._penalise = RepetitionPenaltyLogitsProcessor(penalty) if penalty != 1 else None
+        self._read_tokens = read_tokens
+        self._cache = RowCache()
+
+    @property
+    def going(self) -> list[_Row]:
+        """The rows that have not ended."""
+        return [row for row in self.rows if row.left > 0]
+
+    def step(self) -> None:
+        """Answer one more token in every row."""
+        held = [len(row.ids) - 1 for row in self.rows]
+        self._choose(self.rows, self._reader.go_on(self._cache, held, [row.ids[-1:] for row in self.rows]))
+
+    def rearrange(self, new: Sequence[_Row]) -> None:
+        """Let the rows go that have ended, and take new ones in, with the first token of each answer."""
+        parts = [(self._cache, self.rows)]
+        for numbers in by_length([len(row.ids) for row in new], token_budget=self._read_tokens):
+            group = [new[number] for number in numbers]
+            cache, logits = self._reader.read([row.ids for row in group])
+            self._choose(group, logits)
+            parts.append((cache, group))
+        places = [(cache, [place for place, row in enumerate(rows) if row.left > 0]) for cache, rows in parts]
+        self.rows = [row for _, rows in parts for row in rows if row.left > 0]
+        if self.rows:
+            columns = max(len(row.ids) for row in self.rows) - 1
+            self._cache = gather([part for part in places if part[1]], columns=columns, use_up=True)
+
+    def _choose(self, rows: Sequence[_Row], logits: torch.Tensor) -> None:
+        if self._penalise is not None:
+            longest = max(len(row.ids) for row in rows)
+            # Each is filled up with a token of its own, which changes nothing in a set of tokens.
+            seen = torch.tensor([row.ids + row.ids[:1] * (longest - len(row.ids)) for row in rows])
+            logits = self._penalise(seen.to(logits.device), logits)
+        for row, token in zip(rows, logits.argmax(dim=-1).tolist(), strict=True):
+            if row.left > 0:
+                row.take(token, self._end_ids)
+
+
+def _answer_together(
+    batch: _Batch,
+    rows: Sequence[_Row],
+    *,
+    budget: int,
+    should_stop: Callable[[], bool],
+    report: Callable[[], None],
+) -> None:
+    """Answer all rows, the longest first, so that the last ones to be alone are short."""
+    waiting = deque(sorted(rows, key=lambda row: len(row.ids) + row.left, reverse=True))
+    while (waiting or batch.going) and not should_stop():
+        going = batch.going
+        ended = len(batch.rows) - len(going)
+        new: list[_Row] = []
+        if not going or _needed(going) <= (1 - JOINING_SHARE) * budget:
+            while waiting and (not (going or new) or _needed([*going, *new, waiting[0]]) <= budget):
+                new.append(waiting.popleft())
+        if new or ended > LEAVING_SHARE * len(batch.rows):
+            batch.rearrange(new)
+        else:
+            batch.step()
+        if len(batch.going) < len(going) + len(new):
+            report()
+
+
+def _needed(rows: Sequence[_Row]) -> int:
+    """Return how many tokens rows can come to when they lie side by side, padding included."""
+    return len(rows) * (max(len(row.ids) for row in rows) + max(row.left for row in rows))
+
+
+def _of_one_length(rows: Sequence[_Row], token_budget: int) -> Iterator[list[_Row]]:
+    """Yield groups of rows whose prompts are equally long."""
+    for length, alike in itertools.groupby(sorted(rows, key=lambda row: len(row.ids)), lambda row: len(row.ids)):
+        group = sorted(alike, key=lambda row: row.left)
+        size = max(1, token_budget // (length + group[-1].left))
+        for first in range(0, len(group), size):
+            yield group[first : first + size]
+
+
+def _own_settings(model: Any) -> tuple[float, bool]:
+    """Return the penalty that a model's own settings put on tokens which came before, 1 for none, and whether those
+    settings say nothing else that changes a greedy answer. `generate` follows them, so they are followed here.
+    """
+    told = model.generation_config.to_diff_dict() if model.generation_config is not None else {}
+    said = {name: value for name, value in told.items() if value is not None and name not in _HARMLESS}
+    penalty = said.pop("repetition_penalty", 1.0)
+    return float(penalty), not said

@@ -21,7 +21,8 @@ from studio.runs.event_log import last_event
 from studio.runs.store import RunFolder, RunStore
 from studio.words import size
 
-_LEFT_OUT = ("exports", "run.lock", "stop.wish", "lost.json")
+_LEFT_OUT = ("exports", "lost.json")
+_OF_THIS_MACHINE = (".lock", ".wish")
 _KINDS = (".json", ".jsonl", ".npy", ".safetensors", ".jinja", ".log", ".md", ".model", ".old", ".txt")
 """Nothing else is in a run; above all no file from which Python would load code."""
 
@@ -50,7 +51,7 @@ def write_archive(run: RunFolder, folder: Path) -> Path:
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1, strict_timestamps=False) as archive:
             for path in sorted(run.path.rglob("*")):
                 inner = path.relative_to(run.path)
-                hidden = any(part.startswith(".") for part in inner.parts)
+                hidden = any(part.startswith(".") for part in inner.parts) or path.suffix in _OF_THIS_MACHINE
                 if path.is_file() and not path.is_symlink() and not hidden and inner.parts[0] not in _LEFT_OUT:
                     packed = zipfile.ZIP_STORED if path.suffix == ".safetensors" else zipfile.ZIP_DEFLATED
                     archive.write(path, Path(run.id) / inner, compress_type=packed)

@@ -21,6 +21,7 @@ from studio import codec
 from studio.models.machine import Machine
 from studio.runs.jobs import Job, JobState
 from studio.runs.launcher import JobPaths, Launch
+from studio.runs.whole_files import write_whole
 
 CGROUP = Path("/sys/fs/cgroup")
 NVIDIA = Path("/proc/driver/nvidia/gpus")
@@ -82,10 +83,7 @@ def read_machine(home: Path, *, key: str) -> Machine | None:
 
 def write_machine(home: Path, machine: Machine) -> None:
     """Keep a measurement, whole or not at all. Raises OSError."""
-    target = machine_path(home)
-    temporary = target.with_suffix(".tmp")
-    temporary.write_text(codec.dumps(machine), encoding="utf-8")
-    os.replace(temporary, target)
+    write_whole(machine_path(home), codec.dumps(machine))
 
 
 def machine_key() -> str:

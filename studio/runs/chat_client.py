@@ -5,10 +5,11 @@ A worker that died is started again by the next question. Knows nothing of model
 
 import itertools
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from studio.data.examples import Message
 from studio.errors import RunError
 from studio.runs.chat_process import ChatProcess
 from studio.runs.chat_protocol import (
@@ -20,12 +21,16 @@ from studio.runs.chat_protocol import (
     Opened,
     Opening,
     PaneRequest,
+    SelfTest,
+    Tested,
     Token,
     Trouble,
 )
 from studio.runs.launcher import WORKER_COMMAND
 
 _TURN_SECONDS = 1.0
+
+MADE_ROOM = "The models of this conversation made room for a run, so they are loaded again."
 
 
 class ChatClient:
@@ -41,12 +46,25 @@ class ChatClient:
         self._ids = itertools.count(1)
         self._asked: int | None = None
         self._worker: ChatProcess | None = None
+        self._made_room = False
 
     @property
     def is_running(self) -> bool:
         """Whether a worker is up, and so may hold a model in memory."""
         worker = self._worker
         return worker is not None and worker.is_running
+
+    @property
+    def made_room(self) -> bool:
+        """Whether the worker left to give its memory to a run, and nothing was asked since."""
+        return self._made_room
+
+    def loaded(self) -> str:
+        """Name the base model that is in memory, as `Open` named it; empty when there is none, or not yet."""
+        worker = self._worker
+        if worker is None or not worker.is_running or worker.base is None or worker.opens_awaited:
+            return ""
+        return worker.base.model
 
     def ask(
         self,
@@ -67,6 +85,29 @@ class ChatClient:
 
         Raises RunError when the worker cannot be started or ends in the middle.
         """
+        yield from self._in_turn(
+            base,
+            lambda id: Ask(id, tuple(panes), temperature, top_p, max_new_tokens, seed),
+            answers=len(panes),
+            ticket=ticket,
+        )
+
+    def self_test(
+        self, base: Open, adapter: str, messages: Sequence[Message], *, tokens: int = 32, ticket: str = ""
+    ) -> Generator[FromWorker, None, None]:
+        """Have the worker hold its panes against plain transformers and plain peft on a base that is loaded afresh.
+
+        Yields `Opening` as often as something is on its way, and `Tested` or `Trouble` last. It takes turns with
+        questions, and `halt` ends it, as they do. Raises RunError as `ask` does.
+        """
+        yield from self._in_turn(
+            base, lambda id: SelfTest(id, adapter, tuple(messages), tokens), answers=1, ticket=ticket
+        )
+
+    def _in_turn(
+        self, base: Open, question: Callable[[int], Ask | SelfTest], *, answers: int, ticket: str
+    ) -> Generator[FromWorker, None, None]:
+        """Ask when it is one's turn, and yield what is said until so many answers are complete."""
         self._halted.discard(ticket)
         while not self._turn.acquire(timeout=_TURN_SECONDS):
             if ticket in self._halted:
@@ -74,10 +115,12 @@ class ChatClient:
             yield Opening("Another conversation is being answered. Yours is next.")
         try:
             self._ticket = ticket
+            if self._made_room:
+                self._made_room = False
+                yield Opening(MADE_ROOM)
             worker = self._running_worker()
             if (yield from self._open(worker, base)):
-                question = Ask(next(self._ids), tuple(panes), temperature, top_p, max_new_tokens, seed)
-                yield from self._answers(worker, question)
+                yield from self._answers(worker, question(next(self._ids)), answers=answers)
         finally:
             self._turn.release()
 
@@ -94,18 +137,23 @@ class ChatClient:
 
         One that has not left after `grace_seconds` is killed. An answer that is being given ends with a RunError.
         """
+        if self.is_running:
+            self._made_room = True
+        self._end(grace_seconds)
+
+    def close(self) -> None:
+        """Kill the worker if there is one."""
+        self._end(0.0)
+
+    def _end(self, grace_seconds: float) -> None:
         worker, self._worker = self._worker, None
         if worker is not None:
             worker.end(grace_seconds)
 
-    def close(self) -> None:
-        """Kill the worker if there is one."""
-        self.leave(grace_seconds=0.0)
-
     def _running_worker(self) -> ChatProcess:
         worker = self._worker
         if worker is None or not worker.is_running:
-            self.close()
+            self._end(0.0)
             worker = self._worker = ChatProcess(self._command, log_path=self._home / "chat.log")
         return worker
 
@@ -132,8 +180,10 @@ class ChatClient:
                 yield said
         return True
 
-    def _answers(self, worker: ChatProcess, question: Ask) -> Generator[FromWorker, None, None]:
-        waiting = set(range(len(question.panes)))
+    def _answers(
+        self, worker: ChatProcess, question: Ask | SelfTest, *, answers: int
+    ) -> Generator[FromWorker, None, None]:
+        waiting = set(range(answers))
         # In this order, so that a halt which comes at any moment is either seen here or sent by `halt` itself.
         worker.send(question)
         self._asked = question.id
@@ -143,12 +193,14 @@ class ChatClient:
             while waiting:
                 said = worker.next_message()
                 # What is still said to a question that was given up is passed over.
-                if not isinstance(said, Token | Answered | Trouble) or said.id != question.id:
+                if isinstance(said, Token | Answered | Tested | Trouble) and said.id != question.id:
                     continue
                 if isinstance(said, Answered):
                     waiting.discard(said.pane)
-                elif isinstance(said, Trouble):
+                elif isinstance(said, Trouble | Tested):
                     waiting.clear()
+                elif not isinstance(said, Token | Opening):
+                    continue
                 yield said
         finally:
             self._asked = None

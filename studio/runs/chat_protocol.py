@@ -1,8 +1,8 @@
 """What the page and the chat worker say to each other: one frozen dataclass per message, one JSON line per message.
 
-To the worker go `Open`, `Ask`, `Halt` and `Leave`; from it come `Opening`, `Opened`, `Token`, `Answered` and
-`Trouble`. One `Ask` names several panes: what answers in each, and the conversation so far. Knows nothing of pipes,
-processes or models.
+To the worker go `Open`, `Ask`, `SelfTest`, `Halt` and `Leave`; from it come `Opening`, `Opened`, `Token`, `Answered`,
+`Tested` and `Trouble`. One `Ask` names several panes: what answers in each, how strongly, and the conversation so far.
+Knows nothing of pipes, processes or models.
 """
 
 import json
@@ -27,10 +27,15 @@ class Open:
 
 @dataclass(frozen=True)
 class PaneRequest:
-    """One answer that is wanted. `adapter` is the folder of an adapter or of a whole model, or empty for the base."""
+    """One answer that is wanted. `adapter` is the folder of an adapter or of a whole model, or empty for the base.
+
+    `strength` is how strongly an adapter speaks: 1 as it was trained, 0 not at all, which is exactly the base. A whole
+    model, and an adapter that cannot be turned down, knows only 1 (and the adapter 0).
+    """
 
     adapter: str
     messages: tuple[Message, ...]
+    strength: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,19 @@ class Ask:
     top_p: float
     max_new_tokens: int
     seed: int
+
+
+@dataclass(frozen=True)
+class SelfTest:
+    """Hold the way in which panes are answered against plain transformers and plain peft, token for token.
+
+    `adapter` is as in a `PaneRequest`, `messages` the conversation to answer greedily, `tokens` the most tokens.
+    """
+
+    id: int
+    adapter: str
+    messages: tuple[Message, ...]
+    tokens: int
 
 
 @dataclass(frozen=True)
@@ -83,30 +101,54 @@ class Token:
 
 @dataclass(frozen=True)
 class Answered:
-    """A pane is done. `ended` is "end" (the model ended its turn), "length" or "stopped"."""
+    """A pane is done. `ended` is "end" (the model ended its turn), "length" or "stopped".
+
+    `device` and `precision` are those of the model that answered; `template` says whose chat template asked it.
+    """
 
     id: int
     pane: int
     tokens: int
     seconds: float
     ended: str
+    device: str = ""
+    precision: str = ""
+    template: str = ""
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A self-test is done. `off_same`: the base in its pane said what plain transformers says on a base loaded afresh;
+    `on_same`: the tuned model in its pane said what plain peft (or transformers, for a whole model) says.
+
+    `tokens` is how many tokens were compared, `note` a sentence on how.
+    """
+
+    __test__ = False  # pytest would take a class of this name for a test
+
+    id: int
+    off_same: bool
+    on_same: bool
+    tokens: int
+    seconds: float
+    note: str
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """An `Ask` cannot be answered, in any pane. `id` is 0 when it was `Open` that failed."""
+    """An `Ask` or a `SelfTest` cannot be answered, in any pane. `id` is 0 when it was `Open` that failed."""
 
     id: int
     message: str
     hint: str = ""
 
 
-ToWorker = Open | Ask | Halt | Leave
-FromWorker = Opening | Opened | Token | Answered | Trouble
+ToWorker = Open | Ask | SelfTest | Halt | Leave
+FromWorker = Opening | Opened | Token | Answered | Tested | Trouble
 
-_TO_WORKER: dict[str, type[ToWorker]] = {kind.__name__: kind for kind in (Open, Ask, Halt, Leave)}
+_TO_WORKER: dict[str, type[ToWorker]] = {kind.__name__: kind for kind in (Open, Ask, SelfTest, Halt, Leave)}
 _FROM_WORKER: dict[str, type[FromWorker]] = {
-    kind.__name__: kind for kind in (Opening, Opened, Token, Answered, Trouble)
+    kind.__name__: kind for kind in (Opening, Opened, Token, Answered, Tested, Trouble)
 }
 
 _M = TypeVar("_M")

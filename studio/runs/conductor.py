@@ -46,22 +46,30 @@ class RunState:
 
     @property
     def can_resume(self) -> bool:
-        """Whether the run can be put in the queue: it never started, or ended before it was done."""
-        return self.status in ("draft", "stopped", "failed", "lost")
+        """Whether the run can be put in the queue: it never started, or ended before it was done. A blend never can."""
+        return not self.run.is_blend and self.status in ("draft", "stopped", "failed", "lost")
 
 
 class Conductor:
     """All that makes runs go and stop in one data folder."""
 
     def __init__(
-        self, runs: RunStore, home: Path, *, launch: Launch, clock: Callable[[], float], make_room: Callable[[], None]
+        self,
+        runs: RunStore,
+        home: Path,
+        *,
+        launch: Launch,
+        clock: Callable[[], float],
+        make_room: Callable[[], None],
+        started: Callable[[RunFolder], object] = lambda run: None,
     ) -> None:
-        """`make_room` is called before a worker is started, to free the accelerator."""
+        """`make_room` is called before a worker is started, to free the accelerator; `started` once it was."""
         self._runs = runs
         self._home = home
         self._launch = launch
         self._clock = clock
         self._make_room = make_room
+        self._started = started
         self.queue = Queue(home)
         self._guard = threading.Lock()
         self._followings: dict[str, Following] = {}
@@ -76,6 +84,8 @@ class Conductor:
         state = self.view(id)
         if state.status == "finished":
             raise RunError(f"The run '{state.run.name}' is finished.", "Start a new run that goes on from its adapter.")
+        if state.run.is_blend:
+            raise RunError(f"'{state.run.name}' is a blend, which is not trained.", "Blend its parents again.")
         if state.status in ENDED or state.status == "draft":
             self._trouble.pop(id, None)
             self.queue.add(id, first=first)
@@ -225,6 +235,7 @@ class Conductor:
         with self._guard:
             self._trouble.pop(id, None)
             self._workers[id] = worker
+        self._started(run)
         return True
 
     def _may_wait(self, id: str) -> bool:

@@ -50,6 +50,11 @@ def export_paths(exports: Path, kind: str) -> JobPaths:
     return JobPaths(exports / f"{kind}.lock", exports / f"{kind}.events.jsonl", exports / f"{kind}.log")
 
 
+def blend_paths(run: Path) -> JobPaths:
+    """Say where the job that blends adapters into a run's folder has its files: where a training would have them."""
+    return JobPaths(run / "run.lock", run / "events.jsonl", run / "worker.log")
+
+
 def import_paths(folder: Path) -> JobPaths:
     """Say where the job that brings data in has its files."""
     return JobPaths(folder / "lock", folder / "events.jsonl", folder / "log")

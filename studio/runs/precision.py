@@ -5,10 +5,12 @@ worker found. Knows nothing of models.
 """
 
 from studio.events import Loaded
-from studio.runs.event_log import read_events
+from studio.runs.event_log import decode_lines, read_lines
 from studio.runs.store import RunFolder
 
 _PRECISIONS = ("fp32", "bf16")
+_MARK = b'"kind":"Loaded"'
+"""What stands in the line of every `Loaded`: of a long run few lines need to be decoded."""
 
 
 def precision_of(run: RunFolder) -> str:
@@ -16,8 +18,8 @@ def precision_of(run: RunFolder) -> str:
 
     Raises RunError when the run cannot be read.
     """
-    records, _ = read_events(run.events_path)
-    for record in reversed(records):
+    lines, _ = read_lines(run.events_path)
+    for record in reversed(decode_lines(line for line in lines if _MARK in line)):
         if isinstance(record.event, Loaded):
             return next((name for name in _PRECISIONS if record.event.precision.endswith(name)), run.config.precision)
     return run.config.precision

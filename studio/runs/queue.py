@@ -17,6 +17,7 @@ from pathlib import Path
 from studio import codec
 from studio.errors import RunError
 from studio.runs import lock
+from studio.runs.whole_files import write_whole
 
 _PATIENCE_SECONDS = 10.0
 _PAUSE_SECONDS = 0.02
@@ -109,10 +110,8 @@ class Queue:
             os.close(descriptor)
 
     def _write(self, line: Line) -> None:
-        temporary = self._path.with_suffix(".tmp")
         try:
-            temporary.write_text(codec.dumps(line) + "\n", encoding="utf-8")
-            os.replace(temporary, self._path)
+            write_whole(self._path, codec.dumps(line))
         except OSError as error:
             raise RunError(
                 f"The queue of the runs cannot be written to {self._path}: {error.strerror or error}.",

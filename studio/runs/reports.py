@@ -4,13 +4,12 @@ The report is written last and whole, so that a report which exists speaks of an
 of how an export is made or checked.
 """
 
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from studio import codec
 from studio.errors import ExportError
+from studio.runs.whole_files import write_whole
 
 
 @dataclass(frozen=True)
@@ -40,18 +39,9 @@ def write_report(folder: Path, report: ExportReport) -> None:
     Raises ExportError when the folder cannot be written, ValueError when a number is not finite.
     """
     path = folder / f"{report.kind}.json"
-    text = codec.dumps(report) + "\n"
-    temporary = ""
     try:
-        descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=f".{path.name}-")
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        write_whole(path, codec.dumps(report))
     except OSError as error:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
         raise ExportError(
             f"The report {path} cannot be written: {error.strerror or error}.",
             "Free some space or correct the permissions of the data folder, then export again.",

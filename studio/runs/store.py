@@ -28,6 +28,7 @@ from studio.data.examples import Example
 from studio.errors import RunError
 from studio.runs import lock
 from studio.runs.names import memorable_name, slug
+from studio.runs.whole_files import write_whole
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _LONGEST_TAIL_BYTES = 256 * 1024
@@ -157,6 +158,16 @@ class RunFolder:
         return self.path / "checkpoints" / f"step-{step}"
 
     @property
+    def parents_path(self) -> Path:
+        """Which runs were blended into this one, and how; a run that was trained has no such file."""
+        return self.path / "parents.json"
+
+    @property
+    def is_blend(self) -> bool:
+        """Whether this was blended from other runs, and so is never trained."""
+        return self.parents_path.exists()
+
+    @property
     def was_launched(self) -> bool:
         """Whether a worker was ever started for this run."""
         return self.log_path.exists()
@@ -274,7 +285,7 @@ class RunStore:
             note=about.note if note is None else note.strip()[:MOST_NOTE],
         )
         with _sentence_for_disk_trouble(self._folder):
-            _write_whole(run.path / "about.json", codec.dumps(about))
+            write_whole(run.path / "about.json", codec.dumps(about))
         return run
 
     def change(self, id: str, config: RunConfig) -> RunFolder:
@@ -284,7 +295,7 @@ class RunStore:
             if run.was_launched:
                 raise RunError(f"The run '{run.name}' has started already.", "Start a new one from its settings.")
             with _sentence_for_disk_trouble(self._folder):
-                _write_whole(run.path / "config.json", codec.dumps(dataclasses.replace(config, name=run.config.name)))
+                write_whole(run.path / "config.json", codec.dumps(dataclasses.replace(config, name=run.config.name)))
         self._known.pop(id, None)
         return self.get(id)
 
@@ -392,16 +403,6 @@ def _is_whole(run: RunFolder) -> bool:
     except RunError:
         return False
     return True
-
-
-def _write_whole(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        temporary.write_text(text + "\n", encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def _rename_to_free_name(folder: Path, name: str, place: Path | None = None) -> Path:

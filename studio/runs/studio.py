@@ -2,6 +2,7 @@
 
     Studio
       datasets, runs, chat     what is kept, and the one worker that answers
+      evaluations              how good each run is beside its base, and what it forgot
       start_import, import_state, cancel_import, add_dataset      bring data in
       token_state, uses, tokens_per_second                        what is known of a data set for a model
       machine                         what this machine can do
@@ -10,6 +11,7 @@
       queue_run, move_run, cancel_run, tend, recover              whose turn it is
       describe_run, change_run, duplicate_run, archive_run, import_run
       summaries                       all runs at a glance
+      start_blend, blend_state        several adapters become one
       export, export_state
 
 Every verb returns at once: what takes long happens in a worker. Knows nothing of pages, terminals or models in memory.
@@ -18,7 +20,7 @@ Every verb returns at once: what takes long happens in a worker. Knows nothing o
 import dataclasses
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from studio.config import ADAPTER_SHAPE, CHANGES_BASE, DRAWN_BY, RunConfig, check
@@ -26,14 +28,17 @@ from studio.data.dataset_folders import Dataset
 from studio.data.library import DatasetLibrary
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import ModelError, RunError
+from studio.models.blend_kinds import DEFAULT_DENSITY
 from studio.models.locate import locate
 from studio.models.machine import Machine
 from studio.runs import run_data
 from studio.runs.archives import read_archive, write_archive
 from studio.runs.base_models import BaseModels, Locate, ModelState
+from studio.runs.blends import Blends, BlendState
 from studio.runs.calibration import Calibration
 from studio.runs.chat_client import ChatClient
 from studio.runs.conductor import STOP_GRACE_SECONDS, Conductor, RunState
+from studio.runs.evaluations import Evaluations
 from studio.runs.exports import Exports, ExportState
 from studio.runs.imports import ImportRequest, Imports, ImportState
 from studio.runs.launcher import PROJECT_ROOT, Launch, launch
@@ -66,10 +71,19 @@ class Studio:
         self._locate = locate
         self._models = BaseModels(settings.home, launch=launch, locate=locate)
         self._exports = Exports(launch=launch)
+        self._blends = Blends(runs, launch=launch, clock=clock)
         self.imports = Imports(settings.home, launch=launch, clock=clock)
         self._tokens = TokenCounting(datasets, home=settings.home, launch=launch)
         self._calibration = Calibration(settings.home, launch=launch)
-        self._conductor = Conductor(runs, settings.home, launch=launch, clock=clock, make_room=chat.leave)
+        self.evaluations = Evaluations(runs, datasets, launch=launch, unasked=settings.evaluate)
+        self._conductor = Conductor(
+            runs,
+            settings.home,
+            launch=launch,
+            clock=clock,
+            make_room=chat.leave,
+            started=self.evaluations.expect,
+        )
         self.summaries = Summaries(runs, waiting=self.waiting_runs, view=self.view)
 
     def close(self) -> None:
@@ -179,7 +193,12 @@ class Studio:
         return config if first is None else _shaped_like(first.config, config)
 
     def queue_run(self, id: str, *, first: bool = False) -> None:
-        """Let a run train when its turn comes, or go on from its newest checkpoint. Raises RunError when it cannot."""
+        """Let a run train when its turn comes, or go on from its newest checkpoint. Raises RunError when it cannot.
+
+        An evaluation of what it was until now is called off: there will be another at its end.
+        """
+        if self.view(id).can_resume:
+            self.evaluations.cancel(id)
         self._conductor.enqueue(id, first=first)
 
     def move_run(self, id: str, places: int) -> None:
@@ -195,11 +214,13 @@ class Studio:
         return self._conductor.queue.line().waiting
 
     def tend(self) -> None:
-        """Start the run whose turn it is, if there is one: to be called about once a second."""
+        """Start the run whose turn it is, and evaluate those that have ended: to be called about once a second."""
+        self.evaluations.tend()
         self._conductor.tend()
 
     def recover(self) -> tuple[str, ...]:
         """Queue the runs that were lost with the server, when one starts; return their ids."""
+        self.evaluations.recover()
         return self._conductor.recover()
 
     def stop_run(self, id: str, *, grace_seconds: float = STOP_GRACE_SECONDS) -> None:
@@ -234,7 +255,9 @@ class Studio:
         self.runs.change(id, dataclasses.replace(self._settled(config), **drawn))
 
     def duplicate_run(self, id: str) -> RunFolder:
-        """Make a new run, not started, with the settings and data of another. Raises RunError."""
+        """Make a new run, not started, with the settings and data of another. Raises RunError; a blend has none."""
+        if self.runs.get(id).is_blend:
+            raise RunError("A blend was not trained, so there is no training to repeat.", "Blend its parents again.")
         return self.runs.duplicate(id)
 
     def archive_run(self, id: str) -> Path:
@@ -248,7 +271,32 @@ class Studio:
 
     def delete_run(self, id: str) -> None:
         """Put a run into the bin. Raises RunError when it is unknown or at work."""
+        if not self.runs.get(id).is_alive():
+            self.evaluations.cancel(id)
         self._conductor.delete(id)
+
+    def start_blend(
+        self,
+        parents: Sequence[str],
+        weights: Sequence[float],
+        kind: str,
+        name: str = "",
+        *,
+        density: float = DEFAULT_DENSITY,
+        rank: int = 0,
+    ) -> RunFolder:
+        """Start to blend the adapters of several runs of one base into a new run, and return it.
+
+        `parents` are ids of runs or keys of pane models, `kind` is one of `models.blend_kinds.KINDS`. Raises RunError
+        or ConfigError, in a sentence, for what cannot be blended.
+        """
+        run = self._blends.start(parents, weights, kind, name, density=density, rank=rank)
+        self.evaluations.expect(run)
+        return run
+
+    def blend_state(self, id: str) -> BlendState:
+        """Say how far a blend is. Raises RunError when there is no such run."""
+        return self._blends.state(self.runs.get(id))
 
     def export(self, id: str, kind: str) -> ExportState:
         """Start to write an export ("adapter" or "merged") unless it is there, or under way; return its state.

@@ -1,4 +1,4 @@
-"""`python -m studio.workers train|export|prepare|import|tokens|calibrate|chat ...`: one process, one job.
+"""`python -m studio.workers train|export|blend|evaluate|prepare|import|tokens|calibrate|chat ...`: a process for a job.
 
 The server passes the number of an open file that holds the job's lock, so that the lock is held from before the process
 exists until it ends, whatever ends it.
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from studio.runs import lock
 from studio.runs.calibration import machine_paths
+from studio.runs.evaluations import evaluation_paths
 from studio.runs.launcher import import_paths, model_paths, token_paths
 from studio.runs.store import RunFolder
 from studio.workers.job import help_job, run_job
@@ -47,6 +48,21 @@ def main(arguments: list[str]) -> int:
         run = RunFolder(Path(options.run))
         events = run.exports / f"{options.kind}.events.jsonl"
         return run_job("export", events, lambda job: export_run(job, run=run, kind=options.kind, home=home_of(run)))
+    if options.job == "blend":
+        from studio.workers.blend import blend_run
+
+        run = RunFolder(Path(options.run))
+        return run_job("blend", run.events_path, lambda job: blend_run(job, run=run, home=home_of(run)))
+    if options.job == "evaluate":
+        from studio.workers.evaluate import Order, evaluate_run
+
+        run = RunFolder(Path(options.run))
+        order = Order(
+            name=options.name, data=options.data, title=options.title, rows=options.rows, probes=options.probes
+        )
+        events = evaluation_paths(run, options.name).events
+        events.parent.mkdir(exist_ok=True)
+        return run_job("evaluate", events, lambda job: evaluate_run(job, run=run, order=order, home=home_of(run)))
     home = Path(options.home)
     if options.job == "prepare":
         from studio.workers.prepare import prepare
@@ -100,6 +116,15 @@ def _parser() -> argparse.ArgumentParser:
     export = jobs.add_parser("export")
     export.add_argument("run")
     export.add_argument("kind", choices=("adapter", "merged"))
+    blend = jobs.add_parser("blend")
+    blend.add_argument("run")
+    evaluate = jobs.add_parser("evaluate")
+    evaluate.add_argument("run")
+    evaluate.add_argument("name")
+    evaluate.add_argument("--data", type=Path, default=None)
+    evaluate.add_argument("--title", default="")
+    evaluate.add_argument("--rows", type=int, default=0)
+    evaluate.add_argument("--no-probes", dest="probes", action="store_false")
     prepare = jobs.add_parser("prepare")
     prepare.add_argument("model")
     chat = jobs.add_parser("chat")
@@ -112,7 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     tokens.add_argument("target")
     for each in (prepare, chat, calibrate, add_data, tokens):
         each.add_argument("--home", required=True)
-    for each in (train, export, prepare, chat, calibrate, add_data, tokens):
+    for each in (train, export, blend, evaluate, prepare, chat, calibrate, add_data, tokens):
         each.add_argument("--lock-fd", type=int, default=None)
     return parser
 

@@ -4,12 +4,12 @@ Reads messages from standard input and writes messages to standard output; every
 process goes to standard error. It ends when it is told to leave or when its input is closed.
 """
 
+import dataclasses
 import os
 import queue
 import sys
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -18,7 +18,6 @@ from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import ModelError, StudioError
 from studio.models.locate import locate
 from studio.runs.chat_protocol import (
-    Answered,
     Ask,
     FromWorker,
     Halt,
@@ -26,19 +25,19 @@ from studio.runs.chat_protocol import (
     Open,
     Opened,
     Opening,
-    Token,
+    SelfTest,
     ToWorker,
     Trouble,
     decode_to_worker,
     encode,
 )
 from studio.workers.job import failure
+from studio.workers.streaming import Say, Streaming
 from studio.workers.train import pad_id
 
 if TYPE_CHECKING:
+    from studio.ml.loading import Placement
     from studio.workers.chat_models import ChatModels, Pass
-
-Say = Callable[[FromWorker], None]
 
 
 @dataclass(frozen=True)
@@ -46,8 +45,14 @@ class _Opened:
     """What is in memory for a base model."""
 
     request: Open
+    folder: Path
+    placement: "Placement"
     models: "ChatModels"
     renderer: ChatRenderer
+
+    def placement_of(self, model: object) -> "Placement":
+        """Return how a model lies in memory: a whole one beside the base is never packed."""
+        return self.placement if model is self.models.base else dataclasses.replace(self.placement, bits=0)
 
 
 def chat(home: Path) -> int:
@@ -75,16 +80,19 @@ def chat(home: Path) -> int:
                 if opened is None or opened.request != message:
                     opened = None
                     opened = _open(message, home, say)
-                base = opened.models.base
-                say(Opened(device=str(base.device), precision=str(base.dtype).removeprefix("torch.")))
-            elif isinstance(message, Ask):
+                say(Opened(device=opened.placement.device, precision=opened.placement.sentence))
+            elif isinstance(message, Ask | SelfTest):
                 if opened is None:
                     raise ModelError("No model is loaded for this conversation.", "Send the message again.")
-                _answer(message, opened, say, halted)
+                if isinstance(message, Ask):
+                    _answer(message, opened, say, halted)
+                else:
+                    _test(message, opened, say, halted)
         except Exception as error:  # the top frame of this worker: every failure becomes a sentence
             told = failure(error)
             sys.stderr.write(f"{told.message}\n" if isinstance(error, StudioError) else told.detail)
-            say(Trouble(id=message.id if isinstance(message, Ask) else 0, message=told.message, hint=told.hint))
+            about = message.id if isinstance(message, Ask | SelfTest) else 0
+            say(Trouble(id=about, message=told.message, hint=told.hint))
 
 
 def _read(source: IO[str], inbox: "queue.Queue[ToWorker | Exception]", halted: set[int]) -> None:
@@ -111,14 +119,35 @@ def _open(request: Open, home: Path, say: Say) -> _Opened:
 
     placement = loading.choose_placement(precision=request.precision, bits=request.bits)
     models = ChatModels(loading.load_base(files.folder, placement), placement)
-    return _Opened(request=request, models=models, renderer=ChatRenderer.load(files.folder))
+    return _Opened(request, files.folder, placement, models, ChatRenderer.load(files.folder))
+
+
+def _test(test: SelfTest, opened: _Opened, say: Say, halted: set[int]) -> None:
+    from studio.workers.model_room import free_bytes
+    from studio.workers.self_test import Ground, self_test
+
+    prompt = opened.renderer.prompt(test.messages)
+    ground = Ground(
+        models=opened.models,
+        folder=opened.folder,
+        placement=opened.placement,
+        end_ids=tuple(opened.renderer.end_ids),
+        pad_id=pad_id(opened.renderer),
+        free_bytes=free_bytes,
+        tell=lambda what: say(Opening(what=what)),
+        should_stop=lambda: test.id in halted,
+    )
+    test = dataclasses.replace(test, tokens=max(1, min(test.tokens, _room(opened, longest=len(prompt)))))
+    say(self_test(test, prompt, ground))
 
 
 def _answer(ask: Ask, opened: _Opened, say: Say, halted: set[int]) -> None:
+    from studio.workers.chat_models import Wanted
+
     prompts = [opened.renderer.prompt(pane.messages) for pane in ask.panes]
     room = _room(opened, longest=max(map(len, prompts)))
-    for turn in opened.models.passes([pane.adapter for pane in ask.panes]):
-        answering = _Answering(ask, turn, renderer=opened.renderer, say=say)
+    for turn in opened.models.passes([Wanted(pane.adapter, pane.strength) for pane in ask.panes]):
+        answering = Streaming(ask, turn, renderer=opened.renderer, placement=opened.placement_of(turn.model), say=say)
         if ask.id not in halted:
             _generate(ask, turn, prompts=prompts, room=room, answering=answering, halted=halted)
         answering.end("stopped" if ask.id in halted else "length")
@@ -130,7 +159,7 @@ def _generate(
     *,
     prompts: Sequence[tuple[int, ...]],
     room: int,
-    answering: "_Answering",
+    answering: Streaming,
     halted: set[int],
 ) -> None:
     from studio.ml.generation import PaneInput, Sampling, generate
@@ -159,63 +188,3 @@ def _room(opened: _Opened, *, longest: int) -> int:
             "Shorten your message, or clear the conversation and ask again.",
         )
     return context - longest
-
-
-class _Answering:
-    """The panes of one pass while they are answered: says each piece of text, and once for each pane that it is done.
-
-    Seconds count from the beginning of the pass.
-    """
-
-    def __init__(self, ask: Ask, turn: "Pass", *, renderer: ChatRenderer, say: Say) -> None:
-        self.renderer = renderer
-        self._ask = ask
-        self._panes = turn.panes
-        self._say = say
-        self._texts = [_Text(renderer) for _ in turn.panes]
-        self._began = time.monotonic()
-
-    def add(self, tokens: Sequence[int | None]) -> None:
-        """Take one token for each pane of the pass, None where there is none."""
-        for text, pane, token in zip(self._texts, self._panes, tokens, strict=True):
-            if token is None:
-                continue
-            if token in self.renderer.end_ids:
-                self._done(text, pane, "end")
-            elif piece := text.add(token):
-                self._say(Token(id=self._ask.id, pane=pane, text=piece))
-
-    def end(self, ended: str) -> None:
-        """Say that every pane is done which has not ended by itself."""
-        for text, pane in zip(self._texts, self._panes, strict=True):
-            if not text.ended:
-                self._done(text, pane, ended)
-
-    def _done(self, text: "_Text", pane: int, ended: str) -> None:
-        if rest := text.rest():
-            self._say(Token(id=self._ask.id, pane=pane, text=rest))
-        text.ended = ended
-        seconds = round(time.monotonic() - self._began, 3)
-        self._say(Answered(id=self._ask.id, pane=pane, tokens=len(text.ids), seconds=seconds, ended=ended))
-
-
-class _Text:
-    """Turns one pane's tokens into text, holding back a character whose bytes have not all come."""
-
-    def __init__(self, renderer: ChatRenderer) -> None:
-        self.ids: list[int] = []
-        self.ended = ""
-        self._renderer = renderer
-        self._told = ""
-
-    def add(self, token: int) -> str:
-        self.ids.append(token)
-        text = self._renderer.decode(tuple(self.ids))
-        if text.endswith("\N{REPLACEMENT CHARACTER}") or not text.startswith(self._told):
-            return ""
-        piece, self._told = text[len(self._told) :], text
-        return piece
-
-    def rest(self) -> str:
-        text = self._renderer.decode(tuple(self.ids))
-        return text[len(self._told) :] if text.startswith(self._told) else ""

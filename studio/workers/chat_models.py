@@ -4,7 +4,8 @@ Says which of the panes can be answered together. Does not know messages or text
 """
 
 import dataclasses
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,23 @@ from typing import Any
 from studio.errors import ModelError
 from studio.ml import loading
 from studio.ml.generation import BASE, passes
+from studio.ml.strength import add_strength, check_strength, forget
 from studio.runs.store import is_whole_model
+from studio.workers.model_room import ensure_room, free_bytes
+
+MOST_ADAPTERS = 8
+"""So many adapters are kept beside the base, unless one question asks for more."""
 
 _Version = tuple[str, int]
 """A folder and when its weights were written: a run that was trained again has other ones."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What shall answer in a pane: the folder of its weights, empty for the base, and how strongly it speaks."""
+
+    folder: str
+    strength: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -30,34 +44,89 @@ class Pass:
 class ChatModels:
     """One base model in memory, and what was learned from it: adapters in it, whole models beside it."""
 
-    def __init__(self, base: Any, placement: loading.Placement) -> None:
-        """Take a base that was loaded with `placement`; what is loaded later computes in the same precision."""
+    def __init__(
+        self, base: Any, placement: loading.Placement, *, free_bytes: Callable[[str], int] = free_bytes
+    ) -> None:
+        """Take a base that was loaded with `placement`; what is loaded later computes in the same precision.
+
+        `free_bytes` says how much memory a device has left.
+        """
         self.base = base
         self._placement = placement
-        self._adapters: dict[_Version, str] = {}
+        self._free_bytes = free_bytes
+        self._numbers = itertools.count()
+        self._adapters: dict[_Version, str] = {}  # the least recently used first
+        self._strengths: set[str] = set()
         self._whole: dict[_Version, Any] = {}
 
-    def passes(self, folders: Sequence[str]) -> tuple[Pass, ...]:
-        """Say what answers in each pane, given by the folder of its weights or empty for the base, in as few passes
-        as can be. Loads what is new; a whole model that is not asked now is let go before another one is loaded.
+    def passes(self, panes: Sequence[Wanted]) -> tuple[Pass, ...]:
+        """Say what answers in each pane, in as few passes as can be. Loads what is new; a whole model that is not asked
+        now is let go before another one is loaded, and so is the adapter that was asked longest ago, beyond eight.
 
-        Raises ModelError when a folder holds neither an adapter nor a model of this base.
+        Raises ModelError when a folder holds neither an adapter nor a model of this base, when the memory is too small
+        for a whole model, and for a strength that a model cannot have.
         """
-        versions = [_version(folder) if folder else None for folder in folders]
+        versions = [_version(pane.folder) if pane.folder else None for pane in panes]
         whole = [each if each is not None and is_whole_model(Path(each[0])) else None for each in versions]
+        for pane, as_whole in zip(panes, whole, strict=True):
+            _check(pane.strength, is_whole=as_whole is not None)
         self._load_whole([each for each in whole if each is not None])
-        names = [
-            BASE if version is None or as_whole is not None else self._adapter(version)
-            for version, as_whole in zip(versions, whole, strict=True)
-        ]
+        adapters = [None if as_whole else version for version, as_whole in zip(versions, whole, strict=True)]
+        names = self._names(adapters, [pane.strength for pane in panes])
         found: list[Pass] = []
         for key in dict.fromkeys(whole):
-            panes = [pane for pane, each in enumerate(whole) if each == key]
+            places = [place for place, each in enumerate(whole) if each == key]
             model = self.base if key is None else self._whole[key]
-            for rows in passes(model, [names[pane] for pane in panes]):
-                chosen = tuple(panes[row] for row in rows)
-                found.append(Pass(model, chosen, tuple(names[pane] for pane in chosen)))
+            for rows in passes(model, [names[place] for place in places]):
+                chosen = tuple(places[row] for row in rows)
+                found.append(Pass(model, chosen, tuple(names[place] for place in chosen)))
         return tuple(found)
+
+    def _names(self, versions: Sequence[_Version | None], strengths: Sequence[float]) -> list[str]:
+        """Return for each pane the name of its adapter at its strength. At strength 0 that is the base itself."""
+        spoken = [version if strength else None for version, strength in zip(versions, strengths, strict=True)]
+        asked = {version for version in spoken if version is not None}
+        for version in dict.fromkeys(each for each in spoken if each is not None):
+            self._load_adapter(version, asked)
+        before, self._strengths = self._strengths, set()
+        names = [
+            BASE if version is None else self._at(self._adapters[version], strength)
+            for version, strength in zip(spoken, strengths, strict=True)
+        ]
+        for name in before - self._strengths:
+            if name in getattr(self.base, "peft_config", ()):
+                forget(self.base, name)
+        return names
+
+    def _at(self, name: str, strength: float) -> str:
+        if strength == 1:
+            return name
+        alias = add_strength(self.base, name, strength)
+        self._strengths.add(alias)
+        return alias
+
+    def _load_adapter(self, version: _Version, asked: set[_Version]) -> None:
+        """Have an adapter in the base, as the one that was used last."""
+        if version in self._adapters:
+            self._adapters[version] = self._adapters.pop(version)
+            return
+        for old in [each for each in self._adapters if each not in asked]:
+            if len(self._adapters) >= MOST_ADAPTERS:
+                self._forget(self._adapters.pop(old))
+        name = f"adapter-{next(self._numbers)}"
+        try:
+            self.base = loading.load_adapter(self.base, Path(version[0]), name=name)
+        except ModelError:
+            if name in getattr(self.base, "peft_config", ()):
+                forget(self.base, name)  # what there was of it when its file proved to be damaged
+            raise
+        self._adapters[version] = name
+
+    def _forget(self, name: str) -> None:
+        for alias in [each for each in self._strengths if each.startswith(f"{name}-at-")]:
+            forget(self.base, alias)
+            self._strengths.discard(alias)
+        forget(self.base, name)
 
     def _load_whole(self, asked: Sequence[_Version]) -> None:
         if set(asked) <= self._whole.keys():
@@ -66,15 +135,17 @@ class ChatModels:
         for version in dict.fromkeys(asked):
             if version not in self._whole:
                 unpacked = dataclasses.replace(self._placement, bits=0)
+                ensure_room(Path(version[0]), unpacked, free=self._free_bytes(unpacked.device))
                 self._whole[version] = loading.load_base(Path(version[0]), unpacked)
 
-    def _adapter(self, version: _Version) -> str:
-        """Return the name that an adapter has in the base."""
-        if version not in self._adapters:
-            name = f"adapter-{len(self._adapters)}"
-            self.base = loading.load_adapter(self.base, Path(version[0]), name=name)
-            self._adapters[version] = name
-        return self._adapters[version]
+
+def _check(strength: float, *, is_whole: bool) -> None:
+    check_strength(strength)
+    if is_whole and strength != 1:
+        raise ModelError(
+            "A model that was trained as a whole has no adapter whose strength could be changed.",
+            "Set the strength of its pane to 1.",
+        )
 
 
 def _version(folder: str) -> _Version:

@@ -1,6 +1,8 @@
 """The README that goes with an export: what it is, how it was made, and the lines that load it."""
 
 from studio.config import ADAMW, FULL, QLORA, QLORA_8BIT, STARTER, RunConfig
+from studio.models.blend_kinds import KINDS
+from studio.runs.blend_parents import Blend, read_blend
 from studio.runs.precision import precision_of
 from studio.runs.store import RunFolder
 
@@ -48,20 +50,23 @@ def card_of(run: RunFolder, *, kind: str, base_name: str, steps: int) -> str:
     Raises RunError when the run cannot be read.
     """
     config, origin = run.config, run.origin
-    rows = [
-        ("base model", base_name),
-        ("method", _METHODS.get(config.method, "LoRA: an adapter beside a frozen base")),
-        ("data", f"{origin.dataset_name} (sha256 {origin.dataset_sha256[:12]})"),
-        *(() if config.method == FULL else _adapter_rows(config)),
-        *_training_rows(config),
-        ("precision", precision_of(run)),
-        ("steps done", str(steps)),
-        ("seed", str(config.seed)),
-    ]
+    blend = read_blend(run)
+    rows = [("base model", base_name), ("method", _METHODS.get(config.method, "LoRA: an adapter beside a frozen base"))]
+    if blend is not None:
+        rows += _blend_rows(blend, rank=config.rank)
+    else:
+        rows += [
+            ("data", f"{origin.dataset_name} (sha256 {origin.dataset_sha256[:12]})"),
+            *(() if config.method == FULL else _adapter_rows(config)),
+            *_training_rows(config),
+            ("precision", precision_of(run)),
+            ("steps done", str(steps)),
+            ("seed", str(config.seed)),
+        ]
     table = "\n".join(f"| {name} | {value} |" for name, value in rows)
     return f"""# {config.name or run.id}
 
-{_what(config, kind)}, made with LoRA Studio.
+{_what(config, kind)}{"" if blend is None else ", blended from others"}, made with LoRA Studio.
 
 | | |
 |---|---|
@@ -97,6 +102,16 @@ def _adapter_rows(config: RunConfig) -> list[tuple[str, str]]:
     if config.initialisation in _STARTS:
         rows.append(("start of the adapter", _STARTS[config.initialisation]))
     return rows + rate
+
+
+def _blend_rows(blend: Blend, *, rank: int) -> list[tuple[str, str]]:
+    """Describe a blend by its parents; how those were trained, their own cards say."""
+    kind = KINDS[blend.kind]
+    rows = [("blended by", f"{kind.label} (peft: {kind.name})")]
+    rows += [(f"parent {place}", f"{each.weight:g} of {each.name}") for place, each in enumerate(blend.parents, 1)]
+    if kind.drops:
+        rows.append(("density", f"{blend.density:g}"))
+    return [*rows, ("rank", str(rank))]
 
 
 def _training_rows(config: RunConfig) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ import pytest
 
 from studio.data.examples import Message
 from studio.errors import RunError
-from studio.runs.chat_client import ChatClient
+from studio.runs.chat_client import MADE_ROOM, ChatClient
 from studio.runs.chat_protocol import (
     BASE,
     Answered,
@@ -22,6 +22,7 @@ from studio.runs.chat_protocol import (
     Opened,
     Opening,
     PaneRequest,
+    Tested,
     Token,
     Trouble,
 )
@@ -64,11 +65,22 @@ def answer(ask):
     for pane in range(len(ask.panes)):
         say(Answered(ask.id, pane, 3, 0.1, ended[pane]))
 
+def test(wish):
+    say(Opening("Loading it a second time"))
+    while wish.tokens == 13 and wish.id not in halted:
+        time.sleep(0.01)
+    if wish.id in halted or wish.adapter == "/gone":
+        say(Trouble(wish.id, "Stopped." if wish.id in halted else "The adapter is gone."))
+    else:
+        say(Tested(wish.id, True, wish.adapter == "/tuned", wish.tokens, 0.1, wish.messages[-1].content))
+
 threading.Thread(target=read, daemon=True).start()
 print("a library says hello", flush=True)
 while not isinstance(message := inbox.get(), Leave):
     if isinstance(message, Ask):
         answer(message)
+    elif isinstance(message, SelfTest):
+        test(message)
     elif message.model == "missing":
         say(Trouble(0, "No such model."))
     else:
@@ -98,7 +110,8 @@ def ask(client: ChatClient, wish: str = "hello", *, base: Open = STARTER, adapte
 
 
 def process_of(messages: list[FromWorker]) -> int:
-    return next(int(said.what.split()[-1]) for said in messages if isinstance(said, Opening))
+    said = next(said for said in messages if isinstance(said, Opening) and " in process " in said.what)
+    return int(said.what.split()[-1])
 
 
 def text_of(messages: list[FromWorker], pane: int) -> str:
@@ -253,6 +266,64 @@ def test_a_worker_told_to_leave_ends_and_the_next_question_starts_another(chat: 
     assert process_of(list(ask(chat))) != first
 
 
+def test_the_page_hears_that_the_models_made_room_and_come_back(chat: ChatClient) -> None:
+    list(ask(chat))
+    assert not chat.made_room
+    chat.leave(grace_seconds=5)
+    assert chat.made_room
+    assert chat.loaded() == ""
+    assert next(iter(again := list(ask(chat)))) == Opening(MADE_ROOM)
+    assert text_of(again, 0) == "base0 base1 base2 "
+    assert not chat.made_room
+    assert not any(said == Opening(MADE_ROOM) for said in ask(chat))
+
+
+def test_leaving_with_nothing_in_memory_makes_no_room(chat: ChatClient) -> None:
+    chat.leave()
+    assert not chat.made_room
+    list(ask(chat))
+    chat.close()
+    assert not chat.made_room
+
+
+def test_it_says_which_base_is_in_memory(chat: ChatClient) -> None:
+    assert chat.loaded() == ""
+    opening = ask(chat, base=SLOW)
+    next(opening)
+    assert chat.loaded() == ""
+    list(opening)
+    assert chat.loaded() == "slow"
+    list(ask(chat, base=MISSING))
+    assert chat.loaded() == ""
+
+
+def self_test(chat: ChatClient, adapter: str = "/tuned", *, tokens: int = 4, ticket: str = "") -> Iterator[FromWorker]:
+    return chat.self_test(STARTER, adapter, (Message("user", "hello"),), tokens=tokens, ticket=ticket)
+
+
+def test_a_self_test_says_what_it_loads_and_what_it_found(chat: ChatClient) -> None:
+    said = list(self_test(chat))
+    assert [type(each) for each in said] == [Opening, Opened, Opening, Tested]
+    assert said[-1] == Tested(1, True, True, 4, 0.1, "hello")
+    failed = list(self_test(chat, "/other"))[-1]
+    assert isinstance(failed, Tested)
+    assert not failed.on_same
+    assert list(self_test(chat, "/gone"))[-1] == Trouble(3, "The adapter is gone.")
+    assert text_of(list(ask(chat)), 0) == "base0 base1 base2 "
+
+
+def test_a_self_test_can_be_halted_and_what_it_still_says_harms_nothing(chat: ChatClient) -> None:
+    testing = self_test(chat, tokens=13, ticket="mine")
+    while not (isinstance(said := next(testing), Opening) and "second" in said.what):
+        pass
+    chat.halt("mine")
+    assert list(testing) == [Trouble(1, "Stopped.")]
+    given_up = self_test(chat, tokens=13)
+    next(given_up)
+    given_up.close()
+    assert text_of(list(ask(chat)), 0) == "base0 base1 base2 "
+
+
 def test_a_worker_that_does_not_leave_is_killed(tmp_path: Path) -> None:
     chat = ChatClient(tmp_path, command=(*COMMAND, "stubborn"))
     first = process_of(list(ask(chat)))
@@ -287,7 +358,7 @@ def test_the_server_exits_while_a_worker_is_up_and_takes_it_along(tmp_path: Path
     server = f"""
 from pathlib import Path
 from studio.data.examples import Message
-from studio.runs.chat_client import ChatClient
+from studio.runs.chat_client import MADE_ROOM, ChatClient
 from studio.runs.chat_protocol import *
 chat = ChatClient(Path({str(tmp_path)!r}), command={COMMAND!r})
 panes = [PaneRequest("", (Message("user", "forever"),))]

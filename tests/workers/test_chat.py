@@ -20,7 +20,10 @@ from studio.runs.chat_protocol import (
     Leave,
     Open,
     Opened,
+    Opening,
     PaneRequest,
+    SelfTest,
+    Tested,
     Token,
     ToWorker,
     Trouble,
@@ -98,6 +101,43 @@ def test_base_and_tuned_answer_side_by_side_from_one_copy(
     assert text(heard, 0) == renderer.decode(expected[0])
     assert text(heard, 1) == renderer.decode(expected[1])
     assert text(heard, 0) != text(heard, 1)
+
+
+def test_a_pane_speaks_as_strongly_as_it_is_told_and_says_what_answered(
+    make_run: MakeRun, start: Start, tiny_model: Path, conversation: Conversation
+) -> None:
+    run = make_run(learning_rate=5e-3, epochs=4)
+    assert start("train", str(run.path)).wait() == 0
+    tuned = str(run.result)
+    conversation.say(Open(model=str(tiny_model), bits=0, precision="fp32"))
+    conversation.hear_until(Opened)
+    panes = tuple(
+        PaneRequest(adapter, QUESTION, strength)
+        for adapter, strength in ((BASE, 1.0), (tuned, 0.0), (tuned, 0.5), (tuned, 1.0), (tuned, 0.5))
+    )
+    conversation.say(Ask(id=1, panes=panes, temperature=0.0, top_p=1.0, max_new_tokens=20, seed=1))
+    heard = conversation.hear_until(Answered, times=5)
+    said = [text(heard, pane) for pane in range(5)]
+    assert said[0] == said[1]
+    assert said[2] == said[4]
+    assert len({said[0], said[2], said[3]}) == 3
+    answered = {each for each in heard if isinstance(each, Answered)}
+    assert {(each.device, each.precision, each.template) for each in answered} == {("cpu", "fp32", "the model's own")}
+
+    conversation.say(SelfTest(id=2, adapter=tuned, messages=QUESTION, tokens=12))
+    heard = conversation.hear_until(Tested)
+    tested = heard[-1]
+    assert isinstance(tested, Tested)
+    assert (tested.id, tested.off_same, tested.on_same) == (2, True, True)
+    assert 12 < tested.tokens <= 24
+    assert "as plain peft" in tested.note
+    assert all(isinstance(each, Opening) for each in heard[:-1])
+    conversation.say(SelfTest(id=3, adapter="/no/adapter", messages=QUESTION, tokens=12))
+    trouble = conversation.hear_until(Trouble)[-1]
+    assert isinstance(trouble, Trouble)
+    assert trouble.id == 3
+    conversation.say(ask(4, BASE))
+    assert text(conversation.hear_until(Answered), 0) == said[0]
 
 
 @pytest.mark.parametrize(

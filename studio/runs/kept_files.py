@@ -1,0 +1,166 @@
+"""Values of one kind, each in a file of its own: found again, named, thrown into the bin and taken back out of it.
+
+    <home>/<folder>/<id>.json            one of them, always written whole
+    <home>/bin/<folder>/<id>.json        one that was deleted, until the bin is emptied
+
+Knows nothing of what is kept.
+"""
+
+import contextlib
+import os
+import re
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+from studio import codec
+from studio.errors import RunError
+from studio.runs.whole_files import write_whole
+
+MOST_NAME = 80
+"""So many letters of a name are kept."""
+
+_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
+
+
+class _Kept(Protocol):
+    """What every kept value says of itself. Times are in seconds since the epoch; `revision` counts the writes."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def created(self) -> float: ...
+    @property
+    def changed(self) -> float: ...
+    @property
+    def revision(self) -> int: ...
+
+
+Kept = TypeVar("Kept", bound=_Kept)
+
+
+class KeptFiles(Generic[Kept]):
+    """The values of one kind in a data folder, for any number of threads."""
+
+    def __init__(
+        self, home: Path, folder: str, kind: type[Kept], *, noun: str, clock: Callable[[], float] = time.time
+    ) -> None:
+        """Keep values of `kind` in `<home>/<folder>`; `noun` is what a sentence calls one of them."""
+        self._folder = home / folder
+        self._bin = home / "bin" / folder
+        self._kind = kind
+        self._noun = noun
+        self._clock = clock
+        self._guard = threading.RLock()
+        self._known: dict[str, tuple[tuple[int, int], Kept]] = {}
+
+    def all(self) -> tuple[Kept, ...]:
+        """List what is kept, the one that was changed last first. A file that cannot be read is left out."""
+        with self._guard:
+            known: dict[str, tuple[tuple[int, int], Kept]] = {}
+            for path in self._folder.glob("*.json"):
+                with contextlib.suppress(OSError, ValueError, TypeError):
+                    known[path.stem] = self._look(path)
+            self._known = known
+            return tuple(sorted((kept for _, kept in known.values()), key=lambda kept: kept.changed, reverse=True))
+
+    def get(self, id: str) -> Kept:
+        """Open one. Raises RunError when there is none with this id, or it is damaged."""
+        path = self._path(id)
+        try:
+            with self._guard:
+                self._known[id] = self._look(path)
+                return self._known[id][1]
+        except OSError as error:
+            raise RunError(f"This {self._noun} is no longer there.", "Choose another one from the list.") from error
+        except (ValueError, TypeError) as error:
+            raise RunError(
+                f"This {self._noun} cannot be read: {path.name} is damaged.", "Its file was left."
+            ) from error
+
+    def save(self, kept: Kept) -> Kept:
+        """Write one and return it as it was written: with an id where it had none, and the time.
+
+        Where somebody else wrote it since it was read, nothing of theirs is lost: this one is kept beside it as a new
+        one. Raises RunError when the disk does not take it.
+        """
+        with self._guard:
+            now = self._clock()
+            if not kept.id or self._revision(kept.id) != kept.revision:
+                kept = replace(kept, id=self._new_id(now), created=now, revision=0)
+            kept = replace(kept, changed=now, revision=kept.revision + 1, name=kept.name.strip()[:MOST_NAME])
+            with self._sentence_for_disk_trouble():
+                self._folder.mkdir(parents=True, exist_ok=True)
+                write_whole(self._path(kept.id), codec.dumps(kept))
+            return kept
+
+    def rename(self, id: str, name: str) -> Kept:
+        """Give one another name. Raises RunError when there is none with this id, or the name is empty."""
+        if not name.strip():
+            raise RunError(f"A {self._noun} needs a name.", "Write one.")
+        return self.change(id, lambda kept: replace(kept, name=" ".join(name.split())))
+
+    def change(self, id: str, make: Callable[[Kept], Kept]) -> Kept:
+        """Write what `make` makes of one as it is now. Raises RunError as `get` and `save` do."""
+        with self._guard:
+            return self.save(make(self.get(id)))
+
+    def delete(self, id: str) -> None:
+        """Put one into the bin. Raises RunError when there is none with this id."""
+        self._move(self._folder, self._bin, id)
+
+    def restore(self, id: str) -> Kept:
+        """Take one back out of the bin. Raises RunError when it is not there."""
+        self._move(self._bin, self._folder, id)
+        return self.get(id)
+
+    def _move(self, source: Path, target: Path, id: str) -> None:
+        path = self._path(id)
+        with self._guard, self._sentence_for_disk_trouble():
+            if not (source / path.name).is_file():
+                raise RunError(f"This {self._noun} is no longer there.", "Choose another one from the list.")
+            target.mkdir(parents=True, exist_ok=True)
+            os.replace(source / path.name, target / path.name)
+
+    def _look(self, path: Path) -> tuple[tuple[int, int], Kept]:
+        """Read a file unless it is as it was at the last look."""
+        found = path.stat()
+        stamp = (found.st_mtime_ns, found.st_ino)
+        before = self._known.get(path.stem)
+        if before is not None and before[0] == stamp:
+            return before
+        kept = codec.loads(self._kind, path.read_text(encoding="utf-8"))
+        if kept.id != path.stem:
+            raise ValueError("the file has the name of another")
+        return stamp, kept
+
+    def _revision(self, id: str) -> int:
+        with contextlib.suppress(RunError):
+            return self.get(id).revision
+        return -1
+
+    def _new_id(self, now: float) -> str:
+        return f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(now))}-{secrets.token_hex(3)}"
+
+    def _path(self, id: str) -> Path:
+        if not _ID.fullmatch(id):
+            raise RunError(f"There is no {self._noun} '{id[:40]}'.", "Choose one from the list.")
+        return self._folder / f"{id}.json"
+
+    @contextlib.contextmanager
+    def _sentence_for_disk_trouble(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise RunError(
+                f"The {self._noun} cannot be written to {self._folder}: {error.strerror or error}.",
+                "Free some space or correct the permissions of the data folder.",
+            ) from error

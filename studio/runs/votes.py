@@ -1,0 +1,185 @@
+"""Blind votes: which of two models a person preferred without knowing which was which.
+
+    <home>/votes/<pair>.jsonl      the votes on one pair of models, one a line, only ever added to
+
+Knows nothing of how an answer comes about, and nothing of pages.
+"""
+
+import hashlib
+import os
+import random
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from studio import codec
+from studio.errors import RunError
+from studio.runs.names import slug
+from studio.runs.sheets import Column, Sheet
+
+FOLDER = "votes"
+
+FIRST, SECOND, BOTH, NEITHER = "first", "second", "both", "neither"
+CHOICES = (FIRST, SECOND, BOTH, NEITHER)
+
+_EVEN = 0.5
+
+
+@dataclass(frozen=True)
+class Question:
+    """One row of a sheet to vote on. `swapped` says that the answer of the second model stands on the left."""
+
+    row: int
+    swapped: bool
+
+
+@dataclass(frozen=True)
+class Ballot:
+    """Two models of a sheet and the order in which a person meets their answers. `columns` are places in the sheet."""
+
+    sheet: str
+    columns: tuple[int, int]
+    seed: int
+    questions: tuple[Question, ...]
+
+
+@dataclass(frozen=True)
+class Vote:
+    """One vote. `at` is in seconds since the epoch; `choice` is one of `CHOICES`; `swapped` is as in `Question`.
+
+    `seed` and `place` say which question of which shuffled order it was.
+    """
+
+    at: float
+    sheet: str
+    row: int
+    seed: int
+    place: int
+    swapped: bool
+    choice: str
+    prompt: str
+    system: str
+    first: Column
+    second: Column
+    first_answer: str
+    second_answer: str
+
+
+class Votes:
+    """The votes of one data folder, for any number of threads."""
+
+    def __init__(self, home: Path) -> None:
+        self._folder = home / FOLDER
+        self._guard = threading.Lock()
+
+    def add(self, vote: Vote) -> None:
+        """Write one vote to the disk before returning. Raises RunError when that does not take it."""
+        path = self.path(vote.first, vote.second)
+        try:
+            with self._guard:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                with path.open("ab") as file:
+                    torn = file.tell() > 0 and not _ends_a_line(path)  # the machine went down in mid-write
+                    file.write((b"\n" if torn else b"") + codec.dumps(vote).encode() + b"\n")
+                    file.flush()
+                    os.fsync(file.fileno())
+        except OSError as error:
+            raise RunError(
+                f"The vote cannot be written to {path}: {error.strerror or error}.",
+                "Free some space or correct the permissions of the data folder.",
+            ) from error
+
+    def of(self, first: Column, second: Column) -> tuple[Vote, ...]:
+        """Return all votes on a pair in the order in which they were given; a line that is damaged is left out."""
+        return tuple(_read(self.path(first, second)))
+
+    def pairs(self) -> tuple[tuple[Column, Column], ...]:
+        """List the pairs that were voted on, the one that was voted on last first."""
+        files = sorted(self._folder.glob("*.jsonl"), key=lambda path: path.stat().st_mtime, reverse=True)
+        votes = (next(iter(_read(path)), None) for path in files)
+        return tuple((vote.first, vote.second) for vote in votes if vote is not None)
+
+    def path(self, first: Column, second: Column) -> Path:
+        """Say where the votes on a pair are kept; it is the same pair whichever is called first."""
+        names = sorted((f"{each.key} {each.strength:g}", each.title) for each in (first, second))
+        digest = hashlib.sha256("\n".join(key for key, _ in names).encode()).hexdigest()[:10]
+        return self._folder / f"{'--'.join(slug(title) for _, title in names)}-{digest}.jsonl"
+
+
+def draw_ballot(sheet: Sheet, columns: tuple[int, int], *, seed: int, voted: Iterable[Vote] = ()) -> Ballot:
+    """Shuffle the rows of a sheet, and for each which answer stands on the left, by `seed`.
+
+    Left out is what cannot be voted on: rows without both answers, rows where both say the same, and rows that have
+    a vote already. Raises RunError when nothing is left, saying why.
+    """
+    done = {vote.row for vote in voted if vote.sheet == sheet.id}
+    a, b = columns
+    whole = [
+        place
+        for place, row in enumerate(sheet.rows)
+        if row.cells and not row.cells[a].trouble and not row.cells[b].trouble
+    ]
+    apart = [n for n in whole if sheet.rows[n].cells[a].text.strip() != sheet.rows[n].cells[b].text.strip()]
+    rows = [place for place in apart if place not in done]
+    if not rows:
+        raise RunError(*_nothing_to_vote_on(answered=bool(whole), differ=bool(apart)))
+    chance = random.Random(seed)
+    chance.shuffle(rows)
+    return Ballot(sheet.id, columns, seed, tuple(Question(row, chance.random() < _EVEN) for row in rows))
+
+
+def choice_of(side: str, *, swapped: bool) -> str:
+    """Turn "left", "right", "both" or "neither" into which model was preferred. Raises ValueError for anything else."""
+    if side in (BOTH, NEITHER):
+        return side
+    if side not in ("left", "right"):
+        raise ValueError(f"'{side}' is no vote")
+    return FIRST if (side == "left") != swapped else SECOND
+
+
+def vote_on(ballot: Ballot, place: int, sheet: Sheet, *, side: str, at: float) -> Vote:
+    """Make the vote on a question of a ballot. Raises IndexError or ValueError for what cannot be one."""
+    question = ballot.questions[place]
+    row = sheet.rows[question.row]
+    first, second = ballot.columns
+    return Vote(
+        at=at,
+        sheet=sheet.id,
+        row=question.row,
+        seed=ballot.seed,
+        place=place,
+        swapped=question.swapped,
+        choice=choice_of(side, swapped=question.swapped),
+        prompt=row.prompt.text,
+        system=row.prompt.system or sheet.wish.system,
+        first=sheet.columns[first],
+        second=sheet.columns[second],
+        first_answer=row.cells[first].text,
+        second_answer=row.cells[second].text,
+    )
+
+
+def _read(path: Path) -> Iterator[Vote]:
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    except OSError:
+        return
+    for line in lines:
+        with suppress(ValueError, TypeError):
+            yield codec.loads(Vote, line)
+
+
+def _ends_a_line(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
+
+
+def _nothing_to_vote_on(*, answered: bool, differ: bool) -> tuple[str, str]:
+    if differ:
+        return "Every question of this sheet has your vote already.", "Choose another sheet, or type new prompts."
+    if answered:
+        return "Both models give the same answers everywhere, so there is nothing to choose.", "Ask other prompts."
+    return "No prompt of this sheet is answered by both models yet.", "Wait a moment, or choose another sheet."

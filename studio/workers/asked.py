@@ -1,0 +1,154 @@
+"""What both models are asked in an evaluation: rows of examples, and what they should answer.
+
+Knows nothing of weights.
+"""
+
+import hashlib
+import itertools
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from studio.config import RunConfig
+from studio.data.example_files import ExampleFile
+from studio.data.examples import Example
+from studio.data.scoring.tasks import Task, task_of
+from studio.data.tokenizing.rendering import ChatRenderer
+from studio.errors import DataError
+from studio.events import Loading
+from studio.models.starter import Stopped
+from studio.runs.store import RunFolder
+from studio.workers.job import Job
+from studio.workers.rows import prompt_length, rows_of
+
+if TYPE_CHECKING:
+    from studio.ml.batches import TokenRow
+
+MOST_ANSWER_TOKENS = 256
+_ROOM = 16
+"""So many tokens more than twice the expected answer may be written: a longer one is wrong already."""
+
+_LOOKED_AT = 20_000
+"""So many answers are looked at to tell what kind of task it is."""
+
+
+@dataclass(frozen=True)
+class AskedRow:
+    """One row: `number` counts from 0 in its file, `prompt` and `expected` are what a person reads, `row` what the
+    model does, of which the first `prompt_tokens` are the question. `limit` bounds the tokens of the answer.
+    """
+
+    number: int
+    prompt: str
+    expected: str
+    row: "TokenRow"
+    prompt_tokens: int
+    limit: int
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The rows, of how many, of what kind they are, and the hash of the file. `labels` are the tokens of each label."""
+
+    rows: tuple[AskedRow, ...]
+    available: int
+    task: Task
+    labels: tuple[tuple[int, ...], ...]
+    sha256: str
+
+
+def ask_of(run: RunFolder, renderer: ChatRenderer, *, data: Path | None, rows: int, job: Job) -> Asked:
+    """Choose at most `rows` rows of the run's held-out examples, or of the file `data`, by the run's seed.
+
+    Raises DataError when there is none that fits.
+    """
+    job.emit(Loading(what="Reading the rows"))
+    path = run.validation_path if data is None else data
+    examples = ExampleFile(path)
+    if not len(examples):
+        raise DataError(
+            "There is nothing to evaluate on: no row was held out." if data is None else "The file has no example.",
+            "Choose a file of other examples, or hold out a share of the data when you start a run.",
+        )
+    order = list(range(len(examples)))
+    random.Random(f"evaluation/{run.config.seed}").shuffle(order)
+    found: list[AskedRow] = []
+    for number in order:
+        if len(found) == rows:
+            break
+        if job.should_stop():
+            raise Stopped
+        made = _asked_row(number, examples[number], renderer, run.config)
+        if made is not None:
+            found.append(made)
+    if not found:
+        raise DataError(
+            f"None of the {len(examples):,} rows fits into {run.config.max_length:,} tokens.",
+            "Choose a file with shorter examples.",
+        )
+    found.sort(key=lambda row: row.number)
+    task = _task(run, examples)
+    labels = _label_tokens(task, examples[found[0].number], renderer)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if task.kind == "labels" and not labels:
+        task = Task("short")  # the template hides where a label begins
+    return Asked(tuple(found), len(examples), task, labels, digest)
+
+
+def _asked_row(number: int, example: Example, renderer: ChatRenderer, config: RunConfig) -> AskedRow | None:
+    """Make one row; None for an example that cannot be used."""
+    try:
+        row = next(rows_of((example,), renderer=renderer, config=config), None)
+    except DataError:
+        return None
+    if row is None:
+        return None
+    prompt_tokens = prompt_length(row)
+    answer = [id for id in row.ids[prompt_tokens:] if id not in renderer.end_ids]
+    users = [message.content for message in example.messages if message.role == "user"]
+    return AskedRow(
+        number=number,
+        prompt=users[-1] if users else renderer.decode(row.ids[:prompt_tokens]),
+        expected=renderer.decode(answer).strip(),
+        row=row,
+        prompt_tokens=prompt_tokens,
+        limit=min(2 * len(answer) + _ROOM, MOST_ANSWER_TOKENS),
+    )
+
+
+def _task(run: RunFolder, examples: ExampleFile) -> Task:
+    """Tell what kind of task it is from what should be answered, in the rows and in the training."""
+    if examples[0].is_text:
+        return Task("text")
+    answers = list(itertools.islice(_answers(ExampleFile(run.train_path)), _LOOKED_AT))
+    return task_of([*answers, *itertools.islice(_answers(examples), _LOOKED_AT)])
+
+
+def _answers(examples: ExampleFile) -> Iterator[str]:
+    for example in examples:
+        last = example.messages[-1]
+        if last.role == "assistant" and not last.tool_calls:
+            yield last.content
+
+
+def _label_tokens(task: Task, example: Example, renderer: ChatRenderer) -> tuple[tuple[int, ...], ...]:
+    """Return each label as the tokens of an answer, its end with it; none where one cannot be told from its prompt."""
+    if task.kind != "labels":
+        return ()
+    found = []
+    for label in task.labels:
+        messages = (*example.messages[:-1], type(example.messages[-1])("assistant", label))
+        try:
+            rendered = renderer.render(Example(messages, tools=example.tools))
+        except DataError:
+            return ()
+        learned = [place for place, is_learned in enumerate(rendered.learned) if is_learned]
+        last = learned[-1] + 1 if learned else 0
+        first = last
+        while first and rendered.learned[first - 1]:
+            first -= 1
+        found.append(rendered.ids[first:last])
+    return tuple(found) if all(found) else ()

@@ -1,0 +1,190 @@
+"""The evaluation job: base and tuned model over the same rows, scored, held against each other, and written down.
+
+What the base answers is kept in the data folder, for the next run on the same rows. Knows nothing of how a score is
+made: `studio.workers.judging` does that.
+"""
+
+import gc
+import importlib.metadata
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from studio.data.tokenizing.rendering import ChatRenderer
+from studio.errors import RunError
+from studio.events import Finished, Loaded, Loading
+from studio.runs.evaluation_report import HELD_OUT, EvaluationReport
+from studio.runs.evaluations import wish_path, write_evaluation
+from studio.runs.launcher import PROJECT_ROOT
+from studio.runs.precision import precision_of
+from studio.runs.store import RunFolder, is_whole_model
+from studio.workers.asked import ask_of
+from studio.workers.base_model import ensure_model
+from studio.workers.job import Job
+from studio.workers.judging import judge
+from studio.workers.observing import Observed, Observer, kept_or_made, kept_path, read_probes
+from studio.workers.train import MEMORY_LOCK, pad_id
+
+if TYPE_CHECKING:
+    from studio.ml.loading import Placement
+
+PROBES = PROJECT_ROOT / "assets" / "probes"
+KEPT = "evaluations"
+_TELL_SECONDS = 0.5
+LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "accelerate")
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be evaluated: `data` is a file of examples called `title`, None for the held-out ones; `rows` bounds
+    how many, 0 for as many as the machine does in about a minute.
+    """
+
+    name: str
+    data: Path | None = None
+    title: str = ""
+    rows: int = 0
+    probes: bool = True
+
+
+def evaluate_run(job: Job, *, run: RunFolder, order: Order, home: Path) -> Finished:
+    """Evaluate and write the report last. Whatever comes of it, the run is not evaluated again without being asked."""
+    began = time.monotonic()
+    try:
+        files = ensure_model(run.config.model, home, job)
+        with job.holding(home / MEMORY_LOCK, waiting="Waiting for other work on this machine to finish"):
+            headline = _evaluate(job, run=run, order=order, home=home, folder=files.folder, began=began)
+    finally:
+        wish_path(run).unlink(missing_ok=True)
+    return Finished(status="finished", summary=headline, seconds=time.monotonic() - began)
+
+
+def _evaluate(job: Job, *, run: RunFolder, order: Order, home: Path, folder: Path, began: float) -> str:
+    result = run.result
+    if result is None:
+        raise RunError("This run has nothing to evaluate.", "Let a run finish, or stop it after its first steps.")
+    job.emit(Loading(what="Starting PyTorch"))
+    from studio.ml import loading
+
+    renderer = ChatRenderer.load(folder)
+    placement = loading.choose_placement(precision=precision_of(run), bits=run.config.base_bits)
+    asked = ask_of(run, renderer, data=order.data, rows=order.rows or _rows_in_a_minute(folder, placement), job=job)
+    probes = read_probes(PROBES, renderer, share=_probe_share(folder, placement)) if order.probes else None
+    observer = Observer(
+        asked,
+        probes,
+        renderer=renderer,
+        placement=placement,
+        pad_id=pad_id(renderer),
+        should_stop=job.should_stop,
+    )
+    base, tuned = _Watch(job, observer, folder=folder, placement=placement, kept=home / KEPT).both(result)
+    job.emit(Loading(what="Comparing both"))
+    judged = judge(asked, base, tuned, probes=probes, seed=run.config.seed)
+    origin = run.origin
+    report = EvaluationReport(
+        name=order.name,
+        run_id=run.id,
+        run_name=run.name,
+        model=origin.model_name,
+        method=run.config.method,
+        dataset_id=origin.dataset_id,
+        dataset_name=origin.dataset_name,
+        dataset_sha256=origin.dataset_sha256,
+        data=HELD_OUT if order.data is None else order.title or order.name,
+        data_sha256=asked.sha256,
+        rows=len(asked.rows),
+        rows_available=asked.available,
+        task=asked.task.kind,
+        main=judged.main,
+        figures=judged.figures,
+        confusions=judged.confusions,
+        forgetting=judged.forgetting,
+        headline=judged.headline,
+        created=time.time(),
+        seconds=time.monotonic() - began,
+        device=placement.device,
+        precision=placement.sentence,
+        seed=run.config.seed,
+        versions=tuple((name, importlib.metadata.version(name)) for name in LIBRARIES),
+    )
+    write_evaluation(run, report, judged.rows)
+    return judged.headline
+
+
+class _Watch:
+    """Loads one model after another and has them observed, telling the page how far that is."""
+
+    def __init__(self, job: Job, observer: Observer, *, folder: Path, placement: "Placement", kept: Path) -> None:
+        self._job = job
+        self._observer = observer
+        self._folder = folder
+        self._placement = placement
+        self._kept = kept
+
+    def both(self, result: Path) -> tuple[Observed, Observed]:
+        """Look at the base, or take what is known of it, and at what was learned."""
+        from studio.ml import loading
+
+        held: list[Any] = []
+        path = kept_path(self._kept, self._folder, self._observer.key)
+        base = kept_or_made(path, lambda: self._look(self._load(held), "Base model"))
+        if not is_whole_model(result):
+            model = held.pop() if held else self._load([])
+            return base, self._look(loading.load_adapter(model, result), "Tuned model")
+        held.clear()
+        gc.collect()
+        self._job.emit(Loading(what="Loading the tuned model"))
+        return base, self._look(loading.load_base(result, self._placement), "Tuned model")
+
+    def _load(self, held: list[Any]) -> Any:
+        from studio.ml import loading
+
+        self._job.emit(Loading(what="Loading the base model"))
+        held.append(loading.load_base(self._folder, self._placement))
+        total, _ = loading.parameter_counts(held[0])
+        placement = self._placement
+        self._job.emit(
+            Loaded(
+                parameters=total,
+                trainable=0,
+                device=placement.device,
+                precision=placement.sentence,
+                target_modules=(),
+            )
+        )
+        return held[0]
+
+    def _look(self, model: Any, who: str) -> Observed:
+        told_at = float("-inf")
+
+        def tell(what: str, done: int, total: int) -> None:
+            nonlocal told_at
+            if time.monotonic() - told_at >= _TELL_SECONDS or done in (0, total):
+                told_at = time.monotonic()
+                self._job.emit(Loading(what=f"{who}: {what}", done=done, total=total))
+
+        return self._observer.observe(model, tell)
+
+
+_STARTER_PARAMETERS = 135e6
+_CPU_ROWS, _GPU_ROWS = 64, 400
+_FEWEST_ROWS = 16
+
+
+def _rows_in_a_minute(folder: Path, placement: "Placement") -> int:
+    """Choose how many rows are answered where nobody said: on a processor fewer the larger the model is."""
+    if placement.device != "cpu":
+        return _GPU_ROWS
+    return max(_FEWEST_ROWS, round(_CPU_ROWS * min(1.0, _STARTER_PARAMETERS / _parameters(folder))))
+
+
+def _probe_share(folder: Path, placement: "Placement") -> float:
+    """Choose which share of the probes is asked: on a processor a third for a model of a billion parameters or more."""
+    return 1.0 if placement.device != "cpu" or _parameters(folder) < 1e9 else 1 / 3
+
+
+def _parameters(folder: Path) -> float:
+    """Guess the size of a model from its files."""
+    return max(1.0, sum(path.stat().st_size for path in folder.glob("*.safetensors")) / 2)

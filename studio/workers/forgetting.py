@@ -1,0 +1,84 @@
+"""What a training cost: general knowledge and general language of both models, by subject and by genre.
+
+Knows nothing of the data that was learned.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from studio.data.scoring.probes import Question
+from studio.runs.evaluation_report import Figure, Forgetting, Part
+from studio.workers.figures import SURE, loss_figure, mean_figure, percent
+from studio.workers.observing import Observed, Probes
+
+Score = TypeVar("Score")
+
+
+def forgetting_of(base: Observed, tuned: Observed, probes: Probes, *, seed: int) -> Forgetting:
+    """Score both models on the probes.
+
+    A question counts as answered with the answer that is likeliest by letter: its log-likelihood divided by its length
+    in letters, or long answers would never win. That is the normalised accuracy of lm-evaluation-harness (`acc_norm`).
+    """
+    right = [_right(probes.questions, each) for each in (base, tuned)]
+    knowledge = mean_figure("knowledge", *right, seed=seed)
+    language = loss_figure("language", base.text_losses, tuned.text_losses, base.text_tokens, seed=seed)
+    losses = [list(zip(each.text_losses, base.text_tokens, strict=True)) for each in (base, tuned)]
+    return Forgetting(
+        knowledge=knowledge,
+        language=language,
+        subjects=_parts([each.subject for each in probes.questions], *right, mean=_mean),
+        genres=_parts([each.genre for each in probes.texts], *losses, mean=_loss),
+        sentence=_sentence(knowledge, language),
+    )
+
+
+def _right(questions: Sequence[Question], seen: Observed) -> list[float]:
+    found = []
+    for question, likelihoods in zip(questions, seen.choices, strict=True):
+        by_letter = [each / len(choice) for each, choice in zip(likelihoods, question.choices, strict=True)]
+        found.append(float(by_letter.index(max(by_letter)) == question.answer))
+    return found
+
+
+def _mean(scores: Sequence[float]) -> float:
+    return sum(scores) / len(scores)
+
+
+def _loss(losses: Sequence[tuple[float, int]]) -> float:
+    return sum(loss for loss, _ in losses) / sum(tokens for _, tokens in losses)
+
+
+def _parts(
+    names: Sequence[str], base: Sequence[Score], tuned: Sequence[Score], *, mean: Callable[[Sequence[Score]], float]
+) -> tuple[Part, ...]:
+    order = sorted(range(len(names)), key=lambda place: names[place])
+    parts = []
+    for name, group in itertools.groupby(order, key=lambda place: names[place]):
+        places = list(group)
+        before, after = (mean([scores[place] for place in places]) for scores in (base, tuned))
+        parts.append(Part(name, len(places), before, after))
+    return tuple(parts)
+
+
+def _sentence(knowledge: Figure, language: Figure) -> str:
+    """Say in one sentence what was forgotten; of language, by how much the perplexity grew."""
+    assert knowledge.base is not None
+    assert language.change is not None
+    before, after = (percent(each.value) for each in (knowledge.base, knowledge.tuned))
+    growth = math.exp(min(language.change.value, 50.0)) - 1
+    how_much = percent(abs(growth)) if abs(growth) >= 0.005 else ""
+    how = f"{how_much} {'worse' if growth > 0 else 'better'}" if how_much else "unchanged"
+    if how_much and not _is_sure(language):
+        how += ", within noise"
+    if knowledge.base.value == knowledge.tuned.value:
+        changed = f"still {after}"
+    else:
+        changed = f"{before} to {after}{'' if _is_sure(knowledge) else ', within noise'}"
+    return f"General knowledge {changed}; general language {how}."
+
+
+def _is_sure(figure: Figure) -> bool:
+    return figure.p_value is not None and figure.p_value < SURE

@@ -1,0 +1,55 @@
+"""Whether a model that was trained as a whole finds room in memory beside the base of the conversation.
+
+Reads the headers of weight files alone. Does not load anything.
+"""
+
+import json
+import math
+from pathlib import Path
+
+from studio import words
+from studio.errors import ModelError
+from studio.ml.loading import FP32, Placement
+from studio.runs.calibration import free_memory_bytes
+
+_SPARE = 1.1
+"""So much more than its weights a model takes while it is loaded and answers."""
+
+
+def free_bytes(device: str) -> int:
+    """Return how much memory a new model may take: that of the GPU, or the RAM that is free."""
+    if device == "cuda":
+        import torch
+
+        return int(torch.cuda.mem_get_info()[0])
+    return free_memory_bytes()
+
+
+def ensure_room(folder: Path, placement: Placement, *, free: int) -> None:
+    """Raises ModelError, with both figures, when the model in `folder` needs more memory than is free."""
+    needed = needed_bytes(folder, placement)
+    if needed > free:
+        raise ModelError(
+            f"This model was trained as a whole, so it needs its own memory beside the base: about "
+            f"{words.size(needed)}, and {words.size(free)} are free.",
+            "Close other programs, compare fewer whole models at once, or compare adapters, which share the base.",
+        )
+
+
+def needed_bytes(folder: Path, placement: Placement) -> int:
+    """Return how much memory a model takes: its weights, each as it will lie there, and a tenth.
+
+    Raises ModelError when its files cannot be read.
+    """
+    each = placement.bits / 8 if placement.bits else 4 if placement.precision == FP32 else 2
+    return int(_SPARE * each * sum(map(_weights, folder.glob("model*.safetensors"))))
+
+
+def _weights(path: Path) -> int:
+    """Count the weights in a safetensors file: its header comes first, after its length in eight bytes."""
+    try:
+        with path.open("rb") as file:
+            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        return sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
+    except (OSError, ValueError, LookupError, TypeError, MemoryError, OverflowError) as error:
+        raise ModelError(f"The file {path} is damaged.", "Choose another run, or train this one again.") from error

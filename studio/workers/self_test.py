@@ -1,0 +1,193 @@
+"""The self-test of a conversation: what its panes say against what plain transformers and plain peft say.
+
+The panes answer as they always do, base and tuned model in one question. Then the base is loaded a second time, without
+the studio's help, and asked alone: as it is, and with the adapter that peft puts on it. All greedy and in fp32.
+"""
+
+import dataclasses
+import gc
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+
+import peft
+import torch
+import transformers
+
+from studio import words
+from studio.errors import ModelError, RunError
+from studio.ml.generation import PaneInput, Sampling, generate
+from studio.ml.loading import FP32, Placement, load_base
+from studio.ml.plain import add_adapter_plainly, answer_plainly, load_plainly, logit_gap
+from studio.runs.chat_protocol import SelfTest, Tested
+from studio.runs.store import is_whole_model
+from studio.workers.chat_models import ChatModels, Wanted
+from studio.workers.model_room import needed_bytes
+
+ROUNDING = 1e-4
+"""Logits in fp32 that are no further apart may change places when sums are taken in another order."""
+
+
+@dataclass(frozen=True)
+class _Plain:
+    """What a plain library answered. `parting` is the first token, counted from 1, in which the pane's answer differs,
+    None where all are equal; `gap` how much likelier its own token is to the plain model than the pane's, in logits.
+    """
+
+    ids: list[int]
+    parting: int | None
+    gap: float | None = None
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What a self-test stands on: the conversation's models, where their base lies, and how they are asked.
+
+    `free_bytes` says how much memory a device has left, `tell` takes what is being done, `should_stop` says whether a
+    person wants it to end.
+    """
+
+    models: ChatModels
+    folder: Path
+    placement: Placement
+    end_ids: tuple[int, ...]
+    pad_id: int
+    free_bytes: Callable[[str], int]
+    tell: Callable[[str], None] = lambda what: None
+    should_stop: Callable[[], bool] = lambda: False
+
+
+def self_test(request: SelfTest, prompt: tuple[int, ...], ground: Ground) -> Tested:
+    """Answer `prompt` (ids) in both ways and compare. The second copy of the base is let go at the end.
+
+    Raises ModelError when the memory is too small for it, RunError when it was stopped.
+    """
+    began = time.monotonic()
+    placement = dataclasses.replace(ground.placement, precision=FP32)
+    try:
+        ours = _by_panes(request, prompt, ground, placement)
+        theirs = _plainly(request, prompt, ground, placement, ours)
+    finally:
+        _give_back()
+    return Tested(
+        id=request.id,
+        off_same=theirs[0].parting is None,
+        on_same=theirs[-1].parting is None,
+        tokens=sum(len(each.ids) for each in theirs),
+        seconds=round(time.monotonic() - began, 3),
+        note=_note(request, ground, theirs),
+    )
+
+
+def _by_panes(request: SelfTest, prompt: tuple[int, ...], ground: Ground, placement: Placement) -> list[list[int]]:
+    """Answer as a question with two panes is answered; a base that computes in bf16 is loaded again in fp32 for it."""
+    ground.tell("Self-test: asking the panes")
+    models = ground.models
+    if ground.placement != placement:
+        _ensure_room(ground, placement)
+        models = ChatModels(load_base(ground.folder, placement), placement, free_bytes=ground.free_bytes)
+    folders = ["", request.adapter] if request.adapter else [""]
+    answers: list[list[int]] = [[] for _ in folders]
+    for turn in models.passes([Wanted(folder) for folder in folders]):
+        _stop_if_asked(ground)
+        found = generate(
+            turn.model,
+            [PaneInput(name, prompt) for name in turn.adapters],
+            sampling=Sampling(max_new_tokens=request.tokens),
+            end_ids=ground.end_ids,
+            pad_id=ground.pad_id,
+            should_stop=ground.should_stop,
+        )
+        for pane, answer in zip(turn.panes, found, strict=True):
+            answers[pane] = answer
+    return answers
+
+
+def _plainly(
+    request: SelfTest, prompt: tuple[int, ...], ground: Ground, placement: Placement, ours: Sequence[Sequence[int]]
+) -> list[_Plain]:
+    """Answer with what was loaded afresh: the base, then the base with the adapter, or the whole model."""
+
+    def ask(model: object, told: Sequence[int]) -> _Plain:
+        _stop_if_asked(ground)
+        ids = answer_plainly(model, prompt, max_new_tokens=request.tokens, end_ids=ground.end_ids, pad_id=ground.pad_id)
+        parting = _first_difference(told, ids)
+        if parting is None or parting > min(len(told), len(ids)):
+            return _Plain(ids, parting)
+        same = parting - 1
+        return _Plain(ids, parting, logit_gap(model, [*prompt, *ids[:same]], one=ids[same], other=told[same]))
+
+    _give_back()
+    _stop_if_asked(ground)
+    _ensure_room(ground, placement)
+    ground.tell("Self-test: loading the base model a second time, without the studio")
+    model = load_plainly(ground.folder, placement)
+    ground.tell("Self-test: asking plain transformers")
+    answers = [ask(model, ours[0])]
+    if not request.adapter:
+        return answers
+    if is_whole_model(Path(request.adapter)):
+        del model
+        _give_back()
+        model = load_plainly(Path(request.adapter), dataclasses.replace(placement, bits=0))
+    else:
+        ground.tell("Self-test: asking plain peft")
+        model = add_adapter_plainly(model, Path(request.adapter))
+    return [*answers, ask(model, ours[1])]
+
+
+def _stop_if_asked(ground: Ground) -> None:
+    if ground.should_stop():
+        raise RunError("The self-test was stopped.")
+
+
+def _ensure_room(ground: Ground, placement: Placement) -> None:
+    needed, free = needed_bytes(ground.folder, placement), ground.free_bytes(placement.device)
+    if needed > free:
+        raise ModelError(
+            f"The self-test loads the base a second time, which takes about {words.size(needed)}, and "
+            f"{words.size(free)} are free.",
+            "Close other programs, or test with a smaller base model.",
+        )
+
+
+def _give_back() -> None:
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _first_difference(ours: Sequence[int], theirs: Sequence[int]) -> int | None:
+    """Return the place, counted from 1, of the first token in which two answers differ; None where they are equal."""
+    pairs = enumerate(zip_longest(ours, theirs), start=1)
+    return next((place for place, (one, other) in pairs if one != other), None)
+
+
+def _note(request: SelfTest, ground: Ground, answers: Sequence[_Plain]) -> str:
+    whole = bool(request.adapter) and is_whole_model(Path(request.adapter))
+    off = f"plain transformers {transformers.__version__}"
+    on = off if whole else f"plain peft {peft.__version__}"
+    tuned = "the tuned model" if whole else "the adapter on"
+    sentences = [
+        _compared(name, library, answer)
+        for name, library, answer in zip(("the base", tuned), (off, on), answers, strict=False)
+    ]
+    if ground.placement.bits:
+        sentences.append(f"Both copies of the base were packed in {ground.placement.bits} bits in the same way.")
+    if ground.placement.precision != FP32:
+        sentences.append(
+            f"This conversation computes in {ground.placement.precision}; for the test all was loaded in fp32."
+        )
+    return " ".join(("Greedy, in fp32.", *sentences))
+
+
+def _compared(name: str, library: str, answer: _Plain) -> str:
+    if answer.parting is None:
+        return f"With {name}: the same {words.counted(len(answer.ids), 'token')} as {library}."
+    sentence = f"With {name}: token {answer.parting} is another one than that of {library}"
+    if answer.gap is None:
+        return f"{sentence}."
+    rounding = ", which is within rounding" if answer.gap < ROUNDING else ""
+    return f"{sentence}, where their logits are {answer.gap:.2g} apart{rounding}."

@@ -1,0 +1,92 @@
+"""The panes of a question while they are answered: tokens come in, pieces of text go out.
+
+Does not know models: it takes tokens.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from studio.data.tokenizing.rendering import ChatRenderer
+from studio.runs.chat_protocol import Answered, Ask, FromWorker, Token
+
+if TYPE_CHECKING:
+    from studio.ml.loading import Placement
+    from studio.workers.chat_models import Pass
+
+Say = Callable[[FromWorker], None]
+
+OWN_TEMPLATE = "the model's own"
+PLAIN_TEMPLATE = "the studio's plain one"
+
+
+class Streaming:
+    """The panes of one pass while they are answered: says each piece of text, and once for each pane that it is done.
+
+    Seconds count from the beginning of the pass.
+    """
+
+    def __init__(self, ask: Ask, turn: "Pass", *, renderer: ChatRenderer, placement: "Placement", say: Say) -> None:
+        """`placement` is that of the model that answers."""
+        self.renderer = renderer
+        self._ask = ask
+        self._placement = placement
+        self._panes = turn.panes
+        self._say = say
+        self._texts = [_Text(renderer) for _ in turn.panes]
+        self._began = time.monotonic()
+
+    def add(self, tokens: Sequence[int | None]) -> None:
+        """Take one token for each pane of the pass, None where there is none."""
+        for text, pane, token in zip(self._texts, self._panes, tokens, strict=True):
+            if token is None:
+                continue
+            if token in self.renderer.end_ids:
+                self._done(text, pane, "end")
+            elif piece := text.add(token):
+                self._say(Token(id=self._ask.id, pane=pane, text=piece))
+
+    def end(self, ended: str) -> None:
+        """Say that every pane is done which has not ended by itself."""
+        for text, pane in zip(self._texts, self._panes, strict=True):
+            if not text.ended:
+                self._done(text, pane, ended)
+
+    def _done(self, text: "_Text", pane: int, ended: str) -> None:
+        if rest := text.rest():
+            self._say(Token(id=self._ask.id, pane=pane, text=rest))
+        text.ended = ended
+        self._say(
+            Answered(
+                id=self._ask.id,
+                pane=pane,
+                tokens=len(text.ids),
+                seconds=round(time.monotonic() - self._began, 3),
+                ended=ended,
+                device=self._placement.device,
+                precision=self._placement.sentence,
+                template=PLAIN_TEMPLATE if self.renderer.uses_plain_template else OWN_TEMPLATE,
+            )
+        )
+
+
+class _Text:
+    """Turns one pane's tokens into text, holding back a character whose bytes have not all come."""
+
+    def __init__(self, renderer: ChatRenderer) -> None:
+        self.ids: list[int] = []
+        self.ended = ""
+        self._renderer = renderer
+        self._told = ""
+
+    def add(self, token: int) -> str:
+        self.ids.append(token)
+        text = self._renderer.decode(tuple(self.ids))
+        if text.endswith("\N{REPLACEMENT CHARACTER}") or not text.startswith(self._told):
+            return ""
+        piece, self._told = text[len(self._told) :], text
+        return piece
+
+    def rest(self) -> str:
+        text = self._renderer.decode(tuple(self.ids))
+        return text[len(self._told) :] if text.startswith(self._told) else ""

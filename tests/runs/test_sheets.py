@@ -1,0 +1,64 @@
+import csv
+import io
+import json
+from dataclasses import replace
+
+import pytest
+
+from studio import codec
+from studio.runs.answering import Wish
+from studio.runs.sheet_prompts import Prompt
+from studio.runs.sheets import ALL, DIFFERENT, OPEN, SAME, WRONG, Cell, Column, Sheet, SheetRow, as_csv, as_jsonl, find
+
+COLUMNS = (Column("base:a", "base"), Column("run:a", "otter", 0.5))
+SHEET = Sheet(
+    COLUMNS,
+    (
+        SheetRow(Prompt("Say A", expected="A"), (Cell("A", 1, 0.1, "end"), Cell("A ", 1, 0.1, "end"))),
+        SheetRow(Prompt("Say B", expected="B"), (Cell("A"), Cell("B"))),
+        SheetRow(Prompt("Say C"), (Cell("=SUM(1)"), Cell(trouble="The prompt is too long."))),
+        SheetRow(Prompt("Say D")),
+    ),
+    Wish("Be brief.", 0.0, 32, 7),
+)
+
+
+@pytest.mark.parametrize(
+    ("which", "places"), [(ALL, (0, 1, 2, 3)), (DIFFERENT, (1, 2)), (SAME, (0,)), (WRONG, (1,)), (OPEN, (3,))]
+)
+def test_rows_are_found_by_how_the_answers_stand(which: str, places: tuple[int, ...]) -> None:
+    assert find(SHEET, which=which) == places
+
+
+def test_rows_are_found_by_words_in_prompts_and_answers() -> None:
+    assert find(SHEET, text=" say b") == (1,)
+    assert find(SHEET, text="SUM") == (2,)
+    assert find(SHEET, text="say", which=OPEN) == (3,)
+    assert find(SHEET, text="nowhere") == ()
+
+
+def test_a_table_for_spreadsheets_holds_no_formula() -> None:
+    rows = list(csv.reader(io.StringIO(as_csv(SHEET))))
+    assert rows[0] == ["prompt", "system", "expected", "base", "otter at 0.5"]
+    assert rows[3][3:] == ["'=SUM(1)", "The prompt is too long."]
+    assert rows[4] == ["Say D", "", "", "", ""]
+
+
+def test_programs_get_all_that_is_known() -> None:
+    rows = [json.loads(line) for line in as_jsonl(SHEET).splitlines()]
+    assert rows[0]["answers"][1] == {
+        "model": "otter",
+        "key": "run:a",
+        "strength": 0.5,
+        "text": "A ",
+        "tokens": 1,
+        "ended": "end",
+        "trouble": "",
+    }
+    assert rows[3] == {"prompt": "Say D", "system": "", "expected": "", "answers": []}
+
+
+def test_a_sheet_is_written_and_read() -> None:
+    assert codec.loads(Sheet, codec.dumps(SHEET)) == SHEET
+    assert SHEET.answered == 3
+    assert replace(SHEET, rows=()).answered == 0

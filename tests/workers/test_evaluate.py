@@ -1,0 +1,110 @@
+"""The evaluation worker on a finished run: what it writes, what it keeps of the base, and what becomes of trouble."""
+
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from studio.data.example_files import write_examples
+from studio.data.examples import Example, Message
+from studio.events import Failed, Finished, Loading
+from studio.runs.evaluation_report import EvaluationReport
+from studio.runs.evaluations import read_report, read_rows, wish_path
+from studio.runs.store import RunFolder
+from tests.workers.conftest import events, wait_for
+
+Start = Callable[..., "subprocess.Popen[str]"]
+MakeRun = Callable[..., RunFolder]
+
+
+def trained(make_run: MakeRun, start: Start, **settings: object) -> RunFolder:
+    run = make_run(learning_rate=5e-3, **settings)
+    assert start("train", str(run.path)).wait() == 0
+    return run
+
+
+def evaluated(run: RunFolder, start: Start, *options: str, name: str = "end") -> EvaluationReport:
+    assert start("evaluate", str(run.path), name, *options).wait() == 0
+    report = read_report(run, name)
+    assert report is not None
+    return report
+
+
+def test_a_run_is_scored_beside_its_base_and_on_the_probes(make_run: MakeRun, start: Start, tmp_path: Path) -> None:
+    run = trained(make_run, start, held_out=6)
+    wish_path(run).touch()
+    report = evaluated(run, start)
+    assert not wish_path(run).exists()
+    assert (report.rows, report.rows_available, report.task, report.main) == (6, 6, "short", "token_f1")
+    figures = {figure.name: figure for figure in report.figures}
+    assert set(figures) == {"exact", "token_f1", "normalised_exact", "loss", "perplexity"}
+    loss = figures["loss"]
+    assert loss.base is not None
+    assert loss.change is not None
+    assert loss.tuned.value < loss.base.value
+    assert loss.base.low <= loss.base.value <= loss.base.high
+    assert loss.change.value == pytest.approx(loss.tuned.value - loss.base.value)
+    assert report.forgetting is not None
+    assert report.forgetting.knowledge.rows >= 300
+    assert report.forgetting.language.rows >= 200
+    assert len(read_rows(run, "end")) == 6
+    last = events(run.path / "evaluations" / "end.events.jsonl")[-1]
+    assert isinstance(last, Finished)
+    assert last.summary == report.headline
+
+    (kept,) = (tmp_path / "evaluations").glob("base-*.json")
+    before = kept.stat().st_mtime_ns
+    again = evaluated(run, start)
+    assert (again.figures, again.forgetting) == (report.figures, report.forgetting)
+    assert kept.stat().st_mtime_ns == before, "the base is asked once"
+
+
+@pytest.mark.parametrize("method", ["qlora", "full"])
+def test_other_methods_are_evaluated_too(make_run: MakeRun, start: Start, method: str) -> None:
+    run = trained(make_run, start, method=method)
+    report = evaluated(run, start, "--no-probes", "--rows", "3")
+    assert (report.rows, report.rows_available, report.forgetting) == (3, 4, None)
+    loss = report.figure("loss")
+    assert loss is not None
+    assert loss.base is not None
+    assert loss.tuned.value < loss.base.value
+
+
+def test_labels_in_a_file_of_ones_own(make_run: MakeRun, start: Start, tmp_path: Path) -> None:
+    run = trained(make_run, start)
+    rows = [
+        Example((Message("user", f"Is {n} even?"), Message("assistant", "no" if n % 2 else "yes"))) for n in range(12)
+    ]
+    data = tmp_path / "labels.jsonl"
+    write_examples(run.train_path, rows)
+    write_examples(data, rows)
+    report = evaluated(run, start, "--no-probes", "--data", str(data), "--title", "Even numbers", name="data-1")
+    assert (report.data, report.task, report.rows) == ("Even numbers", "labels", 12)
+    assert [confusion.source for confusion in report.confusions] == ["written", "likelihood"]
+    assert {sum(map(sum, confusion.tuned)) for confusion in report.confusions} == {12}
+    assert report.figure("likelihood_accuracy") is not None
+
+
+def test_a_run_without_held_out_rows_says_so(make_run: MakeRun, start: Start) -> None:
+    run = trained(make_run, start, held_out=0)
+    wish_path(run).touch()
+    assert start("evaluate", str(run.path), "end", stderr=subprocess.DEVNULL).wait() == 1
+    failed = events(run.path / "evaluations" / "end.events.jsonl")[-1]
+    assert isinstance(failed, Failed)
+    assert "no row was held out" in failed.message
+    assert not wish_path(run).exists()
+
+
+def test_one_that_is_stopped_writes_no_report(make_run: MakeRun, start: Start) -> None:
+    run = trained(make_run, start)
+    worker = start("evaluate", str(run.path), "end")
+    log = run.path / "evaluations" / "end.events.jsonl"
+    wait_for(log, Loading)
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait() == 0
+    last = events(log)[-1]
+    assert isinstance(last, Finished)
+    assert last.status == "stopped"
+    assert read_report(run, "end") is None

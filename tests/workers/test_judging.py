@@ -1,0 +1,122 @@
+"""From what two models said to figures, on cases whose answers are known."""
+
+import math
+from typing import Any
+
+import pytest
+
+from studio.data.scoring.probes import Question, Text
+from studio.data.scoring.tasks import Task
+from studio.ml.batches import TokenRow
+from studio.workers.asked import Asked, AskedRow
+from studio.workers.judging import judge
+from studio.workers.observing import Observed, Probes
+
+
+def asked(task: Task, expected: list[str], *, labels: tuple[tuple[int, ...], ...] = ()) -> Asked:
+    row = TokenRow(ids=[1, 2, 3], labels=[-100, 2, 3])
+    rows = tuple(
+        AskedRow(number=place, prompt=f"Question {place}", expected=text, row=row, prompt_tokens=1, limit=8)
+        for place, text in enumerate(expected)
+    )
+    return Asked(rows, available=2 * len(expected), task=task, labels=labels, sha256="")
+
+
+def observed(answers: list[str], loss: float, **others: Any) -> Observed:
+    count = len(answers)
+    return Observed(tuple(answers), losses=(loss * 2,) * count, tokens=(2,) * count, **others)
+
+
+def test_labels_are_scored_as_written_and_by_likelihood() -> None:
+    expected = ["yes", "no"] * 10
+    task = asked(Task("labels", ("yes", "no")), expected, labels=((1,), (2,)))
+    base = observed(["Maybe."] * 20, 3.0, labels=((-1.0, -2.0),) * 20)
+    tuned = observed([*expected[:18], "no", "no"], 0.5, labels=((-1.0, -2.0), (-2.0, -1.0)) * 10)
+    judged = judge(task, base, tuned, probes=None, seed=1)
+    figures = {figure.name: figure for figure in judged.figures}
+    assert judged.main == judged.figures[0].name == "accuracy"
+    assert figures["accuracy"].base is not None
+    assert figures["accuracy"].base.value == 0
+    assert figures["accuracy"].base.high == pytest.approx(0.161, abs=1e-3), "none of 20 is not surely none at all"
+    assert figures["accuracy"].tuned.value == 0.95
+    assert figures["balanced_accuracy"].tuned.value == pytest.approx(0.95)
+    assert figures["macro_f1"].tuned.value == pytest.approx((2 * 9 / 19 + 2 * 10 / 21) / 2)
+    assert figures["likelihood_accuracy"].base is not None
+    assert figures["likelihood_accuracy"].base.value == 0.5
+    assert figures["likelihood_accuracy"].tuned.value == 1
+    assert figures["accuracy"].p_value == pytest.approx(2 * 0.5**19)
+    written, likelihood = judged.confusions
+    assert written.base == ((0, 0, 10), (0, 0, 10))
+    assert written.tuned == ((9, 1, 0), (0, 10, 0))
+    assert likelihood.base == ((10, 0, 0), (10, 0, 0))
+    assert judged.headline == "Accuracy 0 % to 95 %, surely better on 20 rows."
+
+
+def test_the_loss_is_weighted_by_tokens_and_perplexity_follows_from_it() -> None:
+    task = asked(Task("short"), ["a", "b"])
+    base = Observed(("a", "x"), losses=(4.0, 2.0), tokens=(8, 2))
+    tuned = Observed(("a", "b"), losses=(2.0, 1.0), tokens=(8, 2))
+    figures = {figure.name: figure for figure in judge(task, base, tuned, probes=None, seed=1).figures}
+    assert figures["loss"].base is not None
+    assert figures["loss"].base.value == pytest.approx(0.6)
+    assert figures["loss"].tuned.value == pytest.approx(0.3)
+    assert figures["loss"].change is not None
+    assert figures["loss"].change.value == pytest.approx(-0.3)
+    assert figures["perplexity"].tuned.value == pytest.approx(math.exp(0.3))
+    assert figures["exact"].tuned.value == 1
+    assert figures["token_f1"].change is not None
+    assert figures["token_f1"].change.value == 0.5
+
+
+def test_plain_text_has_its_loss_alone() -> None:
+    judged = judge(
+        asked(Task("text"), ["", ""]),
+        Observed((), losses=(4.0, 2.0), tokens=(2, 2)),
+        Observed((), losses=(2.0, 2.0), tokens=(2, 2)),
+        probes=None,
+        seed=1,
+    )
+    assert [figure.name for figure in judged.figures] == ["loss", "perplexity"]
+    assert [(row.base_score, row.tuned_score) for row in judged.rows] == [(2.0, 1.0), (1.0, 1.0)]
+    assert judged.headline == "Loss 1.500 to 1.000, within noise on 2 rows."
+
+
+def test_an_equal_score_is_unchanged_and_one_row_is_no_proof() -> None:
+    same = observed(["a"], 1.0)
+    assert judge(asked(Task("short"), ["a"]), same, same, probes=None, seed=1).headline == (
+        "Token F1 100 % to 100 %, unchanged on 1 row."
+    )
+    better = judge(asked(Task("short"), ["a"]), observed(["b"], 1.0), same, probes=None, seed=1)
+    assert better.headline == "Token F1 0 % to 100 %, within noise on 1 row."
+
+
+def probes(count: int) -> Probes:
+    questions = tuple(
+        Question("music" if place % 2 else "art", f"Which is {place}?", ("One", "A dozen", "Two", "Three"), place % 4)
+        for place in range(count)
+    )
+    texts = tuple(Text("news" if place % 2 else "diary", f"Text {place}.") for place in range(count))
+    return Probes(questions, ((1,),) * count, (((1,), (2,), (3,), (4,)),) * count, texts, ())
+
+
+def test_what_was_forgotten_is_told_in_a_sentence_and_by_subject() -> None:
+    right = tuple(tuple(0.0 if place == number % 4 else -50.0 for place in range(4)) for number in range(40))
+    # By letter: -7 over seven letters is likelier than -6 over three.
+    by_letter = ((-6.0, -7.0, -6.0, -60.0),) * 40
+    task = asked(Task("short"), ["a"] * 4)
+    known = {"text_tokens": (10,) * 40}
+    base = observed(["a"] * 4, 1.0, choices=right, text_losses=(30.0,) * 40, **known)
+    tuned = observed(["a"] * 4, 1.0, choices=by_letter, text_losses=(31.0,) * 40, **known)
+    found = judge(task, base, tuned, probes=probes(40), seed=1).forgetting
+    assert found is not None
+    assert found.sentence == "General knowledge 100 % to 25 %; general language 11 % worse."
+    assert [(part.name, part.rows, part.base, part.tuned) for part in found.subjects] == [
+        ("art", 20, 1.0, 0.0),
+        ("music", 20, 1.0, 0.5),
+    ]
+    assert [(part.name, part.base, part.tuned) for part in found.genres] == [("diary", 3.0, 3.1), ("news", 3.0, 3.1)]
+    assert found.language.change is not None
+    assert found.language.change.value == pytest.approx(0.1)
+    unchanged = judge(task, base, base, probes=probes(40), seed=1).forgetting
+    assert unchanged is not None
+    assert unchanged.sentence == "General knowledge still 100 %; general language unchanged."

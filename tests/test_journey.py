@@ -112,15 +112,15 @@ def test_from_a_file_to_a_tuned_model(
     press(page, "Compare with the base model")
     page.locator("#compare-prompt textarea").fill("Which colour is 3?")
     press(page, "Ask both")
-    expect(page.locator("#compare-tuned-caption")).to_contain_text("tokens", timeout=SLOW)
-    expect(page.locator("#compare-base-caption")).to_contain_text("tokens", timeout=SLOW)
-    expect(page.locator("#compare-base-caption")).to_contain_text("adapter off")
-    expect(page.locator("#compare-tuned-caption")).to_contain_text("adapter on")
-    expect(page.locator("#compare-tuned")).to_contain_text("It is")
-    expect(page.locator("#compare-tuned")).to_contain_text("<b>as ever</b>")
-    expect(page.locator("#compare-base")).not_to_contain_text("<b>as ever</b>")
+    expect(page.locator("#compare-caption-2")).to_contain_text("tokens", timeout=SLOW)
+    expect(page.locator("#compare-caption-1")).to_contain_text("tokens", timeout=SLOW)
+    expect(page.locator("#compare-caption-1")).to_contain_text("adapter off")
+    expect(page.locator("#compare-caption-2")).to_contain_text("adapter on")
+    expect(page.locator("#compare-talk-2")).to_contain_text("It is")
+    expect(page.locator("#compare-talk-2")).to_contain_text("<b>as ever</b>")
+    expect(page.locator("#compare-talk-1")).not_to_contain_text("<b>as ever</b>")
 
-    open_tab(page, "5. Export")
+    open_tab(page, "6. Export")
     press(page, "Prepare the adapter")
     press(page, "Prepare the merged model")
     adapter, merged = (download(page, name, tmp_path) for name in ("the adapter", "the merged model"))
@@ -187,7 +187,7 @@ def look_at_every_tab(browser: Browser, server: Server, *, width: int, scheme: s
     errors: list[str] = []
     page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
     page.goto(server.address)
-    for name in ("1. Data", "2. Configure", "3. Train", "4. Compare", "5. Export"):
+    for name in ("1. Data", "2. Configure", "3. Train", "4. Compare", "5. Evaluate", "6. Export"):
         open_tab(page, name)
         page.wait_for_timeout(300)
         overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")

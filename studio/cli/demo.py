@@ -5,7 +5,8 @@ import time
 from rich.console import Console
 from rich.table import Table
 
-from studio.cli.train import RunFailed, follow
+from studio.cli.evaluate import evaluate_at_end
+from studio.cli.follow import RunFailed, follow
 from studio.config import RunConfig
 from studio.data.examples import Message
 from studio.runs.chat_protocol import BASE, Answered, Open, PaneRequest, Token, Trouble
@@ -40,6 +41,7 @@ def demo(studio: Studio, *, console: Console) -> int:
             table.add_row(prompt, *answers(studio, run_id=run.id, prompt=prompt))
     console.print(table)
     studio.chat.close()
+    evaluate_at_end(studio, run.id, console=console)
 
     for kind in kinds_of(run):
         with console.status(f"Exporting: {kind}"):

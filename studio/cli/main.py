@@ -14,12 +14,16 @@ from pathlib import Path
 
 from rich.console import Console
 
+from studio.cli.compare import compare
 from studio.cli.demo import demo
+from studio.cli.evaluate import evaluate
+from studio.cli.follow import RunFailed
 from studio.cli.inspect import inspect
 from studio.cli.options import add_data_options, add_run_options, changes_given, roles_given, run_config
-from studio.cli.train import RunFailed, resume, train
+from studio.cli.train import resume, train
 from studio.config import setting_named
 from studio.errors import StudioError
+from studio.runs.answering import Wish
 from studio.runs.studio import open_studio
 from studio.settings import Settings, home_folder, read_settings
 
@@ -78,6 +82,25 @@ def _run(options: argparse.Namespace, console: Console) -> int:
             )
         if options.command == "resume":
             return resume(studio, run_id=options.run, console=console)
+        if options.command == "evaluate":
+            return evaluate(
+                studio,
+                run_id=options.run,
+                data=options.data,
+                rows=options.rows,
+                probes=options.probes,
+                as_json=options.json,
+                console=console,
+            )
+        if options.command == "compare":
+            return compare(
+                studio,
+                run_id=options.run,
+                prompts=options.prompts,
+                wish=Wish(options.system, options.temperature, options.longest, options.seed),
+                as_json=options.json,
+                console=console,
+            )
         if options.command == "demo":
             return demo(studio, console=console)
         from studio.cli.serve import serve  # gradio takes seconds to import, and only the page needs it
@@ -119,6 +142,40 @@ def _parser() -> argparse.ArgumentParser:
     add_run_options(train_command)
     resume_command = commands.add_parser("resume", help="let a run go on that ended before it was done")
     resume_command.add_argument("run", metavar="RUN", help="its name in the data folder: that of its folder in runs/")
+    evaluate_command = commands.add_parser("evaluate", help="score a run beside its base, and what it forgot")
+    evaluate_command.add_argument("run", metavar="RUN", help="its name in the data folder: that of its folder in runs/")
+    evaluate_command.add_argument(
+        "--data", type=Path, metavar="FILE", help="examples to score on, not the held-out ones"
+    )
+    evaluate_command.add_argument(
+        "--rows",
+        type=_rows,
+        default=0,
+        metavar="NUMBER",
+        help="at most so many rows (default: what takes about a minute)",
+    )
+    evaluate_command.add_argument(
+        "--no-probes", dest="probes", action="store_false", help="do not ask what was forgotten of general knowledge"
+    )
+    evaluate_command.add_argument("--json", action="store_true", help="print one JSON object")
+    compare_command = commands.add_parser("compare", help="ask a run and its base model the same prompts")
+    compare_command.add_argument("run", metavar="RUN", help="its name in the data folder: that of its folder in runs/")
+    compare_command.add_argument(
+        "--prompts",
+        required=True,
+        type=Path,
+        metavar="FILE",
+        help="a text with one prompt a line, or a CSV or JSON Lines file with a column 'prompt'",
+    )
+    compare_command.add_argument("--system", default="", metavar="TEXT", help="a system prompt for all of them")
+    compare_command.add_argument(
+        "--temperature", type=float, default=0.0, help="0 always takes the likeliest word (default: 0)"
+    )
+    compare_command.add_argument(
+        "--longest", type=int, default=160, metavar="TOKENS", help="the longest answer (default: 160)"
+    )
+    compare_command.add_argument("--seed", type=int, default=42, help="the seed of the sampling (default: 42)")
+    compare_command.add_argument("--json", action="store_true", help="print one JSON object")
     inspect_command = commands.add_parser("inspect", help="what the Data tab knows of a file")
     inspect_command.add_argument("file", type=Path, nargs="+", metavar="FILE")
     add_data_options(inspect_command)
@@ -132,6 +189,12 @@ def _parser() -> argparse.ArgumentParser:
         "--max-length", type=int, default=setting_named("max_length").default, help="the longest example, in tokens"
     )
     return parser
+
+
+def _rows(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of rows from 1 on")
+    return int(text)
 
 
 def _port(text: str) -> int:

@@ -5,8 +5,6 @@ the view. Knows nothing of how the answers come about.
 """
 
 import json
-import re
-from difflib import SequenceMatcher
 
 import gradio as gr
 from markupsafe import Markup
@@ -15,10 +13,7 @@ from studio.events import Sampled
 from studio.runs.conductor import RunState
 from studio.runs.view import ENDED
 from studio.ui import fragments
-
-_WORD = re.compile(r"\S+\s*")
-_FEWEST_SHARED = 0.3
-"""Where less than this share of the words stayed, nothing is marked: all of it is new."""
+from studio.ui.answer_differences import marked
 
 _TEMPLATE = """
 <div class="ls-answers">
@@ -157,20 +152,3 @@ def _asked(before: str, first: Sampled, later: tuple[str, str | None] | None) ->
 def _answer(title: str, text: Markup, *, note: str = "") -> Markup:
     beside = Markup(" <em>{}</em>").format(note) if note else ""
     return Markup("<div><h4>{}{}</h4><p>{}</p></div>").format(title, beside, text)
-
-
-def marked(before: str, now: str) -> Markup:
-    """Write an answer with the words marked that the one before did not have."""
-    old, new = _WORD.findall(before), _WORD.findall(now)
-    if not new:
-        return Markup("(nothing)")
-    matcher = SequenceMatcher(None, [word.strip() for word in old], [word.strip() for word in new], autojunk=False)
-    if matcher.ratio() < _FEWEST_SHARED:
-        return Markup("{}").format(now)
-    parts = []
-    for kind, _, _, start, end in matcher.get_opcodes():
-        words = "".join(new[start:end])
-        text = words.rstrip()
-        if text:
-            parts.append(Markup("{}{}" if kind == "equal" else "<mark>{}</mark>{}").format(text, words[len(text) :]))
-    return fragments.join(parts)

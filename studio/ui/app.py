@@ -1,4 +1,4 @@
-"""The page as a whole: header, six tabs, their clocks; and how it is served.
+"""The page as a whole: header, seven tabs, their clocks; and how it is served.
 
 Builds the tabs, then connects them to each other. Never imports torch, neither itself nor through anything it imports.
 """
@@ -17,6 +17,7 @@ from studio.ui import (
     configure_tab,
     data_library,
     data_tab,
+    evaluate_tab,
     export_tab,
     run_choices,
     runs_jumps,
@@ -39,7 +40,7 @@ the machine that trains."""
 TABS = "tabs"
 """The name of the tabs in the browser."""
 
-OWN_CLOCK = ("data", "configure", "export", "runs")
+OWN_CLOCK = ("data", "configure", "compare", "evaluate", "export", "runs")
 """The tabs that are looked at only while they are open. The run at work is followed on every tab, for the title."""
 
 
@@ -63,7 +64,9 @@ def build_app(studio: Studio) -> gr.Blocks:
                 train = train_tab.build()
             with gr.Tab("4. Compare", id="compare") as compare_page:
                 compare = compare_tab.build()
-            with gr.Tab("5. Export", id="export") as export_page:
+            with gr.Tab("5. Evaluate", id="evaluate") as evaluate_page:
+                evaluate = evaluate_tab.build(unasked=studio.settings.evaluate)
+            with gr.Tab("6. Export", id="export") as export_page:
                 export = export_tab.build()
             with gr.Tab("All runs", id="runs") as runs_page:
                 runs = runs_tab.build()
@@ -88,7 +91,8 @@ def build_app(studio: Studio) -> gr.Blocks:
             opened=configure_page.select,
         )
         train_tab.wire(train, studio=studio, timer=timer)
-        compare_tab.wire(compare, studio=studio)
+        compare_tab.wire(compare, studio=studio, timer=own["compare"], opened=compare_page.select, loaded=page.load)
+        evaluate_tab.wire(evaluate, studio=studio, reading=reading, timer=own["evaluate"], opened=evaluate_page.select)
         export_tab.wire(export, studio=studio, timer=own["export"], opened=export_page.select)
         runs_tab.wire(runs, studio=studio, calm=own["runs"], opened=runs_page.select)
         runs_jumps.wire(
@@ -99,10 +103,11 @@ def build_app(studio: Studio) -> gr.Blocks:
             configure=configure,
             train=train,
             compare=compare,
+            evaluate=evaluate,
             export=export,
         )
         verbs.wire(studio)
-        pages = (data_page, configure_page, train_page, compare_page, export_page, runs_page)
+        pages = (data_page, configure_page, train_page, compare_page, evaluate_page, export_page, runs_page)
         clocks.wire(own, {str(each.id): each for each in pages}, elem_id=TABS)
 
         calm.tick(
@@ -113,8 +118,8 @@ def build_app(studio: Studio) -> gr.Blocks:
         )
         page.load(
             shown(functools.partial(open_page, studio)),
-            inputs=[dataset, train.run, compare.run, export.run],
-            outputs=[data.library.family, dataset, train.run, compare.run, export.run, tabs],
+            inputs=[dataset, train.run, evaluate.run, export.run],
+            outputs=[data.library.family, dataset, train.run, evaluate.run, export.run, tabs],
             **QUIET,
         )
         started.success(
@@ -130,6 +135,12 @@ def build_app(studio: Studio) -> gr.Blocks:
             outputs=[tabs, compare.run],
             **QUIET,
         )
+        train.evaluate.click(
+            shown(functools.partial(jump_to_evaluation, studio)),
+            inputs=[train.run],
+            outputs=[tabs, evaluate.run],
+            **QUIET,
+        )
         train.data.click(
             shown(functools.partial(jump_to_data, studio)),
             inputs=[train.run],
@@ -138,7 +149,7 @@ def build_app(studio: Studio) -> gr.Blocks:
         )
         for tab_page, tab, refresh in (
             (train_page, train, train_tab.refresh_runs),
-            (compare_page, compare, compare_tab.refresh_runs),
+            (evaluate_page, evaluate, evaluate_tab.refresh_runs),
             (export_page, export, export_tab.refresh_runs),
         ):
             tab_page.select(shown(functools.partial(refresh, studio)), inputs=[tab.run], outputs=[tab.run], **QUIET)
@@ -153,13 +164,17 @@ def redraw_header(studio: Studio, machine_name: str, model: str | None, drawn: s
 
 
 def open_page(
-    studio: Studio, dataset_id: str | None, train_run: str | None, compare_run: str | None, export_run: str | None
+    studio: Studio,
+    dataset_id: str | None,
+    train_run: str | None,
+    evaluate_run: str | None,
+    export_run: str | None,
 ) -> tuple[Any, ...]:
     """Find the data sets and runs again after a load or reload; a run at work is what the person came back for."""
     return (
         *data_library.show(studio, data_library.keep_or_newest(studio, dataset_id)),
         train_tab.refresh_runs(studio, train_run),
-        compare_tab.refresh_runs(studio, compare_run),
+        evaluate_tab.refresh_runs(studio, evaluate_run),
         export_tab.refresh_runs(studio, export_run),
         gr.Tabs(selected="train") if run_choices.at_work(studio) else gr.skip(),
     )
@@ -173,7 +188,12 @@ def jump_to_run(studio: Studio, run_id: str) -> tuple[Any, ...]:
 
 def jump_to_comparison(studio: Studio, run_id: str | None) -> tuple[Any, Any]:
     """Show the run that is over beside its base model."""
-    return gr.Tabs(selected="compare"), compare_tab.refresh_runs(studio, run_id)
+    return gr.Tabs(selected="compare"), compare_tab.show_run(studio, run_id)
+
+
+def jump_to_evaluation(studio: Studio, run_id: str | None) -> tuple[Any, Any]:
+    """Show how good the run became."""
+    return gr.Tabs(selected="evaluate"), evaluate_tab.refresh_runs(studio, run_id)
 
 
 def jump_to_data(studio: Studio, run_id: str | None) -> tuple[Any, ...]:

@@ -1,111 +1,56 @@
-"""The Compare tab: the same question to the base model and to the tuned one, side by side.
+"""The Compare tab: models side by side, in a conversation, over a whole list of prompts, and with their names hidden.
 
-Knows how to show two conversations; `studio.ui.conversation` makes them.
+Lays the three parts out and connects them; each part has modules of its own.
 """
 
-import functools
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
-from studio.data.examples import Message
+from studio.runs.conversations import open_conversations
+from studio.runs.pane_models import pane_model
+from studio.runs.sheet_answers import SheetWork
+from studio.runs.sheets import open_sheets
 from studio.runs.studio import Studio
-from studio.ui import ideas, run_choices
-from studio.ui.compare_parts import ChatPane, Sampling, build_pane, build_sampling, caption_line
-from studio.ui.components import QUIET, html, picker
-from studio.ui.conversation import (
-    READING,
-    WAKING,
-    Answers,
-    History,
-    Wish,
-    answers,
-    as_bubbles,
-    caption,
-    settled,
-    with_answer,
-    with_system,
-)
+from studio.runs.votes import Votes
+from studio.ui import compare_wiring, fragments, sheet_tab, vote_tab
+from studio.ui.compare_chat import Asking
+from studio.ui.compare_wiring import ChatPart
+from studio.ui.components import QUIET, html
 from studio.ui.errors import shown
+from studio.ui.sheet_tab import SheetTab
+from studio.ui.vote_tab import VoteTab
 
-_FRAME_SECONDS = 0.15
+_ROOM = "The chat was closed to leave its memory to a run that trains."
+_ROOM_HINT = "Nothing is lost. Your next message loads the models again, beside that run if it still trains."
 
 
 @dataclass(frozen=True)
 class CompareTab:
-    """The components of the tab. `said` holds both conversations, `suggestions` what the idea buttons fill in.
+    """The components of the tab. `run` takes the id of a run that another tab wants compared."""
 
-    `ticket` is this page's own: its Stop button ends no other page's answer.
-    """
-
-    run: gr.Dropdown
-    base: ChatPane
-    tuned: ChatPane
-    prompt: gr.Textbox
-    send: gr.Button
-    stop: gr.Button
-    clear: gr.Button
-    ideas: tuple[gr.Button, ...]
-    ideas_title: gr.HTML
-    suggestions: gr.State
-    said: gr.State
-    ticket: gr.State
-    sampling: Sampling
+    room: gr.HTML
+    chat: ChatPart
+    sheet: SheetTab
+    vote: VoteTab
+    run: gr.State
 
 
 def build() -> CompareTab:
     """Lay the tab out."""
-    with gr.Column(elem_classes="ls-card"):
-        with gr.Row():
-            with gr.Column(scale=2, min_width=260):
-                run = picker(
-                    label="Tuned run",
-                    info="A run that is still training appears here when it ends.",
-                    elem_id="compare-run",
-                )
-            with gr.Column(scale=3, min_width=260):
-                prompt = gr.Textbox(
-                    label="Your message",
-                    info="Both get the same words. Shift+Enter starts a new line.",
-                    placeholder="Ask both models the same thing. Enter sends.",
-                    lines=1,
-                    max_lines=6,
-                    elem_id="compare-prompt",
-                )
-        ideas_title = html("", visible=False)
-        with gr.Row(elem_classes="ls-ideas"):
-            idea_buttons = tuple(
-                gr.Button("", size="sm", visible=False, elem_id=f"compare-idea-{n}") for n in range(ideas.COUNT)
-            )
-        suggestions = gr.State([])
-        with gr.Row(elem_classes="ls-actions"):
-            send = gr.Button("Ask both", variant="primary", elem_id="compare-send")
-            stop = gr.Button("Stop answering", variant="stop", visible=False, elem_id="compare-stop")
-            clear = gr.Button("Clear both", elem_id="compare-clear")
-        with gr.Accordion("How they answer", open=False, elem_classes="ls-inner"):
-            sampling = build_sampling()
-    with gr.Row():
-        base = build_pane("Base model", "base", "The model as it was before your training answers here.")
-        tuned = build_pane("Tuned model", "tuned", "The same model with what it learned answers here.")
-    return CompareTab(
-        run=run,
-        base=base,
-        tuned=tuned,
-        prompt=prompt,
-        send=send,
-        stop=stop,
-        clear=clear,
-        ideas=idea_buttons,
-        ideas_title=ideas_title,
-        suggestions=suggestions,
-        said=gr.State(((), ())),
-        ticket=gr.State(""),
-        sampling=sampling,
-    )
+    room = html("", elem_id="compare-room")
+    with gr.Tabs(elem_classes="ls-ways", elem_id="compare-ways"):
+        with gr.Tab("Chat", id="chat"):
+            chat = compare_wiring.build()
+        with gr.Tab("Prompt sheet", id="sheet"):
+            sheet = sheet_tab.build()
+        with gr.Tab("Blind vote", id="vote"):
+            vote = vote_tab.build()
+    return CompareTab(room=room, chat=chat, sheet=sheet, vote=vote, run=gr.State(""))
 
 
 def new_ticket() -> str:
@@ -117,122 +62,30 @@ def wire(
     tab: CompareTab,
     *,
     studio: Studio,
+    timer: gr.Timer,
+    opened: Callable[..., Any],
+    loaded: Callable[..., Any],
     clock: Callable[[], float] = time.monotonic,
     make_ticket: Callable[[], str] = new_ticket,
 ) -> None:
-    """Connect the tab."""
-    panes = [tab.base.chat, tab.tuned.chat, tab.base.caption, tab.tuned.caption]
-    asked = gr.on(
-        [tab.send.click, tab.prompt.submit],
-        shown(functools.partial(ask, studio, clock, make_ticket)),
-        inputs_kwargs={
-            "run_id": tab.run,
-            "prompt": tab.prompt,
-            "said": tab.said,
-            "ticket": tab.ticket,
-            "system": tab.sampling.system,
-            "temperature": tab.sampling.temperature,
-            "longest": tab.sampling.longest,
-            "seed": tab.sampling.seed,
-        },
-        outputs=[*panes, tab.said, tab.ticket, tab.prompt, tab.send, tab.stop],
-        show_progress="hidden",
-        concurrency_limit=8,
-        api_visibility="private",
+    """Connect the tab. `opened` is the event of the tab being opened, `loaded` that of the page."""
+    home = studio.settings.home
+    kept = open_conversations(home, studio.clock)
+    work = SheetWork(open_sheets(home, studio.clock), studio.chat, lambda key: pane_model(studio, key))
+    asking = Asking(studio, kept, clock=clock, make_ticket=make_ticket)
+    compare_wiring.wire(
+        tab.chat, studio=studio, kept=kept, asking=asking, timer=timer, opened=opened, loaded=loaded, wanted=tab.run
     )
-    asked.failure(take_back, inputs=[tab.said], outputs=[tab.base.chat, tab.tuned.chat, tab.send, tab.stop], **QUIET)
-    tab.stop.click(shown(functools.partial(halt, studio)), inputs=[tab.ticket], **QUIET)
-    gr.on(
-        [tab.clear.click, tab.run.input],
-        lambda: ([], [], caption_line(""), caption_line(""), ((), ()), *buttons(answering=False)),
-        outputs=[*panes, tab.said, tab.send, tab.stop],
-        cancels=[asked],
-        **QUIET,
-    )
-    tab.run.change(
-        shown(functools.partial(ideas.suggest, studio)),
-        inputs=[tab.run],
-        outputs=[tab.suggestions, tab.ideas_title, *tab.ideas],
-        **QUIET,
-    )
-    for number, button in enumerate(tab.ideas):
-        button.click(
-            shown(functools.partial(ideas.take, number)),
-            inputs=[tab.suggestions, tab.sampling.system],
-            outputs=[tab.prompt, tab.sampling.system],
-            **QUIET,
-        )
+    sheet_tab.wire(tab.sheet, studio=studio, work=work, opened=opened, loaded=loaded)
+    vote_tab.wire(tab.vote, studio=studio, work=work, votes=Votes(home), opened=opened, loaded=loaded)
+    gr.on([timer.tick, opened], shown(lambda: room(studio)), outputs=[tab.room], **QUIET)
 
 
-def refresh_runs(studio: Studio, chosen: str | None) -> Any:
-    """Return the dropdown with the runs that can answer now; keep what is chosen."""
-    choices = run_choices.runs_with_result(studio, also=chosen)
-    return gr.update(choices=choices, value=run_choices.keep_or_first(chosen, choices))
+def room(studio: Studio) -> str:
+    """Say that the chat was closed for a run, until it is used again."""
+    return str(fragments.notice("quiet", _ROOM, _ROOM_HINT)) if studio.chat.made_room else ""
 
 
-def buttons(*, answering: bool) -> tuple[Any, Any]:
-    """Return the states of the Send and Stop buttons."""
-    return gr.update(interactive=not answering), gr.update(visible=answering)
-
-
-def halt(studio: Studio, ticket: str) -> None:
-    """Stop the answers to this page's question; without a ticket it has asked nothing yet."""
-    if ticket:
-        studio.chat.halt(ticket)
-
-
-def take_back(said: tuple[History, History]) -> tuple[Any, ...]:
-    """Remove a question that could not be answered."""
-    return *(as_bubbles(settled(history)) for history in said), *buttons(answering=False)
-
-
-def ask(
-    studio: Studio,
-    clock: Callable[[], float],
-    make_ticket: Callable[[], str],
-    *,
-    run_id: str | None,
-    prompt: str,
-    said: tuple[History, History],
-    ticket: str,
-    system: str,
-    temperature: float,
-    longest: int,
-    seed: int | None,
-) -> Iterator[tuple[Any, ...]]:
-    """Put the question to both models and stream both answers, at most a dozen frames a second."""
-    if not run_id:
-        raise gr.Error("There is no tuned run yet. Train one, then ask.", title="No run chosen", print_exception=False)
-    if not prompt.strip():
-        raise gr.Error("Write a message first.", title="Nothing to ask", print_exception=False)
-    run = studio.runs.get(run_id)
-    wish = Wish(system or "", temperature, int(longest), int(seed or 0))
-    question = Message("user", prompt.strip())
-    base, tuned = (*settled(said[0]), question), (*settled(said[1]), question)
-    now, shown_at = Answers(waiting=READING if studio.chat.is_running else WAKING), clock()
-    ticket = ticket or make_ticket()
-
-    def frame() -> tuple[Any, ...]:
-        return (
-            as_bubbles(with_answer(base, now.base.text, now.waiting)),
-            as_bubbles(with_answer(tuned, now.tuned.text, now.waiting)),
-            caption_line(caption(run, now.base, wish, tuned=False)),
-            caption_line(caption(run, now.tuned, wish, tuned=True)),
-            (with_answer(base, now.base.text), with_answer(tuned, now.tuned.text)),
-        )
-
-    yield (*frame(), ticket, "", *buttons(answering=True))
-    growing = answers(
-        studio.chat,
-        run,
-        base=with_system(base, wish.system),
-        tuned=with_system(tuned, wish.system),
-        wish=wish,
-        ticket=ticket,
-    )
-    for now in growing:
-        if now.waiting or clock() - shown_at >= _FRAME_SECONDS:
-            shown_at = clock()
-            yield (*frame(), gr.skip(), gr.skip(), gr.skip(), gr.skip())
-    now = Answers(now.base, now.tuned)
-    yield (*frame(), gr.skip(), gr.skip(), *buttons(answering=False))
+def show_run(studio: Studio, run_id: str | None) -> str:
+    """Return what `CompareTab.run` takes for a run to be compared. Raises RunError when there is no such run."""
+    return studio.runs.get(run_id).id if run_id else ""

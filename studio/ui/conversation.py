@@ -1,147 +1,147 @@
-"""One question, two answers: the base model's and the tuned one's, as they grow.
+"""A conversation with several models while it goes on: what each is asked next, and what made each answer.
 
-Turns what the chat worker says into the text and the figures of two panes. Knows nothing of components.
+Values and sentences only. Knows nothing of components, and nothing of the worker.
 """
 
-import contextlib
-import html
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from pathlib import PurePath
 
-from studio.config import FULL
+from studio.config import STARTER
 from studio.data.examples import Message
-from studio.errors import RunError
-from studio.runs.chat_client import ChatClient
-from studio.runs.chat_protocol import BASE, Answered, Open, Opened, Opening, PaneRequest, Token, Trouble
-from studio.runs.precision import precision_of
-from studio.runs.store import RunFolder
+from studio.runs.answering import Growing, Wish
+from studio.runs.chat_protocol import PaneRequest
+from studio.runs.conversations import Answer, Conversation, Talk, Turn, history, name_for
+from studio.runs.pane_models import PaneModel
 
-TOP_P = 0.95
-WAKING = "Waking the model."
-READING = "Reading your question."
-
-History = tuple[Message, ...]
-"""The turns of one pane, without the system prompt."""
+_ENDINGS = {"length": "cut at the longest answer", "stopped": "stopped by you"}
 
 
 @dataclass(frozen=True)
-class Wish:
-    """How the answers are to be made."""
+class Chosen:
+    """What answers in a pane: a model, and how strongly its adapter speaks."""
 
-    system: str
-    temperature: float
-    longest: int
-    seed: int
+    model: PaneModel
+    strength: float = 1.0
 
+    @property
+    def is_adapter(self) -> bool:
+        """Whether there is an adapter whose strength can be set."""
+        return bool(self.model.folder) and not self.model.whole
 
-@dataclass(frozen=True)
-class Pane:
-    """One growing answer. `ended` is empty while it grows; then "end", "length" or "stopped"."""
-
-    text: str = ""
-    tokens: int = 0
-    seconds: float = 0.0
-    ended: str = ""
+    @property
+    def true_strength(self) -> float:
+        """The strength that counts: what is no adapter knows only one."""
+        return self.strength if self.is_adapter else 1.0
 
 
-@dataclass(frozen=True)
-class Answers:
-    """Both panes at one moment. `waiting` says what is waited for before the first word."""
+def aligned(conversation: Conversation, models: Sequence[PaneModel | None]) -> Conversation:
+    """Return the conversation as these models go on with it, None standing for a pane without one.
 
-    base: Pane = Pane()
-    tuned: Pane = Pane()
-    waiting: str = ""
-
-
-def answers(
-    chat: ChatClient,
-    run: RunFolder,
-    *,
-    base: Sequence[Message],
-    tuned: Sequence[Message],
-    wish: Wish,
-    ticket: str = "",
-) -> Iterator[Answers]:
-    """Yield both answers as they grow; `ticket` is what `chat.halt` stops them by.
-
-    Raises RunError when the run has no result or the worker is in trouble.
+    A model that was not in this place before begins with an empty talk. Where answers would be lost by that, what comes
+    out is a new conversation: the old one stays as it was.
     """
-    result = run.result
-    if result is None:
-        raise RunError("This run has no result to talk to.", "Choose a run that finished or was stopped.")
-    check_wish(wish)
-    panes = [Pane(), Pane()]
-    said = chat.ask(
-        Open(run.config.model, run.config.base_bits, precision_of(run)),
-        [PaneRequest(BASE, tuple(base)), PaneRequest(str(result), tuple(tuned))],
-        temperature=wish.temperature,
-        top_p=TOP_P,
-        max_new_tokens=wish.longest,
+    before = [*conversation.talks, *[Talk()] * len(models)]
+    talks = tuple(
+        Talk() if model is None else talk if _is_of(talk, model) else Talk(model.key, model.title)
+        for talk, model in zip(before, models, strict=False)
+    )
+    lost = any(old.turns and not (place < len(talks) and talks[place].turns) for place, old in enumerate(before))
+    if not lost:
+        return replace(conversation, talks=talks)
+    name = conversation.name if any(talk.turns for talk in talks) else ""
+    return Conversation(name=name, talks=talks, before=conversation.questions)
+
+
+def _is_of(talk: Talk, model: PaneModel) -> bool:
+    """Tell whether a talk was with this model. A base is the same whichever of its runs it is named after."""
+    if talk.key == model.key:
+        return True
+    return model.kind == "base" and talk.key.startswith("base:") and talk.title == model.title
+
+
+def without_last(conversation: Conversation) -> Conversation:
+    """Take the last question back, with its answers, from every model that was asked it."""
+    last = conversation.questions[-1:]
+    return replace(
+        conversation,
+        talks=tuple(
+            replace(talk, turns=talk.turns[:-1]) if tuple(turn.question for turn in talk.turns[-1:]) == last else talk
+            for talk in conversation.talks
+        ),
+    )
+
+
+def requests(
+    conversation: Conversation, question: str, panes: Sequence[Chosen], system: str
+) -> tuple[PaneRequest, ...]:
+    """Return what each pane is asked: the system prompt, its own turns so far, and the question."""
+    start = (Message("system", system.strip()),) if system.strip() else ()
+    return tuple(
+        PaneRequest(pane.model.folder, (*start, *history(talk), Message("user", question)), pane.true_strength)
+        for talk, pane in zip(conversation.talks, panes, strict=True)
+    )
+
+
+def with_answers(
+    conversation: Conversation, question: str, panes: Sequence[Chosen], grown: Sequence[Growing], wish: Wish
+) -> Conversation:
+    """Add a question with what each pane answered."""
+    talks = tuple(
+        replace(
+            talk,
+            key=pane.model.key,
+            title=pane.model.title,
+            turns=(*talk.turns, Turn(question, as_answer(growing, pane, wish))),
+        )
+        for talk, pane, growing in zip(conversation.talks, panes, grown, strict=True)
+    )
+    return replace(conversation, talks=talks, before=(), name=conversation.name or name_for(question))
+
+
+def as_answer(growing: Growing, pane: Chosen, wish: Wish) -> Answer:
+    """Put an answer together with what made it."""
+    return Answer(
+        text=growing.text,
+        tokens=growing.tokens,
+        seconds=growing.seconds,
+        ended=growing.ended,
+        strength=pane.true_strength,
         seed=wish.seed,
-        ticket=ticket,
+        temperature=wish.temperature,
+        longest=wish.longest,
+        system=wish.system,
+        template=growing.template,
+        precision=growing.precision,
     )
-    with contextlib.closing(said):  # while it is open, it is this question's turn, and nobody else's
-        for message in said:
-            waiting = ""
-            match message:
-                case Opening(what):
-                    waiting = what
-                case Opened():
-                    waiting = READING
-                case Token(pane=number, text=text):
-                    panes[number] = replace(panes[number], text=panes[number].text + text)
-                case Answered(pane=number, tokens=tokens, seconds=seconds, ended=ended):
-                    panes[number] = replace(panes[number], tokens=tokens, seconds=seconds, ended=ended)
-                case Trouble():
-                    raise RunError(message.message, message.hint)
-            yield Answers(panes[0], panes[1], waiting)
 
 
-def check_wish(wish: Wish) -> None:
-    """Raise RunError when a wish cannot be granted. Programs can send anything."""
-    limits: tuple[tuple[str, object, tuple[type, ...], float, float], ...] = (
-        ("temperature", wish.temperature, (int, float), 0, 2),
-        ("longest answer", wish.longest, (int,), 1, 4096),
-        ("seed", wish.seed, (int,), 0, 2**31 - 1),
-    )
-    for name, value, kinds, low, high in limits:
-        if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:  # type: ignore[operator]
-            whole = "a whole number" if kinds == (int,) else "a number"
-            raise RunError(
-                f"The {name} must be {whole} from {low} to {high}; found {value!r}.", "Correct it, ask again."
-            )
+def caption(model: PaneModel | None, title: str, answer: Answer, *, beside_whole: bool = False) -> str:
+    """Say what produced an answer, so that the comparison proves itself. `model` is None where it is gone by now.
+
+    `beside_whole` says that the other panes hold models that were trained as a whole: there is no adapter to be off.
+    """
+    made = f"{title} (no longer there)" if model is None else made_of(model, answer.strength, beside_whole=beside_whole)
+    parts = [made, f"seed {answer.seed}, temperature {answer.temperature:g}"]
+    if answer.ended:
+        pace = f", {answer.tokens / answer.seconds:.0f} a second" if answer.seconds > 0 else ""
+        parts.append(f"{answer.tokens:,} tokens{pace}")
+        template = f"chat template: {answer.template}" if answer.template else ""
+        parts += [part for part in (template, answer.precision, _ENDINGS.get(answer.ended, "")) if part]
+    return " · ".join(parts)
 
 
-def with_system(history: History, system: str) -> tuple[Message, ...]:
-    """Return the conversation that the model reads: the system prompt, where there is one, and the turns so far."""
-    return (Message("system", system.strip()), *history) if system.strip() else history
+def made_of(model: PaneModel, strength: float, *, beside_whole: bool = False) -> str:
+    """Name a model by what it is made of: its base, and what is switched on."""
+    base = "starter model" if model.model == STARTER else _base_name(model.model)
+    if model.kind == "base":
+        return f"{base}, {'not trained' if beside_whole else 'adapter off'}"
+    if model.whole:
+        return f"{base}, fully trained ({model.title}), a model of its own in memory beside the base"
+    how = "" if strength == 1 else f", strength {strength:g}"
+    return f"{base}, adapter on ({model.title}){how}"
 
 
-def with_answer(history: History, text: str, waiting: str = "") -> History:
-    """Add an answer as far as it has come, or what is waited for."""
-    return (*history, Message("assistant", text or (f"{waiting} …" if waiting else "")))
-
-
-def settled(history: History) -> History:
-    """Drop a last question that got no answer, so that the next one stands alone."""
-    return history[:-2] if history and not history[-1].content else history
-
-
-def as_bubbles(history: History) -> list[dict[str, Any]]:
-    """Turn a conversation into what a chat pane shows. The pane takes its text for HTML, so it is escaped."""
-    return [{"role": turn.role, "content": html.escape(turn.content, quote=False)} for turn in history]
-
-
-def caption(run: RunFolder, pane: Pane, wish: Wish, *, tuned: bool) -> str:
-    """Say what produced an answer, so that the comparison proves itself."""
-    name = run.name
-    on, off = ("fully trained", "not trained") if run.config.method == FULL else ("adapter on", "adapter off")
-    state = f"{on} ({name})" if tuned else off
-    model = "starter model" if run.config.model == "starter" else run.config.model
-    made = f"{model}, {state} · seed {wish.seed}, temperature {wish.temperature:g}"
-    if not pane.ended:
-        return made
-    pace = f", {pane.tokens / pane.seconds:.0f} a second" if pane.seconds > 0 else ""
-    ending = {"length": " · cut at the longest answer", "stopped": " · stopped by you"}.get(pane.ended, "")
-    return f"{made} · {pane.tokens:,} tokens{pace}{ending}"
+def _base_name(model: str) -> str:
+    """Name a base model: the id on the Hub, or the last part of a folder."""
+    return PurePath(model).name if PurePath(model).is_absolute() else model

@@ -3,6 +3,7 @@
 Returns updates for the buttons that offer them.
 """
 
+from collections.abc import Sequence
 from itertools import takewhile
 from typing import Any
 
@@ -10,7 +11,7 @@ import gradio as gr
 
 from studio.data.example_files import read_examples
 from studio.data.examples import Example
-from studio.errors import DataError
+from studio.errors import DataError, RunError
 from studio.runs.studio import Studio
 
 COUNT = 3
@@ -20,8 +21,9 @@ SHORTEST_CUT = 12
 TITLE = '<span class="ls-note">Questions it has never seen, from your held-out rows:</span>'
 
 
-def suggest(studio: Studio, run_id: str | None) -> list[Any]:
-    """Offer a few questions from the rows that the run never learned."""
+def suggest(studio: Studio, *keys: str | None) -> list[Any]:
+    """Offer a few questions from the rows that the first run among these models never learned."""
+    run_id = run_of(keys)
     examples = held_out(studio, run_id)[:COUNT] if run_id else []
     title = gr.update(value=TITLE, visible=bool(examples))
     labels = _shortened([_question(example) for example in examples])
@@ -31,11 +33,17 @@ def suggest(studio: Studio, run_id: str | None) -> list[Any]:
     return [[(_question(example), _system(example)) for example in examples], title, *shown_buttons]
 
 
+def run_of(keys: Sequence[str | None]) -> str:
+    """Return the id of the first run among models given by their keys; empty when there is none."""
+    found = (key.partition(":")[2].partition("@")[0] for key in keys if key and key.startswith("run:"))
+    return next(found, "")
+
+
 def held_out(studio: Studio, run_id: str) -> list[Example]:
     """Return the rows of a run that were held out; none when they cannot be read."""
     try:
         examples = read_examples(studio.runs.get(run_id).validation_path)
-    except DataError:
+    except (DataError, RunError):
         return []
     return [example for example in examples if _question(example)]
 

@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from studio.config import settings
 from studio.runs.conductor import RunState
+from studio.runs.evaluations import EvaluationState
 from studio.runs.series import smoothed
 from studio.runs.view import ENDED, WORKING, RunView, Status
 from studio.ui import fragments
@@ -37,8 +38,8 @@ def no_run() -> Markup:
     )
 
 
-def status_panel(state: RunState) -> Markup:
-    """Say in a sentence what the run is doing, with a bar and the figures."""
+def status_panel(state: RunState, evaluation: EvaluationState | None = None) -> Markup:
+    """Say in a sentence what the run is doing, with a bar and the figures; and, at its end, how good it became."""
     kind, name = PHASES[state.status]
     badge = Markup('<p class="ls-badge ls-{}"><i aria-hidden="true"></i>{}</p>').format(kind, name)
     shown = [Markup('<div class="ls-top">{}<p class="ls-headline">{}</p></div>').format(badge, state.headline)]
@@ -46,9 +47,24 @@ def status_panel(state: RunState) -> Markup:
         shown.append(fragments.bar(progress(state), name="Progress of the run"))
     if state.view.steps:
         shown.append(fragments.tiles(figures(state)))
+    if evaluation is not None:
+        shown.append(evaluation_line(evaluation))
     warnings = [note.text for note in state.view.notes if note.level == "warning"]
     shown += [fragments.notice("warning", text) for text in warnings]
     return fragments.stack(shown)
+
+
+def evaluation_line(evaluation: EvaluationState) -> Markup:
+    """Say what came of the evaluation of a run that has ended, or how far it is."""
+    if evaluation.report is not None:
+        return fragments.notice("good", evaluation.report.headline)
+    if evaluation.status == "failed":
+        return fragments.notice("warning", f"It could not be evaluated: {evaluation.sentence}")
+    if evaluation.status not in ("waiting", "working"):
+        return Markup("")
+    far = f", {evaluation.done:,} of {evaluation.total:,}" if evaluation.total else ""
+    told = f"{evaluation.sentence.rstrip('.')}{far}."
+    return fragments.notice("busy", f"It is being evaluated. {told}" if evaluation.status == "working" else told)
 
 
 def phase(status: Status) -> str:

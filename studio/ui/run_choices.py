@@ -31,6 +31,12 @@ def runs_with_result(studio: Studio, *, also: str | None = None, most: int = MOS
     return _choices(runs, also, most)
 
 
+def runs_to_evaluate(studio: Studio, *, also: str | None = None, most: int = MOST) -> Choices:
+    """List the newest runs that left a result or are at work, and `also` where there is such a run."""
+    runs = [run for run in studio.summaries.look().runs if run.has_result or run.is_at_work or run.id == also]
+    return _choices(runs, also, most)
+
+
 def _choices(runs: Sequence[Summary], also: str | None, most: int) -> Choices:
     return [(label(run), run.id) for place, run in enumerate(runs) if place < most or run.id == also]
 

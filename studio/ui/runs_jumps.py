@@ -1,4 +1,4 @@
-"""From a run on the Runs tab to the other tabs: to follow it, to compare and export it, to take its settings over.
+"""From a run on the Runs tab to the others: to follow, compare, evaluate and export it, to take its settings.
 
 The one place where the Runs tab meets the others. Knows nothing of what they do.
 """
@@ -9,12 +9,13 @@ from typing import Any
 import gradio as gr
 
 from studio.runs.studio import Studio
-from studio.ui import compare_tab, configure_source, export_tab, runs_listeners, train_tab
+from studio.ui import compare_tab, configure_source, evaluate_tab, export_tab, runs_listeners, train_tab
 from studio.ui.compare_tab import CompareTab
 from studio.ui.components import ACTING, QUIET
 from studio.ui.configure_tab import ConfigureTab
 from studio.ui.data_tab import DataTab
 from studio.ui.errors import shown
+from studio.ui.evaluate_tab import EvaluateTab
 from studio.ui.export_tab import ExportTab
 from studio.ui.presses import Press, on_press
 from studio.ui.runs_tab import RunsTab
@@ -30,6 +31,7 @@ def wire(
     configure: ConfigureTab,
     train: TrainTab,
     compare: CompareTab,
+    evaluate: EvaluateTab,
     export: ExportTab,
 ) -> None:
     """Connect what leads from a run to the other tabs, and back from its changed settings."""
@@ -37,7 +39,7 @@ def wire(
     on_press(
         runs.actions,
         functools.partial(jump, studio),
-        outputs=[tabs, train.run, compare.run, export.run],
+        outputs=[tabs, train.run, compare.run, evaluate.run, export.run],
         **ACTING,
     )
     for component in (runs.actions, runs.queue):
@@ -72,10 +74,15 @@ def wire(
 
 
 def jump(studio: Studio, pressed: Press) -> list[Any]:
-    """Open another tab on the run: updates for the tabs and the choosers of Train, Compare and Export."""
-    refresh = {"train": train_tab.refresh_runs, "compare": compare_tab.refresh_runs, "export": export_tab.refresh_runs}
+    """Open another tab on the run: updates for the tabs and the choosers of Train, Compare, Evaluate and Export."""
+    refresh = {
+        "train": train_tab.refresh_runs,
+        "compare": compare_tab.show_run,
+        "evaluate": evaluate_tab.refresh_runs,
+        "export": export_tab.refresh_runs,
+    }
     if pressed.verb not in refresh:
-        return [gr.skip()] * 4
+        return [gr.skip()] * (1 + len(refresh))
     studio.runs.get(pressed.key)
     chosen = [refresh[verb](studio, pressed.key) if verb == pressed.verb else gr.skip() for verb in refresh]
     return [gr.Tabs(selected=pressed.verb), *chosen]

@@ -7,7 +7,7 @@ from studio.runs.summary import Summary
 from studio.ui import fragments, presses, runs_table
 from studio.ui.wording import moment
 
-JUMPS = ("train", "compare", "export", "like", "edit")
+JUMPS = ("train", "compare", "evaluate", "export", "like", "edit")
 """What leads to another tab: the page wires that."""
 
 
@@ -32,7 +32,7 @@ def actions(state: RunState, summary: Summary) -> Markup:
     at_work = summary.is_at_work
     shown = [_queue_button(state, summary), _button("Open in Train", "train", summary)]
     if summary.has_result and not at_work:
-        shown += [_button("Compare", "compare", summary), _button("Export", "export", summary)]
+        shown += [_button(verb.capitalize(), verb, summary) for verb in ("compare", "evaluate", "export")]
     if state.status in ("draft", "queued") and not summary.was_launched:
         shown.append(_button("Edit the settings", "edit", summary))
     shown.append(_button("Start from these settings", "like", summary))

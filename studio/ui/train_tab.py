@@ -16,6 +16,7 @@ from gradio.events import api
 from studio.errors import RunError
 from studio.runs.conductor import RunState
 from studio.runs.csv_files import write_csv
+from studio.runs.evaluations import EvaluationState
 from studio.runs.studio import Studio
 from studio.runs.view import ENDED
 from studio.ui import answers_view, fragments, notices, run_actions, run_cards, run_charts, run_choices
@@ -45,6 +46,7 @@ class TrainTab:
     status: gr.HTML
     actions: gr.HTML
     compare: gr.Button
+    evaluate: gr.Button
     notice: gr.HTML
     chart: gr.HTML
     taken: gr.HTML
@@ -64,6 +66,7 @@ def build() -> TrainTab:
             compare = gr.Button(
                 "Compare with the base model", variant="primary", visible=False, elem_id="train-compare"
             )
+            evaluate = gr.Button("See the evaluation", visible=False, elem_id="train-evaluate")
         actions = pressable(elem_id="train-actions")
         notice = notices.notices("train-notices")
     with gr.Column(elem_classes="ls-card"):
@@ -90,6 +93,7 @@ def build() -> TrainTab:
         status=status,
         actions=actions,
         compare=compare,
+        evaluate=evaluate,
         notice=notice,
         chart=chart,
         taken=taken,
@@ -146,6 +150,7 @@ def drawn_parts(tab: TrainTab) -> list[Block]:
         tab.status,
         tab.actions,
         tab.compare,
+        tab.evaluate,
         tab.notice,
         tab.chart,
         tab.answers,
@@ -162,7 +167,9 @@ def watch(studio: Studio) -> Watching:
     def draw(run_id: str) -> Parts:
         state = studio.view(run_id)
         waiting = len(studio.waiting_runs()) if state.status == "queued" else 0
-        return parts(state, waiting=waiting, charts=charts, answers=answers)
+        over = state.status in ENDED and state.run.result is not None
+        evaluation = studio.evaluations.state(run_id) if over else None
+        return parts(state, waiting=waiting, charts=charts, answers=answers, evaluation=evaluation)
 
     return Watching(draw)
 
@@ -212,6 +219,7 @@ def no_parts() -> dict[str, Any]:
         "status": str(run_cards.no_run()),
         "actions": "",
         "compare": gr.update(visible=False),
+        "evaluate": gr.update(visible=False),
         "notice": "",
         "chart": "",
         "answers": answers_view.nothing(),
@@ -220,15 +228,18 @@ def no_parts() -> dict[str, Any]:
     }
 
 
-def parts(state: RunState, *, waiting: int, charts: Kept, answers: Kept) -> dict[str, Any]:
+def parts(
+    state: RunState, *, waiting: int, charts: Kept, answers: Kept, evaluation: EvaluationState | None = None
+) -> dict[str, Any]:
     """Make what the tab shows of a run, by the names of the components in the order of the outputs."""
     id, view = state.run.id, state.view
     has_result = state.status in ENDED and state.run.result is not None
     asked = (view.samples[-1] if view.samples else None, len(view.samples), state.status in ENDED)
     return {
-        "status": str(run_cards.status_panel(state)),
+        "status": str(run_cards.status_panel(state, evaluation)),
         "actions": str(run_actions.actions(state, waiting=waiting)),
         "compare": gr.update(visible=has_result),
+        "evaluate": gr.update(visible=has_result),
         "notice": notices.payload(state),
         "chart": charts.get(id, view.last_seq, lambda: run_charts.payload(id, view)),
         "answers": answers.get(id, asked, lambda: answers_view.payload(state)),

@@ -10,10 +10,12 @@ import gradio as gr
 from gradio.events import api
 
 from studio.data.examples import Message
+from studio.runs.answering import Answers, Wish, answers
+from studio.runs.chat_protocol import BASE, PaneRequest
 from studio.runs.imports import ImportRequest
+from studio.runs.pane_models import pane_model
 from studio.runs.studio import Studio
 from studio.ui import export_tab, train_tab
-from studio.ui.conversation import Answers, Wish, answers
 from studio.ui.errors import shown
 
 
@@ -64,7 +66,10 @@ def ask_once(studio: Studio, run_id: str, prompt: str, *, wish: Wish) -> dict[st
     """Return the base model's and the tuned model's whole answers to one question."""
     start = (Message("system", wish.system),) if wish.system.strip() else ()
     messages = (*start, Message("user", prompt))
-    last = Answers()
-    for now in answers(studio.chat, studio.runs.get(run_id), base=messages, tuned=messages, wish=wish):
+    run = pane_model(studio, f"run:{run_id}")
+    panes = [PaneRequest(adapter, messages) for adapter in (BASE, run.folder)]
+    last = Answers(())
+    for now in answers(studio.chat, run.base, panes, wish=wish):
         last = now
-    return {"base": last.base.text, "tuned": last.tuned.text}
+    base, tuned = last.panes
+    return {"base": base.text, "tuned": tuned.text}

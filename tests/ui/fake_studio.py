@@ -9,14 +9,26 @@ from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
 from studio import codec
-from studio.config import RunConfig
+from studio.config import FULL, RunConfig
 from studio.data.dataset_folders import Dataset
+from studio.data.examples import Message
 from studio.data.library import DatasetLibrary
 from studio.errors import StudioError
 from studio.events import Evaluated, Event, Finished, Loaded, Prepared, Saved, Started, Stepped
 from studio.models.starter import READY_MARK, starter_folder
 from studio.runs import lock
-from studio.runs.chat_protocol import BASE, Answered, FromWorker, Open, Opened, Opening, PaneRequest, Token
+from studio.runs.chat_protocol import (
+    BASE,
+    Answered,
+    FromWorker,
+    Open,
+    Opened,
+    Opening,
+    PaneRequest,
+    Tested,
+    Token,
+    Trouble,
+)
 from studio.runs.event_log import EventLog
 from studio.runs.imports import ImportRequest
 from studio.runs.launcher import PROJECT_ROOT, Worker, import_paths
@@ -76,13 +88,20 @@ def bring_in(folder: Path, *, home: Path) -> None:
 
 
 class FakeChat:
-    """Stands in for the chat client: the base model echoes, the tuned one says "tuned" first."""
+    """Stands in for the chat client: the base model echoes, the tuned one says "tuned" first.
+
+    A question with the word "trouble" is one, and with `halt_after` an answer is stopped after so many words.
+    """
 
     def __init__(self) -> None:
         self.halted: list[str] = []
         self.tickets: list[str] = []
         self.is_running = False
+        self.made_room = False
+        self.halt_after: int | None = None
         self.asked: list[tuple[Open, tuple[PaneRequest, ...]]] = []
+        self.seeds: list[int] = []
+        self.tested = Tested(1, True, True, tokens=32, seconds=2.0, note="Greedy, in fp32.")
 
     def ask(
         self,
@@ -97,13 +116,27 @@ class FakeChat:
     ) -> Generator[FromWorker, None, None]:
         self.asked.append((base, tuple(panes)))
         self.tickets.append(ticket)
+        self.seeds.append(seed)
         yield Opening("Loading the model.")
         yield Opened("cpu", "fp32")
+        if any("trouble" in pane.messages[-1].content for pane in panes):
+            yield Trouble(1, "The conversation is too long.", "Shorten it.")
+            return
         for place, pane in enumerate(panes):
             words = ["base:" if pane.adapter == BASE else "tuned:", *pane.messages[-1].content.split()]
-            for word in words:
+            ended = "end" if self.halt_after is None else "stopped"
+            for word in words[: self.halt_after]:
                 yield Token(1, place, f"{word} ")
-            yield Answered(1, place, tokens=len(words), seconds=0.5, ended="end")
+            yield Answered(
+                1, place, tokens=len(words), seconds=0.5, ended=ended, precision="fp32", template="the model's own"
+            )
+
+    def self_test(
+        self, base: Open, adapter: str, messages: Sequence[Message], *, tokens: int = 32, ticket: str = ""
+    ) -> Generator[FromWorker, None, None]:
+        self.asked.append((base, (PaneRequest(adapter, tuple(messages)),)))
+        yield Opening("Loading the base model afresh.")
+        yield self.tested
 
     def halt(self, ticket: str = "") -> None:
         self.halted.append(ticket)
@@ -194,9 +227,10 @@ def step(number: int, *, loss: float, epoch: float = 1.0) -> Stepped:
 
 
 def finish(run: RunFolder, *, steps: int, clock: Callable[[], float]) -> None:
-    """Write a whole short run with its adapter."""
-    (run.path / "adapter").mkdir(exist_ok=True)
-    (run.path / "adapter" / "adapter_config.json").write_text("{}", encoding="utf-8")
+    """Write a whole short run with its adapter, or with its model where all of it was trained."""
+    folder, config = ("model", "config.json") if run.config.method == FULL else ("adapter", "adapter_config.json")
+    (run.path / folder).mkdir(exist_ok=True)
+    (run.path / folder / config).write_text("{}", encoding="utf-8")
     stepped = [step(number, loss=3.0 / number) for number in range(1, steps + 1)]
     end = (Evaluated(steps, 1.2), Saved(steps, "adapter"), Finished("finished", "Done.", 12.0))
     play(run, *opening_events(steps=steps), *stepped, *end, clock=clock)

@@ -36,10 +36,10 @@ def test_the_page_opens_on_the_newest_data_set_and_the_run_at_work(studio: Studi
     dataset = studio.datasets.add_sample("order_slips")
     done = finished_run(studio, dataset_id=dataset.id)
     live = studio.start_run(done.config, dataset.id)
-    family, version, train, compare, export, tabs = open_page(studio, None, None, None, None)
+    family, version, train, evaluate, export, tabs = open_page(studio, None, None, None, None)
     assert family["value"] == version["value"] == dataset.id
     assert train["value"] == live.id
-    assert compare["value"] == export["value"] == done.id
+    assert evaluate["value"] == export["value"] == done.id
     assert tabs.selected == "train"
 
 

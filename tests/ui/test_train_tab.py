@@ -15,7 +15,7 @@ from studio.ui.run_choices import all_runs, at_work, keep_or_first, runs_with_re
 from studio.ui.train_tab import act, redraw, run_status, take_csv, watch
 from tests.ui.fake_studio import FakeWorkers, finished_run, opening_events, play, step
 
-PARTS = ("status", "actions", "compare", "notice", "chart", "answers", "settings", "log")
+PARTS = ("status", "actions", "compare", "evaluate", "notice", "chart", "answers", "settings", "log")
 
 
 @pytest.fixture
@@ -70,6 +70,7 @@ def test_a_finished_run_leads_to_the_comparison(studio: Studio) -> None:
     shown = look(studio, run.id)
     assert "Finished" in shown["status"]
     assert shown["compare"]["visible"] is True
+    assert shown["evaluate"]["visible"] is True
     assert shown["actions"] == ""
 
 

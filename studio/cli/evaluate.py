@@ -1,0 +1,106 @@
+"""`python app.py evaluate`: how good a run is beside its base, in figures with their intervals."""
+
+import json
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+from studio import codec
+from studio.cli.follow import LOOK_SECONDS, RunFailed
+from studio.runs.evaluation_report import AT_THE_END, Estimate, EvaluationReport, Figure
+from studio.runs.evaluations import EvaluationState
+from studio.runs.studio import Studio
+
+GOING = ("waiting", "working")
+
+
+def evaluate(
+    studio: Studio, *, run_id: str, data: Path | None, rows: int, probes: bool, as_json: bool, console: Console
+) -> int:
+    """Evaluate a run, wait for it, and print the figures, or one JSON object. Raises RunFailed when it fails."""
+    name = studio.evaluations.start(run_id, data=data, rows=rows, forgetting=probes).name
+    report = follow_evaluation(studio, run_id, name, console=Console(stderr=True) if as_json else console)
+    if report is None:
+        raise RunFailed("The evaluation was stopped.")
+    if as_json:
+        found = [codec.to_plain(row) for row in studio.evaluations.rows(run_id, report.name)]
+        print(json.dumps(codec.to_plain(report) | {"row_scores": found}, ensure_ascii=False))  # noqa: T201
+        return 0
+    show_report(report, console=console)
+    return 0
+
+
+def evaluate_at_end(studio: Studio, run_id: str, *, console: Console) -> None:
+    """Evaluate a run that has just ended, where that is wanted, and print what came of it in a sentence.
+
+    A run whose evaluation fails is a good run all the same, so that is told and not raised.
+    """
+    studio.evaluations.tend()
+    if studio.evaluations.state(run_id).status not in GOING:
+        return
+    try:
+        report = follow_evaluation(studio, run_id, AT_THE_END, console=console)
+    except RunFailed as error:
+        console.print(f"It could not be evaluated: {error}", markup=False, soft_wrap=True)
+        return
+    if report is not None:
+        console.print(report.headline, markup=False, soft_wrap=True)
+
+
+def follow_evaluation(studio: Studio, run_id: str, name: str, *, console: Console) -> EvaluationReport | None:
+    """Show how far an evaluation is until it ends; None when Ctrl+C stopped it. Raises RunFailed when it failed."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        bar = progress.add_task("Starting the evaluation", total=None)
+        while True:
+            try:
+                state = studio.evaluations.state(run_id, name)
+                if state.status not in GOING:
+                    return _ended(state)
+                progress.update(bar, description=state.sentence, completed=state.done, total=state.total or None)
+                time.sleep(LOOK_SECONDS)
+            except KeyboardInterrupt:
+                console.print("Stopping the evaluation; the run itself is kept.", markup=False)
+                studio.evaluations.cancel(run_id, name)
+
+
+def _ended(state: EvaluationState) -> EvaluationReport | None:
+    if state.failed is not None:
+        raise RunFailed(state.failed.message, state.failed.hint)
+    return state.report if state.status == "ready" else None
+
+
+def show_report(report: EvaluationReport, *, console: Console) -> None:
+    """Print the headline and a table of the figures."""
+    table = Table("score", "base", "tuned", "change", "p", "rows")
+    forgotten = report.forgetting
+    for figure in (*report.figures, *((forgotten.knowledge, forgotten.language) if forgotten else ())):
+        table.add_row(
+            figure.title,
+            _estimate(figure, figure.base),
+            _estimate(figure, figure.tuned),
+            _estimate(figure, figure.change, sign=True),
+            "" if figure.p_value is None else f"{figure.p_value:.3f}",
+            f"{figure.rows:,}",
+        )
+    console.print(report.headline, markup=False, soft_wrap=True)
+    console.print(table)
+    if forgotten is not None:
+        console.print(forgotten.sentence, markup=False, soft_wrap=True)
+    rows = f"{report.rows:,} of {report.rows_available:,} rows"
+    console.print(f"{rows}, in brackets 95 % bootstrap intervals", markup=False, soft_wrap=True)
+
+
+def _estimate(figure: Figure, value: Estimate | None, *, sign: bool = False) -> str:
+    if value is None:
+        return ""
+    plus = "+" if sign else ""
+    if figure.unit == "share":
+        shown = [f"{each:{plus}.1%}" for each in (value.value, value.low, value.high)]
+    else:
+        digits = 1 if figure.unit == "score" else 3
+        shown = [f"{each:{plus}.{digits}f}" for each in (value.value, value.low, value.high)]
+    return f"{shown[0]} ({shown[1]} to {shown[2]})"

@@ -1,0 +1,66 @@
+"""Following a run in the terminal until it ends. The work is done by the same worker as from the page."""
+
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from studio.errors import RunError
+from studio.runs.conductor import RunState
+from studio.runs.studio import Studio
+from studio.runs.view import WORKING
+
+LOOK_SECONDS = 0.3
+GOING = ("queued", *WORKING)
+
+
+class RunFailed(RunError):
+    """The run was started, and did not come to a result."""
+
+
+def follow(studio: Studio, run_id: str, *, console: Console) -> RunState:
+    """Show a run's progress until it ends, and return its last state.
+
+    The first Ctrl+C asks the run to stop and keep its work. Raises RunFailed when it failed or was lost.
+    """
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[figures]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        bar = progress.add_task("Starting", total=None, figures="")
+        while True:
+            try:
+                state = studio.view(run_id)
+                _show(state, progress, bar)
+                if state.status not in GOING:
+                    break
+                if state.status == "queued":
+                    studio.tend()
+                time.sleep(LOOK_SECONDS)
+            except KeyboardInterrupt:
+                console.print("Stopping; the adapter is saved first.", markup=False)
+                studio.stop_run(run_id)
+    if state.status in ("failed", "lost"):
+        raise RunFailed(f"{state.headline}\nlog: {state.run.log_path}")
+    return state
+
+
+def _show(state: RunState, progress: Progress, bar: int) -> None:  # bar: rich's TaskID is an int
+    view = state.view
+    if view.steps or view.prepared:
+        figures = f"loss {view.steps[-1].loss:.3f}" if view.steps else ""
+        if view.evaluations:
+            figures += f"  held-out {view.evaluations[-1].loss:.3f}"
+        if view.steps:
+            figures += f"  {view.steps[-1].tokens_per_second:.0f} tokens/s"
+        what = view.loading.what if view.loading else "Training"
+        progress.update(bar, description=what, completed=view.step, total=view.total_steps, figures=figures)  # type: ignore[arg-type]
+    elif view.loading is not None:
+        at = view.loading
+        done, total = (at.done / 2**20, at.total / 2**20) if at.unit == "bytes" else (at.done, at.total)
+        unit = "MB" if at.unit == "bytes" else ""
+        progress.update(bar, description=at.what, completed=round(done), total=round(total) or None, figures=unit)  # type: ignore[arg-type]

@@ -1,0 +1,130 @@
+"""What the Evaluate tab says of one report: how far it is, its headline, its figures, what was forgotten.
+
+Functions from plain values to markup. Knows nothing of components.
+"""
+
+from markupsafe import Markup
+
+from studio.runs.evaluation_report import AT_THE_END, HELD_OUT, EvaluationReport, Forgetting
+from studio.runs.evaluations import EvaluationState
+from studio.runs.summary import Summary
+from studio.ui import confusion, figures, fragments, presses
+from studio.ui.evaluate_sight import Sight
+from studio.ui.wording import brief_duration, moment
+from studio.words import counted
+
+EVALUATE, CANCEL = "evaluate", "cancel"
+
+UNASKED = "Every run is evaluated at its end, without being asked, on rows that it never learned from."
+ASKED = "A run is evaluated when you ask for it, on rows that it never learned from."
+
+
+def status(sight: Sight) -> Markup:
+    """Say how far the evaluation is, with what can be done about it."""
+    if sight.run is None or sight.state is None:
+        return fragments.empty(
+            "No finished run yet",
+            "Train a run first. How it does beside its base model, and what it forgot, stands here.",
+        )
+    state = sight.state
+    if state.status == "working":
+        return _working(state, has_report=sight.report is not None)
+    if state.status == "failed" and state.failed is not None:
+        again = _again(sight.run.id) if state.name == AT_THE_END else ""
+        hint = state.failed.hint if again else f"{state.failed.hint} To try again, bring the file once more.".strip()
+        return fragments.stack([fragments.notice("bad", state.failed.message, hint), again])
+    if state.status == "waiting":
+        return _waiting(sight.run, state)
+    if state.status == "ready" or sight.report is not None:
+        return fragments.line("good", made(sight.report)) if sight.report is not None else Markup("")
+    return _none(sight.run, state)
+
+
+def _working(state: EvaluationState, *, has_report: bool) -> Markup:
+    far = state.done / state.total if state.total else None
+    count = f" ({state.done:,} of {state.total:,})" if state.total else ""
+    said = fragments.line("busy", f"Evaluating. {state.sentence.removesuffix('.')}{count}.")
+    old = fragments.line("quiet", "What stands below is the report before this one.") if has_report else ""
+    cancel = presses.button("Stop the evaluation", CANCEL, key=state.name, kind="stop", once=True)
+    return fragments.stack([said, fragments.bar(far, name="Progress of the evaluation"), _buttons(cancel), old])
+
+
+def _waiting(run: Summary, state: EvaluationState) -> Markup:
+    title = "Still training" if run.is_at_work else "Waiting for its turn" if run.place else "About to be evaluated"
+    leave = presses.button("Do not evaluate it", CANCEL, key=state.name, once=True)
+    return fragments.stack([fragments.empty(title, state.sentence), _buttons(leave)])
+
+
+def _none(run: Summary, state: EvaluationState) -> Markup:
+    if run.is_at_work:
+        return fragments.empty("Still training", "It can be evaluated when it ends.")
+    if not run.has_result:
+        return fragments.empty(
+            "Nothing to evaluate", "This run left no result. Let one finish, or go on with this one."
+        )
+    stopped = "stopped" in state.sentence
+    said = state.sentence if stopped else "This run was not evaluated at its end."
+    now = presses.button("Evaluate it now", EVALUATE, key=run.id, kind="primary", once=True)
+    return fragments.stack([fragments.empty("Not evaluated yet", said), _buttons(now)])
+
+
+def _again(run_id: str) -> Markup:
+    return _buttons(presses.button("Try again", EVALUATE, key=run_id, kind="primary", once=True))
+
+
+def _buttons(*buttons: Markup) -> Markup:
+    return Markup('<div class="ls-buttons">{}</div>').format(fragments.join(buttons))
+
+
+def made(report: EvaluationReport) -> str:
+    """Say when, on what and in what time a report was made."""
+    what = "held-out rows" if report.data == HELD_OUT else f"rows of {report.data}"
+    took = f"{brief_duration(report.seconds)} on {report.device}, {report.precision}"
+    return f"Evaluated {moment(report.created)} on {report.rows:,} of {report.rows_available:,} {what}, in {took}."
+
+
+def headline(report: EvaluationReport | None) -> Markup:
+    """Say in a sentence what came of the training."""
+    return Markup("") if report is None else Markup('<p class="ls-headline">{}</p>').format(report.headline)
+
+
+def scores(report: EvaluationReport) -> Markup:
+    """Draw the figures, with what the small numbers mean."""
+    note = "The small numbers are 95 % intervals, from drawing the rows anew many times (bootstrap)."
+    return fragments.stack(
+        [figures.table(report.figures, main=report.main, name="Scores on the task"), fragments.line("quiet", note)]
+    )
+
+
+def forgetting(found: Forgetting | None) -> Markup:
+    """Say what the training cost in general ability, with what the two probes are made of."""
+    if found is None:
+        return fragments.empty(
+            "Not looked at", "This evaluation left the probes out. Evaluate again with them to see what was forgotten."
+        )
+    details = [
+        _details(
+            f"By subject ({len(found.subjects)})", figures.parts_table(found.subjects, found.knowledge, first="Subject")
+        ),
+        _details(
+            f"By kind of text ({len(found.genres)})",
+            figures.parts_table(found.genres, found.language, first="Kind of text"),
+        ),
+    ]
+    said = Markup('<p class="ls-headline">{}</p>').format(found.sentence)
+    table = figures.table((found.knowledge, found.language), name="General ability")
+    return fragments.stack([said, table, *details])
+
+
+def _details(title: str, inner: Markup) -> Markup:
+    return Markup('<details class="ls-details"><summary>{}</summary>{}</details>').format(title, inner)
+
+
+def confusions(report: EvaluationReport) -> Markup:
+    """Draw how often each label was answered as which, as written and by likelihood."""
+    return fragments.stack(confusion.tables(each) for each in report.confusions)
+
+
+def rows_heading(report: EvaluationReport) -> str:
+    """Say what the rows are."""
+    return f"{counted(report.rows, 'row')}, each with what was asked and expected, and what both models answered."

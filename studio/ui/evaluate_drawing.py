@@ -1,0 +1,111 @@
+"""All that the Evaluate tab shows at a moment, by the names of its parts; sends only what is new.
+
+From what is looked at to markup and updates. Knows nothing of how the tab is laid out.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from studio.runs.studio import Studio
+from studio.ui import evaluate_cards, evaluate_rows, evaluate_sight, tradeoff_view
+from studio.ui.changes import Drawn, only_new
+from studio.ui.evaluate_sight import Asked, Sight
+from studio.ui.tradeoff_sight import Tradeoff, Tradeoffs
+
+PARTS = (
+    "name",
+    "status",
+    "headline",
+    "taking",
+    "scores",
+    "scores_card",
+    "forgetting",
+    "forgetting_card",
+    "confusions",
+    "confusions_card",
+    "rows",
+    "rows_card",
+    "tradeoff",
+    "offer",
+    "scatter",
+    "tradeoff_card",
+    "again",
+)
+"""The parts that are drawn, in the order of the tab's outputs."""
+
+_ROWS = ("rows", "rows_card")
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What the drawing follows from: two equal ones are drawn the same."""
+
+    sight: Sight
+    tradeoff: Tradeoff | None
+
+
+@dataclass(frozen=True)
+class _RowsOf:
+    """What the rows follow from: they are read again only where this is another one."""
+
+    asked: Asked
+    created: float
+
+
+def draw(studio: Studio, tradeoffs: Tradeoffs, asked: Asked, drawn: Drawn | None) -> list[Any]:
+    """Return an update for each part and, last, what to remember. Raises RunError when the run's folder is damaged."""
+    sight = evaluate_sight.look(studio, asked)
+    seen = _Seen(sight, tradeoffs.look(sight.asked.run_id) if sight.run is not None else None)
+    before = drawn or {}
+    if before.get("seen") == seen:
+        return [gr.skip()] * (len(PARTS) + 1)
+    of = _RowsOf(sight.asked, sight.report.created if sight.report else 0.0)
+    rows = {name: before["parts"][name] for name in _ROWS} if before.get("rows") == of else _rows(studio, sight)
+    fresh = {**_about(sight), **_report(sight), **rows, **_tradeoff(seen.tradeoff)}
+    *updates, sent = only_new({name: fresh[name] for name in PARTS}, before.get("parts"))
+    return [*updates, {"seen": seen, "rows": of, "parts": sent}]
+
+
+def _about(sight: Sight) -> dict[str, Any]:
+    can_ask = sight.run is not None and sight.run.has_result and not sight.run.is_at_work
+    return {
+        "name": gr.update(choices=list(sight.choices), value=sight.asked.name, visible=len(sight.choices) > 1),
+        "status": str(evaluate_cards.status(sight)),
+        "headline": str(evaluate_cards.headline(sight.report)),
+        "taking": gr.update(visible=sight.report is not None),
+        "again": gr.update(visible=can_ask),
+    }
+
+
+def _report(sight: Sight) -> dict[str, Any]:
+    report = sight.report
+    tables = bool(report is not None and report.confusions)
+    return {
+        "scores": str(evaluate_cards.scores(report)) if report else "",
+        "scores_card": gr.update(visible=report is not None),
+        "forgetting": str(evaluate_cards.forgetting(report.forgetting)) if report else "",
+        "forgetting_card": gr.update(visible=report is not None),
+        "confusions": str(evaluate_cards.confusions(report)) if report else "",
+        "confusions_card": gr.update(visible=tables),
+    }
+
+
+def _rows(studio: Studio, sight: Sight) -> dict[str, Any]:
+    if sight.report is None:
+        return {"rows": "", "rows_card": gr.update(visible=False)}
+    found = evaluate_sight.row_page(studio, sight)
+    return {"rows": str(evaluate_rows.page(found, sight.report)), "rows_card": gr.update(visible=True)}
+
+
+def _tradeoff(found: Tradeoff | None) -> dict[str, Any]:
+    if found is None:
+        nothing = {"tradeoff": "", "offer": "", "scatter": tradeoff_view.payload(Tradeoff(""))}
+        return {**nothing, "tradeoff_card": gr.update(visible=False)}
+    return {
+        "tradeoff": str(tradeoff_view.table(found)),
+        "offer": str(tradeoff_view.offer(found)),
+        "scatter": tradeoff_view.payload(found),
+        "tradeoff_card": gr.update(visible=True),
+    }

@@ -1,0 +1,172 @@
+"""What the Evaluate tab does when something on it is pressed: evaluate, stop, look at other rows, queue, download.
+
+Knows nothing of how the tab is laid out.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from studio.errors import RunError, StudioError
+from studio.runs import scored_rows
+from studio.runs.evaluation_report import AT_THE_END
+from studio.runs.studio import Studio
+from studio.ui import evaluate_cards, evaluate_drawing, evaluate_rows, evaluate_sight, report_page, tradeoff_view
+from studio.ui.changes import Drawn
+from studio.ui.evaluate_sight import Asked
+from studio.ui.presses import Press
+from studio.ui.tradeoff_sight import Tradeoffs
+
+A_MINUTE, EVERY, A_NUMBER = "minute", "every", "number"
+HOW_MANY = [("As many as take about a minute", A_MINUTE), ("All of them", EVERY), ("A number of them", A_NUMBER)]
+_EVERY_ROW = 2**31 - 1
+
+
+def redraw(
+    studio: Studio,
+    tradeoffs: Tradeoffs,
+    *,
+    run_id: str | None,
+    name: str | None,
+    order: str | None,
+    text: str | None,
+    wish: Asked,
+    drawn: Drawn | None,
+) -> list[Any]:
+    """Show the evaluations of the run as they are now, sending only what is new since `drawn`."""
+    now = _looked_at(wish, run_id, name, order, text)
+    return [gr.skip() if now == wish else now, *evaluate_drawing.draw(studio, tradeoffs, now, drawn)]
+
+
+def press(
+    studio: Studio,
+    tradeoffs: Tradeoffs,
+    pressed: Press,
+    *,
+    run_id: str | None,
+    name: str | None,
+    order: str | None,
+    text: str | None,
+    wish: Asked,
+    drawn: Drawn | None,
+) -> list[Any]:
+    """Do what a press asks for and show what came of it. Raises StudioError with what went wrong."""
+    now = _looked_at(wish, run_id, name, order, text)
+    match pressed.verb:
+        case evaluate_rows.PAGE:
+            now = dataclasses.replace(now, page=max(0, pressed.number))
+        case evaluate_cards.EVALUATE if now.run_id:
+            studio.evaluations.start(now.run_id)
+            now = dataclasses.replace(now, name=AT_THE_END)
+        case evaluate_cards.CANCEL if now.run_id:
+            studio.evaluations.cancel(now.run_id, pressed.key)
+        case tradeoff_view.QUEUE_MISSING if now.run_id:
+            queue_missing(studio, tradeoffs, now.run_id)
+    return [now, *evaluate_drawing.draw(studio, tradeoffs, now, drawn)]
+
+
+def start(
+    studio: Studio,
+    tradeoffs: Tradeoffs,
+    *,
+    file: str | None,
+    how_many: str | None,
+    number: float | None,
+    forgetting: bool | None,
+    run_id: str | None,
+    name: str | None,
+    order: str | None,
+    text: str | None,
+    wish: Asked,
+    drawn: Drawn | None,
+) -> list[Any]:
+    """Evaluate the run again, on its held-out rows or on the rows of a file. Raises StudioError when it cannot start.
+
+    The first update empties the field of the file.
+    """
+    now = _looked_at(wish, run_id, name, order, text)
+    if not now.run_id:
+        return [gr.skip(), now, *evaluate_drawing.draw(studio, tradeoffs, now, drawn)]
+    state = studio.evaluations.start(
+        now.run_id,
+        data=Path(file) if file else None,
+        rows=rows_wanted(how_many, number),
+        forgetting=bool(forgetting),
+    )
+    now = dataclasses.replace(now, name=state.name)
+    return [gr.update(value=None), now, *evaluate_drawing.draw(studio, tradeoffs, now, drawn)]
+
+
+def rows_wanted(how_many: str | None, number: float | None) -> int:
+    """Return how many rows are asked for: 0 leaves that to the machine. Raises RunError for what is no number."""
+    if how_many == EVERY:
+        return _EVERY_ROW
+    if how_many != A_NUMBER:
+        return 0
+    if number is None or number < 1 or number != int(number):
+        found = "nothing" if number is None else f"{number:g}"
+        raise RunError(f"The number of rows must be a whole number above 0; found {found}.", "Type one, or take all.")
+    return int(number)
+
+
+def queue_missing(studio: Studio, tradeoffs: Tradeoffs, run_id: str) -> tuple[str, ...]:
+    """Queue a run for each method that is missing and fits, with the data, the seed and the settings of a run.
+
+    Returns their ids. Raises StudioError when one cannot be made; those before it stay in the queue.
+    """
+    made = []
+    for each in tradeoffs.look(run_id).missing:
+        if not each.fits:
+            continue
+        copy = studio.duplicate_run(run_id)
+        try:
+            studio.change_run(copy.id, each.config)
+            studio.queue_run(copy.id)
+        except StudioError:
+            with suppress(RunError):
+                studio.delete_run(copy.id)
+            raise
+        made.append(copy.id)
+    return tuple(made)
+
+
+def take_rows(
+    studio: Studio, offer: Callable[[str], None], kind: str, order: str | None, text: str | None, wish: Asked
+) -> Any:
+    """Write the rows that are looked at, in their order, and offer that file for download. Raises RunError.
+
+    `offer` opens one file for download. Nothing else of the data folder is ever served.
+    """
+    sight = evaluate_sight.look(studio, dataclasses.replace(wish, order=order or wish.order, text=text or ""))
+    if sight.report is None:
+        return gr.skip()
+    rows = evaluate_sight.arranged(
+        studio.evaluations.rows(sight.asked.run_id, sight.report.name), sight.report, sight.asked
+    )
+    path = str(scored_rows.write_rows(studio.runs.get(sight.asked.run_id), sight.report, rows, kind))
+    offer(path)
+    return path
+
+
+def take_report(studio: Studio, tradeoffs: Tradeoffs, offer: Callable[[str], None], wish: Asked) -> Any:
+    """Write the report as one HTML file and offer it for download. Raises RunError."""
+    sight = evaluate_sight.look(studio, wish)
+    if sight.report is None:
+        return gr.skip()
+    run = studio.runs.get(sight.asked.run_id)
+    rows = studio.evaluations.rows(run.id, sight.report.name)
+    report = dataclasses.replace(sight.report, run_name=run.name)  # it may have been named anew
+    text = report_page.page(report, rows, config=run.config, tradeoff=tradeoffs.look(run.id))
+    path = str(scored_rows.write_beside(run, f"{run.id}-{sight.report.name}-report.html", text))
+    offer(path)
+    return path
+
+
+def _looked_at(wish: Asked, run_id: str | None, name: str | None, order: str | None, text: str | None) -> Asked:
+    """Take in what the fields hold; other rows begin at their first page."""
+    now = Asked(run_id or "", name or AT_THE_END, order or wish.order, (text or "").strip())
+    return wish.turned_to(now)

@@ -1,0 +1,187 @@
+"""What the blind vote on the Compare tab does: begin, take each vote, reveal, count, and hand out what was preferred.
+
+Knows nothing of how it is laid out.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import gradio as gr
+
+from studio.errors import RunError
+from studio.runs import sheet_prompts, vote_counts, votes
+from studio.runs.answering import Wish
+from studio.runs.names import slug
+from studio.runs.pane_models import pane_model
+from studio.runs.sheet_answers import SheetWork
+from studio.runs.sheets import Column, Sheet
+from studio.runs.studio import Studio
+from studio.runs.votes import Ballot, Vote, Votes
+from studio.ui import compare_models, fragments, presses, run_choices, sheet_drawing, sheet_listeners, vote_drawing
+from studio.ui.presses import Press
+from studio.ui.run_choices import Choices
+from studio.ui.text_downloads import text_file
+
+SHEET, TYPED = "sheet", "typed"
+
+Pair = tuple[Column, Column]
+
+
+@dataclass(frozen=True)
+class Voting:
+    """A vote that is open on a page. `waits_for` is the id of a sheet that must be answered first.
+
+    `cast` are the votes of this time; `place` is the question that is shown.
+    """
+
+    ballot: Ballot | None = None
+    place: int = 0
+    cast: tuple[Vote, ...] = ()
+    is_revealed: bool = False
+    waits_for: str = ""
+
+
+class VoteDesk:
+    """Takes the votes of one page after the other. `seed` makes the order of a ballot."""
+
+    def __init__(
+        self, studio: Studio, work: SheetWork, kept: Votes, *, seed: Callable[[], int] = lambda: random.getrandbits(31)
+    ) -> None:
+        self._studio = studio
+        self._work = work
+        self._kept = kept
+        self._seed = seed
+
+    def begin_with_sheet(self, id: str | None, first: str | None, second: str | None) -> Voting:
+        """Open a vote on two models of a kept sheet. Raises RunError when there is nothing to vote on."""
+        if not id:
+            raise RunError("There is no prompt sheet with two models yet.", "Make one, or type prompts here.")
+        sheet = self._work.sheets.get(id)
+        keys = [column.key for column in sheet.columns]
+        if first not in keys or second not in keys or first == second:
+            raise RunError("Choose two models of this sheet.", "A vote is between two.")
+        return self._open(sheet, (keys.index(first), keys.index(second)))
+
+    def begin_with_prompts(self, text: str, first: str | None, second: str | None, wish: Wish) -> Voting:
+        """Have typed prompts answered by two models; the vote opens once they are. Raises RunError or DataError."""
+        if not first or not second or first == second:
+            raise RunError("Choose two models.", "A vote is between two.")
+        columns = [Column(key, pane_model(self._studio, key).title) for key in (first, second)]
+        sheet = self._work.start(columns, sheet_prompts.typed(text), wish=wish)
+        return Voting(waits_for=sheet.id)
+
+    def look(self, now: Voting) -> Voting:
+        """Open the vote that waits for its answers, once they are there. Raises RunError when they never will be."""
+        if not now.waits_for:
+            return now
+        state = self._work.state(now.waits_for)
+        if state.working:
+            return now
+        if state.trouble and not state.sheet.answered:
+            raise RunError(state.trouble, "Begin again.")
+        return self._open(state.sheet, (0, 1))
+
+    def press(self, now: Voting, pressed: Press, *, at: float) -> Voting:
+        """Take a vote, or what else was pressed on the ballot. What belongs to another question is no vote."""
+        if pressed.verb == "end" and now.waits_for:
+            self._work.stop(now.waits_for)
+        if pressed.verb == "end" or now.ballot is None:
+            return Voting()
+        if pressed.verb == "reveal":
+            return replace(now, is_revealed=True) if now.cast else now
+        if now.is_revealed or pressed.number != now.place or now.place >= len(now.ballot.questions):
+            return now
+        if pressed.verb in vote_drawing.SIDES:
+            vote = votes.vote_on(now.ballot, now.place, self._sheet(now), side=pressed.verb, at=at)
+            self._kept.add(vote)
+            now = replace(now, cast=(*now.cast, vote))
+        return replace(now, place=now.place + 1)
+
+    def draw(self, now: Voting) -> str:
+        """Show the vote as it stands."""
+        if now.waits_for:
+            waiting = sheet_drawing.progress(sheet_listeners.look(self._work, now.waits_for))
+            return str(fragments.stack([waiting, presses.button("Stop", "end")]))
+        if now.ballot is None:
+            return str(vote_drawing.nothing_open())
+        if now.is_revealed:
+            return str(vote_drawing.revealed(now.cast))
+        if now.place >= len(now.ballot.questions):
+            return str(vote_drawing.all_voted(len(now.cast)))
+        return str(vote_drawing.question(now.ballot, self._sheet(now), now.place, len(now.cast)))
+
+    def _sheet(self, now: Voting) -> Sheet:
+        assert now.ballot is not None
+        return self._work.sheets.get(now.ballot.sheet)
+
+    def _open(self, sheet: Sheet, columns: tuple[int, int]) -> Voting:
+        voted = self._kept.of(sheet.columns[columns[0]], sheet.columns[columns[1]])
+        return Voting(ballot=votes.draw_ballot(sheet, columns, seed=self._seed(), voted=voted))
+
+
+def refresh(
+    studio: Studio, work: SheetWork, kept: Votes, *, sheet: str | None, typed: Sequence[str | None], pair: str | None
+) -> list[Any]:
+    """List the sheets with two models, the models, and the pairs that were voted on; keep what is chosen."""
+    sheets_there = sheet_choices(work)
+    keys = compare_models.kept(studio, typed)
+    if not any(keys):
+        keys = compare_models.preset(studio)
+    offered = compare_models.offered(studio, keys)
+    return [
+        gr.update(choices=sheets_there, value=run_choices.keep_or_first(sheet, sheets_there)),
+        *(gr.update(choices=offered, value=key) for key in keys),
+        list_pairs(kept, pair),
+    ]
+
+
+def sheet_choices(work: SheetWork) -> Choices:
+    """List the kept sheets that two models or more answered."""
+    several = {sheet.id for sheet in work.sheets.all() if len(sheet.columns) > 1}
+    return [(label, id) for label, id in sheet_listeners.kept_choices(work) if id in several]
+
+
+def columns_of(work: SheetWork, id: str | None) -> list[Any]:
+    """Offer the models of a sheet, the first two chosen."""
+    state = sheet_listeners.look(work, id)
+    columns = state.sheet.columns if state is not None else ()
+    choices = [(column.label, column.key) for column in columns]
+    keys = [*(column.key for column in columns[:2]), None, None][:2]
+    return [gr.update(choices=choices, value=key) for key in keys]
+
+
+def list_pairs(kept: Votes, chosen: str | None) -> Any:
+    """List the pairs that were voted on; keep the one that is chosen, else take the newest."""
+    choices = [(f"{second.label} and {first.label}", name_of(kept, (first, second))) for first, second in kept.pairs()]
+    return gr.update(choices=choices, value=run_choices.keep_or_first(chosen, choices))
+
+
+def name_of(kept: Votes, pair: Pair) -> str:
+    """Return what a pair is chosen by."""
+    return kept.path(*pair).stem
+
+
+def find_pair(kept: Votes, name: str | None) -> Pair | None:
+    """Return the pair that is chosen by this name; None when there is none."""
+    return next((pair for pair in kept.pairs() if name_of(kept, pair) == name), None)
+
+
+def standing(kept: Votes, name: str | None) -> str:
+    """Show how a pair stands."""
+    pair = find_pair(kept, name)
+    if pair is None:
+        return str(
+            fragments.empty("No votes yet", "Once you have voted, how each pair of models stands is counted here.")
+        )
+    return str(vote_drawing.standing(vote_counts.tally(kept.of(*pair), pair[1]), *pair))
+
+
+def save(kept: Votes, name: str | None) -> str:
+    """Prepare the preferences of a pair as a file. Raises gr.Error when nothing was preferred."""
+    pair = find_pair(kept, name)
+    text = vote_counts.as_preferences(kept.of(*pair)) if pair is not None else ""
+    if pair is None or not text:
+        raise gr.Error("No vote prefers one of two answers yet.", title="Nothing to save", print_exception=False)
+    return text_file(f"preferences-{slug(pair[0].label)}-{slug(pair[1].label)}.jsonl", text)

@@ -1,0 +1,46 @@
+"""`evaluate`, and what `train` says of a run at its end."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_commands import ROWS, run
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(ROWS)
+    return path
+
+
+def test_train_evaluates_at_its_end_and_evaluate_does_so_again(tmp_path: Path, data: Path, tiny_model: Path) -> None:
+    home = tmp_path / "home"
+    train = ("train", "--data", str(data), "--model", str(tiny_model), "--epochs", "1", "--validation-share", "0.3")
+    trained = run(home, *train, STUDIO_EVALUATE="1")
+    assert trained.returncode == 0, trained.stderr
+    *_, headline, last = trained.stdout.strip().splitlines()
+    folder = Path(last.removeprefix("run: "))
+    assert headline.startswith("Token F1 ")
+    assert "General knowledge" in headline
+    assert json.loads((folder / "evaluations" / "end.json").read_text())["headline"] == headline
+
+    told = run(home, "evaluate", folder.name, "--data", str(data), "--rows", "5", "--no-probes", "--json")
+    assert told.returncode == 0, told.stderr
+    report = json.loads(told.stdout)
+    assert (report["rows"], report["rows_available"], report["forgetting"]) == (5, 12, None)
+    assert len(report["row_scores"]) == 5
+
+    table = run(home, "evaluate", folder.name, "--no-probes")
+    assert table.returncode == 0, table.stderr
+    assert "Perplexity" in table.stdout
+    assert "Token F1" in table.stdout
+
+
+def test_a_run_that_is_not_there_and_rows_that_are_none(tmp_path: Path) -> None:
+    for arguments, found in ((("evaluate", "nobody"), "no run 'nobody'"), (("evaluate", "a", "--rows", "0"), "rows")):
+        done = run(tmp_path / "home", *arguments)
+        assert done.returncode == 2
+        assert found in done.stderr
+        assert "Traceback" not in done.stderr

@@ -1,0 +1,211 @@
+"""Comparing and judging as a person does it, in a real browser, with real workers and two tuned tiny models."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from studio.runs.launcher import PROJECT_ROOT
+from tests.live_page import Server
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(540)]
+
+SLOW = 90_000
+WORDS = ("red", "blue", "green", "black")
+
+
+@pytest.fixture(autouse=True)
+def patience() -> None:
+    """Give every expectation as long as a slow machine needs."""
+    expect.set_options(timeout=SLOW)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
+    """A data folder with two runs that learned the same."""
+    folder = tmp_path_factory.mktemp("trained")
+    rows = [{"prompt": f"Which colour is {n}?", "completion": f"It is {WORDS[n % 4]}."} for n in range(24)]
+    (folder / "colours.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    for name, epochs in (("otter", "12"), ("heron", "6")):
+        command = [sys.executable, "app.py", "--home", str(folder / "home"), "train", "--name", name]
+        more = ["--data", str(folder / "colours.jsonl"), "--model", str(tiny_model), "--rank", "4"]
+        environment = {**os.environ, "STUDIO_EVALUATE": "0"}
+        learned = ["--epochs", epochs, "--learning-rate", "0.01", "--batch-size", "8"]
+        subprocess.run([*command, *more, *learned], cwd=PROJECT_ROOT, env=environment, check=True, timeout=240)
+    return folder / "home"
+
+
+@pytest.fixture
+def server(tmp_path: Path, trained: Path) -> Iterator[Server]:
+    shutil.copytree(trained, tmp_path / "home")
+    running = Server(tmp_path / "home")
+    yield running
+    running.kill()
+
+
+def open_compare(page: Page, part: str = "Chat") -> None:
+    page.get_by_role("tab", name="4. Compare", exact=True).click()
+    page.get_by_role("tab", name=part, exact=True).click()
+
+
+def press(page: Page, name: str) -> None:
+    button = page.get_by_role("button", name=name, exact=True)
+    expect(button).to_be_enabled()
+    button.click()
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    """Choose what begins with `option` in the list with this label."""
+    page.get_by_label(label, exact=True).click()
+    page.get_by_role("option").filter(has_text=option).first.click()
+
+
+def talk(page: Page, pane: int) -> Locator:
+    return page.locator(f"#compare-talk-{pane}")
+
+
+def answers(page: Page, pane: int) -> Locator:
+    return talk(page, pane).locator(".ls-said-answer p")
+
+
+def caption(page: Page, pane: int) -> Locator:
+    return page.locator(f"#compare-caption-{pane}")
+
+
+def ask(page: Page, text: str, *, panes: int = 2, turns: int = 1) -> None:
+    page.locator("#compare-prompt textarea").fill(text)
+    page.locator("#compare-prompt textarea").press("Enter")
+    for pane in range(1, panes + 1):
+        expect(answers(page, pane)).to_have_count(turns)
+        expect(caption(page, pane)).to_contain_text("tokens")
+    expect(page.locator("#compare-send")).to_be_enabled()
+
+
+def download(page: Page, name: str) -> str:
+    with page.expect_download() as saved:
+        press(page, name)
+    return Path(saved.value.path()).read_text(encoding="utf-8")
+
+
+def test_a_conversation_side_by_side(page: Page) -> None:
+    open_compare(page)
+    ask(page, "Which colour is 3?")
+    expect(caption(page, 1)).to_contain_text("adapter off")
+    expect(caption(page, 2)).to_contain_text("adapter on (heron)")
+    expect(caption(page, 2)).to_contain_text("chat template: the model's own")
+    base, tuned = (answers(page, pane).inner_text() for pane in (1, 2))
+    assert base != tuned
+
+    strength = page.get_by_label("number input for Strength of the adapter in pane 2", exact=True)
+    strength.fill("0")
+    strength.press("Tab")
+    press(page, "Answer again")
+    expect(caption(page, 2)).to_contain_text("strength 0")
+    expect(caption(page, 2)).to_contain_text("tokens")
+    expect(answers(page, 2)).to_have_text(base)
+
+    press(page, "Add a pane")
+    page.locator("#compare-prompt textarea").fill("And 4?")
+    press(page, "Ask all three")
+    expect(answers(page, 3)).to_have_count(1)
+    expect(caption(page, 3)).to_contain_text("adapter on (otter)")
+    expect(answers(page, 1)).to_have_count(2)
+
+    press(page, "Change the last message")
+    expect(page.locator("#compare-prompt textarea")).to_have_value("And 4?")
+    page.locator("#compare-prompt textarea").fill("And 5?")
+    press(page, "Ask again")
+    expect(talk(page, 1)).to_contain_text("And 5?")
+    expect(talk(page, 1)).not_to_contain_text("And 4?")
+    expect(page.locator("#compare-send")).to_be_enabled()
+    page.get_by_label("Highlight what differs", exact=True).check()
+    said = [answers(page, pane).all_inner_texts() for pane in (1, 2, 3)]
+
+    page.reload()
+    open_compare(page)
+    expect(talk(page, 3)).to_contain_text("And 5?")
+    assert [answers(page, pane).all_inner_texts() for pane in (1, 2, 3)] == said
+
+    page.get_by_role("button", name="This conversation").click()
+    assert "## 2. Question\n\nAnd 5?" in download(page, "Download as Markdown")
+    assert len(download(page, "Download as JSONL").splitlines()) == 3
+    press(page, "Move to the bin")
+    expect(page.locator("#compare-said")).to_contain_text("is in the bin")
+    expect(talk(page, 1)).not_to_contain_text("And 5?")
+    press(page, "Put it back")
+    expect(talk(page, 1)).to_contain_text("And 5?")
+
+    press(page, "Take away the last pane")
+    choose(page, "Model of pane 2", "otter")
+    expect(answers(page, 2)).to_have_count(0)
+    press(page, "Ask all of it again")
+    expect(answers(page, 2)).to_have_count(1)
+    expect(caption(page, 2)).to_contain_text("adapter on (otter)")
+
+
+def test_the_panes_prove_themselves_and_adapters_are_blended(page: Page) -> None:
+    open_compare(page)
+    page.locator("#compare-proof > button").click()
+    press(page, "Test the panes against plain peft")
+    expect(page.locator("#compare-proof-said")).to_contain_text("Proved")
+    page.locator("#compare-blend > button").click()
+    page.get_by_label("Name of the blend", exact=True).fill("mixed")
+    press(page, "Make the blend")
+    expect(page.locator("#blend-state")).to_contain_text("mixed is ready")
+    choose(page, "Model of pane 2", "mixed")
+    ask(page, "Which colour is 3?")
+    expect(caption(page, 2)).to_contain_text("adapter on (mixed)")
+
+
+def test_a_sheet_is_answered_and_voted_on(page: Page) -> None:
+    open_compare(page, "Prompt sheet")
+    page.get_by_label("Prompts", exact=True).first.fill("\n".join(f"Which colour is {n}?" for n in range(5)))
+    press(page, "Answer all")
+    expect(page.locator("#sheet-progress")).to_contain_text("5 prompts, all answered")
+    rows = page.locator("#sheet-table tbody tr")
+    expect(rows).to_have_count(5)
+    page.get_by_role("textbox", name="Search the sheet").fill("colour is 3")
+    expect(rows).to_have_count(1)
+    assert len(download(page, "Download as CSV").splitlines()) >= 6
+
+    page.get_by_role("tab", name="Blind vote", exact=True).click()
+    page.get_by_label("A prompt sheet", exact=True).check()
+    press(page, "Begin the vote")
+    ballot = page.locator("#vote-ballot")
+    expect(ballot).to_contain_text("Question 1 of 5")
+    expect(ballot).not_to_contain_text("heron")
+    page.get_by_label("A prompt sheet", exact=True).focus()
+    page.keyboard.press("1")
+    expect(ballot).to_contain_text("Question 2 of 5, 1 vote so far")
+    page.get_by_role("button", name="Both are good").click()
+    expect(ballot).to_contain_text("Question 3 of 5, 2 votes so far")
+    page.get_by_role("tab", name="Prompt sheet", exact=True).click()
+    page.keyboard.press("2")
+    page.get_by_role("textbox", name="Search the sheet").press("2")
+    page.get_by_role("tab", name="Blind vote", exact=True).click()
+    expect(ballot).to_contain_text("Question 3 of 5, 2 votes so far")
+    press(page, "Reveal the names and end")
+    expect(ballot).to_contain_text("heron")
+    expect(page.locator("#vote-standing")).to_contain_text("in 1 of 1; too few to be sure")
+    preferred = json.loads(download(page, "Download as preference data"))
+    assert set(preferred) == {"prompt", "chosen", "rejected"}
+
+
+def test_a_phone_has_room_for_all_of_it(page: Page, server: Server) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    for part in ("Chat", "Prompt sheet", "Blind vote"):
+        open_compare(page, part)
+        page.wait_for_timeout(300)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, part
+    open_compare(page)
+    page.get_by_role("tab", name="Chat", exact=True).click()
+    ask(page, "Which colour is 3?")
+    press(page, "Add a pane")
+    expect(page.get_by_label("Model of pane 3", exact=True)).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -1,0 +1,154 @@
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from studio.config import RunConfig
+from studio.errors import DataError, RunError
+from studio.runs import sheets
+from studio.runs.answering import Wish
+from studio.runs.pane_models import pane_model
+from studio.runs.sheet_answers import SheetWork
+from studio.runs.sheets import open_sheets
+from studio.runs.store import RunFolder
+from studio.runs.studio import Studio
+from studio.ui import compare_models, sheet_listeners
+from studio.ui.presses import Press
+from studio.ui.sheet_listeners import FILE, HELD_OUT, PARTS, TYPED, Source
+from tests.ui.fake_studio import finished_run
+
+WISH = Wish("", 0.0, 64, 42)
+
+
+@pytest.fixture
+def run(studio: Studio) -> RunFolder:
+    return finished_run(studio, dataset_id=studio.datasets.add_sample("order_slips").id, config=RunConfig(name="otter"))
+
+
+@pytest.fixture
+def work(studio: Studio) -> SheetWork:
+    sheets = open_sheets(studio.settings.home, studio.clock)
+    return SheetWork(sheets, studio.chat, lambda key: pane_model(studio, key))
+
+
+def begin(studio: Studio, work: SheetWork, text: str = "One\nTwo", *, source: Source | None = None) -> str:
+    models = [key for key in compare_models.preset(studio) if key]
+    chosen, page = sheet_listeners.start(studio, work, models=models, wish=WISH, source=source or Source(TYPED, text))
+    assert page == 0
+    work.join(chosen["value"])
+    return str(chosen["value"])
+
+
+def drawn(work: SheetWork, id: str | None, **values: Any) -> dict[str, Any]:
+    looked = {"text": "", "which": sheets.ALL, "marks": False, "page": 0, "drawn": None} | values
+    return dict(zip((*PARTS, "drawn"), sheet_listeners.draw(work, sheet=id, **looked), strict=True))
+
+
+def test_typed_prompts_are_answered_and_shown(studio: Studio, run: RunFolder, work: SheetWork) -> None:
+    shown = drawn(work, begin(studio, work))
+    assert "2 prompts, all answered. The answers differ in 2." in shown["progress"]
+    assert "base: One" in shown["table"]
+    assert "tuned: Two" in shown["table"]
+    assert "Starter model, untrained" in shown["table"]
+    assert (shown["stop"]["visible"], shown["go_on"]["visible"], shown["timer"]["active"]) == (False, False, False)
+
+
+def test_what_is_drawn_already_is_not_sent_again(studio: Studio, run: RunFolder, work: SheetWork) -> None:
+    id = begin(studio, work)
+    first = drawn(work, id)
+    again = drawn(work, id, drawn=first["drawn"])
+    assert [again[name] for name in PARTS] == [gr.skip()] * len(PARTS)
+    assert "<mark>tuned:</mark>" in drawn(work, id, drawn=first["drawn"], marks=True)["table"]
+
+
+def test_rows_are_looked_for_and_turned(studio: Studio, run: RunFolder, work: SheetWork) -> None:
+    id = begin(studio, work, "\n".join(f"Say {number}" for number in range(45)))
+    first, last = drawn(work, id)["table"], drawn(work, id, page=99)["table"]
+    assert "1 to 20 of 45 rows" in first
+    assert "41 to 45 of 45 rows" in last
+    assert "Say 44" in last
+    assert "Say 0" not in last
+    assert sheet_listeners.turn(Press("page", "2")) == 2
+    assert sheet_listeners.turn(Press("else", "2")) == gr.skip()
+    assert "Say 7" in drawn(work, id, text="say 7", page=3)["table"]
+    assert "No row fits" in drawn(work, id, which=sheets.SAME)["table"]
+
+
+def test_prompts_come_from_a_file_or_held_out_rows(
+    studio: Studio, run: RunFolder, work: SheetWork, tmp_path: Path
+) -> None:
+    path = tmp_path / "prompts.csv"
+    path.write_text("prompt,expected\n<b>One</b>,yes\n", encoding="utf-8")
+    shown = drawn(work, begin(studio, work, source=Source(FILE, file=str(path))))
+    assert "&lt;b&gt;One&lt;/b&gt;" in shown["table"]
+    assert 'data-label="Expected"><div>yes' in shown["table"]
+    held_out = begin(studio, work, source=Source(HELD_OUT, run=run.id, most=3))
+    assert len(work.sheets.get(held_out).rows) == 3
+    with pytest.raises(DataError, match="No file was chosen"):
+        begin(studio, work, source=Source(FILE))
+    with pytest.raises(RunError, match="no run with held-out rows"):
+        begin(studio, work, source=Source(HELD_OUT))
+    with pytest.raises(DataError, match="no prompts"):
+        begin(studio, work, "")
+
+
+def test_models_are_one_to_four(studio: Studio, run: RunFolder, work: SheetWork) -> None:
+    for models in ([], [f"run:{run.id}"] * 5, None):
+        with pytest.raises(gr.Error, match="one to 4"):
+            sheet_listeners.start(studio, work, models=models, wish=WISH, source=Source(TYPED, "x"))
+
+
+def test_the_lists_keep_what_is_chosen(studio: Studio, run: RunFolder, work: SheetWork) -> None:
+    models, runs, kept = sheet_listeners.refresh(studio, work, models=None, run=None, sheet=None)
+    assert models["value"] == compare_models.preset(studio)
+    assert (runs["value"], kept["value"]) == (run.id, None)
+    first, second = begin(studio, work), begin(studio, work, "Three")
+    models, _, kept = sheet_listeners.refresh(studio, work, models=[f"run:{run.id}", "run:gone"], run=None, sheet=first)
+    assert models["value"] == [f"run:{run.id}"]
+    assert kept["value"] == first
+    assert {id for _, id in kept["choices"]} == {first, second}
+
+
+def test_a_sheet_is_named_deleted_and_put_back(studio: Studio, run: RunFolder, work: SheetWork) -> None:
+    id = begin(studio, work)
+    assert sheet_listeners.rename(work, id, "Bread")["choices"][0][0].startswith("Bread · ")
+    assert sheet_listeners.rename(work, None, "Bread") == gr.skip()
+    chosen, restore, deleted = sheet_listeners.delete(work, id)
+    assert (chosen["value"], restore["visible"], deleted) == (None, True, id)
+    assert "No prompt sheet yet" in drawn(work, id)["table"]
+    chosen, restore = sheet_listeners.restore(work, id)
+    assert (chosen["value"], restore["visible"]) == (id, False)
+    assert sheet_listeners.delete(work, None)[2] == ""
+
+
+def test_a_sheet_is_taken_along(studio: Studio, run: RunFolder, work: SheetWork) -> None:
+    id = begin(studio, work)
+    table = json.loads(sheet_listeners.save(work, "csv", id))
+    assert table["name"] == "one.csv"
+    assert next(csv.reader(io.StringIO(table["text"])))[-1] == "otter"
+    lines = json.loads(sheet_listeners.save(work, "jsonl", id))["text"].splitlines()
+    assert json.loads(lines[1])["answers"][1]["text"] == "tuned: Two "
+    with pytest.raises(gr.Error, match="no prompt sheet"):
+        sheet_listeners.save(work, "csv", None)
+
+
+def test_a_sheet_in_trouble_says_so_and_can_go_on(studio: Studio, run: RunFolder, work: SheetWork) -> None:
+    studio.chat.is_running = True  # type: ignore[misc]
+    id = begin(studio, work, "trouble")
+    shown = drawn(work, id)
+    assert "0 of 1 prompt answered. The conversation is too long. Shorten it." in shown["progress"]
+    assert "not answered yet" in shown["table"]
+    assert shown["go_on"]["visible"] is True
+    sheet_listeners.go_on(work, id)
+    work.join(id)
+    sheet_listeners.stop(work, id)
+    sheet_listeners.go_on(work, None)
+    sheet_listeners.stop(work, None)
+
+
+def test_where_the_prompts_come_from_shows_its_fields() -> None:
+    assert [each["visible"] for each in sheet_listeners.show_source(FILE)] == [False, True, False]

@@ -1,0 +1,210 @@
+import json
+from dataclasses import replace
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from studio.config import RunConfig
+from studio.errors import RunError
+from studio.runs.answering import Wish
+from studio.runs.pane_models import pane_model
+from studio.runs.sheet_answers import SheetWork
+from studio.runs.sheets import Sheet, open_sheets
+from studio.runs.store import RunFolder
+from studio.runs.studio import Studio
+from studio.runs.votes import FIRST, SECOND, Votes
+from studio.ui import compare_models, sheet_listeners, vote_listeners
+from studio.ui.presses import Press
+from studio.ui.sheet_listeners import Source
+from studio.ui.vote_listeners import VoteDesk, Voting
+from tests.ui.fake_studio import finished_run
+
+WISH = Wish("", 0.0, 64, 42)
+
+
+@pytest.fixture
+def run(studio: Studio) -> RunFolder:
+    return finished_run(studio, dataset_id=studio.datasets.add_sample("order_slips").id, config=RunConfig(name="otter"))
+
+
+@pytest.fixture
+def work(studio: Studio) -> SheetWork:
+    return SheetWork(open_sheets(studio.settings.home, studio.clock), studio.chat, lambda key: pane_model(studio, key))
+
+
+@pytest.fixture
+def votes(studio: Studio) -> Votes:
+    return Votes(studio.settings.home)
+
+
+@pytest.fixture
+def desk(studio: Studio, work: SheetWork, votes: Votes) -> VoteDesk:
+    return VoteDesk(studio, work, votes, seed=lambda: 3)
+
+
+@pytest.fixture
+def sheet(studio: Studio, run: RunFolder, work: SheetWork) -> Sheet:
+    models = [key for key in compare_models.preset(studio) if key]
+    chosen, _ = sheet_listeners.start(
+        studio, work, models=models, wish=WISH, source=Source("typed", "\n".join(f"Say {n}" for n in range(6)))
+    )
+    work.join(chosen["value"])
+    return work.sheets.get(chosen["value"])
+
+
+@pytest.fixture
+def opened(desk: VoteDesk, sheet: Sheet) -> Voting:
+    return desk.begin_with_sheet(sheet.id, *(column.key for column in sheet.columns))
+
+
+def press(desk: VoteDesk, now: Voting, verb: str, key: Any = None) -> Voting:
+    return desk.press(now, Press(verb, str(now.place if key is None else key)), at=5.0)
+
+
+def test_a_ballot_shows_two_answers_and_no_name(desk: VoteDesk, opened: Voting, studio: Studio) -> None:
+    shown = desk.draw(opened)
+    assert "Question 1 of 6, 0 votes so far" in shown
+    assert "base: Say" in shown
+    assert "tuned: Say" in shown
+    assert "otter" not in shown
+    assert "Starter model" not in shown
+    assert "Reveal" not in shown, "nothing was voted yet"
+    for number, label in enumerate(("Left is better", "Right is better", "Both are good", "Both are bad"), start=1):
+        assert f'aria-keyshortcuts="{number}"' in shown
+        assert label in shown
+
+
+def test_the_left_answer_is_that_of_the_model_that_stands_there(desk: VoteDesk, opened: Voting) -> None:
+    assert opened.ballot is not None
+    for place, question in enumerate(opened.ballot.questions):
+        shown = desk.draw(replace(opened, place=place))
+        assert (shown.index("tuned:") < shown.index("base:")) == question.swapped
+
+
+def test_votes_are_written_at_once_and_lead_to_the_next_question(
+    desk: VoteDesk, opened: Voting, votes: Votes, sheet: Sheet
+) -> None:
+    now = press(desk, opened, "left")
+    now = press(desk, now, "both")
+    now = press(desk, now, "skip")
+    assert (now.place, len(now.cast)) == (3, 2)
+    assert votes.of(*sheet.columns) == now.cast
+    assert opened.ballot is not None
+    assert now.cast[0].choice == (SECOND if opened.ballot.questions[0].swapped else FIRST)
+    assert "Reveal the names and end" in desk.draw(now)
+
+
+def test_a_press_for_another_question_is_no_vote(desk: VoteDesk, opened: Voting) -> None:
+    """A second press of a key, sent before the next question came, would vote on what nobody saw."""
+    now = press(desk, opened, "left")
+    assert press(desk, now, "left", key=0) == now
+    assert press(desk, now, "left", key="x") == now
+    assert press(desk, Voting(), "left") == Voting()
+
+
+def test_names_are_revealed_only_after_a_vote(desk: VoteDesk, opened: Voting) -> None:
+    assert press(desk, opened, "reveal") == opened
+    now = press(desk, press(desk, opened, "right"), "reveal")
+    shown = desk.draw(now)
+    assert "otter" in shown
+    assert "Starter model, untrained" in shown
+    assert "was preferred in 1 of 1; too few to be sure." in shown
+    assert press(desk, now, "left") == now, "the vote is over"
+
+
+def test_the_last_question_leads_to_the_reveal(desk: VoteDesk, opened: Voting) -> None:
+    now = opened
+    for _ in range(6):
+        now = press(desk, now, "skip")
+    assert "voted on none" in desk.draw(now)
+    assert press(desk, now, "end") == Voting()
+    now = press(desk, opened, "neither")
+    for _ in range(5):
+        now = press(desk, now, "left")
+    assert "That was the last question" in desk.draw(now)
+    assert "Reveal the names" in desk.draw(now)
+
+
+def test_what_was_voted_on_is_not_asked_again(desk: VoteDesk, opened: Voting, sheet: Sheet) -> None:
+    press(desk, opened, "left")
+    again = desk.begin_with_sheet(sheet.id, *(column.key for column in sheet.columns))
+    assert again.ballot is not None
+    assert len(again.ballot.questions) == 5
+
+
+def test_typed_prompts_are_answered_first(desk: VoteDesk, studio: Studio, run: RunFolder, work: SheetWork) -> None:
+    first, second = compare_models.preset(studio)
+    now = desk.begin_with_prompts("One\nTwo", first, second, WISH)
+    assert now.waits_for
+    assert desk.look(Voting()) == Voting()
+    work.join(now.waits_for)
+    opened = desk.look(now)
+    assert opened.ballot is not None
+    assert len(opened.ballot.questions) == 2
+    assert "answered" in desk.draw(now)
+    assert press(desk, now, "end") == Voting()
+
+
+def test_typed_prompts_in_trouble_are_a_sentence(
+    desk: VoteDesk, studio: Studio, run: RunFolder, work: SheetWork
+) -> None:
+    first, second = compare_models.preset(studio)
+    now = desk.begin_with_prompts("trouble", first, second, WISH)
+    work.join(now.waits_for)
+    with pytest.raises(RunError, match="too long"):
+        desk.look(now)
+
+
+def test_a_vote_is_between_two(desk: VoteDesk, sheet: Sheet) -> None:
+    key = sheet.columns[0].key
+    with pytest.raises(RunError, match="two models"):
+        desk.begin_with_sheet(sheet.id, key, key)
+    with pytest.raises(RunError, match="two models"):
+        desk.begin_with_prompts("x", key, None, WISH)
+    with pytest.raises(RunError, match="no prompt sheet"):
+        desk.begin_with_sheet(None, None, None)
+
+
+def test_how_a_pair_stands_is_counted_and_taken_along(
+    desk: VoteDesk, opened: Voting, votes: Votes, sheet: Sheet
+) -> None:
+    assert "No votes yet" in vote_listeners.standing(votes, None)
+    now = opened
+    for _ in range(4):
+        assert now.ballot is not None
+        now = press(desk, now, "left" if now.ballot.questions[now.place].swapped else "right")
+    now = press(desk, now, "both")
+    chosen = vote_listeners.list_pairs(votes, None)
+    assert chosen["choices"] == [("otter and Starter model, untrained", chosen["value"])]
+    shown = vote_listeners.standing(votes, chosen["value"])
+    assert "otter was preferred in 4 of 4" in shown
+    assert "<dd>100 %</dd>" in shown
+    prepared = json.loads(vote_listeners.save(votes, chosen["value"]))
+    assert prepared["name"] == "preferences-starter-model-untrained-otter.jsonl"
+    lines = [json.loads(line) for line in prepared["text"].splitlines()]
+    assert len(lines) == 4
+    assert all(line["chosen"].startswith("tuned:") and line["rejected"].startswith("base:") for line in lines)
+
+
+def test_nothing_preferred_is_nothing_to_save(desk: VoteDesk, opened: Voting, votes: Votes, sheet: Sheet) -> None:
+    press(desk, opened, "both")
+    name = vote_listeners.name_of(votes, (sheet.columns[0], sheet.columns[1]))
+    assert "No vote prefers one of the two yet" in vote_listeners.standing(votes, name)
+    for pair in (name, None, "nonsense"):
+        with pytest.raises(gr.Error, match="No vote prefers"):
+            vote_listeners.save(votes, pair)
+
+
+def test_the_lists_offer_sheets_of_two_models(
+    studio: Studio, work: SheetWork, votes: Votes, sheet: Sheet, run: RunFolder
+) -> None:
+    alone, _ = sheet_listeners.start(studio, work, models=[f"run:{run.id}"], wish=WISH, source=Source("typed", "Alone"))
+    work.join(alone["value"])
+    sheets, first, second, pair = vote_listeners.refresh(studio, work, votes, sheet=None, typed=(None, None), pair=None)
+    assert [id for _, id in sheets["choices"]] == [sheet.id]
+    assert [first["value"], second["value"]] == compare_models.preset(studio)
+    assert pair["choices"] == []
+    columns = vote_listeners.columns_of(work, sheet.id)
+    assert [each["value"] for each in columns] == [column.key for column in sheet.columns]
+    assert vote_listeners.columns_of(work, None)[0]["choices"] == []

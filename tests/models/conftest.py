@@ -3,12 +3,13 @@
 import http.server
 import json
 import struct
-import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.local_server import serving
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -103,13 +104,8 @@ def _describe(repo_id: str, files: Mapping[str, bytes], path: str) -> bytes:
 @pytest.fixture
 def shop() -> Iterator[Shop]:
     """A web server on 127.0.0.1 for one test."""
-    server = Shop()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Shop()) as server:
+        yield server
 
 
 def pack_shapes(shapes: Mapping[str, tuple[int, ...]]) -> bytes:

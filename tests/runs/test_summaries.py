@@ -10,16 +10,13 @@ from studio.runs.store import RunFolder
 from studio.runs.studio import Studio
 from studio.runs.summaries import Summaries
 from studio.runs.summary import SPARK_POINTS, Summary
-from tests.ui.fake_studio import FakeWorkers, finished_run, open_fake_studio, opening_events, play, step
+from tests.ui.fake_studio import end_workers, fake_studio, finished_run, opening_events, play, step
 
 
 @pytest.fixture
 def studio(tmp_path: Path) -> Iterator[Studio]:
-    opened = open_fake_studio(tmp_path, clock=lambda: 1_800_000_000.0)
-    yield opened
-    workers = opened._launch
-    assert isinstance(workers, FakeWorkers)
-    workers.leave()
+    with fake_studio(tmp_path) as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -29,12 +26,6 @@ def dataset(studio: Studio) -> str:
 
 def of(studio: Studio, run: RunFolder, *, anew: bool = False) -> Summary:
     return next(each for each in studio.summaries.look(anew=anew).runs if each.id == run.id)
-
-
-def end_workers(studio: Studio) -> None:
-    workers = studio._launch
-    assert isinstance(workers, FakeWorkers)
-    workers.leave()
 
 
 def test_a_finished_run_is_summed_up(studio: Studio, dataset: str) -> None:

@@ -8,27 +8,21 @@ import pytest
 
 from studio.runs.studio import Studio
 from studio.ui.reading import Reading
-from tests.ui.fake_studio import FakeWorkers, open_fake_studio
+from tests.ui.fake_studio import fake_studio
 
 
 @pytest.fixture
 def studio(tmp_path: Path) -> Iterator[Studio]:
     """A studio whose starter model is ready."""
-    opened = open_fake_studio(tmp_path, clock=lambda: 1_800_000_000.0)
-    yield opened
-    workers = opened._launch
-    assert isinstance(workers, FakeWorkers)
-    workers.leave()
+    with fake_studio(tmp_path) as opened:
+        yield opened
 
 
 @pytest.fixture
 def bare_studio(tmp_path: Path) -> Iterator[Studio]:
     """A studio whose starter model is not here yet."""
-    opened = open_fake_studio(tmp_path, clock=lambda: 1_800_000_000.0, with_model=False)
-    yield opened
-    workers = opened._launch
-    assert isinstance(workers, FakeWorkers)
-    workers.leave()
+    with fake_studio(tmp_path, with_model=False) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ import os
 import random
 import struct
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from studio import codec
@@ -160,6 +161,21 @@ def open_fake_studio(home: Path, *, clock: Callable[[], float], with_model: bool
         launch=FakeWorkers(),
         clock=clock,
     )
+
+
+@contextmanager
+def fake_studio(home: Path, *, with_model: bool = True) -> Iterator[Studio]:
+    """Open a studio whose clock stands still, and end its workers with it."""
+    opened = open_fake_studio(home, clock=lambda: 1_800_000_000.0, with_model=with_model)
+    yield opened
+    end_workers(opened)
+
+
+def end_workers(studio: Studio) -> None:
+    """Let every worker of a fake studio be gone, without a word."""
+    workers = studio._launch
+    assert isinstance(workers, FakeWorkers)
+    workers.leave()
 
 
 def write_plain_model(folder: Path) -> None:

@@ -1,5 +1,4 @@
 import json
-import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -9,6 +8,7 @@ from studio.events import Failed, Finished, Noted
 from studio.runs.store import RunFolder
 from studio.workers import webhook
 from studio.workers.webhook import VARIABLE, call_webhook
+from tests.local_server import serving
 
 MakeRun = Callable[..., RunFolder]
 
@@ -36,13 +36,8 @@ class _Answer(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def listener() -> Iterator[Listener]:
-    server = Listener()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Listener()) as server:
+        yield server
 
 
 def test_the_end_of_a_run_is_told(make_run: MakeRun, listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -102,7 +103,7 @@ def test_a_conversation_side_by_side(page: Page) -> None:
     base, tuned = (answers(page, pane).inner_text() for pane in (1, 2))
     assert base != tuned
 
-    strength = page.get_by_label("number input for Strength of the adapter in pane 2", exact=True)
+    strength = page.get_by_label("number input for Adapter strength in pane 2", exact=True)
     strength.fill("0")
     strength.press("Tab")
     press(page, "Answer again")
@@ -165,7 +166,7 @@ def test_the_panes_prove_themselves_and_adapters_are_blended(page: Page) -> None
 
 def test_a_sheet_is_answered_and_voted_on(page: Page) -> None:
     open_compare(page, "Prompt sheet")
-    page.get_by_label("Prompts", exact=True).first.fill("\n".join(f"Which colour is {n}?" for n in range(5)))
+    page.locator("#sheet-typed textarea").fill("\n".join(f"Which colour is {n}?" for n in range(5)))
     press(page, "Answer all")
     expect(page.locator("#sheet-progress")).to_contain_text("5 prompts, all answered")
     rows = page.locator("#sheet-table tbody tr")
@@ -195,6 +196,15 @@ def test_a_sheet_is_answered_and_voted_on(page: Page) -> None:
     expect(page.locator("#vote-standing")).to_contain_text("in 1 of 1; too few to be sure")
     preferred = json.loads(download(page, "Download as preference data"))
     assert set(preferred) == {"prompt", "chosen", "rejected"}
+
+
+def test_the_table_of_runs_leads_to_a_comparison(page: Page) -> None:
+    page.get_by_role("tab", name="All runs", exact=True).click()
+    press(page, "otter")
+    expect(page.locator("#runs-one")).to_contain_text("otter")
+    press(page, "Compare")
+    expect(page.get_by_label("Model of pane 1", exact=True)).to_have_value("tiny, untrained")
+    expect(page.get_by_label("Model of pane 2", exact=True)).to_have_value(re.compile("^otter"))
 
 
 def test_a_phone_has_room_for_all_of_it(page: Page, server: Server) -> None:

@@ -25,10 +25,13 @@ READ_TOKENS = {"cpu": 2048, "cuda": 16384, "mps": 4096}
 """So many tokens of new prompts are read at once: the memory of what is between the layers grows with them."""
 
 LEAVING_SHARE = 0.125
-"""Rows that have ended leave once they are this share of all: moving those that stay costs about two tokens' time."""
+"""Rows that have ended leave once they are this share of all: moving the others takes half as long as a token."""
 
 JOINING_SHARE = 0.25
-"""New rows are taken in once so much of the budget is free."""
+"""New rows are taken in once so much of the room is free."""
+
+MOST_ROWS = 256
+"""So many rows are answered at once at most, for each needs a line of logits."""
 
 _HARMLESS = frozenset(
     "bos_token_id eos_token_id pad_token_id do_sample temperature top_k top_p min_p typical_p epsilon_cutoff "
@@ -92,15 +95,11 @@ def answer_rows(
             batch = _Batch(reader, end_ids=frozenset(end_ids), penalty=penalty, read_tokens=read_tokens)
             _answer_together(batch, open_rows, budget=budget, should_stop=should_stop, report=report)
             return [row.ids[row.asked :] for row in rows]
-    budget = token_budget or READ_TOKENS.get(device, READ_TOKENS["cpu"])
-    for group in _of_one_length(open_rows, budget):
+    same_length = token_budget or READ_TOKENS.get(device, READ_TOKENS["cpu"])
+    for group in _of_one_length(open_rows, same_length):
         if should_stop():
             break
-        panes = [PaneInput(adapter, tuple(row.ids)) for row in group]
-        sampling = Sampling(max_new_tokens=max(row.left for row in group))
-        answers = generate(model, panes, sampling=sampling, end_ids=end_ids, pad_id=pad_id, should_stop=should_stop)
-        for row, answer in zip(group, answers, strict=True):
-            row.ids, row.left = row.ids + answer[: row.left], 0
+        _answer_alike(model, group, adapter=adapter, end_ids=end_ids, pad_id=pad_id, should_stop=should_stop)
         report()
     return [row.ids[row.asked :] for row in rows]
 
@@ -165,8 +164,8 @@ def _answer_together(
         going = batch.going
         ended = len(batch.rows) - len(going)
         new: list[_Row] = []
-        if not going or _needed(going) <= (1 - JOINING_SHARE) * budget:
-            while waiting and (not (going or new) or _needed([*going, *new, waiting[0]]) <= budget):
+        if not going or max(_needed(going) / budget, len(going) / MOST_ROWS) <= 1 - JOINING_SHARE:
+            while waiting and (not (going or new) or _fits([*going, *new, waiting[0]], budget)):
                 new.append(waiting.popleft())
         if new or ended > LEAVING_SHARE * len(batch.rows):
             batch.rearrange(new)
@@ -176,9 +175,30 @@ def _answer_together(
             report()
 
 
+def _fits(rows: Sequence[_Row], budget: int) -> bool:
+    return len(rows) <= MOST_ROWS and _needed(rows) <= budget
+
+
 def _needed(rows: Sequence[_Row]) -> int:
     """Return how many tokens rows can come to when they lie side by side, padding included."""
     return len(rows) * (max(len(row.ids) for row in rows) + max(row.left for row in rows))
+
+
+def _answer_alike(
+    model: Any,
+    rows: Sequence[_Row],
+    *,
+    adapter: str,
+    end_ids: Sequence[int],
+    pad_id: int,
+    should_stop: Callable[[], bool],
+) -> None:
+    """Answer rows whose prompts are equally long by `generate`, as far as the longest of their limits goes."""
+    panes = [PaneInput(adapter, tuple(row.ids)) for row in rows]
+    sampling = Sampling(max_new_tokens=max(row.left for row in rows))
+    answers = generate(model, panes, sampling=sampling, end_ids=end_ids, pad_id=pad_id, should_stop=should_stop)
+    for row, answer in zip(rows, answers, strict=True):
+        row.ids, row.left = row.ids + answer[: row.left], 0
 
 
 def _of_one_length(rows: Sequence[_Row], token_budget: int) -> Iterator[list[_Row]]:

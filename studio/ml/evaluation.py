@@ -92,7 +92,7 @@ def score_continuations(
         reader = None
         if prompts and can_read(model, pad_id=pad_id):
             reader = Reader(model, prefix=shared_prefix(prompts), pad_id=pad_id)
-        for group in by_length([len(prompt) for prompt in prompts], token_budget=budget):
+        for group in _cut([len(prompt) for prompt in prompts], [1] * len(prompts), budget):
             if should_stop():
                 break
             asked = [prompts[number] for number in group]

@@ -53,20 +53,22 @@ KINDS: Mapping[str, BlendKind] = {
         BlendKind(
             "ties_svd",
             "TIES",
-            "Keeps the largest values of each change, and where they disagree in sign, the heavier side.",
+            "Keeps the largest values of each change, and where they disagree in sign, the heavier side. Slow for "
+            "large models.",
             takes_mean=True,
             drops=True,
         ),
         BlendKind(
             "dare_linear_svd",
             "DARE",
-            "Drops values of each change at random, makes the others larger for it, and adds them up.",
+            "Drops values of each change at random, makes the others larger for it, and adds them up. Slow for "
+            "large models.",
             drops=True,
         ),
         BlendKind(
             "dare_ties_svd",
             "DARE with TIES",
-            "Drops values at random as DARE does, then settles the signs as TIES does.",
+            "Drops values at random as DARE does, then settles the signs as TIES does. Slow for large models.",
             takes_mean=True,
             drops=True,
         ),

@@ -8,7 +8,7 @@ import functools
 import os
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Literal
 
 from studio.config import STARTER
@@ -114,9 +114,14 @@ def _of_run(run: RunFolder) -> tuple[PaneModel, ...]:
 
 
 def _base(run: RunFolder) -> PaneModel:
-    name = "Starter model" if run.origin.model_name == STARTER else run.origin.model_name
+    name = "Starter model" if run.origin.model_name == STARTER else _base_name(run.origin.model_name)
     packed = f" ({bits}-bit)" if (bits := run.config.base_bits) else ""
     return _model(run, key=f"base:{run.id}", title=f"{name}{packed}, untrained", folder=None, kind="base")
+
+
+def _base_name(model: str) -> str:
+    """Name a base model: the id on the Hub, or the last part of a folder."""
+    return PurePath(model).name if PurePath(model).is_absolute() else model
 
 
 def _result(run: RunFolder) -> PaneModel | None:

@@ -11,7 +11,17 @@ from markupsafe import Markup
 from studio.ui import fragments
 from studio.ui.answer_differences import NOTHING, marked
 
-_COPY = r"""
+_SCRIPT = r"""
+const box = element.closest('.block') || element;
+const asked = () => element.querySelectorAll('.ls-said-question').length;
+let follows = true, seen = asked();
+const toEnd = () => { box.scrollTop = box.scrollHeight; };
+box.addEventListener('scroll', () => { follows = box.scrollHeight - box.scrollTop - box.clientHeight < 48; });
+watch('value', () => {
+  if (asked() !== seen) { follows = true; seen = asked(); }
+  if (follows) toEnd();
+});
+setTimeout(toEnd);
 element.addEventListener('click', async (event) => {
   const button = event.target.closest('button[data-copy]');
   if (!button) return;
@@ -28,18 +38,14 @@ element.addEventListener('click', async (event) => {
   setTimeout(() => { button.textContent = 'Copy'; }, 1500);
 });
 """
-
-TALL = 420
-"""A talk that is higher scrolls in itself, in pixels."""
+"""Follows a growing answer to its end unless a person scrolled up, and copies an answer as it was written."""
 
 
 def bubbles(elem_id: str, purpose: str) -> gr.HTML:
     """Make what shows a talk; its value is what `talk` writes."""
     return gr.HTML(
         str(nothing(purpose)),
-        js_on_load=_COPY,
-        max_height=TALL,
-        autoscroll=True,
+        js_on_load=_SCRIPT,
         apply_default_css=False,
         elem_id=elem_id,
         elem_classes="ls-talk-view",

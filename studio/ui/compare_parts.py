@@ -104,7 +104,7 @@ def build_panes() -> dict[str, Block]:
                     STRONGEST,
                     value=1,
                     step=0.05,
-                    label=f"Strength of the adapter in pane {place}",
+                    label=f"Adapter strength in pane {place}",
                     info="0 is the base model, 1 the adapter as it was trained.",
                     visible=False,
                     elem_id=f"compare-strength-{place}",

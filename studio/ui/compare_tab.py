@@ -28,6 +28,9 @@ from studio.ui.vote_tab import VoteTab
 _ROOM = "The chat was closed to leave its memory to a run that trains."
 _ROOM_HINT = "Nothing is lost. Your next message loads the models again, beside that run if it still trains."
 
+_NO_RUN = "There is nothing to compare yet."
+_NO_RUN_HINT = "Train a run on the Configure tab first. It is then chosen here, beside its base model."
+
 
 @dataclass(frozen=True)
 class CompareTab:
@@ -82,8 +85,12 @@ def wire(
 
 
 def room(studio: Studio) -> str:
-    """Say that the chat was closed for a run, until it is used again."""
-    return str(fragments.notice("quiet", _ROOM, _ROOM_HINT)) if studio.chat.made_room else ""
+    """Say that the chat was closed for a run, until it is used again; and before the first run, what is missing."""
+    if studio.chat.made_room:
+        return str(fragments.notice("quiet", _ROOM, _ROOM_HINT))
+    if not any(run.has_result for run in studio.summaries.look().runs):
+        return str(fragments.notice("quiet", _NO_RUN, _NO_RUN_HINT))
+    return ""
 
 
 def show_run(studio: Studio, run_id: str | None) -> str:

@@ -128,13 +128,14 @@ def parts_table(parts: Sequence[Part], figure: Figure, *, first: str) -> Markup:
             part.name[:1].upper() + part.name[1:],
             number(part.base, figure.unit),
             number(part.tuned, figure.unit),
-            difference(part.tuned - part.base, figure.unit),
+            difference(part.tuned - part.base, figure.unit).removesuffix(" points"),
             f"{part.rows:,}",
         )
         for part in ordered
     )
+    change = "Change in points" if figure.unit == "share" else "Change"
     heads = fragments.join(
-        Markup('<th scope="col">{}</th>').format(head) for head in (first, "Base", "Tuned", "Change", "Rows")
+        Markup('<th scope="col">{}</th>').format(head) for head in (first, "Base", "Tuned", change, "Rows")
     )
     return Markup(
         '<div class="ls-table ls-plain" tabindex="0" role="region" aria-label="{}"><table><thead><tr>{}</tr></thead>'

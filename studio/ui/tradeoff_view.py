@@ -202,7 +202,7 @@ def payload(found: Tradeoff) -> dict[str, Any]:
         "titles": {
             "gain": gain_title(report),
             "knowledge": f"change of general knowledge{_in_points(units['knowledge'])}",
-            "language": f"change of general language, {_unit(units['language'])}",
+            "language": f"change of general language ({_unit(units['language'])})",
         },
         "rising": {"knowledge": True, "language": probes.language.higher_is_better if probes else False},
         "revision": f"{found.dataset}: {len(found.points)}",

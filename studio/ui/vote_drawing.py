@@ -99,7 +99,7 @@ def _revealed_row(vote: Vote) -> Markup:
     sides = [(vote.first, vote.first_answer), (vote.second, vote.second_answer)]
     left, right = sides[::-1] if vote.swapped else sides
     cells = fragments.join(
-        Markup('<td data-label="{}"><div><b>{}</b> {}</div></td>').format(name, column.label, text)
+        Markup('<td data-label="{}"><div><b>{}</b>{}</div></td>').format(name, column.label, text)
         for name, (column, text) in (("Left", left), ("Right", right))
     )
     return Markup('<tr><th scope="row"><div>{}</div></th>{}<td data-label="Your vote"><div>{}</div></td></tr>').format(

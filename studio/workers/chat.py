@@ -5,6 +5,7 @@ process goes to standard error. It ends when it is told to leave or when its inp
 """
 
 import dataclasses
+import gc
 import os
 import queue
 import sys
@@ -79,6 +80,7 @@ def chat(home: Path) -> int:
             if isinstance(message, Open):
                 if opened is None or opened.request != message:
                     opened = None
+                    gc.collect()  # the memory of the base before must be free by now
                     opened = _open(message, home, say)
                 say(Opened(device=opened.placement.device, precision=opened.placement.sentence))
             elif isinstance(message, Ask | SelfTest):

@@ -4,6 +4,7 @@ Says which of the panes can be answered together. Does not know messages or text
 """
 
 import dataclasses
+import gc
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -132,6 +133,7 @@ class ChatModels:
         if set(asked) <= self._whole.keys():
             return
         self._whole = {version: model for version, model in self._whole.items() if version in asked}
+        gc.collect()  # a model is made of rings, and would stay until somebody looks for them
         for version in dict.fromkeys(asked):
             if version not in self._whole:
                 unpacked = dataclasses.replace(self._placement, bits=0)

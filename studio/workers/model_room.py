@@ -21,7 +21,8 @@ def free_bytes(device: str) -> int:
     if device == "cuda":
         import torch
 
-        return int(torch.cuda.mem_get_info()[0])
+        kept = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()  # PyTorch keeps what was given back to it
+        return int(torch.cuda.mem_get_info()[0]) + int(kept)
     return free_memory_bytes()
 
 

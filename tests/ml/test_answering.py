@@ -13,7 +13,7 @@ import torch
 from studio.config import RunConfig
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.ml import loading
-from studio.ml.answering import answer_rows
+from studio.ml.answering import MOST_ROWS, answer_rows
 from studio.ml.generation import BASE, PaneInput, Sampling, generate
 from studio.ml.reading import can_read
 from tests.ml.conftest import FOUR, FP32, NF4, PAD, conversation
@@ -117,6 +117,14 @@ def test_a_long_answer_goes_on_alone() -> None:
     with passes_seen(model) as seen:
         answer_rows(model, prompts, adapter=BASE, limits=[30, *[2] * 7], end_ids=(), pad_id=0)
     assert [rows for rows, _, new in seen[4:] if new == 1] == [8, *[1] * 28]
+
+
+def test_there_are_never_more_rows_than_lines_of_logits_that_fit() -> None:
+    model = make_model("llama")
+    with passes_seen(model) as seen:
+        answers = answer_rows(model, [[9, 10]] * 300, adapter=BASE, limits=[2] * 300, end_ids=(), pad_id=0)
+    assert max(rows for rows, _, _ in seen) == MOST_ROWS
+    assert answers == answers[:1] * 300
 
 
 def test_what_all_prompts_begin_with_is_read_once() -> None:

@@ -115,6 +115,15 @@ def test_a_smaller_rank_keeps_the_strongest_directions(tiny_model: Path, write: 
         assert torch.allclose(found[path], best, atol=1e-5)
 
 
+def test_the_strongest_directions_are_those_that_peft_finds(tiny_model: Path, write: Any) -> None:
+    """The blend takes a shorter way to them; so adapters of other layers, rank patterns and one rank of their own."""
+    one, two = write(1, target_modules=["q_proj", "up_proj"]), write(2, rank=2, rank_pattern={"up_proj": 5})
+    model = blend(skeleton(tiny_model), [one, two], [0.8, -0.3], KINDS["svd"])
+    assert model.peft_config[BLEND].r == 5
+    model.add_weighted_adapter(["parent-0", "parent-1"], [0.8, -0.3], "peft", combination_type="svd")
+    assert_same(changes(model), changes(model, "peft"))
+
+
 def test_ties_takes_the_mean_of_those_that_agree(tiny_model: Path, write: Any) -> None:
     """With two adapters at a half each: the mean where the signs agree, the heavier one alone where they do not."""
     one, two = write(1), write(2)
@@ -140,11 +149,12 @@ def test_dare_drops_by_chance_that_can_be_repeated(tiny_model: Path, write: Any,
     assert not any(torch.allclose(first[path], other[path], atol=1e-4) for path in first)
 
 
+@pytest.mark.parametrize("kind", ["cat", "svd"])
 def test_a_saved_blend_loads_with_plain_peft_and_answers_as_the_sum(
-    tiny_model: Path, tmp_path: Path, write: Any
+    tiny_model: Path, tmp_path: Path, write: Any, kind: str
 ) -> None:
     one, two = write(1, lora_dropout=0.3, init_lora_weights="orthogonal"), write(2, rank=3)
-    save_blend(blend(skeleton(tiny_model), [one, two], [0.9, 0.4], KINDS["cat"]), tmp_path / "blend")
+    save_blend(blend(skeleton(tiny_model), [one, two], [0.9, 0.4], KINDS[kind], rank=7), tmp_path / "blend")
     assert sorted(path.name for path in (tmp_path / "blend").iterdir() if path.name != "README.md") == [
         "adapter_config.json",
         "adapter_model.safetensors",

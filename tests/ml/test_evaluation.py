@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 
 from studio.config import RunConfig
 from studio.ml.batches import IGNORED, TokenRow
-from studio.ml.engine import Engine
+from studio.ml.engine import Engine, head_of
 from studio.ml.evaluation import row_losses, score_continuations
 from studio.ml.generation import BASE, switched_on
 from studio.models.forecast_plan import LOGIT_POSITIONS
@@ -80,14 +80,17 @@ def test_losses_by_the_row_add_up_to_what_a_training_scores() -> None:
 
 @pytest.mark.parametrize("family", ["llama", "qwen2"])
 def test_a_head_that_was_trained_counts_for_the_adapter_alone(family: str) -> None:
-    """The head of the base was taken for the trained one, or the other way round, where both were in memory."""
     model = make_adapted(family, dataclasses.replace(CONFIG, train_embeddings=True))
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if "modules_to_save" in name:
                 parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0)), alpha=0.2)
     rows = make_rows()
+    head = model.get_base_model().get_output_embeddings()
+    answering = {BASE: head.original_module, "default": head.modules_to_save["default"]}
     for adapter in (BASE, "default", BASE):
+        with switched_on(model, [adapter]):
+            assert head_of(model.get_base_model())[0] is answering[adapter].weight
         found = row_losses(model, rows, adapter=adapter, placement=FP32, pad_id=0)
         assert_close(found, plain_losses(model, rows, adapter=adapter))
 

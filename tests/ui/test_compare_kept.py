@@ -157,7 +157,11 @@ def test_a_conversation_is_taken_along_as_a_file(studio: Studio, run: RunFolder,
     assert len(jsonl["text"].splitlines()) == 2
 
 
-def test_the_page_says_that_the_chat_made_room(studio: Studio) -> None:
+def test_the_page_says_that_there_is_nothing_to_compare_yet(studio: Studio) -> None:
+    assert "Train a run on the Configure tab first" in compare_tab.room(studio)
+
+
+def test_the_page_says_that_the_chat_made_room(studio: Studio, run: RunFolder) -> None:
     assert compare_tab.room(studio) == ""
     chat = studio.chat
     assert isinstance(chat, FakeChat)

@@ -107,6 +107,11 @@ def can_share(a: PaneModel, b: PaneModel) -> bool:
     return (a.model, a.bits, a.precision) == (b.model, b.bits, b.precision)
 
 
+def base_name(model: str) -> str:
+    """Name a base model: the id on the Hub, or the last part of a folder."""
+    return PurePath(model).name if PurePath(model).is_absolute() else model
+
+
 def _of_run(run: RunFolder) -> tuple[PaneModel, ...]:
     """List what a run left, its result first, then its checkpoints, the last one first."""
     steps = (_of_step(run, step) for step in reversed(run.checkpoint_steps))
@@ -114,14 +119,9 @@ def _of_run(run: RunFolder) -> tuple[PaneModel, ...]:
 
 
 def _base(run: RunFolder) -> PaneModel:
-    name = "Starter model" if run.origin.model_name == STARTER else _base_name(run.origin.model_name)
+    name = "Starter model" if run.origin.model_name == STARTER else base_name(run.origin.model_name)
     packed = f" ({bits}-bit)" if (bits := run.config.base_bits) else ""
     return _model(run, key=f"base:{run.id}", title=f"{name}{packed}, untrained", folder=None, kind="base")
-
-
-def _base_name(model: str) -> str:
-    """Name a base model: the id on the Hub, or the last part of a folder."""
-    return PurePath(model).name if PurePath(model).is_absolute() else model
 
 
 def _result(run: RunFolder) -> PaneModel | None:

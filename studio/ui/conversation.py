@@ -5,14 +5,13 @@ Values and sentences only. Knows nothing of components, and nothing of the worke
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePath
 
 from studio.config import STARTER
 from studio.data.examples import Message
 from studio.runs.answering import Growing, Wish
 from studio.runs.chat_protocol import PaneRequest
 from studio.runs.conversations import Answer, Conversation, Talk, Turn, history, name_for
-from studio.runs.pane_models import PaneModel
+from studio.runs.pane_models import PaneModel, base_name
 
 _ENDINGS = {"length": "cut at the longest answer", "stopped": "stopped by you"}
 
@@ -133,15 +132,10 @@ def caption(model: PaneModel | None, title: str, answer: Answer, *, beside_whole
 
 def made_of(model: PaneModel, strength: float, *, beside_whole: bool = False) -> str:
     """Name a model by what it is made of: its base, and what is switched on."""
-    base = "starter model" if model.model == STARTER else _base_name(model.model)
+    base = "starter model" if model.model == STARTER else base_name(model.model)
     if model.kind == "base":
         return f"{base}, {'not trained' if beside_whole else 'adapter off'}"
     if model.whole:
         return f"{base}, fully trained ({model.title}), a model of its own in memory beside the base"
     how = "" if strength == 1 else f", strength {strength:g}"
     return f"{base}, adapter on ({model.title}){how}"
-
-
-def _base_name(model: str) -> str:
-    """Name a base model: the id on the Hub, or the last part of a folder."""
-    return PurePath(model).name if PurePath(model).is_absolute() else model

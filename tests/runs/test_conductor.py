@@ -346,7 +346,7 @@ def test_a_run_at_work_can_be_stopped_though_the_queue_cannot_be_written(
     conductor.enqueue(run.id)
     conductor.queue.add(run.id)
     conductor.queue.add(other.id)
-    (tmp_path / "queue.tmp").mkdir()
+    (tmp_path / ".queue.json.tmp").mkdir()
     conductor.stop(run.id, grace_seconds=60)
     assert conductor.view(run.id).status == "stopping"
     with pytest.raises(RunError, match="cannot be written"):
@@ -394,7 +394,7 @@ def test_a_full_disk_does_not_keep_the_server_from_starting(
     conductor: Conductor, store: RunStore, say: Say, tmp_path: Path
 ) -> None:
     run = lose(store, say, step(1))
-    (tmp_path / "queue.tmp").mkdir()  # so that the queue cannot be written
+    (tmp_path / ".queue.json.tmp").mkdir()  # so that the queue cannot be written
     assert conductor.recover() == ()
     assert conductor.view(run.id).status == "lost"
 

@@ -28,7 +28,7 @@ _CHANGING = "You are changing your last message. Asking again puts the new one i
 
 @dataclass(frozen=True)
 class Given:
-    """What a page holds when something on it is pressed."""
+    """What a page holds when something on it is pressed. `pending` is the message that is being answered."""
 
     keys: tuple[str | None, ...]
     strengths: tuple[float, ...]
@@ -36,6 +36,7 @@ class Given:
     wish: Wish
     prompt: str = ""
     ticket: str = ""
+    pending: str = ""
     marks: bool = False
     editing: bool = False
 
@@ -55,6 +56,7 @@ def read(**values: Any) -> Given:
         wish=Wish(values["system"] or "", values["temperature"], int(values["longest"]), int(values["seed"] or 0)),
         prompt=(values["prompt"] or "").strip(),
         ticket=values["ticket"],
+        pending=values["pending"],
         marks=bool(values["marks"]),
         editing=bool(values["editing"]),
     )
@@ -86,13 +88,26 @@ class Asking:
         said, questions, wish = _wanted(how, given, panes)
         ticket = given.ticket or self._make_ticket()
         busy = compare_page.controls(said, busy=True, panes=given.count)
-        start = {"ticket": ticket, "prompt": "", "changing": "", "said_of": "", "seed": wish.seed, **busy}
+        pending = given.prompt if how == ASK else ""
+        start = {
+            "ticket": ticket,
+            "prompt": "",
+            "pending": pending,
+            "changing": "",
+            "said_of": "",
+            "seed": wish.seed,
+            **busy,
+        }
+        answered = False
         for question in questions:
+            before = said
             said, done = yield from self._one(said, question, panes, wish=wish, ticket=ticket, start=start)
             start = {}
+            answered |= said is not before
             if not done:
                 break
-        yield update(self._end(given, said, panes))
+        unasked = {} if answered else {"prompt": pending}
+        yield update({**self._end(given, said, panes), **unasked})
 
     def _one(
         self,
@@ -131,6 +146,7 @@ class Asking:
             **compare_page.listed(self._kept, said),
             "said": said,
             "editing": False,
+            "pending": "",
         }
 
 
@@ -157,13 +173,15 @@ def _other_seed(wish: Wish) -> Wish:
 
 
 def take_back(studio: Studio, given: Given) -> list[Any]:
-    """Show the conversation without a question that could not be answered."""
+    """Show the conversation without a question that could not be answered; its words are not lost."""
     models = [compare_models.find(studio, key) for key in given.keys]
     return update(
         {
             **compare_page.talks(models, given.said, marks=given.marks),
             **compare_page.controls(given.said, busy=False, panes=given.count),
             "editing": False,
+            "prompt": given.prompt or given.pending,
+            "pending": "",
         }
     )
 

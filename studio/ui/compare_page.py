@@ -24,7 +24,7 @@ PARTS = (
     *(f"{stem}_{place}" for stem in ("pane", "model", "strength", "talk", "caption") for place in PLACES),
     *("prompt", "changing", "send", "stop", "edit", "again", "add", "away"),
     *("kept", "said_of", "name", "replay", "restore", "seed"),
-    *("panes", "said", "ticket", "editing"),
+    *("panes", "said", "ticket", "editing", "pending"),
 )
 """All that a listener of the Chat part may change, in the order of its outputs."""
 

@@ -40,6 +40,7 @@ class CompareTab:
     chat: ChatPart
     sheet: SheetTab
     vote: VoteTab
+    vote_page: gr.Tab
     run: gr.State
 
 
@@ -51,9 +52,9 @@ def build() -> CompareTab:
             chat = compare_wiring.build()
         with gr.Tab("Prompt sheet", id="sheet"):
             sheet = sheet_tab.build()
-        with gr.Tab("Blind vote", id="vote"):
+        with gr.Tab("Blind vote", id="vote") as vote_page:
             vote = vote_tab.build()
-    return CompareTab(room=room, chat=chat, sheet=sheet, vote=vote, run=gr.State(""))
+    return CompareTab(room=room, chat=chat, sheet=sheet, vote=vote, vote_page=vote_page, run=gr.State(""))
 
 
 def new_ticket() -> str:
@@ -80,7 +81,15 @@ def wire(
         tab.chat, studio=studio, kept=kept, asking=asking, timer=timer, opened=opened, loaded=loaded, wanted=tab.run
     )
     sheet_tab.wire(tab.sheet, studio=studio, work=work, opened=opened, loaded=loaded)
-    vote_tab.wire(tab.vote, studio=studio, work=work, votes=Votes(home), opened=opened, loaded=loaded)
+    vote_tab.wire(
+        tab.vote,
+        studio=studio,
+        work=work,
+        votes=Votes(home),
+        opened=opened,
+        loaded=loaded,
+        turned_to=tab.vote_page.select,
+    )
     gr.on([timer.tick, opened], shown(lambda: room(studio)), outputs=[tab.room], **QUIET)
 
 

@@ -22,7 +22,7 @@ from studio.ui.components import ACTING, QUIET
 from studio.ui.errors import shown
 from studio.ui.text_downloads import SAVE_TEXT
 
-_FREE = ("panes", "said", "ticket", "editing")
+_FREE = ("panes", "said", "ticket", "editing", "pending")
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def build() -> ChatPart:
         proof = compare_proof.build()
     with gr.Accordion("Blend adapters", open=False, elem_classes="ls-more", elem_id="compare-blend"):
         blending = compare_blend.build()
-    states = {"panes": FEWEST_PANES, "said": Conversation(), "ticket": "", "editing": False}
+    states = {"panes": FEWEST_PANES, "said": Conversation(), "ticket": "", "editing": False, "pending": ""}
     parts |= {name: gr.State(value) for name, value in states.items()} | {"seed": sampling.seed}
     return ChatPart(
         parts=parts,

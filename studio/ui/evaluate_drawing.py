@@ -69,9 +69,11 @@ def draw(studio: Studio, tradeoffs: Tradeoffs, asked: Asked, drawn: Drawn | None
 
 
 def _about(sight: Sight) -> dict[str, Any]:
+    names = [name for _, name in sight.choices]
+    chosen = sight.asked.name if sight.asked.name in names else None
     can_ask = sight.run is not None and sight.run.has_result and not sight.run.is_at_work
     return {
-        "name": gr.update(choices=list(sight.choices), value=sight.asked.name, visible=len(sight.choices) > 1),
+        "name": gr.update(choices=list(sight.choices), value=chosen, visible=len(names) > 1),
         "status": str(evaluate_cards.status(sight)),
         "headline": str(evaluate_cards.headline(sight.report)),
         "taking": gr.update(visible=sight.report is not None),

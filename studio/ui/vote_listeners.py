@@ -60,6 +60,8 @@ class VoteDesk:
             raise RunError("There is no prompt sheet with two models yet.", "Make one, or type prompts here.")
         sheet = self._work.sheets.get(id)
         keys = [column.key for column in sheet.columns]
+        if not first and not second:  # the page has not shown its models yet
+            first, second = (*keys[:2], None)[:2]
         if first not in keys or second not in keys or first == second:
             raise RunError("Choose two models of this sheet.", "A vote is between two.")
         return self._open(sheet, (keys.index(first), keys.index(second)))
@@ -125,13 +127,12 @@ def refresh(
     studio: Studio, work: SheetWork, kept: Votes, *, sheet: str | None, typed: Sequence[str | None], pair: str | None
 ) -> list[Any]:
     """List the sheets with two models, the models, and the pairs that were voted on; keep what is chosen."""
-    sheets_there = sheet_choices(work)
     keys = compare_models.kept(studio, typed)
     if not any(keys):
         keys = compare_models.preset(studio)
     offered = compare_models.offered(studio, keys)
     return [
-        gr.update(choices=sheets_there, value=run_choices.keep_or_first(sheet, sheets_there)),
+        list_sheets(work, sheet),
         *(gr.update(choices=offered, value=key) for key in keys),
         list_pairs(kept, pair),
     ]
@@ -141,6 +142,12 @@ def sheet_choices(work: SheetWork) -> Choices:
     """List the kept sheets that two models or more answered."""
     several = {sheet.id for sheet in work.sheets.all() if len(sheet.columns) > 1}
     return [(label, id) for label, id in sheet_listeners.kept_choices(work) if id in several]
+
+
+def list_sheets(work: SheetWork, chosen: str | None) -> Any:
+    """List the sheets that can be voted on; keep the one that is chosen, else take the newest."""
+    choices = sheet_choices(work)
+    return gr.update(choices=choices, value=run_choices.keep_or_first(chosen, choices))
 
 
 def columns_of(work: SheetWork, id: str | None) -> list[Any]:

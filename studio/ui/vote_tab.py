@@ -105,15 +105,16 @@ def wire(
     votes: Votes,
     opened: Callable[..., Any],
     loaded: Callable[..., Any],
+    turned_to: Callable[..., Any],
 ) -> None:
-    """Connect the part. `opened` is the event of the Compare tab being opened, `loaded` that of the page."""
+    """Connect the part. The events are of the Compare tab being opened, the page, and this part of the tab."""
     desk = VoteDesk(studio, work, votes)
 
     def refresh(sheet: str | None, first: str | None, second: str | None, pair: str | None) -> list[Any]:
         return vote_listeners.refresh(studio, work, votes, sheet=sheet, typed=(first, second), pair=pair)
 
     listed = [tab[name] for name in ("sheet", "typed_first", "typed_second", "pair")]
-    gr.on([opened, loaded], shown(refresh), inputs=listed, outputs=listed, **QUIET)
+    gr.on([opened, loaded, turned_to], shown(refresh), inputs=listed, outputs=listed, **QUIET)
     tab["source"].change(
         lambda source: [gr.update(visible=source == SHEET), *[gr.update(visible=source == TYPED)] * 2],
         inputs=[tab["source"]],
@@ -121,7 +122,10 @@ def wire(
         **QUIET,
     )
     tab["source"].change(
-        shown(lambda: gr.update(choices=vote_listeners.sheet_choices(work))), outputs=[tab["sheet"]], **QUIET
+        shown(functools.partial(vote_listeners.list_sheets, work)),
+        inputs=[tab["sheet"]],
+        outputs=[tab["sheet"]],
+        **QUIET,
     )
     tab["sheet"].change(
         shown(functools.partial(vote_listeners.columns_of, work)),

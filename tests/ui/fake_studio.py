@@ -91,7 +91,8 @@ def bring_in(folder: Path, *, home: Path) -> None:
 class FakeChat:
     """Stands in for the chat client: the base model echoes, the tuned one says "tuned" first.
 
-    A question with the word "trouble" is one, and with `halt_after` an answer is stopped after so many words.
+    A question with the word "trouble" is one, with `halt_after` an answer is stopped after so many words, and while it
+    `is_silent` it is stopped before the first.
     """
 
     def __init__(self) -> None:
@@ -100,6 +101,7 @@ class FakeChat:
         self.is_running = False
         self.made_room = False
         self.halt_after: int | None = None
+        self.is_silent = False
         self.asked: list[tuple[Open, tuple[PaneRequest, ...]]] = []
         self.seeds: list[int] = []
         self.tested = Tested(1, True, True, tokens=32, seconds=2.0, note="Greedy, in fp32.")
@@ -119,6 +121,8 @@ class FakeChat:
         self.tickets.append(ticket)
         self.seeds.append(seed)
         yield Opening("Loading the model.")
+        if self.is_silent:
+            return
         yield Opened("cpu", "fp32")
         if any("trouble" in pane.messages[-1].content for pane in panes):
             yield Trouble(1, "The conversation is too long.", "Shorten it.")

@@ -149,6 +149,15 @@ def test_what_was_answered_until_the_stop_is_kept(
     assert kept.get(last["said"].id).talks[1].turns[0].answer.text == "tuned: "
 
 
+def test_a_question_that_was_stopped_before_its_first_word_stays_in_the_field(
+    studio: Studio, given: Given, chat: FakeChat, kept: KeptFiles[Conversation]
+) -> None:
+    chat.is_silent = True
+    frames = ask_all(studio, given)
+    assert frames[0]["pending"] == "Hello there"
+    assert (frames[-1]["prompt"], frames[-1]["said"].questions, kept.all()) == ("Hello there", (), ())
+
+
 def test_a_conversation_is_kept_after_every_answer(studio: Studio, given: Given, kept: KeptFiles[Conversation]) -> None:
     first = ask_all(studio, given)[-1]
     assert kept.all() == (first["said"],)
@@ -164,7 +173,8 @@ def test_a_question_without_an_answer_is_taken_back(
     with pytest.raises(RunError, match="too long"):
         ask_all(studio, replace(given, prompt="trouble"))
     assert kept.all() == ()
-    back = page(take_back(studio, given))
+    back = page(take_back(studio, replace(given, prompt="", pending="trouble")))
+    assert (back["prompt"], back["pending"]) == ("trouble", ""), "nobody has to write it again"
     assert "trouble" not in back["talk_1"]
     assert (back["send"]["interactive"], back["stop"]["visible"]) == (True, False)
 
@@ -297,7 +307,15 @@ def test_nothing_to_ask_and_no_run_are_sentences(studio: Studio, given: Given, r
 def test_what_the_page_holds_is_read(studio: Studio) -> None:
     values: dict[str, Any] = {f"model_{place}": f"run:{place}" for place in range(1, 5)}
     values |= dict.fromkeys([f"strength_{place}" for place in range(1, 5)])
-    free = {"panes": 3, "said": Conversation(), "ticket": "t", "editing": False, "prompt": " Hi ", "marks": None}
+    free = {
+        "panes": 3,
+        "said": Conversation(),
+        "ticket": "t",
+        "pending": "",
+        "editing": False,
+        "prompt": " Hi ",
+        "marks": None,
+    }
     given = compare_chat.read(**values, **free, system=None, temperature=0.5, longest=64.0, seed=None)
     assert (given.keys, given.strengths) == (("run:1", "run:2", "run:3"), (1.0, 1.0, 1.0))
     assert (given.prompt, given.wish) == ("Hi", Wish("", 0.5, 64, 0))

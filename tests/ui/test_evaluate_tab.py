@@ -79,6 +79,7 @@ def test_without_a_run_the_page_says_what_fills_it(studio: Studio, tradeoffs: Tr
     for gone in (None, "20260101-000000-nobody"):
         shown = look(studio, tradeoffs, gone)
         assert "No finished run yet" in shown["status"]
+        assert shown["name"]["value"] is None  # Gradio warns of a value that is no choice
         for card in ("scores_card", "forgetting_card", "confusions_card", "rows_card", "tradeoff_card", "again"):
             assert shown[card]["visible"] is False
 

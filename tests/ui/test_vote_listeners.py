@@ -162,6 +162,7 @@ def test_a_vote_is_between_two(desk: VoteDesk, sheet: Sheet) -> None:
         desk.begin_with_sheet(sheet.id, key, key)
     with pytest.raises(RunError, match="two models"):
         desk.begin_with_prompts("x", key, None, WISH)
+    assert desk.begin_with_sheet(sheet.id, None, None).ballot is not None, "the first two, before the page shows them"
     with pytest.raises(RunError, match="no prompt sheet"):
         desk.begin_with_sheet(None, None, None)
 
@@ -205,6 +206,7 @@ def test_the_lists_offer_sheets_of_two_models(
     assert [id for _, id in sheets["choices"]] == [sheet.id]
     assert [first["value"], second["value"]] == compare_models.preset(studio)
     assert pair["choices"] == []
+    assert vote_listeners.list_sheets(work, None)["value"] == sheet.id, "one that was made since is chosen"
     columns = vote_listeners.columns_of(work, sheet.id)
     assert [each["value"] for each in columns] == [column.key for column in sheet.columns]
     assert vote_listeners.columns_of(work, None)[0]["choices"] == []

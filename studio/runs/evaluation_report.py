@@ -16,6 +16,10 @@ AT_THE_END = "end"
 """The name of the report that every run gets at its end, without being asked."""
 
 
+SURE = 0.05
+"""Below this p value a change is called sure; else it may as well be chance."""
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A figure and its 95 % bootstrap interval, from resampling the rows."""
@@ -42,6 +46,20 @@ class Figure:
     base: Estimate | None = None
     change: Estimate | None = None
     p_value: float | None = None
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether the change is hardly chance."""
+        return self.p_value is not None and self.p_value < SURE
+
+    @property
+    def verdict(self) -> str:
+        """How sure a change is, in two words; empty where there is none to speak of."""
+        if self.change is None or self.p_value is None:
+            return ""
+        if not self.is_sure or self.change.value == 0:
+            return "within noise"
+        return "surely better" if (self.change.value > 0) == self.higher_is_better else "surely worse"
 
 
 @dataclass(frozen=True)

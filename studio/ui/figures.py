@@ -11,8 +11,8 @@ from markupsafe import Markup
 from studio.runs.evaluation_report import Estimate, Figure, Part
 from studio.ui import fragments
 
-SURE = 0.05
-"""Below this p value a change is called sure, as in the sentence that heads a report; else it may as well be chance."""
+_KINDS = {"within noise": "quiet", "surely better": "good", "surely worse": "bad"}
+"""The kind of badge for each verdict on a change."""
 
 COLUMNS = ("Score", "Base", "Tuned", "Change", "How sure", "Rows")
 _DIGITS = {"share": 1, "score": 1, "loss": 3, "perplexity": 2}
@@ -61,10 +61,7 @@ def certainty(figure: Figure) -> Certainty:
         f"{p_in_words(figure.p_value)}: how often a change at least this large would come from chance alone, by a "
         "paired test on the same rows."
     )
-    if figure.p_value >= SURE or figure.change.value == 0:
-        return Certainty("quiet", "within noise", title)
-    better = (figure.change.value > 0) == figure.higher_is_better
-    return Certainty("good", "surely better", title) if better else Certainty("bad", "surely worse", title)
+    return Certainty(_KINDS[figure.verdict], figure.verdict, title)
 
 
 def in_a_sentence(title: str) -> str:

@@ -12,9 +12,6 @@ from studio.data.scoring.scores import TITLES
 from studio.data.scoring.statistics import Interval, Paired, bootstrap_pair, mean_of, paired_p_value, wilson
 from studio.runs.evaluation_report import Estimate, Figure
 
-SURE = 0.05
-"""Below this p value a difference is called sure."""
-
 
 def figure_of(name: str, paired: Paired, *, rows: int, p_value: float) -> Figure:
     """Make a figure of both models."""

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from studio.data.scoring.probes import Question
 from studio.runs.evaluation_report import Figure, Forgetting, Part
-from studio.workers.figures import SURE, loss_figure, mean_figure, percent
+from studio.workers.figures import loss_figure, mean_figure, percent
 from studio.workers.observing import Observed, Probes
 
 Score = TypeVar("Score")
@@ -71,14 +71,10 @@ def _sentence(knowledge: Figure, language: Figure) -> str:
     growth = math.exp(min(language.change.value, 50.0)) - 1
     how_much = percent(abs(growth)) if abs(growth) >= 0.005 else ""
     how = f"{how_much} {'worse' if growth > 0 else 'better'}" if how_much else "unchanged"
-    if how_much and not _is_sure(language):
+    if how_much and not language.is_sure:
         how += ", within noise"
     if knowledge.base.value == knowledge.tuned.value:
         changed = f"still {after}"
     else:
-        changed = f"{before} to {after}{'' if _is_sure(knowledge) else ', within noise'}"
+        changed = f"{before} to {after}{'' if knowledge.is_sure else ', within noise'}"
     return f"General knowledge {changed}; general language {how}."
-
-
-def _is_sure(figure: Figure) -> bool:
-    return figure.p_value is not None and figure.p_value < SURE

@@ -14,7 +14,7 @@ from studio.data.scoring.scores import label_of, main_score, row_scores
 from studio.data.scoring.statistics import bootstrap_pair, perplexity_of, swap_p_value
 from studio.runs.evaluation_report import Confusion, Figure, Forgetting, ScoredRow
 from studio.workers.asked import Asked
-from studio.workers.figures import SURE, figure_of, loss_figure, mean_figure, percent
+from studio.workers.figures import figure_of, loss_figure, mean_figure, percent
 from studio.workers.forgetting import forgetting_of
 from studio.workers.observing import Observed, Probes
 
@@ -151,14 +151,7 @@ def _headline(main: Figure, forgotten: Forgetting | None) -> str:
     """Say in a sentence how the task's own score changed, how sure that is, and what it cost."""
     assert main.base is not None
     before, after = (_shown(main, each.value) for each in (main.base, main.tuned))
-    sure = main.p_value is not None and main.p_value < SURE
-    better = (main.tuned.value > main.base.value) == main.higher_is_better
-    if main.tuned.value == main.base.value:
-        word = "unchanged"
-    elif sure:
-        word = "surely better" if better else "surely worse"
-    else:
-        word = "within noise"
+    word = "unchanged" if main.tuned.value == main.base.value else main.verdict
     rows = "1 row" if main.rows == 1 else f"{main.rows:,} rows"
     text = f"{main.title} {before} to {after}, {word} on {rows}."
     return text if forgotten is None else f"{text} {forgotten.sentence}"

@@ -1,5 +1,7 @@
 """Lengths of time, sizes and counts in words, as the page, the checks and the command line need them in sentences."""
 
+from collections.abc import Sequence
+
 
 def duration(seconds: float) -> str:
     """Put a length of time in words, as roughly as a person wants to know it."""
@@ -27,3 +29,8 @@ def size(count: float) -> str:
 def counted(number: int, noun: str, plural: str = "") -> str:
     """Put a number before its noun: "1 step", "1,200 steps"; `plural` is for a noun that takes no "s"."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Put at least one name in a list: "one", "one and two", "one, two and three"."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

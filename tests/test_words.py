@@ -1,6 +1,6 @@
 import pytest
 
-from studio.words import counted, duration, size
+from studio.words import counted, duration, listed, size
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,7 @@ def test_size(count: float, words: str) -> None:
 
 def test_counted() -> None:
     assert [counted(number, "step") for number in (1, 2, 1200)] == ["1 step", "2 steps", "1,200 steps"]
+
+
+def test_names_are_listed_as_in_a_sentence() -> None:
+    assert [listed(names) for names in (("a",), ("a", "b"), ("a", "b", "c"))] == ["a", "a and b", "a, b and c"]

@@ -27,6 +27,7 @@ from studio.runs.jobs import Job
 from studio.runs.launcher import Launch, blend_paths
 from studio.runs.precision import precision_of
 from studio.runs.store import MOST_NAME, RunFolder, RunOrigin, RunStore
+from studio.words import listed
 
 
 @dataclass(frozen=True)
@@ -129,8 +130,7 @@ def _kind(name: str) -> BlendKind:
 
 
 def _name(blend: Blend) -> str:
-    names = [parent.name for parent in blend.parents]
-    return f"blend of {', '.join(names[:-1])} and {names[-1]}"[:MOST_NAME]
+    return f"blend of {listed([parent.name for parent in blend.parents])}"[:MOST_NAME]
 
 
 def _config(first: RunFolder, *, name: str, rank: int) -> RunConfig:

@@ -19,10 +19,8 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from studio import codec
 from studio.errors import RunError
+from studio.runs.store import MOST_NAME
 from studio.runs.whole_files import write_whole
-
-MOST_NAME = 80
-"""So many letters of a name are kept."""
 
 _ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
 

@@ -11,7 +11,6 @@ from studio.runs.summary import Summary
 from studio.ui import confusion, figures, fragments, presses
 from studio.ui.evaluate_sight import Sight
 from studio.ui.wording import brief_duration, moment
-from studio.words import counted
 
 EVALUATE, CANCEL = "evaluate", "cancel"
 
@@ -123,8 +122,3 @@ def _details(title: str, inner: Markup) -> Markup:
 def confusions(report: EvaluationReport) -> Markup:
     """Draw how often each label was answered as which, as written and by likelihood."""
     return fragments.stack(confusion.tables(each) for each in report.confusions)
-
-
-def rows_heading(report: EvaluationReport) -> str:
-    """Say what the rows are."""
-    return f"{counted(report.rows, 'row')}, each with what was asked and expected, and what both models answered."

@@ -19,7 +19,7 @@ from studio.ui.plot import Drawing, plot, spot
 from studio.ui.runs_table import base_name, rate
 from studio.ui.tradeoff_sight import Queueable, Tradeoff
 from studio.ui.wording import brief_duration
-from studio.words import size
+from studio.words import listed, size
 
 QUEUE_MISSING = "queue-missing"
 SHADES = {LORA: 1, QLORA: 3, QLORA_8BIT: 6, FULL: 5}
@@ -90,7 +90,7 @@ def offer(found: Tradeoff) -> Markup:
     lines = [fragments.line("quiet" if each.fits else "warning", _promise(each)) for each in found.missing]
     if not fitting:
         return fragments.stack(lines)
-    names = _and([METHOD_NAMES[each.config.method].replace("Full", "full") for each in fitting])
+    names = listed([METHOD_NAMES[each.config.method].replace("Full", "full") for each in fitting])
     same = f"the same examples, the same seed ({found.seed}) and the same settings as {found.run_name}"
     button = presses.button("Queue what is missing", QUEUE_MISSING, key=found.run_id, kind="primary", once=True)
     said = Markup('<div class="ls-act"><div class="ls-buttons">{}</div><p>{}</p></div>').format(
@@ -109,10 +109,6 @@ def _promise(each: Queueable) -> str:
         return f"{name} is left out: it needs {need}, which this machine does not have."
     time = f", takes {rough_time(told.seconds)}" if told.seconds is not None else ""
     return f"{name}: learning rate {rate(each.config.learning_rate)}, needs {need}{time}."
-
-
-def _and(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 _SCRIPT = r"""

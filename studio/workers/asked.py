@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from studio.config import RunConfig
 from studio.data.example_files import ExampleFile
-from studio.data.examples import Example
+from studio.data.examples import Example, Message
 from studio.data.scoring.tasks import Task, task_of
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import DataError
@@ -140,7 +140,7 @@ def _label_tokens(task: Task, example: Example, renderer: ChatRenderer) -> tuple
         return ()
     found = []
     for label in task.labels:
-        messages = (*example.messages[:-1], type(example.messages[-1])("assistant", label))
+        messages = (*example.messages[:-1], Message("assistant", label))
         try:
             rendered = renderer.render(Example(messages, tools=example.tools))
         except DataError:

@@ -57,4 +57,4 @@ def _folder(path: Path, parent: Parent) -> Path:
 def _summary(blend: Blend, run: RunFolder) -> str:
     parts = [f"{parent.weight:g} of {parent.name}" for parent in blend.parents]
     how = KINDS[blend.kind].label
-    return f"Blended ({how}): {', '.join(parts[:-1])} and {parts[-1]}. The adapter has rank {run.config.rank}."
+    return f"Blended ({how}): {words.listed(parts)}. The adapter has rank {run.config.rank}."

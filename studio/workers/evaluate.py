@@ -23,7 +23,7 @@ from studio.workers.asked import ask_of
 from studio.workers.base_model import ensure_model
 from studio.workers.job import Job
 from studio.workers.judging import judge
-from studio.workers.observing import Observed, Observer, kept_or_made, kept_path, read_probes
+from studio.workers.observing import Observed, Observer, keep, kept_path, read_kept, read_probes
 from studio.workers.train import MEMORY_LOCK, pad_id
 
 if TYPE_CHECKING:
@@ -127,34 +127,35 @@ class _Watch:
         """Look at the base, or take what is known of it, and at what was learned."""
         from studio.ml import loading
 
-        held: list[Any] = []
         path = kept_path(self._kept, self._folder, self._observer.key)
-        base = kept_or_made(path, lambda: self._look(self._load(held), "Base model"))
-        if not is_whole_model(result):
-            model = held.pop() if held else self._load([])
+        base, whole = read_kept(path), is_whole_model(result)
+        model = self._load() if base is None or not whole else None
+        if base is None:
+            base = self._look(model, "Base model")
+            keep(path, base)
+        if not whole:
             return base, self._look(loading.load_adapter(model, result), "Tuned model")
-        held.clear()
-        gc.collect()
+        model = None
+        gc.collect()  # the memory of the base must be free before a whole model comes
         self._job.emit(Loading(what="Loading the tuned model"))
         return base, self._look(loading.load_base(result, self._placement), "Tuned model")
 
-    def _load(self, held: list[Any]) -> Any:
+    def _load(self) -> Any:
         from studio.ml import loading
 
         self._job.emit(Loading(what="Loading the base model"))
-        held.append(loading.load_base(self._folder, self._placement))
-        total, _ = loading.parameter_counts(held[0])
-        placement = self._placement
+        model = loading.load_base(self._folder, self._placement)
+        total, _ = loading.parameter_counts(model)
         self._job.emit(
             Loaded(
                 parameters=total,
                 trainable=0,
-                device=placement.device,
-                precision=placement.sentence,
+                device=self._placement.device,
+                precision=self._placement.sentence,
                 target_modules=(),
             )
         )
-        return held[0]
+        return model
 
     def _look(self, model: Any, who: str) -> Observed:
         told_at = float("-inf")

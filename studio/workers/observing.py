@@ -251,12 +251,15 @@ def kept_path(folder: Path, model: Path, key: str) -> Path:
     return folder / f"base-{digest[:32]}.json"
 
 
-def kept_or_made(path: Path, make: Callable[[], Observed]) -> Observed:
-    """Read what was kept, or make it and keep it. What cannot be read is made anew."""
+def read_kept(path: Path) -> Observed | None:
+    """Read what was kept; None where nothing was, or it cannot be read."""
     with suppress(OSError, ValueError, TypeError):
         return codec.loads(Observed, path.read_text(encoding="utf-8"))
-    made = make()
-    with suppress(OSError):  # it is made again next time
+    return None
+
+
+def keep(path: Path, seen: Observed) -> None:
+    """Keep what a model said. Where the disk does not take it, it is asked again next time."""
+    with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, codec.dumps(made))
-    return made
+        write_whole(path, codec.dumps(seen))

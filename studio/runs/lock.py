@@ -17,6 +17,8 @@ from studio.errors import RunError
 
 _TRIES = 10
 _PAUSE_SECONDS = 0.01
+_LOOKED_AT_SECONDS = 10.0
+_LOOKED_AT_PAUSE_SECONDS = 0.002
 _HELD = (errno.EWOULDBLOCK, errno.EACCES)
 
 
@@ -24,7 +26,7 @@ def acquire(path: Path) -> int | None:
     """Take the lock and return its file descriptor, or None when another holds it.
 
     The lock is held until the descriptor is closed in every process that has it; pass it on to a child to hand the lock
-    over. Tries for a tenth of a second, because `is_held` in another process takes the lock for a moment too.
+    over. `is_held` takes the lock for a moment too: a lock that is only looked at is waited for, however many look.
 
     Raises RunError when the lock file cannot be written.
     """
@@ -35,11 +37,17 @@ def acquire(path: Path) -> int | None:
             f"The lock file {path} cannot be written: {error.strerror or error}.",
             "Free some space or correct the permissions of the data folder.",
         ) from error
-    for _ in range(_TRIES):
+    found_held, deadline = 0, time.monotonic() + _LOOKED_AT_SECONDS
+    while found_held < _TRIES and time.monotonic() < deadline:
         if _try_lock(descriptor, fcntl.LOCK_EX):
             os.ftruncate(descriptor, 0)  # it names its last holder
             return descriptor
-        time.sleep(_PAUSE_SECONDS)
+        if _try_lock(descriptor, fcntl.LOCK_SH):
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+            time.sleep(_LOOKED_AT_PAUSE_SECONDS)
+        else:
+            found_held += 1
+            time.sleep(_PAUSE_SECONDS)
     os.close(descriptor)
     return None
 

@@ -1,6 +1,8 @@
+import fcntl
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from studio.runs import lock
 
 HOLDER = """
 import sys
+import threading
 from pathlib import Path
 from studio.runs import lock
 descriptor = lock.acquire(Path(sys.argv[1]))
@@ -67,6 +70,18 @@ def test_asking_does_not_take_the_lock(tmp_path: Path) -> None:
     assert not lock.is_held(path)
     with lock.holding(path):
         pass
+
+
+def test_a_lock_that_is_only_looked_at_is_waited_for(tmp_path: Path) -> None:
+    """A run that was discarded stayed where it was: the pages looked at it for all of that tenth of a second."""
+    path = tmp_path / "run.lock"
+    path.touch()
+    looking = os.open(path, os.O_RDONLY)
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    done = threading.Timer(0.5, os.close, [looking])
+    done.start()
+    with lock.holding(path):
+        done.join()
 
 
 def test_holding_a_held_lock_is_refused_in_a_sentence(tmp_path: Path) -> None:

@@ -38,7 +38,6 @@ def evaluate_at_end(studio: Studio, run_id: str, *, console: Console) -> None:
 
     A run whose evaluation fails is a good run all the same, so that is told and not raised.
     """
-    studio.evaluations.tend()
     if studio.evaluations.state(run_id).status not in GOING:
         return
     try:
@@ -57,6 +56,7 @@ def follow_evaluation(studio: Studio, run_id: str, name: str, *, console: Consol
         bar = progress.add_task("Starting the evaluation", total=None)
         while True:
             try:
+                studio.evaluations.tend()  # it waits for the worker of the run to be gone
                 state = studio.evaluations.state(run_id, name)
                 if state.status not in GOING:
                     return _ended(state)

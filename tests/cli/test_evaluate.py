@@ -2,9 +2,16 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
+from rich.console import Console
 
+from studio.cli.evaluate import evaluate_at_end
+from studio.runs.evaluation_report import AT_THE_END
+from studio.runs.evaluations import EvaluationState
+from studio.runs.studio import Studio
 from tests.cli.test_commands import ROWS, run
 
 
@@ -44,3 +51,24 @@ def test_a_run_that_is_not_there_and_rows_that_are_none(tmp_path: Path) -> None:
         assert done.returncode == 2
         assert found in done.stderr
         assert "Traceback" not in done.stderr
+
+
+class SlowToBegin:
+    """Evaluations of a run whose worker is still there at the first look."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    def tend(self) -> None:
+        self.looks += 1
+
+    def state(self, run_id: str, name: str = AT_THE_END) -> EvaluationState:
+        return EvaluationState("waiting" if self.looks < 3 else "none", "It is evaluated in a moment.")
+
+
+def test_an_evaluation_begins_however_long_the_worker_of_the_run_takes_to_go() -> None:
+    """`train` asked once, before its worker was gone, and then waited for ever."""
+    evaluations = SlowToBegin()
+    studio = cast(Studio, SimpleNamespace(evaluations=evaluations))
+    evaluate_at_end(studio, "harbour", console=Console(quiet=True))
+    assert evaluations.looks == 3

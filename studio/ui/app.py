@@ -37,6 +37,9 @@ CALM_TICK_SECONDS = 3.0
 """How often is looked at what changes seldom. Each look costs the server and the browser a little, and both may sit on
 the machine that trains."""
 
+FAR_TICK_SECONDS = 5.0
+"""How often the run is looked at while another tab is open: only the title of the browser's tab shows it then."""
+
 TABS = "tabs"
 """The name of the tabs in the browser."""
 
@@ -51,7 +54,7 @@ def build_app(studio: Studio) -> gr.Blocks:
     machine_name = machine()
     page: gr.Blocks
     with gr.Blocks(title="LoRA Studio", analytics_enabled=False, delete_cache=(3600, 24 * 3600)) as page:
-        timer, calm = gr.Timer(TICK_SECONDS), gr.Timer(CALM_TICK_SECONDS)
+        timer, calm = gr.Timer(FAR_TICK_SECONDS), gr.Timer(CALM_TICK_SECONDS)
         own = clocks.clocks(OWN_CLOCK, open_tab="data", seconds=CALM_TICK_SECONDS)
         top = html(header(machine_name, STARTER, studio.model_state(STARTER)), elem_id="header")
         drawn = gr.State(None)
@@ -108,7 +111,12 @@ def build_app(studio: Studio) -> gr.Blocks:
         )
         verbs.wire(studio)
         pages = (data_page, configure_page, train_page, compare_page, evaluate_page, export_page, runs_page)
-        clocks.wire(own, {str(each.id): each for each in pages}, elem_id=TABS)
+        clocks.wire(
+            own,
+            {str(each.id): each for each in pages},
+            elem_id=TABS,
+            paced={str(train_page.id): clocks.Paced(timer, fast=TICK_SECONDS, slow=FAR_TICK_SECONDS)},
+        )
 
         calm.tick(
             shown(functools.partial(redraw_header, studio, machine_name)),

@@ -1,4 +1,4 @@
-"""A clock for each tab, which runs while its tab is open: what nobody sees is not asked of the server.
+"""A clock for each tab, which runs while its tab is open: what nobody sees is not asked of the server, or seldom.
 
 Fifty open pages ask often enough as it is. Which clock runs is the browser's own affair and costs no request. Knows
 nothing of what is drawn.
@@ -6,6 +6,8 @@ nothing of what is drawn.
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 
 import gradio as gr
 
@@ -18,16 +20,40 @@ def clocks(names: Iterable[str], *, open_tab: str, seconds: float) -> dict[str, 
 _FOLLOW = """async () => {
   await new Promise(done => setTimeout(done));
   const names = %(names)s;
-  const open = document.querySelector("#%(tabs)s button[role=tab][aria-selected=true]");
-  return names.map(name => ({__type__: "update", active: name === (open ? open.dataset.tabId : "%(opened)s")}));
+  const tab = document.querySelector("#%(tabs)s button[role=tab][aria-selected=true]");
+  const open = tab ? tab.dataset.tabId : "%(opened)s";
+  return [
+    ...names.map(name => ({__type__: "update", active: name === open})),
+    ...%(paces)s.map(([name, fast, slow]) => ({__type__: "update", value: name === open ? fast : slow})),
+  ];
 }"""
 """A page that is still loading hears of its first tab late, after a person has opened another: what counts is which tab
 is open by now, and the browser has that once the press is dealt with."""
 
 
-def wire(timers: Mapping[str, gr.Timer], tabs: Mapping[str, gr.Tab], *, elem_id: str) -> None:
-    """Let the clock of a tab run from its opening until another one is opened. `elem_id` is that of all the tabs."""
+@dataclass(frozen=True)
+class Paced:
+    """A clock that always runs: every `fast` seconds while its tab is open, else every `slow` seconds."""
+
+    timer: gr.Timer
+    fast: float
+    slow: float
+
+
+def wire(
+    timers: Mapping[str, gr.Timer],
+    tabs: Mapping[str, gr.Tab],
+    *,
+    elem_id: str,
+    paced: Mapping[str, Paced] = MappingProxyType({}),
+) -> None:
+    """Let the clock of a tab run from its opening until another one is opened, and those in `paced` at their two paces.
+
+    `elem_id` is that of all the tabs.
+    """
+    names, paces = json.dumps(list(timers)), json.dumps([(name, each.fast, each.slow) for name, each in paced.items()])
+    outputs = [*timers.values(), *(each.timer for each in paced.values())]
     for opened, tab in tabs.items():
-        script = _FOLLOW % {"names": json.dumps(list(timers)), "tabs": elem_id, "opened": opened}
+        script = _FOLLOW % {"names": names, "paces": paces, "tabs": elem_id, "opened": opened}
         # Gradio asks the server for a listener's answer only where it has a Python function.
-        tab.select(None, js=script, outputs=list(timers.values()), show_progress="hidden")
+        tab.select(None, js=script, outputs=outputs, show_progress="hidden")

@@ -2,7 +2,7 @@ import gradio as gr
 
 from studio.runs.studio import Studio
 from studio.ui.app import OWN_CLOCK, build_app
-from studio.ui.clocks import clocks, wire
+from studio.ui.clocks import Paced, clocks, wire
 
 
 def test_the_clock_of_the_tab_that_is_opened_runs_and_no_other() -> None:
@@ -10,14 +10,18 @@ def test_the_clock_of_the_tab_that_is_opened_runs_and_no_other() -> None:
         timers = clocks(("a", "b"), open_tab="a", seconds=3.0)
         with gr.Tabs():
             tabs = {name: gr.Tab(name, id=name) for name in ("a", "b", "c")}
-        wire(timers, tabs, elem_id="all")
+        always = gr.Timer(5.0)
+        wire(timers, tabs, elem_id="all", paced={"c": Paced(always, fast=1.0, slow=5.0)})
     assert [timer.active for timer in timers.values()] == [True, False]
     assert {timer.value for timer in timers.values()} == {3.0}
     scripts = {each.targets[0][0]: str(each.js) for each in page.fns.values()}
     for name, tab in tabs.items():
         assert 'const names = ["a", "b"];' in scripts[tab._id]
         assert "#all button[role=tab]" in scripts[tab._id]
-        assert f'open.dataset.tabId : "{name}"' in scripts[tab._id]
+        assert f'tab.dataset.tabId : "{name}"' in scripts[tab._id]
+        assert '[["c", 1.0, 5.0]]' in scripts[tab._id]
+    outputs = [list(each.outputs) for each in page.fns.values()]
+    assert outputs == [[*timers.values(), always]] * 3
 
 
 def test_only_the_run_and_the_header_are_asked_for_while_another_tab_is_open(studio: Studio) -> None:

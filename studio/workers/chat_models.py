@@ -116,7 +116,7 @@ class ChatModels:
                 self._forget(self._adapters.pop(old))
         name = f"adapter-{next(self._numbers)}"
         try:
-            self.base = loading.load_adapter(self.base, Path(version[0]), name=name)
+            self.base = loading.load_adapter(self.base, Path(version[0]), name=name, dtype=self._placement.dtype)
         except ModelError:
             if name in getattr(self.base, "peft_config", ()):
                 forget(self.base, name)  # what there was of it when its file proved to be damaged

@@ -191,7 +191,10 @@ def held(model: torch.nn.Module) -> int:
     return sum(storages.values())
 
 
-def test_a_base_with_three_adapters_takes_less_than_a_fifth_more_than_the_base_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_base_with_three_adapters_takes_less_than_a_fifth_more_than_the_base_alone(
+    tmp_path: Path, precision: str
+) -> None:
     """At several strengths too. Its shape is that of a small real model, its width an eighth: so is the rank."""
     torch.manual_seed(0)
     config = LlamaConfig(
@@ -206,10 +209,15 @@ def test_a_base_with_three_adapters_takes_less_than_a_fifth_more_than_the_base_a
     for name in ("one", "two", "three"):
         adapter = LoraConfig(r=8, target_modules="all-linear", task_type="CAUSAL_LM", init_lora_weights=False)
         get_peft_model(loading.load_base(tmp_path / "base", FP32), adapter).save_pretrained(str(tmp_path / name))
-    models = ChatModels(loading.load_base(tmp_path / "base", FP32), FP32)
+    placement = loading.Placement("cpu", precision)
+    models = ChatModels(loading.load_base(tmp_path / "base", placement), placement)
     alone = held(models.base)
     folders = [str(tmp_path / name) for name in ("one", "two", "three")]
     asked = [Wanted(""), *(Wanted(folder, strength) for folder in folders for strength in (1.0, 0.5))]
     (turn,) = models.passes(asked)
     assert len(set(turn.adapters)) == 7
     assert alone < held(models.base) < 1.2 * alone
+    ids = torch.arange(1, 9)[None]
+    with torch.inference_mode():
+        said = {tuple(models.base(ids, adapter_names=[name]).logits[0, -1].tolist()) for name in turn.adapters}
+    assert len(said) == 7

@@ -141,6 +141,14 @@ def test_a_conversation_side_by_side(page: Page) -> None:
     expect(talk(page, 1)).not_to_contain_text("And 5?")
     press(page, "Put it back")
     expect(talk(page, 1)).to_contain_text("And 5?")
+    expect(page.locator("#compare-bin")).to_be_hidden()
+    press(page, "Move to the bin")
+    page.locator("#compare-bin > button", has_text="Deleted conversations (1)").click()
+    press(page, "Empty the bin")
+    expect(page.locator("#compare-bin")).to_contain_text("Delete 1 conversation for good?")
+    press(page, "Put the chosen one back")
+    expect(talk(page, 1)).to_contain_text("And 5?")
+    expect(page.locator("#compare-bin")).to_be_hidden()
 
     press(page, "Take away the last pane")
     choose(page, "Model of pane 2", "otter")
@@ -167,10 +175,13 @@ def test_the_panes_prove_themselves_and_adapters_are_blended(page: Page) -> None
 def test_a_sheet_is_answered_and_voted_on(page: Page) -> None:
     open_compare(page, "Prompt sheet")
     page.locator("#sheet-typed textarea").fill("\n".join(f"Which colour is {n}?" for n in range(5)))
+    page.locator("#sheet-strengths").get_by_label("1.5", exact=True).check()
     press(page, "Answer all")
     expect(page.locator("#sheet-progress")).to_contain_text("5 prompts, all answered")
     rows = page.locator("#sheet-table tbody tr")
     expect(rows).to_have_count(5)
+    titles = ["Prompt", "tiny, untrained", "heron", "heron at 1.5"]
+    expect(page.locator("#sheet-table thead th")).to_have_text(titles)
     page.get_by_role("textbox", name="Search the sheet").fill("colour is 3")
     expect(rows).to_have_count(1)
     assert len(download(page, "Download as CSV").splitlines()) >= 6

@@ -1,6 +1,8 @@
 """`python app.py compare`: the same prompts to a run and to its base model, as the prompt sheet of the page does it."""
 
 import json
+from argparse import ArgumentTypeError
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -11,20 +13,32 @@ from studio.cli.follow import RunFailed
 from studio.errors import RunError
 from studio.runs.answering import Wish, check_wish
 from studio.runs.pane_models import pane_model
-from studio.runs.sheet_answers import answer_rows, check_models
+from studio.runs.sheet_asking import answer_rows, check_models, columns_of
 from studio.runs.sheet_prompts import from_file
-from studio.runs.sheets import Cell, Column, Sheet, SheetRow, documents
+from studio.runs.sheets import Cell, Sheet, SheetRow, documents
 from studio.runs.studio import Studio
 
 
-def compare(studio: Studio, *, run_id: str, prompts: Path, wish: Wish, as_json: bool, console: Console) -> int:
+def compare(
+    studio: Studio,
+    *,
+    run_id: str,
+    prompts: Path,
+    wish: Wish,
+    as_json: bool,
+    console: Console,
+    strengths: Sequence[float] = (1.0,),
+) -> int:
     """Print what the base model and a run answer to the prompts of a file, as a table or as one JSON object.
 
-    Raises RunError or DataError for what cannot be used, RunFailed when the answers do not come.
+    An adapter answers once at each of the strengths. Raises RunError or DataError for what cannot be used, RunFailed
+    when the answers do not come.
     """
     studio.runs.get(run_id)
-    models = [pane_model(studio, f"base:{run_id}"), pane_model(studio, f"run:{run_id}")]
-    check_models(models)
+    models = {key: pane_model(studio, key) for key in (f"base:{run_id}", f"run:{run_id}")}
+    columns = columns_of(tuple(models.values()), strengths)
+    asking = [(models[column.key], column.strength) for column in columns]
+    check_models([model for model, _ in asking])
     check_wish(wish)
     asked = from_file(prompts)
     answered: dict[int, tuple[Cell, ...]] = {}
@@ -34,13 +48,10 @@ def compare(studio: Studio, *, run_id: str, prompts: Path, wish: Wish, as_json: 
             status.update(f"{len(answered):,} of {len(asked):,} prompts answered. {what}")
 
         try:
-            for place, cells in answer_rows(
-                studio.chat, [(model, 1.0) for model in models], asked, wish=wish, hear=hear
-            ):
+            for place, cells in answer_rows(studio.chat, asking, asked, wish=wish, hear=hear):
                 answered[place] = cells
         except RunError as error:
             raise RunFailed(error.message, error.hint) from error
-    columns = tuple(Column(model.key, model.title) for model in models)
     rows = tuple(SheetRow(prompt, answered.get(place, ())) for place, prompt in enumerate(asked))
     sheet = Sheet(columns, rows, wish, name=prompts.name)
     if as_json:
@@ -49,6 +60,14 @@ def compare(studio: Studio, *, run_id: str, prompts: Path, wish: Wish, as_json: 
         return 0
     _print(sheet, console)
     return 0
+
+
+def strengths(text: str) -> tuple[float, ...]:
+    """Read strengths with commas between them. Raises ArgumentTypeError, which argparse turns into a sentence."""
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise ArgumentTypeError(f"'{text}' is no strength: write numbers such as 0.5 or 0.5,1") from error
 
 
 def _print(sheet: Sheet, console: Console) -> None:

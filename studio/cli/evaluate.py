@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -18,10 +19,20 @@ GOING = ("waiting", "working")
 
 
 def evaluate(
-    studio: Studio, *, run_id: str, data: Path | None, rows: int, probes: bool, as_json: bool, console: Console
+    studio: Studio,
+    *,
+    run_id: str,
+    data: Path | None,
+    rows: int,
+    probes: bool,
+    tasks: Sequence[str],
+    questions: int,
+    as_json: bool,
+    console: Console,
 ) -> int:
     """Evaluate a run, wait for it, and print the figures, or one JSON object. Raises RunFailed when it fails."""
-    name = studio.evaluations.start(run_id, data=data, rows=rows, forgetting=probes).name
+    state = studio.evaluations.start(run_id, data=data, rows=rows, forgetting=probes, tasks=tasks, questions=questions)
+    name = state.name
     report = follow_evaluation(studio, run_id, name, console=Console(stderr=True) if as_json else console)
     if report is None:
         raise RunFailed("The evaluation was stopped.")
@@ -77,7 +88,8 @@ def show_report(report: EvaluationReport, *, console: Console) -> None:
     """Print the headline and a table of the figures."""
     table = Table("score", "base", "tuned", "change", "p", "rows")
     forgotten = report.forgetting
-    for figure in (*report.figures, *((forgotten.knowledge, forgotten.language) if forgotten else ())):
+    general = (forgotten.knowledge, forgotten.language) if forgotten else ()
+    for figure in (*report.figures, *general, *report.standard):
         table.add_row(
             figure.title,
             _estimate(figure, figure.base),

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from studio.cli.compare import compare
+from studio.cli.compare import compare, strengths
 from studio.cli.demo import demo
 from studio.cli.evaluate import evaluate
 from studio.cli.follow import RunFailed
@@ -24,6 +24,7 @@ from studio.cli.train import resume, train
 from studio.config import setting_named
 from studio.errors import StudioError
 from studio.runs.answering import Wish
+from studio.runs.standard_tasks import QUESTIONS
 from studio.runs.studio import open_studio
 from studio.settings import Settings, home_folder, read_settings
 
@@ -89,6 +90,8 @@ def _run(options: argparse.Namespace, console: Console) -> int:
                 data=options.data,
                 rows=options.rows,
                 probes=options.probes,
+                tasks=options.tasks,
+                questions=options.questions,
                 as_json=options.json,
                 console=console,
             )
@@ -100,6 +103,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
                 wish=Wish(options.system, options.temperature, options.longest, options.seed),
                 as_json=options.json,
                 console=console,
+                strengths=options.strength or (1.0,),
             )
         if options.command == "demo":
             return demo(studio, console=console)
@@ -157,6 +161,20 @@ def _parser() -> argparse.ArgumentParser:
     evaluate_command.add_argument(
         "--no-probes", dest="probes", action="store_false", help="do not ask what was forgotten of general knowledge"
     )
+    evaluate_command.add_argument(
+        "--tasks",
+        type=lambda text: text.split(","),
+        default=[],
+        metavar="NAMES",
+        help="standard tasks besides, by lm-evaluation-harness: hellaswag,arc_easy (needs requirements-tasks.txt)",
+    )
+    evaluate_command.add_argument(
+        "--questions",
+        type=_questions,
+        default=QUESTIONS,
+        metavar="NUMBER",
+        help=f"at most so many questions of each standard task (default: {QUESTIONS})",
+    )
     evaluate_command.add_argument("--json", action="store_true", help="print one JSON object")
     compare_command = commands.add_parser("compare", help="ask a run and its base model the same prompts")
     compare_command.add_argument("run", metavar="RUN", help="its name in the data folder: that of its folder in runs/")
@@ -166,6 +184,13 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="FILE",
         help="a text with one prompt a line, or a CSV or JSON Lines file with a column 'prompt'",
+    )
+    compare_command.add_argument(
+        "--strength",
+        type=strengths,
+        action="extend",
+        metavar="S[,S...]",
+        help="how strongly the adapter speaks, 0 to 1.5; several make a column each (default: 1, as it was trained)",
     )
     compare_command.add_argument("--system", default="", metavar="TEXT", help="a system prompt for all of them")
     compare_command.add_argument(
@@ -192,8 +217,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _rows(text: str) -> int:
+    return _count(text, "rows")
+
+
+def _questions(text: str) -> int:
+    return _count(text, "questions")
+
+
+def _count(text: str, noun: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number of rows from 1 on")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of {noun} from 1 on")
     return int(text)
 
 

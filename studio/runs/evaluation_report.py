@@ -101,6 +101,7 @@ class EvaluationReport:
 
     `task` is "labels", "json", "short", "long" or "text", and `main` the name of the figure that is this task's own
     score. `rows` of `rows_available` were scored, chosen by `seed`. `versions` are pairs of library and version.
+    `standard` has one figure for each standard task that was asked, by its name in lm-evaluation-harness.
     """
 
     name: str
@@ -127,6 +128,7 @@ class EvaluationReport:
     precision: str
     seed: int
     versions: tuple[tuple[str, str], ...]
+    standard: tuple[Figure, ...] = ()
 
     def figure(self, name: str) -> Figure | None:
         """Return the figure with this name; None where the report has none."""

@@ -7,6 +7,7 @@ the run is gone by then. Knows nothing of how a score is made.
 import functools
 import re
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from studio import codec
 from studio.data.library import DatasetLibrary
 from studio.errors import RunError
 from studio.events import Failed, Finished, Loading
+from studio.runs import standard_tasks
 from studio.runs.evaluation_report import AT_THE_END, EvaluationReport, ScoredRow
 from studio.runs.event_log import last_event
 from studio.runs.jobs import Job
@@ -23,6 +25,9 @@ from studio.runs.store import RunFolder, RunStore
 from studio.runs.whole_files import write_whole
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+OF_A_FILE = "data-"
+"""So begins the name of an evaluation on the rows of a file."""
+
 _MOST_TRIES = 2
 """An evaluation that takes the whole machine down is not tried for ever."""
 
@@ -58,21 +63,31 @@ class Evaluations:
         self._expected: set[str] = set()
 
     def start(
-        self, run_id: str, *, data: Path | None = None, rows: int = 0, forgetting: bool = True
+        self,
+        run_id: str,
+        *,
+        data: Path | None = None,
+        rows: int = 0,
+        forgetting: bool = True,
+        tasks: Sequence[str] = (),
+        questions: int = standard_tasks.QUESTIONS,
     ) -> EvaluationState:
         """Start to evaluate a run, unless that is under way; a report on the same data is replaced when it is done.
 
         `data` is a file of examples in any form that the studio reads, which becomes a data set; without it the
-        held-out examples of the run are used. `rows` bounds how many, 0 leaves that to the machine. Raises RunError
-        when the run has no result, or the work cannot be started, and DataError for a file that cannot be used.
+        held-out examples of the run are used. `rows` bounds how many, 0 leaves that to the machine. `tasks` are names
+        of standard tasks in lm-evaluation-harness, each asked with `questions` questions. Raises RunError when the run
+        has no result, or the work cannot be started, DataError for a file that cannot be used, and ConfigError for
+        tasks that cannot be asked here.
         """
+        tasks = standard_tasks.check(tasks, questions)
         run = self._runs.get(run_id)
         if run.is_alive():
             raise RunError("This run is still training.", "It is evaluated when it ends.")
         if run.result is None:
             raise RunError("This run has nothing to evaluate.", "Let a run finish, or stop it after its first steps.")
         given = None if data is None else self._datasets.add(data)
-        name = AT_THE_END if given is None else f"data-{given.sha256[:10]}"
+        name = _name("" if given is None else given.sha256, tasks, questions)
         job = self._job(run, name)
         if not job.state().working:
             (run.path / "evaluations").mkdir(exist_ok=True)
@@ -80,6 +95,7 @@ class Evaluations:
             if given is not None:
                 arguments += ["--data", str(self._datasets.examples(given.id).path), "--title", given.name]
             arguments += [] if forgetting else ["--no-probes"]
+            arguments += ["--questions", str(questions), "--tasks", *tasks] if tasks else []
             job.start(arguments, self._launch)
         return self.state(run_id, name)
 
@@ -183,6 +199,14 @@ class Evaluations:
         paths = evaluation_paths(run, name)
         with self._guard:
             return self._jobs.setdefault(paths.events, Job(paths))
+
+
+def _name(sha256: str, tasks: Sequence[str], questions: int) -> str:
+    """Name an evaluation by what is asked, so that none takes the place of another: on a file, with standard tasks."""
+    if not tasks:
+        return f"{OF_A_FILE}{sha256[:10]}" if sha256 else AT_THE_END
+    asked = standard_tasks.fingerprint(tasks, questions)
+    return f"{OF_A_FILE}{sha256[:10]}-{asked}" if sha256 else f"tasks-{asked}"
 
 
 def wish_path(run: RunFolder) -> Path:

@@ -44,6 +44,9 @@ class _Kept(Protocol):
 
 Kept = TypeVar("Kept", bound=_Kept)
 
+_Stamp = tuple[int, int]
+"""When a file was written, in nanoseconds, and its number on the disk."""
+
 
 class KeptFiles(Generic[Kept]):
     """The values of one kind in a data folder, for any number of threads."""
@@ -58,31 +61,33 @@ class KeptFiles(Generic[Kept]):
         self._noun = noun
         self._clock = clock
         self._guard = threading.RLock()
-        self._known: dict[str, tuple[tuple[int, int], Kept]] = {}
+        self._known: dict[str, tuple[_Stamp, Kept]] = {}
+        self._known_in_bin: dict[str, tuple[_Stamp, Kept]] = {}
 
     def all(self) -> tuple[Kept, ...]:
         """List what is kept, the one that was changed last first. A file that cannot be read is left out."""
         with self._guard:
-            known: dict[str, tuple[tuple[int, int], Kept]] = {}
-            for path in self._folder.glob("*.json"):
-                with contextlib.suppress(OSError, ValueError, TypeError):
-                    known[path.stem] = self._look(path)
-            self._known = known
-            return tuple(sorted((kept for _, kept in known.values()), key=lambda kept: kept.changed, reverse=True))
+            found = self._known = self._readable(self._folder, self._known)
+            return tuple(sorted((kept for _, kept in found.values()), key=lambda kept: kept.changed, reverse=True))
+
+    def binned(self) -> tuple[Kept, ...]:
+        """List what is in the bin, the one that was deleted last first. A file that cannot be read is left out."""
+        with self._guard:
+            found = self._known_in_bin = self._readable(self._bin, self._known_in_bin)
+            newest_first = sorted(found.values(), key=lambda each: (each[0][0], each[1].changed), reverse=True)
+            return tuple(kept for _, kept in newest_first)
 
     def get(self, id: str) -> Kept:
         """Open one. Raises RunError when there is none with this id, or it is damaged."""
         path = self._path(id)
         try:
             with self._guard:
-                self._known[id] = self._look(path)
+                self._known[id] = self._look(path, self._known)
                 return self._known[id][1]
         except OSError as error:
-            raise RunError(f"This {self._noun} is no longer there.", "Choose another one from the list.") from error
+            raise self._gone() from error
         except (ValueError, TypeError) as error:
-            raise RunError(
-                f"This {self._noun} cannot be read: {path.name} is damaged.", "Its file was left."
-            ) from error
+            raise self._damaged(path) from error
 
     def save(self, kept: Kept) -> Kept:
         """Write one and return it as it was written: with an id where it had none, and the time.
@@ -113,32 +118,79 @@ class KeptFiles(Generic[Kept]):
 
     def delete(self, id: str) -> None:
         """Put one into the bin. Raises RunError when there is none with this id."""
-        self._move(self._folder, self._bin, id)
+        with self._guard:
+            path = self._move(self._folder, self._bin, id)
+            with contextlib.suppress(OSError):  # the time by which the bin is sorted
+                os.utime(path, (now := self._clock(), now))
 
     def restore(self, id: str) -> Kept:
-        """Take one back out of the bin. Raises RunError when it is not there."""
-        self._move(self._bin, self._folder, id)
-        return self.get(id)
+        """Take one back out of the bin and return it: with another id where its own was taken meanwhile.
 
-    def _move(self, source: Path, target: Path, id: str) -> None:
-        path = self._path(id)
-        with self._guard, self._sentence_for_disk_trouble():
-            if not (source / path.name).is_file():
-                raise RunError(f"This {self._noun} is no longer there.", "Choose another one from the list.")
+        Raises RunError when it is not there, or damaged.
+        """
+        with self._guard:
+            return self.get(self._move(self._bin, self._folder, id).stem)
+
+    def empty_bin(self) -> int:
+        """Delete all that is in the bin for good; return how many that were, of those that can be read.
+
+        Raises RunError when the disk does not let them go.
+        """
+        with self._guard:
+            count = len(self.binned())
+            try:
+                for path in list(self._bin.glob("*.json")):
+                    path.unlink(missing_ok=True)
+            except OSError as error:
+                raise RunError(
+                    f"The bin {self._bin} cannot be emptied: {error.strerror or error}.",
+                    "Correct the permissions of the data folder.",
+                ) from error
+            return count
+
+    def _move(self, source: Path, target: Path, id: str) -> Path:
+        """Move one to another folder, where nothing is overwritten, and return its file there."""
+        path = source / self._path(id).name
+        with self._sentence_for_disk_trouble():
+            if not path.is_file():
+                raise self._gone()
             target.mkdir(parents=True, exist_ok=True)
-            os.replace(source / path.name, target / path.name)
+            if not (target / path.name).exists():
+                return path.replace(target / path.name)
+            try:
+                kept = self._look(path, {})[1]
+            except (ValueError, TypeError) as error:
+                raise self._damaged(path) from error
+            kept = replace(kept, id=self._new_id(self._clock()))
+            write_whole(target / f"{kept.id}.json", codec.dumps(kept))
+            path.unlink()
+            return target / f"{kept.id}.json"
 
-    def _look(self, path: Path) -> tuple[tuple[int, int], Kept]:
-        """Read a file unless it is as it was at the last look."""
+    def _readable(self, folder: Path, known: dict[str, tuple[_Stamp, Kept]]) -> dict[str, tuple[_Stamp, Kept]]:
+        """Read the files of a folder, by their ids, but for those that are damaged."""
+        found: dict[str, tuple[_Stamp, Kept]] = {}
+        for path in folder.glob("*.json"):
+            with contextlib.suppress(OSError, ValueError, TypeError):
+                found[path.stem] = self._look(path, known)
+        return found
+
+    def _look(self, path: Path, known: dict[str, tuple[_Stamp, Kept]]) -> tuple[_Stamp, Kept]:
+        """Read a file unless it is as it is known. Raises OSError, ValueError or TypeError."""
         found = path.stat()
         stamp = (found.st_mtime_ns, found.st_ino)
-        before = self._known.get(path.stem)
+        before = known.get(path.stem)
         if before is not None and before[0] == stamp:
             return before
         kept = codec.loads(self._kind, path.read_text(encoding="utf-8"))
         if kept.id != path.stem:
             raise ValueError("the file has the name of another")
         return stamp, kept
+
+    def _gone(self) -> RunError:
+        return RunError(f"This {self._noun} is no longer there.", "Choose another one from the list.")
+
+    def _damaged(self, path: Path) -> RunError:
+        return RunError(f"This {self._noun} cannot be read: {path.name} is damaged.", "Its file was left.")
 
     def _revision(self, id: str) -> int:
         with contextlib.suppress(RunError):

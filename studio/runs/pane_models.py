@@ -48,6 +48,11 @@ class PaneModel:
     kind: Kind
 
     @property
+    def is_adapter(self) -> bool:
+        """Whether it is an adapter, whose strength can be set."""
+        return bool(self.folder) and not self.whole
+
+    @property
     def base(self) -> Open:
         """What the chat worker opens for it."""
         return Open(self.model, self.bits, self.precision)

@@ -1,4 +1,4 @@
-"""Answering a prompt sheet: several prompts and all its models in one batch of the chat worker, batch after batch.
+"""Answering a prompt sheet: batch after batch of its prompts, with all its models.
 
 A sheet is answered by a thread of its own, so that it goes on when the page is closed, and what is answered is on disk
 after every batch. Knows nothing of pages.
@@ -6,127 +6,18 @@ after every batch. Knows nothing of pages.
 
 import contextlib
 import threading
-import time
 import uuid
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from studio.data.examples import Message
-from studio.errors import RunError, StudioError
-from studio.runs.answering import Answers, Wish, answers, check_wish
+from studio.errors import StudioError
+from studio.runs.answering import Wish, check_wish
 from studio.runs.chat_client import ChatClient
-from studio.runs.chat_protocol import PaneRequest
 from studio.runs.kept_files import KeptFiles
-from studio.runs.pane_models import PaneModel, can_share
+from studio.runs.pane_models import PaneModel
+from studio.runs.sheet_asking import TOGETHER, answer_rows, check_models
 from studio.runs.sheet_prompts import Prompt
 from studio.runs.sheets import Cell, Column, Sheet, SheetRow
-
-TOGETHER = 16
-"""So many answers are written at once, whichever prompts and models they belong to."""
-
-MOST_MODELS = 4
-
-_PAUSE_SECONDS = 0.05
-"""Between two batches others may ask: a lock goes to who waits only while nobody else takes it."""
-
-
-class _Stopped(Exception):
-    """A person wants no more answers."""
-
-
-def check_models(models: Sequence[PaneModel]) -> None:
-    """Raise RunError when models cannot answer together from one copy of their base."""
-    if not 1 <= len(models) <= MOST_MODELS:
-        raise RunError(f"Choose one to {MOST_MODELS} models; found {len(models)}.", "Add or take away some.")
-    for other in models[1:]:
-        if not can_share(models[0], other):
-            raise RunError(
-                f"'{other.title}' comes from another base model than '{models[0].title}', or holds it in another form.",
-                "One base model is held in memory at a time. Choose models of one base.",
-            )
-
-
-def messages_of(prompt: Prompt, system: str) -> tuple[Message, ...]:
-    """Return what a model is asked: the row's own system prompt goes before the one of all rows."""
-    instruction = (prompt.system or system).strip()
-    start = (Message("system", instruction),) if instruction else ()
-    return (*start, Message("user", prompt.text))
-
-
-def answer_rows(
-    chat: ChatClient,
-    models: Sequence[tuple[PaneModel, float]],
-    prompts: Sequence[Prompt],
-    *,
-    wish: Wish,
-    ticket: str = "",
-    hear: Callable[[str], None] = lambda what: None,
-) -> Generator[tuple[int, tuple[Cell, ...]], None, None]:
-    """Yield for each prompt its place and a cell for each model, in order, each a model with its strength.
-
-    `hear` is told what is waited for. A prompt that cannot be answered gets its trouble as a sentence; what stands in
-    the way of all raises RunError. Ends early when `chat.halt` was called with the same ticket.
-    """
-    check_models([model for model, _ in models])
-    check_wish(wish)
-    size = max(1, TOGETHER // len(models))
-    for start in range(0, len(prompts), size):
-        some = prompts[start : start + size]
-        try:
-            cells = _batch(chat, models, some, wish=wish, ticket=ticket, hear=hear)
-        except RunError as error:
-            if len(some) == 1 or not chat.is_running:
-                raise
-            cells = _one_by_one(chat, models, some, wish=wish, ticket=ticket, hear=hear, error=error)
-        except _Stopped:
-            return
-        yield from ((start + place, row) for place, row in enumerate(cells))
-        time.sleep(_PAUSE_SECONDS)
-
-
-def _batch(
-    chat: ChatClient,
-    models: Sequence[tuple[PaneModel, float]],
-    prompts: Sequence[Prompt],
-    *,
-    wish: Wish,
-    ticket: str,
-    hear: Callable[[str], None],
-) -> list[tuple[Cell, ...]]:
-    panes = [
-        PaneRequest(model.folder, messages_of(prompt, wish.system), strength)
-        for prompt in prompts
-        for model, strength in models
-    ]
-    last = Answers(())
-    for last in answers(chat, models[0][0].base, panes, wish=wish, ticket=ticket):
-        hear(last.waiting)
-    if not last.panes or any(pane.ended in ("", "stopped") for pane in last.panes):
-        raise _Stopped
-    cells = [Cell(pane.text, pane.tokens, pane.seconds, pane.ended) for pane in last.panes]
-    return [tuple(cells[place : place + len(models)]) for place in range(0, len(cells), len(models))]
-
-
-def _one_by_one(
-    chat: ChatClient,
-    models: Sequence[tuple[PaneModel, float]],
-    prompts: Sequence[Prompt],
-    *,
-    wish: Wish,
-    ticket: str,
-    hear: Callable[[str], None],
-    error: RunError,
-) -> list[tuple[Cell, ...]]:
-    """Find out which prompts of a batch are in trouble. Raises `error` when all are."""
-    rows: list[tuple[Cell, ...]] = []
-    for prompt in prompts:
-        try:
-            rows += _batch(chat, models, [prompt], wish=wish, ticket=ticket, hear=hear)
-        except RunError as own:
-            rows.append(tuple(Cell(trouble=str(own)) for _ in models))
-    if all(cell.trouble for row in rows for cell in row):
-        raise error
-    return rows
 
 
 @dataclass

@@ -21,7 +21,7 @@ FOLDER = "sheets"
 
 ALL, DIFFERENT, SAME, WRONG, OPEN = "", "different", "same", "wrong", "open"
 """Which rows can be asked for: those whose answers differ, those where all say the same, those where an answer is not
-the expected one, and those without an answer so far."""
+the expected one, and those that not all models have answered."""
 
 
 @dataclass(frozen=True)
@@ -57,15 +57,25 @@ class SheetRow:
     cells: tuple[Cell, ...] = ()
 
     @property
+    def answers(self) -> tuple[str, ...]:
+        """The answers that there are, without space around them."""
+        return tuple(cell.text.strip() for cell in self.cells if not cell.trouble)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all models answered it."""
+        return bool(self.cells) and len(self.answers) == len(self.cells)
+
+    @property
     def differs(self) -> bool:
-        """Whether it is answered, and not by all with the same words."""
-        return len({cell.text.strip() for cell in self.cells}) > 1
+        """Whether those that answered it did not all do so with the same words."""
+        return len(set(self.answers)) > 1
 
     @property
     def is_wrong(self) -> bool:
         """Whether an answer is known that was expected, and one of those given is another."""
         expected = self.prompt.expected.strip()
-        return bool(expected and self.cells) and any(cell.text.strip() != expected for cell in self.cells)
+        return bool(expected) and any(answer != expected for answer in self.answers)
 
 
 @dataclass(frozen=True)
@@ -86,6 +96,16 @@ class Sheet:
         """How many rows are answered."""
         return sum(bool(row.cells) for row in self.rows)
 
+    @property
+    def mute(self) -> tuple[tuple[Column, str], ...]:
+        """The models that answered no row, though each was asked, and for each what stood in its way."""
+        asked = [row.cells for row in self.rows if row.cells]
+        return tuple(
+            (column, asked[0][place].trouble)
+            for place, column in enumerate(self.columns)
+            if asked and all(cells[place].trouble for cells in asked)
+        )
+
 
 def open_sheets(home: Path, clock: Callable[[], float] = time.time) -> KeptFiles[Sheet]:
     """Return the sheets of a data folder."""
@@ -97,9 +117,9 @@ def find(sheet: Sheet, *, text: str = "", which: str = ALL) -> tuple[int, ...]:
     wanted = text.strip().casefold()
     fits: dict[str, Callable[[SheetRow], bool]] = {
         DIFFERENT: lambda row: row.differs,
-        SAME: lambda row: bool(row.cells) and not row.differs,
+        SAME: lambda row: row.is_whole and not row.differs,
         WRONG: lambda row: row.is_wrong,
-        OPEN: lambda row: not row.cells,
+        OPEN: lambda row: not row.is_whole,
     }
     fit = fits.get(which, _any)
     return tuple(

@@ -39,6 +39,9 @@ ADAPTER = "adapter"
 MODEL = "model"
 """Where in its folder a run keeps what it learned: an adapter, or a whole model."""
 
+BINNED_APART = frozenset({"conversations", "sheets"})
+"""What else is in the bin, in folders of its own. Emptying the bin of the runs leaves it."""
+
 KEEP = "keep"
 DISCARD = "discard"
 """What a person may wish of a run that shall end."""
@@ -337,7 +340,7 @@ class RunStore:
     def restore(self, id: str) -> RunFolder:
         """Take a run back out of the bin. Raises RunError when it is not there."""
         run = RunFolder(self._bin / id)
-        if not _ID.fullmatch(id) or not run.path.is_dir():
+        if not _ID.fullmatch(id) or id in BINNED_APART or not run.path.is_dir():
             raise RunError(f"There is no run '{id}' in the bin.", "Choose one from its list.")
         with _sentence_for_disk_trouble(self._folder):
             if run.wish:
@@ -346,11 +349,12 @@ class RunStore:
             return RunFolder(_rename_to_free_name(run.path, id, self._folder))
 
     def empty_bin(self) -> int:
-        """Delete all that is in the bin for good, and return how many runs that were. Raises RunError."""
+        """Delete all runs that are in the bin for good, and return how many that were. Raises RunError."""
         count = len(self.binned())
         with _sentence_for_disk_trouble(self._bin):
             for path in self._bin.iterdir() if self._bin.is_dir() else ():
-                shutil.rmtree(path)
+                if path.name not in BINNED_APART:
+                    shutil.rmtree(path)
         return count
 
     def take_in(self, folder: Path) -> RunFolder:

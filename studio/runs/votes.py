@@ -116,6 +116,7 @@ def draw_ballot(sheet: Sheet, columns: tuple[int, int], *, seed: int, voted: Ite
     """
     done = {vote.row for vote in voted if vote.sheet == sheet.id}
     a, b = columns
+    pair = (sheet.columns[a], sheet.columns[b])
     whole = [
         place
         for place, row in enumerate(sheet.rows)
@@ -124,6 +125,9 @@ def draw_ballot(sheet: Sheet, columns: tuple[int, int], *, seed: int, voted: Ite
     apart = [n for n in whole if sheet.rows[n].cells[a].text.strip() != sheet.rows[n].cells[b].text.strip()]
     rows = [place for place in apart if place not in done]
     if not rows:
+        mute = [f"{column.label} gave no answer: {why}" for column, why in sheet.mute if column in pair]
+        if mute:
+            raise RunError(mute[0])
         raise RunError(*_nothing_to_vote_on(answered=bool(whole), differ=bool(apart)))
     chance = random.Random(seed)
     chance.shuffle(rows)

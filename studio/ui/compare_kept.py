@@ -89,8 +89,8 @@ def delete(studio: Studio, kept: Kept, given: Given) -> tuple[list[Any], str]:
     return update({**parts, **_line("quiet", sentence), "restore": gr.update(visible=True)}), given.said.id
 
 
-def restore(studio: Studio, kept: Kept, given: Given, id: str) -> list[Any]:
-    """Take the conversation that was deleted last back out of the bin."""
+def restore(studio: Studio, kept: Kept, given: Given, id: str | None) -> list[Any]:
+    """Take a conversation back out of the bin, and open it. Raises RunError when it is not there."""
     if not id:
         return update({})
     said = kept.restore(id)

@@ -10,6 +10,7 @@ import gradio as gr
 from gradio.blocks import Block
 from markupsafe import Markup
 
+from studio.runs.sheet_asking import STRONGEST
 from studio.ui import compare_bubbles, ideas
 from studio.ui.compare_models import FEWEST_PANES, MOST_PANES
 from studio.ui.components import html, picker
@@ -21,7 +22,7 @@ PURPOSES = (
     "A third model answers the same here.",
     "A fourth model answers the same here.",
 )
-STRONGEST = 1.5
+_STRENGTHS = (0.25, 0.5, 0.75, 1.0, 1.25, STRONGEST)
 NEW = ""
 """The choice of a conversation that is not kept yet."""
 
@@ -83,6 +84,32 @@ def build_sampling(name: str, *, longest: int = 160) -> Sampling:
     return Sampling(system=system, temperature=temperature, longest=tokens, seed=seed)
 
 
+def strength(label: str, *, elem_id: str) -> gr.Slider:
+    """Make the slider of how strongly an adapter speaks, hidden until there is one."""
+    return gr.Slider(
+        0,
+        STRONGEST,
+        value=1,
+        step=0.05,
+        label=label,
+        info="0 is the base model, 1 the adapter as it was trained.",
+        visible=False,
+        elem_id=elem_id,
+    )
+
+
+def strengths(*, elem_id: str) -> gr.CheckboxGroup:
+    """Make the choice of several strengths for all adapters at once."""
+    return gr.CheckboxGroup(
+        [(f"{each:g}", each) for each in _STRENGTHS],
+        value=[1.0],
+        label="Adapter strength",
+        info="Every adapter answers once at each strength, in a column of its own. 1 is as it was trained, less is "
+        "nearer to the base. Other models answer once.",
+        elem_id=elem_id,
+    )
+
+
 def build_panes() -> dict[str, Block]:
     """Lay out the panes side by side, those beyond the first two hidden; return their parts by name."""
     parts: dict[str, Block] = {}
@@ -99,15 +126,8 @@ def build_panes() -> dict[str, Block]:
                     info="",
                     elem_id=f"compare-model-{place}",
                 )
-                parts[f"strength_{place}"] = gr.Slider(
-                    0,
-                    STRONGEST,
-                    value=1,
-                    step=0.05,
-                    label=f"Adapter strength in pane {place}",
-                    info="0 is the base model, 1 the adapter as it was trained.",
-                    visible=False,
-                    elem_id=f"compare-strength-{place}",
+                parts[f"strength_{place}"] = strength(
+                    f"Adapter strength in pane {place}", elem_id=f"compare-strength-{place}"
                 )
                 parts[f"talk_{place}"] = compare_bubbles.bubbles(f"compare-talk-{place}", PURPOSES[place - 1])
                 parts[f"caption_{place}"] = html(caption_line(""), elem_id=f"compare-caption-{place}")

@@ -11,7 +11,8 @@ from gradio.blocks import Block
 from studio.runs.conversations import Conversation
 from studio.runs.kept_files import KeptFiles
 from studio.runs.studio import Studio
-from studio.ui import compare_blend, compare_chat, compare_kept, compare_parts, compare_proof, ideas
+from studio.ui import compare_bin, compare_blend, compare_chat, compare_kept, compare_parts, compare_proof, ideas
+from studio.ui.compare_bin import Bin
 from studio.ui.compare_blend import Blending
 from studio.ui.compare_chat import AGAIN, ASK, REPLAY, Asking, Given
 from studio.ui.compare_models import FEWEST_PANES
@@ -33,6 +34,7 @@ class ChatPart:
     sampling: Sampling
     suggestions: gr.State
     deleted: gr.State
+    bin: Bin
     proof: Proof
     blending: Blending
 
@@ -55,6 +57,7 @@ def build() -> ChatPart:
     parts: dict[str, Block] = {}
     with gr.Column(elem_classes="ls-card"):
         parts |= compare_parts.build_kept()
+        bin = compare_bin.build("conversation", name="compare")
     with gr.Column(elem_classes="ls-card"):
         parts |= compare_parts.build_message()
         with gr.Accordion("How they answer", open=False, elem_classes="ls-inner"):
@@ -71,6 +74,7 @@ def build() -> ChatPart:
         sampling=sampling,
         suggestions=gr.State([]),
         deleted=gr.State(""),
+        bin=bin,
         proof=proof,
         blending=blending,
     )
@@ -90,7 +94,8 @@ def wire(
     """Connect the part. `wanted` takes the id of a run that another tab wants compared."""
     asked = _wire_asking(tab, studio, asking)
     _wire_panes(tab, studio, asked)
-    _wire_kept(tab, studio, kept, asked)
+    deleting = _wire_kept(tab, studio, kept, asked)
+    compare_bin.wire(tab.bin, kept, events=[opened, loaded], after=deleting, undo=tab["restore"])
     _wire_ideas(tab, studio)
     compare_proof.wire(tab.proof, studio=studio, inputs=tab.inputs())
     models: list[Any] = named(tab.parts, "model")
@@ -154,7 +159,8 @@ def _wire_panes(tab: ChatPart, studio: Studio, asked: Any) -> None:
     _on(tab, [tab["marks"].input], functools.partial(compare_chat.mark, studio))
 
 
-def _wire_kept(tab: ChatPart, studio: Studio, kept: KeptFiles[Conversation], asked: Any) -> None:
+def _wire_kept(tab: ChatPart, studio: Studio, kept: KeptFiles[Conversation], asked: Any) -> list[Any]:
+    """Connect the kept conversations; return the listeners that put one into the bin or take it out."""
     given, outputs = tab.inputs(), tab.outputs()
 
     def reopen(kept_id: str | None, **values: Any) -> list[Any]:
@@ -167,7 +173,7 @@ def _wire_kept(tab: ChatPart, studio: Studio, kept: KeptFiles[Conversation], ask
         updates, id = compare_kept.delete(studio, kept, compare_chat.read(**values))
         return [*updates, id]
 
-    def restore(deleted: str, **values: Any) -> list[Any]:
+    def restore(deleted: str | None, **values: Any) -> list[Any]:
         return compare_kept.restore(studio, kept, compare_chat.read(**values), deleted)
 
     def save(kind: str, **values: Any) -> str:
@@ -184,14 +190,18 @@ def _wire_kept(tab: ChatPart, studio: Studio, kept: KeptFiles[Conversation], ask
         outputs=outputs,
         **ACTING,
     )
-    tab["delete"].click(shown(delete), inputs_kwargs=given, outputs=[*outputs, tab.deleted], cancels=[asked], **ACTING)
-    tab["restore"].click(
-        shown(restore), inputs_kwargs={**given, "deleted": tab.deleted}, outputs=outputs, cancels=[asked], **ACTING
-    )
     for name, kind in (("markdown", "md"), ("jsonl", "jsonl")):
         tab[name].click(
             shown(functools.partial(save, kind)), inputs_kwargs=given, outputs=[tab["file"]], **ACTING
         ).success(None, inputs=[tab["file"]], js=SAVE_TEXT, show_progress="hidden")
+    end = tab["delete"].click(
+        shown(delete), inputs_kwargs=given, outputs=[*outputs, tab.deleted], cancels=[asked], **ACTING
+    )
+    back = [
+        button.click(shown(restore), inputs_kwargs={**given, "deleted": id}, outputs=outputs, cancels=[asked], **ACTING)
+        for button, id in ((tab["restore"], tab.deleted), (tab.bin.back, tab.bin.picked))
+    ]
+    return [end, *back]
 
 
 def _wire_ideas(tab: ChatPart, studio: Studio) -> None:

@@ -26,7 +26,7 @@ class Chosen:
     @property
     def is_adapter(self) -> bool:
         """Whether there is an adapter whose strength can be set."""
-        return bool(self.model.folder) and not self.model.whole
+        return self.model.is_adapter
 
     @property
     def true_strength(self) -> float:

@@ -5,8 +5,9 @@ Functions from plain values to markup. Knows nothing of components.
 
 from markupsafe import Markup
 
+from studio.runs import standard_tasks
 from studio.runs.evaluation_report import AT_THE_END, HELD_OUT, EvaluationReport, Forgetting
-from studio.runs.evaluations import EvaluationState
+from studio.runs.evaluations import OF_A_FILE, EvaluationState
 from studio.runs.summary import Summary
 from studio.ui import confusion, figures, fragments, presses
 from studio.ui.evaluate_sight import Sight
@@ -15,6 +16,7 @@ from studio.ui.wording import brief_duration, moment
 EVALUATE, CANCEL = "evaluate", "cancel"
 
 UNASKED = "Every run is evaluated at its end, without being asked, on rows that it never learned from."
+STANDARD = "The questions that models are compared by in public, put as lm-evaluation-harness puts them."
 ASKED = "A run is evaluated when you ask for it, on rows that it never learned from."
 
 
@@ -30,7 +32,8 @@ def status(sight: Sight) -> Markup:
         return _working(state, has_report=sight.report is not None)
     if state.status == "failed" and state.failed is not None:
         again = _again(sight.run.id) if state.name == AT_THE_END else ""
-        hint = state.failed.hint if again else f"{state.failed.hint} To try again, bring the file once more.".strip()
+        once_more = " To try again, bring the file once more." if state.name.startswith(OF_A_FILE) else ""
+        hint = f"{state.failed.hint}{once_more}".strip()
         return fragments.stack([fragments.notice("bad", state.failed.message, hint), again])
     if state.status == "waiting":
         return _waiting(sight.run, state)
@@ -113,6 +116,23 @@ def forgetting(found: Forgetting | None) -> Markup:
     said = Markup('<p class="ls-headline">{}</p>').format(found.sentence)
     table = figures.table((found.knowledge, found.language), name="General ability")
     return fragments.stack([said, table, *details])
+
+
+def standard(report: EvaluationReport) -> Markup:
+    """Draw how both models did in the standard tasks, with what the figures are."""
+    note = (
+        "In brackets how the harness calls the score. Questions that need no knowledge of the data show what was kept."
+    )
+    table = figures.table(report.standard, name="Standard tasks")
+    return fragments.stack([table, fragments.line("quiet", note)])
+
+
+def tasks_missing() -> Markup:
+    """Say what it takes to have standard tasks."""
+    return Markup('<p class="ls-line ls-quiet">{} {}</p>').format(
+        "Standard tasks (HellaSwag, MMLU and others) are asked by lm-evaluation-harness, which is not installed here.",
+        standard_tasks.HOW_TO_INSTALL,
+    )
 
 
 def _details(title: str, inner: Markup) -> Markup:

@@ -23,6 +23,8 @@ PARTS = (
     "scores_card",
     "forgetting",
     "forgetting_card",
+    "standard",
+    "standard_card",
     "confusions",
     "confusions_card",
     "rows",
@@ -54,8 +56,11 @@ class _RowsOf:
     created: float
 
 
-def draw(studio: Studio, tradeoffs: Tradeoffs, asked: Asked, drawn: Drawn | None) -> list[Any]:
-    """Return an update for each part and, last, what to remember. Raises RunError when the run's folder is damaged."""
+def draw(studio: Studio, tradeoffs: Tradeoffs, asked: Asked, drawn: Drawn | None, *, chosen: str | None) -> list[Any]:
+    """Return an update for each part and, last, what to remember. Raises RunError when the run's folder is damaged.
+
+    `chosen` is the evaluation that the field on the page names.
+    """
     sight = evaluate_sight.look(studio, asked)
     seen = _Seen(sight, tradeoffs.look(sight.asked.run_id) if sight.run is not None else None)
     before = drawn or {}
@@ -63,17 +68,19 @@ def draw(studio: Studio, tradeoffs: Tradeoffs, asked: Asked, drawn: Drawn | None
         return [gr.skip()] * (len(PARTS) + 1)
     of = _RowsOf(sight.asked, sight.report.created if sight.report else 0.0)
     rows = {name: before["parts"][name] for name in _ROWS} if before.get("rows") == of else _rows(studio, sight)
-    fresh = {**_about(sight), **_report(sight), **rows, **_tradeoff(seen.tradeoff)}
+    fresh = {**_about(sight, chosen), **_report(sight), **rows, **_tradeoff(seen.tradeoff)}
     *updates, sent = only_new({name: fresh[name] for name in PARTS}, before.get("parts"))
     return [*updates, {"seen": seen, "rows": of, "parts": sent}]
 
 
-def _about(sight: Sight) -> dict[str, Any]:
+def _about(sight: Sight, chosen: str | None) -> dict[str, Any]:
     names = [name for _, name in sight.choices]
-    chosen = sight.asked.name if sight.asked.name in names else None
+    name = sight.asked.name if sight.asked.name in names else None
+    # What is chosen already is left alone: a person may be choosing another one at the same moment.
+    value = {} if name == chosen is not None else {"value": name}
     can_ask = sight.run is not None and sight.run.has_result and not sight.run.is_at_work
     return {
-        "name": gr.update(choices=list(sight.choices), value=chosen, visible=len(names) > 1),
+        "name": gr.update(choices=list(sight.choices), visible=len(names) > 1, **value),
         "status": str(evaluate_cards.status(sight)),
         "headline": str(evaluate_cards.headline(sight.report)),
         "taking": gr.update(visible=sight.report is not None),
@@ -89,6 +96,8 @@ def _report(sight: Sight) -> dict[str, Any]:
         "scores_card": gr.update(visible=report is not None),
         "forgetting": str(evaluate_cards.forgetting(report.forgetting)) if report else "",
         "forgetting_card": gr.update(visible=report is not None),
+        "standard": str(evaluate_cards.standard(report)) if report and report.standard else "",
+        "standard_card": gr.update(visible=bool(report is not None and report.standard)),
         "confusions": str(evaluate_cards.confusions(report)) if report else "",
         "confusions_card": gr.update(visible=tables),
     }

@@ -4,7 +4,7 @@ Knows nothing of how the tab is laid out.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 
 from studio.errors import RunError, StudioError
-from studio.runs import scored_rows
+from studio.runs import scored_rows, standard_tasks
 from studio.runs.evaluation_report import AT_THE_END
 from studio.runs.studio import Studio
 from studio.ui import evaluate_cards, evaluate_drawing, evaluate_rows, evaluate_sight, report_page, tradeoff_view
@@ -39,7 +39,7 @@ def redraw(
 ) -> list[Any]:
     """Show the evaluations of the run as they are now, sending only what is new since `drawn`."""
     now = _looked_at(wish, run_id, name, order, text)
-    return [gr.skip() if now == wish else now, *evaluate_drawing.draw(studio, tradeoffs, now, drawn)]
+    return [gr.skip() if now == wish else now, *evaluate_drawing.draw(studio, tradeoffs, now, drawn, chosen=name)]
 
 
 def press(
@@ -66,7 +66,7 @@ def press(
             studio.evaluations.cancel(now.run_id, pressed.key)
         case tradeoff_view.QUEUE_MISSING if now.run_id:
             queue_missing(studio, tradeoffs, now.run_id)
-    return [now, *evaluate_drawing.draw(studio, tradeoffs, now, drawn)]
+    return [now, *evaluate_drawing.draw(studio, tradeoffs, now, drawn, chosen=name)]
 
 
 def start(
@@ -77,6 +77,8 @@ def start(
     how_many: str | None,
     number: float | None,
     forgetting: bool | None,
+    tasks: Sequence[str] | None,
+    questions: float | None,
     run_id: str | None,
     name: str | None,
     order: str | None,
@@ -90,15 +92,23 @@ def start(
     """
     now = _looked_at(wish, run_id, name, order, text)
     if not now.run_id:
-        return [gr.skip(), now, *evaluate_drawing.draw(studio, tradeoffs, now, drawn)]
+        return [gr.skip(), now, *evaluate_drawing.draw(studio, tradeoffs, now, drawn, chosen=name)]
     state = studio.evaluations.start(
         now.run_id,
         data=Path(file) if file else None,
         rows=rows_wanted(how_many, number),
         forgetting=bool(forgetting),
+        tasks=tasks or (),
+        questions=int(questions or standard_tasks.QUESTIONS),
     )
     now = dataclasses.replace(now, name=state.name)
-    return [gr.update(value=None), now, *evaluate_drawing.draw(studio, tradeoffs, now, drawn)]
+    return [gr.update(value=None), now, *evaluate_drawing.draw(studio, tradeoffs, now, drawn, chosen=name)]
+
+
+def task_choices(home: Path) -> list[tuple[str, str]]:
+    """List the standard tasks, those of the person first."""
+    found = (*standard_tasks.own_tasks(home), *standard_tasks.STANDARD)
+    return [(f"{task.title}: {task.about}", task.name) for task in found]
 
 
 def rows_wanted(how_many: str | None, number: float | None) -> int:

@@ -7,12 +7,13 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from studio.runs import scored_rows
+from studio.runs import scored_rows, standard_tasks
 from studio.runs.evaluation_report import AT_THE_END, HELD_OUT, EvaluationReport, ScoredRow
-from studio.runs.evaluations import EvaluationState
+from studio.runs.evaluations import OF_A_FILE, EvaluationState
 from studio.runs.studio import Studio
 from studio.runs.summary import Summary
 from studio.ui.wording import moment
+from studio.words import listed
 
 PAGE_ROWS = 10
 
@@ -86,8 +87,11 @@ def look(studio: Studio, asked: Asked) -> Sight:
 def label(name: str, report: EvaluationReport | None) -> str:
     """Name an evaluation for the chooser."""
     if report is None:
-        return "The held-out rows" if name == AT_THE_END else "Another file"
+        what = "Another file" if name.startswith(OF_A_FILE) else "The held-out rows"
+        return what if name == AT_THE_END or what == "Another file" else f"{what} with standard tasks"
     what = "The held-out rows" if report.data == HELD_OUT else report.data
+    if report.standard:
+        what += f" with {listed([standard_tasks.title_of(figure.name) for figure in report.standard])}"
     return f"{what} · {moment(report.created)}"
 
 

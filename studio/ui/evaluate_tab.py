@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 from gradio.blocks import Block
 
-from studio.runs import scored_rows
+from studio.runs import scored_rows, standard_tasks
 from studio.runs.studio import Studio
 from studio.ui import evaluate_cards, evaluate_listeners, fragments, run_choices, tradeoff_view
 from studio.ui.components import ACTING, QUIET, html, picker
@@ -34,6 +34,9 @@ TRADEOFF_HELP = (
     "General knowledge is a share of right answers, general language a loss: lower is better."
 )
 
+_TO_THE_TOP = "() => document.getElementById('evaluate-run')?.scrollIntoView({behavior: 'smooth', block: 'center'})"
+"""How far an evaluation is stands above, out of sight of the button that asks for it."""
+
 
 @dataclass(frozen=True)
 class Again:
@@ -43,6 +46,8 @@ class Again:
     how_many: gr.Radio
     number: gr.Number
     forgetting: gr.Checkbox
+    tasks: gr.Dropdown
+    questions: gr.Slider
     start: gr.Button
 
 
@@ -103,6 +108,8 @@ def build(*, unasked: bool) -> EvaluateTab:
         parts["scores"] = html("", elem_id="evaluate-scores")
     with _card(parts, "forgetting", "What was forgotten", "Questions and texts that have nothing to do with the data."):
         parts["forgetting"] = html("", elem_id="evaluate-forgetting")
+    with _card(parts, "standard", "Standard tasks", evaluate_cards.STANDARD):
+        parts["standard"] = html("", elem_id="evaluate-standard")
     with _card(parts, "confusions", "Which label for which", "Rows are what was expected, columns what was answered."):
         parts["confusions"] = html("", elem_id="evaluate-confusions")
     with _card(parts, "rows", "Row by row", "What was asked and expected, and what both models answered."):
@@ -173,9 +180,44 @@ def _build_again(parts: dict[str, Block]) -> Again:
                 )
             with gr.Column(min_width=280):
                 file = gr.File(label="Another file, instead of the held-out rows", height=150, elem_id="evaluate-file")
+        tasks, questions = _build_tasks()
         with gr.Row(elem_classes="ls-actions"):
             start = gr.Button("Evaluate again", variant="primary", elem_id="evaluate-start")
-    return Again(file=file, how_many=how_many, number=number, forgetting=forgetting, start=start)
+    return Again(
+        file=file,
+        how_many=how_many,
+        number=number,
+        forgetting=forgetting,
+        tasks=tasks,
+        questions=questions,
+        start=start,
+    )
+
+
+def _build_tasks() -> tuple[gr.Dropdown, gr.Slider]:
+    """Lay out the choice of standard tasks; where they cannot be asked, only say what is missing."""
+    can_ask = standard_tasks.installed()
+    if not can_ask:
+        html(evaluate_cards.tasks_missing(), elem_id="evaluate-tasks-missing")
+    with gr.Row(visible=can_ask):
+        tasks = gr.Dropdown(
+            choices=[],
+            value=[],
+            multiselect=True,
+            label="Standard tasks besides",
+            info="Asked by lm-evaluation-harness. Their questions come from the Hugging Face Hub once.",
+            elem_id="evaluate-tasks",
+        )
+        questions = gr.Slider(
+            10,
+            1000,
+            value=standard_tasks.QUESTIONS,
+            step=10,
+            label="Questions of each task",
+            info="The same ones for every model.",
+            elem_id="evaluate-questions",
+        )
+    return tasks, questions
 
 
 def wire(tab: EvaluateTab, *, studio: Studio, reading: Reading, timer: gr.Timer, opened: Callable[..., Any]) -> None:
@@ -202,6 +244,13 @@ def wire(tab: EvaluateTab, *, studio: Studio, reading: Reading, timer: gr.Timer,
             **ACTING,
         )
     _wire_again(tab, studio=studio, tradeoffs=tradeoffs)
+    if standard_tasks.installed():
+        gr.on(
+            [opened],
+            lambda: gr.update(choices=evaluate_listeners.task_choices(studio.settings.home)),
+            outputs=[tab.again.tasks],
+            **QUIET,
+        )
     _wire_taking(tab, studio=studio, tradeoffs=tradeoffs)
 
 
@@ -214,13 +263,20 @@ def _wire_again(tab: EvaluateTab, *, studio: Studio, tradeoffs: Tradeoffs) -> No
         js=f"(chosen) => ({{__type__: 'update', visible: chosen === '{evaluate_listeners.A_NUMBER}'}})",
         show_progress="hidden",
     )
-    asked = {"file": again.file, "how_many": again.how_many, "number": again.number, "forgetting": again.forgetting}
+    asked = {
+        "file": again.file,
+        "how_many": again.how_many,
+        "number": again.number,
+        "forgetting": again.forgetting,
+        "tasks": again.tasks,
+        "questions": again.questions,
+    }
     again.start.click(
         shown(functools.partial(evaluate_listeners.start, studio, tradeoffs)),
         inputs_kwargs={**tab.inputs(), **asked},
         outputs=[again.file, *tab.outputs()],
         **ACTING,
-    )
+    ).success(None, js=_TO_THE_TOP, show_progress="hidden")
 
 
 def _wire_taking(tab: EvaluateTab, *, studio: Studio, tradeoffs: Tradeoffs) -> None:

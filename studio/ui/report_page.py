@@ -50,6 +50,7 @@ def page(
         _head(report),
         _section("Scores", _scores(report)),
         _section("What was forgotten", evaluate_cards.forgetting(report.forgetting)),
+        _section("Standard tasks", evaluate_cards.standard(report)) if report.standard else Markup(""),
         _section("Confusion", evaluate_cards.confusions(report)) if report.confusions else Markup(""),
         _tradeoff(tradeoff),
         _section("How it was made", _circumstances(report, config)),

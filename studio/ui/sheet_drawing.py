@@ -10,7 +10,7 @@ from markupsafe import Markup
 from studio.runs.sheet_answers import SheetState
 from studio.runs.sheets import Cell, Sheet, SheetRow
 from studio.ui import compare_bubbles, fragments, presses
-from studio.words import counted
+from studio.words import counted, listed
 
 PAGE_ROWS = 20
 
@@ -29,7 +29,17 @@ def progress(state: SheetState | None) -> Markup:
         return fragments.notice("bad", f"{said}. {state.trouble}")
     if done < total:
         return fragments.notice("warning", f"{said}.", "Press Go on to have the others answered.")
+    if state.sheet.mute:
+        return fragments.notice("warning", f"{said}, but not by all. {_differ(state.sheet)}", _mute(state.sheet))
     return fragments.line("good", f"{counted(total, 'prompt')}, all answered. {_differ(state.sheet)}")
+
+
+def _mute(sheet: Sheet) -> str:
+    """Say which models answered nothing, and why."""
+    by_reason: dict[str, list[str]] = {}
+    for column, why in sheet.mute:
+        by_reason.setdefault(why, []).append(column.label)
+    return " ".join(f"No answer from {listed(labels)}: {why}" for why, labels in by_reason.items())
 
 
 def _differ(sheet: Sheet) -> str:

@@ -3,7 +3,7 @@
 Knows nothing of how it is laid out.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,9 @@ from studio.runs import sheet_prompts, sheets
 from studio.runs.answering import Wish
 from studio.runs.names import slug
 from studio.runs.pane_models import pane_model
-from studio.runs.sheet_answers import MOST_MODELS, SheetState, SheetWork
+from studio.runs.sheet_answers import SheetState, SheetWork
+from studio.runs.sheet_asking import columns_of
 from studio.runs.sheet_prompts import Prompt
-from studio.runs.sheets import Column
 from studio.runs.studio import Studio
 from studio.ui import compare_models, run_choices, sheet_drawing
 from studio.ui.changes import Drawn, only_new
@@ -82,12 +82,19 @@ def read_prompts(studio: Studio, source: Source, *, seed: int) -> tuple[Prompt, 
     return sheet_prompts.typed(source.text)
 
 
-def start(studio: Studio, work: SheetWork, *, models: list[str] | None, wish: Wish, source: Source) -> tuple[Any, int]:
+def start(
+    studio: Studio,
+    work: SheetWork,
+    *,
+    models: list[str] | None,
+    strengths: Sequence[float] | None,
+    wish: Wish,
+    source: Source,
+) -> tuple[Any, int]:
     """Begin a new sheet, and choose it; its first page is shown. Raises DataError or RunError, or gr.Error."""
-    keys = models or []
-    if not 1 <= len(keys) <= MOST_MODELS:
-        raise gr.Error(f"Choose one to {MOST_MODELS} models.", title="No model chosen", print_exception=False)
-    columns = [Column(key, pane_model(studio, key).title) for key in keys]
+    if not models:
+        raise gr.Error("Choose one or more models.", title="No model chosen", print_exception=False)
+    columns = columns_of([pane_model(studio, key) for key in models], strengths or ())
     prompts = read_prompts(studio, source, seed=wish.seed)
     sheet = work.start(columns, prompts, wish=wish)
     return gr.update(choices=kept_choices(work), value=sheet.id), 0
@@ -163,11 +170,12 @@ def delete(work: SheetWork, id: str | None) -> tuple[Any, Any, str]:
     return gr.update(choices=choices, value=chosen), gr.update(visible=True), id
 
 
-def restore(work: SheetWork, id: str) -> tuple[Any, Any]:
-    """Take the sheet that was deleted last back out of the bin."""
-    if id:
-        work.sheets.restore(id)
-    return gr.update(choices=kept_choices(work), value=id or None), gr.update(visible=False)
+def restore(work: SheetWork, id: str | None) -> tuple[Any, Any]:
+    """Take a sheet back out of the bin, and open it. Raises RunError when it is not there."""
+    if not id:
+        return gr.skip(), gr.skip()
+    back = work.sheets.restore(id).id
+    return gr.update(choices=kept_choices(work), value=back), gr.update(visible=False)
 
 
 def save(work: SheetWork, kind: str, id: str | None) -> str:

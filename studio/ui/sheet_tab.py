@@ -13,9 +13,11 @@ from gradio.blocks import Block
 
 from studio.runs import sheets
 from studio.runs.answering import Wish
-from studio.runs.sheet_answers import MOST_MODELS, SheetWork
+from studio.runs.sheet_answers import SheetWork
+from studio.runs.sheet_asking import MOST_MODELS
 from studio.runs.studio import Studio
-from studio.ui import compare_parts, fragments, sheet_drawing, sheet_listeners
+from studio.ui import compare_bin, compare_parts, fragments, sheet_drawing, sheet_listeners
+from studio.ui.compare_bin import Bin
 from studio.ui.compare_parts import Sampling
 from studio.ui.components import ACTING, QUIET, html, picker
 from studio.ui.errors import shown
@@ -29,7 +31,7 @@ _WHICH = [
     ("Where the answers differ", sheets.DIFFERENT),
     ("Where all say the same", sheets.SAME),
     ("Where one is not the expected answer", sheets.WRONG),
-    ("Not answered yet", sheets.OPEN),
+    ("Not answered by all", sheets.OPEN),
 ]
 _LOOK_SECONDS = 1.0
 
@@ -40,6 +42,7 @@ class SheetTab:
 
     parts: Mapping[str, Block]
     sampling: Sampling
+    bin: Bin
 
     def __getitem__(self, name: str) -> Any:
         return self.parts[name]
@@ -61,19 +64,21 @@ def build() -> SheetTab:
         parts |= _build_source()
         parts["models"] = picker(
             label="Models",
-            info=f"One to {MOST_MODELS}, all of one base model.",
+            info=f"All of one base model. A sheet has at most {MOST_MODELS} columns.",
             elem_id="sheet-models",
             multiselect=True,
         )
+        parts["strengths"] = compare_parts.strengths(elem_id="sheet-strengths")
         with gr.Accordion("How they answer", open=False, elem_classes="ls-inner"):
             sampling = compare_parts.build_sampling("sheet", longest=128)
         with gr.Row(elem_classes="ls-actions"):
             parts["start"] = gr.Button("Answer all", variant="primary", elem_id="sheet-start")
     with gr.Column(elem_classes="ls-card"):
         parts |= _build_answers()
+        bin = compare_bin.build("prompt sheet", name="sheet")
     parts["page"], parts["drawn"], parts["deleted"] = gr.State(0), gr.State(None), gr.State("")
     parts["timer"] = gr.Timer(_LOOK_SECONDS, active=False)
-    return SheetTab(parts=parts, sampling=sampling)
+    return SheetTab(parts=parts, sampling=sampling, bin=bin)
 
 
 def _build_source() -> dict[str, Block]:
@@ -164,7 +169,8 @@ def wire(
     turned = on_press(tab["table"], sheet_listeners.turn, outputs=[tab["page"]], **QUIET)
     _then_draw(turned, tab, work)
     gr.on([tab["sheet"].change, tab["text"].change, tab["which"].change], lambda: 0, outputs=[tab["page"]], **QUIET)
-    _wire_kept(tab, work)
+    deleting = _wire_kept(tab, work)
+    compare_bin.wire(tab.bin, work.sheets, events=[opened, loaded], after=deleting, undo=tab["restore"])
 
 
 def _wire_answering(tab: SheetTab, studio: Studio, work: SheetWork) -> None:
@@ -175,6 +181,7 @@ def _wire_answering(tab: SheetTab, studio: Studio, work: SheetWork) -> None:
         run: str | None,
         most: float,
         models: list[str] | None,
+        strengths: list[float] | None,
         system: str | None,
         temperature: float,
         longest: float,
@@ -182,9 +189,11 @@ def _wire_answering(tab: SheetTab, studio: Studio, work: SheetWork) -> None:
     ) -> tuple[Any, int]:
         wish = Wish(system or "", temperature, int(longest), int(seed or 0))
         source = Source(kind, text or "", file, run, int(most))
-        return sheet_listeners.start(studio, work, models=models, wish=wish, source=source)
+        return sheet_listeners.start(studio, work, models=models, strengths=strengths, wish=wish, source=source)
 
-    parts = {"kind": "source", "text": "typed", "file": "file", "run": "run", "most": "most", "models": "models"}
+    parts = {"kind": "source", "text": "typed"} | {
+        name: name for name in ("file", "run", "most", "models", "strengths")
+    }
     started = tab["start"].click(
         shown(begin),
         inputs_kwargs={**{name: tab[part] for name, part in parts.items()}, **tab.sampling.inputs()},
@@ -197,7 +206,8 @@ def _wire_answering(tab: SheetTab, studio: Studio, work: SheetWork) -> None:
         _then_draw(acted, tab, work)
 
 
-def _wire_kept(tab: SheetTab, work: SheetWork) -> None:
+def _wire_kept(tab: SheetTab, work: SheetWork) -> list[Any]:
+    """Connect the kept sheets; return the listeners that put one into the bin or take it out."""
     gr.on(
         [tab["rename"].click, tab["name"].submit],
         shown(functools.partial(sheet_listeners.rename, work)),
@@ -205,18 +215,21 @@ def _wire_kept(tab: SheetTab, work: SheetWork) -> None:
         outputs=[tab["sheet"]],
         **ACTING,
     )
-    tab["delete"].click(
+    end = tab["delete"].click(
         shown(functools.partial(sheet_listeners.delete, work)),
         inputs=[tab["sheet"]],
         outputs=[tab["sheet"], tab["restore"], tab["deleted"]],
         **ACTING,
     )
-    tab["restore"].click(
-        shown(functools.partial(sheet_listeners.restore, work)),
-        inputs=[tab["deleted"]],
-        outputs=[tab["sheet"], tab["restore"]],
-        **ACTING,
-    )
+    back = [
+        button.click(
+            shown(functools.partial(sheet_listeners.restore, work)),
+            inputs=[id],
+            outputs=[tab["sheet"], tab["restore"]],
+            **ACTING,
+        )
+        for button, id in ((tab["restore"], tab["deleted"]), (tab.bin.back, tab.bin.picked))
+    ]
     for kind in ("csv", "jsonl"):
         tab[kind].click(
             shown(functools.partial(sheet_listeners.save, work, kind)),
@@ -224,6 +237,7 @@ def _wire_kept(tab: SheetTab, work: SheetWork) -> None:
             outputs=[tab["saved"]],
             **ACTING,
         ).success(None, inputs=[tab["saved"]], js=SAVE_TEXT, show_progress="hidden")
+    return [end, *back]
 
 
 def _then_draw(event: Any, tab: SheetTab, work: SheetWork) -> None:

@@ -13,7 +13,6 @@ from studio.runs.vote_counts import Tally
 from studio.runs.votes import BOTH, FIRST, NEITHER, Ballot, Vote
 from studio.ui import fragments, presses
 from studio.ui.fragments import Tile
-from studio.ui.wording import share
 from studio.words import counted
 
 SIDES = {"left": "Left is better", "right": "Right is better", "both": "Both are good", "neither": "Both are bad"}
@@ -130,7 +129,7 @@ def standing(counts: Tally, first: Column, second: Column) -> Markup:
             0,
             Tile(
                 "Win rate",
-                share(round(1000 * rate), 1000),
+                f"{100 * rate:.0f} %",
                 f"of {second.label}; 95 % sure it lies between {100 * low:.0f} and {100 * high:.0f} %",
             ),
         )

@@ -16,6 +16,7 @@ from studio.runs.answering import Wish
 from studio.runs.names import slug
 from studio.runs.pane_models import pane_model
 from studio.runs.sheet_answers import SheetWork
+from studio.runs.sheet_asking import columns_of
 from studio.runs.sheets import Column, Sheet
 from studio.runs.studio import Studio
 from studio.runs.votes import Ballot, Vote, Votes
@@ -27,6 +28,9 @@ from studio.ui.text_downloads import text_file
 SHEET, TYPED = "sheet", "typed"
 
 Pair = tuple[Column, Column]
+
+Wanted = tuple[str | None, float | None]
+"""The key of a model, and how strongly it shall speak."""
 
 
 @dataclass(frozen=True)
@@ -59,18 +63,24 @@ class VoteDesk:
         if not id:
             raise RunError("There is no prompt sheet with two models yet.", "Make one, or type prompts here.")
         sheet = self._work.sheets.get(id)
-        keys = [column.key for column in sheet.columns]
+        names = [_named(column) for column in sheet.columns]
         if not first and not second:  # the page has not shown its models yet
-            first, second = (*keys[:2], None)[:2]
-        if first not in keys or second not in keys or first == second:
+            first, second = (*names[:2], None)[:2]
+        if first not in names or second not in names or first == second:
             raise RunError("Choose two models of this sheet.", "A vote is between two.")
-        return self._open(sheet, (keys.index(first), keys.index(second)))
+        return self._open(sheet, (names.index(first), names.index(second)))
 
-    def begin_with_prompts(self, text: str, first: str | None, second: str | None, wish: Wish) -> Voting:
-        """Have typed prompts answered by two models; the vote opens once they are. Raises RunError or DataError."""
-        if not first or not second or first == second:
+    def begin_with_prompts(self, text: str, first: Wanted, second: Wanted, wish: Wish) -> Voting:
+        """Have typed prompts answered by two models; the vote opens once they are. Raises RunError or DataError.
+
+        Each is a model's key with how strongly it speaks, which counts only where it is an adapter.
+        """
+        if not first[0] or not second[0]:
             raise RunError("Choose two models.", "A vote is between two.")
-        columns = [Column(key, pane_model(self._studio, key).title) for key in (first, second)]
+        columns = [self._column(key or "", strength) for key, strength in (first, second)]
+        if columns[0] == columns[1]:
+            at = " at the same strength" if pane_model(self._studio, columns[0].key).is_adapter else ""
+            raise RunError(f"Both are the same model{at}.", "Choose another model, or for an adapter another strength.")
         sheet = self._work.start(columns, sheet_prompts.typed(text), wish=wish)
         return Voting(waits_for=sheet.id)
 
@@ -114,6 +124,10 @@ class VoteDesk:
             return str(vote_drawing.all_voted(len(now.cast)))
         return str(vote_drawing.question(now.ballot, self._sheet(now), now.place, len(now.cast)))
 
+    def _column(self, key: str, strength: float | None) -> Column:
+        model = pane_model(self._studio, key)
+        return columns_of([model], [1.0 if strength is None or not model.is_adapter else float(strength)])[0]
+
     def _sheet(self, now: Voting) -> Sheet:
         assert now.ballot is not None
         return self._work.sheets.get(now.ballot.sheet)
@@ -150,13 +164,24 @@ def list_sheets(work: SheetWork, chosen: str | None) -> Any:
     return gr.update(choices=choices, value=run_choices.keep_or_first(chosen, choices))
 
 
-def columns_of(work: SheetWork, id: str | None) -> list[Any]:
+def offer_columns(work: SheetWork, id: str | None) -> list[Any]:
     """Offer the models of a sheet, the first two chosen."""
     state = sheet_listeners.look(work, id)
     columns = state.sheet.columns if state is not None else ()
-    choices = [(column.label, column.key) for column in columns]
-    keys = [*(column.key for column in columns[:2]), None, None][:2]
-    return [gr.update(choices=choices, value=key) for key in keys]
+    choices = [(column.label, _named(column)) for column in columns]
+    names = [*(name for _, name in choices[:2]), None, None][:2]
+    return [gr.update(choices=choices, value=name) for name in names]
+
+
+def _named(column: Column) -> str:
+    """Return what a column of a sheet is chosen by."""
+    return column.key if column.strength == 1 else f"{column.key} at {column.strength:g}"
+
+
+def show_strength(studio: Studio, key: str | None) -> Any:
+    """Show the strength of a model where it is an adapter."""
+    model = compare_models.find(studio, key)
+    return gr.update(visible=model is not None and model.is_adapter)
 
 
 def list_pairs(kept: Votes, chosen: str | None) -> Any:

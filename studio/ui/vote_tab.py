@@ -24,6 +24,7 @@ from studio.ui.text_downloads import SAVE_TEXT, passage
 from studio.ui.vote_listeners import SHEET, TYPED, VoteDesk, Voting
 
 _LOOK_SECONDS = 1.0
+_TWO = ("first", "second")
 
 _KEYS = r"""
 if (window.lsVotesByKey) return;
@@ -58,7 +59,7 @@ def build() -> VoteTab:
     with gr.Column(elem_classes="ls-card"):
         html(fragments.heading("Which is better?", "You judge two answers at a time without knowing who wrote them."))
         parts |= _build_source()
-        with gr.Accordion("How they answer", open=False, elem_classes="ls-inner", visible=False) as parts["how"]:
+        with gr.Accordion("How they answer", open=False, elem_classes="ls-inner") as parts["how"]:
             sampling = compare_parts.build_sampling("vote", longest=128)
         with gr.Row(elem_classes="ls-actions"):
             parts["begin"] = gr.Button("Begin the vote", variant="primary", elem_id="vote-begin")
@@ -91,9 +92,13 @@ def _build_source() -> dict[str, Block]:
             parts["second"] = picker(label="The other model of the sheet", info="", elem_id="vote-second")
     with gr.Column() as parts["typed_part"]:
         parts["typed"] = gr.Textbox(label="Prompts", info="One a line.", lines=4, max_lines=12, elem_id="vote-typed")
-        with gr.Row():
-            parts["typed_first"] = picker(label="One model", info="", elem_id="vote-typed-first")
-            parts["typed_second"] = picker(label="The other model", info="", elem_id="vote-typed-second")
+        with gr.Row(elem_classes="ls-vote-models"):
+            for name, label in (("first", "One model"), ("second", "The other model")):
+                with gr.Column(min_width=280):
+                    parts[f"typed_{name}"] = picker(label=label, info="", elem_id=f"vote-typed-{name}")
+                    parts[f"strength_{name}"] = compare_parts.strength(
+                        f"Adapter strength of {label[0].lower()}{label[1:]}", elem_id=f"vote-strength-{name}"
+                    )
     return parts
 
 
@@ -128,11 +133,18 @@ def wire(
         **QUIET,
     )
     tab["sheet"].change(
-        shown(functools.partial(vote_listeners.columns_of, work)),
+        shown(functools.partial(vote_listeners.offer_columns, work)),
         inputs=[tab["sheet"]],
         outputs=[tab["first"], tab["second"]],
         **QUIET,
     )
+    for name in _TWO:
+        tab[f"typed_{name}"].change(
+            shown(functools.partial(vote_listeners.show_strength, studio)),
+            inputs=[tab[f"typed_{name}"]],
+            outputs=[tab[f"strength_{name}"]],
+            **QUIET,
+        )
     tab["pair"].change(
         shown(functools.partial(vote_listeners.standing, votes)),
         inputs=[tab["pair"]],
@@ -151,11 +163,12 @@ def _wire_voting(tab: VoteTab, studio: Studio, desk: VoteDesk, votes: Votes) -> 
     def show(now: Voting) -> list[Any]:
         return [now, desk.draw(now), gr.update(active=bool(now.waits_for))]
 
-    def begin(source: str, sheet: Any, first: Any, second: Any, typed: str | None, a: Any, b: Any, **wish: Any) -> Any:
+    def begin(source: str, sheet: Any, first: Any, second: Any, typed: str | None, **values: Any) -> Any:
         if source == SHEET:
             return show(desk.begin_with_sheet(sheet, first, second))
-        asked = Wish(wish["system"] or "", wish["temperature"], int(wish["longest"]), int(wish["seed"] or 0))
-        return show(desk.begin_with_prompts(typed or "", a, b, asked))
+        asked = Wish(values["system"] or "", values["temperature"], int(values["longest"]), int(values["seed"] or 0))
+        pair = [(values[f"typed_{name}"], values[f"strength_{name}"]) for name in _TWO]
+        return show(desk.begin_with_prompts(typed or "", pair[0], pair[1], asked))
 
     def look(now: Voting) -> list[Any]:
         return show(desk.look(now))
@@ -173,8 +186,7 @@ def _wire_voting(tab: VoteTab, studio: Studio, desk: VoteDesk, votes: Votes) -> 
         shown(begin),
         inputs_kwargs={
             **{name: tab[name] for name in names},
-            "a": tab["typed_first"],
-            "b": tab["typed_second"],
+            **{f"{stem}_{name}": tab[f"{stem}_{name}"] for stem in ("typed", "strength") for name in _TWO},
             **tab.sampling.inputs(),
         },
         outputs=shows,

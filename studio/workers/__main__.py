@@ -17,6 +17,7 @@ from studio.runs import lock
 from studio.runs.calibration import machine_paths
 from studio.runs.evaluations import evaluation_paths
 from studio.runs.launcher import import_paths, model_paths, token_paths
+from studio.runs.standard_tasks import QUESTIONS
 from studio.runs.store import RunFolder
 from studio.workers.job import help_job, run_job
 from studio.workers.ranks import end_with_the_first, rank
@@ -58,7 +59,13 @@ def main(arguments: list[str]) -> int:
 
         run = RunFolder(Path(options.run))
         order = Order(
-            name=options.name, data=options.data, title=options.title, rows=options.rows, probes=options.probes
+            name=options.name,
+            data=options.data,
+            title=options.title,
+            rows=options.rows,
+            probes=options.probes,
+            tasks=tuple(options.tasks),
+            questions=options.questions,
         )
         events = evaluation_paths(run, options.name).events
         events.parent.mkdir(exist_ok=True)
@@ -125,6 +132,8 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--title", default="")
     evaluate.add_argument("--rows", type=int, default=0)
     evaluate.add_argument("--no-probes", dest="probes", action="store_false")
+    evaluate.add_argument("--tasks", nargs="*", default=[])
+    evaluate.add_argument("--questions", type=int, default=QUESTIONS)
     prepare = jobs.add_parser("prepare")
     prepare.add_argument("model")
     chat = jobs.add_parser("chat")

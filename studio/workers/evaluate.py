@@ -7,6 +7,7 @@ made: `studio.workers.judging` does that.
 import gc
 import importlib.metadata
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,16 +15,19 @@ from typing import TYPE_CHECKING, Any
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import RunError
 from studio.events import Finished, Loaded, Loading
+from studio.runs import standard_tasks
 from studio.runs.evaluation_report import HELD_OUT, EvaluationReport
 from studio.runs.evaluations import wish_path, write_evaluation
 from studio.runs.launcher import PROJECT_ROOT
 from studio.runs.precision import precision_of
+from studio.runs.standard_tasks import QUESTIONS
 from studio.runs.store import RunFolder, is_whole_model
 from studio.workers.asked import ask_of
 from studio.workers.base_model import ensure_model
 from studio.workers.job import Job
 from studio.workers.judging import judge
-from studio.workers.observing import Observed, Observer, keep, kept_path, read_kept, read_probes
+from studio.workers.observing import Observer, keep, kept_path, read_kept, read_probes
+from studio.workers.standard import StandardObserver, standard_figures
 from studio.workers.train import MEMORY_LOCK, pad_id
 
 if TYPE_CHECKING:
@@ -38,7 +42,8 @@ LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "accelerate")
 @dataclass(frozen=True)
 class Order:
     """What is to be evaluated: `data` is a file of examples called `title`, None for the held-out ones; `rows` bounds
-    how many, 0 for as many as the machine does in about a minute.
+    how many, 0 for as many as the machine does in about a minute. `tasks` are standard tasks, asked besides with
+    `questions` questions each.
     """
 
     name: str
@@ -46,6 +51,8 @@ class Order:
     title: str = ""
     rows: int = 0
     probes: bool = True
+    tasks: tuple[str, ...] = ()
+    questions: int = QUESTIONS
 
 
 def evaluate_run(job: Job, *, run: RunFolder, order: Order, home: Path) -> Finished:
@@ -79,9 +86,14 @@ def _evaluate(job: Job, *, run: RunFolder, order: Order, home: Path, folder: Pat
         pad_id=pad_id(renderer),
         should_stop=job.should_stop,
     )
-    base, tuned = _Watch(job, observer, folder=folder, placement=placement, kept=home / KEPT).both(result)
+    standard = _standard(order, home, folder, placement, job) if order.tasks else None
+    observers = [observer] if standard is None else [observer, standard]
+    watch = _Watch(job, observers, folder=folder, placement=placement, kept=home / KEPT)
+    (base, *base_standard), (tuned, *tuned_standard) = watch.both(result)
     job.emit(Loading(what="Comparing both"))
     judged = judge(asked, base, tuned, probes=probes, seed=run.config.seed)
+    figures = standard_figures(*base_standard, *tuned_standard, seed=run.config.seed) if standard else ()
+    libraries = (*LIBRARIES, *((standard_tasks.PACKAGE,) if standard else ()))
     origin = run.origin
     report = EvaluationReport(
         name=order.name,
@@ -107,38 +119,57 @@ def _evaluate(job: Job, *, run: RunFolder, order: Order, home: Path, folder: Pat
         device=placement.device,
         precision=placement.sentence,
         seed=run.config.seed,
-        versions=tuple((name, importlib.metadata.version(name)) for name in LIBRARIES),
+        versions=tuple((name, importlib.metadata.version(name)) for name in libraries),
+        standard=figures,
     )
     write_evaluation(run, report, judged.rows)
     return judged.headline
 
 
+def _standard(order: Order, home: Path, folder: Path, placement: "Placement", job: Job) -> StandardObserver:
+    job.emit(Loading(what="Starting lm-evaluation-harness"))
+    return StandardObserver(
+        order.tasks,
+        questions=order.questions,
+        home=home,
+        folder=folder,
+        placement=placement,
+        should_stop=job.should_stop,
+        fetching=lambda name: job.emit(Loading(what=f"Fetching the questions of {standard_tasks.title_of(name)}")),
+    )
+
+
 class _Watch:
     """Loads one model after another and has them observed, telling the page how far that is."""
 
-    def __init__(self, job: Job, observer: Observer, *, folder: Path, placement: "Placement", kept: Path) -> None:
+    def __init__(self, job: Job, observers: Sequence[Any], *, folder: Path, placement: "Placement", kept: Path) -> None:
+        """Each of the observers has `kind`, `key` and `observe`, see `Observer`."""
         self._job = job
-        self._observer = observer
+        self._observers = observers
         self._folder = folder
         self._placement = placement
         self._kept = kept
 
-    def both(self, result: Path) -> tuple[Observed, Observed]:
-        """Look at the base, or take what is known of it, and at what was learned."""
+    def both(self, result: Path) -> tuple[list[Any], list[Any]]:
+        """Look at the base, or take what is known of it, and at what was learned: what each observer saw of both."""
         from studio.ml import loading
 
-        path = kept_path(self._kept, self._folder, self._observer.key)
-        base, whole = read_kept(path), is_whole_model(result)
-        model = self._load() if base is None or not whole else None
-        if base is None:
-            base = self._look(model, "Base model")
-            keep(path, base)
+        paths = [kept_path(self._kept, self._folder, observer.key) for observer in self._observers]
+        base = [read_kept(path, observer.kind) for path, observer in zip(paths, self._observers, strict=True)]
+        whole = is_whole_model(result)
+        model = self._load() if None in base or not whole else None
+        for place, observer in enumerate(self._observers):
+            if base[place] is None:
+                base[place] = self._look(observer, model, "Base model")
+                keep(paths[place], base[place])
         if not whole:
-            return base, self._look(loading.load_adapter(model, result), "Tuned model")
-        model = None
-        gc.collect()  # the memory of the base must be free before a whole model comes
-        self._job.emit(Loading(what="Loading the tuned model"))
-        return base, self._look(loading.load_base(result, self._placement), "Tuned model")
+            tuned = loading.load_adapter(model, result, dtype=self._placement.dtype)
+        else:
+            model = None
+            gc.collect()  # the memory of the base must be free before a whole model comes
+            self._job.emit(Loading(what="Loading the tuned model"))
+            tuned = loading.load_base(result, self._placement)
+        return base, [self._look(observer, tuned, "Tuned model") for observer in self._observers]
 
     def _load(self) -> Any:
         from studio.ml import loading
@@ -157,7 +188,7 @@ class _Watch:
         )
         return model
 
-    def _look(self, model: Any, who: str) -> Observed:
+    def _look(self, observer: Any, model: Any, who: str) -> Any:
         told_at = float("-inf")
 
         def tell(what: str, done: int, total: int) -> None:
@@ -166,7 +197,7 @@ class _Watch:
                 told_at = time.monotonic()
                 self._job.emit(Loading(what=f"{who}: {what}", done=done, total=total))
 
-        return self._observer.observe(model, tell)
+        return observer.observe(model, tell)
 
 
 _STARTER_PARAMETERS = 135e6

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from studio import codec
 from studio.data.examples import TEXT, Example, Message
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from studio.ml.loading import Placement
 
 Tell = Callable[[str, int, int], None]
+Seen = TypeVar("Seen")
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,8 @@ def _tokens_of(question: Question, renderer: ChatRenderer) -> tuple[tuple[int, .
 
 class Observer:
     """Asks one model after another the same things."""
+
+    kind = Observed
 
     def __init__(
         self,
@@ -251,14 +254,14 @@ def kept_path(folder: Path, model: Path, key: str) -> Path:
     return folder / f"base-{digest[:32]}.json"
 
 
-def read_kept(path: Path) -> Observed | None:
+def read_kept(path: Path, kind: type[Seen]) -> Seen | None:
     """Read what was kept; None where nothing was, or it cannot be read."""
     with suppress(OSError, ValueError, TypeError):
-        return codec.loads(Observed, path.read_text(encoding="utf-8"))
+        return codec.loads(kind, path.read_text(encoding="utf-8"))
     return None
 
 
-def keep(path: Path, seen: Observed) -> None:
+def keep(path: Path, seen: object) -> None:
     """Keep what a model said. Where the disk does not take it, it is asked again next time."""
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -3,13 +3,14 @@
 import io
 import json
 import time
+from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from studio.cli.compare import compare
+from studio.cli.compare import compare, strengths
 from studio.cli.follow import RunFailed
 from studio.cli.main import main
 from studio.config import RunConfig
@@ -65,6 +66,23 @@ def test_programs_get_one_json_object(studio: Studio, run: RunFolder, prompts: P
     assert [answer["text"] for answer in document["rows"][1]["answers"]] == ["base: Two ", "tuned: Two "]
 
 
+def test_an_adapter_answers_at_several_strengths(studio: Studio, run: RunFolder, prompts: Path) -> None:
+    console = Console(file=io.StringIO(), width=160)
+    given = dict(run_id=run.id, prompts=prompts, wish=WISH, as_json=True, console=console)
+    assert compare(studio, **given, strengths=strengths("1,0.5")) == 0  # type: ignore[arg-type]
+    assert isinstance(console.file, io.StringIO)
+    answers = json.loads(console.file.getvalue())["rows"][1]["answers"]
+    assert [(each["strength"], each["text"]) for each in answers] == [
+        (1.0, "base: Two "),
+        (0.5, "tuned at 0.5: Two "),
+        (1.0, "tuned: Two "),
+    ]
+    with pytest.raises(RunError, match="no strength of 3"):
+        compare(studio, **given, strengths=(3.0,))  # type: ignore[arg-type]
+    with pytest.raises(ArgumentTypeError, match="'half' is no strength"):
+        strengths("half")
+
+
 def test_what_cannot_be_used_is_told_before_anything_is_asked(studio: Studio, run: RunFolder, prompts: Path) -> None:
     with pytest.raises(RunError, match="no run 'nobody'"):
         told(studio, "nobody", prompts)
@@ -96,7 +114,8 @@ def test_a_real_run_is_compared(tmp_path: Path, tiny_model: Path, capsys: pytest
     train = ("train", "--data", str(data), "--model", str(tiny_model), "--epochs", "1", "--rank", "4")
     assert main(["--home", str(home), *train]) == 0
     id = capsys.readouterr().out.strip().splitlines()[-1].rpartition("/")[2]
-    assert main(["--home", str(home), "compare", id, "--prompts", str(data), "--json", "--longest", "8"]) == 0
+    wishes = ("--json", "--longest", "8", "--strength", "1", "--strength", "0.5")
+    assert main(["--home", str(home), "compare", id, "--prompts", str(data), *wishes]) == 0
     document = json.loads(capsys.readouterr().out)
     assert len(document["rows"]) == 12
-    assert all(len(row["answers"]) == 2 and 0 < row["answers"][0]["tokens"] <= 8 for row in document["rows"])
+    assert all(len(row["answers"]) == 3 and 0 < row["answers"][0]["tokens"] <= 8 for row in document["rows"])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from studio import codec
 from studio.errors import RunError
 from studio.runs.conversations import (
     Answer,
@@ -79,6 +80,48 @@ def test_a_conversation_is_renamed_deleted_and_put_back(tmp_path: Path, kept: Ke
         kept.get(saved.id)
     assert kept.restore(saved.id).name == "Old bread"
     assert len(kept.all()) == 1
+
+
+def test_the_bin_lists_what_was_deleted_last_first(tmp_path: Path, kept: Kept) -> None:
+    first, second, third = (kept.save(conversation(name)) for name in ("One", "Two", "Three"))
+    for each in (second, first, third):
+        kept.delete(each.id)
+    (tmp_path / "bin" / "conversations" / f"{third.id}.json").write_text('{"id": "', encoding="utf-8")
+    assert [each.id for each in kept.binned()] == [first.id, second.id]
+    assert [each.id for each in open_conversations(tmp_path).binned()] == [first.id, second.id]
+    kept.restore(first.id)
+    assert [each.id for each in kept.binned()] == [second.id]
+
+
+def test_an_emptied_bin_brings_nothing_back_and_takes_no_other(tmp_path: Path, kept: Kept) -> None:
+    assert (kept.binned(), kept.empty_bin()) == ((), 0)
+    gone, stays = kept.save(conversation("One")), kept.save(conversation("Two"))
+    kept.delete(gone.id)
+    other = tmp_path / "bin" / "sheets" / "one.json"
+    other.parent.mkdir()
+    other.write_text("{}", encoding="utf-8")
+    assert kept.empty_bin() == 1
+    assert kept.binned() == ()
+    assert [each.id for each in kept.all()] == [stays.id]
+    assert other.is_file()
+    with pytest.raises(RunError, match="no longer there"):
+        kept.restore(gone.id)
+
+
+def test_on_the_way_to_the_bin_and_back_nothing_is_overwritten(tmp_path: Path, kept: Kept) -> None:
+    """A data folder that was copied back holds again what was deleted since."""
+    deleted = kept.save(conversation("One"))
+    kept.delete(deleted.id)
+    file = f"{deleted.id}.json"
+    newer = replace(deleted, name="Newer")
+    (tmp_path / "conversations" / file).write_text(codec.dumps(newer), encoding="utf-8")
+    back = kept.restore(deleted.id)
+    assert back.id != deleted.id
+    assert (kept.get(deleted.id).name, kept.get(back.id).name, kept.binned()) == ("Newer", "Bread", ())
+    kept.delete(deleted.id)
+    (tmp_path / "conversations" / file).write_text(codec.dumps(deleted), encoding="utf-8")
+    kept.delete(deleted.id)
+    assert sorted(each.name for each in kept.binned()) == ["Bread", "Newer"]
 
 
 def test_a_damaged_file_is_a_sentence_and_hides_no_other(tmp_path: Path, kept: Kept) -> None:

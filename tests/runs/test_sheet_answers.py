@@ -12,7 +12,8 @@ from studio.errors import RunError
 from studio.runs.answering import Wish
 from studio.runs.chat_protocol import Answered, FromWorker, Open, Opening, PaneRequest, Token, Trouble
 from studio.runs.pane_models import PaneModel
-from studio.runs.sheet_answers import SheetWork, answer_rows, check_models
+from studio.runs.sheet_answers import SheetWork
+from studio.runs.sheet_asking import answer_rows, check_models, columns_of
 from studio.runs.sheet_prompts import Prompt
 from studio.runs.sheets import Column, open_sheets
 
@@ -25,12 +26,16 @@ COLUMNS = (Column("base:a", "base"), Column("run:a", "otter", 0.5))
 
 
 class Chat:
-    """Answers with the adapter and the prompt; in trouble with "trouble", and held back while `gate` is closed."""
+    """Answers with the adapter and the prompt; in trouble with "trouble", and held back while `gate` is closed.
+
+    Models in `unable` answer nothing.
+    """
 
     def __init__(self) -> None:
         self.asked: list[tuple[PaneRequest, ...]] = []
         self.is_running = True
         self.halted: set[str] = set()
+        self.unable: set[str] = set()
         self.gate = threading.Event()
         self.gate.set()
 
@@ -44,6 +49,9 @@ class Chat:
             return
         if any("trouble" in pane.messages[-1].content for pane in panes):
             yield Trouble(1, "The prompt is too long.", "Shorten it.")
+            return
+        if self.unable & {pane.adapter for pane in panes}:
+            yield Trouble(1, "It is fixed.", "Leave it.")
             return
         for place, pane in enumerate(panes):
             yield Token(1, place, f"{pane.adapter or 'base'}: {pane.messages[-1].content}")
@@ -91,6 +99,32 @@ def test_one_prompt_in_trouble_leaves_the_others_their_answers(chat: Chat) -> No
     assert said[0] == ["base: One", "/runs/a: One"]
     assert said[1] == ["The prompt is too long. Shorten it."] * 2
     assert said[2] == ["base: Three", "/runs/a: Three"]
+
+
+def test_a_model_that_cannot_answer_costs_the_others_nothing(chat: Chat) -> None:
+    chat.unable = {OTTER.folder}
+    said = rows(chat, *[f"Say {number}" for number in range(20)])
+    assert len(said) == 20
+    assert all(cells == [f"base: Say {n}", "It is fixed. Leave it."] for n, cells in said.items())
+    after = [[pane.adapter for pane in panes] for panes in chat.asked[4:]]
+    assert not any(OTTER.folder in adapters for adapters in after), "who cannot answer is asked no more"
+
+
+def test_a_model_that_answered_before_is_not_to_blame(chat: Chat) -> None:
+    rows(chat, *["Say"] * 8, "trouble", "Say")
+    assert [len(panes) for panes in chat.asked] == [16, 4, 2, 2], "nobody is asked alone"
+
+
+def test_an_adapter_has_a_column_for_each_strength() -> None:
+    whole = replace(OTTER, key="run:c", title="whole", whole=True)
+    found = columns_of([BASE, OTTER, whole], [1.0, 0.5, 1.0])
+    assert [column.label for column in found] == ["base", "otter at 0.5", "otter", "whole"]
+    assert [column.strength for column in columns_of([BASE, whole], [])] == [1.0, 1.0]
+    for strengths, sentence in (([], "No adapter strength"), ([2.0], "no strength of 2"), ([float("nan")], "nan")):
+        with pytest.raises(RunError, match=sentence):
+            columns_of([OTTER], strengths)
+    with pytest.raises(RunError, match="5 models: that is 5 columns"):
+        columns_of([BASE] * 5, [1.0])
 
 
 def test_what_troubles_all_ends_it(chat: Chat) -> None:

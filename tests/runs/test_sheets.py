@@ -24,7 +24,7 @@ SHEET = Sheet(
 
 
 @pytest.mark.parametrize(
-    ("which", "places"), [(ALL, (0, 1, 2, 3)), (DIFFERENT, (1, 2)), (SAME, (0,)), (WRONG, (1,)), (OPEN, (3,))]
+    ("which", "places"), [(ALL, (0, 1, 2, 3)), (DIFFERENT, (1,)), (SAME, (0,)), (WRONG, (1,)), (OPEN, (2, 3))]
 )
 def test_rows_are_found_by_how_the_answers_stand(which: str, places: tuple[int, ...]) -> None:
     assert find(SHEET, which=which) == places
@@ -33,7 +33,7 @@ def test_rows_are_found_by_how_the_answers_stand(which: str, places: tuple[int, 
 def test_rows_are_found_by_words_in_prompts_and_answers() -> None:
     assert find(SHEET, text=" say b") == (1,)
     assert find(SHEET, text="SUM") == (2,)
-    assert find(SHEET, text="say", which=OPEN) == (3,)
+    assert find(SHEET, text="say d", which=OPEN) == (3,)
     assert find(SHEET, text="nowhere") == ()
 
 
@@ -56,6 +56,15 @@ def test_programs_get_all_that_is_known() -> None:
         "trouble": "",
     }
     assert rows[3] == {"prompt": "Say D", "system": "", "expected": "", "answers": []}
+
+
+def test_a_model_that_answers_nothing_is_told_from_one_that_stumbles() -> None:
+    assert SHEET.mute == ()
+    rows = tuple(SheetRow(Prompt("Say"), (Cell(text), Cell(trouble="It cannot."))) for text in ("A", "B"))
+    mute = replace(SHEET, rows=(*rows, SheetRow(Prompt("Say D"))))
+    assert mute.mute == ((COLUMNS[1], "It cannot."),)
+    assert not any(row.differs for row in mute.rows)
+    assert replace(SHEET, rows=()).mute == ()
 
 
 def test_a_sheet_is_written_and_read() -> None:

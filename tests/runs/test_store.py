@@ -11,7 +11,7 @@ from studio.config import RunConfig
 from studio.data.example_files import read_examples
 from studio.data.examples import Example, Message
 from studio.errors import RunError
-from studio.runs import lock
+from studio.runs import conversations, lock, sheets
 from studio.runs.store import DISCARD, KEEP, MOST_NOTE, About, RunFolder, RunOrigin, RunStore
 
 EXAMPLES = tuple(Example((Message("user", f"{row}?"), Message("assistant", f"{row}!")), row) for row in range(4))
@@ -242,6 +242,20 @@ def test_what_is_in_the_bin_comes_back_or_is_gone_for_good(store: RunStore, tmp_
     assert store.empty_bin() == 1
     assert list((tmp_path / "bin").iterdir()) == []
     assert store.empty_bin() == 0
+
+
+def test_emptying_the_bin_of_the_runs_leaves_what_else_is_in_it(store: RunStore, tmp_path: Path) -> None:
+    """Deleted conversations and prompt sheets went with the runs, and nobody was asked about them."""
+    run = create(store)
+    store.delete(run.id)
+    for name in (conversations.FOLDER, sheets.FOLDER):
+        (tmp_path / "bin" / name).mkdir()
+        (tmp_path / "bin" / name / "one.json").write_text("{}", encoding="utf-8")
+        with pytest.raises(RunError, match="in the bin"):
+            store.restore(name)
+    assert [each.id for each in store.binned()] == [run.id]
+    assert store.empty_bin() == 1
+    assert {path.parent.name for path in (tmp_path / "bin").glob("*/one.json")} == {"conversations", "sheets"}
 
 
 def test_runs_of_one_name_stay_apart_in_the_bin_and_on_their_way_back(tmp_path: Path) -> None:

@@ -66,6 +66,8 @@ def test_only_what_can_be_told_apart_is_asked_and_nothing_twice() -> None:
     with pytest.raises(RunError, match="same answers everywhere"):
         draw_ballot(Sheet((BASE, OTTER), rows[:1], whole.wish), (0, 1), seed=1)
     with pytest.raises(RunError, match="answered by both"):
+        draw_ballot(Sheet((BASE, OTTER), rows[1:2], whole.wish), (0, 1), seed=1)
+    with pytest.raises(RunError, match=r"otter gave no answer: Too long\."):
         draw_ballot(Sheet((BASE, OTTER), rows[1:3], whole.wish), (0, 1), seed=1)
 
 

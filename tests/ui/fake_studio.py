@@ -89,10 +89,10 @@ def bring_in(folder: Path, *, home: Path) -> None:
 
 
 class FakeChat:
-    """Stands in for the chat client: the base model echoes, the tuned one says "tuned" first.
+    """Stands in for the chat client: the base model echoes, the tuned one says "tuned" first, and how strongly.
 
     A question with the word "trouble" is one, with `halt_after` an answer is stopped after so many words, and while it
-    `is_silent` it is stopped before the first.
+    `is_silent` it is stopped before the first. An adapter that `is_fixed` knows only one strength.
     """
 
     def __init__(self) -> None:
@@ -102,6 +102,7 @@ class FakeChat:
         self.made_room = False
         self.halt_after: int | None = None
         self.is_silent = False
+        self.is_fixed = False
         self.asked: list[tuple[Open, tuple[PaneRequest, ...]]] = []
         self.seeds: list[int] = []
         self.tested = Tested(1, True, True, tokens=32, seconds=2.0, note="Greedy, in fp32.")
@@ -127,8 +128,12 @@ class FakeChat:
         if any("trouble" in pane.messages[-1].content for pane in panes):
             yield Trouble(1, "The conversation is too long.", "Shorten it.")
             return
+        if self.is_fixed and any(pane.strength != 1 for pane in panes):
+            yield Trouble(1, "The strength of this adapter cannot be changed: it is fixed.", "Set it to 1.")
+            return
         for place, pane in enumerate(panes):
-            words = ["base:" if pane.adapter == BASE else "tuned:", *pane.messages[-1].content.split()]
+            tuned = "tuned:" if pane.strength == 1 else f"tuned at {pane.strength:g}:"
+            words = ["base:" if pane.adapter == BASE else tuned, *pane.messages[-1].content.split()]
             ended = "end" if self.halt_after is None else "stopped"
             for word in words[: self.halt_after]:
                 yield Token(1, place, f"{word} ")

@@ -8,10 +8,11 @@ import gradio as gr
 import pytest
 
 from studio.config import FULL, LORA, QLORA, RunConfig
-from studio.errors import RunError
+from studio.errors import ConfigError, RunError
 from studio.events import Failed, Finished, Loading, Started
-from studio.runs.evaluation_report import AT_THE_END, ScoredRow
-from studio.runs.evaluations import evaluation_paths, wish_path, write_evaluation
+from studio.runs import standard_tasks
+from studio.runs.evaluation_report import AT_THE_END, Estimate, Figure, ScoredRow
+from studio.runs.evaluations import evaluation_paths, read_report, wish_path, write_evaluation
 from studio.runs.event_log import EventLog
 from studio.runs.scored_rows import ALL, CSV
 from studio.runs.store import RunFolder
@@ -19,7 +20,7 @@ from studio.runs.studio import Studio
 from studio.ui import evaluate_listeners, evaluate_tab
 from studio.ui.evaluate_drawing import PARTS
 from studio.ui.evaluate_listeners import A_MINUTE, A_NUMBER, EVERY, rows_wanted
-from studio.ui.evaluate_sight import PAGE_ROWS, Asked
+from studio.ui.evaluate_sight import PAGE_ROWS, Asked, label
 from studio.ui.presses import Press
 from studio.ui.reading import Reading
 from studio.ui.tradeoff_sight import Tradeoffs
@@ -224,7 +225,8 @@ def test_rows_are_not_read_again_while_they_are_the_same(studio: Studio, tradeof
 
 
 def ask_again(studio: Studio, tradeoffs: Tradeoffs, run: RunFolder, **given: Any) -> dict[str, Any]:
-    fields: dict[str, Any] = {"file": None, "how_many": A_MINUTE, "number": None, "forgetting": True, **given}
+    fields: dict[str, Any] = {"file": None, "how_many": A_MINUTE, "number": None, "forgetting": True}
+    fields |= {"tasks": [], "questions": 100, **given}
     fields |= {**FIELDS, "wish": Asked(), "drawn": None}
     sent = evaluate_listeners.start(studio, tradeoffs, run_id=run.id, **fields)
     return dict(zip(("file", *SENT), sent, strict=True))
@@ -242,6 +244,50 @@ def test_a_run_is_evaluated_again_on_what_is_asked_for(
     assert given[1] == str(rows_wanted(EVERY, None))
     assert (shown["wish"].name, shown["name"]["value"]) == (name, name)
     assert shown["file"]["value"] is None
+
+
+def test_standard_tasks_are_an_evaluation_of_their_own(
+    studio: Studio, tradeoffs: Tradeoffs, run: RunFolder, table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standard_tasks, "installed", lambda: True)
+    shown = ask_again(studio, tradeoffs, run, tasks=["piqa", "boolq"], questions=40.0)
+    name = shown["wish"].name
+    assert name.startswith("tasks-")
+    assert evaluations(studio)[-1][2:] == (name, "--rows", "0", "--questions", "40", "--tasks", "piqa", "boolq")
+    assert (label(name, None), label("end", None)) == ("The held-out rows with standard tasks", "The held-out rows")
+    shown = ask_again(studio, tradeoffs, run, file=str(table), tasks=["piqa"])
+    assert shown["wish"].name.startswith("data-")
+    assert label(shown["wish"].name, None) == "Another file"
+    monkeypatch.setattr(standard_tasks, "installed", lambda: False)
+    with pytest.raises(ConfigError, match="not installed"):
+        ask_again(studio, tradeoffs, run, tasks=["piqa"])
+
+
+def test_what_came_of_standard_tasks_is_shown_and_named(studio: Studio, tradeoffs: Tradeoffs, run: RunFolder) -> None:
+    made_up.write(run)
+    assert look(studio, tradeoffs, run.id)["standard_card"]["visible"] is False
+    report = read_report(run, "end")
+    assert report is not None
+    half = Estimate(0.5, 0.4, 0.6)
+    figure = Figure("hellaswag", "HellaSwag (acc_norm)", "share", True, 80, half, half, Estimate(0, -0.1, 0.1), 1.0)
+    report = replace(report, name="tasks-1", standard=(figure,))
+    write_evaluation(run, report, ())
+    shown = look(studio, tradeoffs, run.id, name="tasks-1")
+    assert shown["standard_card"]["visible"] is True
+    assert "HellaSwag (acc_norm)" in shown["standard"]
+    assert "within noise" in shown["standard"]
+    assert dict(map(reversed, shown["name"]["choices"]))["tasks-1"].startswith("The held-out rows with HellaSwag · ")
+
+
+def test_a_look_leaves_what_is_chosen_alone(studio: Studio, tradeoffs: Tradeoffs, run: RunFolder) -> None:
+    """One that began before another evaluation was asked for, and came back after it, chose the old one again."""
+    made_up.write(run)
+    before = look(studio, tradeoffs, run.id, name="end")
+    evaluation_paths(run, "data-1").events.touch()
+    late = look(studio, tradeoffs, run.id, name="end", wish=before["wish"], drawn=before["drawn"])
+    assert len(late["name"]["choices"]) == 2
+    assert "value" not in late["name"]
+    assert late["wish"] == gr.skip()
 
 
 @pytest.mark.parametrize("number", [None, 0, -3, 2.5])

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,17 @@ def work(studio: Studio) -> SheetWork:
     return SheetWork(sheets, studio.chat, lambda key: pane_model(studio, key))
 
 
-def begin(studio: Studio, work: SheetWork, text: str = "One\nTwo", *, source: Source | None = None) -> str:
+def begin(
+    studio: Studio,
+    work: SheetWork,
+    text: str = "One\nTwo",
+    *,
+    source: Source | None = None,
+    strengths: Sequence[float] = (1.0,),
+) -> str:
     models = [key for key in compare_models.preset(studio) if key]
-    chosen, page = sheet_listeners.start(studio, work, models=models, wish=WISH, source=source or Source(TYPED, text))
+    source = source or Source(TYPED, text)
+    chosen, page = sheet_listeners.start(studio, work, models=models, strengths=strengths, wish=WISH, source=source)
     assert page == 0
     work.join(chosen["value"])
     return str(chosen["value"])
@@ -96,10 +105,42 @@ def test_prompts_come_from_a_file_or_held_out_rows(
         begin(studio, work, "")
 
 
-def test_models_are_one_to_four(studio: Studio, run: RunFolder, work: SheetWork) -> None:
-    for models in ([], [f"run:{run.id}"] * 5, None):
-        with pytest.raises(gr.Error, match="one to 4"):
-            sheet_listeners.start(studio, work, models=models, wish=WISH, source=Source(TYPED, "x"))
+def test_columns_are_one_to_four(studio: Studio, run: RunFolder, work: SheetWork) -> None:
+    def start(models: list[str] | None, strengths: list[float] | None) -> None:
+        source = Source(TYPED, "x")
+        sheet_listeners.start(studio, work, models=models, strengths=strengths, wish=WISH, source=source)
+
+    for none in ([], None):
+        with pytest.raises(gr.Error, match="one or more models"):
+            start(none, [1.0])
+        with pytest.raises(RunError, match="No adapter strength was chosen"):
+            start([f"run:{run.id}"], none)
+    with pytest.raises(RunError, match=r"2 models at 4 strengths: that is 5 columns\. A sheet has at most 4\."):
+        start([f"base:{run.id}", f"run:{run.id}"], [0.25, 0.5, 0.75, 1])
+    assert work.sheets.all() == ()
+
+
+def test_an_adapter_answers_at_each_strength_and_the_base_once(studio: Studio, run: RunFolder, work: SheetWork) -> None:
+    id = begin(studio, work, strengths=[1.0, 0.5])
+    table = drawn(work, id)["table"]
+    for label, said in (("Starter model, untrained", "base: One"), ("otter at 0.5", "tuned at 0.5: One")):
+        assert f'data-label="{label}"><div>{said}' in table
+    assert 'data-label="otter"><div>tuned: One' in table
+    text = json.loads(sheet_listeners.save(work, "csv", id))["text"]
+    assert next(csv.reader(io.StringIO(text)))[3:] == ["Starter model, untrained", "otter at 0.5", "otter"]
+    written = json.loads(json.loads(sheet_listeners.save(work, "jsonl", id))["text"].splitlines()[0])
+    assert [answer["strength"] for answer in written["answers"]] == [1.0, 0.5, 1.0]
+
+
+def test_a_strength_that_an_adapter_cannot_have_costs_no_other_column(
+    studio: Studio, run: RunFolder, work: SheetWork
+) -> None:
+    studio.chat.is_running, studio.chat.is_fixed = True, True  # type: ignore[misc, attr-defined]
+    shown = drawn(work, begin(studio, work, strengths=[0.5, 0.75, 1.0]))
+    assert "2 of 2 prompts answered, but not by all. The answers differ in 2." in shown["progress"]
+    assert "No answer from otter at 0.5 and otter at 0.75: The strength of this adapter cannot be" in shown["progress"]
+    assert "tuned: Two" in shown["table"]
+    assert "Set it to 1." in shown["table"]
 
 
 def test_the_lists_keep_what_is_chosen(studio: Studio, run: RunFolder, work: SheetWork) -> None:
@@ -123,6 +164,7 @@ def test_a_sheet_is_named_deleted_and_put_back(studio: Studio, run: RunFolder, w
     chosen, restore = sheet_listeners.restore(work, id)
     assert (chosen["value"], restore["visible"]) == (id, False)
     assert sheet_listeners.delete(work, None)[2] == ""
+    assert sheet_listeners.restore(work, None) == (gr.skip(), gr.skip())
 
 
 def test_a_sheet_is_taken_along(studio: Studio, run: RunFolder, work: SheetWork) -> None:

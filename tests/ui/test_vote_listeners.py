@@ -1,4 +1,5 @@
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,7 @@ from studio.errors import RunError
 from studio.runs.answering import Wish
 from studio.runs.pane_models import pane_model
 from studio.runs.sheet_answers import SheetWork
-from studio.runs.sheets import Sheet, open_sheets
+from studio.runs.sheets import Column, Sheet, open_sheets
 from studio.runs.store import RunFolder
 from studio.runs.studio import Studio
 from studio.runs.votes import FIRST, SECOND, Votes
@@ -46,9 +47,14 @@ def desk(studio: Studio, work: SheetWork, votes: Votes) -> VoteDesk:
 @pytest.fixture
 def sheet(studio: Studio, run: RunFolder, work: SheetWork) -> Sheet:
     models = [key for key in compare_models.preset(studio) if key]
-    chosen, _ = sheet_listeners.start(
-        studio, work, models=models, wish=WISH, source=Source("typed", "\n".join(f"Say {n}" for n in range(6)))
-    )
+    return answered(studio, work, models, *[f"Say {n}" for n in range(6)])
+
+
+def answered(
+    studio: Studio, work: SheetWork, models: list[str], *prompts: str, strengths: Sequence[float] = (1.0,)
+) -> Sheet:
+    source = Source("typed", "\n".join(prompts))
+    chosen, _ = sheet_listeners.start(studio, work, models=models, strengths=strengths, wish=WISH, source=source)
     work.join(chosen["value"])
     return work.sheets.get(chosen["value"])
 
@@ -135,7 +141,7 @@ def test_what_was_voted_on_is_not_asked_again(desk: VoteDesk, opened: Voting, sh
 
 def test_typed_prompts_are_answered_first(desk: VoteDesk, studio: Studio, run: RunFolder, work: SheetWork) -> None:
     first, second = compare_models.preset(studio)
-    now = desk.begin_with_prompts("One\nTwo", first, second, WISH)
+    now = desk.begin_with_prompts("One\nTwo", (first, 1.0), (second, 1.0), WISH)
     assert now.waits_for
     assert desk.look(Voting()) == Voting()
     work.join(now.waits_for)
@@ -150,7 +156,7 @@ def test_typed_prompts_in_trouble_are_a_sentence(
     desk: VoteDesk, studio: Studio, run: RunFolder, work: SheetWork
 ) -> None:
     first, second = compare_models.preset(studio)
-    now = desk.begin_with_prompts("trouble", first, second, WISH)
+    now = desk.begin_with_prompts("trouble", (first, 1.0), (second, 1.0), WISH)
     work.join(now.waits_for)
     with pytest.raises(RunError, match="too long"):
         desk.look(now)
@@ -161,7 +167,7 @@ def test_a_vote_is_between_two(desk: VoteDesk, sheet: Sheet) -> None:
     with pytest.raises(RunError, match="two models"):
         desk.begin_with_sheet(sheet.id, key, key)
     with pytest.raises(RunError, match="two models"):
-        desk.begin_with_prompts("x", key, None, WISH)
+        desk.begin_with_prompts("x", (key, 1.0), (None, 1.0), WISH)
     assert desk.begin_with_sheet(sheet.id, None, None).ballot is not None, "the first two, before the page shows them"
     with pytest.raises(RunError, match="no prompt sheet"):
         desk.begin_with_sheet(None, None, None)
@@ -200,13 +206,64 @@ def test_nothing_preferred_is_nothing_to_save(desk: VoteDesk, opened: Voting, vo
 def test_the_lists_offer_sheets_of_two_models(
     studio: Studio, work: SheetWork, votes: Votes, sheet: Sheet, run: RunFolder
 ) -> None:
-    alone, _ = sheet_listeners.start(studio, work, models=[f"run:{run.id}"], wish=WISH, source=Source("typed", "Alone"))
-    work.join(alone["value"])
+    answered(studio, work, [f"run:{run.id}"], "Alone")
     sheets, first, second, pair = vote_listeners.refresh(studio, work, votes, sheet=None, typed=(None, None), pair=None)
     assert [id for _, id in sheets["choices"]] == [sheet.id]
     assert [first["value"], second["value"]] == compare_models.preset(studio)
     assert pair["choices"] == []
     assert vote_listeners.list_sheets(work, None)["value"] == sheet.id, "one that was made since is chosen"
-    columns = vote_listeners.columns_of(work, sheet.id)
+    columns = vote_listeners.offer_columns(work, sheet.id)
     assert [each["value"] for each in columns] == [column.key for column in sheet.columns]
-    assert vote_listeners.columns_of(work, None)[0]["choices"] == []
+    assert vote_listeners.offer_columns(work, None)[0]["choices"] == []
+
+
+def test_a_sheet_at_several_strengths_is_voted_on_by_its_columns(
+    desk: VoteDesk, studio: Studio, work: SheetWork, run: RunFolder
+) -> None:
+    """Columns were told apart by their model alone, so that the first strength stood in for all of them."""
+    sheet = answered(studio, work, [f"run:{run.id}"], "One", "Two", strengths=[0.5, 1.0, 1.5])
+    offered = vote_listeners.offer_columns(work, sheet.id)[0]["choices"]
+    assert [label for label, _ in offered] == ["otter at 0.5", "otter", "otter at 1.5"]
+    opened = desk.begin_with_sheet(sheet.id, offered[2][1], offered[0][1])
+    assert opened.ballot is not None
+    assert opened.ballot.columns == (2, 0)
+
+
+def test_a_run_is_voted_on_against_itself_at_another_strength(
+    desk: VoteDesk, run: RunFolder, work: SheetWork, votes: Votes
+) -> None:
+    key = f"run:{run.id}"
+    waiting = desk.begin_with_prompts("One\nTwo", (key, 0.5), (key, None), WISH)
+    work.join(waiting.waits_for)
+    now = press(desk, desk.look(waiting), "left")
+    weak, strong = Column(key, "otter", 0.5), Column(key, "otter")
+    assert votes.of(weak, strong) == now.cast
+    assert votes.of(weak, Column(key, "otter", 0.25)) == ()
+    assert "otter at 0.5" in desk.draw(press(desk, now, "reveal"))
+    assert vote_listeners.list_pairs(votes, None)["choices"][0][0] == "otter and otter at 0.5"
+
+
+def test_the_same_model_at_the_same_strength_is_no_pair(desk: VoteDesk, run: RunFolder, work: SheetWork) -> None:
+    adapter, base = f"run:{run.id}", f"base:{run.id}"
+    with pytest.raises(RunError, match="the same model at the same strength"):
+        desk.begin_with_prompts("One", (adapter, 0.5), (adapter, 0.5), WISH)
+    with pytest.raises(RunError, match=r"the same model\."):
+        desk.begin_with_prompts("One", (base, 0.5), (base, 1.0), WISH)
+    with pytest.raises(RunError, match=r"no strength of 1\.7"):
+        desk.begin_with_prompts("One", (adapter, 1.7), (base, 1.0), WISH)
+    assert work.sheets.all() == ()
+
+
+def test_a_strength_that_an_adapter_cannot_have_is_a_sentence(
+    desk: VoteDesk, studio: Studio, run: RunFolder, work: SheetWork
+) -> None:
+    studio.chat.is_running, studio.chat.is_fixed = True, True  # type: ignore[misc, attr-defined]
+    now = desk.begin_with_prompts("One", (f"base:{run.id}", 1.0), (f"run:{run.id}", 0.5), WISH)
+    work.join(now.waits_for)
+    with pytest.raises(RunError, match=r"otter at 0\.5 gave no answer: .* Set it to 1"):
+        desk.look(now)
+
+
+def test_only_an_adapter_has_a_strength(studio: Studio, run: RunFolder) -> None:
+    seen = [vote_listeners.show_strength(studio, key)["visible"] for key in (f"run:{run.id}", f"base:{run.id}", None)]
+    assert seen == [True, False, False]

@@ -13,6 +13,7 @@ from studio.events import Failed, Finished, Loading
 from studio.runs.evaluation_report import EvaluationReport
 from studio.runs.evaluations import read_report, read_rows, wish_path
 from studio.runs.store import RunFolder
+from tests.own_task import write_task
 from tests.workers.conftest import events, wait_for
 
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -108,3 +109,33 @@ def test_one_that_is_stopped_writes_no_report(make_run: MakeRun, start: Start) -
     assert isinstance(last, Finished)
     assert last.status == "stopped"
     assert read_report(run, "end") is None
+
+
+def test_standard_tasks_are_asked_besides(make_run: MakeRun, start: Start, tmp_path: Path) -> None:
+    pytest.importorskip("lm_eval", reason="lm-evaluation-harness is not installed")
+    write_task(tmp_path)
+    run = trained(make_run, start)
+    options = ("--no-probes", "--rows", "2", "--questions", "12", "--tasks", "drawers")
+    report = evaluated(run, start, *options, name="tasks-1")
+    (figure,) = report.standard
+    assert (figure.name, figure.title, figure.rows) == ("drawers", "drawers (acc)", 12)
+    assert figure.base is not None
+    assert figure.tuned.low <= figure.tuned.value <= figure.tuned.high
+    assert "lm_eval" in dict(report.versions)
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "evaluations").glob("base-*.json")}
+    assert len(kept) == 2
+    assert evaluated(run, start, *options, name="tasks-1").standard == report.standard
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept, "the base is asked once"
+
+
+def test_questions_that_cannot_be_fetched_are_a_sentence(
+    make_run: MakeRun, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("lm_eval", reason="lm-evaluation-harness is not installed")
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    run = trained(make_run, start)
+    assert start("evaluate", str(run.path), "tasks-1", "--tasks", "piqa", stderr=subprocess.DEVNULL).wait() == 1
+    failed = events(run.path / "evaluations" / "tasks-1.events.jsonl")[-1]
+    assert isinstance(failed, Failed)
+    assert "The questions of the task 'piqa' cannot be fetched from the Hugging Face Hub" in failed.message

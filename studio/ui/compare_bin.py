@@ -1,0 +1,110 @@
+"""What was deleted of one kind on the Compare tab: one is chosen and put back, or all of it is deleted for good.
+
+Knows nothing of what is kept but its name, and nothing of what is opened once it is back.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from gradio.blocks import Block
+from markupsafe import Markup
+
+from studio.runs.kept_files import KeptFiles
+from studio.ui import fragments, presses, run_choices
+from studio.ui.components import ACTING, QUIET, picker
+from studio.ui.errors import shown
+from studio.ui.presses import Press, on_press, pressable
+from studio.ui.wording import moment
+from studio.words import counted
+
+ASK, EMPTY, KEEP = "ask", "empty", "keep"
+
+MOST_LISTED = 200
+
+
+@dataclass(frozen=True)
+class Bin:
+    """The components. `noun` is what a sentence calls one of those that were deleted."""
+
+    noun: str
+    panel: gr.Accordion
+    choosing: gr.Row
+    picked: gr.Dropdown
+    back: gr.Button
+    emptying: gr.HTML
+
+    def drawn(self) -> list[Block]:
+        """Return what is drawn."""
+        return [self.panel, self.choosing, self.picked, self.emptying]
+
+
+def build(noun: str, *, name: str) -> Bin:
+    """Lay it out, hidden until there is something in it. `name` begins the names of its parts in the browser."""
+    title = f"Deleted {noun}s"
+    with gr.Accordion(title, open=False, visible=False, elem_classes="ls-inner", elem_id=f"{name}-bin") as panel:
+        with gr.Row(elem_classes="ls-kept") as choosing:
+            picked = picker(label="In the bin", info="What was deleted last comes first.", elem_id=f"{name}-binned")
+            back = gr.Button("Put the chosen one back", size="sm", elem_id=f"{name}-bin-back")
+        emptying = pressable(elem_id=f"{name}-bin-empty")
+    return Bin(noun=noun, panel=panel, choosing=choosing, picked=picked, back=back, emptying=emptying)
+
+
+def wire(
+    bin: Bin, kept: KeptFiles[Any], *, events: Sequence[Callable[..., Any]], after: Sequence[Any], undo: gr.Button
+) -> None:
+    """Draw it at `events`, and after the listeners that delete or put back; connect what empties it.
+
+    `undo` is the button that puts back what was deleted last.
+    """
+    look = shown(functools.partial(draw, kept, bin.noun))
+    gr.on(list(events), look, inputs=[bin.picked], outputs=bin.drawn(), **QUIET)
+    for listener in after:
+        listener.then(look, inputs=[bin.picked], outputs=bin.drawn(), **QUIET)
+    on_press(
+        bin.emptying,
+        functools.partial(press, kept, bin.noun),
+        inputs_kwargs={"picked": bin.picked},
+        outputs=[*bin.drawn(), undo],
+        **ACTING,
+    )
+
+
+def draw(kept: KeptFiles[Any], noun: str, picked: str | None, *, sure: bool = False) -> list[Any]:
+    """Show what is in the bin; with `sure`, ask whether it shall be deleted for good. Hidden when nothing is in it."""
+    binned = kept.binned()
+    choices = [(f"{each.name} · {moment(each.changed)}", each.id) for each in binned[:MOST_LISTED]]
+    return [
+        gr.update(visible=bool(binned), label=f"Deleted {noun}s ({len(binned):,})"),
+        gr.update(visible=True),
+        gr.update(choices=choices, value=run_choices.keep_or_first(picked, choices)),
+        str(_asking(len(binned), noun) if sure else presses.button("Empty the bin", ASK, kind="stop")),
+    ]
+
+
+def press(kept: KeptFiles[Any], noun: str, pressed: Press, *, picked: str | None) -> list[Any]:
+    """Ask whether all of it shall be deleted for good, and do so where that many were asked about.
+
+    Returns the updates of what is drawn, and of the button that undoes a deletion. Raises RunError.
+    """
+    if pressed.verb == EMPTY and pressed.number == len(kept.binned()):
+        sentence = f"The bin is empty: {counted(kept.empty_bin(), noun)} deleted for good."
+        return [
+            gr.update(visible=True, label=f"Deleted {noun}s"),
+            gr.update(visible=False),
+            gr.update(choices=[], value=None),
+            str(fragments.line("good", sentence)),
+            gr.update(visible=False),
+        ]
+    return [*draw(kept, noun, picked, sure=pressed.verb in (ASK, EMPTY)), gr.skip()]
+
+
+def _asking(count: int, noun: str) -> Markup:
+    asked = fragments.notice("warning", f"Delete {counted(count, noun)} for good? This cannot be undone.")
+    buttons = [
+        presses.button("Delete for good", EMPTY, key=count, kind="stop", once=True),
+        presses.button("Keep", KEEP, name=f"Keep the deleted {noun}s in the bin"),
+    ]
+    return fragments.stack([asked, Markup('<div class="ls-buttons">{}</div>').format(fragments.join(buttons))])

@@ -1,0 +1,78 @@
+"""The bin of the Compare tab: what is in it, and how it is emptied."""
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from studio.runs.conversations import Conversation, open_conversations
+from studio.runs.kept_files import KeptFiles
+from studio.ui import compare_bin
+from studio.ui.presses import Press
+
+NOUN = "conversation"
+
+Kept = KeptFiles[Conversation]
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Kept:
+    ticks = itertools.count(1_800_000_000)
+    return open_conversations(tmp_path, lambda: float(next(ticks)))
+
+
+def deleted(kept: Kept, name: str) -> str:
+    id = kept.save(Conversation(name=name)).id
+    kept.delete(id)
+    return id
+
+
+def page(updates: list[Any]) -> dict[str, Any]:
+    return dict(zip(("panel", "choosing", "picked", "emptying", "undo"), updates, strict=False))
+
+
+def press(kept: Kept, verb: str, key: object = "") -> dict[str, Any]:
+    return page(compare_bin.press(kept, NOUN, Press(verb, str(key)), picked=None))
+
+
+def test_it_is_hidden_until_something_is_in_it(kept: Kept) -> None:
+    assert page(compare_bin.draw(kept, NOUN, None))["panel"]["visible"] is False
+    first, second = deleted(kept, "Bread"), deleted(kept, "<b>Salt")
+    shown = page(compare_bin.draw(kept, NOUN, None))
+    assert (shown["panel"]["visible"], shown["panel"]["label"]) == (True, "Deleted conversations (2)")
+    assert [id for _, id in shown["picked"]["choices"]] == [second, first]
+    assert shown["picked"]["choices"][1][0].startswith("Bread · ")
+    assert shown["picked"]["value"] == second
+    assert page(compare_bin.draw(kept, NOUN, first))["picked"]["value"] == first, "what is chosen stays chosen"
+    kept.restore(first)
+    assert page(compare_bin.draw(kept, NOUN, first))["picked"]["value"] == second
+
+
+def test_it_asks_before_it_deletes(kept: Kept) -> None:
+    deleted(kept, "Bread")
+    asked = press(kept, "ask")
+    assert "Delete 1 conversation for good? This cannot be undone." in asked["emptying"]
+    assert 'data-verb="empty" data-key="1"' in asked["emptying"]
+    assert "Empty the bin" in press(kept, "keep")["emptying"]
+    assert len(kept.binned()) == 1
+    emptied = press(kept, "empty", 1)
+    assert "The bin is empty: 1 conversation deleted for good." in emptied["emptying"]
+    assert (emptied["choosing"]["visible"], emptied["undo"]["visible"]) == (False, False)
+    assert kept.binned() == ()
+    deleted(kept, "Salt")
+    assert page(compare_bin.draw(kept, NOUN, None))["choosing"]["visible"] is True
+
+
+def test_what_was_not_asked_about_is_not_deleted(kept: Kept) -> None:
+    """Another page may have deleted one more while this one was asking."""
+    deleted(kept, "Bread")
+    press(kept, "ask")
+    deleted(kept, "Salt")
+    again = press(kept, "empty", 1)
+    assert "Delete 2 conversations for good?" in again["emptying"]
+    assert again["undo"] == gr.skip()
+    for wrong in ("", "x", 0):
+        press(kept, "empty", wrong)
+    assert len(kept.binned()) == 2

@@ -1,12 +1,12 @@
 """All steps of a run as a table for other programs: one row a step, every step, in CSV. Knows nothing of charts."""
 
 import csv
-import os
+import io
 from pathlib import Path
 
-from studio.errors import RunError
 from studio.runs.steps import ALL_TOKENS, TIME, WORKED
 from studio.runs.store import RunFolder
+from studio.runs.tables import write_beside
 from studio.runs.view import RunView
 
 HEAD = (
@@ -44,21 +44,11 @@ def write_csv(run: RunFolder, view: RunView) -> Path:
     A held-out loss stands at the step after which it was found; step 0 has no other figures. Raises RunError when the
     disk does not take it.
     """
-    target = run.exports / f"{run.id}-steps.csv"
-    temporary = target.with_name(f".{target.name}.tmp")
-    try:
-        target.parent.mkdir(exist_ok=True)
-        with temporary.open("w", encoding="utf-8", newline="") as file:
-            table = csv.writer(file, lineterminator="\n")
-            table.writerow(HEAD)
-            table.writerows(_rows(view))
-        os.replace(temporary, target)
-    except OSError as error:
-        raise RunError(
-            f"The steps of the run cannot be written to {target}: {error.strerror or error}.",
-            "Free some space or correct the permissions of the data folder.",
-        ) from error
-    return target
+    written = io.StringIO(newline="")
+    table = csv.writer(written, lineterminator="\n")
+    table.writerow(HEAD)
+    table.writerows(_rows(view))
+    return write_beside(run, f"{run.id}-steps.csv", written.getvalue().removesuffix("\n"))
 
 
 def _rows(view: RunView) -> list[list[object]]:

@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from studio import codec
-from studio.errors import RunError
 from studio.runs.evaluation_report import EvaluationReport, ScoredRow
 from studio.runs.store import RunFolder
-from studio.runs.whole_files import write_whole
+from studio.runs.tables import in_a_cell, write_beside
 
 WORST, BEST, CHANGED, ALL = "worst", "best", "changed", "all"
 ORDERS = (WORST, BEST, CHANGED, ALL)
@@ -79,19 +78,5 @@ def as_csv(rows: Sequence[ScoredRow]) -> str:
     lines = io.StringIO(newline="")
     table = csv.writer(lines, lineterminator="\n")
     table.writerow(_FIELDS)
-    table.writerows([getattr(row, name) for name in _FIELDS] for row in rows)
+    table.writerows([in_a_cell(getattr(row, name)) for name in _FIELDS] for row in rows)
     return lines.getvalue().removesuffix("\n")
-
-
-def write_beside(run: RunFolder, name: str, text: str) -> Path:
-    """Write a whole file beside the exports of a run, and return it. Raises RunError when the disk does not take it."""
-    target = run.exports / name
-    try:
-        target.parent.mkdir(exist_ok=True)
-        write_whole(target, text)
-    except OSError as error:
-        raise RunError(
-            f"The file {target} cannot be written: {error.strerror or error}.",
-            "Free some space or correct the permissions of the data folder.",
-        ) from error
-    return target

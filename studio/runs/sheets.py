@@ -16,6 +16,7 @@ from pathlib import Path
 from studio.runs.answering import Wish
 from studio.runs.kept_files import KeptFiles
 from studio.runs.sheet_prompts import Prompt
+from studio.runs.tables import in_a_cell
 
 FOLDER = "sheets"
 
@@ -136,7 +137,7 @@ def as_csv(sheet: Sheet) -> str:
     table.writerow(["prompt", "system", "expected", *(column.label for column in sheet.columns)])
     for row in sheet.rows:
         answers = [cell.trouble or cell.text for cell in row.cells] or [""] * len(sheet.columns)
-        table.writerow(map(_plain, [row.prompt.text, row.prompt.system, row.prompt.expected, *answers]))
+        table.writerow(map(in_a_cell, [row.prompt.text, row.prompt.system, row.prompt.expected, *answers]))
     return written.getvalue()
 
 
@@ -174,8 +175,3 @@ def _any(row: SheetRow) -> bool:
 def _texts(row: SheetRow) -> Iterable[str]:
     yield row.prompt.text
     yield from (cell.text for cell in row.cells)
-
-
-def _plain(text: str) -> str:
-    """Keep a spreadsheet from reading an answer as a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

@@ -15,6 +15,7 @@ from studio.errors import RunError, StudioError
 from studio.runs import scored_rows, standard_tasks
 from studio.runs.evaluation_report import AT_THE_END
 from studio.runs.studio import Studio
+from studio.runs.tables import write_beside
 from studio.ui import evaluate_cards, evaluate_drawing, evaluate_rows, evaluate_sight, report_page, tradeoff_view
 from studio.ui.changes import Drawn
 from studio.ui.evaluate_sight import Asked
@@ -171,7 +172,7 @@ def take_report(studio: Studio, tradeoffs: Tradeoffs, offer: Callable[[str], Non
     rows = studio.evaluations.rows(run.id, sight.report.name)
     report = dataclasses.replace(sight.report, run_name=run.name)  # it may have been named anew
     text = report_page.page(report, rows, config=run.config, tradeoff=tradeoffs.look(run.id))
-    path = str(scored_rows.write_beside(run, f"{run.id}-{sight.report.name}-report.html", text))
+    path = str(write_beside(run, f"{run.id}-{sight.report.name}-report.html", text))
     offer(path)
     return path
 

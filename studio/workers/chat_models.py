@@ -90,10 +90,14 @@ class ChatModels:
         for version in dict.fromkeys(each for each in spoken if each is not None):
             self._load_adapter(version, asked)
         before, self._strengths = self._strengths, set()
-        names = [
-            BASE if version is None else self._at(self._adapters[version], strength)
-            for version, strength in zip(spoken, strengths, strict=True)
-        ]
+        try:
+            names = [
+                BASE if version is None else self._at(self._adapters[version], strength)
+                for version, strength in zip(spoken, strengths, strict=True)
+            ]
+        except ModelError:
+            self._strengths |= before  # what is left of the question before goes with the next one
+            raise
         for name in before - self._strengths:
             if name in getattr(self.base, "peft_config", ()):
                 forget(self.base, name)

@@ -58,7 +58,7 @@ def run(tmp_path: Path) -> RunFolder:
 
 
 def test_what_is_written_is_what_was_scored(run: RunFolder) -> None:
-    odd = ScoredRow(7, 'a "quoted",\nline', "ä", "", "=1+1", None, 1.0, 0.25, None)
+    odd = ScoredRow(7, 'a "quoted",\nline', "ä", "", "1+1", None, 1.0, 0.25, None)
     table = write_rows(run, made_up.report(run), [odd], CSV)
     with table.open(encoding="utf-8", newline="") as file:
         (found,) = csv.DictReader(file)
@@ -78,3 +78,11 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(run: RunFolder) -> None:
     run.exports.write_text("in the way")
     with pytest.raises(RunError, match="cannot be written"):
         write_rows(run, made_up.report(run), [], CSV)
+
+
+def test_a_spreadsheet_computes_no_answer_as_a_formula(run: RunFolder) -> None:
+    odd = ScoredRow(0, "=1+1", "@sum", "-2", "yes", -0.5, 1.0, None, None)
+    with write_rows(run, made_up.report(run), [odd], CSV).open(encoding="utf-8", newline="") as file:
+        (found,) = csv.DictReader(file)
+    assert (found["prompt"], found["expected"], found["base"], found["tuned"]) == ("'=1+1", "'@sum", "'-2", "yes")
+    assert found["base_score"] == "-0.5", "a number stays one"

@@ -17,6 +17,7 @@ from transformers.generation.logits_process import RepetitionPenaltyLogitsProces
 from studio.ml.generation import PaneInput, Sampling, generate, switched_on
 from studio.ml.reading import Reader, by_length, can_read, shared_prefix
 from studio.ml.row_cache import RowCache, gather
+from studio.ml.threads import Threads, writing
 
 CACHE_BYTES = {"cpu": 512 * 2**20, "cuda": 4 * 2**30, "mps": 2**30}
 """What the keys and values of the rows that are answered together may take."""
@@ -93,7 +94,10 @@ def answer_rows(
             reader = Reader(model, prefix=shared_prefix([row.ids for row in open_rows]), pad_id=pad_id)
             read_tokens = min(budget, READ_TOKENS.get(device, READ_TOKENS["cpu"]))
             batch = _Batch(reader, end_ids=frozenset(end_ids), penalty=penalty, read_tokens=read_tokens)
-            _answer_together(batch, open_rows, budget=budget, should_stop=should_stop, report=report)
+            with writing(device) as threads:
+                _answer_together(
+                    batch, open_rows, budget=budget, threads=threads, should_stop=should_stop, report=report
+                )
             return [row.ids[row.asked :] for row in rows]
     same_length = token_budget or READ_TOKENS.get(device, READ_TOKENS["cpu"])
     for group in _of_one_length(open_rows, same_length):
@@ -155,6 +159,7 @@ def _answer_together(
     rows: Sequence[_Row],
     *,
     budget: int,
+    threads: Threads,
     should_stop: Callable[[], bool],
     report: Callable[[], None],
 ) -> None:
@@ -168,8 +173,10 @@ def _answer_together(
             while waiting and (not (going or new) or _fits([*going, *new, waiting[0]], budget)):
                 new.append(waiting.popleft())
         if new or ended > LEAVING_SHARE * len(batch.rows):
+            threads.pause()
             batch.rearrange(new)
         else:
+            threads.step()
             batch.step()
         if len(batch.going) < len(going) + len(new):
             report()

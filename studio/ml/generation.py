@@ -16,6 +16,8 @@ from peft.utils.other import AuxiliaryTrainingWrapper
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 from transformers.generation.streamers import BaseStreamer
 
+from studio.ml.threads import Threads, writing
+
 BASE = "__base__"
 """The name that peft reserves for a row without an adapter."""
 
@@ -112,7 +114,6 @@ def generate(
     for row, pane in enumerate(panes):  # padded on the left, so that all answers begin in the same column
         ids[row, longest - len(pane.ids) :] = torch.tensor(pane.ids)
         mask[row, longest - len(pane.ids) :] = 1
-    collector = _Collector(panes=len(panes), end_ids=frozenset(end_ids), on_tokens=on_tokens)
     processors = LogitsProcessorList()
     if sampling.temperature > 0:
         processors.append(_RowwiseSampling(sampling, rows=len(panes)))
@@ -128,11 +129,15 @@ def generate(
         ),
         "logits_processor": processors,
         "stopping_criteria": StoppingCriteriaList([_AskedToStop(should_stop)]),
-        "streamer": collector,
     }
     model.eval()
-    with torch.inference_mode(), switched_on(model, [pane.adapter for pane in panes]) as names:
-        model.generate(**options, **names)
+    with (
+        torch.inference_mode(),
+        switched_on(model, [pane.adapter for pane in panes]) as names,
+        writing(device.type) as threads,
+    ):
+        collector = _Collector(panes=len(panes), end_ids=frozenset(end_ids), on_tokens=on_tokens, threads=threads)
+        model.generate(streamer=collector, **options, **names)
     return collector.answers
 
 
@@ -140,12 +145,18 @@ class _Collector(BaseStreamer):
     """Receives each step's tokens from `generate` and passes them on, row by row, until the row has ended."""
 
     def __init__(
-        self, *, panes: int, end_ids: frozenset[int], on_tokens: Callable[[Sequence[int | None]], None]
+        self,
+        *,
+        panes: int,
+        end_ids: frozenset[int],
+        on_tokens: Callable[[Sequence[int | None]], None],
+        threads: Threads,
     ) -> None:
         self.answers: list[list[int]] = [[] for _ in range(panes)]
         self._ended = [False] * panes
         self._end_ids = end_ids
         self._on_tokens = on_tokens
+        self._threads = threads
         self._prompt_seen = False
 
     def put(self, value: torch.Tensor) -> None:
@@ -161,6 +172,7 @@ class _Collector(BaseStreamer):
             self._ended[row] = token in self._end_ids
             step.append(token)
         self._on_tokens(step)
+        self._threads.step()
 
     def end(self) -> None:
         """Nothing is held back, so nothing is left to pass on."""

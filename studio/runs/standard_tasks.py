@@ -20,7 +20,9 @@ QUESTIONS = 100
 
 MOST_QUESTIONS = 10_000
 MOST_TASKS = 12
-_TASK = re.compile(r"^task:\s*[\"']?([A-Za-z0-9][\w.+-]*)", re.MULTILINE)
+_NAMED = [re.compile(rf"^{key}:\s*[\"']?([A-Za-z0-9][\w.+-]*)", re.MULTILINE) for key in ("group", "task")]
+"""What names a file's task: a group is one too, and lists its parts under `task`."""
+
 _NAME = re.compile(r"[A-Za-z0-9][\w.+-]{0,99}")
 
 
@@ -63,10 +65,11 @@ def own_tasks(home: Path) -> tuple[StandardTask, ...]:
     found = {}
     for path in sorted(own_folder(home).glob("*.yaml")):
         try:
-            named = _TASK.search(path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
         except (OSError, ValueError):
             continue
-        if named:
+        named = next((match for match in (key.search(text) for key in _NAMED) if match), None)
+        if named is not None:
             found[named[1]] = StandardTask(named[1], named[1], f"your own, in {path.name}", own=True)
     return tuple(found[name] for name in sorted(found))
 

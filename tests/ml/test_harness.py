@@ -90,6 +90,23 @@ def test_fewer_questions_are_drawn_from_all_of_them_and_stay_the_same(
         scores(should_stop=lambda: True)
 
 
+def test_a_task_that_is_made_of_others_is_asked_in_all_its_parts(model: Any, tiny_model: Path, tmp_path: Path) -> None:
+    """As MMLU is: its groups hold groups, and only its leaves hold questions."""
+    for name, count in (("oak", 9), ("elm", 2), ("ash", 9)):
+        write_task(tmp_path, name=name, count=count)
+    for name, parts in (("broad", "[oak, elm]"), ("wood", "[broad, ash]")):
+        text = f"group: {name}\ntask: {parts}\naggregate_metric_list:\n  - metric: acc\n    weight_by_size: true\n"
+        (tmp_path / "tasks" / f"{name}.yaml").write_text(text)
+    asking = harness.Harness(own=tmp_path / "tasks", own_names=["wood"], standard=False)
+    asking.load("wood")
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    metric, scores = asking.scores(
+        model, tokenizer, "wood", questions=12, on_progress=lambda done, total: None, should_stop=lambda: False
+    )
+    assert (metric, len(scores)) == ("acc", 4 + 2 + 4)
+    assert asking.fingerprint("wood")
+
+
 def test_what_is_no_task_or_a_broken_one_is_a_sentence(tmp_path: Path) -> None:
     write_task(tmp_path)
     (tmp_path / "tasks" / "drawers.jsonl").unlink()

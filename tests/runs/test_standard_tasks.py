@@ -47,12 +47,14 @@ def test_ones_own_tasks_are_found_by_their_names(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "b.yaml").write_text("task: lantern\ndataset_path: json\n")
     (folder / "a.yaml").write_text("dataset_path: json\ntask: 'harbour-1'  # ours\n")
+    (folder / "c.yaml").write_text("task: lantern\ngroup: shore\n")
     (folder / "shared.yaml").write_text("dataset_path: json\n")
     (folder / "broken.yaml").write_bytes(b"task: \xff\xfe")
     (folder / "notes.txt").write_text("task: none\n")
     assert [(task.name, task.about) for task in own_tasks(tmp_path)] == [
         ("harbour-1", "your own, in a.yaml"),
         ("lantern", "your own, in b.yaml"),
+        ("shore", "your own, in c.yaml"),
     ]
 
 

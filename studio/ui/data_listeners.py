@@ -21,7 +21,7 @@ from studio.ui import (
     form,
     fragments,
 )
-from studio.ui.changes import only_new
+from studio.ui.changes import is_due, only_new
 from studio.ui.data_actions import Outcome
 from studio.ui.data_drawing import PARTS, Look
 from studio.ui.data_roles import Assigning
@@ -55,7 +55,7 @@ def redraw(
     look = replace(look, place=place)
     stamp = data_drawing.stamp(reading, look)
     moved = place + 1 if place != wanted else gr.skip()
-    if stamp == before.get("stamp"):
+    if stamp == before.get("stamp") and not is_due(before.get("parts")):
         return [*[gr.skip()] * len(PARTS), moved, gr.skip(), *pickers]
     *parts, shown_now = only_new(data_drawing.draw(studio, reading, look), before.get("parts"))
     return [*parts, moved, {"root": _root(studio, look), "stamp": stamp, "parts": shown_now}, *pickers]

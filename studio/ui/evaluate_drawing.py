@@ -10,7 +10,7 @@ import gradio as gr
 
 from studio.runs.studio import Studio
 from studio.ui import evaluate_cards, evaluate_rows, evaluate_sight, tradeoff_view
-from studio.ui.changes import Drawn, only_new
+from studio.ui.changes import Drawn, is_due, only_new
 from studio.ui.evaluate_sight import Asked, Sight
 from studio.ui.tradeoff_sight import Tradeoff, Tradeoffs
 
@@ -64,7 +64,7 @@ def draw(studio: Studio, tradeoffs: Tradeoffs, asked: Asked, drawn: Drawn | None
     sight = evaluate_sight.look(studio, asked)
     seen = _Seen(sight, tradeoffs.look(sight.asked.run_id) if sight.run is not None else None)
     before = drawn or {}
-    if before.get("seen") == seen:
+    if before.get("seen") == seen and not is_due(before.get("parts")):
         return [gr.skip()] * (len(PARTS) + 1)
     of = _RowsOf(sight.asked, sight.report.created if sight.report else 0.0)
     rows = {name: before["parts"][name] for name in _ROWS} if before.get("rows") == of else _rows(studio, sight)

@@ -17,7 +17,7 @@ from studio.runs.studio import Studio
 from studio.runs.summaries import Snapshot
 from studio.runs.summary import Summary
 from studio.ui import runs_lists, runs_one, runs_overlay, runs_table
-from studio.ui.changes import Drawn, only_new
+from studio.ui.changes import Drawn, is_due, only_new
 from studio.ui.runs_overlay import HELD_OUT
 
 PARTS = (
@@ -76,7 +76,7 @@ def draw(studio: Studio, wish: Wish, drawn: Drawn | None, *, anew: bool = False)
     snapshot = studio.summaries.look(anew=anew)
     seen = _Seen(snapshot.number, studio.runs.binned(), wish)
     before = drawn or {}
-    if before.get("seen") == seen:
+    if before.get("seen") == seen and not is_due(before.get("parts")):
         return [gr.skip()] * (len(PARTS) + 1)
     parts = _parts(studio, snapshot, seen)
     laid = _Laid(studio.summaries.read(wish.chosen), len(wish.chosen), wish.kind)

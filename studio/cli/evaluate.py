@@ -32,8 +32,7 @@ def evaluate(
 ) -> int:
     """Evaluate a run, wait for it, and print the figures, or one JSON object. Raises RunFailed when it fails."""
     state = studio.evaluations.start(run_id, data=data, rows=rows, forgetting=probes, tasks=tasks, questions=questions)
-    name = state.name
-    report = follow_evaluation(studio, run_id, name, console=Console(stderr=True) if as_json else console)
+    report = follow_evaluation(studio, run_id, state.name, console=Console(stderr=True) if as_json else console)
     if report is None:
         raise RunFailed("The evaluation was stopped.")
     if as_json:

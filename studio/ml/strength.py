@@ -4,7 +4,6 @@ A LoRA layer computes W0 x + s B A x. Under its second name the adapter shares A
 strength, so a name costs no memory and several strengths answer in one batch. Does not know runs or panes.
 """
 
-import math
 from typing import Any
 
 from peft import PeftModel
@@ -12,14 +11,7 @@ from peft.tuners.lora import LoraLayer
 from peft.utils.other import AuxiliaryTrainingWrapper
 
 from studio.errors import ModelError
-
-STRONGEST = 1.5
-
-
-def check_strength(strength: float) -> None:
-    """Raises ModelError for a strength that no adapter has."""
-    if not (math.isfinite(strength) and 0 <= strength <= STRONGEST):
-        raise ModelError(f"An adapter has no strength of {strength:g}.", f"Choose one from 0 to {STRONGEST:g}.")
+from studio.models.strengths import check_strength
 
 
 def name_at(name: str, strength: float) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from studio.data.examples import Message
 from studio.errors import RunError
+from studio.models.strengths import check_strength
 from studio.runs.answering import Answers, Wish, answers, check_wish
 from studio.runs.chat_client import ChatClient
 from studio.runs.chat_protocol import PaneRequest
@@ -22,8 +23,6 @@ TOGETHER = 16
 
 MOST_MODELS = 4
 """So many columns stand side by side, whether they are models or strengths of one."""
-
-STRONGEST = 1.5
 
 _PAUSE_SECONDS = 0.05
 """Between two batches others may ask: a lock goes to who waits only while nobody else takes it."""
@@ -52,8 +51,7 @@ def columns_of(models: Sequence[PaneModel], strengths: Sequence[float]) -> tuple
     """
     chosen = sorted(set(strengths))
     for strength in chosen:
-        if not 0 <= strength <= STRONGEST:
-            raise RunError(f"An adapter has no strength of {strength:g}.", f"Choose one from 0 to {STRONGEST:g}.")
+        check_strength(strength, RunError)
     if not chosen and any(model.is_adapter for model in models):
         raise RunError("No adapter strength was chosen.", "Choose one or more; 1 is the adapter as it was trained.")
     columns = tuple(

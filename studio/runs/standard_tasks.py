@@ -28,12 +28,11 @@ _NAME = re.compile(r"[A-Za-z0-9][\w.+-]{0,99}")
 
 @dataclass(frozen=True)
 class StandardTask:
-    """One task by its name in lm-evaluation-harness. `about` says what it asks; `own` tells a person's own one."""
+    """One task by its name in lm-evaluation-harness. `about` says what it asks."""
 
     name: str
     title: str
     about: str
-    own: bool = False
 
 
 STANDARD = (
@@ -70,7 +69,7 @@ def own_tasks(home: Path) -> tuple[StandardTask, ...]:
             continue
         named = next((match for match in (key.search(text) for key in _NAMED) if match), None)
         if named is not None:
-            found[named[1]] = StandardTask(named[1], named[1], f"your own, in {path.name}", own=True)
+            found[named[1]] = StandardTask(named[1], named[1], f"your own, in {path.name}")
     return tuple(found[name] for name in sorted(found))
 
 

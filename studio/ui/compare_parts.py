@@ -10,7 +10,7 @@ import gradio as gr
 from gradio.blocks import Block
 from markupsafe import Markup
 
-from studio.runs.sheet_asking import STRONGEST
+from studio.models.strengths import STRONGEST
 from studio.ui import compare_bubbles, ideas
 from studio.ui.compare_models import FEWEST_PANES, MOST_PANES
 from studio.ui.components import html, picker

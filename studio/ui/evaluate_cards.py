@@ -16,8 +16,8 @@ from studio.ui.wording import brief_duration, moment
 EVALUATE, CANCEL = "evaluate", "cancel"
 
 UNASKED = "Every run is evaluated at its end, without being asked, on rows that it never learned from."
-STANDARD = "The questions that models are compared by in public, put as lm-evaluation-harness puts them."
 ASKED = "A run is evaluated when you ask for it, on rows that it never learned from."
+STANDARD = "The questions that models are compared by in public, put as lm-evaluation-harness puts them."
 
 
 def status(sight: Sight) -> Markup:

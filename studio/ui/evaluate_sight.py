@@ -87,8 +87,9 @@ def look(studio: Studio, asked: Asked) -> Sight:
 def label(name: str, report: EvaluationReport | None) -> str:
     """Name an evaluation for the chooser."""
     if report is None:
-        what = "Another file" if name.startswith(OF_A_FILE) else "The held-out rows"
-        return what if name == AT_THE_END or what == "Another file" else f"{what} with standard tasks"
+        if name.startswith(OF_A_FILE):
+            return "Another file"
+        return "The held-out rows" if name == AT_THE_END else "The held-out rows with standard tasks"
     what = "The held-out rows" if report.data == HELD_OUT else report.data
     if report.standard:
         what += f" with {listed([standard_tasks.title_of(figure.name) for figure in report.standard])}"

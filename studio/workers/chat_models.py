@@ -14,7 +14,8 @@ from typing import Any
 from studio.errors import ModelError
 from studio.ml import loading
 from studio.ml.generation import BASE, passes
-from studio.ml.strength import add_strength, check_strength, forget
+from studio.ml.strength import add_strength, forget
+from studio.models.strengths import check_strength
 from studio.runs.store import is_whole_model
 from studio.workers.model_room import ensure_room, free_bytes
 

@@ -223,11 +223,24 @@ def evaluation_paths(run: RunFolder, name: str) -> JobPaths:
 
 
 def write_evaluation(run: RunFolder, report: EvaluationReport, rows: tuple[ScoredRow, ...]) -> None:
-    """Write the rows and, last, the report. Raises OSError when the disk does not take them."""
+    """Write the rows and, last, the report; the rows of the report before it go when nothing needs them any more.
+
+    Raises OSError when the disk does not take them.
+    """
     folder = run.path / "evaluations"
     folder.mkdir(exist_ok=True)
-    write_whole(folder / f"{report.name}.rows.jsonl", "\n".join(codec.dumps(row) for row in rows))
+    path = rows_path(run, report)
+    write_whole(path, "\n".join(codec.dumps(row) for row in rows))
     write_whole(folder / f"{report.name}.json", codec.dumps(report))
+    for pattern in ("{}.rows*.jsonl", ".{}.rows*.tmp"):
+        for older in folder.glob(pattern.format(report.name)):
+            if older != path:
+                older.unlink(missing_ok=True)
+
+
+def rows_path(run: RunFolder, report: EvaluationReport) -> Path:
+    """Return the file of the rows behind a report: one of its own, so that no report meets the rows of another."""
+    return run.path / "evaluations" / f"{report.name}.rows-{round(report.created * 1000)}.jsonl"
 
 
 def read_report(run: RunFolder, name: str) -> EvaluationReport | None:
@@ -240,8 +253,14 @@ def read_report(run: RunFolder, name: str) -> EvaluationReport | None:
 
 def read_rows(run: RunFolder, name: str) -> tuple[ScoredRow, ...]:
     """Read the rows of a report; none when they are not there or cannot be read."""
+    report = read_report(run, name)
+    if report is None:
+        return ()
+    path = rows_path(run, report)
+    if not path.exists():  # reports had this name for their rows once
+        path = path.with_name(f"{name}.rows.jsonl")
     with suppress(OSError, ValueError, TypeError):
-        text = (run.path / "evaluations" / f"{name}.rows.jsonl").read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
         return tuple(codec.loads(ScoredRow, line) for line in text.split("\n") if line)
     return ()
 

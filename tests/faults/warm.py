@@ -29,6 +29,8 @@ _HEAVY = (
     "studio.ml.generation",
     "studio.ml.methods",
     "studio.ml.reference",
+    "studio.workers.evaluate",
+    "studio.workers.export",
     "studio.workers.train",
 )
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
@@ -62,6 +64,7 @@ class WarmLaunch:
         self.fault = fault
 
     def __call__(self, module_arguments: Sequence[str], *, log_path: Path, lock_path: Path) -> Worker:
+        lock_path.parent.mkdir(parents=True, exist_ok=True)
         lock_fd = lock.acquire(lock_path)
         if lock_fd is None:
             raise RunError("This work is already under way.")

@@ -11,7 +11,15 @@ from studio.errors import DataError, RunError
 from studio.events import Failed, Finished, Loading, Started
 from studio.runs import lock
 from studio.runs.evaluation_report import Estimate, EvaluationReport, Figure, ScoredRow
-from studio.runs.evaluations import Evaluations, evaluation_paths, read_report, read_rows, wish_path, write_evaluation
+from studio.runs.evaluations import (
+    Evaluations,
+    evaluation_paths,
+    read_report,
+    read_rows,
+    rows_path,
+    wish_path,
+    write_evaluation,
+)
 from studio.runs.launcher import PROJECT_ROOT
 from studio.runs.store import RunFolder, RunStore
 
@@ -81,6 +89,27 @@ def test_a_report_and_its_rows_are_read_as_they_were_written(run: RunFolder) -> 
     assert REPORT.figure("loss") is None
     (run.path / "evaluations" / "end.json").write_text("{")
     assert read_report(run, "end") is None
+
+
+def test_a_report_never_meets_the_rows_of_another(run: RunFolder) -> None:
+    """A worker that ended between the two left the old report over new rows."""
+    write_evaluation(run, REPORT, (ROW,))
+    later = dataclasses.replace(REPORT, created=REPORT.created + 60)
+    rows_path(run, later).write_text("what a killed worker left", encoding="utf-8")
+    assert read_rows(run, "end") == (ROW,)
+    write_evaluation(run, later, (ROW, ROW))
+    assert read_rows(run, "end") == (ROW, ROW)
+    assert sorted(path.name for path in (run.path / "evaluations").iterdir()) == [
+        "end.json",
+        rows_path(run, later).name,
+    ]
+
+
+def test_rows_under_their_former_name_are_read(run: RunFolder) -> None:
+    write_evaluation(run, REPORT, (ROW,))
+    path = rows_path(run, REPORT)
+    path.rename(path.with_name("end.rows.jsonl"))
+    assert read_rows(run, "end") == (ROW,)
 
 
 def test_an_evaluation_from_start_to_end(evaluations: Evaluations, run: RunFolder, fake_launch, say) -> None:

@@ -12,7 +12,7 @@ from studio.errors import ConfigError, RunError
 from studio.events import Failed, Finished, Loading, Started
 from studio.runs import standard_tasks
 from studio.runs.evaluation_report import AT_THE_END, Estimate, Figure, ScoredRow
-from studio.runs.evaluations import evaluation_paths, read_report, wish_path, write_evaluation
+from studio.runs.evaluations import evaluation_paths, read_report, rows_path, wish_path, write_evaluation
 from studio.runs.event_log import EventLog
 from studio.runs.scored_rows import ALL, CSV
 from studio.runs.store import RunFolder
@@ -216,7 +216,9 @@ def test_rows_are_not_read_again_while_they_are_the_same(studio: Studio, tradeof
     """While another evaluation is under way the page is drawn at every look."""
     made_up.write(run)
     shown = look(studio, tradeoffs, run.id)
-    (run.path / "evaluations" / "end.rows.jsonl").unlink()
+    report = read_report(run, "end")
+    assert report is not None
+    rows_path(run, report).unlink()
     press(studio, tradeoffs, Press("evaluate", run.id), run.id)
     now = look(studio, tradeoffs, run.id, wish=shown["wish"], drawn=shown["drawn"])
     assert "Evaluating." in now["status"]

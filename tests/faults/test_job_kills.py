@@ -1,0 +1,182 @@
+"""The workers beside training are killed: what they leave is whole or not offered, and asking again gives it."""
+
+import dataclasses
+import random
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from studio.data.library import DatasetLibrary
+from studio.events import Failed
+from studio.runs import lock
+from studio.runs.evaluation_report import EvaluationReport
+from studio.runs.evaluations import Evaluations, EvaluationState, evaluation_paths, rows_path
+from studio.runs.exports import ADAPTER, MERGED, Exports, ExportState
+from studio.runs.launcher import PROJECT_ROOT, export_paths
+from studio.runs.store import RunFolder
+from tests.faults.conftest import Tally
+from tests.faults.ground import Ground, kill, load_result, wait
+from tests.own_task import write_task
+from tests.processes import session_of
+
+OWN_TASK = "drawers"
+SILENT = "The work ended before it was done."
+
+WHOLE = (pytest.mark.faults, pytest.mark.timeout(1800))
+
+
+def strike(ground: Ground, start: Callable[[], object], lock_path: Path, *, seconds: float) -> None:
+    """Start a worker and kill it after so many seconds, or have it meet the fault that was laid out for it."""
+    meets_fault = bool(ground.launch.fault)
+    start()
+    process_id = lock.last_holder(lock_path)
+    assert process_id is not None
+    if not meets_fault:
+        time.sleep(seconds)
+        kill(process_id)
+    wait(lambda: not lock.is_held(lock_path), what="the worker to meet its fault or its end")
+    wait(lambda: not session_of(process_id), seconds=10, what="the last process of the worker to be gone")
+
+
+def check_failed(state: EvaluationState | ExportState) -> None:
+    """Assert that the page says of a killed worker what happened, and what to do."""
+    assert state.status == "failed", (state.status, state.sentence)
+    assert state.sentence.startswith(SILENT)
+    assert isinstance(state.failed, Failed)
+    assert state.failed.hint
+
+
+def told(report: EvaluationReport | None) -> EvaluationReport | None:
+    """Return what a report says, less when it was made and how long that took."""
+    return report and dataclasses.replace(report, created=0.0, seconds=0.0)
+
+
+class Evaluating:
+    """The evaluation of one run, as a server has it."""
+
+    def __init__(self, ground: Ground, run: RunFolder, tasks: tuple[str, ...]) -> None:
+        self._ground = ground
+        self._run = run
+        self._tasks = tasks
+        self._library = DatasetLibrary(ground.home, samples_folder=PROJECT_ROOT / "assets" / "samples")
+        self.name = ""
+        self.restart()
+
+    def restart(self) -> None:
+        """Be a server that is started now, and remembers nothing."""
+        launch = self._ground.launch
+        self._evaluations = Evaluations(self._ground.store, self._library, launch=launch, unasked=False)
+
+    @property
+    def lock_path(self) -> Path:
+        return evaluation_paths(self._run, self.name).lock
+
+    def start(self) -> None:
+        self.name = self._evaluations.start(self._run.id, tasks=self._tasks).name
+
+    def state(self) -> EvaluationState:
+        return self._evaluations.state(self._run.id, self.name)
+
+    def whole(self) -> EvaluationReport:
+        """Evaluate undisturbed, and return the report, of which all rows are there and nothing lies about."""
+        self.start()
+        wait(lambda: self.state().status != "working", seconds=120, what="the evaluation")
+        wait(lambda: not lock.is_held(self.lock_path), what="the worker to be gone")
+        report = self.state().report
+        assert self.state().status == "ready", self.state().sentence
+        assert report is not None
+        assert len(self._evaluations.rows(self._run.id, self.name)) == report.rows > 0
+        left = {path.name for path in (self._run.path / "evaluations").iterdir()}
+        worker = {f"{self.name}.{end}" for end in ("lock", "events.jsonl", "log", "log.old")}
+        assert left - worker == {f"{self.name}.json", rows_path(self._run, report).name}
+        return report
+
+
+@pytest.mark.parametrize(
+    ("kills", "tasks"),
+    [(2, ()), pytest.param(40, (), marks=WHOLE), pytest.param(6, (OWN_TASK,), marks=WHOLE)],
+    ids=["short", "whole", "standard-tasks"],
+)
+def test_a_killed_evaluation_leaves_the_report_before_it(
+    ground: Ground, tally: Tally, kills: int, tasks: tuple[str, ...]
+) -> None:
+    if tasks:
+        pytest.importorskip("lm_eval", reason="lm-evaluation-harness is not installed")
+        write_task(ground.home)
+    chance = random.Random(6)
+    run = ground.make_run(epochs=1)
+    ground.finish(run)
+    evaluating = Evaluating(ground, run, tasks)
+    began = time.monotonic()
+    expected = evaluating.whole()
+    seconds = time.monotonic() - began
+    before: EvaluationReport | None = expected
+    what = f"kill -9 of an evaluation{' with a standard task' if tasks else ''}"
+    while kills > 0:
+        shutil.rmtree(ground.home / "evaluations", ignore_errors=True)  # the base is asked again
+        if chance.random() < 0.3:
+            shutil.rmtree(run.path / "evaluations")
+            before = None
+        if chance.random() < 0.5:
+            ground.launch.fault = f"kill@evaluations/@{chance.randint(1, 8)}"
+        evaluating.restart()
+        began = time.monotonic()
+        strike(ground, evaluating.start, evaluating.lock_path, seconds=chance.uniform(0.0, seconds))
+        if evaluating.state().status == "ready":
+            before = evaluating.state().report
+            continue  # it was quicker than the blow
+        held = tally(what, seconds=time.monotonic() - began)
+        check_failed(evaluating.state())
+        evaluating.restart()
+        if evaluating.state().status != "ready":  # as it is where the worker had not said a word, and one stood before
+            check_failed(evaluating.state())
+        found = evaluating.state().report
+        # A worker that wrote its report had only its last word left to say.
+        assert told(found) in (told(before), told(expected))
+        assert found is None or rows_path(run, found).exists()
+        kills -= 1
+        if kills % 4 == 0:
+            before = evaluating.whole()
+            assert told(before) == told(expected)
+        else:
+            before = found
+        held()
+
+
+@pytest.mark.parametrize("kills", [2, pytest.param(40, marks=WHOLE)], ids=["short", "whole"])
+def test_a_killed_export_is_not_offered(ground: Ground, tally: Tally, kills: int) -> None:
+    chance = random.Random(7)
+    run = ground.make_run(epochs=1)
+    ground.finish(run)
+    seconds = 1.0
+    while kills > 0:
+        kind = (ADAPTER, MERGED)[kills % 2]
+        shutil.rmtree(run.exports, ignore_errors=True)
+        exports = Exports(launch=ground.launch)
+        if chance.random() < 0.6:
+            ground.launch.fault = f"kill@exports/@{chance.randint(1, 24)}"
+        began = time.monotonic()
+        lock_path = export_paths(run.exports, kind).lock
+        strike(ground, lambda: exports.start(run, kind), lock_path, seconds=chance.uniform(0.0, seconds))  # noqa: B023
+        if exports.state(run, kind).status == "ready":
+            continue  # it was quicker than the blow
+        held = tally("kill -9 of an export", seconds=time.monotonic() - began)
+        for server in (exports, Exports(launch=ground.launch)):
+            check_failed(server.state(run, kind))
+            assert server.state(run, kind).report is None
+        began = time.monotonic()
+        exports.start(run, kind)
+        wait(lambda: not lock.is_held(lock_path), seconds=120, what="the export to be done")  # noqa: B023
+        seconds = time.monotonic() - began
+        state = exports.state(run, kind)
+        assert state.status == "ready", state.sentence
+        assert state.report is not None
+        assert state.report.same_answers == state.report.answers
+        assert not [path for path in run.exports.rglob("*") if path.name.startswith(".") or path.suffix == ".tmp"]
+        if kind == ADAPTER:
+            load_result(ground.model, Path(state.report.folder))
+        kills -= 1
+        held()

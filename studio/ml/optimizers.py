@@ -72,12 +72,12 @@ class Optimizer:
             each.parameter.grad = each.master.grad = None
 
     def close(self) -> None:
-        """Leave the model's parameters as fp32, equal to their masters."""
+        """Leave the model's parameters as fp32, equal to their masters, and let go of everything else."""
+        self.rest()
         for hook in self._hooks:
             hook.remove()
         for each in self.trained:
             each.parameter.data = each.master.data
-            each.parameter.grad = None
 
     @contextmanager
     def masters_in_place(self) -> Iterator[None]:
@@ -108,16 +108,25 @@ class Optimizer:
 
     def restore(self, tensors: dict[str, torch.Tensor]) -> None:
         """Take back what `state` returned. Raises KeyError when it is of other parameters."""
-        with torch.no_grad():
-            for each in self.trained:
-                each.master.copy_(tensors[f"master/{each.name}"])
+        self.restore_masters(tensors)
         for each in self.trained:
             prefix = f"moment/{each.name}/"
             held = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
             self._inner.state[each.master] = {
                 key: _as_kept(key, value, each.master.device) for key, value in held.items()
             }
+
+    def restore_masters(self, tensors: dict[str, torch.Tensor]) -> None:
+        """Take back the masters alone of what `state` returned. Raises KeyError when it is of other parameters."""
+        with torch.no_grad():
+            for each in self.trained:
+                each.master.copy_(tensors[f"master/{each.name}"])
         self.write_back()
+
+    def rest(self) -> None:
+        """Let go of moments and gradients: nothing is stepped any more, and a checkpoint that comes back needs room."""
+        self.forget()
+        self._inner.state.clear()
 
     def _groups(self) -> list[dict[str, Any]]:
         """Make a group of the B halves for LoRA+ (Hayou et al. 2024, arXiv 2402.12354) and one of all else."""

@@ -22,6 +22,7 @@ from studio.events import Evaluated, Event, Noted, Resumed, Saved, Stepped, Stop
 from studio.ml.batches import TokenRow, epoch_steps
 from studio.ml.engine import Engine
 from studio.ml.loading import Placement
+from studio.ml.memory import hand_back
 from studio.ml.optimizers import Optimizer, learning_rate_factor
 from studio.ml.pacing import SAVE_SHARE, SavePace, Scores
 from studio.ml.parallel import Processes
@@ -187,8 +188,10 @@ def train(
     def ended(step: int, *, stopped: bool, early: bool = False) -> TrainingResult:
         better = scores.better_step if config.early_stopping and not stopped else None
         if better is not None:
+            optimizer.rest()
+            hand_back()
             try:
-                optimizer.restore(keeper.load(better).tensors)
+                optimizer.restore_masters(keeper.load(better).tensors)
             except StudioError:
                 text = f"The checkpoint of step {better:,} scored best, but is damaged: the last step is kept."
                 emit(Noted("warning", text))
@@ -207,6 +210,7 @@ def train(
         else:
             step, scores, saved_at = resume.step, resume.scores, resume.step
             _restore(resume, optimizer)
+            resume = None  # the pages of its file would stay in memory as long as the run
             emit(Resumed(step))
             if step in scored_at:
                 make_up(step)
@@ -255,6 +259,7 @@ def train(
     finally:
         engine.undo()
         optimizer.close()
+        hand_back()
 
 
 def _steps_from(done: int, train_rows: Sequence[TokenRow], config: RunConfig) -> Iterator[Sequence[TokenRow]]:
@@ -291,8 +296,7 @@ def _once_more(
             raise
     optimizer.forget()
     engine.halve()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    hand_back()
     emit(
         Noted(
             "warning",

@@ -5,7 +5,6 @@ process goes to standard error. It ends when it is told to leave or when its inp
 """
 
 import dataclasses
-import gc
 import os
 import queue
 import sys
@@ -80,7 +79,6 @@ def chat(home: Path) -> int:
             if isinstance(message, Open):
                 if opened is None or opened.request != message:
                     opened = None
-                    gc.collect()  # the memory of the base before must be free by now
                     opened = _open(message, home, say)
                 say(Opened(device=opened.placement.device, precision=opened.placement.sentence))
             elif isinstance(message, Ask | SelfTest):
@@ -117,8 +115,10 @@ def _open(request: Open, home: Path, say: Say) -> _Opened:
     if files is None:
         raise ModelError(f"The model {request.model} is not on this machine.", "Fetch it on the Configure tab first.")
     from studio.ml import loading
+    from studio.ml.memory import hand_back
     from studio.workers.chat_models import ChatModels
 
+    hand_back()  # the memory of the base before must be free by now
     placement = loading.choose_placement(precision=request.precision, bits=request.bits)
     models = ChatModels(loading.load_base(files.folder, placement), placement)
     return _Opened(request, files.folder, placement, models, ChatRenderer.load(files.folder))

@@ -4,7 +4,6 @@ Says which of the panes can be answered together. Does not know messages or text
 """
 
 import dataclasses
-import gc
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 from studio.errors import ModelError
 from studio.ml import loading
 from studio.ml.generation import BASE, passes
+from studio.ml.memory import hand_back
 from studio.ml.strength import add_strength, forget
 from studio.models.strengths import check_strength
 from studio.runs.store import is_whole_model
@@ -138,7 +138,7 @@ class ChatModels:
         if set(asked) <= self._whole.keys():
             return
         self._whole = {version: model for version, model in self._whole.items() if version in asked}
-        gc.collect()  # a model is made of rings, and would stay until somebody looks for them
+        hand_back()
         for version in dict.fromkeys(asked):
             if version not in self._whole:
                 unpacked = dataclasses.replace(self._placement, bits=0)

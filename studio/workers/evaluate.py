@@ -4,7 +4,6 @@ What the base answers is kept in the data folder, for the next run on the same r
 made: `studio.workers.judging` does that.
 """
 
-import gc
 import importlib.metadata
 import time
 from collections.abc import Sequence
@@ -153,6 +152,7 @@ class _Watch:
     def both(self, result: Path) -> tuple[list[Any], list[Any]]:
         """Look at the base, or take what is known of it, and at what was learned: what each observer saw of both."""
         from studio.ml import loading
+        from studio.ml.memory import hand_back
 
         paths = [kept_path(self._kept, self._folder, observer.key) for observer in self._observers]
         base = [read_kept(path, observer.kind) for path, observer in zip(paths, self._observers, strict=True)]
@@ -166,7 +166,7 @@ class _Watch:
             tuned = loading.load_adapter(model, result, dtype=self._placement.dtype)
         else:
             model = None
-            gc.collect()  # the memory of the base must be free before a whole model comes
+            hand_back()  # the memory of the base must be free before a whole model comes
             self._job.emit(Loading(what="Loading the tuned model"))
             tuned = loading.load_base(result, self._placement)
         return base, [self._look(observer, tuned, "Tuned model") for observer in self._observers]

@@ -5,7 +5,6 @@ the studio's help, and asked alone: as it is, and with the adapter that peft put
 """
 
 import dataclasses
-import gc
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,13 +12,13 @@ from itertools import zip_longest
 from pathlib import Path
 
 import peft
-import torch
 import transformers
 
 from studio import words
 from studio.errors import ModelError, RunError
 from studio.ml.generation import PaneInput, Sampling, generate
 from studio.ml.loading import FP32, Placement, load_base
+from studio.ml.memory import hand_back
 from studio.ml.plain import add_adapter_plainly, answer_plainly, load_plainly, logit_gap
 from studio.runs.chat_protocol import SelfTest, Tested
 from studio.runs.store import is_whole_model
@@ -70,7 +69,7 @@ def self_test(request: SelfTest, prompt: tuple[int, ...], ground: Ground) -> Tes
         ours = _by_panes(request, prompt, ground, placement)
         theirs = _plainly(request, prompt, ground, placement, ours)
     finally:
-        _give_back()
+        hand_back()
     return Tested(
         id=request.id,
         off_same=theirs[0].parting is None,
@@ -119,7 +118,7 @@ def _plainly(
         same = parting - 1
         return _Plain(ids, parting, logit_gap(model, [*prompt, *ids[:same]], one=ids[same], other=told[same]))
 
-    _give_back()
+    hand_back()
     _stop_if_asked(ground)
     _ensure_room(ground, placement)
     ground.tell("Self-test: loading the base model a second time, without the studio")
@@ -130,7 +129,7 @@ def _plainly(
         return answers
     if is_whole_model(Path(request.adapter)):
         del model
-        _give_back()
+        hand_back()
         model = load_plainly(Path(request.adapter), dataclasses.replace(placement, bits=0))
     else:
         ground.tell("Self-test: asking plain peft")
@@ -151,12 +150,6 @@ def _ensure_room(ground: Ground, placement: Placement) -> None:
             f"{words.size(free)} are free.",
             "Close other programs, or test with a smaller base model.",
         )
-
-
-def _give_back() -> None:
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
 
 
 def _first_difference(ours: Sequence[int], theirs: Sequence[int]) -> int | None:

@@ -89,7 +89,7 @@ def test_from_a_file_to_a_tuned_model(
     expect(page.locator("#data-problems")).to_contain_text("41")
     expect(page.locator("#data-preview")).to_contain_text("It is red <b>as ever</b>.")
 
-    configure(page, tiny_model, epochs=90)
+    configure(page, tiny_model, epochs=45)
     press(page, "Start training")
 
     expect(page.get_by_role("tab", name="3. Train", exact=True)).to_have_attribute("aria-selected", "true")
@@ -107,8 +107,8 @@ def test_from_a_file_to_a_tuned_model(
     open_tab(page, "3. Train")
     wait_until(lambda: chart_points(page) > seen)
     expect(status(page)).to_contain_text("Finished", timeout=3 * SLOW)
-    wait_until(lambda: chart_points(page) == 810)
-    expect(status(page)).to_contain_text("810")
+    wait_until(lambda: chart_points(page) == 405)
+    expect(status(page)).to_contain_text("405")
 
     press(page, "Compare with the base model")
     page.locator("#compare-prompt textarea").fill("Which colour is 3?")

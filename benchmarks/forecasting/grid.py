@@ -108,6 +108,6 @@ CASES: tuple[Case, ...] = (
     _case("random-wide", 16, (50, 200), method=FULL, precision="bf16", batch_size=4),
     _case("starter", 16, (60, 200), method=QLORA),
     _case("random-60m", 24, (100, 300), method=QLORA, rank=32),
-    _case("random-350m", 8, (60, 200), method=QLORA, batch_size=4),
+    _case("random-350m", 24, (60, 200), method=QLORA, batch_size=4),
     _case("random-350m", 6, (60, 160), method=FULL, batch_size=4),
 )

@@ -110,4 +110,12 @@ CASES: tuple[Case, ...] = (
     _case("random-60m", 24, (100, 300), method=QLORA, rank=32),
     _case("random-350m", 24, (60, 200), method=QLORA, batch_size=4),
     _case("random-350m", 6, (60, 160), method=FULL, batch_size=4),
+    # Longer, so that what each token takes weighs more than what happens once.
+    _case("starter", 128, (100, 400)),
+    _case("starter", 400, (10, 60)),
+    _case("starter", 64, (100, 300), precision="bf16"),
+    _case("starter", 64, (60, 160), method=FULL, batch_size=4),
+    _case("random-60m", 160, (100, 300), micro_batch_tokens=512),
+    _case("random-wide", 64, (100, 400), rank=8),
+    _case("random-350m", 32, (60, 300), batch_size=4),
 )

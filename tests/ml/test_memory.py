@@ -31,11 +31,15 @@ def resident_bytes() -> int:
 
 
 def test_what_was_freed_goes_back_to_the_system() -> None:
-    pieces = [torch.ones(64, 1024) for _ in range(1000)]  # 262 MB in pieces that the allocator keeps
+    large = torch.ones(7, 2**20)
+    del large  # from then on the allocator keeps what is smaller
+    pieces = [torch.ones(64, 1024) for _ in range(1000)]  # 262 MB
+    pin = torch.ones(64, 1024)  # or the end of the heap would be given back by itself
     full = resident_bytes()
     del pieces
     hand_back()
     assert full - resident_bytes() > 200e6
+    assert pin.sum() == pin.numel()
 
 
 def test_an_optimiser_at_rest_holds_its_masters_alone() -> None:

@@ -12,6 +12,9 @@ Each carries two sentences for the reader: what is wrong (with what was found), 
 StudioError is a bug: it goes to the log with its trace, never to the page.
 """
 
+DATA_FOLDER_HINT = "Free some space or correct the permissions of the data folder."
+"""What to do where the data folder cannot be written."""
+
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether an error means that a GPU or the machine has no memory left.

@@ -19,7 +19,7 @@ from pathlib import Path
 from studio import codec
 from studio.config import RunConfig
 from studio.data.example_files import index_path
-from studio.errors import RunError
+from studio.errors import DATA_FOLDER_HINT, RunError
 from studio.events import Failed
 from studio.models.blend_kinds import DEFAULT_DENSITY, KINDS, BlendKind, check_weights
 from studio.runs.blend_parents import Blend, Parent, choose, result_rank
@@ -173,5 +173,5 @@ def _link(source: Path, target: Path) -> None:
 def _disk_trouble(error: OSError) -> RunError:
     return RunError(
         f"The blend cannot be written: {error.strerror or error}.",
-        "Free some space or correct the permissions of the data folder.",
+        DATA_FOLDER_HINT,
     )

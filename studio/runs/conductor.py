@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio.errors import RunError
+from studio.errors import DATA_FOLDER_HINT, RunError
 from studio.events import Finished
 from studio.runs import lock, lost
 from studio.runs.diagnosis import Diagnosis
@@ -229,7 +229,7 @@ class Conductor:
         except OSError as error:
             self._trouble[id] = RunError(
                 f"The folder of the run cannot be written: {error.strerror or error}.",
-                "Free some space or correct the permissions of the data folder.",
+                DATA_FOLDER_HINT,
             )
             return run.is_alive()
         with self._guard:

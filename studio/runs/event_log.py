@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from studio.errors import RunError
+from studio.errors import DATA_FOLDER_HINT, RunError
 from studio.events import Event, Record, decode, encode
 
 _FIRST_WINDOW_BYTES = 64 * 1024
@@ -62,7 +62,7 @@ class EventLog:
     def _trouble(self, error: OSError) -> RunError:
         return RunError(
             f"The events of the run cannot be written to {self._path}: {error.strerror or error}.",
-            "Free some space or correct the permissions of the data folder.",
+            DATA_FOLDER_HINT,
         )
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from studio import codec
-from studio.errors import RunError
+from studio.errors import DATA_FOLDER_HINT, RunError
 from studio.runs.store import MOST_NAME
 from studio.runs.whole_files import write_whole
 
@@ -212,5 +212,5 @@ class KeptFiles(Generic[Kept]):
         except OSError as error:
             raise RunError(
                 f"The {self._noun} cannot be written to {self._folder}: {error.strerror or error}.",
-                "Free some space or correct the permissions of the data folder.",
+                DATA_FOLDER_HINT,
             ) from error

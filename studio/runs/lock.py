@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from studio.errors import RunError
+from studio.errors import DATA_FOLDER_HINT, RunError
 
 _TRIES = 10
 _PAUSE_SECONDS = 0.01
@@ -35,7 +35,7 @@ def acquire(path: Path) -> int | None:
     except OSError as error:
         raise RunError(
             f"The lock file {path} cannot be written: {error.strerror or error}.",
-            "Free some space or correct the permissions of the data folder.",
+            DATA_FOLDER_HINT,
         ) from error
     found_held, deadline = 0, time.monotonic() + _LOOKED_AT_SECONDS
     while found_held < _TRIES and time.monotonic() < deadline:

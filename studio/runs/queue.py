@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from studio import codec
-from studio.errors import RunError
+from studio.errors import DATA_FOLDER_HINT, RunError
 from studio.runs import lock
 from studio.runs.whole_files import write_whole
 
@@ -115,5 +115,5 @@ class Queue:
         except OSError as error:
             raise RunError(
                 f"The queue of the runs cannot be written to {self._path}: {error.strerror or error}.",
-                "Free some space or correct the permissions of the data folder.",
+                DATA_FOLDER_HINT,
             ) from error

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from studio.errors import RunError
+from studio.errors import DATA_FOLDER_HINT, RunError
 from studio.runs.store import RunFolder
 from studio.runs.whole_files import write_whole
 
@@ -23,6 +23,6 @@ def write_beside(run: RunFolder, name: str, text: str) -> Path:
     except OSError as error:
         raise RunError(
             f"The file {target} cannot be written: {error.strerror or error}.",
-            "Free some space or correct the permissions of the data folder.",
+            DATA_FOLDER_HINT,
         ) from error
     return target

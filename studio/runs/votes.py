@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studio import codec
-from studio.errors import RunError
+from studio.errors import DATA_FOLDER_HINT, RunError
 from studio.runs.names import slug
 from studio.runs.sheets import Column, Sheet
 
@@ -88,7 +88,7 @@ class Votes:
         except OSError as error:
             raise RunError(
                 f"The vote cannot be written to {path}: {error.strerror or error}.",
-                "Free some space or correct the permissions of the data folder.",
+                DATA_FOLDER_HINT,
             ) from error
 
     def of(self, first: Column, second: Column) -> tuple[Vote, ...]:

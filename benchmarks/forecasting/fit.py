@@ -28,6 +28,7 @@ MEMORY = (
     "LOGIT_BYTES",
     "HELD_SHARE.cpu",
     "HELD_SHARE_OF_SEVERAL.cpu",
+    "HELD_BY_SIZES",
     "PROGRAM_BYTES.cpu",
 )
 TIME = (

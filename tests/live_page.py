@@ -89,5 +89,20 @@ def page(browser: Browser, server: Server) -> Iterator[Page]:
     assert faults == []
 
 
+def assert_fits(page: Page) -> None:
+    """Assert that nothing stands out sideways, and that no name in a selection runs beneath its arrow."""
+    overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert overflow <= 0, f"the page is {overflow} pixels too wide"
+    covered = page.locator("input[role=combobox]:visible").evaluate_all(_COVERED)
+    assert covered == [], "names run beneath the arrow of their selection"
+
+
+_COVERED = """inputs => inputs.filter(input => {
+    const arrow = input.closest('.wrap').querySelector('.icon-wrap').getBoundingClientRect();
+    const ends = input.getBoundingClientRect().right - parseFloat(getComputedStyle(input).paddingRight);
+    return ends > arrow.left;
+}).map(input => input.value)"""
+
+
 def _local(server: Server) -> tuple[str, ...]:
     return (server.address, f"ws://127.0.0.1:{server.port}", "data:", "blob:")

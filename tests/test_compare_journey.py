@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from studio.runs.launcher import PROJECT_ROOT
-from tests.live_page import Server
+from tests.live_page import Server, assert_fits
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(540)]
 
@@ -223,10 +223,10 @@ def test_a_phone_has_room_for_all_of_it(page: Page, server: Server) -> None:
     for part in ("Chat", "Prompt sheet", "Blind vote"):
         open_compare(page, part)
         page.wait_for_timeout(300)
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390, part
+        assert_fits(page)
     open_compare(page)
     page.get_by_role("tab", name="Chat", exact=True).click()
     ask(page, "Which colour is 3?")
     press(page, "Add a pane")
     expect(page.get_by_label("Model of pane 3", exact=True)).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert_fits(page)

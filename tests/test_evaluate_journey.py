@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from studio.config import FULL, RunConfig
 from studio.runs.studio import Studio
-from tests.live_page import Server
+from tests.live_page import Server, assert_fits
 from tests.ui import made_up
 from tests.ui.fake_studio import finished_run, open_fake_studio
 
@@ -101,13 +101,8 @@ def look_offline(browser: Browser, file: Path, *, width: int, scheme: Scheme) ->
     expect(page.locator("svg")).to_have_count(2)
     assert asked == [file.as_uri()]
     assert said == []
-    assert too_wide(page) <= 0
+    assert_fits(page)
     context.close()
-
-
-def too_wide(page: Page) -> int:
-    """By how many pixels the page would have to be scrolled sideways."""
-    return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
 
 
 def test_a_run_that_was_never_evaluated_says_so_and_nothing_is_too_wide(
@@ -122,5 +117,5 @@ def test_a_run_that_was_never_evaluated_says_so_and_nothing_is_too_wide(
     expect(page.locator("#evaluate-scores")).to_be_hidden()
     choose(page, "otter")
     expect(page.locator("#evaluate-confusions figure")).to_have_count(4)
-    assert too_wide(page) <= 0
+    assert_fits(page)
     context.close()

@@ -16,7 +16,7 @@ from peft import PeftModel
 from playwright.sync_api import Browser, Locator, Page, expect
 from transformers import AutoModelForCausalLM
 
-from tests.live_page import Server
+from tests.live_page import Server, assert_fits
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(540)]
 
@@ -191,8 +191,7 @@ def look_at_every_tab(browser: Browser, server: Server, *, width: int, scheme: s
     for name in ("1. Data", "2. Configure", "3. Train", "4. Compare", "5. Evaluate", "6. Export"):
         open_tab(page, name)
         page.wait_for_timeout(300)
-        overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert overflow <= 0, f"{name} is {overflow} pixels too wide"
+        assert_fits(page)
     dark = page.evaluate("document.body.classList.contains('dark')")
     assert dark == (scheme == "dark")
     assert errors == []

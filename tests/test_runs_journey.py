@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from studio.config import RunConfig
-from tests.live_page import Server
+from tests.live_page import Server, assert_fits
 from tests.ui.fake_studio import finished_run, open_fake_studio
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
@@ -129,7 +129,7 @@ def test_two_pages_show_the_same_and_a_phone_has_room(page: Page, server: Server
     page.get_by_role("textbox", name="Name", exact=True).fill("kestrel")
     page.get_by_role("button", name="Keep name and note", exact=True).click()
     expect(rows(other)).to_contain_text("kestrel")
-    assert other.evaluate("document.documentElement.scrollWidth") <= 390
+    assert_fits(other)
     other.get_by_role("button", name="kestrel", exact=True).click()
     expect(other.locator("#runs-one")).to_contain_text("Finished: 5 steps")
-    assert other.evaluate("document.documentElement.scrollWidth") <= 390
+    assert_fits(other)

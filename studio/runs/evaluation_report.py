@@ -15,6 +15,8 @@ HELD_OUT = "held-out"
 AT_THE_END = "end"
 """The name of the report that every run gets at its end, without being asked."""
 
+NOTHING_HELD_OUT = "There is nothing to evaluate on: no row was held out."
+NOTHING_HELD_OUT_HINT = "Choose a file of other examples, or hold out a share of the data when you start a run."
 
 SURE = 0.05
 """Below this p value a change is called sure; else it may as well be chance."""

@@ -17,7 +17,13 @@ from studio.data.library import DatasetLibrary
 from studio.errors import RunError
 from studio.events import Failed, Finished, Loading
 from studio.runs import standard_tasks
-from studio.runs.evaluation_report import AT_THE_END, EvaluationReport, ScoredRow
+from studio.runs.evaluation_report import (
+    AT_THE_END,
+    NOTHING_HELD_OUT,
+    NOTHING_HELD_OUT_HINT,
+    EvaluationReport,
+    ScoredRow,
+)
 from studio.runs.event_log import last_event
 from studio.runs.jobs import Job
 from studio.runs.launcher import JobPaths, Launch, request_stop
@@ -34,7 +40,8 @@ _MOST_TRIES = 2
 
 @dataclass(frozen=True)
 class EvaluationState:
-    """How far an evaluation is. `status` is "none", "waiting" (for the run to end), "working", "ready" or "failed".
+    """How far an evaluation is. `status` is "none", "nothing" (that could be evaluated on), "waiting" (for the run to
+    end), "working", "ready" or "failed".
 
     `done` of `total` says how far; both are 0 where that is not known. `report` is there when it is ready, and when a
     later attempt failed.
@@ -86,6 +93,8 @@ class Evaluations:
             raise RunError("This run is still training.", "It is evaluated when it ends.")
         if run.result is None:
             raise RunError("This run has nothing to evaluate.", "Let a run finish, or stop it after its first steps.")
+        if data is None and not _holds_out(run):
+            raise RunError(NOTHING_HELD_OUT, NOTHING_HELD_OUT_HINT)
         given = None if data is None else self._datasets.add(data)
         name = _name("" if given is None else given.sha256, tasks, questions)
         job = self._job(run, name)
@@ -123,6 +132,8 @@ class Evaluations:
             return state("ready", report.headline, report=report)
         if name == AT_THE_END and wish_path(run).exists():
             return state("waiting", f"It is evaluated {'when it ends' if run.is_alive() else 'in a moment'}.")
+        if name == AT_THE_END and not _holds_out(run):
+            return state("nothing", NOTHING_HELD_OUT)
         return state("none", "Not evaluated yet." if job.finished is None else "The evaluation was stopped.")
 
     def names(self, run_id: str) -> tuple[str, ...]:
@@ -143,8 +154,8 @@ class Evaluations:
         return read_rows(self._runs.get(run_id), name)
 
     def expect(self, run: RunFolder) -> None:
-        """Remember that a run which was just started is to be evaluated when it ends."""
-        if self._unasked:
+        """Remember that a run which was just started is to be evaluated when it ends, where it holds rows out."""
+        if self._unasked and _holds_out(run):
             with suppress(OSError):  # on a full disk there is no evaluation, and the run goes on
                 wish_path(run).write_text("0", encoding="utf-8")
             with self._guard:
@@ -179,7 +190,8 @@ class Evaluations:
             return  # it was lost, or waits: it may go on
         self._forget(run.id)
         tries = _tries(run)
-        if not isinstance(last, Finished) or run.result is None or tries >= _MOST_TRIES:
+        usable = isinstance(last, Finished) and run.result is not None and _holds_out(run)
+        if not usable or tries >= _MOST_TRIES:
             self._expect_no_longer(run)
             return
         with suppress(OSError, RunError):  # it can be asked for
@@ -199,6 +211,12 @@ class Evaluations:
         paths = evaluation_paths(run, name)
         with self._guard:
             return self._jobs.setdefault(paths.events, Job(paths))
+
+
+def _holds_out(run: RunFolder) -> bool:
+    with suppress(OSError):
+        return run.validation_path.stat().st_size > 0
+    return False
 
 
 def _name(sha256: str, tasks: Sequence[str], questions: int) -> str:

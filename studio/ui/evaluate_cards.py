@@ -64,6 +64,11 @@ def _none(run: Summary, state: EvaluationState) -> Markup:
         return fragments.empty(
             "Nothing to evaluate", "This run left no result. Let one finish, or go on with this one."
         )
+    if state.status == "nothing":
+        return fragments.empty(
+            "Nothing to evaluate on",
+            "No row of this run was held out. Under “Evaluate again”, bring a file of examples that it never saw.",
+        )
     stopped = "stopped" in state.sentence
     said = state.sentence if stopped else "This run was not evaluated at its end."
     now = presses.button("Evaluate it now", EVALUATE, key=run.id, kind="primary", once=True)

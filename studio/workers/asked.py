@@ -19,6 +19,7 @@ from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import DataError
 from studio.events import Loading
 from studio.models.starter import Stopped
+from studio.runs.evaluation_report import NOTHING_HELD_OUT, NOTHING_HELD_OUT_HINT
 from studio.runs.store import RunFolder
 from studio.workers.job import Job
 from studio.workers.rows import prompt_length, rows_of
@@ -69,8 +70,8 @@ def ask_of(run: RunFolder, renderer: ChatRenderer, *, data: Path | None, rows: i
     examples = ExampleFile(path)
     if not len(examples):
         raise DataError(
-            "There is nothing to evaluate on: no row was held out." if data is None else "The file has no example.",
-            "Choose a file of other examples, or hold out a share of the data when you start a run.",
+            NOTHING_HELD_OUT if data is None else "The file has no example.",
+            NOTHING_HELD_OUT_HINT,
         )
     order = list(range(len(examples)))
     random.Random(f"evaluation/{run.config.seed}").shuffle(order)

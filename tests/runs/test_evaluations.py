@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from studio.config import RunConfig
+from studio.data.example_files import write_examples
 from studio.data.examples import Example, Message
 from studio.data.library import DatasetLibrary
 from studio.errors import DataError, RunError
@@ -167,6 +168,28 @@ def test_what_cannot_be_evaluated_says_why(evaluations: Evaluations, run: RunFol
     for name in ("../end", "", "End", "a.b"):
         with pytest.raises(RunError):
             evaluations.state(run.id, name)
+
+
+def test_a_run_that_holds_nothing_out_is_evaluated_on_a_file_alone(
+    evaluations: Evaluations, run: RunFolder, fake_launch, say, tmp_path: Path
+) -> None:
+    write_examples(run.validation_path, [])
+    run.log_path.touch()
+    evaluations.expect(run)
+    assert not wish_path(run).exists()
+    wish_path(run).write_text("0")  # by an earlier server
+    evaluations.recover()
+    say(run.events_path, Started(1, "train"), Finished("finished", "Done", 1.0))
+    evaluations.tend()
+    assert not wish_path(run).exists()
+    state = evaluations.state(run.id)
+    assert (state.status, state.sentence) == ("nothing", "There is nothing to evaluate on: no row was held out.")
+    with pytest.raises(RunError, match="no row was held out"):
+        evaluations.start(run.id)
+    assert fake_launch.calls == []
+    file = tmp_path / "more.jsonl"
+    file.write_text('{"prompt": "a", "completion": "b"}\n{"prompt": "c", "completion": "d"}\n')
+    assert evaluations.start(run.id, data=file).status == "working"
 
 
 def test_a_run_is_evaluated_when_it_ends_and_not_before(

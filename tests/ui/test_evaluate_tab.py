@@ -8,6 +8,7 @@ import gradio as gr
 import pytest
 
 from studio.config import FULL, LORA, QLORA, RunConfig
+from studio.data.example_files import write_examples
 from studio.errors import ConfigError, RunError
 from studio.events import Failed, Finished, Loading, Started
 from studio.runs import standard_tasks
@@ -103,6 +104,14 @@ def test_a_run_without_a_result_cannot_be_evaluated(studio: Studio, tradeoffs: T
     shown = look(studio, tradeoffs, studio.duplicate_run(run.id).id)
     assert "Nothing to evaluate" in shown["status"]
     assert "data-verb" not in shown["status"]
+
+
+def test_a_run_that_holds_nothing_out_asks_for_a_file(studio: Studio, tradeoffs: Tradeoffs, run: RunFolder) -> None:
+    write_examples(run.validation_path, [])
+    shown = look(studio, tradeoffs, run.id)
+    assert "No row of this run was held out." in shown["status"]
+    assert "data-verb" not in shown["status"]
+    assert shown["again"]["visible"] is True
 
 
 def test_an_evaluation_is_started_followed_stopped_and_told(

@@ -4,8 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-SAVE_SHARE = 0.05
-"""Saving takes at most this share of the time."""
+from studio.models.forecast_plan import SAVE_SHARE
 
 SAVE_SECONDS = 30.0
 """So far apart are two checkpoints where saving is cheap. No more than this is ever trained again."""

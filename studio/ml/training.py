@@ -24,9 +24,9 @@ from studio.ml.engine import Engine
 from studio.ml.loading import Placement
 from studio.ml.memory import hand_back
 from studio.ml.optimizers import Optimizer, learning_rate_factor
-from studio.ml.pacing import SAVE_SHARE, SavePace, Scores
+from studio.ml.pacing import SavePace, Scores
 from studio.ml.parallel import Processes
-from studio.models.forecast_plan import SCORINGS
+from studio.models.forecast_plan import SAVE_SHARE, SCORINGS
 
 Chance = dict[str, torch.Tensor]
 

@@ -33,6 +33,9 @@ smaller blocks compute less in vain above the diagonal."""
 SCORINGS = 6
 """How often the held-out rows are scored and a checkpoint is saved after step 0; the last time after the last step."""
 
+SAVE_SHARE = 0.05
+"""Saving checkpoints takes at most this share of a run's time; the first is saved whatever it costs."""
+
 SAMPLE_TOKENS = {"cpu": 24, "cuda": 64, "mps": 32}
 """The longest answer that is shown at each scoring. A processor reads all weights from memory for each token."""
 

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from studio.config import BASE_BITS
-from studio.models.forecast_plan import FP32, ITEM_BYTES, SAMPLE_TOKENS, SCORINGS, Plan, Workload
+from studio.models.forecast_plan import FP32, ITEM_BYTES, SAMPLE_TOKENS, SAVE_SHARE, SCORINGS, Plan, Workload
 from studio.models.machine import Machine, Rates
 
 PRODUCT_SHARE = 0.72
@@ -62,15 +62,9 @@ READ_SHARE = 0.3
 CHECKPOINT_BYTES = 16
 """Bytes of a checkpoint for each trained number: its master, its moments, and the result so far, in fp32."""
 
-RESULT_BYTES = 4
-"""Bytes of the result for each trained number, in fp32."""
-
 SAVING_BYTES_PER_SECOND = 0.35e9
 """Writing a checkpoint or the result, making sure of it, and removing the one before. Measured by the clock: 0.2 s for
 the 78 MB of an adapter, 8 s for the 2.2 GB of a full fine-tuning."""
-
-SAVING_SHARE = 0.05
-"""All checkpoints of a run but its first take at most this share of its time, see `studio.ml.pacing`."""
 
 
 def run_seconds(plan: Plan, *, machine: Machine, workload: Workload) -> float | None:
@@ -85,7 +79,7 @@ def fixed_seconds(plan: Plan, *, machine: Machine) -> float:
     tried = 0.0 if rates is None else 2 * architecture.parameters * TRIED_TOKENS / rates.flops
     if rates is not None and plan.config.base_bits and rates.unpacked_per_second:
         tried += UNPACKED_ONCE * architecture.linear_parameters / rates.unpacked_per_second
-    saving = plan.trainable * RESULT_BYTES / SAVING_BYTES_PER_SECOND
+    saving = plan.trainable * ITEM_BYTES[FP32] / SAVING_BYTES_PER_SECOND
     return machine.start_seconds + architecture.layers * BLOCK_SECONDS + tried + saving
 
 
@@ -104,7 +98,7 @@ def loop_seconds(plan: Plan, *, machine: Machine, workload: Workload) -> float |
         scoring += (saves + 1) * SAMPLE_TOKENS[plan.device] * clock.word_seconds()
     saving = plan.trainable * CHECKPOINT_BYTES / SAVING_BYTES_PER_SECOND
     working = plan.config.epochs * epoch + scoring
-    return working + min(saves * saving, saving + SAVING_SHARE * working)
+    return working + min(saves * saving, saving + SAVE_SHARE * working)
 
 
 @dataclass(frozen=True)

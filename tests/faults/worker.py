@@ -12,13 +12,14 @@ SAVE_SECONDS = 0.25
 def save_often() -> None:
     """Have this process save at every check that scores best, and every quarter of a second, whatever that costs.
 
-    To be called before `studio.ml.training` is imported.
+    To be called before `studio.ml` is imported.
     """
-    from studio.ml import pacing
+    from studio.models import forecast_plan
 
-    pacing.SAVE_SHARE = 1e9
-    defaults = pacing.SavePace.__init__.__kwdefaults__
-    defaults.update(seconds=SAVE_SECONDS, share=pacing.SAVE_SHARE)
+    forecast_plan.SAVE_SHARE = 1e9
+    from studio.ml.pacing import SavePace
+
+    SavePace.__init__.__kwdefaults__.update(seconds=SAVE_SECONDS)
 
 
 if __name__ == "__main__":

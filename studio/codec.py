@@ -15,6 +15,10 @@ from typing import Any, TypeVar
 Plain = TypeVar("Plain")
 
 
+class Damaged(ValueError):
+    """A text that is not what the studio wrote: no JSON, nested too deeply, or of another shape than was asked for."""
+
+
 def to_plain(value: object) -> Any:
     """Turn a dataclass, tuple, list or scalar into what `json` can write."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -39,7 +43,15 @@ def dumps(value: object) -> str:
 
 def loads(kind: type[Plain], text: str) -> Plain:
     """Decode what `dumps` wrote. Raises TypeError or ValueError for anything else."""
-    return from_plain(kind, json.loads(text))
+    return from_plain(kind, parse(text))
+
+
+def parse(text: str | bytes) -> Any:
+    """Read one JSON document. Raises Damaged for whatever is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Damaged(str(error)) from error
 
 
 def _build(kind: Any, value: Any) -> Any:

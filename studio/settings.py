@@ -1,5 +1,6 @@
 """Where the studio keeps its things and how it is served, read from the environment once at the start."""
 
+import ipaddress
 import os
 import tempfile
 from collections.abc import Mapping
@@ -26,6 +27,27 @@ class Settings:
     max_upload_mib: int = 4096
     evaluate: bool = False
     """Whether every run is evaluated at its end without being asked."""
+    password: str = ""
+    """What a visitor has to give before anything is shown; empty where nothing is asked."""
+    open: bool = False
+    """Whether whoever runs the studio wants it open to everybody who can reach it, without a password."""
+    hosts: tuple[str, ...] = ()
+    """The names, beside its own address, under which the studio may be visited."""
+
+    @property
+    def is_public(self) -> bool:
+        """Whether others than the person at this machine can reach the studio: it listens on more than loopback."""
+        return not is_loopback(self.host)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name or address means this machine alone."""
+    if host.strip("[]").lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 def read_settings(environment: Mapping[str, str], *, data_mount: Path = Path("/data")) -> Settings:

@@ -51,11 +51,15 @@ def _message(message: Message) -> dict[str, object]:
         value["name"] = message.name
     if message.tool_call_id:
         value["tool_call_id"] = message.tool_call_id
+    if not message.learned:
+        value["learned"] = False
     return value
 
 
 def _openai(message: Message) -> dict[str, object]:
     value = _message(message)
+    if not value.pop("learned", True):
+        value["weight"] = 0
     if message.tool_calls:
         value["tool_calls"] = [
             {
@@ -79,6 +83,7 @@ def _read_message(value: dict[str, Any]) -> Message:
         ),
         name=_checked(value.get("name", ""), str),
         tool_call_id=_checked(value.get("tool_call_id", ""), str),
+        learned=_checked(value.get("learned", True), bool),
     )
 
 

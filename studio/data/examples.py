@@ -20,7 +20,8 @@ class ToolCall:
 class Message:
     """One turn of a conversation. `role` is "system", "user", "assistant" or "tool"; or `TEXT`, see there.
 
-    `tool_calls` belong to an assistant's turn, `name` and `tool_call_id` to a tool's.
+    `tool_calls` belong to an assistant's turn, `name` and `tool_call_id` to a tool's. An answer that is not
+    `learned` is context alone.
     """
 
     role: str
@@ -28,6 +29,7 @@ class Message:
     tool_calls: tuple[ToolCall, ...] = ()
     name: str = ""
     tool_call_id: str = ""
+    learned: bool = True
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ def fingerprint(example: Example) -> str:
     digest = hashlib.blake2b(example.tools.encode("utf-8", "surrogatepass"), digest_size=8)
     for message in example.messages:
         calls = [part for call in message.tool_calls for part in (call.name, call.arguments)]
-        for part in (message.role, message.content, *calls):
+        marks = () if message.learned else ("not learned",)
+        for part in (message.role, message.content, *calls, *marks):
             digest.update(len(part).to_bytes(8, "little") + part.encode("utf-8", "surrogatepass"))
     return digest.hexdigest()

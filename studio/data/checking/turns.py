@@ -49,7 +49,8 @@ def trim_end(example: Example) -> Example:
 
 def _joinable(first: Message, second: Message) -> bool:
     """Two turns of a person or of the assistant; people of different names in one chat stay apart."""
-    if first.role != second.role or first.role not in ("user", "assistant") or first.name != second.name:
+    alike = (first.role, first.name, first.learned) == (second.role, second.name, second.learned)
+    if not alike or first.role not in ("user", "assistant"):
         return False
     return not first.tool_calls or bool(second.tool_calls)
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import cycle
 
 from studio.data.conversion.cells import UnusableError, is_empty, opened, quoted, text_in
+from studio.data.conversion.learning_marks import is_left_out
 from studio.data.conversion.media import refuse_media
 from studio.data.conversion.tool_calls import are_calls, calls_in
 from studio.data.conversion.transcripts import turns_of
@@ -115,24 +116,23 @@ def _messages(turn: Mapping[str, object], place: int) -> Iterator[Message]:
     elif isinstance(content, list) and any(_type(part) == "tool_result" for part in content):
         yield from _results(content, where)
     else:
-        asked_as = ("name", "tool_call_id") if role == TOOL else ()
-        yield Message(role, _text(content, where), (), *(_plain(turn.get(each)) for each in asked_as))
+        name, call = (_plain(turn.get(each)) if role == TOOL else "" for each in ("name", "tool_call_id"))
+        yield Message(role, _text(content, where), name=name, tool_call_id=call)
 
 
 def _answer(turn: Mapping[str, object], content: object, *, said: str, where: str) -> Message:
-    if turn.get("weight") == 0 and isinstance(turn["weight"], int | float) and not isinstance(turn["weight"], bool):
-        raise UnusableError("not-to-be-learned", f"{where} is marked as not to be learned (its weight is 0).")
+    learned = not is_left_out(turn)
     if said in _CALLING:
         found = opened(content)
         if are_calls(found):
-            return Message(ASSISTANT, "", calls_in(found, where))
+            return Message(ASSISTANT, "", calls_in(found, where), learned=learned)
     calls = [call for name in ("tool_calls", "function_call") for call in _listed(opened(turn.get(name)))]
     if isinstance(content, list):
         # Claude's own exports hold what its tools gave back in the answer itself: there only what was said counts.
         if not any(_type(part) == "tool_result" for part in content):
             calls += [part for part in content if _type(part) == "tool_use"]
         content = [part for part in content if _type(part) not in _NOT_SAID]
-    return Message(ASSISTANT, _text(content, where), calls_in(calls, where))
+    return Message(ASSISTANT, _text(content, where), calls_in(calls, where), learned=learned)
 
 
 def _results(parts: Sequence[object], where: str) -> Iterator[Message]:

@@ -13,6 +13,7 @@ from studio.data.conversion.cells import UnusableError, is_empty, listed, opened
 from studio.data.conversion.conversations import ASSISTANT, SYSTEM, USER, are_turns, messages_in, turns_in
 from studio.data.conversion.faults import fault
 from studio.data.conversion.guessing import guess_roles
+from studio.data.conversion.learning_marks import apply_marks
 from studio.data.conversion.media import refuse_media_columns
 from studio.data.conversion.question_lists import COLUMNS, is_question_list, question_rows
 from studio.data.conversion.roles import (
@@ -64,12 +65,20 @@ def draft(row: Row, roles: Roles) -> tuple[Example | RowProblem, ...]:
         _require_columns(row, roles)
         refuse_media_columns(row.cells)
         if roles.text:
+            apply_marks(row.cells, (roles.text,), [])
             return tuple(_texts(row, roles))
         drafted = _conversations(row, roles) if roles.conversation else [_question_and_answer(row, roles)]
+        drafted = [apply_marks(row.cells, _used(roles), messages) for messages in drafted]
         tools = tools_in(row.cells.get(roles.tools)) if roles.tools else _tools_beside(row, roles)
         return tuple(Example(tuple(messages), row.number, row.file, tools) for messages in drafted)
     except UnusableError as reason:
         return (RowProblem(row.number, reason.text, row.file, reason.kind),)
+
+
+def _used(roles: Roles) -> tuple[str, ...]:
+    """Return the columns that play a part."""
+    single = (roles.conversation, roles.system, roles.input, roles.answer, roles.history, roles.tools)
+    return (*roles.prompts, *prompt_templates.names_in(roles.template), *single)
 
 
 def _require_columns(row: Row, roles: Roles) -> None:

@@ -158,9 +158,9 @@ def _plain_text(columns: Sequence[Column]) -> Parts | None:
 
 _RULES: tuple[Callable[[Sequence[Column]], Parts | None], ...] = (
     _pair_of_answers,
+    _judged_answers,
     _conversation,
     _one_message_a_row,
-    _judged_answers,
     _choices,
     _named_pair,
     _turns_before_the_answer,

@@ -4,14 +4,18 @@ Knows nothing of ids; what is doubtful about a mask is said in words.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from studio.data.examples import Example
 from studio.data.tokenizing.answers import AnswerFinder
 from studio.data.tokenizing.chat_templates import ChatTemplate, Span
 from studio.data.tokenizing.template_fit import TemplateFit
 from studio.data.tokenizing.token_places import Tokens
+from studio.errors import DataError
+
+_Place = TypeVar("_Place")
 
 _NO_END = "The model's chat template puts no special token after an answer, so where to stop is not learned."
 _MARKS_NO_END = "The marks in the chat template leave out the end of an answer, so where to stop is not learned."
@@ -51,14 +55,14 @@ class Masking:
         if spans:
             answers = 1
             notes = (_MARKS_NO_END,) if any(not self._is_closed(span, tokens) for span in spans) else ()
-            for start, end in spans:
+            for start, end in _learned(example, spans):
                 for place in range(tokens.ending_by(start), tokens.starting_from(end)):
                     learned[place] = True
         else:
             found = self._finder.find(example.messages, tokens, tools=example.tools, verbatim=not spelled)
             answers = len(found.answers)
             notes = found.notes if all(answer.closed for answer in found.answers) else (*found.notes, _NO_END)
-            for answer in found.answers:
+            for answer in _learned(example, found.answers):
                 for place in range(tokens.starting_from(answer.start), tokens.starting_from(answer.end)):
                     learned[place] = tokens.offsets[place][1] <= answer.end
         changed = (_CHANGED,) if _changes(example, tokens.text, answers) else ()
@@ -73,6 +77,22 @@ class Masking:
     def _is_closed(self, span: Span, tokens: Tokens) -> bool:
         start, end = span
         return tokens.last_of(start + len(tokens.text[start:end].rstrip())) in self._special_texts
+
+
+def _learned(example: Example, answers: Sequence[_Place]) -> Sequence[_Place]:
+    """Leave out those of the places found for answers that the data marks as not to be learned.
+
+    The last answer is always one that is learned. Raises DataError where the places cannot be matched to the answers.
+    """
+    marks = [message.learned for message in example.messages if message.role == "assistant"]
+    if all(marks) or (len(answers) == 1 and marks[-1]):
+        return answers
+    if len(marks) != len(answers):
+        raise DataError(
+            "Some answers are marked as not to be learned, but the chat template does not show which these are.",
+            "Leave those answers out of the data, or choose another base model.",
+        )
+    return [answer for answer, is_learned in zip(answers, marks, strict=True) if is_learned]
 
 
 def _texts(example: Example) -> Iterable[str]:

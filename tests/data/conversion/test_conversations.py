@@ -158,7 +158,6 @@ def test_calls_of_tools_in_the_usual_shapes() -> None:
         ({"role": "user", "content": [{"type": "video"}]}, "video", "Turn 1 holds a video"),
         ({"role": "user", "parts": [{"inlineData": {"mimeType": "image/png"}}]}, "images", "Turn 1 holds an image"),
         ({"sender": "human", "text": "x", "attachments": [{"id": 1}]}, "not-text", "Turn 1 comes with a file"),
-        ({"role": "assistant", "content": "x", "weight": 0}, "not-to-be-learned", "Turn 1 is marked as not"),
         (
             {"role": "assistant", "tool_calls": [{"id": "1"}]},
             "not-text",

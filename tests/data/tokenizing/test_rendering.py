@@ -1,6 +1,7 @@
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -34,6 +35,12 @@ FORGETS_EARLIER_ANSWERS = (
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
+MARKED = (
+    "{% for message in messages %}{{ message['role'] + '\n' }}"
+    "{% if message['role'] == 'assistant' %}{% generation %}MESSAGE{% endgeneration %}"
+    "{% else %}{{ message['content'] }}{% endif %}{{ '\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ 'assistant\n' }}{% endif %}"
+)
 CLOSES_THE_WHOLE = (
     "{% for message in messages %}{{ message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ 'assistant\n' }}{% else %}{{ eos_token }}{% endif %}"
@@ -54,6 +61,20 @@ def test_learns_every_answer_of_a_longer_conversation(model_folder: ModelFolder,
     system, user = [1, 5, 3, 8, 2, 3], [1, 6, 3, 10, 2, 3]
     assert rendered.ids == (*system, *user, 1, 7, 3, 11, 2, 3, 1, 6, 3, 9, 2, 3, 1, 7, 3, 10, 2, 3)
     assert [place for place, learned in enumerate(rendered.learned) if learned] == [15, 16, 27, 28]
+
+
+def test_an_answer_marked_as_context_is_not_learned(model_folder: ModelFolder, conversation: Conversation) -> None:
+    """Marks such as `weight: 0` on a turn were not known, so that answer was learned like the others."""
+    messages = conversation("user: hi", "assistant: bye", "user: kind", "assistant: hi")
+    marked = Example((messages[0], replace(messages[1], learned=False), *messages[2:]))
+    renderer = ChatRenderer.load(model_folder(CLOSES_THE_WHOLE))
+    assert renderer.render(marked).ids == renderer.render(Example(messages)).ids
+    assert [place for place, learned in enumerate(renderer.render(marked).learned) if learned] == [17, 18]
+    with_marks = MARKED.replace("MESSAGE", "{{ message['content'] }}{{ '<|im_end|>' }}")
+    rendered = ChatRenderer.load(model_folder(with_marks)).render(marked)
+    assert [rendered.ids[place] for place, learned in enumerate(rendered.learned) if learned] == [10, 2]
+    forgetful = ChatRenderer.load(model_folder(FORGETS_EARLIER_ANSWERS)).render(marked)
+    assert [forgetful.ids[place] for place, learned in enumerate(forgetful.learned) if learned] == [10, 2]
 
 
 def test_prompt_ends_where_the_assistant_speaks(model_folder: ModelFolder, conversation: Conversation) -> None:

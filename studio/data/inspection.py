@@ -16,6 +16,7 @@ from pathlib import Path
 from studio.data.changes import Change
 from studio.data.checking.checks import Checker, Finding
 from studio.data.checking.mends import Mender
+from studio.data.conversion.cells import is_json, quoted
 from studio.data.conversion.column_names import MOST_COLUMNS
 from studio.data.conversion.formats import Roles, draft, fault, guess_roles, missing, notes_on, parts_of
 from studio.data.conversion.prompt_templates import names_in
@@ -25,6 +26,7 @@ from studio.data.examples import Example
 from studio.data.rows import Report, Row, RowProblem, silent
 from studio.data.sources.readers import Source, open_source
 from studio.data.tokenizing.tokens import TokenStatistics
+from studio.words import counted
 
 MOST_PROBLEMS = 100_000
 """So many left-out rows are listed one by one; beyond that they are only counted."""
@@ -101,7 +103,13 @@ def inspect_files(
             left_out=gathered.left_out,
             problems=tuple(gathered.problems),
             findings=findings,
-            notes=(*source.notes, *_notes_on_columns(source.columns, shown, guessed=roles is None), *notes_on(chosen)),
+            notes=(
+                *source.notes,
+                *_notes_on_columns(source.columns, shown, guessed=roles is None),
+                *notes_on(chosen),
+                *_notes_on_answers(source, chosen),
+                *gathered.notes(),
+            ),
             verdict=verdict,
             sha256=source.sha256,
             changes=gathered.mender.applied(),
@@ -119,6 +127,7 @@ class _Gathered:
         self.problems: list[RowProblem] = []
         self.left_out = 0
         self.rows_read = 0
+        self.answers_as_context = 0
 
     def take(self, item: Row | RowProblem | Example) -> None:
         """Count a row, or leave out what has a problem, or mend, judge and write an example."""
@@ -132,12 +141,19 @@ class _Gathered:
                 if self.mender.keep(example):
                     self.writer.add(example)
                     self.checker.add(example)
+                    self.answers_as_context += sum(not message.learned for message in example.messages)
                 return
             item = found
         self.left_out += 1
         self.checker.leave_out(item)
         if len(self.problems) < MOST_PROBLEMS:
             self.problems.append(RowProblem(item.row, _clean(item.text), _clean(item.file), item.kind))
+
+    def notes(self) -> Iterator[str]:
+        """Say what is learned otherwise than it might seem."""
+        if self.answers_as_context:
+            marked = counted(self.answers_as_context, "answer")
+            yield f"{marked} marked in the data as not to be learned: kept as context."
 
     def why_nothing(self) -> str:
         """Say why no example can be used though the columns are assigned."""
@@ -183,6 +199,11 @@ def _notes_on_columns(columns: Sequence[str], shown: Sequence[str], *, guessed: 
         yield f"The file has {len(columns):,} columns; {which} shown."
     if guessed and len(columns) > MOST_COLUMNS:
         yield f"Only the first {MOST_COLUMNS:,} columns were looked at to find out what they hold."
+
+
+def _notes_on_answers(source: Source, roles: Roles) -> Iterator[str]:
+    if any(is_json(row.cells.get(roles.answer)) for row in source.sample):
+        yield f"Answers in the column {quoted(roles.answer)} that are objects or lists are learned as JSON on one line."
 
 
 def _cells(row: Row, columns: Sequence[str]) -> tuple[str, ...]:

@@ -50,6 +50,27 @@ def text_in(cell: object, name: str) -> str:
     raise UnusableError("not-text", f"{name} holds {_what(cell)} and not a text.")
 
 
+def answer_text(cell: object, name: str) -> str:
+    """Return what an answer says: its text, or the JSON of an object or a list, as extraction data holds it.
+
+    Raises UnusableError for what is neither, and for the several answers that different people gave to one question.
+    """
+    try:
+        return text_in(cell, name)
+    except UnusableError:
+        if not is_json(cell):
+            raise
+    try:
+        return json.dumps(cell, ensure_ascii=False, allow_nan=False)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise UnusableError("not-text", f"{name} cannot be written as JSON.") from error
+
+
+def is_json(cell: object) -> bool:
+    """Tell whether a cell is an object or a list that can be learned as JSON: one that is no wrapping of texts."""
+    return (isinstance(cell, Mapping) and bool(cell) and "text" not in cell) or (isinstance(cell, list) and bool(cell))
+
+
 def is_empty(cell: object) -> bool:
     """Say whether a cell holds nothing: no value, no number (NaN), only white space, or an empty list or object."""
     if isinstance(cell, str):

@@ -7,7 +7,7 @@ answer, plain lists of turns, and one text with the speakers' names in it. Knows
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import cycle
 
-from studio.data.conversion.cells import UnusableError, is_empty, opened, quoted, text_in
+from studio.data.conversion.cells import UnusableError, answer_text, is_empty, is_json, opened, quoted, text_in
 from studio.data.conversion.learning_marks import is_left_out
 from studio.data.conversion.media import refuse_media
 from studio.data.conversion.tool_calls import are_calls, calls_in
@@ -33,6 +33,7 @@ _WHAT = ("content", "value", "text", "message", "parts", "utterance", "body")
 _ASKED = (*(name for name, role in SPEAKERS.items() if role == USER), "input", "question", "prompt", "instruction")
 _ANSWERED = (*(name for name, role in SPEAKERS.items() if role == ASSISTANT), "output", "answer", "response")
 _NOT_SAID = ("tool_use", "tool_result", "thinking", "redacted_thinking")
+_PART_NAMES = frozenset(("type", "content_type", "text", "parts", "image_url", "image", "bytes"))
 _FILES = ("attachments", "files")
 _PAIRED: Mapping[str, str] = {SYSTEM: SYSTEM, **dict.fromkeys(_ASKED, USER), **dict.fromkeys(_ANSWERED, ASSISTANT)}
 _LISTS = ("messages", "conversations", "conversation", "contents", "turns", "chat_messages")
@@ -132,7 +133,17 @@ def _answer(turn: Mapping[str, object], content: object, *, said: str, where: st
         if not any(_type(part) == "tool_result" for part in content):
             calls += [part for part in content if _type(part) == "tool_use"]
         content = [part for part in content if _type(part) not in _NOT_SAID]
-    return Message(ASSISTANT, _text(content, where), calls_in(calls, where), learned=learned)
+    said_as_json = is_json(content) and not _has_parts(content)
+    text = answer_text(content, where) if said_as_json else _text(content, where)
+    return Message(ASSISTANT, text, calls_in(calls, where), learned=learned)
+
+
+def _has_parts(content: object) -> bool:
+    """Tell whether the content of a turn is made of parts, as texts and pictures are, and is not an answer in JSON."""
+    parts = content if isinstance(content, list) else [content]
+    return any(
+        isinstance(part, str) or (isinstance(part, Mapping) and not _PART_NAMES.isdisjoint(part)) for part in parts
+    )
 
 
 def _results(parts: Sequence[object], where: str) -> Iterator[Message]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from studio.data.chunks import chunks
 from studio.data.conversion import chat_exports, prompt_templates
-from studio.data.conversion.cells import UnusableError, is_empty, listed, opened, quoted, text_in
+from studio.data.conversion.cells import UnusableError, answer_text, is_empty, listed, opened, quoted, text_in
 from studio.data.conversion.conversations import ASSISTANT, SYSTEM, USER, are_turns, messages_in, turns_in
 from studio.data.conversion.faults import fault
 from studio.data.conversion.guessing import guess_roles
@@ -176,7 +176,7 @@ def _answer(row: Row, roles: Roles) -> list[Message]:
         calls = opened(cell)
         if are_calls(calls):
             return [Message(ASSISTANT, "", calls_in(calls, "The answer"))]
-    text = _text(row, roles.answer)
+    text = cell if isinstance(cell, str) else answer_text(cell, f"The column {quoted(roles.answer)}")
     if is_empty(text):
         raise UnusableError("empty-answer", f"The answer is empty ({listed([roles.answer])}).")
     return [Message(ASSISTANT, text)]

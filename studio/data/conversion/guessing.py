@@ -183,10 +183,11 @@ def _asking_and_answering(columns: Sequence[Column]) -> tuple[Column, Column] | 
     """Find what is asked and what is answered: names that go together, else the only ones of their sort."""
     for ask, answer in _PAIRS:
         asking, answering = _called(columns, ask), _called(columns, answer)
-        if asking is not None and answering is not None and asking.is_text and answering.is_text:
+        if asking is not None and answering is not None and asking.is_text and answering.could_answer:
             return asking, answering
     texts = [column for column in columns if column.is_text]
-    found = [column for column in texts if column.is_called(*_ANSWERING) or column.hints_at(*_ANSWERING)]
+    named = [column for column in columns if column.is_called(*_ANSWERING) or column.hints_at(*_ANSWERING)]
+    found = [column for column in named if column.could_answer]
     asking = next((one for concept in _ASKING if (one := _called(texts, concept)) is not None), None)
     if asking is None:
         hinting = [column for column in texts if column.hints_at(*_ASKING) and column not in found]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 
-from studio.data.conversion.cells import is_empty, opened
+from studio.data.conversion.cells import is_empty, is_json, opened
 from studio.data.conversion.chat_exports import is_tree
 from studio.data.conversion.column_names import hints, meanings
 from studio.data.conversion.conversations import SPEAKERS, are_turns, begins_with, turns_in
@@ -47,6 +47,11 @@ class Column:
     def is_text(self) -> bool:
         """Whether texts or single values stand in it; an empty column may be meant for them."""
         return not self.cells or self.mostly(_is_plain)
+
+    @cached_property
+    def could_answer(self) -> bool:
+        """Whether texts stand in it, or one answer that can be learned as JSON; a list of "answers" may be several."""
+        return self.is_text or self.mostly(lambda cell: _is_answer(cell, several=self.name.lower().endswith("s")))
 
     @cached_property
     def is_prose(self) -> bool:
@@ -166,6 +171,10 @@ def _is_said_by_several(cell: object) -> bool:
     if isinstance(texts, list):
         return all(isinstance(text, str) for text in texts) and len(set(texts)) == 1
     return isinstance(texts, str)
+
+
+def _is_answer(cell: object, *, several: bool) -> bool:
+    return is_json(cell) and not (several and isinstance(cell, list)) and not _holds_turns(cell) and not are_calls(cell)
 
 
 def _has_letters(cell: object) -> bool:

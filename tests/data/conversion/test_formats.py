@@ -168,3 +168,29 @@ def test_a_cell_without_a_conversation_is_left_out_with_its_reason(cell: object,
 
 def test_roles_without_a_kind_leave_every_row_out() -> None:
     assert problem_of({"a": "b"}, Roles())[0] == "wrong-columns"
+
+
+@pytest.mark.parametrize(
+    ("answer", "learned"),
+    [
+        ({"plant": "Zürich", "organic": None}, '{"plant": "Zürich", "organic": null}'),
+        ([1, 2], "[1, 2]"),
+        ([{"entity": "A"}, {"entity": "B"}], '[{"entity": "A"}, {"entity": "B"}]'),
+    ],
+)
+def test_an_answer_that_is_an_object_or_a_list_is_learned_as_json(answer: object, learned: str) -> None:
+    """Extraction data could in no way be learned: "holds an object and not a text"."""
+    assert messages_of({"q": "hi", "a": answer}, QA)[-1].content == learned
+    turns = [TURNS[0], {"role": "assistant", "content": answer}]
+    assert messages_of({"messages": turns}, CHAT)[-1].content == learned
+
+
+def test_a_list_of_texts_as_an_answer() -> None:
+    assert messages_of({"q": "hi", "a": ["soup", "bread"]}, QA)[-1].content == '["soup", "bread"]'
+    assert messages_of({"q": "hi", "a": ["only one"]}, QA)[-1].content == "only one"
+
+
+def test_what_cannot_be_an_answer_in_json_is_named() -> None:
+    assert problem_of({"q": "hi", "a": {"text": ["one", "two"], "answer_start": [1, 2]}}, QA)[0] == "not-text"
+    assert problem_of({"q": "hi", "a": {"score": float("nan")}}, QA)[0] == "not-text"
+    assert problem_of({"messages": [TURNS[0], {"role": "assistant", "content": [{"type": "image"}]}]}, CHAT)

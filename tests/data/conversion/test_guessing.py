@@ -95,3 +95,8 @@ def test_short_answers_are_sentences_when_they_end_like_one() -> None:
     rows = [Row(n, {"column 1": f"How old is tree {n}?", "column 2": f"Tree {n} is {n} years old."}) for n in range(8)]
     roles = guess_roles(("column 1", "column 2"), rows)
     assert (roles.prompts, roles.answer) == (("column 1",), "column 2")
+
+
+@pytest.mark.parametrize("answer", [{"plant": "basil"}, [{"entity": "basil"}], ["soup", "bread"]])
+def test_answers_in_json_are_guessed(answer: object) -> None:
+    assert guess(*({"instruction": f"Extract {place}", "output": answer} for place in range(6))).answer == "output"

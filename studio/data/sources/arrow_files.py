@@ -187,7 +187,26 @@ def _cells(column: "pyarrow.Array", labels: Sequence[str]) -> Sequence[object]:
         return [_cell(value) for value in column]
     if labels:
         return [labels[value] if isinstance(value, int) and 0 <= value < len(labels) else value for value in values]
-    return values if _is_plain(column.type) else [plain(value) for value in values]
+    if not _is_plain(column.type):
+        values = [plain(value) for value in values]
+    return [_without_padding(value) for value in values] if _holds_structs(column.type) else values
+
+
+def _holds_structs(kind: "pyarrow.DataType") -> bool:
+    from pyarrow import types
+
+    if types.is_struct(kind):
+        return True
+    if types.is_map(kind):  # Its entries are not padded.
+        return _holds_structs(kind.item_type)
+    return types.is_nested(kind) and any(_holds_structs(kind.field(place).type) for place in range(kind.num_fields))
+
+
+def _without_padding(value: object) -> object:
+    """Leave out the nulls of objects: all structs of a column have all keys of any, and those not given are null."""
+    if isinstance(value, dict):
+        return {key: _without_padding(each) for key, each in value.items() if each is not None}
+    return [_without_padding(each) for each in value] if isinstance(value, list) else value
 
 
 def _is_plain(kind: "pyarrow.DataType") -> bool:
@@ -206,6 +225,6 @@ def _is_plain(kind: "pyarrow.DataType") -> bool:
 
 def _cell(value: "pyarrow.Scalar") -> object:
     try:
-        return plain(value.as_py())
+        return _without_padding(plain(value.as_py()))
     except (ValueError, OverflowError, TypeError, KeyError):
         return _UNREADABLE

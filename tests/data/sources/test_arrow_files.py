@@ -123,3 +123,13 @@ def test_places_outside_of_the_file_are_refused(folder: Folder) -> None:
     assert path.read_bytes().count(places) == 1
     with pytest.raises(DataError, match="damaged"):
         folder.read(path.read_bytes().replace(places, struct.pack("<3i", 0, 2**30, 18)))
+
+
+def test_nulls_that_pad_objects_are_not_read(folder: Folder) -> None:
+    """A tool was called with {"bed": "thyme"}, and {"bed": "thyme", "litres": null} was learned."""
+    calls = [[{"name": "water", "arguments": {"bed": "thyme"}}], [{"name": "water", "arguments": {"litres": 3}}]]
+    for found in every_kind(folder, pa.table({"calls": calls, "answer": [{"a": 1}, {"b": {"c": None}}]})):
+        assert [row.cells["calls"] for row in found.rows] == calls
+        assert [row.cells["answer"] for row in found.rows] == [{"a": 1}, {"b": {}}]
+    table = pa.table({"named": pa.array([[("key", None)]], pa.map_(pa.string(), pa.int64()))})
+    assert read(write(folder, table, "parquet")).rows[0].cells["named"] == {"key": None}

@@ -35,18 +35,18 @@ _Item = tuple[object, bool]
 
 
 def is_json_lines(head: str, *, is_all: bool) -> bool:
-    """Say whether at least half of the first lines with anything on them are objects; `is_all` when these are all."""
+    """Say whether at least half of the first lines with anything on them are rows; `is_all` when these are all."""
     lines = head.split("\n")
     if not is_all and len(lines) > 1:
         lines.pop()
     filled = list(islice((line for line in lines if line.strip()), 1000))
     if not filled:
         return False
-    objects = [value for value in map(_object, filled) if value is not None]
-    if len(filled) == 1 and objects and is_all:
-        return _is_row(objects[0])
+    found = [value for value in map(_row_of_line, filled) if value is not None]
+    if len(filled) == 1 and is_all:
+        return bool(found) and filled[0].lstrip().startswith("{") and _is_row(found[0])
     opens_list = filled[0].lstrip().startswith("[") and not isinstance(_parsed(filled[0]), list)
-    return 2 * len(objects) >= len(filled) and not opens_list
+    return 2 * len(found) >= len(filled) and not opens_list
 
 
 def looks_like_json(head: str) -> bool:
@@ -68,9 +68,18 @@ def _is_row(value: object) -> bool:
     return not rows_of(value)[1]
 
 
-def _object(line: str) -> dict[str, object] | None:
-    value = _parsed(line) if line.lstrip().startswith("{") else None
-    return value if isinstance(value, dict) else None
+def _row_of_line(line: str) -> dict[str, object] | None:
+    value = _parsed(line) if line.lstrip().startswith(("{", "[")) else None
+    return _row_of_list(value) if isinstance(value, list) else value if isinstance(value, dict) else None
+
+
+def _row_of_list(items: list[object]) -> dict[str, object] | None:
+    """Read a list as the row that it is: the turns of a conversation, or a question and its answer."""
+    if is_conversation(items):
+        return {"messages": items}
+    if len(items) == 2 and all(isinstance(item, str) for item in items):
+        return {"question": items[0], "answer": items[1]}
+    return None
 
 
 def _parsed(line: str) -> object:
@@ -229,6 +238,8 @@ def _items_in_object(stream: JsonStream) -> Iterator[_Item]:
 
 
 def _row(value: object, *, number: int, label: str, is_doubtful: bool) -> Row | RowProblem:
+    if isinstance(value, list):
+        value = _row_of_list(value) or value
     if isinstance(value, dict) and value:
         if is_doubtful and holds_half_characters(value):
             text = "It holds half of a character, which is not text."

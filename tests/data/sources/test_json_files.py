@@ -172,3 +172,13 @@ def test_values_that_span_the_blocks_in_which_a_file_is_read(folder: Folder) -> 
     assert folder.read(json.dumps(values)).cells == values
     assert folder.read(json.dumps(values, indent=1, ensure_ascii=False)).cells == values
     assert folder.read("\n".join(map(json.dumps, values))).cells == values
+
+
+def test_lines_and_lists_of_conversations(folder: Folder) -> None:
+    """Each line was taken apart into single messages, and the person told to bring them together in one row."""
+    talk = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]
+    for text in ("\n".join([json.dumps(talk)] * 3), json.dumps([talk] * 3), json.dumps([talk] * 3, indent=1)):
+        assert folder.read(text).cells == [{"messages": talk}] * 3
+    pairs = '["Is it?", "It is."]\n["Was it?", "It was."]\n'
+    assert folder.read(pairs).cells[1] == {"question": "Was it?", "answer": "It was."}
+    assert folder.read(json.dumps(talk)).cells == talk

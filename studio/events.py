@@ -8,7 +8,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from operator import itemgetter
-from typing import NoReturn
 
 from studio import codec
 
@@ -227,15 +226,24 @@ def encode(record: Record) -> str:
     return json.dumps(line | codec.to_plain(record.event), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-def decode(line: str) -> Record:
-    """Read a record. Raises ValueError or TypeError when the line is not one."""
-    value = _JSON.decode(line)
-    if not isinstance(value, dict) or "seq" not in value or "kind" not in value:
-        raise ValueError("not an event line")
+def decode(line: str | bytes) -> Record:
+    """Read a record. Raises Damaged when the line is not one."""
+    value = codec.parse(line)
+    if not isinstance(value, dict) or type(value.get("kind")) is not str:
+        raise codec.Damaged("not an event line")
+    seq, time = value.get("seq"), value.get("time")
+    if type(seq) is not int or not 0 < seq <= MOST_SEQ:
+        raise codec.Damaged("an event without its number")
+    if not isinstance(time, int | float) or isinstance(time, bool) or not 0 <= time <= LAST_TIME:
+        raise codec.Damaged("an event at no time")
     kind = _KINDS.get(value["kind"])
-    event = Unknown(str(value["kind"])) if kind is None else codec.from_plain(kind, value)
-    return Record(seq=int(value["seq"]), time=float(value["time"]), event=event)
+    event = Unknown(value["kind"]) if kind is None else codec.from_plain(kind, value)
+    return Record(seq=seq, time=float(time), event=event)
 
+
+MOST_SEQ = 2**53
+LAST_TIME = 253_402_214_400.0
+"""The end of the year 9999: no event has a larger number, and none is from later."""
 
 STEP_MARK = b'"kind":"Stepped"'
 """What stands in the line of every `Stepped`, and of no other event: inside a text the quotation marks are escaped."""
@@ -245,21 +253,23 @@ def decode_steps(lines: Sequence[bytes]) -> list[tuple[float, ...]]:
     """Read many lines of `Stepped` at once, which takes a third of the time of one after the other.
 
     Returns for each its `seq`, its `time` and the fields of `Stepped`, in this order. What stands there is not checked
-    to be numbers. Raises ValueError, TypeError or KeyError when a line is not one.
+    to be numbers. Raises Damaged or LookupError when a line is not one.
     """
-    values = _JSON.decode(f"[{b','.join(lines).decode('utf-8')}]")
-    if len(values) != len(lines):
-        raise ValueError("not one event a line")
+    text = f"[{b','.join(lines).decode('utf-8')}]"
+    if text.count("{") != len(lines) or text.count("[") != 1:  # a step holds nothing nested
+        raise codec.Damaged("not one step a line")
+    try:
+        values = _JSON.decode(text)
+    except (ValueError, RecursionError) as error:
+        raise codec.Damaged(str(error)) from error
+    if len(values) != len(lines) or not all(type(value) is dict for value in values):
+        raise codec.Damaged("not one event a line")
     if values and "tokens" in values[0] and "tokens" in values[-1]:
         return list(map(_WITH_TOKENS, values))
     return [(*_WITHOUT_TOKENS(value), value.get("tokens", 0)) for value in values]
 
 
-def _refuse(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a number")
-
-
-_JSON = json.JSONDecoder(parse_constant=_refuse)
+_JSON = json.JSONDecoder(parse_constant=codec.refuse_constant)
 _STEP_FIELDS = tuple(field.name for field in fields(Stepped))
 _WITH_TOKENS = itemgetter("seq", "time", *_STEP_FIELDS)
 _WITHOUT_TOKENS = itemgetter("seq", "time", *_STEP_FIELDS[:-1])

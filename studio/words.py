@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 
+_CENTURY_SECONDS = 100 * 365 * 24 * 3600
+
 
 def duration(seconds: float) -> str:
     """Put a length of time in words, as roughly as a person wants to know it."""
-    minutes = round(seconds / 60)
     if seconds < 45:
         return "less than a minute"
+    if seconds > _CENTURY_SECONDS:
+        return "more than a hundred years"
+    minutes = round(seconds / 60)
     if minutes < 60:
         return f"about {counted(max(1, minutes), 'minute')}"
     if minutes < 10 * 60:

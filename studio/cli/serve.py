@@ -1,5 +1,6 @@
 """Serving the page."""
 
+import logging
 import threading
 
 from rich.console import Console
@@ -10,6 +11,8 @@ from studio.runs.studio import Studio
 from studio.ui.app import serve as serve_page
 
 QUEUE_SECONDS = 1.0
+
+log = logging.getLogger(__name__)
 
 
 def serve(studio: Studio, *, fetch_starter: bool, console: Console) -> int:
@@ -37,8 +40,15 @@ def serve(studio: Studio, *, fetch_starter: bool, console: Console) -> int:
 
 def _keep_queue(studio: Studio, ended: threading.Event) -> None:
     """Start each run when its turn comes, whether or not a page is open."""
+    told = ""
     while not ended.wait(QUEUE_SECONDS):
         try:
             studio.tend()
-        except StudioError:
-            continue  # a full disk, most likely: it is tried again
+        except StudioError as error:  # a full disk, most likely: it is tried again
+            if str(error) != told:
+                log.warning("The queue cannot be looked after: %s", error)
+            told = str(error)
+        except Exception:  # a thread that ends would start no run any more, and nobody would know
+            log.exception("The queue cannot be looked after.")
+        else:
+            told = ""

@@ -13,6 +13,7 @@ made.
 import contextlib
 import errno
 import fcntl
+import logging
 import os
 import re
 import shutil
@@ -25,6 +26,9 @@ from studio import codec
 from studio.data.changes import Change
 from studio.data.inspection import Inspection
 from studio.errors import DataError
+from studio.events import LAST_TIME
+
+log = logging.getLogger(__name__)
 
 _ADDING = ".adding-"
 _LONGEST_NAME = 200
@@ -151,11 +155,19 @@ class DatasetFolders:
             state = (found.st_ino, found.st_mtime_ns, found.st_size)
             known = self._known.get(document)
             if known is None or known[0] != state:
-                known = (state, codec.loads(Dataset, document.read_text(encoding="utf-8")))
+                known = (state, self._checked(folder.name, codec.read(Dataset, document)))
                 self._known[document] = known
             return known[1]
-        except (OSError, ValueError, TypeError, RecursionError):
+        except (OSError, codec.Damaged) as error:
+            log.debug("The data set in %s is left out: %s", folder, error)
             return None
+
+    @staticmethod
+    def _checked(id: str, dataset: Dataset) -> Dataset:
+        """Return a document that can belong to its folder. Raises Damaged for any other."""
+        if dataset.id != id or not (0 <= dataset.created <= LAST_TIME):
+            raise codec.Damaged("the document is that of another data set, or of no time that can be shown")
+        return dataset
 
     @contextlib.contextmanager
     def _disk_trouble(self) -> Iterator[None]:

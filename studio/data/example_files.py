@@ -8,6 +8,8 @@ Knows nothing of what an example is learned for.
 
 import hashlib
 import json
+import logging
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, overload
@@ -15,9 +17,18 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from studio.data.array_files import read_array
 from studio.data.example_lines import decode, encode
 from studio.data.examples import Example
 from studio.errors import DataError
+from studio.plain_files import open_plain
+
+_CHUNK_BYTES = 2**20
+_LINE_END = 10
+_NUMBER_BYTES = 8
+_HEADER_BYTES = 4096
+
+log = logging.getLogger(__name__)
 
 
 class ExampleWriter:
@@ -63,7 +74,8 @@ class ExampleFile(Sequence[Example]):
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            size = path.stat().st_size
+            with open_plain(path) as file:
+                size = os.fstat(file.fileno()).st_size
         except OSError as error:
             raise _damaged(path) from error
         self._starts = _read_index(path, size)
@@ -87,7 +99,7 @@ class ExampleFile(Sequence[Example]):
 
     def __iter__(self) -> Iterator[Example]:
         try:
-            with self.path.open("rb") as file:
+            with open_plain(self.path) as file:
                 for line in file:
                     yield decode(line)
         except (OSError, ValueError) as error:
@@ -114,7 +126,7 @@ class ExampleFile(Sequence[Example]):
     def each(self, places: Iterable[int]) -> Iterator[Example]:
         """Read the examples at these places one after the other. Raises DataError when one is damaged."""
         try:
-            with self.path.open("rb") as file:
+            with open_plain(self.path) as file:
                 for place in places:
                     yield decode(self._line(file, place))
         except (OSError, ValueError) as error:
@@ -129,7 +141,7 @@ class ExampleFile(Sequence[Example]):
         wanted = text.lower()
         places = range(min(start, len(self) - 1), -1, -1) if backwards else range(max(start, 0), len(self))
         try:
-            with self.path.open("rb") as file:
+            with open_plain(self.path) as file:
                 for place in places:
                     line = self._line(file, place)
                     # Bytes know the case of ASCII only, so the cheap look is for texts of that alone.
@@ -178,19 +190,34 @@ def _texts(example: Example) -> Iterator[str]:
 def _read_index(path: Path, size: int) -> NDArray[np.uint64]:
     """Return where the lines begin, with the end of the last; made anew when the stored one does not fit the file."""
     try:
-        starts = np.load(index_path(path), allow_pickle=False)
+        with open_plain(index_path(path)) as file:
+            length = os.fstat(file.fileno()).st_size
+            if length > _NUMBER_BYTES * size + _HEADER_BYTES:
+                raise ValueError("it has more lines than the file has letters")
+            starts = read_array(file, length)
         if starts.dtype == np.uint64 and starts.ndim == 1 and len(starts) and int(starts[-1]) == size:
-            return np.asarray(starts)
-    except (OSError, ValueError, EOFError):
+            if int(starts[0]) == 0 and bool((starts[1:] > starts[:-1]).all()):
+                return starts
+    except FileNotFoundError:
         pass
-    starts_found = [0]
+    except (OSError, ValueError, EOFError, MemoryError) as error:
+        log.info("The index of %s cannot be read and is made again: %s", path, error)
     try:
-        with path.open("rb") as file:
-            for line in file:
-                starts_found.append(starts_found[-1] + len(line))
+        return _find_lines(path)
     except OSError as error:
         raise _damaged(path) from error
-    return np.array(starts_found, dtype=np.uint64)
+
+
+def _find_lines(path: Path) -> NDArray[np.uint64]:
+    """Return where the lines begin, with the end of the last, however long a line is."""
+    found, place = [np.zeros(1, dtype=np.uint64)], 0
+    with open_plain(path) as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            ends = np.flatnonzero(np.frombuffer(chunk, dtype=np.uint8) == _LINE_END) + place + 1
+            found.append(ends.astype(np.uint64))
+            place += len(chunk)
+    starts = np.concatenate(found)
+    return starts if int(starts[-1]) == place else np.append(starts, np.uint64(place))
 
 
 def _damaged(path: Path) -> DataError:

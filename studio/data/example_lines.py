@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from studio import codec
 from studio.data.examples import Example, Message, ToolCall
 
 
@@ -21,7 +22,7 @@ def encode(example: Example) -> str:
 def decode(line: str | bytes) -> Example:
     """Read what `encode` wrote. Raises ValueError for anything else."""
     try:
-        value = json.loads(line)
+        value = codec.parse(line)
         return Example(
             messages=tuple(_read_message(each) for each in value["messages"]),
             row=_checked(value.get("row", 0), int),

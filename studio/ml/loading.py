@@ -5,7 +5,6 @@ that folder alone, without the Hub and without running code that a model brings 
 """
 
 import functools
-import json
 import math
 import os
 import time
@@ -22,6 +21,7 @@ from transformers import CONFIG_MAPPING, AutoModelForCausalLM, BitsAndBytesConfi
 from transformers.pytorch_utils import Conv1D
 from transformers.utils import logging as transformers_logging
 
+from studio import codec
 from studio.errors import ConfigError, ModelError
 
 REMOTE_CODE = "STUDIO_ALLOW_REMOTE_CODE"
@@ -223,7 +223,7 @@ def remote_code_is_allowed() -> bool:
 
 def _refuse_remote_code(folder: Path) -> None:
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = codec.parse_file(folder / "config.json")
     except (OSError, ValueError) as error:
         raise ModelError(f"{folder} has no readable config.json.", "Choose a folder that holds a model.") from error
     if "auto_map" in config and not remote_code_is_allowed() and config.get("model_type") not in CONFIG_MAPPING:

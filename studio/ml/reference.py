@@ -14,9 +14,10 @@ from typing import Any
 import torch
 from peft import PeftModel
 from peft.utils.other import ModulesToSaveWrapper
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
+from studio import codec
 from studio.errors import ExportError
 from studio.ml.engine import takes_logits_to_keep
 from studio.ml.generation import BASE, PaneInput, Sampling, generate
@@ -127,11 +128,20 @@ def load_reference(path: Path) -> Reference:
 
     if not path.is_file():
         raise ExportError("This run kept no reference answers to check an export against.", "Train the run again.")
-    with safe_open(path, framework="pt") as file:
-        told = json.loads(file.metadata()["probes"])
-    tensors = load_file(path)
-    return Reference(
-        probes=tuple(Probe(ids=tuple(row["ids"]), prompt=tuple(row["prompt"])) for row in told),
-        logits=tuple(tensors[str(index)] for index in range(len(told))),
-        answers=tuple(tuple(row["answer"]) for row in told),
-    )
+    try:
+        with safe_open(path, framework="pt") as file:
+            told = codec.parse(file.metadata()["probes"])
+        tensors = load_file(path)
+        return Reference(
+            probes=tuple(Probe(ids=_ids(row["ids"]), prompt=_ids(row["prompt"])) for row in told),
+            logits=tuple(tensors[str(index)] for index in range(len(told))),
+            answers=tuple(_ids(row["answer"]) for row in told),
+        )
+    except (OSError, SafetensorError, ValueError, LookupError, TypeError) as error:
+        raise ExportError(
+            f"The reference answers of this run are damaged: {path.name} cannot be read.", "Train the run again."
+        ) from error
+
+
+def _ids(value: object) -> tuple[int, ...]:
+    return codec.from_plain(tuple[int, ...], value)

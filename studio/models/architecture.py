@@ -4,12 +4,12 @@ Families that `studio.models.families` lists are exact to the last parameter. An
 keys of its config.json and the layout of its files. Never loads a model, and never reads a weight.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from studio import codec
 from studio.errors import ModelError
 from studio.models.families import FAMILIES, KEYS, Family
 from studio.models.layout import LinearLayer, ModelLayout, read_layout
@@ -85,7 +85,7 @@ def read_architecture(document: Mapping[str, Any], layout: ModelLayout | None = 
 def architecture_in(folder: Path) -> Architecture:
     """Read the architecture of a model that is here. Raises ModelError."""
     try:
-        document = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        document = codec.parse_file(folder / "config.json")
     except (OSError, ValueError) as error:
         raise ModelError(f"{folder} has no readable config.json.", "Choose a folder that holds a model.") from error
     if not isinstance(document, dict):

@@ -6,7 +6,6 @@ other programs fetched are found, and theirs find ours.
 
 import errno
 import fnmatch
-import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -30,6 +29,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils.tqdm import tqdm
 
+from studio import codec
 from studio.errors import ModelError
 from studio.models.download import Listener, Progress, Unreachable, answers
 
@@ -123,7 +123,7 @@ class Hub:
         with translating(repo_id, self.address), plain_http():
             path = huggingface_hub.hf_hub_download(repo_id, "config.json", cache_dir=self.cache, endpoint=self.address)
         try:
-            document = json.loads(Path(path).read_text(encoding="utf-8"))
+            document = codec.parse_file(Path(path))
         except (OSError, ValueError) as error:
             raise ModelError(f"The config.json of '{repo_id}' is damaged.", "Choose another model.") from error
         if not isinstance(document, dict):

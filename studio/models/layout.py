@@ -5,7 +5,6 @@ name, type and shape of each tensor. No weight is ever read, so this takes milli
 know the model's code: a linear layer is told by its name and shape.
 """
 
-import json
 import math
 import re
 import struct
@@ -13,9 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from studio import codec
 from studio.config import ALL_LINEAR, ATTENTION, CHOSEN
 from studio.errors import ConfigError, ModelError
 from studio.models.hub import DEFAULT_HUB, Hub
+from studio.plain_files import open_plain
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -172,7 +173,7 @@ def _linear_layer(weight: str, shapes: Mapping[str, tuple[int, ...]]) -> LinearL
 
 def _indexed_files(folder: Path) -> list[Path]:
     try:
-        names = sorted(set(json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values()))
+        names = sorted(set(codec.parse_file(folder / INDEX)["weight_map"].values()))
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise _damaged(folder / INDEX) from error
     return [folder / Path(str(name)).name for name in names]
@@ -182,11 +183,11 @@ def _read_header(path: Path) -> dict[str, tuple[int, ...]]:
     """Read the names and shapes of the tensors in a safetensors file, and check that the file is as long as it says."""
     try:
         size = path.stat().st_size
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             (length,) = struct.unpack("<Q", file.read(8))
             if length > min(size, _LONGEST_HEADER):
                 raise ValueError("the header is longer than the file")
-            header = json.loads(file.read(length))
+            header = codec.parse(file.read(length))
         header.pop("__metadata__", None)
         ends = [int(tensor["data_offsets"][1]) for tensor in header.values()]
         if 8 + length + max(ends, default=0) != size:

@@ -4,11 +4,11 @@ A name is "starter", the path of a local folder, or the id of a model on the Hug
 does not look into its weights.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from studio import codec
 from studio.config import STARTER
 from studio.errors import ModelError
 from studio.models.download import Listener, Report
@@ -89,7 +89,7 @@ def check_folder(folder: Path) -> None:
 def describe_context(folder: Path) -> int | None:
     """Read from config.json how many tokens the model can take in; None where it does not say."""
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = codec.parse_file(folder / "config.json")
     except (OSError, ValueError):
         return None
     outer = config if isinstance(config, dict) else {}
@@ -120,6 +120,6 @@ def _missing(folder: Path) -> str:
 
 def _shards(index: Path) -> list[str]:
     try:
-        return sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        return sorted(set(codec.parse_file(index)["weight_map"].values()))
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise ModelError(f"{index} is damaged.", "Fetch the model again.") from error

@@ -3,7 +3,6 @@
 Reads what peft saved beside the weights. Knows nothing of how adapters are blended, and starts nothing.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -55,10 +54,10 @@ class Blend:
 def read_blend(run: RunFolder) -> Blend | None:
     """Read from what a run was blended; None for one that was not. Raises RunError when that is damaged."""
     try:
-        return codec.loads(Blend, run.parents_path.read_text(encoding="utf-8"))
+        return codec.read(Blend, run.parents_path)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, codec.Damaged) as error:
         raise RunError(f"The blend '{run.name}' cannot be read: parents.json is damaged.", "Blend again.") from error
 
 
@@ -90,7 +89,7 @@ class Chosen:
         """Its rank, the largest where layers differ. Raises RunError for what is more than two halves beside layers."""
         path = weights_folder(self.run, self.step) / "adapter_config.json"
         try:
-            config: Any = json.loads(path.read_text(encoding="utf-8"))
+            config: Any = codec.parse_file(path)
             ranks = [int(config["r"]), *map(int, (config.get("rank_pattern") or {}).values())]
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise RunError(f"The adapter of '{self.name}' cannot be read.", "Choose another run.") from error

@@ -7,6 +7,7 @@ reading, as it changes from hour to hour. Knows nothing of how it is measured, a
 """
 
 import importlib.metadata
+import logging
 import os
 import platform
 import re
@@ -22,6 +23,8 @@ from studio.models.machine import Machine
 from studio.runs.jobs import Job, JobState
 from studio.runs.launcher import JobPaths, Launch
 from studio.runs.whole_files import write_whole
+
+log = logging.getLogger(__name__)
 
 CGROUP = Path("/sys/fs/cgroup")
 NVIDIA = Path("/proc/driver/nvidia/gpus")
@@ -73,8 +76,11 @@ class Calibration:
 def read_machine(home: Path, *, key: str) -> Machine | None:
     """Read the measurement with the memory as it is now; None where there is none for this machine."""
     try:
-        machine = codec.loads(Machine, machine_path(home).read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError):
+        machine = codec.read(Machine, machine_path(home))
+    except FileNotFoundError:
+        return None
+    except (OSError, codec.Damaged) as error:
+        log.debug("The measurement of this machine cannot be read: %s", error)
         return None
     if machine.versions != key:
         return None

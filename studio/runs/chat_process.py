@@ -105,7 +105,7 @@ class ChatProcess:
             *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:
                 # A library may print to the same pipe.
-                with suppress(ValueError, TypeError):
+                with suppress(ValueError):
                     self._said.put(decode_from_worker(line.decode()))
         self._said.put(None)
         self._process.stdout.close()

@@ -161,17 +161,17 @@ def encode(message: ToWorker | FromWorker) -> str:
 
 
 def decode_to_worker(line: str) -> ToWorker:
-    """Read what the page wrote. Raises ValueError or TypeError when the line is not such a message."""
+    """Read what the page wrote. Raises Damaged when the line is not such a message."""
     return _decode(line, _TO_WORKER)
 
 
 def decode_from_worker(line: str) -> FromWorker:
-    """Read what the worker wrote. Raises ValueError or TypeError when the line is not such a message."""
+    """Read what the worker wrote. Raises Damaged when the line is not such a message."""
     return _decode(line, _FROM_WORKER)
 
 
 def _decode(line: str, kinds: dict[str, type[_M]]) -> _M:
-    value = json.loads(line)
-    if not isinstance(value, dict) or value.get("kind") not in kinds:
-        raise ValueError("not a chat message")
+    value = codec.parse(line)
+    if not isinstance(value, dict) or type(value.get("kind")) is not str or value["kind"] not in kinds:
+        raise codec.Damaged("not a chat message")
     return codec.from_plain(kinds[value["kind"]], value)

@@ -4,9 +4,10 @@ Everything may be asked at any moment, by any number of servers on one data fold
 decide, never what this process remembers. Knows nothing of pages, terminals or models.
 """
 
+import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +22,11 @@ from studio.runs.launcher import Launch, Worker, kill_group, request_stop
 from studio.runs.queue import Queue
 from studio.runs.store import DISCARD, KEEP, RunFolder, RunStore
 from studio.runs.view import ENDED, RunView, Status, died_twice, headline, seconds_left, status
+from studio.runs.whole_files import write_whole
 
 _LOOK_SECONDS = 0.1
+
+log = logging.getLogger(__name__)
 
 STOP_GRACE_SECONDS = 300.0
 """How long a worker may take to stop. It ends the micro-batch that it is at and saves; on a slow machine with a large
@@ -86,6 +90,11 @@ class Conductor:
             raise RunError(f"The run '{state.run.name}' is finished.", "Start a new run that goes on from its adapter.")
         if state.run.is_blend:
             raise RunError(f"'{state.run.name}' is a blend, which is not trained.", "Blend its parents again.")
+        if state.status == "damaged":
+            raise RunError(
+                f"The run '{state.run.name}' is damaged, so how it ended is not known.",
+                "Duplicate it to train with its settings again, or delete it.",
+            )
         if state.status in ENDED or state.status == "draft":
             self._trouble.pop(id, None)
             self.queue.add(id, first=first)
@@ -164,16 +173,28 @@ class Conductor:
         found = []
         waiting = self.queue.line().waiting
         for run in reversed(self._runs.all()):
-            if run.stop_wish.exists():
-                self._go_on_ending(run)
-            if run.id in waiting or not lost.was_lost_alone(run, self._clock()):
-                continue
-            state = self.view(run.id)
-            if state.status == "lost" and not died_twice(state.view):
-                with suppress(RunError):  # on a full disk it stays lost: the page must come up for all that
-                    self.queue.add(run.id, first=True)
+            try:
+                if self._take_up(run, waiting):
                     found.append(run.id)
+            except Exception:  # one bad run must not keep the page from coming up, nor the others from going on
+                log.exception("The run %s was not taken up again.", run.id)
         return tuple(found)
+
+    def _take_up(self, run: RunFolder, waiting: Sequence[str]) -> bool:
+        """Queue a run if it was lost with the server, or go on ending it; say whether it was queued."""
+        if run.stop_wish.exists():
+            self._go_on_ending(run)
+        if run.id in waiting or not lost.was_lost_alone(run, self._clock()):
+            return False
+        state = self.view(run.id)
+        if state.status != "lost" or died_twice(state.view):
+            return False
+        try:
+            self.queue.add(run.id, first=True)
+        except RunError as error:  # on a full disk it stays lost
+            log.warning("The run %s was lost and cannot be queued: %s", run.id, error)
+            return False
+        return True
 
     def _go_on_ending(self, run: RunFolder) -> None:
         """Take up the wish to end a run that a server did not live to see fulfilled."""
@@ -239,13 +260,22 @@ class Conductor:
         return True
 
     def _may_wait(self, id: str) -> bool:
-        """Tell whether a run is there and not done.
+        """Tell whether a run is there, not done, and whole enough to go on.
 
         One is in the line for all that whose server died, or met a full disk, when it had just started it.
         """
-        run = RunFolder(self._runs.folder / id)
+        try:
+            run = self._runs.get(id)
+        except RunError as error:
+            log.warning("The run '%s' leaves the queue: %s", id[:80], error)
+            return False
         last = last_event(run.events_path)
-        return run.path.is_dir() and not (isinstance(last, Finished) and last.status == "finished")
+        if run.is_blend or (isinstance(last, Finished) and last.status == "finished"):
+            return False
+        if self._following(run).view().doubtful and not run.is_alive():
+            log.warning("The run %s leaves the queue: its events are damaged.", id)
+            return False
+        return True
 
     def _is_at_work(self, id: str) -> bool:
         try:
@@ -255,7 +285,7 @@ class Conductor:
 
     def _wish(self, run: RunFolder, wish: str) -> None:
         with suppress(OSError):  # on a full disk it is stopped all the same
-            run.stop_wish.write_text(wish, encoding="utf-8")
+            write_whole(run.stop_wish, wish)
 
     def _ask_to_stop(self, run: RunFolder) -> bool:
         """Ask the worker to stop, once it has said `Started`: before that it does not listen, and would just die."""

@@ -5,6 +5,7 @@ the run is gone by then. Knows nothing of how a score is made.
 """
 
 import functools
+import logging
 import re
 import threading
 from collections.abc import Sequence
@@ -15,7 +16,8 @@ from pathlib import Path
 from studio import codec
 from studio.data.library import DatasetLibrary
 from studio.errors import RunError
-from studio.events import Failed, Finished, Loading
+from studio.events import LAST_TIME, Failed, Finished, Loading
+from studio.plain_files import read_bytes
 from studio.runs import standard_tasks
 from studio.runs.evaluation_report import (
     AT_THE_END,
@@ -36,6 +38,10 @@ OF_A_FILE = "data-"
 
 _MOST_TRIES = 2
 """An evaluation that takes the whole machine down is not tried for ever."""
+
+_MOST_ROWS_BYTES = 256 * 2**20
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -157,7 +163,7 @@ class Evaluations:
         """Remember that a run which was just started is to be evaluated when it ends, where it holds rows out."""
         if self._unasked and _holds_out(run):
             with suppress(OSError):  # on a full disk there is no evaluation, and the run goes on
-                wish_path(run).write_text("0", encoding="utf-8")
+                write_whole(wish_path(run), "0")
             with self._guard:
                 self._expected.add(run.id)
 
@@ -175,11 +181,14 @@ class Evaluations:
         for id in expected:
             try:
                 run = self._runs.get(id)
-            except RunError:  # it was deleted
+                if not run.is_alive():
+                    self._begin(run)
+            except RunError as error:  # it was deleted, or is damaged
+                log.info("The run %s is not evaluated: %s", id, error)
                 self._forget(id)
-                continue
-            if not run.is_alive():
-                self._begin(run)
+            except Exception:  # one bad run must not hold up the others
+                log.exception("The run %s is not evaluated.", id)
+                self._forget(id)
 
     def _begin(self, run: RunFolder) -> None:
         """Start the evaluation of a run that nobody is at, if it ended with something to evaluate."""
@@ -195,7 +204,7 @@ class Evaluations:
             self._expect_no_longer(run)
             return
         with suppress(OSError, RunError):  # it can be asked for
-            wish_path(run).write_text(str(tries + 1), encoding="utf-8")
+            write_whole(wish_path(run), str(tries + 1))
             self.start(run.id)
 
     def _expect_no_longer(self, run: RunFolder) -> None:
@@ -263,10 +272,15 @@ def rows_path(run: RunFolder, report: EvaluationReport) -> Path:
 
 def read_report(run: RunFolder, name: str) -> EvaluationReport | None:
     """Read a report; None when there is none, or none that can be read."""
-    with suppress(OSError, ValueError, TypeError):
-        text = (run.path / "evaluations" / f"{name}.json").read_text(encoding="utf-8")
-        return codec.loads(EvaluationReport, text)
-    return None
+    path = run.path / "evaluations" / f"{name}.json"
+    try:
+        report = codec.read(EvaluationReport, path)
+    except FileNotFoundError:
+        return None
+    except (OSError, codec.Damaged) as error:
+        log.debug("The evaluation %s cannot be read: %s", path, error)
+        return None
+    return report if report.name == name and 0 <= report.created <= LAST_TIME else None
 
 
 def read_rows(run: RunFolder, name: str) -> tuple[ScoredRow, ...]:
@@ -277,13 +291,15 @@ def read_rows(run: RunFolder, name: str) -> tuple[ScoredRow, ...]:
     path = rows_path(run, report)
     if not path.exists():  # reports had this name for their rows once
         path = path.with_name(f"{name}.rows.jsonl")
-    with suppress(OSError, ValueError, TypeError):
-        text = path.read_text(encoding="utf-8")
-        return tuple(codec.loads(ScoredRow, line) for line in text.split("\n") if line)
-    return ()
+    try:
+        content = read_bytes(path, most_bytes=_MOST_ROWS_BYTES) or b""
+        return tuple(codec.loads(ScoredRow, line) for line in content.split(b"\n") if line)
+    except (OSError, codec.Damaged) as error:
+        log.warning("The rows of the evaluation %s cannot be read: %s", path, error)
+        return ()
 
 
 def _tries(run: RunFolder) -> int:
     with suppress(OSError, ValueError):
-        return int(wish_path(run).read_text(encoding="utf-8"))
+        return int(read_bytes(wish_path(run), most_bytes=100) or b"")
     return 0

@@ -4,16 +4,24 @@ A line counts only once its line end is there, so a reader never sees half an ev
 of a line harms nothing. Knows nothing of what the events mean.
 """
 
+import errno
 import os
 import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from studio.codec import Damaged
 from studio.errors import DATA_FOLDER_HINT, RunError
 from studio.events import Event, Record, decode, encode
+from studio.plain_files import open_descriptor, open_plain
 
 _FIRST_WINDOW_BYTES = 64 * 1024
+
+MOST_BYTES = 512 * 2**20
+"""A log that is larger is not read: two hundred thousand steps take 40 MB."""
+
+_AT_ONCE_BYTES = 16 * 2**20
 
 
 class EventLog:
@@ -25,7 +33,7 @@ class EventLog:
         self._clock = clock
         self._turn = threading.Lock()
         try:
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+            self._descriptor = open_descriptor(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
             self._size, self._seq = _whole_size_and_last_seq(self._descriptor)
             os.ftruncate(self._descriptor, self._size)
         except OSError as error:
@@ -67,64 +75,79 @@ class EventLog:
 
 
 def read_lines(path: Path, offset: int = 0) -> tuple[list[bytes], int]:
-    """Read the whole lines from a byte offset on; return them without their ends, and the offset to go on from.
+    """Read whole lines from a byte offset on; return them without their ends, and the offset to go on from.
 
-    A file that is not there has none. An offset beyond the end means that the file was replaced: it is read from its
-    start.
+    Of a long file they are not all: read on until there are none. A piece of a line whose end is far off counts as
+    a line. A file that is not there has none. An offset beyond the end means that the file was replaced: it is read
+    from its start.
 
-    Raises RunError when the file is there but cannot be read.
+    Raises RunError when the file is there but cannot be read, or is too large for what a worker says.
     """
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             size = os.fstat(file.fileno()).st_size
+            if size > MOST_BYTES:
+                raise OSError(errno.EFBIG, f"it is larger than {MOST_BYTES >> 20} MiB")
             start = offset if offset <= size else 0
             if start == size:
                 return [], start
             file.seek(start)
-            content = file.read()
+            content = file.read(_AT_ONCE_BYTES)
     except (FileNotFoundError, NotADirectoryError):
         return [], 0
     except OSError as error:
         raise RunError(f"The events of the run cannot be read from {path}: {error.strerror or error}.") from error
-    end = content.rfind(b"\n") + 1
+    end = content.rfind(b"\n") + 1 or (len(content) if len(content) == _AT_ONCE_BYTES else 0)
     return [line for line in content[:end].split(b"\n") if line], start + end
 
 
 def read_events(path: Path, offset: int = 0) -> tuple[tuple[Record, ...], int]:
-    """Read the records from a byte offset on, and return the offset to go on from, as `read_lines` does.
+    """Read all records from a byte offset on, and return the offset to go on from.
 
     A line that cannot be decoded is passed over. Raises RunError when the file is there but cannot be read.
     """
-    lines, end = read_lines(path, offset)
-    return decode_lines(lines), end
+    records: list[Record] = []
+    while True:
+        lines, offset = read_lines(path, offset)
+        if not lines:
+            return tuple(records), offset
+        records += decode_lines(lines)
 
 
 def decode_lines(lines: Iterable[bytes]) -> tuple[Record, ...]:
     """Decode lines one after the other; one that cannot be is passed over."""
-    return tuple(record for record in map(_decoded, lines) if record is not None)
+    return tuple(record for record in map(decoded, lines) if record is not None)
+
+
+def lines_with(path: Path, mark: bytes) -> list[bytes]:
+    """Read the whole lines that hold `mark`. Raises RunError when the file is there but cannot be read."""
+    found: list[bytes] = []
+    offset = 0
+    while True:
+        lines, offset = read_lines(path, offset)
+        if not lines:
+            return found
+        found += (line for line in lines if mark in line)
 
 
 def last_event(path: Path) -> Event | None:
-    """Return the last event of a log, reading as little as needed; None where there is none."""
+    """Return the last event of a log, reading as little as needed; None where the last whole line is none."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        with open_plain(path) as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - _FIRST_WINDOW_BYTES))
+            window = file.read()
     except OSError:
         return None
-    try:
-        window = os.pread(descriptor, _FIRST_WINDOW_BYTES, max(0, os.fstat(descriptor).st_size - _FIRST_WINDOW_BYTES))
-    finally:
-        os.close(descriptor)
-    for line in reversed(window[: window.rfind(b"\n") + 1].split(b"\n")):
-        record = _decoded(line) if line else None
-        if record is not None:
-            return record.event
-    return None
+    lines = [line for line in window[: window.rfind(b"\n") + 1].split(b"\n") if line]
+    record = decoded(lines[-1]) if lines else None
+    return None if record is None else record.event
 
 
-def _decoded(line: bytes) -> Record | None:
+def decoded(line: bytes) -> Record | None:
+    """Decode one line; None where it is no event."""
     try:
-        return decode(line.decode("utf-8"))
-    except (ValueError, TypeError, KeyError, OverflowError):
+        return decode(line)
+    except Damaged:
         return None
 
 
@@ -137,7 +160,7 @@ def _whole_size_and_last_seq(descriptor: int) -> tuple[int, int]:
         content = os.pread(descriptor, size - start, start)
         end = content.rfind(b"\n") + 1
         for line in reversed(content[:end].split(b"\n")):
-            record = _decoded(line)
+            record = decoded(line)
             if record is not None:
                 return start + end, record.seq
         if start == 0:

@@ -127,8 +127,8 @@ class Imports:
         """Return what an import was asked for. Raises DataError when there is none with this id, or it is damaged."""
         folder = self._known_folder(id)
         try:
-            return codec.loads(ImportRequest, (folder / "request.json").read_text(encoding="utf-8"))
-        except (OSError, TypeError, ValueError) as error:
+            return codec.read(ImportRequest, folder / "request.json")
+        except (OSError, codec.Damaged) as error:
             raise _unknown() from error
 
     def cancel(self, id: str) -> None:

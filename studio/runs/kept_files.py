@@ -7,6 +7,7 @@ Knows nothing of what is kept.
 """
 
 import contextlib
+import logging
 import os
 import re
 import secrets
@@ -19,8 +20,11 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from studio import codec
 from studio.errors import DATA_FOLDER_HINT, RunError
+from studio.events import LAST_TIME
 from studio.runs.store import MOST_NAME
 from studio.runs.whole_files import write_whole
+
+log = logging.getLogger(__name__)
 
 _ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
 
@@ -84,9 +88,9 @@ class KeptFiles(Generic[Kept]):
             with self._guard:
                 self._known[id] = self._look(path, self._known)
                 return self._known[id][1]
-        except OSError as error:
+        except FileNotFoundError as error:
             raise self._gone() from error
-        except (ValueError, TypeError) as error:
+        except (OSError, codec.Damaged) as error:
             raise self._damaged(path) from error
 
     def save(self, kept: Kept) -> Kept:
@@ -159,7 +163,7 @@ class KeptFiles(Generic[Kept]):
                 return path.replace(target / path.name)
             try:
                 kept = self._look(path, {})[1]
-            except (ValueError, TypeError) as error:
+            except codec.Damaged as error:
                 raise self._damaged(path) from error
             kept = replace(kept, id=self._new_id(self._clock()))
             write_whole(target / f"{kept.id}.json", codec.dumps(kept))
@@ -170,20 +174,24 @@ class KeptFiles(Generic[Kept]):
         """Read the files of a folder, by their ids, but for those that are damaged."""
         found: dict[str, tuple[_Stamp, Kept]] = {}
         for path in folder.glob("*.json"):
-            with contextlib.suppress(OSError, ValueError, TypeError):
+            try:
                 found[path.stem] = self._look(path, known)
+            except (OSError, codec.Damaged) as error:
+                log.debug("%s is left out: %s", path, error)
         return found
 
     def _look(self, path: Path, known: dict[str, tuple[_Stamp, Kept]]) -> tuple[_Stamp, Kept]:
-        """Read a file unless it is as it is known. Raises OSError, ValueError or TypeError."""
+        """Read a file unless it is as it is known. Raises OSError or Damaged."""
         found = path.stat()
         stamp = (found.st_mtime_ns, found.st_ino)
         before = known.get(path.stem)
         if before is not None and before[0] == stamp:
             return before
-        kept = codec.loads(self._kind, path.read_text(encoding="utf-8"))
-        if kept.id != path.stem:
-            raise ValueError("the file has the name of another")
+        kept = codec.read(self._kind, path)
+        if kept.id != path.stem or not _ID.fullmatch(kept.id):
+            raise codec.Damaged("the file has the name of another")
+        if not (0 <= kept.created <= LAST_TIME and 0 <= kept.changed <= LAST_TIME):
+            raise codec.Damaged("it is of no time that can be shown")
         return stamp, kept
 
     def _gone(self) -> RunError:

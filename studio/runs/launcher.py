@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Protocol
 
 from studio.errors import RunError
+from studio.plain_files import open_descriptor, open_plain
 from studio.runs import lock
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
@@ -130,7 +131,7 @@ def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 def read_tail(log_path: Path) -> str:
     """Return the end of a log, the empty string when there is none."""
-    with suppress(OSError), log_path.open("rb") as log:
+    with suppress(OSError), open_plain(log_path) as log:
         log.seek(max(0, log.seek(0, os.SEEK_END) - _LOG_TAIL_BYTES))
         return log.read().decode(errors="replace")
     return ""
@@ -138,14 +139,16 @@ def read_tail(log_path: Path) -> str:
 
 def request_stop(process_id: int) -> None:
     """Ask a worker to put its work away and end. Do nothing when it has ended."""
-    with suppress(ProcessLookupError):
-        os.kill(process_id, signal.SIGTERM)
+    if process_id > 1:  # what a damaged file names instead would be every process, or the whole system's first
+        with suppress(ProcessLookupError):
+            os.kill(process_id, signal.SIGTERM)
 
 
 def kill_group(process_id: int) -> None:
     """End a worker and all that it started, at once. Do nothing when it has ended."""
-    with suppress(ProcessLookupError):
-        os.killpg(process_id, signal.SIGKILL)
+    if process_id > 1:
+        with suppress(ProcessLookupError):
+            os.killpg(process_id, signal.SIGKILL)
 
 
 def _acquire(path: Path) -> int:
@@ -158,7 +161,7 @@ def _acquire(path: Path) -> int:
 def _start(arguments: Sequence[str], log_path: Path, lock_fd: int) -> subprocess.Popen[bytes]:
     with suppress(FileNotFoundError):
         os.replace(log_path, log_path.with_name(f"{log_path.name}.old"))
-    with log_path.open("ab") as log:
+    with os.fdopen(open_descriptor(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), "ab") as log:
         return subprocess.Popen(
             arguments,
             cwd=PROJECT_ROOT,

@@ -26,12 +26,12 @@ STATES: Mapping[str, tuple[Status, ...]] = {
     DRAFT: ("draft",),
     FINISHED: ("finished",),
     STOPPED: ("stopped",),
-    TROUBLE: ("failed", "lost"),
+    TROUBLE: ("failed", "lost", "damaged"),
 }
 """What can be looked for, beside any state at all."""
 
 _SELDOM_FIRST: tuple[Status, ...] = (
-    "training", "preparing", "stopping", "queued", "draft", "failed", "lost", "stopped", "finished",
+    "training", "preparing", "stopping", "queued", "draft", "failed", "lost", "damaged", "stopped", "finished",
 )  # fmt: skip
 
 KEYS: Mapping[str, Callable[[Summary], str | float | None]] = {

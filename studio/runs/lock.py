@@ -14,11 +14,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from studio.errors import DATA_FOLDER_HINT, RunError
+from studio.plain_files import open_descriptor, read_bytes
 
+_MOST_BYTES = 100
+_LARGEST_ID = 2**31 - 1
 _TRIES = 10
 _PAUSE_SECONDS = 0.01
 _LOOKED_AT_SECONDS = 10.0
 _LOOKED_AT_PAUSE_SECONDS = 0.002
+_NOT_A_LOCK = (errno.ENOENT, errno.ENOTDIR, errno.EINVAL, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG)
 _HELD = (errno.EWOULDBLOCK, errno.EACCES)
 
 
@@ -31,7 +35,7 @@ def acquire(path: Path) -> int | None:
     Raises RunError when the lock file cannot be written.
     """
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = open_descriptor(path, os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise RunError(
             f"The lock file {path} cannot be written: {error.strerror or error}.",
@@ -53,11 +57,13 @@ def acquire(path: Path) -> int | None:
 
 
 def is_held(path: Path) -> bool:
-    """Say whether some process holds the lock. A file that is not there is not held."""
+    """Say whether some process holds the lock. What is not there, or no plain file, is not held: nobody can take it."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
+        descriptor = open_descriptor(path, os.O_RDONLY)
+    except OSError as error:
+        if error.errno in _NOT_A_LOCK:
+            return False
+        raise
     try:
         return not _try_lock(descriptor, fcntl.LOCK_SH)
     finally:
@@ -66,7 +72,8 @@ def is_held(path: Path) -> bool:
 
 def name_holder(path: Path, process_id: int) -> None:
     """Write down which process the lock was handed to. Raises OSError when the disk does not take it."""
-    path.write_text(f"{process_id}\n", encoding="ascii")
+    with os.fdopen(open_descriptor(path, os.O_WRONLY | os.O_TRUNC), "wb") as file:
+        file.write(f"{process_id}\n".encode("ascii"))
 
 
 def name_self(descriptor: int) -> None:
@@ -86,9 +93,10 @@ def holder(path: Path) -> int | None:
 def last_holder(path: Path) -> int | None:
     """Return the process that a lock was last handed to, whether it holds it still; None when nobody knows."""
     try:
-        return int(path.read_text(encoding="ascii"))
+        found = int(read_bytes(path, most_bytes=_MOST_BYTES) or b"")
     except (OSError, ValueError):
         return None
+    return found if 0 < found <= _LARGEST_ID else None
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 Knows nothing of the queue, and starts nothing.
 """
 
-import json
+import logging
 import shutil
 from contextlib import suppress
 from dataclasses import replace
@@ -16,12 +16,23 @@ from studio.runs.event_log import last_event
 from studio.runs.launcher import Worker
 from studio.runs.store import RunFolder
 from studio.runs.view import RunView
+from studio.runs.whole_files import write_whole
 
 RECOVERED_SECONDS = 7 * 24 * 3600.0
 """A run that was lost longer ago than this is not taken up again unasked."""
 
 FULL_BYTES = 1_000_000
 """A disk with less room than this is as good as full."""
+
+_MOST_BYTES = 2**20
+_UNREADABLE = Diagnosis(
+    "unknown",
+    "Why is not known: lost.json in its folder is damaged.",
+    "Resume it if you want it to go on.",
+    witnessed=True,
+)
+
+log = logging.getLogger(__name__)
 
 
 def was_lost_alone(run: RunFolder, now: float) -> bool:
@@ -48,7 +59,7 @@ def diagnosis_of(run: RunFolder, view: RunView, worker: Worker | None) -> Diagno
         worker = None  # another server has started the run since
     found = replace(diagnose(run.log_tail(), _witness(run, view, worker)), witnessed=worker is not None)
     with suppress(OSError):
-        run.lost_path.write_text(codec.dumps(found) + "\n", encoding="utf-8")
+        write_whole(run.lost_path, codec.dumps(found))
         if run.is_alive():  # another server has just started it again: it is lost no more
             run.lost_path.unlink(missing_ok=True)
     return found
@@ -73,6 +84,11 @@ def _is_disk_full(run: RunFolder) -> bool:
 
 
 def _kept(run: RunFolder) -> Diagnosis | None:
-    with suppress(OSError, ValueError, TypeError):
-        return codec.from_plain(Diagnosis, json.loads(run.lost_path.read_text(encoding="utf-8")))
-    return None
+    """Return what was written down; where that cannot be read, somebody saw it, and nobody takes the run up again."""
+    try:
+        return codec.read(Diagnosis, run.lost_path, most_bytes=_MOST_BYTES)
+    except FileNotFoundError:
+        return None
+    except (OSError, codec.Damaged) as error:
+        log.debug("The reason why %s was lost cannot be read: %s", run.id, error)
+        return _UNREADABLE

@@ -5,7 +5,7 @@ worker found. Knows nothing of models.
 """
 
 from studio.events import Loaded
-from studio.runs.event_log import decode_lines, read_lines
+from studio.runs.event_log import decode_lines, lines_with
 from studio.runs.store import RunFolder
 
 _PRECISIONS = ("fp32", "bf16")
@@ -18,8 +18,7 @@ def precision_of(run: RunFolder) -> str:
 
     Raises RunError when the run cannot be read.
     """
-    lines, _ = read_lines(run.events_path)
-    for record in reversed(decode_lines(line for line in lines if _MARK in line)):
+    for record in reversed(decode_lines(lines_with(run.events_path, _MARK))):
         if isinstance(record.event, Loaded):
             return next((name for name in _PRECISIONS if record.event.precision.endswith(name)), run.config.precision)
     return run.config.precision

@@ -6,7 +6,7 @@
 Knows nothing of what a run is but its id.
 """
 
-import json
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -19,8 +19,11 @@ from studio.errors import DATA_FOLDER_HINT, RunError
 from studio.runs import lock
 from studio.runs.whole_files import write_whole
 
+_MOST_BYTES = 16 * 2**20
 _PATIENCE_SECONDS = 10.0
 _PAUSE_SECONDS = 0.02
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -40,10 +43,7 @@ class Queue:
 
     def line(self) -> Line:
         """Return who waits and who works. A file that cannot be read counts as empty."""
-        try:
-            return codec.from_plain(Line, json.loads(self._path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
-            return Line()
+        return self._read() or Line()
 
     def add(self, id: str, *, first: bool = False) -> None:
         """Put a run at the end, or in front; one that waits already stays where it is."""
@@ -78,8 +78,8 @@ class Queue:
         `start` says whether a run could be started; those that cannot be stay and do not hold up the others. The run
         is at work before it leaves the line, so that nobody sees it nowhere. Those that may not wait any more leave.
         """
-        line = self.line()
-        if not line.waiting:
+        seen = self._read()
+        if seen is not None and not seen.waiting:
             return None
         with self._changing() as change:
             line = self.line()
@@ -105,9 +105,32 @@ class Queue:
                 raise RunError("The queue of the runs is held by another program.", "Try again in a moment.")
             time.sleep(_PAUSE_SECONDS)
         try:
+            if self._read() is None:
+                self._set_aside()
             yield self._write
         finally:
             os.close(descriptor)
+
+    def _read(self) -> Line | None:
+        """Read the file; None where it is there and cannot be read."""
+        try:
+            return codec.read(Line, self._path, most_bytes=_MOST_BYTES)
+        except FileNotFoundError:
+            return Line()
+        except (OSError, codec.Damaged):
+            return None
+
+    def _set_aside(self) -> None:
+        """Keep what cannot be read under another name: the queue goes on from empty, and the runs are drafts again."""
+        target = self._path.with_name(f"queue.damaged-{time.time_ns()}.json")
+        try:
+            self._path.rename(target)
+        except OSError as error:
+            raise RunError(
+                f"The queue of the runs, {self._path}, is damaged and cannot be moved: {error.strerror or error}.",
+                DATA_FOLDER_HINT,
+            ) from error
+        log.warning("The queue of the runs was damaged. It is kept as %s, and the queue is empty now.", target)
 
     def _write(self, line: Line) -> None:
         try:

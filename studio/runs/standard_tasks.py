@@ -5,13 +5,19 @@ A person's own tasks for it lie in `<home>/tasks`, one YAML file each. Knows not
 
 import hashlib
 import importlib.util
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from studio.errors import ConfigError
+from studio.plain_files import read_bytes
 from studio.words import listed
+
+_MOST_BYTES = 2**20
+
+log = logging.getLogger(__name__)
 
 PACKAGE = "lm_eval"
 HOW_TO_INSTALL = "Install it with: pip install -r requirements-tasks.txt. Then start the studio again."
@@ -64,8 +70,9 @@ def own_tasks(home: Path) -> tuple[StandardTask, ...]:
     found = {}
     for path in sorted(own_folder(home).glob("*.yaml")):
         try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, ValueError):
+            text = (read_bytes(path, most_bytes=_MOST_BYTES) or b"").decode("utf-8")
+        except (OSError, ValueError) as error:
+            log.debug("The task %s is left out: %s", path, error)
             continue
         named = next((match for match in (key.search(text) for key in _NAMED) if match), None)
         if named is not None:

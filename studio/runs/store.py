@@ -8,7 +8,7 @@ import contextlib
 import dataclasses
 import errno
 import itertools
-import json
+import logging
 import os
 import random
 import re
@@ -26,6 +26,8 @@ from studio.config import RunConfig, modernised
 from studio.data.example_files import ExampleFile, write_examples
 from studio.data.examples import Example
 from studio.errors import RunError
+from studio.events import LAST_TIME
+from studio.plain_files import open_plain, read_bytes
 from studio.runs import lock
 from studio.runs.names import memorable_name, slug
 from studio.runs.whole_files import write_whole
@@ -50,7 +52,11 @@ MOST_NAME = 80
 MOST_NOTE = 4000
 """So many letters of a name and of a note are kept."""
 
+_MOST_SMALL_BYTES = 2**20
+
 Plain = TypeVar("Plain")
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -96,19 +102,29 @@ class RunFolder:
     @cached_property
     def origin(self) -> RunOrigin:
         """Where the run comes from. Raises RunError when it cannot be read."""
-        return _read(RunOrigin, self.path / "origin.json")
+        found = _read(RunOrigin, self.path / "origin.json")
+        if not 0 <= found.created <= LAST_TIME:
+            raise _damaged_run(self.path / "origin.json")
+        return found
 
     @property
     def about(self) -> About:
         """What the person says of the run now; nothing where that cannot be read."""
-        with contextlib.suppress(OSError, ValueError, TypeError):
-            return codec.loads(About, (self.path / "about.json").read_text(encoding="utf-8"))
-        return About()
+        try:
+            return codec.read(About, self.path / "about.json", most_bytes=_MOST_SMALL_BYTES)
+        except FileNotFoundError:
+            return About()
+        except (OSError, codec.Damaged) as error:
+            log.debug("The name and note of %s were not read: %s", self.id, error)
+            return About()
 
     @property
     def name(self) -> str:
         """The name that the person knows the run by."""
-        return self.about.name or self.config.name or self.id
+        try:
+            return self.about.name or self.config.name or self.id
+        except RunError:
+            return self.id
 
     @property
     def train_path(self) -> Path:
@@ -184,7 +200,8 @@ class RunFolder:
     def wish(self) -> str:
         """What a person wishes of a run that shall end, `KEEP` or `DISCARD`; empty when nobody wants it to."""
         with contextlib.suppress(OSError, ValueError):
-            return self.stop_wish.read_text(encoding="utf-8").strip() or KEEP
+            found = read_bytes(self.stop_wish, most_bytes=_MOST_SMALL_BYTES)
+            return KEEP if found is None else found.decode("utf-8").strip() or KEEP
         return ""
 
     @property
@@ -197,6 +214,10 @@ class RunFolder:
         """The folder of the exports, with their events, logs and lock."""
         return self.path / "exports"
 
+    def check(self) -> None:
+        """Raise RunError where the settings or the origin of the run cannot be read, naming the file."""
+        _ = self.config, self.origin
+
     def is_alive(self) -> bool:
         """Say whether a worker trains this run now. For `view.status`, ask before reading the events."""
         return lock.is_held(self.lock_path)
@@ -204,7 +225,7 @@ class RunFolder:
     def log_tail(self, lines: int = 40) -> str:
         """Return the last lines of the worker's log, the empty string when there is none."""
         try:
-            with self.log_path.open("rb") as file:
+            with open_plain(self.log_path) as file:
                 file.seek(max(0, os.fstat(file.fileno()).st_size - _LONGEST_TAIL_BYTES))
                 text = file.read().decode("utf-8", errors="replace")
         except OSError:
@@ -261,7 +282,7 @@ class RunStore:
                 shutil.rmtree(temporary, ignore_errors=True)
 
     def all(self) -> tuple[RunFolder, ...]:
-        """List the runs, newest first. A folder that cannot be read as a run is left out."""
+        """List the runs, newest first. A folder that cannot be read as a run is left out: `damaged` lists those."""
         try:
             names = os.listdir(self._folder)
         except OSError:
@@ -271,12 +292,26 @@ class RunStore:
         self._known = {name: run for name, run in known.items() if name in self._known or _is_whole(run)}
         return tuple(sorted(self._known.values(), key=lambda run: (run.origin.created, run.id), reverse=True))
 
+    def damaged(self) -> tuple[RunFolder, ...]:
+        """List the folders that cannot be read as a run."""
+        try:
+            names = sorted(os.listdir(self._folder))
+        except OSError:
+            return ()
+        found = [RunFolder(self._folder / name) for name in names if _ID.fullmatch(name) and name not in self._known]
+        return tuple(run for run in found if run.path.is_dir() and not _is_whole(run))
+
     def get(self, id: str) -> RunFolder:
         """Open one run. Raises RunError when there is none of that name, or its folder is damaged."""
+        run = self.find(id)
+        run.check()
+        return run
+
+    def find(self, id: str) -> RunFolder:
+        """Return the folder of a run, which may be damaged. Raises RunError when there is none of that name."""
         run = RunFolder(self._folder / id)
         if not _ID.fullmatch(id) or not run.path.is_dir():
-            raise RunError(f"There is no run '{id}'.", "Choose one from the list of runs.")
-        _ = run.config, run.origin
+            raise RunError(f"There is no run '{id[:80]}'.", "Choose one from the list of runs.")
         return run
 
     def describe(self, id: str, *, name: str | None = None, note: str | None = None) -> RunFolder:
@@ -316,7 +351,7 @@ class RunStore:
 
     def delete(self, id: str) -> None:
         """Put a run into the bin with all its files. Raises RunError when it is at work, unknown or cannot be moved."""
-        run = self.get(id)
+        run = self.find(id)
         with _unworked(run):
             if any(map(lock.is_held, run.exports.glob("*.lock"))):
                 raise RunError(
@@ -328,14 +363,16 @@ class RunStore:
         self._known.pop(id, None)
 
     def binned(self) -> tuple[RunFolder, ...]:
-        """List the runs in the bin, newest first."""
+        """List the runs in the bin, newest first, and behind them the folders that cannot be read as a run."""
         try:
             names = os.listdir(self._bin)
         except OSError:
             return ()
         known = {name: self._binned.get(name) or RunFolder(self._bin / name) for name in names if _ID.fullmatch(name)}
         self._binned = {name: run for name, run in known.items() if name in self._binned or _is_whole(run)}
-        return tuple(sorted(self._binned.values(), key=lambda run: (run.origin.created, run.id), reverse=True))
+        newest_first = sorted(self._binned.values(), key=lambda run: (run.origin.created, run.id), reverse=True)
+        damaged = [known[name] for name in sorted(known.keys() - self._binned.keys() - BINNED_APART)]
+        return (*newest_first, *(run for run in damaged if run.path.is_dir()))
 
     def restore(self, id: str) -> RunFolder:
         """Take a run back out of the bin. Raises RunError when it is not there."""
@@ -344,7 +381,7 @@ class RunStore:
             raise RunError(f"There is no run '{id}' in the bin.", "Choose one from its list.")
         with _sentence_for_disk_trouble(self._folder):
             if run.wish:
-                run.stop_wish.write_text(KEEP, encoding="utf-8")
+                write_whole(run.stop_wish, KEEP)
             self._folder.mkdir(parents=True, exist_ok=True)
             return RunFolder(_rename_to_free_name(run.path, id, self._folder))
 
@@ -353,18 +390,17 @@ class RunStore:
         count = len(self.binned())
         with _sentence_for_disk_trouble(self._bin):
             for path in self._bin.iterdir() if self._bin.is_dir() else ():
-                if path.name not in BINNED_APART:
+                if path.is_symlink() or not path.is_dir():
+                    path.unlink()
+                elif path.name not in BINNED_APART:
                     shutil.rmtree(path)
         return count
 
     def take_in(self, folder: Path) -> RunFolder:
         """Move a folder that holds a whole run, brought in from elsewhere, among the runs. Raises RunError."""
         found = RunFolder(folder)
-        _ = found.config, found.origin
-        try:
-            stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(found.origin.created))
-        except (OverflowError, ValueError, OSError) as error:
-            raise RunError("The run says no true time at which it was made.", "Its files are damaged.") from error
+        found.check()
+        stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(found.origin.created))
         with _sentence_for_disk_trouble(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
             return RunFolder(_rename_to_free_name(folder, f"{stamp}-{slug(found.name)}", self._folder))
@@ -393,17 +429,24 @@ def _unworked(run: RunFolder) -> Iterator[None]:
 
 def _read(kind: type[Plain], path: Path, modernise: Callable[[Any], Any] = lambda document: document) -> Plain:
     try:
-        return codec.from_plain(kind, modernise(json.loads(path.read_text(encoding="utf-8"))))
-    except (OSError, ValueError, TypeError) as error:
-        raise RunError(
-            f"The run '{path.parent.name}' cannot be read: {path.name} is missing or damaged.",
-            "Its other files are untouched; delete the folder if you no longer need them.",
-        ) from error
+        document = codec.parse_file(path, most_bytes=_MOST_SMALL_BYTES)
+        if not isinstance(document, dict):
+            raise codec.Damaged("not an object")
+        return codec.from_plain(kind, modernise(document))
+    except (OSError, codec.Damaged) as error:
+        raise _damaged_run(path) from error
+
+
+def _damaged_run(path: Path) -> RunError:
+    return RunError(
+        f"The run '{path.parent.name}' cannot be read: {path.name} is missing or damaged.",
+        "Its other files are untouched; delete the run if you no longer need them.",
+    )
 
 
 def _is_whole(run: RunFolder) -> bool:
     try:
-        _ = run.config, run.origin
+        run.check()
     except RunError:
         return False
     return True

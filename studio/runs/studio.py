@@ -21,6 +21,7 @@ import dataclasses
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from studio.config import ADAPTER_SHAPE, CHANGES_BASE, DRAWN_BY, RunConfig, check
@@ -271,8 +272,9 @@ class Studio:
 
     def delete_run(self, id: str) -> None:
         """Put a run into the bin. Raises RunError when it is unknown or at work."""
-        if not self.runs.get(id).is_alive():
-            self.evaluations.cancel(id)
+        if not self.runs.find(id).is_alive():
+            with suppress(RunError):  # a damaged run is not evaluated
+                self.evaluations.cancel(id)
         self._conductor.delete(id)
 
     def start_blend(

@@ -5,6 +5,7 @@ the runs that wait or work are looked at each time. Whoever looks shares what an
 pages, and of what a setting does.
 """
 
+import logging
 import os
 import threading
 import time
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studio.errors import RunError
+from studio.events import LAST_TIME
 from studio.runs import summary
 from studio.runs.conductor import RunState
 from studio.runs.store import RunFolder, RunStore
@@ -35,6 +37,8 @@ _MOST_REST_SECONDS = 10.0
 
 _YOUNG_SECONDS = 0.1
 """A folder that was changed so lately may have been changed again without looking any different."""
+
+log = logging.getLogger(__name__)
 
 _Stamp = tuple[int, int, int]
 
@@ -118,12 +122,12 @@ class Summaries:
 
     def _search(self, waiting: tuple[str, ...]) -> None:
         """Find the folders that are new, changed or gone."""
-        runs = {run.id: run for run in self._runs.all()}
+        runs = {run.id: run for run in (*self._runs.all(), *self._runs.damaged())}
         deadline = self._clock() + _FIRST_SECONDS
         for id, run in runs.items():
             known = self._known.get(id)
             if known is None and self._clock() > deadline:
-                self._remember(_Known((0, 0, 0), summary.of_settings(run, run.name)))
+                self._remember(_Known((0, 0, 0), _by_settings(run)))
             elif known is None:
                 # One that was there before and could not be read is not believed what it said then.
                 self._settle(RunFolder(run.path) if id in self._folders else run, waiting)
@@ -159,9 +163,14 @@ class Summaries:
                 found = summary.of_view(state.run, state.view, state.status, place=state.place)
             else:
                 found = summary.of_rest(run)
-        except RunError:
-            self._forget(run.id)
-            return
+        except RunError as error:
+            if not run.path.is_dir():
+                self._forget(run.id)
+                return
+            found = _of_damaged(run, str(error))
+        except Exception:  # one bad run must not take the list with it
+            log.exception("The run %s cannot be summed up.", run.id)
+            found = _of_damaged(run, "Its folder holds something that the studio did not write; the log says what.")
         self._remember(_Known(stamp, found))
 
     def _remember(self, known: _Known) -> None:
@@ -204,6 +213,20 @@ class Summaries:
             self._snapshot = Snapshot(self._snapshot.number + 1, runs, unread)
             self._changed = False
         return self._snapshot
+
+
+def _by_settings(run: RunFolder) -> Summary:
+    try:
+        return summary.of_settings(run, run.name)
+    except RunError as error:
+        return _of_damaged(run, str(error))
+
+
+def _of_damaged(run: RunFolder, trouble: str) -> Summary:
+    created = 0.0
+    with suppress(OSError):
+        created = min(max(0.0, run.path.stat().st_mtime), LAST_TIME)
+    return summary.of_damaged(run, trouble, created=created)
 
 
 def _changed(folder: Path) -> int:

@@ -22,7 +22,7 @@ class Summary:
     Times are in seconds, `created` since the epoch. `status` is None while the run's events were not read yet. `place`
     is its place in the queue, 1 for the next. `spark` are at most 24 training losses, from the first step to the last.
     `model` is the base model as it was chosen, `base` as the worker finds it. `was_launched` says whether it ever had a
-    worker.
+    worker. `trouble` says why the folder cannot be read as a run; nothing but its name is known then.
     """
 
     id: str
@@ -33,8 +33,8 @@ class Summary:
     base: str
     method: str
     rank: int | None
-    learning_rate: float
-    epochs: int
+    learning_rate: float | None
+    epochs: int | None
     created: float
     status: Status | None = None
     best_loss: float | None = None
@@ -46,6 +46,7 @@ class Summary:
     place: int = 0
     was_launched: bool = False
     has_result: bool = False
+    trouble: str = ""
 
     @property
     def is_at_work(self) -> bool:
@@ -68,6 +69,25 @@ def of_settings(run: RunFolder, name: str) -> Summary:
         learning_rate=config.learning_rate,
         epochs=config.epochs,
         created=origin.created,
+    )
+
+
+def of_damaged(run: RunFolder, trouble: str, *, created: float) -> Summary:
+    """Say what is known of a folder that cannot be read as a run."""
+    return Summary(
+        id=run.id,
+        name=run.name,
+        note="",
+        dataset="",
+        model="",
+        base="",
+        method="",
+        rank=None,
+        learning_rate=None,
+        epochs=None,
+        created=created,
+        status="damaged",
+        trouble=trouble,
     )
 
 

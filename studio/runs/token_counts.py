@@ -6,6 +6,7 @@ A small set is counted at once; a large one by a worker. Knows nothing of how to
 """
 
 import functools
+import logging
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +14,12 @@ from pathlib import Path
 from studio.data.library import DatasetLibrary
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.data.tokenizing.tokens import TokenCounts, count_tokens, load, save
-from studio.errors import StudioError
+from studio.errors import DATA_FOLDER_HINT, DataError, StudioError
 from studio.models.locate import ModelFiles
 from studio.runs.jobs import Job
 from studio.runs.launcher import Launch, token_paths
+
+log = logging.getLogger(__name__)
 
 AT_ONCE = 2000
 """So many examples are counted without a worker: it takes less than a second."""
@@ -54,12 +57,19 @@ class TokenCounting:
             return self._state(dataset_id, files.folder)
         except StudioError as error:
             return TokenState(trouble=str(error))
+        except OSError as error:
+            log.warning("The token counts of %s cannot be kept: %s", dataset_id, error)
+            return TokenState(trouble=f"The token counts cannot be kept: {error.strerror or error}. {DATA_FOLDER_HINT}")
 
     def _state(self, dataset_id: str, model: Path) -> TokenState:
         renderer = self.renderer(model)
         target = self._datasets.folder(dataset_id) / "tokens" / f"{renderer.fingerprint[:16]}.npz"
         if target.is_file():
-            return TokenState(self._load(target))
+            try:
+                return TokenState(self._load(target))
+            except DataError as error:
+                log.warning("%s", error)
+                target.unlink(missing_ok=True)
         examples = self._datasets.examples(dataset_id)
         if not len(examples):
             return TokenState()

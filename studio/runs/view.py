@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from studio.events import (
+    LAST_TIME,
     Evaluated,
     Failed,
     Finished,
@@ -34,9 +35,11 @@ from studio.words import counted, duration, size
 
 __all__ = ["RunView", "Status", "headline", "seconds_left", "smoothed", "status", "thin"]
 
-Status = Literal["draft", "queued", "preparing", "training", "stopping", "stopped", "finished", "failed", "lost"]
+Status = Literal[
+    "draft", "queued", "preparing", "training", "stopping", "stopped", "finished", "failed", "lost", "damaged"
+]
 WORKING: tuple[Status, ...] = ("preparing", "training", "stopping")
-ENDED: tuple[Status, ...] = ("stopped", "finished", "failed", "lost")
+ENDED: tuple[Status, ...] = ("stopped", "finished", "failed", "lost", "damaged")
 
 _RATE_WINDOW = 50
 _FEWEST_STEPS = 3
@@ -79,6 +82,12 @@ class RunView:
     """When a worker spoke last."""
     worked_before: float = 0.0
     """The seconds that the workers before it were at the run."""
+    passed_over: int = 0
+    """How many whole lines could not be read."""
+    doubtful: bool = False
+    """Whether something that could not be read came after the last end that was: the run may have ended since."""
+    trouble: str = ""
+    """Why nothing at all could be read, as a sentence."""
 
     @property
     def seconds_at_work(self) -> float | None:
@@ -116,9 +125,11 @@ class RunView:
         if not len(rows):
             return True
         seqs, steps = rows[:, 0], rows[:, 2]
-        if seqs[0] <= self.last_seq or steps[0] <= self.step:
+        if seqs[0] != self.last_seq + 1 or steps[0] <= self.step:
             return False
-        if not (np.diff(seqs) > 0).all() or not (np.diff(steps) > 0).all() or (steps % 1).any():
+        if rows[:, 1].min() < 0 or rows[:, 1].max() > LAST_TIME:
+            return False
+        if not (np.diff(seqs) == 1).all() or not (np.diff(steps) > 0).all() or (steps % 1).any():
             return False
         self.first_step = min(self.first_step, len(self.steps))
         self.steps.extend(np.column_stack([rows[:, 2 : 2 + len(FIELDS)], rows[:, 1]]), since=self.trains_since)
@@ -130,6 +141,7 @@ class RunView:
         """Take one record in. A record that was taken in before, or of an unknown kind, changes nothing else."""
         if record.seq <= self.last_seq:
             return
+        self.doubtful |= record.seq > self.last_seq + 1
         self.last_seq = record.seq
         if isinstance(record.event, Started):
             self.worked_before = self.seconds_at_work or 0.0
@@ -153,11 +165,16 @@ class RunView:
             case Stopping():
                 self.stopping = True
             case Finished() as event:
-                self.finished, self.ended_at, self.loading = event, record.time, None
+                self.finished, self.ended_at, self.loading, self.doubtful = event, record.time, None, False
             case Failed() as event:
-                self.failed, self.ended_at, self.loading = event, record.time, None
+                self.failed, self.ended_at, self.loading, self.doubtful = event, record.time, None, False
             case event:
                 self._apply_beginning(event, record.time)
+
+    def pass_over(self) -> None:
+        """Take note of a line that cannot be read."""
+        self.passed_over += 1
+        self.doubtful = True
 
     def _apply_beginning(self, event: object, time: float) -> None:
         if isinstance(event, Started | Loading | Loaded | Prepared):
@@ -229,6 +246,8 @@ def status(
             return "stopping"
         ready = view.prepared and view.loaded and not view.loading
         return "training" if not silent and (len(view.steps) > view.first_step or ready) else "preparing"
+    if view.doubtful and not alive:
+        return "damaged"
     if queued:
         return "queued"
     if view.failed:
@@ -281,9 +300,21 @@ def headline(view: RunView, state: str, now: float, *, reason: str = "") -> str:
         case "failed" if view.failed:
             trouble = f"{view.failed.message} {view.failed.hint}".strip()
             return f"Failed{_after_step(view)}. {trouble} {_what_is_left(view)}".strip()
+        case "damaged":
+            return damaged_sentence(view)
     twice = "It ended twice at the same step, so it waits for you." if died_twice(view) else ""
     sentences = (f"The run ended without a word{_after_step(view)}.", reason, twice, _what_is_left(view))
     return " ".join(sentence for sentence in sentences if sentence)
+
+
+def damaged_sentence(view: RunView) -> str:
+    """Say what of a run's events cannot be read, and what can be done."""
+    number = counted(view.passed_over, "line")
+    found = f"{number} of events.jsonl cannot be read" if view.passed_over else "some of events.jsonl is missing"
+    return (
+        f"Damaged: {view.trouble or found + '.'} How the run ended is not known, so it is not resumed. "
+        f"Duplicate it to train with its settings again, or delete it."
+    )
 
 
 def died_twice(view: RunView) -> bool:

@@ -6,20 +6,25 @@ Knows nothing of how an answer comes about, and nothing of pages.
 """
 
 import hashlib
+import logging
 import os
 import random
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from studio import codec
 from studio.errors import DATA_FOLDER_HINT, RunError
+from studio.plain_files import open_descriptor, read_bytes
 from studio.runs.names import slug
 from studio.runs.sheets import Column, Sheet
 
 FOLDER = "votes"
+
+_MOST_BYTES = 64 * 2**20
+
+log = logging.getLogger(__name__)
 
 FIRST, SECOND, BOTH, NEITHER = "first", "second", "both", "neither"
 CHOICES = (FIRST, SECOND, BOTH, NEITHER)
@@ -80,7 +85,7 @@ class Votes:
         try:
             with self._guard:
                 self._folder.mkdir(parents=True, exist_ok=True)
-                with path.open("ab") as file:
+                with os.fdopen(open_descriptor(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), "ab") as file:
                     torn = file.tell() > 0 and not _ends_a_line(path)  # the machine went down in mid-write
                     file.write((b"\n" if torn else b"") + codec.dumps(vote).encode() + b"\n")
                     file.flush()
@@ -97,7 +102,7 @@ class Votes:
 
     def pairs(self) -> tuple[tuple[Column, Column], ...]:
         """List the pairs that were voted on, the one that was voted on last first."""
-        files = sorted(self._folder.glob("*.jsonl"), key=lambda path: path.stat().st_mtime, reverse=True)
+        files = sorted(self._folder.glob("*.jsonl"), key=lambda path: path.lstat().st_mtime, reverse=True)
         votes = (next(iter(_read(path)), None) for path in files)
         return tuple((vote.first, vote.second) for vote in votes if vote is not None)
 
@@ -167,12 +172,18 @@ def vote_on(ballot: Ballot, place: int, sheet: Sheet, *, side: str, at: float) -
 
 def _read(path: Path) -> Iterator[Vote]:
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
-    except OSError:
+        content = read_bytes(path, most_bytes=_MOST_BYTES) or b""
+    except OSError as error:
+        log.debug("The votes in %s cannot be read: %s", path, error)
         return
-    for line in lines:
-        with suppress(ValueError, TypeError):
-            yield codec.loads(Vote, line)
+    for line in filter(None, content.split(b"\n")):
+        try:
+            vote = codec.loads(Vote, line)
+        except codec.Damaged as error:
+            log.debug("A vote in %s cannot be read: %s", path, error)
+            continue
+        if vote.choice in CHOICES:
+            yield vote
 
 
 def _ends_a_line(path: Path) -> bool:

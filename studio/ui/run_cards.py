@@ -26,6 +26,7 @@ PHASES = {
     "stopped": ("warning", "Stopped"),
     "failed": ("bad", "Failed"),
     "lost": ("bad", "Lost"),
+    "damaged": ("bad", "Damaged"),
 }
 
 

@@ -17,7 +17,7 @@ Choices = list[tuple[str, str]]
 
 def all_runs(studio: Studio, *, also: str | None = None, most: int = MOST) -> Choices:
     """List the newest runs, and `also` where there is such a run."""
-    return _choices(studio.summaries.look().runs, also, most)
+    return _choices([run for run in studio.summaries.look().runs if not run.trouble], also, most)
 
 
 def at_work(studio: Studio) -> str | None:
@@ -33,8 +33,14 @@ def runs_with_result(studio: Studio, *, also: str | None = None, most: int = MOS
 
 def runs_to_evaluate(studio: Studio, *, also: str | None = None, most: int = MOST) -> Choices:
     """List the newest runs that left a result or are at work, and `also` where there is such a run."""
-    runs = [run for run in studio.summaries.look().runs if run.has_result or run.is_at_work or run.id == also]
+    runs = [
+        run for run in studio.summaries.look().runs if _can_be_evaluated(run) or (run.id == also and not run.trouble)
+    ]
     return _choices(runs, also, most)
+
+
+def _can_be_evaluated(run: Summary) -> bool:
+    return run.has_result or run.is_at_work
 
 
 def _choices(runs: Sequence[Summary], also: str | None, most: int) -> Choices:

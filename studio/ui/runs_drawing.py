@@ -114,8 +114,11 @@ def _parts(studio: Studio, snapshot: Snapshot, seen: _Seen) -> dict[str, Any]:
 def _one(studio: Studio, opened: str) -> dict[str, Any]:
     """Show the run that is open, or that none is."""
     found = studio.summaries.read([opened] if opened else [])
+    empty = {"actions": "", "describe": gr.update(visible=False), "name": gr.skip(), "note": gr.skip()}
+    if found and found[0].trouble:
+        acts = str(runs_one.damaged_actions(found[0]))
+        return {"one": str(runs_one.damaged_card(found[0])), **empty, "actions": acts}
     if not found:
-        empty = {"actions": "", "describe": gr.update(visible=False), "name": gr.skip(), "note": gr.skip()}
         return {"one": str(runs_one.none_open()), **empty}
     summary, state = found[0], studio.view(opened)
     return {

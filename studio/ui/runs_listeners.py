@@ -138,7 +138,7 @@ def _act(studio: Studio, pressed: Press, wish: Wish) -> Wish:
 
 
 def _name(studio: Studio, id: str) -> str:
-    return studio.runs.get(id).name
+    return studio.runs.find(id).name
 
 
 def _saying(studio: Studio, wish: Wish, id: str, what: str) -> Wish:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from studio.errors import RunError
 from studio.runs.store import RunFolder
 from studio.runs.summary import Summary
 from studio.ui import fragments, presses
@@ -52,9 +53,7 @@ def bin_list(binned: Sequence[RunFolder], *, sure: bool) -> Markup:
     if not binned:
         return fragments.empty("The bin is empty", "A run that you delete lies here until you empty the bin.")
     rows = fragments.join(
-        Markup('<li><span class="ls-grow">{}</span>{}</li>').format(
-            f"{run.name} · {run.origin.dataset_name} · {moment(run.origin.created)}", _back(run)
-        )
+        Markup('<li><span class="ls-grow">{}</span>{}</li>').format(_binned(run), _back(run))
         for run in binned[:_MOST_BINNED]
     )
     more = f"And {len(binned) - _MOST_BINNED:,} more." if len(binned) > _MOST_BINNED else ""
@@ -69,6 +68,13 @@ def bin_list(binned: Sequence[RunFolder], *, sure: bool) -> Markup:
     else:
         buttons = [presses.button("Empty the bin", "ask", kind="stop")]
     return fragments.stack([*parts, Markup('<div class="ls-buttons">{}</div>').format(fragments.join(buttons))])
+
+
+def _binned(run: RunFolder) -> str:
+    try:
+        return f"{run.name} · {run.origin.dataset_name} · {moment(run.origin.created)}"
+    except RunError:
+        return f"{run.name} · cannot be read"
 
 
 def _back(run: RunFolder) -> Markup:

@@ -27,6 +27,23 @@ def card(state: RunState, summary: Summary) -> Markup:
     return fragments.stack([fragments.heading(summary.name, began), top])
 
 
+def damaged_card(summary: Summary) -> Markup:
+    """Head the card of a folder that cannot be read as a run, saying why."""
+    top = Markup('<div class="ls-top">{}<p class="ls-headline">{}</p></div>').format(
+        runs_table.state_badge(summary), summary.trouble
+    )
+    return fragments.stack([fragments.heading(summary.name, "A folder among the runs"), top])
+
+
+def damaged_actions(summary: Summary) -> Markup:
+    """Offer the one thing that can be done with it."""
+    row = Markup('<div class="ls-buttons">{}</div>').format(
+        _button("Move to the bin", "delete", summary, kind="stop", once=True)
+    )
+    note = "It is kept in the bin, where its files can be looked at, until you empty the bin."
+    return fragments.join([row, Markup('<p class="ls-note">{}</p>').format(note)])
+
+
 def actions(state: RunState, summary: Summary) -> Markup:
     """Offer what can be done with the run as it is now, in groups, the likeliest first."""
     at_work = summary.is_at_work

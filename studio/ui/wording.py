@@ -5,6 +5,8 @@ Knows nothing of the page.
 
 import time
 
+from studio.events import LAST_TIME
+
 
 def parameters(number: int) -> str:
     """Write a number of parameters: "4.9 million", "1.2 billion", "9,216"."""
@@ -29,7 +31,7 @@ def brief_duration(seconds: float) -> str:
 
 def moment(seconds_since_epoch: float) -> str:
     """Write a point in local time: "21 Nov, 14:05"."""
-    local = time.localtime(seconds_since_epoch)
+    local = time.localtime(min(max(0.0, seconds_since_epoch), LAST_TIME))
     return f"{local.tm_mday} {time.strftime('%b, %H:%M', local)}"
 
 

@@ -24,7 +24,7 @@ _IN_BYTES = ("Looking", "Opening", "Reading", "Unpacking")
 def add_data(job: Job, *, folder: Path, home: Path) -> Finished:
     """Read what the import in `folder` brought and keep it as a data set. What was brought goes once it is kept."""
     began = time.monotonic()
-    request = codec.loads(ImportRequest, (folder / "request.json").read_text(encoding="utf-8"))
+    request = codec.read(ImportRequest, folder / "request.json")
     library = DatasetLibrary(home, samples_folder=folder)
     try:
         dataset = _add(library, request, folder, reporting(job))

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from studio import codec
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import ModelError, StudioError
 from studio.models.locate import locate
@@ -99,7 +100,7 @@ def _read(source: IO[str], inbox: "queue.Queue[ToWorker | Exception]", halted: s
     for line in source:
         try:
             message = decode_to_worker(line)
-        except (ValueError, TypeError) as error:
+        except codec.Damaged as error:
             inbox.put(error)
             continue
         if isinstance(message, Halt):

@@ -3,13 +3,13 @@
 Reads the headers of weight files alone. Does not load anything.
 """
 
-import json
 import math
 from pathlib import Path
 
-from studio import words
+from studio import codec, words
 from studio.errors import ModelError
 from studio.ml.loading import FP32, Placement
+from studio.plain_files import open_plain
 from studio.runs.calibration import free_memory_bytes
 
 _SPARE = 1.1
@@ -46,11 +46,17 @@ def needed_bytes(folder: Path, placement: Placement) -> int:
     return int(_SPARE * each * sum(map(_weights, folder.glob("model*.safetensors"))))
 
 
+_MOST_HEADER_BYTES = 100 * 2**20
+
+
 def _weights(path: Path) -> int:
     """Count the weights in a safetensors file: its header comes first, after its length in eight bytes."""
     try:
-        with path.open("rb") as file:
-            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        with open_plain(path) as file:
+            length = int.from_bytes(file.read(8), "little")
+            if length > _MOST_HEADER_BYTES:
+                raise ValueError("its header is longer than any")
+            header = codec.parse(file.read(length))
         return sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
     except (OSError, ValueError, LookupError, TypeError, MemoryError, OverflowError) as error:
         raise ModelError(f"The file {path} is damaged.", "Choose another run, or train this one again.") from error

@@ -7,6 +7,7 @@ Does not judge.
 import hashlib
 import importlib.metadata
 import itertools
+import logging
 import math
 import random
 from collections.abc import Callable, Sequence
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 Tell = Callable[[str, int, int], None]
 Seen = TypeVar("Seen")
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -256,9 +260,13 @@ def kept_path(folder: Path, model: Path, key: str) -> Path:
 
 def read_kept(path: Path, kind: type[Seen]) -> Seen | None:
     """Read what was kept; None where nothing was, or it cannot be read."""
-    with suppress(OSError, ValueError, TypeError):
-        return codec.loads(kind, path.read_text(encoding="utf-8"))
-    return None
+    try:
+        return codec.read(kind, path)
+    except FileNotFoundError:
+        return None
+    except (OSError, codec.Damaged) as error:
+        log.warning("What a base model said, kept in %s, cannot be read; it is asked again: %s", path, error)
+        return None
 
 
 def keep(path: Path, seen: object) -> None:

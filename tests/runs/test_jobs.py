@@ -19,7 +19,7 @@ from studio.events import (
     Stepped,
     encode,
 )
-from studio.runs.event_log import read_events
+from studio.runs.event_log import decoded, read_lines
 from studio.runs.jobs import Following, Job
 from studio.runs.launcher import JobPaths, export_paths
 from studio.runs.view import RunView
@@ -143,8 +143,11 @@ def stepped(number: int) -> Stepped:
 
 def one_by_one(path: Path) -> RunView:
     view = RunView()
-    for record in read_events(path)[0]:
-        view.apply(record)
+    for record in map(decoded, read_lines(path)[0]):
+        if record is None:
+            view.pass_over()
+        else:
+            view.apply(record)
     return view
 
 

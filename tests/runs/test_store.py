@@ -239,7 +239,8 @@ def test_what_is_in_the_bin_comes_back_or_is_gone_for_good(store: RunStore, tmp_
         with pytest.raises(RunError, match="in the bin"):
             store.restore(id)
     (tmp_path / "bin" / "half-deleted").mkdir()
-    assert store.empty_bin() == 1
+    assert [run.id for run in store.binned()] == [second.id, "half-deleted"]
+    assert store.empty_bin() == 2
     assert list((tmp_path / "bin").iterdir()) == []
     assert store.empty_bin() == 0
 

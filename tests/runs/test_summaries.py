@@ -140,10 +140,14 @@ def _ticks(seconds: float) -> Callable[[], float]:
     return clock
 
 
-def test_a_damaged_folder_is_left_out(studio: Studio, dataset: str) -> None:
+def test_a_damaged_folder_is_listed_as_damaged(studio: Studio, dataset: str) -> None:
     run, other = finished_run(studio, dataset_id=dataset), finished_run(studio, dataset_id=dataset)
     studio.summaries.look()
     (run.path / "origin.json").write_text("{", encoding="utf-8")
     (run.path / "about.json").write_text("{}", encoding="utf-8")
     for _ in range(2):
-        assert [each.id for each in studio.summaries.look(anew=True).runs] == [other.id]
+        found = {each.id: each for each in studio.summaries.look(anew=True).runs}
+        assert (found[other.id].status, found[run.id].status) == ("finished", "damaged")
+        assert "origin.json is missing or damaged" in found[run.id].trouble
+    studio.delete_run(run.id)
+    assert [each.id for each in studio.summaries.look(anew=True).runs] == [other.id]

@@ -76,6 +76,6 @@ def _read(kind: type[Row], file: Path) -> tuple[Row, ...]:
     for number, line in enumerate(lines, start=1):
         try:
             rows.append(codec.loads(kind, line))
-        except (ValueError, TypeError) as error:
+        except codec.Damaged as error:
             raise DataError(f"The probe {file.name} is damaged in line {number}.", _REMEDY) from error
     return tuple(rows)

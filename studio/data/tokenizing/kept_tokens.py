@@ -8,6 +8,7 @@ What cannot be read or written is rendered anew: nothing here is the only copy o
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import zipfile
 from array import array
@@ -18,9 +19,14 @@ from typing import Any
 
 import numpy as np
 
+from studio import codec
+from studio.data.array_files import read_arrays
 from studio.data.example_files import ExampleFile
 from studio.data.tokenizing.rendering import ChatRenderer, Rendered
 from studio.errors import DataError
+from studio.plain_files import open_plain
+
+log = logging.getLogger(__name__)
 
 FORMAT = 1
 """Raised when the files are laid out in another way, so that older ones are no longer found."""
@@ -93,13 +99,20 @@ def _key(examples: ExampleFile, renderer: ChatRenderer) -> str:
 
 def _read(path: Path, examples: int) -> Iterator[Rendered | DataError] | None:
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
+        with open_plain(path) as file:
+            kept = read_arrays(file, ("ids", "learned", "ends", "refused"))
             ids, learned, ends = kept["ids"], kept["learned"], kept["ends"]
-            refused = {int(place): reason for place, reason in json.loads(str(kept["refused"])).items()}
+            told = codec.parse(str(kept["refused"]))
+            refused = {int(place): codec.from_plain(tuple[str, str], reason) for place, reason in told.items()}
         os.utime(path)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except FileNotFoundError:
         return None
-    if len(ends) != examples or len(ids) != len(learned) or (examples and ends[-1] != len(ids)):
+    except (OSError, ValueError, LookupError, AttributeError, EOFError, MemoryError, zipfile.BadZipFile) as error:
+        log.warning("The kept tokens in %s cannot be read; they are made again: %s", path, error)
+        return None
+    if any(each.ndim != 1 for each in (ids, learned, ends)) or len(ends) != examples or len(ids) != len(learned):
+        return None
+    if examples and (ends[-1] != len(ids) or ends[0] < 0 or (np.diff(ends) < 0).any()):
         return None
     return _each(ids, learned, ends, refused)
 

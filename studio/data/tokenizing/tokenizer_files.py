@@ -4,7 +4,6 @@ Knows nothing of conversations; a model without a chat template gets the plain o
 """
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from tokenizers import AddedToken, Tokenizer
 
+from studio import codec
 from studio.data.tokenizing.chat_templates import PLAIN_TEMPLATE
 from studio.errors import ModelError
 
@@ -134,10 +134,10 @@ def _load(file: Path) -> Tokenizer:
 def _read_json(file: Path) -> dict[str, Any]:
     """Read a JSON object; a missing file is an empty one."""
     try:
-        value = json.loads(file.read_text(encoding="utf-8"))
+        value = codec.parse_file(file)
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, codec.Damaged) as error:
         raise ModelError(f"The file {file} cannot be read.", _MEND) from error
     if not isinstance(value, dict):
         raise ModelError(f"The file {file} does not hold what it should.", _MEND)

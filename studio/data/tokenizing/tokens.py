@@ -18,6 +18,7 @@ from studio.data.examples import Example
 from studio.data.rows import Report, RowProblem, silent
 from studio.data.tokenizing.rendering import Rendered
 from studio.errors import DataError
+from studio.plain_files import open_plain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -153,9 +154,12 @@ def load(path: Path) -> TokenCounts:
     """Read what `save` wrote. Raises DataError when the file is missing or damaged."""
     import numpy as np
 
+    from studio.data.array_files import read_arrays
+
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            told = json.loads(stored["refused"].tobytes())
+        with open_plain(path) as file:
+            stored = read_arrays(file, ("lengths", "learned", "answer_ends", "refused"))
+            told = codec.parse(stored["refused"].tobytes())
             refused = tuple(codec.from_plain(RowProblem, problem) for problem in told["refused"])
             rows = [stored[name].astype(np.uint32, copy=False) for name in ("lengths", "learned", "answer_ends")]
             return TokenCounts(rows[0], rows[1], rows[2], refused, int(told["count"]))

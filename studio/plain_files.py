@@ -1,0 +1,33 @@
+"""Opening what should be a plain file, without waiting where a pipe, a folder or a device stands in its place."""
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+
+def open_plain(path: Path | str) -> BinaryIO:
+    """Open a file to be read. Raises OSError when it is not there, cannot be read, or is no plain file."""
+    return os.fdopen(open_descriptor(path, os.O_RDONLY), "rb")
+
+
+def open_descriptor(path: Path | str, flags: int) -> int:
+    """Open a plain file as `os.open` does. Raises OSError; opening a pipe would wait for its other end for ever."""
+    try:
+        descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK, 0o644)
+    except ValueError as error:  # a name with a zero byte
+        raise OSError(errno.EINVAL, str(error)) from error
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "it is not a plain file")
+
+
+def read_bytes(path: Path | str, *, most_bytes: int) -> bytes | None:
+    """Read a whole file; None for one that is larger than `most_bytes`. Raises OSError."""
+    with open_plain(path) as file:
+        if os.fstat(file.fileno()).st_size > most_bytes:
+            return None
+        content = file.read(most_bytes + 1)  # it may have grown meanwhile
+    return content if len(content) <= most_bytes else None

@@ -1,0 +1,246 @@
+"""A small data folder with at least one of everything that the studio keeps, and a look at all of it."""
+
+import contextlib
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from studio.config import RunConfig
+from studio.data.library import DatasetLibrary
+from studio.errors import StudioError
+from studio.events import Evaluated, Loading, Started
+from studio.models.machine import Machine, Rates
+from studio.models.starter import starter_folder
+from studio.runs.answering import Wish
+from studio.runs.calibration import machine_key, write_machine
+from studio.runs.conversations import Answer, Conversation, Talk, Turn, open_conversations
+from studio.runs.launcher import PROJECT_ROOT
+from studio.runs.pane_models import pane_model
+from studio.runs.sheet_answers import SheetWork
+from studio.runs.sheet_prompts import Prompt
+from studio.runs.sheets import Cell, Column, Sheet, SheetRow, open_sheets
+from studio.runs.store import RunStore
+from studio.runs.studio import Studio
+from studio.runs.votes import FIRST, Vote, Votes
+from studio.settings import Settings
+from studio.ui import (
+    compare_bin,
+    compare_kept,
+    configure_drawing,
+    data_drawing,
+    data_imports,
+    data_library,
+    evaluate_listeners,
+    evaluate_tab,
+    export_tab,
+    runs_drawing,
+    sheet_listeners,
+    train_tab,
+    vote_listeners,
+)
+from studio.ui.app import open_page
+from studio.ui.configure_sight import Asked as Configured
+from studio.ui.evaluate_sight import Asked
+from studio.ui.reading import Reading
+from studio.ui.tradeoff_sight import Tradeoffs
+from tests.ui import made_up
+from tests.ui.fake_studio import (
+    FakeChat,
+    FakeWorkers,
+    brought,
+    end_workers,
+    finished_run,
+    open_fake_studio,
+    opening_events,
+    play,
+    step,
+    write_export,
+)
+
+NOW = 1_800_000_000.0
+
+
+@dataclass(frozen=True)
+class Ids:
+    """What lies in the folder, by its ids."""
+
+    dataset: str
+    spare: str
+    finished: str
+    lost: str
+    draft: str
+    binned: str
+    imported: str
+
+
+def write_small_home(home: Path, source: Path) -> Ids:
+    """Fill an empty folder. `source` is a folder for a file that is brought in."""
+    studio = open_fake_studio(home, clock=lambda: NOW)
+    dataset = _bring(studio, source / "slips.csv", rows=12)
+    spare = _bring(studio, source / "spare.csv", rows=4)
+    config = RunConfig(name="otter", validation_share=0.2)
+    finished = finished_run(studio, dataset_id=dataset, config=config)
+    made_up.write(finished, made_up.report(finished), count=4)
+    write_export(finished, "adapter")
+    studio.describe_run(finished.id, note="the best so far")
+    lost = studio.start_run(replace(config, name="walrus"), dataset)
+    play(lost, *opening_events(steps=9), step(1, loss=2.0), Evaluated(1, 2.0), clock=studio.clock)
+    lost.log_path.write_text("the worker woke up\n", encoding="utf-8")
+    end_workers(studio)
+    studio.view(lost.id)  # writes down why it was lost
+    draft = studio.duplicate_run(finished.id)
+    binned = studio.duplicate_run(finished.id)
+    studio.delete_run(binned.id)
+    studio.runs.find(draft.id)
+    studio.token_state(dataset, RunConfig().model)
+    _write_beside(studio)
+    imported = next(each.name for each in (home / "imports").iterdir())
+    end_workers(studio)
+    return Ids(dataset, spare, finished.id, lost.id, draft.id, binned.id, imported)
+
+
+def _bring(studio: Studio, file: Path, *, rows: int) -> str:
+    lines = [f"What is {file.stem} {n}?,It is {n}." for n in range(rows)]
+    file.write_text("\n".join(["question,answer", *lines]) + "\n", encoding="utf-8")
+    return brought(studio, file).id
+
+
+def _write_beside(studio: Studio) -> None:
+    """Keep a conversation, a sheet, votes and the measurement of the machine, and two of them in the bin."""
+    home = studio.settings.home
+    conversations, sheets = open_conversations(home, studio.clock), open_sheets(home, studio.clock)
+    turn = Turn("What is it?", Answer("Bread", 3, 0.5, "end"))
+    for kept in ("Bread", "Binned"):
+        saved = conversations.save(Conversation(name=kept, talks=(Talk("base:a", "base", (turn,)),)))
+    conversations.delete(saved.id)
+    columns = (Column("base:a", "base"), Column("run:a", "otter"))
+    row = SheetRow(Prompt("Say A"), (Cell("A"), Cell("B")))
+    for kept in ("Sheet", "Binned"):
+        sheet = sheets.save(Sheet(columns, (row,), Wish("Be brief.", 0.0, 32, 7), name=kept))
+    sheets.delete(sheet.id)
+    vote = Vote(1.0, sheet.id, 0, 1, 0, False, FIRST, "Say A", "", *columns, "A", "B")
+    Votes(home).add(vote)
+    rates = Rates("fp32", 1e11, 1e10, 1e-5, ((64, 1e10), (1024, 1e11)))
+    write_machine(home, Machine("cpu", "a processor", 2**34, False, 1, (rates,), machine_key()))
+    (home / "tasks").mkdir()
+    (home / "tasks" / "own.yaml").write_text("task: own\n", encoding="utf-8")
+    play_job(home / "machine.events.jsonl")
+    studio._conductor.queue.add("no-such-run")
+    studio._conductor.queue.remove("no-such-run")
+
+
+def play_job(path: Path) -> None:
+    """Write what a job said that never came to its end."""
+    from studio.runs.event_log import EventLog
+
+    log = EventLog(path, lambda: NOW)
+    log.emit(Started(process_id=7, job="calibrate"))
+    log.emit(Loading("Measuring", 1, 2))
+    log.close()
+
+
+@contextlib.contextmanager
+def opened(home: Path) -> Iterator[tuple[Studio, FakeWorkers]]:
+    """Open a studio on a folder as a server does when it starts, with workers that are played."""
+    launch = FakeWorkers()
+    studio = Studio(
+        settings=Settings(home=home),
+        datasets=DatasetLibrary(home, samples_folder=PROJECT_ROOT / "assets" / "samples", clock=lambda: NOW),
+        runs=RunStore(home, lambda: NOW, chance=random.Random(0)),
+        chat=FakeChat(),
+        launch=launch,
+        clock=lambda: NOW,
+    )
+    try:
+        yield studio, launch
+    finally:
+        launch.leave()
+
+
+def serve_a_while(studio: Studio) -> None:
+    """Do what the server does by itself: take up what was lost, and look after the queue."""
+    studio.recover()
+    with contextlib.suppress(StudioError):  # it is logged, and tried again a second later
+        studio.tend()
+    studio.summaries.look(anew=True)
+    studio.summaries.read_all()
+
+
+def look_everywhere(studio: Studio, ids: Ids) -> None:
+    """Open the page and draw every tab, for everything there is. A `StudioError` is a sentence on the page."""
+    open_page(studio, None, None, None, None)
+    open_page(studio, ids.dataset, ids.finished, ids.lost, ids.draft)
+    reading = Reading(studio)
+    for run_id in (ids.finished, ids.lost, ids.draft, ids.binned):
+        _look_at_run(studio, reading, run_id)
+    for dataset_id in (ids.dataset, ids.spare):
+        with contextlib.suppress(StudioError):
+            data_library.show(studio, dataset_id)
+        with contextlib.suppress(StudioError):
+            data_drawing.draw(studio, reading, data_drawing.Look(dataset_id))
+        with contextlib.suppress(StudioError):
+            configure_drawing.draw(studio, reading, Configured(RunConfig(), "balanced", dataset_id), None)
+    data_library.draw_bin(studio)
+    with contextlib.suppress(StudioError):
+        data_imports.follow(studio, [], [])
+    studio.imports.working()
+    with contextlib.suppress(StudioError):
+        studio.import_state(ids.imported)
+    with contextlib.suppress(StudioError):
+        studio.imports.request(ids.imported)
+    with contextlib.suppress(StudioError):
+        studio.machine()
+    evaluate_listeners.task_choices(studio.settings.home)
+    _look_at_comparisons(studio)
+
+
+def _look_at_run(studio: Studio, reading: Reading, run_id: str) -> None:
+    looks: list[Any] = [
+        lambda: studio.view(run_id),
+        lambda: train_tab.redraw(train_tab.watch(studio), run_id=run_id, drawn=None),
+        lambda: train_tab.refresh_runs(studio, run_id),
+        lambda: train_tab.run_status(studio, run_id),
+        lambda: evaluate_tab.refresh_runs(studio, run_id),
+        lambda: evaluate_listeners.redraw(
+            studio,
+            Tradeoffs(studio, reading),
+            run_id=run_id,
+            name=None,
+            order=None,
+            text="",
+            wish=Asked(),
+            drawn=None,
+        ),
+        lambda: studio.evaluations.rows(run_id),
+        lambda: export_tab.refresh_runs(studio, run_id),
+        lambda: studio.export_state(run_id, "adapter"),
+        lambda: studio.blend_state(run_id),
+        lambda: compare_kept.compare_run(studio, open_conversations(studio.settings.home), run_id),
+    ]
+    for look in looks:
+        with contextlib.suppress(StudioError):
+            look()
+    wish = runs_drawing.Wish(chosen=(run_id,), opened=run_id)
+    runs_drawing.draw(studio, wish, None, anew=True)
+
+
+def _look_at_comparisons(studio: Studio) -> None:
+    home = studio.settings.home
+    conversations = open_conversations(home, studio.clock)
+    work = SheetWork(open_sheets(home, studio.clock), studio.chat, lambda key: pane_model(studio, key))
+    votes = Votes(home)
+    compare_kept.at_first(studio, conversations, marks=False)
+    compare_bin.draw(conversations, "conversation", None)
+    sheet_listeners.refresh(studio, work, models=None, run=None, sheet=None)
+    compare_bin.draw(work.sheets, "sheet", None)
+    vote_listeners.list_sheets(work, None)
+    vote_listeners.list_pairs(votes, None)
+    for pair in votes.pairs():
+        vote_listeners.standing(votes, vote_listeners.name_of(votes, pair))
+
+
+def model_folder(home: Path) -> Path:
+    """Say where the starter model lies: its files come from outside."""
+    return starter_folder(home)

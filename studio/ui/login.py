@@ -19,7 +19,7 @@ MESSAGE = "This studio asks for a password. Any name will do."
 
 
 def check(password: str) -> Callable[[str, str], bool]:
-    """Make what Gradio asks at a login. Any name will do. A wrong password takes as long to compare as the right one."""
+    """Make what Gradio asks at a login. Any name will do. A wrong password takes as long as the right one."""
     expected = password.encode("utf-8", "surrogateescape")
 
     def is_right(_name: str, given: str) -> bool:

@@ -2,14 +2,33 @@
 
 import ipaddress
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from studio.errors import RunError
 
 DEFAULT_PORT = 7860
+
+SHORTEST_PASSWORD = 8
+"""How many characters a password has at least."""
+
+_HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
+
+_UNGUARDED = {
+    "laptop": "Others in your network could reach the studio at {host}, and it has no password.",
+    "container": "The studio in this container listens at {host} for everybody, and it has no password.",
+    "space": "Whoever knows the address of this Space could use the studio in it, and it has no password.",
+}
+_GUARD = {
+    "laptop": "Set STUDIO_PASSWORD to a password, or start with --open to let everybody in.",
+    "container": "Start it with -e STUDIO_PASSWORD=..., or with -e STUDIO_OPEN=1 to let everybody in.",
+    "space": "Add a secret named STUDIO_PASSWORD in the settings of the Space, or a variable STUDIO_OPEN=1 to let "
+    "everybody in.",
+}
 
 
 @dataclass(frozen=True)
@@ -33,6 +52,8 @@ class Settings:
     """Whether whoever runs the studio wants it open to everybody who can reach it, without a password."""
     hosts: tuple[str, ...] = ()
     """The names, beside its own address, under which the studio may be visited."""
+    root_path: str = ""
+    """The path, or the whole address, that a proxy serves the studio under."""
 
     @property
     def is_public(self) -> bool:
@@ -55,9 +76,11 @@ def read_settings(environment: Mapping[str, str], *, data_mount: Path = Path("/d
 
     `STUDIO_HOME` names the data folder; without it a writable `/data` is used (the persistent disk of a Space), else
     `~/.lora-studio`. `STUDIO_HOST` and `STUDIO_PORT` name the address; a Space listens on all interfaces.
-    With `STUDIO_EVALUATE=0`, a run is evaluated only when that is asked for.
+    With `STUDIO_EVALUATE=0`, a run is evaluated only when that is asked for. `STUDIO_PASSWORD` is what a visitor has to
+    give, `STUDIO_OPEN=1` lets everybody in without one, and `STUDIO_HOSTS` lists the names that the studio is visited
+    under. `SPACE_HOST` is the name of a Space, and `GRADIO_ROOT_PATH` the path that a proxy puts before the page.
 
-    Raises RunError when `STUDIO_PORT` is not a port number.
+    Raises RunError when `STUDIO_PORT` is not a port number or `STUDIO_HOSTS` no list of names.
     """
     where = (
         "space" if environment.get("SPACE_ID") else "container" if environment.get("STUDIO_IN_CONTAINER") else "laptop"
@@ -75,7 +98,38 @@ def read_settings(environment: Mapping[str, str], *, data_mount: Path = Path("/d
         host=host,
         port=_port(environment.get("STUDIO_PORT", str(DEFAULT_PORT))),
         evaluate=environment.get("STUDIO_EVALUATE", "1") != "0",
+        password=environment.get("STUDIO_PASSWORD", ""),
+        open=environment.get("STUDIO_OPEN", "") not in ("", "0"),
+        hosts=_hosts(environment),
+        root_path=environment.get("GRADIO_ROOT_PATH", ""),
     )
+
+
+def ensure_guarded(settings: Settings) -> None:
+    """Refuse a studio that strangers can reach without a password and without a word that this is wanted.
+
+    Raises RunError; for a password that is too short, too.
+    """
+    if settings.password and len(settings.password) < SHORTEST_PASSWORD:
+        raise RunError(
+            f"The password in STUDIO_PASSWORD has {len(settings.password)} characters, which is easily guessed.",
+            f"Give one of at least {SHORTEST_PASSWORD} characters.",
+        )
+    if settings.is_public and not settings.password and not settings.open:
+        raise RunError(_UNGUARDED[settings.where].format(host=settings.host), _GUARD[settings.where])
+
+
+def _hosts(environment: Mapping[str, str]) -> tuple[str, ...]:
+    names = [name.strip().lower().rstrip(".") for name in environment.get("STUDIO_HOSTS", "").split(",")]
+    for name in filter(None, names):
+        if not _HOST_NAME.fullmatch(name):
+            raise RunError(
+                f"'{name[:80]}' in STUDIO_HOSTS is not the name of a host.",
+                "Give names only, separated by commas, such as studio.example.org: no https:// and no port.",
+            )
+    space = environment.get("SPACE_HOST", "").strip().lower()
+    proxy = urlsplit(environment.get("GRADIO_ROOT_PATH", "")).hostname or ""
+    return tuple(dict.fromkeys(filter(None, [*names, space, proxy])))
 
 
 def home_folder(text: str) -> Path:

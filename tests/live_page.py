@@ -75,13 +75,14 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser, server: Server) -> Iterator[Page]:
-    """A page that notes every request to another host and every fault of a script."""
+    """A page that notes every request to another host, every fault of a script and whatever its own policy refuses."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
     opened = context.new_page()
     elsewhere: list[str] = []
     faults: list[str] = []
     opened.on("request", lambda sent: None if sent.url.startswith(_local(server)) else elsewhere.append(sent.url))
     opened.on("pageerror", lambda error: faults.append(str(error)))
+    opened.on("console", lambda said: faults.append(said.text) if "Content Security Policy" in said.text else None)
     opened.goto(server.address)
     yield opened
     context.close()

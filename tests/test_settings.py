@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from studio.errors import RunError
-from studio.settings import ensure_writable, read_settings
+from studio.settings import ensure_guarded, ensure_writable, read_settings
 
 
 def test_a_laptop_listens_to_itself_only(tmp_path: Path) -> None:
@@ -42,3 +42,48 @@ def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
     assert "STUDIO_HOME" in raised.value.hint
     ensure_writable(tmp_path / "home")
     assert list((tmp_path / "home").iterdir()) == []
+
+
+def test_who_may_visit_comes_from_the_environment(tmp_path: Path) -> None:
+    environment = {"STUDIO_PASSWORD": "a harbour in fog", "STUDIO_OPEN": "1", "STUDIO_HOSTS": " Studio.Example., b "}
+    settings = read_settings(environment, data_mount=tmp_path / "none")
+    assert (settings.password, settings.open, settings.hosts) == ("a harbour in fog", True, ("studio.example", "b"))
+    assert not read_settings({"STUDIO_OPEN": "0"}, data_mount=tmp_path / "none").open
+
+
+def test_a_space_and_a_proxy_name_themselves(tmp_path: Path) -> None:
+    environment = {"SPACE_ID": "me/x", "SPACE_HOST": "me-x.hf.space", "GRADIO_ROOT_PATH": "https://p.example/studio"}
+    assert read_settings(environment, data_mount=tmp_path).hosts == ("me-x.hf.space", "p.example")
+
+
+@pytest.mark.parametrize("hosts", ["https://studio.example", "studio.example:443", "*.example", "a b", "a/b", "-"])
+def test_a_bad_host_is_a_sentence(hosts: str) -> None:
+    with pytest.raises(RunError, match="STUDIO_HOSTS is not the name of a host"):
+        read_settings({"STUDIO_HOSTS": hosts})
+
+
+@pytest.mark.parametrize(
+    ("environment", "hint"),
+    [
+        ({"STUDIO_HOST": "0.0.0.0"}, "--open"),
+        ({"STUDIO_HOST": "::"}, "STUDIO_PASSWORD"),
+        ({"STUDIO_HOST": "192.168.1.20"}, "STUDIO_PASSWORD"),
+        ({"STUDIO_IN_CONTAINER": "1"}, "-e STUDIO_PASSWORD=..."),
+        ({"SPACE_ID": "me/studio"}, "secret named STUDIO_PASSWORD"),
+    ],
+)
+def test_a_studio_that_others_can_reach_has_a_password_or_is_open_on_purpose(
+    environment: dict[str, str], hint: str
+) -> None:
+    """Whoever could reach the address could read, start and delete everything, and nobody had been asked."""
+    with pytest.raises(RunError, match="no password") as raised:
+        ensure_guarded(read_settings(environment))
+    assert hint in raised.value.hint
+    ensure_guarded(read_settings({**environment, "STUDIO_OPEN": "1"}))
+    ensure_guarded(read_settings({**environment, "STUDIO_PASSWORD": "a harbour in fog"}))
+
+
+def test_a_short_password_is_a_sentence() -> None:
+    ensure_guarded(read_settings({}))
+    with pytest.raises(RunError, match="has 7 characters"):
+        ensure_guarded(read_settings({"STUDIO_PASSWORD": "1234567", "STUDIO_OPEN": "1"}))

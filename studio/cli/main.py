@@ -122,6 +122,8 @@ def _settings(options: argparse.Namespace) -> Settings:
         settings = dataclasses.replace(settings, host=options.host)
     if getattr(options, "port", None) is not None:
         settings = dataclasses.replace(settings, port=options.port)
+    if options.open:
+        settings = dataclasses.replace(settings, open=True)
     return settings
 
 
@@ -133,6 +135,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--home", metavar="FOLDER", help="where everything is kept (default: ~/.lora-studio)")
     parser.add_argument("--host", help="the address to listen on (default: STUDIO_HOST, 127.0.0.1)")
     parser.add_argument("--port", type=_port, help="the port to listen on (default: STUDIO_PORT, 7860)")
+    parser.add_argument(
+        "--open", action="store_true", help="let everybody who can reach the address in, without a password"
+    )
     parser.add_argument("--no-starter", action="store_true", help="do not fetch the starter model when the page starts")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 

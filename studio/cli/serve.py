@@ -8,7 +8,8 @@ from rich.console import Console
 from studio.config import STARTER
 from studio.errors import StudioError
 from studio.runs.studio import Studio
-from studio.ui.app import serve as serve_page
+from studio.settings import Settings, ensure_guarded
+from studio.ui.server import serve as serve_page
 
 QUEUE_SECONDS = 1.0
 
@@ -16,16 +17,19 @@ log = logging.getLogger(__name__)
 
 
 def serve(studio: Studio, *, fetch_starter: bool, console: Console) -> int:
-    """Serve the page until it is interrupted. The starter model is fetched beside it, in a process of its own."""
+    """Serve the page until it is interrupted. The starter model is fetched beside it, in a process of its own.
+
+    Raises RunError when strangers could reach the page and neither a password nor `open` is set.
+    """
+    settings = studio.settings
+    ensure_guarded(settings)
     if fetch_starter:
         try:
             studio.prepare_model(STARTER)
         except StudioError as error:
             console.print(str(error), markup=False)
-    settings = studio.settings
-    shown = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host
-    console.print(f"LoRA Studio: http://{shown}:{settings.port}", markup=False)
-    console.print(f"Everything is kept in {settings.home}", markup=False)
+    for line in greeting(settings):
+        console.print(line, markup=False, soft_wrap=True)
     for id in studio.recover():
         console.print(f"The run {id} was lost when the studio last ended; it goes on.", markup=False)
     ended = threading.Event()
@@ -36,6 +40,21 @@ def serve(studio: Studio, *, fetch_starter: bool, console: Console) -> int:
     finally:
         ended.set()
     return 0
+
+
+def greeting(settings: Settings) -> list[str]:
+    """Say at the start where the page is, who can open it, and where its data is kept."""
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host.strip("[]"), settings.host)
+    lines = [f"LoRA Studio: http://{shown}:{settings.port}", f"Everything is kept in {settings.home}"]
+    if settings.password:
+        lines.append("The page asks for the password in STUDIO_PASSWORD. Any name will do.")
+    elif settings.is_public:
+        lines.append(
+            f"WARNING: this studio is open. Everybody who can reach {settings.host} can see all runs and all data in "
+            "it, start trainings on this machine, take models and data away, and delete them. "
+            "Set STUDIO_PASSWORD to ask for a password."
+        )
+    return lines
 
 
 def _keep_queue(studio: Studio, ended: threading.Event) -> None:

@@ -1,4 +1,4 @@
-"""The page as a whole: header, seven tabs, their clocks; and how it is served.
+"""The page as a whole: header, seven tabs and their clocks.
 
 Builds the tabs, then connects them to each other. Never imports torch, neither itself nor through anything it imports.
 """
@@ -9,7 +9,6 @@ from typing import Any
 import gradio as gr
 
 from studio.config import STARTER
-from studio.errors import RunError
 from studio.runs.studio import Studio
 from studio.ui import (
     clocks,
@@ -27,10 +26,8 @@ from studio.ui import (
 )
 from studio.ui.components import ACTING, QUIET, html
 from studio.ui.errors import shown
-from studio.ui.header import ICON, header, machine
-from studio.ui.plot import plotly_script
+from studio.ui.header import header, machine
 from studio.ui.reading import Reading
-from studio.ui.theme import STYLE_SHEET, studio_theme
 
 TICK_SECONDS = 1.0
 CALM_TICK_SECONDS = 3.0
@@ -49,7 +46,6 @@ OWN_CLOCK = ("data", "configure", "compare", "evaluate", "export", "runs")
 
 def build_app(studio: Studio) -> gr.Blocks:
     """Build the page. Everything it shows and does goes through `studio`."""
-    gr.set_static_paths([plotly_script()])
     reading = Reading(studio)
     machine_name = machine()
     page: gr.Blocks
@@ -209,43 +205,3 @@ def jump_to_data(studio: Studio, run_id: str | None) -> tuple[Any, ...]:
     if not run_id:
         return gr.skip(), gr.skip(), gr.skip()
     return gr.Tabs(selected="data"), *data_library.show(studio, studio.data_of_run(run_id).id)
-
-
-def launch_options(studio: Studio) -> dict[str, Any]:
-    """Return how the page is launched: its looks, its limits, and nothing that leaves this machine."""
-    return {
-        "theme": studio_theme(),
-        "css_paths": [STYLE_SHEET],
-        "favicon_path": ICON,
-        "server_name": studio.settings.host,
-        "server_port": studio.settings.port,
-        "max_file_size": studio.settings.max_upload_mib * 2**20,
-        "footer_links": ["api", "settings"],
-        "run_history": False,
-        "ssr_mode": False,
-        "share": False,
-        "pwa": False,
-        "mcp_server": False,
-        "quiet": True,
-    }
-
-
-def serve(studio: Studio) -> None:
-    """Serve the page until it is interrupted.
-
-    Raises RunError when the port is in use.
-    """
-    page = build_app(studio)
-    studio.summaries.look()  # the first page need not wait until the runs are read
-    try:
-        page.launch(**launch_options(studio), prevent_thread_lock=True)
-    except OSError as error:
-        raise RunError(
-            f"Port {studio.settings.port} on {studio.settings.host} cannot be used: {_reason(error)}.",
-            "If the studio is open already, use that one. Otherwise set STUDIO_PORT to another port and start again.",
-        ) from error
-    page.block_thread()
-
-
-def _reason(error: OSError) -> str:
-    return "another program is listening there" if "empty port" in str(error) else error.strerror or str(error)

@@ -17,6 +17,9 @@ from markupsafe import Markup
 
 from studio.errors import StudioError
 
+SCRIPT_ADDRESS = "studio/plotly.min.js"
+"""Where the studio serves plotly's script from."""
+
 _TEMPLATE = """
 <div class="ls-chart">
   <div class="ls-empty ls-chart-empty"><strong>{}</strong><span>{}</span></div>
@@ -121,7 +124,7 @@ def plot(drawing: Drawing, *, value: Mapping[str, Any] | str, elem_id: str) -> g
         value=value if isinstance(value, str) else dict(value),
         html_template=str(Markup(_TEMPLATE).format(drawing.empty_title, drawing.empty_text, body)),
         js_on_load=_FRAME.replace("__DRAWING__", drawing.script),
-        head=f'<script src="{script_address()}"></script>',
+        head=f'<script src="{SCRIPT_ADDRESS}"></script>',
         apply_default_css=False,
         elem_id=elem_id,
     )
@@ -137,11 +140,6 @@ def plotly_script() -> Path:
             "The chart library plotly is not installed.", "Run: pip install -r requirements.txt, then start again."
         )
     return script
-
-
-def script_address() -> str:
-    """Return the address of plotly's script on this very server."""
-    return file_address(plotly_script())
 
 
 def file_address(file: Path) -> str:

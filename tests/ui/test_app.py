@@ -1,17 +1,12 @@
-import socket
 import subprocess
 import sys
-from dataclasses import replace
 
 import gradio as gr
-import pytest
 
 from studio.config import RunConfig, settings
-from studio.errors import RunError
 from studio.runs.studio import Studio
-from studio.ui.app import build_app, jump_to_data, jump_to_run, launch_options, open_page, redraw_header, serve
+from studio.ui.app import build_app, jump_to_data, jump_to_run, open_page, redraw_header
 from studio.ui.form import TERMINAL_ONLY
-from studio.ui.theme import STYLE_SHEET
 from tests.ui.fake_studio import finished_run
 
 ENDPOINTS = {"/add_dataset", "/start_run", "/run_status", "/ask", "/export_run"}
@@ -65,24 +60,3 @@ def test_the_header_is_sent_once(studio: Studio) -> None:
     assert "Starter model: ready" in fresh
     assert "2 CPU cores" in fresh
     assert redraw_header(studio, "2 CPU cores", "starter", drawn) == (gr.skip(), gr.skip())
-
-
-def test_nothing_leaves_the_machine(studio: Studio) -> None:
-    options = launch_options(studio)
-    assert options["share"] is False
-    assert "allowed_paths" not in options
-    css = options["theme"]._get_theme_css() + STYLE_SHEET.read_text(encoding="utf-8")
-    assert "@import" not in css
-    assert "url('http" not in css
-    assert options["theme"]._stylesheets == []
-
-
-def test_a_port_in_use_is_a_sentence(studio: Studio) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        studio.settings = replace(studio.settings, port=port)
-        with pytest.raises(RunError, match=f"Port {port} .* another program is listening") as caught:
-            serve(studio)
-    assert "STUDIO_PORT" in caught.value.hint

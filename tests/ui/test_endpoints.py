@@ -11,20 +11,17 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError, ValidationError
 
 from studio.runs.studio import Studio
-from studio.ui.app import build_app, launch_options
+from studio.ui.server import served as served_page
 from tests.ui.fake_studio import FakeWorkers, finish, open_fake_studio
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Studio, Client]]:
     studio = open_fake_studio(tmp_path_factory.mktemp("home"), clock=time.time)
-    page = build_app(studio)
-    options = launch_options(studio) | {"server_port": None}
-    _, address, _ = page.launch(**options, prevent_thread_lock=True)
-    client = Client(address, verbose=False)
-    yield studio, client
-    client.close()
-    page.close()
+    with served_page(studio, port=0) as server:
+        client = Client(f"http://127.0.0.1:{server.port}", verbose=False)
+        yield studio, client
+        client.close()
     workers = studio._launch
     assert isinstance(workers, FakeWorkers)
     workers.leave()

@@ -1,7 +1,7 @@
 """From the name of a base model to the folder with its files.
 
-A name is "starter", the path of a local folder, or the id of a model on the Hugging Face Hub. Does not load a model and
-does not look into its weights.
+A name is "starter", the path of a local folder, the id of a model on the Hugging Face Hub, or "folder:" and the name
+of a folder that a run from another machine learned from. Does not load a model and does not look into its weights.
 """
 
 from collections.abc import Callable
@@ -12,6 +12,7 @@ from studio import codec
 from studio.config import STARTER
 from studio.errors import ModelError
 from studio.models.download import Listener, Report
+from studio.models.elsewhere import OWN_FOLDERS, folder_here
 from studio.models.hub import DEFAULT_HUB, Hub
 from studio.models.starter import READY_MARK, starter_folder
 
@@ -36,6 +37,15 @@ def locate(name: str, home: Path, *, hub: Hub = DEFAULT_HUB) -> ModelFiles | Non
     if name == STARTER:
         folder = starter_folder(home)
         return ModelFiles(name, folder, "starter") if (folder / READY_MARK).is_file() else None
+    own = folder_here(name, home)
+    if own is not None:
+        if not own.is_dir():
+            raise ModelError(
+                f"The base model of this run was the folder '{own.name}' of another machine.",
+                f"Copy that folder to {OWN_FOLDERS}/{own.name} in the studio's data folder, then try again.",
+            )
+        check_folder(own)
+        return ModelFiles(name, own, "folder")
     try:
         if _is_path(name):
             folder = Path(name).expanduser().absolute()

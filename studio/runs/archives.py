@@ -1,7 +1,7 @@
-"""A whole run as one zip file, and back. Knows nothing of what the files of a run mean.
+"""A whole run as one zip file, and back. What goes with a run is said by `run_files`; nothing else is packed or taken.
 
-What is unpacked is checked before a byte is written: names that leave the folder, links, and sizes that the disk cannot
-take are refused.
+What is brought in is checked before it is among the runs: names that leave the folder, links, sizes that the disk cannot
+take, and files that cannot be read are refused.
 """
 
 import os
@@ -11,20 +11,21 @@ import tempfile
 import zipfile
 import zlib
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from studio import codec
 from studio.errors import RunError
 from studio.events import Failed, Finished
+from studio.runs import run_files
+from studio.runs.archive_checks import check_files
+from studio.runs.archive_paths import forget_places, packed_content
 from studio.runs.diagnosis import Diagnosis
 from studio.runs.event_log import last_event
 from studio.runs.store import RunFolder, RunStore
 from studio.words import size
 
-_LEFT_OUT = ("exports", "lost.json")
-_OF_THIS_MACHINE = (".lock", ".wish")
-_KINDS = (".json", ".jsonl", ".npy", ".safetensors", ".jinja", ".log", ".md", ".model", ".old", ".txt")
-"""Nothing else is in a run; above all no file from which Python would load code."""
+_KINDS = (".json", ".jsonl", ".npy", ".safetensors", ".jinja", ".later", ".log", ".md", ".model", ".old", ".txt")
+"""No studio ever packed anything else; above all no file from which Python would load code."""
 
 _CHOOSE = "Choose a run that was downloaded here."
 _FREE_SPACE = "Free some space on the disk."
@@ -50,11 +51,9 @@ def write_archive(run: RunFolder, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1, strict_timestamps=False) as archive:
             for path in sorted(run.path.rglob("*")):
-                inner = path.relative_to(run.path)
-                hidden = any(part.startswith(".") for part in inner.parts) or path.suffix in _OF_THIS_MACHINE
-                if path.is_file() and not path.is_symlink() and not hidden and inner.parts[0] not in _LEFT_OUT:
-                    packed = zipfile.ZIP_STORED if path.suffix == ".safetensors" else zipfile.ZIP_DEFLATED
-                    archive.write(path, Path(run.id) / inner, compress_type=packed)
+                inner = path.relative_to(run.path).as_posix()
+                if run_files.is_own(inner) and path.is_file() and not path.is_symlink():
+                    _pack(archive, path, run=run, inner=inner)
         os.replace(temporary, target)
     except OSError as error:
         raise RunError(f"The run could not be packed: {error.strerror or error}.", _FREE_SPACE) from error
@@ -62,6 +61,15 @@ def write_archive(run: RunFolder, folder: Path) -> Path:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
     return target
+
+
+def _pack(archive: zipfile.ZipFile, path: Path, *, run: RunFolder, inner: str) -> None:
+    packed = zipfile.ZIP_STORED if path.suffix == ".safetensors" else zipfile.ZIP_DEFLATED
+    content = packed_content(path, inner)
+    if content is None:
+        archive.write(path, f"{run.id}/{inner}", compress_type=packed)
+    else:
+        archive.writestr(f"{run.id}/{inner}", content, compress_type=packed)
 
 
 def read_archive(path: Path, runs: RunStore) -> RunFolder:
@@ -72,12 +80,13 @@ def read_archive(path: Path, runs: RunStore) -> RunFolder:
     except OSError as error:
         raise RunError(f"The run could not be unpacked: {error.strerror or error}.", _FREE_SPACE) from error
     try:
+        folder = temporary / "run"
         with zipfile.ZipFile(path) as archive:
-            top = _checked(archive, path, room=shutil.disk_usage(runs.folder).free)
-            archive.extractall(temporary)
-        folder = temporary / top
-        (folder / "exports").mkdir(exist_ok=True)
-        _rest(RunFolder(folder))
+            _check_entries(archive, path, room=shutil.disk_usage(runs.folder).free)
+            _unpack(archive, folder)
+        check_files(folder)
+        forget_places(folder)
+        _complete(RunFolder(folder))
         return runs.take_in(folder)
     except _DAMAGED as error:
         raise RunError(f"'{path.name}' is no zip file, or a damaged one.", _CHOOSE) from error
@@ -87,25 +96,39 @@ def read_archive(path: Path, runs: RunStore) -> RunFolder:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _rest(run: RunFolder) -> None:
-    """Have a run that was packed at work wait for the person: it was not lost here."""
+def _unpack(archive: zipfile.ZipFile, folder: Path) -> None:
+    """Write the run's own files below `folder`. What else an older studio packed is left out."""
+    for entry in archive.infolist():
+        inner = entry.filename.partition("/")[2]
+        if run_files.is_own(inner):
+            target = folder / PurePosixPath(inner)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with archive.open(entry) as source, target.open("xb") as file:
+                shutil.copyfileobj(source, file)
+
+
+def _complete(run: RunFolder) -> None:
+    """Add what every run has. One that was packed at work waits for the person: it was not lost here."""
+    run.exports.mkdir(exist_ok=True)
+    run.validation_path.touch()
     if run.was_launched and not isinstance(last_event(run.events_path), Finished | Failed):
         run.lost_path.write_text(codec.dumps(_UNFINISHED) + "\n", encoding="utf-8")
 
 
-def _checked(archive: zipfile.ZipFile, path: Path, *, room: int) -> str:
-    """Return the one folder that everything lies in. Raises RunError for what is no archive of a run."""
+def _check_entries(archive: zipfile.ZipFile, path: Path, *, room: int) -> None:
+    """Raise RunError for what is no archive of a run, holds a name twice, or needs more room than there is."""
     entries = archive.infolist()
     tops = {entry.filename.split("/", 1)[0] for entry in entries}
     names = {entry.filename.partition("/")[2] for entry in entries}
-    if len(tops) != 1 or any(map(_is_strange, entries)) or not {"config.json", "origin.json", "train.jsonl"} <= names:
+    if len(tops) != 1 or any(map(_is_strange, entries)) or not names >= run_files.NEEDED:
         raise RunError(f"'{path.name}' is not the archive of a run.", _CHOOSE)
+    if len(names) != len(entries):
+        raise RunError(f"'{path.name}' holds two files of one name, and was not unpacked.", _CHOOSE)
     whole = sum(entry.file_size for entry in entries)
     if len(entries) > _MOST_FILES or whole > _MOST_RATIO * max(1, path.stat().st_size):
         raise RunError(f"'{path.name}' holds far more than a run does, and was not unpacked.")
     if whole > room:
         raise RunError(f"'{path.name}' needs {size(whole)}, and the disk has {size(room)}.", "Free some space first.")
-    return tops.pop()
 
 
 def _is_strange(entry: zipfile.ZipInfo) -> bool:
@@ -113,4 +136,5 @@ def _is_strange(entry: zipfile.ZipInfo) -> bool:
     parts = entry.filename.replace("\\", "/").split("/")
     leaves = ".." in parts or not parts[0] or ":" in parts[0] or "\0" in entry.filename
     known = entry.is_dir() or Path(entry.filename).suffix in _KINDS
-    return leaves or not known or stat.S_ISLNK(entry.external_attr >> 16)
+    kind = stat.S_IFMT(entry.external_attr >> 16)
+    return leaves or not known or kind not in (0, stat.S_IFREG, stat.S_IFDIR)

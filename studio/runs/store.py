@@ -188,8 +188,8 @@ class RunFolder:
 
     @property
     def was_launched(self) -> bool:
-        """Whether a worker was ever started for this run."""
-        return self.log_path.exists()
+        """Whether a worker was ever started for this run, here or on the machine that it came from."""
+        return self.log_path.exists() or self.events_path.exists()
 
     @property
     def stop_wish(self) -> Path:

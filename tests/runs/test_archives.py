@@ -1,6 +1,7 @@
 import io
 import os
 import stat
+import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -31,7 +32,9 @@ def create(home: Path) -> RunFolder:
     for name in ("adapter", "checkpoints/step-3", "checkpoints/.step-4.tmp"):
         (run.path / name).mkdir(parents=True)
         (run.path / name / "adapter_config.json").write_text("{}")
-        (run.path / name / "adapter_model.safetensors").write_bytes(os.urandom(5000))
+        tensors = b'{"a":{"dtype":"U8","shape":[5000],"data_offsets":[0,5000]}}'
+        content = struct.pack("<Q", len(tensors)) + tensors + os.urandom(5000)
+        (run.path / name / "adapter_model.safetensors").write_bytes(content)
     run.log_path.write_text("words\n")
     return run
 
@@ -53,7 +56,15 @@ def test_a_run_comes_back_as_it_went(tmp_path: Path, say: Say) -> None:
     there = RunStore(tmp_path / "there")
     found = read_archive(archive, there)
     assert [each.id for each in there.all()] == [found.id]
-    left_out = ("exports/", "run.lock", "link.json", "checkpoints/.step-4.tmp/")
+    left_out = (
+        "exports/",
+        "run.lock",
+        "worker.log",
+        "link.json",
+        "checkpoints/.step-4.tmp/",
+        "train.index",
+        "val.index",
+    )
     expected = {name: data for name, data in contents(run.path).items() if not name.startswith(left_out)}
     assert contents(found.path) == expected
     assert (found.config, found.origin, found.name) == (run.config, run.origin, "Other name")

@@ -1,0 +1,170 @@
+"""Reading every file of a run that was brought in, before it is taken in: what cannot be read is refused whole."""
+
+import math
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from studio import codec, events
+from studio.config import RunConfig, modernised, problems
+from studio.data import example_lines
+from studio.errors import RunError
+from studio.models.blend_kinds import KINDS
+from studio.runs import run_files
+from studio.runs.blend_parents import Blend
+from studio.runs.store import MOST_NAME, MOST_NOTE, About, RunOrigin
+
+LATEST = 4_102_444_800.0
+"""The first second of the year 2100, since the epoch: no run was made later."""
+
+_SMALL, _LARGE = 2**20, 64 * 2**20
+_LONGEST_LINE = 16 * 2**20
+_MOST_LINES = 5_000_000
+_DEEPEST = 60
+_LARGEST_WHOLE = 2**53
+_LONGEST_HEADER = 100 * 2**20
+"""The most that the safetensors library itself reads."""
+
+_UNREADABLE = (ValueError, TypeError, LookupError, OverflowError, RecursionError, AttributeError, struct.error)
+
+
+def check_files(folder: Path) -> None:
+    """Read all files of a run that was unpacked into `folder`. Raises RunError naming the first that is damaged."""
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        inner = path.relative_to(folder).as_posix()
+        try:
+            _reader(inner)(path)
+        except _UNREADABLE as error:
+            why = str(error)[:200] if isinstance(error, ValueError) and str(error) else "it is not what a studio writes"
+            raise RunError(
+                f"The run was not brought in: its file {inner} is damaged ({why}).",
+                "Download the run again where it was trained, and bring in that file.",
+            ) from error
+    for learned in sorted({path.parent for path in folder.rglob("*.safetensors")}):
+        _check_tensors(learned)
+
+
+def _reader(inner: str) -> Callable[[Path], None]:
+    known: dict[str, Callable[[Path], None]] = {
+        run_files.CONFIG: _check_config,
+        run_files.ORIGIN: _check_origin,
+        run_files.ABOUT: _check_about,
+        run_files.PARENTS: _check_parents,
+        run_files.TRAIN: _check_examples,
+        run_files.VALIDATION: _check_examples,
+        run_files.EVENTS: _check_events,
+        "reference.later": lambda path: _bounded(path, 0),
+    }
+    if inner in known:
+        return known[inner]
+    if inner.endswith(".json"):
+        return _check_settings
+    return (lambda path: None) if inner.endswith(".safetensors") else (lambda path: _bounded(path, _LARGE))
+
+
+def _check_config(path: Path) -> None:
+    config = codec.from_plain(RunConfig, modernised(_document(path, _SMALL)))
+    blended = (path.parent / run_files.PARENTS).exists()
+    # A blend has the rank that its parents give it, which may be above what can be trained.
+    faults = [each.text for each in problems(config) if not (blended and each.field in ("rank", "alpha"))]
+    if faults:
+        raise ValueError(faults[0])
+
+
+def _check_origin(path: Path) -> None:
+    origin = codec.from_plain(RunOrigin, _document(path, _SMALL))
+    if not 0 <= origin.created <= LATEST:
+        raise ValueError(f"it was made at no possible time, {origin.created:g} seconds after 1970")
+
+
+def _check_about(path: Path) -> None:
+    about = codec.from_plain(About, _document(path, _SMALL))
+    if len(about.name) > 4 * MOST_NAME or len(about.note) > MOST_NOTE:
+        raise ValueError("the name or the note is too long")
+
+
+def _check_parents(path: Path) -> None:
+    blend = codec.from_plain(Blend, _document(path, _SMALL))
+    if blend.kind not in KINDS or not blend.parents:
+        raise ValueError("it names no kind of blend, or no parents")
+
+
+def _check_examples(path: Path) -> None:
+    for line in _lines(path):
+        example = example_lines.decode(line)
+        if not example.messages:
+            raise ValueError("an example is empty")
+        if example.tools:
+            _check_numbers(codec.parse(example.tools))
+
+
+def _check_events(path: Path) -> None:
+    for line in _lines(path, torn_end=True):
+        _check_numbers(codec.parse(line))
+        record = events.decode(line.decode("utf-8"))
+        if not 0 < record.seq < _LARGEST_WHOLE or not 0 <= record.time <= LATEST:
+            raise ValueError("an event has no possible number or time")
+        if isinstance(record.event, events.Finished) and not 0 <= record.event.seconds <= LATEST:
+            raise ValueError(f"it took {record.event.seconds:g} seconds")
+
+
+def _check_settings(path: Path) -> None:
+    if not isinstance(_document(path, _LARGE), dict | list):
+        raise ValueError("it holds no settings")
+
+
+def _check_tensors(folder: Path) -> None:
+    """Check that the tensors of a folder are what their headers say. Raises RunError naming the file.
+
+    The one place that looks at weights before a run is taken in.
+    """
+    for path in sorted(folder.glob("*.safetensors")):
+        with path.open("rb") as file:
+            start = file.read(8)
+        length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+        if not 2 <= length <= min(_LONGEST_HEADER, path.stat().st_size - 8):
+            raise RunError(
+                f"The run was not brought in: its file {path.name} is damaged (its header does not fit its size).",
+                "Download the run again where it was trained, and bring in that file.",
+            )
+
+
+def _document(path: Path, most_bytes: int) -> Any:
+    _bounded(path, most_bytes)
+    value = codec.parse(path.read_text(encoding="utf-8"))
+    _check_numbers(value)
+    return value
+
+
+def _bounded(path: Path, most_bytes: int) -> None:
+    if path.stat().st_size > most_bytes:
+        raise ValueError(f"it is larger than {most_bytes:,} bytes")
+
+
+def _lines(path: Path, *, torn_end: bool = False) -> Iterator[bytes]:
+    """Yield the lines of a file. With `torn_end` a last one without its end is passed over, as readers of events do."""
+    with path.open("rb") as file:
+        for number in range(_MOST_LINES + 1):
+            line = file.readline(_LONGEST_LINE)
+            if not line or (torn_end and len(line) < _LONGEST_LINE and not line.endswith(b"\n")):
+                return
+            if number == _MOST_LINES or len(line) == _LONGEST_LINE:
+                raise ValueError(f"line {number + 1:,} is too long, or there are too many")
+            if line.strip():
+                yield line
+
+
+def _check_numbers(document: Any) -> None:
+    """Raise ValueError for a number that is not finite or far out of range, and for what is nested too deeply."""
+    rest = [(document, 0)]
+    while rest:
+        value, depth = rest.pop()
+        if depth > _DEEPEST:
+            raise ValueError("it is nested too deeply")
+        if isinstance(value, dict | list):
+            rest += [(each, depth + 1) for each in (value.values() if isinstance(value, dict) else value)]
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise ValueError("a number is not finite")
+        elif isinstance(value, int) and abs(value) > _LARGEST_WHOLE:
+            raise ValueError("a number is too large")

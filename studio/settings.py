@@ -33,11 +33,30 @@ class Settings:
     """Whether whoever runs the studio wants it open to everybody who can reach it, without a password."""
     hosts: tuple[str, ...] = ()
     """The names, beside its own address, under which the studio may be visited."""
+    share_token: bool = False
+    """Whether visitors of a public address may use the access token of whoever runs the studio."""
+    own_tasks: bool = False
+    """Whether visitors of a public address may run the tasks in `<home>/tasks`, which can hold code."""
 
     @property
     def is_public(self) -> bool:
         """Whether others than the person at this machine can reach the studio: it listens on more than loopback."""
         return not is_loopback(self.host)
+
+    @property
+    def uploads(self) -> Path:
+        """Where files that were uploaded lie until they are kept or cleaned away."""
+        return self.home / "uploads"
+
+    @property
+    def allows_token(self) -> bool:
+        """Whether the Hub may be asked with the access token of whoever runs the studio."""
+        return self.share_token or not self.is_public
+
+    @property
+    def allows_own_tasks(self) -> bool:
+        """Whether tasks in `<home>/tasks` may be run from the page."""
+        return self.own_tasks or not self.is_public
 
 
 def is_loopback(host: str) -> bool:
@@ -55,7 +74,8 @@ def read_settings(environment: Mapping[str, str], *, data_mount: Path = Path("/d
 
     `STUDIO_HOME` names the data folder; without it a writable `/data` is used (the persistent disk of a Space), else
     `~/.lora-studio`. `STUDIO_HOST` and `STUDIO_PORT` name the address; a Space listens on all interfaces.
-    With `STUDIO_EVALUATE=0`, a run is evaluated only when that is asked for.
+    With `STUDIO_EVALUATE=0`, a run is evaluated only when that is asked for. `STUDIO_SHARE_TOKEN=1` and
+    `STUDIO_OWN_TASKS=1` allow visitors of a public address what is otherwise kept from them.
 
     Raises RunError when `STUDIO_PORT` is not a port number.
     """
@@ -75,6 +95,8 @@ def read_settings(environment: Mapping[str, str], *, data_mount: Path = Path("/d
         host=host,
         port=_port(environment.get("STUDIO_PORT", str(DEFAULT_PORT))),
         evaluate=environment.get("STUDIO_EVALUATE", "1") != "0",
+        share_token=environment.get("STUDIO_SHARE_TOKEN") == "1",
+        own_tasks=environment.get("STUDIO_OWN_TASKS") == "1",
     )
 
 

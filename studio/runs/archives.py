@@ -10,10 +10,12 @@ import stat
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from studio import codec
+from studio.config import RunConfig
 from studio.errors import RunError
 from studio.events import Failed, Finished
 from studio.runs.diagnosis import Diagnosis
@@ -42,6 +44,10 @@ _MOST_RATIO = 200
 """A file that unpacks to more than so many times its size is a trap: nothing in a run packs so well."""
 
 
+def _any(config: RunConfig) -> None:
+    """Take all settings."""
+
+
 def write_archive(run: RunFolder, folder: Path) -> Path:
     """Pack a run into `folder`, whole or not at all, and return the zip. Raises RunError when the disk is full."""
     target = folder / f"{run.id}.run.zip"
@@ -64,8 +70,11 @@ def write_archive(run: RunFolder, folder: Path) -> Path:
     return target
 
 
-def read_archive(path: Path, runs: RunStore) -> RunFolder:
-    """Unpack a run and take it among the others. Raises RunError when the file is no run, or cannot be unpacked."""
+def read_archive(path: Path, runs: RunStore, *, check: Callable[[RunConfig], None] = _any) -> RunFolder:
+    """Unpack a run and take it among the others; `check` raises a StudioError for settings that are not taken.
+
+    Raises RunError when the file is no run, or cannot be unpacked.
+    """
     try:
         runs.folder.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=runs.folder, prefix=".new-"))
@@ -77,6 +86,7 @@ def read_archive(path: Path, runs: RunStore) -> RunFolder:
             archive.extractall(temporary)
         folder = temporary / top
         (folder / "exports").mkdir(exist_ok=True)
+        check(RunFolder(folder).config)
         _rest(RunFolder(folder))
         return runs.take_in(folder)
     except _DAMAGED as error:

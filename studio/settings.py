@@ -54,11 +54,30 @@ class Settings:
     """The names, beside its own address, under which the studio may be visited."""
     root_path: str = ""
     """The path, or the whole address, that a proxy serves the studio under."""
+    share_token: bool = False
+    """Whether visitors of a public address may use the access token of whoever runs the studio."""
+    own_tasks: bool = False
+    """Whether visitors of a public address may run the tasks in `<home>/tasks`, which can hold code."""
 
     @property
     def is_public(self) -> bool:
         """Whether others than the person at this machine can reach the studio: it listens on more than loopback."""
         return not is_loopback(self.host)
+
+    @property
+    def uploads(self) -> Path:
+        """Where files that were uploaded lie until they are kept or cleaned away."""
+        return self.home / "uploads"
+
+    @property
+    def allows_token(self) -> bool:
+        """Whether the Hub may be asked with the access token of whoever runs the studio."""
+        return self.share_token or not self.is_public
+
+    @property
+    def allows_own_tasks(self) -> bool:
+        """Whether tasks in `<home>/tasks` may be run from the page."""
+        return self.own_tasks or not self.is_public
 
 
 def is_loopback(host: str) -> bool:
@@ -79,6 +98,7 @@ def read_settings(environment: Mapping[str, str], *, data_mount: Path = Path("/d
     With `STUDIO_EVALUATE=0`, a run is evaluated only when that is asked for. `STUDIO_PASSWORD` is what a visitor has to
     give, `STUDIO_OPEN=1` lets everybody in without one, and `STUDIO_HOSTS` lists the names that the studio is visited
     under. `SPACE_HOST` is the name of a Space, and `GRADIO_ROOT_PATH` the path that a proxy puts before the page.
+    `STUDIO_SHARE_TOKEN=1` and `STUDIO_OWN_TASKS=1` allow visitors of a public address what is otherwise kept from them.
 
     Raises RunError when `STUDIO_PORT` is not a port number or `STUDIO_HOSTS` no list of names.
     """
@@ -102,6 +122,8 @@ def read_settings(environment: Mapping[str, str], *, data_mount: Path = Path("/d
         open=environment.get("STUDIO_OPEN", "") not in ("", "0"),
         hosts=_hosts(environment),
         root_path=environment.get("GRADIO_ROOT_PATH", ""),
+        share_token=environment.get("STUDIO_SHARE_TOKEN") == "1",
+        own_tasks=environment.get("STUDIO_OWN_TASKS") == "1",
     )
 
 

@@ -14,7 +14,9 @@ def serving(server: Server) -> Iterator[Server]:
     """Let a server answer from a thread of its own, and close it at the end."""
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

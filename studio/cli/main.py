@@ -28,6 +28,7 @@ from studio.runs.standard_tasks import QUESTIONS
 from studio.runs.studio import open_studio
 from studio.settings import Settings, home_folder, read_settings
 
+LOOPBACK = "127.0.0.1"
 FAILED = 1
 BAD_INPUT = 2
 
@@ -69,6 +70,8 @@ def _run(options: argparse.Namespace, console: Console) -> int:
             as_json=options.json,
             console=console,
         )
+    if options.command is not None:  # given by the person at this machine, not by a visitor
+        settings = dataclasses.replace(settings, host=LOOPBACK)
     studio = open_studio(settings)
     try:
         if options.command == "train":

@@ -5,6 +5,7 @@ import threading
 
 from rich.console import Console
 
+from studio.cli.visitors import arrange, tasks_sentence, token_sentence
 from studio.config import STARTER
 from studio.errors import StudioError
 from studio.runs.studio import Studio
@@ -23,12 +24,13 @@ def serve(studio: Studio, *, fetch_starter: bool, console: Console) -> int:
     """
     settings = studio.settings
     ensure_guarded(settings)
+    arrange(settings)
     if fetch_starter:
         try:
             studio.prepare_model(STARTER)
         except StudioError as error:
             console.print(str(error), markup=False)
-    for line in greeting(settings):
+    for line in (*greeting(settings), *filter(None, (token_sentence(settings), tasks_sentence(settings)))):
         console.print(line, markup=False, soft_wrap=True)
     for id in studio.recover():
         console.print(f"The run {id} was lost when the studio last ended; it goes on.", markup=False)

@@ -31,12 +31,12 @@ class DatasetLibrary:
 
     def __init__(self, home: Path, *, samples_folder: Path, clock: Callable[[], float] = time.time) -> None:
         self._folders = DatasetFolders(home / "datasets")
-        self._samples_folder = samples_folder
+        self.samples_folder = samples_folder
         self._clock = clock
 
     def samples(self) -> tuple[Sample, ...]:
         """List the data sets that come with the studio."""
-        return samples(self._samples_folder)
+        return samples(self.samples_folder)
 
     def add(
         self,

@@ -40,15 +40,18 @@ Scores = tuple[str, tuple[float, ...]]
 class Harness:
     """Asks one model after another the same questions."""
 
-    def __init__(self, *, own: Path, own_names: Sequence[str], standard: bool = True) -> None:
-        """`own` is a folder with a person's own tasks, `own_names` are those in it; it need not be there.
+    def __init__(self, *, own: Path | None, own_names: Sequence[str], standard: bool = True) -> None:
+        """`own` is a folder with a person's own tasks, `own_names` are those in it; it need not be there. A task can
+        hold code, which the harness runs: only whoever runs the studio puts files there.
 
         Reading what standard tasks there are takes seconds; `standard` says whether they are wanted too.
         """
         for name in ("lm_eval", "datasets"):
             logging.getLogger(name).setLevel(logging.ERROR)
         datasets.disable_progress_bars()
-        self._manager = TaskManager(include_path=str(own) if own.is_dir() else None, include_defaults=standard)
+        self._manager = TaskManager(
+            include_path=str(own) if own is not None and own.is_dir() else None, include_defaults=standard
+        )
         self._own = frozenset(own_names)
         self._loaded: dict[str, Any] = {}
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import huggingface_hub
 from huggingface_hub import constants
@@ -39,20 +39,32 @@ TransportError: type[Exception] = HfHubHTTPError.__bases__[0]
 SMALL_FILES = ("*.json", "*.jinja", "*.txt", "tokenizer.model")
 """Configuration and tokenizer. Never code: no model may bring its own."""
 
+NO_TOKEN_HINT = "This studio asks the Hub without an access token, so choose one that everybody may read."
+"""What to do about gated and private repositories where visitors must not use the token of this machine."""
+
 PATIENCE_SECONDS = 4.0
 """How long the Hub may take to give a first sign of life."""
 
 
 @dataclass(frozen=True)
 class Hub:
-    """The Hugging Face Hub as this machine sees it. None takes the address and the cache that the environment names."""
+    """The Hugging Face Hub as this machine sees it. None takes the address and the cache that the environment names.
+
+    `token` is False where no access token may be used; None takes that of whoever runs the studio, if there is one.
+    """
 
     endpoint: str | None = None
     cache: Path | None = None
+    token: Literal[False] | None = None
 
     @property
     def address(self) -> str:
         return self.endpoint or constants.ENDPOINT
+
+    @property
+    def may_use_token(self) -> bool:
+        """Whether an access token of this machine may go along. Workers are told by the environment."""
+        return self.token is None and not constants.HF_HUB_DISABLE_IMPLICIT_TOKEN
 
     def require(self) -> None:
         """Check that the Hub may be asked and answers. Raises Unreachable within five seconds when it does not."""
@@ -78,6 +90,7 @@ class Hub:
                 repo_id,
                 cache_dir=self.cache,
                 local_files_only=True,
+                token=self.token,
                 allow_patterns=list(SMALL_FILES),
                 ignore_patterns=["*/*"],
             )
@@ -93,8 +106,8 @@ class Hub:
         Whole files that were fetched before are kept. Raises Stopped, and ModelError for everything that can go wrong.
         """
         self.require()
-        with translating(repo_id, self.address), plain_http():
-            api = huggingface_hub.HfApi(endpoint=self.address)
+        with translating(repo_id, self.address, has_token=self.may_use_token), plain_http():
+            api = huggingface_hub.HfApi(endpoint=self.address, token=self.token)
             sizes = {item.path: item.size for item in api.list_repo_tree(repo_id) if isinstance(item, RepoFile)}
             names = choose_files(sizes)
             if not names:
@@ -112,6 +125,7 @@ class Hub:
                 repo_id,
                 cache_dir=self.cache,
                 endpoint=self.address,
+                token=self.token,
                 allow_patterns=list(names),
                 tqdm_class=_bar_for(progress),
             )
@@ -120,8 +134,10 @@ class Hub:
     def config(self, repo_id: str) -> Mapping[str, Any]:
         """Read a model's config.json from the Hub without its weights. Raises ModelError."""
         self.require()
-        with translating(repo_id, self.address), plain_http():
-            path = huggingface_hub.hf_hub_download(repo_id, "config.json", cache_dir=self.cache, endpoint=self.address)
+        with translating(repo_id, self.address, has_token=self.may_use_token), plain_http():
+            path = huggingface_hub.hf_hub_download(
+                repo_id, "config.json", cache_dir=self.cache, endpoint=self.address, token=self.token
+            )
         try:
             document = codec.parse_file(Path(path))
         except (OSError, ValueError) as error:
@@ -133,8 +149,8 @@ class Hub:
     def shapes(self, repo_id: str) -> Mapping[str, tuple[int, ...]]:
         """Read the names and shapes of a model's tensors from the Hub without its weights. Raises ModelError."""
         self.require()
-        with translating(repo_id, self.address):
-            api = huggingface_hub.HfApi(endpoint=self.address)
+        with translating(repo_id, self.address, has_token=self.may_use_token):
+            api = huggingface_hub.HfApi(endpoint=self.address, token=self.token)
             api.model_info(repo_id)  # the next call takes a model that is not there for one without such files
             found = api.get_safetensors_metadata(repo_id)
         return {
@@ -178,14 +194,16 @@ def plain_http() -> Iterator[None]:
 
 
 @contextmanager
-def translating(repo_id: str, address: str) -> Iterator[None]:
+def translating(repo_id: str, address: str, *, has_token: bool = True) -> Iterator[None]:
     """Turn what huggingface_hub raises inside the block into a ModelError about `repo_id`."""
     try:
         yield
     except GatedRepoError as error:
         raise ModelError(
             f"'{repo_id}' is gated: its authors ask you to accept their terms first.",
-            f"Accept the licence on {address}/{repo_id}, set HF_TOKEN to an access token of yours, and try again.",
+            f"Accept the licence on {address}/{repo_id}, set HF_TOKEN to an access token of yours, and try again."
+            if has_token
+            else NO_TOKEN_HINT,
         ) from error
     except RemoteEntryNotFoundError as error:
         raise ModelError(
@@ -195,12 +213,14 @@ def translating(repo_id: str, address: str) -> Iterator[None]:
     except RepositoryNotFoundError as error:
         raise ModelError(
             f"There is no model '{repo_id}' on the Hugging Face Hub, or it is private.",
-            "Check the spelling (owner/name). For a private model set HF_TOKEN to an access token that may read it.",
+            "Check the spelling (owner/name). For a private model set HF_TOKEN to an access token that may read it."
+            if has_token
+            else f"Check the spelling (owner/name). {NO_TOKEN_HINT}",
         ) from error
     except HFValidationError as error:
         raise _malformed(repo_id) from error
     except HfHubHTTPError as error:
-        raise _refused(repo_id, error) from error
+        raise _refused(repo_id, error, has_token=has_token) from error
     except NotASafetensorsRepoError as error:
         raise ModelError(
             f"'{repo_id}' has no safetensors files, so its layers are known only once it is loaded.",
@@ -219,12 +239,14 @@ def _malformed(repo_id: str) -> ModelError:
     )
 
 
-def _refused(repo_id: str, error: HfHubHTTPError) -> ModelError:
+def _refused(repo_id: str, error: HfHubHTTPError, *, has_token: bool) -> ModelError:
     status = error.response.status_code
     if status in (401, 403):
         return ModelError(
             f"The Hugging Face Hub does not let this machine read '{repo_id}' (status {status}).",
-            "Set HF_TOKEN to an access token that may read it, or unset it when it has expired.",
+            "Set HF_TOKEN to an access token that may read it, or unset it when it has expired."
+            if has_token
+            else NO_TOKEN_HINT,
         )
     return ModelError(f"The Hugging Face Hub refused '{repo_id}' with status {status}.", "Try again in a few minutes.")
 

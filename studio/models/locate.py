@@ -4,6 +4,7 @@ A name is "starter", the path of a local folder, the id of a model on the Huggin
 of a folder that a run from another machine learned from. Does not load a model and does not look into its weights.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from studio.models.hub import DEFAULT_HUB, Hub
 from studio.models.starter import READY_MARK, starter_folder
 
 WEIGHT_INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
+HUB_ID = re.compile(r"(?=.{1,96}\Z)[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
 _CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx", "seq_length", "max_sequence_length")
 
 
@@ -29,11 +31,14 @@ class ModelFiles:
     source: str
 
 
-def locate(name: str, home: Path, *, hub: Hub = DEFAULT_HUB) -> ModelFiles | None:
+def locate(name: str, home: Path, *, hub: Hub = DEFAULT_HUB, folders: bool = True) -> ModelFiles | None:
     """Find a model's files without the network; None when they must be fetched first.
 
-    Raises ModelError when the name cannot be a model's, or when it is a folder that holds no whole model.
+    Without `folders` a name is the starter's or an id on the Hub and never a folder, whatever lies in the working
+    directory. Raises ModelError when the name cannot be a model's, or when it is a folder that holds no whole model.
     """
+    if not folders:
+        check_hub_id(name)
     if name == STARTER:
         folder = starter_folder(home)
         return ModelFiles(name, folder, "starter") if (folder / READY_MARK).is_file() else None
@@ -47,7 +52,7 @@ def locate(name: str, home: Path, *, hub: Hub = DEFAULT_HUB) -> ModelFiles | Non
         check_folder(own)
         return ModelFiles(name, own, "folder")
     try:
-        if _is_path(name):
+        if folders and _is_path(name):
             folder = Path(name).expanduser().absolute()
             check_folder(folder)
             return ModelFiles(name, folder, "folder")
@@ -59,6 +64,24 @@ def locate(name: str, home: Path, *, hub: Hub = DEFAULT_HUB) -> ModelFiles | Non
     return ModelFiles(name, cached, "hub") if cached and not _missing(cached) else None
 
 
+def locate_settled(name: str, home: Path) -> ModelFiles | None:
+    """Find the model of a run's settings, in a worker: there a folder is named by its whole path, and nothing else is.
+
+    A worker has another working directory than the studio: an id must not become a folder that lies in it.
+    """
+    return locate(name, home, folders=Path(name).is_absolute())
+
+
+def check_hub_id(name: str) -> None:
+    """Check that a name is the starter's or could be an id on the Hub. Raises ModelError for anything else."""
+    if name != STARTER and (not HUB_ID.fullmatch(name) or ".." in name or "--" in name):
+        raise ModelError(
+            f"'{name[:80]}' is not the id of a model on the Hugging Face Hub.",
+            "Give an id such as owner/name, as it stands on the model's page, or choose the starter model. "
+            "Folders of this machine cannot be named here.",
+        )
+
+
 def fetch(
     name: str, home: Path, *, report: Report, should_stop: Callable[[], bool], hub: Hub = DEFAULT_HUB
 ) -> ModelFiles:
@@ -66,7 +89,7 @@ def fetch(
 
     Raises Stopped, ModelError, and ValueError for the starter model, which `studio.models.starter` fetches.
     """
-    found = locate(name, home, hub=hub)
+    found = locate(name, home, hub=hub, folders=Path(name).is_absolute())
     if found:
         return found
     if name == STARTER:

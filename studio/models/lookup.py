@@ -1,13 +1,13 @@
 """Find the architecture of a base model by its name: in its files or on the Hub, and without its weights."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from studio.config import STARTER
 from studio.models.architecture import Architecture, UnknownFamily, architecture_in, read_architecture
 from studio.models.layout import find_layers
-from studio.models.locate import locate
+from studio.models.locate import ModelFiles, locate
 
 STARTER_CONFIG: Mapping[str, Any] = {
     "model_type": "llama",
@@ -34,7 +34,9 @@ class Source(Protocol):
     def shapes(self, repo_id: str) -> Mapping[str, tuple[int, ...]]: ...
 
 
-def find_architecture(name: str, home: Path, *, hub: Source) -> Architecture:
+def find_architecture(
+    name: str, home: Path, *, hub: Source, locate: Callable[[str, Path], ModelFiles | None] = locate
+) -> Architecture:
     """Return the architecture of a base model. Asks the network only for one whose config.json is not here.
 
     Raises ModelError for a name that cannot be a model's, and for a model that cannot be read or is no decoder.

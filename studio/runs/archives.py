@@ -10,10 +10,12 @@ import stat
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from studio import codec
+from studio.config import RunConfig
 from studio.errors import RunError
 from studio.events import Failed, Finished
 from studio.runs import run_files
@@ -41,6 +43,10 @@ _UNFINISHED = Diagnosis(
 _MOST_FILES = 20_000
 _MOST_RATIO = 200
 """A file that unpacks to more than so many times its size is a trap: nothing in a run packs so well."""
+
+
+def _any(config: RunConfig) -> None:
+    """Take all settings."""
 
 
 def write_archive(run: RunFolder, folder: Path) -> Path:
@@ -72,8 +78,11 @@ def _pack(archive: zipfile.ZipFile, path: Path, *, run: RunFolder, inner: str) -
         archive.writestr(f"{run.id}/{inner}", content, compress_type=packed)
 
 
-def read_archive(path: Path, runs: RunStore) -> RunFolder:
-    """Unpack a run and take it among the others. Raises RunError when the file is no run, or cannot be unpacked."""
+def read_archive(path: Path, runs: RunStore, *, check: Callable[[RunConfig], None] = _any) -> RunFolder:
+    """Unpack a run and take it among the others; `check` raises a StudioError for settings that are not taken.
+
+    Raises RunError when the file is no run, or cannot be unpacked.
+    """
     try:
         runs.folder.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=runs.folder, prefix=".new-"))
@@ -86,6 +95,7 @@ def read_archive(path: Path, runs: RunStore) -> RunFolder:
             _unpack(archive, folder)
         check_files(folder)
         forget_places(folder)
+        check(RunFolder(folder).config)
         _complete(RunFolder(folder))
         return runs.take_in(folder)
     except _DAMAGED as error:

@@ -1,12 +1,10 @@
 """All steps of a run as a table for other programs: one row a step, every step, in CSV. Knows nothing of charts."""
 
-import csv
-import io
 from pathlib import Path
 
 from studio.runs.steps import ALL_TOKENS, TIME, WORKED
 from studio.runs.store import RunFolder
-from studio.runs.tables import write_beside
+from studio.runs.tables import write_beside, write_csv_rows
 from studio.runs.view import RunView
 
 HEAD = (
@@ -44,11 +42,7 @@ def write_csv(run: RunFolder, view: RunView) -> Path:
     A held-out loss stands at the step after which it was found; step 0 has no other figures. Raises RunError when the
     disk does not take it.
     """
-    written = io.StringIO(newline="")
-    table = csv.writer(written, lineterminator="\n")
-    table.writerow(HEAD)
-    table.writerows(_rows(view))
-    return write_beside(run, f"{run.id}-steps.csv", written.getvalue().removesuffix("\n"))
+    return write_beside(run, f"{run.id}-steps.csv", write_csv_rows([HEAD, *_rows(view)]).removesuffix("\n"))
 
 
 def _rows(view: RunView) -> list[list[object]]:

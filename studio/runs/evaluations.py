@@ -18,7 +18,7 @@ from studio.data.library import DatasetLibrary
 from studio.errors import RunError
 from studio.events import LAST_TIME, Failed, Finished, Loading
 from studio.plain_files import read_bytes
-from studio.runs import standard_tasks
+from studio.runs import standard_tasks, visitors
 from studio.runs.evaluation_report import (
     AT_THE_END,
     NOTHING_HELD_OUT,
@@ -31,6 +31,7 @@ from studio.runs.jobs import Job
 from studio.runs.launcher import JobPaths, Launch, request_stop
 from studio.runs.store import RunFolder, RunStore
 from studio.runs.whole_files import write_whole
+from studio.settings import Settings
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 OF_A_FILE = "data-"
@@ -65,12 +66,12 @@ class EvaluationState:
 class Evaluations:
     """The evaluations of all runs of one data folder."""
 
-    def __init__(self, runs: RunStore, datasets: DatasetLibrary, *, launch: Launch, unasked: bool) -> None:
-        """`unasked` says whether a run is evaluated at its end without being asked."""
+    def __init__(self, runs: RunStore, datasets: DatasetLibrary, *, launch: Launch, settings: Settings) -> None:
+        """`settings` say whether a run is evaluated at its end without being asked, and what visitors may name."""
         self._runs = runs
         self._datasets = datasets
         self._launch = launch
-        self._unasked = unasked
+        self._settings = settings
         self._guard = threading.Lock()
         self._jobs: dict[Path, Job] = {}
         self._expected: set[str] = set()
@@ -93,7 +94,10 @@ class Evaluations:
         has no result, or the work cannot be started, DataError for a file that cannot be used, and ConfigError for
         tasks that cannot be asked here.
         """
+        visitors.check_tasks(tasks, self._settings)
         tasks = standard_tasks.check(tasks, questions)
+        if data is not None:
+            visitors.check_files((data,), self._settings, ours=self._datasets.samples_folder)
         run = self._runs.get(run_id)
         if run.is_alive():
             raise RunError("This run is still training.", "It is evaluated when it ends.")
@@ -110,6 +114,7 @@ class Evaluations:
             if given is not None:
                 arguments += ["--data", str(self._datasets.examples(given.id).path), "--title", given.name]
             arguments += [] if forgetting else ["--no-probes"]
+            arguments += [] if self._settings.allows_own_tasks else ["--no-own-tasks"]
             arguments += ["--questions", str(questions), "--tasks", *tasks] if tasks else []
             job.start(arguments, self._launch)
         return self.state(run_id, name)
@@ -161,7 +166,7 @@ class Evaluations:
 
     def expect(self, run: RunFolder) -> None:
         """Remember that a run which was just started is to be evaluated when it ends, where it holds rows out."""
-        if self._unasked and _holds_out(run):
+        if self._settings.evaluate and _holds_out(run):
             with suppress(OSError):  # on a full disk there is no evaluation, and the run goes on
                 write_whole(wish_path(run), "0")
             with self._guard:
@@ -169,7 +174,7 @@ class Evaluations:
 
     def recover(self) -> None:
         """Remember what an earlier server expected; call it when one starts."""
-        if self._unasked:
+        if self._settings.evaluate:
             found = {run.id for run in self._runs.all() if wish_path(run).exists()}
             with self._guard:
                 self._expected |= found

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,13 @@ PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
 WORKER_COMMAND = (sys.executable, "-m", "studio.workers")
 
+NO_TOKEN_VARIABLE = "HF_HUB_DISABLE_IMPLICIT_TOKEN"
+"""Where this is set, huggingface_hub asks without the stored login of this machine."""
+
+_SECRET = re.compile(r"(^|_)(TOKENS?|PASSWORD|PASSWD|SECRETS?|CREDENTIALS?|API_?KEYS?|ACCESS_KEY|PRIVATE_KEY)($|_)")
+"""What the name of a variable has in it that holds a secret: HF_TOKEN, AWS_SECRET_ACCESS_KEY, OPENAI_API_KEY."""
+
+_NO_SECRETS = ("TOKENIZERS_PARALLELISM", NO_TOKEN_VARIABLE, "HF_TOKEN_PATH")
 _LOG_TAIL_BYTES = 16_384
 _LONGEST_SLUG = 100
 
@@ -126,7 +133,25 @@ def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
     spinning ten times as long, as they do by themselves, they hold up every operation while a browser takes a core.
     """
     waiting = {} if "OMP_WAIT_POLICY" in environment else {"GOMP_SPINCOUNT": "30000"}
-    return {**waiting, **environment, "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
+    ours = {name: value for name, value in environment.items() if name != "STUDIO_PASSWORD"}  # of no use to a worker
+    return {**waiting, **ours, "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+
+def withhold_secrets(environment: MutableMapping[str, str], *, but_the_token: bool = False) -> None:
+    """Take the secrets of whoever runs the studio out of an environment, and with them the login on the Hub.
+
+    Called once where visitors of a public address are served, so that no worker that works for one has any of them.
+    `but_the_token` leaves the access token for the Hub, where visitors may use it.
+    """
+    kept = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN") if but_the_token else ()
+    for name in [name for name in environment if _is_secret(name) and name not in kept]:
+        del environment[name]
+    if not but_the_token:
+        environment[NO_TOKEN_VARIABLE] = "1"
+
+
+def _is_secret(name: str) -> bool:
+    return name not in _NO_SECRETS and _SECRET.search(name.upper()) is not None
 
 
 def read_tail(log_path: Path) -> str:

@@ -3,16 +3,14 @@
 Knows nothing of how a row is scored.
 """
 
-import csv
 import dataclasses
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
 from studio import codec
 from studio.runs.evaluation_report import EvaluationReport, ScoredRow
 from studio.runs.store import RunFolder
-from studio.runs.tables import in_a_cell, write_beside
+from studio.runs.tables import write_beside, write_csv_rows
 
 WORST, BEST, CHANGED, ALL = "worst", "best", "changed", "all"
 ORDERS = (WORST, BEST, CHANGED, ALL)
@@ -75,8 +73,5 @@ def write_rows(run: RunFolder, report: EvaluationReport, rows: Sequence[ScoredRo
 
 def as_csv(rows: Sequence[ScoredRow]) -> str:
     """Return rows as CSV with a head, without the last line end; empty cells where there is no figure."""
-    lines = io.StringIO(newline="")
-    table = csv.writer(lines, lineterminator="\n")
-    table.writerow(_FIELDS)
-    table.writerows([in_a_cell(getattr(row, name)) for name in _FIELDS] for row in rows)
-    return lines.getvalue().removesuffix("\n")
+    cells = ([getattr(row, name) for name in _FIELDS] for row in rows)
+    return write_csv_rows([_FIELDS, *cells]).removesuffix("\n")

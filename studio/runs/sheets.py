@@ -5,8 +5,6 @@
 Knows nothing of how an answer comes about, and nothing of pages.
 """
 
-import csv
-import io
 import json
 import time
 from collections.abc import Callable, Iterable
@@ -16,7 +14,7 @@ from pathlib import Path
 from studio.runs.answering import Wish
 from studio.runs.kept_files import KeptFiles
 from studio.runs.sheet_prompts import Prompt
-from studio.runs.tables import in_a_cell
+from studio.runs.tables import write_csv_rows
 
 FOLDER = "sheets"
 
@@ -132,13 +130,11 @@ def find(sheet: Sheet, *, text: str = "", which: str = ALL) -> tuple[int, ...]:
 
 def as_csv(sheet: Sheet) -> str:
     """Write a sheet as a table: a row for each prompt, a column for each model. Cells never begin a formula."""
-    written = io.StringIO()
-    table = csv.writer(written, lineterminator="\n")
-    table.writerow(["prompt", "system", "expected", *(column.label for column in sheet.columns)])
+    rows: list[list[str]] = [["prompt", "system", "expected", *(column.label for column in sheet.columns)]]
     for row in sheet.rows:
         answers = [cell.trouble or cell.text for cell in row.cells] or [""] * len(sheet.columns)
-        table.writerow(map(in_a_cell, [row.prompt.text, row.prompt.system, row.prompt.expected, *answers]))
-    return written.getvalue()
+        rows.append([row.prompt.text, row.prompt.system, row.prompt.expected, *answers])
+    return write_csv_rows(rows)
 
 
 def as_jsonl(sheet: Sheet) -> str:

@@ -18,6 +18,7 @@ Every verb returns at once: what takes long happens in a worker. Knows nothing o
 """
 
 import dataclasses
+import functools
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -30,9 +31,10 @@ from studio.data.library import DatasetLibrary
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import ModelError, RunError
 from studio.models.blend_kinds import DEFAULT_DENSITY
-from studio.models.locate import locate
+from studio.models.hub import Hub
+from studio.models.locate import ModelFiles, locate
 from studio.models.machine import Machine
-from studio.runs import run_data
+from studio.runs import run_data, visitors
 from studio.runs.archives import read_archive, write_archive
 from studio.runs.base_models import BaseModels, Locate, ModelState
 from studio.runs.blends import Blends, BlendState
@@ -60,7 +62,7 @@ class Studio:
         runs: RunStore,
         chat: ChatClient,
         launch: Launch = launch,
-        locate: Locate = locate,
+        locate: Locate | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.settings = settings
@@ -69,14 +71,15 @@ class Studio:
         self.chat = chat
         self.clock = clock
         self._launch = launch
-        self._locate = locate
-        self._models = BaseModels(settings.home, launch=launch, locate=locate)
+        self.hub = Hub(token=None if settings.allows_token else False)
+        self._locate = locate or _locating(self.hub, folders=not settings.is_public)
+        self._models = BaseModels(settings.home, launch=launch, locate=self._locate)
         self._exports = Exports(launch=launch)
         self._blends = Blends(runs, launch=launch, clock=clock)
         self.imports = Imports(settings.home, launch=launch, clock=clock)
         self._tokens = TokenCounting(datasets, home=settings.home, launch=launch)
         self._calibration = Calibration(settings.home, launch=launch)
-        self.evaluations = Evaluations(runs, datasets, launch=launch, unasked=settings.evaluate)
+        self.evaluations = Evaluations(runs, datasets, launch=launch, settings=settings)
         self._conductor = Conductor(
             runs,
             settings.home,
@@ -90,6 +93,14 @@ class Studio:
     def close(self) -> None:
         """End the chat. Runs, exports and downloads go on without the studio."""
         self.chat.close()
+
+    def locate(self, name: str) -> ModelFiles | None:
+        """Find the files of a base model that a person named; None while they must be fetched first.
+
+        Every name of a model that comes from a page passes here. On a public address a folder of this machine is none.
+        Raises ModelError for a name that cannot be a model's.
+        """
+        return self._locate(name, self.settings.home)
 
     def prepare_model(self, name: str, *, retry: bool = False) -> ModelState:
         """Start to get a base model ready unless it is, or that is under way; return its state.
@@ -105,6 +116,7 @@ class Studio:
 
     def start_import(self, request: ImportRequest) -> str:
         """Start to bring data in, and return the import's id. Raises DataError or RunError when it cannot start."""
+        visitors.check_files(request.files, self.settings, ours=self.datasets.samples_folder)
         return self.imports.start(request)
 
     def import_state(self, id: str) -> ImportState:
@@ -117,12 +129,12 @@ class Studio:
 
     def add_dataset(self, request: ImportRequest) -> Dataset:
         """Bring data in and wait for it. Raises DataError with what went wrong, and RunError."""
-        return self.datasets.get(self.imports.wait(self.imports.start(request)))
+        return self.datasets.get(self.imports.wait(self.start_import(request)))
 
     def token_state(self, dataset_id: str, model: str) -> TokenState:
         """Return the token counts of a data set for a model, or begin to count and say how far that is."""
         try:
-            files = self._locate(model, self.settings.home)
+            files = self.locate(model)
         except ModelError as error:
             return TokenState(trouble=str(error))
         return self._tokens.state(dataset_id, files)
@@ -185,8 +197,12 @@ class Studio:
         return run
 
     def _settled(self, config: RunConfig) -> RunConfig:
-        """Put settings as the worker can take them. Raises ModelError for a model that cannot be one."""
-        files = self._locate(config.model, self.settings.home)
+        """Put settings as the worker can take them.
+
+        Raises ModelError for a model that cannot be one, and ConfigError for an adapter that cannot be named here.
+        """
+        visitors.check_start_adapter(config, {run.id for run in self.runs.all()}, self.settings)
+        files = self.locate(config.model)
         if files is not None and files.source == "folder":
             # The worker has another working directory.
             config = dataclasses.replace(config, model=str(files.folder.absolute()))
@@ -267,8 +283,13 @@ class Studio:
         return write_archive(run, run.exports)
 
     def import_run(self, path: Path) -> RunFolder:
-        """Bring in a run that was packed here or elsewhere. Raises RunError when the file is not one."""
-        return read_archive(path, self.runs)
+        """Bring in a run that was packed here or elsewhere.
+
+        Raises RunError when the file is not one, and ModelError or RunError when it names a folder of this machine on a
+        public address.
+        """
+        visitors.check_files((path,), self.settings, ours=self.settings.uploads)
+        return read_archive(path, self.runs, check=lambda config: visitors.check_brought_run(config, self.settings))
 
     def delete_run(self, id: str) -> None:
         """Put a run into the bin. Raises RunError when it is unknown or at work."""
@@ -318,6 +339,11 @@ def _shaped_like(first: RunConfig, config: RunConfig) -> RunConfig:
     if first.initialisation in CHANGES_BASE:  # they are saved with twice the rank on the unchanged base
         shape |= {"rank": first.rank * 2, "alpha": first.alpha * 2}
     return dataclasses.replace(config, **shape)
+
+
+def _locating(hub: Hub, *, folders: bool) -> Locate:
+    """Return how base models are found, with or without folders of this machine."""
+    return functools.partial(locate, hub=hub, folders=folders)
 
 
 def open_studio(settings: Settings) -> Studio:

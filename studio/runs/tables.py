@@ -1,17 +1,29 @@
 """Tables and other files for a person's own programs, written beside the exports of a run."""
 
+import csv
+import io
+from collections.abc import Iterable
 from pathlib import Path
 
 from studio.errors import DATA_FOLDER_HINT, RunError
 from studio.runs.store import RunFolder
 from studio.runs.whole_files import write_whole
 
-_BEGINS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_BEGINS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
+"""What a spreadsheet takes for the beginning of a formula; the wide forms are those of Japanese and Chinese keyboards."""
 
 
 def in_a_cell(value: object) -> object:
     """Return what stands in a cell for a value: a text that a spreadsheet would compute as a formula is quoted."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_BEGINS_A_FORMULA) else value
+    text = value.lstrip(" ") if isinstance(value, str) else ""
+    return f"'{value}" if text.startswith(_BEGINS_A_FORMULA) else value
+
+
+def write_csv_rows(rows: Iterable[Iterable[object]]) -> str:
+    """Write rows, the head among them, as CSV in which no cell begins a formula."""
+    written = io.StringIO(newline="")
+    csv.writer(written, lineterminator="\n").writerows(map(in_a_cell, row) for row in rows)
+    return written.getvalue()
 
 
 def write_beside(run: RunFolder, name: str, text: str) -> Path:

@@ -16,6 +16,7 @@ from studio.runs import scored_rows, standard_tasks
 from studio.runs.evaluation_report import AT_THE_END
 from studio.runs.studio import Studio
 from studio.runs.tables import write_beside
+from studio.settings import Settings
 from studio.ui import evaluate_cards, evaluate_drawing, evaluate_rows, evaluate_sight, report_page, tradeoff_view
 from studio.ui.changes import Drawn
 from studio.ui.evaluate_sight import Asked
@@ -106,9 +107,10 @@ def start(
     return [gr.update(value=None), now, *evaluate_drawing.draw(studio, tradeoffs, now, drawn, chosen=name)]
 
 
-def task_choices(home: Path) -> list[tuple[str, str]]:
-    """List the standard tasks, those of the person first."""
-    found = (*standard_tasks.own_tasks(home), *standard_tasks.STANDARD)
+def task_choices(settings: Settings) -> list[tuple[str, str]]:
+    """List the standard tasks, those of the person first where they may be run from the page."""
+    own = standard_tasks.own_tasks(settings.home) if settings.allows_own_tasks else ()
+    found = (*own, *standard_tasks.STANDARD)
     return [(f"{task.title}: {task.about}", task.name) for task in found]
 
 

@@ -205,7 +205,8 @@ def _build_tasks() -> tuple[gr.Dropdown, gr.Slider]:
             value=[],
             multiselect=True,
             label="Standard tasks besides",
-            info="Asked by lm-evaluation-harness. Their questions come from the Hugging Face Hub once.",
+            info="Asked by lm-evaluation-harness. Their questions come from the Hugging Face Hub once. Tasks of your "
+            "own can hold code: only whoever runs this studio adds them, as files.",
             elem_id="evaluate-tasks",
         )
         questions = gr.Slider(
@@ -247,7 +248,7 @@ def wire(tab: EvaluateTab, *, studio: Studio, reading: Reading, timer: gr.Timer,
     if standard_tasks.installed():
         gr.on(
             [opened],
-            lambda: gr.update(choices=evaluate_listeners.task_choices(studio.settings.home)),
+            lambda: gr.update(choices=evaluate_listeners.task_choices(studio.settings)),
             outputs=[tab.again.tasks],
             **QUIET,
         )

@@ -21,9 +21,7 @@ from studio.data.tokenizing.rendering import ChatRenderer
 from studio.data.tokenizing.tokens import TokenCounts, TokenStatistics, statistics
 from studio.errors import ModelError, StudioError
 from studio.models.architecture import Architecture, architecture_in, read_architecture
-from studio.models.hub import DEFAULT_HUB
 from studio.models.layout import ModelLayout, read_layout, remote_layout
-from studio.models.locate import locate
 from studio.models.lookup import STARTER_CONFIG, find_architecture
 from studio.runs.studio import Studio
 from studio.runs.token_counts import TokenState
@@ -48,14 +46,14 @@ class Reading:
         self,
         studio: Studio,
         *,
-        ask_hub: Callable[[str], ModelLayout] = remote_layout,
+        ask_hub: Callable[[str], ModelLayout] | None = None,
         foresight: Foresight | None = None,
     ) -> None:
         self.foresight = foresight or Foresight(machine=studio.machine, architecture=self.architecture)
-        self._home = studio.settings.home
+        self._studio = studio
         self.token_state: Callable[[str, str], TokenState] = studio.token_state
         self.renderer: Callable[[Path], ChatRenderer] = studio.renderer
-        self._layouts = InBackground(ask_hub)
+        self._layouts = InBackground(ask_hub or functools.partial(remote_layout, hub=studio.hub))
         self._architectures = InBackground(self._ask_for_architecture)
         self._read_architecture = functools.lru_cache(maxsize=8)(architecture_in)
         self._overlaps = InBackground(self._compare)
@@ -67,7 +65,7 @@ class Reading:
     def where(self, model: str) -> Here:
         """Look for a model on this machine, without a network."""
         try:
-            files = locate(model, self._home)
+            files = self._studio.locate(model)
         except ModelError as error:
             return Here(None, str(error))
         return Here(None if files is None else files.folder)
@@ -117,7 +115,10 @@ class Reading:
         return self._overlaps.is_working((dataset_id, other_id))
 
     def _ask_for_architecture(self, model: str) -> Architecture:
-        return find_architecture(model, self._home, hub=DEFAULT_HUB)
+        studio = self._studio
+        return find_architecture(
+            model, studio.settings.home, hub=studio.hub, locate=lambda name, home: studio.locate(name)
+        )
 
     def _compare(self, ids: tuple[str, str]) -> Finding | None:
         return overlap(self.examples(ids[0]), self.examples(ids[1]))

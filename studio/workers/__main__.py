@@ -66,6 +66,7 @@ def main(arguments: list[str]) -> int:
             probes=options.probes,
             tasks=tuple(options.tasks),
             questions=options.questions,
+            own_tasks=options.own_tasks,
         )
         events = evaluation_paths(run, options.name).events
         events.parent.mkdir(exist_ok=True)
@@ -132,6 +133,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--title", default="")
     evaluate.add_argument("--rows", type=int, default=0)
     evaluate.add_argument("--no-probes", dest="probes", action="store_false")
+    evaluate.add_argument("--no-own-tasks", dest="own_tasks", action="store_false")
     evaluate.add_argument("--tasks", nargs="*", default=[])
     evaluate.add_argument("--questions", type=int, default=QUESTIONS)
     prepare = jobs.add_parser("prepare")

@@ -13,12 +13,13 @@ from studio.data.rows import CancelledError, Report
 from studio.data.sources.hub_source import HubName, fetch_from_hub
 from studio.errors import DataError
 from studio.events import Finished, Loading, Saved
+from studio.models.hub_datasets import HubDatasets
 from studio.runs.imports import ImportRequest
 from studio.workers.job import Job
 
 MOST_MEMORY_GIB = 3
 _TELL_SECONDS = 0.25
-_IN_BYTES = ("Looking", "Opening", "Reading", "Unpacking")
+_IN_BYTES = ("Fetching", "Looking", "Opening", "Reading", "Unpacking")
 
 
 def add_data(job: Job, *, folder: Path, home: Path) -> Finished:
@@ -75,6 +76,8 @@ def _add(library: DatasetLibrary, request: ImportRequest, folder: Path, report: 
     if request.hub:
         hub = HubName(request.hub, request.hub_config, request.hub_split)
         (folder / "files").mkdir(exist_ok=True)
-        files = [fetch_from_hub(hub, folder / "files", report=report)]
-        name = name or f"{request.hub} ({request.hub_split})"
+        fetched = fetch_from_hub(hub, folder / "files", hub=HubDatasets(), report=report)
+        files = list(fetched.files)
+        part = "" if len(files) == fetched.of else f", {len(files):,} of {fetched.of:,} files"
+        name = name or f"{request.hub} ({request.hub_split}{part})"
     return library.add(files, name=name, roles=request.roles, changes=request.changes, report=report)

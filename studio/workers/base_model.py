@@ -8,7 +8,7 @@ from pathlib import Path
 from studio.config import STARTER
 from studio.errors import ModelError
 from studio.events import Loading
-from studio.models.locate import ModelFiles, fetch, locate
+from studio.models.locate import ModelFiles, fetch, locate_settled
 from studio.models.starter import fetch_starter
 from studio.runs.launcher import model_paths
 from studio.workers.job import Job
@@ -16,7 +16,7 @@ from studio.workers.job import Job
 
 def ensure_model(name: str, home: Path, job: Job) -> ModelFiles:
     """Return where the model lies, fetching it first where needed, one process at a time."""
-    ready = locate(name, home)
+    ready = locate_settled(name, home)
     if ready is not None:
         return ready
     with job.holding(model_paths(name, home).lock, waiting="Waiting for another process that fetches the model"):
@@ -25,7 +25,7 @@ def ensure_model(name: str, home: Path, job: Job) -> ModelFiles:
 
 def fetch_model(name: str, home: Path, job: Job) -> ModelFiles:
     """Fetch the model unless it is there. The caller holds the model's lock."""
-    ready = locate(name, home)
+    ready = locate_settled(name, home)
     if ready is not None:
         return ready
     if name != STARTER:
@@ -35,7 +35,7 @@ def fetch_model(name: str, home: Path, job: Job) -> ModelFiles:
     from studio.ml.starter import install_starter  # imports torch: only once there is something to unpack
 
     install_starter(home, source)
-    ready = locate(name, home)
+    ready = locate_settled(name, home)
     if ready is None:
         raise ModelError("The starter model was written, and is not complete.", "Check the disk and try again.")
     return ready

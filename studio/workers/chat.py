@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING
 from studio import codec
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import ModelError, StudioError
-from studio.models.locate import locate
+from studio.models.locate import locate_settled
 from studio.runs.chat_protocol import (
     Ask,
     FromWorker,
@@ -112,7 +112,7 @@ def _read(source: IO[str], inbox: "queue.Queue[ToWorker | Exception]", halted: s
 
 def _open(request: Open, home: Path, say: Say) -> _Opened:
     say(Opening(what="Loading the base model"))
-    files = locate(request.model, home)
+    files = locate_settled(request.model, home)
     if files is None:
         raise ModelError(f"The model {request.model} is not on this machine.", "Fetch it on the Configure tab first.")
     from studio.ml import loading

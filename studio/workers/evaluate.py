@@ -42,7 +42,7 @@ LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "accelerate")
 class Order:
     """What is to be evaluated: `data` is a file of examples called `title`, None for the held-out ones; `rows` bounds
     how many, 0 for as many as the machine does in about a minute. `tasks` are standard tasks, asked besides with
-    `questions` questions each.
+    `questions` questions each; `own_tasks` says whether those in the data folder may be among them.
     """
 
     name: str
@@ -52,6 +52,7 @@ class Order:
     probes: bool = True
     tasks: tuple[str, ...] = ()
     questions: int = QUESTIONS
+    own_tasks: bool = True
 
 
 def evaluate_run(job: Job, *, run: RunFolder, order: Order, home: Path) -> Finished:
@@ -130,7 +131,7 @@ def _standard(order: Order, home: Path, folder: Path, placement: "Placement", jo
     return StandardObserver(
         order.tasks,
         questions=order.questions,
-        home=home,
+        home=home if order.own_tasks else None,
         folder=folder,
         placement=placement,
         should_stop=job.should_stop,

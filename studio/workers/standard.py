@@ -46,13 +46,15 @@ class StandardObserver:
         names: tuple[str, ...],
         *,
         questions: int,
-        home: Path,
+        home: Path | None,
         folder: Path,
         placement: "Placement",
         should_stop: Callable[[], bool],
         fetching: Callable[[str], None],
     ) -> None:
         """Have the questions on this machine; `fetching` hears whose are being fetched. `folder` is the base model's.
+
+        `home` is the data folder whose own tasks are among those that can be asked; None where they must not run.
 
         Raises DataError when a task is not known or its questions cannot be had, and Stopped.
         """
@@ -64,10 +66,9 @@ class StandardObserver:
         self._questions = questions
         self._should_stop = should_stop
         self._tokenizer = AutoTokenizer.from_pretrained(folder)
-        own_names = {task.name for task in standard_tasks.own_tasks(home)}
-        self._harness = harness.Harness(
-            own=standard_tasks.own_folder(home), own_names=tuple(own_names), standard=not own_names.issuperset(names)
-        )
+        own = None if home is None else standard_tasks.own_folder(home)
+        own_names = set() if home is None else {task.name for task in standard_tasks.own_tasks(home)}
+        self._harness = harness.Harness(own=own, own_names=tuple(own_names), standard=not own_names.issuperset(names))
         for name in names:
             if should_stop():
                 raise Stopped

@@ -17,6 +17,7 @@ from studio.runs.evaluations import Evaluations, EvaluationState, evaluation_pat
 from studio.runs.exports import ADAPTER, MERGED, Exports, ExportState
 from studio.runs.launcher import PROJECT_ROOT, export_paths
 from studio.runs.store import RunFolder
+from studio.settings import Settings
 from tests.faults.conftest import Tally
 from tests.faults.ground import Ground, kill, load_result, wait
 from tests.own_task import write_task
@@ -68,7 +69,9 @@ class Evaluating:
     def restart(self) -> None:
         """Be a server that is started now, and remembers nothing."""
         launch = self._ground.launch
-        self._evaluations = Evaluations(self._ground.store, self._library, launch=launch, unasked=False)
+        self._evaluations = Evaluations(
+            self._ground.store, self._library, launch=launch, settings=Settings(self._ground.home)
+        )
 
     @property
     def lock_path(self) -> Path:

@@ -23,6 +23,7 @@ from studio.runs.evaluations import (
 )
 from studio.runs.launcher import PROJECT_ROOT
 from studio.runs.store import RunFolder, RunStore
+from studio.settings import Settings
 
 EXAMPLE = Example((Message("user", "?"), Message("assistant", "!")))
 FIGURE = Figure("accuracy", "Accuracy", "share", True, 10, Estimate(0.9, 0.8, 1.0), Estimate(0.5, 0.3, 0.7))
@@ -77,7 +78,7 @@ def datasets(tmp_path: Path) -> DatasetLibrary:
 
 @pytest.fixture
 def evaluations(store: RunStore, datasets: DatasetLibrary, fake_launch) -> Evaluations:
-    return Evaluations(store, datasets, launch=fake_launch, unasked=True)
+    return Evaluations(store, datasets, launch=fake_launch, settings=Settings(store.folder.parent, evaluate=True))
 
 
 def test_a_report_and_its_rows_are_read_as_they_were_written(run: RunFolder) -> None:
@@ -219,7 +220,7 @@ def test_another_server_evaluates_what_the_first_did_not_live_to(
     evaluations.expect(run)
     say(run.events_path, Started(1, "train"), Finished("finished", "Done", 1.0))
     for tries in range(1, 4):
-        later = Evaluations(store, datasets, launch=fake_launch, unasked=True)
+        later = Evaluations(store, datasets, launch=fake_launch, settings=Settings(store.folder.parent, evaluate=True))
         later.recover()
         later.tend()
         fake_launch.end()
@@ -243,7 +244,7 @@ def test_a_run_without_a_result_is_not_evaluated(
 def test_nothing_happens_unasked_where_that_is_switched_off(
     store: RunStore, datasets: DatasetLibrary, run: RunFolder, fake_launch, say
 ) -> None:
-    quiet = Evaluations(store, datasets, launch=fake_launch, unasked=False)
+    quiet = Evaluations(store, datasets, launch=fake_launch, settings=Settings(store.folder.parent))
     quiet.expect(run)
     say(run.events_path, Started(1, "train"), Finished("finished", "Done", 1.0))
     quiet.recover()

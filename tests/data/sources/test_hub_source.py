@@ -1,108 +1,154 @@
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 
-from studio.data.rows import CancelledError
-from studio.data.sources.hub_source import HubName, Rows, fetch_from_hub
+from studio.data.rows import CancelledError, Report
+from studio.data.sources.hub_layout import choose_files, read_configurations
+from studio.data.sources.hub_source import MOST_BYTES, HubName, fetch_from_hub
 from studio.errors import DataError
 
 
-class Streamed:
-    """What `datasets` gives when it streams, made of lists."""
-
-    def __init__(self, *batches: Mapping[str, Any] | Exception, features: Any = None) -> None:
-        self._batches = batches
-        self.features = features
-
-    def iter(self, batch_size: int) -> Iterable[Mapping[str, Any]]:
-        for batch in self._batches:
-            if isinstance(batch, Exception):
-                raise batch
-            yield batch
+@dataclass(frozen=True)
+class Listed:
+    commit: str
+    sizes: Mapping[str, int]
 
 
 class Hub:
-    """Stands for `datasets.load_dataset`."""
+    """Stands for the Hub with one data set: sizes by name, and a card."""
 
-    def __init__(self, rows: Rows | Exception) -> None:
-        self.rows = rows
-        self.asked: list[tuple[str, str | None, str, bool]] = []
+    def __init__(self, sizes: Mapping[str, int], card: str = "") -> None:
+        self.sizes = sizes if not card else {**sizes, "README.md": len(card)}
+        self.text = card
+        self.fetched: list[str] = []
+        self.asked: list[str] = []
 
-    def __call__(self, path: str, name: str | None, *, split: str, streaming: bool) -> Rows:
-        self.asked.append((path, name, split, streaming))
-        if isinstance(self.rows, Exception):
-            raise self.rows
-        return self.rows
+    def listing(self, repo_id: str, *, report: Report) -> Listed:
+        self.asked.append(repo_id)
+        return Listed("c" * 40, self.sizes)
+
+    def card(self, repo_id: str, commit: str, folder: Path, *, most_bytes: int, report: Report) -> str:
+        return self.text
+
+    def fetch(
+        self, repo_id: str, commit: str, names: Sequence[str], folder: Path, *, sizes: Mapping[str, int], report: Report
+    ) -> tuple[Path, ...]:
+        for name in names:
+            report(f"Fetching {repo_id}", sizes[name], 0)
+            self.fetched.append(name)
+        return tuple(folder / name for name in names)
 
 
-def test_rows_become_one_file(tmp_path: Path) -> None:
-    hub = Hub(Streamed({"q": ["a", "b"], "n": [1, None]}, {"q": ["c"], "n": [3]}))
-    told: list[int] = []
-    path = fetch_from_hub(
-        HubName("me/my.set", split="test"), tmp_path, load=hub, report=lambda what, done, total: told.append(done)
-    )
-    assert path == tmp_path / "me--my.set.parquet"
-    assert pq.read_table(path).to_pylist() == [{"q": "a", "n": 1}, {"q": "b", "n": None}, {"q": "c", "n": 3}]
-    assert hub.asked == [("me/my.set", None, "test", True)]
-    assert told == [0, 2, 3]
+@pytest.mark.parametrize(
+    ("names", "split", "chosen"),
+    [
+        (["rows.csv"], "train", ["rows.csv"]),
+        (["train.csv", "test.csv"], "test", ["test.csv"]),
+        (["data/train-00000-of-00002.parquet", "data/train-00001-of-00002.parquet", "data/test-00000-of-00001.parquet"],
+         "train", ["data/train-00000-of-00002.parquet", "data/train-00001-of-00002.parquet"]),
+        (["data/odd_split-00000-of-00001-0123abc.parquet"], "odd_split", ["data/odd_split-00000-of-00001-0123abc.parquet"]),
+        (["dev/a.jsonl", "train/a.jsonl"], "validation", ["dev/a.jsonl"]),
+        (["my_set.jsonl.gz", "notes.txt", "README.md", "dataset_infos.json"], "train", ["my_set.jsonl.gz"]),
+    ],
+)  # fmt: skip
+def test_without_a_card_the_names_tell_the_splits(names: list[str], split: str, chosen: list[str]) -> None:
+    assert list(choose_files(names, (), config="", split=split)) == chosen
 
 
-def test_numbers_that_stand_for_labels_become_their_names(tmp_path: Path) -> None:
-    from datasets import Dataset
+CARD = """---
+license: mit
+configs:
+- config_name: small
+  data_files:
+  - split: train
+    path: small/*.csv
+- config_name: large
+  default: true
+  data_files:
+  - split: train
+    path: ["large/a/**", "extra.csv"]
+  - split: test
+    path: large/test.csv
+- config_name: folder
+  data_dir: ./sub
+---
+# A set
+"""
 
-    rows = Dataset.from_dict({"text": ["a", "b"], "label": ["good", "bad"]}).class_encode_column("label")
-    path = fetch_from_hub(HubName("me/x"), tmp_path, load=Hub(rows.to_iterable_dataset()))
-    assert pq.read_table(path).to_pydict() == {"text": ["a", "b"], "label": ["good", "bad"]}
+
+@pytest.mark.parametrize(
+    ("config", "split", "chosen"),
+    [
+        ("", "train", ["extra.csv", "large/a/1.csv", "large/a/b/2.csv"]),
+        ("large", "test", ["large/test.csv"]),
+        ("small", "train", ["small/1.csv"]),
+        ("folder", "train", ["sub/train.csv"]),
+    ],
+)
+def test_a_card_names_configurations_and_splits(config: str, split: str, chosen: list[str]) -> None:
+    names = ["large/a/1.csv", "large/a/b/2.csv", "large/test.csv", "extra.csv", "small/1.csv", "small/x/2.csv"]
+    found = choose_files([*names, "sub/train.csv"], read_configurations(CARD), config=config, split=split)
+    assert list(found) == chosen
+
+
+@pytest.mark.parametrize(
+    ("config", "split", "found"),
+    [
+        ("none", "train", "small, large, folder"),
+        ("large", "validation", "It has: train, test"),
+        ("small", "train", "none of its files"),
+    ],
+)
+def test_what_a_card_does_not_have_is_a_sentence(config: str, split: str, found: str) -> None:
+    with pytest.raises(DataError) as caught:
+        choose_files(["large/test.csv"], read_configurations(CARD), config=config, split=split)
+    assert found in str(caught.value)
+
+
+def test_a_set_that_only_code_could_read(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no files of a kind"):
+        fetch_from_hub(HubName("me/x"), tmp_path, hub=Hub({"x.py": 10, "photos/1.png": 10}))
+
+
+def test_the_files_of_a_split_are_fetched_in_order(tmp_path: Path) -> None:
+    hub = Hub({"train-b.csv": 10, "train-a.csv": 10, "test.csv": 10})
+    fetched = fetch_from_hub(HubName("me/my.set"), tmp_path, hub=hub)
+    assert fetched.files == (tmp_path / "train-a.csv", tmp_path / "train-b.csv")
+    assert (hub.asked, fetched.of) == (["me/my.set"], 2)
+
+
+def test_further_files_are_not_fetched(tmp_path: Path) -> None:
+    half = MOST_BYTES // 2
+    hub = Hub({"train-a.csv": 10, "train-b.csv": MOST_BYTES, "train-c.csv": half})
+    fetched = fetch_from_hub(HubName("me/x"), tmp_path, hub=hub)
+    assert (hub.fetched, fetched.of) == (["train-a.csv"], 3)
 
 
 @pytest.mark.parametrize(
     "id", ["", "a b", "../x", "/etc/passwd", "a/b/c", "https://x", "me/x\n", "-x", "text", "csv", "squad", "m/" * 300]
 )
 def test_an_id_that_is_none(id: str, tmp_path: Path) -> None:
-    hub = Hub(Streamed())
+    hub = Hub({"train.csv": 1})
     with pytest.raises(DataError, match="not the id of a data set"):
-        fetch_from_hub(HubName(id), tmp_path, load=hub)
+        fetch_from_hub(HubName(id), tmp_path, hub=hub)
     assert hub.asked == []
 
 
 def test_a_folder_of_this_machine_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`datasets` takes a folder with that name before it asks the Hub."""
+    """`datasets` took a folder with that name before it asked the Hub."""
     (tmp_path / "my" / "private").mkdir(parents=True)
+    (tmp_path / "my" / "private" / "train.csv").write_text("question,answer\nWhat?,This\n")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(DataError, match="not the id"):
-        fetch_from_hub(HubName("my/private"), tmp_path, load=Hub(Streamed({"q": ["a"]})))
-
-
-@pytest.mark.parametrize(
-    ("error", "found"),
-    [
-        (ConnectionError("[Errno -2] Name or service not known"), "cannot be reached"),
-        (ValueError("Unknown split 'x'. Should be one of ['train', 'test']."), "one of ['train', 'test']"),
-        (ValueError("Dataset 'me/x' doesn't exist on the Hub"), "There is no data set me/x"),
-        (PermissionError("Dataset 'me/x' is a gated dataset on the Hub."), "private or asks"),
-    ],
-)
-def test_what_the_hub_refuses_is_a_sentence(error: Exception, found: str, tmp_path: Path) -> None:
-    for rows in (error, Streamed({"q": ["a"]}, error)):
-        with pytest.raises(DataError) as caught:
-            fetch_from_hub(HubName("me/x"), tmp_path, load=Hub(rows))
-        assert found in str(caught.value)
-
-
-def test_rows_that_make_no_table_and_no_rows(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="not alike enough"):
-        fetch_from_hub(HubName("me/x"), tmp_path, load=Hub(Streamed({"q": ["a"]}, {"q": [{"b": 1}]})))
-    with pytest.raises(DataError, match="has no rows"):
-        fetch_from_hub(HubName("me/x"), tmp_path, load=Hub(Streamed()))
+    hub = Hub({"train.csv": 1})
+    fetch_from_hub(HubName("my/private"), tmp_path, hub=hub)
+    assert hub.asked == ["my/private"]
 
 
 def test_it_can_be_cancelled(tmp_path: Path) -> None:
     def report(what: str, done: int, total: int) -> None:
-        if done:
-            raise CancelledError("no more")
+        raise CancelledError("no more")
 
     with pytest.raises(CancelledError):
-        fetch_from_hub(HubName("me/x"), tmp_path, load=Hub(Streamed({"q": ["a"]}, {"q": ["b"]})), report=report)
+        fetch_from_hub(HubName("me/x"), tmp_path, hub=Hub({"train.csv": 1}), report=report)

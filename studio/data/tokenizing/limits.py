@@ -53,6 +53,7 @@ class ProcessBounds:
     A piece that takes longer than `seconds` (more for a long one) ends the process at once, with the status 1 and the
     line "Timeout (0:00:30)!" on standard error. One that asks for more than `memory_bytes` beside what the process has
     raises TooMuch where Python can say so; inside the tokenizer it aborts the process.
+    TooMuch is also raised for a tokenizer that panics, as one does whose regular expression goes back too often.
     """
 
     def __init__(self, *, seconds: float = SECONDS, memory_bytes: int = MEMORY_BYTES) -> None:
@@ -75,7 +76,7 @@ class ProcessBounds:
         except BaseException as error:
             if type(error).__name__ != "PanicException":  # What Rust raises is no Exception, and has no other name.
                 raise
-            raise ModelError(f"The model's tokenizer broke off: {str(error)[:200]}.", _ANOTHER) from error
+            raise TooMuch(f"The model's tokenizer broke off: {str(error)[:200]}.", _ANOTHER) from error
         finally:
             self._leave(end)
 

@@ -32,8 +32,8 @@ from tests.security.hostile_models import write_model
 pytestmark = pytest.mark.security
 
 EXAMPLE = Example((Message("user", "a" * 40 + "!"), Message("assistant", "b")))
-LONG = Example((Message("user", "a" * 9000 + "!"), Message("assistant", "b")))
-ENDLESS_REGEX = "a*a*[0-9]"
+LONG = Example((Message("user", "a" * 3000 + "!"), Message("assistant", "b")))
+ENDLESS_REGEX = "a*a*$"
 """It tries every pair of places in `LONG` from every place: below what the library of regular expressions minds."""
 PANIC_REGEX = "(a|a|aa)+$"
 
@@ -211,7 +211,7 @@ def test_a_worker_that_cannot_go_on_is_ended_and_its_log_says_so(tmp_path: Path)
         "from studio.data.tokenizing.limits import ProcessBounds\n"
         "from studio.data.tokenizing.rendering import ChatRenderer\n"
         "renderer = ChatRenderer.load(Path(sys.argv[1]), bounds=ProcessBounds(seconds=1))\n"
-        "example = Example((Message('user', 'a' * 9000 + '!'), Message('assistant', 'b')))\n"
+        "example = Example((Message('user', 'a' * 3000 + '!'), Message('assistant', 'b')))\n"
         "renderer.render_many([example] * 3)\n"
     )
     done = subprocess.run([sys.executable, "-c", script, str(folder)], capture_output=True, text=True, timeout=120)

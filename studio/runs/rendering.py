@@ -46,7 +46,7 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True)
 class RenderingLimits:
-    """`opening_seconds` are for starting a process and reading the tokenizer, beside the `seconds` for an answer.
+    """`opening_seconds` are for starting a process and reading the tokenizer, `seconds` for an answer after that.
 
     `letters` bounds one example. A caller waits `waiting_seconds` at most for a process that is busy; there are
     `processes` at once, and what took too much is refused for `refused_seconds`.
@@ -162,9 +162,12 @@ class Rendering:
         for _ in range(2):  # A process that had nothing to do for long has left.
             if slot.process is None:
                 slot.process = self._start(model.folder)
-            opening = self._limits.opening_seconds if slot.process.is_new else 0.0
             try:
-                return slot.process.ask(request, seconds=seconds + opening)
+                if slot.process.is_new:
+                    opened = slot.process.ask(Request(), seconds=self._limits.opening_seconds)
+                    if opened.refusal is not None:
+                        return opened
+                return slot.process.ask(request, seconds=seconds)
             except RenderingLost as lost:
                 if not lost.was_idle:
                     raise

@@ -176,7 +176,7 @@ def test_what_took_too_much_is_not_tried_again_at_once(tmp_path: Path) -> None:
         return RenderingProcess(folder)
 
     hostile = write_model(tmp_path / "hostile", regex=ENDLESS_REGEX)
-    limits = RenderingLimits(seconds=0.5, opening_seconds=8)
+    limits = RenderingLimits(seconds=1, opening_seconds=60)
     with closing(Rendering(limits=limits, start=start, clock=lambda: now[0])) as rendering:
         for _ in range(3):
             with pytest.raises(TooMuch, match="took longer than"):

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import tempfile
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from rich.console import Console
@@ -17,10 +18,17 @@ from studio.data.conversion.formats import Roles
 from studio.data.example_files import ExampleFile
 from studio.data.inspection import Inspection, inspect_files
 from studio.data.rows import RowProblem
-from studio.data.tokenizing.rendering import ChatRenderer
-from studio.data.tokenizing.tokens import TokenStatistics, count_tokens, statistics
+from studio.data.tokenizing.tokens import (
+    LEAST_BYTES_A_SECOND,
+    LEAST_SECONDS,
+    TokenCounts,
+    TokenStatistics,
+    load,
+    statistics,
+)
 from studio.errors import DataError
 from studio.models.locate import locate
+from studio.runs.rendering import Rendering
 from studio.settings import Settings
 
 PROBLEMS_SHOWN = 20
@@ -50,8 +58,8 @@ def inspect(
             ) from error
         examples = ExampleFile(path)
         if found is not None and len(examples):
-            renderer = ChatRenderer.load(found.folder)
-            inspection = _with_tokens(inspection, examples, renderer, max_length=max_length)
+            counts = _count(found.folder, path, Path(folder) / "counts.npz")
+            inspection = _with_tokens(inspection, counts, max_length=max_length)
         if as_json:
             console.out(json.dumps(codec.to_plain(inspection)), highlight=False)  # ASCII: for any terminal and pipe
             return 0
@@ -59,11 +67,16 @@ def inspect(
     return 0
 
 
-def _with_tokens(
-    inspection: Inspection, examples: ExampleFile, renderer: ChatRenderer, *, max_length: int
-) -> Inspection:
+def _count(model: Path, examples: Path, into: Path) -> TokenCounts:
+    """Count the tokens in a process of their own: the model's tokenizer and template are not trusted in this one."""
+    seconds = LEAST_SECONDS + examples.stat().st_size / LEAST_BYTES_A_SECOND
+    with closing(Rendering()) as rendering:
+        rendering.count(model, examples, into, seconds=seconds)
+    return load(into)
+
+
+def _with_tokens(inspection: Inspection, counts: TokenCounts, *, max_length: int) -> Inspection:
     """Add the token statistics. A row that the model's chat template refuses becomes one that is left out."""
-    counts = count_tokens(examples, total=len(examples), renderer=renderer)
     return dataclasses.replace(
         inspection,
         tokens=statistics(counts, max_length=max_length),

@@ -6,7 +6,7 @@ of processes: whoever waited for the worker passes its exit code in.
 
 import re
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,11 @@ _NO_NETWORK = Diagnosis(
     "The network could not be reached.",
     "Check the connection, then resume it; what was fetched is kept.",
 )
+_TOO_SLOW = Diagnosis(
+    "bad_input",
+    "The model's chat template or tokenizer took longer than {seconds} seconds with a few examples, so it was ended.",
+    "Choose another base model, or shorten examples that are very long.",
+)
 _UNKNOWN = Diagnosis(
     "unknown",
     "Why is not known: the log does not say.",
@@ -83,6 +88,8 @@ _UNKNOWN = Diagnosis(
 _EVIDENCE: tuple[tuple[str, Diagnosis], ...] = (
     (r"CUDA out of memory|CUDA error: out of memory|OutOfMemoryError|HIP out of memory", _GPU_MEMORY),
     (r"^MemoryError\b|DefaultCPUAllocator: (can't|not enough)|Cannot allocate memory|std::bad_alloc", _MEMORY),
+    (r"^memory allocation of \d+ bytes failed", _MEMORY),
+    (r"^Timeout \((?P<seconds>[\d:.]+)\)!$", _TOO_SLOW),
     (r"No space left on device|Disk quota exceeded", _DISK_FULL),
     (r"Read-only file system", _READ_ONLY),
     (r"Temporary failure in name resolution|Network is unreachable|Name or service not known", _NO_NETWORK),
@@ -136,7 +143,7 @@ def diagnose_lost(log_tail: str, *, exit_code: int | None = None) -> Diagnosis:
     for pattern, diagnosis in _EVIDENCE:
         for match in re.finditer(pattern, log_tail, re.MULTILINE):
             if match.start() > place:
-                nearest, place = diagnosis, match.start()
+                nearest, place = _filled(diagnosis, match), match.start()
     if nearest is not None:
         return nearest
     trace = _TRACE_AT_THE_END.search(log_tail.rstrip())
@@ -149,3 +156,13 @@ def diagnose_lost(log_tail: str, *, exit_code: int | None = None) -> Diagnosis:
     if exit_code in (-signal.SIGKILL, -signal.SIGTERM):
         return _KILLED
     return _CRASH if exit_code in [-number for number in _CRASH_SIGNALS] else _UNKNOWN
+
+
+def _filled(diagnosis: Diagnosis, match: re.Match[str]) -> Diagnosis:
+    """Put the seconds into the sentence where the log names them, as h:mm:ss."""
+    if "seconds" not in match.re.groupindex:
+        return diagnosis
+    seconds = 0.0
+    for part in match["seconds"].split(":"):
+        seconds = seconds * 60 + float(part)
+    return replace(diagnosis, message=diagnosis.message.format(seconds=round(seconds)))

@@ -4,7 +4,7 @@
       datasets, runs, chat     what is kept, and the one worker that answers
       evaluations              how good each run is beside its base, and what it forgot
       start_import, import_state, cancel_import, add_dataset      bring data in
-      token_state, uses, tokens_per_second                        what is known of a data set for a model
+      token_state, show_example, uses, tokens_per_second          what is known of a data set for a model
       machine                         what this machine can do
       prepare_model, model_state      get a base model ready, and see how far that is
       start_run, view, stop_run, discard_run, delete_run          a run from its first wish to its end
@@ -27,8 +27,8 @@ from pathlib import Path
 
 from studio.config import ADAPTER_SHAPE, CHANGES_BASE, DRAWN_BY, RunConfig, check
 from studio.data.dataset_folders import Dataset
+from studio.data.examples import Example
 from studio.data.library import DatasetLibrary
-from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import ModelError, RunError
 from studio.models.blend_kinds import DEFAULT_DENSITY
 from studio.models.hub import Hub
@@ -45,6 +45,8 @@ from studio.runs.evaluations import Evaluations
 from studio.runs.exports import Exports, ExportState
 from studio.runs.imports import ImportRequest, Imports, ImportState
 from studio.runs.launcher import PROJECT_ROOT, Launch, launch
+from studio.runs.rendering import Rendering
+from studio.runs.rendering_protocol import Shown
 from studio.runs.store import RunFolder, RunStore
 from studio.runs.summaries import Summaries
 from studio.runs.token_counts import TokenCounting, TokenState
@@ -64,6 +66,7 @@ class Studio:
         launch: Launch = launch,
         locate: Locate | None = None,
         clock: Callable[[], float] = time.time,
+        rendering: Rendering | None = None,
     ) -> None:
         self.settings = settings
         self.datasets = datasets
@@ -77,7 +80,8 @@ class Studio:
         self._exports = Exports(launch=launch)
         self._blends = Blends(runs, launch=launch, clock=clock)
         self.imports = Imports(settings.home, launch=launch, clock=clock)
-        self._tokens = TokenCounting(datasets, home=settings.home, launch=launch)
+        self._rendering = rendering or Rendering()
+        self._tokens = TokenCounting(datasets, home=settings.home, launch=launch, rendering=self._rendering)
         self._calibration = Calibration(settings.home, launch=launch)
         self.evaluations = Evaluations(runs, datasets, launch=launch, settings=settings)
         self._conductor = Conductor(
@@ -91,8 +95,9 @@ class Studio:
         self.summaries = Summaries(runs, waiting=self.waiting_runs, view=self.view)
 
     def close(self) -> None:
-        """End the chat. Runs, exports and downloads go on without the studio."""
+        """End the chat and what renders examples. Runs, exports and downloads go on without the studio."""
         self.chat.close()
+        self._rendering.close()
 
     def locate(self, name: str) -> ModelFiles | None:
         """Find the files of a base model that a person named; None while they must be fetched first.
@@ -139,9 +144,12 @@ class Studio:
             return TokenState(trouble=str(error))
         return self._tokens.state(dataset_id, files)
 
-    def renderer(self, folder: Path) -> ChatRenderer:
-        """Return the tokenizer and chat template of a model's folder. Raises ModelError when they cannot be read."""
-        return self._tokens.renderer(folder)
+    def show_example(self, folder: Path, example: Example) -> Shown:
+        """Return an example as the model in a folder reads it.
+
+        Raises DataError when the model's chat template refuses it, ModelError when the model's files cannot be used.
+        """
+        return self._rendering.show(folder, example)
 
     def machine(self) -> Machine | None:
         """Return what was measured of this machine, or None while that is under way; it is begun when it never was.

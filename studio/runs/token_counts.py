@@ -2,7 +2,8 @@
 
     <home>/datasets/<id>/tokens/<fingerprint of tokenizer and template>.npz
 
-A small set is counted at once; a large one by a worker. Knows nothing of how tokens are counted.
+A small set is counted at once; a large one by a worker. Neither is done by this process: a model's tokenizer is not
+trusted.
 """
 
 import functools
@@ -12,17 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studio.data.library import DatasetLibrary
-from studio.data.tokenizing.rendering import ChatRenderer
-from studio.data.tokenizing.tokens import TokenCounts, count_tokens, load, save
+from studio.data.tokenizing.tokens import TokenCounts, load
 from studio.errors import DATA_FOLDER_HINT, DataError, StudioError
 from studio.models.locate import ModelFiles
 from studio.runs.jobs import Job
 from studio.runs.launcher import Launch, token_paths
+from studio.runs.rendering import Rendering
 
 log = logging.getLogger(__name__)
 
 AT_ONCE = 2000
-"""So many examples are counted without a worker: it takes less than a second."""
+AT_ONCE_BYTES = 2_000_000
+"""So many examples in a file of so many bytes are counted without a worker: it takes about a second."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +42,13 @@ class TokenState:
 class TokenCounting:
     """The token counts of the data sets of one library."""
 
-    def __init__(self, datasets: DatasetLibrary, *, home: Path, launch: Launch) -> None:
+    def __init__(self, datasets: DatasetLibrary, *, home: Path, launch: Launch, rendering: Rendering) -> None:
         self._datasets = datasets
         self._home = home
         self._launch = launch
         self._guard = threading.Lock()
         self._jobs: dict[Path, Job] = {}
-        self.renderer = functools.lru_cache(maxsize=4)(ChatRenderer.load)
+        self._rendering = rendering
         self._load = functools.lru_cache(maxsize=8)(load)
 
     def state(self, dataset_id: str, files: ModelFiles | None) -> TokenState:
@@ -62,8 +64,8 @@ class TokenCounting:
             return TokenState(trouble=f"The token counts cannot be kept: {error.strerror or error}. {DATA_FOLDER_HINT}")
 
     def _state(self, dataset_id: str, model: Path) -> TokenState:
-        renderer = self.renderer(model)
-        target = self._datasets.folder(dataset_id) / "tokens" / f"{renderer.fingerprint[:16]}.npz"
+        fingerprint = self._rendering.fingerprint(model)
+        target = self._datasets.folder(dataset_id) / "tokens" / f"{fingerprint[:16]}.npz"
         if target.is_file():
             try:
                 return TokenState(self._load(target))
@@ -73,12 +75,10 @@ class TokenCounting:
         examples = self._datasets.examples(dataset_id)
         if not len(examples):
             return TokenState()
+        if len(examples) <= AT_ONCE and examples.path.stat().st_size <= AT_ONCE_BYTES:
+            self._rendering.count(model, examples.path, target)
+            return TokenState(self._load(target))
         with self._guard:
-            if len(examples) <= AT_ONCE:
-                if not target.is_file():
-                    target.parent.mkdir(exist_ok=True)
-                    save(count_tokens(examples, total=len(examples), renderer=renderer), target)
-                return TokenState(self._load(target))
             return self._by_worker(examples.path, model, target)
 
     def _by_worker(self, examples: Path, model: Path, target: Path) -> TokenState:

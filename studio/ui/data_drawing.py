@@ -192,13 +192,12 @@ def _preview(reading: Reading, seen: Seen, look: Look) -> str:
     remark = seen.here.trouble or "The exact view, token by token, appears here as soon as the model has arrived."
     if seen.here.folder is not None:
         try:
-            renderer = reading.renderer(seen.here.folder)
-            rendered = renderer.render(example)
-            tokens, limit = len(rendered.ids), settings.max_length
-            warning = data_viewer.too_long(tokens, max_length=limit, overlong=settings.overlong)
-            pieces = renderer.pieces(rendered)
-            opening = data_viewer.adds_opening(pieces, example)
-            view = data_viewer.token_view(pieces, rendered.note, special=look.special, warning=warning, opening=opening)
+            shown = reading.show_example(seen.here.folder, example)
+            warning = data_viewer.too_long(shown.tokens, max_length=settings.max_length, overlong=settings.overlong)
+            opening = data_viewer.adds_opening(shown.pieces, example)
+            view = data_viewer.token_view(
+                shown.pieces, shown.note, special=look.special, warning=warning, opening=opening
+            )
             return str(view)
         except StudioError as error:
             remark = str(error)

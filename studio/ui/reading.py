@@ -16,13 +16,14 @@ from typing import Generic, TypeVar
 from studio.config import STARTER
 from studio.data.checking.checks import Finding, overlap
 from studio.data.example_files import ExampleFile
+from studio.data.examples import Example
 from studio.data.splitting import Split, split
-from studio.data.tokenizing.rendering import ChatRenderer
 from studio.data.tokenizing.tokens import TokenCounts, TokenStatistics, statistics
 from studio.errors import ModelError, StudioError
 from studio.models.architecture import Architecture, architecture_in, read_architecture
 from studio.models.layout import ModelLayout, read_layout, remote_layout
 from studio.models.lookup import STARTER_CONFIG, find_architecture
+from studio.runs.rendering_protocol import Shown
 from studio.runs.studio import Studio
 from studio.runs.token_counts import TokenState
 from studio.ui.foresight import Foresight
@@ -52,7 +53,7 @@ class Reading:
         self.foresight = foresight or Foresight(machine=studio.machine, architecture=self.architecture)
         self._studio = studio
         self.token_state: Callable[[str, str], TokenState] = studio.token_state
-        self.renderer: Callable[[Path], ChatRenderer] = studio.renderer
+        self.show_example: Callable[[Path, Example], Shown] = studio.show_example
         self._layouts = InBackground(ask_hub or functools.partial(remote_layout, hub=studio.hub))
         self._architectures = InBackground(self._ask_for_architecture)
         self._read_architecture = functools.lru_cache(maxsize=8)(architecture_in)

@@ -32,6 +32,7 @@ from studio.runs.chat_protocol import (
     decode_to_worker,
     encode,
 )
+from studio.workers.bounded import load_renderer
 from studio.workers.job import failure
 from studio.workers.streaming import Say, Streaming
 from studio.workers.train import pad_id
@@ -122,7 +123,7 @@ def _open(request: Open, home: Path, say: Say) -> _Opened:
     hand_back()  # the memory of the base before must be free by now
     placement = loading.choose_placement(precision=request.precision, bits=request.bits)
     models = ChatModels(loading.load_base(files.folder, placement), placement)
-    return _Opened(request, files.folder, placement, models, ChatRenderer.load(files.folder))
+    return _Opened(request, files.folder, placement, models, load_renderer(files.folder))
 
 
 def _test(test: SelfTest, opened: _Opened, say: Say, halted: set[int]) -> None:

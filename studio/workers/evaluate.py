@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import RunError
 from studio.events import Finished, Loaded, Loading
 from studio.runs import standard_tasks
@@ -23,6 +22,7 @@ from studio.runs.standard_tasks import QUESTIONS
 from studio.runs.store import RunFolder, is_whole_model
 from studio.workers.asked import ask_of
 from studio.workers.base_model import ensure_model
+from studio.workers.bounded import load_renderer
 from studio.workers.job import Job
 from studio.workers.judging import judge
 from studio.workers.observing import Observer, keep, kept_path, read_kept, read_probes
@@ -74,7 +74,7 @@ def _evaluate(job: Job, *, run: RunFolder, order: Order, home: Path, folder: Pat
     job.emit(Loading(what="Starting PyTorch"))
     from studio.ml import loading
 
-    renderer = ChatRenderer.load(folder)
+    renderer = load_renderer(folder)
     placement = loading.choose_placement(precision=precision_of(run), bits=run.config.base_bits)
     asked = ask_of(run, renderer, data=order.data, rows=order.rows or _rows_in_a_minute(folder, placement), job=job)
     probes = read_probes(PROBES, renderer, share=_probe_share(folder, placement)) if order.probes else None

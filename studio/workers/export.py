@@ -19,6 +19,7 @@ from studio.runs.precision import precision_of
 from studio.runs.reports import ExportReport, write_report
 from studio.runs.store import RunFolder, is_whole_model
 from studio.workers.base_model import ensure_model
+from studio.workers.bounded import load_renderer
 from studio.workers.job import Job
 from studio.workers.model_card import card_of
 from studio.workers.train import MEMORY_LOCK, REFERENCE, keep_reference, pad_id
@@ -70,7 +71,7 @@ def _write_adapter(job: Job, *, run: RunFolder, base: Path, result: Path, target
     reference = load_reference(run.path / REFERENCE)
     job.emit(Loading(what="Writing the adapter"))
     export.write_adapter(result, base=base, target=target, base_name=_base_name(run), card=_card(run, ADAPTER))
-    renderer = ChatRenderer.load(base)
+    renderer = load_renderer(base)
     _keep_plain_template(renderer, target)
     export.zip_folder(target, archive)
     job.emit(Loading(what="Loading it back with peft and checking its answers"))
@@ -88,7 +89,7 @@ def _write_model(job: Job, *, run: RunFolder, base: Path, result: Path, target: 
 
     asked = _ensure_reference(job, run=run, base=base, result=result)
     reference = load_reference(run.path / REFERENCE)
-    renderer = ChatRenderer.load(base)
+    renderer = load_renderer(base)
     job.emit(Loading(what="Writing the model"))
     export.write_model(result, base=base, target=target, card=_card(run, MERGED))
     return _pack_model(job, target, archive, renderer=renderer, reference=reference, against=asked)
@@ -99,7 +100,7 @@ def _write_merged(job: Job, *, run: RunFolder, base: Path, result: Path, target:
     from studio.ml.reference import load_reference
 
     _ensure_reference(job, run=run, base=base, result=result)
-    renderer = ChatRenderer.load(base)
+    renderer = load_renderer(base)
     probes = load_reference(run.path / REFERENCE).probes
     job.emit(Loading(what="Merging the adapter into the base"))
     reference = export.write_merged(
@@ -169,7 +170,7 @@ def _ensure_reference(job: Job, *, run: RunFolder, base: Path, result: Path) -> 
         model = loading.load_base(result, stored_placement(result))
     else:
         model = loading.load_adapter(loading.load_base(base, _placement(run)), result)
-    keep_reference(model, run, renderer=ChatRenderer.load(base))
+    keep_reference(model, run, renderer=load_renderer(base))
     (run.path / ASKED_LATER).touch()
     return LATER
 

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from studio.data.example_files import ExampleFile
 from studio.data.rows import CancelledError
-from studio.data.tokenizing.rendering import ChatRenderer
-from studio.data.tokenizing.tokens import count_tokens, save
+from studio.data.tokenizing.limits import TooMuch
+from studio.data.tokenizing.tokens import LEAST_BYTES_A_SECOND, LEAST_SECONDS, count_tokens, save
 from studio.events import Finished, Saved
 from studio.workers.add_data import reporting
+from studio.workers.bounded import load_renderer
 from studio.workers.job import Job
 
 
@@ -16,8 +17,19 @@ def write_token_counts(job: Job, examples: Path, *, model: Path, target: Path) -
     """Count the tokens of every example in a file and write the counts to `target`, whole or not at all."""
     began = time.monotonic()
     source = ExampleFile(examples)
+    most_seconds = LEAST_SECONDS + examples.stat().st_size / LEAST_BYTES_A_SECOND
+    tell = reporting(job)
+
+    def report(what: str, done: int, total: int) -> None:
+        tell(what, done, total)
+        if time.monotonic() - began > most_seconds:
+            raise TooMuch(
+                f"Counting the tokens was ended after {most_seconds / 60:.0f} minutes, at {done:,} of {total:,}.",
+                "The model's chat template or tokenizer is far too slow: choose another base model.",
+            )
+
     try:
-        counts = count_tokens(source, total=len(source), renderer=ChatRenderer.load(model), report=reporting(job))
+        counts = count_tokens(source, total=len(source), renderer=load_renderer(model), report=report)
     except CancelledError:
         return Finished("stopped", "Cancelled.", time.monotonic() - began)
     save(counts, target)

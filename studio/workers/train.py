@@ -22,6 +22,7 @@ from studio.models.forecast import Forecast, savings
 from studio.models.machine import Machine
 from studio.runs.store import ADAPTER, MODEL, RunFolder
 from studio.workers.base_model import ensure_model
+from studio.workers.bounded import load_renderer
 from studio.workers.checkpoints import (
     leave_results_only,
     load_checkpoint,
@@ -74,7 +75,7 @@ def _train(job: Job, *, run: RunFolder, home: Path, folder: Path, is_first: bool
     from studio.ml.training import Keeper, train
 
     config = run.config
-    renderer = ChatRenderer.load(folder)
+    renderer = load_renderer(folder)
     rows = prepare_rows(job, run=run, renderer=renderer, kept=home / KEPT_TOKENS)
     machine = this_machine(home)
     expected = _forecast(job, folder=folder, config=config, machine=machine, rows=rows)

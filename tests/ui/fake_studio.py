@@ -1,5 +1,6 @@
 """A real `Studio` on a temporary folder whose workers are played by the test: no process, no torch, no network."""
 
+import functools
 import json
 import os
 import random
@@ -12,8 +13,11 @@ from pathlib import Path
 from studio import codec
 from studio.config import FULL, RunConfig
 from studio.data.dataset_folders import Dataset
-from studio.data.examples import Message
+from studio.data.example_files import ExampleFile
+from studio.data.examples import Example, Message
 from studio.data.library import DatasetLibrary
+from studio.data.tokenizing.rendering import ChatRenderer
+from studio.data.tokenizing.tokens import count_tokens, save
 from studio.errors import StudioError
 from studio.events import Evaluated, Event, Finished, Loaded, Prepared, Saved, Started, Stepped
 from studio.models.starter import READY_MARK, starter_folder
@@ -33,6 +37,7 @@ from studio.runs.chat_protocol import (
 from studio.runs.event_log import EventLog
 from studio.runs.imports import ImportRequest
 from studio.runs.launcher import PROJECT_ROOT, Worker, import_paths
+from studio.runs.rendering_protocol import Shown
 from studio.runs.reports import ExportReport
 from studio.runs.store import RunFolder, RunStore
 from studio.runs.studio import Studio
@@ -86,6 +91,29 @@ def bring_in(folder: Path, *, home: Path) -> None:
     except StudioError as error:
         log.emit(failure(error))
     log.close()
+
+
+class FakeRendering:
+    """Renders in this process what the studio leaves to others: the models of tests are their own."""
+
+    def __init__(self) -> None:
+        self._load = functools.lru_cache(maxsize=4)(ChatRenderer.load)
+
+    def fingerprint(self, folder: Path) -> str:
+        return self._load(folder).fingerprint
+
+    def show(self, folder: Path, example: Example) -> Shown:
+        renderer = self._load(folder)
+        rendered = renderer.render(example)
+        return Shown(len(rendered.ids), rendered.note, renderer.pieces(rendered))
+
+    def count(self, folder: Path, examples: Path, counts: Path) -> None:
+        counts.parent.mkdir(exist_ok=True)
+        some = ExampleFile(examples)
+        save(count_tokens(some, total=len(some), renderer=self._load(folder)), counts)
+
+    def close(self) -> None:
+        """Nothing was started."""
 
 
 class FakeChat:
@@ -169,6 +197,7 @@ def open_fake_studio(home: Path, *, clock: Callable[[], float], with_model: bool
         chat=FakeChat(),
         launch=FakeWorkers(),
         clock=clock,
+        rendering=FakeRendering(),
     )
 
 

@@ -1,7 +1,8 @@
 """A model's chat template: found, compiled in Jinja's sandbox and filled with a conversation.
 
 Gives what transformers' `apply_chat_template` gives as text, without importing it. A template comes with a model from
-anywhere, so it is not trusted: the sandbox keeps it from everything but strings. Knows nothing of tokens.
+anywhere, so it is not trusted: the sandbox keeps it from everything but strings, and from working without end. Knows
+nothing of tokens.
 """
 
 import functools
@@ -10,12 +11,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from jinja2 import Template, TemplateError, TemplateSyntaxError, nodes
-from jinja2.ext import Extension, loopcontrols
+from jinja2 import TemplateError, TemplateSyntaxError, nodes
+from jinja2.ext import Extension
 from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from studio.data.examples import Message
+from studio.data.tokenizing.limits import TooMuch, letters_in
+from studio.data.tokenizing.template_sandbox import MOST_SOURCE, Sandbox
 from studio.errors import DataError, ModelError
 
 PLAIN_TEMPLATE = (
@@ -31,6 +33,7 @@ PLAIN_TEMPLATE = (
 Span = tuple[int, int]
 """Where a stretch of a text begins and ends, in characters."""
 
+_ANOTHER = "Choose another base model."
 _BLOCK = re.compile(r"\{%[-+]?\s*generation\s*[-+]?%\}")
 _OPENED, _CLOSED = "\U0010fffc", "\U0010fffd"
 _MARK = re.compile(f"([{_OPENED}{_CLOSED}])")
@@ -99,7 +102,7 @@ class ChatTemplate:
     def _chosen(self, tools: str) -> "_Compiled":
         return self._for_tools if tools else self._plain
 
-    def _render(self, template: Template, messages: Sequence[Message], *, prompt: bool, tools: str) -> str:
+    def _render(self, template: "_Ready", messages: Sequence[Message], *, prompt: bool, tools: str) -> str:
         turns = [
             self._turn(message)
             if message.tool_calls or message.name or message.tool_call_id
@@ -107,10 +110,16 @@ class ChatTemplate:
             for message in messages
         ]
         offered = self._tools(tools) if tools else None
+        values: dict[str, object] = {
+            "messages": turns,
+            "tools": offered,
+            "documents": None,
+            "add_generation_prompt": prompt,
+        }
         try:
-            return template.render(
-                messages=turns, tools=offered, documents=None, add_generation_prompt=prompt, **self._special_tokens
-            )
+            return template.fill({**values, **self._special_tokens}, letters=len(tools) + letters_in(messages))
+        except MemoryError as error:
+            raise TooMuch("The model's chat template needs more memory than it may have.", _ANOTHER) from error
         except _TEMPLATE_FAULTS as error:
             roles = ", ".join(message.role for message in messages[:8]) + (", ..." if len(messages) > 8 else "")
             raise DataError(
@@ -123,22 +132,30 @@ class _Compiled:
     """A template compiled as it is, and once more with its generation marks written out, when it has any."""
 
     def __init__(self, source: str, now: Callable[[], datetime]) -> None:
+        if len(source) > MOST_SOURCE:
+            raise TooMuch(f"The model's chat template has {len(source):,} letters, far more than any in use.", _ANOTHER)
         try:
-            self.plain = _environment(now, _SkippedMarks).from_string(source)
-            self.marked = _environment(now, _WrittenMarks).from_string(source) if _BLOCK.search(source) else None
+            self.plain = _Ready(source, _SkippedMarks, now)
+            self.marked = _Ready(source, _WrittenMarks, now) if _BLOCK.search(source) else None
         except TemplateSyntaxError as error:
             raise ModelError(
                 f"The model's chat template is broken at line {error.lineno}: {error.message}.",
                 "Fetch the model again, or choose another one.",
             ) from error
+        except (*_TEMPLATE_FAULTS, SyntaxError, MemoryError) as error:  # So deep that it cannot be compiled.
+            found = str(error)[:200].rstrip(".") or type(error).__name__
+            raise ModelError(f"The model's chat template cannot be compiled: {found}.", _ANOTHER) from error
 
 
-def _environment(now: Callable[[], datetime], marks: type[Extension]) -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[marks, loopcontrols])
-    environment.filters["tojson"] = _to_json
-    environment.globals["raise_exception"] = _refuse
-    environment.globals["strftime_now"] = lambda format: now().strftime(format)
-    return environment
+class _Ready:
+    """A compiled template in the sandbox that is its own."""
+
+    def __init__(self, source: str, marks: type[Extension], now: Callable[[], datetime]) -> None:
+        self._sandbox = Sandbox(marks, now=now)
+        self._template = self._sandbox.from_string(source)
+
+    def fill(self, values: dict[str, object], *, letters: int) -> str:
+        return self._sandbox.fill(self._template, values, letters=letters)
 
 
 class _SkippedMarks(Extension):
@@ -197,18 +214,3 @@ def _plain_tools(text: str) -> list[object]:
     if not isinstance(tools, list):
         raise DataError("The tools of this example are not a JSON list.", "Correct the column with the tools.")
     return tools
-
-
-def _refuse(message: str) -> None:
-    raise TemplateError(message)
-
-
-def _to_json(
-    value: object,
-    ensure_ascii: bool = False,
-    indent: int | None = None,
-    separators: tuple[str, str] | None = None,
-    sort_keys: bool = False,
-) -> str:
-    """Write JSON as it is; Jinja's own filter escapes it for HTML."""
-    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)

@@ -19,10 +19,11 @@ from tokenizers import Encoding
 
 from studio.data.examples import Example, Message
 from studio.data.tokenizing.chat_templates import ChatTemplate
+from studio.data.tokenizing.limits import Bounds, letters_in, letters_of, unbounded
 from studio.data.tokenizing.masks import Masking
 from studio.data.tokenizing.token_places import Tokens
 from studio.data.tokenizing.tokenizer_files import TokenizerFiles, read_tokenizer
-from studio.errors import DataError
+from studio.errors import DataError, ModelError
 
 IGNORED = -100
 """The label of a token that is read but not learned, as torch's cross-entropy knows it."""
@@ -68,12 +69,16 @@ class _Batch:
     examples: Sequence[Example]
     texts: Sequence[str | DataError]
     encodings: "Future[list[Encoding]]"
+    letters: int
 
 
 class ChatRenderer:
-    """Turns examples into tokens as one model reads them."""
+    """Turns examples into tokens as one model reads them. All that the model's own files do is done within `bounds`."""
 
-    def __init__(self, files: TokenizerFiles, *, now: Callable[[], datetime] = datetime.now) -> None:
+    def __init__(
+        self, files: TokenizerFiles, *, now: Callable[[], datetime] = datetime.now, bounds: Bounds = unbounded
+    ) -> None:
+        self._bounds = bounds
         self._tokenizer = files.tokenizer
         self._template = ChatTemplate(
             files.template, special_tokens=files.special_tokens, tool_source=files.tool_template, now=now
@@ -85,12 +90,15 @@ class ChatRenderer:
         self.uses_plain_template = files.uses_plain_template
 
     @classmethod
-    def load(cls, folder: Path, *, now: Callable[[], datetime] = datetime.now) -> "ChatRenderer":
+    def load(
+        cls, folder: Path, *, now: Callable[[], datetime] = datetime.now, bounds: Bounds = unbounded
+    ) -> "ChatRenderer":
         """Read the tokenizer and the chat template of a model folder; `now` is for templates that write the date.
 
         Raises ModelError when tokenizer.json is missing, or a file is damaged.
         """
-        return cls(read_tokenizer(Path(folder)), now=now)
+        with bounds(0):
+            return cls(read_tokenizer(Path(folder)), now=now, bounds=bounds)
 
     @property
     def template(self) -> str:
@@ -126,8 +134,9 @@ class ChatRenderer:
         Raises DataError when there is no answer, when the template refuses the conversation or has no place for its
         tools, and when what the last answer is cannot be told for certain.
         """
-        text = self._write(example)
-        return self._mark(example, text, self._encode((text,))[0])
+        with self._bounds(letters_of((example,))):
+            text = self._write(example)
+            return self._mark(example, text, self._encode((text,))[0])
 
     def render_many(self, examples: Sequence[Example]) -> list[Rendered | DataError]:
         """Render examples as `render` does; what it raises for an example takes its place in the list."""
@@ -139,22 +148,32 @@ class ChatRenderer:
         """
         iterator = iter(examples)
         waiting: deque[_Batch] = deque()
-        with ThreadPoolExecutor(max_workers=1) as pool:
+        pool = ThreadPoolExecutor(max_workers=1)
+        try:
             while batch := list(islice(iterator, _TOGETHER)):
-                texts = [_or_refusal(self._write, example) for example in batch]
-                written = [text for text in texts if isinstance(text, str)]
-                waiting.append(_Batch(batch, texts, pool.submit(self._encode, written)))
+                letters = letters_of(batch)
+                with self._bounds(letters):
+                    texts = [_or_refusal(self._write, example) for example in batch]
+                encodings = pool.submit(self._encode_within, [text for text in texts if isinstance(text, str)], letters)
+                waiting.append(_Batch(batch, texts, encodings, letters))
                 if len(waiting) > _AHEAD:
                     yield from self._mark_all(waiting.popleft())
             for left in waiting:
                 yield from self._mark_all(left)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
     def prompt(self, messages: tuple[Message, ...], tools: str = "") -> tuple[int, ...]:
         """Write a conversation as ids up to where the assistant is to speak. Raises DataError when it is refused."""
-        return tuple(self._encode((self._template.fill(messages, prompt=True, tools=tools),))[0].ids)
+        with self._bounds(len(tools) + letters_in(messages)):
+            return tuple(self._encode((self._template.fill(messages, prompt=True, tools=tools),))[0].ids)
 
     def pieces(self, rendered: Rendered) -> tuple[Piece, ...]:
         """Cut what was rendered into stretches of equal (learned, special), as text to show."""
+        with self._bounds(0):
+            return self._pieces(rendered)
+
+    def _pieces(self, rendered: Rendered) -> tuple[Piece, ...]:
         ids = rendered.ids
         kinds = zip(rendered.learned, (id in self._files.special_ids for id in ids), strict=True)
         found: list[Piece] = []
@@ -172,7 +191,8 @@ class ChatRenderer:
 
     def decode(self, ids: Iterable[int]) -> str:
         """Turn ids into text without the special tokens."""
-        return self._tokenizer.decode(list(ids), skip_special_tokens=True)
+        with self._bounds(0):
+            return self._tokenizer.decode(list(ids), skip_special_tokens=True)
 
     def _show(self, ids: Sequence[int]) -> str:
         return self._tokenizer.decode(list(ids), skip_special_tokens=False)
@@ -190,15 +210,24 @@ class ChatRenderer:
         return text
 
     def _encode(self, texts: Sequence[str]) -> list[Encoding]:
-        return self._tokenizer.encode_batch(texts, add_special_tokens=False)
+        try:
+            return self._tokenizer.encode_batch(texts, add_special_tokens=False)
+        except Exception as error:  # The tokenizers package raises nothing narrower.
+            found = str(error)[:200].rstrip(".")
+            raise ModelError(f"The model's tokenizer cannot read a text: {found}.", "Choose another model.") from error
 
-    def _mark_all(self, batch: _Batch) -> Iterator[tuple[Example, Rendered | DataError]]:
-        encodings = iter(batch.encodings.result())
-        for example, text in zip(batch.examples, batch.texts, strict=True):
-            if isinstance(text, DataError):
-                yield example, text
-            else:
-                yield example, _or_refusal(self._mark, example, text, next(encodings))
+    def _encode_within(self, texts: Sequence[str], letters: int) -> list[Encoding]:
+        with self._bounds(letters):
+            return self._encode(texts)
+
+    def _mark_all(self, batch: _Batch) -> list[tuple[Example, Rendered | DataError]]:
+        with self._bounds(batch.letters):
+            encodings = iter(batch.encodings.result())
+            pairs = zip(batch.examples, batch.texts, strict=True)
+            return [(example, self._marked(example, text, encodings)) for example, text in pairs]
+
+    def _marked(self, example: Example, text: str | DataError, encodings: Iterator[Encoding]) -> Rendered | DataError:
+        return text if isinstance(text, DataError) else _or_refusal(self._mark, example, text, next(encodings))
 
     def _mark(self, example: Example, text: str, encoding: Encoding) -> Rendered:
         if example.is_text:

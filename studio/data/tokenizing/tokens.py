@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 BATCH = 256
 """So many examples are counted before the next report."""
 
+LEAST_SECONDS = 600.0
+LEAST_BYTES_A_SECOND = 50_000
+"""Counting is ended when it takes longer than these allow; usual tokenizers are a hundred times as fast."""
+
 MOST_REFUSED = 1_000
 """So many refused examples are listed one by one; beyond that they are only counted."""
 

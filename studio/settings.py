@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studio.errors import RunError
+from studio.limits import Changes, Limits, limits_of, read_changes
 
 DEFAULT_PORT = 7860
 
@@ -17,14 +18,12 @@ class Settings:
     """How this installation runs.
 
     `home` holds all that a person makes, and the starter model. `where` is "laptop", "container" or "space".
-    `max_upload_mib` bounds one uploaded file.
     """
 
     home: Path
     where: str = "laptop"
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
-    max_upload_mib: int = 4096
     evaluate: bool = False
     """Whether every run is evaluated at its end without being asked."""
     password: str = ""
@@ -33,6 +32,13 @@ class Settings:
     """Whether whoever runs the studio wants it open to everybody who can reach it, without a password."""
     hosts: tuple[str, ...] = ()
     """The names, beside its own address, under which the studio may be visited."""
+    limit_changes: Changes = ()
+    """The bounds that were set, instead of those that the address suggests."""
+
+    @property
+    def limits(self) -> Limits:
+        """How much of everything is taken: a lot on a laptop, little on an address that others can reach."""
+        return limits_of(public=self.is_public, changes=self.limit_changes)
 
     @property
     def is_public(self) -> bool:
@@ -55,9 +61,9 @@ def read_settings(environment: Mapping[str, str], *, data_mount: Path = Path("/d
 
     `STUDIO_HOME` names the data folder; without it a writable `/data` is used (the persistent disk of a Space), else
     `~/.lora-studio`. `STUDIO_HOST` and `STUDIO_PORT` name the address; a Space listens on all interfaces.
-    With `STUDIO_EVALUATE=0`, a run is evaluated only when that is asked for.
+    With `STUDIO_EVALUATE=0`, a run is evaluated only when that is asked for. `STUDIO_LIMIT_...` set the bounds.
 
-    Raises RunError when `STUDIO_PORT` is not a port number.
+    Raises RunError when `STUDIO_PORT` is not a port number, ConfigError for a bound that cannot be one.
     """
     where = (
         "space" if environment.get("SPACE_ID") else "container" if environment.get("STUDIO_IN_CONTAINER") else "laptop"
@@ -75,6 +81,7 @@ def read_settings(environment: Mapping[str, str], *, data_mount: Path = Path("/d
         host=host,
         port=_port(environment.get("STUDIO_PORT", str(DEFAULT_PORT))),
         evaluate=environment.get("STUDIO_EVALUATE", "1") != "0",
+        limit_changes=read_changes(environment),
     )
 
 

@@ -7,6 +7,7 @@ reading, as it changes from hour to hour. Knows nothing of how it is measured, a
 """
 
 import importlib.metadata
+import logging
 import os
 import platform
 import re
@@ -18,10 +19,14 @@ from pathlib import Path
 import psutil
 
 from studio import codec
+from studio.errors import TooMany
 from studio.models.machine import Machine
 from studio.runs.jobs import Job, JobState
 from studio.runs.launcher import JobPaths, Launch
 from studio.runs.whole_files import write_whole
+from studio.visitors import NOBODY, visiting
+
+log = logging.getLogger(__name__)
 
 CGROUP = Path("/sys/fs/cgroup")
 NVIDIA = Path("/proc/driver/nvidia/gpus")
@@ -62,8 +67,16 @@ class Calibration:
         with self._guard:
             if not self._tried and not self._job.state().lock_held:
                 self._tried = True
-                self._job.start(["calibrate", "--home", str(self._home)], self._launch)
+                self._begin()
         return None
+
+    def _begin(self) -> None:
+        try:
+            with visiting(NOBODY):  # it is measured for everybody
+                self._job.start(["calibrate", "--home", str(self._home)], self._launch)
+        except TooMany as error:
+            log.info("This machine is measured later: %s", error)
+            self._tried = False
 
     def job(self) -> JobState:
         """Say how far the measuring is."""

@@ -5,6 +5,7 @@ the run is gone by then. Knows nothing of how a score is made.
 """
 
 import functools
+import logging
 import re
 import threading
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from studio import codec
 from studio.data.library import DatasetLibrary
-from studio.errors import RunError
+from studio.errors import RunError, TooMany
 from studio.events import Failed, Finished, Loading
 from studio.runs import standard_tasks
 from studio.runs.evaluation_report import (
@@ -29,6 +30,8 @@ from studio.runs.jobs import Job
 from studio.runs.launcher import JobPaths, Launch, request_stop
 from studio.runs.store import RunFolder, RunStore
 from studio.runs.whole_files import write_whole
+
+log = logging.getLogger(__name__)
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 OF_A_FILE = "data-"
@@ -113,6 +116,8 @@ class Evaluations:
         run = self._runs.get(run_id)
         self._expect_no_longer(run)
         job = self._job(run, name)
+        if job.withdraw():
+            return
         process_id = job.process_id() if job.state().working else None
         if process_id is not None:
             request_stop(process_id)
@@ -194,9 +199,21 @@ class Evaluations:
         if not usable or tries >= _MOST_TRIES:
             self._expect_no_longer(run)
             return
-        with suppress(OSError, RunError):  # it can be asked for
+        try:
             wish_path(run).write_text(str(tries + 1), encoding="utf-8")
+            self._start_or_wait(run, tries)
+        except (OSError, RunError) as error:  # it can be asked for
+            log.warning("The run %s is not evaluated: %s", run.id, error)
+
+    def _start_or_wait(self, run: RunFolder, tries: int) -> None:
+        """Start the evaluation of a run, or expect it still where there is no room for it now."""
+        try:
             self.start(run.id)
+        except TooMany as error:
+            log.info("The run %s is evaluated later: %s", run.id, error)
+            wish_path(run).write_text(str(tries), encoding="utf-8")
+            with self._guard:
+                self._expected.add(run.id)
 
     def _expect_no_longer(self, run: RunFolder) -> None:
         self._forget(run.id)

@@ -18,6 +18,7 @@ Every verb returns at once: what takes long happens in a worker. Knows nothing o
 """
 
 import dataclasses
+import functools
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -42,6 +43,19 @@ from studio.runs.evaluations import Evaluations
 from studio.runs.exports import Exports, ExportState
 from studio.runs.imports import ImportRequest, Imports, ImportState
 from studio.runs.launcher import PROJECT_ROOT, Launch, launch
+from studio.runs.pool import (
+    BLENDS,
+    CALIBRATIONS,
+    DOWNLOADS,
+    EVALUATIONS,
+    EXPORTS,
+    IMPORTS,
+    TOKEN_COUNTS,
+    Pool,
+    Room,
+    measure_room,
+)
+from studio.runs.queue_places import QueuePlaces
 from studio.runs.store import RunFolder, RunStore
 from studio.runs.summaries import Summaries
 from studio.runs.token_counts import TokenCounting, TokenState
@@ -61,21 +75,25 @@ class Studio:
         launch: Launch = launch,
         locate: Locate = locate,
         clock: Callable[[], float] = time.time,
+        room: Callable[[Path], Room] = measure_room,
     ) -> None:
         self.settings = settings
+        self.limits = settings.limits
         self.datasets = datasets
         self.runs = runs
         self.chat = chat
         self.clock = clock
         self._launch = launch
         self._locate = locate
-        self._models = BaseModels(settings.home, launch=launch, locate=locate)
-        self._exports = Exports(launch=launch)
-        self._blends = Blends(runs, launch=launch, clock=clock)
-        self.imports = Imports(settings.home, launch=launch, clock=clock)
-        self._tokens = TokenCounting(datasets, home=settings.home, launch=launch)
-        self._calibration = Calibration(settings.home, launch=launch)
-        self.evaluations = Evaluations(runs, datasets, launch=launch, unasked=settings.evaluate)
+        self.pool = Pool(settings.home, self.limits, launch=launch, room=room)
+        launcher = self.pool.launcher
+        self._models = BaseModels(settings.home, launch=launcher(DOWNLOADS), locate=locate)
+        self._exports = Exports(launch=launcher(EXPORTS))
+        self._blends = Blends(runs, launch=launcher(BLENDS), clock=clock)
+        self.imports = Imports(settings.home, launch=launcher(IMPORTS, once=True), clock=clock, limits=self.limits)
+        self._tokens = TokenCounting(datasets, home=settings.home, launch=launcher(TOKEN_COUNTS))
+        self._calibration = Calibration(settings.home, launch=launcher(CALIBRATIONS))
+        self.evaluations = Evaluations(runs, datasets, launch=launcher(EVALUATIONS), unasked=settings.evaluate)
         self._conductor = Conductor(
             runs,
             settings.home,
@@ -84,6 +102,7 @@ class Studio:
             make_room=chat.leave,
             started=self.evaluations.expect,
         )
+        self._places = QueuePlaces(self.limits, self.waiting_runs)
         self.summaries = Summaries(runs, waiting=self.waiting_runs, view=self.view)
 
     def close(self) -> None:
@@ -104,6 +123,7 @@ class Studio:
 
     def start_import(self, request: ImportRequest) -> str:
         """Start to bring data in, and return the import's id. Raises DataError or RunError when it cannot start."""
+        self.pool.require_disk()
         return self.imports.start(request)
 
     def import_state(self, id: str) -> ImportState:
@@ -116,7 +136,7 @@ class Studio:
 
     def add_dataset(self, request: ImportRequest) -> Dataset:
         """Bring data in and wait for it. Raises DataError with what went wrong, and RunError."""
-        return self.datasets.get(self.imports.wait(self.imports.start(request)))
+        return self.datasets.get(self.imports.wait(self.start_import(request)))
 
     def token_state(self, dataset_id: str, model: str) -> TokenState:
         """Return the token counts of a data set for a model, or begin to count and say how far that is."""
@@ -163,9 +183,15 @@ class Studio:
         when it starts, to free its memory. The worker gets the base model ready where it is not.
 
         Raises ConfigError naming every fault of the settings, DataError for an unknown or damaged data set, ModelError
-        for a model that cannot be one, RunError when the run cannot be written or started.
+        for a model that cannot be one, RunError when the run cannot be written or started, TooMany when the queue is
+        full.
         """
         check(config)
+        self.pool.require_disk()
+        with self._places.taking():
+            return self._start_run(config, dataset_id, validation_dataset_id)
+
+    def _start_run(self, config: RunConfig, dataset_id: str, validation_dataset_id: str) -> RunFolder:
         dataset = self.datasets.get(dataset_id)
         examples = run_data.run_examples(self.datasets, config, dataset, validation_dataset_id)
         run = self.runs.create(
@@ -176,6 +202,7 @@ class Studio:
             train=examples.train,
             validation=examples.validation,
         )
+        self._places.remember(run.id)
         self._conductor.enqueue(run.id)
         trouble = self._conductor.trouble(run.id)
         if trouble is not None:
@@ -193,13 +220,16 @@ class Studio:
         return config if first is None else _shaped_like(first.config, config)
 
     def queue_run(self, id: str, *, first: bool = False) -> None:
-        """Let a run train when its turn comes, or go on from its newest checkpoint. Raises RunError when it cannot.
+        """Let a run train when its turn comes, or go on from its newest checkpoint. Raises RunError when it cannot, and
+        TooMany when the queue is full.
 
         An evaluation of what it was until now is called off: there will be another at its end.
         """
-        if self.view(id).can_resume:
-            self.evaluations.cancel(id)
-        self._conductor.enqueue(id, first=first)
+        with self._places.taking():
+            if self.view(id).can_resume:
+                self.evaluations.cancel(id)
+            self._places.remember(id)
+            self._conductor.enqueue(id, first=first)
 
     def move_run(self, id: str, places: int) -> None:
         """Move a run that waits: -1 is one place towards its turn. Does nothing when it does not wait."""
@@ -214,12 +244,21 @@ class Studio:
         return self._conductor.queue.line().waiting
 
     def tend(self) -> None:
-        """Start the run whose turn it is, and evaluate those that have ended: to be called about once a second."""
+        """Start what waits as far as there is room, the run whose turn it is, and the evaluations of those that ended.
+
+        To be called about once a second.
+        """
+        self.pool.tend()
         self.evaluations.tend()
         self._conductor.tend()
 
     def recover(self) -> tuple[str, ...]:
-        """Queue the runs that were lost with the server, when one starts; return their ids."""
+        """Queue the runs that were lost with the server, when one starts; return their ids.
+
+        The imports that waited for others wait again, in the same order.
+        """
+        self.pool.recover()
+        self.imports.recover()
         self.evaluations.recover()
         return self._conductor.recover()
 
@@ -255,18 +294,25 @@ class Studio:
         self.runs.change(id, dataclasses.replace(self._settled(config), **drawn))
 
     def duplicate_run(self, id: str) -> RunFolder:
-        """Make a new run, not started, with the settings and data of another. Raises RunError; a blend has none."""
+        """Make a new run, not started, with the settings and data of another. Raises RunError; a blend has none.
+
+        It is refused while the queue is full, with TooMany.
+        """
         if self.runs.get(id).is_blend:
             raise RunError("A blend was not trained, so there is no training to repeat.", "Blend its parents again.")
-        return self.runs.duplicate(id)
+        self.pool.require_disk()
+        with self._places.taking():
+            return self.runs.duplicate(id)
 
     def archive_run(self, id: str) -> Path:
         """Pack a run into one zip file and return its path. Raises RunError."""
         run = self.runs.get(id)
+        self.pool.require_disk()
         return write_archive(run, run.exports)
 
     def import_run(self, path: Path) -> RunFolder:
         """Bring in a run that was packed here or elsewhere. Raises RunError when the file is not one."""
+        self.pool.require_disk()
         return read_archive(path, self.runs)
 
     def delete_run(self, id: str) -> None:
@@ -326,4 +372,5 @@ def open_studio(settings: Settings) -> Studio:
         datasets=DatasetLibrary(settings.home, samples_folder=PROJECT_ROOT / "assets" / "samples"),
         runs=RunStore(settings.home),
         chat=ChatClient(settings.home),
+        launch=functools.partial(launch, variables=settings.limits.variables()),
     )

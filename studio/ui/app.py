@@ -53,7 +53,8 @@ def build_app(studio: Studio) -> gr.Blocks:
     reading = Reading(studio)
     machine_name = machine()
     page: gr.Blocks
-    with gr.Blocks(title="LoRA Studio", analytics_enabled=False, delete_cache=(3600, 24 * 3600)) as page:
+    kept_seconds = studio.limits.upload_minutes * 60
+    with gr.Blocks(title="LoRA Studio", analytics_enabled=False, delete_cache=(600, kept_seconds)) as page:
         timer, calm = gr.Timer(FAR_TICK_SECONDS), gr.Timer(CALM_TICK_SECONDS)
         own = clocks.clocks(OWN_CLOCK, open_tab="data", seconds=CALM_TICK_SECONDS)
         top = html(header(machine_name, STARTER, studio.model_state(STARTER)), elem_id="header")
@@ -161,6 +162,7 @@ def build_app(studio: Studio) -> gr.Blocks:
             (export_page, export, export_tab.refresh_runs),
         ):
             tab_page.select(shown(functools.partial(refresh, studio)), inputs=[tab.run], outputs=[tab.run], **QUIET)
+    page.queue(max_size=studio.limits.actions_waiting)
     return page
 
 
@@ -219,7 +221,8 @@ def launch_options(studio: Studio) -> dict[str, Any]:
         "favicon_path": ICON,
         "server_name": studio.settings.host,
         "server_port": studio.settings.port,
-        "max_file_size": studio.settings.max_upload_mib * 2**20,
+        "max_file_size": studio.limits.upload_mib * 2**20,
+        "state_session_capacity": studio.limits.sessions,
         "footer_links": ["api", "settings"],
         "run_history": False,
         "ssr_mode": False,

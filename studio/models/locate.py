@@ -11,6 +11,7 @@ from pathlib import Path
 
 from studio.config import STARTER
 from studio.errors import ModelError
+from studio.limits import LAPTOP, Limits
 from studio.models.download import Listener, Report
 from studio.models.hub import DEFAULT_HUB, Hub
 from studio.models.starter import READY_MARK, starter_folder
@@ -50,9 +51,15 @@ def locate(name: str, home: Path, *, hub: Hub = DEFAULT_HUB) -> ModelFiles | Non
 
 
 def fetch(
-    name: str, home: Path, *, report: Report, should_stop: Callable[[], bool], hub: Hub = DEFAULT_HUB
+    name: str,
+    home: Path,
+    *,
+    report: Report,
+    should_stop: Callable[[], bool],
+    hub: Hub = DEFAULT_HUB,
+    limits: Limits = LAPTOP,
 ) -> ModelFiles:
-    """Download a model from the Hub unless it is on this machine.
+    """Download a model from the Hub unless it is on this machine, if `limits` let it in.
 
     Raises Stopped, ModelError, and ValueError for the starter model, which `studio.models.starter` fetches.
     """
@@ -61,7 +68,7 @@ def fetch(
         return found
     if name == STARTER:
         raise ValueError("the starter model is not fetched by its name")
-    folder = hub.download(name, listener=Listener(report=report, should_stop=should_stop))
+    folder = hub.download(name, listener=Listener(report=report, should_stop=should_stop), limits=limits)
     missing = _missing(folder)
     if missing:
         raise ModelError(f"'{name}' has no {missing} on the Hub.", "Choose another model.")

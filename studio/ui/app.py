@@ -22,6 +22,7 @@ from studio.ui import (
     run_choices,
     runs_jumps,
     runs_tab,
+    session_config,
     train_tab,
     verbs,
 )
@@ -163,6 +164,7 @@ def build_app(studio: Studio) -> gr.Blocks:
         ):
             tab_page.select(shown(functools.partial(refresh, studio)), inputs=[tab.run], outputs=[tab.run], **QUIET)
     page.queue(max_size=studio.limits.actions_waiting)
+    session_config.share(page)
     return page
 
 

@@ -20,7 +20,7 @@ class _PageConfig(BlocksConfig):
 
     def __copy__(self) -> "_SessionConfig":
         new = _SessionConfig(self.root_block)
-        vars(new).update(vars(super().__copy__()))
+        vars(new).update(vars(super().__copy__()))  # type: ignore[no-untyped-call]
         new.known = self.known
         return new
 

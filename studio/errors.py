@@ -5,6 +5,7 @@
     +-- ConfigError    a setting is out of range, or settings contradict each other
     +-- ModelError     a base model cannot be found, read or loaded
     +-- RunError       a run cannot be created, started, read or stopped
+    |   +-- TooMany    there is no room for it now: a bound of the studio is met
     +-- ExportError    a result cannot be written, or failed its check
     +-- OutOfMemory    a run needs more memory than there is
 
@@ -54,6 +55,10 @@ class ModelError(StudioError):
 
 class RunError(StudioError):
     """A run cannot be created, started, read or stopped."""
+
+
+class TooMany(RunError):
+    """There is no room for it now: a bound of the studio is met."""
 
 
 class ExportError(StudioError):

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from studio.errors import RunError
+from studio.limits import Changes, Limits, limits_of, read_changes
 
 DEFAULT_PORT = 7860
 
@@ -36,14 +37,12 @@ class Settings:
     """How this installation runs.
 
     `home` holds all that a person makes, and the starter model. `where` is "laptop", "container" or "space".
-    `max_upload_mib` bounds one uploaded file.
     """
 
     home: Path
     where: str = "laptop"
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
-    max_upload_mib: int = 4096
     evaluate: bool = False
     """Whether every run is evaluated at its end without being asked."""
     password: str = ""
@@ -58,6 +57,13 @@ class Settings:
     """Whether visitors of a public address may use the access token of whoever runs the studio."""
     own_tasks: bool = False
     """Whether visitors of a public address may run the tasks in `<home>/tasks`, which can hold code."""
+    limit_changes: Changes = ()
+    """The bounds that were set, instead of those that the address suggests."""
+
+    @property
+    def limits(self) -> Limits:
+        """How much of everything is taken: a lot on a laptop, little on an address that others can reach."""
+        return limits_of(public=self.is_public, changes=self.limit_changes)
 
     @property
     def is_public(self) -> bool:
@@ -99,8 +105,10 @@ def read_settings(environment: Mapping[str, str], *, data_mount: Path = Path("/d
     give, `STUDIO_OPEN=1` lets everybody in without one, and `STUDIO_HOSTS` lists the names that the studio is visited
     under. `SPACE_HOST` is the name of a Space, and `GRADIO_ROOT_PATH` the path that a proxy puts before the page.
     `STUDIO_SHARE_TOKEN=1` and `STUDIO_OWN_TASKS=1` allow visitors of a public address what is otherwise kept from them.
+    `STUDIO_LIMIT_...` set the bounds.
 
-    Raises RunError when `STUDIO_PORT` is not a port number or `STUDIO_HOSTS` no list of names.
+    Raises RunError when `STUDIO_PORT` is not a port number or `STUDIO_HOSTS` no list of names, and ConfigError for a
+    bound that cannot be one.
     """
     where = (
         "space" if environment.get("SPACE_ID") else "container" if environment.get("STUDIO_IN_CONTAINER") else "laptop"
@@ -124,6 +132,7 @@ def read_settings(environment: Mapping[str, str], *, data_mount: Path = Path("/d
         root_path=environment.get("GRADIO_ROOT_PATH", ""),
         share_token=environment.get("STUDIO_SHARE_TOKEN") == "1",
         own_tasks=environment.get("STUDIO_OWN_TASKS") == "1",
+        limit_changes=read_changes(environment),
     )
 
 

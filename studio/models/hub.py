@@ -8,6 +8,7 @@ import errno
 import fnmatch
 import os
 import re
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from huggingface_hub.utils.tqdm import tqdm
 
 from studio import codec
 from studio.errors import ModelError
+from studio.limits import LAPTOP, Limits, raised_by
 from studio.models.download import Listener, Progress, Unreachable, answers
 
 TransportError: type[Exception] = HfHubHTTPError.__bases__[0]
@@ -100,8 +102,8 @@ class Hub:
             raise _malformed(repo_id) from error
         return Path(folder)
 
-    def download(self, repo_id: str, *, listener: Listener) -> Path:
-        """Fetch a model's configuration, tokenizer and weights and return their folder.
+    def download(self, repo_id: str, *, listener: Listener, limits: Limits = LAPTOP) -> Path:
+        """Fetch a model's configuration, tokenizer and weights and return their folder, if `limits` let it in.
 
         Whole files that were fetched before are kept. Raises Stopped, and ModelError for everything that can go wrong.
         """
@@ -115,11 +117,14 @@ class Hub:
                     f"'{repo_id}' holds no model that can be trained: it needs config.json and safetensors weights.",
                     "Choose the original model instead of an adapter or a GGUF conversion of it.",
                 )
+            total = sum(sizes[name] for name in names)
+            done = sum(sizes[name] for name in names if self._holds(repo_id, name))
+            self._require_room(repo_id, total=total, left=total - done, limits=limits)
             progress = Progress(
                 f"Downloading {repo_id}",
-                total=sum(sizes[name] for name in names),
+                total=total,
                 listener=listener,
-                done=sum(sizes[name] for name in names if self._holds(repo_id, name)),
+                done=done,
             )
             folder = huggingface_hub.snapshot_download(
                 repo_id,
@@ -130,6 +135,23 @@ class Hub:
                 tqdm_class=_bar_for(progress),
             )
         return Path(folder)
+
+    def _require_room(self, repo_id: str, *, total: int, left: int, limits: Limits) -> None:
+        """Raise ModelError for a model that is too large, or that would fill the disk. Sizes are in bytes."""
+        if total > limits.model_gib * 2**30:
+            raise ModelError(
+                f"'{repo_id}' has {total / 2**30:.1f} GiB, and a base model may have {limits.model_gib:g} GiB here.",
+                f"Choose a smaller model. {raised_by('model_gib')}",
+            )
+        folder = Path(self.cache or constants.HF_HUB_CACHE)
+        there = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
+        free = shutil.disk_usage(there).free
+        if left > free - limits.free_disk_gib * 2**30:
+            raise ModelError(
+                f"'{repo_id}' needs {left / 2**30:.1f} GiB more; {free / 2**30:.1f} GiB of the disk are free, and "
+                f"{limits.free_disk_gib:g} GiB have to stay free.",
+                f"Free some space, or choose a smaller model. {raised_by('free_disk_gib')}",
+            )
 
     def config(self, repo_id: str) -> Mapping[str, Any]:
         """Read a model's config.json from the Hub without its weights. Raises ModelError."""

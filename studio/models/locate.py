@@ -12,6 +12,7 @@ from pathlib import Path
 from studio import codec
 from studio.config import STARTER
 from studio.errors import ModelError
+from studio.limits import LAPTOP, Limits
 from studio.models.download import Listener, Report
 from studio.models.elsewhere import OWN_FOLDERS, folder_here
 from studio.models.hub import DEFAULT_HUB, Hub
@@ -83,9 +84,15 @@ def check_hub_id(name: str) -> None:
 
 
 def fetch(
-    name: str, home: Path, *, report: Report, should_stop: Callable[[], bool], hub: Hub = DEFAULT_HUB
+    name: str,
+    home: Path,
+    *,
+    report: Report,
+    should_stop: Callable[[], bool],
+    hub: Hub = DEFAULT_HUB,
+    limits: Limits = LAPTOP,
 ) -> ModelFiles:
-    """Download a model from the Hub unless it is on this machine.
+    """Download a model from the Hub unless it is on this machine, if `limits` let it in.
 
     Raises Stopped, ModelError, and ValueError for the starter model, which `studio.models.starter` fetches.
     """
@@ -94,7 +101,7 @@ def fetch(
         return found
     if name == STARTER:
         raise ValueError("the starter model is not fetched by its name")
-    folder = hub.download(name, listener=Listener(report=report, should_stop=should_stop))
+    folder = hub.download(name, listener=Listener(report=report, should_stop=should_stop), limits=limits)
     missing = _missing(folder)
     if missing:
         raise ModelError(f"'{name}' has no {missing} on the Hub.", "Choose another model.")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from studio.config import STARTER
-from studio.errors import ModelError
+from studio.errors import ModelError, TooMany
 from studio.events import Failed
 from studio.models.locate import ModelFiles
 from studio.runs.jobs import Job
@@ -62,7 +62,12 @@ class BaseModels:
             if name in self._tried and not retry:
                 return state
             self._tried.add(name)
-        self._job(name).start(["prepare", name, "--home", str(self._home)], self._launch)
+        try:
+            self._job(name).start(["prepare", name, "--home", str(self._home)], self._launch)
+        except TooMany:
+            with self._guard:
+                self._tried.discard(name)  # it was not tried
+            raise
         return self.state(name)
 
     def state(self, name: str) -> ModelState:
@@ -90,7 +95,12 @@ class BaseModels:
     def _job(self, name: str) -> Job:
         paths = model_paths(name, self._home)
         with self._guard:
-            return self._jobs.setdefault(paths.events, Job(paths))
+            known = self._jobs.get(paths.events)
+            if known is not None:
+                return known
+            if name in self._tried or paths.events.exists():  # of names that are only typed nothing is kept
+                return self._jobs.setdefault(paths.events, Job(paths))
+            return Job(paths)
 
 
 def _refused(error: ModelError) -> ModelState:

@@ -19,10 +19,14 @@ from pathlib import Path
 import psutil
 
 from studio import codec
+from studio.errors import TooMany
 from studio.models.machine import Machine
 from studio.runs.jobs import Job, JobState
 from studio.runs.launcher import JobPaths, Launch
 from studio.runs.whole_files import write_whole
+from studio.visitors import NOBODY, visiting
+
+log = logging.getLogger(__name__)
 
 log = logging.getLogger(__name__)
 
@@ -65,8 +69,16 @@ class Calibration:
         with self._guard:
             if not self._tried and not self._job.state().lock_held:
                 self._tried = True
-                self._job.start(["calibrate", "--home", str(self._home)], self._launch)
+                self._begin()
         return None
+
+    def _begin(self) -> None:
+        try:
+            with visiting(NOBODY):  # it is measured for everybody
+                self._job.start(["calibrate", "--home", str(self._home)], self._launch)
+        except TooMany as error:
+            log.info("This machine is measured later: %s", error)
+            self._tried = False
 
     def job(self) -> JobState:
         """Say how far the measuring is."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from studio import codec
 from studio.data.library import DatasetLibrary
-from studio.errors import RunError
+from studio.errors import RunError, TooMany
 from studio.events import LAST_TIME, Failed, Finished, Loading
 from studio.plain_files import read_bytes
 from studio.runs import standard_tasks, visitors
@@ -32,6 +32,8 @@ from studio.runs.launcher import JobPaths, Launch, request_stop
 from studio.runs.store import RunFolder, RunStore
 from studio.runs.whole_files import write_whole
 from studio.settings import Settings
+
+log = logging.getLogger(__name__)
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 OF_A_FILE = "data-"
@@ -124,6 +126,8 @@ class Evaluations:
         run = self._runs.get(run_id)
         self._expect_no_longer(run)
         job = self._job(run, name)
+        if job.withdraw():
+            return
         process_id = job.process_id() if job.state().working else None
         if process_id is not None:
             request_stop(process_id)
@@ -208,9 +212,21 @@ class Evaluations:
         if not usable or tries >= _MOST_TRIES:
             self._expect_no_longer(run)
             return
-        with suppress(OSError, RunError):  # it can be asked for
+        try:
             write_whole(wish_path(run), str(tries + 1))
+            self._start_or_wait(run, tries)
+        except (OSError, RunError) as error:  # it can be asked for
+            log.warning("The run %s is not evaluated: %s", run.id, error)
+
+    def _start_or_wait(self, run: RunFolder, tries: int) -> None:
+        """Start the evaluation of a run, or expect it still where there is no room for it now."""
+        try:
             self.start(run.id)
+        except TooMany as error:
+            log.info("The run %s is evaluated later: %s", run.id, error)
+            write_whole(wish_path(run), str(tries))
+            with self._guard:
+                self._expected.add(run.id)
 
     def _expect_no_longer(self, run: RunFolder) -> None:
         self._forget(run.id)

@@ -9,6 +9,7 @@ nothing of how a file is read.
 """
 
 import csv
+import logging
 import re
 import secrets
 import shutil
@@ -22,10 +23,13 @@ from studio import codec
 from studio.data.changes import Change
 from studio.data.conversion.formats import Roles
 from studio.data.dataset_folders import one_line
-from studio.errors import DataError, RunError
+from studio.errors import DataError, RunError, TooMany
 from studio.events import Failed
+from studio.limits import LAPTOP, Limits, raised_by
 from studio.runs.jobs import Job, JobState
 from studio.runs.launcher import Launch, import_paths, request_stop
+
+log = logging.getLogger(__name__)
 
 KEPT_SECONDS = 7 * 24 * 3600.0
 """An import that failed keeps its files for so long."""
@@ -71,11 +75,14 @@ class ImportState:
 class Imports:
     """The imports of one data folder."""
 
-    def __init__(self, home: Path, *, launch: Launch, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, home: Path, *, launch: Launch, clock: Callable[[], float] = time.time, limits: Limits = LAPTOP
+    ) -> None:
         self._home = home
         self._folder = home / "imports"
         self._launch = launch
         self._clock = clock
+        self._limits = limits
         self._guard = threading.Lock()
         self._jobs: dict[str, Job] = {}
         self._cancelled: set[str] = set()
@@ -89,6 +96,7 @@ class Imports:
         request = replace(request, name=one_line(request.name), hub=one_line(request.hub))
         if not (request.files or request.pasted.strip() or request.typed or request.hub or request.of):
             raise DataError("There is nothing to add.", "Choose a file, paste some text, or type a few rows.")
+        _require_bounds(request, self._limits)
         id = secrets.token_hex(8)
         folder = self._folder / id
         try:
@@ -103,15 +111,27 @@ class Imports:
                 f"The file was not taken: {self._folder} cannot be written ({error.strerror or error}).",
                 "Free some space on its disk, or correct the permissions of the data folder.",
             ) from error
-        job = Job(import_paths(folder))
         try:
-            job.start(["import", str(folder), "--home", str(self._home)], self._launch)
+            self._begin(folder)
         except RunError:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        with self._guard:
-            self._jobs[id] = job
         return id
+
+    def _begin(self, folder: Path) -> None:
+        job = Job(import_paths(folder))
+        job.start(["import", str(folder), "--home", str(self._home)], self._launch)
+        with self._guard:
+            self._jobs[folder.name] = job
+
+    def recover(self) -> None:
+        """Let the imports wait again that waited when the studio before this one ended; call it when one starts."""
+        found = [each for each in self._folder.glob("*") if _ID.fullmatch(each.name) and _never_began(each)]
+        for folder in sorted(found, key=lambda each: ((each / "request.json").stat().st_mtime_ns, each.name)):
+            try:
+                self._begin(folder)
+            except RunError as error:
+                log.warning("The import %s waits no more: %s", folder.name, error)
 
     def state(self, id: str) -> ImportState:
         """Say how far an import is. Raises DataError when there is none with this id."""
@@ -134,6 +154,10 @@ class Imports:
     def cancel(self, id: str) -> None:
         """Ask an import to end. Does nothing when it has ended. Raises DataError when there is none with this id."""
         job = self._job(id)
+        if job.withdraw():
+            self._cancelled.add(id)
+            import_paths(self._folder / id).lock.touch()  # no later studio shall take it for one that waits
+            return
         process_id = job.process_id()
         # The number of a process that has ended may be that of another by now; the lock says that this one lives.
         if process_id is not None and job.state().lock_held:
@@ -214,6 +238,23 @@ class Imports:
                 continue
             if old and _ID.fullmatch(folder.name) and not Job(import_paths(folder)).state().lock_held:
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _never_began(folder: Path) -> bool:
+    """Tell whether an import waits for its worker: what was brought is there, and no worker ever was."""
+    paths = import_paths(folder)
+    return (folder / "request.json").is_file() and not paths.lock.exists() and not paths.events.exists()
+
+
+def _require_bounds(request: ImportRequest, limits: Limits) -> None:
+    """Raise TooMany for more text or rows than are taken at once."""
+    for found, name, noun in (
+        (len(request.pasted), "pasted_characters", "characters were pasted"),
+        (len(request.typed), "typed_rows", "rows were typed"),
+    ):
+        most = getattr(limits, name)
+        if found > most:
+            raise TooMany(f"{found:,} {noun}; {most:,} are taken at once.", f"Bring them as a file. {raised_by(name)}")
 
 
 def _unknown() -> DataError:

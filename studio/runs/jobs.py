@@ -74,7 +74,8 @@ class Following:
 
 @dataclass(frozen=True)
 class JobState:
-    """What a job is at. `lock_held` is also true while another job that shares the lock is at work.
+    """What a job is at. `lock_held` is also true while another job that shares the lock is at work, and while the job
+    waits for its turn.
 
     `saved` is the path that the job said last to have written.
     """
@@ -105,6 +106,11 @@ class Job:
 
     def state(self) -> JobState:
         """Look how far the job is."""
+        place = None if self._worker is None else self._worker.place
+        if place is not None and (waits_for := place.look()):
+            return JobState(True, True, Loading(waits_for), None, None)
+        if place is not None and place.trouble is not None:
+            return JobState(False, False, None, None, Failed("start", place.trouble.message, place.trouble.hint))
         # In this order: a job that ends in between must not look as if it had died.
         held = lock.is_held(self._paths.lock)
         view = self._following.view()
@@ -124,7 +130,17 @@ class Job:
         started = self._following.view().started
         if started is not None and self._following.view().last_seq != self._seq_at_start:
             return started.process_id
-        return None if self._worker is None else self._worker.process_id
+        if self._worker is None or self._worker.process_id is None:
+            return lock.holder(self._paths.lock)
+        return self._worker.process_id
+
+    def withdraw(self) -> bool:
+        """Leave the line where the job waits in one, and say whether it did."""
+        place = None if self._worker is None else self._worker.place
+        if place is None or not place.leave():
+            return False
+        self._worker, self._seq_at_start = None, -1
+        return True
 
     def _death(self) -> Failed:
         exit_code = None if self._worker is None else self._worker.exit_code()

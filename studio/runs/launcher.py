@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 from studio.errors import RunError
@@ -81,12 +82,31 @@ def model_slug(name: str) -> str:
     return f"{hashlib.sha256(name.encode()).hexdigest()[:12]}--{slug[-_LONGEST_SLUG:]}"
 
 
+class Place(Protocol):
+    """A place in the line for work that may not start yet."""
+
+    trouble: RunError | None
+    """Why it could not be started when its turn came."""
+
+    def look(self) -> str:
+        """Say what is waited for; empty once the work was started or could not be."""
+        ...
+
+    def leave(self) -> bool:
+        """Leave the line, and say whether it was there."""
+        ...
+
+
 @dataclass(frozen=True)
 class Worker:
-    """A process that was started. `exit_code()` is None while it runs, and minus the signal's number when killed."""
+    """A process that was started, or shall be: then `place` says when, and `process_id` is None.
 
-    process_id: int
+    `exit_code()` is None while it runs, and minus the signal's number when killed.
+    """
+
+    process_id: int | None
     exit_code: Callable[[], int | None]
+    place: Place | None = None
 
 
 class Launch(Protocol):
@@ -96,12 +116,17 @@ class Launch(Protocol):
 
 
 def launch(
-    module_arguments: Sequence[str], *, log_path: Path, lock_path: Path, command: Sequence[str] = WORKER_COMMAND
+    module_arguments: Sequence[str],
+    *,
+    log_path: Path,
+    lock_path: Path,
+    command: Sequence[str] = WORKER_COMMAND,
+    variables: Mapping[str, str] = MappingProxyType({}),
 ) -> Worker:
     """Start `command` with `module_arguments` and `--lock-fd N`, where N is an open file that holds `lock_path`.
 
     What the worker prints goes to `log_path`, which is begun afresh; the one before it stays beside it as `.old`. Both
-    paths get their folders made.
+    paths get their folders made. `variables` are set in its environment.
 
     Raises RunError when the lock is held already, the log cannot be written or the process cannot be started.
     """
@@ -110,7 +135,7 @@ def launch(
         lock_path.parent.mkdir(parents=True, exist_ok=True)
         lock_fd = _acquire(lock_path)
         try:
-            process = _start([*command, *module_arguments, "--lock-fd", str(lock_fd)], log_path, lock_fd)
+            process = _start([*command, *module_arguments, "--lock-fd", str(lock_fd)], log_path, lock_fd, variables)
         finally:
             os.close(lock_fd)
     except OSError as error:
@@ -183,14 +208,16 @@ def _acquire(path: Path) -> int:
     return descriptor
 
 
-def _start(arguments: Sequence[str], log_path: Path, lock_fd: int) -> subprocess.Popen[bytes]:
+def _start(
+    arguments: Sequence[str], log_path: Path, lock_fd: int, variables: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
     with suppress(FileNotFoundError):
         os.replace(log_path, log_path.with_name(f"{log_path.name}.old"))
     with os.fdopen(open_descriptor(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), "ab") as log:
         return subprocess.Popen(
             arguments,
             cwd=PROJECT_ROOT,
-            env=worker_environment(os.environ),
+            env=worker_environment({**os.environ, **variables}),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

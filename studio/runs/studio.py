@@ -45,6 +45,19 @@ from studio.runs.evaluations import Evaluations
 from studio.runs.exports import Exports, ExportState
 from studio.runs.imports import ImportRequest, Imports, ImportState
 from studio.runs.launcher import PROJECT_ROOT, Launch, launch
+from studio.runs.pool import (
+    BLENDS,
+    CALIBRATIONS,
+    DOWNLOADS,
+    EVALUATIONS,
+    EXPORTS,
+    IMPORTS,
+    TOKEN_COUNTS,
+    Pool,
+    Room,
+    measure_room,
+)
+from studio.runs.queue_places import QueuePlaces
 from studio.runs.rendering import Rendering
 from studio.runs.rendering_protocol import Shown
 from studio.runs.store import RunFolder, RunStore
@@ -67,8 +80,10 @@ class Studio:
         locate: Locate | None = None,
         clock: Callable[[], float] = time.time,
         rendering: Rendering | None = None,
+        room: Callable[[Path], Room] = measure_room,
     ) -> None:
         self.settings = settings
+        self.limits = settings.limits
         self.datasets = datasets
         self.runs = runs
         self.chat = chat
@@ -76,14 +91,17 @@ class Studio:
         self._launch = launch
         self.hub = Hub(token=None if settings.allows_token else False)
         self._locate = locate or _locating(self.hub, folders=not settings.is_public)
-        self._models = BaseModels(settings.home, launch=launch, locate=self._locate)
-        self._exports = Exports(launch=launch)
-        self._blends = Blends(runs, launch=launch, clock=clock)
-        self.imports = Imports(settings.home, launch=launch, clock=clock)
         self._rendering = rendering or Rendering()
-        self._tokens = TokenCounting(datasets, home=settings.home, launch=launch, rendering=self._rendering)
-        self._calibration = Calibration(settings.home, launch=launch)
-        self.evaluations = Evaluations(runs, datasets, launch=launch, settings=settings)
+        self.pool = Pool(settings.home, self.limits, launch=launch, room=room)
+        launcher = self.pool.launcher
+        self._models = BaseModels(settings.home, launch=launcher(DOWNLOADS), locate=self._locate)
+        self._exports = Exports(launch=launcher(EXPORTS))
+        self._blends = Blends(runs, launch=launcher(BLENDS), clock=clock)
+        self.imports = Imports(settings.home, launch=launcher(IMPORTS, once=True), clock=clock, limits=self.limits)
+        counting = launcher(TOKEN_COUNTS)
+        self._tokens = TokenCounting(datasets, home=settings.home, launch=counting, rendering=self._rendering)
+        self._calibration = Calibration(settings.home, launch=launcher(CALIBRATIONS))
+        self.evaluations = Evaluations(runs, datasets, launch=launcher(EVALUATIONS), settings=settings)
         self._conductor = Conductor(
             runs,
             settings.home,
@@ -92,6 +110,7 @@ class Studio:
             make_room=chat.leave,
             started=self.evaluations.expect,
         )
+        self._places = QueuePlaces(self.limits, self.waiting_runs)
         self.summaries = Summaries(runs, waiting=self.waiting_runs, view=self.view)
 
     def close(self) -> None:
@@ -122,6 +141,7 @@ class Studio:
     def start_import(self, request: ImportRequest) -> str:
         """Start to bring data in, and return the import's id. Raises DataError or RunError when it cannot start."""
         visitors.check_files(request.files, self.settings, ours=self.datasets.samples_folder)
+        self.pool.require_disk()
         return self.imports.start(request)
 
     def import_state(self, id: str) -> ImportState:
@@ -184,9 +204,15 @@ class Studio:
         when it starts, to free its memory. The worker gets the base model ready where it is not.
 
         Raises ConfigError naming every fault of the settings, DataError for an unknown or damaged data set, ModelError
-        for a model that cannot be one, RunError when the run cannot be written or started.
+        for a model that cannot be one, RunError when the run cannot be written or started, TooMany when the queue is
+        full.
         """
         check(config)
+        self.pool.require_disk()
+        with self._places.taking():
+            return self._start_run(config, dataset_id, validation_dataset_id)
+
+    def _start_run(self, config: RunConfig, dataset_id: str, validation_dataset_id: str) -> RunFolder:
         dataset = self.datasets.get(dataset_id)
         examples = run_data.run_examples(self.datasets, config, dataset, validation_dataset_id)
         run = self.runs.create(
@@ -197,6 +223,7 @@ class Studio:
             train=examples.train,
             validation=examples.validation,
         )
+        self._places.remember(run.id)
         self._conductor.enqueue(run.id)
         trouble = self._conductor.trouble(run.id)
         if trouble is not None:
@@ -218,13 +245,16 @@ class Studio:
         return config if first is None else _shaped_like(first.config, config)
 
     def queue_run(self, id: str, *, first: bool = False) -> None:
-        """Let a run train when its turn comes, or go on from its newest checkpoint. Raises RunError when it cannot.
+        """Let a run train when its turn comes, or go on from its newest checkpoint. Raises RunError when it cannot, and
+        TooMany when the queue is full.
 
         An evaluation of what it was until now is called off: there will be another at its end.
         """
-        if self.view(id).can_resume:
-            self.evaluations.cancel(id)
-        self._conductor.enqueue(id, first=first)
+        with self._places.taking():
+            if self.view(id).can_resume:
+                self.evaluations.cancel(id)
+            self._places.remember(id)
+            self._conductor.enqueue(id, first=first)
 
     def move_run(self, id: str, places: int) -> None:
         """Move a run that waits: -1 is one place towards its turn. Does nothing when it does not wait."""
@@ -239,12 +269,21 @@ class Studio:
         return self._conductor.queue.line().waiting
 
     def tend(self) -> None:
-        """Start the run whose turn it is, and evaluate those that have ended: to be called about once a second."""
+        """Start what waits as far as there is room, the run whose turn it is, and the evaluations of those that ended.
+
+        To be called about once a second.
+        """
+        self.pool.tend()
         self.evaluations.tend()
         self._conductor.tend()
 
     def recover(self) -> tuple[str, ...]:
-        """Queue the runs that were lost with the server, when one starts; return their ids."""
+        """Queue the runs that were lost with the server, when one starts; return their ids.
+
+        The imports that waited for others wait again, in the same order.
+        """
+        self.pool.recover()
+        self.imports.recover()
         self.evaluations.recover()
         return self._conductor.recover()
 
@@ -280,14 +319,20 @@ class Studio:
         self.runs.change(id, dataclasses.replace(self._settled(config), **drawn))
 
     def duplicate_run(self, id: str) -> RunFolder:
-        """Make a new run, not started, with the settings and data of another. Raises RunError; a blend has none."""
+        """Make a new run, not started, with the settings and data of another. Raises RunError; a blend has none.
+
+        It is refused while the queue is full, with TooMany.
+        """
         if self.runs.get(id).is_blend:
             raise RunError("A blend was not trained, so there is no training to repeat.", "Blend its parents again.")
-        return self.runs.duplicate(id)
+        self.pool.require_disk()
+        with self._places.taking():
+            return self.runs.duplicate(id)
 
     def archive_run(self, id: str) -> Path:
         """Pack a run into one zip file and return its path. Raises RunError."""
         run = self.runs.get(id)
+        self.pool.require_disk()
         return write_archive(run, run.exports)
 
     def import_run(self, path: Path) -> RunFolder:
@@ -296,6 +341,7 @@ class Studio:
         Raises RunError when the file is not one, and ModelError or RunError when it names a folder of this machine on a
         public address.
         """
+        self.pool.require_disk()
         visitors.check_files((path,), self.settings, ours=self.settings.uploads)
         return read_archive(path, self.runs, check=lambda config: visitors.check_brought_run(config, self.settings))
 
@@ -362,4 +408,5 @@ def open_studio(settings: Settings) -> Studio:
         datasets=DatasetLibrary(settings.home, samples_folder=PROJECT_ROOT / "assets" / "samples"),
         runs=RunStore(settings.home),
         chat=ChatClient(settings.home),
+        launch=functools.partial(launch, variables=settings.limits.variables()),
     )

@@ -84,9 +84,10 @@ class TokenCounting:
     def _by_worker(self, examples: Path, model: Path, target: Path) -> TokenState:
         job = self._jobs.get(target)
         if job is None:
-            job = self._jobs[target] = Job(token_paths(target))
+            job = Job(token_paths(target))
             if not job.state().lock_held:
                 job.start(["tokens", str(examples), str(model), str(target), "--home", str(self._home)], self._launch)
+            self._jobs[target] = job
         state = job.state()
         if state.failed is not None:
             return TokenState(trouble=f"{state.failed.message} {state.failed.hint}".strip())

@@ -21,6 +21,7 @@ from studio.ui import (
     run_choices,
     runs_jumps,
     runs_tab,
+    session_config,
     train_tab,
     verbs,
 )
@@ -49,7 +50,8 @@ def build_app(studio: Studio) -> gr.Blocks:
     reading = Reading(studio)
     machine_name = machine()
     page: gr.Blocks
-    with gr.Blocks(title="LoRA Studio", analytics_enabled=False, delete_cache=(3600, 24 * 3600)) as page:
+    kept_seconds = studio.limits.upload_minutes * 60
+    with gr.Blocks(title="LoRA Studio", analytics_enabled=False, delete_cache=(600, kept_seconds)) as page:
         timer, calm = gr.Timer(FAR_TICK_SECONDS), gr.Timer(CALM_TICK_SECONDS)
         own = clocks.clocks(OWN_CLOCK, open_tab="data", seconds=CALM_TICK_SECONDS)
         top = html(header(machine_name, STARTER, studio.model_state(STARTER)), elem_id="header")
@@ -157,6 +159,8 @@ def build_app(studio: Studio) -> gr.Blocks:
             (export_page, export, export_tab.refresh_runs),
         ):
             tab_page.select(shown(functools.partial(refresh, studio)), inputs=[tab.run], outputs=[tab.run], **QUIET)
+    page.queue(max_size=studio.limits.actions_waiting)
+    session_config.share(page)
     return page
 
 

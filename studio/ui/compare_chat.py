@@ -12,6 +12,7 @@ import gradio as gr
 from studio.runs.answering import READING, WAKING, Answers, Growing, Wish, answers
 from studio.runs.conversations import Conversation, name_for
 from studio.runs.kept_files import KeptFiles
+from studio.runs.question_limits import check_asked
 from studio.runs.studio import Studio
 from studio.ui import compare_models, compare_page, fragments
 from studio.ui.compare_models import FEWEST_PANES, MOST_PANES
@@ -86,6 +87,7 @@ class Asking:
         """Put a question to all panes and stream their answers, at most a dozen frames a second."""
         panes = compare_models.chosen(self._studio, given.keys, given.strengths)
         said, questions, wish = _wanted(how, given, panes)
+        check_asked(self._studio.limits, wish, questions, turns=len(said.questions) + len(questions))
         ticket = given.ticket or self._make_ticket()
         busy = compare_page.controls(said, busy=True, panes=given.count)
         pending = given.prompt if how == ASK else ""

@@ -3,6 +3,7 @@
 Knows nothing of what the listeners do.
 """
 
+import contextlib
 import functools
 import html
 import inspect
@@ -12,8 +13,10 @@ from collections.abc import Callable, Iterator
 from typing import ParamSpec, TypeVar, cast
 
 import gradio as gr
+from gradio.context import LocalContext
 
 from studio.errors import StudioError
+from studio.visitors import NOBODY, visiting, visitor_at
 
 Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
@@ -24,7 +27,7 @@ log = logging.getLogger("studio.ui")
 def shown(listener: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
     """Show a StudioError as its two sentences; give anything else a number, and write its trace to the log.
 
-    Works for plain functions and for generators.
+    Works for plain functions and for generators. Both know who is asking, for the bounds of one visitor.
     """
     if inspect.isgeneratorfunction(listener):
         return cast(Callable[Arguments, Answer], _shown_generator(listener))
@@ -32,7 +35,8 @@ def shown(listener: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
     @functools.wraps(listener)
     def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Answer:
         try:
-            return listener(*args, **kwargs)
+            with visiting(_asking()):
+                return listener(*args, **kwargs)
         except Exception as error:
             raise for_page(error) from error
 
@@ -42,12 +46,32 @@ def shown(listener: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
 def _shown_generator(listener: Callable[Arguments, Iterator[object]]) -> Callable[Arguments, Iterator[object]]:
     @functools.wraps(listener)
     def iterate(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Iterator[object]:
+        who = _asking()
         try:
-            yield from listener(*args, **kwargs)
+            with contextlib.closing(listener(*args, **kwargs)) as steps:  # type: ignore[type-var]
+                yield from _visited(who, steps)
         except Exception as error:
             raise for_page(error) from error
 
     return iterate
+
+
+def _visited(who: str, steps: Iterator[object]) -> Iterator[object]:
+    """Take every step of a generator for its visitor: Gradio may take each in another context."""
+    while True:
+        with visiting(who):
+            try:
+                step = next(steps)
+            except StopIteration:
+                return
+        yield step
+
+
+def _asking() -> str:
+    """Name the visitor whose request is being answered; nobody outside of a request."""
+    request = LocalContext.request.get(None)
+    client = getattr(request, "client", None)
+    return NOBODY if request is None else visitor_at(getattr(client, "host", None))
 
 
 def for_page(error: Exception) -> gr.Error:

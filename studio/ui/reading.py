@@ -6,12 +6,9 @@ below. Examples stay on disk and are read one by one. Knows nothing of component
 """
 
 import functools
-import threading
-from collections.abc import Callable, Hashable
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
 
 from studio.config import STARTER
 from studio.data.checking.checks import Finding, overlap
@@ -19,17 +16,15 @@ from studio.data.example_files import ExampleFile
 from studio.data.examples import Example
 from studio.data.splitting import Split, split
 from studio.data.tokenizing.tokens import TokenCounts, TokenStatistics, statistics
-from studio.errors import ModelError, StudioError
+from studio.errors import ModelError
 from studio.models.architecture import Architecture, architecture_in, read_architecture
 from studio.models.layout import ModelLayout, read_layout, remote_layout
 from studio.models.lookup import STARTER_CONFIG, find_architecture
 from studio.runs.rendering_protocol import Shown
 from studio.runs.studio import Studio
 from studio.runs.token_counts import TokenState
+from studio.ui.background import InBackground, Threads
 from studio.ui.foresight import Foresight
-
-Key = TypeVar("Key", bound=Hashable)
-Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -50,14 +45,17 @@ class Reading:
         ask_hub: Callable[[str], ModelLayout] | None = None,
         foresight: Foresight | None = None,
     ) -> None:
+        limits = studio.limits
+        look_up = functools.partial(InBackground, threads=Threads(limits), limits=limits)
         self.foresight = foresight or Foresight(machine=studio.machine, architecture=self.architecture)
         self._studio = studio
         self.token_state: Callable[[str, str], TokenState] = studio.token_state
         self.show_example: Callable[[Path, Example], Shown] = studio.show_example
-        self._layouts = InBackground(ask_hub or functools.partial(remote_layout, hub=studio.hub))
-        self._architectures = InBackground(self._ask_for_architecture)
+        ask = ask_hub or functools.partial(remote_layout, hub=studio.hub)
+        self._layouts: InBackground[str, ModelLayout] = look_up(ask)
+        self._architectures: InBackground[str, Architecture] = look_up(self._ask_for_architecture)
         self._read_architecture = functools.lru_cache(maxsize=8)(architecture_in)
-        self._overlaps = InBackground(self._compare)
+        self._overlaps: InBackground[tuple[str, str], Finding] = look_up(self._compare)
         self._examples = functools.lru_cache(maxsize=8)(studio.datasets.examples)
         self._read_layout = functools.lru_cache(maxsize=8)(read_layout)
         self._split = functools.lru_cache(maxsize=2)(self._split_now)  # a million places are 40 MB
@@ -130,34 +128,3 @@ class Reading:
 
 def _statistics(counts: TokenCounts, max_length: int) -> TokenStatistics:
     return statistics(counts, max_length=max_length)
-
-
-class InBackground(Generic[Key, Found]):
-    """Answers that take long, each found once in a thread of its own: a page must not wait for a network or a disk."""
-
-    def __init__(self, find: Callable[[Key], Found | None]) -> None:
-        self._find = find
-        self._known: dict[Key, Found | None] = {}
-        self._working: set[Key] = set()
-        self._guard = threading.Lock()
-
-    def get(self, key: Key) -> Found | None:
-        """Return what is known now, and begin to look when nothing is."""
-        with self._guard:
-            if key in self._known:
-                return self._known[key]
-            self._known[key] = None
-            self._working.add(key)
-        threading.Thread(target=self._learn, args=(key,), name=f"find-{key}", daemon=True).start()
-        return None
-
-    def is_working(self, key: Key) -> bool:
-        """Say whether this answer is still being looked for."""
-        return key in self._working
-
-    def _learn(self, key: Key) -> None:
-        try:
-            with suppress(StudioError):  # what is wrong is said where it is used
-                self._known[key] = self._find(key)
-        finally:
-            self._working.discard(key)

@@ -28,10 +28,8 @@ from studio.ui.doors import Doors, Rules
 from studio.ui.header import ICON
 from studio.ui.origins import hosts_of
 from studio.ui.plot import SCRIPT_ADDRESS, plotly_script
+from studio.ui.request_limits import RequestLimits
 from studio.ui.theme import STYLE_SHEET, studio_theme
-
-SESSIONS = 500
-"""How many open pages are remembered, at about a megabyte each; the oldest is forgotten first."""
 
 STREAM_SECONDS = 2
 """How long open answers may take to end when the studio does."""
@@ -47,7 +45,7 @@ def mount_options(studio: Studio) -> dict[str, Any]:
         "theme": studio_theme(),
         "css_paths": [STYLE_SHEET],
         "favicon_path": ICON,
-        "max_file_size": settings.max_upload_mib * 2**20,
+        "max_file_size": studio.limits.upload_mib * 2**20,
         "footer_links": ["api", "settings"],
         "run_history": False,
         "show_error": False,
@@ -77,12 +75,13 @@ class PageServer:
     def __init__(self, studio: Studio, listener: socket.socket) -> None:
         self._listener = listener
         self._page = build_app(studio)
-        self._page.state_session_capacity = SESSIONS
+        self._page.state_session_capacity = studio.limits.sessions
         routes = own_routes(studio)
         site = FastAPI(openapi_url=None, routes=routes)
         gr.mount_gradio_app(site, self._page, **mount_options(studio))
         self._gradio = gradio_of(site)
-        doors = Doors(site, self._rules(studio.settings), tries=login.Tries(time.monotonic), routes=routes)
+        bounded = RequestLimits(site, studio.limits)
+        doors = Doors(bounded, self._rules(studio.settings), tries=login.Tries(time.monotonic), routes=routes)
         self._server = uvicorn.Server(
             uvicorn.Config(
                 doors,

@@ -15,6 +15,7 @@ from studio.runs import sheet_prompts, sheets
 from studio.runs.answering import Wish
 from studio.runs.names import slug
 from studio.runs.pane_models import pane_model
+from studio.runs.question_limits import check_sheet
 from studio.runs.sheet_answers import SheetState, SheetWork
 from studio.runs.sheet_asking import columns_of
 from studio.runs.sheet_prompts import Prompt
@@ -96,6 +97,7 @@ def start(
         raise gr.Error("Choose one or more models.", title="No model chosen", print_exception=False)
     columns = columns_of([pane_model(studio, key) for key in models], strengths or ())
     prompts = read_prompts(studio, source, seed=wish.seed)
+    check_sheet(studio.limits, wish, [prompt.text for prompt in prompts])
     sheet = work.start(columns, prompts, wish=wish)
     return gr.update(choices=kept_choices(work), value=sheet.id), 0
 

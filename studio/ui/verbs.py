@@ -14,6 +14,7 @@ from studio.runs.answering import Answers, Wish, answers
 from studio.runs.chat_protocol import BASE, PaneRequest
 from studio.runs.imports import ImportRequest
 from studio.runs.pane_models import pane_model
+from studio.runs.question_limits import check_asked
 from studio.runs.studio import Studio
 from studio.ui import export_tab, train_tab
 from studio.ui.errors import shown
@@ -64,6 +65,7 @@ def add_dataset(studio: Studio, file: str | None) -> str:
 
 def ask_once(studio: Studio, run_id: str, prompt: str, *, wish: Wish) -> dict[str, str]:
     """Return the base model's and the tuned model's whole answers to one question."""
+    check_asked(studio.limits, wish, [prompt])
     start = (Message("system", wish.system),) if wish.system.strip() else ()
     messages = (*start, Message("user", prompt))
     run = pane_model(studio, f"run:{run_id}")

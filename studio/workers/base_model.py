@@ -3,11 +3,13 @@
 One process at a time fetches a given model; another that needs it waits and then finds it.
 """
 
+import os
 from pathlib import Path
 
 from studio.config import STARTER
 from studio.errors import ModelError
 from studio.events import Loading
+from studio.limits import limits_of, read_changes
 from studio.models.locate import ModelFiles, fetch, locate_settled
 from studio.models.starter import fetch_starter
 from studio.runs.launcher import model_paths
@@ -29,7 +31,8 @@ def fetch_model(name: str, home: Path, job: Job) -> ModelFiles:
     if ready is not None:
         return ready
     if name != STARTER:
-        return fetch(name, home, report=job.report, should_stop=job.should_stop)
+        limits = limits_of(public=False, changes=read_changes(os.environ))  # the studio sets all of them
+        return fetch(name, home, report=job.report, should_stop=job.should_stop, limits=limits)
     source = fetch_starter(home, report=job.report, should_stop=job.should_stop)
     job.emit(Loading(what="Unpacking the starter model"))
     from studio.ml.starter import install_starter  # imports torch: only once there is something to unpack

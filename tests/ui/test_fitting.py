@@ -2,8 +2,9 @@ from pathlib import Path
 
 from studio.config import RunConfig
 from studio.runs.studio import Studio
+from studio.ui.background import InBackground
 from studio.ui.fitting import Parts, parts
-from studio.ui.reading import InBackground, Reading
+from studio.ui.reading import Reading
 from tests.ui.fake_studio import brought
 
 

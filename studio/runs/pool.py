@@ -1,0 +1,222 @@
+"""The one place that decides whether a worker may start now, waits for others, or is refused.
+
+What works is told by its lock, never by what this process remembers of it, so a worker that dies frees its place. Knows
+nothing of what the workers do; training has a queue of its own and is not counted here.
+"""
+
+import functools
+import logging
+import shutil
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from studio.errors import RunError, TooMany
+from studio.limits import Limits, raised_by
+from studio.runs import lock
+from studio.runs.calibration import free_memory_bytes
+from studio.runs.launcher import Launch, Worker
+from studio.visitors import NOBODY, visitor
+
+log = logging.getLogger(__name__)
+
+IMPORTS, TOKEN_COUNTS, DOWNLOADS = "imports", "token_counts", "downloads"
+EXPORTS, EVALUATIONS, BLENDS, CALIBRATIONS = "exports", "evaluations", "blends", "calibrations"
+
+_NOUNS = {
+    IMPORTS: "imports of data",
+    TOKEN_COUNTS: "token counts",
+    DOWNLOADS: "downloads of base models",
+    EXPORTS: "exports",
+    EVALUATIONS: "evaluations",
+    BLENDS: "blends",
+    CALIBRATIONS: "measurements of this machine",
+}
+
+_LOCKS = {
+    IMPORTS: "imports/*/lock",
+    TOKEN_COUNTS: "datasets/*/tokens/*.lock",
+    DOWNLOADS: "models/*.lock",
+    EXPORTS: "runs/*/exports/*.lock",
+    EVALUATIONS: "runs/*/evaluations/*.lock",
+    CALIBRATIONS: "machine.lock",
+}
+"""Where the workers of a studio that ended hold their locks. A blend's is that of a run, and short."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """What is free on this machine."""
+
+    memory_gib: float
+    disk_gib: float
+
+
+def measure_room(home: Path) -> Room:
+    """Look how much memory is free, and how much of the disk that holds the data folder."""
+    there = next(folder for folder in (home, *home.parents) if folder.exists())
+    return Room(free_memory_bytes() / 2**30, shutil.disk_usage(there).free / 2**30)
+
+
+class Ticket:
+    """One worker's place: in the line at first perhaps, and at work later. Made by `Pool` alone."""
+
+    def __init__(self, pool: "Pool", kind: str, who: str, lock_path: Path) -> None:
+        self.kind = kind
+        self.who = who
+        self.lock_path = lock_path
+        self.worker: Worker | None = None
+        self.trouble: RunError | None = None
+        self._pool = pool
+
+    def look(self) -> str:
+        """Say what the worker waits for; empty once it was started or cannot be. Starts it when its turn has come."""
+        return self._pool.look(self)
+
+    def leave(self) -> bool:
+        """Leave the line, and say whether this one was in it."""
+        return self._pool.leave(self)
+
+    def exit_code(self) -> int | None:
+        """Return how the worker ended; None while it waits or works."""
+        return None if self.worker is None else self.worker.exit_code()
+
+
+class Pool:
+    """All workers of one data folder beside training and chat."""
+
+    def __init__(
+        self, home: Path, limits: Limits, *, launch: Launch, room: Callable[[Path], Room] = measure_room
+    ) -> None:
+        self._home = home
+        self._limits = limits
+        self._launch = launch
+        self._room = room
+        self._guard = threading.Lock()
+        self._at_work: list[Ticket] = []
+        self._waiting: list[tuple[Ticket, Callable[[], Worker]]] = []
+
+    def launcher(self, kind: str, *, once: bool = False) -> Launch:
+        """Return a `launch` for one kind of work. Its worker waits in line where none may start now.
+
+        With `once`, work whose lock file is there was started already, by this studio or another, and is left alone.
+        Raises TooMany, beside what `launch` raises, where the line is full too.
+        """
+
+        def launch(module_arguments: Sequence[str], *, log_path: Path, lock_path: Path) -> Worker:
+            begin = functools.partial(self._launch, module_arguments, log_path=log_path, lock_path=lock_path)
+            return self._admit(kind, lock_path, _unless_begun(lock_path, begin) if once else begin)
+
+        return launch
+
+    def tend(self) -> None:
+        """Start what waits, as far as there is room: to be called about once a second."""
+        with self._guard:
+            self._start_waiting()
+
+    def recover(self) -> None:
+        """Count the workers that a studio before this one has left at work; call it when one starts."""
+        with self._guard:
+            known = {ticket.lock_path for ticket in self._at_work}
+            for kind, pattern in _LOCKS.items():
+                held = (path for path in self._home.glob(pattern) if path not in known and lock.is_held(path))
+                self._at_work += [Ticket(self, kind, NOBODY, path) for path in held]
+
+    def require_disk(self) -> None:
+        """Raise TooMany where the disk has so little room that nothing new is taken."""
+        found, kept = self._room(self._home).disk_gib, self._limits.free_disk_gib
+        if found < kept:
+            raise TooMany(
+                f"Nothing new is taken: {found:.2f} GiB of the disk are free, and {kept:g} GiB have to stay free.",
+                f"Delete what you no longer need and empty the bin. {raised_by('free_disk_gib')}",
+            )
+
+    def look(self, ticket: Ticket) -> str:
+        """Say what a ticket waits for; empty when it does not."""
+        with self._guard:
+            self._start_waiting()
+            line = [each for each, _ in self._waiting]
+            return self._hindrance(ticket.kind, before=line[: line.index(ticket)]) if ticket in line else ""
+
+    def leave(self, ticket: Ticket) -> bool:
+        """Take a ticket out of the line, and say whether it was there."""
+        with self._guard:
+            before = len(self._waiting)
+            self._waiting = [each for each in self._waiting if each[0] is not ticket]
+            return len(self._waiting) < before
+
+    def _admit(self, kind: str, lock_path: Path, begin: Callable[[], Worker]) -> Worker:
+        ticket = Ticket(self, kind, visitor(), lock_path)
+        self.require_disk()
+        with self._guard:
+            self._start_waiting()
+            self._refuse_visitor(ticket.who)
+            line = [each for each, _ in self._waiting]
+            hindrance = self._hindrance(kind, before=line)
+            if not hindrance:
+                return self._begin(ticket, begin)
+            if self._count(line, kind) >= self._bound(kind, "waiting"):
+                raise self._full(kind, hindrance)
+            self._waiting.append((ticket, begin))
+        return Worker(process_id=None, exit_code=ticket.exit_code, place=ticket)
+
+    def _begin(self, ticket: Ticket, begin: Callable[[], Worker]) -> Worker:
+        ticket.worker = begin()
+        self._at_work.append(ticket)
+        return ticket.worker
+
+    def _start_waiting(self) -> None:
+        self._at_work = [ticket for ticket in self._at_work if lock.is_held(ticket.lock_path)]
+        still: list[tuple[Ticket, Callable[[], Worker]]] = []
+        for ticket, begin in self._waiting:
+            if self._hindrance(ticket.kind, before=[each for each, _ in still]):
+                still.append((ticket, begin))
+                continue
+            try:
+                self._begin(ticket, begin)
+            except RunError as error:
+                log.warning("What waited could not be started (%s): %s", ticket.kind, error)
+                ticket.trouble = error
+        self._waiting = still
+
+    def _hindrance(self, kind: str, *, before: Sequence[Ticket]) -> str:
+        """Say why a worker may not start now; empty when it may. `before` are those in line before it."""
+        others = self._count(before, kind)
+        at_work = self._count(self._at_work, kind)
+        if others or at_work >= self._bound(kind, "at_once"):
+            return f"Waiting for {at_work + others:,} other {_NOUNS[kind]}"
+        if len(self._at_work) >= self._limits.workers_at_once:
+            return f"Waiting for other work: {len(self._at_work):,} workers are busy"
+        if self._room(self._home).memory_gib < self._limits.free_memory_gib:
+            return f"Waiting for memory: {self._limits.free_memory_gib:g} GiB of it have to be free"
+        return ""
+
+    def _refuse_visitor(self, who: str) -> None:
+        mine = Counter(each.who for each in (*self._at_work, *(each for each, _ in self._waiting)))[who]
+        most = self._limits.workers_each
+        if who != NOBODY and mine >= most:
+            raise TooMany(
+                f"{mine:,} of your jobs are at work or waiting, and one visitor may have {most:,}.",
+                f"Wait until one is done, or cancel one. {raised_by('workers_each')}",
+            )
+
+    def _full(self, kind: str, hindrance: str) -> TooMany:
+        waiting = self._bound(kind, "waiting")
+        name = f"{kind}_{'waiting' if waiting else 'at_once'}"
+        line = f"{hindrance}, and no more than {waiting:,} may wait." if waiting else f"{hindrance}, which cannot wait."
+        return TooMany(
+            f"This was not started. {line}",
+            f"Try again when one is done. {raised_by(name)}",
+        )
+
+    def _bound(self, kind: str, what: str) -> int:
+        return int(getattr(self._limits, f"{kind}_{what}"))
+
+    def _count(self, tickets: Sequence[Ticket], kind: str) -> int:
+        return sum(each.kind == kind for each in tickets)
+
+
+def _unless_begun(lock_path: Path, begin: Callable[[], Worker]) -> Callable[[], Worker]:
+    return lambda: Worker(process_id=None, exit_code=lambda: None) if lock_path.exists() else begin()

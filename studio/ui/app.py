@@ -17,6 +17,7 @@ from studio.ui import (
     configure_tab,
     data_library,
     data_tab,
+    download_routes,
     evaluate_tab,
     export_tab,
     run_choices,
@@ -227,6 +228,7 @@ def launch_options(studio: Studio) -> dict[str, Any]:
         "pwa": False,
         "mcp_server": False,
         "quiet": True,
+        "app_kwargs": {"routes": download_routes.routes(studio)},
     }
 
 

@@ -141,9 +141,4 @@ def plotly_script() -> Path:
 
 def script_address() -> str:
     """Return the address of plotly's script on this very server."""
-    return file_address(plotly_script())
-
-
-def file_address(file: Path) -> str:
-    """Return the address of a file that this very server offers."""
-    return f"gradio_api/file={quote(file.as_posix())}"
+    return f"gradio_api/file={quote(plotly_script().as_posix())}"

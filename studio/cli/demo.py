@@ -10,7 +10,7 @@ from studio.cli.follow import RunFailed, follow
 from studio.config import RunConfig
 from studio.data.examples import Message
 from studio.runs.chat_protocol import BASE, Answered, Open, PaneRequest, Token, Trouble
-from studio.runs.exports import kinds_of
+from studio.runs.exports import export_archive, kinds_of
 from studio.runs.precision import precision_of
 from studio.runs.studio import Studio
 
@@ -76,8 +76,9 @@ def _export(studio: Studio, *, run_id: str, kind: str, console: Console) -> None
         hint = state.failed.hint if state.failed else ""
         raise RunFailed(f"The export '{kind}' failed: {state.sentence}", hint)
     report = state.report
+    archive = export_archive(studio.runs.get(run_id), kind)
     console.print(
-        f"{kind}: {report.archive} ({report.archive_bytes / 2**20:.1f} MB), loaded back: "
+        f"{kind}: {archive} ({report.archive_bytes / 2**20:.1f} MB), loaded back: "
         f"largest difference in the logits {report.largest_difference:.1e} (allowed {report.tolerance:.1e}), "
         f"{report.same_answers} of {report.answers} answers the same",
         markup=False,

@@ -46,8 +46,8 @@ def forget_places(folder: Path) -> None:
 def _placeless(document: Any, inner: str) -> str | None:
     if inner == run_files.CONFIG:
         config = codec.from_plain(RunConfig, modernised(document))
-        names = {"model": without_place(config.model), "start_adapter": without_place(config.start_adapter)}
-        return codec.dumps(dataclasses.replace(config, **names)) + "\n"
+        model, start = without_place(config.model), without_place(config.start_adapter)
+        return codec.dumps(dataclasses.replace(config, model=model, start_adapter=start)) + "\n"
     if inner == run_files.ORIGIN:
         origin = codec.from_plain(RunOrigin, document)
         return codec.dumps(dataclasses.replace(origin, model_name=without_place(origin.model_name))) + "\n"

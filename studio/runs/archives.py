@@ -1,7 +1,7 @@
 """A whole run as one zip file, and back. What goes with a run is said by `run_files`; nothing else is packed or taken.
 
-What is brought in is checked before it is among the runs: names that leave the folder, links, sizes that the disk cannot
-take, and files that cannot be read are refused.
+What is brought in is checked before it is among the runs: names that leave the folder, links, sizes that the disk
+cannot take, and files that cannot be read are refused.
 """
 
 import os

@@ -3,6 +3,7 @@
 Knows nothing of what is in an export: the worker writes and checks it, and its report says the rest.
 """
 
+import stat
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,32 @@ NO_ADAPTER_HINT = "Export the model instead."
 def kinds_of(run: RunFolder) -> tuple[str, ...]:
     """List the kinds of export that a run can have."""
     return (MERGED,) if run.config.method == FULL else EXPORT_KINDS
+
+
+def export_folder(run: RunFolder, kind: str) -> Path:
+    """Say where an export is written."""
+    return run.exports / f"{run.id}-{'model' if run.config.method == FULL else kind}"
+
+
+def export_archive(run: RunFolder, kind: str) -> Path:
+    """Say where the zip of an export is written."""
+    folder = export_folder(run, kind)
+    return folder.with_name(f"{folder.name}.zip")
+
+
+def offered_file(folder: Path, name: str) -> Path | None:
+    """Return a file that may be handed out: a regular one, no link, of this name in this folder of a run or data set.
+
+    None for anything else, above all where the folder itself is a link to somewhere else.
+    """
+    if "/" in name or "\0" in name or name.startswith("."):
+        return None
+    path = folder / name
+    try:
+        is_file = stat.S_ISREG(path.lstat().st_mode)
+        return path if is_file and path.resolve() == folder.parent.resolve() / folder.name / name else None
+    except OSError:
+        return None
 
 
 @dataclass(frozen=True)
@@ -77,7 +104,8 @@ class Exports:
         if job.working:
             return ExportState("working", "Starting." if job.loading is None else job.loading.what)
         report = read_report(run.exports, kind)
-        if report is not None and Path(report.archive).is_file():
+        archive = export_archive(run, kind)
+        if report is not None and offered_file(archive.parent, archive.name) is not None:
             return ExportState("ready", "Written, loaded back and checked.", report=report)
         if job.failed is not None:
             return ExportState("failed", job.failed.message, failed=job.failed)

@@ -1,4 +1,4 @@
-"""What is known of a finished export: where it lies, how large it is, and how well it agrees with the run.
+"""What is known of a finished export: how large it is, and how well it agrees with the run.
 
 The report is written last and whole, so that a report which exists speaks of an export which is complete. Knows nothing
 of how an export is made or checked.
@@ -14,7 +14,7 @@ from studio.runs.whole_files import write_whole
 
 @dataclass(frozen=True)
 class ExportReport:
-    """One finished export. `kind` is "adapter" or "merged"; `folder` and `archive` are full paths.
+    """One finished export. `kind` is "adapter" or "merged". Where it lies follows from the run and its kind.
 
     `largest_difference` is the largest absolute difference of the logits between the export, loaded back, and the run;
     `tolerance` is what was allowed. `same_answers` of `answers` greedy answers were the same token for token.
@@ -22,8 +22,6 @@ class ExportReport:
     """
 
     kind: str
-    folder: str
-    archive: str
     folder_bytes: int
     archive_bytes: int
     largest_difference: float
@@ -43,7 +41,7 @@ def write_report(folder: Path, report: ExportReport) -> None:
         write_whole(path, codec.dumps(report))
     except OSError as error:
         raise ExportError(
-            f"The report {path} cannot be written: {error.strerror or error}.",
+            f"The report {path.name} cannot be written: {error.strerror or error}.",
             "Free some space or correct the permissions of the data folder, then export again.",
         ) from error
 

@@ -4,7 +4,6 @@ Lays out and connects. Knows nothing of what is in a data set.
 """
 
 import functools
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +15,7 @@ from studio.errors import DataError
 from studio.runs.studio import Studio
 from studio.ui import data_changes, fragments, presses
 from studio.ui.components import ACTING, QUIET, picker
-from studio.ui.downloads import SAVE
+from studio.ui.downloads import DATA, SAVE, address_field, download_address
 from studio.ui.errors import shown
 from studio.ui.presses import Press, on_press, pressable
 from studio.words import counted
@@ -39,7 +38,7 @@ class Keeping:
     name: gr.Textbox
     rename: gr.Button
     prepare: gr.Button
-    download: gr.File
+    address: gr.Textbox
     delete: gr.HTML
     bin: gr.Accordion
     binned: gr.HTML
@@ -66,16 +65,15 @@ def build_keeping() -> Keeping:
             rename = gr.Button("Rename", size="sm", elem_id="data-rename")
         with gr.Row(elem_classes="ls-actions"):
             prepare = gr.Button("Download (JSON Lines)", size="sm", elem_id="data-download")
-            download = gr.File(visible=False, label="Download")
+            address = address_field()
         delete = pressable(elem_id="data-delete")
     with gr.Accordion("Bin", open=False, visible=False, elem_classes="ls-inner", elem_id="data-bin") as bin:
         binned = pressable(elem_id="data-binned")
-    return Keeping(name=name, rename=rename, prepare=prepare, download=download, delete=delete, bin=bin, binned=binned)
+    return Keeping(name=name, rename=rename, prepare=prepare, address=address, delete=delete, bin=bin, binned=binned)
 
 
 def wire(library: Library, keeping: Keeping, *, studio: Studio) -> None:
     """Connect the pickers and the rarely used controls."""
-    offer = functools.cache(gr.set_static_paths)
     pickers = [library.family, library.version]
     library.family.input(
         shown(functools.partial(choose_family, studio)), inputs=[library.family], outputs=pickers, **QUIET
@@ -95,11 +93,11 @@ def wire(library: Library, keeping: Keeping, *, studio: Studio) -> None:
         **ACTING,
     )
     keeping.prepare.click(
-        shown(functools.partial(prepare, studio, offer)),
+        shown(functools.partial(prepare, studio)),
         inputs=[library.version],
-        outputs=[keeping.download],
+        outputs=[keeping.address],
         **ACTING,
-    ).success(None, inputs=[keeping.download], js=SAVE, show_progress="hidden")
+    ).success(None, inputs=[keeping.address], js=SAVE, show_progress="hidden")
     for component, listener in ((keeping.delete, delete), (keeping.binned, restore)):
         on_press(
             component,
@@ -163,13 +161,11 @@ def rename(studio: Studio, dataset_id: str | None, name: str) -> tuple[Any, Any]
     return show(studio, dataset_id)
 
 
-def prepare(studio: Studio, offer: Callable[[str], None], dataset_id: str | None) -> Any:
-    """Write the chosen version as JSON Lines and offer this one file for download. Raises DataError."""
+def prepare(studio: Studio, dataset_id: str | None) -> Any:
+    """Write the chosen version as JSON Lines and return that file's address. Raises DataError."""
     if not dataset_id:
         return gr.skip()
-    path = str(studio.datasets.download(dataset_id))
-    offer(path)
-    return path
+    return download_address(DATA, dataset_id, studio.datasets.download(dataset_id).name)
 
 
 def draw_keeping(studio: Studio, dataset_id: str | None) -> list[Any]:

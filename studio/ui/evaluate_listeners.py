@@ -4,7 +4,7 @@ Knows nothing of how the tab is laid out.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import gradio as gr
 
 from studio.errors import RunError, StudioError
+from studio.models.elsewhere import shown_name
 from studio.runs import scored_rows, standard_tasks
 from studio.runs.evaluation_report import AT_THE_END
 from studio.runs.studio import Studio
@@ -19,6 +20,7 @@ from studio.runs.tables import write_beside
 from studio.settings import Settings
 from studio.ui import evaluate_cards, evaluate_drawing, evaluate_rows, evaluate_sight, report_page, tradeoff_view
 from studio.ui.changes import Drawn
+from studio.ui.downloads import RUN, download_address
 from studio.ui.evaluate_sight import Asked
 from studio.ui.presses import Press
 from studio.ui.tradeoff_sight import Tradeoffs
@@ -147,36 +149,31 @@ def queue_missing(studio: Studio, tradeoffs: Tradeoffs, run_id: str) -> tuple[st
     return tuple(made)
 
 
-def take_rows(
-    studio: Studio, offer: Callable[[str], None], kind: str, order: str | None, text: str | None, wish: Asked
-) -> Any:
-    """Write the rows that are looked at, in their order, and offer that file for download. Raises RunError.
-
-    `offer` opens one file for download. Nothing else of the data folder is ever served.
-    """
+def take_rows(studio: Studio, kind: str, order: str | None, text: str | None, wish: Asked) -> Any:
+    """Write the rows that are looked at, in their order, and return that file's address. Raises RunError."""
     sight = evaluate_sight.look(studio, dataclasses.replace(wish, order=order or wish.order, text=text or ""))
     if sight.report is None:
         return gr.skip()
     rows = evaluate_sight.arranged(
         studio.evaluations.rows(sight.asked.run_id, sight.report.name), sight.report, sight.asked
     )
-    path = str(scored_rows.write_rows(studio.runs.get(sight.asked.run_id), sight.report, rows, kind))
-    offer(path)
-    return path
+    run = studio.runs.get(sight.asked.run_id)
+    return download_address(RUN, run.id, scored_rows.write_rows(run, sight.report, rows, kind).name)
 
 
-def take_report(studio: Studio, tradeoffs: Tradeoffs, offer: Callable[[str], None], wish: Asked) -> Any:
-    """Write the report as one HTML file and offer it for download. Raises RunError."""
+def take_report(studio: Studio, tradeoffs: Tradeoffs, wish: Asked) -> Any:
+    """Write the report as one HTML file and return its address. Raises RunError."""
     sight = evaluate_sight.look(studio, wish)
     if sight.report is None:
         return gr.skip()
     run = studio.runs.get(sight.asked.run_id)
     rows = studio.evaluations.rows(run.id, sight.report.name)
-    report = dataclasses.replace(sight.report, run_name=run.name)  # it may have been named anew
-    text = report_page.page(report, rows, config=run.config, tradeoff=tradeoffs.look(run.id))
-    path = str(write_beside(run, f"{run.id}-{sight.report.name}-report.html", text))
-    offer(path)
-    return path
+    model = shown_name(sight.report.model)
+    report = dataclasses.replace(sight.report, run_name=run.name, model=model)  # it may have been renamed
+    start = shown_name(run.config.start_adapter)
+    config = dataclasses.replace(run.config, model=shown_name(run.config.model), start_adapter=start)
+    text = report_page.page(report, rows, config=config, tradeoff=tradeoffs.look(run.id))
+    return download_address(RUN, run.id, write_beside(run, f"{run.id}-{sight.report.name}-report.html", text).name)
 
 
 def _looked_at(wish: Asked, run_id: str | None, name: str | None, order: str | None, text: str | None) -> Asked:

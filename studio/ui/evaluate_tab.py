@@ -15,7 +15,7 @@ from studio.runs import scored_rows, standard_tasks
 from studio.runs.studio import Studio
 from studio.ui import evaluate_cards, evaluate_listeners, fragments, run_choices, tradeoff_view
 from studio.ui.components import ACTING, QUIET, html, picker
-from studio.ui.downloads import SAVE
+from studio.ui.downloads import SAVE, address_field
 from studio.ui.errors import shown
 from studio.ui.evaluate_drawing import PARTS
 from studio.ui.evaluate_sight import Asked, Sight
@@ -53,11 +53,11 @@ class Again:
 
 @dataclass(frozen=True)
 class Taking:
-    """The buttons that download something; `file` holds it, unseen."""
+    """The buttons that download something; its address passes through `address`, unseen."""
 
     report: gr.Button
     rows: Mapping[str, gr.Button]
-    file: gr.File
+    address: gr.Textbox
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def build(*, unasked: bool) -> EvaluateTab:
         order=order,
         text=text,
         again=again,
-        taking=Taking(report, rows, gr.File(visible=False, label="Download")),
+        taking=Taking(report, rows, address_field()),
         shown=parts,
         wish=gr.State(Asked()),
         drawn=gr.State(None),
@@ -281,20 +281,20 @@ def _wire_again(tab: EvaluateTab, *, studio: Studio, tradeoffs: Tradeoffs) -> No
 
 
 def _wire_taking(tab: EvaluateTab, *, studio: Studio, tradeoffs: Tradeoffs) -> None:
-    offer, taking = functools.cache(gr.set_static_paths), tab.taking
+    taking = tab.taking
     taking.report.click(
-        shown(functools.partial(evaluate_listeners.take_report, studio, tradeoffs, offer)),
+        shown(functools.partial(evaluate_listeners.take_report, studio, tradeoffs)),
         inputs=[tab.wish],
-        outputs=[taking.file],
+        outputs=[taking.address],
         **ACTING,
-    ).success(None, inputs=[taking.file], js=SAVE, show_progress="hidden")
+    ).success(None, inputs=[taking.address], js=SAVE, show_progress="hidden")
     for kind, button in taking.rows.items():
         button.click(
-            shown(functools.partial(evaluate_listeners.take_rows, studio, offer, kind)),
+            shown(functools.partial(evaluate_listeners.take_rows, studio, kind)),
             inputs=[tab.order, tab.text, tab.wish],
-            outputs=[taking.file],
+            outputs=[taking.address],
             **ACTING,
-        ).success(None, inputs=[taking.file], js=SAVE, show_progress="hidden")
+        ).success(None, inputs=[taking.address], js=SAVE, show_progress="hidden")
 
 
 def refresh_runs(studio: Studio, chosen: str | None) -> Any:

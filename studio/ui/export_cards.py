@@ -46,13 +46,8 @@ def status(state: ExportState) -> Markup:
 
 
 def sizes(report: ExportReport) -> Markup:
-    """Show the sizes and where the folder lies."""
-    return fragments.stack(
-        [
-            fragments.tiles([Tile("Zip", size(report.archive_bytes)), Tile("Folder", size(report.folder_bytes))]),
-            Markup('<p class="ls-path">{}</p>').format(report.folder),
-        ]
-    )
+    """Show the sizes, packed and unpacked."""
+    return fragments.tiles([Tile("Zip", size(report.archive_bytes)), Tile("Folder", size(report.folder_bytes))])
 
 
 def check(report: ExportReport) -> str:
@@ -70,8 +65,8 @@ def small_print(report: ExportReport) -> str:
 
 
 def snippet(kind: str, *, model: str, folder: str) -> str:
-    """Return a few lines of Python that load the export."""
-    where = "# The paths are those on this machine; elsewhere, use your own paths.\n"
+    """Return a few lines of Python that load the export. `folder` is the name of the one that is in the zip."""
+    where = "# Run this where you unpacked the zip.\n"
     if kind == "merged":
         return (
             f"{where}from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"

@@ -11,12 +11,14 @@ from typing import Any
 import gradio as gr
 
 from studio.config import FULL, STARTER
-from studio.models.starter import starter_folder
-from studio.runs.exports import ExportState
+from studio.models.elsewhere import shown_name
+from studio.models.starter import HUB_ID
+from studio.runs.exports import ExportState, export_archive, export_folder
 from studio.runs.studio import Studio
 from studio.ui import export_cards, fragments, run_choices
 from studio.ui.changes import Drawn, only_new
 from studio.ui.components import ACTING, QUIET, html, picker
+from studio.ui.downloads import RUN, download_address
 from studio.ui.errors import shown
 
 
@@ -26,7 +28,7 @@ class Card:
 
     status: gr.HTML
     prepare: gr.Button
-    download: gr.DownloadButton
+    download: gr.Button
     code: gr.Code
 
 
@@ -58,7 +60,7 @@ def _build_card(kind: str, title: str, text: str) -> Card:
             interactive=False,
             elem_id=f"export-{kind}-prepare",
         )
-        download = gr.DownloadButton(
+        download = gr.Button(
             f"Download the {title.lower()}", variant="primary", visible=False, elem_id=f"export-{kind}-download"
         )
         code = gr.Code(
@@ -80,11 +82,10 @@ def no_run() -> Any:
 
 def wire(tab: ExportTab, *, studio: Studio, timer: gr.Timer, opened: Callable[..., Any]) -> None:
     """Connect the tab. `opened` is the event of the tab being opened."""
-    offer = functools.cache(gr.set_static_paths)
     outputs = [part for card in tab.cards.values() for part in (card.status, card.prepare, card.download, card.code)]
     gr.on(
         [timer.tick, opened, tab.run.change],
-        shown(functools.partial(redraw, studio, offer)),
+        shown(functools.partial(redraw, studio)),
         inputs_kwargs={"run_id": tab.run, "drawn": tab.drawn},
         outputs=[*outputs, tab.drawn],
         **QUIET,
@@ -108,16 +109,11 @@ def prepare(studio: Studio, kind: str, run_id: str | None) -> Any:
     return gr.update(interactive=False)
 
 
-def redraw(studio: Studio, offer: Callable[[str], None], *, run_id: str | None, drawn: Drawn | None) -> list[Any]:
-    """Show both exports of the run as they are now, sending only what is new since `drawn`.
-
-    `offer` opens one file for download. Nothing else of the data folder is ever served.
-    """
+def redraw(studio: Studio, *, run_id: str | None, drawn: Drawn | None) -> list[Any]:
+    """Show both exports of the run as they are now, sending only what is new since `drawn`."""
     fresh: dict[str, Any] = {}
     for kind in export_cards.KINDS:
         state = studio.export_state(run_id, kind) if run_id else None
-        if state is not None and state.report is not None:
-            offer(state.report.archive)
         fresh |= {f"{kind} {name}": part for name, part in parts(studio, run_id, kind, state).items()}
     return only_new(fresh, drawn)
 
@@ -141,7 +137,7 @@ def parts(studio: Studio, run_id: str | None, kind: str, state: ExportState | No
             value=_prepare_label(state, title),
         ),
         "download": gr.update(
-            visible=ready, value=state.report.archive if state.report else None, label=f"Download the {title}"
+            visible=ready, value=f"Download the {title}", link=_address(studio, run_id, kind) if ready else None
         ),
         "code": gr.update(visible=ready, value=_snippet(studio, run_id, kind, state), label=f"How to load the {title}"),
     }
@@ -156,13 +152,20 @@ def _prepare_label(state: ExportState, title: str) -> str:
 def _snippet(studio: Studio, run_id: str, kind: str, state: ExportState) -> str:
     if state.report is None:
         return ""
-    model = studio.runs.get(run_id).config.model
-    base = str(starter_folder(studio.settings.home)) if model == STARTER else model
-    return export_cards.snippet(kind, model=base, folder=state.report.folder)
+    run = studio.runs.get(run_id)
+    base = HUB_ID if run.config.model == STARTER else shown_name(run.config.model)
+    return export_cards.snippet(kind, model=base, folder=export_folder(run, kind).name)
+
+
+def _address(studio: Studio, run_id: str, kind: str) -> str:
+    return download_address(RUN, run_id, export_archive(studio.runs.get(run_id), kind).name)
 
 
 def export_run(studio: Studio, run_id: str, kind: str) -> dict[str, Any]:
-    """Start an export if it is not there, and say what it is at. Raises RunError or ExportError."""
+    """Start an export if it is not there, and say what it is at. Raises RunError or ExportError.
+
+    `download` is its address below that of the page, once it is ready.
+    """
     state = studio.export(run_id, kind)
-    report = state.report
-    return {"status": state.status, "sentence": state.sentence, "archive": report.archive if report else ""}
+    download = _address(studio, run_id, kind) if state.report else ""
+    return {"status": state.status, "sentence": state.sentence, "download": download}

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import gradio as gr
 from markupsafe import Markup
@@ -142,6 +141,3 @@ def plotly_script() -> Path:
     return script
 
 
-def file_address(file: Path) -> str:
-    """Return the address of a file that this very server offers."""
-    return f"gradio_api/file={quote(file.as_posix())}"

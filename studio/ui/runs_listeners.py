@@ -15,6 +15,7 @@ from studio.runs.store import RunFolder
 from studio.runs.studio import Studio
 from studio.ui import runs_drawing, runs_one, runs_table
 from studio.ui.changes import Drawn
+from studio.ui.downloads import RUN, download_address
 from studio.ui.presses import Press
 from studio.ui.runs_drawing import Wish
 from studio.ui.runs_overlay import MOST_RUNS
@@ -194,10 +195,8 @@ def bring_in(
     return _sent(wish, now, runs_drawing.draw(studio, now, drawn, anew=True))
 
 
-def pack(studio: Studio, offer: Any, wish: Wish) -> Any:
-    """Pack the run that is open into one file and offer that for download. Raises RunError."""
+def pack(studio: Studio, wish: Wish) -> Any:
+    """Pack the run that is open into one file and return its address. Raises RunError."""
     if not wish.opened:
         return gr.skip()
-    path = str(studio.archive_run(wish.opened))
-    offer(path)
-    return path
+    return download_address(RUN, wish.opened, studio.archive_run(wish.opened).name)

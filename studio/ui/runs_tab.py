@@ -16,7 +16,7 @@ from studio.runs import listing
 from studio.runs.studio import Studio
 from studio.ui import fragments, runs_listeners, runs_overlay
 from studio.ui.components import ACTING, QUIET, html
-from studio.ui.downloads import SAVE
+from studio.ui.downloads import SAVE, address_field
 from studio.ui.errors import shown
 from studio.ui.presses import on_press, pressable
 from studio.ui.runs_drawing import PARTS, Wish
@@ -42,7 +42,7 @@ class RunsTab:
     kind: gr.Radio
     save: gr.Button
     pack: gr.Button
-    download: gr.File
+    address: gr.Textbox
     shown: Mapping[str, Block]
     wish: gr.State
     drawn: gr.State
@@ -89,7 +89,7 @@ def build() -> RunsTab:
             state = gr.Dropdown(STATES, value=listing.ANY, label="State", show_label=False, elem_id="runs-state")
             bring = gr.UploadButton("Bring a run in", file_types=[".zip"], size="sm", elem_id="runs-bring")
         parts["table"] = pressable(elem_id="runs-table")
-    save, pack, download = _build_one(parts)
+    save, pack, address = _build_one(parts)
     with gr.Column(elem_classes="ls-card"):
         html(fragments.heading("Laid over each other"))
         kind = gr.Radio(runs_overlay.KINDS, value=runs_overlay.HELD_OUT, label="Curves", elem_id="runs-kind")
@@ -104,14 +104,14 @@ def build() -> RunsTab:
         kind=kind,
         save=save,
         pack=pack,
-        download=download,
+        address=address,
         shown=parts,
         wish=gr.State(Wish()),
         drawn=gr.State(None),
     )
 
 
-def _build_one(parts: dict[str, Block]) -> tuple[gr.Button, gr.Button, gr.File]:
+def _build_one(parts: dict[str, Block]) -> tuple[gr.Button, gr.Button, gr.Textbox]:
     with gr.Column(elem_classes="ls-card", elem_id="runs-one"):
         parts["one"] = html("", elem_id="runs-one-said")
         parts["actions"] = pressable(elem_id="runs-actions")
@@ -122,8 +122,8 @@ def _build_one(parts: dict[str, Block]) -> tuple[gr.Button, gr.Button, gr.File]:
             with gr.Row(elem_classes="ls-actions"):
                 save = gr.Button("Keep name and note", size="sm", elem_id="runs-describe")
                 pack = gr.Button("Download as one file", size="sm", elem_id="runs-pack")
-                download = gr.File(visible=False, label="Download")
-    return save, pack, download
+                address = address_field()
+    return save, pack, address
 
 
 def wire(tab: RunsTab, *, studio: Studio, calm: gr.Timer, opened: Callable[..., Any]) -> None:
@@ -160,8 +160,8 @@ def wire(tab: RunsTab, *, studio: Studio, calm: gr.Timer, opened: Callable[..., 
         **ACTING,
     )
     tab.pack.click(
-        shown(functools.partial(runs_listeners.pack, studio, functools.cache(gr.set_static_paths))),
+        shown(functools.partial(runs_listeners.pack, studio)),
         inputs=[tab.wish],
-        outputs=[tab.download],
+        outputs=[tab.address],
         **ACTING,
-    ).success(None, inputs=[tab.download], js=SAVE, show_progress="hidden")
+    ).success(None, inputs=[tab.address], js=SAVE, show_progress="hidden")

@@ -22,7 +22,7 @@ from starlette.types import Scope
 from studio.errors import RunError
 from studio.runs.studio import Studio
 from studio.settings import Settings
-from studio.ui import login
+from studio.ui import download_routes, login
 from studio.ui.app import build_app
 from studio.ui.doors import Doors, Rules
 from studio.ui.header import ICON
@@ -66,7 +66,8 @@ def own_routes(studio: Studio) -> list[BaseRoute]:
     async def chart_library(_request: object) -> FileResponse:
         return FileResponse(script, media_type="text/javascript", headers={"Cache-Control": "private, max-age=86400"})
 
-    return [Route(f"/{SCRIPT_ADDRESS}", chart_library, middleware=[Middleware(GZipMiddleware)])]
+    library = Route(f"/{SCRIPT_ADDRESS}", chart_library, middleware=[Middleware(GZipMiddleware)])
+    return [library, *download_routes.routes(studio)]
 
 
 class PageServer:

@@ -5,7 +5,6 @@ All that is shown comes from the run's folder, so a reload loses nothing.
 
 import functools
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,9 +21,9 @@ from studio.runs.view import ENDED
 from studio.ui import answers_view, fragments, notices, run_actions, run_cards, run_charts, run_choices
 from studio.ui.changes import Drawn, only_new
 from studio.ui.components import ACTING, QUIET, html, picker
+from studio.ui.downloads import RUN, download_address
 from studio.ui.errors import shown
 from studio.ui.live_chart import CSV, live_chart
-from studio.ui.plot import file_address
 from studio.ui.presses import Press, on_press, pressable
 from studio.ui.watching import Kept, Parts, Watching
 
@@ -120,7 +119,6 @@ watch('value', () => {
 def wire(tab: TrainTab, *, studio: Studio, timer: gr.Timer) -> None:
     """Connect the tab. Opening another tab from here is wired by the page, which knows that tab."""
     watching = watch(studio)
-    offer = functools.cache(gr.set_static_paths)
     gr.on(
         [timer.tick, tab.run.change],
         shown(functools.partial(redraw, watching)),
@@ -135,7 +133,7 @@ def wire(tab: TrainTab, *, studio: Studio, timer: gr.Timer) -> None:
         outputs=[tab.run, *drawn_parts(tab)],
         **ACTING,
     )
-    on_press(tab.chart, functools.partial(take_csv, studio, offer), outputs=[tab.taken], **ACTING)
+    on_press(tab.chart, functools.partial(take_csv, studio), outputs=[tab.taken], **ACTING)
 
     def run_notice(run_id: str) -> str:
         """Say how far a run is, for a page that nobody looks at."""
@@ -190,18 +188,14 @@ def act(studio: Studio, watching: Watching, press: Press, *, run_id: str | None)
     return [gr.skip(), *redraw(watching, run_id=run_id, drawn=None, anew=True)]
 
 
-def take_csv(studio: Studio, offer: Callable[[str], None], press: Press) -> Any:
-    """Write all steps of a run as a table, and return the address of the file.
-
-    `offer` opens one file for download. Nothing else of the data folder is ever served. Raises RunError.
-    """
+def take_csv(studio: Studio, press: Press) -> Any:
+    """Write all steps of a run as a table, and return the address of the file. Raises RunError."""
     if press.verb != CSV or not press.key:
         return gr.skip()
     state = studio.view(press.key)
     file = write_csv(state.run, state.view)
-    offer(str(file))
-    # The number makes it another address each time: the browser shall fetch what is there now.
-    return f"{file_address(file)}?{state.view.last_seq}-{time.monotonic_ns()}"
+    # The number makes it another address each time: the page takes no notice of a value that it has.
+    return f"{download_address(RUN, state.run.id, file.name)}?{state.view.last_seq}-{time.monotonic_ns()}"
 
 
 def redraw(watching: Watching, *, run_id: str | None, drawn: Drawn | None, anew: bool = False) -> list[Any]:
@@ -261,6 +255,5 @@ def run_status(studio: Studio, run_id: str) -> dict[str, Any]:
         "loss": view.steps[-1].loss if view.steps else None,
         "held_out_loss": view.evaluations[-1].loss if view.evaluations else None,
         "seconds_left": state.seconds_left,
-        "folder": str(state.run.path),
-        "adapter": str(state.run.result or ""),
+        "has_result": state.run.result is not None,
     }

@@ -34,7 +34,7 @@ def wire(studio: Studio) -> None:
     )
 
     def run_status(run_id: str) -> dict[str, Any]:
-        """Say what a run is at: status, step, losses, time left, folders."""
+        """Say what a run is at: status, step, losses, time left, and whether it has a result."""
         return train_tab.run_status(studio, run_id)
 
     def ask(

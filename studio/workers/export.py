@@ -12,9 +12,10 @@ from studio.config import STARTER
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import ExportError
 from studio.events import Finished, Loading, Stepped
+from studio.models.elsewhere import shown_name
 from studio.models.starter import HUB_ID
 from studio.runs.event_log import read_events
-from studio.runs.exports import ADAPTER, MERGED, NO_ADAPTER, NO_ADAPTER_HINT
+from studio.runs.exports import ADAPTER, MERGED, NO_ADAPTER, NO_ADAPTER_HINT, export_archive, export_folder
 from studio.runs.precision import precision_of
 from studio.runs.reports import ExportReport, write_report
 from studio.runs.store import RunFolder, is_whole_model
@@ -43,8 +44,7 @@ def export_run(job: Job, *, run: RunFolder, kind: str, home: Path) -> Finished:
     files = ensure_model(run.config.model, home, job)
     with job.holding(home / MEMORY_LOCK, waiting="Waiting for other work on this machine to finish"):
         job.emit(Loading(what="Starting PyTorch"))
-        target = run.exports / f"{run.id}-{'model' if whole else kind}"
-        archive = target.with_suffix(".zip")
+        target, archive = export_folder(run, kind), export_archive(run, kind)
         _remove(target, archive)
         write = _write_adapter if kind == ADAPTER else _write_model if whole else _write_merged
         try:
@@ -60,7 +60,7 @@ def export_run(job: Job, *, run: RunFolder, kind: str, home: Path) -> Finished:
                 "It was not kept. Free some memory and disk space and export again; the run itself is untouched.",
             )
         write_report(run.exports, report)
-    return Finished(status="finished", summary=f"Checked and ready: {archive}", seconds=time.monotonic() - began)
+    return Finished(status="finished", summary=f"Checked and ready: {archive.name}", seconds=time.monotonic() - began)
 
 
 def _write_adapter(job: Job, *, run: RunFolder, base: Path, result: Path, target: Path, archive: Path) -> ExportReport:
@@ -139,8 +139,6 @@ def _report(
 
     return ExportReport(
         kind=kind,
-        folder=str(target),
-        archive=str(archive),
         folder_bytes=_size(target),
         archive_bytes=archive.stat().st_size,
         largest_difference=agreement.largest_difference,
@@ -189,7 +187,7 @@ def _keep_plain_template(renderer: ChatRenderer, target: Path) -> None:
 
 
 def _base_name(run: RunFolder) -> str:
-    return HUB_ID if run.config.model == STARTER else run.config.model
+    return HUB_ID if run.config.model == STARTER else shown_name(run.config.model)
 
 
 def _card(run: RunFolder, kind: str) -> str:

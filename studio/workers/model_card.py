@@ -2,6 +2,7 @@
 
 from studio.config import ADAMW, FULL, QLORA, QLORA_8BIT, STARTER, RunConfig
 from studio.models.blend_kinds import KINDS
+from studio.models.elsewhere import shown_name
 from studio.runs.blend_parents import Blend, read_blend
 from studio.runs.precision import precision_of
 from studio.runs.store import RunFolder
@@ -90,7 +91,7 @@ def _adapter_rows(config: RunConfig) -> list[tuple[str, str]]:
     """Describe the adapter; one that was trained further has the shape that it came with."""
     rate = [("LoRA+", f"B learns {config.lora_plus_ratio:g} times as fast as A")] if config.lora_plus_ratio != 1 else []
     if config.start_adapter:
-        return [("went on from", f"{config.start_adapter}, whose rank and modules it keeps"), *rate]
+        return [("went on from", f"{shown_name(config.start_adapter)}, whose rank and modules it keeps"), *rate]
     rows = [("rank, alpha, dropout", f"{config.rank}, {config.alpha}, {config.dropout}")]
     if config.rslora:
         rows.append(("scaling", "alpha / sqrt(rank) (rsLoRA)"))

@@ -14,7 +14,7 @@ from studio.events import Failed
 from studio.runs import lock
 from studio.runs.evaluation_report import EvaluationReport
 from studio.runs.evaluations import Evaluations, EvaluationState, evaluation_paths, rows_path
-from studio.runs.exports import ADAPTER, MERGED, Exports, ExportState
+from studio.runs.exports import ADAPTER, MERGED, Exports, ExportState, export_folder
 from studio.runs.launcher import PROJECT_ROOT, export_paths
 from studio.runs.store import RunFolder
 from studio.settings import Settings
@@ -180,6 +180,6 @@ def test_a_killed_export_is_not_offered(ground: Ground, tally: Tally, kills: int
         assert state.report.same_answers == state.report.answers
         assert not [path for path in run.exports.rglob("*") if path.name.startswith(".") or path.suffix == ".tmp"]
         if kind == ADAPTER:
-            load_result(ground.model, Path(state.report.folder))
+            load_result(ground.model, export_folder(run, kind))
         kills -= 1
         held()

@@ -1,4 +1,3 @@
-import dataclasses
 from pathlib import Path
 
 import pytest
@@ -8,7 +7,7 @@ from studio.data.examples import Example, Message
 from studio.errors import ExportError
 from studio.events import Failed, Finished, Loading, Started
 from studio.runs import lock
-from studio.runs.exports import Exports, kinds_of
+from studio.runs.exports import Exports, export_archive, kinds_of
 from studio.runs.launcher import export_paths
 from studio.runs.reports import ExportReport, write_report
 from studio.runs.store import RunFolder, RunStore
@@ -16,8 +15,6 @@ from studio.runs.store import RunFolder, RunStore
 EXAMPLE = Example((Message("user", "?"), Message("assistant", "!")))
 REPORT = ExportReport(
     kind="adapter",
-    folder="",
-    archive="",
     folder_bytes=10,
     archive_bytes=5,
     largest_difference=1e-6,
@@ -45,11 +42,9 @@ def exports(fake_launch) -> Exports:
 
 
 def write_archive(run: RunFolder) -> ExportReport:
-    archive = run.exports / "adapter.zip"
-    archive.write_bytes(b"zip")
-    report = dataclasses.replace(REPORT, folder=str(run.exports), archive=str(archive))
-    write_report(run.exports, report)
-    return report
+    export_archive(run, "adapter").write_bytes(b"zip")
+    write_report(run.exports, REPORT)
+    return REPORT
 
 
 def test_an_export_from_start_to_end(exports: Exports, run: RunFolder, fake_launch, say) -> None:
@@ -86,9 +81,9 @@ def test_one_kind_can_be_started_as_soon_as_the_other_is_ready(exports: Exports,
 
 
 def test_an_export_whose_file_is_gone_can_be_made_again(exports: Exports, run: RunFolder) -> None:
-    report = write_archive(run)
+    write_archive(run)
     assert exports.state(run, "adapter").status == "ready"
-    Path(report.archive).unlink()
+    export_archive(run, "adapter").unlink()
     assert exports.state(run, "adapter").status == "none"
     assert exports.start(run, "adapter").status == "working"
 

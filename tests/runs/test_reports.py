@@ -8,8 +8,6 @@ from studio.runs.reports import ExportReport, read_report, write_report
 
 REPORT = ExportReport(
     kind="adapter",
-    folder="/x/adapter",
-    archive="/x/adapter.zip",
     folder_bytes=10,
     archive_bytes=9,
     largest_difference=1.5e-6,

@@ -35,6 +35,7 @@ from studio.runs.chat_protocol import (
     Trouble,
 )
 from studio.runs.event_log import EventLog
+from studio.runs.exports import export_archive
 from studio.runs.imports import ImportRequest
 from studio.runs.launcher import PROJECT_ROOT, Worker, import_paths
 from studio.runs.rendering_protocol import Shown
@@ -302,14 +303,10 @@ def finished_run(studio: Studio, *, dataset_id: str, config: RunConfig | None = 
 
 def write_export(run: RunFolder, kind: str) -> ExportReport:
     """Write an export with its report, as the export worker would."""
-    folder = run.exports / kind
-    folder.mkdir(parents=True, exist_ok=True)
-    archive = run.exports / f"{run.id}-{kind}.zip"
-    archive.write_bytes(b"PK" + bytes(2000))
+    run.exports.mkdir(parents=True, exist_ok=True)
+    export_archive(run, kind).write_bytes(b"PK" + bytes(2000))
     report = ExportReport(
         kind=kind,
-        folder=str(folder),
-        archive=str(archive),
         folder_bytes=19_600_000,
         archive_bytes=18_100_000,
         largest_difference=2.1e-6,

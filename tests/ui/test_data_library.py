@@ -71,12 +71,13 @@ def test_what_deleting_means_is_said(studio: Studio, table: Path) -> None:
     assert "No run learned from it." in data_library.deletion(dataset, versions=1, uses=0)
 
 
-def test_the_download_is_the_only_file_that_is_offered(studio: Studio, table: Path) -> None:
-    offered: list[str] = []
-    made = prepare(studio, offered.append, brought(studio, table).id)
-    assert offered == [made]
-    assert Path(made).read_text().startswith('{"messages":')
-    assert len(Path(made).read_text().splitlines()) == 10
+def test_the_download_is_written_and_its_address_returned(studio: Studio, table: Path) -> None:
+    dataset = brought(studio, table)
+    address = prepare(studio, dataset.id)
+    (made,) = (studio.datasets.folder(dataset.id) / "download").iterdir()
+    assert address == f"studio/download/data/{dataset.id}/{made.name}"
+    assert made.read_text().startswith('{"messages":')
+    assert len(made.read_text().splitlines()) == 10
 
 
 def test_a_name_is_text_in_the_bin(studio: Studio, table: Path) -> None:

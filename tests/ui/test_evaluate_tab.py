@@ -345,18 +345,17 @@ def test_the_trade_off_follows_new_reports(studio: Studio, tradeoffs: Tradeoffs,
     assert shown["scores"] == gr.skip()
 
 
-def test_rows_and_report_are_downloaded_and_nothing_else_is_offered(
+def test_rows_and_report_are_written_and_their_addresses_returned(
     studio: Studio, tradeoffs: Tradeoffs, run: RunFolder
 ) -> None:
     made_up.write(run)
-    offered: list[str] = []
-    path = evaluate_listeners.take_rows(studio, offered.append, CSV, ALL, "alert(7)", Asked(run.id))
-    assert Path(path).read_text(encoding="utf-8").count("Which team") == 1
-    page = evaluate_listeners.take_report(studio, tradeoffs, offered.append, Asked(run.id))
-    assert "otter" in Path(page).read_text(encoding="utf-8")
-    assert offered == [path, page]
-    assert Path(page).parent == run.exports
-    bare = evaluate_listeners.take_report(studio, tradeoffs, offered.append, Asked())
+    rows = evaluate_listeners.take_rows(studio, CSV, ALL, "alert(7)", Asked(run.id))
+    assert rows == f"studio/download/run/{run.id}/{run.id}-end-rows.csv"
+    assert (run.exports / f"{run.id}-end-rows.csv").read_text(encoding="utf-8").count("Which team") == 1
+    page = evaluate_listeners.take_report(studio, tradeoffs, Asked(run.id))
+    assert page == f"studio/download/run/{run.id}/{run.id}-end-report.html"
+    assert "otter" in (run.exports / f"{run.id}-end-report.html").read_text(encoding="utf-8")
+    bare = evaluate_listeners.take_report(studio, tradeoffs, Asked())
     assert bare == gr.skip()
 
 

@@ -217,18 +217,17 @@ def test_a_name_and_a_note_are_kept(studio: Studio, run: RunFolder) -> None:
 
 
 def test_a_run_leaves_as_one_file_and_comes_back(studio: Studio, run: RunFolder, tmp_path: Path) -> None:
-    offered: list[str] = []
-    path = runs_listeners.pack(studio, offered.append, Wish(opened=run.id))
-    assert offered == [path]
+    assert runs_listeners.pack(studio, Wish(opened=run.id)) == f"studio/download/run/{run.id}/{run.id}.run.zip"
+    path = run.exports / f"{run.id}.run.zip"
     assert zipfile.is_zipfile(path)
-    sent = runs_listeners.bring_in(studio, file=path, **FIELDS, wish=Wish(), drawn=None)
+    sent = runs_listeners.bring_in(studio, file=str(path), **FIELDS, wish=Wish(), drawn=None)
     brought = studio.runs.get(sent[0].opened)
     assert (brought.id != run.id, brought.name, brought.config) == (True, "otter", run.config)
     other = tmp_path / "notes.zip"
     other.write_text("no zip")
     with pytest.raises(RunError, match=r"notes\.zip"):
         runs_listeners.bring_in(studio, file=str(other), **FIELDS, wish=Wish(), drawn=None)
-    assert runs_listeners.pack(studio, offered.append, Wish()) == gr.skip()
+    assert runs_listeners.pack(studio, Wish()) == gr.skip()
 
 
 def test_runs_are_laid_over_each_other(studio: Studio, run: RunFolder, dataset: str) -> None:

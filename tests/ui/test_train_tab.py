@@ -1,5 +1,4 @@
 import json
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -239,13 +238,11 @@ def test_the_title_knows_how_far_the_run_is(studio: Studio, live: RunFolder) -> 
 
 def test_all_steps_can_be_taken_as_a_table(studio: Studio, live: RunFolder) -> None:
     play(live, *opening_events(steps=4), step(1, loss=3.0), clock=studio.clock)
-    offered: list[str] = []
-    address = take_csv(studio, offered.append, Press("csv", live.id))
-    assert offered == [str(live.exports / f"{live.id}-steps.csv")]
-    assert address.startswith("gradio_api/file=/")
-    assert address != take_csv(studio, offered.append, Press("csv", live.id))
-    assert Path(offered[0]).read_text().splitlines()[1].startswith("1,1.0,3.0,")
-    assert take_csv(studio, offered.append, Press("other", live.id)) == gr.skip()
+    address = take_csv(studio, Press("csv", live.id))
+    assert address.startswith(f"studio/download/run/{live.id}/{live.id}-steps.csv?")
+    assert address != take_csv(studio, Press("csv", live.id))
+    assert (live.exports / f"{live.id}-steps.csv").read_text().splitlines()[1].startswith("1,1.0,3.0,")
+    assert take_csv(studio, Press("other", live.id)) == gr.skip()
 
 
 def finished_run_beside(studio: Studio, live: RunFolder) -> RunFolder:

@@ -13,6 +13,7 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from studio.events import Failed, Finished, Saved
+from studio.runs.exports import export_archive, export_folder
 from studio.runs.reports import read_report
 from studio.runs.store import RunFolder
 from tests.workers.conftest import events, wait_for
@@ -39,8 +40,8 @@ def test_both_exports_of_a_run_load_in_plain_libraries_and_agree(
         assert report is not None
         assert report.largest_difference < 1e-4
         assert report.same_answers == report.answers == 3
-        assert report.archive_bytes == Path(report.archive).stat().st_size
-        zipfile.ZipFile(report.archive).extractall(tmp_path / kind)
+        assert report.archive_bytes == export_archive(run, kind).stat().st_size
+        zipfile.ZipFile(export_archive(run, kind)).extractall(tmp_path / kind)
     (adapter,) = (tmp_path / "adapter").iterdir()
     (merged,) = (tmp_path / "merged").iterdir()
     ids = torch.tensor([[5, 6, 7, 8]])
@@ -70,7 +71,7 @@ def test_a_full_run_gives_its_model_away_and_no_adapter(
     assert report is not None
     assert report.largest_difference <= (report.tolerance if stored == "bfloat16" else 0)
     assert report.same_answers == report.answers == 3
-    zipfile.ZipFile(report.archive).extractall(tmp_path / "unpacked")
+    zipfile.ZipFile(export_archive(run, "merged")).extractall(tmp_path / "unpacked")
     (unpacked,) = (tmp_path / "unpacked").iterdir()
     assert unpacked.name == f"{run.id}-model"
     model = AutoModelForCausalLM.from_pretrained(unpacked)
@@ -137,4 +138,4 @@ def test_a_run_that_was_killed_can_still_be_exported(make_run: MakeRun, start: S
     report = read_report(run.exports, kind)
     assert report is not None
     assert "the run left" in report.checked_with
-    assert not list(Path(report.folder).glob("progress*"))
+    assert not list(export_folder(run, kind).glob("progress*"))

@@ -5,7 +5,7 @@ import os
 import re
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -45,7 +45,7 @@ class Settings:
     port: int = DEFAULT_PORT
     evaluate: bool = False
     """Whether every run is evaluated at its end without being asked."""
-    password: str = ""
+    password: str = field(default="", repr=False)
     """What a visitor has to give before anything is shown; empty where nothing is asked."""
     open: bool = False
     """Whether whoever runs the studio wants it open to everybody who can reach it, without a password."""

@@ -142,9 +142,9 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         family, *_, place = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(place[:2], family=family)
-    except OSError as error:
-        taken = error.errno == errno.EADDRINUSE
-        reason = "another program is listening there" if taken else error.strerror or str(error)
+    except (OSError, UnicodeError) as error:  # a name may be none that could be looked up
+        number, text = (error.errno, error.strerror) if isinstance(error, OSError) else (None, None)
+        reason = "another program is listening there" if number == errno.EADDRINUSE else text or str(error)
         raise RunError(
             f"Port {port} on {host} cannot be used: {reason}.",
             "If the studio is open already, use that one. Otherwise set STUDIO_PORT to another port and start again.",

@@ -88,7 +88,12 @@ def fooled(serving_page: PageServer) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(
             executable_path=shutil.which("chromium"),
-            args=["--no-sandbox", "--host-resolver-rules=MAP evil.example 127.0.0.1"],
+            args=[
+                "--no-sandbox",
+                "--host-resolver-rules=MAP evil.example 127.0.0.1",
+                # Newer browsers guard this machine themselves; what the studio does alone is looked at here.
+                "--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests",
+            ],
         )
         yield opened
         opened.close()

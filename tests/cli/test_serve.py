@@ -1,0 +1,43 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from studio.cli.serve import greeting, serve
+from studio.errors import RunError
+from studio.settings import Settings
+from tests.ui.fake_studio import FakeWorkers, open_fake_studio
+
+
+def test_a_studio_of_ones_own_says_where_it_is(tmp_path: Path) -> None:
+    assert greeting(Settings(home=tmp_path)) == [
+        "LoRA Studio: http://127.0.0.1:7860",
+        f"Everything is kept in {tmp_path}",
+    ]
+
+
+def test_an_open_studio_says_what_a_visitor_can_do(tmp_path: Path) -> None:
+    said = " ".join(greeting(Settings(home=tmp_path, host="0.0.0.0", open=True)))
+    assert "http://127.0.0.1:7860" in said
+    for what in ("WARNING", "see all runs", "start trainings", "delete", "STUDIO_PASSWORD"):
+        assert what in said
+
+
+def test_the_password_is_mentioned_and_not_shown(tmp_path: Path) -> None:
+    said = " ".join(greeting(Settings(home=tmp_path, host="::", password="a harbour in fog", open=True)))
+    assert "http://[::1]:7860" in said
+    assert "asks for the password" in said
+    assert "harbour" not in said
+    assert "WARNING" not in said
+
+
+def test_nothing_begins_where_strangers_could_come_in(tmp_path: Path) -> None:
+    """The starter model was fetched and lost runs were taken up before the page was refused."""
+    studio = open_fake_studio(tmp_path, clock=lambda: 0.0)
+    studio.settings = replace(studio.settings, host="0.0.0.0")
+    with pytest.raises(RunError, match="no password"):
+        serve(studio, fetch_starter=True, console=Console(quiet=True))
+    workers = studio._launch
+    assert isinstance(workers, FakeWorkers)
+    assert workers.jobs == []

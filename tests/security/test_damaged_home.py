@@ -20,7 +20,18 @@ pytestmark = pytest.mark.security
 Damage = Callable[[Path], None]
 
 DEEP = b"[" * 200_000
-NUMBERS = (b"1e999", b"-1e308", b"9" * 5000, b"-1", b"9.9e11", b"NaN", b"true", b"null", b'"\\ud800"', b"9223372036854775807")
+NUMBERS = (
+    b"1e999",
+    b"-1e308",
+    b"9" * 5000,
+    b"-1",
+    b"9.9e11",
+    b"NaN",
+    b"true",
+    b"null",
+    b'"\\ud800"',
+    b"9223372036854775807",
+)
 
 
 def _bytes(content: bytes, path: Path) -> None:

@@ -41,7 +41,6 @@ class Home:
     def use(self) -> None:
         serve_a_while(self.studio)
         look_everywhere(self.studio, self.ids)
-        serve_a_while(self.studio)
 
     def status(self, id: str) -> str | None:
         return {run.id: run.status for run in self.studio.summaries.look(anew=True).runs}[id]

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from typing import Protocol
 
 from rich.console import Console
 
@@ -59,10 +60,16 @@ def greeting(settings: Settings) -> list[str]:
     return lines
 
 
-def _keep_queue(studio: Studio, ended: threading.Event) -> None:
+class Tended(Protocol):
+    """What is looked after about once a second."""
+
+    def tend(self) -> None: ...
+
+
+def _keep_queue(studio: Tended, ended: threading.Event, pause_seconds: float = QUEUE_SECONDS) -> None:
     """Start each run when its turn comes, whether or not a page is open."""
     told = ""
-    while not ended.wait(QUEUE_SECONDS):
+    while not ended.wait(pause_seconds):
         try:
             studio.tend()
         except StudioError as error:  # a full disk, most likely: it is tried again

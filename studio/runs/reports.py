@@ -49,6 +49,6 @@ def write_report(folder: Path, report: ExportReport) -> None:
 def read_report(folder: Path, kind: str) -> ExportReport | None:
     """Read the report of one kind of export; None when there is none, or none that can be read."""
     try:
-        return codec.loads(ExportReport, (folder / f"{kind}.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError):
+        return codec.read(ExportReport, folder / f"{kind}.json")
+    except (OSError, codec.Damaged):
         return None

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import ParamSpec, TypeVar, cast
 
 import gradio as gr
+from markupsafe import Markup
 
 from studio.errors import StudioError
 
@@ -51,8 +52,12 @@ def _shown_generator(listener: Callable[Arguments, Iterator[object]]) -> Callabl
 
 
 def for_page(error: Exception) -> gr.Error:
-    """Translate any error into what the page may show. The trace of a bug goes to the log under the number shown."""
+    """Translate any error into what the page may show. The trace of a bug goes to the log under the number shown.
+
+    The page's toast takes its text for HTML, so every text is escaped here, once.
+    """
     if isinstance(error, gr.Error):
+        error.message = _plain(error.message)
         return error
     if isinstance(error, StudioError):
         return gr.Error(_plain(str(error)), title="That did not work", print_exception=False, duration=15)
@@ -66,6 +71,6 @@ def for_page(error: Exception) -> gr.Error:
     )
 
 
-def _plain(text: str) -> str:
-    """Escape what the page's toast would take for HTML."""
-    return html.escape(text, quote=False)
+def _plain(text: str) -> Markup:
+    """Escape what the page's toast would take for HTML, unless that was done."""
+    return text if isinstance(text, Markup) else Markup(html.escape(text, quote=False))

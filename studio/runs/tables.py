@@ -9,14 +9,19 @@ from studio.errors import DATA_FOLDER_HINT, RunError
 from studio.runs.store import RunFolder
 from studio.runs.whole_files import write_whole
 
-_BEGINS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
-"""What a spreadsheet takes for the beginning of a formula; the wide forms are those of Japanese and Chinese keyboards."""
+_BEGINS_A_FORMULA = ("=", "+", "-", "@", "\t", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
+"""What a spreadsheet takes for the beginning of a formula; the wide forms are those of Chinese and Japanese fonts."""
 
 
 def in_a_cell(value: object) -> object:
-    """Return what stands in a cell for a value: a text that a spreadsheet would compute as a formula is quoted."""
-    text = value.lstrip(" ") if isinstance(value, str) else ""
-    return f"'{value}" if text.startswith(_BEGINS_A_FORMULA) else value
+    """Return what stands in a cell for a value: a text that a spreadsheet would compute as a formula is quoted.
+
+    All line ends become the same: `csv` does not quote a lone carriage return, after which readers begin another row.
+    """
+    if not isinstance(value, str):
+        return value
+    text = value.replace("\r\n", "\n").replace("\r", "\n")
+    return f"'{text}" if text.lstrip(" ").startswith(_BEGINS_A_FORMULA) else text
 
 
 def write_csv_rows(rows: Iterable[Iterable[object]]) -> str:

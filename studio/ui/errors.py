@@ -14,6 +14,7 @@ from typing import ParamSpec, TypeVar, cast
 
 import gradio as gr
 from gradio.context import LocalContext
+from markupsafe import Markup
 
 from studio.errors import StudioError
 from studio.visitors import NOBODY, visiting, visitor_at
@@ -75,8 +76,12 @@ def _asking() -> str:
 
 
 def for_page(error: Exception) -> gr.Error:
-    """Translate any error into what the page may show. The trace of a bug goes to the log under the number shown."""
+    """Translate any error into what the page may show. The trace of a bug goes to the log under the number shown.
+
+    The page's toast takes its text for HTML, so every text is escaped here, once.
+    """
     if isinstance(error, gr.Error):
+        error.message = _plain(error.message)
         return error
     if isinstance(error, StudioError):
         return gr.Error(_plain(str(error)), title="That did not work", print_exception=False, duration=15)
@@ -90,6 +95,6 @@ def for_page(error: Exception) -> gr.Error:
     )
 
 
-def _plain(text: str) -> str:
-    """Escape what the page's toast would take for HTML."""
-    return html.escape(text, quote=False)
+def _plain(text: str) -> Markup:
+    """Escape what the page's toast would take for HTML, unless that was done."""
+    return text if isinstance(text, Markup) else Markup(html.escape(text, quote=False))

@@ -103,7 +103,8 @@ def control(name: str) -> gr.components.Component:
         return gr.Checkbox(value=each.default, **look)
     if each.choices:
         labelled = [(CHOICE_LABELS.get(choice, choice), choice) for choice in each.choices]
-        return gr.Radio(labelled, value=each.default, **look)
+        # Gradio repeats a value that it does not know in its message, and the page takes that for HTML.
+        return unchecked(gr.Radio)(labelled, value=each.default, **look)
     if name in LINES:
         return gr.Textbox(value=shown(name, each.default), lines=3, max_lines=8, placeholder="One a line", **look)
     if each.kind is tuple:

@@ -1,4 +1,4 @@
-"""A data set of the Hub cannot make the studio read anything but its own files, nor keep it waiting or fill its disk."""
+"""A data set of the Hub cannot make the studio read anything but its own files, keep it waiting or fill its disk."""
 
 import json
 from pathlib import Path

@@ -48,7 +48,7 @@ class Hub:
         (["train.csv", "test.csv"], "test", ["test.csv"]),
         (["data/train-00000-of-00002.parquet", "data/train-00001-of-00002.parquet", "data/test-00000-of-00001.parquet"],
          "train", ["data/train-00000-of-00002.parquet", "data/train-00001-of-00002.parquet"]),
-        (["data/odd_split-00000-of-00001-0123abc.parquet"], "odd_split", ["data/odd_split-00000-of-00001-0123abc.parquet"]),
+        (["data/odd_one-00000-of-00001-0123abc.parquet"], "odd_one", ["data/odd_one-00000-of-00001-0123abc.parquet"]),
         (["dev/a.jsonl", "train/a.jsonl"], "validation", ["dev/a.jsonl"]),
         (["my_set.jsonl.gz", "notes.txt", "README.md", "dataset_infos.json"], "train", ["my_set.jsonl.gz"]),
     ],

@@ -249,9 +249,7 @@ def fuzz(
         said = visitor.call(listener, data=data, event=event)
         calls += 1
         place = f"listener {listener['id']} ({listener['api_name']}) of {listener['targets']}"
-        call = f"{place}
-  data {short(data)}
-  event {short(event)}"
+        call = f"{place}\n  data {short(data)}\n  event {short(event)}"
         for trace in log.traces():
             if is_refusal(trace):
                 findings.refusals += 1

@@ -44,13 +44,14 @@ def attack(target: Target, groups: tuple[Attempt, ...] = GROUPS, *, seconds: flo
     deadline = time.monotonic() + seconds
     for group in groups:
         if time.monotonic() > deadline:
-            yield Outcome(group.__name__, False, "left out: the time was up")
+            yield Outcome(group.__name__, False, "the time was up", is_left_out=True)
             continue
         before = kept(target.visitor(60))
         try:
             for outcome in group(target):
                 yield outcome
                 if time.monotonic() > deadline:
+                    yield Outcome(f"the rest of {group.__name__}", False, "the time was up", is_left_out=True)
                     break
         except (OSError, ValueError, KeyError, StopIteration, RuntimeError) as error:
             yield Outcome(group.__name__, True, f"the group broke off: {type(error).__name__}: {error}")
@@ -120,7 +121,10 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="leave out what takes long")
     parser.add_argument("--only", default="", help="the names of the groups to run, with commas between")
     given = parser.parse_args()
-    visitor = Visitor(given.url, password=given.password)
+    try:
+        visitor = Visitor(given.url, password=given.password)
+    except ValueError as error:
+        parser.error(str(error))
     process = psutil.Process(given.pid) if given.pid else listening(visitor.port)
     groups = tuple(each for each in GROUPS if not given.only or each.__name__ in given.only.split(","))
     with tempfile.TemporaryDirectory(prefix="attack-") as name:
@@ -131,15 +135,17 @@ def main() -> int:
 def run(target: Target, groups: tuple[Attempt, ...], *, seconds: float, visitors: int) -> int:
     """Print every outcome as it comes, then the waits and the memory; return the exit status."""
     counts = {False: 0, True: 0}
+    left_out = 0
     with Peak(target) as peak:
         with Ordinary(target.url, target.password) as ordinary:
             for outcome in attack(target, groups, seconds=seconds):
-                counts[outcome.is_open] += 1
+                counts[outcome.is_open] += not outcome.is_left_out
+                left_out += outcome.is_left_out
                 say(outcome.line())
         waits = {"an ordinary visitor during the attack": ordinary.waits}
         if visitors:
             with Ordinary(target.url, target.password) as among:
-                waits[f"{visitors} visitors"] = crowd(target.visitor(60), visitors=visitors, seconds=min(60.0, seconds))
+                waits[f"{visitors} visitors"] = crowd(target.visitor(60), visitors=visitors, seconds=min(90.0, seconds))
             waits[f"an ordinary visitor among {visitors}"] = among.waits
     for name, wait in waits.items():
         outcome = waited(name, wait)
@@ -148,7 +154,7 @@ def run(target: Target, groups: tuple[Attempt, ...], *, seconds: float, visitors
         say("\n".join(wait.lines()))
     if target.process:
         say(f"Memory at most: {peak.server:.0f} MiB the server, {peak.whole:.0f} MiB with its workers.")
-    say(f"{counts[False]} refused, {counts[True]} open.")
+    say(f"{counts[False]} refused, {counts[True]} open, {left_out} left out.")
     return 1 if counts[True] else 0
 
 

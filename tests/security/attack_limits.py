@@ -132,7 +132,7 @@ def long_queue(target: Target, count: int = 230) -> Iterator[Outcome]:
     versions = wait_for_data(visitor)
     model = write_model(target.folder / "honest-model", tiny_model())
     if not versions:
-        yield Outcome("runs in the queue", False, "no data set could be had, so none was started")
+        yield Outcome("runs in the queue", False, "no data set could be had, so none was started", is_left_out=True)
         return
     started = 0
     for _ in range(count):

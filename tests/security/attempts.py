@@ -22,9 +22,11 @@ class Outcome:
     name: str
     is_open: bool
     what: str
+    is_left_out: bool = False
 
     def line(self) -> str:
-        return f"{'OPEN    ' if self.is_open else 'refused '} {self.name}: {' '.join(self.what.split())[:160]}"
+        verdict = "left out" if self.is_left_out else "OPEN    " if self.is_open else "refused "
+        return f"{verdict} {self.name}: {' '.join(self.what.split())[:160]}"
 
 
 @dataclass

@@ -83,7 +83,7 @@ class Ordinary:
 
 
 def crowd(visitor: Visitor, *, visitors: int, seconds: float) -> Waits:
-    """Let so many visitors come within the first quarter of the time, stay, and note how long each answer takes."""
+    """Let so many visitors come within the first half of the time, stay, and note how long each answer takes."""
     waits = Waits()
     asyncio.run(_crowd(visitor, waits, visitors=visitors, seconds=seconds))
     return waits
@@ -92,7 +92,7 @@ def crowd(visitor: Visitor, *, visitors: int, seconds: float) -> Waits:
 async def _crowd(visitor: Visitor, waits: Waits, *, visitors: int, seconds: float) -> None:
     page = Page(visitor)
     end = time.monotonic() + seconds
-    comings = seconds / 4 / max(1, visitors)
+    comings = seconds / 2 / max(1, visitors)
     stays = [_stay(page, waits, comes=number * comings, end=end) for number in range(visitors)]
     await asyncio.gather(*stays)
 

@@ -32,4 +32,4 @@ def test_nothing_is_open(target: Target, groups: tuple[Attempt, ...]) -> None:
     """A visitor could read any file of the server, stop every tab with one archive, and fill the machine."""
     outcomes = list(attack(target, groups))
     assert outcomes
-    assert [outcome.line() for outcome in outcomes if outcome.is_open] == []
+    assert [outcome.line() for outcome in outcomes if outcome.is_open or outcome.is_left_out] == []

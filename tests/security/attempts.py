@@ -1,0 +1,119 @@
+"""What every group of attempts shares: the studio under attack, what an attempt found, and how it is judged."""
+
+import json
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.security.visitor import Answer, Heard, Visitor
+
+PATIENCE_SECONDS = 20.0
+"""No listener may keep one visitor waiting for longer, whatever it was given."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One attempt and what came of it."""
+
+    name: str
+    is_open: bool
+    what: str
+    is_left_out: bool = False
+
+    def line(self) -> str:
+        verdict = "left out" if self.is_left_out else "OPEN    " if self.is_open else "refused "
+        return f"{verdict} {self.name}: {' '.join(self.what.split())[:160]}"
+
+
+@dataclass
+class Target:
+    """The studio under attack. `folder` is the attacker's own on the same machine; `secret` lies in it, in `private`.
+
+    `process` is the server where it is known, and `home` its folder. `is_quick` leaves out what takes long.
+    """
+
+    url: str
+    folder: Path
+    password: str = ""
+    home: Path | None = None
+    process: psutil.Process | None = None
+    is_quick: bool = False
+    secret: str = field(default_factory=lambda: f"canary-{secrets.token_hex(12)}")
+
+    @property
+    def private(self) -> Path:
+        """A file that this machine's user can read and no visitor may see."""
+        path = self.folder / "private.txt"
+        if not path.exists():
+            path.write_text(f"{self.secret}\n", encoding="utf-8")
+        return path
+
+    def visitor(self, timeout: float = PATIENCE_SECONDS) -> Visitor:
+        return Visitor(self.url, password=self.password, timeout=timeout)
+
+    def leaks(self, text: str) -> bool:
+        return self.secret in text
+
+    def memory_mib(self) -> float:
+        """Return what the server and its workers hold now; 0 where the server is not known."""
+        return sum(held.memory_info().rss for held in self.processes()) / 2**20
+
+    def server_mib(self) -> float:
+        return self.process.memory_info().rss / 2**20 if self.process else 0.0
+
+    def processes(self) -> list[psutil.Process]:
+        if self.process is None:
+            return []
+        found = []
+        for each in (self.process, *self.process.children(recursive=True)):
+            try:
+                if each.status() != psutil.STATUS_ZOMBIE:
+                    each.memory_info()
+                    found.append(each)
+            except psutil.NoSuchProcess:
+                continue  # it ended between the two looks
+        return found
+
+
+Attempt = Callable[[Target], Iterator[Outcome]]
+
+
+def judged(name: str, said: Heard, target: Target) -> Outcome:
+    """Judge what a listener said: silence, a bug and the secret are open doors, a sentence or plain data is not."""
+    if said.is_silent:
+        return Outcome(name, True, f"no answer in {said.seconds:.0f} s: {said.error}")
+    if said.is_bug:
+        return Outcome(name, True, said.error)
+    if said.data is not None and target.leaks(json.dumps(said.data)):
+        return Outcome(name, True, "the answer holds the private file")
+    return Outcome(name, False, said.error or f"answered in {said.seconds:.1f} s, nothing given away")
+
+
+def must_refuse(name: str, answer: Answer) -> Outcome:
+    """Judge a request that has to be turned away: anything but a status of 400 to 499, or a closed door, is open."""
+    refused = 400 <= answer.status < 500 or 300 <= answer.status < 400 or answer.status == 0
+    return Outcome(name, not refused, f"{answer.status} {answer.text[:80]}")
+
+
+def choices(visitor: Visitor, elem_id: str) -> set[str]:
+    """List what a selection offers, as the page learns it when it is loaded."""
+    id = visitor.id_of(elem_id)
+    for listener in visitor.listeners:
+        if [0, "load"] in [list(each) for each in listener["targets"]] and id in listener["outputs"]:
+            said = visitor.call(listener)
+            return _values((said.data or [])[listener["outputs"].index(id)]) if said.data else set()
+    return set()
+
+
+def kept(visitor: Visitor) -> dict[str, set[str]]:
+    """List the runs and data sets that the page offers now."""
+    return {"data sets": choices(visitor, "data-library"), "runs": choices(visitor, "train-run")}
+
+
+def _values(update: Any) -> set[str]:
+    offered = update.get("choices", []) if isinstance(update, dict) else []
+    return {str(each[1]) if isinstance(each, list) else str(each) for each in offered}

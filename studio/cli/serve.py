@@ -6,7 +6,7 @@ from typing import Protocol
 
 from rich.console import Console
 
-from studio.cli.visitors import arrange, tasks_sentence, token_sentence
+from studio.cli.public_address import arrange, tasks_sentence, token_sentence
 from studio.config import STARTER
 from studio.errors import StudioError
 from studio.runs.studio import Studio

@@ -18,7 +18,7 @@ from studio.data.library import DatasetLibrary
 from studio.errors import RunError, TooMany
 from studio.events import LAST_TIME, Failed, Finished, Loading
 from studio.plain_files import read_bytes
-from studio.runs import standard_tasks, visitors
+from studio.runs import public_address, standard_tasks
 from studio.runs.evaluation_report import (
     AT_THE_END,
     NOTHING_HELD_OUT,
@@ -96,10 +96,10 @@ class Evaluations:
         has no result, or the work cannot be started, DataError for a file that cannot be used, and ConfigError for
         tasks that cannot be asked here.
         """
-        visitors.check_tasks(tasks, self._settings)
+        public_address.check_tasks(tasks, self._settings)
         tasks = standard_tasks.check(tasks, questions)
         if data is not None:
-            visitors.check_files((data,), self._settings, ours=self._datasets.samples_folder)
+            public_address.check_files((data,), self._settings, ours=self._datasets.samples_folder)
         run = self._runs.get(run_id)
         if run.is_alive():
             raise RunError("This run is still training.", "It is evaluated when it ends.")

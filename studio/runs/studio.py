@@ -34,7 +34,7 @@ from studio.models.blend_kinds import DEFAULT_DENSITY
 from studio.models.hub import Hub
 from studio.models.locate import ModelFiles, locate
 from studio.models.machine import Machine
-from studio.runs import run_data, visitors
+from studio.runs import public_address, run_data
 from studio.runs.archives import read_archive, write_archive
 from studio.runs.base_models import BaseModels, Locate, ModelState
 from studio.runs.blends import Blends, BlendState
@@ -140,7 +140,7 @@ class Studio:
 
     def start_import(self, request: ImportRequest) -> str:
         """Start to bring data in, and return the import's id. Raises DataError or RunError when it cannot start."""
-        visitors.check_files(request.files, self.settings, ours=self.datasets.samples_folder)
+        public_address.check_files(request.files, self.settings, ours=self.datasets.samples_folder)
         self.pool.require_disk()
         return self.imports.start(request)
 
@@ -236,7 +236,7 @@ class Studio:
 
         Raises ModelError for a model that cannot be one, and ConfigError for an adapter that cannot be named here.
         """
-        visitors.check_start_adapter(config, {run.id for run in self.runs.all()}, self.settings)
+        public_address.check_start_adapter(config, {run.id for run in self.runs.all()}, self.settings)
         files = self.locate(config.model)
         if files is not None and files.source == "folder":
             # The worker has another working directory.
@@ -342,8 +342,10 @@ class Studio:
         public address.
         """
         self.pool.require_disk()
-        visitors.check_files((path,), self.settings, ours=self.settings.uploads)
-        return read_archive(path, self.runs, check=lambda config: visitors.check_brought_run(config, self.settings))
+        public_address.check_files((path,), self.settings, ours=self.settings.uploads)
+        return read_archive(
+            path, self.runs, check=lambda config: public_address.check_brought_run(config, self.settings)
+        )
 
     def delete_run(self, id: str) -> None:
         """Put a run into the bin. Raises RunError when it is unknown or at work."""

@@ -139,5 +139,3 @@ def plotly_script() -> Path:
             "The chart library plotly is not installed.", "Run: pip install -r requirements.txt, then start again."
         )
     return script
-
-

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from studio.cli.visitors import arrange, tasks_sentence, token_sentence
+from studio.cli.public_address import arrange, tasks_sentence, token_sentence
 from studio.config import RunConfig
 from studio.errors import ConfigError, DataError, ModelError, RunError, StudioError
 from studio.models.hub import Hub

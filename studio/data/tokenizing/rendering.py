@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from itertools import groupby, islice
 from pathlib import Path
 from typing import TypeVar
@@ -112,7 +113,7 @@ class ChatRenderer:
         date = self._now().date().isoformat() if "strftime_now" in sources else ""
         return hashlib.sha256(f"{self._files.sha256} {date}".encode()).hexdigest()
 
-    @property
+    @cached_property
     def end_ids(self) -> tuple[int, ...]:
         """The ids that end an answer: those that the model names, and the one that its template writes."""
         probe = Example((Message("user", "Hello"), Message("assistant", "Hello")))

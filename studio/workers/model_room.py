@@ -3,13 +3,12 @@
 Reads the headers of weight files alone. Does not load anything.
 """
 
-import json
-import math
 from pathlib import Path
 
 from studio import words
 from studio.errors import ModelError
 from studio.ml.loading import FP32, Placement
+from studio.models.tensor_files import read_header
 from studio.runs.calibration import free_memory_bytes
 
 _SPARE = 1.1
@@ -43,14 +42,8 @@ def needed_bytes(folder: Path, placement: Placement) -> int:
     Raises ModelError when its files cannot be read.
     """
     each = placement.bits / 8 if placement.bits else 4 if placement.precision == FP32 else 2
-    return int(_SPARE * each * sum(map(_weights, folder.glob("model*.safetensors"))))
+    return int(_SPARE * each * sum(_weights(path) for path in folder.glob("model*.safetensors")))
 
 
 def _weights(path: Path) -> int:
-    """Count the weights in a safetensors file: its header comes first, after its length in eight bytes."""
-    try:
-        with path.open("rb") as file:
-            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-        return sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
-    except (OSError, ValueError, LookupError, TypeError, MemoryError, OverflowError) as error:
-        raise ModelError(f"The file {path} is damaged.", "Choose another run, or train this one again.") from error
+    return sum(tensor.elements for tensor in read_header(path).values())

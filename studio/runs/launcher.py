@@ -20,12 +20,14 @@ from typing import Protocol
 
 from studio.errors import RunError
 from studio.runs import lock
+from studio.runs.memory_watch import MemoryWatch
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 """The folder that holds the `studio` package. Workers start there, so that `-m studio.workers` is found."""
 
 WORKER_COMMAND = (sys.executable, "-m", "studio.workers")
 
+_UNWATCHED = ("train", "calibrate")
 _LOG_TAIL_BYTES = 16_384
 _LONGEST_SLUG = 100
 
@@ -88,12 +90,18 @@ class Launch(Protocol):
 
 
 def launch(
-    module_arguments: Sequence[str], *, log_path: Path, lock_path: Path, command: Sequence[str] = WORKER_COMMAND
+    module_arguments: Sequence[str],
+    *,
+    log_path: Path,
+    lock_path: Path,
+    command: Sequence[str] = WORKER_COMMAND,
+    watch: MemoryWatch = MemoryWatch(),  # noqa: B008  # it is frozen
 ) -> Worker:
     """Start `command` with `module_arguments` and `--lock-fd N`, where N is an open file that holds `lock_path`.
 
     What the worker prints goes to `log_path`, which is begun afresh; the one before it stays beside it as `.old`. Both
-    paths get their folders made.
+    paths get their folders made. `watch` ends a worker that takes too much memory; a training is not watched, because
+    its forecast says what it takes and it may take all of that.
 
     Raises RunError when the lock is held already, the log cannot be written or the process cannot be started.
     """
@@ -114,6 +122,13 @@ def launch(
         lock.name_holder(lock_path, process.pid)
     # A child that nobody waits for stays in the process table as a zombie.
     threading.Thread(target=process.wait, name=f"wait-{process.pid}", daemon=True).start()
+    if module_arguments[0] not in _UNWATCHED:
+        watch.start(
+            process.pid,
+            log_path=log_path,
+            has_ended=lambda: process.poll() is not None,
+            end=lambda: kill_group(process.pid),
+        )
     return Worker(process_id=process.pid, exit_code=process.poll)
 
 

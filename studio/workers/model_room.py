@@ -25,6 +25,16 @@ def free_bytes(device: str) -> int:
     return free_memory_bytes()
 
 
+def ensure_base_room(folder: Path, placement: Placement, *, free: int) -> None:
+    """Raises ModelError, with both figures, when a base model needs more memory than is free."""
+    needed = needed_bytes(folder, placement)
+    if needed > free:
+        raise ModelError(
+            f"This model needs about {words.size(needed)} of memory, and {words.size(free)} are free.",
+            "Close other programs, or choose a smaller model or a packed one.",
+        )
+
+
 def ensure_room(folder: Path, placement: Placement, *, free: int) -> None:
     """Raises ModelError, with both figures, when the model in `folder` needs more memory than is free."""
     needed = needed_bytes(folder, placement)

@@ -112,7 +112,7 @@ def test_an_honest_adapter_is_taken(tmp_path: Path) -> None:
     ],
 )
 def test_a_setting_that_peft_would_act_on_is_refused_by_name(tmp_path: Path, name: str, value: object) -> None:
-    """A regular expression hung the chat for everybody, a rank of 2**26 asked for 154 GB, megatron_core was imported."""
+    """A regular expression hung the chat for everybody, a rank of 2**26 asked for 154 GB, megatron_core was run."""
     with pytest.raises(ModelError, match=f"'{name}'|read"):
         check_adapter(write(tmp_path, **{name: value}))
 

@@ -122,7 +122,7 @@ def launch(
         lock.name_holder(lock_path, process.pid)
     # A child that nobody waits for stays in the process table as a zombie.
     threading.Thread(target=process.wait, name=f"wait-{process.pid}", daemon=True).start()
-    if module_arguments[0] not in _UNWATCHED:
+    if not set(module_arguments[:1]) & set(_UNWATCHED):
         watch.start(
             process.pid,
             log_path=log_path,

@@ -17,7 +17,7 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from studio.errors import ModelError
-from studio.ml.loading import first_line, load_adapter
+from studio.ml.loading import ensure_sizes, first_line, load_adapter
 from studio.models.blend_kinds import BlendKind, weights_for_peft
 
 BLEND = "blend"
@@ -29,6 +29,7 @@ def skeleton(folder: Path) -> Any:
     Raises ModelError when the folder does not hold such a model.
     """
     try:
+        ensure_sizes(folder)
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
         with init_empty_weights():
             model = AutoModelForCausalLM.from_config(config)

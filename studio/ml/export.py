@@ -17,10 +17,11 @@ import torch
 from peft import PeftModel
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from studio import codec
 from studio.errors import ExportError
 from studio.ml.loading import Placement, load_adapter, load_base
 from studio.ml.reference import Agreement, Probe, Reference, compare, observe
+from studio.models import adapter_files
+from studio.models.adapter_settings import read_document
 
 MODEL_FILES = ("config.json", "generation_config.json", "model*.safetensors", "model.safetensors.index.json")
 """What transformers reads a model from, as patterns."""
@@ -44,10 +45,8 @@ def write_adapter(adapter: Path, *, base: Path, target: Path, base_name: str, ca
         if not (adapter / name).is_file():
             raise ExportError(f"The run's adapter lacks {name}.", "Train the run again, or choose another run.")
         shutil.copy2(adapter / name, target / name)
-    try:
-        config = codec.from_plain(dict, codec.parse_file(target / "adapter_config.json"))
-    except (OSError, codec.Damaged) as error:
-        raise ExportError("The run's adapter_config.json is damaged.", "Train the run again.") from error
+    adapter_files.check_adapter(target)
+    config = read_document(target)
     config["base_model_name_or_path"] = base_name
     (target / "adapter_config.json").write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
     copy_tokenizer(base, target)

@@ -8,8 +8,11 @@ import functools
 import math
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -17,12 +20,15 @@ from peft import PeftModel
 from peft.tuners.lora import LoraLayer
 from safetensors import SafetensorError
 from torch import nn
-from transformers import CONFIG_MAPPING, AutoModelForCausalLM, BitsAndBytesConfig
+from transformers import CONFIG_MAPPING, AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 from transformers.pytorch_utils import Conv1D
 from transformers.utils import logging as transformers_logging
 
-from studio import codec
-from studio.errors import ConfigError, ModelError
+from studio.errors import ConfigError, ModelError, StudioError, is_out_of_memory
+from studio.ml.deadlines import deadline, load_seconds
+from studio.models.adapter_files import Base, check_adapter
+from studio.models.base_files import check_base, ensure_parameters, read_config
+from studio.models.layout import LinearLayer
 
 REMOTE_CODE = "STUDIO_ALLOW_REMOTE_CODE"
 
@@ -106,25 +112,49 @@ def load_base(folder: Path, placement: Placement) -> Any:
         options["quantization_config"] = packing(placement)
     if placement.device != "cpu":
         options["device_map"] = {"": placement.device}
-    _refuse_remote_code(folder)
     transformers_logging.disable_progress_bar()  # the log is read by people
-    try:
+    with deadline(load_seconds(folder)), _in_a_sentence(folder):
+        ensure_sizes(folder)
         model = AutoModelForCausalLM.from_pretrained(folder, **options)
+    if placement.bits == 4 and placement.device == "cpu":
+        _keep_weights_unpacked(model)
+    model.requires_grad_(False)
+    return model.eval()
+
+
+def ensure_sizes(folder: Path) -> None:
+    """Raises ModelError unless the model that config.json describes fits its files. Takes no memory for its weights."""
+    stored = check_base(folder)
+    _refuse_remote_code(folder)
+    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=remote_code_is_allowed())
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config, trust_remote_code=remote_code_is_allowed())
+    buffers = sum(buffer.numel() * buffer.element_size() for buffer in model.buffers())
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    ensure_parameters(folder, stored, parameters=parameters, buffer_bytes=buffers)
+
+
+@contextmanager
+def _in_a_sentence(folder: Path) -> Iterator[None]:
+    """Turn whatever a library says of a model's files into a ModelError: they may hold anything at all."""
+    try:
+        yield
     except SafetensorError as error:
         raise ModelError(
             f"The model files in {folder} are damaged ({error}).", "Delete them and fetch the model again."
         ) from error
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        if isinstance(error, torch.OutOfMemoryError):
+    except UnpicklingError as error:
+        raise ModelError(
+            f"The weights in {folder} are pickled, and hold more than weights or are damaged, so they were not loaded.",
+            "Choose a model whose weights are safetensors.",
+        ) from error
+    except Exception as error:
+        if isinstance(error, StudioError) or is_out_of_memory(error):
             raise
         raise ModelError(
             f"The model in {folder} cannot be loaded: {first_line(error)}",
             "It must be a decoder-only language model that this version of transformers knows.",
         ) from error
-    if placement.bits == 4 and placement.device == "cpu":
-        _keep_weights_unpacked(model)
-    model.requires_grad_(False)
-    return model.eval()
 
 
 def packing(placement: Placement) -> BitsAndBytesConfig:
@@ -141,25 +171,62 @@ def packing(placement: Placement) -> BitsAndBytesConfig:
     )
 
 
-def load_adapter(model: Any, folder: Path, *, name: str = "default", dtype: torch.dtype | None = None) -> PeftModel:
+def load_adapter(
+    model: Any, folder: Path, *, name: str = "default", dtype: torch.dtype | None = None, is_trainable: bool = False
+) -> PeftModel:
     """Load a saved adapter onto a base, or beside the adapters that it has. Raises ModelError when it does not fit.
 
-    peft keeps it in fp32 where the base is in bf16; `dtype` is what it shall be kept in instead. A training computes
-    with it in bf16 there too, so to answer in it is to answer as was learned, in half the memory.
+    Its files are checked against the base before any memory is taken. peft keeps it in fp32 where the base is in bf16;
+    `dtype` is what it shall be kept in instead. A training computes with it in bf16 there too, so to answer in it is to
+    answer as was learned, in half the memory.
     """
+    check_adapter(folder, base_layers(model))
     try:
-        if isinstance(model, PeftModel):
-            model.load_adapter(str(folder), adapter_name=name)
-        else:
-            model = PeftModel.from_pretrained(model, str(folder), adapter_name=name)
-        if dtype is not None:
-            _keep_in(model, name, dtype)
-        return model.eval()
+        with deadline(load_seconds(folder)):
+            if isinstance(model, PeftModel):
+                model.load_adapter(str(folder), adapter_name=name)
+            else:
+                model = PeftModel.from_pretrained(model, str(folder), adapter_name=name, is_trainable=is_trainable)
+            if dtype is not None:
+                _keep_in(model, name, dtype)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        if is_out_of_memory(error):
+            raise
         raise ModelError(
             f"The adapter in {folder} cannot be loaded: {first_line(error)}",
             "It must belong to this base model. Train the run again if its files are damaged.",
         ) from error
+    # Where the adapter's file says it came from is nobody's word: peft would ask the Hub for it when it saves.
+    model.peft_config[name].base_model_name_or_path = getattr(model.get_base_model(), "name_or_path", None)
+    return model if is_trainable else model.eval()
+
+
+def base_layers(model: Any) -> Base:
+    """List what of a model an adapter can sit on, whether it has adapters already or not."""
+    base = model.get_base_model() if isinstance(model, PeftModel) else model
+    layers: list[LinearLayer] = []
+    wrapped = "-"
+    for name, module in base.named_modules():
+        if name.startswith(f"{wrapped}."):
+            continue
+        inner = getattr(module, "base_layer", getattr(module, "original_module", module))
+        wrapped = name if inner is not module else wrapped
+        if isinstance(inner, nn.Linear):
+            layers.append(LinearLayer(name, inputs=inner.in_features, outputs=inner.out_features))
+        elif isinstance(inner, Conv1D):
+            layers.append(LinearLayer(name, inputs=inner.nx, outputs=inner.nf))
+        elif isinstance(inner, nn.Embedding):
+            layers.append(LinearLayer(name, inputs=inner.num_embeddings, outputs=inner.embedding_dim))
+    return Base(tuple(layers), tuple(_word_modules(base)))
+
+
+def _word_modules(base: Any) -> Iterator[LinearLayer]:
+    wanted = [base.get_input_embeddings(), base.get_output_embeddings()]
+    for name, module in base.named_modules():
+        if any(module is each for each in wanted):
+            inner = getattr(module, "base_layer", getattr(module, "original_module", module))
+            rows, columns = inner.weight.shape
+            yield LinearLayer(name, inputs=columns, outputs=rows)
 
 
 def _keep_in(model: PeftModel, name: str, dtype: torch.dtype) -> None:
@@ -222,10 +289,7 @@ def remote_code_is_allowed() -> bool:
 
 
 def _refuse_remote_code(folder: Path) -> None:
-    try:
-        config = codec.parse_file(folder / "config.json")
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{folder} has no readable config.json.", "Choose a folder that holds a model.") from error
+    config = read_config(folder)
     if "auto_map" in config and not remote_code_is_allowed() and config.get("model_type") not in CONFIG_MAPPING:
         raise ModelError(
             "This model wants to run code that comes with it, and the studio does not do that.",

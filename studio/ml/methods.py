@@ -11,8 +11,8 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
 
 from studio.config import CHANGES_BASE, FULL, RunConfig
-from studio.errors import ConfigError, ModelError
-from studio.ml.loading import first_line, linear_names
+from studio.errors import ConfigError
+from studio.ml.loading import linear_names, load_adapter
 from studio.models.layout import select_modules
 
 """The starts that move a part of the base's weights into the adapter."""
@@ -41,7 +41,7 @@ def make_trainable(base: Any, config: RunConfig, *, start_adapter: Path | None =
         base.requires_grad_(True)
         return base.float()
     if start_adapter is not None:
-        return _go_on_from(base, start_adapter)
+        return load_adapter(base, start_adapter, is_trainable=True)
     targets = select_modules(linear_names(base), targets=config.targets, chosen=config.chosen_modules)
     adapter = LoraConfig(
         r=config.rank,
@@ -86,17 +86,6 @@ def save_model(model: Any, folder: Path, *, start: Path | None = None) -> None:
             )
     else:
         model.save_pretrained(str(folder))
-
-
-def _go_on_from(base: Any, folder: Path) -> PeftModel:
-    try:
-        model = PeftModel.from_pretrained(base, str(folder), is_trainable=True)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise ModelError(
-            f"The adapter in {folder} cannot be trained further: {first_line(error)}",
-            "It must be a LoRA adapter of this base model. Choose another one, or start afresh.",
-        ) from error
-    return model
 
 
 def _check_rank(model: PeftModel, rank: int) -> None:

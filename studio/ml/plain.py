@@ -11,19 +11,22 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, GenerationConfig
 
-from studio.ml.loading import Placement, load_base
+from studio.ml.loading import Placement, base_layers, ensure_sizes, load_base
+from studio.models.adapter_files import check_adapter
 
 
 def load_plainly(folder: Path, placement: Placement) -> Any:
     """Load a model as anybody would. A packed one is packed as the studio packs it: no two packings answer alike."""
     if placement.bits:
         return load_base(folder, placement)
+    ensure_sizes(folder)
     model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=placement.dtype, local_files_only=True)
     return model.to(placement.device).eval()
 
 
 def add_adapter_plainly(model: Any, folder: Path) -> PeftModel:
-    """Put an adapter on a model as peft's documentation has it."""
+    """Put an adapter on a model as peft's documentation has it. Raises ModelError when it does not fit."""
+    check_adapter(folder, base_layers(model))
     return PeftModel.from_pretrained(model, str(folder)).eval()
 
 

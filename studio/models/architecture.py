@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from studio import codec
 from studio.errors import ModelError
+from studio.models.base_files import ensure_size, read_config
 from studio.models.families import FAMILIES, KEYS, Family
 from studio.models.layout import LinearLayer, ModelLayout, read_layout
 
@@ -84,12 +84,7 @@ def read_architecture(document: Mapping[str, Any], layout: ModelLayout | None = 
 
 def architecture_in(folder: Path) -> Architecture:
     """Read the architecture of a model that is here. Raises ModelError."""
-    try:
-        document = codec.parse_file(folder / "config.json")
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{folder} has no readable config.json.", "Choose a folder that holds a model.") from error
-    if not isinstance(document, dict):
-        raise ModelError(f"{folder / 'config.json'} does not describe a model.", "Fetch the model again.")
+    document = read_config(folder)
     if not _Numbers(document).nested and _Numbers(document).family in FAMILIES:
         return read_architecture(document)
     return read_architecture(document, read_layout(folder))
@@ -110,10 +105,14 @@ class _Numbers:
         self.defaults: Mapping[str, object] = known.defaults if known is not None else {}
 
     def whole(self, name: str, default: int | None = None) -> int:
-        """Return a positive number by its usual key. Raises ModelError when it is missing and has no default."""
+        """Return a positive number by its usual key.
+
+        Raises ModelError when it is missing and has no default, and for one beyond any model's: each block is counted.
+        """
         for key in KEYS.get(name, (name,)):
             value = self.document.get(key)
             if type(value) is int and value > 0:
+                ensure_size(name, value)
                 return value
         value = self.defaults.get(name, default)
         if isinstance(value, int):

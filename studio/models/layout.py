@@ -1,26 +1,22 @@
 """Which linear layers a model has, and what an adapter on some of them costs, from the headers of its files alone.
 
-A safetensors file begins with the length of its header (8 bytes, little-endian) and the header itself: JSON with the
-name, type and shape of each tensor. No weight is ever read, so this takes milliseconds whatever the size. Does not
-know the model's code: a linear layer is told by its name and shape.
+No weight is ever read, so this takes milliseconds whatever the size. Does not know the model's code: a linear layer is
+told by its name and shape.
 """
 
 import math
 import re
-import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio import codec
 from studio.config import ALL_LINEAR, ATTENTION, CHOSEN
 from studio.errors import ConfigError, ModelError
 from studio.models.hub import DEFAULT_HUB, Hub
-from studio.plain_files import open_plain
+from studio.models.tensor_files import indexed_files, read_header, shapes_of
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
-_LONGEST_HEADER = 100 * 1024 * 1024  # what the safetensors library itself allows
 
 _NOT_LINEAR = re.compile(r"emb|norm|^ln_?\d|bias$|^gate$|^router$|^w[tp]e$")
 _ATTENTION_PART = re.compile(r"attn|attention", re.IGNORECASE)
@@ -53,7 +49,7 @@ def read_layout(folder: Path) -> ModelLayout:
     if (folder / WEIGHTS).is_file():
         files = [folder / WEIGHTS]
     elif (folder / INDEX).is_file():
-        files = _indexed_files(folder)
+        files = indexed_files(folder / INDEX)
     elif any(folder.glob("*.bin")):
         raise ModelError(
             "This model comes as .bin files, so its layers are known only once it is loaded.",
@@ -63,7 +59,7 @@ def read_layout(folder: Path) -> ModelLayout:
         raise ModelError(f"{folder} holds no safetensors weights.", "Fetch the model again or choose another folder.")
     shapes: dict[str, tuple[int, ...]] = {}
     for file in files:
-        shapes |= _read_header(file)
+        shapes |= shapes_of(read_header(file))
     return find_layers(shapes)
 
 
@@ -169,33 +165,3 @@ def _linear_layer(weight: str, shapes: Mapping[str, tuple[int, ...]]) -> LinearL
     if bias is not None and bias == (inputs,) and bias != (outputs,):
         outputs, inputs = inputs, outputs
     return LinearLayer(name=name, inputs=inputs, outputs=outputs)
-
-
-def _indexed_files(folder: Path) -> list[Path]:
-    try:
-        names = sorted(set(codec.parse_file(folder / INDEX)["weight_map"].values()))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise _damaged(folder / INDEX) from error
-    return [folder / Path(str(name)).name for name in names]
-
-
-def _read_header(path: Path) -> dict[str, tuple[int, ...]]:
-    """Read the names and shapes of the tensors in a safetensors file, and check that the file is as long as it says."""
-    try:
-        size = path.stat().st_size
-        with open_plain(path) as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            if length > min(size, _LONGEST_HEADER):
-                raise ValueError("the header is longer than the file")
-            header = codec.parse(file.read(length))
-        header.pop("__metadata__", None)
-        ends = [int(tensor["data_offsets"][1]) for tensor in header.values()]
-        if 8 + length + max(ends, default=0) != size:
-            raise ValueError("the file is cut off")
-        return {str(name): tuple(int(side) for side in tensor["shape"]) for name, tensor in header.items()}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, struct.error) as error:
-        raise _damaged(path) from error
-
-
-def _damaged(path: Path) -> ModelError:
-    return ModelError(f"The model files are damaged: {path} cannot be read.", "Fetch the model again.")

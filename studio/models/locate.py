@@ -4,21 +4,24 @@ A name is "starter", the path of a local folder, the id of a model on the Huggin
 of a folder that a run from another machine learned from. Does not load a model and does not look into its weights.
 """
 
+import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio import codec
 from studio.config import STARTER
 from studio.errors import ModelError
 from studio.limits import LAPTOP, Limits
+from studio.models.base_files import WEIGHT_INDEXES, WHOLE_WEIGHTS, read_config
 from studio.models.download import Listener, Report
 from studio.models.elsewhere import OWN_FOLDERS, folder_here
 from studio.models.hub import DEFAULT_HUB, Hub
 from studio.models.starter import READY_MARK, starter_folder
+from studio.models.tensor_files import indexed_files
 
-WEIGHT_INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
+log = logging.getLogger(__name__)
+
 HUB_ID = re.compile(r"(?=.{1,96}\Z)[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
 _CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx", "seq_length", "max_sequence_length")
 
@@ -129,10 +132,10 @@ def check_folder(folder: Path) -> None:
 def describe_context(folder: Path) -> int | None:
     """Read from config.json how many tokens the model can take in; None where it does not say."""
     try:
-        config = codec.parse_file(folder / "config.json")
-    except (OSError, ValueError):
+        outer = read_config(folder)
+    except ModelError as error:
+        log.info("how much %s reads is not known: %s", folder, error)
         return None
-    outer = config if isinstance(config, dict) else {}
     inner = outer.get("text_config")  # where models that also see or hear keep it
     for part in (outer, inner if isinstance(inner, dict) else {}):
         for key in _CONTEXT_KEYS:
@@ -149,17 +152,10 @@ def _missing(folder: Path) -> str:
     """Name what a model's folder lacks, or return an empty text when it is whole."""
     if not (folder / "config.json").is_file():
         return "config.json"
-    if any((folder / name).is_file() for name in ("model.safetensors", "pytorch_model.bin")):
+    if any((folder / name).is_file() for name in WHOLE_WEIGHTS):
         return ""
     for index in WEIGHT_INDEXES:
         if (folder / index).is_file():
-            absent = [name for name in _shards(folder / index) if not (folder / name).is_file()]
+            absent = [path.name for path in indexed_files(folder / index) if not path.is_file()]
             return ", ".join(absent[:3])
     return "weights (model.safetensors or pytorch_model.bin)"
-
-
-def _shards(index: Path) -> list[str]:
-    try:
-        return sorted(set(codec.parse_file(index)["weight_map"].values()))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise ModelError(f"{index} is damaged.", "Fetch the model again.") from error

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from studio import codec
 from studio.config import FULL
-from studio.errors import RunError
+from studio.errors import ModelError, RunError
 from studio.models import blend_kinds
+from studio.models.adapter_settings import read_document, read_settings
 from studio.models.blend_kinds import DEFAULT_DENSITY, BlendKind
 from studio.runs.store import RunFolder, RunStore
 
@@ -87,16 +87,15 @@ class Chosen:
     @cached_property
     def rank(self) -> int:
         """Its rank, the largest where layers differ. Raises RunError for what is more than two halves beside layers."""
-        path = weights_folder(self.run, self.step) / "adapter_config.json"
+        folder = weights_folder(self.run, self.step)
         try:
-            config: Any = codec.parse_file(path)
-            ranks = [int(config["r"]), *map(int, (config.get("rank_pattern") or {}).values())]
-        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-            raise RunError(f"The adapter of '{self.name}' cannot be read.", "Choose another run.") from error
-        for field, what in _NOT_BLENDED.items():
-            if config.get(field):
-                raise RunError(f"'{self.name}' cannot be blended: {what}.", _CHOOSE)
-        return max(ranks)
+            document = read_document(folder)
+            for field, what in _NOT_BLENDED.items():
+                if document.get(field):
+                    raise RunError(f"'{self.name}' cannot be blended: {what}.", _CHOOSE)
+            return read_settings(document).largest_rank
+        except ModelError as error:
+            raise RunError(f"The adapter of '{self.name}' cannot be read: {error.message}", error.hint) from error
 
 
 def choose(runs: RunStore, keys: Sequence[str]) -> tuple[Chosen, ...]:

@@ -4,11 +4,14 @@ A worker that died is started again by the next question. Knows nothing of model
 """
 
 import itertools
+import logging
 import threading
+import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from studio import words
 from studio.data.examples import Message
 from studio.errors import RunError
 from studio.runs.chat_process import ChatProcess
@@ -27,8 +30,14 @@ from studio.runs.chat_protocol import (
     Trouble,
 )
 from studio.runs.launcher import WORKER_COMMAND
+from studio.runs.memory_watch import MemoryWatch
+
+log = logging.getLogger(__name__)
 
 _TURN_SECONDS = 1.0
+
+SILENCE_SECONDS = 1800.0
+"""A worker ends itself when a load takes too long (`ml/deadlines`); this is for one that cannot, or hangs later."""
 
 MADE_ROOM = "The models of this conversation made room for a run, so they are loaded again."
 
@@ -36,8 +45,21 @@ MADE_ROOM = "The models of this conversation made room for a run, so they are lo
 class ChatClient:
     """Asks one chat worker, which holds one base model; questions from several pages take turns."""
 
-    def __init__(self, home: Path, *, command: Sequence[str] = WORKER_COMMAND) -> None:
-        """Start nothing yet. The worker is `command` with `chat --home HOME`; its log is HOME/chat.log."""
+    def __init__(
+        self,
+        home: Path,
+        *,
+        command: Sequence[str] = WORKER_COMMAND,
+        silence_seconds: float = SILENCE_SECONDS,
+        watch: MemoryWatch = MemoryWatch(),  # noqa: B008  # it is frozen
+    ) -> None:
+        """Start nothing yet. The worker is `command` with `chat --home HOME`; its log is HOME/chat.log.
+
+        A worker that should load or answer and says nothing for `silence_seconds` is killed, and so is one that takes
+        more memory than `watch` allows.
+        """
+        self._silence_seconds = silence_seconds
+        self._watch = watch
         self._home = home
         self._command = (*command, "chat", "--home", str(home))
         self._turn = threading.Lock()
@@ -154,7 +176,7 @@ class ChatClient:
         worker = self._worker
         if worker is None or not worker.is_running:
             self._end(0.0)
-            worker = self._worker = ChatProcess(self._command, log_path=self._home / "chat.log")
+            worker = self._worker = ChatProcess(self._command, log_path=self._home / "chat.log", watch=self._watch)
         return worker
 
     def _open(self, worker: ChatProcess, base: Open) -> Generator[FromWorker, None, bool]:
@@ -164,10 +186,12 @@ class ChatClient:
             worker.base = base
             worker.opens_awaited += 1
         # The wait is for every `Open` that was ever sent: one may belong to a page that did not stay for the answer.
+        spoke = time.monotonic()
         while worker.opens_awaited:
             if self._ticket in self._halted:
                 return False
-            said = worker.next_message()
+            said = self._next_message(worker, spoke)
+            spoke = time.monotonic() if said is not None else spoke
             if isinstance(said, Opened):
                 worker.opens_awaited -= 1
             elif isinstance(said, Trouble) and said.id == 0:
@@ -180,6 +204,18 @@ class ChatClient:
                 yield said
         return True
 
+    def _next_message(self, worker: ChatProcess, spoke: float) -> FromWorker | None:
+        """Wait a moment for a message. Raises RunError, and kills the worker, when it was silent for too long."""
+        said = worker.next_message()
+        if said is None and time.monotonic() - spoke > self._silence_seconds:
+            log.warning("the chat worker said nothing for %.0f s and is killed", self._silence_seconds)
+            worker.end(0.0)
+            raise RunError(
+                f"The model has not said anything for {words.duration(self._silence_seconds)}, so it was ended.",
+                "Ask again to start it once more, or choose another model if that happens again.",
+            )
+        return said
+
     def _answers(
         self, worker: ChatProcess, question: Ask | SelfTest, *, answers: int
     ) -> Generator[FromWorker, None, None]:
@@ -189,9 +225,11 @@ class ChatClient:
         self._asked = question.id
         if self._ticket in self._halted:
             worker.send(Halt(question.id))
+        spoke = time.monotonic()
         try:
             while waiting:
-                said = worker.next_message()
+                said = self._next_message(worker, spoke)
+                spoke = time.monotonic() if said is not None else spoke
                 # What is still said to a question that was given up is passed over.
                 if isinstance(said, Token | Answered | Tested | Trouble) and said.id != question.id:
                     continue

@@ -15,6 +15,7 @@ from studio.errors import RunError
 from studio.runs.chat_protocol import FromWorker, Leave, Open, ToWorker, decode_from_worker, encode
 from studio.runs.diagnosis import diagnose_lost
 from studio.runs.launcher import PROJECT_ROOT, kill_group, read_tail, worker_environment
+from studio.runs.memory_watch import MemoryWatch
 
 _LOOK_SECONDS = 0.2
 _END_SECONDS = 5.0
@@ -27,8 +28,11 @@ class ChatProcess:
     `base` is what it was last told to open, and `opens_awaited` how often it was told without having answered yet.
     """
 
-    def __init__(self, command: Sequence[str], *, log_path: Path) -> None:
-        """Start `command`, its errors written to `log_path`. Raises RunError when that is not possible."""
+    def __init__(self, command: Sequence[str], *, log_path: Path, watch: MemoryWatch) -> None:
+        """Start `command`, its errors written to `log_path`. `watch` ends it when it takes too much memory.
+
+        Raises RunError when it cannot be started.
+        """
         self.base: Open | None = None
         self.opens_awaited = 0
         self._log_path = log_path
@@ -56,6 +60,7 @@ class ChatProcess:
                 f"Check that {log_path.parent} can be written and that the disk and the memory are not full.",
             ) from error
         threading.Thread(target=self._listen, name=f"chat-{self._process.pid}", daemon=True).start()
+        watch.start(self._process.pid, log_path=log_path, has_ended=lambda: not self.is_running, end=self._kill)
 
     @property
     def is_running(self) -> bool:

@@ -85,6 +85,17 @@ _UNKNOWN = Diagnosis(
     "The computer may have been switched off or out of memory. Start the run again, and watch its memory.",
 )
 
+_TOO_MUCH = Diagnosis(
+    "out_of_memory",
+    "It took nearly all the memory of the computer, so the studio ended it.",
+    "Close other programs, or choose a smaller model.",
+)
+_TOO_SLOW = Diagnosis(
+    "too_slow",
+    "Loading took longer than any model of this size should, so the studio ended it.",
+    "The files of the model or the adapter may be damaged. Try again, or choose another one.",
+)
+
 _EVIDENCE: tuple[tuple[str, Diagnosis], ...] = (
     (r"CUDA out of memory|CUDA error: out of memory|OutOfMemoryError|HIP out of memory", _GPU_MEMORY),
     (r"^MemoryError\b|DefaultCPUAllocator: (can't|not enough)|Cannot allocate memory|std::bad_alloc", _MEMORY),
@@ -96,6 +107,8 @@ _EVIDENCE: tuple[tuple[str, Diagnosis], ...] = (
     (r"^Fatal Python error: (?!Aborted)|^Segmentation fault|^Illegal instruction", _CRASH),
     (r"CUDA error: (?!out of memory)", _GPU_FAULT),
     (r"^Killed$", _KILLED),
+    (r"^The studio ended this worker because of its memory", _TOO_MUCH),
+    (r"^Timeout \(\d+:\d\d:\d\d(\.\d+)?\)!$", _TOO_SLOW),  # of faulthandler, which ends a worker past its deadline
 )
 _TRACE_AT_THE_END = re.compile(
     r"^Traceback \(most recent call last\):\n(?:[ \t].*\n|\n)*(?P<error>\S.*)(?:\n.*){0,3}\Z", re.MULTILINE

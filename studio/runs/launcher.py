@@ -22,6 +22,7 @@ from typing import Protocol
 from studio.errors import RunError
 from studio.plain_files import open_descriptor, open_plain
 from studio.runs import lock
+from studio.runs.memory_watch import MemoryWatch
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 """The folder that holds the `studio` package. Workers start there, so that `-m studio.workers` is found."""
@@ -35,6 +36,7 @@ _SECRET = re.compile(r"(^|_)(TOKENS?|PASSWORD|PASSWD|SECRETS?|CREDENTIALS?|API_?
 """What the name of a variable has in it that holds a secret: HF_TOKEN, AWS_SECRET_ACCESS_KEY, OPENAI_API_KEY."""
 
 _NO_SECRETS = ("TOKENIZERS_PARALLELISM", NO_TOKEN_VARIABLE, "HF_TOKEN_PATH")
+_UNWATCHED = ("train", "calibrate")
 _LOG_TAIL_BYTES = 16_384
 _LONGEST_SLUG = 100
 
@@ -122,11 +124,13 @@ def launch(
     lock_path: Path,
     command: Sequence[str] = WORKER_COMMAND,
     variables: Mapping[str, str] = MappingProxyType({}),
+    watch: MemoryWatch = MemoryWatch(),  # noqa: B008  # it is frozen
 ) -> Worker:
     """Start `command` with `module_arguments` and `--lock-fd N`, where N is an open file that holds `lock_path`.
 
     What the worker prints goes to `log_path`, which is begun afresh; the one before it stays beside it as `.old`. Both
-    paths get their folders made. `variables` are set in its environment.
+    paths get their folders made. `variables` are set in its environment. `watch` ends a worker that takes too much
+    memory; a training is not watched, because its forecast says what it takes and it may take all of that.
 
     Raises RunError when the lock is held already, the log cannot be written or the process cannot be started.
     """
@@ -147,6 +151,13 @@ def launch(
         lock.name_holder(lock_path, process.pid)
     # A child that nobody waits for stays in the process table as a zombie.
     threading.Thread(target=process.wait, name=f"wait-{process.pid}", daemon=True).start()
+    if not set(module_arguments[:1]) & set(_UNWATCHED):
+        watch.start(
+            process.pid,
+            log_path=log_path,
+            has_ended=lambda: process.poll() is not None,
+            end=lambda: kill_group(process.pid),
+        )
     return Worker(process_id=process.pid, exit_code=process.poll)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from studio.errors import RunError, TooMany
 from studio.limits import Limits, raised_by
 from studio.runs import lock
-from studio.runs.calibration import free_memory_bytes
+from studio.runs.free_memory import free_memory_bytes
 from studio.runs.launcher import Launch, Worker
 from studio.visitors import NOBODY, visitor
 

@@ -119,9 +119,11 @@ def _open(request: Open, home: Path, say: Say) -> _Opened:
     from studio.ml import loading
     from studio.ml.memory import hand_back
     from studio.workers.chat_models import ChatModels
+    from studio.workers.model_room import ensure_base_room, free_bytes
 
     hand_back()  # the memory of the base before must be free by now
     placement = loading.choose_placement(precision=request.precision, bits=request.bits)
+    ensure_base_room(files.folder, placement, free=free_bytes(placement.device))
     models = ChatModels(loading.load_base(files.folder, placement), placement)
     return _Opened(request, files.folder, placement, models, load_renderer(files.folder))
 

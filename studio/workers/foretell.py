@@ -12,7 +12,8 @@ from studio.config import RunConfig
 from studio.models.architecture import Architecture
 from studio.models.forecast import Forecast, Workload, forecast
 from studio.models.machine import Machine
-from studio.runs.calibration import free_memory_bytes, machine_key, read_machine
+from studio.runs.calibration import machine_key, read_machine
+from studio.runs.free_memory import free_memory_bytes
 from studio.workers.rows import Rows
 
 CUDA_CONTEXT_BYTES = 500 * 2**20

@@ -3,14 +3,13 @@
 Reads the headers of weight files alone. Does not load anything.
 """
 
-import math
 from pathlib import Path
 
-from studio import codec, words
+from studio import words
 from studio.errors import ModelError
 from studio.ml.loading import FP32, Placement
-from studio.plain_files import open_plain
-from studio.runs.calibration import free_memory_bytes
+from studio.models.tensor_files import read_header
+from studio.runs.free_memory import free_memory_bytes
 
 _SPARE = 1.1
 """So much more than its weights a model takes while it is loaded and answers."""
@@ -24,6 +23,16 @@ def free_bytes(device: str) -> int:
         kept = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()  # PyTorch keeps what was given back to it
         return int(torch.cuda.mem_get_info()[0]) + int(kept)
     return free_memory_bytes()
+
+
+def ensure_base_room(folder: Path, placement: Placement, *, free: int) -> None:
+    """Raises ModelError, with both figures, when a base model needs more memory than is free."""
+    needed = needed_bytes(folder, placement)
+    if needed > free:
+        raise ModelError(
+            f"This model needs about {words.size(needed)} of memory, and {words.size(free)} are free.",
+            "Close other programs, or choose a smaller model or a packed one.",
+        )
 
 
 def ensure_room(folder: Path, placement: Placement, *, free: int) -> None:
@@ -43,20 +52,8 @@ def needed_bytes(folder: Path, placement: Placement) -> int:
     Raises ModelError when its files cannot be read.
     """
     each = placement.bits / 8 if placement.bits else 4 if placement.precision == FP32 else 2
-    return int(_SPARE * each * sum(map(_weights, folder.glob("model*.safetensors"))))
-
-
-_MOST_HEADER_BYTES = 100 * 2**20
+    return int(_SPARE * each * sum(_weights(path) for path in folder.glob("model*.safetensors")))
 
 
 def _weights(path: Path) -> int:
-    """Count the weights in a safetensors file: its header comes first, after its length in eight bytes."""
-    try:
-        with open_plain(path) as file:
-            length = int.from_bytes(file.read(8), "little")
-            if length > _MOST_HEADER_BYTES:
-                raise ValueError("its header is longer than any")
-            header = codec.parse(file.read(length))
-        return sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
-    except (OSError, ValueError, LookupError, TypeError, MemoryError, OverflowError) as error:
-        raise ModelError(f"The file {path} is damaged.", "Choose another run, or train this one again.") from error
+    return sum(tensor.elements for tensor in read_header(path).values())

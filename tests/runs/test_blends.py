@@ -33,9 +33,12 @@ def blends(runs: RunStore, fake_launch) -> Blends:
     return Blends(runs, launch=fake_launch, clock=lambda: NOW + 60)
 
 
+ADAPTER = {"peft_type": "LORA", "r": 8, "lora_alpha": 16, "target_modules": ["q_proj"]}
+
+
 def write_adapter(folder: Path, **adapter: object) -> None:
     folder.mkdir(parents=True)
-    (folder / "adapter_config.json").write_text(json.dumps({"r": 8, "lora_alpha": 16} | adapter))
+    (folder / "adapter_config.json").write_text(json.dumps(ADAPTER | adapter))
 
 
 @pytest.fixture

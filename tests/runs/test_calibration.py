@@ -7,16 +7,16 @@ import pytest
 
 from studio.events import Failed, Finished, Loading, Started
 from studio.models.machine import Machine, Rates
-from studio.runs import calibration
+from studio.runs import calibration, free_memory
 from studio.runs.calibration import (
     Calibration,
-    free_memory_bytes,
     machine_key,
     machine_path,
     machine_paths,
     read_machine,
     write_machine,
 )
+from studio.runs.free_memory import free_memory_bytes
 from tests.runs.conftest import FakeLaunch
 
 MACHINE = Machine("cpu", "a processor", 1, False, 1, (Rates("fp32", 1e11, 1e10, 1e-5),), machine_key(), 5.0)
@@ -114,7 +114,7 @@ def test_the_limit_of_a_container_counts(
     (group / names[0]).write_text("3000000\n")
     (group / names[1]).write_text("2500000\n")
     (group / "memory.stat").write_text(f"anon 5\n{names[2]} 400000\n")
-    monkeypatch.setattr(calibration, "CGROUP", tmp_path)
+    monkeypatch.setattr(free_memory, "CGROUP", tmp_path)
     assert free_memory_bytes() == 900_000
     (group / names[0]).write_text("max\n")
     unlimited = free_memory_bytes()

@@ -159,9 +159,14 @@ PUBLIC = Limits(
 )
 
 
-def limits_of(*, public: bool, changes: Changes = ()) -> Limits:
-    """Return the bounds of a studio on a laptop or on a public address, with what was set instead."""
-    return replace(PUBLIC if public else LAPTOP, **dict(changes))  # type: ignore[arg-type]
+def limits_of(*, public: bool, together: bool = False, changes: Changes = ()) -> Limits:
+    """Return the bounds of a studio on a laptop or on a public address, with what was set instead.
+
+    `together` is for a place where all visitors come through one proxy and cannot be told apart: the bounds of one
+    visitor do not bite there, and those of all remain.
+    """
+    each = {name: value for name, value in asdict(LAPTOP).items() if name.endswith("_each")} if together else {}
+    return replace(PUBLIC if public else LAPTOP, **each | dict(changes))
 
 
 def variable(name: str) -> str:

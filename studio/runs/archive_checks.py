@@ -1,7 +1,5 @@
 """Reading every file of a run that was brought in, before it is taken in: what cannot be read is refused whole."""
 
-import math
-import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,8 +7,11 @@ from typing import Any
 from studio import codec, events
 from studio.config import RunConfig, modernised, problems
 from studio.data import example_lines
-from studio.errors import RunError
+from studio.errors import ModelError, RunError
+from studio.models.adapter_files import check_adapter
+from studio.models.adapter_settings import SETTINGS as ADAPTER_SETTINGS
 from studio.models.blend_kinds import KINDS
+from studio.models.tensor_files import read_header
 from studio.runs import run_files
 from studio.runs.blend_parents import Blend
 from studio.runs.store import MOST_NAME, MOST_NOTE, About, RunOrigin
@@ -21,12 +22,9 @@ LATEST = 4_102_444_800.0
 _SMALL, _LARGE = 2**20, 64 * 2**20
 _LONGEST_LINE = 16 * 2**20
 _MOST_LINES = 5_000_000
-_DEEPEST = 60
 _LARGEST_WHOLE = 2**53
-_LONGEST_HEADER = 100 * 2**20
-"""The most that the safetensors library itself reads."""
 
-_UNREADABLE = (ValueError, TypeError, LookupError, OverflowError, RecursionError, AttributeError, struct.error)
+_UNREADABLE = (ValueError, TypeError, LookupError, OverflowError, RecursionError, AttributeError)
 
 
 def check_files(folder: Path) -> None:
@@ -96,12 +94,11 @@ def _check_examples(path: Path) -> None:
         if not example.messages:
             raise ValueError("an example is empty")
         if example.tools:
-            _check_numbers(codec.parse(example.tools))
+            codec.parse(example.tools)
 
 
 def _check_events(path: Path) -> None:
     for line in _lines(path, torn_end=True):
-        _check_numbers(codec.parse(line))
         record = events.decode(line.decode("utf-8"))
         if not 0 < record.seq < _LARGEST_WHOLE or not 0 <= record.time <= LATEST:
             raise ValueError("an event has no possible number or time")
@@ -115,26 +112,24 @@ def _check_settings(path: Path) -> None:
 
 
 def _check_tensors(folder: Path) -> None:
-    """Check that the tensors of a folder are what their headers say. Raises RunError naming the file.
+    """Check that the weights in a folder are what their headers and settings say. Raises RunError.
 
     The one place that looks at weights before a run is taken in.
     """
-    for path in sorted(folder.glob("*.safetensors")):
-        with path.open("rb") as file:
-            start = file.read(8)
-        length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
-        if not 2 <= length <= min(_LONGEST_HEADER, path.stat().st_size - 8):
-            raise RunError(
-                f"The run was not brought in: its file {path.name} is damaged (its header does not fit its size).",
-                "Download the run again where it was trained, and bring in that file.",
-            )
+    try:
+        for path in sorted(folder.glob("*.safetensors")):
+            read_header(path)
+        if (folder / ADAPTER_SETTINGS).is_file():
+            check_adapter(folder)
+    except ModelError as error:
+        # The folder is a temporary one of this machine, which says nothing to a person.
+        message = error.message.replace(f"{folder}/", "").replace(str(folder), folder.name)
+        raise RunError(f"The run was not brought in: {message}", error.hint) from error
 
 
 def _document(path: Path, most_bytes: int) -> Any:
     _bounded(path, most_bytes)
-    value = codec.parse(path.read_text(encoding="utf-8"))
-    _check_numbers(value)
-    return value
+    return codec.parse(path.read_bytes())
 
 
 def _bounded(path: Path, most_bytes: int) -> None:
@@ -153,18 +148,3 @@ def _lines(path: Path, *, torn_end: bool = False) -> Iterator[bytes]:
                 raise ValueError(f"line {number + 1:,} is too long, or there are too many")
             if line.strip():
                 yield line
-
-
-def _check_numbers(document: Any) -> None:
-    """Raise ValueError for a number that is not finite or far out of range, and for what is nested too deeply."""
-    rest = [(document, 0)]
-    while rest:
-        value, depth = rest.pop()
-        if depth > _DEEPEST:
-            raise ValueError("it is nested too deeply")
-        if isinstance(value, dict | list):
-            rest += [(each, depth + 1) for each in (value.values() if isinstance(value, dict) else value)]
-        elif isinstance(value, float) and not math.isfinite(value):
-            raise ValueError("a number is not finite")
-        elif isinstance(value, int) and abs(value) > _LARGEST_WHOLE:
-            raise ValueError("a number is too large")

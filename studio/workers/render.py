@@ -5,6 +5,7 @@ model but the one. It ends when its input is closed, when a piece takes too long
 """
 
 import functools
+import logging
 import resource
 import socket
 import sys
@@ -15,6 +16,8 @@ from studio.data.tokenizing.limits import ProcessBounds, TooMuch
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import StudioError
 from studio.runs.rendering_protocol import Answer, Refusal, Request, Shown, decode, encode
+
+log = logging.getLogger(__name__)
 
 MEMORY_BYTES = 2 * 2**30
 """So much it may ask for beside what it starts with: the largest tokenizers in use take a quarter of it."""
@@ -40,9 +43,13 @@ def main(folder: Path) -> int:
 
 def bound_memory() -> None:
     """Let this process ask for no more than `MEMORY_BYTES` beside what it has, and leave no image of it behind."""
-    used = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY_BYTES, used + MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        used = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+    except OSError as error:  # macOS has no /proc and does not keep this limit: there the time alone is bounded
+        log.warning("the memory of this process is not bounded: %s", error)
+        return
+    resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY_BYTES, used + MEMORY_BYTES))
 
 
 def _next(read: Callable[[int], bytes]) -> bytes:

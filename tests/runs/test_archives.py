@@ -15,8 +15,10 @@ from studio.events import Finished, Started
 from studio.runs.archives import read_archive, write_archive
 from studio.runs.conductor import Conductor
 from studio.runs.store import RunFolder, RunStore
+from tests.tiny_adapter import write_adapter
 
 Say = Callable[..., None]
+
 EXAMPLES = tuple(Example((Message("user", f"{row}?"), Message("assistant", f"{row}!")), row) for row in range(4))
 
 
@@ -30,11 +32,10 @@ def create(home: Path) -> RunFolder:
         validation=EXAMPLES[3:],
     )
     for name in ("adapter", "checkpoints/step-3", "checkpoints/.step-4.tmp"):
-        (run.path / name).mkdir(parents=True)
-        (run.path / name / "adapter_config.json").write_text("{}")
-        tensors = b'{"a":{"dtype":"U8","shape":[5000],"data_offsets":[0,5000]}}'
-        content = struct.pack("<Q", len(tensors)) + tensors + os.urandom(5000)
-        (run.path / name / "adapter_model.safetensors").write_bytes(content)
+        write_adapter(run.path / name)
+    large = b'{"a":{"dtype":"U8","shape":[5000],"data_offsets":[0,5000]}}'
+    content = struct.pack("<Q", len(large)) + large + os.urandom(5000)
+    (run.path / "checkpoints" / "step-3" / "progress.safetensors").write_bytes(content)
     run.log_path.write_text("words\n")
     return run
 
@@ -188,7 +189,7 @@ def test_what_is_no_zip_or_cut_off(tmp_path: Path, whole: dict[str, bytes], cut:
 
 def test_an_altered_byte_is_seen(tmp_path: Path, whole: dict[str, bytes]) -> None:
     content = bytearray(packed(whole).getvalue())
-    place = content.index(b"adapter_model.safetensors") + 2000
+    place = content.index(b"progress.safetensors") + 2000
     content[place] ^= 0xFF
     assert "no zip file, or a damaged one" in refused(tmp_path, bytes(content))
 

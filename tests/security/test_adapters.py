@@ -1,6 +1,5 @@
 """Adapters that say or hold what an honest one would not: each is a sentence before any memory is taken for it."""
 
-import json
 import math
 import pickle
 import struct
@@ -14,12 +13,10 @@ from studio.models.adapter_files import Base, check_adapter
 from studio.models.adapter_settings import MOST_RANK, read_document, read_settings
 from studio.models.layout import LinearLayer
 from studio.models.tensor_files import read_header
+from tests.tiny_adapter import HALVES, LAYER, with_header, write_adapter
 
 pytestmark = pytest.mark.security
 
-SETTINGS = {"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": ["q_proj"], "task_type": "CAUSAL_LM"}
-LAYER = "base_model.model.model.layers.0.self_attn.q_proj"
-HALVES = {f"{LAYER}.lora_A.weight": [2, 6], f"{LAYER}.lora_B.weight": [8, 2]}
 TABLE = LinearLayer("model.embed_tokens", inputs=6, outputs=10)
 BASE = Base(
     layers=(LinearLayer("model.layers.0.self_attn.q_proj", inputs=6, outputs=8), LinearLayer("lm_head", 6, 10)),
@@ -27,39 +24,21 @@ BASE = Base(
 )
 
 
-def pack(shapes: dict[str, list[int]], *, dtype: str = "F32", size: int = 4) -> bytes:
-    header, position = {}, 0
-    for name, shape in shapes.items():
-        end = position + math.prod(shape) * size
-        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [position, end]}
-        position = end
-    return with_header(header, position)
-
-
-def with_header(header: object, size: int = 0) -> bytes:
-    text = header.encode() if isinstance(header, str) else json.dumps(header).encode()
-    return struct.pack("<Q", len(text)) + text + bytes(size)
-
-
 def tensor(dtype: object = "F32", shape: object = (1,), offsets: object = (0, 4)) -> dict[str, Any]:
     return {"dtype": dtype, "shape": shape, "data_offsets": offsets}
 
 
-def write(folder: Path, shapes: dict[str, list[int]] | None = None, **settings: object) -> Path:
-    (folder / "adapter_config.json").write_text(json.dumps(SETTINGS | settings))
-    (folder / "adapter_model.safetensors").write_bytes(pack(HALVES if shapes is None else shapes))
-    return folder
-
-
 def test_an_honest_adapter_is_taken(tmp_path: Path) -> None:
     """What all the other tests start from must itself be allowed, or they could not fail."""
-    assert check_adapter(write(tmp_path), BASE).rank == 2
-    write(tmp_path, HALVES | {f"{LAYER}.lora_magnitude_vector": [8]}, use_dora=True, init_lora_weights="orthogonal")
+    assert check_adapter(write_adapter(tmp_path), BASE).rank == 2
+    write_adapter(
+        tmp_path, HALVES | {f"{LAYER}.lora_magnitude_vector": [8]}, use_dora=True, init_lora_weights="orthogonal"
+    )
     assert check_adapter(tmp_path, BASE).dora
     whole = {"base_model.model.model.embed_tokens.weight": [10, 6]}
-    assert check_adapter(write(tmp_path, HALVES | whole, modules_to_save=["embed_tokens"]), BASE).saved_whole
+    assert check_adapter(write_adapter(tmp_path, HALVES | whole, modules_to_save=["embed_tokens"]), BASE).saved_whole
     ranks = {f"{LAYER}.lora_A.weight": [3, 6], f"{LAYER}.lora_B.weight": [8, 3]}
-    assert check_adapter(write(tmp_path, ranks, rank_pattern={"self_attn.q_proj": 3}), BASE).largest_rank == 3
+    assert check_adapter(write_adapter(tmp_path, ranks, rank_pattern={"self_attn.q_proj": 3}), BASE).largest_rank == 3
 
 
 @pytest.mark.parametrize(
@@ -114,14 +93,14 @@ def test_an_honest_adapter_is_taken(tmp_path: Path) -> None:
 def test_a_setting_that_peft_would_act_on_is_refused_by_name(tmp_path: Path, name: str, value: object) -> None:
     """A regular expression hung the chat for everybody, a rank of 2**26 asked for 154 GB, megatron_core was run."""
     with pytest.raises(ModelError, match=f"'{name}'|read"):
-        check_adapter(write(tmp_path, **{name: value}))
+        check_adapter(write_adapter(tmp_path, **{name: value}))
 
 
 @pytest.mark.parametrize("kind", ["PROMPT_TUNING", "LOHA", None, 7, ["LORA"]])
 def test_only_lora_is_taken(tmp_path: Path, kind: object) -> None:
     """Prompt tuning fetched the tokenizer that it named, with the code that came with it."""
     with pytest.raises(ModelError, match="not LoRA"):
-        check_adapter(write(tmp_path, peft_type=kind))
+        check_adapter(write_adapter(tmp_path, peft_type=kind))
 
 
 @pytest.mark.parametrize(
@@ -189,12 +168,12 @@ def test_a_header_that_lies_is_damaged(tmp_path: Path, body: bytes) -> None:
 def test_tensors_that_are_not_lora_on_this_base_are_refused(tmp_path: Path, shapes: dict[str, list[int]]) -> None:
     """Tensors under the names of the base's weights were written over them, for everyone who asked that base."""
     with pytest.raises(ModelError, match="cannot be loaded"):
-        check_adapter(write(tmp_path, shapes), BASE)
+        check_adapter(write_adapter(tmp_path, shapes), BASE)
 
 
 def test_magnitudes_of_the_wrong_length_are_refused(tmp_path: Path) -> None:
     """DoRA's magnitudes were believed."""
-    write(tmp_path, HALVES | {f"{LAYER}.lora_magnitude_vector": [7]}, use_dora=True)
+    write_adapter(tmp_path, HALVES | {f"{LAYER}.lora_magnitude_vector": [7]}, use_dora=True)
     with pytest.raises(ModelError, match="magnitude"):
         check_adapter(tmp_path, BASE)
 
@@ -202,11 +181,11 @@ def test_magnitudes_of_the_wrong_length_are_refused(tmp_path: Path) -> None:
 def test_a_small_file_cannot_ask_for_more_than_it_holds(tmp_path: Path) -> None:
     """Layers that the settings name and the file lacks were made all the same, of any rank."""
     with pytest.raises(ModelError, match="no weights for the layer lm_head"):
-        check_adapter(write(tmp_path, target_modules=["q_proj", "lm_head"]), BASE)
+        check_adapter(write_adapter(tmp_path, target_modules=["q_proj", "lm_head"]), BASE)
     with pytest.raises(ModelError, match="trained whole"):
-        check_adapter(write(tmp_path, modules_to_save=["layers"]), BASE)
+        check_adapter(write_adapter(tmp_path, modules_to_save=["layers"]), BASE)
     with pytest.raises(ModelError, match="word table"):
-        check_adapter(write(tmp_path, modules_to_save=["lm_head"]), BASE)
+        check_adapter(write_adapter(tmp_path, modules_to_save=["lm_head"]), BASE)
 
 
 class _Opens:
@@ -221,7 +200,7 @@ class _Opens:
 def test_pickled_weights_are_a_sentence_and_never_read(tmp_path: Path, name: str) -> None:
     """Pickled weights ended in a trace; they can run code."""
     trap = tmp_path / "made-by-the-pickle"
-    write(tmp_path)
+    write_adapter(tmp_path)
     (tmp_path / "adapter_model.safetensors").unlink()
     (tmp_path / name).write_bytes(pickle.dumps(_Opens(str(trap))))
     with pytest.raises(ModelError, match="can run code"):

@@ -15,6 +15,7 @@ from studio.models.locate import locate
 from studio.runs.archives import read_archive, write_archive
 from studio.runs.event_log import EventLog, read_events
 from studio.runs.store import RunFolder, RunStore
+from tests.tiny_adapter import HALVES, SETTINGS, pack
 
 pytestmark = pytest.mark.security
 
@@ -23,11 +24,6 @@ END = {"seq": 2, "time": 1e9, "kind": "Finished", "status": "finished", "summary
 STEP = {"seq": 1, "time": 1e9, "kind": "Stepped", "step": 1, "epoch": 0.1, "loss": 1.0, "learning_rate": 0.1}
 STEP |= {"grad_norm": 1.0, "tokens_per_second": 1.0, "memory_gib": 1.0}
 DEEP = "[" * 50_000 + "]" * 50_000
-
-
-def tensors() -> bytes:
-    header = b'{"t":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
-    return struct.pack("<Q", len(header)) + header + bytes(4)
 
 
 def lines(*events: dict[str, object]) -> str:
@@ -46,8 +42,8 @@ def honest() -> dict[str, str | bytes]:
         "train.jsonl": LINE,
         "val.jsonl": LINE,
         "events.jsonl": lines(STEP, END),
-        "adapter/adapter_config.json": '{"peft_type": "LORA", "r": 4}',
-        "adapter/adapter_model.safetensors": tensors(),
+        "adapter/adapter_config.json": json.dumps(SETTINGS),
+        "adapter/adapter_model.safetensors": pack(HALVES),
     }
 
 

@@ -616,3 +616,10 @@ def test_a_wrong_value_is_refused_in_a_sentence(text: str) -> None:
 def test_a_wrong_name_is_refused_with_the_names_that_there_are() -> None:
     with pytest.raises(ConfigError, match=r"There is no limit STUDIO_LIMIT_IMPORT.*STUDIO_LIMIT_IMPORTS_AT_ONCE"):
         read_changes({"STUDIO_LIMIT_IMPORT": "1"})
+
+
+def test_visitors_of_a_space_share_one_address() -> None:
+    """All of them come through the proxy of the Space, so a bound of one visitor would be a bound of all."""
+    space = Settings(home=Path("/nowhere"), where="space", host="0.0.0.0").limits
+    assert space.requests_at_once_each >= space.requests_at_once
+    assert space.runs_waiting == PUBLIC.runs_waiting

@@ -25,6 +25,7 @@ from studio.settings import Settings
 from studio.ui import download_routes, login
 from studio.ui.app import build_app
 from studio.ui.doors import Doors, Rules
+from studio.ui.front_page import FrontPage
 from studio.ui.header import ICON
 from studio.ui.origins import hosts_of
 from studio.ui.plot import SCRIPT_ADDRESS, plotly_script
@@ -81,7 +82,7 @@ class PageServer:
         site = FastAPI(openapi_url=None, routes=routes)
         gr.mount_gradio_app(site, self._page, **mount_options(studio))
         self._gradio = gradio_of(site)
-        bounded = RequestLimits(site, studio.limits)
+        bounded = RequestLimits(FrontPage(site, self._login_of), studio.limits)
         doors = Doors(bounded, self._rules(studio.settings), tries=login.Tries(time.monotonic), routes=routes)
         self._server = uvicorn.Server(
             uvicorn.Config(
@@ -104,9 +105,13 @@ class PageServer:
         )
 
     def _is_signed_in(self, scope: Scope) -> bool:
+        return bool(self._login_of(scope))
+
+    def _login_of(self, scope: Scope) -> str:
+        """Return the token of the login that a request carries; nothing where it carries none that holds."""
         cookies, of = HTTPConnection(scope).cookies, self._gradio.cookie_id
-        tokens = (cookies.get(f"access-token-{of}"), cookies.get(f"access-token-unsecure-{of}"))
-        return any(token in self._gradio.tokens for token in tokens if token)
+        tokens = (cookies.get(f"access-token-{of}", ""), cookies.get(f"access-token-unsecure-{of}", ""))
+        return next((token for token in tokens if token in self._gradio.tokens), "")
 
     @property
     def port(self) -> int:

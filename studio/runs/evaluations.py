@@ -119,6 +119,8 @@ class Evaluations:
             arguments += [] if self._settings.allows_own_tasks else ["--no-own-tasks"]
             arguments += ["--questions", str(questions), "--tasks", *tasks] if tasks else []
             job.start(arguments, self._launch)
+            with self._guard:
+                self._jobs[evaluation_paths(run, name).events] = job
         return self.state(run_id, name)
 
     def cancel(self, run_id: str, name: str = AT_THE_END) -> None:
@@ -238,9 +240,13 @@ class Evaluations:
             self._expected.discard(id)
 
     def _job(self, run: RunFolder, name: str) -> Job:
+        """Return the job of an evaluation. One that never began is not remembered: anybody can invent a name."""
         paths = evaluation_paths(run, name)
         with self._guard:
-            return self._jobs.setdefault(paths.events, Job(paths))
+            job = self._jobs.get(paths.events) or Job(paths)
+            if paths.events.exists():
+                self._jobs[paths.events] = job
+            return job
 
 
 def _holds_out(run: RunFolder) -> bool:

@@ -24,6 +24,8 @@ from studio.errors import DataError
 from studio.plain_files import open_plain
 
 _CHUNK_BYTES = 2**20
+_LONGEST_LINE = 256 * 2**20
+"""No example comes near: a file that has no line end for so long is no file of examples, whatever its size."""
 _LINE_END = 10
 _NUMBER_BYTES = 8
 _HEADER_BYTES = 4096
@@ -209,13 +211,16 @@ def _read_index(path: Path, size: int) -> NDArray[np.uint64]:
 
 
 def _find_lines(path: Path) -> NDArray[np.uint64]:
-    """Return where the lines begin, with the end of the last, however long a line is."""
+    """Return where the lines begin, with the end of the last. Raises DataError for a line longer than any example."""
     found, place = [np.zeros(1, dtype=np.uint64)], 0
     with open_plain(path) as file:
         while chunk := file.read(_CHUNK_BYTES):
             ends = np.flatnonzero(np.frombuffer(chunk, dtype=np.uint8) == _LINE_END) + place + 1
-            found.append(ends.astype(np.uint64))
+            if len(ends):
+                found.append(ends.astype(np.uint64))
             place += len(chunk)
+            if place - int(found[-1][-1]) > _LONGEST_LINE:
+                raise _damaged(path)
     starts = np.concatenate(found)
     return starts if int(starts[-1]) == place else np.append(starts, np.uint64(place))
 

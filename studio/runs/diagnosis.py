@@ -74,7 +74,7 @@ _NO_NETWORK = Diagnosis(
     "The network could not be reached.",
     "Check the connection, then resume it; what was fetched is kept.",
 )
-_TOO_SLOW = Diagnosis(
+_SLOW_TEMPLATE = Diagnosis(
     "bad_input",
     "The model's chat template or tokenizer took longer than {seconds} seconds with a few examples, so it was ended.",
     "Choose another base model, or shorten examples that are very long.",
@@ -90,7 +90,7 @@ _TOO_MUCH = Diagnosis(
     "It took nearly all the memory of the computer, so the studio ended it.",
     "Close other programs, or choose a smaller model.",
 )
-_TOO_SLOW = Diagnosis(
+_SLOW_LOAD = Diagnosis(
     "too_slow",
     "Loading took longer than any model of this size should, so the studio ended it.",
     "The files of the model or the adapter may be damaged. Try again, or choose another one.",
@@ -100,7 +100,6 @@ _EVIDENCE: tuple[tuple[str, Diagnosis], ...] = (
     (r"CUDA out of memory|CUDA error: out of memory|OutOfMemoryError|HIP out of memory", _GPU_MEMORY),
     (r"^MemoryError\b|DefaultCPUAllocator: (can't|not enough)|Cannot allocate memory|std::bad_alloc", _MEMORY),
     (r"^memory allocation of \d+ bytes failed", _MEMORY),
-    (r"^Timeout \((?P<seconds>[\d:.]+)\)!$", _TOO_SLOW),
     (r"No space left on device|Disk quota exceeded", _DISK_FULL),
     (r"Read-only file system", _READ_ONLY),
     (r"Temporary failure in name resolution|Network is unreachable|Name or service not known", _NO_NETWORK),
@@ -108,7 +107,9 @@ _EVIDENCE: tuple[tuple[str, Diagnosis], ...] = (
     (r"CUDA error: (?!out of memory)", _GPU_FAULT),
     (r"^Killed$", _KILLED),
     (r"^The studio ended this worker because of its memory", _TOO_MUCH),
-    (r"^Timeout \(\d+:\d\d:\d\d(\.\d+)?\)!$", _TOO_SLOW),  # of faulthandler, which ends a worker past its deadline
+    # Of faulthandler, which ends a worker past its deadline and writes where it was.
+    (r"^Timeout \((?P<seconds>[\d:.]+)\)!$(?=[\s\S]*studio/data/tokenizing/)", _SLOW_TEMPLATE),
+    (r"^Timeout \((?P<seconds>[\d:.]+)\)!$", _SLOW_LOAD),
 )
 _TRACE_AT_THE_END = re.compile(
     r"^Traceback \(most recent call last\):\n(?:[ \t].*\n|\n)*(?P<error>\S.*)(?:\n.*){0,3}\Z", re.MULTILINE

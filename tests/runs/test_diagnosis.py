@@ -77,7 +77,8 @@ def test_what_else_is_known_is_weighed_and_a_guess_is_called_one(
 
 
 def test_a_template_or_tokenizer_that_took_too_long_is_named() -> None:
-    log = 'Timeout (0:01:30.250000)!\nThread 0x00007fea7544eb80 (most recent call first):\n  File "x.py", line 1 in y\n'
-    found = diagnose_lost(log, exit_code=1)
+    log = 'Timeout (0:01:30.250000)!\nThread 0x00007fea7544eb80 (most recent call first):\n  File "%s", line 1 in y\n'
+    found = diagnose_lost(log % "/x/studio/data/tokenizing/rendering.py", exit_code=1)
     assert found.cause == "bad_input"
     assert "chat template or tokenizer took longer than 90 seconds" in found.message
+    assert diagnose_lost(log % "/x/studio/ml/loading.py", exit_code=1).cause == "too_slow"

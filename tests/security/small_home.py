@@ -48,6 +48,7 @@ from studio.ui.tradeoff_sight import Tradeoffs
 from tests.ui import made_up
 from tests.ui.fake_studio import (
     FakeChat,
+    FakeRendering,
     FakeWorkers,
     brought,
     end_workers,
@@ -152,10 +153,12 @@ def opened(home: Path) -> Iterator[tuple[Studio, FakeWorkers]]:
         chat=FakeChat(),
         launch=launch,
         clock=lambda: NOW,
+        rendering=FakeRendering(),
     )
     try:
         yield studio, launch
     finally:
+        studio.close()
         launch.leave()
 
 
@@ -192,7 +195,7 @@ def look_everywhere(studio: Studio, ids: Ids) -> None:
         studio.imports.request(ids.imported)
     with contextlib.suppress(StudioError):
         studio.machine()
-    evaluate_listeners.task_choices(studio.settings.home)
+    evaluate_listeners.task_choices(studio.settings)
     _look_at_comparisons(studio)
 
 

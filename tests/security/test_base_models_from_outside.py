@@ -13,7 +13,7 @@ from studio.errors import ModelError
 from studio.models.architecture import read_architecture
 from studio.models.base_files import check_base, ensure_parameters
 from studio.models.locate import check_folder
-from tests.security.test_adapters import pack
+from tests.tiny_adapter import pack
 
 pytestmark = pytest.mark.security
 

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as some
 
 from studio.runs.conversations import open_conversations
@@ -99,7 +99,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ids]:
     return place / "home", write_small_home(place / "home", place / "source")
 
 
-@settings(max_examples=25, derandomize=True, deadline=None, database=None)
+@settings(max_examples=25, derandomize=True, deadline=None, database=None, phases=[Phase.generate])
 @given(number=some.integers(0, 10_000), damage=DAMAGES)
 def test_no_file_takes_the_studio_with_it(whole: tuple[Path, Ids], number: int, damage: Damage) -> None:
     """A nested log stopped the server, a number stopped the list of the runs, and a damaged queue stopped the queue."""

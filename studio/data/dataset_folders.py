@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 _ADDING = ".adding-"
 _LONGEST_NAME = 200
-_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_ID = re.compile(r"(?=.{1,255}\Z)[a-z0-9]+(-[a-z0-9]+)*")
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ class DatasetLibrary:
         """Return one stored data set. Raises DataError when there is none with this id."""
         dataset = self._folders.read(id)
         if dataset is None:
-            raise DataError(f"There is no data set '{id}'.", "Choose one from the list, or add the file again.")
+            raise DataError(f"There is no data set '{id[:80]}'.", "Choose one from the list, or add the file again.")
         return dataset
 
     def folder(self, id: str) -> Path:
@@ -141,7 +141,7 @@ class DatasetLibrary:
         with self._folders.alone():
             binned = self._folders.read(id, binned=True)
             if binned is None:
-                raise DataError(f"There is no data set '{id}' in the bin.", "Choose one from the list.")
+                raise DataError(f"There is no data set '{id[:80]}' in the bin.", "Choose one from the list.")
             live = self._folders.read(id)
             self._folders.move(id, to_bin=False)
             if live is not None:  # The same content was added again: the name that it has now stays.

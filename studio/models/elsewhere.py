@@ -9,7 +9,7 @@ ELSEWHERE = "folder:"
 OWN_FOLDERS = "base-models"
 """The folder of the data folder in which such a model is looked for by its name."""
 
-_HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)?")
+_HUB_ID = re.compile(r"(?=.{1,255}\Z)[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)?")
 _PATH = re.compile(r"(?<![\w/.:<])(?:~|[A-Za-z]:)?[/\\](?:[^\s'\"<>|:,;()/\\]+[/\\])+([^\s'\"<>|:,;()/\\]*)")
 
 

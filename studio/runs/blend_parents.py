@@ -14,7 +14,7 @@ from studio.errors import ModelError, RunError
 from studio.models import blend_kinds
 from studio.models.adapter_settings import read_document, read_settings
 from studio.models.blend_kinds import DEFAULT_DENSITY, BlendKind
-from studio.runs.store import RunFolder, RunStore
+from studio.runs.store import STEP, RunFolder, RunStore
 
 _CHOOSE = "Choose LoRA runs of one base model."
 
@@ -139,6 +139,6 @@ def result_rank(kind: BlendKind, chosen: Sequence[Chosen], asked: int) -> int:
 
 def _find(runs: RunStore, key: str) -> Chosen:
     id, _, step = key.removeprefix("run:").partition("@")
-    if key.startswith("base:") or (step and not step.isdecimal()):
-        raise RunError(f"'{key}' names no adapter.", _CHOOSE)
+    if key.startswith("base:") or (step and not STEP.fullmatch(step)):
+        raise RunError(f"'{key[:80]}' names no adapter.", _CHOOSE)
     return Chosen(runs.get(id), int(step) if step else None)

@@ -35,7 +35,7 @@ from studio.settings import Settings
 
 log = logging.getLogger(__name__)
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,199}")
 OF_A_FILE = "data-"
 """So begins the name of an evaluation on the rows of a file."""
 

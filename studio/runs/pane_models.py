@@ -15,7 +15,7 @@ from studio.config import STARTER
 from studio.errors import RunError
 from studio.runs.chat_protocol import BASE, Open
 from studio.runs.precision import precision_of
-from studio.runs.store import RunFolder, is_whole_model
+from studio.runs.store import STEP, RunFolder, is_whole_model
 
 if TYPE_CHECKING:
     from studio.runs.studio import Studio
@@ -91,12 +91,12 @@ def pane_model(studio: "Studio", key: str) -> PaneModel:
     """Find one model by its key. Raises RunError when it is gone, or the key is none."""
     kind, _, name = key.partition(":")
     id, _, step = name.partition("@")
-    if kind not in ("base", "run") or (step and not step.isdecimal()) or (kind == "base" and step):
-        raise RunError(f"'{key}' names no model.", _CHOOSE)
+    if kind not in ("base", "run") or (step and not STEP.fullmatch(step)) or (kind == "base" and step):
+        raise RunError(f"'{key[:80]}' names no model.", _CHOOSE)
     try:
         run = studio.runs.get(id)
     except RunError as error:
-        raise RunError(f"The run '{id}' is gone, or its files are damaged.", _CHOOSE) from error
+        raise RunError(f"The run '{id[:80]}' is gone, or its files are damaged.", _CHOOSE) from error
     if kind == "base":
         return _base(run)
     found = _of_step(run, int(step)) if step else _result(run)

@@ -32,10 +32,14 @@ from studio.runs import lock
 from studio.runs.names import memorable_name, slug
 from studio.runs.whole_files import write_whole
 
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
+"""What the name of a folder can hold: 255 bytes."""
+
 _LONGEST_TAIL_BYTES = 256 * 1024
 
 _CHECKPOINT = re.compile(r"step-(\d+)")
+STEP = re.compile(r"[0-9]{1,12}")
+"""The step of a checkpoint, as the key of a model names it."""
 
 ADAPTER = "adapter"
 MODEL = "model"
@@ -378,7 +382,7 @@ class RunStore:
         """Take a run back out of the bin. Raises RunError when it is not there."""
         run = RunFolder(self._bin / id)
         if not _ID.fullmatch(id) or id in BINNED_APART or not run.path.is_dir():
-            raise RunError(f"There is no run '{id}' in the bin.", "Choose one from its list.")
+            raise RunError(f"There is no run '{id[:80]}' in the bin.", "Choose one from its list.")
         with _sentence_for_disk_trouble(self._folder):
             if run.wish:
                 write_whole(run.stop_wish, KEEP)

@@ -29,6 +29,7 @@ from studio.ui.components import ACTING, QUIET, html
 from studio.ui.errors import shown
 from studio.ui.header import header, machine
 from studio.ui.reading import Reading
+from studio.ui.sent_values import CheckedPage
 
 TICK_SECONDS = 1.0
 CALM_TICK_SECONDS = 3.0
@@ -51,7 +52,7 @@ def build_app(studio: Studio) -> gr.Blocks:
     machine_name = machine()
     page: gr.Blocks
     kept_seconds = studio.limits.upload_minutes * 60
-    with gr.Blocks(title="LoRA Studio", analytics_enabled=False, delete_cache=(600, kept_seconds)) as page:
+    with CheckedPage(title="LoRA Studio", analytics_enabled=False, delete_cache=(600, kept_seconds)) as page:
         timer, calm = gr.Timer(FAR_TICK_SECONDS), gr.Timer(CALM_TICK_SECONDS)
         own = clocks.clocks(OWN_CLOCK, open_tab="data", seconds=CALM_TICK_SECONDS)
         top = html(header(machine_name, STARTER, studio.model_state(STARTER)), elem_id="header")

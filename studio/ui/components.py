@@ -23,8 +23,9 @@ Kind = TypeVar("Kind", bound=gr.components.Component)
 def unchecked(kind: type[Kind]) -> type[Kind]:
     """Return a component's class with one difference: values reach the listeners as the browser sent them.
 
-    For components that take plain values. A class statement would run Gradio's metaclass, which writes a stub file
-    beside the source; made this way there is none. It keeps its name, by which the page finds what draws it.
+    For components that take plain values, of which `sent_values` checks the kind all the same. A class statement would
+    run Gradio's metaclass, which writes a stub file beside the source; made this way there is none. It keeps its name,
+    by which the page finds what draws it.
     """
     changes = {"preprocess": _as_it_is, "__module__": kind.__module__, "__doc__": kind.__doc__}
     return ABCMeta.__new__(type(kind), kind.__name__, (kind,), changes)

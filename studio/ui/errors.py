@@ -96,5 +96,8 @@ def for_page(error: Exception) -> gr.Error:
 
 
 def _plain(text: str) -> Markup:
-    """Escape what the page's toast would take for HTML, unless that was done."""
-    return text if isinstance(text, Markup) else Markup(html.escape(text, quote=False))
+    """Escape what the page's toast would take for HTML, unless that was done; leave out what cannot be encoded."""
+    if isinstance(text, Markup):
+        return text
+    whole = str(text).encode("utf-8", "replace").decode("utf-8")
+    return Markup(html.escape(whole, quote=False))

@@ -49,7 +49,12 @@ def held_out(studio: Studio, run_id: str) -> list[Example]:
 
 
 def take(number: int, suggestions: list[tuple[str, str]], system: str) -> tuple[str, str]:
-    """Put a suggested question, and the system prompt that its row had, into the fields."""
+    """Put a suggested question, and the system prompt that its row had, into the fields.
+
+    Raises RunError for one that is not offered now.
+    """
+    if not 0 <= number < len(suggestions):
+        raise RunError("This question is no longer offered.", "Choose another one, or type your own.")
     question, its_system = suggestions[number]
     return question, its_system or system
 

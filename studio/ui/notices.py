@@ -122,4 +122,6 @@ def payload(state: RunState) -> str:
         "ended": state.status in ENDED,
         "headline": state.headline if state.status in ENDED else "",
     }
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    written = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    # The value of an HTML component is markup to whatever draws it without our script; the name of a run is not.
+    return written.replace("<", "\\u003c")

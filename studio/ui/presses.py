@@ -14,6 +14,7 @@ from gradio.events import Dependency
 from markupsafe import Markup
 
 from studio.ui.errors import shown
+from studio.ui.sent_values import can_be_written
 
 _LONGEST = 200
 
@@ -98,7 +99,7 @@ def read_press(data: object) -> Press:
     if not isinstance(data, Mapping):
         return Press()
     parts = [data.get(name, "") for name in ("verb", "key", "value")]
-    if not all(isinstance(part, str) and len(part) <= _LONGEST for part in parts):
+    if not all(isinstance(part, str) and len(part) <= _LONGEST and can_be_written(part) for part in parts):
         return Press()
     return Press(*parts)
 

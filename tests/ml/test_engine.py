@@ -97,7 +97,11 @@ def test_no_sequence_sees_another(family: str) -> None:
 
     before, after = hidden([first, second, *rest]), hidden([other, second, *rest])
     assert not torch.equal(before[: len(first.ids)], after[: len(first.ids)])
-    assert torch.equal(before[len(first.ids) :], after[len(first.ids) :])
+    before, after = before[len(first.ids) :], after[len(first.ids) :]
+    if family == "mixtral":  # some processors round by the number of tokens that an expert gets
+        assert torch.allclose(before, after, atol=1e-5, rtol=1e-5)
+    else:
+        assert torch.equal(before, after)
 
 
 @pytest.mark.parametrize("name", SPEEDUPS)
@@ -199,3 +203,27 @@ def test_a_model_that_looks_back_by_other_means_is_not_packed() -> None:
         MambaConfig(vocab_size=WORDS, hidden_size=32, state_size=8, num_hidden_layers=2, intermediate_size=64)
     )
     assert not can_pack(model.eval(), blocked_attention)
+
+
+def test_rounding_alone_does_not_keep_a_model_from_packing() -> None:
+    """Which sequences lie beside moves the logits by the last bits of fp32, as experts do on some processors."""
+    model = make_model("llama")
+    looks = iter(range(100))
+
+    def rounded(module: Any, inputs: Any, output: Any) -> Any:
+        output.logits.mul_(1 + next(looks) % 2 * 3e-7)
+        return output
+
+    model.register_forward_hook(rounded)
+    assert can_pack(model, blocked_attention)
+
+
+def test_a_faint_sight_of_another_sequence_keeps_a_model_from_packing() -> None:
+    model = make_model("llama")
+
+    def leak(module: Any, inputs: Any, output: Any) -> Any:
+        output.logits.add_(output.logits[:, :1] * 1e-3)
+        return output
+
+    model.register_forward_hook(leak)
+    assert not can_pack(model, blocked_attention)

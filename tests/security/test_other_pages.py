@@ -180,6 +180,9 @@ def test_the_page_itself_works_under_its_own_policy(
     with page.expect_response("**/gradio_api/upload*") as uploaded:
         page.locator("#data-upload input[type=file]").set_input_files(table)
     assert uploaded.value.status == 200
+    kept_until = time.monotonic() + 10  # it is moved to its place after the answer
+    while not list(uploads.rglob("few.csv")) and time.monotonic() < kept_until:
+        page.wait_for_timeout(50)
     assert list(uploads.rglob("few.csv")) != []
     drawn = page.evaluate(
         """async () => {

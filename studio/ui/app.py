@@ -26,8 +26,9 @@ from studio.ui import (
     verbs,
 )
 from studio.ui.components import ACTING, QUIET, html
-from studio.ui.errors import shown
+from studio.ui.errors import asking_page, shown
 from studio.ui.header import header, machine
+from studio.ui.pace import Pace
 from studio.ui.reading import Reading
 from studio.ui.sent_values import CheckedPage
 
@@ -49,7 +50,7 @@ OWN_CLOCK = ("data", "configure", "compare", "evaluate", "export", "runs")
 def build_app(studio: Studio) -> gr.Blocks:
     """Build the page. Everything it shows and does goes through `studio`."""
     reading = Reading(studio)
-    machine_name = machine()
+    machine_name, pace = machine(), Pace()
     page: gr.Blocks
     kept_seconds = studio.limits.upload_minutes * 60
     with CheckedPage(title="LoRA Studio", analytics_enabled=False, delete_cache=(600, kept_seconds)) as page:
@@ -114,11 +115,15 @@ def build_app(studio: Studio) -> gr.Blocks:
             own,
             {str(each.id): each for each in pages},
             elem_id=TABS,
-            paced={str(train_page.id): clocks.Paced(timer, fast=TICK_SECONDS, slow=FAR_TICK_SECONDS)},
+            paced={
+                str(train_page.id): clocks.Paced(timer, fast=TICK_SECONDS, slow=FAR_TICK_SECONDS),
+                "header": clocks.Paced(calm, fast=CALM_TICK_SECONDS, slow=CALM_TICK_SECONDS),
+            },
+            pace=top,
         )
 
         calm.tick(
-            shown(functools.partial(redraw_header, studio, machine_name)),
+            shown(functools.partial(redraw_header, studio, machine_name, pace)),
             inputs=[configure.model, drawn],
             outputs=[top, drawn],
             **QUIET,
@@ -165,10 +170,12 @@ def build_app(studio: Studio) -> gr.Blocks:
     return page
 
 
-def redraw_header(studio: Studio, machine_name: str, model: str | None, drawn: str | None) -> tuple[Any, Any]:
-    """Say where the chosen base model is; skip when that is what the page says already."""
+def redraw_header(
+    studio: Studio, machine_name: str, pace: Pace, model: str | None, drawn: str | None
+) -> tuple[Any, Any]:
+    """Say where the chosen base model is and how fast to ask; skip when that is what the page says already."""
     name = (model or STARTER).strip() or STARTER
-    fresh = str(header(machine_name, name, studio.model_state(name)))
+    fresh = str(header(machine_name, name, studio.model_state(name), slower=pace.of(asking_page())))
     return (gr.skip(), gr.skip()) if fresh == drawn else (fresh, fresh)
 
 

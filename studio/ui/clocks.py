@@ -22,13 +22,15 @@ _FOLLOW = """async () => {
   const names = %(names)s;
   const tab = document.querySelector("#%(tabs)s button[role=tab][aria-selected=true]");
   const open = tab ? tab.dataset.tabId : "%(opened)s";
+  const slower = Number(document.querySelector("[data-pace]")?.dataset.pace || 1);
   return [
-    ...names.map(name => ({__type__: "update", active: name === open})),
-    ...%(paces)s.map(([name, fast, slow]) => ({__type__: "update", value: name === open ? fast : slow})),
+    ...names.map(([name, seconds]) => ({__type__: "update", active: name === open, value: slower * seconds})),
+    ...%(paces)s.map(([name, fast, slow]) => ({__type__: "update", value: slower * (name === open ? fast : slow)})),
   ];
 }"""
 """A page that is still loading hears of its first tab late, after a person has opened another: what counts is which tab
-is open by now, and the browser has that once the press is dealt with."""
+is open by now, and the browser has that once the press is dealt with. `data-pace` says how many times slower than usual
+all clocks run, because many pages are open."""
 
 
 @dataclass(frozen=True)
@@ -46,14 +48,17 @@ def wire(
     *,
     elem_id: str,
     paced: Mapping[str, Paced] = MappingProxyType({}),
+    pace: gr.HTML | None = None,
 ) -> None:
     """Let the clock of a tab run from its opening until another one is opened, and those in `paced` at their two paces.
 
-    `elem_id` is that of all the tabs.
+    `elem_id` is that of all the tabs. `pace` holds the `data-pace` that the clocks follow, whenever it changes.
     """
-    names, paces = json.dumps(list(timers)), json.dumps([(name, each.fast, each.slow) for name, each in paced.items()])
+    names = json.dumps([(name, each.value) for name, each in timers.items()])
+    paces = json.dumps([(name, each.fast, each.slow) for name, each in paced.items()])
     outputs = [*timers.values(), *(each.timer for each in paced.values())]
-    for opened, tab in tabs.items():
+    changes = {opened: tab.select for opened, tab in tabs.items()}
+    for opened, changed in [*changes.items(), *([("", pace.change)] if pace is not None else [])]:
         script = _FOLLOW % {"names": names, "paces": paces, "tabs": elem_id, "opened": opened}
         # Gradio asks the server for a listener's answer only where it has a Python function.
-        tab.select(None, js=script, outputs=outputs, show_progress="hidden")
+        changed(None, js=script, outputs=outputs, show_progress="hidden")

@@ -1,6 +1,7 @@
 """The page itself, rendered once and kept: it is the same for every visitor who reaches the studio the same way.
 
 Gradio writes all settings of all components into it, which takes longer than anything else that a visitor asks for.
+Programs ask for the settings alone, and they are kept too.
 """
 
 import asyncio
@@ -15,6 +16,8 @@ MOST_KEPT = 32
 
 _DECIDING = (b"host", b"x-forwarded-host", b"x-forwarded-proto", b"accept-encoding")
 """The headers that change what is rendered."""
+
+_KEPT_PATHS = ("/", "/config", "/config/")
 
 Key = tuple[object, ...]
 
@@ -31,11 +34,11 @@ class FrontPage:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with the page that is kept, or pass the request on."""
-        if scope["type"] != "http" or scope["method"] != "GET" or scope["path"] != "/":
+        if scope["type"] != "http" or scope["method"] != "GET" or scope["path"] not in _KEPT_PATHS:
             await self._app(scope, receive, send)
             return
         headers = tuple((name, value) for name, value in scope["headers"] if name in _DECIDING)
-        key = (headers, self._login_of(scope))
+        key = (scope["path"], headers, self._login_of(scope))
         async with self._rendering:
             if key not in self._kept:
                 answer = await self._render({**scope, "query_string": b""}, receive)

@@ -41,13 +41,14 @@ def _memory_gib() -> float:
         return 0.0
 
 
-def header(machine_name: str, model: str, state: ModelState) -> Markup:
-    """Draw the top of the page."""
+def header(machine_name: str, model: str, state: ModelState, *, slower: int = 1) -> Markup:
+    """Draw the top of the page. `slower` tells the page's clocks how many times slower than usual to run."""
     kind = "good" if state.ready else "bad" if state.failed else "busy" if state.working else "quiet"
     name = "Starter model" if model == STARTER else model
     at = "ready" if state.ready else "not available" if state.failed else arrival(state).rstrip(".")
     status = f"{name}: {at}" if state.ready or state.failed else at
     return Markup(
-        '<div class="ls-header">{}<div><h1>LoRA Studio</h1><p>Teach a language model your way of answering</p></div>'
+        '<div class="ls-header" data-pace="{}">{}'
+        "<div><h1>LoRA Studio</h1><p>Teach a language model your way of answering</p></div>"
         '<div class="ls-status ls-{}" role="status"><i aria-hidden="true"></i><span>{} · {}</span></div></div>'
-    ).format(Markup(ICON.read_text()), kind, status, machine_name)
+    ).format(slower, Markup(ICON.read_text()), kind, status, machine_name)

@@ -1,8 +1,10 @@
-"""What a browser or a program sends as the value of a component, checked in one place for all listeners.
+"""What goes between the page and its listeners, in one place for all of them.
 
-Gradio hands most values over as they came: a list or an object where a text is expected, text for a number.
+Gradio hands most values over as they came: a list or an object where a text is expected, text for a number. And it
+makes each output of a listener new, those too that the listener leaves as they are.
 """
 
+import copy
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
@@ -36,7 +38,10 @@ _KINDS: dict[type, str] = {
 
 
 class CheckedPage(gr.Blocks):
-    """A page whose listeners get only values of the kind that their components hold."""
+    """A page whose listeners get only values of the kind that their components hold.
+
+    What a listener leaves as it is costs nothing: most of what the clocks of open pages ask for is that.
+    """
 
     async def preprocess_data(
         self, block_fn: BlockFunction, inputs: list[Any], state: SessionState | None, explicit_call: bool = False
@@ -48,6 +53,31 @@ class CheckedPage(gr.Blocks):
             raise for_page(error) from error
         read: list[Any] = await super().preprocess_data(block_fn, checked, state, explicit_call)
         return read
+
+    async def postprocess_data(
+        self, block_fn: BlockFunction, predictions: list[Any] | dict[Any, Any], state: SessionState | None
+    ) -> list[Any]:
+        """Let Gradio take in what a listener returned, but for what it skipped."""
+        if len(block_fn.outputs) == 1 and not block_fn.batch:
+            predictions = [predictions]
+        if not isinstance(predictions, list | tuple) or len(predictions) != len(block_fn.outputs) or block_fn.batch:
+            taken: list[Any] = await super().postprocess_data(block_fn, predictions, state)
+            return taken
+        changed = [place for place, each in enumerate(predictions) if not is_skip(each)]
+        answers: list[Any] = [None if block.stateful else gr.skip() for block in block_fn.outputs]
+        if changed:
+            shorter = copy.copy(block_fn)
+            shorter.outputs = [block_fn.outputs[place] for place in changed]
+            given = [predictions[place] for place in changed]
+            taken = await super().postprocess_data(shorter, given[0] if len(given) == 1 else given, state)
+            for place, answer in zip(changed, taken, strict=True):
+                answers[place] = answer
+        return answers
+
+
+def is_skip(output: object) -> bool:
+    """Tell whether a listener leaves an output as it is."""
+    return isinstance(output, dict) and output == gr.skip()
 
 
 def _all_fitting(components: Sequence[Block], values: Sequence[Any]) -> list[Any]:

@@ -1,9 +1,11 @@
 """Ordinary visitors and how long they wait: one beside the attack, and a hundred at once.
 
-Each visitor loads the page with what belongs to it, and then asks what the page's own clocks ask.
+Each visitor loads the page with what belongs to it, and then asks what the page's own clocks ask, as often as the
+studio tells it to.
 """
 
 import asyncio
+import contextlib
 import json
 import re
 import secrets
@@ -21,6 +23,9 @@ MOST_ASSETS = 25
 """How many of its scripts and styles a visitor loads. A browser keeps them once it was here."""
 
 LONGEST_SECONDS = 60.0
+
+_PACE = re.compile(rb'data-pace=\\?"(\d+)')
+"""How many times slower than usual the clocks of a page are to run, as its header says."""
 
 
 @dataclass
@@ -116,25 +121,25 @@ class Page:
                     self.ticks.append((float(props.get("value") or 3.0), listener))
 
     async def get(self, path: str) -> tuple[int, float]:
-        return await self._exchange("GET", path, b"")
+        status, seconds, _ = await self._exchange("GET", path, b"")
+        return status, seconds
 
-    async def call(self, listener: Mapping[str, Any], session: str) -> tuple[int, float]:
+    async def call(self, listener: Mapping[str, Any], session: str) -> tuple[int, float, bytes]:
         data = self.visitor.inputs(listener, {})
         trigger = listener["targets"][0][0] if listener["targets"] else None
         body = {"fn_index": listener["id"], "data": data, "session_hash": session, "trigger_id": trigger}
         path = "/gradio_api/run/predict" if listener["queue"] is False else "/gradio_api/queue/join"
         return await self._exchange("POST", path, json.dumps(body).encode())
 
-    async def _exchange(self, method: str, path: str, body: bytes) -> tuple[int, float]:
+    async def _exchange(self, method: str, path: str, body: bytes) -> tuple[int, float, bytes]:
         start = time.monotonic()
-        try:
+        status, answer = 0, b""
+        with contextlib.suppress(OSError, TimeoutError, ValueError, IndexError):
             async with asyncio.timeout(LONGEST_SECONDS):
-                status = await self._send(method, path, body)
-        except (OSError, TimeoutError, ValueError, IndexError):
-            status = 0
-        return status, time.monotonic() - start
+                status, answer = await self._send(method, path, body)
+        return status, time.monotonic() - start, answer
 
-    async def _send(self, method: str, path: str, body: bytes) -> int:
+    async def _send(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
         visitor = self.visitor
         reader, writer = await asyncio.open_connection(visitor.host, visitor.port)
         try:
@@ -143,9 +148,7 @@ class Page:
             head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n" if body else ""
             writer.write(head.encode() + b"\r\n" + body)
             first = await reader.readline()
-            while await reader.read(2**18):
-                continue
-            return int(first.split()[1])
+            return int(first.split()[1]), await reader.read()
         finally:
             writer.close()
 
@@ -160,15 +163,27 @@ async def _stay(page: Page, waits: Waits, *, comes: float, end: float) -> None:
         status, seconds = await page.get(path)
         waits.note("an asset", seconds, status)
     for listener in page.loads:
-        status, seconds = await page.call(listener, session)
+        status, seconds, _ = await page.call(listener, session)
         waits.note("what a load calls", seconds, status)
-    await asyncio.gather(*(_tick(page, waits, session, each, end=end) for each in page.ticks))
+    slower = Slower()
+    await asyncio.gather(*(_tick(page, waits, session, each, slower, end=end) for each in page.ticks))
 
 
-async def _tick(page: Page, waits: Waits, session: str, clock: tuple[float, Mapping[str, Any]], *, end: float) -> None:
+@dataclass
+class Slower:
+    """How many times slower than usual the clocks of one page run."""
+
+    times: int = 1
+
+
+async def _tick(
+    page: Page, waits: Waits, session: str, clock: tuple[float, Mapping[str, Any]], slower: Slower, *, end: float
+) -> None:
     """Ask at the pace of one clock; as on the page, the next time comes only once the last one is answered."""
     period, listener = clock
-    while time.monotonic() + period < end:
-        await asyncio.sleep(period)
-        status, seconds = await page.call(listener, session)
+    while time.monotonic() + period * slower.times < end:
+        await asyncio.sleep(period * slower.times)
+        status, seconds, answer = await page.call(listener, session)
         waits.note("what a clock calls", seconds, status)
+        told = _PACE.search(answer)
+        slower.times = int(told[1]) if told else slower.times

@@ -7,6 +7,7 @@ from studio.config import RunConfig, settings
 from studio.runs.studio import Studio
 from studio.ui.app import build_app, jump_to_data, jump_to_run, open_page, redraw_header
 from studio.ui.form import TERMINAL_ONLY
+from studio.ui.pace import Pace
 from tests.ui.fake_studio import finished_run
 
 ENDPOINTS = {"/add_dataset", "/start_run", "/run_status", "/ask", "/export_run"}
@@ -56,7 +57,7 @@ def test_a_run_is_said_to_start_as_soon_as_it_is_shown(studio: Studio) -> None:
 
 
 def test_the_header_is_sent_once(studio: Studio) -> None:
-    fresh, drawn = redraw_header(studio, "2 CPU cores", "starter", None)
+    fresh, drawn = redraw_header(studio, "2 CPU cores", Pace(), "starter", None)
     assert "Starter model: ready" in fresh
     assert "2 CPU cores" in fresh
-    assert redraw_header(studio, "2 CPU cores", "starter", drawn) == (gr.skip(), gr.skip())
+    assert redraw_header(studio, "2 CPU cores", Pace(), "starter", drawn) == (gr.skip(), gr.skip())

@@ -41,6 +41,11 @@ def test_the_page_is_rendered_once_for_each_way_to_reach_it() -> None:
     assert site.asked == [b"", b""]
 
 
+def test_the_settings_alone_are_kept_beside_the_page() -> None:
+    page = FrontPage(Site(), lambda scope: "")
+    assert [visit(page, path="/config"), visit(page), visit(page, path="/config")] == ["page 1", "page 2", "page 1"]
+
+
 def test_a_login_has_a_page_of_its_own() -> None:
     """The page of somebody who has given the password must never be shown to somebody who has not."""
     token = "one"
@@ -54,7 +59,7 @@ def test_a_login_has_a_page_of_its_own() -> None:
 
 def test_what_is_not_the_page_and_what_went_wrong_is_not_kept() -> None:
     page = FrontPage(Site(), lambda scope: "")
-    assert [visit(page, path="/config"), visit(page, path="/config")] == ["page 1", "page 2"]
+    assert [visit(page, path="/login"), visit(page, path="/login")] == ["page 1", "page 2"]
     assert [visit(page, method="HEAD"), visit(page, method="HEAD")] == ["page 3", "page 4"]
     failing = FrontPage(Site(status=500), lambda scope: "")
     assert [visit(failing), visit(failing)] == ["page 1", "page 2"]

@@ -16,6 +16,7 @@ import fcntl
 import logging
 import os
 import re
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -76,18 +77,26 @@ class DatasetFolders:
 
         Raises DataError when the data folder cannot be read.
         """
+        found = [each for each in self._everything(binned=binned).values() if each is not None]
+        return tuple(sorted(found, key=lambda each: (each.created, each.version, each.id), reverse=True))
+
+    def damaged(self, *, binned: bool = False) -> tuple[str, ...]:
+        """Name the folders that are passed over. Raises DataError when the data folder cannot be read."""
+        return tuple(sorted(id for id, dataset in self._everything(binned=binned).items() if dataset is None))
+
+    def _everything(self, *, binned: bool) -> dict[str, Dataset | None]:
+        """Read every folder, by its id; None for a damaged one."""
         folder = self.bin if binned else self.path
         try:
             ids = [each.name for each in folder.iterdir() if _ID.fullmatch(each.name)]
         except FileNotFoundError:
-            return ()
+            return {}
         except OSError as error:
             raise DataError(
                 f"The data sets in {folder} cannot be read: {error.strerror or error}.",
                 "Correct the permissions of the data folder.",
             ) from error
-        found = [dataset for dataset in (self._read(folder / id) for id in ids) if dataset is not None]
-        return tuple(sorted(found, key=lambda each: (each.created, each.version, each.id), reverse=True))
+        return {id: self._read(folder / id) for id in ids}
 
     def source(self, id: str) -> tuple[Path, ...]:
         """List the files that a data set was made from, in their order."""
@@ -137,6 +146,12 @@ class DatasetFolders:
         if (end / id).exists():
             shutil.rmtree(end / id)  # The same content lies here: the id is made from it.
         (start / id).rename(end / id)
+
+    def discard(self, id: str) -> None:
+        """Move a damaged folder to the bin, beside what may lie there under its id."""
+        self.bin.mkdir(parents=True, exist_ok=True)
+        taken = (self.bin / id).exists()
+        (self.path / id).rename(self.bin / (f"{id[:200].rstrip('-')}-{secrets.token_hex(4)}" if taken else id))
 
     def _sweep(self) -> None:
         """Remove the folders in which a process that was killed had been writing."""

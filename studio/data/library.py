@@ -132,6 +132,17 @@ class DatasetLibrary:
         with self._folders.alone():
             self._folders.move(self.get(id).id, to_bin=True)
 
+    def damaged(self) -> tuple[str, ...]:
+        """Name the folders of data sets that cannot be read. They are left as they are."""
+        return self._folders.damaged()
+
+    def discard(self, id: str) -> None:
+        """Move a data set that cannot be read to the bin, where its files stay. Raises DataError for any other."""
+        with self._folders.alone():
+            if id not in self.damaged():
+                raise DataError(f"There is no damaged data set '{id[:80]}'.", "Reload the page to see what there is.")
+            self._folders.discard(id)
+
     def deleted(self) -> tuple[Dataset, ...]:
         """List what lies in the bin, newest first."""
         return self._folders.listed(binned=True)

@@ -81,6 +81,22 @@ class KeptFiles(Generic[Kept]):
             newest_first = sorted(found.values(), key=lambda each: (each[0][0], each[1].changed), reverse=True)
             return tuple(kept for _, kept in newest_first)
 
+    def damaged(self) -> tuple[str, ...]:
+        """Name the files that cannot be read. They are left as they are."""
+        with self._guard:
+            readable = {kept.id for kept in self.all()}
+            return tuple(sorted(path.name for path in self._folder.glob("*.json") if path.stem not in readable))
+
+    def discard(self, file_name: str) -> None:
+        """Put a damaged file into the bin, beside what may lie there under its name. Raises RunError for any other."""
+        with self._guard, self._sentence_for_disk_trouble():
+            if file_name not in self.damaged():
+                raise RunError(f"There is no damaged {self._noun} '{file_name[:80]}'.", "Reload the page.")
+            self._bin.mkdir(parents=True, exist_ok=True)
+            taken = (self._bin / file_name).exists()
+            target = f"{Path(file_name).stem}-{secrets.token_hex(3)}.json" if taken else file_name
+            (self._folder / file_name).replace(self._bin / target)
+
     def get(self, id: str) -> Kept:
         """Open one. Raises RunError when there is none with this id, or it is damaged."""
         path = self._path(id)
@@ -136,21 +152,25 @@ class KeptFiles(Generic[Kept]):
             return self.get(self._move(self._bin, self._folder, id).stem)
 
     def empty_bin(self) -> int:
-        """Delete all that is in the bin for good; return how many that were, of those that can be read.
+        """Delete all that is in the bin for good; return how many that were, damaged files included.
 
         Raises RunError when the disk does not let them go.
         """
         with self._guard:
-            count = len(self.binned())
+            files = list(self._bin.glob("*.json"))
             try:
-                for path in list(self._bin.glob("*.json")):
+                for path in files:
                     path.unlink(missing_ok=True)
             except OSError as error:
                 raise RunError(
                     f"The bin {self._bin} cannot be emptied: {error.strerror or error}.",
                     "Correct the permissions of the data folder.",
                 ) from error
-            return count
+            return len(files)
+
+    def in_bin(self) -> int:
+        """Count the files in the bin, damaged ones included."""
+        return sum(1 for _ in self._bin.glob("*.json"))
 
     def _move(self, source: Path, target: Path, id: str) -> Path:
         """Move one to another folder, where nothing is overwritten, and return its file there."""

@@ -82,6 +82,7 @@ def build_app(studio: Studio) -> gr.Blocks:
             calm=own["data"],
             opened=data_page.select,
             tabs=tabs,
+            loaded=page.load,
         )
         dataset = data.library.version
         started = configure_tab.wire(

@@ -20,7 +20,7 @@ from studio.ui.presses import Press, on_press, pressable
 from studio.ui.wording import moment
 from studio.words import counted
 
-ASK, EMPTY, KEEP = "ask", "empty", "keep"
+ASK, EMPTY, KEEP, DISCARD = "ask", "empty", "keep", "discard"
 
 MOST_LISTED = 200
 
@@ -74,13 +74,13 @@ def wire(
 
 def draw(kept: KeptFiles[Any], noun: str, picked: str | None, *, sure: bool = False) -> list[Any]:
     """Show what is in the bin; with `sure`, ask whether it shall be deleted for good. Hidden when nothing is in it."""
-    binned = kept.binned()
+    binned, count, damaged = kept.binned(), kept.in_bin(), kept.damaged()
     choices = [(f"{each.name} · {moment(each.changed)}", each.id) for each in binned[:MOST_LISTED]]
     return [
-        gr.update(visible=bool(binned), label=f"Deleted {noun}s ({len(binned):,})"),
-        gr.update(visible=True),
+        gr.update(visible=bool(count or damaged), label=_label(noun, count, len(damaged))),
+        gr.update(visible=bool(binned)),
         gr.update(choices=choices, value=run_choices.keep_or_first(picked, choices)),
-        str(_asking(len(binned), noun) if sure else presses.button("Empty the bin", ASK, kind="stop")),
+        str(fragments.stack([*_damaged(noun, damaged), *_emptying(count, noun, sure=sure)])),
     ]
 
 
@@ -89,16 +89,46 @@ def press(kept: KeptFiles[Any], noun: str, pressed: Press, *, picked: str | None
 
     Returns the updates of what is drawn, and of the button that undoes a deletion. Raises RunError.
     """
-    if pressed.verb == EMPTY and pressed.number == len(kept.binned()):
+    if pressed.verb == DISCARD:
+        kept.discard(pressed.key)
+    if pressed.verb == EMPTY and pressed.number == kept.in_bin():
         sentence = f"The bin is empty: {counted(kept.empty_bin(), noun)} deleted for good."
+        damaged = kept.damaged()
         return [
-            gr.update(visible=True, label=f"Deleted {noun}s"),
+            gr.update(visible=True, label=_label(noun, 0, len(damaged)) if damaged else f"Deleted {noun}s"),
             gr.update(visible=False),
             gr.update(choices=[], value=None),
-            str(fragments.line("good", sentence)),
+            str(fragments.stack([*_damaged(noun, damaged), fragments.line("good", sentence)])),
             gr.update(visible=False),
         ]
     return [*draw(kept, noun, picked, sure=pressed.verb in (ASK, EMPTY)), gr.skip()]
+
+
+def _label(noun: str, count: int, damaged: int) -> str:
+    return f"Deleted {noun}s ({count:,})" + (f" · {damaged:,} damaged" if damaged else "")
+
+
+def _damaged(noun: str, names: Sequence[str]) -> list[Markup]:
+    """Name the files that cannot be read, each with a way to the bin."""
+    if not names:
+        return []
+    items = fragments.join(
+        Markup("<li><span>{}</span>{}</li>").format(
+            name, presses.button("Put into the bin", DISCARD, key=name, name=f"Put {name} into the bin", once=True)
+        )
+        for name in names[:MOST_LISTED]
+    )
+    said = (
+        f"{counted(len(names), noun)} cannot be read: the file was changed or cut short outside of the studio. "
+        "It is left as it is."
+    )
+    return [fragments.notice("warning", said), Markup('<ul class="ls-list ls-rows">{}</ul>').format(items)]
+
+
+def _emptying(count: int, noun: str, *, sure: bool) -> list[Markup]:
+    if not count:
+        return []
+    return [_asking(count, noun) if sure else presses.button("Empty the bin", ASK, kind="stop")]
 
 
 def _asking(count: int, noun: str) -> Markup:

@@ -4,6 +4,7 @@ Lays out and connects. Knows nothing of what is in a data set.
 """
 
 import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,14 +73,14 @@ def build_keeping() -> Keeping:
     return Keeping(name=name, rename=rename, prepare=prepare, address=address, delete=delete, bin=bin, binned=binned)
 
 
-def wire(library: Library, keeping: Keeping, *, studio: Studio) -> None:
-    """Connect the pickers and the rarely used controls."""
+def wire(library: Library, keeping: Keeping, *, studio: Studio, loaded: Callable[..., Any]) -> None:
+    """Connect the pickers and the rarely used controls. `loaded` is the event of the page being loaded."""
     pickers = [library.family, library.version]
     library.family.input(
         shown(functools.partial(choose_family, studio)), inputs=[library.family], outputs=pickers, **QUIET
     )
     gr.on(
-        [library.version.change],
+        [library.version.change, loaded],
         shown(functools.partial(draw_keeping, studio)),
         inputs=[library.version],
         outputs=[keeping.name, keeping.delete, keeping.bin, keeping.binned],
@@ -193,8 +194,8 @@ def deletion(dataset: Dataset, *, versions: int, uses: int) -> Markup:
 
 
 def draw_bin(studio: Studio) -> tuple[Any, str]:
-    """Show what lies in the bin: its accordion, and the list in it."""
-    deleted = studio.datasets.deleted()
+    """Show what lies in the bin and what cannot be read: their accordion, and the lists in it."""
+    deleted, damaged = studio.datasets.deleted(), studio.datasets.damaged()
     items = fragments.join(
         Markup("<li><span>{}</span>{}</li>").format(
             f"{each.name} · {data_changes.version_label(each)}",
@@ -203,7 +204,25 @@ def draw_bin(studio: Studio) -> tuple[Any, str]:
         for each in deleted
     )
     listed = Markup('<ul class="ls-list ls-rows">{}</ul>').format(items)
-    return gr.update(visible=bool(deleted), label=f"Bin ({len(deleted):,})"), str(listed)
+    label = f"Bin ({len(deleted):,})" + (f" · {len(damaged):,} damaged" if damaged else "")
+    return gr.update(visible=bool(deleted or damaged), label=label), str(_damaged_list(damaged) + listed)
+
+
+def _damaged_list(ids: Sequence[str]) -> Markup:
+    """Name the data sets that cannot be read, each with a way to the bin."""
+    if not ids:
+        return Markup("")
+    items = fragments.join(
+        Markup("<li><span>{}</span>{}</li>").format(
+            id, presses.button("Put into the bin", "discard", key=id, name=f"Put {id} into the bin", once=True)
+        )
+        for id in ids
+    )
+    said = (
+        "These data sets cannot be read: their files were changed or cut short outside of the studio. "
+        "Bring the file again; in the bin nothing of them is deleted."
+    )
+    return fragments.notice("warning", said) + Markup('<ul class="ls-list ls-rows">{}</ul>').format(items)
 
 
 def delete(studio: Studio, press: Press, *, dataset_id: str | None) -> list[Any]:
@@ -219,7 +238,10 @@ def delete(studio: Studio, press: Press, *, dataset_id: str | None) -> list[Any]
 
 
 def restore(studio: Studio, press: Press, *, dataset_id: str | None) -> list[Any]:
-    """Put a data set back from the bin and select it. Raises DataError when it is not there any more."""
+    """Put a data set back from the bin and select it, or a damaged one into it. Raises DataError for a damaged one."""
+    if press.verb == "discard":
+        studio.datasets.discard(press.key)
+        return [*show(studio, keep_or_newest(studio, dataset_id)), *draw_bin(studio)]
     if press.verb != "restore":
         return [gr.skip()] * 4
     try:

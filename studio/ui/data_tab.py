@@ -122,13 +122,14 @@ def wire(
     calm: gr.Timer,
     opened: Callable[..., Any],
     tabs: gr.Tabs,
+    loaded: Callable[..., Any],
 ) -> None:
     """Connect the tab. `controls` are the settings of a run by name; what is shown follows from some of them.
 
-    `opened` is the event of the tab being opened.
+    `opened` is the event of the tab being opened, `loaded` that of the page.
     """
     data_bring.wire(tab.bring, studio=studio, library=tab.library, calm=calm, tabs=tabs)
-    data_library.wire(tab.library, tab.keeping, studio=studio)
+    data_library.wire(tab.library, tab.keeping, studio=studio, loaded=loaded)
     followed = {name: controls[name] for name in FOLLOWED}
     looked_at: dict[str, Block] = {
         "dataset_id": tab.library.version,

@@ -342,3 +342,29 @@ def test_what_a_killed_process_left_goes(library: DatasetLibrary, doubled: Path,
         library.add(doubled)
         assert busy.is_dir()
     assert [each.name for each in datasets.iterdir() if each.name.startswith(".adding")] == []
+
+
+def test_what_cannot_be_read_is_named_and_can_be_put_away(library: DatasetLibrary, file: Path, tmp_path: Path) -> None:
+    """It was left out of every list, so a person could only think that the studio had lost it."""
+    whole, broken = library.add(file), library.add(file, name="Other")
+    document = tmp_path / "home" / "datasets" / broken.id / "dataset.json"
+    document.write_text(document.read_text()[:50], encoding="utf-8")
+    assert library.damaged() == (broken.id,)
+    for wrong in (whole.id, "no-such-set", "../datasets", ""):
+        with pytest.raises(DataError, match="There is no damaged data set"):
+            library.discard(wrong)
+    library.discard(broken.id)
+    assert (library.damaged(), library.all()) == ((), (whole,))
+    assert (tmp_path / "home" / "datasets" / ".bin" / broken.id / "examples.jsonl").is_file()
+
+
+def test_a_damaged_set_does_not_replace_a_whole_one_in_the_bin(
+    library: DatasetLibrary, file: Path, tmp_path: Path
+) -> None:
+    id = library.add(file).id
+    library.delete(id)
+    library.add(file)
+    (tmp_path / "home" / "datasets" / id / "dataset.json").write_text("{", encoding="utf-8")
+    library.discard(id)
+    assert [each.id for each in library.deleted()] == [id]
+    assert len(list((tmp_path / "home" / "datasets" / ".bin").iterdir())) == 2

@@ -125,6 +125,8 @@ def main() -> int:
         visitor = Visitor(given.url, password=given.password)
     except ValueError as error:
         parser.error(str(error))
+    if visitor.get("/config").status != 200:
+        parser.error(f"No studio answers at {given.url}, or it asks for another password.")
     process = psutil.Process(given.pid) if given.pid else listening(visitor.port)
     groups = tuple(each for each in GROUPS if not given.only or each.__name__ in given.only.split(","))
     with tempfile.TemporaryDirectory(prefix="attack-") as name:

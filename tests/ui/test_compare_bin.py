@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
+from studio.errors import RunError
 from studio.runs.conversations import Conversation, open_conversations
 from studio.runs.kept_files import KeptFiles
 from studio.ui import compare_bin
@@ -76,3 +77,41 @@ def test_what_was_not_asked_about_is_not_deleted(kept: Kept) -> None:
     for wrong in ("", "x", 0):
         press(kept, "empty", wrong)
     assert len(kept.binned()) == 2
+
+
+def test_what_cannot_be_read_is_named_with_a_way_to_the_bin(kept: Kept, tmp_path: Path) -> None:
+    """It was left out of every list, so a person could only think that the studio had lost it."""
+    broken = kept.save(Conversation(name="Bread")).id
+    file = tmp_path / "conversations" / f"{broken}.json"
+    file.write_text(file.read_text()[:20], encoding="utf-8")
+    odd = file.with_name("<b>notes.json")
+    odd.write_text("{}", encoding="utf-8")
+    shown = page(compare_bin.draw(kept, NOUN, None))
+    assert (shown["panel"]["visible"], shown["choosing"]["visible"]) == (True, False)
+    assert shown["panel"]["label"] == "Deleted conversations (0) · 2 damaged"
+    assert "2 conversations cannot be read" in shown["emptying"]
+    assert "&lt;b&gt;notes.json" in shown["emptying"]
+    shown = press(kept, "discard", odd.name)
+    assert shown["panel"]["label"] == "Deleted conversations (1) · 1 damaged"
+    shown = press(kept, "discard", file.name)
+    assert "cannot be read" not in shown["emptying"]
+    assert sorted(each.name for each in (tmp_path / "bin" / "conversations").iterdir()) == sorted([odd.name, file.name])
+    assert "2 conversations deleted for good" in press(kept, "empty", 2)["emptying"]
+
+
+def test_a_damaged_file_takes_no_place_of_another_in_the_bin(kept: Kept, tmp_path: Path) -> None:
+    id = deleted(kept, "Bread")
+    file = tmp_path / "conversations" / f"{id}.json"
+    file.write_text("{", encoding="utf-8")
+    press(kept, "discard", file.name)
+    assert [each.name for each in kept.binned()] == ["Bread"]
+    assert kept.in_bin() == 2
+
+
+@pytest.mark.parametrize("name", ["", "x.json", "../bin/conversations/x.json", "/etc/passwd"])
+def test_only_a_damaged_file_is_put_away_as_one(kept: Kept, name: str) -> None:
+    whole = kept.save(Conversation(name="Bread")).id
+    for wrong in (name, f"{whole}.json"):
+        with pytest.raises(RunError, match="There is no damaged conversation"):
+            press(kept, "discard", wrong)
+    assert kept.get(whole).name == "Bread"

@@ -5,7 +5,17 @@ import pytest
 from studio.errors import DataError
 from studio.runs.studio import Studio
 from studio.ui import data_library
-from studio.ui.data_library import choices, choose_family, delete, keep_or_newest, prepare, rename, restore, show
+from studio.ui.data_library import (
+    choices,
+    choose_family,
+    delete,
+    draw_bin,
+    keep_or_newest,
+    prepare,
+    rename,
+    restore,
+    show,
+)
 from studio.ui.presses import Press
 from tests.ui.fake_studio import brought, finished_run
 
@@ -83,3 +93,16 @@ def test_the_download_is_written_and_its_address_returned(studio: Studio, table:
 def test_a_name_is_text_in_the_bin(studio: Studio, table: Path) -> None:
     dataset = brought(studio, table, name="<b>bold</b>")
     assert "<b>bold" not in delete(studio, Press("delete", "all"), dataset_id=dataset.id)[3]
+
+
+def test_a_damaged_data_set_is_named_with_a_way_to_the_bin(studio: Studio, versions: tuple[str, str]) -> None:
+    document = studio.datasets.folder(versions[1]) / "dataset.json"
+    document.write_text("{", encoding="utf-8")
+    bin, listed = draw_bin(studio)
+    assert (bin["visible"], bin["label"]) == (True, "Bin (0) · 1 damaged")
+    assert "These data sets cannot be read" in listed
+    assert f'data-verb="discard" data-key="{versions[1]}"' in listed
+    _, version, bin, listed = restore(studio, Press("discard", versions[1]), dataset_id=versions[1])
+    assert version["value"] == versions[0]
+    assert bin["visible"] is False
+    assert "cannot be read" not in listed

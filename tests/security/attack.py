@@ -46,7 +46,7 @@ def attack(target: Target, groups: tuple[Attempt, ...] = GROUPS, *, seconds: flo
         if time.monotonic() > deadline:
             yield Outcome(group.__name__, False, "the time was up", is_left_out=True)
             continue
-        before = kept(target.visitor(60))
+        before = kept(target)
         try:
             for outcome in group(target):
                 yield outcome
@@ -63,7 +63,7 @@ def still_there(target: Target, group: str, before: dict[str, set[str]]) -> Iter
     """Say whether the page answers within its time, and whether every run and data set of before is there."""
     yield attack_archives.quick_page(target, f"the page after {group}")
     try:
-        now = kept(target.visitor(60))
+        now = kept(target)
     except (ValueError, KeyError, StopIteration) as error:
         yield Outcome(f"what is kept after {group}", True, f"the page cannot be read: {error}")
         return

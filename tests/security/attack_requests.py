@@ -70,7 +70,7 @@ def origins(target: Target) -> Iterator[Outcome]:
 
 def _closed(name: str, status: int, text: str) -> Outcome:
     """Judge an answer to a foreign page: 401, 403 and 421 refuse it; anything else was worked on."""
-    return Outcome(name, status not in (0, 400, 401, 403, 404, 421), f"{status} {text[:60]}")
+    return Outcome(name, status not in (401, 403, 421), f"{status} {text[:60]}")
 
 
 def preflights(visitor: Visitor) -> Iterator[Outcome]:
@@ -156,10 +156,10 @@ def broken_requests(target: Target) -> Iterator[Outcome]:
     """Send what is no proper request: all have to be turned away without harm to the next one."""
     visitor = target.visitor()
     huge = visitor.get("/config", {"X-Long": "a" * 2_000_000})
-    yield must_refuse("a header of 2 MB", huge)
+    yield must_refuse("a header of 2 MB", huge, may_cut=True)
     many = visitor.get("/config", {f"X-{number}": "a" * 50 for number in range(5_000)})
-    yield must_refuse("5,000 headers", many)
-    yield must_refuse("an address of 500 kB", visitor.get("/" + "a" * 500_000))
+    yield must_refuse("5,000 headers", many, may_cut=True)
+    yield must_refuse("an address of 500 kB", visitor.get("/" + "a" * 500_000), may_cut=True)
     nested = b"[" * 200_000 + b"]" * 200_000
     for path in ("/gradio_api/run/predict", "/gradio_api/queue/join", "/gradio_api/call/run_status"):
         answer = visitor.post(path, b'{"fn_index": 0, "data": ' + nested + b"}")

@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +44,8 @@ class Target:
     process: psutil.Process | None = None
     is_quick: bool = False
     secret: str = field(default_factory=lambda: f"canary-{secrets.token_hex(12)}")
+    _cookie: str = ""
+    _logging_in: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def private(self) -> Path:
@@ -53,7 +56,14 @@ class Target:
         return path
 
     def visitor(self, timeout: float = PATIENCE_SECONDS) -> Visitor:
-        return Visitor(self.url, password=self.password, timeout=timeout)
+        """Come as a new visitor; all of them share one login, of which only a few may be under way at once."""
+        visitor = Visitor(self.url, timeout=timeout)
+        with self._logging_in:
+            if self.password and not self._cookie:
+                visitor.login(self.password)
+                self._cookie = visitor.cookie
+        visitor.password, visitor.cookie = self.password, self._cookie
+        return visitor
 
     def leaks(self, text: str) -> bool:
         return self.secret in text
@@ -93,10 +103,15 @@ def judged(name: str, said: Heard, target: Target) -> Outcome:
     return Outcome(name, False, said.error or f"answered in {said.seconds:.1f} s, nothing given away")
 
 
-def must_refuse(name: str, answer: Answer) -> Outcome:
-    """Judge a request that has to be turned away: anything but a status of 400 to 499, or a closed door, is open."""
-    refused = 400 <= answer.status < 500 or 300 <= answer.status < 400 or answer.status == 0
-    return Outcome(name, not refused, f"{answer.status} {answer.text[:80]}")
+def must_refuse(name: str, answer: Answer, *, may_cut: bool = False) -> Outcome:
+    """Judge a request that has to be turned away: with a status of 400 to 499, or by being sent to the login.
+
+    With `may_cut` the connection may also be closed before all of the request was sent.
+    """
+    if may_cut and answer.status == 0 and any(each in answer.text for each in ("Reset", "BrokenPipe")):
+        return Outcome(name, False, answer.text)
+    to_login = answer.status in (302, 303, 307) and answer.headers.get("location", "").split("?")[0].endswith("/login")
+    return Outcome(name, not (400 <= answer.status < 500 or to_login), f"{answer.status} {answer.text[:80]}")
 
 
 def choices(visitor: Visitor, elem_id: str) -> set[str]:
@@ -109,8 +124,12 @@ def choices(visitor: Visitor, elem_id: str) -> set[str]:
     return set()
 
 
-def kept(visitor: Visitor) -> dict[str, set[str]]:
-    """List the runs and data sets that the page offers now."""
+def kept(target: Target) -> dict[str, set[str]]:
+    """List the runs and data sets that there are, or that the page offers, which are the newest ones, at most 200."""
+    if target.home is not None:
+        folders = {"data sets": target.home / "datasets", "runs": target.home / "runs"}
+        return {what: {each.name for each in folder.glob("[!.]*")} for what, folder in folders.items()}
+    visitor = target.visitor(60)
     return {"data sets": choices(visitor, "data-library"), "runs": choices(visitor, "train-run")}
 
 

@@ -77,9 +77,11 @@ class Conversation:
         return tuple(turn.question for turn in longest.turns) or self.before
 
 
-def open_conversations(home: Path, clock: Callable[[], float] = time.time) -> KeptFiles[Conversation]:
-    """Return the conversations of a data folder."""
-    return KeptFiles(home, FOLDER, Conversation, noun="conversation", clock=clock)
+def open_conversations(
+    home: Path, clock: Callable[[], float] = time.time, require_room: Callable[[], None] = lambda: None
+) -> KeptFiles[Conversation]:
+    """Return the conversations of a data folder. `require_room` is as in `KeptFiles`."""
+    return KeptFiles(home, FOLDER, Conversation, noun="conversation", clock=clock, require_room=require_room)
 
 
 def history(talk: Talk) -> tuple[Message, ...]:

@@ -56,14 +56,25 @@ class KeptFiles(Generic[Kept]):
     """The values of one kind in a data folder, for any number of threads."""
 
     def __init__(
-        self, home: Path, folder: str, kind: type[Kept], *, noun: str, clock: Callable[[], float] = time.time
+        self,
+        home: Path,
+        folder: str,
+        kind: type[Kept],
+        *,
+        noun: str,
+        clock: Callable[[], float] = time.time,
+        require_room: Callable[[], None] = lambda: None,
     ) -> None:
-        """Keep values of `kind` in `<home>/<folder>`; `noun` is what a sentence calls one of them."""
+        """Keep values of `kind` in `<home>/<folder>`; `noun` is what a sentence calls one of them.
+
+        `require_room` is asked before a new one is written, and raises StudioError where there is too little.
+        """
         self._folder = home / folder
         self._bin = home / "bin" / folder
         self._kind = kind
         self._noun = noun
         self._clock = clock
+        self._require_room = require_room
         self._guard = threading.RLock()
         self._known: dict[str, tuple[_Stamp, Kept]] = {}
         self._known_in_bin: dict[str, tuple[_Stamp, Kept]] = {}
@@ -113,8 +124,10 @@ class KeptFiles(Generic[Kept]):
         """Write one and return it as it was written: with an id where it had none, and the time.
 
         Where somebody else wrote it since it was read, nothing of theirs is lost: this one is kept beside it as a new
-        one. Raises RunError when the disk does not take it.
+        one. Raises RunError when the disk does not take it, and what `require_room` raises.
         """
+        if not kept.id:
+            self._require_room()
         with self._guard:
             now = self._clock()
             if not kept.id or self._revision(kept.id) != kept.revision:

@@ -106,9 +106,11 @@ class Sheet:
         )
 
 
-def open_sheets(home: Path, clock: Callable[[], float] = time.time) -> KeptFiles[Sheet]:
-    """Return the sheets of a data folder."""
-    return KeptFiles(home, FOLDER, Sheet, noun="prompt sheet", clock=clock)
+def open_sheets(
+    home: Path, clock: Callable[[], float] = time.time, require_room: Callable[[], None] = lambda: None
+) -> KeptFiles[Sheet]:
+    """Return the sheets of a data folder. `require_room` is as in `KeptFiles`."""
+    return KeptFiles(home, FOLDER, Sheet, noun="prompt sheet", clock=clock, require_room=require_room)
 
 
 def find(sheet: Sheet, *, text: str = "", which: str = ALL) -> tuple[int, ...]:

@@ -74,8 +74,10 @@ def wire(
 ) -> None:
     """Connect the tab. `opened` is the event of the tab being opened, `loaded` that of the page."""
     home = studio.settings.home
-    kept = open_conversations(home, studio.clock)
-    work = SheetWork(open_sheets(home, studio.clock), studio.chat, lambda key: pane_model(studio, key))
+    kept = open_conversations(home, studio.clock, studio.pool.require_disk)
+    work = SheetWork(
+        open_sheets(home, studio.clock, studio.pool.require_disk), studio.chat, lambda key: pane_model(studio, key)
+    )
     asking = Asking(studio, kept, clock=clock, make_ticket=make_ticket)
     compare_wiring.wire(
         tab.chat, studio=studio, kept=kept, asking=asking, timer=timer, opened=opened, loaded=loaded, wanted=tab.run

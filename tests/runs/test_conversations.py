@@ -160,3 +160,15 @@ def test_programs_get_one_line_a_model() -> None:
 def test_a_name_is_one_short_line() -> None:
     assert name_for("a\nb") == "a b"
     assert len(name_for("word " * 40)) <= 61
+
+
+def test_nothing_new_is_kept_where_there_is_no_room_and_what_is_kept_goes_on(tmp_path: Path) -> None:
+    def full() -> None:
+        raise RunError("Nothing new is taken.", "Empty the bin.")
+
+    kept = open_conversations(tmp_path).save(Conversation(name="Bread"))
+    conversations = open_conversations(tmp_path, require_room=full)
+    with pytest.raises(RunError, match="Nothing new is taken"):
+        conversations.save(Conversation(name="Salt"))
+    assert conversations.rename(kept.id, "Butter").name == "Butter"
+    assert [each.name for each in conversations.all()] == ["Butter"]

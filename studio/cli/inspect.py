@@ -108,6 +108,8 @@ def _print(inspection: Inspection, examples: ExampleFile, *, model: str, max_len
     if len(examples):
         console.print("\nThe first example:")
         for message in examples[0].messages:
+            if message.reasoning:
+                console.print(f"  reasoning: {message.reasoning}", markup=False, soft_wrap=True)
             marked = "" if message.learned else " (context, not learned)"
             console.print(f"  {message.role}{marked}: {message.content}", markup=False, soft_wrap=True)
 

@@ -40,6 +40,17 @@ _WORDS: dict[str, tuple[str, str, str]] = {
         "They hold bytes or halves of characters that are no text. Save the file again as UTF-8 from where it comes.",
         "",
     ),
+    "thread": (
+        "whose conversation is not whole",
+        "A row that they follow is missing, left out, or not to be told from another. Bring it, or set the column that "
+        "says which row follows which to ignore: each row is learned by itself then.",
+        "",
+    ),
+    "not-to-be-learned": (
+        "marked as not to be learned",
+        "The data itself says so: by a mark on the row or its answers, or by a verdict that the answer is bad.",
+        "",
+    ),
     "wrong-columns": ("that do not fit the columns", "They have more or fewer cells than there are columns.", ""),
     "unreadable": ("that cannot be read", "Correct them in the file; the other rows are used all the same.", ""),
 }

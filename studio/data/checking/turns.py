@@ -56,5 +56,8 @@ def _joinable(first: Message, second: Message) -> bool:
 
 
 def _join(first: Message, second: Message) -> Message:
-    content = "\n\n".join(part for part in (first.content, second.content) if part.strip())
-    return replace(second, content=content, tool_calls=(*first.tool_calls, *second.tool_calls))
+    content, thought = (
+        "\n\n".join(part for part in parts if part.strip())
+        for parts in ((first.content, second.content), (first.reasoning, second.reasoning))
+    )
+    return replace(second, content=content, reasoning=thought, tool_calls=(*first.tool_calls, *second.tool_calls))

@@ -44,7 +44,13 @@ _NAMES: Mapping[str, str] = {
     "heading": "subject title headline betreff titel titre asunto titulo objet oggetto тема 标题",
     "message": "description message issue customermessage request inquiry enquiry beschreibung "
     "nachricht anfrage descripcion mensaje descricao mensagem messaggio body selftext complaint",
+    "reasoning": "reasoning reasoningcontent reasoningtext reasoningdetails thinking thinkingcontent thoughts thought "
+    "think chainofthought cot complexcot rationale analysis",
     "label": "label labels class category sentiment rating stars score intent emotion topic kategorie toxic spam",
+    "id": "id messageid rowid nodeid postid commentid questionid qid turnid uid uuid key",
+    "parent": "parent parentid parentmessageid replyto replytoid inreplyto inreplytoid previousid prev previd previous "
+    "previousmessageid follows",
+    "thread": "conversationid convid conversationhash dialogid dialogueid sessionid threadid chatid thread",
     "speaker": "role speaker sender replyto inreplyto inresponsetotweetid parentid",
     "verdict": "isgood good desirable thumbsup accepted iscorrect correct",
     "choices": "choices options choice option",

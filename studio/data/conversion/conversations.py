@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import cycle
 
 from studio.data.conversion.cells import UnusableError, answer_text, is_empty, is_json, opened, quoted, text_in
+from studio.data.conversion.column_names import means
 from studio.data.conversion.learning_marks import is_left_out
 from studio.data.conversion.media import refuse_media
+from studio.data.conversion.reasoning import is_reasoning, reasoning_in
 from studio.data.conversion.tool_calls import are_calls, calls_in
 from studio.data.conversion.transcripts import turns_of
 from studio.data.examples import Message
@@ -32,10 +34,11 @@ _WHO = ("role", "from", "sender", "author", "speaker")
 _WHAT = ("content", "value", "text", "message", "parts", "utterance", "body")
 _ASKED = (*(name for name, role in SPEAKERS.items() if role == USER), "input", "question", "prompt", "instruction")
 _ANSWERED = (*(name for name, role in SPEAKERS.items() if role == ASSISTANT), "output", "answer", "response")
-_NOT_SAID = ("tool_use", "tool_result", "thinking", "redacted_thinking")
+_NOT_SAID = ("tool_use", "tool_result", "redacted_thinking")
 _PART_NAMES = frozenset(("type", "content_type", "text", "parts", "image_url", "image", "bytes"))
 _FILES = ("attachments", "files")
 _PAIRED: Mapping[str, str] = {SYSTEM: SYSTEM, **dict.fromkeys(_ASKED, USER), **dict.fromkeys(_ANSWERED, ASSISTANT)}
+_FIELDS = frozenset((*_WHO, *_WHAT, *_FILES, "tool_calls", "function_call", "name", "tool_call_id"))
 _LISTS = ("messages", "conversations", "conversation", "contents", "turns", "chat_messages")
 _KNOWN = "known are system, user, assistant and tool"
 
@@ -61,6 +64,11 @@ def are_turns(turns: Sequence[object]) -> bool:
         and ((SPEAKERS.get(_who(turn).lower()) is not None and _has_content(turn)) or _is_pair(turn))
         for turn in turns
     )
+
+
+def reads_field(name: str) -> bool:
+    """Say whether what stands in a turn under this name is read, or refused with a reason."""
+    return name in _FIELDS or name.lower() in _PAIRED or means(name, "reasoning")
 
 
 def begins_with(turns: Sequence[object]) -> str:
@@ -122,20 +130,20 @@ def _messages(turn: Mapping[str, object], place: int) -> Iterator[Message]:
 
 
 def _answer(turn: Mapping[str, object], content: object, *, said: str, where: str) -> Message:
-    learned = not is_left_out(turn)
+    learned, thought = not is_left_out(turn), reasoning_in(turn, content)
     if said in _CALLING:
         found = opened(content)
         if are_calls(found):
-            return Message(ASSISTANT, "", calls_in(found, where), learned=learned)
+            return Message(ASSISTANT, "", calls_in(found, where), learned=learned, reasoning=thought)
     calls = [call for name in ("tool_calls", "function_call") for call in _listed(opened(turn.get(name)))]
     if isinstance(content, list):
         # Claude's own exports hold what its tools gave back in the answer itself: there only what was said counts.
         if not any(_type(part) == "tool_result" for part in content):
             calls += [part for part in content if _type(part) == "tool_use"]
-        content = [part for part in content if _type(part) not in _NOT_SAID]
+        content = [part for part in content if _type(part) not in _NOT_SAID and not is_reasoning(part)]
     said_as_json = is_json(content) and not _has_parts(content)
     text = answer_text(content, where) if said_as_json else _text(content, where)
-    return Message(ASSISTANT, text, calls_in(calls, where), learned=learned)
+    return Message(ASSISTANT, text, calls_in(calls, where), learned=learned, reasoning=thought)
 
 
 def _has_parts(content: object) -> bool:

@@ -47,7 +47,7 @@ def _fault_of_turns(messages: Sequence[Message]) -> tuple[str, str] | None:
 
 def _is_writable(example: Example) -> bool:
     for message in example.messages:
-        if not is_writable(message.content) or not is_writable(message.name) or not is_writable(message.tool_call_id):
+        if not all(map(is_writable, (message.content, message.reasoning, message.name, message.tool_call_id))):
             return False
         for call in message.tool_calls:
             if not is_writable(call.name) or not is_writable(call.arguments) or not is_writable(call.id):

@@ -228,6 +228,9 @@ def _is_speaker(cell: object) -> bool:
 
 
 def _instructs(cell: object) -> bool:
+    """Say whether this is more than a word, or the parts of a message as some services log them."""
+    if isinstance(cell, list):
+        return all(isinstance(part, str | dict) for part in cell)
     return isinstance(cell, dict) or (isinstance(cell, str) and (not cell.isascii() or " " in cell.strip()))
 
 

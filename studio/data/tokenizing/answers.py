@@ -204,7 +204,9 @@ class _Search:
 
     def _with_answer(self, end: int, content: str) -> Sequence[Message]:
         messages = self._messages
-        return (*messages[: end - 1], replace(messages[end - 1], content=content), *messages[end:])
+        thought = content if messages[end - 1].reasoning else ""
+        changed = replace(messages[end - 1], content=content, reasoning=thought)
+        return (*messages[: end - 1], changed, *messages[end:])
 
     def _write(self, messages: Sequence[Message], *, prompt: bool) -> str | None:
         try:

@@ -19,6 +19,8 @@ _Place = TypeVar("_Place")
 
 _NO_END = "The model's chat template puts no special token after an answer, so where to stop is not learned."
 _MARKS_NO_END = "The marks in the chat template leave out the end of an answer, so where to stop is not learned."
+_NO_REASONING = "The model's chat template has no place for the reasoning before an answer, so it is not learned."
+_SOME_REASONING = "The model's chat template leaves out the reasoning before earlier answers, so it is not learned."
 _CHANGED = "The model's chat template changes the text of an answer; what is learned is what stands here."
 
 
@@ -66,7 +68,7 @@ class Masking:
                 for place in range(tokens.starting_from(answer.start), tokens.starting_from(answer.end)):
                     learned[place] = tokens.offsets[place][1] <= answer.end
         changed = (_CHANGED,) if _changes(example, tokens.text, answers) else ()
-        return Mask(tuple(learned), (*notes, *changed, *fit, *spelled))
+        return Mask(tuple(learned), (*notes, *changed, *fit, *_unread_reasoning(example, tokens.text), *spelled))
 
     def spelled(self, example: Example) -> tuple[str, ...]:
         """Say which special tokens the text of an example spells, if any."""
@@ -98,9 +100,19 @@ def _learned(example: Example, answers: Sequence[_Place]) -> Sequence[_Place]:
 def _texts(example: Example) -> Iterable[str]:
     for message in example.messages:
         yield message.content
+        yield message.reasoning
         for call in message.tool_calls:
             yield call.arguments
     yield example.tools
+
+
+def _unread_reasoning(example: Example, text: str) -> tuple[str, ...]:
+    """Say that the template leaves out the reasoning before the answers, or before some of them."""
+    thoughts = [message.reasoning.strip() for message in example.messages if message.reasoning]
+    written = sum(thought in text for thought in thoughts)
+    if written == len(thoughts):
+        return ()
+    return (_SOME_REASONING if written else _NO_REASONING,)
 
 
 def _changes(example: Example, text: str, answers: int) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 
 from studio.data.conversion.formats import Roles
 
@@ -190,7 +191,7 @@ PUBLISHED: Mapping[str, tuple[Cells, Roles]] = {
     "mental_health_counseling": ({"Context": "I am sad.", "Response": "Why?"}, completion("Context", "Response")),
     "medical-o1-reasoning": (
         {"Question": "Why?", "Complex_CoT": "First, a fox.", "Response": "A cold."},
-        qa("Question", "Response"),
+        replace(qa("Question", "Response"), reasoning="Complex_CoT"),
     ),
     "medalpaca wikidoc (constant instruction)": (
         {"instruction": "Answer this.", "question": "What is a cold?", "answer": "An illness."},

@@ -194,3 +194,23 @@ def test_what_cannot_be_an_answer_in_json_is_named() -> None:
     assert problem_of({"q": "hi", "a": {"text": ["one", "two"], "answer_start": [1, 2]}}, QA)[0] == "not-text"
     assert problem_of({"q": "hi", "a": {"score": float("nan")}}, QA)[0] == "not-text"
     assert problem_of({"messages": [TURNS[0], {"role": "assistant", "content": [{"type": "image"}]}]}, CHAT)
+
+
+@pytest.mark.case("21-anthropic")
+@pytest.mark.parametrize(
+    "system",
+    [
+        [{"type": "text", "text": "Be ", "cache_control": {"type": "ephemeral"}}, {"type": "text", "text": "brief."}],
+        '[{"type": "text", "text": "Be brief."}]',
+        {"role": "system", "parts": [{"text": "Be brief."}]},
+        {"type": "text", "text": "Be brief."},
+        ["Be brief."],
+        "Be brief.",
+    ],
+)
+def test_a_system_message_in_blocks(system: object) -> None:
+    roles = Roles("chat", conversation="messages", system="system")
+    turns = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}]
+    (example,) = draft(Row(1, {"system": system, "messages": turns}), roles)
+    assert isinstance(example, Example)
+    assert example.messages[0] == Message("system", "Be brief.")

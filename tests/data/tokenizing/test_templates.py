@@ -280,3 +280,37 @@ def test_a_long_chat_is_rendered_in_time_that_grows_with_it(name: str, family: F
         assert f"The {place}th, which is calm.{FAMILIES[name].closing}" in text
     short = family(name).render(Example(turns[:20]))
     assert rendered.learned[: len(short.ids) - 2] == short.learned[:-2]
+
+
+THINKING = (
+    "{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' }}"
+    "{% if m.FIELD and loop.index0 > LAST %}{{ '<think>\\n' + m.FIELD + '\\n</think>\\n\\n' }}{% endif %}"
+    "{{ m.content + '<|im_end|>\\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\nBEGUN' }}{% endif %}"
+)
+
+
+@pytest.mark.case("05-reasoning-fields")
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning", "thinking"])
+@pytest.mark.parametrize("begun", ["", "<think>\\n"])
+def test_reasoning_is_learned_where_the_template_has_a_place_for_it(field: str, begun: str, tmp_path: Path) -> None:
+    template = THINKING.replace("FIELD", field).replace("LAST", "-1").replace("BEGUN", begun)
+    renderer = ChatRenderer.load(write_family(tmp_path / "model", "rewriting", template=template))
+    rendered = renderer.render(Example((QUESTION, Message("assistant", "The lamp.", reasoning="hm"))))
+    opened = "<think>\n[" if begun else "[<think>\n"
+    assert shown(renderer, rendered) == (
+        "<|im_start|>user\nWhich button?<|im_end|>\n<|im_start|>assistant\n"
+        f"{opened}hm\n</think>\n\nThe lamp.<|im_end|>]\n"
+    )
+    assert rendered.note == ""
+
+
+@pytest.mark.case("05-reasoning-fields")
+def test_reasoning_without_a_place_is_told(family: Family, tmp_path: Path) -> None:
+    thought = Message("assistant", "The lamp.", reasoning="hm")
+    rendered = family("marks").render(Example((QUESTION, thought)))
+    assert "no place for the reasoning" in rendered.note
+    template = THINKING.replace("FIELD", "reasoning_content").replace("LAST", "1").replace("BEGUN", "")
+    renderer = ChatRenderer.load(write_family(tmp_path / "model", "rewriting", template=template))
+    first = Message("assistant", "Left.", reasoning="so")
+    assert "before earlier answers" in renderer.render(Example((QUESTION, first, SECOND, thought))).note

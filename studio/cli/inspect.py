@@ -125,7 +125,9 @@ def _table(inspection: Inspection, *, model: str, max_length: int) -> Table:
     tokens = inspection.tokens
     if inspection.usable:
         table.add_row("size", coaching(inspection.usable, tokens=tokens.total if tokens is not None else 0))
-    if tokens is None:
+    if tokens is None and not inspection.usable:
+        table.add_row("tokens", "not counted: there is no example yet")
+    elif tokens is None:
         table.add_row("tokens", escape(f"not counted: the model '{model}' is not on this machine yet"))
     else:
         _add_tokens(table, tokens, max_length=max_length)

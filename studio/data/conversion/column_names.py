@@ -46,7 +46,10 @@ _NAMES: Mapping[str, str] = {
     "nachricht anfrage descripcion mensaje descricao mensagem messaggio body selftext complaint",
     "reasoning": "reasoning reasoningcontent reasoningtext reasoningdetails thinking thinkingcontent thoughts thought "
     "think chainofthought cot complexcot rationale analysis",
-    "label": "label labels class category sentiment rating stars score intent emotion topic kategorie toxic spam",
+    "translation": "translation translated translatedtext targettext ubersetzung traduccion traduction traduzione "
+    "traducao vertaling 翻译 翻訳 번역",
+    "label": "label labels labeltext labelname class classname category categories "
+    "sentiment rating stars score intent emotion topic kategorie toxic spam",
     "id": "id messageid rowid nodeid postid commentid questionid qid turnid uid uuid key",
     "parent": "parent parentid parentmessageid replyto replytoid inreplyto inreplytoid previousid prev previd previous "
     "previousmessageid follows",

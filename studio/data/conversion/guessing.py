@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from studio.data.conversion.cells import quoted
 from studio.data.conversion.column_names import MOST_COLUMNS, is_exactly, plain
+from studio.data.conversion.labelled_texts import labelled_text
 from studio.data.conversion.roles import IGNORE, Roles, assign, parts_of
 from studio.data.conversion.sampled_columns import Column, sampled
 from studio.data.conversion.threads import hang_together, share_a_thread
@@ -111,7 +112,9 @@ def _one_message_a_row(columns: Sequence[Column]) -> Parts | None:
 
 def _judged_answers(columns: Sequence[Column]) -> Parts | None:
     """A column says of each answer whether it is good, so that not every answer should be learned."""
-    return {} if any(each.is_called("label", "verdict") and each.is_yes_or_no for each in columns) else None
+    answered = any(each.is_called(*_ANSWERING, "chosen", "assistant", "a") or each.holds_turns for each in columns)
+    judging = ("label", "verdict") if answered else ("verdict",)
+    return {} if any(each.is_called(*judging) and each.is_yes_or_no for each in columns) else None
 
 
 def _choices(columns: Sequence[Column]) -> Parts | None:
@@ -165,6 +168,16 @@ def _transcript(columns: Sequence[Column]) -> Parts | None:
     return _beside(columns, {best[0].name: "conversation"}) if len(best) == 1 else None
 
 
+def _labelled_text(columns: Sequence[Column]) -> Parts | None:
+    """Beside a text stands its label, its summary or its translation, and no other answer."""
+    if any(each.is_called(*_ANSWERING) and not each.is_called("target") for each in columns) or _offers_choices(
+        columns
+    ):
+        return None
+    parts = labelled_text(columns)
+    return _beside(columns, parts) if parts else None
+
+
 def _questions_by_their_marks(columns: Sequence[Column]) -> Parts | None:
     """Of the only two columns with prose, one holds questions, and the other holds sentences that differ."""
     prose = [column for column in columns if column.is_prose]
@@ -197,6 +210,7 @@ _RULES: tuple[Callable[[Sequence[Column]], Parts | None], ...] = (
     _turns_before_the_answer,
     _calls_of_tools,
     _transcript,
+    _labelled_text,
     _questions_by_their_marks,
     _plain_text,
 )

@@ -29,6 +29,8 @@ _DOUBTS = {
     "yourself, with a template that names the choices, or put the words of the right choice into a column first.",
     "verdict": "The column {} may say which answers are good, and all would be learned alike. Keep only the rows that "
     "are good, then choose the columns yourself.",
+    "label": "The column {} may be what is to be answered: choose it as the answer, and the text as the prompt. Where "
+    "it holds numbers of classes, write the names of the classes instead, because the model answers in words.",
 }
 """Why it is better to ask, by what a column is called."""
 
@@ -191,7 +193,7 @@ def _doubt(columns: Sequence[str]) -> str:
     for concept, sentence in _DOUBTS.items():
         names = (concept, "label") if concept == "verdict" else (concept,)
         by = next((column for column, meant in seen.items() if not meant.isdisjoint(names)), None)
-        if by is not None and (answers or concept == "speaker"):
+        if by is not None and (concept == "speaker" or answers != (concept == "label")):
             return sentence.format(quoted(by))
     return ""
 

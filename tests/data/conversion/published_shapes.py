@@ -128,6 +128,33 @@ PUBLISHED: Mapping[str, tuple[Cells, Roles]] = {
         {"input": "Q: A man coughs. Why?", "output": "A cold", "instruction": "Please answer."},
         instruction("instruction", "output", input="input"),
     ),
+    "banking77": (
+        {"text": "Where is my card?", "label": 11, "label_text": "card_arrival"},
+        completion("text", "label_text"),
+    ),
+    "a question about an abstract": (
+        {"question": "Does the dose help?", "abstract": "It did, in forty people of all ages.", "label": "yes"},
+        qa("question", "label", input="abstract"),
+    ),
+    "reviews": (
+        {"id": "7", "review": "This was a rather good film.", "sentiment": "positive", "stars": 5},
+        completion("review", "sentiment"),
+    ),
+    "headlines": (
+        {"title": "Rates are up", "text": "The bank has raised them.", "category": "business"},
+        Roles("prompt-completion", prompts=("title", "text"), answer="category"),
+    ),
+    "intents": ({"utterance": "I want to go to Rome, please.", "intent": "travel"}, completion("utterance", "intent")),
+    "classes": ({"text": "A fox", "class": "animal"}, completion("text", "class")),
+    "targets": ({"text": "A fox", "target": "animal"}, completion("text", "target")),
+    "sentences": (
+        {"sentence": "Where is the station?", "translation": "Wo ist der Bahnhof?"},
+        completion("sentence", "translation"),
+    ),
+    "nli in words": (
+        {"premise": "A fox runs through the woods.", "hypothesis": "An animal is running.", "label": "entailment"},
+        Roles("prompt-completion", prompts=("premise", "hypothesis"), answer="label"),
+    ),
     "pubmed_qa": (
         {"pubid": 1, "question": "Is it so?", "context": {"contexts": ["a"]}, "long_answer": "It is.", "labels": 2},
         qa("question", "long_answer"),

@@ -100,3 +100,10 @@ def test_short_answers_are_sentences_when_they_end_like_one() -> None:
 @pytest.mark.parametrize("answer", [{"plant": "basil"}, [{"entity": "basil"}], ["soup", "bread"]])
 def test_answers_in_json_are_guessed(answer: object) -> None:
     assert guess(*({"instruction": f"Extract {place}", "output": answer} for place in range(6))).answer == "output"
+
+
+def test_numbers_of_classes_are_asked_about_with_a_reason() -> None:
+    cells: list[Cells] = [{"text": f"A film like {place} others.", "label": place % 2} for place in range(4)]
+    assert guess(*cells) == Roles()
+    assert "write the names of the classes" in missing(Roles(), columns_of(cells))
+    assert guess(*({"text": f"Film {place} was good.", "label": "good"} for place in range(6))) == Roles()

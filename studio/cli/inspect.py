@@ -14,9 +14,11 @@ from rich.table import Table
 from studio import codec
 from studio.data.changes import Change
 from studio.data.checking.advice import coaching
+from studio.data.checking.findings import in_order
 from studio.data.conversion.formats import Roles
 from studio.data.example_files import ExampleFile
 from studio.data.inspection import Inspection, inspect_files
+from studio.data.mask_findings import mask_findings
 from studio.data.rows import RowProblem
 from studio.data.tokenizing.tokens import (
     LEAST_BYTES_A_SECOND,
@@ -83,6 +85,7 @@ def _with_tokens(inspection: Inspection, counts: TokenCounts, *, max_length: int
         usable=inspection.usable - counts.refused_count,
         left_out=inspection.left_out + counts.refused_count,
         problems=tuple(sorted((*inspection.problems, *counts.refused), key=_place)),
+        findings=in_order((*inspection.findings, *mask_findings(counts.doubts))),
     )
 
 

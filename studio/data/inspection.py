@@ -18,6 +18,7 @@ from studio.data.checking.checks import Checker, Finding
 from studio.data.checking.mends import Mender
 from studio.data.conversion.cells import is_json, quoted
 from studio.data.conversion.column_names import MOST_COLUMNS
+from studio.data.conversion.conversations import are_turns, turns_in
 from studio.data.conversion.formats import Roles, draft, fault, guess_roles, missing, notes_on, parts_of
 from studio.data.conversion.guessing import passed_over
 from studio.data.conversion.prompt_templates import names_in
@@ -223,7 +224,8 @@ def _notes_on_columns(columns: Sequence[str], shown: Sequence[str], *, guessed: 
 
 
 def _notes_on_answers(source: Source, roles: Roles) -> Iterator[str]:
-    if any(is_json(row.cells.get(roles.answer)) for row in source.sample):
+    answers = [cell for row in source.sample if is_json(cell := row.cells.get(roles.answer))]
+    if any(not are_turns(turns_in(cell) or ()) for cell in answers):
         yield f"Answers in the column {quoted(roles.answer)} that are objects or lists are learned as JSON on one line."
 
 

@@ -21,6 +21,7 @@ def runs_on(model: Any, run: RunFolder, *, renderer: ChatRenderer, pad_id: int) 
     from peft import PeftModel
 
     from studio.ml.generation import BASE, PaneInput, Sampling, generate
+    from studio.ml.reference import whole_modules_as_loaded
 
     examples = itertools.chain(ExampleFile(run.validation_path), ExampleFile(run.train_path))
     talks = (example for example in examples if not example.is_text)
@@ -32,13 +33,14 @@ def runs_on(model: Any, run: RunFolder, *, renderer: ChatRenderer, pad_id: int) 
         return None
     limit = 2 * max(expected for _, expected in chosen) + _ROOM
     adapter = model.active_adapter if isinstance(model, PeftModel) else BASE
-    answers = generate(
-        model,
-        [PaneInput(adapter, tuple(prompt)) for prompt, _ in chosen],
-        sampling=Sampling(max_new_tokens=limit),
-        end_ids=renderer.end_ids,
-        pad_id=pad_id,
-    )
+    with whole_modules_as_loaded(model):
+        answers = generate(
+            model,
+            [PaneInput(adapter, tuple(prompt)) for prompt, _ in chosen],
+            sampling=Sampling(max_new_tokens=limit),
+            end_ids=renderer.end_ids,
+            pad_id=pad_id,
+        )
     if any(answer and answer[-1] in renderer.end_ids for answer in answers):
         return None
     return Noted(

@@ -13,8 +13,10 @@ _NAMES: Mapping[str, str] = {
     "system": "system systemprompt systemmessage systeminstruction systeminstructions systemtext",
     "history": "history chathistory previousturns",
     "tools": "tools functions",
-    "chosen": "chosen chosenresponse preferred preferredoutput preferredresponse acceptedanswer chosenanswer",
-    "rejected": "rejected rejectedresponse nonpreferred nonpreferredoutput dispreferred rejectedanswer",
+    "chosen": "chosen chosenmessages chosenconversation chosenresponse "
+    "preferred preferredoutput preferredresponse acceptedanswer chosenanswer",
+    "rejected": "rejected rejectedmessages rejectedconversation rejectedresponse "
+    "nonpreferred nonpreferredoutput dispreferred rejectedanswer",
     "instruction": "instruction instructions anweisung anweisungen instruccion instrucciones consigne "
     "istruzione istruzioni instrucao instructie polecenie talimat инструкция 指令 指示 지시",
     "prompt": "prompt prompts usermessage userprompt userinput userquery eingabeaufforderung 提示 プロンプト 프롬프트",

@@ -52,10 +52,15 @@ def guess_roles(columns: Sequence[str], sample: Sequence[Row]) -> Roles:
 
 
 def passed_over(columns: Sequence[str], sample: Sequence[Row], roles: Roles) -> Iterator[str]:
-    """Say which columns are named like a part and yet were not guessed to be one, because they hold something else."""
+    """Say which columns are named like a part and yet were not guessed to be one, and why."""
     free = [name for name, part in parts_of(roles, columns[:MOST_COLUMNS]).items() if part == IGNORE]
     for column in sampled([name for name in free if name], sample):
         part = next((part for part in ("system", "history", "tools", "reasoning") if column.is_called(part)), "")
+        if column.is_called(*_ANSWERING) and column.holds_several_texts and not roles.kind:
+            yield (
+                f"The column {quoted(column.name)} holds several texts in a list, and it is not clear which of them is "
+                "the answer: bring the best one alone. Chosen as the answer, the whole list is learned as JSON."
+            )
         if part and column.cells and roles.kind:
             yield (
                 f"The column {quoted(column.name)} is not read, though it is called so: it is not clear that it holds "
@@ -86,16 +91,29 @@ def _pair_of_answers(columns: Sequence[Column]) -> Parts | None:
         return None
     if chosen.holds_whole_conversations:
         return _beside(columns, {chosen.name: "conversation"})
-    prompt = next((one for concept in _ASKING if (one := _called(columns, concept)) is not None), None)
+    asking = [one for concept in (*_ASKING, "conversation") if (one := _called(columns, concept)) is not None]
+    prompt = next((one for one in asking if one.is_text or one.holds_turns), None)
     if prompt is None:
         return {}
     return _beside(columns, _with_input(columns, {prompt.name: "prompt", chosen.name: "answer"}, prompt))
+
+
+def _unanswered(columns: Sequence[Column]) -> Parts | None:
+    """The turns in one column end with a question, and the answer to it stands in another."""
+    asking = [
+        column for column in columns if column.is_called("conversation", "message") and column.ends_with_a_question
+    ]
+    answering = [column for column in columns if column.is_called(*_ANSWERING, "assistant") and not column.is_constant]
+    if len(asking) != 1 or len(answering) != 1 or not (answering[0].holds_turns or answering[0].is_text):
+        return None
+    return _beside(columns, {asking[0].name: "prompt", answering[0].name: "answer"})
 
 
 def _conversation(columns: Sequence[Column]) -> Parts | None:
     """One column holds turns, each with the name of a known speaker; or it is called so and holds lists like turns."""
     named = [column for column in columns if column.is_called("conversation")]
     best = [column for column in named if column.holds_turns]
+    best = best or [column for column in columns if column.holds_trees]
     best = best or [column for column in named if column.holds_lists_of_turns and plain(column.name) != "turns"]
     if not best:
         best = [each for each in columns if each.holds_turns and not each.is_called(*_OTHERWISE_KNOWN)]
@@ -146,11 +164,16 @@ def _turns_before_the_answer(columns: Sequence[Column]) -> Parts | None:
     """The turns before the answer stand in one column, the answer in another."""
     asking = next((one for concept in ("prompt", "input", "question") if (one := _called(columns, concept))), None)
     answering = [column for column in columns if column.is_called(*_ANSWERING)]
-    if asking is None or not asking.holds_turns or len(answering) != 1:
+    if asking is None or len(answering) != 1:
         return None
-    if not answering[0].holds_turns and not answering[0].is_text:
+    kinds = [(column.holds_turns, column.is_text) for column in (asking, answering[0])]
+    if not all(map(any, kinds)) or not any(turns for turns, _ in kinds):
         return None
-    return _beside(columns, {asking.name: "prompt", answering[0].name: "answer"})
+    parts = {asking.name: "prompt", answering[0].name: "answer"}
+    told = _called(columns, "instruction")
+    if told is not None and told.name not in parts and told.is_text and told.cells:
+        parts[told.name] = "system"
+    return _beside(columns, parts)
 
 
 def _calls_of_tools(columns: Sequence[Column]) -> Parts | None:
@@ -203,6 +226,7 @@ def _plain_text(columns: Sequence[Column]) -> Parts | None:
 _RULES: tuple[Callable[[Sequence[Column]], Parts | None], ...] = (
     _pair_of_answers,
     _judged_answers,
+    _unanswered,
     _conversation,
     _one_message_a_row,
     _choices,

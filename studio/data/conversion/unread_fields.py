@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from studio.data.conversion.cells import listed, opened
 from studio.data.conversion.conversations import reads_field, turns_in
 from studio.data.conversion.learning_marks import is_mark
+from studio.data.conversion.reply_trees import is_reply_tree, replies_left_out
 
 _MOST_NAMES = 1_000
 _DEEPEST = 3
@@ -17,10 +18,13 @@ class UnreadFields:
 
     def __init__(self) -> None:
         self._turns: Counter[str] = Counter()
+        self._replies = 0
 
     def add(self, cell: object) -> None:
         """Take the cell of a row that holds a conversation."""
         found = opened(cell)
+        if isinstance(found, Mapping) and is_reply_tree(found):
+            self._replies += replies_left_out(found)
         turns = turns_in(found) if isinstance(found, list | Mapping) else None
         for turn in turns or ():
             if isinstance(turn, Mapping) and len(turn) > 2:
@@ -28,6 +32,8 @@ class UnreadFields:
 
     def notes(self) -> Iterator[str]:
         """Name the fields, the most frequent first, with the number of turns that have them."""
+        if self._replies:
+            yield f"Of several replies to a message the best alone is learned; {self._replies:,} others are not read."
         if self._turns:
             names = [f"{listed([name])} ({count:,})" for name, count in self._turns.most_common(12)]
             more = f" and {len(self._turns) - 12:,} other fields" if len(self._turns) > 12 else ""

@@ -20,7 +20,7 @@ from studio.data.conversion.cells import is_json, quoted
 from studio.data.conversion.column_names import MOST_COLUMNS
 from studio.data.conversion.conversations import are_turns, turns_in
 from studio.data.conversion.formats import Roles, draft, fault, guess_roles, missing, notes_on, parts_of
-from studio.data.conversion.guessing import passed_over
+from studio.data.conversion.passed_over import passed_over
 from studio.data.conversion.prompt_templates import names_in
 from studio.data.conversion.roles import IGNORE
 from studio.data.conversion.threads import Threads

@@ -4,14 +4,13 @@ Each rule has one reason. Where none is good enough the guess is empty, because 
 than one whose model has silently learned the wrong column.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
-from studio.data.conversion.cells import quoted
 from studio.data.conversion.column_names import MOST_COLUMNS, is_exactly, plain
 from studio.data.conversion.labelled_texts import labelled_text
-from studio.data.conversion.roles import IGNORE, Roles, assign, parts_of
+from studio.data.conversion.roles import IGNORE, Roles, assign
 from studio.data.conversion.sampled_columns import Column, sampled
-from studio.data.conversion.threads import hang_together, share_a_thread
+from studio.data.conversion.ties import tied
 from studio.data.rows import Row
 
 Parts = dict[str, str]
@@ -46,42 +45,9 @@ def guess_roles(columns: Sequence[str], sample: Sequence[Row]) -> Roles:
     for rule in rules:
         parts = rule(found)
         if parts is not None:
-            parts = _tied(found, parts, sample)
+            parts = tied(found, parts, sample)
             return assign({name: parts.get(name, IGNORE) for name in columns}) if parts else Roles()
     return Roles()
-
-
-def passed_over(columns: Sequence[str], sample: Sequence[Row], roles: Roles) -> Iterator[str]:
-    """Say which columns are named like a part and yet were not guessed to be one, and why."""
-    free = [name for name, part in parts_of(roles, columns[:MOST_COLUMNS]).items() if part == IGNORE]
-    for column in sampled([name for name in free if name], sample):
-        part = next((part for part in ("system", "history", "tools", "reasoning") if column.is_called(part)), "")
-        if column.is_called(*_ANSWERING) and column.holds_several_texts and not roles.kind:
-            yield (
-                f"The column {quoted(column.name)} holds several texts in a list, and it is not clear which of them is "
-                "the answer: bring the best one alone. Chosen as the answer, the whole list is learned as JSON."
-            )
-        if part and column.cells and roles.kind:
-            yield (
-                f"The column {quoted(column.name)} is not read, though it is called so: it is not clear that it holds "
-                f"what belongs there. Choose the part '{part}' for it if it does."
-            )
-
-
-def _tied(columns: Sequence[Column], parts: Parts, sample: Sequence[Row]) -> Parts:
-    """Add the columns that say which rows hang together, where each row is a question with its answer."""
-    played = {part: name for name, part in parts.items()}
-    if "prompt" not in played or "history" in played:
-        return parts
-    free = [column for column in columns if column.name not in parts]
-    for parent in (column.name for column in free if column.is_called("parent")):
-        for own in (column.name for column in free if column.is_called("id")):
-            if hang_together(sample, id=own, parent=parent):
-                return {**parts, own: "id", parent: "parent"}
-    for thread in (column.name for column in free if column.is_called("thread")):
-        if share_a_thread(sample, thread=thread, asking=played["prompt"]):
-            return {**parts, thread: "thread"}
-    return parts
 
 
 def _pair_of_answers(columns: Sequence[Column]) -> Parts | None:

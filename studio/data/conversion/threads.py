@@ -5,7 +5,7 @@ Each branch becomes one conversation, and an answer in several of them is learne
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from studio.data.conversion.cells import is_empty, quoted
@@ -90,11 +90,11 @@ class Threads:
     def _place(self, row: Row) -> tuple[_Key, _Key | None]:
         """Return the key of a row, and that of the row before it; None for the first of a conversation."""
         if self._roles.thread:
-            key, shared = (row.file, str(row.number)), (row.file, _plain(row.cells.get(self._roles.thread)))
+            key, shared = (row.file, str(row.number)), (row.file, plain_id(row.cells.get(self._roles.thread)))
             before = self._newest.get(shared) if shared[1] else None
             self._newest[shared] = key
             return key, before
-        own, parent = (_plain(row.cells.get(name)) for name in (self._roles.id, self._roles.parent))
+        own, parent = (plain_id(row.cells.get(name)) for name in (self._roles.id, self._roles.parent))
         key = (row.file, own or f"row {row.number}")
         return key, None if parent in ("", own) else (row.file, parent)
 
@@ -134,25 +134,8 @@ def _problem(example: Example, text: str) -> RowProblem:
     return RowProblem(example.row, text, example.file, "thread")
 
 
-def _plain(cell: object) -> str:
+def plain_id(cell: object) -> str:
     """Return the id in a cell as text; pandas writes whole numbers as 7.0 where some are missing."""
     text = "" if is_empty(cell) else str(cell).strip()
     whole = _WHOLE.fullmatch(text)
     return whole.group(1) if whole else text
-
-
-def hang_together(rows: Sequence[Row], *, id: str, parent: str) -> bool:
-    """Tell whether the parents that some rows name are ids of others, and each id is there once."""
-    ids = [own for row in rows if (own := _plain(row.cells.get(id)))]
-    parents = {named for row in rows if (named := _plain(row.cells.get(parent)))}
-    return len(set(ids)) == len(ids) and not parents.isdisjoint(ids)
-
-
-def share_a_thread(rows: Sequence[Row], *, thread: str, asking: str) -> bool:
-    """Tell whether rows share a conversation in which each asks something else, and not the same once more."""
-    asked: dict[str, list[str]] = {}
-    for row in rows:
-        if shared := _plain(row.cells.get(thread)):
-            asked.setdefault(shared, []).append(str(row.cells.get(asking)))
-    several = [questions for questions in asked.values() if len(questions) > 1]
-    return bool(several) and all(len(set(questions)) == len(questions) for questions in several)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from studio.data.conversion.formats import Roles, draft, fault, guess_roles, missing
-from studio.data.conversion.guessing import passed_over
+from studio.data.conversion.passed_over import passed_over
 from studio.data.conversion.unread_fields import UnreadFields
 from studio.data.examples import Example, Message, ToolCall
 from studio.data.rows import Row, RowProblem

@@ -143,6 +143,7 @@ def test_tools_are_written_as_transformers_write_them(family: Family, tmp_path: 
     assert rendered.note == ""
 
 
+@pytest.mark.case("03-text-and-tool-call")
 @pytest.mark.parametrize("name", ["chatml", "llama3", "reasoning", "no_system", "marks"])
 def test_a_template_without_a_place_for_tools_says_so(name: str, family: Family) -> None:
     for example in (WITH_TOOLS, Example(WITH_TOOLS.messages), Example(ONE_TURN.messages, tools=TOOLS)):
@@ -193,6 +194,7 @@ def test_a_system_message_that_only_the_prompt_has_is_refused(tmp_path: Path) ->
     assert shown(renderer, renderer.render(TWO_TURNS)) == SHOWN["mistral"]
 
 
+@pytest.mark.case("06-think-in-history")
 def test_reasoning_that_is_dropped_later_leaves_only_the_last_answer(family: Family) -> None:
     thought = Message("assistant", "<think>\nhm\n</think>\n\nThe lamp.")
     rendered = family("rewriting").render(Example((QUESTION, thought, SECOND, thought)))

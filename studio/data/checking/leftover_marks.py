@@ -13,7 +13,7 @@ _PLACEHOLDER = re.compile(
     r"|[\[<](?:your|insert|company|customer|client|user|first|last)[ _](?:[a-z]{2,12}[ _]?){1,3}[\]>]",
     re.IGNORECASE,
 )
-_CODE = re.compile(r"```|\{%|</\w+>|\bdef |\bfunction\b|=>")
+_CODE = re.compile(r"```|\{%|</(?!think)\w+>|\bdef |\bfunction\b|=>")
 """Where these stand, a text is about templates or code, and a placeholder belongs there."""
 _THOUGHT = re.compile(r"<(/?)(think|thinking|thought|reasoning)>")
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from studio.data.checking.findings import WARNING, Finding, Tally, offer
-from studio.data.checking.repairs import TRIM_END, TRIM_START
+from studio.data.checking.repairs import SYSTEM_FIRST, TRIM_END, TRIM_START
 from studio.data.rows import RowProblem
 from studio.words import counted
 
@@ -27,8 +27,8 @@ _WORDS: dict[str, tuple[str, str, str]] = {
     ),
     "system-in-the-middle": (
         "with a system message in the middle",
-        "A system message can only stand first. Move it there, or leave it out.",
-        "",
+        "A system message can only stand first. All of a conversation can be put together there.",
+        SYSTEM_FIRST,
     ),
     "unknown-role": (
         "with an unknown speaker",

@@ -25,6 +25,16 @@ def join_turns(example: Example) -> Example:
     return replace(example, messages=tuple(joined))
 
 
+def system_first(example: Example) -> Example:
+    """Make one system message of all in a conversation, at its start, with a blank line between them."""
+    told = [message for message in example.messages if message.role == "system"]
+    if not told or (len(told) == 1 and example.messages[0].role == "system"):
+        return example
+    others = (message for message in example.messages if message.role != "system")
+    whole = replace(told[0], content="\n\n".join(message.content for message in told if message.content.strip()))
+    return replace(example, messages=(whole, *others))
+
+
 def trim_start(example: Example) -> Example:
     """Leave out what the assistant and tools say before the first question; a system message stays.
 

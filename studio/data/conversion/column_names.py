@@ -89,9 +89,14 @@ def meanings(name: str) -> frozenset[str]:
     return _MEANINGS.get(plain(name), frozenset())
 
 
+def words_of(name: str) -> list[str]:
+    """Return the words of a name, as in "customer_question" or "customerQuestion"."""
+    return [plain(word) for word in _WORD.findall(_CAMEL.sub(" ", name))]
+
+
 def hints(name: str) -> frozenset[str]:
     """Return what the words of a longer name mean, as in "customer question"; nothing where a word is of a figure."""
-    words = [plain(word) for word in _WORD.findall(_CAMEL.sub(" ", name))]
+    words = words_of(name)
     if not _FIGURES.isdisjoint(words):
         return frozenset()
     return frozenset[str]().union(*(_MEANINGS[word] for word in words if word in _MEANINGS))

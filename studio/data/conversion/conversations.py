@@ -148,7 +148,7 @@ def _answer(turn: Mapping[str, object], content: object, *, said: str, where: st
     learned, thought = not is_left_out(turn), reasoning_in(turn, content)
     if said in _CALLING:
         aloud = _THOUGHT.match(content) if isinstance(content, str) else None
-        found = opened(content[aloud.end() :] if aloud and isinstance(content, str) else content)
+        found = _opened_calls(content[aloud.end() :] if aloud and isinstance(content, str) else content)
         if are_calls(found):
             text = aloud.group(1) if aloud else ""
             return Message(ASSISTANT, text, calls_in(found, where), learned=learned, reasoning=thought)
@@ -161,6 +161,13 @@ def _answer(turn: Mapping[str, object], content: object, *, said: str, where: st
     said_as_json = is_json(content) and not _has_parts(content)
     text = answer_text(content, where) if said_as_json else _text(content, where)
     return Message(ASSISTANT, text, calls_in(calls, where), learned=learned, reasoning=thought)
+
+
+def _opened_calls(content: object) -> object:
+    """Return the call or the calls that are written as JSON, also one on each line."""
+    found = opened(content)
+    lines = [opened(line) for line in found.splitlines() if line.strip()] if isinstance(found, str) else []
+    return lines if lines and are_calls(lines) else found
 
 
 def _has_parts(content: object) -> bool:

@@ -29,7 +29,10 @@ def _fault_of_turns(messages: Sequence[Message]) -> tuple[str, str] | None:
         return "empty", "The conversation is empty."
     for message in messages[start:]:
         if message.role == SYSTEM:
-            return "system-in-the-middle", "A system message stands in the middle; it can only come first."
+            return (
+                "system-in-the-middle",
+                "A second system message, or one in the middle: there can be one, at the start.",
+            )
         if message.role not in (USER, ASSISTANT, TOOL):
             return "unknown-role", f"A turn has the role {quoted(message.role)}, which is not known."
     if messages[start].role == ASSISTANT:

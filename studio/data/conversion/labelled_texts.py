@@ -2,11 +2,16 @@
 
 from collections.abc import Sequence
 
+from studio.data.conversion.column_names import words_of
 from studio.data.conversion.sampled_columns import Column
 
 _NAMED = ("label", "target", "summary", "translation")
 _QUESTIONS = ("instruction", "prompt", "question", "problem")
 _TEXTS = (*_QUESTIONS, "input", "message", "context", "text", "heading", "user")
+_ABOUT = frozenset(
+    "date time timestamp created updated url link source path file name email author user location".split()
+)
+"""Words in the names of columns that are about a text and no part of it."""
 _MOST_TEXTS = 3
 
 
@@ -32,7 +37,9 @@ def _is_text(column: Column) -> bool:
     """Tell whether texts to be labelled stand in a column: by its name, or because several words stand in it."""
     if not column.is_prose or column.is_called("id", "parent", "thread", "system", "rejected", "reasoning"):
         return False
-    return column.is_called(*_TEXTS) or column.mostly(_has_words)
+    if column.is_called(*_TEXTS):
+        return True
+    return _ABOUT.isdisjoint(words_of(column.name)) and column.mostly(_has_words)
 
 
 def _has_words(cell: object) -> bool:

@@ -16,10 +16,12 @@ from studio.errors import DataError
 
 _LONGEST = 1_000
 """So many rows may follow one another."""
-_MOST_ROWS = 1_000_000
-_MOST_LETTERS = 300_000_000
+_MOST_ROWS = 500_000
+_MOST_LETTERS = 200_000_000
 _ROOTS = frozenset(("", "0", "-1", "none", "null", "nan", "n/a", "root"))
 """What stands for no parent, unless a row has it for an id."""
+_TOO_LONG = f"It comes after {_LONGEST:,} others that follow one another, too many for a conversation."
+_CIRCLE = "The rows that it follows follow one another in a circle."
 _WHOLE = re.compile(r"(-?\d+)\.0+")
 
 _Key = tuple[str, str]
@@ -65,17 +67,17 @@ class Threads:
 
     def joined(self) -> Iterator[Example | RowProblem]:
         """Yield a conversation for every row that none follows, and a problem for every row that is in none."""
-        followed = {node.parent for node in self._nodes.values()}
+        troubles = self._troubles()
+        followed = {node.parent for key, node in self._nodes.items() if key not in troubles}
         told: set[_Key] = set()
         letters = 0
-        for key in self._nodes:
-            if key in followed:
-                continue
-            path, trouble = self._path(key)
-            if trouble:
-                yield from (_problem(self._nodes[each].example, trouble) for each in path if each not in told)
-            else:
+        for key, node in self._nodes.items():
+            if key in troubles:
+                yield _problem(node.example, troubles[key])
+            elif key not in followed:
+                path = self._path(key)
                 conversation = _conversation([(self._nodes[each].example, each in told) for each in path])
+                told.update(path)
                 letters += sum(len(message.content) for message in conversation.messages)
                 if letters > 20 * self._letters + 10_000:
                     raise DataError(
@@ -83,9 +85,6 @@ class Threads:
                         f"Set the column {quoted(self._roles.parent)} to ignore.",
                     )
                 yield conversation
-            told.update(path)
-        rest = (node.example for key, node in self._nodes.items() if key not in told)
-        yield from (_problem(example, "The rows that it follows follow one another in a circle.") for example in rest)
 
     def _place(self, row: Row) -> tuple[_Key, _Key | None]:
         """Return the key of a row, and that of the row before it; None for the first of a conversation."""
@@ -98,24 +97,40 @@ class Threads:
         key = (row.file, own or f"row {row.number}")
         return key, None if parent in ("", own) else (row.file, parent)
 
-    def _path(self, key: _Key) -> tuple[list[_Key], str]:
-        """Return the rows up to this one, the first of them first, and why they are no conversation, or ""."""
+    def _path(self, key: _Key) -> list[_Key]:
+        """Return the rows up to this one, the first of them first. None of them has a trouble."""
         path: list[_Key] = []
-        seen: set[_Key] = set()
         at: _Key | None = key
-        while at is not None and at in self._nodes and at not in seen:
+        while at is not None and at in self._nodes:
             path.append(at)
-            seen.add(at)
             at = self._nodes[at].parent
-            if len(path) > _LONGEST:
-                return path, f"More than {_LONGEST:,} rows follow one another here, too many for a conversation."
-        path.reverse()
-        if at in seen:
-            return path, "The rows that it follows follow one another in a circle."
+        return path[::-1]
+
+    def _troubles(self) -> dict[_Key, str]:
+        """Say of each row that cannot be in a conversation why not."""
+        depths: dict[_Key, int] = {}
+        troubles: dict[_Key, str] = {}
+        for key in self._nodes:
+            trail: dict[_Key, None] = {}
+            at: _Key | None = key
+            while at is not None and at in self._nodes and at not in depths and at not in trail:
+                trail[at] = None
+                at = self._nodes[at].parent
+            trouble = _CIRCLE if at in trail else troubles.get(at, "") if at in depths else self._missing(at)
+            depth = depths.get(at, 0) if at is not None else 0
+            for each in reversed(trail):
+                depth += 1
+                depths[each] = depth
+                if trouble or depth > _LONGEST:
+                    troubles[each] = trouble or _TOO_LONG
+        return troubles
+
+    def _missing(self, at: _Key | None) -> str:
+        """Say that the row before is not there, or "" where none is named."""
         if at is None or (not self._roles.thread and at[1].lower() in _ROOTS):
-            return path, ""
+            return ""
         before = "An earlier row" if self._roles.thread else f"The row {quoted(at[1])}"
-        return path, f"{before} that it follows is missing or left out, so what it is about is not known."
+        return f"{before} that it follows is missing or left out, so what it is about is not known."
 
 
 def _conversation(rows: list[tuple[Example, bool]]) -> Example:

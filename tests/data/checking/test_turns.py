@@ -1,6 +1,6 @@
 import pytest
 
-from studio.data.checking.turns import join_turns, repeats_speaker, trim_end, trim_start
+from studio.data.checking.turns import join_turns, repeats_speaker, system_first, trim_end, trim_start
 from studio.data.examples import TEXT, Example, Message, ToolCall
 
 _ROLES = {"s": "system", "u": "user", "a": "assistant", "t": "tool"}
@@ -46,6 +46,22 @@ def test_people_with_names_stay_apart() -> None:
     example = Example((Message("user", "hi", name="Anna"), Message("user", "ho", name="Bo"), Message("assistant", "!")))
     assert not repeats_speaker(example)
     assert join_turns(example) is example
+
+
+@pytest.mark.case("13-system-in-the-middle")
+@pytest.mark.parametrize(
+    ("roles", "first"),
+    [
+        ("sua", "s0 u1 a2"),
+        ("ssua", "s0+s1 u2 a3"),
+        ("uasua", "s2 u0 a1 u3 a4"),
+        ("suasua", "s0+s3 u1 a2 u4 a5"),
+        ("ua", "u0 a1"),
+    ],
+)
+def test_system_messages_are_put_together_at_the_start(roles: str, first: str) -> None:
+    assert said(system_first(talk(roles))) == first
+    assert system_first(system_first(talk(roles))) == system_first(talk(roles))
 
 
 @pytest.mark.case("12-assistant-first")

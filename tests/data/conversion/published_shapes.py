@@ -144,6 +144,10 @@ PUBLISHED: Mapping[str, tuple[Cells, Roles]] = {
         {"title": "Rates are up", "text": "The bank has raised them.", "category": "business"},
         Roles("prompt-completion", prompts=("title", "text"), answer="category"),
     ),
+    "posts with the time of each": (
+        {"created_at": "Mon 3 Jan 2022 10:00", "tweet": "This was a rather good film.", "emotion": "joy"},
+        completion("tweet", "emotion"),
+    ),
     "intents": ({"utterance": "I want to go to Rome, please.", "intent": "travel"}, completion("utterance", "intent")),
     "classes": ({"text": "A fox", "class": "animal"}, completion("text", "class")),
     "targets": ({"text": "A fox", "target": "animal"}, completion("text", "target")),

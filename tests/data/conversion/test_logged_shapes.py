@@ -78,6 +78,9 @@ def test_a_call_after_reasoning_is_a_call() -> None:
     assert messages_of({"conversations": turns})[1] == Message(
         "assistant", "<think>\nHm.\n</think>", (ToolCall("look", "{}"),)
     )
+    several = '{"name": "look", "arguments": {}}\n{"name": "see", "arguments": {}}'
+    turns = [turns[0], {"from": "function_call", "value": several}]
+    assert messages_of({"conversations": turns})[1].tool_calls == (ToolCall("look", "{}"), ToolCall("see", "{}"))
 
 
 @pytest.mark.case("25-content-parts")

@@ -244,7 +244,7 @@ def _beside(columns: Sequence[Column], parts: Parts) -> Parts:
     """Add the system message, the reasoning, the history and the tools."""
     system, history, tools = (_called(columns, concept) for concept in ("system", "history", "tools"))
     conversation = next((column for column in columns if parts.get(column.name) == "conversation"), None)
-    thought = _called([column for column in columns if column.is_text], "reasoning")
+    thought = _called([column for column in columns if column.is_prose], "reasoning")
     if thought is not None and "answer" in parts.values():
         parts = {thought.name: "reasoning", **parts}
     if system is not None and system.instructs:

@@ -14,9 +14,11 @@ from rich.table import Table
 from studio import codec
 from studio.data.changes import Change
 from studio.data.checking.advice import coaching
+from studio.data.checking.findings import in_order
 from studio.data.conversion.formats import Roles
 from studio.data.example_files import ExampleFile
 from studio.data.inspection import Inspection, inspect_files
+from studio.data.mask_findings import mask_findings
 from studio.data.rows import RowProblem
 from studio.data.tokenizing.tokens import (
     LEAST_BYTES_A_SECOND,
@@ -83,6 +85,7 @@ def _with_tokens(inspection: Inspection, counts: TokenCounts, *, max_length: int
         usable=inspection.usable - counts.refused_count,
         left_out=inspection.left_out + counts.refused_count,
         problems=tuple(sorted((*inspection.problems, *counts.refused), key=_place)),
+        findings=in_order((*inspection.findings, *mask_findings(counts.doubts))),
     )
 
 
@@ -108,6 +111,8 @@ def _print(inspection: Inspection, examples: ExampleFile, *, model: str, max_len
     if len(examples):
         console.print("\nThe first example:")
         for message in examples[0].messages:
+            if message.reasoning:
+                console.print(f"  reasoning: {message.reasoning}", markup=False, soft_wrap=True)
             marked = "" if message.learned else " (context, not learned)"
             console.print(f"  {message.role}{marked}: {message.content}", markup=False, soft_wrap=True)
 
@@ -123,7 +128,9 @@ def _table(inspection: Inspection, *, model: str, max_length: int) -> Table:
     tokens = inspection.tokens
     if inspection.usable:
         table.add_row("size", coaching(inspection.usable, tokens=tokens.total if tokens is not None else 0))
-    if tokens is None:
+    if tokens is None and not inspection.usable:
+        table.add_row("tokens", "not counted: there is no example yet")
+    elif tokens is None:
         table.add_row("tokens", escape(f"not counted: the model '{model}' is not on this machine yet"))
     else:
         _add_tokens(table, tokens, max_length=max_length)

@@ -186,6 +186,7 @@ def index_path(path: Path) -> Path:
 def _texts(example: Example) -> Iterator[str]:
     for message in example.messages:
         yield message.content
+        yield message.reasoning
         yield from (f"{call.name} {call.arguments}" for call in message.tool_calls)
 
 

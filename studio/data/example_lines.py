@@ -54,6 +54,8 @@ def _message(message: Message) -> dict[str, object]:
         value["tool_call_id"] = message.tool_call_id
     if not message.learned:
         value["learned"] = False
+    if message.reasoning:
+        value["reasoning_content"] = message.reasoning
     return value
 
 
@@ -85,6 +87,7 @@ def _read_message(value: dict[str, Any]) -> Message:
         name=_checked(value.get("name", ""), str),
         tool_call_id=_checked(value.get("tool_call_id", ""), str),
         learned=_checked(value.get("learned", True), bool),
+        reasoning=_checked(value.get("reasoning_content", ""), str),
     )
 
 

@@ -21,7 +21,7 @@ class Message:
     """One turn of a conversation. `role` is "system", "user", "assistant" or "tool"; or `TEXT`, see there.
 
     `tool_calls` belong to an assistant's turn, `name` and `tool_call_id` to a tool's. An answer that is not
-    `learned` is context alone.
+    `learned` is context alone. `reasoning` is what was thought before an answer, where that stands apart from it.
     """
 
     role: str
@@ -30,6 +30,7 @@ class Message:
     name: str = ""
     tool_call_id: str = ""
     learned: bool = True
+    reasoning: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ def fingerprint(example: Example) -> str:
     for message in example.messages:
         calls = [part for call in message.tool_calls for part in (call.name, call.arguments)]
         marks = () if message.learned else ("not learned",)
-        for part in (message.role, message.content, *calls, *marks):
+        thought = ("reasoning", message.reasoning) if message.reasoning else ()
+        for part in (message.role, message.content, *calls, *thought, *marks):
             digest.update(len(part).to_bytes(8, "little") + part.encode("utf-8", "surrogatepass"))
     return digest.hexdigest()

@@ -18,9 +18,13 @@ from studio.data.checking.checks import Checker, Finding
 from studio.data.checking.mends import Mender
 from studio.data.conversion.cells import is_json, quoted
 from studio.data.conversion.column_names import MOST_COLUMNS
+from studio.data.conversion.conversations import are_turns, turns_in
 from studio.data.conversion.formats import Roles, draft, fault, guess_roles, missing, notes_on, parts_of
+from studio.data.conversion.passed_over import passed_over
 from studio.data.conversion.prompt_templates import names_in
 from studio.data.conversion.roles import IGNORE
+from studio.data.conversion.threads import Threads
+from studio.data.conversion.unread_fields import UnreadFields
 from studio.data.example_files import ExampleWriter
 from studio.data.examples import Example
 from studio.data.rows import Report, Row, RowProblem, silent
@@ -83,7 +87,7 @@ def inspect_files(
         chosen = guess_roles(source.columns, source.sample) if roles is None else roles
         verdict = missing(chosen, source.columns)
         sample = _sample(source, chosen) if not verdict else ()
-        gathered = _Gathered(writer, Mender(changes, sample=sample), Checker(sample=sample))
+        gathered = _Gathered(writer, Mender(changes, sample=sample), Checker(sample=sample), chosen)
         with closing(_items(source, chosen if not verdict else None, report)) as items:
             for item in items:
                 gathered.take(item)
@@ -107,6 +111,7 @@ def inspect_files(
                 *source.notes,
                 *_notes_on_columns(source.columns, shown, guessed=roles is None),
                 *notes_on(chosen),
+                *(passed_over(source.columns, source.sample, chosen) if roles is None else ()),
                 *_notes_on_answers(source, chosen),
                 *gathered.notes(),
             ),
@@ -120,7 +125,8 @@ def inspect_files(
 class _Gathered:
     """What one pass over the rows has found until now."""
 
-    def __init__(self, writer: ExampleWriter, mender: Mender, checker: Checker) -> None:
+    def __init__(self, writer: ExampleWriter, mender: Mender, checker: Checker, roles: Roles) -> None:
+        self._is_joined = roles.hangs_together
         self.writer = writer
         self.mender = mender
         self.checker = checker
@@ -128,11 +134,16 @@ class _Gathered:
         self.left_out = 0
         self.rows_read = 0
         self.answers_as_context = 0
+        self.reasoned = 0
+        self.unread = UnreadFields()
+        self._conversation = roles.conversation
 
     def take(self, item: Row | RowProblem | Example) -> None:
         """Count a row, or leave out what has a problem, or mend, judge and write an example."""
         if isinstance(item, Row):
             self.rows_read += 1
+            if self._conversation in item.cells:
+                self.unread.add(item.cells[self._conversation])
             return
         if isinstance(item, Example):
             example = self.mender.repair(item)
@@ -142,6 +153,7 @@ class _Gathered:
                     self.writer.add(example)
                     self.checker.add(example)
                     self.answers_as_context += sum(not message.learned for message in example.messages)
+                    self.reasoned += sum(bool(message.reasoning) for message in example.messages)
                 return
             item = found
         self.left_out += 1
@@ -153,7 +165,14 @@ class _Gathered:
         """Say what is learned otherwise than it might seem."""
         if self.answers_as_context:
             marked = counted(self.answers_as_context, "answer")
-            yield f"{marked} marked in the data as not to be learned: kept as context."
+            why = " or in another conversation already" if self._is_joined else ""
+            yield f"{marked} marked in the data as not to be learned{why}: kept as context."
+        if self.reasoned:
+            yield (
+                f"Reasoning stands apart before {counted(self.reasoned, 'answer')}: it is learned where the chat "
+                "template of the base model has a place for it, and else not read."
+            )
+        yield from self.unread.notes()
 
     def why_nothing(self) -> str:
         """Say why no example can be used though the columns are assigned."""
@@ -165,6 +184,7 @@ class _Gathered:
 
 def _items(source: Source, roles: Roles | None, report: Report) -> Generator[Row | RowProblem | Example]:
     """Yield every row, followed by the examples that it gives; without roles only the rows, to count them."""
+    threads = Threads(roles) if roles is not None and roles.hangs_together else None
     for row in source.rows(report):
         if isinstance(row, RowProblem):
             yield Row(row.row, {})
@@ -172,7 +192,9 @@ def _items(source: Source, roles: Roles | None, report: Report) -> Generator[Row
             continue
         yield row
         if roles is not None:
-            yield from draft(row, roles)
+            yield from threads.add(row, draft(row, roles)) if threads is not None else draft(row, roles)
+    if threads is not None:
+        yield from threads.joined()
 
 
 def _sample(source: Source, roles: Roles) -> tuple[Example, ...]:
@@ -202,7 +224,8 @@ def _notes_on_columns(columns: Sequence[str], shown: Sequence[str], *, guessed: 
 
 
 def _notes_on_answers(source: Source, roles: Roles) -> Iterator[str]:
-    if any(is_json(row.cells.get(roles.answer)) for row in source.sample):
+    answers = [cell for row in source.sample if is_json(cell := row.cells.get(roles.answer))]
+    if any(not are_turns(turns_in(cell) or ()) for cell in answers):
         yield f"Answers in the column {quoted(roles.answer)} that are objects or lists are learned as JSON on one line."
 
 

@@ -57,7 +57,7 @@ class Agreement:
 def observe(model: Any, probes: Sequence[Probe], *, end_ids: Sequence[int], pad_id: int) -> Reference:
     """Ask a model, with the adapter that is active in it if it has one, about every probe, each alone and unpadded."""
     model.eval()
-    with _whole_modules_as_loaded(model):
+    with whole_modules_as_loaded(model):
         asked = [_ask(model, probe, end_ids=end_ids, pad_id=pad_id) for probe in probes]
     return Reference(
         probes=tuple(probes), logits=tuple(row for row, _ in asked), answers=tuple(answer for _, answer in asked)
@@ -80,7 +80,7 @@ def _ask(model: Any, probe: Probe, *, end_ids: Sequence[int], pad_id: int) -> tu
 
 
 @contextlib.contextmanager
-def _whole_modules_as_loaded(model: Any) -> Iterator[None]:
+def whole_modules_as_loaded(model: Any) -> Iterator[None]:
     """Have modules that were trained as a whole compute in the precision of the base, as peft loads them.
 
     A training leaves them in fp32, and a bf16 base cannot go on from what an fp32 word table gives.

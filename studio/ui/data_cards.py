@@ -71,7 +71,7 @@ def shape(roles: Roles) -> str:
         return f"conversations in '{roles.conversation}'"
     if roles.text:
         return f"plain text in '{roles.text}'"
-    names = (roles.system, roles.history, *roles.prompts, roles.input, roles.tools, roles.answer)
+    names = (roles.system, roles.history, *roles.prompts, roles.input, roles.tools, roles.reasoning, roles.answer)
     return " / ".join(name for name in names if name)
 
 

@@ -11,6 +11,7 @@ import gradio as gr
 from studio import config
 from studio.config import RunConfig, setting_named
 from studio.data.dataset_folders import Dataset
+from studio.data.mask_findings import mask_findings
 from studio.data.tokenizing.tokens import TokenStatistics
 from studio.errors import StudioError
 from studio.runs.studio import Studio
@@ -161,7 +162,8 @@ def _overview(seen: Seen, look: Look) -> dict[str, Any]:
 
 def _checks(seen: Seen) -> dict[str, Any]:
     dataset, inspection = seen.dataset, seen.dataset.inspection
-    found = fragments.stack([data_findings.findings(inspection), data_findings.changes(dataset.changes)])
+    doubts = mask_findings(seen.state.counts.doubts) if seen.state.counts is not None else ()
+    found = fragments.stack([data_findings.findings(inspection, extra=doubts), data_findings.changes(dataset.changes)])
     return {
         "checks_card": gr.update(visible=bool(inspection.usable or inspection.left_out or dataset.changes)),
         "checks": str(found),

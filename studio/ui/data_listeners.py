@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 
+from studio.data.mask_findings import mask_findings
 from studio.errors import DataError
 from studio.runs.studio import Studio
 from studio.ui import (
@@ -120,14 +121,16 @@ def find(reading: Reading, dataset_id: str | None, text: str | None, number: flo
 
 
 def press_check(
-    studio: Studio, press: Press, *, dataset_id: str | None, number: float | None, started: object
+    studio: Studio, press: Press, *, dataset_id: str | None, number: float | None, started: object, model: str = ""
 ) -> tuple[Any, Any, Any]:
     """Show an example that a finding is about, mend it, or undo a change. Raises DataError and RunError."""
     if not dataset_id:
         return gr.skip(), gr.skip(), gr.skip()
     dataset = studio.datasets.get(dataset_id)
     if press.verb == "show":
-        place = data_findings.next_place(dataset.inspection.findings, press.key, after=place_of(number))
+        counts = studio.token_state(dataset.id, model).counts if model else None
+        found = (*dataset.inspection.findings, *mask_findings(counts.doubts if counts is not None else ()))
+        place = data_findings.next_place(found, press.key, after=place_of(number))
         return (gr.skip() if place is None else place + 1), gr.skip(), gr.skip()
     if press.verb not in ("mend", "undo"):
         return gr.skip(), gr.skip(), gr.skip()

@@ -21,12 +21,16 @@ PROMPT = "prompt"
 LABELS = {
     PROMPT: "Question (prompt)",
     "input": "Added to the question",
+    "reasoning": "Reasoning before the answer",
     "answer": "Answer",
     "system": "System prompt",
     "conversation": "Whole conversation",
     "history": "Earlier turns",
     "tools": "Tools on offer",
     "text": "Plain text",
+    "id": "Id of the row",
+    "parent": "Id of the row before it",
+    "thread": "Same in one conversation",
     IGNORE: "Not used",
 }
 _TURNS = ("conversation", "history")
@@ -37,12 +41,16 @@ _IN_TURNS = {
 _MEANINGS = {
     PROMPT: "what the model is asked; several columns can make it together",
     "input": "stands below the question",
+    "reasoning": "what is thought before the answer, learned where the model's chat template has a place for it",
     "answer": "what the model learns to write",
     "system": "an instruction that stands before all else",
     "conversation": "all turns in one cell, questions and answers",
     "history": "the turns before the question",
     "tools": "the tools that the model may call",
     "text": "learned whole, word by word, without question and answer",
+    "id": "names the row, so that others can follow it",
+    "parent": "the row that this one follows, so that both are one conversation",
+    "thread": "rows with the same here are one conversation, in their order",
 }
 
 

@@ -162,11 +162,11 @@ def wire(
         **QUIET,
     )
     data_browse.wire(tab.viewer, tab.shown, reading=reading, version=tab.library.version)
-    _wire_actions(tab, studio=studio)
+    _wire_actions(tab, studio=studio, model=controls["model"])
     tab.proceed.click(lambda: gr.Tabs(selected="configure"), outputs=[tabs], **QUIET)
 
 
-def _wire_actions(tab: DataTab, *, studio: Studio) -> None:
+def _wire_actions(tab: DataTab, *, studio: Studio, model: Block) -> None:
     """Connect what makes another version: each starts an import, or selects a version that is there."""
     started, version = tab.bring.started, tab.library.version
     table, checks = tab.shown["table"], tab.shown["checks"]
@@ -190,7 +190,7 @@ def _wire_actions(tab: DataTab, *, studio: Studio) -> None:
     on_press(
         checks,
         functools.partial(data_listeners.press_check, studio),
-        inputs_kwargs={"dataset_id": version, "number": tab.viewer.number, "started": started},
+        inputs_kwargs={"dataset_id": version, "number": tab.viewer.number, "started": started, "model": model},
         outputs=[tab.viewer.number, started, version],
         **ACTING,
     )

@@ -107,10 +107,12 @@ def _bubble(message: Message) -> Markup:
     calls = fragments.join(
         Markup('<code class="ls-call">{}({})</code>').format(call.name, call.arguments) for call in message.tool_calls
     )
-    return Markup('<div class="ls-bubble{}"><small>{}{}</small>{}{}</div>').format(
+    thought = f"Reasoning: {message.reasoning}\n\n" if message.reasoning else ""
+    return Markup('<div class="ls-bubble{}"><small>{}{}</small>{}{}{}</div>').format(
         " ls-learns" if message.role in _LEARNING else "",
         speaker,
         f" {message.name}" if message.name else "",
+        thought,
         message.content,
         calls,
     )

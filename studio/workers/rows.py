@@ -6,13 +6,15 @@ An example that is too long is left out or cut, as the run's settings say. Knows
 import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from studio.config import RunConfig
 from studio.data.example_files import ExampleFile
 from studio.data.examples import Example
+from studio.data.mask_findings import mask_findings
+from studio.data.tokenizing.doubts import DoubtTally
 from studio.data.tokenizing.kept_tokens import render_kept
 from studio.data.tokenizing.rendering import ChatRenderer, Rendered
 from studio.errors import DataError
@@ -50,6 +52,7 @@ class Tally:
     refused: int = 0
     refusal: str = ""
     """Why the first of the refused was."""
+    doubts: DoubtTally = field(default_factory=DoubtTally, compare=False)
 
 
 def prepare_rows(job: Job, *, run: RunFolder, renderer: ChatRenderer, kept: Path) -> Rows:
@@ -124,6 +127,7 @@ def _fitting(
             tally.refusal = tally.refusal or str(each)
             tally.left_out += 1
             continue
+        tally.doubts.add(tally.examples, each.doubts)
         row = _fit(each, config)
         if row is None:
             tally.left_out += 1
@@ -179,6 +183,8 @@ def _notes(
         yield Noted("warning", f"{_examples(refused)} left out: {tally.refusal or held_out.refusal}")
     if cut := tally.cut + held_out.cut:
         yield Noted("info", f"{_examples(cut)} cut after {config.max_length} tokens; what comes later is not learned.")
+    for found in mask_findings(tally.doubts.counted()):
+        yield Noted(found.level, f"{found.title}. {found.text}")
     if renderer.uses_plain_template:
         text = "This model has no chat template, so the studio's plain one (User: / Assistant:) is used."
         yield Noted("info", text)

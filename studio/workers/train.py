@@ -35,6 +35,7 @@ from studio.workers.job import Job
 from studio.workers.ranks import rank, together
 from studio.workers.rows import Rows, prepare_rows, prompt_length, rows_of
 from studio.workers.samples import Sampler, prompts_of
+from studio.workers.stopping import runs_on
 from studio.workers.webhook import call_webhook
 
 if TYPE_CHECKING:
@@ -107,6 +108,9 @@ def _train(job: Job, *, run: RunFolder, home: Path, folder: Path, is_first: bool
         name = MODEL if config.method == FULL else ADAPTER
         _save_result(model, run.path / name, folder=folder, config=config, start=start)
         keep_reference(model, run, renderer=renderer)
+        found = None if result.stopped else runs_on(model, run, renderer=renderer, pad_id=pad_id(renderer))
+        if found is not None:
+            job.emit(found)
         job.emit(Saved(step=result.kept_step or result.steps, path=name))
     job.emit(Measured(memory_gib=_gib(peak_bytes(placement.device)), seconds=time.monotonic() - began))
     return result

@@ -12,7 +12,8 @@ from studio.data.checking.advice import FEW, coaching
 from studio.data.checking.answer_patterns import AnswerPatterns
 from studio.data.checking.copies import Hashes, conflicts, copies, shared
 from studio.data.checking.example_texts import texts
-from studio.data.checking.findings import BAD, INFO, MOST_PLACES, WARNING, Finding, Mend, Tally, offer
+from studio.data.checking.findings import BAD, INFO, MOST_PLACES, WARNING, Finding, Mend, Tally, in_order, offer
+from studio.data.checking.leftover_marks import LeftoverMarks
 from studio.data.checking.mends import DROP_DUPLICATES, DROP_NEAR_DUPLICATES, KEEP_FIRST_ANSWER
 from studio.data.checking.near_duplicates import MOST_COMPARED, SAMPLE, NearDuplicates
 from studio.data.checking.personal_checks import PersonalData
@@ -44,6 +45,7 @@ class Checker:
         self._answers = AnswerPatterns()
         self._personal = PersonalData()
         self._faults = TextFaults()
+        self._marks = LeftoverMarks()
         self._turns = Tally()
         self._near_places = array("Q")
         self._first: list[Example] = []
@@ -60,6 +62,7 @@ class Checker:
         text = "\n".join(texts(example))
         self._faults.add(place, text)
         self._personal.add(place, text)
+        self._marks.add(place, example)
         if self._near is not None:
             self._compare(self._near, place, example)
         else:
@@ -81,6 +84,7 @@ class Checker:
             self._answers.findings,
             self._repeated_turns,
             self._faults.findings,
+            self._marks.findings,
             self._personal.findings,
         )
         found: list[Finding] = []
@@ -88,8 +92,7 @@ class Checker:
             report("Checking", done, len(checks))
             found += check()
         report("Checking", len(checks), len(checks))
-        order = (BAD, WARNING, INFO)
-        return tuple(sorted(found, key=lambda finding: order.index(finding.level)))
+        return in_order(found)
 
     def _compare(self, near: NearDuplicates, place: int, example: Example) -> None:
         if near.add(example):

@@ -1,7 +1,7 @@
 """Every piece of text in an example that a person wrote or a model learns, to look at or to change.
 
-These are the contents of the turns and the strings in the arguments of tool calls. The list of tools on offer is a
-definition and is left as it is.
+These are the contents of the turns, the reasoning before them, and the strings in the arguments of tool calls. The list
+of tools on offer is a definition and is left as it is.
 """
 
 import json
@@ -16,6 +16,8 @@ Change = Callable[[str], str]
 def texts(example: Example) -> Iterator[str]:
     """Give the texts of an example in order."""
     for message in example.messages:
+        if message.reasoning:
+            yield message.reasoning
         yield message.content
         for call in message.tool_calls:
             yield from _arguments(call.arguments)
@@ -25,10 +27,10 @@ def change_texts(example: Example, change: Change) -> Example:
     """Return the example with every text changed; the same object when nothing is different."""
     messages = []
     for message in example.messages:
-        content = change(message.content)
         calls = tuple(_change_call(call, change) for call in message.tool_calls)
-        same = content == message.content and calls == message.tool_calls
-        messages.append(message if same else replace(message, content=content, tool_calls=calls))
+        thought = change(message.reasoning) if message.reasoning else ""
+        changed = replace(message, content=change(message.content), tool_calls=calls, reasoning=thought)
+        messages.append(message if changed == message else changed)
     if all(new is old for new, old in zip(messages, example.messages, strict=True)):
         return example
     return replace(example, messages=tuple(messages))

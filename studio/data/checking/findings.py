@@ -1,5 +1,6 @@
 """What a check found out about a data set, and the change that is offered for it. Values only."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from studio.data.checking.mends import MENDS
@@ -55,6 +56,12 @@ class Tally:
     def places(self) -> tuple[int, ...]:
         """The first places, in the order in which they were counted."""
         return tuple(self._first)
+
+
+def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return findings with the most pressing first."""
+    order = (BAD, WARNING, INFO)
+    return tuple(sorted(findings, key=lambda finding: order.index(finding.level)))
 
 
 def offer(*kinds: str) -> tuple[Mend, ...]:

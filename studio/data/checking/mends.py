@@ -19,6 +19,7 @@ from studio.data.checking.repairs import (
     MASK_PHONES,
     REPAIR_TEXT,
     REPAIRS,
+    SYSTEM_FIRST,
     TRIM_END,
     TRIM_START,
     repaired,
@@ -48,6 +49,11 @@ MENDS: Mapping[str, MendWords] = {
     REPAIR_TEXT: MendWords("Repair the text", "Repaired the text of 1 example.", "Repaired the text of {} examples."),
     JOIN_TURNS: MendWords(
         "Join these turns", "Joined turns of one speaker in 1 example.", "Joined turns of one speaker in {} examples."
+    ),
+    SYSTEM_FIRST: MendWords(
+        "Put system messages first",
+        "Put the system messages of 1 example together at its start.",
+        "Put the system messages of {} examples together at their start.",
     ),
     TRIM_START: MendWords(
         "Start at the first question",

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from studio.data.checking.findings import WARNING, Finding, Tally, offer
-from studio.data.checking.repairs import TRIM_END, TRIM_START
+from studio.data.checking.repairs import SYSTEM_FIRST, TRIM_END, TRIM_START
 from studio.data.rows import RowProblem
 from studio.words import counted
 
@@ -27,8 +27,8 @@ _WORDS: dict[str, tuple[str, str, str]] = {
     ),
     "system-in-the-middle": (
         "with a system message in the middle",
-        "A system message can only stand first. Move it there, or leave it out.",
-        "",
+        "A system message can only stand first. All of a conversation can be put together there.",
+        SYSTEM_FIRST,
     ),
     "unknown-role": (
         "with an unknown speaker",
@@ -38,6 +38,17 @@ _WORDS: dict[str, tuple[str, str, str]] = {
     "broken-character": (
         "with broken characters",
         "They hold bytes or halves of characters that are no text. Save the file again as UTF-8 from where it comes.",
+        "",
+    ),
+    "thread": (
+        "whose conversation is not whole",
+        "A row that they follow is missing, left out, or not to be told from another. Bring it, or set the column that "
+        "says which row follows which to ignore: each row is learned by itself then.",
+        "",
+    ),
+    "not-to-be-learned": (
+        "marked as not to be learned",
+        "The data itself says so: by a mark on the row or its answers, or by a verdict that the answer is bad.",
         "",
     ),
     "wrong-columns": ("that do not fit the columns", "They have more or fewer cells than there are columns.", ""),

@@ -6,11 +6,12 @@ from functools import partial
 from studio.data.checking import personal
 from studio.data.checking.example_texts import change_texts
 from studio.data.checking.text_repair import repair_text
-from studio.data.checking.turns import join_turns, trim_end, trim_start
+from studio.data.checking.turns import join_turns, system_first, trim_end, trim_start
 from studio.data.examples import Example
 
 REPAIR_TEXT = "repair-text"
 JOIN_TURNS = "join-turns"
+SYSTEM_FIRST = "system-first"
 TRIM_START = "trim-start"
 TRIM_END = "trim-end"
 MASK_KEYS = "mask-keys"
@@ -26,6 +27,7 @@ def _mask(example: Example, *, kind: str) -> Example:
 REPAIRS: Mapping[str, Callable[[Example], Example]] = {
     REPAIR_TEXT: lambda example: change_texts(example, repair_text),
     JOIN_TURNS: join_turns,
+    SYSTEM_FIRST: system_first,
     TRIM_START: trim_start,
     TRIM_END: trim_end,
     MASK_KEYS: partial(_mask, kind=personal.KEYS),

@@ -25,6 +25,16 @@ def join_turns(example: Example) -> Example:
     return replace(example, messages=tuple(joined))
 
 
+def system_first(example: Example) -> Example:
+    """Make one system message of all in a conversation, at its start, with a blank line between them."""
+    told = [message for message in example.messages if message.role == "system"]
+    if not told or (len(told) == 1 and example.messages[0].role == "system"):
+        return example
+    others = (message for message in example.messages if message.role != "system")
+    whole = replace(told[0], content="\n\n".join(message.content for message in told if message.content.strip()))
+    return replace(example, messages=(whole, *others))
+
+
 def trim_start(example: Example) -> Example:
     """Leave out what the assistant and tools say before the first question; a system message stays.
 
@@ -56,5 +66,8 @@ def _joinable(first: Message, second: Message) -> bool:
 
 
 def _join(first: Message, second: Message) -> Message:
-    content = "\n\n".join(part for part in (first.content, second.content) if part.strip())
-    return replace(second, content=content, tool_calls=(*first.tool_calls, *second.tool_calls))
+    content, thought = (
+        "\n\n".join(part for part in parts if part.strip())
+        for parts in ((first.content, second.content), (first.reasoning, second.reasoning))
+    )
+    return replace(second, content=content, reasoning=thought, tool_calls=(*first.tool_calls, *second.tool_calls))

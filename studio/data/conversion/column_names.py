@@ -13,8 +13,10 @@ _NAMES: Mapping[str, str] = {
     "system": "system systemprompt systemmessage systeminstruction systeminstructions systemtext",
     "history": "history chathistory previousturns",
     "tools": "tools functions",
-    "chosen": "chosen chosenresponse preferred preferredoutput preferredresponse acceptedanswer chosenanswer",
-    "rejected": "rejected rejectedresponse nonpreferred nonpreferredoutput dispreferred rejectedanswer",
+    "chosen": "chosen chosenmessages chosenconversation chosenresponse "
+    "preferred preferredoutput preferredresponse acceptedanswer chosenanswer",
+    "rejected": "rejected rejectedmessages rejectedconversation rejectedresponse "
+    "nonpreferred nonpreferredoutput dispreferred rejectedanswer",
     "instruction": "instruction instructions anweisung anweisungen instruccion instrucciones consigne "
     "istruzione istruzioni instrucao instructie polecenie talimat инструкция 指令 指示 지시",
     "prompt": "prompt prompts usermessage userprompt userinput userquery eingabeaufforderung 提示 プロンプト 프롬프트",
@@ -44,7 +46,16 @@ _NAMES: Mapping[str, str] = {
     "heading": "subject title headline betreff titel titre asunto titulo objet oggetto тема 标题",
     "message": "description message issue customermessage request inquiry enquiry beschreibung "
     "nachricht anfrage descripcion mensaje descricao mensagem messaggio body selftext complaint",
-    "label": "label labels class category sentiment rating stars score intent emotion topic kategorie toxic spam",
+    "reasoning": "reasoning reasoningcontent reasoningtext reasoningdetails thinking thinkingcontent thoughts thought "
+    "think chainofthought cot complexcot rationale analysis",
+    "translation": "translation translated translatedtext targettext ubersetzung traduccion traduction traduzione "
+    "traducao vertaling 翻译 翻訳 번역",
+    "label": "label labels labeltext labelname class classname category categories "
+    "sentiment rating stars score intent emotion topic kategorie toxic spam",
+    "id": "id messageid rowid nodeid postid commentid questionid qid turnid uid uuid key",
+    "parent": "parent parentid parentmessageid replyto replytoid inreplyto inreplytoid previousid prev previd previous "
+    "previousmessageid follows",
+    "thread": "conversationid convid conversationhash dialogid dialogueid sessionid threadid chatid thread",
     "speaker": "role speaker sender replyto inreplyto inresponsetotweetid parentid",
     "verdict": "isgood good desirable thumbsup accepted iscorrect correct",
     "choices": "choices options choice option",
@@ -78,9 +89,14 @@ def meanings(name: str) -> frozenset[str]:
     return _MEANINGS.get(plain(name), frozenset())
 
 
+def words_of(name: str) -> list[str]:
+    """Return the words of a name, as in "customer_question" or "customerQuestion"."""
+    return [plain(word) for word in _WORD.findall(_CAMEL.sub(" ", name))]
+
+
 def hints(name: str) -> frozenset[str]:
     """Return what the words of a longer name mean, as in "customer question"; nothing where a word is of a figure."""
-    words = [plain(word) for word in _WORD.findall(_CAMEL.sub(" ", name))]
+    words = words_of(name)
     if not _FIGURES.isdisjoint(words):
         return frozenset()
     return frozenset[str]().union(*(_MEANINGS[word] for word in words if word in _MEANINGS))

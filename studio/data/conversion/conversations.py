@@ -4,12 +4,17 @@ Known are OpenAI's messages, ShareGPT's conversations, Gemini's contents, Anthro
 answer, plain lists of turns, and one text with the speakers' names in it. Knows nothing of columns.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import cycle
 
+from studio.data.conversion.api_items import answer_in_log, has_items, turns_of_items
 from studio.data.conversion.cells import UnusableError, answer_text, is_empty, is_json, opened, quoted, text_in
+from studio.data.conversion.column_names import means
 from studio.data.conversion.learning_marks import is_left_out
 from studio.data.conversion.media import refuse_media
+from studio.data.conversion.reasoning import is_reasoning, reasoning_in
+from studio.data.conversion.reply_trees import best_branch, is_reply_tree
 from studio.data.conversion.tool_calls import are_calls, calls_in
 from studio.data.conversion.transcripts import turns_of
 from studio.data.examples import Message
@@ -22,20 +27,24 @@ SPEAKERS: Mapping[str, str] = {
     **dict.fromkeys(("assistant", "gpt", "chatgpt", "bing", "bard", "claude", "gemini", "model", "ai"), ASSISTANT),
     **dict.fromkeys(("bot", "chatbot", "agent", "support", "function_call", "function-call", "tool_call"), ASSISTANT),
     **dict.fromkeys(("tool", "function", "observation", "function_response", "function-response"), TOOL),
-    **dict.fromkeys(("tool_response", "tool_result", "ipython"), TOOL),
+    **dict.fromkeys(("tool_response", "tool_result", "ipython", "environment"), TOOL),
 }
 """Who speaks, by the names that files give them, in lower case."""
 
+_THOUGHT = re.compile(r"\s*(<think>.*?</think>)\s*", re.DOTALL)
 _CALLING = ("function_call", "function-call", "tool_call")
 _SPEAKERS_OF_TEXT = SPEAKERS.keys() - {*_CALLING}
 _WHO = ("role", "from", "sender", "author", "speaker")
 _WHAT = ("content", "value", "text", "message", "parts", "utterance", "body")
 _ASKED = (*(name for name, role in SPEAKERS.items() if role == USER), "input", "question", "prompt", "instruction")
 _ANSWERED = (*(name for name, role in SPEAKERS.items() if role == ASSISTANT), "output", "answer", "response")
-_NOT_SAID = ("tool_use", "tool_result", "thinking", "redacted_thinking")
+_CALLING_PARTS = ("tool_use", "tool_call", "function_call")
+_NOT_SAID = (*_CALLING_PARTS, "tool_result", "redacted_thinking")
+_CALLS = ("tool_calls", "function_call", "function_calls")
 _PART_NAMES = frozenset(("type", "content_type", "text", "parts", "image_url", "image", "bytes"))
 _FILES = ("attachments", "files")
 _PAIRED: Mapping[str, str] = {SYSTEM: SYSTEM, **dict.fromkeys(_ASKED, USER), **dict.fromkeys(_ANSWERED, ASSISTANT)}
+_FIELDS = frozenset((*_WHO, *_WHAT, *_FILES, *_CALLS, "name", "tool_call_id"))
 _LISTS = ("messages", "conversations", "conversation", "contents", "turns", "chat_messages")
 _KNOWN = "known are system, user, assistant and tool"
 
@@ -45,13 +54,18 @@ def turns_in(cell: object) -> Sequence[object] | None:
     found = opened(cell)
     if isinstance(found, str):
         return turns_of(found)
+    if isinstance(found, list):
+        return turns_of_items(found) if has_items(found) else found
     if isinstance(found, Mapping):
+        if is_reply_tree(found):
+            return best_branch(found)
         inner = next((found[name] for name in _LISTS if name in found), None)
-        if isinstance(inner, list):
-            return inner
+        inner = inner if isinstance(inner, list) else answer_in_log(found)
+        if inner is not None:
+            return turns_of_items(inner) if has_items(inner) else inner
         alone = (_who(found) and _has_content(found)) or _is_whole_pair(found)
         return [found] if alone else _side_by_side(found)
-    return found if isinstance(found, list) else None
+    return None
 
 
 def are_turns(turns: Sequence[object]) -> bool:
@@ -63,10 +77,19 @@ def are_turns(turns: Sequence[object]) -> bool:
     )
 
 
+def reads_field(name: str) -> bool:
+    """Say whether what stands in a turn under this name is read, or refused with a reason."""
+    return name in _FIELDS or name.lower() in _PAIRED or means(name, "reasoning")
+
+
 def begins_with(turns: Sequence[object]) -> str:
     """Return the role of the first turn, or "" when it is not known."""
-    first = turns[0] if turns else None
-    return SPEAKERS.get(_who(first).lower(), "") if isinstance(first, Mapping) else ""
+    return _role_of(turns[0]) if turns else ""
+
+
+def ends_with(turns: Sequence[object]) -> str:
+    """Return the role of the last turn, or "" when it is not known."""
+    return _role_of(turns[-1]) if turns else ""
 
 
 def messages_in(turns: Sequence[object]) -> list[Message]:
@@ -122,20 +145,29 @@ def _messages(turn: Mapping[str, object], place: int) -> Iterator[Message]:
 
 
 def _answer(turn: Mapping[str, object], content: object, *, said: str, where: str) -> Message:
-    learned = not is_left_out(turn)
+    learned, thought = not is_left_out(turn), reasoning_in(turn, content)
     if said in _CALLING:
-        found = opened(content)
+        aloud = _THOUGHT.match(content) if isinstance(content, str) else None
+        found = _opened_calls(content[aloud.end() :] if aloud and isinstance(content, str) else content)
         if are_calls(found):
-            return Message(ASSISTANT, "", calls_in(found, where), learned=learned)
-    calls = [call for name in ("tool_calls", "function_call") for call in _listed(opened(turn.get(name)))]
+            text = aloud.group(1) if aloud else ""
+            return Message(ASSISTANT, text, calls_in(found, where), learned=learned, reasoning=thought)
+    calls = [call for name in _CALLS for call in _listed(opened(turn.get(name)))]
     if isinstance(content, list):
         # Claude's own exports hold what its tools gave back in the answer itself: there only what was said counts.
         if not any(_type(part) == "tool_result" for part in content):
-            calls += [part for part in content if _type(part) == "tool_use"]
-        content = [part for part in content if _type(part) not in _NOT_SAID]
+            calls += [_called(part) for part in content if _type(part) in _CALLING_PARTS]
+        content = [part for part in content if _type(part) not in _NOT_SAID and not is_reasoning(part)]
     said_as_json = is_json(content) and not _has_parts(content)
     text = answer_text(content, where) if said_as_json else _text(content, where)
-    return Message(ASSISTANT, text, calls_in(calls, where), learned=learned)
+    return Message(ASSISTANT, text, calls_in(calls, where), learned=learned, reasoning=thought)
+
+
+def _opened_calls(content: object) -> object:
+    """Return the call or the calls that are written as JSON, also one on each line."""
+    found = opened(content)
+    lines = [opened(line) for line in found.splitlines() if line.strip()] if isinstance(found, str) else []
+    return lines if lines and are_calls(lines) else found
 
 
 def _has_parts(content: object) -> bool:
@@ -174,7 +206,7 @@ def _part(part: object, where: str) -> str:
     kind = _type(part)
     if isinstance(part, Mapping):
         refuse_media(part, where)
-        said = part.get("refusal" if kind == "refusal" else "text")
+        said = part.get("refusal") if kind == "refusal" else part.get("text", part.get("value"))
         if kind in ("", "text", "input_text", "output_text", "refusal") and isinstance(said, str):
             return said
     raise UnusableError("not-text", f"{where} holds something other than text{f' ({quoted(kind)})' if kind else ''}.")
@@ -192,7 +224,7 @@ def _who(turn: Mapping[str, object]) -> str:
 
 
 def _has_content(turn: Mapping[str, object]) -> bool:
-    return any(name in turn for name in (*_WHAT, "tool_calls", "function_call"))
+    return any(name in turn for name in (*_WHAT, *_CALLS))
 
 
 def _is_pair(turn: Mapping[str, object]) -> bool:
@@ -218,9 +250,18 @@ def _listed(found: object) -> list[object]:
     return [] if is_empty(found) else found if isinstance(found, list) else [found]
 
 
+def _role_of(turn: object) -> str:
+    return SPEAKERS.get(_who(turn).lower(), "") if isinstance(turn, Mapping) else ""
+
+
 def _type(part: object) -> str:
     found = (part.get("type") or part.get("content_type")) if isinstance(part, Mapping) else None
     return found if isinstance(found, str) else ""
+
+
+def _called(part: object) -> object:
+    """Return the call in a part of a turn: the part itself, or what stands in it as JSON."""
+    return opened(part.get("value", part)) if isinstance(part, Mapping) else part
 
 
 def _plain(found: object) -> str:

@@ -29,7 +29,10 @@ def _fault_of_turns(messages: Sequence[Message]) -> tuple[str, str] | None:
         return "empty", "The conversation is empty."
     for message in messages[start:]:
         if message.role == SYSTEM:
-            return "system-in-the-middle", "A system message stands in the middle; it can only come first."
+            return (
+                "system-in-the-middle",
+                "A second system message, or one in the middle: there can be one, at the start.",
+            )
         if message.role not in (USER, ASSISTANT, TOOL):
             return "unknown-role", f"A turn has the role {quoted(message.role)}, which is not known."
     if messages[start].role == ASSISTANT:
@@ -47,7 +50,7 @@ def _fault_of_turns(messages: Sequence[Message]) -> tuple[str, str] | None:
 
 def _is_writable(example: Example) -> bool:
     for message in example.messages:
-        if not is_writable(message.content) or not is_writable(message.name) or not is_writable(message.tool_call_id):
+        if not all(map(is_writable, (message.content, message.reasoning, message.name, message.tool_call_id))):
             return False
         for call in message.tool_calls:
             if not is_writable(call.name) or not is_writable(call.arguments) or not is_writable(call.id):

@@ -16,6 +16,7 @@ from studio.data.conversion.guessing import guess_roles
 from studio.data.conversion.learning_marks import apply_marks
 from studio.data.conversion.media import refuse_media_columns
 from studio.data.conversion.question_lists import COLUMNS, is_question_list, question_rows
+from studio.data.conversion.reasoning import reasoning_text
 from studio.data.conversion.roles import (
     CHAT,
     INSTRUCTION,
@@ -77,7 +78,7 @@ def draft(row: Row, roles: Roles) -> tuple[Example | RowProblem, ...]:
 
 def _used(roles: Roles) -> tuple[str, ...]:
     """Return the columns that play a part."""
-    single = (roles.conversation, roles.system, roles.input, roles.answer, roles.history, roles.tools)
+    single = (roles.conversation, roles.system, roles.input, roles.answer, roles.history, roles.tools, roles.reasoning)
     return (*roles.prompts, *prompt_templates.names_in(roles.template), *single)
 
 
@@ -172,14 +173,15 @@ def _answer(row: Row, roles: Roles) -> list[Message]:
     turns = _turns(cell)
     if turns:
         return messages_in(turns)
+    thought = reasoning_text(row.cells.get(roles.reasoning)) if roles.reasoning else ""
     if roles.tools:
         calls = opened(cell)
         if are_calls(calls):
-            return [Message(ASSISTANT, "", calls_in(calls, "The answer"))]
+            return [Message(ASSISTANT, "", calls_in(calls, "The answer"), reasoning=thought)]
     text = cell if isinstance(cell, str) else answer_text(cell, f"The column {quoted(roles.answer)}")
     if is_empty(text):
         raise UnusableError("empty-answer", f"The answer is empty ({listed([roles.answer])}).")
-    return [Message(ASSISTANT, text)]
+    return [Message(ASSISTANT, text, reasoning=thought)]
 
 
 def _text(row: Row, column: str) -> str:
@@ -204,9 +206,9 @@ def _history(row: Row, roles: Roles) -> list[Message]:
 
 
 def _system(row: Row, roles: Roles) -> list[Message]:
-    cell = row.cells.get(roles.system) if roles.system else None
-    if isinstance(cell, Mapping) and isinstance(cell.get("parts"), list):
-        return messages_in([{"role": SYSTEM, "parts": cell["parts"]}])
+    cell = opened(row.cells.get(roles.system)) if roles.system else None
+    if isinstance(cell, list | Mapping):
+        return messages_in([{"role": SYSTEM, "content": cell}])
     text = _text(row, roles.system) if roles.system else ""
     return [] if is_empty(text) else [Message(SYSTEM, text)]
 

@@ -7,8 +7,10 @@ than one whose model has silently learned the wrong column.
 from collections.abc import Callable, Sequence
 
 from studio.data.conversion.column_names import MOST_COLUMNS, is_exactly, plain
+from studio.data.conversion.labelled_texts import labelled_text
 from studio.data.conversion.roles import IGNORE, Roles, assign
 from studio.data.conversion.sampled_columns import Column, sampled
+from studio.data.conversion.ties import tied
 from studio.data.rows import Row
 
 Parts = dict[str, str]
@@ -43,6 +45,7 @@ def guess_roles(columns: Sequence[str], sample: Sequence[Row]) -> Roles:
     for rule in rules:
         parts = rule(found)
         if parts is not None:
+            parts = tied(found, parts, sample)
             return assign({name: parts.get(name, IGNORE) for name in columns}) if parts else Roles()
     return Roles()
 
@@ -54,16 +57,29 @@ def _pair_of_answers(columns: Sequence[Column]) -> Parts | None:
         return None
     if chosen.holds_whole_conversations:
         return _beside(columns, {chosen.name: "conversation"})
-    prompt = next((one for concept in _ASKING if (one := _called(columns, concept)) is not None), None)
+    asking = [one for concept in (*_ASKING, "conversation") if (one := _called(columns, concept)) is not None]
+    prompt = next((one for one in asking if one.is_text or one.holds_turns), None)
     if prompt is None:
         return {}
     return _beside(columns, _with_input(columns, {prompt.name: "prompt", chosen.name: "answer"}, prompt))
+
+
+def _unanswered(columns: Sequence[Column]) -> Parts | None:
+    """The turns in one column end with a question, and the answer to it stands in another."""
+    asking = [
+        column for column in columns if column.is_called("conversation", "message") and column.ends_with_a_question
+    ]
+    answering = [column for column in columns if column.is_called(*_ANSWERING, "assistant") and not column.is_constant]
+    if len(asking) != 1 or len(answering) != 1 or not (answering[0].holds_turns or answering[0].is_text):
+        return None
+    return _beside(columns, {asking[0].name: "prompt", answering[0].name: "answer"})
 
 
 def _conversation(columns: Sequence[Column]) -> Parts | None:
     """One column holds turns, each with the name of a known speaker; or it is called so and holds lists like turns."""
     named = [column for column in columns if column.is_called("conversation")]
     best = [column for column in named if column.holds_turns]
+    best = best or [column for column in columns if column.holds_trees]
     best = best or [column for column in named if column.holds_lists_of_turns and plain(column.name) != "turns"]
     if not best:
         best = [each for each in columns if each.holds_turns and not each.is_called(*_OTHERWISE_KNOWN)]
@@ -80,7 +96,9 @@ def _one_message_a_row(columns: Sequence[Column]) -> Parts | None:
 
 def _judged_answers(columns: Sequence[Column]) -> Parts | None:
     """A column says of each answer whether it is good, so that not every answer should be learned."""
-    return {} if any(each.is_called("label", "verdict") and each.is_yes_or_no for each in columns) else None
+    answered = any(each.is_called(*_ANSWERING, "chosen", "assistant", "a") or each.holds_turns for each in columns)
+    judging = ("label", "verdict") if answered else ("verdict",)
+    return {} if any(each.is_called(*judging) and each.is_yes_or_no for each in columns) else None
 
 
 def _choices(columns: Sequence[Column]) -> Parts | None:
@@ -112,11 +130,16 @@ def _turns_before_the_answer(columns: Sequence[Column]) -> Parts | None:
     """The turns before the answer stand in one column, the answer in another."""
     asking = next((one for concept in ("prompt", "input", "question") if (one := _called(columns, concept))), None)
     answering = [column for column in columns if column.is_called(*_ANSWERING)]
-    if asking is None or not asking.holds_turns or len(answering) != 1:
+    if asking is None or len(answering) != 1:
         return None
-    if not answering[0].holds_turns and not answering[0].is_text:
+    kinds = [(column.holds_turns, column.is_text) for column in (asking, answering[0])]
+    if not all(map(any, kinds)) or not any(turns for turns, _ in kinds):
         return None
-    return _beside(columns, {asking.name: "prompt", answering[0].name: "answer"})
+    parts = {asking.name: "prompt", answering[0].name: "answer"}
+    told = _called(columns, "instruction")
+    if told is not None and told.name not in parts and told.is_text and told.cells:
+        parts[told.name] = "system"
+    return _beside(columns, parts)
 
 
 def _calls_of_tools(columns: Sequence[Column]) -> Parts | None:
@@ -132,6 +155,16 @@ def _transcript(columns: Sequence[Column]) -> Parts | None:
     """Nearly every text of one column is a whole conversation, with marks where each speaker begins."""
     best = [column for column in columns if column.holds_transcripts and not column.is_called(*_OTHERWISE_KNOWN)]
     return _beside(columns, {best[0].name: "conversation"}) if len(best) == 1 else None
+
+
+def _labelled_text(columns: Sequence[Column]) -> Parts | None:
+    """Beside a text stands its label, its summary or its translation, and no other answer."""
+    if any(each.is_called(*_ANSWERING) and not each.is_called("target") for each in columns) or _offers_choices(
+        columns
+    ):
+        return None
+    parts = labelled_text(columns)
+    return _beside(columns, parts) if parts else None
 
 
 def _questions_by_their_marks(columns: Sequence[Column]) -> Parts | None:
@@ -159,6 +192,7 @@ def _plain_text(columns: Sequence[Column]) -> Parts | None:
 _RULES: tuple[Callable[[Sequence[Column]], Parts | None], ...] = (
     _pair_of_answers,
     _judged_answers,
+    _unanswered,
     _conversation,
     _one_message_a_row,
     _choices,
@@ -166,6 +200,7 @@ _RULES: tuple[Callable[[Sequence[Column]], Parts | None], ...] = (
     _turns_before_the_answer,
     _calls_of_tools,
     _transcript,
+    _labelled_text,
     _questions_by_their_marks,
     _plain_text,
 )
@@ -206,9 +241,12 @@ def _with_input(columns: Sequence[Column], parts: Parts, asking: Column) -> Part
 
 
 def _beside(columns: Sequence[Column], parts: Parts) -> Parts:
-    """Add the system message, the history and the tools."""
+    """Add the system message, the reasoning, the history and the tools."""
     system, history, tools = (_called(columns, concept) for concept in ("system", "history", "tools"))
     conversation = next((column for column in columns if parts.get(column.name) == "conversation"), None)
+    thought = _called([column for column in columns if column.is_prose], "reasoning")
+    if thought is not None and "answer" in parts.values():
+        parts = {thought.name: "reasoning", **parts}
     if system is not None and system.instructs:
         parts = {system.name: "system", **parts}
     if history is not None and conversation is None and (history.holds_lists or not history.cells):

@@ -33,7 +33,7 @@ def apply_marks(cells: Mapping[str, object], used: Sequence[str], messages: list
     `used` are the columns that play another part. What follows the last answer that is learned is left out, because
     nothing after it has an effect. Raises UnusableError where no answer is left to learn.
     """
-    marks = {name: opened(cells[name]) for name in cells if name not in used and _is_mark(name)}
+    marks = {name: opened(cells[name]) for name in cells if name not in used and is_mark(name)}
     if name := next((name for name, mark in marks.items() if _is_bad_verdict(name, mark)), ""):
         raise UnusableError("not-to-be-learned", f"The column {quoted(name)} says that this is not a good answer.")
     if name := next((name for name, mark in marks.items() if is_left_out({name: mark})), ""):
@@ -57,7 +57,8 @@ def _saying_no(name: str) -> frozenset[str]:
 
 
 @functools.lru_cache(maxsize=4096)
-def _is_mark(name: str) -> bool:
+def is_mark(name: str) -> bool:
+    """Tell whether a field or a column of this name says what is to be learned."""
     return bool(_saying_no(name)) or means(name, "verdict") or means(name, "label")
 
 

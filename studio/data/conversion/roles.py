@@ -16,8 +16,11 @@ TEXT = "text"
 KINDS = (CHAT, INSTRUCTION, PROMPT_COMPLETION, QUESTION_ANSWER, PREFERENCE, TEXT)
 
 IGNORE = "ignore"
-PARTS = ("system", "prompt", "input", "answer", "conversation", "history", "tools", "text", IGNORE)
-_SINGLE = ("system", "input", "answer", "conversation", "history", "tools", "text")
+_SINGLE = (
+    *("system", "input", "reasoning", "answer", "conversation", "history", "tools", "text"),
+    *("id", "parent", "thread"),
+)
+PARTS = ("system", "prompt", *_SINGLE[1:], IGNORE)
 _ANSWERS = ("output", "completion", "answer", "response", "target")
 _DOUBTS = {
     "speaker": "Here each row seems to be one message (column {}), and a row has to be a whole example: bring the "
@@ -26,6 +29,8 @@ _DOUBTS = {
     "yourself, with a template that names the choices, or put the words of the right choice into a column first.",
     "verdict": "The column {} may say which answers are good, and all would be learned alike. Keep only the rows that "
     "are good, then choose the columns yourself.",
+    "label": "The column {} may be what is to be answered: choose it as the answer, and the text as the prompt. Where "
+    "it holds numbers of classes, write the names of the classes instead, because the model answers in words.",
 }
 """Why it is better to ask, by what a column is called."""
 
@@ -35,7 +40,8 @@ class Roles:
     """Which column plays which part; a part that no column plays is empty.
 
     `kind` is one of `KINDS`, and empty while the parts do not suffice: `missing` says what to assign then. Several
-    `prompts` are put together in their order, or as `template` says.
+    `prompts` are put together in their order, or as `template` says. Rows hang together where `parent` holds the `id`
+    of the row before, or where `thread` holds the same in each of them.
     """
 
     kind: str = ""
@@ -48,6 +54,15 @@ class Roles:
     tools: str = ""
     text: str = ""
     template: str = ""
+    reasoning: str = ""
+    id: str = ""
+    parent: str = ""
+    thread: str = ""
+
+    @property
+    def hangs_together(self) -> bool:
+        """Whether rows follow one another, so that several make one conversation."""
+        return bool(self.thread or self.parent)
 
 
 def parts_of(roles: Roles, columns: Sequence[str]) -> dict[str, str]:
@@ -63,17 +78,11 @@ def assign(parts: Mapping[str, str], *, template: str = "") -> Roles:
     does not suffice. Pairs of answers are recognised by the names of the chosen and the ignored column.
     """
     playing = {part: [column for column, chosen in parts.items() if chosen == part] for part in PARTS}
-    single = {part: columns[0] if len(columns) == 1 else "" for part, columns in playing.items()}
+    single = {part: playing[part][0] if len(playing[part]) == 1 else "" for part in _SINGLE}
     roles = Roles(
-        conversation=single["conversation"],
-        system=single["system"],
         prompts=tuple(playing["prompt"]),
-        input=single["input"],
-        answer=single["answer"],
-        history=single["history"],
-        tools=single["tools"],
-        text=single["text"],
         template=template,
+        **single,
     )
     if _contradiction(roles) or _not_chosen(roles, ()) or any(len(playing[part]) > 1 for part in _SINGLE):
         return roles
@@ -104,6 +113,9 @@ def notes_on(roles: Roles) -> tuple[str, ...]:
         notes.append("The chosen answer of each pair is used; the rejected one is not learned.")
     if roles.kind == TEXT:
         notes.append("Each text is learned whole, as plain text and not as question and answer.")
+    if roles.hangs_together:
+        by = quoted(roles.parent or roles.thread)
+        notes.append(f"Rows that hang together by the column {by} are put together into conversations.")
     if roles.conversation == "mapping":
         notes.append("Only what was said is used; searches, code and thinking in between are left out.")
     return tuple(notes)
@@ -111,8 +123,7 @@ def notes_on(roles: Roles) -> tuple[str, ...]:
 
 def _assigned(roles: Roles) -> Iterator[tuple[str, str]]:
     """Yield each part that a column plays, with the column."""
-    single = (roles.system, roles.input, roles.answer, roles.conversation, roles.history, roles.tools, roles.text)
-    yield from ((part, column) for part, column in zip(_SINGLE, single, strict=True) if column)
+    yield from ((part, column) for part in _SINGLE if (column := getattr(roles, part)))
     yield from (("prompt", column) for column in roles.prompts)
 
 
@@ -141,6 +152,16 @@ def _contradiction(roles: Roles) -> str:
             f"Set {quoted(other)} to ignore, or {quoted(roles.text)}."
         )
     beside = [column for part, column in others if part not in ("system", "tools")]
+    if bool(roles.parent) != bool(roles.id):
+        return (
+            "Rows are put together by two columns: one with the id of each row, and one with the id of the row before "
+            f"it, its parent. Choose both, or set {quoted(roles.parent or roles.id)} to ignore."
+        )
+    if roles.parent and roles.thread:
+        return (
+            f"Rows hang together by {quoted(roles.parent)} or by {quoted(roles.thread)}, not by both. "
+            "Set one of them to ignore."
+        )
     if roles.conversation and beside:
         return (
             f"The conversation ({quoted(roles.conversation)}) holds its own questions and answers. "
@@ -172,7 +193,7 @@ def _doubt(columns: Sequence[str]) -> str:
     for concept, sentence in _DOUBTS.items():
         names = (concept, "label") if concept == "verdict" else (concept,)
         by = next((column for column, meant in seen.items() if not meant.isdisjoint(names)), None)
-        if by is not None and (answers or concept == "speaker"):
+        if by is not None and (concept == "speaker" or answers != (concept == "label")):
             return sentence.format(quoted(by))
     return ""
 

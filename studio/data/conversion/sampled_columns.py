@@ -8,8 +8,9 @@ from itertools import islice
 from studio.data.conversion.cells import is_empty, is_json, opened
 from studio.data.conversion.chat_exports import is_tree
 from studio.data.conversion.column_names import hints, meanings
-from studio.data.conversion.conversations import SPEAKERS, are_turns, begins_with, turns_in
+from studio.data.conversion.conversations import SPEAKERS, are_turns, begins_with, ends_with, turns_in
 from studio.data.conversion.question_lists import is_question_list
+from studio.data.conversion.reply_trees import is_reply_tree
 from studio.data.conversion.tool_calls import are_calls
 from studio.data.rows import Row
 
@@ -82,6 +83,21 @@ class Column:
     def holds_turns(self) -> bool:
         """Whether lists of turns stand in it, each with the name of a known speaker."""
         return self.mostly(_holds_turns)
+
+    @cached_property
+    def holds_several_texts(self) -> bool:
+        """Whether lists of sentences stand in it, which may be answers of which one is best."""
+        return self.mostly(_holds_several_texts)
+
+    @cached_property
+    def holds_trees(self) -> bool:
+        """Whether messages with the replies to them stand in it."""
+        return self.mostly(lambda cell: is_reply_tree(opened(cell)))
+
+    @cached_property
+    def ends_with_a_question(self) -> bool:
+        """Whether lists of turns stand in it that somebody has still to answer."""
+        return self.mostly(lambda cell: _holds_turns(cell) and ends_with(turns_in(cell) or ()) == "user")
 
     @cached_property
     def holds_whole_conversations(self) -> bool:
@@ -174,7 +190,16 @@ def _is_said_by_several(cell: object) -> bool:
 
 
 def _is_answer(cell: object, *, several: bool) -> bool:
-    return is_json(cell) and not (several and isinstance(cell, list)) and not _holds_turns(cell) and not are_calls(cell)
+    if isinstance(cell, list) and (several or _holds_several_texts(cell)):
+        return False
+    return is_json(cell) and not _holds_turns(cell) and not are_calls(cell)
+
+
+def _holds_several_texts(cell: object) -> bool:
+    found = opened(cell)
+    if not isinstance(found, list) or len(found) < _SHORT or not all(isinstance(text, str) for text in found):
+        return False
+    return any(map(_is_sentence, found))
 
 
 def _has_letters(cell: object) -> bool:
@@ -228,6 +253,9 @@ def _is_speaker(cell: object) -> bool:
 
 
 def _instructs(cell: object) -> bool:
+    """Say whether this is more than a word, or the parts of a message as some services log them."""
+    if isinstance(cell, list):
+        return all(isinstance(part, str | dict) for part in cell)
     return isinstance(cell, dict) or (isinstance(cell, str) and (not cell.isascii() or " " in cell.strip()))
 
 

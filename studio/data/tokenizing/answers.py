@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 
 from studio.data.examples import Message
 from studio.data.tokenizing.chat_templates import ChatTemplate
+from studio.data.tokenizing.doubts import BEGUN, LAST_ONLY, Doubt
 from studio.data.tokenizing.token_places import Tokens
 from studio.errors import DataError
 
-LAST_ONLY = "The model's chat template rewrites earlier turns, so only the last answer is learned."
+_LAST_ONLY = Doubt(LAST_ONLY, "The model's chat template rewrites earlier turns, so only the last answer is learned.")
 
 _MARKS = re.compile(r"(?:\s|</?\w+>)*")
 _SPACE = re.compile(r"\s*")
@@ -37,7 +38,7 @@ class Found:
     """The answers of a conversation in order, and what is to be said of how they were found."""
 
     answers: tuple[Answer, ...]
-    notes: tuple[str, ...] = ()
+    notes: tuple[Doubt, ...] = ()
 
 
 class AnswerFinder:
@@ -67,7 +68,7 @@ class AnswerFinder:
             answer = None if index in checked else search.between(found[-1], ends[index - 1], end)
             answer = answer or search.answer(end)
             if answer is None:
-                return Found((last,), (LAST_ONLY,))
+                return Found((last,), (_LAST_ONLY,))
             if index in checked and found:
                 search.learn_frame(found[-1], ends[index - 1], answer, end)
             found.append(answer)
@@ -126,11 +127,10 @@ class _Search:
                 if has_system
                 else "Choose another base model.",
             )
-        notes = [
-            f"When this model is asked, its answer is begun with {opening or 'white space'}, which is not learned."
-        ]
+        told = f"When this model is asked, its answer is begun with {opening or 'white space'}, which is not learned."
+        notes = [Doubt(BEGUN, told)]
         if sum(message.role == "assistant" for message in self._messages) > 1:
-            notes.append(LAST_ONLY)
+            notes.append(_LAST_ONLY)
         return Found((answer,), tuple(notes))
 
     def learn_frame(self, before: Answer, before_end: int, answer: Answer, end: int) -> None:
@@ -204,7 +204,9 @@ class _Search:
 
     def _with_answer(self, end: int, content: str) -> Sequence[Message]:
         messages = self._messages
-        return (*messages[: end - 1], replace(messages[end - 1], content=content), *messages[end:])
+        thought = content if messages[end - 1].reasoning else ""
+        changed = replace(messages[end - 1], content=content, reasoning=thought)
+        return (*messages[: end - 1], changed, *messages[end:])
 
     def _write(self, messages: Sequence[Message], *, prompt: bool) -> str | None:
         try:

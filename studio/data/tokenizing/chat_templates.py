@@ -39,6 +39,9 @@ _OPENED, _CLOSED = "\U0010fffc", "\U0010fffd"
 _MARK = re.compile(f"([{_OPENED}{_CLOSED}])")
 """Letters for private use, the last that there are."""
 
+_REASONING = ("reasoning_content", "reasoning", "thinking")
+"""The names under which chat templates look for the reasoning before an answer; each knows one or two of them."""
+
 _TEMPLATE_FAULTS = (
     TemplateError,
     TypeError,
@@ -105,7 +108,7 @@ class ChatTemplate:
     def _render(self, template: "_Ready", messages: Sequence[Message], *, prompt: bool, tools: str) -> str:
         turns = [
             self._turn(message)
-            if message.tool_calls or message.name or message.tool_call_id
+            if message.tool_calls or message.name or message.tool_call_id or message.reasoning
             else {"role": message.role, "content": message.content}
             for message in messages
         ]
@@ -184,6 +187,8 @@ class _WrittenMarks(_SkippedMarks):
 def _plain_turn(message: Message) -> dict[str, object]:
     """Write a message as chat templates know it: in the shape that OpenAI gave it, with the arguments as an object."""
     turn: dict[str, object] = {"role": message.role, "content": message.content}
+    if message.reasoning:
+        turn |= dict.fromkeys(_REASONING, message.reasoning)
     if message.name:
         turn["name"] = message.name
     if message.tool_call_id:

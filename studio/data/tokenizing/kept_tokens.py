@@ -22,13 +22,14 @@ import numpy as np
 from studio import codec
 from studio.data.array_files import read_arrays
 from studio.data.example_files import ExampleFile
+from studio.data.tokenizing.doubts import Doubt
 from studio.data.tokenizing.rendering import ChatRenderer, Rendered
 from studio.errors import DataError
 from studio.plain_files import open_plain
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the files are laid out in another way, so that older ones are no longer found."""
 
 MOST_BYTES = 2 * 2**30
@@ -62,6 +63,7 @@ class _Gathered:
     learned: bytearray = field(default_factory=bytearray)
     ends: "array[int]" = field(default_factory=lambda: array("q"))
     refused: dict[int, tuple[str, str]] = field(default_factory=dict)
+    doubts: dict[int, tuple[Doubt, ...]] = field(default_factory=dict)
 
     def add(self, rendered: Rendered | DataError) -> None:
         if isinstance(rendered, DataError):
@@ -69,6 +71,8 @@ class _Gathered:
         else:
             self.ids.extend(rendered.ids)
             self.learned.extend(rendered.learned)
+            if rendered.doubts:
+                self.doubts[len(self.ends)] = rendered.doubts
         self.ends.append(len(self.ids))
 
     def write(self, path: Path) -> None:
@@ -78,7 +82,7 @@ class _Gathered:
             "ids": np.frombuffer(self.ids, dtype=np.int32),
             "learned": np.frombuffer(self.learned, dtype=np.bool_),
             "ends": np.frombuffer(self.ends, dtype=np.int64),
-            "refused": np.array(json.dumps(self.refused)),
+            "told": np.array(json.dumps({"refused": self.refused, **self._doubts()})),
         }
         try:
             with temporary.open("wb") as file:
@@ -86,6 +90,12 @@ class _Gathered:
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
+
+    def _doubts(self) -> dict[str, object]:
+        """Write each set of doubts once, and which of them each example has: most examples have the same."""
+        sets = {found: number for number, found in enumerate(dict.fromkeys(self.doubts.values()))}
+        places = {place: sets[found] for place, found in self.doubts.items()}
+        return {"doubts": codec.to_plain(tuple(sets)), "doubted": places}
 
 
 def _key(examples: ExampleFile, renderer: ChatRenderer) -> str:
@@ -100,10 +110,12 @@ def _key(examples: ExampleFile, renderer: ChatRenderer) -> str:
 def _read(path: Path, examples: int) -> Iterator[Rendered | DataError] | None:
     try:
         with open_plain(path) as file:
-            kept = read_arrays(file, ("ids", "learned", "ends", "refused"))
+            kept = read_arrays(file, ("ids", "learned", "ends", "told"))
             ids, learned, ends = kept["ids"], kept["learned"], kept["ends"]
-            told = codec.parse(str(kept["refused"]))
-            refused = {int(place): codec.from_plain(tuple[str, str], reason) for place, reason in told.items()}
+            told = codec.parse(str(kept["told"]))
+            refused = {int(place): codec.from_plain(tuple[str, str], why) for place, why in told["refused"].items()}
+            sets = codec.from_plain(tuple[tuple[Doubt, ...], ...], told["doubts"])
+            doubts = {int(place): sets[number] for place, number in told["doubted"].items()}
         os.utime(path)
     except FileNotFoundError:
         return None
@@ -114,16 +126,19 @@ def _read(path: Path, examples: int) -> Iterator[Rendered | DataError] | None:
         return None
     if examples and (ends[-1] != len(ids) or ends[0] < 0 or (np.diff(ends) < 0).any()):
         return None
-    return _each(ids, learned, ends, refused)
+    return _each(ids, learned, ends, refused, doubts)
 
 
-def _each(ids: Any, learned: Any, ends: Any, refused: dict[int, Any]) -> Iterator[Rendered | DataError]:
+def _each(
+    ids: Any, learned: Any, ends: Any, refused: dict[int, Any], doubts: dict[int, tuple[Doubt, ...]]
+) -> Iterator[Rendered | DataError]:
     start = 0
     for place, end in enumerate(ends.tolist()):
         if place in refused:
             yield DataError(*refused[place])
         else:
-            yield Rendered(tuple(ids[start:end].tolist()), tuple(learned[start:end].tolist()))
+            flags = tuple(learned[start:end].tolist())
+            yield Rendered(tuple(ids[start:end].tolist()), flags, doubts.get(place, ()))
         start = end
 
 

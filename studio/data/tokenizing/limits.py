@@ -43,8 +43,11 @@ def letters_of(examples: Iterable[Example]) -> int:
 
 
 def letters_in(messages: Iterable[Message]) -> int:
-    """Count the letters of what is said in a conversation, its calls included."""
-    return sum(len(each.content) + sum(len(call.arguments) for call in each.tool_calls) for each in messages)
+    """Count the letters of what is said in a conversation, its calls and its reasoning included."""
+    return sum(
+        len(each.content) + len(each.reasoning) + sum(len(call.arguments) for call in each.tool_calls)
+        for each in messages
+    )
 
 
 class ProcessBounds:

@@ -9,25 +9,41 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from studio.data.examples import Example
+from studio.data.tokenizing import doubts
 from studio.data.tokenizing.answers import AnswerFinder
 from studio.data.tokenizing.chat_templates import ChatTemplate, Span
+from studio.data.tokenizing.doubts import Doubt
 from studio.data.tokenizing.template_fit import TemplateFit
 from studio.data.tokenizing.token_places import Tokens
 from studio.errors import DataError
 
 _Place = TypeVar("_Place")
 
-_NO_END = "The model's chat template puts no special token after an answer, so where to stop is not learned."
-_MARKS_NO_END = "The marks in the chat template leave out the end of an answer, so where to stop is not learned."
-_CHANGED = "The model's chat template changes the text of an answer; what is learned is what stands here."
+_NO_END = Doubt(
+    doubts.NO_END, "The model's chat template puts no special token after an answer, so where to stop is not learned."
+)
+_MARKS_NO_END = Doubt(
+    doubts.NO_END, "The marks in the chat template leave out the end of an answer, so where to stop is not learned."
+)
+_NO_REASONING = Doubt(
+    doubts.NO_REASONING,
+    "The model's chat template has no place for the reasoning before an answer, so it is not learned.",
+)
+_SOME_REASONING = Doubt(
+    doubts.NO_REASONING,
+    "The model's chat template leaves out the reasoning before earlier answers, so it is not learned.",
+)
+_CHANGED = Doubt(
+    doubts.CHANGED, "The model's chat template changes the text of an answer; what is learned is what stands here."
+)
 
 
 @dataclass(frozen=True)
 class Mask:
-    """One flag for each token, and the doubts as sentences."""
+    """One flag for each token, and the doubts."""
 
     learned: tuple[bool, ...]
-    notes: tuple[str, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
 
 
 class Masking:
@@ -51,7 +67,7 @@ class Masking:
         fit = self._fit.check(example, tokens.text)
         spans = self._template.marks(tokens.text, example.messages, tools=example.tools)
         learned = [False] * len(tokens.ids)
-        notes: tuple[str, ...]
+        notes: tuple[Doubt, ...]
         if spans:
             answers = 1
             notes = (_MARKS_NO_END,) if any(not self._is_closed(span, tokens) for span in spans) else ()
@@ -66,13 +82,14 @@ class Masking:
                 for place in range(tokens.starting_from(answer.start), tokens.starting_from(answer.end)):
                     learned[place] = tokens.offsets[place][1] <= answer.end
         changed = (_CHANGED,) if _changes(example, tokens.text, answers) else ()
-        return Mask(tuple(learned), (*notes, *changed, *fit, *spelled))
+        return Mask(tuple(learned), (*notes, *changed, *fit, *_unread_reasoning(example, tokens.text), *spelled))
 
-    def spelled(self, example: Example) -> tuple[str, ...]:
+    def spelled(self, example: Example) -> tuple[Doubt, ...]:
         """Say which special tokens the text of an example spells, if any."""
         found = [match for text in _texts(example) for match in self._special_text.findall(text)]
         named = ", ".join(dict.fromkeys(found))
-        return (f"The text spells {named}, which the model reads as a special token and not as text.",) if named else ()
+        text = f"The text spells {named}, which the model reads as a special token and not as text."
+        return (Doubt(doubts.SPELLED, text),) if named else ()
 
     def _is_closed(self, span: Span, tokens: Tokens) -> bool:
         start, end = span
@@ -98,9 +115,19 @@ def _learned(example: Example, answers: Sequence[_Place]) -> Sequence[_Place]:
 def _texts(example: Example) -> Iterable[str]:
     for message in example.messages:
         yield message.content
+        yield message.reasoning
         for call in message.tool_calls:
             yield call.arguments
     yield example.tools
+
+
+def _unread_reasoning(example: Example, text: str) -> tuple[Doubt, ...]:
+    """Say that the template leaves out the reasoning before the answers, or before some of them."""
+    thoughts = [message.reasoning.strip() for message in example.messages if message.reasoning]
+    written = sum(thought in text for thought in thoughts)
+    if written == len(thoughts):
+        return ()
+    return (_SOME_REASONING if written else _NO_REASONING,)
 
 
 def _changes(example: Example, text: str, answers: int) -> bool:

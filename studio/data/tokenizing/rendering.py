@@ -20,6 +20,7 @@ from tokenizers import Encoding
 
 from studio.data.examples import Example, Message
 from studio.data.tokenizing.chat_templates import ChatTemplate
+from studio.data.tokenizing.doubts import NO_END, Doubt
 from studio.data.tokenizing.limits import Bounds, letters_in, letters_of, unbounded
 from studio.data.tokenizing.masks import Masking
 from studio.data.tokenizing.token_places import Tokens
@@ -35,18 +36,23 @@ _TOGETHER = 128
 _AHEAD = 2
 """So many such batches may wait for their tokens."""
 
-_TEXT_NO_END = "This model names no token for the end of a text, so where to stop is not learned."
+_TEXT_NO_END = Doubt(NO_END, "This model names no token for the end of a text, so where to stop is not learned.")
 
 _Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """One example as tokens. `learned` has one flag for each id; `note` is a doubt in words, or empty."""
+    """One example as tokens. `learned` has one flag for each id."""
 
     ids: tuple[int, ...]
     learned: tuple[bool, ...]
-    note: str = ""
+    doubts: tuple[Doubt, ...] = ()
+
+    @property
+    def note(self) -> str:
+        """The doubts in words, or nothing."""
+        return " ".join(doubt.text for doubt in self.doubts)
 
     @property
     def labels(self) -> tuple[int, ...]:
@@ -235,7 +241,7 @@ class ChatRenderer:
             return self._mark_text(example, encoding.ids)
         ids = encoding.ids
         mask = self._masking.mark(example, Tokens(text, ids, encoding.offsets))
-        return Rendered(tuple(ids), mask.learned, " ".join(mask.notes))
+        return Rendered(tuple(ids), mask.learned, mask.doubts)
 
     def _mark_text(self, example: Example, ids: Sequence[int]) -> Rendered:
         """Frame plain text as the tokenizer does, with the end of the text after it unless it goes on elsewhere."""
@@ -245,7 +251,7 @@ class ChatRenderer:
             end = self._files.text_end
             notes = notes if end else (*notes, _TEXT_NO_END)
         whole = (*self._files.text_start, *ids, *end)
-        return Rendered(whole, (True,) * len(whole), " ".join(notes))
+        return Rendered(whole, (True,) * len(whole), notes)
 
 
 def _or_refusal(make: Callable[..., _Made], *arguments: object) -> _Made | DataError:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 
 from studio.data.examples import Example, Message
 from studio.data.tokenizing.chat_templates import ChatTemplate
+from studio.data.tokenizing.doubts import NO_SYSTEM, Doubt
 from studio.errors import DataError
 
-_NO_SYSTEM = "The model's chat template has no place for a system message, so it is not read."
+_NO_SYSTEM = Doubt(NO_SYSTEM, "The model's chat template has no place for a system message, so it is not read.")
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class TemplateFit:
         self._template = template
         self._written: set[str] = set()
 
-    def check(self, example: Example, text: str) -> tuple[str, ...]:
+    def check(self, example: Example, text: str) -> tuple[Doubt, ...]:
         """Return what is to be said of a conversation that the template wrote as `text`.
 
         Raises DataError when questions or answers are not in it, or tools, their calls or their results.

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from studio import codec
 from studio.data.examples import Example
 from studio.data.rows import Report, RowProblem, silent
+from studio.data.tokenizing.doubts import DoubtCount, DoubtTally
 from studio.data.tokenizing.rendering import Rendered
 from studio.errors import DataError
 from studio.plain_files import open_plain
@@ -50,7 +51,8 @@ class Renderer(Protocol):
 class TokenCounts:
     """The tokens of every example, by position: in all, learned, and up to the end of the last answer.
 
-    An example that the chat template refuses has zeros. `refused` names the first `MOST_REFUSED` of these.
+    An example that the chat template refuses has zeros. `refused` names the first `MOST_REFUSED` of these. `doubts` say
+    how many examples are learned otherwise than they look.
     """
 
     lengths: "Numbers"
@@ -58,6 +60,7 @@ class TokenCounts:
     answer_ends: "Numbers"
     refused: tuple[RowProblem, ...] = ()
     refused_count: int = 0
+    doubts: tuple[DoubtCount, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -99,12 +102,14 @@ def count_tokens(
     found = np.zeros((3, max(total, 1)), dtype=np.uint32)
     refused: list[RowProblem] = []
     refused_count = done = 0
+    tally = DoubtTally()
     report("Counting tokens", done, total)
     for example, rendered in renderer.render_each(examples):
         if done == found.shape[1]:  # More than was said; the report is wrong then, the counts are not.
             found = np.concatenate((found, np.zeros_like(found)), axis=1)
         if isinstance(rendered, Rendered):
             found[:, done] = _measure(rendered)
+            tally.add(done, rendered.doubts)
         else:
             refused_count += 1
             if len(refused) < MOST_REFUSED:
@@ -114,7 +119,7 @@ def count_tokens(
             report("Counting tokens", done, total)
     report("Counting tokens", done, total)
     lengths, learned, answer_ends = (row[:done].copy() for row in found)
-    return TokenCounts(lengths, learned, answer_ends, tuple(refused), refused_count)
+    return TokenCounts(lengths, learned, answer_ends, tuple(refused), refused_count, tally.counted())
 
 
 def statistics(counts: TokenCounts, *, max_length: int) -> TokenStatistics:
@@ -138,7 +143,8 @@ def save(counts: TokenCounts, path: Path) -> None:
     """Write the counts to one file, through a temporary name. Raises OSError when the disk does not take it."""
     import numpy as np
 
-    told = json.dumps({"refused": codec.to_plain(counts.refused), "count": counts.refused_count}).encode()
+    lists = {"refused": counts.refused, "doubts": counts.doubts}
+    told = json.dumps({name: codec.to_plain(each) for name, each in lists.items()} | {"count": counts.refused_count})
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
@@ -147,7 +153,7 @@ def save(counts: TokenCounts, path: Path) -> None:
                 lengths=counts.lengths,
                 learned=counts.learned,
                 answer_ends=counts.answer_ends,
-                refused=np.frombuffer(told, dtype=np.uint8),
+                refused=np.frombuffer(told.encode(), dtype=np.uint8),
             )
         os.replace(temporary, path)
     finally:
@@ -166,7 +172,8 @@ def load(path: Path) -> TokenCounts:
             told = codec.parse(stored["refused"].tobytes())
             refused = tuple(codec.from_plain(RowProblem, problem) for problem in told["refused"])
             rows = [stored[name].astype(np.uint32, copy=False) for name in ("lengths", "learned", "answer_ends")]
-            return TokenCounts(rows[0], rows[1], rows[2], refused, int(told["count"]))
+            doubts = tuple(codec.from_plain(DoubtCount, doubt) for doubt in told["doubts"])
+            return TokenCounts(rows[0], rows[1], rows[2], refused, int(told["count"]), doubts)
     except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"The token counts in {path} cannot be read.", "Count the tokens again.") from error
 

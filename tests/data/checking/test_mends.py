@@ -28,6 +28,7 @@ def mended(kind: str, examples: Sequence[Example]) -> tuple[list[Example], int]:
         ("repair-text", talk("u: cafÃ©?", "a: zero\u200bwidth"), talk("u: café?", "a: zerowidth")),
         ("join-turns", talk("u: a", "u: b", "a: c"), talk("u: a\n\nb", "a: c")),
         ("trim-start", talk("s: x", "a: hi", "u: a", "a: b"), talk("s: x", "u: a", "a: b")),
+        ("system-first", talk("u: a", "s: b", "a: c"), talk("s: b", "u: a", "a: c")),
         ("trim-end", talk("u: a", "a: b", "u: thanks"), talk("u: a", "a: b")),
         ("mask-keys", talk("u: a", "a: redis://:s3cret-pw@h"), talk("u: a", "a: redis://:[key]@h")),
         ("mask-emails", talk("u: to a.b@c.de", "a: b"), talk("u: to [email]", "a: b")),

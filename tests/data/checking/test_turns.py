@@ -1,6 +1,6 @@
 import pytest
 
-from studio.data.checking.turns import join_turns, repeats_speaker, trim_end, trim_start
+from studio.data.checking.turns import join_turns, repeats_speaker, system_first, trim_end, trim_start
 from studio.data.examples import TEXT, Example, Message, ToolCall
 
 _ROLES = {"s": "system", "u": "user", "a": "assistant", "t": "tool"}
@@ -14,6 +14,7 @@ def said(example: Example) -> str:
     return " ".join(message.content.replace("\n\n", "+") for message in example.messages)
 
 
+@pytest.mark.case("11-answers-in-a-row")
 @pytest.mark.parametrize(
     ("roles", "joined"),
     [
@@ -47,6 +48,23 @@ def test_people_with_names_stay_apart() -> None:
     assert join_turns(example) is example
 
 
+@pytest.mark.case("13-system-in-the-middle")
+@pytest.mark.parametrize(
+    ("roles", "first"),
+    [
+        ("sua", "s0 u1 a2"),
+        ("ssua", "s0+s1 u2 a3"),
+        ("uasua", "s2 u0 a1 u3 a4"),
+        ("suasua", "s0+s3 u1 a2 u4 a5"),
+        ("ua", "u0 a1"),
+    ],
+)
+def test_system_messages_are_put_together_at_the_start(roles: str, first: str) -> None:
+    assert said(system_first(talk(roles))) == first
+    assert system_first(system_first(talk(roles))) == system_first(talk(roles))
+
+
+@pytest.mark.case("12-assistant-first")
 @pytest.mark.parametrize(
     ("roles", "trimmed"),
     [("sua", "s0 u1 a2"), ("aua", "u1 a2"), ("saua", "s0 u2 a3"), ("ata", "a0 t1 a2"), ("", ""), ("tua", "u1 a2")],
@@ -56,6 +74,7 @@ def test_trims_the_start(roles: str, trimmed: str) -> None:
     assert trim_start(trim_start(talk(roles))) == trim_start(talk(roles))
 
 
+@pytest.mark.case("10-ends-with-user")
 @pytest.mark.parametrize(
     ("roles", "trimmed"), [("ua", "u0 a1"), ("uau", "u0 a1"), ("uatuu", "u0 a1"), ("uu", "u0 u1"), ("", "")]
 )

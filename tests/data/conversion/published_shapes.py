@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 
 from studio.data.conversion.formats import Roles
 
@@ -127,6 +128,37 @@ PUBLISHED: Mapping[str, tuple[Cells, Roles]] = {
         {"input": "Q: A man coughs. Why?", "output": "A cold", "instruction": "Please answer."},
         instruction("instruction", "output", input="input"),
     ),
+    "banking77": (
+        {"text": "Where is my card?", "label": 11, "label_text": "card_arrival"},
+        completion("text", "label_text"),
+    ),
+    "a question about an abstract": (
+        {"question": "Does the dose help?", "abstract": "It did, in forty people of all ages.", "label": "yes"},
+        qa("question", "label", input="abstract"),
+    ),
+    "reviews": (
+        {"id": "7", "review": "This was a rather good film.", "sentiment": "positive", "stars": 5},
+        completion("review", "sentiment"),
+    ),
+    "headlines": (
+        {"title": "Rates are up", "text": "The bank has raised them.", "category": "business"},
+        Roles("prompt-completion", prompts=("title", "text"), answer="category"),
+    ),
+    "posts with the time of each": (
+        {"created_at": "Mon 3 Jan 2022 10:00", "tweet": "This was a rather good film.", "emotion": "joy"},
+        completion("tweet", "emotion"),
+    ),
+    "intents": ({"utterance": "I want to go to Rome, please.", "intent": "travel"}, completion("utterance", "intent")),
+    "classes": ({"text": "A fox", "class": "animal"}, completion("text", "class")),
+    "targets": ({"text": "A fox", "target": "animal"}, completion("text", "target")),
+    "sentences": (
+        {"sentence": "Where is the station?", "translation": "Wo ist der Bahnhof?"},
+        completion("sentence", "translation"),
+    ),
+    "nli in words": (
+        {"premise": "A fox runs through the woods.", "hypothesis": "An animal is running.", "label": "entailment"},
+        Roles("prompt-completion", prompts=("premise", "hypothesis"), answer="label"),
+    ),
     "pubmed_qa": (
         {"pubid": 1, "question": "Is it so?", "context": {"contexts": ["a"]}, "long_answer": "It is.", "labels": 2},
         qa("question", "long_answer"),
@@ -190,7 +222,7 @@ PUBLISHED: Mapping[str, tuple[Cells, Roles]] = {
     "mental_health_counseling": ({"Context": "I am sad.", "Response": "Why?"}, completion("Context", "Response")),
     "medical-o1-reasoning": (
         {"Question": "Why?", "Complex_CoT": "First, a fox.", "Response": "A cold."},
-        qa("Question", "Response"),
+        replace(qa("Question", "Response"), reasoning="Complex_CoT"),
     ),
     "medalpaca wikidoc (constant instruction)": (
         {"instruction": "Answer this.", "question": "What is a cold?", "answer": "An illness."},

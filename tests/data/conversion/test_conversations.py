@@ -94,6 +94,7 @@ def test_what_holds_no_turns(cell: object) -> None:
     assert turns_in(cell) is None
 
 
+@pytest.mark.case("03-text-and-tool-call")
 def test_calls_of_tools_in_the_usual_shapes() -> None:
     arguments = {"place": "Rome"}
     openai = {
@@ -132,6 +133,7 @@ def test_calls_of_tools_in_the_usual_shapes() -> None:
     assert said([{"sender": "assistant", "content": seen}]) == [Message("assistant", "Wait. Sun.")]
 
 
+@pytest.mark.case("08-misspelt-role")
 @pytest.mark.parametrize(
     ("turn", "kind", "reason"),
     [

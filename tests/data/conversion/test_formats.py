@@ -70,6 +70,7 @@ def test_the_system_column_stands_in_for_a_missing_system_message() -> None:
     assert found == ["own", "column", "column"]
 
 
+@pytest.mark.case("38-preference")
 def test_pairs_of_answers_give_the_chosen_one() -> None:
     roles = Roles("preference", prompts=("p",), answer="chosen")
     transcript = "\n\nHuman: hi\n\nAssistant:"
@@ -170,6 +171,7 @@ def test_roles_without_a_kind_leave_every_row_out() -> None:
     assert problem_of({"a": "b"}, Roles())[0] == "wrong-columns"
 
 
+@pytest.mark.case("20-answer-is-object")
 @pytest.mark.parametrize(
     ("answer", "learned"),
     [
@@ -185,12 +187,34 @@ def test_an_answer_that_is_an_object_or_a_list_is_learned_as_json(answer: object
     assert messages_of({"messages": turns}, CHAT)[-1].content == learned
 
 
+@pytest.mark.case("20-answer-is-object")
 def test_a_list_of_texts_as_an_answer() -> None:
     assert messages_of({"q": "hi", "a": ["soup", "bread"]}, QA)[-1].content == '["soup", "bread"]'
     assert messages_of({"q": "hi", "a": ["only one"]}, QA)[-1].content == "only one"
 
 
+@pytest.mark.case("20-answer-is-object")
 def test_what_cannot_be_an_answer_in_json_is_named() -> None:
     assert problem_of({"q": "hi", "a": {"text": ["one", "two"], "answer_start": [1, 2]}}, QA)[0] == "not-text"
     assert problem_of({"q": "hi", "a": {"score": float("nan")}}, QA)[0] == "not-text"
     assert problem_of({"messages": [TURNS[0], {"role": "assistant", "content": [{"type": "image"}]}]}, CHAT)
+
+
+@pytest.mark.case("21-anthropic")
+@pytest.mark.parametrize(
+    "system",
+    [
+        [{"type": "text", "text": "Be ", "cache_control": {"type": "ephemeral"}}, {"type": "text", "text": "brief."}],
+        '[{"type": "text", "text": "Be brief."}]',
+        {"role": "system", "parts": [{"text": "Be brief."}]},
+        {"type": "text", "text": "Be brief."},
+        ["Be brief."],
+        "Be brief.",
+    ],
+)
+def test_a_system_message_in_blocks(system: object) -> None:
+    roles = Roles("chat", conversation="messages", system="system")
+    turns = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}]
+    (example,) = draft(Row(1, {"system": system, "messages": turns}), roles)
+    assert isinstance(example, Example)
+    assert example.messages[0] == Message("system", "Be brief.")

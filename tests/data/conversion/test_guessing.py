@@ -84,6 +84,7 @@ def test_few_odd_rows_do_not_change_the_guess() -> None:
     assert guess(*odd[:2], {"messages": TURNS}, {"messages": TURNS}, *odd[2:], {"messages": TURNS}) == CHAT
 
 
+@pytest.mark.case("08-misspelt-role")
 def test_what_is_called_messages_is_read_as_such_though_its_speakers_are_unknown() -> None:
     """Every row is reported then, instead of a general question about the columns."""
     cells = {"messages": [{"role": "narrator", "content": "x"}]}
@@ -97,6 +98,14 @@ def test_short_answers_are_sentences_when_they_end_like_one() -> None:
     assert (roles.prompts, roles.answer) == (("column 1",), "column 2")
 
 
+@pytest.mark.case("20-answer-is-object")
 @pytest.mark.parametrize("answer", [{"plant": "basil"}, [{"entity": "basil"}], ["soup", "bread"]])
 def test_answers_in_json_are_guessed(answer: object) -> None:
     assert guess(*({"instruction": f"Extract {place}", "output": answer} for place in range(6))).answer == "output"
+
+
+def test_numbers_of_classes_are_asked_about_with_a_reason() -> None:
+    cells: list[Cells] = [{"text": f"A film like {place} others.", "label": place % 2} for place in range(4)]
+    assert guess(*cells) == Roles()
+    assert "write the names of the classes" in missing(Roles(), columns_of(cells))
+    assert guess(*({"text": f"Film {place} was good.", "label": "good"} for place in range(6))) == Roles()

@@ -32,6 +32,7 @@ def problem_of(cells: dict[str, object], roles: Roles = CHAT) -> str:
     return problem.text
 
 
+@pytest.mark.case("01-message-flags")
 @pytest.mark.parametrize(
     "mark",
     [
@@ -63,37 +64,44 @@ def test_a_marked_answer_stays_as_context(mark: dict[str, object]) -> None:
     ]
 
 
+@pytest.mark.case("01-message-flags")
 @pytest.mark.parametrize("mark", [{"weight": 1}, {"train": True}, {"loss": None}, {"masked": False}, {"score": 0}, {}])
 def test_other_marks_change_nothing(mark: dict[str, object]) -> None:
     assert all(message.learned for message in example_of({"messages": turns(mark, {})}).messages)
 
 
+@pytest.mark.case("01-message-flags")
 def test_a_mark_on_a_question_changes_nothing() -> None:
     said = turns({}, {})
     said[0]["train"] = False
     assert all(message.learned for message in example_of({"messages": said}).messages)
 
 
+@pytest.mark.case("01-message-flags")
 def test_what_follows_the_last_learned_answer_is_left_out() -> None:
     messages = example_of({"messages": turns({}, {"weight": 0})}).messages
     assert [message.content for message in messages] == ["q0", "a0"]
 
 
+@pytest.mark.case("01-message-flags")
 def test_a_conversation_without_an_answer_to_learn_is_left_out() -> None:
     assert "Every answer" in problem_of({"messages": turns({"train": False}, {"weight": 0})})
 
 
+@pytest.mark.case("01-message-flags")
 def test_a_list_of_marks_beside_the_turns() -> None:
     messages = example_of({"messages": turns({}, {}), "loss_mask": [0, 0, 0, 1]}).messages
     assert [message.learned for message in messages if message.role == "assistant"] == [False, True]
 
 
+@pytest.mark.case("01-message-flags")
 @pytest.mark.parametrize("column", [{"train": False}, {"weight": 0}, {"masked": "true"}])
 def test_a_marked_row_is_left_out(column: dict[str, object]) -> None:
     assert "this row is not to be learned" in problem_of({"messages": turns({}), **column})
     assert "this row is not to be learned" in problem_of({"q": "hi", "a": "hello", **column}, QA)
 
 
+@pytest.mark.case("02-kto-labels")
 @pytest.mark.parametrize("column", [{"label": False}, {"label": "false"}, {"is_good": 0}, {"thumbs_up": "no"}])
 def test_an_answer_judged_as_bad_is_never_imitated(column: dict[str, object]) -> None:
     """Conversations with the label false were learned as if they were good."""
@@ -101,17 +109,20 @@ def test_an_answer_judged_as_bad_is_never_imitated(column: dict[str, object]) ->
     assert "not a good answer" in problem_of({"q": "hi", "a": "hello", **column}, QA)
 
 
+@pytest.mark.case("02-kto-labels")
 def test_a_class_numbered_0_is_no_verdict() -> None:
     assert example_of({"q": "hi", "a": "hello", "label": 0}, QA)
     assert example_of({"q": "Is it so?", "label": "false"}, Roles("question-answer", prompts=("q",), answer="label"))
 
 
+@pytest.mark.case("02-kto-labels")
 def test_conversations_with_a_verdict_are_asked_about() -> None:
     """The column with turns was taken before the column that judges was looked at."""
     rows = [Row(place, {"messages": turns({}), "label": place % 2 == 0}) for place in range(1, 9)]
     assert guess_roles(("messages", "label"), rows).kind == ""
 
 
+@pytest.mark.case("01-message-flags")
 def test_marks_survive_the_file_and_leave_it_as_openai_writes_them() -> None:
     example = example_of({"messages": turns({"train": False}, {})})
     assert decode(encode(example)) == example

@@ -119,7 +119,8 @@ def test_roles_that_do_not_fit_the_columns(roles: Roles, sentence: str) -> None:
         (("question", "choices", "answer"), "letters or numbers of choices (column 'choices')"),
         (("Question", "Option 1", "Option 2", "Answer"), "letters or numbers of choices (column 'Option 1')"),
         (("prompt", "completion", "label"), "The column 'label' may say which answers are good"),
-        (("text", "label"), "Choose what each column holds: a prompt and its answer"),
+        (("text", "label"), "The column 'label' may be what is to be answered"),
+        (("text", "name"), "Choose what each column holds: a prompt and its answer"),
     ],
 )
 def test_why_a_person_is_asked(columns: tuple[str, ...], sentence: str) -> None:

@@ -6,7 +6,6 @@ from tests.data.conversion.published_shapes import OTHER, STORY, TURNS, Cells
 
 UNCLEAR: Mapping[str, Sequence[Cells]] = {
     "imdb": [{"text": STORY, "label": 1}, {"text": "Bad.", "label": 0}],
-    "banking77": [{"text": "Where is my card?", "label": 11, "label_text": "card_arrival"}],
     "mmlu": [{"question": "Which?", "subject": "law", "choices": ["x", "y"], "answer": 1}],
     "race": [{"article": STORY, "question": "Who?", "options": ["a fox", "a cow"], "answer": "A"}],
     "commonsense_qa": [{"question": "Who?", "choices": {"label": ["A"], "text": ["fox"]}, "answerKey": "A"}],

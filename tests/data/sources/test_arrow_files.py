@@ -125,6 +125,7 @@ def test_places_outside_of_the_file_are_refused(folder: Folder) -> None:
         folder.read(path.read_bytes().replace(places, struct.pack("<3i", 0, 2**30, 18)))
 
 
+@pytest.mark.case("04-arrow-null-padding")
 def test_nulls_that_pad_objects_are_not_read(folder: Folder) -> None:
     """A tool was called with {"bed": "thyme"}, and {"bed": "thyme", "litres": null} was learned."""
     calls = [[{"name": "water", "arguments": {"bed": "thyme"}}], [{"name": "water", "arguments": {"litres": 3}}]]

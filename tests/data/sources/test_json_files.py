@@ -174,6 +174,7 @@ def test_values_that_span_the_blocks_in_which_a_file_is_read(folder: Folder) -> 
     assert folder.read("\n".join(map(json.dumps, values))).cells == values
 
 
+@pytest.mark.case("18-lines-of-lists")
 def test_lines_and_lists_of_conversations(folder: Folder) -> None:
     """Each line was taken apart into single messages, and the person told to bring them together in one row."""
     talk = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]

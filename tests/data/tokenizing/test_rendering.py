@@ -63,6 +63,7 @@ def test_learns_every_answer_of_a_longer_conversation(model_folder: ModelFolder,
     assert [place for place, learned in enumerate(rendered.learned) if learned] == [15, 16, 27, 28]
 
 
+@pytest.mark.case("01-message-flags")
 def test_an_answer_marked_as_context_is_not_learned(model_folder: ModelFolder, conversation: Conversation) -> None:
     """Marks such as `weight: 0` on a turn were not known, so that answer was learned like the others."""
     messages = conversation("user: hi", "assistant: bye", "user: kind", "assistant: hi")
@@ -85,6 +86,7 @@ def test_prompt_ends_where_the_assistant_speaks(model_folder: ModelFolder, conve
     assert renderer.render(Example(messages)).ids[: len(prompt)] == prompt
 
 
+@pytest.mark.case("06-think-in-history")
 def test_a_template_that_forgets_teaches_only_the_last_answer(
     model_folder: ModelFolder, conversation: Conversation
 ) -> None:
@@ -136,6 +138,7 @@ def test_plain_template(model_folder: ModelFolder, conversation: Conversation) -
     assert not ChatRenderer.load(model_folder(CHATML)).uses_plain_template
 
 
+@pytest.mark.case("68-template-without-an-end")
 def test_a_template_without_an_end_token_says_so(model_folder: ModelFolder, conversation: Conversation) -> None:
     renderer = ChatRenderer.load(model_folder(None, bytes_only=True, eos_token=None))
     rendered = renderer.render(Example(conversation("user: q", "assistant: a")))
@@ -162,6 +165,7 @@ def test_text_that_looks_like_a_template_stays_text(model_folder: ModelFolder, c
     assert rendered.note == ""
 
 
+@pytest.mark.case("23-special-tokens-in-text")
 def test_a_special_token_spelled_in_the_data_is_noted(model_folder: ModelFolder, conversation: Conversation) -> None:
     renderer = ChatRenderer.load(model_folder(CHATML))
     rendered = renderer.render(Example(conversation("user: hi<|im_end|>", "assistant: bye")))

@@ -143,6 +143,7 @@ def test_tools_are_written_as_transformers_write_them(family: Family, tmp_path: 
     assert rendered.note == ""
 
 
+@pytest.mark.case("03-text-and-tool-call")
 @pytest.mark.parametrize("name", ["chatml", "llama3", "reasoning", "no_system", "marks"])
 def test_a_template_without_a_place_for_tools_says_so(name: str, family: Family) -> None:
     for example in (WITH_TOOLS, Example(WITH_TOOLS.messages), Example(ONE_TURN.messages, tools=TOOLS)):
@@ -193,6 +194,7 @@ def test_a_system_message_that_only_the_prompt_has_is_refused(tmp_path: Path) ->
     assert shown(renderer, renderer.render(TWO_TURNS)) == SHOWN["mistral"]
 
 
+@pytest.mark.case("06-think-in-history")
 def test_reasoning_that_is_dropped_later_leaves_only_the_last_answer(family: Family) -> None:
     thought = Message("assistant", "<think>\nhm\n</think>\n\nThe lamp.")
     rendered = family("rewriting").render(Example((QUESTION, thought, SECOND, thought)))
@@ -280,3 +282,37 @@ def test_a_long_chat_is_rendered_in_time_that_grows_with_it(name: str, family: F
         assert f"The {place}th, which is calm.{FAMILIES[name].closing}" in text
     short = family(name).render(Example(turns[:20]))
     assert rendered.learned[: len(short.ids) - 2] == short.learned[:-2]
+
+
+THINKING = (
+    "{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' }}"
+    "{% if m.FIELD and loop.index0 > LAST %}{{ '<think>\\n' + m.FIELD + '\\n</think>\\n\\n' }}{% endif %}"
+    "{{ m.content + '<|im_end|>\\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\nBEGUN' }}{% endif %}"
+)
+
+
+@pytest.mark.case("05-reasoning-fields")
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning", "thinking"])
+@pytest.mark.parametrize("begun", ["", "<think>\\n"])
+def test_reasoning_is_learned_where_the_template_has_a_place_for_it(field: str, begun: str, tmp_path: Path) -> None:
+    template = THINKING.replace("FIELD", field).replace("LAST", "-1").replace("BEGUN", begun)
+    renderer = ChatRenderer.load(write_family(tmp_path / "model", "rewriting", template=template))
+    rendered = renderer.render(Example((QUESTION, Message("assistant", "The lamp.", reasoning="hm"))))
+    opened = "<think>\n[" if begun else "[<think>\n"
+    assert shown(renderer, rendered) == (
+        "<|im_start|>user\nWhich button?<|im_end|>\n<|im_start|>assistant\n"
+        f"{opened}hm\n</think>\n\nThe lamp.<|im_end|>]\n"
+    )
+    assert rendered.note == ""
+
+
+@pytest.mark.case("05-reasoning-fields")
+def test_reasoning_without_a_place_is_told(family: Family, tmp_path: Path) -> None:
+    thought = Message("assistant", "The lamp.", reasoning="hm")
+    rendered = family("marks").render(Example((QUESTION, thought)))
+    assert "no place for the reasoning" in rendered.note
+    template = THINKING.replace("FIELD", "reasoning_content").replace("LAST", "1").replace("BEGUN", "")
+    renderer = ChatRenderer.load(write_family(tmp_path / "model", "rewriting", template=template))
+    first = Message("assistant", "Left.", reasoning="so")
+    assert "before earlier answers" in renderer.render(Example((QUESTION, first, SECOND, thought))).note

@@ -1,0 +1,55 @@
+"""Fields in the turns of conversations that say something and play no part: counted, so that they can be named."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from studio.data.conversion.cells import listed, opened
+from studio.data.conversion.conversations import reads_field, turns_in
+from studio.data.conversion.learning_marks import is_mark
+from studio.data.conversion.reply_trees import is_reply_tree, replies_left_out
+
+_MOST_NAMES = 1_000
+_DEEPEST = 3
+_FEWEST_WORDS = 3
+
+
+class UnreadFields:
+    """Counts the turns of each field that is not read."""
+
+    def __init__(self) -> None:
+        self._turns: Counter[str] = Counter()
+        self._replies = 0
+
+    def add(self, cell: object) -> None:
+        """Take the cell of a row that holds a conversation."""
+        found = opened(cell)
+        if isinstance(found, Mapping) and is_reply_tree(found):
+            self._replies += replies_left_out(found)
+        turns = turns_in(found) if isinstance(found, list | Mapping) else None
+        for turn in turns or ():
+            if isinstance(turn, Mapping) and len(turn) > 2:
+                self._take(turn)
+
+    def notes(self) -> Iterator[str]:
+        """Name the fields, the most frequent first, with the number of turns that have them."""
+        if self._replies:
+            yield f"Of several replies to a message the best alone is learned; {self._replies:,} others are not read."
+        if self._turns:
+            names = [f"{listed([name])} ({count:,})" for name, count in self._turns.most_common(12)]
+            more = f" and {len(self._turns) - 12:,} other fields" if len(self._turns) > 12 else ""
+            yield f"Fields of turns that are not read, with the number of turns: {', '.join(names)}{more}."
+
+    def _take(self, turn: Mapping[str, object]) -> None:
+        for name, value in turn.items():
+            known = not isinstance(name, str) or reads_field(name) or is_mark(name)
+            if not known and (name in self._turns or len(self._turns) < _MOST_NAMES) and _says_something(value):
+                self._turns[name] += 1
+
+
+def _says_something(value: object, depth: int = 0) -> bool:
+    """Tell whether words stand here, and not only ids, times and figures."""
+    if isinstance(value, str):
+        words = value.split(maxsplit=_FEWEST_WORDS)
+        return len(words) >= _FEWEST_WORDS and any(word.isalpha() for word in words[:_FEWEST_WORDS])
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return depth < _DEEPEST and any(_says_something(each, depth + 1) for each in inner)

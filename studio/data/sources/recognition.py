@@ -8,7 +8,7 @@ from studio.data.sources.archives import Limits, check_zip, compression, names_i
 from studio.data.sources.arrow_files import plan_arrow, plan_parquet
 from studio.data.sources.csv_files import find_layout, is_table, plan_csv
 from studio.data.sources.file_bytes import Progress, Survey
-from studio.data.sources.json_files import is_json_lines, looks_like_json, plan_json, plan_json_lines
+from studio.data.sources.json_files import is_called_json, is_json_lines, looks_like_json, plan_json, plan_json_lines
 from studio.data.sources.prose_files import plan_text
 from studio.data.sources.reading import Reading, Rows
 from studio.data.sources.signposts import (
@@ -120,6 +120,9 @@ def _plan_decoded(file: TextFile, head: str) -> Reading:
     if looks_like_json(head):
         return plan_json(file)
     layout = find_layout(head, is_all=file.head_is_all)
-    if is_table(layout, file.name):
+    is_csv = is_table(layout, file.name)
+    if is_called_json(file.name) and (not is_csv or head.lstrip()[:1] in ("[", "{", "/")):
+        return plan_json(file)
+    if is_csv:
         return plan_csv(file, layout)
     return plan_text(file, head)

@@ -15,7 +15,6 @@ from studio.data.conversion.faults import fault
 from studio.data.conversion.guessing import guess_roles
 from studio.data.conversion.learning_marks import apply_marks
 from studio.data.conversion.media import refuse_media_columns
-from studio.data.conversion.question_lists import COLUMNS, is_question_list, question_rows
 from studio.data.conversion.roles import (
     CHAT,
     INSTRUCTION,
@@ -34,6 +33,7 @@ from studio.data.conversion.roles import (
 from studio.data.conversion.tool_calls import are_calls, calls_in, tools_in
 from studio.data.examples import TEXT as TEXT_ROLE
 from studio.data.examples import Example, Message
+from studio.data.question_lists import COLUMNS, is_question_list, question_rows
 from studio.data.rows import Row, RowProblem
 
 __all__ = [

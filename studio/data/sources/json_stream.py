@@ -45,11 +45,12 @@ class JsonStream:
     def peek(self) -> str:
         """Return the next character that is no space, or nothing at the end."""
         while True:
-            found = _BLANKS.match(self._text, self._at)
-            self._at = found.end() if found else self._at
+            blanks = _BLANKS.match(self._text, self._at)
+            self._at = blanks.end() if blanks else self._at
             if self._at + 1 < len(self._text) or not self._grow():
-                if not self._skip_comment():
-                    return self._text[self._at : self._at + 1]
+                found = self._text[self._at : self._at + 1]
+                if found != "/" or not self._skip_comment():
+                    return found
 
     def _skip_comment(self) -> bool:
         """Go past the comment that begins here; say whether there is one."""

@@ -6,7 +6,8 @@ from pathlib import Path
 from studio.data.rows import Row, RowProblem
 from studio.data.sources.archives import Limits, check_zip, compression, names_in_zip
 from studio.data.sources.arrow_files import plan_arrow, plan_parquet
-from studio.data.sources.csv_files import find_layout, is_table, plan_csv
+from studio.data.sources.csv_files import find_layout, is_called_table, is_table, plan_csv
+from studio.data.sources.dialogue_files import plan_dialogue
 from studio.data.sources.file_bytes import Progress, Survey
 from studio.data.sources.json_files import is_called_json, is_json_lines, looks_like_json, plan_json, plan_json_lines
 from studio.data.sources.prose_files import plan_text
@@ -119,6 +120,8 @@ def _plan_decoded(file: TextFile, head: str) -> Reading:
         return plan_json_lines(file)
     if looks_like_json(head):
         return plan_json(file)
+    if not is_called_table(file.name) and (dialogue := plan_dialogue(file, head)) is not None:
+        return dialogue
     layout = find_layout(head, is_all=file.head_is_all)
     is_csv = is_table(layout, file.name)
     if is_called_json(file.name) and (not is_csv or head.lstrip()[:1] in ("[", "{", "/")):

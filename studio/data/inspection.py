@@ -23,6 +23,7 @@ from studio.data.conversion.prompt_templates import names_in
 from studio.data.conversion.roles import IGNORE
 from studio.data.example_files import ExampleWriter
 from studio.data.examples import Example
+from studio.data.reading_choices import Choices, Question
 from studio.data.rows import Report, Row, RowProblem, silent
 from studio.data.sources.readers import Source, open_source
 from studio.data.tokenizing.tokens import TokenStatistics
@@ -34,6 +35,7 @@ MOST_PROBLEMS = 100_000
 PREVIEW_ROWS = 5
 MOST_COLUMNS_SHOWN = 100
 _LONGEST_CELL = 300
+_GUESSED = Choices()
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,8 @@ class Inspection:
     what to assign. `columns` are all of a file, or of very many the chosen and the first others; `preview` has the
     first rows, one text for each of them. `problems` are the rows left out, of
     which `left_out` is the number; `findings` are doubts about the usable examples, `notes` about the reading.
-    `sha256` is that of the files, `tokens` is there when they were counted for a model.
+    `sha256` is that of the files, `tokens` is there when they were counted for a model. `choices` are what a person
+    chose of the `questions` on how the files are read.
     """
 
     format: str
@@ -63,6 +66,8 @@ class Inspection:
     verdict: str = ""
     changes: tuple[Change, ...] = ()
     tokens: TokenStatistics | None = None
+    choices: Choices = _GUESSED
+    questions: tuple[Question, ...] = ()
 
 
 def inspect_files(
@@ -71,17 +76,19 @@ def inspect_files(
     into: Path,
     roles: Roles | None = None,
     changes: Sequence[Change] = (),
+    choices: Choices = _GUESSED,
     report: Report = silent,
 ) -> tuple[Inspection, str]:
     """Read files as one data set and write the usable examples to `into`; return also the hash of what was written.
 
-    Without `roles` they are guessed. `changes` are applied on the way, and come back with their counts.
+    Without `roles` they are guessed. `changes` are applied on the way, and come back with their counts. While a
+    question on how the files are read is open there are no examples.
 
     Raises DataError when the files cannot be read, CancelledError from `report`, OSError when `into` is not writable.
     """
-    with open_source(paths, report=report) as source, ExampleWriter(into) as writer:
+    with open_source(paths, choices=choices, report=report) as source, ExampleWriter(into) as writer:
         chosen = guess_roles(source.columns, source.sample) if roles is None else roles
-        verdict = missing(chosen, source.columns)
+        verdict = next((each.text for each in source.questions if each.is_open), "") or missing(chosen, source.columns)
         sample = _sample(source, chosen) if not verdict else ()
         gathered = _Gathered(writer, Mender(changes, sample=sample), Checker(sample=sample))
         with closing(_items(source, chosen if not verdict else None, report)) as items:
@@ -113,6 +120,8 @@ def inspect_files(
             verdict=verdict,
             sha256=source.sha256,
             changes=gathered.mender.applied(),
+            choices=choices,
+            questions=source.questions,
         )
         return inspection, writer.sha256
 

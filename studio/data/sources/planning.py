@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from studio.data.reading_choices import Choices
 from studio.data.rows import Report
 from studio.data.sources.archives import Limits
 from studio.data.sources.file_bytes import Progress
@@ -36,7 +37,7 @@ class Part:
 
 
 def plan_all(
-    gathered: Gathered, folder: Path, *, limits: Limits, report: Report
+    gathered: Gathered, folder: Path, *, choices: Choices, limits: Limits, report: Report
 ) -> tuple[tuple[Part, ...], tuple[str, ...]]:
     """Plan the reading of every file; return the plans, and sentences on what is passed over.
 
@@ -50,7 +51,7 @@ def plan_all(
         work.mkdir()
         with named(found.label, several):
             try:
-                parts.append(_plan_one(found, work, limits=limits, report=report))
+                parts.append(_plan_one(found, work, choices=choices, limits=limits, report=report))
             except NotExamplesError as error:
                 if not (found.is_packed and several):
                     raise
@@ -64,9 +65,9 @@ def plan_all(
     return kept, (_listed(passed_over),) if passed_over else ()
 
 
-def _plan_one(found: FoundFile, work: Path, *, limits: Limits, report: Report) -> Part:
+def _plan_one(found: FoundFile, work: Path, *, choices: Choices, limits: Limits, report: Report) -> Part:
     progress = Progress(report, "Opening the file", found.survey.size)
-    reading = plan(found, work, limits=limits, progress=progress)
+    reading = plan(found, work, choices=choices, limits=limits, progress=progress)
     return Part(reading, reading.size or found.survey.size, found.label, found.is_packed)
 
 

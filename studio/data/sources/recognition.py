@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from studio.data.reading_choices import Choices
 from studio.data.rows import Row, RowProblem
 from studio.data.sources.archives import Limits, check_zip, compression, names_in_zip
 from studio.data.sources.arrow_files import plan_arrow, plan_parquet
@@ -21,7 +22,7 @@ from studio.data.sources.signposts import (
     unknown_binary,
 )
 from studio.data.sources.spreadsheets import plan_spreadsheet
-from studio.data.sources.text_encodings import REPLACED, TextEncoding, find_encoding
+from studio.data.sources.text_encodings import REPLACED, TextEncoding, encoding_question, find_encoding
 from studio.data.sources.text_files import TextFile
 from studio.errors import DataError
 
@@ -59,7 +60,7 @@ def container(found: FoundFile) -> str:
     return "" if is_spreadsheet else "zip"
 
 
-def plan(found: FoundFile, folder: Path, *, limits: Limits, progress: Progress) -> Reading:
+def plan(found: FoundFile, folder: Path, *, choices: Choices, limits: Limits, progress: Progress) -> Reading:
     """Plan the reading of a file that contains no other files. `folder` is empty, for what reading it needs on disk.
 
     Raises DataError when it cannot be read or holds no examples.
@@ -71,23 +72,23 @@ def plan(found: FoundFile, folder: Path, *, limits: Limits, progress: Progress) 
         )
     if head.startswith(_ZIP):
         check_zip(found.path, limits)
-        return plan_spreadsheet(found.path, folder, progress=progress)
+        return plan_spreadsheet(found.path, folder, sheet=choices.sheet, progress=progress)
     if head.startswith(_OFFICE):
         refuse_in_office(found.path)
-        return plan_spreadsheet(found.path, folder, progress=progress)
+        return plan_spreadsheet(found.path, folder, sheet=choices.sheet, progress=progress)
     if head.startswith(b"PAR1"):
         return plan_parquet(found.path)
     if head.startswith((b"ARROW1", _ARROW_STREAM)):
         return plan_arrow(found.path)
-    return _plan_text(found)
+    return _plan_text(found, choices.encoding)
 
 
-def _plan_text(found: FoundFile) -> Reading:
+def _plan_text(found: FoundFile, chosen: str) -> Reading:
     head = found.survey.head
     if not head.strip(b" \t\r\n\x00\xef\xbb\xbf\xff\xfe"):
         raise empty_file()
     refuse_binary(head)
-    encoding = find_encoding(found.survey)
+    encoding = find_encoding(found.survey, chosen)
     if encoding is None:
         raise unknown_binary()
     file = TextFile(found.path, found.name, encoding, found.survey.size)
@@ -95,7 +96,8 @@ def _plan_text(found: FoundFile) -> Reading:
     if not text.strip():
         raise empty_file()
     refuse_text(text)
-    reading = _plan_decoded(file, text)
+    question = encoding_question(encoding, found.survey, chosen)
+    reading = replace(_plan_decoded(file, text), questions=(question,) if question else ())
     if encoding.name != "UTF-8":
         reading = replace(reading, notes=(f"Read as {encoding.name}, not UTF-8.", *reading.notes))
     return _without_damaged(reading, encoding) if encoding.damaged else reading

@@ -18,7 +18,7 @@ from studio.data.checking.advice import coaching
 from studio.data.conversion.formats import Roles
 from studio.data.example_files import ExampleFile
 from studio.data.inspection import Inspection, inspect_files
-from studio.data.reading_choices import SHEET, Choices, Question
+from studio.data.reading_choices import ENCODING, SPLITS, Choices, Question
 from studio.data.rows import RowProblem
 from studio.data.tokenizing.tokens import (
     LEAST_BYTES_A_SECOND,
@@ -119,9 +119,9 @@ def _print(inspection: Inspection, examples: ExampleFile, *, model: str, max_len
 
 def _print_question(question: Question, console: Console) -> None:
     """Say what can be read otherwise: each way with its first lines where it is asked, and their names elsewhere."""
-    if question.is_open or question.about == SHEET:
+    if question.is_open or question.about != ENCODING:
         for option in question.options:
-            if option.lines:
+            if option.lines or question.about == SPLITS:
                 console.print(f"--{question.about} {shlex.quote(option.value)}: {option.label}", markup=False)
                 for line in option.lines:
                     console.print(f"    {line}", markup=False, soft_wrap=True)

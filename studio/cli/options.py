@@ -7,7 +7,7 @@ from studio.config import RunConfig, Setting, settings
 from studio.data.changes import Change
 from studio.data.checking.mends import MENDS
 from studio.data.conversion.formats import PARTS, Roles, assign
-from studio.data.reading_choices import Choices
+from studio.data.reading_choices import ALL, TRAINING, Choices
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
@@ -58,6 +58,12 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
         help="the encoding of a text, not the guess: cp1250, cp932, utf-8",
     )
     parser.add_argument("--sheet", default="", metavar="NAME", help="which sheet of a spreadsheet is read")
+    parser.add_argument(
+        "--splits",
+        default="",
+        choices=(TRAINING, ALL),
+        help="whether files of an archive are learned that are kept for tests by their names (default: training)",
+    )
 
 
 def roles_given(options: argparse.Namespace) -> Roles | None:
@@ -72,7 +78,7 @@ def changes_given(options: argparse.Namespace) -> tuple[Change, ...]:
 
 def choices_given(options: argparse.Namespace) -> Choices:
     """Return how the files shall be read."""
-    return Choices(encoding=options.encoding, sheet=options.sheet)
+    return Choices(encoding=options.encoding, sheet=options.sheet, splits=options.splits)
 
 
 def run_config(options: argparse.Namespace) -> RunConfig:

@@ -3,15 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-ENCODING, SHEET = "encoding", "sheet"
+ENCODING, SHEET, SPLITS = "encoding", "sheet", "splits"
+TRAINING, ALL = "training", "all"
 
 
 @dataclass(frozen=True)
 class Choices:
-    """What a person has chosen; what is empty is guessed. `encoding` is the name of a codec of Python."""
+    """What a person has chosen; what is empty is guessed. `encoding` is the name of a codec of Python.
+
+    `splits` says whether files that are kept for tests by their names are read from an archive: `TRAINING` or `ALL`.
+    """
 
     encoding: str = ""
     sheet: str = ""
+    splits: str = ""
 
 
 @dataclass(frozen=True)

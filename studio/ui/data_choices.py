@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from studio.data.reading_choices import ENCODING, Option, Question
+from studio.data.reading_choices import ENCODING, SHEET, SPLITS, Option, Question
 from studio.ui import fragments, presses
 
 READ_AS = "read-as"
-_NAMES = {ENCODING: "Text encoding"}
+_NAMES = {ENCODING: "Text encoding", SHEET: "Sheet", SPLITS: "Files for tests"}
 
 
 def questions(asked: Sequence[Question]) -> Markup:
@@ -20,7 +20,7 @@ def questions(asked: Sequence[Question]) -> Markup:
 
 
 def _question(question: Question) -> Markup:
-    title = _NAMES.get(question.about, "Sheet")
+    title = _NAMES.get(question.about, question.about)
     choices = [("", "Choose one")] if question.is_open else []
     choices += [(option.value, option.label) for option in question.options]
     chooser = presses.chooser(

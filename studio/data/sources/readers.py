@@ -72,7 +72,8 @@ def open_source(
     """
     with temporary_folder() as folder:
         gathered = gather(paths, folder, limits=limits, report=report)
-        parts, passed_over = plan_all(gathered, folder, choices=choices, limits=limits, report=report)
+        plan = plan_all(gathered, folder, choices=choices, limits=limits, report=report)
+        parts = plan.parts
         several = len(parts) > 1
         share = max(SAMPLE_ROWS // len(parts), 1)
         samples = [_sample(part, several=several, wanted=share, report=report) for part in parts]
@@ -85,11 +86,11 @@ def open_source(
             format=" and ".join(dict.fromkeys(part.reading.format for part in parts)),
             columns=tuple(columns),
             sample=tuple(row for sample in samples for row in sample),
-            notes=(*gathered.notes, *passed_over, *_notes(parts)),
+            notes=(*gathered.notes, *plan.notes, *_notes(parts)),
             sha256=gathered.sha256,
             size=gathered.size,
             files=tuple(part.name for part in parts),
-            questions=put_together([question for part in parts for question in part.reading.questions]),
+            questions=put_together([*plan.questions, *(each for part in parts for each in part.reading.questions)]),
             _parts=parts,
         )
 

@@ -235,3 +235,28 @@ def test_broken_json_is_reported_at_its_place_and_is_never_prose(
 
 def test_a_table_with_the_wrong_ending_stays_a_table(folder: Folder) -> None:
     assert folder.read("question,answer\na,b\n", "data.json").source.format == "CSV"
+
+
+@pytest.mark.case("34-wrappers")
+@pytest.mark.case("19-pandas-orients")
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"status": "ok", "result": {"page": 1, "items": {"records": [{"a": 1}, {"a": 2}]}}},
+        {"features": [{"name": "a"}], "rows": [{"row_idx": n, "row": {"a": n}} for n in (1, 2)]},
+        {"columns": ["a", "b"], "index": [0, 1], "data": [[1, "x"], [2, "y"]]},
+    ],
+)
+def test_tables_in_wrappers(value: object, folder: Folder) -> None:
+    found = folder.read(json.dumps(value), "data.json")
+    assert [row.cells["a"] for row in found.rows] == [1, 2]
+    assert found.source.notes[0].startswith("The ")
+
+
+def test_an_object_within_a_row_is_no_table(folder: Folder) -> None:
+    row = {"a": 1, "b": {"c": {"d": 2}}}
+    assert folder.read(json.dumps(row, indent=1), "data.json").cells == [row]
+    deep: object = [{"a": 1}]
+    for _ in range(50):
+        deep = {"x": deep}
+    assert len(folder.read(json.dumps(deep), "data.json").rows) == 1

@@ -44,7 +44,7 @@ _QUOTES = (
 )
 _LETTER = r"[^\W\d_]"
 _MISPLACED = re.compile(
-    rf"[\x80-\x9f]|[{_STRAY}](?={_LETTER})|(?<={_LETTER})[{_STRAY}]|(?<={_LETTER})[{_QUOTES}](?={_LETTER})"
+    rf"[\x80-\x9f\xa4]|[{_STRAY}](?={_LETTER})|(?<={_LETTER})[{_STRAY}]|(?<={_LETTER})[{_QUOTES}](?={_LETTER})"
 )
 """Signs that stand beside no letter of a word, or not within one. The apostrophe and dashes may."""
 _MIXED = re.compile(r"[A-Za-z][\u0370-\u06ff\u0e00-\u0e7f]|[\u0370-\u06ff\u0e00-\u0e7f][A-Za-z]")

@@ -7,7 +7,6 @@ line both use `inspect_files`. Knows nothing of where data sets are kept, and of
 """
 
 import json
-from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -17,15 +16,13 @@ from pathlib import Path
 from studio.data.changes import Change
 from studio.data.checking.checks import Checker, Finding
 from studio.data.checking.mends import Mender
-from studio.data.conversion.cells import is_json, listed, quoted
+from studio.data.conversion.cells import is_json, quoted
 from studio.data.conversion.column_names import MOST_COLUMNS
 from studio.data.conversion.formats import (
-    TEXT,
     Roles,
     draft,
     fault,
     guess_roles,
-    has_columns,
     missing,
     notes_on,
     parts_of,
@@ -34,6 +31,7 @@ from studio.data.conversion.prompt_templates import names_in
 from studio.data.conversion.roles import IGNORE
 from studio.data.example_files import ExampleWriter
 from studio.data.examples import Example
+from studio.data.mixed_formats import MixedFormats
 from studio.data.reading_choices import Choices, Question
 from studio.data.rows import Report, Row, RowProblem, silent
 from studio.data.sources.readers import Source, open_source
@@ -46,7 +44,6 @@ MOST_PROBLEMS = 100_000
 PREVIEW_ROWS = 5
 MOST_COLUMNS_SHOWN = 100
 _LONGEST_CELL = 300
-_MOST_FORMATS = 50
 _GUESSED = Choices()
 
 
@@ -103,7 +100,7 @@ def inspect_files(
         verdict = next((each.text for each in source.questions if each.is_open), "") or missing(chosen, source.columns)
         sample = _sample(source, chosen) if not verdict else ()
         gathered = _Gathered(writer, Mender(changes, sample=sample), Checker(sample=sample))
-        formats = _Formats(chosen, source.sample)
+        formats = MixedFormats(chosen, source.sample)
         with closing(_items(source, formats if not verdict else None, report)) as items:
             for item in items:
                 gathered.take(item)
@@ -186,39 +183,7 @@ class _Gathered:
         return f"None of the {self.left_out:,} rows can be learned from. Row {first.row:,}: {first.text}"
 
 
-class _Formats:
-    """How the columns of each row are read: as chosen, or by a guess in rows that have none of the chosen columns."""
-
-    def __init__(self, roles: Roles, sample: Sequence[Row]) -> None:
-        self._roles = roles
-        self._sample = sample
-        self._others: dict[tuple[str, ...], Roles] = {}
-        self._counts: Counter[str] = Counter()
-
-    def of(self, row: Row) -> Roles:
-        """Return how a row is read."""
-        if has_columns(row, self._roles) or len(row.cells) > MOST_COLUMNS_SHOWN:
-            return self._roles
-        columns = tuple(row.cells)
-        if columns not in self._others:
-            if len(self._others) == _MOST_FORMATS:
-                return self._roles
-            alike = [each for each in self._sample if tuple(each.cells) == columns]
-            self._others[columns] = guess_roles(columns, alike or [row])
-        found = self._others[columns]
-        is_stray = found.kind == TEXT and self._roles.kind != TEXT  # a remark between examples is no example
-        if not found.kind or is_stray or missing(found, columns):
-            return self._roles
-        self._counts[listed([column for column, part in parts_of(found, columns).items() if part != IGNORE])] += 1
-        return found
-
-    def notes(self) -> Iterator[str]:
-        """Say how many rows are read by other columns."""
-        for columns, count in self._counts.items():
-            yield f"{counted(count, 'row')} of another format {'is' if count == 1 else 'are'} read by: {columns}."
-
-
-def _items(source: Source, roles: _Formats | None, report: Report) -> Generator[Row | RowProblem | Example]:
+def _items(source: Source, roles: MixedFormats | None, report: Report) -> Generator[Row | RowProblem | Example]:
     """Yield every row, followed by the examples that it gives; without roles only the rows, to count them."""
     for row in source.rows(report):
         if isinstance(row, RowProblem):

@@ -19,6 +19,7 @@ from studio.data.example_files import ExampleFile
 from studio.data.example_lines import as_messages
 from studio.data.inspection import Inspection, inspect_files
 from studio.data.reading_choices import Choices
+from studio.data.recipes import Recipe
 from studio.data.rows import Report, silent
 from studio.data.samples import Sample, samples
 from studio.errors import DataError
@@ -61,7 +62,7 @@ class DatasetLibrary:
         `report`.
         """
         files = (paths,) if isinstance(paths, Path) else tuple(paths)
-        recipe = _Recipe(roles, tuple(changes), choices)
+        recipe = Recipe(roles, tuple(changes), choices)
         return self._add(files, one_line(name) or _name_of(files), recipe, parent=None, report=report)
 
     def derive(
@@ -82,7 +83,7 @@ class DatasetLibrary:
         parent = self.get(id)
         read = parent.inspection.choices if choices is None else choices
         kept = parent.inspection.roles if roles is None and read == parent.inspection.choices else roles
-        recipe = _Recipe(kept, tuple(changes), read)
+        recipe = Recipe(kept, tuple(changes), read)
         for version in self.versions(id):
             if recipe.is_of(version) and self._is_whole(version.id):
                 return version
@@ -181,7 +182,7 @@ class DatasetLibrary:
         self,
         files: Sequence[Path],
         name: str,
-        recipe: "_Recipe",
+        recipe: Recipe,
         *,
         parent: Dataset | None,
         report: Report,
@@ -245,25 +246,6 @@ class DatasetLibrary:
             return len(self.examples(id)) == self.get(id).inspection.usable
         except DataError:
             return False
-
-
-@dataclasses.dataclass(frozen=True)
-class _Recipe:
-    """What decides the examples of a version, given its source. Without `roles` they are guessed."""
-
-    roles: Roles | None
-    changes: tuple[Change, ...]
-    choices: Choices
-
-    def is_of(self, version: Dataset) -> bool:
-        """Say whether a version was made so."""
-        same = self.choices == version.inspection.choices and _asked(self.changes) == _asked(version.changes)
-        return same and self.roles == version.inspection.roles
-
-
-def _asked(changes: Sequence[Change]) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Return what was to be changed, without what came of it."""
-    return tuple((change.kind, tuple(sorted(change.keys))) for change in changes)
 
 
 def _make_id(name: str, inspection: Inspection, changes: Sequence[Change], parent: Dataset | None) -> str:

@@ -24,7 +24,7 @@ _MOST_TAGS = 1_000
 _NEARLY_ALL = 0.9
 _A_FEW = 5
 _PRINTED = re.compile(r"array\(|dtype=|<[\w.]+ object at 0x|Timestamp\('|[{,]\s*'\w+': ")
-_NAME = re.compile(r"""["']\w{1,40}["']\s*:""")
+_NAME = re.compile(r"""["']?\b\w{1,40}["']?\s*:""")
 _FEWEST_NAMES = 3
 _LETTERS_A_NAME = 100
 

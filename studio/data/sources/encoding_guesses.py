@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from studio.data.alphabets import LANGUAGES, fits, likeness
 
-_OLD = ("iso8859_2", "mac_roman", "cp850", "cp852")
+_OLD = ("iso8859_15", "iso8859_2", "mac_roman", "cp850", "cp852")
 LATIN = ("cp1252", "cp1250", "cp1257", "cp1254", *_OLD)
 """Encodings of Latin letters, the most frequent first."""
 OTHERS: Mapping[str, str] = {
@@ -37,6 +37,7 @@ _FEW_LETTERS = 0.02
 _FEWEST_LETTERS = 20
 _MOST_LINES = 500
 _LOST = 500
+_MOST_BYTES = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ class Guess:
 
 def guess(strange: bytes) -> Guess:
     """Guess from lines with bytes beyond ASCII; those that are UTF-8 are left aside where others are not."""
+    if len(strange) > _MOST_BYTES:
+        strange = strange[: strange.rfind(b"\n", 0, _MOST_BYTES)]
     strange = b"\n".join(line for line in strange.split(b"\n") if not _is_utf8(line)) or strange
     texts = {codec: text for codec in (*LATIN, *OTHERS) if (text := _decoded(strange, codec))}
     latin = _latin({codec: text for codec, text in texts.items() if codec in LATIN})

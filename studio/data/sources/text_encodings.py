@@ -34,6 +34,7 @@ NAMES: Mapping[str, str] = {
     "cp1250": "Windows-1250 (Central European)",
     "cp1257": "Windows-1257 (Baltic)",
     "cp1254": "Windows-1254 (Turkish)",
+    "iso8859_15": "ISO-8859-15 (Western European)",
     "iso8859_2": "ISO-8859-2 (Central European)",
     "mac_roman": "Mac Roman (Western European)",
     "cp850": "DOS 850 (Western European)",

@@ -57,6 +57,7 @@ def test_one_mark_counts_where_nearly_every_text_has_it() -> None:
         ask("hi", "[{'type': 'text', 'text': 'hello'}]"),
         text('[\n// first\n{"question": "a", "answer": "b"},\n{"question": "c", "answer": "d"}\n]'),
         text('"a": 1, "b": 2,\n"c": 3'),
+        text("{question: 'Who?', answer: 'Me.', id: 1}"),
     ],
 )
 def test_printed_data(printed: Example) -> None:

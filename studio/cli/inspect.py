@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shlex
 import tempfile
 from collections.abc import Sequence
 from contextlib import closing
@@ -19,6 +20,7 @@ from studio.data.conversion.formats import Roles
 from studio.data.example_files import ExampleFile
 from studio.data.inspection import Inspection, inspect_files
 from studio.data.mask_findings import mask_findings
+from studio.data.reading_choices import ENCODING, SPLITS, Choices, Question
 from studio.data.rows import RowProblem
 from studio.data.tokenizing.tokens import (
     LEAST_BYTES_A_SECOND,
@@ -41,6 +43,7 @@ def inspect(
     *,
     roles: Roles | None,
     changes: Sequence[Change],
+    choices: Choices,
     settings: Settings,
     model: str,
     max_length: int,
@@ -52,7 +55,7 @@ def inspect(
     with tempfile.TemporaryDirectory(prefix="lora-studio-") as folder:
         path = Path(folder) / "examples.jsonl"
         try:
-            inspection, _ = inspect_files(files, into=path, roles=roles, changes=changes)
+            inspection, _ = inspect_files(files, into=path, roles=roles, changes=changes, choices=choices)
         except OSError as error:
             raise DataError(
                 f"The examples could not be written to {folder}: {error.strerror or error}.",
@@ -97,6 +100,8 @@ def _print(inspection: Inspection, examples: ExampleFile, *, model: str, max_len
     console.print(_table(inspection, model=model, max_length=max_length))
     if inspection.verdict:
         console.print(inspection.verdict, markup=False, soft_wrap=True)
+    for question in inspection.questions:
+        _print_question(question, console)
     for note in inspection.notes:
         console.print(f"note: {note}", markup=False, soft_wrap=True)
     for finding in inspection.findings:
@@ -115,6 +120,16 @@ def _print(inspection: Inspection, examples: ExampleFile, *, model: str, max_len
                 console.print(f"  reasoning: {message.reasoning}", markup=False, soft_wrap=True)
             marked = "" if message.learned else " (context, not learned)"
             console.print(f"  {message.role}{marked}: {message.content}", markup=False, soft_wrap=True)
+
+
+def _print_question(question: Question, console: Console) -> None:
+    """Say what can be read otherwise: each way with its first lines where it is asked, and their names elsewhere."""
+    if question.is_open or question.about != ENCODING:
+        for option in question.options:
+            if option.lines or question.about == SPLITS:
+                console.print(f"--{question.about} {shlex.quote(option.value)}: {option.label}", markup=False)
+                for line in option.lines:
+                    console.print(f"    {line}", markup=False, soft_wrap=True)
 
 
 def _table(inspection: Inspection, *, model: str, max_length: int) -> Table:

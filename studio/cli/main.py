@@ -19,7 +19,7 @@ from studio.cli.demo import demo
 from studio.cli.evaluate import evaluate
 from studio.cli.follow import RunFailed
 from studio.cli.inspect import inspect
-from studio.cli.options import add_data_options, add_run_options, changes_given, roles_given, run_config
+from studio.cli.options import add_data_options, add_run_options, changes_given, choices_given, roles_given, run_config
 from studio.cli.train import resume, train
 from studio.config import setting_named
 from studio.errors import StudioError
@@ -64,6 +64,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
             options.file,
             roles=roles_given(options),
             changes=changes_given(options),
+            choices=choices_given(options),
             settings=settings,
             model=options.model,
             max_length=options.max_length,
@@ -82,6 +83,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
                 eval_data=options.eval_data,
                 roles=roles_given(options),
                 changes=changes_given(options),
+                choices=choices_given(options),
                 console=console,
             )
         if options.command == "resume":

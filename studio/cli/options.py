@@ -7,6 +7,7 @@ from studio.config import RunConfig, Setting, settings
 from studio.data.changes import Change
 from studio.data.checking.mends import MENDS
 from studio.data.conversion.formats import PARTS, Roles, assign
+from studio.data.reading_choices import ALL, TRAINING, Choices
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
@@ -50,6 +51,19 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mend", action="append", default=[], choices=sorted(MENDS), help="mend a doubt on the way; may be repeated"
     )
+    parser.add_argument(
+        "--encoding",
+        default="",
+        metavar="NAME",
+        help="the encoding of a text, not the guess: cp1250, cp932, utf-8",
+    )
+    parser.add_argument("--sheet", default="", metavar="NAME", help="which sheet of a spreadsheet is read")
+    parser.add_argument(
+        "--splits",
+        default="",
+        choices=(TRAINING, ALL),
+        help="whether files of an archive are learned that are kept for tests by their names (default: training)",
+    )
 
 
 def roles_given(options: argparse.Namespace) -> Roles | None:
@@ -60,6 +74,11 @@ def roles_given(options: argparse.Namespace) -> Roles | None:
 def changes_given(options: argparse.Namespace) -> tuple[Change, ...]:
     """Return what shall be mended."""
     return tuple(Change(kind) for kind in options.mend)
+
+
+def choices_given(options: argparse.Namespace) -> Choices:
+    """Return how the files shall be read."""
+    return Choices(encoding=options.encoding, sheet=options.sheet, splits=options.splits)
 
 
 def run_config(options: argparse.Namespace) -> RunConfig:

@@ -10,6 +10,9 @@ from studio.cli.follow import follow
 from studio.config import RunConfig, check
 from studio.data.changes import Change
 from studio.data.conversion.formats import Roles
+from studio.data.inspection import Inspection
+from studio.data.reading_choices import Choices, Question
+from studio.errors import DataError
 from studio.runs.studio import Studio
 
 
@@ -21,15 +24,28 @@ def train(
     eval_data: Path | None,
     roles: Roles | None,
     changes: Sequence[Change],
+    choices: Choices,
     console: Console,
 ) -> int:
     """Store the data, start a run and follow it to its end; the last line printed names the run's folder."""
     check(config)
-    dataset = studio.datasets.add(data, roles=roles, changes=changes)
+    dataset = studio.datasets.add(data, roles=roles, changes=changes, choices=choices)
+    _require_answers(dataset.inspection)
     tell_problems(dataset.inspection.usable, problems=dataset.inspection.left_out, file=data[0], console=console)
     validation = studio.datasets.add(eval_data, roles=roles).id if eval_data is not None else ""
     run = studio.start_run(config, dataset.id, validation_dataset_id=validation)
     return see_through(studio, run.id, console=console)
+
+
+def _require_answers(inspection: Inspection) -> None:
+    """Raise DataError while it is not certain how the files are to be read."""
+    for question in inspection.questions:
+        if question.is_open:
+            raise DataError(question.text, f"Add --{question.about} with one of: {', '.join(_values(question))}.")
+
+
+def _values(question: Question) -> list[str]:
+    return [option.value for option in question.options if option.lines]
 
 
 def resume(studio: Studio, *, run_id: str, console: Console) -> int:

@@ -27,6 +27,8 @@ from studio.data.conversion.threads import Threads
 from studio.data.conversion.unread_fields import UnreadFields
 from studio.data.example_files import ExampleWriter
 from studio.data.examples import Example
+from studio.data.mixed_formats import MixedFormats
+from studio.data.reading_choices import Choices, Question
 from studio.data.rows import Report, Row, RowProblem, silent
 from studio.data.sources.readers import Source, open_source
 from studio.data.tokenizing.tokens import TokenStatistics
@@ -38,6 +40,7 @@ MOST_PROBLEMS = 100_000
 PREVIEW_ROWS = 5
 MOST_COLUMNS_SHOWN = 100
 _LONGEST_CELL = 300
+_GUESSED = Choices()
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,8 @@ class Inspection:
     what to assign. `columns` are all of a file, or of very many the chosen and the first others; `preview` has the
     first rows, one text for each of them. `problems` are the rows left out, of
     which `left_out` is the number; `findings` are doubts about the usable examples, `notes` about the reading.
-    `sha256` is that of the files, `tokens` is there when they were counted for a model.
+    `sha256` is that of the files, `tokens` is there when they were counted for a model. `choices` are what a person
+    chose of the `questions` on how the files are read.
     """
 
     format: str
@@ -67,6 +71,8 @@ class Inspection:
     verdict: str = ""
     changes: tuple[Change, ...] = ()
     tokens: TokenStatistics | None = None
+    choices: Choices = _GUESSED
+    questions: tuple[Question, ...] = ()
 
 
 def inspect_files(
@@ -75,20 +81,24 @@ def inspect_files(
     into: Path,
     roles: Roles | None = None,
     changes: Sequence[Change] = (),
+    choices: Choices = _GUESSED,
     report: Report = silent,
 ) -> tuple[Inspection, str]:
     """Read files as one data set and write the usable examples to `into`; return also the hash of what was written.
 
-    Without `roles` they are guessed. `changes` are applied on the way, and come back with their counts.
+    Without `roles` they are guessed. `changes` are applied on the way, and come back with their counts. While a
+    question on how the files are read is open there are no examples.
 
     Raises DataError when the files cannot be read, CancelledError from `report`, OSError when `into` is not writable.
     """
-    with open_source(paths, report=report) as source, ExampleWriter(into) as writer:
+    with open_source(paths, choices=choices, report=report) as source, ExampleWriter(into) as writer:
         chosen = guess_roles(source.columns, source.sample) if roles is None else roles
-        verdict = missing(chosen, source.columns)
+        verdict = next((each.text for each in source.questions if each.is_open), "") or missing(chosen, source.columns)
         sample = _sample(source, chosen) if not verdict else ()
         gathered = _Gathered(writer, Mender(changes, sample=sample), Checker(sample=sample), chosen)
-        with closing(_items(source, chosen if not verdict else None, report)) as items:
+        formats = MixedFormats(chosen, source.sample)
+        threads = Threads(chosen) if chosen.hangs_together else None
+        with closing(_items(source, formats if not verdict else None, threads, report)) as items:
             for item in items:
                 gathered.take(item)
         findings = gathered.checker.findings(report) if not verdict else ()
@@ -113,11 +123,14 @@ def inspect_files(
                 *notes_on(chosen),
                 *(passed_over(source.columns, source.sample, chosen) if roles is None else ()),
                 *_notes_on_answers(source, chosen),
+                *formats.notes(),
                 *gathered.notes(),
             ),
             verdict=verdict,
             sha256=source.sha256,
             changes=gathered.mender.applied(),
+            choices=choices,
+            questions=source.questions,
         )
         return inspection, writer.sha256
 
@@ -182,18 +195,20 @@ class _Gathered:
         return f"None of the {self.left_out:,} rows can be learned from. Row {first.row:,}: {first.text}"
 
 
-def _items(source: Source, roles: Roles | None, report: Report) -> Generator[Row | RowProblem | Example]:
-    """Yield every row, followed by the examples that it gives; without roles only the rows, to count them."""
-    threads = Threads(roles) if roles is not None and roles.hangs_together else None
+def _items(
+    source: Source, formats: MixedFormats | None, threads: Threads | None, report: Report
+) -> Generator[Row | RowProblem | Example]:
+    """Yield every row, followed by the examples that it gives; without `formats` only the rows, to count them."""
     for row in source.rows(report):
         if isinstance(row, RowProblem):
             yield Row(row.row, {})
             yield row
             continue
         yield row
-        if roles is not None:
-            yield from threads.add(row, draft(row, roles)) if threads is not None else draft(row, roles)
-    if threads is not None:
+        if formats is not None:
+            drafted = draft(row, formats.of(row))
+            yield from threads.add(row, drafted) if threads is not None else drafted
+    if formats is not None and threads is not None:
         yield from threads.joined()
 
 

@@ -18,12 +18,17 @@ from studio.data.dataset_folders import Dataset, DatasetFolders, one_line, take_
 from studio.data.example_files import ExampleFile
 from studio.data.example_lines import as_messages
 from studio.data.inspection import Inspection, inspect_files
+from studio.data.reading_choices import Choices
+from studio.data.recipes import Recipe
 from studio.data.rows import Report, silent
 from studio.data.samples import Sample, samples
 from studio.errors import DataError
 
 MOST_STORED_PROBLEMS = 200
 """So many left-out rows stand in the document that every listing reads; all of them are in a file of their own."""
+
+
+_GUESSED = Choices()
 
 
 class DatasetLibrary:
@@ -45,6 +50,7 @@ class DatasetLibrary:
         name: str = "",
         roles: Roles | None = None,
         changes: Sequence[Change] = (),
+        choices: Choices = _GUESSED,
         report: Report = silent,
     ) -> Dataset:
         """Inspect files and keep them with their examples; without a name the set gets that of the first file.
@@ -56,24 +62,33 @@ class DatasetLibrary:
         `report`.
         """
         files = (paths,) if isinstance(paths, Path) else tuple(paths)
-        return self._add(files, one_line(name) or _name_of(files), roles, tuple(changes), parent=None, report=report)
+        recipe = Recipe(roles, tuple(changes), choices)
+        return self._add(files, one_line(name) or _name_of(files), recipe, parent=None, report=report)
 
     def derive(
-        self, id: str, *, roles: Roles | None = None, changes: Sequence[Change] = (), report: Report = silent
+        self,
+        id: str,
+        *,
+        roles: Roles | None = None,
+        changes: Sequence[Change] = (),
+        choices: Choices | None = None,
+        report: Report = silent,
     ) -> Dataset:
-        """Read the source of a data set again, with other roles or changes, as the next version of its family.
+        """Read the source of a data set again, with other roles, changes or choices, as the next version of its family.
 
-        Without `roles` those of the data set are kept; `changes` are all that there shall be, from the source on. A
+        Without `roles` those of the data set are kept, or guessed where the files are read otherwise; without `choices`
+        those of the data set. `changes` are all that there shall be, from the source on. A
         version that is there already is returned as it is. Raises what `add` does, and DataError for an unknown id.
         """
         parent = self.get(id)
-        kept = parent.inspection.roles if roles is None else roles
-        wanted = _recipe(kept, changes)
+        read = parent.inspection.choices if choices is None else choices
+        kept = parent.inspection.roles if roles is None and read == parent.inspection.choices else roles
+        recipe = Recipe(kept, tuple(changes), read)
         for version in self.versions(id):
-            if _recipe(version.inspection.roles, version.changes) == wanted and self._is_whole(version.id):
+            if recipe.is_of(version) and self._is_whole(version.id):
                 return version
         try:
-            return self._add(self._source(id), parent.name, kept, tuple(changes), parent=parent, report=report)
+            return self._add(self._source(id), parent.name, recipe, parent=parent, report=report)
         except DataError as error:
             if self._folders.read(id) is None:
                 raise DataError(f"{parent.name} was deleted meanwhile.", "Put it back from the bin.") from error
@@ -178,8 +193,7 @@ class DatasetLibrary:
         self,
         files: Sequence[Path],
         name: str,
-        roles: Roles | None,
-        changes: tuple[Change, ...],
+        recipe: Recipe,
         *,
         parent: Dataset | None,
         report: Report,
@@ -188,13 +202,18 @@ class DatasetLibrary:
             folder = workspace / "set"
             folder.mkdir()
             inspection, sha256 = inspect_files(
-                files, into=folder / "examples.jsonl", roles=roles, changes=changes, report=report
+                files,
+                into=folder / "examples.jsonl",
+                roles=recipe.roles,
+                changes=recipe.changes,
+                choices=recipe.choices,
+                report=report,
             )
             for number, file in enumerate(files, start=1):
                 part = "" if len(files) == 1 else str(number)
                 ours = file.is_relative_to(self._folders.path.parent)
                 take_file(file, folder / "source" / part / file.name, ours=ours)
-            id = _make_id(name, inspection, changes, parent)
+            id = _make_id(name, inspection, recipe.changes, parent)
             with self._folders.alone():
                 stored = self._folders.read(id)
                 if stored is not None and stored.sha256 == sha256 and self._is_whole(id):
@@ -240,14 +259,10 @@ class DatasetLibrary:
             return False
 
 
-def _recipe(roles: Roles, changes: Sequence[Change]) -> tuple[Roles, tuple[tuple[str, tuple[str, ...]], ...]]:
-    """Return what decides the examples of a version, given its source."""
-    return roles, tuple((change.kind, tuple(sorted(change.keys))) for change in changes)
-
-
 def _make_id(name: str, inspection: Inspection, changes: Sequence[Change], parent: Dataset | None) -> str:
     origin = parent.root if parent is not None else f"{name}\n{inspection.sha256}"
     recipe = [f"{change.kind}:{','.join(sorted(change.keys))}" for change in changes]
+    recipe += [codec.dumps(inspection.choices)] if inspection.choices != _GUESSED else []
     text = "\n".join((origin, codec.dumps(inspection.roles), *recipe))
     return f"{_slug(name) or 'data'}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
 

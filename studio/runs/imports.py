@@ -23,6 +23,7 @@ from studio import codec
 from studio.data.changes import Change
 from studio.data.conversion.formats import Roles
 from studio.data.dataset_folders import one_line
+from studio.data.reading_choices import Choices
 from studio.errors import DataError, RunError, TooMany
 from studio.events import Failed
 from studio.limits import LAPTOP, Limits, raised_by
@@ -42,8 +43,8 @@ _LOOK_SECONDS = 0.05
 class ImportRequest:
     """What shall become a data set: one of files, pasted text, typed rows, a Hub id, or `of`, a data set to read anew.
 
-    `typed` are pairs of a question and an answer. Without `roles` they are guessed, or kept for `of`. `changes` are all
-    that the version shall have.
+    `typed` are pairs of a question and an answer. Without `roles` they are guessed, or kept for `of`, and so are
+    `choices`. `changes` are all that the version shall have.
     """
 
     files: tuple[str, ...] = ()
@@ -56,6 +57,7 @@ class ImportRequest:
     of: str = ""
     roles: Roles | None = None
     changes: tuple[Change, ...] = ()
+    choices: Choices | None = None
 
 
 @dataclass(frozen=True)
@@ -227,6 +229,7 @@ class Imports:
             of=request.of,
             roles=request.roles,
             changes=request.changes,
+            choices=request.choices,
         )
 
     def _sweep(self) -> None:

@@ -4,18 +4,19 @@ Every import is started here and remembered for the page in one list. Knows noth
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from studio.data.checking.mends import MENDS
 from studio.data.conversion.formats import Roles
 from studio.data.dataset_folders import Dataset
 from studio.data.examples import fingerprint
+from studio.data.reading_choices import Choices
 from studio.errors import DataError
 from studio.runs.imports import ImportRequest
 from studio.runs.studio import Studio
 from studio.ui import data_changes, data_imports, data_roles
-from studio.ui.data_imports import AGAIN, READING_ANEW, Begun
+from studio.ui.data_imports import AGAIN, READING_ANEW, READING_OTHERWISE, Begun
 from studio.ui.data_roles import Assigning
 from studio.ui.presses import Press
 from studio.ui.typed_rows import read_rows
@@ -109,6 +110,20 @@ def read_as(studio: Studio, dataset: Dataset, assigning: Assigning, started: obj
     return read_again(studio, dataset, started, changes=dataset.changes, roles=now.roles, what=READING_ANEW)
 
 
+def read_with(studio: Studio, dataset: Dataset, press: Press, started: object) -> Outcome:
+    """Read the files of a data set otherwise: in another encoding, or another sheet. The columns are guessed again.
+
+    Raises DataError for what is not on offer, and RunError.
+    """
+    for question in dataset.inspection.questions:
+        if question.about == press.key and any(option.value == press.value for option in question.options):
+            choices = replace(dataset.inspection.choices, **{question.about: press.value})
+            return read_again(
+                studio, dataset, started, changes=dataset.changes, choices=choices, what=READING_OTHERWISE
+            )
+    raise DataError("This way to read the files is not on offer.", "Reload the page, then choose again.")
+
+
 def read_again(
     studio: Studio,
     dataset: Dataset,
@@ -116,18 +131,23 @@ def read_again(
     *,
     changes: data_changes.Changes,
     roles: Roles | None = None,
+    choices: Choices | None = None,
     what: str,
 ) -> Outcome:
-    """Make a version with these changes and roles, or find the one that is there.
+    """Make a version with these changes, roles and choices, or find the one that is there.
 
     Raises DataError while another version is being made, for that would be without this change; and RunError.
     """
     _refuse_while_busy(studio, started)
-    wanted = dataset.inspection.roles if roles is None else roles
+    read = dataset.inspection.choices if choices is None else choices
+    is_otherwise = read != dataset.inspection.choices
+    wanted = dataset.inspection.roles if roles is None and not is_otherwise else roles
     for version in studio.datasets.versions(dataset.id):
-        if data_changes.is_same(version.changes, changes) and data_roles.same(version.inspection.roles, wanted):
+        found = version.inspection
+        as_wanted = found.choices == read and (wanted is None or data_roles.same(found.roles, wanted))
+        if as_wanted and data_changes.is_same(version.changes, changes):
             return Outcome(dataset_id=version.id)
-    request = ImportRequest(of=dataset.id, roles=wanted, changes=changes)
+    request = ImportRequest(of=dataset.id, roles=wanted, changes=changes, choices=read)
     return Outcome(started=_begin(studio, request, started, what=f"{what} · {dataset.name}", source=AGAIN))
 
 

@@ -18,6 +18,7 @@ from studio.runs.studio import Studio
 from studio.runs.token_counts import TokenState
 from studio.ui import (
     data_cards,
+    data_choices,
     data_findings,
     data_held_out,
     data_lengths,
@@ -154,7 +155,7 @@ def _overview(seen: Seen, look: Look) -> dict[str, Any]:
     return {
         "verdict": str(data_cards.verdict(inspection, chosen.verdict, seen.statistics, fitting=seen.fitting)),
         "how_read": str(data_cards.how_read(inspection)),
-        "table": str(data_roles.table(inspection, chosen.parts)),
+        "table": str(data_choices.questions(inspection.questions) + data_roles.table(inspection, chosen.parts)),
         "template_box": gr.update(visible=chosen.needs_template),
         "template": template,
     }

@@ -21,6 +21,7 @@ AGAIN = "again"
 """The source of an import that makes another version of a data set."""
 
 READING_ANEW = "Reading with the new columns"
+READING_OTHERWISE = "Reading the file otherwise"
 
 MOST_REMEMBERED = 30
 _FEW_BYTES = 10_000
@@ -103,6 +104,8 @@ def _another(studio: Studio, id: str) -> Begun:
 
 def _what(dataset: Dataset, request: ImportRequest) -> str:
     """Say what makes a version of a data set another one."""
+    if request.choices is not None and request.choices != dataset.inspection.choices:
+        return READING_OTHERWISE
     fresh = data_changes.added(request.changes, dataset.changes)
     if fresh:
         return data_changes.doing(fresh[-1].kind)

@@ -14,6 +14,7 @@ from studio.errors import DataError
 from studio.runs.studio import Studio
 from studio.ui import (
     data_actions,
+    data_choices,
     data_drawing,
     data_findings,
     data_held_out,
@@ -148,8 +149,10 @@ def leave_out(studio: Studio, dataset_id: str | None, number: float | None, star
 def assign_part(
     studio: Studio, press: Press, *, dataset_id: str | None, assigning: Assigning | None, started: object
 ) -> tuple[Any, Any, Any]:
-    """Give a column the part that was chosen, and read the file again once that is enough to read it."""
+    """Give a column the part that was chosen, or read the file otherwise; read it again once that is enough."""
     dataset = studio.datasets.get(dataset_id) if dataset_id else None
+    if dataset is not None and press.verb == data_choices.READ_AS:
+        return gr.skip(), *updates(data_actions.read_with(studio, dataset, press, started))
     chosen = data_roles.choose(dataset, assigning, press) if dataset is not None else None
     if dataset is None or chosen is None:
         return gr.skip(), gr.skip(), gr.skip()

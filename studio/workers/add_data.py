@@ -9,6 +9,7 @@ from pathlib import Path
 from studio import codec
 from studio.data.dataset_folders import Dataset
 from studio.data.library import DatasetLibrary
+from studio.data.reading_choices import Choices
 from studio.data.rows import CancelledError, Report
 from studio.data.sources.hub_source import HubName, fetch_from_hub
 from studio.errors import DataError
@@ -70,7 +71,9 @@ def reporting(job: Job) -> Report:
 
 def _add(library: DatasetLibrary, request: ImportRequest, folder: Path, report: Report) -> Dataset:
     if request.of:
-        return library.derive(request.of, roles=request.roles, changes=request.changes, report=report)
+        return library.derive(
+            request.of, roles=request.roles, changes=request.changes, choices=request.choices, report=report
+        )
     files = [Path(file) for file in request.files]
     name = request.name
     if request.hub:
@@ -80,4 +83,5 @@ def _add(library: DatasetLibrary, request: ImportRequest, folder: Path, report: 
         files = list(fetched.files)
         part = "" if len(files) == fetched.of else f", {len(files):,} of {fetched.of:,} files"
         name = name or f"{request.hub} ({request.hub_split}{part})"
-    return library.add(files, name=name, roles=request.roles, changes=request.changes, report=report)
+    choices = request.choices or Choices()
+    return library.add(files, name=name, roles=request.roles, changes=request.changes, choices=choices, report=report)

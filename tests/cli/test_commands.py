@@ -132,3 +132,17 @@ def test_the_options_are_the_settings(tmp_path: Path) -> None:
     for setting in settings():
         assert "--" + setting.name.replace("_", "-") in told
         assert setting.help[:60] in told
+
+
+@pytest.mark.case("28-encodings")
+def test_an_encoding_that_is_not_sure_is_named_by_an_option(tmp_path: Path) -> None:
+    path = tmp_path / "short.csv"
+    path.write_bytes("question,answer\nid\u00f5,na\u00efve\n".encode("cp1252"))
+    asked = run(tmp_path / "home", "inspect", str(path))
+    assert "not certain" in asked.stdout
+    assert "--encoding cp1250: Windows-1250 (Central European)" in asked.stdout
+    refused = run(tmp_path / "home", "train", "--data", str(path))
+    assert refused.returncode == 2
+    assert "Add --encoding with one of: cp1252, cp1250" in refused.stderr
+    given = run(tmp_path / "home", "inspect", str(path), "--encoding", "cp1252", "--json")
+    assert json.loads(given.stdout)["usable"] == 1

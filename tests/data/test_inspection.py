@@ -1,5 +1,6 @@
 import hashlib
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from studio.data.changes import Change
 from studio.data.conversion.formats import Roles, assign
 from studio.data.example_files import ExampleFile
 from studio.data.inspection import Inspection, inspect_files
+from studio.data.reading_choices import Choices
 from studio.data.rows import RowProblem
 
 SAMPLES = Path(__file__).parents[2] / "assets" / "samples"
@@ -128,3 +130,42 @@ def test_a_column_that_only_the_template_names_is_kept(tmp_path: Path) -> None:
     inspection, _ = inspect(path, roles=roles)
     assert inspection.verdict == ""
     assert inspection.columns == (*names[:99], "c150")
+
+
+@pytest.mark.case("46-two-formats")
+def test_rows_of_another_format_are_read_and_counted(tmp_path: Path) -> None:
+    """The 24 rows of one format were left out for the 8 of the other."""
+    sharegpt = [
+        {"conversations": [{"from": "human", "value": f"Q{n}?"}, {"from": "gpt", "value": "A."}]} for n in range(24)
+    ]
+    openai = {"messages": [{"role": "user", "content": "Who?"}, {"role": "assistant", "content": "Me."}]}
+    alpaca = {"instruction": "Say it.", "input": "", "output": "It."}
+    path = tmp_path / "mix.jsonl"
+    stray = {"remark": "This line is a remark on the others."}
+    path.write_text("\n".join(map(json.dumps, [*sharegpt, *[openai] * 8, alpaca, stray])))
+    found, _ = inspect_files([path], into=tmp_path / "examples.jsonl")
+    assert (found.usable, found.left_out, found.kind) == (33, 1, "chat")
+    assert found.notes[:2] == (
+        "24 rows of another format are read by: conversations.",
+        "1 row of another format is read by: instruction, input, output.",
+    )
+    again, _ = inspect_files([path], into=tmp_path / "again.jsonl", roles=found.roles)
+    assert again.usable == 33
+
+
+@pytest.mark.case("42-zip")
+def test_files_for_tests_in_an_archive_are_named_and_can_be_chosen(tmp_path: Path) -> None:
+    """They were learned with the others, and not a word was said."""
+    path = tmp_path / "test-data.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("train.csv", "test.csv", "more/validation-00000.csv", "val/part.csv", "latest.csv"):
+            archive.writestr(name, f"question,answer\nWhat is in {name}?,Rows.\n")
+        archive.writestr("dataset_info.json", '{"herbs": {"file_name": "train.csv"}}')
+    found, _ = inspect_files([path], into=tmp_path / "examples.jsonl")
+    assert found.files == ("test-data.zip/train.csv", "test-data.zip/latest.csv")
+    assert "'test-data.zip/test.csv' (kept for tests by its name)" in found.notes[0]
+    assert "dataset_info.json' (a description of the data set)" in found.notes[0]
+    (question,) = found.questions
+    assert (question.about, question.chosen, question.is_open) == ("splits", "training", False)
+    every, _ = inspect_files([path], into=tmp_path / "all.jsonl", choices=Choices(splits="all"))
+    assert every.usable == 5

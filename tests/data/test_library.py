@@ -13,6 +13,7 @@ from studio.data.conversion.formats import Roles, assign
 from studio.data.dataset_folders import DatasetFolders, one_line
 from studio.data.examples import Example, Message
 from studio.data.library import DatasetLibrary
+from studio.data.reading_choices import Choices
 from studio.data.rows import CancelledError
 from studio.errors import DataError
 
@@ -368,3 +369,16 @@ def test_a_damaged_set_does_not_replace_a_whole_one_in_the_bin(
     library.discard(id)
     assert [each.id for each in library.deleted()] == [id]
     assert len(list((tmp_path / "home" / "datasets" / ".bin").iterdir())) == 2
+
+
+@pytest.mark.case("28-encodings")
+def test_another_encoding_makes_another_version(library: DatasetLibrary, tmp_path: Path) -> None:
+    path = tmp_path / "short.csv"
+    path.write_bytes("question,answer\nid\u00f5,na\u00efve\n".encode("cp1252"))
+    asked = library.add(path)
+    assert asked.inspection.usable == 0
+    assert "not certain" in asked.inspection.verdict
+    read = library.derive(asked.id, choices=Choices(encoding="cp1250"))
+    assert (read.version, read.inspection.usable, read.inspection.verdict) == (2, 1, "")
+    assert library.examples(read.id)[0].messages[0].content == "id\u0151"
+    assert library.derive(read.id).inspection.choices == Choices(encoding="cp1250")

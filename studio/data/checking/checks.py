@@ -20,6 +20,7 @@ from studio.data.checking.personal_checks import PersonalData
 from studio.data.checking.problem_words import LeftOut
 from studio.data.checking.repairs import JOIN_TURNS
 from studio.data.checking.text_checks import TextFaults
+from studio.data.checking.text_structure import TextStructure
 from studio.data.checking.turns import repeats_speaker
 from studio.data.examples import Example
 from studio.data.rows import Report, RowProblem, silent
@@ -46,6 +47,7 @@ class Checker:
         self._personal = PersonalData()
         self._faults = TextFaults()
         self._marks = LeftoverMarks()
+        self._structure = TextStructure()
         self._turns = Tally()
         self._near_places = array("Q")
         self._first: list[Example] = []
@@ -61,6 +63,7 @@ class Checker:
             self._turns.add(place)
         text = "\n".join(texts(example))
         self._faults.add(place, text)
+        self._structure.add(place, example)
         self._personal.add(place, text)
         self._marks.add(place, example)
         if self._near is not None:
@@ -85,6 +88,7 @@ class Checker:
             self._repeated_turns,
             self._faults.findings,
             self._marks.findings,
+            self._structure.findings,
             self._personal.findings,
         )
         found: list[Finding] = []

@@ -9,6 +9,8 @@ import functools
 import re
 from collections.abc import Callable
 
+from studio.data.alphabets import is_plausible
+
 REPLACED = "\ufffd"
 """Stands where a character was lost. Nothing can bring it back."""
 
@@ -41,8 +43,11 @@ _GONE = str.maketrans("", "", "\u200b")
 
 
 def read_again(text: str) -> str:
-    """Put letters right that were read in the wrong encoding."""
-    return text if text.isascii() or not _MISREAD.search(text) else _decoder()(text)
+    """Put letters right that were read in the wrong encoding, where what comes out could be of one language."""
+    if text.isascii() or not _MISREAD.search(text):
+        return text
+    again = _decoder()(text)
+    return again if is_plausible(again) else text
 
 
 def repair_text(text: str) -> str:

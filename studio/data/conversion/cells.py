@@ -3,18 +3,14 @@
 Text is taken as it stands: nothing is stripped or rewritten.
 """
 
-import ast
 import json
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
+from studio.data.python_values import python_value
+
 _MOST_WRAPPINGS = 4
-_LONGEST_PYTHON = 300_000
-"""Python's own parser needs about a hundred times the memory of what it reads."""
-_DEEPEST_PYTHON = 50
-_PYTHON_ESCAPES = re.compile(r"\\[\\'\"abfnrtvxuUN]")
 
 
 class UnusableError(Exception):
@@ -99,7 +95,8 @@ def opened(cell: object) -> object:
     try:
         return json.loads(cell)
     except (ValueError, RecursionError):
-        return _python_list(cell)
+        found = python_value(cell)
+        return cell if found is None else found
 
 
 def listed(names: Sequence[str], most: int = 12) -> str:
@@ -140,17 +137,3 @@ def _what(cell: object) -> str:
     if isinstance(cell, list | tuple):
         return "a list"
     return "binary data" if isinstance(cell, bytes | bytearray) else "something"
-
-
-def _python_list(text: str) -> object:
-    """Read a list or dict as Python prints it; the text itself when it is none."""
-    if len(text) > _LONGEST_PYTHON or "'" not in text or _PYTHON_ESCAPES.sub("", text).count("\\"):
-        return text
-    if max(text.count(bracket * _DEEPEST_PYTHON) for bracket in "[{(-~") > 0:
-        return text
-    try:
-        # numpy prints the items of a list on lines of their own, without commas between them.
-        found: object = ast.literal_eval(re.sub(r"\}\s*\n\s*\{", "}, {", text.strip()))
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return text
-    return found if isinstance(found, list | dict) else text

@@ -15,7 +15,6 @@ from studio.data.conversion.faults import fault
 from studio.data.conversion.guessing import guess_roles
 from studio.data.conversion.learning_marks import apply_marks
 from studio.data.conversion.media import refuse_media_columns
-from studio.data.conversion.question_lists import COLUMNS, is_question_list, question_rows
 from studio.data.conversion.reasoning import reasoning_text
 from studio.data.conversion.roles import (
     CHAT,
@@ -35,6 +34,7 @@ from studio.data.conversion.roles import (
 from studio.data.conversion.tool_calls import are_calls, calls_in, tools_in
 from studio.data.examples import TEXT as TEXT_ROLE
 from studio.data.examples import Example, Message
+from studio.data.question_lists import COLUMNS, is_question_list, question_rows
 from studio.data.rows import Row, RowProblem
 
 __all__ = [
@@ -51,6 +51,7 @@ __all__ = [
     "draft",
     "fault",
     "guess_roles",
+    "has_columns",
     "missing",
     "notes_on",
     "parts_of",
@@ -84,12 +85,21 @@ def _used(roles: Roles) -> tuple[str, ...]:
 
 def _require_columns(row: Row, roles: Roles) -> None:
     """Raise UnusableError when a row has none of the columns that hold what is learned."""
-    if (roles.conversation or roles.text or roles.answer) in row.cells:
-        return
-    needed = [name for name in (roles.conversation, roles.text, *roles.prompts, roles.input, roles.answer) if name]
-    if not any(name in row.cells for name in needed):
+    if not has_columns(row, roles):
+        needed = _needed(roles)
         wanted = f" None of the chosen columns ({listed(needed)}) is there." if needed else ""
         raise UnusableError("wrong-columns", f"The row has other columns: {listed(list(row.cells))}.{wanted}")
+
+
+def has_columns(row: Row, roles: Roles) -> bool:
+    """Say whether a row has a column that holds what is learned."""
+    if (roles.conversation or roles.text or roles.answer) in row.cells:
+        return True
+    return any(name in row.cells for name in _needed(roles))
+
+
+def _needed(roles: Roles) -> list[str]:
+    return [name for name in (roles.conversation, roles.text, *roles.prompts, roles.input, roles.answer) if name]
 
 
 def _texts(row: Row, roles: Roles) -> list[Example]:

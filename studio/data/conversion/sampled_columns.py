@@ -9,9 +9,9 @@ from studio.data.conversion.cells import is_empty, is_json, opened
 from studio.data.conversion.chat_exports import is_tree
 from studio.data.conversion.column_names import hints, meanings
 from studio.data.conversion.conversations import SPEAKERS, are_turns, begins_with, ends_with, turns_in
-from studio.data.conversion.question_lists import is_question_list
 from studio.data.conversion.reply_trees import is_reply_tree
 from studio.data.conversion.tool_calls import are_calls
+from studio.data.question_lists import is_question_list
 from studio.data.rows import Row
 
 _MOST_CELLS = 50

@@ -115,11 +115,16 @@ def _layout(lines: list[str], dialect: Dialect, *, is_all: bool, skipped: int = 
     return Layout(dialect, records, same / (len(records) + broken), skipped)
 
 
+def is_called_table(name: str) -> bool:
+    """Say whether the name of a file says that it is a table."""
+    return name.lower().rpartition(".")[2] in ("csv", "tsv", "tab", "psv")
+
+
 def is_table(layout: Layout, name: str) -> bool:
     """Say whether the layout of a text is that of a table, and not of prose. The name tips the scales, no more."""
-    ending = name.lower().rpartition(".")[2]
-    if ending in ("csv", "tsv", "tab", "psv"):
+    if is_called_table(name):
         return True
+    ending = name.lower().rpartition(".")[2]
     if layout.width < 2 or layout.share < (0.95 if ending in ("md", "markdown") else 0.8):
         return False
     first = layout.records[0]

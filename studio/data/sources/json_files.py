@@ -11,10 +11,10 @@ from itertools import chain, islice
 from studio.data.rows import Row, RowProblem
 from studio.data.sources.file_bytes import Progress, silence
 from studio.data.sources.json_shapes import is_conversation, rows_of, several_lists
+from studio.data.sources.json_stream import JsonStream
 from studio.data.sources.json_text import (
     DECODER,
     BrokenJsonError,
-    JsonStream,
     holds_half_characters,
     may_hold_half_characters,
     parse,
@@ -23,8 +23,10 @@ from studio.data.sources.reading import Reading, Rows
 from studio.data.sources.text_files import LONGEST_LINE, TextFile
 from studio.errors import DataError
 
-_START = re.compile(r"""\s*(?:\{\s*["'}]|\[\s*[\[{\]"0-9tfn-])""")
-_CLEAR_START = re.compile(r"""\s*(?:\{\s*["'}]|\[\s*[\[{\]"])""")
+_GAP = r"(?:\s|//[^\n]*\n|/\*(?:[^*]|\*(?!/))*\*/)*"
+_START = re.compile(rf"""{_GAP}(?:\{{{_GAP}["'}}]|\[{_GAP}[\[{{\]"0-9tfn-])""")
+_CLEAR_START = re.compile(rf"""{_GAP}(?:\{{{_GAP}["'}}]|\[{_GAP}[\[{{\]"])""")
+_NAMES = ("json", "jsonl", "ndjson", "jsonlines", "geojson", "json5", "jsonc")
 _LONG_HEAD = 100_000
 _LONGEST_WHOLE = 2 * LONGEST_LINE
 _TOO_LONG = f"The line is longer than {LONGEST_LINE // 1_000_000} million characters."
@@ -54,6 +56,8 @@ def looks_like_json(head: str) -> bool:
     if not _START.match(head):
         return False
     start = len(head) - len(head.lstrip())
+    if head.startswith("/", start):
+        return True
     try:
         _, end = DECODER.raw_decode(head, start)
     except json.JSONDecodeError as error:
@@ -61,6 +65,11 @@ def looks_like_json(head: str) -> bool:
     except (ValueError, RecursionError):
         return True
     return head[end:].lstrip()[:1] in ("", ",", "{", "[")
+
+
+def is_called_json(name: str) -> bool:
+    """Say whether the name of a file says that it is JSON; such a file is never read as prose."""
+    return name.lower().rpartition(".")[2] in _NAMES
 
 
 def _is_row(value: object) -> bool:
@@ -129,16 +138,19 @@ def plan_json(file: TextFile) -> Reading:
     def rows(progress: Progress, label: str) -> Rows:
         stream = JsonStream(file.blocks(progress))
         number = 0
+        first: BrokenJsonError | None = None
         try:
             for number, (item, is_doubtful) in enumerate(read(stream), start=1):
                 if isinstance(item, BrokenJsonError):
+                    first = first or item
                     text = f"This is not JSON: {item} (line {item.line}, column {item.column})."
                     yield RowProblem(number, text, label, "unreadable")
                 else:
                     yield _row(item, number=number, label=label, is_doubtful=is_doubtful)
         except BrokenJsonError as error:
+            place = first or error
             raise DataError(
-                f"The JSON is broken: {error} at line {error.line}, column {error.column}.",
+                f"The JSON is broken: {place} at line {place.line}, column {place.column}.",
                 "Correct the file there, or save it again from the program that it comes from.",
             ) from error
         if not number:

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from studio.errors import DataError
 
 _Named = Mapping[str, object]
+_SPLIT = frozenset(("columns", "index", "data", "name", "names"))
+_DEEPEST = 8
 
 
 def rows_of(value: object) -> tuple[Iterator[object], str]:
@@ -19,6 +21,12 @@ def rows_of(value: object) -> tuple[Iterator[object], str]:
         return iter(value), ""
     if not isinstance(value, dict):
         return iter([value]), ""
+    viewed = _rows_of_viewer(value)
+    if viewed:
+        return iter(viewed), "The rows are those that the data set viewer of the Hub gave."
+    split = _split(value)
+    if split is not None:
+        return split, "The names of the columns stand apart from the rows; they were put together."
     name = name_of_list(value)
     if name:
         items = value[name]
@@ -27,10 +35,43 @@ def rows_of(value: object) -> tuple[Iterator[object], str]:
     columns = _columns(value)
     if columns:
         return _turned(columns), "The file holds its columns one after another; they were put side by side."
+    inner = _inner(value)
+    if inner is not None:
+        return inner
     entries = list(value.values())
     if _are_alike(entries):
         return iter(entries), "Each entry of the file is read as a row; the names of the entries are not used."
     return iter([value]), ""
+
+
+def _rows_of_viewer(value: _Named) -> list[object]:
+    """Return the rows in an answer of the data set viewer: each stands under `row` beside its number."""
+    items = value.get("rows")
+    if not isinstance(items, list) or not isinstance(value.get("features"), list):
+        return []
+    return [item["row"] for item in items if isinstance(item, dict) and isinstance(item.get("row"), dict)]
+
+
+def _split(value: _Named) -> Iterator[object] | None:
+    """Return the rows of a table as pandas writes it with orient="split": names in one list, rows in another."""
+    names, rows = value.get("columns"), value.get("data")
+    if not isinstance(names, list) or not isinstance(rows, list) or not rows or not value.keys() <= _SPLIT:
+        return None
+    if not all(isinstance(row, list) and len(row) == len(names) for row in rows):
+        return None
+    return (dict(zip(map(str, names), row, strict=True)) for row in rows)
+
+
+def _inner(value: _Named, depth: int = 0) -> tuple[Iterator[object], str] | None:
+    """Return the rows in the one object within an object, which wraps them; None where that is not so."""
+    objects = [each for each in value.values() if isinstance(each, dict)]
+    if len(objects) != 1 or depth == _DEEPEST or any(isinstance(each, list) for each in value.values()):
+        return None
+    try:
+        name = name_of_list(objects[0])
+    except DataError:
+        return None
+    return rows_of(objects[0]) if name else _inner(objects[0], depth + 1)
 
 
 def name_of_list(value: _Named) -> str:

@@ -3,12 +3,14 @@
 Knows nothing of rows.
 """
 
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from studio.data.reading_choices import ALL, SPLITS, TRAINING, Choices, Option, Question
 from studio.data.rows import Report
 from studio.data.sources.archives import Limits
 from studio.data.sources.file_bytes import Progress
@@ -18,6 +20,14 @@ from studio.data.sources.reading import Reading
 from studio.data.sources.recognition import FoundFile, plan
 from studio.data.sources.signposts import NotExamplesError
 from studio.errors import DataError
+
+_FOR_TESTS = re.compile(
+    r"(?:^|[^a-z])(?:tests?|testing|testset|val|valid|validation|dev|devel|eval|evaluation|held[-_ ]?out)(?:[^a-z]|$)",
+    re.IGNORECASE,
+)
+_FOR_TRAINING = re.compile(r"(?:^|[^a-z])train(?:ing)?(?:[^a-z]|$)", re.IGNORECASE)
+_DESCRIPTIONS = frozenset(("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"))
+"""Files that describe a data set and hold none of it."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +45,17 @@ class Part:
         return self.reading.format in PROSE
 
 
-def plan_all(
-    gathered: Gathered, folder: Path, *, limits: Limits, report: Report
-) -> tuple[tuple[Part, ...], tuple[str, ...]]:
-    """Plan the reading of every file; return the plans, and sentences on what is passed over.
+@dataclass(frozen=True)
+class Plan:
+    """The files that are read, sentences on what is passed over, and what can be read otherwise."""
+
+    parts: tuple[Part, ...]
+    notes: tuple[str, ...]
+    questions: tuple[Question, ...]
+
+
+def plan_all(gathered: Gathered, folder: Path, *, choices: Choices, limits: Limits, report: Report) -> Plan:
+    """Plan the reading of every file.
 
     Raises DataError for a file that cannot be read, and when tables and text are given together.
     """
@@ -50,23 +67,25 @@ def plan_all(
         work.mkdir()
         with named(found.label, several):
             try:
-                parts.append(_plan_one(found, work, limits=limits, report=report))
+                if found.is_packed and found.name.rpartition("/")[2] in _DESCRIPTIONS:
+                    raise NotExamplesError("a description of the data set", "Choose the file with the examples.")
+                parts.append(_plan_one(found, work, choices=choices, limits=limits, report=report))
             except NotExamplesError as error:
                 if not (found.is_packed and several):
                     raise
                 passed_over[found.label] = error.what
-    kept = _without_prose(parts, passed_over)
+    kept, questions = _without_tests(_without_prose(parts, passed_over), choices, passed_over)
     if not kept:
         raise DataError(
             f"There is no file of examples in the archive. {_listed(passed_over)}",
             "Choose an archive with CSV, Excel, JSON, JSON Lines, Parquet or text files.",
         )
-    return kept, (_listed(passed_over),) if passed_over else ()
+    return Plan(kept, (_listed(passed_over),) if passed_over else (), questions)
 
 
-def _plan_one(found: FoundFile, work: Path, *, limits: Limits, report: Report) -> Part:
+def _plan_one(found: FoundFile, work: Path, *, choices: Choices, limits: Limits, report: Report) -> Part:
     progress = Progress(report, "Opening the file", found.survey.size)
-    reading = plan(found, work, limits=limits, progress=progress)
+    reading = plan(found, work, choices=choices, limits=limits, progress=progress)
     return Part(reading, reading.size or found.survey.size, found.label, found.is_packed)
 
 
@@ -87,6 +106,29 @@ def _without_prose(parts: Sequence[Part], passed_over: dict[str, str]) -> tuple[
             )
         passed_over[part.name] = "plain text beside the tables"
     return tuple(part for part in parts if not part.is_prose)
+
+
+def _without_tests(
+    parts: tuple[Part, ...], choices: Choices, passed_over: dict[str, str]
+) -> tuple[tuple[Part, ...], tuple[Question, ...]]:
+    """Pass over the files of an archive that are kept for tests by their names, unless a person wants them."""
+    tests = [part for part in parts if part.is_packed and _is_for_tests(part.name.partition("/")[2])]
+    if not tests or len(tests) == len(parts):
+        return parts, ()
+    names = ", ".join(f"'{part.name}'" for part in tests[:5])
+    chosen = choices.splits or TRAINING
+    text = f"By their names these files are kept for tests: {names}. As a data set of their own they can be held out."
+    options = (Option(TRAINING, "Leave them out"), Option(ALL, "Learn from them as well"))
+    if chosen == TRAINING:
+        passed_over |= {part.name: "kept for tests by its name" for part in tests}
+        parts = tuple(part for part in parts if part not in tests)
+    return parts, (Question(SPLITS, text, chosen, options),)
+
+
+def _is_for_tests(path: str) -> bool:
+    """Say whether the name of a file says so, or that of a folder where its own name says nothing."""
+    folder, _, name = path.rpartition("/")
+    return bool(_FOR_TESTS.search(name) or (_FOR_TESTS.search(folder) and not _FOR_TRAINING.search(name)))
 
 
 def _listed(passed_over: dict[str, str]) -> str:

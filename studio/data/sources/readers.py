@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from studio.data.reading_choices import Choices, Question, put_together
 from studio.data.rows import Report, Row, RowProblem, silent
 from studio.data.sources.archives import Limits
 from studio.data.sources.file_bytes import Progress
@@ -25,6 +26,7 @@ SAMPLE_ROWS = 200
 _MOST_SAMPLED = 5_000
 _MOST_BROKEN = 200_000
 _LIMITS = Limits()
+_GUESSED = Choices()
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class Source:
     """Files that are ready to be read, as one table.
 
     `columns` and `sample` are of the first rows; `notes` are sentences on how the files are read; `sha256` is that of
-    the bytes, or of the hashes of several files; `size` is in bytes; `files` are names to show.
+    the bytes, or of the hashes of several files; `size` is in bytes; `files` are names to show; `questions` say what
+    can be read otherwise.
     """
 
     format: str
@@ -42,6 +45,7 @@ class Source:
     sha256: str
     size: int
     files: tuple[str, ...]
+    questions: tuple[Question, ...]
     _parts: tuple[Part, ...] = field(repr=False, compare=False)
 
     def rows(self, report: Report = silent) -> Rows:
@@ -59,14 +63,17 @@ class Source:
 
 
 @contextmanager
-def open_source(paths: Sequence[Path], *, report: Report = silent, limits: Limits = _LIMITS) -> Iterator[Source]:
+def open_source(
+    paths: Sequence[Path], *, choices: Choices = _GUESSED, report: Report = silent, limits: Limits = _LIMITS
+) -> Iterator[Source]:
     """Find out how files are to be read, as one table. What an archive holds is on disk until the end of the context.
 
     Raises DataError when a file cannot be read, holds no examples, or has no row that can be read.
     """
     with temporary_folder() as folder:
         gathered = gather(paths, folder, limits=limits, report=report)
-        parts, passed_over = plan_all(gathered, folder, limits=limits, report=report)
+        plan = plan_all(gathered, folder, choices=choices, limits=limits, report=report)
+        parts = plan.parts
         several = len(parts) > 1
         share = max(SAMPLE_ROWS // len(parts), 1)
         samples = [_sample(part, several=several, wanted=share, report=report) for part in parts]
@@ -79,10 +86,11 @@ def open_source(paths: Sequence[Path], *, report: Report = silent, limits: Limit
             format=" and ".join(dict.fromkeys(part.reading.format for part in parts)),
             columns=tuple(columns),
             sample=tuple(row for sample in samples for row in sample),
-            notes=(*gathered.notes, *passed_over, *_notes(parts)),
+            notes=(*gathered.notes, *plan.notes, *_notes(parts)),
             sha256=gathered.sha256,
             size=gathered.size,
             files=tuple(part.name for part in parts),
+            questions=put_together([*plan.questions, *(each for part in parts for each in part.reading.questions)]),
             _parts=parts,
         )
 

@@ -3,12 +3,14 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from studio.data.reading_choices import Choices
 from studio.data.rows import Row, RowProblem
 from studio.data.sources.archives import Limits, check_zip, compression, names_in_zip
 from studio.data.sources.arrow_files import plan_arrow, plan_parquet
-from studio.data.sources.csv_files import find_layout, is_table, plan_csv
+from studio.data.sources.csv_files import find_layout, is_called_table, is_table, plan_csv
+from studio.data.sources.dialogue_files import plan_dialogue
 from studio.data.sources.file_bytes import Progress, Survey
-from studio.data.sources.json_files import is_json_lines, looks_like_json, plan_json, plan_json_lines
+from studio.data.sources.json_files import is_called_json, is_json_lines, looks_like_json, plan_json, plan_json_lines
 from studio.data.sources.prose_files import plan_text
 from studio.data.sources.reading import Reading, Rows
 from studio.data.sources.signposts import (
@@ -20,7 +22,7 @@ from studio.data.sources.signposts import (
     unknown_binary,
 )
 from studio.data.sources.spreadsheets import plan_spreadsheet
-from studio.data.sources.text_encodings import REPLACED, TextEncoding, find_encoding
+from studio.data.sources.text_encodings import REPLACED, TextEncoding, encoding_question, find_encoding
 from studio.data.sources.text_files import TextFile
 from studio.errors import DataError
 
@@ -58,7 +60,7 @@ def container(found: FoundFile) -> str:
     return "" if is_spreadsheet else "zip"
 
 
-def plan(found: FoundFile, folder: Path, *, limits: Limits, progress: Progress) -> Reading:
+def plan(found: FoundFile, folder: Path, *, choices: Choices, limits: Limits, progress: Progress) -> Reading:
     """Plan the reading of a file that contains no other files. `folder` is empty, for what reading it needs on disk.
 
     Raises DataError when it cannot be read or holds no examples.
@@ -70,23 +72,23 @@ def plan(found: FoundFile, folder: Path, *, limits: Limits, progress: Progress) 
         )
     if head.startswith(_ZIP):
         check_zip(found.path, limits)
-        return plan_spreadsheet(found.path, folder, progress=progress)
+        return plan_spreadsheet(found.path, folder, sheet=choices.sheet, progress=progress)
     if head.startswith(_OFFICE):
         refuse_in_office(found.path)
-        return plan_spreadsheet(found.path, folder, progress=progress)
+        return plan_spreadsheet(found.path, folder, sheet=choices.sheet, progress=progress)
     if head.startswith(b"PAR1"):
         return plan_parquet(found.path)
     if head.startswith((b"ARROW1", _ARROW_STREAM)):
         return plan_arrow(found.path)
-    return _plan_text(found)
+    return _plan_text(found, choices.encoding)
 
 
-def _plan_text(found: FoundFile) -> Reading:
+def _plan_text(found: FoundFile, chosen: str) -> Reading:
     head = found.survey.head
     if not head.strip(b" \t\r\n\x00\xef\xbb\xbf\xff\xfe"):
         raise empty_file()
     refuse_binary(head)
-    encoding = find_encoding(found.survey)
+    encoding = find_encoding(found.survey, chosen)
     if encoding is None:
         raise unknown_binary()
     file = TextFile(found.path, found.name, encoding, found.survey.size)
@@ -94,7 +96,8 @@ def _plan_text(found: FoundFile) -> Reading:
     if not text.strip():
         raise empty_file()
     refuse_text(text)
-    reading = _plan_decoded(file, text)
+    question = encoding_question(encoding, found.survey, chosen)
+    reading = replace(_plan_decoded(file, text), questions=(question,) if question else ())
     if encoding.name != "UTF-8":
         reading = replace(reading, notes=(f"Read as {encoding.name}, not UTF-8.", *reading.notes))
     return _without_damaged(reading, encoding) if encoding.damaged else reading
@@ -119,7 +122,12 @@ def _plan_decoded(file: TextFile, head: str) -> Reading:
         return plan_json_lines(file)
     if looks_like_json(head):
         return plan_json(file)
+    if not is_called_table(file.name) and (dialogue := plan_dialogue(file, head)) is not None:
+        return dialogue
     layout = find_layout(head, is_all=file.head_is_all)
-    if is_table(layout, file.name):
+    is_csv = is_table(layout, file.name)
+    if is_called_json(file.name) and (not is_csv or head.lstrip()[:1] in ("[", "{", "/")):
+        return plan_json(file)
+    if is_csv:
         return plan_csv(file, layout)
     return plan_text(file, head)

@@ -1,33 +1,39 @@
 """Reads a spreadsheet in a process of its own: a harmful one may break the native library, or ask for all memory.
 
-A program: it takes the path of the spreadsheet, the path to write to, and how many bytes of memory it may use. It
-writes one JSON document a line: the name of the largest sheet and of the others with anything in them, then each row
-that holds something as its number and its cells. Knows nothing of what the cells mean, and imports nothing of the
-studio.
+A program: it takes the path of the spreadsheet, the path to write to, how many bytes of memory it may use, and the name
+of a sheet or nothing for the largest. It writes one JSON document a line: the name of the sheet, the first rows of each
+sheet with anything in it, the largest first, and how many formulas were never computed; then each row of the sheet that
+holds something as its number and its cells. Knows nothing of what the cells mean, and imports nothing of the studio.
 """
 
 import datetime
 import json
+import re
 import sys
+import zipfile
+from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import python_calamine
 
-PASSWORD, UNREADABLE, EMPTY = 3, 4, 5
+PASSWORD, UNREADABLE, EMPTY, NO_SHEET = 3, 4, 5, 6
 """Exit codes."""
 
 _MOST_SECONDS = 900
+_SAMPLE = 20
+_LONGEST_XML = 64 << 20
+_FORMULA = re.compile(rb"<f[ >/](?:(?!</?c[ >]).)*?</c>", re.DOTALL)
 
 
-def main(source: str, target: str, limit: int) -> int:
-    """Write the largest sheet of a spreadsheet as lines; return 0 or one of the exit codes above."""
+def main(source: str, target: str, limit: int, wanted: str) -> int:
+    """Write one sheet of a spreadsheet as lines; return 0 or one of the exit codes above."""
     import python_calamine
 
     _limit(limit)
     try:
         with python_calamine.CalamineWorkbook.from_path(source) as book:
-            return _write(book, target)
+            return _write(book, source, target, wanted)
     except python_calamine.PasswordError:
         return PASSWORD
     except (python_calamine.CalamineError, OSError, MemoryError, ValueError):
@@ -43,19 +49,28 @@ def _limit(memory: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (_MOST_SECONDS, resource.getrlimit(resource.RLIMIT_CPU)[1]))
 
 
-def _write(book: "python_calamine.CalamineWorkbook", target: str) -> int:
+def _write(book: "python_calamine.CalamineWorkbook", source: str, target: str, wanted: str) -> int:
     from python_calamine import SheetTypeEnum, SheetVisibleEnum
 
     sheets = [sheet for sheet in book.sheets_metadata if sheet.typ == SheetTypeEnum.WorkSheet]
     visible = [sheet for sheet in sheets if sheet.visible == SheetVisibleEnum.Visible]
     # One sheet is held at a time: each may be as large as the memory allows.
-    heights = {sheet.name: book.get_sheet_by_name(sheet.name).height for sheet in visible or sheets}
-    filled = [name for name, height in heights.items() if height]
-    if not filled:
+    heights: dict[str, int] = {}
+    samples: dict[str, list[list[object]]] = {}
+    for each in visible or sheets:
+        sheet = book.get_sheet_by_name(each.name)
+        if sheet.height:
+            heights[each.name] = sheet.height
+            samples[each.name] = [[_plain(cell) for cell in cells] for cells in islice(sheet.iter_rows(), _SAMPLE)]
+    if not heights:
         return EMPTY
-    best = max(filled, key=lambda name: heights[name])
+    if wanted and wanted not in heights:
+        return NO_SHEET
+    best = wanted or max(heights, key=lambda name: heights[name])
+    ordered = sorted(heights, key=lambda name: -heights[name])
     with open(target, "w", encoding="utf-8", errors="replace", newline="\n") as file:
-        file.write(json.dumps([best, *(name for name in filled if name != best)]) + "\n")
+        head = [best, [[name, samples[name]] for name in ordered], _formulas(source, book.sheet_names.index(best))]
+        file.write(json.dumps(head) + "\n")
         for number, cells in enumerate(book.get_sheet_by_name(best).iter_rows(), start=1):
             plain = [_plain(cell) for cell in cells]
             while plain and plain[-1] is None:
@@ -63,6 +78,23 @@ def _write(book: "python_calamine.CalamineWorkbook", target: str) -> int:
             if plain:
                 file.write(json.dumps([number, plain], ensure_ascii=False) + "\n")
     return 0
+
+
+def _formulas(source: str, place: int) -> int:
+    """Count the formulas of a sheet of an .xlsx file that no program has computed; 0 for other files."""
+    if not zipfile.is_zipfile(source):
+        return 0
+    with zipfile.ZipFile(source) as archive:
+        try:
+            ids = re.findall(rb"<sheet\b[^>]*?r:id=\"([^\"]+)", archive.read("xl/workbook.xml"))
+            links = archive.read("xl/_rels/workbook.xml.rels")
+            link = next(each for each in re.findall(rb"<Relationship\b[^>]*>", links) if b'"%b"' % ids[place] in each)
+            name = re.search(rb'Target="/?(?:xl/)?([^"]+)"', link)
+            with archive.open(f"xl/{name.group(1).decode() if name else ''}") as file:
+                found = _FORMULA.findall(file.read(_LONGEST_XML))
+        except (KeyError, IndexError, StopIteration, OSError, zipfile.BadZipFile, UnicodeDecodeError):
+            return 0
+    return sum(re.search(rb"<v[^>]*>[^<]|<is>", cell) is None for cell in found)
 
 
 def _plain(cell: object) -> object:
@@ -80,4 +112,4 @@ def _plain(cell: object) -> object:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+    sys.exit(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]))

@@ -1,6 +1,7 @@
-"""Spreadsheets (.xlsx, .xls, .ods): the largest sheet as rows. Knows nothing of what the columns mean.
+"""Spreadsheets (.xlsx, .xls, .ods): one sheet as rows, the chosen one or the one that looks most like examples.
 
-The sheet is written out as lines by `spreadsheet_child`, in a process that has little memory to waste.
+The sheet is written out as lines by `spreadsheet_child`, in a process that has little memory to waste. Knows nothing of
+what the columns mean.
 """
 
 import json
@@ -11,21 +12,36 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from studio.data.reading_choices import SHEET, Option, Question
 from studio.data.rows import Row, RowProblem
 from studio.data.sources import spreadsheet_child
 from studio.data.sources.file_bytes import Progress, silence
-from studio.data.sources.headers import column_names, first_row_is_data, numbered_columns
+from studio.data.sources.headers import column_names, first_row_is_data, has_known_name, numbered_columns
 from studio.data.sources.reading import Reading, Rows
 from studio.data.sources.text_encodings import TextEncoding
 from studio.data.sources.text_files import TextFile
 from studio.errors import DataError
+from studio.words import counted
 
 _MOST_MEMORY = 900 << 20
 _SAMPLE = 60
 _AS_CSV = "Open it in its own program and save the sheet as CSV (UTF-8)."
 
+_FIRST_LINES = 3
+_LONGEST_SHOWN = 120
+
 _Cells = tuple[int, list[object]]
 """The number of a row, and its cells."""
+
+
+@dataclass(frozen=True)
+class _Sheets:
+    """What a spreadsheet holds: the sheet that was written out, the first rows of each by name, the largest first, and
+    how many formulas in the one have no value."""
+
+    read: str
+    samples: dict[str, list[list[object]]]
+    formulas: int
 
 
 @dataclass(frozen=True)
@@ -38,28 +54,59 @@ class _Table:
     notes: tuple[str, ...]
 
 
-def plan_spreadsheet(path: Path, folder: Path, *, progress: Progress) -> Reading:
-    """Plan the reading of the largest sheet, which is written out into `folder`.
+def plan_spreadsheet(path: Path, folder: Path, *, sheet: str, progress: Progress) -> Reading:
+    """Plan the reading of a sheet, which is written out into `folder`: the named one, or the likeliest without a name.
 
-    Raises DataError when the spreadsheet is empty, damaged, too large or has a password.
+    Raises DataError when the spreadsheet is empty, damaged, too large or has a password, or has no such sheet.
     """
     target = folder / "sheet"
-    _write_out(path, target, progress)
-    lines = TextFile(target, "sheet", TextEncoding("utf-8", "UTF-8"), target.stat().st_size)
-    names, sample = _sample(lines)
-    table = _find_table(sample)
-    notes = (*_on_sheets(names), *table.notes)
+    _write_out(path, target, sheet, progress)
+    sheets, lines = _written(target)
+    if not sheet and (likeliest := _likeliest(sheets.samples)) != sheets.read:
+        _write_out(path, target, likeliest, progress)
+        sheets, lines = _written(target)
+    table = _find_table(list(islice(_cells(lines, silence()), _SAMPLE)))
+    notes = (*_on_sheets(sheets), *_on_formulas(sheets), *table.notes)
 
     def rows(progress: Progress, label: str) -> Rows:
         for number, cells in _cells(lines, progress):
             if number > table.header:
                 yield _row(number, cells, table, label)
 
-    return Reading("Excel", rows, table.columns, notes, lines.size)
+    return Reading("Excel", rows, table.columns, notes, lines.size, _questions(sheets))
 
 
-def _write_out(path: Path, target: Path, progress: Progress) -> None:
-    command = [sys.executable, "-P", spreadsheet_child.__file__, str(path), str(target), str(_MOST_MEMORY)]
+def _written(target: Path) -> tuple[_Sheets, TextFile]:
+    lines = TextFile(target, "sheet", TextEncoding("utf-8", "UTF-8"), target.stat().st_size)
+    read, samples, formulas = json.loads(next(lines.lines(silence())) or '["", [], 0]')
+    return _Sheets(read, dict(samples), formulas), lines
+
+
+def _likeliest(samples: dict[str, list[list[object]]]) -> str:
+    """Return the sheet with columns that have known names, else one with several columns; of these the largest."""
+    return max(samples, key=lambda name: _likeness(samples[name]))
+
+
+def _likeness(sample: list[list[object]]) -> int:
+    wide = [cells for cells in sample if _filled(cells) > 1]
+    return 0 if len(wide) < 2 else 2 if has_known_name([_text(cell) for cell in wide[0]]) else 1
+
+
+def _questions(sheets: _Sheets) -> tuple[Question, ...]:
+    """Offer the sheets where there are several."""
+    if len(sheets.samples) < 2:
+        return ()
+    options = tuple(Option(name, name, _first_lines(sample)) for name, sample in sheets.samples.items())
+    return (Question(SHEET, f"The sheet '{sheets.read}' is read.", sheets.read, options),)
+
+
+def _first_lines(sample: list[list[object]]) -> tuple[str, ...]:
+    filled = [cells for cells in sample if _filled(cells)][:_FIRST_LINES]
+    return tuple(" | ".join(_text(cell) for cell in cells if cell is not None)[:_LONGEST_SHOWN] for cells in filled)
+
+
+def _write_out(path: Path, target: Path, sheet: str, progress: Progress) -> None:
+    command = [sys.executable, "-P", spreadsheet_child.__file__, str(path), str(target), str(_MOST_MEMORY), sheet]
     quiet = subprocess.DEVNULL
     child = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet)
     try:
@@ -74,6 +121,8 @@ def _write_out(path: Path, target: Path, progress: Progress) -> None:
         child.wait()
     if code == spreadsheet_child.PASSWORD:
         raise DataError("The spreadsheet has a password.", "Take the password off in its own program, and save it.")
+    if code == spreadsheet_child.NO_SHEET:
+        raise DataError(f"The spreadsheet has no sheet '{sheet[:80]}' with anything in it.", "Choose another sheet.")
     if code == spreadsheet_child.EMPTY:
         raise DataError("The spreadsheet holds nothing.", "Put one example in each row, below a row of names.")
     if code in (spreadsheet_child.UNREADABLE, 1):
@@ -88,17 +137,19 @@ def _cells(lines: TextFile, progress: Progress) -> Iterator[_Cells]:
         yield number, cells
 
 
-def _sample(lines: TextFile) -> tuple[list[str], list[_Cells]]:
-    names = json.loads(next(lines.lines(silence())) or "[]")
-    return names, list(islice(_cells(lines, silence()), _SAMPLE))
-
-
-def _on_sheets(names: Sequence[str]) -> tuple[str, ...]:
-    if len(names) < 2:
+def _on_sheets(sheets: _Sheets) -> tuple[str, ...]:
+    others = [f"'{name}'" for name in sheets.samples if name != sheets.read]
+    if not others:
         return ()
-    others = ", ".join(f"'{name}'" for name in names[1:6]) + (" and others" if len(names) > 6 else "")
-    were = "was" if len(names) == 2 else "were"
-    return (f"Read the sheet '{names[0]}', which has the most rows; {others} {were} not read.",)
+    listed = ", ".join(others[:5]) + (" and others" if len(others) > 5 else "")
+    return (f"Read the sheet '{sheets.read}'; {listed} {'was' if len(others) == 1 else 'were'} not read.",)
+
+
+def _on_formulas(sheets: _Sheets) -> tuple[str, ...]:
+    if not sheets.formulas:
+        return ()
+    said = f"{counted(sheets.formulas, 'cell')} {'holds' if sheets.formulas == 1 else 'hold'} a formula without a value"
+    return (f"{said}, which is read as empty. Open the file in its own program, and save it there again.",)
 
 
 def _find_table(sample: Sequence[_Cells]) -> _Table:

@@ -7,7 +7,10 @@ import codecs
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from studio.data.reading_choices import ENCODING, Option, Question
+from studio.data.sources.encoding_guesses import guess
 from studio.data.sources.file_bytes import Survey
+from studio.errors import DataError
 
 REPLACED = "\ufffd"
 """What stands for a byte that could not be read as text."""
@@ -19,7 +22,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_NAMES: Mapping[str, str] = {
+NAMES: Mapping[str, str] = {
     "utf-8": "UTF-8",
     "utf-8-sig": "UTF-8",
     "utf-16": "UTF-16",
@@ -29,52 +32,101 @@ _NAMES: Mapping[str, str] = {
     "cp1252": "Windows-1252 (Western European)",
     "latin-1": "Latin-1 (Western European)",
     "cp1250": "Windows-1250 (Central European)",
-    "cp1251": "Windows-1251 (Cyrillic)",
-    "cp1253": "Windows-1253 (Greek)",
+    "cp1257": "Windows-1257 (Baltic)",
     "cp1254": "Windows-1254 (Turkish)",
+    "iso8859_15": "ISO-8859-15 (Western European)",
+    "iso8859_2": "ISO-8859-2 (Central European)",
+    "mac_roman": "Mac Roman (Western European)",
+    "cp850": "DOS 850 (Western European)",
+    "cp852": "DOS 852 (Central European)",
+    "cp1251": "Windows-1251 (Cyrillic)",
+    "koi8_r": "KOI8-R (Cyrillic)",
+    "cp866": "DOS 866 (Cyrillic)",
+    "iso8859_5": "ISO-8859-5 (Cyrillic)",
+    "cp1253": "Windows-1253 (Greek)",
     "cp1255": "Windows-1255 (Hebrew)",
     "cp1256": "Windows-1256 (Arabic)",
-    "koi8_r": "KOI8-R (Cyrillic)",
+    "cp874": "Windows-874 (Thai)",
+    "cp1258": "Windows-1258 (Vietnamese)",
     "cp932": "Shift-JIS (Japanese)",
     "euc_jp": "EUC-JP (Japanese)",
     "iso2022_jp": "ISO-2022-JP (Japanese)",
     "gb18030": "GB 18030 (Chinese)",
-    "big5": "Big5 (Chinese)",
+    "big5hkscs": "Big5 (Chinese)",
     "cp949": "EUC-KR (Korean)",
 }
-_GUESSED = [name for name in _NAMES if name.startswith(("cp", "koi", "euc", "gb", "big"))]
-_ALPHABETS = (("cp1254", "çğıöşüÇĞİÖŞÜâîû"), ("cp1250", "áéíóöőúüűÁÉÍÓÖŐÚÜŰ"))
-"""Turkish and Hungarian, which would pass for Western European."""
-
-_ENOUGH_TO_GUESS = 8
+"""The encodings that are guessed and offered, by Python's names for their codecs."""
+_FIRST_LINES = 3
+_LONGEST_SHOWN = 120
 
 
 @dataclass(frozen=True)
 class TextEncoding:
     """An encoding by Python's name for its codec and by a name for people.
 
-    `damaged` says that some bytes may not fit: each is then read as `REPLACED`.
+    `damaged` says that some bytes may not fit: each is then read as `REPLACED`. `others` are possible as well, and
+    `is_sure` says that none of them is likely.
     """
 
     codec: str
     name: str
     damaged: bool = False
+    others: tuple[str, ...] = ()
+    is_sure: bool = True
 
 
-def find_encoding(survey: Survey) -> TextEncoding | None:
-    """Find the encoding of a file; None when it holds no text."""
+def chosen_encoding(name: str) -> TextEncoding:
+    """Return the encoding that a person has chosen. Raises DataError for one that is not known."""
+    try:
+        codec = codecs.lookup(name)
+        "".encode(codec.name)
+    except (LookupError, ValueError) as error:
+        known = ", ".join(NAMES)
+        raise DataError(f"There is no text encoding '{name[:40]}'.", f"Choose one such as: {known}.") from error
+    known_as = next((each for each in NAMES if codecs.lookup(each).name == codec.name), codec.name)
+    return TextEncoding(known_as, NAMES.get(known_as, known_as), damaged=True)
+
+
+def encoding_question(encoding: TextEncoding, survey: Survey, chosen: str) -> Question | None:
+    """Ask in which encoding a file is; None where all its text is ASCII."""
+    if not (survey.broken or survey.whole or survey.strange) and encoding.codec == "utf-8":
+        return None
+    likely = [encoding.codec, *(each for each in encoding.others if each != encoding.codec)]
+    options = [Option(each, NAMES.get(each, each), _first_lines(survey, each)) for each in likely]
+    options += [Option(each, name) for each, name in NAMES.items() if each not in likely]
+    is_open = not (encoding.is_sure or chosen)
+    text = "The file is not in UTF-8, and its encoding is not certain. Choose the one in which the lines read right."
+    text = text if is_open else f"The text is read as {encoding.name}."
+    return Question(ENCODING, text, encoding.codec, tuple(options), is_open)
+
+
+def _first_lines(survey: Survey, codec: str) -> tuple[str, ...]:
+    """Return the first lines with letters beyond ASCII, as an encoding reads them."""
+    sample = survey.strange or survey.head[:4000]
+    lines = sample.decode(codec, errors="replace").split("\n")
+    shown = [line.strip()[:_LONGEST_SHOWN] for line in lines if line.strip() and not line.isascii()]
+    return tuple(shown[:_FIRST_LINES])
+
+
+def find_encoding(survey: Survey, chosen: str = "") -> TextEncoding | None:
+    """Find the encoding of a file, or take the chosen one; None when it holds no text.
+
+    Raises DataError for a chosen one that is not known.
+    """
+    if chosen:
+        return chosen_encoding(chosen)
     head = survey.head
     for mark, codec in _MARKS:
         if head.startswith(mark):
             text = head.decode(codec, errors="replace")
             damaged = survey.broken > 0 or codec != "utf-8-sig"
-            return None if "\x00" in text[:1000] else TextEncoding(codec, _NAMES[codec], damaged)
+            return None if "\x00" in text[:1000] else TextEncoding(codec, NAMES[codec], damaged)
     if b"\x00" in head[:4096] and (codec := _wide(head)):
-        return TextEncoding(codec, _NAMES[codec], damaged=True)
+        return TextEncoding(codec, NAMES[codec], damaged=True)
     if is_binary(head):
         return None
     if b"\x1b$B" in head and not survey.broken:
-        return TextEncoding("iso2022_jp", _NAMES["iso2022_jp"], damaged=True)
+        return TextEncoding("iso2022_jp", NAMES["iso2022_jp"], damaged=True)
     if not survey.broken:
         return TextEncoding("utf-8", "UTF-8")
     if survey.whole > survey.broken:
@@ -101,35 +153,6 @@ def _wide(head: bytes) -> str:
 
 
 def _guess(strange: bytes) -> TextEncoding:
-    """Guess from lines with bytes that are not UTF-8; Windows-1252 unless another encoding clearly fits better."""
-    for candidate in (_likely(strange), "cp1252"):
-        if _decoded(strange, candidate):
-            return TextEncoding(candidate, _NAMES[candidate], damaged=True)
-    return TextEncoding("latin-1", _NAMES["latin-1"])
-
-
-def _likely(strange: bytes) -> str:
-    if sum(byte > 0x7F for byte in strange) < _ENOUGH_TO_GUESS:
-        return "cp1252"
-    for codec, letters in _ALPHABETS:
-        text = _decoded(strange, codec)
-        found = {letter for letter in text if letter > "\x7f" and letter.isalpha()}
-        if found and found <= set(letters) and text != _decoded(strange, "cp1252"):
-            return codec
-    from charset_normalizer import from_bytes
-
-    matches = from_bytes(strange, cp_isolation=_GUESSED, enable_fallback=False)
-    best = matches.best()
-    if best is None:
-        return "cp1252"
-    # Where Western European letters fit as well, the many files in Windows-1252 decide.
-    equal = {name for match in matches if match.chaos <= best.chaos for name in match.could_be_from_charset}
-    return "cp1252" if "cp1252" in equal else best.encoding
-
-
-def _decoded(data: bytes, codec: str) -> str:
-    """Decode bytes; nothing when some do not fit."""
-    try:
-        return data.decode(codec)
-    except UnicodeDecodeError:
-        return ""
+    """Guess from lines with bytes that are not UTF-8."""
+    found = guess(strange)
+    return TextEncoding(found.codec, NAMES[found.codec], damaged=True, others=found.others, is_sure=found.is_sure)

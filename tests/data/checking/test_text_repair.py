@@ -75,3 +75,10 @@ def test_repairing_again_changes_nothing(text: str) -> None:
     repaired = repair_text(text)
     assert repair_text(repaired) == repaired
     repaired.encode()
+
+
+@pytest.mark.case("28-encodings")
+@pytest.mark.parametrize("text", ["\u00c3\u00a9 \u00d0\u009f\u00d1\u0080", "\u00d0\u00b0\u00c3\u00a9"])
+def test_a_repair_that_makes_other_rubbish_is_not_made(text: str) -> None:
+    """Letters of two scripts in one line are no better than what was there."""
+    assert read_again(text) == text

@@ -148,7 +148,7 @@ def test_an_object_too_large_to_hold(folder: Folder) -> None:
         ("[]", "empty list"),
         ('[{"a": 1}, {"a": 2]', "The JSON is broken: a comma is missing at line 1, column 19"),
         ('{"a": }', "The JSON is broken: a value is missing at line 1, column 7"),
-        ("{'a': 'b'}", "a name in double quotation marks is missing at line 1, column 2"),
+        ("{'a': b}", "a name in double quotation marks is missing at line 1, column 2"),
         ("[" * 100_000, "nested too deeply"),
         ('{"a": ' + "[" * 100_000, "nested too deeply"),
         ("[" + "9" * 5000 + "]", "a number that is too long"),
@@ -183,3 +183,81 @@ def test_lines_and_lists_of_conversations(folder: Folder) -> None:
     pairs = '["Is it?", "It is."]\n["Was it?", "It was."]\n'
     assert folder.read(pairs).cells[1] == {"question": "Was it?", "answer": "It was."}
     assert folder.read(json.dumps(talk)).cells == talk
+
+
+@pytest.mark.case("32-nearly-jsonl")
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[\n// the first\n{"a": 1},\n{"a": 2} // the last\n]\n',
+        '// two\n/* of\nthem */ [{"a": 1}, /* and */ {"a": 2}]',
+        '{"data": [{"a": 1}, // one\n {"a": 2,},],}',
+        '{"a": 1,}\n{"a": 2, "b": ["x",],}\n',
+        "{'a': 1, 'b': None}\n{'a': 2, 'b': True}\n",
+    ],
+)
+def test_json_as_people_write_it(text: str, folder: Folder) -> None:
+    found = folder.read(text, "data.json")
+    assert [row.cells["a"] for row in found.rows] == [1, 2]
+    assert found.problems == ()
+
+
+def test_what_looks_like_a_comment_in_a_text_stays(folder: Folder) -> None:
+    row = {"a": 'http://x.example /* no */ "q" ,] \\', "b": 1}
+    line = json.dumps(row)
+    assert folder.read(f"[\n// first\n{line[:-1]},}}, // last\n{line}]").cells == [row, row]
+    assert folder.read(f"{line[:-1]},}}\n" * 2, "data.jsonl").cells == [row, row]
+
+
+def test_comments_in_a_value_that_spans_several_blocks(folder: Folder) -> None:
+    rows = [{"a": number, "text": "x" * 99} for number in range(9_000)]
+    lines = ",\n".join(f"{json.dumps(row)} // row" for row in rows)
+    assert folder.read(f'{{"data": [\n{lines}\n,]}}'.replace(" // row,", ", // row")).cells == rows
+
+
+@pytest.mark.case("32-nearly-jsonl")
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("[\n{question: 1}\n]", "line 2, column 2"),
+        ('"question": "a", "answer": "b"\n', "line 1, column 1"),
+        ("[\n{'a': b},\n{'a': c}\n]", "line 2, column 2"),
+        ("Not JSON at all.\n", "line 1, column 1"),
+    ],
+)
+@pytest.mark.parametrize("name", ["data.json", "data.JSONL"])
+def test_broken_json_is_reported_at_its_place_and_is_never_prose(
+    text: str, place: str, name: str, folder: Folder
+) -> None:
+    """A .json file that did not parse was learned as a text, with all its brackets."""
+    with pytest.raises(DataError, match=f"a .* is missing at {place}|a .* is missing .{place}"):
+        folder.read(text, name)
+
+
+def test_a_table_with_the_wrong_ending_stays_a_table(folder: Folder) -> None:
+    assert folder.read("question,answer\na,b\n", "data.json").source.format == "CSV"
+
+
+@pytest.mark.case("34-wrappers")
+@pytest.mark.case("19-pandas-orients")
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"status": "ok", "result": {"page": 1, "items": {"records": [{"a": 1}, {"a": 2}]}}},
+        {"features": [{"name": "a"}], "rows": [{"row_idx": n, "row": {"a": n}} for n in (1, 2)]},
+        {"columns": ["a", "b"], "index": [0, 1], "data": [[1, "x"], [2, "y"]]},
+    ],
+)
+def test_tables_in_wrappers(value: object, folder: Folder) -> None:
+    found = folder.read(json.dumps(value), "data.json")
+    assert [row.cells["a"] for row in found.rows] == [1, 2]
+    assert found.source.notes[0].startswith("The ")
+
+
+def test_an_object_within_a_row_is_no_table(folder: Folder) -> None:
+    row = {"a": 1, "b": {"c": {"d": 2}}}
+    assert folder.read(json.dumps(row, indent=1), "data.json").cells == [row]
+    deep: object = [{"a": 1}]
+    for _ in range(50):
+        deep = {"x": deep}
+    assert len(folder.read(json.dumps(deep), "data.json").rows) == 1

@@ -7,6 +7,7 @@ from pathlib import Path
 import openpyxl
 import pytest
 
+from studio.data.reading_choices import Choices
 from studio.data.rows import CancelledError
 from studio.data.sources.archives import Limits
 from studio.data.sources.readers import open_source
@@ -78,7 +79,7 @@ def test_an_open_document_sheet(folder: Folder) -> None:
 def test_the_sheet_with_the_most_rows_is_read_and_the_others_are_named(folder: Folder) -> None:
     found = folder.read(workbook(Notes=[("hello",)], Data=[("a", "b"), (1, 2)], Empty=[]))
     assert found.cells == [{"a": 1, "b": 2}]
-    assert found.source.notes == ("Read the sheet 'Data', which has the most rows; 'Notes' was not read.",)
+    assert found.source.notes == ("Read the sheet 'Data'; 'Notes' was not read.",)
 
 
 def test_a_title_above_the_table_and_a_table_without_names(folder: Folder) -> None:
@@ -154,3 +155,30 @@ def test_reading_a_spreadsheet_can_be_cancelled(folder: Folder) -> None:
 
     with pytest.raises(CancelledError), open_source([path], report=report):
         pass
+
+
+@pytest.mark.case("31-excel")
+def test_the_sheet_that_looks_like_examples_is_read_and_another_can_be_chosen(folder: Folder) -> None:
+    """The longer sheet of notes was learned as text, and the questions could not be chosen."""
+    notes = [(f"Note {number}: this book holds questions.",) for number in range(12)]
+    path = folder.write(workbook(Notes=notes, FAQ=[("question", "answer"), ("Why?", "So."), ("Who?", "Me.")]), "b.xlsx")
+    with open_source([path]) as source:
+        assert source.columns == ("question", "answer")
+        (question,) = source.questions
+        assert (question.about, question.chosen, question.is_open) == ("sheet", "FAQ", False)
+        assert [option.value for option in question.options] == ["Notes", "FAQ"]
+        assert question.options[1].lines[:2] == ("question | answer", "Why? | So.")
+    with open_source([path], choices=Choices(sheet="Notes")) as source:
+        assert len(list(source.rows())) == 12
+    with pytest.raises(DataError, match="no sheet 'Other'"), open_source([path], choices=Choices(sheet="Other")):
+        pass
+
+
+@pytest.mark.case("31-excel")
+def test_formulas_without_a_value_are_named(folder: Folder) -> None:
+    rows = [("question", "answer"), ("How?", '="In "&2'), ("Why?", "So.")]
+    found = folder.read(workbook(Sheet=rows), "data.xlsx")
+    assert found.source.notes == (
+        "1 cell holds a formula without a value, which is read as empty. Open the file in its own program, and save it "
+        "there again.",
+    )

@@ -4,7 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from studio.data.reading_choices import Choices
 from studio.data.rows import RowProblem
+from studio.data.sources.encoding_guesses import guess
+from studio.data.sources.readers import open_source
+from studio.errors import DataError
 from tests.data.sources.sources import Folder
 
 POLISH = "Zażółć gęślą jaźń, proszę bardzo. Wszystko w porządku, dziękuję. Czy mógłbyś mi pomóc z tym zadaniem? "
@@ -73,10 +77,6 @@ def test_a_large_file_in_another_encoding(folder: Folder) -> None:
         assert found.cells == rows
 
 
-def test_latin_1_where_windows_has_no_letter(folder: Folder) -> None:
-    assert folder.read(b"a,b\n\xe9\x9d,x\n").rows[0].cells["a"] == "é\x9d"
-
-
 def test_broken_bytes_cost_their_row_and_no_more(folder: Folder) -> None:
     """One bad byte made the whole file read as Windows-1252, with every accent wrong."""
     found = folder.read("a,b\né,ü\nx,".encode() + b"\xff\n" + "ñ,ø\n".encode())
@@ -109,3 +109,59 @@ def test_one_zero_byte_does_not_make_a_file_binary(folder: Folder) -> None:
 def test_a_character_that_two_blocks_share(folder: Folder) -> None:
     text = "é" * 400_000
     assert folder.read(f"ab,c\n{text},x\n").cells == [{"ab": text, "c": "x"}]
+
+
+ROMANIAN = "Comanda dumneavoastră se află în secţiunea Contul meu, unde puteţi vedea ştarea ei.\n"
+LITHUANIAN = "Jūsų užsakymą rasite skiltyje Mano paskyra, kur matyti ir jo būsena bei pristatymo laikas.\n"
+HIRAGANA = "0ばんのにわはどこにありますか。,まちのきたにあります。\n"
+UKRAINIAN = "Де моє замовлення і коли його привезуть? Дякую за допомогу, чекаю на відповідь.\n"
+
+
+@pytest.mark.case("28-encodings")
+@pytest.mark.parametrize(
+    ("codec", "text"),
+    [
+        ("cp932", HIRAGANA),
+        ("cp1250", ROMANIAN),
+        ("iso8859_2", POLISH),
+        ("cp1257", LITHUANIAN),
+        ("mac_roman", FRENCH),
+        ("cp850", FRENCH),
+        ("cp1251", UKRAINIAN),
+        ("cp866", RUSSIAN),
+        ("euc_jp", HIRAGANA),
+        ("cp949", KOREAN),
+        ("big5hkscs", "請問我的訂單什麼時候會到？您可以在會員中心的訂單查詢看到。\n"),
+    ],
+)
+def test_languages_whose_letters_tell_the_encoding(codec: str, text: str) -> None:
+    """Japanese was read as Korean, and whatever fitted Windows-1252 as that: all letters wrong, and not a word."""
+    found = guess((text * 4).encode(codec))
+    assert (found.codec, found.is_sure) == (codec, True)
+
+
+@pytest.mark.case("28-encodings")
+@pytest.mark.parametrize(("codec", "text"), [("cp1252", "q,a\nidõ,naïve\n"), ("cp932", "q,a\n番号,到着\n")])
+def test_a_guess_that_is_not_sure_is_asked_about_and_can_be_overruled(codec: str, text: str, folder: Folder) -> None:
+    path = folder.write(text.encode(codec))
+    with open_source([path]) as source:
+        (question,) = source.questions
+    assert question.is_open
+    by_value = {option.value: option for option in question.options}
+    assert by_value[question.chosen].lines
+    assert sum(bool(option.lines) for option in question.options) > 1
+    with open_source([path], choices=Choices(encoding=codec)) as source:
+        assert source.sample[0].cells == dict(zip("qa", text.split()[1].split(","), strict=True))
+        assert [(each.chosen, each.is_open) for each in source.questions] == [(codec, False)]
+
+
+def test_a_sure_encoding_can_be_overruled_too(folder: Folder) -> None:
+    path = folder.write("a,b\né,ü\n")
+    with open_source([path], choices=Choices(encoding="latin1")) as source:
+        assert source.sample[0].cells == {"a": "Ã©", "b": "Ã¼"}
+    with open_source([path]) as source:
+        assert [(each.about, each.chosen, each.is_open) for each in source.questions] == [("encoding", "utf-8", False)]
+    with pytest.raises(DataError, match="no text encoding 'base64'"), open_source([path], choices=Choices("base64")):
+        pass
+    with open_source([folder.write("a,b\nc,d\n")]) as source:
+        assert source.questions == ()

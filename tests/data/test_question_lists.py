@@ -1,6 +1,6 @@
 import pytest
 
-from studio.data.conversion.question_lists import is_question_list, question_rows
+from studio.data.question_lists import is_question_list, question_rows
 from studio.data.rows import Row, RowProblem
 
 

@@ -1,0 +1,50 @@
+"""How files are read where there are several ways: what a person chose, and what can be asked. Values only."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+ENCODING, SHEET, SPLITS = "encoding", "sheet", "splits"
+TRAINING, ALL = "training", "all"
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a person has chosen; what is empty is guessed. `encoding` is the name of a codec of Python.
+
+    `splits` says whether files that are kept for tests by their names are read from an archive: `TRAINING` or `ALL`.
+    """
+
+    encoding: str = ""
+    sheet: str = ""
+    splits: str = ""
+
+
+@dataclass(frozen=True)
+class Option:
+    """One way to read a file: its value, a label for people, and the first lines as they would be read."""
+
+    value: str
+    label: str
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Question:
+    """What can be read otherwise. `about` names the field of `Choices`, `chosen` the value that is used now.
+
+    `is_open` says that the guess is not sure, so that nothing is learned before a person has chosen.
+    """
+
+    about: str
+    text: str
+    chosen: str
+    options: tuple[Option, ...]
+    is_open: bool = False
+
+
+def put_together(questions: Sequence[Question]) -> tuple[Question, ...]:
+    """Return one question of each kind, those of several files: an open one where there is any."""
+    found: dict[str, Question] = {}
+    for question in sorted(questions, key=lambda each: not each.is_open):
+        found.setdefault(question.about, question)
+    return tuple(found.values())

@@ -127,14 +127,15 @@ def test_of_a_pair_the_chosen_answer_is_learned(cells: Cells) -> None:
 
 @pytest.mark.case("02-kto-labels")
 def test_a_conversation_with_a_label_is_learned_where_it_is_good() -> None:
-    def cells(label: bool) -> Cells:
-        return {"messages": [ASKED, SAID], "label": label}
-
-    roles = Roles("chat", conversation="messages")
-    good, bad = (draft(Row(1, cells(label)), roles)[0] for label in (True, False))
-    assert isinstance(good, Example)
-    assert isinstance(bad, RowProblem)
-    assert bad.kind == "not-to-be-learned"
+    for shape in (
+        {"messages": [ASKED, SAID]},
+        {"prompt": "Why?", "completion": "So."},
+        {"prompt": [ASKED], "completion": [SAID]},
+    ):
+        good, bad = read({**shape, "label": True}, {**shape, "label": False})
+        assert isinstance(good, Example)
+        assert isinstance(bad, RowProblem)
+        assert bad.kind == "not-to-be-learned"
 
 
 @pytest.mark.case("38-preference")
@@ -187,7 +188,7 @@ def test_several_people_who_say_the_same_gave_one_answer() -> None:
         answers = {"text": list(texts), "answer_start": list(range(len(texts)))}
         return {"id": "1", "context": "In the north.", "question": "Where?", "answers": answers}
 
-    same, _, none, two = read(cells("North", "North"), cells("South"), cells(), cells("North", "South"))
+    same, *_, none, two = read(*[cells("North", "North")] * 3, cells(), cells("North", "South"))
     assert isinstance(same, Example)
     assert same.messages[1].content == "North"
     assert [each.kind for each in (none, two) if isinstance(each, RowProblem)] == ["empty-answer", "not-text"]

@@ -95,10 +95,14 @@ def _one_message_a_row(columns: Sequence[Column]) -> Parts | None:
 
 
 def _judged_answers(columns: Sequence[Column]) -> Parts | None:
-    """A column says of each answer whether it is good, so that not every answer should be learned."""
+    """A column says of each answer whether it is good, so that not every answer should be learned.
+
+    A label that is true or false is no question: what is labelled false is left out.
+    """
     answered = any(each.is_called(*_ANSWERING, "chosen", "assistant", "a") or each.holds_turns for each in columns)
-    judging = ("label", "verdict") if answered else ("verdict",)
-    return {} if any(each.is_called(*judging) and each.is_yes_or_no for each in columns) else None
+    labels = [each for each in columns if answered and each.is_called("label") and not each.is_true_or_false]
+    verdicts = [each for each in columns if each.is_called("verdict")]
+    return {} if any(each.is_yes_or_no for each in (*labels, *verdicts)) else None
 
 
 def _choices(columns: Sequence[Column]) -> Parts | None:

@@ -21,7 +21,7 @@ _SINGLE = (
     *("id", "parent", "thread"),
 )
 PARTS = ("system", "prompt", *_SINGLE[1:], IGNORE)
-_ANSWERS = ("output", "completion", "answer", "response", "target")
+_ANSWERS = ("output", "completion", "answer", "response", "target", "conversation", "chosen")
 _DOUBTS = {
     "speaker": "Here each row seems to be one message (column {}), and a row has to be a whole example: bring the "
     "messages of a conversation together in one row first.",

@@ -140,6 +140,11 @@ class Column:
         return bool(self.cells) and self._said <= _YES_OR_NO
 
     @cached_property
+    def is_true_or_false(self) -> bool:
+        """Whether it says true or false of each row, in these words."""
+        return bool(self.cells) and self._said <= {"true", "false"}
+
+    @cached_property
     def is_letters_or_figures(self) -> bool:
         """Whether it holds no more than a letter or two, or a number, as the key of a choice does."""
         return bool(self._said) and all(len(said) <= _SHORT for said in self._said)

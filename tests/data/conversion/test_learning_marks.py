@@ -2,7 +2,7 @@
 
 import pytest
 
-from studio.data.conversion.formats import Roles, draft, guess_roles
+from studio.data.conversion.formats import Roles, draft, guess_roles, missing
 from studio.data.example_lines import as_messages, decode, encode
 from studio.data.examples import Example, fingerprint
 from studio.data.rows import Row, RowProblem
@@ -116,10 +116,13 @@ def test_a_class_numbered_0_is_no_verdict() -> None:
 
 
 @pytest.mark.case("02-kto-labels")
-def test_conversations_with_a_verdict_are_asked_about() -> None:
+def test_conversations_with_a_verdict_in_numbers_are_asked_about() -> None:
     """The column with turns was taken before the column that judges was looked at."""
-    rows = [Row(place, {"messages": turns({}), "label": place % 2 == 0}) for place in range(1, 9)]
+    rows = [Row(place, {"messages": turns({}), "label": place % 2}) for place in range(1, 9)]
     assert guess_roles(("messages", "label"), rows).kind == ""
+    assert "may say which answers are good" in missing(Roles(), ("messages", "label"))
+    rows = [Row(place, {"messages": turns({}), "label": place % 2 == 0}) for place in range(1, 9)]
+    assert guess_roles(("messages", "label"), rows) == CHAT
 
 
 @pytest.mark.case("01-message-flags")

@@ -127,14 +127,15 @@ def test_of_a_pair_the_chosen_answer_is_learned(cells: Cells) -> None:
 
 @pytest.mark.case("02-kto-labels")
 def test_a_conversation_with_a_label_is_learned_where_it_is_good() -> None:
-    def cells(label: bool) -> Cells:
-        return {"messages": [ASKED, SAID], "label": label}
-
-    roles = Roles("chat", conversation="messages")
-    good, bad = (draft(Row(1, cells(label)), roles)[0] for label in (True, False))
-    assert isinstance(good, Example)
-    assert isinstance(bad, RowProblem)
-    assert bad.kind == "not-to-be-learned"
+    for shape in (
+        {"messages": [ASKED, SAID]},
+        {"prompt": "Why?", "completion": "So."},
+        {"prompt": [ASKED], "completion": [SAID]},
+    ):
+        good, bad = read({**shape, "label": True}, {**shape, "label": False})
+        assert isinstance(good, Example)
+        assert isinstance(bad, RowProblem)
+        assert bad.kind == "not-to-be-learned"
 
 
 @pytest.mark.case("38-preference")
@@ -173,3 +174,32 @@ def test_a_tree_as_deep_as_can_be_is_no_trap() -> None:
     unread = UnreadFields()
     unread.add({**tree, "role": "prompter"})
     assert list(unread.notes()) == []
+
+
+@pytest.mark.case("24-context-question")
+def test_a_question_comes_before_what_it_is_about() -> None:
+    cells: Cells = {"context": "The bed lies in the north.", "question": "Where?", "answer": "In the north."}
+    assert messages_of(cells)[0].content == "Where?\n\nThe bed lies in the north."
+
+
+@pytest.mark.case("35-squad-rows")
+def test_several_people_who_say_the_same_gave_one_answer() -> None:
+    def cells(*texts: str) -> Cells:
+        answers = {"text": list(texts), "answer_start": list(range(len(texts)))}
+        return {"id": "1", "context": "In the north.", "question": "Where?", "answers": answers}
+
+    same, *_, none, two = read(*[cells("North", "North")] * 3, cells(), cells("North", "South"))
+    assert isinstance(same, Example)
+    assert same.messages[1].content == "North"
+    assert [each.kind for each in (none, two) if isinstance(each, RowProblem)] == ["empty-answer", "not-text"]
+
+
+@pytest.mark.case("09-environment-role")
+def test_an_environment_gives_results_and_no_call_is_lost() -> None:
+    call = {"role": "assistant", "content": None, "function_calls": '[{"name": "look", "arguments": {}}]'}
+    found = messages_of({"messages": [ASKED, call, {"role": "environment", "content": "seen"}, SAID]})
+    assert [message.role for message in found] == ["user", "assistant", "tool", "assistant"]
+    assert found[1].tool_calls == (ToolCall("look", "{}"),)
+    unclear = {**call, "function_calls": 'look(at="it")'}
+    (problem,) = read({"messages": [ASKED, unclear, {"role": "environment", "content": "seen"}, SAID]})
+    assert isinstance(problem, RowProblem)

@@ -27,9 +27,9 @@ UNCLEAR: Mapping[str, Sequence[Cells]] = {
         {"message_id": "2", "parent_id": "1", "text": "Hello", "role": "assistant", "lang": "en"},
     ],
     "twitter support": [{"tweet_id": 1, "author_id": "a", "text": "Help!", "in_response_to_tweet_id": None}],
-    "kto-mix-14k": [
-        {"prompt": TURNS[:1], "completion": TURNS[1:], "label": True},
-        {"prompt": TURNS[:1], "completion": OTHER[1:], "label": False},
+    "kto with numbers": [
+        {"prompt": TURNS[:1], "completion": TURNS[1:], "label": 1},
+        {"prompt": TURNS[:1], "completion": OTHER[1:], "label": 0},
     ],
     "wiki_qa": [
         {"question": "Who?", "document_title": "Fox", "answer": "A cow.", "label": 0},

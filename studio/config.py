@@ -111,6 +111,12 @@ class RunConfig:
         help="A run whose adapter is trained further on this data, or the folder of an adapter. Start afresh trains "
         "a new one.",
     )
+    other_base: bool = setting(
+        False,
+        label="Adapter of another base",
+        help="An adapter belongs to the base model that it was trained on, and is refused on any other. Switch this on "
+        "to go on from it all the same, where all layers have the same names and sizes.",
+    )
     rank: int = setting(
         16,
         label="Rank",

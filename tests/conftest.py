@@ -8,8 +8,9 @@ import pytest
 
 from tests.live_page import browser, page, server
 from tests.tiny_model import write_tiny_model
+from tests.transformers4 import transformers4
 
-__all__ = ["browser", "page", "server"]
+__all__ = ["browser", "page", "server", "transformers4"]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,45 +1,42 @@
 """The files that a person takes away: the adapter alone, the base with the adapter merged into it, or a whole model.
 
-Each is written, loaded back by plain transformers and peft from what was written, and held against the run. Knows
-nothing of runs: it takes folders.
+Each is written so that plain libraries read it as the studio does. Knows nothing of runs: it takes folders.
 """
 
+import contextlib
 import json
 import shutil
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftModel
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, GenerationConfig
 
+from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import ExportError
 from studio.ml.loading import Placement, load_adapter, load_base
-from studio.ml.reference import Agreement, Probe, Reference, compare, observe
+from studio.ml.reference import Agreement, Probe, Reference, observe
+from studio.ml.shipped_settings import ship_config, ship_settings
 from studio.models import adapter_files
 from studio.models.adapter_settings import read_document
 
-MODEL_FILES = ("config.json", "generation_config.json", "model*.safetensors", "model.safetensors.index.json")
-"""What transformers reads a model from, as patterns."""
+MODEL_FILES = ("config.json", "model*.safetensors", "model.safetensors.index.json")
+"""What transformers reads a model's weights from, as patterns."""
 
-TOKENIZER_FILES = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "chat_template.jinja",
-    "tokenizer.model",
-    "vocab.json",
-    "merges.txt",
-)
+NEEDS_NEWER = "\nThis model needs transformers 5 or newer: version 4 reads its rotary settings as others.\n"
 
 
-def write_adapter(adapter: Path, *, base: Path, target: Path, base_name: str, card: str) -> None:
-    """Copy an adapter with its base's tokenizer and a model card to `target`, as plain peft reads it."""
+def write_adapter(
+    adapter: Path, *, base: Path, renderer: ChatRenderer, target: Path, base_name: str, card: str
+) -> None:
+    """Copy an adapter with its base's tokenizer and a model card to `target`, as plain peft reads it.
+
+    `renderer` is that of the base, here and below.
+    """
     target.mkdir(parents=True)
     for name in ("adapter_model.safetensors", "adapter_config.json"):
         if not (adapter / name).is_file():
@@ -49,32 +46,32 @@ def write_adapter(adapter: Path, *, base: Path, target: Path, base_name: str, ca
     config = read_document(target)
     config["base_model_name_or_path"] = base_name
     (target / "adapter_config.json").write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
-    copy_tokenizer(base, target)
+    ship_settings(base, target, renderer=renderer)
     (target / "README.md").write_text(card, encoding="utf-8")
 
 
 def write_merged(
-    base: Path, *, adapter: Path, target: Path, probes: Sequence[Probe], end_ids: Sequence[int], pad_id: int, card: str
+    base: Path, *, adapter: Path, renderer: ChatRenderer, target: Path, probes: Sequence[Probe], pad_id: int, card: str
 ) -> Reference:
     """Merge the adapter into the unquantised base, W0 + (alpha / rank) B A, and save a plain transformers folder.
 
     The weights keep the number format in which the base is stored. Returns what the adapted model said before.
     """
     model = load_adapter(load_base(base, stored_placement(base)), adapter)
-    before = observe(model, probes, end_ids=end_ids, pad_id=pad_id)
+    before = observe(model, probes, end_ids=renderer.end_ids, pad_id=pad_id)
     was_tied = model.config.get_text_config().tie_word_embeddings
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Input and output embeddings are no longer tied")
         merged = model.merge_and_unload(safe_merge=True)
     if was_tied:
         _tie_equals(merged)
+    merged.generation_config = GenerationConfig()  # the base's own file goes along, even one that cannot be saved
     merged.save_pretrained(target)
-    copy_tokenizer(base, target)
-    (target / "README.md").write_text(card, encoding="utf-8")
+    _ship(base, target, renderer=renderer, card=card)
     return before
 
 
-def write_model(model: Path, *, base: Path, target: Path, card: str) -> None:
+def write_model(model: Path, *, base: Path, renderer: ChatRenderer, target: Path, card: str) -> None:
     """Copy a model that was trained as a whole, with its base's tokenizer and a model card, to `target`.
 
     Raises ExportError when its weights are not there.
@@ -85,27 +82,7 @@ def write_model(model: Path, *, base: Path, target: Path, card: str) -> None:
     target.mkdir(parents=True)
     for path in weights:
         shutil.copy2(path, target / path.name)
-    copy_tokenizer(base, target)
-    (target / "README.md").write_text(card, encoding="utf-8")
-
-
-def check_adapter(
-    archive: Path, *, base: Path, placement: Placement, reference: Reference, end_ids: Sequence[int], pad_id: int
-) -> Agreement:
-    """Unpack an adapter's zip, load it with plain peft on a fresh base, and hold it against the reference."""
-    with tempfile.TemporaryDirectory(dir=archive.parent) as scratch, zipfile.ZipFile(archive) as packed:
-        packed.extractall(scratch)
-        (unpacked,) = Path(scratch).iterdir()
-        model = PeftModel.from_pretrained(load_base(base, placement), str(unpacked))
-    return compare(reference, observe(model, reference.probes, end_ids=end_ids, pad_id=pad_id))
-
-
-def check_merged(folder: Path, *, reference: Reference, end_ids: Sequence[int], pad_id: int) -> Agreement:
-    """Load a written model with plain transformers and hold it against the reference."""
-    placement = stored_placement(folder)
-    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=placement.dtype, local_files_only=True)
-    observed = observe(model.to(placement.device), reference.probes, end_ids=end_ids, pad_id=pad_id)
-    return compare(reference, observed)
+    _ship(base, target, renderer=renderer, card=card)
 
 
 def stored_placement(folder: Path) -> Placement:
@@ -126,11 +103,19 @@ def tolerance(placement: Placement, agreement: Agreement) -> float:
     return agreement.largest_logit * 2**-4
 
 
-def copy_tokenizer(base: Path, target: Path) -> None:
-    """Copy the files of a model's tokenizer and chat template."""
-    for name in TOKENIZER_FILES:
-        if (base / name).is_file():
-            shutil.copy2(base / name, target / name)
+def _ship(base: Path, target: Path, *, renderer: ChatRenderer, card: str) -> None:
+    needs_newer = not ship_config(base, target)
+    ship_settings(base, target, renderer=renderer)
+    (target / "README.md").write_text(card + (NEEDS_NEWER if needs_newer else ""), encoding="utf-8")
+
+
+@contextlib.contextmanager
+def unpacked(archive: Path) -> Iterator[Path]:
+    """Unpack a zip beside itself for a while; yields the folder that is in it."""
+    with tempfile.TemporaryDirectory(dir=archive.parent) as scratch, zipfile.ZipFile(archive) as packed:
+        packed.extractall(scratch)
+        (folder,) = Path(scratch).iterdir()
+        yield folder
 
 
 def _tie_equals(model: Any) -> None:

@@ -48,13 +48,11 @@ def check_adapter(folder: Path, base: Base | None = None) -> AdapterSettings:
     if not path.is_file():
         raise _no_weights(folder)
     layers, whole = _sorted(path, read_header(path), settings)
-    known = None if base is None else {layer.name: layer for layer in base.layers}
-    for name, parts in layers.items():
-        layer = _layer(name, parts, rank=settings.rank_of(name))
-        _check_parts(layer, parts, settings)
-        if known is not None and known.get(name) != layer:
-            raise _unfit(f"its weights for the layer {name} do not fit the base model")
+    found = {name: _layer(name, parts, rank=settings.rank_of(name)) for name, parts in layers.items()}
+    for name, layer in found.items():
+        _check_parts(layer, layers[name], settings)
     if base is not None:
+        _check_fit(found, {layer.name: layer for layer in base.layers})
         _check_all_there([each.name for each in base.layers], layers, settings)
         _check_whole(whole, settings, base)
     return settings
@@ -114,6 +112,19 @@ def _check_parts(layer: LinearLayer, parts: Mapping[str, Tensor], settings: Adap
             raise _unfit(f"the layer {layer.name} has a {part} that its settings do not name")
         if tensor.shape != (layer.outputs,):
             raise _unfit(f"the {part} of the layer {layer.name} is not as long as the layer is wide")
+
+
+def _check_fit(found: Mapping[str, LinearLayer], known: Mapping[str, LinearLayer]) -> None:
+    """Raises ModelError for layers that the base does not have, or has in other sizes: how many, and the first."""
+    unfit = [layer for name, layer in found.items() if known.get(name) != layer]
+    if not unfit:
+        return
+    first, there = unfit[0], known.get(unfit[0].name)
+    has = "has none" if there is None else f"has one with {there.inputs} inputs and {there.outputs} outputs"
+    raise _unfit(
+        f"{len(unfit)} of its {len(found)} layers do not fit the base model. Its layer {first.name} has {first.inputs} "
+        f"inputs and {first.outputs} outputs, and the base {has} of that name"
+    )
 
 
 def _check_all_there(names: Iterable[str], layers: Mapping[str, object], settings: AdapterSettings) -> None:

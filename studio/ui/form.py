@@ -43,6 +43,7 @@ GROUPS = (
             "rslora",
             "dora",
             "train_embeddings",
+            "other_base",
         ),
     ),
     ("Optimiser", ("optimizer", "schedule", "warmup_share", "weight_decay", "lora_plus_ratio")),
@@ -174,6 +175,8 @@ def applies(name: str, config: RunConfig, *, devices: int | None = None) -> bool
     if any(problem.field == name for problem in problems(config)):
         return True
     if config.start_adapter and name in ADAPTER_SHAPE:
+        return False
+    if name == "other_base" and not config.start_adapter:
         return False
     if name == "chosen_modules" and config.targets != CHOSEN:
         return False

@@ -5,12 +5,15 @@ The model of a run that trained an adapter is the base with that merged into it;
 
 import shutil
 import time
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from studio.config import STARTER
+from studio.data.examples import Message
 from studio.data.tokenizing.rendering import ChatRenderer
-from studio.errors import ExportError
+from studio.errors import DataError, ExportError
 from studio.events import Finished, Loading, Stepped
 from studio.models.elsewhere import shown_name
 from studio.models.starter import HUB_ID
@@ -27,7 +30,8 @@ from studio.workers.train import MEMORY_LOCK, REFERENCE, keep_reference, pad_id
 
 if TYPE_CHECKING:
     from studio.ml.loading import Placement
-    from studio.ml.reference import Agreement, Reference
+    from studio.ml.reference import Reference
+    from studio.ml.shipped_check import Shipped
 
 ASKED_LATER = "reference.later"
 
@@ -63,24 +67,33 @@ def export_run(job: Job, *, run: RunFolder, kind: str, home: Path) -> Finished:
     return Finished(status="finished", summary=f"Checked and ready: {archive.name}", seconds=time.monotonic() - began)
 
 
+@dataclass(frozen=True)
+class _Written:
+    """An export that was written, and what its answers are held against; `base` is where an adapter's base lies."""
+
+    kind: str
+    target: Path
+    archive: Path
+    reference: "Reference"
+    placement: "Placement"
+    against: str
+    base: Path | None = None
+
+
 def _write_adapter(job: Job, *, run: RunFolder, base: Path, result: Path, target: Path, archive: Path) -> ExportReport:
     from studio.ml import export
     from studio.ml.reference import load_reference
 
     asked = _ensure_reference(job, run=run, base=base, result=result)
     reference = load_reference(run.path / REFERENCE)
-    job.emit(Loading(what="Writing the adapter"))
-    export.write_adapter(result, base=base, target=target, base_name=_base_name(run), card=_card(run, ADAPTER))
     renderer = load_renderer(base)
-    _keep_plain_template(renderer, target)
-    export.zip_folder(target, archive)
-    job.emit(Loading(what="Loading it back with peft and checking its answers"))
-    placement = _placement(run)
-    agreement = export.check_adapter(
-        archive, base=base, placement=placement, reference=reference, end_ids=renderer.end_ids, pad_id=pad_id(renderer)
+    job.emit(Loading(what="Writing the adapter"))
+    export.write_adapter(
+        result, base=base, renderer=renderer, target=target, base_name=_base_name(run), card=_card(run, ADAPTER)
     )
-    checked_with = f"the zip, unpacked and loaded with peft, against {asked}"
-    return _report(ADAPTER, target, archive, placement=placement, agreement=agreement, checked_with=checked_with)
+    return _check(
+        job, _Written(ADAPTER, target, archive, reference, _placement(run), asked, base=base), renderer=renderer
+    )
 
 
 def _write_model(job: Job, *, run: RunFolder, base: Path, result: Path, target: Path, archive: Path) -> ExportReport:
@@ -91,8 +104,9 @@ def _write_model(job: Job, *, run: RunFolder, base: Path, result: Path, target: 
     reference = load_reference(run.path / REFERENCE)
     renderer = load_renderer(base)
     job.emit(Loading(what="Writing the model"))
-    export.write_model(result, base=base, target=target, card=_card(run, MERGED))
-    return _pack_model(job, target, archive, renderer=renderer, reference=reference, against=asked)
+    export.write_model(result, base=base, renderer=renderer, target=target, card=_card(run, MERGED))
+    placement = export.stored_placement(target)
+    return _check(job, _Written(MERGED, target, archive, reference, placement, asked), renderer=renderer)
 
 
 def _write_merged(job: Job, *, run: RunFolder, base: Path, result: Path, target: Path, archive: Path) -> ExportReport:
@@ -106,47 +120,68 @@ def _write_merged(job: Job, *, run: RunFolder, base: Path, result: Path, target:
     reference = export.write_merged(
         base,
         adapter=result,
+        renderer=renderer,
         target=target,
         probes=probes,
         card=_card(run, MERGED),
-        end_ids=renderer.end_ids,
         pad_id=pad_id(renderer),
     )
-    against = "the unquantised base with the adapter on"
-    return _pack_model(job, target, archive, renderer=renderer, reference=reference, against=against)
-
-
-def _pack_model(
-    job: Job, target: Path, archive: Path, *, renderer: ChatRenderer, reference: "Reference", against: str
-) -> ExportReport:
-    """Pack a whole model that was written to `target`, load it back, and compare it with what `reference` observed."""
-    from studio.ml import export
-
-    _keep_plain_template(renderer, target)
-    job.emit(Loading(what="Packing the zip"))
-    export.zip_folder(target, archive)
-    job.emit(Loading(what="Loading it back with transformers and checking its answers"))
-    agreement = export.check_merged(target, reference=reference, end_ids=renderer.end_ids, pad_id=pad_id(renderer))
     placement = export.stored_placement(target)
-    checked_with = f"the folder, loaded with transformers, against {against}"
-    return _report(MERGED, target, archive, placement=placement, agreement=agreement, checked_with=checked_with)
+    against = "the unquantised base with the adapter on"
+    return _check(job, _Written(MERGED, target, archive, reference, placement, against), renderer=renderer)
 
 
-def _report(
-    kind: str, target: Path, archive: Path, *, placement: "Placement", agreement: "Agreement", checked_with: str
-) -> ExportReport:
-    from studio.ml.export import tolerance
+def _check(job: Job, written: _Written, *, renderer: ChatRenderer) -> ExportReport:
+    """Pack what was written, have plain libraries answer from that alone, and compare. An adapter's zip is unpacked.
 
+    Raises ExportError when it cannot be loaded so, or does not stop where the run does.
+    """
+    from studio.ml import export
+    from studio.ml.memory import hand_back
+    from studio.ml.reference import compare
+    from studio.ml.shipped_check import ask_shipped
+
+    job.emit(Loading(what="Packing the zip"))
+    export.zip_folder(written.target, written.archive)
+    hand_back()
+    library = "peft" if written.base else "transformers"
+    job.emit(Loading(what=f"Loading it back with {library} and checking its answers"))
+    with export.unpacked(written.archive) if written.base else nullcontext(written.target) as folder:
+        shipped = ask_shipped(folder, written.reference.probes, placement=written.placement, base=written.base)
+    if set(renderer.end_ids) - set(shipped.end_ids):
+        raise ExportError(
+            "The export does not stop where the run does: its files name other ends of an answer.",
+            "It was not kept, and the run itself is untouched. Please report this with the name of the base model.",
+        )
+    agreement = compare(written.reference, shipped.reference)
     return ExportReport(
-        kind=kind,
-        folder_bytes=_size(target),
-        archive_bytes=archive.stat().st_size,
+        kind=written.kind,
+        folder_bytes=_size(written.target),
+        archive_bytes=written.archive.stat().st_size,
         largest_difference=agreement.largest_difference,
-        tolerance=tolerance(placement, agreement),
+        tolerance=export.tolerance(written.placement, agreement),
         same_answers=agreement.same_answers,
         answers=agreement.answers,
-        checked_with=checked_with,
+        checked_with=_checked_with(written, shipped, renderer=renderer),
     )
+
+
+def _checked_with(written: _Written, shipped: "Shipped", *, renderer: ChatRenderer) -> str:
+    library = f"plain {'peft and ' if written.base else ''}transformers {shipped.transformers}"
+    files = "the zip, unpacked and" if written.base else "the folder,"
+    sentence = f"{files} asked by {library} in a process of its own, against {written.against}"
+    if shipped.prompt is not None and shipped.prompt != _written_prompt(renderer):
+        return f"{sentence}; mind that transformers writes a question as other tokens than this run was trained on"
+    return sentence
+
+
+def _written_prompt(renderer: ChatRenderer) -> tuple[int, ...] | None:
+    from studio.ml.shipped_check import CONVERSATION
+
+    try:
+        return renderer.prompt(tuple(Message(each["role"], each["content"]) for each in CONVERSATION))
+    except DataError:
+        return None
 
 
 AT_THE_END = "the model as it was at the end of the training"
@@ -178,12 +213,6 @@ def _placement(run: RunFolder) -> "Placement":
     from studio.ml.loading import choose_placement
 
     return choose_placement(precision=precision_of(run), bits=run.config.base_bits)
-
-
-def _keep_plain_template(renderer: ChatRenderer, target: Path) -> None:
-    """Write the studio's plain template beside a model that has none, or nobody would ask it as it was trained."""
-    if renderer.uses_plain_template:
-        (target / "chat_template.jinja").write_text(renderer.template, encoding="utf-8")
 
 
 def _base_name(run: RunFolder) -> str:

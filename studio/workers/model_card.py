@@ -10,10 +10,11 @@ from studio.runs.store import RunFolder
 _LOAD = {
     "adapter": """```python
 from peft import PeftModel
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 base = "{base}"
 model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), "PATH OF THIS FOLDER")
+model.generation_config = GenerationConfig.from_pretrained("PATH OF THIS FOLDER")  # where an answer ends
 tokenizer = AutoTokenizer.from_pretrained("PATH OF THIS FOLDER")
 ```""",
     "merged": """```python

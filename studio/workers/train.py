@@ -17,6 +17,7 @@ from studio.data.example_files import ExampleFile
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import ConfigError, ModelError, OutOfMemory, RunError, StudioError, is_out_of_memory
 from studio.events import Event, Finished, Forecasted, Loaded, Loading, Measured, Noted, Resumed, Saved
+from studio.models.adapter_base import ensure_same_base
 from studio.models.architecture import architecture_in
 from studio.models.forecast import Forecast, savings
 from studio.models.machine import Machine
@@ -181,6 +182,7 @@ def _load(job: Job, *, folder: Path, config: RunConfig, home: Path, precision: s
     job.emit(Loading(what="Loading the base model"))
     placement = loading.choose_placement(precision=precision, bits=config.base_bits)
     torch.manual_seed(config.seed)
+    start = _start_adapter(config, folder=folder, home=home) if config.start_adapter else None
     base = loading.load_base(folder, placement)
     context = loading.context_length(base)
     if context is not None and config.max_length > context:
@@ -188,7 +190,6 @@ def _load(job: Job, *, folder: Path, config: RunConfig, home: Path, precision: s
             f"The longest example is set to {config.max_length} tokens, and this model reads at most {context}.",
             f"Set 'longest example' to {context} or less.",
         )
-    start = _start_adapter(config.start_adapter, home) if config.start_adapter else None
     model = make_trainable(base, config, start_adapter=start)
     total, trainable = loading.parameter_counts(model)
     job.emit(
@@ -203,15 +204,24 @@ def _load(job: Job, *, folder: Path, config: RunConfig, home: Path, precision: s
     return model, placement
 
 
-def _start_adapter(name: str, home: Path) -> Path:
-    """Find the adapter that is trained further: that of a run, or a folder. Raises RunError when there is none."""
+def _start_adapter(config: RunConfig, *, folder: Path, home: Path) -> Path:
+    """Find the adapter that is trained further: that of a run, or a folder.
+
+    Raises RunError when there is none, ModelError when it belongs to another base than the one in `folder` and the
+    person did not ask for that.
+    """
+    name = config.start_adapter
     run = RunFolder(home / "runs" / name)
-    folder = run.result if "/" not in name and run.path.is_dir() else Path(name).expanduser()
-    if folder is None or not (folder / "adapter_config.json").is_file():
+    is_run = "/" not in name and run.path.is_dir()
+    adapter = run.result if is_run else Path(name).expanduser()
+    if adapter is None or not (adapter / "adapter_config.json").is_file():
         raise RunError(
             f"There is no adapter to go on from at '{name}'.", "Choose a finished LoRA run or the folder of an adapter."
         )
-    return folder
+    if not config.other_base:
+        learned_on = run.config.model if is_run else ""
+        ensure_same_base(adapter, learned_on=learned_on, base=folder, base_name=config.model, home=home)
+    return adapter
 
 
 def pad_id(renderer: ChatRenderer) -> int:
@@ -221,15 +231,16 @@ def pad_id(renderer: ChatRenderer) -> int:
 
 def _save_result(model: Any, target: Path, *, folder: Path, config: RunConfig, start: Path | None) -> None:
     """Write the result; a whole model in the number format of its base, with the base's tokenizer beside it."""
-    from studio.ml.export import copy_tokenizer, stored_placement
+    from studio.ml.export import stored_placement
     from studio.ml.methods import save_model
+    from studio.models.companions import copy_companions
 
     with whole_or_not_at_all(target) as temporary:
         if config.method == FULL:
             dtype = stored_placement(folder).dtype
             for parameter in model.parameters():  # not the buffers: rotary frequencies in bf16 are other ones
                 parameter.data = parameter.data.to(dtype)
-            copy_tokenizer(folder, temporary)
+            copy_companions(folder, temporary)
         save_model(model, temporary, start=start)
 
 

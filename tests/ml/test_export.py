@@ -1,3 +1,4 @@
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from studio.errors import ExportError
 from studio.ml import export, loading
 from studio.ml.batches import TokenRow
 from studio.ml.reference import Probe, Reference, compare, load_reference, observe, save_reference
+from studio.ml.shipped_check import CONVERSATION, ask_shipped
 from tests.ml.conftest import FOUR, FP32, PAD, conversation
 
 
@@ -39,12 +41,16 @@ def test_the_merged_model_answers_like_the_adapted_one(
     four_rows: tuple[TokenRow, ...],
 ) -> None:
     target = tmp_path / "merged"
-    tokens = {"end_ids": renderer.end_ids, "pad_id": PAD}
-    before = export.write_merged(tiny_model, adapter=memorised, target=target, probes=probes, card="# x", **tokens)
+    before = export.write_merged(
+        tiny_model, adapter=memorised, renderer=renderer, target=target, probes=probes, card="# x", pad_id=PAD
+    )
     assert compare(before, reference).largest_difference == 0
-    agreement = export.check_merged(target, reference=reference, **tokens)
+    shipped = ask_shipped(target, probes, placement=FP32)
+    agreement = compare(reference, shipped.reference)
     assert agreement.largest_difference < 1e-4
     assert agreement.same_answers == agreement.answers == 3
+    assert set(renderer.end_ids) <= set(shipped.end_ids)
+    assert shipped.prompt == renderer.prompt(conversation(CONVERSATION[0]["content"]))
 
     plain = AutoModelForCausalLM.from_pretrained(target)
     adapted = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(tiny_model), str(memorised))
@@ -59,7 +65,9 @@ def test_the_adapter_zip_loads_with_plain_peft(
     tiny_model: Path, memorised: Path, reference: Reference, renderer: ChatRenderer, tmp_path: Path
 ) -> None:
     target = tmp_path / "run-adapter"
-    export.write_adapter(memorised, base=tiny_model, target=target, base_name="someone/base", card="# card")
+    export.write_adapter(
+        memorised, base=tiny_model, renderer=renderer, target=target, base_name="someone/base", card="# card"
+    )
     archive = tmp_path / "run-adapter.zip"
     export.zip_folder(target, archive)
     assert sorted(zipfile.ZipFile(archive).namelist()) == [
@@ -67,28 +75,41 @@ def test_the_adapter_zip_loads_with_plain_peft(
         "run-adapter/adapter_config.json",
         "run-adapter/adapter_model.safetensors",
         "run-adapter/chat_template.jinja",
+        "run-adapter/generation_config.json",
         "run-adapter/tokenizer.json",
         "run-adapter/tokenizer_config.json",
     ]
     assert "someone/base" in (target / "adapter_config.json").read_text()
-    agreement = export.check_adapter(
-        archive, base=tiny_model, placement=FP32, reference=reference, end_ids=renderer.end_ids, pad_id=PAD
-    )
+    with export.unpacked(archive) as folder:
+        shipped = ask_shipped(folder, reference.probes, placement=FP32, base=tiny_model)
+    agreement = compare(reference, shipped.reference)
     assert agreement.largest_difference == 0
     assert agreement.same_answers == 3
+    assert set(renderer.end_ids) <= set(shipped.end_ids)
 
 
-def test_a_model_that_answers_differently_is_found_out(
-    tiny_model: Path, reference: Reference, renderer: ChatRenderer
-) -> None:
-    agreement = export.check_merged(tiny_model, reference=reference, end_ids=renderer.end_ids, pad_id=PAD)
+def test_a_model_that_answers_differently_is_found_out(tiny_model: Path, reference: Reference) -> None:
+    agreement = compare(reference, ask_shipped(tiny_model, reference.probes, placement=FP32).reference)
     assert agreement.largest_difference > export.tolerance(FP32, agreement)
     assert agreement.same_answers < 3
 
 
-def test_an_adapter_without_weights_is_refused(tmp_path: Path) -> None:
+def test_an_export_that_plain_transformers_cannot_load_is_refused(
+    tiny_model: Path, probes: tuple[Probe, ...], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_model, folder)
+    (folder / "tokenizer.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(ExportError, match="cannot be loaded by plain transformers"):
+        ask_shipped(folder, probes, placement=FP32)
+    assert "Traceback" in capfd.readouterr().err
+
+
+def test_an_adapter_without_weights_is_refused(renderer: ChatRenderer, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"lacks adapter_model\.safetensors"):
-        export.write_adapter(tmp_path, base=tmp_path, target=tmp_path / "out", base_name="x", card="")
+        export.write_adapter(
+            tmp_path, base=tmp_path, renderer=renderer, target=tmp_path / "out", base_name="x", card=""
+        )
 
 
 def test_a_reference_survives_the_disk(reference: Reference, tmp_path: Path) -> None:

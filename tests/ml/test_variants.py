@@ -11,11 +11,12 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from studio.data.tokenizing.rendering import ChatRenderer
-from studio.ml import export, loading
+from studio.ml import export, loading, plain_asking
 from studio.ml.batches import TokenRow
 from studio.ml.generation import BASE, PaneInput, Sampling, can_mix, generate, passes
 from studio.ml.methods import keep_start, make_trainable, save_model
 from studio.ml.reference import ANSWER_TOKENS, Probe, Reference, compare, observe
+from studio.ml.shipped_check import ask_shipped
 from tests.ml.conftest import FOUR, FP32, MEMORISE, NF4, PAD, conversation, run_training
 from tests.tiny_model import write_tiny_model
 
@@ -110,31 +111,25 @@ def test_it_answers_beside_base_and_other_adapters_as_the_live_model_did(
         assert said_by_all == [by_heart[0], expected[0], variant.live.answers[0], by_heart[0]]
 
 
-def test_its_zip_answers_as_the_live_model_did(variant: Variant, renderer: ChatRenderer, tmp_path: Path) -> None:
+def test_its_files_answer_as_the_live_model_did(variant: Variant, renderer: ChatRenderer, tmp_path: Path) -> None:
     target = tmp_path / "adapter"
-    export.write_adapter(variant.adapter, base=variant.base, target=target, base_name="x", card="")
-    export.zip_folder(target, tmp_path / "adapter.zip")
-    agreement = export.check_adapter(
-        tmp_path / "adapter.zip",
-        base=variant.base,
-        placement=variant.placement,
-        reference=variant.live,
-        end_ids=renderer.end_ids,
-        pad_id=PAD,
-    )
+    export.write_adapter(variant.adapter, base=variant.base, renderer=renderer, target=target, base_name="x", card="")
+    live = variant.live
+    shipped = ask_shipped(target, live.probes, placement=variant.placement, base=variant.base, ask=plain_asking.ask)
+    agreement = compare(live, shipped.reference)
     assert agreement.largest_difference <= export.tolerance(variant.placement, agreement)
     assert agreement.same_answers == 3
 
 
 def test_merged_it_answers_as_the_live_model_did(variant: Variant, renderer: ChatRenderer, tmp_path: Path) -> None:
-    tokens = {"end_ids": renderer.end_ids, "pad_id": PAD}
-    merged = tmp_path / "merged"
+    merged, probes = tmp_path / "merged", variant.live.probes
     before = export.write_merged(
-        variant.base, adapter=variant.adapter, target=merged, probes=variant.live.probes, card="", **tokens
+        variant.base, adapter=variant.adapter, renderer=renderer, target=merged, probes=probes, card="", pad_id=PAD
     )
+    shipped = ask_shipped(merged, probes, placement=FP32, ask=plain_asking.ask)
     references = (before,) if variant.placement.bits else (before, variant.live)  # a packed base is another one
     for reference in references:
-        agreement = export.check_merged(merged, reference=reference, **tokens)
+        agreement = compare(reference, shipped.reference)
         assert agreement.largest_difference <= export.tolerance(FP32, agreement)
         assert agreement.same_answers == 3
 
@@ -150,10 +145,13 @@ def test_a_merged_model_stays_tied(
     model.lm_head.weight = model.model.embed_tokens.weight
     model.save_pretrained(base)
     size = (base / "model.safetensors").stat().st_size
-    tokens = {"end_ids": renderer.end_ids, "pad_id": PAD}
     tied = train_variant(base, tmp_path, four_rows, name="embeddings", probes=probes, end_ids=renderer.end_ids)
-    export.write_merged(base, adapter=tied.adapter, target=tmp_path / "merged", probes=probes, card="", **tokens)
-    agreement = export.check_merged(tmp_path / "merged", reference=tied.live, **tokens)
+    target = tmp_path / "merged"
+    export.write_merged(
+        base, adapter=tied.adapter, renderer=renderer, target=target, probes=probes, card="", pad_id=PAD
+    )
+    shipped = ask_shipped(target, probes, placement=FP32, ask=plain_asking.ask)
+    agreement = compare(tied.live, shipped.reference)
     assert agreement.largest_difference <= export.tolerance(FP32, agreement)
     assert (tmp_path / "merged" / "model.safetensors").stat().st_size == size
 

@@ -92,7 +92,8 @@ def test_changes_behind_more_settings_are_counted() -> None:
 
 def test_settings_that_say_nothing_beside_the_method_are_hidden() -> None:
     full, packed = RunConfig(method="full"), RunConfig(method="qlora-8bit")
-    assert [name for name in form.MORE if not form.applies(name, RunConfig())] == ["chosen_modules"]
+    assert [name for name in form.MORE if not form.applies(name, RunConfig())] == ["chosen_modules", "other_base"]
+    assert form.applies("other_base", RunConfig(start_adapter="a-run"))
     assert not any(form.applies(name, full) for name in form.ADAPTER_ONLY)
     assert form.applies("learning_rate", full)
     assert not form.applies("dora", packed)

@@ -31,6 +31,7 @@ from studio.events import (
 from studio.ml.reference import load_reference
 from studio.runs import lock
 from studio.runs.store import RunFolder, RunStore
+from tests.tiny_model import write_tiny_model
 from tests.workers.conftest import events, wait_for
 
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -106,6 +107,25 @@ def test_a_second_course_starts_from_a_run(make_run: MakeRun, start: Start) -> N
     assert "no adapter to go on from at 'no-such-run'" in next(
         event.message for event in events(lost.events_path) if isinstance(event, Failed)
     )
+
+
+@pytest.mark.case("70-adapter-of-another-base")
+def test_a_second_course_on_another_base_needs_a_word(make_run: MakeRun, start: Start, tmp_path: Path) -> None:
+    """Tensors that fitted by name and shape were trained on, the others vanished, and nobody was told."""
+    first = make_run()
+    assert start("train", str(first.path)).wait() == 0
+    other = write_tiny_model(tmp_path / "another", seed=1)
+    for adapter in (first.id, str(first.result)):
+        second = make_run(start_adapter=adapter, model=str(other))
+        assert start("train", str(second.path), stderr=subprocess.DEVNULL).wait() == 1
+        (failed,) = [event for event in events(second.events_path) if isinstance(event, Failed)]
+        assert "was trained on another base model: on tiny, and this run's is another" in failed.message
+        assert "same sizes, and other weights" in failed.message
+        assert "--other-base" in failed.hint
+        assert not any(isinstance(event, Stepped) for event in events(second.events_path))
+    insisted = make_run(start_adapter=first.id, model=str(other), other_base=True)
+    assert start("train", str(insisted.path)).wait() == 0
+    assert insisted.result is not None
 
 
 def test_the_adapter_of_a_run_loads_with_plain_peft(make_run: MakeRun, start: Start, tiny_model: Path) -> None:

@@ -101,8 +101,8 @@ BEGIN_MARK = re.compile(rf"(?:{_BEGINS})\s*\Z")
 """The token that a template puts before a conversation, at the end of what stands before the first turn."""
 PREFACE_END = re.compile(rf"{_PREFACE}\Z")
 """The sentence before an instruction in the format of Alpaca, at the same place."""
-OPENING = re.compile(rf"(?:{_BEGINS}|(?<=</s>)\s*\n)(?!.*(?:{_BEGINS}))", re.DOTALL)
-"""Where a conversation begins whose system prompt stands before the first mark."""
+OPENING = re.compile(rf"(?:{_BEGINS}|(?<=</s>)\s*\n)")
+"""Where a conversation begins whose system prompt stands before the first mark: at the last of these."""
 _BEGIN = re.compile(rf"\s*(?:(?:{_BEGINS})\s*)?")
 _PREFACE_START = re.compile(rf"\s*{_PREFACE}")
 

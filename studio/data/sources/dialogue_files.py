@@ -33,7 +33,8 @@ _LONGEST = 1_000_000
 """In characters. A longer conversation is reported and not read."""
 _LEAD = 4_000
 """How far before a mark is looked at what stands between it and the turn before."""
-_SEPARATOR = re.compile(r"(?:^(?:[-=*_#~]{3,}|<\|endoftext\|>|</s>)[ \t]*\s*)+\Z", re.MULTILINE)
+_SEPARATOR = re.compile(r"[-=*_#~]{3,}|<\|endoftext\|>|</s>")
+_MOST_SEPARATORS = 20
 _QUESTIONS = "Each question with its answer is read as an example."
 _APART = "A new conversation begins where more space stands before a question than before an answer, or a line or mark."
 _TOGETHER = (
@@ -87,7 +88,7 @@ class _Rule:
             before, end = who, mark.end()
 
     def _is_apart(self, lead: str) -> bool:
-        return self.style.is_single or bool(_SEPARATOR.search(lead)) or _line_ends(lead) > self.gap
+        return self.style.is_single or _end_of(lead) < len(lead.rstrip()) or _line_ends(lead) > self.gap
 
 
 def _find_rule(head: str) -> _Rule | None:
@@ -116,13 +117,24 @@ def _beginning(lead: str, style: Style) -> int | None:
     """Return where the token or the sentence of a template stands that begins a conversation; None without one."""
     found = BEGIN_MARK.search(lead) or PREFACE_END.search(lead)
     if found is None and style.has_opening:
-        found = OPENING.search(lead)
+        return max((each.start() for each in OPENING.finditer(lead)), default=None)
     return found.start() if found else None
 
 
 def _line_ends(lead: str) -> int:
     """Count the line ends directly before a mark."""
     return lead[len(lead.rstrip()) :].count("\n")
+
+
+def _end_of(text: str) -> int:
+    """Return where a text ends without the lines at its end that only divide it from the next."""
+    end = len(text.rstrip())
+    for _ in range(_MOST_SEPARATORS):
+        start = text.rfind("\n", 0, end) + 1
+        if not _SEPARATOR.fullmatch(text, start, end):
+            break
+        end = len(text[:start].rstrip())
+    return end
 
 
 def _conversations(file: TextFile, rule: _Rule, progress: Progress, label: str) -> Rows:
@@ -144,7 +156,7 @@ def _conversations(file: TextFile, rule: _Rule, progress: Progress, label: str) 
 def _row(text: str, line: int, label: str, *, is_lost: bool) -> Rows:
     """Yield a conversation without the line that divides it from the next."""
     first = line + text[: len(text) - len(text.lstrip())].count("\n")
-    text = _SEPARATOR.sub("", text).strip()
+    text = text[: _end_of(text)].strip()
     if is_lost or len(text) > _LONGEST:
         yield RowProblem(first, _TOO_LONG, label, "unreadable")
     elif text:

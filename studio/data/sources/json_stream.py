@@ -80,7 +80,8 @@ class JsonStream:
             try:
                 value, end = self._decode()
             except json.JSONDecodeError as error:
-                if self._may_go_on(error, longest) and self._grow(double=True):
+                had_ended = self._ended
+                if self._may_go_on(error, longest) and (self._grow(double=True) or not had_ended):
                     continue
                 raise self._broken(error, longest) from error
             except RecursionError as error:
@@ -127,7 +128,7 @@ class JsonStream:
         try:
             return DECODER.raw_decode(self._text, self._at)
         except json.JSONDecodeError as error:
-            if self._is_near_end(error):
+            if self._is_near_end(error) and not self._ended:
                 raise
             try:
                 return decode_forgiving(self._text, self._at)

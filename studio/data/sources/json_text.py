@@ -28,7 +28,7 @@ LONG_NUMBER = "it holds a number that is too long; write it as text, in quotatio
 _TEXT = r"""("[^"\\]*(?:\\.[^"\\]*)*"?)"""
 _COMMENT = re.compile(rf"{_TEXT}|//[^\n]*|/\*(?:.*?\*/|.*)", re.DOTALL)
 _LAST_COMMA = re.compile(rf"{_TEXT}|,(?=\s*[}}\]])", re.DOTALL)
-_FIRST_PIECE = 4096
+_FIRST_PIECE = 256
 
 
 def _finite(number: str) -> float | None:
@@ -97,7 +97,8 @@ def decode_forgiving(text: str, start: int) -> tuple[object, int]:
     """
     size = _FIRST_PIECE
     while True:
-        piece = _without(_LAST_COMMA, _without(_COMMENT, text[start : start + size]))
+        piece = text[start : start + size]
+        piece = _without(_LAST_COMMA, _without(_COMMENT, piece) if "/" in piece else piece)
         is_all = start + size >= len(text)
         try:
             value, end = DECODER.raw_decode(piece)

@@ -193,6 +193,7 @@ def test_lines_and_lists_of_conversations(folder: Folder) -> None:
         '// two\n/* of\nthem */ [{"a": 1}, /* and */ {"a": 2}]',
         '{"data": [{"a": 1}, // one\n {"a": 2,},],}',
         '{"a": 1,}\n{"a": 2, "b": ["x",],}\n',
+        '[{"a": 1,}, {"a": 2,}]',
         "{'a': 1, 'b': None}\n{'a': 2, 'b': True}\n",
     ],
 )

@@ -173,6 +173,7 @@ def _load(job: Job, *, folder: Path, config: RunConfig, home: Path, precision: s
 
     from studio.ml import loading
     from studio.ml.methods import make_trainable
+    from studio.ml.soundness import ensure_sound
 
     job.emit(Loading(what="Loading the base model"))
     placement = loading.choose_placement(precision=precision, bits=config.base_bits)
@@ -184,6 +185,7 @@ def _load(job: Job, *, folder: Path, config: RunConfig, home: Path, precision: s
             f"The longest example is set to {config.max_length} tokens, and this model reads at most {context}.",
             f"Set 'longest example' to {context} or less.",
         )
+    ensure_sound(base)
     start = _start_adapter(config.start_adapter, home) if config.start_adapter else None
     model = make_trainable(base, config, start_adapter=start)
     total, trainable = loading.parameter_counts(model)

@@ -10,9 +10,9 @@ from typing import Any
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
 
-from studio.config import CHANGES_BASE, FULL, RunConfig
+from studio.config import ALL_LINEAR, CHANGES_BASE, FULL, RunConfig
 from studio.errors import ConfigError, ModelError
-from studio.ml.loading import first_line, linear_names, load_adapter
+from studio.ml.loading import first_line, linear_names, load_adapter, parameter_counts
 from studio.models.layout import select_modules
 
 """The starts that move a part of the base's weights into the adapter."""
@@ -75,6 +75,28 @@ def make_trainable(base: Any, config: RunConfig, *, start_adapter: Path | None =
     if config.train_embeddings:
         _tie_copies(model)
     return model
+
+
+def experts_left_out(model: Any, config: RunConfig) -> str:
+    """Say which weights of the blocks no adapter sits on though all linear layers were chosen; "" for none.
+
+    The experts of a mixture are stored as one tensor for all of them, which is no linear layer.
+    """
+    if config.method == FULL or config.targets != ALL_LINEAR or config.start_adapter:
+        return ""
+    found = {
+        name.removeprefix("base_model.model."): parameter.numel()
+        for name, parameter in model.named_parameters()
+        if parameter.ndim >= 3 and "lora_" not in name and "experts" in name.split(".")
+    }
+    if not found:
+        return ""
+    share = sum(found.values()) / parameter_counts(model)[0]
+    return (
+        f"The experts are not trained, though all linear layers were chosen: no adapter sits on them. They hold "
+        f"{share:.0%} of the model's weights ({next(iter(found))} and others). What is trained are the layers that "
+        "every token passes through."
+    )
 
 
 def keep_start(model: Any, config: RunConfig, folder: Path) -> Path | None:

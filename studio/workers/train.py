@@ -172,7 +172,7 @@ def _load(job: Job, *, folder: Path, config: RunConfig, home: Path, precision: s
     import torch
 
     from studio.ml import loading
-    from studio.ml.methods import make_trainable
+    from studio.ml.methods import experts_left_out, make_trainable
     from studio.ml.soundness import ensure_sound
 
     job.emit(Loading(what="Loading the base model"))
@@ -188,6 +188,8 @@ def _load(job: Job, *, folder: Path, config: RunConfig, home: Path, precision: s
     ensure_sound(base)
     start = _start_adapter(config.start_adapter, home) if config.start_adapter else None
     model = make_trainable(base, config, start_adapter=start)
+    if frozen := experts_left_out(model, config):
+        job.emit(Noted("warning", frozen))
     total, trainable = loading.parameter_counts(model)
     job.emit(
         Loaded(

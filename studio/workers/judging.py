@@ -165,8 +165,8 @@ def _headline(figures: Sequence[Figure], forgotten: Forgetting | None, asked: As
         before, after = (_shown(likelier, each.value) for each in (likelier.base, likelier.tuned))
         text += f" By likelihood alone the base finds the right label in {before}, the tuned model in {after}."
     if asked.learned:
-        text += f" {words.counted(asked.learned, 'row')} of these {'was' if asked.learned == 1 else 'were'} learned in "
-        text += "the training."
+        verb = "was" if asked.learned == 1 else "were"
+        text += f" {asked.learned:,} of these rows {verb} learned in the training."
     return text if forgotten is None else f"{text} {forgotten.sentence}"
 
 

@@ -66,7 +66,7 @@ def test_a_base_that_writes_labels_has_no_likelihood_beside_it() -> None:
 
 
 @pytest.mark.case("72-eval-file-is-the-data")
-@pytest.mark.parametrize(("learned", "said"), [(1, "1 row of these was learned"), (2, "2 rows of these were learned")])
+@pytest.mark.parametrize(("learned", "said"), [(1, "1 of these rows was learned"), (2, "2 of these rows were learned")])
 def test_rows_that_were_learned_are_said_to_be(learned: int, said: str) -> None:
     task = replace(asked(Task("short"), ["a", "b"]), learned=learned)
     headline = judge(task, observed(["x", "b"], 2.0), observed(["a", "b"], 1.0), probes=None, seed=1).headline

@@ -141,7 +141,8 @@ class RunConfig:
     targets: str = setting(
         ALL_LINEAR,
         label="Target modules",
-        help="Which layers get an adapter. All linear layers learn best; attention only is smaller and faster.",
+        help="Which layers get an adapter. All linear layers learn best; attention only is smaller and faster. "
+        "The experts of a mixture stay as they are.",
         choices=(ALL_LINEAR, ATTENTION, CHOSEN),
     )
     chosen_modules: tuple[str, ...] = setting(

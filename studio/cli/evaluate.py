@@ -11,7 +11,7 @@ from rich.table import Table
 
 from studio import codec
 from studio.cli.follow import LOOK_SECONDS, RunFailed
-from studio.runs.evaluation_report import AT_THE_END, Estimate, EvaluationReport, Figure
+from studio.runs.evaluation_report import AT_THE_END, Estimate, EvaluationReport, Figure, beside
 from studio.runs.evaluations import EvaluationState
 from studio.runs.studio import Studio
 
@@ -64,12 +64,16 @@ def follow_evaluation(studio: Studio, run_id: str, name: str, *, console: Consol
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         bar = progress.add_task("Starting the evaluation", total=None)
+        plan = ""
         while True:
             try:
                 studio.evaluations.tend()  # it waits for the worker of the run to be gone
                 state = studio.evaluations.state(run_id, name)
                 if state.status not in GOING:
                     return _ended(state)
+                if state.plan != plan:
+                    plan = state.plan
+                    progress.console.print(plan, markup=False, soft_wrap=True)
                 progress.update(bar, description=state.sentence, completed=state.done, total=state.total or None)
                 time.sleep(LOOK_SECONDS)
             except KeyboardInterrupt:
@@ -89,10 +93,11 @@ def show_report(report: EvaluationReport, *, console: Console) -> None:
     forgotten = report.forgetting
     general = (forgotten.knowledge, forgotten.language) if forgotten else ()
     for figure in (*report.figures, *general, *report.standard):
+        likelier = beside(figure, report.figures) if figure.name == report.main else None
         table.add_row(
             figure.title,
-            _estimate(figure, figure.base),
-            _estimate(figure, figure.tuned),
+            _both(figure, figure.base, likelier, None if likelier is None else likelier.base),
+            _both(figure, figure.tuned, likelier, None if likelier is None else likelier.tuned),
             _estimate(figure, figure.change, sign=True),
             "" if figure.p_value is None else f"{figure.p_value:.3f}",
             f"{figure.rows:,}",
@@ -102,7 +107,16 @@ def show_report(report: EvaluationReport, *, console: Console) -> None:
     if forgotten is not None:
         console.print(forgotten.sentence, markup=False, soft_wrap=True)
     rows = f"{report.rows:,} of {report.rows_available:,} rows"
-    console.print(f"{rows}, in brackets 95 % bootstrap intervals", markup=False, soft_wrap=True)
+    more = "; --rows NUMBER asks more" if report.rows + report.rows_left_out < report.rows_available else ""
+    console.print(f"{rows}, in brackets 95 % bootstrap intervals{more}", markup=False, soft_wrap=True)
+    for remark in report.remarks:
+        console.print(remark, markup=False, soft_wrap=True)
+
+
+def _both(figure: Figure, value: Estimate | None, likelier: Figure | None, other: Estimate | None) -> str:
+    """Write a value, with what is likeliest beside it where that belongs there."""
+    shown = _estimate(figure, value)
+    return shown if likelier is None or other is None else f"{shown}; by likelihood {_estimate(likelier, other)}"
 
 
 def _estimate(figure: Figure, value: Estimate | None, *, sign: bool = False) -> str:

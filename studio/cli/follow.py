@@ -32,9 +32,11 @@ def follow(studio: Studio, run_id: str, *, console: Console) -> RunState:
     )
     with Progress(*columns, console=console, transient=True) as progress:
         bar = progress.add_task("Starting", total=None, figures="")
+        told = 0
         while True:
             try:
                 state = studio.view(run_id)
+                told = _tell_notes(state, console=progress.console, told=told)
                 _show(state, progress, bar)
                 if state.status not in GOING:
                     break
@@ -47,6 +49,14 @@ def follow(studio: Studio, run_id: str, *, console: Console) -> RunState:
     if state.status in ("failed", "lost"):
         raise RunFailed(f"{state.headline}\nlog: {state.run.log_path}")
     return state
+
+
+def _tell_notes(state: RunState, *, console: Console, told: int) -> int:
+    """Print what the run remarked since the last look, in a pipe as in a terminal; return how many that are by now."""
+    notes = state.view.notes
+    for note in notes[told:]:
+        console.print(f"{note.level}: {note.text}", markup=False, soft_wrap=True)
+    return len(notes)
 
 
 def _show(state: RunState, progress: Progress, bar: int) -> None:  # bar: rich's TaskID is an int

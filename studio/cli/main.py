@@ -166,7 +166,7 @@ def _parser() -> argparse.ArgumentParser:
         type=_rows,
         default=0,
         metavar="NUMBER",
-        help="at most so many rows (default: what takes about a minute)",
+        help="at most so many rows (default: all, or as many as take five minutes)",
     )
     evaluate_command.add_argument(
         "--no-probes", dest="probes", action="store_false", help="do not ask what was forgotten of general knowledge"

@@ -9,6 +9,7 @@ from studio.cli.evaluate import evaluate_at_end
 from studio.cli.follow import follow
 from studio.config import RunConfig, check
 from studio.data.changes import Change
+from studio.data.checking.findings import INFO
 from studio.data.conversion.formats import Roles
 from studio.data.inspection import Inspection
 from studio.data.reading_choices import Choices, Question
@@ -29,19 +30,27 @@ def train(
 ) -> int:
     """Store the data, start a run and follow it to its end; the last line printed names the run's folder."""
     check(config)
+    studio.locate(config.model)  # one that cannot be trained is told before the data is read
     dataset = studio.datasets.add(data, roles=roles, changes=changes, choices=choices)
     _require_answers(dataset.inspection)
-    tell_problems(dataset.inspection.usable, problems=dataset.inspection.left_out, file=data[0], console=console)
-    validation = studio.datasets.add(eval_data, roles=roles).id if eval_data is not None else ""
+    tell_problems(dataset.inspection, file=data[0], console=console)
+    tell_doubts(dataset.inspection, console=console)
+    validation = ""
+    if eval_data is not None:
+        scored = studio.datasets.add(eval_data, roles=roles)
+        _require_answers(scored.inspection, hint="Save the file as UTF-8 with one table in it, then score on that.")
+        tell_problems(scored.inspection, file=eval_data, console=console, what="examples to score on")
+        validation = scored.id
     run = studio.start_run(config, dataset.id, validation_dataset_id=validation)
     return see_through(studio, run.id, console=console)
 
 
-def _require_answers(inspection: Inspection) -> None:
-    """Raise DataError while it is not certain how the files are to be read."""
+def _require_answers(inspection: Inspection, *, hint: str = "") -> None:
+    """Raise DataError while it is not certain how the files are to be read. `hint` says what to do instead of asking."""
     for question in inspection.questions:
         if question.is_open:
-            raise DataError(question.text, f"Add --{question.about} with one of: {', '.join(_values(question))}.")
+            options = f"Add --{question.about} with one of: {', '.join(_values(question))}."
+            raise DataError(question.text, hint or options)
 
 
 def _values(question: Question) -> list[str]:
@@ -63,7 +72,17 @@ def see_through(studio: Studio, run_id: str, *, console: Console) -> int:
     return 0
 
 
-def tell_problems(usable: int, *, problems: int, file: Path, console: Console) -> None:
+def tell_problems(inspection: Inspection, *, file: Path, console: Console, what: str = "examples") -> None:
     """Say how many examples there are and how many rows were left out."""
+    problems = inspection.left_out
     left_out = f", {problems} left out (see: python app.py inspect {file})" if problems else ""
-    console.print(f"{usable} examples{left_out}", markup=False, soft_wrap=True)
+    console.print(f"{inspection.usable} {what}{left_out}", markup=False, soft_wrap=True)
+
+
+def tell_doubts(inspection: Inspection, *, console: Console) -> None:
+    """Say how the file was read, and what is doubtful about the examples."""
+    for note in inspection.notes:
+        console.print(f"note: {note}", markup=False, soft_wrap=True)
+    for finding in inspection.findings:
+        if finding.level != INFO:
+            console.print(f"{finding.level}: {finding.title}. {finding.text}", markup=False, soft_wrap=True)

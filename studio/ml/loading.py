@@ -8,7 +8,7 @@ import functools
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,7 +115,9 @@ def load_base(folder: Path, placement: Placement) -> Any:
     transformers_logging.disable_progress_bar()  # the log is read by people
     with deadline(load_seconds(folder)), _in_a_sentence(folder):
         ensure_sizes(folder)
-        model = AutoModelForCausalLM.from_pretrained(folder, **options)
+        load: Any = AutoModelForCausalLM.from_pretrained  # its types know nothing of a second result
+        model, told = load(folder, output_loading_info=True, **options)
+        _ensure_complete(model, told["missing_keys"])
     if placement.bits == 4 and placement.device == "cpu":
         _keep_weights_unpacked(model)
     model.requires_grad_(False)
@@ -132,6 +134,18 @@ def ensure_sizes(folder: Path) -> None:
     buffers = sum(buffer.numel() * buffer.element_size() for buffer in model.buffers())
     parameters = sum(parameter.numel() for parameter in model.parameters())
     ensure_parameters(folder, stored, parameters=parameters, buffer_bytes=buffers)
+
+
+def _ensure_complete(model: Any, missing: Iterable[str]) -> None:
+    """Raises ModelError where the files lack weights: transformers would fill them with random numbers."""
+    absent = sorted(set(missing) & {name for name, _ in model.named_parameters()})
+    if absent:
+        named = ", ".join(absent[:3]) + (f" and {len(absent) - 3:,} more" if len(absent) > 3 else "")
+        raise ModelError(
+            f"The model's files lack weights that a language model has: {named}.",
+            "It may have been stored for another task, such as embeddings or labels, or not whole. Choose the model "
+            "that writes text, or fetch this one again.",
+        )
 
 
 @contextmanager

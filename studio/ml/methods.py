@@ -10,9 +10,9 @@ from typing import Any
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
 
-from studio.config import CHANGES_BASE, FULL, RunConfig
-from studio.errors import ConfigError
-from studio.ml.loading import linear_names, load_adapter
+from studio.config import ALL_LINEAR, CHANGES_BASE, FULL, RunConfig
+from studio.errors import ConfigError, ModelError
+from studio.ml.loading import first_line, linear_names, load_adapter, parameter_counts
 from studio.models.layout import select_modules
 
 """The starts that move a part of the base's weights into the adapter."""
@@ -35,8 +35,15 @@ def make_trainable(base: Any, config: RunConfig, *, start_adapter: Path | None =
     `start_adapter` the adapter in that folder is trained on. What is trained is fp32.
 
     Raises ConfigError for modules that the model lacks and a rank above a layer's width, ModelError for an adapter that
-    does not fit.
+    does not fit, and for a base that was packed in a way that cannot be trained on.
     """
+    packed_by = getattr(base, "hf_quantizer", None)
+    if packed_by is not None and not packed_by.is_trainable:
+        named = packed_by.quantization_config.quant_method
+        raise ModelError(
+            f"This model's weights are packed ({named}) in a way that only answers and cannot be trained on.",
+            "Choose the original model instead. To save memory, train it with the method QLoRA, which packs it itself.",
+        )
     if config.method == FULL:
         base.requires_grad_(True)
         return base.float()
@@ -57,11 +64,39 @@ def make_trainable(base: Any, config: RunConfig, *, start_adapter: Path | None =
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # peft tells of tied embeddings, which are dealt with here
-        model = get_peft_model(base, adapter, autocast_adapter_dtype=True)
+        try:
+            model = get_peft_model(base, adapter, autocast_adapter_dtype=True)
+        except (ValueError, NotImplementedError) as error:
+            raise ConfigError(
+                f"An adapter cannot sit on some of the target modules of this model: {first_line(error)}",
+                f"Choose other target modules. Chosen were: {', '.join(targets)}.",
+            ) from error
     _check_rank(model, config.rank)
     if config.train_embeddings:
         _tie_copies(model)
     return model
+
+
+def experts_left_out(model: Any, config: RunConfig) -> str:
+    """Say which weights of the blocks no adapter sits on though all linear layers were chosen; "" for none.
+
+    The experts of a mixture are stored as one tensor for all of them, which is no linear layer.
+    """
+    if config.method == FULL or config.targets != ALL_LINEAR or config.start_adapter:
+        return ""
+    found = {
+        name.removeprefix("base_model.model."): parameter.numel()
+        for name, parameter in model.named_parameters()
+        if parameter.ndim >= 3 and "lora_" not in name and "experts" in name.split(".")
+    }
+    if not found:
+        return ""
+    share = sum(found.values()) / parameter_counts(model)[0]
+    return (
+        f"The experts are not trained, though all linear layers were chosen: no adapter sits on them. They hold "
+        f"{share:.0%} of the model's weights ({next(iter(found))} and others). What is trained are the layers that "
+        "every token passes through."
+    )
 
 
 def keep_start(model: Any, config: RunConfig, folder: Path) -> Path | None:

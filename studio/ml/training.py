@@ -17,7 +17,7 @@ import psutil
 import torch
 
 from studio.config import RunConfig
-from studio.errors import StudioError, is_out_of_memory
+from studio.errors import ModelError, StudioError, is_out_of_memory
 from studio.events import Evaluated, Event, Noted, Resumed, Saved, Stepped, Stopping
 from studio.ml.batches import TokenRow, epoch_steps
 from studio.ml.engine import Engine
@@ -104,8 +104,9 @@ def train(
     it came, may ask it, and says whether it did all that it wanted. With `resume` the training goes on behind the step
     that it was saved at. It ends early, and the model is left at its best checkpoint, as the settings say.
 
-    Raises Diverged when a loss or a gradient is not finite; what was saved before stays. Out of memory once, a step is
-    tried again with half the tokens at a time; the second time the error is raised.
+    Raises Diverged when a loss or a gradient is not finite, and ModelError for a loss that was so before anything was
+    learned; what was saved before stays. Out of memory once, a step is tried again with half the tokens at a time; the
+    second time the error is raised.
     """
     processes = Processes()
     model.train()  # before the engine looks at it: whether the base drops out decides what can be fused
@@ -138,7 +139,7 @@ def train(
                     summed += float(engine.summed_loss(batch))
                     learned += batch.learned
             summed, whole = processes.total(summed, learned)
-            loss = _finite(summed / whole, "held-out loss", step)
+            loss = _finite(summed / whole, "held-out loss", step, before_learning=step == 0)
             emit(Evaluated(step=step, loss=loss))
             scores = scores.seen(loss, step, smallest_gain=config.smallest_gain)
         show(step)
@@ -229,7 +230,7 @@ def train(
                 if step:
                     save(step, chance)
                 return ended(step, stopped=True)
-            _finite(summed, "loss", step + 1)
+            _finite(summed, "loss", step + 1, before_learning=step == 0)
             grad_norm = _finite(optimizer.step(learning_rate), "gradient", step + 1)
 
             step += 1
@@ -328,10 +329,16 @@ def _restore(progress: Progress, optimizer: Optimizer) -> None:
         torch.cuda.set_rng_state(progress.tensors["chance/cuda"])
 
 
-def _finite(value: float, what: str, step: int) -> float:
-    if not math.isfinite(value):
-        raise Diverged(
-            f"The {what} is no longer a number at step {step}: the training diverged.",
-            "Lower the learning rate to a third and start again. What was saved before this step can still be used.",
+def _finite(value: float, what: str, step: int, *, before_learning: bool = False) -> float:
+    """Raises ModelError for what is no number though nothing was learned yet, and Diverged later."""
+    if math.isfinite(value):
+        return value
+    if before_learning:
+        raise ModelError(
+            f"The {what} of the model is no number before anything was learned, so no learning rate can help.",
+            "Set the precision to fp32, or choose another base model or start adapter.",
         )
-    return value
+    raise Diverged(
+        f"The {what} is no longer a number at step {step}: the training diverged.",
+        "Lower the learning rate to a third and start again. What was saved before this step can still be used.",
+    )

@@ -12,13 +12,8 @@ from typing import Any
 from studio.errors import ModelError
 from studio.models.base_files import ensure_size, read_config
 from studio.models.families import FAMILIES, KEYS, Family
+from studio.models.kinds import check_kind
 from studio.models.layout import LinearLayer, ModelLayout, read_layout
-
-_NOT_DECODERS = frozenset(
-    "albert bert bart blenderbot camembert clip deberta deberta-v2 distilbert electra ernie fsmt layoutlm longformer "
-    "m2m_100 marian mbart modernbert mpnet mt5 nomic_bert pegasus roberta siglip t5 vit wav2vec2 whisper xlm-roberta "
-    "xlnet".split()
-)
 
 _FORMATS = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}
 
@@ -136,11 +131,7 @@ def _check_decoder(numbers: _Numbers) -> None:
             "This model wants to run code that comes with it, and the studio does not do that.",
             "Choose a model that transformers knows by itself.",
         )
-    if document.get("is_encoder_decoder") is True or numbers.family in _NOT_DECODERS:
-        raise ModelError(
-            f"This model ({numbers.family}) is not a decoder: it does not write text word by word.",
-            "Choose a language model such as Llama, Qwen, Mistral, Gemma or Phi.",
-        )
+    check_kind(document)
 
 
 def _common(numbers: _Numbers, family: Family) -> Architecture:

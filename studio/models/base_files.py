@@ -6,13 +6,14 @@ config.json of two kilobytes could take any amount of memory. Reads headers alon
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from studio import codec
 from studio.errors import ModelError
+from studio.models.kinds import check_kind, check_tensor_names, nested_items
 from studio.models.tensor_files import ensure_inside, indexed_files, read_header
 
 WEIGHT_INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
@@ -28,8 +29,6 @@ _SPARE_PARAMETERS = 4_000_000
 """So many weights may be missing from the files: tables that are computed, or a head that is the word table."""
 
 _KERNELS = ("eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention", "grouped_mm", "batched_mm")
-_PACKINGS = ("bitsandbytes", "fp8", "mxfp4")
-"""Packed formats that transformers reads without another package: some of the others bring code along."""
 
 _OTHER = "Choose another model."
 
@@ -53,6 +52,7 @@ def check_base(folder: Path) -> Stored:
     config = read_config(folder)
     if (folder / "adapter_config.json").exists():  # transformers would load what that names instead
         raise ModelError(f"{folder} holds an adapter beside a base model.", "Give each a folder of its own.")
+    check_kind(config)
     _check_code(config)
     stored = _stored(folder, packed=_is_packed(config))
     _check_sizes(config, folder, stored)
@@ -89,23 +89,16 @@ def _stored(folder: Path, *, packed: bool) -> Stored:
         ensure_inside(path, folder)
     if files[0].suffix == ".bin":
         return Stored(sum(path.stat().st_size for path in files), None, packed)
-    tensors = [tensor for path in files for tensor in read_header(path).values()]
+    found = [read_header(path) for path in files]
+    if not packed:
+        check_tensor_names(name for tensors in found for name in tensors)
+    tensors = [tensor for each in found for tensor in each.values()]
     return Stored(sum(tensor.elements for tensor in tensors), len(tensors), packed)
 
 
-def _items(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield what a config.json says, and what is said inside of it."""
-    waiting = [document]
-    while waiting:
-        for key, value in waiting.pop().items():
-            yield key, value
-            if isinstance(value, dict):
-                waiting.append(value)
-
-
 def _check_code(config: Mapping[str, Any]) -> None:
-    """Raises ModelError for names of files, kernels and packed formats that could bring code along."""
-    for key, value in _items(config):
+    """Raises ModelError for names of files, and kernels that could bring code along."""
+    for key, value in nested_items(config):
         if value is None:
             continue
         named = value.values() if isinstance(value, dict) else (value,)
@@ -114,24 +107,10 @@ def _check_code(config: Mapping[str, Any]) -> None:
                 raise ModelError(f"This model's config.json names kernels of its own ({key}).", _OTHER)
         if key in ("transformers_weights", "use_kernels", "custom_generate"):
             raise ModelError(f"This model's config.json sets '{key}', which the studio does not load.", _OTHER)
-        if key in ("quantization_config", "compression_config") and not _is_known_packing(value):
-            raise ModelError(
-                "This model's weights are packed in a way that the studio does not load.",
-                "Choose the original model, and switch on '4-bit base' to save memory.",
-            )
 
 
 def _is_packed(config: Mapping[str, Any]) -> bool:
-    return any(key == "quantization_config" and value is not None for key, value in _items(config))
-
-
-def _is_known_packing(packing: object) -> bool:
-    if not isinstance(packing, dict):
-        return False
-    method = packing.get("quant_method", "bitsandbytes" if "load_in_4bit" in packing else None)
-    kinds = [value for key, value in packing.items() if key.endswith("_dtype")]
-    plain = all(kind in (None, "float32", "float16", "bfloat16", "uint8") for kind in kinds)
-    return isinstance(method, str) and method in _PACKINGS and plain
+    return any(key == "quantization_config" and value is not None for key, value in nested_items(config))
 
 
 def ensure_size(name: str, value: float) -> None:
@@ -144,7 +123,7 @@ def ensure_size(name: str, value: float) -> None:
 def _check_sizes(config: Mapping[str, Any], folder: Path, stored: Stored) -> None:
     """Raises ModelError for a size beyond any model's, and for more blocks than the files have tensors."""
     most_blocks = stored.elements if stored.tensors is None else stored.tensors
-    for key, value in _items(config):
+    for key, value in nested_items(config):
         if isinstance(value, bool) or not isinstance(value, int | float):
             continue
         ensure_size(key, value)

@@ -17,6 +17,7 @@ from studio.models.base_files import WEIGHT_INDEXES, WHOLE_WEIGHTS, read_config
 from studio.models.download import Listener, Report
 from studio.models.elsewhere import OWN_FOLDERS, folder_here
 from studio.models.hub import DEFAULT_HUB, Hub
+from studio.models.kinds import check_kind
 from studio.models.starter import READY_MARK, starter_folder
 from studio.models.tensor_files import indexed_files
 
@@ -39,7 +40,8 @@ def locate(name: str, home: Path, *, hub: Hub = DEFAULT_HUB, folders: bool = Tru
     """Find a model's files without the network; None when they must be fetched first.
 
     Without `folders` a name is the starter's or an id on the Hub and never a folder, whatever lies in the working
-    directory. Raises ModelError when the name cannot be a model's, or when it is a folder that holds no whole model.
+    directory. Raises ModelError when the name cannot be a model's, or when it is a folder that holds no whole model,
+    and for a model of a kind that is not trained here.
     """
     if not folders:
         check_hub_id(name)
@@ -65,7 +67,10 @@ def locate(name: str, home: Path, *, hub: Hub = DEFAULT_HUB, folders: bool = Tru
             f"'{name[:80]}' cannot be looked for on this machine: {error}", "Give a folder or the id of a model."
         ) from error
     cached = hub.cached(name)
-    return ModelFiles(name, cached, "hub") if cached and not _missing(cached) else None
+    if not cached or _missing(cached):
+        return None
+    check_kind(read_config(cached))
+    return ModelFiles(name, cached, "hub")
 
 
 def locate_settled(name: str, home: Path) -> ModelFiles | None:
@@ -104,6 +109,7 @@ def fetch(
         return found
     if name == STARTER:
         raise ValueError("the starter model is not fetched by its name")
+    check_kind(hub.config(name))  # before gigabytes of weights are fetched
     folder = hub.download(name, listener=Listener(report=report, should_stop=should_stop), limits=limits)
     missing = _missing(folder)
     if missing:
@@ -127,6 +133,7 @@ def check_folder(folder: Path) -> None:
             f"{folder} has no {missing}. It holds: {found}.",
             "Give a folder with config.json, the tokenizer's files, and weights as safetensors or .bin.",
         )
+    check_kind(read_config(folder))
 
 
 def describe_context(folder: Path) -> int | None:

@@ -7,7 +7,10 @@
 Knows nothing of how a score is made.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from studio import words
 
 HELD_OUT = "held-out"
 """The data of a run that is scored at its end: the examples that were kept from the training."""
@@ -17,6 +20,9 @@ AT_THE_END = "end"
 
 NOTHING_HELD_OUT = "There is nothing to evaluate on: no row was held out."
 NOTHING_HELD_OUT_HINT = "Choose a file of other examples, or hold out a share of the data when you start a run."
+
+LIKELIHOOD = "likelihood_accuracy"
+"""The figure of how often a model finds the right label the likeliest, whatever it writes."""
 
 SURE = 0.05
 """Below this p value a change is called sure; else it may as well be chance."""
@@ -64,6 +70,18 @@ class Figure:
         return "surely better" if (self.change.value > 0) == self.higher_is_better else "surely worse"
 
 
+def beside(main: Figure, figures: Sequence[Figure]) -> Figure | None:
+    """Return the figure that belongs beside the main one: how often each model finds the right label the likeliest.
+
+    None unless the base does so more than twice as often as it writes that label: it was never told how to answer, and
+    what it writes alone would hide what it knows.
+    """
+    found = next((figure for figure in figures if figure.name == LIKELIHOOD), None)
+    if found is None or found.base is None or main.base is None or main.unit != "share" or main == found:
+        return None
+    return found if found.base.value > 2 * main.base.value else None
+
+
 @dataclass(frozen=True)
 class Confusion:
     """How often each expected label (a line) was answered as which label (a column). The last column is any other
@@ -103,7 +121,8 @@ class EvaluationReport:
 
     `task` is "labels", "json", "short", "long" or "text", and `main` the name of the figure that is this task's own
     score. `rows` of `rows_available` were scored, chosen by `seed`. `versions` are pairs of library and version.
-    `standard` has one figure for each standard task that was asked, by its name in lm-evaluation-harness.
+    `standard` has one figure for each standard task that was asked, by its name in lm-evaluation-harness. So many of
+    the rows the training learned from, `rows_learned`, and so many could not be asked, `rows_left_out`.
     """
 
     name: str
@@ -131,6 +150,22 @@ class EvaluationReport:
     seed: int
     versions: tuple[tuple[str, str], ...]
     standard: tuple[Figure, ...] = ()
+    rows_learned: int = 0
+    rows_left_out: int = 0
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What must be known of the rows to read the figures right, a sentence each."""
+        found = []
+        if self.rows_learned:
+            found.append(
+                f"{self.rows_learned:,} of the {self.rows:,} rows were learned in the training: the figures do not "
+                "show how the model does on what it never saw."
+            )
+        if self.rows_left_out:
+            count = words.counted(self.rows_left_out, "row")
+            found.append(f"{count} left out: too long, or refused by the model's chat template.")
+        return tuple(found)
 
     def figure(self, name: str) -> Figure | None:
         """Return the figure with this name; None where the report has none."""

@@ -53,7 +53,7 @@ class EvaluationState:
     end), "working", "ready" or "failed".
 
     `done` of `total` says how far; both are 0 where that is not known. `report` is there when it is ready, and when a
-    later attempt failed.
+    later attempt failed. `plan` says while it works how many rows are asked, and how long that is foreseen to take.
     """
 
     status: str
@@ -63,6 +63,7 @@ class EvaluationState:
     done: int = 0
     total: int = 0
     name: str = AT_THE_END
+    plan: str = ""
 
 
 class Evaluations:
@@ -91,10 +92,10 @@ class Evaluations:
         """Start to evaluate a run, unless that is under way; a report on the same data is replaced when it is done.
 
         `data` is a file of examples in any form that the studio reads, which becomes a data set; without it the
-        held-out examples of the run are used. `rows` bounds how many, 0 leaves that to the machine. `tasks` are names
-        of standard tasks in lm-evaluation-harness, each asked with `questions` questions. Raises RunError when the run
-        has no result, or the work cannot be started, DataError for a file that cannot be used, and ConfigError for
-        tasks that cannot be asked here.
+        held-out examples of the run are used. `rows` bounds how many, 0 takes all that the machine does in a few
+        minutes. `tasks` are names of standard tasks in lm-evaluation-harness, each asked with `questions` questions.
+        Raises RunError when the run has no result, or the work cannot be started, DataError for a file that cannot be
+        used, and ConfigError for tasks that cannot be asked here.
         """
         public_address.check_tasks(tasks, self._settings)
         tasks = standard_tasks.check(tasks, questions)
@@ -141,7 +142,7 @@ class Evaluations:
         state = functools.partial(EvaluationState, name=name)
         if job.working:
             at = job.loading or Loading("Starting.")
-            return state("working", at.what, done=at.done, total=at.total)
+            return state("working", at.what, done=at.done, total=at.total, plan=job.noted)
         report = read_report(run, name)
         if job.failed is not None:
             return state("failed", job.failed.message, report=report, failed=job.failed)

@@ -77,7 +77,7 @@ class JobState:
     """What a job is at. `lock_held` is also true while another job that shares the lock is at work, and while the job
     waits for its turn.
 
-    `saved` is the path that the job said last to have written.
+    `saved` is the path that the job said last to have written, and `noted` its last remark.
     """
 
     working: bool
@@ -86,6 +86,7 @@ class JobState:
     finished: Finished | None
     failed: Failed | None
     saved: str = ""
+    noted: str = ""
 
 
 class Job:
@@ -123,7 +124,8 @@ class Job:
         # The lock alone does not say that this job lives: another one may hold it by now.
         if self._seq_at_death == view.last_seq:
             return JobState(False, held, None, None, self._death())
-        return JobState(True, held, None if silent else view.loading, None, None)
+        noted = view.notes[-1].text if view.notes and not silent else ""
+        return JobState(True, held, None if silent else view.loading, None, None, noted=noted)
 
     def process_id(self) -> int | None:
         """Return the process that does the job, or did it last; None when none is known."""

@@ -46,9 +46,10 @@ def _working(state: EvaluationState, *, has_report: bool) -> Markup:
     far = state.done / state.total if state.total else None
     count = f" ({state.done:,} of {state.total:,})" if state.total else ""
     said = fragments.line("busy", f"Evaluating. {state.sentence.removesuffix('.')}{count}.")
+    plan = fragments.line("quiet", state.plan) if state.plan else ""
     old = fragments.line("quiet", "What stands below is the report before this one.") if has_report else ""
     cancel = presses.button("Stop the evaluation", CANCEL, key=state.name, kind="stop", once=True)
-    return fragments.stack([said, fragments.bar(far, name="Progress of the evaluation"), _buttons(cancel), old])
+    return fragments.stack([said, fragments.bar(far, name="Progress of the evaluation"), plan, _buttons(cancel), old])
 
 
 def _waiting(run: Summary, state: EvaluationState) -> Markup:
@@ -98,8 +99,17 @@ def headline(report: EvaluationReport | None) -> Markup:
 def scores(report: EvaluationReport) -> Markup:
     """Draw the figures, with what the small numbers mean."""
     note = "The small numbers are 95 % intervals, from drawing the rows anew many times (bootstrap)."
-    return fragments.stack(
-        [figures.table(report.figures, main=report.main, name="Scores on the task"), fragments.line("quiet", note)]
+    remarks = [fragments.line("quiet", text) for text in (note, _more_rows(report), *report.remarks) if text]
+    return fragments.stack([figures.table(report.figures, main=report.main, name="Scores on the task"), *remarks])
+
+
+def _more_rows(report: EvaluationReport) -> str:
+    """Say how the rows that were not asked can be, where there are some."""
+    if report.rows + report.rows_left_out >= report.rows_available:
+        return ""
+    return (
+        f"{report.rows:,} of {report.rows_available:,} rows were asked. Under “Evaluate again” all of them, or another "
+        "number, can be."
     )
 
 

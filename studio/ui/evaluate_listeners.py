@@ -25,8 +25,12 @@ from studio.ui.evaluate_sight import Asked
 from studio.ui.presses import Press
 from studio.ui.tradeoff_sight import Tradeoffs
 
-A_MINUTE, EVERY, A_NUMBER = "minute", "every", "number"
-HOW_MANY = [("As many as take about a minute", A_MINUTE), ("All of them", EVERY), ("A number of them", A_NUMBER)]
+SOON, EVERY, A_NUMBER = "soon", "every", "number"
+HOW_MANY = [
+    ("All of them, if that takes a few minutes at most", SOON),
+    ("All of them, however long it takes", EVERY),
+    ("A number of them", A_NUMBER),
+]
 _EVERY_ROW = 2**31 - 1
 
 

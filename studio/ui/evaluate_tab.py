@@ -166,7 +166,7 @@ def _build_again(parts: dict[str, Block]) -> Again:
             with gr.Column(min_width=280):
                 how_many = gr.Radio(
                     evaluate_listeners.HOW_MANY,
-                    value=evaluate_listeners.A_MINUTE,
+                    value=evaluate_listeners.SOON,
                     label="Rows",
                     info="More rows make narrower intervals and take longer.",
                     elem_id="evaluate-how-many",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from studio.runs.evaluation_report import Estimate, Figure, Part
+from studio.runs.evaluation_report import Estimate, Figure, Part, beside
 from studio.ui import fragments
 
 _KINDS = {"within noise": "quiet", "surely better": "good", "surely worse": "bad"}
@@ -78,13 +78,16 @@ def table(figures: Sequence[Figure], *, main: str = "", name: str = "Scores") ->
     """Draw the figures in a table, the main one first. On a narrow screen each row becomes a card."""
     ordered = sorted(figures, key=lambda figure: figure.name != main)
     heads = fragments.join(Markup('<th scope="col">{}</th>').format(column) for column in COLUMNS)
-    body = fragments.join(_row(figure, is_main=figure.name == main) for figure in ordered)
+    body = fragments.join(
+        _row(figure, is_main=figure.name == main, likelier=beside(figure, figures) if figure.name == main else None)
+        for figure in ordered
+    )
     return Markup(
         '<div class="ls-figures"><table aria-label="{}"><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>'
     ).format(name, heads, body)
 
 
-def _row(figure: Figure, *, is_main: bool) -> Markup:
+def _row(figure: Figure, *, is_main: bool, likelier: Figure | None) -> Markup:
     unit, sure = figure.unit, certainty(figure)
     word = (
         Markup('<span class="ls-badge ls-{}" title="{}">{}</span>').format(sure.kind, sure.title, sure.words)
@@ -92,8 +95,8 @@ def _row(figure: Figure, *, is_main: bool) -> Markup:
         else "-"
     )
     cells = (
-        estimate(figure.base, unit),
-        estimate(figure.tuned, unit),
+        _with(estimate(figure.base, unit), likelier, None if likelier is None else likelier.base),
+        _with(estimate(figure.tuned, unit), likelier, None if likelier is None else likelier.tuned),
         estimate(figure.change, unit, signed=True),
         word,
         f"{figure.rows:,}",
@@ -105,6 +108,14 @@ def _row(figure: Figure, *, is_main: bool) -> Markup:
     better = "higher is better" if figure.higher_is_better else "lower is better"
     head = Markup('<th scope="row">{}<span class="ls-note">{}</span></th>').format(figure.title, better)
     return Markup("<tr{}>{}{}</tr>").format(Markup(' class="ls-main"') if is_main else "", head, shown)
+
+
+def _with(shown: Markup, likelier: Figure | None, other: Estimate | None) -> Markup:
+    """Put what a model finds likeliest below what it writes, where the second alone would mislead."""
+    if likelier is None or other is None:
+        return shown
+    note = f"by likelihood {number(other.value, likelier.unit)}"
+    return Markup('{}<span class="ls-note">{}</span>').format(shown, note)
 
 
 def estimate(found: Estimate | None, unit: str, *, signed: bool = False) -> Markup:

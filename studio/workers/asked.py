@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from studio import words
 from studio.config import RunConfig
+from studio.data.checking.copies import shared
 from studio.data.example_files import ExampleFile
 from studio.data.examples import Example, Message
 from studio.data.scoring.tasks import Task, task_of
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import DataError
 from studio.events import Loading
+from studio.models.forecast_answers import FEWEST_ROWS, MOST_SECONDS, AnswerClock
 from studio.models.starter import Stopped
 from studio.runs.evaluation_report import NOTHING_HELD_OUT, NOTHING_HELD_OUT_HINT
 from studio.runs.store import RunFolder
@@ -51,19 +54,43 @@ class AskedRow:
 
 @dataclass(frozen=True)
 class Asked:
-    """The rows, of how many, of what kind they are, and the hash of the file. `labels` are the tokens of each label."""
+    """The rows, of how many, of what kind they are, and the hash of the file. `labels` are the tokens of each label.
+
+    `seconds` is what asking them is foreseen to take, `learned` how many of them the training learned from, and
+    `left_out` how many could not be asked: too long, or refused by the chat template.
+    """
 
     rows: tuple[AskedRow, ...]
     available: int
     task: Task
     labels: tuple[tuple[int, ...], ...]
     sha256: str
+    seconds: float = 0.0
+    learned: int = 0
+    left_out: int = 0
+
+    @property
+    def sentence(self) -> str:
+        """How many rows are asked, and how long that takes; with what a person can do about those that are not."""
+        count, took = len(self.rows), words.duration(self.seconds)
+        if count + self.left_out >= self.available:
+            text = f"{'All ' if not self.left_out else ''}{words.counted(count, 'row')}, foreseen to take {took}."
+        else:
+            whole = words.duration(self.seconds * (self.available - self.left_out) / count)
+            text = (
+                f"{count:,} of {self.available:,} rows, foreseen to take {took}; all of them would take {whole}. "
+                "Another number of rows can be asked for."
+            )
+        return text if not self.left_out else f"{text} {words.counted(self.left_out, 'row')} cannot be asked."
 
 
-def ask_of(run: RunFolder, renderer: ChatRenderer, *, data: Path | None, rows: int, job: Job) -> Asked:
+def ask_of(
+    run: RunFolder, renderer: ChatRenderer, *, data: Path | None, rows: int, clock: AnswerClock, job: Job
+) -> Asked:
     """Choose at most `rows` rows of the run's held-out examples, or of the file `data`, by the run's seed.
 
-    Raises DataError when there is none that fits.
+    Without `rows` all of them are asked, or as many as take `MOST_SECONDS`. Raises DataError when there is none that
+    fits.
     """
     job.emit(Loading(what="Reading the rows"))
     path = run.validation_path if data is None else data
@@ -76,14 +103,21 @@ def ask_of(run: RunFolder, renderer: ChatRenderer, *, data: Path | None, rows: i
     order = list(range(len(examples)))
     random.Random(f"evaluation/{run.config.seed}").shuffle(order)
     found: list[AskedRow] = []
+    seconds, left_out = 0.0, 0
     for number in order:
-        if len(found) == rows:
+        if len(found) == rows > 0:
             break
         if job.should_stop():
             raise Stopped
         made = _asked_row(number, examples[number], renderer, run.config)
-        if made is not None:
-            found.append(made)
+        if made is None:
+            left_out += 1
+            continue
+        more = clock.row_seconds(prompt_tokens=made.prompt_tokens, answer_tokens=made.limit)
+        if not rows and seconds + more > MOST_SECONDS and len(found) >= FEWEST_ROWS:
+            break
+        seconds += more
+        found.append(made)
     if not found:
         raise DataError(
             f"None of the {len(examples):,} rows fits into {run.config.max_length:,} tokens.",
@@ -96,7 +130,8 @@ def ask_of(run: RunFolder, renderer: ChatRenderer, *, data: Path | None, rows: i
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if task.kind == "labels" and not labels:
         task = Task("short")  # the template hides where a label begins
-    return Asked(tuple(found), len(examples), task, labels, digest)
+    learned, _ = shared(ExampleFile(run.train_path), [examples[row.number] for row in found])
+    return Asked(tuple(found), len(examples), task, labels, digest, seconds, len(learned), left_out)
 
 
 def _asked_row(number: int, example: Example, renderer: ChatRenderer, config: RunConfig) -> AskedRow | None:

@@ -5,14 +5,18 @@ made: `studio.workers.judging` does that.
 """
 
 import importlib.metadata
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from studio.errors import RunError
-from studio.events import Finished, Loaded, Loading
+from studio.errors import ModelError, RunError
+from studio.events import Finished, Loaded, Loading, Noted
+from studio.models.architecture import architecture_in
+from studio.models.forecast_answers import AnswerClock
+from studio.models.forecast_plan import FP32, ITEM_BYTES
 from studio.runs import standard_tasks
 from studio.runs.evaluation_report import HELD_OUT, EvaluationReport
 from studio.runs.evaluations import wish_path, write_evaluation
@@ -23,6 +27,7 @@ from studio.runs.store import RunFolder, is_whole_model
 from studio.workers.asked import ask_of
 from studio.workers.base_model import ensure_model
 from studio.workers.bounded import load_renderer
+from studio.workers.foretell import this_machine
 from studio.workers.job import Job
 from studio.workers.judging import judge
 from studio.workers.observing import Observer, keep, kept_path, read_kept, read_probes
@@ -31,6 +36,8 @@ from studio.workers.train import MEMORY_LOCK, pad_id
 
 if TYPE_CHECKING:
     from studio.ml.loading import Placement
+
+log = logging.getLogger(__name__)
 
 PROBES = PROJECT_ROOT / "assets" / "probes"
 KEPT = "evaluations"
@@ -41,7 +48,7 @@ LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "accelerate")
 @dataclass(frozen=True)
 class Order:
     """What is to be evaluated: `data` is a file of examples called `title`, None for the held-out ones; `rows` bounds
-    how many, 0 for as many as the machine does in about a minute. `tasks` are standard tasks, asked besides with
+    how many, 0 for all that the machine does in a few minutes. `tasks` are standard tasks, asked besides with
     `questions` questions each; `own_tasks` says whether those in the data folder may be among them.
     """
 
@@ -76,7 +83,9 @@ def _evaluate(job: Job, *, run: RunFolder, order: Order, home: Path, folder: Pat
 
     renderer = load_renderer(folder)
     placement = loading.choose_placement(precision=precision_of(run), bits=run.config.base_bits)
-    asked = ask_of(run, renderer, data=order.data, rows=order.rows or _rows_in_a_minute(folder, placement), job=job)
+    clock = _clock(folder, placement, home)
+    asked = ask_of(run, renderer, data=order.data, rows=order.rows, clock=clock, job=job)
+    job.emit(Noted("info", asked.sentence))
     probes = read_probes(PROBES, renderer, share=_probe_share(folder, placement)) if order.probes else None
     observer = Observer(
         asked,
@@ -108,6 +117,8 @@ def _evaluate(job: Job, *, run: RunFolder, order: Order, home: Path, folder: Pat
         data_sha256=asked.sha256,
         rows=len(asked.rows),
         rows_available=asked.available,
+        rows_learned=asked.learned,
+        rows_left_out=asked.left_out,
         task=asked.task.kind,
         main=judged.main,
         figures=judged.figures,
@@ -201,16 +212,16 @@ class _Watch:
         return observer.observe(model, tell)
 
 
-_STARTER_PARAMETERS = 135e6
-_CPU_ROWS, _GPU_ROWS = 64, 400
-_FEWEST_ROWS = 16
-
-
-def _rows_in_a_minute(folder: Path, placement: "Placement") -> int:
-    """Choose how many rows are answered where nobody said: on a processor fewer the larger the model is."""
-    if placement.device != "cpu":
-        return _GPU_ROWS
-    return max(_FEWEST_ROWS, round(_CPU_ROWS * min(1.0, _STARTER_PARAMETERS / _parameters(folder))))
+def _clock(folder: Path, placement: "Placement", home: Path) -> AnswerClock:
+    """Gather what decides on the time that a row takes. A model whose numbers are not known is taken to be deep."""
+    try:
+        architecture = architecture_in(folder)
+        parameters, layers = float(architecture.parameters), architecture.layers
+    except ModelError as error:
+        log.info("The time of the evaluation is guessed from the size of the files: %s", error)
+        parameters, layers = _parameters(folder), 32
+    precision = placement.precision if placement.precision in ITEM_BYTES else FP32
+    return AnswerClock(parameters, layers, precision, this_machine(home))
 
 
 def _probe_share(folder: Path, placement: "Placement") -> float:

@@ -3,16 +3,17 @@
 Knows nothing of models and of where the rows come from.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from studio import words
 from studio.data.scoring import classification
 from studio.data.scoring.scores import label_of, main_score, row_scores
 from studio.data.scoring.statistics import bootstrap_pair, perplexity_of, swap_p_value
-from studio.runs.evaluation_report import Confusion, Figure, Forgetting, ScoredRow
+from studio.runs.evaluation_report import LIKELIHOOD, Confusion, Figure, Forgetting, ScoredRow, beside
 from studio.workers.asked import Asked
 from studio.workers.figures import figure_of, loss_figure, mean_figure, percent
 from studio.workers.forgetting import forgetting_of
@@ -44,7 +45,7 @@ def judge(asked: Asked, base: Observed, tuned: Observed, *, probes: Probes | Non
         more, confusions = _label_figures(asked, base, tuned, seed)
         figures += more
     main = main_score(asked.task)
-    ordered = sorted(figures, key=lambda figure: figure.name != main)
+    ordered = sorted(figures, key=lambda figure: (figure.name != main, figure.name != LIKELIHOOD))
     forgotten = None if probes is None else forgetting_of(base, tuned, probes, seed=seed)
     return Judged(
         main=main,
@@ -52,7 +53,7 @@ def judge(asked: Asked, base: Observed, tuned: Observed, *, probes: Probes | Non
         confusions=tuple(confusions),
         forgetting=forgotten,
         rows=_scored_rows(asked, base, tuned, main, scores),
-        headline=_headline(ordered[0], forgotten),
+        headline=_headline(ordered, forgotten, asked),
     )
 
 
@@ -92,7 +93,7 @@ def _label_figures(asked: Asked, base: Observed, tuned: Observed, seed: int) -> 
     if base.labels:
         likeliest = [np.argmax(np.array(each.labels), axis=1)[known] for each in (base, tuned)]
         right = [(each == expected).astype(float).tolist() for each in likeliest]
-        figures.append(mean_figure("likelihood_accuracy", *right, seed=seed))
+        figures.append(mean_figure(LIKELIHOOD, *right, seed=seed))
         confusions.append(_confusion("likelihood", labels, expected, likeliest))
     return figures, confusions
 
@@ -147,13 +148,25 @@ def _scored_rows(
     return tuple(rows)
 
 
-def _headline(main: Figure, forgotten: Forgetting | None) -> str:
-    """Say in a sentence how the task's own score changed, how sure that is, and what it cost."""
+def _headline(figures: Sequence[Figure], forgotten: Forgetting | None, asked: Asked) -> str:
+    """Say in a sentence how the task's own score, the first of the figures, changed, how sure that is, on how many of
+    the rows; and what must be known to read it right, and what it cost.
+    """
+    main = figures[0]
     assert main.base is not None
     before, after = (_shown(main, each.value) for each in (main.base, main.tuned))
     word = "unchanged" if main.tuned.value == main.base.value else main.verdict
-    rows = "1 row" if main.rows == 1 else f"{main.rows:,} rows"
+    rows = words.counted(main.rows, "row")
+    if main.rows < asked.available:
+        rows = f"{main.rows:,} of {words.counted(asked.available, 'row')}"
     text = f"{main.title} {before} to {after}, {word} on {rows}."
+    likelier = beside(main, figures)
+    if likelier is not None and likelier.base is not None:
+        before, after = (_shown(likelier, each.value) for each in (likelier.base, likelier.tuned))
+        text += f" By likelihood alone the base finds the right label in {before}, the tuned model in {after}."
+    if asked.learned:
+        verb = "was" if asked.learned == 1 else "were"
+        text += f" {asked.learned:,} of these rows {verb} learned in the training."
     return text if forgotten is None else f"{text} {forgotten.sentence}"
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from studio.config import RunConfig
+from studio.data.checking.checks import overlap
 from studio.data.example_files import ExampleFile
 from studio.data.examples import Example
 from studio.data.mask_findings import mask_findings
@@ -73,6 +74,9 @@ def prepare_rows(job: Job, *, run: RunFolder, renderer: ChatRenderer, kept: Path
         raise _nothing_to_train_on(tally, config)
     for note in _notes(tally, held_out, config=config, renderer=renderer, scored=bool(validation)):
         job.emit(note)
+    leaked = overlap(train_examples, held_out_examples) if validation else None
+    if leaked is not None:
+        job.emit(Noted("warning", f"{leaked.title}. {leaked.text}"))
     prepared = Prepared(
         train_examples=len(train),
         validation_examples=len(validation),

@@ -177,7 +177,8 @@ def _load(job: Job, *, folder: Path, config: RunConfig, home: Path, precision: s
     import torch
 
     from studio.ml import loading
-    from studio.ml.methods import make_trainable
+    from studio.ml.methods import experts_left_out, make_trainable
+    from studio.ml.soundness import ensure_sound
 
     job.emit(Loading(what="Loading the base model"))
     placement = loading.choose_placement(precision=precision, bits=config.base_bits)
@@ -190,7 +191,10 @@ def _load(job: Job, *, folder: Path, config: RunConfig, home: Path, precision: s
             f"The longest example is set to {config.max_length} tokens, and this model reads at most {context}.",
             f"Set 'longest example' to {context} or less.",
         )
+    ensure_sound(base)
     model = make_trainable(base, config, start_adapter=start)
+    if frozen := experts_left_out(model, config):
+        job.emit(Noted("warning", frozen))
     total, trainable = loading.parameter_counts(model)
     job.emit(
         Loaded(

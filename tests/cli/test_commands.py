@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from studio.config import settings
 from studio.runs.launcher import PROJECT_ROOT
+from tests.tiny_model import CHAT_TEMPLATE
 
 ROWS = "".join(json.dumps({"prompt": f"Say {index}.", "completion": f"It is {index}."}) + "\n" for index in range(12))
 
@@ -46,6 +48,32 @@ def test_train_ends_with_the_folder_of_the_run(tmp_path: Path, data: Path, tiny_
     assert (config["rank"], config["name"], config["chosen_modules"]) == (4, "First try", ["q_proj"])
     assert (folder / "adapter" / "adapter_model.safetensors").is_file()
     assert len((folder / "val.jsonl").read_text().splitlines()) == 12
+
+
+@pytest.mark.case("69-strict-template")
+@pytest.mark.case("72-eval-file-is-the-data")
+def test_the_warnings_of_a_run_come_through_a_pipe(tmp_path: Path, tiny_model: Path) -> None:
+    """Half the rows were left out, and what was scored had been learned; the terminal said "Finished" alone."""
+    model = tmp_path / "strict"
+    shutil.copytree(tiny_model, model)
+    strict = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+    (model / "chat_template.jinja").write_text(strict + CHAT_TEMPLATE)
+    data = tmp_path / "mixed.jsonl"
+    system = {"role": "system", "content": "Be brief."}
+    rows = []
+    for index in range(8):
+        talk = [{"role": "user", "content": f"Say {index}."}, {"role": "assistant", "content": f"It is {index}."}]
+        rows.append(json.dumps({"messages": [system, *talk] if index % 2 else talk}))
+    data.write_text("\n".join(rows))
+    done = run(
+        tmp_path / "home",
+        *("train", "--data", str(data), "--eval-data", str(data), "--model", str(model), "--epochs", "1"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "8 examples to score on" in done.stdout
+    assert "warning: 8 examples are left out" in done.stdout
+    assert "System role not supported" in done.stdout
+    assert "warning: 8 validation examples are trained on as well" in done.stdout
 
 
 def test_a_run_that_fails_is_status_1_with_its_sentence(tmp_path: Path, data: Path, tiny_model: Path) -> None:

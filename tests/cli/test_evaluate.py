@@ -1,5 +1,7 @@
 """`evaluate`, and what `train` says of a run at its end."""
 
+import dataclasses
+import io
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,11 +10,12 @@ from typing import cast
 import pytest
 from rich.console import Console
 
-from studio.cli.evaluate import evaluate_at_end
-from studio.runs.evaluation_report import AT_THE_END
+from studio.cli.evaluate import evaluate_at_end, show_report
+from studio.runs.evaluation_report import AT_THE_END, Estimate, Figure
 from studio.runs.evaluations import EvaluationState
 from studio.runs.studio import Studio
 from tests.cli.test_commands import ROWS, run
+from tests.runs.test_evaluations import REPORT
 
 
 @pytest.fixture
@@ -51,6 +54,20 @@ def test_a_run_that_is_not_there_and_rows_that_are_none(tmp_path: Path) -> None:
         assert done.returncode == 2
         assert found in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_the_table_has_what_is_likeliest_beside_what_is_written_and_says_how_many_rows() -> None:
+    figures = tuple(
+        Figure(name, title, "share", True, 32, Estimate(0.8, 0.7, 0.9), Estimate(base, base, base))
+        for name, title, base in (("accuracy", "Accuracy", 0.0), ("likelihood_accuracy", "By likelihood", 0.47))
+    )
+    report = dataclasses.replace(REPORT, main="accuracy", figures=figures, rows=32, rows_available=100, rows_learned=3)
+    console = Console(record=True, width=300, file=io.StringIO())
+    show_report(report, console=console)
+    told = console.export_text()
+    assert "0.0% (0.0% to 0.0%); by likelihood 47.0% (47.0% to 47.0%)" in told
+    assert "32 of 100 rows, in brackets 95 % bootstrap intervals; --rows NUMBER asks more" in told
+    assert "3 of the 32 rows were learned in the training" in told
 
 
 class SlowToBegin:

@@ -9,7 +9,7 @@ from studio.data.example_files import write_examples
 from studio.data.examples import Example, Message
 from studio.data.library import DatasetLibrary
 from studio.errors import DataError, RunError
-from studio.events import Failed, Finished, Loading, Started
+from studio.events import Failed, Finished, Loading, Noted, Started
 from studio.runs import lock
 from studio.runs.evaluation_report import Estimate, EvaluationReport, Figure, ScoredRow
 from studio.runs.evaluations import (
@@ -119,9 +119,11 @@ def test_an_evaluation_from_start_to_end(evaluations: Evaluations, run: RunFolde
     assert evaluations.start(run.id, rows=5, forgetting=False).status == "working"
     assert list(fake_launch.calls[0]) == ["evaluate", str(run.path), "end", "--rows", "5", "--no-probes"]
     events = evaluation_paths(run, "end").events
-    say(events, Started(1, "evaluate"), Loading("Base model: writing answers", 3, 5))
+    plan = Noted("info", "5 of 9 rows.")
+    say(events, Started(1, "evaluate"), plan, Loading("Base model: writing answers", 3, 5))
     state = evaluations.start(run.id)
     assert (state.status, state.sentence, state.done, state.total) == ("working", "Base model: writing answers", 3, 5)
+    assert state.plan == "5 of 9 rows."
     assert len(fake_launch.calls) == 1
     write_evaluation(run, REPORT, (ROW,))
     say(events, Finished("finished", "Done", 1.0))

@@ -10,7 +10,7 @@ import pytest
 from studio.config import FULL, LORA, QLORA, RunConfig
 from studio.data.example_files import write_examples
 from studio.errors import ConfigError, RunError
-from studio.events import Failed, Finished, Loading, Started
+from studio.events import Failed, Finished, Loading, Noted, Started
 from studio.runs import standard_tasks
 from studio.runs.evaluation_report import AT_THE_END, Estimate, Figure, ScoredRow
 from studio.runs.evaluations import evaluation_paths, read_report, rows_path, wish_path, write_evaluation
@@ -20,7 +20,7 @@ from studio.runs.store import RunFolder
 from studio.runs.studio import Studio
 from studio.ui import evaluate_listeners, evaluate_tab
 from studio.ui.evaluate_drawing import PARTS
-from studio.ui.evaluate_listeners import A_MINUTE, A_NUMBER, EVERY, rows_wanted
+from studio.ui.evaluate_listeners import A_NUMBER, EVERY, SOON, rows_wanted
 from studio.ui.evaluate_sight import PAGE_ROWS, Asked, label
 from studio.ui.presses import Press
 from studio.ui.reading import Reading
@@ -121,9 +121,10 @@ def test_an_evaluation_is_started_followed_stopped_and_told(
     shown = press(studio, tradeoffs, Press("evaluate", run.id), run.id)
     assert evaluations(studio)[-1][:3] == ("evaluate", str(run.path), AT_THE_END)
     assert 'aria-label="Progress of the evaluation"' in shown["status"]
-    say(run, Started(1, "evaluate"), Loading("Base model: answering", 20, 80))
+    say(run, Started(1, "evaluate"), Noted("info", "80 of <90> rows."), Loading("Base model: answering", 20, 80))
     shown = look(studio, tradeoffs, run.id)
     assert "Evaluating. Base model: answering (20 of 80)." in shown["status"]
+    assert "80 of &lt;90&gt; rows." in shown["status"]
     assert 'aria-valuenow="25"' in shown["status"]
     assert "report before this one" not in shown["status"]
     say(run, Finished("stopped", "Stopped.", 3.0))
@@ -153,6 +154,7 @@ def test_a_report_is_shown_whole(studio: Studio, tradeoffs: Tradeoffs, run: RunF
     assert "Accuracy rose from 40 % to 90%, surely better." in shown["headline"]
     assert "on 30 of 36 held-out rows, in 1 min 14 s on cpu, fp32." in shown["status"]
     assert shown["scores"].index("Accuracy") < shown["scores"].index(">Loss<")
+    assert "30 of 36 rows were asked. Under “Evaluate again” all of them" in shown["scores"]
     assert "surely better" in shown["scores"]
     assert "p below 0.001" in shown["scores"]
     assert "general language 2 % worse" in shown["forgetting"]
@@ -236,7 +238,7 @@ def test_rows_are_not_read_again_while_they_are_the_same(studio: Studio, tradeof
 
 
 def ask_again(studio: Studio, tradeoffs: Tradeoffs, run: RunFolder, **given: Any) -> dict[str, Any]:
-    fields: dict[str, Any] = {"file": None, "how_many": A_MINUTE, "number": None, "forgetting": True}
+    fields: dict[str, Any] = {"file": None, "how_many": SOON, "number": None, "forgetting": True}
     fields |= {"tasks": [], "questions": 100, **given}
     fields |= {**FIELDS, "wish": Asked(), "drawn": None}
     sent = evaluate_listeners.start(studio, tradeoffs, run_id=run.id, **fields)
@@ -305,7 +307,7 @@ def test_a_look_leaves_what_is_chosen_alone(studio: Studio, tradeoffs: Tradeoffs
 def test_a_number_of_rows_is_a_whole_one(number: float | None) -> None:
     with pytest.raises(RunError, match="whole number above 0"):
         rows_wanted(A_NUMBER, number)
-    assert (rows_wanted(A_MINUTE, number), rows_wanted(A_NUMBER, 7.0)) == (0, 7)
+    assert (rows_wanted(SOON, number), rows_wanted(A_NUMBER, 7.0)) == (0, 7)
 
 
 def test_what_is_missing_is_queued_with_the_same_data_and_seed(

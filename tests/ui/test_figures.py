@@ -26,6 +26,23 @@ def test_the_ends_of_an_interval_need_no_unit() -> None:
     assert figures.interval(Estimate(0.1, -0.02, 0.2), "share", signed=True) == "-2.0 to +20.0"
 
 
+def of_labels(written: float, likely: float) -> tuple[Figure, Figure]:
+    names = (("accuracy", written), ("likelihood_accuracy", likely))
+    pair = [
+        Figure(name, name, "share", True, 30, made_up.around(0.9, 0.05), made_up.around(base, 0.1))
+        for name, base in names
+    ]
+    return pair[0], pair[1]
+
+
+def test_what_the_base_finds_likeliest_stands_beside_answers_that_it_never_wrote() -> None:
+    """The base wrote no label in full and stood there with 0 %, while it knew half of them."""
+    shown = figures.table(of_labels(0.0, 0.47), main="accuracy")
+    assert "by likelihood 47.0 %" in shown
+    assert "by likelihood 90.0 %" in shown
+    assert "by likelihood" not in figures.table(of_labels(0.4, 0.47), main="accuracy")
+
+
 def changed(change: float, p_value: float | None, *, higher_is_better: bool = True) -> Figure:
     estimate = made_up.around(change, 0.1)
     return Figure("x", "X", "share", higher_is_better, 30, estimate, estimate, estimate, p_value)

@@ -1,6 +1,7 @@
 """From what two models said to figures, on cases whose answers are known."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from studio.data.scoring.probes import Question, Text
 from studio.data.scoring.tasks import Task
 from studio.ml.batches import TokenRow
+from studio.runs.evaluation_report import beside
 from studio.workers.asked import Asked, AskedRow
 from studio.workers.judging import judge
 from studio.workers.observing import Observed, Probes
@@ -19,7 +21,7 @@ def asked(task: Task, expected: list[str], *, labels: tuple[tuple[int, ...], ...
         AskedRow(number=place, prompt=f"Question {place}", expected=text, row=row, prompt_tokens=1, limit=8)
         for place, text in enumerate(expected)
     )
-    return Asked(rows, available=2 * len(expected), task=task, labels=labels, sha256="")
+    return Asked(rows, available=len(expected), task=task, labels=labels, sha256="")
 
 
 def observed(answers: list[str], loss: float, **others: Any) -> Observed:
@@ -29,7 +31,7 @@ def observed(answers: list[str], loss: float, **others: Any) -> Observed:
 
 def test_labels_are_scored_as_written_and_by_likelihood() -> None:
     expected = ["yes", "no"] * 10
-    task = asked(Task("labels", ("yes", "no")), expected, labels=((1,), (2,)))
+    task = replace(asked(Task("labels", ("yes", "no")), expected, labels=((1,), (2,))), available=40)
     base = observed(["Maybe."] * 20, 3.0, labels=((-1.0, -2.0),) * 20)
     tuned = observed([*expected[:18], "no", "no"], 0.5, labels=((-1.0, -2.0), (-2.0, -1.0)) * 10)
     judged = judge(task, base, tuned, probes=None, seed=1)
@@ -49,7 +51,26 @@ def test_labels_are_scored_as_written_and_by_likelihood() -> None:
     assert written.base == ((0, 0, 10), (0, 0, 10))
     assert written.tuned == ((9, 1, 0), (0, 10, 0))
     assert likelihood.base == ((10, 0, 0), (10, 0, 0))
-    assert judged.headline == "Accuracy 0 % to 95 %, surely better on 20 rows."
+    said = "By likelihood alone the base finds the right label in 50 %, the tuned model in 100 %."
+    assert judged.headline == f"Accuracy 0 % to 95 %, surely better on 20 of 40 rows. {said}"
+    assert judged.figures[1].name == "likelihood_accuracy"
+
+
+def test_a_base_that_writes_labels_has_no_likelihood_beside_it() -> None:
+    expected = ["yes", "no"] * 10
+    task = asked(Task("labels", ("yes", "no")), expected, labels=((1,), (2,)))
+    base = observed([*expected[:10], *["yes"] * 10], 3.0, labels=((-1.0, -2.0),) * 20)
+    judged = judge(task, base, base, probes=None, seed=1)
+    assert "likelihood" not in judged.headline
+    assert beside(judged.figures[0], judged.figures) is None
+
+
+@pytest.mark.case("72-eval-file-is-the-data")
+@pytest.mark.parametrize(("learned", "said"), [(1, "1 of these rows was learned"), (2, "2 of these rows were learned")])
+def test_rows_that_were_learned_are_said_to_be(learned: int, said: str) -> None:
+    task = replace(asked(Task("short"), ["a", "b"]), learned=learned)
+    headline = judge(task, observed(["x", "b"], 2.0), observed(["a", "b"], 1.0), probes=None, seed=1).headline
+    assert headline.endswith(f"on 2 rows. {said} in the training.")
 
 
 def test_the_loss_is_weighted_by_tokens_and_perplexity_follows_from_it() -> None:

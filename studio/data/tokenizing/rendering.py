@@ -218,10 +218,25 @@ class ChatRenderer:
 
     def _encode(self, texts: Sequence[str]) -> list[Encoding]:
         try:
-            return self._tokenizer.encode_batch(texts, add_special_tokens=False)
+            encodings = self._tokenizer.encode_batch(texts, add_special_tokens=False)
         except Exception as error:  # The tokenizers package raises nothing narrower.
             found = str(error)[:200].rstrip(".")
             raise ModelError(f"The model's tokenizer cannot read a text: {found}.", "Choose another model.") from error
+        if self._files.embeddings is not None:
+            self._check_embeddings(encodings, self._files.embeddings)
+        return encodings
+
+    def _check_embeddings(self, encodings: Sequence[Encoding], embeddings: int) -> None:
+        """Raises ModelError that names the tokens for which the model has no embedding."""
+        beyond = {id for encoding in encodings for id in encoding.ids if id >= embeddings}
+        if beyond:
+            named = ", ".join(f"'{self._show((id,))[:40]}'" for id in sorted(beyond)[:8])
+            raise ModelError(
+                f"The text holds tokens that the model has no embeddings for: {named}. Its tokenizer knows them, "
+                f"but the model was stored with embeddings for {embeddings:,} tokens only.",
+                "Store the model again after model.resize_token_embeddings(len(tokenizer)), "
+                "or write these in the data in another way.",
+            )
 
     def _encode_within(self, texts: Sequence[str], letters: int) -> list[Encoding]:
         with self._bounds(letters):

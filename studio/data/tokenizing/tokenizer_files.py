@@ -38,7 +38,8 @@ class TokenizerFiles:
     """A tokenizer with what belongs to it. `special_tokens` is by name, such as "eos_token".
 
     `tool_template` is for conversations with tools, where the model ships one of its own. `text_start` and `text_end`
-    stand around plain text. `sha256` is that of all that decides on the ids.
+    stand around plain text. `sha256` is that of all that decides on the ids. `embeddings` is how many tokens the model
+    has embeddings for, None unless that is fewer than the tokenizer has.
     """
 
     tokenizer: Tokenizer
@@ -52,6 +53,7 @@ class TokenizerFiles:
     text_start: tuple[int, ...] = ()
     text_end: tuple[int, ...] = ()
     sha256: str = ""
+    embeddings: int | None = None
 
 
 def read_tokenizer(folder: Path) -> TokenizerFiles:
@@ -70,9 +72,10 @@ def read_tokenizer(folder: Path) -> TokenizerFiles:
     end_ids = _end_ids(folder, eos_id, tokenizer.get_vocab_size())
     bos_id = named.get(special_tokens.get("bos_token", ""))
     text_start = _text_start(tokenizer)
+    embeddings = _embeddings(folder, tokenizer)
     try:
         sources = find_templates(folder, config)
-        digest = _digest(folder, sources)
+        digest = _digest(folder, sources, embeddings)
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError(f"The chat template in {folder} cannot be read.", _MEND) from error
     return TokenizerFiles(
@@ -85,8 +88,9 @@ def read_tokenizer(folder: Path) -> TokenizerFiles:
         uses_plain_template=not sources.default,
         tool_template=sources.tools,
         text_start=text_start,
-        text_end=() if eos_id is None else (eos_id,),
+        text_end=() if eos_id is None or (embeddings and eos_id >= embeddings) else (eos_id,),
         sha256=digest,
+        embeddings=embeddings,
     )
 
 
@@ -177,8 +181,17 @@ def _add_missing(tokenizer: Tokenizer, config: Mapping[str, Any], special_tokens
             known.add(token)
 
 
-def _digest(folder: Path, sources: TemplateSources) -> str:
-    digest = hashlib.sha256(_RULES)
+def _embeddings(folder: Path, tokenizer: Tokenizer) -> int | None:
+    """Read from config.json how many tokens have embeddings; None where it names none, or enough for all."""
+    outer = _read_json(folder / "config.json")
+    inner = outer.get("text_config")  # where models that also see or hear keep it
+    size = (inner if isinstance(inner, dict) else {}).get("vocab_size", outer.get("vocab_size"))
+    highest = max(tokenizer.get_vocab().values(), default=-1)
+    return size if type(size) is int and 0 < size <= highest else None
+
+
+def _digest(folder: Path, sources: TemplateSources, embeddings: int | None) -> str:
+    digest = hashlib.sha256(_RULES if embeddings is None else _RULES + b" %d" % embeddings)
     for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"):
         file = folder / name
         if file.is_file():

@@ -1,0 +1,54 @@
+"""Whether a base that is in memory can be trained at all: its weights and its answers are numbers, and no word is told
+from the words after it.
+
+Asked once before a training, so that no setting is blamed for what the base brings along.
+"""
+
+from typing import Any
+
+import torch
+
+from studio.errors import ModelError
+
+_TOKENS = 8
+_SAME = 1e-3
+_ALMOST_SAME = 0.05
+"""By this share of its size an answer may change with the words after it, in fp32 and in anything else: mixtures of
+experts round otherwise then. Random encoders are at 0.006, those that learned something far above."""
+
+
+def ensure_sound(model: Any) -> None:
+    """Check a base before it is trained. Raises ModelError that says what is wrong with it."""
+    _ensure_numbers(model)
+    vocabulary = model.get_input_embeddings().weight.shape[0]
+    places = [place * vocabulary // (2 * _TOKENS) for place in range(2 * _TOKENS)]
+    first, second = places[:_TOKENS], [*places[: _TOKENS // 2], *places[-_TOKENS // 2 :]]
+    answers = []
+    for ids in (first, second):
+        with torch.inference_mode():
+            logits = model(input_ids=torch.tensor([ids], device=model.device), use_cache=False).logits[0]
+        answers.append(logits[: _TOKENS // 2].float())
+    if not all(torch.isfinite(each).all() for each in answers):
+        raise _no_numbers("asked a few words, it answers with what is no number")
+    change = float((answers[0] - answers[1]).norm() / answers[0].norm().clamp_min(1e-12))
+    if change > (_SAME if model.dtype == torch.float32 else _ALMOST_SAME):
+        raise ModelError(
+            "This model is not a decoder: what it says of a word depends on the words after it.",
+            "Choose a language model such as Llama, Qwen, Mistral, Gemma or Phi.",
+        )
+
+
+def _ensure_numbers(model: Any) -> None:
+    for name, parameter in model.named_parameters():
+        if not parameter.is_floating_point() or not parameter.numel():
+            continue  # packed: what its scales hold shows in the answers
+        low, high = parameter.detach().aminmax()  # of anything that is no number, no number
+        if not (torch.isfinite(low) and torch.isfinite(high)):
+            raise _no_numbers(f"its weight {name} holds NaN or infinity")
+
+
+def _no_numbers(what: str) -> ModelError:
+    return ModelError(
+        f"The base model itself is broken: {what}.",
+        "No setting of the run can help. Fetch the model again, or choose another one.",
+    )

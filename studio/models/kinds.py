@@ -1,0 +1,113 @@
+"""Which base models cannot be trained here whatever their files hold, told from config.json before anything is fetched.
+
+Encoders, models without attention, and weights that another tool packed. Never reads a weight.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from studio.errors import ModelError
+
+_NOT_DECODERS = frozenset(
+    "albert bart bert big_bird bigbird_pegasus blenderbot blenderbot-small camembert canine clip convbert "
+    "data2vec-text deberta deberta-v2 distilbert electra ernie ernie_m esm eurobert flaubert flava fnet fsmt "
+    "funnel gte ibert jina_bert layoutlm layoutlmv2 layoutlmv3 led lilt longformer longt5 luke lxmert m2m_100 "
+    "marian mbart megatron-bert mobilebert modernbert mpnet mra mt5 mvp nezha nllb-moe nomic_bert nystromformer "
+    "pegasus pegasus_x perceiver plbart prophetnet qdqbert rembert roberta roberta-prelayernorm roc_bert roformer "
+    "seamless_m4t siglip speech_to_text splinter squeezebert switch_transformers t5 t5gemma tapas umt5 vilt "
+    "visual_bert vit wav2vec2 whisper xlm xlm-roberta xlm-roberta-xl xlnet xmod yoso".split()
+)
+_STATE_SPACE = frozenset("falcon_mamba hyena mamba mamba2 rwkv rwkv6 rwkv7 s4 xlstm".split())
+
+_WRITES = re.compile(r"CausalLM|LMHead|ForConditionalGeneration|DoubleHeads|ForImageTextToText")
+_ANOTHER_HEAD = re.compile(r"For([A-Z]\w+)$")
+
+_PACKING_KEYS = ("quantization_config", "compression_config", "quantization")
+"""Where transformers, older exports and MLX say how weights are packed."""
+
+_PACKINGS = ("bitsandbytes", "fp8", "mxfp4")
+"""Packed formats that transformers reads without another package: some of the others bring code along."""
+
+_PACKED_PARTS = re.compile(
+    r"\.(qweight|qzeros|scales|g_idx|weight_packed|weight_shape|weight_scale|weight_zero_point|input_scale|codebooks|SCB)$"
+)
+
+_ANOTHER = "Choose a language model such as Llama, Qwen, Mistral, Gemma or Phi."
+_ORIGINAL = "Choose the original model instead. To save memory, train it with the method QLoRA, which packs it itself."
+
+
+def check_kind(config: Mapping[str, Any]) -> None:
+    """Check that a config.json is that of a decoder with attention whose weights can be read.
+
+    Raises ModelError that says which kind it is.
+    """
+    inner = config.get("text_config")
+    parts = (inner, config) if isinstance(inner, Mapping) else (config,)
+    for part in parts:
+        _check_family(part)
+    _check_head(config.get("architectures"))
+    for key, value in nested_items(config):
+        if key in _PACKING_KEYS and value is not None:
+            _check_packing(value)
+
+
+def _check_family(part: Mapping[str, Any]) -> None:
+    named = part.get("model_type")
+    family = named[:40] if isinstance(named, str) else "unnamed"
+    if family in _STATE_SPACE:
+        raise ModelError(
+            f"This model ({family}) is a state-space model: it has no attention, and the studio trains models that do.",
+            _ANOTHER,
+        )
+    encodes = family in _NOT_DECODERS and part.get("is_decoder") is not True
+    looks_ahead = part.get("is_causal") is False or part.get("use_bidirectional_attention") is True
+    if encodes or looks_ahead or part.get("is_encoder_decoder") is True:
+        raise ModelError(f"This model ({family}) is not a decoder: it does not write text word by word.", _ANOTHER)
+
+
+def nested_items(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield what a config.json says, and what is said inside of it."""
+    waiting = [document]
+    while waiting:
+        for key, value in waiting.pop().items():
+            yield key, value
+            if isinstance(value, dict):
+                waiting.append(value)
+
+
+def check_tensor_names(names: Iterable[str]) -> None:
+    """Check that none of a model's tensors is a part of packed weights, of which its config.json says nothing.
+
+    Raises ModelError.
+    """
+    if any(_PACKED_PARTS.search(name) for name in names):
+        raise _packed("")
+
+
+def _check_packing(packing: object) -> None:
+    method: object = None
+    if isinstance(packing, Mapping):
+        method = packing.get("quant_method", "bitsandbytes" if "load_in_4bit" in packing else None)
+        kinds = [value for key, value in packing.items() if key.endswith("_dtype")]
+        plain = all(kind in (None, "float32", "float16", "bfloat16", "uint8") for kind in kinds)
+        if isinstance(method, str) and method in _PACKINGS and plain:
+            return
+    raise _packed(method if isinstance(method, str) else "")
+
+
+def _check_head(architectures: object) -> None:
+    """Raises ModelError for a model that was stored with a head for another task, such as labels or gaps."""
+    named = [each for each in architectures if isinstance(each, str)] if isinstance(architectures, list) else []
+    heads = [head for each in named if (head := _ANOTHER_HEAD.search(each))]
+    if heads and not any(_WRITES.search(each) for each in named):
+        raise ModelError(
+            f"This model was made for another task ({named[0][:60]}): it has no head that writes text.", _ANOTHER
+        )
+
+
+def _packed(method: str) -> ModelError:
+    by = f" ({method[:40]})" if method else ""
+    return ModelError(
+        f"This model's weights were packed by another tool{by}, and the studio cannot train on them.", _ORIGINAL
+    )

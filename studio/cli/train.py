@@ -46,7 +46,7 @@ def train(
 
 
 def _require_answers(inspection: Inspection, *, hint: str = "") -> None:
-    """Raise DataError while it is not certain how the files are to be read. `hint` says what to do instead of asking."""
+    """Raise DataError while it is not certain how the files are to be read. `hint` replaces what it says to do."""
     for question in inspection.questions:
         if question.is_open:
             options = f"Add --{question.about} with one of: {', '.join(_values(question))}."

@@ -4,9 +4,11 @@ Reads nothing but what is shipped: the tokenizer and template, the generation se
 transformers 4 and 5. `studio.ml.shipped_check` writes the order and reads the answer.
 """
 
+import contextlib
 import inspect
 import json
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,60 @@ import torch
 import transformers
 from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+
+TIMES = 2
+
+
+@contextlib.contextmanager
+def computing_exactly(model: Any, *, shaken: int | None = None) -> Iterator[None]:
+    """Have a model compute in fp32 with the weights that it has, whatever their number format, one module at a time.
+
+    Half precision rounds each result, and a fault of some hundredths is lost in that. With `shaken`, a seed, matrices
+    are off at random by as much as rounding to their format can be: half the step between two of its numbers.
+    """
+    held: dict[Any, list[tuple[Any, Any]]] = {}
+    chances: dict[Any, torch.Generator] = {}
+
+    def widened(data: torch.Tensor) -> torch.Tensor:
+        wide = data.float()
+        if shaken is None or data.dim() < 2:
+            return wide
+        chance = chances.setdefault(data.device, torch.Generator(data.device).manual_seed(shaken))
+        off = torch.rand(data.shape, generator=chance, device=data.device) - 0.5
+        step = torch.finfo(data.dtype).eps / 2  # of a number that frexp takes as m * 2^e with m from 0.5 to 1
+        return wide + torch.ldexp(off * step, torch.frexp(wide).exponent) * (wide != 0)
+
+    def narrow(parameters: Iterable[Any]) -> list[tuple[Any, Any]]:
+        return [(each, each.data) for each in parameters if each.is_floating_point() and each.dtype != torch.float32]
+
+    def widen(module: Any, arguments: Any) -> None:
+        held[module] = narrow(module.parameters(recurse=False))
+        for parameter, data in held[module]:
+            parameter.data = widened(data)
+
+    def restore(module: Any, arguments: Any, output: Any) -> None:
+        for parameter, data in held.pop(module, ()):
+            parameter.data = data
+
+    # peft looks at an adapter's number format before it calls its parts.
+    adapters = narrow(parameter for name, parameter in model.named_parameters() if "lora_" in name)
+    packed = [(each, each.compute_dtype) for each in model.modules() if hasattr(each, "compute_dtype")]
+    modules = list(model.modules())
+    hooks = [module.register_forward_pre_hook(widen) for module in modules]
+    hooks += [module.register_forward_hook(restore, always_call=True) for module in modules]
+    for parameter, data in adapters:
+        parameter.data = data.float()
+    for module, _ in packed:
+        module.compute_dtype = torch.float32
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for module, dtype in packed:
+            module.compute_dtype = dtype
+        for parameter, data in (*adapters, *(pair for pairs in held.values() for pair in pairs)):
+            parameter.data = data
 
 
 def ask(order: dict[str, Any]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
@@ -24,9 +80,15 @@ def ask(order: dict[str, Any]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]
     end_ids = ends if isinstance(ends, list) else [] if ends is None else [ends]
     logits, answers = {}, []
     for number, question in enumerate(order["questions"]):
-        logits[str(number)] = _last_logits(model, question["ids"], positions=order["positions"])
+        with computing_exactly(model) if order["exact"] else contextlib.nullcontext():
+            logits[str(number)] = _last_logits(model, question["ids"], positions=order["positions"])
         answers.append(_answer(model, question["prompt"], end_ids=end_ids, most=order["answer_tokens"]))
-    told = {"answers": answers, "end_ids": end_ids, "prompt": _prompt(tokenizer, order["conversation"])}
+    told = {
+        "rounding": _moved_by_rounding(model, order, logits) if order["measure_rounding"] else 0.0,
+        "answers": answers,
+        "end_ids": end_ids,
+        "prompt": _prompt(tokenizer, order["conversation"]),
+    }
     return logits, {**told, "transformers": transformers.__version__}
 
 
@@ -54,9 +116,20 @@ def _last_logits(model: Any, ids: list[int], *, positions: int) -> torch.Tensor:
     """Return the logits at the last positions of a text, (positions, words) in fp32."""
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     keep = {"logits_to_keep": positions} if "logits_to_keep" in inspect.signature(base.forward).parameters else {}
-    with torch.inference_mode():
+    with torch.no_grad():
         found: torch.Tensor = model(input_ids=torch.tensor([ids], device=model.device), use_cache=False, **keep).logits
     return found[0, -positions:].float().cpu().clone()
+
+
+def _moved_by_rounding(model: Any, order: dict[str, Any], exact: dict[str, torch.Tensor]) -> float:
+    """Return how far logits move when every matrix is off by up to one rounding of its number format."""
+    moved = 0.0
+    for seed in range(TIMES):
+        for number, question in enumerate(order["questions"]):
+            with computing_exactly(model, shaken=seed):
+                found = _last_logits(model, question["ids"], positions=order["positions"])
+            moved = max(moved, float((found - exact[str(number)]).abs().max()))
+    return moved
 
 
 def _answer(model: Any, prompt: list[int], *, end_ids: list[int], most: int) -> list[int]:

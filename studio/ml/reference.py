@@ -21,6 +21,7 @@ from studio import codec
 from studio.errors import ExportError
 from studio.ml.engine import takes_logits_to_keep
 from studio.ml.generation import BASE, PaneInput, Sampling, generate
+from studio.ml.plain_asking import computing_exactly
 
 ROWS = 3
 POSITIONS = 24
@@ -37,11 +38,17 @@ class Probe:
 
 @dataclass(frozen=True)
 class Reference:
-    """Per probe: the logits at its last positions, (positions, words) in fp32, and the greedy answer's tokens."""
+    """Per probe: the logits at its last positions, (positions, words) in fp32, and the greedy answer's tokens.
+
+    `learned` is the hash of the files that were asked, see `models/learned`; empty where it is not known. `exact` says
+    that the logits were computed in fp32, whatever the number format of the weights.
+    """
 
     probes: tuple[Probe, ...]
     logits: tuple[torch.Tensor, ...]
     answers: tuple[tuple[int, ...], ...]
+    learned: str = ""
+    exact: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,17 +64,28 @@ class Agreement:
 def observe(model: Any, probes: Sequence[Probe], *, end_ids: Sequence[int], pad_id: int) -> Reference:
     """Ask a model, with the adapter that is active in it if it has one, about every probe, each alone and unpadded."""
     model.eval()
+    exact = _computes_exactly(model)
     with whole_modules_as_loaded(model):
-        asked = [_ask(model, probe, end_ids=end_ids, pad_id=pad_id) for probe in probes]
+        asked = [_ask(model, probe, end_ids=end_ids, pad_id=pad_id, exact=exact) for probe in probes]
     return Reference(
-        probes=tuple(probes), logits=tuple(row for row, _ in asked), answers=tuple(answer for _, answer in asked)
+        probes=tuple(probes),
+        logits=tuple(row for row, _ in asked),
+        answers=tuple(answer for _, answer in asked),
+        exact=exact,
     )
 
 
-def _ask(model: Any, probe: Probe, *, end_ids: Sequence[int], pad_id: int) -> tuple[torch.Tensor, tuple[int, ...]]:
+def _computes_exactly(model: Any) -> bool:
+    """Tell whether a model can be made to compute in fp32; 8-bit products are rounded whatever they are given."""
+    return not getattr(model, "is_loaded_in_8bit", False)
+
+
+def _ask(
+    model: Any, probe: Probe, *, end_ids: Sequence[int], pad_id: int, exact: bool
+) -> tuple[torch.Tensor, tuple[int, ...]]:
     ids = torch.tensor([probe.ids], device=model.device)
     keep = {"logits_to_keep": POSITIONS} if takes_logits_to_keep(model) else {}
-    with torch.inference_mode():
+    with torch.no_grad(), computing_exactly(model) if exact else contextlib.nullcontext():
         row = model(input_ids=ids, use_cache=False, **keep).logits[0, -POSITIONS:]
     (answer,) = generate(
         model,
@@ -119,7 +137,11 @@ def save_reference(reference: Reference, path: Path) -> None:
     ]
     temporary = path.with_suffix(".tmp")
     tensors = {str(index): row for index, row in enumerate(reference.logits)}
-    save_file(tensors, temporary, metadata={"probes": json.dumps(told)})
+    save_file(
+        tensors,
+        temporary,
+        metadata={"probes": json.dumps(told), "learned": reference.learned, "exact": str(reference.exact)},
+    )
     temporary.replace(path)
 
 
@@ -130,12 +152,15 @@ def load_reference(path: Path) -> Reference:
         raise ExportError("This run kept no reference answers to check an export against.", "Train the run again.")
     try:
         with safe_open(path, framework="pt") as file:
-            told = codec.parse(file.metadata()["probes"])
+            metadata = file.metadata()
+        told = codec.parse(metadata["probes"])
         tensors = load_file(path)
         return Reference(
             probes=tuple(Probe(ids=_ids(row["ids"]), prompt=_ids(row["prompt"])) for row in told),
             logits=tuple(tensors[str(index)] for index in range(len(told))),
             answers=tuple(_ids(row["answer"]) for row in told),
+            learned=metadata.get("learned", ""),
+            exact=metadata.get("exact") == "True",
         )
     except (OSError, SafetensorError, ValueError, LookupError, TypeError) as error:
         raise ExportError(

@@ -34,31 +34,47 @@ Asker = Callable[[dict[str, Any]], Answers]
 
 @dataclass(frozen=True)
 class Shipped:
-    """The answers of an export, where it ends them, and `CONVERSATION` as ids where its template takes that."""
+    """The answers of an export, where it ends them, and `CONVERSATION` as ids where its template takes that.
+
+    `rounding` is how far its logits moved when every weight was off by up to one rounding; 0 where nothing was rounded.
+    """
 
     reference: Reference
+    rounding: float
     end_ids: tuple[int, ...]
     prompt: tuple[int, ...] | None
     transformers: str
 
 
 def ask_shipped(
-    folder: Path, probes: Sequence[Probe], *, placement: Placement, base: Path | None = None, ask: Asker | None = None
+    folder: Path,
+    probes: Sequence[Probe],
+    *,
+    placement: Placement,
+    base: Path | None = None,
+    exact: bool = True,
+    was_rounded: bool = False,
+    ask: Asker | None = None,
 ) -> Shipped:
     """Ask the model in `folder`, or the adapter there on the model in `base`, with plain transformers and peft.
 
-    `ask` does it; without it a process of its own. Raises ExportError when the files cannot be loaded so.
+    With `exact` the logits are computed in fp32. `was_rounded` says that the weights were rounded when they were
+    written: then what one rounding does is measured. `ask` does all of it; without it a process of its own. Raises
+    ExportError when the files cannot be loaded so.
     """
     ensure_sizes(folder if base is None else base)
     seconds = load_seconds(base or folder) + SECONDS_TO_ANSWER
     ask = ask or functools.partial(ask_apart, seconds=seconds)
-    tensors, told = ask(_order(folder, probes, placement=placement, base=base))
+    order = _order(folder, probes, placement=placement, base=base)
+    measured = exact and was_rounded and placement.dtype != torch.float32
+    tensors, told = ask({**order, "exact": exact, "measure_rounding": measured})
     return Shipped(
         reference=Reference(
             probes=tuple(probes),
             logits=tuple(tensors[str(number)] for number in range(len(probes))),
             answers=tuple(map(tuple, told["answers"])),
         ),
+        rounding=float(told["rounding"]),
         end_ids=tuple(told["end_ids"]),
         prompt=None if told["prompt"] is None else tuple(told["prompt"]),
         transformers=told["transformers"],

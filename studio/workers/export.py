@@ -16,6 +16,7 @@ from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import DataError, ExportError
 from studio.events import Finished, Loading, Stepped
 from studio.models.elsewhere import shown_name
+from studio.models.learned import hash_learned
 from studio.models.starter import HUB_ID
 from studio.runs.event_log import read_events
 from studio.runs.exports import ADAPTER, MERGED, NO_ADAPTER, NO_ADAPTER_HINT, export_archive, export_folder
@@ -78,6 +79,7 @@ class _Written:
     placement: "Placement"
     against: str
     base: Path | None = None
+    was_merged: bool = False
 
 
 def _write_adapter(job: Job, *, run: RunFolder, base: Path, result: Path, target: Path, archive: Path) -> ExportReport:
@@ -115,20 +117,22 @@ def _write_merged(job: Job, *, run: RunFolder, base: Path, result: Path, target:
 
     _ensure_reference(job, run=run, base=base, result=result)
     renderer = load_renderer(base)
-    probes = load_reference(run.path / REFERENCE).probes
+    asked = load_reference(run.path / REFERENCE)
+    _ensure_as_learned(result, asked)
     job.emit(Loading(what="Merging the adapter into the base"))
     reference = export.write_merged(
         base,
         adapter=result,
         renderer=renderer,
         target=target,
-        probes=probes,
+        probes=asked.probes,
         card=_card(run, MERGED),
         pad_id=pad_id(renderer),
     )
     placement = export.stored_placement(target)
     against = "the unquantised base with the adapter on"
-    return _check(job, _Written(MERGED, target, archive, reference, placement, against), renderer=renderer)
+    written = _Written(MERGED, target, archive, reference, placement, against, was_merged=True)
+    return _check(job, written, renderer=renderer)
 
 
 def _check(job: Job, written: _Written, *, renderer: ChatRenderer) -> ExportReport:
@@ -147,23 +151,42 @@ def _check(job: Job, written: _Written, *, renderer: ChatRenderer) -> ExportRepo
     library = "peft" if written.base else "transformers"
     job.emit(Loading(what=f"Loading it back with {library} and checking its answers"))
     with export.unpacked(written.archive) if written.base else nullcontext(written.target) as folder:
-        shipped = ask_shipped(folder, written.reference.probes, placement=written.placement, base=written.base)
+        _ensure_as_learned(folder, written.reference)
+        shipped = ask_shipped(
+            folder,
+            written.reference.probes,
+            placement=written.placement,
+            base=written.base,
+            exact=written.reference.exact,
+            was_rounded=written.was_merged,
+        )
     if set(renderer.end_ids) - set(shipped.end_ids):
         raise ExportError(
             "The export does not stop where the run does: its files name other ends of an answer.",
             "It was not kept, and the run itself is untouched. Please report this with the name of the base model.",
         )
     agreement = compare(written.reference, shipped.reference)
+    allowed = export.tolerance(written.placement, agreement, exact=written.reference.exact, rounding=shipped.rounding)
     return ExportReport(
         kind=written.kind,
         folder_bytes=_size(written.target),
         archive_bytes=written.archive.stat().st_size,
         largest_difference=agreement.largest_difference,
-        tolerance=export.tolerance(written.placement, agreement),
+        tolerance=allowed,
         same_answers=agreement.same_answers,
         answers=agreement.answers,
         checked_with=_checked_with(written, shipped, renderer=renderer),
     )
+
+
+def _ensure_as_learned(folder: Path, reference: "Reference") -> None:
+    """Raises ExportError when the files in a folder are not those that answered. An older run's may be any."""
+    if reference.learned and hash_learned(folder) != reference.learned:
+        raise ExportError(
+            "The export does not answer like the run: its weights or settings are not those that the run wrote, so "
+            "the run's files were changed or damaged since.",
+            "It was not kept. Go on with an earlier copy of the run, or train it again.",
+        )
 
 
 def _checked_with(written: _Written, shipped: "Shipped", *, renderer: ChatRenderer) -> str:

@@ -4,6 +4,7 @@ Everything heavy is imported after the first event is written, so that the page 
 """
 
 import contextlib
+import dataclasses
 import functools
 import itertools
 import time
@@ -20,6 +21,7 @@ from studio.events import Event, Finished, Forecasted, Loaded, Loading, Measured
 from studio.models.adapter_base import ensure_same_base
 from studio.models.architecture import architecture_in
 from studio.models.forecast import Forecast, savings
+from studio.models.learned import hash_learned
 from studio.models.machine import Machine
 from studio.runs.store import ADAPTER, MODEL, RunFolder
 from studio.workers.base_model import ensure_model
@@ -259,7 +261,8 @@ def keep_reference(model: Any, run: RunFolder, *, renderer: ChatRenderer) -> Non
         for row in itertools.islice(rows, reference.ROWS)
     ]
     observed = reference.observe(model, probes, end_ids=renderer.end_ids, pad_id=pad_id(renderer))
-    reference.save_reference(observed, run.path / REFERENCE)
+    learned = hash_learned(run.result) if run.result is not None else ""
+    reference.save_reference(dataclasses.replace(observed, learned=learned), run.path / REFERENCE)
 
 
 def _gib(count: int) -> float:

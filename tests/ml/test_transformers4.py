@@ -15,13 +15,13 @@ from studio.ml.reference import Probe, compare, observe
 from studio.ml.shipped_check import CONVERSATION, Asker, ask_apart, ask_shipped
 from tests.ml.conftest import FOUR, FP32, PAD, conversation
 
-pytestmark = [pytest.mark.slow, pytest.mark.case("61-export-for-transformers-4")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800), pytest.mark.case("61-export-for-transformers-4")]
 THETA = 500000.0
 
 
 @pytest.fixture(scope="module")
 def ask4(transformers4: Path) -> Asker:
-    return functools.partial(ask_apart, seconds=300, python=str(transformers4))
+    return functools.partial(ask_apart, seconds=600, python=str(transformers4))
 
 
 def stored(base: Path, version: int) -> None:

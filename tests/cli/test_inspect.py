@@ -4,6 +4,7 @@ from pathlib import Path
 from rich.console import Console
 
 from studio.cli.inspect import inspect
+from studio.data.reading_choices import Choices
 from studio.settings import Settings
 
 
@@ -16,6 +17,7 @@ def test_without_an_example_no_model_is_said_to_be_missing(tmp_path: Path) -> No
         [path],
         roles=None,
         changes=(),
+        choices=Choices(),
         settings=Settings(home=tmp_path),
         model="starter",
         max_length=512,

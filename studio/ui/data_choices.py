@@ -16,7 +16,9 @@ _NAMES = {ENCODING: "Text encoding", SHEET: "Sheet", SPLITS: "Files for tests"}
 
 def questions(asked: Sequence[Question]) -> Markup:
     """Show a chooser for each question; one that is open shows its likeliest answers with their first lines."""
-    return fragments.stack([_question(each) for each in asked]) if asked else Markup("")
+    if not asked:
+        return Markup("")
+    return Markup('<div class="ls-questions">{}</div>').format(fragments.stack([_question(each) for each in asked]))
 
 
 def _question(question: Question) -> Markup:

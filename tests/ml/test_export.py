@@ -89,7 +89,7 @@ def test_the_adapter_zip_loads_with_plain_peft(
     with export.unpacked(archive) as folder:
         shipped = ask_shipped(folder, reference.probes, placement=FP32, base=tiny_model)
     agreement = compare(reference, shipped.reference)
-    assert agreement.largest_difference == 0
+    assert agreement.largest_difference <= 1e-5  # rounding: another process may use another number of threads
     assert agreement.same_answers == 3
     assert set(renderer.end_ids) <= set(shipped.end_ids)
 

@@ -15,14 +15,13 @@ from markupsafe import Markup
 from studio.runs.kept_files import KeptFiles
 from studio.ui import fragments, presses, run_choices
 from studio.ui.components import ACTING, QUIET, picker
+from studio.ui.damaged_list import DISCARD, MOST_LISTED, bin_label, damaged_list
 from studio.ui.errors import shown
 from studio.ui.presses import Press, on_press, pressable
 from studio.ui.wording import moment
 from studio.words import counted
 
-ASK, EMPTY, KEEP, DISCARD = "ask", "empty", "keep", "discard"
-
-MOST_LISTED = 200
+ASK, EMPTY, KEEP = "ask", "empty", "keep"
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ def draw(kept: KeptFiles[Any], noun: str, picked: str | None, *, sure: bool = Fa
     binned, count, damaged = kept.binned(), kept.in_bin(), kept.damaged()
     choices = [(f"{each.name} · {moment(each.changed)}", each.id) for each in binned[:MOST_LISTED]]
     return [
-        gr.update(visible=bool(count or damaged), label=_label(noun, count, len(damaged))),
+        gr.update(visible=bool(count or damaged), label=bin_label(f"Deleted {noun}s", count, len(damaged))),
         gr.update(visible=bool(binned)),
         gr.update(choices=choices, value=run_choices.keep_or_first(picked, choices)),
         str(fragments.stack([*_damaged(noun, damaged), *_emptying(count, noun, sure=sure)])),
@@ -93,9 +92,9 @@ def press(kept: KeptFiles[Any], noun: str, pressed: Press, *, picked: str | None
         kept.discard(pressed.key)
     if pressed.verb == EMPTY and pressed.number == kept.in_bin():
         sentence = f"The bin is empty: {counted(kept.empty_bin(), noun)} deleted for good."
-        damaged = kept.damaged()
+        title, damaged = f"Deleted {noun}s", kept.damaged()
         return [
-            gr.update(visible=True, label=_label(noun, 0, len(damaged)) if damaged else f"Deleted {noun}s"),
+            gr.update(visible=True, label=bin_label(title, 0, len(damaged)) if damaged else title),
             gr.update(visible=False),
             gr.update(choices=[], value=None),
             str(fragments.stack([*_damaged(noun, damaged), fragments.line("good", sentence)])),
@@ -104,25 +103,12 @@ def press(kept: KeptFiles[Any], noun: str, pressed: Press, *, picked: str | None
     return [*draw(kept, noun, picked, sure=pressed.verb in (ASK, EMPTY)), gr.skip()]
 
 
-def _label(noun: str, count: int, damaged: int) -> str:
-    return f"Deleted {noun}s ({count:,})" + (f" · {damaged:,} damaged" if damaged else "")
-
-
 def _damaged(noun: str, names: Sequence[str]) -> list[Markup]:
-    """Name the files that cannot be read, each with a way to the bin."""
-    if not names:
-        return []
-    items = fragments.join(
-        Markup("<li><span>{}</span>{}</li>").format(
-            name, presses.button("Put into the bin", DISCARD, key=name, name=f"Put {name} into the bin", once=True)
-        )
-        for name in names[:MOST_LISTED]
-    )
     said = (
         f"{counted(len(names), noun)} cannot be read: the file was changed or cut short outside of the studio. "
         "It is left as it is."
     )
-    return [fragments.notice("warning", said), Markup('<ul class="ls-list ls-rows">{}</ul>').format(items)]
+    return damaged_list(names, said)
 
 
 def _emptying(count: int, noun: str, *, sure: bool) -> list[Markup]:

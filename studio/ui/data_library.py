@@ -4,7 +4,7 @@ Lays out and connects. Knows nothing of what is in a data set.
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +16,18 @@ from studio.errors import DataError
 from studio.runs.studio import Studio
 from studio.ui import data_changes, fragments, presses
 from studio.ui.components import ACTING, QUIET, picker
+from studio.ui.damaged_list import DISCARD, bin_label, damaged_list
 from studio.ui.downloads import DATA, SAVE, address_field, download_address
 from studio.ui.errors import shown
 from studio.ui.presses import Press, on_press, pressable
 from studio.words import counted
 
 Choices = list[tuple[str, str]]
+
+_DAMAGED = (
+    "These data sets cannot be read: their files were changed or cut short outside of the studio. "
+    "Bring the file again; in the bin nothing of them is deleted."
+)
 
 
 @dataclass(frozen=True)
@@ -204,25 +210,9 @@ def draw_bin(studio: Studio) -> tuple[Any, str]:
         for each in deleted
     )
     listed = Markup('<ul class="ls-list ls-rows">{}</ul>').format(items)
-    label = f"Bin ({len(deleted):,})" + (f" · {len(damaged):,} damaged" if damaged else "")
-    return gr.update(visible=bool(deleted or damaged), label=label), str(_damaged_list(damaged) + listed)
-
-
-def _damaged_list(ids: Sequence[str]) -> Markup:
-    """Name the data sets that cannot be read, each with a way to the bin."""
-    if not ids:
-        return Markup("")
-    items = fragments.join(
-        Markup("<li><span>{}</span>{}</li>").format(
-            id, presses.button("Put into the bin", "discard", key=id, name=f"Put {id} into the bin", once=True)
-        )
-        for id in ids
-    )
-    said = (
-        "These data sets cannot be read: their files were changed or cut short outside of the studio. "
-        "Bring the file again; in the bin nothing of them is deleted."
-    )
-    return fragments.notice("warning", said) + Markup('<ul class="ls-list ls-rows">{}</ul>').format(items)
+    label = bin_label("Bin", len(deleted), len(damaged))
+    shown = fragments.join([*damaged_list(damaged, _DAMAGED), listed])
+    return gr.update(visible=bool(deleted or damaged), label=label), str(shown)
 
 
 def delete(studio: Studio, press: Press, *, dataset_id: str | None) -> list[Any]:
@@ -239,7 +229,7 @@ def delete(studio: Studio, press: Press, *, dataset_id: str | None) -> list[Any]
 
 def restore(studio: Studio, press: Press, *, dataset_id: str | None) -> list[Any]:
     """Put a data set back from the bin and select it, or a damaged one into it. Raises DataError for a damaged one."""
-    if press.verb == "discard":
+    if press.verb == DISCARD:
         studio.datasets.discard(press.key)
         return [*show(studio, keep_or_newest(studio, dataset_id)), *draw_bin(studio)]
     if press.verb != "restore":

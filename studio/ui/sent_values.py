@@ -58,24 +58,23 @@ class CheckedPage(gr.Blocks):
         self, block_fn: BlockFunction, predictions: list[Any] | dict[Any, Any], state: SessionState | None
     ) -> list[Any]:
         """Let Gradio take in what a listener returned, but for what it skipped."""
-        if len(block_fn.outputs) == 1 and not block_fn.batch:
-            predictions = [predictions]
-        if not isinstance(predictions, list | tuple) or len(predictions) != len(block_fn.outputs) or block_fn.batch:
+        returned = [predictions] if len(block_fn.outputs) == 1 else predictions
+        if block_fn.batch or not isinstance(returned, list | tuple) or len(returned) != len(block_fn.outputs):
             taken: list[Any] = await super().postprocess_data(block_fn, predictions, state)
             return taken
-        changed = [place for place, each in enumerate(predictions) if not is_skip(each)]
+        changed = [place for place, each in enumerate(returned) if not _is_skip(each)]
         answers: list[Any] = [None if block.stateful else gr.skip() for block in block_fn.outputs]
         if changed:
             shorter = copy.copy(block_fn)
             shorter.outputs = [block_fn.outputs[place] for place in changed]
-            given = [predictions[place] for place in changed]
+            given = [returned[place] for place in changed]
             taken = await super().postprocess_data(shorter, given[0] if len(given) == 1 else given, state)
             for place, answer in zip(changed, taken, strict=True):
                 answers[place] = answer
         return answers
 
 
-def is_skip(output: object) -> bool:
+def _is_skip(output: object) -> bool:
     """Tell whether a listener leaves an output as it is."""
     return isinstance(output, dict) and output == gr.skip()
 

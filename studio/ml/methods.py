@@ -13,6 +13,7 @@ from torch import nn
 from studio.config import ALL_LINEAR, CHANGES_BASE, FULL, RunConfig
 from studio.errors import ConfigError, ModelError
 from studio.ml.loading import first_line, linear_names, load_adapter, parameter_counts
+from studio.models.kinds import ORIGINAL
 from studio.models.layout import select_modules
 
 """The starts that move a part of the base's weights into the adapter."""
@@ -42,7 +43,7 @@ def make_trainable(base: Any, config: RunConfig, *, start_adapter: Path | None =
         named = packed_by.quantization_config.quant_method
         raise ModelError(
             f"This model's weights are packed ({named}) in a way that only answers and cannot be trained on.",
-            "Choose the original model instead. To save memory, train it with the method QLoRA, which packs it itself.",
+            ORIGINAL,
         )
     if config.method == FULL:
         base.requires_grad_(True)

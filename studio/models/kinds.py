@@ -34,7 +34,8 @@ _PACKED_PARTS = re.compile(
 )
 
 _ANOTHER = "Choose a language model such as Llama, Qwen, Mistral, Gemma or Phi."
-_ORIGINAL = "Choose the original model instead. To save memory, train it with the method QLoRA, which packs it itself."
+ORIGINAL = "Choose the original model instead. To save memory, train it with the method QLoRA, which packs it itself."
+"""What to do about a model whose weights are packed."""
 
 
 def check_kind(config: Mapping[str, Any]) -> None:
@@ -109,5 +110,5 @@ def _check_head(architectures: object) -> None:
 def _packed(method: str) -> ModelError:
     by = f" ({method[:40]})" if method else ""
     return ModelError(
-        f"This model's weights were packed by another tool{by}, and the studio cannot train on them.", _ORIGINAL
+        f"This model's weights were packed by another tool{by}, and the studio cannot train on them.", ORIGINAL
     )

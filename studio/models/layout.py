@@ -13,7 +13,7 @@ from pathlib import Path
 from studio.config import ALL_LINEAR, ATTENTION, CHOSEN
 from studio.errors import ConfigError, ModelError
 from studio.models.hub import DEFAULT_HUB, Hub
-from studio.models.kinds import check_tensor_names
+from studio.models.kinds import ORIGINAL, check_tensor_names
 from studio.models.tensor_files import indexed_files, read_header, shapes_of
 
 WEIGHTS = "model.safetensors"
@@ -77,7 +77,7 @@ def find_layers(shapes: Mapping[str, tuple[int, ...]]) -> ModelLayout:
     if any(name.endswith(".weight.absmax") for name in shapes):
         raise ModelError(
             "This model's weights are stored in a packed 4-bit format.",
-            "Choose the original model instead. To save memory, train it with the method QLoRA, which packs it itself.",
+            ORIGINAL,
         )
     check_tensor_names(shapes)
     names = sorted((name for name in shapes if _is_linear(name, shapes[name])), key=_natural)

@@ -14,7 +14,7 @@ from collections.abc import Hashable
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-from studio.plain_files import read_bytes
+from studio.files import read_bytes
 
 Plain = TypeVar("Plain")
 

@@ -11,6 +11,9 @@ from studio.errors import ConfigError
 
 VARIABLE = "STUDIO_LIMIT_"
 
+MOST_NAME = 80
+"""So many letters are kept of a name that a person gives."""
+
 Changes = tuple[tuple[str, float], ...]
 """Names of bounds and what was set for them instead."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PLAIN = frozenset({"errors", "codec", "config", "events", "limits", "plain_files", "settings", "visitors", "words"})
+PLAIN = frozenset({"errors", "codec", "config", "events", "limits", "files", "settings", "visitors", "words"})
 LAYERS = {
     "data": {"data"},
     "models": {"data", "models"},

@@ -21,7 +21,7 @@ from studio.data.array_files import read_array
 from studio.data.example_lines import decode, encode
 from studio.data.examples import Example
 from studio.errors import DataError
-from studio.plain_files import open_plain
+from studio.files import open_plain
 
 _CHUNK_BYTES = 2**20
 _LONGEST_LINE = 256 * 2**20

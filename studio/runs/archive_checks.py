@@ -8,13 +8,14 @@ from studio import codec, events
 from studio.config import RunConfig, modernised, problems
 from studio.data import example_lines
 from studio.errors import ModelError, RunError
+from studio.limits import MOST_NAME
 from studio.models.adapter_files import check_adapter
 from studio.models.adapter_settings import SETTINGS as ADAPTER_SETTINGS
 from studio.models.blend_kinds import KINDS
 from studio.models.tensor_files import read_header
 from studio.runs import run_files
 from studio.runs.blend_parents import Blend
-from studio.runs.store import MOST_NAME, MOST_NOTE, About, RunOrigin
+from studio.runs.store import MOST_NOTE, About, RunOrigin
 
 LATEST = 4_102_444_800.0
 """The first second of the year 2100, since the epoch: no run was made later."""

@@ -8,11 +8,11 @@ from typing import Any
 from studio import codec
 from studio.config import RunConfig, modernised
 from studio.events import Failed, Finished, Loading, Noted, Record, Unknown, encode
+from studio.files import write_whole
 from studio.models.elsewhere import paths_shortened, shown_name, without_place
 from studio.runs import run_files
 from studio.runs.event_log import read_events
 from studio.runs.store import RunOrigin
-from studio.runs.whole_files import write_whole
 
 _NAMES_OF_MODELS = ("_name_or_path", "name_or_path", "base_model_name_or_path", "tokenizer_name_or_path")
 """Under these keys peft and transformers write from where they loaded a model."""

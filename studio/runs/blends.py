@@ -21,12 +21,13 @@ from studio.config import RunConfig
 from studio.data.example_files import index_path
 from studio.errors import DATA_FOLDER_HINT, RunError
 from studio.events import Failed
+from studio.limits import MOST_NAME
 from studio.models.blend_kinds import DEFAULT_DENSITY, KINDS, BlendKind, check_weights
 from studio.runs.blend_parents import Blend, Parent, choose, result_rank
 from studio.runs.jobs import Job
 from studio.runs.launcher import Launch, blend_paths
 from studio.runs.precision import precision_of
-from studio.runs.store import MOST_NAME, RunFolder, RunOrigin, RunStore
+from studio.runs.store import RunFolder, RunOrigin, RunStore
 from studio.words import listed
 
 

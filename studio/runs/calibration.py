@@ -18,11 +18,11 @@ from pathlib import Path
 
 from studio import codec
 from studio.errors import TooMany
+from studio.files import write_whole
 from studio.models.machine import Machine
 from studio.runs.free_memory import free_memory_bytes
 from studio.runs.jobs import Job, JobState
 from studio.runs.launcher import JobPaths, Launch
-from studio.runs.whole_files import write_whole
 from studio.visitors import NOBODY, visiting
 
 log = logging.getLogger(__name__)

@@ -14,15 +14,15 @@ from pathlib import Path
 
 from studio.errors import DATA_FOLDER_HINT, RunError
 from studio.events import Finished
+from studio.files import write_whole
 from studio.runs import lock, lost
 from studio.runs.diagnosis import Diagnosis
 from studio.runs.event_log import last_event
-from studio.runs.jobs import Following
+from studio.runs.following import Following
 from studio.runs.launcher import Launch, Worker, kill_group, request_stop
 from studio.runs.queue import Queue
 from studio.runs.store import DISCARD, KEEP, RunFolder, RunStore
 from studio.runs.view import ENDED, RunView, Status, died_twice, headline, seconds_left, status
-from studio.runs.whole_files import write_whole
 
 _LOOK_SECONDS = 0.1
 

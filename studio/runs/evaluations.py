@@ -17,7 +17,7 @@ from studio import codec
 from studio.data.library import DatasetLibrary
 from studio.errors import RunError, TooMany
 from studio.events import LAST_TIME, Failed, Finished, Loading
-from studio.plain_files import read_bytes
+from studio.files import read_bytes, write_whole
 from studio.runs import public_address, standard_tasks
 from studio.runs.evaluation_report import (
     AT_THE_END,
@@ -30,7 +30,6 @@ from studio.runs.event_log import last_event
 from studio.runs.jobs import Job
 from studio.runs.launcher import JobPaths, Launch, request_stop
 from studio.runs.store import RunFolder, RunStore
-from studio.runs.whole_files import write_whole
 from studio.settings import Settings
 
 log = logging.getLogger(__name__)

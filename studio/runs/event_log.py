@@ -14,7 +14,7 @@ from pathlib import Path
 from studio.codec import Damaged
 from studio.errors import DATA_FOLDER_HINT, RunError
 from studio.events import Event, Record, decode, encode
-from studio.plain_files import open_descriptor, open_plain
+from studio.files import open_descriptor, open_plain
 
 _FIRST_WINDOW_BYTES = 64 * 1024
 

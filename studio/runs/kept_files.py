@@ -21,8 +21,8 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from studio import codec
 from studio.errors import DATA_FOLDER_HINT, RunError
 from studio.events import LAST_TIME
-from studio.runs.store import MOST_NAME
-from studio.runs.whole_files import write_whole
+from studio.files import write_whole
+from studio.limits import MOST_NAME
 
 log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from studio.errors import RunError
-from studio.plain_files import open_descriptor, open_plain
+from studio.files import open_descriptor, open_plain
 from studio.runs import lock
 from studio.runs.memory_watch import MemoryWatch
 

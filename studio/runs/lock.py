@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from studio.errors import DATA_FOLDER_HINT, RunError
-from studio.plain_files import open_descriptor, read_bytes
+from studio.files import open_descriptor, read_bytes
 
 _MOST_BYTES = 100
 _LARGEST_ID = 2**31 - 1

@@ -10,13 +10,13 @@ from dataclasses import replace
 
 from studio import codec
 from studio.events import Failed, Finished
+from studio.files import write_whole
 from studio.runs import kernel, lock
 from studio.runs.diagnosis import Diagnosis, Witness, diagnose
 from studio.runs.event_log import last_event
 from studio.runs.launcher import Worker
 from studio.runs.store import RunFolder
 from studio.runs.view import RunView
-from studio.runs.whole_files import write_whole
 
 RECOVERED_SECONDS = 7 * 24 * 3600.0
 """A run that was lost longer ago than this is not taken up again unasked."""

@@ -9,16 +9,14 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, Protocol
 
 from studio.config import STARTER
 from studio.errors import RunError
 from studio.runs.chat_protocol import BASE, Open
 from studio.runs.precision import precision_of
-from studio.runs.store import STEP, RunFolder, is_whole_model
-
-if TYPE_CHECKING:
-    from studio.runs.studio import Studio
+from studio.runs.store import STEP, RunFolder, RunStore, is_whole_model
+from studio.runs.summaries import Summaries
 
 MOST_RUNS = 200
 """So many of the newest runs are offered; among more nobody finds one."""
@@ -26,6 +24,13 @@ MOST_RUNS = 200
 Kind = Literal["base", "run", "checkpoint", "blend"]
 
 _CHOOSE = "Choose another model for this pane."
+
+
+class KeptRuns(Protocol):
+    """Where the runs are, and what a table says of them. The studio is one."""
+
+    runs: RunStore
+    summaries: Summaries
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,7 @@ class PaneModel:
         return Open(self.model, self.bits, self.precision)
 
 
-def pane_models(studio: "Studio", base_of: str | None) -> tuple[PaneModel, ...]:
+def pane_models(kept: KeptRuns, base_of: str | None) -> tuple[PaneModel, ...]:
     """List the models that can answer now: the base first, then runs with a result, the newest first, each followed by
     its checkpoints; blends come last.
 
@@ -67,9 +72,9 @@ def pane_models(studio: "Studio", base_of: str | None) -> tuple[PaneModel, ...]:
 
     Raises RunError when there is no run `base_of`.
     """
-    wanted = None if base_of is None else _base(studio.runs.get(base_of))
-    found = [run for run in studio.summaries.look().runs if run.has_result and not run.is_at_work][:MOST_RUNS]
-    folders = {run.id: run for run in studio.runs.all()}
+    wanted = None if base_of is None else _base(kept.runs.get(base_of))
+    found = [run for run in kept.summaries.look().runs if run.has_result and not run.is_at_work][:MOST_RUNS]
+    folders = {run.id: run for run in kept.runs.all()}
     runs: list[PaneModel] = []
     blends: list[PaneModel] = []
     for run in (folders[each.id] for each in found if each.id in folders):
@@ -87,14 +92,14 @@ def pane_models(studio: "Studio", base_of: str | None) -> tuple[PaneModel, ...]:
     return (*bases.values(), *listed)
 
 
-def pane_model(studio: "Studio", key: str) -> PaneModel:
+def pane_model(kept: KeptRuns, key: str) -> PaneModel:
     """Find one model by its key. Raises RunError when it is gone, or the key is none."""
     kind, _, name = key.partition(":")
     id, _, step = name.partition("@")
     if kind not in ("base", "run") or (step and not STEP.fullmatch(step)) or (kind == "base" and step):
         raise RunError(f"'{key[:80]}' names no model.", _CHOOSE)
     try:
-        run = studio.runs.get(id)
+        run = kept.runs.get(id)
     except RunError as error:
         raise RunError(f"The run '{id[:80]}' is gone, or its files are damaged.", _CHOOSE) from error
     if kind == "base":

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from studio import codec
 from studio.errors import DATA_FOLDER_HINT, RunError
+from studio.files import write_whole
 from studio.runs import lock
-from studio.runs.whole_files import write_whole
 
 _MOST_BYTES = 16 * 2**20
 _PATIENCE_SECONDS = 10.0

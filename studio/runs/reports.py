@@ -9,7 +9,7 @@ from pathlib import Path
 
 from studio import codec
 from studio.errors import ExportError
-from studio.runs.whole_files import write_whole
+from studio.files import write_whole
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studio.errors import ConfigError
-from studio.plain_files import read_bytes
+from studio.files import read_bytes
 from studio.words import listed
 
 _MOST_BYTES = 2**20

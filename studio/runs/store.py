@@ -27,10 +27,10 @@ from studio.data.example_files import ExampleFile, write_examples
 from studio.data.examples import Example
 from studio.errors import RunError
 from studio.events import LAST_TIME
-from studio.plain_files import open_plain, read_bytes
+from studio.files import open_plain, read_bytes, write_whole
+from studio.limits import MOST_NAME
 from studio.runs import lock
 from studio.runs.names import memorable_name, slug
-from studio.runs.whole_files import write_whole
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 """What the name of a folder can hold: 255 bytes."""
@@ -52,9 +52,8 @@ KEEP = "keep"
 DISCARD = "discard"
 """What a person may wish of a run that shall end."""
 
-MOST_NAME = 80
 MOST_NOTE = 4000
-"""So many letters of a name and of a note are kept."""
+"""So many letters of a note are kept."""
 
 _MOST_SMALL_BYTES = 2**20
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 from studio.config import FULL
-from studio.runs.jobs import Following
+from studio.runs.following import Following
 from studio.runs.steps import Numbers
 from studio.runs.store import RunFolder
 from studio.runs.view import WORKING, RunView, Status, status

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from studio.errors import DATA_FOLDER_HINT, RunError
+from studio.files import write_whole
 from studio.runs.store import RunFolder
-from studio.runs.whole_files import write_whole
 
 _BEGINS_A_FORMULA = ("=", "+", "-", "@", "\t", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
 """What a spreadsheet takes for the beginning of a formula; the wide forms are those of Chinese and Japanese fonts."""

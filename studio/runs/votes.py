@@ -16,7 +16,7 @@ from pathlib import Path
 
 from studio import codec
 from studio.errors import DATA_FOLDER_HINT, RunError
-from studio.plain_files import open_descriptor, read_bytes
+from studio.files import open_descriptor, read_bytes
 from studio.runs.names import slug
 from studio.runs.sheets import Column, Sheet
 

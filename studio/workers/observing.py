@@ -21,8 +21,8 @@ from studio.data.examples import TEXT, Example, Message
 from studio.data.scoring.probes import Question, Text, prompt_of, read_questions, read_texts
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import ModelError
+from studio.files import write_whole
 from studio.models.starter import Stopped
-from studio.runs.whole_files import write_whole
 from studio.workers.asked import Asked
 
 if TYPE_CHECKING:

@@ -20,7 +20,8 @@ from studio.events import (
     encode,
 )
 from studio.runs.event_log import decoded, read_lines
-from studio.runs.jobs import Following, Job
+from studio.runs.following import Following
+from studio.runs.jobs import Job
 from studio.runs.launcher import JobPaths, export_paths
 from studio.runs.view import RunView
 

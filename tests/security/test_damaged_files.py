@@ -14,7 +14,7 @@ from studio.cli import serve
 from studio.errors import RunError
 from studio.events import Finished, Saved
 from studio.runs.event_log import last_event
-from studio.runs.jobs import Following
+from studio.runs.following import Following
 from studio.runs.queue import Queue
 from studio.runs.store import RunFolder
 from studio.runs.studio import Studio

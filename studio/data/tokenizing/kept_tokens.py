@@ -25,7 +25,7 @@ from studio.data.example_files import ExampleFile
 from studio.data.tokenizing.doubts import Doubt
 from studio.data.tokenizing.rendering import ChatRenderer, Rendered
 from studio.errors import DataError
-from studio.plain_files import open_plain
+from studio.files import open_plain
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from studio.data.rows import Report, RowProblem, silent
 from studio.data.tokenizing.doubts import DoubtCount, DoubtTally
 from studio.data.tokenizing.rendering import Rendered
 from studio.errors import DataError
-from studio.plain_files import open_plain
+from studio.files import open_plain
 
 if TYPE_CHECKING:
     import numpy as np

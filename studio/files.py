@@ -1,8 +1,9 @@
-"""Opening what should be a plain file, without waiting where a pipe, a folder or a device stands in its place."""
+"""Plain files: opened without waiting for a pipe or a device in their place, and written whole or not at all."""
 
 import errno
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -31,3 +32,20 @@ def read_bytes(path: Path | str, *, most_bytes: int) -> bytes | None:
             return None
         content = file.read(most_bytes + 1)  # it may have grown meanwhile
     return content if len(content) <= most_bytes else None
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text and a line end: under a temporary name first, then renamed. Raises OSError.
+
+    The name is always the same, so that what a killed process left is overwritten by the next one.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)

@@ -58,11 +58,13 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
         help="the encoding of a text, not the guess: cp1250, cp932, utf-8",
     )
     parser.add_argument("--sheet", default="", metavar="NAME", help="which sheet of a spreadsheet is read")
+    parser.add_argument("--list", default="", metavar="NAME", help="which of several lists in a JSON file is read")
     parser.add_argument(
         "--splits",
         default="",
         choices=(TRAINING, ALL),
-        help="whether files of an archive are learned that are kept for tests by their names (default: training)",
+        help="whether files of an archive and lists of a JSON file are learned that are kept for tests by their names "
+        "(default: training)",
     )
 
 
@@ -78,7 +80,7 @@ def changes_given(options: argparse.Namespace) -> tuple[Change, ...]:
 
 def choices_given(options: argparse.Namespace) -> Choices:
     """Return how the files shall be read."""
-    return Choices(encoding=options.encoding, sheet=options.sheet, splits=options.splits)
+    return Choices(encoding=options.encoding, sheet=options.sheet, list=options.list, splits=options.splits)
 
 
 def run_config(options: argparse.Namespace) -> RunConfig:

@@ -58,7 +58,9 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
         help="the encoding of a text, not the guess: cp1250, cp932, utf-8",
     )
     parser.add_argument("--sheet", default="", metavar="NAME", help="which sheet of a spreadsheet is read")
-    parser.add_argument("--list", default="", metavar="NAME", help="which of several lists in a JSON file is read")
+    parser.add_argument(
+        "--list", default="", metavar="NAME", help="which of several lists in a JSON file is read, * for all"
+    )
     parser.add_argument(
         "--splits",
         default="",

@@ -5,14 +5,15 @@ from dataclasses import dataclass
 
 ENCODING, SHEET, LIST, SPLITS = "encoding", "sheet", "list", "splits"
 TRAINING, ALL = "training", "all"
+EVERY_LIST = "*"
 
 
 @dataclass(frozen=True)
 class Choices:
     """What a person has chosen; what is empty is guessed. `encoding` is the name of a codec of Python.
 
-    `list` names one of several lists in a JSON document. `splits` says whether files of an archive and lists of a
-    document that are kept for tests by their names are read: `TRAINING` or `ALL`.
+    `list` names one of several lists in a JSON document, or is `EVERY_LIST`. `splits` says whether files of an archive
+    and lists of a document that are kept for tests by their names are read: `TRAINING` or `ALL`.
     """
 
     encoding: str = ""

@@ -87,7 +87,11 @@ def tables_in(value: object, depth: int = 0) -> dict[str, object]:
     splits = {name for name, each in value.items() if is_for_tests(name) or is_for_training(name)}
     splits = {name for name in splits if _holds_rows(value[name])}
     splits = splits if len(splits) > 1 else set()
-    found = {name: each for name, each in value.items() if name in splits or is_list_of_rows(each)}
+    found = {
+        name: each
+        for name, each in value.items()
+        if name in splits or is_list_of_rows(each) or _are_conversations(each)
+    }
     if len(found) > 1:
         return {written(name): each for name, each in found.items()}
     objects = [each for each in value.values() if isinstance(each, dict)]
@@ -104,6 +108,10 @@ def _holds_rows(value: object) -> bool:
     if isinstance(value, list):
         return any(isinstance(item, dict | list) for item in value)
     return isinstance(value, dict) and bool(rows_of(value)[1])
+
+
+def _are_conversations(value: object) -> bool:
+    return isinstance(value, list) and any(isinstance(each, list) and is_conversation(each) for each in value)
 
 
 def _has_conversation(value: _Named) -> bool:

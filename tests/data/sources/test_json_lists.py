@@ -92,5 +92,22 @@ def test_lists_in_rows_are_no_tables(tmp_path: Path) -> None:
 
 def test_a_name_with_half_a_character_can_be_chosen(tmp_path: Path) -> None:
     source, _ = read(tmp_path, {"a\ud800": TEST, "b": TRAIN})
-    name = source.questions[0].options[0].value
+    name = source.questions[0].options[1].value
     assert read(tmp_path, {"a\ud800": TEST, "b": TRAIN}, list=name)[1] == TEST
+
+
+def test_lists_with_the_same_fields_can_all_be_read(tmp_path: Path) -> None:
+    source, _ = read(tmp_path, {"care": TRAIN, "kitchen": TEST})
+    assert [option.value for option in source.questions[0].options] == ["*", "care", "kitchen"]
+    source, rows = read(tmp_path, {"care": TRAIN, "kitchen": TEST}, list="*")
+    assert (rows, source.questions[0].chosen) == (TRAIN + TEST, "*")
+    with pytest.raises(DataError, match=r"no list '\*'"):
+        read(tmp_path, {"users": [{"id": 1}], "faq": TRAIN}, list="*")
+
+
+def test_a_list_of_conversations_is_one_of_the_lists(tmp_path: Path) -> None:
+    turns = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}]
+    source, _ = read(tmp_path, {"users": [{"id": 1}], "chats": [turns, turns]})
+    assert [option.value for option in source.questions[0].options] == ["users", "chats"]
+    _, rows = read(tmp_path, {"users": [{"id": 1}], "chats": [turns, turns]}, list="chats")
+    assert rows == [{"messages": turns}] * 2

@@ -59,10 +59,14 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--sheet", default="", metavar="NAME", help="which sheet of a spreadsheet is read")
     parser.add_argument(
+        "--list", default="", metavar="NAME", help="which of several lists in a JSON file is read, * for all"
+    )
+    parser.add_argument(
         "--splits",
         default="",
         choices=(TRAINING, ALL),
-        help="whether files of an archive are learned that are kept for tests by their names (default: training)",
+        help="whether files of an archive and lists of a JSON file are learned that are kept for tests by their names "
+        "(default: training)",
     )
 
 
@@ -78,7 +82,7 @@ def changes_given(options: argparse.Namespace) -> tuple[Change, ...]:
 
 def choices_given(options: argparse.Namespace) -> Choices:
     """Return how the files shall be read."""
-    return Choices(encoding=options.encoding, sheet=options.sheet, splits=options.splits)
+    return Choices(encoding=options.encoding, sheet=options.sheet, list=options.list, splits=options.splits)
 
 
 def run_config(options: argparse.Namespace) -> RunConfig:

@@ -28,6 +28,7 @@ from studio.data.conversion.unread_fields import UnreadFields
 from studio.data.example_files import ExampleWriter
 from studio.data.examples import Example
 from studio.data.mixed_formats import MixedFormats
+from studio.data.nested_rows import examples_apart, notes_on_lists
 from studio.data.reading_choices import Choices, Question
 from studio.data.rows import Report, Row, RowProblem, silent
 from studio.data.sources.readers import Source, open_source
@@ -91,7 +92,8 @@ def inspect_files(
 
     Raises DataError when the files cannot be read, CancelledError from `report`, OSError when `into` is not writable.
     """
-    with open_source(paths, choices=choices, report=report) as source, ExampleWriter(into) as writer:
+    with open_source(paths, choices=choices, report=report) as opened, ExampleWriter(into) as writer:
+        source = examples_apart(opened, roles)
         chosen = guess_roles(source.columns, source.sample) if roles is None else roles
         verdict = next((each.text for each in source.questions if each.is_open), "") or missing(chosen, source.columns)
         sample = _sample(source, chosen) if not verdict else ()
@@ -122,6 +124,7 @@ def inspect_files(
                 *_notes_on_columns(source.columns, shown, guessed=roles is None),
                 *notes_on(chosen),
                 *(passed_over(source.columns, source.sample, chosen) if roles is None else ()),
+                *(notes_on_lists(source) if roles is None and not chosen.kind else ()),
                 *_notes_on_answers(source, chosen),
                 *formats.notes(),
                 *gathered.notes(),

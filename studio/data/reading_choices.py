@@ -3,20 +3,23 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-ENCODING, SHEET, SPLITS = "encoding", "sheet", "splits"
+ENCODING, SHEET, LIST, SPLITS = "encoding", "sheet", "list", "splits"
 TRAINING, ALL = "training", "all"
+EVERY_LIST = "*"
 
 
 @dataclass(frozen=True)
 class Choices:
     """What a person has chosen; what is empty is guessed. `encoding` is the name of a codec of Python.
 
-    `splits` says whether files that are kept for tests by their names are read from an archive: `TRAINING` or `ALL`.
+    `list` names one of several lists in a JSON document, or is `EVERY_LIST`. `splits` says whether files of an archive
+    and lists of a document that are kept for tests by their names are read: `TRAINING` or `ALL`.
     """
 
     encoding: str = ""
     sheet: str = ""
     splits: str = ""
+    list: str = ""
 
 
 @dataclass(frozen=True)

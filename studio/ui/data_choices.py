@@ -1,4 +1,4 @@
-"""How files can be read otherwise: the encodings and the sheets, with the first lines as each would be read.
+"""How files can be read otherwise: the encodings, sheets and lists, with the first lines as each would be read.
 
 Functions from plain values to markup. Every text from a file is escaped. Knows nothing of components.
 """
@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from studio.data.reading_choices import ENCODING, SHEET, SPLITS, Option, Question
+from studio.data.reading_choices import ENCODING, LIST, SHEET, SPLITS, Option, Question
 from studio.ui import fragments, presses
 
 READ_AS = "read-as"
-_NAMES = {ENCODING: "Text encoding", SHEET: "Sheet", SPLITS: "Files for tests"}
+_NAMES = {ENCODING: "Text encoding", SHEET: "Sheet", LIST: "List", SPLITS: "Rows for tests"}
 
 
 def questions(asked: Sequence[Question]) -> Markup:

@@ -29,3 +29,14 @@ def test_an_encoding_that_is_not_sure_is_chosen_on_the_page(studio: Studio, tmp_
         data_actions.read_with(studio, asked, Press("read-as", "encoding", "rot13"), [])
     with pytest.raises(DataError, match="not on offer"):
         data_actions.read_with(studio, asked, Press("read-as", "sheet", "cp1250"), [])
+
+
+@pytest.mark.case("34-wrappers")
+def test_a_list_of_a_document_is_chosen_on_the_page(studio: Studio, tmp_path: Path) -> None:
+    path = tmp_path / "lists.json"
+    path.write_text('{"people": [{"name": "Ann"}], "faq": [{"question": "<b>Why?", "answer": "So."}]}')
+    asked = brought(studio, path)
+    assert "&lt;b&gt;Why?" in data_choices.questions(asked.inspection.questions)
+    outcome = data_actions.read_with(studio, asked, Press("read-as", "list", "faq"), [])
+    read = studio.datasets.get(follow(studio, outcome.started, []).dataset_id)
+    assert (read.inspection.choices.list, read.inspection.usable) == ("faq", 1)

@@ -11,13 +11,8 @@ from itertools import islice
 
 from studio.data.rows import Row, RowProblem
 from studio.data.sources.file_bytes import Progress
-from studio.data.sources.headers import (
-    column_names,
-    first_row_is_data,
-    has_known_name,
-    looks_like_names,
-    numbered_columns,
-)
+from studio.data.sources.headers import first_row_is_data, has_known_name, looks_like_names, numbered_columns
+from studio.data.sources.merged_headers import read_header
 from studio.data.sources.reading import Reading, Rows
 from studio.data.sources.text_files import LONGEST_LINE, TextFile
 from studio.errors import DataError
@@ -152,31 +147,32 @@ def plan_csv(file: TextFile, layout: Layout) -> Reading:
             "The first row must name the columns, and its quotation marks do not match.",
             "Correct the first row of the file.",
         )
-    headless = first_row_is_data(layout.records)
-    columns = numbered_columns(layout.width) if headless else column_names(layout.records[0])
-    if len(layout.records) == 1 and file.head_is_all and layout.share == 1:
+    header = read_header([record for record in layout.records if len(record) == layout.width])
+    headless = header.height == 1 and first_row_is_data(layout.records)
+    columns = numbered_columns(layout.width) if headless else header.names
+    if len(layout.records) == header.height and not headless and file.head_is_all and layout.share == 1:
         raise DataError(
             f"The file has a first row ({', '.join(columns)[:80]}) and nothing below it.", "Add one example a row."
         )
-    notes = ("The first row holds no names, so the columns are numbered.",) if headless else ()
+    notes = ("The first row holds no names, so the columns are numbered.",) if headless else (header.note,)
 
     def rows(progress: Progress, label: str) -> Rows:
         lines = islice(file.lines(progress), layout.skipped, None)
         records = read_records(lines, layout.dialect, first_line=1 + layout.skipped)
-        return _rows(records, columns, label=label, has_header=not headless)
+        return _rows(records, columns, label=label, header=0 if headless else header.height)
 
-    return Reading("CSV", rows, columns, notes)
+    return Reading("CSV", rows, columns, tuple(filter(None, notes)))
 
 
-def _rows(records: Iterable[list[str] | ValueError], columns: tuple[str, ...], *, label: str, has_header: bool) -> Rows:
+def _rows(records: Iterable[list[str] | ValueError], columns: tuple[str, ...], *, label: str, header: int) -> Rows:
     width = len(columns)
     for number, record in enumerate(records, start=1):
         if isinstance(record, ValueError):
             yield RowProblem(number, str(record), label, "unreadable")
         elif not record or not any(map(str.strip, record)):
             continue
-        elif has_header:
-            has_header = False
+        elif header:
+            header -= 1
         elif len(record) == width:
             yield Row(number, dict(zip(columns, record, strict=True)), label)
         elif len(record) < width or any(map(str.strip, record[width:])):

@@ -5,12 +5,16 @@ A row that cannot be read is reported and the others are kept, wherever the next
 
 import json
 import re
-from collections.abc import Callable, Iterator
-from itertools import chain, islice
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
+from itertools import islice
 
+from studio.data.reading_choices import Choices
 from studio.data.rows import Row, RowProblem
 from studio.data.sources.file_bytes import Progress, silence
-from studio.data.sources.json_shapes import is_conversation, rows_of, several_lists
+from studio.data.sources.json_items import Item, items_in_object, items_of, lists_in_object
+from studio.data.sources.json_lists import ChosenLists, choose_lists
+from studio.data.sources.json_shapes import is_conversation, rows_of, tables_in
 from studio.data.sources.json_stream import JsonStream
 from studio.data.sources.json_text import (
     DECODER,
@@ -30,10 +34,10 @@ _NAMES = ("json", "jsonl", "ndjson", "jsonlines", "geojson", "json5", "jsonc")
 _LONG_HEAD = 100_000
 _LONGEST_WHOLE = 2 * LONGEST_LINE
 _TOO_LONG = f"The line is longer than {LONGEST_LINE // 1_000_000} million characters."
+_FIRST_ROWS = 3
+_GUESSED = Choices()
+_NO_LISTS = ChosenLists(())
 _TRAILING = re.compile(r",\s*\](\s*\})?\s*$")
-
-_Item = tuple[object, bool]
-"""A value, or the BrokenJsonError that stands for it, and whether it may hold half of a character."""
 
 
 def is_json_lines(head: str, *, is_all: bool) -> bool:
@@ -74,7 +78,7 @@ def is_called_json(name: str) -> bool:
 
 def _is_row(value: object) -> bool:
     """Say whether an object is one row and does not hold a whole table."""
-    return not rows_of(value)[1]
+    return not tables_in(value) and not rows_of(value)[1]
 
 
 def _row_of_line(line: str) -> dict[str, object] | None:
@@ -119,21 +123,14 @@ def plan_json_lines(file: TextFile) -> Reading:
     return Reading("JSON Lines", rows)
 
 
-def plan_json(file: TextFile) -> Reading:
-    """Plan the reading of a list of objects, or of objects one after another. Raises DataError when it is broken."""
-    stream = JsonStream(file.blocks(silence()))
-    read: Callable[[JsonStream], Iterator[_Item]] = _items
+def plan_json(file: TextFile, choices: Choices = _GUESSED) -> Reading:
+    """Plan the reading of a list of objects, or of objects one after another.
+
+    Raises DataError when it is broken, or holds no list that was chosen.
+    """
+    read, chosen = _plan_items(file, choices)
     note = "The list ends with a comma; it was read all the same." if _TRAILING.search(file.tail()) else ""
-    if stream.peek() == "{":
-        try:
-            value = stream.value(_LONGEST_WHOLE)
-        except BrokenJsonError as error:
-            if error.is_too_long or _holds_list(file):
-                read = _items_in_object
-        else:
-            if not stream.peek():
-                read = _items_of_whole
-                note = rows_of(value)[1] or note
+    notes = chosen.notes or ((note,) if note else ())
 
     def rows(progress: Progress, label: str) -> Rows:
         stream = JsonStream(file.blocks(progress))
@@ -156,97 +153,48 @@ def plan_json(file: TextFile) -> Reading:
         if not number:
             raise DataError("The JSON holds an empty list.", "Choose a file with one object for each example.")
 
-    return Reading("JSON", rows, notes=(note,) if note else ())
+    return Reading("JSON", rows, notes=notes, questions=chosen.questions)
 
 
-def _holds_list(file: TextFile) -> bool:
-    """Say whether a broken object holds a list of rows which can be read on its own."""
+def _plan_items(file: TextFile, choices: Choices) -> tuple[Callable[[JsonStream], Iterator[Item]], ChosenLists]:
+    """Find out how the values of a file are read; where they stand in one object, from which of its lists."""
+    stream = JsonStream(file.blocks(silence()))
+    if stream.peek() != "{":
+        return items_of, _NO_LISTS
     try:
-        return isinstance(next(_items_in_object(JsonStream(file.blocks(silence()))))[0], dict)
-    except (BrokenJsonError, DataError, StopIteration):
-        return False
+        value = stream.value(_LONGEST_WHOLE)
+    except BrokenJsonError as error:
+        lists = _lists(file)
+        if not lists and error.is_too_long:
+            raise DataError(
+                "The file holds one JSON object that is too large to be read whole, and no list of examples in it.",
+                "Save the examples as JSON Lines: one object a line.",
+            ) from error
+        chosen = choose_lists(lists, choices) if len(lists) > 1 else ChosenLists(tuple(lists))
+        return (partial(items_in_object, names=chosen.names) if lists else items_of), chosen
+    if stream.peek():
+        return items_of, _NO_LISTS
+    tables = tables_in(value)
+    samples = {name: list(islice(rows_of(table)[0], _FIRST_ROWS)) for name, table in tables.items()}
+    note = rows_of(value)[1]
+    chosen = choose_lists(samples, choices) if samples else ChosenLists((), (note,) if note else ())
+    return partial(_items_of_whole, names=chosen.names), chosen
 
 
-def _items_of_whole(stream: JsonStream) -> Iterator[_Item]:
-    """Yield the rows of the one object in a file."""
+def _lists(file: TextFile) -> dict[str, list[object]]:
+    """Return the first rows of each list in an object that cannot be held whole, or is broken outside of its lists."""
+    found = lists_in_object(JsonStream(file.blocks(silence())))
+    return {name: rows for name, rows in found.items() if not isinstance(rows[0], BrokenJsonError)}
+
+
+def _items_of_whole(stream: JsonStream, names: Collection[str]) -> Iterator[Item]:
+    """Yield the rows of the one object in a file; of several tables in it those with these names."""
     value = stream.value(_LONGEST_WHOLE)
     is_doubtful = stream.is_doubtful
-    for row in rows_of(value)[0]:
-        yield row, is_doubtful
-
-
-def _items(stream: JsonStream) -> Iterator[_Item]:
-    """Yield the values in the lists of a file, and those that stand outside of lists."""
-    while start := stream.peek():
-        if start == "[":
-            stream.skip()
-            yield from _items_of_list(stream)
-        elif start == ",":
-            stream.skip()
-        else:
-            yield from _item(stream)
-
-
-def _items_of_list(stream: JsonStream) -> Iterator[_Item]:
-    """Yield the values up to the end of the list that the stream stands in."""
-    while start := stream.peek():
-        if start == "]":
-            stream.skip()
-            return
-        if start == ",":
-            stream.skip()
-        else:
-            yield from _item(stream)
-    if not stream.is_cut:
-        yield BrokenJsonError("the list is not closed, the file may be cut off", line=stream.line, column=1), False
-
-
-def _item(stream: JsonStream) -> Iterator[_Item]:
-    """Yield the next value; or what is wrong with it, when it is clear where the next one begins.
-
-    Raises BrokenJsonError when that is not clear.
-    """
-    indent = stream.indent()
-    try:
-        yield stream.value(), stream.is_doubtful
-    except BrokenJsonError as error:
-        if (indent is None or not stream.skip_to_line(indent + "{")) and not stream.skip_cut(error):
-            raise
-        yield error, False
-
-
-def _items_in_object(stream: JsonStream) -> Iterator[_Item]:
-    """Yield the values of the one list of rows in an object that is too long to be held whole.
-
-    Raises DataError when there is no such list, or several.
-    """
-    found = ""
-    stream.skip()
-    while (start := stream.peek()) not in ("", "}"):
-        if start == ",":
-            stream.skip()
-            continue
-        name = str(stream.value())
-        if stream.peek() == ":":
-            stream.skip()
-        if stream.peek() != "[":
-            stream.value()
-            continue
-        stream.skip()
-        items = _items_of_list(stream)
-        first = next(items, None)
-        is_rows = first is not None and isinstance(first[0], dict) and not is_conversation([first[0]])
-        if is_rows and found:
-            raise several_lists([found, name])
-        for item in chain([first] if first else [], items):
-            if is_rows:
-                yield item
-        found = name if is_rows else found
-    if not found:
-        raise DataError(
-            "The file holds one JSON object that is too large to be read whole, and no list of examples in it.",
-            "Save the examples as JSON Lines: one object a line.",
-        )
+    tables = [each for name, each in tables_in(value).items() if name in names] or [value]
+    for table in tables:
+        for row in rows_of(table)[0]:
+            yield row, is_doubtful
 
 
 def _row(value: object, *, number: int, label: str, is_doubtful: bool) -> Row | RowProblem:

@@ -5,7 +5,7 @@ People save tables in several shapes: a list under some name, a list for each co
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from studio.errors import DataError
+from studio.data.sources.split_names import is_for_tests, is_for_training
 
 _Named = Mapping[str, object]
 _SPLIT = frozenset(("columns", "index", "data", "name", "names"))
@@ -15,7 +15,7 @@ _DEEPEST = 8
 def rows_of(value: object) -> tuple[Iterator[object], str]:
     """Return the rows in a value, and a sentence on how they are stored, which is empty for a plain list or object.
 
-    Raises DataError when there are several lists of rows.
+    An object with several tables is one row here; `tables_in` tells them apart.
     """
     if isinstance(value, list):
         return iter(value), ""
@@ -67,30 +67,55 @@ def _inner(value: _Named, depth: int = 0) -> tuple[Iterator[object], str] | None
     objects = [each for each in value.values() if isinstance(each, dict)]
     if len(objects) != 1 or depth == _DEEPEST or any(isinstance(each, list) for each in value.values()):
         return None
-    try:
-        name = name_of_list(objects[0])
-    except DataError:
-        return None
+    name = name_of_list(objects[0])
     return rows_of(objects[0]) if name else _inner(objects[0], depth + 1)
 
 
 def name_of_list(value: _Named) -> str:
-    """Return under which name an object holds its one list of rows; empty when it is itself a row.
-
-    Raises DataError when there are several such lists.
-    """
+    """Return under which name an object holds its one list of rows; empty when it is itself a row, or has several."""
     names = [name for name, items in value.items() if is_list_of_rows(items)]
-    if not names or any(isinstance(items, list) and is_conversation(items) for items in value.values()):
-        return ""
-    if len(names) > 1:
-        raise several_lists(names)
-    return names[0]
+    return names[0] if len(names) == 1 and not _has_conversation(value) else ""
 
 
-def several_lists(names: Sequence[str]) -> DataError:
-    """Say that it is not clear which list to take."""
-    listed = ", ".join(names)[:200].encode("utf-8", "replace").decode()
-    return DataError(f"The JSON holds several lists: {listed}.", "Save the one to learn from as a file of its own.")
+def tables_in(value: object, depth: int = 0) -> dict[str, object]:
+    """Return the tables by name where an object, or the one object within it, holds several; else nothing.
+
+    Under names such as "train" and "test" a table may be stored in any of the shapes that `rows_of` knows.
+    """
+    if not isinstance(value, dict) or _has_conversation(value) or _rows_of_viewer(value) or _split(value) is not None:
+        return {}
+    splits = {name for name, each in value.items() if is_for_tests(name) or is_for_training(name)}
+    splits = {name for name in splits if _holds_rows(value[name])}
+    splits = splits if len(splits) > 1 else set()
+    found = {
+        name: each
+        for name, each in value.items()
+        if name in splits or is_list_of_rows(each) or _are_conversations(each)
+    }
+    if len(found) > 1:
+        return {written(name): each for name, each in found.items()}
+    objects = [each for each in value.values() if isinstance(each, dict)]
+    is_wrapped = len(objects) == 1 and depth < _DEEPEST and not any(isinstance(each, list) for each in value.values())
+    return tables_in(objects[0], depth + 1) if is_wrapped else {}
+
+
+def written(name: str) -> str:
+    """Return a name as it can be shown and chosen: it may hold half of a character."""
+    return name.encode("utf-8", "replace").decode()
+
+
+def _holds_rows(value: object) -> bool:
+    if isinstance(value, list):
+        return any(isinstance(item, dict | list) for item in value)
+    return isinstance(value, dict) and bool(rows_of(value)[1])
+
+
+def _are_conversations(value: object) -> bool:
+    return isinstance(value, list) and any(isinstance(each, list) and is_conversation(each) for each in value)
+
+
+def _has_conversation(value: _Named) -> bool:
+    return any(isinstance(items, list) and is_conversation(items) for items in value.values())
 
 
 def is_list_of_rows(items: object) -> bool:

@@ -3,14 +3,13 @@
 Knows nothing of rows.
 """
 
-import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio.data.reading_choices import ALL, SPLITS, TRAINING, Choices, Option, Question
+from studio.data.reading_choices import ALL, Choices, Question
 from studio.data.rows import Report
 from studio.data.sources.archives import Limits
 from studio.data.sources.file_bytes import Progress
@@ -19,13 +18,9 @@ from studio.data.sources.prose_files import FORMATS as PROSE
 from studio.data.sources.reading import Reading
 from studio.data.sources.recognition import FoundFile, plan
 from studio.data.sources.signposts import NotExamplesError
+from studio.data.sources.split_names import is_for_tests, splits_question
 from studio.errors import DataError
 
-_FOR_TESTS = re.compile(
-    r"(?:^|[^a-z])(?:tests?|testing|testset|val|valid|validation|dev|devel|eval|evaluation|held[-_ ]?out)(?:[^a-z]|$)",
-    re.IGNORECASE,
-)
-_FOR_TRAINING = re.compile(r"(?:^|[^a-z])train(?:ing)?(?:[^a-z]|$)", re.IGNORECASE)
 _DESCRIPTIONS = frozenset(("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"))
 """Files that describe a data set and hold none of it."""
 
@@ -112,23 +107,13 @@ def _without_tests(
     parts: tuple[Part, ...], choices: Choices, passed_over: dict[str, str]
 ) -> tuple[tuple[Part, ...], tuple[Question, ...]]:
     """Pass over the files of an archive that are kept for tests by their names, unless a person wants them."""
-    tests = [part for part in parts if part.is_packed and _is_for_tests(part.name.partition("/")[2])]
+    tests = [part for part in parts if part.is_packed and is_for_tests(part.name.partition("/")[2])]
     if not tests or len(tests) == len(parts):
         return parts, ()
-    names = ", ".join(f"'{part.name}'" for part in tests[:5])
-    chosen = choices.splits or TRAINING
-    text = f"By their names these files are kept for tests: {names}. As a data set of their own they can be held out."
-    options = (Option(TRAINING, "Leave them out"), Option(ALL, "Learn from them as well"))
-    if chosen == TRAINING:
+    if choices.splits != ALL:
         passed_over |= {part.name: "kept for tests by its name" for part in tests}
         parts = tuple(part for part in parts if part not in tests)
-    return parts, (Question(SPLITS, text, chosen, options),)
-
-
-def _is_for_tests(path: str) -> bool:
-    """Say whether the name of a file says so, or that of a folder where its own name says nothing."""
-    folder, _, name = path.rpartition("/")
-    return bool(_FOR_TESTS.search(name) or (_FOR_TESTS.search(folder) and not _FOR_TRAINING.search(name)))
+    return parts, (splits_question("files", [part.name for part in tests], choices.splits),)
 
 
 def _listed(passed_over: dict[str, str]) -> str:

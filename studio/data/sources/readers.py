@@ -4,9 +4,9 @@ What a file is, is told by its content and not by its name. Rows are streamed, s
 memory. Knows nothing of what the columns mean. A row that cannot be read is reported, the others are kept.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from studio.data.reading_choices import Choices, Question, put_together
@@ -15,7 +15,7 @@ from studio.data.sources.archives import Limits
 from studio.data.sources.file_bytes import Progress
 from studio.data.sources.gathering import gather, named
 from studio.data.sources.planning import Part, plan_all, temporary_folder
-from studio.data.sources.reading import Rows
+from studio.data.sources.reading import Reading, Rows
 from studio.errors import DataError
 
 __all__ = ["SAMPLE_ROWS", "Limits", "Source", "open_source"]
@@ -60,6 +60,28 @@ class Source:
                 yield from part.reading.rows(progress, part.name if several else "")
             progress.end_file(part.size)
         progress.finish()
+
+    def reshaped(self, rows_in: Callable[[Row], Rows], note: str) -> "Source":
+        """Return the source with other rows, which are made of each row, and a sentence on it."""
+        sample = [each for row in self.sample for each in rows_in(row) if isinstance(each, Row)]
+        return replace(
+            self,
+            columns=tuple(dict.fromkeys(name for row in sample for name in row.cells)),
+            sample=tuple(sample[:SAMPLE_ROWS]),
+            notes=(*self.notes, note),
+            _parts=tuple(replace(part, reading=_reshaped(part.reading, rows_in)) for part in self._parts),
+        )
+
+
+def _reshaped(reading: Reading, rows_in: Callable[[Row], Rows]) -> Reading:
+    def rows(progress: Progress, label: str) -> Rows:
+        for row in reading.rows(progress, label):
+            if isinstance(row, Row):
+                yield from rows_in(row)
+            else:
+                yield row
+
+    return replace(reading, rows=rows)
 
 
 @contextmanager

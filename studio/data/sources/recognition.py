@@ -80,15 +80,15 @@ def plan(found: FoundFile, folder: Path, *, choices: Choices, limits: Limits, pr
         return plan_parquet(found.path)
     if head.startswith((b"ARROW1", _ARROW_STREAM)):
         return plan_arrow(found.path)
-    return _plan_text(found, choices.encoding)
+    return _plan_text(found, choices)
 
 
-def _plan_text(found: FoundFile, chosen: str) -> Reading:
+def _plan_text(found: FoundFile, choices: Choices) -> Reading:
     head = found.survey.head
     if not head.strip(b" \t\r\n\x00\xef\xbb\xbf\xff\xfe"):
         raise empty_file()
     refuse_binary(head)
-    encoding = find_encoding(found.survey, chosen)
+    encoding = find_encoding(found.survey, choices.encoding)
     if encoding is None:
         raise unknown_binary()
     file = TextFile(found.path, found.name, encoding, found.survey.size)
@@ -96,8 +96,9 @@ def _plan_text(found: FoundFile, chosen: str) -> Reading:
     if not text.strip():
         raise empty_file()
     refuse_text(text)
-    question = encoding_question(encoding, found.survey, chosen)
-    reading = replace(_plan_decoded(file, text), questions=(question,) if question else ())
+    question = encoding_question(encoding, found.survey, choices.encoding)
+    reading = _plan_decoded(file, text, choices)
+    reading = replace(reading, questions=(*((question,) if question else ()), *reading.questions))
     if encoding.name != "UTF-8":
         reading = replace(reading, notes=(f"Read as {encoding.name}, not UTF-8.", *reading.notes))
     return _without_damaged(reading, encoding) if encoding.damaged else reading
@@ -117,17 +118,17 @@ def _without_damaged(reading: Reading, encoding: TextEncoding) -> Reading:
     return replace(reading, rows=rows)
 
 
-def _plan_decoded(file: TextFile, head: str) -> Reading:
+def _plan_decoded(file: TextFile, head: str, choices: Choices) -> Reading:
     if is_json_lines(head, is_all=file.head_is_all):
         return plan_json_lines(file)
     if looks_like_json(head):
-        return plan_json(file)
+        return plan_json(file, choices)
     if not is_called_table(file.name) and (dialogue := plan_dialogue(file, head)) is not None:
         return dialogue
     layout = find_layout(head, is_all=file.head_is_all)
     is_csv = is_table(layout, file.name)
     if is_called_json(file.name) and (not is_csv or head.lstrip()[:1] in ("[", "{", "/")):
-        return plan_json(file)
+        return plan_json(file, choices)
     if is_csv:
         return plan_csv(file, layout)
     return plan_text(file, head)

@@ -2,8 +2,9 @@
 
 A program: it takes the path of the spreadsheet, the path to write to, how many bytes of memory it may use, and the name
 of a sheet or nothing for the largest. It writes one JSON document a line: the name of the sheet, the first rows of each
-sheet with anything in it, the largest first, and how many formulas were never computed; then each row of the sheet that
-holds something as its number and its cells. Knows nothing of what the cells mean, and imports nothing of the studio.
+sheet with anything in it, the largest first, how many formulas were never computed, and which cells near the top are
+merged; then each row of the sheet that holds something as its number and its cells. Knows nothing of what the cells
+mean, and imports nothing of the studio.
 """
 
 import datetime
@@ -22,6 +23,7 @@ PASSWORD, UNREADABLE, EMPTY, NO_SHEET = 3, 4, 5, 6
 
 _MOST_SECONDS = 900
 _SAMPLE = 20
+_MOST_MERGED = 1000
 _LONGEST_XML = 64 << 20
 _FORMULA = re.compile(rb"<f[ >/](?:(?!</?c[ >]).)*?</c>", re.DOTALL)
 
@@ -69,15 +71,28 @@ def _write(book: "python_calamine.CalamineWorkbook", source: str, target: str, w
     best = wanted or max(heights, key=lambda name: heights[name])
     ordered = sorted(heights, key=lambda name: -heights[name])
     with open(target, "w", encoding="utf-8", errors="replace", newline="\n") as file:
-        head = [best, [[name, samples[name]] for name in ordered], _formulas(source, book.sheet_names.index(best))]
+        sheet = book.get_sheet_by_name(best)
+        formulas = _formulas(source, book.sheet_names.index(best))
+        head = [best, [[name, samples[name]] for name in ordered], formulas, _merged(sheet)]
         file.write(json.dumps(head) + "\n")
-        for number, cells in enumerate(book.get_sheet_by_name(best).iter_rows(), start=1):
+        for number, cells in enumerate(sheet.iter_rows(), start=1):
             plain = [_plain(cell) for cell in cells]
             while plain and plain[-1] is None:
                 plain.pop()
             if plain:
                 file.write(json.dumps([number, plain], ensure_ascii=False) + "\n")
     return 0
+
+
+def _merged(sheet: "python_calamine.CalamineSheet") -> list[list[int]]:
+    """Return the first merged cells: their first and last rows, counted from 1, and places, counted from 0."""
+    start = sheet.start[1] if sheet.start else 0
+    ranges = sorted(sheet.merged_cell_ranges or ())[:_MOST_MERGED]
+    return [
+        [top + 1, max(left - start, 0), bottom + 1, right - start]
+        for (top, left), (bottom, right) in ranges
+        if right >= start
+    ]
 
 
 def _formulas(source: str, place: int) -> int:

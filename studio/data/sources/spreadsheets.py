@@ -16,7 +16,8 @@ from studio.data.reading_choices import SHEET, Option, Question
 from studio.data.rows import Row, RowProblem
 from studio.data.sources import spreadsheet_child
 from studio.data.sources.file_bytes import Progress, silence
-from studio.data.sources.headers import column_names, first_row_is_data, has_known_name, numbered_columns
+from studio.data.sources.headers import first_row_is_data, has_known_name, numbered_columns
+from studio.data.sources.merged_headers import Merge, read_header
 from studio.data.sources.reading import Reading, Rows
 from studio.data.sources.text_encodings import TextEncoding
 from studio.data.sources.text_files import TextFile
@@ -36,12 +37,13 @@ _Cells = tuple[int, list[object]]
 
 @dataclass(frozen=True)
 class _Sheets:
-    """What a spreadsheet holds: the sheet that was written out, the first rows of each by name, the largest first, and
-    how many formulas in the one have no value."""
+    """What a spreadsheet holds: the sheet that was written out, the first rows of each by name, the largest first, how
+    many formulas in the one have no value, and its merged cells, with the numbers of their rows."""
 
     read: str
     samples: dict[str, list[list[object]]]
     formulas: int
+    merged: list[Merge]
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def plan_spreadsheet(path: Path, folder: Path, *, sheet: str, progress: Progress
     if not sheet and (likeliest := _likeliest(sheets.samples)) != sheets.read:
         _write_out(path, target, likeliest, progress)
         sheets, lines = _written(target)
-    table = _find_table(list(islice(_cells(lines, silence()), _SAMPLE)))
+    table = _find_table(list(islice(_cells(lines, silence()), _SAMPLE)), sheets.merged)
     notes = (*_on_sheets(sheets), *_on_formulas(sheets), *table.notes)
 
     def rows(progress: Progress, label: str) -> Rows:
@@ -78,8 +80,8 @@ def plan_spreadsheet(path: Path, folder: Path, *, sheet: str, progress: Progress
 
 def _written(target: Path) -> tuple[_Sheets, TextFile]:
     lines = TextFile(target, "sheet", TextEncoding("utf-8", "UTF-8"), target.stat().st_size)
-    read, samples, formulas = json.loads(next(lines.lines(silence())) or '["", [], 0]')
-    return _Sheets(read, dict(samples), formulas), lines
+    read, samples, formulas, merged = json.loads(next(lines.lines(silence())) or '["", [], 0, []]')
+    return _Sheets(read, dict(samples), formulas, merged), lines
 
 
 def _likeliest(samples: dict[str, list[list[object]]]) -> str:
@@ -89,7 +91,9 @@ def _likeliest(samples: dict[str, list[list[object]]]) -> str:
 
 def _likeness(sample: list[list[object]]) -> int:
     wide = [cells for cells in sample if _filled(cells) > 1]
-    return 0 if len(wide) < 2 else 2 if has_known_name([_text(cell) for cell in wide[0]]) else 1
+    if len(wide) < 2:
+        return 0
+    return 2 if has_known_name(read_header(_records(list(enumerate(wide)))).names) else 1
 
 
 def _questions(sheets: _Sheets) -> tuple[Question, ...]:
@@ -152,8 +156,8 @@ def _on_formulas(sheets: _Sheets) -> tuple[str, ...]:
     return (f"{said}, which is read as empty. Open the file in its own program, and save it there again.",)
 
 
-def _find_table(sample: Sequence[_Cells]) -> _Table:
-    """Find the header: the first row with two cells or more, if any has that many.
+def _find_table(sample: Sequence[_Cells], merged: Sequence[Merge]) -> _Table:
+    """Find the header: the first row with two cells or more, if any has that many, and the rows below that go with it.
 
     Raises DataError when there is no row, or nothing below the header.
     """
@@ -161,20 +165,36 @@ def _find_table(sample: Sequence[_Cells]) -> _Table:
         raise DataError("The spreadsheet holds nothing.", "Choose a file with one example a row.")
     wide = [place for place, (_, cells) in enumerate(sample) if _filled(cells) > 1]
     start = wide[0] if wide else 0
-    records = [[_text(cell) for cell in cells] for _, cells in sample[start:]]
-    width = max(len(record) for record in records)
-    records = [record + [""] * (width - len(record)) for record in records]
-    headless = first_row_is_data(records)
-    if len(records) == 1 and not headless:
+    top = sample[start][0]
+    records = _records(sample[start:])
+    above = [(first - top, left, last - top, right) for first, left, last, right in merged if first >= top]
+    header = read_header(records[: _unbroken(sample[start:])], above)
+    headless = header.height == 1 and first_row_is_data(records)
+    if len(records) == header.height and not headless:
         found = ", ".join(records[0])[:80]
         raise DataError(f"The sheet has a first row ({found}) and nothing below it.", "Add one example a row.")
+    width = len(records[0])
     used = tuple(place for place in range(width) if any(record[place].strip() for record in records))
-    names = numbered_columns(width) if headless else column_names(records[0])
+    names = numbered_columns(width) if headless else header.names
     notes = ["The first row holds no names, so the columns are numbered."] if headless else []
+    notes += [header.note] if header.note else []
     if start:
-        notes.append(f"The table begins in row {sample[start][0]}; what stands above it was passed over.")
-    header = sample[start][0] - headless
-    return _Table(header, tuple(names[place] for place in used), used, tuple(notes))
+        notes.append(f"The table begins in row {top}; what stands above it was passed over.")
+    last = top + header.height - 1 - headless
+    return _Table(last, tuple(names[place] for place in used), used, tuple(notes))
+
+
+def _records(sample: Sequence[_Cells]) -> list[list[str]]:
+    """Return rows as texts, all equally wide."""
+    records = [[_text(cell) for cell in cells] for _, cells in sample]
+    width = max(len(record) for record in records)
+    return [record + [""] * (width - len(record)) for record in records]
+
+
+def _unbroken(sample: Sequence[_Cells]) -> int:
+    """Count the rows from the first that follow one another without an empty row between them."""
+    first = sample[0][0]
+    return next((place for place, (number, _) in enumerate(sample) if number != first + place), len(sample))
 
 
 def _filled(cells: Sequence[object]) -> int:

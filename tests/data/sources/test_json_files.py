@@ -95,11 +95,6 @@ def test_columns_that_hold_conversations(folder: Folder) -> None:
     assert folder.read(json.dumps({"messages": [turns, turns]})).cells == [{"messages": turns}] * 2
 
 
-def test_several_lists_in_one_object(folder: Folder) -> None:
-    with pytest.raises(DataError, match="several lists: train, test"):
-        folder.read('{"train": [{"a": 1}], "test": [{"a": 1}]}')
-
-
 def test_one_object_is_one_row(folder: Folder) -> None:
     chat = {"messages": [{"role": "user", "content": "hi"}], "tools": [{"name": "x"}]}
     assert folder.read(json.dumps(chat)).source.format == "JSON Lines"
@@ -136,8 +131,12 @@ def test_an_object_too_large_to_hold(folder: Folder) -> None:
     found = folder.read('{"version": 1, "empty": [], "scores": [1, 2], "data": [' + lines + '], "after": {"x": [{}]}}')
     assert (len(found.rows), found.problems) == (33_000, ())
     assert found.rows[-1].number == 33_000
-    with pytest.raises(DataError, match="several lists: data, more"):
-        folder.read('{"data": [' + lines + '], "more": [{"a": 1}]}')
+    split = folder.read('{"train": [' + lines + '], "test": [{"a": 1}], "test": [{"a": 2}]}')
+    assert (len(split.rows), split.source.notes) == (
+        33_000,
+        ("The rows are those of the list 'train'; 'test' was not read.",),
+    )
+    assert [question.about for question in split.source.questions] == ["splits", "list"]
     with pytest.raises(DataError, match="too large to be read whole"):
         folder.read('{"a": [' + ",".join(['"xxxxxxxxxxxxxxxxxxxx"'] * 1_500_000) + "]}")
 

@@ -48,7 +48,8 @@ LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "accelerate")
 @dataclass(frozen=True)
 class Order:
     """What is to be evaluated: `data` is a file of examples called `title`, None for the held-out ones; `rows` bounds
-    how many, 0 for all that the machine does in a few minutes. `tasks` are standard tasks, asked besides with
+    how many, 0 for all that the machine does in a few minutes. `longest` bounds every answer in tokens, 0 leaves that
+    to the expected one. `tasks` are standard tasks, asked besides with
     `questions` questions each; `own_tasks` says whether those in the data folder may be among them.
     """
 
@@ -56,6 +57,7 @@ class Order:
     data: Path | None = None
     title: str = ""
     rows: int = 0
+    longest: int = 0
     probes: bool = True
     tasks: tuple[str, ...] = ()
     questions: int = QUESTIONS
@@ -84,7 +86,7 @@ def _evaluate(job: Job, *, run: RunFolder, order: Order, home: Path, folder: Pat
     renderer = load_renderer(folder)
     placement = loading.choose_placement(precision=precision_of(run), bits=run.config.base_bits)
     clock = _clock(folder, placement, home)
-    asked = ask_of(run, renderer, data=order.data, rows=order.rows, clock=clock, job=job)
+    asked = ask_of(run, renderer, data=order.data, rows=order.rows, longest=order.longest, clock=clock, job=job)
     job.emit(Noted("info", asked.sentence))
     probes = read_probes(PROBES, renderer, share=_probe_share(folder, placement)) if order.probes else None
     observer = Observer(
@@ -132,6 +134,7 @@ def _evaluate(job: Job, *, run: RunFolder, order: Order, home: Path, folder: Pat
         seed=run.config.seed,
         versions=tuple((name, importlib.metadata.version(name)) for name in libraries),
         standard=figures,
+        at_limit=judged.at_limit,
     )
     write_evaluation(run, report, judged.rows)
     return judged.headline

@@ -55,7 +55,7 @@ class Observed:
     """What one model said. Losses are sums in nats over so many tokens; likelihoods are log-likelihoods in nats.
 
     `labels` has one likelihood of each label for each row, `choices` one of each answer for each question; both are
-    empty where nothing was asked.
+    empty where nothing was asked. `cut` says of each answer whether it ended at its limit.
     """
 
     answers: tuple[str, ...]
@@ -65,6 +65,7 @@ class Observed:
     choices: tuple[tuple[float, ...], ...] = ()
     text_losses: tuple[float, ...] = ()
     text_tokens: tuple[int, ...] = ()
+    cut: tuple[bool, ...] = ()
 
 
 def read_probes(folder: Path, renderer: ChatRenderer, *, share: float = 1.0) -> Probes:
@@ -141,19 +142,20 @@ class Observer:
         asked, probes = self._asked, self._probes
         prompts = [tuple(row.row.ids[: row.prompt_tokens]) for row in asked.rows]
         losses = self._losses(model, [row.row for row in asked.rows], progress, "how likely the right answers are")
-        answers = self._answers(model, prompts, progress) if asked.task.kind != "text" else ()
+        written = self._answers(model, prompts, progress) if asked.task.kind != "text" else []
         labels = self._scores(model, prompts, [asked.labels] * len(prompts), progress, "how likely each label is")
         texts = self._losses(model, probes.text_rows if probes else (), progress, "general language")
         questions = (probes.prompts, probes.choices) if probes is not None else ((), ())
         choices = self._scores(model, *questions, progress, "general knowledge")
         return Observed(
-            answers=answers,
+            answers=tuple(text for text, _ in written),
             losses=tuple(loss for loss, _ in losses),
             tokens=tuple(count for _, count in losses),
             labels=labels,
             choices=choices,
             text_losses=tuple(loss for loss, _ in texts),
             text_tokens=tuple(count for _, count in texts),
+            cut=tuple(cut for _, cut in written),
         )
 
     def _losses(self, model: Any, rows: "Sequence[TokenRow]", progress: Tell, what: str) -> list[tuple[float, int]]:
@@ -178,7 +180,8 @@ class Observer:
             )
         return found
 
-    def _answers(self, model: Any, prompts: Sequence[tuple[int, ...]], progress: Tell) -> tuple[str, ...]:
+    def _answers(self, model: Any, prompts: Sequence[tuple[int, ...]], progress: Tell) -> list[tuple[str, bool]]:
+        """Return each answer, and whether it ended at its limit."""
         from studio.ml.evaluation import answer_rows
 
         ends = self._renderer.end_ids
@@ -193,7 +196,8 @@ class Observer:
             should_stop=self._should_stop,
         )
         self._go_on()
-        return tuple(self._renderer.decode([id for id in answer if id not in ends]).strip() for answer in found)
+        texts = (self._renderer.decode([id for id in answer if id not in ends]).strip() for answer in found)
+        return [(text, not answer or answer[-1] not in ends) for text, answer in zip(texts, found, strict=True)]
 
     def _scores(
         self,
@@ -228,6 +232,7 @@ class Observer:
         """A hash of all that is asked, and of how it is computed."""
         asked, probes = self._asked, self._probes
         told = [
+            sorted(Observed.__dataclass_fields__),  # what an earlier version kept may lack some
             [(tuple(row.row.ids), tuple(row.row.labels), row.limit) for row in asked.rows],
             asked.labels,
             None if probes is None else (probes.prompts, probes.choices, [tuple(row.ids) for row in probes.text_rows]),

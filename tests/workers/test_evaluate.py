@@ -39,6 +39,8 @@ def test_a_run_is_scored_beside_its_base_and_on_the_probes(make_run: MakeRun, st
     report = evaluated(run, start)
     assert not wish_path(run).exists()
     assert (report.rows, report.rows_available, report.task, report.main) == (6, 6, "short", "token_f1")
+    assert report.at_limit is not None
+    assert (report.at_limit.rows, report.at_limit.too_long) == (6, 0)
     figures = {figure.name: figure for figure in report.figures}
     assert set(figures) == {"exact", "token_f1", "normalised_exact", "loss", "perplexity"}
     loss = figures["loss"]

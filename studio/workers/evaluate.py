@@ -30,7 +30,7 @@ from studio.workers.bounded import load_renderer
 from studio.workers.foretell import this_machine
 from studio.workers.job import Job
 from studio.workers.judging import judge
-from studio.workers.observing import Observer, keep, kept_path, read_kept, read_probes
+from studio.workers.observing import NoNumbers, Observer, keep, kept_path, read_kept, read_probes
 from studio.workers.standard import StandardObserver, standard_figures
 from studio.workers.train import MEMORY_LOCK, pad_id
 
@@ -42,6 +42,7 @@ log = logging.getLogger(__name__)
 PROBES = PROJECT_ROOT / "assets" / "probes"
 KEPT = "evaluations"
 _TELL_SECONDS = 0.5
+_BASE = "Base model"
 LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "accelerate")
 
 
@@ -175,7 +176,7 @@ class _Watch:
         model = self._load() if None in base or not whole else None
         for place, observer in enumerate(self._observers):
             if base[place] is None:
-                base[place] = self._look(observer, model, "Base model")
+                base[place] = self._look(observer, model, _BASE)
                 keep(paths[place], base[place])
         if not whole:
             tuned = loading.load_adapter(model, result, dtype=self._placement.dtype)
@@ -212,7 +213,12 @@ class _Watch:
                 told_at = time.monotonic()
                 self._job.emit(Loading(what=f"{who}: {what}", done=done, total=total))
 
-        return observer.observe(model, tell)
+        try:
+            return observer.observe(model, tell)
+        except NoNumbers as error:
+            from studio.ml.soundness import no_numbers
+
+            raise no_numbers(is_base=who == _BASE) from error
 
 
 def _clock(folder: Path, placement: "Placement", home: Path) -> AnswerClock:

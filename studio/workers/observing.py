@@ -20,7 +20,6 @@ from studio import codec
 from studio.data.examples import TEXT, Example, Message
 from studio.data.scoring.probes import Question, Text, prompt_of, read_questions, read_texts
 from studio.data.tokenizing.rendering import ChatRenderer
-from studio.errors import ModelError
 from studio.models.starter import Stopped
 from studio.runs.whole_files import write_whole
 from studio.workers.asked import Asked
@@ -112,6 +111,10 @@ def _tokens_of(question: Question, renderer: ChatRenderer) -> tuple[tuple[int, .
     return before[:cut], tuple(ids[cut:] for ids in whole)
 
 
+class NoNumbers(Exception):
+    """A model answered with what is no number. Whoever knows which model it is says whose fault that is."""
+
+
 class Observer:
     """Asks one model after another the same things."""
 
@@ -135,7 +138,8 @@ class Observer:
         self._should_stop = should_stop
 
     def observe(self, model: Any, progress: Tell) -> Observed:
-        """Ask a model everything; a PeftModel with the adapter that is active in it. Raises Stopped.
+        """Ask a model everything; a PeftModel with the adapter that is active in it. Raises Stopped, and
+        NoNumbers where it answers with NaN.
 
         `progress` hears what is asked, how many are done, and of how many.
         """
@@ -174,10 +178,7 @@ class Observer:
         )
         self._go_on()
         if not all(math.isfinite(loss) for loss, _ in found):
-            raise ModelError(
-                "The model gives no number for some of the rows, so it cannot be scored.",
-                "Its training went astray, most likely: start it again with a lower learning rate.",
-            )
+            raise NoNumbers
         return found
 
     def _answers(self, model: Any, prompts: Sequence[tuple[int, ...]], progress: Tell) -> list[tuple[str, bool]]:
@@ -221,6 +222,8 @@ class Observer:
             should_stop=self._should_stop,
         )
         self._go_on()
+        if any(math.isnan(value) for row in found for value in row):
+            raise NoNumbers
         return tuple(tuple(row) for row in found)
 
     def _go_on(self) -> None:

@@ -56,7 +56,7 @@ def compare(
     sheet = Sheet(columns, rows, wish, name=prompts.name)
     if as_json:
         # ASCII: for any terminal and pipe
-        console.out(json.dumps({"run": run_id, "rows": list(documents(sheet))}), highlight=False)
+        console.out(json.dumps({"run": run_id, "cut": sheet.cut, "rows": list(documents(sheet))}), highlight=False)
         return 0
     _print(sheet, console)
     return 0
@@ -81,3 +81,5 @@ def _print(sheet: Sheet, console: Console) -> None:
     console.print(table)
     different = sum(row.differs for row in sheet.rows)
     console.print(f"The answers differ in {different:,} of {len(sheet.rows):,} rows.", markup=False, soft_wrap=True)
+    if sheet.cut:
+        console.print(sheet.cut, markup=False, soft_wrap=True)

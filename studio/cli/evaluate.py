@@ -24,6 +24,7 @@ def evaluate(
     run_id: str,
     data: Path | None,
     rows: int,
+    longest: int,
     probes: bool,
     tasks: Sequence[str],
     questions: int,
@@ -31,7 +32,9 @@ def evaluate(
     console: Console,
 ) -> int:
     """Evaluate a run, wait for it, and print the figures, or one JSON object. Raises RunFailed when it fails."""
-    state = studio.evaluations.start(run_id, data=data, rows=rows, forgetting=probes, tasks=tasks, questions=questions)
+    state = studio.evaluations.start(
+        run_id, data=data, rows=rows, longest=longest, forgetting=probes, tasks=tasks, questions=questions
+    )
     report = follow_evaluation(studio, run_id, state.name, console=Console(stderr=True) if as_json else console)
     if report is None:
         raise RunFailed("The evaluation was stopped.")

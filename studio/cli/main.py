@@ -94,6 +94,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
                 run_id=options.run,
                 data=options.data,
                 rows=options.rows,
+                longest=options.longest,
                 probes=options.probes,
                 tasks=options.tasks,
                 questions=options.questions,
@@ -169,6 +170,13 @@ def _parser() -> argparse.ArgumentParser:
         help="at most so many rows (default: all, or as many as take five minutes)",
     )
     evaluate_command.add_argument(
+        "--longest",
+        type=_tokens,
+        default=0,
+        metavar="TOKENS",
+        help="the longest answer (default: twice as long as the expected one and 16 more, at most 256)",
+    )
+    evaluate_command.add_argument(
         "--no-probes", dest="probes", action="store_false", help="do not ask what was forgotten of general knowledge"
     )
     evaluate_command.add_argument(
@@ -228,6 +236,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _rows(text: str) -> int:
     return _count(text, "rows")
+
+
+def _tokens(text: str) -> int:
+    return _count(text, "tokens")
 
 
 def _questions(text: str) -> int:

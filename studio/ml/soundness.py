@@ -17,6 +17,16 @@ _ALMOST_SAME = 0.05
 experts round otherwise then. Random encoders are at 0.006, those that learned something far above."""
 
 
+def no_numbers(*, is_base: bool) -> ModelError:
+    """Return what to say of a model that answers with what is no number; the base of a tuned one was found sound."""
+    if is_base:
+        return _no_numbers("asked the rows, it answers with what is no number")
+    return ModelError(
+        "What the run learned is broken: it answers some rows with what is no number, and its base model does not.",
+        "The training diverged. Start it again with a third of the learning rate, or go back to an earlier checkpoint.",
+    )
+
+
 def ensure_sound(model: Any) -> None:
     """Check a base before it is trained. Raises ModelError that says what is wrong with it."""
     _ensure_numbers(model)

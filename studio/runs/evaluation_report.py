@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from studio import words
+from studio.runs.length_limit import AtLimit
 
 HELD_OUT = "held-out"
 """The data of a run that is scored at its end: the examples that were kept from the training."""
@@ -122,7 +123,8 @@ class EvaluationReport:
     `task` is "labels", "json", "short", "long" or "text", and `main` the name of the figure that is this task's own
     score. `rows` of `rows_available` were scored, chosen by `seed`. `versions` are pairs of library and version.
     `standard` has one figure for each standard task that was asked, by its name in lm-evaluation-harness. So many of
-    the rows the training learned from, `rows_learned`, and so many could not be asked, `rows_left_out`.
+    the rows the training learned from, `rows_learned`, and so many could not be asked, `rows_left_out`. `at_limit` is
+    None where nothing was written, and in reports of earlier versions.
     """
 
     name: str
@@ -152,6 +154,7 @@ class EvaluationReport:
     standard: tuple[Figure, ...] = ()
     rows_learned: int = 0
     rows_left_out: int = 0
+    at_limit: AtLimit | None = None
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -165,6 +168,8 @@ class EvaluationReport:
         if self.rows_left_out:
             count = words.counted(self.rows_left_out, "row")
             found.append(f"{count} left out: too long, or refused by the model's chat template.")
+        if self.at_limit is not None and self.at_limit.sentence and not self.at_limit.is_notable:
+            found.append(self.at_limit.sentence)  # else the headline says it
         return tuple(found)
 
     def figure(self, name: str) -> Figure | None:

@@ -18,7 +18,7 @@ from studio.data.library import DatasetLibrary
 from studio.errors import RunError, TooMany
 from studio.events import LAST_TIME, Failed, Finished, Loading
 from studio.files import read_bytes, write_whole
-from studio.runs import public_address, standard_tasks
+from studio.runs import public_address, question_limits, standard_tasks
 from studio.runs.evaluation_report import (
     AT_THE_END,
     NOTHING_HELD_OUT,
@@ -84,6 +84,7 @@ class Evaluations:
         *,
         data: Path | None = None,
         rows: int = 0,
+        longest: int = 0,
         forgetting: bool = True,
         tasks: Sequence[str] = (),
         questions: int = standard_tasks.QUESTIONS,
@@ -92,12 +93,14 @@ class Evaluations:
 
         `data` is a file of examples in any form that the studio reads, which becomes a data set; without it the
         held-out examples of the run are used. `rows` bounds how many, 0 takes all that the machine does in a few
-        minutes. `tasks` are names of standard tasks in lm-evaluation-harness, each asked with `questions` questions.
+        minutes. `longest` bounds every answer in tokens, 0 leaves that to the expected one. `tasks` are
+        names of standard tasks in lm-evaluation-harness, each asked with `questions` questions.
         Raises RunError when the run has no result, or the work cannot be started, DataError for a file that cannot be
         used, and ConfigError for tasks that cannot be asked here.
         """
         public_address.check_tasks(tasks, self._settings)
         tasks = standard_tasks.check(tasks, questions)
+        question_limits.check_longest(self._settings.limits, longest)
         if data is not None:
             public_address.check_files((data,), self._settings, ours=self._datasets.samples_folder)
         run = self._runs.get(run_id)
@@ -113,6 +116,7 @@ class Evaluations:
         if not job.state().working:
             (run.path / "evaluations").mkdir(exist_ok=True)
             arguments = ["evaluate", str(run.path), name, "--rows", str(rows)]
+            arguments += ["--longest", str(longest)] if longest else []
             if given is not None:
                 arguments += ["--data", str(self._datasets.examples(given.id).path), "--title", given.name]
             arguments += [] if forgetting else ["--no-probes"]

@@ -6,16 +6,23 @@ from studio.errors import TooMany
 from studio.limits import Limits, raised_by
 from studio.runs.answering import Wish
 
+_LONGEST = "tokens for the longest answer"
+
 
 def check_asked(limits: Limits, wish: Wish, texts: Sequence[str], *, turns: int = 1) -> None:
     """Raise TooMany where a question is too long, its answer may become so, or the conversation has too many turns."""
     longest = max((len(text) for text in (wish.system, *texts)), default=0)
     for name, found, noun in (
         ("prompt_characters", longest, "characters for a message"),
-        ("answer_tokens", wish.longest, "tokens for the longest answer"),
+        ("answer_tokens", wish.longest, _LONGEST),
         ("conversation_turns", turns, "questions for a conversation"),
     ):
         _require(limits, name, found, noun)
+
+
+def check_longest(limits: Limits, longest: int) -> None:
+    """Raise TooMany where an answer may become too long, in tokens."""
+    _require(limits, "answer_tokens", longest, _LONGEST)
 
 
 def check_sheet(limits: Limits, wish: Wish, texts: Sequence[str]) -> None:

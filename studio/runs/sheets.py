@@ -13,8 +13,10 @@ from pathlib import Path
 
 from studio.runs.answering import Wish
 from studio.runs.kept_files import KeptFiles
+from studio.runs.length_limit import nearly_all
 from studio.runs.sheet_prompts import Prompt
 from studio.runs.tables import write_csv_rows
+from studio.words import listed
 
 FOLDER = "sheets"
 
@@ -104,6 +106,20 @@ class Sheet:
             for place, column in enumerate(self.columns)
             if asked and all(cells[place].trouble for cells in asked)
         )
+
+    @property
+    def cut(self) -> str:
+        """Which models ended nearly all their answers at the longest answer, and what to do; empty where none did."""
+        found = []
+        for place, column in enumerate(self.columns):
+            cells = [row.cells[place] for row in self.rows if row.cells and not row.cells[place].trouble]
+            count = sum(cell.ended == "length" for cell in cells)
+            if nearly_all(count, len(cells)):
+                found.append(f"{count:,} of {len(cells):,} answers of {column.label}")
+        return "" if not found else f"{listed(found)} were cut at the longest answer. {_CUT}"
+
+
+_CUT = "Allow longer answers; where that changes nothing, the model has not learned where to stop."
 
 
 def open_sheets(

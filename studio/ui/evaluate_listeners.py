@@ -84,6 +84,7 @@ def start(
     file: str | None,
     how_many: str | None,
     number: float | None,
+    longest: float | None,
     forgetting: bool | None,
     tasks: Sequence[str] | None,
     questions: float | None,
@@ -105,6 +106,7 @@ def start(
         now.run_id,
         data=Path(file) if file else None,
         rows=rows_wanted(how_many, number),
+        longest=_whole(longest, "tokens") if longest else 0,
         forgetting=bool(forgetting),
         tasks=tasks or (),
         questions=int(questions or standard_tasks.QUESTIONS),
@@ -126,9 +128,15 @@ def rows_wanted(how_many: str | None, number: float | None) -> int:
         return _EVERY_ROW
     if how_many != A_NUMBER:
         return 0
+    return _whole(number, "rows")
+
+
+def _whole(number: float | None, noun: str) -> int:
     if number is None or number < 1 or number != int(number):
         found = "nothing" if number is None else f"{number:g}"
-        raise RunError(f"The number of rows must be a whole number above 0; found {found}.", "Type one, or take all.")
+        raise RunError(
+            f"The number of {noun} must be a whole number above 0; found {found}.", "Type one, or leave it as it was."
+        )
     return int(number)
 
 

@@ -45,6 +45,7 @@ class Again:
     file: gr.File
     how_many: gr.Radio
     number: gr.Number
+    longest: gr.Number
     forgetting: gr.Checkbox
     tasks: gr.Dropdown
     questions: gr.Slider
@@ -172,6 +173,13 @@ def _build_again(parts: dict[str, Block]) -> Again:
                     elem_id="evaluate-how-many",
                 )
                 number = gr.Number(100, label="Number of rows", precision=0, visible=False, elem_id="evaluate-number")
+                longest = gr.Number(
+                    0,
+                    label="Longest answer",
+                    info="In tokens. 0 lets an answer be twice as long as the expected one, up to 256.",
+                    precision=0,
+                    elem_id="evaluate-longest",
+                )
                 forgetting = gr.Checkbox(
                     True,
                     label="See what was forgotten",
@@ -187,6 +195,7 @@ def _build_again(parts: dict[str, Block]) -> Again:
         file=file,
         how_many=how_many,
         number=number,
+        longest=longest,
         forgetting=forgetting,
         tasks=tasks,
         questions=questions,
@@ -268,6 +277,7 @@ def _wire_again(tab: EvaluateTab, *, studio: Studio, tradeoffs: Tradeoffs) -> No
         "file": again.file,
         "how_many": again.how_many,
         "number": again.number,
+        "longest": again.longest,
         "forgetting": again.forgetting,
         "tasks": again.tasks,
         "questions": again.questions,

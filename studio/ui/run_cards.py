@@ -58,7 +58,9 @@ def status_panel(state: RunState, evaluation: EvaluationState | None = None) -> 
 def evaluation_line(evaluation: EvaluationState) -> Markup:
     """Say what came of the evaluation of a run that has ended, or how far it is."""
     if evaluation.report is not None:
-        return fragments.notice("good", evaluation.report.headline)
+        at_limit = evaluation.report.at_limit
+        kind = "warning" if at_limit is not None and at_limit.is_tuned else "good"
+        return fragments.notice(kind, evaluation.report.headline)
     if evaluation.status == "failed":
         return fragments.notice("warning", f"It could not be evaluated: {evaluation.sentence}")
     if evaluation.status not in ("waiting", "working"):

@@ -31,7 +31,10 @@ def progress(state: SheetState | None) -> Markup:
         return fragments.notice("warning", f"{said}.", "Press Go on to have the others answered.")
     if state.sheet.mute:
         return fragments.notice("warning", f"{said}, but not by all. {_differ(state.sheet)}", _mute(state.sheet))
-    return fragments.line("good", f"{counted(total, 'prompt')}, all answered. {_differ(state.sheet)}")
+    said = f"{counted(total, 'prompt')}, all answered. {_differ(state.sheet)}".strip()
+    if state.sheet.cut:
+        return fragments.notice("warning", said, state.sheet.cut)
+    return fragments.line("good", said)
 
 
 def _mute(sheet: Sheet) -> str:

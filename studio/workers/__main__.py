@@ -63,6 +63,7 @@ def main(arguments: list[str]) -> int:
             data=options.data,
             title=options.title,
             rows=options.rows,
+            longest=options.longest,
             probes=options.probes,
             tasks=tuple(options.tasks),
             questions=options.questions,
@@ -132,6 +133,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--data", type=Path, default=None)
     evaluate.add_argument("--title", default="")
     evaluate.add_argument("--rows", type=int, default=0)
+    evaluate.add_argument("--longest", type=int, default=0)
     evaluate.add_argument("--no-probes", dest="probes", action="store_false")
     evaluate.add_argument("--no-own-tasks", dest="own_tasks", action="store_false")
     evaluate.add_argument("--tasks", nargs="*", default=[])

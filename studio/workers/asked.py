@@ -41,7 +41,8 @@ _LOOKED_AT = 20_000
 @dataclass(frozen=True)
 class AskedRow:
     """One row: `number` counts from 0 in its file, `prompt` and `expected` are what a person reads, `row` what the
-    model does, of which the first `prompt_tokens` are the question. `limit` bounds the tokens of the answer.
+    model does, of which the first `prompt_tokens` are the question. `limit` bounds the tokens of the answer;
+    `is_too_long` says whether the expected one does not end within it.
     """
 
     number: int
@@ -50,6 +51,7 @@ class AskedRow:
     row: "TokenRow"
     prompt_tokens: int
     limit: int
+    is_too_long: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,12 +87,20 @@ class Asked:
 
 
 def ask_of(
-    run: RunFolder, renderer: ChatRenderer, *, data: Path | None, rows: int, clock: AnswerClock, job: Job
+    run: RunFolder,
+    renderer: ChatRenderer,
+    *,
+    data: Path | None,
+    rows: int,
+    clock: AnswerClock,
+    job: Job,
+    longest: int = 0,
 ) -> Asked:
     """Choose at most `rows` rows of the run's held-out examples, or of the file `data`, by the run's seed.
 
-    Without `rows` all of them are asked, or as many as take `MOST_SECONDS`. Raises DataError when there is none that
-    fits.
+    Without `rows` all of them are asked, or as many as take `MOST_SECONDS`. An answer may have `longest` tokens; 0
+    gives it twice as many as the expected one and a few more, up to a bound. Raises DataError when there is
+    none that fits.
     """
     job.emit(Loading(what="Reading the rows"))
     path = run.validation_path if data is None else data
@@ -109,7 +119,7 @@ def ask_of(
             break
         if job.should_stop():
             raise Stopped
-        made = _asked_row(number, examples[number], renderer, run.config)
+        made = _asked_row(number, examples[number], renderer, run.config, longest)
         if made is None:
             left_out += 1
             continue
@@ -134,7 +144,9 @@ def ask_of(
     return Asked(tuple(found), len(examples), task, labels, digest, seconds, len(learned), left_out)
 
 
-def _asked_row(number: int, example: Example, renderer: ChatRenderer, config: RunConfig) -> AskedRow | None:
+def _asked_row(
+    number: int, example: Example, renderer: ChatRenderer, config: RunConfig, longest: int
+) -> AskedRow | None:
     """Make one row; None for an example that cannot be used."""
     try:
         row = next(rows_of((example,), renderer=renderer, config=config), None)
@@ -144,6 +156,7 @@ def _asked_row(number: int, example: Example, renderer: ChatRenderer, config: Ru
         return None
     prompt_tokens = prompt_length(row)
     answer = [id for id in row.ids[prompt_tokens:] if id not in renderer.end_ids]
+    limit = longest or min(2 * len(answer) + _ROOM, MOST_ANSWER_TOKENS)
     users = [message.content for message in example.messages if message.role == "user"]
     return AskedRow(
         number=number,
@@ -151,7 +164,8 @@ def _asked_row(number: int, example: Example, renderer: ChatRenderer, config: Ru
         expected=renderer.decode(answer).strip(),
         row=row,
         prompt_tokens=prompt_tokens,
-        limit=min(2 * len(answer) + _ROOM, MOST_ANSWER_TOKENS),
+        limit=limit,
+        is_too_long=len(answer) >= limit,
     )
 
 

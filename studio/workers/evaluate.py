@@ -30,7 +30,7 @@ from studio.workers.bounded import load_renderer
 from studio.workers.foretell import this_machine
 from studio.workers.job import Job
 from studio.workers.judging import judge
-from studio.workers.observing import Observer, keep, kept_path, read_kept, read_probes
+from studio.workers.observing import NoNumbers, Observer, keep, kept_path, read_kept, read_probes
 from studio.workers.standard import StandardObserver, standard_figures
 from studio.workers.train import MEMORY_LOCK, pad_id
 
@@ -42,13 +42,15 @@ log = logging.getLogger(__name__)
 PROBES = PROJECT_ROOT / "assets" / "probes"
 KEPT = "evaluations"
 _TELL_SECONDS = 0.5
+_BASE = "Base model"
 LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "accelerate")
 
 
 @dataclass(frozen=True)
 class Order:
     """What is to be evaluated: `data` is a file of examples called `title`, None for the held-out ones; `rows` bounds
-    how many, 0 for all that the machine does in a few minutes. `tasks` are standard tasks, asked besides with
+    how many, 0 for all that the machine does in a few minutes. `longest` bounds every answer in tokens, 0 leaves that
+    to the expected one. `tasks` are standard tasks, asked besides with
     `questions` questions each; `own_tasks` says whether those in the data folder may be among them.
     """
 
@@ -56,6 +58,7 @@ class Order:
     data: Path | None = None
     title: str = ""
     rows: int = 0
+    longest: int = 0
     probes: bool = True
     tasks: tuple[str, ...] = ()
     questions: int = QUESTIONS
@@ -84,7 +87,7 @@ def _evaluate(job: Job, *, run: RunFolder, order: Order, home: Path, folder: Pat
     renderer = load_renderer(folder)
     placement = loading.choose_placement(precision=precision_of(run), bits=run.config.base_bits)
     clock = _clock(folder, placement, home)
-    asked = ask_of(run, renderer, data=order.data, rows=order.rows, clock=clock, job=job)
+    asked = ask_of(run, renderer, data=order.data, rows=order.rows, longest=order.longest, clock=clock, job=job)
     job.emit(Noted("info", asked.sentence))
     probes = read_probes(PROBES, renderer, share=_probe_share(folder, placement)) if order.probes else None
     observer = Observer(
@@ -132,6 +135,7 @@ def _evaluate(job: Job, *, run: RunFolder, order: Order, home: Path, folder: Pat
         seed=run.config.seed,
         versions=tuple((name, importlib.metadata.version(name)) for name in libraries),
         standard=figures,
+        at_limit=judged.at_limit,
     )
     write_evaluation(run, report, judged.rows)
     return judged.headline
@@ -172,7 +176,7 @@ class _Watch:
         model = self._load() if None in base or not whole else None
         for place, observer in enumerate(self._observers):
             if base[place] is None:
-                base[place] = self._look(observer, model, "Base model")
+                base[place] = self._look(observer, model, _BASE)
                 keep(paths[place], base[place])
         if not whole:
             tuned = loading.load_adapter(model, result, dtype=self._placement.dtype)
@@ -209,7 +213,12 @@ class _Watch:
                 told_at = time.monotonic()
                 self._job.emit(Loading(what=f"{who}: {what}", done=done, total=total))
 
-        return observer.observe(model, tell)
+        try:
+            return observer.observe(model, tell)
+        except NoNumbers as error:
+            from studio.ml.soundness import no_numbers
+
+            raise no_numbers(is_base=who == _BASE) from error
 
 
 def _clock(folder: Path, placement: "Placement", home: Path) -> AnswerClock:

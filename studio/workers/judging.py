@@ -14,6 +14,7 @@ from studio.data.scoring import classification
 from studio.data.scoring.scores import label_of, main_score, row_scores
 from studio.data.scoring.statistics import bootstrap_pair, perplexity_of, swap_p_value
 from studio.runs.evaluation_report import LIKELIHOOD, Confusion, Figure, Forgetting, ScoredRow, beside
+from studio.runs.length_limit import AtLimit
 from studio.workers.asked import Asked
 from studio.workers.figures import figure_of, loss_figure, mean_figure, percent
 from studio.workers.forgetting import forgetting_of
@@ -34,6 +35,7 @@ class Judged:
     forgetting: Forgetting | None
     rows: tuple[ScoredRow, ...]
     headline: str
+    at_limit: AtLimit | None = None
 
 
 def judge(asked: Asked, base: Observed, tuned: Observed, *, probes: Probes | None, seed: int) -> Judged:
@@ -47,14 +49,23 @@ def judge(asked: Asked, base: Observed, tuned: Observed, *, probes: Probes | Non
     main = main_score(asked.task)
     ordered = sorted(figures, key=lambda figure: (figure.name != main, figure.name != LIKELIHOOD))
     forgotten = None if probes is None else forgetting_of(base, tuned, probes, seed=seed)
+    at_limit = _at_limit(asked, base, tuned)
     return Judged(
         main=main,
         figures=tuple(ordered),
         confusions=tuple(confusions),
         forgetting=forgotten,
         rows=_scored_rows(asked, base, tuned, main, scores),
-        headline=_headline(ordered, forgotten, asked),
+        headline=_headline(ordered, forgotten, asked, at_limit),
+        at_limit=at_limit,
     )
+
+
+def _at_limit(asked: Asked, base: Observed, tuned: Observed) -> AtLimit | None:
+    if not tuned.cut:
+        return None
+    too_long = sum(row.is_too_long for row in asked.rows)
+    return AtLimit(len(tuned.cut), base=sum(base.cut), tuned=sum(tuned.cut), too_long=too_long)
 
 
 def _row_scores(asked: Asked, seen: Observed) -> list[dict[str, float]]:
@@ -148,7 +159,7 @@ def _scored_rows(
     return tuple(rows)
 
 
-def _headline(figures: Sequence[Figure], forgotten: Forgetting | None, asked: Asked) -> str:
+def _headline(figures: Sequence[Figure], forgotten: Forgetting | None, asked: Asked, at_limit: AtLimit | None) -> str:
     """Say in a sentence how the task's own score, the first of the figures, changed, how sure that is, on how many of
     the rows; and what must be known to read it right, and what it cost.
     """
@@ -164,6 +175,8 @@ def _headline(figures: Sequence[Figure], forgotten: Forgetting | None, asked: As
     if likelier is not None and likelier.base is not None:
         before, after = (_shown(likelier, each.value) for each in (likelier.base, likelier.tuned))
         text += f" By likelihood alone the base finds the right label in {before}, the tuned model in {after}."
+    if at_limit is not None and at_limit.is_notable:
+        text += f" {at_limit.sentence}"
     if asked.learned:
         verb = "was" if asked.learned == 1 else "were"
         text += f" {asked.learned:,} of these rows {verb} learned in the training."

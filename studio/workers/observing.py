@@ -20,7 +20,6 @@ from studio import codec
 from studio.data.examples import TEXT, Example, Message
 from studio.data.scoring.probes import Question, Text, prompt_of, read_questions, read_texts
 from studio.data.tokenizing.rendering import ChatRenderer
-from studio.errors import ModelError
 from studio.files import write_whole
 from studio.models.starter import Stopped
 from studio.workers.asked import Asked
@@ -55,7 +54,7 @@ class Observed:
     """What one model said. Losses are sums in nats over so many tokens; likelihoods are log-likelihoods in nats.
 
     `labels` has one likelihood of each label for each row, `choices` one of each answer for each question; both are
-    empty where nothing was asked.
+    empty where nothing was asked. `cut` says of each answer whether it ended at its limit.
     """
 
     answers: tuple[str, ...]
@@ -65,6 +64,7 @@ class Observed:
     choices: tuple[tuple[float, ...], ...] = ()
     text_losses: tuple[float, ...] = ()
     text_tokens: tuple[int, ...] = ()
+    cut: tuple[bool, ...] = ()
 
 
 def read_probes(folder: Path, renderer: ChatRenderer, *, share: float = 1.0) -> Probes:
@@ -111,6 +111,10 @@ def _tokens_of(question: Question, renderer: ChatRenderer) -> tuple[tuple[int, .
     return before[:cut], tuple(ids[cut:] for ids in whole)
 
 
+class NoNumbers(Exception):
+    """A model answered with what is no number. Whoever knows which model it is says whose fault that is."""
+
+
 class Observer:
     """Asks one model after another the same things."""
 
@@ -134,26 +138,28 @@ class Observer:
         self._should_stop = should_stop
 
     def observe(self, model: Any, progress: Tell) -> Observed:
-        """Ask a model everything; a PeftModel with the adapter that is active in it. Raises Stopped.
+        """Ask a model everything; a PeftModel with the adapter that is active in it. Raises Stopped, and
+        NoNumbers where it answers with NaN.
 
         `progress` hears what is asked, how many are done, and of how many.
         """
         asked, probes = self._asked, self._probes
         prompts = [tuple(row.row.ids[: row.prompt_tokens]) for row in asked.rows]
         losses = self._losses(model, [row.row for row in asked.rows], progress, "how likely the right answers are")
-        answers = self._answers(model, prompts, progress) if asked.task.kind != "text" else ()
+        written = self._answers(model, prompts, progress) if asked.task.kind != "text" else []
         labels = self._scores(model, prompts, [asked.labels] * len(prompts), progress, "how likely each label is")
         texts = self._losses(model, probes.text_rows if probes else (), progress, "general language")
         questions = (probes.prompts, probes.choices) if probes is not None else ((), ())
         choices = self._scores(model, *questions, progress, "general knowledge")
         return Observed(
-            answers=answers,
+            answers=tuple(text for text, _ in written),
             losses=tuple(loss for loss, _ in losses),
             tokens=tuple(count for _, count in losses),
             labels=labels,
             choices=choices,
             text_losses=tuple(loss for loss, _ in texts),
             text_tokens=tuple(count for _, count in texts),
+            cut=tuple(cut for _, cut in written),
         )
 
     def _losses(self, model: Any, rows: "Sequence[TokenRow]", progress: Tell, what: str) -> list[tuple[float, int]]:
@@ -172,13 +178,11 @@ class Observer:
         )
         self._go_on()
         if not all(math.isfinite(loss) for loss, _ in found):
-            raise ModelError(
-                "The model gives no number for some of the rows, so it cannot be scored.",
-                "Its training went astray, most likely: start it again with a lower learning rate.",
-            )
+            raise NoNumbers
         return found
 
-    def _answers(self, model: Any, prompts: Sequence[tuple[int, ...]], progress: Tell) -> tuple[str, ...]:
+    def _answers(self, model: Any, prompts: Sequence[tuple[int, ...]], progress: Tell) -> list[tuple[str, bool]]:
+        """Return each answer, and whether it ended at its limit."""
         from studio.ml.evaluation import answer_rows
 
         ends = self._renderer.end_ids
@@ -193,7 +197,8 @@ class Observer:
             should_stop=self._should_stop,
         )
         self._go_on()
-        return tuple(self._renderer.decode([id for id in answer if id not in ends]).strip() for answer in found)
+        texts = (self._renderer.decode([id for id in answer if id not in ends]).strip() for answer in found)
+        return [(text, not answer or answer[-1] not in ends) for text, answer in zip(texts, found, strict=True)]
 
     def _scores(
         self,
@@ -217,6 +222,8 @@ class Observer:
             should_stop=self._should_stop,
         )
         self._go_on()
+        if any(math.isnan(value) for row in found for value in row):
+            raise NoNumbers
         return tuple(tuple(row) for row in found)
 
     def _go_on(self) -> None:
@@ -228,6 +235,7 @@ class Observer:
         """A hash of all that is asked, and of how it is computed."""
         asked, probes = self._asked, self._probes
         told = [
+            sorted(Observed.__dataclass_fields__),  # what an earlier version kept may lack some
             [(tuple(row.row.ids), tuple(row.row.labels), row.limit) for row in asked.rows],
             asked.labels,
             None if probes is None else (probes.prompts, probes.choices, [tuple(row.ids) for row in probes.text_rows]),

@@ -13,6 +13,7 @@ from rich.console import Console
 from studio.cli.evaluate import evaluate_at_end, show_report
 from studio.runs.evaluation_report import AT_THE_END, Estimate, Figure
 from studio.runs.evaluations import EvaluationState
+from studio.runs.length_limit import AtLimit
 from studio.runs.studio import Studio
 from tests.cli.test_commands import ROWS, run
 from tests.runs.test_evaluations import REPORT
@@ -62,12 +63,16 @@ def test_the_table_has_what_is_likeliest_beside_what_is_written_and_says_how_man
         for name, title, base in (("accuracy", "Accuracy", 0.0), ("likelihood_accuracy", "By likelihood", 0.47))
     )
     report = dataclasses.replace(REPORT, main="accuracy", figures=figures, rows=32, rows_available=100, rows_learned=3)
+    report = dataclasses.replace(report, at_limit=AtLimit(32, base=30, tuned=3))
+    assert "30 of 32 answers of the base and 3 of the tuned model ended" not in " ".join(report.remarks)
+    report = dataclasses.replace(report, at_limit=AtLimit(32, base=5, tuned=3))
     console = Console(record=True, width=300, file=io.StringIO())
     show_report(report, console=console)
     told = console.export_text()
     assert "0.0% (0.0% to 0.0%); by likelihood 47.0% (47.0% to 47.0%)" in told
     assert "32 of 100 rows, in brackets 95 % bootstrap intervals; --rows NUMBER asks more" in told
     assert "3 of the 32 rows were learned in the training" in told
+    assert "5 of 32 answers of the base and 3 of the tuned model ended at the length limit" in told
 
 
 class SlowToBegin:

@@ -7,8 +7,10 @@ import pytest
 
 from studio import codec
 from studio.runs.answering import Wish
+from studio.runs.sheet_answers import SheetState
 from studio.runs.sheet_prompts import Prompt
 from studio.runs.sheets import ALL, DIFFERENT, OPEN, SAME, WRONG, Cell, Column, Sheet, SheetRow, as_csv, as_jsonl, find
+from studio.ui.sheet_drawing import progress
 
 COLUMNS = (Column("base:a", "base"), Column("run:a", "otter", 0.5))
 SHEET = Sheet(
@@ -42,6 +44,17 @@ def test_a_table_for_spreadsheets_holds_no_formula() -> None:
     assert rows[0] == ["prompt", "system", "expected", "base", "otter at 0.5"]
     assert rows[3][3:] == ["'=SUM(1)", "The prompt is too long."]
     assert rows[4] == ["Say D", "", "", "", ""]
+
+
+@pytest.mark.case("68-template-without-an-end")
+def test_a_model_whose_answers_are_all_cut_is_named() -> None:
+    """A sheet of answers that never ended was said to be answered, in green."""
+    ends = (("length", "end"), ("length", "length"))
+    rows = [SheetRow(Prompt("Say A"), tuple(Cell("A", ended=ended) for ended in each)) for each in ends]
+    sheet = replace(SHEET, rows=(*rows, SheetRow(Prompt("Say B"))))
+    assert sheet.cut.startswith("2 of 2 answers of base were cut at the longest answer. Allow longer answers")
+    assert SHEET.cut == ""
+    assert "ls-warning" in progress(SheetState(replace(sheet, rows=tuple(rows))))
 
 
 def test_programs_get_all_that_is_known() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from studio.config import FULL, LORA, QLORA, RunConfig
 from studio.data.example_files import write_examples
-from studio.errors import ConfigError, RunError
+from studio.errors import ConfigError, RunError, TooMany
 from studio.events import Failed, Finished, Loading, Noted, Started
 from studio.runs import standard_tasks
 from studio.runs.evaluation_report import AT_THE_END, Estimate, Figure, ScoredRow
@@ -239,7 +239,7 @@ def test_rows_are_not_read_again_while_they_are_the_same(studio: Studio, tradeof
 
 def ask_again(studio: Studio, tradeoffs: Tradeoffs, run: RunFolder, **given: Any) -> dict[str, Any]:
     fields: dict[str, Any] = {"file": None, "how_many": SOON, "number": None, "forgetting": True}
-    fields |= {"tasks": [], "questions": 100, **given}
+    fields |= {"longest": 0, "tasks": [], "questions": 100, **given}
     fields |= {**FIELDS, "wish": Asked(), "drawn": None}
     sent = evaluate_listeners.start(studio, tradeoffs, run_id=run.id, **fields)
     return dict(zip(("file", *SENT), sent, strict=True))
@@ -250,11 +250,14 @@ def test_a_run_is_evaluated_again_on_what_is_asked_for(
 ) -> None:
     ask_again(studio, tradeoffs, run, how_many=A_NUMBER, number=12, forgetting=False)
     assert evaluations(studio)[-1] == ("evaluate", str(run.path), AT_THE_END, "--rows", "12", "--no-probes")
-    shown = ask_again(studio, tradeoffs, run, file=str(table), how_many=EVERY)
+    with pytest.raises(TooMany, match="5,000 tokens for the longest answer are too many"):
+        ask_again(studio, tradeoffs, run, longest=5000)
+    shown = ask_again(studio, tradeoffs, run, file=str(table), how_many=EVERY, longest=512)
     _, _, name, *given = evaluations(studio)[-1]
     assert name.startswith("data-")
     assert "--data" in given
     assert given[1] == str(rows_wanted(EVERY, None))
+    assert given[2:4] == ["--longest", "512"]
     assert (shown["wish"].name, shown["name"]["value"]) == (name, name)
     assert shown["file"]["value"] is None
 

@@ -10,7 +10,7 @@ from studio.runs import tradeoff
 from studio.runs.evaluation_report import EvaluationReport
 from studio.runs.store import RunFolder, RunStore
 from studio.runs.tradeoff import Candidate
-from studio.ui import report_page, report_plots
+from studio.ui import evaluate_cards, report_page, report_plots
 from studio.ui.tradeoff_sight import Tradeoff
 from tests.ui import made_up
 
@@ -107,6 +107,17 @@ def test_everything_that_was_found_is_there(report: EvaluationReport, others: Tr
         assert said in text, said
     assert read(text).seen.count("svg") == 2
     assert text.count("<article") == 30
+
+
+@pytest.mark.case("72-eval-file-is-the-data")
+def test_rows_that_were_learned_are_told_on_the_page_and_in_the_report(
+    report: EvaluationReport, run: RunFolder
+) -> None:
+    learned = replace(report, rows_learned=30)
+    told = "30 of the 30 rows were learned in the training"
+    assert told in evaluate_cards.scores(learned)
+    assert told in report_page.page(learned, made_up.rows(), config=run.config)
+    assert told not in report_page.page(report, made_up.rows(), config=run.config)
 
 
 def test_of_many_rows_the_first_are_shown_and_the_rest_counted(report: EvaluationReport, run: RunFolder) -> None:

@@ -23,11 +23,13 @@ def ask(make_run: MakeRun, tiny_model: Path, tmp_path: Path) -> Callable[..., As
     renderer = ChatRenderer.load(tiny_model)
     run = make_run(rows=4, held_out=1)
 
-    def with_size(parameters: float, *, rows: int = 0, given: tuple[Example, ...] = examples(100)) -> Asked:
+    def with_size(
+        parameters: float, *, rows: int = 0, longest: int = 0, given: tuple[Example, ...] = examples(100)
+    ) -> Asked:
         data = tmp_path / "own.jsonl"
         write_examples(data, given)
         clock = AnswerClock(parameters, 2, "fp32", Machine("cpu", "", 2**33, False, 1, (), "now"))
-        return ask_of(run, renderer, data=data, rows=rows, clock=clock, job=Job(lambda event: None))
+        return ask_of(run, renderer, data=data, rows=rows, longest=longest, clock=clock, job=Job(lambda event: None))
 
     return with_size
 
@@ -61,3 +63,9 @@ def test_rows_that_cannot_be_asked_are_counted(ask: Callable[..., Asked]) -> Non
 def test_rows_that_the_training_learned_from_are_counted(ask: Callable[..., Asked]) -> None:
     assert ask(135e6).learned == 4
     assert ask(135e6, given=(*examples(2), *examples(2))).learned == 4
+
+
+def test_the_longest_answer_can_be_chosen(ask: Callable[..., Asked]) -> None:
+    usual, short = ask(135e6), ask(135e6, longest=2)
+    assert all(row.limit > 16 and not row.is_too_long for row in usual.rows)
+    assert all(row.limit == 2 and row.is_too_long for row in short.rows)

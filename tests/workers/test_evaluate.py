@@ -1,11 +1,14 @@
 """The evaluation worker on a finished run: what it writes, what it keeps of the base, and what becomes of trouble."""
 
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from studio.data.example_files import write_examples
 from studio.data.examples import Example, Message
@@ -39,6 +42,8 @@ def test_a_run_is_scored_beside_its_base_and_on_the_probes(make_run: MakeRun, st
     report = evaluated(run, start)
     assert not wish_path(run).exists()
     assert (report.rows, report.rows_available, report.task, report.main) == (6, 6, "short", "token_f1")
+    assert report.at_limit is not None
+    assert (report.at_limit.rows, report.at_limit.too_long) == (6, 0)
     figures = {figure.name: figure for figure in report.figures}
     assert set(figures) == {"exact", "token_f1", "normalised_exact", "loss", "perplexity"}
     loss = figures["loss"]
@@ -139,3 +144,24 @@ def test_questions_that_cannot_be_fetched_are_a_sentence(
     failed = events(run.path / "evaluations" / "tasks-1.events.jsonl")[-1]
     assert isinstance(failed, Failed)
     assert "The questions of the task 'piqa' cannot be fetched from the Hugging Face Hub" in failed.message
+
+
+@pytest.mark.case("63-nan-in-the-base")
+@pytest.mark.parametrize("is_base", [True, False])
+def test_what_gives_no_numbers_is_named(make_run: MakeRun, start: Start, tmp_path: Path, is_base: bool) -> None:
+    """A damaged base was said to have been trained with too high a learning rate."""
+    model = tmp_path / "base"
+    run = make_run(held_out=2)
+    shutil.copytree(run.config.model, model)
+    run = trained(make_run, start, held_out=2, model=str(model))
+    assert run.result is not None
+    path = model / "model.safetensors" if is_base else run.result / "adapter_model.safetensors"
+    tensors = load_file(path)
+    name = next(name for name in tensors if "down_proj" in name or not is_base)
+    save_file({**tensors, name: torch.full_like(tensors[name], float("nan"))}, path, {"format": "pt"})
+    assert start("evaluate", str(run.path), "end", "--no-probes", stderr=subprocess.DEVNULL).wait() == 1
+    failed = events(run.path / "evaluations" / "end.events.jsonl")[-1]
+    assert isinstance(failed, Failed)
+    wanted = "The base model itself is broken" if is_base else "What the run learned is broken"
+    assert failed.message.startswith(wanted)
+    assert ("learning rate" in failed.hint) is not is_base

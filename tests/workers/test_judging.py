@@ -10,6 +10,7 @@ from studio.data.scoring.probes import Question, Text
 from studio.data.scoring.tasks import Task
 from studio.ml.batches import TokenRow
 from studio.runs.evaluation_report import beside
+from studio.runs.length_limit import AtLimit
 from studio.workers.asked import Asked, AskedRow
 from studio.workers.judging import judge
 from studio.workers.observing import Observed, Probes
@@ -71,6 +72,27 @@ def test_rows_that_were_learned_are_said_to_be(learned: int, said: str) -> None:
     task = replace(asked(Task("short"), ["a", "b"]), learned=learned)
     headline = judge(task, observed(["x", "b"], 2.0), observed(["a", "b"], 1.0), probes=None, seed=1).headline
     assert headline.endswith(f"on 2 rows. {said} in the training.")
+
+
+@pytest.mark.case("68-template-without-an-end")
+def test_answers_that_all_go_to_the_limit_are_in_the_headline() -> None:
+    """The scores of answers that never ended stood there as if nothing was the matter."""
+    task = asked(Task("short"), ["red"] * 10)
+    whole, some, none = (True,) * 10, (True,) + (False,) * 9, (False,) * 10
+
+    def told(base: tuple[bool, ...], tuned: tuple[bool, ...], task: Asked = task) -> str:
+        said = observed(["red red"] * 10, 1.0, cut=base), observed(["red red"] * 10, 0.9, cut=tuned)
+        return judge(task, *said, probes=None, seed=1).headline
+
+    counts = "10 of 10 answers of the base and 10 of the tuned model ended at the length limit."
+    assert f"{counts} The tuned model has not learned where to stop" in told(whole, whole)
+    assert "1 of the tuned model ended at the length limit. The base does not stop by itself" in told(whole, some)
+    assert "limit" not in told(some, some)
+    assert "limit" not in told(none, none)
+    long = replace(task, rows=tuple(replace(row, is_too_long=True) for row in task.rows))
+    assert f"{counts} Most expected answers are longer than the limit themselves: raise it" in told(whole, whole, long)
+    judged = judge(task, *(observed(["red"] * 10, 1.0, cut=some),) * 2, probes=None, seed=1)
+    assert judged.at_limit == AtLimit(10, base=1, tuned=1)
 
 
 def test_the_loss_is_weighted_by_tokens_and_perplexity_follows_from_it() -> None:

@@ -5,11 +5,13 @@ Knows no encoding and no file.
 
 import re
 import unicodedata
+from functools import cache
 from itertools import pairwise
 
-_LATIN = {
+_WRITTEN = {
     "German": "äöüß",
     "French": "àâæçéèêëîïôœùûüÿ",
+    "French without its joined letters": "àâçéèêëîïôùûü",
     "Spanish": "áéíñóúü",
     "Portuguese": "áâãàçéêíóôõúü",
     "Italian": "àèéìíîòóùú",
@@ -22,31 +24,51 @@ _LATIN = {
     "Slovak": "áäčďéíĺľňóôŕšťúýž",
     "Polish": "ąćęłńóśźż",
     "Hungarian": "áéíóöőúüű",
-    "Romanian": "ăâîşţșț",
+    "Romanian": "ăâîșț",
+    "Romanian with cedillas": "ăâîşţ",
     "Croatian": "čćđšž",
+    "Slovene": "čšž",
+    "Finnish": "äöå",
     "Albanian": "çë",
     "Turkish": "çğıöşüâîû\u0307",
     "Lithuanian": "ąčęėįšųūž",
     "Latvian": "āčēģīķļņšūž",
     "Estonian": "äöõüšž",
+    "Russian": "абвгдежзийклмнопрстуфхцчшщъыьэюяё",
+    "Ukrainian": "абвгґдеєжзиіїйклмнопрстуфхцчшщьюя",
+    "Ukrainian without ghe with upturn": "абвгдеєжзиіїйклмнопрстуфхцчшщьюя",
+    "Belarusian": "абвгдеёжзійклмнопрстуўфхцчшыьэюя",
+    "Bulgarian": "абвгдежзийклмнопрстуфхцчшщъьюя",
+    "Serbian": "абвгдђежзијклљмнњопрстћуфхцчџш",
+    "Macedonian": "абвгдѓежзѕијклљмнњопрстќуфхцчџш",
+    "Greek": "αβγδεζηθικλμνξοπρσςτυφχψωάέήίόύώϊϋΐΰ",
+    "Hebrew": "אבגדהוזחטיךכלםמןנסעףפץצקרשת",
+    "Arabic": "ءآأؤإئابةتثجحخدذرزسشصضطظعغفقكلمنهوىي",
+    "Thai": "กขฃคฅฆงจฉชซฌญฎฏฐฑฒณดตถทธนบปผฝพฟภมยรฤลฦวศษสหฬอฮฯะาำเแโใไๅๆ",
 }
-_ALPHABETS = tuple(frozenset(letters) for letters in _LATIN.values())
+_ALPHABETS = tuple(frozenset(letters) for letters in _WRITTEN.values())
 LANGUAGES = range(len(_ALPHABETS))
-"""The numbers of the languages in Latin letters."""
+"""The numbers of the languages whose letters are known."""
 
 _ORDINAL = re.compile(r"(?<=\d)[\u00ba\u00aa]")
 _STRAY = (
-    "\u00a2\u00a4\u00a6\u00a8\u00ac\u00af\u00b2-\u00b4\u00b6\u00b8\u00b9\u00bc-\u00be\u00d7\u00f7\u02c6-\u02dd"
+    "\u20ac\u00a2\u00a4\u00a6\u00a8\u00ac\u00af\u00b2-\u00b4\u00b6\u00b8\u00b9\u00bc-\u00be\u00d7\u00f7\u02c6-\u02dd"
     "\u0192\u2020-\u2022\u2030\u2200-\u25ff"
 )
 _QUOTES = (
-    "\u00a1\u00a3\u00a5\u00a7\u00a9-\u00ab\u00ae\u00b0\u00b1\u00b5\u00ba\u00bb\u00bf\u201a\u201e\u2026\u20ac-\u2122"
+    "\u00a1\u00a3\u00a5\u00a7\u00a9-\u00ab\u00ae\u00b0\u00b1\u00b5\u00ba\u00bb\u00bf\u2018\u201a\u201c-\u201e\u2026"
+    "\u2039\u203a\u20ad-\u2122"
 )
 _LETTER = r"[^\W\d_]"
 _MISPLACED = re.compile(
-    rf"[\x80-\x9f\xa4]|[{_STRAY}](?={_LETTER})|(?<={_LETTER})[{_STRAY}]|(?<={_LETTER})[{_QUOTES}](?={_LETTER})"
+    rf"[\x80-\x9f\xa4]|(?<={_LETTER})[\u00a1\u00bf\u201a\u201e]|(?<=[a-z])[\u200c-\u200f]|(?<=[a-z])\u2013(?=[a-z])|[\u00ae\u2122](?={_LETTER})"
+    rf"|(?<!{_LETTER})\u2019(?=[\u0370-\u03ff])|[{_STRAY}](?={_LETTER})|(?<={_LETTER})[{_STRAY}]|(?<={_LETTER})[{_QUOTES}](?={_LETTER})"
 )
-"""Signs that stand beside no letter of a word, or not within one. The apostrophe and dashes may."""
+"""Signs that stand beside no letter of a word, not behind one, or not within one. The apostrophe and dashes may."""
+_BEYOND = tuple(map(chr, range(0x80, 0x530)))
+_SMALL, _CAPITAL = ("".join(filter(kind, _BEYOND)) for kind in (str.islower, str.isupper))
+_RISING = re.compile(f"[a-z{_SMALL}][{_CAPITAL}]|[{_SMALL}][A-Z{_CAPITAL}]")
+"""A capital within a word, where it is not of plain letters, as in a name of a product."""
 _MIXED = re.compile(r"[A-Za-z][\u0370-\u06ff\u0e00-\u0e7f]|[\u0370-\u06ff\u0e00-\u0e7f][A-Za-z]")
 """A word of letters of two scripts."""
 _EAST_ASIAN = ("HIRAGANA", "KATAKANA", "CJK", "HALFWIDTH", "FULLWIDTH", "IDEOGRAPHIC", "KATAKANA-HIRAGANA")
@@ -75,7 +97,7 @@ _USUAL: dict[str, tuple[str, float]] = {
     "Thai": ("านรอกเงมยลวดทส", 0.6),
 }
 """What each language writes most of all, and about which share of its letters that is."""
-USUAL_SCRIPTS = tuple(_USUAL)
+ALPHABETIC_SCRIPTS = ("Cyrillic", "Greek", "Hebrew", "Arabic", "Thai")
 
 
 def beyond_ascii(text: str) -> frozenset[str]:
@@ -85,11 +107,25 @@ def beyond_ascii(text: str) -> frozenset[str]:
 
 
 def fits(text: str) -> frozenset[int]:
-    """Return the numbers of the languages in Latin letters that a line of text could be in."""
-    if _MISPLACED.search(text):
+    """Return the numbers of the languages that a line of text could be in."""
+    if _MISPLACED.search(text) or _RISING.search(text) or _MIXED.search(text):
         return frozenset()
     letters = beyond_ascii(text)
     return frozenset(number for number in LANGUAGES if letters <= _ALPHABETS[number])
+
+
+@cache
+def written_in(codec: str) -> frozenset[int]:
+    """Return the numbers of the languages that an encoding has all letters of."""
+    return frozenset(number for number in LANGUAGES if _can_write(codec, "".join(_ALPHABETS[number])))
+
+
+def _can_write(codec: str, letters: str) -> bool:
+    try:
+        letters.replace("\u0307", "").encode(codec)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def is_plausible(text: str) -> bool:

@@ -7,9 +7,12 @@ one visitor ends in `_each`. On a laptop there is one visitor, so that bound is 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 
-from studio.errors import ConfigError
+from studio.errors import ConfigError, TooMany
 
 VARIABLE = "STUDIO_LIMIT_"
+
+LONGEST_ANSWER_NOUN = "tokens for the longest answer"
+"""What `answer_tokens` bounds, in the sentence of `require_within`."""
 
 MOST_NAME = 80
 """So many letters are kept of a name that a person gives."""
@@ -206,3 +209,11 @@ def _number(given: str, text: str, *, whole: bool) -> float:
 def raised_by(name: str) -> str:
     """Say how a bound is changed."""
     return f"Whoever runs the studio can set {variable(name)}."
+
+
+def require_within(limits: Limits, name: str, found: object, noun: str) -> None:
+    """Raise TooMany where more was asked for than the bound of that name allows."""
+    most = getattr(limits, name)
+    # What is no number is refused in its own words, where the question is asked.
+    if isinstance(found, int | float) and found > most:
+        raise TooMany(f"{found:,} {noun} are too many; {most:,} are taken.", f"Take fewer. {raised_by(name)}")

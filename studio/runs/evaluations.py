@@ -18,7 +18,8 @@ from studio.data.library import DatasetLibrary
 from studio.errors import RunError, TooMany
 from studio.events import LAST_TIME, Failed, Finished, Loading
 from studio.files import read_bytes, write_whole
-from studio.runs import public_address, question_limits, standard_tasks
+from studio.limits import LONGEST_ANSWER_NOUN, require_within
+from studio.runs import public_address, standard_tasks
 from studio.runs.evaluation_report import (
     AT_THE_END,
     NOTHING_HELD_OUT,
@@ -100,7 +101,7 @@ class Evaluations:
         """
         public_address.check_tasks(tasks, self._settings)
         tasks = standard_tasks.check(tasks, questions)
-        question_limits.check_longest(self._settings.limits, longest)
+        require_within(self._settings.limits, "answer_tokens", longest, LONGEST_ANSWER_NOUN)
         if data is not None:
             public_address.check_files((data,), self._settings, ours=self._datasets.samples_folder)
         run = self._runs.get(run_id)

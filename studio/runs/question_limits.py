@@ -2,11 +2,8 @@
 
 from collections.abc import Sequence
 
-from studio.errors import TooMany
-from studio.limits import Limits, raised_by
+from studio.limits import LONGEST_ANSWER_NOUN, Limits, require_within
 from studio.runs.answering import Wish
-
-_LONGEST = "tokens for the longest answer"
 
 
 def check_asked(limits: Limits, wish: Wish, texts: Sequence[str], *, turns: int = 1) -> None:
@@ -14,25 +11,13 @@ def check_asked(limits: Limits, wish: Wish, texts: Sequence[str], *, turns: int 
     longest = max((len(text) for text in (wish.system, *texts)), default=0)
     for name, found, noun in (
         ("prompt_characters", longest, "characters for a message"),
-        ("answer_tokens", wish.longest, _LONGEST),
+        ("answer_tokens", wish.longest, LONGEST_ANSWER_NOUN),
         ("conversation_turns", turns, "questions for a conversation"),
     ):
-        _require(limits, name, found, noun)
-
-
-def check_longest(limits: Limits, longest: int) -> None:
-    """Raise TooMany where an answer may become too long, in tokens."""
-    _require(limits, "answer_tokens", longest, _LONGEST)
+        require_within(limits, name, found, noun)
 
 
 def check_sheet(limits: Limits, wish: Wish, texts: Sequence[str]) -> None:
     """Raise TooMany where a prompt sheet has too many prompts, or one that is too long."""
-    _require(limits, "sheet_prompts", len(texts), "prompts for a sheet")
+    require_within(limits, "sheet_prompts", len(texts), "prompts for a sheet")
     check_asked(limits, wish, texts)
-
-
-def _require(limits: Limits, name: str, found: object, noun: str) -> None:
-    most = getattr(limits, name)
-    # What is no number is refused in its own words, where the question is asked.
-    if isinstance(found, int | float) and found > most:
-        raise TooMany(f"{found:,} {noun} are too many; {most:,} are taken.", f"Take fewer. {raised_by(name)}")

@@ -27,7 +27,7 @@ from forecasting.running import Measured, RunFailed, calibrate, measure  # noqa:
 
 from studio import codec  # noqa: E402
 from studio.models.architecture import architecture_in  # noqa: E402
-from studio.models.forecast import Forecast, forecast  # noqa: E402
+from studio.models.forecast.forecast import Forecast, forecast  # noqa: E402
 
 MEMORY_BAR = 0.15
 TIME_BAR = 0.25

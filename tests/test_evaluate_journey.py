@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from studio.config import FULL, RunConfig
-from studio.runs.studio import Studio
+from studio.studio import Studio
 from tests.live_page import Server, assert_fits
 from tests.ui import made_up
 from tests.ui.fake_studio import finished_run, open_fake_studio

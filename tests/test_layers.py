@@ -8,26 +8,34 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PLAIN = frozenset({"errors", "codec", "config", "events", "limits", "files", "settings", "visitors", "words"})
+PLAIN = frozenset(
+    {"codec", "config", "errors", "events", "files", "keeping", "limits", "settings", "visitors", "wording"}
+)
+BELOW_THE_PAGE = {"data", "models", "runs", "jobs", "compare"}
 LAYERS = {
     "data": {"data"},
     "models": {"data", "models"},
     "runs": {"data", "models", "runs"},
+    "jobs": {"data", "models", "runs", "jobs"},
+    "compare": {"data", "models", "runs", "compare"},
+    "studio": BELOW_THE_PAGE,
+    "planning": {"data", "models", "runs", "jobs", "studio", "planning"},
     "ml": {"data", "models", "ml"},
-    "workers": {"data", "models", "runs", "ml", "workers"},
-    "ui": {"data", "models", "runs", "ui"},
-    "cli": {"data", "models", "runs", "ui", "cli"},
+    "workers": {"data", "models", "runs", "jobs", "compare", "ml", "workers"},
+    "ui": BELOW_THE_PAGE | {"studio", "planning", "ui"},
+    "cli": BELOW_THE_PAGE | {"studio", "planning", "ui", "cli"},
 }
 HEAVY = {"torch", "transformers", "peft", "bitsandbytes", "accelerate"}
 FOREIGN = {
     "data": HEAVY | {"gradio", "huggingface_hub"},
     "models": HEAVY | {"gradio"},
-    "runs": HEAVY | {"gradio", "huggingface_hub"},
+    **{layer: HEAVY | {"gradio", "huggingface_hub"} for layer in ("runs", "jobs", "compare", "studio", "planning")},
     "ml": {"gradio"},
     "workers": {"gradio"},
     "ui": HEAVY,
     "cli": HEAVY,
 }
+TABS = {"data", "configure", "train", "compare", "evaluate", "export", "runs"}
 
 
 def imports(file: Path) -> set[str]:
@@ -49,7 +57,7 @@ def files() -> list[Path]:
 @pytest.mark.parametrize("file", files(), ids=lambda file: str(file.relative_to(ROOT)))
 def test_a_file_imports_its_own_layer_and_those_above(file: Path) -> None:
     parts = file.relative_to(ROOT / "studio").with_suffix("").parts
-    layer = parts[0] if len(parts) > 1 else "plain"
+    layer = parts[0] if len(parts) > 1 or parts[0] == "studio" else "plain"
     for name in imports(file):
         top, *rest = name.split(".")
         if top == "studio" and rest and rest[0] not in PLAIN:
@@ -63,7 +71,20 @@ def test_a_file_imports_its_own_layer_and_those_above(file: Path) -> None:
 
 def test_every_folder_is_a_layer() -> None:
     folders = {path.relative_to(ROOT / "studio").parts[0] for path in files() if path.parent != ROOT / "studio"}
-    assert folders == set(LAYERS)
+    assert folders == set(LAYERS) - {"studio"}
+
+
+def test_every_file_of_the_page_is_in_the_folder_of_its_tab() -> None:
+    """`kit` is what all tabs are made of, `serving` how the page is served."""
+    page = ROOT / "studio" / "ui"
+    assert {file.stem for file in page.glob("*.py")} == {"__init__", "app", "header", "api"}
+    assert {path.parent.name for path in page.glob("*/__init__.py")} == TABS | {"kit", "serving"}
+
+
+def test_the_kit_knows_no_tab() -> None:
+    for file in (ROOT / "studio" / "ui" / "kit").glob("*.py"):
+        rooms = {name.split(".")[2] for name in imports(file) if name.startswith("studio.ui.")}
+        assert rooms <= {"kit"}, file
 
 
 def test_the_rooms_of_the_data_layer_know_nothing_of_one_another() -> None:

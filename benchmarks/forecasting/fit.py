@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from forecasting.running import Measured
-from studio.models import forecast_memory, forecast_time
 from studio.models.architecture import architecture_in
-from studio.models.forecast import forecast
-from studio.models.forecast_memory import memory_parts
-from studio.models.forecast_plan import Plan, make_plan
-from studio.models.forecast_time import fixed_seconds, loop_seconds
+from studio.models.forecast.duration import fixed_seconds, loop_seconds
+from studio.models.forecast.forecast import duration, forecast
+from studio.models.forecast.forecast import memory as forecast_memory
+from studio.models.forecast.memory import memory_parts
+from studio.models.forecast.plan import Plan, make_plan
 
 ROUNDS = 4
 PULL = 0.02
@@ -78,8 +78,8 @@ def suggest(results: Sequence[Measured], work: Path) -> str:
     lines = []
     for module, names, errors in (
         (forecast_memory, MEMORY, memory),
-        (forecast_time, TIME, loop),
-        (forecast_time, FIXED, fixed),
+        (duration, TIME, loop),
+        (duration, FIXED, fixed),
     ):
         for name, value in _fit(module, names, errors).items():
             lines.append(f"{module.__name__}.{name}: {_get(module, name):.4g} -> {value:.4g}")

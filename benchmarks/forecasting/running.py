@@ -18,9 +18,9 @@ from pathlib import Path
 from forecasting.grid import Case
 from studio import codec
 from studio.config import RunConfig
-from studio.models.forecast import Workload
+from studio.jobs.calibration import machine_path
+from studio.models.forecast.forecast import Workload
 from studio.models.machine import Machine
-from studio.runs.calibration import machine_path
 from studio.runs.launcher import worker_environment
 from studio.runs.store import RunFolder, RunStore
 

@@ -10,13 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from studio.cli.follow import RunFailed
+from studio.compare.answering import Wish, check_wish
+from studio.compare.pane_models import pane_model
+from studio.compare.sheet_asking import answer_rows, check_models, columns_of
+from studio.compare.sheet_prompts import from_file
+from studio.compare.sheets import Cell, Sheet, SheetRow, documents
 from studio.errors import RunError
-from studio.runs.answering import Wish, check_wish
-from studio.runs.pane_models import pane_model
-from studio.runs.sheet_asking import answer_rows, check_models, columns_of
-from studio.runs.sheet_prompts import from_file
-from studio.runs.sheets import Cell, Sheet, SheetRow, documents
-from studio.runs.studio import Studio
+from studio.studio import Studio
 
 
 def compare(

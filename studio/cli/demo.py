@@ -7,12 +7,12 @@ from rich.table import Table
 
 from studio.cli.evaluate import evaluate_at_end
 from studio.cli.follow import RunFailed, follow
+from studio.compare.chat_protocol import BASE, Answered, Open, PaneRequest, Token, Trouble
 from studio.config import RunConfig
 from studio.data.examples import Message
-from studio.runs.chat_protocol import BASE, Answered, Open, PaneRequest, Token, Trouble
-from studio.runs.exports import export_archive, kinds_of
+from studio.jobs.exports import export_archive, kinds_of
 from studio.runs.precision import precision_of
-from studio.runs.studio import Studio
+from studio.studio import Studio
 
 SAMPLE = "lighthouse_voice"
 CONFIG = RunConfig(name="demo", epochs=2)

@@ -11,9 +11,9 @@ from rich.table import Table
 
 from studio import codec
 from studio.cli.follow import LOOK_SECONDS, RunFailed
-from studio.runs.evaluation_report import AT_THE_END, Estimate, EvaluationReport, Figure, beside
-from studio.runs.evaluations import EvaluationState
-from studio.runs.studio import Studio
+from studio.jobs.evaluation_report import AT_THE_END, Estimate, EvaluationReport, Figure, beside
+from studio.jobs.evaluations import EvaluationState
+from studio.studio import Studio
 
 GOING = ("waiting", "working")
 

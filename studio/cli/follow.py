@@ -6,9 +6,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from studio.errors import RunError
-from studio.runs.conductor import RunState
-from studio.runs.studio import Studio
+from studio.runs.scheduler import RunState
 from studio.runs.view import WORKING
+from studio.studio import Studio
 
 LOOK_SECONDS = 0.3
 GOING = ("queued", *WORKING)

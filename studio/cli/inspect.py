@@ -31,8 +31,8 @@ from studio.data.tokenizing.tokens import (
     statistics,
 )
 from studio.errors import DataError
+from studio.jobs.rendering import Rendering
 from studio.models.locate import locate
-from studio.runs.rendering import Rendering
 from studio.settings import Settings
 
 PROBLEMS_SHOWN = 20

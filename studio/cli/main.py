@@ -21,12 +21,12 @@ from studio.cli.follow import RunFailed
 from studio.cli.inspect import inspect
 from studio.cli.options import add_data_options, add_run_options, changes_given, choices_given, roles_given, run_config
 from studio.cli.train import resume, train
+from studio.compare.answering import Wish
 from studio.config import setting_named
 from studio.errors import StudioError
-from studio.runs.answering import Wish
-from studio.runs.standard_tasks import QUESTIONS
-from studio.runs.studio import open_studio
+from studio.jobs.standard_tasks import QUESTIONS
 from studio.settings import Settings, home_folder, read_settings
+from studio.studio import open_studio
 
 LOOPBACK = "127.0.0.1"
 FAILED = 1

@@ -5,7 +5,7 @@ import argparse
 from studio import codec
 from studio.config import RunConfig, Setting, settings
 from studio.data.changes import Change
-from studio.data.checking.mends import MENDS
+from studio.data.checking.fixes import MENDS
 from studio.data.conversion.formats import PARTS, Roles, assign
 from studio.data.reading_choices import ALL, TRAINING, Choices
 

@@ -9,9 +9,9 @@ from rich.console import Console
 from studio.cli.public_address import arrange, tasks_sentence, token_sentence
 from studio.config import STARTER
 from studio.errors import StudioError
-from studio.runs.studio import Studio
 from studio.settings import Settings, ensure_guarded
-from studio.ui.server import serve as serve_page
+from studio.studio import Studio
+from studio.ui.serving.server import serve as serve_page
 
 QUEUE_SECONDS = 1.0
 

@@ -14,7 +14,7 @@ from studio.data.conversion.formats import Roles
 from studio.data.inspection import Inspection
 from studio.data.reading_choices import Choices, Question
 from studio.errors import DataError
-from studio.runs.studio import Studio
+from studio.studio import Studio
 
 
 def train(

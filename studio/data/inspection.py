@@ -15,7 +15,7 @@ from pathlib import Path
 
 from studio.data.changes import Change
 from studio.data.checking.checks import Checker, Finding
-from studio.data.checking.mends import Mender
+from studio.data.checking.fixes import Mender
 from studio.data.conversion.cells import is_json, quoted
 from studio.data.conversion.column_names import MOST_COLUMNS
 from studio.data.conversion.conversations import are_turns, turns_in
@@ -33,7 +33,7 @@ from studio.data.reading_choices import Choices, Question
 from studio.data.rows import Report, Row, RowProblem, silent
 from studio.data.sources.readers import Source, open_source
 from studio.data.tokenizing.tokens import TokenStatistics
-from studio.words import counted
+from studio.wording import counted
 
 MOST_PROBLEMS = 100_000
 """So many left-out rows are listed one by one; beyond that they are only counted."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from studio.data.checking.findings import INFO, WARNING, Finding
 from studio.data.tokenizing import doubts
 from studio.data.tokenizing.doubts import DoubtCount
-from studio.words import counted
+from studio.wording import counted
 
 _WORDS = {
     doubts.SPELLED: (

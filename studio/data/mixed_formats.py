@@ -7,7 +7,7 @@ from studio.data.conversion.cells import listed
 from studio.data.conversion.formats import TEXT, Roles, guess_roles, has_columns, missing, parts_of
 from studio.data.conversion.roles import IGNORE
 from studio.data.rows import Row
-from studio.words import counted
+from studio.wording import counted
 
 _MOST_FORMATS = 50
 _MOST_COLUMNS = 100

@@ -22,7 +22,7 @@ from studio.ml.speed import elementwise
 from studio.ml.speed.adapted import Joined, fusible, sharing
 from studio.ml.speed.logits import cross_entropies, summed_cross_entropy
 from studio.ml.speed.packing import Packing, can_pack, choose_attention
-from studio.models.forecast_plan import TOKENS_AT_ONCE, joining_pays
+from studio.models.forecast.plan import TOKENS_AT_ONCE, joining_pays
 
 _PROBE_TOKENS = 8
 

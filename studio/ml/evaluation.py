@@ -18,7 +18,7 @@ from studio.ml.generation import switched_on
 from studio.ml.loading import Placement
 from studio.ml.reading import Reader, by_length, can_read, shared_prefix
 from studio.ml.row_cache import gather
-from studio.models.forecast_plan import LOGIT_POSITIONS
+from studio.models.forecast.plan import LOGIT_POSITIONS
 
 __all__ = ["answer_rows", "row_losses", "score_continuations"]
 

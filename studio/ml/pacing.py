@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from studio.models.forecast_plan import SAVE_SHARE
+from studio.models.forecast.plan import SAVE_SHARE
 
 SAVE_SECONDS = 30.0
 """So far apart are two checkpoints where saving is cheap. No more than this is ever trained again."""

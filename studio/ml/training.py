@@ -26,7 +26,7 @@ from studio.ml.memory import hand_back
 from studio.ml.optimizers import Optimizer, learning_rate_factor
 from studio.ml.pacing import SavePace, Scores
 from studio.ml.parallel import Processes
-from studio.models.forecast_plan import SAVE_SHARE, SCORINGS
+from studio.models.forecast.plan import SAVE_SHARE, SCORINGS
 
 Chance = dict[str, torch.Tensor]
 

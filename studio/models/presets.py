@@ -1,6 +1,6 @@
 """Three ready-made ways to train, and the settings that follow from data, model and machine, each with its reason.
 
-Arithmetic only, the memory asked of `studio.models.forecast`. Knows nothing of what a person has changed but what it is
+Arithmetic only, the memory asked of `models/forecast`. Knows nothing of what a person has changed but what it is
 told as `own`, and nothing of a page.
 
 The sources, which the rules below name:
@@ -23,9 +23,9 @@ from dataclasses import dataclass, field, replace
 from studio.config import FULL, LORA, QLORA, RunConfig
 from studio.models.architecture import Architecture
 from studio.models.catalog import KNOWN_MODELS
-from studio.models.forecast import DOES_NOT_FIT, Forecast, Workload, forecast
+from studio.models.forecast.forecast import DOES_NOT_FIT, Forecast, Workload, forecast
 from studio.models.machine import Machine
-from studio.words import counted, size
+from studio.wording import counted, size
 
 QUICK = "quick"
 BALANCED = "balanced"

@@ -1,1 +1,1 @@
-"""The run folder, its worker process, and the view of it that the page shows."""
+"""The run folder, its view, the queue and its scheduler, seen from outside of the worker."""

@@ -24,7 +24,7 @@ from studio.runs.archive_paths import forget_places, packed_content
 from studio.runs.diagnosis import Diagnosis
 from studio.runs.event_log import last_event
 from studio.runs.store import RunFolder, RunStore
-from studio.words import size
+from studio.wording import size
 
 _KINDS = (".json", ".jsonl", ".npy", ".safetensors", ".jinja", ".later", ".log", ".md", ".model", ".old", ".txt")
 """No studio ever packed anything else; above all no file from which Python would load code."""

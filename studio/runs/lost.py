@@ -11,7 +11,7 @@ from dataclasses import replace
 from studio import codec
 from studio.events import Failed, Finished
 from studio.files import write_whole
-from studio.runs import kernel, lock
+from studio.runs import lock, system_info
 from studio.runs.diagnosis import Diagnosis, Witness, diagnose
 from studio.runs.event_log import last_event
 from studio.runs.launcher import Worker
@@ -66,8 +66,8 @@ def diagnosis_of(run: RunFolder, view: RunView, worker: Worker | None) -> Diagno
 
 
 def _witness(run: RunFolder, view: RunView, worker: Worker | None) -> Witness:
-    started, kills = view.started, kernel.memory_kills()
-    restarted = started is not None and started.boot != "" and kernel.boot() not in ("", started.boot)
+    started, kills = view.started, system_info.memory_kills()
+    restarted = started is not None and started.boot != "" and system_info.boot() not in ("", started.boot)
     counted = started is not None and started.memory_kills >= 0 and kills >= 0 and not restarted
     return Witness(
         exit_code=None if worker is None else worker.exit_code(),

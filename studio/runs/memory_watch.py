@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from studio import words
+from studio import wording
 from studio.runs.free_memory import free_memory_bytes
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class MemoryWatch:
             held = self.held(process_id)
             most = max(self.floor_bytes, int(self.share * (held + self.free())))
             if held > most:
-                told = f"{ENDED}: it took {words.size(held)}, and at most {words.size(most)} were to be had."
+                told = f"{ENDED}: it took {wording.size(held)}, and at most {wording.size(most)} were to be had."
                 log.warning("process %d: %s", process_id, told)
                 with suppress(OSError), log_path.open("a", encoding="utf-8") as file:
                     file.write(f"\n{told}\n")

@@ -17,7 +17,7 @@ from pathlib import Path
 from studio.errors import RunError
 from studio.events import LAST_TIME
 from studio.runs import summary
-from studio.runs.conductor import RunState
+from studio.runs.scheduler import RunState
 from studio.runs.store import RunFolder, RunStore
 from studio.runs.summary import Summary
 

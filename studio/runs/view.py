@@ -31,7 +31,7 @@ from studio.events import (
 )
 from studio.runs.series import smoothed, thin
 from studio.runs.steps import FIELDS, TIME, Numbers, Steps
-from studio.words import counted, duration, size
+from studio.wording import counted, duration, size
 
 __all__ = ["RunView", "Status", "headline", "seconds_left", "smoothed", "status", "thin"]
 

@@ -9,28 +9,25 @@ from typing import Any
 import gradio as gr
 
 from studio.config import STARTER
-from studio.runs.studio import Studio
-from studio.ui import (
-    clocks,
-    compare_tab,
-    configure_tab,
-    data_library,
-    data_tab,
-    evaluate_tab,
-    export_tab,
-    run_choices,
-    runs_jumps,
-    runs_tab,
-    session_config,
-    train_tab,
-    verbs,
-)
-from studio.ui.components import ACTING, QUIET, html
-from studio.ui.errors import asking_page, shown
+from studio.planning.model_facts import Reading
+from studio.studio import Studio
+from studio.ui import api
+from studio.ui.compare import tab as compare_tab
+from studio.ui.configure import tab as configure_tab
+from studio.ui.data import library
+from studio.ui.data import tab as data_tab
+from studio.ui.evaluate import tab as evaluate_tab
+from studio.ui.export import tab as export_tab
 from studio.ui.header import header, machine
-from studio.ui.pace import Pace
-from studio.ui.reading import Reading
-from studio.ui.sent_values import CheckedPage
+from studio.ui.kit import run_choices, tab_timers
+from studio.ui.kit.components import ACTING, QUIET, html
+from studio.ui.kit.errors import asking_page, shown
+from studio.ui.kit.pace import Pace
+from studio.ui.kit.sent_values import CheckedPage
+from studio.ui.runs import navigation
+from studio.ui.runs import tab as runs_tab
+from studio.ui.serving import session_config
+from studio.ui.train import tab as train_tab
 
 TICK_SECONDS = 1.0
 CALM_TICK_SECONDS = 3.0
@@ -55,7 +52,7 @@ def build_app(studio: Studio) -> gr.Blocks:
     kept_seconds = studio.limits.upload_minutes * 60
     with CheckedPage(title="LoRA Studio", analytics_enabled=False, delete_cache=(600, kept_seconds)) as page:
         timer, calm = gr.Timer(FAR_TICK_SECONDS), gr.Timer(CALM_TICK_SECONDS)
-        own = clocks.clocks(OWN_CLOCK, open_tab="data", seconds=CALM_TICK_SECONDS)
+        own = tab_timers.clocks(OWN_CLOCK, open_tab="data", seconds=CALM_TICK_SECONDS)
         top = html(header(machine_name, STARTER, studio.model_state(STARTER)), elem_id="header")
         drawn = gr.State(None)
         with gr.Tabs(selected="data", overflow_behavior="wrap", elem_classes="ls-tabs", elem_id=TABS) as tabs:
@@ -99,7 +96,7 @@ def build_app(studio: Studio) -> gr.Blocks:
         evaluate_tab.wire(evaluate, studio=studio, reading=reading, timer=own["evaluate"], opened=evaluate_page.select)
         export_tab.wire(export, studio=studio, timer=own["export"], opened=export_page.select)
         runs_tab.wire(runs, studio=studio, calm=own["runs"], opened=runs_page.select)
-        runs_jumps.wire(
+        navigation.wire(
             runs,
             studio=studio,
             tabs=tabs,
@@ -110,15 +107,15 @@ def build_app(studio: Studio) -> gr.Blocks:
             evaluate=evaluate,
             export=export,
         )
-        verbs.wire(studio)
+        api.wire(studio)
         pages = (data_page, configure_page, train_page, compare_page, evaluate_page, export_page, runs_page)
-        clocks.wire(
+        tab_timers.wire(
             own,
             {str(each.id): each for each in pages},
             elem_id=TABS,
             paced={
-                str(train_page.id): clocks.Paced(timer, fast=TICK_SECONDS, slow=FAR_TICK_SECONDS),
-                "header": clocks.Paced(calm, fast=CALM_TICK_SECONDS, slow=CALM_TICK_SECONDS),
+                str(train_page.id): tab_timers.Paced(timer, fast=TICK_SECONDS, slow=FAR_TICK_SECONDS),
+                "header": tab_timers.Paced(calm, fast=CALM_TICK_SECONDS, slow=CALM_TICK_SECONDS),
             },
             pace=top,
         )
@@ -189,7 +186,7 @@ def open_page(
 ) -> tuple[Any, ...]:
     """Find the data sets and runs again after a load or reload; a run at work is what the person came back for."""
     return (
-        *data_library.show(studio, data_library.keep_or_newest(studio, dataset_id)),
+        *library.show(studio, library.keep_or_newest(studio, dataset_id)),
         train_tab.refresh_runs(studio, train_run),
         evaluate_tab.refresh_runs(studio, evaluate_run),
         export_tab.refresh_runs(studio, export_run),
@@ -217,4 +214,4 @@ def jump_to_data(studio: Studio, run_id: str | None) -> tuple[Any, ...]:
     """Show the version of the data set that a run learned from, put back or made again where it is gone."""
     if not run_id:
         return gr.skip(), gr.skip(), gr.skip()
-    return gr.Tabs(selected="data"), *data_library.show(studio, studio.data_of_run(run_id).id)
+    return gr.Tabs(selected="data"), *library.show(studio, studio.data_of_run(run_id).id)

@@ -9,8 +9,8 @@ from pathlib import Path
 from markupsafe import Markup
 
 from studio.config import STARTER
-from studio.runs.base_models import ModelState
-from studio.ui.plan_card import arrival
+from studio.jobs.base_models import ModelState
+from studio.ui.configure.plan_card import arrival
 
 ICON = Path(__file__).with_name("icon.svg")
 _NVIDIA_CARDS = Path("/proc/driver/nvidia/gpus")

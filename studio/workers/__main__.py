@@ -13,11 +13,11 @@ import tempfile
 import warnings
 from pathlib import Path
 
+from studio.jobs.calibration import machine_paths
+from studio.jobs.evaluations import evaluation_paths
+from studio.jobs.standard_tasks import QUESTIONS
 from studio.runs import lock
-from studio.runs.calibration import machine_paths
-from studio.runs.evaluations import evaluation_paths
 from studio.runs.launcher import import_paths, model_paths, token_paths
-from studio.runs.standard_tasks import QUESTIONS
 from studio.runs.store import RunFolder
 from studio.workers.job import help_job, run_job
 from studio.workers.ranks import end_with_the_first, rank

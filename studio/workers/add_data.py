@@ -14,8 +14,8 @@ from studio.data.rows import CancelledError, Report
 from studio.data.sources.hub_source import HubName, fetch_from_hub
 from studio.errors import DataError
 from studio.events import Finished, Loading, Saved
+from studio.jobs.imports import ImportRequest
 from studio.models.hub_datasets import HubDatasets
-from studio.runs.imports import ImportRequest
 from studio.workers.job import Job
 
 MOST_MEMORY_GIB = 3

@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from studio import words
+from studio import wording
 from studio.errors import RunError
 from studio.events import Finished, Loading, Saved
 from studio.models.blend_kinds import KINDS
@@ -31,7 +31,7 @@ def blend_run(job: Job, *, run: RunFolder, home: Path) -> Finished:
 
     if job.should_stop():
         raise Stopped
-    job.emit(Loading(what=f"Blending {words.counted(len(adapters), 'adapter')}"))
+    job.emit(Loading(what=f"Blending {wording.counted(len(adapters), 'adapter')}"))
     model = blending.blend(
         blending.skeleton(files.folder),
         adapters,
@@ -57,4 +57,4 @@ def _folder(path: Path, parent: Parent) -> Path:
 def _summary(blend: Blend, run: RunFolder) -> str:
     parts = [f"{parent.weight:g} of {parent.name}" for parent in blend.parents]
     how = KINDS[blend.kind].label
-    return f"Blended ({how}): {words.listed(parts)}. The adapter has rank {run.config.rank}."
+    return f"Blended ({how}): {wording.listed(parts)}. The adapter has rank {run.config.rank}."

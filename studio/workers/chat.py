@@ -15,10 +15,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from studio import codec
-from studio.data.tokenizing.rendering import ChatRenderer
-from studio.errors import ModelError, StudioError
-from studio.models.locate import locate_settled
-from studio.runs.chat_protocol import (
+from studio.compare.chat_protocol import (
     Ask,
     FromWorker,
     Halt,
@@ -32,6 +29,9 @@ from studio.runs.chat_protocol import (
     decode_to_worker,
     encode,
 )
+from studio.data.tokenizing.rendering import ChatRenderer
+from studio.errors import ModelError, StudioError
+from studio.models.locate import locate_settled
 from studio.workers.bounded import load_renderer
 from studio.workers.job import failure
 from studio.workers.streaming import Say, Streaming
@@ -119,7 +119,7 @@ def _open(request: Open, home: Path, say: Say) -> _Opened:
     from studio.ml import loading
     from studio.ml.memory import hand_back
     from studio.workers.chat_models import ChatModels
-    from studio.workers.model_room import ensure_base_room, free_bytes
+    from studio.workers.memory_check import ensure_base_room, free_bytes
 
     hand_back()  # the memory of the base before must be free by now
     placement = loading.choose_placement(precision=request.precision, bits=request.bits)
@@ -129,7 +129,7 @@ def _open(request: Open, home: Path, say: Say) -> _Opened:
 
 
 def _test(test: SelfTest, opened: _Opened, say: Say, halted: set[int]) -> None:
-    from studio.workers.model_room import free_bytes
+    from studio.workers.memory_check import free_bytes
     from studio.workers.self_test import Ground, self_test
 
     prompt = opened.renderer.prompt(test.messages)

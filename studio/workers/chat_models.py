@@ -17,7 +17,7 @@ from studio.ml.memory import hand_back
 from studio.ml.strength import add_strength, forget
 from studio.models.strengths import check_strength
 from studio.runs.store import is_whole_model
-from studio.workers.model_room import ensure_room, free_bytes
+from studio.workers.memory_check import ensure_room, free_bytes
 
 MOST_ADAPTERS = 8
 """So many adapters are kept beside the base, unless one question asks for more."""

@@ -1,7 +1,7 @@
 """The evaluation job: base and tuned model over the same rows, scored, held against each other, and written down.
 
 What the base answers is kept in the data folder, for the next run on the same rows. Knows nothing of how a score is
-made: `studio.workers.judging` does that.
+made: `studio.workers.scoring` does that.
 """
 
 import importlib.metadata
@@ -14,23 +14,23 @@ from typing import TYPE_CHECKING, Any
 
 from studio.errors import ModelError, RunError
 from studio.events import Finished, Loaded, Loading, Noted
+from studio.jobs import standard_tasks
+from studio.jobs.evaluation_report import HELD_OUT, EvaluationReport
+from studio.jobs.evaluations import wish_path, write_evaluation
+from studio.jobs.standard_tasks import QUESTIONS
 from studio.models.architecture import architecture_in
-from studio.models.forecast_answers import AnswerClock
-from studio.models.forecast_plan import FP32, ITEM_BYTES
-from studio.runs import standard_tasks
-from studio.runs.evaluation_report import HELD_OUT, EvaluationReport
-from studio.runs.evaluations import wish_path, write_evaluation
+from studio.models.forecast.answers import AnswerClock
+from studio.models.forecast.plan import FP32, ITEM_BYTES
 from studio.runs.launcher import PROJECT_ROOT
 from studio.runs.precision import precision_of
-from studio.runs.standard_tasks import QUESTIONS
 from studio.runs.store import RunFolder, is_whole_model
-from studio.workers.asked import ask_of
 from studio.workers.base_model import ensure_model
 from studio.workers.bounded import load_renderer
-from studio.workers.foretell import this_machine
+from studio.workers.estimates import this_machine
+from studio.workers.eval_rows import ask_of
 from studio.workers.job import Job
-from studio.workers.judging import judge
-from studio.workers.observing import NoNumbers, Observer, keep, kept_path, read_kept, read_probes
+from studio.workers.model_outputs import NoNumbers, Observer, keep, kept_path, read_kept, read_probes
+from studio.workers.scoring import judge
 from studio.workers.standard import StandardObserver, standard_figures
 from studio.workers.train import MEMORY_LOCK, pad_id
 

@@ -15,13 +15,13 @@ from studio.data.examples import Message
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import DataError, ExportError
 from studio.events import Finished, Loading, Stepped
+from studio.jobs.export_report import ExportReport, write_report
+from studio.jobs.exports import ADAPTER, MERGED, NO_ADAPTER, NO_ADAPTER_HINT, export_archive, export_folder
 from studio.models.elsewhere import shown_name
 from studio.models.learned import hash_learned
 from studio.models.starter import HUB_ID
 from studio.runs.event_log import read_events
-from studio.runs.exports import ADAPTER, MERGED, NO_ADAPTER, NO_ADAPTER_HINT, export_archive, export_folder
 from studio.runs.precision import precision_of
-from studio.runs.reports import ExportReport, write_report
 from studio.runs.store import RunFolder, is_whole_model
 from studio.workers.base_model import ensure_model
 from studio.workers.bounded import load_renderer

@@ -10,7 +10,7 @@ import numpy as np
 
 from studio.data.scoring.scores import TITLES, Title
 from studio.data.scoring.statistics import Interval, Paired, bootstrap_pair, mean_of, paired_p_value, wilson
-from studio.runs.evaluation_report import Estimate, Figure
+from studio.jobs.evaluation_report import Estimate, Figure
 
 
 def figure_of(name: str, paired: Paired, *, rows: int, p_value: float, title: Title | None = None) -> Figure:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from studio.data.scoring.probes import Question
-from studio.runs.evaluation_report import Figure, Forgetting, Part
+from studio.jobs.evaluation_report import Figure, Forgetting, Part
 from studio.workers.figures import loss_figure, mean_figure, percent
-from studio.workers.observing import Observed, Probes
+from studio.workers.model_outputs import Observed, Probes
 
 Score = TypeVar("Score")
 

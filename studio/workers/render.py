@@ -15,7 +15,7 @@ from pathlib import Path
 from studio.data.tokenizing.limits import ProcessBounds, TooMuch
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import StudioError
-from studio.runs.rendering_protocol import Answer, Refusal, Request, Shown, decode, encode
+from studio.jobs.rendering_protocol import Answer, Refusal, Request, Shown, decode, encode
 
 log = logging.getLogger(__name__)
 

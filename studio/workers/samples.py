@@ -10,7 +10,7 @@ from studio.data.examples import Example, Message
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import DataError
 from studio.events import Sampled
-from studio.models.forecast_plan import SAMPLE_TOKENS
+from studio.models.forecast.plan import SAMPLE_TOKENS
 from studio.runs.store import RunFolder
 from studio.workers.job import Job
 from studio.workers.rows import prompt_length, rows_of

@@ -14,16 +14,16 @@ from pathlib import Path
 import peft
 import transformers
 
-from studio import words
+from studio import wording
+from studio.compare.chat_protocol import SelfTest, Tested
 from studio.errors import ModelError, RunError
 from studio.ml.generation import PaneInput, Sampling, generate
 from studio.ml.loading import FP32, Placement, load_base
 from studio.ml.memory import hand_back
 from studio.ml.plain import add_adapter_plainly, answer_plainly, load_plainly, logit_gap
-from studio.runs.chat_protocol import SelfTest, Tested
 from studio.runs.store import is_whole_model
 from studio.workers.chat_models import ChatModels, Wanted
-from studio.workers.model_room import needed_bytes
+from studio.workers.memory_check import needed_bytes
 
 ROUNDING = 1e-4
 """Logits in fp32 that are no further apart may change places when sums are taken in another order."""
@@ -146,8 +146,8 @@ def _ensure_room(ground: Ground, placement: Placement) -> None:
     needed, free = needed_bytes(ground.folder, placement), ground.free_bytes(placement.device)
     if needed > free:
         raise ModelError(
-            f"The self-test loads the base a second time, which takes about {words.size(needed)}, and "
-            f"{words.size(free)} are free.",
+            f"The self-test loads the base a second time, which takes about {wording.size(needed)}, and "
+            f"{wording.size(free)} are free.",
             "Close other programs, or test with a smaller base model.",
         )
 
@@ -178,7 +178,7 @@ def _note(request: SelfTest, ground: Ground, answers: Sequence[_Plain]) -> str:
 
 def _compared(name: str, library: str, answer: _Plain) -> str:
     if answer.parting is None:
-        return f"With {name}: the same {words.counted(len(answer.ids), 'token')} as {library}."
+        return f"With {name}: the same {wording.counted(len(answer.ids), 'token')} as {library}."
     sentence = f"With {name}: token {answer.parting} is another one than that of {library}"
     if answer.gap is None:
         return f"{sentence}."

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from studio.data.scoring.scores import Title
+from studio.jobs import standard_tasks
+from studio.jobs.evaluation_report import Figure
 from studio.models.starter import Stopped
-from studio.runs import standard_tasks
-from studio.runs.evaluation_report import Figure
 from studio.workers.figures import mean_figure
-from studio.workers.observing import Tell
+from studio.workers.model_outputs import Tell
 
 if TYPE_CHECKING:
     from studio.ml.loading import Placement

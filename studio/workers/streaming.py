@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from studio.compare.chat_protocol import Answered, Ask, FromWorker, Token
 from studio.data.tokenizing.rendering import ChatRenderer
-from studio.runs.chat_protocol import Answered, Ask, FromWorker, Token
 
 if TYPE_CHECKING:
     from studio.ml.loading import Placement

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from studio import words
+from studio import wording
 from studio.config import FULL, RunConfig
 from studio.data.example_files import ExampleFile
 from studio.data.tokenizing.rendering import ChatRenderer
@@ -20,7 +20,7 @@ from studio.errors import ConfigError, ModelError, OutOfMemory, RunError, Studio
 from studio.events import Event, Finished, Forecasted, Loaded, Loading, Measured, Noted, Resumed, Saved
 from studio.models.adapter_base import ensure_same_base
 from studio.models.architecture import architecture_in
-from studio.models.forecast import Forecast, savings
+from studio.models.forecast.forecast import Forecast, savings
 from studio.models.learned import hash_learned
 from studio.models.machine import Machine
 from studio.runs.store import ADAPTER, MODEL, RunFolder
@@ -33,7 +33,7 @@ from studio.workers.checkpoints import (
     save_checkpoint,
     whole_or_not_at_all,
 )
-from studio.workers.foretell import foretell, peak_bytes, this_machine, workload_of
+from studio.workers.estimates import foretell, peak_bytes, this_machine, workload_of
 from studio.workers.job import Job
 from studio.workers.ranks import rank, together
 from studio.workers.rows import Rows, prepare_rows, prompt_length, rows_of
@@ -142,7 +142,7 @@ def _in_words(folder: Path, config: RunConfig, *, machine: Machine, rows: Rows) 
             found = savings(architecture_in(folder), config, machine=machine, workload=workload_of(rows))
         except StudioError:
             found = ()
-        ways = [f"{text.rstrip('.')} (then about {words.size(size)})" for text, size in found]
+        ways = [f"{text.rstrip('.')} (then about {wording.size(size)})" for text, size in found]
         raise OutOfMemory(
             "The memory of this machine was not enough for this run.",
             f"What helps: {'; or '.join(ways)}." if ways else "Choose a smaller base model.",

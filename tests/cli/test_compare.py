@@ -13,11 +13,11 @@ from rich.console import Console
 from studio.cli.compare import compare, strengths
 from studio.cli.follow import RunFailed
 from studio.cli.main import main
+from studio.compare.answering import Wish
 from studio.config import RunConfig
 from studio.errors import DataError, RunError
-from studio.runs.answering import Wish
 from studio.runs.store import RunFolder
-from studio.runs.studio import Studio
+from studio.studio import Studio
 from tests.ui.fake_studio import FakeWorkers, finished_run, open_fake_studio
 
 WISH = Wish("", 0.0, 32, 7)

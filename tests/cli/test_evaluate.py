@@ -11,12 +11,12 @@ import pytest
 from rich.console import Console
 
 from studio.cli.evaluate import evaluate_at_end, show_report
-from studio.runs.evaluation_report import AT_THE_END, Estimate, Figure
-from studio.runs.evaluations import EvaluationState
+from studio.jobs.evaluation_report import AT_THE_END, Estimate, Figure
+from studio.jobs.evaluations import EvaluationState
 from studio.runs.length_limit import AtLimit
-from studio.runs.studio import Studio
+from studio.studio import Studio
 from tests.cli.test_commands import ROWS, run
-from tests.runs.test_evaluations import REPORT
+from tests.jobs.test_evaluations import REPORT
 
 
 @pytest.fixture

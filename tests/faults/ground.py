@@ -19,9 +19,9 @@ from studio.events import Evaluated, Event, Finished, Saved, Stepped
 from studio.ml.checkpoints import read_progress
 from studio.ml.training import evaluation_steps
 from studio.runs import lock
-from studio.runs.conductor import Conductor, RunState
 from studio.runs.event_log import read_events
 from studio.runs.launcher import Launch
+from studio.runs.scheduler import Conductor, RunState
 from studio.runs.store import RunFolder, RunStore
 from tests.faults.warm import WarmLaunch
 from tests.processes import session_of

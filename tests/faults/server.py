@@ -10,12 +10,12 @@ import threading
 import time
 from pathlib import Path
 
+from studio.compare.chat_client import ChatClient
 from studio.data.library import DatasetLibrary
 from studio.errors import StudioError
-from studio.runs.chat_client import ChatClient
 from studio.runs.store import RunStore
-from studio.runs.studio import Studio
 from studio.settings import Settings, ensure_writable
+from studio.studio import Studio
 from tests.faults import hook
 from tests.faults.warm import WarmLaunch
 

@@ -11,10 +11,10 @@ import pytest
 
 from studio.data.library import DatasetLibrary
 from studio.events import Failed
+from studio.jobs.evaluation_report import EvaluationReport
+from studio.jobs.evaluations import Evaluations, EvaluationState, evaluation_paths, rows_path
+from studio.jobs.exports import ADAPTER, MERGED, Exports, ExportState, export_folder
 from studio.runs import lock
-from studio.runs.evaluation_report import EvaluationReport
-from studio.runs.evaluations import Evaluations, EvaluationState, evaluation_paths, rows_path
-from studio.runs.exports import ADAPTER, MERGED, Exports, ExportState, export_folder
 from studio.runs.launcher import PROJECT_ROOT, export_paths
 from studio.runs.store import RunFolder
 from studio.settings import Settings

@@ -14,9 +14,9 @@ def save_often() -> None:
 
     To be called before `studio.ml` is imported.
     """
-    from studio.models import forecast_plan
+    from studio.models.forecast.forecast import plan
 
-    forecast_plan.SAVE_SHARE = 1e9
+    plan.SAVE_SHARE = 1e9
     from studio.ml.pacing import SavePace
 
     SavePace.__init__.__kwdefaults__.update(seconds=SAVE_SECONDS)

@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 with atheris.instrument_imports(include=["studio"]):
     from studio.data.changes import Change
-    from studio.data.checking.mends import MENDS
+    from studio.data.checking.fixes import MENDS
     from studio.data.conversion.formats import draft, fault, guess_roles
     from studio.data.inspection import inspect_files
     from studio.data.rows import Row, RowProblem

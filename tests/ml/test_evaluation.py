@@ -14,7 +14,7 @@ from studio.ml.batches import IGNORED, TokenRow
 from studio.ml.engine import Engine, head_of
 from studio.ml.evaluation import row_losses, score_continuations
 from studio.ml.generation import BASE, switched_on
-from studio.models.forecast_plan import LOGIT_POSITIONS
+from studio.models.forecast.plan import LOGIT_POSITIONS
 from tests.ml.conftest import FP32
 from tests.ml.test_answering import recurrent
 from tests.ml.tiny_families import FAMILIES, WORDS, make_adapted, make_model

@@ -11,7 +11,7 @@ from studio.ml import training
 from studio.ml.batches import TokenRow
 from studio.ml.pacing import SAVE_SECONDS, SavePace, Scores
 from studio.ml.training import Progress
-from studio.models.forecast_plan import SAVE_SHARE
+from studio.models.forecast.plan import SAVE_SHARE
 from tests.ml.conftest import MEMORISE, Trained, run_training
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from studio.config import FULL, LORA, QLORA, RunConfig, problems, setting_named
 from studio.models.architecture import Architecture
-from studio.models.forecast import DOES_NOT_FIT, FITS, Forecast, Part, Workload
+from studio.models.forecast.forecast import DOES_NOT_FIT, FITS, Forecast, Part, Workload
 from studio.models.layout import LinearLayer, ModelLayout
 from studio.models.machine import Machine
 from studio.models.presets import BALANCED, DERIVED, PRESETS, QUICK, THOROUGH, Case, Value, derive

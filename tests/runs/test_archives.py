@@ -13,7 +13,7 @@ from studio.data.examples import Example, Message
 from studio.errors import RunError
 from studio.events import Finished, Started
 from studio.runs.archives import read_archive, write_archive
-from studio.runs.conductor import Conductor
+from studio.runs.scheduler import Conductor
 from studio.runs.store import RunFolder, RunStore
 from tests.tiny_adapter import write_adapter
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from studio.compare import conversations, sheets
 from studio.config import RunConfig
 from studio.data.example_files import read_examples
 from studio.data.examples import Example, Message
 from studio.errors import RunError
-from studio.runs import conversations, lock, sheets
+from studio.runs import lock
 from studio.runs.store import DISCARD, KEEP, MOST_NOTE, About, RunFolder, RunOrigin, RunStore
 
 EXAMPLES = tuple(Example((Message("user", f"{row}?"), Message("assistant", f"{row}!")), row) for row in range(4))

@@ -7,9 +7,9 @@ import pytest
 from studio.config import RunConfig
 from studio.events import Evaluated, Finished
 from studio.runs.store import RunFolder
-from studio.runs.studio import Studio
 from studio.runs.summaries import Summaries
 from studio.runs.summary import SPARK_POINTS, Summary
+from studio.studio import Studio
 from tests.ui.fake_studio import end_workers, fake_studio, finished_run, opening_events, play, step
 
 

@@ -7,44 +7,37 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from studio.compare.answering import Wish
+from studio.compare.conversations import Answer, Conversation, Talk, Turn, open_conversations
+from studio.compare.pane_models import pane_model
+from studio.compare.sheet_answers import SheetWork
+from studio.compare.sheet_prompts import Prompt
+from studio.compare.sheets import Cell, Column, Sheet, SheetRow, open_sheets
+from studio.compare.votes import FIRST, Vote, Votes
 from studio.config import RunConfig
 from studio.data.library import DatasetLibrary
 from studio.errors import StudioError
 from studio.events import Evaluated, Loading, Started
+from studio.jobs.calibration import machine_key, write_machine
 from studio.models.machine import Machine, Rates
 from studio.models.starter import starter_folder
-from studio.runs.answering import Wish
-from studio.runs.calibration import machine_key, write_machine
-from studio.runs.conversations import Answer, Conversation, Talk, Turn, open_conversations
+from studio.planning.model_facts import Reading
 from studio.runs.launcher import PROJECT_ROOT
-from studio.runs.pane_models import pane_model
-from studio.runs.sheet_answers import SheetWork
-from studio.runs.sheet_prompts import Prompt
-from studio.runs.sheets import Cell, Column, Sheet, SheetRow, open_sheets
 from studio.runs.store import RunStore
-from studio.runs.studio import Studio
-from studio.runs.votes import FIRST, Vote, Votes
 from studio.settings import Settings
-from studio.ui import (
-    compare_bin,
-    compare_kept,
-    configure_drawing,
-    data_drawing,
-    data_imports,
-    data_library,
-    evaluate_listeners,
-    evaluate_tab,
-    export_tab,
-    runs_drawing,
-    sheet_listeners,
-    train_tab,
-    vote_listeners,
-)
+from studio.studio import Studio
 from studio.ui.app import open_page
-from studio.ui.configure_sight import Asked as Configured
-from studio.ui.evaluate_sight import Asked
-from studio.ui.reading import Reading
-from studio.ui.tradeoff_sight import Tradeoffs
+from studio.ui.compare import history, sheet_actions, trash, vote_actions
+from studio.ui.configure import view
+from studio.ui.configure.state import Asked as Configured
+from studio.ui.data import imports, library
+from studio.ui.data import view as data_drawing
+from studio.ui.evaluate import actions, tab
+from studio.ui.evaluate.state import Asked
+from studio.ui.evaluate.tradeoff_state import Tradeoffs
+from studio.ui.export import tab as export_tab
+from studio.ui.runs import view as runs_drawing
+from studio.ui.train import tab as train_tab
 from tests.ui import made_up
 from tests.ui.fake_studio import (
     FakeChat,
@@ -180,14 +173,14 @@ def look_everywhere(studio: Studio, ids: Ids) -> None:
         _look_at_run(studio, reading, run_id)
     for dataset_id in (ids.dataset, ids.spare):
         with contextlib.suppress(StudioError):
-            data_library.show(studio, dataset_id)
+            library.show(studio, dataset_id)
         with contextlib.suppress(StudioError):
             data_drawing.draw(studio, reading, data_drawing.Look(dataset_id))
         with contextlib.suppress(StudioError):
-            configure_drawing.draw(studio, reading, Configured(RunConfig(), "balanced", dataset_id), None)
-    data_library.draw_bin(studio)
+            view.draw(studio, reading, Configured(RunConfig(), "balanced", dataset_id), None)
+    library.draw_bin(studio)
     with contextlib.suppress(StudioError):
-        data_imports.follow(studio, [], [])
+        imports.follow(studio, [], [])
     studio.imports.working()
     with contextlib.suppress(StudioError):
         studio.import_state(ids.imported)
@@ -195,7 +188,7 @@ def look_everywhere(studio: Studio, ids: Ids) -> None:
         studio.imports.request(ids.imported)
     with contextlib.suppress(StudioError):
         studio.machine()
-    evaluate_listeners.task_choices(studio.settings)
+    actions.task_choices(studio.settings)
     _look_at_comparisons(studio)
 
 
@@ -205,8 +198,8 @@ def _look_at_run(studio: Studio, reading: Reading, run_id: str) -> None:
         lambda: train_tab.redraw(train_tab.watch(studio), run_id=run_id, drawn=None),
         lambda: train_tab.refresh_runs(studio, run_id),
         lambda: train_tab.run_status(studio, run_id),
-        lambda: evaluate_tab.refresh_runs(studio, run_id),
-        lambda: evaluate_listeners.redraw(
+        lambda: tab.refresh_runs(studio, run_id),
+        lambda: actions.redraw(
             studio,
             Tradeoffs(studio, reading),
             run_id=run_id,
@@ -220,7 +213,7 @@ def _look_at_run(studio: Studio, reading: Reading, run_id: str) -> None:
         lambda: export_tab.refresh_runs(studio, run_id),
         lambda: studio.export_state(run_id, "adapter"),
         lambda: studio.blend_state(run_id),
-        lambda: compare_kept.compare_run(studio, open_conversations(studio.settings.home), run_id),
+        lambda: history.compare_run(studio, open_conversations(studio.settings.home), run_id),
     ]
     for look in looks:
         with contextlib.suppress(StudioError):
@@ -234,14 +227,14 @@ def _look_at_comparisons(studio: Studio) -> None:
     conversations = open_conversations(home, studio.clock)
     work = SheetWork(open_sheets(home, studio.clock), studio.chat, lambda key: pane_model(studio, key))
     votes = Votes(home)
-    compare_kept.at_first(studio, conversations, marks=False)
-    compare_bin.draw(conversations, "conversation", None)
-    sheet_listeners.refresh(studio, work, models=None, run=None, sheet=None)
-    compare_bin.draw(work.sheets, "sheet", None)
-    vote_listeners.list_sheets(work, None)
-    vote_listeners.list_pairs(votes, None)
+    history.at_first(studio, conversations, marks=False)
+    trash.draw(conversations, "conversation", None)
+    sheet_actions.refresh(studio, work, models=None, run=None, sheet=None)
+    trash.draw(work.sheets, "sheet", None)
+    vote_actions.list_sheets(work, None)
+    vote_actions.list_pairs(votes, None)
     for pair in votes.pairs():
-        vote_listeners.standing(votes, vote_listeners.name_of(votes, pair))
+        vote_actions.standing(votes, vote_actions.name_of(votes, pair))
 
 
 def model_folder(home: Path) -> Path:

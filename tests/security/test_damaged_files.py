@@ -17,10 +17,10 @@ from studio.runs.event_log import last_event
 from studio.runs.following import Following
 from studio.runs.queue import Queue
 from studio.runs.store import RunFolder
-from studio.runs.studio import Studio
-from studio.ui import runs_drawing
-from studio.ui.wording import moment
-from studio.words import duration
+from studio.studio import Studio
+from studio.ui.kit.numbers import moment
+from studio.ui.runs import view
+from studio.wording import duration
 from tests.security.small_home import Ids, look_everywhere, opened, serve_a_while, write_small_home
 from tests.ui.fake_studio import FakeWorkers
 
@@ -150,8 +150,8 @@ def test_a_run_without_settings_or_origin_is_listed_with_a_way_to_the_bin(home: 
     (home.finished.path / name).write_text(content, encoding="utf-8")
     home.use()
     assert home.status(home.ids.finished) == "damaged"
-    drawn = runs_drawing.draw(home.studio, runs_drawing.Wish(opened=home.ids.finished), None)
-    one, actions = drawn[runs_drawing.PARTS.index("one")], drawn[runs_drawing.PARTS.index("actions")]
+    drawn = view.draw(home.studio, view.Wish(opened=home.ids.finished), None)
+    one, actions = drawn[view.PARTS.index("one")], drawn[view.PARTS.index("actions")]
     assert name in one
     assert 'data-verb="delete"' in actions
     home.studio.delete_run(home.ids.finished)

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as some
 
-from studio.runs.conversations import open_conversations
-from studio.runs.sheets import open_sheets
-from studio.runs.studio import Studio
+from studio.compare.conversations import open_conversations
+from studio.compare.sheets import open_sheets
+from studio.studio import Studio
 from tests.security.small_home import Ids, look_everywhere, opened, serve_a_while, write_small_home
 
 pytestmark = pytest.mark.security

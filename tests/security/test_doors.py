@@ -5,9 +5,9 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from studio.settings import Settings
-from studio.ui.doors import Doors, Rules
-from studio.ui.login import Tries
-from studio.ui.origins import Hosts, hosts_of
+from studio.ui.serving.doors import Doors, Rules
+from studio.ui.serving.login import Tries
+from studio.ui.serving.origins import Hosts, hosts_of
 from tests.security.visits import Gradio, ask
 
 pytestmark = pytest.mark.security

@@ -9,11 +9,11 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from studio.runs.exports import export_archive
+from studio.jobs.exports import export_archive
 from studio.runs.store import RunFolder
-from studio.runs.studio import Studio
-from studio.ui.download_routes import routes
-from studio.ui.downloads import download_address
+from studio.studio import Studio
+from studio.ui.kit.downloads import download_address
+from studio.ui.serving.download_routes import routes
 from tests.ui.fake_studio import fake_studio, finished_run, write_export
 
 pytestmark = pytest.mark.security
@@ -134,8 +134,8 @@ def test_a_data_set_is_sent_and_nothing_beside_it(studio: Studio, client: TestCl
 
 def test_what_programs_are_told_holds_no_path(studio: Studio, run: RunFolder) -> None:
     """`run_status` told where the run lies, and so where a base model that had been brought in was to be found."""
-    from studio.ui.export_tab import export_run
-    from studio.ui.train_tab import run_status
+    from studio.ui.export.tab import export_run
+    from studio.ui.train.tab import run_status
 
     write_export(run, "adapter")
     told = f"{run_status(studio, run.id)} {export_run(studio, run.id, 'adapter')}"

@@ -16,27 +16,27 @@ import pytest
 from gradio.context import LocalContext
 from gradio.state_holder import SessionState
 
+from studio.compare.answering import Wish
+from studio.compare.question_limits import check_asked, check_sheet
 from studio.config import RunConfig
 from studio.data.library import DatasetLibrary
 from studio.errors import ConfigError, ModelError, RunError, TooMany
 from studio.events import Finished, Started
+from studio.jobs.imports import ImportRequest
+from studio.jobs.jobs import Job
+from studio.jobs.pool import EXPORTS, IMPORTS, Pool, Room
 from studio.limits import LAPTOP, PUBLIC, Limits, limits_of, read_changes, variable
 from studio.models.hub import Hub
 from studio.models.locate import ModelFiles
-from studio.runs.answering import Wish
+from studio.planning.background import InBackground, Threads
 from studio.runs.event_log import EventLog
-from studio.runs.imports import ImportRequest
-from studio.runs.jobs import Job
 from studio.runs.launcher import PROJECT_ROOT, Worker, export_paths, import_paths
-from studio.runs.pool import EXPORTS, IMPORTS, Pool, Room
-from studio.runs.question_limits import check_asked, check_sheet
 from studio.runs.store import RunStore
-from studio.runs.studio import Studio
 from studio.settings import Settings, read_settings
-from studio.ui.background import InBackground, Threads
-from studio.ui.errors import shown
-from studio.ui.request_limits import RequestLimits
-from studio.ui.session_config import share
+from studio.studio import Studio
+from studio.ui.kit.errors import shown
+from studio.ui.serving.request_limits import RequestLimits
+from studio.ui.serving.session_config import share
 from studio.visitors import visiting, visitor, visitor_at
 from tests.ui.fake_studio import NO_PROCESS, FakeChat, FakeWorkers, brought, end_workers
 
@@ -323,7 +323,7 @@ def test_a_look_up_that_failed_is_tried_again_after_a_minute(caplog: pytest.LogC
         return name
 
     lookups = InBackground(find, clock=lambda: now[0])
-    with caplog.at_level("INFO", logger="studio.ui.background"):
+    with caplog.at_level("INFO", logger="studio.planning.background"):
         lookups.get("a")
         wait_for(lambda: not lookups.is_working("a"))
     assert "The Hub cannot be reached." in caplog.text

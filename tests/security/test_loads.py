@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from studio.compare.chat_client import ChatClient
+from studio.compare.chat_protocol import Answered, FromWorker, Open, PaneRequest
 from studio.data.examples import Message
 from studio.errors import RunError
-from studio.runs.chat_client import ChatClient
-from studio.runs.chat_protocol import Answered, FromWorker, Open, PaneRequest
 from studio.runs.diagnosis import diagnose_lost
 from studio.runs.launcher import PROJECT_ROOT, launch, read_tail
 from studio.runs.memory_watch import MemoryWatch
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.security
 
 WORKER = r"""
 import sys, time
-from studio.runs.chat_protocol import *
+from studio.compare.chat_protocol import *
 
 for line in sys.stdin:
     message = decode_to_worker(line)

@@ -10,10 +10,10 @@ import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AuthenticationError
 
-from studio.ui.doors import Doors, Rules
-from studio.ui.login import LONGEST_FORM, SECONDS, TRIES, TRIES_IN_ALL, Tries, check
-from studio.ui.origins import Hosts
-from studio.ui.server import served
+from studio.ui.serving.doors import Doors, Rules
+from studio.ui.serving.login import LONGEST_FORM, SECONDS, TRIES, TRIES_IN_ALL, Tries, check
+from studio.ui.serving.origins import Hosts
+from studio.ui.serving.server import served
 from tests.security.visits import Gradio, ask
 from tests.ui.fake_studio import open_fake_studio
 

@@ -8,10 +8,10 @@ import pytest
 
 from studio.config import RunConfig, settings
 from studio.errors import DataError
-from studio.runs.studio import Studio
-from studio.ui.errors import shown
-from studio.ui.form import control
-from studio.ui.notices import payload
+from studio.studio import Studio
+from studio.ui.kit.errors import shown
+from studio.ui.kit.form import control
+from studio.ui.train.notices import payload
 from tests.ui.fake_studio import brought, fake_studio
 
 pytestmark = pytest.mark.security

@@ -9,15 +9,15 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from studio import codec
+from studio.compare.answering import Wish
+from studio.compare.conversations import Answer, Conversation, Talk, Turn, open_conversations
+from studio.compare.sheet_prompts import Prompt
+from studio.compare.sheets import Cell, Column, Sheet, SheetRow, open_sheets
 from studio.config import RunConfig
 from studio.events import Failed, Noted, Sampled
-from studio.runs.answering import Wish
-from studio.runs.conversations import Answer, Conversation, Talk, Turn, open_conversations
-from studio.runs.evaluations import write_evaluation
-from studio.runs.sheet_prompts import Prompt
-from studio.runs.sheets import Cell, Column, Sheet, SheetRow, open_sheets
+from studio.jobs.evaluations import write_evaluation
 from studio.runs.store import RunFolder
-from studio.runs.studio import Studio
+from studio.studio import Studio
 from tests.live_page import Server
 from tests.ui import made_up
 from tests.ui.fake_studio import brought, end_workers, fake_studio, finished_run, opening_events, play, step

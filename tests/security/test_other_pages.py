@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from studio.runs.studio import Studio
-from studio.ui.server import PageServer, served
+from studio.studio import Studio
+from studio.ui.serving.server import PageServer, served
 from tests.local_server import serving
 from tests.ui.fake_studio import open_fake_studio
 

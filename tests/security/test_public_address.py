@@ -11,15 +11,15 @@ import pytest
 from studio.cli.public_address import arrange, tasks_sentence, token_sentence
 from studio.config import RunConfig
 from studio.errors import ConfigError, DataError, ModelError, RunError, StudioError
+from studio.jobs.imports import ImportRequest
 from studio.models.hub import Hub
 from studio.models.locate import locate, locate_settled
 from studio.models.starter import starter_folder
-from studio.runs.imports import ImportRequest
+from studio.planning.model_facts import Reading
 from studio.runs.launcher import withhold_secrets, worker_environment
-from studio.runs.studio import Studio
 from studio.settings import Settings, read_settings
-from studio.ui.evaluate_listeners import task_choices
-from studio.ui.reading import Reading
+from studio.studio import Studio
+from studio.ui.evaluate.actions import task_choices
 from tests.own_task import write_task
 from tests.ui.fake_studio import FakeWorkers, brought, end_workers, finished_run, open_fake_studio, write_plain_model
 

@@ -5,12 +5,12 @@ import io
 
 import pytest
 
-from studio.runs.answering import Wish
-from studio.runs.evaluation_report import ScoredRow
-from studio.runs.scored_rows import as_csv as rows_as_csv
-from studio.runs.sheet_prompts import Prompt
-from studio.runs.sheets import Cell, Column, Sheet, SheetRow
-from studio.runs.sheets import as_csv as sheet_as_csv
+from studio.compare.answering import Wish
+from studio.compare.sheet_prompts import Prompt
+from studio.compare.sheets import Cell, Column, Sheet, SheetRow
+from studio.compare.sheets import as_csv as sheet_as_csv
+from studio.jobs.evaluation_report import ScoredRow
+from studio.jobs.scored_rows import as_csv as rows_as_csv
 from studio.runs.tables import write_csv_rows
 
 pytestmark = pytest.mark.security

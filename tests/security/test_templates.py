@@ -24,9 +24,9 @@ from studio.data.tokenizing.limits import ProcessBounds, TooMuch
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.data.tokenizing.template_sandbox import MOST_SOURCE, Sandbox
 from studio.errors import DataError, ModelError, StudioError
+from studio.jobs.rendering import Rendering, RenderingLimits
+from studio.jobs.rendering_process import RenderingProcess
 from studio.runs.diagnosis import diagnose_lost
-from studio.runs.rendering import Rendering, RenderingLimits
-from studio.runs.rendering_process import RenderingProcess
 from tests.security.hostile_models import write_model
 
 pytestmark = pytest.mark.security

@@ -8,18 +8,18 @@ from typing import Any
 import gradio as gr
 import pytest
 
+from studio.compare.pane_models import pane_model
 from studio.errors import DataError, RunError, StudioError
+from studio.jobs.evaluations import evaluation_paths
 from studio.models.elsewhere import without_place
-from studio.runs.evaluations import evaluation_paths
-from studio.runs.pane_models import pane_model
 from studio.runs.store import RunFolder
-from studio.runs.studio import Studio
-from studio.ui import ideas
+from studio.studio import Studio
 from studio.ui.app import build_app
-from studio.ui.components import picker, unchecked
-from studio.ui.errors import for_page
-from studio.ui.presses import Press, read_press
-from studio.ui.sent_values import MOST_CHOSEN, MOST_LETTERS_CHOSEN, fitting
+from studio.ui.compare import suggested_prompts
+from studio.ui.kit.actions import Press, read_press
+from studio.ui.kit.components import picker, unchecked
+from studio.ui.kit.errors import for_page
+from studio.ui.kit.sent_values import MOST_CHOSEN, MOST_LETTERS_CHOSEN, fitting
 from tests.ui.fake_studio import fake_studio
 
 pytestmark = pytest.mark.security
@@ -176,8 +176,8 @@ def test_the_name_of_an_evaluation_is_no_longer_than_a_file_name(tmp_path: Path)
 def test_an_idea_that_is_not_there() -> None:
     """The page's own state of the questions is empty until there are some: an IndexError."""
     with pytest.raises(RunError, match="no longer offered"):
-        ideas.take(0, [], "")
-    assert ideas.take(0, [("Why?", "")], "Be brief.") == ("Why?", "Be brief.")
+        suggested_prompts.take(0, [], "")
+    assert suggested_prompts.take(0, [("Why?", "")], "Be brief.") == ("Why?", "Be brief.")
 
 
 @pytest.mark.parametrize("error", [RunError("There is no run '\ud800'."), gr.Error("'\ud800' is no choice")])

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.types import Message, Receive, Scope, Send
 
-from studio.ui.doors import Doors
+from studio.ui.serving.doors import Doors
 
 Headers = Iterable[tuple[str, str]]
 

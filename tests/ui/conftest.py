@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from studio.runs.studio import Studio
-from studio.ui.reading import Reading
+from studio.planning.model_facts import Reading
+from studio.studio import Studio
 from tests.ui.fake_studio import fake_studio
 
 

@@ -11,18 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from studio import codec
-from studio.config import FULL, RunConfig
-from studio.data.dataset_folders import Dataset
-from studio.data.example_files import ExampleFile
-from studio.data.examples import Example, Message
-from studio.data.library import DatasetLibrary
-from studio.data.tokenizing.rendering import ChatRenderer
-from studio.data.tokenizing.tokens import count_tokens, save
-from studio.errors import StudioError
-from studio.events import Evaluated, Event, Finished, Loaded, Prepared, Saved, Started, Stepped
-from studio.models.starter import READY_MARK, starter_folder
-from studio.runs import lock
-from studio.runs.chat_protocol import (
+from studio.compare.chat_protocol import (
     BASE,
     Answered,
     FromWorker,
@@ -34,15 +23,26 @@ from studio.runs.chat_protocol import (
     Token,
     Trouble,
 )
+from studio.config import FULL, RunConfig
+from studio.data.dataset_folders import Dataset
+from studio.data.example_files import ExampleFile
+from studio.data.examples import Example, Message
+from studio.data.library import DatasetLibrary
+from studio.data.tokenizing.rendering import ChatRenderer
+from studio.data.tokenizing.tokens import count_tokens, save
+from studio.errors import StudioError
+from studio.events import Evaluated, Event, Finished, Loaded, Prepared, Saved, Started, Stepped
+from studio.jobs.export_report import ExportReport
+from studio.jobs.exports import export_archive
+from studio.jobs.imports import ImportRequest
+from studio.jobs.rendering_protocol import Shown
+from studio.models.starter import READY_MARK, starter_folder
+from studio.runs import lock
 from studio.runs.event_log import EventLog
-from studio.runs.exports import export_archive
-from studio.runs.imports import ImportRequest
 from studio.runs.launcher import PROJECT_ROOT, Worker, import_paths
-from studio.runs.rendering_protocol import Shown
-from studio.runs.reports import ExportReport
 from studio.runs.store import RunFolder, RunStore
-from studio.runs.studio import Studio
 from studio.settings import Settings
+from studio.studio import Studio
 from studio.workers.add_data import add_data
 from studio.workers.job import Job, failure
 from tests.tiny_model import write_tiny_tokenizer

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from studio.runs.evaluation_report import (
+from studio.jobs.evaluation_report import (
     AT_THE_END,
     HELD_OUT,
     Confusion,
@@ -13,7 +13,7 @@ from studio.runs.evaluation_report import (
     Part,
     ScoredRow,
 )
-from studio.runs.evaluations import write_evaluation
+from studio.jobs.evaluations import write_evaluation
 from studio.runs.store import RunFolder
 
 LABELS = ("billing", "delivery & returns", "<b>technical</b>")

@@ -4,10 +4,10 @@ import sys
 import gradio as gr
 
 from studio.config import RunConfig, settings
-from studio.runs.studio import Studio
+from studio.studio import Studio
 from studio.ui.app import build_app, jump_to_data, jump_to_run, open_page, redraw_header
-from studio.ui.form import TERMINAL_ONLY
-from studio.ui.pace import Pace
+from studio.ui.kit.form import TERMINAL_ONLY
+from studio.ui.kit.pace import Pace
 from tests.ui.fake_studio import finished_run
 
 ENDPOINTS = {"/add_dataset", "/start_run", "/run_status", "/ask", "/export_run"}

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from studio.runs.base_models import ModelState
+from studio.jobs.base_models import ModelState
 from studio.ui.header import graphics_card, header, machine
 
 

@@ -11,12 +11,12 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM
 
 from studio.events import Event, Failed, Finished, Loaded, Started
+from studio.jobs.blends import Blends
+from studio.jobs.export_report import read_report
 from studio.ml import loading
 from studio.runs.blend_parents import read_blend
-from studio.runs.blends import Blends
 from studio.runs.event_log import EventLog
 from studio.runs.launcher import Worker
-from studio.runs.reports import read_report
 from studio.runs.store import RunFolder, RunStore
 from studio.workers.model_card import card_of
 from tests.workers.conftest import events

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from studio.events import Event, Finished, Loading, Saved
-from studio.runs.calibration import machine_key, read_machine
+from studio.jobs.calibration import machine_key, read_machine
 from studio.workers import calibrate
 from studio.workers.job import Job
 

@@ -6,12 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from studio.data.examples import Message
-from studio.data.tokenizing.rendering import ChatRenderer
-from studio.ml import loading
-from studio.ml.generation import BASE as BASE_ROW
-from studio.ml.generation import PaneInput, Sampling, generate
-from studio.runs.chat_protocol import (
+from studio.compare.chat_protocol import (
     BASE,
     Answered,
     Ask,
@@ -30,6 +25,11 @@ from studio.runs.chat_protocol import (
     decode_from_worker,
     encode,
 )
+from studio.data.examples import Message
+from studio.data.tokenizing.rendering import ChatRenderer
+from studio.ml import loading
+from studio.ml.generation import BASE as BASE_ROW
+from studio.ml.generation import PaneInput, Sampling, generate
 from studio.runs.precision import precision_of
 from studio.runs.store import RunFolder
 

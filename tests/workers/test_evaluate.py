@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 from studio.data.example_files import write_examples
 from studio.data.examples import Example, Message
 from studio.events import Failed, Finished, Loading
-from studio.runs.evaluation_report import EvaluationReport
-from studio.runs.evaluations import read_report, read_rows, wish_path
+from studio.jobs.evaluation_report import EvaluationReport
+from studio.jobs.evaluations import read_report, read_rows, wish_path
 from studio.runs.store import RunFolder
 from tests.own_task import write_task
 from tests.workers.conftest import events, wait_for

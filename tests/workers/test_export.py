@@ -14,8 +14,8 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from studio.events import Failed, Finished, Saved
-from studio.runs.exports import export_archive, export_folder
-from studio.runs.reports import read_report
+from studio.jobs.export_report import read_report
+from studio.jobs.exports import export_archive, export_folder
 from studio.runs.store import RunFolder
 from tests.workers.conftest import events, wait_for
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
+from studio.compare.chat_protocol import SelfTest, Tested
 from studio.data.examples import Message
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import ModelError, RunError
 from studio.ml import loading
-from studio.runs.chat_protocol import SelfTest, Tested
 from studio.workers.chat_models import ChatModels, Wanted
 from studio.workers.self_test import Ground, self_test
 from tests.tiny_model import write_tiny_model

@@ -13,8 +13,8 @@ from studio.data.checking.answer_patterns import AnswerPatterns
 from studio.data.checking.copies import Hashes, conflicts, copies, shared
 from studio.data.checking.example_texts import texts
 from studio.data.checking.findings import BAD, INFO, MOST_PLACES, WARNING, Finding, Mend, Tally, in_order, offer
+from studio.data.checking.fixes import DROP_DUPLICATES, DROP_NEAR_DUPLICATES, KEEP_FIRST_ANSWER
 from studio.data.checking.leftover_marks import LeftoverMarks
-from studio.data.checking.mends import DROP_DUPLICATES, DROP_NEAR_DUPLICATES, KEEP_FIRST_ANSWER
 from studio.data.checking.near_duplicates import MOST_COMPARED, SAMPLE, NearDuplicates
 from studio.data.checking.personal_checks import PersonalData
 from studio.data.checking.problem_words import LeftOut
@@ -24,7 +24,7 @@ from studio.data.checking.text_structure import TextStructure
 from studio.data.checking.turns import repeats_speaker
 from studio.data.examples import Example
 from studio.data.rows import Report, RowProblem, silent
-from studio.words import counted
+from studio.wording import counted
 
 if TYPE_CHECKING:
     import numpy as np

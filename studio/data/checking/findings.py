@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from studio.data.checking.mends import MENDS
+from studio.data.checking.fixes import MENDS
 
 MOST_PLACES = 1000
 """So many places of one finding are kept; the count goes on."""

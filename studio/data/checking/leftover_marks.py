@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from studio.data.checking.example_texts import texts
 from studio.data.checking.findings import WARNING, Finding, Tally
 from studio.data.examples import Example
-from studio.words import counted
+from studio.wording import counted
 
 _PLACEHOLDER = re.compile(
     r"\{\{ ?[A-Za-z_][\w.\- ]{0,40}\}\}|\$\{[A-Za-z_]\w{0,40}\}"

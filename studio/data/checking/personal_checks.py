@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from studio.data.checking.findings import WARNING, Finding, Tally, offer
 from studio.data.checking.personal import CARDS, EMAILS, KEYS, KINDS, MASKS, PHONES, personal_kinds
-from studio.words import counted
+from studio.wording import counted
 
 _WORDS = {
     KEYS: ("a key or a password", "What opens an account should not be learned: a model may say it to anyone"),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from studio.data.checking.findings import WARNING, Finding, Tally, offer
 from studio.data.checking.repairs import SYSTEM_FIRST, TRIM_END, TRIM_START
 from studio.data.rows import RowProblem
-from studio.words import counted
+from studio.wording import counted
 
 _WORDS: dict[str, tuple[str, str, str]] = {
     "empty-answer": ("without an answer", "There is nothing to learn where the answer is empty.", ""),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from studio.data.checking.findings import INFO, WARNING, Finding, Tally, offer
 from studio.data.checking.repairs import REPAIR_TEXT
 from studio.data.checking.text_repair import REPLACED, read_again, without_odd_characters
-from studio.words import counted
+from studio.wording import counted
 
 
 class TextFaults:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from studio.data.checking.findings import WARNING, Finding, Tally
 from studio.data.examples import Example
-from studio.words import counted
+from studio.wording import counted
 
 _MARK = re.compile(
     r"<[|\uff5c][^<>|\uff5c\s]{1,40}[|\uff5c]>|<\|[a-z_]{1,20}>|<[a-z_]{1,20}\|>|<(?:start|end)_of_turn>|<extra_id_\d+>"

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from studio.data.rows import Row, RowProblem
+from studio.data.sources.cell_values import plain
 from studio.data.sources.file_bytes import Progress
 from studio.data.sources.headers import column_names
-from studio.data.sources.plain_cells import plain
 from studio.data.sources.reading import Reading, Rows
 from studio.data.sources.text_files import LONGEST_LINE
 from studio.errors import DataError

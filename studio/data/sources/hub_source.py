@@ -10,7 +10,7 @@ from typing import Protocol
 from studio.data.rows import Report, silent
 from studio.data.sources.hub_layout import choose_files, read_configurations
 from studio.errors import DataError
-from studio.words import size
+from studio.wording import size
 
 MOST_BYTES = 2 << 30
 """Further files of a split are not fetched."""

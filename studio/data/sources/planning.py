@@ -17,7 +17,7 @@ from studio.data.sources.gathering import Gathered, named
 from studio.data.sources.prose_files import FORMATS as PROSE
 from studio.data.sources.reading import Reading
 from studio.data.sources.recognition import FoundFile, plan
-from studio.data.sources.signposts import NotExamplesError
+from studio.data.sources.rejected_files import NotExamplesError
 from studio.data.sources.split_names import is_for_tests, splits_question
 from studio.errors import DataError
 

@@ -13,7 +13,7 @@ from studio.data.sources.file_bytes import Progress, Survey
 from studio.data.sources.json_files import is_called_json, is_json_lines, looks_like_json, plan_json, plan_json_lines
 from studio.data.sources.prose_files import plan_text
 from studio.data.sources.reading import Reading, Rows
-from studio.data.sources.signposts import (
+from studio.data.sources.rejected_files import (
     empty_file,
     refuse_binary,
     refuse_in_office,

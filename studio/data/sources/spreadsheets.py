@@ -22,7 +22,7 @@ from studio.data.sources.reading import Reading, Rows
 from studio.data.sources.text_encodings import TextEncoding
 from studio.data.sources.text_files import TextFile
 from studio.errors import DataError
-from studio.words import counted
+from studio.wording import counted
 
 _MOST_MEMORY = 900 << 20
 _SAMPLE = 60

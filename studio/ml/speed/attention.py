@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from studio.models.forecast_plan import QUERY_BLOCK
+from studio.models.forecast.plan import QUERY_BLOCK
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from studio.models.forecast_plan import LOGIT_POSITIONS
+from studio.models.forecast.plan import LOGIT_POSITIONS
 
 
 def summed_cross_entropy(

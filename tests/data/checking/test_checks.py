@@ -7,7 +7,7 @@ import pytest
 
 from studio.data.changes import Change
 from studio.data.checking.checks import Checker, Finding, Mend, overlap
-from studio.data.checking.mends import MENDS, Mender
+from studio.data.checking.fixes import MENDS, Mender
 from studio.data.examples import TEXT, Example, Message
 from studio.data.rows import CancelledError, RowProblem
 

@@ -1,0 +1,1 @@
+"""Models side by side: asking them, conversations, prompt sheets and blind votes."""

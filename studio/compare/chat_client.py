@@ -1,0 +1,247 @@
+"""The page's end of the conversation with the chat worker: starts it when it is needed and asks it one thing at a time.
+
+A worker that died is started again by the next question. Knows nothing of models, and imports nothing of the worker.
+"""
+
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from studio import wording
+from studio.compare.chat_process import ChatProcess
+from studio.compare.chat_protocol import (
+    Answered,
+    Ask,
+    FromWorker,
+    Halt,
+    Open,
+    Opened,
+    Opening,
+    PaneRequest,
+    SelfTest,
+    Tested,
+    Token,
+    Trouble,
+)
+from studio.data.examples import Message
+from studio.errors import RunError
+from studio.runs.launcher import WORKER_COMMAND
+from studio.runs.memory_watch import MemoryWatch
+
+log = logging.getLogger(__name__)
+
+_TURN_SECONDS = 1.0
+
+SILENCE_SECONDS = 1800.0
+"""A worker ends itself when a load takes too long (`ml/deadlines`); this is for one that cannot, or hangs later."""
+
+MADE_ROOM = "The models of this conversation made room for a run, so they are loaded again."
+
+
+class ChatClient:
+    """Asks one chat worker, which holds one base model; questions from several pages take turns."""
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        command: Sequence[str] = WORKER_COMMAND,
+        silence_seconds: float = SILENCE_SECONDS,
+        watch: MemoryWatch = MemoryWatch(),  # noqa: B008  # it is frozen
+    ) -> None:
+        """Start nothing yet. The worker is `command` with `chat --home HOME`; its log is HOME/chat.log.
+
+        A worker that should load or answer and says nothing for `silence_seconds` is killed, and so is one that takes
+        more memory than `watch` allows.
+        """
+        self._silence_seconds = silence_seconds
+        self._watch = watch
+        self._home = home
+        self._command = (*command, "chat", "--home", str(home))
+        self._turn = threading.Lock()
+        self._halted: set[str] = set()
+        self._ticket = ""
+        self._ids = itertools.count(1)
+        self._asked: int | None = None
+        self._worker: ChatProcess | None = None
+        self._made_room = False
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a worker is up, and so may hold a model in memory."""
+        worker = self._worker
+        return worker is not None and worker.is_running
+
+    @property
+    def made_room(self) -> bool:
+        """Whether the worker left to give its memory to a run, and nothing was asked since."""
+        return self._made_room
+
+    def loaded(self) -> str:
+        """Name the base model that is in memory, as `Open` named it; empty when there is none, or not yet."""
+        worker = self._worker
+        if worker is None or not worker.is_running or worker.base is None or worker.opens_awaited:
+            return ""
+        return worker.base.model
+
+    def ask(
+        self,
+        base: Open,
+        panes: Sequence[PaneRequest],
+        *,
+        temperature: float,
+        top_p: float,
+        max_new_tokens: int,
+        seed: int,
+        ticket: str = "",
+    ) -> Generator[FromWorker, None, None]:
+        """Yield what the worker says until every pane is `Answered`, or `Trouble` ends it for all of them.
+
+        `Opening` may come first, while the model is on its way or another question is being answered. Closing the
+        generator halts the answer; so does `halt` with the same `ticket`, after which the panes are `Answered` with
+        what there is (or nothing more is said, when it was not its turn yet or the model was still on its way).
+
+        Raises RunError when the worker cannot be started or ends in the middle.
+        """
+        yield from self._in_turn(
+            base,
+            lambda id: Ask(id, tuple(panes), temperature, top_p, max_new_tokens, seed),
+            answers=len(panes),
+            ticket=ticket,
+        )
+
+    def self_test(
+        self, base: Open, adapter: str, messages: Sequence[Message], *, tokens: int = 32, ticket: str = ""
+    ) -> Generator[FromWorker, None, None]:
+        """Have the worker hold its panes against plain transformers and plain peft on a base that is loaded afresh.
+
+        Yields `Opening` as often as something is on its way, and `Tested` or `Trouble` last. It takes turns with
+        questions, and `halt` ends it, as they do. Raises RunError as `ask` does.
+        """
+        yield from self._in_turn(
+            base, lambda id: SelfTest(id, adapter, tuple(messages), tokens), answers=1, ticket=ticket
+        )
+
+    def _in_turn(
+        self, base: Open, question: Callable[[int], Ask | SelfTest], *, answers: int, ticket: str
+    ) -> Generator[FromWorker, None, None]:
+        """Ask when it is one's turn, and yield what is said until so many answers are complete."""
+        self._halted.discard(ticket)
+        while not self._turn.acquire(timeout=_TURN_SECONDS):
+            if ticket in self._halted:
+                return
+            yield Opening("Another conversation is being answered. Yours is next.")
+        try:
+            self._ticket = ticket
+            if self._made_room:
+                self._made_room = False
+                yield Opening(MADE_ROOM)
+            worker = self._running_worker()
+            if (yield from self._open(worker, base)):
+                yield from self._answers(worker, question(next(self._ids)), answers=answers)
+        finally:
+            self._turn.release()
+
+    def halt(self, ticket: str = "") -> None:
+        """Stop the question that was asked with this ticket, whether it is being answered or waits. Returns at once."""
+        self._halted.add(ticket)
+        worker, asked = self._worker, self._asked
+        if worker is not None and asked is not None and self._ticket == ticket:
+            with suppress(RunError):
+                worker.send(Halt(asked))
+
+    def leave(self, grace_seconds: float = 2.0) -> None:
+        """Have the worker leave and give its memory back; the next question starts a new one.
+
+        One that has not left after `grace_seconds` is killed. An answer that is being given ends with a RunError.
+        """
+        if self.is_running:
+            self._made_room = True
+        self._end(grace_seconds)
+
+    def close(self) -> None:
+        """Kill the worker if there is one."""
+        self._end(0.0)
+
+    def _end(self, grace_seconds: float) -> None:
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.end(grace_seconds)
+
+    def _running_worker(self) -> ChatProcess:
+        worker = self._worker
+        if worker is None or not worker.is_running:
+            self._end(0.0)
+            worker = self._worker = ChatProcess(self._command, log_path=self._home / "chat.log", watch=self._watch)
+        return worker
+
+    def _open(self, worker: ChatProcess, base: Open) -> Generator[FromWorker, None, bool]:
+        """Have `base` in memory. Returns False when it is not there: after `Trouble`, or when halted."""
+        if worker.base != base:
+            worker.send(base)
+            worker.base = base
+            worker.opens_awaited += 1
+        # The wait is for every `Open` that was ever sent: one may belong to a page that did not stay for the answer.
+        spoke = time.monotonic()
+        while worker.opens_awaited:
+            if self._ticket in self._halted:
+                return False
+            said = self._next_message(worker, spoke)
+            spoke = time.monotonic() if said is not None else spoke
+            if isinstance(said, Opened):
+                worker.opens_awaited -= 1
+            elif isinstance(said, Trouble) and said.id == 0:
+                worker.opens_awaited -= 1
+                if not worker.opens_awaited:
+                    worker.base = None
+                    yield said
+                    return False
+            if isinstance(said, Opening | Opened):
+                yield said
+        return True
+
+    def _next_message(self, worker: ChatProcess, spoke: float) -> FromWorker | None:
+        """Wait a moment for a message. Raises RunError, and kills the worker, when it was silent for too long."""
+        said = worker.next_message()
+        if said is None and time.monotonic() - spoke > self._silence_seconds:
+            log.warning("the chat worker said nothing for %.0f s and is killed", self._silence_seconds)
+            worker.end(0.0)
+            raise RunError(
+                f"The model has not said anything for {wording.duration(self._silence_seconds)}, so it was ended.",
+                "Ask again to start it once more, or choose another model if that happens again.",
+            )
+        return said
+
+    def _answers(
+        self, worker: ChatProcess, question: Ask | SelfTest, *, answers: int
+    ) -> Generator[FromWorker, None, None]:
+        waiting = set(range(answers))
+        # In this order, so that a halt which comes at any moment is either seen here or sent by `halt` itself.
+        worker.send(question)
+        self._asked = question.id
+        if self._ticket in self._halted:
+            worker.send(Halt(question.id))
+        spoke = time.monotonic()
+        try:
+            while waiting:
+                said = self._next_message(worker, spoke)
+                spoke = time.monotonic() if said is not None else spoke
+                # What is still said to a question that was given up is passed over.
+                if isinstance(said, Token | Answered | Tested | Trouble) and said.id != question.id:
+                    continue
+                if isinstance(said, Answered):
+                    waiting.discard(said.pane)
+                elif isinstance(said, Trouble | Tested):
+                    waiting.clear()
+                elif not isinstance(said, Token | Opening):
+                    continue
+                yield said
+        finally:
+            self._asked = None
+            if waiting and worker.is_running:
+                with suppress(RunError):
+                    worker.send(Halt(question.id))

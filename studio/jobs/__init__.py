@@ -1,0 +1,1 @@
+"""What is done beside training, each by a worker: evaluations, exports, blends, imports, counting tokens."""

@@ -1,0 +1,131 @@
+"""What this machine can do: measured once by a worker, kept in the data folder, and read by page and command line.
+
+    <home>/machine.json
+
+A measurement is valid for one machine and one PyTorch; another one makes it again. The memory is looked up at each
+reading, as it changes from hour to hour. Knows nothing of how it is measured, and never imports torch.
+"""
+
+import importlib.metadata
+import logging
+import os
+import platform
+import re
+import threading
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from studio import codec
+from studio.errors import TooMany
+from studio.files import write_whole
+from studio.jobs.jobs import Job, JobState
+from studio.models.machine import Machine
+from studio.runs.free_memory import free_memory_bytes
+from studio.runs.launcher import JobPaths, Launch
+from studio.visitors import NOBODY, visiting
+
+log = logging.getLogger(__name__)
+
+log = logging.getLogger(__name__)
+
+NVIDIA = Path("/proc/driver/nvidia/gpus")
+
+
+def machine_path(home: Path) -> Path:
+    """Say where the measurement of this machine is kept."""
+    return home / "machine.json"
+
+
+def machine_paths(home: Path) -> JobPaths:
+    """Say where the job that measures has its files."""
+    return JobPaths(home / "machine.lock", home / "machine.events.jsonl", home / "machine.log")
+
+
+class Calibration:
+    """The measurement of this machine for one data folder."""
+
+    def __init__(self, home: Path, *, launch: Launch) -> None:
+        self._home = home
+        self._launch = launch
+        self._guard = threading.Lock()
+        self._job = Job(machine_paths(home))
+        self._key = machine_key()
+        self._tried = False
+
+    def state(self) -> Machine | None:
+        """Return the machine as it is now, or None while it is not measured; then the measuring is started.
+
+        A measuring that failed is not tried again before the studio is opened anew. Raises RunError when the worker
+        cannot be started.
+        """
+        machine = read_machine(self._home, key=self._key)
+        if machine is not None:
+            return machine
+        with self._guard:
+            if not self._tried and not self._job.state().lock_held:
+                self._tried = True
+                self._begin()
+        return None
+
+    def _begin(self) -> None:
+        try:
+            with visiting(NOBODY):  # it is measured for everybody
+                self._job.start(["calibrate", "--home", str(self._home)], self._launch)
+        except TooMany as error:
+            log.info("This machine is measured later: %s", error)
+            self._tried = False
+
+    def job(self) -> JobState:
+        """Say how far the measuring is."""
+        return self._job.state()
+
+
+def read_machine(home: Path, *, key: str) -> Machine | None:
+    """Read the measurement with the memory as it is now; None where there is none for this machine."""
+    try:
+        machine = codec.read(Machine, machine_path(home))
+    except FileNotFoundError:
+        return None
+    except (OSError, codec.Damaged) as error:
+        log.debug("The measurement of this machine cannot be read: %s", error)
+        return None
+    if machine.versions != key:
+        return None
+    return replace(machine, memory_bytes=free_memory_bytes()) if machine.device == "cpu" else machine
+
+
+def write_machine(home: Path, machine: Machine) -> None:
+    """Keep a measurement, whole or not at all. Raises OSError."""
+    write_whole(machine_path(home), codec.dumps(machine))
+
+
+def machine_key() -> str:
+    """Name what a measurement depends on: processor, cores, GPUs that may be seen, and the version of PyTorch."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    try:
+        torch = importlib.metadata.version("torch")
+    except importlib.metadata.PackageNotFoundError:
+        torch = "none"
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    seen = () if visible is None else (f"of which {visible or 'none'}",)
+    return "; ".join((processor_name(), f"{cores} cores", *_gpus(), *seen, f"torch {torch}"))
+
+
+def processor_name() -> str:
+    """Return the processor's own name."""
+    with suppress(OSError):
+        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+        if found:
+            return found[1].strip()
+    return platform.processor() or platform.machine() or "processor"
+
+
+def _gpus() -> tuple[str, ...]:
+    """Name the NVIDIA GPUs by what their driver says in /proc: asking it through PyTorch would import that."""
+    names = []
+    for folder in sorted(NVIDIA.glob("*")):
+        with suppress(OSError):
+            found = re.search(r"^Model:\s*(.+)$", (folder / "information").read_text(), re.MULTILINE)
+            names.append(found[1].strip() if found else folder.name)
+    return tuple(names)

@@ -1,0 +1,194 @@
+"""What is known of a model beside its base: scores with their intervals, what was forgotten, and the rows behind them.
+
+    <run>/evaluations/<name>.json                  the report, written last and whole
+                      <name>.rows-<created>.jsonl  what both answered, row by row, as that report has it
+                      <name>.{lock,events.jsonl,log}      of the worker that made it
+
+Knows nothing of how a score is made.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from studio import wording
+from studio.runs.length_limit import AtLimit
+
+HELD_OUT = "held-out"
+"""The data of a run that is scored at its end: the examples that were kept from the training."""
+
+AT_THE_END = "end"
+"""The name of the report that every run gets at its end, without being asked."""
+
+NOTHING_HELD_OUT = "There is nothing to evaluate on: no row was held out."
+NOTHING_HELD_OUT_HINT = "Choose a file of other examples, or hold out a share of the data when you start a run."
+
+LIKELIHOOD = "likelihood_accuracy"
+"""The figure of how often a model finds the right label the likeliest, whatever it writes."""
+
+SURE = 0.05
+"""Below this p value a change is called sure; else it may as well be chance."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure and its 95 % bootstrap interval, from resampling the rows."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One score of both models. `unit` is "share" (0 to 1), "score" (0 to 100), "loss" (nats a token) or "perplexity".
+
+    `change` is tuned less base on the same rows, and `p_value` that of a paired two-sided test of no change. `base`,
+    `change` and `p_value` are None where the base has no such score. `rows` is how many rows it was made from.
+    """
+
+    name: str
+    title: str
+    unit: str
+    higher_is_better: bool
+    rows: int
+    tuned: Estimate
+    base: Estimate | None = None
+    change: Estimate | None = None
+    p_value: float | None = None
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether the change is hardly chance."""
+        return self.p_value is not None and self.p_value < SURE
+
+    @property
+    def verdict(self) -> str:
+        """How sure a change is, in two words; empty where there is none to speak of."""
+        if self.change is None or self.p_value is None:
+            return ""
+        if not self.is_sure or self.change.value == 0:
+            return "within noise"
+        return "surely better" if (self.change.value > 0) == self.higher_is_better else "surely worse"
+
+
+def beside(main: Figure, figures: Sequence[Figure]) -> Figure | None:
+    """Return the figure that belongs beside the main one: how often each model finds the right label the likeliest.
+
+    None unless the base does so more than twice as often as it writes that label: it was never told how to answer, and
+    what it writes alone would hide what it knows.
+    """
+    found = next((figure for figure in figures if figure.name == LIKELIHOOD), None)
+    if found is None or found.base is None or main.base is None or main.unit != "share" or main == found:
+        return None
+    return found if found.base.value > 2 * main.base.value else None
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """How often each expected label (a line) was answered as which label (a column). The last column is any other
+    answer. `source` is "written" for what the model writes, "likelihood" for the label that it finds likeliest.
+    """
+
+    source: str
+    labels: tuple[str, ...]
+    base: tuple[tuple[int, ...], ...]
+    tuned: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One subject of the knowledge probe, or one genre of the language probe; both scores in the figure's unit."""
+
+    name: str
+    rows: int
+    base: float
+    tuned: float
+
+
+@dataclass(frozen=True)
+class Forgetting:
+    """What a training cost in general ability: two probes that have nothing to do with the data."""
+
+    knowledge: Figure
+    language: Figure
+    subjects: tuple[Part, ...]
+    genres: tuple[Part, ...]
+    sentence: str
+
+
+@dataclass(frozen=True)
+class EvaluationReport:
+    """One evaluation of a run. Times in seconds, `created` since the epoch; `data` is HELD_OUT or a file's name.
+
+    `task` is "labels", "json", "short", "long" or "text", and `main` the name of the figure that is this task's own
+    score. `rows` of `rows_available` were scored, chosen by `seed`. `versions` are pairs of library and version.
+    `standard` has one figure for each standard task that was asked, by its name in lm-evaluation-harness. So many of
+    the rows the training learned from, `rows_learned`, and so many could not be asked, `rows_left_out`. `at_limit` is
+    None where nothing was written, and in reports of earlier versions.
+    """
+
+    name: str
+    run_id: str
+    run_name: str
+    model: str
+    method: str
+    dataset_id: str
+    dataset_name: str
+    dataset_sha256: str
+    data: str
+    data_sha256: str
+    rows: int
+    rows_available: int
+    task: str
+    main: str
+    figures: tuple[Figure, ...]
+    confusions: tuple[Confusion, ...]
+    forgetting: Forgetting | None
+    headline: str
+    created: float
+    seconds: float
+    device: str
+    precision: str
+    seed: int
+    versions: tuple[tuple[str, str], ...]
+    standard: tuple[Figure, ...] = ()
+    rows_learned: int = 0
+    rows_left_out: int = 0
+    at_limit: AtLimit | None = None
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What must be known of the rows to read the figures right, a sentence each."""
+        found = []
+        if self.rows_learned:
+            found.append(
+                f"{self.rows_learned:,} of the {self.rows:,} rows were learned in the training: the figures do not "
+                "show how the model does on what it never saw."
+            )
+        if self.rows_left_out:
+            count = wording.counted(self.rows_left_out, "row")
+            found.append(f"{count} left out: too long, or refused by the model's chat template.")
+        if self.at_limit is not None and self.at_limit.sentence and not self.at_limit.is_notable:
+            found.append(self.at_limit.sentence)  # else the headline says it
+        return tuple(found)
+
+    def figure(self, name: str) -> Figure | None:
+        """Return the figure with this name; None where the report has none."""
+        return next((figure for figure in self.figures if figure.name == name), None)
+
+
+@dataclass(frozen=True)
+class ScoredRow:
+    """One row: what was asked and expected, and what both answered. Scores are in the unit of the main figure, losses
+    in nats a token; None where there is none.
+    """
+
+    number: int
+    prompt: str
+    expected: str
+    base: str
+    tuned: str
+    base_score: float | None = None
+    tuned_score: float | None = None
+    base_loss: float | None = None
+    tuned_loss: float | None = None

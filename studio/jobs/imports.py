@@ -1,0 +1,264 @@
+"""Bringing data in: every file, paste and download is read by a worker of its own, and the page sees how far it is.
+
+    <home>/imports/<id>/request.json    the `ImportRequest`
+                        files/          what was brought, until it is kept as a data set
+                        events.jsonl, log, lock
+
+A worker of its own keeps the page quick on large files, and alive when a broken file upsets a native reader. Knows
+nothing of how a file is read.
+"""
+
+import csv
+import logging
+import re
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from studio import codec
+from studio.data.changes import Change
+from studio.data.conversion.formats import Roles
+from studio.data.dataset_folders import one_line
+from studio.data.reading_choices import Choices
+from studio.errors import DataError, RunError, TooMany
+from studio.events import Failed
+from studio.jobs.jobs import Job, JobState
+from studio.limits import LAPTOP, Limits, raised_by
+from studio.runs.launcher import Launch, import_paths, request_stop
+
+log = logging.getLogger(__name__)
+
+KEPT_SECONDS = 7 * 24 * 3600.0
+"""An import that failed keeps its files for so long."""
+
+_ID = re.compile(r"[0-9a-f]{16}")
+_LOOK_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class ImportRequest:
+    """What shall become a data set: one of files, pasted text, typed rows, a Hub id, or `of`, a data set to read anew.
+
+    `typed` are pairs of a question and an answer. Without `roles` they are guessed, or kept for `of`, and so are
+    `choices`. `changes` are all that the version shall have.
+    """
+
+    files: tuple[str, ...] = ()
+    pasted: str = ""
+    typed: tuple[tuple[str, str], ...] = ()
+    hub: str = ""
+    hub_config: str = ""
+    hub_split: str = "train"
+    name: str = ""
+    of: str = ""
+    roles: Roles | None = None
+    changes: tuple[Change, ...] = ()
+    choices: Choices | None = None
+
+
+@dataclass(frozen=True)
+class ImportState:
+    """How far an import is. `done` of `total` (0 when unknown) are in `unit`; `dataset_id` is there at the end."""
+
+    working: bool
+    sentence: str
+    done: int = 0
+    total: int = 0
+    unit: str = ""
+    dataset_id: str = ""
+    failed: Failed | None = None
+    cancelled: bool = False
+
+
+class Imports:
+    """The imports of one data folder."""
+
+    def __init__(
+        self, home: Path, *, launch: Launch, clock: Callable[[], float] = time.time, limits: Limits = LAPTOP
+    ) -> None:
+        self._home = home
+        self._folder = home / "imports"
+        self._launch = launch
+        self._clock = clock
+        self._limits = limits
+        self._guard = threading.Lock()
+        self._jobs: dict[str, Job] = {}
+        self._cancelled: set[str] = set()
+
+    def start(self, request: ImportRequest) -> str:
+        """Keep what was brought, start its worker and return the import's id.
+
+        Raises DataError when there is nothing to import or it cannot be kept, RunError when the worker cannot start.
+        """
+        self._sweep()
+        request = replace(request, name=one_line(request.name), hub=one_line(request.hub))
+        if not (request.files or request.pasted.strip() or request.typed or request.hub or request.of):
+            raise DataError("There is nothing to add.", "Choose a file, paste some text, or type a few rows.")
+        _require_bounds(request, self._limits)
+        id = secrets.token_hex(8)
+        folder = self._folder / id
+        try:
+            kept = self._keep(request, folder)
+            (folder / "request.json").write_text(codec.dumps(kept), encoding="utf-8")
+        except FileNotFoundError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise DataError("The file is not there any more.", "Choose it again.") from error
+        except OSError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise DataError(
+                f"The file was not taken: {self._folder} cannot be written ({error.strerror or error}).",
+                "Free some space on its disk, or correct the permissions of the data folder.",
+            ) from error
+        try:
+            self._begin(folder)
+        except RunError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return id
+
+    def _begin(self, folder: Path) -> None:
+        job = Job(import_paths(folder))
+        job.start(["import", str(folder), "--home", str(self._home)], self._launch)
+        with self._guard:
+            self._jobs[folder.name] = job
+
+    def recover(self) -> None:
+        """Let the imports wait again that waited when the studio before this one ended; call it when one starts."""
+        found = [each for each in self._folder.glob("*") if _ID.fullmatch(each.name) and _never_began(each)]
+        for folder in sorted(found, key=lambda each: ((each / "request.json").stat().st_mtime_ns, each.name)):
+            try:
+                self._begin(folder)
+            except RunError as error:
+                log.warning("The import %s waits no more: %s", folder.name, error)
+
+    def state(self, id: str) -> ImportState:
+        """Say how far an import is. Raises DataError when there is none with this id."""
+        state = self._job(id).state()
+        if state.working:
+            at = state.loading
+            if id in self._cancelled:
+                return ImportState(True, "Cancelling")
+            return ImportState(True, at.what, at.done, at.total, at.unit) if at else ImportState(True, "Starting")
+        return self._ended(id, state)
+
+    def request(self, id: str) -> ImportRequest:
+        """Return what an import was asked for. Raises DataError when there is none with this id, or it is damaged."""
+        folder = self._known_folder(id)
+        try:
+            return codec.read(ImportRequest, folder / "request.json")
+        except (OSError, codec.Damaged) as error:
+            raise _unknown() from error
+
+    def cancel(self, id: str) -> None:
+        """Ask an import to end. Does nothing when it has ended. Raises DataError when there is none with this id."""
+        job = self._job(id)
+        if job.withdraw():
+            self._cancelled.add(id)
+            import_paths(self._folder / id).lock.touch()  # no later studio shall take it for one that waits
+            return
+        process_id = job.process_id()
+        # The number of a process that has ended may be that of another by now; the lock says that this one lives.
+        if process_id is not None and job.state().lock_held:
+            self._cancelled.add(id)
+            request_stop(process_id)
+
+    def wait(self, id: str) -> str:
+        """Wait for an import to end and return the id of its data set. Raises DataError with what went wrong."""
+        while (state := self.state(id)).working:
+            time.sleep(_LOOK_SECONDS)
+        if state.failed is not None:
+            raise DataError(state.failed.message, state.failed.hint)
+        if state.cancelled:
+            raise DataError("The import was cancelled.", "Add the file again.")
+        return state.dataset_id
+
+    def working(self) -> tuple[str, ...]:
+        """List the imports that are at work."""
+        found = sorted(each.name for each in self._folder.glob("*") if _ID.fullmatch(each.name))
+        return tuple(id for id in found if self._job(id).state().working)
+
+    def _ended(self, id: str, state: JobState) -> ImportState:
+        stopped = state.finished is not None and state.finished.status == "stopped"
+        if stopped or (id in self._cancelled and state.finished is None):
+            return ImportState(False, "Cancelled; nothing was added.", cancelled=True)
+        if state.failed is not None:
+            return ImportState(False, state.failed.message, failed=state.failed)
+        dataset_id = state.saved[len("datasets/") :] if state.saved.startswith("datasets/") else ""
+        return ImportState(False, "Added.", dataset_id=dataset_id)
+
+    def _job(self, id: str) -> Job:
+        folder = self._known_folder(id)
+        with self._guard:
+            return self._jobs.setdefault(id, Job(import_paths(folder)))
+
+    def _known_folder(self, id: str) -> Path:
+        folder = self._folder / id
+        if not _ID.fullmatch(id) or not folder.is_dir():
+            raise _unknown()
+        return folder
+
+    def _keep(self, request: ImportRequest, folder: Path) -> ImportRequest:
+        """Copy what was brought into the import's folder, and return the request that names the copies."""
+        files = folder / "files"
+        files.mkdir(parents=True)
+        kept = []
+        for number, name in enumerate(request.files, start=1):
+            target = files / str(number) / Path(name).name
+            target.parent.mkdir()
+            shutil.copyfile(name, target)
+            kept.append(str(target))
+        if request.pasted.strip():
+            target = files / "Pasted text.txt"
+            target.write_text(request.pasted, encoding="utf-8", errors="replace", newline="")
+            kept.append(str(target))
+        if request.typed:
+            target = files / "Typed rows.csv"
+            with target.open("w", encoding="utf-8", errors="replace", newline="") as file:
+                csv.writer(file).writerows([("question", "answer"), *request.typed])
+            kept.append(str(target))
+        return ImportRequest(
+            files=tuple(kept),
+            hub=request.hub.strip(),
+            hub_config=request.hub_config.strip(),
+            hub_split=request.hub_split.strip() or "train",
+            name=request.name,
+            of=request.of,
+            roles=request.roles,
+            changes=request.changes,
+            choices=request.choices,
+        )
+
+    def _sweep(self) -> None:
+        """Remove the imports that ended long ago."""
+        for folder in self._folder.glob("*"):
+            try:
+                old = self._clock() - folder.stat().st_mtime > KEPT_SECONDS
+            except OSError:
+                continue
+            if old and _ID.fullmatch(folder.name) and not Job(import_paths(folder)).state().lock_held:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _never_began(folder: Path) -> bool:
+    """Tell whether an import waits for its worker: what was brought is there, and no worker ever was."""
+    paths = import_paths(folder)
+    return (folder / "request.json").is_file() and not paths.lock.exists() and not paths.events.exists()
+
+
+def _require_bounds(request: ImportRequest, limits: Limits) -> None:
+    """Raise TooMany for more text or rows than are taken at once."""
+    for found, name, noun in (
+        (len(request.pasted), "pasted_characters", "characters were pasted"),
+        (len(request.typed), "typed_rows", "rows were typed"),
+    ):
+        most = getattr(limits, name)
+        if found > most:
+            raise TooMany(f"{found:,} {noun}; {most:,} are taken at once.", f"Bring them as a file. {raised_by(name)}")
+
+
+def _unknown() -> DataError:
+    return DataError("This import is not known any more.", "Add the file again.")

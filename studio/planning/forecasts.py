@@ -1,0 +1,92 @@
+"""What the page can know of a run before it starts: the machine, the model's numbers, and forecasts made of them.
+
+Everything is asked through functions that a test may replace, and nothing is invented: what is not known is None, and
+`trouble` says why. Knows nothing of components.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from studio.config import RunConfig
+from studio.errors import StudioError
+from studio.models.architecture import Architecture
+from studio.models.forecast.forecast import Forecast, MethodRow, Workload, compare_methods, forecast
+from studio.models.machine import Machine
+from studio.models.presets import Foretell
+
+_STEP_BYTES = 100_000_000
+"""Free memory is told in steps of so many bytes: it changes all the time, and the page would be drawn for nothing."""
+
+
+def _no_machine() -> Machine | None:
+    return None
+
+
+def _no_architecture(model: str) -> Architecture | None:
+    return None
+
+
+@dataclass(frozen=True)
+class Foresight:
+    """Where forecasts come from. `machine` is None until it is measured, `architecture` while it is not known.
+
+    Both raise a StudioError where they never will be.
+    """
+
+    machine: Callable[[], Machine | None] = _no_machine
+    architecture: Callable[[str], Architecture | None] = _no_architecture
+    foretell: Foretell = forecast
+    compare: Callable[..., tuple[MethodRow, ...]] = compare_methods
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of model and machine now. The troubles say why one of them will not be."""
+
+    architecture: Architecture | None = None
+    machine: Machine | None = None
+    trouble: str = ""
+    machine_trouble: str = ""
+
+
+def known(foresight: Foresight, model: str) -> Known:
+    """Ask for machine and architecture, without a model being loaded."""
+    machine, machine_trouble = _machine(foresight)
+    if not model:
+        return Known(machine=machine, machine_trouble=machine_trouble)
+    try:
+        return Known(foresight.architecture(model), machine, machine_trouble=machine_trouble)
+    except StudioError as error:
+        return Known(None, machine, str(error), machine_trouble)
+
+
+def _machine(foresight: Foresight) -> tuple[Machine | None, str]:
+    try:
+        machine = foresight.machine()
+    except StudioError as error:
+        return None, str(error)
+    if machine is None:
+        return None, ""
+    return replace(machine, memory_bytes=machine.memory_bytes // _STEP_BYTES * _STEP_BYTES), ""
+
+
+def foretold(foresight: Foresight, about: Known, settings: RunConfig, workload: Workload | None) -> Forecast | None:
+    """Forecast a run with settings that have no fault; None where model or machine is not known."""
+    if about.architecture is None or about.machine is None:
+        return None
+    try:
+        return foresight.foretell(about.architecture, settings, machine=about.machine, workload=workload)
+    except StudioError:  # the modules that are chosen may be those of another model: that is said elsewhere
+        return None
+
+
+def compared(
+    foresight: Foresight, about: Known, settings: RunConfig, workload: Workload | None
+) -> tuple[MethodRow, ...]:
+    """Forecast the methods side by side; nothing where model or machine is not known."""
+    if about.architecture is None or about.machine is None:
+        return ()
+    try:
+        return foresight.compare(about.architecture, settings, machine=about.machine, workload=workload)
+    except StudioError:
+        return ()

@@ -1,0 +1,78 @@
+"""What programs can ask of the page's server: the named endpoints that are not a press of a button on the page.
+
+`start_run` is the press of a button; its tab names it. Knows nothing of what the page shows.
+"""
+
+import functools
+from typing import Any
+
+import gradio as gr
+from gradio.events import api
+
+from studio.compare.answering import Answers, Wish, answers
+from studio.compare.chat_protocol import BASE, PaneRequest
+from studio.compare.pane_models import pane_model
+from studio.compare.question_limits import check_asked
+from studio.data.examples import Message
+from studio.jobs.imports import ImportRequest
+from studio.studio import Studio
+from studio.ui.export import tab
+from studio.ui.kit.errors import shown
+from studio.ui.train import tab as train_tab
+
+
+def wire(studio: Studio) -> None:
+    """Offer `add_dataset`, `run_status`, `ask` and `export_run`."""
+    # A file reaches a listener only through a component. This one is never shown, so it costs the page nothing.
+    file = gr.File(visible=False, label="A file of examples")
+    file.upload(
+        shown(functools.partial(add_dataset, studio)),
+        inputs_kwargs={"file": file},
+        outputs=[gr.Textbox(visible=False, label="Data set id")],
+        api_name="add_dataset",
+        api_description="Keep an uploaded file as a data set, and return its id.",
+        concurrency_limit=4,
+    )
+
+    def run_status(run_id: str) -> dict[str, Any]:
+        """Say what a run is at: status, step, losses, time left, and whether it has a result."""
+        return train_tab.run_status(studio, run_id)
+
+    def ask(
+        run_id: str,
+        prompt: str,
+        system_prompt: str = "",
+        temperature: float = 0.0,
+        longest_answer: int = 160,
+        seed: int = 42,
+    ) -> dict[str, str]:
+        """Put one question to the base model and the tuned one; return both answers."""
+        wish = Wish(system_prompt, temperature, longest_answer, seed)
+        return ask_once(studio, run_id, prompt, wish=wish)
+
+    def export_run(run_id: str, kind: str = "adapter") -> dict[str, Any]:
+        """Prepare an export, "adapter" or "merged", unless it is there; say what it is at."""
+        return tab.export_run(studio, run_id, kind)
+
+    api(shown(run_status), api_name="run_status", concurrency_limit=None)
+    api(shown(ask), api_name="ask", concurrency_limit=8)
+    api(shown(export_run), api_name="export_run", concurrency_limit=None)
+
+
+def add_dataset(studio: Studio, file: str | None) -> str:
+    """Keep a file and return the id of its data set. Raises DataError with what is wrong, and RunError."""
+    return studio.add_dataset(ImportRequest(files=(file,))).id if file else ""
+
+
+def ask_once(studio: Studio, run_id: str, prompt: str, *, wish: Wish) -> dict[str, str]:
+    """Return the base model's and the tuned model's whole answers to one question."""
+    check_asked(studio.limits, wish, [prompt])
+    start = (Message("system", wish.system),) if wish.system.strip() else ()
+    messages = (*start, Message("user", prompt))
+    run = pane_model(studio, f"run:{run_id}")
+    panes = [PaneRequest(adapter, messages) for adapter in (BASE, run.folder)]
+    last = Answers(())
+    for now in answers(studio.chat, run.base, panes, wish=wish):
+        last = now
+    base, tuned = last.panes
+    return {"base": base.text, "tuned": tuned.text}

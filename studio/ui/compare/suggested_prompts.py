@@ -1,0 +1,77 @@
+"""Questions to try: a few from the rows that a run never learned.
+
+Returns updates for the buttons that offer them.
+"""
+
+from collections.abc import Sequence
+from itertools import takewhile
+from typing import Any
+
+import gradio as gr
+
+from studio.data.example_files import read_examples
+from studio.data.examples import Example
+from studio.errors import DataError, RunError
+from studio.studio import Studio
+
+COUNT = 3
+LONGEST_LABEL = 44
+SHORTEST_CUT = 12
+"""A common start of fewer letters is left where it is."""
+TITLE = '<span class="ls-note">Questions it has never seen, from your held-out rows:</span>'
+
+
+def suggest(studio: Studio, *keys: str | None) -> list[Any]:
+    """Offer a few questions from the rows that the first run among these models never learned."""
+    run_id = run_of(keys)
+    examples = held_out(studio, run_id)[:COUNT] if run_id else []
+    title = gr.update(value=TITLE, visible=bool(examples))
+    labels = _shortened([_question(example) for example in examples])
+    shown_buttons = [
+        gr.update(value=labels[n], visible=True) if n < len(labels) else gr.update(visible=False) for n in range(COUNT)
+    ]
+    return [[(_question(example), _system(example)) for example in examples], title, *shown_buttons]
+
+
+def run_of(keys: Sequence[str | None]) -> str:
+    """Return the id of the first run among models given by their keys; empty when there is none."""
+    found = (key.partition(":")[2].partition("@")[0] for key in keys if key and key.startswith("run:"))
+    return next(found, "")
+
+
+def held_out(studio: Studio, run_id: str) -> list[Example]:
+    """Return the rows of a run that were held out; none when they cannot be read."""
+    try:
+        examples = read_examples(studio.runs.get(run_id).validation_path)
+    except (DataError, RunError):
+        return []
+    return [example for example in examples if _question(example)]
+
+
+def take(number: int, suggestions: list[tuple[str, str]], system: str) -> tuple[str, str]:
+    """Put a suggested question, and the system prompt that its row had, into the fields.
+
+    Raises RunError for one that is not offered now.
+    """
+    if not 0 <= number < len(suggestions):
+        raise RunError("This question is no longer offered.", "Choose another one, or type your own.")
+    question, its_system = suggestions[number]
+    return question, its_system or system
+
+
+def _question(example: Example) -> str:
+    return next((message.content for message in example.messages if message.role == "user"), "")
+
+
+def _system(example: Example) -> str:
+    return next((message.content for message in example.messages if message.role == "system"), "")
+
+
+def _shortened(texts: list[str]) -> list[str]:
+    """Put each on one short line; what all of them begin with says nothing and is left out, up to a whole word."""
+    flat = [" ".join(text.split()) for text in texts]
+    alike = sum(1 for _ in takewhile(lambda letters: len(set(letters)) == 1, zip(*flat, strict=False)))
+    cut = flat[0].rfind(" ", 0, alike) + 1 if flat else 0
+    if cut >= SHORTEST_CUT and len(set(flat)) > 1:
+        flat = [f"…{text[cut:]}" for text in flat]
+    return [text if len(text) <= LONGEST_LABEL else f"{text[:LONGEST_LABEL].rstrip()}…" for text in flat]

@@ -1,0 +1,64 @@
+"""Full fine-tuning, LoRA and QLoRA side by side for the chosen model: what each needs, and what it gives up.
+
+A table that becomes a stack of cards on a narrow screen. Functions from plain values to markup.
+"""
+
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from studio.models.forecast.forecast import Forecast, MethodRow
+from studio.ui.configure.forecast_card import BADGES, all_parameters, badge, rough_time
+from studio.ui.kit import fragments
+from studio.ui.kit.actions import button
+from studio.ui.kit.form import CHOICE_LABELS
+from studio.ui.kit.numbers import share
+from studio.wording import size
+
+COLUMNS = ("Method", "Trainable parameters", "Memory", "Time", "File", "What is given up")
+
+
+def table(rows: Sequence[MethodRow], *, chosen: str) -> Markup:
+    """Draw a row for each method; the chosen one is marked, the others can be chosen."""
+    if not rows:
+        return fragments.empty(
+            "Not known yet",
+            "The methods stand here side by side as soon as the model is known and this machine is measured.",
+        )
+    heads = fragments.join(Markup('<th scope="col">{}</th>').format(name) for name in COLUMNS)
+    body = fragments.join(_row(row, is_chosen=row.method == chosen) for row in rows)
+    inner = Markup("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>").format(heads, body)
+    return Markup('<div class="ls-methods">{}</div>').format(inner)
+
+
+def _row(row: MethodRow, *, is_chosen: bool) -> Markup:
+    name, found = CHOICE_LABELS.get(row.method, row.method), row.forecast
+    choose = (
+        Markup('<span class="ls-note">chosen</span>')
+        if is_chosen
+        else button("Choose", "method", key=row.method, name=f"Choose {name}")
+    )
+    cells = [
+        _trainable(found),
+        Markup("{} {}").format(size(found.memory_bytes), _badge(found)),
+        rough_time(found.seconds) if found.seconds is not None else "not known yet",
+        size(found.file_bytes),
+        row.given_up,
+    ]
+    shown = fragments.join(
+        Markup('<td data-label="{}"><div>{}</div></td>').format(label, cell)
+        for label, cell in zip(COLUMNS[1:], cells, strict=True)
+    )
+    kind = "ls-chosen" if is_chosen else ""
+    head = Markup('<th scope="row"><div><strong>{}</strong>{}</div></th>').format(name, choose)
+    return Markup('<tr class="{}">{}{}</tr>').format(kind, head, shown)
+
+
+def _trainable(found: Forecast) -> Markup:
+    part = share(found.trainable, all_parameters(found))
+    return Markup('{} <span class="ls-note">{} of all</span>').format(f"{found.trainable:,}", part)
+
+
+def _badge(found: Forecast) -> Markup:
+    kind, name = BADGES.get(found.verdict, ("", ""))
+    return badge(kind, name) if name else Markup("")

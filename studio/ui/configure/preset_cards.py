@@ -1,0 +1,90 @@
+"""The three presets as cards to press, and the reasons of the settings that follow from the chosen one.
+
+Functions from plain values to markup. Knows nothing of components and of how a setting is derived.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from markupsafe import Markup
+
+from studio.config import setting_named
+from studio.models.presets import PRESETS, Derived
+from studio.planning.suggestions import Following
+from studio.ui.configure.forecast_card import about_time
+from studio.ui.kit import fragments
+from studio.ui.kit.actions import button
+from studio.ui.kit.form import CHOICE_LABELS, SIMPLE
+
+IN_SIGHT = ("method", *SIMPLE)
+"""The fields whose reasons stand beside the first settings; the others stand with the further ones."""
+
+
+def presets(chosen: str, seconds: Mapping[str, float | None]) -> Markup:
+    """Draw the presets; `seconds` is how long each would take, None where that is not known."""
+    cards = fragments.join(
+        Markup(
+            '<button type="button" class="ls-preset" data-verb="preset" data-key="{}" aria-pressed="{}">'
+            "<strong>{}</strong>{}<span>{}</span></button>"
+        ).format(
+            each.id,
+            "true" if each.id == chosen else "false",
+            each.title,
+            _time(seconds.get(each.id)),
+            each.text,
+        )
+        for each in PRESETS
+    )
+    return Markup('<div class="ls-presets" role="group" aria-label="How thorough">{}</div>').format(cards)
+
+
+def _time(seconds: float | None) -> Markup:
+    return Markup("") if seconds is None else Markup("<em>{}</em>").format(about_time(seconds))
+
+
+def reasons(following: Following, *, in_sight: bool) -> Markup:
+    """List why each setting is what it is, those in sight or those behind "More settings".
+
+    What the person has set stands out, with the way back.
+    """
+    listed = [each for each in following.derived if (each.field in IN_SIGHT) == in_sight]
+    if not listed:
+        return Markup("")
+    theirs = {each.field for each in following.theirs}
+    items = fragments.join(
+        _own(each, getattr(following.settings, each.field)) if each.field in theirs else _suggested(each)
+        for each in listed
+    )
+    head = fragments.subheading("Why these values")
+    return head + Markup('<ul class="ls-why">{}</ul>').format(items) + _all_back(listed, theirs)
+
+
+def _suggested(each: Derived) -> Markup:
+    return Markup("<li><strong>{}</strong><span>{}</span></li>").format(title(each.field, each.value), each.reason)
+
+
+def _own(each: Derived, value: object) -> Markup:
+    suggested, label = written(each.value), setting_named(each.field).label.lower()
+    said = f"Changed by you; the suggestion is {suggested}. {each.reason}"
+    back = button(f"Back to {suggested}", "back", key=each.field, name=f"Back to the suggestion for {label}")
+    shown = Markup('<li class="ls-own"><strong>{}</strong><span>{}</span>{}</li>')
+    return shown.format(title(each.field, value), said, back)
+
+
+def _all_back(listed: Iterable[Derived], theirs: set[str]) -> Markup:
+    if sum(each.field in theirs for each in listed) < 2:
+        return Markup("")
+    return Markup('<div class="ls-buttons">{}</div>').format(button("Back to all suggestions", "back", key="all"))
+
+
+def title(field: str, value: object) -> str:
+    """Name a setting with its value: "Rank 16"."""
+    return f"{setting_named(field).label} {written(value)}"
+
+
+def written(value: object) -> str:
+    """Write a value as its control shows it."""
+    if value is None:
+        return "empty"
+    if isinstance(value, float):
+        return f"{value:.8f}".rstrip("0").rstrip(".")
+    return f"{value:,}" if isinstance(value, int) else CHOICE_LABELS.get(str(value), str(value))

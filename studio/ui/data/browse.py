@@ -1,0 +1,80 @@
+"""Going from one example to another: by number, one by one, by a search.
+
+Lays out the card that shows an example, and connects what moves. Knows nothing of how an example is drawn.
+"""
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import gradio as gr
+from gradio.blocks import Block
+
+from studio.planning.model_facts import Reading
+from studio.ui.data import actions
+from studio.ui.data.example_view import no_preview
+from studio.ui.kit import fragments
+from studio.ui.kit.components import QUIET, html
+from studio.ui.kit.errors import shown
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """The components. `number` is that of the example shown, from 1."""
+
+    search: gr.Textbox
+    find: gr.Button
+    special: gr.Checkbox
+    search_said: gr.HTML
+    number: gr.Number
+    leave_out: gr.Button
+
+
+def build(parts: dict[str, Block]) -> Viewer:
+    """Lay out what shows one example, and what moves to another."""
+    with gr.Column(elem_classes="ls-card"):
+        html(fragments.heading("What the model reads and learns"))
+        with gr.Row(elem_classes="ls-search"):
+            search = gr.Textbox(
+                placeholder="Search in the examples",
+                show_label=False,
+                label="Search",
+                max_lines=1,
+                elem_id="data-search",
+            )
+            find = gr.Button("Find next", size="sm", elem_id="data-find")
+            special = gr.Checkbox(label="Show special tokens", elem_id="data-special")
+        search_said = html("", elem_id="data-search-said")
+        parts["preview"] = html(no_preview(), elem_id="data-preview")
+        with gr.Row(elem_classes="ls-pager"):
+            parts["previous"] = gr.Button("Previous", size="sm", interactive=False, elem_id="data-previous")
+            number = gr.Number(1, label="Example", show_label=False, precision=0, min_width=80, elem_id="data-number")
+            parts["position"] = html("", elem_id="data-position")
+            parts["following"] = gr.Button("Next", size="sm", interactive=False, elem_id="data-next")
+            leave_out = gr.Button(
+                "Leave this example out", size="sm", elem_id="data-leave-out", elem_classes="ls-mends"
+            )
+    return Viewer(
+        search=search,
+        find=find,
+        special=special,
+        search_said=search_said,
+        number=number,
+        leave_out=leave_out,
+    )
+
+
+def wire(viewer: Viewer, parts: Mapping[str, Block], *, reading: Reading, version: gr.Dropdown) -> None:
+    """Connect what moves to another example: each only sets its number."""
+    for name, step in (("previous", -1), ("following", 1)):
+        button = parts[name]
+        assert isinstance(button, gr.Button)
+        move = f"(n) => Math.max(1, (n || 1) + {step})"
+        button.click(None, inputs=[viewer.number], outputs=[viewer.number], js=move, show_progress="hidden")
+    gr.on(
+        [viewer.find.click, viewer.search.submit],
+        shown(functools.partial(actions.find, reading)),
+        inputs=[version, viewer.search, viewer.number],
+        outputs=[viewer.number, viewer.search_said],
+        **QUIET,
+    )

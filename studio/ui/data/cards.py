@@ -1,0 +1,90 @@
+"""What the Data tab says about a data set as a whole: what fits here, whether it can be used, how it was read.
+
+Functions from plain values to markup. Knows nothing of components and reads no file.
+"""
+
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from studio.data.checking import advice
+from studio.data.conversion.formats import Roles
+from studio.data.inspection import Inspection
+from studio.data.tokenizing.tokens import TokenStatistics
+from studio.ui.kit import fragments
+from studio.wording import counted
+
+FORMATS = ("CSV", "Excel", "JSON", "JSON Lines", "Parquet", "text", "Markdown", "zip")
+MOST_FILES = 4
+
+
+def formats() -> Markup:
+    """Say which files are understood."""
+    items = fragments.join(Markup("<li><code>{}</code></li>").format(kind) for kind in FORMATS)
+    lead = Markup('<span class="ls-note">The columns are recognised by what they hold. These kinds are read:</span>')
+    return Markup('{}<ul class="ls-formats">{}</ul>').format(lead, items)
+
+
+def nothing_yet() -> Markup:
+    """Say what fills this card."""
+    return fragments.empty(
+        "No data set yet",
+        "Drop a file above or take a sample. Here you will see what it holds, what is doubtful about it, and exactly "
+        "what the model will learn from it.",
+    )
+
+
+def verdict(inspection: Inspection, missing: str, tokens: TokenStatistics | None = None, *, fitting: int = 0) -> Markup:
+    """Say in one line whether the data set can be used. `missing` is what to do first; `fitting` is how many examples
+    a run takes, where `tokens` are known."""
+    if missing:
+        return fragments.notice("warning", f"Not ready yet. {missing}")
+    rows = f" {counted(inspection.left_out, 'row')} left out." if inspection.left_out else ""
+    found = f"{counted(inspection.usable, 'example')}, {shape(inspection.roles)}"
+    lost = inspection.usable - fitting if tokens is not None else 0
+    if tokens is not None and not fitting:
+        hint = "Set 'Longest example' higher on the Configure tab, or shorten them."
+        return fragments.notice("bad", f"Nothing can be learned yet: of {found}, none fits.{rows}", hint)
+    hint = advice.coaching(inspection.usable - lost, tokens=tokens.total if tokens is not None else 0)
+    if lost:
+        said = f"Ready: {fitting:,} of {found}. The others do not fit, see below.{rows}"
+        return _with_unread(fragments.notice("warning", said, hint), inspection)
+    grave = any(each.level == "bad" for each in inspection.findings)
+    doubtful = inspection.left_out or grave or unread(inspection)
+    kind = "warning" if doubtful else "quiet" if inspection.usable < advice.FEW else "good"
+    return _with_unread(fragments.notice(kind, f"Ready: {found}.{rows}", hint), inspection)
+
+
+def unread(inspection: Inspection) -> list[str]:
+    """Return the remarks of the readers on what they passed over: a sheet, a file."""
+    return [note for note in inspection.notes if "not read" in note.lower()]
+
+
+def _with_unread(notice: Markup, inspection: Inspection) -> Markup:
+    passed_over = [fragments.line("warning", note) for note in unread(inspection)]
+    return fragments.stack([notice, *passed_over]) if passed_over else notice
+
+
+def shape(roles: Roles) -> str:
+    """Name the columns that are used: "instruction / input / output"."""
+    if roles.conversation:
+        return f"conversations in '{roles.conversation}'"
+    if roles.text:
+        return f"plain text in '{roles.text}'"
+    names = (roles.system, roles.history, *roles.prompts, roles.input, roles.tools, roles.reasoning, roles.answer)
+    return " / ".join(name for name in names if name)
+
+
+def how_read(inspection: Inspection) -> Markup:
+    """Say what was read and how: the files, the format, and what the readers remarked."""
+    files = _files(inspection.files)
+    first = f"{counted(inspection.rows_read, 'row')} of {inspection.format}" + (f" in {files}" if files else "") + "."
+    others = [note for note in inspection.notes if inspection.verdict or note not in unread(inspection)]
+    notes = fragments.join(Markup("<li>{}</li>").format(note) for note in (first, *others))
+    return Markup('<ul class="ls-notes">{}</ul>').format(notes)
+
+
+def _files(files: Sequence[str]) -> str:
+    if len(files) > MOST_FILES:
+        return f"{files[0]} and {len(files) - 1:,} more files"
+    return ", ".join(files)

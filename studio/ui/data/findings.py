@@ -1,0 +1,113 @@
+"""What is doubtful about a data set, what was changed in it, and which rows are left out.
+
+Functions from plain values to markup. Every text from a file is escaped. Knows nothing of components.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from studio.data.changes import Change
+from studio.data.checking.checks import Finding
+from studio.data.inspection import Inspection
+from studio.ui.data import versions
+from studio.ui.kit import actions, fragments
+
+MOST_PROBLEMS = 20
+MOST_ROWS_NAMED = 8
+_KINDS = {"bad": "bad", "warning": "warning", "info": "busy"}
+_SAID_ABOVE = "few-examples"
+"""What the verdict on the data set says already."""
+
+_ORDER = ("bad", "warning", "info")
+
+
+def findings(inspection: Inspection, *, extra: Sequence[Finding] = ()) -> Markup:
+    """List the findings, the gravest first, each with what can be done about it."""
+    listed = [*extra, *(each for each in inspection.findings if each.kind != _SAID_ABOVE)]
+    found = sorted(listed, key=lambda each: _ORDER.index(each.level) if each.level in _ORDER else 9)
+    if not found:
+        return fragments.notice(
+            "good",
+            "Nothing doubtful was found.",
+            "Copies, empty answers, odd characters, keys and personal data were looked for.",
+        )
+    return Markup('<ul class="ls-findings">{}</ul>').format(fragments.join(finding(each) for each in found))
+
+
+def finding(each: Finding) -> Markup:
+    """Show one finding with its buttons: show the examples, mend it."""
+    buttons = []
+    if each.places:
+        name = f"Show an example: {each.title}"
+        buttons.append(actions.button("Show", "show", key=each.kind, name=name, scroll="data-preview"))
+    buttons += [
+        actions.button(mend.label, "mend", key=mend.kind, name=f"{mend.label}: {each.title}", mends=True)
+        for mend in each.mends
+    ]
+    inner = Markup('<p><strong>{}</strong><span class="ls-note">{}</span>{}</p>{}').format(
+        each.title,
+        each.text,
+        _rows(each.rows) if each.rows and not each.places else "",
+        Markup('<div class="ls-buttons">{}</div>').format(fragments.join(buttons)) if buttons else "",
+    )
+    kind = _KINDS.get(each.level, "quiet")
+    return Markup('<li class="ls-{}"><i aria-hidden="true"></i><div>{}</div></li>').format(kind, inner)
+
+
+def _rows(rows: Sequence[int]) -> Markup:
+    named = ", ".join(f"{row:,}" for row in rows[:MOST_ROWS_NAMED])
+    more = f" and {len(rows) - MOST_ROWS_NAMED:,} more" if len(rows) > MOST_ROWS_NAMED else ""
+    return Markup('<span class="ls-note">{} {}{}</span>').format("Row" if len(rows) == 1 else "Rows", named, more)
+
+
+def changes(made: Sequence[Change]) -> Markup:
+    """List the changes of this version, each with a way back."""
+    if not made:
+        return Markup("")
+    items = fragments.join(
+        Markup("<li><span>{}</span>{}</li>").format(
+            versions.done(change),
+            actions.button("Undo", "undo", key=change.kind, name=f"Undo: {versions.done(change)}", mends=True),
+        )
+        for change in made
+    )
+    return Markup(
+        '<section class="ls-changes"><h3>Changed at your wish</h3><ul class="ls-list">{}</ul></section>'
+    ).format(items)
+
+
+def next_place(found: Sequence[Finding], kind: str, *, after: int) -> int | None:
+    """Return the next example that a finding is about, from the first again after the last; None when there is none."""
+    places = next((each.places for each in found if each.kind == kind), ())
+    return next((place for place in places if place > after), places[0] if places else None)
+
+
+def problems(inspection: Inspection) -> Markup:
+    """List the rows that are left out: how many for which reason, and the first of them one by one."""
+    reasons = Counter(each.text for each in inspection.problems)
+    summary = ""
+    if len(reasons) > 1 and len(reasons) < len(inspection.problems):
+        items = fragments.join(
+            Markup("<li><b>{}</b><span>{}</span></li>").format(f"{count:,} rows", text)
+            for text, count in reasons.most_common(6)
+        )
+        summary = Markup('<ul class="ls-list ls-reasons">{}</ul>').format(items)
+    shown = inspection.problems[:MOST_PROBLEMS]
+    rows = fragments.join(
+        Markup("<li><b>Row {}</b><span>{}{}</span></li>").format(
+            f"{each.row:,}",
+            each.text,
+            Markup(' <small class="ls-note">{}</small>').format(each.file) if each.file else "",
+        )
+        for each in shown
+    )
+    more = inspection.left_out - len(shown)
+    rest = Markup("<li><span>and {} more</span></li>").format(f"{more:,}") if more > 0 else ""
+    return fragments.stack([summary, Markup('<ul class="ls-list">{}{}</ul>').format(rows, rest)])
+
+
+def left_out_label(inspection: Inspection) -> str:
+    """Head the list of rows left out."""
+    return f"Rows left out ({inspection.left_out:,})"

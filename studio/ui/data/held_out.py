@@ -1,0 +1,89 @@
+"""Held-out examples: how many are kept aside, drawn how, or another data set in their place.
+
+Lays out its controls, which belong to the settings of a run, and says what they mean. Knows nothing of training.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import gradio as gr
+from markupsafe import Markup
+
+from studio.data.checking.findings import Finding
+from studio.data.dataset_folders import Dataset
+from studio.planning.fitting import Parts
+from studio.studio import Studio
+from studio.ui.data import findings
+from studio.ui.kit import form, fragments
+from studio.ui.kit.components import html, picker
+from studio.wording import counted
+
+NONE = "Hold some of this one back"
+PURPOSE = (
+    "A few examples are kept aside and never learned. How well the model answers these tells whether it learned your "
+    "way of answering, or only these very words."
+)
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The components. `controls` are settings of the run by name; `other` holds the id of a data set, or nothing."""
+
+    controls: Mapping[str, gr.components.Component]
+    other: gr.Dropdown
+    said: gr.HTML
+
+
+def build() -> HeldOut:
+    """Lay the card's content out."""
+    html(fragments.heading("Held-out examples", PURPOSE))
+    with gr.Column(elem_classes="ls-grid"):
+        controls = {name: form.control(name) for name in form.HELD_OUT[:1]}
+        other = picker(
+            label="Or use another data set for it",
+            info="Your own examples for checking. Then all of this one is learned.",
+            elem_id="data-held-out",
+        )
+    said = html("", elem_id="data-held-out-said")
+    with gr.Accordion("How they are drawn", open=False, elem_classes="ls-inner", elem_id="data-drawn-how"):
+        with gr.Column(elem_classes="ls-grid"):
+            controls |= {name: form.control(name) for name in form.HELD_OUT[1:]}
+    return HeldOut(controls=controls, other=other, said=said)
+
+
+def choices(studio: Studio, dataset_id: str | None) -> list[tuple[str, str]]:
+    """List the data sets that can be held out beside this one: every other that is ready."""
+    root = studio.datasets.get(dataset_id).root if dataset_id else ""
+    ready = [each for each in studio.datasets.families() if each.root != root and is_ready(each)]
+    return [(NONE, ""), *((f"{each.name} · {counted(each.inspection.usable, 'example')}", each.id) for each in ready)]
+
+
+def is_ready(dataset: Dataset) -> bool:
+    """Say whether a data set holds anything that can be learned from."""
+    return not dataset.inspection.verdict and dataset.inspection.usable > 0
+
+
+def said(parts: Parts, other: Dataset | None, found: Finding | None, *, comparing: bool) -> Markup:
+    """Say how many are held out, and what another data set has in common with this one."""
+    lines: list[Markup] = []
+    if other is not None:
+        aside = f"{counted(parts.held_out, 'example')} of {other.name} for checking"
+        lines.append(
+            fragments.line("good", f"{aside}; all of this data set, {counted(parts.train, 'example')}, to learn from.")
+        )
+        if comparing:
+            lines.append(fragments.line("busy", "The two are being compared: no example should be in both."))
+        elif found is None:
+            lines.append(fragments.line("good", "No example of it is among those that are learned."))
+        else:
+            lines.append(Markup('<ul class="ls-findings">{}</ul>').format(findings.finding(found)))
+    elif parts.held_out:
+        aside = f"{counted(parts.held_out, 'example')} held out, {counted(parts.train, 'example')} to learn from."
+        lines.append(fragments.line("good", aside))
+    elif parts.train:
+        lines.append(
+            fragments.line(
+                "warning", "None is held out: nothing will tell whether the model learns more than the words."
+            )
+        )
+    return fragments.stack(lines) if lines else Markup("")

@@ -1,0 +1,109 @@
+"""How long the examples are and what that means for a run: tokens, what is too long, steps and time.
+
+Functions from plain values to markup and sentences. Knows nothing of components and reads no file.
+"""
+
+from markupsafe import Markup
+
+from studio.config import RunConfig
+from studio.data.tokenizing.tokens import TokenStatistics
+from studio.jobs.token_counts import TokenState
+from studio.planning.fitting import Parts
+from studio.ui.data.histogram import Lengths
+from studio.ui.kit import fragments
+from studio.ui.kit.fragments import Tile
+from studio.ui.kit.numbers import parameters, share
+from studio.wording import counted, duration
+
+
+def figures(tokens: TokenStatistics, *, max_length: int) -> Markup:
+    """Show the numbers."""
+    fits = f"over {max_length:,} tokens" if tokens.too_long else f"all fit into {max_length:,}"
+    return fragments.tiles(
+        [
+            Tile("All tokens", parameters(tokens.total), "in all examples"),
+            Tile("Learned", share(tokens.learned, tokens.total), "of all tokens"),
+            Tile("Typical length", f"{tokens.median:,}", "tokens"),
+            Tile("Longest", f"{tokens.longest:,}", "tokens"),
+            Tile("Too long", f"{tokens.too_long:,}", fits),
+        ]
+    )
+
+
+def waiting(state: TokenState) -> Markup:
+    """Say how far the counting is, or why there is nothing to count with."""
+    if state.trouble:
+        return fragments.line("warning", state.trouble)
+    if not state.working:
+        return fragments.line("busy", state.sentence or "The tokens are counted as soon as the model has arrived.")
+    at = (
+        f"{state.sentence.rstrip('.')}: {state.done:,} of {counted(state.total, 'example')}"
+        if state.total
+        else state.sentence
+    )
+    return fragments.stack(
+        [
+            fragments.line("busy", f"{at.rstrip('.')}. You can go on meanwhile."),
+            fragments.bar(state.done / state.total if state.total else None, name="Tokens counted"),
+        ]
+    )
+
+
+def too_long(tokens: TokenStatistics, settings: RunConfig) -> Markup:
+    """Say what becomes of the examples that are too long, and of those that the chat template refuses."""
+    said = []
+    if tokens.too_long:
+        limit = counted(settings.max_length, "token")
+        one = tokens.too_long == 1
+        longer = f"{counted(tokens.too_long, 'example')} {'is' if one else 'are'} longer than {limit}"
+        cut = _cut(tokens.answer_cut)
+        if settings.overlong == "cut":
+            said.append(fragments.notice("warning", f"{longer} and will be cut there.", cut))
+        else:
+            said.append(
+                fragments.notice(
+                    "warning", f"{longer} and will be left out.", f"Cut instead, {cut[0].lower()}{cut[1:]}"
+                )
+            )
+    if tokens.refused:
+        does = "does" if tokens.refused == 1 else "do"
+        text = (
+            f"{counted(tokens.refused, 'example')} {does} not fit into the model's chat template and will be left out."
+        )
+        said.append(fragments.notice("warning", text))
+    return fragments.stack(said) if said else Markup("")
+
+
+def _cut(answers: int) -> str:
+    if not answers:
+        return "None of them would lose the end of its answer."
+    if answers == 1:
+        return "One of them would lose the end of its answer: the model would learn to break off."
+    return f"{answers:,} of them would lose the end of their answer: the model would learn to break off."
+
+
+def meaning(settings: RunConfig, parts: Parts, *, tokens_per_second: float | None) -> Markup:
+    """Say how many steps and how much time a run on these examples takes."""
+    if not parts.train or settings.batch_size < 1 or settings.epochs < 1:
+        return Markup("")
+    steps = settings.total_steps(parts.train)
+    times = "once" if settings.epochs == 1 else f"{settings.epochs} times"
+    through = f"{times} through {counted(parts.train, 'example')}, {settings.batch_size:,} at a step"
+    text = f"A run makes {counted(steps, 'step')}: {through}."
+    if tokens_per_second and parts.train_tokens:
+        seconds = parts.train_tokens * settings.epochs / tokens_per_second
+        pace = f"At the {tokens_per_second:,.0f} tokens a second of earlier runs"
+        time = f"{pace}: {duration(seconds)} of training, plus starting and saving."
+    else:
+        time = "How long that takes on this machine is measured by the first run."
+    return fragments.notice("quiet", text, time)
+
+
+def lengths(tokens: TokenStatistics, *, max_length: int) -> Lengths:
+    """Return what the histogram draws."""
+    return Lengths(
+        lows=tuple(bucket.low for bucket in tokens.histogram),
+        highs=tuple(bucket.high for bucket in tokens.histogram),
+        counts=tuple(bucket.count for bucket in tokens.histogram),
+        limit=max_length,
+    )

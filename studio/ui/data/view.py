@@ -1,0 +1,221 @@
+"""All that the Data tab shows of one data set at a moment, by the names of its parts.
+
+Reads through `Reading`, so a second look costs little. Knows nothing of how the parts are laid out.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import gradio as gr
+
+from studio import config
+from studio.config import RunConfig, setting_named
+from studio.data.dataset_folders import Dataset
+from studio.data.mask_findings import mask_findings
+from studio.data.tokenizing.tokens import TokenStatistics
+from studio.errors import StudioError
+from studio.jobs.token_counts import TokenState
+from studio.planning import fitting
+from studio.planning.fitting import Parts
+from studio.planning.model_facts import Here, Reading
+from studio.studio import Studio
+from studio.ui.data import cards, columns, example_view, findings, held_out, lengths, reading_options
+from studio.ui.data.columns import Assigning
+from studio.ui.data.histogram import Lengths
+from studio.ui.kit import fragments
+
+PARTS = (
+    "verdict",
+    "how_read",
+    "table",
+    "template_box",
+    "template",
+    "checks_card",
+    "checks",
+    "left_out",
+    "problems",
+    "body",
+    "preview",
+    "position",
+    "previous",
+    "following",
+    "figures",
+    "histogram",
+    "meaning",
+    "held_out",
+)
+"""The names of the parts, in the order of the tab's outputs."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the page has selected. `place` is counted from 0; `other_id` is the data set held out in its place."""
+
+    dataset_id: str = ""
+    other_id: str = ""
+    settings: RunConfig = field(default_factory=RunConfig)
+    place: int = 0
+    special: bool = False
+    assigning: Assigning | None = None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is known of the chosen data set for the chosen model. `statistics` are there once tokens are counted."""
+
+    dataset: Dataset
+    here: Here
+    state: TokenState
+    statistics: TokenStatistics | None
+    parts: Parts
+
+    @property
+    def fitting(self) -> int:
+        """How many examples a run takes."""
+        return self.dataset.inspection.usable - self.parts.too_long
+
+
+def where(reading: Reading, model: str) -> Here:
+    """Look for a model; an empty name is no model, and not the folder that the server runs in."""
+    return reading.where(model) if model else Here(None, "No base model is chosen. Choose one on the Configure tab.")
+
+
+def token_state(reading: Reading, dataset_id: str, model: str) -> TokenState:
+    """Return the token counts of a data set for a model, or how far they are."""
+    here = where(reading, model)
+    return reading.token_state(dataset_id, model) if here.folder is not None else TokenState(trouble=here.trouble)
+
+
+def stamp(reading: Reading, look: Look) -> tuple[object, ...]:
+    """Return what a drawing follows from, so that it is made anew only when that has changed.
+
+    To be taken before the drawing: what ends in between is then drawn twice, and never missed.
+    """
+    if not look.dataset_id:
+        return ("",)
+    state = token_state(reading, look.dataset_id, look.settings.model)
+    comparing = bool(look.other_id) and reading.is_comparing(look.dataset_id, look.other_id)
+    told = (id(state.counts) if state.counts is not None else 0, state.done, state.total, state.sentence, state.trouble)
+    return (look, where(reading, look.settings.model), told, comparing)
+
+
+def draw(studio: Studio, reading: Reading, look: Look) -> dict[str, Any]:
+    """Make all parts. A model that is not here yet gives plain bubbles and no token figures.
+
+    Raises DataError when the data set is unknown or damaged.
+    """
+    if not look.dataset_id:
+        return nothing()
+    seen = see(studio, reading, look)
+    parts = {**_overview(seen, look), **_checks(seen), **_viewer(reading, seen, look)}
+    parts |= {**_lengths(studio, seen, look), **_held_out(studio, reading, seen, look)}
+    return {name: parts[name] for name in PARTS}
+
+
+def nothing() -> dict[str, Any]:
+    """Make what stands there while there is no data set."""
+    hidden = gr.update(visible=False)
+    boxes = {"template_box": hidden, "checks_card": hidden, "left_out": hidden, "body": hidden}
+    still = {"previous": gr.update(interactive=False), "following": gr.update(interactive=False)}
+    texts = {"verdict": str(cards.nothing_yet()), "preview": str(example_view.no_preview())}
+    parts = {**boxes, **still, **texts, "histogram": Lengths().payload()}
+    return {name: parts.get(name, "") for name in PARTS}
+
+
+def see(studio: Studio, reading: Reading, look: Look) -> Seen:
+    """Gather what is known. Raises DataError when the data set is unknown or damaged."""
+    dataset = studio.datasets.get(look.dataset_id)
+    state = token_state(reading, dataset.id, look.settings.model)
+    settings = usable_settings(look.settings)
+    statistics = None
+    if state.counts is not None and dataset.inspection.usable:
+        statistics = reading.statistics(state.counts, max_length=settings.max_length)
+    parts = fitting.parts(reading, settings, dataset.id, look.other_id)
+    return Seen(dataset, where(reading, look.settings.model), state, statistics, parts)
+
+
+def usable_settings(settings: RunConfig) -> RunConfig:
+    """Return the settings with the default in place of what cannot be right: a field may be half typed."""
+    wrong = {problem.field for problem in config.problems(settings)}
+    return replace(settings, **{name: setting_named(name).default for name in wrong if name != "model"})
+
+
+def _overview(seen: Seen, look: Look) -> dict[str, Any]:
+    inspection = seen.dataset.inspection
+    chosen = columns.chosen(seen.dataset, look.assigning)
+    template = chosen.roles.template or columns.default_template(chosen.roles)
+    return {
+        "verdict": str(cards.verdict(inspection, chosen.verdict, seen.statistics, fitting=seen.fitting)),
+        "how_read": str(cards.how_read(inspection)),
+        "table": str(reading_options.questions(inspection.questions) + columns.table(inspection, chosen.parts)),
+        "template_box": gr.update(visible=chosen.needs_template),
+        "template": template,
+    }
+
+
+def _checks(seen: Seen) -> dict[str, Any]:
+    dataset, inspection = seen.dataset, seen.dataset.inspection
+    doubts = mask_findings(seen.state.counts.doubts) if seen.state.counts is not None else ()
+    found = fragments.stack([findings.findings(inspection, extra=doubts), findings.changes(dataset.changes)])
+    return {
+        "checks_card": gr.update(visible=bool(inspection.usable or inspection.left_out or dataset.changes)),
+        "checks": str(found),
+        "left_out": gr.update(visible=bool(inspection.left_out), label=findings.left_out_label(inspection)),
+        "problems": str(findings.problems(inspection)),
+    }
+
+
+def _viewer(reading: Reading, seen: Seen, look: Look) -> dict[str, Any]:
+    total = seen.dataset.inspection.usable
+    if not total:
+        still = {"previous": gr.update(interactive=False), "following": gr.update(interactive=False)}
+        return {"body": gr.update(visible=False), "preview": str(example_view.no_preview()), "position": "", **still}
+    example = reading.examples(seen.dataset.id)[look.place]
+    return {
+        "body": gr.update(visible=True),
+        "preview": _preview(reading, seen, look),
+        "position": example_view.position(example, place=look.place, total=total),
+        "previous": gr.update(interactive=look.place > 0),
+        "following": gr.update(interactive=look.place < total - 1),
+    }
+
+
+def _preview(reading: Reading, seen: Seen, look: Look) -> str:
+    """Show the example exactly where the model's tokenizer is here, and as a conversation elsewhere."""
+    example = reading.examples(seen.dataset.id)[look.place]
+    settings = usable_settings(look.settings)
+    remark = seen.here.trouble or "The exact view, token by token, appears here as soon as the model has arrived."
+    if seen.here.folder is not None:
+        try:
+            shown = reading.show_example(seen.here.folder, example)
+            warning = example_view.too_long(shown.tokens, max_length=settings.max_length, overlong=settings.overlong)
+            opening = example_view.adds_opening(shown.pieces, example)
+            view = example_view.token_view(
+                shown.pieces, shown.note, special=look.special, warning=warning, opening=opening
+            )
+            return str(view)
+        except StudioError as error:
+            remark = str(error)
+    return str(example_view.bubbles(example, remark))
+
+
+def _lengths(studio: Studio, seen: Seen, look: Look) -> dict[str, Any]:
+    settings = usable_settings(look.settings)
+    tokens = seen.statistics
+    if tokens is None:
+        waiting = str(lengths.waiting(seen.state))
+        return {"figures": waiting, "histogram": Lengths().payload(), "meaning": ""}
+    speed = studio.tokens_per_second(settings.model)
+    meaning = lengths.meaning(settings, seen.parts, tokens_per_second=speed)
+    return {
+        "figures": str(lengths.figures(tokens, max_length=settings.max_length)),
+        "histogram": lengths.lengths(tokens, max_length=settings.max_length).payload(),
+        "meaning": str(fragments.stack([lengths.too_long(tokens, settings), meaning])),
+    }
+
+
+def _held_out(studio: Studio, reading: Reading, seen: Seen, look: Look) -> dict[str, Any]:
+    other = studio.datasets.get(look.other_id) if look.other_id else None
+    found = reading.overlap(look.dataset_id, look.other_id) if other is not None else None
+    comparing = other is not None and reading.is_comparing(look.dataset_id, look.other_id)
+    return {"held_out": str(held_out.said(seen.parts, other, found, comparing=comparing))}

@@ -1,0 +1,196 @@
+"""What the Evaluate tab does when something on it is pressed: evaluate, stop, look at other rows, queue, download.
+
+Knows nothing of how the tab is laid out.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from studio.errors import RunError, StudioError
+from studio.jobs import scored_rows, standard_tasks
+from studio.jobs.evaluation_report import AT_THE_END
+from studio.models.elsewhere import shown_name
+from studio.runs.tables import write_beside
+from studio.settings import Settings
+from studio.studio import Studio
+from studio.ui.evaluate import cards, report_page, tradeoff_view, view
+from studio.ui.evaluate import rows as evaluate_rows
+from studio.ui.evaluate import state as evaluate_sight
+from studio.ui.evaluate.state import Asked
+from studio.ui.evaluate.tradeoff_state import Tradeoffs
+from studio.ui.kit.actions import Press
+from studio.ui.kit.downloads import RUN, download_address
+from studio.ui.kit.updates import Drawn
+
+SOON, EVERY, A_NUMBER = "soon", "every", "number"
+HOW_MANY = [
+    ("All of them, if that takes a few minutes at most", SOON),
+    ("All of them, however long it takes", EVERY),
+    ("A number of them", A_NUMBER),
+]
+_EVERY_ROW = 2**31 - 1
+
+
+def redraw(
+    studio: Studio,
+    tradeoffs: Tradeoffs,
+    *,
+    run_id: str | None,
+    name: str | None,
+    order: str | None,
+    text: str | None,
+    wish: Asked,
+    drawn: Drawn | None,
+) -> list[Any]:
+    """Show the evaluations of the run as they are now, sending only what is new since `drawn`."""
+    now = _looked_at(wish, run_id, name, order, text)
+    return [gr.skip() if now == wish else now, *view.draw(studio, tradeoffs, now, drawn, chosen=name)]
+
+
+def press(
+    studio: Studio,
+    tradeoffs: Tradeoffs,
+    pressed: Press,
+    *,
+    run_id: str | None,
+    name: str | None,
+    order: str | None,
+    text: str | None,
+    wish: Asked,
+    drawn: Drawn | None,
+) -> list[Any]:
+    """Do what a press asks for and show what came of it. Raises StudioError with what went wrong."""
+    now = _looked_at(wish, run_id, name, order, text)
+    match pressed.verb:
+        case evaluate_rows.PAGE:
+            now = dataclasses.replace(now, page=max(0, pressed.number))
+        case cards.EVALUATE if now.run_id:
+            studio.evaluations.start(now.run_id)
+            now = dataclasses.replace(now, name=AT_THE_END)
+        case cards.CANCEL if now.run_id:
+            studio.evaluations.cancel(now.run_id, pressed.key)
+        case tradeoff_view.QUEUE_MISSING if now.run_id:
+            queue_missing(studio, tradeoffs, now.run_id)
+    return [now, *view.draw(studio, tradeoffs, now, drawn, chosen=name)]
+
+
+def start(
+    studio: Studio,
+    tradeoffs: Tradeoffs,
+    *,
+    file: str | None,
+    how_many: str | None,
+    number: float | None,
+    longest: float | None,
+    forgetting: bool | None,
+    tasks: Sequence[str] | None,
+    questions: float | None,
+    run_id: str | None,
+    name: str | None,
+    order: str | None,
+    text: str | None,
+    wish: Asked,
+    drawn: Drawn | None,
+) -> list[Any]:
+    """Evaluate the run again, on its held-out rows or on the rows of a file. Raises StudioError when it cannot start.
+
+    The first update empties the field of the file.
+    """
+    now = _looked_at(wish, run_id, name, order, text)
+    if not now.run_id:
+        return [gr.skip(), now, *view.draw(studio, tradeoffs, now, drawn, chosen=name)]
+    state = studio.evaluations.start(
+        now.run_id,
+        data=Path(file) if file else None,
+        rows=rows_wanted(how_many, number),
+        longest=_whole(longest, "tokens") if longest else 0,
+        forgetting=bool(forgetting),
+        tasks=tasks or (),
+        questions=int(questions or standard_tasks.QUESTIONS),
+    )
+    now = dataclasses.replace(now, name=state.name)
+    return [gr.update(value=None), now, *view.draw(studio, tradeoffs, now, drawn, chosen=name)]
+
+
+def task_choices(settings: Settings) -> list[tuple[str, str]]:
+    """List the standard tasks, those of the person first where they may be run from the page."""
+    own = standard_tasks.own_tasks(settings.home) if settings.allows_own_tasks else ()
+    found = (*own, *standard_tasks.STANDARD)
+    return [(f"{task.title}: {task.about}", task.name) for task in found]
+
+
+def rows_wanted(how_many: str | None, number: float | None) -> int:
+    """Return how many rows are asked for: 0 leaves that to the machine. Raises RunError for what is no number."""
+    if how_many == EVERY:
+        return _EVERY_ROW
+    if how_many != A_NUMBER:
+        return 0
+    return _whole(number, "rows")
+
+
+def _whole(number: float | None, noun: str) -> int:
+    if number is None or number < 1 or number != int(number):
+        found = "nothing" if number is None else f"{number:g}"
+        raise RunError(
+            f"The number of {noun} must be a whole number above 0; found {found}.", "Type one, or leave it as it was."
+        )
+    return int(number)
+
+
+def queue_missing(studio: Studio, tradeoffs: Tradeoffs, run_id: str) -> tuple[str, ...]:
+    """Queue a run for each method that is missing and fits, with the data, the seed and the settings of a run.
+
+    Returns their ids. Raises StudioError when one cannot be made; those before it stay in the queue.
+    """
+    made = []
+    for each in tradeoffs.look(run_id).missing:
+        if not each.fits:
+            continue
+        copy = studio.duplicate_run(run_id)
+        try:
+            studio.change_run(copy.id, each.config)
+            studio.queue_run(copy.id)
+        except StudioError:
+            with suppress(RunError):
+                studio.delete_run(copy.id)
+            raise
+        made.append(copy.id)
+    return tuple(made)
+
+
+def take_rows(studio: Studio, kind: str, order: str | None, text: str | None, wish: Asked) -> Any:
+    """Write the rows that are looked at, in their order, and return that file's address. Raises RunError."""
+    sight = evaluate_sight.look(studio, dataclasses.replace(wish, order=order or wish.order, text=text or ""))
+    if sight.report is None:
+        return gr.skip()
+    rows = evaluate_sight.arranged(
+        studio.evaluations.rows(sight.asked.run_id, sight.report.name), sight.report, sight.asked
+    )
+    run = studio.runs.get(sight.asked.run_id)
+    return download_address(RUN, run.id, scored_rows.write_rows(run, sight.report, rows, kind).name)
+
+
+def take_report(studio: Studio, tradeoffs: Tradeoffs, wish: Asked) -> Any:
+    """Write the report as one HTML file and return its address. Raises RunError."""
+    sight = evaluate_sight.look(studio, wish)
+    if sight.report is None:
+        return gr.skip()
+    run = studio.runs.get(sight.asked.run_id)
+    rows = studio.evaluations.rows(run.id, sight.report.name)
+    model = shown_name(sight.report.model)
+    report = dataclasses.replace(sight.report, run_name=run.name, model=model)  # it may have been renamed
+    start = shown_name(run.config.start_adapter)
+    config = dataclasses.replace(run.config, model=shown_name(run.config.model), start_adapter=start)
+    text = report_page.page(report, rows, config=config, tradeoff=tradeoffs.look(run.id))
+    return download_address(RUN, run.id, write_beside(run, f"{run.id}-{sight.report.name}-report.html", text).name)
+
+
+def _looked_at(wish: Asked, run_id: str | None, name: str | None, order: str | None, text: str | None) -> Asked:
+    """Take in what the fields hold; other rows begin at their first page."""
+    now = Asked(run_id or "", name or AT_THE_END, order or wish.order, (text or "").strip())
+    return wish.turned_to(now)

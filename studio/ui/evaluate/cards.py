@@ -1,0 +1,160 @@
+"""What the Evaluate tab says of one report: how far it is, its headline, its figures, what was forgotten.
+
+Functions from plain values to markup. Knows nothing of components.
+"""
+
+from markupsafe import Markup
+
+from studio.jobs import standard_tasks
+from studio.jobs.evaluation_report import AT_THE_END, HELD_OUT, EvaluationReport, Forgetting
+from studio.jobs.evaluations import OF_A_FILE, EvaluationState
+from studio.runs.summary import Summary
+from studio.ui.evaluate import confusion, figures
+from studio.ui.evaluate.state import Sight
+from studio.ui.kit import actions, fragments
+from studio.ui.kit.numbers import brief_duration, moment
+
+EVALUATE, CANCEL = "evaluate", "cancel"
+
+UNASKED = "Every run is evaluated at its end, without being asked, on rows that it never learned from."
+ASKED = "A run is evaluated when you ask for it, on rows that it never learned from."
+STANDARD = "The questions that models are compared by in public, put as lm-evaluation-harness puts them."
+
+
+def status(sight: Sight) -> Markup:
+    """Say how far the evaluation is, with what can be done about it."""
+    if sight.run is None or sight.state is None:
+        return fragments.empty(
+            "No finished run yet",
+            "Train a run first. How it does beside its base model, and what it forgot, stands here.",
+        )
+    state = sight.state
+    if state.status == "working":
+        return _working(state, has_report=sight.report is not None)
+    if state.status == "failed" and state.failed is not None:
+        again = _again(sight.run.id) if state.name == AT_THE_END else ""
+        once_more = " To try again, bring the file once more." if state.name.startswith(OF_A_FILE) else ""
+        hint = f"{state.failed.hint}{once_more}".strip()
+        return fragments.stack([fragments.notice("bad", state.failed.message, hint), again])
+    if state.status == "waiting":
+        return _waiting(sight.run, state)
+    if state.status == "ready" or sight.report is not None:
+        return fragments.line("good", made(sight.report)) if sight.report is not None else Markup("")
+    return _none(sight.run, state)
+
+
+def _working(state: EvaluationState, *, has_report: bool) -> Markup:
+    far = state.done / state.total if state.total else None
+    count = f" ({state.done:,} of {state.total:,})" if state.total else ""
+    said = fragments.line("busy", f"Evaluating. {state.sentence.removesuffix('.')}{count}.")
+    plan = fragments.line("quiet", state.plan) if state.plan else ""
+    old = fragments.line("quiet", "What stands below is the report before this one.") if has_report else ""
+    cancel = actions.button("Stop the evaluation", CANCEL, key=state.name, kind="stop", once=True)
+    return fragments.stack([said, fragments.bar(far, name="Progress of the evaluation"), plan, _buttons(cancel), old])
+
+
+def _waiting(run: Summary, state: EvaluationState) -> Markup:
+    title = "Still training" if run.is_at_work else "Waiting for its turn" if run.place else "About to be evaluated"
+    leave = actions.button("Do not evaluate it", CANCEL, key=state.name, once=True)
+    return fragments.stack([fragments.empty(title, state.sentence), _buttons(leave)])
+
+
+def _none(run: Summary, state: EvaluationState) -> Markup:
+    if run.is_at_work:
+        return fragments.empty("Still training", "It can be evaluated when it ends.")
+    if not run.has_result:
+        return fragments.empty(
+            "Nothing to evaluate", "This run left no result. Let one finish, or go on with this one."
+        )
+    if state.status == "nothing":
+        return fragments.empty(
+            "Nothing to evaluate on",
+            "No row of this run was held out. Under “Evaluate again”, bring a file of examples that it never saw.",
+        )
+    stopped = "stopped" in state.sentence
+    said = state.sentence if stopped else "This run was not evaluated at its end."
+    now = actions.button("Evaluate it now", EVALUATE, key=run.id, kind="primary", once=True)
+    return fragments.stack([fragments.empty("Not evaluated yet", said), _buttons(now)])
+
+
+def _again(run_id: str) -> Markup:
+    return _buttons(actions.button("Try again", EVALUATE, key=run_id, kind="primary", once=True))
+
+
+def _buttons(*buttons: Markup) -> Markup:
+    return Markup('<div class="ls-buttons">{}</div>').format(fragments.join(buttons))
+
+
+def made(report: EvaluationReport) -> str:
+    """Say when, on what and in what time a report was made."""
+    what = "held-out rows" if report.data == HELD_OUT else f"rows of {report.data}"
+    took = f"{brief_duration(report.seconds)} on {report.device}, {report.precision}"
+    return f"Evaluated {moment(report.created)} on {report.rows:,} of {report.rows_available:,} {what}, in {took}."
+
+
+def headline(report: EvaluationReport | None) -> Markup:
+    """Say in a sentence what came of the training."""
+    return Markup("") if report is None else Markup('<p class="ls-headline">{}</p>').format(report.headline)
+
+
+def scores(report: EvaluationReport) -> Markup:
+    """Draw the figures, with what the small numbers mean."""
+    note = "The small numbers are 95 % intervals, from drawing the rows anew many times (bootstrap)."
+    remarks = [fragments.line("quiet", text) for text in (note, _more_rows(report), *report.remarks) if text]
+    return fragments.stack([figures.table(report.figures, main=report.main, name="Scores on the task"), *remarks])
+
+
+def _more_rows(report: EvaluationReport) -> str:
+    """Say how the rows that were not asked can be, where there are some."""
+    if report.rows + report.rows_left_out >= report.rows_available:
+        return ""
+    return (
+        f"{report.rows:,} of {report.rows_available:,} rows were asked. Under “Evaluate again” all of them, or another "
+        "number, can be."
+    )
+
+
+def forgetting(found: Forgetting | None) -> Markup:
+    """Say what the training cost in general ability, with what the two probes are made of."""
+    if found is None:
+        return fragments.empty(
+            "Not looked at", "This evaluation left the probes out. Evaluate again with them to see what was forgotten."
+        )
+    details = [
+        _details(
+            f"By subject ({len(found.subjects)})", figures.parts_table(found.subjects, found.knowledge, first="Subject")
+        ),
+        _details(
+            f"By kind of text ({len(found.genres)})",
+            figures.parts_table(found.genres, found.language, first="Kind of text"),
+        ),
+    ]
+    said = Markup('<p class="ls-headline">{}</p>').format(found.sentence)
+    table = figures.table((found.knowledge, found.language), name="General ability")
+    return fragments.stack([said, table, *details])
+
+
+def standard(report: EvaluationReport) -> Markup:
+    """Draw how both models did in the standard tasks, with what the figures are."""
+    note = (
+        "In brackets how the harness calls the score. Questions that need no knowledge of the data show what was kept."
+    )
+    table = figures.table(report.standard, name="Standard tasks")
+    return fragments.stack([table, fragments.line("quiet", note)])
+
+
+def tasks_missing() -> Markup:
+    """Say what it takes to have standard tasks."""
+    return Markup('<p class="ls-line ls-quiet">{} {}</p>').format(
+        "Standard tasks (HellaSwag, MMLU and others) are asked by lm-evaluation-harness, which is not installed here.",
+        standard_tasks.HOW_TO_INSTALL,
+    )
+
+
+def _details(title: str, inner: Markup) -> Markup:
+    return Markup('<details class="ls-details"><summary>{}</summary>{}</details>').format(title, inner)
+
+
+def confusions(report: EvaluationReport) -> Markup:
+    """Draw how often each label was answered as which, as written and by likelihood."""
+    return fragments.stack(confusion.tables(each) for each in report.confusions)

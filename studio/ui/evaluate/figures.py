@@ -1,0 +1,151 @@
+"""Scores as the page and the report show them: numbers in their units, intervals, and how sure a change is.
+
+Functions from plain values to words and markup. Knows nothing of how a score is made.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from studio.jobs.evaluation_report import Estimate, Figure, Part, beside
+from studio.ui.kit import fragments
+
+_KINDS = {"within noise": "quiet", "surely better": "good", "surely worse": "bad"}
+"""The kind of badge for each verdict on a change."""
+
+COLUMNS = ("Score", "Base", "Tuned", "Change", "How sure", "Rows")
+_DIGITS = {"share": 1, "score": 1, "loss": 3, "perplexity": 2}
+
+
+@dataclass(frozen=True)
+class Certainty:
+    """How sure a change is, in two words. `kind` is that of a badge; `title` gives the p value."""
+
+    kind: str = "quiet"
+    words: str = ""
+    title: str = ""
+
+
+def number(value: float, unit: str) -> str:
+    """Write a value in its unit: "41.2 %" for a share, "41.2" for a score, "1.234" for a loss."""
+    return f"{_rounded(value, unit):.{_DIGITS.get(unit, 3)}f}{' %' if unit == 'share' else ''}"
+
+
+def difference(value: float, unit: str) -> str:
+    """Write a change with its sign: "+3.1 points" for shares, "-0.120" for losses, "0.0" for none."""
+    rounded = _rounded(value, unit)
+    sign = "+" if rounded > 0 else ""
+    return f"{sign}{rounded:.{_DIGITS.get(unit, 3)}f}{' points' if unit == 'share' else ''}"
+
+
+def _rounded(value: float, unit: str) -> float:
+    # Adding zero turns -0.0 into 0.0.
+    return round(100 * value if unit == "share" else value, _DIGITS.get(unit, 3)) + 0.0
+
+
+def interval(estimate: Estimate, unit: str, *, signed: bool = False) -> str:
+    """Write the ends of an interval: "38.0 to 44.3"."""
+    ends = (
+        (difference if signed else number)(estimate.low, unit),
+        (difference if signed else number)(estimate.high, unit),
+    )
+    return " to ".join(end.removesuffix(" %").removesuffix(" points") for end in ends)
+
+
+def certainty(figure: Figure) -> Certainty:
+    """Put the p value of a figure's change in words; nothing where there is none."""
+    if figure.p_value is None or figure.change is None:
+        return Certainty()
+    title = (
+        f"{p_in_words(figure.p_value)}: how often a change at least this large would come from chance alone, by a "
+        "paired test on the same rows."
+    )
+    return Certainty(_KINDS[figure.verdict], figure.verdict, title)
+
+
+def in_a_sentence(title: str) -> str:
+    """Write a title inside a sentence: "accuracy", but "ROUGE-L" and "chrF" as they are."""
+    return title if title[1:2].isupper() else title[:1].lower() + title[1:]
+
+
+def p_in_words(p_value: float) -> str:
+    """Write a p value: "p = 0.031", "p below 0.001"."""
+    return "p below 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
+
+
+def table(figures: Sequence[Figure], *, main: str = "", name: str = "Scores") -> Markup:
+    """Draw the figures in a table, the main one first. On a narrow screen each row becomes a card."""
+    ordered = sorted(figures, key=lambda figure: figure.name != main)
+    heads = fragments.join(Markup('<th scope="col">{}</th>').format(column) for column in COLUMNS)
+    body = fragments.join(
+        _row(figure, is_main=figure.name == main, likelier=beside(figure, figures) if figure.name == main else None)
+        for figure in ordered
+    )
+    return Markup(
+        '<div class="ls-figures"><table aria-label="{}"><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>'
+    ).format(name, heads, body)
+
+
+def _row(figure: Figure, *, is_main: bool, likelier: Figure | None) -> Markup:
+    unit, sure = figure.unit, certainty(figure)
+    word = (
+        Markup('<span class="ls-badge ls-{}" title="{}">{}</span>').format(sure.kind, sure.title, sure.words)
+        if sure.words
+        else "-"
+    )
+    cells = (
+        _with(estimate(figure.base, unit), likelier, None if likelier is None else likelier.base),
+        _with(estimate(figure.tuned, unit), likelier, None if likelier is None else likelier.tuned),
+        estimate(figure.change, unit, signed=True),
+        word,
+        f"{figure.rows:,}",
+    )
+    shown = fragments.join(
+        Markup('<td data-label="{}"><div>{}</div></td>').format(label, cell)
+        for label, cell in zip(COLUMNS[1:], cells, strict=True)
+    )
+    better = "higher is better" if figure.higher_is_better else "lower is better"
+    head = Markup('<th scope="row">{}<span class="ls-note">{}</span></th>').format(figure.title, better)
+    return Markup("<tr{}>{}{}</tr>").format(Markup(' class="ls-main"') if is_main else "", head, shown)
+
+
+def _with(shown: Markup, likelier: Figure | None, other: Estimate | None) -> Markup:
+    """Put what a model finds likeliest below what it writes, where the second alone would mislead."""
+    if likelier is None or other is None:
+        return shown
+    note = f"by likelihood {number(other.value, likelier.unit)}"
+    return Markup('{}<span class="ls-note">{}</span>').format(shown, note)
+
+
+def estimate(found: Estimate | None, unit: str, *, signed: bool = False) -> Markup:
+    """Draw a value with its interval in small text below it; a dash where there is none."""
+    if found is None:
+        return Markup("-")
+    value = difference(found.value, unit) if signed else number(found.value, unit)
+    ends = interval(found, unit, signed=signed)
+    return Markup('{}<span class="ls-note">{}</span>').format(value, ends)
+
+
+def parts_table(parts: Sequence[Part], figure: Figure, *, first: str) -> Markup:
+    """Draw what a probe's figure is made of, the largest loss first. `first` heads the column of the names."""
+    sense = 1 if figure.higher_is_better else -1
+    ordered = sorted(parts, key=lambda part: sense * (part.tuned - part.base))
+    body = fragments.join(
+        Markup('<tr><th scope="row">{}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>').format(
+            part.name[:1].upper() + part.name[1:],
+            number(part.base, figure.unit),
+            number(part.tuned, figure.unit),
+            difference(part.tuned - part.base, figure.unit).removesuffix(" points"),
+            f"{part.rows:,}",
+        )
+        for part in ordered
+    )
+    change = "Change in points" if figure.unit == "share" else "Change"
+    heads = fragments.join(
+        Markup('<th scope="col">{}</th>').format(head) for head in (first, "Base", "Tuned", change, "Rows")
+    )
+    return Markup(
+        '<div class="ls-table ls-plain" tabindex="0" role="region" aria-label="{}"><table><thead><tr>{}</tr></thead>'
+        "<tbody>{}</tbody></table></div>"
+    ).format(f"{figure.title} by {first.lower()}", heads, body)

@@ -1,0 +1,114 @@
+"""What the Evaluate tab looks at before it draws: a run, its evaluations, how far the chosen one is, and its rows.
+
+Two equal sights are drawn the same, so the second is not drawn at all. Knows nothing of components.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from studio.jobs import scored_rows, standard_tasks
+from studio.jobs.evaluation_report import AT_THE_END, HELD_OUT, EvaluationReport, ScoredRow
+from studio.jobs.evaluations import OF_A_FILE, EvaluationState
+from studio.runs.summary import Summary
+from studio.studio import Studio
+from studio.ui.kit.numbers import moment
+from studio.wording import listed
+
+PAGE_ROWS = 10
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a person looks at on one page: a run, one of its evaluations, and rows in an order, found by `text`."""
+
+    run_id: str = ""
+    name: str = AT_THE_END
+    order: str = scored_rows.WORST
+    text: str = ""
+    page: int = 0
+
+    def turned_to(self, other: "Asked") -> "Asked":
+        """Return what is looked at now; other rows begin at their first page."""
+        return dataclasses.replace(other, page=self.page if dataclasses.replace(other, page=self.page) == self else 0)
+
+
+@dataclass(frozen=True)
+class Sight:
+    """A run and the evaluation of it that is chosen.
+
+    `run` is None where none is chosen, `report` where there is none yet; it may be an earlier one than what is under
+    way. `choices` are the evaluations of the run, each a label and a name.
+    """
+
+    asked: Asked
+    run: Summary | None = None
+    state: EvaluationState | None = None
+    report: EvaluationReport | None = None
+    choices: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class RowPage:
+    """One page of the rows behind a report. `total` is how many were found of `whole`."""
+
+    rows: tuple[ScoredRow, ...] = ()
+    page: int = 0
+    total: int = 0
+    whole: int = 0
+
+    @property
+    def pages(self) -> int:
+        """How many pages there are, at least one."""
+        return max(1, -(-self.total // PAGE_ROWS))
+
+
+def look(studio: Studio, asked: Asked) -> Sight:
+    """Gather what there is of a run; nothing where it is gone. Raises RunError when its folder is damaged."""
+    studio.summaries.look()
+    found = studio.summaries.read([asked.run_id] if asked.run_id else [])
+    if not found:
+        return Sight(dataclasses.replace(asked, run_id=""))
+    names = studio.evaluations.names(asked.run_id)
+    if asked.name not in names and studio.evaluations.state(asked.run_id, asked.name).status == "working":
+        names = (*names, asked.name)  # its worker is starting and has written nothing yet
+    name = asked.name if asked.name in names else next(iter(names), AT_THE_END)
+    state = studio.evaluations.state(asked.run_id, name)
+    reports = {report.name: report for report in studio.evaluations.reports(asked.run_id)}
+    return Sight(
+        asked=dataclasses.replace(asked, name=name),
+        run=dataclasses.replace(found[0], step=0, spark=(), seconds=None, best_loss=None),
+        state=state,
+        report=state.report or reports.get(name),
+        choices=tuple((label(each, reports.get(each)), each) for each in names),
+    )
+
+
+def label(name: str, report: EvaluationReport | None) -> str:
+    """Name an evaluation for the chooser."""
+    if report is None:
+        if name.startswith(OF_A_FILE):
+            return "Another file"
+        return "The held-out rows" if name == AT_THE_END else "The held-out rows with standard tasks"
+    what = "The held-out rows" if report.data == HELD_OUT else report.data
+    if report.standard:
+        what += f" with {listed([standard_tasks.title_of(figure.name) for figure in report.standard])}"
+    return f"{what} · {moment(report.created)}"
+
+
+def row_page(studio: Studio, sight: Sight) -> RowPage:
+    """Read the rows of the chosen report and find the page that is looked at."""
+    if sight.report is None:
+        return RowPage()
+    rows = studio.evaluations.rows(sight.asked.run_id, sight.report.name)
+    found = arranged(rows, sight.report, sight.asked)
+    page = min(sight.asked.page, max(0, (len(found) - 1) // PAGE_ROWS))
+    first = page * PAGE_ROWS
+    return RowPage(tuple(found[first : first + PAGE_ROWS]), page, len(found), len(rows))
+
+
+def arranged(rows: Sequence[ScoredRow], report: EvaluationReport, asked: Asked) -> list[ScoredRow]:
+    """Return the rows in the order that is asked for, those that hold the text that is searched."""
+    main = report.figure(report.main)
+    rising = main is None or main.higher_is_better
+    return scored_rows.arrange(rows, asked.order, text=asked.text, higher_is_better=rising)

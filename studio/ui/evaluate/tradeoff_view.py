@@ -1,0 +1,242 @@
+"""The trade-off drawn: what each way to train cost and gave in a table, and gain against forgetting in a plot.
+
+Functions from plain values to markup and to what the plot's script reads. Knows nothing of where the runs come from.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+from markupsafe import Markup
+
+from studio.config import FULL, LORA, QLORA, QLORA_8BIT
+from studio.jobs.evaluation_report import Estimate, EvaluationReport, Figure
+from studio.jobs.tradeoff import Line, Point
+from studio.ui.configure.forecast_card import rough_time
+from studio.ui.evaluate import figures
+from studio.ui.evaluate.tradeoff_state import Queueable, Tradeoff
+from studio.ui.kit import actions, fragments
+from studio.ui.kit.form import CHOICE_LABELS
+from studio.ui.kit.numbers import brief_duration
+from studio.ui.kit.plot import Drawing, plot, spot
+from studio.ui.runs.table import base_name, rate
+from studio.wording import listed, size
+
+QUEUE_MISSING = "queue-missing"
+SHADES = {LORA: 1, QLORA: 3, QLORA_8BIT: 6, FULL: 5}
+"""The colour of each method."""
+
+METHOD_NAMES = {"": "Base model", **{method: CHOICE_LABELS[method] for method in SHADES}}
+
+
+def columns(report: EvaluationReport | None) -> tuple[str, ...]:
+    """Name the columns, the task's score as the report has it."""
+    main = report.figure(report.main) if report is not None else None
+    score = main.title if main is not None else "Task score"
+    return ("Method", score, "General knowledge", "General language", "Peak memory", "Training time", "File")
+
+
+def table(found: Tradeoff) -> Markup:
+    """Draw the rows; on a narrow screen each becomes a card."""
+    heads = columns(found.report)
+    top = fragments.join(Markup('<th scope="col">{}</th>').format(head) for head in heads)
+    several = len({line.model for line in found.lines}) > 1
+    body = fragments.join(_row(line, found, heads, several=several) for line in found.lines)
+    return Markup(
+        '<div class="ls-figures ls-tradeoff"><table aria-label="The trade-off"><thead><tr>{}</tr></thead>'
+        "<tbody>{}</tbody></table></div>"
+    ).format(top, body)
+
+
+def _row(line: Line, found: Tradeoff, heads: Sequence[str], *, several: bool) -> Markup:
+    cells = fragments.join(
+        Markup('<td data-label="{}"><div>{}</div></td>').format(head, cell)
+        for head, cell in zip(heads[1:], row_cells(line, found.report), strict=True)
+    )
+    dot = Markup('<i class="ls-part-{}" aria-hidden="true"></i>').format(SHADES.get(line.method, 7))
+    notes = fragments.join(
+        Markup('<span class="ls-note">{}</span>').format(note)
+        for note in (base_name(line.model) if several and not line.method else "", line.run_name, line.note)
+        if note
+    )
+    name = METHOD_NAMES.get(line.method, line.method)
+    head = Markup('<th scope="row">{}{}{}</th>').format(dot, name, notes)
+    kinds = ("ls-main" if line.run_id == found.run_id else "", "ls-absent" if not line.run_id and line.method else "")
+    return Markup('<tr class="{}">{}{}</tr>').format(" ".join(kind for kind in kinds if kind), head, cells)
+
+
+def row_cells(line: Line, report: EvaluationReport | None) -> tuple[Markup | str, ...]:
+    """Return what stands in the columns behind the method."""
+    main = report.figure(report.main) if report is not None else None
+    probes = report.forgetting if report is not None else None
+    return (
+        _cell(line.score, main),
+        _cell(line.knowledge, probes.knowledge if probes else None),
+        _cell(line.language, probes.language if probes else None),
+        f"{line.memory_gib:.1f} GiB" if line.memory_gib is not None else "-",
+        brief_duration(line.seconds) if line.seconds is not None else "-",
+        size(line.file_bytes) if line.file_bytes is not None else "-",
+    )
+
+
+def _cell(found: Estimate | None, figure: Figure | None) -> Markup | str:
+    return "-" if found is None or figure is None else figures.estimate(found, figure.unit)
+
+
+def offer(found: Tradeoff) -> Markup:
+    """Offer to queue what is missing, saying what that is and what it will need; nothing when nothing is missing."""
+    if not found.missing:
+        return Markup("")
+    fitting = [each for each in found.missing if each.fits]
+    lines = [fragments.line("quiet" if each.fits else "warning", _promise(each)) for each in found.missing]
+    if not fitting:
+        return fragments.stack(lines)
+    names = listed([METHOD_NAMES[each.config.method].replace("Full", "full") for each in fitting])
+    same = f"the same examples, the same seed ({found.seed}) and the same settings as {found.run_name}"
+    button = actions.button("Queue what is missing", QUEUE_MISSING, key=found.run_id, kind="primary", once=True)
+    said = Markup('<div class="ls-act"><div class="ls-buttons">{}</div><p>{}</p></div>').format(
+        button, f"Queues {names} with {same}."
+    )
+    return fragments.stack([said, *lines])
+
+
+def _promise(each: Queueable) -> str:
+    name = METHOD_NAMES[each.config.method]
+    told = each.forecast
+    if told is None:
+        return f"{name}: learning rate {rate(each.config.learning_rate)}."
+    need = f"about {size(told.memory_bytes)} of memory"
+    if not each.fits:
+        return f"{name} is left out: it needs {need}, which this machine does not have."
+    time = f", takes {rough_time(told.seconds)}" if told.seconds is not None else ""
+    return f"{name}: learning rate {rate(each.config.learning_rate)}, needs {need}{time}."
+
+
+_SCRIPT = r"""
+const SYMBOLS = {lora: 'circle', qlora: 'square', 'qlora-8bit': 'diamond', full: 'triangle-up'};
+const chosen = () => element.querySelector('select[data-chart="forgetting"]').value;
+const ends = (points, axis) => ({type: 'data', symmetric: false, thickness: 1, width: 3,
+  array: points.map((point) => point[axis].high - point[axis].value),
+  arrayminus: points.map((point) => point[axis].value - point[axis].low)});
+const hasPoints = (value) => Boolean(value.points && value.points.length);
+
+// Plotly takes a name for HTML.
+const plain = (text) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
+
+function traces(value) {
+  const probe = chosen();
+  const kinds = [...new Set(value.points.map((point) => point.method))];
+  return kinds.map((kind) => {
+    const points = value.points.filter((point) => point.method === kind && point[probe]);
+    const shade = points.length ? colour('--ls-part-' + points[0].shade) : 'grey';
+    return {x: points.map((point) => point.gain.value), y: points.map((point) => point[probe].value),
+      error_x: {...ends(points, 'gain'), color: shade}, error_y: {...ends(points, probe), color: shade},
+      text: points.map((point) => plain(point.name)), name: plain(value.names[kind] || kind),
+      type: 'scatter', mode: 'markers',
+      marker: {size: 11, color: shade, symbol: SYMBOLS[kind] || 'x', line: {width: points.length ? 1 : 0,
+        color: colour('--ls-surface')}},
+      hovertemplate: '%{text}<br>%{x:+.4~g} ' + plain(value.gain_unit) + ' gain<br>%{y:+.4~g} '
+        + plain(value.units[probe]) + '<extra></extra>'};
+  });
+}
+
+function layout(value) {
+  const {axis, layout} = frame(), narrow = isNarrow(), probe = chosen();
+  const zero = {zeroline: true, zerolinecolor: colour('--ls-chart-text'), zerolinewidth: 1};
+  return {
+    ...layout,
+    uirevision: value.revision + probe,
+    height: narrow ? 320 : 380,
+    margin: {...layout.margin, t: narrow ? 56 : 34},
+    hovermode: 'closest',
+    showlegend: true,
+    xaxis: {...axis, ...zero, title: {text: plain(value.titles.gain), standoff: 8}, rangemode: 'tozero',
+      nticks: narrow ? 5 : 9},
+    yaxis: {...axis, ...zero, title: {text: narrow ? '' : plain(value.titles[probe]), standoff: 8}, nticks: 7,
+      autorange: value.rising[probe] ? true : 'reversed'},
+  };
+}
+element.querySelector('select[data-chart="forgetting"]').addEventListener('change', () => draw());
+"""
+
+_BODY = Markup(
+    '<div class="ls-chart-choices"><label>Forgetting of <select class="ls-select" data-chart="forgetting"'
+    ' aria-label="Forgetting of"><option value="knowledge">general knowledge</option>'
+    '<option value="language">general language</option></select></label>'
+    "<span>Further right learned more, further up forgot less.</span></div>{}"
+).format(spot("Gain on the task against what was forgotten, a point for each run"))
+
+DRAWING = Drawing(
+    name="Gain against forgetting",
+    empty_title="No evaluated run yet",
+    empty_text="Each evaluated run of this data set is a point here: how much it gained on the task, and how much "
+    "general ability it lost.",
+    script=_SCRIPT,
+    body=_BODY,
+)
+
+
+def scatter(elem_id: str) -> gr.HTML:
+    """Make the plot; its value is `payload`."""
+    return plot(DRAWING, value=payload(Tradeoff("")), elem_id=elem_id)
+
+
+def payload(found: Tradeoff) -> dict[str, Any]:
+    """Return what the browser reads: shares in points of a hundred."""
+    report = found.report
+    main = report.figure(report.main) if report is not None else None
+    probes = report.forgetting if report is not None else None
+    units = {
+        "gain": main.unit if main else "",
+        "knowledge": probes.knowledge.unit if probes else "share",
+        "language": probes.language.unit if probes else "loss",
+    }
+    return {
+        "points": [_point(point, units) for point in found.points if point.knowledge or point.language],
+        "names": METHOD_NAMES,
+        "gain_unit": _unit(units["gain"]),
+        "units": {name: _unit(units[name]) for name in ("knowledge", "language")},
+        "titles": {
+            "gain": gain_title(report),
+            "knowledge": f"change of general knowledge{_in_points(units['knowledge'])}",
+            "language": f"change of general language ({_unit(units['language'])})",
+        },
+        "rising": {"knowledge": True, "language": probes.language.higher_is_better if probes else False},
+        "revision": f"{found.dataset}: {len(found.points)}",
+    }
+
+
+def gain_title(report: EvaluationReport | None) -> str:
+    """Name the axis of the gain: "gain in accuracy in points", or "fall of loss" where less is better."""
+    main = report.figure(report.main) if report is not None else None
+    if main is None:
+        return "gain"
+    how = "gain in" if main.higher_is_better else "fall of"
+    return f"{how} {figures.in_a_sentence(main.title)}{_in_points(main.unit)}"
+
+
+def _point(point: Point, units: dict[str, str]) -> dict[str, Any]:
+    return {
+        "name": f"{point.run_name}, {METHOD_NAMES.get(point.method, point.method)}, {base_name(point.model)}",
+        "method": point.method,
+        "shade": SHADES.get(point.method, 7),
+        "gain": _scaled(point.gain, units["gain"]),
+        "knowledge": _scaled(point.knowledge, units["knowledge"]),
+        "language": _scaled(point.language, units["language"]),
+    }
+
+
+def _scaled(found: Estimate | None, unit: str) -> dict[str, float] | None:
+    if found is None:
+        return None
+    scale = 100 if unit == "share" else 1
+    ends = {"value": found.value, "low": found.low, "high": found.high}
+    return {name: round(scale * end, 5) for name, end in ends.items()}
+
+
+def _unit(unit: str) -> str:
+    return {"share": "points", "score": "", "loss": "loss", "perplexity": "perplexity"}.get(unit, unit)
+
+
+def _in_points(unit: str) -> str:
+    return " in points" if unit == "share" else ""

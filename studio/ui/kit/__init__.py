@@ -1,0 +1,1 @@
+"""What all tabs are made of: components, buttons, pieces of HTML, charts, errors."""

@@ -1,0 +1,193 @@
+"""The table of the runs as markup: a page of it, with what it is sorted by. Knows nothing of components."""
+
+import re
+from collections.abc import Collection, Sequence
+from pathlib import PurePath
+
+from markupsafe import Markup
+
+from studio.config import STARTER
+from studio.runs.listing import KEYS, PAGE_ROWS, Page, Query
+from studio.runs.summary import Summary
+from studio.ui.kit import actions, fragments
+from studio.ui.kit.form import CHOICE_LABELS
+from studio.ui.kit.numbers import brief_duration, moment
+from studio.ui.train.cards import PHASES
+from studio.wording import counted
+
+COLUMNS = {
+    "name": "Name",
+    "state": "State",
+    "dataset": "Data set",
+    "model": "Base",
+    "method": "Method",
+    "rank": "Rank",
+    "learning_rate": "Learning rate",
+    "epochs": "Epochs",
+    "best_loss": "Best held\u2011out",
+    "seconds": "Took",
+    "last_loss": "Loss by step",
+    "created": "Created",
+}
+"""What each column is called, by what it is sorted by."""
+
+_RISING_FIRST = ("name", "state", "dataset", "model", "method", "best_loss", "last_loss")
+_WIDTH, _HEIGHT = 64, 24
+
+
+def first_direction(column: str) -> bool:
+    """Tell whether a column that was not sorted by before is sorted downwards first."""
+    return column in KEYS and column not in _RISING_FIRST
+
+
+def table(page: Page, query: Query, *, chosen: Collection[str], opened: str, unread: int, any_run: bool) -> Markup:
+    """Draw a page of the table with its count and its pager, or what fills it."""
+    if not any_run:
+        return fragments.empty(
+            "No run yet",
+            "Every run that you start stands here with its settings and its loss, for as long as you keep it. Press "
+            "Start training on the Configure tab, or bring in a run that was downloaded elsewhere.",
+        )
+    if not page.rows:
+        nothing = fragments.empty("No run fits", "No run has these words and this state.")
+        every = actions.button("Show every run", "all")
+        return fragments.stack([nothing, Markup('<div class="ls-buttons">{}</div>').format(every), _unread(unread)])
+    head = fragments.join(_header(column, label, query) for column, label in COLUMNS.items())
+    body = fragments.join(_row(run, chosen=run.id in chosen, opened=run.id == opened) for run in page.rows)
+    tick = Markup('<th scope="col"><span class="ls-unseen">Lay over each other</span></th>')
+    drawn = Markup(
+        '<div class="ls-runs" tabindex="0" role="region" aria-label="Table of the runs"><table>'
+        "<thead><tr>{}{}</tr></thead><tbody>{}</tbody></table></div>"
+    ).format(tick, head, body)
+    return fragments.stack([_narrow_order(query), drawn, _pager(page), _unread(unread)])
+
+
+def _header(column: str, label: str, query: Query) -> Markup:
+    sorted_by = query.sort == column
+    sense = ("descending" if query.descending else "ascending") if sorted_by else "none"
+    arrow = Markup('<i aria-hidden="true">{}</i>').format("↓" if query.descending else "↑") if sorted_by else ""
+    return Markup(
+        '<th scope="col" aria-sort="{}"><button type="button" data-verb="sort" data-key="{}">{}{}</button></th>'
+    ).format(sense, column, label, arrow)
+
+
+def _narrow_order(query: Query) -> Markup:
+    """Offer the order where the head of the table has no room."""
+    choices = [
+        (f"{column} {way}", f"{label}, {'falling' if way == 'down' else 'rising'}")
+        for column, label in COLUMNS.items()
+        for way in ("up", "down")
+    ]
+    chosen = f"{query.sort} {'down' if query.descending else 'up'}"
+    picked = actions.chooser("order", key="", choices=choices, chosen=chosen, name="Sort the runs by")
+    return Markup('<div class="ls-runs-order">{}</div>').format(picked)
+
+
+def _row(run: Summary, *, chosen: bool, opened: bool) -> Markup:
+    tick = Markup(
+        '<button type="button" class="ls-tick" role="checkbox" aria-checked="{}" data-verb="choose" data-key="{}"'
+        ' aria-label="Lay {} over others"></button>'
+    ).format("true" if chosen else "false", run.id, run.name)
+    name = Markup(
+        '<button type="button" class="ls-run-name" data-verb="open" data-key="{}" data-scroll="runs-one"'
+        ' aria-expanded="{}">{}</button>'
+    ).format(run.id, "true" if opened else "false", run.name)
+    note = Markup('<span class="ls-note">{}</span>').format(run.note) if run.note else ""
+    cells = fragments.join(
+        Markup('<td data-label="{}"{}>{}</td>').format(COLUMNS[column], _full(column, run), cell)
+        for column, cell in _cells(run).items()
+    )
+    return Markup('<tr{}><td class="ls-ticks">{}</td><th scope="row">{}{}</th>{}</tr>').format(
+        Markup(' class="ls-chosen"') if opened else "", tick, name, note, cells
+    )
+
+
+def _cells(run: Summary) -> dict[str, Markup | str]:
+    return {
+        "state": state_badge(run),
+        "dataset": run.dataset,
+        "model": base_name(run.model),
+        "method": method_name(run.method),
+        "rank": "" if run.rank is None else f"{run.rank}",
+        "learning_rate": "" if run.learning_rate is None else rate(run.learning_rate),
+        "epochs": "" if run.epochs is None else f"{run.epochs}",
+        "best_loss": "" if run.best_loss is None else f"{run.best_loss:.3f}",
+        "seconds": "" if run.seconds is None else brief_duration(run.seconds),
+        "last_loss": sparkline(run.spark),
+        "created": moment(run.created),
+    }
+
+
+def _full(column: str, run: Summary) -> Markup:
+    """Give the whole of what may be cut short."""
+    whole = {"dataset": run.dataset, "model": run.model}.get(column, "")
+    return Markup(' title="{}"').format(whole) if whole else Markup("")
+
+
+def state_badge(run: Summary) -> Markup:
+    """Name the state of a run, with its place in the queue or how far it is."""
+    if run.status is None:
+        return Markup('<span class="ls-note">{}</span>').format("being read")
+    kind, label = PHASES[run.status]
+    if run.place:
+        label = f"{label}, {ordinal(run.place)}"
+    elif run.status == "training" and run.total_steps:
+        label = f"{label}, {100 * run.step // run.total_steps} %"
+    return Markup('<span class="ls-badge ls-{}"><i aria-hidden="true"></i>{}</span>').format(kind, label)
+
+
+def ordinal(place: int) -> str:
+    """Write a place in a line: "next", "2nd", "13th"."""
+    if place == 1:
+        return "next"
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(place % 10, "th") if place // 10 % 10 != 1 else "th"
+    return f"{place}{ending}"
+
+
+def base_name(model: str) -> str:
+    """Name a base model briefly: the last part of a Hub id or of a folder."""
+    return "Starter model" if model == STARTER else PurePath(model).name or model
+
+
+def method_name(method: str) -> str:
+    """Name a method briefly."""
+    return "Full" if method == "full" else CHOICE_LABELS.get(method, method)
+
+
+def rate(learning_rate: float) -> str:
+    """Write a learning rate: "0.0005", "5e-5"."""
+    return re.sub(r"e-0*", "e-", f"{learning_rate:.3g}")
+
+
+def sparkline(losses: Sequence[float]) -> Markup:
+    """Draw how the training loss went, the highest at the top."""
+    if len(losses) < 2:
+        return Markup("")
+    low, span = min(losses), (max(losses) - min(losses)) or 1.0
+    points = " ".join(
+        f"{place * (_WIDTH - 2) / (len(losses) - 1) + 1:.0f},{_HEIGHT - 2 - (loss - low) / span * (_HEIGHT - 4):.1f}"
+        for place, loss in enumerate(losses)
+    )
+    return Markup(
+        '<svg class="ls-spark" width="{}" height="{}" role="img" aria-label="Training loss from {:.2f} to {:.2f}">'
+        '<polyline points="{}"/></svg>'
+    ).format(_WIDTH, _HEIGHT, losses[0], losses[-1], points)
+
+
+def _pager(page: Page) -> Markup:
+    count = counted(page.total, "run")
+    if page.pages == 1:
+        return Markup('<p class="ls-runs-pager"><span>{}</span></p>').format(count)
+    first = page.page * PAGE_ROWS
+    back, on = (
+        Markup('<button type="button" class="ls-button" data-verb="page" data-key="{}"{}>{}</button>').format(
+            number, "" if 0 <= number < page.pages else Markup(" disabled"), label
+        )
+        for number, label in ((page.page - 1, "Back"), (page.page + 1, "On"))
+    )
+    text = f"{first + 1:,} to {first + len(page.rows):,} of {count}"
+    return Markup('<div class="ls-runs-pager">{}<span>{}</span>{}</div>').format(back, text, on)
+
+
+def _unread(unread: int) -> Markup:
+    return fragments.line("busy", f"{counted(unread, 'run')} still being read.") if unread else Markup("")

@@ -1,0 +1,74 @@
+"""The one route by which files of the data folder leave it: each is looked up by the id of its run or data set.
+
+A request never says a path. What it names must be a file that the studio made to be downloaded, and is always sent as
+an attachment that no browser shows or runs.
+"""
+
+import functools
+import logging
+import re
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from studio.errors import StudioError
+from studio.jobs.exports import export_archive, kinds_of, offered_file
+from studio.studio import Studio
+from studio.ui.kit.downloads import DATA, PREFIX, RUN
+
+log = logging.getLogger(__name__)
+
+_MADE_OF_A_RUN = re.compile(r"(?:\.run\.zip|-steps\.csv|-[\w.-]+-report\.html|-[\w.-]+-rows\.(?:csv|jsonl))", re.ASCII)
+"""What follows the id of the run in the names of the files that are written beside its exports."""
+
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "sandbox",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+def routes(studio: Studio) -> list[Route]:
+    """Return the route of the downloads, to be mounted beside the page."""
+    answer = functools.partial(_answer, studio)
+
+    def download(request: Request) -> Response:
+        return answer(**request.path_params)
+
+    return [Route(f"/{PREFIX}/{{kind}}/{{id}}/{{name}}", download, methods=["GET"], name="download")]
+
+
+def _answer(studio: Studio, *, kind: str, id: str, name: str) -> Response:
+    try:
+        file = _found(studio, kind, id, name)
+    except (StudioError, OSError, ValueError) as error:
+        log.info("A download was refused: %s", error)
+        file = None
+    if file is None:
+        sentence = "There is no such file to download. Prepare it again on the page."
+        return PlainTextResponse(sentence, status_code=404, headers=_HEADERS)
+    return FileResponse(
+        file,
+        media_type="application/octet-stream",
+        filename=name,
+        content_disposition_type="attachment",
+        headers=_HEADERS,
+    )
+
+
+def _found(studio: Studio, kind: str, id: str, name: str) -> Path | None:
+    """Return the file that is meant, or None. Raises StudioError for an unknown id."""
+    if kind == DATA:
+        return offered_file(studio.datasets.folder(id) / "download", name) if name.endswith(".jsonl") else None
+    if kind != RUN:
+        return None
+    run = studio.runs.get(id)
+    for each in kinds_of(run):
+        if name == export_archive(run, each).name and studio.export_state(id, each).report is None:
+            return None  # it is being written, or was not checked
+    exported = {export_archive(run, each).name for each in kinds_of(run)}
+    made = name.startswith(run.id) and _MADE_OF_A_RUN.fullmatch(name.removeprefix(run.id))
+    return offered_file(run.exports, name) if name in exported or made else None

@@ -1,0 +1,154 @@
+"""How the answers change while a model learns: the same few prompts at every check, beside what it said at the start.
+
+Writes each check as markup and says how the browser turns the pages: the slider is its own, for it changes nothing but
+the view. Knows nothing of how the answers come about.
+"""
+
+import json
+
+import gradio as gr
+from markupsafe import Markup
+
+from studio.events import Sampled
+from studio.runs.scheduler import RunState
+from studio.runs.view import ENDED
+from studio.ui.compare.answer_differences import marked
+from studio.ui.kit import fragments
+
+_TEMPLATE = """
+<div class="ls-answers">
+  <div class="ls-empty"></div>
+  <div class="ls-answers-body">
+    <div class="ls-answers-choice">
+      <label for="answers-check">Check</label>
+      <input type="range" id="answers-check" min="0" max="0" step="1" value="0">
+      <output for="answers-check"></output>
+    </div>
+    <div class="ls-answers-pages" aria-live="off"></div>
+  </div>
+</div>
+"""
+
+_SCRIPT = r"""
+const find = (name) => element.querySelector(name);
+const slider = find('#answers-check');
+let run = null, follows = true, turned = null;
+
+function turn(value) {
+  const place = Math.min(Number(slider.value), value.pages.length - 1);
+  find('output').textContent = value.names[place];
+  slider.setAttribute('aria-valuetext', value.names[place]);
+  // Its text was escaped where it was written.
+  const page = value.pages[place];
+  if (page !== turned) find('.ls-answers-pages').innerHTML = turned = page;
+}
+function draw() {
+  const value = props.value ? JSON.parse(props.value) : null;
+  const has = Boolean(value && value.pages.length);
+  find('.ls-empty').style.display = has ? 'none' : '';
+  find('.ls-answers-body').style.display = has ? '' : 'none';
+  if (!value) return;
+  if (!has) { find('.ls-empty').innerHTML = value.empty; return; }
+  if (value.run !== run) { run = value.run; follows = true; }
+  const last = value.pages.length - 1;
+  find('.ls-answers-choice').style.display = last > 0 ? '' : 'none';
+  slider.max = last;
+  if (follows) slider.value = last;
+  turn(value);
+}
+slider.addEventListener('input', () => {
+  follows = Number(slider.value) === Number(slider.max);  // moved back to the newest, it follows again
+  turn(JSON.parse(props.value));
+});
+watch('value', draw);
+draw();
+"""
+
+
+def answers_view(elem_id: str) -> gr.HTML:
+    """Make the view; its value is what `payload` writes."""
+    return gr.HTML(
+        value=nothing(), html_template=_TEMPLATE, js_on_load=_SCRIPT, apply_default_css=False, elem_id=elem_id
+    )
+
+
+def nothing() -> str:
+    """Write the value while there is no run."""
+    return _value("", [], "No answers yet", "What the model answers while it learns stands here once there is a run.")
+
+
+def payload(state: RunState) -> str:
+    """Write what the browser shows: a page for each check, or why there is none."""
+    samples = state.view.samples
+    steps = sorted({sample.step for sample in samples})
+    first = [sample for sample in samples if sample.step == steps[0]] if steps else []
+    further_on = bool(state.run.config.start_adapter)
+    before = first_heading(steps[0], goes_on=further_on) if steps else ""
+    pages = [
+        (_name(step, state), str(_page(before, first, step, [each for each in samples if each.step == step])))
+        for step in steps[1:]
+    ]
+    if steps and not pages:
+        pages = [(before, str(_page(before, first, None, [])))]
+    return _value(state.run.id, pages, *_why_none(state))
+
+
+def first_heading(step: int, *, goes_on: bool) -> str:
+    """Say whose answer stands on the left. `goes_on` is for a run that began with an adapter of another."""
+    if step:
+        return f"After step {step:,}"
+    return "At its start" if goes_on else "The base model"
+
+
+def _name(step: int, state: RunState) -> str:
+    finished = state.view.finished
+    is_kept = finished is not None and finished.kept_step == step
+    return f"After step {step:,}{', which was kept' if is_kept else ''}"
+
+
+def _value(run: str, pages: list[tuple[str, str]], title: str, text: str) -> str:
+    document = {
+        "run": run,
+        "names": [name for name, _ in pages],
+        "pages": [page for _, page in pages],
+        "empty": str(Markup("<strong>{}</strong><span>{}</span>").format(title, text)),
+    }
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+
+
+def _why_none(state: RunState) -> tuple[str, str]:
+    if state.status not in ENDED:
+        return (
+            "No answers yet",
+            "The first come before the first step, and new ones with every check of the held-out examples. Without "
+            "held-out examples or prompts of your own nothing is asked.",
+        )
+    return (
+        "This run showed no answers",
+        "It ended before the first check, or it had neither held-out examples nor prompts of your own to ask.",
+    )
+
+
+def _page(before: str, first: list[Sampled], step: int | None, now: list[Sampled]) -> Markup:
+    """Show one check; without a step, what was said before the first one."""
+    answers = {sample.number: sample.answer for sample in now}
+    return fragments.stack(
+        _asked(before, each, None if step is None else (f"After step {step:,}", answers.get(each.number)))
+        for each in first
+    )
+
+
+def _asked(before: str, first: Sampled, later: tuple[str, str | None] | None) -> Markup:
+    answers = _answer(before, Markup("{}").format(first.answer or "(nothing)"))
+    if later is not None:
+        title, answer = later
+        text = Markup("(not asked)") if answer is None else marked(first.answer, answer)
+        answers += _answer(title, text, note="the same" if answer == first.answer else "")
+    return Markup('<section class="ls-asked"><h3>{}</h3><div class="ls-asked-answers">{}</div></section>').format(
+        first.prompt, answers
+    )
+
+
+def _answer(title: str, text: Markup, *, note: str = "") -> Markup:
+    beside = Markup(" <em>{}</em>").format(note) if note else ""
+    return Markup("<div><h4>{}{}</h4><p>{}</p></div>").format(title, beside, text)

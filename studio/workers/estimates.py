@@ -1,0 +1,74 @@
+"""What a run will take, asked once its rows are known; and, at its end, what it took.
+
+The forecast settles how the engine runs: whether blocks are computed twice, and how many tokens go through at once.
+"""
+
+import contextlib
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from studio.config import RunConfig
+from studio.jobs.calibration import machine_key, read_machine
+from studio.models.architecture import Architecture
+from studio.models.forecast.forecast import Forecast, Workload, forecast
+from studio.models.machine import Machine
+from studio.runs.free_memory import free_memory_bytes
+from studio.workers.rows import Rows
+
+CUDA_CONTEXT_BYTES = 500 * 2**20
+"""What a GPU holds for a process beside its tensors; the forecast counts as much for the program."""
+
+
+def this_machine(home: Path) -> Machine:
+    """Return the machine as it was measured, or without rates where it was not."""
+    from studio.workers.calibrate import describe
+
+    return read_machine(home, key=machine_key()) or describe()
+
+
+def foretell(architecture: Architecture, config: RunConfig, *, machine: Machine, rows: Rows) -> Forecast:
+    """Forecast a run by its own rows. Raises ConfigError for target modules that the model does not have."""
+    return forecast(architecture, config, machine=_with_own_memory(machine), workload=workload_of(rows))
+
+
+def workload_of(rows: Rows) -> Workload:
+    """Sum up rows as the forecast needs them."""
+    return Workload(
+        examples=len(rows.train),
+        tokens=sum(len(row.ids) for row in rows.train),
+        longest=max((len(row.ids) for row in rows.train), default=0),
+        learned_tokens=sum(row.learned for row in rows.train),
+        held_out_examples=len(rows.validation),
+        held_out_tokens=sum(len(row.ids) for row in rows.validation),
+    )
+
+
+def peak_bytes(device: str) -> int:
+    """Return the highest memory of this process until now, as the forecast counts it; 0 where that cannot be told."""
+    if device == "cuda":
+        import torch
+
+        return int(torch.cuda.max_memory_reserved()) + CUDA_CONTEXT_BYTES
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return _most_resident_bytes()
+
+
+def _with_own_memory(machine: Machine) -> Machine:
+    """Count what this process holds already as free: it is part of the forecast."""
+    if machine.device != "cpu":
+        return machine
+    import psutil
+
+    return replace(machine, memory_bytes=free_memory_bytes() + int(psutil.Process().memory_info().rss))
+
+
+def _most_resident_bytes() -> int:
+    """Return the kernel's own figure where there is no /proc: bytes on a Mac, KiB elsewhere."""
+    import resource
+
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024

@@ -1,0 +1,119 @@
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from studio.events import Failed, Finished, Loading, Started
+from studio.jobs import calibration
+from studio.jobs.calibration import Calibration, machine_key, machine_path, machine_paths, read_machine, write_machine
+from studio.models.machine import Machine, Rates
+from studio.runs import free_memory
+from studio.runs.free_memory import free_memory_bytes
+from tests.runs.conftest import FakeLaunch
+
+MACHINE = Machine("cpu", "a processor", 1, False, 1, (Rates("fp32", 1e11, 1e10, 1e-5),), machine_key(), 5.0)
+
+
+def test_the_machine_is_measured_once_and_then_read(
+    tmp_path: Path, fake_launch: FakeLaunch, say: Callable[..., None]
+) -> None:
+    measured = Calibration(tmp_path, launch=fake_launch)
+    assert measured.state() is None
+    assert measured.state() is None
+    assert fake_launch.calls == [["calibrate", "--home", str(tmp_path)]]
+    say(machine_paths(tmp_path).events, Started(1, "calibrate"), Loading("Measuring this machine"))
+    assert measured.job().working
+    write_machine(tmp_path, MACHINE)
+    say(machine_paths(tmp_path).events, Finished("finished", "Measured.", 4.0))
+    fake_launch.end()
+    found = measured.state()
+    assert found is not None
+    assert replace(found, memory_bytes=1) == MACHINE
+    assert 2**20 < found.memory_bytes < 2**50
+    assert Calibration(tmp_path, launch=fake_launch).state() is not None
+    assert len(fake_launch.calls) == 1
+    assert [path.name for path in tmp_path.glob("*.tmp")] == []
+
+
+def test_a_measuring_that_another_studio_began_is_waited_for(tmp_path: Path, fake_launch: FakeLaunch) -> None:
+    Calibration(tmp_path, launch=fake_launch).state()
+    assert Calibration(tmp_path, launch=fake_launch).state() is None
+    assert len(fake_launch.calls) == 1
+
+
+def test_a_measuring_that_failed_is_not_tried_for_ever(
+    tmp_path: Path, fake_launch: FakeLaunch, say: Callable[..., None]
+) -> None:
+    measured = Calibration(tmp_path, launch=fake_launch)
+    measured.state()
+    say(machine_paths(tmp_path).events, Started(1, "calibrate"), Failed("bug", "It broke."))
+    fake_launch.end(1)
+    assert measured.state() is None
+    assert measured.job().failed is not None
+    assert len(fake_launch.calls) == 1
+    Calibration(tmp_path, launch=fake_launch).state()
+    assert len(fake_launch.calls) == 2
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"device":"cpu","name":3}'])
+def test_a_damaged_measurement_is_made_again(text: str, tmp_path: Path, fake_launch: FakeLaunch) -> None:
+    machine_path(tmp_path).write_text(text)
+    assert Calibration(tmp_path, launch=fake_launch).state() is None
+    assert len(fake_launch.calls) == 1
+
+
+def test_a_measurement_of_another_machine_does_not_count(tmp_path: Path) -> None:
+    write_machine(tmp_path, replace(MACHINE, versions="another processor"))
+    assert read_machine(tmp_path, key=machine_key()) is None
+    assert read_machine(tmp_path, key="another processor") is not None
+
+
+def test_the_memory_of_a_gpu_is_its_own(tmp_path: Path) -> None:
+    write_machine(tmp_path, replace(MACHINE, device="cuda", memory_bytes=24))
+    found = read_machine(tmp_path, key=machine_key())
+    assert found is not None
+    assert found.memory_bytes == 24
+
+
+def test_the_key_names_processor_gpus_and_pytorch_without_importing_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpu = tmp_path / "0000:01:00.0" / "information"
+    gpu.parent.mkdir()
+    gpu.write_text("Model: \t\t NVIDIA H200\nIRQ: 1\n")
+    plain = machine_key()
+    assert "cores; torch " in plain.replace("; of which none", "")
+    monkeypatch.setattr(calibration, "NVIDIA", tmp_path)
+    assert "NVIDIA H200" in machine_key()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    assert "of which 1" in machine_key()
+    assert "torch" not in calibration.__dict__
+    assert sys.version_info >= (3, 11)
+
+
+@pytest.mark.parametrize(
+    ("folder", "names"),
+    [
+        ("", ("memory.max", "memory.current", "inactive_file")),
+        ("memory", ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")),
+    ],
+)
+def test_the_limit_of_a_container_counts(
+    folder: str, names: tuple[str, str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = tmp_path / folder
+    group.mkdir(exist_ok=True)
+    (group / names[0]).write_text("3000000\n")
+    (group / names[1]).write_text("2500000\n")
+    (group / "memory.stat").write_text(f"anon 5\n{names[2]} 400000\n")
+    monkeypatch.setattr(free_memory, "CGROUP", tmp_path)
+    assert free_memory_bytes() == 900_000
+    (group / names[0]).write_text("max\n")
+    unlimited = free_memory_bytes()
+    assert unlimited > 900_000
+    (group / names[0]).write_text(str(2**63 - 4096))
+    assert free_memory_bytes() > 900_000
+    (group / names[0]).write_text("1000\n")
+    assert free_memory_bytes() == 0

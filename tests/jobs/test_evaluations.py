@@ -1,0 +1,265 @@
+import dataclasses
+import os
+from pathlib import Path
+
+import pytest
+
+from studio.config import RunConfig
+from studio.data.example_files import write_examples
+from studio.data.examples import Example, Message
+from studio.data.library import DatasetLibrary
+from studio.errors import DataError, RunError
+from studio.events import Failed, Finished, Loading, Noted, Started
+from studio.jobs.evaluation_report import Estimate, EvaluationReport, Figure, ScoredRow
+from studio.jobs.evaluations import (
+    Evaluations,
+    evaluation_paths,
+    read_report,
+    read_rows,
+    rows_path,
+    wish_path,
+    write_evaluation,
+)
+from studio.runs import lock
+from studio.runs.launcher import PROJECT_ROOT
+from studio.runs.store import RunFolder, RunStore
+from studio.settings import Settings
+
+EXAMPLE = Example((Message("user", "?"), Message("assistant", "!")))
+FIGURE = Figure("accuracy", "Accuracy", "share", True, 10, Estimate(0.9, 0.8, 1.0), Estimate(0.5, 0.3, 0.7))
+REPORT = EvaluationReport(
+    name="end",
+    run_id="r",
+    run_name="otter",
+    model="starter",
+    method="lora",
+    dataset_id="d",
+    dataset_name="D",
+    dataset_sha256="",
+    data="held-out",
+    data_sha256="",
+    rows=10,
+    rows_available=20,
+    task="labels",
+    main="accuracy",
+    figures=(FIGURE,),
+    confusions=(),
+    forgetting=None,
+    headline="Accuracy 50 % to 90 %, surely better on 10 rows.",
+    created=1.0,
+    seconds=2.0,
+    device="cpu",
+    precision="fp32",
+    seed=42,
+    versions=(("torch", "2"),),
+)
+ROW = ScoredRow(0, "What?", "That.", "This.", "That.", 0.0, 1.0, 2.5, 0.1)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> RunStore:
+    return RunStore(tmp_path)
+
+
+@pytest.fixture
+def run(store: RunStore) -> RunFolder:
+    run = store.create(
+        RunConfig(), dataset_id="d", dataset_name="D", dataset_sha256="", train=[EXAMPLE], validation=[EXAMPLE]
+    )
+    (run.path / "adapter").mkdir()
+    (run.path / "adapter" / "adapter_config.json").write_text("{}")
+    return run
+
+
+@pytest.fixture
+def datasets(tmp_path: Path) -> DatasetLibrary:
+    return DatasetLibrary(tmp_path, samples_folder=PROJECT_ROOT / "assets" / "samples")
+
+
+@pytest.fixture
+def evaluations(store: RunStore, datasets: DatasetLibrary, fake_launch) -> Evaluations:
+    return Evaluations(store, datasets, launch=fake_launch, settings=Settings(store.folder.parent, evaluate=True))
+
+
+def test_a_report_and_its_rows_are_read_as_they_were_written(run: RunFolder) -> None:
+    assert read_report(run, "end") is None
+    assert read_rows(run, "end") == ()
+    write_evaluation(run, REPORT, (ROW, dataclasses.replace(ROW, prompt="Two\nlines\u2028")))
+    assert read_report(run, "end") == REPORT
+    assert [row.prompt for row in read_rows(run, "end")] == ["What?", "Two\nlines\u2028"]
+    assert REPORT.figure("accuracy") == FIGURE
+    assert REPORT.figure("loss") is None
+    (run.path / "evaluations" / "end.json").write_text("{")
+    assert read_report(run, "end") is None
+
+
+def test_a_report_never_meets_the_rows_of_another(run: RunFolder) -> None:
+    """A worker that ended between the two left the old report over new rows."""
+    write_evaluation(run, REPORT, (ROW,))
+    later = dataclasses.replace(REPORT, created=REPORT.created + 60)
+    rows_path(run, later).write_text("what a killed worker left", encoding="utf-8")
+    assert read_rows(run, "end") == (ROW,)
+    write_evaluation(run, later, (ROW, ROW))
+    assert read_rows(run, "end") == (ROW, ROW)
+    assert sorted(path.name for path in (run.path / "evaluations").iterdir()) == [
+        "end.json",
+        rows_path(run, later).name,
+    ]
+
+
+def test_rows_under_their_former_name_are_read(run: RunFolder) -> None:
+    write_evaluation(run, REPORT, (ROW,))
+    path = rows_path(run, REPORT)
+    path.rename(path.with_name("end.rows.jsonl"))
+    assert read_rows(run, "end") == (ROW,)
+
+
+def test_an_evaluation_from_start_to_end(evaluations: Evaluations, run: RunFolder, fake_launch, say) -> None:
+    assert evaluations.state(run.id).status == "none"
+    assert evaluations.start(run.id, rows=5, forgetting=False).status == "working"
+    assert list(fake_launch.calls[0]) == ["evaluate", str(run.path), "end", "--rows", "5", "--no-probes"]
+    events = evaluation_paths(run, "end").events
+    plan = Noted("info", "5 of 9 rows.")
+    say(events, Started(1, "evaluate"), plan, Loading("Base model: writing answers", 3, 5))
+    state = evaluations.start(run.id)
+    assert (state.status, state.sentence, state.done, state.total) == ("working", "Base model: writing answers", 3, 5)
+    assert state.plan == "5 of 9 rows."
+    assert len(fake_launch.calls) == 1
+    write_evaluation(run, REPORT, (ROW,))
+    say(events, Finished("finished", "Done", 1.0))
+    fake_launch.end()
+    state = evaluations.state(run.id)
+    assert (state.status, state.sentence, state.report) == ("ready", REPORT.headline, REPORT)
+    assert evaluations.reports(run.id) == (REPORT,)
+    assert evaluations.rows(run.id) == (ROW,)
+    assert evaluations.names(run.id) == ("end",)
+
+
+def test_one_that_fails_leaves_the_report_before_it(evaluations: Evaluations, run: RunFolder, fake_launch, say) -> None:
+    write_evaluation(run, REPORT, ())
+    evaluations.start(run.id)
+    say(evaluation_paths(run, "end").events, Started(1, "evaluate"), Failed("out_of_memory", "Too large.", "Shorten."))
+    fake_launch.end()
+    state = evaluations.state(run.id)
+    assert (state.status, state.sentence, state.report) == ("failed", "Too large.", REPORT)
+
+
+def test_other_data_becomes_a_data_set_and_an_evaluation_of_its_own(
+    evaluations: Evaluations, run: RunFolder, datasets: DatasetLibrary, fake_launch, tmp_path: Path
+) -> None:
+    file = tmp_path / "more.jsonl"
+    file.write_text('{"prompt": "a", "completion": "b"}\n{"prompt": "c", "completion": "d"}\n')
+    name = evaluations.start(run.id, data=file).name
+    (dataset,) = datasets.all()
+    assert name == f"data-{dataset.sha256[:10]}"
+    assert str(datasets.examples(dataset.id).path) in fake_launch.calls[0]
+    assert evaluations.state(run.id).status == "none"
+    file.write_text("")
+    with pytest.raises(DataError):
+        evaluations.start(run.id, data=file)
+
+
+def test_what_cannot_be_evaluated_says_why(evaluations: Evaluations, run: RunFolder) -> None:
+    (run.path / "adapter" / "adapter_config.json").unlink()
+    with pytest.raises(RunError, match="nothing to evaluate"):
+        evaluations.start(run.id)
+    held = lock.acquire(run.lock_path)
+    assert held is not None
+    with pytest.raises(RunError, match="still training"):
+        evaluations.start(run.id)
+    os.close(held)
+    for name in ("../end", "", "End", "a.b"):
+        with pytest.raises(RunError):
+            evaluations.state(run.id, name)
+
+
+def test_a_run_that_holds_nothing_out_is_evaluated_on_a_file_alone(
+    evaluations: Evaluations, run: RunFolder, fake_launch, say, tmp_path: Path
+) -> None:
+    write_examples(run.validation_path, [])
+    run.log_path.touch()
+    evaluations.expect(run)
+    assert not wish_path(run).exists()
+    wish_path(run).write_text("0")  # by an earlier server
+    evaluations.recover()
+    say(run.events_path, Started(1, "train"), Finished("finished", "Done", 1.0))
+    evaluations.tend()
+    assert not wish_path(run).exists()
+    state = evaluations.state(run.id)
+    assert (state.status, state.sentence) == ("nothing", "There is nothing to evaluate on: no row was held out.")
+    with pytest.raises(RunError, match="no row was held out"):
+        evaluations.start(run.id)
+    assert fake_launch.calls == []
+    file = tmp_path / "more.jsonl"
+    file.write_text('{"prompt": "a", "completion": "b"}\n{"prompt": "c", "completion": "d"}\n')
+    assert evaluations.start(run.id, data=file).status == "working"
+
+
+def test_a_run_is_evaluated_when_it_ends_and_not_before(
+    evaluations: Evaluations, run: RunFolder, fake_launch, say
+) -> None:
+    run.log_path.touch()
+    evaluations.expect(run)
+    assert wish_path(run).exists()
+    held = lock.acquire(run.lock_path)
+    assert held is not None
+    assert evaluations.state(run.id).status == "waiting"
+    evaluations.tend()
+    assert not fake_launch.calls
+    os.close(held)
+    evaluations.tend()  # its worker died without a word: it may go on
+    assert not fake_launch.calls
+    say(run.events_path, Started(1, "train"), Finished("finished", "Done", 1.0))
+    evaluations.tend()
+    evaluations.tend()
+    assert len(fake_launch.calls) == 1
+
+
+def test_another_server_evaluates_what_the_first_did_not_live_to(
+    evaluations: Evaluations, run: RunFolder, store: RunStore, datasets: DatasetLibrary, fake_launch, say
+) -> None:
+    run.log_path.touch()
+    evaluations.expect(run)
+    say(run.events_path, Started(1, "train"), Finished("finished", "Done", 1.0))
+    for tries in range(1, 4):
+        later = Evaluations(store, datasets, launch=fake_launch, settings=Settings(store.folder.parent, evaluate=True))
+        later.recover()
+        later.tend()
+        fake_launch.end()
+        assert len(fake_launch.calls) == min(tries, 2), "what brings the machine down is not tried for ever"
+    assert not wish_path(run).exists()
+
+
+@pytest.mark.parametrize("last", [Failed("bug", "No.", ""), Finished("stopped", "Nothing was kept.", 1.0)])
+def test_a_run_without_a_result_is_not_evaluated(
+    evaluations: Evaluations, run: RunFolder, fake_launch, say, last: Failed | Finished
+) -> None:
+    run.log_path.touch()
+    (run.path / "adapter" / "adapter_config.json").unlink()
+    evaluations.expect(run)
+    say(run.events_path, Started(1, "train"), last)
+    evaluations.tend()
+    assert not fake_launch.calls
+    assert evaluations.state(run.id).status == "none"
+
+
+def test_nothing_happens_unasked_where_that_is_switched_off(
+    store: RunStore, datasets: DatasetLibrary, run: RunFolder, fake_launch, say
+) -> None:
+    quiet = Evaluations(store, datasets, launch=fake_launch, settings=Settings(store.folder.parent))
+    quiet.expect(run)
+    say(run.events_path, Started(1, "train"), Finished("finished", "Done", 1.0))
+    quiet.recover()
+    quiet.tend()
+    assert not wish_path(run).exists()
+    assert not fake_launch.calls
+
+
+def test_one_that_waits_is_called_off(evaluations: Evaluations, run: RunFolder, fake_launch, say) -> None:
+    run.log_path.touch()
+    evaluations.expect(run)
+    evaluations.cancel(run.id)
+    say(run.events_path, Started(1, "train"), Finished("finished", "Done", 1.0))
+    evaluations.tend()
+    assert not fake_launch.calls
+    assert evaluations.state(run.id).status == "none"

@@ -1,0 +1,3 @@
+from tests.ui.conftest import reading, studio
+
+__all__ = ["reading", "studio"]

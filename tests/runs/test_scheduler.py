@@ -1,0 +1,413 @@
+"""Runs from their first wish to their end, with workers that do what the test says."""
+
+import os
+import random
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from studio.config import RunConfig
+from studio.data.examples import Example, Message
+from studio.errors import RunError
+from studio.events import Event, Failed, Finished, Loaded, Prepared, Resumed, Saved, Started, Stepped
+from studio.runs import lock
+from studio.runs import scheduler as module
+from studio.runs.launcher import Worker, kill_group, launch
+from studio.runs.scheduler import Conductor
+from studio.runs.store import DISCARD, KEEP, RunFolder, RunStore
+from tests.processes import session_of
+
+Say = Callable[..., None]
+NOW = 1_790_000_000.0
+EXAMPLES = (Example((Message("user", "a?"), Message("assistant", "b.")), 1),)
+SLEEPER = "import time, os; time.sleep(120)"
+FINISHED = Finished("finished", "Done.", 1.0)
+
+
+class Workers:
+    """Stands in for `launch`: each worker is an open lock, until the test lets it end."""
+
+    def __init__(self) -> None:
+        self.started: list[str] = []
+        self.refuses: RunError | OSError | None = None
+        self._held: dict[str, int] = {}
+        self._codes: dict[str, int] = {}
+
+    def __call__(self, module_arguments: Sequence[str], *, log_path: Path, lock_path: Path) -> Worker:
+        if self.refuses is not None:
+            raise self.refuses
+        descriptor = lock.acquire(lock_path)
+        if descriptor is None:
+            raise RunError("This work is already under way.")
+        id = Path(module_arguments[1]).name
+        log_path.touch()
+        self.started.append(id)
+        self._held[id] = descriptor
+        return Worker(process_id=0, exit_code=lambda: self._codes.get(id))
+
+    def end(self, id: str, code: int = 0) -> None:
+        self._codes[id] = code
+        os.close(self._held.pop(id))
+
+    def end_all(self) -> None:
+        for id in list(self._held):
+            self.end(id)
+
+
+@pytest.fixture
+def workers() -> Iterator[Workers]:
+    made = Workers()
+    yield made
+    made.end_all()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> RunStore:
+    return RunStore(tmp_path, lambda: NOW, chance=random.Random(1))
+
+
+def build(store: RunStore, start: object, *, now: Callable[[], float] = time.time) -> Conductor:
+    return Conductor(store, store.folder.parent, launch=start, clock=now, make_room=lambda: None)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def conductor(store: RunStore, workers: Workers) -> Conductor:
+    return build(store, workers)
+
+
+def create(store: RunStore, name: str = "") -> RunFolder:
+    return store.create(
+        RunConfig(name=name), dataset_id="d", dataset_name="D", dataset_sha256="", train=EXAMPLES, validation=()
+    )
+
+
+def step(number: int) -> Stepped:
+    return Stepped(number, number / 10, 2.0, 1e-3, 1.0, 100.0, 0.1)
+
+
+def lose(store: RunStore, say: Say, *events: Event, name: str = "") -> RunFolder:
+    """Make a run that was lost with its server."""
+    run = create(store, name)
+    run.log_path.touch()
+    say(run.events_path, Started(1, "train"), *events)
+    return run
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.01)
+
+
+def test_runs_go_one_after_the_other(conductor: Conductor, store: RunStore, workers: Workers, say: Say) -> None:
+    first, second, third = (create(store, name) for name in ("one", "two", "three"))
+    assert conductor.view(first.id).status == "draft"
+    for run in (first, second, third):
+        conductor.enqueue(run.id)
+    assert workers.started == [first.id]
+    assert [conductor.view(run.id).status for run in (first, second, third)] == ["preparing", "queued", "queued"]
+    assert [conductor.view(run.id).place for run in (first, second, third)] == [0, 1, 2]
+    assert conductor.view(second.id).headline.startswith("Waiting for its turn")
+    assert conductor.tend() is None
+    conductor.queue.move(third.id, -1)
+    say(first.events_path, Started(1, "train"), FINISHED)
+    workers.end(first.id)
+    assert conductor.tend() == third.id
+    conductor.cancel(second.id)
+    assert conductor.view(second.id).status == "draft"
+    workers.end(third.id)
+    assert conductor.tend() is None
+    with pytest.raises(RunError, match="is finished"):
+        conductor.enqueue(first.id)
+
+
+def test_a_run_at_work_is_not_put_in_the_queue_again(conductor: Conductor, store: RunStore, workers: Workers) -> None:
+    run = create(store)
+    conductor.enqueue(run.id)
+    conductor.enqueue(run.id)
+    assert conductor.queue.line().waiting == ()
+    assert workers.started == [run.id]
+
+
+def test_one_that_cannot_start_says_why_and_is_tried_again(
+    conductor: Conductor, store: RunStore, workers: Workers
+) -> None:
+    run = create(store)
+    workers.refuses = RunError("The memory is full.")
+    conductor.enqueue(run.id)
+    assert "could not be started: The memory is full." in conductor.view(run.id).headline
+    workers.refuses = OSError(30, "Read-only file system")
+    assert conductor.tend() is None
+    assert "Read-only file system" in conductor.view(run.id).headline
+    workers.refuses = None
+    assert conductor.tend() == run.id
+    assert conductor.trouble(run.id) is None
+
+
+def test_two_servers_start_a_run_once(store: RunStore, workers: Workers) -> None:
+    servers = [build(RunStore(store.folder.parent), workers) for _ in range(2)]
+    runs = [create(store, f"run {number}") for number in range(4)]
+    for run in runs:
+        servers[0].queue.add(run.id)
+    for run in runs:
+        assert [server.tend() for server in servers] == [run.id, None]
+        assert [server.view(run.id).status for server in servers] == ["preparing", "preparing"]
+        workers.end(run.id)
+    assert workers.started == [run.id for run in runs]
+
+
+def test_a_run_that_was_deleted_elsewhere_leaves_the_queue(
+    conductor: Conductor, store: RunStore, workers: Workers
+) -> None:
+    gone, other = create(store, "gone"), create(store, "other")
+    conductor.queue.add(gone.id)
+    conductor.queue.add(other.id)
+    store.delete(gone.id)
+    assert conductor.tend() == other.id
+    assert conductor.queue.line().waiting == ()
+
+
+def test_a_run_that_is_done_is_not_started_again(
+    conductor: Conductor, store: RunStore, workers: Workers, say: Say
+) -> None:
+    """A server that died, or met a full disk, as it took a run out of the line left it there: it was trained anew."""
+    done, other = create(store, "done"), create(store, "other")
+    conductor.queue.add(done.id)
+    conductor.queue.add(other.id)
+    say(done.events_path, Started(1, "train"), step(1), FINISHED)
+    assert conductor.tend() == other.id
+    assert workers.started == [other.id]
+    assert conductor.view(done.id).status == "finished"
+
+
+def test_a_stopped_run_leaves_the_queue_or_is_asked(conductor: Conductor, store: RunStore, workers: Workers) -> None:
+    first, second = create(store, "one"), create(store, "two")
+    conductor.enqueue(first.id)
+    conductor.enqueue(second.id)
+    conductor.stop(second.id)
+    assert conductor.view(second.id).status == "draft"
+    assert second.wish == ""
+    conductor.stop(first.id)
+    assert conductor.view(first.id).status == "stopping"
+    assert first.wish == KEEP
+    workers.end(first.id)
+    assert conductor.view(first.id).status == "stopped"
+    assert conductor.view(first.id).can_resume
+    conductor.enqueue(first.id)
+    assert conductor.view(first.id).status == "preparing"
+    assert first.wish == ""
+
+
+@pytest.fixture
+def sleepers(store: RunStore) -> Iterator[Callable[..., Worker]]:
+    """Workers that are real, sleep, and have a child that sleeps too."""
+    begun: list[Worker] = []
+    program = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', '{SLEEPER}']).wait()"
+
+    def start(module_arguments: Sequence[str], *, log_path: Path, lock_path: Path) -> Worker:
+        command = [sys.executable, "-c", program]
+        begun.append(launch(module_arguments, log_path=log_path, lock_path=lock_path, command=command))
+        return begun[-1]
+
+    yield start
+    for worker in begun:
+        kill_group(worker.process_id)
+
+
+def test_a_worker_that_does_not_listen_is_killed_with_its_children(store: RunStore, sleepers: object) -> None:
+    run, server = create(store), build(store, sleepers)
+    server.enqueue(run.id)
+    holder = lock.holder(run.lock_path)
+    assert holder is not None
+    wait_until(lambda: len(session_of(holder)) == 2)
+    server.stop(run.id, grace_seconds=0.2)
+    wait_until(lambda: not run.is_alive())
+    wait_until(lambda: not session_of(holder))
+    assert server.view(run.id).status == "stopped"
+
+
+def test_a_run_that_is_started_again_at_once_is_not_ended_for_the_earlier_wish(
+    store: RunStore, sleepers: object
+) -> None:
+    """Whoever saw to the end of the worker before took the new one for it, killed it, and heard no second wish."""
+    run, server = create(store), build(store, sleepers)
+    server.enqueue(run.id)
+    first = lock.holder(run.lock_path)
+    assert first is not None
+    server.stop(run.id, grace_seconds=1.0)
+    kill_group(first)
+    wait_until(lambda: not run.is_alive())
+    server.enqueue(run.id)
+    second = lock.holder(run.lock_path)
+    assert second not in (None, first)
+    time.sleep(1.3)
+    assert lock.holder(run.lock_path) == second
+    assert server.view(run.id).status == "preparing"
+    server.stop(run.id, grace_seconds=0.1)
+    wait_until(lambda: not run.is_alive())
+
+
+def test_a_run_that_is_thrown_away_ends_at_once(store: RunStore, sleepers: object) -> None:
+    run, server = create(store), build(store, sleepers)
+    server.enqueue(run.id)
+    holder = lock.holder(run.lock_path)
+    assert holder is not None
+    server.discard(run.id)
+    wait_until(lambda: not session_of(holder))
+    assert store.all() == ()
+    assert [each.id for each in store.binned()] == [run.id]
+
+
+@pytest.mark.parametrize("wish", [KEEP, DISCARD])
+def test_the_next_server_fulfils_a_wish(
+    store: RunStore, sleepers: object, monkeypatch: pytest.MonkeyPatch, wish: str
+) -> None:
+    """A run whose server died after the wish trained on, and said for ever that it was stopping."""
+    monkeypatch.setattr(module, "STOP_GRACE_SECONDS", 0.2)
+    run, server = create(store), build(store, sleepers)
+    server.enqueue(run.id)
+    run.stop_wish.write_text(wish)
+    assert server.view(run.id).status == "stopping"
+    if wish == DISCARD:
+        monkeypatch.setattr(module, "STOP_GRACE_SECONDS", 10.0)
+    later = build(RunStore(store.folder.parent), sleepers)
+    assert later.recover() == ()
+    wait_until(lambda: not run.is_alive())
+    assert [each.id for each in store.all()] == ([run.id] if wish == KEEP else [])
+    if wish == DISCARD:
+        restored = store.restore(run.id)
+        assert later.recover() == ()
+        assert store.all() == (restored,), "what was taken back out of the bin stays"
+        assert later.view(run.id).status == "stopped"
+
+
+def test_a_lost_run_is_recovered(conductor: Conductor, store: RunStore, workers: Workers, say: Say) -> None:
+    run = lose(store, say, step(1), Saved(1, "checkpoints/step-1"), step(2))
+    assert conductor.recover() == (run.id,)
+    assert conductor.recover() == ()
+    assert conductor.view(run.id).headline == "Waiting for its turn, to go on after step 1."
+    assert conductor.tend() == run.id
+    assert not run.lost_path.exists()
+
+
+def test_another_program_that_looks_does_not_keep_a_run_from_being_recovered(
+    conductor: Conductor, store: RunStore, workers: Workers, say: Say
+) -> None:
+    """Whoever listed the runs after a power failure, before the server started, made them wait for the person."""
+    run = lose(store, say, step(1))
+    looking = build(RunStore(store.folder.parent), workers)
+    assert looking.view(run.id).status == "lost"
+    assert conductor.recover() == (run.id,)
+
+
+def test_a_run_that_ended_before_the_eyes_of_its_server_is_not_recovered(
+    conductor: Conductor, store: RunStore, workers: Workers, say: Say
+) -> None:
+    run = create(store)
+    conductor.enqueue(run.id)
+    say(run.events_path, Started(1, "train"), step(1))
+    workers.end(run.id, -9)
+    state = conductor.view(run.id)
+    assert state.diagnosis is not None
+    assert state.diagnosis.cause == "killed"
+    later = build(RunStore(store.folder.parent), workers)
+    assert later.recover() == ()
+    assert later.view(run.id).diagnosis == state.diagnosis, "what was known of its end is kept"
+
+
+def test_how_an_earlier_worker_ended_says_nothing_of_a_later_one(
+    conductor: Conductor, store: RunStore, workers: Workers, say: Say
+) -> None:
+    """A run that another server had resumed since was told to have crashed as it had the time before."""
+    run = create(store)
+    conductor.enqueue(run.id)
+    lock.name_holder(run.lock_path, 0)
+    say(run.events_path, Started(0, "train"), step(1))
+    workers.end(run.id, -11)
+    assert (found := conductor.view(run.id).diagnosis) is not None
+    assert found.cause == "crash"
+    with lock.holding(run.lock_path):
+        run.lost_path.unlink()
+        lock.name_holder(run.lock_path, 77)
+        say(run.events_path, Started(77, "train"), step(1))
+    assert (found := conductor.view(run.id).diagnosis) is not None
+    assert found.cause == "unknown"
+
+
+def test_a_run_at_work_can_be_stopped_though_the_queue_cannot_be_written(
+    conductor: Conductor, store: RunStore, workers: Workers, tmp_path: Path
+) -> None:
+    """On a disk that was full when it started it still stood in the line, and nothing could be done about it."""
+    run, other = create(store, "run"), create(store, "other")
+    conductor.enqueue(run.id)
+    conductor.queue.add(run.id)
+    conductor.queue.add(other.id)
+    (tmp_path / ".queue.json.tmp").mkdir()
+    conductor.stop(run.id, grace_seconds=60)
+    assert conductor.view(run.id).status == "stopping"
+    with pytest.raises(RunError, match="cannot be written"):
+        conductor.stop(other.id)
+    workers.end(run.id)
+    conductor.delete(run.id)
+    assert [each.id for each in store.binned()] == [run.id]
+
+
+@pytest.mark.parametrize(
+    "ending", [[FINISHED], [Finished("stopped", "", 1.0)], [Failed("bug", "")]], ids=["finished", "stopped", "failed"]
+)
+def test_a_run_that_said_its_end_is_not_recovered(
+    conductor: Conductor, store: RunStore, say: Say, ending: list[Event]
+) -> None:
+    lose(store, say, step(1), *ending)
+    assert conductor.recover() == ()
+
+
+def test_what_a_person_ended_never_started_or_was_lost_long_ago_is_not_recovered(
+    conductor: Conductor, store: RunStore, workers: Workers, say: Say
+) -> None:
+    ended, old = lose(store, say, name="ended"), lose(store, say, name="old")
+    create(store, "draft")
+    ended.stop_wish.write_text(KEEP)
+    seen = old.log_path.stat().st_mtime
+    assert conductor.view(ended.id).status == "stopped"
+    days = build(store, workers, now=lambda: seen + 7 * 86_400 + 1)
+    assert days.recover() == ()
+    days = build(store, workers, now=lambda: seen + 7 * 86_400 - 1)
+    assert days.recover() == (old.id,)
+
+
+def test_one_that_died_twice_at_the_same_step_waits_for_the_person(
+    conductor: Conductor, store: RunStore, say: Say
+) -> None:
+    again = lose(store, say, step(1), Started(2, "train"), Resumed(0), step(1), name="again")
+    further = lose(store, say, step(1), Started(2, "train"), Resumed(0), step(1), step(2), name="further")
+    assert conductor.recover() == (further.id,)
+    assert "ended twice at the same step, so it waits for you" in conductor.view(again.id).headline
+    assert conductor.view(again.id).can_resume
+
+
+def test_a_full_disk_does_not_keep_the_server_from_starting(
+    conductor: Conductor, store: RunStore, say: Say, tmp_path: Path
+) -> None:
+    run = lose(store, say, step(1))
+    (tmp_path / ".queue.json.tmp").mkdir()  # so that the queue cannot be written
+    assert conductor.recover() == ()
+    assert conductor.view(run.id).status == "lost"
+
+
+def test_a_run_that_trains_says_so_after_it_was_taken_up_again(
+    conductor: Conductor, store: RunStore, workers: Workers, say: Say
+) -> None:
+    run = lose(store, say, Loaded(1, 1, "cpu", "fp32", ()), Prepared(1, 0, 0, 1, 1, 9), step(1), step(2))
+    conductor.enqueue(run.id)
+    lock.name_holder(run.lock_path, 77)
+    assert conductor.view(run.id).status == "preparing", "what was said was an earlier worker's"
+    say(run.events_path, Started(77, "train"))
+    assert conductor.view(run.id).status == "preparing"
+    say(run.events_path, Loaded(1, 1, "cpu", "fp32", ()), Prepared(1, 0, 0, 1, 1, 9), Resumed(1), step(2))
+    assert conductor.view(run.id).status == "training"
+    assert [each.step for each in conductor.view(run.id).view.steps] == [1, 2]

@@ -1,0 +1,177 @@
+import json
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from studio.compare.answering import Growing, Wish
+from studio.compare.asking import Chosen, aligned, with_answers
+from studio.compare.conversations import Conversation, open_conversations
+from studio.compare.pane_models import pane_model
+from studio.config import RunConfig
+from studio.errors import RunError
+from studio.keeping import KeptFiles
+from studio.runs.store import RunFolder
+from studio.studio import Studio
+from studio.ui.compare import history, model_choices, tab
+from studio.ui.compare.chat_actions import Given
+from studio.ui.compare.chat_view import PARTS
+from tests.ui.fake_studio import FakeChat, finished_run
+
+Kept = KeptFiles[Conversation]
+WISH = Wish("", 0.0, 64, 42)
+
+
+@pytest.fixture
+def run(studio: Studio) -> RunFolder:
+    return finished_run(studio, dataset_id=studio.datasets.add_sample("order_slips").id, config=RunConfig(name="otter"))
+
+
+@pytest.fixture
+def kept(studio: Studio) -> Kept:
+    return open_conversations(studio.settings.home, studio.clock)
+
+
+def page(updates: list[Any]) -> dict[str, Any]:
+    return dict(zip(PARTS, updates, strict=True))
+
+
+def given(studio: Studio, said: Conversation | None = None, **values: Any) -> Given:
+    keys = tuple(model_choices.preset(studio))
+    return Given(**{"keys": keys, "strengths": (1.0, 1.0), "said": said or Conversation(), "wish": WISH, **values})
+
+
+def talked(studio: Studio, kept: Kept, *keys: str | None, strength: float = 1.0) -> Conversation:
+    panes = [Chosen(pane_model(studio, key or ""), strength) for key in keys]
+    grown = [Growing(f"{pane.model.title} says", 3, 0.5, "end") for pane in panes]
+    start = aligned(Conversation(), [pane.model for pane in panes])
+    return kept.save(with_answers(start, "How is bread made?", panes, grown, WISH))
+
+
+def test_a_first_page_offers_the_base_and_the_newest_run(studio: Studio, run: RunFolder, kept: Kept) -> None:
+    shown = page(history.at_first(studio, kept, marks=False))
+    assert shown["model_1"]["value"].startswith("base:")
+    assert shown["model_2"]["value"] == f"run:{run.id}"
+    assert next(label for label, _ in shown["model_1"]["choices"]) == "Starter model, untrained"
+    assert shown["strength_2"]["visible"] is True
+    assert [shown[f"pane_{place}"]["visible"] for place in range(1, 5)] == [True, True, False, False]
+
+
+def test_a_page_without_a_run_has_no_model(studio: Studio, kept: Kept) -> None:
+    shown = page(history.at_first(studio, kept, marks=False))
+    assert shown["model_1"]["value"] is shown["model_2"]["value"] is None
+    later = finished_run(studio, dataset_id=studio.datasets.add_sample("order_slips").id)
+    empty = Given((None, None), (1.0, 1.0), shown["said"], WISH)
+    assert page(history.refresh(studio, kept, empty))["model_2"]["value"] == f"run:{later.id}"
+
+
+def test_a_reload_brings_the_last_conversation_back(studio: Studio, run: RunFolder, kept: Kept) -> None:
+    keys = model_choices.preset(studio)
+    said = talked(studio, kept, *keys, keys[1], strength=0.5)
+    shown = page(history.at_first(studio, kept, marks=False))
+    assert shown["said"] == said
+    assert (shown["panes"], shown["model_3"]["value"], shown["strength_3"]["value"]) == (3, keys[1], 0.5)
+    assert "otter says" in shown["talk_2"]
+    assert "adapter on (otter), strength 0.5" in shown["caption_2"]
+    assert shown["kept"]["value"] == said.id
+
+
+def test_a_conversation_outlives_its_run(studio: Studio, run: RunFolder, kept: Kept) -> None:
+    said = talked(studio, kept, *model_choices.preset(studio))
+    other = finished_run(studio, dataset_id=run.origin.dataset_id)
+    studio.delete_run(run.id)
+    shown = page(history.at_first(studio, kept, marks=False))
+    assert shown["said"] == said
+    assert shown["model_2"]["value"] is None
+    assert "otter (no longer there)" in shown["caption_2"]
+    assert "otter says" in shown["talk_2"]
+    assert f"run:{other.id}" in [key for _, key in shown["model_2"]["choices"]]
+
+
+def test_a_base_is_one_choice_whichever_run_it_was_named_after(studio: Studio, run: RunFolder, kept: Kept) -> None:
+    talked(studio, kept, f"base:{run.id}", f"run:{run.id}")
+    newer = finished_run(studio, dataset_id=run.origin.dataset_id)
+    shown = page(history.at_first(studio, kept, marks=False))
+    assert shown["model_1"]["value"] == f"base:{newer.id}"
+    keys = [key for _, key in shown["model_1"]["choices"]]
+    assert keys == [f"base:{newer.id}", *[f"run:{each.id}" for each in studio.runs.all()]]
+
+
+def test_a_new_run_is_offered_and_what_is_chosen_stays(studio: Studio, run: RunFolder, kept: Kept) -> None:
+    before = given(studio)
+    newer = finished_run(studio, dataset_id=run.origin.dataset_id)
+    shown = page(history.refresh(studio, kept, before))
+    assert f"run:{newer.id}" in [key for _, key in shown["model_2"]["choices"]]
+    assert "value" not in shown["model_2"], "another listener may be choosing at the same moment"
+    assert shown["said"] == gr.skip()
+
+
+def test_another_tab_asks_for_a_run(studio: Studio, run: RunFolder, kept: Kept) -> None:
+    finished_run(studio, dataset_id=run.origin.dataset_id)
+    wanted = tab.show_run(studio, run.id)
+    shown = page(history.compare_run(studio, kept, wanted))
+    assert shown["model_2"]["value"] == f"run:{run.id}"
+    assert shown["said"].questions == ()
+    assert history.compare_run(studio, kept, "") == [gr.skip()] * len(PARTS)
+    with pytest.raises(RunError, match="no run"):
+        tab.show_run(studio, "nobody")
+    assert tab.show_run(studio, None) == ""
+
+
+def test_a_new_conversation_keeps_models_and_strengths(studio: Studio, run: RunFolder, kept: Kept) -> None:
+    said = talked(studio, kept, *model_choices.preset(studio))
+    shown = page(history.begin(studio, kept, given(studio, said, strengths=(1.0, 0.7))))
+    assert shown["model_2"]["value"] == f"run:{run.id}"
+    assert shown["strength_2"]["value"] == 0.7
+    assert (shown["said"].id, shown["kept"]["value"]) == ("", "")
+    again = page(history.reopen(studio, kept, given(studio), said.id))
+    assert again["said"] == said
+    assert page(history.reopen(studio, kept, given(studio, said), None))["said"].id == ""
+
+
+def test_a_conversation_is_named_deleted_and_put_back(studio: Studio, run: RunFolder, kept: Kept) -> None:
+    said = talked(studio, kept, *model_choices.preset(studio))
+    named = page(history.rename(kept, given(studio, said), "Bread"))
+    assert named["said"] == kept.get(said.id)
+    assert "It is called Bread now." in named["said_of"]
+    updates, id = history.delete(studio, kept, given(studio, named["said"]))
+    deleted = page(updates)
+    assert (id, kept.all(), deleted["restore"]["visible"]) == (said.id, (), True)
+    assert "Bread is in the bin." in deleted["said_of"]
+    back = page(history.restore(studio, kept, given(studio), id))
+    assert (back["said"].name, back["restore"]["visible"]) == ("Bread", False)
+
+
+def test_what_is_not_kept_yet_has_no_name_and_no_file(studio: Studio, run: RunFolder, kept: Kept) -> None:
+    assert "with its first question" in page(history.rename(kept, given(studio), "Bread"))["said_of"]
+    assert history.delete(studio, kept, given(studio))[1] == ""
+    with pytest.raises(gr.Error, match="Nothing was said"):
+        history.save(given(studio), "md")
+
+
+def test_a_conversation_is_taken_along_as_a_file(studio: Studio, run: RunFolder, kept: Kept) -> None:
+    said = talked(studio, kept, *model_choices.preset(studio))
+    markdown, jsonl = (json.loads(history.save(given(studio, said), kind)) for kind in ("md", "jsonl"))
+    assert (markdown["name"], jsonl["name"]) == ("how-is-bread-made.md", "how-is-bread-made.jsonl")
+    assert "### otter" in markdown["text"]
+    assert len(jsonl["text"].splitlines()) == 2
+
+
+def test_the_page_says_that_there_is_nothing_to_compare_yet(studio: Studio) -> None:
+    assert "Train a run on the Configure tab first" in tab.room(studio)
+
+
+def test_the_page_says_that_the_chat_made_room(studio: Studio, run: RunFolder) -> None:
+    assert tab.room(studio) == ""
+    chat = studio.chat
+    assert isinstance(chat, FakeChat)
+    chat.made_room = True
+    assert "closed to leave its memory to a run" in tab.room(studio)
+
+
+def test_a_pane_without_a_model_loses_no_answer_of_the_other(studio: Studio, run: RunFolder, kept: Kept) -> None:
+    said = talked(studio, kept, *model_choices.preset(studio))
+    models = [pane_model(studio, given(studio).keys[0] or ""), None]
+    after = aligned(said, models)
+    assert [len(talk.turns) for talk in after.talks] == [1, 0]
+    assert kept.get(said.id) == said

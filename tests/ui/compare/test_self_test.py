@@ -1,0 +1,71 @@
+from dataclasses import replace
+
+import gradio as gr
+import pytest
+
+from studio.compare.answering import Wish
+from studio.compare.chat_protocol import Tested
+from studio.compare.conversations import Answer, Conversation, Talk, Turn
+from studio.config import RunConfig
+from studio.data.examples import Message
+from studio.errors import RunError
+from studio.runs.store import RunFolder
+from studio.studio import Studio
+from studio.ui.compare import model_choices
+from studio.ui.compare.chat_actions import Given
+from studio.ui.compare.self_test import prove
+from tests.ui.fake_studio import FakeChat, finished_run
+
+SAID = Conversation(talks=(Talk("k", "t", (Turn("How?", Answer("So.")),)),))
+
+
+@pytest.fixture
+def run(studio: Studio) -> RunFolder:
+    return finished_run(studio, dataset_id=studio.datasets.add_sample("order_slips").id, config=RunConfig(name="otter"))
+
+
+@pytest.fixture
+def given(studio: Studio, run: RunFolder) -> Given:
+    return Given(tuple(model_choices.preset(studio)), (1.0, 0.5), SAID, Wish("Be brief.", 0.7, 64, 42))
+
+
+def chat_of(studio: Studio) -> FakeChat:
+    assert isinstance(studio.chat, FakeChat)
+    return studio.chat
+
+
+def test_a_proof_says_what_was_held_against_what(studio: Studio, given: Given, run: RunFolder) -> None:
+    said = list(prove(studio, given, "t"))
+    assert "Loading the base model afresh." in said[1][0]
+    assert said[0][1]["interactive"] is False
+    outcome, button = said[-1]
+    assert "ls-good" in outcome
+    assert "with otter on, exactly as plain peft does. 32 tokens compared, every one the same." in outcome
+    assert "Greedy, in fp32." in outcome
+    assert button["interactive"] is True
+    (request,) = chat_of(studio).asked[-1][1]
+    assert request.adapter == str(run.result)
+    assert request.messages == (Message("system", "Be brief."), Message("user", "How?"))
+
+
+@pytest.mark.parametrize(
+    ("off", "on", "sentence"),
+    [
+        (False, True, "switched off, plain transformers on the base answers otherwise."),
+        (True, False, "with otter on, plain peft answers otherwise."),
+    ],
+)
+def test_a_difference_is_not_hidden(studio: Studio, given: Given, off: bool, on: bool, sentence: str) -> None:
+    chat_of(studio).tested = Tested(1, off, on, tokens=32, seconds=2.0, note="Token 3 is another one.")
+    outcome, _ = list(prove(studio, given, "t"))[-1]
+    assert "Proved" not in outcome
+    assert "ls-bad" in outcome
+    assert sentence in outcome
+    assert "Token 3" in outcome
+
+
+def test_a_base_alone_proves_nothing(studio: Studio, given: Given) -> None:
+    with pytest.raises(gr.Error, match="Choose a tuned model"):
+        list(prove(studio, replace(given, keys=(given.keys[0],) * 2), "t"))
+    with pytest.raises(RunError, match="names no model"):
+        list(prove(studio, replace(given, keys=("nonsense", "nonsense")), "t"))

@@ -1,0 +1,74 @@
+from dataclasses import replace
+from pathlib import Path
+
+from studio.data.changes import Change
+from studio.data.checking.findings import Finding, Mend
+from studio.data.rows import RowProblem
+from studio.studio import Studio
+from studio.ui.data import findings as data_findings
+from studio.ui.data.findings import changes, finding, findings, next_place, problems
+from tests.ui.fake_studio import brought
+
+COPIES = Finding(
+    "copies",
+    "warning",
+    "2 <b>copies</b>",
+    "The same & the same.",
+    2,
+    (3, 7),
+    (),
+    (Mend("drop-duplicates", "Keep one"),),
+)
+
+
+def test_a_finding_has_its_buttons() -> None:
+    made = finding(COPIES)
+    assert 'data-verb="show" data-key="copies"' in made
+    assert 'data-verb="mend" data-key="drop-duplicates"' in made
+    assert "2 &lt;b&gt;copies&lt;/b&gt;" in made
+    assert 'class="ls-warning"' in made
+
+
+def test_rows_that_are_not_examples_are_named() -> None:
+    made = finding(Finding("empty", "info", "Empty", "x", 12, (), tuple(range(1, 13))))
+    assert "Rows 1, 2, 3, 4, 5, 6, 7, 8 and 4 more" in made
+    assert "Show" not in made
+
+
+def test_the_gravest_comes_first(studio: Studio, table: Path) -> None:
+    inspection = replace(brought(studio, table).inspection, findings=(COPIES,))
+    made = findings(inspection, extra=[Finding("keys", "bad", "A key", "", 1), Finding("few", "info", "Few", "", 1)])
+    assert made.index("A key") < made.index("copies") < made.index("Few")
+
+
+def test_nothing_found_is_said(studio: Studio, table: Path) -> None:
+    assert "Nothing doubtful" in findings(replace(brought(studio, table).inspection, findings=()))
+
+
+def test_show_goes_from_one_to_the_next_and_round() -> None:
+    assert [next_place([COPIES], "copies", after=after) for after in (-1, 3, 5, 7)] == [3, 7, 7, 3]
+    assert next_place([COPIES], "nothing", after=0) is None
+
+
+def test_changes_can_be_undone() -> None:
+    made = changes((Change("drop-duplicates", (), 12),))
+    assert "12 exact copies" in made
+    assert 'data-verb="undo" data-key="drop-duplicates"' in made
+    assert changes(()) == ""
+
+
+def test_rows_left_out_are_grouped_and_listed(studio: Studio, table: Path) -> None:
+    inspection = brought(studio, table).inspection
+    assert "Row 13" in problems(inspection)
+    assert data_findings.left_out_label(inspection) == "Rows left out (2)"
+    many = tuple(RowProblem(row, f"<i>Reason {row % 2}</i>", "a<b.csv") for row in range(50))
+    made = problems(replace(inspection, problems=many, left_out=5000))
+    assert "<b>25 rows</b>" in made
+    assert "and 4,980 more" in made
+    assert "<i>Reason" not in made
+    assert "a&lt;b.csv" in made
+
+
+def test_what_the_verdict_says_is_not_said_twice(studio: Studio, table: Path) -> None:
+    few = Finding("few-examples", "warning", "Very few", "", 10)
+    assert "Very few" not in findings(replace(brought(studio, table).inspection, findings=(COPIES, few)))

@@ -1,0 +1,58 @@
+from studio.config import RunConfig
+from studio.data.tokenizing.tokens import Bucket, TokenStatistics
+from studio.jobs.token_counts import TokenState
+from studio.planning.fitting import Parts
+from studio.ui.data.lengths import figures, lengths, meaning, too_long, waiting
+
+TOKENS = TokenStatistics(
+    longest=900,
+    median=120,
+    total=24_000,
+    learned=6_000,
+    too_long=3,
+    answer_cut=2,
+    refused=1,
+    histogram=(Bucket(0, 50, 9),),
+)
+
+
+def test_the_figures() -> None:
+    made = figures(TOKENS, max_length=512)
+    assert "24,000" in made
+    assert "25 %" in made
+    assert "over 512 tokens" in made
+
+
+def test_what_is_too_long_and_what_becomes_of_it() -> None:
+    left_out = too_long(TOKENS, RunConfig())
+    assert "3 examples are longer than 512 tokens and will be left out." in left_out
+    assert "Cut instead, 2 of them would lose the end of their answer" in left_out
+    assert "1 example does not fit into the model&#39;s chat template" in left_out
+    cut = too_long(TOKENS, RunConfig(overlong="cut"))
+    assert "will be cut there." in cut
+    assert "2 of them would lose" in cut
+    assert too_long(TokenStatistics(10, 5, 100, 50, 0), RunConfig()) == ""
+
+
+def test_steps_and_time() -> None:
+    parts = Parts(train=100, held_out=10, train_tokens=12_000)
+    settings = RunConfig(batch_size=8, epochs=3)
+    assert "A run makes 39 steps: 3 times through 100 examples, 8 at a step." in meaning(
+        settings, parts, tokens_per_second=None
+    )
+    assert "measured by the first run" in meaning(settings, parts, tokens_per_second=None)
+    timed = meaning(settings, parts, tokens_per_second=100.0)
+    assert "At the 100 tokens a second of earlier runs: about 6 minutes of training, plus starting and saving." in timed
+    assert meaning(settings, Parts(), tokens_per_second=None) == ""
+
+
+def test_how_far_the_counting_is() -> None:
+    counting = waiting(TokenState(sentence="Counting tokens", done=500, total=2000, working=True))
+    assert "Counting tokens: 500 of 2,000 examples. You can go on meanwhile." in counting
+    assert 'aria-valuenow="25"' in counting
+    assert "as soon as the model has arrived" in waiting(TokenState())
+    assert "No tokenizer" in waiting(TokenState(trouble="No tokenizer."))
+
+
+def test_what_the_histogram_draws() -> None:
+    assert lengths(TOKENS, max_length=512).payload() == {"lows": (0,), "highs": (50,), "counts": (9,), "limit": 512}

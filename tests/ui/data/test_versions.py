@@ -1,0 +1,47 @@
+from dataclasses import replace
+from pathlib import Path
+
+from studio.data.changes import Change
+from studio.data.checking.fixes import MENDS
+from studio.studio import Studio
+from studio.ui.data.versions import doing, done, is_same, version_label, with_change, without_change
+from tests.ui.fake_studio import brought
+
+
+def test_keys_join_the_change_that_is_there() -> None:
+    changes = with_change((Change("leave-out", ("a",), 1), Change("mask-emails", (), 3)), "leave-out", ["b", "a"])
+    assert changes == (Change("leave-out", ("a", "b")), Change("mask-emails"))
+    assert with_change(changes, "mask-emails") == changes
+    assert without_change(changes, "leave-out") == (Change("mask-emails"),)
+
+
+def test_the_same_changes_whatever_they_counted() -> None:
+    assert is_same((Change("a", (), 3), Change("b", ("x", "y"))), (Change("b", ("y", "x"), 1), Change("a")))
+    assert not is_same((Change("a"),), ())
+
+
+def test_a_version_is_named_by_what_was_done(studio: Studio, table: Path) -> None:
+    first = brought(studio, table)
+    assert version_label(first) == "v1 as brought · 10 examples"
+    two = replace(first, version=2, changes=(Change("drop-duplicates", (), 12),))
+    assert version_label(two, first).startswith("v2: left out 12 exact copies · ")
+    masked = Change("mask-cards", (), 3)
+    three = replace(first, version=3, changes=(masked, Change("drop-duplicates", (), 2)))
+    assert version_label(three, replace(first, changes=(masked,))) == "v3: + left out 2 exact copies · 10 examples"
+    assert version_label(two, three) == "v2: undid: mask card numbers · 10 examples"
+    assert version_label(first, two) == "v1: undid: keep one of each · 10 examples"
+    assert version_label(three) == "v3: masked card numbers in 3 examples; left out 2 exact copies · 10 examples"
+    other_roles = replace(
+        first, version=2, inspection=replace(first.inspection, roles=replace(first.inspection.roles, template="x"))
+    )
+    assert version_label(other_roles, first) == "v2 columns assigned anew · 10 examples"
+
+
+def test_every_change_says_what_is_being_done() -> None:
+    said = [doing(kind) for kind in MENDS]
+    assert {"Masking e-mail addresses", "Keeping one of each", "Leaving out", "Joining these turns"} <= set(said)
+    assert all(each.partition(" ")[0].endswith("ing") for each in said)
+
+
+def test_a_kind_of_a_newer_studio_is_still_named() -> None:
+    assert done(Change("polish", (), 1200)) == "polish: 1,200"

@@ -1,0 +1,373 @@
+"""The Evaluate tab: what is drawn of a run and its evaluations, what a press does, and what is sent."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from studio.config import FULL, LORA, QLORA, RunConfig
+from studio.data.example_files import write_examples
+from studio.errors import ConfigError, RunError, TooMany
+from studio.events import Failed, Finished, Loading, Noted, Started
+from studio.jobs import standard_tasks
+from studio.jobs.evaluation_report import AT_THE_END, Estimate, Figure, ScoredRow
+from studio.jobs.evaluations import evaluation_paths, read_report, rows_path, wish_path, write_evaluation
+from studio.jobs.scored_rows import ALL, CSV
+from studio.planning.model_facts import Reading
+from studio.runs.event_log import EventLog
+from studio.runs.store import RunFolder
+from studio.studio import Studio
+from studio.ui.evaluate import actions, tab
+from studio.ui.evaluate.actions import A_NUMBER, EVERY, SOON, rows_wanted
+from studio.ui.evaluate.state import PAGE_ROWS, Asked, label
+from studio.ui.evaluate.tradeoff_state import Tradeoffs
+from studio.ui.evaluate.view import PARTS
+from studio.ui.kit.actions import Press
+from tests.ui import made_up
+from tests.ui.fake_studio import FakeWorkers, finished_run, opening_events, play, step
+
+SENT = ("wish", *PARTS, "drawn")
+FIELDS: dict[str, Any] = {"name": None, "order": None, "text": ""}
+
+
+@pytest.fixture
+def dataset(studio: Studio) -> str:
+    return studio.datasets.add_sample("order_slips").id
+
+
+@pytest.fixture
+def run(studio: Studio, dataset: str) -> RunFolder:
+    return finished_run(studio, dataset_id=dataset, config=RunConfig(name="otter"))
+
+
+@pytest.fixture
+def tradeoffs(studio: Studio, reading: Reading) -> Tradeoffs:
+    return Tradeoffs(studio, reading)
+
+
+def workers(studio: Studio) -> FakeWorkers:
+    launch = studio._launch
+    assert isinstance(launch, FakeWorkers)
+    return launch
+
+
+def evaluations(studio: Studio) -> list[tuple[str, ...]]:
+    """The evaluations that workers were started for; the machine may be measured beside them."""
+    return [job for job in workers(studio).jobs if job[0] == "evaluate"]
+
+
+def look(studio: Studio, tradeoffs: Tradeoffs, run_id: str | None, **fields: Any) -> dict[str, Any]:
+    given: dict[str, Any] = {**FIELDS, "wish": Asked(), "drawn": None, **fields}
+    sent = actions.redraw(studio, tradeoffs, run_id=run_id, **given)
+    return dict(zip(SENT, sent, strict=True))
+
+
+def press(studio: Studio, tradeoffs: Tradeoffs, pressed: Press, run_id: str, **fields: Any) -> dict[str, Any]:
+    given: dict[str, Any] = {**FIELDS, "wish": Asked(), "drawn": None, **fields}
+    sent = actions.press(studio, tradeoffs, pressed, run_id=run_id, **given)
+    return dict(zip(SENT, sent, strict=True))
+
+
+def say(run: RunFolder, *events: Any) -> None:
+    log = EventLog(evaluation_paths(run, AT_THE_END).events, lambda: 1_800_000_600.0)
+    for event in events:
+        log.emit(event)
+    log.close()
+
+
+def test_without_a_run_the_page_says_what_fills_it(studio: Studio, tradeoffs: Tradeoffs) -> None:
+    for gone in (None, "20260101-000000-nobody"):
+        shown = look(studio, tradeoffs, gone)
+        assert "No finished run yet" in shown["status"]
+        assert shown["name"]["value"] is None  # Gradio warns of a value that is no choice
+        for card in ("scores_card", "forgetting_card", "confusions_card", "rows_card", "tradeoff_card", "again"):
+            assert shown[card]["visible"] is False
+
+
+def test_a_run_at_work_is_said_to_train(studio: Studio, tradeoffs: Tradeoffs, dataset: str) -> None:
+    live = studio.start_run(RunConfig(), dataset)
+    play(live, *opening_events(steps=9), step(1, loss=3.0), clock=studio.clock)
+    shown = look(studio, tradeoffs, live.id)
+    assert "Still training" in shown["status"]
+    assert shown["again"]["visible"] is False
+    wish_path(live).write_text("0")
+    shown = look(studio, tradeoffs, live.id)
+    assert "Still training" in shown["status"]
+    assert "It is evaluated when it ends." in shown["status"]
+    press(studio, tradeoffs, Press("cancel", AT_THE_END), live.id)
+    assert not wish_path(live).exists()
+
+
+def test_a_run_without_a_result_cannot_be_evaluated(studio: Studio, tradeoffs: Tradeoffs, run: RunFolder) -> None:
+    shown = look(studio, tradeoffs, studio.duplicate_run(run.id).id)
+    assert "Nothing to evaluate" in shown["status"]
+    assert "data-verb" not in shown["status"]
+
+
+def test_a_run_that_holds_nothing_out_asks_for_a_file(studio: Studio, tradeoffs: Tradeoffs, run: RunFolder) -> None:
+    write_examples(run.validation_path, [])
+    shown = look(studio, tradeoffs, run.id)
+    assert "No row of this run was held out." in shown["status"]
+    assert "data-verb" not in shown["status"]
+    assert shown["again"]["visible"] is True
+
+
+def test_an_evaluation_is_started_followed_stopped_and_told(
+    studio: Studio, tradeoffs: Tradeoffs, run: RunFolder
+) -> None:
+    assert "Evaluate it now" in look(studio, tradeoffs, run.id)["status"]
+    shown = press(studio, tradeoffs, Press("evaluate", run.id), run.id)
+    assert evaluations(studio)[-1][:3] == ("evaluate", str(run.path), AT_THE_END)
+    assert 'aria-label="Progress of the evaluation"' in shown["status"]
+    say(run, Started(1, "evaluate"), Noted("info", "80 of <90> rows."), Loading("Base model: answering", 20, 80))
+    shown = look(studio, tradeoffs, run.id)
+    assert "Evaluating. Base model: answering (20 of 80)." in shown["status"]
+    assert "80 of &lt;90&gt; rows." in shown["status"]
+    assert 'aria-valuenow="25"' in shown["status"]
+    assert "report before this one" not in shown["status"]
+    say(run, Finished("stopped", "Stopped.", 3.0))
+    workers(studio).leave()
+    shown = look(studio, tradeoffs, run.id)
+    assert "The evaluation was stopped." in shown["status"]
+    assert "Evaluate it now" in shown["status"]
+
+
+def test_a_failure_is_two_sentences_and_can_be_tried_again(
+    studio: Studio, tradeoffs: Tradeoffs, run: RunFolder
+) -> None:
+    press(studio, tradeoffs, Press("evaluate", run.id), run.id)
+    say(run, Started(1, "evaluate"), Failed("memory", "There is <too> little memory.", "Close other programs."))
+    workers(studio).leave()
+    shown = look(studio, tradeoffs, run.id)
+    assert "There is &lt;too&gt; little memory." in shown["status"]
+    assert "Close other programs." in shown["status"]
+    assert "Try again" in shown["status"]
+    press(studio, tradeoffs, Press("evaluate", run.id), run.id)
+    assert len(evaluations(studio)) == 2
+
+
+def test_a_report_is_shown_whole(studio: Studio, tradeoffs: Tradeoffs, run: RunFolder) -> None:
+    made_up.write(run)
+    shown = look(studio, tradeoffs, run.id)
+    assert "Accuracy rose from 40 % to 90%, surely better." in shown["headline"]
+    assert "on 30 of 36 held-out rows, in 1 min 14 s on cpu, fp32." in shown["status"]
+    assert shown["scores"].index("Accuracy") < shown["scores"].index(">Loss<")
+    assert "30 of 36 rows were asked. Under “Evaluate again” all of them" in shown["scores"]
+    assert "surely better" in shown["scores"]
+    assert "p below 0.001" in shown["scores"]
+    assert "general language 2 % worse" in shown["forgetting"]
+    assert "By subject (3)" in shown["forgetting"]
+    assert "As written" in shown["confusions"]
+    assert "By likelihood" in shown["confusions"]
+    assert (shown["confusions_card"]["visible"], shown["name"]["visible"]) == (True, False)
+    assert "<script>" not in shown["rows"]
+    assert shown["rows"].count("<article") == PAGE_ROWS
+    assert "Row 1<" in shown["rows"]  # the worst of all: wrong, with the highest loss but one
+    assert "wrong" in shown["rows"]
+
+
+def test_a_report_without_probes_and_labels_says_so(studio: Studio, tradeoffs: Tradeoffs, run: RunFolder) -> None:
+    made_up.write(run, replace(made_up.report(run), forgetting=None, confusions=()))
+    shown = look(studio, tradeoffs, run.id)
+    assert "Not looked at" in shown["forgetting"]
+    assert shown["confusions_card"]["visible"] is False
+
+
+def test_of_plain_text_only_the_losses_are_told(studio: Studio, tradeoffs: Tradeoffs, run: RunFolder) -> None:
+    report = replace(made_up.report(run), task="text", main="loss", confusions=())
+    text = ScoredRow(0, "", "Once upon a time.", "", "", 3.1, 2.2, 3.1, 2.2)
+    write_evaluation(run, report, (text,))
+    shown = look(studio, tradeoffs, run.id)["rows"]
+    assert "Once upon a time." in shown
+    assert shown.count("<em>") == 2
+    assert "loss 2.200" in shown
+    assert "nothing" not in shown
+
+
+def test_an_earlier_report_stays_while_another_is_made(studio: Studio, tradeoffs: Tradeoffs, run: RunFolder) -> None:
+    made_up.write(run)
+    press(studio, tradeoffs, Press("evaluate", run.id), run.id)
+    shown = look(studio, tradeoffs, run.id)
+    assert "report before this one" in shown["status"]
+    assert "Accuracy" in shown["scores"]
+
+
+def test_one_of_several_evaluations_is_chosen(studio: Studio, tradeoffs: Tradeoffs, run: RunFolder) -> None:
+    made_up.write(run)
+    made_up.write(run, made_up.report(run, name="data-0123456789", data="tickets.csv", accuracy=0.7))
+    shown = look(studio, tradeoffs, run.id)
+    labels = [label.split(" · ")[0] for label, _ in shown["name"]["choices"]]
+    assert (labels, shown["name"]["value"]) == (["The held-out rows", "tickets.csv"], AT_THE_END)
+    other = look(studio, tradeoffs, run.id, name="data-0123456789")
+    assert "rows of tickets.csv" in other["status"]
+    assert "70%" in other["headline"]
+    assert "90%" in look(studio, tradeoffs, run.id, name="data-of-another-run")["headline"]
+
+
+def test_rows_are_searched_ordered_and_turned(studio: Studio, tradeoffs: Tradeoffs, run: RunFolder) -> None:
+    made_up.write(run)
+    shown = press(studio, tradeoffs, Press("page", "2"), run.id, order=ALL)
+    assert "21 to 30 of 30 rows" in shown["rows"]
+    assert "Row 21<" in shown["rows"]
+    wish = shown["wish"]
+    again = look(studio, tradeoffs, run.id, order=ALL, wish=wish, drawn=shown["drawn"])
+    assert all(part == gr.skip() for part in again.values())
+    searched = look(studio, tradeoffs, run.id, order=ALL, text="alert(7)", wish=wish, drawn=shown["drawn"])
+    assert "1 row of 30" in searched["rows"]
+    assert searched["wish"].page == 0
+    assert searched["scores"] == gr.skip()
+    assert "No row fits" in look(studio, tradeoffs, run.id, text="walrus")["rows"]
+    far = press(studio, tradeoffs, Press("page", "99"), run.id, order=ALL)
+    assert "21 to 30 of 30 rows" in far["rows"]
+
+
+def test_rows_are_not_read_again_while_they_are_the_same(studio: Studio, tradeoffs: Tradeoffs, run: RunFolder) -> None:
+    """While another evaluation is under way the page is drawn at every look."""
+    made_up.write(run)
+    shown = look(studio, tradeoffs, run.id)
+    report = read_report(run, "end")
+    assert report is not None
+    rows_path(run, report).unlink()
+    press(studio, tradeoffs, Press("evaluate", run.id), run.id)
+    now = look(studio, tradeoffs, run.id, wish=shown["wish"], drawn=shown["drawn"])
+    assert "Evaluating." in now["status"]
+    assert now["rows"] == gr.skip()
+    assert "not there any more" in look(studio, tradeoffs, run.id)["rows"]
+
+
+def ask_again(studio: Studio, tradeoffs: Tradeoffs, run: RunFolder, **given: Any) -> dict[str, Any]:
+    fields: dict[str, Any] = {"file": None, "how_many": SOON, "number": None, "forgetting": True}
+    fields |= {"longest": 0, "tasks": [], "questions": 100, **given}
+    fields |= {**FIELDS, "wish": Asked(), "drawn": None}
+    sent = actions.start(studio, tradeoffs, run_id=run.id, **fields)
+    return dict(zip(("file", *SENT), sent, strict=True))
+
+
+def test_a_run_is_evaluated_again_on_what_is_asked_for(
+    studio: Studio, tradeoffs: Tradeoffs, run: RunFolder, table: Path
+) -> None:
+    ask_again(studio, tradeoffs, run, how_many=A_NUMBER, number=12, forgetting=False)
+    assert evaluations(studio)[-1] == ("evaluate", str(run.path), AT_THE_END, "--rows", "12", "--no-probes")
+    with pytest.raises(TooMany, match="5,000 tokens for the longest answer are too many"):
+        ask_again(studio, tradeoffs, run, longest=5000)
+    shown = ask_again(studio, tradeoffs, run, file=str(table), how_many=EVERY, longest=512)
+    _, _, name, *given = evaluations(studio)[-1]
+    assert name.startswith("data-")
+    assert "--data" in given
+    assert given[1] == str(rows_wanted(EVERY, None))
+    assert given[2:4] == ["--longest", "512"]
+    assert (shown["wish"].name, shown["name"]["value"]) == (name, name)
+    assert shown["file"]["value"] is None
+
+
+def test_standard_tasks_are_an_evaluation_of_their_own(
+    studio: Studio, tradeoffs: Tradeoffs, run: RunFolder, table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standard_tasks, "installed", lambda: True)
+    shown = ask_again(studio, tradeoffs, run, tasks=["piqa", "boolq"], questions=40.0)
+    name = shown["wish"].name
+    assert name.startswith("tasks-")
+    assert evaluations(studio)[-1][2:] == (name, "--rows", "0", "--questions", "40", "--tasks", "piqa", "boolq")
+    assert (label(name, None), label("end", None)) == ("The held-out rows with standard tasks", "The held-out rows")
+    shown = ask_again(studio, tradeoffs, run, file=str(table), tasks=["piqa"])
+    assert shown["wish"].name.startswith("data-")
+    assert label(shown["wish"].name, None) == "Another file"
+    monkeypatch.setattr(standard_tasks, "installed", lambda: False)
+    with pytest.raises(ConfigError, match="not installed"):
+        ask_again(studio, tradeoffs, run, tasks=["piqa"])
+
+
+def test_what_came_of_standard_tasks_is_shown_and_named(studio: Studio, tradeoffs: Tradeoffs, run: RunFolder) -> None:
+    made_up.write(run)
+    assert look(studio, tradeoffs, run.id)["standard_card"]["visible"] is False
+    report = read_report(run, "end")
+    assert report is not None
+    half = Estimate(0.5, 0.4, 0.6)
+    figure = Figure("hellaswag", "HellaSwag (acc_norm)", "share", True, 80, half, half, Estimate(0, -0.1, 0.1), 1.0)
+    report = replace(report, name="tasks-1", standard=(figure,))
+    write_evaluation(run, report, ())
+    shown = look(studio, tradeoffs, run.id, name="tasks-1")
+    assert shown["standard_card"]["visible"] is True
+    assert "HellaSwag (acc_norm)" in shown["standard"]
+    assert "within noise" in shown["standard"]
+    assert dict(map(reversed, shown["name"]["choices"]))["tasks-1"].startswith("The held-out rows with HellaSwag · ")
+
+
+def test_a_look_leaves_what_is_chosen_alone(studio: Studio, tradeoffs: Tradeoffs, run: RunFolder) -> None:
+    """One that began before another evaluation was asked for, and came back after it, chose the old one again."""
+    made_up.write(run)
+    before = look(studio, tradeoffs, run.id, name="end")
+    evaluation_paths(run, "data-1").events.touch()
+    late = look(studio, tradeoffs, run.id, name="end", wish=before["wish"], drawn=before["drawn"])
+    assert len(late["name"]["choices"]) == 2
+    assert "value" not in late["name"]
+    assert late["wish"] == gr.skip()
+
+
+@pytest.mark.parametrize("number", [None, 0, -3, 2.5])
+def test_a_number_of_rows_is_a_whole_one(number: float | None) -> None:
+    with pytest.raises(RunError, match="whole number above 0"):
+        rows_wanted(A_NUMBER, number)
+    assert (rows_wanted(SOON, number), rows_wanted(A_NUMBER, 7.0)) == (0, 7)
+
+
+def test_what_is_missing_is_queued_with_the_same_data_and_seed(
+    studio: Studio, tradeoffs: Tradeoffs, run: RunFolder
+) -> None:
+    made_up.write(run)
+    shown = look(studio, tradeoffs, run.id)
+    assert "Queues QLoRA (4-bit) and full fine-tuning with the same examples, the same seed (42)" in shown["offer"]
+    assert "Full fine-tuning: learning rate 5e-5" in shown["offer"]
+    shown = press(studio, tradeoffs, Press("queue-missing", run.id), run.id)
+    made = {each.config.method: each for each in studio.runs.all() if each.id != run.id}
+    assert set(made) == {QLORA, FULL}
+    for each in made.values():
+        assert each.train_path.read_bytes() == run.train_path.read_bytes()
+        assert each.validation_path.read_bytes() == run.validation_path.read_bytes()
+        assert (each.config.seed, each.config.epochs) == (run.config.seed, run.config.epochs)
+        assert each.origin.dataset_sha256 == run.origin.dataset_sha256
+        assert studio.view(each.id).status in ("queued", "preparing")
+    assert (made[QLORA].config.learning_rate, made[FULL].config.learning_rate) == (5e-4, 5e-5)
+    assert shown["offer"] == ""
+    assert shown["tradeoff"].count("waits or trains") == 2
+    press(studio, tradeoffs, Press("queue-missing", run.id), run.id)
+    assert len(studio.runs.all()) == 3
+
+
+def test_the_trade_off_follows_new_reports(studio: Studio, tradeoffs: Tradeoffs, dataset: str, run: RunFolder) -> None:
+    other = finished_run(studio, dataset_id=dataset, config=RunConfig(name="heron", method=FULL, learning_rate=5e-5))
+    made_up.write(run)
+    shown = look(studio, tradeoffs, run.id)
+    assert shown["tradeoff"].count("not evaluated yet") == 1
+    assert [point["method"] for point in shown["scatter"]["points"]] == [LORA]
+    made_up.write(other, made_up.report(other, accuracy=0.95))
+    shown = look(studio, tradeoffs, run.id, wish=shown["wish"], drawn=shown["drawn"])
+    assert "95.0 %" in shown["tradeoff"]
+    assert "not evaluated yet" not in shown["tradeoff"]
+    assert {point["method"] for point in shown["scatter"]["points"]} == {LORA, FULL}
+    assert shown["scores"] == gr.skip()
+
+
+def test_rows_and_report_are_written_and_their_addresses_returned(
+    studio: Studio, tradeoffs: Tradeoffs, run: RunFolder
+) -> None:
+    made_up.write(run)
+    rows = actions.take_rows(studio, CSV, ALL, "alert(7)", Asked(run.id))
+    assert rows == f"studio/download/run/{run.id}/{run.id}-end-rows.csv"
+    assert (run.exports / f"{run.id}-end-rows.csv").read_text(encoding="utf-8").count("Which team") == 1
+    page = actions.take_report(studio, tradeoffs, Asked(run.id))
+    assert page == f"studio/download/run/{run.id}/{run.id}-end-report.html"
+    assert "otter" in (run.exports / f"{run.id}-end-report.html").read_text(encoding="utf-8")
+    bare = actions.take_report(studio, tradeoffs, Asked())
+    assert bare == gr.skip()
+
+
+def test_the_chooser_offers_runs_with_a_result_and_those_on_their_way(studio: Studio, run: RunFolder) -> None:
+    draft = studio.duplicate_run(run.id)
+    live = studio.start_run(RunConfig(name="live"), run.origin.dataset_id)
+    shown = tab.refresh_runs(studio, None)
+    assert {id for _, id in shown["choices"]} == {live.id, run.id}
+    assert shown["value"] == run.id
+    assert tab.refresh_runs(studio, draft.id)["value"] == draft.id

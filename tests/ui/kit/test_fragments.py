@@ -1,0 +1,31 @@
+from markupsafe import Markup
+
+from studio.ui.kit import fragments
+from studio.ui.kit.fragments import Tile
+
+NASTY = "<script>alert('x')</script>"
+
+
+def test_every_piece_escapes_what_it_shows() -> None:
+    pieces = [
+        fragments.tiles([Tile(NASTY, NASTY, NASTY)]),
+        fragments.notice("good", NASTY, NASTY),
+        fragments.line("busy", NASTY),
+        fragments.empty(NASTY, NASTY),
+        fragments.heading(NASTY, NASTY),
+        fragments.pairs([(NASTY, NASTY)]),
+        fragments.sample(NASTY, NASTY),
+        fragments.bar(0.5, name=NASTY),
+        fragments.stack([NASTY]),
+    ]
+    assert all("<script" not in piece for piece in pieces)
+
+
+def test_a_bar_stays_within_its_bounds() -> None:
+    assert "width:100.0%" in fragments.bar(1.7, name="x")
+    assert "width:0.0%" in fragments.bar(-1, name="x")
+    assert "ls-bar-open" in fragments.bar(None, name="x")
+
+
+def test_empty_parts_take_no_room() -> None:
+    assert fragments.stack(["", Markup("<p>x</p>")]) == '<div class="ls-stack"><p>x</p></div>'

@@ -1,0 +1,282 @@
+"""The Runs tab: what a press does, what is drawn, and what is sent."""
+
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from studio.config import RunConfig
+from studio.errors import RunError
+from studio.events import Failed
+from studio.runs.listing import PAGE_ROWS, Query
+from studio.runs.store import RunFolder
+from studio.studio import Studio
+from studio.ui.kit.actions import Press
+from studio.ui.runs import actions, navigation
+from studio.ui.runs.overlay import MOST_RUNS, TRAINING
+from studio.ui.runs.view import PARTS, Wish
+from tests.ui.fake_studio import FakeWorkers, finished_run, opening_events, play, step
+
+FIELDS: dict[str, Any] = {"text": "", "state": "", "kind": "held-out"}
+
+
+@pytest.fixture
+def dataset(studio: Studio) -> str:
+    return studio.datasets.add_sample("order_slips").id
+
+
+@pytest.fixture
+def run(studio: Studio, dataset: str) -> RunFolder:
+    return finished_run(studio, dataset_id=dataset, config=RunConfig(name="otter", rank=4))
+
+
+def end_workers(studio: Studio) -> None:
+    workers = studio._launch
+    assert isinstance(workers, FakeWorkers)
+    workers.leave()
+
+
+SENT = ("wish", "text", "state", *PARTS, "drawn")
+
+
+def look(studio: Studio, wish: Wish | None = None, drawn: Any = None, **fields: Any) -> dict[str, Any]:
+    sent = actions.redraw(studio, **{**FIELDS, **fields}, wish=wish or Wish(), drawn=drawn)
+    return dict(zip(SENT, sent, strict=True))
+
+
+def press(studio: Studio, verb: str, key: str = "", value: str = "", *, wish: Wish | None = None) -> dict[str, Any]:
+    sent = actions.press(studio, Press(verb, key, value), **FIELDS, wish=wish or Wish(), drawn=None)
+    return dict(zip(SENT, sent, strict=True))
+
+
+def test_without_a_run_the_page_says_what_fills_it(studio: Studio) -> None:
+    shown = look(studio)
+    assert "Start training" in shown["table"]
+    assert "No run is open" in shown["one"]
+    assert shown["chart"]["curves"] == []
+    assert "The bin is empty" in shown["binned"]
+    assert shown["queue"] == ""
+
+
+def test_a_row_says_what_is_known_of_a_run(studio: Studio, run: RunFolder) -> None:
+    studio.describe_run(run.id, note="the <b>good</b> one")
+    table = look(studio)["table"]
+    for text in ("otter", "Finished", "A format: order slips", "Starter model", "LoRA", "0.0005", "1.200", "<polyline"):
+        assert text in table
+    assert "the &lt;b&gt;good&lt;/b&gt; one" in table
+
+
+def test_only_what_is_new_is_sent(studio: Studio, run: RunFolder, dataset: str) -> None:
+    before = look(studio)
+    again = look(studio, drawn=before["drawn"])
+    assert all(part == gr.skip() for part in again.values())
+    studio.start_run(RunConfig(name="heron"), dataset)
+    later = look(studio, drawn=before["drawn"])
+    assert "heron" in later["table"]
+    assert later["chart"] == later["binned"] == gr.skip()
+
+
+def test_two_pages_show_the_same(studio: Studio, run: RunFolder) -> None:
+    first, second = look(studio), look(studio)
+    press(studio, "delete", run.id)
+    shown = [look(studio, drawn=page["drawn"]) for page in (first, second)]
+    assert all("No run yet" in each["table"] and "Put otter back" in each["binned"] for each in shown)
+
+
+def test_a_search_begins_at_its_first_page(studio: Studio, run: RunFolder) -> None:
+    shown = look(studio, Wish(query=Query(page=3)), text="otter")
+    assert shown["wish"].query == Query(text="otter")
+    nothing = look(studio, text="walrus")["table"]
+    assert "No run fits" in nothing
+    fields = {"text": "walrus", "state": "draft", "kind": "held-out"}
+    every = dict(zip(SENT, actions.press(studio, Press("all"), **fields, wish=Wish(), drawn=None), strict=True))
+    assert (every["wish"].query, every["text"]["value"], every["state"]["value"]) == (Query(), "", "")
+    assert "otter" in look(studio, state="finished")["table"]
+    assert "No run fits" in look(studio, state="draft")["table"]
+
+
+def test_a_column_is_sorted_by_and_then_the_other_way_round(studio: Studio, run: RunFolder, dataset: str) -> None:
+    finished_run(studio, dataset_id=dataset, config=RunConfig(name="badger", rank=32))
+    names = press(studio, "sort", "name")
+    assert names["table"].index("badger") < names["table"].index("otter")
+    assert 'aria-sort="ascending"' in names["table"]
+    back = press(studio, "sort", "name", wish=names["wish"])
+    assert back["table"].index("otter") < back["table"].index("badger")
+    ranks = press(studio, "order", value="rank up")
+    assert ranks["table"].index("otter") < ranks["table"].index("badger")
+
+
+def test_pages_of_the_table(studio: Studio, dataset: str) -> None:
+    for number in range(PAGE_ROWS + 2):
+        studio.start_run(RunConfig(name=f"number {number:02}"), dataset)
+    assert "1 to 25 of 27 runs" in look(studio)["table"]
+    second = press(studio, "page", "1")
+    assert "26 to 27 of 27 runs" in second["table"]
+    assert second["table"].count("<tr") == 3
+
+
+def test_an_opened_run_offers_what_can_be_done_with_it(studio: Studio, run: RunFolder) -> None:
+    shown = press(studio, "open", run.id)
+    assert "Finished: 5 steps" in shown["one"]
+    assert shown["name"]["value"] == "otter"
+    assert shown["describe"]["visible"] is True
+    for label in ("Open in Train", "Compare", "Export", "Start from these settings", "Duplicate", "Move to the bin"):
+        assert label in shown["actions"]
+    assert "Put in the queue" not in shown["actions"]
+    assert "Edit" not in shown["actions"]
+
+
+def test_a_run_at_work_cannot_be_deleted_and_says_so(studio: Studio, dataset: str) -> None:
+    live = studio.start_run(RunConfig(), dataset)
+    shown = press(studio, "open", live.id)
+    assert "cannot be deleted" in shown["actions"]
+    assert "Move to the bin" not in shown["actions"]
+    with pytest.raises(RunError, match="still at work"):
+        press(studio, "delete", live.id)
+
+
+def test_a_failed_run_goes_on_from_its_checkpoint(studio: Studio, dataset: str) -> None:
+    failed = studio.start_run(RunConfig(), dataset)
+    play(failed, *opening_events(steps=9), step(1, loss=2.0), Failed("memory", "Full.", "Less."), clock=studio.clock)
+    end_workers(studio)
+    assert "Start again" in press(studio, "open", failed.id)["actions"]
+    (failed.checkpoint(1)).mkdir(parents=True)
+    assert "Go on from step 1" in press(studio, "open", failed.id)["actions"]
+    shown = press(studio, "queue", failed.id)
+    assert "starts now" in shown["said"]
+    assert _trained(studio) == [failed.id, failed.id]
+
+
+def _trained(studio: Studio) -> list[str]:
+    workers = studio._launch
+    assert isinstance(workers, FakeWorkers)
+    return [Path(job[1]).name for job in workers.jobs if job[0] == "train"]
+
+
+def test_the_queue_is_shown_and_can_be_changed(studio: Studio, dataset: str) -> None:
+    runs = [studio.start_run(RunConfig(name=name), dataset) for name in ("first", "second", "third")]
+    queue = look(studio)["queue"]
+    assert queue.index("first") < queue.index("second") < queue.index("third")
+    assert "Move third up" in queue
+    assert "Move second up" not in queue
+    moved = press(studio, "up", runs[2].id)["queue"]
+    assert moved.index("third") < moved.index("second")
+    taken = press(studio, "cancel", runs[2].id)
+    assert "waits no longer" in taken["said"]
+    assert studio.waiting_runs() == (runs[1].id,)
+    assert "as number 2" in press(studio, "queue", runs[2].id)["said"]
+
+
+def test_a_duplicate_is_a_draft_that_is_opened(studio: Studio, run: RunFolder) -> None:
+    shown = press(studio, "duplicate", run.id)
+    copy = studio.runs.get(shown["wish"].opened)
+    assert copy.id != run.id
+    assert replace(copy.config, name="") == replace(run.config, name="")
+    assert studio.view(copy.id).status == "draft"
+    assert copy.name in shown["said"]
+    assert "Edit the settings" in shown["actions"]
+
+
+def test_the_bin(studio: Studio, run: RunFolder) -> None:
+    shown = press(studio, "delete", run.id, wish=Wish(opened=run.id, chosen=(run.id,)))
+    assert "is in the bin" in shown["said"]
+    assert shown["wish"].opened == ""
+    assert shown["wish"].chosen == ()
+    assert shown["bin"]["label"] == "Bin (1)"
+    back = press(studio, "restore", run.id, wish=shown["wish"])
+    assert back["wish"].opened == run.id
+    press(studio, "delete", run.id)
+    asked = press(studio, "ask")
+    assert "cannot be undone" in asked["binned"]
+    kept = press(studio, "keep", wish=asked["wish"])
+    assert "cannot be undone" not in kept["binned"]
+    assert len(studio.runs.binned()) == 1
+    press(studio, "empty", wish=asked["wish"])
+    assert studio.runs.binned() == ()
+
+
+def test_the_bin_is_emptied_only_when_that_was_asked_for(studio: Studio, run: RunFolder) -> None:
+    press(studio, "delete", run.id)
+    press(studio, "empty", wish=Wish(sure=False))
+    assert len(studio.runs.binned()) == 1
+
+
+def test_a_name_and_a_note_are_kept(studio: Studio, run: RunFolder) -> None:
+    def keep(name: str, note: str, wish: Wish) -> list[Any]:
+        return actions.describe(studio, name=name, note=note, **FIELDS, wish=wish, drawn=None)
+
+    keep("  Heron  of  May ", "seen twice", Wish(opened=run.id))
+    assert (run.name, run.about.note) == ("Heron of May", "seen twice")
+    keep(" ", "", Wish(opened=run.id))
+    assert (run.name, run.about.note) == ("Heron of May", ""), "a run always has a name"
+    keep("nobody", "", Wish())
+    assert run.name == "Heron of May"
+
+
+def test_a_run_leaves_as_one_file_and_comes_back(studio: Studio, run: RunFolder, tmp_path: Path) -> None:
+    assert actions.pack(studio, Wish(opened=run.id)) == f"studio/download/run/{run.id}/{run.id}.run.zip"
+    path = run.exports / f"{run.id}.run.zip"
+    assert zipfile.is_zipfile(path)
+    sent = actions.bring_in(studio, file=str(path), **FIELDS, wish=Wish(), drawn=None)
+    brought = studio.runs.get(sent[0].opened)
+    assert (brought.id != run.id, brought.name, brought.config) == (True, "otter", run.config)
+    other = tmp_path / "notes.zip"
+    other.write_text("no zip")
+    with pytest.raises(RunError, match=r"notes\.zip"):
+        actions.bring_in(studio, file=str(other), **FIELDS, wish=Wish(), drawn=None)
+    assert actions.pack(studio, Wish()) == gr.skip()
+
+
+def test_runs_are_laid_over_each_other(studio: Studio, run: RunFolder, dataset: str) -> None:
+    other = finished_run(studio, dataset_id=dataset, config=RunConfig(name="heron", rank=32))
+    first = press(studio, "choose", run.id)
+    assert "Mark a second run" in first["differences"]
+    both = press(studio, "choose", other.id, wish=first["wish"])
+    assert [curve["name"] for curve in both["chart"]["curves"]] == ["otter", "heron"]
+    assert both["chart"]["curves"][0]["losses"] == (1.2,)
+    assert "<td>4</td><td>32</td>" in both["differences"]
+    assert "Learning rate" not in both["differences"]
+    assert both["table"].count('aria-checked="true"') == 2
+    smoothed = look(studio, both["wish"], kind=TRAINING)
+    assert smoothed["chart"]["curves"][0]["steps"] == (1, 2, 3, 4, 5)
+    alone = press(studio, "choose", run.id, wish=both["wish"])
+    assert [curve["name"] for curve in alone["chart"]["curves"]] == ["heron"]
+    studio.delete_run(other.id)
+    gone = look(studio, both["wish"])
+    assert "in the bin" in gone["differences"]
+
+
+def test_no_more_runs_are_laid_over_each_other_than_can_be_told_apart(studio: Studio, run: RunFolder) -> None:
+    wish = Wish(chosen=tuple(f"run-{number}" for number in range(MOST_RUNS)))
+    with pytest.raises(gr.Error, match="Take one away first"):
+        press(studio, "choose", run.id, wish=wish)
+
+
+def test_a_run_that_is_gone_is_a_sentence(studio: Studio, run: RunFolder) -> None:
+    """Another page may have deleted it a moment before."""
+    studio.delete_run(run.id)
+    for verb in ("queue", "duplicate", "delete"):
+        with pytest.raises(RunError, match="There is no run"):
+            press(studio, verb, run.id)
+    assert "No run is open" in press(studio, "open", run.id)["one"]
+
+
+def test_a_press_of_nothing_changes_nothing(studio: Studio, run: RunFolder) -> None:
+    assert press(studio, "nonsense", run.id)["wish"] == Wish()
+    assert len(studio.runs.all()) == 1
+
+
+def test_a_run_leads_to_the_other_tabs(studio: Studio, run: RunFolder) -> None:
+    for place, verb in enumerate(("train", "compare", "evaluate", "export"), start=1):
+        tabs, *chosen = navigation.jump(studio, Press(verb, run.id))
+        assert tabs.selected == verb
+        found = chosen.pop(place - 1)
+        assert (found if verb == "compare" else found["value"]) == run.id
+        assert chosen == [gr.skip()] * 3
+        assert press(studio, verb, run.id)["table"] == gr.skip()
+    assert navigation.jump(studio, Press("delete", run.id)) == [gr.skip()] * 5
+    with pytest.raises(RunError, match="There is no run"):
+        navigation.jump(studio, Press("train", "nobody"))

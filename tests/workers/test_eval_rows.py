@@ -1,0 +1,71 @@
+"""Which rows an evaluation asks: all where the time allows, and what is said where it does not."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from studio.data.example_files import write_examples
+from studio.data.examples import Example, Message
+from studio.data.tokenizing.rendering import ChatRenderer
+from studio.models.forecast.answers import FEWEST_ROWS, AnswerClock
+from studio.models.machine import Machine
+from studio.runs.store import RunFolder
+from studio.workers.eval_rows import Asked, ask_of
+from studio.workers.job import Job
+from tests.workers.conftest import examples
+
+MakeRun = Callable[..., RunFolder]
+
+
+@pytest.fixture
+def ask(make_run: MakeRun, tiny_model: Path, tmp_path: Path) -> Callable[..., Asked]:
+    renderer = ChatRenderer.load(tiny_model)
+    run = make_run(rows=4, held_out=1)
+
+    def with_size(
+        parameters: float, *, rows: int = 0, longest: int = 0, given: tuple[Example, ...] = examples(100)
+    ) -> Asked:
+        data = tmp_path / "own.jsonl"
+        write_examples(data, given)
+        clock = AnswerClock(parameters, 2, "fp32", Machine("cpu", "", 2**33, False, 1, (), "now"))
+        return ask_of(run, renderer, data=data, rows=rows, longest=longest, clock=clock, job=Job(lambda event: None))
+
+    return with_size
+
+
+def test_all_rows_of_a_file_are_asked_when_the_time_allows(ask: Callable[..., Asked]) -> None:
+    """A file of 100 rows was scored on 32 of them, and the headline did not say so."""
+    asked = ask(135e6)
+    assert (len(asked.rows), asked.available, asked.left_out) == (100, 100, 0)
+    assert asked.sentence == "All 100 rows, foreseen to take about 2 minutes."
+
+
+def test_where_it_does_not_as_many_as_do_are_and_it_is_said(ask: Callable[..., Asked]) -> None:
+    asked = ask(135e7)
+    assert (len(asked.rows), asked.available) == (32, 100)
+    assert asked.sentence.startswith(
+        "32 of 100 rows, foreseen to take about 5 minutes; all of them would take about 16"
+    )
+    assert len(ask(1e12).rows) == FEWEST_ROWS
+    assert len(ask(1e12, rows=40).rows) == 40
+    assert len(ask(1e12, rows=2**31 - 1).rows) == 100
+
+
+def test_rows_that_cannot_be_asked_are_counted(ask: Callable[..., Asked]) -> None:
+    long = Example((Message("user", "Why?"), Message("assistant", "So." * 200)))
+    asked = ask(135e6, given=(*examples(3), long))
+    assert (len(asked.rows), asked.left_out) == (3, 1)
+    assert asked.sentence == "3 rows, foreseen to take less than a minute. 1 row cannot be asked."
+
+
+@pytest.mark.case("72-eval-file-is-the-data")
+def test_rows_that_the_training_learned_from_are_counted(ask: Callable[..., Asked]) -> None:
+    assert ask(135e6).learned == 4
+    assert ask(135e6, given=(*examples(2), *examples(2))).learned == 4
+
+
+def test_the_longest_answer_can_be_chosen(ask: Callable[..., Asked]) -> None:
+    usual, short = ask(135e6), ask(135e6, longest=2)
+    assert all(row.limit > 16 and not row.is_too_long for row in usual.rows)
+    assert all(row.limit == 2 and row.is_too_long for row in short.rows)

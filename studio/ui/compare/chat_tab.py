@@ -28,7 +28,7 @@ _FREE = ("panes", "said", "ticket", "editing", "pending")
 
 @dataclass(frozen=True)
 class ChatPart:
-    """The components. `parts` by the names in `compare_page.PARTS` and beyond; `deleted` is what can be put back."""
+    """The components. `parts` by the names in `chat_view.PARTS` and beyond; `deleted` is what can be put back."""
 
     parts: Mapping[str, Block]
     sampling: Sampling
@@ -42,7 +42,7 @@ class ChatPart:
         return self.parts[name]
 
     def inputs(self) -> dict[str, Block]:
-        """Return what every listener is given, by name; `compare_chat.read` reads it."""
+        """Return what every listener is given, by name; `chat_actions.read` reads it."""
         names = [f"{stem}_{place}" for stem in ("model", "strength") for place in PLACES]
         chosen = {name: self.parts[name] for name in (*names, *_FREE, "prompt", "marks")}
         return {**chosen, **self.sampling.inputs()}

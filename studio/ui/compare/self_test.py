@@ -46,7 +46,7 @@ def build() -> Proof:
 
 
 def wire(proof: Proof, *, studio: Studio, inputs: Mapping[str, Block]) -> None:
-    """Connect the test. `inputs` are what `compare_chat.read` reads."""
+    """Connect the test. `inputs` are what `chat_actions.read` reads."""
 
     def run(**values: Any) -> Iterator[tuple[str, Any]]:
         given = chat_actions.read(**values)

@@ -1,6 +1,6 @@
 """The prompt sheet on the Compare tab: many prompts, answered by all chosen models, as a table.
 
-Lays out and connects; what it does stands in `sheet_listeners`.
+Lays out and connects; what it does stands in `sheet_actions`.
 """
 
 import functools

@@ -1,6 +1,6 @@
 """The blind vote on the Compare tab: two answers at a time, names hidden, by button or key.
 
-Lays out and connects; what it does stands in `vote_listeners`.
+Lays out and connects; what it does stands in `vote_actions`.
 """
 
 import functools

@@ -30,7 +30,7 @@ QUICK_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Bring:
-    """The components. `started` and `done_with` are the imports that the browser remembers, see `data_imports`."""
+    """The components. `started` and `done_with` are the imports that the browser remembers, see `imports`."""
 
     upload: gr.File
     pasted: gr.Textbox

@@ -38,7 +38,7 @@ FOLLOWED = ("model", "max_length", "overlong", "batch_size", "epochs", *form.HEL
 
 @dataclass(frozen=True)
 class DataTab:
-    """The components of the tab. `shown` holds the parts of `data_drawing` by name.
+    """The components of the tab. `shown` holds the parts of `view` by name.
 
     `drawn` is what was drawn last; `assigning` are the parts of columns that are being chosen.
     """

@@ -19,7 +19,18 @@ from studio.cli.demo import demo
 from studio.cli.evaluate import evaluate
 from studio.cli.follow import RunFailed
 from studio.cli.inspect import inspect
-from studio.cli.options import add_data_options, add_run_options, changes_given, choices_given, roles_given, run_config
+from studio.cli.options import (
+    EVALUATION_PREFIX,
+    GivenData,
+    add_data_options,
+    add_reading_options,
+    add_run_options,
+    changes_given,
+    choices_given,
+    evaluation_data_given,
+    roles_given,
+    run_config,
+)
 from studio.cli.train import resume, train
 from studio.compare.answering import Wish
 from studio.config import setting_named
@@ -79,11 +90,9 @@ def _run(options: argparse.Namespace, console: Console) -> int:
             return train(
                 studio,
                 config=run_config(options),
-                data=options.data,
-                eval_data=options.eval_data,
-                roles=roles_given(options),
+                data=GivenData(options.data, roles_given(options), choices_given(options)),
+                eval_data=evaluation_data_given(options),
                 changes=changes_given(options),
-                choices=choices_given(options),
                 console=console,
             )
         if options.command == "resume":
@@ -154,6 +163,7 @@ def _parser() -> argparse.ArgumentParser:
         "--eval-data", type=Path, metavar="FILE", help="examples to score on, instead of a held-out share of the data"
     )
     add_data_options(train_command)
+    add_reading_options(train_command, prefix=EVALUATION_PREFIX, of=" of --eval-data")
     add_run_options(train_command)
     resume_command = commands.add_parser("resume", help="let a run go on that ended before it was done")
     resume_command.add_argument("run", metavar="RUN", help="its name in the data folder: that of its folder in runs/")

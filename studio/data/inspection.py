@@ -152,14 +152,14 @@ class _Gathered:
         self.answers_as_context = 0
         self.reasoned = 0
         self.unread = UnreadFields()
-        self._conversation = roles.conversation
+        self._spoken = [name for name in (roles.conversation, *roles.prompts, roles.answer, roles.history) if name]
 
     def take(self, item: Row | RowProblem | Example) -> None:
         """Count a row, or leave out what has a problem, or mend, judge and write an example."""
         if isinstance(item, Row):
             self.rows_read += 1
-            if self._conversation in item.cells:
-                self.unread.add(item.cells[self._conversation])
+            for name in self._spoken:
+                self.unread.add(item.cells.get(name))
             return
         if isinstance(item, Example):
             example = self.mender.repair(item)

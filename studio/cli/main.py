@@ -32,7 +32,7 @@ from studio.cli.options import (
     run_config,
 )
 from studio.cli.train import resume, train
-from studio.compare.answering import Wish
+from studio.compare.answering import GenerationSettings
 from studio.config import setting_named
 from studio.errors import StudioError
 from studio.jobs.standard_tasks import QUESTIONS
@@ -115,7 +115,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
                 studio,
                 run_id=options.run,
                 prompts=options.prompts,
-                wish=Wish(options.system, options.temperature, options.longest, options.seed),
+                generation=GenerationSettings(options.system, options.temperature, options.longest, options.seed),
                 as_json=options.json,
                 console=console,
                 strengths=options.strength or (1.0,),

@@ -1,6 +1,6 @@
 """The data sets that this installation keeps: adding files, making versions, renaming, deleting, handing out.
 
-A version is made from the source of its family anew, with other roles or changes, so everything can be undone. Knows
+A version is made from the source of its family again, with other roles or changes, so everything can be undone. Knows
 nothing of runs, models or tokens.
 """
 

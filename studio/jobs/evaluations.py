@@ -152,7 +152,7 @@ class Evaluations:
             return state("failed", job.failed.message, report=report, failed=job.failed)
         if report is not None:
             return state("ready", report.headline, report=report)
-        if name == AT_THE_END and wish_path(run).exists():
+        if name == AT_THE_END and request_path(run).exists():
             return state("waiting", f"It is evaluated {'when it ends' if run.is_alive() else 'in a moment'}.")
         if name == AT_THE_END and not _holds_out(run):
             return state("nothing", NOTHING_HELD_OUT)
@@ -179,14 +179,14 @@ class Evaluations:
         """Remember that a run which was just started is to be evaluated when it ends, where it holds rows out."""
         if self._settings.evaluate and _holds_out(run):
             with suppress(OSError):  # on a full disk there is no evaluation, and the run goes on
-                write_whole(wish_path(run), "0")
+                write_whole(request_path(run), "0")
             with self._guard:
                 self._expected.add(run.id)
 
     def recover(self) -> None:
         """Remember what an earlier server expected; call it when one starts."""
         if self._settings.evaluate:
-            found = {run.id for run in self._runs.all() if wish_path(run).exists()}
+            found = {run.id for run in self._runs.all() if request_path(run).exists()}
             with self._guard:
                 self._expected |= found
 
@@ -220,7 +220,7 @@ class Evaluations:
             self._expect_no_longer(run)
             return
         try:
-            write_whole(wish_path(run), str(tries + 1))
+            write_whole(request_path(run), str(tries + 1))
             self._start_or_wait(run, tries)
         except (OSError, RunError) as error:  # it can be asked for
             log.warning("The run %s is not evaluated: %s", run.id, error)
@@ -231,14 +231,14 @@ class Evaluations:
             self.start(run.id)
         except TooMany as error:
             log.info("The run %s is evaluated later: %s", run.id, error)
-            write_whole(wish_path(run), str(tries))
+            write_whole(request_path(run), str(tries))
             with self._guard:
                 self._expected.add(run.id)
 
     def _expect_no_longer(self, run: RunFolder) -> None:
         self._forget(run.id)
         with suppress(OSError):
-            wish_path(run).unlink(missing_ok=True)
+            request_path(run).unlink(missing_ok=True)
 
     def _forget(self, id: str) -> None:
         with self._guard:
@@ -268,9 +268,10 @@ def _name(sha256: str, tasks: Sequence[str], questions: int) -> str:
     return f"{OF_A_FILE}{sha256[:10]}-{asked}" if sha256 else f"tasks-{asked}"
 
 
-def wish_path(run: RunFolder) -> Path:
+def request_path(run: RunFolder) -> Path:
     """Return the file that is there while a run shall be evaluated; it holds how often that was begun."""
-    return run.path / "evaluation.wish"
+    older = run.path / "evaluation.wish"
+    return older if older.exists() else run.path / "evaluation.request"
 
 
 def evaluation_paths(run: RunFolder, name: str) -> JobPaths:
@@ -333,5 +334,5 @@ def read_rows(run: RunFolder, name: str) -> tuple[ScoredRow, ...]:
 
 def _tries(run: RunFolder) -> int:
     with suppress(OSError, ValueError):
-        return int(read_bytes(wish_path(run), most_bytes=100) or b"")
+        return int(read_bytes(request_path(run), most_bytes=100) or b"")
     return 0

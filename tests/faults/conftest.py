@@ -67,7 +67,7 @@ def ground(tmp_path: Path, tiny_model: Path, oven: Oven) -> Iterator[Ground]:
     ground = Ground(tmp_path, tiny_model, WarmLaunch(oven.address))
     yield ground
     for run in ground.store.all():
-        ground.conductor.discard(run.id)
+        ground.scheduler.discard(run.id)
 
 
 def _undisturbed(folder: Path, model: Path, oven: Oven, settings: dict[str, object]) -> Expected:

@@ -138,11 +138,11 @@ def test_a_small_disk_that_fills_up(
     run = ground.make_run()
     small_disk.leave_free(free_kib * 1024)
     try:
-        ground.conductor.enqueue(run.id)
+        ground.scheduler.enqueue(run.id)
     except RunError as error:
         sentence = str(error)
     else:
-        sentence = str(ground.conductor.trouble(run.id) or "")
+        sentence = str(ground.scheduler.trouble(run.id) or "")
     if sentence:
         assert "No space left" in sentence, sentence
     else:

@@ -64,15 +64,15 @@ def check_truth(ground: Ground, run: RunFolder) -> None:
         assert state.status in WORKING, state.status
     else:
         assert state.status not in WORKING, state.status
-        waits = run.id in ground.conductor.queue.line().waiting
+        waits = run.id in ground.scheduler.queue.line().waiting
         assert waits == (state.status == "queued"), (waits, state.status)
     assert state.headline
 
 
-def fault_for(chance: random.Random, home: Path) -> str:
+def fault_for(rng: random.Random, home: Path) -> str:
     """Choose a change of a file at which the server dies: its queue, a run's lock and log, why one was lost."""
-    where = chance.choice(("queue.", "queue.json", "run.lock", "worker.log", "lost.json", str(home)))
-    return f"kill@{where}@{chance.randint(1, 6)}"
+    where = rng.choice(("queue.", "queue.json", "run.lock", "worker.log", "lost.json", str(home)))
+    return f"kill@{where}@{rng.randint(1, 6)}"
 
 
 @pytest.mark.parametrize(
@@ -84,16 +84,16 @@ def test_a_killed_server_forgets_nothing(
     ground: Ground, oven: Oven, steady: Expected, tally: Tally, kills: int
 ) -> None:
     """Runs wait and train; they end by themselves, however often it dies, and the computer with it."""
-    chance = random.Random(11)
+    rng = random.Random(11)
     left = kills
     while left > 0:
         runs = [ground.make_run() for _ in range(2)]
         verbs = [each for run in runs for each in ("queue", run.id)]
         for _ in range(min(left, 6)):
-            fault = fault_for(chance, ground.home) if chance.random() < 0.6 else ""
-            power_fails = chance.random() < 0.3  # the worker dies with it
+            fault = fault_for(rng, ground.home) if rng.random() < 0.6 else ""
+            power_fails = rng.random() < 0.3  # the worker dies with it
             server = Server(ground.home, oven, *verbs, fault=fault)
-            until = time.monotonic() + chance.uniform(0.0, LONGEST_SECONDS)
+            until = time.monotonic() + rng.uniform(0.0, LONGEST_SECONDS)
             wait(lambda: server.process.poll() is not None or time.monotonic() > until, what="the moment")  # noqa: B023
             moment = "at any moment" if server.process.poll() is None else "as it changes a file"
             held = tally(f"kill -9 of the server {moment}")
@@ -136,11 +136,11 @@ def check_endings(ground: Ground, oven: Oven, runs: list[RunFolder], expected: E
 
 @pytest.mark.parametrize("verb", ["stop", pytest.param("discard", marks=pytest.mark.faults)])
 def test_a_wish_to_end_a_run_outlives_the_server(ground: Ground, oven: Oven, tally: Tally, verb: str) -> None:
-    """A server that died between the wish and its fulfilment left a run that trained on and said that it stops."""
-    held = tally(f"kill -9 of the server between the wish to {verb} and its fulfilment")
+    """A server that died between the request and the stop left a run that trained on and said that it stops."""
+    held = tally(f"kill -9 of the server between the request to {verb} and its end")
     run = ground.make_run()
     process_id = ground.start(run)
-    os.kill(process_id, signal.SIGSTOP)  # it cannot hear the wish
+    os.kill(process_id, signal.SIGSTOP)  # it cannot hear the request
     fault = "kill@/bin@1" if verb == "discard" else ""
     server = Server(ground.home, oven, verb, run.id, fault=fault)
     server.wait_until_done()

@@ -105,7 +105,7 @@ FAULTS = ("scaled", "zeroed", "alpha")
 
 @pytest.fixture(scope="module")
 def strong(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An adapter of chance that changes every layer."""
+    """A random adapter that changes every layer."""
     folder = tmp_path_factory.mktemp("adapters") / "strong"
     names = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
     torch.manual_seed(0)

@@ -184,6 +184,6 @@ def test_a_held_out_loss_is_scored_at_least_five_times_and_at_the_end() -> None:
         steps = training.evaluation_steps(total)
         assert max(steps) == total
         assert len(steps) >= min(total, 5)
-    chance = random.Random(1)
-    for total in (chance.randrange(400, 200_000) for _ in range(50)):
+    rng = random.Random(1)
+    for total in (rng.randrange(400, 200_000) for _ in range(50)):
         assert len(training.evaluation_steps(total)) >= 5

@@ -1,3 +1,3 @@
-from tests.ui.conftest import reading, studio
+from tests.ui.conftest import facts, studio
 
-__all__ = ["reading", "studio"]
+__all__ = ["facts", "studio"]

@@ -14,7 +14,7 @@ from studio.data.conversion.formats import PARTS, Roles, assign, missing, parts_
 from studio.data.dataset_folders import Dataset
 from studio.data.inspection import Inspection
 from studio.ui.kit import actions, fragments
-from studio.ui.kit.actions import Press
+from studio.ui.kit.actions import Action
 
 IGNORE = "ignore"
 PROMPT = "prompt"
@@ -87,7 +87,7 @@ def chosen(dataset: Dataset, assigning: Assigning | None) -> Chosen:
     return Chosen(parts, roles, missing(roles, inspection.columns))
 
 
-def choose(dataset: Dataset, assigning: Assigning | None, press: Press) -> Assigning | None:
+def choose(dataset: Dataset, assigning: Assigning | None, press: Action) -> Assigning | None:
     """Return the parts once a chooser was set. None when the press is not one of this table."""
     columns = dataset.inspection.columns
     if press.verb != "part" or press.value not in PARTS or not 0 <= press.number < len(columns):

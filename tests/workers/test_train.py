@@ -32,16 +32,15 @@ from studio.ml.reference import load_reference
 from studio.runs import lock
 from studio.runs.store import RunFolder, RunStore
 from tests.tiny_model import write_tiny_model
-from tests.workers.conftest import events, wait_for
+from tests.workers.conftest import Start, events, wait_for
 
-Start = Callable[..., "subprocess.Popen[str]"]
 MakeRun = Callable[..., RunFolder]
 ENDLESS = {"epochs": 100, "rows": 64, "batch_size": 1}
 
 
-def test_a_run_goes_from_started_to_finished(make_run: MakeRun, start: Start) -> None:
+def test_a_run_goes_from_started_to_finished(make_run: MakeRun, start_cold: Start) -> None:
     run = make_run()
-    assert start("train", str(run.path)).wait() == 0
+    assert start_cold("train", str(run.path)).wait() == 0
     told = events(run.events_path)
     kinds = [type(event) for event in told]
     assert kinds[0] is Started

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.ground import EARLY, STEADY, Expected, Ground, expected_of
-from tests.faults.warm import Oven, WarmLaunch
+from tests.warm import Oven, WarmLaunch
 
 _TABLE: dict[str, list[int]] = {}
 _SECONDS: dict[str, float] = {}
@@ -57,7 +57,7 @@ def tally() -> Tally:
 
 @pytest.fixture(scope="session")
 def oven(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oven]:
-    oven = Oven(tmp_path_factory.mktemp("oven"))
+    oven = Oven(tmp_path_factory.mktemp("oven"), saves_often=True)
     yield oven
     oven.close()
 

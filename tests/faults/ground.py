@@ -23,8 +23,8 @@ from studio.runs.event_log import read_events
 from studio.runs.launcher import Launch
 from studio.runs.scheduler import RunState, Scheduler
 from studio.runs.store import RunFolder, RunStore
-from tests.faults.warm import WarmLaunch
 from tests.processes import session_of
+from tests.warm import WarmLaunch
 from tests.workers.conftest import examples
 
 PHASES = ("starting", "loading", "stepping", "evaluating", "checkpoint", "finalising")

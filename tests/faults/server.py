@@ -17,7 +17,7 @@ from studio.runs.store import RunStore
 from studio.settings import Settings, ensure_writable
 from studio.studio import Studio
 from tests.faults import hook
-from tests.faults.warm import WarmLaunch
+from tests.warm import WarmLaunch
 
 QUEUE_SECONDS = 0.1
 

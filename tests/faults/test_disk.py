@@ -21,8 +21,8 @@ from tests.faults.ground import (
     last_step,
     wait,
 )
-from tests.faults.warm import Oven, WarmLaunch
 from tests.processes import session_of
+from tests.warm import Oven, WarmLaunch
 
 WRITES = {
     "the first folder of a checkpoint": "checkpoints@1",

@@ -26,8 +26,8 @@ from tests.faults.ground import (
     wait,
 )
 from tests.faults.test_server_kills import Server
-from tests.faults.warm import ONE_THREAD, Oven
 from tests.processes import session_of
+from tests.warm import ONE_THREAD, Oven
 
 
 @pytest.mark.parametrize("seconds", [0.5, pytest.param(40.0, marks=[pytest.mark.faults])], ids=["short", "whole"])

@@ -17,8 +17,8 @@ from studio.runs.view import WORKING, died_twice
 from tests.faults import hook
 from tests.faults.conftest import Tally
 from tests.faults.ground import Expected, Ground, check_finished, check_whole, kill, wait
-from tests.faults.warm import Oven
 from tests.processes import session_of
+from tests.warm import Oven
 
 LONGEST_SECONDS = 2.5
 """So long after it is up a server is killed at the latest."""

@@ -24,7 +24,7 @@ from tests.faults.ground import (
     phase_of,
     wait,
 )
-from tests.faults.warm import cold_launch
+from tests.warm import cold_launch
 
 KILLS_A_RUN = 8
 """A run that was killed so often is left in peace, to end."""

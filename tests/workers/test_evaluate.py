@@ -17,9 +17,8 @@ from studio.jobs.evaluation_report import EvaluationReport
 from studio.jobs.evaluations import read_report, read_rows, request_path
 from studio.runs.store import RunFolder
 from tests.own_task import write_task
-from tests.workers.conftest import events, wait_for
+from tests.workers.conftest import Start, events, wait_for
 
-Start = Callable[..., "subprocess.Popen[str]"]
 MakeRun = Callable[..., RunFolder]
 
 
@@ -134,13 +133,13 @@ def test_standard_tasks_are_asked_besides(make_run: MakeRun, start: Start, tmp_p
 
 
 def test_questions_that_cannot_be_fetched_are_a_sentence(
-    make_run: MakeRun, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_run: MakeRun, start: Start, start_cold: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("lm_eval", reason="lm-evaluation-harness is not installed")
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
     run = trained(make_run, start)
-    assert start("evaluate", str(run.path), "tasks-1", "--tasks", "piqa", stderr=subprocess.DEVNULL).wait() == 1
+    assert start_cold("evaluate", str(run.path), "tasks-1", "--tasks", "piqa", stderr=subprocess.DEVNULL).wait() == 1
     failed = events(run.path / "evaluations" / "tasks-1.events.jsonl")[-1]
     assert isinstance(failed, Failed)
     assert "The questions of the task 'piqa' cannot be fetched from the Hugging Face Hub" in failed.message

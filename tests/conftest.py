@@ -1,4 +1,4 @@
-"""What many tests stand on: a tiny random model with a tokenizer of its own, and an oven that workers come from."""
+"""What many tests stand on: a tiny random model with a tokenizer of its own, and a forkserver that workers come from."""
 
 import os
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import pytest
 from tests.live_page import browser, page, server
 from tests.tiny_model import write_tiny_model
 from tests.transformers4 import transformers4
-from tests.warm import Oven
+from tests.warm import Forkserver
 
 __all__ = ["browser", "page", "server", "transformers4"]
 
@@ -32,8 +32,8 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oven]:
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forkserver]:
     """Where workers come from that have their libraries in memory already."""
-    oven = Oven(tmp_path_factory.mktemp("warm"))
-    yield oven
-    oven.close()
+    forkserver = Forkserver(tmp_path_factory.mktemp("warm"))
+    yield forkserver
+    forkserver.close()

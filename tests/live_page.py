@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from studio.models.machine import Machine, Rates
 from studio.jobs.calibration import machine_key, machine_path, write_machine
+from studio.models.machine import Machine, Rates
 from studio.runs.launcher import PROJECT_ROOT
 
 MACHINE = Machine("cpu", "a processor", 1, False, 1, (Rates("fp32", 2e11, 2e10, 5e-6),), "", 6.0)

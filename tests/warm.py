@@ -1,7 +1,7 @@
 """Workers that start in a moment: the real one, forked from a process that has its libraries in memory already.
 
 What is left out of a start so is reading the libraries, and nothing else; each kind of worker is started cold as well,
-by one test at least. What a library reads from the environment when it is imported is the oven's and not the test's.
+by one test at least. What a library reads from the environment when it is imported is the forkserver's and not the test's.
 """
 
 import gc
@@ -52,7 +52,7 @@ _SAVE_OFTEN = "--save-often"
 
 
 class WarmWorker:
-    """A worker from the oven, with what the tests use of `subprocess.Popen`."""
+    """A worker from the forkserver, with what the tests use of `subprocess.Popen`."""
 
     stdin: IO[str] | None = None
     stdout: IO[str] | None = None
@@ -89,18 +89,18 @@ class WarmWorker:
         self.send_signal(signal.SIGKILL)
 
 
-class Oven:
+class Forkserver:
     """The process that workers are forked from. With `saves_often` they save at every check, whatever that costs."""
 
     def __init__(self, folder: Path, *, saves_often: bool = False) -> None:
-        self.address = folder / "oven.socket"
+        self.address = folder / "forkserver.socket"
         environment = worker_environment({**os.environ, **ONE_THREAD})
         command = [sys.executable, "-m", "tests.warm", str(self.address), *([_SAVE_OFTEN] if saves_often else [])]
         self._process = subprocess.Popen(command, cwd=PROJECT_ROOT, env=environment)
         deadline = time.monotonic() + 120
         while not self.address.exists():
-            assert self._process.poll() is None, "the oven ended"
-            assert time.monotonic() < deadline, "the oven does not get warm"
+            assert self._process.poll() is None, "the forkserver ended"
+            assert time.monotonic() < deadline, "the forkserver does not get warm"
             time.sleep(0.05)
 
     def start(
@@ -143,7 +143,7 @@ class Oven:
 
 
 class WarmLaunch:
-    """Starts a worker from the oven as `studio.runs.launcher.launch` starts one; `fault` is what the next one meets."""
+    """Starts a worker from the forkserver as `studio.runs.launcher.launch` starts one; `fault` is what the next one meets."""
 
     def __init__(self, address: Path, fault: str = "") -> None:
         self._address = address
@@ -286,7 +286,7 @@ def _script(request: dict[str, Any]) -> int:
 
 
 def _ask_warm(address: Path) -> None:
-    """Have the process that loads an export back come from the oven too."""
+    """Have the process that loads an export back come from the forkserver too."""
     from studio.ml import shipped_check
 
     def run(command: Sequence[str], *, cwd: str, env: Mapping[str, str], timeout: float, **_: Any) -> Any:

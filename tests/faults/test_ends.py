@@ -27,7 +27,7 @@ from tests.faults.ground import (
 )
 from tests.faults.test_server_kills import Server
 from tests.processes import session_of
-from tests.warm import ONE_THREAD, Oven
+from tests.warm import ONE_THREAD, Forkserver
 
 
 @pytest.mark.parametrize("seconds", [0.5, pytest.param(40.0, marks=[pytest.mark.faults])], ids=["short", "whole"])
@@ -127,11 +127,11 @@ def workers_of(run: RunFolder) -> int:
 
 
 @pytest.mark.parametrize("runs", [2, pytest.param(12, marks=[pytest.mark.faults])], ids=["short", "whole"])
-def test_two_servers_on_one_folder(ground: Ground, oven: Oven, tally: Tally, runs: int) -> None:
+def test_two_servers_on_one_folder(ground: Ground, forkserver: Forkserver, tally: Tally, runs: int) -> None:
     made = [ground.make_run(epochs=1) for _ in range(runs)]
     for run in made:
         ground.scheduler.queue.add(run.id)
-    servers = [Server(ground.home, oven) for _ in range(2)]
+    servers = [Server(ground.home, forkserver) for _ in range(2)]
     try:
         while not all(ground.state(run).status == "finished" for run in made):
             assert sum(run.is_alive() for run in made) <= 1

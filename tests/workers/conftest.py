@@ -16,7 +16,7 @@ from studio.events import Event
 from studio.runs.event_log import read_events
 from studio.runs.launcher import PROJECT_ROOT
 from studio.runs.store import RunFolder, RunStore
-from tests.warm import Oven, WarmWorker
+from tests.warm import Forkserver, WarmWorker
 
 WORDS = ("red", "blue", "green", "black", "white", "gold", "pink", "grey")
 
@@ -55,7 +55,7 @@ Start = Callable[..., Process]
 
 
 @pytest.fixture
-def start(warm: Oven) -> Iterator[Start]:
+def start(warm: Forkserver) -> Iterator[Start]:
     """Start a real worker, forked from a process that has its libraries; it is killed when the test ends."""
     with _ended(warm.start) as run:
         yield run

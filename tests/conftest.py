@@ -1,4 +1,4 @@
-"""What many tests stand on: a tiny random model with a tokenizer of its own, and a forkserver that workers come from."""
+"""What many tests stand on: a tiny random model with its tokenizer, and what forks workers."""
 
 import os
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """Workers that start in a moment: the real one, forked from a process that has its libraries in memory already.
 
 What is left out of a start so is reading the libraries, and nothing else; each kind of worker is started cold as well,
-by one test at least. What a library reads from the environment when it is imported is the forkserver's and not the test's.
+by one test at least. What a library reads from the environment at import is the forkserver's, not the test's.
 """
 
 import gc
@@ -143,7 +143,7 @@ class Forkserver:
 
 
 class WarmLaunch:
-    """Starts a worker from the forkserver as `studio.runs.launcher.launch` starts one; `fault` is what the next one meets."""
+    """Starts a worker from the forkserver as `runs/launcher` starts one; `fault` is what the next one meets."""
 
     def __init__(self, address: Path, fault: str = "") -> None:
         self._address = address

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from studio.data.conversion.formats import assign, draft, guess_roles, missing, notes_on
+from studio.data.conversion.reply_trees import best_branch
 from studio.data.conversion.roles import Roles
 from studio.data.conversion.threads import Threads, place_of
 from studio.data.example_files import ExampleFile
@@ -78,6 +79,18 @@ def test_what_was_deleted_or_refused_is_left_out_with_what_follows_it() -> None:
         reply("e", "b", "So?"),
     ]
     assert said(tree) == ["2 not-to-be-learned", "3 not-to-be-learned", "A? Kept", "5 thread"]
+
+
+@pytest.mark.case("37-oasst-tree")
+def test_a_tree_in_one_cell_is_read_by_the_same_rules() -> None:
+    replies = [
+        {"role": "assistant", "text": "Second", "rank": "1", "replies": []},
+        {"role": "assistant", "text": "Spam", "rank": 0, "review_result": False, "replies": []},
+        {"role": "assistant", "text": "First", "rank": "0", "replies": []},
+    ]
+    best = best_branch({"role": "prompter", "text": "A?", "replies": replies})[-1]
+    assert isinstance(best, dict)
+    assert best["text"] == "First"
 
 
 def test_rows_that_are_no_messages_are_named() -> None:

@@ -217,7 +217,13 @@ def _items(
 
 def _sample(source: Source, roles: Roles) -> tuple[Example, ...]:
     """Return the first examples as they were brought: they show what all have in common, such as an instruction."""
-    return tuple(item for row in source.sample for item in draft(row, roles) if isinstance(item, Example))
+    found = ((row, draft(row, roles)) for row in source.sample)
+    if not roles.message:
+        return tuple(item for _, drafted in found for item in drafted if isinstance(item, Example))
+    threads = Threads(roles)
+    for row, drafted in found:
+        tuple(threads.add(row, drafted))
+    return tuple(item for item in threads.joined() if isinstance(item, Example))
 
 
 def _columns_shown(columns: Sequence[str], roles: Roles) -> tuple[str, ...]:

@@ -31,6 +31,9 @@ LABELS = {
     "id": "Id of the row",
     "parent": "Id of the row before it",
     "thread": "Same in one conversation",
+    "order": "Place in the conversation",
+    "speaker": "Who says it",
+    "message": "One message",
     IGNORE: "Not used",
 }
 _TURNS = ("conversation", "history")
@@ -51,6 +54,9 @@ _MEANINGS = {
     "id": "names the row, so that others can follow it",
     "parent": "the row that this one follows, so that both are one conversation",
     "thread": "rows with the same here are one conversation, in their order",
+    "order": "numbers or times by which the rows of a conversation are put in order",
+    "speaker": "who speaks in this row, where each row is one message of a conversation",
+    "message": "what is said in this row",
 }
 
 

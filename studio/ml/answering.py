@@ -17,6 +17,7 @@ from transformers.generation.logits_process import RepetitionPenaltyLogitsProces
 from studio.ml.generation import PaneInput, Sampling, generate, switched_on
 from studio.ml.reading import Reader, by_length, can_read, shared_prefix
 from studio.ml.row_cache import RowCache, gather
+from studio.ml.soundness import NoNumbers
 from studio.ml.threads import Threads, writing
 
 CACHE_BYTES = {"cpu": 512 * 2**20, "cuda": 4 * 2**30, "mps": 2**30}
@@ -74,7 +75,7 @@ def answer_rows(
     than `token_budget` tokens are held at once, prompts, answers and padding together; 0 leaves that to the device.
     What all prompts begin with is read once. A model that does not bear rows of different lengths side by side, or
     whose own settings change what is likeliest, is given rows of the same length by `generate`. Once `should_stop`
-    says so, the answers are left as they are. Raises ValueError for a prompt without a token.
+    says so, the answers are left as they are. Raises ValueError for a prompt without a token, and NoNumbers.
     """
     if not all(prompts):
         raise ValueError("a prompt has at least one token, after which the first of an answer can be predicted")
@@ -149,7 +150,10 @@ class _Batch:
             # Each is filled up with a token of its own, which changes nothing in a set of tokens.
             seen = torch.tensor([row.ids + row.ids[:1] * (longest - len(row.ids)) for row in rows])
             logits = self._penalise(seen.to(logits.device), logits)
-        for row, token in zip(rows, logits.argmax(dim=-1).tolist(), strict=True):
+        likeliest = logits.argmax(dim=-1)
+        if not torch.isfinite(logits.gather(-1, likeliest[:, None])).all():
+            raise NoNumbers
+        for row, token in zip(rows, likeliest.tolist(), strict=True):
             if row.left > 0:
                 row.take(token, self._end_ids)
 

@@ -16,6 +16,7 @@ from peft.utils.other import AuxiliaryTrainingWrapper
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 from transformers.generation.streamers import BaseStreamer
 
+from studio.ml.soundness import NoNumbers, rows_without_numbers
 from studio.ml.threads import Threads, writing
 
 BASE = "__base__"
@@ -105,7 +106,7 @@ def generate(
     """Continue every pane at once and return the new token ids of each, the end token included where it came.
 
     The panes must be of one pass, see `passes`. `on_tokens` gets one token per pane after each step, None for a pane
-    that has ended.
+    that has ended. Raises NoNumbers for a pane that is answered with NaN or infinity.
     """
     device = model.device
     longest = max(len(pane.ids) for pane in panes)
@@ -114,7 +115,12 @@ def generate(
     for row, pane in enumerate(panes):  # padded on the left, so that all answers begin in the same column
         ids[row, longest - len(pane.ids) :] = torch.tensor(pane.ids)
         mask[row, longest - len(pane.ids) :] = 1
-    processors = LogitsProcessorList()
+
+    def is_over() -> bool:
+        return collector.broken is not None or should_stop()
+
+    collector = _Collector([pane.adapter for pane in panes], end_ids=frozenset(end_ids), on_tokens=on_tokens)
+    processors = LogitsProcessorList([Looking(collector.look)])
     if sampling.temperature > 0:
         processors.append(_RowwiseSampling(sampling, rows=len(panes)))
     options: dict[str, Any] = {
@@ -128,7 +134,7 @@ def generate(
             pad_token_id=pad_id,
         ),
         "logits_processor": processors,
-        "stopping_criteria": StoppingCriteriaList([_AskedToStop(should_stop)]),
+        "stopping_criteria": StoppingCriteriaList([_AskedToStop(is_over)]),
     }
     model.eval()
     with (
@@ -136,32 +142,43 @@ def generate(
         switched_on(model, [pane.adapter for pane in panes]) as names,
         writing(device.type) as threads,
     ):
-        collector = _Collector(panes=len(panes), end_ids=frozenset(end_ids), on_tokens=on_tokens, threads=threads)
+        collector.threads = threads
         model.generate(streamer=collector, **options, **names)
+    if collector.broken is not None:
+        raise NoNumbers(collector.broken)
     return collector.answers
 
 
 class _Collector(BaseStreamer):
-    """Receives each step's tokens from `generate` and passes them on, row by row, until the row has ended."""
+    """Receives each step's tokens from `generate` and passes them on, row by row, until the row has ended.
+
+    `broken` is a row whose scores are no numbers. That is raised once `generate` has returned: a mixed batch that is
+    left in its midst leaves peft's hooks in the model.
+    """
 
     def __init__(
-        self,
-        *,
-        panes: int,
-        end_ids: frozenset[int],
-        on_tokens: Callable[[Sequence[int | None]], None],
-        threads: Threads,
+        self, adapters: Sequence[str], *, end_ids: frozenset[int], on_tokens: Callable[[Sequence[int | None]], None]
     ) -> None:
-        self.answers: list[list[int]] = [[] for _ in range(panes)]
-        self._ended = [False] * panes
+        self.answers: list[list[int]] = [[] for _ in adapters]
+        self.broken: int | None = None
+        self.threads: Threads | None = None
+        self._adapters = adapters
+        self._ended = [False] * len(adapters)
         self._end_ids = end_ids
         self._on_tokens = on_tokens
-        self._threads = threads
         self._prompt_seen = False
+
+    def look(self, scores: torch.Tensor) -> None:
+        """Look whether scores, (rows, words), are numbers in all rows that go on; a base comes before its adapters."""
+        rows = [row for row in rows_without_numbers(scores) if not self._ended[row]]
+        if rows:
+            self.broken = next((row for row in rows if self._adapters[row] == BASE), rows[0])
 
     def put(self, value: torch.Tensor) -> None:
         if not self._prompt_seen:
             self._prompt_seen = True
+            return
+        if self.broken is not None:
             return
         step: list[int | None] = []
         for row, token in enumerate(value.flatten().tolist()):
@@ -172,10 +189,22 @@ class _Collector(BaseStreamer):
             self._ended[row] = token in self._end_ids
             step.append(token)
         self._on_tokens(step)
-        self._threads.step()
+        if self.threads is not None:
+            self.threads.step()
 
     def end(self) -> None:
         """Nothing is held back, so nothing is left to pass on."""
+
+
+class Looking(LogitsProcessor):
+    """Has the scores of each step looked at, (rows, words), and changes nothing."""
+
+    def __init__(self, look: Callable[[torch.Tensor], None]) -> None:
+        self._look = look
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
+        self._look(scores)
+        return scores
 
 
 class _RowwiseSampling(LogitsProcessor):

@@ -20,9 +20,12 @@ from lm_eval.evaluator import evaluate
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
 from peft import PeftModel
+from transformers import LogitsProcessorList
 
 from studio.errors import DataError
+from studio.ml.generation import Looking
 from studio.ml.loading import first_line
+from studio.ml.soundness import NoNumbers, rows_without_numbers
 from studio.models.download import Unreachable
 from studio.models.hub import DEFAULT_HUB
 from studio.models.starter import Stopped
@@ -93,7 +96,7 @@ class Harness:
         Returns how the harness calls the score that counts, and that score from 0 to 1 for each question.
 
         Of a task that is made of others, as MMLU is, every part is asked its share. `on_progress` hears how many
-        requests are done, and of how many. Raises DataError for a task whose score is no share, and Stopped.
+        requests are done, and of how many. Raises DataError for a task whose score is no share, NoNumbers, and Stopped.
         """
         loaded = self._loaded[name]
         tasks: Mapping[str, Any] = loaded["tasks"]
@@ -134,11 +137,14 @@ class _Asking(HFLM):
 
     def _model_call(self, inps: torch.Tensor, *others: Any, **named: Any) -> torch.Tensor:
         self._go_on(len(inps))
-        return super()._model_call(inps, *others, **named)
+        logits: torch.Tensor = super()._model_call(inps, *others, **named)
+        _ensure_numbers(logits.flatten(0, -2))
+        return logits
 
     def _model_generate(self, context: torch.Tensor, *others: Any, **named: Any) -> torch.Tensor:
         self._go_on(len(context))
-        return super()._model_generate(context, *others, **named)
+        looking = LogitsProcessorList([Looking(_ensure_numbers)])
+        return super()._model_generate(context, *others, **named, logits_processor=looking)
 
     def _begin(self, total: int) -> None:
         self._done, self._total = 0, total
@@ -149,6 +155,11 @@ class _Asking(HFLM):
             raise Stopped
         self._done = min(self._done + count, self._total)
         self._on_progress(self._done, self._total)
+
+
+def _ensure_numbers(scores: torch.Tensor) -> None:
+    if rows_without_numbers(scores):
+        raise NoNumbers
 
 
 def _go_offline_without_the_hub() -> None:

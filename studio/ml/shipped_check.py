@@ -115,6 +115,8 @@ def _order(folder: Path, probes: Sequence[Probe], *, placement: Placement, base:
 def _run(command: Sequence[str], scratch: str, seconds: float) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("STUDIO_")}
     environment |= {"HF_HUB_OFFLINE": "1", "PYTHONWARNINGS": "ignore"}
+    # Threads that wait for others by counting take the cores from them where other programs are at work too.
+    environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         done = subprocess.run(
             command,

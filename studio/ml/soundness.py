@@ -1,7 +1,8 @@
 """Whether a base that is in memory can be trained at all: its weights and its answers are numbers, and no word is told
 from the words after it.
 
-Asked once before a training, so that no setting is blamed for what the base brings along.
+Asked once before a training, so that no setting is blamed for what the base brings along. What answers later is held to
+numbers word by word: the likeliest of NaN is a word like any other.
 """
 
 from typing import Any
@@ -17,14 +18,38 @@ _ALMOST_SAME = 0.05
 experts round otherwise then. Random encoders are at 0.006, those that learned something far above."""
 
 
-def no_numbers(*, is_base: bool) -> ModelError:
-    """Return what to say of a model that answers with what is no number; the base of a tuned one was found sound."""
+class NoNumbers(ModelError):
+    """A model answers with NaN or infinity, in this row of those that it was given.
+
+    Whoever knows which model it is says whose fault that is, see `no_numbers`.
+    """
+
+    def __init__(self, row: int = 0) -> None:
+        super().__init__(
+            "The model is broken: it answers with what is no number.",
+            "Fetch the model again. If a run made it, start that again with a third of the learning rate.",
+        )
+        self.row = row
+
+
+def no_numbers(*, is_base: bool, run: str = "") -> ModelError:
+    """Return what to say of a model that answers with what is no number; the base of a tuned one was found sound.
+
+    `run` is the name of the run that made it, where several can be meant.
+    """
     if is_base:
-        return _no_numbers("asked the rows, it answers with what is no number")
+        return _no_numbers("asked, it answers with what is no number")
+    named = f"the run '{run}'" if run else "the run"
     return ModelError(
-        "What the run learned is broken: it answers some rows with what is no number, and its base model does not.",
+        f"What {named} learned is broken: asked, it answers with what is no number, and its base model does not.",
         "The training diverged. Start it again with a third of the learning rate, or go back to an earlier checkpoint.",
     )
+
+
+def rows_without_numbers(scores: torch.Tensor) -> list[int]:
+    """Return the rows of (rows, words) whose likeliest word has a score that is no number."""
+    finite: list[bool] = torch.isfinite(scores.amax(dim=-1)).tolist()
+    return [row for row, is_finite in enumerate(finite) if not is_finite]
 
 
 def ensure_sound(model: Any) -> None:

@@ -26,6 +26,7 @@ from studio.ml.memory import release_memory
 from studio.ml.optimizers import Optimizer, learning_rate_factor
 from studio.ml.pacing import SavePace, Scores
 from studio.ml.parallel import Processes
+from studio.ml.soundness import NoNumbers
 from studio.models.forecast.plan import SAVE_SHARE, SCORINGS
 
 RngState = dict[str, torch.Tensor]
@@ -151,7 +152,11 @@ def train(
         nonlocal scores
         if processes.is_first:
             with engine.unpacked():
-                if sample(step):
+                try:
+                    whole = sample(step)
+                except NoNumbers as error:
+                    raise no_longer_finite("score of a word", step, before_learning=step == 0) from error
+                if whole:
                     scores = scores.shown(step)
 
     def make_up(step: int) -> None:
@@ -334,15 +339,19 @@ def _restore(progress: Progress, optimizer: Optimizer) -> None:
 
 
 def _finite(value: float, what: str, step: int, *, before_learning: bool = False) -> float:
-    """Raises ModelError for what is no number though nothing was learned yet, and Diverged later."""
     if math.isfinite(value):
         return value
+    raise no_longer_finite(what, step, before_learning=before_learning)
+
+
+def no_longer_finite(what: str, step: int, *, before_learning: bool = False) -> ModelError | Diverged:
+    """Return ModelError for what is no number though nothing was learned yet, and Diverged for later."""
     if before_learning:
-        raise ModelError(
+        return ModelError(
             f"The {what} of the model is no number before anything was learned, so no learning rate can help.",
             "Set the precision to fp32, or choose another base model or start adapter.",
         )
-    raise Diverged(
+    return Diverged(
         f"The {what} is no longer a number at step {step}: the training diverged.",
         "Lower the learning rate to a third and start again. What was saved before this step can still be used.",
     )

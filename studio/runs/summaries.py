@@ -64,7 +64,7 @@ class _Known:
 
 
 class Summaries:
-    """The runs of one data folder, for any number of threads. `waiting` and `view` are those of the conductor."""
+    """The runs of one data folder, for any number of threads. `waiting` and `view` are those of the scheduler."""
 
     def __init__(
         self,
@@ -156,7 +156,7 @@ class Summaries:
         """Read a run and remember it; one that is gone meanwhile is forgotten."""
         stamp = _stamp(run.path)
         try:
-            # In this order, as the conductor does: a run that starts or ends in between is seen again.
+            # In this order, as the scheduler does: a run that starts or ends in between is seen again.
             alive = run.is_alive()
             if alive or run.id in waiting:
                 state = self._view(run.id)

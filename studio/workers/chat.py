@@ -5,6 +5,7 @@ process goes to standard error. It ends when it is told to leave or when its inp
 """
 
 import dataclasses
+import logging
 import os
 import queue
 import sys
@@ -32,6 +33,7 @@ from studio.compare.chat_protocol import (
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import ModelError, StudioError
 from studio.models.locate import locate_settled
+from studio.runs.store import RunFolder
 from studio.workers.bounded import load_renderer
 from studio.workers.job import failure
 from studio.workers.streaming import Say, Streaming
@@ -40,6 +42,8 @@ from studio.workers.train import pad_id
 if TYPE_CHECKING:
     from studio.ml.loading import Placement
     from studio.workers.chat_models import ChatModels, Pass
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -148,6 +152,7 @@ def _test(test: SelfTest, opened: _Opened, say: Say, halted: set[int]) -> None:
 
 
 def _answer(ask: Ask, opened: _Opened, say: Say, halted: set[int]) -> None:
+    from studio.ml.soundness import NoNumbers
     from studio.workers.chat_models import Wanted
 
     prompts = [opened.renderer.prompt(pane.messages) for pane in ask.panes]
@@ -155,7 +160,11 @@ def _answer(ask: Ask, opened: _Opened, say: Say, halted: set[int]) -> None:
     for turn in opened.models.passes([Wanted(pane.adapter, pane.strength) for pane in ask.panes]):
         answering = Streaming(ask, turn, renderer=opened.renderer, placement=opened.placement_of(turn.model), say=say)
         if ask.id not in halted:
-            _generate(ask, turn, prompts=prompts, room=room, answering=answering, halted=halted)
+            try:
+                _generate(ask, turn, prompts=prompts, room=room, answering=answering, halted=halted)
+            except NoNumbers as error:
+                pane = turn.panes[error.row]
+                raise _whose_fault(opened, ask.panes[pane].adapter, prompts[pane]) from error
         answering.end("stopped" if ask.id in halted else "length")
 
 
@@ -181,6 +190,22 @@ def _generate(
         on_tokens=answering.add,
         should_stop=lambda: ask.id in halted,
     )
+
+
+def _whose_fault(opened: _Opened, folder: str, prompt: tuple[int, ...]) -> ModelError:
+    """Say what is broken where the base, or what was learned and lies in a folder, answers with what is no number."""
+    from studio.ml.generation import BASE, PaneInput, Sampling, generate
+    from studio.ml.soundness import NoNumbers, no_numbers
+
+    if not folder:
+        return no_numbers(is_base=True)
+    try:
+        asked = [PaneInput(BASE, prompt)]
+        generate(opened.models.base, asked, sampling=Sampling(max_new_tokens=1), end_ids=(), pad_id=prompt[-1])
+    except NoNumbers:
+        log.exception("The base of %s answers with what is no number itself.", folder)
+        return no_numbers(is_base=True)
+    return no_numbers(is_base=False, run=RunFolder(Path(folder).parent).name)
 
 
 def _room(opened: _Opened, *, longest: int) -> int:

@@ -29,7 +29,7 @@ from studio.workers.bounded import load_renderer
 from studio.workers.estimates import this_machine
 from studio.workers.eval_rows import ask_of
 from studio.workers.job import Job
-from studio.workers.model_outputs import NoNumbers, Observer, keep, kept_path, read_kept, read_probes
+from studio.workers.model_outputs import Observer, keep, kept_path, read_kept, read_probes
 from studio.workers.scoring import judge
 from studio.workers.standard import StandardObserver, standard_figures
 from studio.workers.train import MEMORY_LOCK, pad_id
@@ -205,6 +205,8 @@ class _Watch:
         return model
 
     def _look(self, observer: Any, model: Any, who: str) -> Any:
+        from studio.ml.soundness import NoNumbers, no_numbers
+
         told_at = float("-inf")
 
         def tell(what: str, done: int, total: int) -> None:
@@ -216,8 +218,6 @@ class _Watch:
         try:
             return observer.observe(model, tell)
         except NoNumbers as error:
-            from studio.ml.soundness import no_numbers
-
             raise no_numbers(is_base=who == _BASE) from error
 
 

@@ -111,10 +111,6 @@ def _tokens_of(question: Question, renderer: ChatRenderer) -> tuple[tuple[int, .
     return before[:cut], tuple(ids[cut:] for ids in whole)
 
 
-class NoNumbers(Exception):
-    """A model answered with what is no number. Whoever knows which model it is says whose fault that is."""
-
-
 class Observer:
     """Asks one model after another the same things."""
 
@@ -164,6 +160,7 @@ class Observer:
 
     def _losses(self, model: Any, rows: "Sequence[TokenRow]", progress: Tell, what: str) -> list[tuple[float, int]]:
         from studio.ml.evaluation import row_losses
+        from studio.ml.soundness import NoNumbers
 
         if not rows:
             return []
@@ -209,6 +206,7 @@ class Observer:
         what: str,
     ) -> tuple[tuple[float, ...], ...]:
         from studio.ml.evaluation import score_continuations
+        from studio.ml.soundness import NoNumbers
 
         if not any(continuations):
             return ()

@@ -76,7 +76,8 @@ def train_run(job: Job, *, run: RunFolder, home: Path, processes: int | None = N
 def _train(job: Job, *, run: RunFolder, home: Path, folder: Path, is_first: bool) -> "TrainingResult":
     began = time.monotonic() - time.process_time()  # without what was waited for: a download, another run
     from studio.ml.methods import keep_start
-    from studio.ml.training import Keeper, train
+    from studio.ml.soundness import NoNumbers
+    from studio.ml.training import Keeper, no_longer_finite, train
 
     config = run.config
     renderer = load_renderer(folder)
@@ -110,8 +111,11 @@ def _train(job: Job, *, run: RunFolder, home: Path, folder: Path, is_first: bool
         job.emit(Loading(what="Saving what was learned"))
         name = MODEL if config.method == FULL else ADAPTER
         _save_result(model, run.path / name, folder=folder, config=config, start=start)
-        keep_reference(model, run, renderer=renderer)
-        found = None if result.stopped else runs_on(model, run, renderer=renderer, pad_id=pad_id(renderer))
+        try:
+            keep_reference(model, run, renderer=renderer)
+            found = None if result.stopped else runs_on(model, run, renderer=renderer, pad_id=pad_id(renderer))
+        except NoNumbers as error:
+            raise no_longer_finite("score of a word", result.steps) from error
         if found is not None:
             job.emit(found)
         job.emit(Saved(step=result.kept_step or result.steps, path=name))

@@ -51,7 +51,7 @@ class Expected:
 
 @dataclass
 class Ground:
-    """A data folder with one conductor, as a server has it."""
+    """A data folder with one scheduler, as a server has it."""
 
     home: Path
     model: Path

@@ -16,6 +16,7 @@ from studio.ml import loading
 from studio.ml.answering import MOST_ROWS, answer_rows
 from studio.ml.generation import BASE, PaneInput, Sampling, generate
 from studio.ml.reading import can_read
+from studio.ml.soundness import NoNumbers
 from tests.ml.conftest import FOUR, FP32, NF4, PAD, conversation
 from tests.ml.tiny_families import FAMILIES, WORDS, make_adapted, make_model
 
@@ -222,3 +223,14 @@ def test_a_trained_model_answers_what_it_learned(
                 pad_id=PAD,
             )
             assert answer == alone
+
+
+@pytest.mark.case("63-nan-in-the-base")
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
+def test_answers_without_numbers_are_an_error(family: str) -> None:
+    """The likeliest of NaN is a word like any other."""
+    model = make_model(family)
+    with torch.no_grad():
+        next(model.parameters())[5] = float("nan")
+    with pytest.raises(NoNumbers):
+        answer_rows(model, [[4, 5], [6, 7, 5]], adapter=BASE, limits=[3, 3], end_ids=(), pad_id=0)

@@ -1,5 +1,7 @@
+import math
 from pathlib import Path
 
+import pytest
 import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -7,6 +9,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.ml import loading
 from studio.ml.generation import BASE, PaneInput, Sampling, generate
+from studio.ml.soundness import NoNumbers
 from tests.ml.conftest import FP32, NF4, PAD, conversation
 
 GREEDY = Sampling(max_new_tokens=24)
@@ -119,3 +122,47 @@ def test_tokens_are_passed_on_as_they_come_and_a_stop_is_heard(
         should_stop=lambda: len(seen) >= 3,
     )
     assert 3 <= len(stopped[0]) <= 4  # a step that was under way may still come
+
+
+@pytest.mark.case("63-nan-in-the-base")
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_row_without_numbers_is_named_and_the_others_can_still_be_asked(
+    tiny_model: Path, memorised: Path, renderer: ChatRenderer, value: float
+) -> None:
+    """It was answered with rubbish in silence. A base is named before the adapters on it."""
+    model = adapted(tiny_model, memorised)
+    asked = panes(renderer, ("default", "What is red?"), (BASE, "What is red?"), ("default", "What is red?"))
+
+    def answer(number: int, heard: list[object] | None = None) -> list[list[int]]:
+        told = [] if heard is None else heard
+        rows = asked if number < 0 else asked[number : number + 1]
+        return generate(
+            model, rows, sampling=GREEDY, end_ids=renderer.end_ids, pad_id=PAD, on_tokens=lambda each: told.append(each)
+        )
+
+    before = answer(1)
+    adapter = next(weight for name, weight in model.named_parameters() if "lora_B.default" in name)
+    adapter.data[0, 0] = value
+    heard: list[object] = []
+    with pytest.raises(NoNumbers, match="answers with what is no number") as raised:
+        answer(-1, heard)
+    assert (raised.value.row, heard) == (0, [])
+    assert answer(1) == before, "the batch that failed leaves nothing behind in the model"
+
+    next(weight for name, weight in model.named_parameters() if "lora_" not in name).data.fill_(value)
+    with pytest.raises(NoNumbers) as raised:
+        answer(-1)
+    assert raised.value.row == 1
+
+
+def test_what_comes_after_the_end_of_a_row_need_not_be_numbers(
+    tiny_model: Path, memorised: Path, renderer: ChatRenderer
+) -> None:
+    """Its padding is looked up in the word table, where that token may never have been trained."""
+    model = adapted(tiny_model, memorised)
+    asked = panes(renderer, (BASE, "What is red?"), ("default", "What is red?"))
+    before = generate(model, asked, sampling=GREEDY, end_ids=renderer.end_ids, pad_id=PAD)
+    assert len(before[1]) < len(before[0])
+    unused = next(id for id in range(256) if all(id not in (*asked[0].ids, *answer) for answer in before))
+    model.get_input_embeddings().weight.data[unused] = math.nan
+    assert generate(model, asked, sampling=GREEDY, end_ids=renderer.end_ids, pad_id=unused) == before

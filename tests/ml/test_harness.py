@@ -13,6 +13,7 @@ from studio.ml import loading
 from studio.ml.evaluation import score_continuations
 from studio.ml.generation import BASE
 from studio.ml.loading import Placement
+from studio.ml.soundness import NoNumbers
 from studio.models.starter import Stopped
 from tests.own_task import CHOICES, questions, write_task
 
@@ -115,3 +116,29 @@ def test_what_is_no_task_or_a_broken_one_is_a_sentence(tmp_path: Path) -> None:
         asking.load("nobody")
     with pytest.raises(DataError, match="Your task 'drawers' cannot be used"):
         asking.load("drawers")
+
+
+@pytest.mark.case("63-nan-in-the-base")
+@pytest.mark.parametrize("kind", ["multiple_choice", "generate_until"])
+def test_a_model_without_numbers_is_an_error(tiny_model: Path, tmp_path: Path, kind: str) -> None:
+    """It was scored as if it had chosen."""
+    write_task(tmp_path)
+    if kind == "generate_until":
+        file = tmp_path / "tasks" / "drawers.yaml"
+        text = file.read_text().replace("multiple_choice", kind)
+        kept = [line for line in text.splitlines() if not line.startswith("doc_to_choice")]
+        file.write_text("\n".join(kept).replace("metric: acc", "metric: exact_match") + "\n")
+    broken = loading.load_base(tiny_model, FP32)
+    with torch.no_grad():
+        broken.lm_head.weight[7] = float("nan")
+    asking = harness.Harness(own=tmp_path / "tasks", own_names=["drawers"], standard=False)
+    asking.load("drawers")
+    with pytest.raises(NoNumbers):
+        asking.scores(
+            broken,
+            AutoTokenizer.from_pretrained(tiny_model),
+            "drawers",
+            questions=3,
+            on_progress=lambda done, total: None,
+            should_stop=lambda: False,
+        )

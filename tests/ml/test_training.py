@@ -183,3 +183,33 @@ def test_learning_rate_warms_up_and_then_follows_the_schedule() -> None:
 def test_total_steps_counts_the_last_short_step_of_every_epoch() -> None:
     assert RunConfig(batch_size=4, epochs=2).total_steps(9) == 6
     assert RunConfig(batch_size=4, epochs=2).total_steps(8) == 4
+
+
+@pytest.mark.case("63-nan-in-the-base")
+@pytest.mark.parametrize("broken_at", [0, 1])
+def test_a_sample_without_numbers_ends_the_run_as_the_loss_does(
+    tiny_model: Path, four_rows: tuple[TokenRow, ...], broken_at: int
+) -> None:
+    from studio.ml.soundness import NoNumbers
+    from studio.ml.training import Keeper, train
+
+    def sample(step: int) -> bool:
+        if step >= broken_at:
+            raise NoNumbers
+        return True
+
+    config = dataclasses.replace(MEMORISE, epochs=2)
+    kind, found = (Diverged, "no longer a number at step 1") if broken_at else (ModelError, "before anything was")
+    with pytest.raises(kind, match=found):
+        train(
+            make_trainable(loading.load_base(tiny_model, FP32), config),
+            train_rows=four_rows,
+            validation_rows=(),
+            config=config,
+            placement=FP32,
+            pad_id=PAD,
+            emit=lambda event: None,
+            should_stop=lambda: False,
+            keeper=Keeper(save=lambda progress: "", load=lambda step: pytest.fail("nothing was saved")),
+            sample=sample,
+        )

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from peft import LoraConfig, get_peft_model
+from transformers import LlamaForCausalLM
 
 from studio.compare.chat_protocol import (
     BASE,
@@ -33,7 +35,11 @@ from studio.ml.generation import BASE as BASE_ROW
 from studio.ml.generation import PaneInput, Sampling, generate
 from studio.runs.precision import precision_of
 from studio.runs.store import RunFolder
+<<<<<<< HEAD
 from tests.workers.conftest import Process, Start
+=======
+from tests.tiny_model import write_tiny_tokenizer
+>>>>>>> numbers
 
 MakeRun = Callable[..., RunFolder]
 QUESTION = (Message("user", "Is number 3 black?"),)
@@ -214,6 +220,39 @@ def test_trouble_is_a_sentence_and_the_worker_lives_on(tiny_model: Path, tmp_pat
     assert "no longer on the disk" in trouble.message
     conversation.say(Leave())
     assert conversation.process.wait(timeout=20) == 0
+
+
+@pytest.mark.case("63-nan-in-the-base")
+def test_what_answers_without_numbers_is_named(tiny_model: Path, tmp_path: Path, conversation: Conversation) -> None:
+    """It spoke rubbish in its pane, and nothing said why."""
+    placement = loading.Placement(device="cpu", precision="fp32")
+    settings = LoraConfig(r=2, target_modules="all-linear", task_type="CAUSAL_LM")
+    tuned = get_peft_model(loading.load_base(tiny_model, placement), settings)
+    sound, broken = tmp_path / "sound" / "adapter", tmp_path / "red" / "adapter"
+    tuned.save_pretrained(str(sound))
+    next(weight for name, weight in tuned.named_parameters() if "lora_B" in name).data[0, 0] = float("nan")
+    tuned.save_pretrained(str(broken))
+    damaged = LlamaForCausalLM.from_pretrained(tiny_model)
+    damaged.lm_head.weight.data[7, 7] = float("nan")
+    damaged.save_pretrained(tmp_path / "damaged")
+    write_tiny_tokenizer(tmp_path / "damaged")
+
+    def trouble(*adapters: str) -> str:
+        conversation.say(ask(1, *adapters))
+        said = conversation.hear_until(Trouble)[-1]
+        assert isinstance(said, Trouble)
+        assert said.id == 1
+        return said.message
+
+    conversation.say(Open(model=str(tiny_model), bits=0, precision="fp32"))
+    conversation.hear_until(Opened)
+    assert trouble(BASE, str(sound), str(broken)).startswith("What the run 'red' learned is broken")
+    conversation.say(ask(2, BASE, str(sound)))
+    assert text(heard := conversation.hear_until(Answered, times=2), 0) == text(heard, 1)
+    conversation.say(Open(model=str(tmp_path / "damaged"), bits=0, precision="fp32"))
+    conversation.hear_until(Opened)
+    assert trouble(BASE, str(sound)).startswith("The base model itself is broken")
+    assert trouble(str(sound)).startswith("The base model itself is broken")
 
 
 def test_a_conversation_that_fills_the_context_is_trouble_at_once(tiny_model: Path, conversation: Conversation) -> None:

@@ -9,6 +9,7 @@ from studio.data.tokenizing.rendering import ChatRenderer
 from studio.events import Event, Sampled
 from studio.ml import loading
 from studio.ml.methods import make_trainable
+from studio.ml.soundness import NoNumbers
 from studio.runs.store import RunFolder, RunStore
 from studio.workers.job import Job
 from studio.workers.samples import MOST_OWN, MOST_PROMPTS, PROMPT_TOKENS, Sampler, prompts_of
@@ -80,4 +81,16 @@ def test_a_stop_comes_first_and_says_that_something_was_left_out(asked: tuple[Sa
     sampler, job, told = asked
     job.ask_to_stop()
     assert not sampler(3)
+    assert told == []
+
+
+@pytest.mark.case("63-nan-in-the-base")
+def test_a_model_that_diverged_is_not_sampled(make_run: MakeRun, tiny_model: Path, renderer: ChatRenderer) -> None:
+    run = make_run()
+    model = make_trainable(loading.load_base(tiny_model, FP32), run.config).eval()
+    next(weight for name, weight in model.named_parameters() if "lora_B" in name).data.fill_(float("nan"))
+    told: list[Event] = []
+    sampler = Sampler(Job(told.append), model, prompts_of(run, renderer), renderer=renderer, pad_id=257)
+    with pytest.raises(NoNumbers):
+        sampler(3)
     assert told == []

@@ -101,7 +101,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
             return evaluate(
                 studio,
                 run_id=options.run,
-                data=options.data,
+                data=GivenData([options.data], roles_given(options), choices_given(options)) if options.data else None,
                 rows=options.rows,
                 longest=options.longest,
                 probes=options.probes,
@@ -172,6 +172,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate_command.add_argument(
         "--data", type=Path, metavar="FILE", help="examples to score on, not the held-out ones"
     )
+    add_reading_options(evaluate_command, of=" of --data")
     evaluate_command.add_argument(
         "--rows",
         type=_rows,

@@ -11,7 +11,8 @@ from studio.config import RunConfig, Setting, settings
 from studio.data.changes import Change
 from studio.data.checking.fixes import MENDS
 from studio.data.conversion.formats import PARTS, Roles, assign
-from studio.data.reading_choices import ALL, TRAINING, Choices
+from studio.data.dataset_folders import Dataset
+from studio.data.reading_choices import ALL, TRAINING, Choices, Question
 from studio.errors import DataError
 
 EVALUATION_PREFIX = "eval-"
@@ -149,3 +150,20 @@ def _column(text: str) -> tuple[str, str]:
 def _limits(setting: Setting) -> str:
     default = f" (default: {setting.default})" if setting.default != "" else ""
     return f" From {setting.low:g} to {setting.high:g}.{default}" if setting.low is not None else default
+
+
+def require_readable(dataset: Dataset, *, prefix: str = "") -> None:
+    """Raise DataError, which names the option, while it is not certain how files or columns are to be read."""
+    for question in dataset.inspection.questions:
+        if question.is_open:
+            options = f"Add --{prefix}{question.about} with one of: {', '.join(_values(question))}."
+            raise DataError(question.text, options)
+    if not dataset.inspection.kind:
+        raise DataError(
+            f"{dataset.name} is not ready. {dataset.inspection.verdict}",
+            f"Add --{prefix}column NAME=PART for each column that is used.",
+        )
+
+
+def _values(question: Question) -> list[str]:
+    return [option.value for option in question.options if option.lines]

@@ -7,14 +7,11 @@ from rich.console import Console
 
 from studio.cli.evaluate import evaluate_at_end
 from studio.cli.follow import follow
-from studio.cli.options import EVALUATION_PREFIX, GivenData
+from studio.cli.options import EVALUATION_PREFIX, GivenData, require_readable
 from studio.config import RunConfig, check
 from studio.data.changes import Change
 from studio.data.checking.findings import INFO
-from studio.data.dataset_folders import Dataset
 from studio.data.inspection import Inspection
-from studio.data.reading_choices import Question
-from studio.errors import DataError
 from studio.studio import Studio
 
 
@@ -31,34 +28,17 @@ def train(
     check(config)
     studio.locate(config.model)  # one that cannot be trained is told before the data is read
     dataset = studio.datasets.add(data.files, roles=data.roles, changes=changes, choices=data.choices)
-    _require_readable(dataset)
+    require_readable(dataset)
     tell_problems(dataset.inspection, file=data.files[0], console=console)
     tell_doubts(dataset.inspection, console=console)
     validation = ""
     if eval_data is not None:
         scored = studio.datasets.add(eval_data.files, roles=eval_data.roles, choices=eval_data.choices)
-        _require_readable(scored, prefix=EVALUATION_PREFIX)
+        require_readable(scored, prefix=EVALUATION_PREFIX)
         tell_problems(scored.inspection, file=eval_data.files[0], console=console, what="examples to score on")
         validation = scored.id
     run = studio.start_run(config, dataset.id, validation_dataset_id=validation)
     return see_through(studio, run.id, console=console)
-
-
-def _require_readable(dataset: Dataset, *, prefix: str = "") -> None:
-    """Raise DataError, which names the option, while it is not certain how files or columns are to be read."""
-    for question in dataset.inspection.questions:
-        if question.is_open:
-            options = f"Add --{prefix}{question.about} with one of: {', '.join(_values(question))}."
-            raise DataError(question.text, options)
-    if not dataset.inspection.kind:
-        raise DataError(
-            f"{dataset.name} is not ready. {dataset.inspection.verdict}",
-            f"Add --{prefix}column NAME=PART for each column that is used.",
-        )
-
-
-def _values(question: Question) -> list[str]:
-    return [option.value for option in question.options if option.lines]
 
 
 def resume(studio: Studio, *, run_id: str, console: Console) -> int:

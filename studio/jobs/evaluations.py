@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studio import codec
+from studio.data.conversion.formats import Roles
 from studio.data.library import DatasetLibrary
+from studio.data.reading_choices import GUESSED, Choices
 from studio.errors import RunError, TooMany
 from studio.events import LAST_TIME, Failed, Finished, Loading
 from studio.files import read_bytes, write_whole
@@ -84,6 +86,8 @@ class Evaluations:
         run_id: str,
         *,
         data: Path | None = None,
+        roles: Roles | None = None,
+        choices: Choices = GUESSED,
         rows: int = 0,
         longest: int = 0,
         forgetting: bool = True,
@@ -93,7 +97,8 @@ class Evaluations:
         """Start to evaluate a run, unless that is under way; a report on the same data is replaced when it is done.
 
         `data` is a file of examples in any form that the studio reads, which becomes a data set; without it the
-        held-out examples of the run are used. `rows` bounds how many, 0 takes all that the machine does in a few
+        held-out examples of the run are used. `roles` and `choices` say how that file is read, where the guess is not
+        right. `rows` bounds how many, 0 takes all that the machine does in a few
         minutes. `longest` bounds every answer in tokens, 0 leaves that to the expected one. `tasks` are
         names of standard tasks in lm-evaluation-harness, each asked with `questions` questions.
         Raises RunError when the run has no result, or the work cannot be started, DataError for a file that cannot be
@@ -111,7 +116,7 @@ class Evaluations:
             raise RunError("This run has nothing to evaluate.", "Let a run finish, or stop it after its first steps.")
         if data is None and not _holds_out(run):
             raise RunError(NOTHING_HELD_OUT, NOTHING_HELD_OUT_HINT)
-        given = None if data is None else self._datasets.add(data)
+        given = None if data is None else self._datasets.add(data, roles=roles, choices=choices)
         name = _name("" if given is None else given.sha256, tasks, questions)
         job = self._job(run, name)
         if not job.state().working:

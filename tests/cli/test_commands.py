@@ -201,3 +201,15 @@ def test_what_is_asked_of_the_file_to_score_on_has_options_of_its_own(
     done = run(tmp_path / "home", "train", "--data", str(data), "--model", str(tiny_model), *given)
     assert done.returncode == 2
     assert found in done.stderr
+
+
+def test_the_file_of_an_evaluation_is_read_as_an_option_says(tmp_path: Path) -> None:
+    """`evaluate --data` took the guess, whatever it was, and had no option that could say otherwise."""
+    path = tmp_path / "short.csv"
+    path.write_bytes("question,answer\nidõ,naïve\n".encode("cp1252"))
+    refused = run(tmp_path / "home", "evaluate", "some-run", "--data", str(path))
+    assert refused.returncode == 2
+    assert "Add --encoding with one of: cp1252, " in refused.stderr
+    gone = run(tmp_path / "home", "evaluate", "some-run", "--data", str(path), "--encoding", "cp1252")
+    assert "some-run" in gone.stderr
+    assert "encoding" not in gone.stderr

@@ -1,3 +1,3 @@
-from tests.ui.conftest import facts, studio
+from tests.ui.conftest import facts, mixed_lengths, studio, table
 
-__all__ = ["facts", "studio"]
+__all__ = ["facts", "mixed_lengths", "studio", "table"]

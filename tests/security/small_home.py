@@ -29,11 +29,11 @@ from studio.studio import Studio
 from studio.ui.app import open_page
 from studio.ui.compare import history, sheet_actions, trash, vote_actions
 from studio.ui.configure import view
-from studio.ui.configure.state import Asked as Configured
+from studio.ui.configure.state import Selection as Configured
 from studio.ui.data import imports, library
 from studio.ui.data import view as data_drawing
 from studio.ui.evaluate import actions, tab
-from studio.ui.evaluate.state import Asked
+from studio.ui.evaluate.state import Selection
 from studio.ui.evaluate.tradeoff_state import Tradeoffs
 from studio.ui.export import tab as export_tab
 from studio.ui.runs import view as runs_drawing
@@ -206,7 +206,7 @@ def _look_at_run(studio: Studio, facts: ModelFacts, run_id: str) -> None:
             name=None,
             order=None,
             text="",
-            generation=Asked(),
+            generation=Selection(),
             drawn=None,
         ),
         lambda: studio.evaluations.rows(run_id),

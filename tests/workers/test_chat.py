@@ -35,11 +35,8 @@ from studio.ml.generation import BASE as BASE_ROW
 from studio.ml.generation import PaneInput, Sampling, generate
 from studio.runs.precision import precision_of
 from studio.runs.store import RunFolder
-<<<<<<< HEAD
-from tests.workers.conftest import Process, Start
-=======
 from tests.tiny_model import write_tiny_tokenizer
->>>>>>> numbers
+from tests.workers.conftest import Process, Start
 
 MakeRun = Callable[..., RunFolder]
 QUESTION = (Message("user", "Is number 3 black?"),)

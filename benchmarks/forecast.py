@@ -1,8 +1,8 @@
-"""How well the forecast foretells memory and time: a grid of real runs, each beside what was foretold.
+"""How well the forecast estimates memory and time: a grid of real runs, each beside what was estimated.
 
     python benchmarks/forecast.py --starter FOLDER --out results.jsonl
     python benchmarks/forecast.py --starter FOLDER --unseen       the runs that the constants were not fitted to
-    python benchmarks/forecast.py --again results.jsonl           forecast anew what was measured before
+    python benchmarks/forecast.py --again results.jsonl           forecast again what was measured before
     python benchmarks/forecast.py --again results.jsonl --fit     and print what the constants should be
 
 Each run is a worker's training in a process of its own, on the starter model or on one with random weights that is made
@@ -32,7 +32,7 @@ from studio.models.forecast.forecast import Forecast, forecast  # noqa: E402
 MEMORY_BAR = 0.15
 TIME_BAR = 0.25
 CALIBRATE_EVERY = 7
-"""The machine is measured anew after so many runs, as others may use it too."""
+"""The machine is measured again after so many runs, as others may use it too."""
 
 
 def main() -> int:
@@ -103,7 +103,7 @@ def _row(measured: Measured, work: Path) -> str:
 
 
 def _table(results: Sequence[Measured], work: Path) -> None:
-    say("| run | MiB foretold | measured | error | seconds foretold | computing | error | on the clock |")
+    say("| run | MiB estimated | measured | error | seconds estimated | computing | error | on the clock |")
     say("|---|---|---|---|---|---|---|---|")
     right_memory = right_time = 0
     for each in results:

@@ -31,7 +31,7 @@ from common import ROOT, say
 
 PORT = 7993
 DRAWN = {"train-status", "header"}
-"""What is drawn anew by the clocks that run while the Train tab is open; those of the other tabs stand still then."""
+"""What is drawn again by the clocks that run while the Train tab is open; those of the other tabs stand still then."""
 
 
 @dataclass(frozen=True)

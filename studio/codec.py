@@ -18,6 +18,9 @@ from studio.files import read_bytes
 
 Plain = TypeVar("Plain")
 
+OLDER_NAME = "older name"
+"""The key in the metadata of a field under which stands what older studios called it; it is still read."""
+
 MOST_BYTES = 64 * 2**20
 """A document or a line that is longer is refused: nothing that the studio reads as a whole comes near."""
 
@@ -198,6 +201,9 @@ def _build_dataclass(kind: type[Any], value: Any) -> Any:
             item = value[name]
             # Events are read by the hundred thousand: the plain case comes first.
             built[name] = item if type(item) is hint and _fits(hint, item) else _build(hint, item)
+    for name, older in _older_names(typing.cast(Hashable, kind)).items():
+        if name not in built and older in value:
+            built[name] = _build(_hints(typing.cast(Hashable, kind))[name], value[older])
     return kind(**built)
 
 
@@ -205,3 +211,10 @@ def _build_dataclass(kind: type[Any], value: Any) -> Any:
 def _hints(kind: Any) -> dict[str, Any]:
     hints = typing.get_type_hints(kind)
     return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+
+
+@functools.cache
+def _older_names(kind: Any) -> dict[str, str]:
+    return {
+        field.name: field.metadata[OLDER_NAME] for field in dataclasses.fields(kind) if OLDER_NAME in field.metadata
+    }

@@ -7,7 +7,7 @@
       token_state, show_example, uses, tokens_per_second          what is known of a data set for a model
       machine                         what this machine can do
       prepare_model, model_state      get a base model ready, and see how far that is
-      start_run, view, stop_run, discard_run, delete_run          a run from its first wish to its end
+      start_run, view, stop_run, discard_run, delete_run          a run from its start to its end
       queue_run, move_run, cancel_run, tend, recover              whose turn it is
       describe_run, change_run, duplicate_run, archive_run, import_run
       summaries                       all runs at a glance
@@ -61,7 +61,7 @@ from studio.runs import run_data
 from studio.runs.archives import read_archive, write_archive
 from studio.runs.launcher import PROJECT_ROOT, Launch, launch
 from studio.runs.queue_places import QueuePlaces
-from studio.runs.scheduler import STOP_GRACE_SECONDS, Conductor, RunState
+from studio.runs.scheduler import STOP_GRACE_SECONDS, RunState, Scheduler
 from studio.runs.store import RunFolder, RunStore
 from studio.runs.summaries import Summaries
 from studio.settings import Settings, ensure_writable
@@ -103,7 +103,7 @@ class Studio:
         self._tokens = TokenCounting(datasets, home=settings.home, launch=counting, rendering=self._rendering)
         self._calibration = Calibration(settings.home, launch=launcher(CALIBRATIONS))
         self.evaluations = Evaluations(runs, datasets, launch=launcher(EVALUATIONS), settings=settings)
-        self._conductor = Conductor(
+        self._scheduler = Scheduler(
             runs,
             settings.home,
             launch=launch,
@@ -179,7 +179,7 @@ class Studio:
         """
         machine = self._calibration.state()
         if machine is None and self._calibration.job().failed is not None:
-            raise RunError("This machine could not be measured, so nothing can be foretold.", "Runs work all the same.")
+            raise RunError("This machine could not be measured, so there are no estimates.", "Runs work all the same.")
         return machine
 
     def uses(self, dataset_id: str) -> int:
@@ -225,8 +225,8 @@ class Studio:
             validation=examples.validation,
         )
         self._places.remember(run.id)
-        self._conductor.enqueue(run.id)
-        trouble = self._conductor.trouble(run.id)
+        self._scheduler.enqueue(run.id)
+        trouble = self._scheduler.trouble(run.id)
         if trouble is not None:
             self.delete_run(run.id)
             raise trouble
@@ -255,19 +255,19 @@ class Studio:
             if self.view(id).can_resume:
                 self.evaluations.cancel(id)
             self._places.remember(id)
-            self._conductor.enqueue(id, first=first)
+            self._scheduler.enqueue(id, first=first)
 
     def move_run(self, id: str, places: int) -> None:
         """Move a run that waits: -1 is one place towards its turn. Does nothing when it does not wait."""
-        self._conductor.queue.move(id, places)
+        self._scheduler.queue.move(id, places)
 
     def cancel_run(self, id: str) -> None:
         """Take a run out of the queue and keep it. Does nothing when it does not wait."""
-        self._conductor.cancel(id)
+        self._scheduler.cancel(id)
 
     def waiting_runs(self) -> tuple[str, ...]:
         """Return the ids of the runs that wait for their turn, the next one first."""
-        return self._conductor.queue.line().waiting
+        return self._scheduler.queue.line().waiting
 
     def tend(self) -> None:
         """Start what waits as far as there is room, the run whose turn it is, and the evaluations of those that ended.
@@ -276,7 +276,7 @@ class Studio:
         """
         self.pool.tend()
         self.evaluations.tend()
-        self._conductor.tend()
+        self._scheduler.tend()
 
     def recover(self) -> tuple[str, ...]:
         """Queue the runs that were lost with the server, when one starts; return their ids.
@@ -286,25 +286,25 @@ class Studio:
         self.pool.recover()
         self.imports.recover()
         self.evaluations.recover()
-        return self._conductor.recover()
+        return self._scheduler.recover()
 
     def stop_run(self, id: str, *, grace_seconds: float = STOP_GRACE_SECONDS) -> None:
         """Ask a run to save its work and end; one that has not after `grace_seconds` is killed. Returns at once.
 
         Does nothing when the run is not at work. Raises RunError when there is no such run.
         """
-        self._conductor.stop(id, grace_seconds=grace_seconds)
+        self._scheduler.stop(id, grace_seconds=grace_seconds)
 
     def discard_run(self, id: str) -> None:
         """End a run at once, whatever it does, and put it into the bin. Raises RunError."""
-        self._conductor.discard(id)
+        self._scheduler.discard(id)
 
     def view(self, id: str) -> RunState:
         """Return what a run is at, having read only what its worker said since the last call.
 
         Raises RunError when there is no such run.
         """
-        return self._conductor.view(id)
+        return self._scheduler.view(id)
 
     def describe_run(self, id: str, *, name: str | None = None, note: str | None = None) -> None:
         """Give a run another name or note. Raises RunError."""
@@ -353,7 +353,7 @@ class Studio:
         if not self.runs.find(id).is_alive():
             with suppress(RunError):  # a damaged run is not evaluated
                 self.evaluations.cancel(id)
-        self._conductor.delete(id)
+        self._scheduler.delete(id)
 
     def start_blend(
         self,

@@ -1,4 +1,4 @@
-"""What many tests stand on: a tiny random model with a tokenizer of its own, made on the spot."""
+"""What many tests stand on: a tiny random model with its tokenizer, and what forks workers."""
 
 import os
 from collections.abc import Iterator
@@ -7,10 +7,15 @@ from pathlib import Path
 import pytest
 
 from tests.live_page import browser, page, server
+from tests.runs.conftest import fake_launch, say
 from tests.tiny_model import write_tiny_model
 from tests.transformers4 import transformers4
+from tests.warm import Forkserver
 
-__all__ = ["browser", "page", "server", "transformers4"]
+__all__ = ["browser", "fake_launch", "page", "say", "server", "transformers4"]
+
+# The models are tiny, and each process of pytest has a core of its own: threads would only wait for one another.
+os.environ.update({"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -25,3 +30,11 @@ def _evaluations_are_asked_for() -> Iterator[None]:
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a random two-layer Llama and a byte-level tokenizer with a ChatML template. Do not write to it."""
     return write_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forkserver]:
+    """Where workers come from that have their libraries in memory already."""
+    forkserver = Forkserver(tmp_path_factory.mktemp("warm"))
+    yield forkserver
+    forkserver.close()

@@ -11,19 +11,27 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from studio.jobs.calibration import machine_key, machine_path, write_machine
+from studio.models.machine import Machine, Rates
 from studio.runs.launcher import PROJECT_ROOT
+
+MACHINE = Machine("cpu", "a processor", 1, False, 1, (Rates("fp32", 2e11, 2e10, 5e-6),), "", 6.0)
 
 
 class Server:
-    """`python app.py` as a person starts it, with a folder of its own."""
+    """`python app.py` as a person starts it, with a folder of its own in which this machine is `measured` already."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, measured: bool = True) -> None:
         self._home = home
+        if measured and not machine_path(home).exists():
+            home.mkdir(parents=True, exist_ok=True)
+            write_machine(home, replace(MACHINE, versions=machine_key()))
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]

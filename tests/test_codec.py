@@ -1,8 +1,9 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 
 from studio import codec
+from studio.codec import OLDER_NAME, dumps, loads
 from studio.config import RunConfig
 
 
@@ -52,3 +53,16 @@ def test_the_wrong_shape_is_refused(wrong: object) -> None:
 def test_a_number_that_is_not_finite_is_no_json() -> None:
     with pytest.raises(ValueError, match="JSON"):
         codec.dumps(Outer(inner=Inner("x"), share=float("nan")))
+
+
+@dataclass(frozen=True)
+class Renamed:
+    """A class with a field that older studios wrote under another name."""
+
+    new: int = field(default=0, metadata={OLDER_NAME: "old"})
+
+
+@pytest.mark.parametrize(("text", "value"), [('{"old": 3}', 3), ('{"new": 4, "old": 3}', 4), ("{}", 0)])
+def test_a_field_is_read_under_its_older_name(text: str, value: int) -> None:
+    assert loads(Renamed, text) == Renamed(value)
+    assert dumps(Renamed(value)) == f'{{"new":{value}}}'

@@ -7,7 +7,7 @@ what was downloaded with plain peft.
 import json
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,14 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(540)]
 
 SLOW = 90_000
 WORDS = ("red", "blue", "green", "black")
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """One on a machine that was never measured."""
+    running = Server(tmp_path / "home", measured=False)
+    yield running
+    running.kill()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from studio.cli.follow import RunFailed
-from studio.compare.answering import Wish, check_wish
+from studio.compare.answering import GenerationSettings, check_generation
 from studio.compare.pane_models import pane_model
 from studio.compare.sheet_asking import answer_rows, check_models, columns_of
 from studio.compare.sheet_prompts import from_file
@@ -24,7 +24,7 @@ def compare(
     *,
     run_id: str,
     prompts: Path,
-    wish: Wish,
+    generation: GenerationSettings,
     as_json: bool,
     console: Console,
     strengths: Sequence[float] = (1.0,),
@@ -39,7 +39,7 @@ def compare(
     columns = columns_of(tuple(models.values()), strengths)
     asking = [(models[column.key], column.strength) for column in columns]
     check_models([model for model, _ in asking])
-    check_wish(wish)
+    check_generation(generation)
     asked = from_file(prompts)
     answered: dict[int, tuple[Cell, ...]] = {}
     with Console(stderr=True).status("Waking the models") as status:
@@ -48,12 +48,12 @@ def compare(
             status.update(f"{len(answered):,} of {len(asked):,} prompts answered. {what}")
 
         try:
-            for place, cells in answer_rows(studio.chat, asking, asked, wish=wish, hear=hear):
+            for place, cells in answer_rows(studio.chat, asking, asked, generation=generation, hear=hear):
                 answered[place] = cells
         except RunError as error:
             raise RunFailed(error.message, error.hint) from error
     rows = tuple(SheetRow(prompt, answered.get(place, ())) for place, prompt in enumerate(asked))
-    sheet = Sheet(columns, rows, wish, name=prompts.name)
+    sheet = Sheet(columns, rows, generation, name=prompts.name)
     if as_json:
         # ASCII: for any terminal and pipe
         console.out(json.dumps({"run": run_id, "cut": sheet.cut, "rows": list(documents(sheet))}), highlight=False)

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Sequence
-from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -11,6 +11,7 @@ from rich.table import Table
 
 from studio import codec
 from studio.cli.follow import LOOK_SECONDS, RunFailed
+from studio.cli.options import GivenData, require_readable
 from studio.jobs.evaluation_report import AT_THE_END, Estimate, EvaluationReport, Figure, beside
 from studio.jobs.evaluations import EvaluationState
 from studio.studio import Studio
@@ -22,7 +23,7 @@ def evaluate(
     studio: Studio,
     *,
     run_id: str,
-    data: Path | None,
+    data: GivenData | None,
     rows: int,
     longest: int,
     probes: bool,
@@ -32,9 +33,17 @@ def evaluate(
     console: Console,
 ) -> int:
     """Evaluate a run, wait for it, and print the figures, or one JSON object. Raises RunFailed when it fails."""
-    state = studio.evaluations.start(
-        run_id, data=data, rows=rows, longest=longest, forgetting=probes, tasks=tasks, questions=questions
-    )
+    asked: dict[str, Any] = {
+        "rows": rows,
+        "longest": longest,
+        "forgetting": probes,
+        "tasks": tasks,
+        "questions": questions,
+    }
+    if data is not None:
+        require_readable(studio.datasets.add(data.files, roles=data.roles, choices=data.choices))
+        asked |= {"data": data.files[0], "roles": data.roles, "choices": data.choices}
+    state = studio.evaluations.start(run_id, **asked)
     report = follow_evaluation(studio, run_id, state.name, console=Console(stderr=True) if as_json else console)
     if report is None:
         raise RunFailed("The evaluation was stopped.")

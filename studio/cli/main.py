@@ -19,9 +19,20 @@ from studio.cli.demo import demo
 from studio.cli.evaluate import evaluate
 from studio.cli.follow import RunFailed
 from studio.cli.inspect import inspect
-from studio.cli.options import add_data_options, add_run_options, changes_given, choices_given, roles_given, run_config
+from studio.cli.options import (
+    EVALUATION_PREFIX,
+    GivenData,
+    add_data_options,
+    add_reading_options,
+    add_run_options,
+    changes_given,
+    choices_given,
+    evaluation_data_given,
+    roles_given,
+    run_config,
+)
 from studio.cli.train import resume, train
-from studio.compare.answering import Wish
+from studio.compare.answering import GenerationSettings
 from studio.config import setting_named
 from studio.errors import StudioError
 from studio.jobs.standard_tasks import QUESTIONS
@@ -79,11 +90,9 @@ def _run(options: argparse.Namespace, console: Console) -> int:
             return train(
                 studio,
                 config=run_config(options),
-                data=options.data,
-                eval_data=options.eval_data,
-                roles=roles_given(options),
+                data=GivenData(options.data, roles_given(options), choices_given(options)),
+                eval_data=evaluation_data_given(options),
                 changes=changes_given(options),
-                choices=choices_given(options),
                 console=console,
             )
         if options.command == "resume":
@@ -92,7 +101,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
             return evaluate(
                 studio,
                 run_id=options.run,
-                data=options.data,
+                data=GivenData([options.data], roles_given(options), choices_given(options)) if options.data else None,
                 rows=options.rows,
                 longest=options.longest,
                 probes=options.probes,
@@ -106,7 +115,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
                 studio,
                 run_id=options.run,
                 prompts=options.prompts,
-                wish=Wish(options.system, options.temperature, options.longest, options.seed),
+                generation=GenerationSettings(options.system, options.temperature, options.longest, options.seed),
                 as_json=options.json,
                 console=console,
                 strengths=options.strength or (1.0,),
@@ -154,6 +163,7 @@ def _parser() -> argparse.ArgumentParser:
         "--eval-data", type=Path, metavar="FILE", help="examples to score on, instead of a held-out share of the data"
     )
     add_data_options(train_command)
+    add_reading_options(train_command, prefix=EVALUATION_PREFIX, of=" of --eval-data")
     add_run_options(train_command)
     resume_command = commands.add_parser("resume", help="let a run go on that ended before it was done")
     resume_command.add_argument("run", metavar="RUN", help="its name in the data folder: that of its folder in runs/")
@@ -162,6 +172,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate_command.add_argument(
         "--data", type=Path, metavar="FILE", help="examples to score on, not the held-out ones"
     )
+    add_reading_options(evaluate_command, of=" of --data")
     evaluate_command.add_argument(
         "--rows",
         type=_rows,

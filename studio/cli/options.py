@@ -1,13 +1,31 @@
 """The options of `train`, made from the fields of `RunConfig`, so that form, command line and documentation agree."""
 
 import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
 
 from studio import codec
 from studio.config import RunConfig, Setting, settings
 from studio.data.changes import Change
 from studio.data.checking.fixes import MENDS
 from studio.data.conversion.formats import PARTS, Roles, assign
-from studio.data.reading_choices import ALL, TRAINING, Choices
+from studio.data.dataset_folders import Dataset
+from studio.data.reading_choices import ALL, TRAINING, Choices, Question
+from studio.errors import DataError
+
+EVALUATION_PREFIX = "eval-"
+"""How the names of the options begin that are of the examples to score on."""
+
+
+@dataclass(frozen=True)
+class GivenData:
+    """Files of examples, and how they shall be read; without `roles` that is guessed."""
+
+    files: Sequence[Path]
+    roles: Roles | None
+    choices: Choices
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
@@ -38,41 +56,54 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say how the columns of a file are read and what is mended on the way."""
+    """Add the options that say how files are read and what is mended on the way."""
+    add_reading_options(parser)
     parser.add_argument(
-        "--column",
+        "--mend", action="append", default=[], choices=sorted(MENDS), help="mend a doubt on the way; may be repeated"
+    )
+
+
+def add_reading_options(parser: argparse.ArgumentParser, *, prefix: str = "", of: str = "") -> None:
+    """Add the options that say how files are read; their names begin with `prefix`, and `of` says of which file."""
+    parser.add_argument(
+        f"--{prefix}column",
         action="append",
         default=[],
         type=_column,
         metavar="NAME=PART",
-        help=f"what a column is, instead of the guess; once for each column. A part is one of: {', '.join(PARTS)}",
-    )
-    parser.add_argument("--template", default="", help="how several prompt columns make one: '{title}: {body}'")
-    parser.add_argument(
-        "--mend", action="append", default=[], choices=sorted(MENDS), help="mend a doubt on the way; may be repeated"
+        help=f"what a column{of} is, instead of the guess; once for each column. A part is one of: {', '.join(PARTS)}",
     )
     parser.add_argument(
-        "--encoding",
+        f"--{prefix}template", default="", help=f"how several prompt columns{of} make one: '{{title}}: {{body}}'"
+    )
+    parser.add_argument(
+        f"--{prefix}encoding",
         default="",
         metavar="NAME",
-        help="the encoding of a text, not the guess: cp1250, cp932, utf-8",
-    )
-    parser.add_argument("--sheet", default="", metavar="NAME", help="which sheet of a spreadsheet is read")
-    parser.add_argument(
-        "--list", default="", metavar="NAME", help="which of several lists in a JSON file is read, * for all"
+        help=f"the encoding of a text{of}, not the guess: cp1250, cp932, utf-8",
     )
     parser.add_argument(
-        "--splits",
+        f"--{prefix}sheet", default="", metavar="NAME", help=f"which sheet of a spreadsheet{of} is read"
+    )
+    parser.add_argument(
+        f"--{prefix}list",
+        default="",
+        metavar="NAME",
+        help=f"which of several lists in a JSON file{of} is read, * for all",
+    )
+    parser.add_argument(
+        f"--{prefix}splits",
         default="",
         choices=(TRAINING, ALL),
-        help="whether files of an archive and lists of a JSON file are learned that are kept for tests by their names "
-        "(default: training)",
+        help=f"whether files of an archive{of} and lists of a JSON file are read that are kept for tests by their "
+        "names (default: training)",
     )
 
 
-def roles_given(options: argparse.Namespace) -> Roles | None:
+def roles_given(options: argparse.Namespace, prefix: str = "") -> Roles | None:
     """Return how the columns shall be read, None when that is left to the guess."""
-    return assign(dict(options.column), template=options.template) if options.column else None
+    columns, template = _given(options, prefix, "column"), _given(options, prefix, "template")
+    return assign(dict(columns), template=template) if columns else None
 
 
 def changes_given(options: argparse.Namespace) -> tuple[Change, ...]:
@@ -80,14 +111,33 @@ def changes_given(options: argparse.Namespace) -> tuple[Change, ...]:
     return tuple(Change(kind) for kind in options.mend)
 
 
-def choices_given(options: argparse.Namespace) -> Choices:
+def choices_given(options: argparse.Namespace, prefix: str = "") -> Choices:
     """Return how the files shall be read."""
-    return Choices(encoding=options.encoding, sheet=options.sheet, list=options.list, splits=options.splits)
+    return Choices(**{each.name: _given(options, prefix, each.name) for each in fields(Choices)})
+
+
+def evaluation_data_given(options: argparse.Namespace) -> GivenData | None:
+    """Return the examples to score on, None without a file.
+
+    Their columns are those of the training data unless they are named. Raises DataError when options say how they are
+    read, and there are none.
+    """
+    prefix = EVALUATION_PREFIX
+    roles, choices = roles_given(options, prefix), choices_given(options, prefix)
+    if options.eval_data is not None:
+        return GivenData((options.eval_data,), roles or roles_given(options), choices)
+    if roles is not None or choices != Choices():
+        raise DataError("There is no file of examples to score on.", "Add --eval-data FILE, or leave out --eval-....")
+    return None
 
 
 def run_config(options: argparse.Namespace) -> RunConfig:
     """Build the configuration from parsed options."""
     return codec.from_plain(RunConfig, {setting.name: getattr(options, setting.name) for setting in settings()})
+
+
+def _given(options: argparse.Namespace, prefix: str, name: str) -> Any:
+    return getattr(options, prefix.replace("-", "_") + name)
 
 
 def _column(text: str) -> tuple[str, str]:
@@ -100,3 +150,20 @@ def _column(text: str) -> tuple[str, str]:
 def _limits(setting: Setting) -> str:
     default = f" (default: {setting.default})" if setting.default != "" else ""
     return f" From {setting.low:g} to {setting.high:g}.{default}" if setting.low is not None else default
+
+
+def require_readable(dataset: Dataset, *, prefix: str = "") -> None:
+    """Raise DataError, which names the option, while it is not certain how files or columns are to be read."""
+    for question in dataset.inspection.questions:
+        if question.is_open:
+            options = f"Add --{prefix}{question.about} with one of: {', '.join(_values(question))}."
+            raise DataError(question.text, options)
+    if not dataset.inspection.kind:
+        raise DataError(
+            f"{dataset.name} is not ready. {dataset.inspection.verdict}",
+            f"Add --{prefix}column NAME=PART for each column that is used.",
+        )
+
+
+def _values(question: Question) -> list[str]:
+    return [option.value for option in question.options if option.lines]

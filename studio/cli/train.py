@@ -7,13 +7,11 @@ from rich.console import Console
 
 from studio.cli.evaluate import evaluate_at_end
 from studio.cli.follow import follow
+from studio.cli.options import EVALUATION_PREFIX, GivenData, require_readable
 from studio.config import RunConfig, check
 from studio.data.changes import Change
 from studio.data.checking.findings import INFO
-from studio.data.conversion.formats import Roles
 from studio.data.inspection import Inspection
-from studio.data.reading_choices import Choices, Question
-from studio.errors import DataError
 from studio.studio import Studio
 
 
@@ -21,40 +19,26 @@ def train(
     studio: Studio,
     *,
     config: RunConfig,
-    data: Sequence[Path],
-    eval_data: Path | None,
-    roles: Roles | None,
+    data: GivenData,
+    eval_data: GivenData | None,
     changes: Sequence[Change],
-    choices: Choices,
     console: Console,
 ) -> int:
     """Store the data, start a run and follow it to its end; the last line printed names the run's folder."""
     check(config)
     studio.locate(config.model)  # one that cannot be trained is told before the data is read
-    dataset = studio.datasets.add(data, roles=roles, changes=changes, choices=choices)
-    _require_answers(dataset.inspection)
-    tell_problems(dataset.inspection, file=data[0], console=console)
+    dataset = studio.datasets.add(data.files, roles=data.roles, changes=changes, choices=data.choices)
+    require_readable(dataset)
+    tell_problems(dataset.inspection, file=data.files[0], console=console)
     tell_doubts(dataset.inspection, console=console)
     validation = ""
     if eval_data is not None:
-        scored = studio.datasets.add(eval_data, roles=roles)
-        _require_answers(scored.inspection, hint="Save the file as UTF-8 with one table in it, then score on that.")
-        tell_problems(scored.inspection, file=eval_data, console=console, what="examples to score on")
+        scored = studio.datasets.add(eval_data.files, roles=eval_data.roles, choices=eval_data.choices)
+        require_readable(scored, prefix=EVALUATION_PREFIX)
+        tell_problems(scored.inspection, file=eval_data.files[0], console=console, what="examples to score on")
         validation = scored.id
     run = studio.start_run(config, dataset.id, validation_dataset_id=validation)
     return see_through(studio, run.id, console=console)
-
-
-def _require_answers(inspection: Inspection, *, hint: str = "") -> None:
-    """Raise DataError while it is not certain how the files are to be read. `hint` replaces what it says to do."""
-    for question in inspection.questions:
-        if question.is_open:
-            options = f"Add --{question.about} with one of: {', '.join(_values(question))}."
-            raise DataError(question.text, hint or options)
-
-
-def _values(question: Question) -> list[str]:
-    return [option.value for option in question.options if option.lines]
 
 
 def resume(studio: Studio, *, run_id: str, console: Console) -> int:

@@ -21,7 +21,7 @@ LONGEST_ANSWER = 4096
 
 
 @dataclass(frozen=True)
-class Wish:
+class GenerationSettings:
     """How the answers are to be made. `longest` is in tokens; a `temperature` of 0 is greedy."""
 
     system: str
@@ -54,21 +54,21 @@ class Answers:
 
 
 def answers(
-    chat: ChatClient, base: Open, panes: Sequence[PaneRequest], *, wish: Wish, ticket: str = ""
+    chat: ChatClient, base: Open, panes: Sequence[PaneRequest], *, generation: GenerationSettings, ticket: str = ""
 ) -> Iterator[Answers]:
     """Yield all answers as they grow; `ticket` is what `chat.halt` stops them by.
 
-    Raises RunError when a wish cannot be granted or the worker is in trouble.
+    Raises RunError when a setting is out of its limits or the worker is in trouble.
     """
-    check_wish(wish)
+    check_generation(generation)
     growing = [Growing() for _ in panes]
     said = chat.ask(
         base,
         panes,
-        temperature=wish.temperature,
+        temperature=generation.temperature,
         top_p=TOP_P,
-        max_new_tokens=wish.longest,
-        seed=wish.seed,
+        max_new_tokens=generation.longest,
+        seed=generation.seed,
         ticket=ticket,
     )
     with contextlib.closing(said):  # while it is open, it is this question's turn, and nobody else's
@@ -99,12 +99,12 @@ def _whole(growing: Growing, answered: Answered) -> Growing:
     )
 
 
-def check_wish(wish: Wish) -> None:
-    """Raise RunError when a wish cannot be granted. Programs can send anything."""
+def check_generation(generation: GenerationSettings) -> None:
+    """Raise RunError when a setting is out of its limits. Programs can send anything."""
     limits: tuple[tuple[str, object, tuple[type, ...], float, float], ...] = (
-        ("temperature", wish.temperature, (int, float), 0, 2),
-        ("longest answer", wish.longest, (int,), 1, LONGEST_ANSWER),
-        ("seed", wish.seed, (int,), 0, 2**31 - 1),
+        ("temperature", generation.temperature, (int, float), 0, 2),
+        ("longest answer", generation.longest, (int,), 1, LONGEST_ANSWER),
+        ("seed", generation.seed, (int,), 0, 2**31 - 1),
     )
     for name, value, kinds, low, high in limits:
         if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:  # type: ignore[operator]

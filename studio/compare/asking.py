@@ -6,7 +6,7 @@ Values and sentences only. Knows nothing of components, and nothing of the worke
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from studio.compare.answering import Growing, Wish
+from studio.compare.answering import GenerationSettings, Growing
 from studio.compare.chat_protocol import PaneRequest
 from studio.compare.conversations import Answer, Conversation, Talk, Turn, history, name_for
 from studio.compare.pane_models import PaneModel, base_name
@@ -83,7 +83,11 @@ def requests(
 
 
 def with_answers(
-    conversation: Conversation, question: str, panes: Sequence[Chosen], grown: Sequence[Growing], wish: Wish
+    conversation: Conversation,
+    question: str,
+    panes: Sequence[Chosen],
+    grown: Sequence[Growing],
+    generation: GenerationSettings,
 ) -> Conversation:
     """Add a question with what each pane answered."""
     talks = tuple(
@@ -91,14 +95,14 @@ def with_answers(
             talk,
             key=pane.model.key,
             title=pane.model.title,
-            turns=(*talk.turns, Turn(question, as_answer(growing, pane, wish))),
+            turns=(*talk.turns, Turn(question, as_answer(growing, pane, generation))),
         )
         for talk, pane, growing in zip(conversation.talks, panes, grown, strict=True)
     )
     return replace(conversation, talks=talks, before=(), name=conversation.name or name_for(question))
 
 
-def as_answer(growing: Growing, pane: Chosen, wish: Wish) -> Answer:
+def as_answer(growing: Growing, pane: Chosen, generation: GenerationSettings) -> Answer:
     """Put an answer together with what made it."""
     return Answer(
         text=growing.text,
@@ -106,10 +110,10 @@ def as_answer(growing: Growing, pane: Chosen, wish: Wish) -> Answer:
         seconds=growing.seconds,
         ended=growing.ended,
         strength=pane.true_strength,
-        seed=wish.seed,
-        temperature=wish.temperature,
-        longest=wish.longest,
-        system=wish.system,
+        seed=generation.seed,
+        temperature=generation.temperature,
+        longest=generation.longest,
+        system=generation.system,
         template=growing.template,
         precision=growing.precision,
     )

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from studio.compare.answering import Wish, check_wish
+from studio.compare.answering import GenerationSettings, check_generation
 from studio.compare.chat_client import ChatClient
 from studio.compare.pane_models import PaneModel
 from studio.compare.sheet_asking import TOGETHER, answer_rows, check_models
@@ -51,12 +51,14 @@ class SheetWork:
         self._guard = threading.Lock()
         self._works: dict[str, _Work] = {}
 
-    def start(self, columns: Sequence[Column], prompts: Sequence[Prompt], *, wish: Wish, name: str = "") -> Sheet:
+    def start(
+        self, columns: Sequence[Column], prompts: Sequence[Prompt], *, generation: GenerationSettings, name: str = ""
+    ) -> Sheet:
         """Keep a new sheet and begin to answer it. Raises RunError when its models cannot answer together."""
         check_models([self._find(column.key) for column in columns])
-        check_wish(wish)
+        check_generation(generation)
         rows = tuple(SheetRow(prompt) for prompt in prompts)
-        sheet = self.sheets.save(Sheet(tuple(columns), rows, wish, name=name or _name(prompts)))
+        sheet = self.sheets.save(Sheet(tuple(columns), rows, generation, name=name or _name(prompts)))
         self._begin(sheet)
         return sheet
 
@@ -109,7 +111,9 @@ class SheetWork:
 
             found: dict[int, tuple[Cell, ...]] = {}
             size = max(1, TOGETHER // len(models))
-            saying = answer_rows(self._chat, models, prompts, wish=sheet.wish, ticket=work.ticket, hear=hear)
+            saying = answer_rows(
+                self._chat, models, prompts, generation=sheet.generation, ticket=work.ticket, hear=hear
+            )
             with contextlib.closing(saying):
                 for place, cells in saying:
                     found[open_places[place]] = cells

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from studio.compare.answering import Answers, Wish, answers, check_wish
+from studio.compare.answering import Answers, GenerationSettings, answers, check_generation
 from studio.compare.chat_client import ChatClient
 from studio.compare.chat_protocol import PaneRequest
 from studio.compare.pane_models import PaneModel, can_share
@@ -80,7 +80,7 @@ def answer_rows(
     models: Sequence[tuple[PaneModel, float]],
     prompts: Sequence[Prompt],
     *,
-    wish: Wish,
+    generation: GenerationSettings,
     ticket: str = "",
     hear: Callable[[str], None] = lambda what: None,
 ) -> Generator[tuple[int, tuple[Cell, ...]], None, None]:
@@ -91,8 +91,8 @@ def answer_rows(
     early when `chat.halt` was called with the same ticket.
     """
     check_models([model for model, _ in models])
-    check_wish(wish)
-    asking = _Asking(chat, models, wish, ticket, hear)
+    check_generation(generation)
+    asking = _Asking(chat, models, generation, ticket, hear)
     size = max(1, TOGETHER // len(models))
     for start in range(0, len(prompts), size):
         try:
@@ -113,7 +113,7 @@ class _Asking:
 
     chat: ChatClient
     models: Sequence[tuple[PaneModel, float]]
-    wish: Wish
+    generation: GenerationSettings
     ticket: str
     hear: Callable[[str], None]
     proven: set[int] = field(default_factory=set)
@@ -162,12 +162,12 @@ class _Asking:
         """Return for each prompt the cells of the models at these places. Raises RunError, or _Stopped."""
         chosen = [self.models[place] for place in places]
         panes = [
-            PaneRequest(model.folder, messages_of(prompt, self.wish.system), strength)
+            PaneRequest(model.folder, messages_of(prompt, self.generation.system), strength)
             for prompt in prompts
             for model, strength in chosen
         ]
         last = Answers(())
-        for last in answers(self.chat, chosen[0][0].base, panes, wish=self.wish, ticket=self.ticket):
+        for last in answers(self.chat, chosen[0][0].base, panes, generation=self.generation, ticket=self.ticket):
             self.hear(last.waiting)
         if not last.panes or any(pane.ended in ("", "stopped") for pane in last.panes):
             raise _Stopped

@@ -8,10 +8,11 @@ Knows nothing of how an answer comes about, and nothing of pages.
 import json
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from studio.compare.answering import Wish
+from studio.codec import OLDER_NAME
+from studio.compare.answering import GenerationSettings
 from studio.compare.sheet_prompts import Prompt
 from studio.keeping import KeptFiles
 from studio.runs.length_limit import nearly_all
@@ -85,7 +86,7 @@ class Sheet:
 
     columns: tuple[Column, ...]
     rows: tuple[SheetRow, ...]
-    wish: Wish
+    generation: GenerationSettings = field(metadata={OLDER_NAME: "wish"})
     id: str = ""
     name: str = ""
     created: float = 0.0

@@ -67,8 +67,8 @@ def verdict(counts: Tally, first: Column, second: Column) -> str:
     if counts.first == counts.second:
         return f"Both were preferred equally often, in {counts.second:,} of {counts.decided:,} each."
     if low > EVEN or high < EVEN:
-        return f"{said}; that is more than chance."
-    return f"{said}; too few to be sure." if counts.decided < _MANY else f"{said}; that may be chance."
+        return f"{said}; that is more than luck."
+    return f"{said}; too few to be sure." if counts.decided < _MANY else f"{said}; that may be luck."
 
 
 def as_preferences(votes: Iterable[Vote]) -> str:

@@ -134,9 +134,9 @@ def draw_ballot(sheet: Sheet, columns: tuple[int, int], *, seed: int, voted: Ite
         if mute:
             raise RunError(mute[0])
         raise RunError(*_nothing_to_vote_on(answered=bool(whole), differ=bool(apart)))
-    chance = random.Random(seed)
-    chance.shuffle(rows)
-    return Ballot(sheet.id, columns, seed, tuple(Question(row, chance.random() < _EVEN) for row in rows))
+    rng = random.Random(seed)
+    rng.shuffle(rows)
+    return Ballot(sheet.id, columns, seed, tuple(Question(row, rng.random() < _EVEN) for row in rows))
 
 
 def choice_of(side: str, *, swapped: bool) -> str:
@@ -162,7 +162,7 @@ def vote_on(ballot: Ballot, place: int, sheet: Sheet, *, side: str, at: float) -
         swapped=question.swapped,
         choice=choice_of(side, swapped=question.swapped),
         prompt=row.prompt.text,
-        system=row.prompt.system or sheet.wish.system,
+        system=row.prompt.system or sheet.generation.system,
         first=sheet.columns[first],
         second=sheet.columns[second],
         first_answer=row.cells[first].text,

@@ -191,7 +191,7 @@ def _texts(example: Example) -> Iterator[str]:
 
 
 def _read_index(path: Path, size: int) -> NDArray[np.uint64]:
-    """Return where the lines begin, with the end of the last; made anew when the stored one does not fit the file."""
+    """Return where the lines begin, with the end of the last; made again when the stored one does not fit the file."""
     try:
         with open_plain(index_path(path)) as file:
             length = os.fstat(file.fileno()).st_size

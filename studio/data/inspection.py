@@ -152,14 +152,14 @@ class _Gathered:
         self.answers_as_context = 0
         self.reasoned = 0
         self.unread = UnreadFields()
-        self._conversation = roles.conversation
+        self._spoken = [name for name in (roles.conversation, *roles.prompts, roles.answer, roles.history) if name]
 
     def take(self, item: Row | RowProblem | Example) -> None:
         """Count a row, or leave out what has a problem, or mend, judge and write an example."""
         if isinstance(item, Row):
             self.rows_read += 1
-            if self._conversation in item.cells:
-                self.unread.add(item.cells[self._conversation])
+            for name in self._spoken:
+                self.unread.add(item.cells.get(name))
             return
         if isinstance(item, Example):
             example = self.mender.repair(item)
@@ -217,7 +217,13 @@ def _items(
 
 def _sample(source: Source, roles: Roles) -> tuple[Example, ...]:
     """Return the first examples as they were brought: they show what all have in common, such as an instruction."""
-    return tuple(item for row in source.sample for item in draft(row, roles) if isinstance(item, Example))
+    found = ((row, draft(row, roles)) for row in source.sample)
+    if not roles.message:
+        return tuple(item for _, drafted in found for item in drafted if isinstance(item, Example))
+    threads = Threads(roles)
+    for row, drafted in found:
+        tuple(threads.add(row, drafted))
+    return tuple(item for item in threads.joined() if isinstance(item, Example))
 
 
 def _columns_shown(columns: Sequence[str], roles: Roles) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """The data sets that this installation keeps: adding files, making versions, renaming, deleting, handing out.
 
-A version is made from the source of its family anew, with other roles or changes, so everything can be undone. Knows
+A version is made from the source of its family again, with other roles or changes, so everything can be undone. Knows
 nothing of runs, models or tokens.
 """
 
@@ -18,7 +18,7 @@ from studio.data.dataset_folders import Dataset, DatasetFolders, one_line, take_
 from studio.data.example_files import ExampleFile
 from studio.data.example_lines import as_messages
 from studio.data.inspection import Inspection, inspect_files
-from studio.data.reading_choices import Choices
+from studio.data.reading_choices import GUESSED, Choices
 from studio.data.recipes import Recipe
 from studio.data.rows import Report, silent
 from studio.data.samples import Sample, samples
@@ -26,9 +26,6 @@ from studio.errors import DataError
 
 MOST_STORED_PROBLEMS = 200
 """So many left-out rows stand in the document that every listing reads; all of them are in a file of their own."""
-
-
-_GUESSED = Choices()
 
 
 class DatasetLibrary:
@@ -50,7 +47,7 @@ class DatasetLibrary:
         name: str = "",
         roles: Roles | None = None,
         changes: Sequence[Change] = (),
-        choices: Choices = _GUESSED,
+        choices: Choices = GUESSED,
         report: Report = silent,
     ) -> Dataset:
         """Inspect files and keep them with their examples; without a name the set gets that of the first file.
@@ -262,7 +259,7 @@ class DatasetLibrary:
 def _make_id(name: str, inspection: Inspection, changes: Sequence[Change], parent: Dataset | None) -> str:
     origin = parent.root if parent is not None else f"{name}\n{inspection.sha256}"
     recipe = [f"{change.kind}:{','.join(sorted(change.keys))}" for change in changes]
-    recipe += [codec.dumps(inspection.choices)] if inspection.choices != _GUESSED else []
+    recipe += [codec.dumps(inspection.choices)] if inspection.choices != GUESSED else []
     text = "\n".join((origin, codec.dumps(inspection.roles), *recipe))
     return f"{_slug(name) or 'data'}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
 

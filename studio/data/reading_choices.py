@@ -22,6 +22,9 @@ class Choices:
     list: str = ""
 
 
+GUESSED = Choices()
+
+
 @dataclass(frozen=True)
 class Option:
     """One way to read a file: its value, a label for people, and the first lines as they would be read."""

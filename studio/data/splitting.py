@@ -31,9 +31,9 @@ def split(lengths: Sequence[int], *, share: float, seed: int, stratify: bool = F
     count = len(lengths)
     if not count:
         raise DataError("There are no examples to train on.", "Choose a data set with at least one usable row.")
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     shuffled = list(range(count))
-    chance.shuffle(shuffled)
+    rng.shuffle(shuffled)
     held_out = 0
     if share > 0 and count >= FEWEST_TO_SPLIT:
         held_out = min(max(round(count * share), 1), count - 1)
@@ -42,6 +42,6 @@ def split(lengths: Sequence[int], *, share: float, seed: int, stratify: bool = F
     # The sort keeps the shuffled order among equals, so that equal lengths are drawn from at random.
     by_length = sorted(shuffled, key=lambda place: lengths[place])
     edges = [count * stretch // held_out for stretch in range(held_out + 1)]
-    drawn = [by_length[chance.randrange(start, end)] for start, end in itertools.pairwise(edges)]
+    drawn = [by_length[rng.randrange(start, end)] for start, end in itertools.pairwise(edges)]
     taken = set(drawn)
     return Split(train=tuple(place for place in shuffled if place not in taken), validation=tuple(drawn))

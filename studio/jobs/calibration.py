@@ -56,7 +56,7 @@ class Calibration:
     def state(self) -> Machine | None:
         """Return the machine as it is now, or None while it is not measured; then the measuring is started.
 
-        A measuring that failed is not tried again before the studio is opened anew. Raises RunError when the worker
+        A measuring that failed is not tried again before the studio is opened again. Raises RunError when the worker
         cannot be started.
         """
         machine = read_machine(self._home, key=self._key)

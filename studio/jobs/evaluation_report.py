@@ -26,7 +26,7 @@ LIKELIHOOD = "likelihood_accuracy"
 """The figure of how often a model finds the right label the likeliest, whatever it writes."""
 
 SURE = 0.05
-"""Below this p value a change is called sure; else it may as well be chance."""
+"""Below this p value a change is called sure; else it may as well be luck."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Figure:
 
     @property
     def is_sure(self) -> bool:
-        """Whether the change is hardly chance."""
+        """Whether the change is hardly luck."""
         return self.p_value is not None and self.p_value < SURE
 
     @property

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studio import codec
+from studio.data.conversion.formats import Roles
 from studio.data.library import DatasetLibrary
+from studio.data.reading_choices import GUESSED, Choices
 from studio.errors import RunError, TooMany
 from studio.events import LAST_TIME, Failed, Finished, Loading
 from studio.files import read_bytes, write_whole
@@ -84,6 +86,8 @@ class Evaluations:
         run_id: str,
         *,
         data: Path | None = None,
+        roles: Roles | None = None,
+        choices: Choices = GUESSED,
         rows: int = 0,
         longest: int = 0,
         forgetting: bool = True,
@@ -93,7 +97,8 @@ class Evaluations:
         """Start to evaluate a run, unless that is under way; a report on the same data is replaced when it is done.
 
         `data` is a file of examples in any form that the studio reads, which becomes a data set; without it the
-        held-out examples of the run are used. `rows` bounds how many, 0 takes all that the machine does in a few
+        held-out examples of the run are used. `roles` and `choices` say how that file is read, where the guess is not
+        right. `rows` bounds how many, 0 takes all that the machine does in a few
         minutes. `longest` bounds every answer in tokens, 0 leaves that to the expected one. `tasks` are
         names of standard tasks in lm-evaluation-harness, each asked with `questions` questions.
         Raises RunError when the run has no result, or the work cannot be started, DataError for a file that cannot be
@@ -111,7 +116,7 @@ class Evaluations:
             raise RunError("This run has nothing to evaluate.", "Let a run finish, or stop it after its first steps.")
         if data is None and not _holds_out(run):
             raise RunError(NOTHING_HELD_OUT, NOTHING_HELD_OUT_HINT)
-        given = None if data is None else self._datasets.add(data)
+        given = None if data is None else self._datasets.add(data, roles=roles, choices=choices)
         name = _name("" if given is None else given.sha256, tasks, questions)
         job = self._job(run, name)
         if not job.state().working:
@@ -152,7 +157,7 @@ class Evaluations:
             return state("failed", job.failed.message, report=report, failed=job.failed)
         if report is not None:
             return state("ready", report.headline, report=report)
-        if name == AT_THE_END and wish_path(run).exists():
+        if name == AT_THE_END and request_path(run).exists():
             return state("waiting", f"It is evaluated {'when it ends' if run.is_alive() else 'in a moment'}.")
         if name == AT_THE_END and not _holds_out(run):
             return state("nothing", NOTHING_HELD_OUT)
@@ -179,14 +184,14 @@ class Evaluations:
         """Remember that a run which was just started is to be evaluated when it ends, where it holds rows out."""
         if self._settings.evaluate and _holds_out(run):
             with suppress(OSError):  # on a full disk there is no evaluation, and the run goes on
-                write_whole(wish_path(run), "0")
+                write_whole(request_path(run), "0")
             with self._guard:
                 self._expected.add(run.id)
 
     def recover(self) -> None:
         """Remember what an earlier server expected; call it when one starts."""
         if self._settings.evaluate:
-            found = {run.id for run in self._runs.all() if wish_path(run).exists()}
+            found = {run.id for run in self._runs.all() if request_path(run).exists()}
             with self._guard:
                 self._expected |= found
 
@@ -220,7 +225,7 @@ class Evaluations:
             self._expect_no_longer(run)
             return
         try:
-            write_whole(wish_path(run), str(tries + 1))
+            write_whole(request_path(run), str(tries + 1))
             self._start_or_wait(run, tries)
         except (OSError, RunError) as error:  # it can be asked for
             log.warning("The run %s is not evaluated: %s", run.id, error)
@@ -231,14 +236,14 @@ class Evaluations:
             self.start(run.id)
         except TooMany as error:
             log.info("The run %s is evaluated later: %s", run.id, error)
-            write_whole(wish_path(run), str(tries))
+            write_whole(request_path(run), str(tries))
             with self._guard:
                 self._expected.add(run.id)
 
     def _expect_no_longer(self, run: RunFolder) -> None:
         self._forget(run.id)
         with suppress(OSError):
-            wish_path(run).unlink(missing_ok=True)
+            request_path(run).unlink(missing_ok=True)
 
     def _forget(self, id: str) -> None:
         with self._guard:
@@ -268,9 +273,10 @@ def _name(sha256: str, tasks: Sequence[str], questions: int) -> str:
     return f"{OF_A_FILE}{sha256[:10]}-{asked}" if sha256 else f"tasks-{asked}"
 
 
-def wish_path(run: RunFolder) -> Path:
+def request_path(run: RunFolder) -> Path:
     """Return the file that is there while a run shall be evaluated; it holds how often that was begun."""
-    return run.path / "evaluation.wish"
+    older = run.path / "evaluation.wish"
+    return older if older.exists() else run.path / "evaluation.request"
 
 
 def evaluation_paths(run: RunFolder, name: str) -> JobPaths:
@@ -333,5 +339,5 @@ def read_rows(run: RunFolder, name: str) -> tuple[ScoredRow, ...]:
 
 def _tries(run: RunFolder) -> int:
     with suppress(OSError, ValueError):
-        return int(read_bytes(wish_path(run), most_bytes=100) or b"")
+        return int(read_bytes(request_path(run), most_bytes=100) or b"")
     return 0

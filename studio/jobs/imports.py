@@ -41,7 +41,7 @@ _LOOK_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class ImportRequest:
-    """What shall become a data set: one of files, pasted text, typed rows, a Hub id, or `of`, a data set to read anew.
+    """What shall become a data set: one of files, pasted text, typed rows, a Hub id, or `of`, a data set to read again.
 
     `typed` are pairs of a question and an answer. Without `roles` they are guessed, or kept for `of`, and so are
     `choices`. `changes` are all that the version shall have.

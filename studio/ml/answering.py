@@ -78,7 +78,7 @@ def answer_rows(
     says so, the answers are left as they are. Raises ValueError for a prompt without a token, and NoNumbers.
     """
     if not all(prompts):
-        raise ValueError("a prompt has at least one token, after which the first of an answer can be foretold")
+        raise ValueError("a prompt has at least one token, after which the first of an answer can be predicted")
     rows = [_Row(len(ids), list(ids), limit) for ids, limit in zip(prompts, limits, strict=True)]
     open_rows = [row for row in rows if row.left > 0]
     device = model.device.type

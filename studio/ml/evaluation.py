@@ -83,7 +83,7 @@ def score_continuations(
     `should_stop` said so is nan.
     """
     if not all(prompts):
-        raise ValueError("a prompt has at least one token, after which the first of a continuation can be foretold")
+        raise ValueError("a prompt has at least one token, after which the first of a continuation can be predicted")
     scores = [[math.nan] * len(each) for each in continuations]
     budget = token_budget or READ_TOKENS.get(model.device.type, READ_TOKENS["cpu"])
     done = 0
@@ -141,7 +141,7 @@ def _score_whole(
     pad_id: int,
     budget: int,
 ) -> list[list[float]]:
-    """Read each prompt anew with each of its continuations, padded behind them, where nothing that is asked sees it."""
+    """Read each prompt again with each of its continuations, padded behind them, where nothing asked sees it."""
     scores = [[0.0] * len(each) for each in follows]
     asked = [(row, place) for row, of_prompt in enumerate(follows) for place, each in enumerate(of_prompt) if each]
     counts = [len(follows[row][place]) for row, place in asked]
@@ -154,7 +154,7 @@ def _score_whole(
         ends = torch.tensor([[len(row)] for row in rows], device=model.device)
         starts = ends - torch.tensor([[len(text)] for text in texts], device=model.device)
         columns = torch.arange(width, device=model.device)
-        wanted = (columns >= starts - 1) & (columns < ends - 1)  # from where each token of the text is foretold
+        wanted = (columns >= starts - 1) & (columns < ends - 1)  # from where each token of the text is predicted
         chooses = takes_logits_to_keep(model)
         keep = {"logits_to_keep": wanted} if chooses else {}
         mask = (columns < ends).long()

@@ -117,7 +117,7 @@ class _Asking(HFLM):
     """The harness's own way to a model of transformers, which tells how far it is and can be stopped at each batch."""
 
     def __init__(self, model: Any, tokenizer: Any, on_progress: _Progress, should_stop: Callable[[], bool]) -> None:
-        # The harness ties word table and output head anew, which would undo an adapter on either.
+        # The harness ties word table and output head again, which would undo an adapter on either.
         model.tie_weights = lambda *_, **__: None
         try:
             super().__init__(pretrained=model, tokenizer=tokenizer, batch_size=BATCH)

@@ -8,7 +8,7 @@ from contextlib import suppress
 import torch
 
 
-def hand_back() -> None:
+def release_memory() -> None:
     """Free what only rings of objects hold, and hand all free memory back.
 
     A model is made of rings, and would stay until somebody looks for them. The allocators keep what was freed: after a

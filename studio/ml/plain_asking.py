@@ -28,14 +28,14 @@ def computing_exactly(model: Any, *, shaken: int | None = None) -> Iterator[None
     are off at random by as much as rounding to their format can be: half the step between two of its numbers.
     """
     held: dict[Any, list[tuple[Any, Any]]] = {}
-    chances: dict[Any, torch.Generator] = {}
+    generators: dict[Any, torch.Generator] = {}
 
     def widened(data: torch.Tensor) -> torch.Tensor:
         wide = data.float()
         if shaken is None or data.dim() < 2:
             return wide
-        chance = chances.setdefault(data.device, torch.Generator(data.device).manual_seed(shaken))
-        off = torch.rand(data.shape, generator=chance, device=data.device) - 0.5
+        rng = generators.setdefault(data.device, torch.Generator(data.device).manual_seed(shaken))
+        off = torch.rand(data.shape, generator=rng, device=data.device) - 0.5
         step = torch.finfo(data.dtype).eps / 2  # of a number that frexp takes as m * 2^e with m from 0.5 to 1
         return wide + torch.ldexp(off * step, torch.frexp(wide).exponent) * (wide != 0)
 

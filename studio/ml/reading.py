@@ -108,10 +108,10 @@ def can_read(model: Any, *, pad_id: int) -> int:
     takes in the cache, and 0 when the model cannot be read so: one with a state in place of keys and values, say.
     """
     words = model.get_input_embeddings().weight.shape[0]
-    chance = torch.Generator().manual_seed(0)
-    prefix, *tails = (torch.randint(words, (length,), generator=chance).tolist() for length in (6, 3, 9, 1, 4))
+    rng = torch.Generator().manual_seed(0)
+    prefix, *tails = (torch.randint(words, (length,), generator=rng).tolist() for length in (6, 3, 9, 1, 4))
     rows = [prefix + tail for tail in tails]
-    more = torch.randint(words, (4,), generator=chance).tolist()
+    more = torch.randint(words, (4,), generator=rng).tolist()
     order = [2, 0, 3]
     try:
         alone = torch.stack([_alone(model, [*row, token]) for row, token in zip(rows, more, strict=True)])

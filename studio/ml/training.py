@@ -22,14 +22,17 @@ from studio.events import Evaluated, Event, Noted, Resumed, Saved, Stepped, Stop
 from studio.ml.batches import TokenRow, epoch_steps
 from studio.ml.engine import Engine
 from studio.ml.loading import Placement
-from studio.ml.memory import hand_back
+from studio.ml.memory import release_memory
 from studio.ml.optimizers import Optimizer, learning_rate_factor
 from studio.ml.pacing import SavePace, Scores
 from studio.ml.parallel import Processes
 from studio.ml.soundness import NoNumbers
 from studio.models.forecast.plan import SAVE_SHARE, SCORINGS
 
-Chance = dict[str, torch.Tensor]
+RngState = dict[str, torch.Tensor]
+
+_OLDER_RNG = "chance/"
+"""What the names of the RNG state began with in older checkpoints."""
 
 
 class Diverged(StudioError):
@@ -56,7 +59,7 @@ class TrainingResult:
 class Progress:
     """Where a training is between two steps, with all that is needed to go on as if it had never stopped.
 
-    `tensors` holds the masters, the optimiser's moments and the state of chance; the order of the data follows from
+    `tensors` holds the masters, the optimiser's moments and the RNG state; the order of the data follows from
     the seed and `step`.
     """
 
@@ -127,7 +130,7 @@ def train(
     saved_at = 0
 
     def score(step: int) -> None:
-        """Score the held-out rows and show what the model answers, unless there are none or a stop is wished."""
+        """Score the held-out rows and show what the model answers, unless there are none or a stop is requested."""
         nonlocal scores
         if validation_rows:
             model.eval()
@@ -157,7 +160,7 @@ def train(
                     scores = scores.shown(step)
 
     def make_up(step: int) -> None:
-        """Score and show what was left out at a step because a stop was wished."""
+        """Score and show what was left out at a step because a stop was requested."""
         nonlocal scores
         if validation_rows and scores.last_step != step:
             score(step)
@@ -182,20 +185,20 @@ def train(
             return None if stop else summed
         return summed
 
-    def save(step: int, chance: Chance) -> None:
+    def save(step: int, rng_state: RngState) -> None:
         nonlocal scores, saved_at
         if not processes.is_first or saved_at == step:
             return
         scores, saved_at = scores.saved(step), step
         with optimizer.masters_in_place():
-            progress = Progress(step, scores, optimizer.state() | chance)
+            progress = Progress(step, scores, optimizer.state() | rng_state)
             pace.timed(lambda: emit(Saved(step=step, path=keeper.save(progress))))
 
     def ended(step: int, *, stopped: bool, early: bool = False) -> TrainingResult:
         better = scores.better_step if config.early_stopping and not stopped else None
         if better is not None:
             optimizer.rest()
-            hand_back()
+            release_memory()
             try:
                 optimizer.restore_masters(keeper.load(better).tensors)
             except StudioError:
@@ -224,7 +227,7 @@ def train(
             return ended(step, stopped=False, early=True)
         for rows in _steps_from(step, train_rows, config):
             step_began = time.monotonic()
-            chance = _chance()
+            rng_state = _rng_state()
             learning_rate = config.learning_rate * learning_rate_factor(step, total, config)
             summed = _once_more(
                 functools.partial(accumulate, rows), engine, optimizer, emit, alone=processes.count == 1
@@ -233,7 +236,7 @@ def train(
                 emit(Stopping())
                 optimizer.forget()
                 if step:
-                    save(step, chance)
+                    save(step, rng_state)
                 return ended(step, stopped=True)
             _finite(summed, "loss", step + 1, before_learning=step == 0)
             grad_norm = _finite(optimizer.step(learning_rate), "gradient", step + 1)
@@ -255,17 +258,17 @@ def train(
             if step in scored_at and (processes.count > 1 or not should_stop()):
                 score(step)
                 if pace.is_affordable and scores.best_step in (0, step):
-                    save(step, _chance())
+                    save(step, _rng_state())
                 if step < total and learned_enough():
                     emit(Noted("info", _early(step, scores)))
                     return ended(step, stopped=False, early=True)
             elif pace.is_due:
-                save(step, _chance())
+                save(step, _rng_state())
         return ended(step, stopped=False)
     finally:
         engine.undo()
         optimizer.close()
-        hand_back()
+        release_memory()
 
 
 def _steps_from(done: int, train_rows: Sequence[TokenRow], config: RunConfig) -> Iterator[Sequence[TokenRow]]:
@@ -302,7 +305,7 @@ def _once_more(
             raise
     optimizer.forget()
     engine.halve()
-    hand_back()
+    release_memory()
     emit(
         Noted(
             "warning",
@@ -319,19 +322,20 @@ def memory_gib(device: str) -> float:
     return float(held) / 2**30
 
 
-def _chance() -> Chance:
-    """Return the state of chance, by names."""
-    chance = {"chance/cpu": torch.get_rng_state()}
+def _rng_state() -> RngState:
+    """Return the RNG state, by names."""
+    rng_state = {"rng/cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
-        chance["chance/cuda"] = torch.cuda.get_rng_state()
-    return chance
+        rng_state["rng/cuda"] = torch.cuda.get_rng_state()
+    return rng_state
 
 
 def _restore(progress: Progress, optimizer: Optimizer) -> None:
     optimizer.restore(progress.tensors)
-    torch.set_rng_state(progress.tensors["chance/cpu"])
-    if "chance/cuda" in progress.tensors and torch.cuda.is_available():
-        torch.cuda.set_rng_state(progress.tensors["chance/cuda"])
+    states = {name.replace(_OLDER_RNG, "rng/"): tensor for name, tensor in progress.tensors.items()}
+    torch.set_rng_state(states["rng/cpu"])
+    if "rng/cuda" in states and torch.cuda.is_available():
+        torch.cuda.set_rng_state(states["rng/cuda"])
 
 
 def _finite(value: float, what: str, step: int, *, before_learning: bool = False) -> float:

@@ -32,7 +32,7 @@ BALANCED = "balanced"
 THOROUGH = "thorough"
 
 Value = str | int | float
-Foretell = Callable[..., Forecast]
+Estimate = Callable[..., Forecast]
 """What `forecast` is; another one in tests."""
 
 _FIRST = ("method", "epochs", "learning_rate", "rank", "batch_size", "max_length")
@@ -94,14 +94,14 @@ class Case:
         return value if isinstance(value, int) and value > 0 else otherwise
 
 
-def derive(case: Case, *, foretell: Foretell = forecast) -> tuple[Derived, ...]:
+def derive(case: Case, *, estimate: Estimate = forecast) -> tuple[Derived, ...]:
     """Suggest each field of `DERIVED`, except those of an adapter where there is none."""
-    return tuple(_derive(case, foretell))
+    return tuple(_derive(case, estimate))
 
 
-def _derive(case: Case, foretell: Foretell) -> Iterator[Derived]:
+def _derive(case: Case, estimate: Estimate) -> Iterator[Derived]:
     epochs, batch, rank, length = _epochs(case), _batch(case), _rank(case), _length(case)
-    method = _method(case, RunConfig(rank=int(rank.value), max_length=int(length.value)), foretell)
+    method = _method(case, RunConfig(rank=int(rank.value), max_length=int(length.value)), estimate)
     chosen = str(case.own.get("method", method.value))
     yield from (method, epochs)
     yield _learning_rate(case, chosen)
@@ -115,7 +115,7 @@ def _derive(case: Case, foretell: Foretell) -> Iterator[Derived]:
     yield _warmup(case, epochs=int(epochs.value), batch=int(batch.value))
 
 
-def _method(case: Case, settings: RunConfig, foretell: Foretell) -> Derived:
+def _method(case: Case, settings: RunConfig, estimate: Estimate) -> Derived:
     """LoRA, or QLoRA where memory demands it.
 
     Without Regret: LoRA does as well as full fine-tuning on small and medium data sets. QLoRA: a base in NF4 does as
@@ -125,11 +125,11 @@ def _method(case: Case, settings: RunConfig, foretell: Foretell) -> Derived:
     if case.architecture is None or case.machine is None:
         return usual
     work = case.workload and replace(case.workload, longest=min(case.workload.longest, settings.max_length))
-    whole = foretell(case.architecture, settings, machine=case.machine, workload=work)
+    whole = estimate(case.architecture, settings, machine=case.machine, workload=work)
     if whole.verdict != DOES_NOT_FIT:
         return usual
     packed = replace(settings, method=QLORA)
-    if foretell(case.architecture, packed, machine=case.machine, workload=work).verdict == DOES_NOT_FIT:
+    if estimate(case.architecture, packed, machine=case.machine, workload=work).verdict == DOES_NOT_FIT:
         return usual
     need, have = size(whole.memory_bytes), size(case.machine.memory_bytes)
     return Derived("method", QLORA, f"LoRA would need {need} of the {have} here; with a packed base it fits.")

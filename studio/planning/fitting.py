@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from studio.config import RunConfig, setting_named
 from studio.data.splitting import Split
 from studio.models.forecast.forecast import Workload
-from studio.planning.model_facts import Reading
+from studio.planning.model_facts import ModelFacts
 
 if TYPE_CHECKING:
     from studio.data.tokenizing.tokens import TokenCounts
@@ -42,21 +42,21 @@ class _Fit:
     longest: int = 0
 
 
-def parts(reading: Reading, settings: RunConfig, dataset_id: str, validation_id: str = "") -> Parts:
+def parts(facts: ModelFacts, settings: RunConfig, dataset_id: str, validation_id: str = "") -> Parts:
     """Split a data set as the run will, and count what fits. All fit for as long as nothing is counted yet.
 
     With `validation_id` another data set is held out, and all of this one is trained on. Raises DataError for an
     unknown data set.
     """
-    total = len(reading.examples(dataset_id))
+    total = len(facts.examples(dataset_id))
     if not total:
         return Parts()
-    places = places_of(reading, settings, dataset_id, validation_id)
-    counts = reading.token_state(dataset_id, settings.model).counts if settings.model else None
+    places = places_of(facts, settings, dataset_id, validation_id)
+    counts = facts.token_state(dataset_id, settings.model).counts if settings.model else None
     train = _fit(places.train, counts, settings)
     if validation_id:
-        other = reading.token_state(validation_id, settings.model).counts if settings.model else None
-        aside = _fit(range(len(reading.examples(validation_id))), other, settings)
+        other = facts.token_state(validation_id, settings.model).counts if settings.model else None
+        aside = _fit(range(len(facts.examples(validation_id))), other, settings)
         left_out = total - train.examples
     else:
         aside = _fit(places.validation, counts, settings)
@@ -91,10 +91,10 @@ def without_limit(settings: RunConfig) -> RunConfig:
     return replace(settings, max_length=int(setting_named("max_length").high or 0), overlong="cut")
 
 
-def places_of(reading: Reading, settings: RunConfig, dataset_id: str, validation_id: str = "") -> Split:
+def places_of(facts: ModelFacts, settings: RunConfig, dataset_id: str, validation_id: str = "") -> Split:
     """Return which examples are trained on and which are held out. Raises DataError when there is no example."""
     share = 0.0 if validation_id else min(max(settings.validation_share or 0.0, 0.0), 1.0)
-    return reading.split(dataset_id, share=share, seed=settings.seed, stratify=settings.stratify)
+    return facts.split(dataset_id, share=share, seed=settings.seed, stratify=settings.stratify)
 
 
 def _fit(places: Sequence[int], counts: "TokenCounts | None", settings: RunConfig) -> _Fit:

@@ -12,7 +12,7 @@ from studio.errors import StudioError
 from studio.models.architecture import Architecture
 from studio.models.forecast.forecast import Forecast, MethodRow, Workload, compare_methods, forecast
 from studio.models.machine import Machine
-from studio.models.presets import Foretell
+from studio.models.presets import Estimate
 
 _STEP_BYTES = 100_000_000
 """Free memory is told in steps of so many bytes: it changes all the time, and the page would be drawn for nothing."""
@@ -27,7 +27,7 @@ def _no_architecture(model: str) -> Architecture | None:
 
 
 @dataclass(frozen=True)
-class Foresight:
+class Forecasts:
     """Where forecasts come from. `machine` is None until it is measured, `architecture` while it is not known.
 
     Both raise a StudioError where they never will be.
@@ -35,7 +35,7 @@ class Foresight:
 
     machine: Callable[[], Machine | None] = _no_machine
     architecture: Callable[[str], Architecture | None] = _no_architecture
-    foretell: Foretell = forecast
+    estimate: Estimate = forecast
     compare: Callable[..., tuple[MethodRow, ...]] = compare_methods
 
 
@@ -49,20 +49,20 @@ class Known:
     machine_trouble: str = ""
 
 
-def known(foresight: Foresight, model: str) -> Known:
+def known(forecasts: Forecasts, model: str) -> Known:
     """Ask for machine and architecture, without a model being loaded."""
-    machine, machine_trouble = _machine(foresight)
+    machine, machine_trouble = _machine(forecasts)
     if not model:
         return Known(machine=machine, machine_trouble=machine_trouble)
     try:
-        return Known(foresight.architecture(model), machine, machine_trouble=machine_trouble)
+        return Known(forecasts.architecture(model), machine, machine_trouble=machine_trouble)
     except StudioError as error:
         return Known(None, machine, str(error), machine_trouble)
 
 
-def _machine(foresight: Foresight) -> tuple[Machine | None, str]:
+def _machine(forecasts: Forecasts) -> tuple[Machine | None, str]:
     try:
-        machine = foresight.machine()
+        machine = forecasts.machine()
     except StudioError as error:
         return None, str(error)
     if machine is None:
@@ -70,23 +70,23 @@ def _machine(foresight: Foresight) -> tuple[Machine | None, str]:
     return replace(machine, memory_bytes=machine.memory_bytes // _STEP_BYTES * _STEP_BYTES), ""
 
 
-def foretold(foresight: Foresight, about: Known, settings: RunConfig, workload: Workload | None) -> Forecast | None:
+def estimated(forecasts: Forecasts, about: Known, settings: RunConfig, workload: Workload | None) -> Forecast | None:
     """Forecast a run with settings that have no fault; None where model or machine is not known."""
     if about.architecture is None or about.machine is None:
         return None
     try:
-        return foresight.foretell(about.architecture, settings, machine=about.machine, workload=workload)
+        return forecasts.estimate(about.architecture, settings, machine=about.machine, workload=workload)
     except StudioError:  # the modules that are chosen may be those of another model: that is said elsewhere
         return None
 
 
 def compared(
-    foresight: Foresight, about: Known, settings: RunConfig, workload: Workload | None
+    forecasts: Forecasts, about: Known, settings: RunConfig, workload: Workload | None
 ) -> tuple[MethodRow, ...]:
     """Forecast the methods side by side; nothing where model or machine is not known."""
     if about.architecture is None or about.machine is None:
         return ()
     try:
-        return foresight.compare(about.architecture, settings, machine=about.machine, workload=workload)
+        return forecasts.compare(about.architecture, settings, machine=about.machine, workload=workload)
     except StudioError:
         return ()

@@ -23,7 +23,7 @@ from studio.models.architecture import Architecture, architecture_in, read_archi
 from studio.models.layout import ModelLayout, read_layout, remote_layout
 from studio.models.lookup import STARTER_CONFIG, find_architecture
 from studio.planning.background import InBackground, Threads
-from studio.planning.forecasts import Foresight
+from studio.planning.forecasts import Forecasts
 from studio.studio import Studio
 
 
@@ -35,7 +35,7 @@ class Here:
     trouble: str = ""
 
 
-class Reading:
+class ModelFacts:
     """Answers questions about data sets and models, remembering the answers while their files stay the same."""
 
     def __init__(
@@ -43,11 +43,11 @@ class Reading:
         studio: Studio,
         *,
         ask_hub: Callable[[str], ModelLayout] | None = None,
-        foresight: Foresight | None = None,
+        forecasts: Forecasts | None = None,
     ) -> None:
         limits = studio.limits
         look_up = functools.partial(InBackground, threads=Threads(limits), limits=limits)
-        self.foresight = foresight or Foresight(machine=studio.machine, architecture=self.architecture)
+        self.forecasts = forecasts or Forecasts(machine=studio.machine, architecture=self.architecture)
         self._studio = studio
         self.token_state: Callable[[str, str], TokenState] = studio.token_state
         self.show_example: Callable[[Path, Example], Shown] = studio.show_example

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from studio.config import RunConfig, setting_named
-from studio.models.presets import DERIVED, Case, Derived, Foretell, Value, derive
+from studio.models.presets import DERIVED, Case, Derived, Estimate, Value, derive
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,11 @@ class Following:
         return tuple(each for each in self.derived if getattr(self.settings, each.field) != each.value)
 
 
-def follow(settings: RunConfig, before: Suggestion, case: Case, *, foretell: Foretell) -> Following:
+def follow(settings: RunConfig, before: Suggestion, case: Case, *, estimate: Estimate) -> Following:
     """Let every field that is not the person's follow the suggestions for a case."""
     own = {name: getattr(settings, name) for name in DERIVED if _is_own(settings, before, name)}
     case = replace(case, own=own)
-    derived = derive(case, foretell=foretell)
+    derived = derive(case, estimate=estimate)
     suggested = {each.field: each.value for each in derived}
     changes = {name: value for name, value in suggested.items() if name not in own and getattr(settings, name) != value}
     suggestion = Suggestion({**before.values, **suggested}, own)

@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 def was_lost_alone(run: RunFolder, now: float) -> bool:
     """Tell whether a run went silent while no server was there to see it. Cheap: reads the end of its events."""
-    if run.stop_wish.exists() or run.is_blend or not run.was_launched or run.is_alive():
+    if run.stop_request.exists() or run.is_blend or not run.was_launched or run.is_alive():
         return False
     kept = _kept(run)
     if (kept is not None and kept.witnessed) or isinstance(last_event(run.events_path), Finished | Failed):

@@ -22,10 +22,10 @@ _LONGEST_SLUG = 40
 _TRIES = 20
 
 
-def memorable_name(chance: random.Random, taken: Collection[str] = ()) -> str:
+def memorable_name(rng: random.Random, taken: Collection[str] = ()) -> str:
     """Make up a name such as "brisk-otter", if it can one that is not among `taken`."""
     for _ in range(_TRIES):
-        name = f"{chance.choice(_MANNERS)}-{chance.choice(_BEASTS)}"
+        name = f"{rng.choice(_MANNERS)}-{rng.choice(_BEASTS)}"
         if name not in taken:
             break
     return name

@@ -1,7 +1,7 @@
 """Which runs wait for the accelerator, in which order, and which one has it: one small file that all servers share.
 
     <home>/queue.json    {"waiting": [...], "working": [...]}
-    <home>/queue.lock    held while the file is read and written anew, and while a run is started from it
+    <home>/queue.lock    held while the file is read and written again, and while a run is started from it
 
 Knows nothing of what a run is but its id.
 """

@@ -1,4 +1,4 @@
-"""Runs from their first wish to their end: the queue, the workers, stopping, resuming, and why one was lost.
+"""Runs from their start to their end: the queue, the workers, stopping, resuming, and why one was lost.
 
 Everything may be asked at any moment, by any number of servers on one data folder: the queue's lock and the run's own
 decide, never what this process remembers. Knows nothing of pages, terminals or models.
@@ -54,7 +54,7 @@ class RunState:
         return not self.run.is_blend and self.status in ("draft", "stopped", "failed", "lost")
 
 
-class Conductor:
+class Scheduler:
     """All that makes runs go and stop in one data folder."""
 
     def __init__(
@@ -122,7 +122,7 @@ class Conductor:
         self._leave_queue(run)
         if not run.is_alive():
             return
-        self._wish(run, KEEP)
+        self._write_request(run, KEEP)
         self._see_to_the_end(run, grace_seconds)
 
     def _leave_queue(self, run: RunFolder) -> None:
@@ -149,7 +149,7 @@ class Conductor:
         self._leave_queue(run)
         deadline = time.monotonic() + STOP_GRACE_SECONDS
         if run.is_alive():
-            self._wish(run, DISCARD)
+            self._write_request(run, DISCARD)
         while run.is_alive() and time.monotonic() < deadline:
             self._kill(run)
             time.sleep(_LOOK_SECONDS)
@@ -167,7 +167,7 @@ class Conductor:
     def recover(self) -> tuple[str, ...]:
         """Put the runs back to work that were lost with the server, and return their ids; call it when one starts.
 
-        Not those that ended while a server was there to say so, that a person wished to end, that died twice at the
+        Not those that ended while a server was there to say so, that a person asked to end, that died twice at the
         same step, or that were lost long ago.
         """
         found = []
@@ -182,7 +182,7 @@ class Conductor:
 
     def _take_up(self, run: RunFolder, waiting: Sequence[str]) -> bool:
         """Queue a run if it was lost with the server, or go on ending it; say whether it was queued."""
-        if run.stop_wish.exists():
+        if run.stop_request.exists():
             self._go_on_ending(run)
         if run.id in waiting or not lost.was_lost_alone(run, self._clock()):
             return False
@@ -197,8 +197,8 @@ class Conductor:
         return True
 
     def _go_on_ending(self, run: RunFolder) -> None:
-        """Take up the wish to end a run that a server did not live to see fulfilled."""
-        if run.wish == DISCARD:
+        """Take up the request to end a run that a server did not live to see fulfilled."""
+        if run.stop_wanted == DISCARD:
             with suppress(RunError):  # it is being exported, or the disk is full: it stays as it is
                 self.discard(run.id)
         elif run.is_alive():
@@ -212,7 +212,7 @@ class Conductor:
         run = self._runs.get(id)
         # In this order: a run that starts or ends in between must not look as if it had never been, or was lost.
         waiting = self.queue.line().waiting
-        alive, stop_asked = run.is_alive(), run.stop_wish.exists()
+        alive, stop_asked = run.is_alive(), run.stop_request.exists()
         holder = lock.holder(run.lock_path) if alive else None
         view = self._following(run).view()
         silent = holder is not None and (view.started is None or view.started.process_id != holder)
@@ -240,7 +240,7 @@ class Conductor:
             run = self._runs.get(id)
             if run.is_alive():
                 return True  # somebody else did
-            run.stop_wish.unlink(missing_ok=True)
+            run.stop_request.unlink(missing_ok=True)
             self._make_room()
             worker = self._launch(["train", str(run.path)], log_path=run.log_path, lock_path=run.lock_path)
             run.lost_path.unlink(missing_ok=True)
@@ -283,9 +283,9 @@ class Conductor:
         except RunError:
             return False
 
-    def _wish(self, run: RunFolder, wish: str) -> None:
+    def _write_request(self, run: RunFolder, stop_wanted: str) -> None:
         with suppress(OSError):  # on a full disk it is stopped all the same
-            write_whole(run.stop_wish, wish)
+            write_whole(run.stop_request, stop_wanted)
 
     def _ask_to_stop(self, run: RunFolder) -> bool:
         """Ask the worker to stop, once it has said `Started`: before that it does not listen, and would just die."""

@@ -50,7 +50,7 @@ BINNED_APART = frozenset({"conversations", "sheets"})
 
 KEEP = "keep"
 DISCARD = "discard"
-"""What a person may wish of a run that shall end."""
+"""What a person may ask of a run that shall end."""
 
 MOST_NOTE = 4000
 """So many letters of a note are kept."""
@@ -195,15 +195,16 @@ class RunFolder:
         return self.log_path.exists() or self.events_path.exists()
 
     @property
-    def stop_wish(self) -> Path:
+    def stop_request(self) -> Path:
         """A file that is there while a person wants the run to end, or wanted it to when it ended."""
-        return self.path / "stop.wish"
+        older = self.path / "stop.wish"
+        return older if older.exists() else self.path / "stop.request"
 
     @property
-    def wish(self) -> str:
-        """What a person wishes of a run that shall end, `KEEP` or `DISCARD`; empty when nobody wants it to."""
+    def stop_wanted(self) -> str:
+        """What a person asks of a run that shall end, `KEEP` or `DISCARD`; empty when nobody wants it to."""
         with contextlib.suppress(OSError, ValueError):
-            found = read_bytes(self.stop_wish, most_bytes=_MOST_SMALL_BYTES)
+            found = read_bytes(self.stop_request, most_bytes=_MOST_SMALL_BYTES)
             return KEEP if found is None else found.decode("utf-8").strip() or KEEP
         return ""
 
@@ -240,13 +241,11 @@ class RunFolder:
 class RunStore:
     """All runs of one data folder."""
 
-    def __init__(
-        self, home: Path, clock: Callable[[], float] = time.time, *, chance: random.Random | None = None
-    ) -> None:
-        """Keep runs in `<home>/runs`. `chance` decides the names of runs that were given none."""
+    def __init__(self, home: Path, clock: Callable[[], float] = time.time, *, rng: random.Random | None = None) -> None:
+        """Keep runs in `<home>/runs`. `rng` decides the names of runs that were given none."""
         self._folder = home / "runs"
         self._clock = clock
-        self._chance = chance or random.Random()
+        self._rng = rng or random.Random()
         self._known: dict[str, RunFolder] = {}
         self._binned: dict[str, RunFolder] = {}
 
@@ -266,7 +265,7 @@ class RunStore:
         """
         created = self._clock()
         taken = {run.name for run in self.all()}
-        config = dataclasses.replace(config, name=config.name.strip() or memorable_name(self._chance, taken))
+        config = dataclasses.replace(config, name=config.name.strip() or memorable_name(self._rng, taken))
         origin = RunOrigin(dataset_id, dataset_name, dataset_sha256, created, config.model)
         stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(created))
         with _sentence_for_disk_trouble(self._folder):
@@ -383,8 +382,8 @@ class RunStore:
         if not _ID.fullmatch(id) or id in BINNED_APART or not run.path.is_dir():
             raise RunError(f"There is no run '{id[:80]}' in the bin.", "Choose one from its list.")
         with _sentence_for_disk_trouble(self._folder):
-            if run.wish:
-                write_whole(run.stop_wish, KEEP)
+            if run.stop_wanted:
+                write_whole(run.stop_request, KEEP)
             self._folder.mkdir(parents=True, exist_ok=True)
             return RunFolder(_rename_to_free_name(run.path, id, self._folder))
 

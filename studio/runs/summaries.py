@@ -64,7 +64,7 @@ class _Known:
 
 
 class Summaries:
-    """The runs of one data folder, for any number of threads. `waiting` and `view` are those of the conductor."""
+    """The runs of one data folder, for any number of threads. `waiting` and `view` are those of the scheduler."""
 
     def __init__(
         self,
@@ -89,12 +89,12 @@ class Summaries:
         self._search_pause = 0.0
         self._reader: threading.Thread | None = None
 
-    def look(self, *, anew: bool = False) -> Snapshot:
-        """Return the runs as they are now. `anew` is for who has just changed one that rests."""
+    def look(self, *, fresh: bool = False) -> Snapshot:
+        """Return the runs as they are now. `fresh` is for who has just changed one that rests."""
         with self._turn:
             now, waiting = self._clock(), self._waiting()
             seen = (_changed(self._runs.folder), waiting)
-            if anew or seen != self._seen or now - self._searched_at >= self._search_pause:
+            if fresh or seen != self._seen or now - self._searched_at >= self._search_pause:
                 self._search(waiting)
                 self._seen, self._searched_at = seen, self._clock()
                 # Looking for changes takes a fiftieth of the time, unless that lets a change wait too long.
@@ -156,7 +156,7 @@ class Summaries:
         """Read a run and remember it; one that is gone meanwhile is forgotten."""
         stamp = _stamp(run.path)
         try:
-            # In this order, as the conductor does: a run that starts or ends in between is seen again.
+            # In this order, as the scheduler does: a run that starts or ends in between is seen again.
             alive = run.is_alive()
             if alive or run.id in waiting:
                 state = self._view(run.id)

@@ -94,7 +94,7 @@ def of_damaged(run: RunFolder, trouble: str, *, created: float) -> Summary:
 def of_rest(run: RunFolder) -> Summary:
     """Read a run that nobody is at, and that does not wait. Raises RunError when its folder is damaged."""
     view = Following(run.events_path).view()
-    state = status(view, alive=False, launched=run.was_launched, stop_asked=run.stop_wish.exists())
+    state = status(view, alive=False, launched=run.was_launched, stop_asked=run.stop_request.exists())
     return of_view(run, view, state)
 
 

@@ -238,7 +238,7 @@ def status(
 
     `queued` says whether it waits for its turn, `alive` whether a worker holds its lock, and `silent` whether that one
     has not spoken yet, so that all that was said is an earlier one's. `launched` says whether it ever had a worker,
-    `stop_asked` whether a person wished it to end. Ask in this order and then read the events: a worker is started
+    `stop_asked` whether a person asked it to end. Ask in this order and then read the events: a worker is started
     before its run leaves the queue, and holds the lock until its last event is written.
     """
     if alive and (silent or view.ended_at is None):

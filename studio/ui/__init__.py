@@ -1,1 +1,1 @@
-"""The page: one module per tab."""
+"""The page: one folder a tab, on one kit."""

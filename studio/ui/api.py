@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 from gradio.events import api
 
-from studio.compare.answering import Answers, Wish, answers
+from studio.compare.answering import Answers, GenerationSettings, answers
 from studio.compare.chat_protocol import BASE, PaneRequest
 from studio.compare.pane_models import pane_model
 from studio.compare.question_limits import check_asked
@@ -47,8 +47,8 @@ def wire(studio: Studio) -> None:
         seed: int = 42,
     ) -> dict[str, str]:
         """Put one question to the base model and the tuned one; return both answers."""
-        wish = Wish(system_prompt, temperature, longest_answer, seed)
-        return ask_once(studio, run_id, prompt, wish=wish)
+        generation = GenerationSettings(system_prompt, temperature, longest_answer, seed)
+        return ask_once(studio, run_id, prompt, generation=generation)
 
     def export_run(run_id: str, kind: str = "adapter") -> dict[str, Any]:
         """Prepare an export, "adapter" or "merged", unless it is there; say what it is at."""
@@ -64,15 +64,15 @@ def add_dataset(studio: Studio, file: str | None) -> str:
     return studio.add_dataset(ImportRequest(files=(file,))).id if file else ""
 
 
-def ask_once(studio: Studio, run_id: str, prompt: str, *, wish: Wish) -> dict[str, str]:
+def ask_once(studio: Studio, run_id: str, prompt: str, *, generation: GenerationSettings) -> dict[str, str]:
     """Return the base model's and the tuned model's whole answers to one question."""
-    check_asked(studio.limits, wish, [prompt])
-    start = (Message("system", wish.system),) if wish.system.strip() else ()
+    check_asked(studio.limits, generation, [prompt])
+    start = (Message("system", generation.system),) if generation.system.strip() else ()
     messages = (*start, Message("user", prompt))
     run = pane_model(studio, f"run:{run_id}")
     panes = [PaneRequest(adapter, messages) for adapter in (BASE, run.folder)]
     last = Answers(())
-    for now in answers(studio.chat, run.base, panes, wish=wish):
+    for now in answers(studio.chat, run.base, panes, generation=generation):
         last = now
     base, tuned = last.panes
     return {"base": base.text, "tuned": tuned.text}

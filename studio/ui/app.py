@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from studio.config import STARTER
-from studio.planning.model_facts import Reading
+from studio.planning.model_facts import ModelFacts
 from studio.studio import Studio
 from studio.ui import api
 from studio.ui.compare import tab as compare_tab
@@ -46,7 +46,7 @@ OWN_CLOCK = ("data", "configure", "compare", "evaluate", "export", "runs")
 
 def build_app(studio: Studio) -> gr.Blocks:
     """Build the page. Everything it shows and does goes through `studio`."""
-    reading = Reading(studio)
+    facts = ModelFacts(studio)
     machine_name, pace = machine(), Pace()
     page: gr.Blocks
     kept_seconds = studio.limits.upload_minutes * 60
@@ -74,7 +74,7 @@ def build_app(studio: Studio) -> gr.Blocks:
         data_tab.wire(
             data,
             studio=studio,
-            reading=reading,
+            facts=facts,
             controls={**configure.controls, **data.held_out.controls},
             calm=own["data"],
             opened=data_page.select,
@@ -85,7 +85,7 @@ def build_app(studio: Studio) -> gr.Blocks:
         started = configure_tab.wire(
             configure,
             studio=studio,
-            reading=reading,
+            facts=facts,
             dataset=dataset,
             held_out=data.held_out,
             timer=own["configure"],
@@ -93,7 +93,7 @@ def build_app(studio: Studio) -> gr.Blocks:
         )
         train_tab.wire(train, studio=studio, timer=timer)
         compare_tab.wire(compare, studio=studio, timer=own["compare"], opened=compare_page.select, loaded=page.load)
-        evaluate_tab.wire(evaluate, studio=studio, reading=reading, timer=own["evaluate"], opened=evaluate_page.select)
+        evaluate_tab.wire(evaluate, studio=studio, facts=facts, timer=own["evaluate"], opened=evaluate_page.select)
         export_tab.wire(export, studio=studio, timer=own["export"], opened=export_page.select)
         runs_tab.wire(runs, studio=studio, calm=own["runs"], opened=runs_page.select)
         navigation.wire(

@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
         os.set_inheritable(options.lock_fd, False)
         lock.name_self(options.lock_fd)
     if options.job == "train":
-        from studio.workers.train import see_off, train_run
+        from studio.workers.train import clean_up, train_run
 
         run = RunFolder(Path(options.run))
         if rank() > 0:
@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
             "train",
             run.events_path,
             lambda job: train_run(job, run=run, home=home_of(run)),
-            ended=functools.partial(see_off, run),
+            ended=functools.partial(clean_up, run),
         )
     if options.job == "export":
         from studio.workers.export import export_run

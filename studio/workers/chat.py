@@ -121,11 +121,11 @@ def _open(request: Open, home: Path, say: Say) -> _Opened:
     if files is None:
         raise ModelError(f"The model {request.model} is not on this machine.", "Fetch it on the Configure tab first.")
     from studio.ml import loading
-    from studio.ml.memory import hand_back
+    from studio.ml.memory import release_memory
     from studio.workers.chat_models import ChatModels
     from studio.workers.memory_check import ensure_base_room, free_bytes
 
-    hand_back()  # the memory of the base before must be free by now
+    release_memory()  # the memory of the base before must be free by now
     placement = loading.choose_placement(precision=request.precision, bits=request.bits)
     ensure_base_room(files.folder, placement, free=free_bytes(placement.device))
     models = ChatModels(loading.load_base(files.folder, placement), placement)

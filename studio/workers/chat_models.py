@@ -13,7 +13,7 @@ from typing import Any
 from studio.errors import ModelError
 from studio.ml import loading
 from studio.ml.generation import BASE, passes
-from studio.ml.memory import hand_back
+from studio.ml.memory import release_memory
 from studio.ml.strength import add_strength, forget
 from studio.models.strengths import check_strength
 from studio.runs.store import is_whole_model
@@ -138,7 +138,7 @@ class ChatModels:
         if set(asked) <= self._whole.keys():
             return
         self._whole = {version: model for version, model in self._whole.items() if version in asked}
-        hand_back()
+        release_memory()
         for version in dict.fromkeys(asked):
             if version not in self._whole:
                 unpacked = dataclasses.replace(self._placement, bits=0)

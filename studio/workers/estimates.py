@@ -27,7 +27,7 @@ def this_machine(home: Path) -> Machine:
     return read_machine(home, key=machine_key()) or describe()
 
 
-def foretell(architecture: Architecture, config: RunConfig, *, machine: Machine, rows: Rows) -> Forecast:
+def estimate(architecture: Architecture, config: RunConfig, *, machine: Machine, rows: Rows) -> Forecast:
     """Forecast a run by its own rows. Raises ConfigError for target modules that the model does not have."""
     return forecast(architecture, config, machine=_with_own_memory(machine), workload=workload_of(rows))
 

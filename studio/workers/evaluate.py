@@ -16,7 +16,7 @@ from studio.errors import ModelError, RunError
 from studio.events import Finished, Loaded, Loading, Noted
 from studio.jobs import standard_tasks
 from studio.jobs.evaluation_report import HELD_OUT, EvaluationReport
-from studio.jobs.evaluations import wish_path, write_evaluation
+from studio.jobs.evaluations import request_path, write_evaluation
 from studio.jobs.standard_tasks import QUESTIONS
 from studio.models.architecture import architecture_in
 from studio.models.forecast.answers import AnswerClock
@@ -73,7 +73,7 @@ def evaluate_run(job: Job, *, run: RunFolder, order: Order, home: Path) -> Finis
         with job.holding(home / MEMORY_LOCK, waiting="Waiting for other work on this machine to finish"):
             headline = _evaluate(job, run=run, order=order, home=home, folder=files.folder, began=began)
     finally:
-        wish_path(run).unlink(missing_ok=True)
+        request_path(run).unlink(missing_ok=True)
     return Finished(status="finished", summary=headline, seconds=time.monotonic() - began)
 
 
@@ -168,7 +168,7 @@ class _Watch:
     def both(self, result: Path) -> tuple[list[Any], list[Any]]:
         """Look at the base, or take what is known of it, and at what was learned: what each observer saw of both."""
         from studio.ml import loading
-        from studio.ml.memory import hand_back
+        from studio.ml.memory import release_memory
 
         paths = [kept_path(self._kept, self._folder, observer.key) for observer in self._observers]
         base = [read_kept(path, observer.kind) for path, observer in zip(paths, self._observers, strict=True)]
@@ -182,7 +182,7 @@ class _Watch:
             tuned = loading.load_adapter(model, result, dtype=self._placement.dtype)
         else:
             model = None
-            hand_back()  # the memory of the base must be free before a whole model comes
+            release_memory()  # the memory of the base must be free before a whole model comes
             self._job.emit(Loading(what="Loading the tuned model"))
             tuned = loading.load_base(result, self._placement)
         return base, [self._look(observer, tuned, "Tuned model") for observer in self._observers]

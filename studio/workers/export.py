@@ -141,13 +141,13 @@ def _check(job: Job, written: _Written, *, renderer: ChatRenderer) -> ExportRepo
     Raises ExportError when it cannot be loaded so, or does not stop where the run does.
     """
     from studio.ml import export
-    from studio.ml.memory import hand_back
+    from studio.ml.memory import release_memory
     from studio.ml.reference import compare
     from studio.ml.shipped_check import ask_shipped
 
     job.emit(Loading(what="Packing the zip"))
     export.zip_folder(written.target, written.archive)
-    hand_back()
+    release_memory()
     library = "peft" if written.base else "transformers"
     job.emit(Loading(what=f"Loading it back with {library} and checking its answers"))
     with export.unpacked(written.archive) if written.base else nullcontext(written.target) as folder:

@@ -1,4 +1,4 @@
-"""The frame around every job: its event log, the wish to stop, and what becomes of an error.
+"""The frame around every job: its event log, the request to stop, and what becomes of an error.
 
 Knows nothing of what a job does. This is the only place in a worker where any exception at all is caught.
 """
@@ -27,7 +27,7 @@ _READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 class Job:
-    """What a job may use: `emit` for events, `should_stop` for the wish of the person."""
+    """What a job may use: `emit` for events, `should_stop` for the person's request to stop."""
 
     def __init__(self, emit: Callable[[Event], object], *, follows_another: bool = False) -> None:
         """`follows_another` says whether an earlier worker was at the same job."""
@@ -44,7 +44,7 @@ class Job:
         return self._stop.is_set()
 
     def ask_to_stop(self) -> None:
-        """Remember the wish to stop; the job reads it between its steps."""
+        """Remember the request to stop; the job reads it between its steps."""
         self._stop.set()
 
     def report(self, what: str, done: int, total: int) -> None:

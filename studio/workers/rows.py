@@ -153,7 +153,7 @@ def _fit(rendered: Rendered, config: RunConfig) -> "TokenRow | None":
 
 
 def _telling(job: Job, *, total: int) -> Callable[[], None]:
-    """Make what tells the page about once a second how far the rendering is. It raises Stopped when that is wished."""
+    """Make what tells the page about once a second how far the rendering is. It raises Stopped when asked to stop."""
     done, told_at = 0, float("-inf")
 
     def tell() -> None:

@@ -19,7 +19,7 @@ from studio.compare.chat_protocol import SelfTest, Tested
 from studio.errors import ModelError, RunError
 from studio.ml.generation import PaneInput, Sampling, generate
 from studio.ml.loading import FP32, Placement, load_base
-from studio.ml.memory import hand_back
+from studio.ml.memory import release_memory
 from studio.ml.plain import add_adapter_plainly, answer_plainly, load_plainly, logit_gap
 from studio.runs.store import is_whole_model
 from studio.workers.chat_models import ChatModels, Wanted
@@ -69,7 +69,7 @@ def self_test(request: SelfTest, prompt: tuple[int, ...], ground: Ground) -> Tes
         ours = _by_panes(request, prompt, ground, placement)
         theirs = _plainly(request, prompt, ground, placement, ours)
     finally:
-        hand_back()
+        release_memory()
     return Tested(
         id=request.id,
         off_same=theirs[0].parting is None,
@@ -118,7 +118,7 @@ def _plainly(
         same = parting - 1
         return _Plain(ids, parting, logit_gap(model, [*prompt, *ids[:same]], one=ids[same], other=told[same]))
 
-    hand_back()
+    release_memory()
     _stop_if_asked(ground)
     _ensure_room(ground, placement)
     ground.tell("Self-test: loading the base model a second time, without the studio")
@@ -129,7 +129,7 @@ def _plainly(
         return answers
     if is_whole_model(Path(request.adapter)):
         del model
-        hand_back()
+        release_memory()
         model = load_plainly(Path(request.adapter), dataclasses.replace(placement, bits=0))
     else:
         ground.tell("Self-test: asking plain peft")

@@ -33,7 +33,7 @@ from studio.workers.checkpoints import (
     save_checkpoint,
     whole_or_not_at_all,
 )
-from studio.workers.estimates import foretell, peak_bytes, this_machine, workload_of
+from studio.workers.estimates import estimate, peak_bytes, this_machine, workload_of
 from studio.workers.job import Job
 from studio.workers.ranks import rank, together
 from studio.workers.rows import Rows, prepare_rows, prompt_length, rows_of
@@ -123,7 +123,7 @@ def _train(job: Job, *, run: RunFolder, home: Path, folder: Path, is_first: bool
     return result
 
 
-def see_off(run: RunFolder, last: Event) -> None:
+def clean_up(run: RunFolder, last: Event) -> None:
     """Drop what only the training needed, once `last` says that the run is done, and tell whoever wants to know.
 
     Not before: a run that is not done may be taken up again. What cannot be dropped stays.
@@ -154,7 +154,7 @@ def _in_words(folder: Path, config: RunConfig, *, machine: Machine, rows: Rows) 
 
 
 def _where_it_was(job: Job, run: RunFolder) -> "Progress | None":
-    """Read the newest whole checkpoint; without one, say that all begins anew where an earlier worker had begun."""
+    """Read the newest whole checkpoint; without one, say that all begins again where an earlier worker had begun."""
     found = newest_checkpoint(run, tell=lambda text: job.emit(Noted("warning", text)))
     if found is None and job.follows_another:
         job.emit(Resumed(step=0))
@@ -173,7 +173,7 @@ def _forecast(job: Job, *, folder: Path, config: RunConfig, machine: Machine, ro
         architecture = architecture_in(folder)
     except ModelError:
         return None
-    expected = foretell(architecture, config, machine=machine, rows=rows)
+    expected = estimate(architecture, config, machine=machine, rows=rows)
     job.emit(Forecasted(memory_gib=_gib(expected.memory_bytes), seconds=expected.seconds))
     return expected
 

@@ -35,9 +35,12 @@ def run(home: Path, *arguments: str, **environment: str) -> "subprocess.Complete
 
 
 def test_train_ends_with_the_folder_of_the_run(tmp_path: Path, data: Path, tiny_model: Path) -> None:
+    scored = tmp_path / "scored.csv"
+    scored.write_bytes("foo,bar\nid\u00f5,na\u00efve\n".encode("cp1252"))
     done = run(
         tmp_path / "home",
-        *("train", "--data", str(data), "--eval-data", str(data), "--model", str(tiny_model)),
+        *("train", "--data", str(data), "--eval-data", str(scored), "--model", str(tiny_model)),
+        *("--eval-encoding", "cp1252", "--eval-column", "foo=prompt", "--eval-column", "bar=answer"),
         *("--epochs", "1", "--rank", "4", "--name", "First try", "--chosen-modules", "q_proj", "--targets", "chosen"),
     )
     assert done.returncode == 0, done.stderr
@@ -47,7 +50,8 @@ def test_train_ends_with_the_folder_of_the_run(tmp_path: Path, data: Path, tiny_
     config = json.loads((folder / "config.json").read_text())
     assert (config["rank"], config["name"], config["chosen_modules"]) == (4, "First try", ["q_proj"])
     assert (folder / "adapter" / "adapter_model.safetensors").is_file()
-    assert len((folder / "val.jsonl").read_text().splitlines()) == 12
+    (held_out,) = (folder / "val.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [each["content"] for each in json.loads(held_out)["messages"]] == ["id\u00f5", "na\u00efve"]
 
 
 @pytest.mark.case("69-strict-template")
@@ -171,6 +175,41 @@ def test_an_encoding_that_is_not_sure_is_named_by_an_option(tmp_path: Path) -> N
     assert "--encoding cp1250: Windows-1250 (Central European)" in asked.stdout
     refused = run(tmp_path / "home", "train", "--data", str(path))
     assert refused.returncode == 2
-    assert "Add --encoding with one of: cp1252, cp1250" in refused.stderr
+    assert "Add --encoding with one of: cp1252, " in refused.stderr
+    assert ", cp1250" in refused.stderr
     given = run(tmp_path / "home", "inspect", str(path), "--encoding", "cp1252", "--json")
     assert json.loads(given.stdout)["usable"] == 1
+
+
+@pytest.mark.case("28-encodings")
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        (("--eval-data", "{encoded}"), "Add --eval-encoding with one of: "),
+        (("--eval-data", "{named}"), "Add --eval-column NAME=PART for each column"),
+        (("--eval-sheet", "Two"), "There is no file of examples to score on. Add --eval-data FILE"),
+    ],
+)
+def test_what_is_asked_of_the_file_to_score_on_has_options_of_its_own(
+    tmp_path: Path, data: Path, tiny_model: Path, arguments: tuple[str, ...], found: str
+) -> None:
+    """Its encoding, its sheet and its columns could not be chosen, and the sentence named the options of the other."""
+    (tmp_path / "encoded.csv").write_bytes("prompt,completion\nid\u00f5,na\u00efve\n".encode("cp1252"))
+    (tmp_path / "named.csv").write_text("foo,bar\none,two\nthree,four\n")
+    names = {name: str(tmp_path / f"{name}.csv") for name in ("encoded", "named")}
+    given = [argument.format(**names) for argument in arguments]
+    done = run(tmp_path / "home", "train", "--data", str(data), "--model", str(tiny_model), *given)
+    assert done.returncode == 2
+    assert found in done.stderr
+
+
+def test_the_file_of_an_evaluation_is_read_as_an_option_says(tmp_path: Path) -> None:
+    """`evaluate --data` took the guess, whatever it was, and had no option that could say otherwise."""
+    path = tmp_path / "short.csv"
+    path.write_bytes("question,answer\nidõ,naïve\n".encode("cp1252"))
+    refused = run(tmp_path / "home", "evaluate", "some-run", "--data", str(path))
+    assert refused.returncode == 2
+    assert "Add --encoding with one of: cp1252, " in refused.stderr
+    gone = run(tmp_path / "home", "evaluate", "some-run", "--data", str(path), "--encoding", "cp1252")
+    assert "some-run" in gone.stderr
+    assert "encoding" not in gone.stderr

@@ -13,14 +13,14 @@ from rich.console import Console
 from studio.cli.compare import compare, strengths
 from studio.cli.follow import RunFailed
 from studio.cli.main import main
-from studio.compare.answering import Wish
+from studio.compare.answering import GenerationSettings
 from studio.config import RunConfig
 from studio.errors import DataError, RunError
 from studio.runs.store import RunFolder
 from studio.studio import Studio
 from tests.ui.fake_studio import FakeWorkers, finished_run, open_fake_studio
 
-WISH = Wish("", 0.0, 32, 7)
+GENERATION = GenerationSettings("", 0.0, 32, 7)
 
 
 @pytest.fixture
@@ -45,9 +45,11 @@ def prompts(tmp_path: Path) -> Path:
     return path
 
 
-def told(studio: Studio, run_id: str, prompts: Path, *, as_json: bool = False, wish: Wish = WISH) -> str:
+def told(
+    studio: Studio, run_id: str, prompts: Path, *, as_json: bool = False, generation: GenerationSettings = GENERATION
+) -> str:
     console = Console(file=io.StringIO(), width=120)
-    assert compare(studio, run_id=run_id, prompts=prompts, wish=wish, as_json=as_json, console=console) == 0
+    assert compare(studio, run_id=run_id, prompts=prompts, generation=generation, as_json=as_json, console=console) == 0
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -68,7 +70,7 @@ def test_programs_get_one_json_object(studio: Studio, run: RunFolder, prompts: P
 
 def test_an_adapter_answers_at_several_strengths(studio: Studio, run: RunFolder, prompts: Path) -> None:
     console = Console(file=io.StringIO(), width=160)
-    given = dict(run_id=run.id, prompts=prompts, wish=WISH, as_json=True, console=console)
+    given = dict(run_id=run.id, prompts=prompts, generation=GENERATION, as_json=True, console=console)
     assert compare(studio, **given, strengths=strengths("1,0.5")) == 0  # type: ignore[arg-type]
     assert isinstance(console.file, io.StringIO)
     answers = json.loads(console.file.getvalue())["rows"][1]["answers"]
@@ -87,7 +89,7 @@ def test_what_cannot_be_used_is_told_before_anything_is_asked(studio: Studio, ru
     with pytest.raises(RunError, match="no run 'nobody'"):
         told(studio, "nobody", prompts)
     with pytest.raises(RunError, match="longest answer must be"):
-        told(studio, run.id, prompts, wish=Wish("", 0.0, 0, 7))
+        told(studio, run.id, prompts, generation=GenerationSettings("", 0.0, 0, 7))
     prompts.write_text("", encoding="utf-8")
     with pytest.raises(DataError, match="empty"):
         told(studio, run.id, prompts)
@@ -114,8 +116,8 @@ def test_a_real_run_is_compared(tmp_path: Path, tiny_model: Path, capsys: pytest
     train = ("train", "--data", str(data), "--model", str(tiny_model), "--epochs", "1", "--rank", "4")
     assert main(["--home", str(home), *train]) == 0
     id = capsys.readouterr().out.strip().splitlines()[-1].rpartition("/")[2]
-    wishes = ("--json", "--longest", "8", "--strength", "1", "--strength", "0.5")
-    assert main(["--home", str(home), "compare", id, "--prompts", str(data), *wishes]) == 0
+    requests_of = ("--json", "--longest", "8", "--strength", "1", "--strength", "0.5")
+    assert main(["--home", str(home), "compare", id, "--prompts", str(data), *requests_of]) == 0
     document = json.loads(capsys.readouterr().out)
     assert len(document["rows"]) == 12
     assert all(len(row["answers"]) == 3 and 0 < row["answers"][0]["tokens"] <= 8 for row in document["rows"])

@@ -2,13 +2,13 @@ from dataclasses import replace
 
 import pytest
 
-from studio.compare.answering import Growing, Wish
+from studio.compare.answering import GenerationSettings, Growing
 from studio.compare.asking import Chosen, aligned, caption, made_of, requests, with_answers, without_last
 from studio.compare.conversations import Conversation
 from studio.compare.pane_models import PaneModel
 from studio.data.examples import Message
 
-WISH = Wish("", 0.0, 20, 7)
+GENERATION = GenerationSettings("", 0.0, 20, 7)
 BASE = PaneModel("base:a", "Starter model, untrained", "a", "", "starter", 0, "fp32", False, None, "base")
 OTTER = PaneModel("run:a", "otter", "a", "/runs/a/adapter", "starter", 0, "fp32", False, None, "run")
 HERON = replace(OTTER, key="run:b", title="heron", run_id="b", folder="/runs/b/adapter")
@@ -19,7 +19,7 @@ def said(*questions: str, models: tuple[PaneModel, ...] = (BASE, OTTER)) -> Conv
     conversation = aligned(Conversation(id="kept", revision=3), models)
     for question in questions:
         grown = [Growing(f"{model.title}: {question}", 3, 0.5, "end", "the model's own", "fp32") for model in models]
-        conversation = with_answers(conversation, question, panes, grown, WISH)
+        conversation = with_answers(conversation, question, panes, grown, GENERATION)
     return conversation
 
 

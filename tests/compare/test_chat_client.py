@@ -104,8 +104,10 @@ def chat(tmp_path: Path) -> Iterator[ChatClient]:
     client.close()
 
 
-def ask(client: ChatClient, wish: str = "hello", *, base: Open = STARTER, adapters: tuple[str, ...] = (BASE, "/tuned")):
-    panes = [PaneRequest(adapter, (Message("user", wish),)) for adapter in adapters]
+def ask(
+    client: ChatClient, prompt: str = "hello", *, base: Open = STARTER, adapters: tuple[str, ...] = (BASE, "/tuned")
+):
+    panes = [PaneRequest(adapter, (Message("user", prompt),)) for adapter in adapters]
     return client.ask(base, panes, temperature=0.0, top_p=1.0, max_new_tokens=8, seed=1)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from studio.compare.answering import Wish
+from studio.compare.answering import GenerationSettings
 from studio.compare.chat_protocol import Answered, FromWorker, Open, Opening, PaneRequest, Token, Trouble
 from studio.compare.pane_models import PaneModel
 from studio.compare.sheet_answers import SheetWork
@@ -17,7 +17,7 @@ from studio.compare.sheet_prompts import Prompt
 from studio.compare.sheets import Column, open_sheets
 from studio.errors import RunError
 
-WISH = Wish("Be brief.", 0.0, 32, 7)
+GENERATION = GenerationSettings("Be brief.", 0.0, 32, 7)
 BASE = PaneModel("base:a", "base", "a", "", "starter", 0, "fp32", False, None, "base")
 OTTER = replace(BASE, key="run:a", title="otter", folder="/runs/a", kind="run")
 OTHER = replace(OTTER, key="run:b", title="heron", model="another")
@@ -40,7 +40,7 @@ class Chat:
         self.gate.set()
 
     def ask(
-        self, base: Open, panes: Sequence[PaneRequest], *, ticket: str, **wish: Any
+        self, base: Open, panes: Sequence[PaneRequest], *, ticket: str, **generation: Any
     ) -> Generator[FromWorker, None, None]:
         self.asked.append(tuple(panes))
         yield Opening("Loading.")
@@ -76,7 +76,7 @@ def prompts(*texts: str) -> tuple[Prompt, ...]:
 
 
 def rows(chat: Any, *texts: str) -> dict[int, list[str]]:
-    said = answer_rows(chat, [(BASE, 1.0), (OTTER, 0.5)], prompts(*texts), wish=WISH)
+    said = answer_rows(chat, [(BASE, 1.0), (OTTER, 0.5)], prompts(*texts), generation=GENERATION)
     return {place: [cell.trouble or cell.text for cell in cells] for place, cells in said}
 
 
@@ -90,7 +90,7 @@ def test_several_prompts_and_all_models_are_asked_together(chat: Chat) -> None:
 
 
 def test_the_system_prompt_of_a_row_goes_before_that_of_all(chat: Any) -> None:
-    list(answer_rows(chat, [(BASE, 1.0)], [Prompt("Hi", system="Sing.")], wish=WISH))
+    list(answer_rows(chat, [(BASE, 1.0)], [Prompt("Hi", system="Sing.")], generation=GENERATION))
     assert chat.asked[0][0].messages[0].content == "Sing."
 
 
@@ -143,11 +143,11 @@ def test_models_of_two_bases_are_refused(chat: Any) -> None:
     with pytest.raises(RunError, match="one to 4 models"):
         check_models([])
     with pytest.raises(RunError, match="must be"):
-        list(answer_rows(chat, [(BASE, 1.0)], prompts("Hi"), wish=replace(WISH, longest=0)))
+        list(answer_rows(chat, [(BASE, 1.0)], prompts("Hi"), generation=replace(GENERATION, longest=0)))
 
 
 def test_a_sheet_is_answered_in_the_background_and_kept(tmp_path: Path, work: SheetWork) -> None:
-    sheet = work.start(COLUMNS, prompts(*[f"Say {number}" for number in range(10)]), wish=WISH)
+    sheet = work.start(COLUMNS, prompts(*[f"Say {number}" for number in range(10)]), generation=GENERATION)
     work.join(sheet.id)
     state = work.state(sheet.id)
     assert (state.working, state.trouble, state.sheet.answered) == (False, "", 10)
@@ -157,7 +157,7 @@ def test_a_sheet_is_answered_in_the_background_and_kept(tmp_path: Path, work: Sh
 
 def test_a_sheet_that_was_stopped_goes_on_with_what_is_open(work: SheetWork, chat: Chat) -> None:
     chat.gate.clear()
-    sheet = work.start(COLUMNS, prompts("One", "Two"), wish=WISH)
+    sheet = work.start(COLUMNS, prompts("One", "Two"), generation=GENERATION)
     assert work.state(sheet.id).working
     work.stop(sheet.id)
     chat.gate.set()
@@ -173,7 +173,7 @@ def test_a_sheet_that_was_stopped_goes_on_with_what_is_open(work: SheetWork, cha
 
 def test_a_sheet_may_be_renamed_while_it_is_answered(work: SheetWork, chat: Chat) -> None:
     chat.gate.clear()
-    sheet = work.start(COLUMNS, prompts("One"), wish=WISH)
+    sheet = work.start(COLUMNS, prompts("One"), generation=GENERATION)
     work.sheets.rename(sheet.id, "Bread")
     chat.gate.set()
     work.join(sheet.id)
@@ -182,7 +182,7 @@ def test_a_sheet_may_be_renamed_while_it_is_answered(work: SheetWork, chat: Chat
 
 
 def test_trouble_is_told_and_what_was_answered_stays(work: SheetWork) -> None:
-    sheet = work.start(COLUMNS, prompts(*["fine"] * 8, *["trouble"] * 2), wish=WISH)
+    sheet = work.start(COLUMNS, prompts(*["fine"] * 8, *["trouble"] * 2), generation=GENERATION)
     work.join(sheet.id)
     state = work.state(sheet.id)
     assert (state.working, state.sheet.answered) == (False, 8)
@@ -191,7 +191,7 @@ def test_trouble_is_told_and_what_was_answered_stays(work: SheetWork) -> None:
 
 def test_a_sheet_in_the_bin_takes_no_more_answers(work: SheetWork, chat: Chat) -> None:
     chat.gate.clear()
-    sheet = work.start(COLUMNS, prompts("One"), wish=WISH)
+    sheet = work.start(COLUMNS, prompts("One"), generation=GENERATION)
     work.sheets.delete(sheet.id)
     chat.gate.set()
     work.join(sheet.id)
@@ -202,5 +202,5 @@ def test_a_sheet_in_the_bin_takes_no_more_answers(work: SheetWork, chat: Chat) -
 def test_what_is_waited_for_is_heard(chat: Any) -> None:
     heard: list[str] = []
     hear: Callable[[str], None] = heard.append
-    list(answer_rows(chat, [(BASE, 1.0)], prompts("Hi"), wish=WISH, hear=hear))
+    list(answer_rows(chat, [(BASE, 1.0)], prompts("Hi"), generation=GENERATION, hear=hear))
     assert heard == ["Loading.", "", ""]

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from studio import codec
-from studio.compare.answering import Wish
+from studio.compare.answering import GenerationSettings
 from studio.compare.sheet_answers import SheetState
 from studio.compare.sheet_prompts import Prompt
 from studio.compare.sheets import (
@@ -34,7 +34,7 @@ SHEET = Sheet(
         SheetRow(Prompt("Say C"), (Cell("=SUM(1)"), Cell(trouble="The prompt is too long."))),
         SheetRow(Prompt("Say D")),
     ),
-    Wish("Be brief.", 0.0, 32, 7),
+    GenerationSettings("Be brief.", 0.0, 32, 7),
 )
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from studio.compare.answering import Wish
+from studio.compare.answering import GenerationSettings
 from studio.compare.sheet_prompts import Prompt
 from studio.compare.sheets import Cell, Column, Sheet, SheetRow
 from studio.compare.votes import BOTH, FIRST, NEITHER, SECOND, Vote, Votes, choice_of, draw_ballot, vote_on
@@ -13,7 +13,7 @@ BASE, OTTER = Column("base:a", "base"), Column("run:a", "otter")
 
 def sheet(rows: int = 20) -> Sheet:
     answered = [SheetRow(Prompt(f"Say {n}"), (Cell(f"base {n}"), Cell(f"otter {n}"))) for n in range(rows)]
-    return Sheet((BASE, OTTER), tuple(answered), Wish("Be brief.", 0.0, 32, 7), id="a-sheet")
+    return Sheet((BASE, OTTER), tuple(answered), GenerationSettings("Be brief.", 0.0, 32, 7), id="a-sheet")
 
 
 def cast(choice: str, number: int = 0, *, first: Column = BASE, second: Column = OTTER) -> Vote:
@@ -49,16 +49,16 @@ def test_only_what_can_be_told_apart_is_asked_and_nothing_twice() -> None:
         SheetRow(Prompt("trouble"), (Cell("x"), Cell(trouble="Too long."))),
         SheetRow(Prompt("fine"), (Cell("x"), Cell("y"))),
     )
-    whole = Sheet((BASE, OTTER), rows, Wish("", 0.0, 32, 7), id="a-sheet")
+    whole = Sheet((BASE, OTTER), rows, GenerationSettings("", 0.0, 32, 7), id="a-sheet")
     assert [question.row for question in draw_ballot(whole, (0, 1), seed=1).questions] == [3]
     with pytest.raises(RunError, match="has your vote already"):
         draw_ballot(whole, (0, 1), seed=1, voted=[cast(FIRST, 3)])
     with pytest.raises(RunError, match="same answers everywhere"):
-        draw_ballot(Sheet((BASE, OTTER), rows[:1], whole.wish), (0, 1), seed=1)
+        draw_ballot(Sheet((BASE, OTTER), rows[:1], whole.generation), (0, 1), seed=1)
     with pytest.raises(RunError, match="answered by both"):
-        draw_ballot(Sheet((BASE, OTTER), rows[1:2], whole.wish), (0, 1), seed=1)
+        draw_ballot(Sheet((BASE, OTTER), rows[1:2], whole.generation), (0, 1), seed=1)
     with pytest.raises(RunError, match=r"otter gave no answer: Too long\."):
-        draw_ballot(Sheet((BASE, OTTER), rows[1:3], whole.wish), (0, 1), seed=1)
+        draw_ballot(Sheet((BASE, OTTER), rows[1:3], whole.generation), (0, 1), seed=1)
 
 
 @pytest.mark.parametrize("swapped", [False, True])

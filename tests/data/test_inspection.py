@@ -169,3 +169,14 @@ def test_files_for_tests_in_an_archive_are_named_and_can_be_chosen(tmp_path: Pat
     assert (question.about, question.chosen, question.is_open) == ("splits", "training", False)
     every, _ = inspect_files([path], into=tmp_path / "all.jsonl", choices=Choices(splits="all"))
     assert every.usable == 5
+
+
+@pytest.mark.case("21-anthropic")
+def test_hidden_reasoning_in_a_column_of_answers_is_counted(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.jsonl"
+    content = [{"type": "redacted_thinking", "data": "Ab"}, {"type": "text", "text": "So."}]
+    row = {"prompt": "Why?", "completion": [{"role": "assistant", "content": content}]}
+    path.write_text(f"{json.dumps(row)}\n{json.dumps({**row, 'prompt': 'How?'})}")
+    found, _ = inspect_files([path], into=tmp_path / "examples.jsonl")
+    assert found.usable == 2
+    assert "Reasoning that is redacted or encrypted cannot be read: 2 parts left out." in found.notes

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.ground import EARLY, STEADY, Expected, Ground, expected_of
-from tests.faults.warm import Oven, WarmLaunch
+from tests.warm import Forkserver, WarmLaunch
 
 _TABLE: dict[str, list[int]] = {}
 _SECONDS: dict[str, float] = {}
@@ -56,22 +56,22 @@ def tally() -> Tally:
 
 
 @pytest.fixture(scope="session")
-def oven(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oven]:
-    oven = Oven(tmp_path_factory.mktemp("oven"))
-    yield oven
-    oven.close()
+def forkserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forkserver]:
+    forkserver = Forkserver(tmp_path_factory.mktemp("forkserver"), saves_often=True)
+    yield forkserver
+    forkserver.close()
 
 
 @pytest.fixture
-def ground(tmp_path: Path, tiny_model: Path, oven: Oven) -> Iterator[Ground]:
-    ground = Ground(tmp_path, tiny_model, WarmLaunch(oven.address))
+def ground(tmp_path: Path, tiny_model: Path, forkserver: Forkserver) -> Iterator[Ground]:
+    ground = Ground(tmp_path, tiny_model, WarmLaunch(forkserver.address))
     yield ground
     for run in ground.store.all():
-        ground.conductor.discard(run.id)
+        ground.scheduler.discard(run.id)
 
 
-def _undisturbed(folder: Path, model: Path, oven: Oven, settings: dict[str, object]) -> Expected:
-    ground = Ground(folder, model, WarmLaunch(oven.address))
+def _undisturbed(folder: Path, model: Path, forkserver: Forkserver, settings: dict[str, object]) -> Expected:
+    ground = Ground(folder, model, WarmLaunch(forkserver.address))
     run = ground.make_run(**settings)
     began = time.monotonic()
     ground.finish(run)
@@ -79,12 +79,12 @@ def _undisturbed(folder: Path, model: Path, oven: Oven, settings: dict[str, obje
 
 
 @pytest.fixture(scope="session")
-def steady(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, oven: Oven) -> Expected:
+def steady(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, forkserver: Forkserver) -> Expected:
     """What a run that gets better all the time gives when nobody disturbs it."""
-    return _undisturbed(tmp_path_factory.mktemp("steady"), tiny_model, oven, STEADY)
+    return _undisturbed(tmp_path_factory.mktemp("steady"), tiny_model, forkserver, STEADY)
 
 
 @pytest.fixture(scope="session")
-def early(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, oven: Oven) -> Expected:
+def early(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, forkserver: Forkserver) -> Expected:
     """What a run that ends early at its best gives when nobody disturbs it."""
-    return _undisturbed(tmp_path_factory.mktemp("early"), tiny_model, oven, EARLY)
+    return _undisturbed(tmp_path_factory.mktemp("early"), tiny_model, forkserver, EARLY)

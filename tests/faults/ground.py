@@ -21,16 +21,16 @@ from studio.ml.training import evaluation_steps
 from studio.runs import lock
 from studio.runs.event_log import read_events
 from studio.runs.launcher import Launch
-from studio.runs.scheduler import Conductor, RunState
+from studio.runs.scheduler import RunState, Scheduler
 from studio.runs.store import RunFolder, RunStore
-from tests.faults.warm import WarmLaunch
 from tests.processes import session_of
+from tests.warm import WarmLaunch
 from tests.workers.conftest import examples
 
 PHASES = ("starting", "loading", "stepping", "evaluating", "checkpoint", "finalising")
 
 STEADY: dict[str, Any] = {"learning_rate": 2e-3, "dropout": 0.1, "early_stopping": False}
-"""Gets better at each check, and drops out by chance: what chance was must be taken up again."""
+"""Gets better at each check, and drops out at random: the RNG state must be taken up again."""
 
 EARLY: dict[str, Any] = {"learning_rate": 0.03, "rank": 32, "dropout": 0.1, "early_stopping": True, "patience": 1}
 """Learns too fast, gets worse, and ends early at its best."""
@@ -51,22 +51,22 @@ class Expected:
 
 @dataclass
 class Ground:
-    """A data folder with one conductor, as a server has it."""
+    """A data folder with one scheduler, as a server has it."""
 
     home: Path
     model: Path
     launch: WarmLaunch
     clock: Callable[[], float] = time.time
-    conductor: Conductor = field(init=False)
+    scheduler: Scheduler = field(init=False)
 
     def __post_init__(self) -> None:
         self.store = RunStore(self.home)
-        self.conductor = self.another_server()
+        self.scheduler = self.another_server()
 
-    def another_server(self, launch: Launch | None = None) -> Conductor:
+    def another_server(self, launch: Launch | None = None) -> Scheduler:
         """Return what a server that is started now has: it remembers nothing."""
         store = RunStore(self.home)
-        return Conductor(store, self.home, launch=launch or self.launch, clock=self.clock, make_room=lambda: None)
+        return Scheduler(store, self.home, launch=launch or self.launch, clock=self.clock, make_room=lambda: None)
 
     def make_run(self, *, epochs: int = 5, rows: int = 24, held_out: int = 4, **settings: Any) -> RunFolder:
         """Write a run that never started, of 60 steps."""
@@ -82,23 +82,23 @@ class Ground:
 
     def start(self, run: RunFolder, launch: Launch | None = None) -> int:
         """Have a run at work, and return its process."""
-        (self.another_server(launch) if launch else self.conductor).enqueue(run.id)
-        trouble = self.conductor.trouble(run.id)
+        (self.another_server(launch) if launch else self.scheduler).enqueue(run.id)
+        trouble = self.scheduler.trouble(run.id)
         assert trouble is None, trouble
         process_id = lock.holder(run.lock_path)
         return process_id if process_id is not None else -1
 
     def finish(self, run: RunFolder, *, seconds: float = 120) -> None:
         """Have a run go on until it is done, without disturbing it."""
-        if self.conductor.view(run.id).can_resume:
+        if self.scheduler.view(run.id).can_resume:
             self.start(run)
 
         def rests() -> bool:
-            self.conductor.tend()
-            return not run.is_alive() and run.id not in self.conductor.queue.line().waiting
+            self.scheduler.tend()
+            return not run.is_alive() and run.id not in self.scheduler.queue.line().waiting
 
         wait(rests, seconds=seconds, what=f"{run.id} to end")
-        state = self.conductor.view(run.id)
+        state = self.scheduler.view(run.id)
         assert state.status == "finished", (state.status, state.headline, run.log_tail())
 
     def interrupted(self, *, checkpoints: int = 2, **settings: Any) -> RunFolder:
@@ -184,7 +184,7 @@ def check_lost(ground: Ground, run: RunFolder, process_id: int, expected: Expect
     """Assert what is true of a run whose worker was killed."""
     wait(lambda: not run.is_alive(), seconds=10, what="the lock to be let go of")
     wait(lambda: not session_of(process_id), seconds=10, what="the last process of the worker to be gone")
-    for server in (ground.conductor, ground.another_server()):
+    for server in (ground.scheduler, ground.another_server()):
         state = server.view(run.id)
         assert state.status == "lost", state.status
         assert state.diagnosis is not None

@@ -1,7 +1,7 @@
 """A small server: the studio with its queue, as `app.py` runs it, without the page.
 
 `python -m tests.faults.server HOME OVEN [VERB RUN]...` recovers, keeps the queue, does what it is told and then stays.
-The workers come from the oven. A fault that it is given it meets from its recovery on.
+The workers come from the forkserver. A fault that it is given it meets from its recovery on.
 """
 
 import os
@@ -17,19 +17,19 @@ from studio.runs.store import RunStore
 from studio.settings import Settings, ensure_writable
 from studio.studio import Studio
 from tests.faults import hook
-from tests.faults.warm import WarmLaunch
+from tests.warm import WarmLaunch
 
 QUEUE_SECONDS = 0.1
 
 
-def main(home: Path, oven: Path, verbs: list[str]) -> None:
+def main(home: Path, forkserver: Path, verbs: list[str]) -> None:
     ensure_writable(home)
     studio = Studio(
         settings=Settings(home=home),
         datasets=DatasetLibrary(home, samples_folder=home),
         runs=RunStore(home),
         chat=ChatClient(home),
-        launch=WarmLaunch(oven),
+        launch=WarmLaunch(forkserver),
     )
     sys.stdout.write("up\n")
     sys.stdout.flush()

@@ -32,14 +32,14 @@ def test_a_torn_last_event(ground: Ground, steady: Expected, tally: Tally, torn:
     held()
 
 
-def damage(run: RunFolder, steps: tuple[int, ...], how: str, chance: random.Random) -> None:
+def damage(run: RunFolder, steps: tuple[int, ...], how: str, rng: random.Random) -> None:
     for step in steps:
         path = run.checkpoint(step) / PROGRESS
         content = bytearray(path.read_bytes())
         if how == "cut off":
-            del content[chance.randrange(len(content)) :]
+            del content[rng.randrange(len(content)) :]
         else:
-            place = chance.randrange(len(content) * 8)
+            place = rng.randrange(len(content) * 8)
             content[place // 8] ^= 1 << place % 8
         path.write_bytes(content)
 
@@ -78,11 +78,11 @@ def test_no_altered_bit_of_a_checkpoint_goes_unseen(ground: Ground, tally: Tally
     path = folder / PROGRESS
     whole = path.read_bytes()
     header = 8 + int.from_bytes(whole[:8], "little")
-    chance = random.Random(4)
+    rng = random.Random(4)
     for number in range(bits):
         held = tally("a single bit of a checkpoint altered: seen")
         # Every other one in the header, which is small and tells what the rest means.
-        place = chance.randrange((header if number % 2 else len(whole)) * 8)
+        place = rng.randrange((header if number % 2 else len(whole)) * 8)
         altered = bytearray(whole)
         altered[place // 8] ^= 1 << place % 8
         path.write_bytes(altered)

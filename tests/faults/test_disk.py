@@ -21,8 +21,8 @@ from tests.faults.ground import (
     last_step,
     wait,
 )
-from tests.faults.warm import Oven, WarmLaunch
 from tests.processes import session_of
+from tests.warm import Forkserver, WarmLaunch
 
 WRITES = {
     "the first folder of a checkpoint": "checkpoints@1",
@@ -130,19 +130,19 @@ def test_a_folder_that_cannot_be_written_any_more(ground: Ground, steady: Expect
     ],
 )
 def test_a_small_disk_that_fills_up(
-    small_disk: SmallDisk, tiny_model: Path, oven: Oven, steady: Expected, tally: Tally, free_kib: int
+    small_disk: SmallDisk, tiny_model: Path, forkserver: Forkserver, steady: Expected, tally: Tally, free_kib: int
 ) -> None:
     """Whatever the worker wants to write then: events, tokens, the log, a checkpoint or the result."""
     held = tally("disk full: a small disk that fills up")
-    ground = Ground(small_disk.folder / "home", tiny_model, WarmLaunch(oven.address))
+    ground = Ground(small_disk.folder / "home", tiny_model, WarmLaunch(forkserver.address))
     run = ground.make_run()
     small_disk.leave_free(free_kib * 1024)
     try:
-        ground.conductor.enqueue(run.id)
+        ground.scheduler.enqueue(run.id)
     except RunError as error:
         sentence = str(error)
     else:
-        sentence = str(ground.conductor.trouble(run.id) or "")
+        sentence = str(ground.scheduler.trouble(run.id) or "")
     if sentence:
         assert "No space left" in sentence, sentence
     else:
@@ -158,10 +158,10 @@ def test_a_small_disk_that_fills_up(
     [pytest.param(step, marks=() if step == 25 else pytest.mark.faults) for step in (1, 9, 10, 13, 25, 39, 50, 59)],
 )
 def test_a_disk_that_fills_up_while_a_run_trains(
-    small_disk: SmallDisk, tiny_model: Path, oven: Oven, steady: Expected, tally: Tally, step: int
+    small_disk: SmallDisk, tiny_model: Path, forkserver: Forkserver, steady: Expected, tally: Tally, step: int
 ) -> None:
     held = tally("disk full: while a run trains")
-    ground = Ground(small_disk.folder / "home", tiny_model, WarmLaunch(oven.address))
+    ground = Ground(small_disk.folder / "home", tiny_model, WarmLaunch(forkserver.address))
     run = ground.make_run()
     ground.start(run)
     wait(lambda: (last_step(run) or 0) >= step, what="the step", pause=0.001)
@@ -178,11 +178,11 @@ def test_a_disk_that_fills_up_while_a_run_trains(
 
 
 def test_a_disk_that_becomes_read_only(
-    small_disk: SmallDisk, tiny_model: Path, oven: Oven, steady: Expected, tally: Tally
+    small_disk: SmallDisk, tiny_model: Path, forkserver: Forkserver, steady: Expected, tally: Tally
 ) -> None:
     """Root may write anywhere but here."""
     held = tally("a data folder on a disk that is read-only")
-    ground = Ground(small_disk.folder / "home", tiny_model, WarmLaunch(oven.address))
+    ground = Ground(small_disk.folder / "home", tiny_model, WarmLaunch(forkserver.address))
     run = ground.interrupted()
     run.lost_path.unlink()
     small_disk.remount("ro")

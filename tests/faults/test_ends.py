@@ -26,8 +26,8 @@ from tests.faults.ground import (
     wait,
 )
 from tests.faults.test_server_kills import Server
-from tests.faults.warm import ONE_THREAD, Oven
 from tests.processes import session_of
+from tests.warm import ONE_THREAD, Forkserver
 
 
 @pytest.mark.parametrize("seconds", [0.5, pytest.param(40.0, marks=[pytest.mark.faults])], ids=["short", "whole"])
@@ -55,12 +55,12 @@ def test_a_worker_that_is_held_up(ground: Ground, steady: Expected, tally: Tally
 def test_a_worker_that_is_held_up_and_shall_stop_is_killed_after_the_grace(
     ground: Ground, steady: Expected, tally: Tally
 ) -> None:
-    held = tally("a worker that does not hear the wish to stop")
+    held = tally("a worker that does not hear the request to stop")
     run = ground.make_run()
     process_id = ground.start(run)
     wait(lambda: len(run.checkpoint_steps) >= 2, what="checkpoints")
     os.kill(process_id, signal.SIGSTOP)
-    ground.conductor.stop(run.id, grace_seconds=0.5)
+    ground.scheduler.stop(run.id, grace_seconds=0.5)
     assert ground.state(run).status == "stopping"
     wait(lambda: not run.is_alive(), seconds=10, what="it to be killed")
     wait(lambda: not session_of(process_id), what="the worker to be gone")
@@ -83,7 +83,7 @@ def test_stopping_at_any_moment_keeps_a_result_and_goes_on_to_the_same_end(
         held = tally("stop and keep, then resume")
         process_id = ground.start(run)
         wait(lambda: (last_step(run) or 0) >= steps, what="a step", pause=0.001)  # noqa: B023
-        ground.conductor.stop(run.id)
+        ground.scheduler.stop(run.id)
         wait(lambda: not run.is_alive(), what="it to stop")
         wait(lambda: not session_of(process_id), seconds=10, what="its last process to be gone")  # noqa: B023
         state = ground.state(run)
@@ -102,19 +102,19 @@ def test_deleting_a_run_while_it_trains(ground: Ground, steady: Expected, tally:
     process_id = ground.start(run)
     wait(lambda: len(run.checkpoint_steps) >= 2, what="checkpoints")
     with pytest.raises(RunError, match="still at work"):
-        ground.conductor.delete(run.id)
+        ground.scheduler.delete(run.id)
     assert run.is_alive()
     ground.another_server().discard(run.id)
     wait(lambda: not session_of(process_id), seconds=5, what="the worker to be gone")
     assert ground.store.all() == ()
     assert ground.another_server().recover() == ()
     with pytest.raises(RunError, match="no run"):
-        ground.conductor.view(run.id)
+        ground.scheduler.view(run.id)
     (binned,) = ground.store.binned()
     restored = ground.store.restore(binned.id)
     assert ground.another_server().recover() == (), "what was thrown away and taken back waits for the person"
     assert ground.state(restored).status == "stopped"
-    ground.conductor.delete(restored.id)
+    ground.scheduler.delete(restored.id)
     restored = ground.store.restore(restored.id)
     ground.finish(restored)
     check_finished(ground, restored, steady)
@@ -127,11 +127,11 @@ def workers_of(run: RunFolder) -> int:
 
 
 @pytest.mark.parametrize("runs", [2, pytest.param(12, marks=[pytest.mark.faults])], ids=["short", "whole"])
-def test_two_servers_on_one_folder(ground: Ground, oven: Oven, tally: Tally, runs: int) -> None:
+def test_two_servers_on_one_folder(ground: Ground, forkserver: Forkserver, tally: Tally, runs: int) -> None:
     made = [ground.make_run(epochs=1) for _ in range(runs)]
     for run in made:
-        ground.conductor.queue.add(run.id)
-    servers = [Server(ground.home, oven) for _ in range(2)]
+        ground.scheduler.queue.add(run.id)
+    servers = [Server(ground.home, forkserver) for _ in range(2)]
     try:
         while not all(ground.state(run).status == "finished" for run in made):
             assert sum(run.is_alive() for run in made) <= 1

@@ -109,7 +109,7 @@ def test_a_killed_evaluation_leaves_the_report_before_it(
     if tasks:
         pytest.importorskip("lm_eval", reason="lm-evaluation-harness is not installed")
         write_task(ground.home)
-    chance = random.Random(6)
+    rng = random.Random(6)
     run = ground.make_run(epochs=1)
     ground.finish(run)
     evaluating = Evaluating(ground, run, tasks)
@@ -120,14 +120,14 @@ def test_a_killed_evaluation_leaves_the_report_before_it(
     what = f"kill -9 of an evaluation{' with a standard task' if tasks else ''}"
     while kills > 0:
         shutil.rmtree(ground.home / "evaluations", ignore_errors=True)  # the base is asked again
-        if chance.random() < 0.3:
+        if rng.random() < 0.3:
             shutil.rmtree(run.path / "evaluations")
             before = None
-        if chance.random() < 0.5:
-            ground.launch.fault = f"kill@evaluations/@{chance.randint(1, 8)}"
+        if rng.random() < 0.5:
+            ground.launch.fault = f"kill@evaluations/@{rng.randint(1, 8)}"
         evaluating.restart()
         began = time.monotonic()
-        strike(ground, evaluating.start, evaluating.lock_path, seconds=chance.uniform(0.0, seconds))
+        strike(ground, evaluating.start, evaluating.lock_path, seconds=rng.uniform(0.0, seconds))
         if evaluating.state().status == "ready":
             before = evaluating.state().report
             continue  # it was quicker than the blow
@@ -151,7 +151,7 @@ def test_a_killed_evaluation_leaves_the_report_before_it(
 
 @pytest.mark.parametrize("kills", [2, pytest.param(40, marks=WHOLE)], ids=["short", "whole"])
 def test_a_killed_export_is_not_offered(ground: Ground, tally: Tally, kills: int) -> None:
-    chance = random.Random(7)
+    rng = random.Random(7)
     run = ground.make_run(epochs=1)
     ground.finish(run)
     seconds = 1.0
@@ -159,11 +159,11 @@ def test_a_killed_export_is_not_offered(ground: Ground, tally: Tally, kills: int
         kind = (ADAPTER, MERGED)[kills % 2]
         shutil.rmtree(run.exports, ignore_errors=True)
         exports = Exports(launch=ground.launch)
-        if chance.random() < 0.6:
-            ground.launch.fault = f"kill@exports/@{chance.randint(1, 24)}"
+        if rng.random() < 0.6:
+            ground.launch.fault = f"kill@exports/@{rng.randint(1, 24)}"
         began = time.monotonic()
         lock_path = export_paths(run.exports, kind).lock
-        strike(ground, lambda: exports.start(run, kind), lock_path, seconds=chance.uniform(0.0, seconds))  # noqa: B023
+        strike(ground, lambda: exports.start(run, kind), lock_path, seconds=rng.uniform(0.0, seconds))  # noqa: B023
         if exports.state(run, kind).status == "ready":
             continue  # it was quicker than the blow
         held = tally("kill -9 of an export", seconds=time.monotonic() - began)

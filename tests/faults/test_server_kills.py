@@ -17,8 +17,8 @@ from studio.runs.view import WORKING, died_twice
 from tests.faults import hook
 from tests.faults.conftest import Tally
 from tests.faults.ground import Expected, Ground, check_finished, check_whole, kill, wait
-from tests.faults.warm import Oven
 from tests.processes import session_of
+from tests.warm import Forkserver
 
 LONGEST_SECONDS = 2.5
 """So long after it is up a server is killed at the latest."""
@@ -27,9 +27,9 @@ LONGEST_SECONDS = 2.5
 class Server:
     """A server with its queue, in a process of its own."""
 
-    def __init__(self, home: Path, oven: Oven, *verbs: str, fault: str = "") -> None:
+    def __init__(self, home: Path, forkserver: Forkserver, *verbs: str, fault: str = "") -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.server", str(home), str(oven.address), *verbs],
+            [sys.executable, "-m", "tests.faults.server", str(home), str(forkserver.address), *verbs],
             cwd=PROJECT_ROOT,
             env={**os.environ, hook.VARIABLE: fault},
             stdout=subprocess.PIPE,
@@ -64,15 +64,15 @@ def check_truth(ground: Ground, run: RunFolder) -> None:
         assert state.status in WORKING, state.status
     else:
         assert state.status not in WORKING, state.status
-        waits = run.id in ground.conductor.queue.line().waiting
+        waits = run.id in ground.scheduler.queue.line().waiting
         assert waits == (state.status == "queued"), (waits, state.status)
     assert state.headline
 
 
-def fault_for(chance: random.Random, home: Path) -> str:
+def fault_for(rng: random.Random, home: Path) -> str:
     """Choose a change of a file at which the server dies: its queue, a run's lock and log, why one was lost."""
-    where = chance.choice(("queue.", "queue.json", "run.lock", "worker.log", "lost.json", str(home)))
-    return f"kill@{where}@{chance.randint(1, 6)}"
+    where = rng.choice(("queue.", "queue.json", "run.lock", "worker.log", "lost.json", str(home)))
+    return f"kill@{where}@{rng.randint(1, 6)}"
 
 
 @pytest.mark.parametrize(
@@ -81,19 +81,19 @@ def fault_for(chance: random.Random, home: Path) -> str:
     ids=["short", "whole"],
 )
 def test_a_killed_server_forgets_nothing(
-    ground: Ground, oven: Oven, steady: Expected, tally: Tally, kills: int
+    ground: Ground, forkserver: Forkserver, steady: Expected, tally: Tally, kills: int
 ) -> None:
     """Runs wait and train; they end by themselves, however often it dies, and the computer with it."""
-    chance = random.Random(11)
+    rng = random.Random(11)
     left = kills
     while left > 0:
         runs = [ground.make_run() for _ in range(2)]
         verbs = [each for run in runs for each in ("queue", run.id)]
         for _ in range(min(left, 6)):
-            fault = fault_for(chance, ground.home) if chance.random() < 0.6 else ""
-            power_fails = chance.random() < 0.3  # the worker dies with it
-            server = Server(ground.home, oven, *verbs, fault=fault)
-            until = time.monotonic() + chance.uniform(0.0, LONGEST_SECONDS)
+            fault = fault_for(rng, ground.home) if rng.random() < 0.6 else ""
+            power_fails = rng.random() < 0.3  # the worker dies with it
+            server = Server(ground.home, forkserver, *verbs, fault=fault)
+            until = time.monotonic() + rng.uniform(0.0, LONGEST_SECONDS)
             wait(lambda: server.process.poll() is not None or time.monotonic() > until, what="the moment")  # noqa: B023
             moment = "at any moment" if server.process.poll() is None else "as it changes a file"
             held = tally(f"kill -9 of the server {moment}")
@@ -111,10 +111,12 @@ def test_a_killed_server_forgets_nothing(
             held()
             verbs = []
             left -= 1
-        check_endings(ground, oven, runs, steady, tally)
+        check_endings(ground, forkserver, runs, steady, tally)
 
 
-def check_endings(ground: Ground, oven: Oven, runs: list[RunFolder], expected: Expected, tally: Tally) -> None:
+def check_endings(
+    ground: Ground, forkserver: Forkserver, runs: list[RunFolder], expected: Expected, tally: Tally
+) -> None:
     """Let a last server end what the killed ones began. A person only starts what waits for one, and says so."""
     verbs = []
     for run in runs:
@@ -123,7 +125,7 @@ def check_endings(ground: Ground, oven: Oven, runs: list[RunFolder], expected: E
             assert state.status == "draft" or "waits for you" in state.headline or state.status != "lost"
             verbs += ["queue", run.id]
     held = tally("runs whose servers were killed end by themselves, bit for bit")
-    server = Server(ground.home, oven, *verbs)
+    server = Server(ground.home, forkserver, *verbs)
     try:
         for run in runs:
             wait(lambda: ground.state(run).status == "finished", seconds=90, what=f"{run.id} to end")  # noqa: B023
@@ -135,20 +137,22 @@ def check_endings(ground: Ground, oven: Oven, runs: list[RunFolder], expected: E
 
 
 @pytest.mark.parametrize("verb", ["stop", pytest.param("discard", marks=pytest.mark.faults)])
-def test_a_wish_to_end_a_run_outlives_the_server(ground: Ground, oven: Oven, tally: Tally, verb: str) -> None:
-    """A server that died between the wish and its fulfilment left a run that trained on and said that it stops."""
-    held = tally(f"kill -9 of the server between the wish to {verb} and its fulfilment")
+def test_a_wish_to_end_a_run_outlives_the_server(
+    ground: Ground, forkserver: Forkserver, tally: Tally, verb: str
+) -> None:
+    """A server that died between the request and the stop left a run that trained on and said that it stops."""
+    held = tally(f"kill -9 of the server between the request to {verb} and its end")
     run = ground.make_run()
     process_id = ground.start(run)
-    os.kill(process_id, signal.SIGSTOP)  # it cannot hear the wish
+    os.kill(process_id, signal.SIGSTOP)  # it cannot hear the request
     fault = "kill@/bin@1" if verb == "discard" else ""
-    server = Server(ground.home, oven, verb, run.id, fault=fault)
+    server = Server(ground.home, forkserver, verb, run.id, fault=fault)
     server.wait_until_done()
     server.kill()
     if verb == "stop":
         assert ground.state(run).status == "stopping"
         os.kill(process_id, signal.SIGCONT)
-    server = Server(ground.home, oven)
+    server = Server(ground.home, forkserver)
     try:
         if verb == "stop":
             wait(lambda: ground.state(run).status == "stopped", seconds=30, what="the run to stop")

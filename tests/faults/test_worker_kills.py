@@ -24,7 +24,7 @@ from tests.faults.ground import (
     phase_of,
     wait,
 )
-from tests.faults.warm import cold_launch
+from tests.warm import cold_launch
 
 KILLS_A_RUN = 8
 """A run that was killed so often is left in peace, to end."""
@@ -42,21 +42,21 @@ class Moment:
     evaluating: bool = False
 
 
-def moment(phase: str, chance: random.Random, whole_seconds: float) -> Moment:
+def moment(phase: str, rng: random.Random, whole_seconds: float) -> Moment:
     """Choose a moment that is likely to lie in a phase; which one it was is told by what is left behind."""
     match phase:
         case "starting":
             return Moment(fault="kill@events.jsonl@1")
         case "loading":
-            return Moment(seconds=chance.uniform(0.0, 0.4))
+            return Moment(seconds=rng.uniform(0.0, 0.4))
         case "evaluating":
-            return Moment(seconds=chance.uniform(0.0, 0.1), evaluating=True)
+            return Moment(seconds=rng.uniform(0.0, 0.1), evaluating=True)
         case "checkpoint":
             # Making the folder, its files, giving it its name, and letting go of an older one.
-            return Moment(fault=f"kill@checkpoints/@{chance.randint(1, 25)}")
+            return Moment(fault=f"kill@checkpoints/@{rng.randint(1, 25)}")
         case "finalising":
-            return Moment(fault=f"kill@{chance.choice(('adapter.', 'adapter', 'reference.'))}@{chance.randint(1, 4)}")
-    return Moment(seconds=chance.uniform(0.3, whole_seconds))
+            return Moment(fault=f"kill@{rng.choice(('adapter.', 'adapter', 'reference.'))}@{rng.randint(1, 4)}")
+    return Moment(seconds=rng.uniform(0.3, whole_seconds))
 
 
 def strike(ground: Ground, run: RunFolder, when: Moment, launch: Launch | None, scored: frozenset[int]) -> int:
@@ -80,9 +80,9 @@ def _evaluates(run: RunFolder, before: int, scored: frozenset[int]) -> bool:
     return bool(last) and getattr(last[0], "step", None) in scored and type(last[0]).__name__ == "Stepped"
 
 
-def rarest(hits: dict[str, int], chance: random.Random) -> str:
+def rarest(hits: dict[str, int], rng: random.Random) -> str:
     """Choose the phase that was hit least, and every other time any."""
-    return min(PHASES, key=lambda phase: hits[phase]) if chance.random() < 0.7 else chance.choice(PHASES)
+    return min(PHASES, key=lambda phase: hits[phase]) if rng.random() < 0.7 else rng.choice(PHASES)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def rarest(hits: dict[str, int], chance: random.Random) -> str:
 def test_a_killed_worker_loses_nothing(
     ground: Ground, request: pytest.FixtureRequest, tally: Tally, kills: int, cold: int
 ) -> None:
-    chance = random.Random(5)
+    rng = random.Random(5)
     hits = dict.fromkeys(PHASES, 0)
     left = kills
     for name in itertools.cycle(("steady", "early") if kills > 6 else ("steady",)):
@@ -105,9 +105,9 @@ def test_a_killed_worker_loses_nothing(
         scored = evaluation_steps(expected.total_steps)
         while left > 0 and struck < KILLS_A_RUN:
             is_cold = cold > 0 and left % max(1, kills // cold) == 0
-            when = moment(rarest(hits, chance), chance, expected.seconds)
+            when = moment(rarest(hits, rng), rng, expected.seconds)
             if is_cold:
-                when = Moment(seconds=chance.uniform(0.0, COLD_SECONDS))
+                when = Moment(seconds=rng.uniform(0.0, COLD_SECONDS))
             began, since, before = time.monotonic(), time.time(), len(events(run))
             process_id = strike(ground, run, when, cold_launch() if is_cold else None, scored)
             wait(lambda: not run.is_alive(), what="the worker to be gone")  # noqa: B023

@@ -102,7 +102,7 @@ class Opened:
         """Do what a start of the server does with the run there, then open it on every tab."""
         from studio.errors import StudioError
 
-        for act in (self.studio.recover, self.studio.tend, lambda: self.studio.summaries.look(anew=True)):
+        for act in (self.studio.recover, self.studio.tend, lambda: self.studio.summaries.look(fresh=True)):
             try:
                 act()
             except StudioError:

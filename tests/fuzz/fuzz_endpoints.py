@@ -98,8 +98,8 @@ VERBS = (
 class Fuzzer:
     """Makes the values of a call. Knows the runs and data sets that there are, so that many calls get further."""
 
-    def __init__(self, visitor: Visitor, chance: random.Random) -> None:
-        self.visitor, self.chance = visitor, chance
+    def __init__(self, visitor: Visitor, rng: random.Random) -> None:
+        self.visitor, self.rng = visitor, rng
         self.verbs = sorted({*VERBS, *re.findall(r"data-verb=\\?\"([\w-]+)", json.dumps(visitor.config))})
         self.known: list[str] = ["none"]
 
@@ -112,51 +112,49 @@ class Fuzzer:
         """Return a value for each input: most as the page would send them, some of the right kind, a few odd ones."""
         values = self.visitor.inputs(listener, {})
         for place, id in enumerate(listener["inputs"]):
-            turn = self.chance.random()
+            turn = self.rng.random()
             if turn < 0.25:
-                values[place] = self.chance.choice(ODD)
+                values[place] = self.rng.choice(ODD)
             elif turn < 0.65:
                 values[place] = self.fitting(self.visitor.components.get(id, {"type": "api", "props": {}}))
-        if self.chance.random() < 0.03:
-            return values[: self.chance.randrange(len(values) + 1)]
+        if self.rng.random() < 0.03:
+            return values[: self.rng.randrange(len(values) + 1)]
         return values
 
     def fitting(self, component: Mapping[str, Any]) -> Any:
         """Return a value such as the component could send, at its edges or a little beyond."""
-        kind, props, chance = component["type"], component["props"], self.chance
+        kind, props, rng = component["type"], component["props"], self.rng
         if kind in ("number", "slider"):
             least, most = props.get("minimum"), props.get("maximum")
             edges = [each for each in (least, most) if each is not None]
-            return chance.choice([*edges, *(each + 1 for each in edges), 0, 1, -1, 2.5, 7])
+            return rng.choice([*edges, *(each + 1 for each in edges), 0, 1, -1, 2.5, 7])
         if kind in ("dropdown", "radio", "checkboxgroup"):
             offered = [each[1] if isinstance(each, list) else each for each in props.get("choices") or []]
-            one = chance.choice([*offered, *self.known])
+            one = rng.choice([*offered, *self.known])
             return [one] if props.get("multiselect") or kind == "checkboxgroup" else one
         if kind == "checkbox":
-            return chance.random() < 0.5
+            return rng.random() < 0.5
         if kind == "file" or kind == "uploadbutton":
             return self.file(props)
-        return chance.choice(
-            [*self.known, f"run:{chance.choice(self.known)}", "Hello", "1", json.dumps({"a": 1}), [], {}]
-        )
+        return rng.choice([*self.known, f"run:{rng.choice(self.known)}", "Hello", "1", json.dumps({"a": 1}), [], {}])
 
     def file(self, props: Mapping[str, Any]) -> Any:
         contents: tuple[tuple[str, bytes], ...] = (
             ("a.csv", b"prompt,completion\nHi,Hello\nYou,Me\n"),
             ("a.jsonl", b'{"prompt": "Hi", "completion": "Hello"}\n' * 5),
-            ("a.zip", pack(honest(f"run {self.chance.random()}"))),
-            ("a.xlsx", self.chance.randbytes(500)),
+            ("a.zip", pack(honest(f"run {self.rng.random()}"))),
+            ("a.xlsx", self.rng.randbytes(500)),
         )
-        file = self.visitor.file(*self.chance.choice(contents))
+        file = self.visitor.file(*self.rng.choice(contents))
         return [file] if props.get("file_count") == "multiple" else file
 
     def event(self) -> Any:
         """Return what an event carries: most often a press, as the page's own buttons send it."""
-        chance = self.chance
-        if chance.random() < 0.3:
-            return chance.choice(ODD)
+        rng = self.rng
+        if rng.random() < 0.3:
+            return rng.choice(ODD)
         keys = [*self.known, "0", "1", "-1", "9" * 30, "../x", "validation_loss"]
-        return {"verb": chance.choice(self.verbs), "key": chance.choice(keys), "value": chance.choice([*keys, ""])}
+        return {"verb": rng.choice(self.verbs), "key": rng.choice(keys), "value": rng.choice([*keys, ""])}
 
 
 class Findings:
@@ -229,7 +227,7 @@ def fuzz(
     while time.monotonic() < until and process.poll() is None:
         if calls % 100 == 0:
             fuzzer.look()
-        listener = fuzzer.chance.choice(listeners)
+        listener = fuzzer.rng.choice(listeners)
         data, event = fuzzer.data(listener), fuzzer.event()
         said = visitor.call(listener, data=data, event=event)
         calls += 1

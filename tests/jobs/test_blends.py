@@ -223,7 +223,7 @@ def test_all_runs_show_a_blend_as_what_it_is(studio: Studio, make, fake_launch, 
     fake_launch.end()
     state = studio.view(blend.id)
     assert (state.status, state.headline) == ("finished", "Blended (Linear).")
-    (row,) = [run for run in studio.summaries.look(anew=True).runs if run.id == blend.id]
+    (row,) = [run for run in studio.summaries.look(fresh=True).runs if run.id == blend.id]
     assert (row.status, row.has_result, row.name) == ("finished", True, "mix")
 
 

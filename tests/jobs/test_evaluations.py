@@ -16,8 +16,8 @@ from studio.jobs.evaluations import (
     evaluation_paths,
     read_report,
     read_rows,
+    request_path,
     rows_path,
-    wish_path,
     write_evaluation,
 )
 from studio.runs import lock
@@ -179,12 +179,12 @@ def test_a_run_that_holds_nothing_out_is_evaluated_on_a_file_alone(
     write_examples(run.validation_path, [])
     run.log_path.touch()
     evaluations.expect(run)
-    assert not wish_path(run).exists()
-    wish_path(run).write_text("0")  # by an earlier server
+    assert not request_path(run).exists()
+    request_path(run).write_text("0")  # by an earlier server
     evaluations.recover()
     say(run.events_path, Started(1, "train"), Finished("finished", "Done", 1.0))
     evaluations.tend()
-    assert not wish_path(run).exists()
+    assert not request_path(run).exists()
     state = evaluations.state(run.id)
     assert (state.status, state.sentence) == ("nothing", "There is nothing to evaluate on: no row was held out.")
     with pytest.raises(RunError, match="no row was held out"):
@@ -200,7 +200,7 @@ def test_a_run_is_evaluated_when_it_ends_and_not_before(
 ) -> None:
     run.log_path.touch()
     evaluations.expect(run)
-    assert wish_path(run).exists()
+    assert request_path(run).exists()
     held = lock.acquire(run.lock_path)
     assert held is not None
     assert evaluations.state(run.id).status == "waiting"
@@ -227,7 +227,7 @@ def test_another_server_evaluates_what_the_first_did_not_live_to(
         later.tend()
         fake_launch.end()
         assert len(fake_launch.calls) == min(tries, 2), "what brings the machine down is not tried for ever"
-    assert not wish_path(run).exists()
+    assert not request_path(run).exists()
 
 
 @pytest.mark.parametrize("last", [Failed("bug", "No.", ""), Finished("stopped", "Nothing was kept.", 1.0)])
@@ -251,7 +251,7 @@ def test_nothing_happens_unasked_where_that_is_switched_off(
     say(run.events_path, Started(1, "train"), Finished("finished", "Done", 1.0))
     quiet.recover()
     quiet.tend()
-    assert not wish_path(run).exists()
+    assert not request_path(run).exists()
     assert not fake_launch.calls
 
 

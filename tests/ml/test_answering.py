@@ -31,9 +31,9 @@ BUDGET = 160
 
 def make_prompts(*, shared: int, seed: int = 0) -> list[list[int]]:
     """Prompts of 1 to 40 tokens behind what they share; some are longer than the windows of the families."""
-    chance = random.Random(seed)
-    start = [chance.randrange(8, WORDS) for _ in range(shared)]
-    return [[*start, *(chance.randrange(8, WORDS) for _ in range(length))] for length in (5, 40, 1, 17, 9, 23, 2, 12)]
+    rng = random.Random(seed)
+    start = [rng.randrange(8, WORDS) for _ in range(shared)]
+    return [[*start, *(rng.randrange(8, WORDS) for _ in range(length))] for length in (5, 40, 1, 17, 9, 23, 2, 12)]
 
 
 def one_by_one(model: Any, prompts: list[list[int]], *, adapter: str) -> list[list[int]]:

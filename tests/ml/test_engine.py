@@ -26,11 +26,11 @@ PLAIN = dataclasses.replace(FAST, switched_off=SPEEDUPS)
 
 def make_rows(lengths: tuple[int, ...] = (23, 5, 41, 12), *, seed: int = 0) -> list[TokenRow]:
     """Rows of random tokens of which a random part is learned."""
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     rows = []
     for length in lengths:
-        ids = [chance.randrange(3, WORDS) for _ in range(length)]
-        labels = [token if chance.random() < 0.5 else IGNORED for token in ids[:-1]]
+        ids = [rng.randrange(3, WORDS) for _ in range(length)]
+        labels = [token if rng.random() < 0.5 else IGNORED for token in ids[:-1]]
         rows.append(TokenRow(ids, [*labels, ids[-1]]))
     return rows
 

@@ -25,11 +25,11 @@ CLOSE = 1e-4
 
 def make_rows() -> list[TokenRow]:
     """Rows of random tokens of which a part is learned; in the last one nothing is."""
-    chance = random.Random(0)
+    rng = random.Random(0)
     rows = []
     for length in (23, 5, 41, 12, 200):
-        ids = [chance.randrange(3, WORDS) for _ in range(length)]
-        rows.append(TokenRow(ids, [token if chance.random() < 0.6 else IGNORED for token in ids]))
+        ids = [rng.randrange(3, WORDS) for _ in range(length)]
+        rows.append(TokenRow(ids, [token if rng.random() < 0.6 else IGNORED for token in ids]))
     return [*rows, TokenRow([5, 6, 7], [5, IGNORED, IGNORED])]
 
 
@@ -138,10 +138,10 @@ def test_losses_stop_when_asked_and_tell_how_far_they_are() -> None:
 
 def questions(*, shared: int) -> tuple[list[list[int]], list[list[list[int]]]]:
     """Prompts of different lengths, each with continuations of up to five tokens; one of those has none."""
-    chance = random.Random(shared)
+    rng = random.Random(shared)
 
     def tokens(length: int) -> list[int]:
-        return [chance.randrange(3, WORDS) for _ in range(length)]
+        return [rng.randrange(3, WORDS) for _ in range(length)]
 
     start = tokens(shared)
     prompts = [start + tokens(length) for length in (3, 38, 1, 12, 12)]
@@ -187,7 +187,7 @@ def test_continuations_are_as_likely_as_in_a_plain_pass(family: str) -> None:
 
 
 @pytest.mark.parametrize("family", ["mamba", "lfm2"])
-def test_a_model_that_keeps_a_state_reads_each_continuation_anew(family: str) -> None:
+def test_a_model_that_keeps_a_state_reads_each_continuation_again(family: str) -> None:
     model = recurrent(family)
     prompts, follows = questions(shared=0)
     found = score_continuations(model, prompts, follows, adapter=BASE, pad_id=0)

@@ -87,7 +87,7 @@ def test_the_adapter_zip_loads_with_plain_peft(
     ]
     assert "someone/base" in (target / "adapter_config.json").read_text()
     with export.unpacked(archive) as folder:
-        shipped = ask_shipped(folder, reference.probes, placement=FP32, base=tiny_model)
+        shipped = ask_shipped(folder, reference.probes, placement=FP32, base=tiny_model, ask=plain_asking.ask)
     agreement = compare(reference, shipped.reference)
     assert agreement.largest_difference <= 1e-5  # rounding: another process may use another number of threads
     assert agreement.same_answers == 3
@@ -95,7 +95,9 @@ def test_the_adapter_zip_loads_with_plain_peft(
 
 
 def test_a_model_that_answers_differently_is_found_out(tiny_model: Path, reference: Reference) -> None:
-    agreement = compare(reference, ask_shipped(tiny_model, reference.probes, placement=FP32).reference)
+    agreement = compare(
+        reference, ask_shipped(tiny_model, reference.probes, placement=FP32, ask=plain_asking.ask).reference
+    )
     assert agreement.largest_difference > export.tolerance(FP32, agreement)
     assert agreement.same_answers < 3
 
@@ -105,7 +107,7 @@ FAULTS = ("scaled", "zeroed", "alpha")
 
 @pytest.fixture(scope="module")
 def strong(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An adapter of chance that changes every layer."""
+    """A random adapter that changes every layer."""
     folder = tmp_path_factory.mktemp("adapters") / "strong"
     names = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
     torch.manual_seed(0)

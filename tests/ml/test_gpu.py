@@ -40,10 +40,10 @@ def test_a_model_that_does_not_fit_is_out_of_memory_in_words(tiny_model: Path) -
 
 def test_the_varlen_kernel_attends_as_the_blocks_do() -> None:
     lengths = (130, 7, 64)
-    chance = torch.Generator(device="cuda").manual_seed(0)
+    rng = torch.Generator(device="cuda").manual_seed(0)
     shape = Shape(scale=64**-0.5)
     made = [
-        torch.randn(heads, sum(lengths), 64, device="cuda", generator=chance).bfloat16().requires_grad_()
+        torch.randn(heads, sum(lengths), 64, device="cuda", generator=rng).bfloat16().requires_grad_()
         for heads in (8, 2, 2)
     ]
     results = []

@@ -5,7 +5,7 @@ import weakref
 import torch
 
 from studio.config import RunConfig
-from studio.ml.memory import hand_back
+from studio.ml.memory import release_memory
 from studio.ml.optimizers import Optimizer
 from studio.ml.training import memory_gib
 
@@ -22,7 +22,7 @@ def test_rings_are_looked_for() -> None:
     kept = Ring()
     weights = weakref.ref(kept.weights)
     del kept
-    hand_back()
+    release_memory()
     assert weights() is None
 
 
@@ -33,7 +33,7 @@ def test_what_was_freed_goes_back_to_the_system() -> None:
     pin = torch.ones(64, 1024)  # or the end of the heap would be given back by itself
     full = memory_gib("cpu")
     del pieces
-    hand_back()
+    release_memory()
     assert full - memory_gib("cpu") > 200e6 / 2**30
     assert pin.sum() == pin.numel()
 

@@ -9,27 +9,31 @@ from pathlib import Path
 
 import pytest
 
-PROGRAM = """
-import json, sys
-import torch
-torch.set_num_threads(1)
-from pathlib import Path
 from studio.config import RunConfig
 from studio.events import Evaluated, Stepped
 from tests.ml.conftest import run_training
 from tests.ml.test_engine import make_rows
 
-rows = tuple(make_rows((23, 5, 41, 12, 30, 8, 17)))
-config = RunConfig(rank=4, alpha=8, epochs=3, batch_size=4, learning_rate=5e-3, micro_batch_tokens=int(sys.argv[2]))
-trained = run_training(Path(sys.argv[1]), rows, config=config, validation=rows[:3])
-told = [event.loss for event in trained.events if isinstance(event, Stepped | Evaluated)]
-weights = sum(float(each.double().abs().sum()) for each in trained.model.parameters())
-print(json.dumps([told, weights]))
+PROGRAM = """
+import json, sys
+from pathlib import Path
+from tests.ml.test_parallel import trained
+
+print(json.dumps(trained(Path(sys.argv[1]))))
 """
 
 
-def run_processes(folder: Path, *, count: int, tokens: int) -> list[tuple[list[float], float]]:
-    """Run the program in `count` processes that find one another over gloo; return what each of them told."""
+def trained(folder: Path) -> tuple[list[float], float]:
+    """Train a little; return the losses, and a sum of the weights."""
+    rows = tuple(make_rows((23, 5, 41, 12, 30, 8, 17)))
+    config = RunConfig(rank=4, alpha=8, epochs=3, batch_size=4, learning_rate=5e-3, micro_batch_tokens=48)
+    found = run_training(folder, rows, config=config, validation=rows[:3])
+    told = [event.loss for event in found.events if isinstance(event, Stepped | Evaluated)]
+    return told, sum(float(each.detach().double().abs().sum()) for each in found.model.parameters())
+
+
+def run_processes(folder: Path, *, count: int) -> list[tuple[list[float], float]]:
+    """Train in `count` processes that find one another over gloo; return what each of them told."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -37,8 +41,8 @@ def run_processes(folder: Path, *, count: int, tokens: int) -> list[tuple[list[f
     shared |= {"CUDA_VISIBLE_DEVICES": "", "ACCELERATE_USE_CPU": "true"}
     running = [
         subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, str(folder), str(tokens)],
-            env={**os.environ, **(shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)} if count > 1 else {})},
+            [sys.executable, "-c", PROGRAM, str(folder)],
+            env={**os.environ, **shared, "RANK": str(rank), "LOCAL_RANK": str(rank)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -55,8 +59,8 @@ def run_processes(folder: Path, *, count: int, tokens: int) -> list[tuple[list[f
 
 
 def test_two_gloo_processes_give_the_losses_of_one(tiny_model: Path) -> None:
-    (alone,) = run_processes(tiny_model, count=1, tokens=48)
-    first, second = run_processes(tiny_model, count=2, tokens=48)
+    alone = trained(tiny_model)
+    first, second = run_processes(tiny_model, count=2)
     assert first == second
     assert first[0] == pytest.approx(alone[0], rel=1e-4)
     assert first[1] == pytest.approx(alone[1], rel=1e-4)

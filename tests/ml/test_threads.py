@@ -61,7 +61,7 @@ def test_steps_that_differ_by_chance_change_nothing() -> None:
     assert machine.threads.chosen == 4
 
 
-def test_all_threads_work_between_answers_and_a_trial_begins_anew() -> None:
+def test_all_threads_work_between_answers_and_a_trial_begins_again() -> None:
     machine = Machine(2, lambda threads: 1.0 / threads)
     machine.work(FIRST_REST + 1)
     assert machine.using == 1

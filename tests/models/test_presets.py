@@ -51,7 +51,7 @@ def larger(parameters: int) -> Architecture:
 def memory(**needed: int) -> Any:
     """Stand in for the forecast: a need in bytes for each method."""
 
-    def foretell(architecture: Architecture, config: RunConfig, *, machine: Machine, workload: object) -> Forecast:
+    def estimate(architecture: Architecture, config: RunConfig, *, machine: Machine, workload: object) -> Forecast:
         need = needed[config.method.replace("-", "_")]
         return Forecast(
             trainable=1,
@@ -66,7 +66,7 @@ def memory(**needed: int) -> Any:
             micro_batch_tokens=1024,
         )
 
-    return foretell
+    return estimate
 
 
 ROOMY = memory(lora=1, qlora=1)
@@ -78,11 +78,11 @@ def case(**changes: Any) -> Case:
 
 
 def values(**changes: Any) -> dict[str, Value]:
-    return {each.field: each.value for each in derive(case(**changes), foretell=ROOMY)}
+    return {each.field: each.value for each in derive(case(**changes), estimate=ROOMY)}
 
 
-def reason(field: str, foretell: Any = ROOMY, **changes: Any) -> str:
-    return next(each.reason for each in derive(case(**changes), foretell=foretell) if each.field == field)
+def reason(field: str, estimate: Any = ROOMY, **changes: Any) -> str:
+    return next(each.reason for each in derive(case(**changes), estimate=estimate) if each.field == field)
 
 
 def data(examples: int, **changes: int) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def test_balanced_gives_the_defaults_for_the_starter_and_a_few_hundred_examples(
 @pytest.mark.parametrize("examples", [0, 1, 40, 400, 9_000, 90_000])
 @pytest.mark.parametrize("longest", [0, 100, 700, 9_000, 500_000])
 def test_every_suggestion_is_a_setting_that_may_be_chosen(preset: str, examples: int, longest: int) -> None:
-    found = derive(case(preset=preset, **data(examples, longest=longest)), foretell=ROOMY)
+    found = derive(case(preset=preset, **data(examples, longest=longest)), estimate=ROOMY)
     assert problems(RunConfig(**{each.field: each.value for each in found})) == ()  # type: ignore[arg-type]
     assert [each.field for each in found] == list(DERIVED)
     assert all(each.reason.endswith(".") and len(each.reason) < 100 for each in found)
@@ -172,9 +172,9 @@ def test_examples_that_are_all_long_are_not_left_out_by_the_preset() -> None:
 
 def test_qlora_is_suggested_where_memory_demands_it_and_only_where_it_helps() -> None:
     tight = memory(lora=18_200_000_000, qlora=9_000_000_000)
-    found = derive(case(), foretell=tight)
+    found = derive(case(), estimate=tight)
     assert found[0].value == QLORA
     assert found[0].reason == "LoRA would need 18.2 GB of the 16.0 GB here; with a packed base it fits."
-    assert derive(case(), foretell=memory(lora=18 * 10**9, qlora=17 * 10**9))[0].value == LORA
-    assert derive(case(machine=None), foretell=tight)[0].value == LORA
-    assert derive(case(preset=BALANCED), foretell=ROOMY)[0].value == LORA
+    assert derive(case(), estimate=memory(lora=18 * 10**9, qlora=17 * 10**9))[0].value == LORA
+    assert derive(case(machine=None), estimate=tight)[0].value == LORA
+    assert derive(case(preset=BALANCED), estimate=ROOMY)[0].value == LORA

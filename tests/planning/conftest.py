@@ -1,3 +1,3 @@
-from tests.ui.conftest import reading, studio
+from tests.ui.conftest import facts, mixed_lengths, studio, table
 
-__all__ = ["reading", "studio"]
+__all__ = ["facts", "mixed_lengths", "studio", "table"]

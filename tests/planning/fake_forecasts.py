@@ -9,7 +9,7 @@ from studio.models.architecture import Architecture
 from studio.models.forecast.forecast import DOES_NOT_FIT, FITS, TIGHT, Forecast, MethodRow, Part, Remedy, Workload
 from studio.models.layout import LinearLayer, ModelLayout
 from studio.models.machine import Machine, Rates
-from studio.planning.forecasts import Foresight
+from studio.planning.forecasts import Forecasts
 
 LAYERS = tuple(LinearLayer(f"model.layers.0.self_attn.{name}_proj", 64, 64) for name in "qkvo")
 MODEL = Architecture(
@@ -50,9 +50,9 @@ class Oracle:
     remedy: Remedy | None = REMEDY
     asked: list[tuple[RunConfig, Workload | None]] = field(default_factory=list)
 
-    def foresight(self) -> Foresight:
-        return Foresight(
-            machine=lambda: self.machine, architecture=self.architecture, foretell=self.foretell, compare=self.compare
+    def forecasts(self) -> Forecasts:
+        return Forecasts(
+            machine=lambda: self.machine, architecture=self.architecture, estimate=self.estimate, compare=self.compare
         )
 
     def architecture(self, model: str) -> Architecture | None:
@@ -60,7 +60,7 @@ class Oracle:
             raise ModelError(self.trouble)
         return self.model
 
-    def foretell(
+    def estimate(
         self, architecture: Architecture, config: RunConfig, *, machine: Machine, workload: Workload | None
     ) -> Forecast:
         self.asked.append((config, workload))
@@ -88,7 +88,7 @@ class Oracle:
         return tuple(
             MethodRow(
                 method,
-                self.foretell(architecture, replace(config, method=method), machine=machine, workload=workload),
+                self.estimate(architecture, replace(config, method=method), machine=machine, workload=workload),
                 f"What {method} gives up & more.",
             )
             for method in ("full", "lora", "qlora")

@@ -7,7 +7,7 @@ from tests.planning.fake_forecasts import Oracle
 
 
 def followed(settings: RunConfig, before: Suggestion | None = None, **case: Any) -> Following:
-    return follow(settings, before or Suggestion(), Case(**case), foretell=Oracle().foretell)
+    return follow(settings, before or Suggestion(), Case(**case), estimate=Oracle().estimate)
 
 
 def test_what_nobody_touched_follows() -> None:

@@ -13,7 +13,7 @@ from studio.data.examples import Example, Message
 from studio.errors import RunError
 from studio.events import Finished, Started
 from studio.runs.archives import read_archive, write_archive
-from studio.runs.scheduler import Conductor
+from studio.runs.scheduler import Scheduler
 from studio.runs.store import RunFolder, RunStore
 from tests.tiny_adapter import write_adapter
 
@@ -86,11 +86,11 @@ def test_a_run_that_was_packed_at_work_waits_for_the_person(tmp_path: Path, say:
     def refuse(*arguments: object, **options: object) -> None:
         pytest.fail("nobody asked for it")
 
-    conductor = Conductor(
+    scheduler = Scheduler(
         there, tmp_path / "there", launch=refuse, clock=lambda: 1_790_000_000.0, make_room=lambda: None
     )
-    assert conductor.recover() == ()
-    state = conductor.view(found.id)
+    assert scheduler.recover() == ()
+    state = scheduler.view(found.id)
     assert state.status == "lost"
     assert "packed before it was done" in state.headline
 

@@ -121,12 +121,12 @@ def test_a_long_run_is_folded_quickly_and_then_incrementally(tmp_path: Path) -> 
     path = tmp_path / "events.jsonl"
     lines = [encode(Record(number, float(number), step(number))) + "\n" for number in range(1, 50_001)]
     path.write_text("".join(lines), encoding="utf-8")
-    view, begin = RunView(), time.perf_counter()
+    view, begin = RunView(), time.process_time()
     records, offset = read_events(path)
     for record in records:
         view.apply(record)
-    assert time.perf_counter() - begin < 10
+    assert time.process_time() - begin < 10
     assert view.step == 50_000
-    begin = time.perf_counter()
+    begin = time.process_time()
     assert read_events(path, offset) == ((), offset)
-    assert time.perf_counter() - begin < 0.1
+    assert time.process_time() - begin < 0.1

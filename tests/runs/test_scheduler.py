@@ -1,4 +1,4 @@
-"""Runs from their first wish to their end, with workers that do what the test says."""
+"""Runs from their start to their end, with workers that do what the test says."""
 
 import os
 import random
@@ -16,7 +16,7 @@ from studio.events import Event, Failed, Finished, Loaded, Prepared, Resumed, Sa
 from studio.runs import lock
 from studio.runs import scheduler as module
 from studio.runs.launcher import Worker, kill_group, launch
-from studio.runs.scheduler import Conductor
+from studio.runs.scheduler import Scheduler
 from studio.runs.store import DISCARD, KEEP, RunFolder, RunStore
 from tests.processes import session_of
 
@@ -66,15 +66,15 @@ def workers() -> Iterator[Workers]:
 
 @pytest.fixture
 def store(tmp_path: Path) -> RunStore:
-    return RunStore(tmp_path, lambda: NOW, chance=random.Random(1))
+    return RunStore(tmp_path, lambda: NOW, rng=random.Random(1))
 
 
-def build(store: RunStore, start: object, *, now: Callable[[], float] = time.time) -> Conductor:
-    return Conductor(store, store.folder.parent, launch=start, clock=now, make_room=lambda: None)  # type: ignore[arg-type]
+def build(store: RunStore, start: object, *, now: Callable[[], float] = time.time) -> Scheduler:
+    return Scheduler(store, store.folder.parent, launch=start, clock=now, make_room=lambda: None)  # type: ignore[arg-type]
 
 
 @pytest.fixture
-def conductor(store: RunStore, workers: Workers) -> Conductor:
+def scheduler(store: RunStore, workers: Workers) -> Scheduler:
     return build(store, workers)
 
 
@@ -103,49 +103,49 @@ def wait_until(condition: Callable[[], object], seconds: float = 10.0) -> None:
         time.sleep(0.01)
 
 
-def test_runs_go_one_after_the_other(conductor: Conductor, store: RunStore, workers: Workers, say: Say) -> None:
+def test_runs_go_one_after_the_other(scheduler: Scheduler, store: RunStore, workers: Workers, say: Say) -> None:
     first, second, third = (create(store, name) for name in ("one", "two", "three"))
-    assert conductor.view(first.id).status == "draft"
+    assert scheduler.view(first.id).status == "draft"
     for run in (first, second, third):
-        conductor.enqueue(run.id)
+        scheduler.enqueue(run.id)
     assert workers.started == [first.id]
-    assert [conductor.view(run.id).status for run in (first, second, third)] == ["preparing", "queued", "queued"]
-    assert [conductor.view(run.id).place for run in (first, second, third)] == [0, 1, 2]
-    assert conductor.view(second.id).headline.startswith("Waiting for its turn")
-    assert conductor.tend() is None
-    conductor.queue.move(third.id, -1)
+    assert [scheduler.view(run.id).status for run in (first, second, third)] == ["preparing", "queued", "queued"]
+    assert [scheduler.view(run.id).place for run in (first, second, third)] == [0, 1, 2]
+    assert scheduler.view(second.id).headline.startswith("Waiting for its turn")
+    assert scheduler.tend() is None
+    scheduler.queue.move(third.id, -1)
     say(first.events_path, Started(1, "train"), FINISHED)
     workers.end(first.id)
-    assert conductor.tend() == third.id
-    conductor.cancel(second.id)
-    assert conductor.view(second.id).status == "draft"
+    assert scheduler.tend() == third.id
+    scheduler.cancel(second.id)
+    assert scheduler.view(second.id).status == "draft"
     workers.end(third.id)
-    assert conductor.tend() is None
+    assert scheduler.tend() is None
     with pytest.raises(RunError, match="is finished"):
-        conductor.enqueue(first.id)
+        scheduler.enqueue(first.id)
 
 
-def test_a_run_at_work_is_not_put_in_the_queue_again(conductor: Conductor, store: RunStore, workers: Workers) -> None:
+def test_a_run_at_work_is_not_put_in_the_queue_again(scheduler: Scheduler, store: RunStore, workers: Workers) -> None:
     run = create(store)
-    conductor.enqueue(run.id)
-    conductor.enqueue(run.id)
-    assert conductor.queue.line().waiting == ()
+    scheduler.enqueue(run.id)
+    scheduler.enqueue(run.id)
+    assert scheduler.queue.line().waiting == ()
     assert workers.started == [run.id]
 
 
 def test_one_that_cannot_start_says_why_and_is_tried_again(
-    conductor: Conductor, store: RunStore, workers: Workers
+    scheduler: Scheduler, store: RunStore, workers: Workers
 ) -> None:
     run = create(store)
     workers.refuses = RunError("The memory is full.")
-    conductor.enqueue(run.id)
-    assert "could not be started: The memory is full." in conductor.view(run.id).headline
+    scheduler.enqueue(run.id)
+    assert "could not be started: The memory is full." in scheduler.view(run.id).headline
     workers.refuses = OSError(30, "Read-only file system")
-    assert conductor.tend() is None
-    assert "Read-only file system" in conductor.view(run.id).headline
+    assert scheduler.tend() is None
+    assert "Read-only file system" in scheduler.view(run.id).headline
     workers.refuses = None
-    assert conductor.tend() == run.id
-    assert conductor.trouble(run.id) is None
+    assert scheduler.tend() == run.id
+    assert scheduler.trouble(run.id) is None
 
 
 def test_two_servers_start_a_run_once(store: RunStore, workers: Workers) -> None:
@@ -161,45 +161,45 @@ def test_two_servers_start_a_run_once(store: RunStore, workers: Workers) -> None
 
 
 def test_a_run_that_was_deleted_elsewhere_leaves_the_queue(
-    conductor: Conductor, store: RunStore, workers: Workers
+    scheduler: Scheduler, store: RunStore, workers: Workers
 ) -> None:
     gone, other = create(store, "gone"), create(store, "other")
-    conductor.queue.add(gone.id)
-    conductor.queue.add(other.id)
+    scheduler.queue.add(gone.id)
+    scheduler.queue.add(other.id)
     store.delete(gone.id)
-    assert conductor.tend() == other.id
-    assert conductor.queue.line().waiting == ()
+    assert scheduler.tend() == other.id
+    assert scheduler.queue.line().waiting == ()
 
 
 def test_a_run_that_is_done_is_not_started_again(
-    conductor: Conductor, store: RunStore, workers: Workers, say: Say
+    scheduler: Scheduler, store: RunStore, workers: Workers, say: Say
 ) -> None:
-    """A server that died, or met a full disk, as it took a run out of the line left it there: it was trained anew."""
+    """A server that died, or met a full disk, as it took a run out of the line left it there: it was trained again."""
     done, other = create(store, "done"), create(store, "other")
-    conductor.queue.add(done.id)
-    conductor.queue.add(other.id)
+    scheduler.queue.add(done.id)
+    scheduler.queue.add(other.id)
     say(done.events_path, Started(1, "train"), step(1), FINISHED)
-    assert conductor.tend() == other.id
+    assert scheduler.tend() == other.id
     assert workers.started == [other.id]
-    assert conductor.view(done.id).status == "finished"
+    assert scheduler.view(done.id).status == "finished"
 
 
-def test_a_stopped_run_leaves_the_queue_or_is_asked(conductor: Conductor, store: RunStore, workers: Workers) -> None:
+def test_a_stopped_run_leaves_the_queue_or_is_asked(scheduler: Scheduler, store: RunStore, workers: Workers) -> None:
     first, second = create(store, "one"), create(store, "two")
-    conductor.enqueue(first.id)
-    conductor.enqueue(second.id)
-    conductor.stop(second.id)
-    assert conductor.view(second.id).status == "draft"
-    assert second.wish == ""
-    conductor.stop(first.id)
-    assert conductor.view(first.id).status == "stopping"
-    assert first.wish == KEEP
+    scheduler.enqueue(first.id)
+    scheduler.enqueue(second.id)
+    scheduler.stop(second.id)
+    assert scheduler.view(second.id).status == "draft"
+    assert second.stop_wanted == ""
+    scheduler.stop(first.id)
+    assert scheduler.view(first.id).status == "stopping"
+    assert first.stop_wanted == KEEP
     workers.end(first.id)
-    assert conductor.view(first.id).status == "stopped"
-    assert conductor.view(first.id).can_resume
-    conductor.enqueue(first.id)
-    assert conductor.view(first.id).status == "preparing"
-    assert first.wish == ""
+    assert scheduler.view(first.id).status == "stopped"
+    assert scheduler.view(first.id).can_resume
+    scheduler.enqueue(first.id)
+    assert scheduler.view(first.id).status == "preparing"
+    assert first.stop_wanted == ""
 
 
 @pytest.fixture
@@ -230,7 +230,7 @@ def test_a_worker_that_does_not_listen_is_killed_with_its_children(store: RunSto
     assert server.view(run.id).status == "stopped"
 
 
-def test_a_run_that_is_started_again_at_once_is_not_ended_for_the_earlier_wish(
+def test_a_run_that_is_started_again_at_once_is_not_ended_for_the_earlier_request(
     store: RunStore, sleepers: object
 ) -> None:
     """Whoever saw to the end of the worker before took the new one for it, killed it, and heard no second wish."""
@@ -262,56 +262,56 @@ def test_a_run_that_is_thrown_away_ends_at_once(store: RunStore, sleepers: objec
     assert [each.id for each in store.binned()] == [run.id]
 
 
-@pytest.mark.parametrize("wish", [KEEP, DISCARD])
-def test_the_next_server_fulfils_a_wish(
-    store: RunStore, sleepers: object, monkeypatch: pytest.MonkeyPatch, wish: str
+@pytest.mark.parametrize("stop_wanted", [KEEP, DISCARD])
+def test_the_next_server_fulfils_a_request(
+    store: RunStore, sleepers: object, monkeypatch: pytest.MonkeyPatch, stop_wanted: str
 ) -> None:
-    """A run whose server died after the wish trained on, and said for ever that it was stopping."""
+    """A run whose server died after the request trained on, and said for ever that it was stopping."""
     monkeypatch.setattr(module, "STOP_GRACE_SECONDS", 0.2)
     run, server = create(store), build(store, sleepers)
     server.enqueue(run.id)
-    run.stop_wish.write_text(wish)
+    run.stop_request.write_text(stop_wanted)
     assert server.view(run.id).status == "stopping"
-    if wish == DISCARD:
+    if stop_wanted == DISCARD:
         monkeypatch.setattr(module, "STOP_GRACE_SECONDS", 10.0)
     later = build(RunStore(store.folder.parent), sleepers)
     assert later.recover() == ()
     wait_until(lambda: not run.is_alive())
-    assert [each.id for each in store.all()] == ([run.id] if wish == KEEP else [])
-    if wish == DISCARD:
+    assert [each.id for each in store.all()] == ([run.id] if stop_wanted == KEEP else [])
+    if stop_wanted == DISCARD:
         restored = store.restore(run.id)
         assert later.recover() == ()
         assert store.all() == (restored,), "what was taken back out of the bin stays"
         assert later.view(run.id).status == "stopped"
 
 
-def test_a_lost_run_is_recovered(conductor: Conductor, store: RunStore, workers: Workers, say: Say) -> None:
+def test_a_lost_run_is_recovered(scheduler: Scheduler, store: RunStore, workers: Workers, say: Say) -> None:
     run = lose(store, say, step(1), Saved(1, "checkpoints/step-1"), step(2))
-    assert conductor.recover() == (run.id,)
-    assert conductor.recover() == ()
-    assert conductor.view(run.id).headline == "Waiting for its turn, to go on after step 1."
-    assert conductor.tend() == run.id
+    assert scheduler.recover() == (run.id,)
+    assert scheduler.recover() == ()
+    assert scheduler.view(run.id).headline == "Waiting for its turn, to go on after step 1."
+    assert scheduler.tend() == run.id
     assert not run.lost_path.exists()
 
 
 def test_another_program_that_looks_does_not_keep_a_run_from_being_recovered(
-    conductor: Conductor, store: RunStore, workers: Workers, say: Say
+    scheduler: Scheduler, store: RunStore, workers: Workers, say: Say
 ) -> None:
     """Whoever listed the runs after a power failure, before the server started, made them wait for the person."""
     run = lose(store, say, step(1))
     looking = build(RunStore(store.folder.parent), workers)
     assert looking.view(run.id).status == "lost"
-    assert conductor.recover() == (run.id,)
+    assert scheduler.recover() == (run.id,)
 
 
 def test_a_run_that_ended_before_the_eyes_of_its_server_is_not_recovered(
-    conductor: Conductor, store: RunStore, workers: Workers, say: Say
+    scheduler: Scheduler, store: RunStore, workers: Workers, say: Say
 ) -> None:
     run = create(store)
-    conductor.enqueue(run.id)
+    scheduler.enqueue(run.id)
     say(run.events_path, Started(1, "train"), step(1))
     workers.end(run.id, -9)
-    state = conductor.view(run.id)
+    state = scheduler.view(run.id)
     assert state.diagnosis is not None
     assert state.diagnosis.cause == "killed"
     later = build(RunStore(store.folder.parent), workers)
@@ -320,39 +320,39 @@ def test_a_run_that_ended_before_the_eyes_of_its_server_is_not_recovered(
 
 
 def test_how_an_earlier_worker_ended_says_nothing_of_a_later_one(
-    conductor: Conductor, store: RunStore, workers: Workers, say: Say
+    scheduler: Scheduler, store: RunStore, workers: Workers, say: Say
 ) -> None:
     """A run that another server had resumed since was told to have crashed as it had the time before."""
     run = create(store)
-    conductor.enqueue(run.id)
+    scheduler.enqueue(run.id)
     lock.name_holder(run.lock_path, 0)
     say(run.events_path, Started(0, "train"), step(1))
     workers.end(run.id, -11)
-    assert (found := conductor.view(run.id).diagnosis) is not None
+    assert (found := scheduler.view(run.id).diagnosis) is not None
     assert found.cause == "crash"
     with lock.holding(run.lock_path):
         run.lost_path.unlink()
         lock.name_holder(run.lock_path, 77)
         say(run.events_path, Started(77, "train"), step(1))
-    assert (found := conductor.view(run.id).diagnosis) is not None
+    assert (found := scheduler.view(run.id).diagnosis) is not None
     assert found.cause == "unknown"
 
 
 def test_a_run_at_work_can_be_stopped_though_the_queue_cannot_be_written(
-    conductor: Conductor, store: RunStore, workers: Workers, tmp_path: Path
+    scheduler: Scheduler, store: RunStore, workers: Workers, tmp_path: Path
 ) -> None:
     """On a disk that was full when it started it still stood in the line, and nothing could be done about it."""
     run, other = create(store, "run"), create(store, "other")
-    conductor.enqueue(run.id)
-    conductor.queue.add(run.id)
-    conductor.queue.add(other.id)
+    scheduler.enqueue(run.id)
+    scheduler.queue.add(run.id)
+    scheduler.queue.add(other.id)
     (tmp_path / ".queue.json.tmp").mkdir()
-    conductor.stop(run.id, grace_seconds=60)
-    assert conductor.view(run.id).status == "stopping"
+    scheduler.stop(run.id, grace_seconds=60)
+    assert scheduler.view(run.id).status == "stopping"
     with pytest.raises(RunError, match="cannot be written"):
-        conductor.stop(other.id)
+        scheduler.stop(other.id)
     workers.end(run.id)
-    conductor.delete(run.id)
+    scheduler.delete(run.id)
     assert [each.id for each in store.binned()] == [run.id]
 
 
@@ -360,20 +360,20 @@ def test_a_run_at_work_can_be_stopped_though_the_queue_cannot_be_written(
     "ending", [[FINISHED], [Finished("stopped", "", 1.0)], [Failed("bug", "")]], ids=["finished", "stopped", "failed"]
 )
 def test_a_run_that_said_its_end_is_not_recovered(
-    conductor: Conductor, store: RunStore, say: Say, ending: list[Event]
+    scheduler: Scheduler, store: RunStore, say: Say, ending: list[Event]
 ) -> None:
     lose(store, say, step(1), *ending)
-    assert conductor.recover() == ()
+    assert scheduler.recover() == ()
 
 
 def test_what_a_person_ended_never_started_or_was_lost_long_ago_is_not_recovered(
-    conductor: Conductor, store: RunStore, workers: Workers, say: Say
+    scheduler: Scheduler, store: RunStore, workers: Workers, say: Say
 ) -> None:
     ended, old = lose(store, say, name="ended"), lose(store, say, name="old")
     create(store, "draft")
-    ended.stop_wish.write_text(KEEP)
+    ended.stop_request.write_text(KEEP)
     seen = old.log_path.stat().st_mtime
-    assert conductor.view(ended.id).status == "stopped"
+    assert scheduler.view(ended.id).status == "stopped"
     days = build(store, workers, now=lambda: seen + 7 * 86_400 + 1)
     assert days.recover() == ()
     days = build(store, workers, now=lambda: seen + 7 * 86_400 - 1)
@@ -381,33 +381,33 @@ def test_what_a_person_ended_never_started_or_was_lost_long_ago_is_not_recovered
 
 
 def test_one_that_died_twice_at_the_same_step_waits_for_the_person(
-    conductor: Conductor, store: RunStore, say: Say
+    scheduler: Scheduler, store: RunStore, say: Say
 ) -> None:
     again = lose(store, say, step(1), Started(2, "train"), Resumed(0), step(1), name="again")
     further = lose(store, say, step(1), Started(2, "train"), Resumed(0), step(1), step(2), name="further")
-    assert conductor.recover() == (further.id,)
-    assert "ended twice at the same step, so it waits for you" in conductor.view(again.id).headline
-    assert conductor.view(again.id).can_resume
+    assert scheduler.recover() == (further.id,)
+    assert "ended twice at the same step, so it waits for you" in scheduler.view(again.id).headline
+    assert scheduler.view(again.id).can_resume
 
 
 def test_a_full_disk_does_not_keep_the_server_from_starting(
-    conductor: Conductor, store: RunStore, say: Say, tmp_path: Path
+    scheduler: Scheduler, store: RunStore, say: Say, tmp_path: Path
 ) -> None:
     run = lose(store, say, step(1))
     (tmp_path / ".queue.json.tmp").mkdir()  # so that the queue cannot be written
-    assert conductor.recover() == ()
-    assert conductor.view(run.id).status == "lost"
+    assert scheduler.recover() == ()
+    assert scheduler.view(run.id).status == "lost"
 
 
 def test_a_run_that_trains_says_so_after_it_was_taken_up_again(
-    conductor: Conductor, store: RunStore, workers: Workers, say: Say
+    scheduler: Scheduler, store: RunStore, workers: Workers, say: Say
 ) -> None:
     run = lose(store, say, Loaded(1, 1, "cpu", "fp32", ()), Prepared(1, 0, 0, 1, 1, 9), step(1), step(2))
-    conductor.enqueue(run.id)
+    scheduler.enqueue(run.id)
     lock.name_holder(run.lock_path, 77)
-    assert conductor.view(run.id).status == "preparing", "what was said was an earlier worker's"
+    assert scheduler.view(run.id).status == "preparing", "what was said was an earlier worker's"
     say(run.events_path, Started(77, "train"))
-    assert conductor.view(run.id).status == "preparing"
+    assert scheduler.view(run.id).status == "preparing"
     say(run.events_path, Loaded(1, 1, "cpu", "fp32", ()), Prepared(1, 0, 0, 1, 1, 9), Resumed(1), step(2))
-    assert conductor.view(run.id).status == "training"
-    assert [each.step for each in conductor.view(run.id).view.steps] == [1, 2]
+    assert scheduler.view(run.id).status == "training"
+    assert [each.step for each in scheduler.view(run.id).view.steps] == [1, 2]

@@ -14,8 +14,8 @@ def test_few_points_stay_as_they_are() -> None:
 
 
 def test_first_last_highest_and_lowest_survive() -> None:
-    chance = random.Random(1)
-    points = [(float(place), chance.random()) for place in range(10_007)]
+    rng = random.Random(1)
+    points = [(float(place), rng.random()) for place in range(10_007)]
     points[5_000] = (5_000.0, 99.0)
     points[7_777] = (7_777.0, -99.0)
     kept = thin(points, 200)
@@ -45,15 +45,15 @@ def test_smoothing_is_unbiased_at_its_start_and_keeps_a_constant() -> None:
 
 
 def test_many_losses_are_smoothed_as_few_are() -> None:
-    chance = random.Random(2)
+    rng = random.Random(2)
     for count in (0, 1, 63, 64, 65, 900, 10_007):
-        losses = [chance.random() for _ in range(count)]
+        losses = [rng.random() for _ in range(count)]
         assert trend(np.array(losses)) == pytest.approx(smoothed(losses), rel=1e-12)
 
 
 def test_no_column_loses_its_peak_or_its_dip() -> None:
-    chance = np.random.default_rng(3)
-    columns = [chance.random(10_007) for _ in range(3)]
+    rng = np.random.default_rng(3)
+    columns = [rng.random(10_007) for _ in range(3)]
     for place, column in enumerate(columns):
         column[2_000 + place], column[7_000 + place] = 99.0, -99.0
     chosen = spread(columns, 800)
@@ -69,8 +69,8 @@ def test_never_more_places_than_asked_and_not_many_less(count: int) -> None:
 
 
 def test_what_was_chosen_stays_while_more_come() -> None:
-    chance = np.random.default_rng(4)
-    column = chance.random(5_100)
+    rng = np.random.default_rng(4)
+    column = rng.random(5_100)
     before, after = spread([column[:5_050]], 1000), spread([column], 1000)
     assert len(set(before.tolist()) - set(after.tolist())) <= 3
 

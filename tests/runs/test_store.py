@@ -25,7 +25,7 @@ def clock() -> Iterator[float]:
 
 @pytest.fixture
 def store(tmp_path: Path, clock: Iterator[float]) -> RunStore:
-    return RunStore(tmp_path, lambda: next(clock), chance=random.Random(3))
+    return RunStore(tmp_path, lambda: next(clock), rng=random.Random(3))
 
 
 def create(store: RunStore, config: RunConfig | None = None) -> RunFolder:
@@ -275,10 +275,10 @@ def test_runs_of_one_name_stay_apart_in_the_bin_and_on_their_way_back(tmp_path: 
 
 def test_a_wish_is_kept_or_discarded_and_a_restored_run_is_not_thrown_away_again(store: RunStore) -> None:
     run = create(store)
-    assert run.wish == ""
-    run.stop_wish.write_text("", encoding="utf-8")
-    assert run.wish == KEEP
-    run.stop_wish.write_text(DISCARD, encoding="utf-8")
-    assert run.wish == DISCARD
+    assert run.stop_wanted == ""
+    run.stop_request.write_text("", encoding="utf-8")
+    assert run.stop_wanted == KEEP
+    run.stop_request.write_text(DISCARD, encoding="utf-8")
+    assert run.stop_wanted == DISCARD
     store.delete(run.id)
-    assert store.restore(run.id).wish == KEEP
+    assert store.restore(run.id).stop_wanted == KEEP

@@ -24,8 +24,8 @@ def dataset(studio: Studio) -> str:
     return studio.datasets.add_sample("order_slips").id
 
 
-def of(studio: Studio, run: RunFolder, *, anew: bool = False) -> Summary:
-    return next(each for each in studio.summaries.look(anew=anew).runs if each.id == run.id)
+def of(studio: Studio, run: RunFolder, *, fresh: bool = False) -> Summary:
+    return next(each for each in studio.summaries.look(fresh=fresh).runs if each.id == run.id)
 
 
 def test_a_finished_run_is_summed_up(studio: Studio, dataset: str) -> None:
@@ -93,12 +93,12 @@ def test_a_new_name_a_deleted_run_and_a_run_put_back_are_seen(studio: Studio, da
     run = finished_run(studio, dataset_id=dataset)
     of(studio, run)
     studio.describe_run(run.id, name="Heron", note="the good one")
-    assert (of(studio, run, anew=True).name, of(studio, run).note) == ("Heron", "the good one")
+    assert (of(studio, run, fresh=True).name, of(studio, run).note) == ("Heron", "the good one")
     studio.delete_run(run.id)
-    assert studio.summaries.look(anew=True).runs == ()
+    assert studio.summaries.look(fresh=True).runs == ()
     assert studio.summaries.read([run.id]) == ()
     studio.runs.restore(run.id)
-    assert of(studio, run, anew=True).name == "Heron"
+    assert of(studio, run, fresh=True).name == "Heron"
 
 
 def test_what_another_server_wrote_is_seen(studio: Studio, dataset: str) -> None:
@@ -106,15 +106,15 @@ def test_what_another_server_wrote_is_seen(studio: Studio, dataset: str) -> None
     run = finished_run(studio, dataset_id=dataset)
     of(studio, run)
     play(run, Evaluated(6, 0.25), clock=studio.clock)
-    assert of(studio, run, anew=True).best_loss == 0.25
+    assert of(studio, run, fresh=True).best_loss == 0.25
 
 
 def test_a_run_that_rests_is_read_once(studio: Studio, dataset: str) -> None:
     run = finished_run(studio, dataset_id=dataset)
     for path in (run.events_path, run.path):
         os.utime(path, (1_700_000_000, 1_700_000_000))  # changed long ago
-    before = of(studio, run, anew=True)
-    assert of(studio, run, anew=True) is before
+    before = of(studio, run, fresh=True)
+    assert of(studio, run, fresh=True) is before
 
 
 def test_many_runs_are_read_beside_the_page(studio: Studio, dataset: str) -> None:
@@ -146,8 +146,8 @@ def test_a_damaged_folder_is_listed_as_damaged(studio: Studio, dataset: str) -> 
     (run.path / "origin.json").write_text("{", encoding="utf-8")
     (run.path / "about.json").write_text("{}", encoding="utf-8")
     for _ in range(2):
-        found = {each.id: each for each in studio.summaries.look(anew=True).runs}
+        found = {each.id: each for each in studio.summaries.look(fresh=True).runs}
         assert (found[other.id].status, found[run.id].status) == ("finished", "damaged")
         assert "origin.json is missing or damaged" in found[run.id].trouble
     studio.delete_run(run.id)
-    assert [each.id for each in studio.summaries.look(anew=True).runs] == [other.id]
+    assert [each.id for each in studio.summaries.look(fresh=True).runs] == [other.id]

@@ -161,7 +161,7 @@ def test_a_record_is_taken_in_once() -> None:
     assert view == fold(STARTED, *steps(2))
 
 
-def test_a_run_taken_up_again_forgets_the_steps_that_are_done_anew() -> None:
+def test_a_run_taken_up_again_forgets_the_steps_that_are_done_again() -> None:
     view = fold(STARTED, PREPARED, *steps(5), Evaluated(5, 2.0), STARTED, PREPARED, step(4, 1.0), Evaluated(4, 1.5))
     assert [each.step for each in view.steps] == [1, 2, 3, 4]
     assert view.steps[-1].loss == 1.0

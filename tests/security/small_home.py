@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from studio.compare.answering import Wish
+from studio.compare.answering import GenerationSettings
 from studio.compare.conversations import Answer, Conversation, Talk, Turn, open_conversations
 from studio.compare.pane_models import pane_model
 from studio.compare.sheet_answers import SheetWork
@@ -21,7 +21,7 @@ from studio.events import Evaluated, Loading, Started
 from studio.jobs.calibration import machine_key, write_machine
 from studio.models.machine import Machine, Rates
 from studio.models.starter import starter_folder
-from studio.planning.model_facts import Reading
+from studio.planning.model_facts import ModelFacts
 from studio.runs.launcher import PROJECT_ROOT
 from studio.runs.store import RunStore
 from studio.settings import Settings
@@ -29,11 +29,11 @@ from studio.studio import Studio
 from studio.ui.app import open_page
 from studio.ui.compare import history, sheet_actions, trash, vote_actions
 from studio.ui.configure import view
-from studio.ui.configure.state import Asked as Configured
+from studio.ui.configure.state import Selection as Configured
 from studio.ui.data import imports, library
 from studio.ui.data import view as data_drawing
 from studio.ui.evaluate import actions, tab
-from studio.ui.evaluate.state import Asked
+from studio.ui.evaluate.state import Selection
 from studio.ui.evaluate.tradeoff_state import Tradeoffs
 from studio.ui.export import tab as export_tab
 from studio.ui.runs import view as runs_drawing
@@ -112,7 +112,7 @@ def _write_beside(studio: Studio) -> None:
     columns = (Column("base:a", "base"), Column("run:a", "otter"))
     row = SheetRow(Prompt("Say A"), (Cell("A"), Cell("B")))
     for kept in ("Sheet", "Binned"):
-        sheet = sheets.save(Sheet(columns, (row,), Wish("Be brief.", 0.0, 32, 7), name=kept))
+        sheet = sheets.save(Sheet(columns, (row,), GenerationSettings("Be brief.", 0.0, 32, 7), name=kept))
     sheets.delete(sheet.id)
     vote = Vote(1.0, sheet.id, 0, 1, 0, False, FIRST, "Say A", "", *columns, "A", "B")
     Votes(home).add(vote)
@@ -121,8 +121,8 @@ def _write_beside(studio: Studio) -> None:
     (home / "tasks").mkdir()
     (home / "tasks" / "own.yaml").write_text("task: own\n", encoding="utf-8")
     play_job(home / "machine.events.jsonl")
-    studio._conductor.queue.add("no-such-run")
-    studio._conductor.queue.remove("no-such-run")
+    studio._scheduler.queue.add("no-such-run")
+    studio._scheduler.queue.remove("no-such-run")
 
 
 def play_job(path: Path) -> None:
@@ -142,7 +142,7 @@ def opened(home: Path) -> Iterator[tuple[Studio, FakeWorkers]]:
     studio = Studio(
         settings=Settings(home=home),
         datasets=DatasetLibrary(home, samples_folder=PROJECT_ROOT / "assets" / "samples", clock=lambda: NOW),
-        runs=RunStore(home, lambda: NOW, chance=random.Random(0)),
+        runs=RunStore(home, lambda: NOW, rng=random.Random(0)),
         chat=FakeChat(),
         launch=launch,
         clock=lambda: NOW,
@@ -160,7 +160,7 @@ def serve_a_while(studio: Studio) -> None:
     studio.recover()
     with contextlib.suppress(StudioError):  # it is logged, and tried again a second later
         studio.tend()
-    studio.summaries.look(anew=True)
+    studio.summaries.look(fresh=True)
     studio.summaries.read_all()
 
 
@@ -168,16 +168,16 @@ def look_everywhere(studio: Studio, ids: Ids) -> None:
     """Open the page and draw every tab, for everything there is. A `StudioError` is a sentence on the page."""
     open_page(studio, None, None, None, None)
     open_page(studio, ids.dataset, ids.finished, ids.lost, ids.draft)
-    reading = Reading(studio)
+    facts = ModelFacts(studio)
     for run_id in (ids.finished, ids.lost, ids.draft, ids.binned):
-        _look_at_run(studio, reading, run_id)
+        _look_at_run(studio, facts, run_id)
     for dataset_id in (ids.dataset, ids.spare):
         with contextlib.suppress(StudioError):
             library.show(studio, dataset_id)
         with contextlib.suppress(StudioError):
-            data_drawing.draw(studio, reading, data_drawing.Look(dataset_id))
+            data_drawing.draw(studio, facts, data_drawing.Look(dataset_id))
         with contextlib.suppress(StudioError):
-            view.draw(studio, reading, Configured(RunConfig(), "balanced", dataset_id), None)
+            view.draw(studio, facts, Configured(RunConfig(), "balanced", dataset_id), None)
     library.draw_bin(studio)
     with contextlib.suppress(StudioError):
         imports.follow(studio, [], [])
@@ -192,7 +192,7 @@ def look_everywhere(studio: Studio, ids: Ids) -> None:
     _look_at_comparisons(studio)
 
 
-def _look_at_run(studio: Studio, reading: Reading, run_id: str) -> None:
+def _look_at_run(studio: Studio, facts: ModelFacts, run_id: str) -> None:
     looks: list[Any] = [
         lambda: studio.view(run_id),
         lambda: train_tab.redraw(train_tab.watch(studio), run_id=run_id, drawn=None),
@@ -201,12 +201,12 @@ def _look_at_run(studio: Studio, reading: Reading, run_id: str) -> None:
         lambda: tab.refresh_runs(studio, run_id),
         lambda: actions.redraw(
             studio,
-            Tradeoffs(studio, reading),
+            Tradeoffs(studio, facts),
             run_id=run_id,
             name=None,
             order=None,
             text="",
-            wish=Asked(),
+            generation=Selection(),
             drawn=None,
         ),
         lambda: studio.evaluations.rows(run_id),
@@ -218,8 +218,8 @@ def _look_at_run(studio: Studio, reading: Reading, run_id: str) -> None:
     for look in looks:
         with contextlib.suppress(StudioError):
             look()
-    wish = runs_drawing.Wish(chosen=(run_id,), opened=run_id)
-    runs_drawing.draw(studio, wish, None, anew=True)
+    generation = runs_drawing.GenerationSettings(chosen=(run_id,), opened=run_id)
+    runs_drawing.draw(studio, generation, None, fresh=True)
 
 
 def _look_at_comparisons(studio: Studio) -> None:

@@ -135,7 +135,7 @@ def check(whole: Path, ids: Ids, file: Path, damage: Damage) -> None:
 def check_listed(studio: Studio, ids: Ids, file: Path) -> None:
     """Hold that all but what was damaged is listed, and a damaged run too."""
     home = studio.settings.home
-    assert {run.id for run in studio.summaries.look(anew=True).runs} == {ids.finished, ids.lost, ids.draft}
+    assert {run.id for run in studio.summaries.look(fresh=True).runs} == {ids.finished, ids.lost, ids.draft}
     assert studio.waiting_runs() == ()
     hit = file.parts[1] if len(file.parts) > 1 else ""
     assert {each.id for each in studio.datasets.all()} >= {ids.dataset, ids.spare} - {hit}

@@ -16,7 +16,7 @@ import pytest
 from gradio.context import LocalContext
 from gradio.state_holder import SessionState
 
-from studio.compare.answering import Wish
+from studio.compare.answering import GenerationSettings
 from studio.compare.question_limits import check_asked, check_sheet
 from studio.config import RunConfig
 from studio.data.library import DatasetLibrary
@@ -543,24 +543,24 @@ def test_a_listener_and_each_step_of_a_generator_know_the_visitor_by_address() -
 
 
 @pytest.mark.parametrize(
-    ("wish", "texts", "turns", "name"),
+    ("generation", "texts", "turns", "name"),
     [
-        (Wish("", 0, 9, 1), ["x" * 11], 1, "prompt_characters"),
-        (Wish("x" * 11, 0, 9, 1), ["x"], 1, "prompt_characters"),
-        (Wish("", 0, 11, 1), ["x"], 1, "answer_tokens"),
-        (Wish("", 0, 9, 1), ["x"], 11, "conversation_turns"),
+        (GenerationSettings("", 0, 9, 1), ["x" * 11], 1, "prompt_characters"),
+        (GenerationSettings("x" * 11, 0, 9, 1), ["x"], 1, "prompt_characters"),
+        (GenerationSettings("", 0, 11, 1), ["x"], 1, "answer_tokens"),
+        (GenerationSettings("", 0, 9, 1), ["x"], 11, "conversation_turns"),
     ],
 )
-def test_a_question_that_is_too_much(wish: Wish, texts: list[str], turns: int, name: str) -> None:
+def test_a_question_that_is_too_much(generation: GenerationSettings, texts: list[str], turns: int, name: str) -> None:
     limits = Limits(prompt_characters=10, answer_tokens=10, conversation_turns=10)
-    check_asked(limits, Wish("x" * 10, 0, 10, 1), ["x" * 10], turns=10)
+    check_asked(limits, GenerationSettings("x" * 10, 0, 10, 1), ["x" * 10], turns=10)
     with pytest.raises(TooMany, match=rf"11 .* are too many; 10 are taken.*{variable(name)}"):
-        check_asked(limits, wish, texts, turns=turns)
+        check_asked(limits, generation, texts, turns=turns)
 
 
 def test_a_sheet_with_too_many_prompts() -> None:
     with pytest.raises(TooMany, match=r"3 prompts for a sheet are too many; 2.*STUDIO_LIMIT_SHEET_PROMPTS"):
-        check_sheet(Limits(sheet_prompts=2), Wish("", 0, 9, 1), ["a", "b", "c"])
+        check_sheet(Limits(sheet_prompts=2), GenerationSettings("", 0, 9, 1), ["a", "b", "c"])
 
 
 def test_what_a_session_does_not_change_is_shared_and_what_it_changes_is_its_own() -> None:

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from studio import codec
-from studio.compare.answering import Wish
+from studio.compare.answering import GenerationSettings
 from studio.compare.conversations import Answer, Conversation, Talk, Turn, open_conversations
 from studio.compare.sheet_prompts import Prompt
 from studio.compare.sheets import Cell, Column, Sheet, SheetRow, open_sheets
@@ -84,7 +84,7 @@ def _ask(studio: Studio, run: RunFolder) -> None:
     open_conversations(studio.settings.home).save(Conversation(name=SHORT, talks=(talk, talk)))
     columns = (Column(f"base:{run.id}", HOSTILE), Column(f"run:{run.id}", HOSTILE))
     row = SheetRow(Prompt(HOSTILE, HOSTILE, HOSTILE), (Cell(HOSTILE), Cell(HOSTILE)))
-    open_sheets(studio.settings.home).save(Sheet(columns, (row,), Wish(HOSTILE, 0.0, 32, 7), name=SHORT))
+    open_sheets(studio.settings.home).save(Sheet(columns, (row,), GenerationSettings(HOSTILE, 0.0, 32, 7), name=SHORT))
 
 
 @pytest.fixture

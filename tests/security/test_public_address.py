@@ -15,7 +15,7 @@ from studio.jobs.imports import ImportRequest
 from studio.models.hub import Hub
 from studio.models.locate import locate, locate_settled
 from studio.models.starter import starter_folder
-from studio.planning.model_facts import Reading
+from studio.planning.model_facts import ModelFacts
 from studio.runs.launcher import withhold_secrets, worker_environment
 from studio.settings import Settings, read_settings
 from studio.studio import Studio
@@ -90,9 +90,9 @@ def test_no_way_to_a_base_model_takes_a_path(public: Studio, tmp_path: Path, mon
         assert not public.model_state(name).ready
         assert not public.prepare_model(name).working
         assert public.token_state(dataset.id, name).counts is None
-        assert Reading(public).where(name).folder is None
+        assert ModelFacts(public).where(name).folder is None
         with pytest.raises(ModelError):
-            Reading(public).architecture(name)
+            ModelFacts(public).architecture(name)
         with pytest.raises(StudioError):
             public.start_run(config, dataset.id)
         with pytest.raises(StudioError):

@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from studio.compare.answering import Wish
+from studio.compare.answering import GenerationSettings
 from studio.compare.sheet_prompts import Prompt
 from studio.compare.sheets import Cell, Column, Sheet, SheetRow
 from studio.compare.sheets import as_csv as sheet_as_csv
@@ -37,7 +37,7 @@ def test_a_carriage_return_begins_no_row() -> None:
 def test_the_head_of_a_sheet_begins_no_formula() -> None:
     """The models' titles stood in the head as they were, and a run may be called anything."""
     row = SheetRow(Prompt(FORMULA, FORMULA, FORMULA), (Cell(FORMULA), Cell(trouble=FORMULA)))
-    sheet = Sheet((Column("run:a", FORMULA), Column("run:b", FORMULA, 0.5)), (row,), Wish("", 0.0, 10, 1))
+    sheet = Sheet((Column("run:a", FORMULA), Column("run:b", FORMULA, 0.5)), (row,), GenerationSettings("", 0.0, 10, 1))
     assert not [cell for cell in cells(sheet_as_csv(sheet)) if cell.startswith("=")]
 
 

@@ -16,7 +16,7 @@ from studio.runs.store import RunFolder
 from studio.studio import Studio
 from studio.ui.app import build_app
 from studio.ui.compare import suggested_prompts
-from studio.ui.kit.actions import Press, read_press
+from studio.ui.kit.actions import Action, read_action
 from studio.ui.kit.components import picker, unchecked
 from studio.ui.kit.errors import for_page
 from studio.ui.kit.sent_values import MOST_CHOSEN, MOST_LETTERS_CHOSEN, fitting
@@ -106,7 +106,7 @@ def test_half_a_character_is_found_anywhere() -> None:
         fitting(gr.HTML(label="Rows"), [["fine", "\udfff"]])
     with pytest.raises(StudioError):
         fitting(gr.BrowserState([]), [{"\ud800": 1}])
-    assert read_press({"verb": "open", "key": "\ud800", "value": ""}) == Press()
+    assert read_action({"verb": "open", "key": "\ud800", "value": ""}) == Action()
 
 
 @pytest.mark.parametrize("value", [{"a": 1}, [], None, 7])

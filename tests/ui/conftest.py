@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from studio.planning.model_facts import Reading
+from studio.planning.model_facts import ModelFacts
 from studio.studio import Studio
 from tests.ui.fake_studio import fake_studio
 
@@ -26,8 +26,8 @@ def bare_studio(tmp_path: Path) -> Iterator[Studio]:
 
 
 @pytest.fixture
-def reading(studio: Studio) -> Reading:
-    return Reading(studio)
+def facts(studio: Studio) -> ModelFacts:
+    return ModelFacts(studio)
 
 
 @pytest.fixture

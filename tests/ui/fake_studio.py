@@ -194,7 +194,7 @@ def open_fake_studio(home: Path, *, clock: Callable[[], float], with_model: bool
     return Studio(
         settings=Settings(home=home),
         datasets=DatasetLibrary(home, samples_folder=PROJECT_ROOT / "assets" / "samples", clock=clock),
-        runs=RunStore(home, clock, chance=random.Random(0)),
+        runs=RunStore(home, clock, rng=random.Random(0)),
         chat=FakeChat(),
         launch=FakeWorkers(),
         clock=clock,

@@ -4,7 +4,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,7 @@ from studio.events import Event
 from studio.runs.event_log import read_events
 from studio.runs.launcher import PROJECT_ROOT
 from studio.runs.store import RunFolder, RunStore
+from tests.warm import Forkserver, WarmWorker
 
 WORDS = ("red", "blue", "green", "black", "white", "gold", "pink", "grey")
 
@@ -47,20 +50,36 @@ def make_run(tmp_path: Path, tiny_model: Path) -> Callable[..., RunFolder]:
     return make
 
 
-@pytest.fixture
-def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start a real worker; it is killed when the test ends."""
-    started: list[subprocess.Popen[str]] = []
+Process = subprocess.Popen[str] | WarmWorker
+Start = Callable[..., Process]
 
-    def run(*arguments: str, **options: object) -> subprocess.Popen[str]:
-        process: subprocess.Popen[str] = subprocess.Popen(
-            [sys.executable, "-m", "studio.workers", *arguments],
-            cwd=PROJECT_ROOT,
-            text=True,
-            **options,  # type: ignore[call-overload]
-        )
-        started.append(process)
-        return process
+
+@pytest.fixture
+def start(warm: Forkserver) -> Iterator[Start]:
+    """Start a real worker, forked from a process that has its libraries; it is killed when the test ends."""
+    with _ended(warm.start) as run:
+        yield run
+
+
+@pytest.fixture
+def start_cold() -> Iterator[Start]:
+    """Start a real worker from nothing, as the studio does; it is killed when the test ends."""
+
+    def process(*arguments: str, **options: Any) -> Process:
+        command = [sys.executable, "-m", "studio.workers", *arguments]
+        return subprocess.Popen(command, cwd=PROJECT_ROOT, text=True, **options)
+
+    with _ended(process) as run:
+        yield run
+
+
+@contextmanager
+def _ended(start: Start) -> Iterator[Start]:
+    started: list[Process] = []
+
+    def run(*arguments: str, **options: Any) -> Process:
+        started.append(start(*arguments, **options))
+        return started[-1]
 
     yield run
     for process in started:

@@ -19,9 +19,8 @@ from studio.runs.event_log import EventLog
 from studio.runs.launcher import Worker
 from studio.runs.store import RunFolder, RunStore
 from studio.workers.model_card import card_of
-from tests.workers.conftest import events
+from tests.workers.conftest import Start, events
 
-Start = Callable[..., "subprocess.Popen[str]"]
 MakeRun = Callable[..., RunFolder]
 FP32 = loading.Placement(device="cpu", precision="fp32")
 

@@ -3,6 +3,7 @@
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from peft import LoraConfig, get_peft_model
@@ -35,8 +36,8 @@ from studio.ml.generation import PaneInput, Sampling, generate
 from studio.runs.precision import precision_of
 from studio.runs.store import RunFolder
 from tests.tiny_model import write_tiny_tokenizer
+from tests.workers.conftest import Process, Start
 
-Start = Callable[..., "subprocess.Popen[str]"]
 MakeRun = Callable[..., RunFolder]
 QUESTION = (Message("user", "Is number 3 black?"),)
 
@@ -44,7 +45,7 @@ QUESTION = (Message("user", "Is number 3 black?"),)
 class Conversation:
     """One chat worker, and what it says."""
 
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
+    def __init__(self, process: Process) -> None:
         self.process = process
 
     def say(self, message: ToWorker) -> None:
@@ -68,10 +69,12 @@ def ask(id: int, *adapters: str, length: int = 20) -> Ask:
     return Ask(id=id, panes=panes, temperature=0.0, top_p=1.0, max_new_tokens=length, seed=1)
 
 
+PIPES: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+
+
 @pytest.fixture
 def conversation(start: Start, tmp_path: Path) -> Conversation:
-    pipe = subprocess.PIPE
-    return Conversation(start("chat", "--home", str(tmp_path), stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL))
+    return Conversation(start("chat", "--home", str(tmp_path), **PIPES))
 
 
 def text(heard: list[FromWorker], pane: int) -> str:
@@ -197,7 +200,8 @@ def test_an_answer_can_be_halted_and_the_next_one_comes(tiny_model: Path, conver
     assert (answered.id, answered.tokens <= 5) == (2, True)
 
 
-def test_trouble_is_a_sentence_and_the_worker_lives_on(tiny_model: Path, conversation: Conversation) -> None:
+def test_trouble_is_a_sentence_and_the_worker_lives_on(tiny_model: Path, tmp_path: Path, start_cold: Start) -> None:
+    conversation = Conversation(start_cold("chat", "--home", str(tmp_path), **PIPES))
     conversation.say(ask(1, BASE))
     assert isinstance(conversation.hear_until(Trouble)[-1], Trouble)
     conversation.say(Open(model="/nowhere", bits=0, precision="fp32"))

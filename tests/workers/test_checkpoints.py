@@ -36,7 +36,7 @@ def progress(step: int, *, best: int = 0) -> Progress:
     tensors = {
         "master/a": torch.full((3, 2), float(step)),
         "moment/a/step": torch.tensor(step),
-        "chance/cpu": torch.arange(9, dtype=torch.uint8),
+        "rng/cpu": torch.arange(9, dtype=torch.uint8),
     }
     scores = Scores(first=3.0, last=2.0, best=1.5, best_step=best, kept=1.5 if best else None, kept_step=best)
     return Progress(step, scores, tensors)

@@ -9,7 +9,7 @@ from studio.ml.batches import TokenRow
 from studio.models.architecture import read_architecture
 from studio.models.forecast.forecast import FITS, Workload
 from studio.models.machine import Machine, Rates
-from studio.workers.estimates import foretell, peak_bytes, this_machine, workload_of
+from studio.workers.estimates import estimate, peak_bytes, this_machine, workload_of
 from studio.workers.rows import Rows
 from tests.models.known_configs import KNOWN
 
@@ -25,9 +25,9 @@ def test_rows_are_summed_up() -> None:
     assert workload_of(ROWS) == Workload(2, 40, 30, 24, 1, 7)
 
 
-def test_a_run_is_foretold_with_the_memory_that_is_free_now() -> None:
+def test_a_run_is_estimated_with_the_memory_that_is_free_now() -> None:
     architecture = read_architecture(KNOWN["SmolLM2-135M"][0])
-    found = foretell(architecture, RunConfig(), machine=MACHINE, rows=ROWS)
+    found = estimate(architecture, RunConfig(), machine=MACHINE, rows=ROWS)
     assert found.verdict == FITS
     assert found.seconds is not None
     assert found.micro_batch_tokens > 0

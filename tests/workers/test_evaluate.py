@@ -14,12 +14,11 @@ from studio.data.example_files import write_examples
 from studio.data.examples import Example, Message
 from studio.events import Failed, Finished, Loading
 from studio.jobs.evaluation_report import EvaluationReport
-from studio.jobs.evaluations import read_report, read_rows, wish_path
+from studio.jobs.evaluations import read_report, read_rows, request_path
 from studio.runs.store import RunFolder
 from tests.own_task import write_task
-from tests.workers.conftest import events, wait_for
+from tests.workers.conftest import Start, events, wait_for
 
-Start = Callable[..., "subprocess.Popen[str]"]
 MakeRun = Callable[..., RunFolder]
 
 
@@ -38,9 +37,9 @@ def evaluated(run: RunFolder, start: Start, *options: str, name: str = "end") ->
 
 def test_a_run_is_scored_beside_its_base_and_on_the_probes(make_run: MakeRun, start: Start, tmp_path: Path) -> None:
     run = trained(make_run, start, held_out=6)
-    wish_path(run).touch()
+    request_path(run).touch()
     report = evaluated(run, start)
-    assert not wish_path(run).exists()
+    assert not request_path(run).exists()
     assert (report.rows, report.rows_available, report.task, report.main) == (6, 6, "short", "token_f1")
     assert report.at_limit is not None
     assert (report.at_limit.rows, report.at_limit.too_long) == (6, 0)
@@ -95,12 +94,12 @@ def test_labels_in_a_file_of_ones_own(make_run: MakeRun, start: Start, tmp_path:
 
 def test_a_run_without_held_out_rows_says_so(make_run: MakeRun, start: Start) -> None:
     run = trained(make_run, start, held_out=0)
-    wish_path(run).touch()
+    request_path(run).touch()
     assert start("evaluate", str(run.path), "end", stderr=subprocess.DEVNULL).wait() == 1
     failed = events(run.path / "evaluations" / "end.events.jsonl")[-1]
     assert isinstance(failed, Failed)
     assert "no row was held out" in failed.message
-    assert not wish_path(run).exists()
+    assert not request_path(run).exists()
 
 
 def test_one_that_is_stopped_writes_no_report(make_run: MakeRun, start: Start) -> None:
@@ -134,13 +133,13 @@ def test_standard_tasks_are_asked_besides(make_run: MakeRun, start: Start, tmp_p
 
 
 def test_questions_that_cannot_be_fetched_are_a_sentence(
-    make_run: MakeRun, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_run: MakeRun, start: Start, start_cold: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("lm_eval", reason="lm-evaluation-harness is not installed")
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
     run = trained(make_run, start)
-    assert start("evaluate", str(run.path), "tasks-1", "--tasks", "piqa", stderr=subprocess.DEVNULL).wait() == 1
+    assert start_cold("evaluate", str(run.path), "tasks-1", "--tasks", "piqa", stderr=subprocess.DEVNULL).wait() == 1
     failed = events(run.path / "evaluations" / "tasks-1.events.jsonl")[-1]
     assert isinstance(failed, Failed)
     assert "The questions of the task 'piqa' cannot be fetched from the Hugging Face Hub" in failed.message

@@ -17,9 +17,8 @@ from studio.events import Failed, Finished, Saved
 from studio.jobs.export_report import read_report
 from studio.jobs.exports import export_archive, export_folder
 from studio.runs.store import RunFolder
-from tests.workers.conftest import events, wait_for
+from tests.workers.conftest import Start, events, wait_for
 
-Start = Callable[..., "subprocess.Popen[str]"]
 MakeRun = Callable[..., RunFolder]
 
 
@@ -86,12 +85,12 @@ def test_a_full_run_gives_its_model_away_and_no_adapter(
     assert "every weight was trained" in (unpacked / "README.md").read_text(encoding="utf-8")
 
 
-def test_an_export_is_checked_in_the_precision_of_the_run(make_run: MakeRun, start: Start) -> None:
+def test_an_export_is_checked_in_the_precision_of_the_run(make_run: MakeRun, start: Start, start_cold: Start) -> None:
     """What "auto" means is the machine's: an fp32 run was loaded back in bf16 elsewhere, and seemed to differ."""
     run = trained(make_run, start, precision="fp32")
     config = run.path / "config.json"
     config.write_text(config.read_text(encoding="utf-8").replace('"fp32"', '"bf16"'), encoding="utf-8")
-    assert start("export", str(run.path), "adapter").wait() == 0
+    assert start_cold("export", str(run.path), "adapter").wait() == 0
     report = read_report(run.exports, "adapter")
     assert report is not None
     assert report.largest_difference < 1e-4

@@ -32,16 +32,15 @@ from studio.ml.reference import load_reference
 from studio.runs import lock
 from studio.runs.store import RunFolder, RunStore
 from tests.tiny_model import write_tiny_model
-from tests.workers.conftest import events, wait_for
+from tests.workers.conftest import Start, events, wait_for
 
-Start = Callable[..., "subprocess.Popen[str]"]
 MakeRun = Callable[..., RunFolder]
 ENDLESS = {"epochs": 100, "rows": 64, "batch_size": 1}
 
 
-def test_a_run_goes_from_started_to_finished(make_run: MakeRun, start: Start) -> None:
+def test_a_run_goes_from_started_to_finished(make_run: MakeRun, start_cold: Start) -> None:
     run = make_run()
-    assert start("train", str(run.path)).wait() == 0
+    assert start_cold("train", str(run.path)).wait() == 0
     told = events(run.events_path)
     kinds = [type(event) for event in told]
     assert kinds[0] is Started
@@ -61,19 +60,19 @@ def test_a_run_goes_from_started_to_finished(make_run: MakeRun, start: Start) ->
     assert not list(run.path.glob("checkpoints/*/progress.safetensors")), "only a training needs that"
 
 
-def test_two_processes_share_a_run(make_run: MakeRun) -> None:
+def test_two_processes_share_a_run(make_run: MakeRun, start: Start) -> None:
     alone, shared = make_run(), make_run()
+    variables = os.environ | {"CUDA_VISIBLE_DEVICES": "", "ACCELERATE_USE_CPU": "true"}
+    assert start("train", str(alone.path), env=variables).wait() == 0
     program = (
         "import sys; from pathlib import Path; from studio.runs.store import RunFolder;"
         "from studio.workers.job import run_job;"
         "from studio.workers.train import train_run; run = RunFolder(Path(sys.argv[1]));"
         "sys.exit(run_job('train', run.events_path, lambda job: train_run("
-        "job, run=run, home=run.path.parent.parent, processes=int(sys.argv[2]))))"
+        "job, run=run, home=run.path.parent.parent, processes=2)))"
     )
-    for run, processes in ((alone, "1"), (shared, "2")):
-        variables = os.environ | {"CUDA_VISIBLE_DEVICES": "", "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
-        ended = subprocess.run([sys.executable, "-c", program, str(run.path), processes], env=variables, timeout=300)
-        assert ended.returncode == 0
+    ended = subprocess.run([sys.executable, "-c", program, str(shared.path)], env=variables, timeout=300)
+    assert ended.returncode == 0
     losses = [
         [event.loss for event in events(run.events_path) if isinstance(event, Stepped)] for run in (alone, shared)
     ]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 _FEWEST = 10
-"""In fewer answers than this a pattern may be chance."""
+"""In fewer answers than this a pattern may be luck."""
 
 _MOST_SHOWN = 2000
 _WORDS = 4

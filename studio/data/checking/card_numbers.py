@@ -1,6 +1,6 @@
 """Card numbers in text: the length and first digits that card networks use, and a check digit that is right.
 
-About one number in ten passes the check digit by chance, so numbers of orders, parcels, accounts and books are told
+About one number in ten passes the check digit by accident, so numbers of orders, parcels, accounts and books are told
 apart by their length, their grouping and the words before them.
 """
 

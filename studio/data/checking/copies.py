@@ -1,6 +1,6 @@
 """The same example, the same question or the same answer more than once, known by numbers of 64 bits alone.
 
-So a million examples need a few megabytes. Two different texts share a number with a chance too small to matter.
+So a million examples need a few megabytes. Two different texts share a number with a probability too small to matter.
 """
 
 from array import array

@@ -43,7 +43,17 @@ _WORDS: dict[str, tuple[str, str, str]] = {
     "thread": (
         "whose conversation is not whole",
         "A row that they follow is missing, left out, or not to be told from another. Bring it, or set the column that "
-        "says which row follows which to ignore: each row is learned by itself then.",
+        "says which row follows which to ignore: each question with its answer is learned by itself then.",
+        "",
+    ),
+    "unanswered": (
+        "that come after the last answer",
+        "Each is a message, and no answer that could be learned comes with it or after it.",
+        "",
+    ),
+    "reply": (
+        "beside a better reply",
+        "Of several replies to a message the one of the best rank is learned, and what follows it.",
         "",
     ),
     "not-to-be-learned": (
@@ -94,6 +104,6 @@ def _of_one(what: str) -> str:
     """Say of one row what is written of several."""
     for several, one in (("that do not", "that does not"), ("that are", "that is")):
         what = what.replace(several, one)
-    for verb in ("that start", "that hold"):
+    for verb in ("that start", "that hold", "that come"):
         what = what.replace(f"{verb} ", f"{verb}s ")
     return what

@@ -55,8 +55,13 @@ _NAMES: Mapping[str, str] = {
     "id": "id messageid rowid nodeid postid commentid questionid qid turnid uid uuid key",
     "parent": "parent parentid parentmessageid replyto replytoid inreplyto inreplytoid previousid prev previd previous "
     "previousmessageid follows",
-    "thread": "conversationid convid conversationhash dialogid dialogueid sessionid threadid chatid thread",
+    "order": "turn turnid turnindex turnnumber turnnum turnno messageindex messagenumber messageno messageorder "
+    "position pos index idx sequence sequencenumber seq seqno order ordering step round timestamp time ts datetime "
+    "date createdat createdate createddate createdon createdtime created createtime sentat senttime",
+    "thread": "conversationid convid conversationhash dialogid dialogueid sessionid threadid chatid thread "
+    "session ticketid",
     "speaker": "role speaker sender replyto inreplyto inresponsetotweetid parentid",
+    "said": "content text message body utterance value messagetext messagecontent messagebody textcontent",
     "verdict": "isgood good desirable thumbsup accepted iscorrect correct",
     "choices": "choices options choice option",
 }

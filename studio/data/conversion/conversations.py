@@ -13,7 +13,7 @@ from studio.data.conversion.cells import UnusableError, answer_text, is_empty, i
 from studio.data.conversion.column_names import means
 from studio.data.conversion.learning_marks import is_left_out
 from studio.data.conversion.media import refuse_media
-from studio.data.conversion.reasoning import is_reasoning, reasoning_in
+from studio.data.conversion.reasoning import is_hidden, is_reasoning, reasoning_in
 from studio.data.conversion.reply_trees import best_branch, is_reply_tree
 from studio.data.conversion.tool_calls import are_calls, calls_in
 from studio.data.conversion.transcripts import turns_of
@@ -82,6 +82,14 @@ def reads_field(name: str) -> bool:
     return name in _FIELDS or name.lower() in _PAIRED or means(name, "reasoning")
 
 
+def parts_left_out(turn: Mapping[str, object]) -> list[str]:
+    """Return the types of the parts of an answer that are not read: calls whose results stand in the answer itself."""
+    content = next((turn[name] for name in _WHAT if not is_empty(turn.get(name))), None)
+    if _role_of(turn) != ASSISTANT or not isinstance(content, list) or not _has_results(content):
+        return []
+    return [kind for part in content if (kind := _type(part)) in _NOT_SAID and not is_hidden(part)]
+
+
 def begins_with(turns: Sequence[object]) -> str:
     """Return the role of the first turn, or "" when it is not known."""
     return _role_of(turns[0]) if turns else ""
@@ -137,7 +145,7 @@ def _messages(turn: Mapping[str, object], place: int) -> Iterator[Message]:
         raise UnusableError("not-text", f"{where} comes with a file, which is not part of the text.")
     if role == ASSISTANT:
         yield _answer(turn, content, said=said.lower(), where=where)
-    elif isinstance(content, list) and any(_type(part) == "tool_result" for part in content):
+    elif isinstance(content, list) and _has_results(content):
         yield from _results(content, where)
     else:
         name, call = (_plain(turn.get(each)) if role == TOOL else "" for each in ("name", "tool_call_id"))
@@ -155,7 +163,7 @@ def _answer(turn: Mapping[str, object], content: object, *, said: str, where: st
     calls = [call for name in _CALLS for call in _listed(opened(turn.get(name)))]
     if isinstance(content, list):
         # Claude's own exports hold what its tools gave back in the answer itself: there only what was said counts.
-        if not any(_type(part) == "tool_result" for part in content):
+        if not _has_results(content):
             calls += [_called(part) for part in content if _type(part) in _CALLING_PARTS]
         content = [part for part in content if _type(part) not in _NOT_SAID and not is_reasoning(part)]
     said_as_json = is_json(content) and not _has_parts(content)
@@ -176,6 +184,10 @@ def _has_parts(content: object) -> bool:
     return any(
         isinstance(part, str) or (isinstance(part, Mapping) and not _PART_NAMES.isdisjoint(part)) for part in parts
     )
+
+
+def _has_results(parts: Sequence[object]) -> bool:
+    return any(_type(part) == "tool_result" for part in parts)
 
 
 def _results(parts: Sequence[object], where: str) -> Iterator[Message]:

@@ -15,6 +15,7 @@ from studio.data.conversion.faults import fault
 from studio.data.conversion.guessing import guess_roles
 from studio.data.conversion.learning_marks import apply_marks
 from studio.data.conversion.media import refuse_media_columns
+from studio.data.conversion.message_rows import message_in
 from studio.data.conversion.reasoning import reasoning_text
 from studio.data.conversion.roles import (
     CHAT,
@@ -69,9 +70,11 @@ def draft(row: Row, roles: Roles) -> tuple[Example | RowProblem, ...]:
         if roles.text:
             apply_marks(row.cells, (roles.text,), [])
             return tuple(_texts(row, roles))
+        if roles.message:
+            return (Example(tuple(_one_message(row, roles)), row.number, row.file, _tools(row, roles)),)
         drafted = _conversations(row, roles) if roles.conversation else [_question_and_answer(row, roles)]
         drafted = [apply_marks(row.cells, _used(roles), messages) for messages in drafted]
-        tools = tools_in(row.cells.get(roles.tools)) if roles.tools else _tools_beside(row, roles)
+        tools = _tools(row, roles)
         return tuple(Example(tuple(messages), row.number, row.file, tools) for messages in drafted)
     except UnusableError as reason:
         return (RowProblem(row.number, reason.text, row.file, reason.kind),)
@@ -93,13 +96,14 @@ def _require_columns(row: Row, roles: Roles) -> None:
 
 def has_columns(row: Row, roles: Roles) -> bool:
     """Say whether a row has a column that holds what is learned."""
-    if (roles.conversation or roles.text or roles.answer) in row.cells:
+    if (roles.conversation or roles.text or roles.message or roles.answer) in row.cells:
         return True
     return any(name in row.cells for name in _needed(roles))
 
 
 def _needed(roles: Roles) -> list[str]:
-    return [name for name in (roles.conversation, roles.text, *roles.prompts, roles.input, roles.answer) if name]
+    one = (roles.conversation, roles.text, roles.message)
+    return [name for name in (*one, *roles.prompts, roles.input, roles.answer) if name]
 
 
 def _texts(row: Row, roles: Roles) -> list[Example]:
@@ -145,6 +149,11 @@ def _questions_apart(row: Row, roles: Roles) -> list[list[Message]]:
         asked, answered = (str(pair.cells[name]) for name in COLUMNS)
         found.append([*_system(row, roles), Message(USER, asked), Message(ASSISTANT, answered)])
     return found
+
+
+def _one_message(row: Row, roles: Roles) -> list[Message]:
+    found = message_in(row, roles)
+    return found if found[0].role == SYSTEM else [*_system(row, roles), *found]
 
 
 def _question_and_answer(row: Row, roles: Roles) -> list[Message]:
@@ -221,6 +230,10 @@ def _system(row: Row, roles: Roles) -> list[Message]:
         return messages_in([{"role": SYSTEM, "content": cell}])
     text = _text(row, roles.system) if roles.system else ""
     return [] if is_empty(text) else [Message(SYSTEM, text)]
+
+
+def _tools(row: Row, roles: Roles) -> str:
+    return tools_in(row.cells.get(roles.tools)) if roles.tools else _tools_beside(row, roles)
 
 
 def _tools_beside(row: Row, roles: Roles) -> str:

@@ -90,8 +90,12 @@ def _conversation(columns: Sequence[Column]) -> Parts | None:
 
 
 def _one_message_a_row(columns: Sequence[Column]) -> Parts | None:
-    """A column says for each row who speaks, so that no row is an example by itself."""
-    return {} if any(column.says_who_speaks for column in columns) else None
+    """A column says for each row who speaks and another what, so that no row is an example by itself."""
+    speaking = next((column for column in columns if column.says_who_speaks), None)
+    said = _called(columns, "said")
+    if speaking is None or said is None or said is speaking:
+        return None if speaking is None else {}
+    return _beside(columns, {speaking.name: "speaker", said.name: "message"})
 
 
 def _judged_answers(columns: Sequence[Column]) -> Parts | None:
@@ -253,7 +257,7 @@ def _beside(columns: Sequence[Column], parts: Parts) -> Parts:
         parts = {thought.name: "reasoning", **parts}
     if system is not None and system.instructs:
         parts = {system.name: "system", **parts}
-    if history is not None and conversation is None and (history.holds_lists or not history.cells):
+    if history is not None and "answer" in parts.values() and (history.holds_lists or not history.cells):
         parts = {history.name: "history", **parts}
     if tools is not None and not (conversation is not None and conversation.names_its_tools):
         parts = {tools.name: "tools", **parts}

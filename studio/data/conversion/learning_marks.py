@@ -49,6 +49,11 @@ def apply_marks(cells: Mapping[str, object], used: Sequence[str], messages: list
     return messages if learned == answers else messages[: learned[-1]]
 
 
+def is_marked_bad(cells: Mapping[str, object]) -> bool:
+    """Tell whether a column of a row says that it is not good."""
+    return any(_is_bad_verdict(name, opened(cell)) for name, cell in cells.items() if is_mark(name))
+
+
 @functools.lru_cache(maxsize=4096)
 def _saying_no(name: str) -> frozenset[str]:
     """Return the words by which a mark of this name says no; none where it is the name of something else."""

@@ -8,12 +8,23 @@ from studio.data.conversion.column_names import means
 PARTS = ("thinking", "reasoning", "thought", "think")
 """The types of the parts of a turn that hold reasoning."""
 _TEXTS = (*PARTS, "text", "content", "summary", "reasoning_content", "value")
+_HIDDEN = ("redacted_thinking", "reasoning.encrypted")
+_SEALED = ("data", "encrypted_content", "signature")
+"""Where services put reasoning that only they can read."""
 _DEEPEST = 5
 
 
 def is_reasoning(part: object) -> bool:
     """Tell whether a part of a turn is reasoning and not what was said."""
     return isinstance(part, Mapping) and (part.get("type") in PARTS or part.get("thought") is True)
+
+
+def is_hidden(part: object) -> bool:
+    """Tell whether a part of a turn is reasoning that nobody can read, because a service redacted or encrypted it."""
+    if not isinstance(part, Mapping):
+        return False
+    sealed = is_reasoning(part) and any(not is_empty(part.get(name)) for name in _SEALED)
+    return part.get("type") in _HIDDEN or (sealed and not reasoning_text(part))
 
 
 def reasoning_in(turn: Mapping[str, object], content: object) -> str:

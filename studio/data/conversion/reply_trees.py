@@ -1,6 +1,7 @@
 """Conversations as trees of replies: a message with the replies to it, each with its own. The best branch is read."""
 
 from collections.abc import Iterator, Mapping
+from math import inf
 
 _MOST_TURNS = 1_000
 
@@ -17,7 +18,7 @@ def is_reply_tree(cell: object) -> bool:
 def best_branch(tree: Mapping[str, object]) -> list[object]:
     """Return the messages of the branch of best replies, up to the last answer in it.
 
-    The best is of the lowest rank and not deleted; the first where there are no ranks.
+    The best is of the lowest rank, and neither deleted nor refused in a review; the first where there are no ranks.
     """
     branch: list[object] = []
     at: Mapping[str, object] | None = tree
@@ -43,12 +44,28 @@ def replies_left_out(tree: Mapping[str, object]) -> int:
     return count
 
 
+def rank_of(message: Mapping[str, object]) -> float:
+    """Return the rank of a message among the replies to the one before: 0 is the best, without one it is infinite."""
+    rank = message.get("rank")
+    try:
+        found = float(rank) if isinstance(rank, int | float | str) and not isinstance(rank, bool) else inf
+    except (ValueError, OverflowError):
+        return inf
+    return found if found == found else inf
+
+
+def taken_out_by(message: Mapping[str, object]) -> str:
+    """Return the name of the field that says that a message was deleted or refused in a review, or ""."""
+    says = {name: str(message.get(name)).strip().lower() for name in ("deleted", "review_result")}
+    if says["deleted"] in ("true", "1", "1.0", "yes"):
+        return "deleted"
+    return "review_result" if says["review_result"] in ("false", "0", "0.0", "no") else ""
+
+
 def _replies(message: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
     found = message.get("replies")
     yield from (each for each in (found if isinstance(found, list) else ()) if isinstance(each, Mapping))
 
 
 def _place(reply: Mapping[str, object]) -> tuple[bool, float]:
-    rank = reply.get("rank")
-    known = isinstance(rank, int | float) and not isinstance(rank, bool) and rank == rank
-    return reply.get("deleted") is True, float(rank) if known and isinstance(rank, int | float) else float("inf")
+    return bool(taken_out_by(reply)), rank_of(reply)

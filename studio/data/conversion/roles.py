@@ -18,13 +18,13 @@ KINDS = (CHAT, INSTRUCTION, PROMPT_COMPLETION, QUESTION_ANSWER, PREFERENCE, TEXT
 IGNORE = "ignore"
 _SINGLE = (
     *("system", "input", "reasoning", "answer", "conversation", "history", "tools", "text"),
-    *("id", "parent", "thread"),
+    *("id", "parent", "thread", "order", "speaker", "message"),
 )
 PARTS = ("system", "prompt", *_SINGLE[1:], IGNORE)
 _ANSWERS = ("output", "completion", "answer", "response", "target", "conversation", "chosen")
 _DOUBTS = {
-    "speaker": "Here each row seems to be one message (column {}), and a row has to be a whole example: bring the "
-    "messages of a conversation together in one row first.",
+    "speaker": "Here each row seems to be one message (column {}). Choose the columns that say who speaks and what, "
+    "and those by which the rows of a conversation hang together: its id, or the ids of a row and of the one before.",
     "choices": "The answers may be no more than the letters or numbers of choices (column {}). Choose the columns "
     "yourself, with a template that names the choices, or put the words of the right choice into a column first.",
     "verdict": "The column {} may say which answers are good, and all would be learned alike. Keep only the rows that "
@@ -41,7 +41,8 @@ class Roles:
 
     `kind` is one of `KINDS`, and empty while the parts do not suffice: `missing` says what to assign then. Several
     `prompts` are put together in their order, or as `template` says. Rows hang together where `parent` holds the `id`
-    of the row before, or where `thread` holds the same in each of them.
+    of the row before, or where `thread` holds the same in each of them, in the order of the numbers or times in
+    `order`. Where a row is one message, `speaker` says who speaks and `message` what.
     """
 
     kind: str = ""
@@ -58,6 +59,9 @@ class Roles:
     id: str = ""
     parent: str = ""
     thread: str = ""
+    order: str = ""
+    speaker: str = ""
+    message: str = ""
 
     @property
     def hangs_together(self) -> bool:
@@ -115,7 +119,9 @@ def notes_on(roles: Roles) -> tuple[str, ...]:
         notes.append("Each text is learned whole, as plain text and not as question and answer.")
     if roles.hangs_together:
         by = quoted(roles.parent or roles.thread)
-        notes.append(f"Rows that hang together by the column {by} are put together into conversations.")
+        row = f"Each row is one message (column {quoted(roles.message)}). " if roles.message else ""
+        order = f", in the order of the column {quoted(roles.order)}" if roles.order else ""
+        notes.append(f"{row}Rows that hang together by the column {by} are put together into conversations{order}.")
     if roles.conversation == "mapping":
         notes.append("Only what was said is used; searches, code and thinking in between are left out.")
     return tuple(notes)
@@ -133,7 +139,7 @@ def _kind(roles: Roles, ignored: Sequence[str]) -> str:
     preferred = roles.conversation or roles.answer
     if means(preferred, "chosen") and any(means(column, "rejected") for column in ignored):
         return PREFERENCE
-    if roles.conversation:
+    if roles.conversation or roles.message:
         return CHAT
     if any(means(column, "instruction") for column in roles.prompts):
         return INSTRUCTION
@@ -152,6 +158,18 @@ def _contradiction(roles: Roles) -> str:
             f"Set {quoted(other)} to ignore, or {quoted(roles.text)}."
         )
     beside = [column for part, column in others if part not in ("system", "tools")]
+    if trouble := _contradiction_of_rows(roles):
+        return trouble
+    if roles.conversation and beside:
+        return (
+            f"The conversation ({quoted(roles.conversation)}) holds its own questions and answers. "
+            f"Set {quoted(beside[0])} to ignore, or {quoted(roles.conversation)}."
+        )
+    return ""
+
+
+def _contradiction_of_rows(roles: Roles) -> str:
+    """Say which part is missing or too many of those that put rows together, or ""."""
     if bool(roles.parent) != bool(roles.id):
         return (
             "Rows are put together by two columns: one with the id of each row, and one with the id of the row before "
@@ -162,17 +180,34 @@ def _contradiction(roles: Roles) -> str:
             f"Rows hang together by {quoted(roles.parent)} or by {quoted(roles.thread)}, not by both. "
             "Set one of them to ignore."
         )
-    if roles.conversation and beside:
+    if roles.order and not roles.thread:
         return (
-            f"The conversation ({quoted(roles.conversation)}) holds its own questions and answers. "
-            f"Set {quoted(beside[0])} to ignore, or {quoted(roles.conversation)}."
+            f"Rows are put in order by {quoted(roles.order)} within a conversation. Choose the column that holds the "
+            f"same in all rows of a conversation (thread), or set {quoted(roles.order)} to ignore."
+        )
+    if bool(roles.speaker) != bool(roles.message):
+        return (
+            "Where each row is one message, one column says who speaks (speaker) and one what is said (message). "
+            f"Choose both, or set {quoted(roles.speaker or roles.message)} to ignore."
+        )
+    others = (*roles.prompts, roles.input, roles.answer, roles.history)
+    if roles.message and (other := next(filter(None, others), "")):
+        return (
+            f"A row that is one message ({quoted(roles.message)}) holds no question with its answer. "
+            f"Set {quoted(other)} to ignore, or {quoted(roles.message)} and {quoted(roles.speaker)}."
+        )
+    if roles.message and not roles.hangs_together:
+        return (
+            f"Each row is one message ({quoted(roles.message)}), and it is not said which rows belong together. Choose "
+            "the column with the id of the conversation (thread), or those with the ids of each row and of the row "
+            "before it (id and parent)."
         )
     return ""
 
 
 def _not_chosen(roles: Roles, columns: Sequence[str]) -> str:
     """Say which part has no column yet, or ""."""
-    if roles.text or roles.conversation:
+    if roles.text or roles.conversation or roles.message:
         return ""
     found = f"The file has: {listed(columns)}."
     asks = bool(roles.prompts or roles.input or roles.template)

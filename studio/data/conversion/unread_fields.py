@@ -1,39 +1,56 @@
-"""Fields in the turns of conversations that say something and play no part: counted, so that they can be named."""
+"""Fields and parts of turns that say something and play no part: counted, so that they can be named."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from studio.data.conversion.cells import listed, opened
-from studio.data.conversion.conversations import reads_field, turns_in
+from studio.data.conversion.conversations import are_turns, parts_left_out, reads_field, turns_in
 from studio.data.conversion.learning_marks import is_mark
+from studio.data.conversion.reasoning import is_hidden
 from studio.data.conversion.reply_trees import is_reply_tree, replies_left_out
+from studio.wording import counted
 
 _MOST_NAMES = 1_000
 _DEEPEST = 3
+_DEEPEST_PART = 6
 _FEWEST_WORDS = 3
 
 
 class UnreadFields:
-    """Counts the turns of each field that is not read."""
+    """Counts the turns of each field that is not read, the parts of each type, and the replies that are not best."""
 
     def __init__(self) -> None:
         self._turns: Counter[str] = Counter()
+        self._parts: Counter[str] = Counter()
+        self._hidden = 0
         self._replies = 0
 
     def add(self, cell: object) -> None:
-        """Take the cell of a row that holds a conversation."""
+        """Take the cell of a row that may hold a conversation."""
         found = opened(cell)
+        if not isinstance(found, list | Mapping):
+            return
         if isinstance(found, Mapping) and is_reply_tree(found):
             self._replies += replies_left_out(found)
-        turns = turns_in(found) if isinstance(found, list | Mapping) else None
-        for turn in turns or ():
-            if isinstance(turn, Mapping) and len(turn) > 2:
-                self._take(turn)
+        turns = turns_in(found)
+        if turns is None or not are_turns(turns):
+            return
+        self._hidden += _hidden_in(found)
+        for turn in turns:
+            if isinstance(turn, Mapping):
+                self._parts.update(parts_left_out(turn))
+                if len(turn) > 2:
+                    self._take(turn)
 
     def notes(self) -> Iterator[str]:
         """Name the fields, the most frequent first, with the number of turns that have them."""
         if self._replies:
             yield f"Of several replies to a message the best alone is learned; {self._replies:,} others are not read."
+        if self._hidden:
+            yield f"Reasoning that is redacted or encrypted cannot be read: {counted(self._hidden, 'part')} left out."
+        if self._parts:
+            parts = ", ".join(f"{listed([kind])} ({count:,})" for kind, count in self._parts.most_common())
+            yield f"Of answers that hold the results of tools only what was said is learned. Not read: {parts}."
         if self._turns:
             names = [f"{listed([name])} ({count:,})" for name, count in self._turns.most_common(12)]
             more = f" and {len(self._turns) - 12:,} other fields" if len(self._turns) > 12 else ""
@@ -44,6 +61,14 @@ class UnreadFields:
             known = not isinstance(name, str) or reads_field(name) or is_mark(name)
             if not known and (name in self._turns or len(self._turns) < _MOST_NAMES) and _says_something(value):
                 self._turns[name] += 1
+
+
+def _hidden_in(found: object, depth: int = 0) -> int:
+    """Count the parts of reasoning that nobody can read, wherever in a conversation they stand."""
+    if is_hidden(found):
+        return 1
+    inner = found.values() if isinstance(found, Mapping) else found if isinstance(found, list) else ()
+    return sum(_hidden_in(each, depth + 1) for each in inner) if depth < _DEEPEST_PART else 0
 
 
 def _says_something(value: object, depth: int = 0) -> bool:

@@ -51,7 +51,7 @@ def _every_flip(count: int, width: int) -> Iterator[NDArray[np.bool_]]:
 
 
 def _random_flips(count: int, width: int, seed: int) -> Iterator[NDArray[np.bool_]]:
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     for size in blocks(FLIPS, width):
-        coins = chance.integers(0, 256, size=(size, count // 8 + 1), dtype=np.uint8)
+        coins = rng.integers(0, 256, size=(size, count // 8 + 1), dtype=np.uint8)
         yield np.unpackbits(coins, axis=1, count=count).astype(np.bool_)

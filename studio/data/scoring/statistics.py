@@ -176,8 +176,8 @@ def _drawn(rows: int, statistic: Statistic, seed: int, resamples: int) -> tuple[
     """Return the statistic of all rows and of each resample. The resamples follow from rows and seed alone."""
     if rows < 1:
         raise ValueError("There is no row to make a figure from.")
-    chance = np.random.default_rng(seed)
-    draws = [statistic(chance.integers(0, rows, size=(size, rows), dtype=np.int64)) for size in blocks(resamples, rows)]
+    rng = np.random.default_rng(seed)
+    draws = [statistic(rng.integers(0, rows, size=(size, rows), dtype=np.int64)) for size in blocks(resamples, rows)]
     value, drawn = float(statistic(np.arange(rows)[None])[0]), np.concatenate(draws)
     if not (math.isfinite(value) and np.isfinite(drawn).all()):
         raise ValueError("The figure is not a number on some of the rows.")

@@ -82,8 +82,8 @@ class _Rule:
             earliest = max(end, word - _LEAD)
             lead = text[earliest:word]
             begun = _beginning(lead, self.style)
-            is_asked_anew = who == USER and before != SYSTEM and (begun is not None or self._is_apart(lead))
-            if before and (is_asked_anew or who == SYSTEM != before):
+            is_asked_again = who == USER and before != SYSTEM and (begun is not None or self._is_apart(lead))
+            if before and (is_asked_again or who == SYSTEM != before):
                 yield word if begun is None else earliest + begun
             before, end = who, mark.end()
 

@@ -35,7 +35,7 @@ _LIKELY = 0.5
 _CLEARLY = 1.3
 _NEARLY_ALL = 0.9
 _RARELY, _OFTEN = 0.5, 0.75
-"""What is wrong fits no more lines than this by chance: in little text, and in much."""
+"""What is wrong fits no more lines than this by luck: in little text, and in much."""
 _FEW_LETTERS = 0.02
 _FEWEST_LETTERS = 20
 _SOME_LETTERS = 4
@@ -97,6 +97,9 @@ def guess(strange: bytes) -> Guess:
     if best.codec == "cp1252" and _is_western(best):
         rivals = [each for each in rivals if each.codec not in _OLD]
     is_sure = _is_likely(best) and all(_is_clearer(best, rival) for rival in rivals)
+    if not is_sure:  # what today's programs write is asked about first
+        best = next((each for each in ranked if each.codec not in _OLD), best)
+        rivals = [each for each in ranked if each is not best]
     return Guess(best.codec, _offered(rivals), is_sure)
 
 

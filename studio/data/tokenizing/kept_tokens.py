@@ -2,7 +2,7 @@
 
     <folder>/<hash of the examples and of all that makes tokens of them>.npz
 
-What cannot be read or written is rendered anew: nothing here is the only copy of anything.
+What cannot be read or written is rendered again: nothing here is the only copy of anything.
 """
 
 import contextlib

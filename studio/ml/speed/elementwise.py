@@ -199,11 +199,11 @@ def _is_same(module: Any, replacement: Callable[[torch.Tensor], torch.Tensor], d
     if inputs is None:
         return False
     weight = next(module.parameters())
-    chance = torch.Generator().manual_seed(0)
-    x = torch.randn(3, inputs, generator=chance).to(weight.device, dtype)[None].requires_grad_()
+    rng = torch.Generator().manual_seed(0)
+    x = torch.randn(3, inputs, generator=rng).to(weight.device, dtype)[None].requires_grad_()
     with torch.enable_grad():
         mine, theirs = (each(x) for each in (replacement, module))
-        down = torch.randn(mine.shape, generator=chance).to(mine)
+        down = torch.randn(mine.shape, generator=rng).to(mine)
         gradients = [torch.autograd.grad(each, x, down)[0] for each in (mine, theirs)]
     tolerance = _TOLERANCE.get(x.dtype, 2e-2)
     return all(_close(one, other, tolerance) for one, other in ((mine, theirs), gradients))
@@ -230,9 +230,9 @@ def _sources(model: nn.Module) -> Iterator[Any]:
 def _rotates_the_same(original: Callable[..., Any], dtype: torch.dtype) -> bool:
     if list(inspect.signature(original).parameters)[:5] != ["q", "k", "cos", "sin", "unsqueeze_dim"]:
         return False
-    chance = torch.Generator().manual_seed(0)
-    q, k = (torch.randn(1, heads, 3, 8, generator=chance).to(dtype) for heads in (4, 2))
-    angles = torch.randn(1, 3, 4, generator=chance).repeat(1, 1, 2)
+    rng = torch.Generator().manual_seed(0)
+    q, k = (torch.randn(1, heads, 3, 8, generator=rng).to(dtype) for heads in (4, 2))
+    angles = torch.randn(1, 3, 4, generator=rng).repeat(1, 1, 2)
     cos, sin = angles.cos().to(dtype), angles.sin().to(dtype)
     pairs = zip(rotate_both(q, k, cos, sin), original(q, k, cos, sin), strict=True)
     return all(_close(one, other, _TOLERANCE.get(dtype, 2e-2)) for one, other in pairs)

@@ -80,9 +80,9 @@ def can_pack(model: Any, attend: Attend) -> bool:
         return False
     device = next(model.parameters()).device
     words = model.get_input_embeddings().weight.shape[0]
-    chance = torch.Generator().manual_seed(0)
-    rows = [torch.randint(words, (1, length), generator=chance).to(device) for length in _PROBE_LENGTHS]
-    other = torch.randint(words, (1, _PROBE_LENGTHS[0]), generator=chance).to(device)
+    rng = torch.Generator().manual_seed(0)
+    rows = [torch.randint(words, (1, length), generator=rng).to(device) for length in _PROBE_LENGTHS]
+    other = torch.randint(words, (1, _PROBE_LENGTHS[0]), generator=rng).to(device)
     was_training = model.training
     model.eval()
     try:

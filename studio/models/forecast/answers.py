@@ -35,7 +35,7 @@ class AnswerClock:
     machine: Machine
 
     def row_seconds(self, *, prompt_tokens: int, answer_tokens: int) -> float:
-        """Foretell the seconds that a row takes both models, with an answer of so many tokens at most."""
+        """Estimate the seconds that a row takes both models, with an answer of so many tokens at most."""
         rates = self.machine.rates_in(self.precision)
         if rates is None:
             size = self.parameters / _STARTER_PARAMETERS if self.machine.device == "cpu" else 1.0

@@ -68,7 +68,7 @@ the 78 MB of an adapter, 8 s for the 2.2 GB of a full fine-tuning."""
 
 
 def run_seconds(plan: Plan, *, machine: Machine, workload: Workload) -> float | None:
-    """Foretell the seconds of a run from the start of its process to its end; None without a calibration."""
+    """Estimate the seconds of a run from the start of its process to its end; None without a calibration."""
     loop = loop_seconds(plan, machine=machine, workload=workload)
     return None if loop is None else fixed_seconds(plan, machine=machine) + loop
 

@@ -2,7 +2,7 @@
 
 Puts the arithmetic of `forecast_memory` and `forecast_time` together and settles what is left to the machine: whether
 blocks are computed twice, and how many tokens go through the model at once. The page and the worker both ask here, so
-that a run does what was foretold. Knows nothing of files or processes.
+that a run does what was estimated. Knows nothing of files or processes.
 """
 
 from collections.abc import Iterator
@@ -98,7 +98,7 @@ GIVEN_UP = {
 
 
 def forecast(architecture: Architecture, config: RunConfig, *, machine: Machine, workload: Workload | None) -> Forecast:
-    """Foretell memory, time and disk of a run, and settle how it is run. Without a workload the time is None.
+    """Estimate memory, time and disk of a run, and settle how it is run. Without a workload the time is None.
 
     Raises ConfigError for target modules that the model does not have.
     """

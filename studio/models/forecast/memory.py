@@ -21,7 +21,7 @@ MOST_PRODUCTS = 1024
 """It forgets the oldest beyond this number (ONEDNN_PRIMITIVE_CACHE_CAPACITY)."""
 
 PRODUCTS_PER_SIZE = 36
-"""Different products that a micro-batch makes, forward and backward, each anew for another number of tokens."""
+"""Different products that a micro-batch makes, forward and backward, each again for another number of tokens."""
 
 NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)
 """A weight in NF4 with double quantisation: half a byte, one byte of scale for 64, four of its scale for 256 of those

@@ -1,4 +1,4 @@
-"""What the Chat part of the Compare tab does: ask all panes at once, again, something else instead, or everything anew.
+"""What the Chat part of the Compare tab does: ask all panes at once, again, or something else instead.
 
 Asks through `studio.compare.answering` and keeps every conversation. Knows nothing of how the tab is laid out.
 """
@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from studio.compare.answering import READING, WAKING, Answers, Growing, Wish, answers
+from studio.compare.answering import READING, WAKING, Answers, GenerationSettings, Growing, answers
 from studio.compare.asking import Chosen, aligned, requests, with_answers, without_last
 from studio.compare.conversations import Conversation, name_for
 from studio.compare.question_limits import check_asked
@@ -35,7 +35,7 @@ class Given:
     keys: tuple[str | None, ...]
     strengths: tuple[float, ...]
     said: Conversation
-    wish: Wish
+    generation: GenerationSettings
     prompt: str = ""
     ticket: str = ""
     pending: str = ""
@@ -55,7 +55,9 @@ def read(**values: Any) -> Given:
         keys=tuple(values[f"model_{place}"] for place in PLACES[:count]),
         strengths=tuple(_strength(values[f"strength_{place}"]) for place in PLACES[:count]),
         said=values["said"],
-        wish=Wish(values["system"] or "", values["temperature"], int(values["longest"]), int(values["seed"] or 0)),
+        generation=GenerationSettings(
+            values["system"] or "", values["temperature"], int(values["longest"]), int(values["seed"] or 0)
+        ),
         prompt=(values["prompt"] or "").strip(),
         ticket=values["ticket"],
         pending=values["pending"],
@@ -87,8 +89,8 @@ class Asking:
     def stream(self, how: str, given: Given) -> Iterator[list[Any]]:
         """Put a question to all panes and stream their answers, at most a dozen frames a second."""
         panes = model_choices.chosen(self._studio, given.keys, given.strengths)
-        said, questions, wish = _wanted(how, given, panes)
-        check_asked(self._studio.limits, wish, questions, turns=len(said.questions) + len(questions))
+        said, questions, generation = _wanted(how, given, panes)
+        check_asked(self._studio.limits, generation, questions, turns=len(said.questions) + len(questions))
         ticket = given.ticket or self._make_ticket()
         busy = chat_view.controls(said, busy=True, panes=given.count)
         pending = given.prompt if how == ASK else ""
@@ -98,13 +100,13 @@ class Asking:
             "pending": pending,
             "changing": "",
             "said_of": "",
-            "seed": wish.seed,
+            "seed": generation.seed,
             **busy,
         }
         answered = False
         for question in questions:
             before = said
-            said, done = yield from self._one(said, question, panes, wish=wish, ticket=ticket, start=start)
+            said, done = yield from self._one(said, question, panes, generation=generation, ticket=ticket, start=start)
             start = {}
             answered |= said is not before
             if not done:
@@ -118,7 +120,7 @@ class Asking:
         question: str,
         panes: Sequence[Chosen],
         *,
-        wish: Wish,
+        generation: GenerationSettings,
         ticket: str,
         start: dict[str, Any],
     ) -> Any:
@@ -127,18 +129,18 @@ class Asking:
         now = Answers(tuple(Growing() for _ in panes), READING if chat.is_running else WAKING)
 
         def frame() -> dict[str, Any]:
-            return chat_view.answering(panes, said, question, now.panes, wish=wish, waiting=now.waiting)
+            return chat_view.answering(panes, said, question, now.panes, generation=generation, waiting=now.waiting)
 
         yield update({**start, **frame()})
         shown_at = self._clock()
-        asked = requests(said, question, panes, wish.system)
-        for now in answers(chat, panes[0].model.base, asked, wish=wish, ticket=ticket):
+        asked = requests(said, question, panes, generation.system)
+        for now in answers(chat, panes[0].model.base, asked, generation=generation, ticket=ticket):
             if now.waiting or self._clock() - shown_at >= _FRAME_SECONDS:
                 shown_at = self._clock()
                 yield update(frame())
         if not any(growing.ended for growing in now.panes):
             return said, False  # stopped before the first word: it was not asked
-        said = self._kept.save(with_answers(said, question, panes, now.panes, wish))
+        said = self._kept.save(with_answers(said, question, panes, now.panes, generation))
         return said, all(growing.ended != "stopped" for growing in now.panes)
 
     def _end(self, given: Given, said: Conversation, panes: Sequence[Chosen]) -> dict[str, Any]:
@@ -153,7 +155,9 @@ class Asking:
         }
 
 
-def _wanted(how: str, given: Given, panes: Sequence[Chosen]) -> tuple[Conversation, tuple[str, ...], Wish]:
+def _wanted(
+    how: str, given: Given, panes: Sequence[Chosen]
+) -> tuple[Conversation, tuple[str, ...], GenerationSettings]:
     """Return the conversation to go on with, what is asked, and how. Raises gr.Error when there is nothing to ask."""
     said = aligned(given.said, [pane.model for pane in panes])
     asked = given.said.questions
@@ -161,18 +165,18 @@ def _wanted(how: str, given: Given, panes: Sequence[Chosen]) -> tuple[Conversati
         raise gr.Error("Nothing was asked yet.", title="Nothing to ask", print_exception=False)
     if how == REPLAY:
         name = f"{given.said.name or name_for(asked[0])}, asked again"
-        anew = aligned(Conversation(name=name), [pane.model for pane in panes])
-        return anew, asked, given.wish
+        fresh = aligned(Conversation(name=name), [pane.model for pane in panes])
+        return fresh, asked, given.generation
     if how == AGAIN:
-        return without_last(said), asked[-1:], _other_seed(given.wish)
+        return without_last(said), asked[-1:], _other_seed(given.generation)
     if not given.prompt:
         raise gr.Error("Write a message first.", title="Nothing to ask", print_exception=False)
-    return without_last(said) if given.editing else said, (given.prompt,), given.wish
+    return without_last(said) if given.editing else said, (given.prompt,), given.generation
 
 
-def _other_seed(wish: Wish) -> Wish:
-    """Where chance decides, another answer needs another seed; the likeliest words are the same with any."""
-    return replace(wish, seed=(wish.seed + 1) % _LARGEST_SEED) if wish.temperature > 0 else wish
+def _other_seed(generation: GenerationSettings) -> GenerationSettings:
+    """Where words are drawn at random, another answer needs another seed; the likeliest words are the same with any."""
+    return replace(generation, seed=(generation.seed + 1) % _LARGEST_SEED) if generation.temperature > 0 else generation
 
 
 def take_back(studio: Studio, given: Given) -> list[Any]:
@@ -203,7 +207,7 @@ def edit(given: Given) -> list[Any]:
 
 
 def choose(studio: Studio, given: Given) -> list[Any]:
-    """Take in that another model was chosen for a pane: its talk begins anew, and what was said before stays kept."""
+    """Take in that another model was chosen for a pane: its talk begins again, and what was said before stays kept."""
     models = [model_choices.find(studio, key) for key in given.keys]
     said = aligned(given.said, models)
     parts: dict[str, Any] = {

@@ -28,7 +28,7 @@ _FREE = ("panes", "said", "ticket", "editing", "pending")
 
 @dataclass(frozen=True)
 class ChatPart:
-    """The components. `parts` by the names in `compare_page.PARTS` and beyond; `deleted` is what can be put back."""
+    """The components. `parts` by the names in `chat_view.PARTS` and beyond; `deleted` is what can be put back."""
 
     parts: Mapping[str, Block]
     sampling: Sampling
@@ -42,7 +42,7 @@ class ChatPart:
         return self.parts[name]
 
     def inputs(self) -> dict[str, Block]:
-        """Return what every listener is given, by name; `compare_chat.read` reads it."""
+        """Return what every listener is given, by name; `chat_actions.read` reads it."""
         names = [f"{stem}_{place}" for stem in ("model", "strength") for place in PLACES]
         chosen = {name: self.parts[name] for name in (*names, *_FREE, "prompt", "marks")}
         return {**chosen, **self.sampling.inputs()}
@@ -124,11 +124,11 @@ def _on(tab: ChatPart, events: list[Any], listener: Callable[[Given], list[Any]]
 
 
 def _wire_asking(tab: ChatPart, studio: Studio, asking: Asking) -> Any:
-    wishes = {tab["again"].elem_id: AGAIN, tab["replay"].elem_id: REPLAY}
+    requests_of = {tab["again"].elem_id: AGAIN, tab["replay"].elem_id: REPLAY}
 
     def put_question(event: gr.EventData, **values: Any) -> Iterator[list[Any]]:
         # A button that was updated is another object with another number; it keeps its name in the browser.
-        how = wishes.get(getattr(event.target, "elem_id", None), ASK)
+        how = requests_of.get(getattr(event.target, "elem_id", None), ASK)
         yield from shown(asking.stream)(how, chat_actions.read(**values))
 
     asked = gr.on(

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from studio.compare.answering import Growing, Wish
+from studio.compare.answering import GenerationSettings, Growing
 from studio.compare.asking import Chosen, aligned, as_answer, caption
 from studio.compare.conversations import Answer, Conversation, Talk, Turn
 from studio.compare.pane_models import PaneModel
@@ -69,7 +69,7 @@ def answering(
     question: str,
     grown: Sequence[Growing],
     *,
-    wish: Wish,
+    generation: GenerationSettings,
     waiting: str,
 ) -> dict[str, Any]:
     """Show a question that is being answered, as far as the answers have come."""
@@ -79,7 +79,7 @@ def answering(
         turns = [(turn.question, turn.answer.text) for turn in _talk(conversation, place).turns]
         waits = waiting if not growing.text else ""
         parts[f"talk_{place}"] = chat_html.talk(f"Pane {place}", [*turns, (question, growing.text)], waiting=waits)
-        answer = as_answer(growing, pane, wish)
+        answer = as_answer(growing, pane, generation)
         parts[f"caption_{place}"] = caption_line(caption(pane.model, pane.model.title, answer, beside_whole=whole))
     return parts
 

@@ -46,7 +46,7 @@ def build() -> Proof:
 
 
 def wire(proof: Proof, *, studio: Studio, inputs: Mapping[str, Block]) -> None:
-    """Connect the test. `inputs` are what `compare_chat.read` reads."""
+    """Connect the test. `inputs` are what `chat_actions.read` reads."""
 
     def run(**values: Any) -> Iterator[tuple[str, Any]]:
         given = chat_actions.read(**values)
@@ -78,7 +78,7 @@ def prove(studio: Studio, given: Given, ticket: str) -> Iterator[tuple[str, Any]
         raise gr.Error("Choose a tuned model for one of the panes first.", title="Nothing to test")
     yield _busy("Getting the models ready."), gr.update(interactive=False)
     question = next(iter(given.said.questions[-1:]), _QUESTION)
-    system = (Message("system", given.wish.system.strip()),) if given.wish.system.strip() else ()
+    system = (Message("system", given.generation.system.strip()),) if given.generation.system.strip() else ()
     said = studio.chat.self_test(
         pane.model.base, pane.model.folder, (*system, Message("user", question)), ticket=ticket
     )

@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 
 from studio.compare import sheet_prompts, sheets
-from studio.compare.answering import Wish
+from studio.compare.answering import GenerationSettings
 from studio.compare.pane_models import pane_model
 from studio.compare.question_limits import check_sheet
 from studio.compare.sheet_answers import SheetState, SheetWork
@@ -22,7 +22,7 @@ from studio.runs.names import slug
 from studio.studio import Studio
 from studio.ui.compare import model_choices, sheet_view
 from studio.ui.kit import run_choices
-from studio.ui.kit.actions import Press
+from studio.ui.kit.actions import Action
 from studio.ui.kit.numbers import moment
 from studio.ui.kit.run_choices import Choices
 from studio.ui.kit.text_downloads import text_file
@@ -90,16 +90,16 @@ def start(
     *,
     models: list[str] | None,
     strengths: Sequence[float] | None,
-    wish: Wish,
+    generation: GenerationSettings,
     source: Source,
 ) -> tuple[Any, int]:
     """Begin a new sheet, and choose it; its first page is shown. Raises DataError or RunError, or gr.Error."""
     if not models:
         raise gr.Error("Choose one or more models.", title="No model chosen", print_exception=False)
     columns = columns_of([pane_model(studio, key) for key in models], strengths or ())
-    prompts = read_prompts(studio, source, seed=wish.seed)
-    check_sheet(studio.limits, wish, [prompt.text for prompt in prompts])
-    sheet = work.start(columns, prompts, wish=wish)
+    prompts = read_prompts(studio, source, seed=generation.seed)
+    check_sheet(studio.limits, generation, [prompt.text for prompt in prompts])
+    sheet = work.start(columns, prompts, generation=generation)
     return gr.update(choices=kept_choices(work), value=sheet.id), 0
 
 
@@ -137,7 +137,7 @@ def look(work: SheetWork, id: str | None) -> SheetState | None:
         return None
 
 
-def turn(pressed: Press) -> Any:
+def turn(pressed: Action) -> Any:
     """Turn to another page of the rows."""
     return max(0, pressed.number) if pressed.verb == "page" else gr.skip()
 

@@ -1,6 +1,6 @@
 """The prompt sheet on the Compare tab: many prompts, answered by all chosen models, as a table.
 
-Lays out and connects; what it does stands in `sheet_listeners`.
+Lays out and connects; what it does stands in `sheet_actions`.
 """
 
 import functools
@@ -12,7 +12,7 @@ import gradio as gr
 from gradio.blocks import Block
 
 from studio.compare import sheets
-from studio.compare.answering import Wish
+from studio.compare.answering import GenerationSettings
 from studio.compare.sheet_answers import SheetWork
 from studio.compare.sheet_asking import MOST_MODELS
 from studio.studio import Studio
@@ -21,7 +21,7 @@ from studio.ui.compare.chat_parts import Sampling
 from studio.ui.compare.sheet_actions import FILE, HELD_OUT, PARTS, TYPED, Source
 from studio.ui.compare.trash import Bin
 from studio.ui.kit import fragments
-from studio.ui.kit.actions import on_press, pressable
+from studio.ui.kit.actions import action_html, on_action
 from studio.ui.kit.components import ACTING, QUIET, html, picker
 from studio.ui.kit.errors import shown
 from studio.ui.kit.text_downloads import SAVE_TEXT, passage
@@ -125,7 +125,7 @@ def _build_answers() -> dict[str, Block]:
         )
         parts["which"] = gr.Dropdown(_WHICH, value=sheets.ALL, label="Rows", show_label=False, elem_id="sheet-which")
         parts["marks"] = gr.Checkbox(label="Highlight what differs", elem_id="sheet-marks")
-    parts["table"] = pressable(
+    parts["table"] = action_html(
         sheet_view.table(None, (), page=0, marks=False),
         elem_id="sheet-table",
     )
@@ -167,7 +167,7 @@ def wire(
         trigger_mode="always_last",
         **QUIET,
     )
-    turned = on_press(tab["table"], sheet_actions.turn, outputs=[tab["page"]], **QUIET)
+    turned = on_action(tab["table"], sheet_actions.turn, outputs=[tab["page"]], **QUIET)
     _then_draw(turned, tab, work)
     gr.on([tab["sheet"].change, tab["text"].change, tab["which"].change], lambda: 0, outputs=[tab["page"]], **QUIET)
     deleting = _wire_kept(tab, work)
@@ -188,9 +188,11 @@ def _wire_answering(tab: SheetTab, studio: Studio, work: SheetWork) -> None:
         longest: float,
         seed: float | None,
     ) -> tuple[Any, int]:
-        wish = Wish(system or "", temperature, int(longest), int(seed or 0))
+        generation = GenerationSettings(system or "", temperature, int(longest), int(seed or 0))
         source = Source(kind, text or "", file, run, int(most))
-        return sheet_actions.start(studio, work, models=models, strengths=strengths, wish=wish, source=source)
+        return sheet_actions.start(
+            studio, work, models=models, strengths=strengths, generation=generation, source=source
+        )
 
     parts = {"kind": "source", "text": "typed"} | {
         name: name for name in ("file", "run", "most", "models", "strengths")

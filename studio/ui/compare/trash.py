@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from studio.keeping import KeptFiles
 from studio.ui.kit import actions, fragments, run_choices
-from studio.ui.kit.actions import Press, on_press, pressable
+from studio.ui.kit.actions import Action, action_html, on_action
 from studio.ui.kit.components import ACTING, QUIET, picker
 from studio.ui.kit.damaged_list import DISCARD, MOST_LISTED, bin_label, damaged_list
 from studio.ui.kit.errors import shown
@@ -47,7 +47,7 @@ def build(noun: str, *, name: str) -> Bin:
         with gr.Row(elem_classes="ls-kept") as choosing:
             picked = picker(label="In the bin", info="What was deleted last comes first.", elem_id=f"{name}-binned")
             back = gr.Button("Put the chosen one back", size="sm", elem_id=f"{name}-bin-back")
-        emptying = pressable(elem_id=f"{name}-bin-empty")
+        emptying = action_html(elem_id=f"{name}-bin-empty")
     return Bin(noun=noun, panel=panel, choosing=choosing, picked=picked, back=back, emptying=emptying)
 
 
@@ -62,7 +62,7 @@ def wire(
     gr.on(list(events), look, inputs=[bin.picked], outputs=bin.drawn(), **QUIET)
     for listener in after:
         listener.then(look, inputs=[bin.picked], outputs=bin.drawn(), **QUIET)
-    on_press(
+    on_action(
         bin.emptying,
         functools.partial(press, kept, bin.noun),
         inputs_kwargs={"picked": bin.picked},
@@ -83,7 +83,7 @@ def draw(kept: KeptFiles[Any], noun: str, picked: str | None, *, sure: bool = Fa
     ]
 
 
-def press(kept: KeptFiles[Any], noun: str, pressed: Press, *, picked: str | None) -> list[Any]:
+def press(kept: KeptFiles[Any], noun: str, pressed: Action, *, picked: str | None) -> list[Any]:
     """Ask whether all of it shall be deleted for good, and do so where that many were asked about.
 
     Returns the updates of what is drawn, and of the button that undoes a deletion. Raises RunError.

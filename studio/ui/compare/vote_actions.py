@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 
 from studio.compare import sheet_prompts, vote_counts, votes
-from studio.compare.answering import Wish
+from studio.compare.answering import GenerationSettings
 from studio.compare.pane_models import pane_model
 from studio.compare.sheet_answers import SheetWork
 from studio.compare.sheet_asking import columns_of
@@ -22,7 +22,7 @@ from studio.runs.names import slug
 from studio.studio import Studio
 from studio.ui.compare import model_choices, sheet_actions, sheet_view, vote_view
 from studio.ui.kit import actions, fragments, run_choices
-from studio.ui.kit.actions import Press
+from studio.ui.kit.actions import Action
 from studio.ui.kit.run_choices import Choices
 from studio.ui.kit.text_downloads import text_file
 
@@ -71,7 +71,7 @@ class VoteDesk:
             raise RunError("Choose two models of this sheet.", "A vote is between two.")
         return self._open(sheet, (names.index(first), names.index(second)))
 
-    def begin_with_prompts(self, text: str, first: Wanted, second: Wanted, wish: Wish) -> Voting:
+    def begin_with_prompts(self, text: str, first: Wanted, second: Wanted, generation: GenerationSettings) -> Voting:
         """Have typed prompts answered by two models; the vote opens once they are. Raises RunError or DataError.
 
         Each is a model's key with how strongly it speaks, which counts only where it is an adapter.
@@ -82,7 +82,7 @@ class VoteDesk:
         if columns[0] == columns[1]:
             at = " at the same strength" if pane_model(self._studio, columns[0].key).is_adapter else ""
             raise RunError(f"Both are the same model{at}.", "Choose another model, or for an adapter another strength.")
-        sheet = self._work.start(columns, sheet_prompts.typed(text), wish=wish)
+        sheet = self._work.start(columns, sheet_prompts.typed(text), generation=generation)
         return Voting(waits_for=sheet.id)
 
     def look(self, now: Voting) -> Voting:
@@ -96,7 +96,7 @@ class VoteDesk:
             raise RunError(state.trouble, "Begin again.")
         return self._open(state.sheet, (0, 1))
 
-    def press(self, now: Voting, pressed: Press, *, at: float) -> Voting:
+    def press(self, now: Voting, pressed: Action, *, at: float) -> Voting:
         """Take a vote, or what else was pressed on the ballot. What belongs to another question is no vote."""
         if pressed.verb == "end" and now.waits_for:
             self._work.stop(now.waits_for)

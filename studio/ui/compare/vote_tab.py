@@ -1,6 +1,6 @@
 """The blind vote on the Compare tab: two answers at a time, names hidden, by button or key.
 
-Lays out and connects; what it does stands in `vote_listeners`.
+Lays out and connects; what it does stands in `vote_actions`.
 """
 
 import functools
@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 from gradio.blocks import Block
 
-from studio.compare.answering import Wish
+from studio.compare.answering import GenerationSettings
 from studio.compare.sheet_answers import SheetWork
 from studio.compare.votes import Votes
 from studio.studio import Studio
@@ -19,7 +19,7 @@ from studio.ui.compare import chat_parts, vote_actions, vote_view
 from studio.ui.compare.chat_parts import Sampling
 from studio.ui.compare.vote_actions import SHEET, TYPED, VoteDesk, Voting
 from studio.ui.kit import fragments
-from studio.ui.kit.actions import Press, on_press, pressable
+from studio.ui.kit.actions import Action, action_html, on_action
 from studio.ui.kit.components import ACTING, QUIET, html, picker
 from studio.ui.kit.errors import shown
 from studio.ui.kit.text_downloads import SAVE_TEXT, passage
@@ -65,7 +65,7 @@ def build() -> VoteTab:
         with gr.Row(elem_classes="ls-actions"):
             parts["begin"] = gr.Button("Begin the vote", variant="primary", elem_id="vote-begin")
     with gr.Column(elem_classes="ls-card"):
-        parts["ballot"] = pressable(vote_view.nothing_open(), elem_id="vote-ballot")
+        parts["ballot"] = action_html(vote_view.nothing_open(), elem_id="vote-ballot")
         gr.HTML("", js_on_load=_KEYS, apply_default_css=False, elem_id="vote-keys")
     with gr.Column(elem_classes="ls-card"):
         html(fragments.heading("All votes on a pair"))
@@ -167,14 +167,16 @@ def _wire_voting(tab: VoteTab, studio: Studio, desk: VoteDesk, votes: Votes) -> 
     def begin(source: str, sheet: Any, first: Any, second: Any, typed: str | None, **values: Any) -> Any:
         if source == SHEET:
             return show(desk.begin_with_sheet(sheet, first, second))
-        asked = Wish(values["system"] or "", values["temperature"], int(values["longest"]), int(values["seed"] or 0))
+        asked = GenerationSettings(
+            values["system"] or "", values["temperature"], int(values["longest"]), int(values["seed"] or 0)
+        )
         pair = [(values[f"typed_{name}"], values[f"strength_{name}"]) for name in _TWO]
         return show(desk.begin_with_prompts(typed or "", pair[0], pair[1], asked))
 
     def look(now: Voting) -> list[Any]:
         return show(desk.look(now))
 
-    def press(pressed: Press, now: Voting, pair: str | None) -> list[Any]:
+    def press(pressed: Action, now: Voting, pair: str | None) -> list[Any]:
         then = desk.press(now, pressed, at=studio.clock())
         if not then.is_revealed or now.is_revealed:
             return [*show(then), gr.skip(), gr.skip()]
@@ -196,7 +198,7 @@ def _wire_voting(tab: VoteTab, studio: Studio, desk: VoteDesk, votes: Votes) -> 
     tab["timer"].tick(shown(look), inputs=[tab["now"]], outputs=shows, **QUIET).failure(
         lambda: show(Voting()), outputs=shows, **QUIET
     )
-    on_press(
+    on_action(
         tab["ballot"],
         press,
         inputs_kwargs={"now": tab["now"], "pair": tab["pair"]},

@@ -10,18 +10,18 @@ import gradio as gr
 
 from studio.config import METHODS
 from studio.models.presets import BALANCED, DERIVED, PRESETS
-from studio.planning.model_facts import Reading
+from studio.planning.model_facts import ModelFacts
 from studio.studio import Studio
 from studio.ui.configure import view
-from studio.ui.configure.state import Asked
+from studio.ui.configure.state import Selection
 from studio.ui.configure.view import Drawn
 from studio.ui.kit import form
-from studio.ui.kit.actions import Press
+from studio.ui.kit.actions import Action
 
 
 def redraw(
     studio: Studio,
-    reading: Reading,
+    facts: ModelFacts,
     *,
     dataset_id: str | None,
     validation_dataset_id: str | None = None,
@@ -34,15 +34,15 @@ def redraw(
     """Show what these settings mean, and let those follow that the person has not set; send only what is new."""
     priced = drawn is not None and drawn.priced
     back = None if priced else _price(kept_price if not price else None)
-    asked = Asked(
+    selection = Selection(
         settings=form.read_config(values),
         preset=preset,
         dataset_id=dataset_id or "",
         held_out_id=validation_dataset_id or "",
         price=back or _price(price),
     )
-    new, now = view.draw(studio, reading, asked, drawn)
-    if asked.price and not priced:  # from here on an empty field is what the person wants
+    new, now = view.draw(studio, facts, selection, drawn)
+    if selection.price and not priced:  # from here on an empty field is what the person wants
         now = replace(now, priced=True)
     return [*view.updates(new), gr.skip() if back is None else back, gr.skip() if now is drawn else now]
 
@@ -53,7 +53,7 @@ def _price(value: object) -> float | None:
     return number if 0 < number < 1e9 else None
 
 
-def press(names: tuple[str, ...], pressed: Press, *, drawn: Drawn | None) -> list[Any]:
+def press(names: tuple[str, ...], pressed: Action, *, drawn: Drawn | None) -> list[Any]:
     """Set what a pressed button stands for: a preset, a suggestion, the remedy of the forecast, or a method."""
     page = drawn or Drawn()
     preset: Any = gr.skip()

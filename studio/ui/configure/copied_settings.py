@@ -17,12 +17,12 @@ from studio.studio import Studio
 from studio.ui.configure.view import Drawn
 from studio.ui.data import library
 from studio.ui.kit import actions, form, fragments
-from studio.ui.kit.actions import Press
+from studio.ui.kit.actions import Action
 
 _CLOSE = actions.button("Close", "leave", name="Put this message away")
 
 
-def take_over(studio: Studio, names: Sequence[str], pressed: Press, *, drawn: Drawn | None) -> list[Any]:
+def take_over(studio: Studio, names: Sequence[str], pressed: Action, *, drawn: Drawn | None) -> list[Any]:
     """Fill the form with the settings of a run, and choose its data set.
 
     Returns updates for the tabs, what is said, the run being changed, what was drawn, the two pickers of the data set,
@@ -39,7 +39,7 @@ def take_over(studio: Studio, names: Sequence[str], pressed: Press, *, drawn: Dr
     page = drawn or Drawn()
     # All of them are the run's now: none follows what would be suggested.
     own = {name: getattr(run.config, name) for name in DERIVED}
-    settled = replace(page, sight=None, suggestion=replace(page.suggestion, own=own))
+    settled = replace(page, tab_state=None, suggestion=replace(page.suggestion, own=own))
     values = {name: form.shown(name, getattr(run.config, name)) for name in names}
     values["name"] = run.name if editing else ""
     said = str(_editing(run, trouble) if editing else _like(run, trouble))
@@ -70,7 +70,7 @@ def _notice(kind: str, text: str, trouble: str, buttons: Markup) -> Markup:
     return Markup('<div class="ls-source" role="status">{}<div class="ls-buttons">{}</div></div>').format(said, buttons)
 
 
-def act(studio: Studio, pressed: Press, *, editing: str, **values: Any) -> list[Any]:
+def act(studio: Studio, pressed: Action, *, editing: str, **values: Any) -> list[Any]:
     """Keep the settings in the run that is being changed, or leave it; return what is said, and the run being changed.
 
     Raises ConfigError naming every fault of the settings, and RunError when the run has started meanwhile.

@@ -34,7 +34,7 @@ class Learners:
 def card(about: Known, found: Forecast | None, learned: Learners, *, missing: str, price: float | None) -> Markup:
     """Draw the forecast; without one say what is missing for it, and show what can be counted all the same.
 
-    `missing` says what a time waits for that cannot be foretold yet; `price` is that of an hour, where it was given.
+    `missing` says what a time waits for that cannot be estimated yet; `price` is that of an hour, where it was given.
     """
     if found is None or about.machine is None:
         return fragments.stack([fragments.tiles([_learners_tile(learned)]), _waiting(about)])
@@ -54,10 +54,10 @@ def _two(tiles: Markup) -> Markup:
 
 def _waiting(about: Known) -> Markup:
     if about.machine_trouble:
-        return fragments.line("warning", f"{about.machine_trouble} So memory and time cannot be foretold.")
+        return fragments.line("warning", f"{about.machine_trouble} So memory and time cannot be estimated.")
     if about.machine is None:
-        return fragments.line("busy", "This machine is being measured, once. Memory and time are foretold right after.")
-    return fragments.line("quiet", about.trouble or "Memory and time are foretold as soon as the model is known.")
+        return fragments.line("busy", "This machine is being measured, once. Estimates of memory and time follow.")
+    return fragments.line("quiet", about.trouble or "Memory and time are estimated as soon as the model is known.")
 
 
 def _verdict(found: Forecast, machine: Machine) -> Markup:
@@ -144,13 +144,13 @@ def _time_tile(found: Forecast, machine: Machine, *, missing: str, price: float 
 
 
 def about_time(seconds: float) -> str:
-    """Write a foretold time as one: "about 4 min"."""
+    """Write a estimated time as one: "about 4 min"."""
     told = rough_time(seconds)
     return told if told.startswith("under") else f"about {told}"
 
 
 def rough_time(seconds: float | None) -> str:
-    """Write a foretold time no finer than it can be known: "under 1 min", "4 min", "1 h 20 min"; "-" for none."""
+    """Write a estimated time no finer than it can be known: "under 1 min", "4 min", "1 h 20 min"; "-" for none."""
     if seconds is None:
         return "-"
     if seconds < 45:

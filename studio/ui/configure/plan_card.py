@@ -13,7 +13,7 @@ from studio.jobs.base_models import ModelState
 from studio.models.catalog import KNOWN_MODELS
 from studio.models.layout import select_modules, trainable_parameters
 from studio.planning import fitting
-from studio.planning.model_facts import Reading
+from studio.planning.model_facts import ModelFacts
 from studio.ui.configure.forecast_card import Learners
 from studio.ui.kit import fragments
 from studio.ui.kit.numbers import parameters
@@ -24,12 +24,12 @@ START = "Start training"
 GATED = " Its licence must be accepted on its page on the Hub first, and HF_TOKEN be set."
 
 
-def learners(reading: Reading, settings: RunConfig) -> Learners:
+def learners(facts: ModelFacts, settings: RunConfig) -> Learners:
     """Count the trainable parameters for these settings, from the headers of the model's files."""
     try:
-        layout = reading.layout(settings.model)
+        layout = facts.layout(settings.model)
         if layout is None:
-            trouble = reading.where(settings.model).trouble
+            trouble = facts.where(settings.model).trouble
             return Learners(trouble=trouble or "Counted as soon as the model is on this machine.")
         if settings.method == config.FULL:
             return Learners(layout.parameters, layout.parameters)

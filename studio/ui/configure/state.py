@@ -15,7 +15,7 @@ from studio.models.forecast.forecast import Forecast, Workload
 from studio.models.presets import PRESETS, Case, derive
 from studio.planning import fitting, forecasts
 from studio.planning.forecasts import Known
-from studio.planning.model_facts import Here, Reading
+from studio.planning.model_facts import Here, ModelFacts
 from studio.runs.summary import Summary
 from studio.studio import Studio
 from studio.ui.data import view
@@ -25,7 +25,7 @@ NO_MODEL = ModelState(False, "No base model is chosen.")
 
 
 @dataclass(frozen=True)
-class Asked:
+class Selection:
     """What the person has chosen on the page."""
 
     settings: RunConfig
@@ -36,10 +36,10 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Sight:
+class TabState:
     """All that the drawing follows from. `counted` says whether the tokens of the data are known."""
 
-    asked: Asked
+    selection: Selection
     dataset: Dataset | None
     held_out: Dataset | None
     state: ModelState
@@ -51,65 +51,67 @@ class Sight:
     about: Known
 
 
-def look(studio: Studio, reading: Reading, asked: Asked) -> Sight:
+def look(studio: Studio, facts: ModelFacts, selection: Selection) -> TabState:
     """Gather what there is. Asks no network, and starts at most what runs in the background."""
-    model = asked.settings.model
-    dataset, held_out = _dataset(studio, asked.dataset_id), _dataset(studio, asked.held_out_id)
+    model = selection.settings.model
+    dataset, held_out = _dataset(studio, selection.dataset_id), _dataset(studio, selection.held_out_id)
     runs = studio.summaries.look().runs
-    return Sight(
-        asked=asked,
+    return TabState(
+        selection=selection,
         dataset=dataset,
         held_out=held_out,
         # An empty name would be looked up as the folder that the server runs in.
         state=studio.model_state(model) if model else NO_MODEL,
-        here=reading.where(model) if model else Here(None),
-        modules=_module_names(reading, model) if model else (),
-        continuable=_continuable(runs, asked.settings),
+        here=facts.where(model) if model else Here(None),
+        modules=_module_names(facts, model) if model else (),
+        continuable=_continuable(runs, selection.settings),
         at_work=next((run.name for run in runs if run.is_at_work), ""),
-        counted=(_is_counted(reading, dataset, model), _is_counted(reading, held_out, model)),
-        about=forecasts.known(reading.foresight, model),
+        counted=(_is_counted(facts, dataset, model), _is_counted(facts, held_out, model)),
+        about=forecasts.known(facts.forecasts, model),
     )
 
 
-def parts(reading: Reading, sight: Sight, settings: RunConfig) -> fitting.Parts | None:
+def parts(facts: ModelFacts, tab_state: TabState, settings: RunConfig) -> fitting.Parts | None:
     """Count what of the data a run with these settings takes; None without data."""
-    if sight.dataset is None:
+    if tab_state.dataset is None:
         return None
-    return fitting.parts(reading, settings, sight.dataset.id, sight.held_out.id if sight.held_out else "")
+    return fitting.parts(facts, settings, tab_state.dataset.id, tab_state.held_out.id if tab_state.held_out else "")
 
 
-def case(reading: Reading, sight: Sight, settings: RunConfig) -> Case:
+def case(facts: ModelFacts, tab_state: TabState, settings: RunConfig) -> Case:
     """Return what the suggestions follow from. `settings` have no fault."""
-    unlimited = parts(reading, sight, fitting.without_limit(settings))
+    unlimited = parts(facts, tab_state, fitting.without_limit(settings))
     return Case(
-        preset=sight.asked.preset,
+        preset=tab_state.selection.preset,
         examples=0 if unlimited is None else unlimited.train,
         workload=None if unlimited is None else fitting.workload(unlimited),
-        architecture=sight.about.architecture,
-        machine=sight.about.machine,
+        architecture=tab_state.about.architecture,
+        machine=tab_state.about.machine,
         model=settings.model,
     )
 
 
 def seconds_of_presets(
-    reading: Reading, sight: Sight, settings: RunConfig, following: Case
+    facts: ModelFacts, tab_state: TabState, settings: RunConfig, following: Case
 ) -> Mapping[str, float | None]:
-    """Foretell how long each preset would take, with what the person has set themselves. `settings` have no fault."""
+    """Estimate how long each preset would take, with what the person has set themselves. `settings` have no fault."""
     found: dict[str, float | None] = {}
     own = {name: getattr(settings, name) for name in following.own}
     for each in PRESETS:
-        derived = derive(replace(following, preset=each.id), foretell=reading.foresight.foretell)
+        derived = derive(replace(following, preset=each.id), estimate=facts.forecasts.estimate)
         tried = replace(settings, **{**{one.field: one.value for one in derived}, **own})
-        told = foretell(reading, sight, tried, following.workload)
+        told = estimate(facts, tab_state, tried, following.workload)
         found[each.id] = None if told is None else told.seconds
     return found
 
 
-def foretell(reading: Reading, sight: Sight, settings: RunConfig, unlimited: Workload | None) -> Forecast | None:
+def estimate(
+    facts: ModelFacts, tab_state: TabState, settings: RunConfig, unlimited: Workload | None
+) -> Forecast | None:
     """Forecast a run with settings that have no fault, on what of the data fits."""
-    found = parts(reading, sight, settings) if unlimited and settings.max_length < unlimited.longest else None
+    found = parts(facts, tab_state, settings) if unlimited and settings.max_length < unlimited.longest else None
     workload = unlimited if found is None else fitting.workload(found)
-    return forecasts.foretold(reading.foresight, sight.about, settings, workload)
+    return forecasts.estimated(facts.forecasts, tab_state.about, settings, workload)
 
 
 def _continuable(runs: Sequence[Summary], settings: RunConfig) -> tuple[tuple[str, str], ...]:
@@ -129,14 +131,14 @@ def _dataset(studio: Studio, dataset_id: str) -> Dataset | None:
         return None
 
 
-def _is_counted(reading: Reading, dataset: Dataset | None, model: str) -> bool:
-    return dataset is not None and view.token_state(reading, dataset.id, model).counts is not None
+def _is_counted(facts: ModelFacts, dataset: Dataset | None, model: str) -> bool:
+    return dataset is not None and view.token_state(facts, dataset.id, model).counts is not None
 
 
-def _module_names(reading: Reading, model: str) -> tuple[str, ...]:
+def _module_names(facts: ModelFacts, model: str) -> tuple[str, ...]:
     """Return the model's own names of its linear layers; none while the model is not here."""
     try:
-        layout = reading.layout(model)
+        layout = facts.layout(model)
     except StudioError:
         return ()
     return layout.module_names if layout else ()

@@ -14,13 +14,13 @@ from gradio.blocks import Block
 from studio.config import STARTER, setting_named
 from studio.models.catalog import KNOWN_MODELS
 from studio.models.presets import BALANCED
-from studio.planning.model_facts import Reading
+from studio.planning.model_facts import ModelFacts
 from studio.studio import Studio
 from studio.ui.configure import actions, preset_cards, view
 from studio.ui.configure.view import LED, PARTS
 from studio.ui.data.held_out import HeldOut
 from studio.ui.kit import form, fragments
-from studio.ui.kit.actions import on_press, pressable
+from studio.ui.kit.actions import action_html, on_action
 from studio.ui.kit.components import ACTING, QUIET, html, unchecked
 from studio.ui.kit.errors import shown
 
@@ -55,13 +55,13 @@ def build() -> ConfigureTab:
     parts: dict[str, Block] = {}
     with gr.Row():
         with gr.Column(scale=7):
-            source = pressable(elem_id="configure-source")
+            source = action_html(elem_id="configure-source")
             _build_start(controls, parts)
             _build_training(controls, parts)
             _build_more(controls, parts)
         with gr.Column(scale=5, elem_classes="ls-card ls-side"):
             html(fragments.heading("What will happen"))
-            parts["plan"] = pressable(elem_id="plan")
+            parts["plan"] = action_html(elem_id="plan")
             price = _build_price()
             label = "Choose a data set first"
             parts["start"] = gr.Button(label, variant="primary", interactive=False, elem_id="start")
@@ -69,7 +69,7 @@ def build() -> ConfigureTab:
     with gr.Column(elem_classes="ls-card"):
         text = "The same data and settings for each, on this machine."
         html(fragments.heading("Full, LoRA and QLoRA side by side", text))
-        parts["methods"] = pressable(elem_id="methods")
+        parts["methods"] = action_html(elem_id="methods")
     return ConfigureTab(
         controls=controls,
         shown=parts,
@@ -96,10 +96,10 @@ def _build_training(controls: dict[str, gr.components.Component], parts: dict[st
     with gr.Column(elem_classes="ls-card"):
         text = "Choose how thorough to be. The settings below follow, and each can be changed."
         html(fragments.heading("Training", text))
-        parts["presets"] = pressable(preset_cards.presets(BALANCED, {}), elem_id="presets")
+        parts["presets"] = action_html(preset_cards.presets(BALANCED, {}), elem_id="presets")
         with gr.Column(elem_classes="ls-grid"):
             controls |= {name: form.control(name) for name in form.SIMPLE}
-        parts["reasons"] = pressable(elem_id="reasons")
+        parts["reasons"] = action_html(elem_id="reasons")
 
 
 def _build_more(controls: dict[str, gr.components.Component], parts: dict[str, Block]) -> None:
@@ -110,7 +110,7 @@ def _build_more(controls: dict[str, gr.components.Component], parts: dict[str, B
                 html(fragments.subheading(title))
                 with gr.Column(elem_classes="ls-grid"):
                     controls |= {name: form.control(name) for name in names}
-        parts["more_reasons"] = pressable(elem_id="more-reasons")
+        parts["more_reasons"] = action_html(elem_id="more-reasons")
 
 
 def _build_model() -> gr.Dropdown:
@@ -134,7 +134,7 @@ def wire(
     tab: ConfigureTab,
     *,
     studio: Studio,
-    reading: Reading,
+    facts: ModelFacts,
     dataset: gr.Dropdown,
     held_out: HeldOut,
     timer: gr.Timer,
@@ -151,7 +151,7 @@ def wire(
     changes = [component.change for component in looked_at]  # type: ignore[attr-defined]
     gr.on(
         [timer.tick, opened, *changes],
-        shown(functools.partial(actions.redraw, studio, reading)),
+        shown(functools.partial(actions.redraw, studio, facts)),
         inputs_kwargs={
             **inputs,
             "preset": tab.preset,
@@ -186,7 +186,7 @@ def _wire_presses(tab: ConfigureTab, controls: Mapping[str, gr.components.Compon
     for name in ("presets", "reasons", "more_reasons", "plan", "methods"):
         component = tab.shown[name]
         assert isinstance(component, gr.HTML)
-        on_press(
+        on_action(
             component,
             functools.partial(actions.press, tuple(controls)),
             inputs_kwargs={"drawn": tab.drawn},

@@ -11,20 +11,20 @@ import gradio as gr
 
 from studio.data.mask_findings import mask_findings
 from studio.errors import DataError
-from studio.planning.model_facts import Reading
+from studio.planning.model_facts import ModelFacts
 from studio.studio import Studio
 from studio.ui.data import columns, findings, held_out, library, reading_options, requests, view
 from studio.ui.data.columns import Assigning
 from studio.ui.data.requests import Outcome
 from studio.ui.data.view import PARTS, Look
 from studio.ui.kit import form, fragments
-from studio.ui.kit.actions import Press
+from studio.ui.kit.actions import Action
 from studio.ui.kit.updates import is_due, only_new
 
 
 def redraw(
     studio: Studio,
-    reading: Reading,
+    facts: ModelFacts,
     *,
     dataset_id: str | None,
     other_id: str | None,
@@ -46,11 +46,11 @@ def redraw(
     wanted = place_of(number)
     place = _place(studio, look, wanted, str(before.get("root", "")))
     look = replace(look, place=place)
-    stamp = view.stamp(reading, look)
+    stamp = view.stamp(facts, look)
     moved = place + 1 if place != wanted else gr.skip()
     if stamp == before.get("stamp") and not is_due(before.get("parts")):
         return [*[gr.skip()] * len(PARTS), moved, gr.skip(), *pickers]
-    *parts, shown_now = only_new(view.draw(studio, reading, look), before.get("parts"))
+    *parts, shown_now = only_new(view.draw(studio, facts, look), before.get("parts"))
     return [*parts, moved, {"root": _root(studio, look), "stamp": stamp, "parts": shown_now}, *pickers]
 
 
@@ -89,14 +89,14 @@ def offer_held_out(studio: Studio, dataset_id: str | None, chosen: str | None) -
     return gr.update(choices=offered, value=chosen if any(id == chosen for _, id in offered) else "")
 
 
-def find(reading: Reading, dataset_id: str | None, text: str | None, number: float | None) -> tuple[Any, str]:
+def find(facts: ModelFacts, dataset_id: str | None, text: str | None, number: float | None) -> tuple[Any, str]:
     """Go to the next example that holds a text, from the first again after the last."""
     wanted = (text or "").strip()
     if not dataset_id:
         return gr.skip(), ""
     if not wanted:
         return gr.skip(), str(fragments.line("quiet", "Type a word to search for."))
-    examples = reading.examples(dataset_id)
+    examples = facts.examples(dataset_id)
     here = place_of(number)
     found = examples.find(wanted, here + 1)
     again = examples.find(wanted, 0) if found is None else None
@@ -113,7 +113,7 @@ def find(reading: Reading, dataset_id: str | None, text: str | None, number: flo
 
 
 def press_check(
-    studio: Studio, press: Press, *, dataset_id: str | None, number: float | None, started: object, model: str = ""
+    studio: Studio, press: Action, *, dataset_id: str | None, number: float | None, started: object, model: str = ""
 ) -> tuple[Any, Any, Any]:
     """Show an example that a finding is about, mend it, or undo a change. Raises DataError and RunError."""
     if not dataset_id:
@@ -138,7 +138,7 @@ def leave_out(studio: Studio, dataset_id: str | None, number: float | None, star
 
 
 def assign_part(
-    studio: Studio, press: Press, *, dataset_id: str | None, assigning: Assigning | None, started: object
+    studio: Studio, press: Action, *, dataset_id: str | None, assigning: Assigning | None, started: object
 ) -> tuple[Any, Any, Any]:
     """Give a column the part that was chosen, or read the file otherwise; read it again once that is enough."""
     dataset = studio.datasets.get(dataset_id) if dataset_id else None

@@ -20,7 +20,7 @@ from studio.ui.data import requests, typed_rows
 from studio.ui.data.imports import Followed
 from studio.ui.data.library import Library
 from studio.ui.kit import fragments
-from studio.ui.kit.actions import Press, on_press, pressable
+from studio.ui.kit.actions import Action, action_html, on_action
 from studio.ui.kit.components import ACTING, QUIET, html
 from studio.ui.kit.errors import shown
 
@@ -30,7 +30,7 @@ QUICK_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Bring:
-    """The components. `started` and `done_with` are the imports that the browser remembers, see `data_imports`."""
+    """The components. `started` and `done_with` are the imports that the browser remembers, see `imports`."""
 
     upload: gr.File
     pasted: gr.Textbox
@@ -86,7 +86,7 @@ def build(samples: tuple[Sample, ...]) -> Bring:
         hub_split=hub_split,
         add_hub=add_hub,
         samples=buttons,
-        imports=pressable(elem_id="data-imports"),
+        imports=action_html(elem_id="data-imports"),
         started=_remembered("lora-studio-imports"),
         done_with=_remembered("lora-studio-imports-done"),
         taken=gr.State([]),
@@ -183,7 +183,7 @@ def _wire_following(bring: Bring, *, studio: Studio, library: Library, calm: gr.
         outputs=[bring.imports, bring.drawn, bring.quick, bring.done_with, *pickers, bring.pasted, bring.rows],
         **QUIET,
     )
-    on_press(
+    on_action(
         bring.imports,
         functools.partial(press_card, studio),
         inputs_kwargs={"done_with": bring.done_with},
@@ -239,7 +239,7 @@ def _emptied(studio: Studio, now: Followed) -> list[Any]:
     ]
 
 
-def press_card(studio: Studio, press: Press, *, done_with: object) -> tuple[Any, Any]:
+def press_card(studio: Studio, press: Action, *, done_with: object) -> tuple[Any, Any]:
     """Do what a button on an import's card says. Raises DataError when the import is not known any more."""
     if press.verb == "configure":
         return gr.skip(), gr.Tabs(selected="configure")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import gradio as gr
 from gradio.blocks import Block
 
-from studio.planning.model_facts import Reading
+from studio.planning.model_facts import ModelFacts
 from studio.ui.data import actions
 from studio.ui.data.example_view import no_preview
 from studio.ui.kit import fragments
@@ -64,7 +64,7 @@ def build(parts: dict[str, Block]) -> Viewer:
     )
 
 
-def wire(viewer: Viewer, parts: Mapping[str, Block], *, reading: Reading, version: gr.Dropdown) -> None:
+def wire(viewer: Viewer, parts: Mapping[str, Block], *, facts: ModelFacts, version: gr.Dropdown) -> None:
     """Connect what moves to another example: each only sets its number."""
     for name, step in (("previous", -1), ("following", 1)):
         button = parts[name]
@@ -73,7 +73,7 @@ def wire(viewer: Viewer, parts: Mapping[str, Block], *, reading: Reading, versio
         button.click(None, inputs=[viewer.number], outputs=[viewer.number], js=move, show_progress="hidden")
     gr.on(
         [viewer.find.click, viewer.search.submit],
-        shown(functools.partial(actions.find, reading)),
+        shown(functools.partial(actions.find, facts)),
         inputs=[version, viewer.search, viewer.number],
         outputs=[viewer.number, viewer.search_said],
         **QUIET,

@@ -69,6 +69,8 @@ def shape(roles: Roles) -> str:
     """Name the columns that are used: "instruction / input / output"."""
     if roles.conversation:
         return f"conversations in '{roles.conversation}'"
+    if roles.message:
+        return f"messages in '{roles.message}'"
     if roles.text:
         return f"plain text in '{roles.text}'"
     names = (roles.system, roles.history, *roles.prompts, roles.input, roles.tools, roles.reasoning, roles.answer)

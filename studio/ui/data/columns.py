@@ -14,7 +14,7 @@ from studio.data.conversion.formats import PARTS, Roles, assign, missing, parts_
 from studio.data.dataset_folders import Dataset
 from studio.data.inspection import Inspection
 from studio.ui.kit import actions, fragments
-from studio.ui.kit.actions import Press
+from studio.ui.kit.actions import Action
 
 IGNORE = "ignore"
 PROMPT = "prompt"
@@ -31,6 +31,9 @@ LABELS = {
     "id": "Id of the row",
     "parent": "Id of the row before it",
     "thread": "Same in one conversation",
+    "order": "Place in the conversation",
+    "speaker": "Who says it",
+    "message": "One message",
     IGNORE: "Not used",
 }
 _TURNS = ("conversation", "history")
@@ -51,6 +54,9 @@ _MEANINGS = {
     "id": "names the row, so that others can follow it",
     "parent": "the row that this one follows, so that both are one conversation",
     "thread": "rows with the same here are one conversation, in their order",
+    "order": "numbers or times by which the rows of a conversation are put in order",
+    "speaker": "who speaks in this row, where each row is one message of a conversation",
+    "message": "what is said in this row",
 }
 
 
@@ -87,7 +93,7 @@ def chosen(dataset: Dataset, assigning: Assigning | None) -> Chosen:
     return Chosen(parts, roles, missing(roles, inspection.columns))
 
 
-def choose(dataset: Dataset, assigning: Assigning | None, press: Press) -> Assigning | None:
+def choose(dataset: Dataset, assigning: Assigning | None, press: Action) -> Assigning | None:
     """Return the parts once a chooser was set. None when the press is not one of this table."""
     columns = dataset.inspection.columns
     if press.verb != "part" or press.value not in PARTS or not 0 <= press.number < len(columns):

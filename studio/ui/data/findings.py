@@ -74,7 +74,7 @@ def changes(made: Sequence[Change]) -> Markup:
         for change in made
     )
     return Markup(
-        '<section class="ls-changes"><h3>Changed at your wish</h3><ul class="ls-list">{}</ul></section>'
+        '<section class="ls-changes"><h3>Changed on request</h3><ul class="ls-list">{}</ul></section>'
     ).format(items)
 
 

@@ -21,7 +21,7 @@ from studio.wording import size
 AGAIN = "again"
 """The source of an import that makes another version of a data set."""
 
-READING_ANEW = "Reading with the new columns"
+READING_AGAIN = "Reading with the new columns"
 READING_OTHERWISE = "Reading the file otherwise"
 
 MOST_REMEMBERED = 30
@@ -111,7 +111,7 @@ def _what(dataset: Dataset, request: ImportRequest) -> str:
     if fresh:
         return versions.doing(fresh[-1].kind)
     gone = versions.added(dataset.changes, request.changes)
-    return f"Undoing: {versions.label(gone[-1].kind)}" if gone else READING_ANEW
+    return f"Undoing: {versions.label(gone[-1].kind)}" if gone else READING_AGAIN
 
 
 def _state(studio: Studio, id: str) -> ImportState | None:

@@ -16,7 +16,7 @@ from studio.errors import DataError
 from studio.studio import Studio
 from studio.ui.data import versions as data_changes
 from studio.ui.kit import actions, fragments
-from studio.ui.kit.actions import Press, on_press, pressable
+from studio.ui.kit.actions import Action, action_html, on_action
 from studio.ui.kit.components import ACTING, QUIET, picker
 from studio.ui.kit.damaged_list import DISCARD, bin_label, damaged_list
 from studio.ui.kit.downloads import DATA, SAVE, address_field, download_address
@@ -74,9 +74,9 @@ def build_keeping() -> Keeping:
         with gr.Row(elem_classes="ls-actions"):
             prepare = gr.Button("Download (JSON Lines)", size="sm", elem_id="data-download")
             address = address_field()
-        delete = pressable(elem_id="data-delete")
+        delete = action_html(elem_id="data-delete")
     with gr.Accordion("Bin", open=False, visible=False, elem_classes="ls-inner", elem_id="data-bin") as bin:
-        binned = pressable(elem_id="data-binned")
+        binned = action_html(elem_id="data-binned")
     return Keeping(name=name, rename=rename, prepare=prepare, address=address, delete=delete, bin=bin, binned=binned)
 
 
@@ -107,7 +107,7 @@ def wire(library: Library, keeping: Keeping, *, studio: Studio, loaded: Callable
         **ACTING,
     ).success(None, inputs=[keeping.address], js=SAVE, show_progress="hidden")
     for component, listener in ((keeping.delete, delete), (keeping.binned, restore)):
-        on_press(
+        on_action(
             component,
             functools.partial(listener, studio),
             inputs_kwargs={"dataset_id": library.version},
@@ -216,7 +216,7 @@ def draw_bin(studio: Studio) -> tuple[Any, str]:
     return gr.update(visible=bool(deleted or damaged), label=label), str(shown)
 
 
-def delete(studio: Studio, press: Press, *, dataset_id: str | None) -> list[Any]:
+def delete(studio: Studio, press: Action, *, dataset_id: str | None) -> list[Any]:
     """Move the chosen version, or all of them, to the bin, and select what comes next."""
     if press.verb != "delete" or not dataset_id:
         return [gr.skip()] * 4
@@ -228,7 +228,7 @@ def delete(studio: Studio, press: Press, *, dataset_id: str | None) -> list[Any]
     return [*show(studio, keep_or_newest(studio, left[-1] if left else None)), *draw_bin(studio)]
 
 
-def restore(studio: Studio, press: Press, *, dataset_id: str | None) -> list[Any]:
+def restore(studio: Studio, press: Action, *, dataset_id: str | None) -> list[Any]:
     """Put a data set back from the bin and select it, or a damaged one into it. Raises DataError for a damaged one."""
     if press.verb == DISCARD:
         studio.datasets.discard(press.key)

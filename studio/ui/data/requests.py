@@ -17,9 +17,9 @@ from studio.jobs.imports import ImportRequest
 from studio.studio import Studio
 from studio.ui.data import columns, imports, versions
 from studio.ui.data.columns import Assigning
-from studio.ui.data.imports import AGAIN, READING_ANEW, READING_OTHERWISE, Begun
+from studio.ui.data.imports import AGAIN, READING_AGAIN, READING_OTHERWISE, Begun
 from studio.ui.data.typed_rows import read_rows
-from studio.ui.kit.actions import Press
+from studio.ui.kit.actions import Action
 
 FILES, PASTED, TYPED, HUB, SAMPLE = "files", "pasted", "typed", "hub", "sample"
 
@@ -74,7 +74,7 @@ def add_sample(studio: Studio, key: str, started: object) -> Remembered:
     raise DataError(f"There is no sample '{key}'.", "Choose one of those on the page.")
 
 
-def mend(studio: Studio, dataset: Dataset, press: Press, started: object) -> Outcome:
+def mend(studio: Studio, dataset: Dataset, press: Action, started: object) -> Outcome:
     """Make a version with the change that a finding offers. Raises DataError when none offers it, and RunError."""
     offered = {each.kind for finding in dataset.inspection.findings for each in finding.mends}
     if press.key not in offered or press.key not in MENDS:
@@ -83,7 +83,7 @@ def mend(studio: Studio, dataset: Dataset, press: Press, started: object) -> Out
     return read_again(studio, dataset, started, changes=changes, what=versions.doing(press.key))
 
 
-def undo(studio: Studio, dataset: Dataset, press: Press, started: object) -> Outcome:
+def undo(studio: Studio, dataset: Dataset, press: Action, started: object) -> Outcome:
     """Make a version without one of its changes. Raises DataError and RunError."""
     changes = versions.without_change(dataset.changes, press.key)
     return read_again(studio, dataset, started, changes=changes, what=f"Undoing: {versions.label(press.key)}")
@@ -107,10 +107,10 @@ def read_as(studio: Studio, dataset: Dataset, assigning: Assigning, started: obj
     now = columns.chosen(dataset, assigning)
     if now.verdict:
         return Outcome()
-    return read_again(studio, dataset, started, changes=dataset.changes, roles=now.roles, what=READING_ANEW)
+    return read_again(studio, dataset, started, changes=dataset.changes, roles=now.roles, what=READING_AGAIN)
 
 
-def read_with(studio: Studio, dataset: Dataset, press: Press, started: object) -> Outcome:
+def read_with(studio: Studio, dataset: Dataset, press: Action, started: object) -> Outcome:
     """Read the files of a data set otherwise: in another encoding, or another sheet. The columns are guessed again.
 
     Raises DataError for what is not on offer, and RunError.

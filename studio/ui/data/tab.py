@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 from gradio.blocks import Block
 
-from studio.planning.model_facts import Reading
+from studio.planning.model_facts import ModelFacts
 from studio.studio import Studio
 from studio.ui.data import actions, browse
 from studio.ui.data import bring as data_bring
@@ -26,7 +26,7 @@ from studio.ui.data.histogram import histogram
 from studio.ui.data.library import Keeping, Library
 from studio.ui.data.view import PARTS
 from studio.ui.kit import form, fragments
-from studio.ui.kit.actions import HOLD_PRESSED, on_press, pressable
+from studio.ui.kit.actions import HOLD_PRESSED, action_html, on_action
 from studio.ui.kit.components import ACTING, QUIET, html
 from studio.ui.kit.errors import shown
 
@@ -38,7 +38,7 @@ FOLLOWED = ("model", "max_length", "overlong", "batch_size", "epochs", *form.HEL
 
 @dataclass(frozen=True)
 class DataTab:
-    """The components of the tab. `shown` holds the parts of `data_drawing` by name.
+    """The components of the tab. `shown` holds the parts of `view` by name.
 
     `drawn` is what was drawn last; `assigning` are the parts of columns that are being chosen.
     """
@@ -63,7 +63,7 @@ def build(studio: Studio) -> DataTab:
         html(fragments.heading("What is in it"))
         library = data_library.build_pickers()
         parts["verdict"] = html(nothing_yet(), elem_id="data-verdict")
-        parts["table"] = pressable(elem_id="data-table")
+        parts["table"] = action_html(elem_id="data-table")
         with gr.Column(visible=False, elem_id="data-template-box") as parts["template_box"]:
             parts["template"] = gr.Textbox(
                 label="How the columns make the question",
@@ -102,7 +102,7 @@ def build(studio: Studio) -> DataTab:
 def _build_checks(parts: dict[str, Block]) -> None:
     with gr.Column(elem_classes="ls-card", visible=False) as parts["checks_card"]:
         html(fragments.heading("Checks", "Nothing is changed without being asked, and every change can be undone."))
-        parts["checks"] = pressable(elem_id="data-checks")
+        parts["checks"] = action_html(elem_id="data-checks")
         with gr.Accordion(
             "Rows left out", open=False, visible=False, elem_classes="ls-inner", elem_id="data-problems"
         ) as parts["left_out"]:
@@ -121,7 +121,7 @@ def wire(
     tab: DataTab,
     *,
     studio: Studio,
-    reading: Reading,
+    facts: ModelFacts,
     controls: Mapping[str, gr.components.Component],
     calm: gr.Timer,
     opened: Callable[..., Any],
@@ -147,7 +147,7 @@ def wire(
     changes = [component.change for component in (*followed.values(), *looked_for)]  # type: ignore[attr-defined]
     gr.on(
         [calm.tick, opened, *changes],
-        shown(functools.partial(actions.redraw, studio, reading)),
+        shown(functools.partial(actions.redraw, studio, facts)),
         inputs_kwargs={**looked_at, **followed},
         outputs=[
             *(tab.shown[name] for name in PARTS),
@@ -165,7 +165,7 @@ def wire(
         outputs=[tab.held_out.other],
         **QUIET,
     )
-    browse.wire(tab.viewer, tab.shown, reading=reading, version=tab.library.version)
+    browse.wire(tab.viewer, tab.shown, facts=facts, version=tab.library.version)
     _wire_actions(tab, studio=studio, model=controls["model"])
     tab.proceed.click(lambda: gr.Tabs(selected="configure"), outputs=[tabs], **QUIET)
 
@@ -176,7 +176,7 @@ def _wire_actions(tab: DataTab, *, studio: Studio, model: Block) -> None:
     table, checks = tab.shown["table"], tab.shown["checks"]
     assert isinstance(table, gr.HTML)
     assert isinstance(checks, gr.HTML)
-    on_press(
+    on_action(
         table,
         functools.partial(actions.assign_part, studio),
         inputs_kwargs={"dataset_id": version, "assigning": tab.assigning, "started": started},
@@ -191,7 +191,7 @@ def _wire_actions(tab: DataTab, *, studio: Studio, model: Block) -> None:
         js=HOLD_PRESSED,
         **ACTING,
     )
-    on_press(
+    on_action(
         checks,
         functools.partial(actions.press_check, studio),
         inputs_kwargs={"dataset_id": version, "number": tab.viewer.number, "started": started, "model": model},

@@ -71,7 +71,7 @@ def _told(dataset: Dataset, parent: Dataset | None) -> str:
     steps += [f"undid: {_small(label(change.kind))}" for change in gone]
     if steps:
         return f": {'; '.join(steps)}"
-    return " as brought" if dataset.inspection.roles == parent.inspection.roles else " columns assigned anew"
+    return " as brought" if dataset.inspection.roles == parent.inspection.roles else " columns assigned again"
 
 
 def _step(change: Change) -> str:

@@ -1,6 +1,6 @@
 """All that the Data tab shows of one data set at a moment, by the names of its parts.
 
-Reads through `Reading`, so a second look costs little. Knows nothing of how the parts are laid out.
+Reads through `ModelFacts`, so a second look costs little. Knows nothing of how the parts are laid out.
 """
 
 from dataclasses import dataclass, field, replace
@@ -17,7 +17,7 @@ from studio.errors import StudioError
 from studio.jobs.token_counts import TokenState
 from studio.planning import fitting
 from studio.planning.fitting import Parts
-from studio.planning.model_facts import Here, Reading
+from studio.planning.model_facts import Here, ModelFacts
 from studio.studio import Studio
 from studio.ui.data import cards, columns, example_view, findings, held_out, lengths, reading_options
 from studio.ui.data.columns import Assigning
@@ -75,40 +75,40 @@ class Seen:
         return self.dataset.inspection.usable - self.parts.too_long
 
 
-def where(reading: Reading, model: str) -> Here:
+def where(facts: ModelFacts, model: str) -> Here:
     """Look for a model; an empty name is no model, and not the folder that the server runs in."""
-    return reading.where(model) if model else Here(None, "No base model is chosen. Choose one on the Configure tab.")
+    return facts.where(model) if model else Here(None, "No base model is chosen. Choose one on the Configure tab.")
 
 
-def token_state(reading: Reading, dataset_id: str, model: str) -> TokenState:
+def token_state(facts: ModelFacts, dataset_id: str, model: str) -> TokenState:
     """Return the token counts of a data set for a model, or how far they are."""
-    here = where(reading, model)
-    return reading.token_state(dataset_id, model) if here.folder is not None else TokenState(trouble=here.trouble)
+    here = where(facts, model)
+    return facts.token_state(dataset_id, model) if here.folder is not None else TokenState(trouble=here.trouble)
 
 
-def stamp(reading: Reading, look: Look) -> tuple[object, ...]:
-    """Return what a drawing follows from, so that it is made anew only when that has changed.
+def stamp(facts: ModelFacts, look: Look) -> tuple[object, ...]:
+    """Return what a drawing follows from, so that it is made again only when that has changed.
 
     To be taken before the drawing: what ends in between is then drawn twice, and never missed.
     """
     if not look.dataset_id:
         return ("",)
-    state = token_state(reading, look.dataset_id, look.settings.model)
-    comparing = bool(look.other_id) and reading.is_comparing(look.dataset_id, look.other_id)
+    state = token_state(facts, look.dataset_id, look.settings.model)
+    comparing = bool(look.other_id) and facts.is_comparing(look.dataset_id, look.other_id)
     told = (id(state.counts) if state.counts is not None else 0, state.done, state.total, state.sentence, state.trouble)
-    return (look, where(reading, look.settings.model), told, comparing)
+    return (look, where(facts, look.settings.model), told, comparing)
 
 
-def draw(studio: Studio, reading: Reading, look: Look) -> dict[str, Any]:
+def draw(studio: Studio, facts: ModelFacts, look: Look) -> dict[str, Any]:
     """Make all parts. A model that is not here yet gives plain bubbles and no token figures.
 
     Raises DataError when the data set is unknown or damaged.
     """
     if not look.dataset_id:
         return nothing()
-    seen = see(studio, reading, look)
-    parts = {**_overview(seen, look), **_checks(seen), **_viewer(reading, seen, look)}
-    parts |= {**_lengths(studio, seen, look), **_held_out(studio, reading, seen, look)}
+    seen = see(studio, facts, look)
+    parts = {**_overview(seen, look), **_checks(seen), **_viewer(facts, seen, look)}
+    parts |= {**_lengths(studio, seen, look), **_held_out(studio, facts, seen, look)}
     return {name: parts[name] for name in PARTS}
 
 
@@ -122,16 +122,16 @@ def nothing() -> dict[str, Any]:
     return {name: parts.get(name, "") for name in PARTS}
 
 
-def see(studio: Studio, reading: Reading, look: Look) -> Seen:
+def see(studio: Studio, facts: ModelFacts, look: Look) -> Seen:
     """Gather what is known. Raises DataError when the data set is unknown or damaged."""
     dataset = studio.datasets.get(look.dataset_id)
-    state = token_state(reading, dataset.id, look.settings.model)
+    state = token_state(facts, dataset.id, look.settings.model)
     settings = usable_settings(look.settings)
     statistics = None
     if state.counts is not None and dataset.inspection.usable:
-        statistics = reading.statistics(state.counts, max_length=settings.max_length)
-    parts = fitting.parts(reading, settings, dataset.id, look.other_id)
-    return Seen(dataset, where(reading, look.settings.model), state, statistics, parts)
+        statistics = facts.statistics(state.counts, max_length=settings.max_length)
+    parts = fitting.parts(facts, settings, dataset.id, look.other_id)
+    return Seen(dataset, where(facts, look.settings.model), state, statistics, parts)
 
 
 def usable_settings(settings: RunConfig) -> RunConfig:
@@ -165,29 +165,29 @@ def _checks(seen: Seen) -> dict[str, Any]:
     }
 
 
-def _viewer(reading: Reading, seen: Seen, look: Look) -> dict[str, Any]:
+def _viewer(facts: ModelFacts, seen: Seen, look: Look) -> dict[str, Any]:
     total = seen.dataset.inspection.usable
     if not total:
         still = {"previous": gr.update(interactive=False), "following": gr.update(interactive=False)}
         return {"body": gr.update(visible=False), "preview": str(example_view.no_preview()), "position": "", **still}
-    example = reading.examples(seen.dataset.id)[look.place]
+    example = facts.examples(seen.dataset.id)[look.place]
     return {
         "body": gr.update(visible=True),
-        "preview": _preview(reading, seen, look),
+        "preview": _preview(facts, seen, look),
         "position": example_view.position(example, place=look.place, total=total),
         "previous": gr.update(interactive=look.place > 0),
         "following": gr.update(interactive=look.place < total - 1),
     }
 
 
-def _preview(reading: Reading, seen: Seen, look: Look) -> str:
+def _preview(facts: ModelFacts, seen: Seen, look: Look) -> str:
     """Show the example exactly where the model's tokenizer is here, and as a conversation elsewhere."""
-    example = reading.examples(seen.dataset.id)[look.place]
+    example = facts.examples(seen.dataset.id)[look.place]
     settings = usable_settings(look.settings)
     remark = seen.here.trouble or "The exact view, token by token, appears here as soon as the model has arrived."
     if seen.here.folder is not None:
         try:
-            shown = reading.show_example(seen.here.folder, example)
+            shown = facts.show_example(seen.here.folder, example)
             warning = example_view.too_long(shown.tokens, max_length=settings.max_length, overlong=settings.overlong)
             opening = example_view.adds_opening(shown.pieces, example)
             view = example_view.token_view(
@@ -214,8 +214,8 @@ def _lengths(studio: Studio, seen: Seen, look: Look) -> dict[str, Any]:
     }
 
 
-def _held_out(studio: Studio, reading: Reading, seen: Seen, look: Look) -> dict[str, Any]:
+def _held_out(studio: Studio, facts: ModelFacts, seen: Seen, look: Look) -> dict[str, Any]:
     other = studio.datasets.get(look.other_id) if look.other_id else None
-    found = reading.overlap(look.dataset_id, look.other_id) if other is not None else None
-    comparing = other is not None and reading.is_comparing(look.dataset_id, look.other_id)
+    found = facts.overlap(look.dataset_id, look.other_id) if other is not None else None
+    comparing = other is not None and facts.is_comparing(look.dataset_id, look.other_id)
     return {"held_out": str(held_out.said(seen.parts, other, found, comparing=comparing))}

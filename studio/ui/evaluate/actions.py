@@ -20,10 +20,10 @@ from studio.settings import Settings
 from studio.studio import Studio
 from studio.ui.evaluate import cards, report_page, tradeoff_view, view
 from studio.ui.evaluate import rows as evaluate_rows
-from studio.ui.evaluate import state as evaluate_sight
-from studio.ui.evaluate.state import Asked
+from studio.ui.evaluate import state as evaluate_state
+from studio.ui.evaluate.state import Selection
 from studio.ui.evaluate.tradeoff_state import Tradeoffs
-from studio.ui.kit.actions import Press
+from studio.ui.kit.actions import Action
 from studio.ui.kit.downloads import RUN, download_address
 from studio.ui.kit.updates import Drawn
 
@@ -44,28 +44,28 @@ def redraw(
     name: str | None,
     order: str | None,
     text: str | None,
-    wish: Asked,
+    selection: Selection,
     drawn: Drawn | None,
 ) -> list[Any]:
     """Show the evaluations of the run as they are now, sending only what is new since `drawn`."""
-    now = _looked_at(wish, run_id, name, order, text)
-    return [gr.skip() if now == wish else now, *view.draw(studio, tradeoffs, now, drawn, chosen=name)]
+    now = _looked_at(selection, run_id, name, order, text)
+    return [gr.skip() if now == selection else now, *view.draw(studio, tradeoffs, now, drawn, chosen=name)]
 
 
 def press(
     studio: Studio,
     tradeoffs: Tradeoffs,
-    pressed: Press,
+    pressed: Action,
     *,
     run_id: str | None,
     name: str | None,
     order: str | None,
     text: str | None,
-    wish: Asked,
+    selection: Selection,
     drawn: Drawn | None,
 ) -> list[Any]:
     """Do what a press asks for and show what came of it. Raises StudioError with what went wrong."""
-    now = _looked_at(wish, run_id, name, order, text)
+    now = _looked_at(selection, run_id, name, order, text)
     match pressed.verb:
         case evaluate_rows.PAGE:
             now = dataclasses.replace(now, page=max(0, pressed.number))
@@ -94,14 +94,14 @@ def start(
     name: str | None,
     order: str | None,
     text: str | None,
-    wish: Asked,
+    selection: Selection,
     drawn: Drawn | None,
 ) -> list[Any]:
     """Evaluate the run again, on its held-out rows or on the rows of a file. Raises StudioError when it cannot start.
 
     The first update empties the field of the file.
     """
-    now = _looked_at(wish, run_id, name, order, text)
+    now = _looked_at(selection, run_id, name, order, text)
     if not now.run_id:
         return [gr.skip(), now, *view.draw(studio, tradeoffs, now, drawn, chosen=name)]
     state = studio.evaluations.start(
@@ -163,34 +163,40 @@ def queue_missing(studio: Studio, tradeoffs: Tradeoffs, run_id: str) -> tuple[st
     return tuple(made)
 
 
-def take_rows(studio: Studio, kind: str, order: str | None, text: str | None, wish: Asked) -> Any:
+def take_rows(studio: Studio, kind: str, order: str | None, text: str | None, selection: Selection) -> Any:
     """Write the rows that are looked at, in their order, and return that file's address. Raises RunError."""
-    sight = evaluate_sight.look(studio, dataclasses.replace(wish, order=order or wish.order, text=text or ""))
-    if sight.report is None:
-        return gr.skip()
-    rows = evaluate_sight.arranged(
-        studio.evaluations.rows(sight.asked.run_id, sight.report.name), sight.report, sight.asked
+    tab_state = evaluate_state.look(
+        studio, dataclasses.replace(selection, order=order or selection.order, text=text or "")
     )
-    run = studio.runs.get(sight.asked.run_id)
-    return download_address(RUN, run.id, scored_rows.write_rows(run, sight.report, rows, kind).name)
-
-
-def take_report(studio: Studio, tradeoffs: Tradeoffs, wish: Asked) -> Any:
-    """Write the report as one HTML file and return its address. Raises RunError."""
-    sight = evaluate_sight.look(studio, wish)
-    if sight.report is None:
+    if tab_state.report is None:
         return gr.skip()
-    run = studio.runs.get(sight.asked.run_id)
-    rows = studio.evaluations.rows(run.id, sight.report.name)
-    model = shown_name(sight.report.model)
-    report = dataclasses.replace(sight.report, run_name=run.name, model=model)  # it may have been renamed
+    rows = evaluate_state.arranged(
+        studio.evaluations.rows(tab_state.selection.run_id, tab_state.report.name),
+        tab_state.report,
+        tab_state.selection,
+    )
+    run = studio.runs.get(tab_state.selection.run_id)
+    return download_address(RUN, run.id, scored_rows.write_rows(run, tab_state.report, rows, kind).name)
+
+
+def take_report(studio: Studio, tradeoffs: Tradeoffs, selection: Selection) -> Any:
+    """Write the report as one HTML file and return its address. Raises RunError."""
+    tab_state = evaluate_state.look(studio, selection)
+    if tab_state.report is None:
+        return gr.skip()
+    run = studio.runs.get(tab_state.selection.run_id)
+    rows = studio.evaluations.rows(run.id, tab_state.report.name)
+    model = shown_name(tab_state.report.model)
+    report = dataclasses.replace(tab_state.report, run_name=run.name, model=model)  # it may have been renamed
     start = shown_name(run.config.start_adapter)
     config = dataclasses.replace(run.config, model=shown_name(run.config.model), start_adapter=start)
     text = report_page.page(report, rows, config=config, tradeoff=tradeoffs.look(run.id))
-    return download_address(RUN, run.id, write_beside(run, f"{run.id}-{sight.report.name}-report.html", text).name)
+    return download_address(RUN, run.id, write_beside(run, f"{run.id}-{tab_state.report.name}-report.html", text).name)
 
 
-def _looked_at(wish: Asked, run_id: str | None, name: str | None, order: str | None, text: str | None) -> Asked:
+def _looked_at(
+    selection: Selection, run_id: str | None, name: str | None, order: str | None, text: str | None
+) -> Selection:
     """Take in what the fields hold; other rows begin at their first page."""
-    now = Asked(run_id or "", name or AT_THE_END, order or wish.order, (text or "").strip())
-    return wish.turned_to(now)
+    now = Selection(run_id or "", name or AT_THE_END, order or selection.order, (text or "").strip())
+    return selection.turned_to(now)

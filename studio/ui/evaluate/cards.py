@@ -10,7 +10,7 @@ from studio.jobs.evaluation_report import AT_THE_END, HELD_OUT, EvaluationReport
 from studio.jobs.evaluations import OF_A_FILE, EvaluationState
 from studio.runs.summary import Summary
 from studio.ui.evaluate import confusion, figures
-from studio.ui.evaluate.state import Sight
+from studio.ui.evaluate.state import TabState
 from studio.ui.kit import actions, fragments
 from studio.ui.kit.numbers import brief_duration, moment
 
@@ -21,26 +21,26 @@ ASKED = "A run is evaluated when you ask for it, on rows that it never learned f
 STANDARD = "The questions that models are compared by in public, put as lm-evaluation-harness puts them."
 
 
-def status(sight: Sight) -> Markup:
+def status(tab_state: TabState) -> Markup:
     """Say how far the evaluation is, with what can be done about it."""
-    if sight.run is None or sight.state is None:
+    if tab_state.run is None or tab_state.state is None:
         return fragments.empty(
             "No finished run yet",
             "Train a run first. How it does beside its base model, and what it forgot, stands here.",
         )
-    state = sight.state
+    state = tab_state.state
     if state.status == "working":
-        return _working(state, has_report=sight.report is not None)
+        return _working(state, has_report=tab_state.report is not None)
     if state.status == "failed" and state.failed is not None:
-        again = _again(sight.run.id) if state.name == AT_THE_END else ""
+        again = _again(tab_state.run.id) if state.name == AT_THE_END else ""
         once_more = " To try again, bring the file once more." if state.name.startswith(OF_A_FILE) else ""
         hint = f"{state.failed.hint}{once_more}".strip()
         return fragments.stack([fragments.notice("bad", state.failed.message, hint), again])
     if state.status == "waiting":
-        return _waiting(sight.run, state)
-    if state.status == "ready" or sight.report is not None:
-        return fragments.line("good", made(sight.report)) if sight.report is not None else Markup("")
-    return _none(sight.run, state)
+        return _waiting(tab_state.run, state)
+    if state.status == "ready" or tab_state.report is not None:
+        return fragments.line("good", made(tab_state.report)) if tab_state.report is not None else Markup("")
+    return _none(tab_state.run, state)
 
 
 def _working(state: EvaluationState, *, has_report: bool) -> Markup:
@@ -99,7 +99,7 @@ def headline(report: EvaluationReport | None) -> Markup:
 
 def scores(report: EvaluationReport) -> Markup:
     """Draw the figures, with what the small numbers mean."""
-    note = "The small numbers are 95 % intervals, from drawing the rows anew many times (bootstrap)."
+    note = "The small numbers are 95 % intervals, from drawing the rows again many times (bootstrap)."
     remarks = [fragments.line("quiet", text) for text in (note, _more_rows(report), *report.remarks) if text]
     return fragments.stack([figures.table(report.figures, main=report.main, name="Scores on the task"), *remarks])
 

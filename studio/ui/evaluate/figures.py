@@ -58,7 +58,7 @@ def certainty(figure: Figure) -> Certainty:
     if figure.p_value is None or figure.change is None:
         return Certainty()
     title = (
-        f"{p_in_words(figure.p_value)}: how often a change at least this large would come from chance alone, by a "
+        f"{p_in_words(figure.p_value)}: how often a change at least this large would come from luck alone, by a "
         "paired test on the same rows."
     )
     return Certainty(_KINDS[figure.verdict], figure.verdict, title)

@@ -19,7 +19,7 @@ PAGE_ROWS = 10
 
 
 @dataclass(frozen=True)
-class Asked:
+class Selection:
     """What a person looks at on one page: a run, one of its evaluations, and rows in an order, found by `text`."""
 
     run_id: str = ""
@@ -28,20 +28,20 @@ class Asked:
     text: str = ""
     page: int = 0
 
-    def turned_to(self, other: "Asked") -> "Asked":
+    def turned_to(self, other: "Selection") -> "Selection":
         """Return what is looked at now; other rows begin at their first page."""
         return dataclasses.replace(other, page=self.page if dataclasses.replace(other, page=self.page) == self else 0)
 
 
 @dataclass(frozen=True)
-class Sight:
+class TabState:
     """A run and the evaluation of it that is chosen.
 
     `run` is None where none is chosen, `report` where there is none yet; it may be an earlier one than what is under
     way. `choices` are the evaluations of the run, each a label and a name.
     """
 
-    asked: Asked
+    selection: Selection
     run: Summary | None = None
     state: EvaluationState | None = None
     report: EvaluationReport | None = None
@@ -63,20 +63,20 @@ class RowPage:
         return max(1, -(-self.total // PAGE_ROWS))
 
 
-def look(studio: Studio, asked: Asked) -> Sight:
+def look(studio: Studio, selection: Selection) -> TabState:
     """Gather what there is of a run; nothing where it is gone. Raises RunError when its folder is damaged."""
     studio.summaries.look()
-    found = studio.summaries.read([asked.run_id] if asked.run_id else [])
+    found = studio.summaries.read([selection.run_id] if selection.run_id else [])
     if not found:
-        return Sight(dataclasses.replace(asked, run_id=""))
-    names = studio.evaluations.names(asked.run_id)
-    if asked.name not in names and studio.evaluations.state(asked.run_id, asked.name).status == "working":
-        names = (*names, asked.name)  # its worker is starting and has written nothing yet
-    name = asked.name if asked.name in names else next(iter(names), AT_THE_END)
-    state = studio.evaluations.state(asked.run_id, name)
-    reports = {report.name: report for report in studio.evaluations.reports(asked.run_id)}
-    return Sight(
-        asked=dataclasses.replace(asked, name=name),
+        return TabState(dataclasses.replace(selection, run_id=""))
+    names = studio.evaluations.names(selection.run_id)
+    if selection.name not in names and studio.evaluations.state(selection.run_id, selection.name).status == "working":
+        names = (*names, selection.name)  # its worker is starting and has written nothing yet
+    name = selection.name if selection.name in names else next(iter(names), AT_THE_END)
+    state = studio.evaluations.state(selection.run_id, name)
+    reports = {report.name: report for report in studio.evaluations.reports(selection.run_id)}
+    return TabState(
+        selection=dataclasses.replace(selection, name=name),
         run=dataclasses.replace(found[0], step=0, spark=(), seconds=None, best_loss=None),
         state=state,
         report=state.report or reports.get(name),
@@ -96,19 +96,19 @@ def label(name: str, report: EvaluationReport | None) -> str:
     return f"{what} · {moment(report.created)}"
 
 
-def row_page(studio: Studio, sight: Sight) -> RowPage:
+def row_page(studio: Studio, tab_state: TabState) -> RowPage:
     """Read the rows of the chosen report and find the page that is looked at."""
-    if sight.report is None:
+    if tab_state.report is None:
         return RowPage()
-    rows = studio.evaluations.rows(sight.asked.run_id, sight.report.name)
-    found = arranged(rows, sight.report, sight.asked)
-    page = min(sight.asked.page, max(0, (len(found) - 1) // PAGE_ROWS))
+    rows = studio.evaluations.rows(tab_state.selection.run_id, tab_state.report.name)
+    found = arranged(rows, tab_state.report, tab_state.selection)
+    page = min(tab_state.selection.page, max(0, (len(found) - 1) // PAGE_ROWS))
     first = page * PAGE_ROWS
     return RowPage(tuple(found[first : first + PAGE_ROWS]), page, len(found), len(rows))
 
 
-def arranged(rows: Sequence[ScoredRow], report: EvaluationReport, asked: Asked) -> list[ScoredRow]:
+def arranged(rows: Sequence[ScoredRow], report: EvaluationReport, selection: Selection) -> list[ScoredRow]:
     """Return the rows in the order that is asked for, those that hold the text that is searched."""
     main = report.figure(report.main)
     rising = main is None or main.higher_is_better
-    return scored_rows.arrange(rows, asked.order, text=asked.text, higher_is_better=rising)
+    return scored_rows.arrange(rows, selection.order, text=selection.text, higher_is_better=rising)

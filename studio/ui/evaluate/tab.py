@@ -12,14 +12,14 @@ import gradio as gr
 from gradio.blocks import Block
 
 from studio.jobs import scored_rows, standard_tasks
-from studio.planning.model_facts import Reading
+from studio.planning.model_facts import ModelFacts
 from studio.studio import Studio
 from studio.ui.evaluate import actions, cards, tradeoff_view
-from studio.ui.evaluate.state import Asked, Sight
+from studio.ui.evaluate.state import Selection, TabState
 from studio.ui.evaluate.tradeoff_state import Tradeoffs
 from studio.ui.evaluate.view import PARTS
 from studio.ui.kit import fragments, run_choices
-from studio.ui.kit.actions import on_press, pressable
+from studio.ui.kit.actions import action_html, on_action
 from studio.ui.kit.components import ACTING, QUIET, html, picker
 from studio.ui.kit.downloads import SAVE, address_field
 from studio.ui.kit.errors import shown
@@ -72,7 +72,7 @@ class EvaluateTab:
     again: Again
     taking: Taking
     shown: Mapping[str, Block]
-    wish: gr.State
+    selection: gr.State
     drawn: gr.State
 
     def inputs(self) -> dict[str, Block]:
@@ -82,13 +82,13 @@ class EvaluateTab:
             "name": self.shown["name"],
             "order": self.order,
             "text": self.text,
-            "wish": self.wish,
+            "selection": self.selection,
             "drawn": self.drawn,
         }
 
     def outputs(self) -> list[Block]:
         """Return what every listener of the tab updates."""
-        return [self.wish, *(self.shown[name] for name in PARTS), self.drawn]
+        return [self.selection, *(self.shown[name] for name in PARTS), self.drawn]
 
 
 def build(*, unasked: bool) -> EvaluateTab:
@@ -103,7 +103,7 @@ def build(*, unasked: bool) -> EvaluateTab:
             )
             parts["name"] = picker(label="Evaluation", info="On which rows.", elem_id="evaluate-name", visible=False)
         parts["headline"] = html("", elem_id="evaluate-headline")
-        parts["status"] = pressable(cards.status(Sight(Asked())), elem_id="evaluate-status")
+        parts["status"] = action_html(cards.status(TabState(Selection())), elem_id="evaluate-status")
         with gr.Row(visible=False, elem_classes="ls-actions") as parts["taking"]:
             report = gr.Button("Download the report", size="sm", elem_id="evaluate-report")
     with _card(parts, "scores", "Scores", "Base and tuned model on the same rows."):
@@ -118,7 +118,7 @@ def build(*, unasked: bool) -> EvaluateTab:
         order, text, rows = _build_rows(parts)
     with _card(parts, "tradeoff", "The trade-off", TRADEOFF_HELP):
         parts["tradeoff"] = html("", elem_id="evaluate-tradeoff")
-        parts["offer"] = pressable(elem_id="evaluate-offer")
+        parts["offer"] = action_html(elem_id="evaluate-offer")
         parts["scatter"] = tradeoff_view.scatter("evaluate-scatter")
     again = _build_again(parts)
     return EvaluateTab(
@@ -128,7 +128,7 @@ def build(*, unasked: bool) -> EvaluateTab:
         again=again,
         taking=Taking(report, rows, address_field()),
         shown=parts,
-        wish=gr.State(Asked()),
+        selection=gr.State(Selection()),
         drawn=gr.State(None),
     )
 
@@ -156,7 +156,7 @@ def _build_rows(parts: dict[str, Block]) -> tuple[gr.Radio, gr.Textbox, Mapping[
             kind: gr.Button(f"Download as {label}", size="sm", elem_id=f"evaluate-{kind}")
             for kind, label in ((scored_rows.CSV, "CSV"), (scored_rows.JSONL, "JSON Lines"))
         }
-    parts["rows"] = pressable(elem_id="evaluate-rows")
+    parts["rows"] = action_html(elem_id="evaluate-rows")
     return order, text, rows
 
 
@@ -231,9 +231,9 @@ def _build_tasks() -> tuple[gr.Dropdown, gr.Slider]:
     return tasks, questions
 
 
-def wire(tab: EvaluateTab, *, studio: Studio, reading: Reading, timer: gr.Timer, opened: Callable[..., Any]) -> None:
+def wire(tab: EvaluateTab, *, studio: Studio, facts: ModelFacts, timer: gr.Timer, opened: Callable[..., Any]) -> None:
     """Connect the tab. `opened` is the event of the tab being opened."""
-    tradeoffs = Tradeoffs(studio, reading)
+    tradeoffs = Tradeoffs(studio, facts)
     name = tab.shown["name"]
     assert isinstance(name, gr.Dropdown)
     gr.on(
@@ -247,7 +247,7 @@ def wire(tab: EvaluateTab, *, studio: Studio, reading: Reading, timer: gr.Timer,
     for part in ("status", "rows", "offer"):
         component = tab.shown[part]
         assert isinstance(component, gr.HTML)
-        on_press(
+        on_action(
             component,
             functools.partial(actions.press, studio, tradeoffs),
             inputs_kwargs=tab.inputs(),
@@ -274,7 +274,7 @@ def _wire_again(tab: EvaluateTab, *, studio: Studio, tradeoffs: Tradeoffs) -> No
         js=f"(chosen) => ({{__type__: 'update', visible: chosen === '{actions.A_NUMBER}'}})",
         show_progress="hidden",
     )
-    asked = {
+    selection = {
         "file": again.file,
         "how_many": again.how_many,
         "number": again.number,
@@ -285,7 +285,7 @@ def _wire_again(tab: EvaluateTab, *, studio: Studio, tradeoffs: Tradeoffs) -> No
     }
     again.start.click(
         shown(functools.partial(actions.start, studio, tradeoffs)),
-        inputs_kwargs={**tab.inputs(), **asked},
+        inputs_kwargs={**tab.inputs(), **selection},
         outputs=[again.file, *tab.outputs()],
         **ACTING,
     ).success(None, js=_TO_THE_TOP, show_progress="hidden")
@@ -295,14 +295,14 @@ def _wire_taking(tab: EvaluateTab, *, studio: Studio, tradeoffs: Tradeoffs) -> N
     taking = tab.taking
     taking.report.click(
         shown(functools.partial(actions.take_report, studio, tradeoffs)),
-        inputs=[tab.wish],
+        inputs=[tab.selection],
         outputs=[taking.address],
         **ACTING,
     ).success(None, inputs=[taking.address], js=SAVE, show_progress="hidden")
     for kind, button in taking.rows.items():
         button.click(
             shown(functools.partial(actions.take_rows, studio, kind)),
-            inputs=[tab.order, tab.text, tab.wish],
+            inputs=[tab.order, tab.text, tab.selection],
             outputs=[taking.address],
             **ACTING,
         ).success(None, inputs=[taking.address], js=SAVE, show_progress="hidden")

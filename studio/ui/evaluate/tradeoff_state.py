@@ -16,7 +16,7 @@ from studio.jobs.evaluation_report import EvaluationReport
 from studio.jobs.tradeoff import Candidate, Line, Point
 from studio.models.forecast.forecast import DOES_NOT_FIT, Forecast
 from studio.planning import fitting, forecasts
-from studio.planning.model_facts import Reading
+from studio.planning.model_facts import ModelFacts
 from studio.runs.store import RunFolder
 from studio.runs.summary import Summary
 from studio.studio import Studio
@@ -31,7 +31,7 @@ _Key = tuple[Summary, int]
 
 @dataclass(frozen=True)
 class Queueable:
-    """A run that would fill a row: its settings, and what it will need; None where that cannot be foretold yet."""
+    """A run that would fill a row: its settings, and what it will need; None where that cannot be estimated yet."""
 
     config: RunConfig
     forecast: Forecast | None = None
@@ -59,9 +59,9 @@ class Tradeoff:
 class Tradeoffs:
     """The trade-offs of one data folder, for any number of threads."""
 
-    def __init__(self, studio: Studio, reading: Reading) -> None:
+    def __init__(self, studio: Studio, facts: ModelFacts) -> None:
         self._studio = studio
-        self._reading = reading
+        self._facts = facts
         self._guard = threading.Lock()
         self._known: OrderedDict[str, tuple[_Key, Candidate]] = OrderedDict()
 
@@ -69,7 +69,7 @@ class Tradeoffs:
         """Lay the runs of the data of one run beside each other. Raises RunError when there is no such run."""
         chosen = self._studio.runs.get(run_id)
         candidates = self._candidates(chosen)
-        base = self._reading.where(chosen.config.model).folder
+        base = self._facts.where(chosen.config.model).folder
         return Tradeoff(
             run_id=run_id,
             run_name=chosen.name,
@@ -124,13 +124,13 @@ class Tradeoffs:
         )
 
     def _queueable(self, chosen: RunFolder, method: str) -> Queueable:
-        about = forecasts.known(self._reading.foresight, chosen.config.model)
+        about = forecasts.known(self._facts.forecasts, chosen.config.model)
         config = tradeoff.settings_for(chosen.config, method, architecture=about.architecture)
         try:
-            found = fitting.parts(self._reading, config, chosen.origin.dataset_id)
+            found = fitting.parts(self._facts, config, chosen.origin.dataset_id)
         except StudioError:  # the data set was deleted meanwhile: the run has its own examples
             return Queueable(config)
-        return Queueable(config, forecasts.foretold(self._reading.foresight, about, config, fitting.workload(found)))
+        return Queueable(config, forecasts.estimated(self._facts.forecasts, about, config, fitting.workload(found)))
 
 
 def _changed(run: RunFolder) -> int:

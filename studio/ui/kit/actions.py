@@ -36,7 +36,7 @@ function hold(pressed) {
 }
 """
 """Shows at once that a change is being made: the pressed button says so, and no other change can be asked for. Ends
-once the card of that change has come and gone; buttons that were drawn anew meanwhile are new."""
+once the card of that change has come and gone; buttons that were drawn again meanwhile are new."""
 
 HOLD_PRESSED = f"(...values) => {{ {HOLD} hold(document.activeElement?.closest('button.ls-mends')); return values; }}"
 """What a listener of a button of Gradio's gives as `js` to show the same; the button has the class `ls-mends`."""
@@ -65,7 +65,7 @@ watch('value', () => element.querySelectorAll('select').forEach((chooser) => {
   const chosen = chooser.querySelector('option[selected]');
   if (chosen) chooser.value = chosen.value;
 }));
-// What is drawn anew under the fingers of a person keeps the focus, or the keyboard would begin at the top of the page.
+// What is drawn again while a person uses it keeps the focus, or the keyboard would begin at the top of the page.
 let held = null;
 document.addEventListener('focusin', ({target}) => {
   held = element.contains(target) ? target.closest('[data-verb]') : null;
@@ -81,7 +81,7 @@ watch('value', () => {
 
 
 @dataclass(frozen=True)
-class Press:
+class Action:
     """What was pressed: `verb` says what to do, `key` with which item, `value` is what a chooser was set to."""
 
     verb: str = ""
@@ -94,22 +94,22 @@ class Press:
         return int(self.key) if self.key.isascii() and self.key.isdigit() else -1
 
 
-def read_press(data: object) -> Press:
+def read_action(data: object) -> Action:
     """Read what a browser sent. Anything but three short texts is a press of nothing."""
     if not isinstance(data, Mapping):
-        return Press()
+        return Action()
     parts = [data.get(name, "") for name in ("verb", "key", "value")]
     if not all(isinstance(part, str) and len(part) <= _LONGEST and can_be_written(part) for part in parts):
-        return Press()
-    return Press(*parts)
+        return Action()
+    return Action(*parts)
 
 
-def pressable(value: Markup | str = "", *, elem_id: str) -> gr.HTML:
+def action_html(value: Markup | str = "", *, elem_id: str) -> gr.HTML:
     """Show markup whose buttons and choosers can be pressed, see `button` and `chooser`."""
     return gr.HTML(str(value), elem_id=elem_id, js_on_load=_SCRIPT.replace("__HOLD__", HOLD), apply_default_css=False)
 
 
-def on_press(
+def on_action(
     component: gr.HTML,
     listener: Callable[..., Any],
     *,
@@ -117,10 +117,10 @@ def on_press(
     outputs: Sequence[Any],
     **options: Any,
 ) -> Dependency:
-    """Call `listener` with the `Press`, and the inputs by their names, when something in the component is pressed."""
+    """Call `listener` with the `Action`, and the inputs by their names, when something in the component is pressed."""
 
     def call(event: gr.EventData, **values: Any) -> Any:
-        return shown(listener)(read_press(event._data), **values)
+        return shown(listener)(read_action(event._data), **values)
 
     pressed: Dependency = component.click(
         call, inputs_kwargs=dict(inputs_kwargs or {}), outputs=list(outputs), **options

@@ -1,8 +1,8 @@
 """Two components that Gradio does not have as the page needs them: a dropdown over ids that come and go, and HTML that
 is styled by nobody but us.
 
-Gradio checks a value against the component before a listener sees it, and makes that component anew from its class with
-every update of it. What shall pass is therefore a matter of the class, see `unchecked`.
+Gradio checks a value against the component before a listener sees it, and makes it again from its class with every
+update. What shall pass is therefore a matter of the class, see `unchecked`.
 """
 
 from abc import ABCMeta

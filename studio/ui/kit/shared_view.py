@@ -37,14 +37,14 @@ class Watching:
         self._guard = threading.Lock()
         self._seen: OrderedDict[str, _Seen] = OrderedDict()
 
-    def look(self, run_id: str, *, anew: bool = False) -> Parts:
-        """Return what is shown of a run, as it was at most `FRESH_SECONDS` ago; `anew` for who has just changed it.
+    def look(self, run_id: str, *, fresh: bool = False) -> Parts:
+        """Return what is shown of a run, as it was at most `FRESH_SECONDS` ago; `fresh` for who has just changed it.
 
         Raises what `draw` raises.
         """
         seen = self._of(run_id)
         with seen.guard:
-            if anew or seen.parts is None or self._clock() - seen.at >= FRESH_SECONDS:
+            if fresh or seen.parts is None or self._clock() - seen.at >= FRESH_SECONDS:
                 seen.parts, seen.at = None, self._clock()
                 seen.parts = self._draw(run_id)
             return seen.parts

@@ -18,7 +18,7 @@ from studio.ui.evaluate import tab as evaluate_tab
 from studio.ui.evaluate.tab import EvaluateTab
 from studio.ui.export import tab as export_tab
 from studio.ui.export.tab import ExportTab
-from studio.ui.kit.actions import Press, on_press
+from studio.ui.kit.actions import Action, on_action
 from studio.ui.kit.components import ACTING, QUIET
 from studio.ui.kit.errors import shown
 from studio.ui.runs import actions
@@ -41,14 +41,14 @@ def wire(
 ) -> None:
     """Connect what leads from a run to the other tabs, and back from its changed settings."""
     controls = {**configure.controls, **data.held_out.controls}
-    on_press(
+    on_action(
         runs.actions,
         functools.partial(jump, studio),
         outputs=[tabs, train.run, compare.run, evaluate.run, export.run],
         **ACTING,
     )
     for component in (runs.actions, runs.queue):
-        on_press(
+        on_action(
             component,
             functools.partial(copied_settings.take_over, studio, tuple(controls)),
             inputs_kwargs={"drawn": configure.drawn},
@@ -64,7 +64,7 @@ def wire(
             ],
             **ACTING,
         )
-    on_press(
+    on_action(
         configure.source,
         functools.partial(copied_settings.act, studio),
         inputs_kwargs={**controls, "editing": configure.editing},
@@ -78,7 +78,7 @@ def wire(
     )
 
 
-def jump(studio: Studio, pressed: Press) -> list[Any]:
+def jump(studio: Studio, pressed: Action) -> list[Any]:
     """Open another tab on the run: updates for the tabs and the choosers of Train, Compare, Evaluate and Export."""
     refresh = {
         "train": train_tab.refresh_runs,

@@ -15,13 +15,13 @@ from gradio.blocks import Block
 from studio.runs import listing
 from studio.studio import Studio
 from studio.ui.kit import fragments
-from studio.ui.kit.actions import on_press, pressable
+from studio.ui.kit.actions import action_html, on_action
 from studio.ui.kit.components import ACTING, QUIET, html
 from studio.ui.kit.downloads import SAVE, address_field
 from studio.ui.kit.errors import shown
 from studio.ui.runs import actions as runs_listeners
 from studio.ui.runs import overlay
-from studio.ui.runs.view import PARTS, Wish
+from studio.ui.runs.view import PARTS, Selection
 
 STATES = [
     ("Any state", listing.ANY),
@@ -46,7 +46,7 @@ class RunsTab:
     pack: gr.Button
     address: gr.Textbox
     shown: Mapping[str, Block]
-    wish: gr.State
+    selection: gr.State
     drawn: gr.State
 
     @property
@@ -66,18 +66,24 @@ class RunsTab:
 
     def inputs(self) -> dict[str, Block]:
         """Return what every listener of the tab is given."""
-        return {"text": self.text, "state": self.state, "kind": self.kind, "wish": self.wish, "drawn": self.drawn}
+        return {
+            "text": self.text,
+            "state": self.state,
+            "kind": self.kind,
+            "selection": self.selection,
+            "drawn": self.drawn,
+        }
 
     def outputs(self) -> list[Block]:
         """Return what every listener of the tab updates."""
-        return [self.wish, self.text, self.state, *(self.shown[name] for name in PARTS), self.drawn]
+        return [self.selection, self.text, self.state, *(self.shown[name] for name in PARTS), self.drawn]
 
 
 def build() -> RunsTab:
     """Lay the tab out."""
     parts: dict[str, Block] = {}
-    parts["said"] = pressable(elem_id="runs-said")
-    parts["queue"] = pressable(elem_id="runs-queue")
+    parts["said"] = action_html(elem_id="runs-said")
+    parts["queue"] = action_html(elem_id="runs-queue")
     with gr.Column(elem_classes="ls-card"):
         html(fragments.heading("All runs", "Press a name to open a run. Mark several to lay them over each other."))
         with gr.Row(elem_classes="ls-search ls-runs-search"):
@@ -90,15 +96,15 @@ def build() -> RunsTab:
             )
             state = gr.Dropdown(STATES, value=listing.ANY, label="State", show_label=False, elem_id="runs-state")
             bring = gr.UploadButton("Bring a run in", file_types=[".zip"], size="sm", elem_id="runs-bring")
-        parts["table"] = pressable(elem_id="runs-table")
+        parts["table"] = action_html(elem_id="runs-table")
     save, pack, address = _build_one(parts)
     with gr.Column(elem_classes="ls-card"):
         html(fragments.heading("Laid over each other"))
         kind = gr.Radio(overlay.KINDS, value=overlay.HELD_OUT, label="Curves", elem_id="runs-kind")
         parts["chart"] = overlay.overlay("runs-chart")
-        parts["differences"] = pressable(elem_id="runs-differences")
+        parts["differences"] = action_html(elem_id="runs-differences")
     with gr.Accordion("Bin", open=False, elem_classes="ls-more", elem_id="runs-bin") as parts["bin"]:
-        parts["binned"] = pressable(elem_id="runs-binned")
+        parts["binned"] = action_html(elem_id="runs-binned")
     return RunsTab(
         text=text,
         state=state,
@@ -108,7 +114,7 @@ def build() -> RunsTab:
         pack=pack,
         address=address,
         shown=parts,
-        wish=gr.State(Wish()),
+        selection=gr.State(Selection()),
         drawn=gr.State(None),
     )
 
@@ -116,7 +122,7 @@ def build() -> RunsTab:
 def _build_one(parts: dict[str, Block]) -> tuple[gr.Button, gr.Button, gr.Textbox]:
     with gr.Column(elem_classes="ls-card", elem_id="runs-one"):
         parts["one"] = html("", elem_id="runs-one-said")
-        parts["actions"] = pressable(elem_id="runs-actions")
+        parts["actions"] = action_html(elem_id="runs-actions")
         with gr.Column(visible=False) as parts["describe"]:
             with gr.Row(elem_classes="ls-runs-describe"):
                 parts["name"] = gr.Textbox(label="Name", max_lines=1, elem_id="runs-name")
@@ -141,7 +147,7 @@ def wire(tab: RunsTab, *, studio: Studio, calm: gr.Timer, opened: Callable[..., 
     for name in ("said", "queue", "table", "actions", "differences", "binned"):
         component = tab.shown[name]
         assert isinstance(component, gr.HTML)
-        on_press(
+        on_action(
             component,
             functools.partial(runs_listeners.press, studio),
             inputs_kwargs=tab.inputs(),
@@ -163,7 +169,7 @@ def wire(tab: RunsTab, *, studio: Studio, calm: gr.Timer, opened: Callable[..., 
     )
     tab.pack.click(
         shown(functools.partial(runs_listeners.pack, studio)),
-        inputs=[tab.wish],
+        inputs=[tab.selection],
         outputs=[tab.address],
         **ACTING,
     ).success(None, inputs=[tab.address], js=SAVE, show_progress="hidden")

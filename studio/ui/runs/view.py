@@ -40,7 +40,7 @@ OVER = ("chart", "differences")
 
 
 @dataclass(frozen=True)
-class Wish:
+class Selection:
     """What a person looks at on one page: an order, some runs laid over each other, one opened, a question asked."""
 
     query: Query = field(default_factory=Query)
@@ -59,7 +59,7 @@ class _Seen:
 
     snapshot: int
     binned: tuple[RunFolder, ...]
-    wish: Wish
+    selection: Selection
 
 
 @dataclass(frozen=True)
@@ -71,15 +71,15 @@ class _Laid:
     kind: str
 
 
-def draw(studio: Studio, wish: Wish, drawn: Drawn | None, *, anew: bool = False) -> list[Any]:
-    """Return an update for each part and, last, what to remember. `anew` is for who has just changed something."""
-    snapshot = studio.summaries.look(anew=anew)
-    seen = _Seen(snapshot.number, studio.runs.binned(), wish)
+def draw(studio: Studio, selection: Selection, drawn: Drawn | None, *, fresh: bool = False) -> list[Any]:
+    """Return an update for each part and, last, what to remember. `fresh` is for who has just changed something."""
+    snapshot = studio.summaries.look(fresh=fresh)
+    seen = _Seen(snapshot.number, studio.runs.binned(), selection)
     before = drawn or {}
     if before.get("seen") == seen and not is_due(before.get("parts")):
         return [gr.skip()] * (len(PARTS) + 1)
     parts = _parts(studio, snapshot, seen)
-    laid = _Laid(studio.summaries.read(wish.chosen), len(wish.chosen), wish.kind)
+    laid = _Laid(studio.summaries.read(selection.chosen), len(selection.chosen), selection.kind)
     # Long curves are dear: they are drawn again only when one of these runs went on.
     old = before["parts"] if before.get("laid") == laid else {}
     over = {name: old[name] for name in OVER} if old else _laid_over(studio, laid)
@@ -88,14 +88,14 @@ def draw(studio: Studio, wish: Wish, drawn: Drawn | None, *, anew: bool = False)
 
 
 def _parts(studio: Studio, snapshot: Snapshot, seen: _Seen) -> dict[str, Any]:
-    wish = seen.wish
-    page = listing.find(snapshot.runs, wish.query)
+    selection = seen.selection
+    page = listing.find(snapshot.runs, selection.query)
     page = replace(page, rows=studio.summaries.read([run.id for run in page.rows]))
     drawn = table.table(
         page,
-        wish.query,
-        chosen=wish.chosen,
-        opened=wish.opened,
+        selection.query,
+        chosen=selection.chosen,
+        opened=selection.opened,
         unread=snapshot.unread,
         any_run=bool(snapshot.runs),
     )
@@ -104,10 +104,10 @@ def _parts(studio: Studio, snapshot: Snapshot, seen: _Seen) -> dict[str, Any]:
     return {
         "table": str(drawn),
         "queue": str(lists.queue(waiting, at_work)),
-        **_one(studio, wish.opened),
+        **_one(studio, selection.opened),
         "bin": gr.update(label=f"Bin ({len(seen.binned):,})"),
-        "binned": str(lists.bin_list(seen.binned, sure=wish.sure)),
-        "said": str(lists.said(wish.said)),
+        "binned": str(lists.bin_list(seen.binned, sure=selection.sure)),
+        "said": str(lists.said(selection.said)),
     }
 
 

@@ -11,7 +11,7 @@ from studio.runs.scheduler import RunState
 from studio.runs.view import WORKING
 from studio.studio import Studio
 from studio.ui.kit import fragments
-from studio.ui.kit.actions import Press, button
+from studio.ui.kit.actions import Action, button
 from studio.wording import counted
 
 QUEUE, UP, DOWN, CANCEL, STOP, DISCARD = "queue", "up", "down", "cancel", "stop", "discard"
@@ -19,7 +19,7 @@ QUEUE, UP, DOWN, CANCEL, STOP, DISCARD = "queue", "up", "down", "cancel", "stop"
 BINNED = "From the bin it can be brought back until that is emptied."
 
 
-def carry_out(studio: Studio, press: Press) -> None:
+def carry_out(studio: Studio, press: Action) -> None:
     """Do what was pressed with the run that it was drawn for. Raises RunError with why it cannot be done.
 
     A press of something else does nothing.

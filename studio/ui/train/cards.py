@@ -149,7 +149,7 @@ def own_settings(state: RunState) -> Markup:
 
 
 def _forecast_rows(view: RunView) -> list[tuple[str, str]]:
-    """Hold what was foretold against what was measured."""
+    """Hold what was estimated against what was measured."""
     if view.forecast is None:
         return []
     seconds = view.forecast.seconds

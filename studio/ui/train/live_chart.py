@@ -152,5 +152,5 @@ DRAWING = Drawing(
 
 
 def live_chart(elem_id: str) -> gr.HTML:
-    """Make the chart; its value is what `run_charts.payload` writes."""
+    """Make the chart; its value is what `charts.payload` writes."""
     return plot(DRAWING, value="", elem_id=elem_id)

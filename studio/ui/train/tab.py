@@ -19,7 +19,7 @@ from studio.runs.scheduler import RunState
 from studio.runs.view import ENDED
 from studio.studio import Studio
 from studio.ui.kit import fragments, run_choices
-from studio.ui.kit.actions import Press, on_press, pressable
+from studio.ui.kit.actions import Action, action_html, on_action
 from studio.ui.kit.components import ACTING, QUIET, html, picker
 from studio.ui.kit.downloads import RUN, download_address
 from studio.ui.kit.errors import shown
@@ -69,7 +69,7 @@ def build() -> TrainTab:
                 "Compare with the base model", variant="primary", visible=False, elem_id="train-compare"
             )
             evaluate = gr.Button("See the evaluation", visible=False, elem_id="train-evaluate")
-        actions = pressable(elem_id="train-actions")
+        actions = action_html(elem_id="train-actions")
         notice = notices.notices("train-notices")
     with gr.Column(elem_classes="ls-card"):
         html(fragments.heading("Loss", LOSS_HELP))
@@ -129,14 +129,14 @@ def wire(tab: TrainTab, *, studio: Studio, timer: gr.Timer) -> None:
         outputs=drawn_parts(tab),
         **QUIET,
     )
-    on_press(
+    on_action(
         tab.actions,
         functools.partial(act, studio, watching),
         inputs_kwargs={"run_id": tab.run},
         outputs=[tab.run, *drawn_parts(tab)],
         **ACTING,
     )
-    on_press(tab.chart, functools.partial(take_csv, studio), outputs=[tab.taken], **ACTING)
+    on_action(tab.chart, functools.partial(take_csv, studio), outputs=[tab.taken], **ACTING)
 
     def run_notice(run_id: str) -> str:
         """Say how far a run is, for a page that nobody looks at."""
@@ -182,16 +182,16 @@ def refresh_runs(studio: Studio, chosen: str | None) -> Any:
     return gr.update(choices=choices, value=value)
 
 
-def act(studio: Studio, watching: Watching, press: Press, *, run_id: str | None) -> list[Any]:
+def act(studio: Studio, watching: Watching, press: Action, *, run_id: str | None) -> list[Any]:
     """Do what was pressed, and show the run as it is then. Raises RunError with why it cannot be done."""
     run_actions.carry_out(studio, press)
     if press.verb == run_actions.DISCARD:
         chosen = refresh_runs(studio, None)
-        return [chosen, *redraw(watching, run_id=chosen["value"], drawn=None, anew=True)]
-    return [gr.skip(), *redraw(watching, run_id=run_id, drawn=None, anew=True)]
+        return [chosen, *redraw(watching, run_id=chosen["value"], drawn=None, fresh=True)]
+    return [gr.skip(), *redraw(watching, run_id=run_id, drawn=None, fresh=True)]
 
 
-def take_csv(studio: Studio, press: Press) -> Any:
+def take_csv(studio: Studio, press: Action) -> Any:
     """Write all steps of a run as a table, and return the address of the file. Raises RunError."""
     if press.verb != CSV or not press.key:
         return gr.skip()
@@ -201,10 +201,10 @@ def take_csv(studio: Studio, press: Press) -> Any:
     return f"{download_address(RUN, state.run.id, file.name)}?{state.view.last_seq}-{time.monotonic_ns()}"
 
 
-def redraw(watching: Watching, *, run_id: str | None, drawn: Drawn | None, anew: bool = False) -> list[Any]:
+def redraw(watching: Watching, *, run_id: str | None, drawn: Drawn | None, fresh: bool = False) -> list[Any]:
     """Show the run as it is now, sending only what is new since `drawn`."""
     try:
-        shown_now = watching.look(run_id, anew=anew) if run_id else no_parts()
+        shown_now = watching.look(run_id, fresh=fresh) if run_id else no_parts()
     except RunError as error:
         shown_now = {**no_parts(), "status": str(fragments.empty(error.message, error.hint))}
     return only_new(shown_now, drawn)

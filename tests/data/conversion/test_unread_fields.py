@@ -21,6 +21,39 @@ def test_fields_that_say_something_and_are_not_read_are_named_with_their_count()
     ]
 
 
+def blocks(*types: str) -> dict[str, object]:
+    """Return an answer in blocks of these types, as Anthropic's API logs it."""
+    return {"role": "assistant", "content": [{"type": "text", "text": "So."}, *({"type": kind} for kind in types)]}
+
+
+@pytest.mark.case("21-anthropic")
+@pytest.mark.parametrize(
+    ("cell", "count"),
+    [
+        ([{"role": "user", "content": "Why?"}, blocks("redacted_thinking", "redacted_thinking")], 2),
+        ({"messages": [blocks("redacted_thinking")]}, 1),
+        ([{"role": "assistant", "content": [{"type": "thinking", "thinking": "", "signature": "Ab"}]}], 1),
+        ([{"role": "assistant", "content": [{"type": "thinking", "thinking": "Hm", "signature": "Ab"}]}], 0),
+        ([{"type": "reasoning", "summary": [], "encrypted_content": "gA"}, {"role": "assistant", "content": "So."}], 1),
+        ([{"role": "assistant", "content": "So.", "reasoning_details": [{"type": "reasoning.encrypted"}]}], 1),
+        ({"redacted_thinking": 3, "type": "redacted_thinking"}, 0),
+    ],
+)
+def test_reasoning_that_nobody_can_read_is_counted(cell: object, count: int) -> None:
+    """Redacted blocks were left out of answers without a word, most of them in turns of no more than two fields."""
+    unread = UnreadFields()
+    unread.add(cell)
+    told = f"Reasoning that is redacted or encrypted cannot be read: {count} part{'s' if count > 1 else ''} left out."
+    assert list(unread.notes()) == ([told] if count else [])
+
+
+def test_calls_with_their_results_in_the_answer_itself_are_named() -> None:
+    unread = UnreadFields()
+    unread.add([blocks("tool_use", "tool_result", "tool_use"), blocks("tool_use")])
+    (note,) = unread.notes()
+    assert note.endswith("Not read: tool_use (2), tool_result (1).")
+
+
 def test_nothing_is_named_where_all_is_read() -> None:
     unread = UnreadFields()
     unread.add([{"role": "user", "content": "Why?", "name": "Ann of the house", "input": "two more words"}])

@@ -22,9 +22,9 @@ UNCLEAR: Mapping[str, Sequence[Cells]] = {
     "the same question in every row": [{"instruction": "Sum it up.", "output": f"Row {row}"} for row in range(6)],
     "medmcqa": [{"question": "Which?", "opa": "x", "opb": "y", "cop": 1, "choice_type": "single", "exp": "Because."}],
     "mt_bench": [{"question_id": 81, "category": "writing", "turns": ["Write.", "Now shorter."], "reference": []}],
-    "oasst1": [
-        {"message_id": "1", "parent_id": None, "text": "Hi", "role": "prompter", "lang": "en"},
-        {"message_id": "2", "parent_id": "1", "text": "Hello", "role": "assistant", "lang": "en"},
+    "messages that nothing ties together": [
+        {"id": "1", "text": "Hi", "role": "user", "lang": "en"},
+        {"id": "2", "text": "Hello", "role": "assistant", "lang": "en"},
     ],
     "twitter support": [{"tweet_id": 1, "author_id": "a", "text": "Help!", "in_response_to_tweet_id": None}],
     "kto with numbers": [

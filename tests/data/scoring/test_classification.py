@@ -10,9 +10,9 @@ LABELS = 4
 
 def drawn(seed: int, rows: int, *, labels: int = LABELS) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Expected labels of which the first is frequent, and answers that are right about half of the time."""
-    chance = np.random.default_rng(seed)
-    expected = np.minimum(chance.geometric(0.5, rows) - 1, labels - 1)
-    return expected, np.where(chance.random(rows) < 0.5, expected, chance.integers(0, labels + 1, rows))
+    rng = np.random.default_rng(seed)
+    expected = np.minimum(rng.geometric(0.5, rows) - 1, labels - 1)
+    return expected, np.where(rng.random(rows) < 0.5, expected, rng.integers(0, labels + 1, rows))
 
 
 @pytest.mark.parametrize(("seed", "rows"), [(1, 200), (2, 50), (3, 7), (4, 3), (5, 1)])

@@ -37,12 +37,12 @@ def covered(interval: tuple[float, float, float], truth: float) -> bool:
 
 def test_nineteen_of_twenty_intervals_hold_the_true_mean() -> None:
     """Shares of 0.7, lopsided scores, and weighted losses; 1,000 times each, so that 3 sigma are 2 %."""
-    chance = np.random.default_rng(4)
+    rng = np.random.default_rng(4)
     hits = np.zeros(3)
     for trial in range(1000):
-        rights, scores = (chance.random(100) < 0.7).astype(float), chance.exponential(size=100)
-        tokens = chance.integers(5, 50, 100)
-        losses = chance.normal(2, 1 / np.sqrt(tokens))
+        rights, scores = (rng.random(100) < 0.7).astype(float), rng.exponential(size=100)
+        tokens = rng.integers(5, 50, 100)
+        losses = rng.normal(2, 1 / np.sqrt(tokens))
         hits += (
             covered(bootstrap_mean(rights, seed=trial, resamples=500), 0.7),
             covered(bootstrap_mean(scores, seed=trial, resamples=500), 1.0),
@@ -52,11 +52,11 @@ def test_nineteen_of_twenty_intervals_hold_the_true_mean() -> None:
 
 
 def test_intervals_of_the_change_hold_the_true_change() -> None:
-    chance = np.random.default_rng(5)
+    rng = np.random.default_rng(5)
     hits, narrower = 0, 0
     for trial in range(1000):
-        base = chance.normal(0, 3, 60)
-        tuned = base + chance.normal(0.5, 0.5, 60)
+        base = rng.normal(0, 3, 60)
+        tuned = base + rng.normal(0.5, 0.5, 60)
         pair = bootstrap_pair(60, mean_of(base), mean_of(tuned), seed=trial, resamples=500)
         hits += covered(pair.change, 0.5)
         narrower += pair.change[2] - pair.change[1] < pair.base[2] - pair.base[1]
@@ -65,13 +65,13 @@ def test_intervals_of_the_change_hold_the_true_change() -> None:
 
 
 def test_macro_f1_and_perplexity_have_intervals_too() -> None:
-    chance = np.random.default_rng(6)
-    expected = chance.integers(0, 3, 50)
-    answered = np.where(chance.random(50) < 0.6, expected, 3)
+    rng = np.random.default_rng(6)
+    expected = rng.integers(0, 3, 50)
+    answered = np.where(rng.random(50) < 0.6, expected, 3)
     value, low, high = bootstrap(50, lambda picks: macro_f1(expected[picks], answered[picks], 3), seed=7)
     assert low < value < high
     assert value == macro_f1(expected, answered, 3)
-    losses, tokens = chance.gamma(3, size=50), chance.integers(1, 9, 50)
+    losses, tokens = rng.gamma(3, size=50), rng.integers(1, 9, 50)
     loss = bootstrap_mean(losses, weights=tokens, seed=8)
     assert loss[0] == pytest.approx(np.average(losses, weights=tokens))
     assert bootstrap(50, perplexity_of(losses, tokens), seed=8) == pytest.approx(np.exp(loss), rel=1e-3)
@@ -127,9 +127,9 @@ def by_scipy(differences: NDArray[np.float64]) -> float:
 
 @pytest.mark.parametrize("rows", [2, 3, 5, 9, 12])
 def test_few_differences_are_counted_exactly_as_scipy_does(rows: int) -> None:
-    chance = np.random.default_rng(rows)
-    base = np.concatenate([chance.random(rows), np.ones(30)])
-    tuned = np.concatenate([base[:rows] + chance.normal(0.3, 0.5, rows), np.ones(30)])
+    rng = np.random.default_rng(rows)
+    base = np.concatenate([rng.random(rows), np.ones(30)])
+    tuned = np.concatenate([base[:rows] + rng.normal(0.3, 0.5, rows), np.ones(30)])
     assert paired_p_value(base, tuned, seed=1) == pytest.approx(by_scipy((tuned - base)[:rows]))
 
 
@@ -166,8 +166,8 @@ def test_weights_count_in_the_test() -> None:
 
 
 def test_where_nothing_changed_one_time_in_twenty_seems_a_change() -> None:
-    chance = np.random.default_rng(11)
-    found = [paired_p_value(chance.random(30), chance.random(30), seed=trial) for trial in range(200)]
+    rng = np.random.default_rng(11)
+    found = [paired_p_value(rng.random(30), rng.random(30), seed=trial) for trial in range(200)]
     assert 0.01 <= np.mean(np.array(found) <= 0.05) <= 0.10
     assert 0.35 <= np.mean(found) <= 0.65
 
@@ -178,18 +178,18 @@ def right(expected: NDArray[np.int64]) -> Callable[[NDArray[np.int64]], NDArray[
 
 @pytest.mark.parametrize("rows", [10, 40])
 def test_swapping_answers_agrees_with_mcnemar_where_the_figure_is_a_mean(rows: int) -> None:
-    chance = np.random.default_rng(rows)
-    expected = chance.integers(0, 3, rows)
-    base = np.where(chance.random(rows) < 0.4, expected, 3)
-    tuned = np.where(chance.random(rows) < 0.7, expected, 3)
+    rng = np.random.default_rng(rows)
+    expected = rng.integers(0, 3, rows)
+    base = np.where(rng.random(rows) < 0.4, expected, 3)
+    tuned = np.where(rng.random(rows) < 0.7, expected, 3)
     exact = paired_p_value(base == expected, tuned == expected, seed=1)
     assert swap_p_value(base, tuned, right(expected), seed=1) == pytest.approx(exact, abs=0.02)
 
 
 def test_swapping_answers_tests_macro_f1() -> None:
-    chance = np.random.default_rng(12)
-    expected = chance.integers(0, 3, 60)
-    base = np.where(chance.random(60) < 0.3, expected, 3)
+    rng = np.random.default_rng(12)
+    expected = rng.integers(0, 3, 60)
+    base = np.where(rng.random(60) < 0.3, expected, 3)
 
     def score(answered: NDArray[np.int64]) -> NDArray[np.float64]:
         return macro_f1(expected, answered, 3)

@@ -78,9 +78,9 @@ def test_blank_answers_say_nothing() -> None:
 
 
 @given(st.lists(st.text(max_size=12), max_size=60), st.randoms(use_true_random=False))
-def test_the_order_of_the_answers_does_not_matter(answers: list[str], chance: random.Random) -> None:
+def test_the_order_of_the_answers_does_not_matter(answers: list[str], rng: random.Random) -> None:
     shuffled = list(answers)
-    chance.shuffle(shuffled)
+    rng.shuffle(shuffled)
     assert task_of(shuffled) == task_of(answers)
 
 

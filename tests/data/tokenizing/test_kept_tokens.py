@@ -1,4 +1,4 @@
-"""Tokens are made once for the same examples and the same model, and anew when either is another one."""
+"""Tokens are made once for the same examples and the same model, and again when either is another one."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -64,7 +64,7 @@ def test_the_second_time_nothing_is_rendered_and_all_is_the_same(
     assert (again, renderer.asked) == (first, 3)
 
 
-def test_other_examples_or_another_tokenizer_are_rendered_anew(
+def test_other_examples_or_another_tokenizer_are_rendered_again(
     examples: ExampleFile, renderer: Any, tmp_path: Path
 ) -> None:
     list(render_kept(examples, renderer=renderer, folder=tmp_path / "kept"))
@@ -77,7 +77,7 @@ def test_other_examples_or_another_tokenizer_are_rendered_anew(
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 not a zip", None])
-def test_a_damaged_file_is_made_anew(
+def test_a_damaged_file_is_made_again(
     examples: ExampleFile, renderer: Any, tmp_path: Path, damage: bytes | None
 ) -> None:
     first = told(render_kept(examples, renderer=renderer, folder=tmp_path / "kept"))

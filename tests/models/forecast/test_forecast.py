@@ -36,7 +36,7 @@ LLAMA = read_architecture({**LLAMA_2_7B, "dtype": "bfloat16"})
 CONFIG = RunConfig()
 
 
-def foretell(
+def estimate(
     config: RunConfig = CONFIG,
     *,
     architecture: Architecture = SMOL,
@@ -51,7 +51,7 @@ def part(found: Forecast, name: str) -> int:
 
 
 def test_the_parts_make_the_whole() -> None:
-    found = foretell()
+    found = estimate()
     assert found.memory_bytes == sum(part.bytes for part in found.memory)
     assert [part.name for part in found.memory] == [
         "Weights",
@@ -71,12 +71,12 @@ def test_the_parts_make_the_whole() -> None:
 
 def test_llama_2_7b_on_a_gpu_needs_what_people_report() -> None:
     """13 GB of weights in 16 bits; 3.5 in NF4; AdamW of all weights takes 16 bytes for each."""
-    lora = foretell(architecture=LLAMA, machine=GPU)
-    packed = foretell(RunConfig(method=QLORA), architecture=LLAMA, machine=GPU)
-    full = foretell(RunConfig(method=FULL), architecture=LLAMA, machine=GPU)
+    lora = estimate(architecture=LLAMA, machine=GPU)
+    packed = estimate(RunConfig(method=QLORA), architecture=LLAMA, machine=GPU)
+    full = estimate(RunConfig(method=FULL), architecture=LLAMA, machine=GPU)
     assert part(lora, "Weights") == 2 * 6_738_415_616
     assert 3.5 * 1e9 < part(packed, "Weights") < 4.2 * 1e9
-    wide = foretell(RunConfig(precision="fp32"), architecture=LLAMA, machine=GPU)
+    wide = estimate(RunConfig(precision="fp32"), architecture=LLAMA, machine=GPU)
     assert wide.memory_bytes > 1.4 * lora.memory_bytes
     assert full.memory_bytes > 16 * 6_738_415_616
     assert full.trainable == full.parameters
@@ -99,7 +99,7 @@ def test_llama_2_7b_on_a_gpu_needs_what_people_report() -> None:
     ],
 )
 def test_what_costs_more(changes: dict[str, object], grows: tuple[str, ...]) -> None:
-    plain, changed = foretell(), foretell(replace(CONFIG, **changes))  # type: ignore[arg-type]
+    plain, changed = estimate(), estimate(replace(CONFIG, **changes))  # type: ignore[arg-type]
     for name in grows:
         assert getattr(changed, name) > getattr(plain, name), name
 
@@ -113,7 +113,7 @@ def test_what_costs_more(changes: dict[str, object], grows: tuple[str, ...]) -> 
     ],
 )
 def test_what_costs_less(changes: dict[str, object], shrinks: tuple[str, ...]) -> None:
-    plain, changed = foretell(), foretell(replace(CONFIG, **changes))  # type: ignore[arg-type]
+    plain, changed = estimate(), estimate(replace(CONFIG, **changes))  # type: ignore[arg-type]
     for name in shrinks:
         assert getattr(changed, name) < getattr(plain, name), name
 
@@ -122,41 +122,41 @@ def test_a_packed_base_saves_memory_where_the_base_is_most_of_it() -> None:
     """Not on a processor with a small model: the holes that unpacking leaves cost more than the weights did."""
     roomy = replace(GPU, memory_bytes=80 * GIB)
     methods = (LORA, QLORA_8BIT, QLORA)
-    sizes = [foretell(RunConfig(method=each), architecture=LLAMA, machine=roomy).memory_bytes for each in methods]
+    sizes = [estimate(RunConfig(method=each), architecture=LLAMA, machine=roomy).memory_bytes for each in methods]
     assert sizes == sorted(sizes, reverse=True)
-    assert foretell(RunConfig(method=QLORA)).memory_bytes > foretell().memory_bytes
+    assert estimate(RunConfig(method=QLORA)).memory_bytes > estimate().memory_bytes
 
 
 def test_memory_decides_how_the_engine_runs() -> None:
-    ample = foretell()
+    ample = estimate()
     assert (ample.checkpointing, ample.micro_batch_tokens, ample.verdict) == (False, TOKENS_AT_ONCE["cpu"], FITS)
     roomy = replace(GPU, memory_bytes=80 * GIB)
-    half = foretell(RunConfig(micro_batch_tokens=TOKENS_AT_ONCE["cuda"] // 4), architecture=LLAMA, machine=roomy)
+    half = estimate(RunConfig(micro_batch_tokens=TOKENS_AT_ONCE["cuda"] // 4), architecture=LLAMA, machine=roomy)
     tight = replace(GPU, memory_bytes=round(half.memory_bytes / TIGHT_SHARE) + 1)
-    smaller = foretell(architecture=LLAMA, machine=tight)
+    smaller = estimate(architecture=LLAMA, machine=tight)
     assert not smaller.checkpointing
     assert smaller.micro_batch_tokens == TOKENS_AT_ONCE["cuda"] // 4
     assert smaller.verdict == FITS
     fixed = RunConfig(micro_batch_tokens=1024)
-    need = foretell(fixed).memory_bytes
-    twice = foretell(fixed, machine=replace(CPU, memory_bytes=need))
+    need = estimate(fixed).memory_bytes
+    twice = estimate(fixed, machine=replace(CPU, memory_bytes=need))
     assert twice.checkpointing
     assert twice.micro_batch_tokens == 1024
-    off = foretell(RunConfig(micro_batch_tokens=1024, checkpointing="off"), machine=replace(CPU, memory_bytes=need))
+    off = estimate(RunConfig(micro_batch_tokens=1024, checkpointing="off"), machine=replace(CPU, memory_bytes=need))
     assert (off.checkpointing, off.verdict) == (False, TIGHT)
-    least = foretell(machine=replace(CPU, memory_bytes=1))
+    least = estimate(machine=replace(CPU, memory_bytes=1))
     assert (least.checkpointing, least.micro_batch_tokens) == (True, FEWEST_TOKENS["cpu"])
-    assert foretell(machine=replace(CPU, memory_bytes=0)).verdict == UNKNOWN
+    assert estimate(machine=replace(CPU, memory_bytes=0)).verdict == UNKNOWN
 
 
 def test_a_remedy_is_one_change_that_makes_it_fit() -> None:
     small = replace(GPU, memory_bytes=13 * GIB)
-    found = foretell(architecture=LLAMA, machine=small)
+    found = estimate(architecture=LLAMA, machine=small)
     assert found.verdict == DOES_NOT_FIT
     assert found.remedy is not None
     assert found.remedy.changes == (("method", QLORA),)
     changed = replace(CONFIG, **dict(found.remedy.changes))
-    assert foretell(changed, architecture=LLAMA, machine=small).verdict == FITS
+    assert estimate(changed, architecture=LLAMA, machine=small).verdict == FITS
 
 
 @pytest.mark.parametrize(
@@ -171,38 +171,38 @@ def test_a_remedy_is_one_change_that_makes_it_fit() -> None:
     ],
 )
 def test_every_remedy_does_what_it_says(config: RunConfig) -> None:
-    found = foretell(config, architecture=LLAMA, machine=GPU, workload=None)
+    found = estimate(config, architecture=LLAMA, machine=GPU, workload=None)
     for share in (0.9, 0.7, 0.5, 0.35):
         machine = replace(GPU, memory_bytes=round(share * found.memory_bytes))
-        tight = foretell(config, architecture=LLAMA, machine=machine, workload=None)
+        tight = estimate(config, architecture=LLAMA, machine=machine, workload=None)
         if tight.verdict == DOES_NOT_FIT and tight.remedy and tight.remedy.changes:
             changed = replace(config, **dict(tight.remedy.changes))
-            assert foretell(changed, architecture=LLAMA, machine=machine, workload=None).verdict in (FITS, TIGHT)
+            assert estimate(changed, architecture=LLAMA, machine=machine, workload=None).verdict in (FITS, TIGHT)
 
 
 def test_nothing_makes_a_model_fit_that_is_far_too_large() -> None:
-    found = foretell(architecture=LLAMA, machine=replace(CPU, memory_bytes=GIB))
+    found = estimate(architecture=LLAMA, machine=replace(CPU, memory_bytes=GIB))
     assert found.remedy is not None
     assert found.remedy.changes == ()
     assert "smaller base model" in found.remedy.text
-    assert foretell().remedy is None
+    assert estimate().remedy is None
 
 
 def test_time_needs_data_and_a_calibration() -> None:
-    assert foretell(workload=None).seconds is None
-    assert foretell(machine=replace(CPU, rates=())).seconds is None
-    assert foretell(workload=replace(WORK, examples=0)).seconds is None
-    assert foretell().seconds is not None
+    assert estimate(workload=None).seconds is None
+    assert estimate(machine=replace(CPU, rates=())).seconds is None
+    assert estimate(workload=replace(WORK, examples=0)).seconds is None
+    assert estimate().seconds is not None
 
 
 def test_time_follows_the_data() -> None:
-    once, twice = (foretell(RunConfig(epochs=epochs)).seconds or 0 for epochs in (1, 2))
-    thrice = foretell(RunConfig(epochs=3)).seconds or 0
+    once, twice = (estimate(RunConfig(epochs=epochs)).seconds or 0 for epochs in (1, 2))
+    thrice = estimate(RunConfig(epochs=3)).seconds or 0
     assert thrice - twice == pytest.approx(twice - once)
     large = replace(WORK, examples=4000, tokens=1_000_000, learned_tokens=400_000)
-    assert 5 < (foretell(workload=large).seconds or 0) / (foretell().seconds or 1) < 10.1
-    shared = foretell(RunConfig(data_parallel=True), machine=GPU).seconds or 0
-    assert shared < (foretell(machine=GPU).seconds or 0)
+    assert 5 < (estimate(workload=large).seconds or 0) / (estimate().seconds or 1) < 10.1
+    shared = estimate(RunConfig(data_parallel=True), machine=GPU).seconds or 0
+    assert shared < (estimate(machine=GPU).seconds or 0)
 
 
 def test_the_fullest_micro_batch() -> None:
@@ -248,7 +248,7 @@ def test_methods_side_by_side() -> None:
     assert full.memory_bytes > lora.memory_bytes > qlora.memory_bytes
     assert full.trainable > lora.trainable == qlora.trainable
     assert all(row.given_up.endswith(".") for row in rows)
-    assert lora == foretell(architecture=LLAMA, machine=GPU)
+    assert lora == estimate(architecture=LLAMA, machine=GPU)
 
 
 def test_a_mixture_of_experts_computes_with_the_experts_that_it_asks() -> None:
@@ -256,17 +256,17 @@ def test_a_mixture_of_experts_computes_with_the_experts_that_it_asks() -> None:
     dense = read_architecture(KNOWN["Qwen2.5-7B"][0])
     assert mixture.parameters > 4 * dense.parameters
     many = replace(WORK, examples=400_000, tokens=10**8)
-    slow, quick = (foretell(architecture=each, workload=many).seconds or 0 for each in (dense, mixture))
+    slow, quick = (estimate(architecture=each, workload=many).seconds or 0 for each in (dense, mixture))
     assert 0 < quick < slow
 
 
 def test_unknown_modules_are_a_sentence() -> None:
     with pytest.raises(ConfigError, match="no module named"):
-        foretell(RunConfig(targets="chosen", chosen_modules=("w_pack",)))
+        estimate(RunConfig(targets="chosen", chosen_modules=("w_pack",)))
 
 
 def test_an_adapter_that_took_a_part_of_the_base_is_saved_at_twice_the_rank() -> None:
-    plain, moved = foretell(), foretell(RunConfig(initialisation="pissa"))
+    plain, moved = estimate(), estimate(RunConfig(initialisation="pissa"))
     assert moved.trainable == plain.trainable
     assert moved.file_bytes == 2 * plain.file_bytes
     assert moved.disk_bytes == plain.disk_bytes + 2 * plain.file_bytes

@@ -65,7 +65,7 @@ def test_a_blend_is_begun_and_watched(studio: Studio, runs: tuple[RunFolder, Run
     (blend.path / "adapter").mkdir()
     (blend.path / "adapter" / "adapter_config.json").write_text("{}", encoding="utf-8")
     play(blend, Finished("finished", "Two adapters became one.", 1.0), clock=studio.clock)
-    studio.summaries.look(anew=True)
+    studio.summaries.look(fresh=True)
     shown, drawn, first, second = compare_blend.watch(studio, id, drawn, None, None)
     assert "mixed is ready" in shown
     assert f"run:{id}" in [key for _, key in first["choices"]]

@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from studio.compare.answering import Wish
+from studio.compare.answering import GenerationSettings
 from studio.compare.chat_protocol import BASE
 from studio.compare.conversations import Conversation, open_conversations
 from studio.config import RunConfig
@@ -54,7 +54,7 @@ def given(studio: Studio, run: RunFolder) -> Given:
         keys=tuple(model_choices.preset(studio)),
         strengths=(1.0, 1.0),
         said=Conversation(),
-        wish=Wish("", 0.0, 64, 42),
+        generation=GenerationSettings("", 0.0, 64, 42),
         prompt="Hello there",
     )
 
@@ -101,7 +101,7 @@ def test_the_panes_ask_for_different_weights_in_one_question(
     studio: Studio, run: RunFolder, given: Given, chat: FakeChat
 ) -> None:
     third = replace(given, keys=(*given.keys, given.keys[1]), strengths=(1.0, 0.5, 1.5))
-    ask_all(studio, replace(third, wish=Wish("Be brief.", 0.0, 64, 42)))
+    ask_all(studio, replace(third, generation=GenerationSettings("Be brief.", 0.0, 64, 42)))
     (base, panes), *others = chat.asked
     assert others == [], "all panes are one question"
     assert (base.model, base.precision) == ("starter", "fp32"), "what the run's worker found, not the setting"
@@ -209,7 +209,7 @@ def test_answering_again_takes_the_last_answers_place(studio: Studio, given: Giv
     frames = ask_all(studio, replace(given, said=said, prompt="something typed meanwhile"), AGAIN)
     assert frames[-1]["said"].questions == ("Hello there",)
     assert frames[0]["seed"] == 42, "the likeliest words are the same with any seed"
-    frames = ask_all(studio, replace(given, said=said, wish=Wish("", 0.8, 64, 42)), AGAIN)
+    frames = ask_all(studio, replace(given, said=said, generation=GenerationSettings("", 0.8, 64, 42)), AGAIN)
     assert frames[0]["seed"] == 43
     assert chat.seeds[-1] == 43
     with pytest.raises(gr.Error, match="Nothing was asked"):
@@ -220,11 +220,11 @@ def test_all_of_a_conversation_is_asked_of_another_run(studio: Studio, given: Gi
     said = ask_all(studio, replace(given, prompt="One"))[-1]["said"]
     said = ask_all(studio, replace(given, prompt="Two", said=said))[-1]["said"]
     other = finished_run(studio, dataset_id=run.origin.dataset_id, config=RunConfig(name="heron"))
-    anew = ask_all(studio, replace(given, keys=(given.keys[0], f"run:{other.id}"), said=said), REPLAY)[-1]["said"]
-    assert anew.id != said.id
-    assert (anew.name, anew.questions) == ("One, asked again", ("One", "Two"))
-    assert anew.talks[1].title == "heron"
-    assert [turn.answer.text for turn in anew.talks[1].turns] == ["tuned: One ", "tuned: Two "]
+    fresh = ask_all(studio, replace(given, keys=(given.keys[0], f"run:{other.id}"), said=said), REPLAY)[-1]["said"]
+    assert fresh.id != said.id
+    assert (fresh.name, fresh.questions) == ("One, asked again", ("One", "Two"))
+    assert fresh.talks[1].title == "heron"
+    assert [turn.answer.text for turn in fresh.talks[1].turns] == ["tuned: One ", "tuned: Two "]
 
 
 def test_a_conversation_can_be_asked_of_others_in_every_pane(studio: Studio, given: Given) -> None:
@@ -234,9 +234,9 @@ def test_a_conversation_can_be_asked_of_others_in_every_pane(studio: Studio, giv
     chosen = page(choose(studio, turned))
     assert "tuned" not in chosen["talk_1"]
     assert chosen["replay"]["interactive"] is True
-    anew = ask_all(studio, replace(turned, said=chosen["said"]), REPLAY)[-1]["said"]
-    assert [talk.turns[0].answer.text for talk in anew.talks] == ["tuned: One ", "base: One "]
-    assert anew.before == ()
+    fresh = ask_all(studio, replace(turned, said=chosen["said"]), REPLAY)[-1]["said"]
+    assert [talk.turns[0].answer.text for talk in fresh.talks] == ["tuned: One ", "base: One "]
+    assert fresh.before == ()
 
 
 def test_a_replay_that_is_stopped_asks_no_more(studio: Studio, given: Given, chat: FakeChat) -> None:
@@ -297,7 +297,7 @@ def test_the_captions_of_a_full_run_know_no_adapter(studio: Studio) -> None:
     config = RunConfig(method="full", name="otter")
     finished_run(studio, dataset_id=studio.datasets.add_sample("order_slips").id, config=config)
     keys = tuple(model_choices.preset(studio))
-    given = Given(keys, (1.0, 0.3), Conversation(), Wish("", 0.0, 64, 42), prompt="Hello")
+    given = Given(keys, (1.0, 0.3), Conversation(), GenerationSettings("", 0.0, 64, 42), prompt="Hello")
     last = ask_all(studio, given)[-1]
     assert "starter model, not trained · seed" in last["caption_1"]
     assert "fully trained (otter), a model of its own in memory beside the base" in last["caption_2"]
@@ -330,7 +330,7 @@ def test_what_the_page_holds_is_read(studio: Studio) -> None:
     }
     given = chat_actions.read(**values, **free, system=None, temperature=0.5, longest=64.0, seed=None)
     assert (given.keys, given.strengths) == (("run:1", "run:2", "run:3"), (1.0, 1.0, 1.0))
-    assert (given.prompt, given.wish) == ("Hi", Wish("", 0.5, 64, 0))
+    assert (given.prompt, given.generation) == ("Hi", GenerationSettings("", 0.5, 64, 0))
 
 
 def test_held_out_rows_become_questions_to_try(studio: Studio, run: RunFolder, given: Given) -> None:
@@ -356,5 +356,5 @@ def test_questions_to_try_leave_out_what_all_begin_with(studio: Studio) -> None:
 
 
 def test_programs_get_both_answers(studio: Studio, run: RunFolder) -> None:
-    answers = ask_once(studio, run.id, "Hi", wish=Wish("", 0.0, 16, 1))
+    answers = ask_once(studio, run.id, "Hi", generation=GenerationSettings("", 0.0, 16, 1))
     assert {name: text.strip() for name, text in answers.items()} == {"base": "base: Hi", "tuned": "tuned: Hi"}

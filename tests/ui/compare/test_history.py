@@ -4,7 +4,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from studio.compare.answering import Growing, Wish
+from studio.compare.answering import GenerationSettings, Growing
 from studio.compare.asking import Chosen, aligned, with_answers
 from studio.compare.conversations import Conversation, open_conversations
 from studio.compare.pane_models import pane_model
@@ -19,7 +19,7 @@ from studio.ui.compare.chat_view import PARTS
 from tests.ui.fake_studio import FakeChat, finished_run
 
 Kept = KeptFiles[Conversation]
-WISH = Wish("", 0.0, 64, 42)
+GENERATION = GenerationSettings("", 0.0, 64, 42)
 
 
 @pytest.fixture
@@ -38,14 +38,16 @@ def page(updates: list[Any]) -> dict[str, Any]:
 
 def given(studio: Studio, said: Conversation | None = None, **values: Any) -> Given:
     keys = tuple(model_choices.preset(studio))
-    return Given(**{"keys": keys, "strengths": (1.0, 1.0), "said": said or Conversation(), "wish": WISH, **values})
+    return Given(
+        **{"keys": keys, "strengths": (1.0, 1.0), "said": said or Conversation(), "generation": GENERATION, **values}
+    )
 
 
 def talked(studio: Studio, kept: Kept, *keys: str | None, strength: float = 1.0) -> Conversation:
     panes = [Chosen(pane_model(studio, key or ""), strength) for key in keys]
     grown = [Growing(f"{pane.model.title} says", 3, 0.5, "end") for pane in panes]
     start = aligned(Conversation(), [pane.model for pane in panes])
-    return kept.save(with_answers(start, "How is bread made?", panes, grown, WISH))
+    return kept.save(with_answers(start, "How is bread made?", panes, grown, GENERATION))
 
 
 def test_a_first_page_offers_the_base_and_the_newest_run(studio: Studio, run: RunFolder, kept: Kept) -> None:
@@ -61,7 +63,7 @@ def test_a_page_without_a_run_has_no_model(studio: Studio, kept: Kept) -> None:
     shown = page(history.at_first(studio, kept, marks=False))
     assert shown["model_1"]["value"] is shown["model_2"]["value"] is None
     later = finished_run(studio, dataset_id=studio.datasets.add_sample("order_slips").id)
-    empty = Given((None, None), (1.0, 1.0), shown["said"], WISH)
+    empty = Given((None, None), (1.0, 1.0), shown["said"], GENERATION)
     assert page(history.refresh(studio, kept, empty))["model_2"]["value"] == f"run:{later.id}"
 
 

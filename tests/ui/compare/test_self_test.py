@@ -3,7 +3,7 @@ from dataclasses import replace
 import gradio as gr
 import pytest
 
-from studio.compare.answering import Wish
+from studio.compare.answering import GenerationSettings
 from studio.compare.chat_protocol import Tested
 from studio.compare.conversations import Answer, Conversation, Talk, Turn
 from studio.config import RunConfig
@@ -26,7 +26,7 @@ def run(studio: Studio) -> RunFolder:
 
 @pytest.fixture
 def given(studio: Studio, run: RunFolder) -> Given:
-    return Given(tuple(model_choices.preset(studio)), (1.0, 0.5), SAID, Wish("Be brief.", 0.7, 64, 42))
+    return Given(tuple(model_choices.preset(studio)), (1.0, 0.5), SAID, GenerationSettings("Be brief.", 0.7, 64, 42))
 
 
 def chat_of(studio: Studio) -> FakeChat:

@@ -9,7 +9,7 @@ import gradio as gr
 import pytest
 
 from studio.compare import sheets
-from studio.compare.answering import Wish
+from studio.compare.answering import GenerationSettings
 from studio.compare.pane_models import pane_model
 from studio.compare.sheet_answers import SheetWork
 from studio.compare.sheets import open_sheets
@@ -19,10 +19,10 @@ from studio.runs.store import RunFolder
 from studio.studio import Studio
 from studio.ui.compare import model_choices, sheet_actions
 from studio.ui.compare.sheet_actions import FILE, HELD_OUT, PARTS, TYPED, Source
-from studio.ui.kit.actions import Press
+from studio.ui.kit.actions import Action
 from tests.ui.fake_studio import finished_run
 
-WISH = Wish("", 0.0, 64, 42)
+GENERATION = GenerationSettings("", 0.0, 64, 42)
 
 
 @pytest.fixture
@@ -46,7 +46,9 @@ def begin(
 ) -> str:
     models = [key for key in model_choices.preset(studio) if key]
     source = source or Source(TYPED, text)
-    chosen, page = sheet_actions.start(studio, work, models=models, strengths=strengths, wish=WISH, source=source)
+    chosen, page = sheet_actions.start(
+        studio, work, models=models, strengths=strengths, generation=GENERATION, source=source
+    )
     assert page == 0
     work.join(chosen["value"])
     return str(chosen["value"])
@@ -81,8 +83,8 @@ def test_rows_are_looked_for_and_turned(studio: Studio, run: RunFolder, work: Sh
     assert "41 to 45 of 45 rows" in last
     assert "Say 44" in last
     assert "Say 0" not in last
-    assert sheet_actions.turn(Press("page", "2")) == 2
-    assert sheet_actions.turn(Press("else", "2")) == gr.skip()
+    assert sheet_actions.turn(Action("page", "2")) == 2
+    assert sheet_actions.turn(Action("else", "2")) == gr.skip()
     assert "Say 7" in drawn(work, id, text="say 7", page=3)["table"]
     assert "No row fits" in drawn(work, id, which=sheets.SAME)["table"]
 
@@ -108,7 +110,7 @@ def test_prompts_come_from_a_file_or_held_out_rows(
 def test_columns_are_one_to_four(studio: Studio, run: RunFolder, work: SheetWork) -> None:
     def start(models: list[str] | None, strengths: list[float] | None) -> None:
         source = Source(TYPED, "x")
-        sheet_actions.start(studio, work, models=models, strengths=strengths, wish=WISH, source=source)
+        sheet_actions.start(studio, work, models=models, strengths=strengths, generation=GENERATION, source=source)
 
     for none in ([], None):
         with pytest.raises(gr.Error, match="one or more models"):

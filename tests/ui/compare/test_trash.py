@@ -11,7 +11,7 @@ from studio.compare.conversations import Conversation, open_conversations
 from studio.errors import RunError
 from studio.keeping import KeptFiles
 from studio.ui.compare import trash
-from studio.ui.kit.actions import Press
+from studio.ui.kit.actions import Action
 
 NOUN = "conversation"
 
@@ -35,7 +35,7 @@ def page(updates: list[Any]) -> dict[str, Any]:
 
 
 def press(kept: Kept, verb: str, key: object = "") -> dict[str, Any]:
-    return page(trash.press(kept, NOUN, Press(verb, str(key)), picked=None))
+    return page(trash.press(kept, NOUN, Action(verb, str(key)), picked=None))
 
 
 def test_it_is_hidden_until_something_is_in_it(kept: Kept) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from studio.compare.answering import Wish
+from studio.compare.answering import GenerationSettings
 from studio.compare.pane_models import pane_model
 from studio.compare.sheet_answers import SheetWork
 from studio.compare.sheets import Column, Sheet, open_sheets
@@ -18,10 +18,10 @@ from studio.studio import Studio
 from studio.ui.compare import model_choices, sheet_actions, vote_actions
 from studio.ui.compare.sheet_actions import Source
 from studio.ui.compare.vote_actions import VoteDesk, Voting
-from studio.ui.kit.actions import Press
+from studio.ui.kit.actions import Action
 from tests.ui.fake_studio import finished_run
 
-WISH = Wish("", 0.0, 64, 42)
+GENERATION = GenerationSettings("", 0.0, 64, 42)
 
 
 @pytest.fixture
@@ -54,7 +54,9 @@ def answered(
     studio: Studio, work: SheetWork, models: list[str], *prompts: str, strengths: Sequence[float] = (1.0,)
 ) -> Sheet:
     source = Source("typed", "\n".join(prompts))
-    chosen, _ = sheet_actions.start(studio, work, models=models, strengths=strengths, wish=WISH, source=source)
+    chosen, _ = sheet_actions.start(
+        studio, work, models=models, strengths=strengths, generation=GENERATION, source=source
+    )
     work.join(chosen["value"])
     return work.sheets.get(chosen["value"])
 
@@ -65,7 +67,7 @@ def opened(desk: VoteDesk, sheet: Sheet) -> Voting:
 
 
 def press(desk: VoteDesk, now: Voting, verb: str, key: Any = None) -> Voting:
-    return desk.press(now, Press(verb, str(now.place if key is None else key)), at=5.0)
+    return desk.press(now, Action(verb, str(now.place if key is None else key)), at=5.0)
 
 
 def test_a_ballot_shows_two_answers_and_no_name(desk: VoteDesk, opened: Voting, studio: Studio) -> None:
@@ -141,7 +143,7 @@ def test_what_was_voted_on_is_not_asked_again(desk: VoteDesk, opened: Voting, sh
 
 def test_typed_prompts_are_answered_first(desk: VoteDesk, studio: Studio, run: RunFolder, work: SheetWork) -> None:
     first, second = model_choices.preset(studio)
-    now = desk.begin_with_prompts("One\nTwo", (first, 1.0), (second, 1.0), WISH)
+    now = desk.begin_with_prompts("One\nTwo", (first, 1.0), (second, 1.0), GENERATION)
     assert now.waits_for
     assert desk.look(Voting()) == Voting()
     work.join(now.waits_for)
@@ -156,7 +158,7 @@ def test_typed_prompts_in_trouble_are_a_sentence(
     desk: VoteDesk, studio: Studio, run: RunFolder, work: SheetWork
 ) -> None:
     first, second = model_choices.preset(studio)
-    now = desk.begin_with_prompts("trouble", (first, 1.0), (second, 1.0), WISH)
+    now = desk.begin_with_prompts("trouble", (first, 1.0), (second, 1.0), GENERATION)
     work.join(now.waits_for)
     with pytest.raises(RunError, match="too long"):
         desk.look(now)
@@ -167,7 +169,7 @@ def test_a_vote_is_between_two(desk: VoteDesk, sheet: Sheet) -> None:
     with pytest.raises(RunError, match="two models"):
         desk.begin_with_sheet(sheet.id, key, key)
     with pytest.raises(RunError, match="two models"):
-        desk.begin_with_prompts("x", (key, 1.0), (None, 1.0), WISH)
+        desk.begin_with_prompts("x", (key, 1.0), (None, 1.0), GENERATION)
     assert desk.begin_with_sheet(sheet.id, None, None).ballot is not None, "the first two, before the page shows them"
     with pytest.raises(RunError, match="no prompt sheet"):
         desk.begin_with_sheet(None, None, None)
@@ -233,7 +235,7 @@ def test_a_run_is_voted_on_against_itself_at_another_strength(
     desk: VoteDesk, run: RunFolder, work: SheetWork, votes: Votes
 ) -> None:
     key = f"run:{run.id}"
-    waiting = desk.begin_with_prompts("One\nTwo", (key, 0.5), (key, None), WISH)
+    waiting = desk.begin_with_prompts("One\nTwo", (key, 0.5), (key, None), GENERATION)
     work.join(waiting.waits_for)
     now = press(desk, desk.look(waiting), "left")
     weak, strong = Column(key, "otter", 0.5), Column(key, "otter")
@@ -246,11 +248,11 @@ def test_a_run_is_voted_on_against_itself_at_another_strength(
 def test_the_same_model_at_the_same_strength_is_no_pair(desk: VoteDesk, run: RunFolder, work: SheetWork) -> None:
     adapter, base = f"run:{run.id}", f"base:{run.id}"
     with pytest.raises(RunError, match="the same model at the same strength"):
-        desk.begin_with_prompts("One", (adapter, 0.5), (adapter, 0.5), WISH)
+        desk.begin_with_prompts("One", (adapter, 0.5), (adapter, 0.5), GENERATION)
     with pytest.raises(RunError, match=r"the same model\."):
-        desk.begin_with_prompts("One", (base, 0.5), (base, 1.0), WISH)
+        desk.begin_with_prompts("One", (base, 0.5), (base, 1.0), GENERATION)
     with pytest.raises(RunError, match=r"no strength of 1\.7"):
-        desk.begin_with_prompts("One", (adapter, 1.7), (base, 1.0), WISH)
+        desk.begin_with_prompts("One", (adapter, 1.7), (base, 1.0), GENERATION)
     assert work.sheets.all() == ()
 
 
@@ -258,7 +260,7 @@ def test_a_strength_that_an_adapter_cannot_have_is_a_sentence(
     desk: VoteDesk, studio: Studio, run: RunFolder, work: SheetWork
 ) -> None:
     studio.chat.is_running, studio.chat.is_fixed = True, True  # type: ignore[misc, attr-defined]
-    now = desk.begin_with_prompts("One", (f"base:{run.id}", 1.0), (f"run:{run.id}", 0.5), WISH)
+    now = desk.begin_with_prompts("One", (f"base:{run.id}", 1.0), (f"run:{run.id}", 0.5), GENERATION)
     work.join(now.waits_for)
     with pytest.raises(RunError, match=r"otter at 0\.5 gave no answer: .* Set it to 1"):
         desk.look(now)

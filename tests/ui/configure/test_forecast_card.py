@@ -16,7 +16,7 @@ ABOUT = Known(MODEL, MACHINE)
 def drawn(
     oracle: Oracle | None = None, *, workload: Workload | None = DATA, price: float | None = None, **settings: Any
 ) -> str:
-    found = (oracle or Oracle()).foretell(MODEL, RunConfig(**settings), machine=MACHINE, workload=workload)
+    found = (oracle or Oracle()).estimate(MODEL, RunConfig(**settings), machine=MACHINE, workload=workload)
     return str(card(ABOUT, found, Learners(), missing="once there is data", price=price))
 
 
@@ -65,7 +65,7 @@ def test_what_is_not_known_is_said() -> None:
     assert "not known yet" in drawn(workload=None)
     assert "once there is data" in drawn(workload=None)
     bare = replace(MACHINE, rates=())
-    found = replace(Oracle().foretell(MODEL, RunConfig(), machine=bare, workload=DATA), seconds=None)
+    found = replace(Oracle().estimate(MODEL, RunConfig(), machine=bare, workload=DATA), seconds=None)
     assert "once this machine is measured" in card(Known(MODEL, bare), found, Learners(), missing="", price=None)
 
 

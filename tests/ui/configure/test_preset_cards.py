@@ -6,7 +6,7 @@ from tests.planning.fake_forecasts import Oracle
 
 
 def drawn(settings: RunConfig, *, in_sight: bool = True) -> str:
-    following = follow(settings, Suggestion(), Case(examples=400), foretell=Oracle().foretell)
+    following = follow(settings, Suggestion(), Case(examples=400), estimate=Oracle().estimate)
     return str(reasons(following, in_sight=in_sight))
 
 

@@ -7,7 +7,7 @@ from studio.errors import DataError
 from studio.studio import Studio
 from studio.ui.data import requests
 from studio.ui.data.bring import add_files, forget_taken, press_card, redraw
-from studio.ui.kit.actions import Press
+from studio.ui.kit.actions import Action
 from tests.ui.fake_studio import FakeWorkers
 
 SKIP = gr.skip()
@@ -62,7 +62,7 @@ def test_a_failure_is_a_card_and_the_page_goes_on(studio: Studio, tmp_path: Path
     assert quick.active is False
     assert [done, *rest] == [SKIP] * 5
     assert redraw(studio, started, [], drawn) == [SKIP] * 8
-    dismissed, _ = press_card(studio, Press("dismiss", started[0]["id"]), done_with=[])
+    dismissed, _ = press_card(studio, Action("dismiss", started[0]["id"]), done_with=[])
     assert redraw(studio, started, dismissed, drawn)[0] == ""
 
 
@@ -74,13 +74,13 @@ def test_the_quick_timer_runs_while_something_is_at_work(studio: Studio, table: 
     cards, _, quick, *_ = redraw(studio, started, [], "")
     assert "Cancel" in cards
     assert quick.active is True
-    press_card(studio, Press("cancel", started[0]["id"]), done_with=[])
+    press_card(studio, Action("cancel", started[0]["id"]), done_with=[])
     with pytest.raises(DataError, match="not known"):
-        press_card(studio, Press("cancel", "../../../etc"), done_with=[])
+        press_card(studio, Action("cancel", "../../../etc"), done_with=[])
 
 
 def test_the_way_to_configure(studio: Studio) -> None:
-    done, tabs = press_card(studio, Press("configure"), done_with=[])
+    done, tabs = press_card(studio, Action("configure"), done_with=[])
     assert done == SKIP
     assert tabs.selected == "configure"
-    assert press_card(studio, Press("anything"), done_with=[]) == (SKIP, SKIP)
+    assert press_card(studio, Action("anything"), done_with=[]) == (SKIP, SKIP)

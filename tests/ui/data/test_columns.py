@@ -7,7 +7,7 @@ import pytest
 from studio.studio import Studio
 from studio.ui.data import columns
 from studio.ui.data.columns import Assigning, chosen, table, with_part
-from studio.ui.kit.actions import Press
+from studio.ui.kit.actions import Action
 from tests.ui.fake_studio import brought
 
 
@@ -40,10 +40,10 @@ def test_a_part_for_one_column_changes_places() -> None:
 
 def test_what_is_chosen_stands_until_it_suffices(studio: Studio, table_of_three: Path) -> None:
     dataset = brought(studio, table_of_three)
-    step = columns.choose(dataset, None, Press("part", "1", "ignore"))
+    step = columns.choose(dataset, None, Action("part", "1", "ignore"))
     assert step == Assigning(dataset.id, ("prompt", "ignore", "ignore"))
     assert "answer" in chosen(dataset, step).verdict
-    enough = columns.choose(dataset, step, Press("part", "2", "answer"))
+    enough = columns.choose(dataset, step, Action("part", "2", "answer"))
     assert enough is not None
     assert chosen(dataset, enough).verdict == ""
     elsewhere = replace(enough, dataset_id="another")
@@ -51,23 +51,23 @@ def test_what_is_chosen_stands_until_it_suffices(studio: Studio, table_of_three:
 
 
 @pytest.mark.parametrize(
-    "press", [Press(), Press("part", "9", "answer"), Press("part", "0", "owner"), Press("x", "0", "answer")]
+    "press", [Action(), Action("part", "9", "answer"), Action("part", "0", "owner"), Action("x", "0", "answer")]
 )
-def test_a_press_that_is_none_of_ours_chooses_nothing(studio: Studio, table: Path, press: Press) -> None:
+def test_a_press_that_is_none_of_ours_chooses_nothing(studio: Studio, table: Path, press: Action) -> None:
     assert columns.choose(brought(studio, table), None, press) is None
 
 
 def test_several_columns_make_the_question_by_a_template(studio: Studio, table_of_three: Path) -> None:
     dataset = brought(studio, table_of_three)
     assert not chosen(dataset, None).needs_template
-    both = columns.choose(dataset, None, Press("part", "2", "prompt"))
+    both = columns.choose(dataset, None, Action("part", "2", "prompt"))
     now = chosen(dataset, both)
     assert now.needs_template
     assert columns.default_template(now.roles) == "{question}\n\n{ticket}"
     assert "oops" in chosen(dataset, columns.with_template(dataset, both, "{oops}")).verdict
     worded = columns.with_template(dataset, both, "{ticket}: {question}")
     assert chosen(dataset, worded).roles.template == "{ticket}: {question}"
-    alone = columns.choose(dataset, worded, Press("part", "2", "ignore"))
+    alone = columns.choose(dataset, worded, Action("part", "2", "ignore"))
     assert alone is not None
     assert alone.template == ""
 

@@ -16,7 +16,7 @@ from studio.ui.data.library import (
     restore,
     show,
 )
-from studio.ui.kit.actions import Press
+from studio.ui.kit.actions import Action
 from tests.ui.fake_studio import brought, finished_run
 
 
@@ -61,15 +61,15 @@ def test_a_new_name_is_shown_at_once(studio: Studio, versions: tuple[str, str]) 
 
 
 def test_one_version_or_all_go_to_the_bin_and_come_back(studio: Studio, versions: tuple[str, str]) -> None:
-    _, version, bin, _ = delete(studio, Press("delete", "one"), dataset_id=versions[1])
+    _, version, bin, _ = delete(studio, Action("delete", "one"), dataset_id=versions[1])
     assert version["value"] == versions[0]
     assert bin["label"] == "Bin (1)"
-    family, *_ = delete(studio, Press("delete", "all"), dataset_id=versions[0])
+    family, *_ = delete(studio, Action("delete", "all"), dataset_id=versions[0])
     assert family["value"] is None
-    back = restore(studio, Press("restore", versions[0]), dataset_id=None)
+    back = restore(studio, Action("restore", versions[0]), dataset_id=None)
     assert back[1]["value"] == versions[0]
     assert "Put back" in back[3]
-    again = restore(studio, Press("restore", versions[0]), dataset_id=None)
+    again = restore(studio, Action("restore", versions[0]), dataset_id=None)
     assert again[1]["value"] == versions[0], "another page had put it back already"
 
 
@@ -92,7 +92,7 @@ def test_the_download_is_written_and_its_address_returned(studio: Studio, table:
 
 def test_a_name_is_text_in_the_bin(studio: Studio, table: Path) -> None:
     dataset = brought(studio, table, name="<b>bold</b>")
-    assert "<b>bold" not in delete(studio, Press("delete", "all"), dataset_id=dataset.id)[3]
+    assert "<b>bold" not in delete(studio, Action("delete", "all"), dataset_id=dataset.id)[3]
 
 
 def test_a_damaged_data_set_is_named_with_a_way_to_the_bin(studio: Studio, versions: tuple[str, str]) -> None:
@@ -102,7 +102,7 @@ def test_a_damaged_data_set_is_named_with_a_way_to_the_bin(studio: Studio, versi
     assert (bin["visible"], bin["label"]) == (True, "Bin (0) · 1 damaged")
     assert "These data sets cannot be read" in listed
     assert f'data-verb="discard" data-key="{versions[1]}"' in listed
-    _, version, bin, listed = restore(studio, Press("discard", versions[1]), dataset_id=versions[1])
+    _, version, bin, listed = restore(studio, Action("discard", versions[1]), dataset_id=versions[1])
     assert version["value"] == versions[0]
     assert bin["visible"] is False
     assert "cannot be read" not in listed

@@ -6,7 +6,7 @@ from studio.errors import DataError
 from studio.studio import Studio
 from studio.ui.data import reading_options, requests
 from studio.ui.data.imports import follow
-from studio.ui.kit.actions import Press
+from studio.ui.kit.actions import Action
 from tests.ui.fake_studio import brought
 
 
@@ -19,16 +19,16 @@ def test_an_encoding_that_is_not_sure_is_chosen_on_the_page(studio: Studio, tmp_
     assert '<option value="" selected>Choose one</option>' in made
     assert "&lt;b&gt;id\u0151" in made
     assert "<b>" not in made
-    outcome = requests.read_with(studio, asked, Press("read-as", "encoding", "cp1250"), [])
+    outcome = requests.read_with(studio, asked, Action("read-as", "encoding", "cp1250"), [])
     read = studio.datasets.get(follow(studio, outcome.started, []).dataset_id)
     assert (read.inspection.choices.encoding, read.inspection.usable) == ("cp1250", 1)
     assert "Choose one" not in reading_options.questions(read.inspection.questions)
-    again = requests.read_with(studio, asked, Press("read-as", "encoding", "cp1250"), [])
+    again = requests.read_with(studio, asked, Action("read-as", "encoding", "cp1250"), [])
     assert again.dataset_id == read.id
     with pytest.raises(DataError, match="not on offer"):
-        requests.read_with(studio, asked, Press("read-as", "encoding", "rot13"), [])
+        requests.read_with(studio, asked, Action("read-as", "encoding", "rot13"), [])
     with pytest.raises(DataError, match="not on offer"):
-        requests.read_with(studio, asked, Press("read-as", "sheet", "cp1250"), [])
+        requests.read_with(studio, asked, Action("read-as", "sheet", "cp1250"), [])
 
 
 @pytest.mark.case("34-wrappers")
@@ -37,6 +37,6 @@ def test_a_list_of_a_document_is_chosen_on_the_page(studio: Studio, tmp_path: Pa
     path.write_text('{"people": [{"name": "Ann"}], "faq": [{"question": "<b>Why?", "answer": "So."}]}')
     asked = brought(studio, path)
     assert "&lt;b&gt;Why?" in reading_options.questions(asked.inspection.questions)
-    outcome = requests.read_with(studio, asked, Press("read-as", "list", "faq"), [])
+    outcome = requests.read_with(studio, asked, Action("read-as", "list", "faq"), [])
     read = studio.datasets.get(follow(studio, outcome.started, []).dataset_id)
     assert (read.inspection.choices.list, read.inspection.usable) == ("faq", 1)

@@ -8,7 +8,7 @@ from studio.ui.data import requests
 from studio.ui.data.columns import Assigning
 from studio.ui.data.imports import follow
 from studio.ui.data.requests import Remembered
-from studio.ui.kit.actions import Press
+from studio.ui.kit.actions import Action
 from tests.ui.fake_studio import FakeWorkers, brought
 
 
@@ -52,18 +52,18 @@ def test_nothing_is_refused_in_words(studio: Studio) -> None:
 
 def test_a_mend_makes_a_version_and_undoing_it_finds_the_first_again(studio: Studio, copies: Path) -> None:
     first = brought(studio, copies)
-    outcome = requests.mend(studio, first, Press("mend", "drop-duplicates"), [])
+    outcome = requests.mend(studio, first, Action("mend", "drop-duplicates"), [])
     second = studio.datasets.get(arrived(studio, outcome.started))
     assert (second.version, second.inspection.usable) == (2, first.inspection.usable - 2)
     assert [(each.kind, each.count) for each in second.changes] == [("drop-duplicates", 2)]
-    back = requests.undo(studio, second, Press("undo", "drop-duplicates"), [])
+    back = requests.undo(studio, second, Action("undo", "drop-duplicates"), [])
     assert (back.started, back.dataset_id) == (None, first.id)
 
 
 def test_a_change_that_nothing_offers_is_refused(studio: Studio, copies: Path) -> None:
     for kind in ("leave-out", "mask-emails", "nothing", ""):
         with pytest.raises(DataError, match="not on offer"):
-            requests.mend(studio, brought(studio, copies), Press("mend", kind), [])
+            requests.mend(studio, brought(studio, copies), Action("mend", kind), [])
 
 
 def test_examples_are_left_out_one_after_the_other(studio: Studio, table: Path) -> None:
@@ -94,6 +94,6 @@ def test_one_change_after_the_other(studio: Studio, copies: Path) -> None:
     workers = studio._launch
     assert isinstance(workers, FakeWorkers)
     workers.hold_imports = True
-    started = requests.mend(studio, dataset, Press("mend", "drop-duplicates"), []).started
+    started = requests.mend(studio, dataset, Action("mend", "drop-duplicates"), []).started
     with pytest.raises(DataError, match="still being made"):
         requests.leave_out(studio, dataset, 0, started)

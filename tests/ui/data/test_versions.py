@@ -34,7 +34,7 @@ def test_a_version_is_named_by_what_was_done(studio: Studio, table: Path) -> Non
     other_roles = replace(
         first, version=2, inspection=replace(first.inspection, roles=replace(first.inspection.roles, template="x"))
     )
-    assert version_label(other_roles, first) == "v2 columns assigned anew · 10 examples"
+    assert version_label(other_roles, first) == "v2 columns assigned again · 10 examples"
 
 
 def test_every_change_says_what_is_being_done() -> None:

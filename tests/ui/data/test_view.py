@@ -6,20 +6,20 @@ import pytest
 
 from studio.config import RunConfig
 from studio.data.checking.findings import Finding
-from studio.planning.model_facts import Reading
+from studio.planning.model_facts import ModelFacts
 from studio.studio import Studio
 from studio.ui.data.columns import Assigning
 from studio.ui.data.view import PARTS, Look, draw, stamp, usable_settings
 from tests.ui.fake_studio import brought
 
 
-def drawn(studio: Studio, reading: Reading, dataset_id: str, *, place: int = 0, **more: Any) -> dict[str, Any]:
+def drawn(studio: Studio, facts: ModelFacts, dataset_id: str, *, place: int = 0, **more: Any) -> dict[str, Any]:
     special = bool(more.pop("special", False))
-    return draw(studio, reading, Look(dataset_id, settings=RunConfig(**more), place=place, special=special))
+    return draw(studio, facts, Look(dataset_id, settings=RunConfig(**more), place=place, special=special))
 
 
-def test_the_verdict_counts_what_is_usable(studio: Studio, reading: Reading, table: Path) -> None:
-    parts = drawn(studio, reading, brought(studio, table).id)
+def test_the_verdict_counts_what_is_usable(studio: Studio, facts: ModelFacts, table: Path) -> None:
+    parts = drawn(studio, facts, brought(studio, table).id)
     assert list(parts) == list(PARTS)
     assert "Ready: 10 examples, question / answer. 2 rows left out." in parts["verdict"]
     assert "Row 12" in parts["problems"]
@@ -29,15 +29,15 @@ def test_the_verdict_counts_what_is_usable(studio: Studio, reading: Reading, tab
     assert "12 rows of CSV in mixed.csv." in parts["how_read"]
 
 
-def test_the_preview_is_escaped_and_marks_what_is_learned(studio: Studio, reading: Reading, table: Path) -> None:
-    preview = drawn(studio, reading, brought(studio, table).id, place=3, special=True)["preview"]
+def test_the_preview_is_escaped_and_marks_what_is_learned(studio: Studio, facts: ModelFacts, table: Path) -> None:
+    preview = drawn(studio, facts, brought(studio, table).id, place=3, special=True)["preview"]
     assert "<mark>It is 3 &lt;b&gt;bold&lt;/b&gt; {{x}}</mark>" in preview
     assert "<code>&lt;|im_start|&gt;</code>" in preview
     assert "<mark><code>&lt;|im_end|&gt;</code></mark>" in preview
 
 
 def test_without_the_model_plain_bubbles_stand_in(bare_studio: Studio, table: Path) -> None:
-    parts = drawn(bare_studio, Reading(bare_studio), brought(bare_studio, table).id)
+    parts = drawn(bare_studio, ModelFacts(bare_studio), brought(bare_studio, table).id)
     assert "ls-bubble" in parts["preview"]
     assert "as soon as the model has arrived" in parts["preview"]
     assert "as soon as the model has arrived" in parts["figures"]
@@ -46,54 +46,54 @@ def test_without_the_model_plain_bubbles_stand_in(bare_studio: Studio, table: Pa
     assert "1 example held out, 9 examples to learn from." in parts["held_out"]
 
 
-def test_without_a_model_the_preview_asks_for_one(studio: Studio, reading: Reading, table: Path) -> None:
-    parts = drawn(studio, reading, brought(studio, table).id, model="")
+def test_without_a_model_the_preview_asks_for_one(studio: Studio, facts: ModelFacts, table: Path) -> None:
+    parts = drawn(studio, facts, brought(studio, table).id, model="")
     assert "No base model is chosen." in parts["preview"]
     assert "No base model is chosen." in parts["figures"]
 
 
-def test_what_is_too_long_is_said(studio: Studio, reading: Reading, mixed_lengths: Path) -> None:
+def test_what_is_too_long_is_said(studio: Studio, facts: ModelFacts, mixed_lengths: Path) -> None:
     id = brought(studio, mixed_lengths).id
-    parts = drawn(studio, reading, id)
+    parts = drawn(studio, facts, id)
     assert "Ready: 9 of 12 examples" in parts["verdict"]
     assert "ls-warning" in parts["verdict"]
     assert "3 examples are longer than 512 tokens and will be left out." in parts["meaning"]
     assert "This example will not be learned" in parts["preview"]
-    assert "will not be learned" not in drawn(studio, reading, id, place=1)["preview"]
+    assert "will not be learned" not in drawn(studio, facts, id, place=1)["preview"]
     assert sum(parts["histogram"]["counts"]) == 12
     assert parts["histogram"]["limit"] == 512
-    cut = drawn(studio, reading, id, overlong="cut")
+    cut = drawn(studio, facts, id, overlong="cut")
     assert "Ready: 12 examples" in cut["verdict"]
     assert "will be cut there" in cut["meaning"]
-    assert "none fits" in drawn(studio, reading, id, max_length=8)["verdict"]
+    assert "none fits" in drawn(studio, facts, id, max_length=8)["verdict"]
 
 
-def test_steps_follow_from_the_form(studio: Studio, reading: Reading, table: Path) -> None:
-    parts = drawn(studio, reading, brought(studio, table).id, batch_size=2, epochs=5, validation_share=0.0)
+def test_steps_follow_from_the_form(studio: Studio, facts: ModelFacts, table: Path) -> None:
+    parts = drawn(studio, facts, brought(studio, table).id, batch_size=2, epochs=5, validation_share=0.0)
     assert "A run makes 25 steps: 5 times through 10 examples, 2 at a step." in parts["meaning"]
 
 
-def test_a_field_that_is_half_typed_does_not_matter(studio: Studio, reading: Reading, table: Path) -> None:
+def test_a_field_that_is_half_typed_does_not_matter(studio: Studio, facts: ModelFacts, table: Path) -> None:
     assert usable_settings(RunConfig(max_length=0, epochs=3)) == RunConfig(epochs=3)
-    parts = drawn(studio, reading, brought(studio, table).id, max_length=None, seed=None, validation_share=7.0)
+    parts = drawn(studio, facts, brought(studio, table).id, max_length=None, seed=None, validation_share=7.0)
     assert "Ready: 10 examples" in parts["verdict"]
 
 
-def test_columns_that_nobody_knows_are_asked_for(studio: Studio, reading: Reading, tmp_path: Path) -> None:
+def test_columns_that_nobody_knows_are_asked_for(studio: Studio, facts: ModelFacts, tmp_path: Path) -> None:
     path = tmp_path / "numbers.csv"
     path.write_text("a,b\n" + "\n".join(f"{n},{n * n}" for n in range(9)) + "\n")
     dataset = brought(studio, path)
-    parts = drawn(studio, reading, dataset.id)
+    parts = drawn(studio, facts, dataset.id)
     assert "Not ready yet." in parts["verdict"]
     assert parts["body"]["visible"] is False
     assert parts["table"].count("<select") == 2
-    half = draw(studio, reading, Look(dataset.id, assigning=Assigning(dataset.id, ("prompt", "ignore"))))
+    half = draw(studio, facts, Look(dataset.id, assigning=Assigning(dataset.id, ("prompt", "ignore"))))
     assert "answer" in half["verdict"]
     assert '<option value="prompt" selected>' in half["table"]
 
 
-def test_nothing_says_what_will_fill_the_place(studio: Studio, reading: Reading) -> None:
-    parts = draw(studio, reading, Look())
+def test_nothing_says_what_will_fill_the_place(studio: Studio, facts: ModelFacts) -> None:
+    parts = draw(studio, facts, Look())
     assert list(parts) == list(PARTS)
     assert "No data set yet" in parts["verdict"]
     assert parts["body"]["visible"] is parts["checks_card"]["visible"] is False
@@ -101,16 +101,16 @@ def test_nothing_says_what_will_fill_the_place(studio: Studio, reading: Reading)
 
 @pytest.mark.timeout(60)
 def test_another_data_set_is_compared_in_the_background(
-    studio: Studio, reading: Reading, table: Path, tmp_path: Path
+    studio: Studio, facts: ModelFacts, table: Path, tmp_path: Path
 ) -> None:
     dataset = brought(studio, table)
     path = tmp_path / "check.csv"
     path.write_text("question,answer\nWhat is 3?,Something\nWhat is new?,This\nAnd what else?,That\n")
     look = Look(dataset.id, brought(studio, path).id)
-    while stamp(reading, look)[-1]:
+    while stamp(facts, look)[-1]:
         time.sleep(0.01)
-    said = draw(studio, reading, look)["held_out"]
+    said = draw(studio, facts, look)["held_out"]
     assert "3 examples of check for checking; all of this data set, 10 examples, to learn from." in said
     assert "ls-findings" in said
-    found = reading.overlap(look.dataset_id, look.other_id)
+    found = facts.overlap(look.dataset_id, look.other_id)
     assert isinstance(found, Finding)

@@ -45,13 +45,13 @@ class Reader(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.seen: list[str] = []
-        self.asked: list[str] = []
+        self.selection: list[str] = []
         self.open: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.seen.append(tag)
-        self.asked += [name for name, _ in attrs if name in ("src", "href", "srcset", "data", "action")]
-        self.asked += [name for name, _ in attrs if name.startswith("on")]
+        self.selection += [name for name, _ in attrs if name in ("src", "href", "srcset", "data", "action")]
+        self.selection += [name for name, _ in attrs if name.startswith("on")]
         if tag not in self.VOID:
             self.open.append(tag)
 
@@ -75,7 +75,7 @@ def test_the_page_needs_nothing_else_and_runs_nothing(
     text = report_page.page(report, made_up.rows(), config=run.config, tradeoff=others)
     seen = read(text)
     assert seen.open == []
-    assert seen.asked == []
+    assert seen.selection == []
     assert not {"script", "img", "link", "iframe", "b-technical"}.intersection(seen.seen)
     assert "http" not in text.replace("http-equiv", "")
     assert "url(" not in text

@@ -13,22 +13,22 @@ from studio.errors import ConfigError, RunError, TooMany
 from studio.events import Failed, Finished, Loading, Noted, Started
 from studio.jobs import standard_tasks
 from studio.jobs.evaluation_report import AT_THE_END, Estimate, Figure, ScoredRow
-from studio.jobs.evaluations import evaluation_paths, read_report, rows_path, wish_path, write_evaluation
+from studio.jobs.evaluations import evaluation_paths, read_report, request_path, rows_path, write_evaluation
 from studio.jobs.scored_rows import ALL, CSV
-from studio.planning.model_facts import Reading
+from studio.planning.model_facts import ModelFacts
 from studio.runs.event_log import EventLog
 from studio.runs.store import RunFolder
 from studio.studio import Studio
 from studio.ui.evaluate import actions, tab
 from studio.ui.evaluate.actions import A_NUMBER, EVERY, SOON, rows_wanted
-from studio.ui.evaluate.state import PAGE_ROWS, Asked, label
+from studio.ui.evaluate.state import PAGE_ROWS, Selection, label
 from studio.ui.evaluate.tradeoff_state import Tradeoffs
 from studio.ui.evaluate.view import PARTS
-from studio.ui.kit.actions import Press
+from studio.ui.kit.actions import Action
 from tests.ui import made_up
 from tests.ui.fake_studio import FakeWorkers, finished_run, opening_events, play, step
 
-SENT = ("wish", *PARTS, "drawn")
+SENT = ("selection", *PARTS, "drawn")
 FIELDS: dict[str, Any] = {"name": None, "order": None, "text": ""}
 
 
@@ -43,8 +43,8 @@ def run(studio: Studio, dataset: str) -> RunFolder:
 
 
 @pytest.fixture
-def tradeoffs(studio: Studio, reading: Reading) -> Tradeoffs:
-    return Tradeoffs(studio, reading)
+def tradeoffs(studio: Studio, facts: ModelFacts) -> Tradeoffs:
+    return Tradeoffs(studio, facts)
 
 
 def workers(studio: Studio) -> FakeWorkers:
@@ -59,13 +59,13 @@ def evaluations(studio: Studio) -> list[tuple[str, ...]]:
 
 
 def look(studio: Studio, tradeoffs: Tradeoffs, run_id: str | None, **fields: Any) -> dict[str, Any]:
-    given: dict[str, Any] = {**FIELDS, "wish": Asked(), "drawn": None, **fields}
+    given: dict[str, Any] = {**FIELDS, "selection": Selection(), "drawn": None, **fields}
     sent = actions.redraw(studio, tradeoffs, run_id=run_id, **given)
     return dict(zip(SENT, sent, strict=True))
 
 
-def press(studio: Studio, tradeoffs: Tradeoffs, pressed: Press, run_id: str, **fields: Any) -> dict[str, Any]:
-    given: dict[str, Any] = {**FIELDS, "wish": Asked(), "drawn": None, **fields}
+def press(studio: Studio, tradeoffs: Tradeoffs, pressed: Action, run_id: str, **fields: Any) -> dict[str, Any]:
+    given: dict[str, Any] = {**FIELDS, "selection": Selection(), "drawn": None, **fields}
     sent = actions.press(studio, tradeoffs, pressed, run_id=run_id, **given)
     return dict(zip(SENT, sent, strict=True))
 
@@ -92,12 +92,12 @@ def test_a_run_at_work_is_said_to_train(studio: Studio, tradeoffs: Tradeoffs, da
     shown = look(studio, tradeoffs, live.id)
     assert "Still training" in shown["status"]
     assert shown["again"]["visible"] is False
-    wish_path(live).write_text("0")
+    request_path(live).write_text("0")
     shown = look(studio, tradeoffs, live.id)
     assert "Still training" in shown["status"]
     assert "It is evaluated when it ends." in shown["status"]
-    press(studio, tradeoffs, Press("cancel", AT_THE_END), live.id)
-    assert not wish_path(live).exists()
+    press(studio, tradeoffs, Action("cancel", AT_THE_END), live.id)
+    assert not request_path(live).exists()
 
 
 def test_a_run_without_a_result_cannot_be_evaluated(studio: Studio, tradeoffs: Tradeoffs, run: RunFolder) -> None:
@@ -118,7 +118,7 @@ def test_an_evaluation_is_started_followed_stopped_and_told(
     studio: Studio, tradeoffs: Tradeoffs, run: RunFolder
 ) -> None:
     assert "Evaluate it now" in look(studio, tradeoffs, run.id)["status"]
-    shown = press(studio, tradeoffs, Press("evaluate", run.id), run.id)
+    shown = press(studio, tradeoffs, Action("evaluate", run.id), run.id)
     assert evaluations(studio)[-1][:3] == ("evaluate", str(run.path), AT_THE_END)
     assert 'aria-label="Progress of the evaluation"' in shown["status"]
     say(run, Started(1, "evaluate"), Noted("info", "80 of <90> rows."), Loading("Base model: answering", 20, 80))
@@ -137,14 +137,14 @@ def test_an_evaluation_is_started_followed_stopped_and_told(
 def test_a_failure_is_two_sentences_and_can_be_tried_again(
     studio: Studio, tradeoffs: Tradeoffs, run: RunFolder
 ) -> None:
-    press(studio, tradeoffs, Press("evaluate", run.id), run.id)
+    press(studio, tradeoffs, Action("evaluate", run.id), run.id)
     say(run, Started(1, "evaluate"), Failed("memory", "There is <too> little memory.", "Close other programs."))
     workers(studio).leave()
     shown = look(studio, tradeoffs, run.id)
     assert "There is &lt;too&gt; little memory." in shown["status"]
     assert "Close other programs." in shown["status"]
     assert "Try again" in shown["status"]
-    press(studio, tradeoffs, Press("evaluate", run.id), run.id)
+    press(studio, tradeoffs, Action("evaluate", run.id), run.id)
     assert len(evaluations(studio)) == 2
 
 
@@ -188,7 +188,7 @@ def test_of_plain_text_only_the_losses_are_told(studio: Studio, tradeoffs: Trade
 
 def test_an_earlier_report_stays_while_another_is_made(studio: Studio, tradeoffs: Tradeoffs, run: RunFolder) -> None:
     made_up.write(run)
-    press(studio, tradeoffs, Press("evaluate", run.id), run.id)
+    press(studio, tradeoffs, Action("evaluate", run.id), run.id)
     shown = look(studio, tradeoffs, run.id)
     assert "report before this one" in shown["status"]
     assert "Accuracy" in shown["scores"]
@@ -208,18 +208,18 @@ def test_one_of_several_evaluations_is_chosen(studio: Studio, tradeoffs: Tradeof
 
 def test_rows_are_searched_ordered_and_turned(studio: Studio, tradeoffs: Tradeoffs, run: RunFolder) -> None:
     made_up.write(run)
-    shown = press(studio, tradeoffs, Press("page", "2"), run.id, order=ALL)
+    shown = press(studio, tradeoffs, Action("page", "2"), run.id, order=ALL)
     assert "21 to 30 of 30 rows" in shown["rows"]
     assert "Row 21<" in shown["rows"]
-    wish = shown["wish"]
-    again = look(studio, tradeoffs, run.id, order=ALL, wish=wish, drawn=shown["drawn"])
+    selection = shown["selection"]
+    again = look(studio, tradeoffs, run.id, order=ALL, selection=selection, drawn=shown["drawn"])
     assert all(part == gr.skip() for part in again.values())
-    searched = look(studio, tradeoffs, run.id, order=ALL, text="alert(7)", wish=wish, drawn=shown["drawn"])
+    searched = look(studio, tradeoffs, run.id, order=ALL, text="alert(7)", selection=selection, drawn=shown["drawn"])
     assert "1 row of 30" in searched["rows"]
-    assert searched["wish"].page == 0
+    assert searched["selection"].page == 0
     assert searched["scores"] == gr.skip()
     assert "No row fits" in look(studio, tradeoffs, run.id, text="walrus")["rows"]
-    far = press(studio, tradeoffs, Press("page", "99"), run.id, order=ALL)
+    far = press(studio, tradeoffs, Action("page", "99"), run.id, order=ALL)
     assert "21 to 30 of 30 rows" in far["rows"]
 
 
@@ -230,8 +230,8 @@ def test_rows_are_not_read_again_while_they_are_the_same(studio: Studio, tradeof
     report = read_report(run, "end")
     assert report is not None
     rows_path(run, report).unlink()
-    press(studio, tradeoffs, Press("evaluate", run.id), run.id)
-    now = look(studio, tradeoffs, run.id, wish=shown["wish"], drawn=shown["drawn"])
+    press(studio, tradeoffs, Action("evaluate", run.id), run.id)
+    now = look(studio, tradeoffs, run.id, selection=shown["selection"], drawn=shown["drawn"])
     assert "Evaluating." in now["status"]
     assert now["rows"] == gr.skip()
     assert "not there any more" in look(studio, tradeoffs, run.id)["rows"]
@@ -240,7 +240,7 @@ def test_rows_are_not_read_again_while_they_are_the_same(studio: Studio, tradeof
 def ask_again(studio: Studio, tradeoffs: Tradeoffs, run: RunFolder, **given: Any) -> dict[str, Any]:
     fields: dict[str, Any] = {"file": None, "how_many": SOON, "number": None, "forgetting": True}
     fields |= {"longest": 0, "tasks": [], "questions": 100, **given}
-    fields |= {**FIELDS, "wish": Asked(), "drawn": None}
+    fields |= {**FIELDS, "selection": Selection(), "drawn": None}
     sent = actions.start(studio, tradeoffs, run_id=run.id, **fields)
     return dict(zip(("file", *SENT), sent, strict=True))
 
@@ -258,7 +258,7 @@ def test_a_run_is_evaluated_again_on_what_is_asked_for(
     assert "--data" in given
     assert given[1] == str(rows_wanted(EVERY, None))
     assert given[2:4] == ["--longest", "512"]
-    assert (shown["wish"].name, shown["name"]["value"]) == (name, name)
+    assert (shown["selection"].name, shown["name"]["value"]) == (name, name)
     assert shown["file"]["value"] is None
 
 
@@ -267,13 +267,13 @@ def test_standard_tasks_are_an_evaluation_of_their_own(
 ) -> None:
     monkeypatch.setattr(standard_tasks, "installed", lambda: True)
     shown = ask_again(studio, tradeoffs, run, tasks=["piqa", "boolq"], questions=40.0)
-    name = shown["wish"].name
+    name = shown["selection"].name
     assert name.startswith("tasks-")
     assert evaluations(studio)[-1][2:] == (name, "--rows", "0", "--questions", "40", "--tasks", "piqa", "boolq")
     assert (label(name, None), label("end", None)) == ("The held-out rows with standard tasks", "The held-out rows")
     shown = ask_again(studio, tradeoffs, run, file=str(table), tasks=["piqa"])
-    assert shown["wish"].name.startswith("data-")
-    assert label(shown["wish"].name, None) == "Another file"
+    assert shown["selection"].name.startswith("data-")
+    assert label(shown["selection"].name, None) == "Another file"
     monkeypatch.setattr(standard_tasks, "installed", lambda: False)
     with pytest.raises(ConfigError, match="not installed"):
         ask_again(studio, tradeoffs, run, tasks=["piqa"])
@@ -300,10 +300,10 @@ def test_a_look_leaves_what_is_chosen_alone(studio: Studio, tradeoffs: Tradeoffs
     made_up.write(run)
     before = look(studio, tradeoffs, run.id, name="end")
     evaluation_paths(run, "data-1").events.touch()
-    late = look(studio, tradeoffs, run.id, name="end", wish=before["wish"], drawn=before["drawn"])
+    late = look(studio, tradeoffs, run.id, name="end", selection=before["selection"], drawn=before["drawn"])
     assert len(late["name"]["choices"]) == 2
     assert "value" not in late["name"]
-    assert late["wish"] == gr.skip()
+    assert late["selection"] == gr.skip()
 
 
 @pytest.mark.parametrize("number", [None, 0, -3, 2.5])
@@ -320,7 +320,7 @@ def test_what_is_missing_is_queued_with_the_same_data_and_seed(
     shown = look(studio, tradeoffs, run.id)
     assert "Queues QLoRA (4-bit) and full fine-tuning with the same examples, the same seed (42)" in shown["offer"]
     assert "Full fine-tuning: learning rate 5e-5" in shown["offer"]
-    shown = press(studio, tradeoffs, Press("queue-missing", run.id), run.id)
+    shown = press(studio, tradeoffs, Action("queue-missing", run.id), run.id)
     made = {each.config.method: each for each in studio.runs.all() if each.id != run.id}
     assert set(made) == {QLORA, FULL}
     for each in made.values():
@@ -332,7 +332,7 @@ def test_what_is_missing_is_queued_with_the_same_data_and_seed(
     assert (made[QLORA].config.learning_rate, made[FULL].config.learning_rate) == (5e-4, 5e-5)
     assert shown["offer"] == ""
     assert shown["tradeoff"].count("waits or trains") == 2
-    press(studio, tradeoffs, Press("queue-missing", run.id), run.id)
+    press(studio, tradeoffs, Action("queue-missing", run.id), run.id)
     assert len(studio.runs.all()) == 3
 
 
@@ -343,7 +343,7 @@ def test_the_trade_off_follows_new_reports(studio: Studio, tradeoffs: Tradeoffs,
     assert shown["tradeoff"].count("not evaluated yet") == 1
     assert [point["method"] for point in shown["scatter"]["points"]] == [LORA]
     made_up.write(other, made_up.report(other, accuracy=0.95))
-    shown = look(studio, tradeoffs, run.id, wish=shown["wish"], drawn=shown["drawn"])
+    shown = look(studio, tradeoffs, run.id, selection=shown["selection"], drawn=shown["drawn"])
     assert "95.0 %" in shown["tradeoff"]
     assert "not evaluated yet" not in shown["tradeoff"]
     assert {point["method"] for point in shown["scatter"]["points"]} == {LORA, FULL}
@@ -354,13 +354,13 @@ def test_rows_and_report_are_written_and_their_addresses_returned(
     studio: Studio, tradeoffs: Tradeoffs, run: RunFolder
 ) -> None:
     made_up.write(run)
-    rows = actions.take_rows(studio, CSV, ALL, "alert(7)", Asked(run.id))
+    rows = actions.take_rows(studio, CSV, ALL, "alert(7)", Selection(run.id))
     assert rows == f"studio/download/run/{run.id}/{run.id}-end-rows.csv"
     assert (run.exports / f"{run.id}-end-rows.csv").read_text(encoding="utf-8").count("Which team") == 1
-    page = actions.take_report(studio, tradeoffs, Asked(run.id))
+    page = actions.take_report(studio, tradeoffs, Selection(run.id))
     assert page == f"studio/download/run/{run.id}/{run.id}-end-report.html"
     assert "otter" in (run.exports / f"{run.id}-end-report.html").read_text(encoding="utf-8")
-    bare = actions.take_report(studio, tradeoffs, Asked())
+    bare = actions.take_report(studio, tradeoffs, Selection())
     assert bare == gr.skip()
 
 

@@ -1,7 +1,7 @@
 """What is known of the runs of one data set, and what the missing ones would need."""
 
 from studio.config import FULL, QLORA, RunConfig
-from studio.planning.model_facts import Reading
+from studio.planning.model_facts import ModelFacts
 from studio.studio import Studio
 from studio.ui.evaluate import actions
 from studio.ui.evaluate.tradeoff_state import Tradeoffs
@@ -10,26 +10,26 @@ from tests.ui import made_up
 from tests.ui.fake_studio import finished_run
 
 
-def test_what_does_not_fit_is_foretold_and_not_queued(studio: Studio) -> None:
+def test_what_does_not_fit_is_estimated_and_not_queued(studio: Studio) -> None:
     run = finished_run(studio, dataset_id=studio.datasets.add_sample("order_slips").id)
     oracle = Oracle(needs={QLORA: 1_000_000_000, FULL: 2 * MACHINE.memory_bytes})
-    tradeoffs = Tradeoffs(studio, Reading(studio, foresight=oracle.foresight()))
+    tradeoffs = Tradeoffs(studio, ModelFacts(studio, forecasts=oracle.forecasts()))
     fits = {each.config.method: each.fits for each in tradeoffs.look(run.id).missing}
     assert fits == {QLORA: True, FULL: False}
     made = actions.queue_missing(studio, tradeoffs, run.id)
     assert [studio.runs.get(id).config.method for id in made] == [QLORA]
 
 
-def test_without_its_data_set_a_run_has_still_a_trade_off(studio: Studio, reading: Reading) -> None:
+def test_without_its_data_set_a_run_has_still_a_trade_off(studio: Studio, facts: ModelFacts) -> None:
     run = finished_run(studio, dataset_id=studio.datasets.add_sample("order_slips").id)
     made_up.write(run)
     studio.datasets.delete(run.origin.dataset_id)
-    found = Tradeoffs(studio, reading).look(run.id)
+    found = Tradeoffs(studio, facts).look(run.id)
     assert [(each.config.method, each.forecast) for each in found.missing] == [(QLORA, None), (FULL, None)]
     assert found.report is not None
 
 
-def test_runs_of_other_data_and_those_in_the_bin_stay_out(studio: Studio, reading: Reading) -> None:
+def test_runs_of_other_data_and_those_in_the_bin_stay_out(studio: Studio, facts: ModelFacts) -> None:
     datasets = [studio.datasets.add_sample(sample.key).id for sample in studio.datasets.samples()[:2]]
     kept, gone, other = (
         finished_run(studio, dataset_id=id, config=RunConfig(name=name))
@@ -37,9 +37,9 @@ def test_runs_of_other_data_and_those_in_the_bin_stay_out(studio: Studio, readin
     )
     for run in (kept, gone, other):
         made_up.write(run)
-    tradeoffs = Tradeoffs(studio, reading)
+    tradeoffs = Tradeoffs(studio, facts)
     assert {point.run_name for point in tradeoffs.look(kept.id).points} == {"otter", "heron"}
     studio.delete_run(gone.id)
     studio.describe_run(kept.id, name="seal")
-    studio.summaries.look(anew=True)
+    studio.summaries.look(fresh=True)
     assert {point.run_name for point in tradeoffs.look(kept.id).points} == {"seal"}

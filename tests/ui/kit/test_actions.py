@@ -1,18 +1,18 @@
 import gradio as gr
 import pytest
 
-from studio.ui.kit.actions import Press, button, chooser, on_press, pressable, read_press
+from studio.ui.kit.actions import Action, action_html, button, chooser, on_action, read_action
 
 
 @pytest.mark.parametrize("data", [None, "mend", 3, [], {"verb": 1}, {"verb": "x", "key": None}, {"key": "x" * 201}])
 def test_what_no_page_of_ours_sends_is_a_press_of_nothing(data: object) -> None:
-    assert read_press(data) == Press()
+    assert read_action(data) == Action()
 
 
 def test_three_short_texts_are_read() -> None:
-    assert read_press({"verb": "part", "key": "2", "value": "answer", "more": 1}) == Press("part", "2", "answer")
-    assert Press(key="2").number == 2
-    assert [Press(key=key).number for key in ("", "-1", "x", "²", "1.0")] == [-1] * 5
+    assert read_action({"verb": "part", "key": "2", "value": "answer", "more": 1}) == Action("part", "2", "answer")
+    assert Action(key="2").number == 2
+    assert [Action(key=key).number for key in ("", "-1", "x", "²", "1.0")] == [-1] * 5
 
 
 def test_names_cannot_leave_their_attributes() -> None:
@@ -32,19 +32,19 @@ def test_the_chosen_one_is_marked() -> None:
 
 
 def test_a_listener_gets_the_press_and_its_inputs() -> None:
-    got: list[tuple[Press, str]] = []
+    got: list[tuple[Action, str]] = []
 
-    def listen(press: Press, *, name: str) -> str:
+    def listen(press: Action, *, name: str) -> str:
         got.append((press, name))
         return name
 
     with gr.Blocks() as page:
-        list_of_buttons, name = pressable(elem_id="x"), gr.Textbox()
-        on_press(list_of_buttons, listen, inputs_kwargs={"name": name}, outputs=[name])
+        list_of_buttons, name = action_html(elem_id="x"), gr.Textbox()
+        on_action(list_of_buttons, listen, inputs_kwargs={"name": name}, outputs=[name])
     (wired,) = page.fns.values()
     assert wired.fn is not None
     wired.fn(gr.EventData(None, {"verb": "show", "key": "copies"}), name="Ada")
-    assert got == [(Press("show", "copies"), "Ada")]
+    assert got == [(Action("show", "copies"), "Ada")]
 
 
 def test_a_mend_is_marked_so_that_only_one_is_made_at_a_time() -> None:

@@ -10,7 +10,7 @@ from studio.ui.kit.components import picker
 
 @pytest.mark.parametrize(("multiselect", "value"), [(False, "from-before"), (True, ["down_proj"])])
 def test_a_picker_takes_any_id_also_after_an_update(multiselect: bool, value: object) -> None:
-    """Gradio makes a component anew from its class when its choices are updated, as here; see gradio/blocks.py."""
+    """Gradio makes a component again from its class when its choices are updated, as here; see gradio/blocks.py."""
     fresh = picker(label="Run", info="", elem_id="run", multiselect=multiselect)
     again = fresh.__class__(**{**fresh.constructor_args, "choices": [("One", "one")], "render": False})
     assert fresh.preprocess(value) == again.preprocess(value) == value

@@ -61,7 +61,7 @@ def test_too_few_outputs_are_still_a_fault() -> None:
         answers(build(CheckedPage), ("text", 2))
 
 
-def test_a_component_that_is_skipped_is_not_made_anew() -> None:
+def test_a_component_that_is_skipped_is_not_made_again() -> None:
     page = build(CheckedPage)
     _, state = answers(page, (gr.skip(), gr.skip(), gr.skip(), gr.update(visible=False)))
     changed = [id for id, block in state.blocks_config.blocks.items() if block is not page.blocks[id]]

@@ -41,7 +41,7 @@ def test_an_old_look_is_followed_by_a_new_one() -> None:
     clock.now += FRESH_SECONDS / 2
     assert watching.look("a")["look"] == 0
     assert watching.look("b")["look"] == 1
-    assert watching.look("a", anew=True)["look"] == 2
+    assert watching.look("a", fresh=True)["look"] == 2
     clock.now += FRESH_SECONDS
     assert watching.look("a")["look"] == 3
 

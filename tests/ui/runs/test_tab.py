@@ -14,10 +14,10 @@ from studio.events import Failed
 from studio.runs.listing import PAGE_ROWS, Query
 from studio.runs.store import RunFolder
 from studio.studio import Studio
-from studio.ui.kit.actions import Press
+from studio.ui.kit.actions import Action
 from studio.ui.runs import actions, navigation
 from studio.ui.runs.overlay import MOST_RUNS, TRAINING
-from studio.ui.runs.view import PARTS, Wish
+from studio.ui.runs.view import PARTS, Selection
 from tests.ui.fake_studio import FakeWorkers, finished_run, opening_events, play, step
 
 FIELDS: dict[str, Any] = {"text": "", "state": "", "kind": "held-out"}
@@ -39,16 +39,18 @@ def end_workers(studio: Studio) -> None:
     workers.leave()
 
 
-SENT = ("wish", "text", "state", *PARTS, "drawn")
+SENT = ("selection", "text", "state", *PARTS, "drawn")
 
 
-def look(studio: Studio, wish: Wish | None = None, drawn: Any = None, **fields: Any) -> dict[str, Any]:
-    sent = actions.redraw(studio, **{**FIELDS, **fields}, wish=wish or Wish(), drawn=drawn)
+def look(studio: Studio, selection: Selection | None = None, drawn: Any = None, **fields: Any) -> dict[str, Any]:
+    sent = actions.redraw(studio, **{**FIELDS, **fields}, selection=selection or Selection(), drawn=drawn)
     return dict(zip(SENT, sent, strict=True))
 
 
-def press(studio: Studio, verb: str, key: str = "", value: str = "", *, wish: Wish | None = None) -> dict[str, Any]:
-    sent = actions.press(studio, Press(verb, key, value), **FIELDS, wish=wish or Wish(), drawn=None)
+def press(
+    studio: Studio, verb: str, key: str = "", value: str = "", *, selection: Selection | None = None
+) -> dict[str, Any]:
+    sent = actions.press(studio, Action(verb, key, value), **FIELDS, selection=selection or Selection(), drawn=None)
     return dict(zip(SENT, sent, strict=True))
 
 
@@ -87,13 +89,15 @@ def test_two_pages_show_the_same(studio: Studio, run: RunFolder) -> None:
 
 
 def test_a_search_begins_at_its_first_page(studio: Studio, run: RunFolder) -> None:
-    shown = look(studio, Wish(query=Query(page=3)), text="otter")
-    assert shown["wish"].query == Query(text="otter")
+    shown = look(studio, Selection(query=Query(page=3)), text="otter")
+    assert shown["selection"].query == Query(text="otter")
     nothing = look(studio, text="walrus")["table"]
     assert "No run fits" in nothing
     fields = {"text": "walrus", "state": "draft", "kind": "held-out"}
-    every = dict(zip(SENT, actions.press(studio, Press("all"), **fields, wish=Wish(), drawn=None), strict=True))
-    assert (every["wish"].query, every["text"]["value"], every["state"]["value"]) == (Query(), "", "")
+    every = dict(
+        zip(SENT, actions.press(studio, Action("all"), **fields, selection=Selection(), drawn=None), strict=True)
+    )
+    assert (every["selection"].query, every["text"]["value"], every["state"]["value"]) == (Query(), "", "")
     assert "otter" in look(studio, state="finished")["table"]
     assert "No run fits" in look(studio, state="draft")["table"]
 
@@ -103,7 +107,7 @@ def test_a_column_is_sorted_by_and_then_the_other_way_round(studio: Studio, run:
     names = press(studio, "sort", "name")
     assert names["table"].index("badger") < names["table"].index("otter")
     assert 'aria-sort="ascending"' in names["table"]
-    back = press(studio, "sort", "name", wish=names["wish"])
+    back = press(studio, "sort", "name", selection=names["selection"])
     assert back["table"].index("otter") < back["table"].index("badger")
     ranks = press(studio, "order", value="rank up")
     assert ranks["table"].index("otter") < ranks["table"].index("badger")
@@ -172,7 +176,7 @@ def test_the_queue_is_shown_and_can_be_changed(studio: Studio, dataset: str) -> 
 
 def test_a_duplicate_is_a_draft_that_is_opened(studio: Studio, run: RunFolder) -> None:
     shown = press(studio, "duplicate", run.id)
-    copy = studio.runs.get(shown["wish"].opened)
+    copy = studio.runs.get(shown["selection"].opened)
     assert copy.id != run.id
     assert replace(copy.config, name="") == replace(run.config, name="")
     assert studio.view(copy.id).status == "draft"
@@ -181,78 +185,78 @@ def test_a_duplicate_is_a_draft_that_is_opened(studio: Studio, run: RunFolder) -
 
 
 def test_the_bin(studio: Studio, run: RunFolder) -> None:
-    shown = press(studio, "delete", run.id, wish=Wish(opened=run.id, chosen=(run.id,)))
+    shown = press(studio, "delete", run.id, selection=Selection(opened=run.id, chosen=(run.id,)))
     assert "is in the bin" in shown["said"]
-    assert shown["wish"].opened == ""
-    assert shown["wish"].chosen == ()
+    assert shown["selection"].opened == ""
+    assert shown["selection"].chosen == ()
     assert shown["bin"]["label"] == "Bin (1)"
-    back = press(studio, "restore", run.id, wish=shown["wish"])
-    assert back["wish"].opened == run.id
+    back = press(studio, "restore", run.id, selection=shown["selection"])
+    assert back["selection"].opened == run.id
     press(studio, "delete", run.id)
     asked = press(studio, "ask")
     assert "cannot be undone" in asked["binned"]
-    kept = press(studio, "keep", wish=asked["wish"])
+    kept = press(studio, "keep", selection=asked["selection"])
     assert "cannot be undone" not in kept["binned"]
     assert len(studio.runs.binned()) == 1
-    press(studio, "empty", wish=asked["wish"])
+    press(studio, "empty", selection=asked["selection"])
     assert studio.runs.binned() == ()
 
 
 def test_the_bin_is_emptied_only_when_that_was_asked_for(studio: Studio, run: RunFolder) -> None:
     press(studio, "delete", run.id)
-    press(studio, "empty", wish=Wish(sure=False))
+    press(studio, "empty", selection=Selection(sure=False))
     assert len(studio.runs.binned()) == 1
 
 
 def test_a_name_and_a_note_are_kept(studio: Studio, run: RunFolder) -> None:
-    def keep(name: str, note: str, wish: Wish) -> list[Any]:
-        return actions.describe(studio, name=name, note=note, **FIELDS, wish=wish, drawn=None)
+    def keep(name: str, note: str, selection: Selection) -> list[Any]:
+        return actions.describe(studio, name=name, note=note, **FIELDS, selection=selection, drawn=None)
 
-    keep("  Heron  of  May ", "seen twice", Wish(opened=run.id))
+    keep("  Heron  of  May ", "seen twice", Selection(opened=run.id))
     assert (run.name, run.about.note) == ("Heron of May", "seen twice")
-    keep(" ", "", Wish(opened=run.id))
+    keep(" ", "", Selection(opened=run.id))
     assert (run.name, run.about.note) == ("Heron of May", ""), "a run always has a name"
-    keep("nobody", "", Wish())
+    keep("nobody", "", Selection())
     assert run.name == "Heron of May"
 
 
 def test_a_run_leaves_as_one_file_and_comes_back(studio: Studio, run: RunFolder, tmp_path: Path) -> None:
-    assert actions.pack(studio, Wish(opened=run.id)) == f"studio/download/run/{run.id}/{run.id}.run.zip"
+    assert actions.pack(studio, Selection(opened=run.id)) == f"studio/download/run/{run.id}/{run.id}.run.zip"
     path = run.exports / f"{run.id}.run.zip"
     assert zipfile.is_zipfile(path)
-    sent = actions.bring_in(studio, file=str(path), **FIELDS, wish=Wish(), drawn=None)
+    sent = actions.bring_in(studio, file=str(path), **FIELDS, selection=Selection(), drawn=None)
     brought = studio.runs.get(sent[0].opened)
     assert (brought.id != run.id, brought.name, brought.config) == (True, "otter", run.config)
     other = tmp_path / "notes.zip"
     other.write_text("no zip")
     with pytest.raises(RunError, match=r"notes\.zip"):
-        actions.bring_in(studio, file=str(other), **FIELDS, wish=Wish(), drawn=None)
-    assert actions.pack(studio, Wish()) == gr.skip()
+        actions.bring_in(studio, file=str(other), **FIELDS, selection=Selection(), drawn=None)
+    assert actions.pack(studio, Selection()) == gr.skip()
 
 
 def test_runs_are_laid_over_each_other(studio: Studio, run: RunFolder, dataset: str) -> None:
     other = finished_run(studio, dataset_id=dataset, config=RunConfig(name="heron", rank=32))
     first = press(studio, "choose", run.id)
     assert "Mark a second run" in first["differences"]
-    both = press(studio, "choose", other.id, wish=first["wish"])
+    both = press(studio, "choose", other.id, selection=first["selection"])
     assert [curve["name"] for curve in both["chart"]["curves"]] == ["otter", "heron"]
     assert both["chart"]["curves"][0]["losses"] == (1.2,)
     assert "<td>4</td><td>32</td>" in both["differences"]
     assert "Learning rate" not in both["differences"]
     assert both["table"].count('aria-checked="true"') == 2
-    smoothed = look(studio, both["wish"], kind=TRAINING)
+    smoothed = look(studio, both["selection"], kind=TRAINING)
     assert smoothed["chart"]["curves"][0]["steps"] == (1, 2, 3, 4, 5)
-    alone = press(studio, "choose", run.id, wish=both["wish"])
+    alone = press(studio, "choose", run.id, selection=both["selection"])
     assert [curve["name"] for curve in alone["chart"]["curves"]] == ["heron"]
     studio.delete_run(other.id)
-    gone = look(studio, both["wish"])
+    gone = look(studio, both["selection"])
     assert "in the bin" in gone["differences"]
 
 
 def test_no_more_runs_are_laid_over_each_other_than_can_be_told_apart(studio: Studio, run: RunFolder) -> None:
-    wish = Wish(chosen=tuple(f"run-{number}" for number in range(MOST_RUNS)))
+    selection = Selection(chosen=tuple(f"run-{number}" for number in range(MOST_RUNS)))
     with pytest.raises(gr.Error, match="Take one away first"):
-        press(studio, "choose", run.id, wish=wish)
+        press(studio, "choose", run.id, selection=selection)
 
 
 def test_a_run_that_is_gone_is_a_sentence(studio: Studio, run: RunFolder) -> None:
@@ -265,18 +269,18 @@ def test_a_run_that_is_gone_is_a_sentence(studio: Studio, run: RunFolder) -> Non
 
 
 def test_a_press_of_nothing_changes_nothing(studio: Studio, run: RunFolder) -> None:
-    assert press(studio, "nonsense", run.id)["wish"] == Wish()
+    assert press(studio, "nonsense", run.id)["selection"] == Selection()
     assert len(studio.runs.all()) == 1
 
 
 def test_a_run_leads_to_the_other_tabs(studio: Studio, run: RunFolder) -> None:
     for place, verb in enumerate(("train", "compare", "evaluate", "export"), start=1):
-        tabs, *chosen = navigation.jump(studio, Press(verb, run.id))
+        tabs, *chosen = navigation.jump(studio, Action(verb, run.id))
         assert tabs.selected == verb
         found = chosen.pop(place - 1)
         assert (found if verb == "compare" else found["value"]) == run.id
         assert chosen == [gr.skip()] * 3
         assert press(studio, verb, run.id)["table"] == gr.skip()
-    assert navigation.jump(studio, Press("delete", run.id)) == [gr.skip()] * 5
+    assert navigation.jump(studio, Action("delete", run.id)) == [gr.skip()] * 5
     with pytest.raises(RunError, match="There is no run"):
-        navigation.jump(studio, Press("train", "nobody"))
+        navigation.jump(studio, Action("train", "nobody"))

@@ -6,7 +6,7 @@ from studio.ui.serving.front_page import MOST_KEPT, FrontPage
 
 
 class Site:
-    """Writes the page anew for every request that reaches it."""
+    """Writes the page again for every request that reaches it."""
 
     def __init__(self, status: int = 200) -> None:
         self.asked: list[bytes] = []

@@ -9,7 +9,7 @@ from studio.errors import RunError
 from studio.events import Evaluated, Failed, Finished, Loading, Noted, Sampled, Stopping
 from studio.runs.store import RunFolder
 from studio.studio import Studio
-from studio.ui.kit.actions import Press
+from studio.ui.kit.actions import Action
 from studio.ui.kit.run_choices import all_runs, at_work, keep_or_first, runs_with_result
 from studio.ui.train.tab import act, redraw, run_status, take_csv, watch
 from tests.ui.fake_studio import FakeWorkers, finished_run, opening_events, play, step
@@ -27,7 +27,7 @@ def look(studio: Studio, run_id: str | None, drawn: Any = None) -> dict[str, Any
 
 
 def press(studio: Studio, run_id: str, verb: str) -> dict[str, Any]:
-    sent = act(studio, watch(studio), Press(verb, run_id), run_id=run_id)
+    sent = act(studio, watch(studio), Action(verb, run_id), run_id=run_id)
     return dict(zip(("run", *PARTS, "drawn"), sent, strict=True))
 
 
@@ -238,11 +238,11 @@ def test_the_title_knows_how_far_the_run_is(studio: Studio, live: RunFolder) -> 
 
 def test_all_steps_can_be_taken_as_a_table(studio: Studio, live: RunFolder) -> None:
     play(live, *opening_events(steps=4), step(1, loss=3.0), clock=studio.clock)
-    address = take_csv(studio, Press("csv", live.id))
+    address = take_csv(studio, Action("csv", live.id))
     assert address.startswith(f"studio/download/run/{live.id}/{live.id}-steps.csv?")
-    assert address != take_csv(studio, Press("csv", live.id))
+    assert address != take_csv(studio, Action("csv", live.id))
     assert (live.exports / f"{live.id}-steps.csv").read_text().splitlines()[1].startswith("1,1.0,3.0,")
-    assert take_csv(studio, Press("other", live.id)) == gr.skip()
+    assert take_csv(studio, Action("other", live.id)) == gr.skip()
 
 
 def finished_run_beside(studio: Studio, live: RunFolder) -> RunFolder:

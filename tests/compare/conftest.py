@@ -1,3 +1,0 @@
-from tests.runs.conftest import fake_launch, say
-
-__all__ = ["fake_launch", "say"]

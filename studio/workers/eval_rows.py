@@ -71,14 +71,15 @@ class Asked:
     learned: int = 0
     left_out: int = 0
 
-    @property
-    def sentence(self) -> str:
-        """How many rows are asked, and how long that takes; with what a person can do about those that are not."""
-        count, took = len(self.rows), wording.duration(self.seconds)
+    def sentence(self, probe_seconds: float) -> str:
+        """Say how many rows are asked, and how long that takes with the probes of both models, which take
+        `probe_seconds`; and what a person can do about rows that are not asked.
+        """
+        count, took = len(self.rows), wording.duration(self.seconds + probe_seconds)
         if count + self.left_out >= self.available:
             text = f"{'All ' if not self.left_out else ''}{wording.counted(count, 'row')}, foreseen to take {took}."
         else:
-            whole = wording.duration(self.seconds * (self.available - self.left_out) / count)
+            whole = wording.duration(self.seconds * (self.available - self.left_out) / count + probe_seconds)
             text = (
                 f"{count:,} of {self.available:,} rows, foreseen to take {took}; all of them would take {whole}. "
                 "Another number of rows can be asked for."

@@ -88,8 +88,8 @@ def _evaluate(job: Job, *, run: RunFolder, order: Order, home: Path, folder: Pat
     placement = loading.choose_placement(precision=precision_of(run), bits=run.config.base_bits)
     clock = _clock(folder, placement, home)
     asked = ask_of(run, renderer, data=order.data, rows=order.rows, longest=order.longest, clock=clock, job=job)
-    job.emit(Noted("info", asked.sentence))
     probes = read_probes(PROBES, renderer, share=_probe_share(folder, placement)) if order.probes else None
+    job.emit(Noted("info", asked.sentence(0.0 if probes is None else clock.read_seconds(probes.tokens))))
     observer = Observer(
         asked,
         probes,

@@ -48,6 +48,12 @@ class Probes:
     texts: tuple[Text, ...]
     text_rows: tuple["TokenRow", ...]
 
+    @property
+    def tokens(self) -> int:
+        """How many tokens one model reads for all of them; a question is read once for its four answers."""
+        answers = sum(len(ids) for each in self.choices for ids in each)
+        return sum(map(len, self.prompts)) + answers + sum(len(row.ids) for row in self.text_rows)
+
 
 @dataclass(frozen=True)
 class Observed:

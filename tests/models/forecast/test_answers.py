@@ -33,3 +33,10 @@ def test_a_machine_that_was_not_measured_is_guessed_at() -> None:
     assert seconds(measured=False) == pytest.approx(60 / 64)
     assert seconds(measured=False, parameters=1.35e9) == pytest.approx(600 / 64)
     assert seconds(measured=False, parameters=1.35e9, device="cuda") == pytest.approx(60 / 400)
+
+
+@pytest.mark.parametrize(("measured", "expected"), [(True, 2 * 2e8 * 1000 / 0.72e11), (False, 4 * 60 / 64)])
+def test_the_probes_are_counted_by_the_tokens_that_both_models_read(measured: bool, expected: float) -> None:
+    """An evaluation of one row was foreseen to take less than a minute, and took five for its probes."""
+    clock = AnswerClock(1e8, 12, "fp32", machine(*([RATES] if measured else [])))
+    assert clock.read_seconds(1000) == pytest.approx(expected, rel=1e-3)

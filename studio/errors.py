@@ -27,7 +27,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 class StudioError(Exception):
-    """Trouble that a person can understand and mend.
+    """Trouble that a person can understand and fix.
 
     `message` says what is wrong and what was found; `hint` says what to do, and may be empty.
     """

@@ -1,4 +1,4 @@
-"""The Data tab as a person uses it, in a real browser on a real server: bring, assign, mend, undo, keep."""
+"""The Data tab as a person uses it, in a real browser on a real server: bring, assign, fix, undo, keep."""
 
 import json
 from pathlib import Path

@@ -9,9 +9,12 @@ from studio import codec
 from studio.compare.answering import GenerationSettings
 from studio.compare.sheets import Sheet
 from studio.config import RunConfig
+from studio.data.checking.findings import Finding, Fix
 from studio.data.examples import Example, Message
 from studio.jobs.evaluations import request_path
 from studio.runs.store import DISCARD, KEEP, RunFolder, RunStore
+
+FIX = [{"kind": "drop-duplicates", "label": "Keep one of each"}]
 
 
 @pytest.fixture
@@ -42,3 +45,8 @@ def test_a_prompt_sheet_is_read() -> None:
     settings = GenerationSettings("Be brief.", 0.5, 30, 7)
     text = json.dumps({"columns": [], "rows": [], "wish": codec.to_plain(settings), "id": "x"})
     assert codec.loads(Sheet, text) == Sheet((), (), settings, id="x")
+
+
+def test_the_fixes_of_a_finding_are_read() -> None:
+    text = json.dumps({"kind": "a", "level": "bad", "title": "Copies", "text": "Two.", "count": 2, "mends": FIX})
+    assert codec.loads(Finding, text).fixes == (Fix("drop-duplicates", "Keep one of each"),)

@@ -106,8 +106,8 @@ def _print(inspection: Inspection, examples: ExampleFile, *, model: str, max_len
         console.print(f"note: {note}", markup=False, soft_wrap=True)
     for finding in inspection.findings:
         console.print(f"{finding.level}: {finding.title}. {finding.text}", markup=False, soft_wrap=True)
-        for mend in finding.mends:
-            console.print(f"    mend: {mend.label} (--mend {mend.kind})", markup=False, soft_wrap=True)
+        for fix in finding.fixes:
+            console.print(f"    fix: {fix.label} (--fix {fix.kind})", markup=False, soft_wrap=True)
     for problem in inspection.problems[:PROBLEMS_SHOWN]:
         where = f"{problem.file} row" if problem.file else "row"
         console.print(f"{where} {problem.row}: {problem.text}", markup=False, soft_wrap=True)

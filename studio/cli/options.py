@@ -9,7 +9,7 @@ from typing import Any
 from studio import codec
 from studio.config import RunConfig, Setting, settings
 from studio.data.changes import Change
-from studio.data.checking.fixes import MENDS
+from studio.data.checking.fixes import FIXES
 from studio.data.conversion.formats import PARTS, Roles, assign
 from studio.data.dataset_folders import Dataset
 from studio.data.reading_choices import ALL, TRAINING, Choices, Question
@@ -56,10 +56,15 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say how files are read and what is mended on the way."""
+    """Add the options that say how files are read and what is fixed on the way."""
     add_reading_options(parser)
     parser.add_argument(
-        "--mend", action="append", default=[], choices=sorted(MENDS), help="mend a doubt on the way; may be repeated"
+        "--fix",
+        "--mend",
+        action="append",
+        default=[],
+        choices=sorted(FIXES),
+        help="fix a doubt on the way; may be repeated",
     )
 
 
@@ -107,8 +112,8 @@ def roles_given(options: argparse.Namespace, prefix: str = "") -> Roles | None:
 
 
 def changes_given(options: argparse.Namespace) -> tuple[Change, ...]:
-    """Return what shall be mended."""
-    return tuple(Change(kind) for kind in options.mend)
+    """Return what shall be fixed."""
+    return tuple(Change(kind) for kind in options.fix)
 
 
 def choices_given(options: argparse.Namespace, prefix: str = "") -> Choices:

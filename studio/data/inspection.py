@@ -1,6 +1,6 @@
 """What is known of files of examples before anything is learned from them: format, columns, rows, doubts.
 
-    files -> rows -> drafts -> mended -> judged -> examples
+    files -> rows -> drafts -> fixed -> judged -> examples
 
 One pass, and the examples go to a file as they come, so that a million rows need no memory. The page and the command
 line both use `inspect_files`. Knows nothing of where data sets are kept, and of tokens.
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from studio.data.changes import Change
 from studio.data.checking.checks import Checker, Finding
-from studio.data.checking.fixes import Mender
+from studio.data.checking.fixes import Fixer
 from studio.data.conversion.cells import is_json, quoted
 from studio.data.conversion.column_names import MOST_COLUMNS
 from studio.data.conversion.conversations import are_turns, turns_in
@@ -97,7 +97,7 @@ def inspect_files(
         chosen = guess_roles(source.columns, source.sample) if roles is None else roles
         verdict = next((each.text for each in source.questions if each.is_open), "") or missing(chosen, source.columns)
         sample = _sample(source, chosen) if not verdict else ()
-        gathered = _Gathered(writer, Mender(changes, sample=sample), Checker(sample=sample), chosen)
+        gathered = _Gathered(writer, Fixer(changes, sample=sample), Checker(sample=sample), chosen)
         formats = MixedFormats(chosen, source.sample)
         threads = Threads(chosen) if chosen.hangs_together else None
         with closing(_items(source, formats if not verdict else None, threads, report)) as items:
@@ -131,7 +131,7 @@ def inspect_files(
             ),
             verdict=verdict,
             sha256=source.sha256,
-            changes=gathered.mender.applied(),
+            changes=gathered.fixer.applied(),
             choices=choices,
             questions=source.questions,
         )
@@ -141,10 +141,10 @@ def inspect_files(
 class _Gathered:
     """What one pass over the rows has found until now."""
 
-    def __init__(self, writer: ExampleWriter, mender: Mender, checker: Checker, roles: Roles) -> None:
+    def __init__(self, writer: ExampleWriter, fixer: Fixer, checker: Checker, roles: Roles) -> None:
         self._is_joined = roles.hangs_together
         self.writer = writer
-        self.mender = mender
+        self.fixer = fixer
         self.checker = checker
         self.problems: list[RowProblem] = []
         self.left_out = 0
@@ -155,17 +155,17 @@ class _Gathered:
         self._spoken = [name for name in (roles.conversation, *roles.prompts, roles.answer, roles.history) if name]
 
     def take(self, item: Row | RowProblem | Example) -> None:
-        """Count a row, or leave out what has a problem, or mend, judge and write an example."""
+        """Count a row, or leave out what has a problem, or fix, judge and write an example."""
         if isinstance(item, Row):
             self.rows_read += 1
             for name in self._spoken:
                 self.unread.add(item.cells.get(name))
             return
         if isinstance(item, Example):
-            example = self.mender.repair(item)
+            example = self.fixer.repair(item)
             found = fault(example)
             if found is None:
-                if self.mender.keep(example):
+                if self.fixer.keep(example):
                     self.writer.add(example)
                     self.checker.add(example)
                     self.answers_as_context += sum(not message.learned for message in example.messages)

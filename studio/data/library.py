@@ -269,7 +269,7 @@ def _slug(name: str) -> str:
 
 
 def _name_of(files: Sequence[Path]) -> str:
-    """Name a data set after its first file. A name that is not valid text, as a file system may hold it, is mended."""
+    """Name a data set after its first file. A name that is not valid text, as a file system may hold it, is fixed."""
     if not files:
         return "data"
     first = files[0].stem.encode("utf-8", "replace").decode()

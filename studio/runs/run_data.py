@@ -34,7 +34,7 @@ def run_examples(datasets: DatasetLibrary, config: RunConfig, dataset: Dataset, 
     held_out = datasets.get(validation_id) if validation_id else None
     for each in (dataset, held_out):
         if each is not None and each.inspection.verdict:
-            raise DataError(f"{each.name} is not ready. {each.inspection.verdict}", "Mend it on the Data tab.")
+            raise DataError(f"{each.name} is not ready. {each.inspection.verdict}", "Fix it on the Data tab.")
     examples = datasets.examples(dataset.id)
     share = config.validation_share if held_out is None else 0.0
     places = split(examples.lengths.tolist(), share=share, seed=config.seed, stratify=config.stratify)

@@ -153,7 +153,7 @@ def test_inspect_tells_every_problem_with_its_row_and_reads_columns_as_told(tmp_
     told = json.loads(run(tmp_path / "home", "inspect", str(data), "--json").stdout)
     assert (told["rows_read"], told["usable"], told["left_out"]) == (14, 12, 2)
     assert [(each["row"], each["kind"]) for each in told["problems"]] == [(13, "unreadable"), (14, "empty-prompt")]
-    columns = ("--column", "completion=prompt", "--column", "prompt=answer", "--mend", "mask-emails")
+    columns = ("--column", "completion=prompt", "--column", "prompt=answer", "--fix", "mask-emails")
     told = json.loads(run(tmp_path / "home", "inspect", str(data), "--json", *columns).stdout)
     assert (told["roles"]["prompts"], told["roles"]["answer"]) == (["completion"], "prompt")
     assert told["changes"] == [{"kind": "mask-emails", "keys": [], "count": 0}]

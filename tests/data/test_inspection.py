@@ -70,10 +70,10 @@ def test_changes_are_applied_on_the_way_and_counted(tmp_path: Path) -> None:
     path.write_text("\n".join(json.dumps({"messages": turns}) for turns in rows))
     plain, _ = inspect(path)
     assert (plain.usable, plain.left_out) == (2, 1)
-    assert {"drop-duplicates", "trim-end"} <= {mend.kind for each in plain.findings for mend in each.mends}
-    mended, examples = inspect(path, changes=[Change("drop-duplicates"), Change("trim-end")])
-    assert (mended.usable, mended.left_out) == (2, 0)
-    assert sorted((change.kind, change.count) for change in mended.changes) == [("drop-duplicates", 1), ("trim-end", 1)]
+    assert {"drop-duplicates", "trim-end"} <= {fix.kind for each in plain.findings for fix in each.fixes}
+    fixed, examples = inspect(path, changes=[Change("drop-duplicates"), Change("trim-end")])
+    assert (fixed.usable, fixed.left_out) == (2, 0)
+    assert sorted((change.kind, change.count) for change in fixed.changes) == [("drop-duplicates", 1), ("trim-end", 1)]
     assert [example.messages[-1].content for example in examples] == ["b", "d"]
 
 

@@ -1,9 +1,9 @@
-"""A fuzz target for everything that reads a person's file: bytes -> rows -> the guess -> examples -> checks and mends.
+"""A fuzz target for everything that reads a person's file: bytes -> rows -> the guess -> examples -> checks and fixes.
 
     python tests/fuzz/fuzz_data.py -max_total_time=600 -rss_limit_mb=1500 CORPUS_FOLDER
 
 Only a DataError may come out. The first byte chooses a name, the second how the rest is wrapped, so that the fuzzer
-gets behind a checksum; the rest is the file. From 200 on, the first byte asks for the whole inspection with every mend.
+gets behind a checksum; the rest is the file. From 200 on, the first byte asks for the whole inspection with every fix.
 Without a folder of its own it starts from one file of every format. It needs `pip install atheris` and is not
 collected by pytest.
 """
@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 with atheris.instrument_imports(include=["studio"]):
     from studio.data.changes import Change
-    from studio.data.checking.fixes import MENDS
+    from studio.data.checking.fixes import FIXES
     from studio.data.conversion.formats import draft, fault, guess_roles
     from studio.data.inspection import inspect_files
     from studio.data.rows import Row, RowProblem
@@ -37,7 +37,7 @@ NAMES = ("data.csv", "data.tsv", "data.json", "data.jsonl", "data.txt", "notes.m
 LIMITS = Limits(total_bytes=1 << 22, files=20, always_bytes=1 << 16)
 MOST_ROWS = 2_000
 WHOLE = 200
-CHANGES = tuple(Change(kind) for kind in MENDS)
+CHANGES = tuple(Change(kind) for kind in FIXES)
 
 
 def packed(data: bytes) -> bytes:

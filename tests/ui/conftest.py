@@ -52,7 +52,7 @@ def mixed_lengths(tmp_path: Path) -> Path:
 def table_of_three(tmp_path: Path) -> Path:
     """A small file with a column that no example needs."""
     path = tmp_path / "tickets.csv"
-    rows = [f"How do I mend part {n}?,Turn screw {n} until it is tight.,T-{n}" for n in range(10)]
+    rows = [f"How do I fix part {n}?,Turn screw {n} until it is tight.,T-{n}" for n in range(10)]
     path.write_text("\n".join(["question,answer,ticket", *rows]) + "\n", encoding="utf-8")
     return path
 
@@ -61,6 +61,6 @@ def table_of_three(tmp_path: Path) -> Path:
 def copies(tmp_path: Path) -> Path:
     """Ten examples, of which two are copies."""
     path = tmp_path / "copies.csv"
-    rows = [f"How do I mend part {n % 8}?,Turn screw {n % 8} until it is tight." for n in range(10)]
+    rows = [f"How do I fix part {n % 8}?,Turn screw {n % 8} until it is tight." for n in range(10)]
     path.write_text("\n".join(["question,answer", *rows]) + "\n", encoding="utf-8")
     return path

@@ -1,1 +1,1 @@
-"""What is doubtful about examples, and the changes that mend it."""
+"""What is doubtful about examples, and the changes that fix it."""

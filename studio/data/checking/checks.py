@@ -12,7 +12,7 @@ from studio.data.checking.advice import FEW, coaching
 from studio.data.checking.answer_patterns import AnswerPatterns
 from studio.data.checking.copies import Hashes, conflicts, copies, shared
 from studio.data.checking.example_texts import texts
-from studio.data.checking.findings import BAD, INFO, MOST_PLACES, WARNING, Finding, Mend, Tally, in_order, offer
+from studio.data.checking.findings import BAD, INFO, MOST_PLACES, WARNING, Finding, Fix, Tally, in_order, offer
 from studio.data.checking.fixes import DROP_DUPLICATES, DROP_NEAR_DUPLICATES, KEEP_FIRST_ANSWER
 from studio.data.checking.leftover_marks import LeftoverMarks
 from studio.data.checking.near_duplicates import MOST_COMPARED, SAMPLE, NearDuplicates
@@ -29,14 +29,14 @@ from studio.wording import counted
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Checker", "Finding", "Mend", "overlap"]
+__all__ = ["Checker", "Finding", "Fix", "overlap"]
 
 
 class Checker:
     """Takes the usable examples and the rows left out, in order, and says what stands out.
 
     `sample` are some of the examples to come, from which is learned what all have in common; without it the first ones
-    are taken. A `Mender` with the same sample leaves out as many near duplicates as are counted here.
+    are taken. A `Fixer` with the same sample leaves out as many near duplicates as are counted here.
     """
 
     def __init__(self, *, sample: Iterable[Example] = ()) -> None:
@@ -131,7 +131,7 @@ class Checker:
                 "is held out has been learned already.",
                 len(exact),
                 places=_first_of(exact),
-                mends=offer(DROP_DUPLICATES),
+                fixes=offer(DROP_DUPLICATES),
             )
         near = np.setdiff1d(np.frombuffer(self._near_places, np.uint64), exact.astype(np.uint64))
         if len(near):
@@ -144,7 +144,7 @@ class Checker:
                 f"one of each leaves out exact copies as well.{bound}",
                 len(near),
                 places=_first_of(near),
-                mends=offer(DROP_NEAR_DUPLICATES),
+                fixes=offer(DROP_NEAR_DUPLICATES),
             )
 
     def _conflicts(self) -> Iterator[Finding]:
@@ -159,7 +159,7 @@ class Checker:
                 "right, the model learns a mixture. Keeping the first leaves out the others.",
                 len(places),
                 places=_first_of(places),
-                mends=offer(KEEP_FIRST_ANSWER),
+                fixes=offer(KEEP_FIRST_ANSWER),
             )
 
     def _repeated_turns(self) -> Iterator[Finding]:
@@ -172,7 +172,7 @@ class Checker:
                 "Most models expect turns to alternate, and some refuse anything else. Joining makes one turn of them.",
                 self._turns.count,
                 places=self._turns.places,
-                mends=offer(JOIN_TURNS),
+                fixes=offer(JOIN_TURNS),
             )
 
 

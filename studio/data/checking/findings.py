@@ -1,9 +1,10 @@
 """What a check found out about a data set, and the change that is offered for it. Values only."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from studio.data.checking.fixes import MENDS
+from studio.codec import OLDER_NAME
+from studio.data.checking.fixes import FIXES
 
 MOST_PLACES = 1000
 """So many places of one finding are kept; the count goes on."""
@@ -14,8 +15,8 @@ BAD = "bad"
 
 
 @dataclass(frozen=True)
-class Mend:
-    """A change that is offered. `kind` is a key of `MENDS`, `label` the words on its button."""
+class Fix:
+    """A change that is offered. `kind` is a key of `FIXES`, `label` the words on its button."""
 
     kind: str
     label: str
@@ -36,7 +37,7 @@ class Finding:
     count: int
     places: tuple[int, ...] = ()
     rows: tuple[int, ...] = ()
-    mends: tuple[Mend, ...] = ()
+    fixes: tuple[Fix, ...] = field(default=(), metadata={OLDER_NAME: "mends"})
 
 
 class Tally:
@@ -64,6 +65,6 @@ def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=lambda finding: order.index(finding.level)))
 
 
-def offer(*kinds: str) -> tuple[Mend, ...]:
+def offer(*kinds: str) -> tuple[Fix, ...]:
     """Offer changes, in this order."""
-    return tuple(Mend(kind, MENDS[kind].label) for kind in kinds)
+    return tuple(Fix(kind, FIXES[kind].label) for kind in kinds)

@@ -33,7 +33,7 @@ DROP_NEAR_DUPLICATES = "drop-near-duplicates"
 
 
 @dataclass(frozen=True)
-class MendWords:
+class FixWords:
     """What a change is called: `label` on its button, and the sentence once it is made, for one and for more."""
 
     label: str
@@ -45,48 +45,48 @@ class MendWords:
         return self.one if count == 1 else self.many.format(f"{count:,}")
 
 
-MENDS: Mapping[str, MendWords] = {
-    REPAIR_TEXT: MendWords("Repair the text", "Repaired the text of 1 example.", "Repaired the text of {} examples."),
-    JOIN_TURNS: MendWords(
+FIXES: Mapping[str, FixWords] = {
+    REPAIR_TEXT: FixWords("Repair the text", "Repaired the text of 1 example.", "Repaired the text of {} examples."),
+    JOIN_TURNS: FixWords(
         "Join these turns", "Joined turns of one speaker in 1 example.", "Joined turns of one speaker in {} examples."
     ),
-    SYSTEM_FIRST: MendWords(
+    SYSTEM_FIRST: FixWords(
         "Put system messages first",
         "Put the system messages of 1 example together at its start.",
         "Put the system messages of {} examples together at their start.",
     ),
-    TRIM_START: MendWords(
+    TRIM_START: FixWords(
         "Start at the first question",
         "Left out what stood before the first question in 1 example.",
         "Left out what stood before the first question in {} examples.",
     ),
-    TRIM_END: MendWords(
+    TRIM_END: FixWords(
         "End at the last answer",
         "Left out what came after the last answer in 1 example.",
         "Left out what came after the last answer in {} examples.",
     ),
-    MASK_KEYS: MendWords("Mask keys", "Masked keys in 1 example.", "Masked keys in {} examples."),
-    MASK_EMAILS: MendWords(
+    MASK_KEYS: FixWords("Mask keys", "Masked keys in 1 example.", "Masked keys in {} examples."),
+    MASK_EMAILS: FixWords(
         "Mask e-mail addresses", "Masked e-mail addresses in 1 example.", "Masked e-mail addresses in {} examples."
     ),
-    MASK_CARDS: MendWords(
+    MASK_CARDS: FixWords(
         "Mask card numbers", "Masked card numbers in 1 example.", "Masked card numbers in {} examples."
     ),
-    MASK_PHONES: MendWords(
+    MASK_PHONES: FixWords(
         "Mask telephone numbers", "Masked telephone numbers in 1 example.", "Masked telephone numbers in {} examples."
     ),
-    LEAVE_OUT: MendWords("Leave out", "Left out 1 example by hand.", "Left out {} examples by hand."),
-    DROP_DUPLICATES: MendWords("Keep one of each", "Left out 1 exact copy.", "Left out {} exact copies."),
-    KEEP_FIRST_ANSWER: MendWords("Keep the first answer", "Left out 1 further answer.", "Left out {} further answers."),
-    DROP_NEAR_DUPLICATES: MendWords("Keep one of each", "Left out 1 near duplicate.", "Left out {} near duplicates."),
+    LEAVE_OUT: FixWords("Leave out", "Left out 1 example by hand.", "Left out {} examples by hand."),
+    DROP_DUPLICATES: FixWords("Keep one of each", "Left out 1 exact copy.", "Left out {} exact copies."),
+    KEEP_FIRST_ANSWER: FixWords("Keep the first answer", "Left out 1 further answer.", "Left out {} further answers."),
+    DROP_NEAR_DUPLICATES: FixWords("Keep one of each", "Left out 1 near duplicate.", "Left out {} near duplicates."),
 }
 """Every kind of change, in the order in which they are applied."""
 
 _Keep = Callable[[Example], bool]
 
 
-class Mender:
-    """Applies changes to examples, in the order of `MENDS` and not in the order in which they were asked for.
+class Fixer:
+    """Applies changes to examples, in the order of `FIXES` and not in the order in which they were asked for.
 
     `sample` are some of the examples to come, the same that a `Checker` is given: with it, as many near duplicates are
     left out as were counted. A change of an unknown kind is left alone and counts nothing.
@@ -97,16 +97,16 @@ class Mender:
         self._counts = dict.fromkeys((change.kind for change in changes), 0)
         self._kinds = frozenset(self._counts) & frozenset(REPAIRS)
         self._drafted: Example | None = None
-        self._mended: Example | None = None
+        self._fixed: Example | None = None
         self._rules = self._keepers(sample)
 
     def repair(self, example: Example) -> Example:
         """Return the example with its text and turns put right, before it is looked at for faults."""
-        mended, changed = repaired(example, self._kinds)
+        fixed, changed = repaired(example, self._kinds)
         for kind in changed:
             self._counts[kind] += 1
-        self._drafted, self._mended = example, mended
-        return mended
+        self._drafted, self._fixed = example, fixed
+        return fixed
 
     def keep(self, example: Example) -> bool:
         """Tell whether an example without faults stays in the data set; it is best the one repaired last."""
@@ -136,7 +136,7 @@ class Mender:
 
     def _draft_of(self, example: Example) -> Example:
         """Return the example before its repairs, when it is the one repaired last."""
-        return self._drafted if self._drafted is not None and example is self._mended else example
+        return self._drafted if self._drafted is not None and example is self._fixed else example
 
 
 class _FirstOfEach:

@@ -20,9 +20,9 @@ class HandPicked:
         self._keys = frozenset(keys)
         self._missing = set(self._keys)
 
-    def holds(self, drafted: Example, mended: Example) -> bool:
+    def holds(self, drafted: Example, fixed: Example) -> bool:
         """Tell whether this example was picked, given as it was drafted and as it is now."""
-        if self._is_picked(mended) or (drafted is not mended and self._is_picked(drafted)):
+        if self._is_picked(fixed) or (drafted is not fixed and self._is_picked(drafted)):
             return True
         return bool(self._missing) and any(map(self._is_picked, _variants(drafted)))
 

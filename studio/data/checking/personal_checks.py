@@ -40,5 +40,5 @@ class PersonalData:
                 "and what has an unusual shape is not found.",
                 tally.count,
                 places=tally.places,
-                mends=offer(f"mask-{kind}"),
+                fixes=offer(f"mask-{kind}"),
             )

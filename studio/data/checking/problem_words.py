@@ -86,7 +86,7 @@ class LeftOut:
     def findings(self) -> Iterator[Finding]:
         """Say why rows were left out, the most frequent reason first."""
         for kind, tally in sorted(self._rows.items(), key=lambda item: -item[1].count):
-            what, text, mend = _WORDS.get(kind, ("that cannot be used", f"The first one: {self._example[kind]}", ""))
+            what, text, fix = _WORDS.get(kind, ("that cannot be used", f"The first one: {self._example[kind]}", ""))
             verb = "was" if tally.count == 1 else "were"
             what = _of_one(what) if tally.count == 1 else what
             yield Finding(
@@ -96,7 +96,7 @@ class LeftOut:
                 text,
                 tally.count,
                 rows=tally.places,
-                mends=offer(mend) if mend else (),
+                fixes=offer(fix) if fix else (),
             )
 
 

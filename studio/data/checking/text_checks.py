@@ -37,7 +37,7 @@ class TextFaults:
                 "Repairing puts them right.",
                 self._misread.count,
                 places=self._misread.places,
-                mends=offer(REPAIR_TEXT),
+                fixes=offer(REPAIR_TEXT),
             )
         if self._odd.count:
             verb = "holds" if self._odd.count == 1 else "hold"
@@ -49,7 +49,7 @@ class TextFaults:
                 "page or a PDF. The model reads them all the same. Repairing takes them out.",
                 self._odd.count,
                 places=self._odd.places,
-                mends=offer(REPAIR_TEXT),
+                fixes=offer(REPAIR_TEXT),
             )
         if self._lost.count:
             yield Finding(

@@ -2,7 +2,7 @@
 
 Two kinds: letters read in the wrong encoding ("cafÃ©" for "café"), and characters that nobody sees but the model reads
 (control characters, zero-width spaces, hidden tags). What carries meaning stays: the joiners of emoji, of Persian and
-of Indian scripts, the break marks of Thai and Khmer, direction marks beside right-to-left text. ftfy does the mending.
+of Indian scripts, the break marks of Thai and Khmer, direction marks beside right-to-left text. ftfy does the fixing.
 """
 
 import functools

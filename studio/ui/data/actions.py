@@ -115,7 +115,7 @@ def find(facts: ModelFacts, dataset_id: str | None, text: str | None, number: fl
 def press_check(
     studio: Studio, press: Action, *, dataset_id: str | None, number: float | None, started: object, model: str = ""
 ) -> tuple[Any, Any, Any]:
-    """Show an example that a finding is about, mend it, or undo a change. Raises DataError and RunError."""
+    """Show an example that a finding is about, fix it, or undo a change. Raises DataError and RunError."""
     if not dataset_id:
         return gr.skip(), gr.skip(), gr.skip()
     dataset = studio.datasets.get(dataset_id)
@@ -124,9 +124,9 @@ def press_check(
         found = (*dataset.inspection.findings, *mask_findings(counts.doubts if counts is not None else ()))
         place = findings.next_place(found, press.key, after=place_of(number))
         return (gr.skip() if place is None else place + 1), gr.skip(), gr.skip()
-    if press.verb not in ("mend", "undo"):
+    if press.verb not in ("fix", "undo"):
         return gr.skip(), gr.skip(), gr.skip()
-    act = requests.mend if press.verb == "mend" else requests.undo
+    act = requests.fix if press.verb == "fix" else requests.undo
     return gr.skip(), *updates(act(studio, dataset, press, started))
 
 

@@ -52,7 +52,7 @@ def build(parts: dict[str, Block]) -> Viewer:
             parts["position"] = html("", elem_id="data-position")
             parts["following"] = gr.Button("Next", size="sm", interactive=False, elem_id="data-next")
             leave_out = gr.Button(
-                "Leave this example out", size="sm", elem_id="data-leave-out", elem_classes="ls-mends"
+                "Leave this example out", size="sm", elem_id="data-leave-out", elem_classes="ls-fixes"
             )
     return Viewer(
         search=search,

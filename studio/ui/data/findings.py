@@ -37,14 +37,14 @@ def findings(inspection: Inspection, *, extra: Sequence[Finding] = ()) -> Markup
 
 
 def finding(each: Finding) -> Markup:
-    """Show one finding with its buttons: show the examples, mend it."""
+    """Show one finding with its buttons: show the examples, fix it."""
     buttons = []
     if each.places:
         name = f"Show an example: {each.title}"
         buttons.append(actions.button("Show", "show", key=each.kind, name=name, scroll="data-preview"))
     buttons += [
-        actions.button(mend.label, "mend", key=mend.kind, name=f"{mend.label}: {each.title}", mends=True)
-        for mend in each.mends
+        actions.button(fix.label, "fix", key=fix.kind, name=f"{fix.label}: {each.title}", fixes=True)
+        for fix in each.fixes
     ]
     inner = Markup('<p><strong>{}</strong><span class="ls-note">{}</span>{}</p>{}').format(
         each.title,
@@ -69,7 +69,7 @@ def changes(made: Sequence[Change]) -> Markup:
     items = fragments.join(
         Markup("<li><span>{}</span>{}</li>").format(
             versions.done(change),
-            actions.button("Undo", "undo", key=change.kind, name=f"Undo: {versions.done(change)}", mends=True),
+            actions.button("Undo", "undo", key=change.kind, name=f"Undo: {versions.done(change)}", fixes=True),
         )
         for change in made
     )

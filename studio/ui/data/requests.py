@@ -1,4 +1,4 @@
-"""What a person does to their data, as requests to the studio: bring it in, mend it, undo that, assign columns.
+"""What a person does to their data, as requests to the studio: bring it in, fix it, undo that, assign columns.
 
 Every import is started here and remembered for the page in one list. Knows nothing of components.
 """
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from studio.data.checking.fixes import MENDS
+from studio.data.checking.fixes import FIXES
 from studio.data.conversion.formats import Roles
 from studio.data.dataset_folders import Dataset
 from studio.data.examples import fingerprint
@@ -74,10 +74,10 @@ def add_sample(studio: Studio, key: str, started: object) -> Remembered:
     raise DataError(f"There is no sample '{key}'.", "Choose one of those on the page.")
 
 
-def mend(studio: Studio, dataset: Dataset, press: Action, started: object) -> Outcome:
+def fix(studio: Studio, dataset: Dataset, press: Action, started: object) -> Outcome:
     """Make a version with the change that a finding offers. Raises DataError when none offers it, and RunError."""
-    offered = {each.kind for finding in dataset.inspection.findings for each in finding.mends}
-    if press.key not in offered or press.key not in MENDS:
+    offered = {each.kind for finding in dataset.inspection.findings for each in finding.fixes}
+    if press.key not in offered or press.key not in FIXES:
         raise DataError("This change is not on offer for this data set.", "Reload the page, then choose again.")
     changes = versions.with_change(dataset.changes, press.key)
     return read_again(studio, dataset, started, changes=changes, what=versions.doing(press.key))

@@ -72,7 +72,7 @@ def build(studio: Studio) -> DataTab:
                 elem_id="data-template",
             )
             use_template = gr.Button(
-                "Use this wording", size="sm", elem_id="data-use-template", elem_classes="ls-mends"
+                "Use this wording", size="sm", elem_id="data-use-template", elem_classes="ls-fixes"
             )
         parts["how_read"] = html("", elem_id="data-how-read")
         keeping = data_library.build_keeping()

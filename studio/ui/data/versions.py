@@ -6,7 +6,7 @@ Functions from plain values to plain values. Knows nothing of how a change is ap
 from collections.abc import Sequence
 
 from studio.data.changes import Change
-from studio.data.checking.fixes import MENDS
+from studio.data.checking.fixes import FIXES
 from studio.data.dataset_folders import Dataset
 from studio.wording import counted
 
@@ -35,13 +35,13 @@ def is_same(one: Sequence[Change], other: Sequence[Change]) -> bool:
 
 def done(change: Change) -> str:
     """Say what a change did: "Left out 12 exact copies."."""
-    words = MENDS.get(change.kind)
+    words = FIXES.get(change.kind)
     return words.done(change.count) if words is not None else f"{change.kind}: {change.count:,}"
 
 
 def label(kind: str) -> str:
     """Name a kind of change as its button does."""
-    return MENDS[kind].label if kind in MENDS else kind
+    return FIXES[kind].label if kind in FIXES else kind
 
 
 def doing(kind: str) -> str:

@@ -20,7 +20,7 @@ _LONGEST = 200
 
 HOLD = r"""
 function hold(pressed) {
-  const all = [...document.querySelectorAll('button[data-mends], button.ls-mends')].filter((each) => !each.disabled);
+  const all = [...document.querySelectorAll('button[data-fixes], button.ls-fixes')].filter((each) => !each.disabled);
   const began = Date.now();
   let seen = began;
   pressed?.classList.add('ls-working');
@@ -38,8 +38,8 @@ function hold(pressed) {
 """Shows at once that a change is being made: the pressed button says so, and no other change can be asked for. Ends
 once the card of that change has come and gone; buttons that were drawn again meanwhile are new."""
 
-HOLD_PRESSED = f"(...values) => {{ {HOLD} hold(document.activeElement?.closest('button.ls-mends')); return values; }}"
-"""What a listener of a button of Gradio's gives as `js` to show the same; the button has the class `ls-mends`."""
+HOLD_PRESSED = f"(...values) => {{ {HOLD} hold(document.activeElement?.closest('button.ls-fixes')); return values; }}"
+"""What a listener of a button of Gradio's gives as `js` to show the same; the button has the class `ls-fixes`."""
 
 _SCRIPT = r"""
 __HOLD__
@@ -52,7 +52,7 @@ element.addEventListener('click', (event) => {
   const button = event.target.closest('button[data-verb]');
   if (!button || button.disabled) return;
   send(button, '');
-  if (button.dataset.mends !== undefined) hold(button);
+  if (button.dataset.fixes !== undefined) hold(button);
   if (button.dataset.once === undefined) return;
   button.disabled = true;
   setTimeout(() => { button.disabled = false; }, 1500);
@@ -137,12 +137,12 @@ def button(
     name: str = "",
     scroll: str = "",
     once: bool = False,
-    mends: bool = False,
+    fixes: bool = False,
 ) -> Markup:
     """Make a button. `name` is what a screen reader says where the label alone is not enough.
 
     `scroll` is the id of what comes into sight; `once` is for work that must not be started twice by a double click;
-    `mends` is for what makes another version of a data set, one at a time, and looks busy until that is there.
+    `fixes` is for what makes another version of a data set, one at a time, and looks busy until that is there.
     """
     return Markup('<button type="button" class="ls-button {}" data-verb="{}" data-key="{}"{}{}{}{}>{}</button>').format(
         f"ls-{kind}" if kind else "",
@@ -151,7 +151,7 @@ def button(
         Markup(' aria-label="{}"').format(name) if name else "",
         Markup(' data-scroll="{}"').format(scroll) if scroll else "",
         Markup(" data-once") if once else "",
-        Markup(" data-mends") if mends else "",
+        Markup(" data-fixes") if fixes else "",
         label,
     )
 

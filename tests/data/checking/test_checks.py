@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from studio.data.changes import Change
-from studio.data.checking.checks import Checker, Finding, Mend, overlap
-from studio.data.checking.fixes import MENDS, Mender
+from studio.data.checking.checks import Checker, Finding, Fix, overlap
+from studio.data.checking.fixes import FIXES, Fixer
 from studio.data.examples import TEXT, Example, Message
 from studio.data.rows import CancelledError, RowProblem
 
@@ -45,7 +45,7 @@ def test_exact_copies() -> None:
     finding = check([*examples, examples[3], examples[5], examples[3]])["duplicates"]
     assert finding.title == "3 exact copies"
     assert (finding.level, finding.count, finding.places) == ("warning", 3, (30, 31, 32))
-    assert finding.mends == (Mend("drop-duplicates", "Keep one of each"),)
+    assert finding.fixes == (Fix("drop-duplicates", "Keep one of each"),)
 
 
 def test_near_duplicates_without_the_exact_ones() -> None:
@@ -69,7 +69,7 @@ def test_answers_that_are_all_the_same() -> None:
 def test_turns_of_one_speaker_in_a_row() -> None:
     twice = Example((Message("user", "a"), Message("user", "b"), Message("assistant", "c")))
     finding = check([*clean(30), twice])["repeated-turns"]
-    assert (finding.count, finding.places, finding.mends[0].kind) == (1, (30,), "join-turns")
+    assert (finding.count, finding.places, finding.fixes[0].kind) == (1, (30,), "join-turns")
 
 
 def test_damaged_text() -> None:
@@ -79,7 +79,7 @@ def test_damaged_text() -> None:
         "odd-characters": (31,),
         "lost-characters": (32,),
     }
-    assert found["lost-characters"].mends == ()
+    assert found["lost-characters"].fixes == ()
 
 
 def test_each_kind_of_personal_data_for_itself() -> None:
@@ -91,7 +91,7 @@ def test_each_kind_of_personal_data_for_itself() -> None:
             ask("bo@example.com", "Hi"),
         ]
     )
-    assert {kind: (finding.places, finding.mends[0].kind) for kind, finding in found.items()} == {
+    assert {kind: (finding.places, finding.fixes[0].kind) for kind, finding in found.items()} == {
         "keys": ((31,), "mask-keys"),
         "emails": ((30, 32), "mask-emails"),
         "cards": ((31,), "mask-cards"),
@@ -118,7 +118,7 @@ def test_rows_left_out_by_reason() -> None:
         "2 rows without an answer were left out",
         (3, 9),
     )
-    assert found["starts-with-answer"].mends == (Mend("trim-start", MENDS["trim-start"].label),)
+    assert found["starts-with-answer"].fixes == (Fix("trim-start", FIXES["trim-start"].label),)
     assert "The moon was full." in found["unusable"].text
 
 
@@ -137,15 +137,15 @@ def test_plain_texts() -> None:
     assert list(check(texts)) == ["duplicates"]
 
 
-def test_what_the_mender_leaves_out_is_what_was_counted() -> None:
+def test_what_the_fixer_leaves_out_is_what_was_counted() -> None:
     examples = clean(300)
     pattern = "Please read the following review with great care and tell me whether it is good or bad in a word. "
     examples += [ask(pattern + example.messages[1].content, "Good") for example in clean(300)]
     examples += [ask(example.messages[0].content.upper(), example.messages[1].content) for example in examples[::7]]
-    checker, mender = Checker(sample=examples[:200]), Mender([Change("drop-near-duplicates")], sample=examples[:200])
+    checker, fixer = Checker(sample=examples[:200]), Fixer([Change("drop-near-duplicates")], sample=examples[:200])
     for example in examples:
         checker.add(example)
-    left_out = [place for place, example in enumerate(examples) if not mender.keep(example)]
+    left_out = [place for place, example in enumerate(examples) if not fixer.keep(example)]
     finding = next(finding for finding in checker.findings() if finding.kind == "near-duplicates")
     assert list(finding.places) == left_out
     assert left_out == list(range(600, len(examples)))

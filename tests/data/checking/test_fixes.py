@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from studio.data.changes import Change
-from studio.data.checking.fixes import MENDS, Mender
+from studio.data.checking.fixes import FIXES, Fixer
 from studio.data.examples import TEXT, Example, Message, ToolCall, fingerprint
 
 
@@ -15,10 +15,10 @@ def talk(*lines: str, row: int = 0) -> Example:
     return Example(tuple(Message(roles[line[0]], line[3:]) for line in lines), row=row)
 
 
-def mended(kind: str, examples: Sequence[Example]) -> tuple[list[Example], int]:
-    mender = Mender([Change(kind)], sample=examples)
-    kept = [example for example in map(mender.repair, examples) if mender.keep(example)]
-    (change,) = mender.applied()
+def fixed(kind: str, examples: Sequence[Example]) -> tuple[list[Example], int]:
+    fixer = Fixer([Change(kind)], sample=examples)
+    kept = [example for example in map(fixer.repair, examples) if fixer.keep(example)]
+    (change,) = fixer.applied()
     return kept, change.count
 
 
@@ -38,8 +38,8 @@ def mended(kind: str, examples: Sequence[Example]) -> tuple[list[Example], int]:
 )
 def test_repairs(kind: str, before: Example, after: Example) -> None:
     untouched = talk("u: a", "a: b")
-    assert mended(kind, [before, untouched]) == ([after, untouched], 1)
-    assert mended(kind, [after]) == ([after], 0)
+    assert fixed(kind, [before, untouched]) == ([after, untouched], 1)
+    assert fixed(kind, [after]) == ([after], 0)
 
 
 LONG = "The quick brown fox jumps over the lazy dog while the small grey cat sleeps on the warm red roof of the barn."
@@ -58,15 +58,15 @@ OTHERWISE = talk(f"u: Tell me of the fox and of the cat, please. {LONG}", "a: No
     ],
 )
 def test_leaves_out(kind: str, rows: list[int]) -> None:
-    kept, count = mended(kind, [FIRST, COPY, NEARLY, OTHERWISE])
+    kept, count = fixed(kind, [FIRST, COPY, NEARLY, OTHERWISE])
     assert [example.row for example in kept] == rows
     assert count == 4 - len(rows)
-    assert mended(kind, kept) == (kept, 0)
+    assert fixed(kind, kept) == (kept, 0)
 
 
 def test_leaves_out_by_hand() -> None:
-    mender = Mender([Change("leave-out", (fingerprint(FIRST),)), Change("leave-out", (fingerprint(OTHERWISE),))])
-    assert [mender.keep(example) for example in (FIRST, NEARLY, OTHERWISE)] == [False, True, False]
+    fixer = Fixer([Change("leave-out", (fingerprint(FIRST),)), Change("leave-out", (fingerprint(OTHERWISE),))])
+    assert [fixer.keep(example) for example in (FIRST, NEARLY, OTHERWISE)] == [False, True, False]
 
 
 @pytest.mark.parametrize("then", [[], ["mask-emails"], ["mask-emails", "repair-text", "drop-duplicates"]])
@@ -75,41 +75,41 @@ def test_what_was_left_out_stays_out_whatever_else_is_changed(then: list[str], n
     """An example came back once another change was made or undone, for its text was another one then."""
     example = talk("u: I am anna@example.com", "u: cafÃ©, +44 20 7946 0958", "a: Hello")
     other = talk("u: I am bo", "a: Hello")
-    key = fingerprint(Mender([Change(kind) for kind in then]).repair(example))
-    mender = Mender([*map(Change, now), Change("leave-out", (key,))])
-    assert [mender.keep(mender.repair(each)) for each in (other, example, other)] == [True, False, True]
-    assert mender.applied()[-1].count == 1
+    key = fingerprint(Fixer([Change(kind) for kind in then]).repair(example))
+    fixer = Fixer([*map(Change, now), Change("leave-out", (key,))])
+    assert [fixer.keep(fixer.repair(each)) for each in (other, example, other)] == [True, False, True]
+    assert fixer.applied()[-1].count == 1
 
 
 def test_repairs_before_it_compares() -> None:
-    mender = Mender([Change("drop-duplicates"), Change("mask-emails")])
+    fixer = Fixer([Change("drop-duplicates"), Change("mask-emails")])
     examples = [talk(f"u: I am {name}@c.de", "a: Hello") for name in ("anna", "bo")]
-    assert [mender.keep(mender.repair(example)) for example in examples] == [True, False]
-    assert mender.applied() == (Change("drop-duplicates", count=1), Change("mask-emails", count=2))
+    assert [fixer.keep(fixer.repair(example)) for example in examples] == [True, False]
+    assert fixer.applied() == (Change("drop-duplicates", count=1), Change("mask-emails", count=2))
 
 
 def test_plain_texts_answer_nothing() -> None:
     texts = [Example((Message(TEXT, text),)) for text in ("a", "b")]
-    assert mended("keep-first-answer", texts) == (texts, 0)
+    assert fixed("keep-first-answer", texts) == (texts, 0)
 
 
 def test_masks_the_arguments_of_tools() -> None:
     call = ToolCall("mail", '{"to": "anna@example.com", "card": 4111111111111111}')
-    mender = Mender([Change("mask-emails"), Change("mask-cards")])
-    repaired = mender.repair(Example((Message("user", "Mail her"), Message("assistant", "", (call,)))))
+    fixer = Fixer([Change("mask-emails"), Change("mask-cards")])
+    repaired = fixer.repair(Example((Message("user", "Mail her"), Message("assistant", "", (call,)))))
     assert repaired.messages[1].tool_calls[0].arguments == '{"to": "[email]", "card": "[card]"}'
 
 
 def test_an_unknown_change_does_nothing() -> None:
-    mender = Mender([Change("from-the-future", ("x",))])
-    assert mender.repair(FIRST) is FIRST
-    assert mender.keep(FIRST)
-    assert mender.applied() == (Change("from-the-future", ("x",)),)
+    fixer = Fixer([Change("from-the-future", ("x",))])
+    assert fixer.repair(FIRST) is FIRST
+    assert fixer.keep(FIRST)
+    assert fixer.applied() == (Change("from-the-future", ("x",)),)
 
 
-@pytest.mark.parametrize("kind", list(MENDS))
+@pytest.mark.parametrize("kind", list(FIXES))
 def test_words(kind: str) -> None:
-    words = MENDS[kind]
+    words = FIXES[kind]
     assert words.label
     assert "1 " in words.done(1)
     assert "1,200 " in words.done(1200)
@@ -134,23 +134,23 @@ _TEXTS = st.text(st.characters(codec=None), max_size=12) | st.sampled_from(
 _CALLS = st.lists(st.builds(ToolCall, _TEXTS, _TEXTS | st.just('{"x": ["a@b.de", 4111111111111111]}')), max_size=2)
 _MESSAGES = st.builds(Message, _ROLES, _TEXTS, _CALLS.map(tuple), name=st.sampled_from(["", "Anna"]))
 _EXAMPLES = st.builds(Example, st.lists(_MESSAGES, max_size=6).map(tuple), tools=st.sampled_from(["", "[]"]))
-_CHANGES = st.lists(st.sampled_from(list(MENDS)), unique=True).map(lambda kinds: [Change(kind) for kind in kinds])
+_CHANGES = st.lists(st.sampled_from(list(FIXES)), unique=True).map(lambda kinds: [Change(kind) for kind in kinds])
 
 
 @settings(deadline=None)
 @given(_CHANGES, st.lists(_EXAMPLES, max_size=5))
 def test_repairing_again_changes_nothing(changes: list[Change], examples: list[Example]) -> None:
-    mender = Mender(changes, sample=examples)
+    fixer = Fixer(changes, sample=examples)
     for example in examples:
-        repaired = mender.repair(example)
-        assert Mender(changes).repair(repaired) == repaired
+        repaired = fixer.repair(example)
+        assert Fixer(changes).repair(repaired) == repaired
 
 
 @settings(deadline=None)
 @given(_CHANGES, st.lists(_EXAMPLES, max_size=5))
 def test_the_same_again_gives_the_same(changes: list[Change], examples: list[Example]) -> None:
-    repaired = [Mender([Change("repair-text")]).repair(example) for example in examples]
-    first, second = Mender(changes, sample=repaired), Mender(changes[::-1], sample=repaired)
+    repaired = [Fixer([Change("repair-text")]).repair(example) for example in examples]
+    first, second = Fixer(changes, sample=repaired), Fixer(changes[::-1], sample=repaired)
     assert [first.keep(example) for example in repaired] == [second.keep(example) for example in repaired]
     assert first.applied() == second.applied()[::-1]
 
@@ -158,6 +158,6 @@ def test_the_same_again_gives_the_same(changes: list[Change], examples: list[Exa
 def test_leaving_one_out_by_hand_does_not_count_its_copies() -> None:
     """With the copies left out already, one press said that two examples were left out by hand."""
     one = Example((Message("user", "a"), Message("assistant", "b")))
-    mender = Mender((Change("drop-duplicates"), Change("leave-out", keys=(fingerprint(one),))))
-    assert [mender.keep(mender.repair(one)) for _ in range(2)] == [False, False]
-    assert [change.count for change in mender.applied()] == [1, 1]
+    fixer = Fixer((Change("drop-duplicates"), Change("leave-out", keys=(fingerprint(one),))))
+    assert [fixer.keep(fixer.repair(one)) for _ in range(2)] == [False, False]
+    assert [change.count for change in fixer.applied()] == [1, 1]

@@ -103,15 +103,15 @@ def test_the_buttons_of_the_checks(studio: Studio, copies: Path) -> None:
 
     kind = next(each.kind for each in dataset.inspection.findings if each.places)
     assert pressed("show", kind)[0] > 1
-    _, started, _ = pressed("mend", "drop-duplicates")
+    _, started, _ = pressed("fix", "drop-duplicates")
     second = follow(studio, started, []).dataset_id
     number, started, version = pressed("undo", "drop-duplicates", id=second)
     assert (number, started, version["value"]) == (SKIP, SKIP, dataset.id)
     assert pressed("format the disk") == pressed("") == (SKIP, SKIP, SKIP)
-    assert press_check(studio, Action("mend"), dataset_id=None, number=1, started=[]) == (SKIP, SKIP, SKIP)
+    assert press_check(studio, Action("fix"), dataset_id=None, number=1, started=[]) == (SKIP, SKIP, SKIP)
 
 
-def test_a_wrong_guess_is_one_click_to_mend(studio: Studio, table: Path) -> None:
+def test_a_wrong_guess_is_one_click_to_fix(studio: Studio, table: Path) -> None:
     dataset = brought(studio, table)
     assigning, started, _ = assign_part(
         studio, Action("part", "0", "answer"), dataset_id=dataset.id, assigning=None, started=[]
@@ -131,7 +131,7 @@ def test_a_template_makes_the_question(studio: Studio, table_of_three: Path) -> 
     both = studio.datasets.get(follow(studio, started, []).dataset_id)
     _, started, _ = use_template(studio, both.id, assigning, "{ticket}: {question}", [])
     worded = studio.datasets.examples(follow(studio, started, []).dataset_id)
-    assert worded[0].messages[0].content == "T-0: How do I mend part 0?"
+    assert worded[0].messages[0].content == "T-0: How do I fix part 0?"
 
 
 def test_what_is_held_out_stays_while_it_is_there(studio: Studio, table: Path, mixed_lengths: Path) -> None:

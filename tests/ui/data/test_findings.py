@@ -2,7 +2,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from studio.data.changes import Change
-from studio.data.checking.findings import Finding, Mend
+from studio.data.checking.findings import Finding, Fix
 from studio.data.rows import RowProblem
 from studio.studio import Studio
 from studio.ui.data import findings as data_findings
@@ -17,14 +17,14 @@ COPIES = Finding(
     2,
     (3, 7),
     (),
-    (Mend("drop-duplicates", "Keep one"),),
+    (Fix("drop-duplicates", "Keep one"),),
 )
 
 
 def test_a_finding_has_its_buttons() -> None:
     made = finding(COPIES)
     assert 'data-verb="show" data-key="copies"' in made
-    assert 'data-verb="mend" data-key="drop-duplicates"' in made
+    assert 'data-verb="fix" data-key="drop-duplicates"' in made
     assert "2 &lt;b&gt;copies&lt;/b&gt;" in made
     assert 'class="ls-warning"' in made
 

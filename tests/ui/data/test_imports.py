@@ -59,7 +59,7 @@ def test_an_import_at_work_shows_its_progress_on_every_page(studio: Studio, tabl
 
 
 def test_a_change_is_named_before_its_answer_has_reached_the_page(studio: Studio, copies: Path) -> None:
-    """A mend was shown as "Another import" for as long as the server was busy."""
+    """A fix was shown as "Another import" for as long as the server was busy."""
     first = brought(studio, copies)
     second = studio.add_dataset(ImportRequest(of=first.id, changes=(Change("drop-duplicates"),)))
     workers = studio._launch

@@ -50,9 +50,9 @@ def test_nothing_is_refused_in_words(studio: Studio) -> None:
         requests.add_sample(studio, "nothing", [])
 
 
-def test_a_mend_makes_a_version_and_undoing_it_finds_the_first_again(studio: Studio, copies: Path) -> None:
+def test_a_fix_makes_a_version_and_undoing_it_finds_the_first_again(studio: Studio, copies: Path) -> None:
     first = brought(studio, copies)
-    outcome = requests.mend(studio, first, Action("mend", "drop-duplicates"), [])
+    outcome = requests.fix(studio, first, Action("fix", "drop-duplicates"), [])
     second = studio.datasets.get(arrived(studio, outcome.started))
     assert (second.version, second.inspection.usable) == (2, first.inspection.usable - 2)
     assert [(each.kind, each.count) for each in second.changes] == [("drop-duplicates", 2)]
@@ -63,7 +63,7 @@ def test_a_mend_makes_a_version_and_undoing_it_finds_the_first_again(studio: Stu
 def test_a_change_that_nothing_offers_is_refused(studio: Studio, copies: Path) -> None:
     for kind in ("leave-out", "mask-emails", "nothing", ""):
         with pytest.raises(DataError, match="not on offer"):
-            requests.mend(studio, brought(studio, copies), Action("mend", kind), [])
+            requests.fix(studio, brought(studio, copies), Action("fix", kind), [])
 
 
 def test_examples_are_left_out_one_after_the_other(studio: Studio, table: Path) -> None:
@@ -94,6 +94,6 @@ def test_one_change_after_the_other(studio: Studio, copies: Path) -> None:
     workers = studio._launch
     assert isinstance(workers, FakeWorkers)
     workers.hold_imports = True
-    started = requests.mend(studio, dataset, Action("mend", "drop-duplicates"), []).started
+    started = requests.fix(studio, dataset, Action("fix", "drop-duplicates"), []).started
     with pytest.raises(DataError, match="still being made"):
         requests.leave_out(studio, dataset, 0, started)

@@ -2,7 +2,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from studio.data.changes import Change
-from studio.data.checking.fixes import MENDS
+from studio.data.checking.fixes import FIXES
 from studio.studio import Studio
 from studio.ui.data.versions import doing, done, is_same, version_label, with_change, without_change
 from tests.ui.fake_studio import brought
@@ -38,7 +38,7 @@ def test_a_version_is_named_by_what_was_done(studio: Studio, table: Path) -> Non
 
 
 def test_every_change_says_what_is_being_done() -> None:
-    said = [doing(kind) for kind in MENDS]
+    said = [doing(kind) for kind in FIXES]
     assert {"Masking e-mail addresses", "Keeping one of each", "Leaving out", "Joining these turns"} <= set(said)
     assert all(each.partition(" ")[0].endswith("ing") for each in said)
 

@@ -4,7 +4,7 @@ import pytest
 from studio.ui.kit.actions import Action, action_html, button, chooser, on_action, read_action
 
 
-@pytest.mark.parametrize("data", [None, "mend", 3, [], {"verb": 1}, {"verb": "x", "key": None}, {"key": "x" * 201}])
+@pytest.mark.parametrize("data", [None, "fix", 3, [], {"verb": 1}, {"verb": "x", "key": None}, {"key": "x" * 201}])
 def test_what_no_page_of_ours_sends_is_a_press_of_nothing(data: object) -> None:
     assert read_action(data) == Action()
 
@@ -17,7 +17,7 @@ def test_three_short_texts_are_read() -> None:
 
 def test_names_cannot_leave_their_attributes() -> None:
     evil = '"><script>alert(1)</script>'
-    made = button(evil, "mend", key=evil, name=evil) + chooser(
+    made = button(evil, "fix", key=evil, name=evil) + chooser(
         "part", key=evil, choices=[(evil, evil)], chosen=evil, name=evil
     )
     assert "<script" not in made
@@ -47,6 +47,6 @@ def test_a_listener_gets_the_press_and_its_inputs() -> None:
     assert got == [(Action("show", "copies"), "Ada")]
 
 
-def test_a_mend_is_marked_so_that_only_one_is_made_at_a_time() -> None:
-    assert "data-mends" in button("Mask", "mend", mends=True)
-    assert "data-mends" not in button("Show", "show", once=True)
+def test_a_fix_is_marked_so_that_only_one_is_made_at_a_time() -> None:
+    assert "data-fixes" in button("Mask", "fix", fixes=True)
+    assert "data-fixes" not in button("Show", "show", once=True)

@@ -53,7 +53,7 @@ def test_a_part_that_changes_all_the_time_is_never_said_twice() -> None:
     assert is_due(page.drawn, clock=lambda: page.now + AGAIN_SECONDS)
 
 
-def test_an_older_answer_that_comes_last_is_mended() -> None:
+def test_an_older_answer_that_comes_last_is_fixed() -> None:
     """A run was shown as stopping for good: the press had answered last, and what the look drew was remembered."""
     page = Page()
     page.take(page.draw("training"))

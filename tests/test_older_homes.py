@@ -66,7 +66,7 @@ def test_the_fixes_of_a_finding_are_read() -> None:
 
 @pytest.fixture
 def home(tmp_path: Path, tiny_model: Path) -> Path:
-    """A home of the studio at 0a79100: a data set, a finished run and a stopped one, a conversation, a sheet, a vote."""
+    """A home of an older studio: a data set, a finished run and a stopped one, a conversation, a sheet, a vote."""
     here = {b"MODEL": tiny_model, b"HOME": tmp_path / "home", b"FOLDER": tmp_path}
     with zipfile.ZipFile(HOME) as packed:
         packed.extractall(tmp_path / "home")

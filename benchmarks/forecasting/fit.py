@@ -11,9 +11,9 @@ from pathlib import Path
 
 from forecasting.running import Measured
 from studio.models.architecture import architecture_in
+from studio.models.forecast import duration, forecast
+from studio.models.forecast import memory as forecast_memory
 from studio.models.forecast.duration import fixed_seconds, loop_seconds
-from studio.models.forecast.forecast import duration, forecast
-from studio.models.forecast.forecast import memory as forecast_memory
 from studio.models.forecast.memory import memory_parts
 from studio.models.forecast.plan import Plan, make_plan
 

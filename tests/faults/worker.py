@@ -14,7 +14,7 @@ def save_often() -> None:
 
     To be called before `studio.ml` is imported.
     """
-    from studio.models.forecast.forecast import plan
+    from studio.models.forecast import plan
 
     plan.SAVE_SHARE = 1e9
     from studio.ml.pacing import SavePace

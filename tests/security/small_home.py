@@ -206,7 +206,7 @@ def _look_at_run(studio: Studio, facts: ModelFacts, run_id: str) -> None:
             name=None,
             order=None,
             text="",
-            generation=Selection(),
+            selection=Selection(),
             drawn=None,
         ),
         lambda: studio.evaluations.rows(run_id),
@@ -218,8 +218,8 @@ def _look_at_run(studio: Studio, facts: ModelFacts, run_id: str) -> None:
     for look in looks:
         with contextlib.suppress(StudioError):
             look()
-    generation = runs_drawing.GenerationSettings(chosen=(run_id,), opened=run_id)
-    runs_drawing.draw(studio, generation, None, fresh=True)
+    selection = runs_drawing.Selection(chosen=(run_id,), opened=run_id)
+    runs_drawing.draw(studio, selection, None, fresh=True)
 
 
 def _look_at_comparisons(studio: Studio) -> None:

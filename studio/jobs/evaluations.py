@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studio import codec
-from studio.data.conversion.formats import Roles
+from studio.data.dataset_folders import Dataset
 from studio.data.library import DatasetLibrary
-from studio.data.reading_choices import GUESSED, Choices
 from studio.errors import RunError, TooMany
 from studio.events import LAST_TIME, Failed, Finished, Loading
-from studio.files import read_bytes, write_whole
+from studio.files import at_older_name, read_bytes, write_whole
 from studio.jobs import public_address, standard_tasks
 from studio.jobs.evaluation_report import (
     AT_THE_END,
@@ -85,9 +84,7 @@ class Evaluations:
         self,
         run_id: str,
         *,
-        data: Path | None = None,
-        roles: Roles | None = None,
-        choices: Choices = GUESSED,
+        data: Path | Dataset | None = None,
         rows: int = 0,
         longest: int = 0,
         forgetting: bool = True,
@@ -96,9 +93,8 @@ class Evaluations:
     ) -> EvaluationState:
         """Start to evaluate a run, unless that is under way; a report on the same data is replaced when it is done.
 
-        `data` is a file of examples in any form that the studio reads, which becomes a data set; without it the
-        held-out examples of the run are used. `roles` and `choices` say how that file is read, where the guess is not
-        right. `rows` bounds how many, 0 takes all that the machine does in a few
+        `data` is a data set, or a file of examples in any form that the studio reads, which becomes one; without it
+        the held-out examples of the run are used. `rows` bounds how many, 0 takes all that the machine does in a few
         minutes. `longest` bounds every answer in tokens, 0 leaves that to the expected one. `tasks` are
         names of standard tasks in lm-evaluation-harness, each asked with `questions` questions.
         Raises RunError when the run has no result, or the work cannot be started, DataError for a file that cannot be
@@ -107,7 +103,7 @@ class Evaluations:
         public_address.check_tasks(tasks, self._settings)
         tasks = standard_tasks.check(tasks, questions)
         require_within(self._settings.limits, "answer_tokens", longest, LONGEST_ANSWER_NOUN)
-        if data is not None:
+        if isinstance(data, Path):
             public_address.check_files((data,), self._settings, ours=self._datasets.samples_folder)
         run = self._runs.get(run_id)
         if run.is_alive():
@@ -116,7 +112,7 @@ class Evaluations:
             raise RunError("This run has nothing to evaluate.", "Let a run finish, or stop it after its first steps.")
         if data is None and not _holds_out(run):
             raise RunError(NOTHING_HELD_OUT, NOTHING_HELD_OUT_HINT)
-        given = None if data is None else self._datasets.add(data, roles=roles, choices=choices)
+        given = self._datasets.add(data) if isinstance(data, Path) else data
         name = _name("" if given is None else given.sha256, tasks, questions)
         job = self._job(run, name)
         if not job.state().working:
@@ -275,8 +271,7 @@ def _name(sha256: str, tasks: Sequence[str], questions: int) -> str:
 
 def request_path(run: RunFolder) -> Path:
     """Return the file that is there while a run shall be evaluated; it holds how often that was begun."""
-    older = run.path / "evaluation.wish"
-    return older if older.exists() else run.path / "evaluation.request"
+    return at_older_name(run.path / "evaluation.request", "evaluation.wish")
 
 
 def evaluation_paths(run: RunFolder, name: str) -> JobPaths:

@@ -27,7 +27,7 @@ from studio.data.example_files import ExampleFile, write_examples
 from studio.data.examples import Example
 from studio.errors import RunError
 from studio.events import LAST_TIME
-from studio.files import open_plain, read_bytes, write_whole
+from studio.files import at_older_name, open_plain, read_bytes, write_whole
 from studio.limits import MOST_NAME
 from studio.runs import lock
 from studio.runs.names import memorable_name, slug
@@ -197,8 +197,7 @@ class RunFolder:
     @property
     def stop_request(self) -> Path:
         """A file that is there while a person wants the run to end, or wanted it to when it ended."""
-        older = self.path / "stop.wish"
-        return older if older.exists() else self.path / "stop.request"
+        return at_older_name(self.path / "stop.request", "stop.wish")
 
     @property
     def stop_wanted(self) -> str:

@@ -116,8 +116,8 @@ def test_a_real_run_is_compared(tmp_path: Path, tiny_model: Path, capsys: pytest
     train = ("train", "--data", str(data), "--model", str(tiny_model), "--epochs", "1", "--rank", "4")
     assert main(["--home", str(home), *train]) == 0
     id = capsys.readouterr().out.strip().splitlines()[-1].rpartition("/")[2]
-    requests_of = ("--json", "--longest", "8", "--strength", "1", "--strength", "0.5")
-    assert main(["--home", str(home), "compare", id, "--prompts", str(data), *requests_of]) == 0
+    options = ("--json", "--longest", "8", "--strength", "1", "--strength", "0.5")
+    assert main(["--home", str(home), "compare", id, "--prompts", str(data), *options]) == 0
     document = json.loads(capsys.readouterr().out)
     assert len(document["rows"]) == 12
     assert all(len(row["answers"]) == 3 and 0 < row["answers"][0]["tokens"] <= 8 for row in document["rows"])

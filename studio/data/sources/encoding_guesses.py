@@ -6,6 +6,7 @@ An encoding is sure where what it gives could be written by somebody, and what t
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from studio.data.alphabets import ALPHABETIC_SCRIPTS, LANGUAGES, fits, likeness, written_in
 
@@ -69,6 +70,10 @@ class _Reading:
     found: Sequence[frozenset[int]]
     usual: float
 
+    @cached_property
+    def is_long(self) -> bool:
+        return _letters("\n".join(self.lines)) >= _FEWEST_LETTERS
+
     @property
     def score(self) -> float:
         return self.usual if self.codec in EAST_ASIAN else self.usual * (_of_one(self.found) + _of_any(self.found)) / 2
@@ -118,10 +123,9 @@ def _reading(codec: str, text: str) -> _Reading:
 
 def _is_likely(best: _Reading) -> bool:
     """Say whether a reading could be right, seen by itself."""
-    is_long = _letters("\n".join(best.lines)) >= _FEWEST_LETTERS
     if best.codec in EAST_ASIAN:
-        return best.score >= _LIKELY and is_long
-    if best.codec in _OLD and not is_long:
+        return best.score >= _LIKELY and best.is_long
+    if best.codec in _OLD and not best.is_long:
         return False
     return _of_any(best.found) >= _NEARLY_ALL
 
@@ -145,12 +149,12 @@ def _is_clearer(best: _Reading, rival: _Reading) -> bool:
     """Say whether the lines that two encodings read otherwise could be of a language in the one only."""
     if best.codec in EAST_ASIAN or rival.codec in EAST_ASIAN:
         return best.score >= _CLEARLY * rival.score
-    if best.usual >= _CLEARLY * rival.usual and _letters("\n".join(best.lines)) >= _FEWEST_LETTERS:
+    if best.usual >= _CLEARLY * rival.usual and best.is_long:
         return True
     pairs = zip(best.lines, rival.lines, best.found, rival.found, strict=False)
     apart = [(ours, theirs) for one, other, ours, theirs in pairs if one != other]
     ours, theirs = [each for each, _ in apart], [each for _, each in apart]
-    few = _RARELY if _letters("\n".join(best.lines)) < _FEWEST_LETTERS else _OFTEN
+    few = _OFTEN if best.is_long else _RARELY
     return any(share(ours) >= _NEARLY_ALL and share(theirs) <= few for share in (_of_one, _of_any))
 
 

@@ -124,11 +124,11 @@ def _on(tab: ChatPart, events: list[Any], listener: Callable[[Given], list[Any]]
 
 
 def _wire_asking(tab: ChatPart, studio: Studio, asking: Asking) -> Any:
-    requests_of = {tab["again"].elem_id: AGAIN, tab["replay"].elem_id: REPLAY}
+    ways = {tab["again"].elem_id: AGAIN, tab["replay"].elem_id: REPLAY}
 
     def put_question(event: gr.EventData, **values: Any) -> Iterator[list[Any]]:
         # A button that was updated is another object with another number; it keeps its name in the browser.
-        how = requests_of.get(getattr(event.target, "elem_id", None), ASK)
+        how = ways.get(getattr(event.target, "elem_id", None), ASK)
         yield from shown(asking.stream)(how, chat_actions.read(**values))
 
     asked = gr.on(

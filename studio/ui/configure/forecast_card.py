@@ -144,13 +144,13 @@ def _time_tile(found: Forecast, machine: Machine, *, missing: str, price: float 
 
 
 def about_time(seconds: float) -> str:
-    """Write a estimated time as one: "about 4 min"."""
+    """Write an estimated time as one: "about 4 min"."""
     told = rough_time(seconds)
     return told if told.startswith("under") else f"about {told}"
 
 
 def rough_time(seconds: float | None) -> str:
-    """Write a estimated time no finer than it can be known: "under 1 min", "4 min", "1 h 20 min"; "-" for none."""
+    """Write an estimated time no finer than it can be known: "under 1 min", "4 min", "1 h 20 min"; "-" for none."""
     if seconds is None:
         return "-"
     if seconds < 45:

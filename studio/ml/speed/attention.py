@@ -6,6 +6,7 @@ may see, and the backward pass is written out. Does not know of models: it takes
 """
 
 import functools
+import inspect
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -72,6 +73,7 @@ def varlen_attention(
 
     ends = torch.tensor([0, *lengths], device=query.device).cumsum(0, dtype=torch.int32)
     longest = max(lengths)
+    options = {"enable_gqa": True} if "enable_gqa" in inspect.signature(varlen_attn).parameters else {}
     attended = varlen_attn(
         query.transpose(0, 1),
         key.transpose(0, 1),
@@ -82,7 +84,7 @@ def varlen_attention(
         longest,
         scale=shape.scale,
         window_size=(-1 if shape.window is None else shape.window - 1, 0),
-        enable_gqa=key.shape[0] != query.shape[0],
+        **(options if key.shape[0] != query.shape[0] else {}),
     )
     assert isinstance(attended, torch.Tensor)  # it returns more only when it is asked for more
     return attended

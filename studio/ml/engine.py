@@ -20,7 +20,7 @@ from studio.ml.batches import Batch, TokenRow, collate, cut
 from studio.ml.loading import Placement
 from studio.ml.speed import elementwise
 from studio.ml.speed.adapted import Joined, fusible, sharing
-from studio.ml.speed.logits import cross_entropies, summed_cross_entropy
+from studio.ml.speed.logits import Head, cross_entropies, summed_cross_entropy
 from studio.ml.speed.packing import Packing, can_pack, choose_attention
 from studio.models.forecast.plan import TOKENS_AT_ONCE, joining_pays
 
@@ -56,7 +56,7 @@ class Engine:
             self._lower_adapters()
         kinds = {each.dtype for each in model.parameters() if each.is_floating_point()}
         self._casts = placement.precision != "fp32" and kinds != {placement.dtype}
-        self._splits_head = self._has("learned-logits") and _splits_at_head(self._inner)
+        self._transform = transform_of_logits(self._inner) if self._has("learned-logits") else None
         joins = joining_pays(placement.device, placement.precision) if join is None else join
         self._join_layers(joins=joins and self._has("joined-projections"))
         if self._has("fused-elementwise"):
@@ -107,16 +107,20 @@ class Engine:
     def summed_loss(self, batch: Batch) -> torch.Tensor:
         """Return the cross-entropy summed over the learned tokens of a batch; a scalar in fp32."""
         with self._autocast():
-            if self._splits_head:
-                return summed_cross_entropy(self._hidden(batch), *head_of(self._inner), batch.targets)
+            if self._transform is not None:
+                return summed_cross_entropy(self._hidden(batch), self._head(), batch.targets)
             return functional.cross_entropy(self._logits(batch).float(), batch.targets, reduction="sum")
 
     def token_losses(self, batch: Batch) -> torch.Tensor:
         """Return the cross-entropy of each learned token of a batch, row after row; (learned,) in fp32, no gradient."""
         with torch.no_grad(), self._autocast():
-            if self._splits_head:
-                return cross_entropies(self._hidden(batch), *head_of(self._inner), batch.targets)
+            if self._transform is not None:
+                return cross_entropies(self._hidden(batch), self._head(), batch.targets)
             return functional.cross_entropy(self._logits(batch).float(), batch.targets, reduction="none")
+
+    def _head(self) -> Head:
+        scale, softcap = self._transform or (1.0, None)
+        return Head(*head_of(self._inner), scale=scale, softcap=softcap)
 
     def _inputs(self, batch: Batch) -> dict[str, Any]:
         inputs: dict[str, Any] = {"input_ids": batch.ids, "attention_mask": batch.mask, "use_cache": False}
@@ -199,21 +203,42 @@ def _head(model: Any) -> Any:
     return head.modules_to_save[head.active_adapters[0]]
 
 
-def _splits_at_head(model: Any) -> bool:
-    """Tell whether a model's logits are its head applied to what its decoder returns, and nothing else."""
+def transform_of_logits(model: Any) -> tuple[float, float | None] | None:
+    """Find scale and softcap with which a model's logits are its head applied to what its decoder returns; None where
+    they are something else.
+
+    Both are read from the config, where families keep them under several names, and tried out on the model: the first
+    that gives the model's own logits is taken.
+    """
     if type(_head(model)) is not nn.Linear:
-        return False
-    ids = torch.arange(_PROBE_TOKENS, device=model.device)[None] % head_of(model)[0].shape[0]
+        return None
+    weight, bias = head_of(model)
+    ids = torch.arange(_PROBE_TOKENS, device=model.device)[None] % weight.shape[0]
     was_training = model.training
     model.eval()
     try:
         with torch.inference_mode():
             whole = model(input_ids=ids, use_cache=False).logits
-            hidden = model.get_decoder()(input_ids=ids, use_cache=False).last_hidden_state
-            apart = functional.linear(hidden.to(head_of(model)[0].dtype), *head_of(model))
+            hidden = model.get_decoder()(input_ids=ids, use_cache=False).last_hidden_state.to(weight.dtype)
+            tolerance = 1e-3 if whole.dtype == torch.float32 else 1e-2  # a scale rounds once more in 16 bits
+            size = float(whole.float().nan_to_num(0, 0, 0).abs().max())
+            for scale, softcap in _transforms(model.config.get_text_config()):
+                apart = Head(weight, bias, scale=scale, softcap=softcap).logits(hidden)
+                if torch.allclose(whole.float(), apart, rtol=tolerance, atol=tolerance * size, equal_nan=True):
+                    return scale, softcap
     except (AttributeError, TypeError):
-        return False
+        return None
     finally:
         model.train(was_training)
-    size = float(whole.float().nan_to_num(0, 0, 0).abs().max())
-    return torch.allclose(whole.float(), apart.float(), rtol=1e-3, atol=1e-3 * size, equal_nan=True)
+    return None
+
+
+def _transforms(config: Any) -> Iterator[tuple[float, float | None]]:
+    """List the scales and softcaps that a config may mean, those that it names before none."""
+    named = [getattr(config, name, None) for name in ("logits_scaling", "logit_scale", "lm_head_multiplier")]
+    factors = [float(each) for each in named if isinstance(each, int | float) and each]
+    scales = dict.fromkeys([*(each for factor in factors for each in (1 / factor, factor)), 1.0])
+    caps = [getattr(config, name, None) for name in ("final_logit_softcapping", "logits_soft_cap")]
+    for softcap in dict.fromkeys([*(float(each) for each in caps if isinstance(each, int | float) and each), None]):
+        for scale in scales:
+            yield scale, softcap

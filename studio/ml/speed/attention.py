@@ -194,22 +194,22 @@ def _weights(q: torch.Tensor, k: torch.Tensor, block: _Block, shape: Shape) -> t
     queries = block.last - block.first
     by_head = scores.view(k.shape[0], -1, queries, scores.shape[-1])
     if shape.window is None:
-        by_head[..., -queries:].add_(_above_diagonal(queries))
+        by_head[..., -queries:].add_(_above_diagonal(queries, scores.device))
     else:
-        by_head.masked_fill_(_hidden(block, shape.window).to(scores.device), -torch.inf)
+        by_head.masked_fill_(_hidden(block, shape.window, scores.device), -torch.inf)
     return torch.softmax(scores, dim=-1), slope
 
 
 @functools.lru_cache(maxsize=256)
-def _above_diagonal(size: int) -> torch.Tensor:
+def _above_diagonal(size: int, device: torch.device) -> torch.Tensor:
     """Return what hides later keys when it is added to the scores of a square block: 0 below, -inf above."""
-    return torch.full((size, size), -torch.inf).triu_(1)
+    return torch.full((size, size), -torch.inf, device=device).triu_(1)
 
 
-def _hidden(block: _Block, window: int | None) -> torch.Tensor:
+def _hidden(block: _Block, window: int | None, device: torch.device) -> torch.Tensor:
     """Say which keys a query of the block may not see: (queries, keys)."""
-    queries = torch.arange(block.first, block.last)[:, None]
-    keys = torch.arange(block.seen, block.last)[None]
+    queries = torch.arange(block.first, block.last, device=device)[:, None]
+    keys = torch.arange(block.seen, block.last, device=device)[None]
     hidden = keys > queries
     return hidden if window is None else hidden | (keys <= queries - window)
 
@@ -219,4 +219,4 @@ def _is_windowed(length: int, shape: Shape) -> bool:
 
 
 def _band(length: int, window: int | None, device: torch.device) -> torch.Tensor:
-    return ~_hidden(_Block(0, length, 0), window).to(device)
+    return ~_hidden(_Block(0, length, 0), window, device)

@@ -15,7 +15,7 @@ from studio.ml.engine import Engine, transform_of_logits
 from studio.ml.methods import make_trainable
 from studio.ml.speed.attention import blocked_attention
 from studio.ml.speed.logits import Head, cross_entropies, summed_cross_entropy
-from studio.ml.speed.packing import can_pack
+from studio.ml.speed.packing import why_not_packed
 from tests.ml.tiny_families import FAMILIES, WORDS, make_adapted, make_model
 
 FP32 = loading.Placement(device="cpu", precision="fp32")
@@ -244,7 +244,7 @@ def test_a_model_that_looks_back_by_other_means_is_not_packed() -> None:
     model = MambaForCausalLM(
         MambaConfig(vocab_size=WORDS, hidden_size=32, state_size=8, num_hidden_layers=2, intermediate_size=64)
     )
-    assert not can_pack(model.eval(), blocked_attention)
+    assert why_not_packed(model.eval(), blocked_attention)
 
 
 def test_rounding_alone_does_not_keep_a_model_from_packing() -> None:
@@ -257,7 +257,7 @@ def test_rounding_alone_does_not_keep_a_model_from_packing() -> None:
         return output
 
     model.register_forward_hook(rounded)
-    assert can_pack(model, blocked_attention)
+    assert not why_not_packed(model, blocked_attention)
 
 
 def test_a_faint_sight_of_another_sequence_keeps_a_model_from_packing() -> None:
@@ -268,4 +268,4 @@ def test_a_faint_sight_of_another_sequence_keeps_a_model_from_packing() -> None:
         return output
 
     model.register_forward_hook(leak)
-    assert not can_pack(model, blocked_attention)
+    assert why_not_packed(model, blocked_attention) == "one sequence would see another"

@@ -55,6 +55,18 @@ class Loaded:
 
 
 @dataclass(frozen=True)
+class SpeedUps:
+    """Which of the engine's speed-ups are on for this model, by the names of `config.SPEEDUPS`.
+
+    `left_out` says of each other one why it is not on, as "name: reason". `attention` names what computes attention.
+    """
+
+    on: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+    attention: str = ""
+
+
+@dataclass(frozen=True)
 class Prepared:
     """The data is rendered and the plan is known. Token counts are for one epoch of the training rows."""
 
@@ -175,6 +187,7 @@ Event = (
     | Resumed
     | Loading
     | Loaded
+    | SpeedUps
     | Prepared
     | Forecasted
     | Stepped
@@ -196,6 +209,7 @@ _KINDS: dict[str, type[Event]] = {
         Resumed,
         Loading,
         Loaded,
+        SpeedUps,
         Prepared,
         Forecasted,
         Measured,

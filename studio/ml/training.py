@@ -122,6 +122,7 @@ def train(
         checkpointing=checkpointing,
         micro_batch_tokens=micro_batch_tokens,
     )
+    emit(engine.speedups)
     optimizer = Optimizer(model.named_parameters(), config=config, device=placement.device)
     total = config.total_steps(len(train_rows))
     scored_at = evaluation_steps(total)

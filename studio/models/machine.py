@@ -55,6 +55,8 @@ class Machine:
     versions: str
     start_seconds: float = 0.0
     """From the start of a process until PyTorch, transformers and peft are ready."""
+    trouble: str = ""
+    """Why a graphics card that is there is not used; empty where it is, or where there is none."""
 
     def rates_in(self, precision: str) -> Rates | None:
         """Return what was measured in a precision; None where nothing was."""

@@ -4,6 +4,7 @@ Looks at the machine without torch, so it names what is there and not what a mod
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from markupsafe import Markup
@@ -11,27 +12,17 @@ from markupsafe import Markup
 from studio.config import STARTER
 from studio.jobs.base_models import ModelState
 from studio.ui.configure.plan_card import arrival
+from studio.ui.kit.fragments import notice
 
 ICON = Path(__file__).with_name("icon.svg")
-_NVIDIA_CARDS = Path("/proc/driver/nvidia/gpus")
 
 
-def machine(cards: Path = _NVIDIA_CARDS) -> str:
+def machine(cards: Sequence[str]) -> str:
     """Name the machine in a few words: its graphics card if it has one, else its cores and memory."""
-    card = graphics_card(cards)
     cores = f"{os.cpu_count() or 1} CPU cores"
     memory = _memory_gib()
     rest = f"{cores}, {memory:.0f} GiB memory" if memory else cores
-    return f"{card}, {rest}" if card else rest
-
-
-def graphics_card(cards: Path) -> str:
-    """Return the name of the first NVIDIA card that the driver lists, or nothing."""
-    for file in sorted(cards.glob("*/information")):
-        for text in file.read_text(errors="replace").splitlines():
-            if text.startswith("Model:"):
-                return text.removeprefix("Model:").strip()
-    return ""
+    return f"{cards[0]}, {rest}" if cards else rest
 
 
 def _memory_gib() -> float:
@@ -41,14 +32,17 @@ def _memory_gib() -> float:
         return 0.0
 
 
-def header(machine_name: str, model: str, state: ModelState, *, slower: int = 1) -> Markup:
-    """Draw the top of the page. `slower` tells the page's clocks how many times slower than usual to run."""
+def header(machine_name: str, model: str, state: ModelState, *, slower: int = 1, trouble: str = "") -> Markup:
+    """Draw the top of the page. `slower` tells the page's clocks how many times slower than usual to run, `trouble`
+    says why a graphics card is not used.
+    """
     kind = "good" if state.ready else "bad" if state.failed else "busy" if state.working else "quiet"
     name = "Starter model" if model == STARTER else model
     at = "ready" if state.ready else "not available" if state.failed else arrival(state).rstrip(".")
     status = f"{name}: {at}" if state.ready or state.failed else at
+    card = notice("warning", trouble) if trouble else ""
     return Markup(
         '<div class="ls-header" data-pace="{}">{}'
         "<div><h1>LoRA Studio</h1><p>Teach a language model your way of answering</p></div>"
-        '<div class="ls-status ls-{}" role="status"><i aria-hidden="true"></i><span>{} · {}</span></div></div>'
-    ).format(slower, Markup(ICON.read_text()), kind, status, machine_name)
+        '<div class="ls-status ls-{}" role="status"><i aria-hidden="true"></i><span>{} · {}</span></div>{}</div>'
+    ).format(slower, Markup(ICON.read_text()), kind, status, machine_name, card)

@@ -44,10 +44,11 @@ def calibrate(job: Job, *, home: Path) -> Finished:
 def measure() -> Machine:
     """Describe this machine with all its rates. The process must be a fresh one: its start is measured too."""
     from studio.ml import loading
+    from studio.ml.accelerator import has_bf16
 
     start_seconds = time.process_time()  # importing is one thread's work
     machine = describe()
-    precisions = ("fp32", "bf16") if loading.has_bf16(machine.device) else ("fp32",)
+    precisions = ("fp32", "bf16") if has_bf16(machine.device) else ("fp32",)
     rates = tuple(measure_rates(machine.device, precision) for precision in precisions)
     if machine.device != "cpu":
         return replace(machine, rates=rates, start_seconds=start_seconds)
@@ -61,8 +62,10 @@ def describe() -> Machine:
     import torch
 
     from studio.ml import loading  # brings transformers and peft: their time belongs to the start
+    from studio.ml.accelerator import find_accelerator
 
-    device = loading.choose_placement(precision="fp32").device
+    found = find_accelerator()
+    device = found.device
     is_cuda = device == "cuda"
     return Machine(
         device=device,
@@ -72,6 +75,7 @@ def describe() -> Machine:
         devices=torch.cuda.device_count() if is_cuda else 1,
         rates=(),
         versions=machine_key(),
+        trouble=found.trouble,
     )
 
 

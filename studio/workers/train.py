@@ -83,6 +83,8 @@ def _train(job: Job, *, run: RunFolder, home: Path, folder: Path, is_first: bool
     renderer = load_renderer(folder)
     rows = prepare_rows(job, run=run, renderer=renderer, kept=home / KEPT_TOKENS)
     machine = this_machine(home)
+    if machine.trouble:
+        job.emit(Noted("warning", machine.trouble))
     expected = _forecast(job, folder=folder, config=config, machine=machine, rows=rows)
     with _in_words(folder, config, machine=machine, rows=rows):
         precision = machine.precision_of(config.precision)

@@ -79,9 +79,13 @@ class Joined:
         for index, layer in enumerate(self._layers):
             layer.forward = _Member(self, index)
 
+    def clear(self) -> None:
+        """Drop what was computed and not handed out, with the graph behind it, after a pass that broke off."""
+        self._input, self._waiting = None, []
+
     def undo(self) -> None:
         """Give the layers their own way of computing back."""
-        self._input, self._waiting = None, []
+        self.clear()
         for layer in self._layers:
             layer.__dict__.pop("forward", None)
 

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from studio.config import ADAMW, BASE_BITS
-from studio.models.forecast.plan import BF16, ITEM_BYTES, LOGIT_POSITIONS, QUERY_BLOCK, Plan
+from studio.models.forecast.plan import BF16, ITEM_BYTES, LOGIT_BYTES, QUERY_BLOCK, Plan, logit_positions
 
 MIB = 2**20
 
@@ -75,9 +75,6 @@ of tokens, and the products' buffers of each size leave holes of their own. Meas
 
 SIZES_UNTIL_FULL = 30
 """After so many micro-batches the holes grow no more."""
-
-LOGIT_BYTES = 12.0
-"""Bytes for each logit of a chunk: in the model's precision, in fp32, and its gradient in the model's."""
 
 HEAD_GRADIENT_BYTES = 8
 """Bytes for each weight of a head that is trained: its gradient as gathered, and as it is handed on."""
@@ -212,8 +209,9 @@ def is_gated(plan: Plan) -> bool:
 def logit_bytes(plan: Plan) -> float:
     """Count one chunk of logits, or all of them where chunks are switched off, with their gradients."""
     learned = max(1, round(plan.fullest_tokens * plan.learned_share))
-    chunk = learned if "learned-logits" in plan.config.switched_off else min(LOGIT_POSITIONS, learned)
-    return float(chunk * plan.architecture.vocabulary * LOGIT_BYTES)
+    words = plan.architecture.vocabulary
+    at_once = learned if "learned-logits" in plan.config.switched_off else logit_positions(plan.device, words)
+    return float(min(at_once, learned) * words * LOGIT_BYTES)
 
 
 def head_gradient_bytes(plan: Plan) -> float:

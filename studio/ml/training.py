@@ -173,13 +173,14 @@ def train(
         """Gather the gradient of the mean loss over all learned tokens of `rows`; None when asked to stop."""
         model.train()
         learned = sum(row.learned for row in rows)
-        summed = 0.0
+        losses = []
         for group in processes.share(engine.cut(rows, parts=processes.count)):
             if processes.count == 1 and should_stop():  # asked here, for a step of many rows can take minutes
                 return None
             loss = engine.summed_loss(engine.batch(group)) / learned
             loss.backward()
-            summed += float(loss.detach())
+            losses.append(loss.detach())
+        summed = sum(torch.stack(losses).tolist()) if losses else 0.0  # asked here: a GPU is not waited for in between
         if processes.count > 1:
             processes.add_up(optimizer.gradients())
             summed, stop = processes.total(summed, float(should_stop()))

@@ -114,6 +114,18 @@ class Stepped:
 
 
 @dataclass(frozen=True)
+class Skipped:
+    """A step changed nothing, since a number of its gradient was too large for fp16; the next ones are scaled less.
+
+    `count` is how many steps of the run were skipped so far, `scale` what the loss is multiplied with from here on.
+    """
+
+    step: int
+    count: int
+    scale: float
+
+
+@dataclass(frozen=True)
 class Evaluated:
     """The mean loss over the learned tokens of the held-out rows, after `step` steps."""
 
@@ -191,6 +203,7 @@ Event = (
     | Prepared
     | Forecasted
     | Stepped
+    | Skipped
     | Evaluated
     | Sampled
     | Saved
@@ -214,6 +227,7 @@ _KINDS: dict[str, type[Event]] = {
         Forecasted,
         Measured,
         Stepped,
+        Skipped,
         Evaluated,
         Sampled,
         Saved,

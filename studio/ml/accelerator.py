@@ -91,6 +91,6 @@ def _why_no_cuda() -> str:
         return found
     return (
         f"The graphics card {names[0]} is not used, and this machine computes on its processor: PyTorch finds no "
-        f"device of CUDA {torch.version.cuda} with the driver {driver or 'that is installed'}. Restart the computer; if that "
-        f"does not help, install the driver again. {graphics_card.INSTALL}"
+        f"device of CUDA {torch.version.cuda} with the driver {driver or 'that is installed'}. Restart the computer; "
+        f"if that does not help, install the driver again. {graphics_card.INSTALL}"
     )

@@ -18,10 +18,10 @@ import torch
 
 from studio.config import RunConfig
 from studio.errors import ModelError, StudioError, is_out_of_memory
-from studio.events import Evaluated, Event, Noted, Resumed, Saved, Stepped, Stopping
+from studio.events import Evaluated, Event, Noted, Resumed, Saved, Skipped, Stepped, Stopping
 from studio.ml.batches import TokenRow, epoch_steps
 from studio.ml.engine import Engine
-from studio.ml.loading import Placement
+from studio.ml.loading import FP16, Placement
 from studio.ml.memory import release_memory
 from studio.ml.optimizers import Optimizer, learning_rate_factor
 from studio.ml.pacing import SavePace, Scores
@@ -123,7 +123,9 @@ def train(
         micro_batch_tokens=micro_batch_tokens,
     )
     emit(engine.speedups)
-    optimizer = Optimizer(model.named_parameters(), config=config, device=placement.device)
+    optimizer = Optimizer(
+        model.named_parameters(), config=config, device=placement.device, fp16=placement.precision == FP16
+    )
     total = config.total_steps(len(train_rows))
     scored_at = evaluation_steps(total)
     pace = SavePace(share=keeper.share)
@@ -178,7 +180,7 @@ def train(
             if processes.count == 1 and should_stop():  # asked here, for a step of many rows can take minutes
                 return None
             loss = engine.summed_loss(engine.batch(group)) / learned
-            loss.backward()
+            optimizer.scaled(loss).backward()
             summed += float(loss.detach())
         if processes.count > 1:
             processes.add_up(optimizer.gradients())
@@ -240,9 +242,12 @@ def train(
                     save(step, rng_state)
                 return ended(step, stopped=True)
             _finite(summed, "loss", step + 1, before_learning=step == 0)
+            skipped = optimizer.skipped
             grad_norm = _finite(optimizer.step(learning_rate), "gradient", step + 1)
 
             step += 1
+            if optimizer.scale is not None and optimizer.skipped > skipped:
+                emit(Skipped(step, optimizer.skipped, optimizer.scale.value))
             tokens = sum(len(row.ids) for row in rows)
             emit(
                 Stepped(

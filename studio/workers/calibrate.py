@@ -48,7 +48,7 @@ def measure() -> Machine:
 
     start_seconds = time.process_time()  # importing is one thread's work
     machine = describe()
-    precisions = ("fp32", "bf16") if has_bf16(machine.device) else ("fp32",)
+    precisions = ("fp32", "bf16") if has_bf16(machine.device) else ("fp32", "fp16") if machine.fp16 else ("fp32",)
     rates = tuple(measure_rates(machine.device, precision) for precision in precisions)
     if machine.device != "cpu":
         return replace(machine, rates=rates, start_seconds=start_seconds)
@@ -62,7 +62,7 @@ def describe() -> Machine:
     import torch
 
     from studio.ml import loading  # brings transformers and peft: their time belongs to the start
-    from studio.ml.accelerator import find_accelerator
+    from studio.ml.accelerator import find_accelerator, needs_fp16
 
     found = find_accelerator()
     device = found.device
@@ -75,6 +75,7 @@ def describe() -> Machine:
         devices=torch.cuda.device_count() if is_cuda else 1,
         rates=(),
         versions=machine_key(),
+        fp16=needs_fp16(device),
         trouble=found.trouble,
     )
 
@@ -165,4 +166,4 @@ def _seconds(work: Callable[[], object], device: str) -> float:
 def _dtype(precision: str) -> "torch.dtype":
     import torch
 
-    return torch.bfloat16 if precision == "bf16" else torch.float32
+    return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision, torch.float32)

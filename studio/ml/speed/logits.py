@@ -92,7 +92,10 @@ class _ChunkedLoss(torch.autograd.Function):
                 bias_gradient += change.sum(0)
             change = change.to(weight.dtype)
             if hidden_gradient is not None:
-                torch.mm(change, weight, out=hidden_gradient[start:end])
+                if hidden.dtype == weight.dtype:
+                    torch.mm(change, weight, out=hidden_gradient[start:end])
+                else:
+                    hidden_gradient[start:end] = change @ weight
             if weight_gradient is not None:
                 weight_gradient += change.t() @ part
             start = end

@@ -165,5 +165,7 @@ def _attention(
     shape = Shape(query.shape[-1] ** -0.5 if scaling is None else scaling, sliding_window, softcap, dropout)
     if softcap is not None and dropout:
         raise Unsuitable("attention with a softcap and dropout")
+    if query.is_cuda and torch.is_autocast_enabled("cuda"):  # the angles of positions made fp32 of queries and keys
+        query, key, value = (each.to(torch.get_autocast_dtype("cuda")) for each in (query, key, value))
     attend = separate_attention if dropout else blocked_attention if softcap is not None else sequences.attend
     return attend(query[0], key[0], value[0], lengths=sequences.lengths, shape=shape)[None], None

@@ -166,8 +166,8 @@ def watch(studio: Studio) -> Watching:
     charts, answers = Kept(), Kept()
 
     def draw(run_id: str) -> Parts:
-        state = studio.view(run_id)
-        waiting = len(studio.waiting_runs()) if state.status == "queued" else 0
+        state = studio.scheduler.view(run_id)
+        waiting = len(studio.scheduler.waiting()) if state.status == "queued" else 0
         over = state.status in ENDED and state.run.result is not None
         evaluation = studio.evaluations.state(run_id) if over else None
         return parts(state, waiting=waiting, charts=charts, answers=answers, evaluation=evaluation)
@@ -195,7 +195,7 @@ def take_csv(studio: Studio, press: Action) -> Any:
     """Write all steps of a run as a table, and return the address of the file. Raises RunError."""
     if press.verb != CSV or not press.key:
         return gr.skip()
-    state = studio.view(press.key)
+    state = studio.scheduler.view(press.key)
     file = write_csv(state.run, state.view)
     # The number makes it another address each time: the page takes no notice of a value that it has.
     return f"{download_address(RUN, state.run.id, file.name)}?{state.view.last_seq}-{time.monotonic_ns()}"
@@ -247,7 +247,7 @@ def parts(
 
 def run_status(studio: Studio, run_id: str) -> dict[str, Any]:
     """Say what a run is at, for programs. Raises RunError when there is no such run."""
-    state = studio.view(run_id)
+    state = studio.scheduler.view(run_id)
     view = state.view
     return {
         "run": state.run.id,

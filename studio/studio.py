@@ -60,7 +60,7 @@ from studio.models.machine import Machine
 from studio.runs import run_data
 from studio.runs.archives import read_archive, write_archive
 from studio.runs.launcher import PROJECT_ROOT, Launch, launch
-from studio.runs.queue_places import QueuePlaces
+from studio.runs.queue import QueuePlaces
 from studio.runs.scheduler import STOP_GRACE_SECONDS, RunState, Scheduler
 from studio.runs.store import RunFolder, RunStore
 from studio.runs.summaries import Summaries

@@ -1,8 +1,7 @@
 """All runs at a glance: what a table says of each, so that ten thousand of them cost a look no more than ten do.
 
 What is known of a run that rests is worked out once and kept in memory for as long as its folder stays as it is; only
-the runs that wait or work are looked at each time. Whoever looks shares what another has just seen. Knows nothing of
-pages, and of what a setting does.
+the runs that wait or work are looked at each time. Whoever looks shares what another has just seen.
 """
 
 import logging

@@ -14,8 +14,8 @@ from gradio.events import api
 
 from studio.errors import RunError
 from studio.jobs.evaluations import EvaluationState
-from studio.runs.csv_files import write_csv
 from studio.runs.scheduler import RunState
+from studio.runs.tables import write_csv
 from studio.runs.view import ENDED
 from studio.studio import Studio
 from studio.ui.kit import fragments, run_choices

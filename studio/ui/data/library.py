@@ -15,11 +15,11 @@ from studio.data.dataset_folders import Dataset
 from studio.errors import DataError
 from studio.studio import Studio
 from studio.ui.data import versions as data_changes
-from studio.ui.kit import actions, fragments
+from studio.ui.kit import actions, fragments, scripts
 from studio.ui.kit.actions import Action, action_html, on_action
 from studio.ui.kit.components import ACTING, QUIET, picker
 from studio.ui.kit.damaged_list import DISCARD, bin_label, damaged_list
-from studio.ui.kit.downloads import DATA, SAVE, address_field, download_address
+from studio.ui.kit.downloads import DATA, download_address, prepared_file
 from studio.ui.kit.errors import shown
 from studio.wording import counted
 
@@ -73,7 +73,7 @@ def build_keeping() -> Keeping:
             rename = gr.Button("Rename", size="sm", elem_id="data-rename")
         with gr.Row(elem_classes="ls-actions"):
             prepare = gr.Button("Download (JSON Lines)", size="sm", elem_id="data-download")
-            address = address_field()
+            address = prepared_file()
         delete = action_html(elem_id="data-delete")
     with gr.Accordion("Bin", open=False, visible=False, elem_classes="ls-inner", elem_id="data-bin") as bin:
         binned = action_html(elem_id="data-binned")
@@ -105,7 +105,7 @@ def wire(library: Library, keeping: Keeping, *, studio: Studio, loaded: Callable
         inputs=[library.version],
         outputs=[keeping.address],
         **ACTING,
-    ).success(None, inputs=[keeping.address], js=SAVE, show_progress="hidden")
+    ).success(None, inputs=[keeping.address], js=scripts.call("saveFile"), show_progress="hidden")
     for component, listener in ((keeping.delete, delete), (keeping.binned, restore)):
         on_action(
             component,

@@ -18,7 +18,7 @@ from studio.runs.scheduler import RunState
 from studio.runs.tables import write_csv
 from studio.runs.view import ENDED
 from studio.studio import Studio
-from studio.ui.kit import fragments, run_choices
+from studio.ui.kit import fragments, run_choices, scripts
 from studio.ui.kit.actions import Action, action_html, on_action
 from studio.ui.kit.components import ACTING, QUIET, html, picker
 from studio.ui.kit.downloads import RUN, download_address
@@ -74,7 +74,7 @@ def build() -> TrainTab:
     with gr.Column(elem_classes="ls-card"):
         html(fragments.heading("Loss", LOSS_HELP))
         chart = live_chart("train-chart")
-        taken = gr.HTML(value="", html_template="", js_on_load=_TAKE, apply_default_css=False, elem_id="train-taken")
+        taken = html(elem_id="train-taken", template="", on_load=scripts.on_load("saveEachFile"))
     with gr.Column(elem_classes="ls-card"):
         html(fragments.heading("How the answers change", ANSWERS_HELP))
         answers = answers_view.answers_view("train-answers")
@@ -105,18 +105,6 @@ def build() -> TrainTab:
         log=log,
         drawn=gr.State(None),
     )
-
-
-_TAKE = r"""
-watch('value', () => {
-  if (!props.value) return;
-  const link = document.createElement('a');
-  link.href = props.value;
-  link.download = '';
-  link.click();
-});
-"""
-"""Fetches the file whose address arrives."""
 
 
 def wire(tab: TrainTab, *, studio: Studio, timer: gr.Timer) -> None:

@@ -12,9 +12,9 @@ from studio.config import RunConfig
 from studio.events import Skipped, SpeedUps, Stepped
 from studio.ml import loading
 from studio.ml.batches import TokenRow
+from studio.ml.checkpoints import Progress
 from studio.ml.methods import make_trainable
 from studio.ml.optimizers import FIRST_SCALE, SMALLEST_SCALE, STEADY_STEPS, LossScale, Optimizer
-from studio.ml.training import Progress
 from tests.ml.conftest import FP32, MEMORISE, run_training
 
 FP16 = loading.Placement(device="cpu", precision="fp16")

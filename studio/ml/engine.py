@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from studio.config import ADAMW, SPEEDUPS, RunConfig
 from studio.events import SpeedUps
+from studio.ml.accelerator import start_gradients
 from studio.ml.batches import Batch, TokenRow, collate, cut
 from studio.ml.loading import BF16, Placement
 from studio.ml.speed import elementwise
@@ -51,6 +52,7 @@ class Engine:
         self.placement = placement
         self.tokens_at_once = micro_batch_tokens or config.micro_batch_tokens or TOKENS_AT_ONCE[placement.device]
         self.has_halved = False
+        start_gradients(placement.device)
         self._pad_id = pad_id
         self._inner: Any = model.get_base_model() if isinstance(model, PeftModel) else model
         self._joined: list[Joined] = []

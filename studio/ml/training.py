@@ -198,14 +198,13 @@ class Trainer:
         """Gather the gradient of the mean loss over all learned tokens of `rows`; None when a stop is requested."""
         self.model.train()
         learned = sum(row.learned for row in rows)
-        losses = []
+        summed = 0.0
         for group in self.processes.share(self.engine.cut(rows, parts=self.processes.count)):
             if self.is_stopping:  # asked here, because a step of many rows can take minutes
                 return None
             loss = self.engine.summed_loss(self.engine.batch(group)) / learned
             self.optimizer.scaled(loss).backward()
-            losses.append(loss.detach())
-        summed = sum(float(loss) for loss in losses)  # read only now: until it is, nobody waits for a GPU
+            summed += float(loss.detach())
         if self.processes.count > 1:
             self.processes.add_up(self.optimizer.gradients())
             summed, stop = self.processes.total(summed, float(self.should_stop()))

@@ -109,6 +109,7 @@ class _ChunkedLoss(torch.autograd.Function):
     def backward(ctx: Any, gradient: torch.Tensor) -> Any:
         saved = iter(ctx.saved_tensors)
         changes = [
-            (next(saved) * gradient).to(kind) if kept else None for kept, kind in zip(ctx.kept, ctx.types, strict=True)
+            next(saved).mul_(gradient).to(kind) if kept else None
+            for kept, kind in zip(ctx.kept, ctx.types, strict=True)
         ]
         return (*changes, None, None)

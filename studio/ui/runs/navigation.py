@@ -15,7 +15,6 @@ from studio.ui.configure import copied_settings
 from studio.ui.configure.tab import ConfigureTab
 from studio.ui.data.tab import DataTab
 from studio.ui.evaluate import tab as evaluate_tab
-from studio.ui.evaluate.tab import EvaluateTab
 from studio.ui.export import tab as export_tab
 from studio.ui.export.tab import ExportTab
 from studio.ui.kit.actions import Action, on_action
@@ -36,7 +35,7 @@ def wire(
     configure: ConfigureTab,
     train: TrainTab,
     compare: CompareTab,
-    evaluate: EvaluateTab,
+    evaluate_run: gr.Dropdown,
     export: ExportTab,
 ) -> None:
     """Connect what leads from a run to the other tabs, and back from its changed settings."""
@@ -44,7 +43,7 @@ def wire(
     on_action(
         runs.actions,
         functools.partial(jump, studio),
-        outputs=[tabs, train.run, compare.run, evaluate.run, export.run],
+        outputs=[tabs, train.run, compare.run, evaluate_run, export.run],
         **ACTING,
     )
     for component in (runs.actions, runs.queue):

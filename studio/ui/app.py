@@ -69,7 +69,7 @@ def build_app(studio: Studio) -> gr.Blocks:
             with gr.Tab("6. Export", id="export") as export_page:
                 export = export_tab.build()
             with gr.Tab("All runs", id="runs") as runs_page:
-                runs = runs_tab.build()
+                runs = runs_tab.build(studio, timer=own["runs"], opened=runs_page.select)
 
         data_tab.wire(
             data,
@@ -94,7 +94,6 @@ def build_app(studio: Studio) -> gr.Blocks:
         train_tab.wire(train, studio=studio, timer=timer)
         compare_tab.wire(compare, studio=studio, timer=own["compare"], opened=compare_page.select, loaded=page.load)
         export_tab.wire(export, studio=studio, timer=own["export"], opened=export_page.select)
-        runs_tab.wire(runs, studio=studio, calm=own["runs"], opened=runs_page.select)
         navigation.wire(
             runs,
             studio=studio,

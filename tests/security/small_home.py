@@ -212,7 +212,7 @@ def _look_at_run(studio: Studio, facts: ModelFacts, run_id: str) -> None:
         with contextlib.suppress(StudioError):
             look()
     selection = runs_drawing.Selection(chosen=(run_id,), opened=run_id)
-    runs_drawing.draw(studio, selection, None, fresh=True)
+    only_new(runs_drawing.draw(studio, selection), Drawn())
 
 
 def _look_at_comparisons(studio: Studio) -> None:

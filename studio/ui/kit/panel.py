@@ -150,10 +150,19 @@ class Panel(Generic[State]):
         """Draw the panel as it is now, at these events and when an input changes."""
         gr.on(
             [*events, *self._changes],
-            shown(self._listener(lambda state: state, _NOTHING)),
+            shown(self._listener(_as_it_is, _NOTHING)),
             inputs_kwargs=self._given(_NOTHING),
             outputs=self._sent_to(_NOTHING),
             trigger_mode="always_last",
+            **QUIET,
+        )
+
+    def redraws_after(self, listener: Dependency) -> None:
+        """Draw the panel once a listener of another part of the page has succeeded."""
+        listener.success(
+            shown(self._listener(_as_it_is, _NOTHING)),
+            inputs_kwargs=self._given(_NOTHING),
+            outputs=self._sent_to(_NOTHING),
             **QUIET,
         )
 
@@ -217,7 +226,7 @@ class Panel(Generic[State]):
         asked = self._asked(values)
         return self._sent(asked, act(asked.now, *pressed, **self._beyond(values)))
 
-    def answers(self, act: Callable[..., Iterator[Any]], values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    def _answers(self, act: Callable[..., Iterator[Any]], values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """Return what is sent after each step of an action, as `answer` does; each knows what those before it sent."""
         asked = self._asked(values)
         for result in act(asked.now, **self._beyond(values)):
@@ -239,7 +248,7 @@ class Panel(Generic[State]):
             return in_order(self.answer(act, values, *pressed))
 
         def stream(**values: Any) -> Iterator[list[Any]]:
-            yield from map(in_order, self.answers(act, values))
+            yield from map(in_order, self._answers(act, values))
 
         return stream if inspect.isgeneratorfunction(act) else call
 
@@ -282,3 +291,7 @@ class Panel(Generic[State]):
     def _sent_to(self, also: Mapping[str, Block]) -> list[Block]:
         self._is_connected = True
         return [*self._outputs.values(), *also.values()]
+
+
+def _as_it_is(state: State) -> State:
+    return state

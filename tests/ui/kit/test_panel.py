@@ -161,7 +161,7 @@ def test_each_step_of_an_action_is_sent() -> None:
         yield Result(selection, {"name": "done"})
 
     page = Page()
-    steps = [page.take(each) for each in page.panel.answers(count, {**page.values, "name": "notes"})]
+    steps = [page.take(each) for each in page.panel._answers(count, {**page.values, "name": "notes"})]
     assert [each.get("text") for each in steps] == ["1", None, "2", ""]
     assert [each.get("one") for each in steps] == [gr.update(visible=True), None, None, gr.update(visible=False)]
     assert steps[-1]["name"] == "done"
@@ -192,21 +192,22 @@ def wired_page() -> tuple[Page, list[Any]]:
         page.panel.on_action(press)
         page.panel.on([page.save.click, page.name.submit], rename, given={"name": page.name}, options=QUIET)
         page.panel.download(page.save.click, lambda selection: selection.opened)
+        page.panel.redraws_after(page.save.click(None, js="() => {}"))
     return page, list(page.blocks.fns.values())
 
 
 def test_the_listeners_are_private_and_have_one_order_of_outputs() -> None:
-    _, (redraw, pressed, rename, prepare, save) = wired_page()
+    _, (redraw, pressed, rename, prepare, save, _, again) = wired_page()
     assert {each.api_visibility for each in (redraw, pressed, rename, prepare)} == {"private"}
     assert [each.queue for each in (redraw, pressed, rename, prepare)] == [False, True, False, True]
-    assert redraw.outputs == pressed.outputs == rename.outputs
+    assert redraw.outputs == pressed.outputs == rename.outputs == again.outputs
     assert redraw.trigger_mode == "always_last"
     assert sorted(event for _, event in redraw.targets) == ["change", "input", "tick"]
     assert save.inputs == prepare.outputs
 
 
 def test_a_listener_answers_in_the_order_of_its_outputs() -> None:
-    page, (redraw, pressed, _, prepare, _) = wired_page()
+    page, (redraw, pressed, _, prepare, *_) = wired_page()
     assert redraw.fn is not None and pressed.fn is not None and prepare.fn is not None  # noqa: PT018
     sent = redraw.fn(**page.values)
     by_name = dict(zip([each._id for each in redraw.outputs], sent, strict=True))

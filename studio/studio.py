@@ -19,10 +19,10 @@ Every verb returns at once: what takes long happens in a worker. Knows nothing o
 
 import dataclasses
 import functools
+import logging
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from studio.compare.chat_client import ChatClient
@@ -53,6 +53,7 @@ from studio.jobs.pool import (
 from studio.jobs.rendering import Rendering
 from studio.jobs.rendering_protocol import Shown
 from studio.jobs.token_counts import TokenCounting, TokenState
+from studio.logs import logged
 from studio.models.blend_kinds import DEFAULT_DENSITY
 from studio.models.hub import Hub
 from studio.models.locate import ModelFiles, locate
@@ -65,6 +66,8 @@ from studio.runs.scheduler import STOP_GRACE_SECONDS, RunState, Scheduler
 from studio.runs.store import RunFolder, RunStore
 from studio.runs.summaries import Summaries
 from studio.settings import Settings, ensure_writable
+
+log = logging.getLogger(__name__)
 
 
 class Studio:
@@ -351,7 +354,7 @@ class Studio:
     def delete_run(self, id: str) -> None:
         """Put a run into the bin. Raises RunError when it is unknown or at work."""
         if not self.runs.find(id).is_alive():
-            with suppress(RunError):  # a damaged run is not evaluated
+            with logged(log, "The evaluation of a run that is deleted was not cancelled", RunError, level=logging.INFO):
                 self.evaluations.cancel(id)
         self._scheduler.delete(id)
 

@@ -58,4 +58,4 @@ def _clear(settings: Settings) -> None:
             else:
                 folder.unlink()
         except OSError as error:
-            log.warning("An old upload was not removed: %s", error)
+            log.warning("An old upload was not removed: %s", error, exc_info=True)

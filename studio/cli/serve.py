@@ -74,7 +74,7 @@ def _keep_queue(studio: Tended, ended: threading.Event, pause_seconds: float = Q
             studio.tend()
         except StudioError as error:  # a full disk, most likely: it is tried again
             if str(error) != told:
-                log.warning("The queue cannot be looked after: %s", error)
+                log.warning("The queue cannot be looked after: %s", error, exc_info=True)
             told = str(error)
         except Exception:  # a thread that ends would start no run any more, and nobody would know
             log.exception("The queue cannot be looked after.")

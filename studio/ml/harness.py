@@ -30,6 +30,8 @@ from studio.models.download import Unreachable
 from studio.models.hub import DEFAULT_HUB
 from studio.models.starter import Stopped
 
+log = logging.getLogger(__name__)
+
 VERSION = importlib.metadata.version("lm_eval")
 METRICS = ("acc_norm", "acc", "exact_match")
 """Which score of a task counts where it has several: the first of these, else the first that is a share."""
@@ -167,6 +169,7 @@ def _go_offline_without_the_hub() -> None:
     try:
         DEFAULT_HUB.require()
     except Unreachable:
+        log.info("The Hub does not answer, so only what is on this machine is used", exc_info=True)
         huggingface_hub.constants.HF_HUB_OFFLINE = True
         datasets.config.HF_HUB_OFFLINE = True
 

@@ -1,6 +1,7 @@
 """The training loop, from the first batch to the last step."""
 
 import itertools
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +23,8 @@ from studio.ml.pacing import SavePace, Scores
 from studio.ml.parallel import Processes
 from studio.ml.soundness import NoNumbers, ensure_finite, no_longer_finite
 from studio.models.forecast.plan import SCORINGS
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -270,6 +273,7 @@ class Trainer:
             try:
                 self.optimizer.restore_masters(self.keeper.load(better).tensors)
             except StudioError:
+                log.info("The best checkpoint cannot be read", exc_info=True)
                 text = f"The checkpoint of step {better:,} scored best, but is damaged: the last step is kept."
                 self.emit(Noted("warning", text))
                 better = None

@@ -56,7 +56,7 @@ def _folder_of(name: str, home: Path) -> Path | None:
     try:
         files = locate(STARTER if name == HUB_ID else name, home, folders=Path(name).is_absolute())
     except ModelError as error:
-        log.info("the base of the adapter is not on this machine: %s", error)
+        log.info("the base of the adapter is not on this machine: %s", error, exc_info=True)
         return None
     return None if files is None else files.folder
 

@@ -141,7 +141,7 @@ def describe_context(folder: Path) -> int | None:
     try:
         outer = read_config(folder)
     except ModelError as error:
-        log.info("how much %s reads is not known: %s", folder, error)
+        log.info("how much %s reads is not known: %s", folder, error, exc_info=True)
         return None
     inner = outer.get("text_config")  # where models that also see or hear keep it
     for part in (outer, inner if isinstance(inner, dict) else {}):

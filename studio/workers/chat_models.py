@@ -5,6 +5,7 @@ Says which of the panes can be answered together. Does not know messages or text
 
 import dataclasses
 import itertools
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from studio.ml.strength import add_strength, forget
 from studio.models.strengths import check_strength
 from studio.runs.store import is_whole_model
 from studio.workers.memory_check import ensure_room, free_bytes
+
+log = logging.getLogger(__name__)
 
 MOST_ADAPTERS = 8
 """So many adapters are kept beside the base, unless one question asks for more."""
@@ -160,5 +163,6 @@ def _version(folder: str) -> _Version:
         try:
             return folder, (Path(folder) / name).stat().st_mtime_ns
         except OSError:
+            log.debug("A file of an adapter is gone", exc_info=True)
             continue
     raise ModelError("What this run learned is no longer on the disk.", "Choose another run.")

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -9,10 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from studio.errors import RunError
+from studio.logs import logged
 from studio.runs.store import RunFolder
 
 if TYPE_CHECKING:
     from studio.ml.checkpoints import Progress
+
+log = logging.getLogger(__name__)
 
 NEWEST_KEPT = 2
 
@@ -50,6 +54,7 @@ def newest_checkpoint(run: RunFolder, *, tell: Callable[[str], None]) -> "Progre
         try:
             return load_checkpoint(run, step)
         except RunError:
+            log.info("A checkpoint cannot be read", exc_info=True)
             tell(f"The checkpoint of step {step:,} is damaged and was passed over.")
     return None
 
@@ -88,7 +93,7 @@ def whole_or_not_at_all(target: Path) -> Iterator[Path]:
 def _let_go(folder: Path) -> None:
     """Delete a folder so that what is left of it, should the deleting be cut short, is not taken for a whole one."""
     old = folder.parent / f".{folder.name}.old"
-    with contextlib.suppress(OSError):
+    with logged(log, "A checkpoint could not be moved away to be deleted", OSError):
         os.replace(folder, old)
     shutil.rmtree(old, ignore_errors=True)
 

@@ -5,6 +5,7 @@ Knows nothing of weights.
 
 import hashlib
 import itertools
+import logging
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ from studio.workers.rows import prompt_length, rows_of
 
 if TYPE_CHECKING:
     from studio.ml.batches import TokenRow
+
+log = logging.getLogger(__name__)
 
 MOST_ANSWER_TOKENS = 256
 _ROOM = 16
@@ -152,6 +155,7 @@ def _asked_row(
     try:
         row = next(rows_of((example,), renderer=renderer, config=config), None)
     except DataError:
+        log.debug("An example cannot be asked", exc_info=True)
         return None
     if row is None:
         return None

@@ -227,7 +227,7 @@ def _clock(folder: Path, placement: "Placement", home: Path) -> AnswerClock:
         architecture = architecture_in(folder)
         parameters, layers = float(architecture.parameters), architecture.layers
     except ModelError as error:
-        log.info("The time of the evaluation is guessed from the size of the files: %s", error)
+        log.info("The time of the evaluation is guessed from the size of the files: %s", error, exc_info=True)
         parameters, layers = _parameters(folder), 32
     precision = placement.precision if placement.precision in ITEM_BYTES else FP32
     return AnswerClock(parameters, layers, precision, this_machine(home))

@@ -3,6 +3,7 @@
 The model of a run that trained an adapter is the base with that merged into it; of any other it is what was trained.
 """
 
+import logging
 import shutil
 import time
 from contextlib import nullcontext
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from studio.ml.loading import Placement
     from studio.ml.reference import Reference
     from studio.ml.shipped_check import Shipped
+
+log = logging.getLogger(__name__)
 
 ASKED_LATER = "reference.later"
 
@@ -204,6 +207,7 @@ def _written_prompt(renderer: ChatRenderer) -> tuple[int, ...] | None:
     try:
         return renderer.prompt(tuple(Message(each["role"], each["content"]) for each in CONVERSATION))
     except DataError:
+        log.debug("The template refuses the conversation of the check", exc_info=True)
         return None
 
 

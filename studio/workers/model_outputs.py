@@ -11,7 +11,6 @@ import logging
 import math
 import random
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,6 +20,7 @@ from studio.data.examples import TEXT, Example, Message
 from studio.data.scoring.probes import Question, Text, prompt_of, read_questions, read_texts
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.files import write_whole
+from studio.logs import logged
 from studio.models.starter import Stopped
 from studio.workers.eval_rows import Asked
 
@@ -277,12 +277,12 @@ def read_kept(path: Path, kind: type[Seen]) -> Seen | None:
     except FileNotFoundError:
         return None
     except (OSError, codec.Damaged) as error:
-        log.warning("What a base model said, kept in %s, cannot be read; it is asked again: %s", path, error)
+        log.warning("What a base said, kept in %s, cannot be read; it is asked again: %s", path, error, exc_info=True)
         return None
 
 
 def keep(path: Path, seen: object) -> None:
     """Keep what a model said. Where the disk does not take it, it is asked again next time."""
-    with suppress(OSError):
+    with logged(log, "What a base model said could not be kept", OSError, level=logging.INFO):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, codec.dumps(seen))

@@ -5,6 +5,7 @@ They find one another by the variables that PyTorch's own launcher sets. Knows n
 
 import contextlib
 import ctypes
+import logging
 import os
 import signal
 import socket
@@ -13,7 +14,10 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from studio.logs import logged
 from studio.runs.launcher import PROJECT_ROOT
+
+log = logging.getLogger(__name__)
 
 _GRACE_SECONDS = 30.0
 _SIGNAL_WHEN_PARENT_ENDS = 1
@@ -22,7 +26,7 @@ _FIRST = "STUDIO_FIRST_PROCESS"
 
 def end_with_the_first() -> None:
     """Have this process be killed when the first one of its run ends, whatever ended that; on Linux alone."""
-    with contextlib.suppress(OSError, AttributeError):
+    with logged(log, "This system does not end a process with its parent", OSError, AttributeError):
         ctypes.CDLL(None, use_errno=True).prctl(_SIGNAL_WHEN_PARENT_ENDS, int(signal.SIGKILL))
     if os.environ.get(_FIRST, "") not in ("", str(os.getppid())):  # it has ended already
         os._exit(1)

@@ -6,6 +6,7 @@ model but the one. It ends when its input is closed, when a piece takes too long
 
 import functools
 import logging
+import os
 import resource
 import socket
 import sys
@@ -16,6 +17,7 @@ from studio.data.tokenizing.limits import ProcessBounds, TooMuch
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import StudioError
 from studio.jobs.rendering_protocol import Answer, Refusal, Request, Shown, decode, encode
+from studio.logs import log_to_stderr
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +49,7 @@ def bound_memory() -> None:
     try:
         used = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
     except OSError as error:  # macOS has no /proc and does not keep this limit: there the time alone is bounded
-        log.warning("the memory of this process is not bounded: %s", error)
+        log.warning("the memory of this process is not bounded: %s", error, exc_info=True)
         return
     resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY_BYTES, used + MEMORY_BYTES))
 
@@ -88,4 +90,5 @@ def _count(renderer: ChatRenderer, path: Path, counts: Path) -> None:
 
 
 if __name__ == "__main__":
+    log_to_stderr(os.environ)
     sys.exit(main(Path(sys.argv[1])))

@@ -1,6 +1,7 @@
 """What the model answers while it learns: the same few prompts, asked before the first step and at every check."""
 
 import itertools
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,8 @@ from studio.models.forecast.plan import SAMPLE_TOKENS
 from studio.runs.store import RunFolder
 from studio.workers.job import Job
 from studio.workers.rows import prompt_length, rows_of
+
+log = logging.getLogger(__name__)
 
 MOST_PROMPTS = 3
 """So many held-out examples are asked where the person gave no prompts."""
@@ -91,6 +94,7 @@ def _prompt_of(example: Example, renderer: ChatRenderer, config: RunConfig) -> P
     try:
         row = next(rows_of((example,), renderer=renderer, config=config), None)
     except DataError:
+        log.debug("An example cannot be shown while training", exc_info=True)
         return None
     if row is None:
         return None

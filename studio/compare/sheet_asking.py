@@ -13,7 +13,7 @@ from studio.compare.sheet_prompts import Prompt
 from studio.compare.sheets import Cell, Column
 from studio.data.examples import Message
 from studio.errors import RunError
-from studio.models.strengths import check_strength
+from studio.models.adapter_settings import check_strength
 from studio.wording import counted
 
 log = logging.getLogger(__name__)

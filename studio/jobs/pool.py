@@ -111,7 +111,7 @@ class Pool:
 
         return launch
 
-    def tend(self) -> None:
+    def tick(self) -> None:
         """Start what waits, as far as there is room: to be called about once a second."""
         with self._guard:
             self._start_waiting()

@@ -1,8 +1,7 @@
-"""Greedy answers to many prompts, as fast as the machine allows: what one `generate` a row answers, token for token.
+"""Greedy answers to many prompts at once, token for token what one `generate` a row answers.
 
-Reading a model's weights costs as much for one row as for dozens, so as many rows as fit are continued at once. A row
-that has ended makes room, and another is taken in; so one long answer does not hold up the others. Knows nothing of
-templates and scores: it takes and gives token ids.
+Reading a model's weights costs as much for one row as for dozens, so as many rows as fit are continued together. A row
+that has ended makes room for the next, so one long answer does not hold up the others.
 """
 
 import itertools

@@ -11,7 +11,7 @@ from peft.tuners.lora import LoraLayer
 from peft.utils.other import AuxiliaryTrainingWrapper
 
 from studio.errors import ModelError
-from studio.models.strengths import check_strength
+from studio.models.adapter_settings import check_strength
 
 
 def name_at(name: str, strength: float) -> str:

@@ -34,7 +34,7 @@ from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import ModelError, StudioError
 from studio.models.locate import locate_settled
 from studio.runs.store import RunFolder
-from studio.workers.bounded import load_renderer
+from studio.workers.base_model import load_renderer
 from studio.workers.job import failure
 from studio.workers.streaming import Say, Streaming
 from studio.workers.train import pad_id

@@ -16,7 +16,7 @@ from studio.ml import loading
 from studio.ml.generation import BASE, passes
 from studio.ml.memory import release_memory
 from studio.ml.strength import add_strength, forget
-from studio.models.strengths import check_strength
+from studio.models.adapter_settings import check_strength
 from studio.runs.store import is_whole_model
 from studio.workers.memory_check import ensure_room, free_bytes
 

@@ -24,8 +24,7 @@ from studio.models.forecast.plan import FP32, ITEM_BYTES
 from studio.runs.launcher import PROJECT_ROOT
 from studio.runs.precision import precision_of
 from studio.runs.store import RunFolder, is_whole_model
-from studio.workers.base_model import ensure_model
-from studio.workers.bounded import load_renderer
+from studio.workers.base_model import ensure_model, load_renderer
 from studio.workers.estimates import this_machine
 from studio.workers.eval_rows import ask_of
 from studio.workers.job import Job

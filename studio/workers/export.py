@@ -18,14 +18,13 @@ from studio.errors import DataError, ExportError
 from studio.events import Finished, Loading, Stepped
 from studio.jobs.export_report import ExportReport, write_report
 from studio.jobs.exports import ADAPTER, MERGED, NO_ADAPTER, NO_ADAPTER_HINT, export_archive, export_folder
+from studio.models.adapter_files import hash_learned
 from studio.models.elsewhere import shown_name
-from studio.models.learned import hash_learned
 from studio.models.starter import HUB_ID
 from studio.runs.event_log import read_events
 from studio.runs.precision import precision_of
 from studio.runs.store import RunFolder, is_whole_model
-from studio.workers.base_model import ensure_model
-from studio.workers.bounded import load_renderer
+from studio.workers.base_model import ensure_model, load_renderer
 from studio.workers.job import Job
 from studio.workers.model_card import card_of
 from studio.workers.train import MEMORY_LOCK, REFERENCE, keep_reference, pad_id

@@ -10,17 +10,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 import peft
+import torch
 import transformers
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, GenerationConfig
 
 from studio import wording
 from studio.compare.chat_protocol import SelfTest, Tested
 from studio.errors import ModelError, RunError
 from studio.ml.generation import PaneInput, Sampling, generate
-from studio.ml.loading import FP32, Placement, load_base
+from studio.ml.loading import FP32, Placement, base_layers, ensure_sizes, load_base
 from studio.ml.memory import release_memory
-from studio.ml.plain import add_adapter_plainly, answer_plainly, load_plainly, logit_gap
+from studio.models.adapter_files import check_adapter
 from studio.runs.store import is_whole_model
 from studio.workers.chat_models import ChatModels, Wanted
 from studio.workers.memory_check import needed_bytes
@@ -111,18 +115,20 @@ def _plainly(
 
     def ask(model: object, told: Sequence[int]) -> _Plain:
         _stop_if_asked(ground)
-        ids = answer_plainly(model, prompt, max_new_tokens=request.tokens, end_ids=ground.end_ids, pad_id=ground.pad_id)
+        ids = _answer_plainly(
+            model, prompt, max_new_tokens=request.tokens, end_ids=ground.end_ids, pad_id=ground.pad_id
+        )
         parting = _first_difference(told, ids)
         if parting is None or parting > min(len(told), len(ids)):
             return _Plain(ids, parting)
         same = parting - 1
-        return _Plain(ids, parting, logit_gap(model, [*prompt, *ids[:same]], one=ids[same], other=told[same]))
+        return _Plain(ids, parting, _logit_gap(model, [*prompt, *ids[:same]], one=ids[same], other=told[same]))
 
     release_memory()
     _stop_if_asked(ground)
     _ensure_room(ground, placement)
     ground.tell("Self-test: loading the base model a second time, without the studio")
-    model = load_plainly(ground.folder, placement)
+    model = _load_plainly(ground.folder, placement)
     ground.tell("Self-test: asking plain transformers")
     answers = [ask(model, ours[0])]
     if not request.adapter:
@@ -130,10 +136,10 @@ def _plainly(
     if is_whole_model(Path(request.adapter)):
         del model
         release_memory()
-        model = load_plainly(Path(request.adapter), dataclasses.replace(placement, bits=0))
+        model = _load_plainly(Path(request.adapter), dataclasses.replace(placement, bits=0))
     else:
         ground.tell("Self-test: asking plain peft")
-        model = add_adapter_plainly(model, Path(request.adapter))
+        model = _add_adapter_plainly(model, Path(request.adapter))
     return [*answers, ask(model, ours[1])]
 
 
@@ -184,3 +190,43 @@ def _compared(name: str, library: str, answer: _Plain) -> str:
         return f"{sentence}."
     rounding = ", which is within rounding" if answer.gap < ROUNDING else ""
     return f"{sentence}, where their logits are {answer.gap:.2g} apart{rounding}."
+
+
+def _load_plainly(folder: Path, placement: Placement) -> Any:
+    """Load a model as anybody would. A packed one is packed as the studio packs it: no two packings answer alike."""
+    if placement.bits:
+        return load_base(folder, placement)
+    ensure_sizes(folder)
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=placement.dtype, local_files_only=True)
+    return model.to(placement.device).eval()
+
+
+def _add_adapter_plainly(model: Any, folder: Path) -> PeftModel:
+    """Put an adapter on a model as peft's documentation has it. Raises ModelError when it does not fit."""
+    check_adapter(folder, base_layers(model))
+    return PeftModel.from_pretrained(model, str(folder)).eval()
+
+
+def _answer_plainly(
+    model: Any, ids: Sequence[int], *, max_new_tokens: int, end_ids: Sequence[int], pad_id: int
+) -> list[int]:
+    """Continue one prompt greedily with the model's own `generate`; return the new ids, the end among them."""
+    prompt = torch.tensor([list(ids)], device=model.device)
+    settings = GenerationConfig(  # type: ignore[no-untyped-call]
+        do_sample=False,
+        num_beams=1,
+        max_new_tokens=max_new_tokens,
+        eos_token_id=list(end_ids) or None,
+        pad_token_id=pad_id,
+    )
+    with torch.inference_mode():
+        output = model.generate(input_ids=prompt, attention_mask=torch.ones_like(prompt), generation_config=settings)
+    answer: list[int] = output[0, len(ids) :].tolist()
+    return answer
+
+
+def _logit_gap(model: Any, ids: Sequence[int], *, one: int, other: int) -> float:
+    """Return by how much the model finds the token `one` likelier than `other` after these ids, in logits."""
+    with torch.inference_mode():
+        logits = model(input_ids=torch.tensor([list(ids)], device=model.device)).logits[0, -1].float()
+    return float(logits[one] - logits[other])

@@ -21,13 +21,12 @@ from studio.errors import ConfigError, ModelError, OutOfMemory, RunError, Studio
 from studio.events import Event, Finished, Forecasted, Loaded, Loading, Measured, Noted, Resumed, Saved
 from studio.logs import logged
 from studio.models.adapter_base import ensure_same_base
+from studio.models.adapter_files import hash_learned
 from studio.models.architecture import architecture_in
 from studio.models.forecast.forecast import Forecast, savings
-from studio.models.learned import hash_learned
 from studio.models.machine import Machine
 from studio.runs.store import ADAPTER, MODEL, RunFolder
-from studio.workers.base_model import ensure_model
-from studio.workers.bounded import load_renderer
+from studio.workers.base_model import ensure_model, load_renderer
 from studio.workers.checkpoints import (
     leave_results_only,
     load_checkpoint,

@@ -1,4 +1,4 @@
-"""What is arranged before visitors are served: where their files go, and what of this machine is kept from them."""
+"""What is prepared before visitors are served: where uploads go, and which secrets are kept from them."""
 
 import logging
 import os

@@ -1,7 +1,7 @@
-"""Several adapters of one base blended into one, by peft's own means.
+"""Blends several adapters of one base into one, with peft.
 
-What is blended depends on the adapters alone, so the base is set up without its weights: a blend of a large model's
-adapters takes hardly more memory than they do. Does not know runs: it takes folders.
+The blend depends on the adapters alone, so the base is built without its weights: blending the adapters of a large
+model takes little more memory than the adapters do.
 """
 
 import warnings

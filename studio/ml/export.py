@@ -1,6 +1,6 @@
-"""The files that a person takes away: the adapter alone, the base with the adapter merged into it, or a whole model.
+"""Writes what a person takes away: the adapter alone, the base with the adapter merged into it, or a whole model.
 
-Each is written so that plain libraries read it as the studio does. Knows nothing of runs: it takes folders.
+Each is written so that plain libraries read it as the studio does.
 """
 
 import contextlib

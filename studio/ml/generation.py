@@ -1,7 +1,7 @@
 """Streamed answers from the base and its adapters, on one copy of the weights, in one batch where peft can mix them.
 
-Each row of the batch names its adapter, or the base. Rows draw from random numbers of their own with the same seed, so
-two rows whose models agree give the same answer. Does not know conversations or templates: it takes and gives ids.
+Each row of the batch names its adapter, or the base. Each row has its own random numbers with the same seed, so two
+rows whose models agree give the same answer.
 """
 
 import contextlib

@@ -1,8 +1,8 @@
 """Standard tasks by lm-evaluation-harness (Gao et al. 2024, https://github.com/EleutherAI/lm-evaluation-harness).
 
-The tasks, the way they are put to a model and what counts as right are the harness's own, so that a figure means here
-what it means in public tables: plain text, no chat template, the shots that the task itself names. Which questions are
-asked where not all are is drawn by a fixed seed, the same ones for every model. Knows nothing of runs.
+The tasks, their prompts and what counts as right are the harness's own, so that a figure means here what it means in
+public tables: plain text, no chat template, the shots that the task itself names. Where only some questions are asked,
+a fixed seed draws the same ones for every model.
 """
 
 import hashlib

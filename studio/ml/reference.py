@@ -1,7 +1,7 @@
-"""What a model says about a few fixed rows, kept so that another copy of it can be held against the original.
+"""What a model says about a few fixed rows, kept so that another copy of it can be compared with the original.
 
-At the end of a training the live model's logits and greedy answers are written to the run; an export is loaded back and
-must reproduce them. Knows nothing of runs: it takes rows of token ids and file names.
+At the end of a training the live model's logits and greedy answers are written to the run; an export is loaded back
+and must reproduce them.
 """
 
 import contextlib

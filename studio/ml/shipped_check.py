@@ -1,4 +1,4 @@
-"""What plain libraries make of an export: asked in a process of its own that knows none of the studio's settings."""
+"""Loads an export with plain libraries and asks it, in a process of its own without any of the studio's settings."""
 
 import functools
 import json

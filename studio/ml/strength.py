@@ -1,7 +1,7 @@
-"""How strongly an adapter speaks: another name for the same weights, with another factor in front of them.
+"""Adapters at several strengths: another name for the same weights, with another factor in front of them.
 
 A LoRA layer computes W0 x + s B A x. Under its second name the adapter shares A and B, and s is multiplied by the
-strength, so a name costs no memory and several strengths answer in one batch. Does not know runs or panes.
+strength, so a name costs no memory and several strengths answer in one batch.
 """
 
 from typing import Any

@@ -1,8 +1,7 @@
-"""How many threads the processor writes an answer with, found by trying, for other programs come and go.
+"""Tries out how many threads of the processor write an answer fastest.
 
-All parts of a product wait for the slowest. Where another program sits on one of the cores, as the browser does that
-shows the page, the part on that core comes late each time, some hundred times a token; a thread less is faster then.
-Knows nothing of models.
+All parts of a product wait for the slowest. Where another program uses one of the cores, as the browser that shows the
+page does, the part on that core is late some hundred times a token; one thread less is faster then.
 """
 
 import statistics

@@ -1,6 +1,6 @@
-"""Whether an adapter was trained on the base that it is put on: by its name, and where both are here by their files.
+"""Checks that an adapter is put on the base that it was trained on: by name, and where both are here by their files.
 
-An adapter of another base can have the same layers in the same sizes, and then nothing but its base tells them apart.
+An adapter of another base can have the same layers in the same sizes, and then only its base tells them apart.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Whether the files of an adapter are what they seem, and fit a base, before any memory is taken for them.
+"""Checks that the files of an adapter are valid and fit a base, before any memory is taken for them.
 
 Reads the settings and the header of the weights, never a weight. What is not LoRA's own is refused by name: peft would
 write it over the weights of the base, which all the panes of a conversation share.

@@ -1,4 +1,4 @@
-"""What an adapter's settings may say before anything is made of them: LoRA, plain names, a bounded rank.
+"""What an adapter's settings may say: LoRA, plain names, a bounded rank; and how strong it may be.
 
 peft acts on whatever adapter_config.json says: it takes text as regular expressions, imports modules that it names and
 changes the base. So only what the studio itself writes is allowed; the rest must be as peft leaves it.

@@ -1,7 +1,7 @@
-"""Whether the files of a base model can be loaded without asking for more than they hold, or for code.
+"""Checks that the files of a base model need no more memory than they hold, and no code.
 
-transformers takes the sizes from config.json, and fills whatever the weight files lack with numbers of its own: a
-config.json of two kilobytes could take any amount of memory. Reads headers alone.
+transformers takes the sizes from config.json, and fills whatever the weight files lack with random numbers: a
+config.json of two kilobytes could take any amount of memory. Only headers are read.
 """
 
 import math

@@ -1,7 +1,7 @@
-"""Fetch one file over HTTP so that a broken download goes on where it stopped, and hold it to its pinned hash.
+"""Downloads one file over HTTP, resuming where a broken download stopped, and checks its pinned hash.
 
-Does not know what a file is for or where its address comes from. Bytes are collected in `NAME.part` beside the target,
-which survives a crash; the target appears only when the hash is right.
+Bytes are collected in `NAME.part` beside the target, which survives a crash; the target appears only when the hash is
+right.
 """
 
 import hashlib

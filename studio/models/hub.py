@@ -1,7 +1,6 @@
-"""The one place where the studio speaks to the Hugging Face Hub, and where the Hub's troubles become sentences.
+"""The one place where the studio speaks to the Hugging Face Hub, and where the Hub's errors become sentences.
 
-Does not know what a model is made of beyond the names of its files. The Hub's own cache is used, so that models which
-other programs fetched are found, and theirs find ours.
+The Hub's own cache is used, so that models are shared with other programs.
 """
 
 import errno

@@ -1,7 +1,6 @@
-"""Which files a data set of the Hub has at one commit, and fetching some of them into a folder.
+"""Lists the files of a data set of the Hub at one commit, and fetches some of them into a folder.
 
-Only files of that repository are fetched, into plain files, within bounds on bytes and time. Does not know which files
-hold what, and runs nothing.
+Only files of that repository are fetched, into plain files, within bounds on bytes and time.
 """
 
 import queue

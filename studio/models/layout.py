@@ -1,7 +1,6 @@
-"""Which linear layers a model has, and what an adapter on some of them costs, from the headers of its files alone.
+"""The linear layers of a model, and the size of an adapter on some of them, from the headers of its files.
 
-No weight is ever read, so this takes milliseconds whatever the size. Does not know the model's code: a linear layer is
-told by its name and shape.
+No weight is read, so this takes milliseconds whatever the size. A linear layer is recognised by its name and shape.
 """
 
 import math

@@ -1,7 +1,7 @@
 """From the name of a base model to the folder with its files.
 
 A name is "starter", the path of a local folder, the id of a model on the Hugging Face Hub, or "folder:" and the name
-of a folder that a run from another machine learned from. Does not load a model and does not look into its weights.
+of a folder that a run from another machine learned from.
 """
 
 import logging

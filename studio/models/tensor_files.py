@@ -1,7 +1,7 @@
-"""What a safetensors file says it holds, checked against the file before anything is loaded: the one reader of headers.
+"""Reads the headers of safetensors files, and checks them against the file before anything is loaded.
 
 A safetensors file begins with the length of its header (8 bytes, little-endian) and the header itself: JSON with the
-name, type, shape and place of each tensor. No weight is ever read, so this takes milliseconds whatever the size.
+name, type, shape and place of each tensor. No weight is read, so this takes milliseconds whatever the size.
 """
 
 import math

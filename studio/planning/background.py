@@ -1,7 +1,4 @@
-"""Answers that take long, found by a few threads: a page must not wait for a network or a disk.
-
-Knows nothing of what is looked for.
-"""
+"""Finds answers that take long in a few threads, so that a page never waits for a network or a disk."""
 
 import functools
 import logging

@@ -1,7 +1,6 @@
-"""What the page can know of a run before it starts: the machine, the model's numbers, and forecasts made of them.
+"""What the page can know of a run before it starts: the machine, the model's numbers, and forecasts from them.
 
-Everything is asked through functions that a test may replace, and nothing is invented: what is not known is None, and
-`trouble` says why. Knows nothing of components.
+What is not known is None, and `trouble` says why.
 """
 
 import logging

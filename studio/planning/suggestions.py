@@ -1,7 +1,7 @@
-"""Whose a setting is: the studio's, which follows data, model and machine, or the person's, which stays.
+"""Which settings follow the suggestions, and which the person has set.
 
 A field becomes the person's when its control holds something else than was suggested, and the studio's again when they
-put the suggestion back. Plain values only.
+put the suggestion back.
 """
 
 from collections.abc import Mapping

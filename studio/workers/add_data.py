@@ -1,4 +1,4 @@
-"""The job that brings data in: from the files of an import to a data set in the library."""
+"""The import job: makes a data set of the library from the files of an import."""
 
 import logging
 import resource

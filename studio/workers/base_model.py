@@ -1,4 +1,4 @@
-"""Making a base model ready on this machine: the starter model, one from the Hub, or a folder that is there already.
+"""Makes a base model ready on this machine: the starter model, one from the Hub, or a local folder.
 
 One process at a time fetches a given model; another that needs it waits and then finds it.
 """

@@ -1,7 +1,8 @@
-"""The job that measures this machine: products, passes over memory, the start of an operation, and its own start.
+"""The calibration job: measures products, passes over memory, the start of an operation, and its own start.
 
-Each figure is the median of many short tries, on a processor in seconds that the thread itself worked: what the machine
-does while nobody else takes its cores. The threads of PyTorch share the work evenly, so one thread tells for all.
+Each figure is the median of many short tries. On a processor only the seconds that the thread itself worked are
+counted, so other programs do not matter. The threads of PyTorch share the work evenly, so one thread is enough to
+measure.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""The chat worker: one base model in memory with what was learned from it, answers streamed to the page line by line.
+"""The chat worker: keeps one base model with its adapters in memory and streams answers to the page.
 
 Reads messages from standard input and writes messages to standard output; everything else that is printed in this
 process goes to standard error. It ends when it is told to leave or when its input is closed.

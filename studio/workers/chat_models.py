@@ -1,6 +1,6 @@
-"""The models of a conversation: a base with its adapters in it, and beside it the models that were trained as a whole.
+"""The models of a conversation: a base with its adapters, beside it models that were trained as a whole.
 
-Says which of the panes can be answered together. Does not know messages or text.
+Also says which of the panes can be answered together.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""What a run will take, asked once its rows are known; and, at its end, what it took.
+"""The forecast of a run once its rows are known, and what the run took at its end.
 
 The forecast settles how the engine runs: whether blocks are computed twice, and how many tokens go through at once.
 """

@@ -1,7 +1,4 @@
-"""What both models are asked in an evaluation: rows of examples, and what they should answer.
-
-Knows nothing of weights.
-"""
+"""The questions of an evaluation: rows of examples, with the answers that are expected."""
 
 import hashlib
 import itertools

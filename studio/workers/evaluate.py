@@ -1,7 +1,6 @@
-"""The evaluation job: base and tuned model over the same rows, scored, held against each other, and written down.
+"""The evaluation job: asks base and tuned model the same rows, scores and compares them, and writes the report.
 
-What the base answers is kept in the data folder, for the next run on the same rows. Knows nothing of how a score is
-made: `studio.workers.scoring` does that.
+What the base answers is kept in the data folder, for the next run on the same rows.
 """
 
 import importlib.metadata

@@ -1,6 +1,6 @@
-"""The export job: writes an adapter or a model, loads it back, offers it when it answers like the run.
+"""The export job: writes an adapter or a model, loads it back, and offers it when it answers like the run.
 
-The model of a run that trained an adapter is the base with that merged into it; of any other it is what was trained.
+The model of a run that trained an adapter is the base with the adapter merged; of any other it is what was trained.
 """
 
 import logging

@@ -1,6 +1,6 @@
-"""The frame around every job: its event log, the request to stop, and what becomes of an error.
+"""The frame around every job: its event log, the request to stop, and how an error is reported.
 
-Knows nothing of what a job does. This is the only place in a worker where any exception at all is caught.
+This is the only place in a worker that catches any exception at all.
 """
 
 import errno

@@ -1,7 +1,4 @@
-"""Whether a model that was trained as a whole finds room in memory beside the base of the conversation.
-
-Reads the headers of weight files alone. Does not load anything.
-"""
+"""Checks whether a whole model fits in memory beside the base of the conversation, from the headers of its files."""
 
 from pathlib import Path
 

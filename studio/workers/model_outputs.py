@@ -1,7 +1,6 @@
-"""Looking at one model: what it answers, how likely it finds what it should answer, and how it does on the probes.
+"""Runs one model over the questions of an evaluation: its answers, their likelihoods, and the probes.
 
-What a base says of the same rows is kept in a file by its hash, so that it is asked once however many runs there are.
-Does not judge.
+What a base says to the same rows is kept in a file by its hash, so that it is asked once for any number of runs.
 """
 
 import hashlib

@@ -1,6 +1,6 @@
-"""More processes for one run: each trains on a GPU of its own, and the first of them tells and saves.
+"""More processes for one run: each trains on a GPU of its own; the first of them reports and saves.
 
-They find one another by the variables that PyTorch's own launcher sets. Knows nothing of training.
+They find one another by the variables that PyTorch's own launcher sets.
 """
 
 import contextlib

@@ -1,7 +1,7 @@
 """`python -m studio.workers.render FOLDER`: renders examples with one model's chat template and tokenizer.
 
-Answers the requests on its standard input, which is a socket. It has little memory, holds no weights and knows no
-model but the one. It ends when its input is closed, when a piece takes too long, and when nothing was asked for long.
+Answers the requests on its standard input, which is a socket. It has little memory and loads no weights. It ends when
+its input is closed, when a request takes too long, and when nothing was asked for a while.
 """
 
 import functools
@@ -22,9 +22,9 @@ from studio.logs import log_to_stderr
 log = logging.getLogger(__name__)
 
 MEMORY_BYTES = 2 * 2**30
-"""So much it may ask for beside what it starts with: the largest tokenizers in use take a quarter of it."""
+"""How much it may use beside what it starts with: the largest tokenizers in use take a quarter of it."""
 SECONDS = 60.0
-"""The page ends it sooner. This is for the case that the page itself has ended."""
+"""The page ends it sooner; this is for a page that has ended itself."""
 MOST_BYTES = 16 * 2**20
 IDLE_SECONDS = 600.0
 

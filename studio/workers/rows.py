@@ -1,7 +1,4 @@
-"""From a run's examples to the rows of tokens that are trained on, and what is told of those that are not.
-
-An example that is too long is left out or cut, as the run's settings say. Knows nothing of weights.
-"""
+"""From a run's examples to the rows of tokens that are trained on, and how many were left out or cut."""
 
 import time
 from array import array

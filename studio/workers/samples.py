@@ -1,4 +1,4 @@
-"""What the model answers while it learns: the same few prompts, asked before the first step and at every check."""
+"""Sample answers while a model learns: the same few prompts before the first step and at every check."""
 
 import itertools
 import logging
@@ -19,7 +19,7 @@ from studio.workers.rows import prompt_length, rows_of
 log = logging.getLogger(__name__)
 
 MOST_PROMPTS = 3
-"""So many held-out examples are asked where the person gave no prompts."""
+"""How many held-out examples are asked where the person gave no prompts."""
 
 MOST_OWN = 8
 PROMPT_TOKENS = 256

@@ -1,7 +1,4 @@
-"""From what two models said to figures: each with its interval, and a test of whether they differ on the same rows.
-
-Knows nothing of models and of where the rows come from.
-"""
+"""Makes figures of what two models said: each with its interval, and a test of whether they differ."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
-"""The self-test of a conversation: what its panes say against what plain transformers and plain peft say.
+"""The self-test of a conversation: compares its panes with what plain transformers and plain peft say.
 
-The panes answer as they always do, base and tuned model in one question. Then the base is loaded a second time, without
-the studio's help, and asked alone: as it is, and with the adapter that peft puts on it. All greedy and in fp32.
+The panes answer as they always do, base and tuned model in one question. Then the base is loaded a second time with
+the plain libraries and asked alone, without and with the adapter. All answers are greedy and in fp32.
 """
 
 import dataclasses

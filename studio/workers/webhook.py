@@ -1,4 +1,4 @@
-"""A message to an address of the operator's own when a run has ended, whatever became of it."""
+"""Tells an address of the operator's choice when a run has ended."""
 
 import json
 import logging

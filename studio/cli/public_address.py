@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def arrange(settings: Settings, environment: MutableMapping[str, str] = os.environ) -> None:
-    """Have uploads lie in the data folder, remove old ones, and withhold secrets where others than the owner come.
+    """Keep uploads in the data folder, remove old ones, and withhold secrets on a public address.
 
     To be called before the page is built.
     """

@@ -61,7 +61,7 @@ def greeting(settings: Settings) -> list[str]:
 
 
 class Ticking(Protocol):
-    """What is looked after about once a second."""
+    """What is called about once a second."""
 
     def tick(self) -> None: ...
 

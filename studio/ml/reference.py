@@ -40,8 +40,8 @@ class Probe:
 class Reference:
     """Per probe: the logits at its last positions, (positions, words) in fp32, and the greedy answer's tokens.
 
-    `learned` is the hash of the files that were asked, see `models/learned`; empty where it is not known. `exact` says
-    that the logits were computed in fp32, whatever the number format of the weights.
+    `learned` is the `hash_learned` of the files that were asked; empty where it is not known. `exact` says that the
+    logits were computed in fp32, whatever the number format of the weights.
     """
 
     probes: tuple[Probe, ...]

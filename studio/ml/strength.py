@@ -20,7 +20,7 @@ def name_at(name: str, strength: float) -> str:
 
 
 def add_strength(model: PeftModel, name: str, strength: float) -> str:
-    """Let an adapter answer at a strength too, under the name that is returned. The adapter itself stays as it is.
+    """Add an adapter at a strength, and return the name of that. The adapter itself stays as it is.
 
     Raises ModelError for a strength out of range, and for an adapter that is not made of products B A alone: half of
     one that was trained as a whole, or that learned magnitudes (DoRA), is not the adapter at half its strength.

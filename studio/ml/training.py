@@ -21,7 +21,7 @@ from studio.ml.memory import memory_gib, release_memory
 from studio.ml.optimizers import Optimizer, learning_rate_factor
 from studio.ml.pacing import SavePace, Scores
 from studio.ml.parallel import Processes
-from studio.ml.soundness import NoNumbers, ensure_finite, no_longer_finite
+from studio.ml.soundness import NotFinite, ensure_finite, no_longer_finite
 from studio.models.forecast.plan import SCORINGS
 
 log = logging.getLogger(__name__)
@@ -233,7 +233,7 @@ class Trainer:
         with self.engine.unpacked():
             try:
                 whole = self.sample(self.step)
-            except NoNumbers as error:
+            except NotFinite as error:
                 raise no_longer_finite("score of a word", self.step, before_learning=self.step == 0) from error
         if whole:
             self.scores = self.scores.shown(self.step)

@@ -26,7 +26,7 @@ _MOST_BUFFER_BYTES = 2 * 2**30
 _SIZE = re.compile(r"^(n|num|d|dim|max)_|_(size|dim|rank|len|length|positions|groups)$|^n(embd|head|layer|inner|ctx)$")
 _BLOCKS = re.compile(r"^n_layers?$|^num_.*(layers|blocks)$|^depth$")
 _SPARE_PARAMETERS = 4_000_000
-"""So many weights may be missing from the files: tables that are computed, or a head that is the word table."""
+"""How many weights may be missing from the files: tables that are computed, or a head that is the word table."""
 
 _KERNELS = ("eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention", "grouped_mm", "batched_mm")
 

@@ -126,7 +126,7 @@ class HubDatasets:
         return path
 
     def _within(self, seconds: float, call: Callable[[], Found], *, waiting: Callable[[], None]) -> Found:
-        """Call in a thread and wait so long at most: a Hub that sends a byte now and then would keep it for ever."""
+        """Call in a thread and wait at most so long: a Hub that sends a byte now and then would never end the call."""
         answers: queue.SimpleQueue[tuple[Found | None, BaseException | None]] = queue.SimpleQueue()
 
         def run() -> None:

@@ -69,7 +69,7 @@ def remote_layout(repo_id: str, *, hub: Hub = DEFAULT_HUB) -> ModelLayout:
 
 
 def find_layers(shapes: Mapping[str, tuple[int, ...]]) -> ModelLayout:
-    """Tell the linear layers among named tensors: the two-dimensional weights in numbered blocks.
+    """Find the linear layers among named tensors: the two-dimensional weights in numbered blocks.
 
     Raises ModelError for weights that are stored packed, whose shapes do not tell the layers' sizes.
     """
@@ -151,7 +151,7 @@ def _is_linear(name: str, shape: tuple[int, ...]) -> bool:
 
 
 def _is_buffer(name: str, shape: tuple[int, ...]) -> bool:
-    """Tell the masks and tables that older files carry along from what was learned."""
+    """Tell whether a tensor is a mask or table of older files, which was not learned."""
     return name.endswith((".masked_bias", ".inv_freq")) or (name.endswith(".bias") and len(shape) > 2)
 
 

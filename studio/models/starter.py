@@ -109,7 +109,7 @@ def fetch_starter(
 
 
 def _fetch_from_hub(folder: Path, release: Release, *, hub: Hub, listener: Listener) -> Path:
-    """Bring the files from the Hub at the pinned revision. Raises ModelError when it is off or out of reach."""
+    """Download the files from the Hub at the pinned revision. Raises ModelError when it is off or out of reach."""
     if not all((folder / name).exists() for name, _ in release.hub_files):
         hub.require()
     for name, sha256 in release.hub_files:

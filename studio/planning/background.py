@@ -28,7 +28,7 @@ class Threads:
         self._running = 0
 
     def start(self, work: Callable[[], None]) -> bool:
-        """Do some work as soon as a thread is free, and say whether it was taken: the line may be full."""
+        """Do some work as soon as a thread is free; False when too much is waiting already."""
         with self._guard:
             if self._running < self._limits.lookups_at_once:
                 self._running += 1
@@ -79,9 +79,9 @@ class InBackground(Generic[Key, Found]):
         self._guard = threading.Lock()
 
     def get(self, key: Key) -> Found | None:
-        """Return what is known now, and begin to look when nothing is, or when that failed a while ago.
+        """Return what is known now; start to look when nothing is, or when that failed a while ago.
 
-        Where too much else is being looked for, it is begun when somebody asks again.
+        When too much else is being looked for, the look starts when somebody asks again.
         """
         with self._guard:
             answer = self._known.get(key)

@@ -47,7 +47,7 @@ def add_data(job: Job, *, folder: Path, home: Path) -> Finished:
 
 
 def bound_memory() -> None:
-    """Let this process ask for `MOST_MEMORY_GIB` more, so that a file made to do harm ends it and not the machine."""
+    """Limit this process to `MOST_MEMORY_GIB` more, so that a malicious file ends it and not the machine."""
     with logged(log, "The memory of this process is not bounded", OSError, ValueError, KeyError, level=logging.INFO):
         status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
         used = int(status["VmData"].split()[0]) * 1024

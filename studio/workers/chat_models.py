@@ -23,7 +23,7 @@ from studio.workers.memory_check import ensure_room, free_bytes
 log = logging.getLogger(__name__)
 
 MOST_ADAPTERS = 8
-"""So many adapters are kept beside the base, unless one question asks for more."""
+"""How many adapters are kept beside the base, unless one question asks for more."""
 
 _Version = tuple[str, int]
 """A folder and when its weights were written: a run that was trained again has other ones."""
@@ -31,7 +31,7 @@ _Version = tuple[str, int]
 
 @dataclass(frozen=True)
 class Wanted:
-    """What shall answer in a pane: the folder of its weights, empty for the base, and how strongly it speaks."""
+    """What answers in a pane: the folder of its weights, empty for the base, and its strength."""
 
     folder: str
     strength: float = 1.0
@@ -65,8 +65,10 @@ class ChatModels:
         self._whole: dict[_Version, Any] = {}
 
     def passes(self, panes: Sequence[Wanted]) -> tuple[Pass, ...]:
-        """Say what answers in each pane, in as few passes as can be. Loads what is new; a whole model that is not asked
-        now is let go before another one is loaded, and so is the adapter that was asked longest ago, beyond eight.
+        """Say what answers in each pane, in as few passes as possible, and load what is new.
+
+        A whole model that is not asked now is dropped before another one is loaded, and so is the least recently asked
+        adapter, beyond eight.
 
         Raises ModelError when a folder holds neither an adapter nor a model of this base, when the memory is too small
         for a whole model, and for a strength that a model cannot have.
@@ -115,7 +117,7 @@ class ChatModels:
         return alias
 
     def _load_adapter(self, version: _Version, asked: set[_Version]) -> None:
-        """Have an adapter in the base, as the one that was used last."""
+        """Load an adapter into the base unless it is there, and mark it as the last one used."""
         if version in self._adapters:
             self._adapters[version] = self._adapters.pop(version)
             return

@@ -21,11 +21,11 @@ log = logging.getLogger(__name__)
 NEWEST_KEPT = 2
 
 _NOT_OFFERED = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
-"""What a file system says that cannot flush such a file."""
+"""The errors of file systems that cannot flush such a file."""
 
 
 def save_checkpoint(model: Any, run: RunFolder, progress: "Progress", *, start: Path | None = None) -> str:
-    """Write what was learned and the progress to checkpoints/step-N; let go of all but the last two and the best."""
+    """Write what was learned and the progress to checkpoints/step-N; delete all but the last two and the best."""
     from studio.ml.checkpoints import write_progress
     from studio.ml.methods import save_model
 
@@ -60,7 +60,7 @@ def newest_checkpoint(run: RunFolder, *, tell: Callable[[str], None]) -> "Progre
 
 
 def leave_results_only(run: RunFolder, *, whole_models: bool) -> None:
-    """Drop what only a training needs once it is over; whole models go altogether: each is as large as the base."""
+    """Delete what only a training needs; checkpoints of whole models altogether: each is as large as the base."""
     from studio.ml.checkpoints import PROGRESS
 
     _sweep(run.path / "checkpoints")
@@ -72,7 +72,7 @@ def leave_results_only(run: RunFolder, *, whole_models: bool) -> None:
 
 @contextlib.contextmanager
 def whole_or_not_at_all(target: Path) -> Iterator[Path]:
-    """Yield a folder that takes the place of `target` when all went well, and goes when it did not."""
+    """Yield a folder that replaces `target` when the block succeeds, and is deleted when it does not."""
     temporary = target.parent / f".{target.name}.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
@@ -91,7 +91,7 @@ def whole_or_not_at_all(target: Path) -> Iterator[Path]:
 
 
 def _let_go(folder: Path) -> None:
-    """Delete a folder so that what is left of it, should the deleting be cut short, is not taken for a whole one."""
+    """Delete a folder so that a rest of it is never taken for a whole one, should this process end meanwhile."""
     old = folder.parent / f".{folder.name}.old"
     with logged(log, "A checkpoint could not be moved away to be deleted", OSError):
         os.replace(folder, old)
@@ -99,13 +99,13 @@ def _let_go(folder: Path) -> None:
 
 
 def _sweep(checkpoints: Path) -> None:
-    """Delete what workers left that were ended while they wrote or deleted a checkpoint."""
+    """Delete what workers left behind that ended while they wrote or deleted a checkpoint."""
     for path in checkpoints.glob(".*"):
         shutil.rmtree(path, ignore_errors=True)
 
 
 def _flush(path: Path) -> None:
-    """Have the disk hold a file's content before its name says that it is whole: the power may fail.
+    """Flush a file to the disk before its name says that it is whole, because the power may fail.
 
     Raises OSError when the disk does not take it; some disks say so only now.
     """

@@ -182,7 +182,7 @@ def _check(job: Job, written: _Written, *, renderer: ChatRenderer) -> ExportRepo
 
 
 def _ensure_as_learned(folder: Path, reference: "Reference") -> None:
-    """Raises ExportError when the files in a folder are not those that answered. An older run's may be any."""
+    """Raises ExportError when the files in a folder are not those that answered. An older run has no hash."""
     if reference.learned and hash_learned(folder) != reference.learned:
         raise ExportError(
             "The export does not answer like the run: its weights or settings are not those that the run wrote, so "
@@ -235,7 +235,7 @@ def _ensure_reference(job: Job, *, run: RunFolder, base: Path, result: Path) -> 
 
 
 def _placement(run: RunFolder) -> "Placement":
-    """Return the placement that the run had as nearly as this machine has it, for a reference holds only in its own."""
+    """Return the placement of the run, or the nearest that this machine has, because a reference holds only there."""
     from studio.ml.loading import choose_placement
 
     return choose_placement(precision=precision_of(run), bits=run.config.base_bits)

@@ -98,7 +98,7 @@ def run_job(
 
 
 def help_job(work: Callable[[Job], Finished]) -> int:
-    """Do the work of a process that helps another one, which tells what there is to tell; return the exit status."""
+    """Do the work of a process that helps another one, which writes the events; return the exit status."""
     job = Job(lambda event: None)
     signal.signal(signal.SIGTERM, lambda number, frame: job.ask_to_stop())
     try:

@@ -9,7 +9,7 @@ from studio.models.tensor_files import read_header
 from studio.runs.memory_watch import free_memory_bytes
 
 _SPARE = 1.1
-"""So much more than its weights a model takes while it is loaded and answers."""
+"""How much more than its weights a model takes while it is loaded and answers."""
 
 
 def free_bytes(device: str) -> int:

@@ -21,7 +21,7 @@ from studio.data.tokenizing.rendering import ChatRenderer
 from studio.files import write_whole
 from studio.logs import logged
 from studio.models.starter import Stopped
-from studio.workers.eval_rows import Asked
+from studio.workers.eval_rows import EvalRows
 
 if TYPE_CHECKING:
     from studio.ml.batches import TokenRow
@@ -117,13 +117,13 @@ def _tokens_of(question: Question, renderer: ChatRenderer) -> tuple[tuple[int, .
 
 
 class Observer:
-    """Asks one model after another the same things."""
+    """Asks one model after another the same questions."""
 
     kind = Observed
 
     def __init__(
         self,
-        asked: Asked,
+        asked: EvalRows,
         probes: Probes | None,
         *,
         renderer: ChatRenderer,
@@ -140,7 +140,7 @@ class Observer:
 
     def observe(self, model: Any, progress: Tell) -> Observed:
         """Ask a model everything; a PeftModel with the adapter that is active in it. Raises Stopped, and
-        NoNumbers where it answers with NaN.
+        NotFinite where it answers with NaN.
 
         `progress` hears what is asked, how many are done, and of how many.
         """
@@ -165,7 +165,7 @@ class Observer:
 
     def _losses(self, model: Any, rows: "Sequence[TokenRow]", progress: Tell, what: str) -> list[tuple[float, int]]:
         from studio.ml.evaluation import row_losses
-        from studio.ml.soundness import NoNumbers
+        from studio.ml.soundness import NotFinite
 
         if not rows:
             return []
@@ -180,7 +180,7 @@ class Observer:
         )
         self._go_on()
         if not all(math.isfinite(loss) for loss, _ in found):
-            raise NoNumbers
+            raise NotFinite
         return found
 
     def _answers(self, model: Any, prompts: Sequence[tuple[int, ...]], progress: Tell) -> list[tuple[str, bool]]:
@@ -211,7 +211,7 @@ class Observer:
         what: str,
     ) -> tuple[tuple[float, ...], ...]:
         from studio.ml.evaluation import score_continuations
-        from studio.ml.soundness import NoNumbers
+        from studio.ml.soundness import NotFinite
 
         if not any(continuations):
             return ()
@@ -226,7 +226,7 @@ class Observer:
         )
         self._go_on()
         if any(math.isnan(value) for row in found for value in row):
-            raise NoNumbers
+            raise NotFinite
         return tuple(tuple(row) for row in found)
 
     def _go_on(self) -> None:
@@ -263,14 +263,14 @@ def _telling(progress: Tell, what: str, total: int) -> Callable[[int], None]:
 
 
 def kept_path(folder: Path, model: Path, key: str) -> Path:
-    """Return the file in `folder` that keeps what the model in the folder `model` says to what `key` stands for."""
+    """Return the file in `folder` for the outputs of the model in the folder `model` on the questions of `key`."""
     files = sorted((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in model.glob("*.safetensors"))
     digest = hashlib.sha256(f"{key} {model.resolve()} {files}".encode()).hexdigest()
     return folder / f"base-{digest[:32]}.json"
 
 
 def read_kept(path: Path, kind: type[Seen]) -> Seen | None:
-    """Read what was kept; None where nothing was, or it cannot be read."""
+    """Read kept outputs; None where there are none, or they cannot be read."""
     try:
         return codec.read(kind, path)
     except FileNotFoundError:
@@ -281,7 +281,7 @@ def read_kept(path: Path, kind: type[Seen]) -> Seen | None:
 
 
 def keep(path: Path, seen: object) -> None:
-    """Keep what a model said. Where the disk does not take it, it is asked again next time."""
+    """Keep the outputs of a model. If the disk is full, the model is asked again next time."""
     with logged(log, "What a base model said could not be kept", OSError, level=logging.INFO):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, codec.dumps(seen))

@@ -25,7 +25,7 @@ _FIRST = "STUDIO_FIRST_PROCESS"
 
 
 def end_with_the_first() -> None:
-    """Have this process be killed when the first one of its run ends, whatever ended that; on Linux alone."""
+    """Have the system kill this process when the first one of its run ends; on Linux alone."""
     with logged(log, "This system does not end a process with its parent", OSError, AttributeError):
         ctypes.CDLL(None, use_errno=True).prctl(_SIGNAL_WHEN_PARENT_ENDS, int(signal.SIGKILL))
     if os.environ.get(_FIRST, "") not in ("", str(os.getppid())):  # it has ended already
@@ -70,7 +70,7 @@ def _numbered(number: int) -> dict[str, str]:
 
 
 def _end(other: "subprocess.Popen[bytes]") -> None:
-    """See a process end that has nothing left to do, and end it where it does not."""
+    """Wait for a process that has nothing left to do, and kill it if it does not end."""
     try:
         other.wait(timeout=_GRACE_SECONDS)
     except subprocess.TimeoutExpired:

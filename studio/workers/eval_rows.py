@@ -196,6 +196,7 @@ def _label_tokens(task: Task, example: Example, renderer: ChatRenderer) -> tuple
         try:
             rendered = renderer.render(Example(messages, tools=example.tools))
         except DataError:
+            log.debug("The chat template refuses a label", exc_info=True)
             return ()
         learned = [place for place, is_learned in enumerate(rendered.learned) if is_learned]
         last = learned[-1] + 1 if learned else 0

@@ -3,14 +3,15 @@
 Knows nothing of how the tab is laid out.
 """
 
+import logging
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from studio.errors import RunError, StudioError
 from studio.jobs import scored_rows, standard_tasks
 from studio.jobs.evaluation_report import AT_THE_END
+from studio.logs import logged
 from studio.models.elsewhere import shown_name
 from studio.runs.tables import write_beside
 from studio.settings import Settings
@@ -23,6 +24,8 @@ from studio.ui.evaluate.tradeoff_state import Tradeoffs
 from studio.ui.kit.actions import Action
 from studio.ui.kit.downloads import RUN, download_address
 from studio.ui.kit.panel import Result
+
+log = logging.getLogger(__name__)
 
 SOON, EVERY, A_NUMBER = "soon", "every", "number"
 HOW_MANY = [
@@ -117,7 +120,7 @@ def queue_missing(studio: Studio, tradeoffs: Tradeoffs, run_id: str) -> tuple[st
             studio.change_run(copy.id, each.config)
             studio.queue_run(copy.id)
         except StudioError:
-            with suppress(RunError):
+            with logged(log, "A run that was made too much could not be deleted", RunError, level=logging.INFO):
                 studio.delete_run(copy.id)
             raise
         made.append(copy.id)

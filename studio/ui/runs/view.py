@@ -1,13 +1,14 @@
 """All that the Runs tab shows at a moment, by the names of its parts, as markup and updates."""
 
+import logging
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import gradio as gr
 
 from studio.errors import RunError
+from studio.logs import logged
 from studio.runs import listing
 from studio.runs.listing import Query
 from studio.runs.store import RunFolder
@@ -17,6 +18,9 @@ from studio.studio import Studio
 from studio.ui.kit.drawn import Section
 from studio.ui.runs import lists, overlay, run_detail, table
 from studio.ui.runs.overlay import HELD_OUT
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,7 @@ def _laid_over(studio: Studio, laid: _Laid) -> dict[str, Any]:
     """Draw the chosen runs over each other, and what they do not share."""
     curves, columns = [], []
     for run in laid.runs:
-        with suppress(RunError):  # put into the bin just now
+        with logged(log, "A run is not compared: it was deleted just now", RunError):
             state = studio.scheduler.view(run.id)
             curves.append(overlay.curve(run.name, state.view, kind=laid.kind))
             columns.append(overlay.Column(run.id, run.name, state.run.config, state.run.origin))

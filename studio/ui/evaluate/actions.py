@@ -22,7 +22,7 @@ from studio.ui.evaluate.state import Selection
 from studio.ui.evaluate.tradeoff_state import Tradeoffs
 from studio.ui.kit.actions import Action
 from studio.ui.kit.downloads import RUN, download_address
-from studio.ui.kit.panel import Result
+from studio.ui.kit.exchange import Result
 
 SOON, EVERY, A_NUMBER = "soon", "every", "number"
 HOW_MANY = [

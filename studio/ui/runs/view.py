@@ -19,7 +19,6 @@ from studio.ui.kit.drawn import Section
 from studio.ui.runs import lists, overlay, run_detail, table
 from studio.ui.runs.overlay import HELD_OUT
 
-
 log = logging.getLogger(__name__)
 
 

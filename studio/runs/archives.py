@@ -4,6 +4,7 @@ What is brought in is checked before it is among the runs: names that leave the 
 cannot take, and files that cannot be read are refused.
 """
 
+import logging
 import os
 import shutil
 import stat
@@ -11,13 +12,13 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from studio import codec
 from studio.config import RunConfig
 from studio.errors import RunError
 from studio.events import Failed, Finished
+from studio.logs import logged
 from studio.runs import archive_paths
 from studio.runs.archive_checks import check_files
 from studio.runs.archive_paths import forget_places, packed_content
@@ -25,6 +26,8 @@ from studio.runs.diagnosis import Diagnosis
 from studio.runs.event_log import last_event
 from studio.runs.store import RunFolder, RunStore
 from studio.wording import size
+
+log = logging.getLogger(__name__)
 
 _KINDS = (".json", ".jsonl", ".npy", ".safetensors", ".jinja", ".later", ".log", ".md", ".model", ".old", ".txt")
 """No studio ever packed anything else; above all no file from which Python would load code."""
@@ -64,7 +67,7 @@ def write_archive(run: RunFolder, folder: Path) -> Path:
     except OSError as error:
         raise RunError(f"The run could not be packed: {error.strerror or error}.", _FREE_SPACE) from error
     finally:
-        with suppress(OSError):
+        with logged(log, "A temporary archive could not be deleted", OSError, level=logging.INFO):
             temporary.unlink(missing_ok=True)
     return target
 

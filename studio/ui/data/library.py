@@ -4,6 +4,7 @@ Lays out and connects. Knows nothing of what is in a data set.
 """
 
 import functools
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,8 @@ from studio.ui.kit.damaged_list import DISCARD, bin_label, damaged_list
 from studio.ui.kit.downloads import DATA, download_address, prepared_file
 from studio.ui.kit.errors import shown
 from studio.wording import counted
+
+log = logging.getLogger(__name__)
 
 Choices = list[tuple[str, str]]
 
@@ -238,5 +241,6 @@ def restore(studio: Studio, press: Action, *, dataset_id: str | None) -> list[An
     try:
         back = studio.data.restore(press.key).id
     except DataError:
+        log.debug("A data set was gone already", exc_info=True)
         back = keep_or_newest(studio, dataset_id)  # another page was quicker: show what there is
     return [*show(studio, back), *draw_bin(studio)]

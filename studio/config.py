@@ -1,7 +1,7 @@
 """What a person can choose about a run, each choice with its limits and its one sentence.
 
 The form on the page, the options on the command line and the check before a run are all made from the fields of
-`RunConfig`, so they cannot drift apart. Knows nothing of files, models or processes.
+`RunConfig`, so they cannot drift apart.
 """
 
 import dataclasses
@@ -288,8 +288,9 @@ class RunConfig:
     precision: str = setting(
         "auto",
         label="Precision",
-        help="The number format of the computation. Auto takes bf16 where the GPU or processor has it, else fp32.",
-        choices=("auto", "fp32", "bf16"),
+        help="The number format of the computation. Auto takes bf16 where the GPU or processor has it, fp16 on older "
+        "GPUs that are fast in it (T4, V100, RTX 20), else fp32.",
+        choices=("auto", "fp32", "bf16", "fp16"),
     )
     checkpointing: str = setting(
         "auto",

@@ -1,7 +1,6 @@
 """What a worker says while it works: one frozen dataclass per kind of event, one JSON line per event.
 
-A reader that meets a kind it does not know gets `Unknown`, so an older page can follow a newer worker. Knows nothing of
-files: `studio.runs.event_log` writes and reads them.
+A reader that meets a kind it does not know gets `Unknown`, so an older page can follow a newer worker.
 """
 
 import json
@@ -114,6 +113,18 @@ class Stepped:
 
 
 @dataclass(frozen=True)
+class Skipped:
+    """A step changed nothing, since a number of its gradient was too large for fp16; the next ones are scaled less.
+
+    `count` is how many steps of the run were skipped so far, `scale` what the loss is multiplied with from here on.
+    """
+
+    step: int
+    count: int
+    scale: float
+
+
+@dataclass(frozen=True)
 class Evaluated:
     """The mean loss over the learned tokens of the held-out rows, after `step` steps."""
 
@@ -191,6 +202,7 @@ Event = (
     | Prepared
     | Forecasted
     | Stepped
+    | Skipped
     | Evaluated
     | Sampled
     | Saved
@@ -214,6 +226,7 @@ _KINDS: dict[str, type[Event]] = {
         Forecasted,
         Measured,
         Stepped,
+        Skipped,
         Evaluated,
         Sampled,
         Saved,

@@ -16,6 +16,7 @@ CASES = (
 
 _WAYS = {
     "varlen": ("varlen_attention", (torch.bfloat16, torch.float16), ("cuda",)),
+    "expanded varlen": ("expanded_varlen_attention", (torch.bfloat16,), ("cuda",)),
     "efficient": ("efficient_attention", (torch.float16, torch.float32), ("cuda",)),
     "separate": ("separate_attention", (torch.bfloat16, torch.float32), ("cuda", "cpu")),
     "blocked": ("blocked_attention", (torch.bfloat16, torch.float32), ("cuda", "cpu")),

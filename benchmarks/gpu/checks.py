@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 from common import ROOT
 
@@ -74,6 +73,7 @@ def device(bench: Bench) -> None:
     machine = measure()
     whole, path = bench.work / "machine.part", bench.work / "machine.json"
     whole.write_text(dumps(machine), encoding="utf-8")
+    shutil.copy(whole, bench.out / "machine.json")
     whole.rename(path)
     bench.record("0 calibration", seconds=round(time.monotonic() - began, 1), **asdict(replace(machine, versions="")))
 
@@ -227,32 +227,9 @@ def loading(bench: Bench, *, bits: int) -> None:
         host_gib=round(grown / 2**30, 2),
         gpu_gib=round(_peak(bench.device) / 2**30, 2),
         packed=engine.is_packed,
-        why_not=None if engine.is_packed else _why_not_packed(engine),
-        splits_head=engine._splits_head,
+        left_out=engine.speedups.left_out,
+        attention=engine.speedups.attention,
     )
-
-
-def _why_not_packed(engine: Any) -> str:
-    """Ask the engine's probe of packing again, with its errors let through."""
-    import torch
-
-    from studio.ml.speed import packing
-
-    attend = packing.choose_attention(engine.placement.device, engine.placement.dtype, fast=True)
-    model = engine._inner
-    words = model.get_input_embeddings().weight.shape[0]
-    rows = [torch.randint(words, (1, length)).to(engine.placement.device) for length in (7, 5, 9)]
-    try:
-        with torch.inference_mode():
-            alone = torch.cat([model(input_ids=row, use_cache=False).logits[0] for row in rows]).float()
-            packed = packing.Packing(model, attend)
-            try:
-                first = packing._packed_logits(model, packed, rows).float()
-            finally:
-                packed.undo()
-        return f"packed differs from alone by {float((first - alone).norm() / alone.norm()):.3g}"
-    except Exception as error:  # whatever it is, it is the answer
-        return f"{type(error).__name__}: {error}"[:600]
 
 
 def _resident(kind: str = "VmRSS") -> int:

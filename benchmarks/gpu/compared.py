@@ -6,13 +6,13 @@ import statistics
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gpu.processes import Bench
 from gpu.steps import Case, cap_memory, fresh_peak, make_rows, peak, run_steps
 
-MIXED = Case("mixed", "llama-1b", "lora", (128, 2048), 16, 8)
+MIXED = Case("mixed", "llama-1b", "lora", (128, 2048), 16, 7)
 LEARNING_RATE = 1e-4
 
 
@@ -29,42 +29,49 @@ def _loaded(bench: Bench, shape: str, method: str, **settings: Any) -> tuple[Any
     return make_trainable(load_base(folder, placement), config), config, placement
 
 
-def _variants() -> list[tuple[str, tuple[str, ...], int]]:
-    """Name what is compared: what is switched off, and how many logits are made at once (0: as it comes)."""
+@dataclass(frozen=True)
+class Variant:
+    """What is compared: what is switched off, the MiB of a chunk of logits (0: as it comes), and the tokens at once."""
+
+    name: str
+    off: tuple[str, ...] = ()
+    chunk_mib: int = 0
+    tokens: int = 8192
+
+
+def _variants() -> list[Variant]:
     from studio.config import SPEEDUPS
 
-    alone = [(f"without {name}", (name,), 0) for name in SPEEDUPS if name != "low-precision-adapters"]
-    chunks = [(f"{count:,} logits at once", (), count) for count in (1024, 4096)]
-    return [("all", (), 0), *alone, *chunks, ("none", SPEEDUPS, 0), ("all again", (), 0)]
+    alone = [
+        Variant(f"without {name}", (name,))
+        for name in ("fused-elementwise", "fused-adapters", "joined-projections", "learned-logits", "packing")
+    ]
+    sizes = [Variant("logits of 256 MiB at once", chunk_mib=256), Variant("16,384 tokens at once", tokens=16384)]
+    return [Variant("all"), *alone, *sizes, Variant("none", SPEEDUPS), Variant("all again")]
 
 
 def speedups(bench: Bench) -> None:
     """Train the 1B model on rows of mixed lengths with all speed-ups, without each, and without any."""
-    from studio.ml.speed import logits
+    from studio.models.forecast.plan import LOGIT_CHUNK_BYTES
 
     model, config, placement = _loaded(bench, "llama-1b", "lora")
-    words = model.get_base_model().config.vocab_size
-    rows = make_rows(MIXED, bench, words=words)
-    at_once = bench.scale.tokens(8192)
+    rows = make_rows(MIXED, bench, words=model.get_base_model().config.vocab_size)
+    kept = dict(LOGIT_CHUNK_BYTES)
     with bench.alone():
-        for name, off, chunk in _variants():
-            held = getattr(logits, "LOGIT_POSITIONS", None)
-            if chunk and held is None:
-                continue
-            if chunk:
-                logits.LOGIT_POSITIONS = chunk
+        for each in _variants():
             fresh_peak(bench)
+            if each.chunk_mib:
+                LOGIT_CHUNK_BYTES["cuda"] = each.chunk_mib * 2**20
             try:
-                run = run_steps(
-                    model, rows, replace(config, switched_off=tuple(off)), placement, micro_batch_tokens=at_once
-                )
+                switched = replace(config, switched_off=each.off)
+                run = run_steps(model, rows, switched, placement, micro_batch_tokens=bench.scale.tokens(each.tokens))
                 told = {"tokens_per_second": round(run.speed), "gib": round(peak(bench)[0], 2)}
-                bench.record("5 speed-ups", variant=name, **told, packed=run.engines[0].was_packed, loss=run.losses[-1])
+                bench.record("5 speed-ups", variant=each.name, **told, packed=run.engines[0].was_packed,
+                             loss=run.losses[-1])  # fmt: skip
             except RuntimeError as error:
-                bench.record("5 speed-ups", variant=name, error=f"{type(error).__name__}: {error}"[:300])
+                bench.record("5 speed-ups", variant=each.name, error=f"{type(error).__name__}: {error}"[:300])
             finally:
-                if chunk:
-                    logits.LOGIT_POSITIONS = held
+                LOGIT_CHUNK_BYTES.update(kept)
 
 
 def expandable(bench: Bench) -> None:

@@ -1,6 +1,5 @@
 """Short trainings by the studio's own loop, and what each took beside what was forecast."""
 
-import itertools
 import random
 import time
 import warnings
@@ -30,19 +29,22 @@ class Case:
     lengths: tuple[int, int]
     batch: int
     steps: int
-    settings: dict[str, Any] = field(default_factory=dict)
+    cap_gib: float = 0.0
+    """The memory that it may take; 0 leaves that to the benchmark."""
 
 
 CASES = (
-    Case("1b lora 8k", "llama-1b", "lora", (8192, 8192), 1, 20),
-    Case("1b lora", "llama-1b", "lora", (128, 2048), 16, 20),
-    Case("4b lora", "qwen3-4b", "lora", (2048, 2048), 8, 12),
-    Case("8b nf4", "llama-8b", "qlora", (2048, 2048), 4, 10),
-    Case("4b nf4", "qwen3-4b", "qlora", (2048, 2048), 4, 12),
-    Case("gemma3 lora", "gemma3", "lora", (256, 2048), 8, 12),
-    Case("gemma2 lora", "gemma2", "lora", (256, 2048), 8, 12),
-    Case("1b full", "llama-1b", "full", (128, 2048), 16, 12),
+    Case("1b lora", "llama-1b", "lora", (128, 2048), 16, 10),
+    Case("4b lora, whole card", "qwen3-4b", "lora", (2048, 2048), 8, 9, cap_gib=79.0),
+    Case("8b nf4", "llama-8b", "qlora", (2048, 2048), 4, 9),
+    Case("4b lora", "qwen3-4b", "lora", (2048, 2048), 8, 9),
+    Case("4b nf4", "qwen3-4b", "qlora", (2048, 2048), 4, 10),
+    Case("gemma2 lora", "gemma2", "lora", (256, 2048), 8, 10),
+    Case("gemma3 lora", "gemma3", "lora", (256, 2048), 8, 10),
+    Case("1b lora, 1 row of 8k", "llama-1b", "lora", (8192, 8192), 1, 12),
+    Case("1b full", "llama-1b", "full", (128, 2048), 16, 9, cap_gib=40.0),
 )
+PROFILED = ("1b lora", "4b lora, whole card", "8b nf4")
 
 
 def make_rows(case: Case, bench: Bench, *, words: int) -> list[Any]:
@@ -99,7 +101,8 @@ def run_steps(
 ) -> Run:
     """Train for one epoch; the step before the last is watched for syncs or profiled where that is asked for."""
     from studio.events import Noted, Stepped
-    from studio.ml.training import Keeper, train
+    from studio.ml.checkpoints import Keeper
+    from studio.ml.training import Trainer
 
     run = Run()
     total = config.total_steps(len(rows))
@@ -119,7 +122,7 @@ def run_steps(
                 watch.__exit__(None, None, None)
 
     with _watched(run):
-        train(
+        Trainer(
             model,
             train_rows=rows,
             validation_rows=(),
@@ -128,10 +131,10 @@ def run_steps(
             pad_id=257,
             emit=emit,
             should_stop=lambda: False,
-            keeper=Keeper(save=lambda progress: "", load=lambda step: None),
+            keeper=Keeper(save=lambda progress: "", load=lambda step: None, share=1e-9),
             checkpointing=checkpointing,
             micro_batch_tokens=micro_batch_tokens,
-        )
+        ).run()
     if watch is not None:  # those of the last step are counted as well
         run.micro_batches //= 2
         run.tokens_per_second, run.step_seconds = run.tokens_per_second[:-2], run.step_seconds[:-2]
@@ -147,7 +150,7 @@ def _watched(run: Run) -> Iterator[None]:
 
     def noted(self: Any, *args: Any, **options: Any) -> None:
         make(self, *args, **options)
-        self.was_packed = self.is_packed
+        self.was_packed, self.told = self.is_packed, self.speedups
         run.engines.append(self)
 
     def counted(self: Any, rows: Any) -> Any:
@@ -188,7 +191,7 @@ class _Syncs:
         self._caught.__exit__(None, None, None)
 
 
-def machine_of(bench: Bench) -> Any:
+def machine_of(bench: Bench, cap_gib: float) -> Any:
     """Return this machine as it was measured, with the memory that a run may take."""
     from studio.codec import read
     from studio.models.machine import Machine
@@ -198,7 +201,7 @@ def machine_of(bench: Bench) -> Any:
     while not path.exists() and time.monotonic() < end:
         time.sleep(0.1)
     machine = read(Machine, path)
-    return replace(machine, memory_bytes=int(bench.cap_gib * 2**30))
+    return replace(machine, memory_bytes=int(cap_gib * 2**30))
 
 
 def cap_memory(bench: Bench, gib: float) -> None:
@@ -253,10 +256,11 @@ def train_case(bench: Bench, case: Case) -> None:
     from studio.models.forecast.forecast import Workload, forecast
 
     folder = bench.model(case.shape)
-    cap_memory(bench, bench.cap_gib)
+    cap_gib = case.cap_gib or bench.cap_gib
+    cap_memory(bench, cap_gib)
     config = RunConfig(
         method=case.method, model=str(folder), epochs=1, batch_size=case.batch, max_length=max(case.lengths),
-        learning_rate=1e-5 if case.method == "full" else 1e-4, **case.settings,
+        learning_rate=1e-5 if case.method == "full" else 1e-4,
     )  # fmt: skip
     placement = choose_placement(precision="auto", bits=config.base_bits)
     base = load_base(folder, placement)
@@ -265,8 +269,10 @@ def train_case(bench: Bench, case: Case) -> None:
     rows = make_rows(case, bench, words=architecture.vocabulary)
     lengths = [len(row.ids) for row in rows]
     workload = Workload(len(rows), sum(lengths), max(lengths), sum(row.learned for row in rows), 0, 0)
-    machine = machine_of(bench)
+    machine = machine_of(bench, cap_gib)
     expected = forecast(architecture, config, machine=machine, workload=workload)
+    bench.record("4 forecast", case=case.name, gib=round(expected.memory_bytes / 2**30, 2), verdict=expected.verdict,
+                 tokens_at_once=expected.micro_batch_tokens, checkpointing=expected.checkpointing)  # fmt: skip
     model = make_trainable(base, config)
     del base
     with bench.alone():
@@ -285,6 +291,8 @@ def train_case(bench: Bench, case: Case) -> None:
         "4 training",
         case=case.name,
         packed=run.engines[0].was_packed,
+        left_out=run.engines[0].told.left_out,
+        attention=run.engines[0].told.attention,
         tokens_per_second=round(run.speed),
         step_seconds=round(run.seconds, 4),
         forecast_step_seconds=seconds and round(seconds, 4),
@@ -305,7 +313,7 @@ def train_case(bench: Bench, case: Case) -> None:
         loaded_gib=round(loaded, 2),
         whole_seconds=round(whole, 1),
     )
-    if case.name in ("1b lora", "8b nf4"):
+    if case.name in PROFILED:
         with bench.alone(), suppress(torch.OutOfMemoryError):
             _profile(bench, case, model, rows, config, placement, expected)
 
@@ -335,7 +343,7 @@ def _profile(
 
     kind = ProfilerActivity.CUDA if bench.device == "cuda" else ProfilerActivity.CPU
     watch = profile(activities=[kind])
-    few = list(itertools.islice(rows, len(rows) - 4 * config.batch_size, None))
+    few = rows[: 4 * config.batch_size]
     run_steps(
         model, few, config, placement, profile=watch,
         micro_batch_tokens=found.micro_batch_tokens, checkpointing=found.checkpointing,

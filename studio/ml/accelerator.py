@@ -77,6 +77,17 @@ def needs_fp16(device: str) -> bool:
     return device == "cuda" and not has_bf16(device) and torch.cuda.get_device_capability() >= _FASTER_IN_FP16
 
 
+def start_gradients(device: str) -> None:
+    """Compute a small gradient, so that the thread of PyTorch that does has a context of CUDA.
+
+    Whatever comes first there makes one, but for a product of cuBLAS, which warns.
+    """
+    if device == "cuda":
+        with torch.inference_mode(False), torch.enable_grad():
+            one = torch.ones(1, device=device, requires_grad=True)
+            torch.autograd.backward([(one * one).sum()])
+
+
 def free_gpu_bytes() -> int:
     """Return what the GPU has free for tensors of this process, with what PyTorch keeps of memory that was freed."""
     kept = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
@@ -91,6 +102,6 @@ def _why_no_cuda() -> str:
         return found
     return (
         f"The graphics card {names[0]} is not used, and this machine computes on its processor: PyTorch finds no "
-        f"device of CUDA {torch.version.cuda} with the driver {driver or 'that is installed'}. Restart the computer; if that "
-        f"does not help, install the driver again. {graphics_card.INSTALL}"
+        f"device of CUDA {torch.version.cuda} with the driver {driver or 'that is installed'}. Restart the computer; "
+        f"if that does not help, install the driver again. {graphics_card.INSTALL}"
     )

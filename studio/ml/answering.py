@@ -1,11 +1,11 @@
-"""Greedy answers to many prompts, as fast as the machine allows: what one `generate` a row answers, token for token.
+"""Greedy answers to many prompts at once, token for token what one `generate` a row answers.
 
-Reading a model's weights costs as much for one row as for dozens, so as many rows as fit are continued at once. A row
-that has ended makes room, and another is taken in; so one long answer does not hold up the others. Knows nothing of
-templates and scores: it takes and gives token ids.
+Reading a model's weights costs as much for one row as for dozens, so as many rows as fit are continued together. A row
+that has ended makes room for the next, so one long answer does not hold up the others.
 """
 
 import itertools
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,17 +14,28 @@ from typing import Any
 import torch
 from transformers.generation.logits_process import RepetitionPenaltyLogitsProcessor
 
+from studio.errors import is_out_of_memory
+from studio.ml.accelerator import free_gpu_bytes
 from studio.ml.generation import PaneInput, Sampling, generate, switched_on
+from studio.ml.memory import release_memory
 from studio.ml.reading import Reader, by_length, can_read, shared_prefix
 from studio.ml.row_cache import RowCache, gather
-from studio.ml.soundness import NoNumbers
-from studio.ml.threads import Threads, writing
+from studio.ml.soundness import NotFinite
+from studio.ml.threads import ThreadTrials, writing
 
-CACHE_BYTES = {"cpu": 512 * 2**20, "cuda": 4 * 2**30, "mps": 2**30}
-"""What the keys and values of the rows that are answered together may take."""
+log = logging.getLogger(__name__)
+
+CACHE_BYTES = {"cpu": 512 * 2**20, "mps": 2**30}
+"""What the keys and values of the rows that are answered together may take; on a GPU it is a part of what is free."""
+
+CACHE_SHARE = 0.4
+"""Of a GPU's free memory. The cache is copied when rows join or leave, and what is between the layers needs room."""
+
+FEWEST_TOKENS = 512
+"""With room for fewer tokens than this, no memory is left to answer in."""
 
 READ_TOKENS = {"cpu": 2048, "cuda": 16384, "mps": 4096}
-"""So many tokens of new prompts are read at once: the memory of what is between the layers grows with them."""
+"""How many tokens of new prompts are read at once: the memory of what is between the layers grows with them."""
 
 LEAVING_SHARE = 0.125
 """Rows that have ended leave once they are this share of all: moving the others takes half as long as a token."""
@@ -33,7 +44,7 @@ JOINING_SHARE = 0.25
 """New rows are taken in once so much of the room is free."""
 
 MOST_ROWS = 256
-"""So many rows are answered at once at most, for each needs a line of logits."""
+"""How many rows are answered at once at most, because each needs a line of logits."""
 
 _HARMLESS = frozenset(
     "bos_token_id eos_token_id pad_token_id do_sample temperature top_k top_p min_p typical_p epsilon_cutoff "
@@ -73,9 +84,9 @@ def answer_rows(
 
     `adapter` is the name of one that is in the model, or BASE. `on_progress` is told how many rows are done. No more
     than `token_budget` tokens are held at once, prompts, answers and padding together; 0 leaves that to the device.
-    What all prompts begin with is read once. A model that does not bear rows of different lengths side by side, or
-    whose own settings change what is likeliest, is given rows of the same length by `generate`. Once `should_stop`
-    says so, the answers are left as they are. Raises ValueError for a prompt without a token, and NoNumbers.
+    What all prompts begin with is read once. A model that does not support rows of different lengths side by side, or
+    whose own settings change what is likeliest, answers rows of the same length by `generate`. Once `should_stop`
+    says so, the answers are left as they are. Raises ValueError for a prompt without a token, and NotFinite.
     """
     if not all(prompts):
         raise ValueError("a prompt has at least one token, after which the first of an answer can be predicted")
@@ -91,14 +102,19 @@ def answer_rows(
         penalty, plain = _own_settings(model)
         token_bytes = can_read(model, pad_id=pad_id) if plain and open_rows else 0
         if token_bytes:
-            budget = token_budget or CACHE_BYTES.get(device, CACHE_BYTES["cpu"]) // token_bytes
-            reader = Reader(model, prefix=shared_prefix([row.ids for row in open_rows]), pad_id=pad_id)
-            read_tokens = min(budget, READ_TOKENS.get(device, READ_TOKENS["cpu"]))
-            batch = _Batch(reader, end_ids=frozenset(end_ids), penalty=penalty, read_tokens=read_tokens)
-            with writing(device) as threads:
-                _answer_together(
-                    batch, open_rows, budget=budget, threads=threads, should_stop=should_stop, report=report
-                )
+            budget = token_budget or _cache_bytes(device) // token_bytes
+
+            def answer(budget: int) -> None:
+                left = [row for row in open_rows if row.left > 0]
+                reader = Reader(model, prefix=shared_prefix([row.ids for row in left]), pad_id=pad_id)
+                read_tokens = min(budget, READ_TOKENS.get(device, READ_TOKENS["cpu"]))
+                batch = _Batch(reader, end_ids=frozenset(end_ids), penalty=penalty, read_tokens=read_tokens)
+                with writing(device) as threads:
+                    _answer_together(
+                        batch, left, budget=budget, threads=threads, should_stop=should_stop, report=report
+                    )
+
+            _within_memory(answer, budget)
             return [row.ids[row.asked :] for row in rows]
     same_length = token_budget or READ_TOKENS.get(device, READ_TOKENS["cpu"])
     for group in _of_one_length(open_rows, same_length):
@@ -107,6 +123,23 @@ def answer_rows(
         _answer_alike(model, group, adapter=adapter, end_ids=end_ids, pad_id=pad_id, should_stop=should_stop)
         report()
     return [row.ids[row.asked :] for row in rows]
+
+
+def _cache_bytes(device: str) -> int:
+    return int(CACHE_SHARE * free_gpu_bytes()) if device == "cuda" else CACHE_BYTES.get(device, CACHE_BYTES["cpu"])
+
+
+def _within_memory(answer: Callable[[int], None], budget: int) -> None:
+    """Answer with room for `budget` tokens; out of memory, go on with half of it behind what was answered."""
+    while True:
+        try:
+            return answer(budget)
+        except (MemoryError, RuntimeError) as error:
+            budget //= 2
+            if not is_out_of_memory(error) or budget < FEWEST_TOKENS:
+                raise
+            log.warning("The memory ran out while answering; going on with room for %d tokens.", budget)
+        release_memory()
 
 
 class _Batch:
@@ -131,7 +164,7 @@ class _Batch:
         self._choose(self.rows, self._reader.go_on(self._cache, held, [row.ids[-1:] for row in self.rows]))
 
     def rearrange(self, new: Sequence[_Row]) -> None:
-        """Let the rows go that have ended, and take new ones in, with the first token of each answer."""
+        """Drop the rows that have ended, and take new ones in, with the first token of each answer."""
         parts = [(self._cache, self.rows)]
         for numbers in by_length([len(row.ids) for row in new], token_budget=self._read_tokens):
             group = [new[number] for number in numbers]
@@ -152,7 +185,7 @@ class _Batch:
             logits = self._penalise(seen.to(logits.device), logits)
         likeliest = logits.argmax(dim=-1)
         if not torch.isfinite(logits.gather(-1, likeliest[:, None])).all():
-            raise NoNumbers
+            raise NotFinite
         for row, token in zip(rows, likeliest.tolist(), strict=True):
             if row.left > 0:
                 row.take(token, self._end_ids)
@@ -163,7 +196,7 @@ def _answer_together(
     rows: Sequence[_Row],
     *,
     budget: int,
-    threads: Threads,
+    threads: ThreadTrials,
     should_stop: Callable[[], bool],
     report: Callable[[], None],
 ) -> None:

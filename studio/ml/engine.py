@@ -17,8 +17,9 @@ from torch.nn import functional
 
 from studio.config import ADAMW, SPEEDUPS, RunConfig
 from studio.events import SpeedUps
+from studio.ml.accelerator import start_gradients
 from studio.ml.batches import Batch, TokenRow, collate, cut
-from studio.ml.loading import Placement
+from studio.ml.loading import BF16, Placement
 from studio.ml.speed import elementwise
 from studio.ml.speed.adapted import Joined, fusible, sharing
 from studio.ml.speed.attention import separate_attention
@@ -51,14 +52,15 @@ class Engine:
         self.placement = placement
         self.tokens_at_once = micro_batch_tokens or config.micro_batch_tokens or TOKENS_AT_ONCE[placement.device]
         self.has_halved = False
+        start_gradients(placement.device)
         self._pad_id = pad_id
         self._inner: Any = model.get_base_model() if isinstance(model, PeftModel) else model
         self._joined: list[Joined] = []
         self._left_out: dict[str, str] = dict.fromkeys(config.switched_off, "switched off")
         self._attention = "the model's own"
         self._undo: list[Callable[[], None]] = []
-        if placement.precision == "fp32":
-            self._leave_out("low-precision-adapters", "the run computes in fp32")
+        if placement.precision != BF16:  # in fp16 small changes would be lost
+            self._leave_out("low-precision-adapters", f"the run computes in {placement.precision}")
         elif self._has("low-precision-adapters"):
             self._lower_adapters()
         kinds = {each.dtype for each in model.parameters() if each.is_floating_point()}
@@ -69,7 +71,8 @@ class Engine:
         joins = joining_pays(placement.device, placement.precision) if join is None else join
         self._join_layers(joins=joins and self._has("joined-projections"))
         if self._has("fused-elementwise"):
-            self._undo.append(elementwise.replace_all(self._inner, placement.dtype))
+            with self._autocast():
+                self._undo.append(elementwise.replace_all(self._inner, placement.dtype))
         self._packing: Packing | None = None
         self._pack()
         if config.optimizer != ADAMW:
@@ -179,7 +182,9 @@ class Engine:
         attend = choose_attention(placement.device, placement.dtype, size=head_size(self._inner), fast=fast)
         if attend is separate_attention:
             self._leave_out("fast-attention", f"no faster attention for {placement.precision} on this device is right")
-        if reason := why_not_packed(self._inner, attend):
+        with self._autocast():
+            reason = why_not_packed(self._inner, attend)
+        if reason:
             self._leave_out("packing", reason)
             return self._leave_out("fast-attention", "rows are not packed")
         self._attention = attend.__name__.replace("_", " ")

@@ -25,7 +25,7 @@ from transformers.pytorch_utils import Conv1D
 from transformers.utils import logging as transformers_logging
 
 from studio.errors import ConfigError, ModelError, StudioError, is_out_of_memory
-from studio.ml.accelerator import find_accelerator, has_bf16
+from studio.ml.accelerator import find_accelerator, has_bf16, needs_fp16
 from studio.ml.deadlines import deadline, load_seconds
 from studio.models.adapter_files import Base, check_adapter
 from studio.models.base_files import check_base, ensure_parameters, read_config
@@ -35,15 +35,16 @@ REMOTE_CODE = "STUDIO_ALLOW_REMOTE_CODE"
 
 FP32 = "fp32"
 BF16 = "bf16"
+FP16 = "fp16"
 BF16_SHARE = 0.9
 """From this rate of products beside that in fp32, bf16 is worth it: what is between them moves half the bytes."""
 
-_DTYPES = {FP32: torch.float32, BF16: torch.bfloat16}
+_DTYPES = {FP32: torch.float32, BF16: torch.bfloat16, FP16: torch.float16}
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a model lives and in which number format it computes: device "cpu", "cuda" or "mps"; fp32 or bf16."""
+    """Where a model lives and in which number format it computes: device "cpu", "cuda" or "mps"; fp32, bf16 or fp16."""
 
     device: str
     precision: str
@@ -71,7 +72,7 @@ def choose_placement(*, precision: str, bits: int = 0) -> Placement:
     found = find_accelerator()
     device = found.device
     if precision == "auto":
-        precision = BF16 if computes_in_bf16(device) else FP32
+        precision = BF16 if computes_in_bf16(device) else FP16 if needs_fp16(device) else FP32
     if bits and device == "mps":
         raise ConfigError(f"A {bits}-bit base does not work on this machine's GPU.", "Choose the method LoRA.")
     return Placement(device=device, precision=precision, bits=bits, index=found.index)

@@ -1,9 +1,11 @@
-"""The job that measures this machine: products, passes over memory, the start of an operation, and its own start.
+"""The calibration job: measures products, passes over memory, the start of an operation, and its own start.
 
-Each figure is the median of many short tries, on a processor in seconds that the thread itself worked: what the machine
-does while nobody else takes its cores. The threads of PyTorch share the work evenly, so one thread tells for all.
+Each figure is the median of many short tries. On a processor only the seconds that the thread itself worked are
+counted, so other programs do not matter. The threads of PyTorch share the work evenly, so one thread is enough to
+measure.
 """
 
+import logging
 import statistics
 import time
 from collections.abc import Callable
@@ -14,12 +16,14 @@ from typing import TYPE_CHECKING
 from studio.events import Finished, Loading, Saved
 from studio.jobs.calibration import machine_key, processor_name, write_machine
 from studio.models.machine import Machine, Rates
-from studio.runs.free_memory import free_memory_bytes
+from studio.runs.memory_watch import free_memory_bytes
 from studio.workers.job import Job
 from studio.workers.train import MEMORY_LOCK
 
 if TYPE_CHECKING:
     import torch
+
+log = logging.getLogger(__name__)
 
 WIDTHS = {"cpu": (128, 512, 1024, 2048), "cuda": (512, 1024, 2048, 4096, 8192), "mps": (256, 512, 1024, 2048)}
 TOKENS = {"cpu": 512, "cuda": 8192, "mps": 2048}
@@ -51,7 +55,7 @@ def measure() -> Machine:
 
     start_seconds = time.process_time()  # importing is one thread's work
     machine = describe()
-    precisions = ("fp32", "bf16") if has_bf16(machine.device) else ("fp32",)
+    precisions = ("fp32", "bf16") if has_bf16(machine.device) else ("fp32", "fp16") if machine.fp16 else ("fp32",)
     rates = tuple(measure_rates(machine.device, precision) for precision in precisions)
     if machine.device != "cpu":
         return replace(machine, rates=rates, start_seconds=start_seconds)
@@ -65,7 +69,7 @@ def describe() -> Machine:
     import torch
 
     from studio.ml import loading  # brings transformers and peft: their time belongs to the start
-    from studio.ml.accelerator import find_accelerator
+    from studio.ml.accelerator import find_accelerator, needs_fp16
 
     found = find_accelerator()
     device = found.device
@@ -78,6 +82,7 @@ def describe() -> Machine:
         devices=torch.cuda.device_count() if is_cuda else 1,
         rates=(),
         versions=machine_key(),
+        fp16=needs_fp16(device),
         trouble=found.trouble,
     )
 
@@ -143,6 +148,7 @@ def _unpack_rate(device: str, precision: str) -> float:
         packed, state = quantize_4bit(weight, quant_type="nf4", compress_statistics=True)
         return width**2 / _seconds(lambda: dequantize_4bit(packed, state), device)
     except (ImportError, RuntimeError, NotImplementedError):
+        log.info("4-bit layers cannot be measured here", exc_info=True)
         return 0.0
 
 
@@ -169,4 +175,4 @@ def _seconds(work: Callable[[], object], device: str) -> float:
 def _dtype(precision: str) -> "torch.dtype":
     import torch
 
-    return torch.bfloat16 if precision == "bf16" else torch.float32
+    return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision, torch.float32)

@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -165,6 +166,37 @@ def test_each_speed_up_can_be_switched_off_and_changes_nothing(name: str) -> Non
         ours, found = loss_and_gradients(config)
         assert ours == pytest.approx(loss, rel=1e-5)
         assert all(torch.allclose(found[key], expected[key], atol=1e-3, rtol=1e-4) for key in expected)
+
+
+def test_it_says_which_speed_ups_are_on_and_why_others_are_not() -> None:
+    """One that a model did not take was left out in silence, and a forecast assumed it all the same."""
+    found = engine_of(adapted("qwen2")).speedups
+    assert set(found.on) == set(SPEEDUPS) - {"low-precision-adapters"}
+    assert found.left_out == ("low-precision-adapters: the run computes in fp32",)
+    assert found.attention == "blocked attention"
+    off = engine_of(adapted("qwen2"), dataclasses.replace(FAST, switched_off=("packing",))).speedups
+    assert "packing: switched off" in off.left_out
+    assert "fast-attention: rows are not packed" in off.left_out
+    assert off.attention == "the model's own"
+
+
+def test_want_of_memory_while_packing_is_tried_out_is_told() -> None:
+    def greedy(*tensors: Any, **others: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    def broken(*tensors: Any, **others: Any) -> Any:
+        raise RuntimeError("no kernel image is available\nfor execution on the device")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        why_not_packed(make_model("llama"), greedy)
+    assert why_not_packed(make_model("llama"), broken) == "RuntimeError: no kernel image is available"
+
+
+def test_a_base_in_8_bits_is_packed(tiny_model: Path) -> None:
+    """LLM.int8 looks for large columns in the whole row, so the last bits depend on what lies beside."""
+    placement = loading.Placement(device="cpu", precision="fp32", bits=8)
+    config = dataclasses.replace(FAST, method="qlora-8bit")
+    assert engine_of(make_trainable(loading.load_base(tiny_model, placement), config), config, placement).is_packed
 
 
 @pytest.mark.parametrize("family", ["llama", "gemma2", "gpt2", "mixtral"])

@@ -19,8 +19,8 @@ ADAPTER = "default"
 
 
 def fusible(layer: nn.Module, *, over_packed: bool = False) -> bool:
-    """Tell whether a layer is plain LoRA in one number format and without dropout, over an unpacked weight, or
-    `over_packed` over one in 4 bits.
+    """Tell whether a layer is plain LoRA without dropout, with an adapter in the weight's number format or in fp32, over
+    an unpacked weight, or `over_packed` over one in 4 bits.
     """
     base: Any = getattr(layer, "base_layer", None)
     packed = _is_packed(base)
@@ -30,8 +30,8 @@ def fusible(layer: nn.Module, *, over_packed: bool = False) -> bool:
     if ADAPTER not in adapted.lora_A or ADAPTER in adapted.lora_variant or adapted.active_adapters != [ADAPTER]:
         return False
     down, up = adapted.lora_A[ADAPTER], adapted.lora_B[ADAPTER]
-    kinds = {base.weight.quant_state.dtype if packed else base.weight.dtype, down.weight.dtype, up.weight.dtype}
-    return isinstance(adapted.lora_dropout[ADAPTER], nn.Identity) and up.bias is None and len(kinds) == 1
+    known = {down.weight.dtype, up.weight.dtype} in ({_kind(base.weight)}, {torch.float32})
+    return isinstance(adapted.lora_dropout[ADAPTER], nn.Identity) and up.bias is None and known
 
 
 def sharing(layers: Sequence[nn.Module], run: Callable[[], object]) -> list[list[nn.Module]]:
@@ -141,14 +141,16 @@ class _Adapted(torch.autograd.Function):
         weight, bias, down, scales, sizes = plan
         ups = parameters[1::2]
         ranks = [len(down) // len(ups)] * len(ups)
-        flat = x.reshape(-1, x.shape[-1])
+        kind = _kind(weight)
+        flat = x.reshape(-1, x.shape[-1]).to(kind)
+        down, ups = down.to(kind), [up.to(kind) for up in ups]
         narrow = functional.linear(flat, down)
         output = functional.linear(flat, _unpacked(weight), bias)
         parts = zip(output.split_with_sizes(sizes, 1), narrow.split_with_sizes(ranks, 1), ups, scales, strict=True)
         for part, each, up, scale in parts:
             part.addmm_(each, up.t(), alpha=scale)
         ctx.save_for_backward(flat, narrow, *ups)
-        ctx.plan, ctx.shape = (weight, down, scales, sizes, ranks), x.shape
+        ctx.plan, ctx.shape, ctx.kinds = (weight, down, scales, sizes, ranks), x.shape, (x.dtype, parameters[0].dtype)
         return output.view(*x.shape[:-1], -1).split_with_sizes(sizes, -1)
 
     @staticmethod
@@ -157,6 +159,7 @@ class _Adapted(torch.autograd.Function):
         weight, down, scales, sizes, ranks = ctx.plan
         joined = gradients[0] if len(gradients) == 1 else torch.cat(gradients, dim=-1)
         joined = joined.reshape(-1, joined.shape[-1])
+        x_kind, kind = ctx.kinds
         narrow_gradient = torch.empty_like(narrow)
         narrows = zip(narrow_gradient.split_with_sizes(ranks, 1), narrow.split_with_sizes(ranks, 1), strict=True)
         up_gradients = []
@@ -166,8 +169,8 @@ class _Adapted(torch.autograd.Function):
         down_gradients = (narrow_gradient.t() @ flat).split_with_sizes(ranks)
         x_gradient = None
         if ctx.needs_input_grad[0]:
-            x_gradient = (joined @ _unpacked(weight)).addmm_(narrow_gradient, down).view(ctx.shape)
-        pairs = [each for pair in zip(down_gradients, up_gradients, strict=True) for each in pair]
+            x_gradient = (joined @ _unpacked(weight)).addmm_(narrow_gradient, down).view(ctx.shape).to(x_kind)
+        pairs = [each.to(kind) for pair in zip(down_gradients, up_gradients, strict=True) for each in pair]
         return (x_gradient, None, *pairs)
 
 
@@ -180,6 +183,13 @@ def _is_packed(base: Any) -> bool:
     """Tell whether a layer's weight is packed in 4 bits, with what unpacks it beside it."""
     state = getattr(getattr(base, "weight", None), "quant_state", None)
     return state is not None and type(base).__name__ == "Linear4bit"
+
+
+def _kind(weight: Any) -> torch.dtype:
+    """Return the number format that a weight is multiplied in."""
+    state = getattr(weight, "quant_state", None)
+    kind: torch.dtype = weight.dtype if state is None else state.dtype
+    return kind
 
 
 def _unpacked(weight: Any) -> torch.Tensor:

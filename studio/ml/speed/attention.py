@@ -2,7 +2,8 @@
 
 On a GPU a kernel for sequences of several lengths does it. On a processor PyTorch's own kernel is slow (at 512 tokens,
 17.5 ms forward and backward against 7.5 ms here, see `benchmarks/README.md`), so blocks of queries are multiplied with
-the keys that they may see, and the backward pass is written out. Does not know of models: it takes queries, keys and values.
+the keys that they may see, and the backward pass is written out. Does not know of models: it takes queries, keys and
+values.
 """
 
 import functools

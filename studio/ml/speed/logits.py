@@ -92,7 +92,10 @@ class _ChunkedLoss(torch.autograd.Function):
                 bias_gradient += change.sum(0)
             change = change.to(weight.dtype)
             if hidden_gradient is not None:
-                torch.mm(change, weight, out=hidden_gradient[start:end])
+                if hidden.dtype == weight.dtype:
+                    torch.mm(change, weight, out=hidden_gradient[start:end])
+                else:
+                    hidden_gradient[start:end] = change @ weight
             if weight_gradient is not None:
                 weight_gradient += change.t() @ part
             start = end
@@ -106,6 +109,7 @@ class _ChunkedLoss(torch.autograd.Function):
     def backward(ctx: Any, gradient: torch.Tensor) -> Any:
         saved = iter(ctx.saved_tensors)
         changes = [
-            (next(saved) * gradient).to(kind) if kept else None for kept, kind in zip(ctx.kept, ctx.types, strict=True)
+            next(saved).mul_(gradient).to(kind) if kept else None
+            for kept, kind in zip(ctx.kept, ctx.types, strict=True)
         ]
         return (*changes, None, None)

@@ -104,7 +104,7 @@ def memory_parts(plan: Plan) -> tuple[Part, ...]:
         activations -= min(activations, gradients)
     parts = [
         ("Weights", weight_bytes(plan)),
-        ("Adapters", 0.0 if plan.full else trained * (plan.item_bytes + (MASTER_BYTES if plan.has_masters else 0))),
+        ("Adapters", 0.0 if plan.full else trained * (MASTER_BYTES + (plan.item_bytes if plan.has_masters else 0))),
         ("Gradients", gradients),
         ("Optimiser", optimizer_bytes(plan)),
         ("Activations", activations),
@@ -122,7 +122,8 @@ def weight_bytes(plan: Plan) -> float:
     architecture = plan.architecture
     bits = BASE_BITS.get(plan.config.method, 0)
     if not bits:
-        return float(architecture.parameters * plan.item_bytes) + joined_copies_bytes(plan)
+        each = MASTER_BYTES if plan.full and not plan.has_masters else plan.item_bytes
+        return float(architecture.parameters * each) + joined_copies_bytes(plan)
     packed = architecture.linear_parameters
     rest = (architecture.parameters - packed) * plan.item_bytes
     largest = max((layer.inputs * layer.outputs for layer in architecture.layout.layers), default=0)

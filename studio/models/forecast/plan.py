@@ -108,7 +108,9 @@ class Plan:
 
     @property
     def has_masters(self) -> bool:
-        """Whether what is trained is kept in fp32 as well as in the precision that is computed in."""
+        """Whether what is trained is kept in fp32 as well as in the precision that is computed in. For fp16 it is kept
+        in fp32 alone, and cast as it is used.
+        """
         return self.precision == BF16 and "low-precision-adapters" not in self.config.switched_off
 
     @property

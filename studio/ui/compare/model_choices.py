@@ -3,6 +3,7 @@
 Knows nothing of conversations.
 """
 
+import logging
 from collections.abc import Iterable, Sequence
 
 import gradio as gr
@@ -13,6 +14,8 @@ from studio.errors import RunError
 from studio.studio import Studio
 from studio.ui.kit import run_choices
 from studio.ui.kit.run_choices import Choices
+
+log = logging.getLogger(__name__)
 
 MOST_PANES = 4
 FEWEST_PANES = 2
@@ -57,6 +60,7 @@ def find(studio: Studio, key: str | None) -> PaneModel | None:
     try:
         return pane_model(studio, key) if key else None
     except RunError:
+        log.debug("A run cannot be read and is no choice", exc_info=True)
         return None
 
 

@@ -4,6 +4,7 @@ An import lives on the server and not on the page. The page remembers which ones
 in the browser, so that a reload loses neither the progress nor the reason of a failure. Knows nothing of components.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from studio.studio import Studio
 from studio.ui.data import versions
 from studio.ui.kit import actions, fragments
 from studio.wording import size
+
+log = logging.getLogger(__name__)
 
 AGAIN = "again"
 """The source of an import that makes another version of a data set."""
@@ -97,8 +100,9 @@ def _another(studio: Studio, id: str) -> Begun:
         request = studio.imports.request(id)
         if not request.of:
             return Begun(id, request.name or request.hub or names([Path(file).name for file in request.files]))
-        dataset = studio.datasets.get(request.of)
+        dataset = studio.data.get(request.of)
     except StudioError:
+        log.debug("An import could not be followed", exc_info=True)
         return Begun(id)
     return Begun(id, f"{_what(dataset, request)} · {dataset.name}", AGAIN)
 
@@ -116,8 +120,9 @@ def _what(dataset: Dataset, request: ImportRequest) -> str:
 
 def _state(studio: Studio, id: str) -> ImportState | None:
     try:
-        return studio.import_state(id)
+        return studio.imports.state(id)
     except StudioError:  # started long ago, or on another installation at this address
+        log.debug("An import is unknown here", exc_info=True)
         return None
 
 

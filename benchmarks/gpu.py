@@ -85,9 +85,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _import(bench)
         if asked.machine is not None:
             shutil.copy(asked.machine, work / "machine.json")
-        first = () if asked.machine is None else ("0",)
-        wanted = [each for each in parts() if each[0] not in first]
-        wanted = [each for each in wanted if _is_asked(each[0], each[2].name, asked.only)]
+        known = () if asked.machine is None else ("0",)
+        wanted = [each for each in parts() if each[0] not in known and _is_asked(each[0], each[2].name, asked.only)]
         run_parts(_writers(scale), bench, at_once=5, until=until) if asked.small else _start_writers(bench, scale)
         for group, at_once in ((0, 1), (1, 4), (2, 2)):
             chosen = [part for _, which, part in wanted if which == group]

@@ -19,8 +19,9 @@ ADAPTER = "default"
 
 
 def fusible(layer: nn.Module, *, over_packed: bool = False) -> bool:
-    """Tell whether a layer is plain LoRA without dropout, with an adapter in the weight's number format or in fp32, over
-    an unpacked weight, or `over_packed` over one in 4 bits.
+    """Tell whether a layer is plain LoRA without dropout, with an adapter in the weight's number format or in fp32.
+
+    The weight is not packed, or in 4 bits where `over_packed` allows that.
     """
     base: Any = getattr(layer, "base_layer", None)
     packed = _is_packed(base)

@@ -134,7 +134,7 @@ class _Adapted(torch.autograd.Function):
         rank = len(down) // len(ups)
         kind = weight.dtype
         flat = x.reshape(-1, x.shape[-1]).to(kind)
-        down, ups = down.to(kind), [up.to(kind) for up in ups]
+        down, ups = down.to(kind), tuple(up.to(kind) for up in ups)
         narrow = functional.linear(flat, down)
         output = functional.linear(flat, weight, bias)
         narrows = narrow.split(rank, dim=1)

@@ -8,9 +8,8 @@ from typing import Any
 import gradio as gr
 
 from studio.compare import sheet_prompts, sheets
-from studio.compare.answering import GenerationSettings
+from studio.compare.answering import GenerationSettings, check_sheet
 from studio.compare.pane_models import pane_model
-from studio.compare.question_limits import check_sheet
 from studio.compare.sheet_answers import SheetState, SheetWork
 from studio.compare.sheet_asking import columns_of
 from studio.compare.sheet_prompts import Prompt

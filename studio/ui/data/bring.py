@@ -231,7 +231,7 @@ def _emptied(studio: Studio, now: Followed) -> list[Any]:
     Rows that are not enough to learn from stay too: they are not finished.
     """
     source = now.made.source if now.made else ""
-    if source == requests.TYPED and not studio.datasets.get(now.dataset_id).inspection.usable:
+    if source == requests.TYPED and not studio.data.get(now.dataset_id).inspection.usable:
         source = ""
     return [
         "" if source == requests.PASTED else gr.skip(),
@@ -244,7 +244,7 @@ def press_card(studio: Studio, press: Action, *, done_with: object) -> tuple[Any
     if press.verb == "configure":
         return gr.skip(), gr.Tabs(selected="configure")
     if press.verb == "cancel":
-        studio.cancel_import(press.key)
+        studio.imports.cancel(press.key)
     if press.verb == "dismiss":
         return data_imports.add_over(done_with, [press.key]), gr.skip()
     return gr.skip(), gr.skip()

@@ -58,7 +58,7 @@ class DataTab:
 def build(studio: Studio) -> DataTab:
     """Lay the tab out."""
     parts: dict[str, Block] = {}
-    bring = data_bring.build(studio.datasets.samples())
+    bring = data_bring.build(studio.data.samples())
     with gr.Column(elem_classes="ls-card"):
         html(fragments.heading("What is in it"))
         library = data_library.build_pickers()

@@ -14,8 +14,8 @@ from gradio.events import api
 
 from studio.errors import RunError
 from studio.jobs.evaluations import EvaluationState
-from studio.runs.csv_files import write_csv
 from studio.runs.scheduler import RunState
+from studio.runs.tables import write_csv
 from studio.runs.view import ENDED
 from studio.studio import Studio
 from studio.ui.kit import fragments, run_choices, scripts
@@ -153,8 +153,8 @@ def shared_view(studio: Studio) -> SharedView:
     charts, answers = Memo(), Memo()
 
     def draw(run_id: str) -> Parts:
-        state = studio.view(run_id)
-        waiting = len(studio.waiting_runs()) if state.status == "queued" else 0
+        state = studio.scheduler.view(run_id)
+        waiting = len(studio.scheduler.waiting()) if state.status == "queued" else 0
         over = state.status in ENDED and state.run.result is not None
         evaluation = studio.evaluations.state(run_id) if over else None
         return parts(state, waiting=waiting, charts=charts, answers=answers, evaluation=evaluation)
@@ -182,7 +182,7 @@ def take_csv(studio: Studio, press: Action) -> Any:
     """Write all steps of a run as a table, and return the address of the file. Raises RunError."""
     if press.verb != run_charts.CSV or not press.key:
         return gr.skip()
-    state = studio.view(press.key)
+    state = studio.scheduler.view(press.key)
     file = write_csv(state.run, state.view)
     # The number makes it another address each time: the page takes no notice of a value that it has.
     return f"{download_address(RUN, state.run.id, file.name)}?{state.view.last_seq}-{time.monotonic_ns()}"
@@ -234,7 +234,7 @@ def parts(
 
 def run_status(studio: Studio, run_id: str) -> dict[str, Any]:
     """Say what a run is at, for programs. Raises RunError when there is no such run."""
-    state = studio.view(run_id)
+    state = studio.scheduler.view(run_id)
     view = state.view
     return {
         "run": state.run.id,

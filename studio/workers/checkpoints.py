@@ -12,7 +12,7 @@ from studio.errors import RunError
 from studio.runs.store import RunFolder
 
 if TYPE_CHECKING:
-    from studio.ml.training import Progress
+    from studio.ml.checkpoints import Progress
 
 NEWEST_KEPT = 2
 

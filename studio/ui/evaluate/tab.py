@@ -17,7 +17,7 @@ from studio.studio import Studio
 from studio.ui.evaluate import actions, cards, tradeoff_view, view
 from studio.ui.evaluate.state import Selection, TabState, settle
 from studio.ui.evaluate.tradeoff_state import Tradeoffs
-from studio.ui.kit import fragments, run_choices
+from studio.ui.kit import fragments, run_choices, scripts
 from studio.ui.kit.components import QUIET, html, picker
 from studio.ui.kit.panel import Panel
 
@@ -31,9 +31,6 @@ TRADEOFF_HELP = (
     "Every run of this data set: how well it does the task, what it kept of its general ability, and what it cost. "
     "General knowledge is a share of right answers, general language a loss: lower is better."
 )
-
-_TO_THE_TOP = "() => document.getElementById('evaluate-run')?.scrollIntoView({behavior: 'smooth', block: 'center'})"
-"""How far an evaluation is stands above, out of sight of the button that asks for it."""
 
 
 def build(studio: Studio, facts: ModelFacts, *, timer: gr.Timer, opened: Callable[..., Any]) -> gr.Dropdown:
@@ -54,7 +51,9 @@ def build(studio: Studio, facts: ModelFacts, *, timer: gr.Timer, opened: Callabl
     panel.on_action(functools.partial(actions.press, studio, tradeoffs))
     panel.on(
         [start.click], functools.partial(actions.start, studio), given=wanted, also={"file": wanted["file"]}
-    ).success(None, js=_TO_THE_TOP, show_progress="hidden")
+    ).success(  # how far an evaluation is stands above, out of sight of the button that asks for it
+        None, js=scripts.call("scrollTo", "evaluate-run"), show_progress="hidden"
+    )
     panel.download(report.click, functools.partial(actions.take_report, studio, tradeoffs))
     for kind, button in rows.items():
         panel.download(button.click, functools.partial(actions.take_rows, studio, kind))
@@ -150,7 +149,7 @@ def _build_amounts() -> dict[str, Component]:
         None,
         inputs=[how_many],
         outputs=[number],
-        js=f"(chosen) => ({{__type__: 'update', visible: chosen === '{actions.A_NUMBER}'}})",
+        js=scripts.call("showWhere", actions.A_NUMBER),
         show_progress="hidden",
     )
     longest = gr.Number(

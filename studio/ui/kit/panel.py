@@ -47,10 +47,10 @@ from gradio.components import Component
 from gradio.events import Dependency
 from markupsafe import Markup
 
-from studio.ui.kit import actions, components
+from studio.ui.kit import actions, components, scripts
 from studio.ui.kit.actions import Action
 from studio.ui.kit.components import ACTING, QUIET
-from studio.ui.kit.downloads import SAVE, address_field
+from studio.ui.kit.downloads import prepared_file
 from studio.ui.kit.drawn import Drawing, Drawn
 from studio.ui.kit.errors import shown
 from studio.ui.kit.exchange import DRAWN, STATE, Asked, Exchange, State
@@ -80,7 +80,7 @@ class Panel(Generic[State]):
         self._inputs: dict[str, Component] = {}
         self._changes: list[Any] = []
         self._pressable: list[gr.HTML] = []
-        self._address: gr.Textbox | None = None
+        self._prepared: gr.Textbox | None = None
         self._is_connected = False
 
     def part(self, name: str, block: Kind) -> Kind:
@@ -172,16 +172,21 @@ class Panel(Generic[State]):
             for component in (self._pressable if of is None else of)
         ]
 
-    def download(self, event: Callable[..., Any], write: Callable[[State], str | None], *, script: str = SAVE) -> None:
-        """Let the browser save what lies at the address that `write` returns for a state, unless that is nothing."""
-        if self._address is None:
-            self._address = address_field()
+    def download(
+        self, event: Callable[..., Any], write: Callable[[State], str | None], *, save: str = "saveFile"
+    ) -> None:
+        """Let the browser save the file at the address that `write` returns for a state, unless that is nothing.
+
+        With `saveText` it returns a text that was prepared by `downloads.text_file`.
+        """
+        if self._prepared is None:
+            self._prepared = prepared_file()
 
         def prepare(**values: Any) -> Any:
             return write(self._exchange.take_in(values, self._inputs).now) or gr.skip()
 
-        event(shown(prepare), inputs_kwargs=self._given(_NOTHING), outputs=[self._address], **ACTING).success(
-            None, inputs=[self._address], js=script, show_progress="hidden"
+        event(shown(prepare), inputs_kwargs=self._given(_NOTHING), outputs=[self._prepared], **ACTING).success(
+            None, inputs=[self._prepared], js=scripts.call(save), show_progress="hidden"
         )
 
     def _listener(self, act: Callable[..., Any], also: Mapping[str, Block]) -> Callable[..., Any]:

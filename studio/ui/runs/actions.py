@@ -84,10 +84,10 @@ def _act(studio: Studio, action: Action, selection: Selection) -> Selection:
             studio.queue_run(id)
             return _saying(studio, selection, id, _queued_sentence(studio, id))
         case "cancel":
-            studio.cancel_run(id)
+            studio.scheduler.queue.remove(id)
             return _saying(studio, selection, id, "waits no longer. It stays in the table as it is.")
         case "up" | "down":
-            studio.move_run(id, -1 if action.verb == "up" else 1)
+            studio.scheduler.queue.move(id, -1 if action.verb == "up" else 1)
         case "duplicate":
             copy = studio.duplicate_run(id)
             said = f"{_name(studio, id)} was duplicated. {copy.name} is a draft: it starts when you say so."
@@ -118,7 +118,7 @@ def _saying(studio: Studio, selection: Selection, id: str, what: str) -> Selecti
 
 
 def _queued_sentence(studio: Studio, id: str) -> str:
-    place = studio.view(id).place
+    place = studio.scheduler.view(id).place
     return f"waits for its turn, as number {place} in the queue." if place else "starts now. The Train tab shows it."
 
 
@@ -133,7 +133,7 @@ def describe(studio: Studio, selection: Selection, *, name: str, note: str) -> S
     if not id:
         return selection
     wanted = " ".join(name.split())
-    studio.describe_run(id, name=wanted or _name(studio, id), note=note)
+    studio.runs.describe(id, name=wanted or _name(studio, id), note=note)
     said = f"The name and the note of {_name(studio, id)} are kept."
     return _changed(studio, replace(selection, said=said))
 

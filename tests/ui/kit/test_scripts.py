@@ -45,7 +45,7 @@ def test_javascript_stands_in_files_alone(studio: Studio) -> None:
 def test_every_file_can_be_read_by_a_browser(browser: Browser) -> None:
     page = browser.new_page()
     errors: list[object] = []
-    page.on("pageerror", errors.append)
+    page.on("pageerror", lambda each: errors.append(each))
     page.set_content(f"<html><head>{scripts.head()}</head></html>")
     kinds = page.evaluate("Object.fromEntries(Object.entries(studio).map(([name, each]) => [name, typeof each]))")
     page.close()

@@ -1,6 +1,6 @@
 """The top of the page: the name, and one line on the machine and the base model.
 
-Looks at the machine without torch, so it names what is there and not what a model could use.
+Looks at the machine without torch: what is there, and why a card is not used as far as that shows.
 """
 
 import os
@@ -12,7 +12,7 @@ from markupsafe import Markup
 from studio.config import STARTER
 from studio.jobs.base_models import ModelState
 from studio.ui.configure.plan_card import arrival
-from studio.ui.kit.fragments import notice
+from studio.ui.kit import fragments
 
 ICON = Path(__file__).with_name("icon.svg")
 
@@ -40,9 +40,13 @@ def header(machine_name: str, model: str, state: ModelState, *, slower: int = 1,
     name = "Starter model" if model == STARTER else model
     at = "ready" if state.ready else "not available" if state.failed else arrival(state).rstrip(".")
     status = f"{name}: {at}" if state.ready or state.failed else at
-    card = notice("warning", trouble) if trouble else ""
-    return Markup(
-        '<div class="ls-header" data-pace="{}">{}'
-        "<div><h1>LoRA Studio</h1><p>Teach a language model your way of answering</p></div>"
-        '<div class="ls-status ls-{}" role="status"><i aria-hidden="true"></i><span>{} · {}</span></div>{}</div>'
-    ).format(slower, Markup(ICON.read_text()), kind, status, machine_name, card)
+    icon = Markup(ICON.read_text())
+    return fragments.render(
+        "header.html",
+        slower=slower,
+        icon=icon,
+        kind=kind,
+        status=status,
+        machine=machine_name,
+        trouble=fragments.notice("warning", trouble) if trouble else "",
+    )

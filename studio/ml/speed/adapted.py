@@ -144,7 +144,7 @@ class _Adapted(torch.autograd.Function):
         ranks = [len(down) // len(ups)] * len(ups)
         kind = _kind(weight)
         flat = x.reshape(-1, x.shape[-1]).to(kind)
-        down, ups = down.to(kind), [up.to(kind) for up in ups]
+        down, ups = down.to(kind), tuple(up.to(kind) for up in ups)
         narrow = functional.linear(flat, down)
         output = functional.linear(flat, _unpacked(weight), bias)
         parts = zip(output.split_with_sizes(sizes, 1), narrow.split_with_sizes(ranks, 1), ups, scales, strict=True)

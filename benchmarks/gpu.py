@@ -52,10 +52,10 @@ def parts() -> list[tuple[str, int, Part]]:
         ("3", 1, Part("3 loading bf16", functools.partial(checks.loading, bits=0), 60)),
         ("3", 1, Part("3 loading nf4", functools.partial(checks.loading, bits=4), 60)),
         *(("4", 2, Part(f"4 {case.name}", functools.partial(steps.train_case, case=case), 70)) for case in steps.CASES),
-        ("5", 2, Part("5 speed-ups", compared.speedups, 80)),
         ("5", 2, Part("5 trl", compared.trl, 80)),
         ("6", 2, Part("6 out of memory", compared.out_of_memory, 50)),
         ("7", 2, Part("7 answers", answers.answers, 80)),
+        ("5", 2, Part("5 speed-ups", compared.speedups, 90)),
         ("7", 2, Part("7 merging", functools.partial(answers.merging, cap_gib=None), 50)),
         ("7", 2, Part("7 merging, capped", functools.partial(answers.merging, cap_gib=2.0), 60)),
         ("2", 2, Part("2 attention times", checks.attention_times, 40)),
@@ -73,13 +73,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--machine", type=Path, help="machine.json of an earlier run, so that nothing is measured again"
     )
+    parser.add_argument(
+        "--profile", action="store_true", help="say of three trainings which kernels they spend time in"
+    )
     parser.add_argument("--small", action="store_true", help="tiny models on a processor")
     asked = parser.parse_args(arguments)
     until = time.monotonic() + 60 * asked.minutes
     asked.out.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix="gpu-", dir=_roomy(small=asked.small)))
     scale = shapes.Scale(small=asked.small)
-    bench = Bench(work, asked.out, scale, "cpu" if asked.small else "cuda", asked.cap)
+    bench = Bench(work, asked.out, scale, "cpu" if asked.small else "cuda", asked.cap, asked.profile)
     try:
         checks.versions(bench)
         _import(bench)

@@ -37,6 +37,7 @@ class Variant:
     off: tuple[str, ...] = ()
     chunk_mib: int = 0
     tokens: int = 8192
+    joins: bool = False
 
 
 def _variants() -> list[Variant]:
@@ -44,24 +45,31 @@ def _variants() -> list[Variant]:
 
     alone = [
         Variant(f"without {name}", (name,))
-        for name in ("fused-elementwise", "fused-adapters", "joined-projections", "learned-logits", "packing")
+        for name in ("fused-elementwise", "fused-adapters", "learned-logits", "packing")
     ]
-    sizes = [Variant("logits of 256 MiB at once", chunk_mib=256), Variant("16,384 tokens at once", tokens=16384)]
+    sizes = [
+        Variant("with joined projections", joins=True),
+        Variant("logits of 256 MiB at once", chunk_mib=256),
+        Variant("16,384 tokens at once", tokens=16384),
+    ]
     return [Variant("all"), *alone, *sizes, Variant("none", SPEEDUPS), Variant("all again")]
 
 
 def speedups(bench: Bench) -> None:
     """Train the 1B model on rows of mixed lengths with all speed-ups, without each, and without any."""
+    from studio.ml import engine
     from studio.models.forecast.plan import LOGIT_CHUNK_BYTES
 
     model, config, placement = _loaded(bench, "llama-1b", "lora")
     rows = make_rows(MIXED, bench, words=model.get_base_model().config.vocab_size)
-    kept = dict(LOGIT_CHUNK_BYTES)
+    kept, pays = dict(LOGIT_CHUNK_BYTES), engine.joining_pays
     with bench.alone():
         for each in _variants():
             fresh_peak(bench)
             if each.chunk_mib:
                 LOGIT_CHUNK_BYTES["cuda"] = each.chunk_mib * 2**20
+            if each.joins:
+                engine.joining_pays = lambda device, precision: True
             try:
                 switched = replace(config, switched_off=each.off)
                 run = run_steps(model, rows, switched, placement, micro_batch_tokens=bench.scale.tokens(each.tokens))
@@ -72,6 +80,7 @@ def speedups(bench: Bench) -> None:
                 bench.record("5 speed-ups", variant=each.name, error=f"{type(error).__name__}: {error}"[:300])
             finally:
                 LOGIT_CHUNK_BYTES.update(kept)
+                engine.joining_pays = pays
 
 
 def expandable(bench: Bench) -> None:

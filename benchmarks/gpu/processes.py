@@ -31,6 +31,7 @@ class Bench:
     scale: Scale
     device: str
     cap_gib: float
+    profiles: bool = False
 
     @property
     def results(self) -> Path:

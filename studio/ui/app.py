@@ -194,7 +194,7 @@ def open_page(
 
 def jump_to_run(studio: Studio, run_id: str) -> tuple[Any, ...]:
     """Show the run that was just started, with what it is at: the page must not say that there is none."""
-    now = train_tab.redraw(train_tab.watch(studio), run_id=run_id, drawn=None)
+    now = train_tab.redraw(train_tab.shared_view(studio), run_id=run_id, drawn=None)
     return gr.Tabs(selected="train"), train_tab.refresh_runs(studio, run_id), *now
 
 

@@ -197,7 +197,7 @@ def look_everywhere(studio: Studio, ids: Ids) -> None:
 def _look_at_run(studio: Studio, facts: ModelFacts, run_id: str) -> None:
     looks: list[Any] = [
         lambda: studio.scheduler.view(run_id),
-        lambda: train_tab.redraw(train_tab.watch(studio), run_id=run_id, drawn=None),
+        lambda: train_tab.redraw(train_tab.shared_view(studio), run_id=run_id, drawn=None),
         lambda: train_tab.refresh_runs(studio, run_id),
         lambda: train_tab.run_status(studio, run_id),
         lambda: tab.refresh_runs(studio, run_id),

@@ -1,7 +1,4 @@
-"""The models to choose from in a pane, which are chosen first, and whether those chosen can answer together.
-
-Knows nothing of conversations.
-"""
+"""The models to choose from in a pane, which are chosen first, and whether those chosen can answer together."""
 
 import logging
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,4 @@
-"""What the prompt sheet on the Compare tab does: read prompts, have them answered, look through them, take them along.
-
-Knows nothing of how it is laid out.
-"""
+"""What the prompt sheet on the Compare tab does: read prompts, have them answered, search the answers, save them."""
 
 import logging
 from collections.abc import Mapping, Sequence

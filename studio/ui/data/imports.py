@@ -1,7 +1,7 @@
 """What is being brought in: how far each import is, what went wrong with it, and which data set it became.
 
 An import lives on the server and not on the page. The page remembers which ones it started and which it has done with,
-in the browser, so that a reload loses neither the progress nor the reason of a failure. Knows nothing of components.
+in the browser, so that a reload loses neither the progress nor the reason of a failure.
 """
 
 import logging
@@ -160,7 +160,7 @@ def _failed(each: Begun, title: str, message: str, hint: str) -> Markup:
     buttons = [to_configure, actions.button("Dismiss", "dismiss", key=each.id, name=f"Dismiss the note on {title}")]
     inner = Markup(
         "<i aria-hidden='true'></i><div><small>{}</small><strong>{}</strong><span class='ls-note'>{}</span>{}</div>"
-    ).format(title, message, hint, Markup('<div class="ls-buttons">{}</div>').format(fragments.join(buttons)))
+    ).format(title, message, hint, fragments.buttons(*buttons))
     return Markup('<section class="ls-notice ls-warning" role="alert">{}</section>').format(inner)
 
 

@@ -1,6 +1,6 @@
 """The data sets that are kept: choosing one and one of its versions, naming, taking away, deleting, putting back.
 
-Lays out and connects. Knows nothing of what is in a data set.
+Lays out and connects.
 """
 
 import functools
@@ -17,9 +17,8 @@ from studio.errors import DataError
 from studio.studio import Studio
 from studio.ui.data import versions as data_changes
 from studio.ui.kit import actions, fragments, scripts
-from studio.ui.kit.actions import Action, action_html, on_action
+from studio.ui.kit.actions import DISCARD, Action, action_html, bin_label, damaged_list, on_action
 from studio.ui.kit.components import ACTING, QUIET, picker
-from studio.ui.kit.damaged_list import DISCARD, bin_label, damaged_list
 from studio.ui.kit.downloads import DATA, download_address, prepared_file
 from studio.ui.kit.errors import shown
 from studio.wording import counted
@@ -200,7 +199,7 @@ def deletion(dataset: Dataset, *, versions: int, uses: int) -> Markup:
     else:
         buttons.append(actions.button("Delete this data set", "delete", key="all", kind="stop", once=True))
     text = f"{runs}{keep}. What is deleted goes to the bin, from where you can put it back."
-    return Markup('<p class="ls-note">{}</p><div class="ls-buttons">{}</div>').format(text, fragments.join(buttons))
+    return Markup('<p class="ls-note">{}</p>').format(text) + fragments.buttons(*buttons)
 
 
 def draw_bin(studio: Studio) -> tuple[Any, str]:

@@ -23,7 +23,7 @@ from studio.ui.evaluate.state import Selection
 from studio.ui.evaluate.tradeoff_state import Tradeoffs
 from studio.ui.kit.actions import Action
 from studio.ui.kit.downloads import RUN, download_address
-from studio.ui.kit.panel import Result
+from studio.ui.kit.exchange import Result
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,4 @@
-"""What is known of all runs of one data set, for the table of the trade-off: looked at again only where one changed.
-
-Knows nothing of components and markup.
-"""
+"""What is known of all runs of one data set, for the table of the trade-off: looked at again only where one changed."""
 
 import dataclasses
 import logging

@@ -1,7 +1,4 @@
-"""What the page shows when something goes wrong: the one decorator that every listener wears.
-
-Knows nothing of what the listeners do.
-"""
+"""What the page shows when something goes wrong: the one decorator that every listener wears."""
 
 import contextlib
 import functools

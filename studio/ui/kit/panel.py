@@ -31,17 +31,15 @@ another state, draws that, and sends what the page does not have. An action know
         panel.download(pack.click, partial(packed, folder))    # from a state to an address
 
 An input follows its field: where an action (or `settle`, or the `value` of an update that `draw` makes for it) says
-another value than the page holds, that is sent. What an action sends beyond that is a `Result`, for components that are
-named in `also`. What is slow to draw is drawn in a `Section`.
+another value than the page holds, that is sent. What an action sends beyond that is a `Result` (`exchange`), for
+components that are named in `also`. What is slow to draw is drawn in a `Section`.
 """
 
-import dataclasses
 import inspect
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import gradio as gr
 from gradio.blocks import Block
@@ -53,39 +51,14 @@ from studio.ui.kit import actions, components, scripts
 from studio.ui.kit.actions import Action
 from studio.ui.kit.components import ACTING, QUIET
 from studio.ui.kit.downloads import prepared_file
-from studio.ui.kit.drawn import Drawing, Drawn, only_new
+from studio.ui.kit.drawn import Drawing, Drawn
 from studio.ui.kit.errors import shown
+from studio.ui.kit.exchange import DRAWN, STATE, Asked, Exchange, State
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-State = TypeVar("State", bound="DataclassInstance")
 Kind = TypeVar("Kind", bound=Block)
 Field = TypeVar("Field", bound=Component)
 
-_STATE, _DRAWN = "selection", "drawn"
 _NOTHING: Mapping[str, Block] = MappingProxyType({})
-
-
-@dataclass(frozen=True)
-class Result(Generic[State]):
-    """What comes of an action that does more than change the state: `updates` go to parts or to what `also` names.
-
-    A part that `draw` draws is not for them: it would be drawn again only where the drawing changes.
-    """
-
-    state: State
-    updates: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _Asked(Generic[State]):
-    """What a page sent: the state that it kept, what its inputs hold, the state with that in it, and what it shows."""
-
-    kept: State
-    held: Mapping[str, Any]
-    now: State
-    drawn: Drawn
 
 
 class Panel(Generic[State]):
@@ -100,20 +73,14 @@ class Panel(Generic[State]):
         settle: Callable[[State, State], State] = lambda before, now: now,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`draw` makes all parts. `settle` says what follows from a change, given the state before it and after it.
-
-        Another search begins at its first page, for example. What a person set is a change, and so is an action.
-        """
+        """`draw` and `settle` are those of an `Exchange`."""
         self.name = name
-        self._start = start
-        self._draw = draw
-        self._settle = settle
-        self._clock = clock
-        self._outputs: dict[str, Block] = {_STATE: gr.State(start), _DRAWN: gr.State(Drawn())}
+        self._exchange = Exchange(start, draw, settle, clock)
+        self._outputs: dict[str, Block] = {STATE: gr.State(start), DRAWN: gr.State(Drawn())}
         self._inputs: dict[str, Component] = {}
         self._changes: list[Any] = []
         self._pressable: list[gr.HTML] = []
-        self._address: gr.Textbox | None = None
+        self._prepared: gr.Textbox | None = None
         self._is_connected = False
 
     def part(self, name: str, block: Kind) -> Kind:
@@ -126,10 +93,9 @@ class Panel(Generic[State]):
     def input(self, name: str, component: Field, *, redraws_on: str = "change") -> Field:
         """Take a component in whose value is the field of the state with this name; it can be drawn, too.
 
-        Nothing in it is the default of the field, and a list becomes a tuple. `redraws_on` is the event that draws the
-        panel again, "" for none.
+        `redraws_on` is the event that draws the panel again, "" for none.
         """
-        if not hasattr(self._start, name):
+        if not hasattr(self._exchange.start, name):
             raise ValueError(f"The state of {self.name} has no field {name!r}.")
         self._inputs[name] = self.part(name, component)
         if redraws_on:
@@ -209,40 +175,26 @@ class Panel(Generic[State]):
     def download(
         self, event: Callable[..., Any], write: Callable[[State], str | None], *, save: str = "saveFile"
     ) -> None:
-        """Let the browser save what lies at the address that `write` returns for a state, unless that is nothing.
+        """Let the browser save the file at the address that `write` returns for a state, unless that is nothing.
 
-        `save` is the function of the page that does so: "saveText" saves a `text_file` instead of an address.
+        With `saveText` it returns a text that was prepared by `downloads.text_file`.
         """
-        if self._address is None:
-            self._address = prepared_file()
+        if self._prepared is None:
+            self._prepared = prepared_file()
 
         def prepare(**values: Any) -> Any:
-            return write(self._asked(values).now) or gr.skip()
+            return write(self._exchange.take_in(values, self._inputs).now) or gr.skip()
 
-        event(shown(prepare), inputs_kwargs=self._given(_NOTHING), outputs=[self._address], **ACTING).success(
-            None, inputs=[self._address], js=scripts.call(save), show_progress="hidden"
+        event(shown(prepare), inputs_kwargs=self._given(_NOTHING), outputs=[self._prepared], **ACTING).success(
+            None, inputs=[self._prepared], js=scripts.call(save), show_progress="hidden"
         )
 
-    def answer(self, act: Callable[..., Any], values: Mapping[str, Any], *pressed: Action) -> dict[str, Any]:
-        """Return what is sent after an action, by name; the state, and what the page shows then, are among it.
-
-        `values` are those of the inputs, the state and what is drawn, and what the action is given beyond these.
-        """
-        asked = self._asked(values)
-        return self._sent(asked, act(asked.now, *pressed, **self._beyond(values)))
-
-    def _answers(self, act: Callable[..., Iterator[Any]], values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        """Return what is sent after each step of an action, as `answer` does; each knows what those before it sent."""
-        asked = self._asked(values)
-        for result in act(asked.now, **self._beyond(values)):
-            sent = self._sent(asked, result)
-            yield sent
-            now = sent.get(_STATE, asked.kept)
-            held = {name: self._plain(name, getattr(now, name)) for name in asked.held}
-            asked = _Asked(now, held, now, sent.get(_DRAWN, asked.drawn))
-
     def _listener(self, act: Callable[..., Any], also: Mapping[str, Block]) -> Callable[..., Any]:
-        names = (*self._outputs, *also)
+        names, own = (*self._outputs, *also), {*self._inputs, STATE, DRAWN}
+
+        def take(values: Mapping[str, Any]) -> tuple[Asked[State], dict[str, Any]]:
+            given = {name: each for name, each in values.items() if name not in own}
+            return self._exchange.take_in(values, self._inputs), given
 
         def in_order(sent: Mapping[str, Any]) -> list[Any]:
             if not sent.keys() <= set(names):
@@ -250,48 +202,20 @@ class Panel(Generic[State]):
             return [sent.get(name, gr.skip()) for name in names]
 
         def call(*pressed: Action, **values: Any) -> list[Any]:
-            return in_order(self.answer(act, values, *pressed))
+            asked, given = take(values)
+            return in_order(self._exchange.answer(asked, act(asked.now, *pressed, **given)))
 
         def stream(**values: Any) -> Iterator[list[Any]]:
-            yield from map(in_order, self._answers(act, values))
+            asked, given = take(values)
+            yield from map(in_order, self._exchange.answers(asked, act(asked.now, **given)))
 
         return stream if inspect.isgeneratorfunction(act) else call
-
-    def _asked(self, values: Mapping[str, Any]) -> _Asked[State]:
-        """Take in what the inputs hold."""
-        kept: State = values[_STATE]
-        held = {name: self._plain(name, values[name]) for name in self._inputs}
-        return _Asked(kept, held, self._settle(kept, dataclasses.replace(kept, **held)), values[_DRAWN])
-
-    def _plain(self, name: str, value: Any) -> Any:
-        if value is None:
-            return getattr(self._start, name)
-        return tuple(value) if isinstance(value, list) else value
-
-    def _beyond(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: each for name, each in values.items() if name not in {*self._inputs, _STATE, _DRAWN}}
-
-    def _sent(self, asked: _Asked[State], result: State | Result[State]) -> dict[str, Any]:
-        """Draw what came of an action, and return what the page does not have of it."""
-        state, updates = (result.state, result.updates) if isinstance(result, Result) else (result, {})
-        now = state if state is asked.now else self._settle(asked.now, state)
-        sent, drawn = only_new(self._draw(now), asked.drawn, fields=asked.held.keys(), clock=self._clock)
-        for name, held in asked.held.items():
-            wanted = drawn.value_of(name, getattr(now, name))
-            if self._plain(name, wanted) != held:
-                value = list(wanted) if isinstance(wanted, tuple) else wanted
-                sent[name] = {**sent[name], "value": value} if name in sent else value
-        if now != asked.kept:
-            sent[_STATE] = now
-        if drawn is not asked.drawn:
-            sent[_DRAWN] = drawn
-        return {**sent, **updates}
 
     def _elem_id(self, name: str) -> str:
         return f"{self.name}-{name.replace('_', '-')}"
 
     def _given(self, given: Mapping[str, Block]) -> dict[str, Block]:
-        return {**self._inputs, _STATE: self._outputs[_STATE], _DRAWN: self._outputs[_DRAWN], **given}
+        return {**self._inputs, STATE: self._outputs[STATE], DRAWN: self._outputs[DRAWN], **given}
 
     def _sent_to(self, also: Mapping[str, Block]) -> list[Block]:
         self._is_connected = True

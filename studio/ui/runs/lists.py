@@ -70,7 +70,7 @@ def bin_list(binned: Sequence[RunFolder], *, sure: bool) -> Markup:
         buttons = [actions.button("Delete for good", "empty", kind="stop", once=True), actions.button("Keep", "keep")]
     else:
         buttons = [actions.button("Empty the bin", "ask", kind="stop")]
-    return fragments.stack([*parts, Markup('<div class="ls-buttons">{}</div>').format(fragments.join(buttons))])
+    return fragments.stack([*parts, fragments.buttons(*buttons)])
 
 
 def _binned(run: RunFolder) -> str:

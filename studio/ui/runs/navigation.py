@@ -1,6 +1,6 @@
 """From a run on the Runs tab to the others: to follow, compare, evaluate and export it, to take its settings.
 
-The one place where the Runs tab meets the others. Knows nothing of what they do.
+The one place where the Runs tab meets the others.
 """
 
 import functools

@@ -24,7 +24,7 @@ from studio.ui.evaluate.state import PAGE_ROWS, Selection, label, settle
 from studio.ui.evaluate.tradeoff_state import Tradeoffs
 from studio.ui.kit.actions import Action
 from studio.ui.kit.drawn import Drawn, only_new
-from studio.ui.kit.panel import Result
+from studio.ui.kit.exchange import Result
 from tests.ui import made_up
 from tests.ui.fake_studio import FakeWorkers, finished_run, opening_events, play, step
 

@@ -96,7 +96,7 @@ class Forkserver:
         environment = worker_environment({**os.environ, **ONE_THREAD})
         command = [sys.executable, "-m", "tests.warm", str(self.address), *([_SAVE_OFTEN] if saves_often else [])]
         self._process = subprocess.Popen(command, cwd=PROJECT_ROOT, env=environment)
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while not self.address.exists():
             assert self._process.poll() is None, "the forkserver ended"
             assert time.monotonic() < deadline, "the forkserver does not get warm"

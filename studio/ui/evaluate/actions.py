@@ -104,7 +104,7 @@ def start(
     now = _looked_at(selection, run_id, name, order, text)
     if not now.run_id:
         return [gr.skip(), now, *view.draw(studio, tradeoffs, now, drawn, chosen=name)]
-    state = studio.evaluations.start(
+    begun = studio.evaluations.start(
         now.run_id,
         data=Path(file) if file else None,
         rows=rows_wanted(how_many, number),
@@ -113,7 +113,7 @@ def start(
         tasks=tasks or (),
         questions=int(questions or standard_tasks.QUESTIONS),
     )
-    now = dataclasses.replace(now, name=state.name)
+    now = dataclasses.replace(now, name=begun)
     return [gr.update(value=None), now, *view.draw(studio, tradeoffs, now, drawn, chosen=name)]
 
 

@@ -17,8 +17,6 @@ from studio.visitors import NOBODY, visiting
 
 log = logging.getLogger(__name__)
 
-_REFUSED = "model"
-
 
 class Locate(Protocol):
     """The shape of `studio.models.locate.locate`."""
@@ -27,7 +25,7 @@ class Locate(Protocol):
 
 
 ModelState = JobState[str]
-"""Whether a base model can be used now: "none", "working", "ready" or "failed"."""
+"""Whether a base model can be used now: "none", "working", "ready", "failed", or "absent" where it never can be."""
 
 
 class BaseModels:
@@ -74,7 +72,7 @@ class BaseModels:
         Raises RunError when the work cannot be started.
         """
         state = self.state(name)
-        if state.ready or state.working or (state.failed is not None and state.failed.cause == _REFUSED):
+        if state.status in ("ready", "working", "absent"):
             return state
         task = PrepareModel(name, self._home)
         if retry:
@@ -88,7 +86,7 @@ class BaseModels:
         try:
             files = self.locate(name)
         except ModelError as error:  # no amount of fetching can make it ready
-            return JobState("failed", error.message, failed=Failed(_REFUSED, error.message, error.hint))
+            return JobState("absent", error.message, failed=Failed("model", error.message, error.hint))
         title = "The starter model" if name == STARTER else f"The model {name}"
         task, starting = PrepareModel(name, self._home), f"{title} is being made ready."
         state, held = self._jobs.state(task, starting=starting), self._jobs.is_held(task)

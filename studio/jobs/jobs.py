@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from studio.errors import RunError
+from studio.errors import RunError, TooMany
 from studio.events import Failed, Loading
 from studio.jobs.tasks import Task
 from studio.runs import lock
@@ -169,8 +169,11 @@ class Jobs:
             self._jobs[task.paths.events] = job
             self._begun.add(task.paths.events)
 
-    def start_once(self, task: Task) -> None:
-        """Start a task that is not at work and that these jobs have not started yet. Raises what `start` does."""
+    def start_once(self, task: Task, *, retry: bool = False) -> None:
+        """Start a task that is not at work and that was not tried since these jobs were opened.
+
+        What finds no room is not tried, nor with `retry` what cannot be started. Raises what `start` does.
+        """
         events = task.paths.events
         if self.is_held(task):
             return
@@ -180,9 +183,10 @@ class Jobs:
             self._begun.add(events)
         try:
             self.start(task)
-        except RunError:
-            with self._guard:
-                self._begun.discard(events)
+        except RunError as error:
+            if retry or isinstance(error, TooMany):
+                with self._guard:
+                    self._begun.discard(events)
             raise
 
     def state(self, task: Task, *, starting: str = "Starting.") -> JobState[str]:

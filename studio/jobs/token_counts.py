@@ -68,7 +68,7 @@ class TokenCounting:
             self._rendering.count(model, examples.path, target)
             return self._counted(target)
         task = CountTokens(examples.path, model, target)
-        self._jobs.start_once(task)
+        self._jobs.start_once(task, retry=True)
         state = self._jobs.state(task, starting=_COUNTING)
         if state.failed is not None:
             return state.giving(None, sentence=f"{state.failed.message} {state.failed.hint}".strip())

@@ -137,7 +137,7 @@ def test_a_model_that_a_training_run_fetches_is_at_work(models: BaseModels, tmp_
 
 
 def test_a_worker_that_cannot_be_started_is_told_once(tmp_path: Path, shelf: Shelf) -> None:
-    def refuse(module_arguments, *, log_path, lock_path):
+    def refuse(task):
         raise RunError("The disk is full.")
 
     models = made(tmp_path, refuse, shelf)

@@ -13,9 +13,9 @@ Every verb returns at once: what takes long happens in a worker. Knows nothing o
 
 import dataclasses
 import functools
+import logging
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from studio.compare.chat_client import ChatClient
@@ -32,17 +32,20 @@ from studio.jobs.pool import Pool, Room, measure_room
 from studio.jobs.rendering import Rendering
 from studio.jobs.tasks import Train
 from studio.jobs.token_counts import TokenCounting, TokenState
+from studio.logs import logged
 from studio.models.blend_kinds import DEFAULT_DENSITY
 from studio.models.hub import Hub
 from studio.models.locate import locate
 from studio.runs import run_data
 from studio.runs.archives import read_archive, write_archive
 from studio.runs.launcher import PROJECT_ROOT, Launch, launch
-from studio.runs.queue_places import QueuePlaces
+from studio.runs.queue import QueuePlaces
 from studio.runs.scheduler import Scheduler
 from studio.runs.store import RunFolder, RunStore
 from studio.runs.summaries import Summaries
 from studio.settings import Settings, ensure_writable
+
+log = logging.getLogger(__name__)
 
 
 class Studio:
@@ -243,7 +246,7 @@ class Studio:
     def delete_run(self, id: str) -> None:
         """Put a run into the bin. Raises RunError when it is unknown or at work."""
         if not self.runs.find(id).is_alive():
-            with suppress(RunError):  # a damaged run is not evaluated
+            with logged(log, "The evaluation of a run that is deleted was not cancelled", RunError, level=logging.INFO):
                 self.evaluations.cancel(id)
         self.scheduler.delete(id)
 

@@ -60,7 +60,7 @@ class BaseModels:
             with visiting(NOBODY):  # it is measured for everybody
                 self._jobs.start_once(task)
         except TooMany as error:
-            log.info("This machine is measured later: %s", error)
+            log.info("This machine is measured later: %s", error, exc_info=True)
         if self._jobs.state(task).failed is not None:
             raise RunError("This machine could not be measured, so there are no estimates.", "Runs work all the same.")
         return None

@@ -11,14 +11,14 @@ import logging
 import os
 import platform
 import re
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from studio import codec
 from studio.files import write_whole
+from studio.logs import logged
 from studio.models.machine import Machine
-from studio.runs.free_memory import free_memory_bytes
+from studio.runs.memory_watch import free_memory_bytes
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def read_machine(home: Path, *, key: str) -> Machine | None:
     except FileNotFoundError:
         return None
     except (OSError, codec.Damaged) as error:
-        log.debug("The measurement of this machine cannot be read: %s", error)
+        log.debug("The measurement of this machine cannot be read: %s", error, exc_info=True)
         return None
     if machine.versions != key:
         return None
@@ -63,7 +63,7 @@ def machine_key() -> str:
 
 def processor_name() -> str:
     """Return the processor's own name."""
-    with suppress(OSError):
+    with logged(log, "The name of the processor cannot be read", OSError):
         found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
         if found:
             return found[1].strip()
@@ -74,7 +74,7 @@ def _gpus() -> tuple[str, ...]:
     """Name the NVIDIA GPUs by what their driver says in /proc: asking it through PyTorch would import that."""
     names = []
     for folder in sorted(NVIDIA.glob("*")):
-        with suppress(OSError):
+        with logged(log, "The name of a GPU cannot be read", OSError):
             found = re.search(r"^Model:\s*(.+)$", (folder / "information").read_text(), re.MULTILINE)
             names.append(found[1].strip() if found else folder.name)
     return tuple(names)

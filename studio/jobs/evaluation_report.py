@@ -232,7 +232,7 @@ def read_report(run: RunFolder, name: str) -> EvaluationReport | None:
     except FileNotFoundError:
         return None
     except (OSError, codec.Damaged) as error:
-        log.debug("The evaluation %s cannot be read: %s", path, error)
+        log.debug("The evaluation %s cannot be read: %s", path, error, exc_info=True)
         return None
     return report if report.name == name and 0 <= report.created <= LAST_TIME else None
 
@@ -249,5 +249,5 @@ def read_rows(run: RunFolder, name: str) -> tuple[ScoredRow, ...]:
         content = read_bytes(path, most_bytes=_MOST_ROWS_BYTES) or b""
         return tuple(codec.loads(ScoredRow, line) for line in content.split(b"\n") if line)
     except (OSError, codec.Damaged) as error:
-        log.warning("The rows of the evaluation %s cannot be read: %s", path, error)
+        log.warning("The rows of the evaluation %s cannot be read: %s", path, error, exc_info=True)
         return ()

@@ -3,6 +3,7 @@
 The report is written last and whole, so that a report which exists speaks of an export which is complete.
 """
 
+import logging
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from studio.files import write_whole
 from studio.jobs.jobs import Jobs, JobState
 from studio.jobs.tasks import Export
 from studio.runs.store import RunFolder
+
+log = logging.getLogger(__name__)
 
 ADAPTER = "adapter"
 MERGED = "merged"
@@ -94,6 +97,7 @@ def read_report(folder: Path, kind: str) -> ExportReport | None:
     try:
         return codec.read(ExportReport, folder / f"{kind}.json")
     except (OSError, codec.Damaged):
+        log.debug("A report of an export cannot be read", exc_info=True)
         return None
 
 

@@ -16,8 +16,8 @@ from studio.errors import RunError, TooMany
 from studio.jobs.tasks import SHARES, Share, Task
 from studio.limits import Limits, raised_by
 from studio.runs import lock
-from studio.runs.free_memory import free_memory_bytes
 from studio.runs.launcher import Launch, Worker
+from studio.runs.memory_watch import free_memory_bytes
 from studio.visitors import NOBODY, visitor
 
 log = logging.getLogger(__name__)
@@ -156,7 +156,7 @@ class Pool:
             try:
                 self._begin(ticket, ticket.task)
             except RunError as error:
-                log.warning("What waited could not be started (%s): %s", ticket.share.name, error)
+                log.warning("What waited could not be started (%s): %s", ticket.share.name, error, exc_info=True)
                 ticket.trouble = error
         self._waiting = still
 

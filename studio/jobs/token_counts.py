@@ -48,7 +48,7 @@ class TokenCounting:
         except StudioError as error:
             return JobState("failed", str(error))
         except OSError as error:
-            log.warning("The token counts of %s cannot be kept: %s", dataset_id, error)
+            log.warning("The token counts of %s cannot be kept: %s", dataset_id, error, exc_info=True)
             sentence = f"The token counts cannot be kept: {error.strerror or error}. {DATA_FOLDER_HINT}"
             return JobState("failed", sentence)
 
@@ -59,7 +59,7 @@ class TokenCounting:
             try:
                 return self._counted(target)
             except DataError as error:
-                log.warning("%s", error)
+                log.warning("%s", error, exc_info=True)
                 target.unlink(missing_ok=True)
         examples = self._datasets.examples(dataset_id)
         if not len(examples):

@@ -28,6 +28,7 @@ from studio.jobs.tasks import (
     Train,
     read_task,
 )
+from studio.logs import log_to_stderr
 from studio.runs import lock
 from studio.workers.job import help_job, run_job
 from studio.workers.ranks import end_with_the_first, rank
@@ -70,6 +71,7 @@ def main(arguments: list[str]) -> int:
 
 def quiet_libraries() -> None:
     """Keep what libraries say to programmers out of the log: it is shown to the person, who looks for trouble there."""
+    log_to_stderr(os.environ)
     warnings.simplefilter("ignore", FutureWarning)
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 

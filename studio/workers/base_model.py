@@ -1,4 +1,4 @@
-"""Making a base model ready on this machine: the starter model, one from the Hub, or a folder that is there already.
+"""Makes a base model ready on this machine: the starter model, one from the Hub, or a local folder.
 
 One process at a time fetches a given model; another that needs it waits and then finds it.
 """
@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 
 from studio.config import STARTER
+from studio.data.tokenizing.limits import ProcessBounds
+from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import ModelError
 from studio.events import Finished, Loading
 from studio.jobs.tasks import PrepareModel
@@ -50,3 +52,11 @@ def prepare(job: Job, task: PrepareModel) -> Finished:
     began = time.monotonic()
     files = fetch_model(task.name, task.home, job)
     return Finished(status="finished", summary=f"The model lies in {files.folder}.", seconds=time.monotonic() - began)
+
+
+def load_renderer(folder: Path) -> ChatRenderer:
+    """Read a model's tokenizer and chat template. What takes too long ends this process, and its log says so.
+
+    Raises ModelError when they cannot be read.
+    """
+    return ChatRenderer.load(folder, bounds=ProcessBounds())

@@ -16,8 +16,7 @@ import pytest
 from gradio.context import LocalContext
 from gradio.state_holder import SessionState
 
-from studio.compare.answering import GenerationSettings
-from studio.compare.question_limits import check_asked, check_sheet
+from studio.compare.answering import GenerationSettings, check_asked, check_sheet
 from studio.config import RunConfig
 from studio.data.library import DatasetLibrary
 from studio.errors import ConfigError, ModelError, RunError, TooMany

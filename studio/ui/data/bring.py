@@ -19,7 +19,7 @@ from studio.ui.data import library as data_library
 from studio.ui.data import requests, typed_rows
 from studio.ui.data.imports import Followed
 from studio.ui.data.library import Library
-from studio.ui.kit import fragments
+from studio.ui.kit import fragments, scripts
 from studio.ui.kit.actions import Action, action_html, on_action
 from studio.ui.kit.components import ACTING, QUIET, html
 from studio.ui.kit.errors import shown
@@ -168,7 +168,7 @@ def wire(bring: Bring, *, studio: Studio, library: Library, calm: gr.Timer, tabs
             shown(functools.partial(action, studio)),
             inputs=[*inputs, bring.started],
             outputs=[bring.started],
-            js=typed_rows.READ_FIELDS if button is bring.add_rows else None,
+            js=scripts.call("readTypedRows") if button is bring.add_rows else None,
             **ACTING,
         )
     _wire_following(bring, studio=studio, library=library, calm=calm, tabs=tabs)

@@ -43,7 +43,7 @@ def served(home: Path, *, host: str) -> Studio:
     with_fakes = open_fake_studio(home, clock=lambda: 1_800_000_000.0)
     return Studio(
         settings=Settings(home=home, host=host),
-        datasets=with_fakes.datasets,
+        data=with_fakes.data,
         runs=with_fakes.runs,
         chat=with_fakes.chat,
         launch=FakeWorkers(),

@@ -25,7 +25,7 @@ from typing import IO, Any
 
 from studio.errors import RunError
 from studio.runs import lock
-from studio.runs.launcher import PROJECT_ROOT, Launch, Worker, launch, worker_environment
+from studio.runs.launcher import PROJECT_ROOT, Launch, Task, Worker, launch, worker_environment, write_task
 from tests.faults import hook
 from tests.faults.worker import save_often
 
@@ -150,7 +150,8 @@ class WarmLaunch:
         self._address = address
         self.fault = fault
 
-    def __call__(self, module_arguments: Sequence[str], *, log_path: Path, lock_path: Path) -> Worker:
+    def __call__(self, task: Task, /) -> Worker:
+        lock_path, log_path = task.paths.lock, task.paths.log
         lock_path.parent.mkdir(parents=True, exist_ok=True)
         lock_fd = lock.acquire(lock_path)
         if lock_fd is None:
@@ -162,7 +163,8 @@ class WarmLaunch:
             nothing = os.open(os.devnull, os.O_RDONLY)
             ours.callback(os.close, nothing)
             environment = worker_environment({**os.environ, **ONE_THREAD})
-            request = {"arguments": list(module_arguments), "environment": environment, "fault": self.fault}
+            arguments = ["run", str(write_task(task))]
+            request = {"arguments": arguments, "environment": environment, "fault": self.fault}
             worker = ask_forkserver(self._address, request, [nothing, log_fd, log_fd, lock_fd])
         self.fault = ""
         lock.name_holder(lock_path, worker.pid)
@@ -172,10 +174,10 @@ class WarmLaunch:
 def cold_launch(fault: str = "") -> Launch:
     """Start a worker as the studio does, from nothing; `fault` is what it meets."""
 
-    def start(module_arguments: Sequence[str], *, log_path: Path, lock_path: Path) -> Worker:
+    def start(task: Task, /) -> Worker:
         variables = [f"{name}={value}" for name, value in {**ONE_THREAD, hook.VARIABLE: fault}.items()]
         command = ["/usr/bin/env", *variables, sys.executable, "-m", "tests.faults.worker"]
-        return launch(module_arguments, log_path=log_path, lock_path=lock_path, command=command)
+        return launch(task, command=command)
 
     return start
 

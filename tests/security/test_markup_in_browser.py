@@ -15,7 +15,7 @@ from studio.compare.sheet_prompts import Prompt
 from studio.compare.sheets import Cell, Column, Sheet, SheetRow, open_sheets
 from studio.config import RunConfig
 from studio.events import Failed, Noted, Sampled
-from studio.jobs.evaluations import write_evaluation
+from studio.jobs.evaluation_report import write_evaluation
 from studio.runs.store import RunFolder
 from studio.studio import Studio
 from tests.live_page import Server

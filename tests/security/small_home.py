@@ -18,7 +18,9 @@ from studio.config import RunConfig
 from studio.data.library import DatasetLibrary
 from studio.errors import StudioError
 from studio.events import Evaluated, Loading, Started
+from studio.jobs.blends import blend_state
 from studio.jobs.calibration import machine_key, write_machine
+from studio.jobs.exports import export_state
 from studio.models.machine import Machine, Rates
 from studio.models.starter import starter_folder
 from studio.planning.model_facts import ModelFacts
@@ -204,8 +206,8 @@ def _look_at_run(studio: Studio, facts: ModelFacts, run_id: str) -> None:
         lambda: only_new(evaluate_view.draw(studio, Tradeoffs(studio, facts), Selection(run_id)), Drawn()),
         lambda: studio.evaluations.rows(run_id),
         lambda: export_tab.refresh_runs(studio, run_id),
-        lambda: studio.export_state(run_id, "adapter"),
-        lambda: studio.blend_state(run_id),
+        lambda: export_state(studio.jobs, studio.runs.get(run_id), "adapter"),
+        lambda: blend_state(studio.jobs, studio.runs.get(run_id)),
         lambda: history.compare_run(studio, open_conversations(studio.settings.home), run_id),
     ]
     for look in looks:

@@ -9,7 +9,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from studio.jobs.exports import export_archive
+from studio.jobs.exports import export_archive, export_state
 from studio.runs.store import RunFolder
 from studio.studio import Studio
 from studio.ui.kit.downloads import download_address
@@ -64,7 +64,7 @@ def test_a_link_in_the_place_of_an_export_is_not_followed(studio: Studio, run: R
     archive = export_archive(run, "adapter")
     archive.unlink()
     archive.symlink_to(secret)
-    assert studio.export_state(run.id, "adapter").status == "none"
+    assert export_state(studio.jobs, studio.runs.get(run.id), "adapter").status == "none"
     assert client.get(download_address("run", run.id, archive.name)).status_code == 404
 
 
@@ -72,7 +72,7 @@ def test_a_folder_of_exports_that_is_a_link_offers_nothing(studio: Studio, run: 
     write_export(run, "adapter")
     os.rename(run.exports, studio.settings.home / "moved")
     run.exports.symlink_to(studio.settings.home / "moved")
-    assert studio.export_state(run.id, "adapter").status == "none"
+    assert export_state(studio.jobs, studio.runs.get(run.id), "adapter").status == "none"
     assert client.get(download_address("run", run.id, export_archive(run, "adapter").name)).status_code == 404
 
 
@@ -81,11 +81,11 @@ def test_a_report_of_an_older_studio_is_read_without_its_paths(studio: Studio, r
     write_export(run, "adapter")
     report = run.exports / "adapter.json"
     report.write_text(report.read_text().replace("{", '{"archive":"/etc/hostname","folder":"/etc",', 1))
-    state = studio.export_state(run.id, "adapter")
+    state = export_state(studio.jobs, studio.runs.get(run.id), "adapter")
     assert state.status == "ready"
     assert "/etc" not in repr(state)
     export_archive(run, "adapter").unlink()
-    assert studio.export_state(run.id, "adapter").status == "none"
+    assert export_state(studio.jobs, studio.runs.get(run.id), "adapter").status == "none"
 
 
 @pytest.mark.parametrize(

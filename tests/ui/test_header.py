@@ -1,10 +1,10 @@
-from studio.jobs.base_models import ModelState
+from studio.jobs.jobs import JobState
 from studio.ui.header import header, machine
 
 
 def test_the_header_says_where_the_model_is() -> None:
-    assert "Starter model: ready" in header("2 CPU cores", "starter", ModelState(True, "The starter model is ready."))
-    coming = ModelState(False, "Downloading", working=True, done=45_000_000, total=92_900_000, unit="bytes")
+    assert "Starter model: ready" in header("2 CPU cores", "starter", JobState("ready", "The starter model is ready."))
+    coming = JobState("working", "Downloading", done=45_000_000, total=92_900_000, unit="bytes")
     assert "Downloading: 45.0 MB of 92.9 MB" in header("2 CPU cores", "starter", coming)
 
 
@@ -15,5 +15,5 @@ def test_the_machine_is_named_by_its_card() -> None:
 
 def test_a_card_that_is_not_used_is_no_secret() -> None:
     """A run went to the processor in silence while the header showed the card."""
-    drawn = header("NVIDIA L4", "starter", ModelState(True, "Ready."), trouble="The graphics card is not used: <why>.")
+    drawn = header("NVIDIA L4", "starter", JobState("ready", "Ready."), trouble="The graphics card is not used: <why>.")
     assert "The graphics card is not used: &lt;why&gt;." in drawn

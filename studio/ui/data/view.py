@@ -14,6 +14,7 @@ from studio.data.dataset_folders import Dataset
 from studio.data.mask_findings import mask_findings
 from studio.data.tokenizing.tokens import TokenStatistics
 from studio.errors import StudioError
+from studio.jobs.jobs import JobState
 from studio.jobs.token_counts import TokenState
 from studio.planning import fitting
 from studio.planning.fitting import Parts
@@ -82,7 +83,9 @@ def where(facts: ModelFacts, model: str) -> Here:
 def token_state(facts: ModelFacts, dataset_id: str, model: str) -> TokenState:
     """Return the token counts of a data set for a model, or how far they are."""
     here = where(facts, model)
-    return facts.token_state(dataset_id, model) if here.folder is not None else TokenState(trouble=here.trouble)
+    if here.folder is None:
+        return JobState("failed" if here.trouble else "none", here.trouble)
+    return facts.token_state(dataset_id, model)
 
 
 def stamp(facts: ModelFacts, look: Look) -> tuple[object, ...]:
@@ -94,7 +97,7 @@ def stamp(facts: ModelFacts, look: Look) -> tuple[object, ...]:
         return ("",)
     state = token_state(facts, look.dataset_id, look.settings.model)
     comparing = bool(look.other_id) and facts.is_comparing(look.dataset_id, look.other_id)
-    told = (id(state.counts) if state.counts is not None else 0, state.done, state.total, state.sentence, state.trouble)
+    told = (id(state.result) if state.result is not None else 0, state.status, state.sentence, state.done, state.total)
     return (look, where(facts, look.settings.model), told, comparing)
 
 
@@ -127,8 +130,8 @@ def see(studio: Studio, facts: ModelFacts, look: Look) -> Seen:
     state = token_state(facts, dataset.id, look.settings.model)
     settings = usable_settings(look.settings)
     statistics = None
-    if state.counts is not None and dataset.inspection.usable:
-        statistics = facts.statistics(state.counts, max_length=settings.max_length)
+    if state.result is not None and dataset.inspection.usable:
+        statistics = facts.statistics(state.result, max_length=settings.max_length)
     parts = fitting.parts(facts, settings, dataset.id, look.other_id)
     return Seen(dataset, where(facts, look.settings.model), state, statistics, parts)
 
@@ -154,7 +157,7 @@ def _overview(seen: Seen, look: Look) -> dict[str, Any]:
 
 def _checks(seen: Seen) -> dict[str, Any]:
     dataset, inspection = seen.dataset, seen.dataset.inspection
-    doubts = mask_findings(seen.state.counts.doubts) if seen.state.counts is not None else ()
+    doubts = mask_findings(seen.state.result.doubts) if seen.state.result is not None else ()
     found = fragments.stack([findings.findings(inspection, extra=doubts), findings.changes(dataset.changes)])
     return {
         "checks_card": gr.update(visible=bool(inspection.usable or inspection.left_out or dataset.changes)),

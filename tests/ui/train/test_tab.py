@@ -7,6 +7,7 @@ import pytest
 from studio.config import RunConfig
 from studio.errors import RunError
 from studio.events import Evaluated, Failed, Finished, Loading, Noted, Sampled, Stopping
+from studio.jobs.tasks import Train
 from studio.runs.store import RunFolder
 from studio.studio import Studio
 from studio.ui.kit.actions import Action
@@ -154,7 +155,7 @@ def test_a_run_goes_on_from_its_newest_checkpoint(studio: Studio, live: RunFolde
     workers = studio._launch
     assert isinstance(workers, FakeWorkers)
     press(studio, live.id, "queue")
-    assert workers.jobs[-1] == ("train", str(live.path))
+    assert workers.jobs[-1] == Train(live.path)
 
 
 def test_a_run_that_waits_to_go_on_has_no_time_left(studio: Studio, live: RunFolder) -> None:

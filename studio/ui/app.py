@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from studio.config import STARTER
+from studio.graphics_card import card_names, trouble_here
 from studio.planning.model_facts import ModelFacts
 from studio.studio import Studio
 from studio.ui import api
@@ -48,13 +49,13 @@ OWN_TIMER = ("data", "configure", "compare", "evaluate", "export", "runs")
 def build_app(studio: Studio) -> gr.Blocks:
     """Build the page. Everything it shows and does goes through `studio`."""
     facts = ModelFacts(studio)
-    machine_name, pace = machine(), Pace()
+    machine_name, trouble, pace = machine(card_names()), trouble_here(), Pace()
     page: gr.Blocks
     kept_seconds = studio.limits.upload_minutes * 60
     with CheckedPage(title="LoRA Studio", analytics_enabled=False, delete_cache=(600, kept_seconds)) as page:
         timer, calm = gr.Timer(FAR_TICK_SECONDS), gr.Timer(CALM_TICK_SECONDS)
         own = tab_timers.make(OWN_TIMER, open_tab="data", seconds=CALM_TICK_SECONDS)
-        top = html(header(machine_name, STARTER, studio.models.state(STARTER)), elem_id="header")
+        top = html(header(machine_name, STARTER, studio.models.state(STARTER), trouble=trouble), elem_id="header")
         drawn = gr.State(None)
         with gr.Tabs(selected="data", overflow_behavior="wrap", elem_classes="ls-tabs", elem_id=TABS) as tabs:
             with gr.Tab("1. Data", id="data") as data_page:
@@ -119,7 +120,7 @@ def build_app(studio: Studio) -> gr.Blocks:
         )
 
         calm.tick(
-            shown(functools.partial(redraw_header, studio, machine_name, pace)),
+            shown(functools.partial(redraw_header, studio, machine_name, pace, trouble=trouble)),
             inputs=[configure.model, drawn],
             outputs=[top, drawn],
             **QUIET,
@@ -169,11 +170,12 @@ def build_app(studio: Studio) -> gr.Blocks:
 
 
 def redraw_header(
-    studio: Studio, machine_name: str, pace: Pace, model: str | None, drawn: str | None
+    studio: Studio, machine_name: str, pace: Pace, model: str | None, drawn: str | None, *, trouble: str = ""
 ) -> tuple[Any, Any]:
     """Say where the chosen base model is and how fast to ask; skip when that is what the page says already."""
     name = (model or STARTER).strip() or STARTER
-    fresh = str(header(machine_name, name, studio.models.state(name), slower=pace.of(asking_page())))
+    slower = pace.of(asking_page())
+    fresh = str(header(machine_name, name, studio.models.state(name), slower=slower, trouble=trouble))
     return (gr.skip(), gr.skip()) if fresh == drawn else (fresh, fresh)
 
 

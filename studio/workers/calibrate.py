@@ -48,10 +48,11 @@ def calibrate(job: Job, task: Calibrate) -> Finished:
 def measure() -> Machine:
     """Describe this machine with all its rates. The process must be a fresh one: its start is measured too."""
     from studio.ml import loading
+    from studio.ml.accelerator import has_bf16
 
     start_seconds = time.process_time()  # importing is one thread's work
     machine = describe()
-    precisions = ("fp32", "bf16") if loading.has_bf16(machine.device) else ("fp32",)
+    precisions = ("fp32", "bf16") if has_bf16(machine.device) else ("fp32", "fp16") if machine.fp16 else ("fp32",)
     rates = tuple(measure_rates(machine.device, precision) for precision in precisions)
     if machine.device != "cpu":
         return replace(machine, rates=rates, start_seconds=start_seconds)
@@ -65,8 +66,10 @@ def describe() -> Machine:
     import torch
 
     from studio.ml import loading  # brings transformers and peft: their time belongs to the start
+    from studio.ml.accelerator import find_accelerator, needs_fp16
 
-    device = loading.choose_placement(precision="fp32").device
+    found = find_accelerator()
+    device = found.device
     is_cuda = device == "cuda"
     return Machine(
         device=device,
@@ -76,6 +79,8 @@ def describe() -> Machine:
         devices=torch.cuda.device_count() if is_cuda else 1,
         rates=(),
         versions=machine_key(),
+        fp16=needs_fp16(device),
+        trouble=found.trouble,
     )
 
 
@@ -166,4 +171,4 @@ def _seconds(work: Callable[[], object], device: str) -> float:
 def _dtype(precision: str) -> "torch.dtype":
     import torch
 
-    return torch.bfloat16 if precision == "bf16" else torch.float32
+    return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision, torch.float32)

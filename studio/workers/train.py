@@ -90,6 +90,8 @@ def _train(job: Job, *, run: RunFolder, home: Path, folder: Path, is_first: bool
     renderer = load_renderer(folder)
     rows = prepare_rows(job, run=run, renderer=renderer, kept=home / KEPT_TOKENS)
     machine = this_machine(home)
+    if machine.trouble:
+        job.emit(Noted("warning", machine.trouble))
     expected = _forecast(job, folder=folder, config=config, machine=machine, rows=rows)
     with _in_words(folder, config, machine=machine, rows=rows):
         precision = machine.precision_of(config.precision)
@@ -195,20 +197,18 @@ def _load(job: Job, *, folder: Path, config: RunConfig, home: Path, precision: s
 
     from studio.ml import loading
     from studio.ml.methods import experts_left_out, make_trainable
-    from studio.ml.soundness import ensure_sound
 
     job.emit(Loading(what="Loading the base model"))
     placement = loading.choose_placement(precision=precision, bits=config.base_bits)
     torch.manual_seed(config.seed)
     start = _start_adapter(config, folder=folder, home=home) if config.start_adapter else None
-    base = loading.load_base(folder, placement)
+    base, placement = _load_sound(job, folder, placement, config=config)
     context = loading.context_length(base)
     if context is not None and config.max_length > context:
         raise ConfigError(
             f"The longest example is set to {config.max_length} tokens, and this model reads at most {context}.",
             f"Set 'longest example' to {context} or less.",
         )
-    ensure_sound(base)
     model = make_trainable(base, config, start_adapter=start)
     if frozen := experts_left_out(model, config):
         job.emit(Noted("warning", frozen))
@@ -223,6 +223,31 @@ def _load(job: Job, *, folder: Path, config: RunConfig, home: Path, precision: s
         )
     )
     return model, placement
+
+
+def _load_sound(job: Job, folder: Path, placement: "Placement", *, config: RunConfig) -> tuple[Any, "Placement"]:
+    """Load a base that answers with numbers: in fp32 where it does not in an fp16 that nobody asked for.
+
+    Raises ModelError where no format helps.
+    """
+    from studio.ml import loading
+    from studio.ml.memory import release_memory
+    from studio.ml.soundness import ensure_sound
+
+    base = loading.load_base(folder, placement)
+    try:
+        ensure_sound(base)
+        return base, placement
+    except ModelError:
+        if placement.precision != loading.FP16 or config.precision == loading.FP16:
+            raise
+    del base
+    release_memory()
+    job.emit(Noted("info", "Numbers of this model are too large for fp16, so the run computes in fp32."))
+    placement = dataclasses.replace(placement, precision=loading.FP32)
+    base = loading.load_base(folder, placement)
+    ensure_sound(base)
+    return base, placement
 
 
 def _start_adapter(config: RunConfig, *, folder: Path, home: Path) -> Path:

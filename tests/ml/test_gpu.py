@@ -62,6 +62,15 @@ def test_a_full_run_and_checkpointing_work_on_a_gpu(tiny_model: Path, four_rows:
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.parametrize("method", ["lora", "qlora", "full"])
+def test_a_gpu_trains_in_fp16(tiny_model: Path, four_rows: tuple[TokenRow, ...], method: str) -> None:
+    placement = loading.choose_placement(precision="fp16", bits=4 if method == "qlora" else 0)
+    config = dataclasses.replace(MEMORISE, epochs=20, method=method, learning_rate=1e-3 if method == "full" else 1e-2)
+    trained = run_training(tiny_model, four_rows, config=config, placement=placement)
+    losses = [event.loss for event in trained.events if isinstance(event, Stepped)]
+    assert losses[-1] < 0.5 * losses[0]
+
+
 @pytest.mark.parametrize("optimizer", ["adamw-8bit", "paged-adamw-8bit"])
 def test_the_small_optimisers_work_on_a_gpu(tiny_model: Path, four_rows: tuple[TokenRow, ...], optimizer: str) -> None:
     placement = loading.choose_placement(precision="auto")

@@ -19,14 +19,16 @@ ADAPTER = "default"
 
 
 def fusible(layer: nn.Module) -> bool:
-    """Tell whether a layer is plain LoRA over an unpacked weight, in one number format and without dropout."""
+    """Tell whether a layer is plain LoRA over an unpacked weight, without dropout, and with an adapter in the weight's
+    number format or in fp32.
+    """
     if type(layer) is not Linear or not isinstance(layer.base_layer, nn.Linear | Conv1D):
         return False
     if ADAPTER not in layer.lora_A or ADAPTER in layer.lora_variant or layer.active_adapters != [ADAPTER]:
         return False
     down, up = layer.lora_A[ADAPTER], layer.lora_B[ADAPTER]
-    kinds = {layer.base_layer.weight.dtype, down.weight.dtype, up.weight.dtype}
-    return isinstance(layer.lora_dropout[ADAPTER], nn.Identity) and up.bias is None and len(kinds) == 1
+    known = {down.weight.dtype, up.weight.dtype} in ({layer.base_layer.weight.dtype}, {torch.float32})
+    return isinstance(layer.lora_dropout[ADAPTER], nn.Identity) and up.bias is None and known
 
 
 def sharing(layers: Sequence[nn.Module], run: Callable[[], object]) -> list[list[nn.Module]]:
@@ -79,9 +81,13 @@ class Joined:
         for index, layer in enumerate(self._layers):
             layer.forward = _Member(self, index)
 
+    def clear(self) -> None:
+        """Drop what was computed and not handed out, with the graph behind it, after a pass that broke off."""
+        self._input, self._waiting = None, []
+
     def undo(self) -> None:
         """Give the layers their own way of computing back."""
-        self._input, self._waiting = None, []
+        self.clear()
         for layer in self._layers:
             layer.__dict__.pop("forward", None)
 
@@ -126,14 +132,16 @@ class _Adapted(torch.autograd.Function):
         weight, bias, down, scales, sizes = plan
         ups = parameters[1::2]
         rank = len(down) // len(ups)
-        flat = x.reshape(-1, x.shape[-1])
+        kind = weight.dtype
+        flat = x.reshape(-1, x.shape[-1]).to(kind)
+        down, ups = down.to(kind), tuple(up.to(kind) for up in ups)
         narrow = functional.linear(flat, down)
         output = functional.linear(flat, weight, bias)
         narrows = narrow.split(rank, dim=1)
         for part, each, up, scale in zip(output.split(sizes, dim=1), narrows, ups, scales, strict=True):
             part.addmm_(each.mul_(scale), up.t())
         ctx.save_for_backward(flat, narrow, *ups)
-        ctx.plan, ctx.shape = (weight, down, scales, sizes, rank), x.shape
+        ctx.plan, ctx.shape, ctx.kinds = (weight, down, scales, sizes, rank), x.shape, (x.dtype, parameters[0].dtype)
         return output.view(*x.shape[:-1], -1).split(sizes, dim=-1)
 
     @staticmethod
@@ -142,6 +150,7 @@ class _Adapted(torch.autograd.Function):
         weight, down, scales, sizes, rank = ctx.plan
         joined = gradients[0] if len(gradients) == 1 else torch.cat(gradients, dim=-1)
         joined = joined.reshape(-1, joined.shape[-1])
+        x_kind, kind = ctx.kinds
         narrow_gradient = torch.empty_like(narrow)
         parts = zip(
             joined.split(sizes, dim=1), narrow_gradient.split(rank, 1), narrow.split(rank, 1), ups, scales, strict=True
@@ -153,8 +162,8 @@ class _Adapted(torch.autograd.Function):
         down_gradients = (narrow_gradient.t() @ flat).split(rank)
         x_gradient = None
         if ctx.needs_input_grad[0]:
-            x_gradient = (joined @ weight).addmm_(narrow_gradient, down).view(ctx.shape)
-        pairs = [each for pair in zip(down_gradients, up_gradients, strict=True) for each in pair]
+            x_gradient = (joined @ weight).addmm_(narrow_gradient, down).view(ctx.shape).to(x_kind)
+        pairs = [each.to(kind) for pair in zip(down_gradients, up_gradients, strict=True) for each in pair]
         return (x_gradient, None, *pairs)
 
 

@@ -154,7 +154,7 @@ class Engine:
     def _hidden(self, batch: Batch) -> torch.Tensor:
         """Return what the decoder gives at the learned positions, (learned, width)."""
         hidden: torch.Tensor = self._inner.get_decoder()(**self._inputs(batch)).last_hidden_state
-        return hidden.flatten(0, 1)[batch.places]
+        return hidden.flatten(0, 1).index_select(0, batch.places)
 
     def _logits(self, batch: Batch) -> torch.Tensor:
         """Return the logits at the learned positions, (learned, words)."""
@@ -205,7 +205,8 @@ class Engine:
                 parameter.data = parameter.data.to(self.placement.dtype)
 
     def _join_layers(self, *, joins: bool) -> None:
-        layers: list[nn.Module] = [each for each in self._inner.modules() if fusible(each)]
+        over_packed = self.placement.device != "cpu"  # a processor spends its time with unpacking
+        layers: list[nn.Module] = [each for each in self._inner.modules() if fusible(each, over_packed=over_packed)]
         if not layers:
             self._leave_out("fused-adapters", "no layer is plain LoRA over an unpacked weight in one number format")
         if not layers or not self._has("fused-adapters"):

@@ -201,13 +201,14 @@ class Trainer:
         """Gather the gradient of the mean loss over all learned tokens of `rows`; None when a stop is requested."""
         self.model.train()
         learned = sum(row.learned for row in rows)
-        summed = 0.0
+        losses = []
         for group in self.processes.share(self.engine.cut(rows, parts=self.processes.count)):
             if self.is_stopping:  # asked here, because a step of many rows can take minutes
                 return None
             loss = self.engine.summed_loss(self.engine.batch(group)) / learned
             self.optimizer.scaled(loss).backward()
-            summed += float(loss.detach())
+            losses.append(loss.detach())
+        summed = sum(torch.stack(losses).tolist()) if losses else 0.0  # at the end: a GPU is not waited for in between
         if self.processes.count > 1:
             self.processes.add_up(self.optimizer.gradients())
             summed, stop = self.processes.total(summed, float(self.should_stop()))

@@ -29,6 +29,9 @@ WIDTHS = {"cpu": (128, 512, 1024, 2048), "cuda": (512, 1024, 2048, 4096, 8192), 
 TOKENS = {"cpu": 512, "cuda": 8192, "mps": 2048}
 """Rows of a product: about as many as a micro-batch has."""
 
+UNPACKED_WIDTH = {"cpu": 1024, "cuda": 8192}
+"""A GPU unpacks a smaller weight in less time than it takes to start."""
+
 TRY_SECONDS = 0.25
 """So long is each thing measured; the whole job takes a few seconds."""
 
@@ -133,10 +136,11 @@ def _call_seconds(device: str, precision: str, *, calls: int = 100) -> float:
     return _seconds(chain, device) / (2 * calls)
 
 
-def _unpack_rate(device: str, precision: str, *, width: int = 1024) -> float:
+def _unpack_rate(device: str, precision: str) -> float:
     """4-bit weights unpacked per second; 0 where bitsandbytes is missing or cannot do it."""
     import torch
 
+    width = UNPACKED_WIDTH[device]
     try:
         from bitsandbytes.functional import dequantize_4bit, quantize_4bit
 

@@ -81,12 +81,11 @@ class _ChunkedLoss(torch.autograd.Function):
         start = 0
         for part, each in zip(head.split(hidden), head.split(targets), strict=True):
             logits, wanted, end = head.logits(part), each[:, None], start + len(part)
-            sums = torch.logsumexp(logits, dim=-1, keepdim=True)
-            total += (sums - logits.gather(1, wanted)).sum()
+            change = torch.log_softmax(logits, dim=-1)
+            total -= change.gather(1, wanted).sum()
             if hidden_gradient is None and weight_gradient is None and bias_gradient is None:
                 continue
-            change = logits.sub_(sums).exp_() if head.softcap is None else (logits - sums).exp_()
-            change.scatter_add_(1, wanted, torch.full_like(sums, -1))
+            change.exp_().scatter_add_(1, wanted, change.new_full(wanted.shape, -1))
             head.slope_(logits, change)
             if bias_gradient is not None:
                 bias_gradient += change.sum(0)

@@ -130,9 +130,10 @@ def logit_positions(device: str, words: int) -> int:
 def joining_pays(device: str, precision: str) -> bool:
     """Tell whether one wide product beats the narrow ones that it is joined from.
 
-    Not in fp32 on a processor: there it was not faster, and the joined copy costs memory (`benchmarks/README.md`).
+    Not in fp32 on a processor: there it was not faster, and the joined copy costs memory. Not on CUDA either: what
+    comes out of a joined product lies in strides, which what follows reads slowly (`benchmarks/README.md`).
     """
-    return device != "cpu" or precision != FP32
+    return device == "mps" or (device == "cpu" and precision != FP32)
 
 
 def make_plan(

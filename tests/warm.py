@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from collections.abc import Mapping, Sequence
@@ -48,6 +49,7 @@ _HEAVY = (
 )
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 _SAVE_OFTEN = "--save-often"
+_AS_A_WORKER = "--as-a-worker"
 
 
 class WarmWorker:
@@ -61,15 +63,16 @@ class WarmWorker:
         self._answers = connection.makefile("r", encoding="ascii")
         self.pid = int(self._answers.readline())
         self.returncode: int | None = None
+        self._reading = threading.Lock()
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait for its end and return its exit status: minus the signal's number when it was killed."""
-        if self.returncode is None:
-            if not select.select([self._connection], [], [], timeout)[0]:
-                raise subprocess.TimeoutExpired(str(self.pid), timeout or 0.0)
-            self.returncode = int(self._answers.readline())
-            self._answers.close()
-            self._connection.close()
+        if self.returncode is None and not select.select([self._connection], [], [], timeout)[0]:
+            raise subprocess.TimeoutExpired(str(self.pid), timeout or 0.0)
+        with self._reading:
+            if self.returncode is None:
+                self.returncode = int(self._answers.readline())
+                self._answers.close()
         return self.returncode
 
     def poll(self) -> int | None:
@@ -152,6 +155,7 @@ class WarmLaunch:
 
     def __call__(self, task: Task, /) -> Worker:
         lock_path, log_path = task.paths.lock, task.paths.log
+        log_path.parent.mkdir(parents=True, exist_ok=True)
         lock_path.parent.mkdir(parents=True, exist_ok=True)
         lock_fd = lock.acquire(lock_path)
         if lock_fd is None:
@@ -180,6 +184,17 @@ def cold_launch(fault: str = "") -> Launch:
         return launch(task, command=command)
 
     return start
+
+
+def warm_command(forkserver: Forkserver) -> tuple[str, ...]:
+    """Return what can stand for `python -m studio.workers` in a command."""
+    return (sys.executable, "-m", "tests.warm", _AS_A_WORKER, str(forkserver.address))
+
+
+def _as_a_worker(address: str, *arguments: str) -> int:
+    """Have a worker forked that has this process's input, output and errors, and end as it does."""
+    request = {"arguments": arguments, "environment": dict(os.environ)}
+    return ask_forkserver(Path(address), request, [0, 1, 2]).wait()
 
 
 def ask_forkserver(address: Path, request: Mapping[str, Any], descriptors: list[int]) -> WarmWorker:
@@ -304,6 +319,8 @@ def _ask_warm(address: Path) -> None:
 
 
 if __name__ == "__main__":
+    if _AS_A_WORKER in sys.argv[1:2]:
+        sys.exit(_as_a_worker(*sys.argv[2:]))
     if _SAVE_OFTEN in sys.argv:
         save_often()
     _serve(sys.argv[1])

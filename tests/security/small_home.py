@@ -28,6 +28,7 @@ from studio.runs.launcher import PROJECT_ROOT
 from studio.runs.store import RunStore
 from studio.settings import Settings
 from studio.studio import Studio
+from studio.ui import api
 from studio.ui.app import open_page
 from studio.ui.compare import history, sheet_actions, trash, vote_actions
 from studio.ui.configure import view
@@ -41,7 +42,7 @@ from studio.ui.evaluate.tradeoff_state import Tradeoffs
 from studio.ui.export import tab as export_tab
 from studio.ui.kit.drawn import Drawn, only_new
 from studio.ui.runs import view as runs_drawing
-from studio.ui.train import tab as train_tab
+from studio.ui.train import view as train_view
 from tests.ui import made_up
 from tests.ui.fake_studio import (
     FakeChat,
@@ -199,9 +200,9 @@ def look_everywhere(studio: Studio, ids: Ids) -> None:
 def _look_at_run(studio: Studio, facts: ModelFacts, run_id: str) -> None:
     looks: list[Any] = [
         lambda: studio.scheduler.view(run_id),
-        lambda: train_tab.redraw(train_tab.shared_view(studio), run_id=run_id, drawn=None),
-        lambda: train_tab.refresh_runs(studio, run_id),
-        lambda: train_tab.run_status(studio, run_id),
+        lambda: train_view.draw(train_view.shared_view(studio), train_view.Selection(run_id)),
+        lambda: train_view.refresh_runs(studio, run_id),
+        lambda: api.status_of(studio, run_id),
         lambda: tab.refresh_runs(studio, run_id),
         lambda: only_new(evaluate_view.draw(studio, Tradeoffs(studio, facts), Selection(run_id)), Drawn()),
         lambda: studio.evaluations.rows(run_id),

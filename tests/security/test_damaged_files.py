@@ -201,7 +201,7 @@ def test_the_thread_of_the_queue_goes_on_after_any_error(caplog: pytest.LogCaptu
     ended = threading.Event()
     studio = Failing(ended)
     with caplog.at_level(logging.WARNING):
-        serve._keep_queue(studio, ended, pause_seconds=0.001)
+        serve.keep_queue(studio, ended, pause_seconds=0.001)
     assert studio.calls == 3
     assert "RecursionError: too deep" in caplog.text
     assert "The disk is full." in caplog.text

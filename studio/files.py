@@ -1,11 +1,15 @@
 """Plain files: opened without waiting for a pipe or a device in their place, and written whole or not at all."""
 
 import errno
+import logging
 import os
 import stat
-from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
+
+from studio.logs import logged
+
+log = logging.getLogger(__name__)
 
 
 def open_plain(path: Path | str) -> BinaryIO:
@@ -53,5 +57,5 @@ def write_whole(path: Path, text: str) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:
-        with suppress(OSError):
+        with logged(log, "A temporary file could not be deleted", OSError):
             temporary.unlink(missing_ok=True)

@@ -23,6 +23,7 @@ from studio.errors import DATA_FOLDER_HINT, RunError
 from studio.events import LAST_TIME
 from studio.files import write_whole
 from studio.limits import MOST_NAME
+from studio.logs import logged
 
 log = logging.getLogger(__name__)
 
@@ -153,7 +154,7 @@ class KeptFiles(Generic[Kept]):
         """Put one into the bin. Raises RunError when there is none with this id."""
         with self._guard:
             path = self._move(self._folder, self._bin, id)
-            with contextlib.suppress(OSError):  # the time by which the bin is sorted
+            with logged(log, "The time of deletion could not be set", OSError):
                 os.utime(path, (now := self._clock(), now))
 
     def restore(self, id: str) -> Kept:
@@ -210,7 +211,7 @@ class KeptFiles(Generic[Kept]):
             try:
                 found[path.stem] = self._look(path, known)
             except (OSError, codec.Damaged) as error:
-                log.debug("%s is left out: %s", path, error)
+                log.debug("%s is left out: %s", path, error, exc_info=True)
         return found
 
     def _look(self, path: Path, known: dict[str, tuple[_Stamp, Kept]]) -> tuple[_Stamp, Kept]:
@@ -234,7 +235,7 @@ class KeptFiles(Generic[Kept]):
         return RunError(f"This {self._noun} cannot be read: {path.name} is damaged.", "Its file was left.")
 
     def _revision(self, id: str) -> int:
-        with contextlib.suppress(RunError):
+        with logged(log, "What is there cannot be read and counts as no revision", RunError):
             return self.get(id).revision
         return -1
 

@@ -58,7 +58,7 @@ def serve_page(home: Path, forkserver: Forkserver) -> Iterator[Served]:
     settings = Settings(home=home)
     studio = Studio(
         settings=settings,
-        datasets=DatasetLibrary(home, samples_folder=PROJECT_ROOT / "assets" / "samples"),
+        data=DatasetLibrary(home, samples_folder=PROJECT_ROOT / "assets" / "samples"),
         runs=RunStore(home),
         chat=ChatClient(home, command=warm_command(forkserver)),
         launch=WarmLaunch(forkserver.address),

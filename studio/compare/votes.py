@@ -1,8 +1,6 @@
 """Blind votes: which of two models a person preferred without knowing which was which.
 
-    <home>/votes/<pair>.jsonl      the votes on one pair of models, one a line, only ever added to
-
-Knows nothing of how an answer comes about, and nothing of pages.
+<home>/votes/<pair>.jsonl      the votes on one pair of models, one a line, only ever added to
 """
 
 import hashlib
@@ -174,13 +172,13 @@ def _read(path: Path) -> Iterator[Vote]:
     try:
         content = read_bytes(path, most_bytes=_MOST_BYTES) or b""
     except OSError as error:
-        log.debug("The votes in %s cannot be read: %s", path, error)
+        log.debug("The votes in %s cannot be read: %s", path, error, exc_info=True)
         return
     for line in filter(None, content.split(b"\n")):
         try:
             vote = codec.loads(Vote, line)
         except codec.Damaged as error:
-            log.debug("A vote in %s cannot be read: %s", path, error)
+            log.debug("A vote in %s cannot be read: %s", path, error, exc_info=True)
             continue
         if vote.choice in CHOICES:
             yield vote

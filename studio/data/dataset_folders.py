@@ -28,6 +28,7 @@ from studio.data.changes import Change
 from studio.data.inspection import Inspection
 from studio.errors import DataError
 from studio.events import LAST_TIME
+from studio.logs import logged
 
 log = logging.getLogger(__name__)
 
@@ -156,7 +157,10 @@ class DatasetFolders:
     def _sweep(self) -> None:
         """Remove the folders in which a process that was killed had been writing."""
         for folder in self.path.glob(f"{_ADDING}*"):
-            with contextlib.suppress(OSError), (folder / "lock").open("w") as held:
+            with (
+                logged(log, "A folder is being written to", OSError),
+                (folder / "lock").open("w") as held,
+            ):
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(folder, ignore_errors=True)
 
@@ -174,7 +178,7 @@ class DatasetFolders:
                 self._known[document] = known
             return known[1]
         except (OSError, codec.Damaged) as error:
-            log.debug("The data set in %s is left out: %s", folder, error)
+            log.debug("The data set in %s is left out: %s", folder, error, exc_info=True)
             return None
 
     @staticmethod
@@ -203,7 +207,7 @@ def take_file(file: Path, target: Path, *, ours: bool) -> None:
     """Keep a file at another place: as a copy, or where it is `ours` and stays so, as a link that costs nothing."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if ours:
-        with contextlib.suppress(OSError):
+        with logged(log, "A file cannot be linked and is copied", OSError):
             os.link(file, target)
             return
     shutil.copyfile(file, target)

@@ -6,6 +6,7 @@ nothing of runs, models or tokens.
 
 import dataclasses
 import hashlib
+import logging
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -23,6 +24,8 @@ from studio.data.recipes import Recipe
 from studio.data.rows import Report, silent
 from studio.data.samples import Sample, samples
 from studio.errors import DataError
+
+log = logging.getLogger(__name__)
 
 MOST_STORED_PROBLEMS = 200
 """So many left-out rows stand in the document that every listing reads; all of them are in a file of their own."""
@@ -253,6 +256,7 @@ class DatasetLibrary:
         try:
             return len(self.examples(id)) == self.get(id).inspection.usable
         except DataError:
+            log.debug("The examples of a data set cannot be counted", exc_info=True)
             return False
 
 

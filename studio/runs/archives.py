@@ -4,6 +4,7 @@ What is brought in is checked before it is among the runs: names that leave the 
 cannot take, and files that cannot be read are refused.
 """
 
+import logging
 import os
 import shutil
 import stat
@@ -11,20 +12,22 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from studio import codec
 from studio.config import RunConfig
 from studio.errors import RunError
 from studio.events import Failed, Finished
-from studio.runs import run_files
+from studio.logs import logged
+from studio.runs import archive_paths
 from studio.runs.archive_checks import check_files
 from studio.runs.archive_paths import forget_places, packed_content
 from studio.runs.diagnosis import Diagnosis
 from studio.runs.event_log import last_event
 from studio.runs.store import RunFolder, RunStore
 from studio.wording import size
+
+log = logging.getLogger(__name__)
 
 _KINDS = (".json", ".jsonl", ".npy", ".safetensors", ".jinja", ".later", ".log", ".md", ".model", ".old", ".txt")
 """No studio ever packed anything else; above all no file from which Python would load code."""
@@ -58,13 +61,13 @@ def write_archive(run: RunFolder, folder: Path) -> Path:
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1, strict_timestamps=False) as archive:
             for path in sorted(run.path.rglob("*")):
                 inner = path.relative_to(run.path).as_posix()
-                if run_files.is_own(inner) and path.is_file() and not path.is_symlink():
+                if archive_paths.is_own(inner) and path.is_file() and not path.is_symlink():
                     _pack(archive, path, run=run, inner=inner)
         os.replace(temporary, target)
     except OSError as error:
         raise RunError(f"The run could not be packed: {error.strerror or error}.", _FREE_SPACE) from error
     finally:
-        with suppress(OSError):
+        with logged(log, "A temporary archive could not be deleted", OSError, level=logging.INFO):
             temporary.unlink(missing_ok=True)
     return target
 
@@ -110,7 +113,7 @@ def _unpack(archive: zipfile.ZipFile, folder: Path) -> None:
     """Write the run's own files below `folder`. What else an older studio packed is left out."""
     for entry in archive.infolist():
         inner = entry.filename.partition("/")[2]
-        if run_files.is_own(inner):
+        if archive_paths.is_own(inner):
             target = folder / PurePosixPath(inner)
             target.parent.mkdir(parents=True, exist_ok=True)
             with archive.open(entry) as source, target.open("xb") as file:
@@ -130,7 +133,7 @@ def _check_entries(archive: zipfile.ZipFile, path: Path, *, room: int) -> None:
     entries = archive.infolist()
     tops = {entry.filename.split("/", 1)[0] for entry in entries}
     names = {entry.filename.partition("/")[2] for entry in entries}
-    if len(tops) != 1 or any(map(_is_strange, entries)) or not names >= run_files.NEEDED:
+    if len(tops) != 1 or any(map(_is_strange, entries)) or not names >= archive_paths.NEEDED:
         raise RunError(f"'{path.name}' is not the archive of a run.", _CHOOSE)
     if len(names) != len(entries):
         raise RunError(f"'{path.name}' holds two files of one name, and was not unpacked.", _CHOOSE)

@@ -1,10 +1,11 @@
 """The events of one worker as a file: one writer appends lines, any number of readers follow from a byte offset.
 
 A line counts only once its line end is there, so a reader never sees half an event and a writer that died in the middle
-of a line harms nothing. Knows nothing of what the events mean.
+of a line harms nothing.
 """
 
 import errno
+import logging
 import os
 import threading
 import time
@@ -15,6 +16,8 @@ from studio.codec import Damaged
 from studio.errors import DATA_FOLDER_HINT, RunError
 from studio.events import Event, Record, decode, encode
 from studio.files import open_descriptor, open_plain
+
+log = logging.getLogger(__name__)
 
 _FIRST_WINDOW_BYTES = 64 * 1024
 

@@ -1,20 +1,23 @@
 """Who is at work on a folder, told by a file lock that the kernel lets go of when its holder dies.
 
 The lock is `flock` on a small file, held for the whole life of a worker. Whether a worker lives is never asked of its
-process id, which may belong to someone else by now; the file names it for as long as the lock is held. Knows nothing of
-runs, and starts no process.
+process id, which may belong to someone else by now; the file names it for as long as the lock is held.
 """
 
 import errno
 import fcntl
+import logging
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from studio.errors import DATA_FOLDER_HINT, RunError
 from studio.files import open_descriptor, read_bytes
+from studio.logs import logged
+
+log = logging.getLogger(__name__)
 
 _MOST_BYTES = 100
 _LARGEST_ID = 2**31 - 1
@@ -78,7 +81,7 @@ def name_holder(path: Path, process_id: int) -> None:
 
 def name_self(descriptor: int) -> None:
     """Write down that this process has the lock: whoever handed it over may have died before doing so."""
-    with suppress(OSError):  # on a full disk it works all the same
+    with logged(log, "The lock does not name the process that holds it", OSError):
         os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
 
 

@@ -1,23 +1,26 @@
 """Which runs wait for the accelerator, in which order, and which one has it: one small file that all servers share.
 
-    <home>/queue.json    {"waiting": [...], "working": [...]}
-    <home>/queue.lock    held while the file is read and written again, and while a run is started from it
-
-Knows nothing of what a run is but its id.
+<home>/queue.json    {"waiting": [...], "working": [...]}
+<home>/queue.lock    held while the file is read and written again, and while a run is started from it
 """
 
 import logging
 import os
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from studio import codec
-from studio.errors import DATA_FOLDER_HINT, RunError
+from studio.errors import DATA_FOLDER_HINT, RunError, TooMany
 from studio.files import write_whole
+from studio.limits import Limits, raised_by
+from studio.logs import logged
 from studio.runs import lock
+from studio.visitors import NOBODY, visitor
 
 _MOST_BYTES = 16 * 2**20
 _PATIENCE_SECONDS = 10.0
@@ -97,7 +100,7 @@ class Queue:
 
     @contextmanager
     def _changing(self) -> Iterator[Callable[[Line], None]]:
-        with suppress(OSError):  # the lock says so in words
+        with logged(log, "The folder of the queue could not be made", OSError):
             self._lock.parent.mkdir(parents=True, exist_ok=True)
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while (descriptor := lock.acquire(self._lock)) is None:
@@ -118,6 +121,7 @@ class Queue:
         except FileNotFoundError:
             return Line()
         except (OSError, codec.Damaged):
+            log.debug("The queue cannot be read", exc_info=True)
             return None
 
     def _set_aside(self) -> None:
@@ -140,3 +144,52 @@ class Queue:
                 f"The queue of the runs cannot be written to {self._path}: {error.strerror or error}.",
                 DATA_FOLDER_HINT,
             ) from error
+
+
+_HINT = "Wait until one has trained, or take one out of the queue."
+
+
+class QueuePlaces:
+    """The places of one queue. Who queued a run is known until the studio ends; the bound in all holds beyond that."""
+
+    def __init__(self, limits: Limits, waiting: Callable[[], tuple[str, ...]]) -> None:
+        """`waiting` returns the ids of the runs that wait."""
+        self._limits = limits
+        self._waiting = waiting
+        self._guard = threading.Lock()
+        self._taking: Counter[str] = Counter()
+        self._queued_by: dict[str, str] = {}
+
+    @contextmanager
+    def taking(self) -> Iterator[None]:
+        """Hold a place while a run is written and put in the queue. Raises TooMany when there is none."""
+        who = visitor()
+        with self._guard:
+            self._require(who)
+            self._taking[who] += 1
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._taking[who] -= 1
+
+    def remember(self, id: str) -> None:
+        """Keep in mind who queued a run."""
+        with self._guard:
+            self._queued_by[id] = visitor()
+
+    def _require(self, who: str) -> None:
+        waiting = self._waiting()
+        self._queued_by = {id: by for id, by in self._queued_by.items() if id in waiting}
+        if len(waiting) + self._taking.total() >= self._limits.runs_waiting:
+            raise TooMany(
+                f"The queue is full: {self._limits.runs_waiting:,} runs wait, and no more are taken.",
+                f"{_HINT} {raised_by('runs_waiting')}",
+            )
+        mine = Counter(self._queued_by.values())[who] + self._taking[who]
+        most = self._limits.runs_waiting_each
+        if who != NOBODY and mine >= most:
+            raise TooMany(
+                f"{mine:,} of your runs wait in the queue, and one visitor may have {most:,}.",
+                f"{_HINT} {raised_by('runs_waiting_each')}",
+            )

@@ -1,8 +1,6 @@
-"""Which examples a run learns from, and the data set that a run learned from.
+"""Which examples a run learns from, and the data set that a run learned from."""
 
-Knows nothing of workers and events.
-"""
-
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,8 @@ from studio.data.library import DatasetLibrary
 from studio.data.splitting import split
 from studio.errors import DataError, RunError
 from studio.runs.store import RunFolder, RunStore
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ def data_of(run: RunFolder, datasets: DatasetLibrary, workspace: Path) -> Datase
         try:
             found = restore(origin.dataset_id)
         except DataError:
+            log.debug("A data set of this family cannot be read", exc_info=True)
             continue
         if not found.sha256 or found.sha256 == origin.dataset_sha256:
             return found
@@ -77,6 +78,7 @@ def uses(runs: RunStore, datasets: DatasetLibrary, dataset_id: str) -> int:
     try:
         family = {each.id for each in datasets.versions(dataset_id)}
     except DataError:
+        log.debug("The data set of the run is gone", exc_info=True)
         family = {dataset_id}
     return sum(_origin_id(run) in family for run in runs.all())
 
@@ -85,4 +87,5 @@ def _origin_id(run: RunFolder) -> str:
     try:
         return run.origin.dataset_id
     except RunError:
+        log.debug("A run cannot be read", exc_info=True)
         return ""

@@ -8,13 +8,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from studio.errors import DATA_FOLDER_HINT, RunError
 from studio.events import Finished
 from studio.files import write_whole
+from studio.logs import logged
 from studio.runs import lock, lost
 from studio.runs.diagnosis import Diagnosis
 from studio.runs.event_log import last_event
@@ -98,17 +98,17 @@ class Scheduler:
         if state.status in ENDED or state.status == "draft":
             self._trouble.pop(id, None)
             self.queue.add(id, first=first)
-        self.tend()
+        self.tick()
 
     def trouble(self, id: str) -> RunError | None:
         """Return why a run that waits could not be started when its turn came; None when it did not come yet."""
         return self._trouble.get(id)
 
-    def cancel(self, id: str) -> None:
-        """Take a run out of the queue; it stays what it was before. Does nothing when it does not wait."""
-        self.queue.remove(id)
+    def waiting(self) -> tuple[str, ...]:
+        """Return the ids of the runs that wait for their turn, the next one first."""
+        return self.queue.line().waiting
 
-    def tend(self) -> str | None:
+    def tick(self) -> str | None:
         """Start the run whose turn it is, if nothing is at work; return its id. Raises RunError for the queue alone."""
         return self.queue.start_next(may_wait=self._may_wait, is_at_work=self._is_at_work, start=self._start)
 
@@ -158,7 +158,7 @@ class Scheduler:
     def delete(self, id: str) -> None:
         """Put a run into the bin. Raises RunError when it is unknown or at work."""
         self._runs.delete(id)
-        with suppress(RunError):  # the next look at the queue finds that it is gone
+        with logged(log, "A deleted run could not be taken out of the queue", RunError, level=logging.INFO):
             self.queue.remove(id)
         with self._guard:
             self._followings.pop(id, None)
@@ -171,7 +171,7 @@ class Scheduler:
         same step, or that were lost long ago.
         """
         found = []
-        waiting = self.queue.line().waiting
+        waiting = self.waiting()
         for run in reversed(self._runs.all()):
             try:
                 if self._take_up(run, waiting):
@@ -192,14 +192,14 @@ class Scheduler:
         try:
             self.queue.add(run.id, first=True)
         except RunError as error:  # on a full disk it stays lost
-            log.warning("The run %s was lost and cannot be queued: %s", run.id, error)
+            log.warning("The run %s was lost and cannot be queued: %s", run.id, error, exc_info=True)
             return False
         return True
 
     def _go_on_ending(self, run: RunFolder) -> None:
         """Take up the request to end a run that a server did not live to see fulfilled."""
         if run.stop_wanted == DISCARD:
-            with suppress(RunError):  # it is being exported, or the disk is full: it stays as it is
+            with logged(log, "A run could not be discarded and stays", RunError, level=logging.INFO):
                 self.discard(run.id)
         elif run.is_alive():
             self._see_to_the_end(run, STOP_GRACE_SECONDS)
@@ -211,7 +211,7 @@ class Scheduler:
         """
         run = self._runs.get(id)
         # In this order: a run that starts or ends in between must not look as if it had never been, or was lost.
-        waiting = self.queue.line().waiting
+        waiting = self.waiting()
         alive, stop_asked = run.is_alive(), run.stop_request.exists()
         holder = lock.holder(run.lock_path) if alive else None
         view = self._following(run).view()
@@ -267,7 +267,7 @@ class Scheduler:
         try:
             run = self._runs.get(id)
         except RunError as error:
-            log.warning("The run '%s' leaves the queue: %s", id[:80], error)
+            log.warning("The run '%s' leaves the queue: %s", id[:80], error, exc_info=True)
             return False
         last = last_event(run.events_path)
         if run.is_blend or (isinstance(last, Finished) and last.status == "finished"):
@@ -284,7 +284,7 @@ class Scheduler:
             return False
 
     def _write_request(self, run: RunFolder, stop_wanted: str) -> None:
-        with suppress(OSError):  # on a full disk it is stopped all the same
+        with logged(log, "The request to stop could not be written", OSError, level=logging.INFO):
             write_whole(run.stop_request, stop_wanted)
 
     def _ask_to_stop(self, run: RunFolder) -> bool:

@@ -29,6 +29,7 @@ from studio.errors import RunError
 from studio.events import LAST_TIME
 from studio.files import at_older_name, open_plain, read_bytes, write_whole
 from studio.limits import MOST_NAME
+from studio.logs import logged
 from studio.runs import lock
 from studio.runs.names import memorable_name, slug
 
@@ -118,7 +119,7 @@ class RunFolder:
         except FileNotFoundError:
             return About()
         except (OSError, codec.Damaged) as error:
-            log.debug("The name and note of %s were not read: %s", self.id, error)
+            log.debug("The name and note of %s were not read: %s", self.id, error, exc_info=True)
             return About()
 
     @property
@@ -127,6 +128,7 @@ class RunFolder:
         try:
             return self.about.name or self.config.name or self.id
         except RunError:
+            log.debug("The name of a run cannot be read", exc_info=True)
             return self.id
 
     @property
@@ -202,7 +204,7 @@ class RunFolder:
     @property
     def stop_wanted(self) -> str:
         """What a person asks of a run that shall end, `KEEP` or `DISCARD`; empty when nobody wants it to."""
-        with contextlib.suppress(OSError, ValueError):
+        with logged(log, "The request to stop cannot be read", OSError, ValueError):
             found = read_bytes(self.stop_request, most_bytes=_MOST_SMALL_BYTES)
             return KEEP if found is None else found.decode("utf-8").strip() or KEEP
         return ""
@@ -287,6 +289,7 @@ class RunStore:
         try:
             names = os.listdir(self._folder)
         except OSError:
+            log.debug("The folder of the runs cannot be listed", exc_info=True)
             return ()
         known = {name: self._known.get(name) or RunFolder(self._folder / name) for name in names if _ID.fullmatch(name)}
         # What is whole stays so: of ten thousand runs none is read twice.
@@ -298,6 +301,7 @@ class RunStore:
         try:
             names = sorted(os.listdir(self._folder))
         except OSError:
+            log.debug("The folder of the runs cannot be listed", exc_info=True)
             return ()
         found = [RunFolder(self._folder / name) for name in names if _ID.fullmatch(name) and name not in self._known]
         return tuple(run for run in found if run.path.is_dir() and not _is_whole(run))
@@ -449,6 +453,7 @@ def _is_whole(run: RunFolder) -> bool:
     try:
         run.check()
     except RunError:
+        log.debug("A folder is no whole run", exc_info=True)
         return False
     return True
 

@@ -1,12 +1,12 @@
 """All runs at a glance: what a table says of each, so that ten thousand of them cost a look no more than ten do.
 
 What is known of a run that rests is worked out once and kept in memory for as long as its folder stays as it is; only
-the runs that wait or work are looked at each time. Whoever looks shares what another has just seen. Knows nothing of
-pages, and of what a setting does.
+the runs that wait or work are looked at each time. Whoever looks shares what another has just seen.
 """
 
 import logging
 import os
+import statistics
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from studio.errors import RunError
 from studio.events import LAST_TIME
+from studio.logs import logged
 from studio.runs import summary
 from studio.runs.scheduler import RunState
 from studio.runs.store import RunFolder, RunStore
@@ -182,6 +183,11 @@ class Summaries:
         else:
             self._restless.discard(id)
 
+    def tokens_per_second(self, model: str) -> float | None:
+        """Return the median speed of the finished runs of a model on this machine; None while there is none."""
+        speeds = [run.tokens_per_second for run in self.look().runs if run.model == model]
+        return statistics.median(known) if (known := [speed for speed in speeds if speed is not None]) else None
+
     def _forget(self, id: str) -> None:
         self._known.pop(id, None)
         self._restless.discard(id)
@@ -219,12 +225,13 @@ def _by_settings(run: RunFolder) -> Summary:
     try:
         return summary.of_settings(run, run.name)
     except RunError as error:
+        log.debug("A run is listed as damaged", exc_info=True)
         return _of_damaged(run, str(error))
 
 
 def _of_damaged(run: RunFolder, trouble: str) -> Summary:
     created = 0.0
-    with suppress(OSError):
+    with logged(log, "The age of a damaged run cannot be read", OSError):
         created = min(max(0.0, run.path.stat().st_mtime), LAST_TIME)
     return summary.of_damaged(run, trouble, created=created)
 

@@ -1,6 +1,6 @@
 """What programs can ask of the page's server: the named endpoints that are not a press of a button on the page.
 
-`start_run` is the press of a button; its tab names it. Knows nothing of what the page shows.
+`start_run` is the press of a button; its tab names it.
 """
 
 import functools
@@ -9,10 +9,9 @@ from typing import Any
 import gradio as gr
 from gradio.events import api
 
-from studio.compare.answering import Answers, GenerationSettings, answers
+from studio.compare.answering import Answers, GenerationSettings, answers, check_asked
 from studio.compare.chat_protocol import BASE, PaneRequest
 from studio.compare.pane_models import pane_model
-from studio.compare.question_limits import check_asked
 from studio.data.examples import Message
 from studio.jobs.imports import ImportRequest
 from studio.studio import Studio

@@ -40,7 +40,7 @@ FAR_TICK_SECONDS = 5.0
 TABS = "tabs"
 """The name of the tabs in the browser."""
 
-OWN_CLOCK = ("data", "configure", "compare", "evaluate", "export", "runs")
+OWN_TIMER = ("data", "configure", "compare", "evaluate", "export", "runs")
 """The tabs that are looked at only while they are open. The run at work is followed on every tab, for the title."""
 
 
@@ -52,8 +52,8 @@ def build_app(studio: Studio) -> gr.Blocks:
     kept_seconds = studio.limits.upload_minutes * 60
     with CheckedPage(title="LoRA Studio", analytics_enabled=False, delete_cache=(600, kept_seconds)) as page:
         timer, calm = gr.Timer(FAR_TICK_SECONDS), gr.Timer(CALM_TICK_SECONDS)
-        own = tab_timers.clocks(OWN_CLOCK, open_tab="data", seconds=CALM_TICK_SECONDS)
-        top = html(header(machine_name, STARTER, studio.model_state(STARTER)), elem_id="header")
+        own = tab_timers.make(OWN_TIMER, open_tab="data", seconds=CALM_TICK_SECONDS)
+        top = html(header(machine_name, STARTER, studio.models.state(STARTER)), elem_id="header")
         drawn = gr.State(None)
         with gr.Tabs(selected="data", overflow_behavior="wrap", elem_classes="ls-tabs", elem_id=TABS) as tabs:
             with gr.Tab("1. Data", id="data") as data_page:
@@ -65,11 +65,11 @@ def build_app(studio: Studio) -> gr.Blocks:
             with gr.Tab("4. Compare", id="compare") as compare_page:
                 compare = compare_tab.build()
             with gr.Tab("5. Evaluate", id="evaluate") as evaluate_page:
-                evaluate = evaluate_tab.build(unasked=studio.settings.evaluate)
+                evaluate_run = evaluate_tab.build(studio, facts, timer=own["evaluate"], opened=evaluate_page.select)
             with gr.Tab("6. Export", id="export") as export_page:
                 export = export_tab.build()
             with gr.Tab("All runs", id="runs") as runs_page:
-                runs = runs_tab.build()
+                runs = runs_tab.build(studio, timer=own["runs"], opened=runs_page.select)
 
         data_tab.wire(
             data,
@@ -93,9 +93,7 @@ def build_app(studio: Studio) -> gr.Blocks:
         )
         train_tab.wire(train, studio=studio, timer=timer)
         compare_tab.wire(compare, studio=studio, timer=own["compare"], opened=compare_page.select, loaded=page.load)
-        evaluate_tab.wire(evaluate, studio=studio, facts=facts, timer=own["evaluate"], opened=evaluate_page.select)
         export_tab.wire(export, studio=studio, timer=own["export"], opened=export_page.select)
-        runs_tab.wire(runs, studio=studio, calm=own["runs"], opened=runs_page.select)
         navigation.wire(
             runs,
             studio=studio,
@@ -104,7 +102,7 @@ def build_app(studio: Studio) -> gr.Blocks:
             configure=configure,
             train=train,
             compare=compare,
-            evaluate=evaluate,
+            evaluate_run=evaluate_run,
             export=export,
         )
         api.wire(studio)
@@ -128,8 +126,8 @@ def build_app(studio: Studio) -> gr.Blocks:
         )
         page.load(
             shown(functools.partial(open_page, studio)),
-            inputs=[dataset, train.run, evaluate.run, export.run],
-            outputs=[data.library.family, dataset, train.run, evaluate.run, export.run, tabs],
+            inputs=[dataset, train.run, evaluate_run, export.run],
+            outputs=[data.library.family, dataset, train.run, evaluate_run, export.run, tabs],
             **QUIET,
         )
         started.success(
@@ -148,7 +146,7 @@ def build_app(studio: Studio) -> gr.Blocks:
         train.evaluate.click(
             shown(functools.partial(jump_to_evaluation, studio)),
             inputs=[train.run],
-            outputs=[tabs, evaluate.run],
+            outputs=[tabs, evaluate_run],
             **QUIET,
         )
         train.data.click(
@@ -157,12 +155,12 @@ def build_app(studio: Studio) -> gr.Blocks:
             outputs=[tabs, data.library.family, dataset],
             **ACTING,
         )
-        for tab_page, tab, refresh in (
-            (train_page, train, train_tab.refresh_runs),
-            (evaluate_page, evaluate, evaluate_tab.refresh_runs),
-            (export_page, export, export_tab.refresh_runs),
+        for tab_page, run, refresh in (
+            (train_page, train.run, train_tab.refresh_runs),
+            (evaluate_page, evaluate_run, evaluate_tab.refresh_runs),
+            (export_page, export.run, export_tab.refresh_runs),
         ):
-            tab_page.select(shown(functools.partial(refresh, studio)), inputs=[tab.run], outputs=[tab.run], **QUIET)
+            tab_page.select(shown(functools.partial(refresh, studio)), inputs=[run], outputs=[run], **QUIET)
     page.queue(max_size=studio.limits.actions_waiting)
     session_config.share(page)
     return page
@@ -173,7 +171,7 @@ def redraw_header(
 ) -> tuple[Any, Any]:
     """Say where the chosen base model is and how fast to ask; skip when that is what the page says already."""
     name = (model or STARTER).strip() or STARTER
-    fresh = str(header(machine_name, name, studio.model_state(name), slower=pace.of(asking_page())))
+    fresh = str(header(machine_name, name, studio.models.state(name), slower=pace.of(asking_page())))
     return (gr.skip(), gr.skip()) if fresh == drawn else (fresh, fresh)
 
 
@@ -196,7 +194,7 @@ def open_page(
 
 def jump_to_run(studio: Studio, run_id: str) -> tuple[Any, ...]:
     """Show the run that was just started, with what it is at: the page must not say that there is none."""
-    now = train_tab.redraw(train_tab.watch(studio), run_id=run_id, drawn=None)
+    now = train_tab.redraw(train_tab.shared_view(studio), run_id=run_id, drawn=None)
     return gr.Tabs(selected="train"), train_tab.refresh_runs(studio, run_id), *now
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -9,19 +10,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from studio.errors import RunError
+from studio.logs import logged
 from studio.runs.store import RunFolder
 
 if TYPE_CHECKING:
-    from studio.ml.training import Progress
+    from studio.ml.checkpoints import Progress
+
+log = logging.getLogger(__name__)
 
 NEWEST_KEPT = 2
 
 _NOT_OFFERED = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
-"""What a file system says that cannot flush such a file."""
+"""The errors of file systems that cannot flush such a file."""
 
 
 def save_checkpoint(model: Any, run: RunFolder, progress: "Progress", *, start: Path | None = None) -> str:
-    """Write what was learned and the progress to checkpoints/step-N; let go of all but the last two and the best."""
+    """Write what was learned and the progress to checkpoints/step-N; delete all but the last two and the best."""
     from studio.ml.checkpoints import write_progress
     from studio.ml.methods import save_model
 
@@ -50,12 +54,13 @@ def newest_checkpoint(run: RunFolder, *, tell: Callable[[str], None]) -> "Progre
         try:
             return load_checkpoint(run, step)
         except RunError:
+            log.info("A checkpoint cannot be read", exc_info=True)
             tell(f"The checkpoint of step {step:,} is damaged and was passed over.")
     return None
 
 
 def leave_results_only(run: RunFolder, *, whole_models: bool) -> None:
-    """Drop what only a training needs once it is over; whole models go altogether: each is as large as the base."""
+    """Delete what only a training needs; checkpoints of whole models altogether: each is as large as the base."""
     from studio.ml.checkpoints import PROGRESS
 
     _sweep(run.path / "checkpoints")
@@ -67,7 +72,7 @@ def leave_results_only(run: RunFolder, *, whole_models: bool) -> None:
 
 @contextlib.contextmanager
 def whole_or_not_at_all(target: Path) -> Iterator[Path]:
-    """Yield a folder that takes the place of `target` when all went well, and goes when it did not."""
+    """Yield a folder that replaces `target` when the block succeeds, and is deleted when it does not."""
     temporary = target.parent / f".{target.name}.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
@@ -86,21 +91,21 @@ def whole_or_not_at_all(target: Path) -> Iterator[Path]:
 
 
 def _let_go(folder: Path) -> None:
-    """Delete a folder so that what is left of it, should the deleting be cut short, is not taken for a whole one."""
+    """Delete a folder so that a rest of it is never taken for a whole one, should this process end meanwhile."""
     old = folder.parent / f".{folder.name}.old"
-    with contextlib.suppress(OSError):
+    with logged(log, "A checkpoint could not be moved away to be deleted", OSError):
         os.replace(folder, old)
     shutil.rmtree(old, ignore_errors=True)
 
 
 def _sweep(checkpoints: Path) -> None:
-    """Delete what workers left that were ended while they wrote or deleted a checkpoint."""
+    """Delete what workers left behind that ended while they wrote or deleted a checkpoint."""
     for path in checkpoints.glob(".*"):
         shutil.rmtree(path, ignore_errors=True)
 
 
 def _flush(path: Path) -> None:
-    """Have the disk hold a file's content before its name says that it is whole: the power may fail.
+    """Flush a file to the disk before its name says that it is whole, because the power may fail.
 
     Raises OSError when the disk does not take it; some disks say so only now.
     """

@@ -1,6 +1,6 @@
-"""The frame around every job: its event log, the request to stop, and what becomes of an error.
+"""The frame around every job: its event log, the request to stop, and how an error is reported.
 
-Knows nothing of what a job does. This is the only place in a worker where any exception at all is caught.
+This is the only place in a worker that catches any exception at all.
 """
 
 import errno
@@ -17,7 +17,7 @@ from pathlib import Path
 from studio.errors import StudioError, is_out_of_memory
 from studio.events import Event, Failed, Finished, Loading, Started
 from studio.models.starter import Stopped
-from studio.runs import lock, system_info
+from studio.runs import lock, lost
 from studio.runs.event_log import EventLog
 
 WAIT_SECONDS = 0.5
@@ -82,9 +82,7 @@ def run_job(
     log = EventLog(events, clock=time.time)
     job = Job(log.emit, follows_another=log.seq > 0)
     signal.signal(signal.SIGTERM, lambda number, frame: job.ask_to_stop())
-    log.emit(
-        Started(process_id=os.getpid(), job=name, boot=system_info.boot(), memory_kills=system_info.memory_kills())
-    )
+    log.emit(Started(process_id=os.getpid(), job=name, boot=lost.boot(), memory_kills=lost.memory_kills()))
     last: Event
     try:
         last = work(job)
@@ -100,7 +98,7 @@ def run_job(
 
 
 def help_job(work: Callable[[Job], Finished]) -> int:
-    """Do the work of a process that helps another one, which tells what there is to tell; return the exit status."""
+    """Do the work of a process that helps another one, which writes the events; return the exit status."""
     job = Job(lambda event: None)
     signal.signal(signal.SIGTERM, lambda number, frame: job.ask_to_stop())
     try:

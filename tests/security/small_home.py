@@ -33,9 +33,11 @@ from studio.ui.configure.state import Selection as Configured
 from studio.ui.data import imports, library
 from studio.ui.data import view as data_drawing
 from studio.ui.evaluate import actions, tab
+from studio.ui.evaluate import view as evaluate_view
 from studio.ui.evaluate.state import Selection
 from studio.ui.evaluate.tradeoff_state import Tradeoffs
 from studio.ui.export import tab as export_tab
+from studio.ui.kit.drawn import Drawn, only_new
 from studio.ui.runs import view as runs_drawing
 from studio.ui.train import tab as train_tab
 from tests.ui import made_up
@@ -78,12 +80,12 @@ def write_small_home(home: Path, source: Path) -> Ids:
     finished = finished_run(studio, dataset_id=dataset, config=config)
     made_up.write(finished, made_up.report(finished), count=4)
     write_export(finished, "adapter")
-    studio.describe_run(finished.id, note="the best so far")
+    studio.runs.describe(finished.id, note="the best so far")
     lost = studio.start_run(replace(config, name="walrus"), dataset)
     play(lost, *opening_events(steps=9), step(1, loss=2.0), Evaluated(1, 2.0), clock=studio.clock)
     lost.log_path.write_text("the worker woke up\n", encoding="utf-8")
     end_workers(studio)
-    studio.view(lost.id)  # writes down why it was lost
+    studio.scheduler.view(lost.id)  # writes down why it was lost
     draft = studio.duplicate_run(finished.id)
     binned = studio.duplicate_run(finished.id)
     studio.delete_run(binned.id)
@@ -141,7 +143,7 @@ def opened(home: Path) -> Iterator[tuple[Studio, FakeWorkers]]:
     launch = FakeWorkers()
     studio = Studio(
         settings=Settings(home=home),
-        datasets=DatasetLibrary(home, samples_folder=PROJECT_ROOT / "assets" / "samples", clock=lambda: NOW),
+        data=DatasetLibrary(home, samples_folder=PROJECT_ROOT / "assets" / "samples", clock=lambda: NOW),
         runs=RunStore(home, lambda: NOW, rng=random.Random(0)),
         chat=FakeChat(),
         launch=launch,
@@ -159,7 +161,7 @@ def serve_a_while(studio: Studio) -> None:
     """Do what the server does by itself: take up what was lost, and look after the queue."""
     studio.recover()
     with contextlib.suppress(StudioError):  # it is logged, and tried again a second later
-        studio.tend()
+        studio.tick()
     studio.summaries.look(fresh=True)
     studio.summaries.read_all()
 
@@ -183,32 +185,23 @@ def look_everywhere(studio: Studio, ids: Ids) -> None:
         imports.follow(studio, [], [])
     studio.imports.working()
     with contextlib.suppress(StudioError):
-        studio.import_state(ids.imported)
+        studio.imports.state(ids.imported)
     with contextlib.suppress(StudioError):
         studio.imports.request(ids.imported)
     with contextlib.suppress(StudioError):
-        studio.machine()
+        studio.models.machine()
     actions.task_choices(studio.settings)
     _look_at_comparisons(studio)
 
 
 def _look_at_run(studio: Studio, facts: ModelFacts, run_id: str) -> None:
     looks: list[Any] = [
-        lambda: studio.view(run_id),
-        lambda: train_tab.redraw(train_tab.watch(studio), run_id=run_id, drawn=None),
+        lambda: studio.scheduler.view(run_id),
+        lambda: train_tab.redraw(train_tab.shared_view(studio), run_id=run_id, drawn=None),
         lambda: train_tab.refresh_runs(studio, run_id),
         lambda: train_tab.run_status(studio, run_id),
         lambda: tab.refresh_runs(studio, run_id),
-        lambda: actions.redraw(
-            studio,
-            Tradeoffs(studio, facts),
-            run_id=run_id,
-            name=None,
-            order=None,
-            text="",
-            selection=Selection(),
-            drawn=None,
-        ),
+        lambda: only_new(evaluate_view.draw(studio, Tradeoffs(studio, facts), Selection(run_id)), Drawn()),
         lambda: studio.evaluations.rows(run_id),
         lambda: export_tab.refresh_runs(studio, run_id),
         lambda: studio.export_state(run_id, "adapter"),
@@ -219,7 +212,7 @@ def _look_at_run(studio: Studio, facts: ModelFacts, run_id: str) -> None:
         with contextlib.suppress(StudioError):
             look()
     selection = runs_drawing.Selection(chosen=(run_id,), opened=run_id)
-    runs_drawing.draw(studio, selection, None, fresh=True)
+    only_new(runs_drawing.draw(studio, selection), Drawn())
 
 
 def _look_at_comparisons(studio: Studio) -> None:

@@ -1,7 +1,4 @@
-"""The kept conversations on the Compare tab: opened again, named, taken along as a file, deleted, put back.
-
-Knows nothing of how the tab is laid out.
-"""
+"""The kept conversations on the Compare tab: opened again, named, taken along as a file, deleted, put back."""
 
 from typing import Any
 
@@ -17,8 +14,8 @@ from studio.ui.compare.chat_parts import PLACES
 from studio.ui.compare.chat_view import update
 from studio.ui.compare.model_choices import FEWEST_PANES
 from studio.ui.kit import fragments
+from studio.ui.kit.downloads import text_file
 from studio.ui.kit.run_choices import Choices
-from studio.ui.kit.text_downloads import text_file
 
 Kept = KeptFiles[Conversation]
 

@@ -1,7 +1,4 @@
-"""What the blind vote on the Compare tab does: begin, take each vote, reveal, count, and hand out what was preferred.
-
-Knows nothing of how it is laid out.
-"""
+"""What the blind vote on the Compare tab does: begin, take each vote, reveal, count, and save what was preferred."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -23,8 +20,8 @@ from studio.studio import Studio
 from studio.ui.compare import model_choices, sheet_actions, sheet_view, vote_view
 from studio.ui.kit import actions, fragments, run_choices
 from studio.ui.kit.actions import Action
+from studio.ui.kit.downloads import text_file
 from studio.ui.kit.run_choices import Choices
-from studio.ui.kit.text_downloads import text_file
 
 SHEET, TYPED = "sheet", "typed"
 

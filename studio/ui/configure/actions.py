@@ -1,6 +1,6 @@
 """What the Configure tab does when something on it is changed or pressed.
 
-Each listener calls the domain and turns the answer into updates. Knows nothing of how the tab is laid out.
+Each listener calls the domain and turns the answer into updates.
 """
 
 from dataclasses import replace
@@ -72,7 +72,7 @@ def press(names: tuple[str, ...], pressed: Action, *, drawn: Drawn | None) -> li
 def fetch_model(studio: Studio, model: str | None) -> None:
     """Begin to fetch a base model; do nothing without a name. Raises RunError when that cannot be started."""
     if name := (model or "").strip():
-        studio.prepare_model(name, retry=True)
+        studio.models.prepare(name, retry=True)
 
 
 def start_run(

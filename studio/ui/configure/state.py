@@ -1,6 +1,6 @@
 """What the Configure tab looks at before it draws: data, model, machine, runs, and the form as the person left it.
 
-Two equal sights are drawn the same, so the second is not drawn at all. Knows nothing of components.
+Two equal sights are drawn the same, so the second is not drawn at all.
 """
 
 from collections.abc import Mapping, Sequence
@@ -61,7 +61,7 @@ def look(studio: Studio, facts: ModelFacts, selection: Selection) -> TabState:
         dataset=dataset,
         held_out=held_out,
         # An empty name would be looked up as the folder that the server runs in.
-        state=studio.model_state(model) if model else NO_MODEL,
+        state=studio.models.state(model) if model else NO_MODEL,
         here=facts.where(model) if model else Here(None),
         modules=_module_names(facts, model) if model else (),
         continuable=_continuable(runs, selection.settings),
@@ -126,7 +126,7 @@ def _continuable(runs: Sequence[Summary], settings: RunConfig) -> tuple[tuple[st
 def _dataset(studio: Studio, dataset_id: str) -> Dataset | None:
     """Return the data set while it is there: it may have been deleted on another page."""
     try:
-        return studio.datasets.get(dataset_id) if dataset_id else None
+        return studio.data.get(dataset_id) if dataset_id else None
     except DataError:
         return None
 

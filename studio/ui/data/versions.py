@@ -1,6 +1,6 @@
 """The changes that make one version of a data set out of another: adding one, undoing one, naming a version by them.
 
-Functions from plain values to plain values. Knows nothing of how a change is applied.
+Functions from plain values to plain values.
 """
 
 from collections.abc import Sequence

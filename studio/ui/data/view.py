@@ -1,6 +1,6 @@
 """All that the Data tab shows of one data set at a moment, by the names of its parts.
 
-Reads through `ModelFacts`, so a second look costs little. Knows nothing of how the parts are laid out.
+Reads through `ModelFacts`, so a second look costs little.
 """
 
 from dataclasses import dataclass, field, replace
@@ -21,7 +21,6 @@ from studio.planning.model_facts import Here, ModelFacts
 from studio.studio import Studio
 from studio.ui.data import cards, columns, example_view, findings, held_out, lengths, reading_options
 from studio.ui.data.columns import Assigning
-from studio.ui.data.histogram import Lengths
 from studio.ui.kit import fragments
 
 PARTS = (
@@ -118,13 +117,13 @@ def nothing() -> dict[str, Any]:
     boxes = {"template_box": hidden, "checks_card": hidden, "left_out": hidden, "body": hidden}
     still = {"previous": gr.update(interactive=False), "following": gr.update(interactive=False)}
     texts = {"verdict": str(cards.nothing_yet()), "preview": str(example_view.no_preview())}
-    parts = {**boxes, **still, **texts, "histogram": Lengths().payload()}
+    parts = {**boxes, **still, **texts, "histogram": lengths.bars(None)}
     return {name: parts.get(name, "") for name in PARTS}
 
 
 def see(studio: Studio, facts: ModelFacts, look: Look) -> Seen:
     """Gather what is known. Raises DataError when the data set is unknown or damaged."""
-    dataset = studio.datasets.get(look.dataset_id)
+    dataset = studio.data.get(look.dataset_id)
     state = token_state(facts, dataset.id, look.settings.model)
     settings = usable_settings(look.settings)
     statistics = None
@@ -204,18 +203,18 @@ def _lengths(studio: Studio, seen: Seen, look: Look) -> dict[str, Any]:
     tokens = seen.statistics
     if tokens is None:
         waiting = str(lengths.waiting(seen.state))
-        return {"figures": waiting, "histogram": Lengths().payload(), "meaning": ""}
-    speed = studio.tokens_per_second(settings.model)
+        return {"figures": waiting, "histogram": lengths.bars(None), "meaning": ""}
+    speed = studio.summaries.tokens_per_second(settings.model)
     meaning = lengths.meaning(settings, seen.parts, tokens_per_second=speed)
     return {
         "figures": str(lengths.figures(tokens, max_length=settings.max_length)),
-        "histogram": lengths.lengths(tokens, max_length=settings.max_length).payload(),
+        "histogram": lengths.bars(tokens, max_length=settings.max_length),
         "meaning": str(fragments.stack([lengths.too_long(tokens, settings), meaning])),
     }
 
 
 def _held_out(studio: Studio, facts: ModelFacts, seen: Seen, look: Look) -> dict[str, Any]:
-    other = studio.datasets.get(look.other_id) if look.other_id else None
+    other = studio.data.get(look.other_id) if look.other_id else None
     found = facts.overlap(look.dataset_id, look.other_id) if other is not None else None
     comparing = other is not None and facts.is_comparing(look.dataset_id, look.other_id)
     return {"held_out": str(held_out.said(seen.parts, other, found, comparing=comparing))}

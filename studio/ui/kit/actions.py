@@ -1,7 +1,7 @@
 """Lists of buttons and choosers as HTML: one component and one listener, however many there are.
 
 What was pressed comes from a browser, so it is read as three short texts and nothing else; what they mean, and whether
-they can be meant, the listener judges. Knows nothing of what is listed.
+they can be meant, the listener judges.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,71 +13,17 @@ from gradio.blocks import Block
 from gradio.events import Dependency
 from markupsafe import Markup
 
+from studio.ui.kit import fragments, scripts
+from studio.ui.kit.components import html
 from studio.ui.kit.errors import shown
 from studio.ui.kit.sent_values import can_be_written
 
+DISCARD = "discard"
+"""The verb of the buttons of `damaged_list`; the key is a name."""
+
+MOST_LISTED = 200
+
 _LONGEST = 200
-
-HOLD = r"""
-function hold(pressed) {
-  const all = [...document.querySelectorAll('button[data-fixes], button.ls-fixes')].filter((each) => !each.disabled);
-  const began = Date.now();
-  let seen = began;
-  pressed?.classList.add('ls-working');
-  all.forEach((each) => { each.disabled = true; });
-  const look = setInterval(() => {
-    if (document.querySelector('#data-imports [data-changes]')) { seen = Date.now(); return; }
-    // Before it is seen, it has not begun yet; after it, what it made is still to be drawn.
-    if (Date.now() - seen < (seen === began ? 5000 : 1500)) return;
-    clearInterval(look);
-    pressed?.classList.remove('ls-working');
-    all.forEach((each) => { each.disabled = false; });
-  }, 250);
-}
-"""
-"""Shows at once that a change is being made: the pressed button says so, and no other change can be asked for. Ends
-once the card of that change has come and gone; buttons that were drawn again meanwhile are new."""
-
-HOLD_PRESSED = f"(...values) => {{ {HOLD} hold(document.activeElement?.closest('button.ls-fixes')); return values; }}"
-"""What a listener of a button of Gradio's gives as `js` to show the same; the button has the class `ls-fixes`."""
-
-_SCRIPT = r"""
-__HOLD__
-const send = (source, value) => {
-  trigger('click', {verb: source.dataset.verb, key: source.dataset.key || '', value});
-  const seen = source.dataset.scroll && document.getElementById(source.dataset.scroll);
-  if (seen) seen.scrollIntoView({behavior: 'smooth', block: 'center'});
-};
-element.addEventListener('click', (event) => {
-  const button = event.target.closest('button[data-verb]');
-  if (!button || button.disabled) return;
-  send(button, '');
-  if (button.dataset.fixes !== undefined) hold(button);
-  if (button.dataset.once === undefined) return;
-  button.disabled = true;
-  setTimeout(() => { button.disabled = false; }, 1500);
-});
-element.addEventListener('change', (event) => {
-  if (event.target.matches('select[data-verb]')) send(event.target, event.target.value);
-});
-// What is chosen is a matter of the markup: the browser keeps what a person chose, also when the page says otherwise.
-watch('value', () => element.querySelectorAll('select').forEach((chooser) => {
-  const chosen = chooser.querySelector('option[selected]');
-  if (chosen) chooser.value = chosen.value;
-}));
-// What is drawn again while a person uses it keeps the focus, or the keyboard would begin at the top of the page.
-let held = null;
-document.addEventListener('focusin', ({target}) => {
-  held = element.contains(target) ? target.closest('[data-verb]') : null;
-});
-document.addEventListener('pointerdown', ({target}) => { if (!element.contains(target)) held = null; });
-watch('value', () => {
-  if (!held || held.isConnected || document.activeElement !== document.body) return;
-  const alike = [...element.querySelectorAll('[data-verb]')].filter((each) => each.dataset.verb === held.dataset.verb);
-  const same = alike.find((each) => each.dataset.key === held.dataset.key);
-  same?.focus({preventScroll: true});
-});
-"""
 
 
 @dataclass(frozen=True)
@@ -106,7 +52,7 @@ def read_action(data: object) -> Action:
 
 def action_html(value: Markup | str = "", *, elem_id: str) -> gr.HTML:
     """Show markup whose buttons and choosers can be pressed, see `button` and `chooser`."""
-    return gr.HTML(str(value), elem_id=elem_id, js_on_load=_SCRIPT.replace("__HOLD__", HOLD), apply_default_css=False)
+    return html(value, elem_id=elem_id, on_load=scripts.on_load("actions"))
 
 
 def on_action(
@@ -138,13 +84,16 @@ def button(
     scroll: str = "",
     once: bool = False,
     fixes: bool = False,
+    disabled: bool = False,
 ) -> Markup:
     """Make a button. `name` is what a screen reader says where the label alone is not enough.
 
     `scroll` is the id of what comes into sight; `once` is for work that must not be started twice by a double click;
     `fixes` is for what makes another version of a data set, one at a time, and looks busy until that is there.
     """
-    return Markup('<button type="button" class="ls-button {}" data-verb="{}" data-key="{}"{}{}{}{}>{}</button>').format(
+    return Markup(
+        '<button type="button" class="ls-button {}" data-verb="{}" data-key="{}"{}{}{}{}{}>{}</button>'
+    ).format(
         f"ls-{kind}" if kind else "",
         verb,
         key,
@@ -152,6 +101,7 @@ def button(
         Markup(' data-scroll="{}"').format(scroll) if scroll else "",
         Markup(" data-once") if once else "",
         Markup(" data-fixes") if fixes else "",
+        Markup(" disabled") if disabled else "",
         label,
     )
 
@@ -165,3 +115,32 @@ def chooser(verb: str, *, key: object, choices: Sequence[tuple[str, str]], chose
     return Markup('<select class="ls-select" data-verb="{}" data-key="{}" aria-label="{}">{}</select>').format(
         verb, key, name, options
     )
+
+
+def pager(shown: str, verb: str, *, page: int, pages: int, scroll: str = "") -> Markup:
+    """Say which rows are `shown`, with what turns the pages; the key is the number of a page, from 0."""
+    if pages == 1:
+        return Markup('<p class="ls-pages"><span>{}</span></p>').format(shown)
+    back, on = (
+        button(label, verb, key=number, scroll=scroll, disabled=not 0 <= number < pages)
+        for label, number in (("Back", page - 1), ("On", page + 1))
+    )
+    return Markup('<div class="ls-pages">{}<span>{}</span>{}</div>').format(back, shown, on)
+
+
+def damaged_list(names: Sequence[str], said: str) -> list[Markup]:
+    """Show a warning with the names of what cannot be read, each with a way to the bin; nothing without names."""
+    if not names:
+        return []
+    items = fragments.join(
+        Markup("<li><span>{}</span>{}</li>").format(
+            name, button("Put into the bin", DISCARD, key=name, name=f"Put {name} into the bin", once=True)
+        )
+        for name in names[:MOST_LISTED]
+    )
+    return [fragments.notice("warning", said), Markup('<ul class="ls-list ls-rows">{}</ul>').format(items)]
+
+
+def bin_label(title: str, binned: int, damaged: int) -> str:
+    """Return the title of a bin, with how much lies in it and how much cannot be read."""
+    return f"{title} ({binned:,})" + (f" · {damaged:,} damaged" if damaged else "")

@@ -1,7 +1,7 @@
 """How the answers change while a model learns: the same few prompts at every check, beside what it said at the start.
 
 Writes each check as markup and says how the browser turns the pages: the slider is its own, for it changes nothing but
-the view. Knows nothing of how the answers come about.
+the view.
 """
 
 import json
@@ -13,63 +13,14 @@ from studio.events import Sampled
 from studio.runs.scheduler import RunState
 from studio.runs.view import ENDED
 from studio.ui.compare.answer_differences import marked
-from studio.ui.kit import fragments
-
-_TEMPLATE = """
-<div class="ls-answers">
-  <div class="ls-empty"></div>
-  <div class="ls-answers-body">
-    <div class="ls-answers-choice">
-      <label for="answers-check">Check</label>
-      <input type="range" id="answers-check" min="0" max="0" step="1" value="0">
-      <output for="answers-check"></output>
-    </div>
-    <div class="ls-answers-pages" aria-live="off"></div>
-  </div>
-</div>
-"""
-
-_SCRIPT = r"""
-const find = (name) => element.querySelector(name);
-const slider = find('#answers-check');
-let run = null, follows = true, turned = null;
-
-function turn(value) {
-  const place = Math.min(Number(slider.value), value.pages.length - 1);
-  find('output').textContent = value.names[place];
-  slider.setAttribute('aria-valuetext', value.names[place]);
-  // Its text was escaped where it was written.
-  const page = value.pages[place];
-  if (page !== turned) find('.ls-answers-pages').innerHTML = turned = page;
-}
-function draw() {
-  const value = props.value ? JSON.parse(props.value) : null;
-  const has = Boolean(value && value.pages.length);
-  find('.ls-empty').style.display = has ? 'none' : '';
-  find('.ls-answers-body').style.display = has ? '' : 'none';
-  if (!value) return;
-  if (!has) { find('.ls-empty').innerHTML = value.empty; return; }
-  if (value.run !== run) { run = value.run; follows = true; }
-  const last = value.pages.length - 1;
-  find('.ls-answers-choice').style.display = last > 0 ? '' : 'none';
-  slider.max = last;
-  if (follows) slider.value = last;
-  turn(value);
-}
-slider.addEventListener('input', () => {
-  follows = Number(slider.value) === Number(slider.max);  // moved back to the newest, it follows again
-  turn(JSON.parse(props.value));
-});
-watch('value', draw);
-draw();
-"""
+from studio.ui.kit import fragments, scripts
+from studio.ui.kit.components import html
 
 
 def answers_view(elem_id: str) -> gr.HTML:
     """Make the view; its value is what `payload` writes."""
-    return gr.HTML(
-        value=nothing(), html_template=_TEMPLATE, js_on_load=_SCRIPT, apply_default_css=False, elem_id=elem_id
-    )
+    template = fragments.render("train/answers_view.html")
+    return html(nothing(), elem_id=elem_id, template=template, on_load=scripts.on_load("answers"))
 
 
 def nothing() -> str:

@@ -137,6 +137,7 @@ def _wire_asking(tab: ChatPart, studio: Studio, asking: Asking) -> Any:
         inputs_kwargs=tab.inputs(),
         outputs=tab.outputs(),
         show_progress="hidden",
+        show_progress_on=[],
         concurrency_limit=8,
         api_visibility="private",
     )

@@ -19,6 +19,7 @@ from studio.ui.data import library
 from studio.ui.data import tab as data_tab
 from studio.ui.evaluate import tab as evaluate_tab
 from studio.ui.export import tab as export_tab
+from studio.ui.export import view as export_view
 from studio.ui.header import header, machine
 from studio.ui.kit import run_choices, tab_timers
 from studio.ui.kit.components import ACTING, QUIET, html
@@ -69,7 +70,7 @@ def build_app(studio: Studio) -> gr.Blocks:
             with gr.Tab("5. Evaluate", id="evaluate") as evaluate_page:
                 evaluate_run = evaluate_tab.build(studio, facts, timer=own["evaluate"], opened=evaluate_page.select)
             with gr.Tab("6. Export", id="export") as export_page:
-                export = export_tab.build()
+                export_run = export_tab.build(studio, timer=own["export"], opened=export_page.select)
             with gr.Tab("All runs", id="runs") as runs_page:
                 runs = runs_tab.build(studio, timer=own["runs"], opened=runs_page.select)
 
@@ -94,7 +95,6 @@ def build_app(studio: Studio) -> gr.Blocks:
             opened=configure_page.select,
         )
         compare_tab.wire(compare, studio=studio, timer=own["compare"], opened=compare_page.select, loaded=page.load)
-        export_tab.wire(export, studio=studio, timer=own["export"], opened=export_page.select)
         navigation.wire(
             runs,
             studio=studio,
@@ -104,7 +104,7 @@ def build_app(studio: Studio) -> gr.Blocks:
             train=train,
             compare=compare,
             evaluate_run=evaluate_run,
-            export=export,
+            export_run=export_run,
         )
         api.wire(studio)
         pages = (data_page, configure_page, train_page, compare_page, evaluate_page, export_page, runs_page)
@@ -127,8 +127,8 @@ def build_app(studio: Studio) -> gr.Blocks:
         )
         page.load(
             shown(functools.partial(open_page, studio)),
-            inputs=[dataset, train.run, evaluate_run, export.run],
-            outputs=[data.library.family, dataset, train.run, evaluate_run, export.run, tabs],
+            inputs=[dataset, train.run, evaluate_run, export_run],
+            outputs=[data.library.family, dataset, train.run, evaluate_run, export_run, tabs],
             **QUIET,
         )
         chosen = started.success(
@@ -161,7 +161,7 @@ def build_app(studio: Studio) -> gr.Blocks:
         for tab_page, run, refresh in (
             (train_page, train.run, train_view.refresh_runs),
             (evaluate_page, evaluate_run, evaluate_tab.refresh_runs),
-            (export_page, export.run, export_tab.refresh_runs),
+            (export_page, export_run, export_view.refresh_runs),
         ):
             tab_page.select(shown(functools.partial(refresh, studio)), inputs=[run], outputs=[run], **QUIET)
     page.queue(max_size=studio.limits.actions_waiting)
@@ -191,7 +191,7 @@ def open_page(
         *library.show(studio, library.keep_or_newest(studio, dataset_id)),
         train_view.refresh_runs(studio, train_run),
         evaluate_tab.refresh_runs(studio, evaluate_run),
-        export_tab.refresh_runs(studio, export_run),
+        export_view.refresh_runs(studio, export_run),
         gr.Tabs(selected="train") if run_choices.at_work(studio) else gr.skip(),
     )
 

@@ -1,7 +1,6 @@
 """The data sets that this installation keeps: adding files, making versions, renaming, deleting, handing out.
 
-A version is made from the source of its family again, with other roles or changes, so everything can be undone. Knows
-nothing of runs, models or tokens.
+A version is made from the source of its family again, with other roles or changes, so everything can be undone.
 """
 
 import dataclasses
@@ -14,7 +13,7 @@ from pathlib import Path
 from studio import codec
 from studio.data.changes import Change
 from studio.data.conversion.formats import Roles
-from studio.data.dataset_folders import Dataset, DatasetFolders, one_line, take_file
+from studio.data.dataset_folders import Dataset, DatasetFolders, one_line, take_file, write_document
 from studio.data.example_files import ExampleFile
 from studio.data.example_lines import as_messages
 from studio.data.inspection import Inspection, inspect_files
@@ -23,6 +22,7 @@ from studio.data.recipes import Recipe
 from studio.data.rows import Report, silent
 from studio.data.samples import Sample, samples
 from studio.errors import DataError
+from studio.files import disk_trouble, take_place, whole_file
 
 MOST_STORED_PROBLEMS = 200
 """So many left-out rows stand in the document that every listing reads; all of them are in a file of their own."""
@@ -33,6 +33,7 @@ class DatasetLibrary:
 
     def __init__(self, home: Path, *, samples_folder: Path, clock: Callable[[], float] = time.time) -> None:
         self._folders = DatasetFolders(home / "datasets")
+        self._shelf = self._folders.shelf
         self.samples_folder = samples_folder
         self._clock = clock
 
@@ -124,7 +125,7 @@ class DatasetLibrary:
 
     def folder(self, id: str) -> Path:
         """Say where a data set lies. Raises DataError when there is none with this id."""
-        return self._folders.path / self.get(id).id
+        return self._shelf.path(self.get(id).id)
 
     def examples(self, id: str) -> ExampleFile:
         """Open the examples of a stored data set. Raises DataError when it is unknown or damaged."""
@@ -137,7 +138,7 @@ class DatasetLibrary:
             raise DataError("A data set needs a name.", "Give it one line of text.")
         with self._folders.alone():
             for version in self.versions(id):
-                self._folders.write(self.folder(version.id), dataclasses.replace(version, name=title))
+                write_document(self.folder(version.id), dataclasses.replace(version, name=title))
 
     def delete(self, id: str) -> None:
         """Move one version to the bin, from where it can be put back. Raises DataError when it is unknown."""
@@ -153,7 +154,7 @@ class DatasetLibrary:
         with self._folders.alone():
             if id not in self.damaged():
                 raise DataError(f"There is no damaged data set '{id[:80]}'.", "Reload the page to see what there is.")
-            self._folders.discard(id)
+            self._shelf.delete(id)
 
     def deleted(self) -> tuple[Dataset, ...]:
         """List what lies in the bin, newest first."""
@@ -168,7 +169,7 @@ class DatasetLibrary:
             live = self._folders.read(id)
             self._folders.move(id, to_bin=False)
             if live is not None:  # The same content was added again: the name that it has now stays.
-                self._folders.write(self._folders.path / id, dataclasses.replace(binned, name=live.name))
+                write_document(self._shelf.path(id), dataclasses.replace(binned, name=live.name))
         return self.get(id)
 
     def download(self, id: str) -> Path:
@@ -178,13 +179,15 @@ class DatasetLibrary:
         """
         dataset = self.get(id)
         examples = self.examples(id)
-        with self._folders.workspace() as workspace:
-            whole = workspace / f"{_slug(dataset.name) or 'data'}-v{dataset.version}.jsonl"
-            with whole.open("w", encoding="utf-8", newline="\n") as file:
-                file.writelines(as_messages(example) + "\n" for example in examples)
-            target = self.folder(id) / "download" / whole.name
+        target = self.folder(id) / "download" / f"{_slug(dataset.name) or 'data'}-v{dataset.version}.jsonl"
+        with disk_trouble("The file", target.parent, DataError):
             target.parent.mkdir(exist_ok=True)
-            return whole.replace(target)
+            with (
+                whole_file(target, shared=True) as temporary,
+                temporary.open("w", encoding="utf-8", newline="\n") as file,
+            ):
+                file.writelines(as_messages(example) + "\n" for example in examples)
+        return target
 
     def _add(
         self,
@@ -208,7 +211,7 @@ class DatasetLibrary:
             )
             for number, file in enumerate(files, start=1):
                 part = "" if len(files) == 1 else str(number)
-                ours = file.is_relative_to(self._folders.path.parent)
+                ours = file.is_relative_to(self._shelf.folder.parent)
                 take_file(file, folder / "source" / part / file.name, ours=ours)
             id = _make_id(name, inspection, recipe.changes, parent)
             with self._folders.alone():
@@ -238,8 +241,8 @@ class DatasetLibrary:
             changes=inspection.changes,
             sha256=sha256,
         )
-        self._folders.write(folder, dataset)
-        self._folders.place(folder, id)
+        write_document(folder, dataset)
+        take_place(folder, self._shelf.path(id))
         return dataset
 
     def _source(self, id: str) -> tuple[Path, ...]:

@@ -9,7 +9,6 @@ Knows nothing of how adapters are blended: the worker does it.
 import dataclasses
 import os
 import shutil
-import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -19,7 +18,7 @@ from pathlib import Path
 from studio import codec
 from studio.config import RunConfig
 from studio.data.example_files import index_path
-from studio.errors import DATA_FOLDER_HINT, RunError
+from studio.errors import RunError
 from studio.events import Failed
 from studio.jobs.jobs import Job
 from studio.limits import MOST_NAME
@@ -27,7 +26,7 @@ from studio.models.blend_kinds import DEFAULT_DENSITY, KINDS, BlendKind, check_w
 from studio.runs.blend_parents import Blend, Parent, choose, result_rank
 from studio.runs.launcher import Launch, blend_paths
 from studio.runs.precision import precision_of
-from studio.runs.store import RunFolder, RunOrigin, RunStore
+from studio.runs.store import RunFolder, RunOrigin, RunStore, write_settings
 from studio.wording import listed
 
 
@@ -110,18 +109,9 @@ class Blends:
     def _create(self, first: RunFolder, blend: Blend, *, name: str, rank: int) -> RunFolder:
         config = _config(first, name=name.strip()[:MOST_NAME] or _name(blend), rank=rank)
         origin = dataclasses.replace(first.origin, created=self._clock())
-        try:
-            self._runs.folder.mkdir(parents=True, exist_ok=True)
-            temporary = Path(tempfile.mkdtemp(dir=self._runs.folder, prefix=".new-"))
-        except OSError as error:
-            raise _disk_trouble(error) from error
-        try:
-            _write(temporary, first, config=config, origin=origin, blend=blend)
-            return self._runs.take_in(temporary)
-        except OSError as error:
-            raise _disk_trouble(error) from error
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+        with self._runs.new_folder() as new:
+            _write(new, first, config=config, origin=origin, blend=blend)
+            return self._runs.take_in(new)
 
 
 def _kind(name: str) -> BlendKind:
@@ -148,16 +138,12 @@ def _config(first: RunFolder, *, name: str, rank: int) -> RunConfig:
     )
 
 
-def _write(folder: Path, first: RunFolder, *, config: RunConfig, origin: RunOrigin, blend: Blend) -> None:
-    (folder / "config.json").write_text(codec.dumps(config) + "\n", encoding="utf-8")
-    (folder / "origin.json").write_text(codec.dumps(origin) + "\n", encoding="utf-8")
-    new = RunFolder(folder)
+def _write(new: RunFolder, first: RunFolder, *, config: RunConfig, origin: RunOrigin, blend: Blend) -> None:
+    write_settings(new, config, origin)
     new.parents_path.write_text(codec.dumps(blend) + "\n", encoding="utf-8")
     for source, target in ((first.train_path, new.train_path), (first.validation_path, new.validation_path)):
         for old, copy in ((source, target), (index_path(source), index_path(target))):
             _link(old, copy)
-    new.exports.mkdir()
-    folder.chmod(0o755)
 
 
 def _link(source: Path, target: Path) -> None:
@@ -169,10 +155,3 @@ def _link(source: Path, target: Path) -> None:
             raise
         except OSError:
             shutil.copy2(source, target)
-
-
-def _disk_trouble(error: OSError) -> RunError:
-    return RunError(
-        f"The blend cannot be written: {error.strerror or error}.",
-        DATA_FOLDER_HINT,
-    )

@@ -332,17 +332,18 @@ def test_putting_back_keeps_the_newer_name_and_numbers_are_not_given_twice(
     assert third.version == 3
 
 
-def test_what_a_killed_process_left_goes(library: DatasetLibrary, doubled: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [".new-killed", ".adding-killed"])
+def test_what_a_killed_process_left_goes(library: DatasetLibrary, doubled: Path, tmp_path: Path, kind: str) -> None:
     """Every import that was killed left a folder as large as the data set, for ever."""
     datasets = tmp_path / "home" / "datasets"
-    left = datasets / ".adding-killed"
+    left = datasets / kind
     left.mkdir(parents=True)
     (left / "lock").touch()
     (left / "large").write_bytes(b"x" * 1000)
     with DatasetFolders(datasets).workspace() as busy:
         library.add(doubled)
         assert busy.is_dir()
-    assert [each.name for each in datasets.iterdir() if each.name.startswith(".adding")] == []
+    assert [each.name for each in datasets.iterdir() if each.name != ".lock"] == [library.all()[0].id]
 
 
 def test_what_cannot_be_read_is_named_and_can_be_put_away(library: DatasetLibrary, file: Path, tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studio import codec
-from studio.data.changes import Change
 from studio.data.inspection import Inspection
+from studio.data.reading_choices import Change
 from studio.errors import DataError
 from studio.events import LAST_TIME
 from studio.files import disk_trouble, take_place, write_whole

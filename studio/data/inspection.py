@@ -3,7 +3,7 @@
     files -> rows -> drafts -> fixed -> judged -> examples
 
 One pass, and the examples go to a file as they come, so that a million rows need no memory. The page and the command
-line both use `inspect_files`. Knows nothing of where data sets are kept, and of tokens.
+line both use `inspect_files`.
 """
 
 import json
@@ -13,23 +13,24 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from studio.data.changes import Change
-from studio.data.checking.checks import Checker, Finding
+from studio.data.checking.checks import Checker
+from studio.data.checking.findings import Finding
 from studio.data.checking.fixes import Fixer
 from studio.data.conversion.cells import is_json, quoted
 from studio.data.conversion.column_names import MOST_COLUMNS
 from studio.data.conversion.conversations import are_turns, turns_in
-from studio.data.conversion.formats import Roles, draft, fault, guess_roles, missing, notes_on, parts_of
-from studio.data.conversion.passed_over import passed_over
+from studio.data.conversion.faults import fault
+from studio.data.conversion.formats import draft
+from studio.data.conversion.guessing import guess_roles
 from studio.data.conversion.prompt_templates import names_in
-from studio.data.conversion.roles import IGNORE
+from studio.data.conversion.roles import IGNORE, Roles, missing, notes_on, parts_of
 from studio.data.conversion.threads import Threads
-from studio.data.conversion.unread_fields import UnreadFields
+from studio.data.conversion.unread_fields import UnreadFields, passed_over
 from studio.data.example_files import ExampleWriter
 from studio.data.examples import Example
 from studio.data.mixed_formats import MixedFormats
 from studio.data.nested_rows import examples_apart, notes_on_lists
-from studio.data.reading_choices import Choices, Question
+from studio.data.reading_choices import Change, Choices, Question
 from studio.data.rows import Report, Row, RowProblem, silent
 from studio.data.sources.readers import Source, open_source
 from studio.data.tokenizing.tokens import TokenStatistics

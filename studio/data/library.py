@@ -11,16 +11,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from studio import codec
-from studio.data.changes import Change
-from studio.data.conversion.formats import Roles
+from studio.data.conversion.roles import Roles
 from studio.data.dataset_folders import Dataset, DatasetFolders, one_line, take_file, write_document
 from studio.data.example_files import ExampleFile
 from studio.data.example_lines import as_messages
 from studio.data.inspection import Inspection, inspect_files
-from studio.data.reading_choices import GUESSED, Choices
-from studio.data.recipes import Recipe
+from studio.data.reading_choices import GUESSED, Change, Choices
 from studio.data.rows import Report, silent
 from studio.data.samples import Sample, samples
+from studio.data.versions import Recipe
 from studio.errors import DataError
 from studio.files import disk_trouble, take_place, whole_file
 
@@ -156,7 +155,7 @@ class DatasetLibrary:
                 raise DataError(f"There is no damaged data set '{id[:80]}'.", "Reload the page to see what there is.")
             self._shelf.delete(id)
 
-    def deleted(self) -> tuple[Dataset, ...]:
+    def binned(self) -> tuple[Dataset, ...]:
         """List what lies in the bin, newest first."""
         return self._folders.listed(binned=True)
 
@@ -228,7 +227,7 @@ class DatasetLibrary:
         """Give a folder that is complete but for its document its place among the others."""
         with (folder / "problems.jsonl").open("w", encoding="utf-8") as file:
             file.writelines(codec.dumps(problem) + "\n" for problem in inspection.problems)
-        everything = (*self.all(), *self.deleted())
+        everything = (*self.all(), *self.binned())
         others = [each for each in everything if parent is not None and each.root == parent.root]
         dataset = Dataset(
             id=id,

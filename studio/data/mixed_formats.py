@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from studio.data.conversion.cells import listed
-from studio.data.conversion.formats import TEXT, Roles, guess_roles, has_columns, missing, parts_of
-from studio.data.conversion.roles import IGNORE
+from studio.data.conversion.formats import has_columns
+from studio.data.conversion.guessing import guess_roles
+from studio.data.conversion.roles import IGNORE, TEXT, Roles, missing, parts_of
 from studio.data.rows import Row
 from studio.wording import counted
 

@@ -1,6 +1,6 @@
 """Rows that hold several examples each: a list of questions with answers, or phrasings that share an answer.
 
-A shape is used where the rows are no examples as they stand and surely are with it. Knows nothing of files.
+A shape is used where the rows are no examples as they stand and surely are with it.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,8 +10,8 @@ from itertools import islice
 from studio.data.conversion.cells import is_empty, listed, quoted
 from studio.data.conversion.column_names import MOST_COLUMNS, meanings, plain
 from studio.data.conversion.conversations import are_turns
-from studio.data.conversion.formats import TEXT, Roles, guess_roles, parts_of
-from studio.data.conversion.roles import IGNORE
+from studio.data.conversion.guessing import guess_roles
+from studio.data.conversion.roles import IGNORE, TEXT, Roles, parts_of
 from studio.data.rows import Row, RowProblem
 from studio.data.sources.readers import Source
 

@@ -1,4 +1,4 @@
-"""How files are read where there are several ways: what a person chose, and what can be asked. Values only."""
+"""What a person chooses of a data set: how its files are read, and what is changed. Values only."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -54,3 +54,16 @@ def put_together(questions: Sequence[Question]) -> tuple[Question, ...]:
     for question in sorted(questions, key=lambda each: not each.is_open):
         found.setdefault(question.about, question)
     return tuple(found.values())
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change, which can be applied again to the same source. `kind` is a key of `studio.data.checking.fixes.FIXES`.
+
+    `keys` are the fingerprints of the examples that it is about, empty for a change that finds its own. `count` is how
+    many examples it changed or left out; it is known once the version is made.
+    """
+
+    kind: str
+    keys: tuple[str, ...] = ()
+    count: int = 0

@@ -1,4 +1,4 @@
-"""One cell of a row: the text in it, or the list that it holds as text. Knows nothing of roles and columns.
+"""One cell of a row: the text in it, or the list that it holds as text.
 
 Text is taken as it stands: nothing is stripped or rewritten.
 """

@@ -1,6 +1,6 @@
 """Why an example cannot be learned from as it stands: an order of turns that makes no sense, or nothing in a turn.
 
-Two turns of one speaker in a row are no fault. Knows nothing of files, columns and chat templates.
+Two turns of one speaker in a row are no fault.
 """
 
 from collections.abc import Sequence

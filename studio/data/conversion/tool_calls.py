@@ -1,7 +1,7 @@
 """Calls of tools and the lists of tools on offer, from the shapes in which files hold them.
 
 Known are OpenAI's `tool_calls`, `function_call`, `tools` and `functions`, Anthropic's blocks, and the JSON text that
-ShareGPT files hold. Knows nothing of how a chat template writes them.
+ShareGPT files hold.
 """
 
 import json

@@ -1,7 +1,4 @@
-"""From the paths that a person gave to the files with rows: checked, looked through, and unpacked where needed.
-
-Knows nothing of rows.
-"""
+"""From the paths that a person gave to the files with rows: checked, looked through, and unpacked where needed."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""A data set of the Hugging Face Hub as files on this machine. Knows nothing of what its columns mean."""
+"""A data set of the Hugging Face Hub as files on this machine."""
 
 import re
 import shutil

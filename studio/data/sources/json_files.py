@@ -1,4 +1,4 @@
-"""JSON Lines and JSON in its many shapes, from a stream of text to rows. Knows nothing of what the columns mean.
+"""JSON Lines and JSON in its many shapes, from a stream of text to rows.
 
 A row that cannot be read is reported and the others are kept, wherever the next one can be found for certain.
 """

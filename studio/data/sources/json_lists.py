@@ -1,4 +1,4 @@
-"""Several lists of rows in one JSON document: which of them are read. Knows nothing of files."""
+"""Several lists of rows in one JSON document: which of them are read."""
 
 import json
 from collections.abc import Mapping, Sequence

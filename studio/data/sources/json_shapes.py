@@ -1,4 +1,4 @@
-"""One JSON value that holds a whole table: where its rows are. Knows nothing of files.
+"""One JSON value that holds a whole table: where its rows are.
 
 People save tables in several shapes: a list under some name, a list for each column, an object for each row or column.
 """

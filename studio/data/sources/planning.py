@@ -1,7 +1,4 @@
-"""How the files of a source are read: each by what it is, and those in an archive that hold no examples passed over.
-
-Knows nothing of rows.
-"""
+"""How the files of a source are read: each by what it is, and those in an archive that hold no examples passed over."""
 
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -14,11 +11,11 @@ from studio.data.rows import Report
 from studio.data.sources.archives import Limits
 from studio.data.sources.file_bytes import Progress
 from studio.data.sources.gathering import Gathered, named
-from studio.data.sources.prose_files import FORMATS as PROSE
 from studio.data.sources.reading import Reading
 from studio.data.sources.recognition import FoundFile, plan
 from studio.data.sources.rejected_files import NotExamplesError
 from studio.data.sources.split_names import is_for_tests, splits_question
+from studio.data.sources.text_files import PROSE
 from studio.errors import DataError
 
 _DESCRIPTIONS = frozenset(("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"))

@@ -1,7 +1,7 @@
 """From files to rows: CSV, JSON Lines, JSON, Excel, Parquet, Arrow, text and Markdown, alone, several or in an archive.
 
 What a file is, is told by its content and not by its name. Rows are streamed, so that a file may be larger than the
-memory. Knows nothing of what the columns mean. A row that cannot be read is reported, the others are kept.
+memory. A row that cannot be read is reported, the others are kept.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,8 +17,6 @@ from studio.data.sources.gathering import gather, named
 from studio.data.sources.planning import Part, plan_all, temporary_folder
 from studio.data.sources.reading import Reading, Rows
 from studio.errors import DataError
-
-__all__ = ["SAMPLE_ROWS", "Limits", "Source", "open_source"]
 
 SAMPLE_ROWS = 200
 """How many rows are looked at to find out what the columns are."""

@@ -1,4 +1,4 @@
-"""What a file is that holds no examples, and the next step for the person who has it. Knows nothing of rows."""
+"""What a file is that holds no examples, and the next step for the person who has it."""
 
 from collections.abc import Mapping, Sequence
 from itertools import islice

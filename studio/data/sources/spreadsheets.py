@@ -1,7 +1,6 @@
 """Spreadsheets (.xlsx, .xls, .ods): one sheet as rows, the chosen one or the one that looks most like examples.
 
-The sheet is written out as lines by `spreadsheet_child`, in a process that has little memory to waste. Knows nothing of
-what the columns mean.
+The sheet is written out as lines by `spreadsheet_child`, in a process that has little memory to waste.
 """
 
 import json
@@ -16,8 +15,7 @@ from studio.data.reading_choices import SHEET, Option, Question
 from studio.data.rows import Row, RowProblem
 from studio.data.sources import spreadsheet_child
 from studio.data.sources.file_bytes import Progress, silence
-from studio.data.sources.headers import first_row_is_data, has_known_name, numbered_columns
-from studio.data.sources.merged_headers import Merge, read_header
+from studio.data.sources.headers import Merge, first_row_is_data, has_known_name, numbered_columns, read_header
 from studio.data.sources.reading import Reading, Rows
 from studio.data.sources.text_encodings import TextEncoding
 from studio.data.sources.text_files import TextFile

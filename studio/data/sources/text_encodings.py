@@ -1,7 +1,4 @@
-"""Which encoding the text of a file is in: UTF-8 where that fits, else by its mark, its shape or a careful guess.
-
-Knows nothing of what the text says.
-"""
+"""Which encoding the text of a file is in: UTF-8 where that fits, else by its mark, its shape or a careful guess."""
 
 import codecs
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """What of a conversation a chat template has no place for. It would leave that out without a word.
 
-Asked by changing the part and looking whether the text changes. Knows nothing of tokens.
+Asked by changing the part and looking whether the text changes.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""Which characters of a text each of its tokens spans. Knows nothing of what the text says."""
+"""Which characters of a text each of its tokens spans."""
 
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """How long the examples of a data set are in the tokens of one model, and what a longest example would do to them.
 
 The counts are kept by the position of the example, so that any limit can be tried on them without reading the examples
-again. Knows nothing of files but its own, and of how tokens are made.
+again.
 """
 
 import json

@@ -3,13 +3,12 @@
 Reads through `ModelFacts`, so a second look costs little. Knows nothing of how the parts are laid out.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
 
-from studio import config
-from studio.config import RunConfig, setting_named
+from studio.config import RunConfig
 from studio.data.dataset_folders import Dataset
 from studio.data.mask_findings import mask_findings
 from studio.data.tokenizing.tokens import TokenStatistics
@@ -75,17 +74,6 @@ class Seen:
         return self.dataset.inspection.usable - self.parts.too_long
 
 
-def where(facts: ModelFacts, model: str) -> Here:
-    """Look for a model; an empty name is no model, and not the folder that the server runs in."""
-    return facts.where(model) if model else Here(None, "No base model is chosen. Choose one on the Configure tab.")
-
-
-def token_state(facts: ModelFacts, dataset_id: str, model: str) -> TokenState:
-    """Return the token counts of a data set for a model, or how far they are."""
-    here = where(facts, model)
-    return facts.token_state(dataset_id, model) if here.folder is not None else TokenState(trouble=here.trouble)
-
-
 def stamp(facts: ModelFacts, look: Look) -> tuple[object, ...]:
     """Return what a drawing follows from, so that it is made again only when that has changed.
 
@@ -93,10 +81,10 @@ def stamp(facts: ModelFacts, look: Look) -> tuple[object, ...]:
     """
     if not look.dataset_id:
         return ("",)
-    state = token_state(facts, look.dataset_id, look.settings.model)
+    state = facts.token_state(look.dataset_id, look.settings.model)
     comparing = bool(look.other_id) and facts.is_comparing(look.dataset_id, look.other_id)
     told = (id(state.counts) if state.counts is not None else 0, state.done, state.total, state.sentence, state.trouble)
-    return (look, where(facts, look.settings.model), told, comparing)
+    return (look, facts.where(look.settings.model), told, comparing)
 
 
 def draw(studio: Studio, facts: ModelFacts, look: Look) -> dict[str, Any]:
@@ -125,19 +113,13 @@ def nothing() -> dict[str, Any]:
 def see(studio: Studio, facts: ModelFacts, look: Look) -> Seen:
     """Gather what is known. Raises DataError when the data set is unknown or damaged."""
     dataset = studio.datasets.get(look.dataset_id)
-    state = token_state(facts, dataset.id, look.settings.model)
-    settings = usable_settings(look.settings)
+    state = facts.token_state(dataset.id, look.settings.model)
+    settings = fitting.usable_settings(look.settings)
     statistics = None
     if state.counts is not None and dataset.inspection.usable:
         statistics = facts.statistics(state.counts, max_length=settings.max_length)
     parts = fitting.parts(facts, settings, dataset.id, look.other_id)
-    return Seen(dataset, where(facts, look.settings.model), state, statistics, parts)
-
-
-def usable_settings(settings: RunConfig) -> RunConfig:
-    """Return the settings with the default in place of what cannot be right: a field may be half typed."""
-    wrong = {problem.field for problem in config.problems(settings)}
-    return replace(settings, **{name: setting_named(name).default for name in wrong if name != "model"})
+    return Seen(dataset, facts.where(look.settings.model), state, statistics, parts)
 
 
 def _overview(seen: Seen, look: Look) -> dict[str, Any]:
@@ -183,7 +165,7 @@ def _viewer(facts: ModelFacts, seen: Seen, look: Look) -> dict[str, Any]:
 def _preview(facts: ModelFacts, seen: Seen, look: Look) -> str:
     """Show the example exactly where the model's tokenizer is here, and as a conversation elsewhere."""
     example = facts.examples(seen.dataset.id)[look.place]
-    settings = usable_settings(look.settings)
+    settings = fitting.usable_settings(look.settings)
     remark = seen.here.trouble or "The exact view, token by token, appears here as soon as the model has arrived."
     if seen.here.folder is not None:
         try:
@@ -200,7 +182,7 @@ def _preview(facts: ModelFacts, seen: Seen, look: Look) -> str:
 
 
 def _lengths(studio: Studio, seen: Seen, look: Look) -> dict[str, Any]:
-    settings = usable_settings(look.settings)
+    settings = fitting.usable_settings(look.settings)
     tokens = seen.statistics
     if tokens is None:
         waiting = str(lengths.waiting(seen.state))

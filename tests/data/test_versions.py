@@ -1,10 +1,10 @@
 from dataclasses import replace
 from pathlib import Path
 
-from studio.data.changes import Change
 from studio.data.checking.fixes import FIXES
+from studio.data.reading_choices import Change
+from studio.data.versions import doing, done, is_same, version_label, with_change, without_change
 from studio.studio import Studio
-from studio.ui.data.versions import doing, done, is_same, version_label, with_change, without_change
 from tests.ui.fake_studio import brought
 
 

@@ -1,7 +1,7 @@
 """What a person can choose about a run, each choice with its limits and its one sentence.
 
 The form on the page, the options on the command line and the check before a run are all made from the fields of
-`RunConfig`, so they cannot drift apart. Knows nothing of files, models or processes.
+`RunConfig`, so they cannot drift apart.
 """
 
 import dataclasses

@@ -1,7 +1,6 @@
 """What a worker says while it works: one frozen dataclass per kind of event, one JSON line per event.
 
-A reader that meets a kind it does not know gets `Unknown`, so an older page can follow a newer worker. Knows nothing of
-files: `studio.runs.event_log` writes and reads them.
+A reader that meets a kind it does not know gets `Unknown`, so an older page can follow a newer worker.
 """
 
 import json

@@ -29,7 +29,7 @@ def patience() -> None:
 def studio(tmp_path: Path) -> Studio:
     """The server's own data folder, with two evaluated runs of one data set and one that was never evaluated."""
     studio = open_fake_studio(tmp_path / "home", clock=lambda: 1_800_000_000.0)
-    dataset = studio.datasets.add_sample("order_slips").id
+    dataset = studio.data.add_sample("order_slips").id
     full = finished_run(studio, dataset_id=dataset, config=RunConfig(name="heron", method=FULL))
     made_up.write(full, made_up.report(full, accuracy=0.95))
     made_up.write(finished_run(studio, dataset_id=dataset, config=RunConfig(name="otter")))

@@ -86,12 +86,12 @@ def studio(home: Path) -> Iterator[Studio]:
 
 
 def test_all_that_an_older_home_holds_is_there(studio: Studio, home: Path) -> None:
-    (dataset,) = studio.datasets.all()
+    (dataset,) = studio.data.all()
     assert (dataset.name, dataset.inspection.usable) == ("garden", 11)
     (finding,) = [each for each in dataset.inspection.findings if each.fixes]
     assert finding.fixes[0].kind == "drop-duplicates"
-    assert studio.datasets.examples(dataset.id)[1].messages[-1].content == "In bed 1."
-    states = {run.name: studio.view(run.id) for run in studio.runs.all()}
+    assert studio.data.examples(dataset.id)[1].messages[-1].content == "In bed 1."
+    states = {run.name: studio.scheduler.view(run.id) for run in studio.runs.all()}
     assert {name: state.status for name, state in states.items()} == {"herbs": "finished", "half done": "stopped"}
     assert [step.step for step in states["herbs"].view.steps[:]] == [1, 2, 3, 4, 5, 6]
     assert states["half done"].run.stop_wanted == KEEP

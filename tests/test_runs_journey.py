@@ -24,7 +24,7 @@ def patience() -> None:
 def archives(tmp_path: Path) -> list[Path]:
     """Two finished runs from another machine, each as one file."""
     there = open_fake_studio(tmp_path / "there", clock=lambda: 1_800_000_000.0)
-    dataset = there.datasets.add_sample("order_slips").id
+    dataset = there.data.add_sample("order_slips").id
     configs = (RunConfig(name="otter", rank=4), RunConfig(name="heron", rank=32, epochs=5))
     return [there.archive_run(finished_run(there, dataset_id=dataset, config=each).id) for each in configs]
 

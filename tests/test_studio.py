@@ -71,7 +71,7 @@ class FakeChat(ChatClient):
 def build(home: Path, start, *, locate=lambda name, home: None, clock=lambda: NOW) -> Studio:
     return Studio(
         settings=Settings(home=home),
-        datasets=DatasetLibrary(home, samples_folder=home, clock=clock),
+        data=DatasetLibrary(home, samples_folder=home, clock=clock),
         runs=RunStore(home, clock),
         chat=FakeChat(home),
         launch=start,
@@ -105,7 +105,7 @@ def live(tmp_path: Path) -> Iterator[Studio]:
 def add_dataset(studio: Studio, name: str = "rows", rows: list[dict[str, object]] = ROWS) -> Dataset:
     path = studio.settings.home / f"{name}.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return studio.datasets.add(path)
+    return studio.data.add(path)
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
@@ -127,7 +127,7 @@ def test_a_run_is_written_before_its_worker_starts_and_the_chat_makes_room(studi
     assert studio.chat.told == ["leave"]
     train, validation = read_examples(run.train_path), read_examples(run.validation_path)
     assert (len(train), len(validation)) == (18, 2)
-    assert set(train) | set(validation) == set(studio.datasets.examples(dataset.id))
+    assert set(train) | set(validation) == set(studio.data.examples(dataset.id))
     assert run.origin.dataset_name == dataset.name
     assert run.origin.dataset_sha256 == dataset.sha256
     assert run.is_alive()
@@ -137,7 +137,7 @@ def test_a_data_set_of_its_own_takes_the_place_of_the_held_out_share(studio: Stu
     dataset, held_out = add_dataset(studio), add_dataset(studio, "held-out", ROWS[:3])
     run = studio.start_run(RunConfig(validation_share=0.5), dataset.id, validation_dataset_id=held_out.id)
     assert len(read_examples(run.train_path)) == 20
-    assert read_examples(run.validation_path) == studio.datasets.examples(held_out.id)[:]
+    assert read_examples(run.validation_path) == studio.data.examples(held_out.id)[:]
 
 
 def test_a_data_set_that_is_not_ready_is_not_trained_on(studio: Studio, fake_launch) -> None:
@@ -151,27 +151,27 @@ def test_a_data_set_that_is_not_ready_is_not_trained_on(studio: Studio, fake_lau
 
 def test_the_data_of_a_run_can_always_be_shown(studio: Studio) -> None:
     dataset = add_dataset(studio)
-    version = studio.datasets.derive(dataset.id, changes=[Change("drop-duplicates")])
+    version = studio.data.derive(dataset.id, changes=[Change("drop-duplicates")])
     run = studio.start_run(RunConfig(name="first"), version.id)
     assert (studio.uses(dataset.id), studio.uses(version.id), studio.uses("other")) == (1, 1, 0)
     assert studio.data_of_run(run.id) == version
-    studio.datasets.delete(version.id)
+    studio.data.delete(version.id)
     assert studio.data_of_run(run.id) == version, "put back from the bin"
-    shutil.rmtree(studio.datasets.folder(version.id))
+    shutil.rmtree(studio.data.folder(version.id))
     again = studio.data_of_run(run.id)
     assert again.id != version.id
-    assert {each.messages for each in studio.datasets.examples(again.id)} == {
+    assert {each.messages for each in studio.data.examples(again.id)} == {
         each.messages for path in (run.train_path, run.validation_path) for each in read_examples(path)
     }
 
 
 def test_the_speed_of_past_runs(studio: Studio, fake_launch, say) -> None:
-    assert studio.tokens_per_second("starter") is None
+    assert studio.summaries.tokens_per_second("starter") is None
     run = studio.start_run(RunConfig(), add_dataset(studio).id)
     steps = [Stepped(step, step / 10, 2.0, 1e-3, 1.0, speed, 0.1) for step, speed in ((1, 50.0), (2, 90.0), (3, 100.0))]
     say(run.events_path, *steps)
-    assert studio.tokens_per_second("starter") == 90.0
-    assert studio.tokens_per_second("other") is None
+    assert studio.summaries.tokens_per_second("starter") == 90.0
+    assert studio.summaries.tokens_per_second("other") is None
 
 
 def test_every_fault_of_the_settings_is_named_and_nothing_is_written(studio: Studio, fake_launch) -> None:
@@ -221,18 +221,18 @@ def test_a_run_whose_worker_cannot_start_leaves_nothing_behind(tmp_path: Path) -
 
 def test_a_view_follows_a_run_to_its_end(studio: Studio, fake_launch, say) -> None:
     run = studio.start_run(RunConfig(), add_dataset(studio).id)
-    assert studio.view(run.id).status == "preparing"
+    assert studio.scheduler.view(run.id).status == "preparing"
     loaded, prepared = Loaded(100, 10, "cpu", "fp32", ("q_proj",)), Prepared(18, 2, 0, 50, 20, total_steps=9)
     say(run.events_path, Started(1, "train"), loaded, prepared)
-    assert studio.view(run.id).status == "training"
+    assert studio.scheduler.view(run.id).status == "training"
     say(run.events_path, *(Stepped(step, step / 9, 2.0, 1e-3, 1.0, 9.0, 0.1) for step in range(1, 6)))
-    state = studio.view(run.id)
+    state = studio.scheduler.view(run.id)
     assert [step.step for step in state.view.steps] == [1, 2, 3, 4, 5]
     assert "step 5 of 9" in state.headline
     assert state.seconds_left is not None
     say(run.events_path, Finished("finished", "Done.", 9.0))
     fake_launch.end()
-    assert studio.view(run.id).status == "finished"
+    assert studio.scheduler.view(run.id).status == "finished"
     assert [step.step for step in state.view.steps] == [1, 2, 3, 4, 5]
 
 
@@ -240,7 +240,7 @@ def test_a_lost_run_says_why(studio: Studio, fake_launch, say) -> None:
     run = studio.start_run(RunConfig(), add_dataset(studio).id)
     say(run.events_path, Started(1, "train"))
     fake_launch.end(-signal.SIGKILL)
-    state = studio.view(run.id)
+    state = studio.scheduler.view(run.id)
     assert state.status == "lost"
     assert state.diagnosis is not None
     assert state.diagnosis.cause == "killed"
@@ -250,23 +250,23 @@ def test_a_lost_run_says_why(studio: Studio, fake_launch, say) -> None:
 def test_a_studio_that_is_opened_later_shows_the_whole_run(tmp_path: Path, studio: Studio, fake_launch, say) -> None:
     run = studio.start_run(RunConfig(), add_dataset(studio).id)
     say(run.events_path, Started(1, "train"), *(Stepped(n, 0.1, 2.0, 1e-3, 1.0, 9.0, 0.1) for n in range(1, 4)))
-    state = build(tmp_path, fake_launch).view(run.id)
+    state = build(tmp_path, fake_launch).scheduler.view(run.id)
     assert (state.status, len(state.view.steps)) == ("training", 3)
 
 
 def test_a_run_is_deleted_with_all_that_is_remembered_of_it(studio: Studio, fake_launch, say) -> None:
     run = studio.start_run(RunConfig(name="again"), add_dataset(studio).id)
     say(run.events_path, Started(1, "train"))
-    studio.view(run.id)
+    studio.scheduler.view(run.id)
     with pytest.raises(RunError, match="still at work"):
         studio.delete_run(run.id)
     fake_launch.end()
     studio.delete_run(run.id)
     with pytest.raises(RunError, match="no run"):
-        studio.view(run.id)
-    again = studio.start_run(RunConfig(name="again"), studio.datasets.all()[0].id)
+        studio.scheduler.view(run.id)
+    again = studio.start_run(RunConfig(name="again"), studio.data.all()[0].id)
     assert again.id == run.id
-    assert studio.view(again.id).view.last_seq == 0
+    assert studio.scheduler.view(again.id).view.last_seq == 0
 
 
 @pytest.mark.parametrize("name", ["ordinary", "slow to start"])
@@ -274,40 +274,40 @@ def test_a_run_that_is_stopped_puts_its_work_away(live: Studio, name: str) -> No
     """One that is stopped before it listens must not just die."""
     run = start_live(live, name)
     if name == "ordinary":
-        wait_until(lambda: live.view(run.id).status == "training")
-    live.stop_run(run.id)
-    live.stop_run(run.id)
-    wait_until(lambda: live.view(run.id).status == "stopped")
+        wait_until(lambda: live.scheduler.view(run.id).status == "training")
+    live.scheduler.stop(run.id)
+    live.scheduler.stop(run.id)
+    wait_until(lambda: live.scheduler.view(run.id).status == "stopped")
     wait_until(lambda: not run.is_alive())
-    live.stop_run(run.id)
+    live.scheduler.stop(run.id)
 
 
 def test_a_studio_that_is_opened_later_stops_a_run_too(live: Studio, fake_launch) -> None:
     run = start_live(live, "ordinary")
-    wait_until(lambda: live.view(run.id).status == "training")
+    wait_until(lambda: live.scheduler.view(run.id).status == "training")
     later = build(live.settings.home, fake_launch, clock=time.time)
-    later.stop_run(run.id)
-    wait_until(lambda: later.view(run.id).status == "stopped")
+    later.scheduler.stop(run.id)
+    wait_until(lambda: later.scheduler.view(run.id).status == "stopped")
 
 
 def test_a_run_that_does_not_stop_is_killed_after_the_grace(live: Studio) -> None:
     run = start_live(live, "deaf")
-    wait_until(lambda: live.view(run.id).status == "training")
-    live.stop_run(run.id, grace_seconds=0.2)
+    wait_until(lambda: live.scheduler.view(run.id).status == "training")
+    live.scheduler.stop(run.id, grace_seconds=0.2)
     wait_until(lambda: not run.is_alive())
-    state = live.view(run.id)
+    state = live.scheduler.view(run.id)
     assert state.status == "stopped"
     assert "was ended by force" in state.headline
 
 
 def test_stopping_an_unknown_run_is_a_sentence(studio: Studio) -> None:
     with pytest.raises(RunError, match="no run 'x'"):
-        studio.stop_run("x")
+        studio.scheduler.stop("x")
 
 
 def test_models_and_exports_are_reached_through_the_studio(studio: Studio, fake_launch) -> None:
-    assert studio.prepare_model("starter").working
-    assert studio.model_state("starter").working
+    assert studio.models.prepare("starter").working
+    assert studio.models.state("starter").working
     fake_launch.end(1)
     run = studio.start_run(RunConfig(), add_dataset(studio).id)
     fake_launch.end()
@@ -320,7 +320,7 @@ def test_models_and_exports_are_reached_through_the_studio(studio: Studio, fake_
 
 def test_a_studio_opens_on_an_empty_folder_with_its_samples_and_starts_nothing(tmp_path: Path) -> None:
     studio = open_studio(Settings(home=tmp_path / "new"))
-    assert [sample.file.is_file() for sample in studio.datasets.samples()] == [True, True, True]
+    assert [sample.file.is_file() for sample in studio.data.samples()] == [True, True, True]
     assert studio.runs.all() == ()
     assert not studio.chat.is_running
     studio.close()

@@ -26,7 +26,7 @@ ANSWER_TOKENS = 60
 
 def demo(studio: Studio, *, console: Console) -> int:
     """Train on a sample, show both answers side by side, export and check. Raises RunFailed when a part fails."""
-    dataset = studio.datasets.add_sample(SAMPLE)
+    dataset = studio.data.add_sample(SAMPLE)
     console.print(f"Data: {dataset.name}, {dataset.inspection.usable} examples", markup=False)
     run = studio.start_run(CONFIG, dataset.id)
     state = follow(studio, run.id, console=console)

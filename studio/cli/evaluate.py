@@ -34,7 +34,7 @@ def evaluate(
     """Evaluate a run, wait for it, and print the figures, or one JSON object. Raises RunFailed when it fails."""
     stored = None
     if data is not None:
-        stored = studio.datasets.add(data.files, roles=data.roles, choices=data.choices)
+        stored = studio.data.add(data.files, roles=data.roles, choices=data.choices)
         require_readable(stored)
     state = studio.evaluations.start(
         run_id, data=stored, rows=rows, longest=longest, forgetting=probes, tasks=tasks, questions=questions
@@ -74,7 +74,7 @@ def follow_evaluation(studio: Studio, run_id: str, name: str, *, console: Consol
         plan = ""
         while True:
             try:
-                studio.evaluations.tend()  # it waits for the worker of the run to be gone
+                studio.evaluations.tick()  # it waits for the worker of the run to be gone
                 state = studio.evaluations.state(run_id, name)
                 if state.status not in GOING:
                     return _ended(state)

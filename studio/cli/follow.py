@@ -35,17 +35,17 @@ def follow(studio: Studio, run_id: str, *, console: Console) -> RunState:
         told = 0
         while True:
             try:
-                state = studio.view(run_id)
+                state = studio.scheduler.view(run_id)
                 told = _tell_notes(state, console=progress.console, told=told)
                 _show(state, progress, bar)
                 if state.status not in GOING:
                     break
                 if state.status == "queued":
-                    studio.tend()
+                    studio.tick()
                 time.sleep(LOOK_SECONDS)
             except KeyboardInterrupt:
                 console.print("Stopping; the adapter is saved first.", markup=False)
-                studio.stop_run(run_id)
+                studio.scheduler.stop(run_id)
     if state.status in ("failed", "lost"):
         raise RunFailed(f"{state.headline}\nlog: {state.run.log_path}")
     return state

@@ -28,7 +28,7 @@ def serve(studio: Studio, *, fetch_starter: bool, console: Console) -> int:
     arrange(settings)
     if fetch_starter:
         try:
-            studio.prepare_model(STARTER)
+            studio.models.prepare(STARTER)
         except StudioError as error:
             console.print(str(error), markup=False)
     for line in (*greeting(settings), *filter(None, (token_sentence(settings), tasks_sentence(settings)))):
@@ -60,18 +60,18 @@ def greeting(settings: Settings) -> list[str]:
     return lines
 
 
-class Tended(Protocol):
+class Ticking(Protocol):
     """What is looked after about once a second."""
 
-    def tend(self) -> None: ...
+    def tick(self) -> None: ...
 
 
-def _keep_queue(studio: Tended, ended: threading.Event, pause_seconds: float = QUEUE_SECONDS) -> None:
+def _keep_queue(studio: Ticking, ended: threading.Event, pause_seconds: float = QUEUE_SECONDS) -> None:
     """Start each run when its turn comes, whether or not a page is open."""
     told = ""
     while not ended.wait(pause_seconds):
         try:
-            studio.tend()
+            studio.tick()
         except StudioError as error:  # a full disk, most likely: it is tried again
             if str(error) != told:
                 log.warning("The queue cannot be looked after: %s", error)

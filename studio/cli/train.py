@@ -26,14 +26,14 @@ def train(
 ) -> int:
     """Store the data, start a run and follow it to its end; the last line printed names the run's folder."""
     check(config)
-    studio.locate(config.model)  # one that cannot be trained is told before the data is read
-    dataset = studio.datasets.add(data.files, roles=data.roles, changes=changes, choices=data.choices)
+    studio.models.locate(config.model)  # one that cannot be trained is told before the data is read
+    dataset = studio.data.add(data.files, roles=data.roles, changes=changes, choices=data.choices)
     require_readable(dataset)
     tell_problems(dataset.inspection, file=data.files[0], console=console)
     tell_doubts(dataset.inspection, console=console)
     validation = ""
     if eval_data is not None:
-        scored = studio.datasets.add(eval_data.files, roles=eval_data.roles, choices=eval_data.choices)
+        scored = studio.data.add(eval_data.files, roles=eval_data.roles, choices=eval_data.choices)
         require_readable(scored, prefix=EVALUATION_PREFIX)
         tell_problems(scored.inspection, file=eval_data.files[0], console=console, what="examples to score on")
         validation = scored.id

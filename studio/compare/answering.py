@@ -1,7 +1,6 @@
 """One question put to several models at once, and their answers as they grow.
 
-Turns what the chat worker says into the text and the figures of each pane. Knows nothing of pages, and nothing of which
-models there are.
+Turns what the chat worker says into the text and the figures of each pane.
 """
 
 import contextlib
@@ -11,6 +10,7 @@ from dataclasses import dataclass, replace
 from studio.compare.chat_client import ChatClient
 from studio.compare.chat_protocol import Answered, Open, Opened, Opening, PaneRequest, Token, Trouble
 from studio.errors import RunError
+from studio.limits import LONGEST_ANSWER_NOUN, Limits, require_within
 
 TOP_P = 0.95
 WAKING = "Waking the model."
@@ -112,3 +112,20 @@ def check_generation(generation: GenerationSettings) -> None:
             raise RunError(
                 f"The {name} must be {whole} from {low} to {high}; found {value!r}.", "Correct it, ask again."
             )
+
+
+def check_asked(limits: Limits, generation: GenerationSettings, texts: Sequence[str], *, turns: int = 1) -> None:
+    """Raise TooMany where a question is too long, its answer may become so, or the conversation has too many turns."""
+    longest = max((len(text) for text in (generation.system, *texts)), default=0)
+    for name, found, noun in (
+        ("prompt_characters", longest, "characters for a message"),
+        ("answer_tokens", generation.longest, LONGEST_ANSWER_NOUN),
+        ("conversation_turns", turns, "questions for a conversation"),
+    ):
+        require_within(limits, name, found, noun)
+
+
+def check_sheet(limits: Limits, generation: GenerationSettings, texts: Sequence[str]) -> None:
+    """Raise TooMany where a prompt sheet has too many prompts, or one that is too long."""
+    require_within(limits, "sheet_prompts", len(texts), "prompts for a sheet")
+    check_asked(limits, generation, texts)

@@ -1,6 +1,6 @@
 """A conversation with several models while it goes on: what each is asked next, and what made each answer.
 
-Values and sentences only. Knows nothing of components, and nothing of the worker.
+Values and sentences only.
 """
 
 from collections.abc import Sequence

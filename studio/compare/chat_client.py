@@ -1,6 +1,6 @@
 """The page's end of the conversation with the chat worker: starts it when it is needed and asks it one thing at a time.
 
-A worker that died is started again by the next question. Knows nothing of models, and imports nothing of the worker.
+A worker that died is started again by the next question.
 """
 
 import itertools

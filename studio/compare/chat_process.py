@@ -1,7 +1,4 @@
-"""One chat worker as a process: its pipes, its messages, its end.
-
-Knows nothing of what is asked, and imports nothing of the worker.
-"""
+"""One chat worker as a process: its pipes, its messages, its end."""
 
 import os
 import queue

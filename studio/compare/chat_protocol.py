@@ -2,7 +2,6 @@
 
 To the worker go `Open`, `Ask`, `SelfTest`, `Halt` and `Leave`; from it come `Opening`, `Opened`, `Token`, `Answered`,
 `Tested` and `Trouble`. One `Ask` names several panes: what answers in each, how strongly, and the conversation so far.
-Knows nothing of pipes, processes or models.
 """
 
 import json

@@ -1,8 +1,6 @@
 """Conversations with several models side by side, kept on disk: what was asked, what each answered, and what made it.
 
-    <home>/conversations/<id>.json       one conversation, always written whole
-
-Knows nothing of how an answer is made, and nothing of pages.
+<home>/conversations/<id>.json       one conversation, always written whole
 """
 
 import json

@@ -1,7 +1,7 @@
 """What can answer in a pane: a base model, what a run learned from it, one of its checkpoints, or a blend of runs.
 
 A pane model is known by its key: "base:<run id>" (the base model of that run), "run:<id>" (a run or a blend), or
-"run:<id>@<step>" (a checkpoint). Knows nothing of how a model is loaded.
+"run:<id>@<step>" (a checkpoint).
 """
 
 import functools

@@ -1,7 +1,7 @@
 """Answering a prompt sheet: batch after batch of its prompts, with all its models.
 
 A sheet is answered by a thread of its own, so that it goes on when the page is closed, and what is answered is on disk
-after every batch. Knows nothing of pages.
+after every batch.
 """
 
 import contextlib

@@ -1,7 +1,4 @@
-"""Asking several models a list of prompts: several prompts and all the models in one batch of the chat worker.
-
-Knows nothing of how the answers are kept.
-"""
+"""Asking several models a list of prompts: several prompts and all the models in one batch of the chat worker."""
 
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence

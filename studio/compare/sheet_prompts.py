@@ -1,4 +1,4 @@
-"""The prompts of a sheet: typed, from a file, or from the rows that a run never learned. Knows nothing of answers."""
+"""The prompts of a sheet: typed, from a file, or from the rows that a run never learned."""
 
 import random
 from collections.abc import Sequence

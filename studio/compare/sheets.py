@@ -1,8 +1,6 @@
 """Prompt sheets: many prompts, each answered by the same few models, kept on disk as they are answered.
 
-    <home>/sheets/<id>.json        one sheet, always written whole
-
-Knows nothing of how an answer comes about, and nothing of pages.
+<home>/sheets/<id>.json        one sheet, always written whole
 """
 
 import json

@@ -1,7 +1,4 @@
-"""What blind votes come to: how often each model was preferred, whether that is sure, and the preferences as data.
-
-Knows nothing of how votes are kept.
-"""
+"""What blind votes come to: how often each model was preferred, whether that is sure, and the preferences as data."""
 
 import json
 from collections.abc import Iterable, Sequence

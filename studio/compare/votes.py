@@ -1,8 +1,6 @@
 """Blind votes: which of two models a person preferred without knowing which was which.
 
-    <home>/votes/<pair>.jsonl      the votes on one pair of models, one a line, only ever added to
-
-Knows nothing of how an answer comes about, and nothing of pages.
+<home>/votes/<pair>.jsonl      the votes on one pair of models, one a line, only ever added to
 """
 
 import hashlib

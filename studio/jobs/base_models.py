@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Protocol
 
 from studio.config import STARTER
-from studio.errors import ModelError, TooMany
+from studio.errors import ModelError, RunError, TooMany
 from studio.events import Failed
+from studio.jobs.calibration import Calibration
 from studio.jobs.jobs import Job
+from studio.models.hub import Hub
 from studio.models.locate import ModelFiles
+from studio.models.machine import Machine
 from studio.runs.launcher import Launch, model_paths
 
 
@@ -38,13 +41,33 @@ class ModelState:
 class BaseModels:
     """The base models of one data folder."""
 
-    def __init__(self, home: Path, *, launch: Launch, locate: Locate) -> None:
+    def __init__(self, home: Path, *, launch: Launch, locate: Locate, hub: Hub, calibration: Calibration) -> None:
+        self.hub = hub
         self._home = home
         self._launch = launch
         self._locate = locate
+        self._calibration = calibration
         self._guard = threading.Lock()
         self._jobs: dict[Path, Job] = {}
         self._tried: set[str] = set()
+
+    def locate(self, name: str) -> ModelFiles | None:
+        """Find the files of a base model that a person named; None while they must be fetched first.
+
+        Every name of a model that comes from a page passes here. On a public address a folder of this machine is none.
+        Raises ModelError for a name that cannot be a model's.
+        """
+        return self._locate(name, self._home)
+
+    def machine(self) -> Machine | None:
+        """Return what was measured of this machine, or None while that is under way; it is begun when it never was.
+
+        Raises RunError when it cannot be measured.
+        """
+        machine = self._calibration.state()
+        if machine is None and self._calibration.job().failed is not None:
+            raise RunError("This machine could not be measured, so there are no estimates.", "Runs work all the same.")
+        return machine
 
     def prepare(self, name: str, *, retry: bool = False) -> ModelState:
         """Start to get a model ready unless it is, or that is under way; return its state.
@@ -53,7 +76,7 @@ class BaseModels:
         Raises RunError when the work cannot be started.
         """
         try:
-            state = self._state(name, self._locate(name, self._home))
+            state = self._state(name, self.locate(name))
         except ModelError as error:
             return _refused(error)
         if state.ready or state.working:
@@ -73,7 +96,7 @@ class BaseModels:
     def state(self, name: str) -> ModelState:
         """Say whether a model can be used, and if not how far it is. Starts nothing and asks no network."""
         try:
-            return self._state(name, self._locate(name, self._home))
+            return self._state(name, self.locate(name))
         except ModelError as error:
             return _refused(error)
 

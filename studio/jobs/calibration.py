@@ -21,8 +21,8 @@ from studio.errors import TooMany
 from studio.files import write_whole
 from studio.jobs.jobs import Job, JobState
 from studio.models.machine import Machine
-from studio.runs.free_memory import free_memory_bytes
 from studio.runs.launcher import JobPaths, Launch
+from studio.runs.memory_watch import free_memory_bytes
 from studio.visitors import NOBODY, visiting
 
 log = logging.getLogger(__name__)

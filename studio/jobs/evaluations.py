@@ -191,7 +191,7 @@ class Evaluations:
             with self._guard:
                 self._expected |= found
 
-    def tend(self) -> None:
+    def tick(self) -> None:
         """Start the evaluations of the runs that have ended: to be called about once a second."""
         with self._guard:
             expected = tuple(self._expected)

@@ -77,8 +77,16 @@ class Imports:
     """The imports of one data folder."""
 
     def __init__(
-        self, home: Path, *, launch: Launch, clock: Callable[[], float] = time.time, limits: Limits = LAPTOP
+        self,
+        home: Path,
+        *,
+        launch: Launch,
+        clock: Callable[[], float] = time.time,
+        limits: Limits = LAPTOP,
+        check: Callable[[ImportRequest], object] = lambda request: None,
     ) -> None:
+        """`check` raises where a request is refused."""
+        self._check = check
         self._home = home
         self._folder = home / "imports"
         self._launch = launch
@@ -93,6 +101,7 @@ class Imports:
 
         Raises DataError when there is nothing to import or it cannot be kept, RunError when the worker cannot start.
         """
+        self._check(request)
         self._sweep()
         request = replace(request, name=one_line(request.name), hub=one_line(request.hub))
         if not (request.files or request.pasted.strip() or request.typed or request.hub or request.of):

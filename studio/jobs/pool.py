@@ -16,8 +16,8 @@ from pathlib import Path
 from studio.errors import RunError, TooMany
 from studio.limits import Limits, raised_by
 from studio.runs import lock
-from studio.runs.free_memory import free_memory_bytes
 from studio.runs.launcher import Launch, Worker
+from studio.runs.memory_watch import free_memory_bytes
 from studio.visitors import NOBODY, visitor
 
 log = logging.getLogger(__name__)
@@ -111,7 +111,7 @@ class Pool:
 
         return launch
 
-    def tend(self) -> None:
+    def tick(self) -> None:
         """Start what waits, as far as there is room: to be called about once a second."""
         with self._guard:
             self._start_waiting()

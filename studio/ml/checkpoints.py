@@ -1,6 +1,8 @@
-"""A training's progress as one file, from which it goes on as if it had never stopped. Knows nothing of runs."""
+"""A training's progress, and its file, from which it goes on as if it had never stopped."""
 
 import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -10,9 +12,53 @@ from safetensors.torch import save_file
 from studio import codec
 from studio.errors import RunError
 from studio.ml.pacing import Scores
-from studio.ml.training import Progress
+from studio.models.forecast.plan import SAVE_SHARE
 
 PROGRESS = "progress.safetensors"
+
+_OLDER_RNG = "chance/"
+"""What the names of the RNG state began with in older checkpoints."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a training is between two steps, with all that is needed to go on as if it had never stopped.
+
+    `tensors` holds the masters, the optimiser's moments and the RNG state; the order of the data follows from
+    the seed and `step`.
+    """
+
+    step: int
+    scores: Scores
+    tensors: dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Keeper:
+    """Where checkpoints go. `save(progress)` writes the model as it stands, in fp32, and returns the relative path;
+    `load(step)` reads the progress of one that was saved, and raises RunError when it cannot be read.
+    """
+
+    save: Callable[[Progress], str]
+    load: Callable[[int], Progress]
+    share: float = SAVE_SHARE
+    """The share of the time that saving may take."""
+
+
+def rng_state() -> dict[str, torch.Tensor]:
+    """Return the state of PyTorch's random number generators, by names."""
+    state = {"rng/cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        state["rng/cuda"] = torch.cuda.get_rng_state()
+    return state
+
+
+def restore_rng_state(tensors: dict[str, torch.Tensor]) -> None:
+    """Take back what `rng_state` returned, out of all tensors of a checkpoint."""
+    states = {name.replace(_OLDER_RNG, "rng/"): tensor for name, tensor in tensors.items()}
+    torch.set_rng_state(states["rng/cpu"])
+    if "rng/cuda" in states and torch.cuda.is_available():
+        torch.cuda.set_rng_state(states["rng/cuda"])
 
 
 def write_progress(progress: Progress, folder: Path) -> None:

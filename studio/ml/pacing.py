@@ -1,4 +1,4 @@
-"""When a training saves, and when it has learned enough: rules over times and losses. Knows nothing of models."""
+"""When a training saves, and when it has learned enough: rules over times and losses."""
 
 import time
 from collections.abc import Callable
@@ -81,6 +81,13 @@ class Scores:
     def saved(self, step: int) -> "Scores":
         """Remember that there is a checkpoint of the best step."""
         return replace(self, kept=self.best, kept_step=step) if step == self.best_step else self
+
+    def early_end(self, step: int) -> str:
+        """Return what to tell a person when the training ends early after `step`."""
+        return (
+            f"Ended early after step {step:,}: the held-out examples gained nothing in the last {self.without_gain} "
+            f"checks. They scored best after step {self.best_step:,}."
+        )
 
     @property
     def better_step(self) -> int | None:

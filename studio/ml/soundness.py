@@ -1,15 +1,16 @@
-"""Whether a base that is in memory can be trained at all: its weights and its answers are numbers, and no word is told
-from the words after it.
+"""Checks that a model can be trained and asked: weights, answers and losses are finite, and a token's answer does not
+depend on the tokens after it.
 
-Asked once before a training, so that no setting is blamed for what the base brings along. What answers later is held to
-numbers word by word: the likeliest of NaN is a word like any other.
+The base is checked once before a training, so that no setting is blamed for a broken base. Later answers are checked
+token by token, because the argmax of NaN looks like any other token.
 """
 
+import math
 from typing import Any
 
 import torch
 
-from studio.errors import ModelError
+from studio.errors import ModelError, StudioError
 
 _TOKENS = 8
 _SAME = 1e-3
@@ -32,6 +33,10 @@ class NoNumbers(ModelError):
         self.row = row
 
 
+class Diverged(StudioError):
+    """The loss or the gradient is no longer a finite number."""
+
+
 def no_numbers(*, is_base: bool, run: str = "") -> ModelError:
     """Return what to say of a model that answers with what is no number; the base of a tuned one was found sound.
 
@@ -43,6 +48,26 @@ def no_numbers(*, is_base: bool, run: str = "") -> ModelError:
     return ModelError(
         f"What {named} learned is broken: asked, it answers with what is no number, and its base model does not.",
         "The training diverged. Start it again with a third of the learning rate, or go back to an earlier checkpoint.",
+    )
+
+
+def ensure_finite(value: float, what: str, step: int, *, before_learning: bool = False) -> float:
+    """Return a loss or a norm as it is. Raises what `no_longer_finite` returns when it is no number."""
+    if math.isfinite(value):
+        return value
+    raise no_longer_finite(what, step, before_learning=before_learning)
+
+
+def no_longer_finite(what: str, step: int, *, before_learning: bool = False) -> ModelError | Diverged:
+    """Return ModelError for what is no number though nothing was learned yet, and Diverged for later."""
+    if before_learning:
+        return ModelError(
+            f"The {what} of the model is no number before anything was learned, so no learning rate can help.",
+            "Set the precision to fp32, or choose another base model or start adapter.",
+        )
+    return Diverged(
+        f"The {what} is no longer a number at step {step}: the training diverged.",
+        "Lower the learning rate to a third and start again. What was saved before this step can still be used.",
     )
 
 

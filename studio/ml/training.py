@@ -1,11 +1,5 @@
-"""The training loop, from the first batch to the last step.
+"""The training loop, from the first batch to the last step."""
 
-Takes a model that trains some of its parameters, rows of tokens, and plain callables: `emit` for events, `should_stop`,
-a `Keeper` of checkpoints, and `sample`, which shows what the model answers. Does not know what a run folder or a page
-is, nor how the loss is computed fast: that is the engine's.
-"""
-
-import functools
 import itertools
 import math
 import time
@@ -13,30 +7,21 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import psutil
 import torch
 
 from studio.config import RunConfig
-from studio.errors import ModelError, StudioError, is_out_of_memory
+from studio.errors import StudioError, is_out_of_memory
 from studio.events import Evaluated, Event, Noted, Resumed, Saved, Stepped, Stopping
 from studio.ml.batches import TokenRow, epoch_steps
+from studio.ml.checkpoints import Keeper, Progress, restore_rng_state, rng_state
 from studio.ml.engine import Engine
 from studio.ml.loading import Placement
-from studio.ml.memory import release_memory
+from studio.ml.memory import memory_gib, release_memory
 from studio.ml.optimizers import Optimizer, learning_rate_factor
 from studio.ml.pacing import SavePace, Scores
 from studio.ml.parallel import Processes
-from studio.ml.soundness import NoNumbers
-from studio.models.forecast.plan import SAVE_SHARE, SCORINGS
-
-RngState = dict[str, torch.Tensor]
-
-_OLDER_RNG = "chance/"
-"""What the names of the RNG state began with in older checkpoints."""
-
-
-class Diverged(StudioError):
-    """The loss or the gradient is no longer a finite number."""
+from studio.ml.soundness import NoNumbers, ensure_finite, no_longer_finite
+from studio.models.forecast.plan import SCORINGS
 
 
 @dataclass(frozen=True)
@@ -55,303 +40,250 @@ class TrainingResult:
     stopped_early: bool = False
 
 
-@dataclass(frozen=True)
-class Progress:
-    """Where a training is between two steps, with all that is needed to go on as if it had never stopped.
-
-    `tensors` holds the masters, the optimiser's moments and the RNG state; the order of the data follows from
-    the seed and `step`.
-    """
-
-    step: int
-    scores: Scores
-    tensors: dict[str, torch.Tensor]
-
-
-@dataclass(frozen=True)
-class Keeper:
-    """Where checkpoints go. `save(progress)` writes the model as it stands, in fp32, and returns the relative path;
-    `load(step)` reads the progress of one that was saved, and raises RunError when it cannot be read.
-    """
-
-    save: Callable[[Progress], str]
-    load: Callable[[int], Progress]
-    share: float = SAVE_SHARE
-    """The share of the time that saving may take."""
-
-
 def evaluation_steps(total: int) -> frozenset[int]:
     """Return after which steps the held-out rows are scored: evenly spread, always the last."""
     return frozenset(math.ceil(total * part / SCORINGS) for part in range(1, SCORINGS + 1))
 
 
-def train(
-    model: Any,
-    *,
-    train_rows: Sequence[TokenRow],
-    validation_rows: Sequence[TokenRow],
-    config: RunConfig,
-    placement: Placement,
-    pad_id: int,
-    emit: Callable[[Event], None],
-    should_stop: Callable[[], bool],
-    keeper: Keeper,
-    sample: Callable[[int], bool] = lambda step: True,
-    resume: Progress | None = None,
-    checkpointing: bool = False,
-    micro_batch_tokens: int = 0,
-) -> TrainingResult:
-    """Train what the model trains on `train_rows`, scoring `validation_rows` before the first step and then evenly.
+class Trainer:
+    """Trains what the model trains on `train_rows`, and scores `validation_rows` before the first step and then evenly.
 
     Each step averages over the learned tokens of all its rows, so a long answer counts for more than a short one and
     cutting the step into micro-batches changes nothing. `sample(step)` is called after each scoring with the model as
-    it came, may ask it, and says whether it did all that it wanted. With `resume` the training goes on behind the step
-    that it was saved at. It ends early, and the model is left at its best checkpoint, as the settings say.
-
-    Raises Diverged when a loss or a gradient is not finite, and ModelError for a loss that was so before anything was
-    learned; what was saved before stays. Out of memory once, a step is tried again with half the tokens at a time; the
-    second time the error is raised.
+    it came, may ask it, and says whether it did all that it wanted.
     """
-    processes = Processes()
-    model.train()  # before the engine looks at it: whether the base drops out decides what can be fused
-    engine = Engine(
-        model,
-        config=config,
-        placement=placement,
-        pad_id=pad_id,
-        checkpointing=checkpointing,
-        micro_batch_tokens=micro_batch_tokens,
-    )
-    optimizer = Optimizer(model.named_parameters(), config=config, device=placement.device)
-    total = config.total_steps(len(train_rows))
-    scored_at = evaluation_steps(total)
-    pace = SavePace(share=keeper.share)
-    scores = Scores()
-    saved_at = 0
 
-    def score(step: int) -> None:
-        """Score the held-out rows and show what the model answers, unless there are none or a stop is requested."""
-        nonlocal scores
-        if validation_rows:
-            model.eval()
-            summed, learned = 0.0, 0
-            with torch.inference_mode():
-                for group in processes.share(engine.cut(validation_rows, parts=processes.count)):
-                    if processes.count == 1 and should_stop():
-                        return
-                    batch = engine.batch(group)
-                    summed += float(engine.summed_loss(batch))
-                    learned += batch.learned
-            summed, whole = processes.total(summed, learned)
-            loss = _finite(summed / whole, "held-out loss", step, before_learning=step == 0)
-            emit(Evaluated(step=step, loss=loss))
-            scores = scores.seen(loss, step, smallest_gain=config.smallest_gain)
-        show(step)
+    def __init__(
+        self,
+        model: Any,
+        *,
+        train_rows: Sequence[TokenRow],
+        validation_rows: Sequence[TokenRow],
+        config: RunConfig,
+        placement: Placement,
+        pad_id: int,
+        emit: Callable[[Event], None],
+        should_stop: Callable[[], bool],
+        keeper: Keeper,
+        sample: Callable[[int], bool] = lambda step: True,
+        checkpointing: bool = False,
+        micro_batch_tokens: int = 0,
+    ) -> None:
+        self.model, self.config, self.device = model, config, placement.device
+        self.train_rows, self.validation_rows = train_rows, validation_rows
+        self.emit, self.should_stop, self.sample = emit, should_stop, sample
+        self.keeper = keeper
+        self.pace = SavePace(share=keeper.share)
+        self.processes = Processes()
+        model.train()  # before the engine looks at it: whether the base drops out decides what can be fused
+        self.engine = Engine(
+            model,
+            config=config,
+            placement=placement,
+            pad_id=pad_id,
+            checkpointing=checkpointing,
+            micro_batch_tokens=micro_batch_tokens,
+        )
+        self.optimizer = Optimizer(model.named_parameters(), config=config, device=placement.device)
+        self.total_steps = config.total_steps(len(train_rows))
+        self.scored_at = evaluation_steps(self.total_steps)
+        self.step = self.saved_at = 0
+        self.scores = Scores()
+        self.began = time.monotonic()
 
-    def show(step: int) -> None:
-        nonlocal scores
-        if processes.is_first:
-            with engine.unpacked():
-                try:
-                    whole = sample(step)
-                except NoNumbers as error:
-                    raise no_longer_finite("score of a word", step, before_learning=step == 0) from error
-                if whole:
-                    scores = scores.shown(step)
+    def run(self, resume: Progress | None = None) -> TrainingResult:
+        """Train to the end, or until a stop is requested or nothing is gained any more, as the settings say.
 
-    def make_up(step: int) -> None:
-        """Score and show what was left out at a step because a stop was requested."""
-        nonlocal scores
-        if validation_rows and scores.last_step != step:
-            score(step)
-            scores = scores.saved(step)
-        elif scores.shown_step != step:
-            show(step)
+        With `resume` the training goes on behind the step that it was saved at. Ended early, the model is left at its
+        best checkpoint.
 
-    def accumulate(rows: Sequence[TokenRow]) -> float | None:
-        """Gather the gradient of the mean loss over all learned tokens of `rows`; None when asked to stop."""
-        model.train()
+        Raises Diverged when a loss or a gradient is not finite, and ModelError for a loss that was so before anything
+        was learned; what was saved before stays. Out of memory once, a step is tried again with half the tokens at a
+        time; the second time the error is raised.
+        """
+        self.began = time.monotonic()
+        try:
+            if resume is None:
+                self.score()
+            else:
+                self.restore(resume)
+                resume = None  # the pages of its file would stay in memory as long as the run
+                self.make_up()
+            if self.has_learned_enough:
+                return self.end(early=True)
+            for rows in self.remaining_steps():
+                before = rng_state()
+                if not self.train_step(rows):
+                    self.emit(Stopping())
+                    self.optimizer.forget()
+                    if self.step:
+                        self.save(before)
+                    return self.end(stopped=True)
+                if self.step in self.scored_at and not self.is_stopping:
+                    self.score()
+                    if self.pace.is_affordable and self.scores.best_step in (0, self.step):
+                        self.save(rng_state())
+                    if self.has_learned_enough:
+                        self.emit(Noted("info", self.scores.early_end(self.step)))
+                        return self.end(early=True)
+                elif self.pace.is_due:
+                    self.save(rng_state())
+            return self.end()
+        finally:
+            self.engine.undo()
+            self.optimizer.close()
+            release_memory()
+
+    def remaining_steps(self) -> Iterator[Sequence[TokenRow]]:
+        """Yield the rows of each step that is still to do."""
+        each, done = self.config.steps_per_epoch(len(self.train_rows)), self.step
+        for epoch in range(done // each, self.config.epochs):
+            batches = epoch_steps(
+                self.train_rows, batch_size=self.config.batch_size, seed=self.config.seed, epoch=epoch
+            )
+            yield from itertools.islice(batches, max(0, done - epoch * each), None)
+
+    def train_step(self, rows: Sequence[TokenRow]) -> bool:
+        """Do one step; False when it was left because a stop is requested."""
+        began = time.monotonic()
+        learning_rate = self.config.learning_rate * learning_rate_factor(self.step, self.total_steps, self.config)
+        loss = self.accumulate_in_memory(rows)
+        if loss is None:
+            return False
+        ensure_finite(loss, "loss", self.step + 1, before_learning=self.step == 0)
+        grad_norm = ensure_finite(self.optimizer.step(learning_rate), "gradient", self.step + 1)
+        self.step += 1
+        tokens = sum(len(row.ids) for row in rows)
+        self.emit(
+            Stepped(
+                step=self.step,
+                epoch=round(self.step * self.config.epochs / self.total_steps, 4),
+                loss=loss,
+                learning_rate=learning_rate,
+                grad_norm=grad_norm,
+                tokens_per_second=round(tokens / (time.monotonic() - began), 1),
+                memory_gib=round(memory_gib(self.device), 3),
+                tokens=tokens,
+            )
+        )
+        return True
+
+    def accumulate_in_memory(self, rows: Sequence[TokenRow]) -> float | None:
+        """Accumulate; out of memory, try once more with half the tokens at a time.
+
+        Only where one process trains: several cut a step alike, and one that cut it finer would do other rows.
+        """
+        try:
+            return self.accumulate(rows)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error) or self.engine.has_halved or self.processes.count > 1:
+                raise
+        self.optimizer.forget()
+        self.engine.halve()
+        release_memory()
+        text = (
+            f"The memory ran out. From here on {self.engine.tokens_at_once:,} tokens go through the model at once, "
+            "half of what it was; the batch, and so the result, stays the same."
+        )
+        self.emit(Noted("warning", text))
+        return self.accumulate(rows)
+
+    def accumulate(self, rows: Sequence[TokenRow]) -> float | None:
+        """Gather the gradient of the mean loss over all learned tokens of `rows`; None when a stop is requested."""
+        self.model.train()
         learned = sum(row.learned for row in rows)
         summed = 0.0
-        for group in processes.share(engine.cut(rows, parts=processes.count)):
-            if processes.count == 1 and should_stop():  # asked here, for a step of many rows can take minutes
+        for group in self.processes.share(self.engine.cut(rows, parts=self.processes.count)):
+            if self.is_stopping:  # asked here, because a step of many rows can take minutes
                 return None
-            loss = engine.summed_loss(engine.batch(group)) / learned
+            loss = self.engine.summed_loss(self.engine.batch(group)) / learned
             loss.backward()
             summed += float(loss.detach())
-        if processes.count > 1:
-            processes.add_up(optimizer.gradients())
-            summed, stop = processes.total(summed, float(should_stop()))
+        if self.processes.count > 1:
+            self.processes.add_up(self.optimizer.gradients())
+            summed, stop = self.processes.total(summed, float(self.should_stop()))
             return None if stop else summed
         return summed
 
-    def save(step: int, rng_state: RngState) -> None:
-        nonlocal scores, saved_at
-        if not processes.is_first or saved_at == step:
-            return
-        scores, saved_at = scores.saved(step), step
-        with optimizer.masters_in_place():
-            progress = Progress(step, scores, optimizer.state() | rng_state)
-            pace.timed(lambda: emit(Saved(step=step, path=keeper.save(progress))))
+    def score(self) -> None:
+        """Score the held-out rows and show what the model answers; neither when a stop is requested."""
+        if self.validation_rows:
+            self.model.eval()
+            summed, learned = 0.0, 0
+            with torch.inference_mode():
+                for group in self.processes.share(self.engine.cut(self.validation_rows, parts=self.processes.count)):
+                    if self.is_stopping:
+                        return
+                    batch = self.engine.batch(group)
+                    summed += float(self.engine.summed_loss(batch))
+                    learned += batch.learned
+            summed, whole = self.processes.total(summed, learned)
+            loss = ensure_finite(summed / whole, "held-out loss", self.step, before_learning=self.step == 0)
+            self.emit(Evaluated(step=self.step, loss=loss))
+            self.scores = self.scores.seen(loss, self.step, smallest_gain=self.config.smallest_gain)
+        self.show()
 
-    def ended(step: int, *, stopped: bool, early: bool = False) -> TrainingResult:
-        better = scores.better_step if config.early_stopping and not stopped else None
+    def show(self) -> None:
+        """Have the answers of this step sampled, by the first process."""
+        if not self.processes.is_first:
+            return
+        with self.engine.unpacked():
+            try:
+                whole = self.sample(self.step)
+            except NoNumbers as error:
+                raise no_longer_finite("score of a word", self.step, before_learning=self.step == 0) from error
+        if whole:
+            self.scores = self.scores.shown(self.step)
+
+    def restore(self, progress: Progress) -> None:
+        """Go back to where a checkpoint was saved."""
+        self.step, self.scores, self.saved_at = progress.step, progress.scores, progress.step
+        self.optimizer.restore(progress.tensors)
+        restore_rng_state(progress.tensors)
+        self.emit(Resumed(self.step))
+
+    def make_up(self) -> None:
+        """Score and show what was left out at this step because a stop was requested."""
+        if self.step not in self.scored_at:
+            return
+        if self.validation_rows and self.scores.last_step != self.step:
+            self.score()
+            self.scores = self.scores.saved(self.step)
+        elif self.scores.shown_step != self.step:
+            self.show()
+
+    def save(self, rng: dict[str, torch.Tensor]) -> None:
+        """Save a checkpoint of this step, by the first process and once."""
+        if not self.processes.is_first or self.saved_at == self.step:
+            return
+        self.scores, self.saved_at = self.scores.saved(self.step), self.step
+        with self.optimizer.masters_in_place():
+            progress = Progress(self.step, self.scores, self.optimizer.state() | rng)
+            self.pace.timed(lambda: self.emit(Saved(step=self.step, path=self.keeper.save(progress))))
+
+    def end(self, *, stopped: bool = False, early: bool = False) -> TrainingResult:
+        """Go back to the best checkpoint where the settings say so, and return how the training ended."""
+        better = self.scores.better_step if self.config.early_stopping and not stopped else None
         if better is not None:
-            optimizer.rest()
+            self.optimizer.rest()
             release_memory()
             try:
-                optimizer.restore_masters(keeper.load(better).tensors)
+                self.optimizer.restore_masters(self.keeper.load(better).tensors)
             except StudioError:
                 text = f"The checkpoint of step {better:,} scored best, but is damaged: the last step is kept."
-                emit(Noted("warning", text))
+                self.emit(Noted("warning", text))
                 better = None
-        last = scores.last if better is None else scores.kept
-        return TrainingResult(step, stopped, scores.first, last, time.monotonic() - began, better, early)
+        last = self.scores.last if better is None else self.scores.kept
+        seconds = time.monotonic() - self.began
+        return TrainingResult(self.step, stopped, self.scores.first, last, seconds, better, early)
 
-    def learned_enough() -> bool:
-        return config.early_stopping and scores.without_gain >= config.patience
+    @property
+    def is_stopping(self) -> bool:
+        """Whether a stop is requested of the one process that trains; several agree on it at the end of a step."""
+        return self.processes.count == 1 and self.should_stop()
 
-    began = time.monotonic()
-    step = 0
-    try:
-        if resume is None:
-            score(0)
-        else:
-            step, scores, saved_at = resume.step, resume.scores, resume.step
-            _restore(resume, optimizer)
-            resume = None  # the pages of its file would stay in memory as long as the run
-            emit(Resumed(step))
-            if step in scored_at:
-                make_up(step)
-        if step < total and learned_enough():
-            return ended(step, stopped=False, early=True)
-        for rows in _steps_from(step, train_rows, config):
-            step_began = time.monotonic()
-            rng_state = _rng_state()
-            learning_rate = config.learning_rate * learning_rate_factor(step, total, config)
-            summed = _once_more(
-                functools.partial(accumulate, rows), engine, optimizer, emit, alone=processes.count == 1
-            )
-            if summed is None:
-                emit(Stopping())
-                optimizer.forget()
-                if step:
-                    save(step, rng_state)
-                return ended(step, stopped=True)
-            _finite(summed, "loss", step + 1, before_learning=step == 0)
-            grad_norm = _finite(optimizer.step(learning_rate), "gradient", step + 1)
-
-            step += 1
-            tokens = sum(len(row.ids) for row in rows)
-            emit(
-                Stepped(
-                    step=step,
-                    epoch=round(step * config.epochs / total, 4),
-                    loss=summed,
-                    learning_rate=learning_rate,
-                    grad_norm=grad_norm,
-                    tokens_per_second=round(tokens / (time.monotonic() - step_began), 1),
-                    memory_gib=round(memory_gib(placement.device), 3),
-                    tokens=tokens,
-                )
-            )
-            if step in scored_at and (processes.count > 1 or not should_stop()):
-                score(step)
-                if pace.is_affordable and scores.best_step in (0, step):
-                    save(step, _rng_state())
-                if step < total and learned_enough():
-                    emit(Noted("info", _early(step, scores)))
-                    return ended(step, stopped=False, early=True)
-            elif pace.is_due:
-                save(step, _rng_state())
-        return ended(step, stopped=False)
-    finally:
-        engine.undo()
-        optimizer.close()
-        release_memory()
-
-
-def _steps_from(done: int, train_rows: Sequence[TokenRow], config: RunConfig) -> Iterator[Sequence[TokenRow]]:
-    """Yield the rows of each step behind the first `done` of the run."""
-    each = config.steps_per_epoch(len(train_rows))
-    for epoch in range(done // each, config.epochs):
-        batches = epoch_steps(train_rows, batch_size=config.batch_size, seed=config.seed, epoch=epoch)
-        yield from itertools.islice(batches, max(0, done - epoch * each), None)
-
-
-def _early(step: int, scores: Scores) -> str:
-    return (
-        f"Ended early after step {step:,}: the held-out examples gained nothing in the last {scores.without_gain} "
-        f"checks. They scored best after step {scores.best_step:,}."
-    )
-
-
-def _once_more(
-    accumulate: Callable[[], float | None],
-    engine: Engine,
-    optimizer: Optimizer,
-    emit: Callable[[Event], None],
-    *,
-    alone: bool,
-) -> float | None:
-    """Gather a step's gradient; out of memory, try once more with half the tokens at a time.
-
-    Only where one process trains `alone`: several cut a step alike, and one that cut it finer would do other rows.
-    """
-    try:
-        return accumulate()
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error) or engine.has_halved or not alone:
-            raise
-    optimizer.forget()
-    engine.halve()
-    release_memory()
-    emit(
-        Noted(
-            "warning",
-            f"The memory ran out. From here on {engine.tokens_at_once:,} tokens go through the model at once, half of "
-            "what it was; the batch, and so the result, stays the same.",
-        )
-    )
-    return accumulate()
-
-
-def memory_gib(device: str) -> float:
-    """Return the memory that this process holds now: the GPU's peak where there is one, else resident memory."""
-    held = torch.cuda.max_memory_allocated() if device == "cuda" else psutil.Process().memory_info().rss
-    return float(held) / 2**30
-
-
-def _rng_state() -> RngState:
-    """Return the RNG state, by names."""
-    rng_state = {"rng/cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        rng_state["rng/cuda"] = torch.cuda.get_rng_state()
-    return rng_state
-
-
-def _restore(progress: Progress, optimizer: Optimizer) -> None:
-    optimizer.restore(progress.tensors)
-    states = {name.replace(_OLDER_RNG, "rng/"): tensor for name, tensor in progress.tensors.items()}
-    torch.set_rng_state(states["rng/cpu"])
-    if "rng/cuda" in states and torch.cuda.is_available():
-        torch.cuda.set_rng_state(states["rng/cuda"])
-
-
-def _finite(value: float, what: str, step: int, *, before_learning: bool = False) -> float:
-    if math.isfinite(value):
-        return value
-    raise no_longer_finite(what, step, before_learning=before_learning)
-
-
-def no_longer_finite(what: str, step: int, *, before_learning: bool = False) -> ModelError | Diverged:
-    """Return ModelError for what is no number though nothing was learned yet, and Diverged for later."""
-    if before_learning:
-        return ModelError(
-            f"The {what} of the model is no number before anything was learned, so no learning rate can help.",
-            "Set the precision to fp32, or choose another base model or start adapter.",
-        )
-    return Diverged(
-        f"The {what} is no longer a number at step {step}: the training diverged.",
-        "Lower the learning rate to a third and start again. What was saved before this step can still be used.",
-    )
+    @property
+    def has_learned_enough(self) -> bool:
+        """Whether the training is to end before its last step, because the last checks gained nothing."""
+        gained_nothing = self.scores.without_gain >= self.config.patience
+        return self.config.early_stopping and gained_nothing and self.step < self.total_steps

@@ -48,15 +48,15 @@ class ModelFacts:
     ) -> None:
         limits = studio.limits
         look_up = functools.partial(InBackground, threads=Threads(limits), limits=limits)
-        self.forecasts = forecasts or Forecasts(machine=studio.machine, architecture=self.architecture)
+        self.forecasts = forecasts or Forecasts(machine=studio.models.machine, architecture=self.architecture)
         self._studio = studio
-        self.show_example: Callable[[Path, Example], Shown] = studio.show_example
-        ask = ask_hub or functools.partial(remote_layout, hub=studio.hub)
+        self.show_example: Callable[[Path, Example], Shown] = studio.rendering.show
+        ask = ask_hub or functools.partial(remote_layout, hub=studio.models.hub)
         self._layouts: InBackground[str, ModelLayout] = look_up(ask)
         self._architectures: InBackground[str, Architecture] = look_up(self._ask_for_architecture)
         self._read_architecture = functools.lru_cache(maxsize=8)(architecture_in)
         self._overlaps: InBackground[tuple[str, str], Finding] = look_up(self._compare)
-        self._examples = functools.lru_cache(maxsize=8)(studio.datasets.examples)
+        self._examples = functools.lru_cache(maxsize=8)(studio.data.examples)
         self._read_layout = functools.lru_cache(maxsize=8)(read_layout)
         self._split = functools.lru_cache(maxsize=2)(self._split_now)  # a million places are 40 MB
         self._statistics = functools.lru_cache(maxsize=16)(_statistics)
@@ -66,7 +66,7 @@ class ModelFacts:
         if not model:  # it would be looked up as the folder that the server runs in
             return Here(None, "No base model is chosen. Choose one on the Configure tab.")
         try:
-            files = self._studio.locate(model)
+            files = self._studio.models.locate(model)
         except ModelError as error:
             return Here(None, str(error))
         return Here(None if files is None else files.folder)
@@ -123,7 +123,7 @@ class ModelFacts:
     def _ask_for_architecture(self, model: str) -> Architecture:
         studio = self._studio
         return find_architecture(
-            model, studio.settings.home, hub=studio.hub, locate=lambda name, home: studio.locate(name)
+            model, studio.settings.home, hub=studio.models.hub, locate=lambda name, home: studio.models.locate(name)
         )
 
     def _compare(self, ids: tuple[str, str]) -> Finding | None:

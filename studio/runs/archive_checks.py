@@ -13,7 +13,7 @@ from studio.models.adapter_files import check_adapter
 from studio.models.adapter_settings import SETTINGS as ADAPTER_SETTINGS
 from studio.models.blend_kinds import KINDS
 from studio.models.tensor_files import read_header
-from studio.runs import run_files
+from studio.runs import archive_paths
 from studio.runs.blend_parents import Blend
 from studio.runs.store import MOST_NOTE, About, RunOrigin
 
@@ -46,13 +46,13 @@ def check_files(folder: Path) -> None:
 
 def _reader(inner: str) -> Callable[[Path], None]:
     known: dict[str, Callable[[Path], None]] = {
-        run_files.CONFIG: _check_config,
-        run_files.ORIGIN: _check_origin,
-        run_files.ABOUT: _check_about,
-        run_files.PARENTS: _check_parents,
-        run_files.TRAIN: _check_examples,
-        run_files.VALIDATION: _check_examples,
-        run_files.EVENTS: _check_events,
+        archive_paths.CONFIG: _check_config,
+        archive_paths.ORIGIN: _check_origin,
+        archive_paths.ABOUT: _check_about,
+        archive_paths.PARENTS: _check_parents,
+        archive_paths.TRAIN: _check_examples,
+        archive_paths.VALIDATION: _check_examples,
+        archive_paths.EVENTS: _check_events,
         "reference.later": lambda path: _bounded(path, 0),
     }
     if inner in known:
@@ -64,7 +64,7 @@ def _reader(inner: str) -> Callable[[Path], None]:
 
 def _check_config(path: Path) -> None:
     config = codec.from_plain(RunConfig, modernised(_document(path, _SMALL)))
-    blended = (path.parent / run_files.PARENTS).exists()
+    blended = (path.parent / archive_paths.PARENTS).exists()
     # A blend has the rank that its parents give it, which may be above what can be trained.
     faults = [each.text for each in problems(config) if not (blended and each.field in ("rank", "alpha"))]
     if faults:

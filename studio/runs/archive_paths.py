@@ -1,7 +1,11 @@
-"""Keeping the paths of one machine out of the archive of a run, and those of another out of the run it becomes here."""
+"""Which files of a run go into its archive, and how paths of one machine are kept out of it.
+
+What can be made again stays behind.
+"""
 
 import dataclasses
 import json
+import re
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -10,9 +14,39 @@ from studio.config import RunConfig, modernised
 from studio.events import Failed, Finished, Loading, Noted, Record, Unknown, encode
 from studio.files import write_whole
 from studio.models.elsewhere import paths_shortened, shown_name, without_place
-from studio.runs import run_files
 from studio.runs.event_log import read_events
 from studio.runs.store import RunOrigin
+
+CONFIG, ORIGIN, ABOUT, PARENTS = "config.json", "origin.json", "about.json", "parents.json"
+TRAIN, VALIDATION, EVENTS = "train.jsonl", "val.jsonl", "events.jsonl"
+
+NEEDED = frozenset({CONFIG, ORIGIN, TRAIN})
+"""Without these a folder is no run."""
+
+_OWN = NEEDED | {ABOUT, PARENTS, VALIDATION, EVENTS, "reference.safetensors", "reference.later"}
+"""The reference is what the exports are checked against: it was said by a model that is gone."""
+
+_LEARNED = re.compile(r"(?:adapter|model|start|checkpoints/step-[0-9]{1,12})/([A-Za-z0-9][A-Za-z0-9._-]*)")
+_LEARNED_FILES = frozenset(
+    {
+        "adapter_config.json",
+        "config.json",
+        "generation_config.json",
+        "model.safetensors.index.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "special_tokens_map.json",
+        "added_tokens.json",
+        "vocab.json",
+        "merges.txt",
+        "vocab.txt",
+        "tokenizer.model",
+        "spiece.model",
+        "sentencepiece.bpe.model",
+        "chat_template.jinja",
+        "chat_template.json",
+    }
+)
 
 _NAMES_OF_MODELS = ("_name_or_path", "name_or_path", "base_model_name_or_path", "tokenizer_name_or_path")
 """Under these keys peft and transformers write from where they loaded a model."""
@@ -23,7 +57,7 @@ def packed_content(path: Path, inner: str) -> str | None:
 
     A settings file that cannot be read is packed as it is: whoever brings it in is told so.
     """
-    if inner == run_files.EVENTS:
+    if inner == EVENTS:
         records, _ = read_events(path)
         return "".join(encode(_shortened(each)) + "\n" for each in records if not isinstance(each.event, Unknown))
     if not inner.endswith(".json") or PurePosixPath(inner).name.startswith(("tokenizer.", "vocab.")):
@@ -44,11 +78,11 @@ def forget_places(folder: Path) -> None:
 
 
 def _placeless(document: Any, inner: str) -> str | None:
-    if inner == run_files.CONFIG:
+    if inner == CONFIG:
         config = codec.from_plain(RunConfig, modernised(document))
         model, start = without_place(config.model), without_place(config.start_adapter)
         return codec.dumps(dataclasses.replace(config, model=model, start_adapter=start)) + "\n"
-    if inner == run_files.ORIGIN:
+    if inner == ORIGIN:
         origin = codec.from_plain(RunOrigin, document)
         return codec.dumps(dataclasses.replace(origin, model_name=without_place(origin.model_name))) + "\n"
     if not isinstance(document, dict):
@@ -70,3 +104,11 @@ def _shortened(record: Record) -> Record:
             said = paths_shortened(event.message), paths_shortened(event.hint)
             return dataclasses.replace(record, event=Failed(event.cause, *said))
     return record
+
+
+def is_own(inner: str) -> bool:
+    """Tell whether a file belongs to the run itself. `inner` is its path below the run's folder, with slashes."""
+    if inner in _OWN:
+        return True
+    found = _LEARNED.fullmatch(inner)
+    return found is not None and (found[1] in _LEARNED_FILES or found[1].endswith(".safetensors"))

@@ -1,4 +1,4 @@
-"""A whole run as one zip file, and back. What goes with a run is said by `run_files`; nothing else is packed or taken.
+"""A whole run as one zip file, and back. What goes with a run is said by `archive_paths`; nothing else is packed or taken.
 
 What is brought in is checked before it is among the runs: names that leave the folder, links, sizes that the disk
 cannot take, and files that cannot be read are refused.
@@ -16,7 +16,7 @@ from studio.config import RunConfig
 from studio.errors import RunError
 from studio.events import Failed, Finished
 from studio.files import disk_trouble, whole_file
-from studio.runs import run_files
+from studio.runs import archive_paths
 from studio.runs.archive_checks import check_files
 from studio.runs.archive_paths import forget_places, packed_content
 from studio.runs.diagnosis import Diagnosis
@@ -57,7 +57,7 @@ def write_archive(run: RunFolder, folder: Path) -> Path:
         ):
             for path in sorted(run.path.rglob("*")):
                 inner = path.relative_to(run.path).as_posix()
-                if run_files.is_own(inner) and path.is_file() and not path.is_symlink():
+                if archive_paths.is_own(inner) and path.is_file() and not path.is_symlink():
                     _pack(archive, path, run=run, inner=inner)
     return target
 
@@ -94,7 +94,7 @@ def _unpack(archive: zipfile.ZipFile, folder: Path) -> None:
     """Write the run's own files below `folder`. What else an older studio packed is left out."""
     for entry in archive.infolist():
         inner = entry.filename.partition("/")[2]
-        if run_files.is_own(inner):
+        if archive_paths.is_own(inner):
             target = folder / PurePosixPath(inner)
             target.parent.mkdir(parents=True, exist_ok=True)
             with archive.open(entry) as source, target.open("xb") as file:
@@ -113,7 +113,7 @@ def _check_entries(archive: zipfile.ZipFile, path: Path, *, room: int) -> None:
     entries = archive.infolist()
     tops = {entry.filename.split("/", 1)[0] for entry in entries}
     names = {entry.filename.partition("/")[2] for entry in entries}
-    if len(tops) != 1 or any(map(_is_strange, entries)) or not names >= run_files.NEEDED:
+    if len(tops) != 1 or any(map(_is_strange, entries)) or not names >= archive_paths.NEEDED:
         raise RunError(f"'{path.name}' is not the archive of a run.", _CHOOSE)
     if len(names) != len(entries):
         raise RunError(f"'{path.name}' holds two files of one name, and was not unpacked.", _CHOOSE)

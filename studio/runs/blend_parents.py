@@ -1,6 +1,6 @@
 """The parents of a blend: which adapters can be blended with which, how, and what rank comes of it.
 
-Reads what peft saved beside the weights. Knows nothing of how adapters are blended, and starts nothing.
+Reads what peft saved beside the weights.
 """
 
 from collections.abc import Sequence

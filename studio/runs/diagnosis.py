@@ -1,7 +1,6 @@
 """Why a worker ended without saying so, told from the end of its log and, where known, its exit code.
 
-Names a cause only when the evidence is there; otherwise the cause is "unknown" and the sentence says so. Knows nothing
-of processes: whoever waited for the worker passes its exit code in.
+Names a cause only when the evidence is there; otherwise the cause is "unknown" and the sentence says so.
 """
 
 import re

@@ -1,7 +1,7 @@
 """The events of one worker as a file: one writer appends lines, any number of readers follow from a byte offset.
 
 A line counts only once its line end is there, so a reader never sees half an event and a writer that died in the middle
-of a line harms nothing. Knows nothing of what the events mean.
+of a line harms nothing.
 """
 
 import errno

@@ -1,7 +1,4 @@
-"""Which of many runs a table shows: those that fit what is looked for, in the order asked for, a page at a time.
-
-Knows nothing of how a table looks.
-"""
+"""Which of many runs a table shows: those that fit what is looked for, in the order asked for, a page at a time."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,8 +1,7 @@
 """Who is at work on a folder, told by a file lock that the kernel lets go of when its holder dies.
 
 The lock is `flock` on a small file, held for the whole life of a worker. Whether a worker lives is never asked of its
-process id, which may belong to someone else by now; the file names it for as long as the lock is held. Knows nothing of
-runs, and starts no process.
+process id, which may belong to someone else by now; the file names it for as long as the lock is held.
 """
 
 import errno

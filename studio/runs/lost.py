@@ -1,17 +1,15 @@
-"""Runs that went silent: why, as far as anybody knows, and whether they are taken up again unasked.
-
-Knows nothing of the queue, and starts nothing.
-"""
+"""Runs that went silent: why, as far as anybody knows, and whether they are taken up again unasked."""
 
 import logging
 import shutil
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 from studio import codec
 from studio.events import Failed, Finished
 from studio.files import write_whole
-from studio.runs import lock, system_info
+from studio.runs import lock
 from studio.runs.diagnosis import Diagnosis, Witness, diagnose
 from studio.runs.event_log import last_event
 from studio.runs.launcher import Worker
@@ -66,8 +64,8 @@ def diagnosis_of(run: RunFolder, view: RunView, worker: Worker | None) -> Diagno
 
 
 def _witness(run: RunFolder, view: RunView, worker: Worker | None) -> Witness:
-    started, kills = view.started, system_info.memory_kills()
-    restarted = started is not None and started.boot != "" and system_info.boot() not in ("", started.boot)
+    started, kills = view.started, memory_kills()
+    restarted = started is not None and started.boot != "" and boot() not in ("", started.boot)
     counted = started is not None and started.memory_kills >= 0 and kills >= 0 and not restarted
     return Witness(
         exit_code=None if worker is None else worker.exit_code(),
@@ -92,3 +90,43 @@ def _kept(run: RunFolder) -> Diagnosis | None:
     except (OSError, codec.Damaged) as error:
         log.debug("The reason why %s was lost cannot be read: %s", run.id, error)
         return _UNREADABLE
+
+
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+_COUNTERS = Path("/proc/vmstat")
+_OWN_EVENTS = Path("/sys/fs/cgroup/memory.events")
+_OWN_GROUP = Path("/proc/self/cgroup")
+
+
+def boot() -> str:
+    """Return the name of this start of the computer; empty where the system has none."""
+    with suppress(OSError):
+        return _BOOT.read_text(encoding="ascii").strip()
+    return ""
+
+
+def memory_kills() -> int:
+    """Count the programs that the system has ended for want of memory, those of this container included.
+
+    -1 where nobody counts.
+    """
+    counts = [_counter(path, "oom_kill") for path in (_COUNTERS, _OWN_EVENTS, _group_events())]
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else -1
+
+
+def _group_events() -> Path:
+    with suppress(OSError, IndexError):
+        group = _OWN_GROUP.read_text(encoding="utf-8").split("::", 1)[1].strip().lstrip("/")
+        if group:
+            return Path("/sys/fs/cgroup") / group / "memory.events"
+    return Path("/nonexistent")
+
+
+def _counter(path: Path, name: str) -> int | None:
+    with suppress(OSError, ValueError):
+        for line in path.read_text(encoding="ascii", errors="replace").splitlines():
+            key, _, value = line.partition(" ")
+            if key == name:
+                return int(value)
+    return None

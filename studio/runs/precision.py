@@ -1,7 +1,7 @@
 """The number format in which a run really computed.
 
 The setting "auto" means another one on another machine, and may in another version, so what counts is what the run's
-worker found. Knows nothing of models.
+worker found.
 """
 
 from studio.events import Loaded

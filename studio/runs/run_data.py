@@ -1,7 +1,4 @@
-"""Which examples a run learns from, and the data set that a run learned from.
-
-Knows nothing of workers and events.
-"""
+"""Which examples a run learns from, and the data set that a run learned from."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -98,17 +98,17 @@ class Scheduler:
         if state.status in ENDED or state.status == "draft":
             self._trouble.pop(id, None)
             self.queue.add(id, first=first)
-        self.tend()
+        self.tick()
 
     def trouble(self, id: str) -> RunError | None:
         """Return why a run that waits could not be started when its turn came; None when it did not come yet."""
         return self._trouble.get(id)
 
-    def cancel(self, id: str) -> None:
-        """Take a run out of the queue; it stays what it was before. Does nothing when it does not wait."""
-        self.queue.remove(id)
+    def waiting(self) -> tuple[str, ...]:
+        """Return the ids of the runs that wait for their turn, the next one first."""
+        return self.queue.line().waiting
 
-    def tend(self) -> str | None:
+    def tick(self) -> str | None:
         """Start the run whose turn it is, if nothing is at work; return its id. Raises RunError for the queue alone."""
         return self.queue.start_next(may_wait=self._may_wait, is_at_work=self._is_at_work, start=self._start)
 
@@ -171,7 +171,7 @@ class Scheduler:
         same step, or that were lost long ago.
         """
         found = []
-        waiting = self.queue.line().waiting
+        waiting = self.waiting()
         for run in reversed(self._runs.all()):
             try:
                 if self._take_up(run, waiting):
@@ -211,7 +211,7 @@ class Scheduler:
         """
         run = self._runs.get(id)
         # In this order: a run that starts or ends in between must not look as if it had never been, or was lost.
-        waiting = self.queue.line().waiting
+        waiting = self.waiting()
         alive, stop_asked = run.is_alive(), run.stop_request.exists()
         holder = lock.holder(run.lock_path) if alive else None
         view = self._following(run).view()

@@ -1,7 +1,4 @@
-"""Series of numbers made fit for a chart: fewer points with the same shape, and the trend under the noise.
-
-Knows nothing of runs, events or charts.
-"""
+"""Series of numbers made fit for a chart: fewer points with the same shape, and the trend under the noise."""
 
 from collections.abc import Sequence
 from itertools import pairwise

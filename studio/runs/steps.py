@@ -1,7 +1,7 @@
 """The steps of a run as a table that grows at its end: made for two hundred thousand of them, and for many readers.
 
 One thread adds, any number read: `until_now` is a copy that costs nothing and never changes, because rows that were
-shown once are never written again. Knows nothing of files or charts.
+shown once are never written again.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,12 +1,12 @@
 """All runs at a glance: what a table says of each, so that ten thousand of them cost a look no more than ten do.
 
 What is known of a run that rests is worked out once and kept in memory for as long as its folder stays as it is; only
-the runs that wait or work are looked at each time. Whoever looks shares what another has just seen. Knows nothing of
-pages, and of what a setting does.
+the runs that wait or work are looked at each time. Whoever looks shares what another has just seen.
 """
 
 import logging
 import os
+import statistics
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -181,6 +181,11 @@ class Summaries:
             self._restless.add(id)
         else:
             self._restless.discard(id)
+
+    def tokens_per_second(self, model: str) -> float | None:
+        """Return the median speed of the finished runs of a model on this machine; None while there is none."""
+        speeds = [run.tokens_per_second for run in self.look().runs if run.model == model]
+        return statistics.median(known) if (known := [speed for speed in speeds if speed is not None]) else None
 
     def _forget(self, id: str) -> None:
         self._known.pop(id, None)

@@ -1,7 +1,4 @@
-"""What a table says of one run: its settings, how far it is, its best loss and the shape of its curve.
-
-Knows nothing of other runs, and of what a setting does.
-"""
+"""What a table says of one run: its settings, how far it is, its best loss and the shape of its curve."""
 
 from dataclasses import dataclass, replace
 from statistics import median

@@ -1,6 +1,6 @@
 """What a run is doing, folded from its events: the one place where the state of a run is derived.
 
-Time and the state of the lock are passed in. Knows nothing of files, processes or the page. The same fold serves a
+Time and the state of the lock are passed in. The same fold serves a
 worker that prepares a model or exports a run: it then has no steps.
 """
 

@@ -9,10 +9,9 @@ from typing import Any
 import gradio as gr
 from gradio.events import api
 
-from studio.compare.answering import Answers, GenerationSettings, answers
+from studio.compare.answering import Answers, GenerationSettings, answers, check_asked
 from studio.compare.chat_protocol import BASE, PaneRequest
 from studio.compare.pane_models import pane_model
-from studio.compare.question_limits import check_asked
 from studio.data.examples import Message
 from studio.jobs.imports import ImportRequest
 from studio.studio import Studio

@@ -40,7 +40,7 @@ FAR_TICK_SECONDS = 5.0
 TABS = "tabs"
 """The name of the tabs in the browser."""
 
-OWN_CLOCK = ("data", "configure", "compare", "evaluate", "export", "runs")
+OWN_TIMER = ("data", "configure", "compare", "evaluate", "export", "runs")
 """The tabs that are looked at only while they are open. The run at work is followed on every tab, for the title."""
 
 
@@ -52,8 +52,8 @@ def build_app(studio: Studio) -> gr.Blocks:
     kept_seconds = studio.limits.upload_minutes * 60
     with CheckedPage(title="LoRA Studio", analytics_enabled=False, delete_cache=(600, kept_seconds)) as page:
         timer, calm = gr.Timer(FAR_TICK_SECONDS), gr.Timer(CALM_TICK_SECONDS)
-        own = tab_timers.clocks(OWN_CLOCK, open_tab="data", seconds=CALM_TICK_SECONDS)
-        top = html(header(machine_name, STARTER, studio.model_state(STARTER)), elem_id="header")
+        own = tab_timers.make(OWN_TIMER, open_tab="data", seconds=CALM_TICK_SECONDS)
+        top = html(header(machine_name, STARTER, studio.models.state(STARTER)), elem_id="header")
         drawn = gr.State(None)
         with gr.Tabs(selected="data", overflow_behavior="wrap", elem_classes="ls-tabs", elem_id=TABS) as tabs:
             with gr.Tab("1. Data", id="data") as data_page:
@@ -173,7 +173,7 @@ def redraw_header(
 ) -> tuple[Any, Any]:
     """Say where the chosen base model is and how fast to ask; skip when that is what the page says already."""
     name = (model or STARTER).strip() or STARTER
-    fresh = str(header(machine_name, name, studio.model_state(name), slower=pace.of(asking_page())))
+    fresh = str(header(machine_name, name, studio.models.state(name), slower=pace.of(asking_page())))
     return (gr.skip(), gr.skip()) if fresh == drawn else (fresh, fresh)
 
 

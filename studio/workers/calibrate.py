@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from studio.events import Finished, Loading, Saved
 from studio.jobs.calibration import machine_key, processor_name, write_machine
 from studio.models.machine import Machine, Rates
-from studio.runs.free_memory import free_memory_bytes
+from studio.runs.memory_watch import free_memory_bytes
 from studio.workers.job import Job
 from studio.workers.train import MEMORY_LOCK
 

@@ -10,7 +10,7 @@ from studio.files import delete_folder, whole_folder
 from studio.runs.store import RunFolder
 
 if TYPE_CHECKING:
-    from studio.ml.training import Progress
+    from studio.ml.checkpoints import Progress
 
 NEWEST_KEPT = 2
 

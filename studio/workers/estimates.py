@@ -13,7 +13,7 @@ from studio.jobs.calibration import machine_key, read_machine
 from studio.models.architecture import Architecture
 from studio.models.forecast.forecast import Forecast, Workload, forecast
 from studio.models.machine import Machine
-from studio.runs.free_memory import free_memory_bytes
+from studio.runs.memory_watch import free_memory_bytes
 from studio.workers.rows import Rows
 
 CUDA_CONTEXT_BYTES = 500 * 2**20

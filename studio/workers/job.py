@@ -17,7 +17,7 @@ from pathlib import Path
 from studio.errors import StudioError, is_out_of_memory
 from studio.events import Event, Failed, Finished, Loading, Started
 from studio.models.starter import Stopped
-from studio.runs import lock, system_info
+from studio.runs import lock, lost
 from studio.runs.event_log import EventLog
 
 WAIT_SECONDS = 0.5
@@ -82,9 +82,7 @@ def run_job(
     log = EventLog(events, clock=time.time)
     job = Job(log.emit, follows_another=log.seq > 0)
     signal.signal(signal.SIGTERM, lambda number, frame: job.ask_to_stop())
-    log.emit(
-        Started(process_id=os.getpid(), job=name, boot=system_info.boot(), memory_kills=system_info.memory_kills())
-    )
+    log.emit(Started(process_id=os.getpid(), job=name, boot=lost.boot(), memory_kills=lost.memory_kills()))
     last: Event
     try:
         last = work(job)

@@ -9,7 +9,7 @@ from studio import wording
 from studio.errors import ModelError
 from studio.ml.loading import FP32, Placement
 from studio.models.tensor_files import read_header
-from studio.runs.free_memory import free_memory_bytes
+from studio.runs.memory_watch import free_memory_bytes
 
 _SPARE = 1.1
 """So much more than its weights a model takes while it is loaded and answers."""

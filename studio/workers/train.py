@@ -42,8 +42,9 @@ from studio.workers.stopping import runs_on
 from studio.workers.webhook import call_webhook
 
 if TYPE_CHECKING:
+    from studio.ml.checkpoints import Progress
     from studio.ml.loading import Placement
-    from studio.ml.training import Progress, TrainingResult
+    from studio.ml.training import TrainingResult
 
 KEPT_TOKENS = "tokens"
 MEMORY_LOCK = "accelerator.lock"
@@ -75,9 +76,10 @@ def train_run(job: Job, *, run: RunFolder, home: Path, processes: int | None = N
 
 def _train(job: Job, *, run: RunFolder, home: Path, folder: Path, is_first: bool) -> "TrainingResult":
     began = time.monotonic() - time.process_time()  # without what was waited for: a download, another run
+    from studio.ml.checkpoints import Keeper
     from studio.ml.methods import keep_start
-    from studio.ml.soundness import NoNumbers
-    from studio.ml.training import Keeper, no_longer_finite, train
+    from studio.ml.soundness import NoNumbers, no_longer_finite
+    from studio.ml.training import Trainer
 
     config = run.config
     renderer = load_renderer(folder)
@@ -89,7 +91,7 @@ def _train(job: Job, *, run: RunFolder, home: Path, folder: Path, is_first: bool
         model, placement = _load(job, folder=folder, config=config, home=home, precision=precision)
         start = keep_start(model, config, run.path / "start") if is_first else None
         job.emit(rows.prepared)
-        result = train(
+        trainer = Trainer(
             model,
             train_rows=rows.train,
             validation_rows=rows.validation,
@@ -103,10 +105,11 @@ def _train(job: Job, *, run: RunFolder, home: Path, folder: Path, is_first: bool
                 load=functools.partial(load_checkpoint, run),
             ),
             sample=Sampler(job, model, prompts_of(run, renderer), renderer=renderer, pad_id=pad_id(renderer)),
-            resume=_where_it_was(job, run),
             checkpointing=config.checkpointing == "on" if expected is None else expected.checkpointing,
             micro_batch_tokens=0 if expected is None else expected.micro_batch_tokens,
         )
+        result = trainer.run(_where_it_was(job, run))
+        del trainer  # its masters would stay beside what is saved
     if result.steps and is_first:
         job.emit(Loading(what="Saving what was learned"))
         name = MODEL if config.method == FULL else ADAPTER

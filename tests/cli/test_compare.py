@@ -34,7 +34,7 @@ def studio(tmp_path: Path) -> Iterator[Studio]:
 
 @pytest.fixture
 def run(studio: Studio) -> RunFolder:
-    dataset = studio.datasets.add_sample("order_slips").id
+    dataset = studio.data.add_sample("order_slips").id
     return finished_run(studio, dataset_id=dataset, config=RunConfig(name="otter"))
 
 

@@ -81,7 +81,7 @@ class SlowToBegin:
     def __init__(self) -> None:
         self.looks = 0
 
-    def tend(self) -> None:
+    def tick(self) -> None:
         self.looks += 1
 
     def state(self, run_id: str, name: str = AT_THE_END) -> EvaluationState:

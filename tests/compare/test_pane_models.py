@@ -26,7 +26,7 @@ def ticks() -> list[float]:
 def studio(tmp_path: Path, fake_launch, ticks: list[float]) -> Studio:
     return Studio(
         settings=Settings(home=tmp_path, where="laptop"),
-        datasets=DatasetLibrary(tmp_path, samples_folder=tmp_path / "samples"),
+        data=DatasetLibrary(tmp_path, samples_folder=tmp_path / "samples"),
         runs=RunStore(tmp_path, clock=lambda: ticks[0]),
         chat=ChatClient(tmp_path),
         launch=fake_launch,

@@ -94,7 +94,7 @@ class Ground:
             self.start(run)
 
         def rests() -> bool:
-            self.scheduler.tend()
+            self.scheduler.tick()
             return not run.is_alive() and run.id not in self.scheduler.queue.line().waiting
 
         wait(rests, seconds=seconds, what=f"{run.id} to end")

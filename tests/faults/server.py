@@ -26,7 +26,7 @@ def main(home: Path, forkserver: Path, verbs: list[str]) -> None:
     ensure_writable(home)
     studio = Studio(
         settings=Settings(home=home),
-        datasets=DatasetLibrary(home, samples_folder=home),
+        data=DatasetLibrary(home, samples_folder=home),
         runs=RunStore(home),
         chat=ChatClient(home),
         launch=WarmLaunch(forkserver),
@@ -36,7 +36,8 @@ def main(home: Path, forkserver: Path, verbs: list[str]) -> None:
     hook.install(os.environ.get(hook.VARIABLE, ""))
     studio.recover()
     threading.Thread(target=_keep_queue, args=(studio,), daemon=True).start()
-    does = {"queue": studio.queue_run, "stop": studio.stop_run, "discard": studio.discard_run, "view": studio.view}
+    runs = studio.scheduler
+    does = {"queue": studio.queue_run, "stop": runs.stop, "discard": runs.discard, "view": runs.view}
     for verb, run in zip(verbs[::2], verbs[1::2], strict=True):
         does[verb](run)
     sys.stdout.write("done\n")
@@ -48,7 +49,7 @@ def main(home: Path, forkserver: Path, verbs: list[str]) -> None:
 def _keep_queue(studio: Studio) -> None:
     while True:
         try:
-            studio.tend()
+            studio.tick()
         except StudioError as error:
             sys.stdout.write(f"{error}\n")
         time.sleep(QUEUE_SECONDS)

@@ -124,7 +124,7 @@ def test_the_clock_of_the_server_is_wrong(ground: Ground, steady: Expected, tall
     server = behind.another_server()
     run.lost_path.unlink()
     assert server.recover() == (run.id,)
-    server.tend()
+    server.tick()
     wait(lambda: server.view(run.id).status == "training", what="it to train")
     left = server.view(run.id).seconds_left
     assert left is None or 0 <= left < 60

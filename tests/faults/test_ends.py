@@ -171,7 +171,7 @@ def test_very_many_runs(ground: Ground, steady: Expected, tally: Tally, count: i
     assert server.recover() == (run.id,)
     timed(f"{count:,} runs: a server starts and finds the one that was lost")
     began = time.monotonic()
-    server.tend()
+    server.tick()
     timed(f"{count:,} runs: the one whose turn it is starts")
     began = time.monotonic()
     assert server.view(run.id).status in ("preparing", "training")
@@ -234,7 +234,7 @@ def test_a_run_that_dies_twice_at_the_same_step_waits_for_the_person(ground: Gro
             server.enqueue(run.id)
         else:
             assert server.recover() == (run.id,)
-            server.tend()
+            server.tick()
         started = functools.partial(lambda lives: workers_of(run) == lives, lives)
         wait(started, what="it to start")
         kill(int(run.lock_path.read_text()))

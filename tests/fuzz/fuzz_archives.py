@@ -51,9 +51,9 @@ def honest_files(folder: Path) -> dict[str, bytes]:
     from tests.ui.made_up import write
 
     studio = open_fake_studio(folder / "origin", clock=time.time)
-    run = finished_run(studio, dataset_id=studio.datasets.add_sample("order_slips").id, config=RunConfig(name="honest"))
+    run = finished_run(studio, dataset_id=studio.data.add_sample("order_slips").id, config=RunConfig(name="honest"))
     write(run)
-    studio.describe_run(run.id, name="A name", note="A note")
+    studio.runs.describe(run.id, name="A name", note="A note")
     for name, content in honest("honest").items():
         if name.startswith("adapter/"):
             (run.path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -102,7 +102,7 @@ class Opened:
         """Do what a start of the server does with the run there, then open it on every tab."""
         from studio.errors import StudioError
 
-        for act in (self.studio.recover, self.studio.tend, lambda: self.studio.summaries.look(fresh=True)):
+        for act in (self.studio.recover, self.studio.tick, lambda: self.studio.summaries.look(fresh=True)):
             try:
                 act()
             except StudioError:

@@ -5,8 +5,10 @@ import pytest
 from studio.errors import ModelError, RunError
 from studio.events import Failed, Finished, Loading, Started
 from studio.jobs.base_models import BaseModels
+from studio.jobs.calibration import Calibration
+from studio.models.hub import Hub
 from studio.models.locate import ModelFiles
-from studio.runs.launcher import model_paths
+from studio.runs.launcher import Launch, model_paths
 
 NAME = "owner/small"
 STARTED = Started(1, "prepare")
@@ -32,9 +34,13 @@ def shelf() -> Shelf:
     return Shelf()
 
 
+def made(home: Path, launch: Launch, shelf: Shelf) -> BaseModels:
+    return BaseModels(home, launch=launch, locate=shelf, hub=Hub(), calibration=Calibration(home, launch=launch))
+
+
 @pytest.fixture
 def models(tmp_path: Path, fake_launch, shelf: Shelf) -> BaseModels:
-    return BaseModels(tmp_path, launch=fake_launch, locate=shelf)
+    return made(tmp_path, fake_launch, shelf)
 
 
 @pytest.fixture
@@ -85,7 +91,7 @@ def test_a_new_studio_tries_again_what_failed_before(
     tmp_path: Path, shelf: Shelf, events: Path, fake_launch, say
 ) -> None:
     say(events, STARTED, Failed("model", "There is no network."))
-    models = BaseModels(tmp_path, launch=fake_launch, locate=shelf)
+    models = made(tmp_path, fake_launch, shelf)
     assert models.state(NAME).failed
     assert models.prepare(NAME).working
 
@@ -128,7 +134,7 @@ def test_a_worker_that_cannot_be_started_is_told_once(tmp_path: Path, shelf: She
     def refuse(module_arguments, *, log_path, lock_path):
         raise RunError("The disk is full.")
 
-    models = BaseModels(tmp_path, launch=refuse, locate=shelf)
+    models = made(tmp_path, refuse, shelf)
     with pytest.raises(RunError, match="disk is full"):
         models.prepare(NAME)
     assert not models.prepare(NAME).working

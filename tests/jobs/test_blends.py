@@ -204,7 +204,7 @@ def test_a_wish_that_makes_no_sense_is_a_sentence(blends: Blends, make) -> None:
 def studio(tmp_path: Path, runs: RunStore, fake_launch) -> Studio:
     return Studio(
         settings=Settings(home=tmp_path, where="laptop"),
-        datasets=DatasetLibrary(tmp_path, samples_folder=tmp_path / "samples"),
+        data=DatasetLibrary(tmp_path, samples_folder=tmp_path / "samples"),
         runs=runs,
         chat=ChatClient(tmp_path),
         launch=fake_launch,
@@ -215,13 +215,13 @@ def studio(tmp_path: Path, runs: RunStore, fake_launch) -> Studio:
 def test_all_runs_show_a_blend_as_what_it_is(studio: Studio, make, fake_launch, say) -> None:
     blend = studio.start_blend([make("one").id, make("two").id], [0.5, 0.5], "linear", "mix")
     say(blend.events_path, Started(1, "blend"), Loading("Blending 2 adapters"))
-    state = studio.view(blend.id)
+    state = studio.scheduler.view(blend.id)
     assert (state.status, state.headline) == ("preparing", "Blending 2 adapters.")
     assert studio.blend_state(blend.id).status == "working"
     write_adapter(blend.path / "adapter")
     say(blend.events_path, Saved(0, "adapter"), Finished("finished", "Blended (Linear).", 2.0))
     fake_launch.end()
-    state = studio.view(blend.id)
+    state = studio.scheduler.view(blend.id)
     assert (state.status, state.headline) == ("finished", "Blended (Linear).")
     (row,) = [run for run in studio.summaries.look(fresh=True).runs if run.id == blend.id]
     assert (row.status, row.has_result, row.name) == ("finished", True, "mix")
@@ -232,15 +232,15 @@ def test_a_blend_that_failed_or_died_is_never_trained(studio: Studio, make, fake
     blend = studio.start_blend([make("one").id, make("two").id], [0.5, 0.5], "linear")
     say(blend.events_path, Started(1, "blend"))
     fake_launch.end(-9)
-    assert studio.view(blend.id).status == "lost"
-    assert not studio.view(blend.id).can_resume
+    assert studio.scheduler.view(blend.id).status == "lost"
+    assert not studio.scheduler.view(blend.id).can_resume
     blend.lost_path.unlink(missing_ok=True)
     assert studio.recover() == ()
-    assert studio.waiting_runs() == ()
+    assert studio.scheduler.waiting() == ()
     with pytest.raises(RunError, match="which is not trained"):
         studio.queue_run(blend.id)
     say(blend.events_path, Started(2, "blend"), Failed("bad_input", "The run 'one' is gone.", "Take it back."))
-    state = studio.view(blend.id)
+    state = studio.scheduler.view(blend.id)
     assert (state.status, state.can_resume) == ("failed", False)
     assert "The run 'one' is gone. Take it back." in state.headline
     with pytest.raises(RunError, match="which is not trained"):

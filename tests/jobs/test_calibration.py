@@ -9,8 +9,8 @@ from studio.events import Failed, Finished, Loading, Started
 from studio.jobs import calibration
 from studio.jobs.calibration import Calibration, machine_key, machine_path, machine_paths, read_machine, write_machine
 from studio.models.machine import Machine, Rates
-from studio.runs import free_memory
-from studio.runs.free_memory import free_memory_bytes
+from studio.runs import memory_watch
+from studio.runs.memory_watch import free_memory_bytes
 from tests.runs.conftest import FakeLaunch
 
 MACHINE = Machine("cpu", "a processor", 1, False, 1, (Rates("fp32", 1e11, 1e10, 1e-5),), machine_key(), 5.0)
@@ -108,7 +108,7 @@ def test_the_limit_of_a_container_counts(
     (group / names[0]).write_text("3000000\n")
     (group / names[1]).write_text("2500000\n")
     (group / "memory.stat").write_text(f"anon 5\n{names[2]} 400000\n")
-    monkeypatch.setattr(free_memory, "CGROUP", tmp_path)
+    monkeypatch.setattr(memory_watch, "CGROUP", tmp_path)
     assert free_memory_bytes() == 900_000
     (group / names[0]).write_text("max\n")
     unlimited = free_memory_bytes()

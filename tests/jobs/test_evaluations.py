@@ -183,7 +183,7 @@ def test_a_run_that_holds_nothing_out_is_evaluated_on_a_file_alone(
     request_path(run).write_text("0")  # by an earlier server
     evaluations.recover()
     say(run.events_path, Started(1, "train"), Finished("finished", "Done", 1.0))
-    evaluations.tend()
+    evaluations.tick()
     assert not request_path(run).exists()
     state = evaluations.state(run.id)
     assert (state.status, state.sentence) == ("nothing", "There is nothing to evaluate on: no row was held out.")
@@ -204,14 +204,14 @@ def test_a_run_is_evaluated_when_it_ends_and_not_before(
     held = lock.acquire(run.lock_path)
     assert held is not None
     assert evaluations.state(run.id).status == "waiting"
-    evaluations.tend()
+    evaluations.tick()
     assert not fake_launch.calls
     os.close(held)
-    evaluations.tend()  # its worker died without a word: it may go on
+    evaluations.tick()  # its worker died without a word: it may go on
     assert not fake_launch.calls
     say(run.events_path, Started(1, "train"), Finished("finished", "Done", 1.0))
-    evaluations.tend()
-    evaluations.tend()
+    evaluations.tick()
+    evaluations.tick()
     assert len(fake_launch.calls) == 1
 
 
@@ -224,7 +224,7 @@ def test_another_server_evaluates_what_the_first_did_not_live_to(
     for tries in range(1, 4):
         later = Evaluations(store, datasets, launch=fake_launch, settings=Settings(store.folder.parent, evaluate=True))
         later.recover()
-        later.tend()
+        later.tick()
         fake_launch.end()
         assert len(fake_launch.calls) == min(tries, 2), "what brings the machine down is not tried for ever"
     assert not request_path(run).exists()
@@ -238,7 +238,7 @@ def test_a_run_without_a_result_is_not_evaluated(
     (run.path / "adapter" / "adapter_config.json").unlink()
     evaluations.expect(run)
     say(run.events_path, Started(1, "train"), last)
-    evaluations.tend()
+    evaluations.tick()
     assert not fake_launch.calls
     assert evaluations.state(run.id).status == "none"
 
@@ -250,7 +250,7 @@ def test_nothing_happens_unasked_where_that_is_switched_off(
     quiet.expect(run)
     say(run.events_path, Started(1, "train"), Finished("finished", "Done", 1.0))
     quiet.recover()
-    quiet.tend()
+    quiet.tick()
     assert not request_path(run).exists()
     assert not fake_launch.calls
 
@@ -260,6 +260,6 @@ def test_one_that_waits_is_called_off(evaluations: Evaluations, run: RunFolder, 
     evaluations.expect(run)
     evaluations.cancel(run.id)
     say(run.events_path, Started(1, "train"), Finished("finished", "Done", 1.0))
-    evaluations.tend()
+    evaluations.tick()
     assert not fake_launch.calls
     assert evaluations.state(run.id).status == "none"

@@ -14,8 +14,9 @@ from studio.data.tokenizing.rendering import ChatRenderer
 from studio.events import Event
 from studio.ml import loading
 from studio.ml.batches import TokenRow
+from studio.ml.checkpoints import Keeper, Progress
 from studio.ml.methods import make_trainable
-from studio.ml.training import Keeper, Progress, TrainingResult, train
+from studio.ml.training import Trainer, TrainingResult
 
 PAD = 257
 FP32 = loading.Placement(device="cpu", precision="fp32")
@@ -84,7 +85,7 @@ def run_training(
         kept[progress.step] = dataclasses.replace(progress, tensors=tensors)
         return save(progress)
 
-    result = train(
+    trainer = Trainer(
         model,
         train_rows=rows,
         validation_rows=validation,
@@ -94,10 +95,9 @@ def run_training(
         emit=events.append,
         should_stop=should_stop,
         keeper=Keeper(save=keep, load=kept.__getitem__, share=1.0),
-        resume=resume,
         checkpointing=config.checkpointing == "on",
     )
-    return Trained(model=model, result=result, events=events)
+    return Trained(model=model, result=trainer.run(resume), events=events)
 
 
 MEMORISE = RunConfig(rank=16, alpha=32, learning_rate=1e-2, epochs=60, batch_size=4, max_length=128, schedule="linear")

@@ -5,9 +5,8 @@ import weakref
 import torch
 
 from studio.config import RunConfig
-from studio.ml.memory import release_memory
+from studio.ml.memory import memory_gib, release_memory
 from studio.ml.optimizers import Optimizer
-from studio.ml.training import memory_gib
 
 
 class Ring:

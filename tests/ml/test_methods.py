@@ -14,10 +14,9 @@ from studio.errors import ConfigError, ModelError
 from studio.events import Noted, Stepped
 from studio.ml import loading
 from studio.ml.batches import TokenRow
-from studio.ml.checkpoints import read_progress, write_progress
+from studio.ml.checkpoints import Progress, read_progress, write_progress
 from studio.ml.engine import Engine
 from studio.ml.methods import keep_start, make_trainable, save_model
-from studio.ml.training import Progress
 from tests.ml.conftest import FP32, MEMORISE, NF4, Trained, run_training
 from tests.ml.tiny_families import FAMILIES, make_model
 

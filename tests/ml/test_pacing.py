@@ -9,8 +9,8 @@ from studio.errors import RunError
 from studio.events import Evaluated, Noted, Resumed, Stepped
 from studio.ml import training
 from studio.ml.batches import TokenRow
+from studio.ml.checkpoints import Progress
 from studio.ml.pacing import SAVE_SECONDS, SavePace, Scores
-from studio.ml.training import Progress
 from studio.models.forecast.plan import SAVE_SHARE
 from tests.ml.conftest import MEMORISE, Trained, run_training
 

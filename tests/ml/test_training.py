@@ -11,11 +11,13 @@ from studio.errors import ModelError
 from studio.events import Evaluated, Event, Saved, Stepped, Stopping
 from studio.ml import loading
 from studio.ml.batches import IGNORED, TokenRow
+from studio.ml.checkpoints import Keeper
 from studio.ml.engine import Engine
 from studio.ml.generation import PaneInput, Sampling, generate
 from studio.ml.methods import make_trainable
 from studio.ml.optimizers import learning_rate_factor
-from studio.ml.training import Diverged, evaluation_steps
+from studio.ml.soundness import Diverged, NoNumbers
+from studio.ml.training import Trainer, evaluation_steps
 from tests.ml.conftest import FOUR, FP32, MEMORISE, NF4, PAD, conversation, run_training
 
 SHORT = dataclasses.replace(MEMORISE, epochs=3, batch_size=2)
@@ -101,8 +103,6 @@ def test_a_loss_that_is_not_a_number_ends_the_run_in_words(
     tiny_model: Path, four_rows: tuple[TokenRow, ...], when: int
 ) -> None:
     """Before anything was learned the learning rate was blamed all the same."""
-    from studio.ml.training import Keeper, train
-
     wild = dataclasses.replace(MEMORISE, rank=1, epochs=100, batch_size=1)
     model = make_trainable(loading.load_base(tiny_model, FP32), wild)
 
@@ -115,7 +115,7 @@ def test_a_loss_that_is_not_a_number_ends_the_run_in_words(
         break_it(None)
     kind, found = (Diverged, "no longer a number at step 2") if when else (ModelError, "before anything was learned")
     with pytest.raises(kind, match=found) as raised:
-        train(
+        Trainer(
             model,
             train_rows=four_rows,
             validation_rows=(),
@@ -125,7 +125,7 @@ def test_a_loss_that_is_not_a_number_ends_the_run_in_words(
             emit=break_it,
             should_stop=lambda: False,
             keeper=Keeper(save=lambda progress: "", load=lambda step: pytest.fail("nothing was saved")),
-        )
+        ).run()
     assert raised.value.hint
 
 
@@ -190,9 +190,6 @@ def test_total_steps_counts_the_last_short_step_of_every_epoch() -> None:
 def test_a_sample_without_numbers_ends_the_run_as_the_loss_does(
     tiny_model: Path, four_rows: tuple[TokenRow, ...], broken_at: int
 ) -> None:
-    from studio.ml.soundness import NoNumbers
-    from studio.ml.training import Keeper, train
-
     def sample(step: int) -> bool:
         if step >= broken_at:
             raise NoNumbers
@@ -201,7 +198,7 @@ def test_a_sample_without_numbers_ends_the_run_as_the_loss_does(
     config = dataclasses.replace(MEMORISE, epochs=2)
     kind, found = (Diverged, "no longer a number at step 1") if broken_at else (ModelError, "before anything was")
     with pytest.raises(kind, match=found):
-        train(
+        Trainer(
             make_trainable(loading.load_base(tiny_model, FP32), config),
             train_rows=four_rows,
             validation_rows=(),
@@ -212,4 +209,4 @@ def test_a_sample_without_numbers_ends_the_run_as_the_loss_does(
             should_stop=lambda: False,
             keeper=Keeper(save=lambda progress: "", load=lambda step: pytest.fail("nothing was saved")),
             sample=sample,
-        )
+        ).run()

@@ -112,15 +112,15 @@ def test_runs_go_one_after_the_other(scheduler: Scheduler, store: RunStore, work
     assert [scheduler.view(run.id).status for run in (first, second, third)] == ["preparing", "queued", "queued"]
     assert [scheduler.view(run.id).place for run in (first, second, third)] == [0, 1, 2]
     assert scheduler.view(second.id).headline.startswith("Waiting for its turn")
-    assert scheduler.tend() is None
+    assert scheduler.tick() is None
     scheduler.queue.move(third.id, -1)
     say(first.events_path, Started(1, "train"), FINISHED)
     workers.end(first.id)
-    assert scheduler.tend() == third.id
-    scheduler.cancel(second.id)
+    assert scheduler.tick() == third.id
+    scheduler.queue.remove(second.id)
     assert scheduler.view(second.id).status == "draft"
     workers.end(third.id)
-    assert scheduler.tend() is None
+    assert scheduler.tick() is None
     with pytest.raises(RunError, match="is finished"):
         scheduler.enqueue(first.id)
 
@@ -141,10 +141,10 @@ def test_one_that_cannot_start_says_why_and_is_tried_again(
     scheduler.enqueue(run.id)
     assert "could not be started: The memory is full." in scheduler.view(run.id).headline
     workers.refuses = OSError(30, "Read-only file system")
-    assert scheduler.tend() is None
+    assert scheduler.tick() is None
     assert "Read-only file system" in scheduler.view(run.id).headline
     workers.refuses = None
-    assert scheduler.tend() == run.id
+    assert scheduler.tick() == run.id
     assert scheduler.trouble(run.id) is None
 
 
@@ -154,7 +154,7 @@ def test_two_servers_start_a_run_once(store: RunStore, workers: Workers) -> None
     for run in runs:
         servers[0].queue.add(run.id)
     for run in runs:
-        assert [server.tend() for server in servers] == [run.id, None]
+        assert [server.tick() for server in servers] == [run.id, None]
         assert [server.view(run.id).status for server in servers] == ["preparing", "preparing"]
         workers.end(run.id)
     assert workers.started == [run.id for run in runs]
@@ -167,7 +167,7 @@ def test_a_run_that_was_deleted_elsewhere_leaves_the_queue(
     scheduler.queue.add(gone.id)
     scheduler.queue.add(other.id)
     store.delete(gone.id)
-    assert scheduler.tend() == other.id
+    assert scheduler.tick() == other.id
     assert scheduler.queue.line().waiting == ()
 
 
@@ -179,7 +179,7 @@ def test_a_run_that_is_done_is_not_started_again(
     scheduler.queue.add(done.id)
     scheduler.queue.add(other.id)
     say(done.events_path, Started(1, "train"), step(1), FINISHED)
-    assert scheduler.tend() == other.id
+    assert scheduler.tick() == other.id
     assert workers.started == [other.id]
     assert scheduler.view(done.id).status == "finished"
 
@@ -290,7 +290,7 @@ def test_a_lost_run_is_recovered(scheduler: Scheduler, store: RunStore, workers:
     assert scheduler.recover() == (run.id,)
     assert scheduler.recover() == ()
     assert scheduler.view(run.id).headline == "Waiting for its turn, to go on after step 1."
-    assert scheduler.tend() == run.id
+    assert scheduler.tick() == run.id
     assert not run.lost_path.exists()
 
 

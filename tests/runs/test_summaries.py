@@ -21,7 +21,7 @@ def studio(tmp_path: Path) -> Iterator[Studio]:
 
 @pytest.fixture
 def dataset(studio: Studio) -> str:
-    return studio.datasets.add_sample("order_slips").id
+    return studio.data.add_sample("order_slips").id
 
 
 def of(studio: Studio, run: RunFolder, *, fresh: bool = False) -> Summary:
@@ -62,11 +62,11 @@ def test_each_state_is_told_as_the_page_of_the_run_tells_it(studio: Studio, data
     waiting = studio.start_run(RunConfig(), dataset)
     draft = studio.duplicate_run(live.id)
     for run in (live, waiting, draft):
-        assert of(studio, run).status == studio.view(run.id).status
+        assert of(studio, run).status == studio.scheduler.view(run.id).status
     assert of(studio, live).is_at_work
     assert (of(studio, waiting).place, of(studio, draft).status) == (1, "draft")
     end_workers(studio)
-    assert of(studio, live).status == studio.view(live.id).status == "lost"
+    assert of(studio, live).status == studio.scheduler.view(live.id).status == "lost"
 
 
 def test_a_run_at_work_is_looked_at_each_time(studio: Studio, dataset: str) -> None:
@@ -83,16 +83,16 @@ def test_a_run_at_work_is_looked_at_each_time(studio: Studio, dataset: str) -> N
 def test_the_queue_is_followed(studio: Studio, dataset: str) -> None:
     runs = [studio.start_run(RunConfig(), dataset) for _ in range(3)]
     assert [of(studio, run).place for run in runs] == [0, 1, 2]
-    studio.move_run(runs[2].id, -1)
+    studio.scheduler.queue.move(runs[2].id, -1)
     assert [of(studio, run).place for run in runs] == [0, 2, 1]
-    studio.cancel_run(runs[2].id)
+    studio.scheduler.queue.remove(runs[2].id)
     assert (of(studio, runs[1]).place, of(studio, runs[2]).status) == (1, "draft")
 
 
 def test_a_new_name_a_deleted_run_and_a_run_put_back_are_seen(studio: Studio, dataset: str) -> None:
     run = finished_run(studio, dataset_id=dataset)
     of(studio, run)
-    studio.describe_run(run.id, name="Heron", note="the good one")
+    studio.runs.describe(run.id, name="Heron", note="the good one")
     assert (of(studio, run, fresh=True).name, of(studio, run).note) == ("Heron", "the good one")
     studio.delete_run(run.id)
     assert studio.summaries.look(fresh=True).runs == ()
@@ -120,7 +120,7 @@ def test_a_run_that_rests_is_read_once(studio: Studio, dataset: str) -> None:
 def test_many_runs_are_read_beside_the_page(studio: Studio, dataset: str) -> None:
     """The first look reads for a quarter of a second at most; the rows that a page shows are read when it asks."""
     runs = [finished_run(studio, dataset_id=dataset, steps=3) for _ in range(4)]
-    hurried = Summaries(studio.runs, waiting=studio.waiting_runs, view=studio.view, clock=_ticks(1.0))
+    hurried = Summaries(studio.runs, waiting=studio.scheduler.waiting, view=studio.scheduler.view, clock=_ticks(1.0))
     with hurried._turn:  # nothing is read beside it meanwhile
         first = hurried.look()
         assert first.unread == len(runs)

@@ -78,12 +78,12 @@ def write_small_home(home: Path, source: Path) -> Ids:
     finished = finished_run(studio, dataset_id=dataset, config=config)
     made_up.write(finished, made_up.report(finished), count=4)
     write_export(finished, "adapter")
-    studio.describe_run(finished.id, note="the best so far")
+    studio.runs.describe(finished.id, note="the best so far")
     lost = studio.start_run(replace(config, name="walrus"), dataset)
     play(lost, *opening_events(steps=9), step(1, loss=2.0), Evaluated(1, 2.0), clock=studio.clock)
     lost.log_path.write_text("the worker woke up\n", encoding="utf-8")
     end_workers(studio)
-    studio.view(lost.id)  # writes down why it was lost
+    studio.scheduler.view(lost.id)  # writes down why it was lost
     draft = studio.duplicate_run(finished.id)
     binned = studio.duplicate_run(finished.id)
     studio.delete_run(binned.id)
@@ -141,7 +141,7 @@ def opened(home: Path) -> Iterator[tuple[Studio, FakeWorkers]]:
     launch = FakeWorkers()
     studio = Studio(
         settings=Settings(home=home),
-        datasets=DatasetLibrary(home, samples_folder=PROJECT_ROOT / "assets" / "samples", clock=lambda: NOW),
+        data=DatasetLibrary(home, samples_folder=PROJECT_ROOT / "assets" / "samples", clock=lambda: NOW),
         runs=RunStore(home, lambda: NOW, rng=random.Random(0)),
         chat=FakeChat(),
         launch=launch,
@@ -159,7 +159,7 @@ def serve_a_while(studio: Studio) -> None:
     """Do what the server does by itself: take up what was lost, and look after the queue."""
     studio.recover()
     with contextlib.suppress(StudioError):  # it is logged, and tried again a second later
-        studio.tend()
+        studio.tick()
     studio.summaries.look(fresh=True)
     studio.summaries.read_all()
 
@@ -183,18 +183,18 @@ def look_everywhere(studio: Studio, ids: Ids) -> None:
         imports.follow(studio, [], [])
     studio.imports.working()
     with contextlib.suppress(StudioError):
-        studio.import_state(ids.imported)
+        studio.imports.state(ids.imported)
     with contextlib.suppress(StudioError):
         studio.imports.request(ids.imported)
     with contextlib.suppress(StudioError):
-        studio.machine()
+        studio.models.machine()
     actions.task_choices(studio.settings)
     _look_at_comparisons(studio)
 
 
 def _look_at_run(studio: Studio, facts: ModelFacts, run_id: str) -> None:
     looks: list[Any] = [
-        lambda: studio.view(run_id),
+        lambda: studio.scheduler.view(run_id),
         lambda: train_tab.redraw(train_tab.watch(studio), run_id=run_id, drawn=None),
         lambda: train_tab.refresh_runs(studio, run_id),
         lambda: train_tab.run_status(studio, run_id),

@@ -79,7 +79,7 @@ def test_a_finished_run_whose_log_is_damaged_is_not_trained_again(home: Home, li
     home.use()
     assert home.status(home.ids.finished) == "damaged"
     assert home.trained() == []
-    state = home.studio.view(home.ids.finished)
+    state = home.studio.scheduler.view(home.ids.finished)
     assert "events.jsonl" in state.headline
     assert not state.can_resume
     with pytest.raises(RunError, match="is damaged"):
@@ -156,7 +156,7 @@ def test_a_run_without_settings_or_origin_is_listed_with_a_way_to_the_bin(home: 
     assert 'data-verb="delete"' in actions
     home.studio.delete_run(home.ids.finished)
     with pytest.raises(RunError, match="no run"):
-        home.studio.view(home.ids.finished)
+        home.studio.scheduler.view(home.ids.finished)
 
 
 def test_a_run_from_the_far_future_is_damaged(home: Home) -> None:
@@ -174,7 +174,7 @@ def test_a_damaged_queue_is_set_aside_and_the_next_goes_on(home: Home, content: 
     """The thread that looks after the queue ended for good, and no run was started any more."""
     path = home.path / "queue.json"
     path.write_bytes(content.encode("utf-8", "surrogatepass"))
-    home.studio.tend()
+    home.studio.tick()
     kept = [each for each in home.path.glob("queue.damaged-*.json")]
     assert [each.read_bytes() for each in kept] == [content.encode("utf-8", "surrogatepass")]
     home.studio.queue_run(home.ids.draft)
@@ -187,7 +187,7 @@ class Failing:
     def __init__(self, ended: threading.Event) -> None:
         self.calls, self._ended = 0, ended
 
-    def tend(self) -> None:
+    def tick(self) -> None:
         self.calls += 1
         if self.calls == 1:
             raise RecursionError("too deep")
@@ -220,13 +220,13 @@ def test_an_index_that_lies_is_made_again(home: Home) -> None:
     """An index with places in no order had a line read as long as the rest of the file."""
     import numpy as np
 
-    found = home.studio.datasets.examples(home.ids.dataset)
+    found = home.studio.data.examples(home.ids.dataset)
     path = found.path.with_name("examples.index.npy")
     whole = np.load(path)
     np.save(path, np.concatenate([whole[:1], whole[1:-1][::-1], whole[-1:]]))
-    assert list(home.studio.datasets.examples(home.ids.dataset)) == list(found)
+    assert list(home.studio.data.examples(home.ids.dataset)) == list(found)
     path.write_bytes(path.read_bytes()[:128].replace(b"(13,)", b"(9999999999999,)"))
-    assert list(home.studio.datasets.examples(home.ids.dataset)) == list(found)
+    assert list(home.studio.data.examples(home.ids.dataset)) == list(found)
 
 
 @pytest.mark.parametrize(

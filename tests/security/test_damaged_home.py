@@ -136,8 +136,8 @@ def check_listed(studio: Studio, ids: Ids, file: Path) -> None:
     """Hold that all but what was damaged is listed, and a damaged run too."""
     home = studio.settings.home
     assert {run.id for run in studio.summaries.look(fresh=True).runs} == {ids.finished, ids.lost, ids.draft}
-    assert studio.waiting_runs() == ()
+    assert studio.scheduler.waiting() == ()
     hit = file.parts[1] if len(file.parts) > 1 else ""
-    assert {each.id for each in studio.datasets.all()} >= {ids.dataset, ids.spare} - {hit}
+    assert {each.id for each in studio.data.all()} >= {ids.dataset, ids.spare} - {hit}
     for kept, folder in ((open_conversations(home), "conversations"), (open_sheets(home), "sheets")):
         assert len(kept.all()) == (0 if file.parts[0] == folder else 1) or file.parts[0] == folder

@@ -27,7 +27,7 @@ def studio(tmp_path: Path) -> Iterator[Studio]:
 
 @pytest.fixture
 def run(studio: Studio) -> RunFolder:
-    return finished_run(studio, dataset_id=studio.datasets.add_sample("order_slips").id)
+    return finished_run(studio, dataset_id=studio.data.add_sample("order_slips").id)
 
 
 @pytest.fixture
@@ -124,8 +124,8 @@ def test_an_unknown_id_is_a_sentence_without_a_path(studio: Studio, client: Test
 
 
 def test_a_data_set_is_sent_and_nothing_beside_it(studio: Studio, client: TestClient) -> None:
-    dataset = studio.datasets.add_sample("order_slips")
-    made = studio.datasets.download(dataset.id)
+    dataset = studio.data.add_sample("order_slips")
+    made = studio.data.download(dataset.id)
     answer = client.get(download_address("data", dataset.id, made.name))
     assert answer.text == made.read_text(encoding="utf-8")
     assert client.get(download_address("data", dataset.id, "examples.jsonl")).status_code == 404

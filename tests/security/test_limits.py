@@ -16,8 +16,7 @@ import pytest
 from gradio.context import LocalContext
 from gradio.state_holder import SessionState
 
-from studio.compare.answering import GenerationSettings
-from studio.compare.question_limits import check_asked, check_sheet
+from studio.compare.answering import GenerationSettings, check_asked, check_sheet
 from studio.config import RunConfig
 from studio.data.library import DatasetLibrary
 from studio.errors import ConfigError, ModelError, RunError, TooMany
@@ -50,7 +49,7 @@ def open_with(home: Path, *changes: tuple[str, float], room: Room = PLENTY, host
     workers.hold_imports = True
     return Studio(
         settings=Settings(home=home, host=host, limit_changes=tuple(changes)),
-        datasets=DatasetLibrary(home, samples_folder=PROJECT_ROOT / "assets" / "samples"),
+        data=DatasetLibrary(home, samples_folder=PROJECT_ROOT / "assets" / "samples"),
         runs=RunStore(home),
         chat=FakeChat(),  # type: ignore[arg-type]
         launch=workers,
@@ -65,7 +64,7 @@ def workers_of(studio: Studio) -> FakeWorkers:
 
 
 def paste(studio: Studio, number: int = 0) -> str:
-    return studio.start_import(ImportRequest(pasted=f"question,answer\nWhat is {number}?,It is {number}.\n"))
+    return studio.imports.start(ImportRequest(pasted=f"question,answer\nWhat is {number}?,It is {number}.\n"))
 
 
 def end_import(studio: Studio, home: Path, id: str) -> None:
@@ -86,21 +85,21 @@ def test_forty_pastes_make_four_workers_and_the_others_wait_their_turn(studio: S
     ids = [paste(studio, number) for number in range(40)]
     started = workers_of(studio).jobs
     assert len(started) == LAPTOP.imports_at_once == 4
-    assert studio.import_state(ids[0]).sentence == "Starting"
-    assert studio.import_state(ids[5]).sentence == "Waiting for 5 other imports of data"
-    assert all(studio.import_state(id).working for id in ids)
+    assert studio.imports.state(ids[0]).sentence == "Starting"
+    assert studio.imports.state(ids[5]).sentence == "Waiting for 5 other imports of data"
+    assert all(studio.imports.state(id).working for id in ids)
     for place in range(40):
         end_import(studio, tmp_path, ids[place])
-        studio.tend()
+        studio.tick()
     assert [Path(job[1]).name for job in started] == ids, "all of them, each once, in their order"
 
 
 def test_a_worker_that_dies_frees_its_place(studio: Studio, tmp_path: Path) -> None:
     ids = [paste(studio, number) for number in range(5)]
-    assert studio.import_state(ids[4]).sentence.startswith("Waiting")
+    assert studio.imports.state(ids[4]).sentence.startswith("Waiting")
     end_import(studio, tmp_path, ids[1])
-    assert studio.import_state(ids[4]).sentence == "Starting", "whoever looks finds that its turn has come"
-    failed = studio.import_state(ids[1]).failed
+    assert studio.imports.state(ids[4]).sentence == "Starting", "whoever looks finds that its turn has come"
+    failed = studio.imports.state(ids[1]).failed
     assert failed is not None
     assert "ended before it was done" in failed.message
 
@@ -118,11 +117,11 @@ def test_a_full_line_is_refused_with_the_bound_and_leaves_nothing(tmp_path: Path
 def test_an_import_that_waits_can_be_cancelled(tmp_path: Path) -> None:
     studio = open_with(tmp_path, ("imports_at_once", 1))
     ids = [paste(studio, number) for number in range(3)]
-    studio.cancel_import(ids[1])
-    state = studio.import_state(ids[1])
+    studio.imports.cancel(ids[1])
+    state = studio.imports.state(ids[1])
     assert (state.working, state.cancelled) == (False, True)
     end_import(studio, tmp_path, ids[0])
-    studio.tend()
+    studio.tick()
     assert [Path(job[1]).name for job in workers_of(studio).jobs] == [ids[0], ids[2]]
     end_workers(studio)
     later = open_with(tmp_path)
@@ -138,12 +137,12 @@ def test_a_restart_neither_loses_nor_doubles_what_waits(tmp_path: Path) -> None:
     second.recover()
     third.recover()
     assert workers_of(second).jobs == [], "the worker of the first server is at work still"
-    assert [second.import_state(id).working for id in ids[1:]] == [True] * 3
+    assert [second.imports.state(id).working for id in ids[1:]] == [True] * 3
     end_import(first, tmp_path, ids[0])
     EventLog(import_paths(tmp_path / "imports" / ids[0]).events, time.time).close()
     for id in ids[1:]:
-        second.tend()
-        third.tend()
+        second.tick()
+        third.tick()
         paths = import_paths(tmp_path / "imports" / id)
         log = EventLog(paths.events, time.time)
         log.emit(Started(process_id=NO_PROCESS, job="import"))
@@ -154,7 +153,7 @@ def test_a_restart_neither_loses_nor_doubles_what_waits(tmp_path: Path) -> None:
                 os.close(workers_of(server)._locks.pop(paths.lock))
     begun = [Path(job[1]).name for server in (second, third) for job in workers_of(server).jobs]
     assert sorted(begun) == sorted(ids[1:])
-    assert not any(second.import_state(id).working for id in ids[1:])
+    assert not any(second.imports.state(id).working for id in ids[1:])
 
 
 def test_one_visitor_does_not_take_the_places_of_all(tmp_path: Path) -> None:
@@ -165,7 +164,7 @@ def test_one_visitor_does_not_take_the_places_of_all(tmp_path: Path) -> None:
         with pytest.raises(TooMany, match=r"3 of your jobs.*STUDIO_LIMIT_WORKERS_EACH"):
             paste(studio)
     with visiting("10.0.0.2"):
-        assert studio.import_state(paste(studio)).working
+        assert studio.imports.state(paste(studio)).working
     end_workers(studio)
 
 
@@ -189,14 +188,14 @@ def test_all_kinds_together_have_a_bound(tmp_path: Path) -> None:
         pool.launcher(kind)(["x"], log_path=tmp_path / f"{number}.log", lock_path=tmp_path / f"{number}.lock")
     assert len(workers.jobs) == 2
     workers.leave()
-    pool.tend()
+    pool.tick()
     assert len(workers.jobs) == 4
     workers.leave()
 
 
 def test_without_memory_work_waits_and_without_disk_it_is_refused(tmp_path: Path) -> None:
     short = open_with(tmp_path, ("free_memory_gib", 1), room=Room(memory_gib=0.5, disk_gib=100))
-    assert short.import_state(paste(short)).sentence == "Waiting for memory: 1 GiB of it have to be free"
+    assert short.imports.state(paste(short)).sentence == "Waiting for memory: 1 GiB of it have to be free"
     assert workers_of(short).jobs == []
     full = open_with(tmp_path, room=Room(memory_gib=100, disk_gib=0.01))
     for new in (lambda: paste(full), lambda: full.import_run(tmp_path / "run.zip"), lambda: full.duplicate_run("x")):
@@ -258,7 +257,7 @@ def test_one_visitor_does_not_fill_the_queue(tmp_path: Path) -> None:
             studio.start_run(RunConfig(), data)
     with visiting("10.0.0.2"):
         studio.start_run(RunConfig(), data)
-    studio.cancel_run(waits.id)
+    studio.scheduler.queue.remove(waits.id)
     with visiting("10.0.0.1"):
         studio.start_run(RunConfig(), data)
     end_workers(studio)
@@ -280,7 +279,7 @@ def test_runs_that_are_started_at_the_same_moment_share_the_places(tmp_path: Pat
         each.start()
     for each in threads:
         each.join()
-    assert len(studio.waiting_runs()) <= 2
+    assert len(studio.scheduler.waiting()) <= 2
     assert len(studio.runs.all()) + len(refused) == 12
     end_workers(studio)
 
@@ -360,7 +359,7 @@ def wait_for(done: Callable[[], bool]) -> None:
 def test_text_that_is_too_long(tmp_path: Path, request_: ImportRequest, sentence: str) -> None:
     studio = open_with(tmp_path, ("pasted_characters", 100), ("typed_rows", 2))
     with pytest.raises(TooMany, match=sentence):
-        studio.start_import(request_)
+        studio.imports.start(request_)
     assert not (tmp_path / "imports").exists()
 
 

@@ -100,7 +100,7 @@ def test_a_login_is_a_short_form(headers: list[tuple[str, str]]) -> None:
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     studio = open_fake_studio(tmp_path_factory.mktemp("home"), clock=time.time)
     studio.settings = replace(studio.settings, password=PASSWORD)
-    studio.datasets.add_sample("order_slips")
+    studio.data.add_sample("order_slips")
     with served(studio, port=0) as server:
         yield f"http://127.0.0.1:{server.port}"
 

@@ -48,7 +48,7 @@ def test_the_title_of_the_browser_is_sent_without_a_tag(tmp_path: Path) -> None:
     """The name of a run stood as it was in the value of an HTML component, which Gradio takes for markup."""
     with fake_studio(tmp_path / "home") as studio:
         run = studio.start_run(RunConfig(name="<script>a()</script>"), brought_rows(studio, tmp_path))
-        written = payload(studio.view(run.id))
+        written = payload(studio.scheduler.view(run.id))
     assert "<" not in written
     assert json.loads(written)["name"] == "<script>a()</script>"
 

@@ -65,7 +65,7 @@ def _write_home(studio: Studio, file: Path) -> None:
     run = finished_run(studio, dataset_id=dataset, config=RunConfig(name=SHORT, sample_prompts=(HOSTILE,)))
     _evaluate(run)
     for each in (failed, run):
-        studio.describe_run(each.id, note=HOSTILE)
+        studio.runs.describe(each.id, note=HOSTILE)
         origin = codec.read(type(each.origin), each.path / "origin.json")
         named = replace(origin, dataset_name=SHORT, model_name=SHORT)
         (each.path / "origin.json").write_text(codec.dumps(named), encoding="utf-8")

@@ -63,7 +63,7 @@ class OtherPage(BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
     made = open_fake_studio(tmp_path_factory.mktemp("home"), clock=time.time)
-    made.datasets.add_sample("order_slips")
+    made.data.add_sample("order_slips")
     return made
 
 

@@ -83,12 +83,12 @@ def test_no_way_to_a_base_model_takes_a_path(public: Studio, tmp_path: Path, mon
     """A visitor had any folder of the server loaded as a model, and learned which folders there are."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
-    run, dataset = public.runs.all()[0], public.datasets.all()[0]
+    run, dataset = public.runs.all()[0], public.data.all()[0]
     draft = public.duplicate_run(run.id)
     for name in path_names(tmp_path):
         config = RunConfig(model=name)
-        assert not public.model_state(name).ready
-        assert not public.prepare_model(name).working
+        assert not public.models.state(name).ready
+        assert not public.models.prepare(name).working
         assert public.token_state(dataset.id, name).counts is None
         assert ModelFacts(public).where(name).folder is None
         with pytest.raises(ModelError):
@@ -102,7 +102,7 @@ def test_no_way_to_a_base_model_takes_a_path(public: Studio, tmp_path: Path, mon
 
 def test_the_refusal_does_not_say_whether_the_folder_is_there(public: Studio, tmp_path: Path) -> None:
     """The sentence about a folder listed what it holds."""
-    there, not_there = public.model_state(str(tmp_path)).sentence, public.model_state(f"{tmp_path}-x").sentence
+    there, not_there = public.models.state(str(tmp_path)).sentence, public.models.state(f"{tmp_path}-x").sentence
     assert there.replace(str(tmp_path), "") == not_there.replace(f"{tmp_path}-x", "")
 
 
@@ -122,7 +122,7 @@ def test_on_a_laptop_folders_stay_what_they_were(tmp_path: Path) -> None:
     """The cure must not keep the person at the machine from their own models."""
     write_plain_model(tmp_path / "secret-model")
     studio = served(tmp_path / "home", host="127.0.0.1")
-    assert studio.model_state(str(tmp_path / "secret-model")).ready
+    assert studio.models.state(str(tmp_path / "secret-model")).ready
     dataset = brought(studio, written(tmp_path / "anywhere.csv"))
     assert studio.start_run(RunConfig(model=str(tmp_path / "secret-model")), dataset.id)
     end_workers(studio)
@@ -130,7 +130,7 @@ def test_on_a_laptop_folders_stay_what_they_were(tmp_path: Path) -> None:
 
 def test_a_folder_is_no_starting_adapter(public: Studio, tmp_path: Path) -> None:
     """A visitor had any folder of the server loaded as an adapter."""
-    dataset, run = public.datasets.all()[0], public.runs.all()[0]
+    dataset, run = public.data.all()[0], public.runs.all()[0]
     for name in (str(run.path / "adapter"), "../adapter", "~", f"../{run.id}", "assets"):
         with pytest.raises(ConfigError, match="not a run of this studio"):
             public.start_run(RunConfig(start_adapter=name), dataset.id)
@@ -148,15 +148,15 @@ def test_data_is_uploaded_and_not_named(public: Studio, tmp_path: Path) -> None:
         f"{public.settings.uploads}/../../outside.csv",
     ):
         with pytest.raises(DataError) as caught:
-            public.start_import(ImportRequest(files=(name,)))
+            public.imports.start(ImportRequest(files=(name,)))
         assert "outside" not in str(caught.value)
         with pytest.raises(DataError):
             public.evaluations.start(run.id, data=Path(name))
         with pytest.raises(DataError):
             public.import_run(Path(name))
     assert public.add_dataset(ImportRequest(files=(str(written(public.settings.uploads / "b.csv")),)))
-    sample = public.datasets.samples()[0]
-    assert public.start_import(ImportRequest(files=(str(sample.file),)))
+    sample = public.data.samples()[0]
+    assert public.imports.start(ImportRequest(files=(str(sample.file),)))
 
 
 @pytest.mark.parametrize("change", [{"model": "{secret}"}, {"start_adapter": "{secret}"}, {"model": "./x"}])
@@ -211,7 +211,7 @@ def test_the_owners_token_is_used_where_it_may_be(tmp_path: Path, host: str, sha
     """The page asked the Hub with the owner's login whoever was there."""
     settings = read_settings({"STUDIO_HOME": str(tmp_path), "STUDIO_HOST": host, "STUDIO_SHARE_TOKEN": share})
     studio = served(tmp_path, host=host)
-    assert Studio(settings=settings, datasets=studio.datasets, runs=studio.runs, chat=studio.chat).hub.token is (
+    assert Studio(settings=settings, data=studio.data, runs=studio.runs, chat=studio.chat).models.hub.token is (
         None if allowed else False
     )
     environment = {"HF_TOKEN": "1", "PATH": os.environ["PATH"]}
@@ -247,7 +247,7 @@ def test_old_uploads_are_removed_when_the_studio_starts(tmp_path: Path) -> None:
 
 def test_the_starter_is_found_on_a_public_address(public: Studio) -> None:
     """The cure must not keep visitors from the models that they may have."""
-    found = public.locate("starter")
+    found = public.models.locate("starter")
     assert found is not None
     assert found.folder == starter_folder(public.settings.home)
-    assert public.locate("owner/model-that-is-not-here") is None
+    assert public.models.locate("owner/model-that-is-not-here") is None

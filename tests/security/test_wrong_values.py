@@ -158,7 +158,7 @@ def test_an_id_longer_than_a_file_name_is_unknown(studio: Studio, letters: int) 
     with pytest.raises(RunError, match="There is no run"):
         studio.runs.restore(long)
     with pytest.raises(DataError, match="There is no data set") as caught:
-        studio.datasets.get(long)
+        studio.data.get(long)
     assert len(str(caught.value)) < 200
     with pytest.raises(RunError, match="is gone"):
         pane_model(studio, f"run:{long}")

@@ -193,7 +193,7 @@ def open_fake_studio(home: Path, *, clock: Callable[[], float], with_model: bool
         write_plain_model(starter_folder(home))
     return Studio(
         settings=Settings(home=home),
-        datasets=DatasetLibrary(home, samples_folder=PROJECT_ROOT / "assets" / "samples", clock=clock),
+        data=DatasetLibrary(home, samples_folder=PROJECT_ROOT / "assets" / "samples", clock=clock),
         runs=RunStore(home, clock, rng=random.Random(0)),
         chat=FakeChat(),
         launch=FakeWorkers(),

@@ -59,7 +59,7 @@ def test_trouble_reaches_a_program_as_a_sentence(
     served: tuple[Studio, Client], changes: dict[str, Any], sentence: str
 ) -> None:
     studio, client = served
-    given = {"dataset_id": studio.datasets.add_sample("order_slips").id, **changes}
+    given = {"dataset_id": studio.data.add_sample("order_slips").id, **changes}
     with pytest.raises((AppError, ValidationError), match=sentence):
         client.predict(**given, api_name="/start_run")
 

@@ -29,7 +29,7 @@ def test_importing_the_page_leaves_torch_alone() -> None:
 
 
 def test_the_page_opens_on_the_newest_data_set_and_the_run_at_work(studio: Studio) -> None:
-    dataset = studio.datasets.add_sample("order_slips")
+    dataset = studio.data.add_sample("order_slips")
     done = finished_run(studio, dataset_id=dataset.id)
     live = studio.start_run(done.config, dataset.id)
     family, version, train, evaluate, export, tabs = open_page(studio, None, None, None, None)
@@ -40,8 +40,8 @@ def test_the_page_opens_on_the_newest_data_set_and_the_run_at_work(studio: Studi
 
 
 def test_the_data_of_a_run_is_shown_even_when_it_was_deleted(studio: Studio) -> None:
-    run = finished_run(studio, dataset_id=studio.datasets.add_sample("order_slips").id)
-    studio.datasets.delete(run.origin.dataset_id)
+    run = finished_run(studio, dataset_id=studio.data.add_sample("order_slips").id)
+    studio.data.delete(run.origin.dataset_id)
     tabs, family, version = jump_to_data(studio, run.id)
     assert tabs.selected == "data"
     assert (family["value"], version["value"]) == (run.origin.dataset_id, run.origin.dataset_id)
@@ -50,7 +50,7 @@ def test_the_data_of_a_run_is_shown_even_when_it_was_deleted(studio: Studio) -> 
 
 def test_a_run_is_said_to_start_as_soon_as_it_is_shown(studio: Studio) -> None:
     """The page said "No run yet" under the name of the run."""
-    run = studio.start_run(RunConfig(), studio.datasets.add_sample("order_slips").id)
+    run = studio.start_run(RunConfig(), studio.data.add_sample("order_slips").id)
     tabs, chosen, status, *_ = jump_to_run(studio, run.id)
     assert (tabs.selected, chosen["value"]) == ("train", run.id)
     assert "Starting" in status

@@ -6,9 +6,8 @@ import pytest
 import torch
 
 from studio.errors import RunError
-from studio.ml.checkpoints import PROGRESS, read_progress, write_progress
+from studio.ml.checkpoints import PROGRESS, Progress, read_progress, write_progress
 from studio.ml.pacing import Scores
-from studio.ml.training import Progress
 from studio.runs.store import RunFolder
 from studio.workers.checkpoints import (
     leave_results_only,

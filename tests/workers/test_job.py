@@ -8,7 +8,7 @@ from safetensors import SafetensorError
 
 from studio.errors import DataError, ModelError, RunError
 from studio.events import Event, Failed, Finished, Started
-from studio.ml.training import Diverged
+from studio.ml.soundness import Diverged
 from studio.workers.job import Job, failure, run_job
 from tests.workers.conftest import events
 

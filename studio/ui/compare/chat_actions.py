@@ -9,10 +9,9 @@ from typing import Any
 
 import gradio as gr
 
-from studio.compare.answering import READING, WAKING, Answers, GenerationSettings, Growing, answers
+from studio.compare.answering import READING, WAKING, Answers, GenerationSettings, Growing, answers, check_asked
 from studio.compare.asking import Chosen, aligned, requests, with_answers, without_last
 from studio.compare.conversations import Conversation, name_for
-from studio.compare.question_limits import check_asked
 from studio.keeping import KeptFiles
 from studio.studio import Studio
 from studio.ui.compare import chat_view, model_choices

@@ -9,47 +9,13 @@ import gradio as gr
 from markupsafe import Markup
 
 from studio.ui.compare.answer_differences import NOTHING, marked
-from studio.ui.kit import fragments
-
-_SCRIPT = r"""
-const box = element.closest('.block') || element;
-const asked = () => element.querySelectorAll('.ls-said-question').length;
-let follows = true, seen = asked();
-const toEnd = () => { box.scrollTop = box.scrollHeight; };
-box.addEventListener('scroll', () => { follows = box.scrollHeight - box.scrollTop - box.clientHeight < 48; });
-watch('value', () => {
-  if (asked() !== seen) { follows = true; seen = asked(); }
-  if (follows) toEnd();
-});
-setTimeout(toEnd);
-element.addEventListener('click', async (event) => {
-  const button = event.target.closest('button[data-copy]');
-  if (!button) return;
-  const text = button.closest('.ls-said-answer').querySelector('p').textContent;
-  try { await navigator.clipboard.writeText(text); button.textContent = 'Copied'; }
-  catch {
-    const field = document.createElement('textarea');
-    field.value = text;
-    document.body.append(field);
-    field.select();
-    button.textContent = document.execCommand('copy') ? 'Copied' : 'Not copied';
-    field.remove();
-  }
-  setTimeout(() => { button.textContent = 'Copy'; }, 1500);
-});
-"""
-"""Follows a growing answer to its end unless a person scrolled up, and copies an answer as it was written."""
+from studio.ui.kit import fragments, scripts
+from studio.ui.kit.components import html
 
 
 def bubbles(elem_id: str, purpose: str) -> gr.HTML:
     """Make what shows a talk; its value is what `talk` writes."""
-    return gr.HTML(
-        str(nothing(purpose)),
-        js_on_load=_SCRIPT,
-        apply_default_css=False,
-        elem_id=elem_id,
-        elem_classes="ls-talk-view",
-    )
+    return html(nothing(purpose), elem_id=elem_id, elem_classes="ls-talk-view", on_load=scripts.on_load("conversation"))
 
 
 def nothing(purpose: str) -> Markup:

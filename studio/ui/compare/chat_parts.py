@@ -14,7 +14,7 @@ from studio.models.strengths import STRONGEST
 from studio.ui.compare import chat_html, suggested_prompts
 from studio.ui.compare.model_choices import FEWEST_PANES, MOST_PANES
 from studio.ui.kit.components import html, picker
-from studio.ui.kit.text_downloads import passage
+from studio.ui.kit.downloads import prepared_file
 
 PURPOSES = (
     "The model as it was before your training answers here.",
@@ -187,7 +187,7 @@ def build_kept() -> dict[str, Block]:
                 "conversation."
             )
         )
-        parts["file"] = passage()
+        parts["file"] = prepared_file()
     return parts
 
 

@@ -19,9 +19,9 @@ from studio.ui.compare.chat_parts import PLACES, Sampling, named
 from studio.ui.compare.chat_view import PARTS
 from studio.ui.compare.model_choices import FEWEST_PANES
 from studio.ui.compare.self_test import Proof
+from studio.ui.kit import scripts
 from studio.ui.kit.components import ACTING, QUIET
 from studio.ui.kit.errors import shown
-from studio.ui.kit.text_downloads import SAVE_TEXT
 
 _FREE = ("panes", "said", "ticket", "editing", "pending")
 
@@ -193,7 +193,7 @@ def _wire_kept(tab: ChatPart, studio: Studio, kept: KeptFiles[Conversation], ask
     for name, kind in (("markdown", "md"), ("jsonl", "jsonl")):
         tab[name].click(
             shown(functools.partial(save, kind)), inputs_kwargs=given, outputs=[tab["file"]], **ACTING
-        ).success(None, inputs=[tab["file"]], js=SAVE_TEXT, show_progress="hidden")
+        ).success(None, inputs=[tab["file"]], js=scripts.call("saveText"), show_progress="hidden")
     end = tab["delete"].click(
         shown(delete), inputs_kwargs=given, outputs=[*outputs, tab.deleted], cancels=[asked], **ACTING
     )

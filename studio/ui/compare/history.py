@@ -17,8 +17,8 @@ from studio.ui.compare.chat_parts import PLACES
 from studio.ui.compare.chat_view import update
 from studio.ui.compare.model_choices import FEWEST_PANES
 from studio.ui.kit import fragments
+from studio.ui.kit.downloads import text_file
 from studio.ui.kit.run_choices import Choices
-from studio.ui.kit.text_downloads import text_file
 
 Kept = KeptFiles[Conversation]
 

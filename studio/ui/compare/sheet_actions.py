@@ -11,9 +11,8 @@ from typing import Any
 import gradio as gr
 
 from studio.compare import sheet_prompts, sheets
-from studio.compare.answering import GenerationSettings
+from studio.compare.answering import GenerationSettings, check_sheet
 from studio.compare.pane_models import pane_model
-from studio.compare.question_limits import check_sheet
 from studio.compare.sheet_answers import SheetState, SheetWork
 from studio.compare.sheet_asking import columns_of
 from studio.compare.sheet_prompts import Prompt
@@ -23,9 +22,9 @@ from studio.studio import Studio
 from studio.ui.compare import model_choices, sheet_view
 from studio.ui.kit import run_choices
 from studio.ui.kit.actions import Action
+from studio.ui.kit.downloads import text_file
 from studio.ui.kit.numbers import moment
 from studio.ui.kit.run_choices import Choices
-from studio.ui.kit.text_downloads import text_file
 from studio.ui.kit.updates import Drawn, only_new
 
 TYPED, FILE, HELD_OUT = "typed", "file", "held-out"

@@ -20,11 +20,11 @@ from studio.ui.compare import bin_panel, chat_parts, sheet_actions, sheet_view
 from studio.ui.compare.bin_panel import Bin
 from studio.ui.compare.chat_parts import Sampling
 from studio.ui.compare.sheet_actions import FILE, HELD_OUT, PARTS, TYPED, Source
-from studio.ui.kit import fragments
+from studio.ui.kit import fragments, scripts
 from studio.ui.kit.actions import action_html, on_action
 from studio.ui.kit.components import ACTING, QUIET, html, picker
+from studio.ui.kit.downloads import prepared_file
 from studio.ui.kit.errors import shown
-from studio.ui.kit.text_downloads import SAVE_TEXT, passage
 
 _SOURCES = [("Type them", TYPED), ("From a file", FILE), ("Held-out rows", HELD_OUT)]
 _WHICH = [
@@ -137,7 +137,7 @@ def _build_answers() -> dict[str, Block]:
     with gr.Row(elem_classes="ls-kept"):
         parts["name"] = gr.Textbox(label="Another name", max_lines=1, elem_id="sheet-name")
         parts["rename"] = gr.Button("Keep the name", size="sm", elem_id="sheet-rename")
-    parts["saved"] = passage()
+    parts["saved"] = prepared_file()
     return parts
 
 
@@ -239,7 +239,7 @@ def _wire_kept(tab: SheetTab, work: SheetWork) -> list[Any]:
             inputs=[tab["sheet"]],
             outputs=[tab["saved"]],
             **ACTING,
-        ).success(None, inputs=[tab["saved"]], js=SAVE_TEXT, show_progress="hidden")
+        ).success(None, inputs=[tab["saved"]], js=scripts.call("saveText"), show_progress="hidden")
     return [end, *back]
 
 

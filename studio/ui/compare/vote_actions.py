@@ -23,8 +23,8 @@ from studio.studio import Studio
 from studio.ui.compare import model_choices, sheet_actions, sheet_view, vote_view
 from studio.ui.kit import actions, fragments, run_choices
 from studio.ui.kit.actions import Action
+from studio.ui.kit.downloads import text_file
 from studio.ui.kit.run_choices import Choices
-from studio.ui.kit.text_downloads import text_file
 
 SHEET, TYPED = "sheet", "typed"
 

@@ -18,29 +18,14 @@ from studio.studio import Studio
 from studio.ui.compare import chat_parts, vote_actions, vote_view
 from studio.ui.compare.chat_parts import Sampling
 from studio.ui.compare.vote_actions import SHEET, TYPED, VoteDesk, Voting
-from studio.ui.kit import fragments
+from studio.ui.kit import fragments, scripts
 from studio.ui.kit.actions import Action, action_html, on_action
 from studio.ui.kit.components import ACTING, QUIET, html, picker
+from studio.ui.kit.downloads import prepared_file
 from studio.ui.kit.errors import shown
-from studio.ui.kit.text_downloads import SAVE_TEXT, passage
 
 _LOOK_SECONDS = 1.0
 _TWO = ("first", "second")
-
-_KEYS = r"""
-if (window.lsVotesByKey) return;
-window.lsVotesByKey = true;
-const writes = 'textarea, select, [contenteditable="true"], input:not([type=radio]):not([type=checkbox])';
-document.addEventListener('keydown', (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || !/^[1-4]$/.test(event.key)) return;
-  if (event.target.closest && event.target.closest(writes)) return;
-  const button = document.querySelector(`#vote-ballot button[data-shortcut="${event.key}"]`);
-  if (!button || button.disabled || button.offsetParent === null) return;
-  event.preventDefault();
-  button.click();
-});
-"""
-"""Votes by a key: only where a ballot is in sight, and nobody writes in a field."""
 
 
 @dataclass(frozen=True)
@@ -66,14 +51,14 @@ def build() -> VoteTab:
             parts["begin"] = gr.Button("Begin the vote", variant="primary", elem_id="vote-begin")
     with gr.Column(elem_classes="ls-card"):
         parts["ballot"] = action_html(vote_view.nothing_open(), elem_id="vote-ballot")
-        gr.HTML("", js_on_load=_KEYS, apply_default_css=False, elem_id="vote-keys")
+        html(elem_id="vote-keys", on_load=scripts.on_load("voteByKey"))
     with gr.Column(elem_classes="ls-card"):
         html(fragments.heading("All votes on a pair"))
         parts["pair"] = picker(label="Pair of models", info="", elem_id="vote-pair")
         parts["standing"] = html("", elem_id="vote-standing")
         with gr.Row(elem_classes="ls-actions"):
             parts["save"] = gr.Button("Download as preference data", size="sm", elem_id="vote-save")
-        parts["saved"] = passage()
+        parts["saved"] = prepared_file()
     parts["now"] = gr.State(Voting())
     parts["timer"] = gr.Timer(_LOOK_SECONDS, active=False)
     return VoteTab(parts=parts, sampling=sampling)
@@ -154,7 +139,7 @@ def wire(
     )
     tab["save"].click(
         shown(functools.partial(vote_actions.save, votes)), inputs=[tab["pair"]], outputs=[tab["saved"]], **ACTING
-    ).success(None, inputs=[tab["saved"]], js=SAVE_TEXT, show_progress="hidden")
+    ).success(None, inputs=[tab["saved"]], js=scripts.call("saveText"), show_progress="hidden")
     _wire_voting(tab, studio, desk, votes)
 
 

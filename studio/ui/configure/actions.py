@@ -72,7 +72,7 @@ def press(names: tuple[str, ...], pressed: Action, *, drawn: Drawn | None) -> li
 def fetch_model(studio: Studio, model: str | None) -> None:
     """Begin to fetch a base model; do nothing without a name. Raises RunError when that cannot be started."""
     if name := (model or "").strip():
-        studio.prepare_model(name, retry=True)
+        studio.models.prepare(name, retry=True)
 
 
 def start_run(

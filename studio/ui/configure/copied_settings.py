@@ -81,6 +81,6 @@ def act(studio: Studio, pressed: Action, *, editing: str, **values: Any) -> list
         return [gr.skip(), gr.skip()]
     config = form.read_config(values)
     studio.change_run(editing, config)
-    studio.describe_run(editing, name=config.name)
+    studio.runs.describe(editing, name=config.name)
     text = f"The settings of {studio.runs.get(editing).name} are kept."
     return [str(_notice("good", text, "", _CLOSE)), ""]

@@ -60,7 +60,7 @@ def look(studio: Studio, facts: ModelFacts, selection: Selection) -> TabState:
         dataset=dataset,
         held_out=held_out,
         # An empty name would be looked up as the folder that the server runs in.
-        state=studio.model_state(model) if model else NO_MODEL,
+        state=studio.models.state(model) if model else NO_MODEL,
         here=facts.where(model) if model else Here(None),
         modules=_module_names(facts, model) if model else (),
         continuable=_continuable(runs, selection.settings),
@@ -125,7 +125,7 @@ def _continuable(runs: Sequence[Summary], settings: RunConfig) -> tuple[tuple[st
 def _dataset(studio: Studio, dataset_id: str) -> Dataset | None:
     """Return the data set while it is there: it may have been deleted on another page."""
     try:
-        return studio.datasets.get(dataset_id) if dataset_id else None
+        return studio.data.get(dataset_id) if dataset_id else None
     except DataError:
         return None
 

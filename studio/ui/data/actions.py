@@ -64,7 +64,7 @@ def place_of(number: object) -> int:
 def _known(studio: Studio, id: str | None) -> str:
     """Return the id while there is such a data set: it may have been deleted on another page."""
     try:
-        return studio.datasets.get(id).id if id else ""
+        return studio.data.get(id).id if id else ""
     except DataError:
         return ""
 
@@ -73,14 +73,14 @@ def _place(studio: Studio, look: Look, wanted: int, before: str) -> int:
     """Return the place to show: within the data set, the same one in another version, the first of another set."""
     if not look.dataset_id:
         return 0
-    dataset = studio.datasets.get(look.dataset_id)
+    dataset = studio.data.get(look.dataset_id)
     if before and before != dataset.root:
         return 0
     return min(max(wanted, 0), max(dataset.inspection.usable - 1, 0))
 
 
 def _root(studio: Studio, look: Look) -> str:
-    return studio.datasets.get(look.dataset_id).root if look.dataset_id else ""
+    return studio.data.get(look.dataset_id).root if look.dataset_id else ""
 
 
 def offer_held_out(studio: Studio, dataset_id: str | None, chosen: str | None) -> Any:
@@ -118,7 +118,7 @@ def press_check(
     """Show an example that a finding is about, fix it, or undo a change. Raises DataError and RunError."""
     if not dataset_id:
         return gr.skip(), gr.skip(), gr.skip()
-    dataset = studio.datasets.get(dataset_id)
+    dataset = studio.data.get(dataset_id)
     if press.verb == "show":
         counts = studio.token_state(dataset.id, model).counts if model else None
         found = (*dataset.inspection.findings, *mask_findings(counts.doubts if counts is not None else ()))
@@ -134,14 +134,14 @@ def leave_out(studio: Studio, dataset_id: str | None, number: float | None, star
     """Make a version without the example that is shown. Raises DataError and RunError."""
     if not dataset_id:
         return gr.skip(), gr.skip()
-    return updates(requests.leave_out(studio, studio.datasets.get(dataset_id), place_of(number), started))
+    return updates(requests.leave_out(studio, studio.data.get(dataset_id), place_of(number), started))
 
 
 def assign_part(
     studio: Studio, press: Action, *, dataset_id: str | None, assigning: Assigning | None, started: object
 ) -> tuple[Any, Any, Any]:
     """Give a column the part that was chosen, or read the file otherwise; read it again once that is enough."""
-    dataset = studio.datasets.get(dataset_id) if dataset_id else None
+    dataset = studio.data.get(dataset_id) if dataset_id else None
     if dataset is not None and press.verb == reading_options.READ_AS:
         return gr.skip(), *updates(requests.read_with(studio, dataset, press, started))
     chosen = columns.choose(dataset, assigning, press) if dataset is not None else None
@@ -156,7 +156,7 @@ def use_template(
     """Let a template make the prompt. Raises DataError when it cannot, and RunError."""
     if not dataset_id:
         return gr.skip(), gr.skip(), gr.skip()
-    dataset = studio.datasets.get(dataset_id)
+    dataset = studio.data.get(dataset_id)
     chosen = columns.with_template(dataset, assigning, template or "")
     return chosen, *updates(requests.read_as(studio, dataset, chosen, started))
 

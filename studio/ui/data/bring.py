@@ -19,7 +19,7 @@ from studio.ui.data import library as data_library
 from studio.ui.data import requests, typed_rows
 from studio.ui.data.imports import Followed
 from studio.ui.data.library import Library
-from studio.ui.kit import fragments
+from studio.ui.kit import fragments, scripts
 from studio.ui.kit.actions import Action, action_html, on_action
 from studio.ui.kit.components import ACTING, QUIET, html
 from studio.ui.kit.errors import shown
@@ -168,7 +168,7 @@ def wire(bring: Bring, *, studio: Studio, library: Library, calm: gr.Timer, tabs
             shown(functools.partial(action, studio)),
             inputs=[*inputs, bring.started],
             outputs=[bring.started],
-            js=typed_rows.READ_FIELDS if button is bring.add_rows else None,
+            js=scripts.call("readTypedRows") if button is bring.add_rows else None,
             **ACTING,
         )
     _wire_following(bring, studio=studio, library=library, calm=calm, tabs=tabs)
@@ -231,7 +231,7 @@ def _emptied(studio: Studio, now: Followed) -> list[Any]:
     Rows that are not enough to learn from stay too: they are not finished.
     """
     source = now.made.source if now.made else ""
-    if source == requests.TYPED and not studio.datasets.get(now.dataset_id).inspection.usable:
+    if source == requests.TYPED and not studio.data.get(now.dataset_id).inspection.usable:
         source = ""
     return [
         "" if source == requests.PASTED else gr.skip(),
@@ -244,7 +244,7 @@ def press_card(studio: Studio, press: Action, *, done_with: object) -> tuple[Any
     if press.verb == "configure":
         return gr.skip(), gr.Tabs(selected="configure")
     if press.verb == "cancel":
-        studio.cancel_import(press.key)
+        studio.imports.cancel(press.key)
     if press.verb == "dismiss":
         return data_imports.add_over(done_with, [press.key]), gr.skip()
     return gr.skip(), gr.skip()

@@ -13,7 +13,7 @@ from gradio.blocks import Block
 from studio.planning.model_facts import ModelFacts
 from studio.ui.data import actions
 from studio.ui.data.example_view import no_preview
-from studio.ui.kit import fragments
+from studio.ui.kit import fragments, scripts
 from studio.ui.kit.components import QUIET, html
 from studio.ui.kit.errors import shown
 
@@ -69,8 +69,13 @@ def wire(viewer: Viewer, parts: Mapping[str, Block], *, facts: ModelFacts, versi
     for name, step in (("previous", -1), ("following", 1)):
         button = parts[name]
         assert isinstance(button, gr.Button)
-        move = f"(n) => Math.max(1, (n || 1) + {step})"
-        button.click(None, inputs=[viewer.number], outputs=[viewer.number], js=move, show_progress="hidden")
+        button.click(
+            None,
+            inputs=[viewer.number],
+            outputs=[viewer.number],
+            js=scripts.call("moveExample", step),
+            show_progress="hidden",
+        )
     gr.on(
         [viewer.find.click, viewer.search.submit],
         shown(functools.partial(actions.find, facts)),

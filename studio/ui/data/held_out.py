@@ -53,8 +53,8 @@ def build() -> HeldOut:
 
 def choices(studio: Studio, dataset_id: str | None) -> list[tuple[str, str]]:
     """List the data sets that can be held out beside this one: every other that is ready."""
-    root = studio.datasets.get(dataset_id).root if dataset_id else ""
-    ready = [each for each in studio.datasets.families() if each.root != root and is_ready(each)]
+    root = studio.data.get(dataset_id).root if dataset_id else ""
+    ready = [each for each in studio.data.families() if each.root != root and is_ready(each)]
     return [(NONE, ""), *((f"{each.name} · {counted(each.inspection.usable, 'example')}", each.id) for each in ready)]
 
 

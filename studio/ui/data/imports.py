@@ -97,7 +97,7 @@ def _another(studio: Studio, id: str) -> Begun:
         request = studio.imports.request(id)
         if not request.of:
             return Begun(id, request.name or request.hub or names([Path(file).name for file in request.files]))
-        dataset = studio.datasets.get(request.of)
+        dataset = studio.data.get(request.of)
     except StudioError:
         return Begun(id)
     return Begun(id, f"{_what(dataset, request)} · {dataset.name}", AGAIN)
@@ -116,7 +116,7 @@ def _what(dataset: Dataset, request: ImportRequest) -> str:
 
 def _state(studio: Studio, id: str) -> ImportState | None:
     try:
-        return studio.import_state(id)
+        return studio.imports.state(id)
     except StudioError:  # started long ago, or on another installation at this address
         return None
 

@@ -15,11 +15,11 @@ from studio.data import versions as data_changes
 from studio.data.dataset_folders import Dataset
 from studio.errors import DataError
 from studio.studio import Studio
-from studio.ui.kit import actions, fragments
+from studio.ui.kit import actions, fragments, scripts
 from studio.ui.kit.actions import Action, action_html, on_action
 from studio.ui.kit.components import ACTING, QUIET, picker
 from studio.ui.kit.damaged_list import DISCARD, bin_label, damaged_list
-from studio.ui.kit.downloads import DATA, SAVE, address_field, download_address
+from studio.ui.kit.downloads import DATA, download_address, prepared_file
 from studio.ui.kit.errors import shown
 from studio.wording import counted
 
@@ -73,7 +73,7 @@ def build_keeping() -> Keeping:
             rename = gr.Button("Rename", size="sm", elem_id="data-rename")
         with gr.Row(elem_classes="ls-actions"):
             prepare = gr.Button("Download (JSON Lines)", size="sm", elem_id="data-download")
-            address = address_field()
+            address = prepared_file()
         delete = action_html(elem_id="data-delete")
     with gr.Accordion("Bin", open=False, visible=False, elem_classes="ls-inner", elem_id="data-bin") as bin:
         binned = action_html(elem_id="data-binned")
@@ -105,7 +105,7 @@ def wire(library: Library, keeping: Keeping, *, studio: Studio, loaded: Callable
         inputs=[library.version],
         outputs=[keeping.address],
         **ACTING,
-    ).success(None, inputs=[keeping.address], js=SAVE, show_progress="hidden")
+    ).success(None, inputs=[keeping.address], js=scripts.call("saveFile"), show_progress="hidden")
     for component, listener in ((keeping.delete, delete), (keeping.binned, restore)):
         on_action(
             component,
@@ -118,7 +118,7 @@ def wire(library: Library, keeping: Keeping, *, studio: Studio, loaded: Callable
 
 def choices(studio: Studio) -> Choices:
     """List the stored data sets, the newest first, each with what it holds and how often it was used."""
-    return [(_family_label(studio, each), each.root) for each in studio.datasets.families()]
+    return [(_family_label(studio, each), each.root) for each in studio.data.families()]
 
 
 def _family_label(studio: Studio, dataset: Dataset) -> str:
@@ -129,7 +129,7 @@ def _family_label(studio: Studio, dataset: Dataset) -> str:
 
 def version_choices(studio: Studio, dataset_id: str) -> Choices:
     """List the versions of a data set, the newest first. Raises DataError when it is unknown."""
-    versions = studio.datasets.versions(dataset_id)
+    versions = studio.data.versions(dataset_id)
     by_id = {each.id: each for each in versions}
     return [(data_changes.version_label(each, by_id.get(each.parent)), each.id) for each in reversed(versions)]
 
@@ -140,7 +140,7 @@ def show(studio: Studio, dataset_id: str) -> tuple[Any, Any]:
     if not dataset_id:
         return gr.update(choices=stored, value=None), gr.update(choices=[], value=None, visible=False)
     versions = version_choices(studio, dataset_id)
-    root = studio.datasets.get(dataset_id).root
+    root = studio.data.get(dataset_id).root
     return (
         gr.update(choices=stored, value=root),
         gr.update(choices=versions, value=dataset_id, visible=len(versions) > 1),
@@ -149,7 +149,7 @@ def show(studio: Studio, dataset_id: str) -> tuple[Any, Any]:
 
 def keep_or_newest(studio: Studio, dataset_id: str | None) -> str:
     """Return the id if there is such a data set, else that of the newest; nothing when there is none."""
-    stored = studio.datasets.all()
+    stored = studio.data.all()
     if dataset_id and any(each.id == dataset_id for each in stored):
         return dataset_id
     return stored[0].id if stored else ""
@@ -157,7 +157,7 @@ def keep_or_newest(studio: Studio, dataset_id: str | None) -> str:
 
 def choose_family(studio: Studio, root: str | None) -> tuple[Any, Any]:
     """Select the newest version of a data set."""
-    newest = next((each.id for each in studio.datasets.families() if each.root == root), None)
+    newest = next((each.id for each in studio.data.families() if each.root == root), None)
     return show(studio, keep_or_newest(studio, newest))
 
 
@@ -165,7 +165,7 @@ def rename(studio: Studio, dataset_id: str | None, name: str) -> tuple[Any, Any]
     """Give the chosen data set another name. Raises DataError for a name that cannot be one."""
     if not dataset_id:
         return gr.skip(), gr.skip()
-    studio.datasets.rename(dataset_id, name)
+    studio.data.rename(dataset_id, name)
     return show(studio, dataset_id)
 
 
@@ -173,15 +173,15 @@ def prepare(studio: Studio, dataset_id: str | None) -> Any:
     """Write the chosen version as JSON Lines and return that file's address. Raises DataError."""
     if not dataset_id:
         return gr.skip()
-    return download_address(DATA, dataset_id, studio.datasets.download(dataset_id).name)
+    return download_address(DATA, dataset_id, studio.data.download(dataset_id).name)
 
 
 def draw_keeping(studio: Studio, dataset_id: str | None) -> list[Any]:
     """Show the rarely used controls for the chosen version."""
     if not dataset_id:
         return ["", "", *draw_bin(studio)]
-    dataset = studio.datasets.get(dataset_id)
-    versions = studio.datasets.versions(dataset_id)
+    dataset = studio.data.get(dataset_id)
+    versions = studio.data.versions(dataset_id)
     said = deletion(dataset, versions=len(versions), uses=studio.uses(dataset_id))
     return [dataset.name, str(said), *draw_bin(studio)]
 
@@ -202,7 +202,7 @@ def deletion(dataset: Dataset, *, versions: int, uses: int) -> Markup:
 
 def draw_bin(studio: Studio) -> tuple[Any, str]:
     """Show what lies in the bin and what cannot be read: their accordion, and the lists in it."""
-    deleted, damaged = studio.datasets.binned(), studio.datasets.damaged()
+    deleted, damaged = studio.data.binned(), studio.data.damaged()
     items = fragments.join(
         Markup("<li><span>{}</span>{}</li>").format(
             f"{each.name} · {data_changes.version_label(each)}",
@@ -220,10 +220,10 @@ def delete(studio: Studio, press: Action, *, dataset_id: str | None) -> list[Any
     """Move the chosen version, or all of them, to the bin, and select what comes next."""
     if press.verb != "delete" or not dataset_id:
         return [gr.skip()] * 4
-    versions = [each.id for each in studio.datasets.versions(dataset_id)]
+    versions = [each.id for each in studio.data.versions(dataset_id)]
     # The chosen one last: until then the page goes on showing it.
     for id in [*(each for each in versions if press.key == "all" and each != dataset_id), dataset_id]:
-        studio.datasets.delete(id)
+        studio.data.delete(id)
     left = [id for id in versions if press.key != "all" and id != dataset_id]
     return [*show(studio, keep_or_newest(studio, left[-1] if left else None)), *draw_bin(studio)]
 
@@ -231,12 +231,12 @@ def delete(studio: Studio, press: Action, *, dataset_id: str | None) -> list[Any
 def restore(studio: Studio, press: Action, *, dataset_id: str | None) -> list[Any]:
     """Put a data set back from the bin and select it, or a damaged one into it. Raises DataError for a damaged one."""
     if press.verb == DISCARD:
-        studio.datasets.discard(press.key)
+        studio.data.discard(press.key)
         return [*show(studio, keep_or_newest(studio, dataset_id)), *draw_bin(studio)]
     if press.verb != "restore":
         return [gr.skip()] * 4
     try:
-        back = studio.datasets.restore(press.key).id
+        back = studio.data.restore(press.key).id
     except DataError:
         back = keep_or_newest(studio, dataset_id)  # another page was quicker: show what there is
     return [*show(studio, back), *draw_bin(studio)]

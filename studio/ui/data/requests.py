@@ -68,7 +68,7 @@ def add_from_hub(studio: Studio, id: str, config: str, split: str, started: obje
 
 def add_sample(studio: Studio, key: str, started: object) -> Remembered:
     """Start to bring a sample in. Raises DataError for an unknown one, and RunError."""
-    for sample in studio.datasets.samples():
+    for sample in studio.data.samples():
         if sample.key == key:
             request = ImportRequest(files=(str(sample.file),), name=sample.title)
             return _begin(studio, request, started, what=sample.title, source=SAMPLE)
@@ -92,7 +92,7 @@ def undo(studio: Studio, dataset: Dataset, press: Action, started: object) -> Ou
 
 def leave_out(studio: Studio, dataset: Dataset, place: int, started: object) -> Outcome:
     """Make a version without one example. Raises DataError when there is no such example, and RunError."""
-    examples = studio.datasets.examples(dataset.id)
+    examples = studio.data.examples(dataset.id)
     if not 0 <= place < len(examples):
         raise DataError("There is no such example.", "Choose one that is shown.")
     keys = [fingerprint(examples[place])]
@@ -144,7 +144,7 @@ def read_again(
     is_otherwise = read != dataset.inspection.choices
     wanted = dataset.inspection.roles if roles is None and not is_otherwise else roles
     recipe = versions.Recipe(wanted, changes, read)
-    for version in studio.datasets.versions(dataset.id):
+    for version in studio.data.versions(dataset.id):
         if recipe.is_of(version):
             return Outcome(dataset_id=version.id)
     request = ImportRequest(of=dataset.id, roles=wanted, changes=changes, choices=read)
@@ -152,7 +152,7 @@ def read_again(
 
 
 def _begin(studio: Studio, request: ImportRequest, started: object, *, what: str, source: str) -> Remembered:
-    id = studio.start_import(request)
+    id = studio.imports.start(request)
     return imports.add_begun(started, Begun(id, what, source))
 
 

@@ -25,8 +25,8 @@ from studio.ui.data.held_out import HeldOut
 from studio.ui.data.histogram import histogram
 from studio.ui.data.library import Keeping, Library
 from studio.ui.data.view import PARTS
-from studio.ui.kit import form, fragments
-from studio.ui.kit.actions import HOLD_PRESSED, action_html, on_action
+from studio.ui.kit import form, fragments, scripts
+from studio.ui.kit.actions import action_html, on_action
 from studio.ui.kit.components import ACTING, QUIET, html
 from studio.ui.kit.errors import shown
 
@@ -58,7 +58,7 @@ class DataTab:
 def build(studio: Studio) -> DataTab:
     """Lay the tab out."""
     parts: dict[str, Block] = {}
-    bring = data_bring.build(studio.datasets.samples())
+    bring = data_bring.build(studio.data.samples())
     with gr.Column(elem_classes="ls-card"):
         html(fragments.heading("What is in it"))
         library = data_library.build_pickers()
@@ -188,7 +188,7 @@ def _wire_actions(tab: DataTab, *, studio: Studio, model: Block) -> None:
         shown(functools.partial(actions.use_template, studio)),
         inputs=[version, tab.assigning, tab.shown["template"], started],
         outputs=[tab.assigning, started, version],
-        js=HOLD_PRESSED,
+        js=scripts.call("holdPressed"),
         **ACTING,
     )
     on_action(
@@ -202,6 +202,6 @@ def _wire_actions(tab: DataTab, *, studio: Studio, model: Block) -> None:
         shown(functools.partial(actions.leave_out, studio)),
         inputs=[version, tab.viewer.number, started],
         outputs=[started, version],
-        js=HOLD_PRESSED,
+        js=scripts.call("holdPressed"),
         **ACTING,
     )

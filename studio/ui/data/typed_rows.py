@@ -10,6 +10,9 @@ from typing import Any
 
 import gradio as gr
 
+from studio.ui.kit import scripts
+from studio.ui.kit.components import html
+
 FEWEST_ROWS = 4
 
 _TEMPLATE = """
@@ -18,81 +21,11 @@ _TEMPLATE = """
 </div>
 """
 
-_SCRIPT = r"""
-const list = element.querySelector('.ls-typed');
-const store = 'lora-studio-typed';
-const rows = () => [...list.querySelectorAll('.ls-typed-row:not(.ls-typed-head)')]
-  .map((row) => [...row.querySelectorAll('textarea')].map((field) => field.value));
-const isUsed = (row) => row.some((text) => text.trim() !== '');
-const used = () => JSON.stringify(rows().filter(isUsed));
-
-function fit(field) {
-  field.style.height = 'auto';
-  if (field.scrollHeight) field.style.height = `${field.scrollHeight + 2}px`;
-}
-function add(texts) {
-  const row = document.createElement('div');
-  row.className = 'ls-typed-row';
-  const number = rows().length + 1;
-  ['Question', 'Answer'].forEach((name, place) => {
-    const field = document.createElement('textarea');
-    field.rows = 1;
-    field.value = texts[place] || '';
-    field.setAttribute('aria-label', `${name} ${number}`);
-    field.placeholder = number === 1 ? ['What colour is the lamp?', 'It is red.'][place] : '';
-    row.append(field);
-  });
-  list.append(row);
-  row.querySelectorAll('textarea').forEach(fit);
-}
-function fill(typed) {
-  list.querySelectorAll('.ls-typed-row:not(.ls-typed-head)').forEach((row) => row.remove());
-  typed.forEach(add);
-  while (rows().length < __FEWEST__ || isUsed(rows().at(-1))) add(['', '']);
-}
-function keep() {
-  try { sessionStorage.setItem(store, used()); } catch { /* a browser may refuse to keep anything */ }
-}
-function kept() {
-  try {
-    const typed = JSON.parse(sessionStorage.getItem(store) || '[]');
-    return typed.filter((row) => Array.isArray(row) && row.every((text) => typeof text === 'string'));
-  } catch { return []; }
-}
-list.addEventListener('input', (event) => {
-  fit(event.target);
-  if (isUsed(rows().at(-1))) add(['', '']);
-  keep();
-});
-list.addEventListener('focusin', (event) => fit(event.target));
-// What was added is taken away, unless more was typed since.
-watch('value', () => {
-  if (list.dataset.sent !== used()) return;
-  fill([]);
-  keep();
-});
-fill(kept());
-"""
-
-READ_FIELDS = r"""(rows, ...others) => {
-  const list = document.querySelector('#data-rows .ls-typed');
-  const typed = [...list.querySelectorAll('.ls-typed-row:not(.ls-typed-head)')]
-    .map((row) => [...row.querySelectorAll('textarea')].map((field) => field.value))
-    .filter((row) => row.some((text) => text.trim() !== ''));
-  list.dataset.sent = JSON.stringify(typed);
-  return [typed, ...others];
-}"""
-"""What a listener gives as `js`, with the rows as its first input, to get what stands in the fields."""
-
 
 def typed_rows() -> gr.HTML:
     """Make the fields. There is always an empty row below the last one in use."""
-    return gr.HTML(
-        value={"emptied": 0},
-        html_template=_TEMPLATE,
-        js_on_load=_SCRIPT.replace("__FEWEST__", str(FEWEST_ROWS)),
-        apply_default_css=False,
-        elem_id="data-rows",
+    return html(
+        {"emptied": 0}, elem_id="data-rows", template=_TEMPLATE, on_load=scripts.on_load("typedRows", FEWEST_ROWS)
     )
 
 

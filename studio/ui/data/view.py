@@ -112,7 +112,7 @@ def nothing() -> dict[str, Any]:
 
 def see(studio: Studio, facts: ModelFacts, look: Look) -> Seen:
     """Gather what is known. Raises DataError when the data set is unknown or damaged."""
-    dataset = studio.datasets.get(look.dataset_id)
+    dataset = studio.data.get(look.dataset_id)
     state = facts.token_state(dataset.id, look.settings.model)
     settings = fitting.usable_settings(look.settings)
     statistics = None
@@ -187,7 +187,7 @@ def _lengths(studio: Studio, seen: Seen, look: Look) -> dict[str, Any]:
     if tokens is None:
         waiting = str(lengths.waiting(seen.state))
         return {"figures": waiting, "histogram": Lengths().payload(), "meaning": ""}
-    speed = studio.tokens_per_second(settings.model)
+    speed = studio.summaries.tokens_per_second(settings.model)
     meaning = lengths.meaning(settings, seen.parts, tokens_per_second=speed)
     return {
         "figures": str(lengths.figures(tokens, max_length=settings.max_length)),
@@ -197,7 +197,7 @@ def _lengths(studio: Studio, seen: Seen, look: Look) -> dict[str, Any]:
 
 
 def _held_out(studio: Studio, facts: ModelFacts, seen: Seen, look: Look) -> dict[str, Any]:
-    other = studio.datasets.get(look.other_id) if look.other_id else None
+    other = studio.data.get(look.other_id) if look.other_id else None
     found = facts.overlap(look.dataset_id, look.other_id) if other is not None else None
     comparing = other is not None and facts.is_comparing(look.dataset_id, look.other_id)
     return {"held_out": str(held_out.said(seen.parts, other, found, comparing=comparing))}

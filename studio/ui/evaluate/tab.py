@@ -18,10 +18,10 @@ from studio.ui.evaluate import actions, cards, tradeoff_view
 from studio.ui.evaluate.state import Selection, TabState
 from studio.ui.evaluate.tradeoff_state import Tradeoffs
 from studio.ui.evaluate.view import PARTS
-from studio.ui.kit import fragments, run_choices
+from studio.ui.kit import fragments, run_choices, scripts
 from studio.ui.kit.actions import action_html, on_action
 from studio.ui.kit.components import ACTING, QUIET, html, picker
-from studio.ui.kit.downloads import SAVE, address_field
+from studio.ui.kit.downloads import prepared_file
 from studio.ui.kit.errors import shown
 
 ORDERS = [
@@ -35,7 +35,6 @@ TRADEOFF_HELP = (
     "General knowledge is a share of right answers, general language a loss: lower is better."
 )
 
-_TO_THE_TOP = "() => document.getElementById('evaluate-run')?.scrollIntoView({behavior: 'smooth', block: 'center'})"
 """How far an evaluation is stands above, out of sight of the button that asks for it."""
 
 
@@ -126,7 +125,7 @@ def build(*, unasked: bool) -> EvaluateTab:
         order=order,
         text=text,
         again=again,
-        taking=Taking(report, rows, address_field()),
+        taking=Taking(report, rows, prepared_file()),
         shown=parts,
         selection=gr.State(Selection()),
         drawn=gr.State(None),
@@ -271,7 +270,7 @@ def _wire_again(tab: EvaluateTab, *, studio: Studio, tradeoffs: Tradeoffs) -> No
         None,
         inputs=[again.how_many],
         outputs=[again.number],
-        js=f"(chosen) => ({{__type__: 'update', visible: chosen === '{actions.A_NUMBER}'}})",
+        js=scripts.call("showWhere", actions.A_NUMBER),
         show_progress="hidden",
     )
     selection = {
@@ -288,7 +287,7 @@ def _wire_again(tab: EvaluateTab, *, studio: Studio, tradeoffs: Tradeoffs) -> No
         inputs_kwargs={**tab.inputs(), **selection},
         outputs=[again.file, *tab.outputs()],
         **ACTING,
-    ).success(None, js=_TO_THE_TOP, show_progress="hidden")
+    ).success(None, js=scripts.call("scrollTo", "evaluate-run"), show_progress="hidden")
 
 
 def _wire_taking(tab: EvaluateTab, *, studio: Studio, tradeoffs: Tradeoffs) -> None:
@@ -298,14 +297,14 @@ def _wire_taking(tab: EvaluateTab, *, studio: Studio, tradeoffs: Tradeoffs) -> N
         inputs=[tab.selection],
         outputs=[taking.address],
         **ACTING,
-    ).success(None, inputs=[taking.address], js=SAVE, show_progress="hidden")
+    ).success(None, inputs=[taking.address], js=scripts.call("saveFile"), show_progress="hidden")
     for kind, button in taking.rows.items():
         button.click(
             shown(functools.partial(actions.take_rows, studio, kind)),
             inputs=[tab.order, tab.text, tab.selection],
             outputs=[taking.address],
             **ACTING,
-        ).success(None, inputs=[taking.address], js=SAVE, show_progress="hidden")
+        ).success(None, inputs=[taking.address], js=scripts.call("saveFile"), show_progress="hidden")
 
 
 def refresh_runs(studio: Studio, chosen: str | None) -> Any:

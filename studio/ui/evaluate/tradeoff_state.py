@@ -118,7 +118,7 @@ class Tradeoffs:
         return dataclasses.replace(
             made,
             report=tradeoff.best_report(self._studio.evaluations.reports(run.id)),
-            memory_gib=tradeoff.peak_memory_gib(self._studio.view(run.id).view),
+            memory_gib=tradeoff.peak_memory_gib(self._studio.scheduler.view(run.id).view),
             seconds=summary.seconds,
             file_bytes=tradeoff.weight_bytes(run.result),
         )

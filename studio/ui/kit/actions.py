@@ -13,71 +13,12 @@ from gradio.blocks import Block
 from gradio.events import Dependency
 from markupsafe import Markup
 
+from studio.ui.kit import scripts
+from studio.ui.kit.components import html
 from studio.ui.kit.errors import shown
 from studio.ui.kit.sent_values import can_be_written
 
 _LONGEST = 200
-
-HOLD = r"""
-function hold(pressed) {
-  const all = [...document.querySelectorAll('button[data-fixes], button.ls-fixes')].filter((each) => !each.disabled);
-  const began = Date.now();
-  let seen = began;
-  pressed?.classList.add('ls-working');
-  all.forEach((each) => { each.disabled = true; });
-  const look = setInterval(() => {
-    if (document.querySelector('#data-imports [data-changes]')) { seen = Date.now(); return; }
-    // Before it is seen, it has not begun yet; after it, what it made is still to be drawn.
-    if (Date.now() - seen < (seen === began ? 5000 : 1500)) return;
-    clearInterval(look);
-    pressed?.classList.remove('ls-working');
-    all.forEach((each) => { each.disabled = false; });
-  }, 250);
-}
-"""
-"""Shows at once that a change is being made: the pressed button says so, and no other change can be asked for. Ends
-once the card of that change has come and gone; buttons that were drawn again meanwhile are new."""
-
-HOLD_PRESSED = f"(...values) => {{ {HOLD} hold(document.activeElement?.closest('button.ls-fixes')); return values; }}"
-"""What a listener of a button of Gradio's gives as `js` to show the same; the button has the class `ls-fixes`."""
-
-_SCRIPT = r"""
-__HOLD__
-const send = (source, value) => {
-  trigger('click', {verb: source.dataset.verb, key: source.dataset.key || '', value});
-  const seen = source.dataset.scroll && document.getElementById(source.dataset.scroll);
-  if (seen) seen.scrollIntoView({behavior: 'smooth', block: 'center'});
-};
-element.addEventListener('click', (event) => {
-  const button = event.target.closest('button[data-verb]');
-  if (!button || button.disabled) return;
-  send(button, '');
-  if (button.dataset.fixes !== undefined) hold(button);
-  if (button.dataset.once === undefined) return;
-  button.disabled = true;
-  setTimeout(() => { button.disabled = false; }, 1500);
-});
-element.addEventListener('change', (event) => {
-  if (event.target.matches('select[data-verb]')) send(event.target, event.target.value);
-});
-// What is chosen is a matter of the markup: the browser keeps what a person chose, also when the page says otherwise.
-watch('value', () => element.querySelectorAll('select').forEach((chooser) => {
-  const chosen = chooser.querySelector('option[selected]');
-  if (chosen) chooser.value = chosen.value;
-}));
-// What is drawn again while a person uses it keeps the focus, or the keyboard would begin at the top of the page.
-let held = null;
-document.addEventListener('focusin', ({target}) => {
-  held = element.contains(target) ? target.closest('[data-verb]') : null;
-});
-document.addEventListener('pointerdown', ({target}) => { if (!element.contains(target)) held = null; });
-watch('value', () => {
-  if (!held || held.isConnected || document.activeElement !== document.body) return;
-  const alike = [...element.querySelectorAll('[data-verb]')].filter((each) => each.dataset.verb === held.dataset.verb);
-  const same = alike.find((each) => each.dataset.key === held.dataset.key);
-  same?.focus({preventScroll: true});
-});
-"""
 
 
 @dataclass(frozen=True)
@@ -106,7 +47,7 @@ def read_action(data: object) -> Action:
 
 def action_html(value: Markup | str = "", *, elem_id: str) -> gr.HTML:
     """Show markup whose buttons and choosers can be pressed, see `button` and `chooser`."""
-    return gr.HTML(str(value), elem_id=elem_id, js_on_load=_SCRIPT.replace("__HOLD__", HOLD), apply_default_css=False)
+    return html(value, elem_id=elem_id, on_load=scripts.on_load("actions"))
 
 
 def on_action(

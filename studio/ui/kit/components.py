@@ -6,6 +6,7 @@ update. What shall pass is therefore a matter of the class, see `unchecked`.
 """
 
 from abc import ABCMeta
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import gradio as gr
@@ -52,6 +53,28 @@ def picker(*, label: str, info: str, elem_id: str, multiselect: bool = False, vi
     )
 
 
-def html(value: Markup | str = "", *, elem_id: str | None = None, visible: bool = True) -> gr.HTML:
-    """Show markup without Gradio's own styles for prose."""
-    return gr.HTML(str(value), elem_id=elem_id, visible=visible, apply_default_css=False)
+def html(
+    value: Markup | str | Mapping[str, Any] = "",
+    *,
+    elem_id: str | None = None,
+    elem_classes: str | None = None,
+    visible: bool = True,
+    template: Markup | str = "${value}",
+    on_load: str | None = None,
+    head: str | None = None,
+) -> gr.HTML:
+    """Show markup without Gradio's own styles for prose.
+
+    A `template` stays while the value changes. `on_load` is what the browser runs once it is there, see `scripts`, and
+    `head` is what it loads before.
+    """
+    return gr.HTML(
+        str(value) if isinstance(value, str) else dict(value),
+        elem_id=elem_id,
+        elem_classes=elem_classes,
+        visible=visible,
+        html_template=str(template),
+        js_on_load=on_load,
+        head=head,
+        apply_default_css=False,
+    )

@@ -1,8 +1,9 @@
-"""The addresses of the files that a person can download, and how the browser saves one of them.
+"""Files that a person can save: the addresses of those that the server has, and texts that the page is handed whole.
 
 `download_routes` answers at these addresses. They are relative to the page, so that they hold below any prefix.
 """
 
+import json
 from urllib.parse import quote
 
 import gradio as gr
@@ -13,16 +14,7 @@ DATA = "data"
 
 PREFIX = "studio/download"
 
-SAVE = """(address) => {
-  if (!address) return;
-  const link = document.createElement('a');
-  link.href = address;
-  link.download = '';
-  document.body.append(link);
-  link.click();
-  link.remove();
-}"""
-"""Saves the file at the address that a listener returned, under the name that the server gives it."""
+_KINDS = {"csv": "text/csv", "md": "text/markdown", "jsonl": "application/x-ndjson"}
 
 
 def download_address(kind: str, id: str, name: str) -> str:
@@ -30,6 +22,12 @@ def download_address(kind: str, id: str, name: str) -> str:
     return f"{PREFIX}/{kind}/{quote(id, safe='')}/{quote(name, safe='')}"
 
 
-def address_field() -> gr.Textbox:
-    """Make the field that an address passes through on its way to the browser."""
+def text_file(name: str, text: str) -> str:
+    """Prepare a text to be saved under a name, by `saveText` in the browser."""
+    kind = f"{_KINDS.get(name.rpartition('.')[2], 'text/plain')};charset=utf-8"
+    return json.dumps({"name": name, "text": text, "kind": kind})
+
+
+def prepared_file() -> gr.Textbox:
+    """Make the field that an address or a text passes through on its way to the browser."""
     return gr.Textbox(visible=False, label="Prepared file")

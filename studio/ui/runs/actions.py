@@ -115,10 +115,10 @@ def _act(studio: Studio, pressed: Action, selection: Selection) -> Selection:
             studio.queue_run(id)
             return _saying(studio, selection, id, _queued_sentence(studio, id))
         case "cancel":
-            studio.cancel_run(id)
+            studio.scheduler.queue.remove(id)
             return _saying(studio, selection, id, "waits no longer. It stays in the table as it is.")
         case "up" | "down":
-            studio.move_run(id, -1 if pressed.verb == "up" else 1)
+            studio.scheduler.queue.move(id, -1 if pressed.verb == "up" else 1)
         case "duplicate":
             copy = studio.duplicate_run(id)
             said = f"{_name(studio, id)} was duplicated. {copy.name} is a draft: it starts when you say so."
@@ -149,7 +149,7 @@ def _saying(studio: Studio, selection: Selection, id: str, what: str) -> Selecti
 
 
 def _queued_sentence(studio: Studio, id: str) -> str:
-    place = studio.view(id).place
+    place = studio.scheduler.view(id).place
     return f"waits for its turn, as number {place} in the queue." if place else "starts now. The Train tab shows it."
 
 
@@ -174,7 +174,7 @@ def describe(
     if now.opened:
         before = _name(studio, now.opened)
         wanted = " ".join((name or "").split())
-        studio.describe_run(now.opened, name=wanted or before, note=note or "")
+        studio.runs.describe(now.opened, name=wanted or before, note=note or "")
         now = replace(now, said=f"The name and the note of {_name(studio, now.opened)} are kept.")
     return _sent(selection, now, view.draw(studio, now, drawn, fresh=True))
 

@@ -14,10 +14,10 @@ from gradio.blocks import Block
 
 from studio.runs import listing
 from studio.studio import Studio
-from studio.ui.kit import fragments
+from studio.ui.kit import fragments, scripts
 from studio.ui.kit.actions import action_html, on_action
 from studio.ui.kit.components import ACTING, QUIET, html
-from studio.ui.kit.downloads import SAVE, address_field
+from studio.ui.kit.downloads import prepared_file
 from studio.ui.kit.errors import shown
 from studio.ui.runs import actions as runs_listeners
 from studio.ui.runs import overlay
@@ -130,7 +130,7 @@ def _build_one(parts: dict[str, Block]) -> tuple[gr.Button, gr.Button, gr.Textbo
             with gr.Row(elem_classes="ls-actions"):
                 save = gr.Button("Keep name and note", size="sm", elem_id="runs-describe")
                 pack = gr.Button("Download as one file", size="sm", elem_id="runs-pack")
-                address = address_field()
+                address = prepared_file()
     return save, pack, address
 
 
@@ -172,4 +172,4 @@ def wire(tab: RunsTab, *, studio: Studio, calm: gr.Timer, opened: Callable[..., 
         inputs=[tab.selection],
         outputs=[tab.address],
         **ACTING,
-    ).success(None, inputs=[tab.address], js=SAVE, show_progress="hidden")
+    ).success(None, inputs=[tab.address], js=scripts.call("saveFile"), show_progress="hidden")

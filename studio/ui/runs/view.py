@@ -120,7 +120,7 @@ def _one(studio: Studio, opened: str) -> dict[str, Any]:
         return {"one": str(run_detail.damaged_card(found[0])), **empty, "actions": acts}
     if not found:
         return {"one": str(run_detail.none_open()), **empty}
-    summary, state = found[0], studio.view(opened)
+    summary, state = found[0], studio.scheduler.view(opened)
     return {
         "one": str(run_detail.card(state, summary)),
         "actions": str(run_detail.actions(state, summary)),
@@ -135,7 +135,7 @@ def _laid_over(studio: Studio, laid: _Laid) -> dict[str, Any]:
     curves, columns = [], []
     for run in laid.runs:
         with suppress(RunError):  # put into the bin just now
-            state = studio.view(run.id)
+            state = studio.scheduler.view(run.id)
             curves.append(overlay.curve(run.name, state.view, kind=laid.kind))
             columns.append(overlay.Column(run.id, run.name, state.run.config, state.run.origin))
     return {

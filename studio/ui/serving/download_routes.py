@@ -62,7 +62,7 @@ def _answer(studio: Studio, *, kind: str, id: str, name: str) -> Response:
 def _found(studio: Studio, kind: str, id: str, name: str) -> Path | None:
     """Return the file that is meant, or None. Raises StudioError for an unknown id."""
     if kind == DATA:
-        return offered_file(studio.datasets.folder(id) / "download", name) if name.endswith(".jsonl") else None
+        return offered_file(studio.data.folder(id) / "download", name) if name.endswith(".jsonl") else None
     if kind != RUN:
         return None
     run = studio.runs.get(id)

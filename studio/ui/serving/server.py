@@ -24,6 +24,7 @@ from studio.settings import Settings
 from studio.studio import Studio
 from studio.ui.app import build_app
 from studio.ui.header import ICON
+from studio.ui.kit import scripts
 from studio.ui.kit.plot import SCRIPT_ADDRESS, plotly_script
 from studio.ui.kit.theme import STYLE_SHEET, studio_theme
 from studio.ui.serving import download_routes, login
@@ -45,6 +46,7 @@ def mount_options(studio: Studio) -> dict[str, Any]:
         "server_port": settings.port,
         "theme": studio_theme(),
         "css_paths": [STYLE_SHEET],
+        "head": scripts.head(),
         "favicon_path": ICON,
         "max_file_size": studio.limits.upload_mib * 2**20,
         "footer_links": ["api", "settings"],

@@ -24,13 +24,13 @@ def carry_out(studio: Studio, press: Action) -> None:
 
     A press of something else does nothing.
     """
-    verbs: Mapping[str, Callable[[str], None]] = {
+    verbs: Mapping[str, Callable[[str], object]] = {
         QUEUE: studio.queue_run,
-        UP: lambda id: studio.move_run(id, -1),
-        DOWN: lambda id: studio.move_run(id, 1),
-        CANCEL: studio.cancel_run,
-        STOP: studio.stop_run,
-        DISCARD: studio.discard_run,
+        UP: lambda id: studio.scheduler.queue.move(id, -1),
+        DOWN: lambda id: studio.scheduler.queue.move(id, 1),
+        CANCEL: studio.scheduler.queue.remove,
+        STOP: studio.scheduler.stop,
+        DISCARD: studio.scheduler.discard,
     }
     if press.verb in verbs and press.key:
         verbs[press.verb](press.key)

@@ -13,7 +13,8 @@ from studio.events import Sampled
 from studio.runs.scheduler import RunState
 from studio.runs.view import ENDED
 from studio.ui.compare.answer_differences import marked
-from studio.ui.kit import fragments
+from studio.ui.kit import fragments, scripts
+from studio.ui.kit.components import html
 
 _TEMPLATE = """
 <div class="ls-answers">
@@ -29,47 +30,10 @@ _TEMPLATE = """
 </div>
 """
 
-_SCRIPT = r"""
-const find = (name) => element.querySelector(name);
-const slider = find('#answers-check');
-let run = null, follows = true, turned = null;
-
-function turn(value) {
-  const place = Math.min(Number(slider.value), value.pages.length - 1);
-  find('output').textContent = value.names[place];
-  slider.setAttribute('aria-valuetext', value.names[place]);
-  // Its text was escaped where it was written.
-  const page = value.pages[place];
-  if (page !== turned) find('.ls-answers-pages').innerHTML = turned = page;
-}
-function draw() {
-  const value = props.value ? JSON.parse(props.value) : null;
-  const has = Boolean(value && value.pages.length);
-  find('.ls-empty').style.display = has ? 'none' : '';
-  find('.ls-answers-body').style.display = has ? '' : 'none';
-  if (!value) return;
-  if (!has) { find('.ls-empty').innerHTML = value.empty; return; }
-  if (value.run !== run) { run = value.run; follows = true; }
-  const last = value.pages.length - 1;
-  find('.ls-answers-choice').style.display = last > 0 ? '' : 'none';
-  slider.max = last;
-  if (follows) slider.value = last;
-  turn(value);
-}
-slider.addEventListener('input', () => {
-  follows = Number(slider.value) === Number(slider.max);  // moved back to the newest, it follows again
-  turn(JSON.parse(props.value));
-});
-watch('value', draw);
-draw();
-"""
-
 
 def answers_view(elem_id: str) -> gr.HTML:
     """Make the view; its value is what `payload` writes."""
-    return gr.HTML(
-        value=nothing(), html_template=_TEMPLATE, js_on_load=_SCRIPT, apply_default_css=False, elem_id=elem_id
-    )
+    return html(nothing(), elem_id=elem_id, template=_TEMPLATE, on_load=scripts.on_load("answers"))
 
 
 def nothing() -> str:

@@ -14,11 +14,11 @@ from gradio.events import api
 
 from studio.errors import RunError
 from studio.jobs.evaluations import EvaluationState
-from studio.runs.csv_files import write_csv
 from studio.runs.scheduler import RunState
+from studio.runs.tables import write_csv
 from studio.runs.view import ENDED
 from studio.studio import Studio
-from studio.ui.kit import fragments, run_choices
+from studio.ui.kit import fragments, run_choices, scripts
 from studio.ui.kit.actions import Action, action_html, on_action
 from studio.ui.kit.components import ACTING, QUIET, html, picker
 from studio.ui.kit.downloads import RUN, download_address
@@ -74,7 +74,7 @@ def build() -> TrainTab:
     with gr.Column(elem_classes="ls-card"):
         html(fragments.heading("Loss", LOSS_HELP))
         chart = live_chart("train-chart")
-        taken = gr.HTML(value="", html_template="", js_on_load=_TAKE, apply_default_css=False, elem_id="train-taken")
+        taken = html(elem_id="train-taken", template="", on_load=scripts.on_load("saveEachFile"))
     with gr.Column(elem_classes="ls-card"):
         html(fragments.heading("How the answers change", ANSWERS_HELP))
         answers = answers_view.answers_view("train-answers")
@@ -105,18 +105,6 @@ def build() -> TrainTab:
         log=log,
         drawn=gr.State(None),
     )
-
-
-_TAKE = r"""
-watch('value', () => {
-  if (!props.value) return;
-  const link = document.createElement('a');
-  link.href = props.value;
-  link.download = '';
-  link.click();
-});
-"""
-"""Fetches the file whose address arrives."""
 
 
 def wire(tab: TrainTab, *, studio: Studio, timer: gr.Timer) -> None:
@@ -166,8 +154,8 @@ def watch(studio: Studio) -> Watching:
     charts, answers = Kept(), Kept()
 
     def draw(run_id: str) -> Parts:
-        state = studio.view(run_id)
-        waiting = len(studio.waiting_runs()) if state.status == "queued" else 0
+        state = studio.scheduler.view(run_id)
+        waiting = len(studio.scheduler.waiting()) if state.status == "queued" else 0
         over = state.status in ENDED and state.run.result is not None
         evaluation = studio.evaluations.state(run_id) if over else None
         return parts(state, waiting=waiting, charts=charts, answers=answers, evaluation=evaluation)
@@ -195,7 +183,7 @@ def take_csv(studio: Studio, press: Action) -> Any:
     """Write all steps of a run as a table, and return the address of the file. Raises RunError."""
     if press.verb != CSV or not press.key:
         return gr.skip()
-    state = studio.view(press.key)
+    state = studio.scheduler.view(press.key)
     file = write_csv(state.run, state.view)
     # The number makes it another address each time: the page takes no notice of a value that it has.
     return f"{download_address(RUN, state.run.id, file.name)}?{state.view.last_seq}-{time.monotonic_ns()}"
@@ -247,7 +235,7 @@ def parts(
 
 def run_status(studio: Studio, run_id: str) -> dict[str, Any]:
     """Say what a run is at, for programs. Raises RunError when there is no such run."""
-    state = studio.view(run_id)
+    state = studio.scheduler.view(run_id)
     view = state.view
     return {
         "run": state.run.id,

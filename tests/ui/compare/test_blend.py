@@ -16,7 +16,7 @@ from tests.ui.fake_studio import FakeWorkers, finished_run, play
 
 @pytest.fixture
 def runs(studio: Studio) -> tuple[RunFolder, RunFolder]:
-    dataset = studio.datasets.add_sample("order_slips").id
+    dataset = studio.data.add_sample("order_slips").id
     made = [finished_run(studio, dataset_id=dataset, config=RunConfig(name=name)) for name in ("otter", "heron")]
     for run in made:
         adapter = {"r": 16, "lora_alpha": 16, "target_modules": ["q_proj"], "peft_type": "LORA"}

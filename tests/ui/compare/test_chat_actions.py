@@ -40,7 +40,7 @@ Page = dict[str, Any]
 
 @pytest.fixture
 def run(studio: Studio) -> RunFolder:
-    return finished_run(studio, dataset_id=studio.datasets.add_sample("kettlewick_support").id)
+    return finished_run(studio, dataset_id=studio.data.add_sample("kettlewick_support").id)
 
 
 @pytest.fixture
@@ -295,7 +295,7 @@ def test_what_differs_is_marked_only_when_wanted(studio: Studio, given: Given) -
 
 def test_the_captions_of_a_full_run_know_no_adapter(studio: Studio) -> None:
     config = RunConfig(method="full", name="otter")
-    finished_run(studio, dataset_id=studio.datasets.add_sample("order_slips").id, config=config)
+    finished_run(studio, dataset_id=studio.data.add_sample("order_slips").id, config=config)
     keys = tuple(model_choices.preset(studio))
     given = Given(keys, (1.0, 0.3), Conversation(), GenerationSettings("", 0.0, 64, 42), prompt="Hello")
     last = ask_all(studio, given)[-1]
@@ -347,7 +347,7 @@ def test_held_out_rows_become_questions_to_try(studio: Studio, run: RunFolder, g
 
 def test_questions_to_try_leave_out_what_all_begin_with(studio: Studio) -> None:
     """The three buttons of a data set with one instruction all read alike."""
-    run = finished_run(studio, dataset_id=studio.datasets.add_sample("order_slips").id)
+    run = finished_run(studio, dataset_id=studio.data.add_sample("order_slips").id)
     suggestions, _, *buttons = suggest(studio, f"run:{run.id}@5")
     assert all(question.startswith("Turn the customer's message") for question, _ in suggestions)
     labels = [button["value"] for button in buttons]

@@ -24,7 +24,7 @@ GENERATION = GenerationSettings("", 0.0, 64, 42)
 
 @pytest.fixture
 def run(studio: Studio) -> RunFolder:
-    return finished_run(studio, dataset_id=studio.datasets.add_sample("order_slips").id, config=RunConfig(name="otter"))
+    return finished_run(studio, dataset_id=studio.data.add_sample("order_slips").id, config=RunConfig(name="otter"))
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_a_first_page_offers_the_base_and_the_newest_run(studio: Studio, run: Ru
 def test_a_page_without_a_run_has_no_model(studio: Studio, kept: Kept) -> None:
     shown = page(history.at_first(studio, kept, marks=False))
     assert shown["model_1"]["value"] is shown["model_2"]["value"] is None
-    later = finished_run(studio, dataset_id=studio.datasets.add_sample("order_slips").id)
+    later = finished_run(studio, dataset_id=studio.data.add_sample("order_slips").id)
     empty = Given((None, None), (1.0, 1.0), shown["said"], GENERATION)
     assert page(history.refresh(studio, kept, empty))["model_2"]["value"] == f"run:{later.id}"
 

@@ -10,7 +10,7 @@ from tests.ui.fake_studio import finished_run
 
 @pytest.fixture
 def run(studio: Studio) -> RunFolder:
-    return finished_run(studio, dataset_id=studio.datasets.add_sample("order_slips").id, config=RunConfig(name="otter"))
+    return finished_run(studio, dataset_id=studio.data.add_sample("order_slips").id, config=RunConfig(name="otter"))
 
 
 def with_checkpoint(run: RunFolder, step: int) -> None:

@@ -21,7 +21,7 @@ SAID = Conversation(talks=(Talk("k", "t", (Turn("How?", Answer("So.")),)),))
 
 @pytest.fixture
 def run(studio: Studio) -> RunFolder:
-    return finished_run(studio, dataset_id=studio.datasets.add_sample("order_slips").id, config=RunConfig(name="otter"))
+    return finished_run(studio, dataset_id=studio.data.add_sample("order_slips").id, config=RunConfig(name="otter"))
 
 
 @pytest.fixture

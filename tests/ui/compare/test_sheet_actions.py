@@ -27,7 +27,7 @@ GENERATION = GenerationSettings("", 0.0, 64, 42)
 
 @pytest.fixture
 def run(studio: Studio) -> RunFolder:
-    return finished_run(studio, dataset_id=studio.datasets.add_sample("order_slips").id, config=RunConfig(name="otter"))
+    return finished_run(studio, dataset_id=studio.data.add_sample("order_slips").id, config=RunConfig(name="otter"))
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ CONFIG = RunConfig(name="otter", rank=16, learning_rate=2e-4, epochs=7, sample_p
 
 @pytest.fixture
 def dataset(studio: Studio) -> str:
-    return studio.datasets.add_sample("order_slips").id
+    return studio.data.add_sample("order_slips").id
 
 
 def take_over(studio: Studio, verb: str, run_id: str, drawn: Drawn | None = None) -> dict[str, Any]:

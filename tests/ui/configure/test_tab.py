@@ -112,7 +112,7 @@ def test_the_start_button_names_what_is_missing(studio: Studio, facts: ModelFact
     start = drawing(studio, facts)["start"]
     assert start["value"] == "Choose a data set first"
     assert start["interactive"] is False
-    dataset = studio.datasets.add_sample("order_slips")
+    dataset = studio.data.add_sample("order_slips")
     start = drawing(studio, facts, dataset_id=dataset.id, rank=0)["start"]
     assert start["value"] == "Correct the rank first"
     start = drawing(studio, facts, dataset_id=dataset.id)["start"]
@@ -136,7 +136,7 @@ def test_modules_can_be_chosen_from_the_model_itself(studio: Studio, facts: Mode
 
 
 def test_the_plan_says_what_will_happen(studio: Studio, facts: ModelFacts) -> None:
-    dataset = studio.datasets.add_sample("order_slips")
+    dataset = studio.data.add_sample("order_slips")
     sent = drawing(studio, facts, dataset_id=dataset.id)
     assert "Learns from 162 examples; 18 are held out to check it." in sent["plan"]
     assert "About 63 steps" in sent["plan"]
@@ -185,7 +185,7 @@ def test_a_model_that_the_hub_does_not_know_is_asked_for_once(bare_studio: Studi
 
 
 def test_start_starts_at_once(studio: Studio) -> None:
-    dataset = studio.datasets.add_sample("order_slips")
+    dataset = studio.data.add_sample("order_slips")
     id = start_run(studio, dataset_id=dataset.id, **form_values(name="first try"))
     workers = studio._launch
     assert isinstance(workers, FakeWorkers)
@@ -208,7 +208,7 @@ def test_a_module_that_the_model_does_not_have_stays_on_offer(studio: Studio, fa
 
 @pytest.mark.parametrize("model", ["./no-such-folder", "hello world!"])
 def test_a_model_that_cannot_be_is_neither_fetched_nor_started(studio: Studio, facts: ModelFacts, model: str) -> None:
-    dataset = studio.datasets.add_sample("order_slips")
+    dataset = studio.data.add_sample("order_slips")
     sent = drawing(studio, facts, dataset_id=dataset.id, model=model)
     assert sent["fetch"]["visible"] is False
     assert sent["start"] == {**sent["start"], "value": "Correct the base model first", "interactive": False}
@@ -220,7 +220,7 @@ def test_a_failed_fetch_can_be_tried_again(bare_studio: Studio, monkeypatch: pyt
     facts = ModelFacts(bare_studio, ask_hub=lambda model: ModelLayout(1, ()))
     failed = ModelState(False, "No.", failed=Failed("model", "The Hub has no such model.", "Look at its name."))
     monkeypatch.setattr(bare_studio, "model_state", lambda name: failed)
-    dataset = bare_studio.datasets.add_sample("order_slips")
+    dataset = bare_studio.data.add_sample("order_slips")
     for model, label in (("some/model", "Correct the base model first"), ("starter", "Fetch the starter model first")):
         sent = drawing(bare_studio, facts, dataset_id=dataset.id, model=model)
         assert sent["fetch"] == {**sent["fetch"], "visible": True, "value": "Try again"}
@@ -228,7 +228,7 @@ def test_a_failed_fetch_can_be_tried_again(bare_studio: Studio, monkeypatch: pyt
 
 
 def test_an_empty_model_is_missing_and_not_the_servers_folder(studio: Studio, facts: ModelFacts) -> None:
-    dataset = studio.datasets.add_sample("order_slips")
+    dataset = studio.data.add_sample("order_slips")
     sent = drawing(studio, facts, dataset_id=dataset.id, model=" ")
     assert "No base model is chosen." in sent["model_state"]
     assert sent["fetch"]["visible"] is False
@@ -238,7 +238,7 @@ def test_an_empty_model_is_missing_and_not_the_servers_folder(studio: Studio, fa
 
 
 def test_what_is_too_long_does_not_count_in_the_plan(studio: Studio, facts: ModelFacts, mixed_lengths: Path) -> None:
-    dataset = studio.datasets.add(mixed_lengths)
+    dataset = studio.data.add(mixed_lengths)
     parts = fitting.parts(facts, RunConfig(validation_share=0.0), dataset.id)
     assert (parts.train, parts.held_out, parts.too_long) == (9, 0, 3)
     split = fitting.parts(facts, RunConfig(), dataset.id)
@@ -253,7 +253,7 @@ def test_what_is_too_long_does_not_count_in_the_plan(studio: Studio, facts: Mode
 
 
 def test_a_run_at_work_is_waited_for(studio: Studio, facts: ModelFacts) -> None:
-    dataset = studio.datasets.add_sample("order_slips")
+    dataset = studio.data.add_sample("order_slips")
     alone = drawing(studio, facts, dataset_id=dataset.id)
     assert "waits its turn" not in alone["plan"]
     studio.start_run(RunConfig(name="first"), dataset.id)
@@ -266,7 +266,7 @@ def test_data_whose_columns_nobody_assigned_cannot_be_started(
 ) -> None:
     path = tmp_path / "numbers.csv"
     path.write_text("a,b\n" + "\n".join(f"{n},{n * n}" for n in range(9)) + "\n")
-    dataset = studio.datasets.add(path)
+    dataset = studio.data.add(path)
     sent = drawing(studio, facts, dataset_id=dataset.id)
     assert sent["start"] == {**sent["start"], "value": "Assign the columns of your data first", "interactive": False}
     assert "Do this on the Data tab." in sent["plan"]
@@ -275,7 +275,7 @@ def test_data_whose_columns_nobody_assigned_cannot_be_started(
 
 
 def test_another_data_set_is_held_out(studio: Studio, facts: ModelFacts, table: Path) -> None:
-    dataset, other = studio.datasets.add_sample("order_slips"), studio.datasets.add(table)
+    dataset, other = studio.data.add_sample("order_slips"), studio.data.add(table)
     ids = {"dataset_id": dataset.id, "validation_dataset_id": other.id}
     sent = drawing(studio, facts, **ids)
     assert "Learns from 180 examples; 10 are held out from mixed to check it." in sent["plan"]
@@ -289,7 +289,7 @@ def test_a_data_set_that_was_deleted_is_none(studio: Studio, facts: ModelFacts) 
 
 
 def test_a_preset_fills_what_nobody_touched(studio: Studio, facts: ModelFacts) -> None:
-    dataset = studio.datasets.add_sample("order_slips")
+    dataset = studio.data.add_sample("order_slips")
     first = drawing(studio, facts, dataset_id=dataset.id)
     assert "value" not in first["rank"]
     sent = drawing(
@@ -306,7 +306,7 @@ def test_a_preset_fills_what_nobody_touched(studio: Studio, facts: ModelFacts) -
 
 def test_the_suggestions_follow_the_data(studio: Studio, facts: ModelFacts, mixed_lengths: Path) -> None:
     """The longest of these has more than 512 tokens; there are only a few."""
-    dataset = studio.datasets.add(mixed_lengths)
+    dataset = studio.data.add(mixed_lengths)
     sent = drawing(studio, facts, dataset_id=dataset.id)
     assert sent["max_length"]["value"] > 512
     assert sent["batch_size"]["value"] == 4
@@ -316,7 +316,7 @@ def test_the_suggestions_follow_the_data(studio: Studio, facts: ModelFacts, mixe
 def test_the_forecast_is_drawn_for_what_the_form_will_hold(
     studio: Studio, foreseen: ModelFacts, oracle: Oracle
 ) -> None:
-    dataset = studio.datasets.add_sample("order_slips")
+    dataset = studio.data.add_sample("order_slips")
     sent = drawing(studio, foreseen, dataset_id=dataset.id, price=3.0)
     assert "Fits" in sent["plan"]
     assert "<dd>about 16 min</dd>" in sent["plan"]
@@ -385,7 +385,7 @@ def test_full_fine_tuning_hides_the_adapter(studio: Studio, foreseen: ModelFacts
 
 def test_runs_of_the_same_model_can_be_gone_on_from(studio: Studio, facts: ModelFacts) -> None:
     assert drawing(studio, facts)["start_adapter"]["visible"] is False
-    dataset = studio.datasets.add_sample("order_slips")
+    dataset = studio.data.add_sample("order_slips")
     run = finished_run(studio, dataset_id=dataset.id, config=RunConfig(name="first course"))
     studio.runs.create(
         RunConfig(model="someone/else"), dataset_id="", dataset_name="", dataset_sha256="", train=(), validation=()
@@ -430,7 +430,7 @@ def test_what_is_not_on_offer_sets_nothing(verb: str, key: str) -> None:
 
 
 def test_the_price_comes_back_after_a_reload(studio: Studio, foreseen: ModelFacts) -> None:
-    dataset = studio.datasets.add_sample("order_slips")
+    dataset = studio.data.add_sample("order_slips")
     sent = drawing(studio, foreseen, dataset_id=dataset.id, price=0, kept_price=2.5)
     assert sent["price"] == 2.5
     assert "at 2.5 an hour" in sent["plan"]
@@ -441,5 +441,5 @@ def test_the_price_comes_back_after_a_reload(studio: Studio, foreseen: ModelFact
 
 @pytest.mark.parametrize("price", [-1.0, 1e300, float("nan"), "much"])
 def test_a_price_that_cannot_be_one_is_none(studio: Studio, foreseen: ModelFacts, price: Any) -> None:
-    dataset = studio.datasets.add_sample("order_slips")
+    dataset = studio.data.add_sample("order_slips")
     assert "an hour" not in drawing(studio, foreseen, dataset_id=dataset.id, price=price)["plan"]

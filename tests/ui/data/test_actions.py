@@ -57,7 +57,7 @@ def test_another_data_set_starts_at_its_first_and_a_version_stays(
     studio: Studio, facts: ModelFacts, table: Path, mixed_lengths: Path
 ) -> None:
     first, other = brought(studio, table), brought(studio, mixed_lengths)
-    version = studio.datasets.get(follow(studio, leave_out(studio, first.id, 10, [])[0], []).dataset_id)
+    version = studio.data.get(follow(studio, leave_out(studio, first.id, 10, [])[0], []).dataset_id)
     before = sent(studio, facts, dataset_id=first.id, number=8)[-3]
     assert sent(studio, facts, dataset_id=version.id, number=8, drawn=before)[-4] == SKIP
     assert sent(studio, facts, dataset_id=other.id, number=8, drawn=before)[-4] == 1
@@ -67,7 +67,7 @@ def test_a_data_set_that_another_page_deleted_is_gone(studio: Studio, facts: Mod
     """The timer would show the same trouble again every three seconds."""
     dataset = brought(studio, table)
     before = sent(studio, facts, dataset_id=dataset.id)[-3]
-    studio.datasets.delete(dataset.id)
+    studio.data.delete(dataset.id)
     after = sent(studio, facts, dataset_id=dataset.id, other_id=dataset.id, drawn=before)
     assert "No data set yet" in after[0]
 
@@ -76,7 +76,7 @@ def test_what_remains_is_shown_at_once(studio: Studio, facts: ModelFacts, table:
     """For a moment the page said that there is no data set, though others were there."""
     other, dataset = brought(studio, table), brought(studio, copies)
     before = sent(studio, facts, dataset_id=dataset.id)[-3]
-    studio.datasets.delete(dataset.id)
+    studio.data.delete(dataset.id)
     after = sent(studio, facts, dataset_id=dataset.id, drawn=before)
     assert "Ready: 10 examples" in after[0]
     assert [picker["value"] for picker in after[-2:]] == [other.root, other.id]
@@ -117,7 +117,7 @@ def test_a_wrong_guess_is_one_click_to_fix(studio: Studio, table: Path) -> None:
         studio, Action("part", "0", "answer"), dataset_id=dataset.id, assigning=None, started=[]
     )
     assert assigning.parts == ("answer", "prompt")
-    fresh = studio.datasets.examples(follow(studio, started, []).dataset_id)
+    fresh = studio.data.examples(follow(studio, started, []).dataset_id)
     assert fresh[0].messages[-1].content == "What is 0?"
     nothing = assign_part(studio, Action("part", "0", "owner"), dataset_id=dataset.id, assigning=None, started=[])
     assert nothing == (SKIP, SKIP, SKIP)
@@ -128,9 +128,9 @@ def test_a_template_makes_the_question(studio: Studio, table_of_three: Path) -> 
     assigning, started, _ = assign_part(
         studio, Action("part", "2", "prompt"), dataset_id=dataset.id, assigning=None, started=[]
     )
-    both = studio.datasets.get(follow(studio, started, []).dataset_id)
+    both = studio.data.get(follow(studio, started, []).dataset_id)
     _, started, _ = use_template(studio, both.id, assigning, "{ticket}: {question}", [])
-    worded = studio.datasets.examples(follow(studio, started, []).dataset_id)
+    worded = studio.data.examples(follow(studio, started, []).dataset_id)
     assert worded[0].messages[0].content == "T-0: How do I fix part 0?"
 
 

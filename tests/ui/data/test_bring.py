@@ -18,7 +18,7 @@ def test_an_upload_is_brought_in_and_selected(studio: Studio, table: Path) -> No
     assert (taken, upload) == ([str(table)], None)
     assert add_files(studio, None, taken, started) == (SKIP, SKIP, SKIP)
     cards, drawn, quick, done, family, version, pasted, rows = redraw(studio, started, [], "")
-    (stored,) = studio.datasets.all()
+    (stored,) = studio.data.all()
     assert (cards, drawn, quick) == (SKIP, SKIP, SKIP)
     assert done == [started[0]["id"]]
     assert family["value"] == version["value"] == stored.id

@@ -26,11 +26,11 @@ def test_the_browser_remembers_only_the_last_ones() -> None:
 
 
 def test_an_import_is_followed_until_it_is_a_data_set(studio: Studio, table: Path) -> None:
-    id = studio.start_import(ImportRequest(files=(str(table),)))
+    id = studio.imports.start(ImportRequest(files=(str(table),)))
     now = follow(studio, add_begun([], Begun(id, "mixed.csv", "files")), [])
     assert now.over == (id,)
     assert now.made == Begun(id, "mixed.csv", "files")
-    assert studio.datasets.get(now.dataset_id).name == "mixed"
+    assert studio.data.get(now.dataset_id).name == "mixed"
     assert (now.cards, now.working) == ("", False)
     again = follow(studio, add_begun([], Begun(id)), add_over([], now.over))
     assert (again.over, again.dataset_id) == ((), "")
@@ -39,7 +39,7 @@ def test_an_import_is_followed_until_it_is_a_data_set(studio: Studio, table: Pat
 def test_a_failed_import_stays_until_it_is_dismissed(studio: Studio, tmp_path: Path) -> None:
     path = tmp_path / "letter.csv"
     path.write_bytes(b"%PDF-1.7 ...")
-    started = add_begun([], Begun(studio.start_import(ImportRequest(files=(str(path),))), "letter.csv", "files"))
+    started = add_begun([], Begun(studio.imports.start(ImportRequest(files=(str(path),))), "letter.csv", "files"))
     now = follow(studio, started, [])
     assert "PDF" in now.cards
     assert "Dismiss" in now.cards
@@ -51,7 +51,7 @@ def test_an_import_at_work_shows_its_progress_on_every_page(studio: Studio, tabl
     workers = studio._launch
     assert isinstance(workers, FakeWorkers)
     workers.hold_imports = True
-    id = studio.start_import(ImportRequest(files=(str(table),)))
+    id = studio.imports.start(ImportRequest(files=(str(table),)))
     mine = follow(studio, add_begun([], Begun(id, "mixed.csv", "files")), [])
     assert mine.working
     assert 'aria-label="Cancel mixed.csv"' in mine.cards
@@ -65,9 +65,9 @@ def test_a_change_is_named_before_its_answer_has_reached_the_page(studio: Studio
     workers = studio._launch
     assert isinstance(workers, FakeWorkers)
     workers.hold_imports = True
-    studio.start_import(ImportRequest(of=first.id, changes=(Change("mask-emails"),)))
-    studio.start_import(ImportRequest(of=second.id))
-    studio.start_import(ImportRequest(of=first.id, roles=first.inspection.roles))
+    studio.imports.start(ImportRequest(of=first.id, changes=(Change("mask-emails"),)))
+    studio.imports.start(ImportRequest(of=second.id))
+    studio.imports.start(ImportRequest(of=first.id, roles=first.inspection.roles))
     cards = follow(studio, [], []).cards
     for title in ("Masking e-mail addresses · copies", "Undoing: Keep one of each", "Reading with the new columns"):
         assert title in cards

@@ -26,7 +26,7 @@ def versions(studio: Studio, copies: Path) -> tuple[str, str]:
     from studio.data.reading_choices import Change
 
     first = brought(studio, copies)
-    return first.id, studio.datasets.derive(first.id, changes=[Change("drop-duplicates")]).id
+    return first.id, studio.data.derive(first.id, changes=[Change("drop-duplicates")]).id
 
 
 def test_a_family_is_listed_once_with_its_runs(studio: Studio, versions: tuple[str, str], table: Path) -> None:
@@ -84,7 +84,7 @@ def test_what_deleting_means_is_said(studio: Studio, table: Path) -> None:
 def test_the_download_is_written_and_its_address_returned(studio: Studio, table: Path) -> None:
     dataset = brought(studio, table)
     address = prepare(studio, dataset.id)
-    (made,) = (studio.datasets.folder(dataset.id) / "download").iterdir()
+    (made,) = (studio.data.folder(dataset.id) / "download").iterdir()
     assert address == f"studio/download/data/{dataset.id}/{made.name}"
     assert made.read_text().startswith('{"messages":')
     assert len(made.read_text().splitlines()) == 10
@@ -96,7 +96,7 @@ def test_a_name_is_text_in_the_bin(studio: Studio, table: Path) -> None:
 
 
 def test_a_damaged_data_set_is_named_with_a_way_to_the_bin(studio: Studio, versions: tuple[str, str]) -> None:
-    document = studio.datasets.folder(versions[1]) / "dataset.json"
+    document = studio.data.folder(versions[1]) / "dataset.json"
     document.write_text("{", encoding="utf-8")
     bin, listed = draw_bin(studio)
     assert (bin["visible"], bin["label"]) == (True, "Bin (0) · 1 damaged")

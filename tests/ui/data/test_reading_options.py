@@ -20,7 +20,7 @@ def test_an_encoding_that_is_not_sure_is_chosen_on_the_page(studio: Studio, tmp_
     assert "&lt;b&gt;id\u0151" in made
     assert "<b>" not in made
     outcome = requests.read_with(studio, asked, Action("read-as", "encoding", "cp1250"), [])
-    read = studio.datasets.get(follow(studio, outcome.started, []).dataset_id)
+    read = studio.data.get(follow(studio, outcome.started, []).dataset_id)
     assert (read.inspection.choices.encoding, read.inspection.usable) == ("cp1250", 1)
     assert "Choose one" not in reading_options.questions(read.inspection.questions)
     again = requests.read_with(studio, asked, Action("read-as", "encoding", "cp1250"), [])
@@ -38,5 +38,5 @@ def test_a_list_of_a_document_is_chosen_on_the_page(studio: Studio, tmp_path: Pa
     asked = brought(studio, path)
     assert "&lt;b&gt;Why?" in reading_options.questions(asked.inspection.questions)
     outcome = requests.read_with(studio, asked, Action("read-as", "list", "faq"), [])
-    read = studio.datasets.get(follow(studio, outcome.started, []).dataset_id)
+    read = studio.data.get(follow(studio, outcome.started, []).dataset_id)
     assert (read.inspection.choices.list, read.inspection.usable) == ("faq", 1)

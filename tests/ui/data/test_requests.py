@@ -22,21 +22,21 @@ def test_files_become_one_data_set(studio: Studio, table: Path) -> None:
     other.write_text("question,answer\nWho?,Me.\n")
     started = requests.add_files(studio, [str(table), str(other)], [])
     assert started[-1]["what"] == "mixed.csv and more.csv"
-    assert studio.datasets.get(arrived(studio, started)).inspection.usable == 11
+    assert studio.data.get(arrived(studio, started)).inspection.usable == 11
 
 
 def test_pasted_text_and_typed_rows(studio: Studio) -> None:
     pasted = requests.add_pasted(studio, "question,answer\nWhy?,Because.\nWho?,Me.\n", "My paste", [])
-    assert studio.datasets.get(arrived(studio, pasted)).name == "My paste"
+    assert studio.data.get(arrived(studio, pasted)).name == "My paste"
     typed = requests.add_typed(studio, [["Why, then?", "So"], ["", None], ["Who?", "Me"]], "", pasted)
-    dataset = studio.datasets.get(arrived(studio, typed))
+    dataset = studio.data.get(arrived(studio, typed))
     assert dataset.inspection.usable == 2
-    assert studio.datasets.examples(dataset.id)[0].messages[0].content == "Why, then?"
+    assert studio.data.examples(dataset.id)[0].messages[0].content == "Why, then?"
 
 
 def test_a_sample_keeps_its_title(studio: Studio) -> None:
     started = requests.add_sample(studio, "order_slips", [])
-    assert studio.datasets.get(arrived(studio, started)).name == "A format: order slips"
+    assert studio.data.get(arrived(studio, started)).name == "A format: order slips"
 
 
 def test_nothing_is_refused_in_words(studio: Studio) -> None:
@@ -53,7 +53,7 @@ def test_nothing_is_refused_in_words(studio: Studio) -> None:
 def test_a_fix_makes_a_version_and_undoing_it_finds_the_first_again(studio: Studio, copies: Path) -> None:
     first = brought(studio, copies)
     outcome = requests.fix(studio, first, Action("fix", "drop-duplicates"), [])
-    second = studio.datasets.get(arrived(studio, outcome.started))
+    second = studio.data.get(arrived(studio, outcome.started))
     assert (second.version, second.inspection.usable) == (2, first.inspection.usable - 2)
     assert [(each.kind, each.count) for each in second.changes] == [("drop-duplicates", 2)]
     back = requests.undo(studio, second, Action("undo", "drop-duplicates"), [])
@@ -68,10 +68,10 @@ def test_a_change_that_nothing_offers_is_refused(studio: Studio, copies: Path) -
 
 def test_examples_are_left_out_one_after_the_other(studio: Studio, table: Path) -> None:
     first = brought(studio, table)
-    second = studio.datasets.get(arrived(studio, requests.leave_out(studio, first, 3, []).started))
-    third = studio.datasets.get(arrived(studio, requests.leave_out(studio, second, 0, []).started))
+    second = studio.data.get(arrived(studio, requests.leave_out(studio, first, 3, []).started))
+    third = studio.data.get(arrived(studio, requests.leave_out(studio, second, 0, []).started))
     assert (third.inspection.usable, len(third.changes), third.changes[0].count) == (8, 1, 2)
-    questions = [example.messages[0].content for example in studio.datasets.examples(third.id)]
+    questions = [example.messages[0].content for example in studio.data.examples(third.id)]
     assert questions[:3] == ["What is 1?", "What is 2?", "What is 4?"]
     with pytest.raises(DataError, match="no such example"):
         requests.leave_out(studio, third, 8, [])
@@ -82,8 +82,8 @@ def test_other_parts_are_read_only_when_they_suffice(studio: Studio, table: Path
     none = requests.read_as(studio, dataset, Assigning(dataset.id, ("ignore", "answer")), [])
     assert none == requests.Outcome()
     swapped = requests.read_as(studio, dataset, Assigning(dataset.id, ("answer", "prompt")), [])
-    fresh = studio.datasets.get(arrived(studio, swapped.started))
-    assert studio.datasets.examples(fresh.id)[0].messages[-1].content == "What is 0?"
+    fresh = studio.data.get(arrived(studio, swapped.started))
+    assert studio.data.examples(fresh.id)[0].messages[-1].content == "What is 0?"
     again = requests.read_as(studio, fresh, Assigning(fresh.id, ("prompt", "answer")), [])
     assert again.dataset_id == dataset.id
 

@@ -34,7 +34,7 @@ FIELDS: dict[str, Any] = {"name": None, "order": None, "text": ""}
 
 @pytest.fixture
 def dataset(studio: Studio) -> str:
-    return studio.datasets.add_sample("order_slips").id
+    return studio.data.add_sample("order_slips").id
 
 
 @pytest.fixture
@@ -328,7 +328,7 @@ def test_what_is_missing_is_queued_with_the_same_data_and_seed(
         assert each.validation_path.read_bytes() == run.validation_path.read_bytes()
         assert (each.config.seed, each.config.epochs) == (run.config.seed, run.config.epochs)
         assert each.origin.dataset_sha256 == run.origin.dataset_sha256
-        assert studio.view(each.id).status in ("queued", "preparing")
+        assert studio.scheduler.view(each.id).status in ("queued", "preparing")
     assert (made[QLORA].config.learning_rate, made[FULL].config.learning_rate) == (5e-4, 5e-5)
     assert shown["offer"] == ""
     assert shown["tradeoff"].count("waits or trains") == 2

@@ -11,7 +11,7 @@ from tests.ui.fake_studio import finished_run
 
 
 def test_what_does_not_fit_is_estimated_and_not_queued(studio: Studio) -> None:
-    run = finished_run(studio, dataset_id=studio.datasets.add_sample("order_slips").id)
+    run = finished_run(studio, dataset_id=studio.data.add_sample("order_slips").id)
     oracle = Oracle(needs={QLORA: 1_000_000_000, FULL: 2 * MACHINE.memory_bytes})
     tradeoffs = Tradeoffs(studio, ModelFacts(studio, forecasts=oracle.forecasts()))
     fits = {each.config.method: each.fits for each in tradeoffs.look(run.id).missing}
@@ -21,16 +21,16 @@ def test_what_does_not_fit_is_estimated_and_not_queued(studio: Studio) -> None:
 
 
 def test_without_its_data_set_a_run_has_still_a_trade_off(studio: Studio, facts: ModelFacts) -> None:
-    run = finished_run(studio, dataset_id=studio.datasets.add_sample("order_slips").id)
+    run = finished_run(studio, dataset_id=studio.data.add_sample("order_slips").id)
     made_up.write(run)
-    studio.datasets.delete(run.origin.dataset_id)
+    studio.data.delete(run.origin.dataset_id)
     found = Tradeoffs(studio, facts).look(run.id)
     assert [(each.config.method, each.forecast) for each in found.missing] == [(QLORA, None), (FULL, None)]
     assert found.report is not None
 
 
 def test_runs_of_other_data_and_those_in_the_bin_stay_out(studio: Studio, facts: ModelFacts) -> None:
-    datasets = [studio.datasets.add_sample(sample.key).id for sample in studio.datasets.samples()[:2]]
+    datasets = [studio.data.add_sample(sample.key).id for sample in studio.data.samples()[:2]]
     kept, gone, other = (
         finished_run(studio, dataset_id=id, config=RunConfig(name=name))
         for id, name in ((datasets[0], "otter"), (datasets[0], "heron"), (datasets[1], "vole"))
@@ -40,6 +40,6 @@ def test_runs_of_other_data_and_those_in_the_bin_stay_out(studio: Studio, facts:
     tradeoffs = Tradeoffs(studio, facts)
     assert {point.run_name for point in tradeoffs.look(kept.id).points} == {"otter", "heron"}
     studio.delete_run(gone.id)
-    studio.describe_run(kept.id, name="seal")
+    studio.runs.describe(kept.id, name="seal")
     studio.summaries.look(fresh=True)
     assert {point.run_name for point in tradeoffs.look(kept.id).points} == {"seal"}

@@ -18,7 +18,7 @@ PARTS = [f"{kind} {name}" for kind in ("adapter", "merged") for name in ("status
 
 @pytest.fixture
 def run(studio: Studio) -> RunFolder:
-    return finished_run(studio, dataset_id=studio.datasets.add_sample("order_slips").id)
+    return finished_run(studio, dataset_id=studio.data.add_sample("order_slips").id)
 
 
 def look(studio: Studio, run_id: str | None) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def test_a_ready_export_shows_its_check_and_offers_only_its_zip(studio: Studio, 
 
 def test_a_full_run_offers_its_model_and_says_why_no_adapter(studio: Studio) -> None:
     config = RunConfig(method="full")
-    run = finished_run(studio, dataset_id=studio.datasets.add_sample("order_slips").id, config=config)
+    run = finished_run(studio, dataset_id=studio.data.add_sample("order_slips").id, config=config)
     shown = look(studio, run.id)
     assert "so there is no adapter to take away" in shown["adapter status"]
     assert shown["adapter prepare"]["visible"] is False

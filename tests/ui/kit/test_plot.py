@@ -1,6 +1,7 @@
 import json
 
 from studio.ui.data.histogram import DRAWING, Lengths, histogram
+from studio.ui.kit import scripts
 from studio.ui.kit.plot import SCRIPT_ADDRESS, plot, plotly_script
 
 
@@ -11,17 +12,14 @@ def test_the_script_is_served_from_this_machine() -> None:
 
 def test_nothing_on_the_chart_leaves_the_machine() -> None:
     """Plotly's toolbar had a button that uploads the chart to Plotly's cloud."""
-    script = plot(DRAWING, value={}, elem_id="x").js_on_load
-    assert script is not None
+    script = scripts.head()
     assert "showSendToCloud: false" in script
     assert "plotlyServerURL: ''" in script
 
 
 def test_the_drawing_comes_into_the_frame() -> None:
     made = histogram("x")
-    assert made.js_on_load is not None
-    assert "__DRAWING__" not in made.js_on_load
-    assert "function traces" in made.js_on_load
+    assert made.js_on_load == 'studio.plot({element, props, trigger, watch}, "histogram")'
     assert DRAWING.empty_title in made.html_template
     assert json.loads(json.dumps(made.value)) == {"lows": [], "highs": [], "counts": [], "limit": 0}
 

@@ -8,7 +8,7 @@ from tests.ui.fake_studio import finished_run
 
 @pytest.fixture
 def dataset(studio: Studio) -> str:
-    return studio.datasets.add_sample("order_slips").id
+    return studio.data.add_sample("order_slips").id
 
 
 def test_the_newest_are_offered_and_the_one_that_is_shown(studio: Studio, dataset: str) -> None:
@@ -31,6 +31,6 @@ def test_only_runs_with_a_result_are_offered_for_it(studio: Studio, dataset: str
 
 def test_a_choice_names_the_run_its_data_and_its_time(studio: Studio, dataset: str) -> None:
     run = finished_run(studio, dataset_id=dataset, config=RunConfig(name="otter"))
-    studio.describe_run(run.id, name="heron")
+    studio.runs.describe(run.id, name="heron")
     (label, id) = run_choices.all_runs(studio)[0]
     assert (id, label.split(" · ")[:2]) == (run.id, ["heron", "A format: order slips"])

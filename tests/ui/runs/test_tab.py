@@ -25,7 +25,7 @@ FIELDS: dict[str, Any] = {"text": "", "state": "", "kind": "held-out"}
 
 @pytest.fixture
 def dataset(studio: Studio) -> str:
-    return studio.datasets.add_sample("order_slips").id
+    return studio.data.add_sample("order_slips").id
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_without_a_run_the_page_says_what_fills_it(studio: Studio) -> None:
 
 
 def test_a_row_says_what_is_known_of_a_run(studio: Studio, run: RunFolder) -> None:
-    studio.describe_run(run.id, note="the <b>good</b> one")
+    studio.runs.describe(run.id, note="the <b>good</b> one")
     table = look(studio)["table"]
     for text in ("otter", "Finished", "A format: order slips", "Starter model", "LoRA", "0.0005", "1.200", "<polyline"):
         assert text in table
@@ -170,7 +170,7 @@ def test_the_queue_is_shown_and_can_be_changed(studio: Studio, dataset: str) -> 
     assert moved.index("third") < moved.index("second")
     taken = press(studio, "cancel", runs[2].id)
     assert "waits no longer" in taken["said"]
-    assert studio.waiting_runs() == (runs[1].id,)
+    assert studio.scheduler.waiting() == (runs[1].id,)
     assert "as number 2" in press(studio, "queue", runs[2].id)["said"]
 
 
@@ -179,7 +179,7 @@ def test_a_duplicate_is_a_draft_that_is_opened(studio: Studio, run: RunFolder) -
     copy = studio.runs.get(shown["selection"].opened)
     assert copy.id != run.id
     assert replace(copy.config, name="") == replace(run.config, name="")
-    assert studio.view(copy.id).status == "draft"
+    assert studio.scheduler.view(copy.id).status == "draft"
     assert copy.name in shown["said"]
     assert "Edit the settings" in shown["actions"]
 

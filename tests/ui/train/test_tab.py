@@ -19,7 +19,7 @@ PARTS = ("status", "actions", "compare", "evaluate", "notice", "chart", "answers
 
 @pytest.fixture
 def live(studio: Studio) -> RunFolder:
-    return studio.start_run(RunConfig(rank=4), studio.datasets.add_sample("order_slips").id)
+    return studio.start_run(RunConfig(rank=4), studio.data.add_sample("order_slips").id)
 
 
 def look(studio: Studio, run_id: str | None, drawn: Any = None) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def test_loading_says_how_far_it_is(studio: Studio, live: RunFolder) -> None:
 
 
 def test_a_finished_run_leads_to_the_comparison(studio: Studio) -> None:
-    run = finished_run(studio, dataset_id=studio.datasets.add_sample("order_slips").id)
+    run = finished_run(studio, dataset_id=studio.data.add_sample("order_slips").id)
     shown = look(studio, run.id)
     assert "Finished" in shown["status"]
     assert shown["compare"]["visible"] is True
@@ -139,7 +139,7 @@ def test_a_draft_goes_into_the_queue_and_out_of_it(studio: Studio, live: RunFold
     assert "Place 1 of 2" in press(studio, second.id, "up")["actions"]
     assert "Place 2 of 2" in press(studio, second.id, "down")["actions"]
     assert "Not started" in press(studio, second.id, "cancel")["status"]
-    assert studio.waiting_runs() == (first.id,)
+    assert studio.scheduler.waiting() == (first.id,)
 
 
 def test_a_run_goes_on_from_its_newest_checkpoint(studio: Studio, live: RunFolder) -> None:
@@ -169,7 +169,7 @@ def test_a_run_that_waits_to_go_on_has_no_time_left(studio: Studio, live: RunFol
 
 
 def test_what_cannot_be_done_is_a_sentence(studio: Studio) -> None:
-    run = finished_run(studio, dataset_id=studio.datasets.add_sample("order_slips").id)
+    run = finished_run(studio, dataset_id=studio.data.add_sample("order_slips").id)
     with pytest.raises(RunError, match="is finished"):
         press(studio, run.id, "queue")
     with pytest.raises(RunError, match="There is no run"):

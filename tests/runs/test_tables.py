@@ -7,8 +7,8 @@ from studio.config import RunConfig
 from studio.data.examples import Example, Message
 from studio.errors import RunError
 from studio.events import Evaluated, Event, Record, Started, Stepped
-from studio.runs.csv_files import HEAD, write_csv
 from studio.runs.store import RunFolder, RunStore
+from studio.runs.tables import HEAD, write_csv
 from studio.runs.view import RunView
 
 

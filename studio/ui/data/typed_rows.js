@@ -1,0 +1,72 @@
+// Fields for questions and answers. The browser holds what is typed, also over a reload.
+
+const ROW = '.ls-typed-row:not(.ls-typed-head)';
+const isUsed = (row) => row.some((text) => text.trim() !== '');
+const rowsOf = (list) => [...list.querySelectorAll(ROW)]
+  .map((row) => [...row.querySelectorAll('textarea')].map((field) => field.value));
+
+studio.typedRows = ({element, watch}, fewest) => {
+  const list = element.querySelector('.ls-typed');
+  const store = 'lora-studio-typed';
+  const used = () => JSON.stringify(rowsOf(list).filter(isUsed));
+
+  function fit(field) {
+    field.style.height = 'auto';
+    if (field.scrollHeight) field.style.height = `${field.scrollHeight + 2}px`;
+  }
+  function add(texts) {
+    const row = document.createElement('div');
+    row.className = 'ls-typed-row';
+    const number = rowsOf(list).length + 1;
+    ['Question', 'Answer'].forEach((name, place) => {
+      const field = document.createElement('textarea');
+      field.rows = 1;
+      field.value = texts[place] || '';
+      field.setAttribute('aria-label', `${name} ${number}`);
+      field.placeholder = number === 1 ? ['What colour is the lamp?', 'It is red.'][place] : '';
+      row.append(field);
+    });
+    list.append(row);
+    row.querySelectorAll('textarea').forEach(fit);
+  }
+  function addWhereFull() {
+    if (isUsed(rowsOf(list).at(-1))) add([]);
+  }
+  function fill(typed) {
+    list.querySelectorAll(ROW).forEach((row) => row.remove());
+    typed.forEach(add);
+    while (rowsOf(list).length < fewest) add([]);
+    addWhereFull();
+  }
+  function keep() {
+    try { sessionStorage.setItem(store, used()); } catch { /* a browser may refuse to keep anything */ }
+  }
+  function kept() {
+    try {
+      const typed = JSON.parse(sessionStorage.getItem(store) || '[]');
+      return typed.filter((row) => Array.isArray(row) && row.every((text) => typeof text === 'string'));
+    } catch { return []; }
+  }
+
+  list.addEventListener('input', (event) => {
+    fit(event.target);
+    addWhereFull();
+    keep();
+  });
+  list.addEventListener('focusin', (event) => fit(event.target));
+  // What was added is taken away, unless more was typed since.
+  watch('value', () => {
+    if (list.dataset.sent !== used()) return;
+    fill([]);
+    keep();
+  });
+  fill(kept());
+};
+
+// Puts what stands in the fields in the place of a listener's first input.
+studio.readTypedRows = (_rows, ...others) => {
+  const list = document.querySelector('#data-rows .ls-typed');
+  const typed = rowsOf(list).filter(isUsed);
+  list.dataset.sent = JSON.stringify(typed);
+  return [typed, ...others];
+};

@@ -25,7 +25,7 @@ from studio.data.reading_choices import Change
 from studio.errors import DataError
 from studio.events import LAST_TIME
 from studio.files import disk_trouble, take_place, write_whole
-from studio.keeping import Shelf, file_stamp
+from studio.shelf import Shelf, file_stamp
 
 log = logging.getLogger(__name__)
 

@@ -30,7 +30,7 @@ from studio.data.example_files import ExampleWriter
 from studio.data.examples import Example
 from studio.data.mixed_formats import MixedFormats
 from studio.data.nested_rows import examples_apart, notes_on_lists
-from studio.data.reading_choices import Change, Choices, Question
+from studio.data.reading_choices import GUESSED, Change, Choices, Question
 from studio.data.rows import Report, Row, RowProblem, silent
 from studio.data.sources.readers import Source, open_source
 from studio.data.tokenizing.tokens import TokenStatistics
@@ -42,7 +42,6 @@ MOST_PROBLEMS = 100_000
 PREVIEW_ROWS = 5
 MOST_COLUMNS_SHOWN = 100
 _LONGEST_CELL = 300
-_GUESSED = Choices()
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ class Inspection:
     verdict: str = ""
     changes: tuple[Change, ...] = ()
     tokens: TokenStatistics | None = None
-    choices: Choices = _GUESSED
+    choices: Choices = GUESSED
     questions: tuple[Question, ...] = ()
 
 
@@ -83,7 +82,7 @@ def inspect_files(
     into: Path,
     roles: Roles | None = None,
     changes: Sequence[Change] = (),
-    choices: Choices = _GUESSED,
+    choices: Choices = GUESSED,
     report: Report = silent,
 ) -> tuple[Inspection, str]:
     """Read files as one data set and write the usable examples to `into`; return also the hash of what was written.
@@ -114,7 +113,7 @@ def inspect_files(
             kind=chosen.kind,
             roles=chosen,
             columns=tuple(_clean(column) for column in shown),
-            preview=tuple(_cells(row, shown) for row in source.sample[:PREVIEW_ROWS]),
+            preview=tuple(tuple(_shown(row.cells.get(each)) for each in shown) for row in source.sample[:PREVIEW_ROWS]),
             rows_read=gathered.rows_read,
             usable=len(writer),
             left_out=gathered.left_out,
@@ -252,10 +251,6 @@ def _notes_on_answers(source: Source, roles: Roles) -> Iterator[str]:
     answers = [cell for row in source.sample if is_json(cell := row.cells.get(roles.answer))]
     if any(not are_turns(turns_in(cell) or ()) for cell in answers):
         yield f"Answers in the column {quoted(roles.answer)} that are objects or lists are learned as JSON on one line."
-
-
-def _cells(row: Row, columns: Sequence[str]) -> tuple[str, ...]:
-    return tuple(_shown(row.cells.get(column)) for column in columns)
 
 
 def _shown(cell: object) -> str:

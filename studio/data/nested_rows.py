@@ -175,9 +175,5 @@ def _is_list_of_rows(cell: object) -> bool:
     return isinstance(cell, list) and all(isinstance(each, Mapping) for each in cell) and not are_turns(cell)
 
 
-def _is_list_of_texts(cell: object) -> bool:
-    return isinstance(cell, list) and all(isinstance(each, str) for each in cell)
-
-
 def _is_text_or_texts(cell: object) -> bool:
-    return isinstance(cell, str) or _is_list_of_texts(cell)
+    return isinstance(cell, str) or (isinstance(cell, list) and all(isinstance(each, str) for each in cell))

@@ -1,11 +1,15 @@
 """What a person chooses of a data set: how its files are read, and what is changed. Values only."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 ENCODING, SHEET, LIST, SPLITS = "encoding", "sheet", "list", "splits"
 TRAINING, ALL = "training", "all"
 EVERY_LIST = "*"
+MOST_SHOWN = 3
+"""So many lines or rows of each way to read a file are shown."""
+_LONGEST_SHOWN = 120
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,11 @@ class Option:
     value: str
     label: str
     lines: tuple[str, ...] = ()
+
+
+def first_lines(lines: Iterable[str]) -> tuple[str, ...]:
+    """Return the first lines of a way to read a file, as an option shows them."""
+    return tuple(line[:_LONGEST_SHOWN] for line in islice(lines, MOST_SHOWN))
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A whole run as one zip file, and back. What goes with a run is said by `archive_paths`; nothing else is packed or taken.
+"""A whole run as one zip file, and back. `archive_paths` says what goes with a run; nothing else is packed or taken.
 
 What is brought in is checked before it is among the runs: names that leave the folder, links, sizes that the disk
 cannot take, and files that cannot be read are refused.

@@ -23,10 +23,10 @@ from studio.data.examples import Example
 from studio.errors import RunError
 from studio.events import LAST_TIME
 from studio.files import at_older_name, disk_trouble, open_plain, read_bytes, write_whole
-from studio.keeping import Shelf
 from studio.limits import MOST_NAME
 from studio.runs import lock
 from studio.runs.names import memorable_name, slug
+from studio.shelf import Shelf
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 """What the name of a folder can hold: 255 bytes."""

@@ -39,7 +39,10 @@ def draft(row: Row, roles: Roles) -> tuple[Example | RowProblem, ...]:
             return tuple(_texts(row, roles))
         if roles.message:
             return (Example(tuple(_one_message(row, roles)), row.number, row.file, _tools(row, roles)),)
-        drafted = _conversations(row, roles) if roles.conversation else [_question_and_answer(row, roles)]
+        if roles.conversation:
+            drafted = _questions_apart(row, roles) or [_conversation(row, roles)]
+        else:
+            drafted = [_question_and_answer(row, roles)]
         drafted = [apply_marks(row.cells, _used(roles), messages) for messages in drafted]
         tools = _tools(row, roles)
         return tuple(Example(tuple(messages), row.number, row.file, tools) for messages in drafted)
@@ -75,18 +78,9 @@ def _needed(roles: Roles) -> list[str]:
 
 def _texts(row: Row, roles: Roles) -> list[Example]:
     text = _text(row, roles.text)
-    pieces = _pieces(text)
+    pieces = chunks(text) or (text,)
     examples = [Example((Message(TEXT_ROLE, piece),), row.number, row.file, continues=True) for piece in pieces[:-1]]
     return [*examples, Example((Message(TEXT_ROLE, pieces[-1]),), row.number, row.file, continues=row.continues)]
-
-
-def _pieces(text: str) -> tuple[str, ...]:
-    return chunks(text) or (text,)
-
-
-def _conversations(row: Row, roles: Roles) -> list[list[Message]]:
-    """Return the one conversation of a row, or several short ones when it is a list of questions."""
-    return _questions_apart(row, roles) or [_conversation(row, roles)]
 
 
 def _conversation(row: Row, roles: Roles) -> list[Message]:

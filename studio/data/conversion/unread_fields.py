@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from studio.data.conversion.cells import listed, opened, quoted
-from studio.data.conversion.column_names import MOST_COLUMNS
+from studio.data.conversion.column_names import ANSWERING, MOST_COLUMNS
 from studio.data.conversion.conversations import are_turns, parts_left_out, reads_field, turns_in
 from studio.data.conversion.learning_marks import is_mark
 from studio.data.conversion.reasoning import is_hidden
@@ -18,8 +18,6 @@ _MOST_NAMES = 1_000
 _DEEPEST = 3
 _DEEPEST_PART = 6
 _FEWEST_WORDS = 3
-
-_ANSWERING = ("output", "completion", "answer", "response", "solution", "target")
 
 
 class UnreadFields:
@@ -91,7 +89,7 @@ def passed_over(columns: Sequence[str], sample: Sequence[Row], roles: Roles) -> 
     free = [name for name, part in parts_of(roles, columns[:MOST_COLUMNS]).items() if part == IGNORE]
     for column in sampled([name for name in free if name], sample):
         part = next((part for part in ("system", "history", "tools", "reasoning") if column.is_called(part)), "")
-        if column.is_called(*_ANSWERING) and column.holds_several_texts and not roles.kind:
+        if column.is_called(*ANSWERING) and column.holds_several_texts and not roles.kind:
             yield (
                 f"The column {quoted(column.name)} holds several texts in a list, and it is not clear which of them is "
                 "the answer: bring the best one alone. Chosen as the answer, the whole list is learned as JSON."

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from studio.data.reading_choices import Choices, Question, put_together
+from studio.data.reading_choices import GUESSED, Choices, Question, put_together
 from studio.data.rows import Report, Row, RowProblem, silent
 from studio.data.sources.archives import Limits
 from studio.data.sources.file_bytes import Progress
@@ -24,7 +24,6 @@ SAMPLE_ROWS = 200
 _MOST_SAMPLED = 5_000
 _MOST_BROKEN = 200_000
 _LIMITS = Limits()
-_GUESSED = Choices()
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ def _reshaped(reading: Reading, rows_in: Callable[[Row], Rows]) -> Reading:
 
 @contextmanager
 def open_source(
-    paths: Sequence[Path], *, choices: Choices = _GUESSED, report: Report = silent, limits: Limits = _LIMITS
+    paths: Sequence[Path], *, choices: Choices = GUESSED, report: Report = silent, limits: Limits = _LIMITS
 ) -> Iterator[Source]:
     """Find out how files are to be read, as one table. What an archive holds is on disk until the end of the context.
 

@@ -2,15 +2,19 @@
 
 import errno
 import itertools
+import logging
 import os
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from studio.errors import DATA_FOLDER_HINT, RunError, StudioError
+from studio.logs import logged
+
+log = logging.getLogger(__name__)
 
 _LONGEST_STEM = 200
 _NOT_OFFERED = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
@@ -61,7 +65,7 @@ def whole_file(path: Path, *, shared: bool = False) -> Iterator[Path]:
         yield temporary
         os.replace(temporary, path)
     finally:
-        with suppress(OSError):
+        with logged(log, "A temporary file could not be deleted", OSError):
             temporary.unlink(missing_ok=True)
 
 
@@ -101,7 +105,7 @@ def take_place(folder: Path, target: Path) -> None:
 def delete_folder(folder: Path) -> None:
     """Delete a folder so that what is left of it, should the deleting be cut short, is not taken for a whole one."""
     old = folder.with_name(f".{folder.name}.old")
-    with suppress(OSError):
+    with logged(log, "A folder could not be moved away to be deleted", OSError):
         os.replace(folder, old)
     shutil.rmtree(old, ignore_errors=True)
 

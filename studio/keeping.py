@@ -6,6 +6,7 @@
 
 import contextlib
 import functools
+import logging
 import os
 import re
 import secrets
@@ -21,7 +22,10 @@ from studio.errors import RunError
 from studio.events import LAST_TIME
 from studio.files import disk_trouble, write_whole
 from studio.limits import MOST_NAME
+from studio.logs import logged
 from studio.shelf import Shelf
+
+log = logging.getLogger(__name__)
 
 _ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
 
@@ -138,7 +142,7 @@ class KeptFiles(Generic[Kept]):
         """Put one into the bin. Raises RunError when there is none with this id."""
         with self._guard:
             path = self._move(id, to_bin=True)
-            with contextlib.suppress(OSError):  # the time by which the bin is sorted
+            with logged(log, "The time by which the bin is sorted could not be set", OSError):
                 os.utime(path, (now := self._clock(), now))
 
     def restore(self, id: str) -> Kept:
@@ -181,7 +185,7 @@ class KeptFiles(Generic[Kept]):
             return target
 
     def _binned_at(self, id: str) -> int:
-        with contextlib.suppress(FileNotFoundError):  # it was put back just now
+        with logged(log, "What was in the bin was put back just now", FileNotFoundError):
             return self._shelf.path(id, binned=True).stat().st_mtime_ns
         return 0
 
@@ -192,7 +196,7 @@ class KeptFiles(Generic[Kept]):
         return RunError(f"This {self._noun} cannot be read: {id}.json is damaged.", "Its file was left.")
 
     def _revision(self, id: str) -> int:
-        with contextlib.suppress(RunError):
+        with logged(log, "What is there cannot be read and counts as no revision", RunError):
             return self.get(id).revision
         return -1
 

@@ -18,6 +18,7 @@ from typing import Generic, TypeVar
 from studio import codec
 from studio.errors import StudioError
 from studio.files import move_to_free_name
+from studio.logs import logged
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +106,7 @@ class Shelf(Generic[Thing]):
             try:
                 found[name] = self.read(name, binned=binned)
             except (OSError, codec.Damaged, StudioError) as error:
-                log.debug("%s is left out: %s", self.path(name, binned=binned), error)
+                log.debug("%s is left out: %s", self.path(name, binned=binned), error, exc_info=True)
         for gone in set(self._known[binned]) - found.keys():
             self._known[binned].pop(gone, None)
         return found
@@ -155,6 +156,6 @@ class Shelf(Generic[Thing]):
         """Remove the folders in which a process that was killed had been writing."""
         for prefix in (_WRITING, ".adding-"):  # an older studio added data sets under the second
             for folder in self.folder.glob(f"{prefix}*"):
-                with contextlib.suppress(OSError), (folder / "lock").open("r+") as held:
+                with logged(log, "A folder is being written to", OSError), (folder / "lock").open("r+") as held:
                     fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     shutil.rmtree(folder, ignore_errors=True)

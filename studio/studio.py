@@ -12,9 +12,9 @@ Every verb returns at once: what takes long happens in a worker. Knows nothing o
 
 import dataclasses
 import functools
+import logging
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from studio.compare.chat_client import ChatClient
@@ -43,6 +43,7 @@ from studio.jobs.pool import (
 )
 from studio.jobs.rendering import Rendering
 from studio.jobs.token_counts import TokenCounting, TokenState
+from studio.logs import logged
 from studio.models.blend_kinds import DEFAULT_DENSITY
 from studio.models.hub import Hub
 from studio.models.locate import locate
@@ -54,6 +55,8 @@ from studio.runs.scheduler import Scheduler
 from studio.runs.store import RunFolder, RunStore
 from studio.runs.summaries import Summaries
 from studio.settings import Settings, ensure_writable
+
+log = logging.getLogger(__name__)
 
 
 class Studio:
@@ -264,7 +267,7 @@ class Studio:
     def delete_run(self, id: str) -> None:
         """Put a run into the bin. Raises RunError when it is unknown or at work."""
         if not self.runs.find(id).is_alive():
-            with suppress(RunError):  # a damaged run is not evaluated
+            with logged(log, "The evaluation of a run that is deleted was not cancelled", RunError, level=logging.INFO):
                 self.evaluations.cancel(id)
         self.scheduler.delete(id)
 

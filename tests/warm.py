@@ -21,7 +21,6 @@ import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from types import SimpleNamespace
 from typing import IO, Any
 
 from studio.errors import RunError
@@ -129,7 +128,9 @@ class Forkserver:
                 return given
 
             given = [descriptor(stdin, 0, "r"), descriptor(stdout, 1, "w"), descriptor(stderr, 2, "w")]
-            worker = ask_oven(self.address, {"arguments": arguments, "environment": dict(env or os.environ)}, given)
+            worker = ask_forkserver(
+                self.address, {"arguments": arguments, "environment": dict(env or os.environ)}, given
+            )
         if stdin == subprocess.PIPE:
             worker.stdin = os.fdopen(pipes.pop(0), "w", encoding="utf-8")
         if stdout == subprocess.PIPE:
@@ -162,7 +163,7 @@ class WarmLaunch:
             ours.callback(os.close, nothing)
             environment = worker_environment({**os.environ, **ONE_THREAD})
             request = {"arguments": list(module_arguments), "environment": environment, "fault": self.fault}
-            worker = ask_oven(self._address, request, [nothing, log_fd, log_fd, lock_fd])
+            worker = ask_forkserver(self._address, request, [nothing, log_fd, log_fd, lock_fd])
         self.fault = ""
         lock.name_holder(lock_path, worker.pid)
         return Worker(process_id=worker.pid, exit_code=worker.poll)
@@ -179,7 +180,7 @@ def cold_launch(fault: str = "") -> Launch:
     return start
 
 
-def ask_oven(address: Path, request: Mapping[str, Any], descriptors: list[int]) -> WarmWorker:
+def ask_forkserver(address: Path, request: Mapping[str, Any], descriptors: list[int]) -> WarmWorker:
     """Have a process forked that has these descriptors for its input, output and errors, and a fourth for its lock."""
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(str(address))
@@ -287,17 +288,17 @@ def _script(request: dict[str, Any]) -> int:
 
 def _ask_warm(address: Path) -> None:
     """Have the process that loads an export back come from the forkserver too."""
-    from studio.ml import shipped_check
+    from studio.ml.shipped_check import ask_apart
 
     def run(command: Sequence[str], *, cwd: str, env: Mapping[str, str], timeout: float, **_: Any) -> Any:
         _, _, script, *arguments = command
         request = {"script": script, "arguments": arguments, "folder": cwd, "environment": dict(env)}
         with tempfile.TemporaryFile() as said:
-            status = ask_oven(address, request, [0, said.fileno(), said.fileno()]).wait(timeout)
+            status = ask_forkserver(address, request, [0, said.fileno(), said.fileno()]).wait(timeout)
             said.seek(0)
             return subprocess.CompletedProcess(command, status, b"", said.read())
 
-    shipped_check.subprocess = SimpleNamespace(**(vars(subprocess) | {"run": run}))  # type: ignore[assignment]
+    ask_apart.__kwdefaults__.update(run=run)
 
 
 if __name__ == "__main__":

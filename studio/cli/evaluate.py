@@ -1,4 +1,4 @@
-"""`python app.py evaluate`: how good a run is beside its base, in figures with their intervals."""
+"""`python app.py evaluate`: compares a run with its base, in figures with their intervals."""
 
 import json
 import time

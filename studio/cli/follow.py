@@ -1,4 +1,4 @@
-"""Following a run in the terminal until it ends. The work is done by the same worker as from the page."""
+"""Follows a run in the terminal until it ends. The same worker does the work as from the page."""
 
 import time
 

@@ -20,7 +20,7 @@ EVALUATION_PREFIX = "eval-"
 
 @dataclass(frozen=True)
 class GivenData:
-    """Files of examples, and how they shall be read; without `roles` that is guessed."""
+    """Files of examples, and how to read them; without `roles` that is guessed."""
 
     files: Sequence[Path]
     roles: Roles | None

@@ -1,4 +1,4 @@
-"""What is arranged before visitors are served: where their files go, and what of this machine is kept from them."""
+"""What is prepared before visitors are served: where uploads go, and which secrets are kept from them."""
 
 import logging
 import os
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def arrange(settings: Settings, environment: MutableMapping[str, str] = os.environ) -> None:
-    """Have uploads lie in the data folder, remove old ones, and withhold secrets where others than the owner come.
+    """Keep uploads in the data folder, remove old ones, and withhold secrets on a public address.
 
     To be called before the page is built.
     """
@@ -58,4 +58,4 @@ def _clear(settings: Settings) -> None:
             else:
                 folder.unlink()
         except OSError as error:
-            log.warning("An old upload was not removed: %s", error)
+            log.warning("An old upload was not removed: %s", error, exc_info=True)

@@ -61,7 +61,7 @@ def greeting(settings: Settings) -> list[str]:
 
 
 class Ticking(Protocol):
-    """What is looked after about once a second."""
+    """What is called about once a second."""
 
     def tick(self) -> None: ...
 
@@ -74,7 +74,7 @@ def _keep_queue(studio: Ticking, ended: threading.Event, pause_seconds: float = 
             studio.tick()
         except StudioError as error:  # a full disk, most likely: it is tried again
             if str(error) != told:
-                log.warning("The queue cannot be looked after: %s", error)
+                log.warning("The queue cannot be looked after: %s", error, exc_info=True)
             told = str(error)
         except Exception:  # a thread that ends would start no run any more, and nobody would know
             log.exception("The queue cannot be looked after.")

@@ -8,7 +8,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from studio import wording
@@ -29,6 +28,7 @@ from studio.compare.chat_protocol import (
 )
 from studio.data.examples import Message
 from studio.errors import RunError
+from studio.logs import logged
 from studio.runs.launcher import WORKER_COMMAND
 from studio.runs.memory_watch import MemoryWatch
 
@@ -151,7 +151,7 @@ class ChatClient:
         self._halted.add(ticket)
         worker, asked = self._worker, self._asked
         if worker is not None and asked is not None and self._ticket == ticket:
-            with suppress(RunError):
+            with logged(log, "The chat worker is gone, so it could not be told to stop", RunError):
                 worker.send(Halt(asked))
 
     def leave(self, grace_seconds: float = 2.0) -> None:
@@ -243,5 +243,5 @@ class ChatClient:
         finally:
             self._asked = None
             if waiting and worker.is_running:
-                with suppress(RunError):
+                with logged(log, "The chat worker is gone, so it could not be told to stop", RunError):
                     worker.send(Halt(question.id))

@@ -1,18 +1,21 @@
 """One chat worker as a process: its pipes, its messages, its end."""
 
+import logging
 import os
 import queue
 import subprocess
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from studio.compare.chat_protocol import FromWorker, Leave, Open, ToWorker, decode_from_worker, encode
 from studio.errors import RunError
+from studio.logs import logged
 from studio.runs.diagnosis import diagnose_lost
 from studio.runs.launcher import PROJECT_ROOT, kill_group, read_tail, worker_environment
 from studio.runs.memory_watch import MemoryWatch
+
+log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.2
 _END_SECONDS = 5.0
@@ -94,7 +97,7 @@ class ChatProcess:
         """Have the process leave; kill it, and what it started, when it has not after `grace_seconds`."""
         self._dismissed = True
         if grace_seconds > 0:
-            with suppress(RunError, subprocess.TimeoutExpired):
+            with logged(log, "The chat worker did not leave and is killed", RunError, subprocess.TimeoutExpired):
                 self.send(Leave())
                 self._process.wait(grace_seconds)
         self._kill()
@@ -107,7 +110,7 @@ class ChatProcess:
             *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:
                 # A library may print to the same pipe.
-                with suppress(ValueError):
+                with logged(log, "The chat worker wrote something that is no message", ValueError):
                     self._said.put(decode_from_worker(line.decode()))
         self._said.put(None)
         self._process.stdout.close()
@@ -118,7 +121,7 @@ class ChatProcess:
     def _lost(self) -> RunError:
         if self._dismissed:
             return RunError("The answer was cut short: the chat was closed to make room for a run.", "Ask again later.")
-        with suppress(subprocess.TimeoutExpired):
+        with logged(log, "The lost chat worker did not end and is killed", subprocess.TimeoutExpired):
             self._process.wait(_END_SECONDS)
         self._kill()
         found = diagnose_lost(read_tail(self._log_path), exit_code=self._process.poll())

@@ -5,8 +5,8 @@ A pane model is known by its key: "base:<run id>" (the base model of that run), 
 """
 
 import functools
+import logging
 import os
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Literal, Protocol
@@ -14,9 +14,12 @@ from typing import Literal, Protocol
 from studio.compare.chat_protocol import BASE, Open
 from studio.config import STARTER
 from studio.errors import RunError
+from studio.logs import logged
 from studio.runs.precision import precision_of
 from studio.runs.store import STEP, RunFolder, RunStore, is_whole_model
 from studio.runs.summaries import Summaries
+
+log = logging.getLogger(__name__)
 
 MOST_RUNS = 200
 """So many of the newest runs are offered; among more nobody finds one."""
@@ -78,7 +81,7 @@ def pane_models(kept: KeptRuns, base_of: str | None) -> tuple[PaneModel, ...]:
     runs: list[PaneModel] = []
     blends: list[PaneModel] = []
     for run in (folders[each.id] for each in found if each.id in folders):
-        with suppress(RunError):  # one whose events cannot be read is no choice
+        with logged(log, "A run that cannot be read is no choice in a chat", RunError):
             if wanted is None or (run.config.model == wanted.model and can_share(_base(run), wanted)):
                 (blends if run.is_blend else runs).extend(_of_run(run))
     listed = (*runs, *blends)

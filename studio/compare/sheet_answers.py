@@ -5,6 +5,7 @@ after every batch.
 """
 
 import contextlib
+import logging
 import threading
 import uuid
 from collections.abc import Callable, Sequence
@@ -18,6 +19,8 @@ from studio.compare.sheet_prompts import Prompt
 from studio.compare.sheets import Cell, Column, Sheet, SheetRow
 from studio.errors import StudioError
 from studio.keeping import KeptFiles
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -122,6 +125,7 @@ class SheetWork:
                         found = {}
             self._keep(sheet.id, found)
         except StudioError as error:
+            log.info("A prompt sheet could not be answered", exc_info=True)
             work.trouble = str(error)
 
     def _keep(self, id: str, found: dict[int, tuple[Cell, ...]]) -> None:

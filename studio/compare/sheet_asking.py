@@ -1,5 +1,6 @@
 """Asking several models a list of prompts: several prompts and all the models in one batch of the chat worker."""
 
+import logging
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,8 +13,10 @@ from studio.compare.sheet_prompts import Prompt
 from studio.compare.sheets import Cell, Column
 from studio.data.examples import Message
 from studio.errors import RunError
-from studio.models.strengths import check_strength
+from studio.models.adapter_settings import check_strength
 from studio.wording import counted
+
+log = logging.getLogger(__name__)
 
 TOGETHER = 16
 """So many answers are written at once, whichever prompts and models they belong to."""
@@ -137,6 +140,7 @@ class _Asking:
         try:
             return self._row(self._ask([prompt], self.able)[0])
         except RunError as error:
+            log.info("A prompt is put to each model alone", exc_info=True)
             return self._by_model(prompt, error)
 
     def _by_model(self, prompt: Prompt, error: RunError) -> tuple[Cell, ...]:
@@ -149,6 +153,7 @@ class _Asking:
             try:
                 cells |= self._ask([prompt], [place])[0]
             except RunError as own:
+                log.info("A model could not answer a prompt", exc_info=True)
                 self._raise_unless_running(own)
                 cells[place] = Cell(trouble=str(own))
         if not all(cell.trouble for cell in cells.values()):

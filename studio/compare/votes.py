@@ -166,13 +166,13 @@ def _read(path: Path) -> Iterator[Vote]:
     try:
         content = read_bytes(path, most_bytes=_MOST_BYTES) or b""
     except OSError as error:
-        log.debug("The votes in %s cannot be read: %s", path, error)
+        log.debug("The votes in %s cannot be read: %s", path, error, exc_info=True)
         return
     for line in filter(None, content.split(b"\n")):
         try:
             vote = codec.loads(Vote, line)
         except codec.Damaged as error:
-            log.debug("A vote in %s cannot be read: %s", path, error)
+            log.debug("A vote in %s cannot be read: %s", path, error, exc_info=True)
             continue
         if vote.choice in CHOICES:
             yield vote

@@ -25,6 +25,7 @@ from studio.data.reading_choices import Change
 from studio.errors import DataError
 from studio.events import LAST_TIME
 from studio.files import disk_trouble, take_place, write_whole
+from studio.logs import logged
 from studio.shelf import Shelf, file_stamp
 
 log = logging.getLogger(__name__)
@@ -150,7 +151,7 @@ def take_file(file: Path, target: Path, *, ours: bool) -> None:
     """Keep a file at another place: as a copy, or where it is `ours` and stays so, as a link that costs nothing."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if ours:
-        with contextlib.suppress(OSError):
+        with logged(log, "A file cannot be linked and is copied", OSError):
             os.link(file, target)
             return
     shutil.copyfile(file, target)

@@ -198,7 +198,7 @@ def _read_index(path: Path, size: int) -> NDArray[np.uint64]:
     except FileNotFoundError:
         pass
     except (OSError, ValueError, EOFError, MemoryError) as error:
-        log.info("The index of %s cannot be read and is made again: %s", path, error)
+        log.info("The index of %s cannot be read and is made again: %s", path, error, exc_info=True)
     try:
         return _find_lines(path)
     except OSError as error:

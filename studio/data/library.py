@@ -5,6 +5,7 @@ A version is made from the source of its family again, with other roles or chang
 
 import dataclasses
 import hashlib
+import logging
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -22,6 +23,8 @@ from studio.data.samples import Sample, samples
 from studio.data.versions import Recipe
 from studio.errors import DataError
 from studio.files import disk_trouble, take_place, whole_file
+
+log = logging.getLogger(__name__)
 
 MOST_STORED_PROBLEMS = 200
 """So many left-out rows stand in the document that every listing reads; all of them are in a file of their own."""
@@ -255,6 +258,7 @@ class DatasetLibrary:
         try:
             return len(self.examples(id)) == self.get(id).inspection.usable
         except DataError:
+            log.debug("The examples of a data set cannot be counted", exc_info=True)
             return False
 
 

@@ -7,6 +7,7 @@ Knows nothing of how adapters are blended: the worker does it.
 """
 
 import dataclasses
+import logging
 import os
 import shutil
 import threading
@@ -28,6 +29,8 @@ from studio.runs.launcher import Launch, blend_paths
 from studio.runs.precision import precision_of
 from studio.runs.store import RunFolder, RunOrigin, RunStore, write_settings
 from studio.wording import listed
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -154,4 +157,5 @@ def _link(source: Path, target: Path) -> None:
         except FileNotFoundError:
             raise
         except OSError:
+            log.debug("A file cannot be linked and is copied", exc_info=True)
             shutil.copy2(source, target)

@@ -12,7 +12,6 @@ import os
 import platform
 import re
 import threading
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from studio import codec
 from studio.errors import TooMany
 from studio.files import write_whole
 from studio.jobs.jobs import Job, JobState
+from studio.logs import logged
 from studio.models.machine import Machine
 from studio.runs.launcher import JobPaths, Launch
 from studio.runs.memory_watch import free_memory_bytes
@@ -73,7 +73,7 @@ class Calibration:
             with visiting(NOBODY):  # it is measured for everybody
                 self._job.start(["calibrate", "--home", str(self._home)], self._launch)
         except TooMany as error:
-            log.info("This machine is measured later: %s", error)
+            log.info("This machine is measured later: %s", error, exc_info=True)
             self._tried = False
 
     def job(self) -> JobState:
@@ -88,7 +88,7 @@ def read_machine(home: Path, *, key: str) -> Machine | None:
     except FileNotFoundError:
         return None
     except (OSError, codec.Damaged) as error:
-        log.debug("The measurement of this machine cannot be read: %s", error)
+        log.debug("The measurement of this machine cannot be read: %s", error, exc_info=True)
         return None
     if machine.versions != key:
         return None
@@ -114,7 +114,7 @@ def machine_key() -> str:
 
 def processor_name() -> str:
     """Return the processor's own name."""
-    with suppress(OSError):
+    with logged(log, "The name of the processor cannot be read", OSError):
         found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
         if found:
             return found[1].strip()
@@ -125,7 +125,7 @@ def _gpus() -> tuple[str, ...]:
     """Name the NVIDIA GPUs by what their driver says in /proc: asking it through PyTorch would import that."""
     names = []
     for folder in sorted(NVIDIA.glob("*")):
-        with suppress(OSError):
+        with logged(log, "The name of a GPU cannot be read", OSError):
             found = re.search(r"^Model:\s*(.+)$", (folder / "information").read_text(), re.MULTILINE)
             names.append(found[1].strip() if found else folder.name)
     return tuple(names)

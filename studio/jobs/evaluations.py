@@ -9,7 +9,6 @@ import logging
 import re
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from studio.jobs.evaluation_report import (
 )
 from studio.jobs.jobs import Job
 from studio.limits import LONGEST_ANSWER_NOUN, require_within
+from studio.logs import logged
 from studio.runs.event_log import last_event
 from studio.runs.launcher import JobPaths, Launch, request_stop
 from studio.runs.store import RunFolder, RunStore
@@ -179,7 +179,7 @@ class Evaluations:
     def expect(self, run: RunFolder) -> None:
         """Remember that a run which was just started is to be evaluated when it ends, where it holds rows out."""
         if self._settings.evaluate and _holds_out(run):
-            with suppress(OSError):  # on a full disk there is no evaluation, and the run goes on
+            with logged(log, "The request for an evaluation could not be written", OSError, level=logging.INFO):
                 write_whole(request_path(run), "0")
             with self._guard:
                 self._expected.add(run.id)
@@ -201,7 +201,7 @@ class Evaluations:
                 if not run.is_alive():
                     self._begin(run)
             except RunError as error:  # it was deleted, or is damaged
-                log.info("The run %s is not evaluated: %s", id, error)
+                log.info("The run %s is not evaluated: %s", id, error, exc_info=True)
                 self._forget(id)
             except Exception:  # one bad run must not hold up the others
                 log.exception("The run %s is not evaluated.", id)
@@ -224,21 +224,21 @@ class Evaluations:
             write_whole(request_path(run), str(tries + 1))
             self._start_or_wait(run, tries)
         except (OSError, RunError) as error:  # it can be asked for
-            log.warning("The run %s is not evaluated: %s", run.id, error)
+            log.warning("The run %s is not evaluated: %s", run.id, error, exc_info=True)
 
     def _start_or_wait(self, run: RunFolder, tries: int) -> None:
         """Start the evaluation of a run, or expect it still where there is no room for it now."""
         try:
             self.start(run.id)
         except TooMany as error:
-            log.info("The run %s is evaluated later: %s", run.id, error)
+            log.info("The run %s is evaluated later: %s", run.id, error, exc_info=True)
             write_whole(request_path(run), str(tries))
             with self._guard:
                 self._expected.add(run.id)
 
     def _expect_no_longer(self, run: RunFolder) -> None:
         self._forget(run.id)
-        with suppress(OSError):
+        with logged(log, "The request for an evaluation could not be deleted", OSError, level=logging.INFO):
             request_path(run).unlink(missing_ok=True)
 
     def _forget(self, id: str) -> None:
@@ -256,7 +256,7 @@ class Evaluations:
 
 
 def _holds_out(run: RunFolder) -> bool:
-    with suppress(OSError):
+    with logged(log, "The held-out examples cannot be read", OSError):
         return run.validation_path.stat().st_size > 0
     return False
 
@@ -311,7 +311,7 @@ def read_report(run: RunFolder, name: str) -> EvaluationReport | None:
     except FileNotFoundError:
         return None
     except (OSError, codec.Damaged) as error:
-        log.debug("The evaluation %s cannot be read: %s", path, error)
+        log.debug("The evaluation %s cannot be read: %s", path, error, exc_info=True)
         return None
     return report if report.name == name and 0 <= report.created <= LAST_TIME else None
 
@@ -328,11 +328,11 @@ def read_rows(run: RunFolder, name: str) -> tuple[ScoredRow, ...]:
         content = read_bytes(path, most_bytes=_MOST_ROWS_BYTES) or b""
         return tuple(codec.loads(ScoredRow, line) for line in content.split(b"\n") if line)
     except (OSError, codec.Damaged) as error:
-        log.warning("The rows of the evaluation %s cannot be read: %s", path, error)
+        log.warning("The rows of the evaluation %s cannot be read: %s", path, error, exc_info=True)
         return ()
 
 
 def _tries(run: RunFolder) -> int:
-    with suppress(OSError, ValueError):
+    with logged(log, "The request for an evaluation cannot be read", OSError, ValueError):
         return int(read_bytes(request_path(run), most_bytes=100) or b"")
     return 0

@@ -4,12 +4,15 @@ The report is written last and whole, so that a report which exists speaks of an
 of how an export is made or checked.
 """
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 from studio import codec
 from studio.errors import ExportError
 from studio.files import disk_trouble, write_whole
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -46,4 +49,5 @@ def read_report(folder: Path, kind: str) -> ExportReport | None:
     try:
         return codec.read(ExportReport, folder / f"{kind}.json")
     except (OSError, codec.Damaged):
+        log.debug("A report of an export cannot be read", exc_info=True)
         return None

@@ -141,7 +141,7 @@ class Imports:
             try:
                 self._begin(folder)
             except RunError as error:
-                log.warning("The import %s waits no more: %s", folder.name, error)
+                log.warning("The import %s waits no more: %s", folder.name, error, exc_info=True)
 
     def state(self, id: str) -> ImportState:
         """Say how far an import is. Raises DataError when there is none with this id."""

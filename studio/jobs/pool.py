@@ -177,7 +177,7 @@ class Pool:
             try:
                 self._begin(ticket, begin)
             except RunError as error:
-                log.warning("What waited could not be started (%s): %s", ticket.kind, error)
+                log.warning("What waited could not be started (%s): %s", ticket.kind, error, exc_info=True)
                 ticket.trouble = error
         self._waiting = still
 

@@ -224,7 +224,7 @@ class Rendering:
 
     def _trouble(self, model: _Model, error: Exception, seconds: float) -> ModelError:
         name, minutes = _named(model.folder), max(1, round(self._limits.refused_seconds / 60))
-        log.warning("rendering with %s failed: %s", model.folder, error)
+        log.warning("rendering with %s failed: %s", model.folder, error, exc_info=True)
         hint = f"Choose another base model. It is tried again in {minutes} minutes."
         if isinstance(error, TimeoutError):
             return TooMuch(f"The chat template or tokenizer of {name} took longer than {seconds:.0f} seconds.", hint)

@@ -73,7 +73,7 @@ def own_tasks(home: Path) -> tuple[StandardTask, ...]:
         try:
             text = (read_bytes(path, most_bytes=_MOST_BYTES) or b"").decode("utf-8")
         except (OSError, ValueError) as error:
-            log.debug("The task %s is left out: %s", path, error)
+            log.debug("The task %s is left out: %s", path, error, exc_info=True)
             continue
         named = next((match for match in (key.search(text) for key in _NAMED) if match), None)
         if named is not None:

@@ -60,7 +60,7 @@ class TokenCounting:
         except StudioError as error:
             return TokenState(trouble=str(error))
         except OSError as error:
-            log.warning("The token counts of %s cannot be kept: %s", dataset_id, error)
+            log.warning("The token counts of %s cannot be kept: %s", dataset_id, error, exc_info=True)
             return TokenState(trouble=f"The token counts cannot be kept: {error.strerror or error}. {DATA_FOLDER_HINT}")
 
     def _state(self, dataset_id: str, model: Path) -> TokenState:
@@ -70,7 +70,7 @@ class TokenCounting:
             try:
                 return TokenState(self._load(target))
             except DataError as error:
-                log.warning("%s", error)
+                log.warning("%s", error, exc_info=True)
                 target.unlink(missing_ok=True)
         examples = self._datasets.examples(dataset_id)
         if not len(examples):

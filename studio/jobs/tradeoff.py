@@ -3,16 +3,19 @@
 Functions from reports and views to rows. Knows nothing of pages, and starts no run.
 """
 
+import logging
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from studio.config import CHANGES_BASE, FULL, LORA, QLORA, QLORA_8BIT, RunConfig
 from studio.jobs.evaluation_report import HELD_OUT, Estimate, EvaluationReport
+from studio.logs import logged
 from studio.models.architecture import Architecture
 from studio.models.presets import Case, derive
 from studio.runs.view import RunView, Status
+
+log = logging.getLogger(__name__)
 
 METHOD_ROWS = ((LORA,), (QLORA, QLORA_8BIT), (FULL,))
 """The methods in the order of the table; those that stand for one another together, the usual one first."""
@@ -98,7 +101,7 @@ def weight_bytes(folder: Path | None) -> int | None:
     if folder is None:
         return None
     total = 0
-    with suppress(OSError):
+    with logged(log, "The size of the weights cannot be read", OSError):
         total = sum(file.stat().st_size for pattern in _WEIGHTS for file in folder.glob(pattern))
     return total or None
 

@@ -1,8 +1,7 @@
-"""Greedy answers to many prompts, as fast as the machine allows: what one `generate` a row answers, token for token.
+"""Greedy answers to many prompts at once, token for token what one `generate` a row answers.
 
-Reading a model's weights costs as much for one row as for dozens, so as many rows as fit are continued at once. A row
-that has ended makes room, and another is taken in; so one long answer does not hold up the others. Knows nothing of
-templates and scores: it takes and gives token ids.
+Reading a model's weights costs as much for one row as for dozens, so as many rows as fit are continued together. A row
+that has ended makes room for the next, so one long answer does not hold up the others.
 """
 
 import itertools
@@ -17,14 +16,14 @@ from transformers.generation.logits_process import RepetitionPenaltyLogitsProces
 from studio.ml.generation import PaneInput, Sampling, generate, switched_on
 from studio.ml.reading import Reader, by_length, can_read, shared_prefix
 from studio.ml.row_cache import RowCache, gather
-from studio.ml.soundness import NoNumbers
-from studio.ml.threads import Threads, writing
+from studio.ml.soundness import NotFinite
+from studio.ml.threads import ThreadTrials, writing
 
 CACHE_BYTES = {"cpu": 512 * 2**20, "cuda": 4 * 2**30, "mps": 2**30}
 """What the keys and values of the rows that are answered together may take."""
 
 READ_TOKENS = {"cpu": 2048, "cuda": 16384, "mps": 4096}
-"""So many tokens of new prompts are read at once: the memory of what is between the layers grows with them."""
+"""How many tokens of new prompts are read at once: the memory of what is between the layers grows with them."""
 
 LEAVING_SHARE = 0.125
 """Rows that have ended leave once they are this share of all: moving the others takes half as long as a token."""
@@ -33,7 +32,7 @@ JOINING_SHARE = 0.25
 """New rows are taken in once so much of the room is free."""
 
 MOST_ROWS = 256
-"""So many rows are answered at once at most, for each needs a line of logits."""
+"""How many rows are answered at once at most, because each needs a line of logits."""
 
 _HARMLESS = frozenset(
     "bos_token_id eos_token_id pad_token_id do_sample temperature top_k top_p min_p typical_p epsilon_cutoff "
@@ -73,9 +72,9 @@ def answer_rows(
 
     `adapter` is the name of one that is in the model, or BASE. `on_progress` is told how many rows are done. No more
     than `token_budget` tokens are held at once, prompts, answers and padding together; 0 leaves that to the device.
-    What all prompts begin with is read once. A model that does not bear rows of different lengths side by side, or
-    whose own settings change what is likeliest, is given rows of the same length by `generate`. Once `should_stop`
-    says so, the answers are left as they are. Raises ValueError for a prompt without a token, and NoNumbers.
+    What all prompts begin with is read once. A model that does not support rows of different lengths side by side, or
+    whose own settings change what is likeliest, answers rows of the same length by `generate`. Once `should_stop`
+    says so, the answers are left as they are. Raises ValueError for a prompt without a token, and NotFinite.
     """
     if not all(prompts):
         raise ValueError("a prompt has at least one token, after which the first of an answer can be predicted")
@@ -131,7 +130,7 @@ class _Batch:
         self._choose(self.rows, self._reader.go_on(self._cache, held, [row.ids[-1:] for row in self.rows]))
 
     def rearrange(self, new: Sequence[_Row]) -> None:
-        """Let the rows go that have ended, and take new ones in, with the first token of each answer."""
+        """Drop the rows that have ended, and take new ones in, with the first token of each answer."""
         parts = [(self._cache, self.rows)]
         for numbers in by_length([len(row.ids) for row in new], token_budget=self._read_tokens):
             group = [new[number] for number in numbers]
@@ -152,7 +151,7 @@ class _Batch:
             logits = self._penalise(seen.to(logits.device), logits)
         likeliest = logits.argmax(dim=-1)
         if not torch.isfinite(logits.gather(-1, likeliest[:, None])).all():
-            raise NoNumbers
+            raise NotFinite
         for row, token in zip(rows, likeliest.tolist(), strict=True):
             if row.left > 0:
                 row.take(token, self._end_ids)
@@ -163,7 +162,7 @@ def _answer_together(
     rows: Sequence[_Row],
     *,
     budget: int,
-    threads: Threads,
+    threads: ThreadTrials,
     should_stop: Callable[[], bool],
     report: Callable[[], None],
 ) -> None:

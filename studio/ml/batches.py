@@ -1,7 +1,7 @@
 """From token rows to tensors: which rows make up a step, and how a step is cut into micro-batches of similar cost.
 
 A step is `batch_size` rows. It is cut so that no micro-batch holds more than a token budget, which bounds the memory
-whatever the batch size is. Rows lie end to end without padding, or side by side with it. Knows nothing of models.
+whatever the batch size is. Rows lie end to end without padding, or side by side with it.
 """
 
 import math

@@ -1,7 +1,7 @@
-"""Several adapters of one base blended into one, by peft's own means.
+"""Blends several adapters of one base into one, with peft.
 
-What is blended depends on the adapters alone, so the base is set up without its weights: a blend of a large model's
-adapters takes hardly more memory than they do. Does not know runs: it takes folders.
+The blend depends on the adapters alone, so the base is built without its weights: blending the adapters of a large
+model takes little more memory than the adapters do.
 """
 
 import warnings
@@ -97,7 +97,7 @@ def save_blend(model: PeftModel, folder: Path) -> None:
 
 
 def _make_ordinary(model: PeftModel, name: str) -> None:
-    """Let nothing of an adapter but its weights and its scaling matter to a blend, which takes the first one's config.
+    """Reset what a blend would take from the first adapter's config beside its weights and its scaling.
 
     The blend would be scaled by alpha / sqrt(rank) for rsLoRA, which is not 1, and be begun as the adapter was: for
     some that changes the base. What the adapter's layers are scaled by is not changed here.
@@ -109,8 +109,8 @@ def _make_ordinary(model: PeftModel, name: str) -> None:
 
 
 def _keep_strongest(model: PeftModel, rank: int) -> None:
-    """Keep of a concatenation the directions of the largest singular values: the SVD that peft's "svd" takes, without
-    ever writing the change of a layer out.
+    """Keep the directions of the largest singular values of a concatenation: the SVD that peft's "svd" takes, without
+    computing the product B A.
 
     With QR, B = Q1 R1 and A^T = Q2 R2, so that B A = Q1 (R1 R2^T) Q2^T, and the SVD is that of a matrix no larger than
     the sum of the ranks (Golub and Van Loan, Matrix Computations, section 5.4.4). For a layer of 1536 x 576 and rank

@@ -69,7 +69,7 @@ def write_progress(progress: Progress, folder: Path) -> None:
 
 
 def read_progress(folder: Path) -> Progress:
-    """Read what `write_progress` wrote. Raises RunError when it is not there or damaged, be it by a single bit."""
+    """Read what `write_progress` wrote. Raises RunError when it is missing, or damaged by a single bit."""
     try:
         with safe_open(folder / PROGRESS, framework="pt") as file:
             told = file.metadata()

@@ -1,4 +1,4 @@
-"""A time by which something must be done, in a process that cannot be trusted to look at the clock.
+"""Ends this process when something takes too long.
 
 A library that loops in C lets no other thread of Python run, so the clock is faulthandler's, which needs none.
 """

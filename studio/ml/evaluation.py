@@ -1,7 +1,4 @@
-"""What a model makes of many rows: its answers, the loss of each row, and how likely it finds given continuations.
-
-Takes a plain model, with its adapters where it has some, and token ids. Knows nothing of runs, templates or scores.
-"""
+"""What a model makes of many rows: its answers, the loss of each row, and how likely given continuations are."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence

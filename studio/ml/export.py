@@ -1,6 +1,6 @@
-"""The files that a person takes away: the adapter alone, the base with the adapter merged into it, or a whole model.
+"""Writes what a person takes away: the adapter alone, the base with the adapter merged into it, or a whole model.
 
-Each is written so that plain libraries read it as the studio does. Knows nothing of runs: it takes folders.
+Each is written so that plain libraries read it as the studio does.
 """
 
 import contextlib
@@ -96,7 +96,7 @@ def stored_placement(folder: Path) -> Placement:
 
 
 def tolerance(placement: Placement, agreement: Agreement, *, exact: bool = True, rounding: float = 0.0) -> float:
-    """Return the largest difference of a logit that is rounding and not a fault.
+    """Return the largest difference of a logit that rounding can explain.
 
     Computed in fp32, as all is that is `exact`, it is 1e-4, or 1e-5 of the largest logit where that is more: a sum over
     many layers rounds in proportion to its size. Where weights were rounded when they were written, `ROUNDINGS` times
@@ -124,7 +124,7 @@ def unpacked(archive: Path) -> Iterator[Path]:
 
 
 def _tie_equals(model: Any) -> None:
-    """Let word table and head be one tensor again where they were trained as one: peft merges a copy of each."""
+    """Tie word table and head again where they were trained as one: peft merges a copy of each."""
     table, head = model.get_input_embeddings(), model.get_output_embeddings()
     if table.weight is not head.weight and torch.equal(table.weight, head.weight):
         head.weight = table.weight

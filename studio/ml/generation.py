@@ -1,7 +1,7 @@
 """Streamed answers from the base and its adapters, on one copy of the weights, in one batch where peft can mix them.
 
-Each row of the batch names its adapter, or the base. Rows draw from random numbers of their own with the same seed, so
-two rows whose models agree give the same answer. Does not know conversations or templates: it takes and gives ids.
+Each row of the batch names its adapter, or the base. Each row has its own random numbers with the same seed, so two
+rows whose models agree give the same answer.
 """
 
 import contextlib
@@ -16,8 +16,8 @@ from peft.utils.other import AuxiliaryTrainingWrapper
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 from transformers.generation.streamers import BaseStreamer
 
-from studio.ml.soundness import NoNumbers, rows_without_numbers
-from studio.ml.threads import Threads, writing
+from studio.ml.soundness import NotFinite, rows_not_finite
+from studio.ml.threads import ThreadTrials, writing
 
 BASE = "__base__"
 """The name that peft reserves for a row without an adapter."""
@@ -56,9 +56,9 @@ def passes(model: Any, adapters: Sequence[str]) -> tuple[tuple[int, ...], ...]:
 def can_mix(model: Any, adapters: Sequence[str]) -> bool:
     """Ask peft's layers whether rows with these adapters can go in one batch.
 
-    Asked and not tried: a batch that peft refuses in its midst leaves hooks in the model, which spoil every later one.
-    A LoRA layer refuses what it cannot mix, such as DoRA. A module that was trained as a whole does not refuse: without
-    a copy for every adapter that is asked for it looks for one in vain, or takes the base's for the adapter's. Seen in
+    Not tried out: a batch that peft refuses halfway leaves hooks in the model, which break every later one. A LoRA
+    layer refuses what it cannot mix, such as DoRA. A module that was trained as a whole does not refuse: without a copy
+    for every adapter it fails, or takes the base's copy for the adapter's. Seen in
     peft 0.21, `LoraLayer._check_forward_args` and `AuxiliaryTrainingWrapper.forward`.
     """
     names = set(adapters) - {BASE}
@@ -106,7 +106,7 @@ def generate(
     """Continue every pane at once and return the new token ids of each, the end token included where it came.
 
     The panes must be of one pass, see `passes`. `on_tokens` gets one token per pane after each step, None for a pane
-    that has ended. Raises NoNumbers for a pane that is answered with NaN or infinity.
+    that has ended. Raises NotFinite for a pane that is answered with NaN or infinity.
     """
     device = model.device
     longest = max(len(pane.ids) for pane in panes)
@@ -145,15 +145,15 @@ def generate(
         collector.threads = threads
         model.generate(streamer=collector, **options, **names)
     if collector.broken is not None:
-        raise NoNumbers(collector.broken)
+        raise NotFinite(collector.broken)
     return collector.answers
 
 
 class _Collector(BaseStreamer):
     """Receives each step's tokens from `generate` and passes them on, row by row, until the row has ended.
 
-    `broken` is a row whose scores are no numbers. That is raised once `generate` has returned: a mixed batch that is
-    left in its midst leaves peft's hooks in the model.
+    `broken` is a row whose scores are not finite. That is raised once `generate` has returned: a mixed batch that is
+    left halfway leaves peft's hooks in the model.
     """
 
     def __init__(
@@ -161,7 +161,7 @@ class _Collector(BaseStreamer):
     ) -> None:
         self.answers: list[list[int]] = [[] for _ in adapters]
         self.broken: int | None = None
-        self.threads: Threads | None = None
+        self.threads: ThreadTrials | None = None
         self._adapters = adapters
         self._ended = [False] * len(adapters)
         self._end_ids = end_ids
@@ -169,8 +169,8 @@ class _Collector(BaseStreamer):
         self._prompt_seen = False
 
     def look(self, scores: torch.Tensor) -> None:
-        """Look whether scores, (rows, words), are numbers in all rows that go on; a base comes before its adapters."""
-        rows = [row for row in rows_without_numbers(scores) if not self._ended[row]]
+        """Check that scores, (rows, words), are finite in all rows that go on; a base comes before its adapters."""
+        rows = [row for row in rows_not_finite(scores) if not self._ended[row]]
         if rows:
             self.broken = next((row for row in rows if self._adapters[row] == BASE), rows[0])
 
@@ -193,11 +193,11 @@ class _Collector(BaseStreamer):
             self.threads.step()
 
     def end(self) -> None:
-        """Nothing is held back, so nothing is left to pass on."""
+        """Do nothing: no token is held back."""
 
 
 class Looking(LogitsProcessor):
-    """Has the scores of each step looked at, (rows, words), and changes nothing."""
+    """Shows the scores of each step, (rows, words), to a function, and changes nothing."""
 
     def __init__(self, look: Callable[[torch.Tensor], None]) -> None:
         self._look = look

@@ -1,8 +1,8 @@
 """Standard tasks by lm-evaluation-harness (Gao et al. 2024, https://github.com/EleutherAI/lm-evaluation-harness).
 
-The tasks, the way they are put to a model and what counts as right are the harness's own, so that a figure means here
-what it means in public tables: plain text, no chat template, the shots that the task itself names. Which questions are
-asked where not all are is drawn by a fixed seed, the same ones for every model. Knows nothing of runs.
+The tasks, their prompts and what counts as right are the harness's own, so that a figure means here what it means in
+public tables: plain text, no chat template, the shots that the task itself names. Where only some questions are asked,
+a fixed seed draws the same ones for every model.
 """
 
 import hashlib
@@ -25,10 +25,12 @@ from transformers import LogitsProcessorList
 from studio.errors import DataError
 from studio.ml.generation import Looking
 from studio.ml.loading import first_line
-from studio.ml.soundness import NoNumbers, rows_without_numbers
+from studio.ml.soundness import NotFinite, rows_not_finite
 from studio.models.download import Unreachable
 from studio.models.hub import DEFAULT_HUB
 from studio.models.starter import Stopped
+
+log = logging.getLogger(__name__)
 
 VERSION = importlib.metadata.version("lm_eval")
 METRICS = ("acc_norm", "acc", "exact_match")
@@ -59,9 +61,7 @@ class Harness:
         self._loaded: dict[str, Any] = {}
 
     def load(self, name: str) -> None:
-        """Have the questions of a task on this machine. Raises DataError where there is no such task, or they cannot be
-        fetched.
-        """
+        """Fetch the questions of a task. Raises DataError where there is no such task, or they cannot be fetched."""
         if name in self._loaded:
             return
         if name not in self._manager.all_tasks:
@@ -95,8 +95,8 @@ class Harness:
 
         Returns how the harness calls the score that counts, and that score from 0 to 1 for each question.
 
-        Of a task that is made of others, as MMLU is, every part is asked its share. `on_progress` hears how many
-        requests are done, and of how many. Raises DataError for a task whose score is no share, NoNumbers, and Stopped.
+        A task that is made of others, such as MMLU, asks every part its share. `on_progress` hears how many
+        requests are done, and of how many. Raises DataError for a task whose score is no share, NotFinite, and Stopped.
         """
         loaded = self._loaded[name]
         tasks: Mapping[str, Any] = loaded["tasks"]
@@ -107,14 +107,14 @@ class Harness:
             count = len(task.eval_docs)
             asked[part] = sorted(random.Random(f"{part}/{count}").sample(range(count), min(each, count)))
         plain = model.get_base_model() if isinstance(model, PeftModel) else model
-        asking = _Asking(plain, tokenizer, on_progress, should_stop)
+        asking = _HarnessModel(plain, tokenizer, on_progress, should_stop)
         with torch.inference_mode():
             found = evaluate(lm=asking, task_dict=loaded, samples=asked, bootstrap_iters=0, log_samples=True)
         return _task_scores(name, [found["samples"][part] for part in tasks])
 
 
-class _Asking(HFLM):
-    """The harness's own way to a model of transformers, which tells how far it is and can be stopped at each batch."""
+class _HarnessModel(HFLM):
+    """The harness's wrapper of a transformers model, which reports its progress and can be stopped at each batch."""
 
     def __init__(self, model: Any, tokenizer: Any, on_progress: _Progress, should_stop: Callable[[], bool]) -> None:
         # The harness ties word table and output head again, which would undo an adapter on either.
@@ -138,12 +138,12 @@ class _Asking(HFLM):
     def _model_call(self, inps: torch.Tensor, *others: Any, **named: Any) -> torch.Tensor:
         self._go_on(len(inps))
         logits: torch.Tensor = super()._model_call(inps, *others, **named)
-        _ensure_numbers(logits.flatten(0, -2))
+        _ensure_finite(logits.flatten(0, -2))
         return logits
 
     def _model_generate(self, context: torch.Tensor, *others: Any, **named: Any) -> torch.Tensor:
         self._go_on(len(context))
-        looking = LogitsProcessorList([Looking(_ensure_numbers)])
+        looking = LogitsProcessorList([Looking(_ensure_finite)])
         return super()._model_generate(context, *others, **named, logits_processor=looking)
 
     def _begin(self, total: int) -> None:
@@ -157,16 +157,17 @@ class _Asking(HFLM):
         self._on_progress(self._done, self._total)
 
 
-def _ensure_numbers(scores: torch.Tensor) -> None:
-    if rows_without_numbers(scores):
-        raise NoNumbers
+def _ensure_finite(scores: torch.Tensor) -> None:
+    if rows_not_finite(scores):
+        raise NotFinite
 
 
 def _go_offline_without_the_hub() -> None:
-    """Use only what is on this machine where the Hub does not answer, instead of asking it again and again."""
+    """Use only what is on this machine if the Hub does not answer, instead of asking it again and again."""
     try:
         DEFAULT_HUB.require()
     except Unreachable:
+        log.info("The Hub does not answer, so only what is on this machine is used", exc_info=True)
         huggingface_hub.constants.HF_HUB_OFFLINE = True
         datasets.config.HF_HUB_OFFLINE = True
 

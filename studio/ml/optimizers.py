@@ -1,7 +1,4 @@
-"""What turns gradients into weights: the optimiser, its fp32 masters of low-precision weights, the schedule.
-
-Does not know of batches or models beyond the names of their parameters.
-"""
+"""The optimiser, its fp32 masters of low-precision weights, and the learning-rate schedule."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -60,7 +57,7 @@ class Optimizer:
         return norm
 
     def write_back(self) -> None:
-        """Bring what the model computes with up to what the masters are."""
+        """Copy the masters to the parameters that the model computes with."""
         with torch.no_grad():
             for each in self.trained:
                 if each.master is not each.parameter:
@@ -72,7 +69,7 @@ class Optimizer:
             each.parameter.grad = each.master.grad = None
 
     def close(self) -> None:
-        """Leave the model's parameters as fp32, equal to their masters, and let go of everything else."""
+        """Leave the model's parameters as fp32, equal to their masters, and free everything else."""
         self.rest()
         for hook in self._hooks:
             hook.remove()
@@ -124,7 +121,7 @@ class Optimizer:
         self.write_back()
 
     def rest(self) -> None:
-        """Let go of moments and gradients: nothing is stepped any more, and a checkpoint that comes back needs room."""
+        """Free the moments and gradients after the last step: a checkpoint that is loaded back needs the room."""
         self.forget()
         self._inner.state.clear()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from studio.models.forecast.plan import SAVE_SHARE
 
 SAVE_SECONDS = 30.0
-"""So far apart are two checkpoints where saving is cheap. No more than this is ever trained again."""
+"""The time between two checkpoints where saving is cheap: no more than this is ever trained again."""
 
 
 class SavePace:
@@ -27,7 +27,7 @@ class SavePace:
 
     @property
     def is_affordable(self) -> bool:
-        """Whether one more, as dear as the last, stays within the share; the first always does."""
+        """Whether one more checkpoint, as expensive as the last, stays within the share; the first always does."""
         return self._spent + self._cost <= self._share * (self._clock() - self._began) or not self._spent
 
     def timed(self, save: Callable[[], object]) -> None:
@@ -43,7 +43,7 @@ class SavePace:
 class Scores:
     """What the held-out losses of a run have been until now. `best` is the lowest, `best_step` where it was.
 
-    `kept_loss` is the lowest at a step of which there is a checkpoint, `kept_step`. `gained` is the loss that a new one
+    `kept` is the lowest at a step of which there is a checkpoint, `kept_step`. `gained` is the loss that a new one
     must beat to count as a gain, and `without_gain` counts the checks in a row that did not. `last_step` is the
     step of the last, and `shown_step` the last step of which the answers were shown.
     """

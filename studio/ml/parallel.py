@@ -1,7 +1,7 @@
 """Several processes that train one model together, each on its own device, through accelerate.
 
 Every process holds the whole model and takes every n-th micro-batch of a step; the gradients are summed before the
-step, so all of them stay equal. Does not know what is trained.
+step, so all of them stay equal.
 """
 
 from collections.abc import Sequence

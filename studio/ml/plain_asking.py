@@ -24,8 +24,8 @@ TIMES = 2
 def computing_exactly(model: Any, *, shaken: int | None = None) -> Iterator[None]:
     """Have a model compute in fp32 with the weights that it has, whatever their number format, one module at a time.
 
-    Half precision rounds each result, and a fault of some hundredths is lost in that. With `shaken`, a seed, matrices
-    are off at random by as much as rounding to their format can be: half the step between two of its numbers.
+    Half precision rounds each result, which hides errors of some hundredths. With `shaken`, a seed, matrices are off at
+    random by as much as rounding to their format can be: half the step between two of its numbers.
     """
     held: dict[Any, list[tuple[Any, Any]]] = {}
     generators: dict[Any, torch.Generator] = {}

@@ -1,8 +1,7 @@
-"""Many prompts of different lengths read into one cache, padded on the left; what all of them begin with is read once.
+"""Reads many prompts of different lengths into one cache, padded on the left; a shared beginning is read once.
 
-In the cache every row ends in the same column, so rows can leave, stand several times and be joined by others that
-were read later. Whether a model bears that is not read from its code but tried out on it. Knows nothing of answers or
-scores: it takes token ids and gives logits.
+In the cache every row ends in the same column, so rows can leave, be repeated, and be joined by others that were read
+later. Whether a model supports that is tried out on the model, not read from its code.
 """
 
 from collections.abc import Sequence

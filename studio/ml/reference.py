@@ -1,7 +1,7 @@
-"""What a model says about a few fixed rows, kept so that another copy of it can be held against the original.
+"""What a model says about a few fixed rows, kept so that another copy of it can be compared with the original.
 
-At the end of a training the live model's logits and greedy answers are written to the run; an export is loaded back and
-must reproduce them. Knows nothing of runs: it takes rows of token ids and file names.
+At the end of a training the live model's logits and greedy answers are written to the run; an export is loaded back
+and must reproduce them.
 """
 
 import contextlib
@@ -41,8 +41,8 @@ class Probe:
 class Reference:
     """Per probe: the logits at its last positions, (positions, words) in fp32, and the greedy answer's tokens.
 
-    `learned` is the hash of the files that were asked, see `models/learned`; empty where it is not known. `exact` says
-    that the logits were computed in fp32, whatever the number format of the weights.
+    `learned` is the `hash_learned` of the files that were asked; empty where it is not known. `exact` says that the
+    logits were computed in fp32, whatever the number format of the weights.
     """
 
     probes: tuple[Probe, ...]

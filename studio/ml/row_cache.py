@@ -1,6 +1,6 @@
-"""What a model keeps of the rows that it has read, in a form that rows can leave and join while they are read on.
+"""A model's key-value cache of many rows, in a form that rows can leave and join while answers are written.
 
-Every row ends in the last column; what is shorter has padding in front of it. Knows nothing of models and tokens.
+Every row ends in the last column; shorter ones have padding in front.
 """
 
 from collections.abc import Sequence

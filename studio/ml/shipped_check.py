@@ -1,4 +1,4 @@
-"""What plain libraries make of an export: asked in a process of its own that knows none of the studio's settings."""
+"""Loads an export with plain libraries and asks it, in a process of its own without any of the studio's settings."""
 
 import functools
 import json
@@ -30,6 +30,9 @@ SECONDS_TO_ANSWER = 1800.0
 Answers = tuple[dict[str, torch.Tensor], dict[str, Any]]
 Asker = Callable[[dict[str, Any]], Answers]
 """Takes an order and answers it, as `plain_asking.ask` does."""
+
+Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
+"""Runs a program as `subprocess.run` does."""
 
 
 @dataclass(frozen=True)
@@ -81,13 +84,15 @@ def ask_shipped(
     )
 
 
-def ask_apart(order: dict[str, Any], *, seconds: float, python: str = sys.executable) -> Answers:
-    """Have an order answered by a process of its own, within so many seconds. Raises ExportError when it is not."""
+def ask_apart(
+    order: dict[str, Any], *, seconds: float, python: str = sys.executable, run: Run = subprocess.run
+) -> Answers:
+    """Have a process of its own answer an order within so many seconds. Raises ExportError when it does not."""
     with tempfile.TemporaryDirectory() as scratch:
         asked, answered = Path(scratch) / "order.json", Path(scratch) / "answer.safetensors"
         asked.write_text(json.dumps(order), encoding="utf-8")
-        # With -P its own folder, whose modules have names that others might have, is no place to import from.
-        _run([python, "-P", plain_asking.__file__, str(asked), str(answered)], scratch, seconds)
+        # With -P it imports nothing from its own folder, where modules may have the names of libraries.
+        _ensure_answered(run, [python, "-P", plain_asking.__file__, str(asked), str(answered)], scratch, seconds)
         with safe_open(answered, framework="pt") as file:
             told = codec.parse(file.metadata()["told"])
         return load_file(answered), told
@@ -112,13 +117,13 @@ def _order(folder: Path, probes: Sequence[Probe], *, placement: Placement, base:
     }
 
 
-def _run(command: Sequence[str], scratch: str, seconds: float) -> None:
+def _ensure_answered(run: Run, command: Sequence[str], scratch: str, seconds: float) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("STUDIO_")}
     environment |= {"HF_HUB_OFFLINE": "1", "PYTHONWARNINGS": "ignore"}
-    # Threads that wait for others by counting take the cores from them where other programs are at work too.
+    # Threads that spin while they wait would take the cores from other programs.
     environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        done = subprocess.run(
+        done = run(
             command,
             capture_output=True,
             cwd=scratch,

@@ -31,9 +31,9 @@ def ship_settings(base: Path, target: Path, *, renderer: ChatRenderer) -> None:
     copy_companions(base, target)
     if renderer.uses_plain_template:
         (target / CHAT_TEMPLATE).write_text(renderer.template, encoding="utf-8")
-    document = _read(target / TOKENIZER_CONFIG)
+    document = read_settings(target / TOKENIZER_CONFIG)
     if (older := old_tokenizer_config(document)) != document:
-        _write(target / TOKENIZER_CONFIG, older)
+        write_settings(target / TOKENIZER_CONFIG, older)
     _ship_ends(base, target, renderer=renderer)
 
 
@@ -44,7 +44,7 @@ def ship_config(base: Path, target: Path) -> bool:
     too. Returns whether transformers reads the same by those alone, so that version 4 can read the model.
     """
     path, own = target / "config.json", base / "config.json"
-    written, document = _read(path), _read(own)
+    written, document = read_settings(path), read_settings(own)
     if written.get("model_type") not in CONFIG_MAPPING:
         return True  # it is read by code of its own
     now, before = _as_read(written), _as_read(document)
@@ -53,10 +53,10 @@ def ship_config(base: Path, target: Path) -> bool:
     else:
         _take_over(document, written, changed=[key for key in now | before if now.get(key) != before.get(key)])
     both = _for_both_versions(document)
-    if (found := both or document) == _read(own):
+    if (found := both or document) == read_settings(own):
         shutil.copy2(own, path)
     else:
-        _write(path, found)
+        write_settings(path, found)
     return both is not None
 
 
@@ -86,7 +86,9 @@ def _for_both_versions(document: dict[str, Any]) -> dict[str, Any] | None:
 def _as_read(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return what transformers makes of a config.json, every default filled in."""
     with tempfile.TemporaryDirectory() as folder:
-        _write(Path(folder) / "config.json", {key: value for key, value in document.items() if key != "auto_map"})
+        write_settings(
+            Path(folder) / "config.json", {key: value for key, value in document.items() if key != "auto_map"}
+        )
         found: dict[str, Any] = _compared(AutoConfig.from_pretrained(folder, local_files_only=True).to_dict())
     return found
 
@@ -102,7 +104,7 @@ def _ship_ends(base: Path, target: Path, *, renderer: ChatRenderer) -> None:
 
     generate() and vLLM read generation_config.json, llama.cpp the tokenizer's end of a sequence.
     """
-    settings, config = _read(target / GENERATION_CONFIG), _read(base / "config.json")
+    settings, config = read_settings(target / GENERATION_CONFIG), read_settings(base / "config.json")
     named = _ids(settings.get("eos_token_id", config.get("eos_token_id")))
     ends = list(dict.fromkeys((*named, *renderer.end_ids)))
     if ends == named and any((target / name).is_file() for name in (GENERATION_CONFIG, "config.json")):
@@ -110,11 +112,11 @@ def _ship_ends(base: Path, target: Path, *, renderer: ChatRenderer) -> None:
     kept = {key: config[key] for key in ("bos_token_id", "pad_token_id") if config.get(key) is not None}
     settings = {**kept, **settings, "eos_token_id": ends}
     settings.pop("_from_model_config", None)  # or config.json would go before it
-    _write(target / GENERATION_CONFIG, settings)
+    write_settings(target / GENERATION_CONFIG, settings)
     if (target / "config.json").is_file():
-        _write(target / "config.json", _read(target / "config.json") | {"eos_token_id": ends})
+        write_settings(target / "config.json", read_settings(target / "config.json") | {"eos_token_id": ends})
     last = renderer.end_ids[-1]  # the one that the template writes, where the base does not name that
-    is_free = "eos_token" not in renderer.template and not _read(target / TOKENIZER_CONFIG).get("add_eos_token")
+    is_free = "eos_token" not in renderer.template and not read_settings(target / TOKENIZER_CONFIG).get("add_eos_token")
     if last not in named and is_free:
         _ship_tokenizers_end(target, last)
 
@@ -123,16 +125,16 @@ def _ship_tokenizers_end(target: Path, end: int) -> None:
     """Let the tokenizer's end of a sequence be the token that ends an answer."""
     text = Tokenizer.from_file(str(target / "tokenizer.json")).id_to_token(end)
     for name in (TOKENIZER_CONFIG, SPECIAL_TOKENS):
-        document = _read(target / name)
+        document = read_settings(target / name)
         if name == TOKENIZER_CONFIG or "eos_token" in document:
-            _write(target / name, document | {"eos_token": text})
+            write_settings(target / name, document | {"eos_token": text})
 
 
 def _ids(found: object) -> list[int]:
     return [id for id in (found if isinstance(found, list) else [found]) if isinstance(id, int)]
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_settings(path: Path) -> dict[str, Any]:
     """Read a JSON object; a missing file is an empty one."""
     try:
         found = codec.parse_file(path)
@@ -143,5 +145,6 @@ def _read(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _write(path: Path, document: Mapping[str, Any]) -> None:
+def write_settings(path: Path, document: Mapping[str, Any]) -> None:
+    """Write a JSON object as transformers writes its settings."""
     path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

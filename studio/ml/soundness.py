@@ -19,10 +19,10 @@ _ALMOST_SAME = 0.05
 experts round otherwise then. Random encoders are at 0.006, those that learned something far above."""
 
 
-class NoNumbers(ModelError):
+class NotFinite(ModelError):
     """A model answers with NaN or infinity, in this row of those that it was given.
 
-    Whoever knows which model it is says whose fault that is, see `no_numbers`.
+    Whoever knows which model it is says whose fault that is, see `broken_model`.
     """
 
     def __init__(self, row: int = 0) -> None:
@@ -37,13 +37,13 @@ class Diverged(StudioError):
     """The loss or the gradient is no longer a finite number."""
 
 
-def no_numbers(*, is_base: bool, run: str = "") -> ModelError:
+def broken_model(*, is_base: bool, run: str = "") -> ModelError:
     """Return what to say of a model that answers with what is no number; the base of a tuned one was found sound.
 
     `run` is the name of the run that made it, where several can be meant.
     """
     if is_base:
-        return _no_numbers("asked, it answers with what is no number")
+        return _broken_base("asked, it answers with what is no number")
     named = f"the run '{run}'" if run else "the run"
     return ModelError(
         f"What {named} learned is broken: asked, it answers with what is no number, and its base model does not.",
@@ -71,7 +71,7 @@ def no_longer_finite(what: str, step: int, *, before_learning: bool = False) -> 
     )
 
 
-def rows_without_numbers(scores: torch.Tensor) -> list[int]:
+def rows_not_finite(scores: torch.Tensor) -> list[int]:
     """Return the rows of (rows, words) whose likeliest word has a score that is no number."""
     finite: list[bool] = torch.isfinite(scores.amax(dim=-1)).tolist()
     return [row for row, is_finite in enumerate(finite) if not is_finite]
@@ -79,7 +79,7 @@ def rows_without_numbers(scores: torch.Tensor) -> list[int]:
 
 def ensure_sound(model: Any) -> None:
     """Check a base before it is trained. Raises ModelError that says what is wrong with it."""
-    _ensure_numbers(model)
+    _ensure_finite(model)
     vocabulary = model.get_input_embeddings().weight.shape[0]
     places = [place * vocabulary // (2 * _TOKENS) for place in range(2 * _TOKENS)]
     first, second = places[:_TOKENS], [*places[: _TOKENS // 2], *places[-_TOKENS // 2 :]]
@@ -89,7 +89,7 @@ def ensure_sound(model: Any) -> None:
             logits = model(input_ids=torch.tensor([ids], device=model.device), use_cache=False).logits[0]
         answers.append(logits[: _TOKENS // 2].float())
     if not all(torch.isfinite(each).all() for each in answers):
-        raise _no_numbers("asked a few words, it answers with what is no number")
+        raise _broken_base("asked a few words, it answers with what is no number")
     change = float((answers[0] - answers[1]).norm() / answers[0].norm().clamp_min(1e-12))
     if change > (_SAME if model.dtype == torch.float32 else _ALMOST_SAME):
         raise ModelError(
@@ -98,16 +98,16 @@ def ensure_sound(model: Any) -> None:
         )
 
 
-def _ensure_numbers(model: Any) -> None:
+def _ensure_finite(model: Any) -> None:
     for name, parameter in model.named_parameters():
         if not parameter.is_floating_point() or not parameter.numel():
-            continue  # packed: what its scales hold shows in the answers
-        low, high = parameter.detach().aminmax()  # of anything that is no number, no number
+            continue  # packed weights: the answers show what their scales hold
+        low, high = parameter.detach().aminmax()  # NaN if any weight is
         if not (torch.isfinite(low) and torch.isfinite(high)):
-            raise _no_numbers(f"its weight {name} holds NaN or infinity")
+            raise _broken_base(f"its weight {name} holds NaN or infinity")
 
 
-def _no_numbers(what: str) -> ModelError:
+def _broken_base(what: str) -> ModelError:
     return ModelError(
         f"The base model itself is broken: {what}.",
         "No setting of the run can help. Fetch the model again, or choose another one.",

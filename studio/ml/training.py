@@ -1,6 +1,7 @@
 """The training loop, from the first batch to the last step."""
 
 import itertools
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,8 +21,10 @@ from studio.ml.memory import memory_gib, release_memory
 from studio.ml.optimizers import Optimizer, learning_rate_factor
 from studio.ml.pacing import SavePace, Scores
 from studio.ml.parallel import Processes
-from studio.ml.soundness import NoNumbers, ensure_finite, no_longer_finite
+from studio.ml.soundness import NotFinite, ensure_finite, no_longer_finite
 from studio.models.forecast.plan import SCORINGS
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -230,7 +233,7 @@ class Trainer:
         with self.engine.unpacked():
             try:
                 whole = self.sample(self.step)
-            except NoNumbers as error:
+            except NotFinite as error:
                 raise no_longer_finite("score of a word", self.step, before_learning=self.step == 0) from error
         if whole:
             self.scores = self.scores.shown(self.step)
@@ -270,6 +273,7 @@ class Trainer:
             try:
                 self.optimizer.restore_masters(self.keeper.load(better).tensors)
             except StudioError:
+                log.info("The best checkpoint cannot be read", exc_info=True)
                 text = f"The checkpoint of step {better:,} scored best, but is damaged: the last step is kept."
                 self.emit(Noted("warning", text))
                 better = None

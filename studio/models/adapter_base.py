@@ -1,6 +1,6 @@
-"""Whether an adapter was trained on the base that it is put on: by its name, and where both are here by their files.
+"""Checks that an adapter is put on the base that it was trained on: by name, and where both are here by their files.
 
-An adapter of another base can have the same layers in the same sizes, and then nothing but its base tells them apart.
+An adapter of another base can have the same layers in the same sizes, and then only its base tells them apart.
 """
 
 import hashlib
@@ -56,7 +56,7 @@ def _folder_of(name: str, home: Path) -> Path | None:
     try:
         files = locate(STARTER if name == HUB_ID else name, home, folders=Path(name).is_absolute())
     except ModelError as error:
-        log.info("the base of the adapter is not on this machine: %s", error)
+        log.info("the base of the adapter is not on this machine: %s", error, exc_info=True)
         return None
     return None if files is None else files.folder
 

@@ -1,16 +1,18 @@
-"""Whether the files of an adapter are what they seem, and fit a base, before any memory is taken for them.
+"""Checks that the files of an adapter are valid and fit a base, before any memory is taken for them.
 
 Reads the settings and the header of the weights, never a weight. What is not LoRA's own is refused by name: peft would
 write it over the weights of the base, which all the panes of a conversation share.
 """
 
+import hashlib
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from studio.errors import ModelError
-from studio.models.adapter_settings import AdapterSettings, endings, read_document, read_settings
+from studio.models.adapter_settings import SETTINGS, AdapterSettings, endings, read_document, read_settings
 from studio.models.layout import LinearLayer
 from studio.models.tensor_files import Tensor, read_header
 
@@ -25,6 +27,9 @@ _PART = re.compile(
 )
 _HALVES = {"lora_A.weight": "A", "lora_embedding_A": "A", "lora_B.weight": "B", "lora_embedding_B": "B"}
 _HINT = "It must belong to this base model. Train the run again if its files are damaged."
+
+_LEARNED = ("adapter_model.safetensors", "model*.safetensors")
+_NOT_LEARNED = ("base_model_name_or_path", "peft_version", "inference_mode")
 
 
 @dataclass(frozen=True)
@@ -147,3 +152,18 @@ def _check_whole(whole: Mapping[str, Tensor], settings: AdapterSettings, base: B
 
 def _unfit(fault: str) -> ModelError:
     return ModelError(f"The adapter cannot be loaded: {fault}.", _HINT)
+
+
+def hash_learned(folder: Path) -> str:
+    """Return the sha256 of the weights in the folder of an adapter or a model, and of an adapter's settings.
+
+    The name of its base is left out, because that changes when it goes to another machine.
+    """
+    digest = hashlib.sha256()
+    for path in (path for pattern in _LEARNED for path in sorted(folder.glob(pattern))):
+        with path.open("rb") as file:
+            digest.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
+    if (folder / SETTINGS).is_file():
+        settings = {key: value for key, value in read_document(folder).items() if key not in _NOT_LEARNED}
+        digest.update(json.dumps(settings, sort_keys=True).encode())
+    return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""What an adapter's settings may say before anything is made of them: LoRA, plain names, a bounded rank.
+"""What an adapter's settings may say: LoRA, plain names, a bounded rank; and how strong it may be.
 
 peft acts on whatever adapter_config.json says: it takes text as regular expressions, imports modules that it names and
 changes the base. So only what the studio itself writes is allowed; the rest must be as peft leaves it.
@@ -13,7 +13,7 @@ from typing import Any, TypeGuard
 
 from studio import codec
 from studio.config import setting_named
-from studio.errors import ModelError
+from studio.errors import ModelError, StudioError
 from studio.models.blend_kinds import MOST
 
 SETTINGS = "adapter_config.json"
@@ -23,12 +23,15 @@ MOST_RANK = 2 * MOST * int(setting_named("rank").high or 0)
 
 MOST_NAMES = 4096
 _LONGEST_SETTINGS = 1_000_000
-_STRONGEST = 1e6
+_LARGEST = 1e6
 _NAME = re.compile(r"[A-Za-z0-9_]{1,100}(\.[A-Za-z0-9_]{1,100}){0,20}")
 _PEFTS_OWN = re.compile(r"(^|\.)(lora_|base_layer|original_module|modules_to_save)")
 """What peft puts around a layer: under such a name an adapter would be put on another adapter."""
 
 _LATER = "Save the adapter again as plain LoRA, or choose another one."
+
+STRONGEST = 1.5
+"""How strongly an adapter may speak: 0 is the base, 1 the adapter as it was trained."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,7 @@ def _is_rank(value: object) -> bool:
 
 
 def _is_strength(value: object) -> bool:
-    return _is_number(value) and abs(value) <= _STRONGEST  # which nan is not
+    return _is_number(value) and abs(value) <= _LARGEST  # false for nan
 
 
 def _is_share(value: object) -> bool:
@@ -177,3 +180,9 @@ _DEFAULTS: Mapping[str, object] = {"bias": "none", "megatron_core": "megatron.co
 def _shown(value: object) -> str:
     text = repr(value) if not isinstance(value, float) or math.isfinite(value) else "a number that is not finite"
     return text if len(text) <= 80 else f"{text[:80]}..."
+
+
+def check_strength(strength: float, raising: type[StudioError] = ModelError) -> None:
+    """Raises `raising` for a strength that no adapter has."""
+    if not (math.isfinite(strength) and 0 <= strength <= STRONGEST):
+        raise raising(f"An adapter has no strength of {strength:g}.", f"Choose one from 0 to {STRONGEST:g}.")

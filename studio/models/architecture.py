@@ -1,7 +1,7 @@
-"""The numbers of a decoder that a forecast needs, from its config.json alone: plain arithmetic, no torch.
+"""The numbers of a decoder that a forecast needs, from its config.json alone, without torch.
 
-Families that `studio.models.families` lists are exact to the last parameter. Any other decoder is taken from the common
-keys of its config.json and the layout of its files. Never loads a model, and never reads a weight.
+Families that `studio.models.families` lists are exact to the last parameter. Any other decoder is taken from the
+common keys of its config.json and the layout of its files.
 """
 
 from collections.abc import Iterator, Mapping

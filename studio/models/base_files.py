@@ -1,7 +1,7 @@
-"""Whether the files of a base model can be loaded without asking for more than they hold, or for code.
+"""Checks that the files of a base model need no more memory than they hold, and no code.
 
-transformers takes the sizes from config.json, and fills whatever the weight files lack with numbers of its own: a
-config.json of two kilobytes could take any amount of memory. Reads headers alone.
+transformers takes the sizes from config.json, and fills whatever the weight files lack with random numbers: a
+config.json of two kilobytes could take any amount of memory. Only headers are read.
 """
 
 import math
@@ -26,7 +26,7 @@ _MOST_BUFFER_BYTES = 2 * 2**30
 _SIZE = re.compile(r"^(n|num|d|dim|max)_|_(size|dim|rank|len|length|positions|groups)$|^n(embd|head|layer|inner|ctx)$")
 _BLOCKS = re.compile(r"^n_layers?$|^num_.*(layers|blocks)$|^depth$")
 _SPARE_PARAMETERS = 4_000_000
-"""So many weights may be missing from the files: tables that are computed, or a head that is the word table."""
+"""How many weights may be missing from the files: tables that are computed, or a head that is the word table."""
 
 _KERNELS = ("eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention", "grouped_mm", "batched_mm")
 

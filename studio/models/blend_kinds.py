@@ -1,7 +1,7 @@
 """The ways to blend several adapters into one: what each does, what it needs, and what the weights mean.
 
 The weights mean the same in all of them: adapters that are alike are blended to the sum of the weights times that one.
-So weights that add up to 1 keep the strength of a single adapter. Arithmetic only; `studio.ml.blending` blends.
+So weights that add up to 1 keep the strength of a single adapter. `studio.ml.blending` blends.
 """
 
 import math

@@ -1,7 +1,4 @@
-"""Well-known small chat models that a person can pick by name. Any other model on the Hub works as well.
-
-Does not know which of them are on this machine: `studio.models.locate` does.
-"""
+"""Well-known small chat models that a person can pick by name. Any other model on the Hub works as well."""
 
 from dataclasses import dataclass
 

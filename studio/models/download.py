@@ -1,7 +1,7 @@
-"""Fetch one file over HTTP so that a broken download goes on where it stopped, and hold it to its pinned hash.
+"""Downloads one file over HTTP, resuming where a broken download stopped, and checks its pinned hash.
 
-Does not know what a file is for or where its address comes from. Bytes are collected in `NAME.part` beside the target,
-which survives a crash; the target appears only when the hash is right.
+Bytes are collected in `NAME.part` beside the target, which survives a crash; the target appears only when the hash is
+right.
 """
 
 import hashlib
@@ -38,12 +38,12 @@ class Stopped(Exception):
 
 
 class Unreachable(ModelError):
-    """Not one byte came from where the file should be."""
+    """Nothing came from the address of the file."""
 
 
 @dataclass(frozen=True)
 class Listener:
-    """Who waits for a download: told how far it is, asked whether to go on, and paused before connecting again."""
+    """What a download reports to: its progress, whether to go on, and a pause before connecting again."""
 
     report: Report
     should_stop: Callable[[], bool]
@@ -51,7 +51,7 @@ class Listener:
     clock: Callable[[], float] = time.monotonic
 
 
-class Progress:
+class DownloadProgress:
     """The bytes of one download, perhaps of several files in several threads, passed on to its listener.
 
     The listener hears of them at most four times a second and from one thread at a time.
@@ -79,7 +79,7 @@ class Progress:
 
 
 def download_file(url: str, target: Path, *, what: str, sha256: str, listener: Listener) -> Path:
-    """Bring `url` to `target` unless it is there, and return `target`. `what` is told to the listener.
+    """Download `url` to `target` unless it is there, and return `target`. `what` is told to the listener.
 
     Raises Stopped, Unreachable when nothing comes, and ModelError when the connection breaks for good, the disk does
     not take the file, or the file is twice not the one with the pinned hash.
@@ -110,7 +110,7 @@ def hash_file(path: Path) -> str:
 
 @contextmanager
 def storing(path: Path) -> Iterator[None]:
-    """Turn trouble with the disk into a ModelError that names `path`. Only file operations belong in the block."""
+    """Turn an error of the disk into a ModelError that names `path`. Only file operations belong in the block."""
     try:
         yield
     except OSError as error:
@@ -190,7 +190,7 @@ def _receive(url: str, part: Path, *, what: str, listener: Listener) -> None:
         if response.status != 206:
             start = 0  # the server sends the whole file again
         length = int(response.headers.get("Content-Length") or 0)
-        progress = Progress(what, total=start + length if length else 0, listener=listener, done=start)
+        progress = DownloadProgress(what, total=start + length if length else 0, listener=listener, done=start)
         with storing(part):
             file = part.open("ab" if start else "wb")
         with file:

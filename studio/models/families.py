@@ -1,7 +1,7 @@
-"""How the families of decoders that transformers knows build their blocks: names, biases and norms, as a table.
+"""How the families of decoders in transformers build their blocks: names, biases and norms, as a table.
 
-Holds what cannot be read off a config.json. Names and defaults are those of transformers' own classes; a test builds
-each family there and compares. Knows nothing of sizes: `studio.models.architecture` puts the two together.
+Holds what config.json does not say. Names and defaults are those of transformers' own classes; a test builds each
+family there and compares.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,6 @@
-"""The one place where the studio speaks to the Hugging Face Hub, and where the Hub's troubles become sentences.
+"""The one place where the studio speaks to the Hugging Face Hub, and where the Hub's errors become sentences.
 
-Does not know what a model is made of beyond the names of its files. The Hub's own cache is used, so that models which
-other programs fetched are found, and theirs find ours.
+The Hub's own cache is used, so that models are shared with other programs.
 """
 
 import errno
@@ -33,7 +32,7 @@ from huggingface_hub.utils.tqdm import tqdm
 from studio import codec
 from studio.errors import ModelError
 from studio.limits import LAPTOP, Limits, raised_by
-from studio.models.download import Listener, Progress, Unreachable, answers
+from studio.models.download import DownloadProgress, Listener, Unreachable, answers
 
 TransportError: type[Exception] = HfHubHTTPError.__bases__[0]
 """The base of all errors of the HTTP library below huggingface_hub, whichever that is in the installed version."""
@@ -65,7 +64,7 @@ class Hub:
 
     @property
     def may_use_token(self) -> bool:
-        """Whether an access token of this machine may go along. Workers are told by the environment."""
+        """Whether an access token of this machine may be sent. The environment tells workers."""
         return self.token is None and not constants.HF_HUB_DISABLE_IMPLICIT_TOKEN
 
     def require(self) -> None:
@@ -120,7 +119,7 @@ class Hub:
             total = sum(sizes[name] for name in names)
             done = sum(sizes[name] for name in names if self._holds(repo_id, name))
             self._require_room(repo_id, total=total, left=total - done, limits=limits)
-            progress = Progress(
+            progress = DownloadProgress(
                 f"Downloading {repo_id}",
                 total=total,
                 listener=listener,
@@ -193,7 +192,7 @@ def is_offline(environment: Mapping[str, str]) -> bool:
 
 
 def choose_files(names: Iterable[str]) -> tuple[str, ...]:
-    """Pick what is needed to load a model from the names in its repository; nothing when there is no such model."""
+    """Choose the files that are needed to load a model from those in its repository; none when there is no model."""
     top = sorted(name for name in names if "/" not in name)
     weights = [name for name in top if name == "model.safetensors"]
     weights = weights or [name for name in top if re.fullmatch(r"model-\d+-of-\d+\.safetensors", name)]
@@ -287,7 +286,7 @@ def _broken(repo_id: str, error: Exception) -> ModelError:
     )
 
 
-def _bar_for(progress: Progress) -> type[Any]:
+def _bar_for(progress: DownloadProgress) -> type[Any]:
     """Make a progress bar that draws nothing and tells `progress` of the bytes that were written to the disk."""
 
     class Bar(tqdm):

@@ -1,7 +1,6 @@
-"""Which files a data set of the Hub has at one commit, and fetching some of them into a folder.
+"""Lists the files of a data set of the Hub at one commit, and fetches some of them into a folder.
 
-Only files of that repository are fetched, into plain files, within bounds on bytes and time. Does not know which files
-hold what, and runs nothing.
+Only files of that repository are fetched, into plain files, within bounds on bytes and time.
 """
 
 import queue
@@ -127,7 +126,7 @@ class HubDatasets:
         return path
 
     def _within(self, seconds: float, call: Callable[[], Found], *, waiting: Callable[[], None]) -> Found:
-        """Call in a thread and wait so long at most: a Hub that sends a byte now and then would keep it for ever."""
+        """Call in a thread and wait at most so long: a Hub that sends a byte now and then would never end the call."""
         answers: queue.SimpleQueue[tuple[Found | None, BaseException | None]] = queue.SimpleQueue()
 
         def run() -> None:

@@ -1,6 +1,6 @@
-"""Which base models cannot be trained here whatever their files hold, told from config.json before anything is fetched.
+"""Base models that cannot be trained here, told from config.json before anything is fetched.
 
-Encoders, models without attention, and weights that another tool packed. Never reads a weight.
+Encoders, models without attention, and weights that another tool packed.
 """
 
 import re

@@ -1,7 +1,6 @@
-"""Which linear layers a model has, and what an adapter on some of them costs, from the headers of its files alone.
+"""The linear layers of a model, and the size of an adapter on some of them, from the headers of its files.
 
-No weight is ever read, so this takes milliseconds whatever the size. Does not know the model's code: a linear layer is
-told by its name and shape.
+No weight is read, so this takes milliseconds whatever the size. A linear layer is recognised by its name and shape.
 """
 
 import math
@@ -70,7 +69,7 @@ def remote_layout(repo_id: str, *, hub: Hub = DEFAULT_HUB) -> ModelLayout:
 
 
 def find_layers(shapes: Mapping[str, tuple[int, ...]]) -> ModelLayout:
-    """Tell the linear layers among named tensors: the two-dimensional weights in numbered blocks.
+    """Find the linear layers among named tensors: the two-dimensional weights in numbered blocks.
 
     Raises ModelError for weights that are stored packed, whose shapes do not tell the layers' sizes.
     """
@@ -152,7 +151,7 @@ def _is_linear(name: str, shape: tuple[int, ...]) -> bool:
 
 
 def _is_buffer(name: str, shape: tuple[int, ...]) -> bool:
-    """Tell the masks and tables that older files carry along from what was learned."""
+    """Tell whether a tensor is a mask or table of older files, which was not learned."""
     return name.endswith((".masked_bias", ".inv_freq")) or (name.endswith(".bias") and len(shape) > 2)
 
 

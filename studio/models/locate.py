@@ -1,10 +1,9 @@
 """From the name of a base model to the folder with its files.
 
 A name is "starter", the path of a local folder, the id of a model on the Hugging Face Hub, or "folder:" and the name
-of a folder that a run from another machine learned from. Does not load a model and does not look into its weights.
+of a folder that a run from another machine learned from.
 """
 
-import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,10 +20,7 @@ from studio.models.kinds import check_kind
 from studio.models.starter import READY_MARK, starter_folder
 from studio.models.tensor_files import indexed_files
 
-log = logging.getLogger(__name__)
-
 HUB_ID = re.compile(r"(?=.{1,96}\Z)[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
-_CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx", "seq_length", "max_sequence_length")
 
 
 @dataclass(frozen=True)
@@ -134,21 +130,6 @@ def check_folder(folder: Path) -> None:
             "Give a folder with config.json, the tokenizer's files, and weights as safetensors or .bin.",
         )
     check_kind(read_config(folder))
-
-
-def describe_context(folder: Path) -> int | None:
-    """Read from config.json how many tokens the model can take in; None where it does not say."""
-    try:
-        outer = read_config(folder)
-    except ModelError as error:
-        log.info("how much %s reads is not known: %s", folder, error)
-        return None
-    inner = outer.get("text_config")  # where models that also see or hear keep it
-    for part in (outer, inner if isinstance(inner, dict) else {}):
-        for key in _CONTEXT_KEYS:
-            if type(part.get(key)) is int and part[key] > 0:
-                return int(part[key])
-    return None
 
 
 def _is_path(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Find the architecture of a base model by its name: in its files or on the Hub, and without its weights."""
+"""Finds the architecture of a base model by its name: in its files or on the Hub, without its weights."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

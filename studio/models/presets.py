@@ -1,8 +1,5 @@
 """Three ready-made ways to train, and the settings that follow from data, model and machine, each with its reason.
 
-Arithmetic only, the memory asked of `models/forecast`. Knows nothing of what a person has changed but what it is
-told as `own`, and nothing of a page.
-
 The sources, which the rules below name:
     LoRA            Hu et al. 2021, arXiv 2106.09685
     QLoRA           Dettmers et al. 2023, arXiv 2305.14314

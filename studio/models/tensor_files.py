@@ -1,7 +1,7 @@
-"""What a safetensors file says it holds, checked against the file before anything is loaded: the one reader of headers.
+"""Reads the headers of safetensors files, and checks them against the file before anything is loaded.
 
 A safetensors file begins with the length of its header (8 bytes, little-endian) and the header itself: JSON with the
-name, type, shape and place of each tensor. No weight is ever read, so this takes milliseconds whatever the size.
+name, type, shape and place of each tensor. No weight is read, so this takes milliseconds whatever the size.
 """
 
 import math
@@ -45,7 +45,7 @@ class Tensor:
         return math.prod(self.shape)
 
 
-class _Lie(ValueError):
+class _Invalid(ValueError):
     """What is wrong with a header."""
 
 
@@ -60,14 +60,14 @@ def read_header(path: Path) -> dict[str, Tensor]:
             start = file.read(8)
             length = struct.unpack("<Q", start)[0] if len(start) == 8 else size
             if length > min(size - 8, LONGEST_HEADER):
-                raise _Lie("its header is said to be longer than the file")
+                raise _Invalid("its header is said to be longer than the file")
             document = codec.parse(file.read(length))
         if not isinstance(document, dict):
-            raise _Lie("its header lists no tensors")
+            raise _Invalid("its header lists no tensors")
         entries = {name: entry for name, entry in document.items() if name != _METADATA}
         _check_spans((_span(name, entry) for name, entry in entries.items()), size - 8 - length)
         return {name: Tensor(entry["dtype"], tuple(entry["shape"])) for name, entry in entries.items()}
-    except _Lie as error:
+    except _Invalid as error:
         raise _damaged(path, str(error)) from error
     except codec.Damaged as error:
         raise _damaged(path, "its header is no JSON") from error
@@ -112,22 +112,22 @@ def _span(name: str, entry: Any) -> tuple[int, int]:
     """Return where a tensor begins and ends, once its type and shape agree with that."""
     shown = name[:80]
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
-        raise _Lie(f"'{shown}' is not described as a tensor")
+        raise _Invalid(f"'{shown}' is not described as a tensor")
     bits = _BITS.get(entry["dtype"]) if isinstance(entry["dtype"], str) else None
     if bits is None:
-        raise _Lie(f"the type of '{shown}' is unknown")
+        raise _Invalid(f"the type of '{shown}' is unknown")
     if not _are_counts(entry["shape"]) or len(entry["shape"]) > _MOST_SIDES:
-        raise _Lie(f"the shape of '{shown}' is none")
+        raise _Invalid(f"the shape of '{shown}' is none")
     if not _are_counts(entry["data_offsets"]) or len(entry["data_offsets"]) != 2:
-        raise _Lie(f"the place of '{shown}' is none")
+        raise _Invalid(f"the place of '{shown}' is none")
     start, end = entry["data_offsets"]
     if (end - start) * 8 != math.prod(entry["shape"]) * bits:
-        raise _Lie(f"'{shown}' does not have the size of its shape")
+        raise _Invalid(f"'{shown}' does not have the size of its shape")
     return start, end
 
 
 def _are_counts(values: object) -> bool:
-    """Tell whether these are numbers of what a file can hold at most, so that no product of them takes long."""
+    """Tell whether these are counts that a file can hold, so that no product of them takes long."""
     return isinstance(values, list) and all(type(value) is int and 0 <= value < 2**63 for value in values)
 
 
@@ -135,10 +135,10 @@ def _check_spans(spans: Iterable[tuple[int, int]], size: int) -> None:
     reached = 0
     for start, end in sorted(spans):
         if start != reached:
-            raise _Lie("its tensors overlap, or leave gaps")
+            raise _Invalid("its tensors overlap, or leave gaps")
         reached = end
     if reached != size:
-        raise _Lie("it is not as long as its tensors")
+        raise _Invalid("it is not as long as its tensors")
 
 
 def shapes_of(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:

@@ -1,7 +1,4 @@
-"""Answers that take long, found by a few threads: a page must not wait for a network or a disk.
-
-Knows nothing of what is looked for.
-"""
+"""Finds answers that take long in a few threads, so that a page never waits for a network or a disk."""
 
 import functools
 import logging
@@ -31,7 +28,7 @@ class Threads:
         self._running = 0
 
     def start(self, work: Callable[[], None]) -> bool:
-        """Do some work as soon as a thread is free, and say whether it was taken: the line may be full."""
+        """Do some work as soon as a thread is free; False when too much is waiting already."""
         with self._guard:
             if self._running < self._limits.lookups_at_once:
                 self._running += 1
@@ -82,9 +79,9 @@ class InBackground(Generic[Key, Found]):
         self._guard = threading.Lock()
 
     def get(self, key: Key) -> Found | None:
-        """Return what is known now, and begin to look when nothing is, or when that failed a while ago.
+        """Return what is known now; start to look when nothing is, or when that failed a while ago.
 
-        Where too much else is being looked for, it is begun when somebody asks again.
+        When too much else is being looked for, the look starts when somebody asks again.
         """
         with self._guard:
             answer = self._known.get(key)
@@ -105,7 +102,7 @@ class InBackground(Generic[Key, Found]):
         try:
             answer = _Answer(self._find(key))
         except StudioError as error:  # what is wrong is said where it is used
-            log.info("%s was not found: %s", str(key)[:100], error)
+            log.info("%s was not found: %s", str(key)[:100], error, exc_info=True)
         finally:
             with self._guard:
                 self._known[key] = answer

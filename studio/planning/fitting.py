@@ -1,7 +1,4 @@
-"""Which examples of a data set a run will learn from: those that fit into the longest example that it takes.
-
-Counts by the model's own tokenizer. Knows nothing of components.
-"""
+"""Which examples of a data set a run will learn from: those that fit into its longest example."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,9 +1,9 @@
-"""What the page can know of a run before it starts: the machine, the model's numbers, and forecasts made of them.
+"""What the page can know of a run before it starts: the machine, the model's numbers, and forecasts from them.
 
-Everything is asked through functions that a test may replace, and nothing is invented: what is not known is None, and
-`trouble` says why. Knows nothing of components.
+What is not known is None, and `trouble` says why.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -13,6 +13,8 @@ from studio.models.architecture import Architecture
 from studio.models.forecast.forecast import Forecast, MethodRow, Workload, compare_methods, forecast
 from studio.models.machine import Machine
 from studio.models.presets import Estimate
+
+log = logging.getLogger(__name__)
 
 _STEP_BYTES = 100_000_000
 """Free memory is told in steps of so many bytes: it changes all the time, and the page would be drawn for nothing."""
@@ -77,6 +79,7 @@ def estimated(forecasts: Forecasts, about: Known, settings: RunConfig, workload:
     try:
         return forecasts.estimate(about.architecture, settings, machine=about.machine, workload=workload)
     except StudioError:  # the modules that are chosen may be those of another model: that is said elsewhere
+        log.debug("Nothing can be estimated", exc_info=True)
         return None
 
 
@@ -89,4 +92,5 @@ def compared(
     try:
         return forecasts.compare(about.architecture, settings, machine=about.machine, workload=workload)
     except StudioError:
+        log.debug("No savings can be estimated", exc_info=True)
         return ()

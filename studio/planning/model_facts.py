@@ -1,8 +1,7 @@
-"""How a model reads the examples: its tokenizer, its layers, and the examples themselves, kept at hand once they were
-opened.
+"""How a model reads the examples: its tokenizer, its layers, and the examples themselves, cached once opened.
 
 The bridge between what the page has selected (a data set's id, a model's name) and the plain functions of the layers
-below. Examples stay on disk and are read one by one. Knows nothing of components.
+below. Examples stay on disk and are read one by one.
 """
 
 import functools

@@ -1,7 +1,7 @@
-"""Whose a setting is: the studio's, which follows data, model and machine, or the person's, which stays.
+"""Which settings follow the suggestions, and which the person has set.
 
 A field becomes the person's when its control holds something else than was suggested, and the studio's again when they
-put the suggestion back. Plain values only.
+put the suggestion back.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ class Suggestion:
 
 @dataclass(frozen=True)
 class Following:
-    """What comes of a look at the form: its settings with the suggestions in them, and what has to change for that."""
+    """The settings of the form with the suggestions in them, and what has to change for that."""
 
     settings: RunConfig
     changes: Mapping[str, Value]
@@ -32,7 +32,7 @@ class Following:
 
     @property
     def theirs(self) -> tuple[Derived, ...]:
-        """The suggestions that the person has set aside for something else."""
+        """The suggestions that the person has replaced."""
         return tuple(each for each in self.derived if getattr(self.settings, each.field) != each.value)
 
 
@@ -48,7 +48,7 @@ def follow(settings: RunConfig, before: Suggestion, case: Case, *, estimate: Est
 
 
 def _is_own(settings: RunConfig, before: Suggestion, name: str) -> bool:
-    """A value that was set by hand stays so, also where it comes to be what is suggested."""
+    """Whether a value was set by hand; it stays the person's when it comes to equal the suggestion."""
     value = getattr(settings, name)
     return bool(value != before.values[name]) or (name in before.own and before.own[name] == value)
 

@@ -5,6 +5,7 @@ of a line harms nothing.
 """
 
 import errno
+import logging
 import os
 import threading
 import time
@@ -15,6 +16,8 @@ from studio.codec import Damaged
 from studio.errors import DATA_FOLDER_HINT, RunError
 from studio.events import Event, Record, decode, encode
 from studio.files import open_descriptor, open_plain
+
+log = logging.getLogger(__name__)
 
 _FIRST_WINDOW_BYTES = 64 * 1024
 

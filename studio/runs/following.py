@@ -47,7 +47,7 @@ class Following:
                 self._read_on()
             except RunError as error:
                 if error.message != self._trouble:
-                    log.warning("%s", error)
+                    log.warning("%s", error, exc_info=True)
                 self._trouble = error.message
                 return replace(self._shown, doubtful=True, trouble=error.message)
             return self._shown

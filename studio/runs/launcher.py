@@ -6,6 +6,7 @@ of what a worker does, and imports none of it.
 """
 
 import hashlib
+import logging
 import os
 import re
 import signal
@@ -21,8 +22,11 @@ from typing import Protocol
 
 from studio.errors import RunError
 from studio.files import open_descriptor, open_plain
+from studio.logs import logged
 from studio.runs import lock
 from studio.runs.memory_watch import MemoryWatch
+
+log = logging.getLogger(__name__)
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 """The folder that holds the `studio` package. Workers start there, so that `-m studio.workers` is found."""
@@ -147,7 +151,7 @@ def launch(
             f"The work could not be started: {error.strerror or error}.",
             f"Check that {log_path.parent} can be written and that the disk and the memory are not full.",
         ) from error
-    with suppress(OSError):
+    with logged(log, "The lock does not name the worker that holds it", OSError):
         lock.name_holder(lock_path, process.pid)
     # A child that nobody waits for stays in the process table as a zombie.
     threading.Thread(target=process.wait, name=f"wait-{process.pid}", daemon=True).start()
@@ -192,9 +196,9 @@ def _is_secret(name: str) -> bool:
 
 def read_tail(log_path: Path) -> str:
     """Return the end of a log, the empty string when there is none."""
-    with suppress(OSError), open_plain(log_path) as log:
-        log.seek(max(0, log.seek(0, os.SEEK_END) - _LOG_TAIL_BYTES))
-        return log.read().decode(errors="replace")
+    with logged(log, "There is no log to read the end of", OSError), open_plain(log_path) as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - _LOG_TAIL_BYTES))
+        return file.read().decode(errors="replace")
     return ""
 
 

@@ -6,14 +6,18 @@ process id, which may belong to someone else by now; the file names it for as lo
 
 import errno
 import fcntl
+import logging
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from studio.errors import RunError
 from studio.files import disk_trouble, open_descriptor, read_bytes
+from studio.logs import logged
+
+log = logging.getLogger(__name__)
 
 _MOST_BYTES = 100
 _LARGEST_ID = 2**31 - 1
@@ -72,7 +76,7 @@ def name_holder(path: Path, process_id: int) -> None:
 
 def name_self(descriptor: int) -> None:
     """Write down that this process has the lock: whoever handed it over may have died before doing so."""
-    with suppress(OSError):  # on a full disk it works all the same
+    with logged(log, "The lock does not name the process that holds it", OSError):
         os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
 
 

@@ -2,13 +2,13 @@
 
 import logging
 import shutil
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from studio import codec
 from studio.events import Failed, Finished
 from studio.files import write_whole
+from studio.logs import logged
 from studio.runs import lock
 from studio.runs.diagnosis import Diagnosis, Witness, diagnose
 from studio.runs.event_log import last_event
@@ -40,7 +40,7 @@ def was_lost_alone(run: RunFolder, now: float) -> bool:
     kept = _kept(run)
     if (kept is not None and kept.witnessed) or isinstance(last_event(run.events_path), Finished | Failed):
         return False
-    with suppress(OSError):
+    with logged(log, "A run has no log that could be looked at", OSError):
         return now - run.log_path.stat().st_mtime < RECOVERED_SECONDS
     return False
 
@@ -56,7 +56,7 @@ def diagnosis_of(run: RunFolder, view: RunView, worker: Worker | None) -> Diagno
     if worker is not None and lock.last_holder(run.lock_path) not in (None, worker.process_id):
         worker = None  # another server has started the run since
     found = replace(diagnose(run.log_tail(), _witness(run, view, worker)), witnessed=worker is not None)
-    with suppress(OSError):
+    with logged(log, "Why a run was lost could not be written", OSError, level=logging.INFO):
         write_whole(run.lost_path, codec.dumps(found))
         if run.is_alive():  # another server has just started it again: it is lost no more
             run.lost_path.unlink(missing_ok=True)
@@ -76,7 +76,7 @@ def _witness(run: RunFolder, view: RunView, worker: Worker | None) -> Witness:
 
 
 def _is_disk_full(run: RunFolder) -> bool:
-    with suppress(OSError):
+    with logged(log, "The room on the disk could not be read", OSError):
         return shutil.disk_usage(run.path).free < FULL_BYTES
     return False
 
@@ -88,7 +88,7 @@ def _kept(run: RunFolder) -> Diagnosis | None:
     except FileNotFoundError:
         return None
     except (OSError, codec.Damaged) as error:
-        log.debug("The reason why %s was lost cannot be read: %s", run.id, error)
+        log.debug("The reason why %s was lost cannot be read: %s", run.id, error, exc_info=True)
         return _UNREADABLE
 
 
@@ -100,7 +100,7 @@ _OWN_GROUP = Path("/proc/self/cgroup")
 
 def boot() -> str:
     """Return the name of this start of the computer; empty where the system has none."""
-    with suppress(OSError):
+    with logged(log, "This system does not name its start", OSError):
         return _BOOT.read_text(encoding="ascii").strip()
     return ""
 
@@ -116,7 +116,7 @@ def memory_kills() -> int:
 
 
 def _group_events() -> Path:
-    with suppress(OSError, IndexError):
+    with logged(log, "This process is in no group with counters", OSError, IndexError):
         group = _OWN_GROUP.read_text(encoding="utf-8").split("::", 1)[1].strip().lstrip("/")
         if group:
             return Path("/sys/fs/cgroup") / group / "memory.events"
@@ -124,7 +124,7 @@ def _group_events() -> Path:
 
 
 def _counter(path: Path, name: str) -> int | None:
-    with suppress(OSError, ValueError):
+    with logged(log, "This system does not count the programs it ends", OSError, ValueError):
         for line in path.read_text(encoding="ascii", errors="replace").splitlines():
             key, _, value = line.partition(" ")
             if key == name:

@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 
 from studio import wording
+from studio.logs import logged
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +89,10 @@ class MemoryWatch:
             if held > most:
                 told = f"{ENDED}: it took {wording.size(held)}, and at most {wording.size(most)} were to be had."
                 log.warning("process %d: %s", process_id, told)
-                with suppress(OSError), log_path.open("a", encoding="utf-8") as file:
+                with (
+                    logged(log, "The log of a worker that is ended could not be written", OSError, level=logging.INFO),
+                    log_path.open("a", encoding="utf-8") as file,
+                ):
                     file.write(f"\n{told}\n")
                 return end()
             pause.wait(self.every_seconds)

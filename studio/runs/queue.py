@@ -10,7 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from studio import codec
 from studio.errors import RunError, TooMany
 from studio.files import disk_trouble, write_whole
 from studio.limits import Limits, raised_by
+from studio.logs import logged
 from studio.runs import lock
 from studio.visitors import NOBODY, visitor
 
@@ -99,7 +100,7 @@ class Queue:
 
     @contextmanager
     def _changing(self) -> Iterator[Callable[[Line], None]]:
-        with suppress(OSError):  # the lock says so in words
+        with logged(log, "The folder of the queue could not be made", OSError):
             self._lock.parent.mkdir(parents=True, exist_ok=True)
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while (descriptor := lock.acquire(self._lock)) is None:
@@ -120,6 +121,7 @@ class Queue:
         except FileNotFoundError:
             return Line()
         except (OSError, codec.Damaged):
+            log.debug("The queue cannot be read", exc_info=True)
             return None
 
     def _set_aside(self) -> None:

@@ -1,5 +1,6 @@
 """Which examples a run learns from, and the data set that a run learned from."""
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from studio.data.splitting import split
 from studio.errors import DataError, RunError
 from studio.files import disk_trouble
 from studio.runs.store import RunFolder, RunStore
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ def data_of(run: RunFolder, datasets: DatasetLibrary, workspace: Path) -> Datase
         try:
             found = restore(origin.dataset_id)
         except DataError:
+            log.debug("A data set of this family cannot be read", exc_info=True)
             continue
         if not found.sha256 or found.sha256 == origin.dataset_sha256:
             return found
@@ -72,6 +76,7 @@ def uses(runs: RunStore, datasets: DatasetLibrary, dataset_id: str) -> int:
     try:
         family = {each.id for each in datasets.versions(dataset_id)}
     except DataError:
+        log.debug("The data set of the run is gone", exc_info=True)
         family = {dataset_id}
     return sum(_origin_id(run) in family for run in runs.all())
 
@@ -80,4 +85,5 @@ def _origin_id(run: RunFolder) -> str:
     try:
         return run.origin.dataset_id
     except RunError:
+        log.debug("A run cannot be read", exc_info=True)
         return ""

@@ -8,13 +8,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from studio.errors import DATA_FOLDER_HINT, RunError
 from studio.events import Finished
 from studio.files import write_whole
+from studio.logs import logged
 from studio.runs import lock, lost
 from studio.runs.diagnosis import Diagnosis
 from studio.runs.event_log import last_event
@@ -158,7 +158,7 @@ class Scheduler:
     def delete(self, id: str) -> None:
         """Put a run into the bin. Raises RunError when it is unknown or at work."""
         self._runs.delete(id)
-        with suppress(RunError):  # the next look at the queue finds that it is gone
+        with logged(log, "A deleted run could not be taken out of the queue", RunError, level=logging.INFO):
             self.queue.remove(id)
         with self._guard:
             self._followings.pop(id, None)
@@ -192,14 +192,14 @@ class Scheduler:
         try:
             self.queue.add(run.id, first=True)
         except RunError as error:  # on a full disk it stays lost
-            log.warning("The run %s was lost and cannot be queued: %s", run.id, error)
+            log.warning("The run %s was lost and cannot be queued: %s", run.id, error, exc_info=True)
             return False
         return True
 
     def _go_on_ending(self, run: RunFolder) -> None:
         """Take up the request to end a run that a server did not live to see fulfilled."""
         if run.stop_wanted == DISCARD:
-            with suppress(RunError):  # it is being exported, or the disk is full: it stays as it is
+            with logged(log, "A run could not be discarded and stays", RunError, level=logging.INFO):
                 self.discard(run.id)
         elif run.is_alive():
             self._see_to_the_end(run, STOP_GRACE_SECONDS)
@@ -267,7 +267,7 @@ class Scheduler:
         try:
             run = self._runs.get(id)
         except RunError as error:
-            log.warning("The run '%s' leaves the queue: %s", id[:80], error)
+            log.warning("The run '%s' leaves the queue: %s", id[:80], error, exc_info=True)
             return False
         last = last_event(run.events_path)
         if run.is_blend or (isinstance(last, Finished) and last.status == "finished"):
@@ -284,7 +284,7 @@ class Scheduler:
             return False
 
     def _write_request(self, run: RunFolder, stop_wanted: str) -> None:
-        with suppress(OSError):  # on a full disk it is stopped all the same
+        with logged(log, "The request to stop could not be written", OSError, level=logging.INFO):
             write_whole(run.stop_request, stop_wanted)
 
     def _ask_to_stop(self, run: RunFolder) -> bool:

@@ -24,6 +24,7 @@ from studio.errors import RunError
 from studio.events import LAST_TIME
 from studio.files import at_older_name, disk_trouble, open_plain, read_bytes, write_whole
 from studio.limits import MOST_NAME
+from studio.logs import logged
 from studio.runs import lock
 from studio.runs.names import memorable_name, slug
 from studio.shelf import Shelf
@@ -114,7 +115,7 @@ class RunFolder:
         except FileNotFoundError:
             return About()
         except (OSError, codec.Damaged) as error:
-            log.debug("The name and note of %s were not read: %s", self.id, error)
+            log.debug("The name and note of %s were not read: %s", self.id, error, exc_info=True)
             return About()
 
     @property
@@ -123,6 +124,7 @@ class RunFolder:
         try:
             return self.about.name or self.config.name or self.id
         except RunError:
+            log.debug("The name of a run cannot be read", exc_info=True)
             return self.id
 
     @property
@@ -198,7 +200,7 @@ class RunFolder:
     @property
     def stop_wanted(self) -> str:
         """What a person asks of a run that shall end, `KEEP` or `DISCARD`; empty when nobody wants it to."""
-        with contextlib.suppress(OSError, ValueError):
+        with logged(log, "The request to stop cannot be read", OSError, ValueError):
             found = read_bytes(self.stop_request, most_bytes=_MOST_SMALL_BYTES)
             return KEEP if found is None else found.decode("utf-8").strip() or KEEP
         return ""
@@ -379,8 +381,8 @@ class RunStore:
     def _listed(self, *, binned: bool = False) -> dict[str, RunFolder]:
         try:
             return self._shelf.all(binned=binned)
-        except OSError as error:
-            log.warning("The runs in %s cannot be listed: %s", self.folder, error)
+        except OSError:
+            log.debug("The folder of the runs cannot be listed", exc_info=True)
             return {}
 
 

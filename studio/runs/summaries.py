@@ -16,6 +16,7 @@ from pathlib import Path
 
 from studio.errors import RunError
 from studio.events import LAST_TIME
+from studio.logs import logged
 from studio.runs import summary
 from studio.runs.scheduler import RunState
 from studio.runs.store import RunFolder, RunStore
@@ -224,12 +225,13 @@ def _by_settings(run: RunFolder) -> Summary:
     try:
         return summary.of_settings(run, run.name)
     except RunError as error:
+        log.debug("A run is listed as damaged", exc_info=True)
         return _of_damaged(run, str(error))
 
 
 def _of_damaged(run: RunFolder, trouble: str) -> Summary:
     created = 0.0
-    with suppress(OSError):
+    with logged(log, "The age of a damaged run cannot be read", OSError):
         created = min(max(0.0, run.path.stat().st_mtime), LAST_TIME)
     return summary.of_damaged(run, trouble, created=created)
 

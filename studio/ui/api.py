@@ -1,6 +1,6 @@
 """What programs can ask of the page's server: the named endpoints that are not a press of a button on the page.
 
-`start_run` is the press of a button; its tab names it. Knows nothing of what the page shows.
+`start_run` is the press of a button; its tab names it.
 """
 
 import functools

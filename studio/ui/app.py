@@ -65,11 +65,11 @@ def build_app(studio: Studio) -> gr.Blocks:
             with gr.Tab("4. Compare", id="compare") as compare_page:
                 compare = compare_tab.build()
             with gr.Tab("5. Evaluate", id="evaluate") as evaluate_page:
-                evaluate = evaluate_tab.build(unasked=studio.settings.evaluate)
+                evaluate_run = evaluate_tab.build(studio, facts, timer=own["evaluate"], opened=evaluate_page.select)
             with gr.Tab("6. Export", id="export") as export_page:
                 export = export_tab.build()
             with gr.Tab("All runs", id="runs") as runs_page:
-                runs = runs_tab.build()
+                runs = runs_tab.build(studio, timer=own["runs"], opened=runs_page.select)
 
         data_tab.wire(
             data,
@@ -93,9 +93,7 @@ def build_app(studio: Studio) -> gr.Blocks:
         )
         train_tab.wire(train, studio=studio, timer=timer)
         compare_tab.wire(compare, studio=studio, timer=own["compare"], opened=compare_page.select, loaded=page.load)
-        evaluate_tab.wire(evaluate, studio=studio, facts=facts, timer=own["evaluate"], opened=evaluate_page.select)
         export_tab.wire(export, studio=studio, timer=own["export"], opened=export_page.select)
-        runs_tab.wire(runs, studio=studio, calm=own["runs"], opened=runs_page.select)
         navigation.wire(
             runs,
             studio=studio,
@@ -104,7 +102,7 @@ def build_app(studio: Studio) -> gr.Blocks:
             configure=configure,
             train=train,
             compare=compare,
-            evaluate=evaluate,
+            evaluate_run=evaluate_run,
             export=export,
         )
         api.wire(studio)
@@ -128,8 +126,8 @@ def build_app(studio: Studio) -> gr.Blocks:
         )
         page.load(
             shown(functools.partial(open_page, studio)),
-            inputs=[dataset, train.run, evaluate.run, export.run],
-            outputs=[data.library.family, dataset, train.run, evaluate.run, export.run, tabs],
+            inputs=[dataset, train.run, evaluate_run, export.run],
+            outputs=[data.library.family, dataset, train.run, evaluate_run, export.run, tabs],
             **QUIET,
         )
         started.success(
@@ -148,7 +146,7 @@ def build_app(studio: Studio) -> gr.Blocks:
         train.evaluate.click(
             shown(functools.partial(jump_to_evaluation, studio)),
             inputs=[train.run],
-            outputs=[tabs, evaluate.run],
+            outputs=[tabs, evaluate_run],
             **QUIET,
         )
         train.data.click(
@@ -157,12 +155,12 @@ def build_app(studio: Studio) -> gr.Blocks:
             outputs=[tabs, data.library.family, dataset],
             **ACTING,
         )
-        for tab_page, tab, refresh in (
-            (train_page, train, train_tab.refresh_runs),
-            (evaluate_page, evaluate, evaluate_tab.refresh_runs),
-            (export_page, export, export_tab.refresh_runs),
+        for tab_page, run, refresh in (
+            (train_page, train.run, train_tab.refresh_runs),
+            (evaluate_page, evaluate_run, evaluate_tab.refresh_runs),
+            (export_page, export.run, export_tab.refresh_runs),
         ):
-            tab_page.select(shown(functools.partial(refresh, studio)), inputs=[tab.run], outputs=[tab.run], **QUIET)
+            tab_page.select(shown(functools.partial(refresh, studio)), inputs=[run], outputs=[run], **QUIET)
     page.queue(max_size=studio.limits.actions_waiting)
     session_config.share(page)
     return page
@@ -196,7 +194,7 @@ def open_page(
 
 def jump_to_run(studio: Studio, run_id: str) -> tuple[Any, ...]:
     """Show the run that was just started, with what it is at: the page must not say that there is none."""
-    now = train_tab.redraw(train_tab.watch(studio), run_id=run_id, drawn=None)
+    now = train_tab.redraw(train_tab.shared_view(studio), run_id=run_id, drawn=None)
     return gr.Tabs(selected="train"), train_tab.refresh_runs(studio, run_id), *now
 
 

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from studio.config import STARTER
 from studio.jobs.base_models import ModelState
 from studio.ui.configure.plan_card import arrival
+from studio.ui.kit import fragments
 
 ICON = Path(__file__).with_name("icon.svg")
 _NVIDIA_CARDS = Path("/proc/driver/nvidia/gpus")
@@ -47,8 +48,5 @@ def header(machine_name: str, model: str, state: ModelState, *, slower: int = 1)
     name = "Starter model" if model == STARTER else model
     at = "ready" if state.ready else "not available" if state.failed else arrival(state).rstrip(".")
     status = f"{name}: {at}" if state.ready or state.failed else at
-    return Markup(
-        '<div class="ls-header" data-pace="{}">{}'
-        "<div><h1>LoRA Studio</h1><p>Teach a language model your way of answering</p></div>"
-        '<div class="ls-status ls-{}" role="status"><i aria-hidden="true"></i><span>{} · {}</span></div></div>'
-    ).format(slower, Markup(ICON.read_text()), kind, status, machine_name)
+    icon = Markup(ICON.read_text())
+    return fragments.render("header.html", slower=slower, icon=icon, kind=kind, status=status, machine=machine_name)

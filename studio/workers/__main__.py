@@ -16,6 +16,7 @@ from pathlib import Path
 from studio.jobs.calibration import machine_paths
 from studio.jobs.evaluations import evaluation_paths
 from studio.jobs.standard_tasks import QUESTIONS
+from studio.logs import log_to_stderr
 from studio.runs import lock
 from studio.runs.launcher import import_paths, model_paths, token_paths
 from studio.runs.store import RunFolder
@@ -108,6 +109,7 @@ def main(arguments: list[str]) -> int:
 
 def quiet_libraries() -> None:
     """Keep what libraries say to programmers out of the log: it is shown to the person, who looks for trouble there."""
+    log_to_stderr(os.environ)
     warnings.simplefilter("ignore", FutureWarning)
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 

@@ -1,6 +1,6 @@
-"""The job that brings data in: from the files of an import to a data set in the library."""
+"""The import job: makes a data set of the library from the files of an import."""
 
-import contextlib
+import logging
 import resource
 import shutil
 import time
@@ -15,8 +15,11 @@ from studio.data.sources.hub_source import HubName, fetch_from_hub
 from studio.errors import DataError
 from studio.events import Finished, Loading, Saved
 from studio.jobs.imports import ImportRequest
+from studio.logs import logged
 from studio.models.hub_datasets import HubDatasets
 from studio.workers.job import Job
+
+log = logging.getLogger(__name__)
 
 MOST_MEMORY_GIB = 3
 _TELL_SECONDS = 0.25
@@ -44,8 +47,8 @@ def add_data(job: Job, *, folder: Path, home: Path) -> Finished:
 
 
 def bound_memory() -> None:
-    """Let this process ask for `MOST_MEMORY_GIB` more, so that a file made to do harm ends it and not the machine."""
-    with contextlib.suppress(OSError, ValueError, KeyError):
+    """Limit this process to `MOST_MEMORY_GIB` more, so that a malicious file ends it and not the machine."""
+    with logged(log, "The memory of this process is not bounded", OSError, ValueError, KeyError, level=logging.INFO):
         status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
         used = int(status["VmData"].split()[0]) * 1024
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)

@@ -1,4 +1,4 @@
-"""Making a base model ready on this machine: the starter model, one from the Hub, or a folder that is there already.
+"""Makes a base model ready on this machine: the starter model, one from the Hub, or a local folder.
 
 One process at a time fetches a given model; another that needs it waits and then finds it.
 """
@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 
 from studio.config import STARTER
+from studio.data.tokenizing.limits import ProcessBounds
+from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import ModelError
 from studio.events import Loading
 from studio.limits import limits_of, read_changes
@@ -42,3 +44,11 @@ def fetch_model(name: str, home: Path, job: Job) -> ModelFiles:
     if ready is None:
         raise ModelError("The starter model was written, and is not complete.", "Check the disk and try again.")
     return ready
+
+
+def load_renderer(folder: Path) -> ChatRenderer:
+    """Read a model's tokenizer and chat template. What takes too long ends this process, and its log says so.
+
+    Raises ModelError when they cannot be read.
+    """
+    return ChatRenderer.load(folder, bounds=ProcessBounds())

@@ -1,4 +1,4 @@
-"""The blend job: from the adapters of several runs to a new one in a run folder of its own."""
+"""The blend job: makes a new adapter from those of several runs, in a run folder of its own."""
 
 import time
 from pathlib import Path

@@ -1,9 +1,11 @@
-"""The job that measures this machine: products, passes over memory, the start of an operation, and its own start.
+"""The calibration job: measures products, passes over memory, the start of an operation, and its own start.
 
-Each figure is the median of many short tries, on a processor in seconds that the thread itself worked: what the machine
-does while nobody else takes its cores. The threads of PyTorch share the work evenly, so one thread tells for all.
+Each figure is the median of many short tries. On a processor only the seconds that the thread itself worked are
+counted, so other programs do not matter. The threads of PyTorch share the work evenly, so one thread is enough to
+measure.
 """
 
+import logging
 import statistics
 import time
 from collections.abc import Callable
@@ -20,6 +22,8 @@ from studio.workers.train import MEMORY_LOCK
 
 if TYPE_CHECKING:
     import torch
+
+log = logging.getLogger(__name__)
 
 WIDTHS = {"cpu": (128, 512, 1024, 2048), "cuda": (512, 1024, 2048, 4096, 8192), "mps": (256, 512, 1024, 2048)}
 TOKENS = {"cpu": 512, "cuda": 8192, "mps": 2048}
@@ -135,6 +139,7 @@ def _unpack_rate(device: str, precision: str, *, width: int = 1024) -> float:
         packed, state = quantize_4bit(weight, quant_type="nf4", compress_statistics=True)
         return width**2 / _seconds(lambda: dequantize_4bit(packed, state), device)
     except (ImportError, RuntimeError, NotImplementedError):
+        log.info("4-bit layers cannot be measured here", exc_info=True)
         return 0.0
 
 

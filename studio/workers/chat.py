@@ -1,4 +1,4 @@
-"""The chat worker: one base model in memory with what was learned from it, answers streamed to the page line by line.
+"""The chat worker: keeps one base model with its adapters in memory and streams answers to the page.
 
 Reads messages from standard input and writes messages to standard output; everything else that is printed in this
 process goes to standard error. It ends when it is told to leave or when its input is closed.
@@ -34,7 +34,7 @@ from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import ModelError, StudioError
 from studio.models.locate import locate_settled
 from studio.runs.store import RunFolder
-from studio.workers.bounded import load_renderer
+from studio.workers.base_model import load_renderer
 from studio.workers.job import failure
 from studio.workers.streaming import Say, Streaming
 from studio.workers.train import pad_id
@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class _Opened:
+class _OpenModel:
     """What is in memory for a base model."""
 
     request: Open
@@ -57,7 +57,7 @@ class _Opened:
     renderer: ChatRenderer
 
     def placement_of(self, model: object) -> "Placement":
-        """Return how a model lies in memory: a whole one beside the base is never packed."""
+        """Return the placement of a model: a whole one beside the base is never packed."""
         return self.placement if model is self.models.base else dataclasses.replace(self.placement, bits=0)
 
 
@@ -73,7 +73,7 @@ def chat(home: Path) -> int:
         out.write(encode(message) + "\n")
         out.flush()
 
-    opened: _Opened | None = None
+    opened: _OpenModel | None = None
     while True:
         message = inbox.get()
         try:
@@ -115,7 +115,7 @@ def _read(source: IO[str], inbox: "queue.Queue[ToWorker | Exception]", halted: s
     inbox.put(Leave())
 
 
-def _open(request: Open, home: Path, say: Say) -> _Opened:
+def _open(request: Open, home: Path, say: Say) -> _OpenModel:
     say(Opening(what="Loading the base model"))
     files = locate_settled(request.model, home)
     if files is None:
@@ -129,15 +129,15 @@ def _open(request: Open, home: Path, say: Say) -> _Opened:
     placement = loading.choose_placement(precision=request.precision, bits=request.bits)
     ensure_base_room(files.folder, placement, free=free_bytes(placement.device))
     models = ChatModels(loading.load_base(files.folder, placement), placement)
-    return _Opened(request, files.folder, placement, models, load_renderer(files.folder))
+    return _OpenModel(request, files.folder, placement, models, load_renderer(files.folder))
 
 
-def _test(test: SelfTest, opened: _Opened, say: Say, halted: set[int]) -> None:
+def _test(test: SelfTest, opened: _OpenModel, say: Say, halted: set[int]) -> None:
     from studio.workers.memory_check import free_bytes
-    from studio.workers.self_test import Ground, self_test
+    from studio.workers.self_test import Setup, self_test
 
     prompt = opened.renderer.prompt(test.messages)
-    ground = Ground(
+    setup = Setup(
         models=opened.models,
         folder=opened.folder,
         placement=opened.placement,
@@ -148,11 +148,11 @@ def _test(test: SelfTest, opened: _Opened, say: Say, halted: set[int]) -> None:
         should_stop=lambda: test.id in halted,
     )
     test = dataclasses.replace(test, tokens=max(1, min(test.tokens, _room(opened, longest=len(prompt)))))
-    say(self_test(test, prompt, ground))
+    say(self_test(test, prompt, setup))
 
 
-def _answer(ask: Ask, opened: _Opened, say: Say, halted: set[int]) -> None:
-    from studio.ml.soundness import NoNumbers
+def _answer(ask: Ask, opened: _OpenModel, say: Say, halted: set[int]) -> None:
+    from studio.ml.soundness import NotFinite
     from studio.workers.chat_models import Wanted
 
     prompts = [opened.renderer.prompt(pane.messages) for pane in ask.panes]
@@ -162,7 +162,7 @@ def _answer(ask: Ask, opened: _Opened, say: Say, halted: set[int]) -> None:
         if ask.id not in halted:
             try:
                 _generate(ask, turn, prompts=prompts, room=room, answering=answering, halted=halted)
-            except NoNumbers as error:
+            except NotFinite as error:
                 pane = turn.panes[error.row]
                 raise _whose_fault(opened, ask.panes[pane].adapter, prompts[pane]) from error
         answering.end("stopped" if ask.id in halted else "length")
@@ -192,23 +192,23 @@ def _generate(
     )
 
 
-def _whose_fault(opened: _Opened, folder: str, prompt: tuple[int, ...]) -> ModelError:
-    """Say what is broken where the base, or what was learned and lies in a folder, answers with what is no number."""
+def _whose_fault(opened: _OpenModel, folder: str, prompt: tuple[int, ...]) -> ModelError:
+    """Say whether the base or what was learned is broken, when an answer is NaN or infinity."""
     from studio.ml.generation import BASE, PaneInput, Sampling, generate
-    from studio.ml.soundness import NoNumbers, no_numbers
+    from studio.ml.soundness import NotFinite, broken_model
 
     if not folder:
-        return no_numbers(is_base=True)
+        return broken_model(is_base=True)
     try:
         asked = [PaneInput(BASE, prompt)]
         generate(opened.models.base, asked, sampling=Sampling(max_new_tokens=1), end_ids=(), pad_id=prompt[-1])
-    except NoNumbers:
+    except NotFinite:
         log.exception("The base of %s answers with what is no number itself.", folder)
-        return no_numbers(is_base=True)
-    return no_numbers(is_base=False, run=RunFolder(Path(folder).parent).name)
+        return broken_model(is_base=True)
+    return broken_model(is_base=False, run=RunFolder(Path(folder).parent).name)
 
 
-def _room(opened: _Opened, *, longest: int) -> int:
+def _room(opened: _OpenModel, *, longest: int) -> int:
     """Return how many tokens an answer may have. Raises ModelError when the conversation fills the model's context."""
     from studio.ml.loading import context_length
 

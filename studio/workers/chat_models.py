@@ -1,10 +1,11 @@
-"""The models of a conversation: a base with its adapters in it, and beside it the models that were trained as a whole.
+"""The models of a conversation: a base with its adapters, beside it models that were trained as a whole.
 
-Says which of the panes can be answered together. Does not know messages or text.
+Also says which of the panes can be answered together.
 """
 
 import dataclasses
 import itertools
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +16,14 @@ from studio.ml import loading
 from studio.ml.generation import BASE, passes
 from studio.ml.memory import release_memory
 from studio.ml.strength import add_strength, forget
-from studio.models.strengths import check_strength
+from studio.models.adapter_settings import check_strength
 from studio.runs.store import is_whole_model
 from studio.workers.memory_check import ensure_room, free_bytes
 
+log = logging.getLogger(__name__)
+
 MOST_ADAPTERS = 8
-"""So many adapters are kept beside the base, unless one question asks for more."""
+"""How many adapters are kept beside the base, unless one question asks for more."""
 
 _Version = tuple[str, int]
 """A folder and when its weights were written: a run that was trained again has other ones."""
@@ -28,7 +31,7 @@ _Version = tuple[str, int]
 
 @dataclass(frozen=True)
 class Wanted:
-    """What shall answer in a pane: the folder of its weights, empty for the base, and how strongly it speaks."""
+    """What answers in a pane: the folder of its weights, empty for the base, and its strength."""
 
     folder: str
     strength: float = 1.0
@@ -62,8 +65,10 @@ class ChatModels:
         self._whole: dict[_Version, Any] = {}
 
     def passes(self, panes: Sequence[Wanted]) -> tuple[Pass, ...]:
-        """Say what answers in each pane, in as few passes as can be. Loads what is new; a whole model that is not asked
-        now is let go before another one is loaded, and so is the adapter that was asked longest ago, beyond eight.
+        """Say what answers in each pane, in as few passes as possible, and load what is new.
+
+        A whole model that is not asked now is dropped before another one is loaded, and so is the least recently asked
+        adapter, beyond eight.
 
         Raises ModelError when a folder holds neither an adapter nor a model of this base, when the memory is too small
         for a whole model, and for a strength that a model cannot have.
@@ -112,7 +117,7 @@ class ChatModels:
         return alias
 
     def _load_adapter(self, version: _Version, asked: set[_Version]) -> None:
-        """Have an adapter in the base, as the one that was used last."""
+        """Load an adapter into the base unless it is there, and mark it as the last one used."""
         if version in self._adapters:
             self._adapters[version] = self._adapters.pop(version)
             return
@@ -160,5 +165,6 @@ def _version(folder: str) -> _Version:
         try:
             return folder, (Path(folder) / name).stat().st_mtime_ns
         except OSError:
+            log.debug("A file of an adapter is gone", exc_info=True)
             continue
     raise ModelError("What this run learned is no longer on the disk.", "Choose another run.")

@@ -1,5 +1,6 @@
 """The checkpoints of a run: written whole or not at all, the last two and the best kept, damaged ones passed over."""
 
+import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,11 +13,13 @@ from studio.runs.store import RunFolder
 if TYPE_CHECKING:
     from studio.ml.checkpoints import Progress
 
+log = logging.getLogger(__name__)
+
 NEWEST_KEPT = 2
 
 
 def save_checkpoint(model: Any, run: RunFolder, progress: "Progress", *, start: Path | None = None) -> str:
-    """Write what was learned and the progress to checkpoints/step-N; let go of all but the last two and the best."""
+    """Write what was learned and the progress to checkpoints/step-N; delete all but the last two and the best."""
     from studio.ml.checkpoints import write_progress
     from studio.ml.methods import save_model
 
@@ -45,12 +48,13 @@ def newest_checkpoint(run: RunFolder, *, tell: Callable[[str], None]) -> "Progre
         try:
             return load_checkpoint(run, step)
         except RunError:
+            log.info("A checkpoint cannot be read", exc_info=True)
             tell(f"The checkpoint of step {step:,} is damaged and was passed over.")
     return None
 
 
 def leave_results_only(run: RunFolder, *, whole_models: bool) -> None:
-    """Drop what only a training needs once it is over; whole models go altogether: each is as large as the base."""
+    """Delete what only a training needs; checkpoints of whole models altogether: each is as large as the base."""
     from studio.ml.checkpoints import PROGRESS
 
     _sweep(run.path / "checkpoints")
@@ -61,6 +65,6 @@ def leave_results_only(run: RunFolder, *, whole_models: bool) -> None:
 
 
 def _sweep(checkpoints: Path) -> None:
-    """Delete what workers left that were ended while they wrote or deleted a checkpoint."""
+    """Delete what workers left behind that ended while they wrote or deleted a checkpoint."""
     for path in checkpoints.glob(".*"):
         shutil.rmtree(path, ignore_errors=True)

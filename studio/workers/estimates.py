@@ -1,20 +1,23 @@
-"""What a run will take, asked once its rows are known; and, at its end, what it took.
+"""The forecast of a run once its rows are known, and what the run took at its end.
 
 The forecast settles how the engine runs: whether blocks are computed twice, and how many tokens go through at once.
 """
 
-import contextlib
+import logging
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 from studio.config import RunConfig
 from studio.jobs.calibration import machine_key, read_machine
+from studio.logs import logged
 from studio.models.architecture import Architecture
 from studio.models.forecast.forecast import Forecast, Workload, forecast
 from studio.models.machine import Machine
 from studio.runs.memory_watch import free_memory_bytes
 from studio.workers.rows import Rows
+
+log = logging.getLogger(__name__)
 
 CUDA_CONTEXT_BYTES = 500 * 2**20
 """What a GPU holds for a process beside its tensors; the forecast counts as much for the program."""
@@ -50,7 +53,7 @@ def peak_bytes(device: str) -> int:
         import torch
 
         return int(torch.cuda.max_memory_reserved()) + CUDA_CONTEXT_BYTES
-    with contextlib.suppress(OSError, ValueError):
+    with logged(log, "This system does not tell the highest memory", OSError, ValueError):
         for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024

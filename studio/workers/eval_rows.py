@@ -1,10 +1,8 @@
-"""What both models are asked in an evaluation: rows of examples, and what they should answer.
-
-Knows nothing of weights.
-"""
+"""The questions of an evaluation: rows of examples, with the answers that are expected."""
 
 import hashlib
 import itertools
+import logging
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,16 +28,18 @@ from studio.workers.rows import prompt_length, rows_of
 if TYPE_CHECKING:
     from studio.ml.batches import TokenRow
 
+log = logging.getLogger(__name__)
+
 MOST_ANSWER_TOKENS = 256
 _ROOM = 16
-"""So many tokens more than twice the expected answer may be written: a longer one is wrong already."""
+"""How many tokens more than twice the expected answer may be written: a longer one is wrong already."""
 
 _LOOKED_AT = 20_000
-"""So many answers are looked at to tell what kind of task it is."""
+"""How many answers are looked at to tell what kind of task it is."""
 
 
 @dataclass(frozen=True)
-class AskedRow:
+class EvalRow:
     """One row: `number` counts from 0 in its file, `prompt` and `expected` are what a person reads, `row` what the
     model does, of which the first `prompt_tokens` are the question. `limit` bounds the tokens of the answer;
     `is_too_long` says whether the expected one does not end within it.
@@ -55,14 +55,14 @@ class AskedRow:
 
 
 @dataclass(frozen=True)
-class Asked:
+class EvalRows:
     """The rows, of how many, of what kind they are, and the hash of the file. `labels` are the tokens of each label.
 
-    `seconds` is what asking them is foreseen to take, `learned` how many of them the training learned from, and
-    `left_out` how many could not be asked: too long, or refused by the chat template.
+    `seconds` is how long asking them will take by the forecast, `learned` how many of them the training learned from,
+    and `left_out` how many could not be asked: too long, or refused by the chat template.
     """
 
-    rows: tuple[AskedRow, ...]
+    rows: tuple[EvalRow, ...]
     available: int
     task: Task
     labels: tuple[tuple[int, ...], ...]
@@ -87,7 +87,7 @@ class Asked:
         return text if not self.left_out else f"{text} {wording.counted(self.left_out, 'row')} cannot be asked."
 
 
-def ask_of(
+def choose_rows(
     run: RunFolder,
     renderer: ChatRenderer,
     *,
@@ -96,7 +96,7 @@ def ask_of(
     clock: AnswerClock,
     job: Job,
     longest: int = 0,
-) -> Asked:
+) -> EvalRows:
     """Choose at most `rows` rows of the run's held-out examples, or of the file `data`, by the run's seed.
 
     Without `rows` all of them are asked, or as many as take `MOST_SECONDS`. An answer may have `longest` tokens; 0
@@ -113,7 +113,7 @@ def ask_of(
         )
     order = list(range(len(examples)))
     random.Random(f"evaluation/{run.config.seed}").shuffle(order)
-    found: list[AskedRow] = []
+    found: list[EvalRow] = []
     seconds, left_out = 0.0, 0
     for number in order:
         if len(found) == rows > 0:
@@ -142,16 +142,17 @@ def ask_of(
     if task.kind == "labels" and not labels:
         task = Task("short")  # the template hides where a label begins
     learned, _ = shared(ExampleFile(run.train_path), [examples[row.number] for row in found])
-    return Asked(tuple(found), len(examples), task, labels, digest, seconds, len(learned), left_out)
+    return EvalRows(tuple(found), len(examples), task, labels, digest, seconds, len(learned), left_out)
 
 
 def _asked_row(
     number: int, example: Example, renderer: ChatRenderer, config: RunConfig, longest: int
-) -> AskedRow | None:
+) -> EvalRow | None:
     """Make one row; None for an example that cannot be used."""
     try:
         row = next(rows_of((example,), renderer=renderer, config=config), None)
     except DataError:
+        log.debug("An example cannot be asked", exc_info=True)
         return None
     if row is None:
         return None
@@ -159,7 +160,7 @@ def _asked_row(
     answer = [id for id in row.ids[prompt_tokens:] if id not in renderer.end_ids]
     limit = longest or min(2 * len(answer) + _ROOM, MOST_ANSWER_TOKENS)
     users = [message.content for message in example.messages if message.role == "user"]
-    return AskedRow(
+    return EvalRow(
         number=number,
         prompt=users[-1] if users else renderer.decode(row.ids[:prompt_tokens]),
         expected=renderer.decode(answer).strip(),
@@ -195,6 +196,7 @@ def _label_tokens(task: Task, example: Example, renderer: ChatRenderer) -> tuple
         try:
             rendered = renderer.render(Example(messages, tools=example.tools))
         except DataError:
+            log.debug("The chat template refuses a label", exc_info=True)
             return ()
         learned = [place for place, is_learned in enumerate(rendered.learned) if is_learned]
         last = learned[-1] + 1 if learned else 0

@@ -1,7 +1,6 @@
-"""The evaluation job: base and tuned model over the same rows, scored, held against each other, and written down.
+"""The evaluation job: asks base and tuned model the same rows, scores and compares them, and writes the report.
 
-What the base answers is kept in the data folder, for the next run on the same rows. Knows nothing of how a score is
-made: `studio.workers.scoring` does that.
+What the base answers is kept in the data folder, for the next run on the same rows.
 """
 
 import importlib.metadata
@@ -24,10 +23,9 @@ from studio.models.forecast.plan import FP32, ITEM_BYTES
 from studio.runs.launcher import PROJECT_ROOT
 from studio.runs.precision import precision_of
 from studio.runs.store import RunFolder, is_whole_model
-from studio.workers.base_model import ensure_model
-from studio.workers.bounded import load_renderer
+from studio.workers.base_model import ensure_model, load_renderer
 from studio.workers.estimates import this_machine
-from studio.workers.eval_rows import ask_of
+from studio.workers.eval_rows import choose_rows
 from studio.workers.job import Job
 from studio.workers.model_outputs import Observer, keep, kept_path, read_kept, read_probes
 from studio.workers.scoring import judge
@@ -87,7 +85,7 @@ def _evaluate(job: Job, *, run: RunFolder, order: Order, home: Path, folder: Pat
     renderer = load_renderer(folder)
     placement = loading.choose_placement(precision=precision_of(run), bits=run.config.base_bits)
     clock = _clock(folder, placement, home)
-    asked = ask_of(run, renderer, data=order.data, rows=order.rows, longest=order.longest, clock=clock, job=job)
+    asked = choose_rows(run, renderer, data=order.data, rows=order.rows, longest=order.longest, clock=clock, job=job)
     probes = read_probes(PROBES, renderer, share=_probe_share(folder, placement)) if order.probes else None
     job.emit(Noted("info", asked.sentence(0.0 if probes is None else clock.read_seconds(probes.tokens))))
     observer = Observer(
@@ -100,7 +98,7 @@ def _evaluate(job: Job, *, run: RunFolder, order: Order, home: Path, folder: Pat
     )
     standard = _standard(order, home, folder, placement, job) if order.tasks else None
     observers = [observer] if standard is None else [observer, standard]
-    watch = _Watch(job, observers, folder=folder, placement=placement, kept=home / KEPT)
+    watch = _ModelRunner(job, observers, folder=folder, placement=placement, kept=home / KEPT)
     (base, *base_standard), (tuned, *tuned_standard) = watch.both(result)
     job.emit(Loading(what="Comparing both"))
     judged = judge(asked, base, tuned, probes=probes, seed=run.config.seed)
@@ -154,8 +152,8 @@ def _standard(order: Order, home: Path, folder: Path, placement: "Placement", jo
     )
 
 
-class _Watch:
-    """Loads one model after another and has them observed, telling the page how far that is."""
+class _ModelRunner:
+    """Loads one model after another and has them observed, with its progress on the page."""
 
     def __init__(self, job: Job, observers: Sequence[Any], *, folder: Path, placement: "Placement", kept: Path) -> None:
         """Each of the observers has `kind`, `key` and `observe`, see `Observer`."""
@@ -166,7 +164,7 @@ class _Watch:
         self._kept = kept
 
     def both(self, result: Path) -> tuple[list[Any], list[Any]]:
-        """Look at the base, or take what is known of it, and at what was learned: what each observer saw of both."""
+        """Observe the base, or read what was kept of it, and the result; return what each observer saw of both."""
         from studio.ml import loading
         from studio.ml.memory import release_memory
 
@@ -205,7 +203,7 @@ class _Watch:
         return model
 
     def _look(self, observer: Any, model: Any, who: str) -> Any:
-        from studio.ml.soundness import NoNumbers, no_numbers
+        from studio.ml.soundness import NotFinite, broken_model
 
         told_at = float("-inf")
 
@@ -217,17 +215,17 @@ class _Watch:
 
         try:
             return observer.observe(model, tell)
-        except NoNumbers as error:
-            raise no_numbers(is_base=who == _BASE) from error
+        except NotFinite as error:
+            raise broken_model(is_base=who == _BASE) from error
 
 
 def _clock(folder: Path, placement: "Placement", home: Path) -> AnswerClock:
-    """Gather what decides on the time that a row takes. A model whose numbers are not known is taken to be deep."""
+    """Collect what the time of a row depends on. A model whose numbers are not known is taken to be deep."""
     try:
         architecture = architecture_in(folder)
         parameters, layers = float(architecture.parameters), architecture.layers
     except ModelError as error:
-        log.info("The time of the evaluation is guessed from the size of the files: %s", error)
+        log.info("The time of the evaluation is guessed from the size of the files: %s", error, exc_info=True)
         parameters, layers = _parameters(folder), 32
     precision = placement.precision if placement.precision in ITEM_BYTES else FP32
     return AnswerClock(parameters, layers, precision, this_machine(home))

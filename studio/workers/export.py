@@ -1,8 +1,9 @@
-"""The export job: writes an adapter or a model, loads it back, offers it when it answers like the run.
+"""The export job: writes an adapter or a model, loads it back, and offers it when it answers like the run.
 
-The model of a run that trained an adapter is the base with that merged into it; of any other it is what was trained.
+The model of a run that trained an adapter is the base with the adapter merged; of any other it is what was trained.
 """
 
+import logging
 import shutil
 import time
 from contextlib import nullcontext
@@ -17,14 +18,13 @@ from studio.errors import DataError, ExportError
 from studio.events import Finished, Loading, Stepped
 from studio.jobs.export_report import ExportReport, write_report
 from studio.jobs.exports import ADAPTER, MERGED, NO_ADAPTER, NO_ADAPTER_HINT, export_archive, export_folder
+from studio.models.adapter_files import hash_learned
 from studio.models.elsewhere import shown_name
-from studio.models.learned import hash_learned
 from studio.models.starter import HUB_ID
 from studio.runs.event_log import read_events
 from studio.runs.precision import precision_of
 from studio.runs.store import RunFolder, is_whole_model
-from studio.workers.base_model import ensure_model
-from studio.workers.bounded import load_renderer
+from studio.workers.base_model import ensure_model, load_renderer
 from studio.workers.job import Job
 from studio.workers.model_card import card_of
 from studio.workers.train import MEMORY_LOCK, REFERENCE, keep_reference, pad_id
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from studio.ml.loading import Placement
     from studio.ml.reference import Reference
     from studio.ml.shipped_check import Shipped
+
+log = logging.getLogger(__name__)
 
 ASKED_LATER = "reference.later"
 
@@ -180,7 +182,7 @@ def _check(job: Job, written: _Written, *, renderer: ChatRenderer) -> ExportRepo
 
 
 def _ensure_as_learned(folder: Path, reference: "Reference") -> None:
-    """Raises ExportError when the files in a folder are not those that answered. An older run's may be any."""
+    """Raises ExportError when the files in a folder are not those that answered. An older run has no hash."""
     if reference.learned and hash_learned(folder) != reference.learned:
         raise ExportError(
             "The export does not answer like the run: its weights or settings are not those that the run wrote, so "
@@ -204,6 +206,7 @@ def _written_prompt(renderer: ChatRenderer) -> tuple[int, ...] | None:
     try:
         return renderer.prompt(tuple(Message(each["role"], each["content"]) for each in CONVERSATION))
     except DataError:
+        log.debug("The template refuses the conversation of the check", exc_info=True)
         return None
 
 
@@ -232,7 +235,7 @@ def _ensure_reference(job: Job, *, run: RunFolder, base: Path, result: Path) -> 
 
 
 def _placement(run: RunFolder) -> "Placement":
-    """Return the placement that the run had as nearly as this machine has it, for a reference holds only in its own."""
+    """Return the placement of the run, or the nearest that this machine has, because a reference holds only there."""
     from studio.ml.loading import choose_placement
 
     return choose_placement(precision=precision_of(run), bits=run.config.base_bits)

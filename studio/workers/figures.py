@@ -1,7 +1,4 @@
-"""Figures of two models on the same rows, with the interval of each and of their change, and a paired test.
-
-Knows nothing of what is scored.
-"""
+"""Figures of two models on the same rows, with confidence intervals and a paired test."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,7 +1,4 @@
-"""What a training cost: general knowledge and general language of both models, by subject and by genre.
-
-Knows nothing of the data that was learned.
-"""
+"""What a training cost: general knowledge and general language of both models, by subject and by genre."""
 
 import itertools
 import math

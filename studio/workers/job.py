@@ -1,6 +1,6 @@
-"""The frame around every job: its event log, the request to stop, and what becomes of an error.
+"""The frame around every job: its event log, the request to stop, and how an error is reported.
 
-Knows nothing of what a job does. This is the only place in a worker where any exception at all is caught.
+This is the only place in a worker that catches any exception at all.
 """
 
 import errno
@@ -98,7 +98,7 @@ def run_job(
 
 
 def help_job(work: Callable[[Job], Finished]) -> int:
-    """Do the work of a process that helps another one, which tells what there is to tell; return the exit status."""
+    """Do the work of a process that helps another one, which writes the events; return the exit status."""
     job = Job(lambda event: None)
     signal.signal(signal.SIGTERM, lambda number, frame: job.ask_to_stop())
     try:

@@ -1,7 +1,4 @@
-"""Whether a model that was trained as a whole finds room in memory beside the base of the conversation.
-
-Reads the headers of weight files alone. Does not load anything.
-"""
+"""Checks whether a whole model fits in memory beside the base of the conversation, from the headers of its files."""
 
 from pathlib import Path
 
@@ -12,7 +9,7 @@ from studio.models.tensor_files import read_header
 from studio.runs.memory_watch import free_memory_bytes
 
 _SPARE = 1.1
-"""So much more than its weights a model takes while it is loaded and answers."""
+"""How much more than its weights a model takes while it is loaded and answers."""
 
 
 def free_bytes(device: str) -> int:

@@ -1,7 +1,6 @@
-"""Looking at one model: what it answers, how likely it finds what it should answer, and how it does on the probes.
+"""Runs one model over the questions of an evaluation: its answers, their likelihoods, and the probes.
 
-What a base says of the same rows is kept in a file by its hash, so that it is asked once however many runs there are.
-Does not judge.
+What a base says to the same rows is kept in a file by its hash, so that it is asked once for any number of runs.
 """
 
 import hashlib
@@ -11,7 +10,6 @@ import logging
 import math
 import random
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,8 +19,9 @@ from studio.data.examples import TEXT, Example, Message
 from studio.data.scoring.probes import Question, Text, prompt_of, read_questions, read_texts
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.files import write_whole
+from studio.logs import logged
 from studio.models.starter import Stopped
-from studio.workers.eval_rows import Asked
+from studio.workers.eval_rows import EvalRows
 
 if TYPE_CHECKING:
     from studio.ml.batches import TokenRow
@@ -118,13 +117,13 @@ def _tokens_of(question: Question, renderer: ChatRenderer) -> tuple[tuple[int, .
 
 
 class Observer:
-    """Asks one model after another the same things."""
+    """Asks one model after another the same questions."""
 
     kind = Observed
 
     def __init__(
         self,
-        asked: Asked,
+        asked: EvalRows,
         probes: Probes | None,
         *,
         renderer: ChatRenderer,
@@ -141,7 +140,7 @@ class Observer:
 
     def observe(self, model: Any, progress: Tell) -> Observed:
         """Ask a model everything; a PeftModel with the adapter that is active in it. Raises Stopped, and
-        NoNumbers where it answers with NaN.
+        NotFinite where it answers with NaN.
 
         `progress` hears what is asked, how many are done, and of how many.
         """
@@ -166,7 +165,7 @@ class Observer:
 
     def _losses(self, model: Any, rows: "Sequence[TokenRow]", progress: Tell, what: str) -> list[tuple[float, int]]:
         from studio.ml.evaluation import row_losses
-        from studio.ml.soundness import NoNumbers
+        from studio.ml.soundness import NotFinite
 
         if not rows:
             return []
@@ -181,7 +180,7 @@ class Observer:
         )
         self._go_on()
         if not all(math.isfinite(loss) for loss, _ in found):
-            raise NoNumbers
+            raise NotFinite
         return found
 
     def _answers(self, model: Any, prompts: Sequence[tuple[int, ...]], progress: Tell) -> list[tuple[str, bool]]:
@@ -212,7 +211,7 @@ class Observer:
         what: str,
     ) -> tuple[tuple[float, ...], ...]:
         from studio.ml.evaluation import score_continuations
-        from studio.ml.soundness import NoNumbers
+        from studio.ml.soundness import NotFinite
 
         if not any(continuations):
             return ()
@@ -227,7 +226,7 @@ class Observer:
         )
         self._go_on()
         if any(math.isnan(value) for row in found for value in row):
-            raise NoNumbers
+            raise NotFinite
         return tuple(tuple(row) for row in found)
 
     def _go_on(self) -> None:
@@ -264,25 +263,25 @@ def _telling(progress: Tell, what: str, total: int) -> Callable[[int], None]:
 
 
 def kept_path(folder: Path, model: Path, key: str) -> Path:
-    """Return the file in `folder` that keeps what the model in the folder `model` says to what `key` stands for."""
+    """Return the file in `folder` for the outputs of the model in the folder `model` on the questions of `key`."""
     files = sorted((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in model.glob("*.safetensors"))
     digest = hashlib.sha256(f"{key} {model.resolve()} {files}".encode()).hexdigest()
     return folder / f"base-{digest[:32]}.json"
 
 
 def read_kept(path: Path, kind: type[Seen]) -> Seen | None:
-    """Read what was kept; None where nothing was, or it cannot be read."""
+    """Read kept outputs; None where there are none, or they cannot be read."""
     try:
         return codec.read(kind, path)
     except FileNotFoundError:
         return None
     except (OSError, codec.Damaged) as error:
-        log.warning("What a base model said, kept in %s, cannot be read; it is asked again: %s", path, error)
+        log.warning("What a base said, kept in %s, cannot be read; it is asked again: %s", path, error, exc_info=True)
         return None
 
 
 def keep(path: Path, seen: object) -> None:
-    """Keep what a model said. Where the disk does not take it, it is asked again next time."""
-    with suppress(OSError):
+    """Keep the outputs of a model. If the disk is full, the model is asked again next time."""
+    with logged(log, "What a base model said could not be kept", OSError, level=logging.INFO):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, codec.dumps(seen))

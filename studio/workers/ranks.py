@@ -1,10 +1,11 @@
-"""More processes for one run: each trains on a GPU of its own, and the first of them tells and saves.
+"""More processes for one run: each trains on a GPU of its own; the first of them reports and saves.
 
-They find one another by the variables that PyTorch's own launcher sets. Knows nothing of training.
+They find one another by the variables that PyTorch's own launcher sets.
 """
 
 import contextlib
 import ctypes
+import logging
 import os
 import signal
 import socket
@@ -13,7 +14,10 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from studio.logs import logged
 from studio.runs.launcher import PROJECT_ROOT
+
+log = logging.getLogger(__name__)
 
 _GRACE_SECONDS = 30.0
 _SIGNAL_WHEN_PARENT_ENDS = 1
@@ -21,8 +25,8 @@ _FIRST = "STUDIO_FIRST_PROCESS"
 
 
 def end_with_the_first() -> None:
-    """Have this process be killed when the first one of its run ends, whatever ended that; on Linux alone."""
-    with contextlib.suppress(OSError, AttributeError):
+    """Have the system kill this process when the first one of its run ends; on Linux alone."""
+    with logged(log, "This system does not end a process with its parent", OSError, AttributeError):
         ctypes.CDLL(None, use_errno=True).prctl(_SIGNAL_WHEN_PARENT_ENDS, int(signal.SIGKILL))
     if os.environ.get(_FIRST, "") not in ("", str(os.getppid())):  # it has ended already
         os._exit(1)
@@ -66,7 +70,7 @@ def _numbered(number: int) -> dict[str, str]:
 
 
 def _end(other: "subprocess.Popen[bytes]") -> None:
-    """See a process end that has nothing left to do, and end it where it does not."""
+    """Wait for a process that has nothing left to do, and kill it if it does not end."""
     try:
         other.wait(timeout=_GRACE_SECONDS)
     except subprocess.TimeoutExpired:

@@ -1,11 +1,12 @@
 """`python -m studio.workers.render FOLDER`: renders examples with one model's chat template and tokenizer.
 
-Answers the requests on its standard input, which is a socket. It has little memory, holds no weights and knows no
-model but the one. It ends when its input is closed, when a piece takes too long, and when nothing was asked for long.
+Answers the requests on its standard input, which is a socket. It has little memory and loads no weights. It ends when
+its input is closed, when a request takes too long, and when nothing was asked for a while.
 """
 
 import functools
 import logging
+import os
 import resource
 import socket
 import sys
@@ -16,13 +17,14 @@ from studio.data.tokenizing.limits import ProcessBounds, TooMuch
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import StudioError
 from studio.jobs.rendering_protocol import Answer, Refusal, Request, Shown, decode, encode
+from studio.logs import log_to_stderr
 
 log = logging.getLogger(__name__)
 
 MEMORY_BYTES = 2 * 2**30
-"""So much it may ask for beside what it starts with: the largest tokenizers in use take a quarter of it."""
+"""How much it may use beside what it starts with: the largest tokenizers in use take a quarter of it."""
 SECONDS = 60.0
-"""The page ends it sooner. This is for the case that the page itself has ended."""
+"""The page ends it sooner; this is for a page that has ended itself."""
 MOST_BYTES = 16 * 2**20
 IDLE_SECONDS = 600.0
 
@@ -42,12 +44,12 @@ def main(folder: Path) -> int:
 
 
 def bound_memory() -> None:
-    """Let this process ask for no more than `MEMORY_BYTES` beside what it has, and leave no image of it behind."""
+    """Limit this process to `MEMORY_BYTES` beside what it has, and forbid it to leave a core file."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         used = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
     except OSError as error:  # macOS has no /proc and does not keep this limit: there the time alone is bounded
-        log.warning("the memory of this process is not bounded: %s", error)
+        log.warning("the memory of this process is not bounded: %s", error, exc_info=True)
         return
     resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY_BYTES, used + MEMORY_BYTES))
 
@@ -88,4 +90,5 @@ def _count(renderer: ChatRenderer, path: Path, counts: Path) -> None:
 
 
 if __name__ == "__main__":
+    log_to_stderr(os.environ)
     sys.exit(main(Path(sys.argv[1])))

@@ -1,7 +1,4 @@
-"""From a run's examples to the rows of tokens that are trained on, and what is told of those that are not.
-
-An example that is too long is left out or cut, as the run's settings say. Knows nothing of weights.
-"""
+"""From a run's examples to the rows of tokens that are trained on, and how many were left out or cut."""
 
 import time
 from array import array
@@ -31,7 +28,7 @@ CUT = "cut"
 """The setting with which a longer example is cut and not left out."""
 
 TEXT_PROMPT = 8
-"""So many tokens of a plain text are given as the prompt when the model is asked to go on with it."""
+"""How many tokens of a plain text are given as the prompt when the model is asked to go on with it."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +41,8 @@ class Rows:
 
 
 @dataclass
-class Tally:
-    """What became of the examples that gave no row, or only a part of one."""
+class RowCounts:
+    """How many examples gave no row, or only a part of one."""
 
     examples: int = 0
     cut: int = 0
@@ -62,7 +59,7 @@ def prepare_rows(job: Job, *, run: RunFolder, renderer: ChatRenderer, kept: Path
     Raises DataError when none is left to train on.
     """
     config = run.config
-    tally, held_out = Tally(), Tally()
+    tally, held_out = RowCounts(), RowCounts()
     train_examples, held_out_examples = ExampleFile(run.train_path), ExampleFile(run.validation_path)
     tell = _telling(job, total=len(train_examples) + len(held_out_examples))
     rendered, rendered_held_out = (
@@ -93,15 +90,15 @@ def rows_of(
     *,
     renderer: ChatRenderer,
     config: RunConfig,
-    tally: Tally | None = None,
+    tally: RowCounts | None = None,
 ) -> Iterator["TokenRow"]:
-    """Yield the row of every example that can be trained on, in order; `tally` counts what else there is.
+    """Yield the row of every example that can be trained on, in order; `tally` counts the others.
 
-    Left out are examples that the chat template refuses, those with nothing to learn, and those with more tokens than
-    `config.max_length`. When these are to be cut, they end there, if something learned is left of them.
+    Examples that the chat template refuses, that have nothing to learn, or that have more tokens than
+    `config.max_length` are left out. When long ones are to be cut, they end there if something learned is left.
     """
     rendered = (made for _, made in renderer.render_each(examples))
-    return _fitting(rendered, config=config, tally=tally or Tally(), tell=lambda: None)
+    return _fitting(rendered, config=config, tally=tally or RowCounts(), tell=lambda: None)
 
 
 def prompt_length(row: "TokenRow") -> int:
@@ -120,7 +117,7 @@ def prompt_length(row: "TokenRow") -> int:
 
 
 def _fitting(
-    rendered: Iterable[Rendered | DataError], *, config: RunConfig, tally: Tally, tell: Callable[[], None]
+    rendered: Iterable[Rendered | DataError], *, config: RunConfig, tally: RowCounts, tell: Callable[[], None]
 ) -> Iterator["TokenRow"]:
     """Yield the rows that can be trained on. `tell` is called for every example, and may raise to end the work."""
     for each in rendered:
@@ -168,7 +165,7 @@ def _telling(job: Job, *, total: int) -> Callable[[], None]:
     return tell
 
 
-def _nothing_to_train_on(tally: Tally, config: RunConfig) -> DataError:
+def _nothing_to_train_on(tally: RowCounts, config: RunConfig) -> DataError:
     if tally.refused and tally.refused == tally.examples:
         return DataError(f"None of the {tally.examples:,} examples can be used: {tally.refusal}")
     if config.overlong == CUT:
@@ -179,7 +176,7 @@ def _nothing_to_train_on(tally: Tally, config: RunConfig) -> DataError:
 
 
 def _notes(
-    tally: Tally, held_out: Tally, *, config: RunConfig, renderer: ChatRenderer, scored: bool
+    tally: RowCounts, held_out: RowCounts, *, config: RunConfig, renderer: ChatRenderer, scored: bool
 ) -> Iterator[Noted]:
     if held_out.examples and not scored:
         yield Noted("warning", f"None of the {held_out.examples:,} held-out examples can be used: nothing is scored.")

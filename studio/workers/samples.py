@@ -1,6 +1,7 @@
-"""What the model answers while it learns: the same few prompts, asked before the first step and at every check."""
+"""Sample answers while a model learns: the same few prompts before the first step and at every check."""
 
 import itertools
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +16,10 @@ from studio.runs.store import RunFolder
 from studio.workers.job import Job
 from studio.workers.rows import prompt_length, rows_of
 
+log = logging.getLogger(__name__)
+
 MOST_PROMPTS = 3
-"""So many held-out examples are asked where the person gave no prompts."""
+"""How many held-out examples are asked where the person gave no prompts."""
 
 MOST_OWN = 8
 PROMPT_TOKENS = 256
@@ -26,20 +29,20 @@ _LOOKED_AT = 50
 
 
 @dataclass(frozen=True)
-class Prompt:
+class SamplePrompt:
     """What is asked, as a person reads it and as the model does."""
 
     text: str
     ids: tuple[int, ...]
 
 
-def prompts_of(run: RunFolder, renderer: ChatRenderer) -> tuple[Prompt, ...]:
+def prompts_of(run: RunFolder, renderer: ChatRenderer) -> tuple[SamplePrompt, ...]:
     """Make the prompts of a run: the person's own, or those of held-out examples; none where there are neither."""
     config = run.config
     own = [text.strip() for text in config.sample_prompts if text.strip()]
     if own:
         rendered = [(text, renderer.prompt((Message("user", text),))) for text in own[:MOST_OWN]]
-        return tuple(Prompt(text, ids) for text, ids in rendered if len(ids) <= config.max_length)
+        return tuple(SamplePrompt(text, ids) for text, ids in rendered if len(ids) <= config.max_length)
     held_out = itertools.islice(ExampleFile(run.validation_path), _LOOKED_AT)
     found = (_prompt_of(each, renderer, config) for each in held_out)
     return tuple(itertools.islice((each for each in found if each is not None), MOST_PROMPTS))
@@ -49,7 +52,7 @@ class Sampler:
     """Asks the prompts and says the answers."""
 
     def __init__(
-        self, job: Job, model: Any, prompts: tuple[Prompt, ...], *, renderer: ChatRenderer, pad_id: int
+        self, job: Job, model: Any, prompts: tuple[SamplePrompt, ...], *, renderer: ChatRenderer, pad_id: int
     ) -> None:
         self._job, self._model, self._prompts = job, model, prompts
         self._renderer, self._pad_id = renderer, pad_id
@@ -86,11 +89,12 @@ class Sampler:
         return text if answer and answer[-1] in ends else f"{text} ..."
 
 
-def _prompt_of(example: Example, renderer: ChatRenderer, config: RunConfig) -> Prompt | None:
+def _prompt_of(example: Example, renderer: ChatRenderer, config: RunConfig) -> SamplePrompt | None:
     """Make the prompt of one example: all before its last answer. None for one that cannot be used."""
     try:
         row = next(rows_of((example,), renderer=renderer, config=config), None)
     except DataError:
+        log.debug("An example cannot be shown while training", exc_info=True)
         return None
     if row is None:
         return None
@@ -98,4 +102,4 @@ def _prompt_of(example: Example, renderer: ChatRenderer, config: RunConfig) -> P
     if not 0 < len(ids) <= PROMPT_TOKENS:
         return None
     asked = [message.content for message in example.messages if message.role == "user"]
-    return Prompt(asked[-1] if asked else renderer.decode(ids), ids)
+    return SamplePrompt(asked[-1] if asked else renderer.decode(ids), ids)

@@ -1,7 +1,4 @@
-"""From what two models said to figures: each with its interval, and a test of whether they differ on the same rows.
-
-Knows nothing of models and of where the rows come from.
-"""
+"""Makes figures of what two models said: each with its interval, and a test of whether they differ."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +12,7 @@ from studio.data.scoring.scores import label_of, main_score, row_scores
 from studio.data.scoring.statistics import bootstrap_pair, perplexity_of, swap_p_value
 from studio.jobs.evaluation_report import LIKELIHOOD, Confusion, Figure, Forgetting, ScoredRow, beside
 from studio.runs.length_limit import AtLimit
-from studio.workers.eval_rows import Asked
+from studio.workers.eval_rows import EvalRows
 from studio.workers.figures import figure_of, loss_figure, mean_figure, percent
 from studio.workers.forgetting import forgetting_of
 from studio.workers.model_outputs import Observed, Probes
@@ -38,7 +35,7 @@ class Judged:
     at_limit: AtLimit | None = None
 
 
-def judge(asked: Asked, base: Observed, tuned: Observed, *, probes: Probes | None, seed: int) -> Judged:
+def judge(asked: EvalRows, base: Observed, tuned: Observed, *, probes: Probes | None, seed: int) -> Judged:
     """Score both models on the rows that they were asked, and on the probes where there are any."""
     scores = [_row_scores(asked, each) for each in (base, tuned)]
     figures = [*_task_figures(scores, seed), *_loss_figures(base, tuned, seed)]
@@ -61,14 +58,14 @@ def judge(asked: Asked, base: Observed, tuned: Observed, *, probes: Probes | Non
     )
 
 
-def _at_limit(asked: Asked, base: Observed, tuned: Observed) -> AtLimit | None:
+def _at_limit(asked: EvalRows, base: Observed, tuned: Observed) -> AtLimit | None:
     if not tuned.cut:
         return None
     too_long = sum(row.is_too_long for row in asked.rows)
     return AtLimit(len(tuned.cut), base=sum(base.cut), tuned=sum(tuned.cut), too_long=too_long)
 
 
-def _row_scores(asked: Asked, seen: Observed) -> list[dict[str, float]]:
+def _row_scores(asked: EvalRows, seen: Observed) -> list[dict[str, float]]:
     """Score every answer; nothing where nothing was written, as with plain text."""
     return [row_scores(asked.task, answer, row.expected) for answer, row in zip(seen.answers, asked.rows, strict=False)]
 
@@ -87,7 +84,7 @@ def _loss_figures(base: Observed, tuned: Observed, seed: int) -> list[Figure]:
     return [loss, figure_of("perplexity", paired, rows=loss.rows, p_value=loss.p_value or 0.0)]
 
 
-def _label_figures(asked: Asked, base: Observed, tuned: Observed, seed: int) -> tuple[list[Figure], list[Confusion]]:
+def _label_figures(asked: EvalRows, base: Observed, tuned: Observed, seed: int) -> tuple[list[Figure], list[Confusion]]:
     """Score labels as they are written, and as the likeliest one; rows that expect no label are left out."""
     labels = asked.task.labels
     wanted = np.array([label_of(asked.task, row.expected) for row in asked.rows])
@@ -136,7 +133,7 @@ def _confusion(source: str, labels: tuple[str, ...], expected: _Places, answered
 
 
 def _scored_rows(
-    asked: Asked, base: Observed, tuned: Observed, main: str, scores: list[list[dict[str, float]]]
+    asked: EvalRows, base: Observed, tuned: Observed, main: str, scores: list[list[dict[str, float]]]
 ) -> tuple[ScoredRow, ...]:
     rows = []
     for place, row in enumerate(asked.rows):
@@ -159,7 +156,9 @@ def _scored_rows(
     return tuple(rows)
 
 
-def _headline(figures: Sequence[Figure], forgotten: Forgetting | None, asked: Asked, at_limit: AtLimit | None) -> str:
+def _headline(
+    figures: Sequence[Figure], forgotten: Forgetting | None, asked: EvalRows, at_limit: AtLimit | None
+) -> str:
     """Say in a sentence how the task's own score, the first of the figures, changed, how sure that is, on how many of
     the rows; and what must be known to read it right, and what it cost.
     """

@@ -1,7 +1,7 @@
-"""The self-test of a conversation: what its panes say against what plain transformers and plain peft say.
+"""The self-test of a conversation: compares its panes with what plain transformers and plain peft say.
 
-The panes answer as they always do, base and tuned model in one question. Then the base is loaded a second time, without
-the studio's help, and asked alone: as it is, and with the adapter that peft puts on it. All greedy and in fp32.
+The panes answer as they always do, base and tuned model in one question. Then the base is loaded a second time with
+the plain libraries and asked alone, without and with the adapter. All answers are greedy and in fp32.
 """
 
 import dataclasses
@@ -10,17 +10,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 import peft
+import torch
 import transformers
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, GenerationConfig
 
 from studio import wording
 from studio.compare.chat_protocol import SelfTest, Tested
 from studio.errors import ModelError, RunError
 from studio.ml.generation import PaneInput, Sampling, generate
-from studio.ml.loading import FP32, Placement, load_base
+from studio.ml.loading import FP32, Placement, base_layers, ensure_sizes, load_base
 from studio.ml.memory import release_memory
-from studio.ml.plain import add_adapter_plainly, answer_plainly, load_plainly, logit_gap
+from studio.models.adapter_files import check_adapter
 from studio.runs.store import is_whole_model
 from studio.workers.chat_models import ChatModels, Wanted
 from studio.workers.memory_check import needed_bytes
@@ -41,8 +45,8 @@ class _Plain:
 
 
 @dataclass(frozen=True)
-class Ground:
-    """What a self-test stands on: the conversation's models, where their base lies, and how they are asked.
+class Setup:
+    """What a self-test needs: the conversation's models, where their base lies, and how they are asked.
 
     `free_bytes` says how much memory a device has left, `tell` takes what is being done, `should_stop` says whether a
     person wants it to end.
@@ -58,16 +62,16 @@ class Ground:
     should_stop: Callable[[], bool] = lambda: False
 
 
-def self_test(request: SelfTest, prompt: tuple[int, ...], ground: Ground) -> Tested:
+def self_test(request: SelfTest, prompt: tuple[int, ...], setup: Setup) -> Tested:
     """Answer `prompt` (ids) in both ways and compare. The second copy of the base is let go at the end.
 
     Raises ModelError when the memory is too small for it, RunError when it was stopped.
     """
     began = time.monotonic()
-    placement = dataclasses.replace(ground.placement, precision=FP32)
+    placement = dataclasses.replace(setup.placement, precision=FP32)
     try:
-        ours = _by_panes(request, prompt, ground, placement)
-        theirs = _plainly(request, prompt, ground, placement, ours)
+        ours = _by_panes(request, prompt, setup, placement)
+        theirs = _plainly(request, prompt, setup, placement, ours)
     finally:
         release_memory()
     return Tested(
@@ -76,28 +80,28 @@ def self_test(request: SelfTest, prompt: tuple[int, ...], ground: Ground) -> Tes
         on_same=theirs[-1].parting is None,
         tokens=sum(len(each.ids) for each in theirs),
         seconds=round(time.monotonic() - began, 3),
-        note=_note(request, ground, theirs),
+        note=_note(request, setup, theirs),
     )
 
 
-def _by_panes(request: SelfTest, prompt: tuple[int, ...], ground: Ground, placement: Placement) -> list[list[int]]:
+def _by_panes(request: SelfTest, prompt: tuple[int, ...], setup: Setup, placement: Placement) -> list[list[int]]:
     """Answer as a question with two panes is answered; a base that computes in bf16 is loaded again in fp32 for it."""
-    ground.tell("Self-test: asking the panes")
-    models = ground.models
-    if ground.placement != placement:
-        _ensure_room(ground, placement)
-        models = ChatModels(load_base(ground.folder, placement), placement, free_bytes=ground.free_bytes)
+    setup.tell("Self-test: asking the panes")
+    models = setup.models
+    if setup.placement != placement:
+        _ensure_room(setup, placement)
+        models = ChatModels(load_base(setup.folder, placement), placement, free_bytes=setup.free_bytes)
     folders = ["", request.adapter] if request.adapter else [""]
     answers: list[list[int]] = [[] for _ in folders]
     for turn in models.passes([Wanted(folder) for folder in folders]):
-        _stop_if_asked(ground)
+        _stop_if_asked(setup)
         found = generate(
             turn.model,
             [PaneInput(name, prompt) for name in turn.adapters],
             sampling=Sampling(max_new_tokens=request.tokens),
-            end_ids=ground.end_ids,
-            pad_id=ground.pad_id,
-            should_stop=ground.should_stop,
+            end_ids=setup.end_ids,
+            pad_id=setup.pad_id,
+            should_stop=setup.should_stop,
         )
         for pane, answer in zip(turn.panes, found, strict=True):
             answers[pane] = answer
@@ -105,45 +109,45 @@ def _by_panes(request: SelfTest, prompt: tuple[int, ...], ground: Ground, placem
 
 
 def _plainly(
-    request: SelfTest, prompt: tuple[int, ...], ground: Ground, placement: Placement, ours: Sequence[Sequence[int]]
+    request: SelfTest, prompt: tuple[int, ...], setup: Setup, placement: Placement, ours: Sequence[Sequence[int]]
 ) -> list[_Plain]:
     """Answer with what was loaded afresh: the base, then the base with the adapter, or the whole model."""
 
     def ask(model: object, told: Sequence[int]) -> _Plain:
-        _stop_if_asked(ground)
-        ids = answer_plainly(model, prompt, max_new_tokens=request.tokens, end_ids=ground.end_ids, pad_id=ground.pad_id)
+        _stop_if_asked(setup)
+        ids = _answer_plainly(model, prompt, max_new_tokens=request.tokens, end_ids=setup.end_ids, pad_id=setup.pad_id)
         parting = _first_difference(told, ids)
         if parting is None or parting > min(len(told), len(ids)):
             return _Plain(ids, parting)
         same = parting - 1
-        return _Plain(ids, parting, logit_gap(model, [*prompt, *ids[:same]], one=ids[same], other=told[same]))
+        return _Plain(ids, parting, _logit_gap(model, [*prompt, *ids[:same]], one=ids[same], other=told[same]))
 
     release_memory()
-    _stop_if_asked(ground)
-    _ensure_room(ground, placement)
-    ground.tell("Self-test: loading the base model a second time, without the studio")
-    model = load_plainly(ground.folder, placement)
-    ground.tell("Self-test: asking plain transformers")
+    _stop_if_asked(setup)
+    _ensure_room(setup, placement)
+    setup.tell("Self-test: loading the base model a second time, without the studio")
+    model = _load_plainly(setup.folder, placement)
+    setup.tell("Self-test: asking plain transformers")
     answers = [ask(model, ours[0])]
     if not request.adapter:
         return answers
     if is_whole_model(Path(request.adapter)):
         del model
         release_memory()
-        model = load_plainly(Path(request.adapter), dataclasses.replace(placement, bits=0))
+        model = _load_plainly(Path(request.adapter), dataclasses.replace(placement, bits=0))
     else:
-        ground.tell("Self-test: asking plain peft")
-        model = add_adapter_plainly(model, Path(request.adapter))
+        setup.tell("Self-test: asking plain peft")
+        model = _add_adapter_plainly(model, Path(request.adapter))
     return [*answers, ask(model, ours[1])]
 
 
-def _stop_if_asked(ground: Ground) -> None:
-    if ground.should_stop():
+def _stop_if_asked(setup: Setup) -> None:
+    if setup.should_stop():
         raise RunError("The self-test was stopped.")
 
 
-def _ensure_room(ground: Ground, placement: Placement) -> None:
-    needed, free = needed_bytes(ground.folder, placement), ground.free_bytes(placement.device)
+def _ensure_room(setup: Setup, placement: Placement) -> None:
+    needed, free = needed_bytes(setup.folder, placement), setup.free_bytes(placement.device)
     if needed > free:
         raise ModelError(
             f"The self-test loads the base a second time, which takes about {wording.size(needed)}, and "
@@ -158,7 +162,7 @@ def _first_difference(ours: Sequence[int], theirs: Sequence[int]) -> int | None:
     return next((place for place, (one, other) in pairs if one != other), None)
 
 
-def _note(request: SelfTest, ground: Ground, answers: Sequence[_Plain]) -> str:
+def _note(request: SelfTest, setup: Setup, answers: Sequence[_Plain]) -> str:
     whole = bool(request.adapter) and is_whole_model(Path(request.adapter))
     off = f"plain transformers {transformers.__version__}"
     on = off if whole else f"plain peft {peft.__version__}"
@@ -167,11 +171,11 @@ def _note(request: SelfTest, ground: Ground, answers: Sequence[_Plain]) -> str:
         _compared(name, library, answer)
         for name, library, answer in zip(("the base", tuned), (off, on), answers, strict=False)
     ]
-    if ground.placement.bits:
-        sentences.append(f"Both copies of the base were packed in {ground.placement.bits} bits in the same way.")
-    if ground.placement.precision != FP32:
+    if setup.placement.bits:
+        sentences.append(f"Both copies of the base were packed in {setup.placement.bits} bits in the same way.")
+    if setup.placement.precision != FP32:
         sentences.append(
-            f"This conversation computes in {ground.placement.precision}; for the test all was loaded in fp32."
+            f"This conversation computes in {setup.placement.precision}; for the test all was loaded in fp32."
         )
     return " ".join(("Greedy, in fp32.", *sentences))
 
@@ -184,3 +188,43 @@ def _compared(name: str, library: str, answer: _Plain) -> str:
         return f"{sentence}."
     rounding = ", which is within rounding" if answer.gap < ROUNDING else ""
     return f"{sentence}, where their logits are {answer.gap:.2g} apart{rounding}."
+
+
+def _load_plainly(folder: Path, placement: Placement) -> Any:
+    """Load a model as anybody would. A packed one is packed as the studio packs it: no two packings answer alike."""
+    if placement.bits:
+        return load_base(folder, placement)
+    ensure_sizes(folder)
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=placement.dtype, local_files_only=True)
+    return model.to(placement.device).eval()
+
+
+def _add_adapter_plainly(model: Any, folder: Path) -> PeftModel:
+    """Put an adapter on a model as peft's documentation has it. Raises ModelError when it does not fit."""
+    check_adapter(folder, base_layers(model))
+    return PeftModel.from_pretrained(model, str(folder)).eval()
+
+
+def _answer_plainly(
+    model: Any, ids: Sequence[int], *, max_new_tokens: int, end_ids: Sequence[int], pad_id: int
+) -> list[int]:
+    """Continue one prompt greedily with the model's own `generate`; return the new ids, the end among them."""
+    prompt = torch.tensor([list(ids)], device=model.device)
+    settings = GenerationConfig(  # type: ignore[no-untyped-call]
+        do_sample=False,
+        num_beams=1,
+        max_new_tokens=max_new_tokens,
+        eos_token_id=list(end_ids) or None,
+        pad_token_id=pad_id,
+    )
+    with torch.inference_mode():
+        output = model.generate(input_ids=prompt, attention_mask=torch.ones_like(prompt), generation_config=settings)
+    answer: list[int] = output[0, len(ids) :].tolist()
+    return answer
+
+
+def _logit_gap(model: Any, ids: Sequence[int], *, one: int, other: int) -> float:
+    """Return by how much the model finds the token `one` likelier than `other` after these ids, in logits."""
+    with torch.inference_mode():
+        logits = model(input_ids=torch.tensor([list(ids)], device=model.device)).logits[0, -1].float()
+    return float(logits[one] - logits[other])

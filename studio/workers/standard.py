@@ -1,7 +1,4 @@
-"""The standard tasks in an evaluation: both models are asked, and held against each other question by question.
-
-Knows nothing of the rows of a data set.
-"""
+"""The standard tasks in an evaluation: both models are asked, and compared question by question."""
 
 import hashlib
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Whether a model that was just trained has learned to end its answers."""
+"""Checks whether a model that was just trained has learned to end its answers."""
 
 import itertools
 from typing import Any

@@ -1,7 +1,4 @@
-"""The panes of a question while they are answered: tokens come in, pieces of text go out.
-
-Does not know models: it takes tokens.
-"""
+"""The panes of a question while they are answered: tokens come in, pieces of text go out."""
 
 import time
 from collections.abc import Callable, Sequence

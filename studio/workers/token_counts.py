@@ -9,7 +9,7 @@ from studio.data.tokenizing.limits import TooMuch
 from studio.data.tokenizing.tokens import LEAST_BYTES_A_SECOND, LEAST_SECONDS, count_tokens, save
 from studio.events import Finished, Saved
 from studio.workers.add_data import reporting
-from studio.workers.bounded import load_renderer
+from studio.workers.base_model import load_renderer
 from studio.workers.job import Job
 
 

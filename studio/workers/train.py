@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import functools
 import itertools
+import logging
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,14 +20,14 @@ from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import ConfigError, ModelError, OutOfMemory, RunError, StudioError, is_out_of_memory
 from studio.events import Event, Finished, Forecasted, Loaded, Loading, Measured, Noted, Resumed, Saved
 from studio.files import whole_folder
+from studio.logs import logged
 from studio.models.adapter_base import ensure_same_base
+from studio.models.adapter_files import hash_learned
 from studio.models.architecture import architecture_in
 from studio.models.forecast.forecast import Forecast, savings
-from studio.models.learned import hash_learned
 from studio.models.machine import Machine
 from studio.runs.store import ADAPTER, MODEL, RunFolder
-from studio.workers.base_model import ensure_model
-from studio.workers.bounded import load_renderer
+from studio.workers.base_model import ensure_model, load_renderer
 from studio.workers.checkpoints import (
     leave_results_only,
     load_checkpoint,
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
     from studio.ml.checkpoints import Progress
     from studio.ml.loading import Placement
     from studio.ml.training import TrainingResult
+
+log = logging.getLogger(__name__)
 
 KEPT_TOKENS = "tokens"
 MEMORY_LOCK = "accelerator.lock"
@@ -78,7 +81,7 @@ def _train(job: Job, *, run: RunFolder, home: Path, folder: Path, is_first: bool
     began = time.monotonic() - time.process_time()  # without what was waited for: a download, another run
     from studio.ml.checkpoints import Keeper
     from studio.ml.methods import keep_start
-    from studio.ml.soundness import NoNumbers, no_longer_finite
+    from studio.ml.soundness import NotFinite, no_longer_finite
     from studio.ml.training import Trainer
 
     config = run.config
@@ -117,7 +120,7 @@ def _train(job: Job, *, run: RunFolder, home: Path, folder: Path, is_first: bool
         try:
             keep_reference(model, run, renderer=renderer)
             found = None if result.stopped else runs_on(model, run, renderer=renderer, pad_id=pad_id(renderer))
-        except NoNumbers as error:
+        except NotFinite as error:
             raise no_longer_finite("score of a word", result.steps) from error
         if found is not None:
             job.emit(found)
@@ -132,7 +135,7 @@ def clean_up(run: RunFolder, last: Event) -> None:
     Not before: a run that is not done may be taken up again. What cannot be dropped stays.
     """
     if isinstance(last, Finished) and last.status == "finished":
-        with contextlib.suppress(OSError, RunError):
+        with logged(log, "What only the training needed could not be deleted", OSError, RunError, level=logging.INFO):
             leave_results_only(run, whole_models=run.config.method == FULL)
     call_webhook(run, last)
 
@@ -148,6 +151,7 @@ def _in_words(folder: Path, config: RunConfig, *, machine: Machine, rows: Rows) 
         try:
             found = savings(architecture_in(folder), config, machine=machine, workload=workload_of(rows))
         except StudioError:
+            log.debug("What would help cannot be estimated", exc_info=True)
             found = ()
         ways = [f"{text.rstrip('.')} (then about {wording.size(size)})" for text, size in found]
         raise OutOfMemory(
@@ -175,6 +179,7 @@ def _forecast(job: Job, *, folder: Path, config: RunConfig, machine: Machine, ro
     try:
         architecture = architecture_in(folder)
     except ModelError:
+        log.info("The needs of this model cannot be estimated", exc_info=True)
         return None
     expected = estimate(architecture, config, machine=machine, rows=rows)
     job.emit(Forecasted(memory_gib=_gib(expected.memory_bytes), seconds=expected.seconds))

@@ -1,13 +1,15 @@
-"""A message to an address of the operator's own when a run has ended, whatever became of it."""
+"""Tells an address of the operator's choice when a run has ended."""
 
 import json
+import logging
 import os
-import sys
 import urllib.request
 from http.client import HTTPException
 
 from studio.events import Event, Failed, Finished
 from studio.runs.store import RunFolder
+
+log = logging.getLogger(__name__)
 
 VARIABLE = "STUDIO_WEBHOOK"
 TIMEOUT_SECONDS = 10.0
@@ -26,4 +28,4 @@ def call_webhook(run: RunFolder, event: Event) -> None:
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):
             pass
     except (OSError, ValueError, HTTPException) as error:
-        sys.stderr.write(f"The address in {VARIABLE} could not be told that the run has ended: {error}\n")
+        log.warning("The address in %s could not be told that the run has ended: %s", VARIABLE, error, exc_info=True)

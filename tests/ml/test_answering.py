@@ -16,7 +16,7 @@ from studio.ml import loading
 from studio.ml.answering import MOST_ROWS, answer_rows
 from studio.ml.generation import BASE, PaneInput, Sampling, generate
 from studio.ml.reading import can_read
-from studio.ml.soundness import NoNumbers
+from studio.ml.soundness import NotFinite
 from tests.ml.conftest import FOUR, FP32, NF4, PAD, conversation
 from tests.ml.tiny_families import FAMILIES, WORDS, make_adapted, make_model
 
@@ -232,5 +232,5 @@ def test_answers_without_numbers_are_an_error(family: str) -> None:
     model = make_model(family)
     with torch.no_grad():
         next(model.parameters())[5] = float("nan")
-    with pytest.raises(NoNumbers):
+    with pytest.raises(NotFinite):
         answer_rows(model, [[4, 5], [6, 7, 5]], adapter=BASE, limits=[3, 3], end_ids=(), pad_id=0)

@@ -17,7 +17,7 @@ from studio.ml import export, loading, plain_asking
 from studio.ml.batches import TokenRow
 from studio.ml.reference import Probe, Reference, compare, load_reference, observe, save_reference
 from studio.ml.shipped_check import CONVERSATION, ask_shipped
-from studio.models.learned import hash_learned
+from studio.models.adapter_files import hash_learned
 from tests.ml.conftest import FOUR, FP32, PAD, conversation
 
 BF16 = dataclasses.replace(FP32, precision="bf16")

@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.ml import loading
 from studio.ml.generation import BASE, PaneInput, Sampling, generate
-from studio.ml.soundness import NoNumbers
+from studio.ml.soundness import NotFinite
 from tests.ml.conftest import FP32, NF4, PAD, conversation
 
 GREEDY = Sampling(max_new_tokens=24)
@@ -144,13 +144,13 @@ def test_a_row_without_numbers_is_named_and_the_others_can_still_be_asked(
     adapter = next(weight for name, weight in model.named_parameters() if "lora_B.default" in name)
     adapter.data[0, 0] = value
     heard: list[object] = []
-    with pytest.raises(NoNumbers, match="answers with what is no number") as raised:
+    with pytest.raises(NotFinite, match="answers with what is no number") as raised:
         answer(-1, heard)
     assert (raised.value.row, heard) == (0, [])
     assert answer(1) == before, "the batch that failed leaves nothing behind in the model"
 
     next(weight for name, weight in model.named_parameters() if "lora_" not in name).data.fill_(value)
-    with pytest.raises(NoNumbers) as raised:
+    with pytest.raises(NotFinite) as raised:
         answer(-1)
     assert raised.value.row == 1
 

@@ -13,7 +13,7 @@ from studio.ml import loading
 from studio.ml.evaluation import score_continuations
 from studio.ml.generation import BASE
 from studio.ml.loading import Placement
-from studio.ml.soundness import NoNumbers
+from studio.ml.soundness import NotFinite
 from studio.models.starter import Stopped
 from tests.own_task import CHOICES, questions, write_task
 
@@ -133,7 +133,7 @@ def test_a_model_without_numbers_is_an_error(tiny_model: Path, tmp_path: Path, k
         broken.lm_head.weight[7] = float("nan")
     asking = harness.Harness(own=tmp_path / "tasks", own_names=["drawers"], standard=False)
     asking.load("drawers")
-    with pytest.raises(NoNumbers):
+    with pytest.raises(NotFinite):
         asking.scores(
             broken,
             AutoTokenizer.from_pretrained(tiny_model),

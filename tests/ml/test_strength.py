@@ -13,7 +13,7 @@ from studio.errors import ModelError
 from studio.ml import loading
 from studio.ml.generation import BASE, PaneInput, Sampling, generate
 from studio.ml.strength import add_strength, forget
-from studio.models.strengths import check_strength
+from studio.models.adapter_settings import check_strength
 from tests.ml.conftest import FP32, PAD, conversation
 
 IDS = torch.tensor([[5, 6, 7, 8, 9]])

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from studio.ml.threads import FIRST_REST, LONGEST_REST, TRIES, Threads, writing
+from studio.ml.threads import FIRST_REST, LONGEST_REST, TRIES, ThreadTrials, writing
 
 
 class Machine:
@@ -17,7 +17,7 @@ class Machine:
         self.using = most
         self.now = 0.0
         self.used: Counter[int] = Counter()
-        self.threads = Threads(most, use=self.use, clock=lambda: self.now)
+        self.threads = ThreadTrials(most, use=self.use, clock=lambda: self.now)
 
     def use(self, threads: int) -> None:
         self.using = threads

@@ -16,7 +16,7 @@ from studio.ml.engine import Engine
 from studio.ml.generation import PaneInput, Sampling, generate
 from studio.ml.methods import make_trainable
 from studio.ml.optimizers import learning_rate_factor
-from studio.ml.soundness import Diverged, NoNumbers
+from studio.ml.soundness import Diverged, NotFinite
 from studio.ml.training import Trainer, evaluation_steps
 from tests.ml.conftest import FOUR, FP32, MEMORISE, NF4, PAD, conversation, run_training
 
@@ -192,7 +192,7 @@ def test_a_sample_without_numbers_ends_the_run_as_the_loss_does(
 ) -> None:
     def sample(step: int) -> bool:
         if step >= broken_at:
-            raise NoNumbers
+            raise NotFinite
         return True
 
     config = dataclasses.replace(MEMORISE, epochs=2)

@@ -9,8 +9,8 @@ import pytest
 from studio.errors import ModelError
 from studio.models.download import (
     REPORT_EVERY_SECONDS,
+    DownloadProgress,
     Listener,
-    Progress,
     Stopped,
     Unreachable,
     answers,
@@ -148,7 +148,7 @@ def test_progress_speaks_four_times_a_second_and_at_the_end() -> None:
     heard: list[int] = []
     now = [0.0]
     listener = Listener(report=lambda _, done, __: heard.append(done), should_stop=lambda: False, clock=lambda: now[0])
-    progress = Progress("it", total=10, listener=listener)
+    progress = DownloadProgress("it", total=10, listener=listener)
     for _ in range(10):
         now[0] += REPORT_EVERY_SECONDS / 2
         progress.advance(1)

@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 
 import pytest
@@ -6,7 +5,7 @@ import pytest
 from studio.config import STARTER
 from studio.errors import ModelError
 from studio.models.hub import Hub
-from studio.models.locate import ModelFiles, describe_context, fetch, locate
+from studio.models.locate import ModelFiles, fetch, locate
 from studio.models.starter import starter_folder
 from tests.models.conftest import TINY_SHAPES, Shop, pack_shapes
 
@@ -84,22 +83,3 @@ def test_a_hub_model_without_its_weights_must_be_fetched(shop: Shop, tmp_path: P
 def test_a_name_that_cannot_be_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="neither the id"):
         locate("not a model", tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("config", "tokens"),
-    [
-        ({"max_position_embeddings": 2048}, 2048),
-        ({"n_positions": 1024}, 1024),
-        ({"text_config": {"max_position_embeddings": 4096}}, 4096),
-        ({"max_position_embeddings": "many"}, None),
-        ([], None),
-    ],
-)
-def test_the_context_is_read_from_the_config(tmp_path: Path, config: object, tokens: int | None) -> None:
-    (tmp_path / "config.json").write_text(json.dumps(config))
-    assert describe_context(tmp_path) == tokens
-
-
-def test_no_config_has_no_context(tmp_path: Path) -> None:
-    assert describe_context(tmp_path) is None

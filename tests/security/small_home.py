@@ -33,9 +33,11 @@ from studio.ui.configure.state import Selection as Configured
 from studio.ui.data import imports, library
 from studio.ui.data import view as data_drawing
 from studio.ui.evaluate import actions, tab
+from studio.ui.evaluate import view as evaluate_view
 from studio.ui.evaluate.state import Selection
 from studio.ui.evaluate.tradeoff_state import Tradeoffs
 from studio.ui.export import tab as export_tab
+from studio.ui.kit.drawn import Drawn, only_new
 from studio.ui.runs import view as runs_drawing
 from studio.ui.train import tab as train_tab
 from tests.ui import made_up
@@ -195,20 +197,11 @@ def look_everywhere(studio: Studio, ids: Ids) -> None:
 def _look_at_run(studio: Studio, facts: ModelFacts, run_id: str) -> None:
     looks: list[Any] = [
         lambda: studio.scheduler.view(run_id),
-        lambda: train_tab.redraw(train_tab.watch(studio), run_id=run_id, drawn=None),
+        lambda: train_tab.redraw(train_tab.shared_view(studio), run_id=run_id, drawn=None),
         lambda: train_tab.refresh_runs(studio, run_id),
         lambda: train_tab.run_status(studio, run_id),
         lambda: tab.refresh_runs(studio, run_id),
-        lambda: actions.redraw(
-            studio,
-            Tradeoffs(studio, facts),
-            run_id=run_id,
-            name=None,
-            order=None,
-            text="",
-            selection=Selection(),
-            drawn=None,
-        ),
+        lambda: only_new(evaluate_view.draw(studio, Tradeoffs(studio, facts), Selection(run_id)), Drawn()),
         lambda: studio.evaluations.rows(run_id),
         lambda: export_tab.refresh_runs(studio, run_id),
         lambda: studio.export_state(run_id, "adapter"),
@@ -219,7 +212,7 @@ def _look_at_run(studio: Studio, facts: ModelFacts, run_id: str) -> None:
         with contextlib.suppress(StudioError):
             look()
     selection = runs_drawing.Selection(chosen=(run_id,), opened=run_id)
-    runs_drawing.draw(studio, selection, None, fresh=True)
+    only_new(runs_drawing.draw(studio, selection), Drawn())
 
 
 def _look_at_comparisons(studio: Studio) -> None:

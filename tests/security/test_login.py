@@ -10,9 +10,9 @@ import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AuthenticationError
 
-from studio.ui.serving.doors import Doors, Rules
 from studio.ui.serving.login import LONGEST_FORM, SECONDS, TRIES, TRIES_IN_ALL, Tries, check
 from studio.ui.serving.origins import Hosts
+from studio.ui.serving.request_checks import RequestChecks, Rules
 from studio.ui.serving.server import served
 from tests.security.visits import Gradio, ask
 from tests.ui.fake_studio import open_fake_studio
@@ -69,20 +69,22 @@ def test_a_right_password_is_no_try() -> None:
     assert [tries.begin("other") for _ in range(TRIES)] == [0.0] * (TRIES - 1) + [SECONDS]
 
 
-def guarded(gradio: Gradio) -> Doors:
-    return Doors(gradio, Rules(Hosts(frozenset(), public=True), signed_in=lambda _: False), tries=Tries(lambda: 0.0))
+def guarded(gradio: Gradio) -> RequestChecks:
+    return RequestChecks(
+        gradio, Rules(Hosts(frozenset(), public=True), signed_in=lambda _: False), tries=Tries(lambda: 0.0)
+    )
 
 
 def test_one_try_too_many_is_a_sentence() -> None:
     gradio = Gradio(status=400)
-    doors = guarded(gradio)
+    checks = guarded(gradio)
     for _ in range(TRIES):
-        assert ask(doors, "/login", FORM, method="POST").status == 400
+        assert ask(checks, "/login", FORM, method="POST").status == 400
     # The visitor writes this header, so it must not give more tries.
-    refused = ask(doors, "/login/", [*FORM, ("X-Forwarded-For", "203.0.113.9")], method="POST")
+    refused = ask(checks, "/login/", [*FORM, ("X-Forwarded-For", "203.0.113.9")], method="POST")
     assert (refused.status, refused.headers["retry-after"]) == (429, "61")
     assert "Too many wrong passwords" in refused.text
-    assert ask(doors, "/login", FORM, method="POST", client="203.0.113.9").status == 400
+    assert ask(checks, "/login", FORM, method="POST", client="203.0.113.9").status == 400
     assert len(gradio.seen) == TRIES + 1
 
 

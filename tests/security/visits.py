@@ -1,4 +1,4 @@
-"""One request to the doors, without a server: what a visitor sends, and what comes back."""
+"""One request to the checks, without a server: what a visitor sends, and what comes back."""
 
 import asyncio
 from collections.abc import Iterable
@@ -7,14 +7,14 @@ from typing import Any
 
 from starlette.types import Message, Receive, Scope, Send
 
-from studio.ui.serving.doors import Doors
+from studio.ui.serving.request_checks import RequestChecks
 
 Headers = Iterable[tuple[str, str]]
 
 
 @dataclass
 class Gradio:
-    """What stands behind the doors: it answers everything, to every origin, and notes what reached it."""
+    """What stands behind the checks: it answers everything, to every origin, and notes what reached it."""
 
     status: int = 200
     headers: tuple[tuple[str, str], ...] = (("Access-Control-Allow-Origin", "*"), ("Content-Type", "text/html"))
@@ -35,7 +35,7 @@ class Answer:
 
 
 def ask(
-    doors: Doors,
+    checks: RequestChecks,
     path: str = "/",
     headers: Headers = (),
     *,
@@ -44,7 +44,7 @@ def ask(
     client: str = "127.0.0.1",
     kind: str = "http",
 ) -> Answer:
-    """Send one request through the doors."""
+    """Send one request through the checks."""
     named = [] if host is None else [("Host", host)]
     scope: dict[str, Any] = {
         "type": kind,
@@ -66,7 +66,7 @@ def ask(
     async def send(message: Message) -> None:
         sent.append(message)
 
-    asyncio.run(doors(scope, receive, send))
+    asyncio.run(checks(scope, receive, send))
     if kind == "websocket":
         return Answer(sent[0]["code"], {}, sent[0]["type"])
     found = {name.decode(): value.decode() for name, value in sent[0]["headers"]}

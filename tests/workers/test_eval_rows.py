@@ -11,7 +11,7 @@ from studio.data.tokenizing.rendering import ChatRenderer
 from studio.models.forecast.answers import FEWEST_ROWS, AnswerClock
 from studio.models.machine import Machine
 from studio.runs.store import RunFolder
-from studio.workers.eval_rows import Asked, ask_of
+from studio.workers.eval_rows import EvalRows, choose_rows
 from studio.workers.job import Job
 from tests.workers.conftest import examples
 
@@ -19,22 +19,24 @@ MakeRun = Callable[..., RunFolder]
 
 
 @pytest.fixture
-def ask(make_run: MakeRun, tiny_model: Path, tmp_path: Path) -> Callable[..., Asked]:
+def ask(make_run: MakeRun, tiny_model: Path, tmp_path: Path) -> Callable[..., EvalRows]:
     renderer = ChatRenderer.load(tiny_model)
     run = make_run(rows=4, held_out=1)
 
     def with_size(
         parameters: float, *, rows: int = 0, longest: int = 0, given: tuple[Example, ...] = examples(100)
-    ) -> Asked:
+    ) -> EvalRows:
         data = tmp_path / "own.jsonl"
         write_examples(data, given)
         clock = AnswerClock(parameters, 2, "fp32", Machine("cpu", "", 2**33, False, 1, (), "now"))
-        return ask_of(run, renderer, data=data, rows=rows, longest=longest, clock=clock, job=Job(lambda event: None))
+        return choose_rows(
+            run, renderer, data=data, rows=rows, longest=longest, clock=clock, job=Job(lambda event: None)
+        )
 
     return with_size
 
 
-def test_all_rows_of_a_file_are_asked_when_the_time_allows(ask: Callable[..., Asked]) -> None:
+def test_all_rows_of_a_file_are_asked_when_the_time_allows(ask: Callable[..., EvalRows]) -> None:
     """A file of 100 rows was scored on 32 of them, and the headline did not say so."""
     asked = ask(135e6)
     assert (len(asked.rows), asked.available, asked.left_out) == (100, 100, 0)
@@ -42,7 +44,7 @@ def test_all_rows_of_a_file_are_asked_when_the_time_allows(ask: Callable[..., As
     assert asked.sentence(180.0) == "All 100 rows, foreseen to take about 5 minutes."
 
 
-def test_where_it_does_not_as_many_as_do_are_and_it_is_said(ask: Callable[..., Asked]) -> None:
+def test_where_it_does_not_as_many_as_do_are_and_it_is_said(ask: Callable[..., EvalRows]) -> None:
     asked = ask(135e7)
     assert (len(asked.rows), asked.available) == (32, 100)
     assert asked.sentence(0.0).startswith(
@@ -53,7 +55,7 @@ def test_where_it_does_not_as_many_as_do_are_and_it_is_said(ask: Callable[..., A
     assert len(ask(1e12, rows=2**31 - 1).rows) == 100
 
 
-def test_rows_that_cannot_be_asked_are_counted(ask: Callable[..., Asked]) -> None:
+def test_rows_that_cannot_be_asked_are_counted(ask: Callable[..., EvalRows]) -> None:
     long = Example((Message("user", "Why?"), Message("assistant", "So." * 200)))
     asked = ask(135e6, given=(*examples(3), long))
     assert (len(asked.rows), asked.left_out) == (3, 1)
@@ -61,12 +63,12 @@ def test_rows_that_cannot_be_asked_are_counted(ask: Callable[..., Asked]) -> Non
 
 
 @pytest.mark.case("72-eval-file-is-the-data")
-def test_rows_that_the_training_learned_from_are_counted(ask: Callable[..., Asked]) -> None:
+def test_rows_that_the_training_learned_from_are_counted(ask: Callable[..., EvalRows]) -> None:
     assert ask(135e6).learned == 4
     assert ask(135e6, given=(*examples(2), *examples(2))).learned == 4
 
 
-def test_the_longest_answer_can_be_chosen(ask: Callable[..., Asked]) -> None:
+def test_the_longest_answer_can_be_chosen(ask: Callable[..., EvalRows]) -> None:
     usual, short = ask(135e6), ask(135e6, longest=2)
     assert all(row.limit > 16 and not row.is_too_long for row in usual.rows)
     assert all(row.limit == 2 and row.is_too_long for row in short.rows)

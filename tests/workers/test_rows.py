@@ -14,7 +14,7 @@ from studio.ml.batches import IGNORED, TokenRow
 from studio.models.starter import Stopped
 from studio.runs.store import RunFolder, RunStore
 from studio.workers.job import Job
-from studio.workers.rows import Tally, prepare_rows, prompt_length, rows_of
+from studio.workers.rows import RowCounts, prepare_rows, prompt_length, rows_of
 from tests.workers.conftest import examples
 
 MakeRun = Callable[..., RunFolder]
@@ -33,8 +33,8 @@ def renderer(tiny_model: Path) -> ChatRenderer:
     return ChatRenderer.load(tiny_model)
 
 
-def rows(renderer: ChatRenderer, *given: Example, **settings: object) -> tuple[list[TokenRow], Tally]:
-    tally = Tally()
+def rows(renderer: ChatRenderer, *given: Example, **settings: object) -> tuple[list[TokenRow], RowCounts]:
+    tally = RowCounts()
     config = RunConfig(**settings)  # type: ignore[arg-type]
     return list(rows_of(given, renderer=renderer, config=config, tally=tally)), tally
 
@@ -44,7 +44,7 @@ def test_a_row_is_what_is_rendered(renderer: ChatRenderer) -> None:
     (row,), tally = rows(renderer, example)
     rendered = renderer.render(example)
     assert (tuple(row.ids), tuple(row.labels)) == (rendered.ids, rendered.labels)
-    assert tally == Tally(examples=1)
+    assert tally == RowCounts(examples=1)
 
 
 def test_a_longer_example_is_left_out(renderer: ChatRenderer) -> None:

@@ -9,7 +9,7 @@ from studio.data.tokenizing.rendering import ChatRenderer
 from studio.events import Event, Sampled
 from studio.ml import loading
 from studio.ml.methods import make_trainable
-from studio.ml.soundness import NoNumbers
+from studio.ml.soundness import NotFinite
 from studio.runs.store import RunFolder, RunStore
 from studio.workers.job import Job
 from studio.workers.samples import MOST_OWN, MOST_PROMPTS, PROMPT_TOKENS, Sampler, prompts_of
@@ -91,6 +91,6 @@ def test_a_model_that_diverged_is_not_sampled(make_run: MakeRun, tiny_model: Pat
     next(weight for name, weight in model.named_parameters() if "lora_B" in name).data.fill_(float("nan"))
     told: list[Event] = []
     sampler = Sampler(Job(told.append), model, prompts_of(run, renderer), renderer=renderer, pad_id=257)
-    with pytest.raises(NoNumbers):
+    with pytest.raises(NotFinite):
         sampler(3)
     assert told == []

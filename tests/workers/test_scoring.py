@@ -11,18 +11,18 @@ from studio.data.scoring.tasks import Task
 from studio.jobs.evaluation_report import beside
 from studio.ml.batches import TokenRow
 from studio.runs.length_limit import AtLimit
-from studio.workers.eval_rows import Asked, AskedRow
+from studio.workers.eval_rows import EvalRow, EvalRows
 from studio.workers.model_outputs import Observed, Probes
 from studio.workers.scoring import judge
 
 
-def asked(task: Task, expected: list[str], *, labels: tuple[tuple[int, ...], ...] = ()) -> Asked:
+def asked(task: Task, expected: list[str], *, labels: tuple[tuple[int, ...], ...] = ()) -> EvalRows:
     row = TokenRow(ids=[1, 2, 3], labels=[-100, 2, 3])
     rows = tuple(
-        AskedRow(number=place, prompt=f"Question {place}", expected=text, row=row, prompt_tokens=1, limit=8)
+        EvalRow(number=place, prompt=f"Question {place}", expected=text, row=row, prompt_tokens=1, limit=8)
         for place, text in enumerate(expected)
     )
-    return Asked(rows, available=len(expected), task=task, labels=labels, sha256="")
+    return EvalRows(rows, available=len(expected), task=task, labels=labels, sha256="")
 
 
 def observed(answers: list[str], loss: float, **others: Any) -> Observed:
@@ -80,7 +80,7 @@ def test_answers_that_all_go_to_the_limit_are_in_the_headline() -> None:
     task = asked(Task("short"), ["red"] * 10)
     whole, some, none = (True,) * 10, (True,) + (False,) * 9, (False,) * 10
 
-    def told(base: tuple[bool, ...], tuned: tuple[bool, ...], task: Asked = task) -> str:
+    def told(base: tuple[bool, ...], tuned: tuple[bool, ...], task: EvalRows = task) -> str:
         said = observed(["red red"] * 10, 1.0, cut=base), observed(["red red"] * 10, 0.9, cut=tuned)
         return judge(task, *said, probes=None, seed=1).headline
 

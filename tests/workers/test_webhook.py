@@ -60,7 +60,7 @@ def test_what_the_other_side_says_changes_nothing(
     make_run: MakeRun,
     listener: Listener,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
     answer: bytes,
 ) -> None:
     """An answer that is no HTTP ended the worker with a trace."""
@@ -68,22 +68,22 @@ def test_what_the_other_side_says_changes_nothing(
     monkeypatch.setenv(VARIABLE, listener.address)
     call_webhook(make_run(), Finished("finished", "Done.", 1.0))
     assert len(listener.heard) == 1
-    assert "could not be told" in capsys.readouterr().err
+    assert "could not be told" in caplog.text
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:1/", "http://[nonsense", "https://\x00", "http://a b/"])
 def test_an_address_that_cannot_be_reached_is_said_in_the_log_alone(
-    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], address: str
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, address: str
 ) -> None:
     monkeypatch.setattr(webhook.os, "environ", {VARIABLE: address})
     call_webhook(make_run(), Finished("finished", "Done.", 1.0))
-    assert "could not be told" in capsys.readouterr().err
+    assert "could not be told" in caplog.text
 
 
 @pytest.mark.parametrize("address", ["", "file:///etc/passwd", "ftp://127.0.0.1/", "told"])
 def test_only_addresses_of_the_web_are_called(
-    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], address: str
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, address: str
 ) -> None:
     monkeypatch.setenv(VARIABLE, address)
     call_webhook(make_run(), Finished("finished", "Done.", 1.0))
-    assert capsys.readouterr().err == ""
+    assert caplog.text == ""

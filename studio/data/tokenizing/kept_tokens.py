@@ -5,7 +5,6 @@
 What cannot be read or written is rendered again: nothing here is the only copy of anything.
 """
 
-import contextlib
 import hashlib
 import json
 import logging
@@ -26,6 +25,7 @@ from studio.data.tokenizing.doubts import Doubt
 from studio.data.tokenizing.rendering import ChatRenderer, Rendered
 from studio.errors import DataError
 from studio.files import open_plain, whole_file
+from studio.logs import logged
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def render_kept(examples: ExampleFile, *, renderer: ChatRenderer, folder: Path) 
     for _, rendered in renderer.render_each(examples):
         gathered.add(rendered)
         yield rendered
-    with contextlib.suppress(OSError):  # a full disk does not keep a run from training
+    with logged(log, "The tokens of this data could not be kept", OSError, level=logging.INFO):
         gathered.write(path)
         _drop_oldest(folder)
 
@@ -115,7 +115,7 @@ def _read(path: Path, examples: int) -> Iterator[Rendered | DataError] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, LookupError, AttributeError, EOFError, MemoryError, zipfile.BadZipFile) as error:
-        log.warning("The kept tokens in %s cannot be read; they are made again: %s", path, error)
+        log.warning("The kept tokens in %s cannot be read; they are made again: %s", path, error, exc_info=True)
         return None
     if any(each.ndim != 1 for each in (ids, learned, ends)) or len(ends) != examples or len(ids) != len(learned):
         return None

@@ -6,6 +6,7 @@ Rust, a power of large numbers. A worker is therefore ended as a whole when a pi
 
 import contextlib
 import faulthandler
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -14,6 +15,9 @@ from pathlib import Path
 
 from studio.data.examples import Example, Message
 from studio.errors import ModelError
+from studio.logs import logged
+
+log = logging.getLogger(__name__)
 
 Bounds = Callable[[int], AbstractContextManager[None]]
 """Enters the work on a piece of so many letters."""
@@ -113,7 +117,7 @@ class _DataLimit:
     def __init__(self) -> None:
         self._before: tuple[int, int] | None = None
         self._used = self._allowed = 0
-        with contextlib.suppress(ImportError, OSError, ValueError, IndexError):
+        with logged(log, "This system tells of no memory limit", ImportError, OSError, ValueError, IndexError):
             import resource
 
             pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[5])
@@ -137,5 +141,5 @@ class _DataLimit:
         assert self._before is not None
         limits = [soft, *(each for each in self._before if each != resource.RLIM_INFINITY)]
         wanted = self._before[0] if soft == self._before[0] else min(limits)
-        with contextlib.suppress(OSError, ValueError):
+        with logged(log, "The memory limit could not be set", OSError, ValueError, level=logging.INFO):
             resource.setrlimit(resource.RLIMIT_DATA, (wanted, self._before[1]))

@@ -6,6 +6,7 @@ as it does there, and `Rendered.note` says so.
 """
 
 import hashlib
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,6 +27,8 @@ from studio.data.tokenizing.masks import Masking
 from studio.data.tokenizing.token_places import Tokens
 from studio.data.tokenizing.tokenizer_files import TokenizerFiles, read_tokenizer
 from studio.errors import DataError, ModelError
+
+log = logging.getLogger(__name__)
 
 IGNORED = -100
 """The label of a token that is read but not learned, as torch's cross-entropy knows it."""
@@ -126,6 +129,7 @@ class ChatRenderer:
         try:
             rendered = self.render(probe)
         except DataError:
+            log.debug("The end of an answer cannot be found by the chat template", exc_info=True)
             return self._files.end_ids
         learned = [id for id, is_learned in zip(rendered.ids, rendered.learned, strict=True) if is_learned]
         written = learned[-1:] if learned and learned[-1] in self._files.special_ids else []

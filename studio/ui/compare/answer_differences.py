@@ -1,6 +1,6 @@
 """What one answer says that another does not, word by word, as markup.
 
-Every text is escaped. Knows nothing of who answered.
+Every text is escaped.
 """
 
 import re

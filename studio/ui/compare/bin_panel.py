@@ -1,7 +1,4 @@
-"""What was deleted of one kind on the Compare tab: one is chosen and put back, or all of it is deleted for good.
-
-Knows nothing of what is kept but its name, and nothing of what is opened once it is back.
-"""
+"""What was deleted of one kind on the Compare tab: one is chosen and put back, or all of it is deleted for good."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -14,9 +11,8 @@ from markupsafe import Markup
 
 from studio.keeping import KeptFiles
 from studio.ui.kit import actions, fragments, run_choices
-from studio.ui.kit.actions import Action, action_html, on_action
+from studio.ui.kit.actions import DISCARD, MOST_LISTED, Action, action_html, bin_label, damaged_list, on_action
 from studio.ui.kit.components import ACTING, QUIET, picker
-from studio.ui.kit.damaged_list import DISCARD, MOST_LISTED, bin_label, damaged_list
 from studio.ui.kit.errors import shown
 from studio.ui.kit.numbers import moment
 from studio.wording import counted
@@ -123,4 +119,4 @@ def _asking(count: int, noun: str) -> Markup:
         actions.button("Delete for good", EMPTY, key=count, kind="stop", once=True),
         actions.button("Keep", KEEP, name=f"Keep the deleted {noun}s in the bin"),
     ]
-    return fragments.stack([asked, Markup('<div class="ls-buttons">{}</div>').format(fragments.join(buttons))])
+    return fragments.stack([asked, fragments.buttons(*buttons)])

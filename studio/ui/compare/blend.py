@@ -1,6 +1,6 @@
 """The form that blends the adapters of several runs into a new one, and how far that is.
 
-`studio.start_blend` blends; the blend is then a model like any other. Knows nothing of how adapters are blended.
+`studio.start_blend` blends; the blend is then a model like any other.
 """
 
 import functools

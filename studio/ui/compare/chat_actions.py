@@ -1,6 +1,6 @@
 """What the Chat part of the Compare tab does: ask all panes at once, again, or something else instead.
 
-Asks through `studio.compare.answering` and keeps every conversation. Knows nothing of how the tab is laid out.
+Asks through `studio.compare.answering` and keeps every conversation.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -1,6 +1,6 @@
 """A talk with one model as markup: what was asked, what it answered, and a button that copies each answer.
 
-Every text is escaped. Knows nothing of components but the one that shows it.
+Every text is escaped.
 """
 
 from collections.abc import Sequence

@@ -10,7 +10,7 @@ import gradio as gr
 from gradio.blocks import Block
 from markupsafe import Markup
 
-from studio.models.strengths import STRONGEST
+from studio.models.adapter_settings import STRONGEST
 from studio.ui.compare import chat_html, suggested_prompts
 from studio.ui.compare.model_choices import FEWEST_PANES, MOST_PANES
 from studio.ui.kit.components import html, picker

@@ -1,7 +1,4 @@
-"""What the Chat part of the Compare tab shows at a moment: from a conversation and what is chosen to updates by name.
-
-Knows nothing of how it is laid out, and asks nobody.
-"""
+"""What the Chat part of the Compare tab shows at a moment: a conversation and what is chosen as updates by name."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,7 +1,4 @@
-"""The kept conversations on the Compare tab: opened again, named, taken along as a file, deleted, put back.
-
-Knows nothing of how the tab is laid out.
-"""
+"""The kept conversations on the Compare tab: opened again, named, taken along as a file, deleted, put back."""
 
 from typing import Any
 

@@ -1,8 +1,6 @@
-"""The models to choose from in a pane, which are chosen first, and whether those chosen can answer together.
+"""The models to choose from in a pane, which are chosen first, and whether those chosen can answer together."""
 
-Knows nothing of conversations.
-"""
-
+import logging
 from collections.abc import Iterable, Sequence
 
 import gradio as gr
@@ -13,6 +11,8 @@ from studio.errors import RunError
 from studio.studio import Studio
 from studio.ui.kit import run_choices
 from studio.ui.kit.run_choices import Choices
+
+log = logging.getLogger(__name__)
 
 MOST_PANES = 4
 FEWEST_PANES = 2
@@ -57,6 +57,7 @@ def find(studio: Studio, key: str | None) -> PaneModel | None:
     try:
         return pane_model(studio, key) if key else None
     except RunError:
+        log.debug("A run cannot be read and is no choice", exc_info=True)
         return None
 
 

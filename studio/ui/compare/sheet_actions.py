@@ -1,8 +1,6 @@
-"""What the prompt sheet on the Compare tab does: read prompts, have them answered, look through them, take them along.
+"""What the prompt sheet on the Compare tab does: read prompts, have them answered, search the answers, save them."""
 
-Knows nothing of how it is laid out.
-"""
-
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +24,8 @@ from studio.ui.kit.downloads import text_file
 from studio.ui.kit.numbers import moment
 from studio.ui.kit.run_choices import Choices
 from studio.ui.kit.updates import Drawn, only_new
+
+log = logging.getLogger(__name__)
 
 TYPED, FILE, HELD_OUT = "typed", "file", "held-out"
 
@@ -133,6 +133,7 @@ def look(work: SheetWork, id: str | None) -> SheetState | None:
     try:
         return work.state(id) if id else None
     except RunError:
+        log.debug("A prompt sheet cannot be read", exc_info=True)
         return None
 
 

@@ -1,6 +1,6 @@
 """A prompt sheet as markup: how far it is, and a page of its rows.
 
-Every text is escaped. Knows nothing of components.
+Every text is escaped.
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from studio.compare.sheet_answers import SheetState
 from studio.compare.sheets import Cell, Sheet, SheetRow
 from studio.ui.compare import chat_html
 from studio.ui.kit import actions, fragments
+from studio.ui.kit.fragments import Row
 from studio.wording import counted, listed
 
 PAGE_ROWS = 20
@@ -66,31 +67,22 @@ def table(sheet: Sheet | None, places: Sequence[int], *, page: int, marks: bool)
     shown = places[page * PAGE_ROWS : (page + 1) * PAGE_ROWS]
     with_expected = any(row.prompt.expected for row in sheet.rows)
     labels = [*(["Expected"] if with_expected else []), *(column.label for column in sheet.columns)]
-    head = fragments.join(Markup('<th scope="col">{}</th>').format(label) for label in ("Prompt", *labels))
-    body = fragments.join(
-        _row(place, sheet.rows[place], labels, with_expected=with_expected, marks=marks) for place in shown
-    )
-    drawn = Markup(
-        '<div class="ls-sheet" tabindex="0" role="region" aria-label="Answers to the prompts"><table>'
-        "<thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>"
-    ).format(head, body)
-    return fragments.stack([drawn, _pager(len(places), page)])
+    rows = [_row(place, sheet.rows[place], len(labels), with_expected=with_expected, marks=marks) for place in shown]
+    drawn = fragments.table("ls-sheet", ["Prompt", *labels], rows, name="Answers to the prompts", scrolls=True)
+    first, pages = page * PAGE_ROWS, (len(places) - 1) // PAGE_ROWS + 1
+    count = counted(len(places), "row")
+    said = count if pages == 1 else f"{first + 1:,} to {first + len(shown):,} of {count}"
+    return fragments.stack([drawn, actions.pager(said, "page", page=page, pages=pages)])
 
 
-def _row(place: int, row: SheetRow, labels: Sequence[str], *, with_expected: bool, marks: bool) -> Markup:
+def _row(place: int, row: SheetRow, columns: int, *, with_expected: bool, marks: bool) -> Row:
     first = row.cells[0].text if row.cells and not row.cells[0].trouble else None
     second = row.cells[1].text if len(row.cells) == 2 and not row.cells[1].trouble else None
     answers = [
         _cell(cell, (first if number else second) if marks else None) for number, cell in enumerate(row.cells)
-    ] or [Markup('<span class="ls-note">not answered yet</span>')] * (len(labels) - with_expected)
-    cells = [Markup("{}").format(row.prompt.expected), *answers] if with_expected else answers
-    drawn = fragments.join(
-        Markup('<td data-label="{}"><div>{}</div></td>').format(label, cell)
-        for label, cell in zip(labels, cells, strict=True)
-    )
-    return Markup('<tr><th scope="row"><div><b>{}</b> {}</div></th>{}</tr>').format(
-        f"{place + 1:,}", row.prompt.text, drawn
-    )
+    ] or [Markup('<span class="ls-note">not answered yet</span>')] * (columns - with_expected)
+    head = Markup("<div><b>{}</b> {}</div>").format(f"{place + 1:,}", row.prompt.text)
+    return Row(head, [row.prompt.expected, *answers] if with_expected else answers)
 
 
 def _cell(cell: Cell, other: str | None) -> Markup:
@@ -98,13 +90,3 @@ def _cell(cell: Cell, other: str | None) -> Markup:
         return Markup('<span class="ls-note">{}</span>').format(cell.trouble)
     cut = Markup(' <em class="ls-note">cut at the longest answer</em>') if cell.ended == "length" else Markup("")
     return chat_html.answer(cell.text, other) + cut
-
-
-def _pager(total: int, page: int) -> Markup:
-    first, pages = page * PAGE_ROWS, (total - 1) // PAGE_ROWS + 1
-    if pages == 1:
-        return Markup('<p class="ls-runs-pager"><span>{}</span></p>').format(counted(total, "row"))
-    text = f"{first + 1:,} to {min(first + PAGE_ROWS, total):,} of {counted(total, 'row')}"
-    back = actions.button("Back", "page", key=page - 1) if page > 0 else ""
-    on = actions.button("On", "page", key=page + 1) if page + 1 < pages else ""
-    return Markup('<div class="ls-runs-pager">{}<span>{}</span>{}</div>').format(back, text, on)

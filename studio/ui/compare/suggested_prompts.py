@@ -3,6 +3,7 @@
 Returns updates for the buttons that offer them.
 """
 
+import logging
 from collections.abc import Sequence
 from itertools import takewhile
 from typing import Any
@@ -13,6 +14,8 @@ from studio.data.example_files import read_examples
 from studio.data.examples import Example
 from studio.errors import DataError, RunError
 from studio.studio import Studio
+
+log = logging.getLogger(__name__)
 
 COUNT = 3
 LONGEST_LABEL = 44
@@ -44,6 +47,7 @@ def held_out(studio: Studio, run_id: str) -> list[Example]:
     try:
         examples = read_examples(studio.runs.get(run_id).validation_path)
     except (DataError, RunError):
+        log.debug("The examples of a run cannot be read for suggestions", exc_info=True)
         return []
     return [example for example in examples if _question(example)]
 

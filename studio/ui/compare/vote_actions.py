@@ -1,7 +1,4 @@
-"""What the blind vote on the Compare tab does: begin, take each vote, reveal, count, and hand out what was preferred.
-
-Knows nothing of how it is laid out.
-"""
+"""What the blind vote on the Compare tab does: begin, take each vote, reveal, count, and save what was preferred."""
 
 import random
 from collections.abc import Callable, Sequence

@@ -1,6 +1,6 @@
 """A blind vote as markup: the question with both answers, and after the reveal what was preferred.
 
-Names stand in nothing that is drawn before the reveal. Every text is escaped. Knows nothing of components.
+Names stand in nothing that is drawn before the reveal. Every text is escaped.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from studio.compare.sheets import Column, Sheet
 from studio.compare.vote_counts import Tally
 from studio.compare.votes import BOTH, FIRST, NEITHER, Ballot, Vote
 from studio.ui.kit import actions, fragments
-from studio.ui.kit.fragments import Tile
+from studio.ui.kit.fragments import Row, Tile
 from studio.wording import counted
 
 SIDES = {"left": "Left is better", "right": "Right is better", "both": "Both are good", "neither": "Both are bad"}
@@ -34,37 +34,16 @@ def question(ballot: Ballot, sheet: Sheet, place: int, cast: int) -> Markup:
     row = sheet.rows[asked.row]
     first, second = (row.cells[column].text for column in ballot.columns)
     left, right = (second, first) if asked.swapped else (first, second)
-    return fragments.stack(
-        [
-            Markup('<p class="ls-note">{}</p>').format(
-                f"Question {place + 1:,} of {len(ballot.questions):,}, {counted(cast, 'vote')} so far"
-            ),
-            Markup('<h3 class="ls-ballot-asked">{}</h3>').format(row.prompt.text),
-            Markup('<div class="ls-ballot">{}{}</div>').format(_side("Left", left), _side("Right", right)),
-            _buttons(place),
-            Markup('<div class="ls-buttons">{}{}</div>').format(
-                actions.button("Skip this one", "skip", key=place),
-                actions.button("Reveal the names and end", "reveal", kind="stop") if cast else "",
-            ),
-            fragments.line("quiet", "The keys 1 to 4 vote too, as long as you are not writing in a field."),
-        ]
-    )
-
-
-def _side(name: str, text: str) -> Markup:
-    return Markup('<section class="ls-ballot-side"><h4>{}</h4><p>{}</p></section>').format(name, text or "(nothing)")
-
-
-def _buttons(place: int) -> Markup:
-    buttons = fragments.join(
-        Markup(
-            '<button type="button" class="ls-button" data-verb="{}" data-key="{}" data-shortcut="{}"'
-            ' aria-keyshortcuts="{}"><kbd>{}</kbd> {}</button>'
-        ).format(side, place, number, number, number, label)
-        for number, (side, label) in enumerate(SIDES.items(), start=1)
-    )
-    return Markup('<div class="ls-buttons ls-ballot-votes" role="group" aria-label="Your vote">{}</div>').format(
-        buttons
+    end = actions.button("Reveal the names and end", "reveal", kind="stop") if cast else ""
+    return fragments.render(
+        "compare/vote_view.html",
+        progress=f"Question {place + 1:,} of {len(ballot.questions):,}, {counted(cast, 'vote')} so far",
+        prompt=row.prompt.text,
+        answers=(("Left", left), ("Right", right)),
+        sides=SIDES,
+        place=place,
+        others=fragments.buttons(actions.button("Skip this one", "skip", key=place), end),
+        hint=fragments.line("quiet", "The keys 1 to 4 vote too, as long as you are not writing in a field."),
     )
 
 
@@ -75,7 +54,7 @@ def all_voted(cast: int) -> Markup:
     return fragments.stack(
         [
             fragments.notice("good", said, f"{counted(cast, 'vote')} kept." if cast else ""),
-            Markup('<div class="ls-buttons">{}</div>').format(reveal),
+            fragments.buttons(reveal),
         ]
     )
 
@@ -84,26 +63,17 @@ def revealed(cast: Sequence[Vote]) -> Markup:
     """Show which model stood where in every question that was voted on, and what came of it."""
     first, second = cast[0].first, cast[0].second
     counts = vote_counts.tally(cast, second)
-    rows = fragments.join(_revealed_row(vote) for vote in cast)
-    table = Markup(
-        '<div class="ls-sheet" tabindex="0" role="region" aria-label="Your votes"><table><thead><tr>'
-        '<th scope="col">Prompt</th><th scope="col">Left</th><th scope="col">Right</th><th scope="col">Your vote</th>'
-        "</tr></thead><tbody>{}</tbody></table></div>"
-    ).format(rows)
+    rows = [_revealed_row(vote) for vote in cast]
+    table = fragments.table("ls-sheet", ("Prompt", "Left", "Right", "Your vote"), rows, name="Your votes", scrolls=True)
     sentence = fragments.notice("good", f"This time: {vote_counts.verdict(counts, first, second)}")
     return fragments.stack([sentence, table])
 
 
-def _revealed_row(vote: Vote) -> Markup:
+def _revealed_row(vote: Vote) -> Row:
     sides = [(vote.first, vote.first_answer), (vote.second, vote.second_answer)]
     left, right = sides[::-1] if vote.swapped else sides
-    cells = fragments.join(
-        Markup('<td data-label="{}"><div><b>{}</b>{}</div></td>').format(name, column.label, text)
-        for name, (column, text) in (("Left", left), ("Right", right))
-    )
-    return Markup('<tr><th scope="row"><div>{}</div></th>{}<td data-label="Your vote"><div>{}</div></td></tr>').format(
-        vote.prompt, cells, choice_words(vote)
-    )
+    cells = [Markup("<b>{}</b>{}").format(column.label, text) for column, text in (left, right)]
+    return Row(Markup("<div>{}</div>").format(vote.prompt), [*cells, choice_words(vote)])
 
 
 def choice_words(vote: Vote) -> str:

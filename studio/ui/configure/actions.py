@@ -1,6 +1,6 @@
 """What the Configure tab does when something on it is changed or pressed.
 
-Each listener calls the domain and turns the answer into updates. Knows nothing of how the tab is laid out.
+Each listener calls the domain and turns the answer into updates.
 """
 
 from dataclasses import replace

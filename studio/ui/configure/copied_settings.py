@@ -1,7 +1,4 @@
-"""Settings that are taken over from a run: filled into the form, said whose they are, and kept in a run that waits.
-
-Knows nothing of how the form is laid out.
-"""
+"""Settings that are taken over from a run: filled into the form, said whose they are, and kept in a run that waits."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -67,7 +64,7 @@ def _editing(run: RunFolder, trouble: str) -> Markup:
 
 def _notice(kind: str, text: str, trouble: str, buttons: Markup) -> Markup:
     said = fragments.notice(kind, text, trouble)
-    return Markup('<div class="ls-source" role="status">{}<div class="ls-buttons">{}</div></div>').format(said, buttons)
+    return Markup('<div class="ls-source" role="status">{}{}</div>').format(said, fragments.buttons(buttons))
 
 
 def act(studio: Studio, pressed: Action, *, editing: str, **values: Any) -> list[Any]:

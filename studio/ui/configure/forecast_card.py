@@ -1,13 +1,13 @@
 """What a run will need, drawn: whether it fits, where the memory goes, how long it takes, what it leaves behind.
 
-Functions from plain values to markup. What is not known is said in words. Knows nothing of components.
+What is not known is said in words.
 """
 
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from studio.models.forecast.forecast import DOES_NOT_FIT, FITS, TIGHT, Forecast, Part, cost
+from studio.models.forecast.forecast import DOES_NOT_FIT, FITS, TIGHT, Forecast, cost
 from studio.models.machine import Machine
 from studio.planning.forecasts import Known
 from studio.ui.kit import fragments
@@ -61,7 +61,7 @@ def _waiting(about: Known) -> Markup:
 
 
 def _verdict(found: Forecast, machine: Machine) -> Markup:
-    kind, name = BADGES.get(found.verdict, ("", "Not known"))
+    kind, name = BADGES.get(found.verdict, ("unknown", "Not known"))
     need, have = size(found.memory_bytes), size(machine.memory_bytes)
     pool = "the GPU's memory" if machine.device == "cuda" else "free memory"
     said = {
@@ -69,45 +69,21 @@ def _verdict(found: Forecast, machine: Machine) -> Markup:
         TIGHT: f"Needs {need} of {have} of {pool}: close other programs first.",
         DOES_NOT_FIT: f"Needs {need}, and there are {have} of {pool}.",
     }.get(found.verdict, f"Needs {need} of memory. How much there is could not be found out.")
-    return Markup('<div class="ls-verdict">{}<p>{}</p></div>').format(badge(kind, name), said)
-
-
-def badge(kind: str, name: str) -> Markup:
-    """Name a verdict in its colour."""
-    return Markup('<span class="ls-badge {}"><i aria-hidden="true"></i>{}</span>').format(
-        f"ls-{kind}" if kind else "", name
-    )
+    return Markup('<div class="ls-verdict">{}<p>{}</p></div>').format(fragments.badge(kind, name), said)
 
 
 def memory_bar(found: Forecast, machine: Machine) -> Markup:
     """Draw the parts of the memory against all there is, with a legend."""
-    parts = [(place, part) for place, part in enumerate(found.memory, 1) if part.bytes > 0]
-    whole = max(found.memory_bytes, machine.memory_bytes, 1)
-    cells = fragments.join(
-        Markup('<b class="ls-part-{}" style="width:{:.2f}%" title="{}"></b>').format(
-            place, 100 * part.bytes / whole, f"{part.name} {size(part.bytes)}"
-        )
-        for place, part in parts
+    return fragments.render(
+        "configure/forecast_card.html",
+        parts=[part for part in found.memory if part.bytes > 0],
+        places={part.name: place for place, part in enumerate(found.memory, 1)},
+        needed=found.memory_bytes,
+        there=machine.memory_bytes,
+        whole=max(found.memory_bytes, machine.memory_bytes, 1),
+        smallest=_SMALLEST_SHARE * found.memory_bytes,
+        size=size,
     )
-    limit = Markup("")
-    if found.memory_bytes > machine.memory_bytes > 0:
-        limit = Markup('<i class="ls-limit" style="left:{:.2f}%" title="{}"></i>').format(
-            100 * machine.memory_bytes / whole, f"{size(machine.memory_bytes)} are there"
-        )
-    told = ", ".join(f"{part.name} {size(part.bytes)}" for _, part in parts)
-    drawn = Markup('<div class="ls-memory"><div class="ls-parts" role="img" aria-label="{}">{}</div>{}</div>')
-    return drawn.format(f"Memory: {told}", cells, limit) + _legend(parts, found.memory_bytes)
-
-
-def _legend(parts: list[tuple[int, Part]], whole: int) -> Markup:
-    listed = [(place, part) for place, part in parts if part.bytes >= _SMALLEST_SHARE * whole]
-    items = fragments.join(
-        Markup('<li><i class="ls-part-{}" aria-hidden="true"></i>{}<b>{}</b></li>').format(
-            place, part.name, size(part.bytes)
-        )
-        for place, part in listed
-    )
-    return Markup('<ul class="ls-memory-legend">{}</ul>').format(items)
 
 
 def _remedy(found: Forecast) -> Markup:

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from studio.models.forecast.forecast import Forecast, MethodRow
-from studio.ui.configure.forecast_card import BADGES, all_parameters, badge, rough_time
+from studio.ui.configure.forecast_card import BADGES, all_parameters, rough_time
 from studio.ui.kit import fragments
 from studio.ui.kit.actions import button
 from studio.ui.kit.form import CHOICE_LABELS
+from studio.ui.kit.fragments import Row
 from studio.ui.kit.numbers import share
 from studio.wording import size
 
@@ -25,33 +26,26 @@ def table(rows: Sequence[MethodRow], *, chosen: str) -> Markup:
             "Not known yet",
             "The methods stand here side by side as soon as the model is known and this machine is measured.",
         )
-    heads = fragments.join(Markup('<th scope="col">{}</th>').format(name) for name in COLUMNS)
-    body = fragments.join(_row(row, is_chosen=row.method == chosen) for row in rows)
-    inner = Markup("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>").format(heads, body)
-    return Markup('<div class="ls-methods">{}</div>').format(inner)
+    drawn = [_row(row, is_chosen=row.method == chosen) for row in rows]
+    return fragments.table("ls-methods", COLUMNS, drawn, name="The methods side by side")
 
 
-def _row(row: MethodRow, *, is_chosen: bool) -> Markup:
+def _row(row: MethodRow, *, is_chosen: bool) -> Row:
     name, found = CHOICE_LABELS.get(row.method, row.method), row.forecast
     choose = (
         Markup('<span class="ls-note">chosen</span>')
         if is_chosen
         else button("Choose", "method", key=row.method, name=f"Choose {name}")
     )
-    cells = [
+    cells: list[Markup | str] = [
         _trainable(found),
         Markup("{} {}").format(size(found.memory_bytes), _badge(found)),
         rough_time(found.seconds) if found.seconds is not None else "not known yet",
         size(found.file_bytes),
         row.given_up,
     ]
-    shown = fragments.join(
-        Markup('<td data-label="{}"><div>{}</div></td>').format(label, cell)
-        for label, cell in zip(COLUMNS[1:], cells, strict=True)
-    )
-    kind = "ls-chosen" if is_chosen else ""
-    head = Markup('<th scope="row"><div><strong>{}</strong>{}</div></th>').format(name, choose)
-    return Markup('<tr class="{}">{}{}</tr>').format(kind, head, shown)
+    head = Markup("<div><strong>{}</strong>{}</div>").format(name, choose)
+    return Row(head, cells, "ls-chosen" if is_chosen else "")
 
 
 def _trainable(found: Forecast) -> Markup:
@@ -61,4 +55,4 @@ def _trainable(found: Forecast) -> Markup:
 
 def _badge(found: Forecast) -> Markup:
     kind, name = BADGES.get(found.verdict, ("", ""))
-    return badge(kind, name) if name else Markup("")
+    return fragments.badge(kind, name) if name else Markup("")

@@ -1,6 +1,6 @@
 """The card beside the form: what will happen when Start is pressed, or what is missing before it can be.
 
-Functions from plain values to markup and sentences. Knows nothing of components.
+Functions from plain values to markup and sentences.
 """
 
 from markupsafe import Markup

@@ -1,7 +1,4 @@
-"""The three presets as cards to press, and the reasons of the settings that follow from the chosen one.
-
-Functions from plain values to markup. Knows nothing of components and of how a setting is derived.
-"""
+"""The three presets as cards to press, and the reasons of the settings that follow from the chosen one."""
 
 from collections.abc import Iterable, Mapping
 
@@ -73,7 +70,7 @@ def _own(each: Derived, value: object) -> Markup:
 def _all_back(listed: Iterable[Derived], theirs: set[str]) -> Markup:
     if sum(each.field in theirs for each in listed) < 2:
         return Markup("")
-    return Markup('<div class="ls-buttons">{}</div>').format(button("Back to all suggestions", "back", key="all"))
+    return fragments.buttons(button("Back to all suggestions", "back", key="all"))
 
 
 def title(field: str, value: object) -> str:

@@ -1,6 +1,6 @@
 """What the Configure tab looks at before it draws: data, model, machine, runs, and the form as the person left it.
 
-Two equal sights are drawn the same, so the second is not drawn at all. Knows nothing of components.
+Two equal sights are drawn the same, so the second is not drawn at all.
 """
 
 from collections.abc import Mapping, Sequence

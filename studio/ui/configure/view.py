@@ -1,6 +1,6 @@
 """All that the Configure tab shows at a moment: its parts, and what has to change in its controls.
 
-From a sight to markup and updates; sends only what is new. Knows nothing of how the tab is laid out.
+From a sight to markup and updates; sends only what is new.
 """
 
 from collections.abc import Mapping

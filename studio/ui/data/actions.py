@@ -1,8 +1,9 @@
 """What the Data tab does when something on it is changed or pressed.
 
-Each listener calls the domain and turns the answer into updates. Knows nothing of how the tab is laid out.
+Each listener calls the domain and turns the answer into updates.
 """
 
+import logging
 import math
 from dataclasses import replace
 from typing import Any
@@ -20,6 +21,8 @@ from studio.ui.data.view import PARTS, Look
 from studio.ui.kit import form, fragments
 from studio.ui.kit.actions import Action
 from studio.ui.kit.updates import is_due, only_new
+
+log = logging.getLogger(__name__)
 
 
 def redraw(
@@ -66,6 +69,7 @@ def _known(studio: Studio, id: str | None) -> str:
     try:
         return studio.data.get(id).id if id else ""
     except DataError:
+        log.debug("A data set cannot be read", exc_info=True)
         return ""
 
 

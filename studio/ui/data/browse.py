@@ -1,6 +1,6 @@
 """Going from one example to another: by number, one by one, by a search.
 
-Lays out the card that shows an example, and connects what moves. Knows nothing of how an example is drawn.
+Lays out the card that shows an example, and connects what moves.
 """
 
 import functools

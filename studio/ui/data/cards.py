@@ -1,7 +1,4 @@
-"""What the Data tab says about a data set as a whole: what fits here, whether it can be used, how it was read.
-
-Functions from plain values to markup. Knows nothing of components and reads no file.
-"""
+"""What the Data tab says about a data set as a whole: what fits here, whether it can be used, how it was read."""
 
 from collections.abc import Sequence
 

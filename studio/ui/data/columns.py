@@ -1,6 +1,6 @@
 """Which column plays which part: the first rows as a table with a chooser in every header, and what a choice means.
 
-Functions from plain values to markup, roles and sentences. Knows nothing of components and reads no file.
+Functions from plain values to markup, roles and sentences.
 """
 
 import json

@@ -1,6 +1,6 @@
 """One example as the model reads it, or as a conversation while the model's tokenizer is not here.
 
-Functions from plain values to markup. Every text from a file is escaped. Knows nothing of components.
+Every text from a file is escaped.
 """
 
 import re

@@ -1,6 +1,6 @@
 """What is doubtful about a data set, what was changed in it, and which rows are left out.
 
-Functions from plain values to markup. Every text from a file is escaped. Knows nothing of components.
+Every text from a file is escaped.
 """
 
 from collections import Counter
@@ -50,7 +50,7 @@ def finding(each: Finding) -> Markup:
         each.title,
         each.text,
         _rows(each.rows) if each.rows and not each.places else "",
-        Markup('<div class="ls-buttons">{}</div>').format(fragments.join(buttons)) if buttons else "",
+        fragments.buttons(*buttons) if buttons else "",
     )
     kind = _KINDS.get(each.level, "quiet")
     return Markup('<li class="ls-{}"><i aria-hidden="true"></i><div>{}</div></li>').format(kind, inner)

@@ -1,6 +1,6 @@
 """Held-out examples: how many are kept aside, drawn how, or another data set in their place.
 
-Lays out its controls, which belong to the settings of a run, and says what they mean. Knows nothing of training.
+Lays out its controls, which belong to the settings of a run, and says what they mean.
 """
 
 from collections.abc import Mapping

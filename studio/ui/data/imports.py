@@ -1,9 +1,10 @@
 """What is being brought in: how far each import is, what went wrong with it, and which data set it became.
 
 An import lives on the server and not on the page. The page remembers which ones it started and which it has done with,
-in the browser, so that a reload loses neither the progress nor the reason of a failure. Knows nothing of components.
+in the browser, so that a reload loses neither the progress nor the reason of a failure.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from studio.jobs.imports import ImportRequest, ImportState
 from studio.studio import Studio
 from studio.ui.kit import actions, fragments
 from studio.wording import size
+
+log = logging.getLogger(__name__)
 
 AGAIN = "again"
 """The source of an import that makes another version of a data set."""
@@ -99,6 +102,7 @@ def _another(studio: Studio, id: str) -> Begun:
             return Begun(id, request.name or request.hub or names([Path(file).name for file in request.files]))
         dataset = studio.data.get(request.of)
     except StudioError:
+        log.debug("An import could not be followed", exc_info=True)
         return Begun(id)
     return Begun(id, f"{_what(dataset, request)} · {dataset.name}", AGAIN)
 
@@ -118,6 +122,7 @@ def _state(studio: Studio, id: str) -> ImportState | None:
     try:
         return studio.imports.state(id)
     except StudioError:  # started long ago, or on another installation at this address
+        log.debug("An import is unknown here", exc_info=True)
         return None
 
 
@@ -155,7 +160,7 @@ def _failed(each: Begun, title: str, message: str, hint: str) -> Markup:
     buttons = [to_configure, actions.button("Dismiss", "dismiss", key=each.id, name=f"Dismiss the note on {title}")]
     inner = Markup(
         "<i aria-hidden='true'></i><div><small>{}</small><strong>{}</strong><span class='ls-note'>{}</span>{}</div>"
-    ).format(title, message, hint, Markup('<div class="ls-buttons">{}</div>').format(fragments.join(buttons)))
+    ).format(title, message, hint, fragments.buttons(*buttons))
     return Markup('<section class="ls-notice ls-warning" role="alert">{}</section>').format(inner)
 
 

@@ -1,18 +1,21 @@
 """How long the examples are and what that means for a run: tokens, what is too long, steps and time.
 
-Functions from plain values to markup and sentences. Knows nothing of components and reads no file.
+Functions from plain values to markup and sentences.
 """
 
+from typing import Any
+
+import gradio as gr
 from markupsafe import Markup
 
 from studio.config import RunConfig
 from studio.data.tokenizing.tokens import TokenStatistics
 from studio.jobs.token_counts import TokenState
 from studio.planning.fitting import Parts
-from studio.ui.data.histogram import Lengths
 from studio.ui.kit import fragments
 from studio.ui.kit.fragments import Tile
 from studio.ui.kit.numbers import parameters, share
+from studio.ui.kit.plot import Drawing, plot
 from studio.wording import counted, duration
 
 
@@ -99,11 +102,23 @@ def meaning(settings: RunConfig, parts: Parts, *, tokens_per_second: float | Non
     return fragments.notice("quiet", text, time)
 
 
-def lengths(tokens: TokenStatistics, *, max_length: int) -> Lengths:
-    """Return what the histogram draws."""
-    return Lengths(
-        lows=tuple(bucket.low for bucket in tokens.histogram),
-        highs=tuple(bucket.high for bucket in tokens.histogram),
-        counts=tuple(bucket.count for bucket in tokens.histogram),
-        limit=max_length,
+def histogram(elem_id: str) -> gr.HTML:
+    """Make the chart of how long the examples are, with the longest that a run takes as a line; see `bars`."""
+    drawing = Drawing(
+        name="How many examples have how many tokens",
+        empty_title="No lengths yet",
+        empty_text="They are counted with the base model's own tokenizer, as soon as it is on this machine.",
+        script="histogram",
     )
+    return plot(drawing, value=bars(None), elem_id=elem_id)
+
+
+def bars(tokens: TokenStatistics | None, *, max_length: int = 0) -> dict[str, Any]:
+    """Return what the histogram draws: `counts` examples from each of `lows` to below `highs` tokens."""
+    buckets = tokens.histogram if tokens is not None else ()
+    return {
+        "lows": [bucket.low for bucket in buckets],
+        "highs": [bucket.high for bucket in buckets],
+        "counts": [bucket.count for bucket in buckets],
+        "limit": max_length,
+    }

@@ -1,9 +1,10 @@
 """The data sets that are kept: choosing one and one of its versions, naming, taking away, deleting, putting back.
 
-Lays out and connects. Knows nothing of what is in a data set.
+Lays out and connects.
 """
 
 import functools
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,12 +17,13 @@ from studio.data.dataset_folders import Dataset
 from studio.errors import DataError
 from studio.studio import Studio
 from studio.ui.kit import actions, fragments, scripts
-from studio.ui.kit.actions import Action, action_html, on_action
+from studio.ui.kit.actions import DISCARD, Action, action_html, bin_label, damaged_list, on_action
 from studio.ui.kit.components import ACTING, QUIET, picker
-from studio.ui.kit.damaged_list import DISCARD, bin_label, damaged_list
 from studio.ui.kit.downloads import DATA, download_address, prepared_file
 from studio.ui.kit.errors import shown
 from studio.wording import counted
+
+log = logging.getLogger(__name__)
 
 Choices = list[tuple[str, str]]
 
@@ -197,7 +199,7 @@ def deletion(dataset: Dataset, *, versions: int, uses: int) -> Markup:
     else:
         buttons.append(actions.button("Delete this data set", "delete", key="all", kind="stop", once=True))
     text = f"{runs}{keep}. What is deleted goes to the bin, from where you can put it back."
-    return Markup('<p class="ls-note">{}</p><div class="ls-buttons">{}</div>').format(text, fragments.join(buttons))
+    return Markup('<p class="ls-note">{}</p>').format(text) + fragments.buttons(*buttons)
 
 
 def draw_bin(studio: Studio) -> tuple[Any, str]:
@@ -238,5 +240,6 @@ def restore(studio: Studio, press: Action, *, dataset_id: str | None) -> list[An
     try:
         back = studio.data.restore(press.key).id
     except DataError:
+        log.debug("A data set was gone already", exc_info=True)
         back = keep_or_newest(studio, dataset_id)  # another page was quicker: show what there is
     return [*show(studio, back), *draw_bin(studio)]

@@ -1,6 +1,6 @@
 """How files can be read otherwise: the encodings, sheets and lists, with the first lines as each would be read.
 
-Functions from plain values to markup. Every text from a file is escaped. Knows nothing of components.
+Every text from a file is escaped.
 """
 
 from collections.abc import Sequence

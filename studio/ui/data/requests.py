@@ -1,6 +1,6 @@
 """What a person does to their data, as requests to the studio: bring it in, fix it, undo that, assign columns.
 
-Every import is started here and remembered for the page in one list. Knows nothing of components.
+Every import is started here and remembered for the page in one list.
 """
 
 from collections.abc import Sequence

@@ -22,7 +22,7 @@ from studio.ui.data.bring import Bring
 from studio.ui.data.browse import Viewer
 from studio.ui.data.cards import nothing_yet
 from studio.ui.data.held_out import HeldOut
-from studio.ui.data.histogram import histogram
+from studio.ui.data.lengths import histogram
 from studio.ui.data.library import Keeping, Library
 from studio.ui.data.view import PARTS
 from studio.ui.kit import form, fragments, scripts

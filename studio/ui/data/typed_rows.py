@@ -1,7 +1,7 @@
 """Rows that a person types: a question and an answer each, in fields of the browser's own.
 
 The browser holds what is typed, so that no letter waits for the server and a reload loses nothing; it is read when it
-is added. Knows nothing of what becomes of the rows.
+is added.
 """
 
 import time
@@ -10,22 +10,19 @@ from typing import Any
 
 import gradio as gr
 
-from studio.ui.kit import scripts
+from studio.ui.kit import fragments, scripts
 from studio.ui.kit.components import html
 
 FEWEST_ROWS = 4
-
-_TEMPLATE = """
-<div class="ls-typed" role="group" aria-label="Questions and answers">
-  <div class="ls-typed-row ls-typed-head" aria-hidden="true"><span>Question</span><span>Answer</span></div>
-</div>
-"""
 
 
 def typed_rows() -> gr.HTML:
     """Make the fields. There is always an empty row below the last one in use."""
     return html(
-        {"emptied": 0}, elem_id="data-rows", template=_TEMPLATE, on_load=scripts.on_load("typedRows", FEWEST_ROWS)
+        {"emptied": 0},
+        elem_id="data-rows",
+        template=fragments.render("data/typed_rows.html"),
+        on_load=scripts.on_load("typedRows", FEWEST_ROWS),
     )
 
 

@@ -1,6 +1,6 @@
 """All that the Data tab shows of one data set at a moment, by the names of its parts.
 
-Reads through `ModelFacts`, so a second look costs little. Knows nothing of how the parts are laid out.
+Reads through `ModelFacts`, so a second look costs little.
 """
 
 from dataclasses import dataclass, field
@@ -20,7 +20,6 @@ from studio.planning.model_facts import Here, ModelFacts
 from studio.studio import Studio
 from studio.ui.data import cards, columns, example_view, findings, held_out, lengths, reading_options
 from studio.ui.data.columns import Assigning
-from studio.ui.data.histogram import Lengths
 from studio.ui.kit import fragments
 
 PARTS = (
@@ -106,7 +105,7 @@ def nothing() -> dict[str, Any]:
     boxes = {"template_box": hidden, "checks_card": hidden, "left_out": hidden, "body": hidden}
     still = {"previous": gr.update(interactive=False), "following": gr.update(interactive=False)}
     texts = {"verdict": str(cards.nothing_yet()), "preview": str(example_view.no_preview())}
-    parts = {**boxes, **still, **texts, "histogram": Lengths().payload()}
+    parts = {**boxes, **still, **texts, "histogram": lengths.bars(None)}
     return {name: parts.get(name, "") for name in PARTS}
 
 
@@ -186,12 +185,12 @@ def _lengths(studio: Studio, seen: Seen, look: Look) -> dict[str, Any]:
     tokens = seen.statistics
     if tokens is None:
         waiting = str(lengths.waiting(seen.state))
-        return {"figures": waiting, "histogram": Lengths().payload(), "meaning": ""}
+        return {"figures": waiting, "histogram": lengths.bars(None), "meaning": ""}
     speed = studio.summaries.tokens_per_second(settings.model)
     meaning = lengths.meaning(settings, seen.parts, tokens_per_second=speed)
     return {
         "figures": str(lengths.figures(tokens, max_length=settings.max_length)),
-        "histogram": lengths.lengths(tokens, max_length=settings.max_length).payload(),
+        "histogram": lengths.bars(tokens, max_length=settings.max_length),
         "meaning": str(fragments.stack([lengths.too_long(tokens, settings), meaning])),
     }
 

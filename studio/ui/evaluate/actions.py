@@ -3,29 +3,29 @@
 Knows nothing of how the tab is laid out.
 """
 
-import dataclasses
+import logging
 from collections.abc import Sequence
-from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import gradio as gr
 
 from studio.errors import RunError, StudioError
 from studio.jobs import scored_rows, standard_tasks
 from studio.jobs.evaluation_report import AT_THE_END
+from studio.logs import logged
 from studio.models.elsewhere import shown_name
 from studio.runs.tables import write_beside
 from studio.settings import Settings
 from studio.studio import Studio
-from studio.ui.evaluate import cards, report_page, tradeoff_view, view
+from studio.ui.evaluate import cards, report_page, tradeoff_view
 from studio.ui.evaluate import rows as evaluate_rows
 from studio.ui.evaluate import state as evaluate_state
 from studio.ui.evaluate.state import Selection
 from studio.ui.evaluate.tradeoff_state import Tradeoffs
 from studio.ui.kit.actions import Action
 from studio.ui.kit.downloads import RUN, download_address
-from studio.ui.kit.updates import Drawn
+from studio.ui.kit.exchange import Result
+
+log = logging.getLogger(__name__)
 
 SOON, EVERY, A_NUMBER = "soon", "every", "number"
 HOW_MANY = [
@@ -36,85 +36,49 @@ HOW_MANY = [
 _EVERY_ROW = 2**31 - 1
 
 
-def redraw(
-    studio: Studio,
-    tradeoffs: Tradeoffs,
-    *,
-    run_id: str | None,
-    name: str | None,
-    order: str | None,
-    text: str | None,
-    selection: Selection,
-    drawn: Drawn | None,
-) -> list[Any]:
-    """Show the evaluations of the run as they are now, sending only what is new since `drawn`."""
-    now = _looked_at(selection, run_id, name, order, text)
-    return [gr.skip() if now == selection else now, *view.draw(studio, tradeoffs, now, drawn, chosen=name)]
-
-
-def press(
-    studio: Studio,
-    tradeoffs: Tradeoffs,
-    pressed: Action,
-    *,
-    run_id: str | None,
-    name: str | None,
-    order: str | None,
-    text: str | None,
-    selection: Selection,
-    drawn: Drawn | None,
-) -> list[Any]:
-    """Do what a press asks for and show what came of it. Raises StudioError with what went wrong."""
-    now = _looked_at(selection, run_id, name, order, text)
-    match pressed.verb:
+def press(studio: Studio, tradeoffs: Tradeoffs, selection: Selection, action: Action) -> Selection:
+    """Look at other rows, evaluate the run, cancel that, or queue what is missing. Raises StudioError."""
+    match action.verb:
         case evaluate_rows.PAGE:
-            now = dataclasses.replace(now, page=max(0, pressed.number))
-        case cards.EVALUATE if now.run_id:
-            studio.evaluations.start(now.run_id)
-            now = dataclasses.replace(now, name=AT_THE_END)
-        case cards.CANCEL if now.run_id:
-            studio.evaluations.cancel(now.run_id, pressed.key)
-        case tradeoff_view.QUEUE_MISSING if now.run_id:
-            queue_missing(studio, tradeoffs, now.run_id)
-    return [now, *view.draw(studio, tradeoffs, now, drawn, chosen=name)]
+            return replace(selection, page=max(0, action.number))
+        case cards.EVALUATE if selection.run_id:
+            studio.evaluations.start(selection.run_id)
+            return replace(selection, name=AT_THE_END)
+        case cards.CANCEL if selection.run_id:
+            studio.evaluations.cancel(selection.run_id, action.key)
+        case tradeoff_view.QUEUE_MISSING if selection.run_id:
+            queue_missing(studio, tradeoffs, selection.run_id)
+    return selection
 
 
 def start(
     studio: Studio,
-    tradeoffs: Tradeoffs,
+    selection: Selection,
     *,
     file: str | None,
     how_many: str | None,
     number: float | None,
     longest: float | None,
-    forgetting: bool | None,
+    forgetting: bool,
     tasks: Sequence[str] | None,
     questions: float | None,
-    run_id: str | None,
-    name: str | None,
-    order: str | None,
-    text: str | None,
-    selection: Selection,
-    drawn: Drawn | None,
-) -> list[Any]:
-    """Evaluate the run again, on its held-out rows or on the rows of a file. Raises StudioError when it cannot start.
+) -> Result[Selection]:
+    """Evaluate the run again, on its held-out rows or on those of a file, and empty the field of the file.
 
-    The first update empties the field of the file.
+    Raises StudioError when it cannot start.
     """
-    now = _looked_at(selection, run_id, name, order, text)
-    if not now.run_id:
-        return [gr.skip(), now, *view.draw(studio, tradeoffs, now, drawn, chosen=name)]
+    if not selection.run_id:
+        return Result(selection)
     state = studio.evaluations.start(
-        now.run_id,
+        selection.run_id,
         data=Path(file) if file else None,
         rows=rows_wanted(how_many, number),
         longest=_whole(longest, "tokens") if longest else 0,
-        forgetting=bool(forgetting),
+        forgetting=forgetting,
         tasks=tasks or (),
         questions=int(questions or standard_tasks.QUESTIONS),
     )
-    now = dataclasses.replace(now, name=state.name)
-    return [gr.update(value=None), now, *view.draw(studio, tradeoffs, now, drawn, chosen=name)]
+    return Result(replace(selection, name=state.name), {"file": None})
 
 
 def task_choices(settings: Settings) -> list[tuple[str, str]]:
@@ -156,47 +120,34 @@ def queue_missing(studio: Studio, tradeoffs: Tradeoffs, run_id: str) -> tuple[st
             studio.change_run(copy.id, each.config)
             studio.queue_run(copy.id)
         except StudioError:
-            with suppress(RunError):
+            with logged(log, "A run that was made too much could not be deleted", RunError, level=logging.INFO):
                 studio.delete_run(copy.id)
             raise
         made.append(copy.id)
     return tuple(made)
 
 
-def take_rows(studio: Studio, kind: str, order: str | None, text: str | None, selection: Selection) -> Any:
+def take_rows(studio: Studio, kind: str, selection: Selection) -> str | None:
     """Write the rows that are looked at, in their order, and return that file's address. Raises RunError."""
-    tab_state = evaluate_state.look(
-        studio, dataclasses.replace(selection, order=order or selection.order, text=text or "")
-    )
+    tab_state = evaluate_state.look(studio, selection)
     if tab_state.report is None:
-        return gr.skip()
-    rows = evaluate_state.arranged(
-        studio.evaluations.rows(tab_state.selection.run_id, tab_state.report.name),
-        tab_state.report,
-        tab_state.selection,
-    )
+        return None
     run = studio.runs.get(tab_state.selection.run_id)
-    return download_address(RUN, run.id, scored_rows.write_rows(run, tab_state.report, rows, kind).name)
+    rows = studio.evaluations.rows(run.id, tab_state.report.name)
+    found = evaluate_state.arranged(rows, tab_state.report, tab_state.selection)
+    return download_address(RUN, run.id, scored_rows.write_rows(run, tab_state.report, found, kind).name)
 
 
-def take_report(studio: Studio, tradeoffs: Tradeoffs, selection: Selection) -> Any:
+def take_report(studio: Studio, tradeoffs: Tradeoffs, selection: Selection) -> str | None:
     """Write the report as one HTML file and return its address. Raises RunError."""
     tab_state = evaluate_state.look(studio, selection)
     if tab_state.report is None:
-        return gr.skip()
+        return None
     run = studio.runs.get(tab_state.selection.run_id)
     rows = studio.evaluations.rows(run.id, tab_state.report.name)
     model = shown_name(tab_state.report.model)
-    report = dataclasses.replace(tab_state.report, run_name=run.name, model=model)  # it may have been renamed
+    report = replace(tab_state.report, run_name=run.name, model=model)  # it may have been renamed
     start = shown_name(run.config.start_adapter)
-    config = dataclasses.replace(run.config, model=shown_name(run.config.model), start_adapter=start)
+    config = replace(run.config, model=shown_name(run.config.model), start_adapter=start)
     text = report_page.page(report, rows, config=config, tradeoff=tradeoffs.look(run.id))
     return download_address(RUN, run.id, write_beside(run, f"{run.id}-{tab_state.report.name}-report.html", text).name)
-
-
-def _looked_at(
-    selection: Selection, run_id: str | None, name: str | None, order: str | None, text: str | None
-) -> Selection:
-    """Take in what the fields hold; other rows begin at their first page."""
-    now = Selection(run_id or "", name or AT_THE_END, order or selection.order, (text or "").strip())
-    return selection.turned_to(now)

@@ -1,15 +1,12 @@
-"""What the Evaluate tab says of one report: how far it is, its headline, its figures, what was forgotten.
-
-Functions from plain values to markup. Knows nothing of components.
-"""
+"""What the Evaluate tab says of one report: how far it is, its headline, its figures, what was forgotten."""
 
 from markupsafe import Markup
 
 from studio.jobs import standard_tasks
-from studio.jobs.evaluation_report import AT_THE_END, HELD_OUT, EvaluationReport, Forgetting
+from studio.jobs.evaluation_report import AT_THE_END, HELD_OUT, Confusion, EvaluationReport, Forgetting
 from studio.jobs.evaluations import OF_A_FILE, EvaluationState
 from studio.runs.summary import Summary
-from studio.ui.evaluate import confusion, figures
+from studio.ui.evaluate import figures
 from studio.ui.evaluate.state import TabState
 from studio.ui.kit import actions, fragments
 from studio.ui.kit.numbers import brief_duration, moment
@@ -18,6 +15,11 @@ EVALUATE, CANCEL = "evaluate", "cancel"
 
 UNASKED = "Every run is evaluated at its end, without being asked, on rows that it never learned from."
 ASKED = "A run is evaluated when you ask for it, on rows that it never learned from."
+SOURCES = {
+    "written": ("As written", "What each model writes, read as a label. Anything else counts as another answer."),
+    "likelihood": ("By likelihood", "The label that each model finds likeliest, whatever it would write."),
+}
+OTHER = "another answer"
 STANDARD = "The questions that models are compared by in public, put as lm-evaluation-harness puts them."
 
 
@@ -50,13 +52,15 @@ def _working(state: EvaluationState, *, has_report: bool) -> Markup:
     plan = fragments.line("quiet", state.plan) if state.plan else ""
     old = fragments.line("quiet", "What stands below is the report before this one.") if has_report else ""
     cancel = actions.button("Stop the evaluation", CANCEL, key=state.name, kind="stop", once=True)
-    return fragments.stack([said, fragments.bar(far, name="Progress of the evaluation"), plan, _buttons(cancel), old])
+    return fragments.stack(
+        [said, fragments.bar(far, name="Progress of the evaluation"), plan, fragments.buttons(cancel), old]
+    )
 
 
 def _waiting(run: Summary, state: EvaluationState) -> Markup:
     title = "Still training" if run.is_at_work else "Waiting for its turn" if run.place else "About to be evaluated"
     leave = actions.button("Do not evaluate it", CANCEL, key=state.name, once=True)
-    return fragments.stack([fragments.empty(title, state.sentence), _buttons(leave)])
+    return fragments.stack([fragments.empty(title, state.sentence), fragments.buttons(leave)])
 
 
 def _none(run: Summary, state: EvaluationState) -> Markup:
@@ -74,15 +78,11 @@ def _none(run: Summary, state: EvaluationState) -> Markup:
     stopped = "stopped" in state.sentence
     said = state.sentence if stopped else "This run was not evaluated at its end."
     now = actions.button("Evaluate it now", EVALUATE, key=run.id, kind="primary", once=True)
-    return fragments.stack([fragments.empty("Not evaluated yet", said), _buttons(now)])
+    return fragments.stack([fragments.empty("Not evaluated yet", said), fragments.buttons(now)])
 
 
 def _again(run_id: str) -> Markup:
-    return _buttons(actions.button("Try again", EVALUATE, key=run_id, kind="primary", once=True))
-
-
-def _buttons(*buttons: Markup) -> Markup:
-    return Markup('<div class="ls-buttons">{}</div>').format(fragments.join(buttons))
+    return fragments.buttons(actions.button("Try again", EVALUATE, key=run_id, kind="primary", once=True))
 
 
 def made(report: EvaluationReport) -> str:
@@ -157,4 +157,17 @@ def _details(title: str, inner: Markup) -> Markup:
 
 def confusions(report: EvaluationReport) -> Markup:
     """Draw how often each label was answered as which, as written and by likelihood."""
-    return fragments.stack(confusion.tables(each) for each in report.confusions)
+    return fragments.stack(confusion(each) for each in report.confusions)
+
+
+def confusion(found: Confusion) -> Markup:
+    """Draw both tables of one source side by side, under its name."""
+    title, text = SOURCES.get(found.source, (found.source, ""))
+    # A column in which nobody ever is says nothing.
+    others = any(row[-1] for counts in (found.base, found.tuned) for row in counts)
+    columns = (*found.labels, OTHER) if others else found.labels
+    both = [
+        (name, counts, sum(row[place] for place, row in enumerate(counts)), sum(map(sum, counts)))
+        for name, counts in (("Base", found.base), ("Tuned", found.tuned))
+    ]
+    return fragments.render("evaluate/confusion.html", title=title, text=text, columns=columns, both=both)

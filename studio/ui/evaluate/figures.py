@@ -1,7 +1,4 @@
-"""Scores as the page and the report show them: numbers in their units, intervals, and how sure a change is.
-
-Functions from plain values to words and markup. Knows nothing of how a score is made.
-"""
+"""Scores as the page and the report show them: numbers in their units, intervals, and how sure a change is."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +7,7 @@ from markupsafe import Markup
 
 from studio.jobs.evaluation_report import Estimate, Figure, Part, beside
 from studio.ui.kit import fragments
+from studio.ui.kit.fragments import Row
 
 _KINDS = {"within noise": "quiet", "surely better": "good", "surely worse": "bad"}
 """The kind of badge for each verdict on a change."""
@@ -77,17 +75,14 @@ def p_in_words(p_value: float) -> str:
 def table(figures: Sequence[Figure], *, main: str = "", name: str = "Scores") -> Markup:
     """Draw the figures in a table, the main one first. On a narrow screen each row becomes a card."""
     ordered = sorted(figures, key=lambda figure: figure.name != main)
-    heads = fragments.join(Markup('<th scope="col">{}</th>').format(column) for column in COLUMNS)
-    body = fragments.join(
+    rows = [
         _row(figure, is_main=figure.name == main, likelier=beside(figure, figures) if figure.name == main else None)
         for figure in ordered
-    )
-    return Markup(
-        '<div class="ls-figures"><table aria-label="{}"><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>'
-    ).format(name, heads, body)
+    ]
+    return fragments.table("ls-figures", COLUMNS, rows, name=name)
 
 
-def _row(figure: Figure, *, is_main: bool, likelier: Figure | None) -> Markup:
+def _row(figure: Figure, *, is_main: bool, likelier: Figure | None) -> Row:
     unit, sure = figure.unit, certainty(figure)
     word = (
         Markup('<span class="ls-badge ls-{}" title="{}">{}</span>').format(sure.kind, sure.title, sure.words)
@@ -101,13 +96,9 @@ def _row(figure: Figure, *, is_main: bool, likelier: Figure | None) -> Markup:
         word,
         f"{figure.rows:,}",
     )
-    shown = fragments.join(
-        Markup('<td data-label="{}"><div>{}</div></td>').format(label, cell)
-        for label, cell in zip(COLUMNS[1:], cells, strict=True)
-    )
     better = "higher is better" if figure.higher_is_better else "lower is better"
-    head = Markup('<th scope="row">{}<span class="ls-note">{}</span></th>').format(figure.title, better)
-    return Markup("<tr{}>{}{}</tr>").format(Markup(' class="ls-main"') if is_main else "", head, shown)
+    head = Markup('{}<span class="ls-note">{}</span>').format(figure.title, better)
+    return Row(head, cells, "ls-main" if is_main else "")
 
 
 def _with(shown: Markup, likelier: Figure | None, other: Estimate | None) -> Markup:
@@ -131,21 +122,18 @@ def parts_table(parts: Sequence[Part], figure: Figure, *, first: str) -> Markup:
     """Draw what a probe's figure is made of, the largest loss first. `first` heads the column of the names."""
     sense = 1 if figure.higher_is_better else -1
     ordered = sorted(parts, key=lambda part: sense * (part.tuned - part.base))
-    body = fragments.join(
-        Markup('<tr><th scope="row">{}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>').format(
+    rows = [
+        Row(
             part.name[:1].upper() + part.name[1:],
-            number(part.base, figure.unit),
-            number(part.tuned, figure.unit),
-            difference(part.tuned - part.base, figure.unit).removesuffix(" points"),
-            f"{part.rows:,}",
+            (
+                number(part.base, figure.unit),
+                number(part.tuned, figure.unit),
+                difference(part.tuned - part.base, figure.unit).removesuffix(" points"),
+                f"{part.rows:,}",
+            ),
         )
         for part in ordered
-    )
-    change = "Change in points" if figure.unit == "share" else "Change"
-    heads = fragments.join(
-        Markup('<th scope="col">{}</th>').format(head) for head in (first, "Base", "Tuned", change, "Rows")
-    )
-    return Markup(
-        '<div class="ls-table ls-plain" tabindex="0" role="region" aria-label="{}"><table><thead><tr>{}</tr></thead>'
-        "<tbody>{}</tbody></table></div>"
-    ).format(f"{figure.title} by {first.lower()}", heads, body)
+    ]
+    columns = (first, "Base", "Tuned", "Change in points" if figure.unit == "share" else "Change", "Rows")
+    name = f"{figure.title} by {first.lower()}"
+    return fragments.table("ls-table ls-plain", columns, rows, name=name, scrolls=True)

@@ -1,6 +1,6 @@
 """Plots of the report, drawn as SVG by hand, so that the file needs no library and no network.
 
-Functions from plain values to markup; the colours are those of the report's style sheet. Knows nothing of files.
+Functions from plain values to markup; the colours are those of the report's style sheet.
 """
 
 import math

@@ -1,6 +1,6 @@
 """The rows behind a report, as markup: what was asked and expected, what both models answered, and how that scored.
 
-For the page and for the report. Knows nothing of how rows are found.
+For the page and for the report.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from markupsafe import Markup
 from studio.jobs.evaluation_report import EvaluationReport, ScoredRow
 from studio.ui.evaluate import figures
 from studio.ui.evaluate.state import PAGE_ROWS, RowPage
-from studio.ui.kit import fragments
+from studio.ui.kit import actions, fragments
 from studio.wording import counted
 
 PAGE = "page"
@@ -23,7 +23,11 @@ def page(found: RowPage, report: EvaluationReport) -> Markup:
         return fragments.empty("No rows", "The rows of this evaluation are not there any more.")
     if not found.rows:
         return fragments.empty("No row fits", "No row has all of these words, neither in the prompt nor in an answer.")
-    return fragments.stack([*rows(found.rows, report), _pager(found)])
+    count = counted(found.total, "row") + (f" of {found.whole:,}" if found.total < found.whole else "")
+    first = found.page * PAGE_ROWS
+    said = count if found.pages == 1 else f"{first + 1:,} to {first + len(found.rows):,} of {count}"
+    pager = actions.pager(said, PAGE, page=found.page, pages=found.pages, scroll="evaluate-order")
+    return fragments.stack([*rows(found.rows, report), pager])
 
 
 def rows(found: Sequence[ScoredRow], report: EvaluationReport) -> list[Markup]:
@@ -63,21 +67,3 @@ def _scored(score: float | None, loss: float | None, unit: str, report: Evaluati
 
 def _verdict(score: float) -> str:
     return "right" if score >= 1 else "wrong"
-
-
-def _pager(found: RowPage) -> Markup:
-    count = counted(found.total, "row") + (f" of {found.whole:,}" if found.total < found.whole else "")
-    if found.pages == 1:
-        return Markup('<p class="ls-runs-pager"><span>{}</span></p>').format(count)
-    first = found.page * PAGE_ROWS
-    back, on = _turn("Back", found.page - 1, found), _turn("On", found.page + 1, found)
-    text = f"{first + 1:,} to {first + len(found.rows):,} of {count}"
-    return Markup('<div class="ls-runs-pager">{}<span>{}</span>{}</div>').format(back, text, on)
-
-
-def _turn(label: str, number: int, found: RowPage) -> Markup:
-    off = "" if 0 <= number < found.pages else Markup(" disabled")
-    return Markup(
-        '<button type="button" class="ls-button" data-verb="{}" data-key="{}" data-scroll="evaluate-order"{}>{}'
-        "</button>"
-    ).format(PAGE, number, off, label)

@@ -23,14 +23,16 @@ class Selection:
     """What a person looks at on one page: a run, one of its evaluations, and rows in an order, found by `text`."""
 
     run_id: str = ""
-    name: str = AT_THE_END
+    name: str = ""
     order: str = scored_rows.WORST
     text: str = ""
     page: int = 0
 
-    def turned_to(self, other: "Selection") -> "Selection":
-        """Return what is looked at now; other rows begin at their first page."""
-        return dataclasses.replace(other, page=self.page if dataclasses.replace(other, page=self.page) == self else 0)
+
+def settle(before: Selection, now: Selection) -> Selection:
+    """Begin at the first page where other rows are looked at."""
+    same_rows = dataclasses.replace(now, page=before.page) == before
+    return now if same_rows else dataclasses.replace(now, page=0)
 
 
 @dataclass(frozen=True)
@@ -70,9 +72,10 @@ def look(studio: Studio, selection: Selection) -> TabState:
     if not found:
         return TabState(dataclasses.replace(selection, run_id=""))
     names = studio.evaluations.names(selection.run_id)
-    if selection.name not in names and studio.evaluations.state(selection.run_id, selection.name).status == "working":
-        names = (*names, selection.name)  # its worker is starting and has written nothing yet
-    name = selection.name if selection.name in names else next(iter(names), AT_THE_END)
+    name = selection.name or AT_THE_END
+    if name not in names and studio.evaluations.state(selection.run_id, name).status == "working":
+        names = (*names, name)  # its worker is starting and has written nothing yet
+    name = name if name in names else next(iter(names), AT_THE_END)
     state = studio.evaluations.state(selection.run_id, name)
     reports = {report.name: report for report in studio.evaluations.reports(selection.run_id)}
     return TabState(
@@ -111,4 +114,4 @@ def arranged(rows: Sequence[ScoredRow], report: EvaluationReport, selection: Sel
     """Return the rows in the order that is asked for, those that hold the text that is searched."""
     main = report.figure(report.main)
     rising = main is None or main.higher_is_better
-    return scored_rows.arrange(rows, selection.order, text=selection.text, higher_is_better=rising)
+    return scored_rows.arrange(rows, selection.order, text=selection.text.strip(), higher_is_better=rising)

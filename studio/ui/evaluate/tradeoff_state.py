@@ -1,9 +1,7 @@
-"""What is known of all runs of one data set, for the table of the trade-off: looked at again only where one changed.
-
-Knows nothing of components and markup.
-"""
+"""What is known of all runs of one data set, for the table of the trade-off: looked at again only where one changed."""
 
 import dataclasses
+import logging
 import os
 import threading
 from collections import OrderedDict
@@ -20,6 +18,8 @@ from studio.planning.model_facts import ModelFacts
 from studio.runs.store import RunFolder
 from studio.runs.summary import Summary
 from studio.studio import Studio
+
+log = logging.getLogger(__name__)
 
 MOST_RUNS = 200
 """So many of the newest runs of a data set are laid beside each other."""
@@ -129,6 +129,7 @@ class Tradeoffs:
         try:
             found = fitting.parts(self._facts, config, chosen.origin.dataset_id)
         except StudioError:  # the data set was deleted meanwhile: the run has its own examples
+            log.debug("The data set of a run is gone", exc_info=True)
             return Queueable(config)
         return Queueable(config, forecasts.estimated(self._facts.forecasts, about, config, fitting.workload(found)))
 

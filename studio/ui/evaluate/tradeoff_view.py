@@ -1,9 +1,8 @@
 """The trade-off drawn: what each way to train cost and gave in a table, and gain against forgetting in a plot.
 
-Functions from plain values to markup and to what the plot's script reads. Knows nothing of where the runs come from.
+Functions from plain values to markup and to what the plot's script reads.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -17,8 +16,9 @@ from studio.ui.evaluate import figures
 from studio.ui.evaluate.tradeoff_state import Queueable, Tradeoff
 from studio.ui.kit import actions, fragments
 from studio.ui.kit.form import CHOICE_LABELS
+from studio.ui.kit.fragments import Row
 from studio.ui.kit.numbers import brief_duration
-from studio.ui.kit.plot import Drawing, plot, spot
+from studio.ui.kit.plot import Drawing, plot
 from studio.ui.runs.table import base_name, rate
 from studio.wording import listed, size
 
@@ -39,20 +39,12 @@ def columns(report: EvaluationReport | None) -> tuple[str, ...]:
 def table(found: Tradeoff) -> Markup:
     """Draw the rows; on a narrow screen each becomes a card."""
     heads = columns(found.report)
-    top = fragments.join(Markup('<th scope="col">{}</th>').format(head) for head in heads)
     several = len({line.model for line in found.lines}) > 1
-    body = fragments.join(_row(line, found, heads, several=several) for line in found.lines)
-    return Markup(
-        '<div class="ls-figures ls-tradeoff"><table aria-label="The trade-off"><thead><tr>{}</tr></thead>'
-        "<tbody>{}</tbody></table></div>"
-    ).format(top, body)
+    rows = [_row(line, found, several=several) for line in found.lines]
+    return fragments.table("ls-figures ls-tradeoff", heads, rows, name="The trade-off")
 
 
-def _row(line: Line, found: Tradeoff, heads: Sequence[str], *, several: bool) -> Markup:
-    cells = fragments.join(
-        Markup('<td data-label="{}"><div>{}</div></td>').format(head, cell)
-        for head, cell in zip(heads[1:], row_cells(line, found.report), strict=True)
-    )
+def _row(line: Line, found: Tradeoff, *, several: bool) -> Row:
     dot = Markup('<i class="ls-part-{}" aria-hidden="true"></i>').format(SHADES.get(line.method, 7))
     notes = fragments.join(
         Markup('<span class="ls-note">{}</span>').format(note)
@@ -60,9 +52,9 @@ def _row(line: Line, found: Tradeoff, heads: Sequence[str], *, several: bool) ->
         if note
     )
     name = METHOD_NAMES.get(line.method, line.method)
-    head = Markup('<th scope="row">{}{}{}</th>').format(dot, name, notes)
+    head = dot + name + notes
     kinds = ("ls-main" if line.run_id == found.run_id else "", "ls-absent" if not line.run_id and line.method else "")
-    return Markup('<tr class="{}">{}{}</tr>').format(" ".join(kind for kind in kinds if kind), head, cells)
+    return Row(head, row_cells(line, found.report), " ".join(kind for kind in kinds if kind))
 
 
 def row_cells(line: Line, report: EvaluationReport | None) -> tuple[Markup | str, ...]:
@@ -94,9 +86,7 @@ def offer(found: Tradeoff) -> Markup:
     names = listed([METHOD_NAMES[each.config.method].replace("Full", "full") for each in fitting])
     same = f"the same examples, the same seed ({found.seed}) and the same settings as {found.run_name}"
     button = actions.button("Queue what is missing", QUEUE_MISSING, key=found.run_id, kind="primary", once=True)
-    said = Markup('<div class="ls-act"><div class="ls-buttons">{}</div><p>{}</p></div>').format(
-        button, f"Queues {names} with {same}."
-    )
+    said = fragments.act(button, f"Queues {names} with {same}.")
     return fragments.stack([said, *lines])
 
 
@@ -112,20 +102,13 @@ def _promise(each: Queueable) -> str:
     return f"{name}: learning rate {rate(each.config.learning_rate)}, needs {need}{time}."
 
 
-_BODY = Markup(
-    '<div class="ls-chart-choices"><label>Forgetting of <select class="ls-select" data-chart="forgetting"'
-    ' aria-label="Forgetting of"><option value="knowledge">general knowledge</option>'
-    '<option value="language">general language</option></select></label>'
-    "<span>Further right learned more, further up forgot less.</span></div>{}"
-).format(spot("Gain on the task against what was forgotten, a point for each run"))
-
 DRAWING = Drawing(
     name="Gain against forgetting",
     empty_title="No evaluated run yet",
     empty_text="Each evaluated run of this data set is a point here: how much it gained on the task, and how much "
     "general ability it lost.",
     script="tradeoff",
-    body=_BODY,
+    template="evaluate/tradeoff_view.html",
 )
 
 

@@ -1,8 +1,6 @@
-"""All that the Evaluate tab shows at a moment, by the names of its parts; sends only what is new.
+"""All that the Evaluate tab shows at a moment, by the names of its parts, as markup and updates."""
 
-From what is looked at to markup and updates. Knows nothing of how the tab is laid out.
-"""
-
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,40 +11,7 @@ from studio.ui.evaluate import cards, state, tradeoff_view
 from studio.ui.evaluate import rows as evaluate_rows
 from studio.ui.evaluate.state import Selection, TabState
 from studio.ui.evaluate.tradeoff_state import Tradeoff, Tradeoffs
-from studio.ui.kit.updates import Drawn, is_due, only_new
-
-PARTS = (
-    "name",
-    "status",
-    "headline",
-    "taking",
-    "scores",
-    "scores_card",
-    "forgetting",
-    "forgetting_card",
-    "standard",
-    "standard_card",
-    "confusions",
-    "confusions_card",
-    "rows",
-    "rows_card",
-    "tradeoff",
-    "offer",
-    "scatter",
-    "tradeoff_card",
-    "again",
-)
-"""The parts that are drawn, in the order of the tab's outputs."""
-
-_ROWS = ("rows", "rows_card")
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """What the drawing follows from: two equal ones are drawn the same."""
-
-    tab_state: TabState
-    tradeoff: Tradeoff | None
+from studio.ui.kit.drawn import Section
 
 
 @dataclass(frozen=True)
@@ -57,33 +22,24 @@ class _RowsOf:
     created: float
 
 
-def draw(
-    studio: Studio, tradeoffs: Tradeoffs, selection: Selection, drawn: Drawn | None, *, chosen: str | None
-) -> list[Any]:
-    """Return an update for each part and, last, what to remember. Raises RunError when the run's folder is damaged.
-
-    `chosen` is the evaluation that the field on the page names.
-    """
+def draw(studio: Studio, tradeoffs: Tradeoffs, selection: Selection) -> Sequence[Section]:
+    """Draw the run, the rows of the chosen report, and the trade-off. Raises RunError when its folder is damaged."""
     tab_state = state.look(studio, selection)
-    seen = _Seen(tab_state, tradeoffs.look(tab_state.selection.run_id) if tab_state.run is not None else None)
-    before = drawn or {}
-    if before.get("seen") == seen and not is_due(before.get("parts")):
-        return [gr.skip()] * (len(PARTS) + 1)
+    tradeoff = tradeoffs.look(tab_state.selection.run_id) if tab_state.run is not None else None
     of = _RowsOf(tab_state.selection, tab_state.report.created if tab_state.report else 0.0)
-    rows = {name: before["parts"][name] for name in _ROWS} if before.get("rows") == of else _rows(studio, tab_state)
-    fresh = {**_about(tab_state, chosen), **_report(tab_state), **rows, **_tradeoff(seen.tradeoff)}
-    *updates, sent = only_new({name: fresh[name] for name in PARTS}, before.get("parts"))
-    return [*updates, {"seen": seen, "rows": of, "parts": sent}]
+    return [
+        Section(tab_state, lambda: {**_about(tab_state), **_report(tab_state)}),
+        Section(of, lambda: _rows(studio, tab_state)),
+        Section(tradeoff, lambda: _tradeoff(tradeoff)),
+    ]
 
 
-def _about(tab_state: TabState, chosen: str | None) -> dict[str, Any]:
+def _about(tab_state: TabState) -> dict[str, Any]:
     names = [name for _, name in tab_state.choices]
     name = tab_state.selection.name if tab_state.selection.name in names else None
-    # What is chosen already is left alone: a person may be choosing another one at the same moment.
-    value = {} if name == chosen is not None else {"value": name}
     can_ask = tab_state.run is not None and tab_state.run.has_result and not tab_state.run.is_at_work
     return {
-        "name": gr.update(choices=list(tab_state.choices), visible=len(names) > 1, **value),
+        "name": gr.update(choices=list(tab_state.choices), value=name, visible=len(names) > 1),
         "status": str(cards.status(tab_state)),
         "headline": str(cards.headline(tab_state.report)),
         "taking": gr.update(visible=tab_state.report is not None),

@@ -1,7 +1,4 @@
-"""What the Export tab says about an export: how far it is, how large, how well it was checked, how it is loaded.
-
-Functions from plain values to markup. Knows nothing of components.
-"""
+"""What the Export tab says about an export: how far it is, how large, how well it was checked, how it is loaded."""
 
 from markupsafe import Markup
 

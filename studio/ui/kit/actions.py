@@ -1,7 +1,7 @@
 """Lists of buttons and choosers as HTML: one component and one listener, however many there are.
 
 What was pressed comes from a browser, so it is read as three short texts and nothing else; what they mean, and whether
-they can be meant, the listener judges. Knows nothing of what is listed.
+they can be meant, the listener judges.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,10 +13,15 @@ from gradio.blocks import Block
 from gradio.events import Dependency
 from markupsafe import Markup
 
-from studio.ui.kit import scripts
+from studio.ui.kit import fragments, scripts
 from studio.ui.kit.components import html
 from studio.ui.kit.errors import shown
 from studio.ui.kit.sent_values import can_be_written
+
+DISCARD = "discard"
+"""The verb of the buttons of `damaged_list`; the key is a name."""
+
+MOST_LISTED = 200
 
 _LONGEST = 200
 
@@ -79,13 +84,16 @@ def button(
     scroll: str = "",
     once: bool = False,
     fixes: bool = False,
+    disabled: bool = False,
 ) -> Markup:
     """Make a button. `name` is what a screen reader says where the label alone is not enough.
 
     `scroll` is the id of what comes into sight; `once` is for work that must not be started twice by a double click;
     `fixes` is for what makes another version of a data set, one at a time, and looks busy until that is there.
     """
-    return Markup('<button type="button" class="ls-button {}" data-verb="{}" data-key="{}"{}{}{}{}>{}</button>').format(
+    return Markup(
+        '<button type="button" class="ls-button {}" data-verb="{}" data-key="{}"{}{}{}{}{}>{}</button>'
+    ).format(
         f"ls-{kind}" if kind else "",
         verb,
         key,
@@ -93,6 +101,7 @@ def button(
         Markup(' data-scroll="{}"').format(scroll) if scroll else "",
         Markup(" data-once") if once else "",
         Markup(" data-fixes") if fixes else "",
+        Markup(" disabled") if disabled else "",
         label,
     )
 
@@ -106,3 +115,32 @@ def chooser(verb: str, *, key: object, choices: Sequence[tuple[str, str]], chose
     return Markup('<select class="ls-select" data-verb="{}" data-key="{}" aria-label="{}">{}</select>').format(
         verb, key, name, options
     )
+
+
+def pager(shown: str, verb: str, *, page: int, pages: int, scroll: str = "") -> Markup:
+    """Say which rows are `shown`, with what turns the pages; the key is the number of a page, from 0."""
+    if pages == 1:
+        return Markup('<p class="ls-pages"><span>{}</span></p>').format(shown)
+    back, on = (
+        button(label, verb, key=number, scroll=scroll, disabled=not 0 <= number < pages)
+        for label, number in (("Back", page - 1), ("On", page + 1))
+    )
+    return Markup('<div class="ls-pages">{}<span>{}</span>{}</div>').format(back, shown, on)
+
+
+def damaged_list(names: Sequence[str], said: str) -> list[Markup]:
+    """Show a warning with the names of what cannot be read, each with a way to the bin; nothing without names."""
+    if not names:
+        return []
+    items = fragments.join(
+        Markup("<li><span>{}</span>{}</li>").format(
+            name, button("Put into the bin", DISCARD, key=name, name=f"Put {name} into the bin", once=True)
+        )
+        for name in names[:MOST_LISTED]
+    )
+    return [fragments.notice("warning", said), Markup('<ul class="ls-list ls-rows">{}</ul>').format(items)]
+
+
+def bin_label(title: str, binned: int, damaged: int) -> str:
+    """Return the title of a bin, with how much lies in it and how much cannot be read."""
+    return f"{title} ({binned:,})" + (f" · {damaged:,} damaged" if damaged else "")

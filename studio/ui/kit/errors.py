@@ -1,7 +1,4 @@
-"""What the page shows when something goes wrong: the one decorator that every listener wears.
-
-Knows nothing of what the listeners do.
-"""
+"""What the page shows when something goes wrong: the one decorator that every listener wears."""
 
 import contextlib
 import functools
@@ -89,6 +86,7 @@ def for_page(error: Exception) -> gr.Error:
         error.message = _plain(error.message)
         return error
     if isinstance(error, StudioError):
+        log.info("The page shows an error", exc_info=error)
         return gr.Error(_plain(str(error)), title="That did not work", print_exception=False, duration=15)
     number = secrets.token_hex(3)
     log.error("Trouble %s", number, exc_info=error)

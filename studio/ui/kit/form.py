@@ -1,6 +1,6 @@
 """The settings of a run as form controls, and back: both made from the fields of `RunConfig`.
 
-Labels, help, limits and choices are never typed here. Knows nothing of what a setting does.
+Labels, help, limits and choices are never typed here.
 """
 
 from collections.abc import Iterable, Mapping

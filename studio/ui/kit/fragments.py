@@ -1,12 +1,15 @@
-"""Small pieces of HTML that several tabs show: tiles, notices, bars, empty states.
+"""Small pieces of HTML that several tabs show: tiles, notices, bars, tables, empty states.
 
-Everything is built with `markupsafe`, so text that comes from a file or a model is escaped wherever it lands. Knows
-nothing of runs, data sets or models.
+Pieces are built with `markupsafe` and larger ones by Jinja, so text that comes from a file or a model is escaped
+wherever it lands. A template lies beside the module that uses it.
 """
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 
@@ -17,6 +20,32 @@ class Tile:
     label: str
     value: str
     note: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table: what it is about, its cells, and its class."""
+
+    head: Markup | str
+    cells: Sequence[Markup | str]
+    kind: str = ""
+
+
+@functools.cache
+def _templates() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(Path(__file__).parents[1]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+
+
+def render(template: str, **values: object) -> Markup:
+    """Fill in a template, named by its path from the folder of the page: "train/notices.html"."""
+    return Markup(_templates().get_template(template).render(values))
 
 
 def join(parts: Iterable[Markup | str]) -> Markup:
@@ -79,6 +108,35 @@ def bar(share: float | None, *, name: str) -> Markup:
         ' aria-valuenow="{}">'
         '<b style="width:{}%"></b></div>'
     ).format(name, round(percent), percent)
+
+
+def table(kind: str, columns: Sequence[str], rows: Iterable[Row], *, name: str, scrolls: bool = False) -> Markup:
+    """Draw a table whose first column says what each row is about.
+
+    `kind` is its class, `name` what a screen reader says. Each cell carries the name of its column, for narrow screens.
+    `scrolls` is for a table that a person moves sideways with the keyboard.
+    """
+    return render("kit/table.html", kind=kind, columns=columns, rows=rows, name=name, scrolls=scrolls)
+
+
+def buttons(*parts: Markup | str) -> Markup:
+    """Set buttons beside each other."""
+    return Markup('<div class="ls-buttons">{}</div>').format(join(parts))
+
+
+def act(button: Markup, sentence: str) -> Markup:
+    """Set a button, or several, beside the sentence that says what it does."""
+    return Markup('<div class="ls-act">{}<p>{}</p></div>').format(buttons(button), sentence)
+
+
+def badge(kind: str, text: str) -> Markup:
+    """Name a state in its colour; kinds as in `notice`."""
+    return Markup('<span class="ls-badge ls-{}"><i aria-hidden="true"></i>{}</span>').format(kind, text)
+
+
+def top(badge: Markup, headline: str) -> Markup:
+    """Head a card with a badge and a sentence."""
+    return Markup('<div class="ls-top">{}<p class="ls-headline">{}</p></div>').format(badge, headline)
 
 
 def pairs(items: Iterable[tuple[str, str]]) -> Markup:

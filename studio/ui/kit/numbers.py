@@ -1,7 +1,4 @@
-"""Numbers and moments as the page's figures show them. Sizes, counts and sentences come from `studio.wording`.
-
-Knows nothing of the page.
-"""
+"""Numbers and moments as the page's figures show them. Sizes, counts and sentences come from `studio.wording`."""
 
 import time
 

@@ -14,18 +14,11 @@ import gradio as gr
 from markupsafe import Markup
 
 from studio.errors import StudioError
-from studio.ui.kit import scripts
+from studio.ui.kit import fragments, scripts
 from studio.ui.kit.components import html
 
 SCRIPT_ADDRESS = "studio/plotly.min.js"
 """Where the studio serves plotly's script from."""
-
-_TEMPLATE = """
-<div class="ls-chart">
-  <div class="ls-empty ls-chart-empty"><strong>{}</strong><span>{}</span></div>
-  <div class="ls-chart-body">{}</div>
-</div>
-"""
 
 
 @dataclass(frozen=True)
@@ -33,14 +26,14 @@ class Drawing:
     """What a chart is. `name` is what a screen reader says; `script` names the function that draws it, see plot.js.
 
     Until there are points, `empty_title` and `empty_text` stand in their place. A drawing of several charts brings its
-    own `body`, with a `spot` for each.
+    own `template`, with a `spot` for each.
     """
 
     name: str
     empty_title: str
     empty_text: str
     script: str
-    body: Markup | None = None
+    template: str = ""
 
 
 def spot(name: str, *, panel: str = "", later: bool = False) -> Markup:
@@ -55,11 +48,11 @@ def spot(name: str, *, panel: str = "", later: bool = False) -> Markup:
 
 def plot(drawing: Drawing, *, value: Mapping[str, Any] | str, elem_id: str) -> gr.HTML:
     """Make the chart. Its value is what the drawing's script reads: plain lists, numbers and texts, or one text."""
-    body = spot(drawing.name) if drawing.body is None else drawing.body
+    body = fragments.render(drawing.template, spot=spot) if drawing.template else spot(drawing.name)
     return html(
         value,
         elem_id=elem_id,
-        template=Markup(_TEMPLATE).format(drawing.empty_title, drawing.empty_text, body),
+        template=fragments.render("kit/plot.html", drawing=drawing, body=body),
         on_load=scripts.on_load("plot", drawing.script),
         head=f'<script src="{SCRIPT_ADDRESS}"></script>',
     )

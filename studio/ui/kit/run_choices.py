@@ -1,7 +1,4 @@
-"""The runs as choices of a dropdown: which there are, and which have a result to talk to or to export.
-
-Knows nothing of what a run does.
-"""
+"""The runs as choices of a dropdown: which there are, and which have a result to talk to or to export."""
 
 from collections.abc import Sequence
 

@@ -6,91 +6,60 @@ Every action says in a sentence what came of it. Knows nothing of how the tab is
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 
-from studio.runs.listing import Query
 from studio.runs.store import RunFolder
 from studio.studio import Studio
 from studio.ui.kit.actions import Action
 from studio.ui.kit.downloads import RUN, download_address
-from studio.ui.kit.updates import Drawn
-from studio.ui.runs import run_detail, table, view
+from studio.ui.runs import run_detail, table
 from studio.ui.runs.overlay import MOST_RUNS
 from studio.ui.runs.view import Selection
 from studio.wording import counted
 
 
-def redraw(
-    studio: Studio, *, text: str | None, state: str | None, kind: str | None, selection: Selection, drawn: Drawn | None
-) -> list[Any]:
-    """Show the runs as they are now, sending only what is new since `drawn`."""
-    now = _looked_for(selection, text, state, kind)
-    return [gr.skip() if now == selection else now, *[gr.skip()] * 2, *view.draw(studio, now, drawn)]
+def press(studio: Studio, selection: Selection, action: Action) -> Selection:
+    """Look at something else, or change the runs and say what came of it. Raises RunError."""
+    if action.verb in run_detail.JUMPS:
+        return selection
+    if action.verb in _LOOKS:
+        return replace(_LOOKS[action.verb](selection, action), said="")
+    return _changed(studio, replace(_act(studio, action, selection), sure=False))
 
 
-def press(
-    studio: Studio,
-    pressed: Action,
-    *,
-    text: str | None,
-    state: str | None,
-    kind: str | None,
-    selection: Selection,
-    drawn: Drawn | None,
-) -> list[Any]:
-    """Do what a press asks for and show what came of it. Raises RunError with what went wrong."""
-    if pressed.verb in run_detail.JUMPS:
-        return [gr.skip()] * (len(view.PARTS) + 4)
-    selection = _looked_for(selection, text, state, kind)
-    if pressed.verb in _LOOKS:
-        now = replace(_LOOKS[pressed.verb](selection, pressed), said="")
-        return _sent(selection, now, view.draw(studio, now, drawn))
-    now = replace(_act(studio, pressed, selection), sure=False)
-    return _sent(selection, now, view.draw(studio, now, drawn, fresh=True))
+def _changed(studio: Studio, now: Selection) -> Selection:
+    """Look at the runs again, which were changed just now."""
+    studio.summaries.look(fresh=True)
+    return now
 
 
-def _sent(before: Selection, now: Selection, parts: list[Any]) -> list[Any]:
-    """Put together what is sent; the search fields follow where something else is looked for now."""
-    fields = [(before.query.text, now.query.text), (before.query.state, now.query.state)]
-    return [now, *(gr.skip() if old == new else gr.update(value=new) for old, new in fields), *parts]
+def _open(selection: Selection, action: Action) -> Selection:
+    return replace(selection, opened=action.key)
 
 
-def _looked_for(selection: Selection, text: str | None, state: str | None, kind: str | None) -> Selection:
-    """Take in what the search fields hold; another search begins at its first page."""
-    query = replace(selection.query, text=(text or "").strip(), state=state or "")
-    if (query.text, query.state) != (selection.query.text, selection.query.state):
-        query = replace(query, page=0)
-    return replace(selection, query=query, kind=kind or selection.kind)
-
-
-def _open(selection: Selection, pressed: Action) -> Selection:
-    return replace(selection, opened=pressed.key)
-
-
-def _choose(selection: Selection, pressed: Action) -> Selection:
-    if pressed.key in selection.chosen:
-        return replace(selection, chosen=tuple(id for id in selection.chosen if id != pressed.key))
+def _choose(selection: Selection, action: Action) -> Selection:
+    if action.key in selection.chosen:
+        return replace(selection, chosen=tuple(id for id in selection.chosen if id != action.key))
     if len(selection.chosen) >= MOST_RUNS:
         raise gr.Error(f"At most {MOST_RUNS} runs can be laid over each other. Take one away first.", title="Too many")
-    return replace(selection, chosen=(*selection.chosen, pressed.key))
+    return replace(selection, chosen=(*selection.chosen, action.key))
 
 
-def _sort(selection: Selection, pressed: Action) -> Selection:
+def _sort(selection: Selection, action: Action) -> Selection:
     """Sort by a column; by the same one again, the other way round."""
-    same = selection.query.sort == pressed.key
-    descending = not selection.query.descending if same else table.first_direction(pressed.key)
-    return replace(selection, query=replace(selection.query, sort=pressed.key, descending=descending, page=0))
+    same = selection.query.sort == action.key
+    descending = not selection.query.descending if same else table.first_direction(action.key)
+    return replace(selection, query=replace(selection.query, sort=action.key, descending=descending, page=0))
 
 
-def _order(selection: Selection, pressed: Action) -> Selection:
-    column, _, way = pressed.value.partition(" ")
+def _order(selection: Selection, action: Action) -> Selection:
+    column, _, way = action.value.partition(" ")
     return replace(selection, query=replace(selection.query, sort=column, descending=way == "down", page=0))
 
 
-def _page(selection: Selection, pressed: Action) -> Selection:
-    return replace(selection, query=replace(selection.query, page=max(0, pressed.number)))
+def _page(selection: Selection, action: Action) -> Selection:
+    return replace(selection, query=replace(selection.query, page=max(0, action.number)))
 
 
 _LOOKS: Mapping[str, Callable[[Selection, Action], Selection]] = {
@@ -99,18 +68,18 @@ _LOOKS: Mapping[str, Callable[[Selection, Action], Selection]] = {
     "sort": _sort,
     "order": _order,
     "page": _page,
-    "all": lambda selection, pressed: replace(selection, query=Query()),
-    "ask": lambda selection, pressed: replace(selection, sure=True),
-    "keep": lambda selection, pressed: replace(selection, sure=False),
-    "said": lambda selection, pressed: selection,
+    "all": lambda selection, action: selection.looking_for_all(),
+    "ask": lambda selection, action: replace(selection, sure=True),
+    "keep": lambda selection, action: replace(selection, sure=False),
+    "said": lambda selection, action: selection,
 }
 """What changes only what is looked at."""
 
 
-def _act(studio: Studio, pressed: Action, selection: Selection) -> Selection:
+def _act(studio: Studio, action: Action, selection: Selection) -> Selection:
     """Change the runs. Raises RunError."""
-    id = pressed.key
-    match pressed.verb:
+    id = action.key
+    match action.verb:
         case "queue":
             studio.queue_run(id)
             return _saying(studio, selection, id, _queued_sentence(studio, id))
@@ -118,7 +87,7 @@ def _act(studio: Studio, pressed: Action, selection: Selection) -> Selection:
             studio.scheduler.queue.remove(id)
             return _saying(studio, selection, id, "waits no longer. It stays in the table as it is.")
         case "up" | "down":
-            studio.scheduler.queue.move(id, -1 if pressed.verb == "up" else 1)
+            studio.scheduler.queue.move(id, -1 if action.verb == "up" else 1)
         case "duplicate":
             copy = studio.duplicate_run(id)
             said = f"{_name(studio, id)} was duplicated. {copy.name} is a draft: it starts when you say so."
@@ -155,50 +124,31 @@ def _queued_sentence(studio: Studio, id: str) -> str:
 
 def opened(selection: Selection, run: RunFolder, said: str) -> Selection:
     """Open a run that has just come among the others; nothing that is looked for hides it."""
-    return replace(selection, opened=run.id, said=said, query=Query())
+    return replace(selection.looking_for_all(), opened=run.id, said=said)
 
 
-def describe(
-    studio: Studio,
-    *,
-    name: str | None,
-    note: str | None,
-    text: str | None,
-    state: str | None,
-    kind: str | None,
-    selection: Selection,
-    drawn: Drawn | None,
-) -> list[Any]:
+def describe(studio: Studio, selection: Selection, *, name: str, note: str) -> Selection:
     """Keep the name and the note of the run that is open. Raises RunError."""
-    selection = now = _looked_for(selection, text, state, kind)
-    if now.opened:
-        before = _name(studio, now.opened)
-        wanted = " ".join((name or "").split())
-        studio.runs.describe(now.opened, name=wanted or before, note=note or "")
-        now = replace(now, said=f"The name and the note of {_name(studio, now.opened)} are kept.")
-    return _sent(selection, now, view.draw(studio, now, drawn, fresh=True))
+    id = selection.opened
+    if not id:
+        return selection
+    wanted = " ".join(name.split())
+    studio.runs.describe(id, name=wanted or _name(studio, id), note=note)
+    said = f"The name and the note of {_name(studio, id)} are kept."
+    return _changed(studio, replace(selection, said=said))
 
 
-def bring_in(
-    studio: Studio,
-    *,
-    file: str | None,
-    text: str | None,
-    state: str | None,
-    kind: str | None,
-    selection: Selection,
-    drawn: Drawn | None,
-) -> list[Any]:
+def bring_in(studio: Studio, selection: Selection, *, file: str | None) -> Selection:
     """Bring in a run from its archive and open it. Raises RunError when the file is none."""
-    selection = now = _looked_for(selection, text, state, kind)
-    if file:
-        run = studio.import_run(Path(file))
-        now = opened(now, run, f"{run.name} was brought in, with its settings, its data and what it learned.")
-    return _sent(selection, now, view.draw(studio, now, drawn, fresh=True))
+    if not file:
+        return selection
+    run = studio.import_run(Path(file))
+    said = f"{run.name} was brought in, with its settings, its data and what it learned."
+    return _changed(studio, opened(selection, run, said))
 
 
-def pack(studio: Studio, selection: Selection) -> Any:
+def pack(studio: Studio, selection: Selection) -> str | None:
     """Pack the run that is open into one file and return its address. Raises RunError."""
     if not selection.opened:
-        return gr.skip()
+        return None
     return download_address(RUN, selection.opened, studio.archive_run(selection.opened).name)

@@ -1,5 +1,6 @@
 """What stands around the table of the runs, as markup: the queue, the bin, and what came of an action."""
 
+import logging
 from collections.abc import Sequence
 
 from markupsafe import Markup
@@ -11,6 +12,8 @@ from studio.ui.kit import actions, fragments
 from studio.ui.kit.numbers import moment
 from studio.ui.runs.table import ordinal
 from studio.wording import counted
+
+log = logging.getLogger(__name__)
 
 _MOST_BINNED = 100
 
@@ -67,13 +70,14 @@ def bin_list(binned: Sequence[RunFolder], *, sure: bool) -> Markup:
         buttons = [actions.button("Delete for good", "empty", kind="stop", once=True), actions.button("Keep", "keep")]
     else:
         buttons = [actions.button("Empty the bin", "ask", kind="stop")]
-    return fragments.stack([*parts, Markup('<div class="ls-buttons">{}</div>').format(fragments.join(buttons))])
+    return fragments.stack([*parts, fragments.buttons(*buttons)])
 
 
 def _binned(run: RunFolder) -> str:
     try:
         return f"{run.name} · {run.origin.dataset_name} · {moment(run.origin.created)}"
     except RunError:
+        log.debug("A run cannot be read", exc_info=True)
         return f"{run.name} · cannot be read"
 
 

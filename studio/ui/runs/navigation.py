@@ -1,6 +1,6 @@
 """From a run on the Runs tab to the others: to follow, compare, evaluate and export it, to take its settings.
 
-The one place where the Runs tab meets the others. Knows nothing of what they do.
+The one place where the Runs tab meets the others.
 """
 
 import functools
@@ -15,13 +15,10 @@ from studio.ui.configure import copied_settings
 from studio.ui.configure.tab import ConfigureTab
 from studio.ui.data.tab import DataTab
 from studio.ui.evaluate import tab as evaluate_tab
-from studio.ui.evaluate.tab import EvaluateTab
 from studio.ui.export import tab as export_tab
 from studio.ui.export.tab import ExportTab
 from studio.ui.kit.actions import Action, on_action
-from studio.ui.kit.components import ACTING, QUIET
-from studio.ui.kit.errors import shown
-from studio.ui.runs import actions
+from studio.ui.kit.components import ACTING
 from studio.ui.runs.tab import RunsTab
 from studio.ui.train import tab as train_tab
 from studio.ui.train.tab import TrainTab
@@ -36,7 +33,7 @@ def wire(
     configure: ConfigureTab,
     train: TrainTab,
     compare: CompareTab,
-    evaluate: EvaluateTab,
+    evaluate_run: gr.Dropdown,
     export: ExportTab,
 ) -> None:
     """Connect what leads from a run to the other tabs, and back from its changed settings."""
@@ -44,7 +41,7 @@ def wire(
     on_action(
         runs.actions,
         functools.partial(jump, studio),
-        outputs=[tabs, train.run, compare.run, evaluate.run, export.run],
+        outputs=[tabs, train.run, compare.run, evaluate_run, export.run],
         **ACTING,
     )
     for component in (runs.actions, runs.queue):
@@ -64,18 +61,14 @@ def wire(
             ],
             **ACTING,
         )
-    on_action(
+    kept = on_action(
         configure.source,
         functools.partial(copied_settings.act, studio),
         inputs_kwargs={**controls, "editing": configure.editing},
         outputs=[configure.source, configure.editing],
         **ACTING,
-    ).success(
-        shown(functools.partial(actions.redraw, studio)),
-        inputs_kwargs=runs.inputs(),
-        outputs=runs.outputs(),
-        **QUIET,
     )
+    runs.panel.redraws_after(kept)
 
 
 def jump(studio: Studio, pressed: Action) -> list[Any]:

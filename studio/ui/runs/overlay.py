@@ -1,6 +1,6 @@
 """Several runs beside each other: their loss curves in one plot, and a table of the settings that they do not share.
 
-Says what is drawn; `studio.ui.kit.plot` draws. Knows nothing of where the runs come from.
+Says what is drawn; `studio.ui.kit.plot` draws.
 """
 
 from collections.abc import Sequence

@@ -22,26 +22,20 @@ def none_open() -> Markup:
 
 def card(state: RunState, summary: Summary) -> Markup:
     """Head the card with the run's name, its state and the sentence that says what it is at."""
-    top = Markup('<div class="ls-top">{}<p class="ls-headline">{}</p></div>').format(
-        table.state_badge(summary), state.headline
-    )
+    top = fragments.top(table.state_badge(summary), state.headline)
     began = f"{summary.dataset} · {table.base_name(summary.model)} · created {moment(summary.created)}"
     return fragments.stack([fragments.heading(summary.name, began), top])
 
 
 def damaged_card(summary: Summary) -> Markup:
     """Head the card of a folder that cannot be read as a run, saying why."""
-    top = Markup('<div class="ls-top">{}<p class="ls-headline">{}</p></div>').format(
-        table.state_badge(summary), summary.trouble
-    )
+    top = fragments.top(table.state_badge(summary), summary.trouble)
     return fragments.stack([fragments.heading(summary.name, "A folder among the runs"), top])
 
 
 def damaged_actions(summary: Summary) -> Markup:
     """Offer the one thing that can be done with it."""
-    row = Markup('<div class="ls-buttons">{}</div>').format(
-        _button("Move to the bin", "delete", summary, kind="stop", once=True)
-    )
+    row = fragments.buttons(_button("Move to the bin", "delete", summary, kind="stop", once=True))
     note = "It is kept in the bin, where its files can be looked at, until you empty the bin."
     return fragments.join([row, Markup('<p class="ls-note">{}</p>').format(note)])
 
@@ -62,7 +56,7 @@ def actions(state: RunState, summary: Summary) -> Markup:
     else:
         shown.append(_button("Move to the bin", "delete", summary, kind="stop", once=True))
         note = "From the bin below it can be put back until you empty it."
-    row = Markup('<div class="ls-buttons">{}</div>').format(fragments.join(shown))
+    row = fragments.buttons(*shown)
     return fragments.join([row, Markup('<p class="ls-note">{}</p>').format(note)])
 
 

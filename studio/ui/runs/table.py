@@ -1,4 +1,4 @@
-"""The table of the runs as markup: a page of it, with what it is sorted by. Knows nothing of components."""
+"""The table of the runs as markup: a page of it, with what it is sorted by."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -51,24 +51,16 @@ def table(page: Page, query: Query, *, chosen: Collection[str], opened: str, unr
     if not page.rows:
         nothing = fragments.empty("No run fits", "No run has these words and this state.")
         every = actions.button("Show every run", "all")
-        return fragments.stack([nothing, Markup('<div class="ls-buttons">{}</div>').format(every), _unread(unread)])
-    head = fragments.join(_header(column, label, query) for column, label in COLUMNS.items())
-    body = fragments.join(_row(run, chosen=run.id in chosen, opened=run.id == opened) for run in page.rows)
-    tick = Markup('<th scope="col"><span class="ls-unseen">Lay over each other</span></th>')
-    drawn = Markup(
-        '<div class="ls-runs" tabindex="0" role="region" aria-label="Table of the runs"><table>'
-        "<thead><tr>{}{}</tr></thead><tbody>{}</tbody></table></div>"
-    ).format(tick, head, body)
+        return fragments.stack([nothing, fragments.buttons(every), _unread(unread)])
+    drawn = fragments.render(
+        "runs/table.html",
+        columns=COLUMNS,
+        query=query,
+        rows=[(run, _cells(run)) for run in page.rows],
+        chosen=chosen,
+        opened=opened,
+    )
     return fragments.stack([_narrow_order(query), drawn, _pager(page), _unread(unread)])
-
-
-def _header(column: str, label: str, query: Query) -> Markup:
-    sorted_by = query.sort == column
-    sense = ("descending" if query.descending else "ascending") if sorted_by else "none"
-    arrow = Markup('<i aria-hidden="true">{}</i>').format("↓" if query.descending else "↑") if sorted_by else ""
-    return Markup(
-        '<th scope="col" aria-sort="{}"><button type="button" data-verb="sort" data-key="{}">{}{}</button></th>'
-    ).format(sense, column, label, arrow)
 
 
 def _narrow_order(query: Query) -> Markup:
@@ -81,25 +73,6 @@ def _narrow_order(query: Query) -> Markup:
     chosen = f"{query.sort} {'down' if query.descending else 'up'}"
     picked = actions.chooser("order", key="", choices=choices, chosen=chosen, name="Sort the runs by")
     return Markup('<div class="ls-runs-order">{}</div>').format(picked)
-
-
-def _row(run: Summary, *, chosen: bool, opened: bool) -> Markup:
-    tick = Markup(
-        '<button type="button" class="ls-tick" role="checkbox" aria-checked="{}" data-verb="choose" data-key="{}"'
-        ' aria-label="Lay {} over others"></button>'
-    ).format("true" if chosen else "false", run.id, run.name)
-    name = Markup(
-        '<button type="button" class="ls-run-name" data-verb="open" data-key="{}" data-scroll="runs-one"'
-        ' aria-expanded="{}">{}</button>'
-    ).format(run.id, "true" if opened else "false", run.name)
-    note = Markup('<span class="ls-note">{}</span>').format(run.note) if run.note else ""
-    cells = fragments.join(
-        Markup('<td data-label="{}"{}>{}</td>').format(COLUMNS[column], _full(column, run), cell)
-        for column, cell in _cells(run).items()
-    )
-    return Markup('<tr{}><td class="ls-ticks">{}</td><th scope="row">{}{}</th>{}</tr>').format(
-        Markup(' class="ls-chosen"') if opened else "", tick, name, note, cells
-    )
 
 
 def _cells(run: Summary) -> dict[str, Markup | str]:
@@ -118,12 +91,6 @@ def _cells(run: Summary) -> dict[str, Markup | str]:
     }
 
 
-def _full(column: str, run: Summary) -> Markup:
-    """Give the whole of what may be cut short."""
-    whole = {"dataset": run.dataset, "model": run.model}.get(column, "")
-    return Markup(' title="{}"').format(whole) if whole else Markup("")
-
-
 def state_badge(run: Summary) -> Markup:
     """Name the state of a run, with its place in the queue or how far it is."""
     if run.status is None:
@@ -133,7 +100,7 @@ def state_badge(run: Summary) -> Markup:
         label = f"{label}, {ordinal(run.place)}"
     elif run.status == "training" and run.total_steps:
         label = f"{label}, {100 * run.step // run.total_steps} %"
-    return Markup('<span class="ls-badge ls-{}"><i aria-hidden="true"></i>{}</span>').format(kind, label)
+    return fragments.badge(kind, label)
 
 
 def ordinal(place: int) -> str:
@@ -176,17 +143,9 @@ def sparkline(losses: Sequence[float]) -> Markup:
 
 def _pager(page: Page) -> Markup:
     count = counted(page.total, "run")
-    if page.pages == 1:
-        return Markup('<p class="ls-runs-pager"><span>{}</span></p>').format(count)
     first = page.page * PAGE_ROWS
-    back, on = (
-        Markup('<button type="button" class="ls-button" data-verb="page" data-key="{}"{}>{}</button>').format(
-            number, "" if 0 <= number < page.pages else Markup(" disabled"), label
-        )
-        for number, label in ((page.page - 1, "Back"), (page.page + 1, "On"))
-    )
-    text = f"{first + 1:,} to {first + len(page.rows):,} of {count}"
-    return Markup('<div class="ls-runs-pager">{}<span>{}</span>{}</div>').format(back, text, on)
+    said = count if page.pages == 1 else f"{first + 1:,} to {first + len(page.rows):,} of {count}"
+    return actions.pager(said, "page", page=page.page, pages=page.pages)
 
 
 def _unread(unread: int) -> Markup:

@@ -1,56 +1,52 @@
-"""All that the Runs tab shows at a moment, by the names of its parts; sends only what is new.
+"""All that the Runs tab shows at a moment, by the names of its parts, as markup and updates."""
 
-From what is looked for and what the folder holds to markup and updates. Knows nothing of how the tab is laid out.
-"""
-
-from contextlib import suppress
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import gradio as gr
 
 from studio.errors import RunError
+from studio.logs import logged
 from studio.runs import listing
 from studio.runs.listing import Query
 from studio.runs.store import RunFolder
 from studio.runs.summaries import Snapshot
 from studio.runs.summary import Summary
 from studio.studio import Studio
-from studio.ui.kit.updates import Drawn, is_due, only_new
+from studio.ui.kit.drawn import Section
 from studio.ui.runs import lists, overlay, run_detail, table
 from studio.ui.runs.overlay import HELD_OUT
 
-PARTS = (
-    "table",
-    "queue",
-    "one",
-    "actions",
-    "describe",
-    "name",
-    "note",
-    "chart",
-    "differences",
-    "bin",
-    "binned",
-    "said",
-)
-"""The parts that are drawn, in the order of the tab's outputs."""
-
-OVER = ("chart", "differences")
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Selection:
     """What a person looks at on one page: an order, some runs laid over each other, one opened, a question asked."""
 
+    text: str = ""
+    state: str = listing.ANY
+    kind: str = HELD_OUT
     query: Query = field(default_factory=Query)
+    """The order and the page, with the text and the state that are looked for."""
     chosen: tuple[str, ...] = ()
     opened: str = ""
-    kind: str = HELD_OUT
     sure: bool = False
     """Whether it is being asked if the bin shall be emptied."""
     said: str = ""
     """What came of the last action, as a sentence."""
+
+    def looking_for_all(self) -> "Selection":
+        """Look for every run, in the usual order."""
+        return replace(self, text="", state=listing.ANY, query=Query())
+
+
+def settle(before: Selection, now: Selection) -> Selection:
+    """Look for what the fields hold; another search begins at its first page."""
+    query = replace(now.query, text=now.text.strip(), state=now.state)
+    return now if query == now.query else replace(now, query=replace(query, page=0))
 
 
 @dataclass(frozen=True)
@@ -71,20 +67,15 @@ class _Laid:
     kind: str
 
 
-def draw(studio: Studio, selection: Selection, drawn: Drawn | None, *, fresh: bool = False) -> list[Any]:
-    """Return an update for each part and, last, what to remember. `fresh` is for who has just changed something."""
-    snapshot = studio.summaries.look(fresh=fresh)
+def draw(studio: Studio, selection: Selection) -> Sequence[Section]:
+    """Draw the runs, and those laid over each other: long curves are slow, and only for one of these that went on."""
+    snapshot = studio.summaries.look()
     seen = _Seen(snapshot.number, studio.runs.binned(), selection)
-    before = drawn or {}
-    if before.get("seen") == seen and not is_due(before.get("parts")):
-        return [gr.skip()] * (len(PARTS) + 1)
-    parts = _parts(studio, snapshot, seen)
     laid = _Laid(studio.summaries.read(selection.chosen), len(selection.chosen), selection.kind)
-    # Long curves are dear: they are drawn again only when one of these runs went on.
-    old = before["parts"] if before.get("laid") == laid else {}
-    over = {name: old[name] for name in OVER} if old else _laid_over(studio, laid)
-    *updates, sent = only_new({name: (parts | over)[name] for name in PARTS}, before.get("parts"))
-    return [*updates, {"seen": seen, "laid": laid, "parts": sent}]
+    return [
+        Section(seen, lambda: _parts(studio, snapshot, seen)),
+        Section(laid, lambda: _laid_over(studio, laid)),
+    ]
 
 
 def _parts(studio: Studio, snapshot: Snapshot, seen: _Seen) -> dict[str, Any]:
@@ -117,12 +108,12 @@ def _one(studio: Studio, opened: str) -> dict[str, Any]:
     empty = {"actions": "", "describe": gr.update(visible=False), "name": gr.skip(), "note": gr.skip()}
     if found and found[0].trouble:
         acts = str(run_detail.damaged_actions(found[0]))
-        return {"one": str(run_detail.damaged_card(found[0])), **empty, "actions": acts}
+        return {"one_said": str(run_detail.damaged_card(found[0])), **empty, "actions": acts}
     if not found:
-        return {"one": str(run_detail.none_open()), **empty}
+        return {"one_said": str(run_detail.none_open()), **empty}
     summary, state = found[0], studio.scheduler.view(opened)
     return {
-        "one": str(run_detail.card(state, summary)),
+        "one_said": str(run_detail.card(state, summary)),
         "actions": str(run_detail.actions(state, summary)),
         "describe": gr.update(visible=True),
         "name": gr.update(value=summary.name),
@@ -134,7 +125,7 @@ def _laid_over(studio: Studio, laid: _Laid) -> dict[str, Any]:
     """Draw the chosen runs over each other, and what they do not share."""
     curves, columns = [], []
     for run in laid.runs:
-        with suppress(RunError):  # put into the bin just now
+        with logged(log, "A run is not compared: it was deleted just now", RunError):
             state = studio.scheduler.view(run.id)
             curves.append(overlay.curve(run.name, state.view, kind=laid.kind))
             columns.append(overlay.Column(run.id, run.name, state.run.config, state.run.origin))

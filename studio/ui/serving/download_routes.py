@@ -45,7 +45,7 @@ def _answer(studio: Studio, *, kind: str, id: str, name: str) -> Response:
     try:
         file = _found(studio, kind, id, name)
     except (StudioError, OSError, ValueError) as error:
-        log.info("A download was refused: %s", error)
+        log.info("A download was refused: %s", error, exc_info=True)
         file = None
     if file is None:
         sentence = "There is no such file to download. Prepare it again on the page."

@@ -2,7 +2,6 @@
 
 A browser says in every request under which name it reached the studio (Host) and which page asked (Origin,
 Sec-Fetch-Site). A page on the internet can let its own name point to this machine, so only known names are answered.
-Knows nothing of ASGI or Gradio.
 """
 
 import ipaddress

@@ -1,4 +1,4 @@
-"""How the page is served: by a server of its own, the doors before Gradio and the studio's own routes beside it."""
+"""How the page is served: by a server of its own, the checks before Gradio and the studio's own routes beside it."""
 
 import contextlib
 import errno
@@ -28,9 +28,9 @@ from studio.ui.kit import scripts
 from studio.ui.kit.plot import SCRIPT_ADDRESS, plotly_script
 from studio.ui.kit.theme import STYLE_SHEET, studio_theme
 from studio.ui.serving import download_routes, login
-from studio.ui.serving.doors import Doors, Rules
 from studio.ui.serving.front_page import FrontPage
 from studio.ui.serving.origins import hosts_of
+from studio.ui.serving.request_checks import RequestChecks, Rules
 from studio.ui.serving.request_limits import RequestLimits
 
 STREAM_SECONDS = 2
@@ -85,10 +85,10 @@ class PageServer:
         gr.mount_gradio_app(site, self._page, **mount_options(studio))
         self._gradio = gradio_of(site)
         bounded = RequestLimits(FrontPage(site, self._login_of), studio.limits)
-        doors = Doors(bounded, self._rules(studio.settings), tries=login.Tries(time.monotonic), routes=routes)
+        checks = RequestChecks(bounded, self._rules(studio.settings), tries=login.Tries(time.monotonic), routes=routes)
         self._server = uvicorn.Server(
             uvicorn.Config(
-                doors,
+                checks,
                 log_level="warning",
                 ws="none",
                 server_header=False,

@@ -1,6 +1,6 @@
 """What can be done with a run at the moment, each with what follows from it; and doing it.
 
-Functions from a `RunState` to markup, and one that carries out a press. Knows nothing of components.
+Functions from a `RunState` to markup, and one that carries out a press.
 """
 
 from collections.abc import Callable, Mapping
@@ -44,16 +44,14 @@ def actions(state: RunState, *, waiting: int = 0) -> Markup:
         return _list(_at_work(state))
     if state.status == "draft":
         put = button("Put it in the queue", QUEUE, key=state.run.id, kind="primary", once=True)
-        return _list([_row(put, "It trains as soon as nothing else does. No page needs to stay open for that.")])
+        return _list(
+            [fragments.act(put, "It trains as soon as nothing else does. No page needs to stay open for that.")]
+        )
     return _list([_going_on(state)]) if state.can_resume else Markup("")
 
 
 def _list(rows: list[Markup]) -> Markup:
     return Markup('<div class="ls-acts">{}</div>').format(fragments.join(rows))
-
-
-def _row(buttons: Markup, sentence: str) -> Markup:
-    return Markup('<div class="ls-act"><div class="ls-buttons">{}</div><p>{}</p></div>').format(buttons, sentence)
 
 
 def _in_queue(state: RunState, waiting: int) -> list[Markup]:
@@ -68,10 +66,10 @@ def _in_queue(state: RunState, waiting: int) -> list[Markup]:
                 else "",
             ]
         )
-        rows.append(_row(buttons, f"Place {state.place:,} of {count:,} in the queue: {_before(state.place)}"))
+        rows.append(fragments.act(buttons, f"Place {state.place:,} of {count:,} in the queue: {_before(state.place)}"))
     leave = button("Take it out of the queue", CANCEL, key=id)
     kept = "What it has learned stays." if state.view.steps else "Nothing of it is lost."
-    return [*rows, _row(leave, f"It does not train then until you put it back. {kept}")]
+    return [*rows, fragments.act(leave, f"It does not train then until you put it back. {kept}")]
 
 
 def _before(place: int) -> str:
@@ -89,7 +87,7 @@ def _at_work(state: RunState) -> list[Markup]:
     else:
         sentence = "Nothing is learned yet: the run ends without a result, and can be started again."
     stop = button("Stop and keep", STOP, key=id, kind="stop", once=True)
-    return [_row(stop, sentence), _asks_twice(id, "Ends the run at once and puts it into the bin.")]
+    return [fragments.act(stop, sentence), _asks_twice(id, "Ends the run at once and puts it into the bin.")]
 
 
 def _asks_twice(id: str, sentence: str) -> Markup:
@@ -97,8 +95,8 @@ def _asks_twice(id: str, sentence: str) -> Markup:
     sure = button("Yes, discard this run", DISCARD, key=id, kind="stop", once=True)
     return Markup(
         '<details class="ls-act ls-ask"><summary><span class="ls-button">Discard</span><span>{}</span></summary>'
-        '<div class="ls-act"><div class="ls-buttons">{}</div><p>{}</p></div></details>'
-    ).format(sentence, sure, f"All that it learned goes with it. {BINNED}")
+        "{}</details>"
+    ).format(sentence, fragments.act(sure, f"All that it learned goes with it. {BINNED}"))
 
 
 def _going_on(state: RunState) -> Markup:
@@ -106,7 +104,7 @@ def _going_on(state: RunState) -> Markup:
     again = "" if state.status != "failed" else " What made it fail may do so again."
     if not steps:
         start = button("Start it again", QUEUE, key=id, once=True)
-        return _row(start, f"There is no checkpoint of it, so it starts from the beginning.{again}")
+        return fragments.act(start, f"There is no checkpoint of it, so it starts from the beginning.{again}")
     label = button(f"Go on from step {steps[-1]:,}", QUEUE, key=id, once=True)
     repeated = state.view.step - steps[-1]
     redone = (
@@ -114,4 +112,4 @@ def _going_on(state: RunState) -> Markup:
         if repeated > 0
         else ""
     )
-    return _row(label, f"It goes on from its newest checkpoint as if it had never stopped.{redone}{again}")
+    return fragments.act(label, f"It goes on from its newest checkpoint as if it had never stopped.{redone}{again}")

@@ -1,7 +1,7 @@
 """How the answers change while a model learns: the same few prompts at every check, beside what it said at the start.
 
 Writes each check as markup and says how the browser turns the pages: the slider is its own, for it changes nothing but
-the view. Knows nothing of how the answers come about.
+the view.
 """
 
 import json
@@ -16,24 +16,11 @@ from studio.ui.compare.answer_differences import marked
 from studio.ui.kit import fragments, scripts
 from studio.ui.kit.components import html
 
-_TEMPLATE = """
-<div class="ls-answers">
-  <div class="ls-empty"></div>
-  <div class="ls-answers-body">
-    <div class="ls-answers-choice">
-      <label for="answers-check">Check</label>
-      <input type="range" id="answers-check" min="0" max="0" step="1" value="0">
-      <output for="answers-check"></output>
-    </div>
-    <div class="ls-answers-pages" aria-live="off"></div>
-  </div>
-</div>
-"""
-
 
 def answers_view(elem_id: str) -> gr.HTML:
     """Make the view; its value is what `payload` writes."""
-    return html(nothing(), elem_id=elem_id, template=_TEMPLATE, on_load=scripts.on_load("answers"))
+    template = fragments.render("train/answers_view.html")
+    return html(nothing(), elem_id=elem_id, template=template, on_load=scripts.on_load("answers"))
 
 
 def nothing() -> str:

@@ -1,6 +1,6 @@
 """What the Train tab says about a run: headline, progress, figures, settings.
 
-Functions from a `RunState` to markup. Knows nothing of components and reads no file.
+Functions from a `RunState` to markup.
 """
 
 from markupsafe import Markup
@@ -42,8 +42,7 @@ def no_run() -> Markup:
 def status_panel(state: RunState, evaluation: EvaluationState | None = None) -> Markup:
     """Say in a sentence what the run is doing, with a bar and the figures; and, at its end, how good it became."""
     kind, name = PHASES[state.status]
-    badge = Markup('<p class="ls-badge ls-{}"><i aria-hidden="true"></i>{}</p>').format(kind, name)
-    shown = [Markup('<div class="ls-top">{}<p class="ls-headline">{}</p></div>').format(badge, state.headline)]
+    shown = [fragments.top(fragments.badge(kind, name), state.headline)]
     if state.status in WORKING or state.view.steps:  # what never began has no progress
         shown.append(fragments.bar(progress(state), name="Progress of the run"))
     if state.view.steps:

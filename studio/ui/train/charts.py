@@ -1,18 +1,23 @@
-"""The curves of a run as the browser gets them: few enough points, few enough digits, one text.
+"""The curves of a run, which grow in place while it is at work: the loss, and small ones of what goes with it.
 
-A text, because Gradio walks through every number of anything else, once for each page. Knows nothing of how they are
-drawn: see `live_chart`.
+The browser gets few enough points with few enough digits, as one text: Gradio walks through every number of anything
+else, once for each page. Axis and scale are the browser's own choice.
 """
 
 import json
 from collections.abc import Mapping
 
+import gradio as gr
 import numpy as np
 from numpy.typing import NDArray
 
 from studio.runs.series import Numbers, spread, trend
 from studio.runs.steps import ALL_TOKENS, WORKED
 from studio.runs.view import RunView
+from studio.ui.kit.plot import Drawing, plot
+
+CSV = "csv"
+"""What is pressed when all steps are wanted as a table; the key is the run."""
 
 MOST_POINTS = 1000
 """So many points of the loss are drawn at most."""
@@ -22,6 +27,18 @@ MOST_SMALL_POINTS = 600
 
 _DIGITS = 5
 _LARGEST_POWER = 15
+
+
+def chart(elem_id: str) -> gr.HTML:
+    """Make the chart; its value is what `payload` writes."""
+    drawing = Drawing(
+        name="Loss",
+        empty_title="No loss yet",
+        empty_text="The curve starts with the first training step. Lower is better.",
+        script="curves",
+        template="train/charts.html",
+    )
+    return plot(drawing, value="", elem_id=elem_id)
 
 
 def payload(run_id: str, view: RunView) -> str:

@@ -1,36 +1,28 @@
 """How far a run is in the title of the browser's tab, and a notice at its end: a notification, a sound, or both.
 
 What a person wants of these the browser remembers, for it is a matter of that browser. A hidden page hears nothing of
-the page's own clock, so it asks for itself. Knows nothing of how a run ends.
+the page's own clock, so it asks for itself.
 """
 
 import json
 
 import gradio as gr
-from markupsafe import Markup
 
 from studio.runs.scheduler import RunState
 from studio.runs.view import ENDED, WORKING
-from studio.ui.kit import scripts
+from studio.ui.kit import fragments, scripts
 from studio.ui.kit.components import html
 from studio.ui.train.cards import phase, progress
 
 ADDRESS = "run_notice"
 """What a hidden page asks, by the name of the endpoint."""
 
-_TEMPLATE = str(
-    Markup(
-        '<div class="ls-notices" role="group" aria-label="When it ends"><span>When it ends:</span>'
-        '<button type="button" class="ls-button" data-notice="notify" aria-pressed="false">Notify me</button>'
-        '<button type="button" class="ls-button" data-notice="sound" aria-pressed="false">Play a sound</button>'
-        '<span role="status"></span></div>'
-    )
-)
-
 
 def notices(elem_id: str) -> gr.HTML:
     """Make the buttons; the value is what `payload` writes."""
-    return html(elem_id=elem_id, template=_TEMPLATE, on_load=scripts.on_load("notices", ADDRESS))
+    return html(
+        elem_id=elem_id, template=fragments.render("train/notices.html"), on_load=scripts.on_load("notices", ADDRESS)
+    )
 
 
 def payload(state: RunState) -> str:

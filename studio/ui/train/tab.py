@@ -23,12 +23,11 @@ from studio.ui.kit.actions import Action, action_html, on_action
 from studio.ui.kit.components import ACTING, QUIET, html, picker
 from studio.ui.kit.downloads import RUN, download_address
 from studio.ui.kit.errors import shown
-from studio.ui.kit.shared_view import Kept, Parts, Watching
+from studio.ui.kit.shared_view import Memo, Parts, SharedView
 from studio.ui.kit.updates import Drawn, only_new
 from studio.ui.train import actions as run_actions
 from studio.ui.train import answers_view, cards, notices
 from studio.ui.train import charts as run_charts
-from studio.ui.train.live_chart import CSV, live_chart
 
 LOG_LINES = 60
 LOSS_HELP = (
@@ -73,7 +72,7 @@ def build() -> TrainTab:
         notice = notices.notices("train-notices")
     with gr.Column(elem_classes="ls-card"):
         html(fragments.heading("Loss", LOSS_HELP))
-        chart = live_chart("train-chart")
+        chart = run_charts.chart("train-chart")
         taken = html(elem_id="train-taken", template="", on_load=scripts.on_load("saveEachFile"))
     with gr.Column(elem_classes="ls-card"):
         html(fragments.heading("How the answers change", ANSWERS_HELP))
@@ -109,17 +108,17 @@ def build() -> TrainTab:
 
 def wire(tab: TrainTab, *, studio: Studio, timer: gr.Timer) -> None:
     """Connect the tab. Opening another tab from here is wired by the page, which knows that tab."""
-    watching = watch(studio)
+    shared = shared_view(studio)
     gr.on(
         [timer.tick, tab.run.change],
-        shown(functools.partial(redraw, watching)),
+        shown(functools.partial(redraw, shared)),
         inputs_kwargs={"run_id": tab.run, "drawn": tab.drawn},
         outputs=drawn_parts(tab),
         **QUIET,
     )
     on_action(
         tab.actions,
-        functools.partial(act, studio, watching),
+        functools.partial(act, studio, shared),
         inputs_kwargs={"run_id": tab.run},
         outputs=[tab.run, *drawn_parts(tab)],
         **ACTING,
@@ -128,7 +127,7 @@ def wire(tab: TrainTab, *, studio: Studio, timer: gr.Timer) -> None:
 
     def run_notice(run_id: str) -> str:
         """Say how far a run is, for a page that nobody looks at."""
-        return str(watching.look(run_id)["notice"])
+        return str(shared.look(run_id)["notice"])
 
     api(shown(run_notice), api_name=notices.ADDRESS, queue=False, api_visibility="undocumented")
 
@@ -149,9 +148,9 @@ def drawn_parts(tab: TrainTab) -> list[Block]:
     ]
 
 
-def watch(studio: Studio) -> Watching:
-    """Return the one look at each run that all pages share."""
-    charts, answers = Kept(), Kept()
+def shared_view(studio: Studio) -> SharedView:
+    """Return the view of each run that all pages share."""
+    charts, answers = Memo(), Memo()
 
     def draw(run_id: str) -> Parts:
         state = studio.scheduler.view(run_id)
@@ -160,7 +159,7 @@ def watch(studio: Studio) -> Watching:
         evaluation = studio.evaluations.state(run_id) if over else None
         return parts(state, waiting=waiting, charts=charts, answers=answers, evaluation=evaluation)
 
-    return Watching(draw)
+    return SharedView(draw)
 
 
 def refresh_runs(studio: Studio, chosen: str | None) -> Any:
@@ -170,18 +169,18 @@ def refresh_runs(studio: Studio, chosen: str | None) -> Any:
     return gr.update(choices=choices, value=value)
 
 
-def act(studio: Studio, watching: Watching, press: Action, *, run_id: str | None) -> list[Any]:
+def act(studio: Studio, shared: SharedView, press: Action, *, run_id: str | None) -> list[Any]:
     """Do what was pressed, and show the run as it is then. Raises RunError with why it cannot be done."""
     run_actions.carry_out(studio, press)
     if press.verb == run_actions.DISCARD:
         chosen = refresh_runs(studio, None)
-        return [chosen, *redraw(watching, run_id=chosen["value"], drawn=None, fresh=True)]
-    return [gr.skip(), *redraw(watching, run_id=run_id, drawn=None, fresh=True)]
+        return [chosen, *redraw(shared, run_id=chosen["value"], drawn=None, fresh=True)]
+    return [gr.skip(), *redraw(shared, run_id=run_id, drawn=None, fresh=True)]
 
 
 def take_csv(studio: Studio, press: Action) -> Any:
     """Write all steps of a run as a table, and return the address of the file. Raises RunError."""
-    if press.verb != CSV or not press.key:
+    if press.verb != run_charts.CSV or not press.key:
         return gr.skip()
     state = studio.scheduler.view(press.key)
     file = write_csv(state.run, state.view)
@@ -189,10 +188,10 @@ def take_csv(studio: Studio, press: Action) -> Any:
     return f"{download_address(RUN, state.run.id, file.name)}?{state.view.last_seq}-{time.monotonic_ns()}"
 
 
-def redraw(watching: Watching, *, run_id: str | None, drawn: Drawn | None, fresh: bool = False) -> list[Any]:
+def redraw(shared: SharedView, *, run_id: str | None, drawn: Drawn | None, fresh: bool = False) -> list[Any]:
     """Show the run as it is now, sending only what is new since `drawn`."""
     try:
-        shown_now = watching.look(run_id, fresh=fresh) if run_id else no_parts()
+        shown_now = shared.look(run_id, fresh=fresh) if run_id else no_parts()
     except RunError as error:
         shown_now = {**no_parts(), "status": str(fragments.empty(error.message, error.hint))}
     return only_new(shown_now, drawn)
@@ -214,7 +213,7 @@ def no_parts() -> dict[str, Any]:
 
 
 def parts(
-    state: RunState, *, waiting: int, charts: Kept, answers: Kept, evaluation: EvaluationState | None = None
+    state: RunState, *, waiting: int, charts: Memo, answers: Memo, evaluation: EvaluationState | None = None
 ) -> dict[str, Any]:
     """Make what the tab shows of a run, by the names of the components in the order of the outputs."""
     id, view = state.run.id, state.view

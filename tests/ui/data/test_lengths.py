@@ -2,7 +2,7 @@ from studio.config import RunConfig
 from studio.data.tokenizing.tokens import Bucket, TokenStatistics
 from studio.jobs.token_counts import TokenState
 from studio.planning.fitting import Parts
-from studio.ui.data.lengths import figures, lengths, meaning, too_long, waiting
+from studio.ui.data.lengths import bars, figures, meaning, too_long, waiting
 
 TOKENS = TokenStatistics(
     longest=900,
@@ -55,4 +55,4 @@ def test_how_far_the_counting_is() -> None:
 
 
 def test_what_the_histogram_draws() -> None:
-    assert lengths(TOKENS, max_length=512).payload() == {"lows": (0,), "highs": (50,), "counts": (9,), "limit": 512}
+    assert bars(TOKENS, max_length=512) == {"lows": [0], "highs": [50], "counts": [9], "limit": 512}

@@ -42,7 +42,7 @@ def test_without_the_model_plain_bubbles_stand_in(bare_studio: Studio, table: Pa
     assert "ls-bubble" in parts["preview"]
     assert "as soon as the model has arrived" in parts["preview"]
     assert "as soon as the model has arrived" in parts["figures"]
-    assert parts["histogram"]["counts"] == ()
+    assert parts["histogram"]["counts"] == []
     assert "10 examples held out" not in parts["held_out"]
     assert "1 example held out, 9 examples to learn from." in parts["held_out"]
 

@@ -1,10 +1,9 @@
 """The Evaluate tab: what is drawn of a run and its evaluations, what a press does, and what is sent."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
 import pytest
 
 from studio.config import FULL, LORA, QLORA, RunConfig
@@ -19,17 +18,15 @@ from studio.planning.model_facts import ModelFacts
 from studio.runs.event_log import EventLog
 from studio.runs.store import RunFolder
 from studio.studio import Studio
-from studio.ui.evaluate import actions, tab
+from studio.ui.evaluate import actions, tab, view
 from studio.ui.evaluate.actions import A_NUMBER, EVERY, SOON, rows_wanted
-from studio.ui.evaluate.state import PAGE_ROWS, Selection, label
+from studio.ui.evaluate.state import PAGE_ROWS, Selection, label, settle
 from studio.ui.evaluate.tradeoff_state import Tradeoffs
-from studio.ui.evaluate.view import PARTS
 from studio.ui.kit.actions import Action
+from studio.ui.kit.drawn import Drawn, only_new
+from studio.ui.kit.exchange import Result
 from tests.ui import made_up
 from tests.ui.fake_studio import FakeWorkers, finished_run, opening_events, play, step
-
-SENT = ("selection", *PARTS, "drawn")
-FIELDS: dict[str, Any] = {"name": None, "order": None, "text": ""}
 
 
 @pytest.fixture
@@ -58,16 +55,19 @@ def evaluations(studio: Studio) -> list[tuple[str, ...]]:
     return [job for job in workers(studio).jobs if job[0] == "evaluate"]
 
 
-def look(studio: Studio, tradeoffs: Tradeoffs, run_id: str | None, **fields: Any) -> dict[str, Any]:
-    given: dict[str, Any] = {**FIELDS, "selection": Selection(), "drawn": None, **fields}
-    sent = actions.redraw(studio, tradeoffs, run_id=run_id, **given)
-    return dict(zip(SENT, sent, strict=True))
+def look(
+    studio: Studio, tradeoffs: Tradeoffs, run_id: str | None, *, drawn: Drawn | None = None, **fields: Any
+) -> dict[str, Any]:
+    """What a page is sent that shows `drawn`, and what it shows then."""
+    selection = Selection(run_id or "", **fields)
+    sent, now = only_new(view.draw(studio, tradeoffs, selection), drawn or Drawn())
+    return {**sent, "drawn": now}
 
 
 def press(studio: Studio, tradeoffs: Tradeoffs, pressed: Action, run_id: str, **fields: Any) -> dict[str, Any]:
-    given: dict[str, Any] = {**FIELDS, "selection": Selection(), "drawn": None, **fields}
-    sent = actions.press(studio, tradeoffs, pressed, run_id=run_id, **given)
-    return dict(zip(SENT, sent, strict=True))
+    before = Selection(run_id, **fields)
+    now = settle(before, actions.press(studio, tradeoffs, before, pressed))
+    return {**look(studio, tradeoffs, **asdict(now)), "selection": now}
 
 
 def say(run: RunFolder, *events: Any) -> None:
@@ -212,12 +212,13 @@ def test_rows_are_searched_ordered_and_turned(studio: Studio, tradeoffs: Tradeof
     assert "21 to 30 of 30 rows" in shown["rows"]
     assert "Row 21<" in shown["rows"]
     selection = shown["selection"]
-    again = look(studio, tradeoffs, run.id, order=ALL, selection=selection, drawn=shown["drawn"])
-    assert all(part == gr.skip() for part in again.values())
-    searched = look(studio, tradeoffs, run.id, order=ALL, text="alert(7)", selection=selection, drawn=shown["drawn"])
+    again = look(studio, tradeoffs, **asdict(selection), drawn=shown["drawn"])
+    assert again == {"drawn": shown["drawn"]}
+    other = settle(selection, replace(selection, text="alert(7)"))
+    assert other.page == 0
+    searched = look(studio, tradeoffs, **asdict(other), drawn=shown["drawn"])
     assert "1 row of 30" in searched["rows"]
-    assert searched["selection"].page == 0
-    assert searched["scores"] == gr.skip()
+    assert "scores" not in searched
     assert "No row fits" in look(studio, tradeoffs, run.id, text="walrus")["rows"]
     far = press(studio, tradeoffs, Action("page", "99"), run.id, order=ALL)
     assert "21 to 30 of 30 rows" in far["rows"]
@@ -231,52 +232,49 @@ def test_rows_are_not_read_again_while_they_are_the_same(studio: Studio, tradeof
     assert report is not None
     rows_path(run, report).unlink()
     press(studio, tradeoffs, Action("evaluate", run.id), run.id)
-    now = look(studio, tradeoffs, run.id, selection=shown["selection"], drawn=shown["drawn"])
+    now = look(studio, tradeoffs, run.id, drawn=shown["drawn"])
     assert "Evaluating." in now["status"]
-    assert now["rows"] == gr.skip()
+    assert "rows" not in now
     assert "not there any more" in look(studio, tradeoffs, run.id)["rows"]
 
 
-def ask_again(studio: Studio, tradeoffs: Tradeoffs, run: RunFolder, **given: Any) -> dict[str, Any]:
+def ask_again(studio: Studio, run: RunFolder, **given: Any) -> Result[Selection]:
     fields: dict[str, Any] = {"file": None, "how_many": SOON, "number": None, "forgetting": True}
     fields |= {"longest": 0, "tasks": [], "questions": 100, **given}
-    fields |= {**FIELDS, "selection": Selection(), "drawn": None}
-    sent = actions.start(studio, tradeoffs, run_id=run.id, **fields)
-    return dict(zip(("file", *SENT), sent, strict=True))
+    return actions.start(studio, Selection(run.id), **fields)
 
 
 def test_a_run_is_evaluated_again_on_what_is_asked_for(
     studio: Studio, tradeoffs: Tradeoffs, run: RunFolder, table: Path
 ) -> None:
-    ask_again(studio, tradeoffs, run, how_many=A_NUMBER, number=12, forgetting=False)
+    ask_again(studio, run, how_many=A_NUMBER, number=12, forgetting=False)
     assert evaluations(studio)[-1] == ("evaluate", str(run.path), AT_THE_END, "--rows", "12", "--no-probes")
     with pytest.raises(TooMany, match="5,000 tokens for the longest answer are too many"):
-        ask_again(studio, tradeoffs, run, longest=5000)
-    shown = ask_again(studio, tradeoffs, run, file=str(table), how_many=EVERY, longest=512)
+        ask_again(studio, run, longest=5000)
+    asked = ask_again(studio, run, file=str(table), how_many=EVERY, longest=512)
     _, _, name, *given = evaluations(studio)[-1]
     assert name.startswith("data-")
     assert "--data" in given
     assert given[1] == str(rows_wanted(EVERY, None))
     assert given[2:4] == ["--longest", "512"]
-    assert (shown["selection"].name, shown["name"]["value"]) == (name, name)
-    assert shown["file"]["value"] is None
+    assert asked == Result(Selection(run.id, name), {"file": None})
+    assert look(studio, tradeoffs, run.id, name=name)["name"]["value"] == name
 
 
 def test_standard_tasks_are_an_evaluation_of_their_own(
     studio: Studio, tradeoffs: Tradeoffs, run: RunFolder, table: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(standard_tasks, "installed", lambda: True)
-    shown = ask_again(studio, tradeoffs, run, tasks=["piqa", "boolq"], questions=40.0)
-    name = shown["selection"].name
+    name = ask_again(studio, run, tasks=["piqa", "boolq"], questions=40.0).state.name
     assert name.startswith("tasks-")
     assert evaluations(studio)[-1][2:] == (name, "--rows", "0", "--questions", "40", "--tasks", "piqa", "boolq")
     assert (label(name, None), label("end", None)) == ("The held-out rows with standard tasks", "The held-out rows")
-    shown = ask_again(studio, tradeoffs, run, file=str(table), tasks=["piqa"])
-    assert shown["selection"].name.startswith("data-")
-    assert label(shown["selection"].name, None) == "Another file"
+    other = ask_again(studio, run, file=str(table), tasks=["piqa"]).state.name
+    assert other.startswith("data-")
+    assert label(other, None) == "Another file"
     monkeypatch.setattr(standard_tasks, "installed", lambda: False)
     with pytest.raises(ConfigError, match="not installed"):
-        ask_again(studio, tradeoffs, run, tasks=["piqa"])
+        ask_again(studio, run, tasks=["piqa"])
 
 
 def test_what_came_of_standard_tasks_is_shown_and_named(studio: Studio, tradeoffs: Tradeoffs, run: RunFolder) -> None:
@@ -295,15 +293,17 @@ def test_what_came_of_standard_tasks_is_shown_and_named(studio: Studio, tradeoff
     assert dict(map(reversed, shown["name"]["choices"]))["tasks-1"].startswith("The held-out rows with HellaSwag · ")
 
 
-def test_a_look_leaves_what_is_chosen_alone(studio: Studio, tradeoffs: Tradeoffs, run: RunFolder) -> None:
-    """One that began before another evaluation was asked for, and came back after it, chose the old one again."""
+def test_an_evaluation_that_is_not_there_is_chosen_no_more(
+    studio: Studio, tradeoffs: Tradeoffs, run: RunFolder
+) -> None:
     made_up.write(run)
-    before = look(studio, tradeoffs, run.id, name="end")
     evaluation_paths(run, "data-1").events.touch()
-    late = look(studio, tradeoffs, run.id, name="end", selection=before["selection"], drawn=before["drawn"])
-    assert len(late["name"]["choices"]) == 2
-    assert "value" not in late["name"]
-    assert late["selection"] == gr.skip()
+    assert len(look(studio, tradeoffs, run.id)["name"]["choices"]) == 2
+    assert [look(studio, tradeoffs, run.id, name=name)["name"]["value"] for name in ("", "data-1", "data-2")] == [
+        AT_THE_END,
+        "data-1",
+        AT_THE_END,
+    ]
 
 
 @pytest.mark.parametrize("number", [None, 0, -3, 2.5])
@@ -343,25 +343,24 @@ def test_the_trade_off_follows_new_reports(studio: Studio, tradeoffs: Tradeoffs,
     assert shown["tradeoff"].count("not evaluated yet") == 1
     assert [point["method"] for point in shown["scatter"]["points"]] == [LORA]
     made_up.write(other, made_up.report(other, accuracy=0.95))
-    shown = look(studio, tradeoffs, run.id, selection=shown["selection"], drawn=shown["drawn"])
+    shown = look(studio, tradeoffs, run.id, drawn=shown["drawn"])
     assert "95.0 %" in shown["tradeoff"]
     assert "not evaluated yet" not in shown["tradeoff"]
     assert {point["method"] for point in shown["scatter"]["points"]} == {LORA, FULL}
-    assert shown["scores"] == gr.skip()
+    assert "scores" not in shown
 
 
 def test_rows_and_report_are_written_and_their_addresses_returned(
     studio: Studio, tradeoffs: Tradeoffs, run: RunFolder
 ) -> None:
     made_up.write(run)
-    rows = actions.take_rows(studio, CSV, ALL, "alert(7)", Selection(run.id))
+    rows = actions.take_rows(studio, CSV, Selection(run.id, order=ALL, text="alert(7)"))
     assert rows == f"studio/download/run/{run.id}/{run.id}-end-rows.csv"
     assert (run.exports / f"{run.id}-end-rows.csv").read_text(encoding="utf-8").count("Which team") == 1
     page = actions.take_report(studio, tradeoffs, Selection(run.id))
     assert page == f"studio/download/run/{run.id}/{run.id}-end-report.html"
     assert "otter" in (run.exports / f"{run.id}-end-report.html").read_text(encoding="utf-8")
-    bare = actions.take_report(studio, tradeoffs, Selection())
-    assert bare == gr.skip()
+    assert actions.take_report(studio, tradeoffs, Selection()) is None
 
 
 def test_the_chooser_offers_runs_with_a_result_and_those_on_their_way(studio: Studio, run: RunFolder) -> None:

@@ -1,7 +1,7 @@
 import gradio as gr
 import pytest
 
-from studio.ui.kit.actions import Action, action_html, button, chooser, on_action, read_action
+from studio.ui.kit.actions import Action, action_html, button, chooser, on_action, pager, read_action
 
 
 @pytest.mark.parametrize("data", [None, "fix", 3, [], {"verb": 1}, {"verb": "x", "key": None}, {"key": "x" * 201}])
@@ -50,3 +50,10 @@ def test_a_listener_gets_the_press_and_its_inputs() -> None:
 def test_a_fix_is_marked_so_that_only_one_is_made_at_a_time() -> None:
     assert "data-fixes" in button("Mask", "fix", fixes=True)
     assert "data-fixes" not in button("Show", "show", once=True)
+
+
+def test_the_pages_of_a_list_are_turned_by_number() -> None:
+    assert "button" not in pager("3 rows", "page", page=0, pages=1)
+    first = pager("1 to 20 of 30 rows", "page", page=0, pages=2, scroll="top")
+    assert first.index("disabled") < first.index("1 to 20 of 30 rows") < first.index('data-key="1"')
+    assert 'data-scroll="top"' in first

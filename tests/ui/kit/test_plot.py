@@ -1,13 +1,13 @@
 import json
 
-from studio.ui.data.histogram import DRAWING, Lengths, histogram
+from studio.ui.data.lengths import bars, histogram
 from studio.ui.kit import scripts
-from studio.ui.kit.plot import SCRIPT_ADDRESS, plot, plotly_script
+from studio.ui.kit.plot import SCRIPT_ADDRESS, plotly_script
 
 
 def test_the_script_is_served_from_this_machine() -> None:
     assert plotly_script().is_file()
-    assert plot(DRAWING, value={}, elem_id="x").head == f'<script src="{SCRIPT_ADDRESS}"></script>'
+    assert histogram("x").head == f'<script src="{SCRIPT_ADDRESS}"></script>'
 
 
 def test_nothing_on_the_chart_leaves_the_machine() -> None:
@@ -20,10 +20,9 @@ def test_nothing_on_the_chart_leaves_the_machine() -> None:
 def test_the_drawing_comes_into_the_frame() -> None:
     made = histogram("x")
     assert made.js_on_load == 'studio.plot({element, props, trigger, watch}, "histogram")'
-    assert DRAWING.empty_title in made.html_template
+    assert "No lengths yet" in made.html_template
     assert json.loads(json.dumps(made.value)) == {"lows": [], "highs": [], "counts": [], "limit": 0}
 
 
 def test_lengths_are_plain_lists() -> None:
-    payload = Lengths(lows=(0, 10), highs=(10, 20), counts=(3, 1), limit=512).payload()
-    assert json.loads(json.dumps(payload))["counts"] == [3, 1]
+    assert bars(None) == {"lows": [], "highs": [], "counts": [], "limit": 0}

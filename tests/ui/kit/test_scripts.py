@@ -24,7 +24,7 @@ def test_each_function_that_the_page_calls_is_there(studio: Studio) -> None:
     page = build_app(studio)
     loaded = [block.js_on_load or "" for block in page.blocks.values() if isinstance(block, gr.HTML)]
     called = named("\n".join([*loaded, *(each.js for each in page.fns.values() if isinstance(each.js, str))]))
-    drawn = {"histogram", "liveChart", "overlay", "tradeoff"}  # by `plot`, to which the name is passed
+    drawn = {"histogram", "curves", "overlay", "tradeoff"}  # by `plot`, to which the name is passed
     assert {"plot", "actions", "setTimers", "saveText", *drawn} <= called | drawn
     there = set(re.findall(r"^studio\.(\w+) = ", scripts.head(), re.MULTILINE))
     assert called | drawn <= there
@@ -45,7 +45,7 @@ def test_javascript_stands_in_files_alone(studio: Studio) -> None:
 def test_every_file_can_be_read_by_a_browser(browser: Browser) -> None:
     page = browser.new_page()
     errors: list[object] = []
-    page.on("pageerror", errors.append)
+    page.on("pageerror", lambda each: errors.append(each))
     page.set_content(f"<html><head>{scripts.head()}</head></html>")
     kinds = page.evaluate("Object.fromEntries(Object.entries(studio).map(([name, each]) => [name, typeof each]))")
     page.close()

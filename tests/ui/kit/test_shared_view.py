@@ -4,7 +4,7 @@ import time
 import pytest
 
 from studio.errors import RunError
-from studio.ui.kit.shared_view import FRESH_SECONDS, Kept, Parts, Watching
+from studio.ui.kit.shared_view import FRESH_SECONDS, Memo, Parts, SharedView
 
 
 class Clock:
@@ -23,9 +23,9 @@ def test_fifty_pages_share_one_look() -> None:
         time.sleep(0.01)
         return {"status": f"{run_id} {len(looks)}"}
 
-    watching = Watching(draw, clock=Clock())
+    shared = SharedView(draw, clock=Clock())
     seen: list[Parts] = []
-    pages = [threading.Thread(target=lambda: seen.append(watching.look("a"))) for _ in range(50)]
+    pages = [threading.Thread(target=lambda: seen.append(shared.look("a"))) for _ in range(50)]
     for page in pages:
         page.start()
     for page in pages:
@@ -36,14 +36,14 @@ def test_fifty_pages_share_one_look() -> None:
 
 def test_an_old_look_is_followed_by_a_new_one() -> None:
     clock, looks = Clock(), iter(range(9))
-    watching = Watching(lambda run_id: {"look": next(looks)}, clock=clock)
-    assert watching.look("a")["look"] == 0
+    shared = SharedView(lambda run_id: {"look": next(looks)}, clock=clock)
+    assert shared.look("a")["look"] == 0
     clock.now += FRESH_SECONDS / 2
-    assert watching.look("a")["look"] == 0
-    assert watching.look("b")["look"] == 1
-    assert watching.look("a", fresh=True)["look"] == 2
+    assert shared.look("a")["look"] == 0
+    assert shared.look("b")["look"] == 1
+    assert shared.look("a", fresh=True)["look"] == 2
     clock.now += FRESH_SECONDS
-    assert watching.look("a")["look"] == 3
+    assert shared.look("a")["look"] == 3
 
 
 def test_trouble_is_not_kept() -> None:
@@ -54,21 +54,21 @@ def test_trouble_is_not_kept() -> None:
             raise RunError("There is no run.")
         return {"status": "there"}
 
-    watching = Watching(draw, clock=Clock())
+    shared = SharedView(draw, clock=Clock())
     with pytest.raises(RunError):
-        watching.look("a")
-    assert watching.look("a") == {"status": "there"}
+        shared.look("a")
+    assert shared.look("a") == {"status": "there"}
 
 
 def test_what_is_dear_is_made_once_for_each_key() -> None:
     made: list[int] = []
-    kept = Kept()
+    memo = Memo()
 
     def make() -> int:
         made.append(1)
         return len(made)
 
-    assert [kept.get("a", key, make) for key in (1, 1, 2, 2, 1)] == [1, 1, 2, 2, 3]
+    assert [memo.get("a", key, make) for key in (1, 1, 2, 2, 1)] == [1, 1, 2, 2, 3]
     for number in range(40):
-        kept.get(str(number), 1, make)
-    assert kept.get("a", 1, make) == 44
+        memo.get(str(number), 1, make)
+    assert memo.get("a", 1, make) == 44

@@ -15,12 +15,11 @@ from studio.runs.listing import PAGE_ROWS, Query
 from studio.runs.store import RunFolder
 from studio.studio import Studio
 from studio.ui.kit.actions import Action
-from studio.ui.runs import actions, navigation
+from studio.ui.kit.drawn import Drawn, only_new
+from studio.ui.runs import actions, navigation, view
 from studio.ui.runs.overlay import MOST_RUNS, TRAINING
-from studio.ui.runs.view import PARTS, Selection
+from studio.ui.runs.view import Selection, settle
 from tests.ui.fake_studio import FakeWorkers, finished_run, opening_events, play, step
-
-FIELDS: dict[str, Any] = {"text": "", "state": "", "kind": "held-out"}
 
 
 @pytest.fixture
@@ -39,25 +38,25 @@ def end_workers(studio: Studio) -> None:
     workers.leave()
 
 
-SENT = ("selection", "text", "state", *PARTS, "drawn")
-
-
-def look(studio: Studio, selection: Selection | None = None, drawn: Any = None, **fields: Any) -> dict[str, Any]:
-    sent = actions.redraw(studio, **{**FIELDS, **fields}, selection=selection or Selection(), drawn=drawn)
-    return dict(zip(SENT, sent, strict=True))
+def look(studio: Studio, selection: Selection | None = None, drawn: Drawn | None = None) -> dict[str, Any]:
+    """What a page is sent that shows `drawn`, and what it shows then."""
+    now = settle(Selection(), selection or Selection())
+    sent, then = only_new(view.draw(studio, now), drawn or Drawn())
+    return {**sent, "drawn": then}
 
 
 def press(
     studio: Studio, verb: str, key: str = "", value: str = "", *, selection: Selection | None = None
 ) -> dict[str, Any]:
-    sent = actions.press(studio, Action(verb, key, value), **FIELDS, selection=selection or Selection(), drawn=None)
-    return dict(zip(SENT, sent, strict=True))
+    before = settle(Selection(), selection or Selection())
+    now = settle(before, actions.press(studio, before, Action(verb, key, value)))
+    return {**look(studio, now), "selection": now}
 
 
 def test_without_a_run_the_page_says_what_fills_it(studio: Studio) -> None:
     shown = look(studio)
     assert "Start training" in shown["table"]
-    assert "No run is open" in shown["one"]
+    assert "No run is open" in shown["one_said"]
     assert shown["chart"]["curves"] == []
     assert "The bin is empty" in shown["binned"]
     assert shown["queue"] == ""
@@ -74,11 +73,11 @@ def test_a_row_says_what_is_known_of_a_run(studio: Studio, run: RunFolder) -> No
 def test_only_what_is_new_is_sent(studio: Studio, run: RunFolder, dataset: str) -> None:
     before = look(studio)
     again = look(studio, drawn=before["drawn"])
-    assert all(part == gr.skip() for part in again.values())
+    assert again == {"drawn": before["drawn"]}
     studio.start_run(RunConfig(name="heron"), dataset)
     later = look(studio, drawn=before["drawn"])
     assert "heron" in later["table"]
-    assert later["chart"] == later["binned"] == gr.skip()
+    assert not {"chart", "binned"} & later.keys()
 
 
 def test_two_pages_show_the_same(studio: Studio, run: RunFolder) -> None:
@@ -89,17 +88,14 @@ def test_two_pages_show_the_same(studio: Studio, run: RunFolder) -> None:
 
 
 def test_a_search_begins_at_its_first_page(studio: Studio, run: RunFolder) -> None:
-    shown = look(studio, Selection(query=Query(page=3)), text="otter")
-    assert shown["selection"].query == Query(text="otter")
-    nothing = look(studio, text="walrus")["table"]
-    assert "No run fits" in nothing
-    fields = {"text": "walrus", "state": "draft", "kind": "held-out"}
-    every = dict(
-        zip(SENT, actions.press(studio, Action("all"), **fields, selection=Selection(), drawn=None), strict=True)
-    )
-    assert (every["selection"].query, every["text"]["value"], every["state"]["value"]) == (Query(), "", "")
-    assert "otter" in look(studio, state="finished")["table"]
-    assert "No run fits" in look(studio, state="draft")["table"]
+    assert settle(Selection(), Selection("otter", query=Query(page=3))).query == Query(text="otter")
+    searched = Selection("walrus ", "draft")
+    assert "No run fits" in look(studio, searched)["table"]
+    every = press(studio, "all", selection=searched)
+    assert every["selection"] == Selection()
+    assert "otter" in every["table"]
+    assert "otter" in look(studio, Selection(state="finished"))["table"]
+    assert "No run fits" in look(studio, Selection(state="draft"))["table"]
 
 
 def test_a_column_is_sorted_by_and_then_the_other_way_round(studio: Studio, run: RunFolder, dataset: str) -> None:
@@ -124,7 +120,7 @@ def test_pages_of_the_table(studio: Studio, dataset: str) -> None:
 
 def test_an_opened_run_offers_what_can_be_done_with_it(studio: Studio, run: RunFolder) -> None:
     shown = press(studio, "open", run.id)
-    assert "Finished: 5 steps" in shown["one"]
+    assert "Finished: 5 steps" in shown["one_said"]
     assert shown["name"]["value"] == "otter"
     assert shown["describe"]["visible"] is True
     for label in ("Open in Train", "Compare", "Export", "Start from these settings", "Duplicate", "Move to the bin"):
@@ -209,8 +205,8 @@ def test_the_bin_is_emptied_only_when_that_was_asked_for(studio: Studio, run: Ru
 
 
 def test_a_name_and_a_note_are_kept(studio: Studio, run: RunFolder) -> None:
-    def keep(name: str, note: str, selection: Selection) -> list[Any]:
-        return actions.describe(studio, name=name, note=note, **FIELDS, selection=selection, drawn=None)
+    def keep(name: str, note: str, selection: Selection) -> Selection:
+        return actions.describe(studio, selection, name=name, note=note)
 
     keep("  Heron  of  May ", "seen twice", Selection(opened=run.id))
     assert (run.name, run.about.note) == ("Heron of May", "seen twice")
@@ -224,14 +220,13 @@ def test_a_run_leaves_as_one_file_and_comes_back(studio: Studio, run: RunFolder,
     assert actions.pack(studio, Selection(opened=run.id)) == f"studio/download/run/{run.id}/{run.id}.run.zip"
     path = run.exports / f"{run.id}.run.zip"
     assert zipfile.is_zipfile(path)
-    sent = actions.bring_in(studio, file=str(path), **FIELDS, selection=Selection(), drawn=None)
-    brought = studio.runs.get(sent[0].opened)
+    brought = studio.runs.get(actions.bring_in(studio, Selection("walrus"), file=str(path)).opened)
     assert (brought.id != run.id, brought.name, brought.config) == (True, "otter", run.config)
     other = tmp_path / "notes.zip"
     other.write_text("no zip")
     with pytest.raises(RunError, match=r"notes\.zip"):
-        actions.bring_in(studio, file=str(other), **FIELDS, selection=Selection(), drawn=None)
-    assert actions.pack(studio, Selection()) == gr.skip()
+        actions.bring_in(studio, Selection(), file=str(other))
+    assert actions.pack(studio, Selection()) is None
 
 
 def test_runs_are_laid_over_each_other(studio: Studio, run: RunFolder, dataset: str) -> None:
@@ -244,7 +239,7 @@ def test_runs_are_laid_over_each_other(studio: Studio, run: RunFolder, dataset: 
     assert "<td>4</td><td>32</td>" in both["differences"]
     assert "Learning rate" not in both["differences"]
     assert both["table"].count('aria-checked="true"') == 2
-    smoothed = look(studio, both["selection"], kind=TRAINING)
+    smoothed = look(studio, replace(both["selection"], kind=TRAINING))
     assert smoothed["chart"]["curves"][0]["steps"] == (1, 2, 3, 4, 5)
     alone = press(studio, "choose", run.id, selection=both["selection"])
     assert [curve["name"] for curve in alone["chart"]["curves"]] == ["heron"]
@@ -265,7 +260,7 @@ def test_a_run_that_is_gone_is_a_sentence(studio: Studio, run: RunFolder) -> Non
     for verb in ("queue", "duplicate", "delete"):
         with pytest.raises(RunError, match="There is no run"):
             press(studio, verb, run.id)
-    assert "No run is open" in press(studio, "open", run.id)["one"]
+    assert "No run is open" in press(studio, "open", run.id)["one_said"]
 
 
 def test_a_press_of_nothing_changes_nothing(studio: Studio, run: RunFolder) -> None:
@@ -280,7 +275,7 @@ def test_a_run_leads_to_the_other_tabs(studio: Studio, run: RunFolder) -> None:
         found = chosen.pop(place - 1)
         assert (found if verb == "compare" else found["value"]) == run.id
         assert chosen == [gr.skip()] * 3
-        assert press(studio, verb, run.id)["table"] == gr.skip()
+        assert press(studio, verb, run.id)["selection"] == Selection()
     assert navigation.jump(studio, Action("delete", run.id)) == [gr.skip()] * 5
     with pytest.raises(RunError, match="There is no run"):
         navigation.jump(studio, Action("train", "nobody"))

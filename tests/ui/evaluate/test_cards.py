@@ -1,13 +1,13 @@
 import re
 
 from studio.jobs.evaluation_report import Confusion
-from studio.ui.evaluate import confusion
+from studio.ui.evaluate import cards
 from tests.ui.made_up import LABELS
 
 
 def drawn(*, other: int) -> str:
     return str(
-        confusion.tables(
+        cards.confusion(
             Confusion(
                 "written",
                 LABELS,
@@ -25,7 +25,7 @@ def test_right_answers_and_wrong_ones_are_shaded_by_their_share_of_the_row() -> 
 
 
 def test_the_column_of_other_answers_is_there_only_for_somebody() -> None:
-    column = f"<span>{confusion.OTHER}</span>"
+    column = f"<span>{cards.OTHER}</span>"
     assert column not in drawn(other=0)
     assert drawn(other=4).count(column) == 2
 

@@ -1,10 +1,12 @@
-"""What stands before the page and before Gradio: every request passes here first, and every answer last.
+"""What each request passes before it reaches Gradio, and each answer last.
 
 A request is answered when it reaches the studio under a known name, was sent by the studio's own page or by a program,
-asks for what the page needs, and comes from a visitor who has given the password where there is one. Plain ASGI,
-because the answers are streams.
+asks for what the page needs, and comes from a visitor who has given the password where there is one. Gradio also
+answers as a proxy for foreign addresses, offers a code editor, monitoring, shared states and the components of other
+apps: the studio uses none of it, so those addresses are closed. Plain ASGI, because the answers are streams.
 """
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +14,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from studio.ui.serving import login, page_headers, page_paths
+from studio.ui.serving import login, page_headers
 from studio.ui.serving.origins import Address, Hosts, forwarded_hosts, is_page_load, is_sent_by_another_page, known_host
 
 Header = tuple[bytes, bytes]
@@ -23,6 +25,20 @@ FRAMED_BY = "https://huggingface.co"
 _FETCH = b"sec-fetch-"
 _FORWARDED = b"x-forwarded-host"
 _GRADIO_ADDRESS = b"x-gradio-server"
+
+FILE = "/gradio_api/file="
+"""Where Gradio serves files from: those that a visitor has uploaded, and those that were offered."""
+
+LOGIN = "/login"
+
+_BEFORE_LOGIN = re.compile(
+    r"/|/login/?|/theme\.css|/gradio_api/theme\.css|/favicon\.ico|/manifest\.json|/robots\.txt|/(?:assets|static)/.+"
+)
+_PAGE = re.compile(
+    r"/(?:config/?|logout|gradio_api/(?:"
+    r"info/?|queue/(?:join|data)|upload|upload_progress|heartbeat/[\w-]+|(?:run|api|call)/[\w-]+/?"
+    r"|call/[\w-]+/[\w-]+/?|cancel|reset/?|app_id/?|login_check/?|file=/.+))"
+)
 
 
 @dataclass(frozen=True)
@@ -48,7 +64,7 @@ class Refusal(Exception):
     seconds: float = 0.0
 
 
-class Doors:
+class RequestChecks:
     """The outermost application. `routes` are the studio's own, which are answered beside those of Gradio."""
 
     def __init__(self, app: ASGIApp, rules: Rules, *, tries: login.Tries, routes: Sequence[BaseRoute] = ()) -> None:
@@ -68,12 +84,12 @@ class Doors:
             await self._answer(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = page_paths.inside(scope["path"], self._rules.prefix)
-        is_file = path.startswith(page_paths.FILE)
+        path = without_prefix(scope["path"], self._rules.prefix)
+        is_file = path.startswith(FILE)
         guarded = self._guard(send, policy=self._policy, attached=is_file)
         try:
             scope = {**scope, "path": path, "headers": self._admit(scope, path)}
-            if path.rstrip("/") == page_paths.LOGIN and scope["method"] == "POST":
+            if path.rstrip("/") == LOGIN and scope["method"] == "POST":
                 guarded = self._count_tries(scope, guarded)
         except Refusal as refusal:
             waiting = {"Retry-After": str(int(refusal.seconds) + 1)} if refusal.seconds else None
@@ -91,9 +107,9 @@ class Doors:
         forwarded = forwarded_hosts(_values(headers, _FORWARDED), hosts)
         self._ask_origin(scope, path, (host, *forwarded))
         own = any(route.matches({**scope, "path": path})[0] is not Match.NONE for route in self._routes)
-        if not (own or page_paths.is_needed(path)):
+        if not (own or is_needed(path)):
             raise Refusal(404, "There is nothing at this address.")
-        if not page_paths.is_open_before_login(path) and not self._is_signed_in(scope):
+        if not is_open_before_login(path) and not self._is_signed_in(scope):
             raise Refusal(401, "This studio asks for a password. Open its page and sign in.")
         unsafe = {_GRADIO_ADDRESS} if forwarded else {_GRADIO_ADDRESS, _FORWARDED}
         return [(name, value) for name, value in headers if name.lower() not in unsafe]
@@ -150,6 +166,21 @@ class Doors:
             await send(message)
 
         return guarding
+
+
+def is_needed(path: str) -> bool:
+    """Tell whether the page or a program needs an address of Gradio."""
+    return is_open_before_login(path) or _PAGE.fullmatch(path) is not None
+
+
+def is_open_before_login(path: str) -> bool:
+    """Tell whether an address is answered before the password was given: the login page and what it is drawn with."""
+    return _BEFORE_LOGIN.fullmatch(path) is not None
+
+
+def without_prefix(path: str, prefix: str) -> str:
+    """Take the prefix of a proxy off a path, where the proxy left it on."""
+    return path[len(prefix) :] if prefix and path.startswith(f"{prefix}/") else path
 
 
 def _values(headers: Iterable[Header], name: bytes) -> list[str]:

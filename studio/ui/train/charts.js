@@ -1,5 +1,5 @@
 // The curves of a run: the loss, and small ones of what goes with it. The value is a text, read once.
-studio.liveChart = ({element, props, trigger, watch, plots, draw, colour, isNarrow, frame}) => {
+studio.curves = ({element, props, trigger, watch, plots, draw, colour, isNarrow, frame}) => {
   let text = null, parsed = null;
   function read(value) {
     if (value !== text) { text = value; parsed = JSON.parse(value); }

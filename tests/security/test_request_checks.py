@@ -5,9 +5,9 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from studio.settings import Settings
-from studio.ui.serving.doors import Doors, Rules
 from studio.ui.serving.login import Tries
 from studio.ui.serving.origins import Hosts, hosts_of
+from studio.ui.serving.request_checks import RequestChecks, Rules
 from tests.security.visits import Gradio, ask
 
 pytestmark = pytest.mark.security
@@ -80,9 +80,9 @@ CLOSED = [
 ]
 
 
-def doors(rules: Rules = LAPTOP, gradio: Gradio | None = None) -> Doors:
+def checks(rules: Rules = LAPTOP, gradio: Gradio | None = None) -> RequestChecks:
     own = Route("/own/file", lambda _request: PlainTextResponse("own"))
-    return Doors(gradio or Gradio(), rules, tries=Tries(lambda: 0.0), routes=[own])
+    return RequestChecks(gradio or Gradio(), rules, tries=Tries(lambda: 0.0), routes=[own])
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_only_known_names_are_answered(host: str, laptop: bool, public: bool) ->
     """Any Host was answered, so a name that points to 127.0.0.1 made a web page the studio's own."""
     for rules, known in ((LAPTOP, laptop), (PUBLIC, public)):
         for path in ("/", "/config", "/own/file"):
-            answer = ask(doors(rules), path, host=host)
+            answer = ask(checks(rules), path, host=host)
             assert answer.status == (200 if known else 421)
             assert known or "STUDIO_HOSTS" in answer.text
             assert len(answer.text) < 300
@@ -135,9 +135,9 @@ def test_only_known_names_are_answered(host: str, laptop: bool, public: bool) ->
 @ALL
 def test_a_request_names_its_host_once(rules: Rules) -> None:
     """Two Host headers let each reader choose another one."""
-    assert ask(doors(rules), host=None).status == 421
-    assert ask(doors(rules), headers=[("Host", "127.0.0.1:7860")]).status == 421
-    assert ask(doors(rules), headers=[("Host", "evil.example")]).status == 421
+    assert ask(checks(rules), host=None).status == 421
+    assert ask(checks(rules), headers=[("Host", "127.0.0.1:7860")]).status == 421
+    assert ask(checks(rules), headers=[("Host", "evil.example")]).status == 421
 
 
 def test_the_names_of_a_studio_come_from_its_settings() -> None:
@@ -175,7 +175,7 @@ def test_another_page_reaches_nothing(headers: list[tuple[str, str]]) -> None:
     """A multipart upload and every GET of another page were carried out, and their answers could be read."""
     gradio = Gradio()
     for method, path in ACTIONS:
-        answer = ask(doors(gradio=gradio), path, headers, method=method)
+        answer = ask(checks(gradio=gradio), path, headers, method=method)
         assert answer.status == 403, path
         assert not any(name.startswith("access-control") for name in answer.headers)
     assert gradio.seen == []
@@ -193,29 +193,29 @@ def test_another_page_reaches_nothing(headers: list[tuple[str, str]]) -> None:
 )
 def test_the_page_itself_and_programs_pass(headers: list[tuple[str, str]]) -> None:
     for method, path in ACTIONS:
-        assert ask(doors(), path, [*headers, ("Content-Length", "40")], method=method).status == 200, path
+        assert ask(checks(), path, [*headers, ("Content-Length", "40")], method=method).status == 200, path
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "same-origin", "none"])
 def test_a_link_from_anywhere_opens_the_page_and_nothing_else(site: str) -> None:
     headers = [("Sec-Fetch-Site", site), *OPENED]
-    assert ask(doors(), "/", headers).status == 200
+    assert ask(checks(), "/", headers).status == 200
     elsewhere = 200 if site in ("same-origin", "none") else 403
-    assert ask(doors(), "/own/file", headers).status == elsewhere
-    assert ask(doors(), "/", headers, method="POST").status == elsewhere
-    assert ask(doors(), "/", [*headers, ("Origin", "http://evil.example")]).status == 403
+    assert ask(checks(), "/own/file", headers).status == elsewhere
+    assert ask(checks(), "/", headers, method="POST").status == elsewhere
+    assert ask(checks(), "/", [*headers, ("Origin", "http://evil.example")]).status == 403
 
 
 def test_only_a_space_is_shown_in_a_frame() -> None:
     """Any page could show the studio in a frame and let a person press its buttons unseen."""
-    assert ask(doors(LAPTOP), "/", FRAME).status == 403
-    assert ask(doors(PUBLIC), "/", FRAME).status == 403
-    space = ask(doors(SPACE), "/", FRAME, host="me-studio.hf.space")
+    assert ask(checks(LAPTOP), "/", FRAME).status == 403
+    assert ask(checks(PUBLIC), "/", FRAME).status == 403
+    space = ask(checks(SPACE), "/", FRAME, host="me-studio.hf.space")
     assert space.status == 200
     assert "frame-ancestors https://huggingface.co" in space.headers["content-security-policy"]
     assert "x-frame-options" not in space.headers
-    assert ask(doors(SPACE), "/own/file", FRAME, host="me-studio.hf.space").status == 403
-    alone = ask(doors(LAPTOP), "/")
+    assert ask(checks(SPACE), "/own/file", FRAME, host="me-studio.hf.space").status == 403
+    alone = ask(checks(LAPTOP), "/")
     assert "frame-ancestors 'none'" in alone.headers["content-security-policy"]
     assert alone.headers["x-frame-options"] == "DENY"
 
@@ -225,18 +225,18 @@ def test_only_a_space_is_shown_in_a_frame() -> None:
 def test_no_preflight_is_answered(rules: Rules, origin: str) -> None:
     """Gradio allowed another origin to send what it liked, with credentials."""
     asked = [("Origin", origin), ("Access-Control-Request-Method", "POST")]
-    answer = ask(doors(rules), "/gradio_api/queue/join", asked, method="OPTIONS")
+    answer = ask(checks(rules), "/gradio_api/queue/join", asked, method="OPTIONS")
     assert answer.status == 403
     assert not any(name.startswith("access-control") for name in answer.headers)
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE", "CONNECT", "get"])
 def test_other_methods_are_not_answered(method: str) -> None:
-    assert ask(doors(), "/config", method=method).status == 405
+    assert ask(checks(), "/config", method=method).status == 405
 
 
 def test_a_websocket_is_closed() -> None:
-    assert ask(doors(), "/gradio_api/queue/join", kind="websocket").text == "websocket.close"
+    assert ask(checks(), "/gradio_api/queue/join", kind="websocket").text == "websocket.close"
 
 
 @ALL
@@ -245,7 +245,7 @@ def test_what_the_page_does_not_need_is_closed(rules: Rules) -> None:
     gradio = Gradio()
     for path in CLOSED:
         for method in ("GET", "POST"):
-            assert ask(doors(rules, gradio), path, method=method).status == 404, path
+            assert ask(checks(rules, gradio), path, method=method).status == 404, path
     assert gradio.seen == []
 
 
@@ -253,14 +253,14 @@ def test_what_the_page_does_not_need_is_closed(rules: Rules) -> None:
 def test_every_answer_is_guarded(rules: Rules) -> None:
     gradio = Gradio()
     for path, host in (("/", "127.0.0.1"), ("/config", "127.0.0.1"), ("/nothing", "127.0.0.1"), ("/", "evil.example")):
-        headers = ask(doors(rules, gradio), path, host=host).headers
+        headers = ask(checks(rules, gradio), path, host=host).headers
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["referrer-policy"] == "same-origin"
         assert headers["cross-origin-opener-policy"] == "same-origin"
         assert headers["cross-origin-resource-policy"] == "same-origin"
         assert "default-src" in headers["content-security-policy"]
         assert not any(name.startswith("access-control") for name in headers)
-    policy = ask(doors(rules)).headers["content-security-policy"]
+    policy = ask(checks(rules)).headers["content-security-policy"]
     for part in ("default-src 'self'", "connect-src 'self'", "script-src-attr 'none'", "object-src 'none'"):
         assert part in policy
     assert "http:" not in policy
@@ -269,7 +269,7 @@ def test_every_answer_is_guarded(rules: Rules) -> None:
 
 def test_a_stricter_policy_of_a_route_stays() -> None:
     gradio = Gradio(headers=(("Content-Security-Policy", "sandbox"),))
-    assert ask(doors(gradio=gradio), "/config").headers["content-security-policy"] == "sandbox"
+    assert ask(checks(gradio=gradio), "/config").headers["content-security-policy"] == "sandbox"
 
 
 @pytest.mark.parametrize(
@@ -283,7 +283,7 @@ def test_a_stricter_policy_of_a_route_stays() -> None:
 )
 def test_a_file_is_saved_and_never_shown(headers: tuple[tuple[str, str], ...]) -> None:
     """An HTML file that was uploaded, or lay in an imported run, ran as a page of the studio."""
-    answer = ask(doors(gradio=Gradio(headers=headers)), "/gradio_api/file=/tmp/gradio/x/page.html")
+    answer = ask(checks(gradio=Gradio(headers=headers)), "/gradio_api/file=/tmp/gradio/x/page.html")
     assert answer.headers["content-disposition"].startswith("attachment")
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert "sandbox" in answer.headers["content-security-policy"]
@@ -307,7 +307,7 @@ def test_a_forwarded_name_is_passed_on_only_when_known(forwarded: list[str], pas
     """Gradio builds the addresses of the page from headers that anybody can write."""
     gradio = Gradio()
     headers = [*(("X-Forwarded-Host", each) for each in forwarded), ("X-Gradio-Server", "http://evil.example")]
-    assert ask(doors(PUBLIC, gradio), headers=headers).status == 200
+    assert ask(checks(PUBLIC, gradio), headers=headers).status == 200
     names = {name for name, _ in gradio.seen[0]["headers"]}
     assert (b"x-forwarded-host" in names) is passed
     assert b"x-gradio-server" not in names
@@ -330,13 +330,13 @@ def test_a_forwarded_name_is_passed_on_only_when_known(forwarded: list[str], pas
     ],
 )
 def test_behind_a_proxy(host: str, headers: list[tuple[str, str]], status: int) -> None:
-    answer = ask(doors(PUBLIC), "/gradio_api/queue/join", headers, host=host, method="POST")
+    answer = ask(checks(PUBLIC), "/gradio_api/queue/join", headers, host=host, method="POST")
     assert answer.status == status
 
 
 def test_the_prefix_of_a_proxy_is_taken_off() -> None:
     gradio = Gradio()
-    behind = doors(Rules(Hosts(frozenset()), prefix="/tools/studio"), gradio)
+    behind = checks(Rules(Hosts(frozenset()), prefix="/tools/studio"), gradio)
     for path in ("/tools/studio/config", "/config"):
         assert ask(behind, path).status == 200
     assert [scope["path"] for scope in gradio.seen] == ["/config", "/config"]

@@ -6,9 +6,10 @@ import numpy as np
 
 from studio.events import Evaluated, Event, Forecasted, Record, Started, Stepped
 from studio.runs.view import RunView
-from studio.ui.train.charts import MOST_POINTS, MOST_SMALL_POINTS, payload, rounded
-from studio.ui.train.live_chart import SMALL, live_chart
+from studio.ui.train.charts import MOST_POINTS, MOST_SMALL_POINTS, chart, payload, rounded
 from tests.ui.fake_studio import opening_events, step
+
+PANELS = ("learning_rate", "grad_norm", "tokens_per_second", "memory_gib")
 
 
 def fold(*events: Event) -> RunView:
@@ -28,7 +29,9 @@ def counted(number: int, tokens: int) -> Stepped:
 
 
 def test_an_empty_chart_says_what_will_fill_it() -> None:
-    assert "first training step" in live_chart("x").html_template
+    template = chart("x").html_template
+    assert "first training step" in template
+    assert all(f'data-panel="{panel}"' in template for panel in PANELS)
     assert payload("a-run", fold(*opening_events(steps=63))) == ""
 
 
@@ -53,7 +56,7 @@ def test_tokens_that_were_not_counted_are_no_axis() -> None:
 def test_the_forecast_is_a_line_and_each_small_chart_has_its_numbers() -> None:
     run = drawn(Forecasted(2.5, None), step(1, loss=3.0))
     assert run["forecast"] == 2.5
-    assert {panel: run["small"][panel] for panel, _ in SMALL} == {
+    assert {panel: run["small"][panel] for panel in PANELS} == {
         "learning_rate": [0.0005],
         "grad_norm": [1],
         "tokens_per_second": [240],

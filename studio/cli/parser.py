@@ -1,0 +1,153 @@
+"""The commands of `app.py` and their options."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from studio.cli.compare import strengths
+from studio.cli.options import EVALUATION_PREFIX, add_data_options, add_reading_options, add_run_options
+from studio.config import setting_named
+from studio.jobs.standard_tasks import QUESTIONS
+
+_RUN = "its name in the data folder: that of its folder in runs/"
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command line; `command` is None where the page is to be served."""
+    parser = argparse.ArgumentParser(
+        prog="python app.py",
+        description="Fine-tune a language model and see what changed. Without a command, serves the page.",
+    )
+    parser.add_argument("--home", metavar="FOLDER", help="where everything is kept (default: ~/.lora-studio)")
+    parser.add_argument("--host", help="the address to listen on (default: STUDIO_HOST, 127.0.0.1)")
+    parser.add_argument("--port", type=_port, help="the port to listen on (default: STUDIO_PORT, 7860)")
+    parser.add_argument(
+        "--open", action="store_true", help="let everybody who can reach the address in, without a password"
+    )
+    parser.add_argument("--no-starter", action="store_true", help="do not fetch the starter model when the page starts")
+    verbose = "write all that the studio logs to standard error, errors that it went on after with their traces"
+    parser.add_argument("--verbose", action="store_true", help=verbose)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    for name, (help, add_options) in _COMMANDS.items():
+        command = commands.add_parser(name, help=help)
+        add_options(command)
+        command.add_argument("--verbose", action="store_true", default=argparse.SUPPRESS, help=verbose)
+    return parser
+
+
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    """The demo has no options."""
+
+
+def _add_train(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", required=True, nargs="+", type=Path, metavar="FILE", help="the examples")
+    parser.add_argument(
+        "--eval-data", type=Path, metavar="FILE", help="examples to score on, instead of a held-out share of the data"
+    )
+    add_data_options(parser)
+    add_reading_options(parser, prefix=EVALUATION_PREFIX, of=" of --eval-data")
+    add_run_options(parser)
+
+
+def _add_resume(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help=_RUN)
+
+
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help=_RUN)
+    parser.add_argument("--data", type=Path, metavar="FILE", help="examples to score on, not the held-out ones")
+    add_reading_options(parser, of=" of --data")
+    parser.add_argument(
+        "--rows",
+        type=_count_of("rows"),
+        default=0,
+        metavar="NUMBER",
+        help="at most so many rows (default: all, or as many as take five minutes)",
+    )
+    parser.add_argument(
+        "--longest",
+        type=_count_of("tokens"),
+        default=0,
+        metavar="TOKENS",
+        help="the longest answer (default: twice as long as the expected one and 16 more, at most 256)",
+    )
+    parser.add_argument(
+        "--no-probes", dest="probes", action="store_false", help="do not ask what was forgotten of general knowledge"
+    )
+    parser.add_argument(
+        "--tasks",
+        type=lambda text: text.split(","),
+        default=[],
+        metavar="NAMES",
+        help="standard tasks besides, by lm-evaluation-harness: hellaswag,arc_easy (needs requirements-tasks.txt)",
+    )
+    parser.add_argument(
+        "--questions",
+        type=_count_of("questions"),
+        default=QUESTIONS,
+        metavar="NUMBER",
+        help=f"at most so many questions of each standard task (default: {QUESTIONS})",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _add_compare(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help=_RUN)
+    parser.add_argument(
+        "--prompts",
+        required=True,
+        type=Path,
+        metavar="FILE",
+        help="a text with one prompt a line, or a CSV or JSON Lines file with a column 'prompt'",
+    )
+    parser.add_argument(
+        "--strength",
+        type=strengths,
+        action="extend",
+        metavar="S[,S...]",
+        help="how strongly the adapter speaks, 0 to 1.5; several make a column each (default: 1, as it was trained)",
+    )
+    parser.add_argument("--system", default="", metavar="TEXT", help="a system prompt for all of them")
+    parser.add_argument("--temperature", type=float, default=0.0, help="0 always takes the likeliest word (default: 0)")
+    parser.add_argument("--longest", type=int, default=160, metavar="TOKENS", help="the longest answer (default: 160)")
+    parser.add_argument("--seed", type=int, default=42, help="the seed of the sampling (default: 42)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _add_inspect(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, nargs="+", metavar="FILE")
+    add_data_options(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "--model", default="starter", help="count tokens as this model does, if it is here (default: starter)"
+    )
+    parser.add_argument(
+        "--max-length", type=int, default=setting_named("max_length").default, help="the longest example, in tokens"
+    )
+
+
+_COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
+    "demo": ("the whole path on a bundled sample: train, compare, export, check", _add_demo),
+    "train": ("train an adapter on a file of examples", _add_train),
+    "resume": ("let a run go on that ended before it was done", _add_resume),
+    "evaluate": ("score a run beside its base, and what it forgot", _add_evaluate),
+    "compare": ("ask a run and its base model the same prompts", _add_compare),
+    "inspect": ("what the Data tab knows of a file", _add_inspect),
+}
+
+
+def _count_of(noun: str) -> Callable[[str], int]:
+    """Return what reads a number from 1 on."""
+
+    def count(text: str) -> int:
+        if not text.isdecimal() or int(text) < 1:
+            raise argparse.ArgumentTypeError(f"'{text}' is not a number of {noun} from 1 on")
+        return int(text)
+
+    return count
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or len(text) > 5 or not 1 <= int(text) <= 65_535:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a port number from 1 to 65535")
+    return int(text)

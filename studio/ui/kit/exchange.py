@@ -1,0 +1,91 @@
+"""What goes between an open page and a panel: the fields and the state come in, what the page does not have goes out.
+
+By names alone; the components belong to `panel`.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from studio.ui.kit.drawn import Drawing, Drawn, only_new
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+State = TypeVar("State", bound="DataclassInstance")
+
+STATE, DRAWN = "selection", "drawn"
+"""The names under which a page keeps the state, and what it shows."""
+
+
+@dataclass(frozen=True)
+class Result(Generic[State]):
+    """What comes of an action that does more than change the state: `updates` go to parts or to what `also` names.
+
+    A part that `draw` draws is not for them: it would be drawn again only where the drawing changes.
+    """
+
+    state: State
+    updates: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Asked(Generic[State]):
+    """What a page sent: the state that it kept, what its inputs hold, the state with that in it, and what it shows."""
+
+    kept: State
+    held: Mapping[str, Any]
+    now: State
+    drawn: Drawn
+
+
+@dataclass(frozen=True)
+class Exchange(Generic[State]):
+    """What is sent for what a page sent. `draw` makes all parts of a state.
+
+    `settle` says what follows from a change, given the state before it and after it: another search begins at its first
+    page, for example. What a person set is a change, and so is an action.
+    """
+
+    start: State
+    draw: Callable[[State], Drawing] = lambda state: {}
+    settle: Callable[[State, State], State] = lambda before, now: now
+    clock: Callable[[], float] = time.monotonic
+
+    def take_in(self, values: Mapping[str, Any], inputs: Collection[str]) -> Asked[State]:
+        """Take in what the inputs hold. Nothing in one is the default of its field, and a list becomes a tuple."""
+        kept: State = values[STATE]
+        held = {name: self._plain(name, values[name]) for name in inputs}
+        return Asked(kept, held, self.settle(kept, dataclasses.replace(kept, **held)), values[DRAWN])
+
+    def answer(self, asked: Asked[State], result: State | Result[State]) -> dict[str, Any]:
+        """Draw what came of an action; return what the page does not have of it by name, the state among it."""
+        state, updates = (result.state, result.updates) if isinstance(result, Result) else (result, {})
+        now = state if state is asked.now else self.settle(asked.now, state)
+        sent, drawn = only_new(self.draw(now), asked.drawn, fields=asked.held.keys(), clock=self.clock)
+        for name, held in asked.held.items():
+            wanted = drawn.value_of(name, getattr(now, name))
+            if self._plain(name, wanted) != held:
+                value = list(wanted) if isinstance(wanted, tuple) else wanted
+                sent[name] = {**sent[name], "value": value} if name in sent else value
+        if now != asked.kept:
+            sent[STATE] = now
+        if drawn is not asked.drawn:
+            sent[DRAWN] = drawn
+        return {**sent, **updates}
+
+    def answers(self, asked: Asked[State], results: Iterator[State | Result[State]]) -> Iterator[dict[str, Any]]:
+        """Answer each step of an action, knowing what was sent for those before it."""
+        for result in results:
+            sent = self.answer(asked, result)
+            yield sent
+            now = sent.get(STATE, asked.kept)
+            held = {name: self._plain(name, getattr(now, name)) for name in asked.held}
+            asked = Asked(now, held, now, sent.get(DRAWN, asked.drawn))
+
+    def _plain(self, name: str, value: Any) -> Any:
+        if value is None:
+            return getattr(self.start, name)
+        return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,226 @@
+"""A tab, or a part of one: its components by name, the state that a page keeps of it, and how listeners change that.
+
+The state is a frozen dataclass: what a person looks at, has chosen and typed. A field that a component holds is an
+input, and has the name of that field. Whatever happens, the panel takes in what the inputs hold, lets the action return
+another state, draws that, and sends what the page does not have. An action knows no component:
+
+    @dataclass(frozen=True)
+    class Selection:
+        text: str = ""       # what is typed into the input "text"
+        opened: str = ""     # the file that a person opened; no component holds that
+
+    def press(folder: Path, selection: Selection, action: Action) -> Selection:
+        return replace(selection, opened=action.key) if action.verb == "open" else selection
+
+    def rename(folder: Path, selection: Selection, *, name: str) -> Selection: ...       # may raise StudioError
+
+    def draw(folder: Path, selection: Selection) -> Drawing:
+        return {"list": str(buttons(folder, selection.text)), "one": gr.update(visible=bool(selection.opened))}
+
+    def build(folder: Path, *, timer: gr.Timer, opened: Any) -> None:
+        panel = Panel("files", Selection(), draw=partial(draw, folder))
+        panel.input("text", gr.Textbox(label="Search", elem_id="files-search"))
+        panel.action_html("list")                              # its name in the browser is files-list
+        with panel.part("one", gr.Column(visible=False)):      # a part is what `draw` draws
+            name = gr.Textbox(label="Name")
+            save, pack = gr.Button("Rename"), gr.Button("Download")
+        # Only once all parts are laid out:
+        panel.redraws([timer.tick, opened])                    # and whenever an input changes
+        panel.on_action(partial(press, folder))                # for every `action_html`
+        panel.on([save.click, name.submit], partial(rename, folder), given={"name": name})
+        panel.download(pack.click, partial(packed, folder))    # from a state to an address
+
+An input follows its field: where an action (or `settle`, or the `value` of an update that `draw` makes for it) says
+another value than the page holds, that is sent. What an action sends beyond that is a `Result` (`exchange`), for
+components that are named in `also`. What is slow to draw is drawn in a `Section`.
+"""
+
+import inspect
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Generic, TypeVar
+
+import gradio as gr
+from gradio.blocks import Block
+from gradio.components import Component
+from gradio.events import Dependency
+from markupsafe import Markup
+
+from studio.ui.kit import actions, components, scripts
+from studio.ui.kit.actions import Action
+from studio.ui.kit.components import ACTING, QUIET
+from studio.ui.kit.downloads import prepared_file
+from studio.ui.kit.drawn import Drawing, Drawn
+from studio.ui.kit.errors import shown
+from studio.ui.kit.exchange import DRAWN, STATE, Asked, Exchange, State
+
+Kind = TypeVar("Kind", bound=Block)
+Field = TypeVar("Field", bound=Component)
+
+_NOTHING: Mapping[str, Block] = MappingProxyType({})
+
+
+class Panel(Generic[State]):
+    """The components of a tab by name, and its listeners. To be made inside of the page; see the module."""
+
+    def __init__(
+        self,
+        name: str,
+        start: State,
+        *,
+        draw: Callable[[State], Drawing] = lambda state: {},
+        settle: Callable[[State, State], State] = lambda before, now: now,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`draw` and `settle` are those of an `Exchange`."""
+        self.name = name
+        self._exchange = Exchange(start, draw, settle, clock)
+        self._outputs: dict[str, Block] = {STATE: gr.State(start), DRAWN: gr.State(Drawn())}
+        self._inputs: dict[str, Component] = {}
+        self._changes: list[Any] = []
+        self._pressable: list[gr.HTML] = []
+        self._address: gr.Textbox | None = None
+        self._is_connected = False
+
+    def part(self, name: str, block: Kind) -> Kind:
+        """Take a component or a layout in as a part that is drawn."""
+        if self._is_connected or name in self._outputs:
+            raise ValueError(f"The part {name!r} of {self.name} is there already, or comes after a listener.")
+        self._outputs[name] = block
+        return block
+
+    def input(self, name: str, component: Field, *, redraws_on: str = "change") -> Field:
+        """Take a component in whose value is the field of the state with this name; it can be drawn, too.
+
+        `redraws_on` is the event that draws the panel again, "" for none.
+        """
+        if not hasattr(self._exchange.start, name):
+            raise ValueError(f"The state of {self.name} has no field {name!r}.")
+        self._inputs[name] = self.part(name, component)
+        if redraws_on:
+            self._changes.append(getattr(component, redraws_on))
+        return component
+
+    def html(self, name: str, value: Markup | str = "") -> gr.HTML:
+        """Lay out a part of markup."""
+        return self.part(name, components.html(value, elem_id=self._elem_id(name)))
+
+    def action_html(self, name: str, value: Markup | str = "") -> gr.HTML:
+        """Lay out a part of markup whose buttons and choosers can be pressed."""
+        made = self.part(name, actions.action_html(value, elem_id=self._elem_id(name)))
+        self._pressable.append(made)
+        return made
+
+    def redraws(self, events: Sequence[Any]) -> None:
+        """Draw the panel as it is now, at these events and when an input changes."""
+        gr.on(
+            [*events, *self._changes],
+            shown(self._listener(_as_it_is, _NOTHING)),
+            inputs_kwargs=self._given(_NOTHING),
+            outputs=self._sent_to(_NOTHING),
+            trigger_mode="always_last",
+            **QUIET,
+        )
+
+    def redraws_after(self, listener: Dependency) -> None:
+        """Draw the panel once a listener of another part of the page has succeeded."""
+        listener.success(
+            shown(self._listener(_as_it_is, _NOTHING)),
+            inputs_kwargs=self._given(_NOTHING),
+            outputs=self._sent_to(_NOTHING),
+            **QUIET,
+        )
+
+    def on(
+        self,
+        events: Sequence[Any],
+        act: Callable[..., Any],
+        *,
+        given: Mapping[str, Block] = _NOTHING,
+        also: Mapping[str, Block] = _NOTHING,
+        options: Mapping[str, Any] = ACTING,
+    ) -> Dependency:
+        """Call `act` with the state, and with the values of `given` by their names, at these events.
+
+        It returns the state that is then, or a `Result`; as a generator it yields one after the other.
+        """
+        wired: Dependency = gr.on(
+            list(events),
+            shown(self._listener(act, also)),
+            inputs_kwargs=self._given(given),
+            outputs=self._sent_to(also),
+            **options,
+        )
+        return wired
+
+    def on_action(
+        self,
+        act: Callable[..., Any],
+        *,
+        of: Collection[gr.HTML] | None = None,
+        given: Mapping[str, Block] = _NOTHING,
+        also: Mapping[str, Block] = _NOTHING,
+        options: Mapping[str, Any] = ACTING,
+    ) -> list[Dependency]:
+        """Call `act` with the state and the `Action` that was pressed in one of these, or in any `action_html`."""
+        listen = self._listener(act, also)
+        return [
+            actions.on_action(
+                component, listen, inputs_kwargs=self._given(given), outputs=self._sent_to(also), **options
+            )
+            for component in (self._pressable if of is None else of)
+        ]
+
+    def download(
+        self, event: Callable[..., Any], write: Callable[[State], str | None], *, save: str = "saveFile"
+    ) -> None:
+        """Let the browser save what lies at the address that `write` returns for a state, unless that is nothing.
+
+        `save` is the function of the page that does so: "saveText" saves a `text_file` instead of an address.
+        """
+        if self._address is None:
+            self._address = prepared_file()
+
+        def prepare(**values: Any) -> Any:
+            return write(self._exchange.take_in(values, self._inputs).now) or gr.skip()
+
+        event(shown(prepare), inputs_kwargs=self._given(_NOTHING), outputs=[self._address], **ACTING).success(
+            None, inputs=[self._address], js=scripts.call(save), show_progress="hidden"
+        )
+
+    def _listener(self, act: Callable[..., Any], also: Mapping[str, Block]) -> Callable[..., Any]:
+        names, own = (*self._outputs, *also), {*self._inputs, STATE, DRAWN}
+
+        def take(values: Mapping[str, Any]) -> tuple[Asked[State], dict[str, Any]]:
+            given = {name: each for name, each in values.items() if name not in own}
+            return self._exchange.take_in(values, self._inputs), given
+
+        def in_order(sent: Mapping[str, Any]) -> list[Any]:
+            if not sent.keys() <= set(names):
+                raise ValueError(f"{self.name} has no parts {sorted(sent.keys() - set(names))}.")
+            return [sent.get(name, gr.skip()) for name in names]
+
+        def call(*pressed: Action, **values: Any) -> list[Any]:
+            asked, given = take(values)
+            return in_order(self._exchange.answer(asked, act(asked.now, *pressed, **given)))
+
+        def stream(**values: Any) -> Iterator[list[Any]]:
+            asked, given = take(values)
+            yield from map(in_order, self._exchange.answers(asked, act(asked.now, **given)))
+
+        return stream if inspect.isgeneratorfunction(act) else call
+
+    def _elem_id(self, name: str) -> str:
+        return f"{self.name}-{name.replace('_', '-')}"
+
+    def _given(self, given: Mapping[str, Block]) -> dict[str, Block]:
+        return {**self._inputs, STATE: self._outputs[STATE], DRAWN: self._outputs[DRAWN], **given}
+
+    def _sent_to(self, also: Mapping[str, Block]) -> list[Block]:
+        self._is_connected = True
+        return [*self._outputs.values(), *also.values()]
+
+
+def _as_it_is(state: State) -> State:
+    return state

@@ -28,8 +28,7 @@ from studio.data.conversion.threads import Threads
 from studio.data.conversion.unread_fields import UnreadFields, passed_over
 from studio.data.example_files import ExampleWriter
 from studio.data.examples import Example
-from studio.data.mixed_formats import MixedFormats
-from studio.data.nested_rows import examples_apart, notes_on_lists
+from studio.data.nested_rows import MixedFormats, examples_apart, notes_on_lists
 from studio.data.reading_choices import GUESSED, Change, Choices, Question
 from studio.data.rows import Report, Row, RowProblem, silent
 from studio.data.sources.readers import Source, open_source

@@ -13,8 +13,7 @@ from studio.data.reading_choices import GUESSED, Choices, Question, put_together
 from studio.data.rows import Report, Row, RowProblem, silent
 from studio.data.sources.archives import Limits
 from studio.data.sources.file_bytes import Progress
-from studio.data.sources.gathering import gather, named
-from studio.data.sources.planning import Part, plan_all, temporary_folder
+from studio.data.sources.planning import Part, gather, named, plan_all, temporary_folder
 from studio.data.sources.reading import Reading, Rows
 from studio.errors import DataError
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from common import say
 from trained_run import copied, machine_line, model_or_starter, seconds_by_step, train, work
 
+from studio.jobs.tasks import Export
 from studio.runs.store import RunFolder
 
 KINDS = ("adapter", "merged")
@@ -48,7 +49,7 @@ def _export(run: RunFolder, kind: str) -> dict[str, float]:
     run.exports.mkdir(exist_ok=True)
     events = run.exports / f"{kind}.events.jsonl"
     events.unlink(missing_ok=True)
-    work("export", str(run.path), kind, log=run.exports / "log")
+    work(Export(run.path, kind), log=run.exports / "log")
     return seconds_by_step(events)
 
 

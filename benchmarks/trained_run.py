@@ -16,8 +16,10 @@ from common import say  # noqa: E402
 from studio.config import STARTER, RunConfig  # noqa: E402
 from studio.data.examples import Example, Message  # noqa: E402
 from studio.events import Failed, Loading  # noqa: E402
+from studio.jobs.tasks import Task, Train  # noqa: E402
 from studio.models.locate import locate  # noqa: E402
 from studio.runs.event_log import read_events  # noqa: E402
+from studio.runs.launcher import write_task  # noqa: E402
 from studio.runs.store import RunFolder, RunStore  # noqa: E402
 from studio.settings import read_settings  # noqa: E402
 
@@ -49,7 +51,7 @@ def train(model: Path, home: Path, *, held_out: int = 2, learned: int = 8) -> Ru
         train=examples[:learned],
         validation=examples[learned:],
     )
-    work("train", str(run.path), log=home / "train.log")
+    work(Train(run.path), log=home / "train.log")
     return run
 
 
@@ -62,13 +64,13 @@ def copied(run: Path, home: Path) -> RunFolder:
     return RunFolder(target)
 
 
-def work(*arguments: str, log: Path) -> None:
+def work(task: Task, *, log: Path) -> None:
     """Have a worker do a job. Ends the benchmark with the end of its log when it fails."""
-    command = [sys.executable, "-m", "studio.workers", *arguments]
+    command = [sys.executable, "-m", "studio.workers", "run", str(write_task(task))]
     with log.open("w", encoding="utf-8") as told:
         status = subprocess.run(command, cwd=ROOT, stdout=told, stderr=told, check=False).returncode
     if status:
-        raise SystemExit(f"{' '.join(arguments)} ended with {status}:\n{log.read_text(encoding='utf-8')[-2000:]}")
+        raise SystemExit(f"The {task.job} job ended with {status}:\n{log.read_text(encoding='utf-8')[-2000:]}")
 
 
 def seconds_by_step(events: Path) -> dict[str, float]:

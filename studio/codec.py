@@ -41,12 +41,12 @@ class Damaged(ValueError):
 
 
 def to_plain(value: object) -> Any:
-    """Turn a dataclass, tuple, list or scalar into what `json` can write."""
+    """Turn a dataclass, tuple, list, path or scalar into what `json` can write."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: to_plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, tuple | list):
         return [to_plain(item) for item in value]
-    return value
+    return str(value) if isinstance(value, Path) else value
 
 
 def from_plain(kind: type[Plain], value: Any) -> Plain:
@@ -162,6 +162,8 @@ def _build(kind: Any, value: Any) -> Any:
         return _build_dataclass(kind, value)
     if kind is float and type(value) is int:
         value = float(value)
+    if kind is Path and type(value) is str:
+        return Path(value)
     if kind not in (str, int, float, bool, dict):
         raise TypeError(f"{kind} cannot be read")
     if type(value) is not kind:

@@ -3,6 +3,7 @@
     data, runs                what is kept
     scheduler, summaries      whose turn it is, a run from its start to its end, and all of them at a glance
     models                    the base models, and what this machine can do
+    jobs                      what workers do beside training, such as exports and blends
     imports, evaluations      data that is brought in, and how good each run is beside its base
     chat, rendering           the worker that answers, and those that show how a model reads an example
 
@@ -22,26 +23,14 @@ from studio.config import ADAPTER_SHAPE, CHANGES_BASE, DRAWN_BY, RunConfig, chec
 from studio.data.dataset_folders import Dataset
 from studio.data.library import DatasetLibrary
 from studio.errors import ModelError, RunError
-from studio.jobs import public_address
+from studio.jobs import blends, public_address
 from studio.jobs.base_models import BaseModels, Locate
-from studio.jobs.blends import Blends, BlendState
-from studio.jobs.calibration import Calibration
 from studio.jobs.evaluations import Evaluations
-from studio.jobs.exports import Exports, ExportState
 from studio.jobs.imports import ImportRequest, Imports
-from studio.jobs.pool import (
-    BLENDS,
-    CALIBRATIONS,
-    DOWNLOADS,
-    EVALUATIONS,
-    EXPORTS,
-    IMPORTS,
-    TOKEN_COUNTS,
-    Pool,
-    Room,
-    measure_room,
-)
+from studio.jobs.jobs import Jobs, JobState
+from studio.jobs.pool import Pool, Room, measure_room
 from studio.jobs.rendering import Rendering
+from studio.jobs.tasks import Train
 from studio.jobs.token_counts import TokenCounting, TokenState
 from studio.logs import logged
 from studio.models.blend_kinds import DEFAULT_DENSITY
@@ -85,30 +74,20 @@ class Studio:
         hub = Hub(token=None if settings.allows_token else False)
         self.rendering = rendering or Rendering()
         self.pool = Pool(settings.home, self.limits, launch=launch, room=room)
-        launcher = self.pool.launcher
+        self.jobs = Jobs(self.pool.launch)
         self.models = BaseModels(
             settings.home,
-            launch=launcher(DOWNLOADS),
+            jobs=self.jobs,
             locate=locate or _locating(hub, folders=not settings.is_public),
             hub=hub,
-            calibration=Calibration(settings.home, launch=launcher(CALIBRATIONS)),
         )
-        self._exports = Exports(launch=launcher(EXPORTS))
-        self._blends = Blends(runs, launch=launcher(BLENDS), clock=clock)
-        self.imports = Imports(
-            settings.home,
-            launch=launcher(IMPORTS, once=True),
-            clock=clock,
-            limits=self.limits,
-            check=self._check_import,
-        )
-        counting = launcher(TOKEN_COUNTS)
-        self._tokens = TokenCounting(data, home=settings.home, launch=counting, rendering=self.rendering)
-        self.evaluations = Evaluations(runs, data, launch=launcher(EVALUATIONS), settings=settings)
+        self.imports = Imports(settings.home, jobs=self.jobs, clock=clock, limits=self.limits, check=self._check_import)
+        self._tokens = TokenCounting(data, jobs=self.jobs, rendering=self.rendering)
+        self.evaluations = Evaluations(runs, data, jobs=self.jobs, settings=settings)
         self.scheduler = Scheduler(
             runs,
             settings.home,
-            launch=launch,
+            launch=lambda run: launch(Train(run.path)),
             clock=clock,
             make_room=chat.leave,
             started=self.evaluations.expect,
@@ -134,7 +113,7 @@ class Studio:
         try:
             files = self.models.locate(model)
         except ModelError as error:
-            return TokenState(trouble=str(error))
+            return JobState("failed", str(error))
         return self._tokens.state(dataset_id, files)
 
     def uses(self, dataset_id: str) -> int:
@@ -286,24 +265,11 @@ class Studio:
         `parents` are ids of runs or keys of pane models, `kind` is one of `models.blend_kinds.KINDS`. Raises RunError
         or ConfigError, in a sentence, for what cannot be blended.
         """
-        run = self._blends.start(parents, weights, kind, name, density=density, rank=rank)
+        run = blends.start_blend(
+            self.jobs, self.runs, parents, weights, kind, name, created=self.clock(), density=density, rank=rank
+        )
         self.evaluations.expect(run)
         return run
-
-    def blend_state(self, id: str) -> BlendState:
-        """Say how far a blend is. Raises RunError when there is no such run."""
-        return self._blends.state(self.runs.get(id))
-
-    def export(self, id: str, kind: str) -> ExportState:
-        """Start to write an export ("adapter" or "merged") unless it is there, or under way; return its state.
-
-        Raises RunError for an unknown run, ExportError when it cannot be exported now.
-        """
-        return self._exports.start(self.runs.get(id), kind)
-
-    def export_state(self, id: str, kind: str) -> ExportState:
-        """Say how far an export is. Raises RunError for an unknown run, ExportError for an unknown kind."""
-        return self._exports.state(self.runs.get(id), kind)
 
 
 def _shaped_like(first: RunConfig, config: RunConfig) -> RunConfig:

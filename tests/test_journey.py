@@ -16,18 +16,17 @@ from peft import PeftModel
 from playwright.sync_api import Browser, Locator, Page, expect
 from transformers import AutoModelForCausalLM
 
-from tests.live_page import Server, assert_fits
+from tests.live_page import Served, Server, assert_fits, opened
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(540)]
 
-SLOW = 90_000
 WORDS = ("red", "blue", "green", "black")
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    """One on a machine that was never measured."""
-    running = Server(tmp_path / "home", measured=False)
+def process(home: Path) -> Iterator[Server]:
+    """A studio as a person starts it, on a machine that was never measured."""
+    running = Server(home)
     yield running
     running.kill()
 
@@ -50,7 +49,7 @@ def open_tab(page: Page, name: str) -> None:
 
 def press(page: Page, name: str) -> None:
     button = page.get_by_role("button", name=name, exact=True)
-    expect(button).to_be_enabled(timeout=SLOW)
+    expect(button).to_be_enabled()
     button.click()
 
 
@@ -79,7 +78,7 @@ def wait_until(wanted: Callable[[], bool], *, seconds: float = 90) -> None:
 def configure(page: Page, model: Path, *, epochs: int) -> None:
     open_tab(page, "2. Configure")
     fill(page, "model", str(model))
-    expect(page.locator("#plan")).to_contain_text("% of", timeout=SLOW)
+    expect(page.locator("#plan")).to_contain_text("% of")
     fill(page, "epochs", str(epochs))
     fill(page, "batch-size", "4")
 
@@ -89,10 +88,16 @@ def status(page: Page) -> Locator:
 
 
 def test_from_a_file_to_a_tuned_model(
-    page: Page, server: Server, examples: Path, tiny_model: Path, tmp_path: Path
+    browser: Browser, process: Server, examples: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
+    with opened(browser, process) as page:
+        train_compare_export(page, process, examples, tiny_model, tmp_path)
+
+
+def train_compare_export(page: Page, server: Server, examples: Path, tiny_model: Path, tmp_path: Path) -> None:
+    page.goto(server.address)
     page.locator("#data-upload input[type=file]").set_input_files(examples)
-    expect(page.locator("#data-verdict")).to_contain_text("40 examples", timeout=SLOW)
+    expect(page.locator("#data-verdict")).to_contain_text("40 examples")
     page.locator("#data-problems").get_by_role("button").click()
     expect(page.locator("#data-problems")).to_contain_text("41")
     expect(page.locator("#data-preview")).to_contain_text("It is red <b>as ever</b>.")
@@ -110,19 +115,19 @@ def test_from_a_file_to_a_tuned_model(
     server.kill()
     time.sleep(2)
     # The page looks for its server by itself, and loads again as soon as it is back: a visit now would meet that.
-    with page.expect_event("load", timeout=SLOW):
+    with page.expect_event("load"):
         server.start_again()
     open_tab(page, "3. Train")
     wait_until(lambda: chart_points(page) > seen)
-    expect(status(page)).to_contain_text("Finished", timeout=3 * SLOW)
+    expect(status(page)).to_contain_text("Finished", timeout=270_000)
     wait_until(lambda: chart_points(page) == 405)
     expect(status(page)).to_contain_text("405")
 
     press(page, "Compare with the base model")
     page.locator("#compare-prompt textarea").fill("Which colour is 3?")
     press(page, "Ask both")
-    expect(page.locator("#compare-caption-2")).to_contain_text("tokens", timeout=SLOW)
-    expect(page.locator("#compare-caption-1")).to_contain_text("tokens", timeout=SLOW)
+    expect(page.locator("#compare-caption-2")).to_contain_text("tokens")
+    expect(page.locator("#compare-caption-1")).to_contain_text("tokens")
     expect(page.locator("#compare-caption-1")).to_contain_text("adapter off")
     expect(page.locator("#compare-caption-2")).to_contain_text("adapter on")
     expect(page.locator("#compare-talk-2")).to_contain_text("It is")
@@ -150,7 +155,7 @@ def download(page: Page, what: str, folder: Path) -> Path:
     button = page.get_by_role("button", name=f"Download {what}", exact=True).or_(
         page.get_by_role("link", name=f"Download {what}", exact=True)
     )
-    expect(button.first).to_be_visible(timeout=SLOW)
+    expect(button.first).to_be_visible()
     with page.expect_download() as started:
         button.first.click()
     archive = folder / started.value.suggested_filename
@@ -163,44 +168,44 @@ def download(page: Page, what: str, folder: Path) -> Path:
 
 def test_stop_keeps_what_was_learned(page: Page, examples: Path, tiny_model: Path) -> None:
     page.locator("#data-upload input[type=file]").set_input_files(examples)
-    expect(page.locator("#data-verdict")).to_contain_text("40 examples", timeout=SLOW)
+    expect(page.locator("#data-verdict")).to_contain_text("40 examples")
     configure(page, tiny_model, epochs=100)
     press(page, "Start training")
     wait_until(lambda: chart_points(page) > 1)
     press(page, "Stop and keep")
-    expect(status(page)).to_contain_text("Stopped", timeout=SLOW)
+    expect(status(page)).to_contain_text("Stopped")
     expect(page.get_by_role("button", name="Compare with the base model", exact=True)).to_be_visible()
 
 
 def test_bad_input_is_a_sentence_on_the_page(page: Page, tmp_path: Path) -> None:
     (tmp_path / "empty.csv").touch()
     page.locator("#data-upload input[type=file]").set_input_files(tmp_path / "empty.csv")
-    expect(page.locator("#data-imports")).to_contain_text("is empty", timeout=SLOW)
+    expect(page.locator("#data-imports")).to_contain_text("is empty")
     (tmp_path / "wrong.json").write_bytes(b"%PDF-1.7\n" + bytes(range(256)))
     page.locator("#data-upload input[type=file]").set_input_files(tmp_path / "wrong.json")
-    expect(page.locator("#data-imports")).to_contain_text("PDF", timeout=SLOW)
+    expect(page.locator("#data-imports")).to_contain_text("PDF")
     expect(page.get_by_text("Traceback")).to_have_count(0)
     open_tab(page, "2. Configure")
     expect(page.get_by_role("button", name="Choose a data set first", exact=True)).to_be_disabled()
 
 
-def test_every_tab_fits_the_screen_in_light_and_dark(browser: Browser, server: Server) -> None:
-    for width in (1280, 390):
-        for scheme in ("light", "dark"):
-            look_at_every_tab(browser, server, width=width, scheme=scheme)
-
-
-def look_at_every_tab(browser: Browser, server: Server, *, width: int, scheme: str) -> None:
-    context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme)  # type: ignore[arg-type]
-    page = context.new_page()
+@pytest.mark.parametrize("width", [1280, 390])
+def test_every_tab_fits_the_screen_in_light_and_dark(new_page: Page, server: Served, width: int) -> None:
+    page = new_page
     errors: list[str] = []
     page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+    page.set_viewport_size({"width": width, "height": 844})
+    page.emulate_media(color_scheme="light")
     page.goto(server.address)
+    look_at_every_tab(page, is_dark=False)
+    page.emulate_media(color_scheme="dark")
+    look_at_every_tab(page, is_dark=True)
+    assert errors == []
+
+
+def look_at_every_tab(page: Page, *, is_dark: bool) -> None:
     for name in ("1. Data", "2. Configure", "3. Train", "4. Compare", "5. Evaluate", "6. Export"):
         open_tab(page, name)
         page.wait_for_timeout(300)
         assert_fits(page)
-    dark = page.evaluate("document.body.classList.contains('dark')")
-    assert dark == (scheme == "dark")
-    assert errors == []
-    context.close()
+    assert page.evaluate("document.body.classList.contains('dark')") == is_dark

@@ -17,7 +17,7 @@ LAYERS = {
     "models": {"data", "models"},
     "runs": {"data", "models", "runs"},
     "jobs": {"data", "models", "runs", "jobs"},
-    "compare": {"data", "models", "runs", "compare"},
+    "compare": {"data", "models", "runs", "jobs", "compare"},
     "studio": BELOW_THE_PAGE,
     "planning": {"data", "models", "runs", "jobs", "studio", "planning"},
     "ml": {"data", "models", "ml"},

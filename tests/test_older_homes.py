@@ -19,8 +19,9 @@ from studio.config import RunConfig
 from studio.data.checking.findings import Finding, Fix
 from studio.data.examples import Example, Message
 from studio.jobs.evaluations import request_path
+from studio.jobs.tasks import Train
 from studio.runs.following import Following
-from studio.runs.launcher import PROJECT_ROOT
+from studio.runs.launcher import PROJECT_ROOT, write_task
 from studio.runs.store import DISCARD, KEEP, RunFolder, RunStore
 from studio.settings import read_settings
 from studio.studio import Studio, open_studio
@@ -109,7 +110,7 @@ def test_a_run_that_an_older_studio_stopped_goes_on(home: Path) -> None:
     """Its checkpoint names the RNG state otherwise."""
     (run,) = [each for each in RunStore(home).all() if each.name == "half done"]
     run.stop_request.unlink()
-    command = [sys.executable, "-m", "studio.workers", "train", str(run.path)]
+    command = [sys.executable, "-m", "studio.workers", "run", str(write_task(Train(run.path)))]
     done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 0, done.stderr
     view = Following(run.events_path).view()

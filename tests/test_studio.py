@@ -18,6 +18,8 @@ from studio.data.library import DatasetLibrary
 from studio.data.reading_choices import Change
 from studio.errors import ConfigError, DataError, ExportError, ModelError, RunError
 from studio.events import Finished, Loaded, Prepared, Started, Stepped
+from studio.jobs.exports import export_state, start_export
+from studio.jobs.tasks import Train
 from studio.models.locate import ModelFiles
 from studio.runs import lock
 from studio.runs.launcher import kill_group, launch
@@ -32,7 +34,7 @@ from studio.events import Finished, Started, Stepped, Stopping
 from studio.runs.event_log import EventLog
 from studio.runs.store import RunFolder
 
-run = RunFolder(Path(sys.argv[2]))
+run = RunFolder(Path(sys.argv[2]).parent)
 if run.config.name == "slow to start":
     time.sleep(0.5)
 wishes = []
@@ -90,8 +92,8 @@ def live(tmp_path: Path) -> Iterator[Studio]:
     """A studio whose training is a real process that does nothing much."""
     started = []
 
-    def start(module_arguments, *, log_path, lock_path):
-        started.append(real(module_arguments, log_path=log_path, lock_path=lock_path))
+    def start(task):
+        started.append(real(task))
         return started[-1]
 
     real = functools.partial(launch, command=[sys.executable, "-c", FAKE_TRAINING])
@@ -122,8 +124,7 @@ def start_live(studio: Studio, name: str) -> RunFolder:
 def test_a_run_is_written_before_its_worker_starts_and_the_chat_makes_room(studio: Studio, fake_launch) -> None:
     dataset = add_dataset(studio)
     run = studio.start_run(RunConfig(name="first", validation_share=0.1), dataset.id)
-    assert fake_launch.calls == [["train", str(run.path)]]
-    assert fake_launch.log_path == run.log_path
+    assert fake_launch.tasks == [Train(run.path)]
     assert studio.chat.told == ["leave"]
     train, validation = read_examples(run.train_path), read_examples(run.validation_path)
     assert (len(train), len(validation)) == (18, 2)
@@ -146,7 +147,7 @@ def test_a_data_set_that_is_not_ready_is_not_trained_on(studio: Studio, fake_lau
     for arguments in ((unread.id,), (ready.id, unread.id)):
         with pytest.raises(DataError, match="odd is not ready"):
             studio.start_run(RunConfig(), arguments[0], validation_dataset_id="".join(arguments[1:]))
-    assert fake_launch.calls == []
+    assert fake_launch.tasks == []
 
 
 def test_the_data_of_a_run_can_always_be_shown(studio: Studio) -> None:
@@ -180,7 +181,7 @@ def test_every_fault_of_the_settings_is_named_and_nothing_is_written(studio: Stu
     for word in ("Rank", "Epochs", "base model"):
         assert word in caught.value.message
     assert studio.runs.all() == ()
-    assert fake_launch.calls == []
+    assert fake_launch.tasks == []
 
 
 @pytest.mark.parametrize(("dataset", "validation"), [("nothing", ""), ("rows", "nothing")])
@@ -210,7 +211,7 @@ def test_a_model_folder_is_written_down_in_full(tmp_path: Path, fake_launch, mon
 
 
 def test_a_run_whose_worker_cannot_start_leaves_nothing_behind(tmp_path: Path) -> None:
-    def refuse(module_arguments, *, log_path, lock_path):
+    def refuse(task):
         raise RunError("The memory is full.")
 
     studio = build(tmp_path, refuse)
@@ -312,10 +313,10 @@ def test_models_and_exports_are_reached_through_the_studio(studio: Studio, fake_
     run = studio.start_run(RunConfig(), add_dataset(studio).id)
     fake_launch.end()
     with pytest.raises(ExportError, match="no adapter"):
-        studio.export(run.id, "adapter")
-    assert studio.export_state(run.id, "merged").status == "none"
+        start_export(studio.jobs, studio.runs.get(run.id), "adapter")
+    assert export_state(studio.jobs, studio.runs.get(run.id), "merged").status == "none"
     with pytest.raises(RunError, match="no run"):
-        studio.export("x", "adapter")
+        start_export(studio.jobs, studio.runs.get("x"), "adapter")
 
 
 def test_a_studio_opens_on_an_empty_folder_with_its_samples_and_starts_nothing(tmp_path: Path) -> None:

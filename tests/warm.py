@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from collections.abc import Mapping, Sequence
@@ -25,7 +26,7 @@ from typing import IO, Any
 
 from studio.errors import RunError
 from studio.runs import lock
-from studio.runs.launcher import PROJECT_ROOT, Launch, Worker, launch, worker_environment
+from studio.runs.launcher import PROJECT_ROOT, Launch, Task, Worker, launch, worker_environment, write_task
 from tests.faults import hook
 from tests.faults.worker import save_often
 
@@ -48,6 +49,7 @@ _HEAVY = (
 )
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 _SAVE_OFTEN = "--save-often"
+_AS_A_WORKER = "--as-a-worker"
 
 
 class WarmWorker:
@@ -61,15 +63,16 @@ class WarmWorker:
         self._answers = connection.makefile("r", encoding="ascii")
         self.pid = int(self._answers.readline())
         self.returncode: int | None = None
+        self._reading = threading.Lock()
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait for its end and return its exit status: minus the signal's number when it was killed."""
-        if self.returncode is None:
-            if not select.select([self._connection], [], [], timeout)[0]:
-                raise subprocess.TimeoutExpired(str(self.pid), timeout or 0.0)
-            self.returncode = int(self._answers.readline())
-            self._answers.close()
-            self._connection.close()
+        if self.returncode is None and not select.select([self._connection], [], [], timeout)[0]:
+            raise subprocess.TimeoutExpired(str(self.pid), timeout or 0.0)
+        with self._reading:
+            if self.returncode is None:
+                self.returncode = int(self._answers.readline())
+                self._answers.close()
         return self.returncode
 
     def poll(self) -> int | None:
@@ -96,7 +99,7 @@ class Forkserver:
         environment = worker_environment({**os.environ, **ONE_THREAD})
         command = [sys.executable, "-m", "tests.warm", str(self.address), *([_SAVE_OFTEN] if saves_often else [])]
         self._process = subprocess.Popen(command, cwd=PROJECT_ROOT, env=environment)
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while not self.address.exists():
             assert self._process.poll() is None, "the forkserver ended"
             assert time.monotonic() < deadline, "the forkserver does not get warm"
@@ -150,7 +153,9 @@ class WarmLaunch:
         self._address = address
         self.fault = fault
 
-    def __call__(self, module_arguments: Sequence[str], *, log_path: Path, lock_path: Path) -> Worker:
+    def __call__(self, task: Task, /) -> Worker:
+        lock_path, log_path = task.paths.lock, task.paths.log
+        log_path.parent.mkdir(parents=True, exist_ok=True)
         lock_path.parent.mkdir(parents=True, exist_ok=True)
         lock_fd = lock.acquire(lock_path)
         if lock_fd is None:
@@ -162,7 +167,8 @@ class WarmLaunch:
             nothing = os.open(os.devnull, os.O_RDONLY)
             ours.callback(os.close, nothing)
             environment = worker_environment({**os.environ, **ONE_THREAD})
-            request = {"arguments": list(module_arguments), "environment": environment, "fault": self.fault}
+            arguments = ["run", str(write_task(task))]
+            request = {"arguments": arguments, "environment": environment, "fault": self.fault}
             worker = ask_forkserver(self._address, request, [nothing, log_fd, log_fd, lock_fd])
         self.fault = ""
         lock.name_holder(lock_path, worker.pid)
@@ -172,12 +178,23 @@ class WarmLaunch:
 def cold_launch(fault: str = "") -> Launch:
     """Start a worker as the studio does, from nothing; `fault` is what it meets."""
 
-    def start(module_arguments: Sequence[str], *, log_path: Path, lock_path: Path) -> Worker:
+    def start(task: Task, /) -> Worker:
         variables = [f"{name}={value}" for name, value in {**ONE_THREAD, hook.VARIABLE: fault}.items()]
         command = ["/usr/bin/env", *variables, sys.executable, "-m", "tests.faults.worker"]
-        return launch(module_arguments, log_path=log_path, lock_path=lock_path, command=command)
+        return launch(task, command=command)
 
     return start
+
+
+def warm_command(forkserver: Forkserver) -> tuple[str, ...]:
+    """Return what can stand for `python -m studio.workers` in a command."""
+    return (sys.executable, "-m", "tests.warm", _AS_A_WORKER, str(forkserver.address))
+
+
+def _as_a_worker(address: str, *arguments: str) -> int:
+    """Have a worker forked that has this process's input, output and errors, and end as it does."""
+    request = {"arguments": arguments, "environment": dict(os.environ)}
+    return ask_forkserver(Path(address), request, [0, 1, 2]).wait()
 
 
 def ask_forkserver(address: Path, request: Mapping[str, Any], descriptors: list[int]) -> WarmWorker:
@@ -302,6 +319,8 @@ def _ask_warm(address: Path) -> None:
 
 
 if __name__ == "__main__":
+    if _AS_A_WORKER in sys.argv[1:2]:
+        sys.exit(_as_a_worker(*sys.argv[2:]))
     if _SAVE_OFTEN in sys.argv:
         save_often()
     _serve(sys.argv[1])

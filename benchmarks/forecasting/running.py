@@ -19,9 +19,10 @@ from forecasting.grid import Case
 from studio import codec
 from studio.config import RunConfig
 from studio.jobs.calibration import machine_path
+from studio.jobs.tasks import Train
 from studio.models.forecast.forecast import Workload
 from studio.models.machine import Machine
-from studio.runs.launcher import worker_environment
+from studio.runs.launcher import worker_environment, write_task
 from studio.runs.store import RunFolder, RunStore
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,7 +75,9 @@ def measure(case: Case, *, model: Path, machine: Machine) -> Measured:
             train=case.examples(),
             validation=case.examples(held_out=True),
         )
-        watched = _watch([sys.executable, "-m", "studio.workers", "train", str(run.path)], log=run.log_path)
+        watched = _watch(
+            [sys.executable, "-m", "studio.workers", "run", str(write_task(Train(run.path)))], log=run.log_path
+        )
         told = [json.loads(line) for line in run.events_path.read_text(encoding="utf-8").splitlines()]
         if told[-1]["kind"] != "Finished":
             raise RunFailed(f"{case.name}: {told[-1]}\n{run.log_path.read_text(encoding='utf-8')[-2000:]}")
@@ -98,7 +101,8 @@ def calibrate() -> Machine:
     """Measure the machine in a process of its own, as the worker does."""
     code = (
         "import sys; from pathlib import Path; from studio.workers.calibrate import calibrate; "
-        "from studio.workers.job import Job; calibrate(Job(lambda event: None), home=Path(sys.argv[1]))"
+        "from studio.workers.job import Job; from studio.jobs.tasks import Calibrate; "
+        "calibrate(Job(lambda event: None), Calibrate(Path(sys.argv[1])))"
     )
     with tempfile.TemporaryDirectory(prefix="machine-") as home:
         _watch([sys.executable, "-c", code, home], log=Path(home) / "log")

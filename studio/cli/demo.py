@@ -1,7 +1,5 @@
 """`python app.py demo`: the whole path on a bundled sample, with nothing to fill in."""
 
-import time
-
 from rich.console import Console
 from rich.table import Table
 
@@ -10,7 +8,8 @@ from studio.cli.follow import RunFailed, follow
 from studio.compare.chat_protocol import BASE, Answered, Open, PaneRequest, Token, Trouble
 from studio.config import RunConfig
 from studio.data.examples import Message
-from studio.jobs.exports import export_archive, kinds_of
+from studio.jobs.exports import export_archive, export_state, kinds_of, start_export
+from studio.jobs.tasks import Export
 from studio.runs.precision import precision_of
 from studio.studio import Studio
 
@@ -68,15 +67,15 @@ def answers(studio: Studio, *, run_id: str, prompt: str) -> tuple[str, str]:
 
 
 def _export(studio: Studio, *, run_id: str, kind: str, console: Console) -> None:
-    state = studio.export(run_id, kind)
-    while state.status == "working":
-        time.sleep(0.3)
-        state = studio.export_state(run_id, kind)
-    if state.report is None:
+    run = studio.runs.get(run_id)
+    start_export(studio.jobs, run, kind)
+    studio.jobs.wait(Export(run.path, kind))
+    state = export_state(studio.jobs, run, kind)
+    if state.result is None:
         hint = state.failed.hint if state.failed else ""
         raise RunFailed(f"The export '{kind}' failed: {state.sentence}", hint)
-    report = state.report
-    archive = export_archive(studio.runs.get(run_id), kind)
+    report = state.result
+    archive = export_archive(run, kind)
     console.print(
         f"{kind}: {archive} ({report.archive_bytes / 2**20:.1f} MB), loaded back: "
         f"largest difference in the logits {report.largest_difference:.1e} (allowed {report.tolerance:.1e}), "

@@ -36,10 +36,10 @@ def evaluate(
     if data is not None:
         stored = studio.data.add(data.files, roles=data.roles, choices=data.choices)
         require_readable(stored)
-    state = studio.evaluations.start(
+    name = studio.evaluations.start(
         run_id, data=stored, rows=rows, longest=longest, forgetting=probes, tasks=tasks, questions=questions
     )
-    report = follow_evaluation(studio, run_id, state.name, console=Console(stderr=True) if as_json else console)
+    report = follow_evaluation(studio, run_id, name, console=Console(stderr=True) if as_json else console)
     if report is None:
         raise RunFailed("The evaluation was stopped.")
     if as_json:
@@ -78,8 +78,8 @@ def follow_evaluation(studio: Studio, run_id: str, name: str, *, console: Consol
                 state = studio.evaluations.state(run_id, name)
                 if state.status not in GOING:
                     return _ended(state)
-                if state.plan != plan:
-                    plan = state.plan
+                if state.remark != plan:
+                    plan = state.remark
                     progress.console.print(plan, markup=False, soft_wrap=True)
                 progress.update(bar, description=state.sentence, completed=state.done, total=state.total or None)
                 time.sleep(LOOK_SECONDS)
@@ -91,7 +91,7 @@ def follow_evaluation(studio: Studio, run_id: str, name: str, *, console: Consol
 def _ended(state: EvaluationState) -> EvaluationReport | None:
     if state.failed is not None:
         raise RunFailed(state.failed.message, state.failed.hint)
-    return state.report if state.status == "ready" else None
+    return state.result if state.status == "ready" else None
 
 
 def show_report(report: EvaluationReport, *, console: Console) -> None:

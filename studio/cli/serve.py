@@ -36,7 +36,7 @@ def serve(studio: Studio, *, fetch_starter: bool, console: Console) -> int:
     for id in studio.recover():
         console.print(f"The run {id} was lost when the studio last ended; it goes on.", markup=False)
     ended = threading.Event()
-    keeper = threading.Thread(target=_keep_queue, args=(studio, ended), name="queue", daemon=True)
+    keeper = threading.Thread(target=keep_queue, args=(studio, ended), name="queue", daemon=True)
     keeper.start()
     try:
         serve_page(studio)
@@ -66,8 +66,8 @@ class Ticking(Protocol):
     def tick(self) -> None: ...
 
 
-def _keep_queue(studio: Ticking, ended: threading.Event, pause_seconds: float = QUEUE_SECONDS) -> None:
-    """Start each run when its turn comes, whether or not a page is open."""
+def keep_queue(studio: Ticking, ended: threading.Event, pause_seconds: float = QUEUE_SECONDS) -> None:
+    """Start each run when its turn comes, whether or not a page is open, until the studio has `ended`."""
     told = ""
     while not ended.wait(pause_seconds):
         try:

@@ -28,6 +28,7 @@ from studio.compare.chat_protocol import (
 )
 from studio.data.examples import Message
 from studio.errors import RunError
+from studio.jobs.tasks import Chat
 from studio.logs import logged
 from studio.runs.launcher import WORKER_COMMAND
 from studio.runs.memory_watch import MemoryWatch
@@ -53,15 +54,15 @@ class ChatClient:
         silence_seconds: float = SILENCE_SECONDS,
         watch: MemoryWatch = MemoryWatch(),  # noqa: B008  # it is frozen
     ) -> None:
-        """Start nothing yet. The worker is `command` with `chat --home HOME`; its log is HOME/chat.log.
+        """Start nothing yet. The worker is `command` with `run TASK`; its log is HOME/chat.log.
 
         A worker that should load or answer and says nothing for `silence_seconds` is killed, and so is one that takes
         more memory than `watch` allows.
         """
         self._silence_seconds = silence_seconds
         self._watch = watch
-        self._home = home
-        self._command = (*command, "chat", "--home", str(home))
+        self._command = command
+        self._task = Chat(home)
         self._turn = threading.Lock()
         self._halted: set[str] = set()
         self._ticket = ""
@@ -176,7 +177,7 @@ class ChatClient:
         worker = self._worker
         if worker is None or not worker.is_running:
             self._end(0.0)
-            worker = self._worker = ChatProcess(self._command, log_path=self._home / "chat.log", watch=self._watch)
+            worker = self._worker = ChatProcess(self._task, self._command, watch=self._watch)
         return worker
 
     def _open(self, worker: ChatProcess, base: Open) -> Generator[FromWorker, None, bool]:

@@ -6,13 +6,12 @@ import queue
 import subprocess
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 
 from studio.compare.chat_protocol import FromWorker, Leave, Open, ToWorker, decode_from_worker, encode
 from studio.errors import RunError
 from studio.logs import logged
 from studio.runs.diagnosis import diagnose_lost
-from studio.runs.launcher import PROJECT_ROOT, kill_group, read_tail, worker_environment
+from studio.runs.launcher import PROJECT_ROOT, Task, kill_group, read_tail, worker_environment, write_task
 from studio.runs.memory_watch import MemoryWatch
 
 log = logging.getLogger(__name__)
@@ -28,14 +27,15 @@ class ChatProcess:
     `base` is what it was last told to open, and `opens_awaited` how often it was told without having answered yet.
     """
 
-    def __init__(self, command: Sequence[str], *, log_path: Path, watch: MemoryWatch) -> None:
-        """Start `command`, its errors written to `log_path`. `watch` ends it when it takes too much memory.
+    def __init__(self, task: Task, command: Sequence[str], *, watch: MemoryWatch) -> None:
+        """Start `command` with `run TASK`, its errors written to the log. `watch` ends it when it takes too much
+        memory.
 
         Raises RunError when it cannot be started.
         """
         self.base: Open | None = None
         self.opens_awaited = 0
-        self._log_path = log_path
+        log_path = self._log_path = task.paths.log
         self._dismissed = False
         self._writing = threading.Lock()
         self._said: queue.SimpleQueue[FromWorker | None] = queue.SimpleQueue()
@@ -45,7 +45,7 @@ class ChatProcess:
             with log_path.open("ab") as log:
                 # Unbuffered: a buffered reader that a daemon thread waits in can stop the interpreter from exiting.
                 self._process = subprocess.Popen(
-                    command,
+                    [*command, "run", str(write_task(task))],
                     cwd=PROJECT_ROOT,
                     env=worker_environment(os.environ),
                     stdin=subprocess.PIPE,

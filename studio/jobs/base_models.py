@@ -1,22 +1,21 @@
-"""Getting base models ready before they are needed, each by a worker of its own, and seeing how far that is.
+"""The base models and the machine that they run on: what is here, and getting ready or measuring what is not."""
 
-Knows nothing of how a model is fetched: `studio.models` does, and the worker calls it.
-"""
-
-import threading
-from dataclasses import dataclass
+import logging
 from pathlib import Path
 from typing import Protocol
 
 from studio.config import STARTER
 from studio.errors import ModelError, RunError, TooMany
 from studio.events import Failed
-from studio.jobs.calibration import Calibration
-from studio.jobs.jobs import Job
+from studio.jobs.calibration import machine_key, read_machine
+from studio.jobs.jobs import Jobs, JobState
+from studio.jobs.tasks import Calibrate, PrepareModel
 from studio.models.hub import Hub
 from studio.models.locate import ModelFiles
 from studio.models.machine import Machine
-from studio.runs.launcher import Launch, model_paths
+from studio.visitors import NOBODY, visiting
+
+log = logging.getLogger(__name__)
 
 
 class Locate(Protocol):
@@ -25,31 +24,19 @@ class Locate(Protocol):
     def __call__(self, name: str, home: Path, /) -> ModelFiles | None: ...
 
 
-@dataclass(frozen=True)
-class ModelState:
-    """Whether a base model can be used now. `sentence` says so; `done` of `total` (0 when unknown) are in `unit`."""
-
-    ready: bool
-    sentence: str
-    working: bool = False
-    done: int = 0
-    total: int = 0
-    unit: str = ""
-    failed: Failed | None = None
+ModelState = JobState[str]
+"""Whether a base model can be used now: "none", "working", "ready", "failed", or "absent" where it never can be."""
 
 
 class BaseModels:
     """The base models of one data folder."""
 
-    def __init__(self, home: Path, *, launch: Launch, locate: Locate, hub: Hub, calibration: Calibration) -> None:
+    def __init__(self, home: Path, *, jobs: Jobs, locate: Locate, hub: Hub) -> None:
         self.hub = hub
         self._home = home
-        self._launch = launch
+        self._jobs = jobs
         self._locate = locate
-        self._calibration = calibration
-        self._guard = threading.Lock()
-        self._jobs: dict[Path, Job] = {}
-        self._tried: set[str] = set()
+        self._machine_key = machine_key()
 
     def locate(self, name: str) -> ModelFiles | None:
         """Find the files of a base model that a person named; None while they must be fetched first.
@@ -60,72 +47,52 @@ class BaseModels:
         return self._locate(name, self._home)
 
     def machine(self) -> Machine | None:
-        """Return what was measured of this machine, or None while that is under way; it is begun when it never was.
+        """Return this machine as it is now, or None while it is measured; that is begun where it was never done.
 
-        Raises RunError when it cannot be measured.
+        A measuring that failed is not tried again before the studio is opened again. Raises RunError when this machine
+        cannot be measured.
         """
-        machine = self._calibration.state()
-        if machine is None and self._calibration.job().failed is not None:
+        machine = read_machine(self._home, key=self._machine_key)
+        if machine is not None:
+            return machine
+        task = Calibrate(self._home)
+        try:
+            with visiting(NOBODY):  # it is measured for everybody
+                self._jobs.start_once(task)
+        except TooMany as error:
+            log.info("This machine is measured later: %s", error, exc_info=True)
+        if self._jobs.state(task).failed is not None:
             raise RunError("This machine could not be measured, so there are no estimates.", "Runs work all the same.")
-        return machine
+        return None
 
     def prepare(self, name: str, *, retry: bool = False) -> ModelState:
         """Start to get a model ready unless it is, or that is under way; return its state.
 
-        May be called again and again: what was tried since this object was made is tried again only with `retry`.
+        May be called again and again: what was tried since the studio was opened is tried again only with `retry`.
         Raises RunError when the work cannot be started.
         """
-        try:
-            state = self._state(name, self.locate(name))
-        except ModelError as error:
-            return _refused(error)
-        if state.ready or state.working:
+        state = self.state(name)
+        if state.status in ("ready", "working", "absent"):
             return state
-        with self._guard:
-            if name in self._tried and not retry:
-                return state
-            self._tried.add(name)
-        try:
-            self._job(name).start(["prepare", name, "--home", str(self._home)], self._launch)
-        except TooMany:
-            with self._guard:
-                self._tried.discard(name)  # it was not tried
-            raise
+        task = PrepareModel(name, self._home)
+        if retry:
+            self._jobs.start(task)
+        else:
+            self._jobs.start_once(task)
         return self.state(name)
 
     def state(self, name: str) -> ModelState:
         """Say whether a model can be used, and if not how far it is. Starts nothing and asks no network."""
         try:
-            return self._state(name, self.locate(name))
-        except ModelError as error:
-            return _refused(error)
-
-    def _state(self, name: str, files: ModelFiles | None) -> ModelState:
+            files = self.locate(name)
+        except ModelError as error:  # no amount of fetching can make it ready
+            return JobState("absent", error.message, failed=Failed("model", error.message, error.hint))
         title = "The starter model" if name == STARTER else f"The model {name}"
-        job = self._job(name).state()
+        task, starting = PrepareModel(name, self._home), f"{title} is being made ready."
+        state, held = self._jobs.state(task, starting=starting), self._jobs.is_held(task)
         # The Hub's own store may show a model that is still being fetched.
-        if files is not None and not (job.lock_held and files.source == "hub"):
-            return ModelState(True, f"{title} is ready.")
-        if job.lock_held and job.loading is not None:
-            at = job.loading
-            return ModelState(False, at.what, working=True, done=at.done, total=at.total, unit=at.unit)
-        if job.lock_held:
-            return ModelState(False, f"{title} is being made ready.", working=True)
-        if job.failed is not None:
-            return ModelState(False, job.failed.message, failed=job.failed)
-        return ModelState(False, f"{title} is not on this machine yet.")
-
-    def _job(self, name: str) -> Job:
-        paths = model_paths(name, self._home)
-        with self._guard:
-            known = self._jobs.get(paths.events)
-            if known is not None:
-                return known
-            if name in self._tried or paths.events.exists():  # of names that are only typed nothing is kept
-                return self._jobs.setdefault(paths.events, Job(paths))
-            return Job(paths)
-
-
-def _refused(error: ModelError) -> ModelState:
-    """Say that no amount of fetching can make this model ready."""
-    return ModelState(False, error.message, failed=Failed("model", error.message, error.hint))
+        if files is not None and not (held and files.source == "hub"):
+            return JobState("ready", f"{title} is ready.")
+        if held:  # perhaps by a run that fetches it
+            return state if state.working else JobState("working", starting)
+        return state if state.failed is not None else JobState("none", f"{title} is not on this machine yet.")

@@ -10,22 +10,19 @@ import dataclasses
 import logging
 import os
 import shutil
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from studio import codec
 from studio.config import RunConfig
 from studio.data.example_files import index_path
 from studio.errors import RunError
-from studio.events import Failed
-from studio.jobs.jobs import Job
+from studio.jobs.jobs import Jobs, JobState
+from studio.jobs.tasks import MakeBlend
 from studio.limits import MOST_NAME
 from studio.models.blend_kinds import DEFAULT_DENSITY, KINDS, BlendKind, check_weights
 from studio.runs.blend_parents import Blend, Parent, choose, result_rank
-from studio.runs.launcher import Launch, blend_paths
 from studio.runs.precision import precision_of
 from studio.runs.store import RunFolder, RunOrigin, RunStore, write_settings
 from studio.wording import listed
@@ -33,88 +30,66 @@ from studio.wording import listed
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class BlendState:
-    """How far a blend is. `status` is "none", "working", "ready" or "failed"."""
+def start_blend(
+    jobs: Jobs,
+    runs: RunStore,
+    parents: Sequence[str],
+    weights: Sequence[float],
+    kind: str,
+    name: str = "",
+    *,
+    created: float,
+    density: float = DEFAULT_DENSITY,
+    rank: int = 0,
+) -> RunFolder:
+    """Make the folder of a blend and start to blend; return it at once.
 
-    status: str
-    sentence: str
-    failed: Failed | None = None
+    `parents` are ids of runs, or keys of pane models ("run:<id>", "run:<id>@<step>"). `rank` is that of the result for
+    the kinds that end in an SVD; 0 takes the largest of the parents'.
+
+    Raises RunError in a sentence for adapters that cannot be blended, or when the work cannot be started; ConfigError
+    for weights that cannot be.
+    """
+    blending = _kind(kind)
+    chosen = choose(runs, parents)
+    if len(weights) != len(chosen):
+        raise RunError(f"{len(chosen)} adapters were chosen, and {len(weights)} weights given.", "Weigh each.")
+    check_weights(blending, weights)
+    if not 0 < density <= 1:
+        raise RunError("The density must be above 0 and at most 1.", "It is the share of the values that stays.")
+    weighed = zip(chosen, weights, strict=True)
+    blend = Blend(
+        kind=kind,
+        parents=tuple(Parent(each.run.id, each.name, float(weight), each.step) for each, weight in weighed),
+        density=density,
+        rank=rank,
+    )
+    first = chosen[0].run
+    config = _config(first, name=name.strip()[:MOST_NAME] or _name(blend), rank=result_rank(blending, chosen, rank))
+    run = _create(runs, first, config, blend, created=created)
+    try:
+        jobs.start(MakeBlend(run.path))
+    except RunError:
+        runs.delete(run.id)
+        raise
+    return run
 
 
-class Blends:
-    """The blends of one data folder."""
+def blend_state(jobs: Jobs, run: RunFolder) -> JobState[str]:
+    """Say how far a blend is: "none", "working", "ready" or "failed"."""
+    if not run.is_blend:
+        return JobState("none", "This run is not a blend.")
+    state = jobs.state(MakeBlend(run.path))
+    if state.working or state.failed is not None or (state.ready and run.result is not None):
+        return state
+    return JobState("failed", "The blend ended before it was done. Blend again.")
 
-    def __init__(self, runs: RunStore, *, launch: Launch, clock: Callable[[], float]) -> None:
-        self._runs = runs
-        self._launch = launch
-        self._clock = clock
-        self._guard = threading.Lock()
-        self._jobs: dict[str, Job] = {}
 
-    def start(
-        self,
-        parents: Sequence[str],
-        weights: Sequence[float],
-        kind: str,
-        name: str = "",
-        *,
-        density: float = DEFAULT_DENSITY,
-        rank: int = 0,
-    ) -> RunFolder:
-        """Make the folder of a blend and start to blend; return it at once.
-
-        `parents` are ids of runs, or keys of pane models ("run:<id>", "run:<id>@<step>"). `rank` is that of the result
-        for the kinds that end in an SVD; 0 takes the largest of the parents'.
-
-        Raises RunError in a sentence for adapters that cannot be blended, or when the work cannot be started;
-        ConfigError for weights that cannot be.
-        """
-        blending = _kind(kind)
-        chosen = choose(self._runs, parents)
-        if len(weights) != len(chosen):
-            raise RunError(f"{len(chosen)} adapters were chosen, and {len(weights)} weights given.", "Weigh each.")
-        check_weights(blending, weights)
-        if not 0 < density <= 1:
-            raise RunError("The density must be above 0 and at most 1.", "It is the share of the values that stays.")
-        weighed = zip(chosen, weights, strict=True)
-        blend = Blend(
-            kind=kind,
-            parents=tuple(Parent(each.run.id, each.name, float(weight), each.step) for each, weight in weighed),
-            density=density,
-            rank=rank,
-        )
-        run = self._create(chosen[0].run, blend, name=name, rank=result_rank(blending, chosen, rank))
-        try:
-            self._job(run).start(["blend", str(run.path)], self._launch)
-        except RunError:
-            self._runs.delete(run.id)
-            raise
-        return run
-
-    def state(self, run: RunFolder) -> BlendState:
-        """Say how far a blend is."""
-        if not run.is_blend:
-            return BlendState("none", "This run is not a blend.")
-        job = self._job(run).state()
-        if job.working:
-            return BlendState("working", "Starting." if job.loading is None else job.loading.what)
-        if job.failed is not None:
-            return BlendState("failed", job.failed.message, failed=job.failed)
-        if job.finished is not None and run.result is not None:
-            return BlendState("ready", job.finished.summary)
-        return BlendState("failed", "The blend ended before it was done. Blend again.")
-
-    def _job(self, run: RunFolder) -> Job:
-        with self._guard:
-            return self._jobs.setdefault(run.id, Job(blend_paths(run.path)))
-
-    def _create(self, first: RunFolder, blend: Blend, *, name: str, rank: int) -> RunFolder:
-        config = _config(first, name=name.strip()[:MOST_NAME] or _name(blend), rank=rank)
-        origin = dataclasses.replace(first.origin, created=self._clock())
-        with self._runs.new_folder() as new:
-            _write(new, first, config=config, origin=origin, blend=blend)
-            return self._runs.take_in(new)
+def _create(runs: RunStore, first: RunFolder, config: RunConfig, blend: Blend, *, created: float) -> RunFolder:
+    origin = dataclasses.replace(first.origin, created=created)
+    with runs.new_folder() as new:
+        _write(new, first, config=config, origin=origin, blend=blend)
+        return runs.take_in(new)
 
 
 def _kind(name: str) -> BlendKind:

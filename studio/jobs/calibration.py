@@ -11,21 +11,14 @@ import logging
 import os
 import platform
 import re
-import threading
 from dataclasses import replace
 from pathlib import Path
 
 from studio import codec
-from studio.errors import TooMany
 from studio.files import write_whole
-from studio.jobs.jobs import Job, JobState
 from studio.logs import logged
 from studio.models.machine import Machine
-from studio.runs.launcher import JobPaths, Launch
 from studio.runs.memory_watch import free_memory_bytes
-from studio.visitors import NOBODY, visiting
-
-log = logging.getLogger(__name__)
 
 log = logging.getLogger(__name__)
 
@@ -35,50 +28,6 @@ NVIDIA = Path("/proc/driver/nvidia/gpus")
 def machine_path(home: Path) -> Path:
     """Say where the measurement of this machine is kept."""
     return home / "machine.json"
-
-
-def machine_paths(home: Path) -> JobPaths:
-    """Say where the job that measures has its files."""
-    return JobPaths(home / "machine.lock", home / "machine.events.jsonl", home / "machine.log")
-
-
-class Calibration:
-    """The measurement of this machine for one data folder."""
-
-    def __init__(self, home: Path, *, launch: Launch) -> None:
-        self._home = home
-        self._launch = launch
-        self._guard = threading.Lock()
-        self._job = Job(machine_paths(home))
-        self._key = machine_key()
-        self._tried = False
-
-    def state(self) -> Machine | None:
-        """Return the machine as it is now, or None while it is not measured; then the measuring is started.
-
-        A measuring that failed is not tried again before the studio is opened again. Raises RunError when the worker
-        cannot be started.
-        """
-        machine = read_machine(self._home, key=self._key)
-        if machine is not None:
-            return machine
-        with self._guard:
-            if not self._tried and not self._job.state().lock_held:
-                self._tried = True
-                self._begin()
-        return None
-
-    def _begin(self) -> None:
-        try:
-            with visiting(NOBODY):  # it is measured for everybody
-                self._job.start(["calibrate", "--home", str(self._home)], self._launch)
-        except TooMany as error:
-            log.info("This machine is measured later: %s", error, exc_info=True)
-            self._tried = False
-
-    def job(self) -> JobState:
-        """Say how far the measuring is."""
-        return self._job.state()
 
 
 def read_machine(home: Path, *, key: str) -> Machine | None:

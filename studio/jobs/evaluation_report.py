@@ -2,16 +2,25 @@
 
     <run>/evaluations/<name>.json                  the report, written last and whole
                       <name>.rows-<created>.jsonl  what both answered, row by row, as that report has it
-                      <name>.{lock,events.jsonl,log}      of the worker that made it
+                      <name>.{task.json,lock,events.jsonl,log}    of the worker that made it
 
 Knows nothing of how a score is made.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from studio import wording
+from studio import codec, wording
+from studio.events import LAST_TIME
+from studio.files import read_bytes, write_whole
 from studio.runs.length_limit import AtLimit
+from studio.runs.store import RunFolder
+
+log = logging.getLogger(__name__)
+
+_MOST_ROWS_BYTES = 256 * 2**20
 
 HELD_OUT = "held-out"
 """The data of a run that is scored at its end: the examples that were kept from the training."""
@@ -192,3 +201,53 @@ class ScoredRow:
     tuned_score: float | None = None
     base_loss: float | None = None
     tuned_loss: float | None = None
+
+
+def write_evaluation(run: RunFolder, report: EvaluationReport, rows: tuple[ScoredRow, ...]) -> None:
+    """Write the rows and, last, the report; the rows of the report before it go when nothing needs them any more.
+
+    Raises OSError when the disk does not take them.
+    """
+    folder = run.path / "evaluations"
+    folder.mkdir(exist_ok=True)
+    path = rows_path(run, report)
+    write_whole(path, "\n".join(codec.dumps(row) for row in rows))
+    write_whole(folder / f"{report.name}.json", codec.dumps(report))
+    for pattern in ("{}.rows*.jsonl", ".{}.rows*.tmp"):
+        for older in folder.glob(pattern.format(report.name)):
+            if older != path:
+                older.unlink(missing_ok=True)
+
+
+def rows_path(run: RunFolder, report: EvaluationReport) -> Path:
+    """Return the file of the rows behind a report: one of its own, so that no report meets the rows of another."""
+    return run.path / "evaluations" / f"{report.name}.rows-{round(report.created * 1000)}.jsonl"
+
+
+def read_report(run: RunFolder, name: str) -> EvaluationReport | None:
+    """Read a report; None when there is none, or none that can be read."""
+    path = run.path / "evaluations" / f"{name}.json"
+    try:
+        report = codec.read(EvaluationReport, path)
+    except FileNotFoundError:
+        return None
+    except (OSError, codec.Damaged) as error:
+        log.debug("The evaluation %s cannot be read: %s", path, error, exc_info=True)
+        return None
+    return report if report.name == name and 0 <= report.created <= LAST_TIME else None
+
+
+def read_rows(run: RunFolder, name: str) -> tuple[ScoredRow, ...]:
+    """Read the rows of a report; none when they are not there or cannot be read."""
+    report = read_report(run, name)
+    if report is None:
+        return ()
+    path = rows_path(run, report)
+    if not path.exists():  # reports had this name for their rows once
+        path = path.with_name(f"{name}.rows.jsonl")
+    try:
+        content = read_bytes(path, most_bytes=_MOST_ROWS_BYTES) or b""
+        return tuple(codec.loads(ScoredRow, line) for line in content.split(b"\n") if line)
+    except (OSError, codec.Damaged) as error:
+        log.warning("The rows of the evaluation %s cannot be read: %s", path, error, exc_info=True)
+        return ()

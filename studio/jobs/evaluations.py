@@ -4,19 +4,15 @@ A run that shall be evaluated at its end has a file that says so, so that it hap
 the run is gone by then. Knows nothing of how a score is made.
 """
 
-import functools
 import logging
-import re
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from studio import codec
 from studio.data.dataset_folders import Dataset
 from studio.data.library import DatasetLibrary
 from studio.errors import RunError, TooMany
-from studio.events import LAST_TIME, Failed, Finished, Loading
+from studio.events import Failed, Finished
 from studio.files import at_older_name, read_bytes, write_whole
 from studio.jobs import public_address, standard_tasks
 from studio.jobs.evaluation_report import (
@@ -25,59 +21,44 @@ from studio.jobs.evaluation_report import (
     NOTHING_HELD_OUT_HINT,
     EvaluationReport,
     ScoredRow,
+    read_report,
+    read_rows,
 )
-from studio.jobs.jobs import Job
+from studio.jobs.jobs import Jobs, JobState
+from studio.jobs.tasks import Evaluate, is_evaluation
 from studio.limits import LONGEST_ANSWER_NOUN, require_within
 from studio.logs import logged
 from studio.runs.event_log import last_event
-from studio.runs.launcher import JobPaths, Launch, request_stop
 from studio.runs.store import RunFolder, RunStore
 from studio.settings import Settings
 
 log = logging.getLogger(__name__)
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,199}")
 OF_A_FILE = "data-"
 """So begins the name of an evaluation on the rows of a file."""
 
 _MOST_TRIES = 2
 """An evaluation that takes the whole machine down is not tried for ever."""
 
-_MOST_ROWS_BYTES = 256 * 2**20
 
-log = logging.getLogger(__name__)
+EvaluationState = JobState[EvaluationReport]
+"""How far an evaluation is: also "nothing" (that could be evaluated on), or "waiting" for its run to end.
 
-
-@dataclass(frozen=True)
-class EvaluationState:
-    """How far an evaluation is. `status` is "none", "nothing" (that could be evaluated on), "waiting" (for the run to
-    end), "working", "ready" or "failed".
-
-    `done` of `total` says how far; both are 0 where that is not known. `report` is there when it is ready, and when a
-    later attempt failed. `plan` says while it works how many rows are asked, and how long that is foreseen to take.
-    """
-
-    status: str
-    sentence: str
-    report: EvaluationReport | None = None
-    failed: Failed | None = None
-    done: int = 0
-    total: int = 0
-    name: str = AT_THE_END
-    plan: str = ""
+The result is there when it is ready, and when a later attempt failed. The remark says while it works how many rows are
+asked, and how long that is foreseen to take.
+"""
 
 
 class Evaluations:
     """The evaluations of all runs of one data folder."""
 
-    def __init__(self, runs: RunStore, datasets: DatasetLibrary, *, launch: Launch, settings: Settings) -> None:
+    def __init__(self, runs: RunStore, datasets: DatasetLibrary, *, jobs: Jobs, settings: Settings) -> None:
         """`settings` say whether a run is evaluated at its end without being asked, and what visitors may name."""
         self._runs = runs
         self._datasets = datasets
-        self._launch = launch
+        self._jobs = jobs
         self._settings = settings
         self._guard = threading.Lock()
-        self._jobs: dict[Path, Job] = {}
         self._expected: set[str] = set()
 
     def start(
@@ -90,8 +71,10 @@ class Evaluations:
         forgetting: bool = True,
         tasks: Sequence[str] = (),
         questions: int = standard_tasks.QUESTIONS,
-    ) -> EvaluationState:
-        """Start to evaluate a run, unless that is under way; a report on the same data is replaced when it is done.
+    ) -> str:
+        """Start to evaluate a run, unless that is under way, and return the name of the evaluation.
+
+        A report on the same data is replaced when it is done.
 
         `data` is a data set, or a file of examples in any form that the studio reads, which becomes one; without it
         the held-out examples of the run are used. `rows` bounds how many, 0 takes all that the machine does in a few
@@ -114,57 +97,52 @@ class Evaluations:
             raise RunError(NOTHING_HELD_OUT, NOTHING_HELD_OUT_HINT)
         given = self._datasets.add(data) if isinstance(data, Path) else data
         name = _name("" if given is None else given.sha256, tasks, questions)
-        job = self._job(run, name)
-        if not job.state().working:
-            (run.path / "evaluations").mkdir(exist_ok=True)
-            arguments = ["evaluate", str(run.path), name, "--rows", str(rows)]
-            arguments += ["--longest", str(longest)] if longest else []
-            if given is not None:
-                arguments += ["--data", str(self._datasets.examples(given.id).path), "--title", given.name]
-            arguments += [] if forgetting else ["--no-probes"]
-            arguments += [] if self._settings.allows_own_tasks else ["--no-own-tasks"]
-            arguments += ["--questions", str(questions), "--tasks", *tasks] if tasks else []
-            job.start(arguments, self._launch)
-            with self._guard:
-                self._jobs[evaluation_paths(run, name).events] = job
-        return self.state(run_id, name)
+        task = Evaluate(
+            run.path,
+            name,
+            data=None if given is None else self._datasets.examples(given.id).path,
+            title="" if given is None else given.name,
+            rows=rows,
+            longest=longest,
+            probes=forgetting,
+            tasks=tuple(tasks),
+            questions=questions,
+            own_tasks=self._settings.allows_own_tasks,
+        )
+        if not self._jobs.state(task).working:
+            self._jobs.start(task)
+        return name
 
     def cancel(self, run_id: str, name: str = AT_THE_END) -> None:
         """Ask an evaluation to end, and one that waits for the end of its run not to begin. Raises RunError."""
         run = self._runs.get(run_id)
         self._expect_no_longer(run)
-        job = self._job(run, name)
-        if job.withdraw():
-            return
-        process_id = job.process_id() if job.state().working else None
-        if process_id is not None:
-            request_stop(process_id)
+        self._jobs.cancel(Evaluate(run.path, name))
 
     def state(self, run_id: str, name: str = AT_THE_END) -> EvaluationState:
         """Say how far an evaluation is. Raises RunError for an unknown run, or a name that no evaluation has."""
         run = self._runs.get(run_id)
-        job = self._job(run, name).state()
-        state = functools.partial(EvaluationState, name=name)
-        if job.working:
-            at = job.loading or Loading("Starting.")
-            return state("working", at.what, done=at.done, total=at.total, plan=job.noted)
+        state = self._jobs.state(Evaluate(run.path, name))
+        if state.working:
+            return state.giving(None)
         report = read_report(run, name)
-        if job.failed is not None:
-            return state("failed", job.failed.message, report=report, failed=job.failed)
+        if state.failed is not None:
+            return state.giving(report)
         if report is not None:
-            return state("ready", report.headline, report=report)
+            return JobState("ready", report.headline, report)
         if name == AT_THE_END and request_path(run).exists():
-            return state("waiting", f"It is evaluated {'when it ends' if run.is_alive() else 'in a moment'}.")
+            return JobState("waiting", f"It is evaluated {'when it ends' if run.is_alive() else 'in a moment'}.")
         if name == AT_THE_END and not _holds_out(run):
-            return state("nothing", NOTHING_HELD_OUT)
-        return state("none", "Not evaluated yet." if job.finished is None else "The evaluation was stopped.")
+            return JobState("nothing", NOTHING_HELD_OUT)
+        never = state.status == "none"
+        return JobState("none", "Not evaluated yet." if never else "The evaluation was stopped.")
 
     def names(self, run_id: str) -> tuple[str, ...]:
         """List the evaluations that a run has, done or under way, the one at its end first. Raises RunError."""
         folder = self._runs.get(run_id).path / "evaluations"
         found = {path.name.removesuffix(".events.jsonl") for path in folder.glob("*.events.jsonl")}
         found |= {path.stem for path in folder.glob("*.json")}
-        return tuple(sorted((each for each in found if _NAME.fullmatch(each)), key=lambda each: (each != "end", each)))
+        return tuple(sorted((each for each in found if is_evaluation(each)), key=lambda each: (each != "end", each)))
 
     def reports(self, run_id: str) -> tuple[EvaluationReport, ...]:
         """Return the reports of a run, the newest first. Raises RunError for an unknown run."""
@@ -245,15 +223,6 @@ class Evaluations:
         with self._guard:
             self._expected.discard(id)
 
-    def _job(self, run: RunFolder, name: str) -> Job:
-        """Return the job of an evaluation. One that never began is not remembered: anybody can invent a name."""
-        paths = evaluation_paths(run, name)
-        with self._guard:
-            job = self._jobs.get(paths.events) or Job(paths)
-            if paths.events.exists():
-                self._jobs[paths.events] = job
-            return job
-
 
 def _holds_out(run: RunFolder) -> bool:
     with logged(log, "The held-out examples cannot be read", OSError):
@@ -272,64 +241,6 @@ def _name(sha256: str, tasks: Sequence[str], questions: int) -> str:
 def request_path(run: RunFolder) -> Path:
     """Return the file that is there while a run shall be evaluated; it holds how often that was begun."""
     return at_older_name(run.path / "evaluation.request", "evaluation.wish")
-
-
-def evaluation_paths(run: RunFolder, name: str) -> JobPaths:
-    """Say where the worker of an evaluation has its files. Raises RunError for what is no name of one."""
-    if not _NAME.fullmatch(name):
-        raise RunError(f"'{name[:80]}' is no evaluation.", "Choose one from the list.")
-    folder = run.path / "evaluations"
-    return JobPaths(folder / f"{name}.lock", folder / f"{name}.events.jsonl", folder / f"{name}.log")
-
-
-def write_evaluation(run: RunFolder, report: EvaluationReport, rows: tuple[ScoredRow, ...]) -> None:
-    """Write the rows and, last, the report; the rows of the report before it go when nothing needs them any more.
-
-    Raises OSError when the disk does not take them.
-    """
-    folder = run.path / "evaluations"
-    folder.mkdir(exist_ok=True)
-    path = rows_path(run, report)
-    write_whole(path, "\n".join(codec.dumps(row) for row in rows))
-    write_whole(folder / f"{report.name}.json", codec.dumps(report))
-    for pattern in ("{}.rows*.jsonl", ".{}.rows*.tmp"):
-        for older in folder.glob(pattern.format(report.name)):
-            if older != path:
-                older.unlink(missing_ok=True)
-
-
-def rows_path(run: RunFolder, report: EvaluationReport) -> Path:
-    """Return the file of the rows behind a report: one of its own, so that no report meets the rows of another."""
-    return run.path / "evaluations" / f"{report.name}.rows-{round(report.created * 1000)}.jsonl"
-
-
-def read_report(run: RunFolder, name: str) -> EvaluationReport | None:
-    """Read a report; None when there is none, or none that can be read."""
-    path = run.path / "evaluations" / f"{name}.json"
-    try:
-        report = codec.read(EvaluationReport, path)
-    except FileNotFoundError:
-        return None
-    except (OSError, codec.Damaged) as error:
-        log.debug("The evaluation %s cannot be read: %s", path, error, exc_info=True)
-        return None
-    return report if report.name == name and 0 <= report.created <= LAST_TIME else None
-
-
-def read_rows(run: RunFolder, name: str) -> tuple[ScoredRow, ...]:
-    """Read the rows of a report; none when they are not there or cannot be read."""
-    report = read_report(run, name)
-    if report is None:
-        return ()
-    path = rows_path(run, report)
-    if not path.exists():  # reports had this name for their rows once
-        path = path.with_name(f"{name}.rows.jsonl")
-    try:
-        content = read_bytes(path, most_bytes=_MOST_ROWS_BYTES) or b""
-        return tuple(codec.loads(ScoredRow, line) for line in content.split(b"\n") if line)
-    except (OSError, codec.Damaged) as error:
-        log.warning("The rows of the evaluation %s cannot be read: %s", path, error, exc_info=True)
-        return ()
 
 
 def _tries(run: RunFolder) -> int:

@@ -1,20 +1,22 @@
-"""Writing the exports of a run, each by a worker of its own, and seeing how far that is.
+"""The exports of a run: each is written and checked by a worker of its own, whose report says how well it agrees.
 
-Knows nothing of what is in an export: the worker writes and checks it, and its report says the rest.
+The report is written last and whole, so that a report which exists speaks of an export which is complete.
 """
 
+import logging
 import stat
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from studio import codec
 from studio.config import FULL
 from studio.errors import ExportError
-from studio.events import Failed
-from studio.jobs.export_report import ExportReport, read_report
-from studio.jobs.jobs import Job
-from studio.runs.launcher import Launch, export_paths
+from studio.files import disk_trouble, write_whole
+from studio.jobs.jobs import Jobs, JobState
+from studio.jobs.tasks import Export
 from studio.runs.store import RunFolder
+
+log = logging.getLogger(__name__)
 
 ADAPTER = "adapter"
 MERGED = "merged"
@@ -57,61 +59,77 @@ def offered_file(folder: Path, name: str) -> Path | None:
 
 
 @dataclass(frozen=True)
-class ExportState:
-    """How far an export is. `status` is "none", "working", "ready", "failed", or "absent" for a kind that the run does
-    not have; `report` is there when it is ready.
+class ExportReport:
+    """One finished export. `kind` is "adapter" or "merged". Where it lies follows from the run and its kind.
+
+    `largest_difference` is the largest absolute difference of the logits between the export, loaded back, and the run;
+    `tolerance` is what was allowed. `same_answers` of `answers` greedy answers were the same token for token.
+    `checked_with` names the library that loaded the export back.
     """
 
-    status: str
-    sentence: str
-    report: ExportReport | None = None
-    failed: Failed | None = None
+    kind: str
+    folder_bytes: int
+    archive_bytes: int
+    largest_difference: float
+    tolerance: float
+    same_answers: int
+    answers: int
+    checked_with: str
 
 
-class Exports:
-    """The exports of all runs."""
+def write_report(folder: Path, report: ExportReport) -> None:
+    """Write the report whole to `<folder>/<kind>.json`: under a temporary name first, then renamed.
 
-    def __init__(self, *, launch: Launch) -> None:
-        self._launch = launch
-        self._guard = threading.Lock()
-        self._jobs: dict[Path, Job] = {}
+    Raises ExportError when the folder cannot be written, ValueError when a number is not finite.
+    """
+    path = folder / f"{report.kind}.json"
+    with disk_trouble("The report of the export", path, ExportError):
+        write_whole(path, codec.dumps(report))
 
-    def start(self, run: RunFolder, kind: str) -> ExportState:
-        """Start to write an export ("adapter" or "merged") unless it is there, or under way; return its state.
 
-        Raises ExportError when this run cannot be exported now, RunError when the work cannot be started.
-        """
-        state = self.state(run, kind)
-        if state.status in ("ready", "working"):
-            return state
-        if state.status == "absent":
-            raise ExportError(state.sentence, NO_ADAPTER_HINT)
-        if run.is_alive():
-            raise ExportError("This run is still training.", "Export it when it is finished, or stop it first.")
-        if run.result is None:
-            what = "model" if run.config.method == FULL else "adapter"
-            raise ExportError(f"This run has no {what} to export.", "Let a run finish, or stop it after a few steps.")
-        self._job(run, kind).start(["export", str(run.path), kind], self._launch)
-        return self.state(run, kind)
+def read_report(folder: Path, kind: str) -> ExportReport | None:
+    """Read the report of one kind of export; None when there is none, or none that can be read."""
+    try:
+        return codec.read(ExportReport, folder / f"{kind}.json")
+    except (OSError, codec.Damaged):
+        log.debug("A report of an export cannot be read", exc_info=True)
+        return None
 
-    def state(self, run: RunFolder, kind: str) -> ExportState:
-        """Say how far an export is. Raises ExportError for an unknown kind."""
-        if kind not in EXPORT_KINDS:
-            raise ExportError(f"There is no export '{kind}'.", f"Choose one of: {', '.join(EXPORT_KINDS)}.")
-        if kind not in kinds_of(run):
-            return ExportState("absent", NO_ADAPTER)
-        job = self._job(run, kind).state()
-        if job.working:
-            return ExportState("working", "Starting." if job.loading is None else job.loading.what)
-        report = read_report(run.exports, kind)
-        archive = export_archive(run, kind)
-        if report is not None and offered_file(archive.parent, archive.name) is not None:
-            return ExportState("ready", "Written, loaded back and checked.", report=report)
-        if job.failed is not None:
-            return ExportState("failed", job.failed.message, failed=job.failed)
-        return ExportState("none", "Not exported yet.")
 
-    def _job(self, run: RunFolder, kind: str) -> Job:
-        paths = export_paths(run.exports, kind)
-        with self._guard:
-            return self._jobs.setdefault(paths.events, Job(paths))
+ExportState = JobState[ExportReport]
+"""How far an export is: "none", "working", "ready", "failed", or "absent" for a kind that the run does not have."""
+
+
+def start_export(jobs: Jobs, run: RunFolder, kind: str) -> ExportState:
+    """Start to write an export ("adapter" or "merged") unless it is there, or under way; return its state.
+
+    Raises ExportError when this run cannot be exported now, RunError when the work cannot be started.
+    """
+    state = export_state(jobs, run, kind)
+    if state.ready or state.working:
+        return state
+    if state.status == "absent":
+        raise ExportError(state.sentence, NO_ADAPTER_HINT)
+    if run.is_alive():
+        raise ExportError("This run is still training.", "Export it when it is finished, or stop it first.")
+    if run.result is None:
+        what = "model" if run.config.method == FULL else "adapter"
+        raise ExportError(f"This run has no {what} to export.", "Let a run finish, or stop it after a few steps.")
+    jobs.start(Export(run.path, kind))
+    return export_state(jobs, run, kind)
+
+
+def export_state(jobs: Jobs, run: RunFolder, kind: str) -> ExportState:
+    """Say how far an export is. Raises ExportError for an unknown kind."""
+    if kind not in EXPORT_KINDS:
+        raise ExportError(f"There is no export '{kind}'.", f"Choose one of: {', '.join(EXPORT_KINDS)}.")
+    if kind not in kinds_of(run):
+        return JobState("absent", NO_ADAPTER)
+    state = jobs.state(Export(run.path, kind))
+    if state.working:
+        return state.giving(None)
+    report = read_report(run.exports, kind)
+    archive = export_archive(run, kind)
+    if report is not None and offered_file(archive.parent, archive.name) is not None:
+        return JobState("ready", "Written, loaded back and checked.", report)
+    return state.giving(None) if state.failed is not None else JobState("none", "Not exported yet.")

@@ -2,7 +2,7 @@
 
     <home>/imports/<id>/request.json    the `ImportRequest`
                         files/          what was brought, until it is kept as a data set
-                        events.jsonl, log, lock
+                        task.json, events.jsonl, log, lock
 
 A worker of its own keeps the page quick on large files, and alive when a broken file upsets a native reader. Knows
 nothing of how a file is read.
@@ -13,7 +13,6 @@ import logging
 import re
 import secrets
 import shutil
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -24,10 +23,9 @@ from studio.data.conversion.roles import Roles
 from studio.data.dataset_folders import one_line
 from studio.data.reading_choices import Change, Choices
 from studio.errors import DataError, RunError, TooMany
-from studio.events import Failed
-from studio.jobs.jobs import Job, JobState
+from studio.jobs.jobs import Jobs, JobState
+from studio.jobs.tasks import Import
 from studio.limits import LAPTOP, Limits, raised_by
-from studio.runs.launcher import Launch, import_paths, request_stop
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +33,6 @@ KEPT_SECONDS = 7 * 24 * 3600.0
 """An import that failed keeps its files for so long."""
 
 _ID = re.compile(r"[0-9a-f]{16}")
-_LOOK_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -59,18 +56,8 @@ class ImportRequest:
     choices: Choices | None = None
 
 
-@dataclass(frozen=True)
-class ImportState:
-    """How far an import is. `done` of `total` (0 when unknown) are in `unit`; `dataset_id` is there at the end."""
-
-    working: bool
-    sentence: str
-    done: int = 0
-    total: int = 0
-    unit: str = ""
-    dataset_id: str = ""
-    failed: Failed | None = None
-    cancelled: bool = False
+ImportState = JobState[str]
+"""How far an import is; the result is the id of its data set."""
 
 
 class Imports:
@@ -80,21 +67,17 @@ class Imports:
         self,
         home: Path,
         *,
-        launch: Launch,
+        jobs: Jobs,
         clock: Callable[[], float] = time.time,
         limits: Limits = LAPTOP,
         check: Callable[[ImportRequest], object] = lambda request: None,
     ) -> None:
         """`check` raises where a request is refused."""
         self._check = check
-        self._home = home
         self._folder = home / "imports"
-        self._launch = launch
+        self._jobs = jobs
         self._clock = clock
         self._limits = limits
-        self._guard = threading.Lock()
-        self._jobs: dict[str, Job] = {}
-        self._cancelled: set[str] = set()
 
     def start(self, request: ImportRequest) -> str:
         """Keep what was brought, start its worker and return the import's id.
@@ -122,36 +105,29 @@ class Imports:
                 "Free some space on its disk, or correct the permissions of the data folder.",
             ) from error
         try:
-            self._begin(folder)
+            self._jobs.start(Import(folder))
         except RunError:
             shutil.rmtree(folder, ignore_errors=True)
             raise
         return id
-
-    def _begin(self, folder: Path) -> None:
-        job = Job(import_paths(folder))
-        job.start(["import", str(folder), "--home", str(self._home)], self._launch)
-        with self._guard:
-            self._jobs[folder.name] = job
 
     def recover(self) -> None:
         """Let the imports wait again that waited when the studio before this one ended; call it when one starts."""
         found = [each for each in self._folder.glob("*") if _ID.fullmatch(each.name) and _never_began(each)]
         for folder in sorted(found, key=lambda each: ((each / "request.json").stat().st_mtime_ns, each.name)):
             try:
-                self._begin(folder)
+                self._jobs.start(Import(folder))
             except RunError as error:
                 log.warning("The import %s waits no more: %s", folder.name, error, exc_info=True)
 
     def state(self, id: str) -> ImportState:
         """Say how far an import is. Raises DataError when there is none with this id."""
-        state = self._job(id).state()
+        state = self._jobs.state(self._task(id))
         if state.working:
-            at = state.loading
-            if id in self._cancelled:
-                return ImportState(True, "Cancelling")
-            return ImportState(True, at.what, at.done, at.total, at.unit) if at else ImportState(True, "Starting")
-        return self._ended(id, state)
+            return replace(state, sentence="Cancelling") if state.cancelled else state
+        if state.ready:
+            return replace(state, sentence="Added.", result=(state.result or "").removeprefix("datasets/"))
+        return state if state.failed is not None else JobState("stopped", "Cancelled; nothing was added.")
 
     def request(self, id: str) -> ImportRequest:
         """Return what an import was asked for. Raises DataError when there is none with this id, or it is damaged."""
@@ -163,45 +139,25 @@ class Imports:
 
     def cancel(self, id: str) -> None:
         """Ask an import to end. Does nothing when it has ended. Raises DataError when there is none with this id."""
-        job = self._job(id)
-        if job.withdraw():
-            self._cancelled.add(id)
-            import_paths(self._folder / id).lock.touch()  # no later studio shall take it for one that waits
-            return
-        process_id = job.process_id()
-        # The number of a process that has ended may be that of another by now; the lock says that this one lives.
-        if process_id is not None and job.state().lock_held:
-            self._cancelled.add(id)
-            request_stop(process_id)
+        self._jobs.cancel(self._task(id))
 
     def wait(self, id: str) -> str:
         """Wait for an import to end and return the id of its data set. Raises DataError with what went wrong."""
-        while (state := self.state(id)).working:
-            time.sleep(_LOOK_SECONDS)
+        self._jobs.wait(self._task(id))
+        state = self.state(id)
         if state.failed is not None:
             raise DataError(state.failed.message, state.failed.hint)
-        if state.cancelled:
+        if not state.result:
             raise DataError("The import was cancelled.", "Add the file again.")
-        return state.dataset_id
+        return state.result
 
     def working(self) -> tuple[str, ...]:
         """List the imports that are at work."""
         found = sorted(each.name for each in self._folder.glob("*") if _ID.fullmatch(each.name))
-        return tuple(id for id in found if self._job(id).state().working)
+        return tuple(id for id in found if self._jobs.state(self._task(id)).working)
 
-    def _ended(self, id: str, state: JobState) -> ImportState:
-        stopped = state.finished is not None and state.finished.status == "stopped"
-        if stopped or (id in self._cancelled and state.finished is None):
-            return ImportState(False, "Cancelled; nothing was added.", cancelled=True)
-        if state.failed is not None:
-            return ImportState(False, state.failed.message, failed=state.failed)
-        dataset_id = state.saved[len("datasets/") :] if state.saved.startswith("datasets/") else ""
-        return ImportState(False, "Added.", dataset_id=dataset_id)
-
-    def _job(self, id: str) -> Job:
-        folder = self._known_folder(id)
-        with self._guard:
-            return self._jobs.setdefault(id, Job(import_paths(folder)))
+    def _task(self, id: str) -> Import:
+        return Import(self._known_folder(id))
 
     def _known_folder(self, id: str) -> Path:
         folder = self._folder / id
@@ -247,13 +203,13 @@ class Imports:
                 old = self._clock() - folder.stat().st_mtime > KEPT_SECONDS
             except OSError:
                 continue
-            if old and _ID.fullmatch(folder.name) and not Job(import_paths(folder)).state().lock_held:
+            if old and _ID.fullmatch(folder.name) and not self._jobs.is_held(Import(folder)):
                 shutil.rmtree(folder, ignore_errors=True)
 
 
 def _never_began(folder: Path) -> bool:
     """Tell whether an import waits for its worker: what was brought is there, and no worker ever was."""
-    paths = import_paths(folder)
+    paths = Import(folder).paths
     return (folder / "request.json").is_file() and not paths.lock.exists() and not paths.events.exists()
 
 

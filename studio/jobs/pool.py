@@ -4,7 +4,6 @@ What works is told by its lock, never by what this process remembers of it, so a
 nothing of what the workers do; training has a queue of its own and is not counted here.
 """
 
-import functools
 import logging
 import shutil
 import threading
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studio.errors import RunError, TooMany
+from studio.jobs.tasks import SHARES, Share, Task
 from studio.limits import Limits, raised_by
 from studio.runs import lock
 from studio.runs.launcher import Launch, Worker
@@ -21,29 +21,6 @@ from studio.runs.memory_watch import free_memory_bytes
 from studio.visitors import NOBODY, visitor
 
 log = logging.getLogger(__name__)
-
-IMPORTS, TOKEN_COUNTS, DOWNLOADS = "imports", "token_counts", "downloads"
-EXPORTS, EVALUATIONS, BLENDS, CALIBRATIONS = "exports", "evaluations", "blends", "calibrations"
-
-_NOUNS = {
-    IMPORTS: "imports of data",
-    TOKEN_COUNTS: "token counts",
-    DOWNLOADS: "downloads of base models",
-    EXPORTS: "exports",
-    EVALUATIONS: "evaluations",
-    BLENDS: "blends",
-    CALIBRATIONS: "measurements of this machine",
-}
-
-_LOCKS = {
-    IMPORTS: "imports/*/lock",
-    TOKEN_COUNTS: "datasets/*/tokens/*.lock",
-    DOWNLOADS: "models/*.lock",
-    EXPORTS: "runs/*/exports/*.lock",
-    EVALUATIONS: "runs/*/evaluations/*.lock",
-    CALIBRATIONS: "machine.lock",
-}
-"""Where the workers of a studio that ended hold their locks. A blend's is that of a run, and short."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +38,16 @@ def measure_room(home: Path) -> Room:
 
 
 class Ticket:
-    """One worker's place: in the line at first perhaps, and at work later. Made by `Pool` alone."""
+    """One worker's place: in the line at first perhaps, and at work later. Made by `Pool` alone.
 
-    def __init__(self, pool: "Pool", kind: str, who: str, lock_path: Path) -> None:
-        self.kind = kind
-        self.who = who
+    `task` is None for what an earlier studio left at work.
+    """
+
+    def __init__(self, pool: "Pool", share: Share, lock_path: Path, *, who: str = NOBODY, task: Task | None) -> None:
+        self.share = share
         self.lock_path = lock_path
+        self.who = who
+        self.task = task
         self.worker: Worker | None = None
         self.trouble: RunError | None = None
         self._pool = pool
@@ -96,20 +77,29 @@ class Pool:
         self._room = room
         self._guard = threading.Lock()
         self._at_work: list[Ticket] = []
-        self._waiting: list[tuple[Ticket, Callable[[], Worker]]] = []
+        self._waiting: list[Ticket] = []
 
-    def launcher(self, kind: str, *, once: bool = False) -> Launch:
-        """Return a `launch` for one kind of work. Its worker waits in line where none may start now.
+    def launch(self, task: Task) -> Worker:
+        """Start a worker, or let it wait in line where none may start now.
 
-        With `once`, work whose lock file is there was started already, by this studio or another, and is left alone.
+        A task that is done only once is left alone where its lock file is there: this studio or another started it.
         Raises TooMany, beside what `launch` raises, where the line is full too.
         """
-
-        def launch(module_arguments: Sequence[str], *, log_path: Path, lock_path: Path) -> Worker:
-            begin = functools.partial(self._launch, module_arguments, log_path=log_path, lock_path=lock_path)
-            return self._admit(kind, lock_path, _unless_begun(lock_path, begin) if once else begin)
-
-        return launch
+        share = task.share
+        if share is None:
+            return self._launch(task)
+        ticket = Ticket(self, share, task.paths.lock, who=visitor(), task=task)
+        self.require_disk()
+        with self._guard:
+            self._start_waiting()
+            self._refuse_visitor(ticket.who)
+            hindrance = self._hindrance(share, before=self._waiting)
+            if not hindrance:
+                return self._begin(ticket, task)
+            if self._count(self._waiting, share) >= self._bound(share, "waiting"):
+                raise self._full(share, hindrance)
+            self._waiting.append(ticket)
+        return Worker(process_id=None, exit_code=ticket.exit_code, place=ticket)
 
     def tick(self) -> None:
         """Start what waits, as far as there is room: to be called about once a second."""
@@ -120,9 +110,10 @@ class Pool:
         """Count the workers that a studio before this one has left at work; call it when one starts."""
         with self._guard:
             known = {ticket.lock_path for ticket in self._at_work}
-            for kind, pattern in _LOCKS.items():
-                held = (path for path in self._home.glob(pattern) if path not in known and lock.is_held(path))
-                self._at_work += [Ticket(self, kind, NOBODY, path) for path in held]
+            for share in SHARES:
+                paths = self._home.glob(share.locks) if share.locks else ()
+                held = (path for path in paths if path not in known and lock.is_held(path))
+                self._at_work += [Ticket(self, share, path, task=None) for path in held]
 
     def require_disk(self) -> None:
         """Raise TooMany where the disk has so little room that nothing new is taken."""
@@ -137,56 +128,44 @@ class Pool:
         """Say what a ticket waits for; empty when it does not."""
         with self._guard:
             self._start_waiting()
-            line = [each for each, _ in self._waiting]
-            return self._hindrance(ticket.kind, before=line[: line.index(ticket)]) if ticket in line else ""
+            if ticket not in self._waiting:
+                return ""
+            return self._hindrance(ticket.share, before=self._waiting[: self._waiting.index(ticket)])
 
     def leave(self, ticket: Ticket) -> bool:
         """Take a ticket out of the line, and say whether it was there."""
         with self._guard:
-            before = len(self._waiting)
-            self._waiting = [each for each in self._waiting if each[0] is not ticket]
-            return len(self._waiting) < before
+            waits = ticket in self._waiting
+            if waits:
+                self._waiting.remove(ticket)
+            return waits
 
-    def _admit(self, kind: str, lock_path: Path, begin: Callable[[], Worker]) -> Worker:
-        ticket = Ticket(self, kind, visitor(), lock_path)
-        self.require_disk()
-        with self._guard:
-            self._start_waiting()
-            self._refuse_visitor(ticket.who)
-            line = [each for each, _ in self._waiting]
-            hindrance = self._hindrance(kind, before=line)
-            if not hindrance:
-                return self._begin(ticket, begin)
-            if self._count(line, kind) >= self._bound(kind, "waiting"):
-                raise self._full(kind, hindrance)
-            self._waiting.append((ticket, begin))
-        return Worker(process_id=None, exit_code=ticket.exit_code, place=ticket)
-
-    def _begin(self, ticket: Ticket, begin: Callable[[], Worker]) -> Worker:
-        ticket.worker = begin()
+    def _begin(self, ticket: Ticket, task: Task) -> Worker:
+        begun = task.once and ticket.lock_path.exists()
+        ticket.worker = Worker(process_id=None, exit_code=lambda: None) if begun else self._launch(task)
         self._at_work.append(ticket)
         return ticket.worker
 
     def _start_waiting(self) -> None:
         self._at_work = [ticket for ticket in self._at_work if lock.is_held(ticket.lock_path)]
-        still: list[tuple[Ticket, Callable[[], Worker]]] = []
-        for ticket, begin in self._waiting:
-            if self._hindrance(ticket.kind, before=[each for each, _ in still]):
-                still.append((ticket, begin))
+        still: list[Ticket] = []
+        for ticket in self._waiting:
+            if ticket.task is None or self._hindrance(ticket.share, before=still):
+                still.append(ticket)
                 continue
             try:
-                self._begin(ticket, begin)
+                self._begin(ticket, ticket.task)
             except RunError as error:
-                log.warning("What waited could not be started (%s): %s", ticket.kind, error, exc_info=True)
+                log.warning("What waited could not be started (%s): %s", ticket.share.name, error, exc_info=True)
                 ticket.trouble = error
         self._waiting = still
 
-    def _hindrance(self, kind: str, *, before: Sequence[Ticket]) -> str:
+    def _hindrance(self, share: Share, *, before: Sequence[Ticket]) -> str:
         """Say why a worker may not start now; empty when it may. `before` are those in line before it."""
-        others = self._count(before, kind)
-        at_work = self._count(self._at_work, kind)
-        if others or at_work >= self._bound(kind, "at_once"):
-            return f"Waiting for {at_work + others:,} other {_NOUNS[kind]}"
+        others = self._count(before, share)
+        at_work = self._count(self._at_work, share)
+        if others or at_work >= self._bound(share, "at_once"):
+            return f"Waiting for {at_work + others:,} other {share.noun}"
         if len(self._at_work) >= self._limits.workers_at_once:
             return f"Waiting for other work: {len(self._at_work):,} workers are busy"
         if self._room(self._home).memory_gib < self._limits.free_memory_gib:
@@ -194,7 +173,7 @@ class Pool:
         return ""
 
     def _refuse_visitor(self, who: str) -> None:
-        mine = Counter(each.who for each in (*self._at_work, *(each for each, _ in self._waiting)))[who]
+        mine = Counter(each.who for each in (*self._at_work, *self._waiting))[who]
         most = self._limits.workers_each
         if who != NOBODY and mine >= most:
             raise TooMany(
@@ -202,21 +181,14 @@ class Pool:
                 f"Wait until one is done, or cancel one. {raised_by('workers_each')}",
             )
 
-    def _full(self, kind: str, hindrance: str) -> TooMany:
-        waiting = self._bound(kind, "waiting")
-        name = f"{kind}_{'waiting' if waiting else 'at_once'}"
+    def _full(self, share: Share, hindrance: str) -> TooMany:
+        waiting = self._bound(share, "waiting")
+        name = f"{share.name}_{'waiting' if waiting else 'at_once'}"
         line = f"{hindrance}, and no more than {waiting:,} may wait." if waiting else f"{hindrance}, which cannot wait."
-        return TooMany(
-            f"This was not started. {line}",
-            f"Try again when one is done. {raised_by(name)}",
-        )
+        return TooMany(f"This was not started. {line}", f"Try again when one is done. {raised_by(name)}")
 
-    def _bound(self, kind: str, what: str) -> int:
-        return int(getattr(self._limits, f"{kind}_{what}"))
+    def _bound(self, share: Share, what: str) -> int:
+        return int(getattr(self._limits, f"{share.name}_{what}"))
 
-    def _count(self, tickets: Sequence[Ticket], kind: str) -> int:
-        return sum(each.kind == kind for each in tickets)
-
-
-def _unless_begun(lock_path: Path, begin: Callable[[], Worker]) -> Callable[[], Worker]:
-    return lambda: Worker(process_id=None, exit_code=lambda: None) if lock_path.exists() else begin()
+    def _count(self, tickets: Sequence[Ticket], share: Share) -> int:
+        return sum(each.share == share for each in tickets)

@@ -50,10 +50,10 @@ def parts(facts: ModelFacts, settings: RunConfig, dataset_id: str, validation_id
     if not total:
         return Parts()
     places = places_of(facts, settings, dataset_id, validation_id)
-    counts = facts.token_state(dataset_id, settings.model).counts
+    counts = facts.token_state(dataset_id, settings.model).result
     train = _fit(places.train, counts, settings)
     if validation_id:
-        other = facts.token_state(validation_id, settings.model).counts
+        other = facts.token_state(validation_id, settings.model).result
         aside = _fit(range(len(facts.examples(validation_id))), other, settings)
         left_out = total - train.examples
     else:

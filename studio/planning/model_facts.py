@@ -17,6 +17,7 @@ from studio.data.examples import Example
 from studio.data.splitting import Split, split
 from studio.data.tokenizing.tokens import TokenCounts, TokenStatistics, statistics
 from studio.errors import ModelError
+from studio.jobs.jobs import JobState
 from studio.jobs.rendering_protocol import Shown
 from studio.jobs.token_counts import TokenState
 from studio.models.architecture import Architecture, architecture_in, read_architecture
@@ -73,7 +74,9 @@ class ModelFacts:
     def token_state(self, dataset_id: str, model: str) -> TokenState:
         """Return the token counts of a data set for a model, or how far they are."""
         here = self.where(model)
-        return TokenState(trouble=here.trouble) if here.folder is None else self._studio.token_state(dataset_id, model)
+        if here.folder is None:
+            return JobState("failed" if here.trouble else "none", here.trouble)
+        return self._studio.token_state(dataset_id, model)
 
     def examples(self, dataset_id: str) -> ExampleFile:
         """Return the examples of a stored data set. Raises DataError when there is no such set."""

@@ -18,10 +18,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol
+from typing import ClassVar, Protocol
 
+from studio import codec
 from studio.errors import RunError
-from studio.files import open_descriptor, open_plain
+from studio.files import open_descriptor, open_plain, write_whole
 from studio.logs import logged
 from studio.runs import lock
 from studio.runs.memory_watch import MemoryWatch
@@ -40,44 +41,36 @@ _SECRET = re.compile(r"(^|_)(TOKENS?|PASSWORD|PASSWD|SECRETS?|CREDENTIALS?|API_?
 """What the name of a variable has in it that holds a secret: HF_TOKEN, AWS_SECRET_ACCESS_KEY, OPENAI_API_KEY."""
 
 _NO_SECRETS = ("TOKENIZERS_PARALLELISM", NO_TOKEN_VARIABLE, "HF_TOKEN_PATH")
-_UNWATCHED = ("train", "calibrate")
 _LOG_TAIL_BYTES = 16_384
 _LONGEST_SLUG = 100
 
 
 @dataclass(frozen=True)
 class JobPaths:
-    """Where a job beside training has its lock, its events and its log."""
+    """Where a job has its lock, its events and its log, and the task that its worker reads."""
 
     lock: Path
     events: Path
     log: Path
+    task: Path
 
 
-def model_paths(name: str, home: Path) -> JobPaths:
-    """Say where the job that makes a base model ready has its files."""
-    folder, slug = home / "models", model_slug(name)
-    return JobPaths(folder / f"{slug}.lock", folder / f"{slug}.events.jsonl", folder / f"{slug}.log")
+class Task(Protocol):
+    """What a worker shall do; the kinds are in `studio.jobs.tasks`."""
+
+    job: ClassVar[str]
+    watched: ClassVar[bool]
+
+    @property
+    def paths(self) -> JobPaths: ...
 
 
-def export_paths(exports: Path, kind: str) -> JobPaths:
-    """Say where an export has its files. Each kind has a lock of its own; for the memory the workers wait in turn."""
-    return JobPaths(exports / f"{kind}.lock", exports / f"{kind}.events.jsonl", exports / f"{kind}.log")
-
-
-def blend_paths(run: Path) -> JobPaths:
-    """Say where the job that blends adapters into a run's folder has its files: where a training would have them."""
-    return JobPaths(run / "run.lock", run / "events.jsonl", run / "worker.log")
-
-
-def import_paths(folder: Path) -> JobPaths:
-    """Say where the job that brings data in has its files."""
-    return JobPaths(folder / "lock", folder / "events.jsonl", folder / "log")
-
-
-def token_paths(target: Path) -> JobPaths:
-    """Say where the job that counts tokens into the file `target` has its files."""
-    return JobPaths(target.with_suffix(".lock"), target.with_suffix(".events.jsonl"), target.with_suffix(".log"))
+def write_task(task: Task) -> Path:
+    """Write the file that a worker reads its task from, and return its path. Raises OSError."""
+    path = task.paths.task
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, codec.dumps({"job": task.job} | codec.to_plain(task)))
+    return path
 
 
 def model_slug(name: str) -> str:
@@ -118,47 +111,47 @@ class Worker:
 class Launch(Protocol):
     """The shape of `launch`, for those who take it as an argument."""
 
-    def __call__(self, module_arguments: Sequence[str], *, log_path: Path, lock_path: Path) -> Worker: ...
+    def __call__(self, task: Task, /) -> Worker: ...
 
 
 def launch(
-    module_arguments: Sequence[str],
+    task: Task,
     *,
-    log_path: Path,
-    lock_path: Path,
     command: Sequence[str] = WORKER_COMMAND,
     variables: Mapping[str, str] = MappingProxyType({}),
     watch: MemoryWatch = MemoryWatch(),  # noqa: B008  # it is frozen
 ) -> Worker:
-    """Start `command` with `module_arguments` and `--lock-fd N`, where N is an open file that holds `lock_path`.
+    """Write the task down and start `command` with `run TASK --lock-fd N`, where N is an open file that holds the lock.
 
-    What the worker prints goes to `log_path`, which is begun afresh; the one before it stays beside it as `.old`. Both
-    paths get their folders made. `variables` are set in its environment. `watch` ends a worker that takes too much
-    memory; a training is not watched, because its forecast says what it takes and it may take all of that.
+    What the worker prints goes to the log, which is begun afresh; the one before it stays beside it as `.old`. The
+    folders are made. `variables` are set in its environment. `watch` ends a worker that takes too much memory, where
+    the task is watched.
 
-    Raises RunError when the lock is held already, the log cannot be written or the process cannot be started.
+    Raises RunError when the lock is held already, a file cannot be written or the process cannot be started.
     """
+    paths = task.paths
     try:
-        log_path.parent.mkdir(parents=True, exist_ok=True)
-        lock_path.parent.mkdir(parents=True, exist_ok=True)
-        lock_fd = _acquire(lock_path)
+        paths.log.parent.mkdir(parents=True, exist_ok=True)
+        paths.lock.parent.mkdir(parents=True, exist_ok=True)
+        lock_fd = _acquire(paths.lock)
         try:
-            process = _start([*command, *module_arguments, "--lock-fd", str(lock_fd)], log_path, lock_fd, variables)
+            arguments = ["run", str(write_task(task)), "--lock-fd", str(lock_fd)]
+            process = _start([*command, *arguments], paths.log, lock_fd, variables)
         finally:
             os.close(lock_fd)
     except OSError as error:
         raise RunError(
             f"The work could not be started: {error.strerror or error}.",
-            f"Check that {log_path.parent} can be written and that the disk and the memory are not full.",
+            f"Check that {paths.log.parent} can be written and that the disk and the memory are not full.",
         ) from error
     with logged(log, "The lock does not name the worker that holds it", OSError):
-        lock.name_holder(lock_path, process.pid)
+        lock.name_holder(paths.lock, process.pid)
     # A child that nobody waits for stays in the process table as a zombie.
     threading.Thread(target=process.wait, name=f"wait-{process.pid}", daemon=True).start()
-    if not set(module_arguments[:1]) & set(_UNWATCHED):
+    if task.watched:
         watch.start(
             process.pid,
-            log_path=log_path,
+            log_path=paths.log,
             has_ended=lambda: process.poll() is not None,
             end=lambda: kill_group(process.pid),
         )

@@ -19,7 +19,7 @@ from studio.runs import lock, lost
 from studio.runs.diagnosis import Diagnosis
 from studio.runs.event_log import last_event
 from studio.runs.following import Following
-from studio.runs.launcher import Launch, Worker, kill_group, request_stop
+from studio.runs.launcher import Worker, kill_group, request_stop
 from studio.runs.queue import Queue
 from studio.runs.store import DISCARD, KEEP, RunFolder, RunStore
 from studio.runs.view import ENDED, RunView, Status, died_twice, headline, seconds_left, status
@@ -62,12 +62,14 @@ class Scheduler:
         runs: RunStore,
         home: Path,
         *,
-        launch: Launch,
+        launch: Callable[[RunFolder], Worker],
         clock: Callable[[], float],
         make_room: Callable[[], None],
         started: Callable[[RunFolder], object] = lambda run: None,
     ) -> None:
-        """`make_room` is called before a worker is started, to free the accelerator; `started` once it was."""
+        """`launch` starts the worker of a run. `make_room` is called before that, to free the accelerator; `started`
+        once it was.
+        """
         self._runs = runs
         self._home = home
         self._launch = launch
@@ -242,7 +244,7 @@ class Scheduler:
                 return True  # somebody else did
             run.stop_request.unlink(missing_ok=True)
             self._make_room()
-            worker = self._launch(["train", str(run.path)], log_path=run.log_path, lock_path=run.lock_path)
+            worker = self._launch(run)
             run.lost_path.unlink(missing_ok=True)
         except RunError as error:
             self._trouble[id] = error

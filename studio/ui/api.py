@@ -17,7 +17,6 @@ from studio.jobs.imports import ImportRequest
 from studio.studio import Studio
 from studio.ui.export import tab
 from studio.ui.kit.errors import shown
-from studio.ui.train import tab as train_tab
 
 
 def wire(studio: Studio) -> None:
@@ -35,7 +34,7 @@ def wire(studio: Studio) -> None:
 
     def run_status(run_id: str) -> dict[str, Any]:
         """Say what a run is at: status, step, losses, time left, and whether it has a result."""
-        return train_tab.run_status(studio, run_id)
+        return status_of(studio, run_id)
 
     def ask(
         run_id: str,
@@ -56,6 +55,23 @@ def wire(studio: Studio) -> None:
     api(shown(run_status), api_name="run_status", concurrency_limit=None)
     api(shown(ask), api_name="ask", concurrency_limit=8)
     api(shown(export_run), api_name="export_run", concurrency_limit=None)
+
+
+def status_of(studio: Studio, run_id: str) -> dict[str, Any]:
+    """Say what a run is at. Raises RunError when there is no such run."""
+    state = studio.scheduler.view(run_id)
+    view = state.view
+    return {
+        "run": state.run.id,
+        "status": state.status,
+        "headline": state.headline,
+        "step": view.step,
+        "total_steps": view.total_steps,
+        "loss": view.steps[-1].loss if view.steps else None,
+        "held_out_loss": view.evaluations[-1].loss if view.evaluations else None,
+        "seconds_left": state.seconds_left,
+        "has_result": state.run.result is not None,
+    }
 
 
 def add_dataset(studio: Studio, file: str | None) -> str:

@@ -3,6 +3,7 @@
 import logging
 import resource
 import shutil
+import tempfile
 import time
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from studio.data.sources.hub_source import HubName, fetch_from_hub
 from studio.errors import DataError
 from studio.events import Finished, Loading, Saved
 from studio.jobs.imports import ImportRequest
+from studio.jobs.tasks import Import, home_of
 from studio.logs import logged
 from studio.models.hub_datasets import HubDatasets
 from studio.workers.job import Job
@@ -26,11 +28,20 @@ _TELL_SECONDS = 0.25
 _IN_BYTES = ("Fetching", "Looking", "Opening", "Reading", "Unpacking")
 
 
-def add_data(job: Job, *, folder: Path, home: Path) -> Finished:
-    """Read what the import in `folder` brought and keep it as a data set. What was brought goes once it is kept."""
+def bring_in(job: Job, task: Import) -> Finished:
+    """Do an import in a process of its own, within bounds."""
+    bound_memory()
+    # What is unpacked lies in the data folder: it goes with the import, and the system's own may be in memory.
+    tempfile.tempdir = str(task.folder / "files")
+    return add_data(job, task)
+
+
+def add_data(job: Job, task: Import) -> Finished:
+    """Read what an import brought and keep it as a data set. What was brought goes once it is kept."""
     began = time.monotonic()
+    folder = task.folder
     request = codec.read(ImportRequest, folder / "request.json")
-    library = DatasetLibrary(home, samples_folder=folder)
+    library = DatasetLibrary(home_of(folder), samples_folder=folder)
     try:
         dataset = _add(library, request, folder, reporting(job))
     except MemoryError as error:

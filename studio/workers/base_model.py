@@ -4,17 +4,18 @@ One process at a time fetches a given model; another that needs it waits and the
 """
 
 import os
+import time
 from pathlib import Path
 
 from studio.config import STARTER
 from studio.data.tokenizing.limits import ProcessBounds
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import ModelError
-from studio.events import Loading
+from studio.events import Finished, Loading
+from studio.jobs.tasks import PrepareModel
 from studio.limits import limits_of, read_changes
 from studio.models.locate import ModelFiles, fetch, locate_settled
 from studio.models.starter import fetch_starter
-from studio.runs.launcher import model_paths
 from studio.workers.job import Job
 
 
@@ -23,7 +24,7 @@ def ensure_model(name: str, home: Path, job: Job) -> ModelFiles:
     ready = locate_settled(name, home)
     if ready is not None:
         return ready
-    with job.holding(model_paths(name, home).lock, waiting="Waiting for another process that fetches the model"):
+    with job.holding(PrepareModel(name, home).paths.lock, waiting="Waiting for another process that fetches the model"):
         return fetch_model(name, home, job)
 
 
@@ -44,6 +45,13 @@ def fetch_model(name: str, home: Path, job: Job) -> ModelFiles:
     if ready is None:
         raise ModelError("The starter model was written, and is not complete.", "Check the disk and try again.")
     return ready
+
+
+def prepare(job: Job, task: PrepareModel) -> Finished:
+    """Fetch one model before anybody needs it. The process already holds the model's lock."""
+    began = time.monotonic()
+    files = fetch_model(task.name, task.home, job)
+    return Finished(status="finished", summary=f"The model lies in {files.folder}.", seconds=time.monotonic() - began)
 
 
 def load_renderer(folder: Path) -> ChatRenderer:

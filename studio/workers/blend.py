@@ -7,6 +7,7 @@ from studio import wording
 from studio.errors import RunError
 from studio.events import Finished, Loading, Saved
 from studio.files import whole_folder
+from studio.jobs.tasks import MakeBlend, home_of
 from studio.models.blend_kinds import KINDS
 from studio.models.starter import Stopped
 from studio.runs.blend_parents import Blend, Parent, read_blend, weights_folder
@@ -15,17 +16,18 @@ from studio.workers.base_model import ensure_model
 from studio.workers.job import Job
 
 
-def blend_run(job: Job, *, run: RunFolder, home: Path) -> Finished:
+def blend_run(job: Job, task: MakeBlend) -> Finished:
     """Blend what the run's `parents.json` names, and write the result to the run's folder, whole or not at all.
 
     Raises RunError when a parent is gone, ModelError when the adapters do not fit one another.
     """
     began = time.monotonic()
+    run = RunFolder(task.run)
     blend = read_blend(run)
     if blend is None:
         raise RunError(f"The run '{run.name}' is not a blend.", "Choose two runs to blend.")
     adapters = [_folder(run.path.parent / parent.id, parent) for parent in blend.parents]
-    files = ensure_model(run.config.model, home, job)
+    files = ensure_model(run.config.model, home_of(run.path), job)
     job.emit(Loading(what="Starting PyTorch"))
     from studio.ml import blending
 

@@ -10,11 +10,11 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from studio.events import Finished, Loading, Saved
 from studio.jobs.calibration import machine_key, processor_name, write_machine
+from studio.jobs.tasks import Calibrate
 from studio.models.machine import Machine, Rates
 from studio.runs.memory_watch import free_memory_bytes
 from studio.workers.job import Job
@@ -35,12 +35,12 @@ TRY_SECONDS = 0.25
 _FEWEST_TRIES = 5
 
 
-def calibrate(job: Job, *, home: Path) -> Finished:
+def calibrate(job: Job, task: Calibrate) -> Finished:
     """Measure this machine and keep the result. Waits until no run holds the accelerator."""
     began = time.monotonic()
-    with job.holding(home / MEMORY_LOCK, waiting="Waiting for a run to finish"):
+    with job.holding(task.home / MEMORY_LOCK, waiting="Waiting for a run to finish"):
         job.emit(Loading(what="Measuring this machine"))
-        write_machine(home, measure())
+        write_machine(task.home, measure())
     job.emit(Saved(step=0, path="machine.json"))
     return Finished("finished", "This machine is measured.", time.monotonic() - began)
 

@@ -32,6 +32,7 @@ from studio.compare.chat_protocol import (
 )
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import ModelError, StudioError
+from studio.jobs.tasks import Chat
 from studio.models.locate import locate_settled
 from studio.runs.store import RunFolder
 from studio.workers.base_model import load_renderer
@@ -61,7 +62,7 @@ class _OpenModel:
         return self.placement if model is self.models.base else dataclasses.replace(self.placement, bits=0)
 
 
-def chat(home: Path) -> int:
+def chat(task: Chat) -> int:
     """Answer until told to leave. Returns the exit status."""
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # a library that prints must not break the protocol
@@ -85,7 +86,7 @@ def chat(home: Path) -> int:
             if isinstance(message, Open):
                 if opened is None or opened.request != message:
                     opened = None
-                    opened = _open(message, home, say)
+                    opened = _open(message, task.home, say)
                 say(Opened(device=opened.placement.device, precision=opened.placement.sentence))
             elif isinstance(message, Ask | SelfTest):
                 if opened is None:

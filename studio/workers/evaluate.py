@@ -7,16 +7,15 @@ import importlib.metadata
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from studio.errors import ModelError, RunError
 from studio.events import Finished, Loaded, Loading, Noted
 from studio.jobs import standard_tasks
-from studio.jobs.evaluation_report import HELD_OUT, EvaluationReport
-from studio.jobs.evaluations import request_path, write_evaluation
-from studio.jobs.standard_tasks import QUESTIONS
+from studio.jobs.evaluation_report import HELD_OUT, EvaluationReport, write_evaluation
+from studio.jobs.evaluations import request_path
+from studio.jobs.tasks import Evaluate, home_of
 from studio.models.architecture import architecture_in
 from studio.models.forecast.answers import AnswerClock
 from studio.models.forecast.plan import FP32, ITEM_BYTES
@@ -44,38 +43,20 @@ _BASE = "Base model"
 LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "accelerate")
 
 
-@dataclass(frozen=True)
-class Order:
-    """What is to be evaluated: `data` is a file of examples called `title`, None for the held-out ones; `rows` bounds
-    how many, 0 for all that the machine does in a few minutes. `longest` bounds every answer in tokens, 0 leaves that
-    to the expected one. `tasks` are standard tasks, asked besides with
-    `questions` questions each; `own_tasks` says whether those in the data folder may be among them.
-    """
-
-    name: str
-    data: Path | None = None
-    title: str = ""
-    rows: int = 0
-    longest: int = 0
-    probes: bool = True
-    tasks: tuple[str, ...] = ()
-    questions: int = QUESTIONS
-    own_tasks: bool = True
-
-
-def evaluate_run(job: Job, *, run: RunFolder, order: Order, home: Path) -> Finished:
+def evaluate_run(job: Job, task: Evaluate) -> Finished:
     """Evaluate and write the report last. Whatever comes of it, the run is not evaluated again without being asked."""
     began = time.monotonic()
+    run, home = RunFolder(task.run), home_of(task.run)
     try:
         files = ensure_model(run.config.model, home, job)
         with job.holding(home / MEMORY_LOCK, waiting="Waiting for other work on this machine to finish"):
-            headline = _evaluate(job, run=run, order=order, home=home, folder=files.folder, began=began)
+            headline = _evaluate(job, task, run=run, home=home, folder=files.folder, began=began)
     finally:
         request_path(run).unlink(missing_ok=True)
     return Finished(status="finished", summary=headline, seconds=time.monotonic() - began)
 
 
-def _evaluate(job: Job, *, run: RunFolder, order: Order, home: Path, folder: Path, began: float) -> str:
+def _evaluate(job: Job, task: Evaluate, *, run: RunFolder, home: Path, folder: Path, began: float) -> str:
     result = run.result
     if result is None:
         raise RunError("This run has nothing to evaluate.", "Let a run finish, or stop it after its first steps.")
@@ -85,8 +66,8 @@ def _evaluate(job: Job, *, run: RunFolder, order: Order, home: Path, folder: Pat
     renderer = load_renderer(folder)
     placement = loading.choose_placement(precision=precision_of(run), bits=run.config.base_bits)
     clock = _clock(folder, placement, home)
-    asked = choose_rows(run, renderer, data=order.data, rows=order.rows, longest=order.longest, clock=clock, job=job)
-    probes = read_probes(PROBES, renderer, share=_probe_share(folder, placement)) if order.probes else None
+    asked = choose_rows(run, renderer, data=task.data, rows=task.rows, longest=task.longest, clock=clock, job=job)
+    probes = read_probes(PROBES, renderer, share=_probe_share(folder, placement)) if task.probes else None
     job.emit(Noted("info", asked.sentence(0.0 if probes is None else clock.read_seconds(probes.tokens))))
     observer = Observer(
         asked,
@@ -96,7 +77,7 @@ def _evaluate(job: Job, *, run: RunFolder, order: Order, home: Path, folder: Pat
         pad_id=pad_id(renderer),
         should_stop=job.should_stop,
     )
-    standard = _standard(order, home, folder, placement, job) if order.tasks else None
+    standard = _standard(task, home, folder, placement, job) if task.tasks else None
     observers = [observer] if standard is None else [observer, standard]
     watch = _ModelRunner(job, observers, folder=folder, placement=placement, kept=home / KEPT)
     (base, *base_standard), (tuned, *tuned_standard) = watch.both(result)
@@ -106,7 +87,7 @@ def _evaluate(job: Job, *, run: RunFolder, order: Order, home: Path, folder: Pat
     libraries = (*LIBRARIES, *((standard_tasks.PACKAGE,) if standard else ()))
     origin = run.origin
     report = EvaluationReport(
-        name=order.name,
+        name=task.name,
         run_id=run.id,
         run_name=run.name,
         model=origin.model_name,
@@ -114,7 +95,7 @@ def _evaluate(job: Job, *, run: RunFolder, order: Order, home: Path, folder: Pat
         dataset_id=origin.dataset_id,
         dataset_name=origin.dataset_name,
         dataset_sha256=origin.dataset_sha256,
-        data=HELD_OUT if order.data is None else order.title or order.name,
+        data=HELD_OUT if task.data is None else task.title or task.name,
         data_sha256=asked.sha256,
         rows=len(asked.rows),
         rows_available=asked.available,
@@ -139,12 +120,12 @@ def _evaluate(job: Job, *, run: RunFolder, order: Order, home: Path, folder: Pat
     return judged.headline
 
 
-def _standard(order: Order, home: Path, folder: Path, placement: "Placement", job: Job) -> StandardObserver:
+def _standard(task: Evaluate, home: Path, folder: Path, placement: "Placement", job: Job) -> StandardObserver:
     job.emit(Loading(what="Starting lm-evaluation-harness"))
     return StandardObserver(
-        order.tasks,
-        questions=order.questions,
-        home=home if order.own_tasks else None,
+        task.tasks,
+        questions=task.questions,
+        home=home if task.own_tasks else None,
         folder=folder,
         placement=placement,
         should_stop=job.should_stop,

@@ -16,8 +16,17 @@ from studio.data.examples import Message
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import DataError, ExportError
 from studio.events import Finished, Loading, Stepped
-from studio.jobs.export_report import ExportReport, write_report
-from studio.jobs.exports import ADAPTER, MERGED, NO_ADAPTER, NO_ADAPTER_HINT, export_archive, export_folder
+from studio.jobs.exports import (
+    ADAPTER,
+    MERGED,
+    NO_ADAPTER,
+    NO_ADAPTER_HINT,
+    ExportReport,
+    export_archive,
+    export_folder,
+    write_report,
+)
+from studio.jobs.tasks import Export, home_of
 from studio.models.adapter_files import hash_learned
 from studio.models.elsewhere import shown_name
 from studio.models.starter import HUB_ID
@@ -39,9 +48,10 @@ log = logging.getLogger(__name__)
 ASKED_LATER = "reference.later"
 
 
-def export_run(job: Job, *, run: RunFolder, kind: str, home: Path) -> Finished:
+def export_run(job: Job, task: Export) -> Finished:
     """Write one kind of export, check it, and write its report last."""
     began = time.monotonic()
+    run, kind, home = RunFolder(task.run), task.kind, home_of(task.run)
     result = run.result
     if result is None:
         raise ExportError("This run has no result to export.", "Let a run finish, or stop it after its first step.")

@@ -12,8 +12,8 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
+from studio.jobs.tasks import Train
 from studio.logs import logged
 from studio.runs.launcher import PROJECT_ROOT
 
@@ -38,8 +38,8 @@ def rank() -> int:
 
 
 @contextlib.contextmanager
-def together(run: Path, *, processes: int) -> Iterator[None]:
-    """Have `processes` processes work on a run, this one included; the others end with this one.
+def together(task: Train, *, processes: int) -> Iterator[None]:
+    """Have `processes` processes work on a training, this one included; the others end with this one.
 
     Does nothing for one process, and in those that were started here.
     """
@@ -48,7 +48,7 @@ def together(run: Path, *, processes: int) -> Iterator[None]:
         return
     shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "WORLD_SIZE": str(processes)}
     shared |= {_FIRST: str(os.getpid())}
-    others = [_start(run, shared | _numbered(number)) for number in range(1, processes)]
+    others = [_start(task, shared | _numbered(number)) for number in range(1, processes)]
     before = dict(os.environ)
     os.environ.update(shared | _numbered(0))
     try:
@@ -60,8 +60,8 @@ def together(run: Path, *, processes: int) -> Iterator[None]:
             _end(other)
 
 
-def _start(run: Path, variables: Mapping[str, str]) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "studio.workers", "train", str(run)]
+def _start(task: Train, variables: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "studio.workers", "run", str(task.paths.task)]
     return subprocess.Popen(command, cwd=PROJECT_ROOT, env={**os.environ, **variables}, stdin=subprocess.DEVNULL)
 
 

@@ -1,23 +1,23 @@
 """The job that counts the tokens of a large data set for one model."""
 
 import time
-from pathlib import Path
 
 from studio.data.example_files import ExampleFile
 from studio.data.rows import CancelledError
 from studio.data.tokenizing.limits import TooMuch
 from studio.data.tokenizing.tokens import LEAST_BYTES_A_SECOND, LEAST_SECONDS, count_tokens, save
 from studio.events import Finished, Saved
+from studio.jobs.tasks import CountTokens
 from studio.workers.add_data import reporting
 from studio.workers.base_model import load_renderer
 from studio.workers.job import Job
 
 
-def write_token_counts(job: Job, examples: Path, *, model: Path, target: Path) -> Finished:
-    """Count the tokens of every example in a file and write the counts to `target`, whole or not at all."""
+def write_token_counts(job: Job, task: CountTokens) -> Finished:
+    """Count the tokens and write the counts, whole or not at all."""
     began = time.monotonic()
-    source = ExampleFile(examples)
-    most_seconds = LEAST_SECONDS + examples.stat().st_size / LEAST_BYTES_A_SECOND
+    source = ExampleFile(task.examples)
+    most_seconds = LEAST_SECONDS + task.examples.stat().st_size / LEAST_BYTES_A_SECOND
     tell = reporting(job)
 
     def report(what: str, done: int, total: int) -> None:
@@ -29,9 +29,9 @@ def write_token_counts(job: Job, examples: Path, *, model: Path, target: Path) -
             )
 
     try:
-        counts = count_tokens(source, total=len(source), renderer=load_renderer(model), report=report)
+        counts = count_tokens(source, total=len(source), renderer=load_renderer(task.model), report=report)
     except CancelledError:
         return Finished("stopped", "Cancelled.", time.monotonic() - began)
-    save(counts, target)
-    job.emit(Saved(step=0, path=target.name))
+    save(counts, task.target)
+    job.emit(Saved(step=0, path=task.target.name))
     return Finished("finished", f"Counted the tokens of {len(source)} examples.", time.monotonic() - began)

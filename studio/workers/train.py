@@ -20,6 +20,7 @@ from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import ConfigError, ModelError, OutOfMemory, RunError, StudioError, is_out_of_memory
 from studio.events import Event, Finished, Forecasted, Loaded, Loading, Measured, Noted, Resumed, Saved
 from studio.files import whole_folder
+from studio.jobs.tasks import Train, home_of
 from studio.logs import logged
 from studio.models.adapter_base import ensure_same_base
 from studio.models.adapter_files import hash_learned
@@ -54,12 +55,13 @@ MEMORY_LOCK = "accelerator.lock"
 REFERENCE = "reference.safetensors"
 
 
-def train_run(job: Job, *, run: RunFolder, home: Path, processes: int | None = None) -> Finished:
+def train_run(job: Job, task: Train, *, processes: int | None = None) -> Finished:
     """Train what the run's method trains and write it to the run's folder. Other runs wait until this one is done.
 
     `processes` is how many work on it, by default one, or one for each GPU where the run asks for all of them.
     """
     began = time.monotonic()
+    run, home = RunFolder(task.run), home_of(task.run)
     files = ensure_model(run.config.model, home, job)
     is_first = rank() == 0
     waiting = job.holding(home / MEMORY_LOCK, waiting="Waiting for another run to finish")
@@ -67,7 +69,7 @@ def train_run(job: Job, *, run: RunFolder, home: Path, processes: int | None = N
         job.emit(Loading(what="Starting PyTorch"))
         import torch  # noqa: F401  (it takes seconds, and the page shall know why)
 
-        with together(run.path, processes=processes or _processes(run.config)):
+        with together(task, processes=processes or _processes(run.config)):
             result = _train(job, run=run, home=home, folder=files.folder, is_first=is_first)
     return Finished(
         status="stopped" if result.stopped else "finished",
@@ -129,11 +131,12 @@ def _train(job: Job, *, run: RunFolder, home: Path, folder: Path, is_first: bool
     return result
 
 
-def clean_up(run: RunFolder, last: Event) -> None:
+def clean_up(task: Train, last: Event) -> None:
     """Drop what only the training needed, once `last` says that the run is done, and tell whoever wants to know.
 
     Not before: a run that is not done may be taken up again. What cannot be dropped stays.
     """
+    run = RunFolder(task.run)
     if isinstance(last, Finished) and last.status == "finished":
         with logged(log, "What only the training needed could not be deleted", OSError, RunError, level=logging.INFO):
             leave_results_only(run, whole_models=run.config.method == FULL)

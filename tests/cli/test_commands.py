@@ -1,14 +1,17 @@
 """The commands as a person runs them, on the tiny model: status, last line, and sentences instead of traces."""
 
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
 
+from studio.cli.main import main
 from studio.config import settings
 from studio.runs.launcher import PROJECT_ROOT
 from tests.tiny_model import CHAT_TEMPLATE
@@ -23,7 +26,8 @@ def data(tmp_path: Path) -> Path:
     return path
 
 
-def run(home: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+def run_process(home: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command as a person does."""
     return subprocess.run(
         [sys.executable, "app.py", *arguments],
         cwd=PROJECT_ROOT,
@@ -34,10 +38,23 @@ def run(home: Path, *arguments: str, **environment: str) -> "subprocess.Complete
     )
 
 
+def run(home: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command in this process, which has read its libraries already."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as variables, redirect_stdout(out), redirect_stderr(err):
+        for name, value in {"STUDIO_HOME": str(home), **environment}.items():
+            variables.setenv(name, value)
+        try:
+            status = main(arguments)
+        except SystemExit as ended:
+            status = int(ended.code or 0)
+    return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
+
+
 def test_train_ends_with_the_folder_of_the_run(tmp_path: Path, data: Path, tiny_model: Path) -> None:
     scored = tmp_path / "scored.csv"
     scored.write_bytes("foo,bar\nid\u00f5,na\u00efve\n".encode("cp1252"))
-    done = run(
+    done = run_process(
         tmp_path / "home",
         *("train", "--data", str(data), "--eval-data", str(scored), "--model", str(tiny_model)),
         *("--eval-encoding", "cp1252", "--eval-column", "foo=prompt", "--eval-column", "bar=answer"),
@@ -69,7 +86,7 @@ def test_the_warnings_of_a_run_come_through_a_pipe(tmp_path: Path, tiny_model: P
         talk = [{"role": "user", "content": f"Say {index}."}, {"role": "assistant", "content": f"It is {index}."}]
         rows.append(json.dumps({"messages": [system, *talk] if index % 2 else talk}))
     data.write_text("\n".join(rows))
-    done = run(
+    done = run_process(
         tmp_path / "home",
         *("train", "--data", str(data), "--eval-data", str(data), "--model", str(model), "--epochs", "1"),
     )
@@ -120,7 +137,7 @@ def test_bad_input_is_status_2_and_a_sentence(
 
 def test_a_data_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path, data: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    done = run(tmp_path / "file" / "home", "train", "--data", str(data))
+    done = run_process(tmp_path / "file" / "home", "train", "--data", str(data))
     assert done.returncode == 2
     assert "cannot be written" in done.stderr
     assert "Traceback" not in done.stderr
@@ -142,7 +159,7 @@ def test_inspect_on_a_poor_terminal_and_with_names_that_look_like_markup(tmp_pat
     path.write_text("question,[/x]\nWäs?,[bold]Dås[/bold].\n", encoding="utf-8")
     columns = ("--column", "question=prompt", "--column", "[/x]=answer")
     for more in ((), ("--json",)):
-        done = run(tmp_path / "home", "inspect", str(path), *columns, *more, PYTHONIOENCODING="ascii")
+        done = run_process(tmp_path / "home", "inspect", str(path), *columns, *more, PYTHONIOENCODING="ascii")
         assert done.returncode == 0, done.stderr
         assert "[/x]" in done.stdout
     assert json.loads(done.stdout)["preview"] == [["Wäs?", "[bold]Dås[/bold]."]]

@@ -13,6 +13,7 @@ from rich.console import Console
 from studio.cli.evaluate import evaluate_at_end, show_report
 from studio.jobs.evaluation_report import AT_THE_END, Estimate, Figure
 from studio.jobs.evaluations import EvaluationState
+from studio.jobs.jobs import JobState
 from studio.runs.length_limit import AtLimit
 from studio.studio import Studio
 from tests.cli.test_commands import ROWS, run
@@ -85,7 +86,7 @@ class SlowToBegin:
         self.looks += 1
 
     def state(self, run_id: str, name: str = AT_THE_END) -> EvaluationState:
-        return EvaluationState("waiting" if self.looks < 3 else "none", "It is evaluated in a moment.")
+        return JobState("waiting" if self.looks < 3 else "none", "It is evaluated in a moment.")
 
 
 def test_an_evaluation_begins_however_long_the_worker_of_the_run_takes_to_go() -> None:

@@ -21,6 +21,7 @@ from studio.data.examples import Example, Message
 from studio.data.library import DatasetLibrary
 from studio.errors import RunError
 from studio.events import Finished, Loaded, Started
+from studio.jobs.tasks import Train
 from studio.runs.store import RunFolder, RunStore
 from studio.settings import Settings
 from studio.studio import Studio
@@ -147,7 +148,7 @@ def test_a_model_that_is_gone_is_a_sentence(studio: Studio, make) -> None:
 
 def test_a_run_at_work_is_left_out(studio: Studio, make, fake_launch) -> None:
     run, other = make("busy"), make("done")
-    fake_launch([], log_path=run.log_path, lock_path=run.lock_path)
+    fake_launch(Train(run.path))
     run.events_path.unlink()
     assert f"run:{run.id}" not in keys(pane_models(studio, other.id))
 

@@ -16,6 +16,7 @@ from transformers import AutoModelForCausalLM
 
 from studio.config import RunConfig
 from studio.events import Evaluated, Event, Finished, Saved, Stepped
+from studio.jobs.tasks import Train
 from studio.ml.checkpoints import read_progress
 from studio.ml.training import evaluation_steps
 from studio.runs import lock
@@ -66,7 +67,14 @@ class Ground:
     def another_server(self, launch: Launch | None = None) -> Scheduler:
         """Return what a server that is started now has: it remembers nothing."""
         store = RunStore(self.home)
-        return Scheduler(store, self.home, launch=launch or self.launch, clock=self.clock, make_room=lambda: None)
+        start = launch or self.launch
+        return Scheduler(
+            store,
+            self.home,
+            launch=lambda run: start(Train(run.path)),
+            clock=self.clock,
+            make_room=lambda: None,
+        )
 
     def make_run(self, *, epochs: int = 5, rows: int = 24, held_out: int = 4, **settings: Any) -> RunFolder:
         """Write a run that never started, of 60 steps."""

@@ -190,12 +190,13 @@ def test_very_many_runs(ground: Ground, steady: Expected, tally: Tally, count: i
 TWO_PROCESSES = """
 import sys
 from pathlib import Path
-from studio.runs.store import RunFolder
+from studio.jobs.tasks import Train
+from studio.runs.launcher import write_task
 from studio.workers.job import run_job
 from studio.workers.train import train_run
-run = RunFolder(Path(sys.argv[1]))
-home = run.path.parent.parent
-run_job("train", run.events_path, lambda job: train_run(job, run=run, home=home, processes=2))
+task = Train(Path(sys.argv[1]))
+write_task(task)
+run_job("train", task.paths.events, lambda job: train_run(job, task, processes=2))
 """
 
 

@@ -11,11 +11,13 @@ import pytest
 
 from studio.data.library import DatasetLibrary
 from studio.events import Failed
-from studio.jobs.evaluation_report import EvaluationReport
-from studio.jobs.evaluations import Evaluations, EvaluationState, evaluation_paths, rows_path
-from studio.jobs.exports import ADAPTER, MERGED, Exports, ExportState, export_folder
+from studio.jobs.evaluation_report import EvaluationReport, rows_path
+from studio.jobs.evaluations import Evaluations, EvaluationState
+from studio.jobs.exports import ADAPTER, MERGED, ExportState, export_folder, export_state, start_export
+from studio.jobs.jobs import Jobs
+from studio.jobs.tasks import Evaluate, Export
 from studio.runs import lock
-from studio.runs.launcher import PROJECT_ROOT, export_paths
+from studio.runs.launcher import PROJECT_ROOT
 from studio.runs.store import RunFolder
 from studio.settings import Settings
 from tests.faults.conftest import Tally
@@ -68,17 +70,17 @@ class Evaluating:
 
     def restart(self) -> None:
         """Be a server that is started now, and remembers nothing."""
-        launch = self._ground.launch
+        jobs = Jobs(self._ground.launch)
         self._evaluations = Evaluations(
-            self._ground.store, self._library, launch=launch, settings=Settings(self._ground.home)
+            self._ground.store, self._library, jobs=jobs, settings=Settings(self._ground.home)
         )
 
     @property
     def lock_path(self) -> Path:
-        return evaluation_paths(self._run, self.name).lock
+        return Evaluate(self._run.path, self.name).paths.lock
 
     def start(self) -> None:
-        self.name = self._evaluations.start(self._run.id, tasks=self._tasks).name
+        self.name = self._evaluations.start(self._run.id, tasks=self._tasks)
 
     def state(self) -> EvaluationState:
         return self._evaluations.state(self._run.id, self.name)
@@ -88,12 +90,12 @@ class Evaluating:
         self.start()
         wait(lambda: self.state().status != "working", seconds=120, what="the evaluation")
         wait(lambda: not lock.is_held(self.lock_path), what="the worker to be gone")
-        report = self.state().report
+        report = self.state().result
         assert self.state().status == "ready", self.state().sentence
         assert report is not None
         assert len(self._evaluations.rows(self._run.id, self.name)) == report.rows > 0
         left = {path.name for path in (self._run.path / "evaluations").iterdir()}
-        worker = {f"{self.name}.{end}" for end in ("lock", "events.jsonl", "log", "log.old")}
+        worker = {f"{self.name}.{end}" for end in ("task.json", "lock", "events.jsonl", "log", "log.old")}
         assert left - worker == {f"{self.name}.json", rows_path(self._run, report).name}
         return report
 
@@ -129,14 +131,14 @@ def test_a_killed_evaluation_leaves_the_report_before_it(
         began = time.monotonic()
         strike(ground, evaluating.start, evaluating.lock_path, seconds=rng.uniform(0.0, seconds))
         if evaluating.state().status == "ready":
-            before = evaluating.state().report
+            before = evaluating.state().result
             continue  # it was quicker than the blow
         held = tally(what, seconds=time.monotonic() - began)
         check_failed(evaluating.state())
         evaluating.restart()
         if evaluating.state().status != "ready":  # as it is where the worker had not said a word, and one stood before
             check_failed(evaluating.state())
-        found = evaluating.state().report
+        found = evaluating.state().result
         # A worker that wrote its report had only its last word left to say.
         assert told(found) in (told(before), told(expected))
         assert found is None or rows_path(run, found).exists()
@@ -158,26 +160,26 @@ def test_a_killed_export_is_not_offered(ground: Ground, tally: Tally, kills: int
     while kills > 0:
         kind = (ADAPTER, MERGED)[kills % 2]
         shutil.rmtree(run.exports, ignore_errors=True)
-        exports = Exports(launch=ground.launch)
+        jobs = Jobs(ground.launch)
         if rng.random() < 0.6:
             ground.launch.fault = f"kill@exports/@{rng.randint(1, 24)}"
         began = time.monotonic()
-        lock_path = export_paths(run.exports, kind).lock
-        strike(ground, lambda: exports.start(run, kind), lock_path, seconds=rng.uniform(0.0, seconds))  # noqa: B023
-        if exports.state(run, kind).status == "ready":
+        lock_path = Export(run.path, kind).paths.lock
+        strike(ground, lambda: start_export(jobs, run, kind), lock_path, seconds=rng.uniform(0.0, seconds))  # noqa: B023
+        if export_state(jobs, run, kind).status == "ready":
             continue  # it was quicker than the blow
         held = tally("kill -9 of an export", seconds=time.monotonic() - began)
-        for server in (exports, Exports(launch=ground.launch)):
-            check_failed(server.state(run, kind))
-            assert server.state(run, kind).report is None
+        for server in (jobs, Jobs(ground.launch)):
+            check_failed(export_state(server, run, kind))
+            assert export_state(server, run, kind).result is None
         began = time.monotonic()
-        exports.start(run, kind)
+        start_export(jobs, run, kind)
         wait(lambda: not lock.is_held(lock_path), seconds=120, what="the export to be done")  # noqa: B023
         seconds = time.monotonic() - began
-        state = exports.state(run, kind)
+        state = export_state(jobs, run, kind)
         assert state.status == "ready", state.sentence
-        assert state.report is not None
-        assert state.report.same_answers == state.report.answers
+        assert state.result is not None
+        assert state.result.same_answers == state.result.answers
         assert not [path for path in run.exports.rglob("*") if path.name.startswith(".") or path.suffix == ".tmp"]
         if kind == ADAPTER:
             load_result(ground.model, export_folder(run, kind))

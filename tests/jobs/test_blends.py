@@ -1,6 +1,8 @@
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,9 +13,12 @@ from studio.data.examples import Example, Message
 from studio.data.library import DatasetLibrary
 from studio.errors import ConfigError, RunError
 from studio.events import Failed, Finished, Loaded, Loading, Saved, Started
-from studio.jobs.blends import Blends
+from studio.jobs.blends import blend_state, start_blend
+from studio.jobs.jobs import Jobs, JobState
+from studio.jobs.tasks import MakeBlend
 from studio.runs import lock
 from studio.runs.blend_parents import Blend, Parent, read_blend
+from studio.runs.launcher import Worker
 from studio.runs.store import RunFolder, RunStore
 from studio.settings import Settings
 from studio.studio import Studio
@@ -28,9 +33,22 @@ def runs(tmp_path: Path) -> RunStore:
     return RunStore(tmp_path, clock=lambda: NOW)
 
 
+class Blends:
+    """The blends of one store, each made a minute later than its parents."""
+
+    def __init__(self, runs: RunStore, launch: Callable[..., Worker]) -> None:
+        self._runs, self._jobs = runs, Jobs(launch)
+
+    def start(self, *arguments: Any, **options: Any) -> RunFolder:
+        return start_blend(self._jobs, self._runs, *arguments, created=NOW + 60, **options)
+
+    def state(self, run: RunFolder) -> JobState[str]:
+        return blend_state(self._jobs, run)
+
+
 @pytest.fixture
 def blends(runs: RunStore, fake_launch) -> Blends:
-    return Blends(runs, launch=fake_launch, clock=lambda: NOW + 60)
+    return Blends(runs, fake_launch)
 
 
 ADAPTER = {"peft_type": "LORA", "r": 8, "lora_alpha": 16, "target_modules": ["q_proj"]}
@@ -64,7 +82,7 @@ def test_a_blend_is_a_run_folder_with_its_parents_written_down(
 ) -> None:
     one, two = make("one", rslora=True), make("two")
     blend = blends.start([one.id, f"run:{two.id}"], [0.7, 0.3], "svd")
-    assert fake_launch.calls == [["blend", str(blend.path)]]
+    assert fake_launch.tasks == [MakeBlend(blend.path)]
     assert runs.all()[0].id == blend.id
     assert blend.is_blend
     assert not one.is_blend
@@ -147,7 +165,7 @@ def test_a_blend_that_cannot_be_started_leaves_nothing(runs: RunStore, make) -> 
 
     one, two = make("one"), make("two")
     with pytest.raises(RunError, match="could not be started"):
-        Blends(runs, launch=refuse, clock=lambda: NOW).start([one.id, two.id], [1, 1], "svd")  # type: ignore[arg-type]
+        Blends(runs, refuse).start([one.id, two.id], [1, 1], "svd")  # type: ignore[arg-type]
     assert {run.id for run in runs.all()} == {one.id, two.id}
 
 
@@ -217,7 +235,7 @@ def test_all_runs_show_a_blend_as_what_it_is(studio: Studio, make, fake_launch, 
     say(blend.events_path, Started(1, "blend"), Loading("Blending 2 adapters"))
     state = studio.scheduler.view(blend.id)
     assert (state.status, state.headline) == ("preparing", "Blending 2 adapters.")
-    assert studio.blend_state(blend.id).status == "working"
+    assert blend_state(studio.jobs, studio.runs.get(blend.id)).status == "working"
     write_adapter(blend.path / "adapter")
     say(blend.events_path, Saved(0, "adapter"), Finished("finished", "Blended (Linear).", 2.0))
     fake_launch.end()
@@ -247,4 +265,4 @@ def test_a_blend_that_failed_or_died_is_never_trained(studio: Studio, make, fake
         studio.queue_run(blend.id)
     with pytest.raises(RunError, match="no training to repeat"):
         studio.duplicate_run(blend.id)
-    assert [call[0] for call in fake_launch.calls] == ["blend"]
+    assert [task.job for task in fake_launch.tasks] == ["blend"]

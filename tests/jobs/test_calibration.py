@@ -1,67 +1,16 @@
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from studio.events import Failed, Finished, Loading, Started
 from studio.jobs import calibration
-from studio.jobs.calibration import Calibration, machine_key, machine_path, machine_paths, read_machine, write_machine
+from studio.jobs.calibration import machine_key, read_machine, write_machine
 from studio.models.machine import Machine, Rates
 from studio.runs import memory_watch
 from studio.runs.memory_watch import free_memory_bytes
-from tests.runs.conftest import FakeLaunch
 
 MACHINE = Machine("cpu", "a processor", 1, False, 1, (Rates("fp32", 1e11, 1e10, 1e-5),), machine_key(), 5.0)
-
-
-def test_the_machine_is_measured_once_and_then_read(
-    tmp_path: Path, fake_launch: FakeLaunch, say: Callable[..., None]
-) -> None:
-    measured = Calibration(tmp_path, launch=fake_launch)
-    assert measured.state() is None
-    assert measured.state() is None
-    assert fake_launch.calls == [["calibrate", "--home", str(tmp_path)]]
-    say(machine_paths(tmp_path).events, Started(1, "calibrate"), Loading("Measuring this machine"))
-    assert measured.job().working
-    write_machine(tmp_path, MACHINE)
-    say(machine_paths(tmp_path).events, Finished("finished", "Measured.", 4.0))
-    fake_launch.end()
-    found = measured.state()
-    assert found is not None
-    assert replace(found, memory_bytes=1) == MACHINE
-    assert 2**20 < found.memory_bytes < 2**50
-    assert Calibration(tmp_path, launch=fake_launch).state() is not None
-    assert len(fake_launch.calls) == 1
-    assert [path.name for path in tmp_path.glob("*.tmp")] == []
-
-
-def test_a_measuring_that_another_studio_began_is_waited_for(tmp_path: Path, fake_launch: FakeLaunch) -> None:
-    Calibration(tmp_path, launch=fake_launch).state()
-    assert Calibration(tmp_path, launch=fake_launch).state() is None
-    assert len(fake_launch.calls) == 1
-
-
-def test_a_measuring_that_failed_is_not_tried_for_ever(
-    tmp_path: Path, fake_launch: FakeLaunch, say: Callable[..., None]
-) -> None:
-    measured = Calibration(tmp_path, launch=fake_launch)
-    measured.state()
-    say(machine_paths(tmp_path).events, Started(1, "calibrate"), Failed("bug", "It broke."))
-    fake_launch.end(1)
-    assert measured.state() is None
-    assert measured.job().failed is not None
-    assert len(fake_launch.calls) == 1
-    Calibration(tmp_path, launch=fake_launch).state()
-    assert len(fake_launch.calls) == 2
-
-
-@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"device":"cpu","name":3}'])
-def test_a_damaged_measurement_is_made_again(text: str, tmp_path: Path, fake_launch: FakeLaunch) -> None:
-    machine_path(tmp_path).write_text(text)
-    assert Calibration(tmp_path, launch=fake_launch).state() is None
-    assert len(fake_launch.calls) == 1
 
 
 def test_a_measurement_of_another_machine_does_not_count(tmp_path: Path) -> None:

@@ -10,16 +10,19 @@ from studio.data.examples import Example, Message
 from studio.data.library import DatasetLibrary
 from studio.errors import DataError, RunError
 from studio.events import Failed, Finished, Loading, Noted, Started
-from studio.jobs.evaluation_report import Estimate, EvaluationReport, Figure, ScoredRow
-from studio.jobs.evaluations import (
-    Evaluations,
-    evaluation_paths,
+from studio.jobs.evaluation_report import (
+    Estimate,
+    EvaluationReport,
+    Figure,
+    ScoredRow,
     read_report,
     read_rows,
-    request_path,
     rows_path,
     write_evaluation,
 )
+from studio.jobs.evaluations import Evaluations, request_path
+from studio.jobs.jobs import Jobs
+from studio.jobs.tasks import Evaluate
 from studio.runs import lock
 from studio.runs.launcher import PROJECT_ROOT
 from studio.runs.store import RunFolder, RunStore
@@ -78,7 +81,7 @@ def datasets(tmp_path: Path) -> DatasetLibrary:
 
 @pytest.fixture
 def evaluations(store: RunStore, datasets: DatasetLibrary, fake_launch) -> Evaluations:
-    return Evaluations(store, datasets, launch=fake_launch, settings=Settings(store.folder.parent, evaluate=True))
+    return Evaluations(store, datasets, jobs=Jobs(fake_launch), settings=Settings(store.folder.parent, evaluate=True))
 
 
 def test_a_report_and_its_rows_are_read_as_they_were_written(run: RunFolder) -> None:
@@ -116,20 +119,22 @@ def test_rows_under_their_former_name_are_read(run: RunFolder) -> None:
 
 def test_an_evaluation_from_start_to_end(evaluations: Evaluations, run: RunFolder, fake_launch, say) -> None:
     assert evaluations.state(run.id).status == "none"
-    assert evaluations.start(run.id, rows=5, forgetting=False).status == "working"
-    assert list(fake_launch.calls[0]) == ["evaluate", str(run.path), "end", "--rows", "5", "--no-probes"]
-    events = evaluation_paths(run, "end").events
+    assert evaluations.start(run.id, rows=5, forgetting=False) == "end"
+    assert evaluations.state(run.id).working
+    assert fake_launch.tasks == [Evaluate(run.path, "end", rows=5, probes=False)]
+    events = Evaluate(run.path, "end").paths.events
     plan = Noted("info", "5 of 9 rows.")
     say(events, Started(1, "evaluate"), plan, Loading("Base model: writing answers", 3, 5))
-    state = evaluations.start(run.id)
+    assert evaluations.start(run.id) == "end"
+    state = evaluations.state(run.id)
     assert (state.status, state.sentence, state.done, state.total) == ("working", "Base model: writing answers", 3, 5)
-    assert state.plan == "5 of 9 rows."
-    assert len(fake_launch.calls) == 1
+    assert state.remark == "5 of 9 rows."
+    assert len(fake_launch.tasks) == 1
     write_evaluation(run, REPORT, (ROW,))
     say(events, Finished("finished", "Done", 1.0))
     fake_launch.end()
     state = evaluations.state(run.id)
-    assert (state.status, state.sentence, state.report) == ("ready", REPORT.headline, REPORT)
+    assert (state.status, state.sentence, state.result) == ("ready", REPORT.headline, REPORT)
     assert evaluations.reports(run.id) == (REPORT,)
     assert evaluations.rows(run.id) == (ROW,)
     assert evaluations.names(run.id) == ("end",)
@@ -138,10 +143,14 @@ def test_an_evaluation_from_start_to_end(evaluations: Evaluations, run: RunFolde
 def test_one_that_fails_leaves_the_report_before_it(evaluations: Evaluations, run: RunFolder, fake_launch, say) -> None:
     write_evaluation(run, REPORT, ())
     evaluations.start(run.id)
-    say(evaluation_paths(run, "end").events, Started(1, "evaluate"), Failed("out_of_memory", "Too large.", "Shorten."))
+    say(
+        Evaluate(run.path, "end").paths.events,
+        Started(1, "evaluate"),
+        Failed("out_of_memory", "Too large.", "Shorten."),
+    )
     fake_launch.end()
     state = evaluations.state(run.id)
-    assert (state.status, state.sentence, state.report) == ("failed", "Too large.", REPORT)
+    assert (state.status, state.sentence, state.result) == ("failed", "Too large.", REPORT)
 
 
 def test_other_data_becomes_a_data_set_and_an_evaluation_of_its_own(
@@ -149,10 +158,11 @@ def test_other_data_becomes_a_data_set_and_an_evaluation_of_its_own(
 ) -> None:
     file = tmp_path / "more.jsonl"
     file.write_text('{"prompt": "a", "completion": "b"}\n{"prompt": "c", "completion": "d"}\n')
-    name = evaluations.start(run.id, data=file).name
+    name = evaluations.start(run.id, data=file)
     (dataset,) = datasets.all()
     assert name == f"data-{dataset.sha256[:10]}"
-    assert str(datasets.examples(dataset.id).path) in fake_launch.calls[0]
+    (task,) = fake_launch.tasks
+    assert (task.data, task.title) == (datasets.examples(dataset.id).path, dataset.name)
     assert evaluations.state(run.id).status == "none"
     file.write_text("")
     with pytest.raises(DataError):
@@ -189,10 +199,10 @@ def test_a_run_that_holds_nothing_out_is_evaluated_on_a_file_alone(
     assert (state.status, state.sentence) == ("nothing", "There is nothing to evaluate on: no row was held out.")
     with pytest.raises(RunError, match="no row was held out"):
         evaluations.start(run.id)
-    assert fake_launch.calls == []
+    assert fake_launch.tasks == []
     file = tmp_path / "more.jsonl"
     file.write_text('{"prompt": "a", "completion": "b"}\n{"prompt": "c", "completion": "d"}\n')
-    assert evaluations.start(run.id, data=file).status == "working"
+    assert evaluations.state(run.id, evaluations.start(run.id, data=file)).working
 
 
 def test_a_run_is_evaluated_when_it_ends_and_not_before(
@@ -205,14 +215,14 @@ def test_a_run_is_evaluated_when_it_ends_and_not_before(
     assert held is not None
     assert evaluations.state(run.id).status == "waiting"
     evaluations.tick()
-    assert not fake_launch.calls
+    assert not fake_launch.tasks
     os.close(held)
     evaluations.tick()  # its worker died without a word: it may go on
-    assert not fake_launch.calls
+    assert not fake_launch.tasks
     say(run.events_path, Started(1, "train"), Finished("finished", "Done", 1.0))
     evaluations.tick()
     evaluations.tick()
-    assert len(fake_launch.calls) == 1
+    assert len(fake_launch.tasks) == 1
 
 
 def test_another_server_evaluates_what_the_first_did_not_live_to(
@@ -222,11 +232,13 @@ def test_another_server_evaluates_what_the_first_did_not_live_to(
     evaluations.expect(run)
     say(run.events_path, Started(1, "train"), Finished("finished", "Done", 1.0))
     for tries in range(1, 4):
-        later = Evaluations(store, datasets, launch=fake_launch, settings=Settings(store.folder.parent, evaluate=True))
+        later = Evaluations(
+            store, datasets, jobs=Jobs(fake_launch), settings=Settings(store.folder.parent, evaluate=True)
+        )
         later.recover()
         later.tick()
         fake_launch.end()
-        assert len(fake_launch.calls) == min(tries, 2), "what brings the machine down is not tried for ever"
+        assert len(fake_launch.tasks) == min(tries, 2), "what brings the machine down is not tried for ever"
     assert not request_path(run).exists()
 
 
@@ -239,20 +251,20 @@ def test_a_run_without_a_result_is_not_evaluated(
     evaluations.expect(run)
     say(run.events_path, Started(1, "train"), last)
     evaluations.tick()
-    assert not fake_launch.calls
+    assert not fake_launch.tasks
     assert evaluations.state(run.id).status == "none"
 
 
 def test_nothing_happens_unasked_where_that_is_switched_off(
     store: RunStore, datasets: DatasetLibrary, run: RunFolder, fake_launch, say
 ) -> None:
-    quiet = Evaluations(store, datasets, launch=fake_launch, settings=Settings(store.folder.parent))
+    quiet = Evaluations(store, datasets, jobs=Jobs(fake_launch), settings=Settings(store.folder.parent))
     quiet.expect(run)
     say(run.events_path, Started(1, "train"), Finished("finished", "Done", 1.0))
     quiet.recover()
     quiet.tick()
     assert not request_path(run).exists()
-    assert not fake_launch.calls
+    assert not fake_launch.tasks
 
 
 def test_one_that_waits_is_called_off(evaluations: Evaluations, run: RunFolder, fake_launch, say) -> None:
@@ -261,5 +273,5 @@ def test_one_that_waits_is_called_off(evaluations: Evaluations, run: RunFolder, 
     evaluations.cancel(run.id)
     say(run.events_path, Started(1, "train"), Finished("finished", "Done", 1.0))
     evaluations.tick()
-    assert not fake_launch.calls
+    assert not fake_launch.tasks
     assert evaluations.state(run.id).status == "none"

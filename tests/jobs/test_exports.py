@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -6,10 +7,18 @@ from studio.config import RunConfig
 from studio.data.examples import Example, Message
 from studio.errors import ExportError
 from studio.events import Failed, Finished, Loading, Started
-from studio.jobs.export_report import ExportReport, write_report
-from studio.jobs.exports import Exports, export_archive, kinds_of
+from studio.jobs.exports import (
+    ExportReport,
+    export_archive,
+    export_state,
+    kinds_of,
+    read_report,
+    start_export,
+    write_report,
+)
+from studio.jobs.jobs import Jobs
+from studio.jobs.tasks import Export
 from studio.runs import lock
-from studio.runs.launcher import export_paths
 from studio.runs.store import RunFolder, RunStore
 
 EXAMPLE = Example((Message("user", "?"), Message("assistant", "!")))
@@ -37,8 +46,8 @@ def run(tmp_path: Path) -> RunFolder:
 
 
 @pytest.fixture
-def exports(fake_launch) -> Exports:
-    return Exports(launch=fake_launch)
+def jobs(fake_launch) -> Jobs:
+    return Jobs(fake_launch)
 
 
 def write_archive(run: RunFolder) -> ExportReport:
@@ -47,74 +56,105 @@ def write_archive(run: RunFolder) -> ExportReport:
     return REPORT
 
 
-def test_an_export_from_start_to_end(exports: Exports, run: RunFolder, fake_launch, say) -> None:
-    events = export_paths(run.exports, "adapter").events
-    assert exports.state(run, "adapter").status == "none"
-    assert exports.start(run, "adapter").status == "working"
+def test_an_export_from_start_to_end(jobs: Jobs, run: RunFolder, fake_launch, say) -> None:
+    events = Export(run.path, "adapter").paths.events
+    assert export_state(jobs, run, "adapter").status == "none"
+    assert start_export(jobs, run, "adapter").status == "working"
     say(events, STARTED, Loading("Packing the zip"))
-    state = exports.start(run, "adapter")
+    state = start_export(jobs, run, "adapter")
     assert (state.status, state.sentence) == ("working", "Packing the zip")
     report = write_archive(run)
     say(events, Finished("finished", "Done.", 2.0))
     fake_launch.end()
-    state = exports.start(run, "adapter")
-    assert (state.status, state.report) == ("ready", report)
-    assert fake_launch.calls == [["export", str(run.path), "adapter"]]
+    state = start_export(jobs, run, "adapter")
+    assert (state.status, state.result) == ("ready", report)
+    assert fake_launch.tasks == [Export(run.path, "adapter")]
 
 
-def test_a_failed_export_says_why_and_can_be_started_again(exports: Exports, run: RunFolder, fake_launch, say) -> None:
-    exports.start(run, "adapter")
-    say(export_paths(run.exports, "adapter").events, STARTED, Failed("disk", "The disk is full.", "Free some."))
+def test_a_failed_export_says_why_and_can_be_started_again(jobs: Jobs, run: RunFolder, fake_launch, say) -> None:
+    start_export(jobs, run, "adapter")
+    say(Export(run.path, "adapter").paths.events, STARTED, Failed("disk", "The disk is full.", "Free some."))
     fake_launch.end(1)
-    state = exports.state(run, "adapter")
+    state = export_state(jobs, run, "adapter")
     assert (state.status, state.sentence) == ("failed", "The disk is full.")
     assert state.failed is not None
     assert state.failed.hint == "Free some."
-    assert exports.start(run, "adapter").status == "working"
+    assert start_export(jobs, run, "adapter").status == "working"
 
 
-def test_one_kind_can_be_started_as_soon_as_the_other_is_ready(exports: Exports, run: RunFolder, fake_launch) -> None:
+def test_one_kind_can_be_started_as_soon_as_the_other_is_ready(jobs: Jobs, run: RunFolder, fake_launch) -> None:
     """A finished export's process holds its lock a moment longer, and that refused the next kind."""
-    exports.start(run, "adapter")
-    assert exports.state(run, "merged").status == "none"
-    assert exports.start(run, "merged").status == "working"
+    start_export(jobs, run, "adapter")
+    assert export_state(jobs, run, "merged").status == "none"
+    assert start_export(jobs, run, "merged").status == "working"
 
 
-def test_an_export_whose_file_is_gone_can_be_made_again(exports: Exports, run: RunFolder) -> None:
+def test_an_export_whose_file_is_gone_can_be_made_again(jobs: Jobs, run: RunFolder) -> None:
     write_archive(run)
-    assert exports.state(run, "adapter").status == "ready"
+    assert export_state(jobs, run, "adapter").status == "ready"
     export_archive(run, "adapter").unlink()
-    assert exports.state(run, "adapter").status == "none"
-    assert exports.start(run, "adapter").status == "working"
+    assert export_state(jobs, run, "adapter").status == "none"
+    assert start_export(jobs, run, "adapter").status == "working"
 
 
-def test_a_full_run_has_no_adapter_to_export(tmp_path: Path, exports: Exports, fake_launch) -> None:
+def test_a_full_run_has_no_adapter_to_export(tmp_path: Path, jobs: Jobs, fake_launch) -> None:
     run = RunStore(tmp_path).create(
         RunConfig(method="full"), dataset_id="d", dataset_name="D", dataset_sha256="", train=[EXAMPLE], validation=[]
     )
     (run.path / "model").mkdir()
     (run.path / "model" / "config.json").write_text("{}")
     assert kinds_of(run) == ("merged",)
-    state = exports.state(run, "adapter")
+    state = export_state(jobs, run, "adapter")
     assert state.status == "absent"
     assert "no adapter to take away" in state.sentence
     with pytest.raises(ExportError, match="trained the whole model"):
-        exports.start(run, "adapter")
-    assert exports.start(run, "merged").status == "working"
+        start_export(jobs, run, "adapter")
+    assert start_export(jobs, run, "merged").status == "working"
 
 
-def test_a_run_in_training_is_not_exported(exports: Exports, run: RunFolder) -> None:
+def test_a_run_in_training_is_not_exported(jobs: Jobs, run: RunFolder) -> None:
     with lock.holding(run.lock_path), pytest.raises(ExportError, match="still training"):
-        exports.start(run, "adapter")
+        start_export(jobs, run, "adapter")
 
 
-def test_a_run_without_an_adapter_is_not_exported(exports: Exports, run: RunFolder) -> None:
+def test_a_run_without_an_adapter_is_not_exported(jobs: Jobs, run: RunFolder) -> None:
     (run.path / "adapter" / "adapter_config.json").unlink()
     with pytest.raises(ExportError, match="no adapter"):
-        exports.start(run, "adapter")
+        start_export(jobs, run, "adapter")
 
 
-def test_an_unknown_kind_is_a_sentence(exports: Exports, run: RunFolder) -> None:
+def test_an_unknown_kind_is_a_sentence(jobs: Jobs, run: RunFolder) -> None:
     with pytest.raises(ExportError, match="no export 'onnx'") as caught:
-        exports.state(run, "onnx")
+        export_state(jobs, run, "onnx")
     assert "adapter, merged" in caught.value.hint
+
+
+def test_a_report_comes_back_as_it_was(tmp_path: Path) -> None:
+    write_report(tmp_path, REPORT)
+    assert read_report(tmp_path, "adapter") == REPORT
+    assert read_report(tmp_path, "merged") is None
+    write_report(tmp_path, replace(REPORT, answers=4))
+    assert read_report(tmp_path, "adapter") == replace(REPORT, answers=4)
+    assert [path.name for path in tmp_path.iterdir()] == ["adapter.json"]
+
+
+def test_a_damaged_report_counts_as_none(tmp_path: Path) -> None:
+    (tmp_path / "adapter.json").write_text('{"kind":"adap', encoding="utf-8")
+    assert read_report(tmp_path, "adapter") is None
+    (tmp_path / "adapter.json").write_text('{"kind":"adapter"}', encoding="utf-8")
+    assert read_report(tmp_path, "adapter") is None
+
+
+def test_a_folder_that_cannot_be_written_is_a_sentence_and_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="cannot be written"):
+        write_report(tmp_path / "none", REPORT)
+    (tmp_path / "adapter.json").mkdir()
+    with pytest.raises(ExportError, match="cannot be written"):
+        write_report(tmp_path, REPORT)
+    assert [path.name for path in tmp_path.iterdir()] == ["adapter.json"]
+
+
+def test_a_number_that_is_not_finite_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_report(tmp_path, replace(REPORT, largest_difference=float("nan")))
+    assert list(tmp_path.iterdir()) == []

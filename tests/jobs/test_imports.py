@@ -17,12 +17,14 @@ from studio.data.reading_choices import Change
 from studio.errors import DataError
 from studio.events import Failed, Finished, Loading, Saved, Started
 from studio.jobs.imports import KEPT_SECONDS, ImportRequest, Imports, ImportState
-from studio.runs.launcher import import_paths, launch
+from studio.jobs.jobs import Jobs, JobState
+from studio.jobs.tasks import Import
+from studio.runs.launcher import launch
 
 
 @pytest.fixture
 def imports(tmp_path: Path) -> Imports:
-    return Imports(tmp_path, launch=launch)
+    return Imports(tmp_path, jobs=Jobs(launch))
 
 
 @pytest.fixture
@@ -50,7 +52,7 @@ def test_a_file_becomes_a_data_set(imports: Imports, library: DatasetLibrary, fi
     file.unlink()
     state = end(imports, id)
     assert state.failed is None
-    dataset = library.get(state.dataset_id)
+    dataset = library.get(state.result)
     assert (dataset.name, dataset.inspection.usable) == ("Pairs", 3)
     assert not (tmp_path / "imports" / id / "files").exists(), "the library has its own copy"
     assert imports.working() == ()
@@ -88,7 +90,7 @@ def test_what_cannot_be_read_is_a_sentence_that_stays(imports: Imports, tmp_path
     assert state.failed is not None
     assert "PNG" in state.failed.message
     assert state.failed.hint
-    assert Imports(tmp_path, launch=launch).state(id) == state, "a page that was reloaded sees it too"
+    assert Imports(tmp_path, jobs=Jobs(launch)).state(id) == state, "a page that was reloaded sees it too"
     assert (tmp_path / "imports" / id / "files" / "1" / "picture.png").is_file(), "nothing is lost"
     with pytest.raises(DataError, match="PNG"):
         imports.wait(id)
@@ -118,20 +120,20 @@ def test_a_large_file_can_be_cancelled(imports: Imports, library: DatasetLibrary
     assert 0 < state.done <= state.total
     imports.cancel(id)
     state = end(imports, id)
-    assert state.cancelled
+    assert state.status == "stopped"
     assert library.all() == ()
     assert [each.name for each in (tmp_path / "datasets").iterdir() if each.name.startswith(".adding")] == []
 
 
 def test_an_import_that_ended_is_not_signalled(tmp_path: Path, fake_launch, say: Callable[..., None]) -> None:
     """Its process id was signalled all the same, which may be another process by now."""
-    imports = Imports(tmp_path, launch=fake_launch)
+    imports = Imports(tmp_path, jobs=Jobs(fake_launch))
     id = imports.start(ImportRequest(pasted="text"))
     bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    say(import_paths(tmp_path / "imports" / id).events, Started(bystander.pid, "import"), Failed("data", "No.", ""))
+    say(Import(tmp_path / "imports" / id).paths.events, Started(bystander.pid, "import"), Failed("data", "No.", ""))
     fake_launch.end()
     imports.cancel(id)
-    Imports(tmp_path, launch=fake_launch).cancel(id)
+    Imports(tmp_path, jobs=Jobs(fake_launch)).cancel(id)
     with pytest.raises(subprocess.TimeoutExpired):
         bystander.wait(0.3)
     bystander.kill()
@@ -139,7 +141,7 @@ def test_an_import_that_ended_is_not_signalled(tmp_path: Path, fake_launch, say:
 
 
 def test_names_are_made_fit_to_be_kept(tmp_path: Path, fake_launch) -> None:
-    imports = Imports(tmp_path, launch=fake_launch)
+    imports = Imports(tmp_path, jobs=Jobs(fake_launch))
     id = imports.start(ImportRequest(pasted="te\ud800xt", name="a\n\u202eb\x00\ud800 " + "c" * 5_000_000))
     kept = codec.loads(ImportRequest, (tmp_path / "imports" / id / "request.json").read_text())
     assert kept.name.startswith("a b ccc")
@@ -147,23 +149,23 @@ def test_names_are_made_fit_to_be_kept(tmp_path: Path, fake_launch) -> None:
 
 
 def test_what_the_page_is_told(tmp_path: Path, fake_launch, say: Callable[..., None]) -> None:
-    imports = Imports(tmp_path, launch=fake_launch)
+    imports = Imports(tmp_path, jobs=Jobs(fake_launch))
     id = imports.start(ImportRequest(pasted="text"))
-    events = import_paths(tmp_path / "imports" / id).events
-    assert fake_launch.calls == [["import", str(tmp_path / "imports" / id), "--home", str(tmp_path)]]
-    assert imports.state(id) == ImportState(True, "Starting")
+    events = Import(tmp_path / "imports" / id).paths.events
+    assert fake_launch.tasks == [Import(tmp_path / "imports" / id)]
+    assert imports.state(id) == JobState("working", "Starting.")
     say(events, Started(1, "import"), Loading("Reading", 5, 10, "bytes"))
-    assert imports.state(id) == ImportState(True, "Reading", 5, 10, "bytes")
+    assert imports.state(id) == JobState("working", "Reading", done=5, total=10, unit="bytes")
     assert imports.working() == (id,)
     say(events, Saved(0, "datasets/some-0123456789"), Finished("finished", "", 1.0))
     fake_launch.end()
-    assert imports.state(id) == ImportState(False, "Added.", dataset_id="some-0123456789")
+    assert imports.state(id) == JobState("ready", "Added.", "some-0123456789")
 
 
 def test_a_worker_that_dies(tmp_path: Path, fake_launch, say: Callable[..., None]) -> None:
-    imports = Imports(tmp_path, launch=fake_launch)
+    imports = Imports(tmp_path, jobs=Jobs(fake_launch))
     id = imports.start(ImportRequest(pasted="text"))
-    say(import_paths(tmp_path / "imports" / id).events, Started(1, "import"))
+    say(Import(tmp_path / "imports" / id).paths.events, Started(1, "import"))
     fake_launch.end(-11)
     state = imports.state(id)
     assert isinstance(state.failed, Failed)
@@ -172,9 +174,9 @@ def test_a_worker_that_dies(tmp_path: Path, fake_launch, say: Callable[..., None
 
 def test_old_imports_are_swept(tmp_path: Path, fake_launch, say: Callable[..., None]) -> None:
     now = [1000.0]
-    imports = Imports(tmp_path, launch=fake_launch, clock=lambda: now[0])
+    imports = Imports(tmp_path, jobs=Jobs(fake_launch), clock=lambda: now[0])
     id = imports.start(ImportRequest(pasted="text"))
-    events = import_paths(tmp_path / "imports" / id).events
+    events = Import(tmp_path / "imports" / id).paths.events
     say(events, Started(1, "import"), Failed("data", "No.", "Yes."))
     fake_launch.end()
     os.utime(tmp_path / "imports" / id, (1000.0, 1000.0))

@@ -1,3 +1,6 @@
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -14,14 +17,16 @@ from studio.events import (
     Noted,
     Record,
     Resumed,
+    Saved,
     Started,
     Stepped,
     encode,
 )
-from studio.jobs.jobs import Job
+from studio.jobs.jobs import Jobs, JobState
+from studio.jobs.tasks import Export
+from studio.runs import lock
 from studio.runs.event_log import decoded, read_lines
 from studio.runs.following import Following
-from studio.runs.launcher import JobPaths, export_paths
 from studio.runs.view import RunView
 
 STARTED = Started(1, "export")
@@ -30,8 +35,13 @@ STEP = Stepped(1, 0.1, 2.0, 1e-3, 1.0, 100.0, 0.5)
 
 
 @pytest.fixture
-def paths(tmp_path: Path) -> JobPaths:
-    return export_paths(tmp_path, "adapter")
+def task(tmp_path: Path) -> Export:
+    return Export(tmp_path, "adapter")
+
+
+@pytest.fixture
+def jobs(fake_launch) -> Jobs:
+    return Jobs(fake_launch)
 
 
 def test_following_shows_what_was_written_since_and_what_it_showed_does_not_change(tmp_path: Path, say) -> None:
@@ -59,77 +69,94 @@ def test_many_threads_may_follow_at_once(tmp_path: Path, say) -> None:
     assert seen == [200] * 8
 
 
-def test_a_job_from_start_to_end(paths: JobPaths, fake_launch, say: Callable[..., None]) -> None:
-    job = Job(paths)
-    assert not job.state().working
-    job.start(["export"], fake_launch)
-    assert job.state().working
-    say(paths.events, STARTED, Loading("Packing", 1, 2))
-    assert job.state().loading == Loading("Packing", 1, 2)
-    say(paths.events, DONE)
+def test_a_job_from_start_to_end(task: Export, jobs: Jobs, fake_launch, say: Callable[..., None]) -> None:
+    assert jobs.state(task) == JobState("none", "")
+    jobs.start(task)
+    assert jobs.state(task) == JobState("working", "Starting.")
+    say(task.paths.events, STARTED, Noted("info", "5 of 9."), Loading("Packing", 1, 2, "bytes"))
+    assert jobs.state(task) == JobState("working", "Packing", done=1, total=2, unit="bytes", remark="5 of 9.")
+    say(task.paths.events, Saved(0, "adapter"), DONE)
     fake_launch.end()
-    state = job.state()
-    assert (state.working, state.finished, state.failed) == (False, DONE, None)
+    assert jobs.state(task) == JobState("ready", "Done.", "adapter")
+    assert jobs.wait(task).ready
 
 
-def test_a_job_that_failed_and_is_started_again_is_at_work_before_it_speaks(paths: JobPaths, fake_launch, say) -> None:
-    job = Job(paths)
-    job.start(["export"], fake_launch)
-    say(paths.events, STARTED, Failed("disk", "The disk is full."))
+def test_a_job_that_failed_and_is_started_again_is_at_work_before_it_speaks(
+    task: Export, jobs: Jobs, fake_launch, say
+) -> None:
+    jobs.start(task)
+    say(task.paths.events, STARTED, Failed("disk", "The disk is full."))
     fake_launch.end(1)
-    assert job.state().failed == Failed("disk", "The disk is full.")
-    job.start(["export"], fake_launch)
-    assert job.state().working
-    assert job.state().failed is None
+    assert jobs.state(task).failed == Failed("disk", "The disk is full.")
+    jobs.start(task)
+    assert jobs.state(task).working
+    assert jobs.state(task).failed is None
 
 
 @pytest.mark.parametrize("events", [(), (STARTED,), (STARTED, Loading("Packing"))])
-def test_a_job_that_died_says_so(paths: JobPaths, fake_launch, say, events) -> None:
-    job = Job(paths)
-    job.start(["export"], fake_launch)
-    say(paths.events, *events)
+def test_a_job_that_died_says_so(task: Export, jobs: Jobs, fake_launch, say, events) -> None:
+    jobs.start(task)
+    say(task.paths.events, *events)
     fake_launch.end(-9)
-    failed = job.state().failed
+    failed = jobs.state(task).failed
     assert failed is not None
     assert failed.cause == "killed"
     assert failed.message.startswith("The work ended before it was done.")
 
 
-def test_a_studio_that_is_opened_later_sees_the_same(paths: JobPaths, fake_launch, say) -> None:
-    fake_launch(["export"], log_path=paths.log, lock_path=paths.lock)
-    say(paths.events, STARTED, Loading("Packing"))
-    assert Job(paths).state().working
-    paths.log.write_text("OSError: [Errno 28] No space left on device\n")
+def test_a_studio_that_is_opened_later_sees_the_same(task: Export, fake_launch, say) -> None:
+    fake_launch(task)
+    say(task.paths.events, STARTED, Loading("Packing"))
+    assert Jobs(fake_launch).state(task).working
+    task.paths.log.write_text("OSError: [Errno 28] No space left on device\n")
     fake_launch.end(1)
-    failed = Job(paths).state().failed
+    failed = Jobs(fake_launch).state(task).failed
     assert failed is not None
     assert failed.cause == "disk_full"
 
 
 @pytest.mark.parametrize("events", [(), (STARTED,)])
-def test_a_job_that_died_does_not_seem_alive_when_another_takes_the_lock(tmp_path, fake_launch, say, events) -> None:
-    shared = tmp_path / "shared.lock"
-    kinds = (export_paths(tmp_path, kind) for kind in ("adapter", "merged"))
-    adapter, merged = (Job(JobPaths(shared, paths.events, paths.log)) for paths in kinds)
-    adapter.start(["export"], fake_launch)
-    say(export_paths(tmp_path, "adapter").events, *events)
+def test_a_job_that_died_does_not_seem_alive_when_another_takes_the_lock(
+    task: Export, jobs: Jobs, fake_launch, say, events
+) -> None:
+    jobs.start(task)
+    say(task.paths.events, *events)
     fake_launch.end(-9)
-    assert adapter.state().failed
-    merged.start(["export"], fake_launch)
-    assert merged.state().working
-    state = adapter.state()
-    assert (state.working, state.lock_held) == (False, True)
-    assert state.failed
+    assert jobs.state(task).failed
+    with lock.holding(task.paths.lock):
+        state = jobs.state(task)
+        assert not state.working
+        assert jobs.is_held(task)
+        assert state.failed
 
 
-def test_a_job_that_could_not_be_started_keeps_its_state(paths: JobPaths, fake_launch, say) -> None:
-    say(paths.events, STARTED, DONE)
-    job = Job(paths)
-    fake_launch(["other"], log_path=paths.log, lock_path=paths.lock)
+def test_a_job_that_could_not_be_started_keeps_its_state(task: Export, jobs: Jobs, fake_launch, say) -> None:
+    say(task.paths.events, STARTED, DONE)
+    fake_launch(task)
     with pytest.raises(RunError, match="already under way"):
-        job.start(["export"], fake_launch)
-    assert not job.state().working
-    assert job.state().finished == DONE
+        jobs.start(task)
+    assert jobs.state(task) == JobState("ready", "Done.", "")
+
+
+def test_what_is_started_once_is_started_again_by_another_studio_alone(task: Export, jobs: Jobs, fake_launch) -> None:
+    for _ in range(3):
+        jobs.start_once(task)
+    fake_launch.end(1)
+    jobs.start_once(task)
+    assert len(fake_launch.tasks) == 1
+    Jobs(fake_launch).start_once(task)
+    assert len(fake_launch.tasks) == 2
+
+
+def test_a_job_that_is_asked_to_end_before_it_listens_was_stopped(task: Export, jobs: Jobs, fake_launch, say) -> None:
+    worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    jobs.start(task)
+    say(task.paths.events, Started(worker.pid, "export"))
+    jobs.cancel(task)
+    assert jobs.state(task).cancelled
+    assert worker.wait(10) == -signal.SIGTERM
+    fake_launch.end(-signal.SIGTERM)
+    assert jobs.state(task).status == "stopped"
 
 
 def lines_of(*events: Event) -> bytes:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from studio.data.library import DatasetLibrary
+from studio.jobs.jobs import Jobs, JobState
 from studio.jobs.rendering import Rendering
-from studio.jobs.token_counts import AT_ONCE, TokenCounting, TokenState
+from studio.jobs.token_counts import AT_ONCE, TokenCounting
 from studio.models.locate import ModelFiles
 from studio.runs.launcher import launch
 
@@ -43,35 +44,35 @@ def test_a_small_set_is_counted_at_once_and_only_once(
     model = tmp_path / "model"
     shutil.copytree(tiny_model, model)
     id = add(library, tmp_path, 5)
-    counting = TokenCounting(library, home=tmp_path, launch=never, rendering=rendering)  # type: ignore[arg-type]
+    counting = TokenCounting(library, jobs=Jobs(never), rendering=rendering)
     state = counting.state(id, ModelFiles("m", model, "folder"))
-    assert state.counts is not None
-    assert len(state.counts.lengths) == 5
-    assert counting.state(id, ModelFiles("m", model, "folder")).counts is state.counts
+    assert state.result is not None
+    assert len(state.result.lengths) == 5
+    assert counting.state(id, ModelFiles("m", model, "folder")).result is state.result
     files = list((library.folder(id) / "tokens").iterdir())
-    again = TokenCounting(library, home=tmp_path, launch=never, rendering=rendering)  # type: ignore[arg-type]
-    assert (again.state(id, ModelFiles("m", model, "folder")).counts.lengths == state.counts.lengths).all()  # type: ignore[union-attr]
+    again = TokenCounting(library, jobs=Jobs(never), rendering=rendering)
+    assert (again.state(id, ModelFiles("m", model, "folder")).result.lengths == state.result.lengths).all()  # type: ignore[union-attr]
     assert list((library.folder(id) / "tokens").iterdir()) == files
 
 
 def test_no_model_and_a_broken_one(library: DatasetLibrary, tmp_path: Path, rendering: Rendering) -> None:
     id = add(library, tmp_path, 5)
-    counting = TokenCounting(library, home=tmp_path, launch=never, rendering=rendering)  # type: ignore[arg-type]
-    assert counting.state(id, None) == TokenState(sentence="The tokens are counted as soon as the model has arrived.")
-    assert "tokenizer" in counting.state(id, ModelFiles("m", tmp_path, "folder")).trouble
+    counting = TokenCounting(library, jobs=Jobs(never), rendering=rendering)
+    assert counting.state(id, None) == JobState("none", "The tokens are counted as soon as the model has arrived.")
+    assert "tokenizer" in counting.state(id, ModelFiles("m", tmp_path, "folder")).sentence
 
 
 def test_a_large_set_is_counted_by_a_worker(
     library: DatasetLibrary, tmp_path: Path, tiny_model: Path, rendering: Rendering
 ) -> None:
     id = add(library, tmp_path, AT_ONCE + 1)
-    counting = TokenCounting(library, home=tmp_path, launch=launch, rendering=rendering)
+    counting = TokenCounting(library, jobs=Jobs(launch), rendering=rendering)
     first = counting.state(id, ModelFiles("m", tiny_model, "folder"))
     assert first.working
     deadline = time.monotonic() + 60
     while (state := counting.state(id, ModelFiles("m", tiny_model, "folder"))).working:
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    assert state.counts is not None
-    assert len(state.counts.lengths) == AT_ONCE + 1
-    assert (state.counts.lengths > 0).all()
+    assert state.result is not None
+    assert len(state.result.lengths) == AT_ONCE + 1
+    assert (state.result.lengths > 0).all()

@@ -19,7 +19,7 @@ def test_the_parts_are_those_that_the_run_gets(studio: Studio, facts: ModelFacts
 
 
 def _held_out_too_long(facts: ModelFacts, dataset_id: str, settings: RunConfig) -> int:
-    counts = facts.token_state(dataset_id, "starter").counts
+    counts = facts.token_state(dataset_id, "starter").result
     assert counts is not None
     aside = facts.split(dataset_id, share=settings.validation_share, seed=settings.seed, stratify=True).validation
     return int(sum(counts.lengths[place] > settings.max_length for place in aside))

@@ -1,5 +1,5 @@
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -8,26 +8,27 @@ from studio.errors import RunError
 from studio.events import Event
 from studio.runs import lock
 from studio.runs.event_log import EventLog
-from studio.runs.launcher import Worker
+from studio.runs.launcher import Task, Worker
 
 
 class FakeLaunch:
     """Stands in for `launch`: it holds the lock as a worker would, and the test says what the worker says."""
 
     def __init__(self) -> None:
-        self.calls: list[list[str]] = []
+        self.tasks: list[Task] = []
         self.log_path = Path()
         self._lock_fd: int | None = None
         self._exit_code: int | None = None
 
-    def __call__(self, module_arguments: Sequence[str], *, log_path: Path, lock_path: Path) -> Worker:
+    def __call__(self, task: Task, /) -> Worker:
+        lock_path, log_path = task.paths.lock, task.paths.log
         lock_path.parent.mkdir(parents=True, exist_ok=True)
         lock_fd = lock.acquire(lock_path)
         if lock_fd is None:
             raise RunError("This work is already under way.")
         log_path.parent.mkdir(parents=True, exist_ok=True)
         log_path.touch()
-        self.calls.append(list(module_arguments))
+        self.tasks.append(task)
         self.log_path, self._lock_fd, self._exit_code = log_path, lock_fd, None
         return Worker(process_id=0, exit_code=lambda: self._exit_code)
 

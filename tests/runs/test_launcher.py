@@ -9,14 +9,13 @@ from pathlib import Path
 import pytest
 
 from studio.errors import RunError
+from studio.jobs.tasks import Train
 from studio.runs import lock
 from studio.runs.launcher import (
     PROJECT_ROOT,
     Worker,
-    export_paths,
     kill_group,
     launch,
-    model_paths,
     model_slug,
     read_tail,
     request_stop,
@@ -49,13 +48,8 @@ time.sleep(60)
 def start(tmp_path: Path):
     started: list[Worker] = []
 
-    def _start(code: str, *arguments: str) -> Worker:
-        worker = launch(
-            arguments,
-            log_path=tmp_path / "job" / "worker.log",
-            lock_path=tmp_path / "job" / "run.lock",
-            command=[sys.executable, "-c", code],
-        )
+    def _start(code: str) -> Worker:
+        worker = launch(Train(tmp_path / "job"), command=[sys.executable, "-c", code])
         started.append(worker)
         return worker
 
@@ -78,10 +72,10 @@ def log_of(folder: Path) -> str:
 
 
 def test_a_worker_runs_in_the_project_with_its_output_in_the_log(tmp_path: Path, start) -> None:
-    worker = start(SPEAK, "train", "/a/run")
+    worker = start(SPEAK)
     wait_until(lambda: worker.exit_code() is not None)
     first, second, third = log_of(tmp_path).splitlines()
-    assert first.startswith("arguments train /a/run --lock-fd ")
+    assert first.startswith(f"arguments run {tmp_path}/job/task.json --lock-fd ")
     assert second == f"folder {PROJECT_ROOT} false"
     assert third == "and a warning"
     assert worker.exit_code() == 0
@@ -141,10 +135,11 @@ def test_a_worker_survives_the_one_who_started_it(tmp_path: Path) -> None:
     page = f"""
 import os, signal, sys
 from pathlib import Path
+from studio.jobs.tasks import Train
 from studio.runs.launcher import launch
 folder = Path({str(tmp_path)!r}) / "job"
 command = [sys.executable, "-c", {WAIT!r}]
-print(launch([], log_path=folder / "worker.log", lock_path=folder / "run.lock", command=command).process_id, flush=True)
+print(launch(Train(folder), command=command).process_id, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
     done = subprocess.run([sys.executable, "-c", page], cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
@@ -168,12 +163,12 @@ def test_a_log_tells_of_the_last_start_only(tmp_path: Path, start) -> None:
 def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(RunError, match="could not be started"):
-        launch([], log_path=tmp_path / "file" / "worker.log", lock_path=tmp_path / "file" / "run.lock")
+        launch(Train(tmp_path / "file"))
 
 
 def test_a_command_that_is_not_there_is_a_sentence_and_frees_the_lock(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="could not be started"):
-        launch([], log_path=tmp_path / "worker.log", lock_path=tmp_path / "run.lock", command=["/no/such/python"])
+        launch(Train(tmp_path), command=["/no/such/python"])
     assert not lock.is_held(tmp_path / "run.lock")
 
 
@@ -194,8 +189,3 @@ def test_long_model_paths_stay_apart_and_fit_a_file_name() -> None:
     one, other = (model_slug("/" + folder + "/deep" * 100) for folder in ("one", "other"))
     assert one != other
     assert len(one) < 150
-
-
-def test_where_jobs_keep_their_files(tmp_path: Path) -> None:
-    assert model_paths("a/b", tmp_path).events == tmp_path / "models" / "a--b.events.jsonl"
-    assert export_paths(tmp_path, "merged").lock == tmp_path / "merged.lock"

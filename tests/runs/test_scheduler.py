@@ -4,7 +4,7 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from studio.config import RunConfig
 from studio.data.examples import Example, Message
 from studio.errors import RunError
 from studio.events import Event, Failed, Finished, Loaded, Prepared, Resumed, Saved, Started, Stepped
+from studio.jobs.tasks import Train
 from studio.runs import lock
 from studio.runs import scheduler as module
 from studio.runs.launcher import Worker, kill_group, launch
@@ -36,14 +37,14 @@ class Workers:
         self._held: dict[str, int] = {}
         self._codes: dict[str, int] = {}
 
-    def __call__(self, module_arguments: Sequence[str], *, log_path: Path, lock_path: Path) -> Worker:
+    def __call__(self, run: RunFolder) -> Worker:
         if self.refuses is not None:
             raise self.refuses
-        descriptor = lock.acquire(lock_path)
+        descriptor = lock.acquire(run.lock_path)
         if descriptor is None:
             raise RunError("This work is already under way.")
-        id = Path(module_arguments[1]).name
-        log_path.touch()
+        id = run.id
+        run.log_path.touch()
         self.started.append(id)
         self._held[id] = descriptor
         return Worker(process_id=0, exit_code=lambda: self._codes.get(id))
@@ -208,9 +209,9 @@ def sleepers(store: RunStore) -> Iterator[Callable[..., Worker]]:
     begun: list[Worker] = []
     program = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', '{SLEEPER}']).wait()"
 
-    def start(module_arguments: Sequence[str], *, log_path: Path, lock_path: Path) -> Worker:
+    def start(run: RunFolder) -> Worker:
         command = [sys.executable, "-c", program]
-        begun.append(launch(module_arguments, log_path=log_path, lock_path=lock_path, command=command))
+        begun.append(launch(Train(run.path), command=command))
         return begun[-1]
 
     yield start

@@ -18,7 +18,9 @@ from studio.config import RunConfig
 from studio.data.library import DatasetLibrary
 from studio.errors import StudioError
 from studio.events import Evaluated, Loading, Started
+from studio.jobs.blends import blend_state
 from studio.jobs.calibration import machine_key, write_machine
+from studio.jobs.exports import export_state
 from studio.models.machine import Machine, Rates
 from studio.models.starter import starter_folder
 from studio.planning.model_facts import ModelFacts
@@ -26,6 +28,7 @@ from studio.runs.launcher import PROJECT_ROOT
 from studio.runs.store import RunStore
 from studio.settings import Settings
 from studio.studio import Studio
+from studio.ui import api
 from studio.ui.app import open_page
 from studio.ui.compare import bin_panel, history, sheet_actions, vote_actions
 from studio.ui.configure import view
@@ -39,7 +42,7 @@ from studio.ui.evaluate.tradeoff_state import Tradeoffs
 from studio.ui.export import tab as export_tab
 from studio.ui.kit.drawn import Drawn, only_new
 from studio.ui.runs import view as runs_drawing
-from studio.ui.train import tab as train_tab
+from studio.ui.train import view as train_view
 from tests.ui import made_up
 from tests.ui.fake_studio import (
     FakeChat,
@@ -197,15 +200,15 @@ def look_everywhere(studio: Studio, ids: Ids) -> None:
 def _look_at_run(studio: Studio, facts: ModelFacts, run_id: str) -> None:
     looks: list[Any] = [
         lambda: studio.scheduler.view(run_id),
-        lambda: train_tab.redraw(train_tab.shared_view(studio), run_id=run_id, drawn=None),
-        lambda: train_tab.refresh_runs(studio, run_id),
-        lambda: train_tab.run_status(studio, run_id),
+        lambda: train_view.draw(train_view.shared_view(studio), train_view.Selection(run_id)),
+        lambda: train_view.refresh_runs(studio, run_id),
+        lambda: api.status_of(studio, run_id),
         lambda: tab.refresh_runs(studio, run_id),
         lambda: only_new(evaluate_view.draw(studio, Tradeoffs(studio, facts), Selection(run_id)), Drawn()),
         lambda: studio.evaluations.rows(run_id),
         lambda: export_tab.refresh_runs(studio, run_id),
-        lambda: studio.export_state(run_id, "adapter"),
-        lambda: studio.blend_state(run_id),
+        lambda: export_state(studio.jobs, studio.runs.get(run_id), "adapter"),
+        lambda: blend_state(studio.jobs, studio.runs.get(run_id)),
         lambda: history.compare_run(studio, open_conversations(studio.settings.home), run_id),
     ]
     for look in looks:

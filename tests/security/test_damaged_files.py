@@ -46,7 +46,7 @@ class Home:
         return {run.id: run.status for run in self.studio.summaries.look(fresh=True).runs}[id]
 
     def trained(self) -> list[tuple[str, ...]]:
-        return [job for job in self.launch.jobs if job[0] in ("train", "evaluate")]
+        return [job for job in self.launch.jobs if job.job in ("train", "evaluate")]
 
 
 @pytest.fixture
@@ -178,7 +178,7 @@ def test_a_damaged_queue_is_set_aside_and_the_next_goes_on(home: Home, content: 
     kept = [each for each in home.path.glob("queue.damaged-*.json")]
     assert [each.read_bytes() for each in kept] == [content.encode("utf-8", "surrogatepass")]
     home.studio.queue_run(home.ids.draft)
-    assert [job[0] for job in home.trained()] == ["train"]
+    assert [job.job for job in home.trained()] == ["train"]
 
 
 class Failing:
@@ -201,7 +201,7 @@ def test_the_thread_of_the_queue_goes_on_after_any_error(caplog: pytest.LogCaptu
     ended = threading.Event()
     studio = Failing(ended)
     with caplog.at_level(logging.WARNING):
-        serve._keep_queue(studio, ended, pause_seconds=0.001)
+        serve.keep_queue(studio, ended, pause_seconds=0.001)
     assert studio.calls == 3
     assert "RecursionError: too deep" in caplog.text
     assert "The disk is full." in caplog.text

@@ -126,7 +126,7 @@ def check(whole: Path, ids: Ids, file: Path, damage: Damage) -> None:
             serve_a_while(studio)
             look_everywhere(studio, ids)
             serve_a_while(studio)
-            assert [job for job in launch.jobs if job[0] in ("train", "evaluate")] == []
+            assert [job for job in launch.jobs if job.job in ("train", "evaluate")] == []
             check_listed(studio, ids, file)
     finally:
         shutil.rmtree(home)

@@ -9,7 +9,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from studio.jobs.exports import export_archive
+from studio.jobs.exports import export_archive, export_state
 from studio.runs.store import RunFolder
 from studio.studio import Studio
 from studio.ui.kit.downloads import download_address
@@ -64,7 +64,7 @@ def test_a_link_in_the_place_of_an_export_is_not_followed(studio: Studio, run: R
     archive = export_archive(run, "adapter")
     archive.unlink()
     archive.symlink_to(secret)
-    assert studio.export_state(run.id, "adapter").status == "none"
+    assert export_state(studio.jobs, studio.runs.get(run.id), "adapter").status == "none"
     assert client.get(download_address("run", run.id, archive.name)).status_code == 404
 
 
@@ -72,7 +72,7 @@ def test_a_folder_of_exports_that_is_a_link_offers_nothing(studio: Studio, run: 
     write_export(run, "adapter")
     os.rename(run.exports, studio.settings.home / "moved")
     run.exports.symlink_to(studio.settings.home / "moved")
-    assert studio.export_state(run.id, "adapter").status == "none"
+    assert export_state(studio.jobs, studio.runs.get(run.id), "adapter").status == "none"
     assert client.get(download_address("run", run.id, export_archive(run, "adapter").name)).status_code == 404
 
 
@@ -81,11 +81,11 @@ def test_a_report_of_an_older_studio_is_read_without_its_paths(studio: Studio, r
     write_export(run, "adapter")
     report = run.exports / "adapter.json"
     report.write_text(report.read_text().replace("{", '{"archive":"/etc/hostname","folder":"/etc",', 1))
-    state = studio.export_state(run.id, "adapter")
+    state = export_state(studio.jobs, studio.runs.get(run.id), "adapter")
     assert state.status == "ready"
     assert "/etc" not in repr(state)
     export_archive(run, "adapter").unlink()
-    assert studio.export_state(run.id, "adapter").status == "none"
+    assert export_state(studio.jobs, studio.runs.get(run.id), "adapter").status == "none"
 
 
 @pytest.mark.parametrize(
@@ -134,11 +134,11 @@ def test_a_data_set_is_sent_and_nothing_beside_it(studio: Studio, client: TestCl
 
 def test_what_programs_are_told_holds_no_path(studio: Studio, run: RunFolder) -> None:
     """`run_status` told where the run lies, and so where a base model that had been brought in was to be found."""
+    from studio.ui.api import status_of
     from studio.ui.export.tab import export_run
-    from studio.ui.train.tab import run_status
 
     write_export(run, "adapter")
-    told = f"{run_status(studio, run.id)} {export_run(studio, run.id, 'adapter')}"
+    told = f"{status_of(studio, run.id)} {export_run(studio, run.id, 'adapter')}"
     assert str(studio.settings.home) not in told
 
 

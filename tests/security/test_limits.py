@@ -4,7 +4,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextvars import copy_context
 from dataclasses import fields
 from pathlib import Path
@@ -22,14 +22,15 @@ from studio.data.library import DatasetLibrary
 from studio.errors import ConfigError, ModelError, RunError, TooMany
 from studio.events import Finished, Started
 from studio.jobs.imports import ImportRequest
-from studio.jobs.jobs import Job
-from studio.jobs.pool import EXPORTS, IMPORTS, Pool, Room
+from studio.jobs.jobs import Jobs
+from studio.jobs.pool import Pool, Room
+from studio.jobs.tasks import Export, Import, Task
 from studio.limits import LAPTOP, PUBLIC, Limits, limits_of, read_changes, variable
 from studio.models.hub import Hub
 from studio.models.locate import ModelFiles
 from studio.planning.background import InBackground, Threads
 from studio.runs.event_log import EventLog
-from studio.runs.launcher import PROJECT_ROOT, Worker, export_paths, import_paths
+from studio.runs.launcher import PROJECT_ROOT, Worker
 from studio.runs.store import RunStore
 from studio.settings import Settings, read_settings
 from studio.studio import Studio
@@ -69,7 +70,7 @@ def paste(studio: Studio, number: int = 0) -> str:
 
 def end_import(studio: Studio, home: Path, id: str) -> None:
     """Let the worker of an import die: its lock is free, and the others keep theirs."""
-    path = import_paths(home / "imports" / id).lock
+    path = Import(home / "imports" / id).paths.lock
     os.close(workers_of(studio)._locks.pop(path))
 
 
@@ -85,20 +86,20 @@ def test_forty_pastes_make_four_workers_and_the_others_wait_their_turn(studio: S
     ids = [paste(studio, number) for number in range(40)]
     started = workers_of(studio).jobs
     assert len(started) == LAPTOP.imports_at_once == 4
-    assert studio.imports.state(ids[0]).sentence == "Starting"
+    assert studio.imports.state(ids[0]).sentence == "Starting."
     assert studio.imports.state(ids[5]).sentence == "Waiting for 5 other imports of data"
     assert all(studio.imports.state(id).working for id in ids)
     for place in range(40):
         end_import(studio, tmp_path, ids[place])
         studio.tick()
-    assert [Path(job[1]).name for job in started] == ids, "all of them, each once, in their order"
+    assert [job.folder.name for job in started] == ids, "all of them, each once, in their order"
 
 
 def test_a_worker_that_dies_frees_its_place(studio: Studio, tmp_path: Path) -> None:
     ids = [paste(studio, number) for number in range(5)]
     assert studio.imports.state(ids[4]).sentence.startswith("Waiting")
     end_import(studio, tmp_path, ids[1])
-    assert studio.imports.state(ids[4]).sentence == "Starting", "whoever looks finds that its turn has come"
+    assert studio.imports.state(ids[4]).sentence == "Starting.", "whoever looks finds that its turn has come"
     failed = studio.imports.state(ids[1]).failed
     assert failed is not None
     assert "ended before it was done" in failed.message
@@ -119,10 +120,10 @@ def test_an_import_that_waits_can_be_cancelled(tmp_path: Path) -> None:
     ids = [paste(studio, number) for number in range(3)]
     studio.imports.cancel(ids[1])
     state = studio.imports.state(ids[1])
-    assert (state.working, state.cancelled) == (False, True)
+    assert state.status == "stopped"
     end_import(studio, tmp_path, ids[0])
     studio.tick()
-    assert [Path(job[1]).name for job in workers_of(studio).jobs] == [ids[0], ids[2]]
+    assert [job.folder.name for job in workers_of(studio).jobs] == [ids[0], ids[2]]
     end_workers(studio)
     later = open_with(tmp_path)
     later.recover()
@@ -139,11 +140,11 @@ def test_a_restart_neither_loses_nor_doubles_what_waits(tmp_path: Path) -> None:
     assert workers_of(second).jobs == [], "the worker of the first server is at work still"
     assert [second.imports.state(id).working for id in ids[1:]] == [True] * 3
     end_import(first, tmp_path, ids[0])
-    EventLog(import_paths(tmp_path / "imports" / ids[0]).events, time.time).close()
+    EventLog(Import(tmp_path / "imports" / ids[0]).paths.events, time.time).close()
     for id in ids[1:]:
         second.tick()
         third.tick()
-        paths = import_paths(tmp_path / "imports" / id)
+        paths = Import(tmp_path / "imports" / id).paths
         log = EventLog(paths.events, time.time)
         log.emit(Started(process_id=NO_PROCESS, job="import"))
         log.emit(Finished("finished", "Done.", 1.0))
@@ -151,7 +152,7 @@ def test_a_restart_neither_loses_nor_doubles_what_waits(tmp_path: Path) -> None:
         for server in (second, third):
             if paths.lock in workers_of(server)._locks:
                 os.close(workers_of(server)._locks.pop(paths.lock))
-    begun = [Path(job[1]).name for server in (second, third) for job in workers_of(server).jobs]
+    begun = [job.folder.name for server in (second, third) for job in workers_of(server).jobs]
     assert sorted(begun) == sorted(ids[1:])
     assert not any(second.imports.state(id).working for id in ids[1:])
 
@@ -173,10 +174,9 @@ def test_what_cannot_wait_is_refused(tmp_path: Path) -> None:
     pool = Pool(
         tmp_path, limits_of(public=False, changes=(("exports_at_once", 1), ("exports_waiting", 0))), launch=workers
     )
-    launch = pool.launcher(EXPORTS)
-    launch(["export"], log_path=tmp_path / "a.log", lock_path=tmp_path / "a.lock")
+    pool.launch(Export(tmp_path, "adapter"))
     with pytest.raises(TooMany, match=r"1 other exports, which cannot wait.*STUDIO_LIMIT_EXPORTS_AT_ONCE"):
-        launch(["export"], log_path=tmp_path / "b.log", lock_path=tmp_path / "b.lock")
+        pool.launch(Export(tmp_path, "merged"))
     workers.leave()
 
 
@@ -184,8 +184,8 @@ def test_all_kinds_together_have_a_bound(tmp_path: Path) -> None:
     workers = FakeWorkers()
     workers.hold_imports = True
     pool = Pool(tmp_path, Limits(workers_at_once=2), launch=workers, room=lambda _: PLENTY)
-    for number, kind in enumerate((EXPORTS, IMPORTS, EXPORTS, IMPORTS)):
-        pool.launcher(kind)(["x"], log_path=tmp_path / f"{number}.log", lock_path=tmp_path / f"{number}.lock")
+    for task in (Export(tmp_path, "a"), Import(tmp_path / "b"), Export(tmp_path, "c"), Import(tmp_path / "d")):
+        pool.launch(task)
     assert len(workers.jobs) == 2
     workers.leave()
     pool.tick()
@@ -206,18 +206,18 @@ def test_without_memory_work_waits_and_without_disk_it_is_refused(tmp_path: Path
 def test_work_that_cannot_be_started_when_its_turn_comes_says_why(tmp_path: Path) -> None:
     workers = FakeWorkers()
 
-    def launch(arguments: Sequence[str], *, log_path: Path, lock_path: Path) -> Worker:
+    def launch(task: Task) -> Worker:
         if workers.jobs:
             raise RunError("The work could not be started: the disk is full.", "Free some.")
-        return workers(arguments, log_path=log_path, lock_path=lock_path)
+        return workers(task)
 
     pool = Pool(tmp_path, Limits(exports_at_once=1), launch=launch, room=lambda _: PLENTY)
-    first, second = (Job(export_paths(tmp_path, kind)) for kind in ("adapter", "merged"))
-    for job in (first, second):
-        job.start(["export"], pool.launcher(EXPORTS))
-    assert second.state().working
+    jobs = Jobs(pool.launch)
+    for kind in ("adapter", "merged"):
+        jobs.start(Export(tmp_path, kind))
+    assert jobs.state(Export(tmp_path, "merged")).working
     workers.leave()
-    state = second.state()
+    state = jobs.state(Export(tmp_path, "merged"))
     assert not state.working
     assert state.failed is not None
     assert state.failed.message == "The work could not be started: the disk is full."

@@ -11,6 +11,7 @@ from studio.compare.chat_client import ChatClient
 from studio.compare.chat_protocol import Answered, FromWorker, Open, PaneRequest
 from studio.data.examples import Message
 from studio.errors import RunError
+from studio.jobs.tasks import Export
 from studio.runs.diagnosis import diagnose_lost
 from studio.runs.launcher import PROJECT_ROOT, launch, read_tail
 from studio.runs.memory_watch import MemoryWatch
@@ -72,8 +73,9 @@ def test_a_job_that_takes_too_much_memory_is_ended_and_diagnosed(tmp_path: Path)
     """The same, for exports, evaluations and blends."""
     held = iter([50, 150, 950])
     watch = MemoryWatch(floor_bytes=100, every_seconds=0.01, held=lambda process_id: next(held), free=lambda: 100)
-    log = tmp_path / "log"
-    worker = launch(["export"], log_path=log, lock_path=tmp_path / "lock", command=SLEEPER, watch=watch)
+    task = Export(tmp_path, "adapter")
+    log = task.paths.log
+    worker = launch(task, command=SLEEPER, watch=watch)
     while worker.exit_code() is None:
         threading.Event().wait(0.01)
     assert next(held, None) is None, "150 is more than the floor and within the share"

@@ -15,12 +15,13 @@ from studio.compare.sheet_prompts import Prompt
 from studio.compare.sheets import Cell, Column, Sheet, SheetRow, open_sheets
 from studio.config import RunConfig
 from studio.events import Failed, Noted, Sampled
-from studio.jobs.evaluations import write_evaluation
+from studio.jobs.evaluation_report import write_evaluation
 from studio.runs.store import RunFolder
 from studio.studio import Studio
-from tests.live_page import Server
+from tests.live_page import Served, serve_page
 from tests.ui import made_up
 from tests.ui.fake_studio import brought, end_workers, fake_studio, finished_run, opening_events, play, step
+from tests.warm import Forkserver
 
 pytestmark = [pytest.mark.security, pytest.mark.browser]
 
@@ -37,13 +38,12 @@ MADE_OF_TEXT = "img[src='x'], a[href*='x.test'], a[href^='javascript'], svg[onlo
 
 
 @pytest.fixture
-def hostile_server(tmp_path: Path) -> Iterator[Server]:
-    """The page of a studio as a person starts it, on a folder that somebody else has written."""
+def hostile_server(tmp_path: Path, warm: Forkserver) -> Iterator[Served]:
+    """The page of a studio on a folder that somebody else has written."""
     with fake_studio(tmp_path / "home") as studio:
         _write_home(studio, tmp_path / "rows.jsonl")
-    running = Server(tmp_path / "home")
-    yield running
-    running.kill()
+    with serve_page(tmp_path / "home", warm) as running:
+        yield running
 
 
 def _write_home(studio: Studio, file: Path) -> None:
@@ -88,7 +88,7 @@ def _ask(studio: Studio, run: RunFolder) -> None:
 
 
 @pytest.fixture
-def opened(browser: Browser, hostile_server: Server) -> Iterator[Page]:
+def opened(browser: Browser, hostile_server: Served) -> Iterator[Page]:
     """The page, and afterwards a look at what it asked for: nothing elsewhere, and no picture named `x`."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     context.set_default_timeout(PATIENCE_MS)

@@ -43,7 +43,7 @@ def served(home: Path, *, host: str) -> Studio:
     with_fakes = open_fake_studio(home, clock=lambda: 1_800_000_000.0)
     return Studio(
         settings=Settings(home=home, host=host),
-        datasets=with_fakes.datasets,
+        data=with_fakes.data,
         runs=with_fakes.runs,
         chat=with_fakes.chat,
         launch=FakeWorkers(),
@@ -89,7 +89,7 @@ def test_no_way_to_a_base_model_takes_a_path(public: Studio, tmp_path: Path, mon
         config = RunConfig(model=name)
         assert not public.models.state(name).ready
         assert not public.models.prepare(name).working
-        assert public.token_state(dataset.id, name).counts is None
+        assert public.token_state(dataset.id, name).result is None
         assert ModelFacts(public).where(name).folder is None
         with pytest.raises(ModelError):
             ModelFacts(public).architecture(name)

@@ -10,9 +10,8 @@ import pytest
 
 from studio.compare.pane_models import pane_model
 from studio.errors import DataError, RunError, StudioError
-from studio.jobs.evaluations import evaluation_paths
+from studio.jobs.tasks import Evaluate
 from studio.models.elsewhere import without_place
-from studio.runs.store import RunFolder
 from studio.studio import Studio
 from studio.ui.app import build_app
 from studio.ui.compare import suggested_prompts
@@ -170,7 +169,7 @@ def test_an_id_longer_than_a_file_name_is_unknown(studio: Studio, letters: int) 
 def test_the_name_of_an_evaluation_is_no_longer_than_a_file_name(tmp_path: Path) -> None:
     """An evaluation is looked for as a file of its name."""
     with pytest.raises(RunError, match="is no evaluation"):
-        evaluation_paths(RunFolder(tmp_path), "a" * 250)
+        Evaluate(tmp_path, "a" * 250)
 
 
 def test_an_idea_that_is_not_there() -> None:

@@ -32,14 +32,14 @@ from studio.data.tokenizing.rendering import ChatRenderer
 from studio.data.tokenizing.tokens import count_tokens, save
 from studio.errors import StudioError
 from studio.events import Evaluated, Event, Finished, Loaded, Prepared, Saved, Started, Stepped
-from studio.jobs.export_report import ExportReport
-from studio.jobs.exports import export_archive
+from studio.jobs.exports import ExportReport, export_archive
 from studio.jobs.imports import ImportRequest
 from studio.jobs.rendering_protocol import Shown
+from studio.jobs.tasks import Import, Task
 from studio.models.starter import READY_MARK, starter_folder
 from studio.runs import lock
 from studio.runs.event_log import EventLog
-from studio.runs.launcher import PROJECT_ROOT, Worker, import_paths
+from studio.runs.launcher import PROJECT_ROOT, Worker
 from studio.runs.store import RunFolder, RunStore
 from studio.settings import Settings
 from studio.studio import Studio
@@ -60,20 +60,21 @@ class FakeWorkers:
     """
 
     def __init__(self) -> None:
-        self.jobs: list[tuple[str, ...]] = []
+        self.jobs: list[Task] = []
         self.hold_imports = False
         self._locks: dict[Path, int] = {}
 
-    def __call__(self, module_arguments: Sequence[str], *, log_path: Path, lock_path: Path) -> Worker:
-        self.jobs.append(tuple(module_arguments))
-        if module_arguments[0] == "import" and not self.hold_imports:
-            bring_in(Path(module_arguments[1]), home=Path(module_arguments[3]))
+    def __call__(self, task: Task, /) -> Worker:
+        self.jobs.append(task)
+        if isinstance(task, Import) and not self.hold_imports:
+            bring_in(task)
             return Worker(process_id=NO_PROCESS, exit_code=lambda: 0)
+        lock_path = task.paths.lock
         lock_path.parent.mkdir(parents=True, exist_ok=True)
         held = lock.acquire(lock_path)
         assert held is not None
         self._locks[lock_path] = held
-        log_path.write_text("the worker woke up\n", encoding="utf-8")
+        task.paths.log.write_text("the worker woke up\n", encoding="utf-8")
         return Worker(process_id=NO_PROCESS, exit_code=lambda: None)
 
     def leave(self) -> None:
@@ -83,12 +84,12 @@ class FakeWorkers:
         self._locks.clear()
 
 
-def bring_in(folder: Path, *, home: Path) -> None:
+def bring_in(task: Import) -> None:
     """Do an import as its worker would, down to the event that says how it ended."""
-    log = EventLog(import_paths(folder).events, time.time)
+    log = EventLog(task.paths.events, time.time)
     log.emit(Started(process_id=NO_PROCESS, job="import"))
     try:
-        log.emit(add_data(Job(log.emit), folder=folder, home=home))
+        log.emit(add_data(Job(log.emit), task))
     except StudioError as error:
         log.emit(failure(error))
     log.close()

@@ -12,8 +12,8 @@ from studio.jobs.evaluation_report import (
     Forgetting,
     Part,
     ScoredRow,
+    write_evaluation,
 )
-from studio.jobs.evaluations import write_evaluation
 from studio.runs.store import RunFolder
 
 LABELS = ("billing", "delivery & returns", "<b>technical</b>")

@@ -1,12 +1,12 @@
 from pathlib import Path
 
-from studio.jobs.base_models import ModelState
+from studio.jobs.jobs import JobState
 from studio.ui.header import graphics_card, header, machine
 
 
 def test_the_header_says_where_the_model_is() -> None:
-    assert "Starter model: ready" in header("2 CPU cores", "starter", ModelState(True, "The starter model is ready."))
-    coming = ModelState(False, "Downloading", working=True, done=45_000_000, total=92_900_000, unit="bytes")
+    assert "Starter model: ready" in header("2 CPU cores", "starter", JobState("ready", "The starter model is ready."))
+    coming = JobState("working", "Downloading", done=45_000_000, total=92_900_000, unit="bytes")
     assert "Downloading: 45.0 MB of 92.9 MB" in header("2 CPU cores", "starter", coming)
 
 

@@ -14,7 +14,7 @@ from studio.config import RunConfig
 from studio.data.examples import Example, Message
 from studio.events import Event
 from studio.runs.event_log import read_events
-from studio.runs.launcher import PROJECT_ROOT
+from studio.runs.launcher import PROJECT_ROOT, Task, write_task
 from studio.runs.store import RunFolder, RunStore
 from tests.warm import Forkserver, WarmWorker
 
@@ -77,8 +77,8 @@ def start_cold() -> Iterator[Start]:
 def _ended(start: Start) -> Iterator[Start]:
     started: list[Process] = []
 
-    def run(*arguments: str, **options: Any) -> Process:
-        started.append(start(*arguments, **options))
+    def run(task: Task, **options: Any) -> Process:
+        started.append(start("run", str(write_task(task)), **options))
         return started[-1]
 
     yield run

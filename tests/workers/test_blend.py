@@ -11,8 +11,10 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM
 
 from studio.events import Event, Failed, Finished, Loaded, Started
-from studio.jobs.blends import Blends
-from studio.jobs.export_report import read_report
+from studio.jobs.blends import start_blend
+from studio.jobs.exports import read_report
+from studio.jobs.jobs import Jobs
+from studio.jobs.tasks import Export, MakeBlend
 from studio.ml import loading
 from studio.runs.blend_parents import read_blend
 from studio.runs.event_log import EventLog
@@ -51,10 +53,8 @@ def learned(make_run: MakeRun, tiny_model: Path) -> Callable[..., RunFolder]:
 
 def set_up(home: Path, *parents: RunFolder, weights: list[float], kind: str) -> RunFolder:
     """Make the folder of a blend; the worker is started by the test."""
-    blends = Blends(
-        RunStore(home), launch=lambda *told, **paths: Worker(0, exit_code=lambda: None), clock=lambda: 1_790_000_000.0
-    )
-    return blends.start([parent.id for parent in parents], weights, kind)
+    jobs = Jobs(lambda task: Worker(0, exit_code=lambda: None))
+    return start_blend(jobs, RunStore(home), [parent.id for parent in parents], weights, kind, created=1_790_000_000.0)
 
 
 def test_two_adapters_become_one_that_plain_peft_loads_and_that_can_be_exported(
@@ -62,7 +62,7 @@ def test_two_adapters_become_one_that_plain_peft_loads_and_that_can_be_exported(
 ) -> None:
     one, two = learned("one"), learned("two", rank=3)
     run = set_up(tmp_path, one, two, weights=[0.7, 0.3], kind="cat")
-    assert start("blend", str(run.path)).wait() == 0
+    assert start(MakeBlend(run.path)).wait() == 0
     last = events(run.events_path)[-1]
     assert isinstance(last, Finished)
     assert last.summary == "Blended (Concatenation): 0.7 of one and 0.3 of two. The adapter has rank 7."
@@ -87,7 +87,7 @@ def test_two_adapters_become_one_that_plain_peft_loads_and_that_can_be_exported(
     assert torch.allclose(logits((1.0, run.path / "adapter")), expected, atol=1e-4)
     assert not torch.allclose(logits(), expected, atol=1e-2)
 
-    assert start("export", str(run.path), "adapter").wait() == 0
+    assert start(Export(run.path, "adapter")).wait() == 0
     report = read_report(run.exports, "adapter")
     assert report is not None
     assert report.same_answers == report.answers
@@ -104,7 +104,7 @@ def test_a_parent_that_is_gone_is_a_sentence_and_leaves_no_adapter(
     one, two = learned("one"), learned("two")
     run = set_up(tmp_path, one, two, weights=[0.5, 0.5], kind="svd")
     RunStore(tmp_path).delete(two.id)
-    assert start("blend", str(run.path), stderr=subprocess.DEVNULL).wait() == 1
+    assert start(MakeBlend(run.path), stderr=subprocess.DEVNULL).wait() == 1
     last = events(run.events_path)[-1]
     assert isinstance(last, Failed)
     assert (last.message, run.result) == ("The run 'two' is gone.", None)

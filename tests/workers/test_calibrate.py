@@ -5,6 +5,7 @@ import pytest
 
 from studio.events import Event, Finished, Loading, Saved
 from studio.jobs.calibration import machine_key, read_machine
+from studio.jobs.tasks import Calibrate
 from studio.workers import calibrate
 from studio.workers.job import Job
 
@@ -20,7 +21,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_machine_is_measured_and_kept(tmp_path: Path) -> None:
     told: list[Event] = []
     began = time.monotonic()
-    finished = calibrate.calibrate(Job(told.append), home=tmp_path)
+    finished = calibrate.calibrate(Job(told.append), Calibrate(tmp_path))
     assert time.monotonic() - began < 60
     assert isinstance(finished, Finished)
     assert [type(event) for event in told] == [Loading, Saved]

@@ -30,6 +30,7 @@ from studio.compare.chat_protocol import (
 )
 from studio.data.examples import Message
 from studio.data.tokenizing.rendering import ChatRenderer
+from studio.jobs.tasks import Chat, Train
 from studio.ml import loading
 from studio.ml.generation import BASE as BASE_ROW
 from studio.ml.generation import PaneInput, Sampling, generate
@@ -74,7 +75,7 @@ PIPES: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "s
 
 @pytest.fixture
 def conversation(start: Start, tmp_path: Path) -> Conversation:
-    return Conversation(start("chat", "--home", str(tmp_path), **PIPES))
+    return Conversation(start(Chat(tmp_path), **PIPES))
 
 
 def text(heard: list[FromWorker], pane: int) -> str:
@@ -90,7 +91,7 @@ def test_base_and_tuned_answer_side_by_side_from_one_copy(
     make_run: MakeRun, start: Start, tiny_model: Path, conversation: Conversation
 ) -> None:
     run = make_run(learning_rate=5e-3, epochs=4)
-    assert start("train", str(run.path)).wait() == 0
+    assert start(Train(run.path)).wait() == 0
     conversation.say(Open(model=str(tiny_model), bits=0, precision="fp32"))
     conversation.hear_until(Opened)
     conversation.say(ask(1, BASE, str(run.result)))
@@ -113,7 +114,7 @@ def test_a_pane_speaks_as_strongly_as_it_is_told_and_says_what_answered(
     make_run: MakeRun, start: Start, tiny_model: Path, conversation: Conversation
 ) -> None:
     run = make_run(learning_rate=5e-3, epochs=4)
-    assert start("train", str(run.path)).wait() == 0
+    assert start(Train(run.path)).wait() == 0
     tuned = str(run.result)
     conversation.say(Open(model=str(tiny_model), bits=0, precision="fp32"))
     conversation.hear_until(Opened)
@@ -156,7 +157,7 @@ def test_what_cannot_share_a_batch_is_streamed_in_turn(
 ) -> None:
     """The tuned pane of a full run was refused, and that of a DoRA run ended in an error."""
     run = make_run(**{"learning_rate": 5e-3, "epochs": 4, **settings})
-    assert start("train", str(run.path)).wait() == 0
+    assert start(Train(run.path)).wait() == 0
     assert run.result is not None
     conversation.say(Open(model=str(tiny_model), bits=0, precision=precision_of(run)))
     conversation.hear_until(Opened)
@@ -201,7 +202,7 @@ def test_an_answer_can_be_halted_and_the_next_one_comes(tiny_model: Path, conver
 
 
 def test_trouble_is_a_sentence_and_the_worker_lives_on(tiny_model: Path, tmp_path: Path, start_cold: Start) -> None:
-    conversation = Conversation(start_cold("chat", "--home", str(tmp_path), **PIPES))
+    conversation = Conversation(start_cold(Chat(tmp_path), **PIPES))
     conversation.say(ask(1, BASE))
     assert isinstance(conversation.hear_until(Trouble)[-1], Trouble)
     conversation.say(Open(model="/nowhere", bits=0, precision="fp32"))

@@ -5,6 +5,7 @@ import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,8 +14,9 @@ from safetensors.torch import load_file, save_file
 from studio.data.example_files import write_examples
 from studio.data.examples import Example, Message
 from studio.events import Failed, Finished, Loading
-from studio.jobs.evaluation_report import EvaluationReport
-from studio.jobs.evaluations import read_report, read_rows, request_path
+from studio.jobs.evaluation_report import EvaluationReport, read_report, read_rows
+from studio.jobs.evaluations import request_path
+from studio.jobs.tasks import Evaluate, Train
 from studio.runs.store import RunFolder
 from tests.own_task import write_task
 from tests.workers.conftest import Start, events, wait_for
@@ -24,12 +26,12 @@ MakeRun = Callable[..., RunFolder]
 
 def trained(make_run: MakeRun, start: Start, **settings: object) -> RunFolder:
     run = make_run(learning_rate=5e-3, **settings)
-    assert start("train", str(run.path)).wait() == 0
+    assert start(Train(run.path)).wait() == 0
     return run
 
 
-def evaluated(run: RunFolder, start: Start, *options: str, name: str = "end") -> EvaluationReport:
-    assert start("evaluate", str(run.path), name, *options).wait() == 0
+def evaluated(run: RunFolder, start: Start, *, name: str = "end", **options: Any) -> EvaluationReport:
+    assert start(Evaluate(run.path, name, **options)).wait() == 0
     report = read_report(run, name)
     assert report is not None
     return report
@@ -69,7 +71,7 @@ def test_a_run_is_scored_beside_its_base_and_on_the_probes(make_run: MakeRun, st
 @pytest.mark.parametrize("method", ["qlora", "full"])
 def test_other_methods_are_evaluated_too(make_run: MakeRun, start: Start, method: str) -> None:
     run = trained(make_run, start, method=method)
-    report = evaluated(run, start, "--no-probes", "--rows", "3")
+    report = evaluated(run, start, probes=False, rows=3)
     assert (report.rows, report.rows_available, report.forgetting) == (3, 4, None)
     loss = report.figure("loss")
     assert loss is not None
@@ -85,7 +87,7 @@ def test_labels_in_a_file_of_ones_own(make_run: MakeRun, start: Start, tmp_path:
     data = tmp_path / "labels.jsonl"
     write_examples(run.train_path, rows)
     write_examples(data, rows)
-    report = evaluated(run, start, "--no-probes", "--data", str(data), "--title", "Even numbers", name="data-1")
+    report = evaluated(run, start, name="data-1", probes=False, data=data, title="Even numbers")
     assert (report.data, report.task, report.rows) == ("Even numbers", "labels", 12)
     assert [confusion.source for confusion in report.confusions] == ["written", "likelihood"]
     assert {sum(map(sum, confusion.tuned)) for confusion in report.confusions} == {12}
@@ -95,7 +97,7 @@ def test_labels_in_a_file_of_ones_own(make_run: MakeRun, start: Start, tmp_path:
 def test_a_run_without_held_out_rows_says_so(make_run: MakeRun, start: Start) -> None:
     run = trained(make_run, start, held_out=0)
     request_path(run).touch()
-    assert start("evaluate", str(run.path), "end", stderr=subprocess.DEVNULL).wait() == 1
+    assert start(Evaluate(run.path, "end"), stderr=subprocess.DEVNULL).wait() == 1
     failed = events(run.path / "evaluations" / "end.events.jsonl")[-1]
     assert isinstance(failed, Failed)
     assert "no row was held out" in failed.message
@@ -104,7 +106,7 @@ def test_a_run_without_held_out_rows_says_so(make_run: MakeRun, start: Start) ->
 
 def test_one_that_is_stopped_writes_no_report(make_run: MakeRun, start: Start) -> None:
     run = trained(make_run, start)
-    worker = start("evaluate", str(run.path), "end")
+    worker = start(Evaluate(run.path, "end"))
     log = run.path / "evaluations" / "end.events.jsonl"
     wait_for(log, Loading)
     worker.send_signal(signal.SIGTERM)
@@ -119,8 +121,8 @@ def test_standard_tasks_are_asked_besides(make_run: MakeRun, start: Start, tmp_p
     pytest.importorskip("lm_eval", reason="lm-evaluation-harness is not installed")
     write_task(tmp_path)
     run = trained(make_run, start)
-    options = ("--no-probes", "--rows", "2", "--questions", "12", "--tasks", "drawers")
-    report = evaluated(run, start, *options, name="tasks-1")
+    options = {"probes": False, "rows": 2, "questions": 12, "tasks": ("drawers",)}
+    report = evaluated(run, start, name="tasks-1", **options)
     (figure,) = report.standard
     assert (figure.name, figure.title, figure.rows) == ("drawers", "drawers (acc)", 12)
     assert figure.base is not None
@@ -128,7 +130,7 @@ def test_standard_tasks_are_asked_besides(make_run: MakeRun, start: Start, tmp_p
     assert "lm_eval" in dict(report.versions)
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "evaluations").glob("base-*.json")}
     assert len(kept) == 2
-    assert evaluated(run, start, *options, name="tasks-1").standard == report.standard
+    assert evaluated(run, start, name="tasks-1", **options).standard == report.standard
     assert {path: path.stat().st_mtime_ns for path in kept} == kept, "the base is asked once"
 
 
@@ -139,7 +141,7 @@ def test_questions_that_cannot_be_fetched_are_a_sentence(
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
     run = trained(make_run, start)
-    assert start_cold("evaluate", str(run.path), "tasks-1", "--tasks", "piqa", stderr=subprocess.DEVNULL).wait() == 1
+    assert start_cold(Evaluate(run.path, "tasks-1", tasks=("piqa",)), stderr=subprocess.DEVNULL).wait() == 1
     failed = events(run.path / "evaluations" / "tasks-1.events.jsonl")[-1]
     assert isinstance(failed, Failed)
     assert "The questions of the task 'piqa' cannot be fetched from the Hugging Face Hub" in failed.message
@@ -158,7 +160,7 @@ def test_what_gives_no_numbers_is_named(make_run: MakeRun, start: Start, tmp_pat
     tensors = load_file(path)
     name = next(name for name in tensors if "down_proj" in name or not is_base)
     save_file({**tensors, name: torch.full_like(tensors[name], float("nan"))}, path, {"format": "pt"})
-    assert start("evaluate", str(run.path), "end", "--no-probes", stderr=subprocess.DEVNULL).wait() == 1
+    assert start(Evaluate(run.path, "end", probes=False), stderr=subprocess.DEVNULL).wait() == 1
     failed = events(run.path / "evaluations" / "end.events.jsonl")[-1]
     assert isinstance(failed, Failed)
     wanted = "The base model itself is broken" if is_base else "What the run learned is broken"

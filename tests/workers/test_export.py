@@ -14,8 +14,8 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from studio.events import Failed, Finished, Saved
-from studio.jobs.export_report import read_report
-from studio.jobs.exports import export_archive, export_folder
+from studio.jobs.exports import export_archive, export_folder, read_report
+from studio.jobs.tasks import Export, Train
 from studio.runs.store import RunFolder
 from tests.workers.conftest import Start, events, wait_for
 
@@ -24,7 +24,7 @@ MakeRun = Callable[..., RunFolder]
 
 def trained(make_run: MakeRun, start: Start, **settings: object) -> RunFolder:
     run = make_run(learning_rate=5e-3, **settings)
-    assert start("train", str(run.path)).wait() == 0
+    assert start(Train(run.path)).wait() == 0
     return run
 
 
@@ -34,7 +34,7 @@ def test_both_exports_of_a_run_load_in_plain_libraries_and_agree(
 ) -> None:
     run = trained(make_run, start, method=method)
     for kind in ("adapter", "merged"):
-        assert start("export", str(run.path), kind).wait() == 0
+        assert start(Export(run.path, kind)).wait() == 0
         assert isinstance(events(run.exports / f"{kind}.events.jsonl")[-1], Finished)
         report = read_report(run.exports, kind)
         assert report is not None
@@ -61,12 +61,12 @@ def test_a_full_run_gives_its_model_away_and_no_adapter(
     shutil.copytree(tiny_model, base)
     AutoModelForCausalLM.from_pretrained(base, dtype=stored).save_pretrained(base)
     run = trained(make_run, start, method="full", model=str(base))
-    assert start("export", str(run.path), "adapter", stderr=subprocess.DEVNULL).wait() == 1
+    assert start(Export(run.path, "adapter"), stderr=subprocess.DEVNULL).wait() == 1
     failed = events(run.exports / "adapter.events.jsonl")[-1]
     assert isinstance(failed, Failed)
     assert "trained the whole model" in failed.message
 
-    assert start("export", str(run.path), "merged").wait() == 0
+    assert start(Export(run.path, "merged")).wait() == 0
     report = read_report(run.exports, "merged")
     assert report is not None
     assert report.largest_difference <= (report.tolerance if stored == "bfloat16" else 0)
@@ -90,7 +90,7 @@ def test_an_export_is_checked_in_the_precision_of_the_run(make_run: MakeRun, sta
     run = trained(make_run, start, precision="fp32")
     config = run.path / "config.json"
     config.write_text(config.read_text(encoding="utf-8").replace('"fp32"', '"bf16"'), encoding="utf-8")
-    assert start_cold("export", str(run.path), "adapter").wait() == 0
+    assert start_cold(Export(run.path, "adapter")).wait() == 0
     report = read_report(run.exports, "adapter")
     assert report is not None
     assert report.largest_difference < 1e-4
@@ -107,7 +107,7 @@ def test_a_run_of_another_kind_of_adapter_is_exported(
     """A DoRA run ended in an error when its answers were asked for, after all of its steps."""
     run = trained(make_run, start, **settings)
     for kind in ("adapter", "merged"):
-        assert start("export", str(run.path), kind).wait() == 0
+        assert start(Export(run.path, kind)).wait() == 0
         report = read_report(run.exports, kind)
         assert report is not None
         assert report.same_answers == report.answers == 3
@@ -119,7 +119,7 @@ def test_an_export_that_answers_differently_is_not_offered(make_run: MakeRun, st
     assert run.result is not None
     weights, settings = run.result / "adapter_model.safetensors", run.result / "adapter_config.json"
     whole, written = weights.read_bytes(), settings.read_text(encoding="utf-8")
-    assert start("export", str(run.path), "merged").wait() == 0
+    assert start(Export(run.path, "merged")).wait() == 0
     tensors = load_file(weights)
     name = next(name for name in tensors if "lora_B" in name)
     for fault in ("scaled", "zeroed", "alpha"):
@@ -130,7 +130,7 @@ def test_an_export_that_answers_differently_is_not_offered(make_run: MakeRun, st
             share = {"scaled": 1.02, "zeroed": 0.0}[fault]
             save_file({**tensors, name: tensors[name] * share}, weights, metadata={"format": "pt"})
         kind = "merged" if fault == "zeroed" else "adapter"
-        assert start("export", str(run.path), kind, stderr=subprocess.DEVNULL).wait() == 1
+        assert start(Export(run.path, kind), stderr=subprocess.DEVNULL).wait() == 1
         failed = events(run.exports / f"{kind}.events.jsonl")[-1]
         assert isinstance(failed, Failed)
         assert "does not answer like the run" in failed.message
@@ -141,11 +141,11 @@ def test_an_export_that_answers_differently_is_not_offered(make_run: MakeRun, st
 @pytest.mark.parametrize(("method", "kind"), [("lora", "adapter"), ("full", "merged")])
 def test_a_run_that_was_killed_can_still_be_exported(make_run: MakeRun, start: Start, method: str, kind: str) -> None:
     run = make_run(rows=64, batch_size=1, epochs=3, method=method)
-    worker = start("train", str(run.path))
+    worker = start(Train(run.path))
     wait_for(run.events_path, Saved)
     worker.send_signal(signal.SIGKILL)
     worker.wait()
-    assert start("export", str(run.path), kind).wait() == 0
+    assert start(Export(run.path, kind)).wait() == 0
     report = read_report(run.exports, kind)
     assert report is not None
     assert "the run left" in report.checked_with

@@ -28,8 +28,10 @@ from studio.events import (
     Stepped,
     Stopping,
 )
+from studio.jobs.tasks import Train
 from studio.ml.reference import load_reference
 from studio.runs import lock
+from studio.runs.launcher import write_task
 from studio.runs.store import RunFolder, RunStore
 from tests.tiny_model import write_tiny_model
 from tests.workers.conftest import Start, events, wait_for
@@ -40,7 +42,7 @@ ENDLESS = {"epochs": 100, "rows": 64, "batch_size": 1}
 
 def test_a_run_goes_from_started_to_finished(make_run: MakeRun, start_cold: Start) -> None:
     run = make_run()
-    assert start_cold("train", str(run.path)).wait() == 0
+    assert start_cold(Train(run.path)).wait() == 0
     told = events(run.events_path)
     kinds = [type(event) for event in told]
     assert kinds[0] is Started
@@ -63,14 +65,16 @@ def test_a_run_goes_from_started_to_finished(make_run: MakeRun, start_cold: Star
 def test_two_processes_share_a_run(make_run: MakeRun, start: Start) -> None:
     alone, shared = make_run(), make_run()
     variables = os.environ | {"CUDA_VISIBLE_DEVICES": "", "ACCELERATE_USE_CPU": "true"}
-    assert start("train", str(alone.path), env=variables).wait() == 0
+    assert start(Train(alone.path), env=variables).wait() == 0
     program = (
-        "import sys; from pathlib import Path; from studio.runs.store import RunFolder;"
+        "import sys; from pathlib import Path;"
         "from studio.workers.job import run_job;"
-        "from studio.workers.train import train_run; run = RunFolder(Path(sys.argv[1]));"
-        "sys.exit(run_job('train', run.events_path, lambda job: train_run("
-        "job, run=run, home=run.path.parent.parent, processes=2)))"
+        "from studio.jobs.tasks import Train; from studio.workers.train import train_run;"
+        "task = Train(Path(sys.argv[1]));"
+        "sys.exit(run_job('train', task.paths.events, lambda job: train_run("
+        "job, task, processes=2)))"
     )
+    write_task(Train(shared.path))
     ended = subprocess.run([sys.executable, "-c", program, str(shared.path)], env=variables, timeout=300)
     assert ended.returncode == 0
     losses = [
@@ -82,7 +86,7 @@ def test_two_processes_share_a_run(make_run: MakeRun, start: Start) -> None:
 
 def test_a_full_run_leaves_a_whole_model(make_run: MakeRun, start: Start, tiny_model: Path) -> None:
     run = make_run(method="full", learning_rate=1e-3)
-    assert start("train", str(run.path)).wait() == 0
+    assert start(Train(run.path)).wait() == 0
     assert run.result == run.path / "model"
     tuned = AutoModelForCausalLM.from_pretrained(run.result)
     ids = torch.tensor([[1, 2, 3]])
@@ -94,15 +98,15 @@ def test_a_full_run_leaves_a_whole_model(make_run: MakeRun, start: Start, tiny_m
 
 def test_a_second_course_starts_from_a_run(make_run: MakeRun, start: Start) -> None:
     first = make_run()
-    assert start("train", str(first.path)).wait() == 0
+    assert start(Train(first.path)).wait() == 0
     second = make_run(start_adapter=first.id)
-    assert start("train", str(second.path)).wait() == 0
+    assert start(Train(second.path)).wait() == 0
     losses = [
         [event.loss for event in events(run.events_path) if isinstance(event, Stepped)] for run in (first, second)
     ]
     assert losses[1][0] < losses[0][0]
     lost = make_run(start_adapter="no-such-run")
-    assert start("train", str(lost.path)).wait() == 1
+    assert start(Train(lost.path)).wait() == 1
     assert "no adapter to go on from at 'no-such-run'" in next(
         event.message for event in events(lost.events_path) if isinstance(event, Failed)
     )
@@ -112,24 +116,24 @@ def test_a_second_course_starts_from_a_run(make_run: MakeRun, start: Start) -> N
 def test_a_second_course_on_another_base_needs_a_word(make_run: MakeRun, start: Start, tmp_path: Path) -> None:
     """Tensors that fitted by name and shape were trained on, the others vanished, and nobody was told."""
     first = make_run()
-    assert start("train", str(first.path)).wait() == 0
+    assert start(Train(first.path)).wait() == 0
     other = write_tiny_model(tmp_path / "another", seed=1)
     for adapter in (first.id, str(first.result)):
         second = make_run(start_adapter=adapter, model=str(other))
-        assert start("train", str(second.path), stderr=subprocess.DEVNULL).wait() == 1
+        assert start(Train(second.path), stderr=subprocess.DEVNULL).wait() == 1
         (failed,) = [event for event in events(second.events_path) if isinstance(event, Failed)]
         assert "was trained on another base model: on tiny, and this run's is another" in failed.message
         assert "same sizes, and other weights" in failed.message
         assert "--other-base" in failed.hint
         assert not any(isinstance(event, Stepped) for event in events(second.events_path))
     insisted = make_run(start_adapter=first.id, model=str(other), other_base=True)
-    assert start("train", str(insisted.path)).wait() == 0
+    assert start(Train(insisted.path)).wait() == 0
     assert insisted.result is not None
 
 
 def test_the_adapter_of_a_run_loads_with_plain_peft(make_run: MakeRun, start: Start, tiny_model: Path) -> None:
     run = make_run()
-    assert start("train", str(run.path)).wait() == 0
+    assert start(Train(run.path)).wait() == 0
     assert run.result is not None
     ids = torch.tensor([[1, 2, 3]])
     base = AutoModelForCausalLM.from_pretrained(tiny_model)
@@ -139,7 +143,7 @@ def test_the_adapter_of_a_run_loads_with_plain_peft(make_run: MakeRun, start: St
 
 def test_stopping_keeps_a_usable_adapter(make_run: MakeRun, start: Start, tiny_model: Path) -> None:
     run = make_run(**ENDLESS)
-    worker = start("train", str(run.path))
+    worker = start(Train(run.path))
     wait_for(run.events_path, Stepped)
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(timeout=60) == 0
@@ -153,7 +157,7 @@ def test_stopping_keeps_a_usable_adapter(make_run: MakeRun, start: Start, tiny_m
 
 def test_a_killed_run_leaves_what_was_saved_before(make_run: MakeRun, start: Start) -> None:
     run = make_run(rows=64, batch_size=1, epochs=3)
-    worker = start("train", str(run.path))
+    worker = start(Train(run.path))
     wait_for(run.events_path, Saved)
     worker.kill()
     worker.wait()
@@ -164,7 +168,7 @@ def test_a_killed_run_leaves_what_was_saved_before(make_run: MakeRun, start: Sta
 
 def test_a_missing_model_is_a_sentence_and_a_status(make_run: MakeRun, start: Start, tmp_path: Path) -> None:
     run = make_run(model=str(tmp_path / "nothing"))
-    assert start("train", str(run.path), stderr=subprocess.DEVNULL).wait() == 1
+    assert start(Train(run.path), stderr=subprocess.DEVNULL).wait() == 1
     failed = events(run.events_path)[-1]
     assert isinstance(failed, Failed)
     assert "nothing" in failed.message
@@ -174,7 +178,7 @@ def test_a_missing_model_is_a_sentence_and_a_status(make_run: MakeRun, start: St
 
 def test_examples_that_do_not_fit_are_left_out_and_counted(make_run: MakeRun, start: Start) -> None:
     run = make_run(max_length=16)
-    assert start("train", str(run.path), stderr=subprocess.DEVNULL).wait() == 1
+    assert start(Train(run.path), stderr=subprocess.DEVNULL).wait() == 1
     failed = events(run.events_path)[-1]
     assert isinstance(failed, Failed)
     assert "None of the 16 examples fits into 16 tokens" in failed.message
@@ -190,7 +194,7 @@ def test_plain_text_is_trained_on_and_leaves_a_reference(tmp_path: Path, tiny_mo
         train=texts,
         validation=(),
     )
-    assert start("train", str(run.path)).wait() == 0
+    assert start(Train(run.path)).wait() == 0
     told = events(run.events_path)
     prepared = next(event for event in told if isinstance(event, Prepared))
     assert (prepared.train_examples, prepared.tokens, prepared.learned_tokens) == (8, 8 * 16, 8 * 15)
@@ -202,7 +206,7 @@ def test_a_second_run_waits_for_the_first(make_run: MakeRun, start: Start, tmp_p
     run = make_run()
     held = lock.acquire(tmp_path / "accelerator.lock")
     assert held is not None
-    worker = start("train", str(run.path))
+    worker = start(Train(run.path))
     try:
         with lock.holding(tmp_path / "other.lock"):
             wait_for(run.events_path, Started)
@@ -219,7 +223,7 @@ def test_a_second_run_waits_for_the_first(make_run: MakeRun, start: Start, tmp_p
 
 def test_a_four_bit_run_trains_and_keeps_its_reference(make_run: MakeRun, start: Start) -> None:
     run = make_run(method="qlora")
-    assert start("train", str(run.path)).wait() == 0
+    assert start(Train(run.path)).wait() == 0
     loaded = next(event for event in events(run.events_path) if isinstance(event, Loaded))
     assert "NF4" in loaded.precision
     assert (run.path / "reference.safetensors").is_file()
@@ -232,7 +236,7 @@ def test_a_folder_of_model_files_that_are_damaged(
     shutil.copytree(tiny_model, folder)
     (folder / "model.safetensors").write_bytes(b"not weights")
     run = make_run(model=str(folder))
-    assert start("train", str(run.path), stderr=subprocess.DEVNULL).wait() == 1
+    assert start(Train(run.path), stderr=subprocess.DEVNULL).wait() == 1
     failed = events(run.events_path)[-1]
     assert isinstance(failed, Failed)
     assert "damaged" in failed.message

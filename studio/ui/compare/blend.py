@@ -12,6 +12,7 @@ import gradio as gr
 from gradio.blocks import Block
 
 from studio.compare.pane_models import pane_models
+from studio.jobs.blends import blend_state
 from studio.models.blend_kinds import DEFAULT_KIND, KINDS
 from studio.studio import Studio
 from studio.ui.compare import model_choices
@@ -161,7 +162,7 @@ def look(studio: Studio, id: str) -> str:
     """Show how far a blend is. Raises RunError when it is gone."""
     if not id:
         return ""
-    state, name = studio.blend_state(id), studio.runs.get(id).name
+    state, name = blend_state(studio.jobs, studio.runs.get(id)), studio.runs.get(id).name
     if state.status == "working":
         return str(fragments.notice("busy", f"{name} is being blended.", state.sentence))
     if state.status == "ready":
@@ -183,7 +184,7 @@ def watch(studio: Studio, id: str, drawn: Drawn, *keys: str | None) -> list[Any]
     if not id:
         return nothing
     there = any(run.id == id for run in studio.summaries.look().runs)
-    ready = there and studio.blend_state(id).status == "ready"
+    ready = there and blend_state(studio.jobs, studio.runs.get(id)).status == "ready"
     now = (id if ready else "", look(studio, id) if there else "")
     if now == drawn:
         return nothing

@@ -11,6 +11,7 @@ from studio.config import FULL, RunConfig
 from studio.data.dataset_folders import Dataset
 from studio.errors import DataError, StudioError
 from studio.jobs.base_models import ModelState
+from studio.jobs.jobs import JobState
 from studio.models.forecast.forecast import Forecast, Workload
 from studio.models.presets import PRESETS, Case, derive
 from studio.planning import fitting, forecasts
@@ -20,7 +21,7 @@ from studio.runs.summary import Summary
 from studio.studio import Studio
 from studio.ui.kit import run_choices
 
-NO_MODEL = ModelState(False, "No base model is chosen.")
+NO_MODEL: ModelState = JobState("none", "No base model is chosen.")
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def _dataset(studio: Studio, dataset_id: str) -> Dataset | None:
 
 
 def _is_counted(facts: ModelFacts, dataset: Dataset | None, model: str) -> bool:
-    return dataset is not None and facts.token_state(dataset.id, model).counts is not None
+    return dataset is not None and facts.token_state(dataset.id, model).result is not None
 
 
 def _module_names(facts: ModelFacts, model: str) -> tuple[str, ...]:

@@ -124,7 +124,7 @@ def press_check(
         return gr.skip(), gr.skip(), gr.skip()
     dataset = studio.data.get(dataset_id)
     if press.verb == "show":
-        counts = studio.token_state(dataset.id, model).counts if model else None
+        counts = studio.token_state(dataset.id, model).result if model else None
         found = (*dataset.inspection.findings, *mask_findings(counts.doubts if counts is not None else ()))
         place = findings.next_place(found, press.key, after=place_of(number))
         return (gr.skip() if place is None else place + 1), gr.skip(), gr.skip()

@@ -89,8 +89,8 @@ def follow(studio: Studio, started: object, done_with: object) -> Followed:
             working = working or state.working
             continue
         over.append(each.id)
-        if state is not None and state.dataset_id:
-            made, dataset_id = each, state.dataset_id
+        if state is not None and state.result:
+            made, dataset_id = each, state.result
     return Followed(fragments.stack(cards) if cards else Markup(""), working, tuple(over), made, dataset_id)
 
 

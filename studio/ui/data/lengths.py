@@ -35,8 +35,8 @@ def figures(tokens: TokenStatistics, *, max_length: int) -> Markup:
 
 def waiting(state: TokenState) -> Markup:
     """Say how far the counting is, or why there is nothing to count with."""
-    if state.trouble:
-        return fragments.line("warning", state.trouble)
+    if state.status == "failed":
+        return fragments.line("warning", state.sentence)
     if not state.working:
         return fragments.line("busy", state.sentence or "The tokens are counted as soon as the model has arrived.")
     at = (

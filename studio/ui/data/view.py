@@ -82,7 +82,7 @@ def stamp(facts: ModelFacts, look: Look) -> tuple[object, ...]:
         return ("",)
     state = facts.token_state(look.dataset_id, look.settings.model)
     comparing = bool(look.other_id) and facts.is_comparing(look.dataset_id, look.other_id)
-    told = (id(state.counts) if state.counts is not None else 0, state.done, state.total, state.sentence, state.trouble)
+    told = (id(state.result) if state.result is not None else 0, state.status, state.sentence, state.done, state.total)
     return (look, facts.where(look.settings.model), told, comparing)
 
 
@@ -115,8 +115,8 @@ def see(studio: Studio, facts: ModelFacts, look: Look) -> Seen:
     state = facts.token_state(dataset.id, look.settings.model)
     settings = fitting.usable_settings(look.settings)
     statistics = None
-    if state.counts is not None and dataset.inspection.usable:
-        statistics = facts.statistics(state.counts, max_length=settings.max_length)
+    if state.result is not None and dataset.inspection.usable:
+        statistics = facts.statistics(state.result, max_length=settings.max_length)
     parts = fitting.parts(facts, settings, dataset.id, look.other_id)
     return Seen(dataset, facts.where(look.settings.model), state, statistics, parts)
 
@@ -136,7 +136,7 @@ def _overview(seen: Seen, look: Look) -> dict[str, Any]:
 
 def _checks(seen: Seen) -> dict[str, Any]:
     dataset, inspection = seen.dataset, seen.dataset.inspection
-    doubts = mask_findings(seen.state.counts.doubts) if seen.state.counts is not None else ()
+    doubts = mask_findings(seen.state.result.doubts) if seen.state.result is not None else ()
     found = fragments.stack([findings.findings(inspection, extra=doubts), findings.changes(dataset.changes)])
     return {
         "checks_card": gr.update(visible=bool(inspection.usable or inspection.left_out or dataset.changes)),

@@ -69,7 +69,7 @@ def start(
     """
     if not selection.run_id:
         return Result(selection)
-    state = studio.evaluations.start(
+    name = studio.evaluations.start(
         selection.run_id,
         data=Path(file) if file else None,
         rows=rows_wanted(how_many, number),
@@ -78,7 +78,7 @@ def start(
         tasks=tasks or (),
         questions=int(questions or standard_tasks.QUESTIONS),
     )
-    return Result(replace(selection, name=state.name), {"file": None})
+    return Result(replace(selection, name=name), {"file": None})
 
 
 def task_choices(settings: Settings) -> list[tuple[str, str]]:

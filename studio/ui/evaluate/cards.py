@@ -30,36 +30,36 @@ def status(tab_state: TabState) -> Markup:
             "No finished run yet",
             "Train a run first. How it does beside its base model, and what it forgot, stands here.",
         )
-    state = tab_state.state
+    state, name = tab_state.state, tab_state.selection.name
     if state.status == "working":
-        return _working(state, has_report=tab_state.report is not None)
+        return _working(state, name, has_report=tab_state.report is not None)
     if state.status == "failed" and state.failed is not None:
-        again = _again(tab_state.run.id) if state.name == AT_THE_END else ""
-        once_more = " To try again, bring the file once more." if state.name.startswith(OF_A_FILE) else ""
+        again = _again(tab_state.run.id) if name == AT_THE_END else ""
+        once_more = " To try again, bring the file once more." if name.startswith(OF_A_FILE) else ""
         hint = f"{state.failed.hint}{once_more}".strip()
         return fragments.stack([fragments.notice("bad", state.failed.message, hint), again])
     if state.status == "waiting":
-        return _waiting(tab_state.run, state)
+        return _waiting(tab_state.run, state, name)
     if state.status == "ready" or tab_state.report is not None:
         return fragments.line("good", made(tab_state.report)) if tab_state.report is not None else Markup("")
     return _none(tab_state.run, state)
 
 
-def _working(state: EvaluationState, *, has_report: bool) -> Markup:
+def _working(state: EvaluationState, name: str, *, has_report: bool) -> Markup:
     far = state.done / state.total if state.total else None
     count = f" ({state.done:,} of {state.total:,})" if state.total else ""
     said = fragments.line("busy", f"Evaluating. {state.sentence.removesuffix('.')}{count}.")
-    plan = fragments.line("quiet", state.plan) if state.plan else ""
+    plan = fragments.line("quiet", state.remark) if state.remark else ""
     old = fragments.line("quiet", "What stands below is the report before this one.") if has_report else ""
-    cancel = actions.button("Stop the evaluation", CANCEL, key=state.name, kind="stop", once=True)
+    cancel = actions.button("Stop the evaluation", CANCEL, key=name, kind="stop", once=True)
     return fragments.stack(
         [said, fragments.bar(far, name="Progress of the evaluation"), plan, fragments.buttons(cancel), old]
     )
 
 
-def _waiting(run: Summary, state: EvaluationState) -> Markup:
+def _waiting(run: Summary, state: EvaluationState, name: str) -> Markup:
     title = "Still training" if run.is_at_work else "Waiting for its turn" if run.place else "About to be evaluated"
-    leave = actions.button("Do not evaluate it", CANCEL, key=state.name, once=True)
+    leave = actions.button("Do not evaluate it", CANCEL, key=name, once=True)
     return fragments.stack([fragments.empty(title, state.sentence), fragments.buttons(leave)])
 
 

@@ -82,7 +82,7 @@ def look(studio: Studio, selection: Selection) -> TabState:
         selection=dataclasses.replace(selection, name=name),
         run=dataclasses.replace(found[0], step=0, spark=(), seconds=None, best_loss=None),
         state=state,
-        report=state.report or reports.get(name),
+        report=state.result or reports.get(name),
         choices=tuple((label(each, reports.get(each)), each) for each in names),
     )
 

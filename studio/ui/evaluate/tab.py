@@ -32,8 +32,6 @@ TRADEOFF_HELP = (
     "General knowledge is a share of right answers, general language a loss: lower is better."
 )
 
-"""How far an evaluation is stands above, out of sight of the button that asks for it."""
-
 
 def build(studio: Studio, facts: ModelFacts, *, timer: gr.Timer, opened: Callable[..., Any]) -> gr.Dropdown:
     """Lay the tab out and connect it; return the chooser of the run. `opened` is the event of the tab being opened."""
@@ -53,7 +51,9 @@ def build(studio: Studio, facts: ModelFacts, *, timer: gr.Timer, opened: Callabl
     panel.on_action(functools.partial(actions.press, studio, tradeoffs))
     panel.on(
         [start.click], functools.partial(actions.start, studio), given=wanted, also={"file": wanted["file"]}
-    ).success(None, js=scripts.call("scrollTo", "evaluate-run"), show_progress="hidden")
+    ).success(  # how far an evaluation is stands above, out of sight of the button that asks for it
+        None, js=scripts.call("scrollTo", "evaluate-run"), show_progress="hidden"
+    )
     panel.download(report.click, functools.partial(actions.take_report, studio, tradeoffs))
     for kind, button in rows.items():
         panel.download(button.click, functools.partial(actions.take_rows, studio, kind))

@@ -2,8 +2,7 @@
 
 from markupsafe import Markup
 
-from studio.jobs.export_report import ExportReport
-from studio.jobs.exports import ExportState
+from studio.jobs.exports import ExportReport, ExportState
 from studio.ui.kit import fragments
 from studio.ui.kit.fragments import Tile
 from studio.ui.kit.numbers import tiny
@@ -36,9 +35,9 @@ def status(state: ExportState) -> Markup:
         return fragments.stack([fragments.line("busy", state.sentence), bar])
     if state.status == "failed" and state.failed is not None:
         return fragments.notice("bad", state.failed.message, state.failed.hint)
-    if state.report is not None:
-        good = fragments.notice("good", check(state.report), small_print(state.report))
-        return fragments.stack([good, sizes(state.report)])
+    if state.result is not None:
+        good = fragments.notice("good", check(state.result), small_print(state.result))
+        return fragments.stack([good, sizes(state.result)])
     return fragments.empty("Not prepared yet", "Once prepared, the sizes, the check and the download stand here.")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 
 from studio.config import FULL, STARTER
-from studio.jobs.exports import ExportState, export_archive, export_folder
+from studio.jobs.exports import ExportState, export_archive, export_folder, export_state, start_export
 from studio.models.elsewhere import shown_name
 from studio.models.starter import HUB_ID
 from studio.studio import Studio
@@ -106,7 +106,7 @@ def refresh_runs(studio: Studio, chosen: str | None) -> Any:
 def prepare(studio: Studio, kind: str, run_id: str | None) -> Any:
     """Start to write an export. Raises RunError or ExportError."""
     if run_id:
-        studio.export(run_id, kind)
+        start_export(studio.jobs, studio.runs.get(run_id), kind)
     return gr.update(interactive=False)
 
 
@@ -114,7 +114,7 @@ def redraw(studio: Studio, *, run_id: str | None, drawn: Drawn | None) -> list[A
     """Show both exports of the run as they are now, sending only what is new since `drawn`."""
     fresh: dict[str, Any] = {}
     for kind in export_cards.KINDS:
-        state = studio.export_state(run_id, kind) if run_id else None
+        state = export_state(studio.jobs, studio.runs.get(run_id), kind) if run_id else None
         fresh |= {f"{kind} {name}": part for name, part in parts(studio, run_id, kind, state).items()}
     return only_new(fresh, drawn)
 
@@ -128,7 +128,7 @@ def parts(studio: Studio, run_id: str | None, kind: str, state: ExportState | No
             "download": gr.update(visible=False),
             "code": gr.update(visible=False),
         }
-    ready = state.report is not None
+    ready = state.result is not None
     title = export_cards.name(kind, whole=studio.runs.get(run_id).config.method == FULL)
     return {
         "status": str(export_cards.status(state)),
@@ -151,7 +151,7 @@ def _prepare_label(state: ExportState, title: str) -> str:
 
 
 def _snippet(studio: Studio, run_id: str, kind: str, state: ExportState) -> str:
-    if state.report is None:
+    if state.result is None:
         return ""
     run = studio.runs.get(run_id)
     base = HUB_ID if run.config.model == STARTER else shown_name(run.config.model)
@@ -167,6 +167,6 @@ def export_run(studio: Studio, run_id: str, kind: str) -> dict[str, Any]:
 
     `download` is its address below that of the page, once it is ready.
     """
-    state = studio.export(run_id, kind)
-    download = _address(studio, run_id, kind) if state.report else ""
+    state = start_export(studio.jobs, studio.runs.get(run_id), kind)
+    download = _address(studio, run_id, kind) if state.result else ""
     return {"status": state.status, "sentence": state.sentence, "download": download}

@@ -80,7 +80,7 @@ class Panel(Generic[State]):
         self._inputs: dict[str, Component] = {}
         self._changes: list[Any] = []
         self._pressable: list[gr.HTML] = []
-        self._address: gr.Textbox | None = None
+        self._prepared: gr.Textbox | None = None
         self._is_connected = False
 
     def part(self, name: str, block: Kind) -> Kind:
@@ -123,14 +123,15 @@ class Panel(Generic[State]):
             **QUIET,
         )
 
-    def redraws_after(self, listener: Dependency) -> None:
+    def redraws_after(self, listener: Dependency) -> Dependency:
         """Draw the panel once a listener of another part of the page has succeeded."""
-        listener.success(
+        redrawn: Dependency = listener.success(
             shown(self._listener(_as_it_is, _NOTHING)),
             inputs_kwargs=self._given(_NOTHING),
             outputs=self._sent_to(_NOTHING),
             **QUIET,
         )
+        return redrawn
 
     def on(
         self,
@@ -175,18 +176,18 @@ class Panel(Generic[State]):
     def download(
         self, event: Callable[..., Any], write: Callable[[State], str | None], *, save: str = "saveFile"
     ) -> None:
-        """Let the browser save what lies at the address that `write` returns for a state, unless that is nothing.
+        """Let the browser save the file at the address that `write` returns for a state, unless that is nothing.
 
-        `save` is the function of the page that does so: "saveText" saves a `text_file` instead of an address.
+        With `saveText` it returns a text that was prepared by `downloads.text_file`.
         """
-        if self._address is None:
-            self._address = prepared_file()
+        if self._prepared is None:
+            self._prepared = prepared_file()
 
         def prepare(**values: Any) -> Any:
             return write(self._exchange.take_in(values, self._inputs).now) or gr.skip()
 
-        event(shown(prepare), inputs_kwargs=self._given(_NOTHING), outputs=[self._address], **ACTING).success(
-            None, inputs=[self._address], js=scripts.call(save), show_progress="hidden"
+        event(shown(prepare), inputs_kwargs=self._given(_NOTHING), outputs=[self._prepared], **ACTING).success(
+            None, inputs=[self._prepared], js=scripts.call(save), show_progress="hidden"
         )
 
     def _listener(self, act: Callable[..., Any], also: Mapping[str, Block]) -> Callable[..., Any]:

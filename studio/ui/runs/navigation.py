@@ -20,7 +20,7 @@ from studio.ui.export.tab import ExportTab
 from studio.ui.kit.actions import Action, on_action
 from studio.ui.kit.components import ACTING
 from studio.ui.runs.tab import RunsTab
-from studio.ui.train import tab as train_tab
+from studio.ui.train import view as train_view
 from studio.ui.train.tab import TrainTab
 
 
@@ -74,7 +74,7 @@ def wire(
 def jump(studio: Studio, pressed: Action) -> list[Any]:
     """Open another tab on the run: updates for the tabs and the choosers of Train, Compare, Evaluate and Export."""
     refresh = {
-        "train": train_tab.refresh_runs,
+        "train": train_view.refresh_runs,
         "compare": tab.show_run,
         "evaluate": evaluate_tab.refresh_runs,
         "export": export_tab.refresh_runs,

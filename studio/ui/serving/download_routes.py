@@ -14,7 +14,7 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from studio.errors import StudioError
-from studio.jobs.exports import export_archive, kinds_of, offered_file
+from studio.jobs.exports import export_archive, export_state, kinds_of, offered_file
 from studio.studio import Studio
 from studio.ui.kit.downloads import DATA, PREFIX, RUN
 
@@ -67,7 +67,7 @@ def _found(studio: Studio, kind: str, id: str, name: str) -> Path | None:
         return None
     run = studio.runs.get(id)
     for each in kinds_of(run):
-        if name == export_archive(run, each).name and studio.export_state(id, each).report is None:
+        if name == export_archive(run, each).name and export_state(studio.jobs, run, each).result is None:
             return None  # it is being written, or was not checked
     exported = {export_archive(run, each).name for each in kinds_of(run)}
     made = name.startswith(run.id) and _MADE_OF_A_RUN.fullmatch(name.removeprefix(run.id))

@@ -56,10 +56,10 @@ def status_panel(state: RunState, evaluation: EvaluationState | None = None) -> 
 
 def evaluation_line(evaluation: EvaluationState) -> Markup:
     """Say what came of the evaluation of a run that has ended, or how far it is."""
-    if evaluation.report is not None:
-        at_limit = evaluation.report.at_limit
+    if evaluation.result is not None:
+        at_limit = evaluation.result.at_limit
         kind = "warning" if at_limit is not None and at_limit.is_tuned else "good"
-        return fragments.notice(kind, evaluation.report.headline)
+        return fragments.notice(kind, evaluation.result.headline)
     if evaluation.status == "failed":
         return fragments.notice("warning", f"It could not be evaluated: {evaluation.sentence}")
     if evaluation.status not in ("waiting", "working"):

@@ -9,7 +9,8 @@ import pytest
 from studio.config import RunConfig, settings
 from studio.errors import DataError, ModelError, RunError
 from studio.events import Failed
-from studio.jobs.base_models import ModelState
+from studio.jobs.jobs import JobState
+from studio.jobs.tasks import Train
 from studio.models.layout import LinearLayer, ModelLayout
 from studio.models.presets import THOROUGH
 from studio.planning import fitting
@@ -189,7 +190,7 @@ def test_start_starts_at_once(studio: Studio) -> None:
     id = start_run(studio, dataset_id=dataset.id, **form_values(name="first try"))
     workers = studio._launch
     assert isinstance(workers, FakeWorkers)
-    assert workers.jobs == [("train", str(studio.runs.get(id).path))]
+    assert workers.jobs == [Train(studio.runs.get(id).path)]
     assert studio.runs.get(id).config.name == "first try"
 
 
@@ -218,7 +219,7 @@ def test_a_model_that_cannot_be_is_neither_fetched_nor_started(studio: Studio, f
 
 def test_a_failed_fetch_can_be_tried_again(bare_studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     facts = ModelFacts(bare_studio, ask_hub=lambda model: ModelLayout(1, ()))
-    failed = ModelState(False, "No.", failed=Failed("model", "The Hub has no such model.", "Look at its name."))
+    failed = JobState("failed", "No.", failed=Failed("model", "The Hub has no such model.", "Look at its name."))
     monkeypatch.setattr(bare_studio.models, "state", lambda name: failed)
     dataset = bare_studio.data.add_sample("order_slips")
     for model, label in (("some/model", "Correct the base model first"), ("starter", "Fetch the starter model first")):

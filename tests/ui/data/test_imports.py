@@ -4,7 +4,8 @@ import pytest
 
 from studio.data.reading_choices import Change
 from studio.events import Failed
-from studio.jobs.imports import ImportRequest, ImportState
+from studio.jobs.imports import ImportRequest
+from studio.jobs.jobs import JobState
 from studio.studio import Studio
 from studio.ui.data import imports
 from studio.ui.data.imports import Begun, add_begun, add_over, begun, card, follow, names, progress
@@ -82,20 +83,26 @@ def test_an_import_that_nobody_knows_any_more_is_done_with(studio: Studio) -> No
 
 
 def test_progress_in_words() -> None:
-    assert progress(ImportState(True, "Reading", 12_000_000, 80_000_000, "bytes")) == "Reading: 12.0 MB of 80.0 MB"
-    assert progress(ImportState(True, "Fetching", 5, 1200, "rows")) == "Fetching: 5 of 1,200 rows"
-    assert progress(ImportState(True, "Starting.")) == "Starting …"
+    assert (
+        progress(JobState("working", "Reading", done=12_000_000, total=80_000_000, unit="bytes"))
+        == "Reading: 12.0 MB of 80.0 MB"
+    )
+    assert progress(JobState("working", "Fetching", done=5, total=1200, unit="rows")) == "Fetching: 5 of 1,200 rows"
+    assert progress(JobState("working", "Starting.")) == "Starting …"
 
 
 def test_a_model_is_shown_the_way_to_where_it_belongs() -> None:
     failed = Failed("bad_input", "x.gguf is a GGUF model file.", "A model belongs under Configure.")
-    made = card(Begun("a", "x.gguf"), ImportState(False, "x", failed=failed))
+    made = card(Begun("a", "x.gguf"), JobState("failed", "x", failed=failed))
     assert 'data-verb="configure"' in made
 
 
 def test_names_and_sentences_are_escaped() -> None:
     failed = Failed("bad_input", "<b>bad</b>", "<i>so</i>")
-    for state in (ImportState(False, "x", failed=failed), ImportState(True, "<u>Reading</u>", 1, 2, "bytes")):
+    for state in (
+        JobState("failed", "x", failed=failed),
+        JobState("working", "<u>Reading</u>", done=1, total=2, unit="bytes"),
+    ):
         made = card(Begun("a", '<img src=x onerror="alert(1)">.csv'), state)
         assert not any(mark in made for mark in ("<img", "<b>bad", "<i>so", "<u>"))
 

@@ -1,6 +1,6 @@
 from studio.config import RunConfig
 from studio.data.tokenizing.tokens import Bucket, TokenStatistics
-from studio.jobs.token_counts import TokenState
+from studio.jobs.jobs import JobState
 from studio.planning.fitting import Parts
 from studio.ui.data.lengths import bars, figures, meaning, too_long, waiting
 
@@ -47,11 +47,11 @@ def test_steps_and_time() -> None:
 
 
 def test_how_far_the_counting_is() -> None:
-    counting = waiting(TokenState(sentence="Counting tokens", done=500, total=2000, working=True))
+    counting = waiting(JobState("working", "Counting tokens", done=500, total=2000))
     assert "Counting tokens: 500 of 2,000 examples. You can go on meanwhile." in counting
     assert 'aria-valuenow="25"' in counting
-    assert "as soon as the model has arrived" in waiting(TokenState())
-    assert "No tokenizer" in waiting(TokenState(trouble="No tokenizer."))
+    assert "as soon as the model has arrived" in waiting(JobState("none", ""))
+    assert "No tokenizer" in waiting(JobState("failed", "No tokenizer."))
 
 
 def test_what_the_histogram_draws() -> None:

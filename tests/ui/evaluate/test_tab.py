@@ -11,9 +11,18 @@ from studio.data.example_files import write_examples
 from studio.errors import ConfigError, RunError, TooMany
 from studio.events import Failed, Finished, Loading, Noted, Started
 from studio.jobs import standard_tasks
-from studio.jobs.evaluation_report import AT_THE_END, Estimate, Figure, ScoredRow
-from studio.jobs.evaluations import evaluation_paths, read_report, request_path, rows_path, write_evaluation
+from studio.jobs.evaluation_report import (
+    AT_THE_END,
+    Estimate,
+    Figure,
+    ScoredRow,
+    read_report,
+    rows_path,
+    write_evaluation,
+)
+from studio.jobs.evaluations import request_path
 from studio.jobs.scored_rows import ALL, CSV
+from studio.jobs.tasks import Evaluate
 from studio.planning.model_facts import ModelFacts
 from studio.runs.event_log import EventLog
 from studio.runs.store import RunFolder
@@ -52,7 +61,7 @@ def workers(studio: Studio) -> FakeWorkers:
 
 def evaluations(studio: Studio) -> list[tuple[str, ...]]:
     """The evaluations that workers were started for; the machine may be measured beside them."""
-    return [job for job in workers(studio).jobs if job[0] == "evaluate"]
+    return [job for job in workers(studio).jobs if job.job == "evaluate"]
 
 
 def look(
@@ -71,7 +80,7 @@ def press(studio: Studio, tradeoffs: Tradeoffs, pressed: Action, run_id: str, **
 
 
 def say(run: RunFolder, *events: Any) -> None:
-    log = EventLog(evaluation_paths(run, AT_THE_END).events, lambda: 1_800_000_600.0)
+    log = EventLog(Evaluate(run.path, AT_THE_END).paths.events, lambda: 1_800_000_600.0)
     for event in events:
         log.emit(event)
     log.close()
@@ -297,7 +306,7 @@ def test_an_evaluation_that_is_not_there_is_chosen_no_more(
     studio: Studio, tradeoffs: Tradeoffs, run: RunFolder
 ) -> None:
     made_up.write(run)
-    evaluation_paths(run, "data-1").events.touch()
+    Evaluate(run.path, "data-1").paths.events.touch()
     assert len(look(studio, tradeoffs, run.id)["name"]["choices"]) == 2
     assert [look(studio, tradeoffs, run.id, name=name)["name"]["value"] for name in ("", "data-1", "data-2")] == [
         AT_THE_END,

@@ -5,8 +5,8 @@ import pytest
 from studio.config import RunConfig
 from studio.errors import ExportError
 from studio.events import Failed, Loading, Started
+from studio.jobs.tasks import Export
 from studio.runs.event_log import EventLog
-from studio.runs.launcher import export_paths
 from studio.runs.store import RunFolder
 from studio.studio import Studio
 from studio.ui.export.cards import snippet
@@ -34,7 +34,7 @@ def test_without_a_run_the_cards_say_what_will_come(studio: Studio) -> None:
 
 def test_preparing_shows_what_the_worker_does(studio: Studio, run: RunFolder) -> None:
     assert prepare(studio, "merged", run.id)["interactive"] is False
-    log = EventLog(export_paths(run.exports, "merged").events, studio.clock)
+    log = EventLog(Export(run.path, "merged").paths.events, studio.clock)
     log.emit(Started(1, "export"))
     log.emit(Loading("Writing the merged model"))
     log.close()
@@ -70,7 +70,7 @@ def test_a_full_run_offers_its_model_and_says_why_no_adapter(studio: Studio) -> 
 
 def test_a_failed_export_can_be_tried_again(studio: Studio, run: RunFolder) -> None:
     prepare(studio, "adapter", run.id)
-    log = EventLog(export_paths(run.exports, "adapter").events, studio.clock)
+    log = EventLog(Export(run.path, "adapter").paths.events, studio.clock)
     log.emit(Started(1, "export"))
     log.emit(Failed("disk", "The disk is full.", "Free some space."))
     log.close()

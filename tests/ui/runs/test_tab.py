@@ -11,6 +11,7 @@ import pytest
 from studio.config import RunConfig
 from studio.errors import RunError
 from studio.events import Failed
+from studio.jobs.tasks import Train
 from studio.runs.listing import PAGE_ROWS, Query
 from studio.runs.store import RunFolder
 from studio.studio import Studio
@@ -153,7 +154,7 @@ def test_a_failed_run_goes_on_from_its_checkpoint(studio: Studio, dataset: str) 
 def _trained(studio: Studio) -> list[str]:
     workers = studio._launch
     assert isinstance(workers, FakeWorkers)
-    return [Path(job[1]).name for job in workers.jobs if job[0] == "train"]
+    return [job.run.name for job in workers.jobs if isinstance(job, Train)]
 
 
 def test_the_queue_is_shown_and_can_be_changed(studio: Studio, dataset: str) -> None:

@@ -8,14 +8,6 @@ from playwright.sync_api import Locator, Page, expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 
-SLOW = 60_000
-
-
-@pytest.fixture(autouse=True)
-def patience() -> None:
-    """Give every expectation as long as a slow machine needs."""
-    expect.set_options(timeout=SLOW)
-
 
 @pytest.fixture
 def examples(tmp_path: Path) -> Path:

@@ -1,53 +1,49 @@
 """Comparing and judging as a person does it, in a real browser, with real workers and two tuned tiny models."""
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
+import time
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from studio.runs.launcher import PROJECT_ROOT
-from tests.live_page import Server, assert_fits
+from studio.config import RunConfig
+from studio.data.examples import Example, Message
+from studio.runs.store import RunStore
+from tests.live_page import assert_fits
+from tests.warm import Forkserver, WarmLaunch
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(540)]
 
-SLOW = 90_000
 WORDS = ("red", "blue", "green", "black")
 
 
-@pytest.fixture(autouse=True)
-def patience() -> None:
-    """Give every expectation as long as a slow machine needs."""
-    expect.set_options(timeout=SLOW)
-
-
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
+def trained(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, warm: Forkserver) -> Path:
     """A data folder with two runs that learned the same."""
-    folder = tmp_path_factory.mktemp("trained")
-    rows = [{"prompt": f"Which colour is {n}?", "completion": f"It is {WORDS[n % 4]}."} for n in range(24)]
-    (folder / "colours.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
-    for name, epochs in (("otter", "12"), ("heron", "6")):
-        command = [sys.executable, "app.py", "--home", str(folder / "home"), "train", "--name", name]
-        more = ["--data", str(folder / "colours.jsonl"), "--model", str(tiny_model), "--rank", "4"]
-        environment = {**os.environ, "STUDIO_EVALUATE": "0"}
-        learned = ["--epochs", epochs, "--learning-rate", "0.01", "--batch-size", "8"]
-        subprocess.run([*command, *more, *learned], cwd=PROJECT_ROOT, env=environment, check=True, timeout=240)
-    return folder / "home"
+    home = tmp_path_factory.mktemp("trained")
+    rows = tuple(
+        Example((Message("user", f"Which colour is {n}?"), Message("assistant", f"It is {WORDS[n % 4]}.")), row=n + 1)
+        for n in range(24)
+    )
+    for name, epochs in (("otter", 12), ("heron", 6)):
+        config = RunConfig(
+            name=name, model=str(tiny_model), rank=4, epochs=epochs, learning_rate=0.01, batch_size=8, max_length=256
+        )
+        origin = {"dataset_id": "colours", "dataset_name": "Colours", "dataset_sha256": "0" * 64}
+        run = RunStore(home).create(config, train=rows[:20], validation=rows[20:], **origin)
+        worker = WarmLaunch(warm.address)(["train", str(run.path)], log_path=run.log_path, lock_path=run.lock_path)
+        while worker.exit_code() is None:
+            time.sleep(0.1)
+        assert worker.exit_code() == 0, run.log_path.read_text()
+    return home
 
 
 @pytest.fixture
-def server(tmp_path: Path, trained: Path) -> Iterator[Server]:
-    shutil.copytree(trained, tmp_path / "home")
-    running = Server(tmp_path / "home")
-    yield running
-    running.kill()
+def home(tmp_path: Path, trained: Path) -> Path:
+    return shutil.copytree(trained, tmp_path / "home")
 
 
 def open_compare(page: Page, part: str = "Chat") -> None:
@@ -218,7 +214,7 @@ def test_the_table_of_runs_leads_to_a_comparison(page: Page) -> None:
     expect(page.get_by_label("Model of pane 2", exact=True)).to_have_value(re.compile("^otter"))
 
 
-def test_a_phone_has_room_for_all_of_it(page: Page, server: Server) -> None:
+def test_a_phone_has_room_for_all_of_it(page: Page) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     for part in ("Chat", "Prompt sheet", "Blind vote"):
         open_compare(page, part)

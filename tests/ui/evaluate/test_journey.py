@@ -9,26 +9,19 @@ from playwright.sync_api import Browser, Page, expect
 
 from studio.config import FULL, RunConfig
 from studio.studio import Studio
-from tests.live_page import Server, assert_fits
+from tests.live_page import assert_fits
 from tests.ui import made_up
 from tests.ui.fake_studio import finished_run, open_fake_studio
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 
-SLOW = 60_000
 Scheme = Literal["light", "dark"]
 
 
-@pytest.fixture(autouse=True)
-def patience() -> None:
-    """Give every expectation as long as a slow machine needs."""
-    expect.set_options(timeout=SLOW)
-
-
 @pytest.fixture
-def studio(tmp_path: Path) -> Studio:
+def studio(home: Path) -> Studio:
     """The server's own data folder, with two evaluated runs of one data set and one that was never evaluated."""
-    studio = open_fake_studio(tmp_path / "home", clock=lambda: 1_800_000_000.0)
+    studio = open_fake_studio(home, clock=lambda: 1_800_000_000.0)
     dataset = studio.data.add_sample("order_slips").id
     full = finished_run(studio, dataset_id=dataset, config=RunConfig(name="heron", method=FULL))
     made_up.write(full, made_up.report(full, accuracy=0.95))
@@ -105,12 +98,9 @@ def look_offline(browser: Browser, file: Path, *, width: int, scheme: Scheme) ->
     context.close()
 
 
-def test_a_run_that_was_never_evaluated_says_so_and_nothing_is_too_wide(
-    studio: Studio, browser: Browser, server: Server
-) -> None:
-    context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme="dark")
-    page = context.new_page()
-    page.goto(server.address)
+def test_a_run_that_was_never_evaluated_says_so_and_nothing_is_too_wide(studio: Studio, page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.emulate_media(color_scheme="dark")
     choose(page, "vole")
     expect(page.locator("#evaluate-status")).to_contain_text("was not evaluated at its end")
     expect(page.get_by_role("button", name="Evaluate it now", exact=True)).to_be_visible()
@@ -118,4 +108,3 @@ def test_a_run_that_was_never_evaluated_says_so_and_nothing_is_too_wide(
     choose(page, "otter")
     expect(page.locator("#evaluate-confusions figure")).to_have_count(4)
     assert_fits(page)
-    context.close()

@@ -6,18 +6,10 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from studio.config import RunConfig
-from tests.live_page import Server, assert_fits
+from tests.live_page import Served, assert_fits
 from tests.ui.fake_studio import finished_run, open_fake_studio
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
-
-SLOW = 60_000
-
-
-@pytest.fixture(autouse=True)
-def patience() -> None:
-    """Give every expectation as long as a slow machine needs."""
-    expect.set_options(timeout=SLOW)
 
 
 @pytest.fixture
@@ -117,7 +109,7 @@ def test_settings_are_taken_over_and_a_draft_is_changed(page: Page, archives: li
     expect(rows(page).filter(has_text="Draft")).not_to_contain_text("32")
 
 
-def test_two_pages_show_the_same_and_a_phone_has_room(page: Page, server: Server, archives: list[Path]) -> None:
+def test_two_pages_show_the_same_and_a_phone_has_room(page: Page, server: Served, archives: list[Path]) -> None:
     open_runs(page)
     bring_in(page, archives[0])
     expect(rows(page)).to_have_count(1)

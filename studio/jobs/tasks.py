@@ -1,0 +1,251 @@
+"""What a worker can be asked to do: one frozen dataclass for each kind of job, written as JSON beside the job's events.
+
+`python -m studio.workers run TASK` reads the file again and does it.
+"""
+
+import re
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from studio import codec
+from studio.errors import RunError
+from studio.jobs.standard_tasks import QUESTIONS
+from studio.runs.launcher import JobPaths, model_slug
+
+_EVALUATION = re.compile(r"[a-z0-9][a-z0-9-]{0,199}")
+
+
+@dataclass(frozen=True)
+class Share:
+    """A kind of work whose workers are counted together. `limits` has its bounds under `name`, `noun` names several.
+
+    `locks` finds the locks of workers that an earlier studio left at work.
+    """
+
+    name: str
+    noun: str
+    locks: str
+
+
+IMPORTS = Share("imports", "imports of data", "imports/*/lock")
+TOKEN_COUNTS = Share("token_counts", "token counts", "datasets/*/tokens/*.lock")
+DOWNLOADS = Share("downloads", "downloads of base models", "models/*.lock")
+EXPORTS = Share("exports", "exports", "runs/*/exports/*.lock")
+EVALUATIONS = Share("evaluations", "evaluations", "runs/*/evaluations/*.lock")
+BLENDS = Share("blends", "blends", "")
+"""A blend's lock is that of a run, and is held briefly."""
+CALIBRATIONS = Share("calibrations", "measurements of this machine", "machine.lock")
+SHARES = (IMPORTS, TOKEN_COUNTS, DOWNLOADS, EXPORTS, EVALUATIONS, BLENDS, CALIBRATIONS)
+
+
+class Task(ABC):
+    """What one worker does. `job` names the kind in its file and its events.
+
+    `watched` says whether a worker that takes too much memory is ended, `once` whether it is never started a second
+    time. `share` is None for training and chat, which the pool does not count.
+    """
+
+    job: ClassVar[str]
+    share: ClassVar[Share | None] = None
+    watched: ClassVar[bool] = True
+    once: ClassVar[bool] = False
+
+    @property
+    @abstractmethod
+    def paths(self) -> JobPaths:
+        """Where the job has its files."""
+
+
+@dataclass(frozen=True)
+class Train(Task):
+    """Train a run. Its forecast says what memory it takes, and it may take all of that, so it is not watched."""
+
+    job: ClassVar[str] = "train"
+    watched: ClassVar[bool] = False
+
+    run: Path
+
+    @property
+    def paths(self) -> JobPaths:
+        return _in_run(self.run)
+
+
+@dataclass(frozen=True)
+class MakeBlend(Task):
+    """Blend what the run's `parents.json` names into a new adapter."""
+
+    job: ClassVar[str] = "blend"
+    share: ClassVar[Share] = BLENDS
+
+    run: Path
+
+    @property
+    def paths(self) -> JobPaths:
+        return _in_run(self.run)
+
+
+@dataclass(frozen=True)
+class Export(Task):
+    """Write an export of a run. Each kind has a lock of its own; for the memory the workers wait in turn."""
+
+    job: ClassVar[str] = "export"
+    share: ClassVar[Share] = EXPORTS
+
+    run: Path
+    kind: str
+
+    @property
+    def paths(self) -> JobPaths:
+        return _named(self.run / "exports", self.kind)
+
+
+@dataclass(frozen=True)
+class Evaluate(Task):
+    """Evaluate a run: `data` is a file of examples called `title`, None for the held-out ones.
+
+    `rows` bounds how many, 0 for all that the machine does in a few minutes. `longest` bounds every answer in tokens, 0
+    leaves that to the expected one. `tasks` are standard tasks, asked besides with `questions` questions each;
+    `own_tasks` says whether those in the data folder may be among them. Raises RunError for what is no name of an
+    evaluation.
+    """
+
+    job: ClassVar[str] = "evaluate"
+    share: ClassVar[Share] = EVALUATIONS
+
+    run: Path
+    name: str
+    data: Path | None = None
+    title: str = ""
+    rows: int = 0
+    longest: int = 0
+    probes: bool = True
+    tasks: tuple[str, ...] = ()
+    questions: int = QUESTIONS
+    own_tasks: bool = True
+
+    def __post_init__(self) -> None:
+        if not is_evaluation(self.name):
+            raise RunError(f"'{self.name[:80]}' is no evaluation.", "Choose one from the list.")
+
+    @property
+    def paths(self) -> JobPaths:
+        return _named(self.run / "evaluations", self.name)
+
+
+@dataclass(frozen=True)
+class PrepareModel(Task):
+    """Get a base model ready before anybody needs it."""
+
+    job: ClassVar[str] = "prepare"
+    share: ClassVar[Share] = DOWNLOADS
+
+    name: str
+    home: Path
+
+    @property
+    def paths(self) -> JobPaths:
+        return _named(self.home / "models", model_slug(self.name))
+
+
+@dataclass(frozen=True)
+class Import(Task):
+    """Bring in the data that an import's `request.json` names."""
+
+    job: ClassVar[str] = "import"
+    share: ClassVar[Share] = IMPORTS
+    once: ClassVar[bool] = True
+
+    folder: Path
+
+    @property
+    def paths(self) -> JobPaths:
+        folder = self.folder
+        return JobPaths(folder / "lock", folder / "events.jsonl", folder / "log", folder / "task.json")
+
+
+@dataclass(frozen=True)
+class CountTokens(Task):
+    """Count the tokens of every example in a file, for the model in a folder, into the file `target`."""
+
+    job: ClassVar[str] = "tokens"
+    share: ClassVar[Share] = TOKEN_COUNTS
+
+    examples: Path
+    model: Path
+    target: Path
+
+    @property
+    def paths(self) -> JobPaths:
+        return _named(self.target.parent, self.target.stem)
+
+
+@dataclass(frozen=True)
+class Calibrate(Task):
+    """Measure this machine."""
+
+    job: ClassVar[str] = "calibrate"
+    share: ClassVar[Share] = CALIBRATIONS
+    watched: ClassVar[bool] = False
+
+    home: Path
+
+    @property
+    def paths(self) -> JobPaths:
+        return _named(self.home, "machine")
+
+
+@dataclass(frozen=True)
+class Chat(Task):
+    """Answer the questions that come through standard input. It holds no lock and writes no events."""
+
+    job: ClassVar[str] = "chat"
+
+    home: Path
+
+    @property
+    def paths(self) -> JobPaths:
+        return _named(self.home, "chat")
+
+
+TASKS: tuple[type[Task], ...] = (
+    Train,
+    MakeBlend,
+    Export,
+    Evaluate,
+    PrepareModel,
+    Import,
+    CountTokens,
+    Calibrate,
+    Chat,
+)
+
+
+def read_task(path: Path) -> Task:
+    """Read the task that a worker is started with. Raises OSError, and codec.Damaged for a file that holds none."""
+    document = codec.parse_file(path)
+    job = document.get("job") if isinstance(document, dict) else None
+    kind = next((kind for kind in TASKS if kind.job == job), None)
+    if kind is None:
+        raise codec.Damaged(f"{path.name} holds no task")
+    return codec.from_plain(kind, document)
+
+
+def is_evaluation(name: str) -> bool:
+    """Tell whether a name can be that of an evaluation."""
+    return _EVALUATION.fullmatch(name) is not None
+
+
+def home_of(folder: Path) -> Path:
+    """Return the data folder that a run or an import lies in: <home>/runs/<id>, <home>/imports/<id>."""
+    return folder.absolute().parent.parent
+
+
+def _in_run(run: Path) -> JobPaths:
+    return JobPaths(run / "run.lock", run / "events.jsonl", run / "worker.log", run / "task.json")
+
+
+def _named(folder: Path, name: str) -> JobPaths:
+    ends = ("lock", "events.jsonl", "log", "task.json")
+    return JobPaths(*(folder / f"{name}.{end}" for end in ends))

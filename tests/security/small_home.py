@@ -30,7 +30,7 @@ from studio.settings import Settings
 from studio.studio import Studio
 from studio.ui import api
 from studio.ui.app import open_page
-from studio.ui.compare import history, sheet_actions, trash, vote_actions
+from studio.ui.compare import bin_panel, history, sheet_actions, vote_actions
 from studio.ui.configure import view
 from studio.ui.configure.state import Selection as Configured
 from studio.ui.data import imports, library
@@ -224,9 +224,9 @@ def _look_at_comparisons(studio: Studio) -> None:
     work = SheetWork(open_sheets(home, studio.clock), studio.chat, lambda key: pane_model(studio, key))
     votes = Votes(home)
     history.at_first(studio, conversations, marks=False)
-    trash.draw(conversations, "conversation", None)
+    bin_panel.draw(conversations, "conversation", None)
     sheet_actions.refresh(studio, work, models=None, run=None, sheet=None)
-    trash.draw(work.sheets, "sheet", None)
+    bin_panel.draw(work.sheets, "sheet", None)
     vote_actions.list_sheets(work, None)
     vote_actions.list_pairs(votes, None)
     for pair in votes.pairs():

@@ -13,7 +13,7 @@ from studio.models.starter import HUB_ID
 from studio.studio import Studio
 from studio.ui.export import cards as export_cards
 from studio.ui.kit import fragments, run_choices
-from studio.ui.kit.downloads import RUN
+from studio.ui.kit.downloads import RUN, download_address
 from studio.ui.kit.drawn import Parts
 
 
@@ -26,7 +26,8 @@ class Selection:
 
 def draw(studio: Studio, selection: Selection) -> Parts:
     """Show the exports of the run as they are now. Raises RunError."""
-    run_id, drawn = selection.run_id, {}
+    run_id = selection.run_id
+    drawn: dict[str, Any] = {}
     for kind in export_cards.KINDS:
         state = export_state(studio.jobs, studio.runs.get(run_id), kind) if run_id else None
         drawn |= {f"{kind}_{name}": part for name, part in _card(studio, run_id, kind, state).items()}

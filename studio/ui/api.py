@@ -13,11 +13,11 @@ from studio.compare.answering import Answers, GenerationSettings, answers, check
 from studio.compare.chat_protocol import BASE, PaneRequest
 from studio.compare.pane_models import pane_model
 from studio.data.examples import Message
+from studio.jobs.exports import start_export
 from studio.jobs.imports import ImportRequest
 from studio.studio import Studio
-from studio.ui.export import tab
+from studio.ui.export.view import export_address
 from studio.ui.kit.errors import shown
-from studio.ui.train import tab as train_tab
 
 
 def wire(studio: Studio) -> None:
@@ -35,7 +35,7 @@ def wire(studio: Studio) -> None:
 
     def run_status(run_id: str) -> dict[str, Any]:
         """Say what a run is at: status, step, losses, time left, and whether it has a result."""
-        return train_tab.run_status(studio, run_id)
+        return status_of(studio, run_id)
 
     def ask(
         run_id: str,
@@ -51,11 +51,38 @@ def wire(studio: Studio) -> None:
 
     def export_run(run_id: str, kind: str = "adapter") -> dict[str, Any]:
         """Prepare an export, "adapter" or "merged", unless it is there; say what it is at."""
-        return tab.export_run(studio, run_id, kind)
+        return export_of(studio, run_id, kind)
 
     api(shown(run_status), api_name="run_status", concurrency_limit=None)
     api(shown(ask), api_name="ask", concurrency_limit=8)
     api(shown(export_run), api_name="export_run", concurrency_limit=None)
+
+
+def status_of(studio: Studio, run_id: str) -> dict[str, Any]:
+    """Say what a run is at. Raises RunError when there is no such run."""
+    state = studio.scheduler.view(run_id)
+    view = state.view
+    return {
+        "run": state.run.id,
+        "status": state.status,
+        "headline": state.headline,
+        "step": view.step,
+        "total_steps": view.total_steps,
+        "loss": view.steps[-1].loss if view.steps else None,
+        "held_out_loss": view.evaluations[-1].loss if view.evaluations else None,
+        "seconds_left": state.seconds_left,
+        "has_result": state.run.result is not None,
+    }
+
+
+def export_of(studio: Studio, run_id: str, kind: str) -> dict[str, Any]:
+    """Start an export if it is not there, and say what it is at. Raises RunError or ExportError.
+
+    `download` is its address below that of the page, once it is ready.
+    """
+    state = start_export(studio.jobs, studio.runs.get(run_id), kind)
+    download = export_address(studio, run_id, kind) if state.result else ""
+    return {"status": state.status, "sentence": state.sentence, "download": download}
 
 
 def add_dataset(studio: Studio, file: str | None) -> str:

@@ -19,6 +19,7 @@ from studio.ui.data import library
 from studio.ui.data import tab as data_tab
 from studio.ui.evaluate import tab as evaluate_tab
 from studio.ui.export import tab as export_tab
+from studio.ui.export import view as export_view
 from studio.ui.header import header, machine
 from studio.ui.kit import run_choices, tab_timers
 from studio.ui.kit.components import ACTING, QUIET, html
@@ -29,6 +30,7 @@ from studio.ui.runs import navigation
 from studio.ui.runs import tab as runs_tab
 from studio.ui.serving import session_config
 from studio.ui.train import tab as train_tab
+from studio.ui.train import view as train_view
 
 TICK_SECONDS = 1.0
 CALM_TICK_SECONDS = 3.0
@@ -62,13 +64,13 @@ def build_app(studio: Studio) -> gr.Blocks:
             with gr.Tab("2. Configure", id="configure") as configure_page:
                 configure = configure_tab.build()
             with gr.Tab("3. Train", id="train") as train_page:
-                train = train_tab.build()
+                train = train_tab.build(studio, timer=timer)
             with gr.Tab("4. Compare", id="compare") as compare_page:
                 compare = compare_tab.build()
             with gr.Tab("5. Evaluate", id="evaluate") as evaluate_page:
                 evaluate_run = evaluate_tab.build(studio, facts, timer=own["evaluate"], opened=evaluate_page.select)
             with gr.Tab("6. Export", id="export") as export_page:
-                export = export_tab.build()
+                export_run = export_tab.build(studio, timer=own["export"], opened=export_page.select)
             with gr.Tab("All runs", id="runs") as runs_page:
                 runs = runs_tab.build(studio, timer=own["runs"], opened=runs_page.select)
 
@@ -92,9 +94,7 @@ def build_app(studio: Studio) -> gr.Blocks:
             timer=own["configure"],
             opened=configure_page.select,
         )
-        train_tab.wire(train, studio=studio, timer=timer)
         compare_tab.wire(compare, studio=studio, timer=own["compare"], opened=compare_page.select, loaded=page.load)
-        export_tab.wire(export, studio=studio, timer=own["export"], opened=export_page.select)
         navigation.wire(
             runs,
             studio=studio,
@@ -104,7 +104,7 @@ def build_app(studio: Studio) -> gr.Blocks:
             train=train,
             compare=compare,
             evaluate_run=evaluate_run,
-            export=export,
+            export_run=export_run,
         )
         api.wire(studio)
         pages = (data_page, configure_page, train_page, compare_page, evaluate_page, export_page, runs_page)
@@ -127,16 +127,18 @@ def build_app(studio: Studio) -> gr.Blocks:
         )
         page.load(
             shown(functools.partial(open_page, studio)),
-            inputs=[dataset, train.run, evaluate_run, export.run],
-            outputs=[data.library.family, dataset, train.run, evaluate_run, export.run, tabs],
+            inputs=[dataset, train.run, evaluate_run, export_run],
+            outputs=[data.library.family, dataset, train.run, evaluate_run, export_run, tabs],
             **QUIET,
         )
-        started.success(
-            shown(functools.partial(jump_to_run, studio)),
+        chosen = started.success(
+            shown(functools.partial(train_view.refresh_runs, studio)),
             inputs=[configure.started],
-            outputs=[tabs, train.run, *train_tab.drawn_parts(train)],
+            outputs=[train.run],
             **QUIET,
         )
+        # The run is drawn before its tab is shown: that must not say that there is none.
+        train.panel.redraws_after(chosen).success(lambda: gr.Tabs(selected="train"), outputs=[tabs], **QUIET)
         started.success(lambda: ("", ""), outputs=[configure.source, configure.editing], **QUIET)
         train.compare.click(
             shown(functools.partial(jump_to_comparison, studio)),
@@ -157,9 +159,9 @@ def build_app(studio: Studio) -> gr.Blocks:
             **ACTING,
         )
         for tab_page, run, refresh in (
-            (train_page, train.run, train_tab.refresh_runs),
+            (train_page, train.run, train_view.refresh_runs),
             (evaluate_page, evaluate_run, evaluate_tab.refresh_runs),
-            (export_page, export.run, export_tab.refresh_runs),
+            (export_page, export_run, export_view.refresh_runs),
         ):
             tab_page.select(shown(functools.partial(refresh, studio)), inputs=[run], outputs=[run], **QUIET)
     page.queue(max_size=studio.limits.actions_waiting)
@@ -187,17 +189,11 @@ def open_page(
     """Find the data sets and runs again after a load or reload; a run at work is what the person came back for."""
     return (
         *library.show(studio, library.keep_or_newest(studio, dataset_id)),
-        train_tab.refresh_runs(studio, train_run),
+        train_view.refresh_runs(studio, train_run),
         evaluate_tab.refresh_runs(studio, evaluate_run),
-        export_tab.refresh_runs(studio, export_run),
+        export_view.refresh_runs(studio, export_run),
         gr.Tabs(selected="train") if run_choices.at_work(studio) else gr.skip(),
     )
-
-
-def jump_to_run(studio: Studio, run_id: str) -> tuple[Any, ...]:
-    """Show the run that was just started, with what it is at: the page must not say that there is none."""
-    now = train_tab.redraw(train_tab.shared_view(studio), run_id=run_id, drawn=None)
-    return gr.Tabs(selected="train"), train_tab.refresh_runs(studio, run_id), *now
 
 
 def jump_to_comparison(studio: Studio, run_id: str | None) -> tuple[Any, Any]:

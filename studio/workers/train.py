@@ -19,6 +19,7 @@ from studio.data.example_files import ExampleFile
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import ConfigError, ModelError, OutOfMemory, RunError, StudioError, is_out_of_memory
 from studio.events import Event, Finished, Forecasted, Loaded, Loading, Measured, Noted, Resumed, Saved
+from studio.files import whole_folder
 from studio.jobs.tasks import Train, home_of
 from studio.logs import logged
 from studio.models.adapter_base import ensure_same_base
@@ -33,7 +34,6 @@ from studio.workers.checkpoints import (
     load_checkpoint,
     newest_checkpoint,
     save_checkpoint,
-    whole_or_not_at_all,
 )
 from studio.workers.estimates import estimate, peak_bytes, this_machine, workload_of
 from studio.workers.job import Job
@@ -281,7 +281,7 @@ def _save_result(model: Any, target: Path, *, folder: Path, config: RunConfig, s
     from studio.ml.methods import save_model
     from studio.models.companions import copy_companions
 
-    with whole_or_not_at_all(target) as temporary:
+    with whole_folder(target) as temporary:
         if config.method == FULL:
             dtype = stored_placement(folder).dtype
             for parameter in model.parameters():  # not the buffers: rotary frequencies in bf16 are other ones

@@ -3,9 +3,9 @@ import sys
 
 import gradio as gr
 
-from studio.config import RunConfig, settings
+from studio.config import settings
 from studio.studio import Studio
-from studio.ui.app import build_app, jump_to_data, jump_to_run, open_page, redraw_header
+from studio.ui.app import build_app, jump_to_data, open_page, redraw_header
 from studio.ui.kit.form import TERMINAL_ONLY
 from studio.ui.kit.pace import Pace
 from tests.ui.fake_studio import finished_run
@@ -46,14 +46,6 @@ def test_the_data_of_a_run_is_shown_even_when_it_was_deleted(studio: Studio) -> 
     assert tabs.selected == "data"
     assert (family["value"], version["value"]) == (run.origin.dataset_id, run.origin.dataset_id)
     assert all("value" not in each for each in jump_to_data(studio, None)[1:])
-
-
-def test_a_run_is_said_to_start_as_soon_as_it_is_shown(studio: Studio) -> None:
-    """The page said "No run yet" under the name of the run."""
-    run = studio.start_run(RunConfig(), studio.data.add_sample("order_slips").id)
-    tabs, chosen, status, *_ = jump_to_run(studio, run.id)
-    assert (tabs.selected, chosen["value"]) == ("train", run.id)
-    assert "Starting" in status
 
 
 def test_the_header_is_sent_once(studio: Studio) -> None:

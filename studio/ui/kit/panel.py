@@ -123,14 +123,15 @@ class Panel(Generic[State]):
             **QUIET,
         )
 
-    def redraws_after(self, listener: Dependency) -> None:
+    def redraws_after(self, listener: Dependency) -> Dependency:
         """Draw the panel once a listener of another part of the page has succeeded."""
-        listener.success(
+        redrawn: Dependency = listener.success(
             shown(self._listener(_as_it_is, _NOTHING)),
             inputs_kwargs=self._given(_NOTHING),
             outputs=self._sent_to(_NOTHING),
             **QUIET,
         )
+        return redrawn
 
     def on(
         self,

@@ -1,29 +1,22 @@
-"""What can be done with a run at the moment, each with what follows from it; and doing it.
+"""What the Train tab does when something on it is pressed: it changes the run, or writes its steps as a table."""
 
-Functions from a `RunState` to markup, and one that carries out a press.
-"""
-
+import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
-from markupsafe import Markup
-
-from studio.runs.scheduler import RunState
-from studio.runs.view import WORKING
+from studio.runs.tables import write_csv
 from studio.studio import Studio
-from studio.ui.kit import fragments
-from studio.ui.kit.actions import Action, button
-from studio.wording import counted
+from studio.ui.kit.actions import Action
+from studio.ui.kit.downloads import RUN, download_address
+from studio.ui.kit.exchange import Result
+from studio.ui.kit.shared_view import SharedView
+from studio.ui.train import charts, view
+from studio.ui.train.next_steps import CANCEL, DISCARD, DOWN, QUEUE, STOP, UP
+from studio.ui.train.view import Selection
 
-QUEUE, UP, DOWN, CANCEL, STOP, DISCARD = "queue", "up", "down", "cancel", "stop", "discard"
 
-BINNED = "From the bin it can be brought back until that is emptied."
-
-
-def carry_out(studio: Studio, press: Action) -> None:
-    """Do what was pressed with the run that it was drawn for. Raises RunError with why it cannot be done.
-
-    A press of something else does nothing.
-    """
+def press(studio: Studio, shared: SharedView, selection: Selection, action: Action) -> Selection | Result[Selection]:
+    """Do what was pressed with the run that it was drawn for. Raises RunError with why it cannot be done."""
     verbs: Mapping[str, Callable[[str], object]] = {
         QUEUE: studio.queue_run,
         UP: lambda id: studio.scheduler.queue.move(id, -1),
@@ -32,84 +25,22 @@ def carry_out(studio: Studio, press: Action) -> None:
         STOP: studio.scheduler.stop,
         DISCARD: studio.scheduler.discard,
     }
-    if press.verb in verbs and press.key:
-        verbs[press.verb](press.key)
+    if action.verb in verbs and action.key:
+        verbs[action.verb](action.key)
+    if action.verb == DISCARD:
+        chosen = view.refresh_runs(studio, None)
+        return Result(replace(selection, run_id=chosen["value"] or ""), {"run_id": chosen})
+    if selection.run_id:
+        shared.look(selection.run_id, fresh=True)
+    return selection
 
 
-def actions(state: RunState, *, waiting: int = 0) -> Markup:
-    """Draw what can be done. `waiting` is how many runs wait for their turn, this one among them."""
-    if state.status == "queued":
-        return _list(_in_queue(state, waiting))
-    if state.status in WORKING:
-        return _list(_at_work(state))
-    if state.status == "draft":
-        put = button("Put it in the queue", QUEUE, key=state.run.id, kind="primary", once=True)
-        return _list(
-            [fragments.act(put, "It trains as soon as nothing else does. No page needs to stay open for that.")]
-        )
-    return _list([_going_on(state)]) if state.can_resume else Markup("")
-
-
-def _list(rows: list[Markup]) -> Markup:
-    return Markup('<div class="ls-acts">{}</div>').format(fragments.join(rows))
-
-
-def _in_queue(state: RunState, waiting: int) -> list[Markup]:
-    id, count = state.run.id, max(waiting, state.place)
-    rows = []
-    if count > 1:
-        buttons = fragments.join(
-            [
-                button("Up", UP, key=id, name="Move this run one place up in the queue") if state.place > 1 else "",
-                button("Down", DOWN, key=id, name="Move this run one place down in the queue")
-                if state.place < count
-                else "",
-            ]
-        )
-        rows.append(fragments.act(buttons, f"Place {state.place:,} of {count:,} in the queue: {_before(state.place)}"))
-    leave = button("Take it out of the queue", CANCEL, key=id)
-    kept = "What it has learned stays." if state.view.steps else "Nothing of it is lost."
-    return [*rows, fragments.act(leave, f"It does not train then until you put it back. {kept}")]
-
-
-def _before(place: int) -> str:
-    if place == 1:
-        return "the next to train, as soon as nothing else does."
-    return f"{counted(place - 1, 'run')} {'trains' if place == 2 else 'train'} before it."
-
-
-def _at_work(state: RunState) -> list[Markup]:
-    id = state.run.id
-    if state.status == "stopping":
-        return [_asks_twice(id, "It ends at once then, without saving what it is at.")]
-    if state.view.steps:
-        sentence = "Saves what was learned so far: it can be compared, exported and gone on from."
-    else:
-        sentence = "Nothing is learned yet: the run ends without a result, and can be started again."
-    stop = button("Stop and keep", STOP, key=id, kind="stop", once=True)
-    return [fragments.act(stop, sentence), _asks_twice(id, "Ends the run at once and puts it into the bin.")]
-
-
-def _asks_twice(id: str, sentence: str) -> Markup:
-    """Draw Discard, which asks once: the press opens the question, and what is in it does it."""
-    sure = button("Yes, discard this run", DISCARD, key=id, kind="stop", once=True)
-    return Markup(
-        '<details class="ls-act ls-ask"><summary><span class="ls-button">Discard</span><span>{}</span></summary>'
-        "{}</details>"
-    ).format(sentence, fragments.act(sure, f"All that it learned goes with it. {BINNED}"))
-
-
-def _going_on(state: RunState) -> Markup:
-    id, steps = state.run.id, state.run.checkpoint_steps
-    again = "" if state.status != "failed" else " What made it fail may do so again."
-    if not steps:
-        start = button("Start it again", QUEUE, key=id, once=True)
-        return fragments.act(start, f"There is no checkpoint of it, so it starts from the beginning.{again}")
-    label = button(f"Go on from step {steps[-1]:,}", QUEUE, key=id, once=True)
-    repeated = state.view.step - steps[-1]
-    redone = (
-        f" The {counted(repeated, 'step')} after it {'is' if repeated == 1 else 'are'} done again."
-        if repeated > 0
-        else ""
-    )
-    return fragments.act(label, f"It goes on from its newest checkpoint as if it had never stopped.{redone}{again}")
+def take_csv(studio: Studio, selection: Selection, action: Action) -> Selection | Result[Selection]:
+    """Write all steps of a run as a table, and let the browser save the file. Raises RunError."""
+    if action.verb != charts.CSV or not action.key:
+        return selection
+    state = studio.scheduler.view(action.key)
+    file = write_csv(state.run, state.view)
+    # The number makes it another address each time: the page takes no notice of a value that it has.
+    address = f"{download_address(RUN, state.run.id, file.name)}?{state.view.last_seq}-{time.monotonic_ns()}"
+    return Result(selection, {"taken": address})

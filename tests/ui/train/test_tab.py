@@ -1,7 +1,6 @@
 import json
 from typing import Any
 
-import gradio as gr
 import pytest
 
 from studio.config import RunConfig
@@ -10,12 +9,14 @@ from studio.events import Evaluated, Failed, Finished, Loading, Noted, Sampled, 
 from studio.jobs.tasks import Train
 from studio.runs.store import RunFolder
 from studio.studio import Studio
+from studio.ui.api import status_of
 from studio.ui.kit.actions import Action
+from studio.ui.kit.drawn import Drawn, only_new
+from studio.ui.kit.exchange import Result
 from studio.ui.kit.run_choices import all_runs, at_work, keep_or_first, runs_with_result
-from studio.ui.train.tab import act, redraw, run_status, take_csv, watch
+from studio.ui.train import actions, view
+from studio.ui.train.view import Selection
 from tests.ui.fake_studio import FakeWorkers, finished_run, opening_events, play, step
-
-PARTS = ("status", "actions", "compare", "evaluate", "notice", "chart", "answers", "settings", "log")
 
 
 @pytest.fixture
@@ -23,13 +24,22 @@ def live(studio: Studio) -> RunFolder:
     return studio.start_run(RunConfig(rank=4), studio.data.add_sample("order_slips").id)
 
 
-def look(studio: Studio, run_id: str | None, drawn: Any = None) -> dict[str, Any]:
-    return dict(zip((*PARTS, "drawn"), redraw(watch(studio), run_id=run_id, drawn=drawn), strict=True))
+def look(studio: Studio, run_id: str, drawn: Drawn | None = None) -> dict[str, Any]:
+    """What a page is sent that shows `drawn`, and what it shows then."""
+    sent, then = only_new(view.draw(view.shared_view(studio), Selection(run_id)), drawn or Drawn())
+    return {**sent, "drawn": then}
 
 
 def press(studio: Studio, run_id: str, verb: str) -> dict[str, Any]:
-    sent = act(studio, watch(studio), Action(verb, run_id), run_id=run_id)
-    return dict(zip(("run", *PARTS, "drawn"), sent, strict=True))
+    result = actions.press(studio, view.shared_view(studio), Selection(run_id), Action(verb, run_id))
+    updates = result.updates if isinstance(result, Result) else {}
+    now = result.state if isinstance(result, Result) else result
+    return {**look(studio, now.run_id), **updates}
+
+
+def take_csv(studio: Studio, action: Action) -> Any:
+    result = actions.take_csv(studio, Selection(action.key), action)
+    return result.updates["taken"] if isinstance(result, Result) else None
 
 
 def test_a_run_that_works_shows_its_figures_and_curves(studio: Studio, live: RunFolder) -> None:
@@ -48,15 +58,21 @@ def test_a_run_that_works_shows_its_figures_and_curves(studio: Studio, live: Run
     assert "worker woke up" in shown["log"]
 
 
+def test_a_run_is_said_to_start_as_soon_as_it_is_shown(studio: Studio, live: RunFolder) -> None:
+    """The page said "No run yet" under the name of the run."""
+    assert view.refresh_runs(studio, live.id)["value"] == live.id
+    assert "Starting" in look(studio, live.id)["status"]
+
+
 def test_only_what_is_new_is_sent(studio: Studio, live: RunFolder) -> None:
     play(live, *opening_events(steps=63), step(1, loss=3.0), clock=studio.clock)
     before = look(studio, live.id)
     again = look(studio, live.id, before["drawn"])
-    assert all(again[name] == gr.skip() for name in PARTS)
+    assert again == {"drawn": before["drawn"]}
     play(live, step(2, loss=2.5), clock=studio.clock)
     later = look(studio, live.id, before["drawn"])
     assert json.loads(later["chart"])["loss"]["step"] == [1, 2]
-    assert later["settings"] == gr.skip()
+    assert "settings" not in later
 
 
 def test_loading_says_how_far_it_is(studio: Studio, live: RunFolder) -> None:
@@ -109,7 +125,7 @@ def test_a_run_that_stops_has_no_time_left(studio: Studio, live: RunFolder) -> N
 
 
 def test_without_a_run_the_page_says_what_will_come(studio: Studio) -> None:
-    assert "No run yet" in look(studio, None)["status"]
+    assert "No run yet" in look(studio, "")["status"]
 
 
 def test_a_run_that_is_gone_is_said_to_be_gone(studio: Studio) -> None:
@@ -118,7 +134,7 @@ def test_a_run_that_is_gone_is_said_to_be_gone(studio: Studio) -> None:
     assert "There is no run" in sent["status"]
     assert sent["compare"]["visible"] is False
     with pytest.raises(RunError):
-        run_status(studio, "20260101-000000-nobody")
+        status_of(studio, "20260101-000000-nobody")
 
 
 def test_a_stopped_run_is_stopping_at_once(studio: Studio, live: RunFolder) -> None:
@@ -184,7 +200,7 @@ def test_a_discarded_run_is_in_the_bin_and_another_is_shown(studio: Studio, live
     leave(studio)
     shown = press(studio, live.id, "discard")
     assert [run.id for run in studio.runs.binned()] == [live.id]
-    assert shown["run"]["value"] == other.id
+    assert shown["run_id"]["value"] == other.id
     assert "Finished" in shown["status"]
 
 
@@ -229,10 +245,10 @@ def test_without_answers_the_page_says_why(studio: Studio, live: RunFolder) -> N
 
 def test_the_title_knows_how_far_the_run_is(studio: Studio, live: RunFolder) -> None:
     play(live, *opening_events(steps=4), step(1, loss=3.0), clock=studio.clock)
-    notice = json.loads(look(studio, live.id)["notice"])
+    notice = json.loads(look(studio, live.id)["notices"])
     assert (notice["percent"], notice["working"], notice["ended"]) == (25, True, False)
     play(live, Finished("finished", "", 1.0), clock=studio.clock)
-    notice = json.loads(look(studio, live.id)["notice"])
+    notice = json.loads(look(studio, live.id)["notices"])
     assert (notice["phase"], notice["working"], notice["ended"]) == ("Finished", False, True)
     assert notice["headline"].startswith("Finished")
 
@@ -243,7 +259,7 @@ def test_all_steps_can_be_taken_as_a_table(studio: Studio, live: RunFolder) -> N
     assert address.startswith(f"studio/download/run/{live.id}/{live.id}-steps.csv?")
     assert address != take_csv(studio, Action("csv", live.id))
     assert (live.exports / f"{live.id}-steps.csv").read_text().splitlines()[1].startswith("1,1.0,3.0,")
-    assert take_csv(studio, Action("other", live.id)) == gr.skip()
+    assert take_csv(studio, Action("other", live.id)) is None
 
 
 def finished_run_beside(studio: Studio, live: RunFolder) -> RunFolder:
@@ -269,7 +285,7 @@ def test_a_run_at_work_is_shown_unless_another_was_chosen(studio: Studio, live: 
 
 def test_programs_can_ask_for_the_status(studio: Studio, live: RunFolder) -> None:
     play(live, *opening_events(steps=63), step(1, loss=3.0), clock=studio.clock)
-    status = run_status(studio, live.id)
+    status = status_of(studio, live.id)
     assert (status["status"], status["step"], status["total_steps"], status["loss"]) == ("training", 1, 63, 3.0)
     workers = studio._launch
     assert isinstance(workers, FakeWorkers)

@@ -221,7 +221,7 @@ def test_a_model_that_cannot_be_is_neither_fetched_nor_started(studio: Studio, f
 def test_a_failed_fetch_can_be_tried_again(bare_studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     facts = ModelFacts(bare_studio, ask_hub=lambda model: ModelLayout(1, ()))
     failed = JobState("failed", "No.", failed=Failed("model", "The Hub has no such model.", "Look at its name."))
-    monkeypatch.setattr(bare_studio, "model_state", lambda name: failed)
+    monkeypatch.setattr(bare_studio.models, "state", lambda name: failed)
     dataset = bare_studio.data.add_sample("order_slips")
     for model, label in (("some/model", "Correct the base model first"), ("starter", "Fetch the starter model first")):
         sent = drawing(bare_studio, facts, dataset_id=dataset.id, model=model)

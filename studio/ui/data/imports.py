@@ -11,11 +11,11 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from studio.data import versions
 from studio.data.dataset_folders import Dataset
 from studio.errors import StudioError
 from studio.jobs.imports import ImportRequest, ImportState
 from studio.studio import Studio
-from studio.ui.data import versions
 from studio.ui.kit import actions, fragments
 from studio.wording import size
 

@@ -12,10 +12,10 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
+from studio.data import versions as data_changes
 from studio.data.dataset_folders import Dataset
 from studio.errors import DataError
 from studio.studio import Studio
-from studio.ui.data import versions as data_changes
 from studio.ui.kit import actions, fragments, scripts
 from studio.ui.kit.actions import DISCARD, Action, action_html, bin_label, damaged_list, on_action
 from studio.ui.kit.components import ACTING, QUIET, picker
@@ -204,7 +204,7 @@ def deletion(dataset: Dataset, *, versions: int, uses: int) -> Markup:
 
 def draw_bin(studio: Studio) -> tuple[Any, str]:
     """Show what lies in the bin and what cannot be read: their accordion, and the lists in it."""
-    deleted, damaged = studio.data.deleted(), studio.data.damaged()
+    deleted, damaged = studio.data.binned(), studio.data.damaged()
     items = fragments.join(
         Markup("<li><span>{}</span>{}</li>").format(
             f"{each.name} · {data_changes.version_label(each)}",

@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from studio.data.checking.fixes import FIXES
-from studio.data.conversion.formats import Roles
+from studio.data import versions
+from studio.data.checking.fixes import FIXES, LEAVE_OUT
+from studio.data.conversion.roles import Roles
 from studio.data.dataset_folders import Dataset
 from studio.data.examples import fingerprint
 from studio.data.reading_choices import Choices
 from studio.errors import DataError
 from studio.jobs.imports import ImportRequest
 from studio.studio import Studio
-from studio.ui.data import columns, imports, versions
+from studio.ui.data import columns, imports
 from studio.ui.data.columns import Assigning
 from studio.ui.data.imports import AGAIN, READING_AGAIN, READING_OTHERWISE, Begun
 from studio.ui.data.typed_rows import read_rows
@@ -95,7 +96,7 @@ def leave_out(studio: Studio, dataset: Dataset, place: int, started: object) -> 
     if not 0 <= place < len(examples):
         raise DataError("There is no such example.", "Choose one that is shown.")
     keys = [fingerprint(examples[place])]
-    changes = versions.with_change(dataset.changes, versions.LEAVE_OUT, keys)
+    changes = versions.with_change(dataset.changes, LEAVE_OUT, keys)
     return read_again(studio, dataset, started, changes=changes, what=f"Leaving example {place + 1:,} out")
 
 
@@ -142,10 +143,9 @@ def read_again(
     read = dataset.inspection.choices if choices is None else choices
     is_otherwise = read != dataset.inspection.choices
     wanted = dataset.inspection.roles if roles is None and not is_otherwise else roles
+    recipe = versions.Recipe(wanted, changes, read)
     for version in studio.data.versions(dataset.id):
-        found = version.inspection
-        as_wanted = found.choices == read and (wanted is None or columns.same(found.roles, wanted))
-        if as_wanted and versions.is_same(version.changes, changes):
+        if recipe.is_of(version):
             return Outcome(dataset_id=version.id)
     request = ImportRequest(of=dataset.id, roles=wanted, changes=changes, choices=read)
     return Outcome(started=_begin(studio, request, started, what=f"{what} · {dataset.name}", source=AGAIN))

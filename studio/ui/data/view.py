@@ -3,18 +3,16 @@
 Reads through `ModelFacts`, so a second look costs little.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
 
-from studio import config
-from studio.config import RunConfig, setting_named
+from studio.config import RunConfig
 from studio.data.dataset_folders import Dataset
 from studio.data.mask_findings import mask_findings
 from studio.data.tokenizing.tokens import TokenStatistics
 from studio.errors import StudioError
-from studio.jobs.jobs import JobState
 from studio.jobs.token_counts import TokenState
 from studio.planning import fitting
 from studio.planning.fitting import Parts
@@ -75,19 +73,6 @@ class Seen:
         return self.dataset.inspection.usable - self.parts.too_long
 
 
-def where(facts: ModelFacts, model: str) -> Here:
-    """Look for a model; an empty name is no model, and not the folder that the server runs in."""
-    return facts.where(model) if model else Here(None, "No base model is chosen. Choose one on the Configure tab.")
-
-
-def token_state(facts: ModelFacts, dataset_id: str, model: str) -> TokenState:
-    """Return the token counts of a data set for a model, or how far they are."""
-    here = where(facts, model)
-    if here.folder is None:
-        return JobState("failed" if here.trouble else "none", here.trouble)
-    return facts.token_state(dataset_id, model)
-
-
 def stamp(facts: ModelFacts, look: Look) -> tuple[object, ...]:
     """Return what a drawing follows from, so that it is made again only when that has changed.
 
@@ -95,10 +80,10 @@ def stamp(facts: ModelFacts, look: Look) -> tuple[object, ...]:
     """
     if not look.dataset_id:
         return ("",)
-    state = token_state(facts, look.dataset_id, look.settings.model)
+    state = facts.token_state(look.dataset_id, look.settings.model)
     comparing = bool(look.other_id) and facts.is_comparing(look.dataset_id, look.other_id)
     told = (id(state.result) if state.result is not None else 0, state.status, state.sentence, state.done, state.total)
-    return (look, where(facts, look.settings.model), told, comparing)
+    return (look, facts.where(look.settings.model), told, comparing)
 
 
 def draw(studio: Studio, facts: ModelFacts, look: Look) -> dict[str, Any]:
@@ -127,19 +112,13 @@ def nothing() -> dict[str, Any]:
 def see(studio: Studio, facts: ModelFacts, look: Look) -> Seen:
     """Gather what is known. Raises DataError when the data set is unknown or damaged."""
     dataset = studio.data.get(look.dataset_id)
-    state = token_state(facts, dataset.id, look.settings.model)
-    settings = usable_settings(look.settings)
+    state = facts.token_state(dataset.id, look.settings.model)
+    settings = fitting.usable_settings(look.settings)
     statistics = None
     if state.result is not None and dataset.inspection.usable:
         statistics = facts.statistics(state.result, max_length=settings.max_length)
     parts = fitting.parts(facts, settings, dataset.id, look.other_id)
-    return Seen(dataset, where(facts, look.settings.model), state, statistics, parts)
-
-
-def usable_settings(settings: RunConfig) -> RunConfig:
-    """Return the settings with the default in place of what cannot be right: a field may be half typed."""
-    wrong = {problem.field for problem in config.problems(settings)}
-    return replace(settings, **{name: setting_named(name).default for name in wrong if name != "model"})
+    return Seen(dataset, facts.where(look.settings.model), state, statistics, parts)
 
 
 def _overview(seen: Seen, look: Look) -> dict[str, Any]:
@@ -185,7 +164,7 @@ def _viewer(facts: ModelFacts, seen: Seen, look: Look) -> dict[str, Any]:
 def _preview(facts: ModelFacts, seen: Seen, look: Look) -> str:
     """Show the example exactly where the model's tokenizer is here, and as a conversation elsewhere."""
     example = facts.examples(seen.dataset.id)[look.place]
-    settings = usable_settings(look.settings)
+    settings = fitting.usable_settings(look.settings)
     remark = seen.here.trouble or "The exact view, token by token, appears here as soon as the model has arrived."
     if seen.here.folder is not None:
         try:
@@ -202,7 +181,7 @@ def _preview(facts: ModelFacts, seen: Seen, look: Look) -> str:
 
 
 def _lengths(studio: Studio, seen: Seen, look: Look) -> dict[str, Any]:
-    settings = usable_settings(look.settings)
+    settings = fitting.usable_settings(look.settings)
     tokens = seen.statistics
     if tokens is None:
         waiting = str(lengths.waiting(seen.state))

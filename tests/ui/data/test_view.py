@@ -6,10 +6,11 @@ import pytest
 
 from studio.config import RunConfig
 from studio.data.checking.findings import Finding
+from studio.planning.fitting import usable_settings
 from studio.planning.model_facts import ModelFacts
 from studio.studio import Studio
 from studio.ui.data.columns import Assigning
-from studio.ui.data.view import PARTS, Look, draw, stamp, usable_settings
+from studio.ui.data.view import PARTS, Look, draw, stamp
 from tests.ui.fake_studio import brought
 
 

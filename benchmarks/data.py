@@ -76,7 +76,9 @@ def main() -> int:
 def prepare_with_studio(options: argparse.Namespace) -> Prepared:
     """Prepare the file as a run of the studio does."""
     sys.path.insert(0, str(ROOT))
-    from studio.data.conversion.formats import draft, fault, guess_roles
+    from studio.data.conversion.faults import fault
+    from studio.data.conversion.formats import draft
+    from studio.data.conversion.guessing import guess_roles
     from studio.data.examples import Example
     from studio.data.rows import Row
     from studio.data.sources.readers import open_source

@@ -75,7 +75,8 @@ def main() -> int:
 
 def make_task(options: argparse.Namespace) -> Task:
     """Write the rows as the studio does. Ends the benchmark when the file has too few."""
-    from studio.data.conversion.formats import draft, guess_roles
+    from studio.data.conversion.formats import draft
+    from studio.data.conversion.guessing import guess_roles
     from studio.data.examples import Example
     from studio.data.rows import Row
     from studio.data.sources.readers import open_source

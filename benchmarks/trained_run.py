@@ -93,7 +93,8 @@ def machine_line() -> str:
 
 
 def _examples(count: int) -> Sequence[Example]:
-    from studio.data.conversion.formats import draft, guess_roles
+    from studio.data.conversion.formats import draft
+    from studio.data.conversion.guessing import guess_roles
     from studio.data.rows import Row
     from studio.data.sources.readers import open_source
 

@@ -288,8 +288,9 @@ class RunConfig:
     precision: str = setting(
         "auto",
         label="Precision",
-        help="The number format of the computation. Auto takes bf16 where the GPU or processor has it, else fp32.",
-        choices=("auto", "fp32", "bf16"),
+        help="The number format of the computation. Auto takes bf16 where the GPU or processor has it, fp16 on older "
+        "GPUs that are fast in it (T4, V100, RTX 20), else fp32.",
+        choices=("auto", "fp32", "bf16", "fp16"),
     )
     checkpointing: str = setting(
         "auto",

@@ -13,6 +13,20 @@ Each carries two sentences for the reader: what is wrong (with what was found), 
 StudioError is a bug: it goes to the log with its trace, never to the page.
 """
 
+import re
+
+GPU_OUT_OF_MEMORY = (
+    r"(CUDA|HIP|MPS backend) out of memory|(CUDA|HIP)( driver)? error: out of memory|OutOfMemoryError"
+    r"|hipErrorOutOfMemory|(CUBLAS|CUDNN|CUSOLVER|HIPBLAS)_STATUS_ALLOC_FAILED|^Error out of memory at line"
+)
+"""What PyTorch, the libraries of CUDA and bitsandbytes say in an error or a log when a GPU has no memory left."""
+
+RAM_OUT_OF_MEMORY = (
+    r"^MemoryError\b|can't allocate memory|DefaultCPUAllocator: not enough|Cannot allocate memory|std::bad_alloc"
+    r"|^memory allocation of \d+ bytes failed"
+)
+"""The same of the machine itself."""
+
 DATA_FOLDER_HINT = "Free some space or correct the permissions of the data folder."
 """What to do where the data folder cannot be written."""
 
@@ -20,10 +34,12 @@ DATA_FOLDER_HINT = "Free some space or correct the permissions of the data folde
 def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether an error means that a GPU or the machine has no memory left.
 
-    PyTorch has a kind of its own for GPUs, known here by its name; on a processor it only says so in its text.
+    PyTorch has a kind of its own for GPUs, known here by its name, and not all of its parts use it.
     """
+    if isinstance(error, StudioError):
+        return False
     kind = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-    return kind or "can't allocate memory" in str(error)
+    return kind or re.search(f"{GPU_OUT_OF_MEMORY}|{RAM_OUT_OF_MEMORY}", str(error), re.MULTILINE) is not None
 
 
 class StudioError(Exception):

@@ -54,6 +54,18 @@ class Loaded:
 
 
 @dataclass(frozen=True)
+class SpeedUps:
+    """Which of the engine's speed-ups are on for this model, by the names of `config.SPEEDUPS`.
+
+    `left_out` says of each other one why it is not on, as "name: reason". `attention` names what computes attention.
+    """
+
+    on: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+    attention: str = ""
+
+
+@dataclass(frozen=True)
 class Prepared:
     """The data is rendered and the plan is known. Token counts are for one epoch of the training rows."""
 
@@ -98,6 +110,18 @@ class Stepped:
     tokens_per_second: float
     memory_gib: float
     tokens: int = 0
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A step changed nothing, since a number of its gradient was too large for fp16; the next ones are scaled less.
+
+    `count` is how many steps of the run were skipped so far, `scale` what the loss is multiplied with from here on.
+    """
+
+    step: int
+    count: int
+    scale: float
 
 
 @dataclass(frozen=True)
@@ -174,9 +198,11 @@ Event = (
     | Resumed
     | Loading
     | Loaded
+    | SpeedUps
     | Prepared
     | Forecasted
     | Stepped
+    | Skipped
     | Evaluated
     | Sampled
     | Saved
@@ -195,10 +221,12 @@ _KINDS: dict[str, type[Event]] = {
         Resumed,
         Loading,
         Loaded,
+        SpeedUps,
         Prepared,
         Forecasted,
         Measured,
         Stepped,
+        Skipped,
         Evaluated,
         Sampled,
         Saved,

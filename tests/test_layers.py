@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PLAIN = frozenset(
-    {"codec", "config", "errors", "events", "files", "keeping", "limits", "logs", "settings", "visitors", "wording"}
+    "codec config errors events files graphics_card keeping limits logs settings shelf visitors wording".split()
 )
 BELOW_THE_PAGE = {"data", "models", "runs", "jobs", "compare"}
 LAYERS = {

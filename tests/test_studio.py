@@ -12,10 +12,10 @@ import pytest
 
 from studio.compare.chat_client import ChatClient
 from studio.config import RunConfig
-from studio.data.changes import Change
 from studio.data.dataset_folders import Dataset
 from studio.data.example_files import read_examples
 from studio.data.library import DatasetLibrary
+from studio.data.reading_choices import Change
 from studio.errors import ConfigError, DataError, ExportError, ModelError, RunError
 from studio.events import Finished, Loaded, Prepared, Started, Stepped
 from studio.jobs.exports import export_state, start_export

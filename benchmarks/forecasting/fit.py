@@ -32,14 +32,14 @@ MEMORY = (
     "PROGRAM_BYTES.cpu",
 )
 TIME = (
-    "PRODUCT_SHARE",
-    "SKINNY_SHARE",
+    "PRODUCT_SHARE.cpu",
+    "SKINNY_SHARE.cpu",
     "HIDDEN_PASSES",
     "FEED_PASSES",
-    "LOGIT_PASSES",
-    "BLOCK_CALLS",
+    "LOGIT_PASSES.cpu",
+    "BLOCK_CALLS.cpu",
     "UPDATE_BYTES",
-    "ATTENTION_SHARE",
+    "ATTENTION_SHARE.cpu",
 )
 FIXED = ("TRIED_TOKENS", "BLOCK_SECONDS")
 

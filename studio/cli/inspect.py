@@ -13,14 +13,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from studio import codec
-from studio.data.changes import Change
-from studio.data.checking.advice import coaching
+from studio.data.checking.checks import coaching
 from studio.data.checking.findings import in_order
-from studio.data.conversion.formats import Roles
+from studio.data.conversion.roles import Roles
 from studio.data.example_files import ExampleFile
 from studio.data.inspection import Inspection, inspect_files
 from studio.data.mask_findings import mask_findings
-from studio.data.reading_choices import ENCODING, SPLITS, Choices, Question
+from studio.data.reading_choices import ENCODING, SPLITS, Change, Choices, Question
 from studio.data.rows import RowProblem
 from studio.data.tokenizing.tokens import (
     LEAST_BYTES_A_SECOND,

@@ -8,11 +8,10 @@ from typing import Any
 
 from studio import codec
 from studio.config import RunConfig, Setting, settings
-from studio.data.changes import Change
 from studio.data.checking.fixes import FIXES
-from studio.data.conversion.formats import PARTS, Roles, assign
+from studio.data.conversion.roles import PARTS, Roles, assign
 from studio.data.dataset_folders import Dataset
-from studio.data.reading_choices import ALL, TRAINING, Choices, Question
+from studio.data.reading_choices import ALL, TRAINING, Change, Choices, Question
 from studio.errors import DataError
 
 EVALUATION_PREFIX = "eval-"

@@ -9,6 +9,7 @@ from rich.console import Console
 from studio.cli.public_address import arrange, tasks_sentence, token_sentence
 from studio.config import STARTER
 from studio.errors import StudioError
+from studio.graphics_card import trouble_here
 from studio.settings import Settings, ensure_guarded
 from studio.studio import Studio
 from studio.ui.serving.server import serve as serve_page
@@ -31,7 +32,10 @@ def serve(studio: Studio, *, fetch_starter: bool, console: Console) -> int:
             studio.models.prepare(STARTER)
         except StudioError as error:
             console.print(str(error), markup=False)
-    for line in (*greeting(settings), *filter(None, (token_sentence(settings), tasks_sentence(settings)))):
+    for line in (
+        *greeting(settings),
+        *filter(None, (trouble_here(), token_sentence(settings), tasks_sentence(settings))),
+    ):
         console.print(line, markup=False, soft_wrap=True)
     for id in studio.recover():
         console.print(f"The run {id} was lost when the studio last ended; it goes on.", markup=False)

@@ -9,9 +9,9 @@ from studio.cli.evaluate import evaluate_at_end
 from studio.cli.follow import follow
 from studio.cli.options import EVALUATION_PREFIX, GivenData, require_readable
 from studio.config import RunConfig, check
-from studio.data.changes import Change
 from studio.data.checking.findings import INFO
 from studio.data.inspection import Inspection
+from studio.data.reading_choices import Change
 from studio.studio import Studio
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from studio.compare.chat_protocol import FromWorker, Leave, Open, ToWorker, decode_from_worker, encode
 from studio.errors import RunError
+from studio.graphics_card import card_names
 from studio.logs import logged
 from studio.runs.diagnosis import diagnose_lost
 from studio.runs.launcher import PROJECT_ROOT, Task, kill_group, read_tail, worker_environment, write_task
@@ -47,7 +48,7 @@ class ChatProcess:
                 self._process = subprocess.Popen(
                     [*command, "run", str(write_task(task))],
                     cwd=PROJECT_ROOT,
-                    env=worker_environment(os.environ),
+                    env=worker_environment(os.environ, card_names()),
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=log,

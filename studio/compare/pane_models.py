@@ -7,6 +7,7 @@ A pane model is known by its key: "base:<run id>" (the base model of that run), 
 import functools
 import logging
 import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Literal, Protocol
@@ -118,6 +119,64 @@ def pane_model(kept: KeptRuns, key: str) -> PaneModel:
 def can_share(a: PaneModel, b: PaneModel) -> bool:
     """Tell whether both answer from one copy of the base: the same model in the same packing and precision."""
     return (a.model, a.bits, a.precision) == (b.model, b.bits, b.precision)
+
+
+def find_model(kept: KeptRuns, key: str | None) -> PaneModel | None:
+    """Open a model by its key; None when it is gone."""
+    try:
+        return pane_model(kept, key) if key else None
+    except RunError:
+        log.debug("A run cannot be read and is no choice", exc_info=True)
+        return None
+
+
+def models_beside(kept: KeptRuns, first: PaneModel) -> tuple[PaneModel, ...]:
+    """List what can answer together with a model."""
+    return tuple(model for model in pane_models(kept, None) if can_share(first, model))
+
+
+def standing_in(model: PaneModel, models: Iterable[PaneModel]) -> str | None:
+    """Return the key under which a base is offered: one base of several runs is one choice."""
+    if model.kind != "base":
+        return None
+    return next((each.key for each in models if each.kind == "base" and can_share(each, model)), None)
+
+
+def keys_still_offered(kept: KeptRuns, keys: Sequence[str | None]) -> list[str | None]:
+    """Return the keys under which these models are offered now; None for what is gone."""
+    models = pane_models(kept, None)
+    found = [find_model(kept, key) for key in keys]
+    return [None if model is None else standing_in(model, models) or model.key for model in found]
+
+
+def first_pair(kept: KeptRuns, run_id: str = "") -> list[str | None]:
+    """Choose the models of the first two panes: the base and a run, or the newest one that finished."""
+    models = pane_models(kept, None)
+    run = next((each for each in models if each.kind == "run" and run_id in ("", each.run_id)), None)
+    if run is None and run_id:
+        run = find_model(kept, f"run:{run_id}")
+    if run is None:
+        return [None, None]
+    base = find_model(kept, f"base:{run.run_id}")
+    return [None if base is None else standing_in(base, models) or base.key, run.key]
+
+
+def check_together(models: Sequence[PaneModel]) -> None:
+    """Raise RunError when a pane's model cannot answer beside the first one's."""
+    for place, model in enumerate(models):
+        trouble = why_apart(models[0], model, place)
+        if trouble:
+            raise RunError(trouble, "Choose models of one base.")
+
+
+def why_apart(first: PaneModel, model: PaneModel, place: int) -> str:
+    """Say why a model cannot answer beside that of the first pane; empty when it can."""
+    if can_share(first, model):
+        return ""
+    return (
+        f"Pane {place + 1} ({model.title}) comes from another base model than pane 1, or holds it in another form. "
+        "One base is held in memory at a time."
+    )
 
 
 def base_name(model: str) -> str:

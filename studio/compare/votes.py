@@ -14,8 +14,8 @@ from pathlib import Path
 
 from studio import codec
 from studio.compare.sheets import Column, Sheet
-from studio.errors import DATA_FOLDER_HINT, RunError
-from studio.files import open_descriptor, read_bytes
+from studio.errors import RunError
+from studio.files import disk_trouble, open_descriptor, read_bytes
 from studio.runs.names import slug
 
 FOLDER = "votes"
@@ -80,19 +80,13 @@ class Votes:
     def add(self, vote: Vote) -> None:
         """Write one vote to the disk before returning. Raises RunError when that does not take it."""
         path = self.path(vote.first, vote.second)
-        try:
-            with self._guard:
-                self._folder.mkdir(parents=True, exist_ok=True)
-                with os.fdopen(open_descriptor(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), "ab") as file:
-                    torn = file.tell() > 0 and not _ends_a_line(path)  # the machine went down in mid-write
-                    file.write((b"\n" if torn else b"") + codec.dumps(vote).encode() + b"\n")
-                    file.flush()
-                    os.fsync(file.fileno())
-        except OSError as error:
-            raise RunError(
-                f"The vote cannot be written to {path}: {error.strerror or error}.",
-                DATA_FOLDER_HINT,
-            ) from error
+        with self._guard, disk_trouble("The vote", path):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with os.fdopen(open_descriptor(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), "ab") as file:
+                torn = file.tell() > 0 and not _ends_a_line(path)  # the machine went down in mid-write
+                file.write((b"\n" if torn else b"") + codec.dumps(vote).encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
 
     def of(self, first: Column, second: Column) -> tuple[Vote, ...]:
         """Return all votes on a pair in the order in which they were given; a line that is damaged is left out."""

@@ -1,7 +1,4 @@
-"""Which letters belong together in one language: how text that was read in the wrong encoding is told from right text.
-
-Knows no encoding and no file.
-"""
+"""Which letters belong together in one language: how text in the wrong encoding is told from right text."""
 
 import re
 import unicodedata

@@ -1,4 +1,4 @@
-"""Plain text in pieces of a length that a model can learn from, by one stated rule. Knows nothing of files, tokens."""
+"""Plain text in pieces of a length that a model can learn from, by one stated rule."""
 
 import re
 from collections.abc import Iterable, Iterator

@@ -1,9 +1,7 @@
 """Examples on disk, one a line: written in one pass, read one by one, so that a million of them need no memory.
 
-    examples.jsonl          {"messages": [{"role": ..., "content": ...}], "row": 14}
-    examples.index.npy      where each line begins, and how many bytes it has
-
-Knows nothing of what an example is learned for.
+examples.jsonl          {"messages": [{"role": ..., "content": ...}], "row": 14}
+examples.index.npy      where each line begins, and how many bytes it has
 """
 
 import hashlib
@@ -154,10 +152,6 @@ class ExampleFile(Sequence[Example]):
         except (OSError, ValueError) as error:
             raise _damaged(self.path) from error
         return None
-
-    def place_of_row(self, row: int, file: str = "") -> int | None:
-        """Return the first place of the example that stands in this row; None when there is none."""
-        return next((place for place, each in enumerate(self) if (each.row, each.file) == (row, file)), None)
 
     def _line(self, file: Any, place: int) -> bytes:
         start, end = int(self._starts[place]), int(self._starts[place + 1])

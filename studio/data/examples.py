@@ -1,4 +1,4 @@
-"""What a model learns from: a conversation, or a piece of plain text. Values only; knows nothing of files or tokens."""
+"""What a model learns from: a conversation, or a piece of plain text."""
 
 import hashlib
 from dataclasses import dataclass

@@ -3,7 +3,7 @@
     files -> rows -> drafts -> fixed -> judged -> examples
 
 One pass, and the examples go to a file as they come, so that a million rows need no memory. The page and the command
-line both use `inspect_files`. Knows nothing of where data sets are kept, and of tokens.
+line both use `inspect_files`.
 """
 
 import json
@@ -13,23 +13,23 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from studio.data.changes import Change
-from studio.data.checking.checks import Checker, Finding
+from studio.data.checking.checks import Checker
+from studio.data.checking.findings import Finding
 from studio.data.checking.fixes import Fixer
 from studio.data.conversion.cells import is_json, quoted
 from studio.data.conversion.column_names import MOST_COLUMNS
 from studio.data.conversion.conversations import are_turns, turns_in
-from studio.data.conversion.formats import Roles, draft, fault, guess_roles, missing, notes_on, parts_of
-from studio.data.conversion.passed_over import passed_over
+from studio.data.conversion.faults import fault
+from studio.data.conversion.formats import draft
+from studio.data.conversion.guessing import guess_roles
 from studio.data.conversion.prompt_templates import names_in
-from studio.data.conversion.roles import IGNORE
+from studio.data.conversion.roles import IGNORE, Roles, missing, notes_on, parts_of
 from studio.data.conversion.threads import Threads
-from studio.data.conversion.unread_fields import UnreadFields
+from studio.data.conversion.unread_fields import UnreadFields, passed_over
 from studio.data.example_files import ExampleWriter
 from studio.data.examples import Example
-from studio.data.mixed_formats import MixedFormats
-from studio.data.nested_rows import examples_apart, notes_on_lists
-from studio.data.reading_choices import Choices, Question
+from studio.data.nested_rows import MixedFormats, examples_apart, notes_on_lists
+from studio.data.reading_choices import GUESSED, Change, Choices, Question
 from studio.data.rows import Report, Row, RowProblem, silent
 from studio.data.sources.readers import Source, open_source
 from studio.data.tokenizing.tokens import TokenStatistics
@@ -41,7 +41,6 @@ MOST_PROBLEMS = 100_000
 PREVIEW_ROWS = 5
 MOST_COLUMNS_SHOWN = 100
 _LONGEST_CELL = 300
-_GUESSED = Choices()
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ class Inspection:
     verdict: str = ""
     changes: tuple[Change, ...] = ()
     tokens: TokenStatistics | None = None
-    choices: Choices = _GUESSED
+    choices: Choices = GUESSED
     questions: tuple[Question, ...] = ()
 
 
@@ -82,7 +81,7 @@ def inspect_files(
     into: Path,
     roles: Roles | None = None,
     changes: Sequence[Change] = (),
-    choices: Choices = _GUESSED,
+    choices: Choices = GUESSED,
     report: Report = silent,
 ) -> tuple[Inspection, str]:
     """Read files as one data set and write the usable examples to `into`; return also the hash of what was written.
@@ -113,7 +112,7 @@ def inspect_files(
             kind=chosen.kind,
             roles=chosen,
             columns=tuple(_clean(column) for column in shown),
-            preview=tuple(_cells(row, shown) for row in source.sample[:PREVIEW_ROWS]),
+            preview=tuple(tuple(_shown(row.cells.get(each)) for each in shown) for row in source.sample[:PREVIEW_ROWS]),
             rows_read=gathered.rows_read,
             usable=len(writer),
             left_out=gathered.left_out,
@@ -251,10 +250,6 @@ def _notes_on_answers(source: Source, roles: Roles) -> Iterator[str]:
     answers = [cell for row in source.sample if is_json(cell := row.cells.get(roles.answer))]
     if any(not are_turns(turns_in(cell) or ()) for cell in answers):
         yield f"Answers in the column {quoted(roles.answer)} that are objects or lists are learned as JSON on one line."
-
-
-def _cells(row: Row, columns: Sequence[str]) -> tuple[str, ...]:
-    return tuple(_shown(row.cells.get(column)) for column in columns)
 
 
 def _shown(cell: object) -> str:

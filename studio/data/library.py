@@ -1,7 +1,6 @@
 """The data sets that this installation keeps: adding files, making versions, renaming, deleting, handing out.
 
-A version is made from the source of its family again, with other roles or changes, so everything can be undone. Knows
-nothing of runs, models or tokens.
+A version is made from the source of its family again, with other roles or changes, so everything can be undone.
 """
 
 import dataclasses
@@ -13,17 +12,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from studio import codec
-from studio.data.changes import Change
-from studio.data.conversion.formats import Roles
-from studio.data.dataset_folders import Dataset, DatasetFolders, one_line, take_file
+from studio.data.conversion.roles import Roles
+from studio.data.dataset_folders import Dataset, DatasetFolders, one_line, take_file, write_document
 from studio.data.example_files import ExampleFile
 from studio.data.example_lines import as_messages
 from studio.data.inspection import Inspection, inspect_files
-from studio.data.reading_choices import GUESSED, Choices
-from studio.data.recipes import Recipe
+from studio.data.reading_choices import GUESSED, Change, Choices
 from studio.data.rows import Report, silent
 from studio.data.samples import Sample, samples
+from studio.data.versions import Recipe
 from studio.errors import DataError
+from studio.files import disk_trouble, take_place, whole_file
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +35,7 @@ class DatasetLibrary:
 
     def __init__(self, home: Path, *, samples_folder: Path, clock: Callable[[], float] = time.time) -> None:
         self._folders = DatasetFolders(home / "datasets")
+        self._shelf = self._folders.shelf
         self.samples_folder = samples_folder
         self._clock = clock
 
@@ -127,7 +127,7 @@ class DatasetLibrary:
 
     def folder(self, id: str) -> Path:
         """Say where a data set lies. Raises DataError when there is none with this id."""
-        return self._folders.path / self.get(id).id
+        return self._shelf.path(self.get(id).id)
 
     def examples(self, id: str) -> ExampleFile:
         """Open the examples of a stored data set. Raises DataError when it is unknown or damaged."""
@@ -140,7 +140,7 @@ class DatasetLibrary:
             raise DataError("A data set needs a name.", "Give it one line of text.")
         with self._folders.alone():
             for version in self.versions(id):
-                self._folders.write(self.folder(version.id), dataclasses.replace(version, name=title))
+                write_document(self.folder(version.id), dataclasses.replace(version, name=title))
 
     def delete(self, id: str) -> None:
         """Move one version to the bin, from where it can be put back. Raises DataError when it is unknown."""
@@ -156,9 +156,9 @@ class DatasetLibrary:
         with self._folders.alone():
             if id not in self.damaged():
                 raise DataError(f"There is no damaged data set '{id[:80]}'.", "Reload the page to see what there is.")
-            self._folders.discard(id)
+            self._shelf.delete(id)
 
-    def deleted(self) -> tuple[Dataset, ...]:
+    def binned(self) -> tuple[Dataset, ...]:
         """List what lies in the bin, newest first."""
         return self._folders.listed(binned=True)
 
@@ -171,7 +171,7 @@ class DatasetLibrary:
             live = self._folders.read(id)
             self._folders.move(id, to_bin=False)
             if live is not None:  # The same content was added again: the name that it has now stays.
-                self._folders.write(self._folders.path / id, dataclasses.replace(binned, name=live.name))
+                write_document(self._shelf.path(id), dataclasses.replace(binned, name=live.name))
         return self.get(id)
 
     def download(self, id: str) -> Path:
@@ -181,13 +181,15 @@ class DatasetLibrary:
         """
         dataset = self.get(id)
         examples = self.examples(id)
-        with self._folders.workspace() as workspace:
-            whole = workspace / f"{_slug(dataset.name) or 'data'}-v{dataset.version}.jsonl"
-            with whole.open("w", encoding="utf-8", newline="\n") as file:
-                file.writelines(as_messages(example) + "\n" for example in examples)
-            target = self.folder(id) / "download" / whole.name
+        target = self.folder(id) / "download" / f"{_slug(dataset.name) or 'data'}-v{dataset.version}.jsonl"
+        with disk_trouble("The file", target.parent, DataError):
             target.parent.mkdir(exist_ok=True)
-            return whole.replace(target)
+            with (
+                whole_file(target, shared=True) as temporary,
+                temporary.open("w", encoding="utf-8", newline="\n") as file,
+            ):
+                file.writelines(as_messages(example) + "\n" for example in examples)
+        return target
 
     def _add(
         self,
@@ -211,7 +213,7 @@ class DatasetLibrary:
             )
             for number, file in enumerate(files, start=1):
                 part = "" if len(files) == 1 else str(number)
-                ours = file.is_relative_to(self._folders.path.parent)
+                ours = file.is_relative_to(self._shelf.folder.parent)
                 take_file(file, folder / "source" / part / file.name, ours=ours)
             id = _make_id(name, inspection, recipe.changes, parent)
             with self._folders.alone():
@@ -228,7 +230,7 @@ class DatasetLibrary:
         """Give a folder that is complete but for its document its place among the others."""
         with (folder / "problems.jsonl").open("w", encoding="utf-8") as file:
             file.writelines(codec.dumps(problem) + "\n" for problem in inspection.problems)
-        everything = (*self.all(), *self.deleted())
+        everything = (*self.all(), *self.binned())
         others = [each for each in everything if parent is not None and each.root == parent.root]
         dataset = Dataset(
             id=id,
@@ -241,8 +243,8 @@ class DatasetLibrary:
             changes=inspection.changes,
             sha256=sha256,
         )
-        self._folders.write(folder, dataset)
-        self._folders.place(folder, id)
+        write_document(folder, dataset)
+        take_place(folder, self._shelf.path(id))
         return dataset
 
     def _source(self, id: str) -> tuple[Path, ...]:

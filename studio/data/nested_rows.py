@@ -1,8 +1,11 @@
-"""Rows that hold several examples each: a list of questions with answers, or phrasings that share an answer.
+"""Rows that are not one example each, or not of one format.
 
-A shape is used where the rows are no examples as they stand and surely are with it. Knows nothing of files.
+A row may hold a list of questions with answers, or phrasings that share an answer: such a shape is used where the rows
+are no examples as they stand and surely are with it. And rows of several formats stand in one file where data sets of
+different origin were put together line by line.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -10,10 +13,12 @@ from itertools import islice
 from studio.data.conversion.cells import is_empty, listed, quoted
 from studio.data.conversion.column_names import MOST_COLUMNS, meanings, plain
 from studio.data.conversion.conversations import are_turns
-from studio.data.conversion.formats import TEXT, Roles, guess_roles, parts_of
-from studio.data.conversion.roles import IGNORE
+from studio.data.conversion.formats import has_columns
+from studio.data.conversion.guessing import guess_roles
+from studio.data.conversion.roles import IGNORE, TEXT, Roles, missing, parts_of
 from studio.data.rows import Row, RowProblem
 from studio.data.sources.readers import Source
+from studio.wording import counted
 
 _ASKING = frozenset(("question", "prompt", "instruction", "input", "user", "q", "problem"))
 _ANSWERING = frozenset(("answer", "response", "output", "completion", "assistant", "a", "solution"))
@@ -24,6 +29,9 @@ _NEARLY_ALL = 0.9
 _QUESTION = "question"
 
 Rows = Iterator[Row | RowProblem]
+
+_MOST_FORMATS = 50
+_WIDEST_ROW = 100
 
 
 @dataclass(frozen=True)
@@ -175,9 +183,37 @@ def _is_list_of_rows(cell: object) -> bool:
     return isinstance(cell, list) and all(isinstance(each, Mapping) for each in cell) and not are_turns(cell)
 
 
-def _is_list_of_texts(cell: object) -> bool:
-    return isinstance(cell, list) and all(isinstance(each, str) for each in cell)
-
-
 def _is_text_or_texts(cell: object) -> bool:
-    return isinstance(cell, str) or _is_list_of_texts(cell)
+    return isinstance(cell, str) or (isinstance(cell, list) and all(isinstance(each, str) for each in cell))
+
+
+class MixedFormats:
+    """How the columns of each row are read: as chosen, or by a guess in rows that have none of the chosen columns."""
+
+    def __init__(self, roles: Roles, sample: Sequence[Row]) -> None:
+        self._roles = roles
+        self._sample = sample
+        self._others: dict[tuple[str, ...], Roles] = {}
+        self._counts: Counter[str] = Counter()
+
+    def of(self, row: Row) -> Roles:
+        """Return how a row is read."""
+        if has_columns(row, self._roles) or len(row.cells) > _WIDEST_ROW:
+            return self._roles
+        columns = tuple(row.cells)
+        if columns not in self._others:
+            if len(self._others) == _MOST_FORMATS:
+                return self._roles
+            alike = [each for each in self._sample if tuple(each.cells) == columns]
+            self._others[columns] = guess_roles(columns, alike or [row])
+        found = self._others[columns]
+        is_stray = found.kind == TEXT and self._roles.kind != TEXT  # a remark between examples is no example
+        if not found.kind or is_stray or missing(found, columns):
+            return self._roles
+        self._counts[listed([column for column, part in parts_of(found, columns).items() if part != IGNORE])] += 1
+        return found
+
+    def notes(self) -> Iterator[str]:
+        """Say how many rows are read by other columns."""
+        for columns, count in self._counts.items():
+            yield f"{counted(count, 'row')} of another format {'is' if count == 1 else 'are'} read by: {columns}."

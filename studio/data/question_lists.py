@@ -1,6 +1,6 @@
 """Questions with their answers as people write them into plain text: "Q: ... A: ...", one pair after the other.
 
-The pairs have nothing to do with one another, so each is an example. Knows nothing of files and columns.
+The pairs have nothing to do with one another, so each is an example.
 """
 
 import re

@@ -1,11 +1,15 @@
-"""How files are read where there are several ways: what a person chose, and what can be asked. Values only."""
+"""What a person chooses of a data set: how its files are read, and what is changed. Values only."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 ENCODING, SHEET, LIST, SPLITS = "encoding", "sheet", "list", "splits"
 TRAINING, ALL = "training", "all"
 EVERY_LIST = "*"
+MOST_SHOWN = 3
+"""So many lines or rows of each way to read a file are shown."""
+_LONGEST_SHOWN = 120
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,11 @@ class Option:
     lines: tuple[str, ...] = ()
 
 
+def first_lines(lines: Iterable[str]) -> tuple[str, ...]:
+    """Return the first lines of a way to read a file, as an option shows them."""
+    return tuple(line[:_LONGEST_SHOWN] for line in islice(lines, MOST_SHOWN))
+
+
 @dataclass(frozen=True)
 class Question:
     """What can be read otherwise. `about` names the field of `Choices`, `chosen` the value that is used now.
@@ -54,3 +63,16 @@ def put_together(questions: Sequence[Question]) -> tuple[Question, ...]:
     for question in sorted(questions, key=lambda each: not each.is_open):
         found.setdefault(question.about, question)
     return tuple(found.values())
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change, which can be applied again to the same source. `kind` is a key of `studio.data.checking.fixes.FIXES`.
+
+    `keys` are the fingerprints of the examples that it is about, empty for a change that finds its own. `count` is how
+    many examples it changed or left out; it is known once the version is made.
+    """
+
+    kind: str
+    keys: tuple[str, ...] = ()
+    count: int = 0

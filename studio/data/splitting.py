@@ -1,4 +1,4 @@
-"""Which examples are trained on and which are held out, by their places. Knows nothing of files or tokens."""
+"""Which examples are trained on and which are held out, by their places."""
 
 import itertools
 import random

@@ -10,7 +10,6 @@ import dataclasses
 import logging
 import os
 import shutil
-import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,14 +17,14 @@ from pathlib import Path
 from studio import codec
 from studio.config import RunConfig
 from studio.data.example_files import index_path
-from studio.errors import DATA_FOLDER_HINT, RunError
+from studio.errors import RunError
 from studio.jobs.jobs import Jobs, JobState
 from studio.jobs.tasks import MakeBlend
 from studio.limits import MOST_NAME
 from studio.models.blend_kinds import DEFAULT_DENSITY, KINDS, BlendKind, check_weights
 from studio.runs.blend_parents import Blend, Parent, choose, result_rank
 from studio.runs.precision import precision_of
-from studio.runs.store import RunFolder, RunOrigin, RunStore
+from studio.runs.store import RunFolder, RunOrigin, RunStore, write_settings
 from studio.wording import listed
 
 log = logging.getLogger(__name__)
@@ -87,19 +86,10 @@ def blend_state(jobs: Jobs, run: RunFolder) -> JobState[str]:
 
 
 def _create(runs: RunStore, first: RunFolder, config: RunConfig, blend: Blend, *, created: float) -> RunFolder:
-    try:
-        runs.folder.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=runs.folder, prefix=".new-"))
-    except OSError as error:
-        raise _disk_trouble(error) from error
-    try:
-        origin = dataclasses.replace(first.origin, created=created)
-        _write(temporary, first, config=config, origin=origin, blend=blend)
-        return runs.take_in(temporary)
-    except OSError as error:
-        raise _disk_trouble(error) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    origin = dataclasses.replace(first.origin, created=created)
+    with runs.new_folder() as new:
+        _write(new, first, config=config, origin=origin, blend=blend)
+        return runs.take_in(new)
 
 
 def _kind(name: str) -> BlendKind:
@@ -126,16 +116,12 @@ def _config(first: RunFolder, *, name: str, rank: int) -> RunConfig:
     )
 
 
-def _write(folder: Path, first: RunFolder, *, config: RunConfig, origin: RunOrigin, blend: Blend) -> None:
-    (folder / "config.json").write_text(codec.dumps(config) + "\n", encoding="utf-8")
-    (folder / "origin.json").write_text(codec.dumps(origin) + "\n", encoding="utf-8")
-    new = RunFolder(folder)
+def _write(new: RunFolder, first: RunFolder, *, config: RunConfig, origin: RunOrigin, blend: Blend) -> None:
+    write_settings(new, config, origin)
     new.parents_path.write_text(codec.dumps(blend) + "\n", encoding="utf-8")
     for source, target in ((first.train_path, new.train_path), (first.validation_path, new.validation_path)):
         for old, copy in ((source, target), (index_path(source), index_path(target))):
             _link(old, copy)
-    new.exports.mkdir()
-    folder.chmod(0o755)
 
 
 def _link(source: Path, target: Path) -> None:
@@ -148,10 +134,3 @@ def _link(source: Path, target: Path) -> None:
         except OSError:
             log.debug("A file cannot be linked and is copied", exc_info=True)
             shutil.copy2(source, target)
-
-
-def _disk_trouble(error: OSError) -> RunError:
-    return RunError(
-        f"The blend cannot be written: {error.strerror or error}.",
-        DATA_FOLDER_HINT,
-    )

@@ -16,13 +16,12 @@ from pathlib import Path
 
 from studio import codec
 from studio.files import write_whole
+from studio.graphics_card import DRIVER, card_names, driver_version
 from studio.logs import logged
 from studio.models.machine import Machine
 from studio.runs.memory_watch import free_memory_bytes
 
 log = logging.getLogger(__name__)
-
-NVIDIA = Path("/proc/driver/nvidia/gpus")
 
 
 def machine_path(home: Path) -> Path:
@@ -49,8 +48,10 @@ def write_machine(home: Path, machine: Machine) -> None:
     write_whole(machine_path(home), codec.dumps(machine))
 
 
-def machine_key() -> str:
-    """Name what a measurement depends on: processor, cores, GPUs that may be seen, and the version of PyTorch."""
+def machine_key(driver: Path = DRIVER) -> str:
+    """Name what a measurement depends on: processor, cores, GPUs that may be seen, their driver, and the version of
+    PyTorch.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     try:
         torch = importlib.metadata.version("torch")
@@ -58,7 +59,9 @@ def machine_key() -> str:
         torch = "none"
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     seen = () if visible is None else (f"of which {visible or 'none'}",)
-    return "; ".join((processor_name(), f"{cores} cores", *_gpus(), *seen, f"torch {torch}"))
+    version = driver_version(driver)
+    cards = (*card_names(driver), *([f"driver {version}"] if version else []))
+    return "; ".join((processor_name(), f"{cores} cores", *cards, *seen, f"torch {torch}"))
 
 
 def processor_name() -> str:
@@ -68,13 +71,3 @@ def processor_name() -> str:
         if found:
             return found[1].strip()
     return platform.processor() or platform.machine() or "processor"
-
-
-def _gpus() -> tuple[str, ...]:
-    """Name the NVIDIA GPUs by what their driver says in /proc: asking it through PyTorch would import that."""
-    names = []
-    for folder in sorted(NVIDIA.glob("*")):
-        with logged(log, "The name of a GPU cannot be read", OSError):
-            found = re.search(r"^Model:\s*(.+)$", (folder / "information").read_text(), re.MULTILINE)
-            names.append(found[1].strip() if found else folder.name)
-    return tuple(names)

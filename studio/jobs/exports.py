@@ -11,7 +11,7 @@ from pathlib import Path
 from studio import codec
 from studio.config import FULL
 from studio.errors import ExportError
-from studio.files import write_whole
+from studio.files import disk_trouble, write_whole
 from studio.jobs.jobs import Jobs, JobState
 from studio.jobs.tasks import Export
 from studio.runs.store import RunFolder
@@ -83,13 +83,8 @@ def write_report(folder: Path, report: ExportReport) -> None:
     Raises ExportError when the folder cannot be written, ValueError when a number is not finite.
     """
     path = folder / f"{report.kind}.json"
-    try:
+    with disk_trouble("The report of the export", path, ExportError):
         write_whole(path, codec.dumps(report))
-    except OSError as error:
-        raise ExportError(
-            f"The report {path.name} cannot be written: {error.strerror or error}.",
-            "Free some space or correct the permissions of the data folder, then export again.",
-        ) from error
 
 
 def read_report(folder: Path, kind: str) -> ExportReport | None:

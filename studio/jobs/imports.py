@@ -19,10 +19,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from studio import codec
-from studio.data.changes import Change
-from studio.data.conversion.formats import Roles
+from studio.data.conversion.roles import Roles
 from studio.data.dataset_folders import one_line
-from studio.data.reading_choices import Choices
+from studio.data.reading_choices import Change, Choices
 from studio.errors import DataError, RunError, TooMany
 from studio.jobs.jobs import Jobs, JobState
 from studio.jobs.tasks import Import

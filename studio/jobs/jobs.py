@@ -52,19 +52,10 @@ class JobState(Generic[Result]):
         """Whether it is done, with a result."""
         return self.status == "ready"
 
-    def giving(self, result: Other | None, *, status: str = "", sentence: str = "") -> "JobState[Other]":
-        """Return the same with another result, and where they are given another status and sentence."""
-        return JobState(
-            status or self.status,
-            sentence or self.sentence,
-            result,
-            self.failed,
-            self.done,
-            self.total,
-            self.unit,
-            self.remark,
-            self.cancelled,
-        )
+    def giving(self, result: Other | None, *, sentence: str = "") -> "JobState[Other]":
+        """Return the same with another result, and where it is given another sentence."""
+        at = (self.failed, self.done, self.total, self.unit, self.remark, self.cancelled)
+        return JobState(self.status, sentence or self.sentence, result, *at)
 
 
 class Job:

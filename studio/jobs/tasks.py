@@ -48,9 +48,14 @@ class Task(ABC):
     """
 
     job: ClassVar[str]
-    share: ClassVar[Share | None] = None
-    watched: ClassVar[bool] = True
-    once: ClassVar[bool] = False
+    share: ClassVar[Share | None]
+    watched: ClassVar[bool]
+    once: ClassVar[bool]
+
+    def __init_subclass__(
+        cls, *, job: str, share: Share | None = None, watched: bool = True, once: bool = False
+    ) -> None:
+        cls.job, cls.share, cls.watched, cls.once = job, share, watched, once
 
     @property
     @abstractmethod
@@ -59,12 +64,9 @@ class Task(ABC):
 
 
 @dataclass(frozen=True)
-class Train(Task):
+class Train(Task, job="train", watched=False):
     """Train a run. Its forecast says what memory it takes, and it may take all of that, so it is not watched."""
 
-    job: ClassVar[str] = "train"
-    watched: ClassVar[bool] = False
-
     run: Path
 
     @property
@@ -73,12 +75,9 @@ class Train(Task):
 
 
 @dataclass(frozen=True)
-class MakeBlend(Task):
+class MakeBlend(Task, job="blend", share=BLENDS):
     """Blend what the run's `parents.json` names into a new adapter."""
 
-    job: ClassVar[str] = "blend"
-    share: ClassVar[Share] = BLENDS
-
     run: Path
 
     @property
@@ -87,11 +86,8 @@ class MakeBlend(Task):
 
 
 @dataclass(frozen=True)
-class Export(Task):
+class Export(Task, job="export", share=EXPORTS):
     """Write an export of a run. Each kind has a lock of its own; for the memory the workers wait in turn."""
-
-    job: ClassVar[str] = "export"
-    share: ClassVar[Share] = EXPORTS
 
     run: Path
     kind: str
@@ -102,7 +98,7 @@ class Export(Task):
 
 
 @dataclass(frozen=True)
-class Evaluate(Task):
+class Evaluate(Task, job="evaluate", share=EVALUATIONS):
     """Evaluate a run: `data` is a file of examples called `title`, None for the held-out ones.
 
     `rows` bounds how many, 0 for all that the machine does in a few minutes. `longest` bounds every answer in tokens, 0
@@ -110,9 +106,6 @@ class Evaluate(Task):
     `own_tasks` says whether those in the data folder may be among them. Raises RunError for what is no name of an
     evaluation.
     """
-
-    job: ClassVar[str] = "evaluate"
-    share: ClassVar[Share] = EVALUATIONS
 
     run: Path
     name: str
@@ -135,11 +128,8 @@ class Evaluate(Task):
 
 
 @dataclass(frozen=True)
-class PrepareModel(Task):
+class PrepareModel(Task, job="prepare", share=DOWNLOADS):
     """Get a base model ready before anybody needs it."""
-
-    job: ClassVar[str] = "prepare"
-    share: ClassVar[Share] = DOWNLOADS
 
     name: str
     home: Path
@@ -150,12 +140,8 @@ class PrepareModel(Task):
 
 
 @dataclass(frozen=True)
-class Import(Task):
+class Import(Task, job="import", share=IMPORTS, once=True):
     """Bring in the data that an import's `request.json` names."""
-
-    job: ClassVar[str] = "import"
-    share: ClassVar[Share] = IMPORTS
-    once: ClassVar[bool] = True
 
     folder: Path
 
@@ -166,11 +152,8 @@ class Import(Task):
 
 
 @dataclass(frozen=True)
-class CountTokens(Task):
+class CountTokens(Task, job="tokens", share=TOKEN_COUNTS):
     """Count the tokens of every example in a file, for the model in a folder, into the file `target`."""
-
-    job: ClassVar[str] = "tokens"
-    share: ClassVar[Share] = TOKEN_COUNTS
 
     examples: Path
     model: Path
@@ -182,12 +165,8 @@ class CountTokens(Task):
 
 
 @dataclass(frozen=True)
-class Calibrate(Task):
+class Calibrate(Task, job="calibrate", share=CALIBRATIONS, watched=False):
     """Measure this machine."""
-
-    job: ClassVar[str] = "calibrate"
-    share: ClassVar[Share] = CALIBRATIONS
-    watched: ClassVar[bool] = False
 
     home: Path
 
@@ -197,10 +176,8 @@ class Calibrate(Task):
 
 
 @dataclass(frozen=True)
-class Chat(Task):
+class Chat(Task, job="chat"):
     """Answer the questions that come through standard input. It holds no lock and writes no events."""
-
-    job: ClassVar[str] = "chat"
 
     home: Path
 

@@ -5,6 +5,7 @@ that has ended makes room for the next, so one long answer does not hold up the 
 """
 
 import itertools
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,14 +14,25 @@ from typing import Any
 import torch
 from transformers.generation.logits_process import RepetitionPenaltyLogitsProcessor
 
+from studio.errors import is_out_of_memory
+from studio.ml.accelerator import free_gpu_bytes
 from studio.ml.generation import PaneInput, Sampling, generate, switched_on
+from studio.ml.memory import release_memory
 from studio.ml.reading import Reader, by_length, can_read, shared_prefix
 from studio.ml.row_cache import RowCache, gather
 from studio.ml.soundness import NotFinite
 from studio.ml.threads import ThreadTrials, writing
 
-CACHE_BYTES = {"cpu": 512 * 2**20, "cuda": 4 * 2**30, "mps": 2**30}
-"""What the keys and values of the rows that are answered together may take."""
+log = logging.getLogger(__name__)
+
+CACHE_BYTES = {"cpu": 512 * 2**20, "mps": 2**30}
+"""What the keys and values of the rows that are answered together may take; on a GPU it is a part of what is free."""
+
+CACHE_SHARE = 0.4
+"""Of a GPU's free memory. The cache is copied when rows join or leave, and what is between the layers needs room."""
+
+FEWEST_TOKENS = 512
+"""With room for fewer tokens than this, no memory is left to answer in."""
 
 READ_TOKENS = {"cpu": 2048, "cuda": 16384, "mps": 4096}
 """How many tokens of new prompts are read at once: the memory of what is between the layers grows with them."""
@@ -90,14 +102,19 @@ def answer_rows(
         penalty, plain = _own_settings(model)
         token_bytes = can_read(model, pad_id=pad_id) if plain and open_rows else 0
         if token_bytes:
-            budget = token_budget or CACHE_BYTES.get(device, CACHE_BYTES["cpu"]) // token_bytes
-            reader = Reader(model, prefix=shared_prefix([row.ids for row in open_rows]), pad_id=pad_id)
-            read_tokens = min(budget, READ_TOKENS.get(device, READ_TOKENS["cpu"]))
-            batch = _Batch(reader, end_ids=frozenset(end_ids), penalty=penalty, read_tokens=read_tokens)
-            with writing(device) as threads:
-                _answer_together(
-                    batch, open_rows, budget=budget, threads=threads, should_stop=should_stop, report=report
-                )
+            budget = token_budget or _cache_bytes(device) // token_bytes
+
+            def answer(budget: int) -> None:
+                left = [row for row in open_rows if row.left > 0]
+                reader = Reader(model, prefix=shared_prefix([row.ids for row in left]), pad_id=pad_id)
+                read_tokens = min(budget, READ_TOKENS.get(device, READ_TOKENS["cpu"]))
+                batch = _Batch(reader, end_ids=frozenset(end_ids), penalty=penalty, read_tokens=read_tokens)
+                with writing(device) as threads:
+                    _answer_together(
+                        batch, left, budget=budget, threads=threads, should_stop=should_stop, report=report
+                    )
+
+            _within_memory(answer, budget)
             return [row.ids[row.asked :] for row in rows]
     same_length = token_budget or READ_TOKENS.get(device, READ_TOKENS["cpu"])
     for group in _of_one_length(open_rows, same_length):
@@ -106,6 +123,23 @@ def answer_rows(
         _answer_alike(model, group, adapter=adapter, end_ids=end_ids, pad_id=pad_id, should_stop=should_stop)
         report()
     return [row.ids[row.asked :] for row in rows]
+
+
+def _cache_bytes(device: str) -> int:
+    return int(CACHE_SHARE * free_gpu_bytes()) if device == "cuda" else CACHE_BYTES.get(device, CACHE_BYTES["cpu"])
+
+
+def _within_memory(answer: Callable[[int], None], budget: int) -> None:
+    """Answer with room for `budget` tokens; out of memory, go on with half of it behind what was answered."""
+    while True:
+        try:
+            return answer(budget)
+        except (MemoryError, RuntimeError) as error:
+            budget //= 2
+            if not is_out_of_memory(error) or budget < FEWEST_TOKENS:
+                raise
+            log.warning("The memory ran out while answering; going on with room for %d tokens.", budget)
+        release_memory()
 
 
 class _Batch:

@@ -18,7 +18,8 @@ from transformers import AutoConfig, GenerationConfig
 
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import ExportError
-from studio.ml.loading import Placement, load_adapter, load_base
+from studio.ml.accelerator import find_accelerator, free_gpu_bytes
+from studio.ml.loading import BF16, FP16, FP32, Placement, load_adapter, load_base
 from studio.ml.reference import Agreement, Probe, Reference, observe
 from studio.ml.shipped_settings import ship_config, ship_settings
 from studio.models import adapter_files
@@ -28,6 +29,9 @@ MODEL_FILES = ("config.json", "model*.safetensors", "model.safetensors.index.jso
 """What transformers reads a model's weights from, as patterns."""
 
 NEEDS_NEWER = "\nThis model needs transformers 5 or newer: version 4 reads its rotary settings as others.\n"
+
+MERGE_SHARE = 1.25
+"""Of a model's size, what merging takes: the weights, a copy of the largest, and room for the answers to check."""
 
 ROUNDINGS = 1.5
 """What is measured is the largest of a few tries at random, which another may exceed."""
@@ -89,10 +93,22 @@ def write_model(model: Path, *, base: Path, renderer: ChatRenderer, target: Path
 
 
 def stored_placement(folder: Path) -> Placement:
-    """Return the placement that loads a model in the number format in which it is stored: bf16, else fp32."""
+    """Return the placement that loads a model in the number format in which it is stored: bf16 or fp16, else fp32.
+
+    It is on the GPU where the weights and what merging needs fit beside what is there, else on the processor.
+    """
     dtype = AutoConfig.from_pretrained(folder, local_files_only=True).dtype
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    return Placement(device=device, precision="fp32" if dtype in (None, torch.float32) else "bf16")
+    precision = {torch.bfloat16: BF16, torch.float16: FP16}.get(dtype, FP32)
+    found = find_accelerator()
+    if found.device == "cuda" and merge_bytes(folder) < free_gpu_bytes():
+        return Placement(device="cuda", precision=precision, index=found.index)
+    return Placement(device="cpu", precision=precision)
+
+
+def merge_bytes(folder: Path) -> int:
+    """Estimate what it takes to load a model and merge an adapter into it: its files and a part more."""
+    files = [path for pattern in ("*.safetensors", "*.bin") for path in folder.glob(pattern)]
+    return int(MERGE_SHARE * sum(path.stat().st_size for path in files))
 
 
 def tolerance(placement: Placement, agreement: Agreement, *, exact: bool = True, rounding: float = 0.0) -> float:

@@ -25,6 +25,7 @@ from transformers.pytorch_utils import Conv1D
 from transformers.utils import logging as transformers_logging
 
 from studio.errors import ConfigError, ModelError, StudioError, is_out_of_memory
+from studio.ml.accelerator import find_accelerator, has_bf16, needs_fp16
 from studio.ml.deadlines import deadline, load_seconds
 from studio.models.adapter_files import Base, check_adapter
 from studio.models.base_files import check_base, ensure_parameters, read_config
@@ -34,20 +35,23 @@ REMOTE_CODE = "STUDIO_ALLOW_REMOTE_CODE"
 
 FP32 = "fp32"
 BF16 = "bf16"
+FP16 = "fp16"
 BF16_SHARE = 0.9
 """From this rate of products beside that in fp32, bf16 is worth it: what is between them moves half the bytes."""
 
-_DTYPES = {FP32: torch.float32, BF16: torch.bfloat16}
+_DTYPES = {FP32: torch.float32, BF16: torch.bfloat16, FP16: torch.float16}
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a model lives and in which number format it computes: device "cpu", "cuda" or "mps"; fp32 or bf16."""
+    """Where a model lives and in which number format it computes: device "cpu", "cuda" or "mps"; fp32, bf16 or fp16."""
 
     device: str
     precision: str
     bits: int = 0
     """In how many bits the base is packed: 4 (NF4), 8, or 0 where it is not packed."""
+    index: int = 0
+    """Which of several GPUs it is."""
 
     @property
     def dtype(self) -> torch.dtype:
@@ -65,12 +69,13 @@ def choose_placement(*, precision: str, bits: int = 0) -> Placement:
 
     Raises ConfigError when the base shall be packed in a way that the device does not know.
     """
-    device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    found = find_accelerator()
+    device = found.device
     if precision == "auto":
-        precision = BF16 if computes_in_bf16(device) else FP32
+        precision = BF16 if computes_in_bf16(device) else FP16 if needs_fp16(device) else FP32
     if bits and device == "mps":
         raise ConfigError(f"A {bits}-bit base does not work on this machine's GPU.", "Choose the method LoRA.")
-    return Placement(device=device, precision=precision, bits=bits)
+    return Placement(device=device, precision=precision, bits=bits, index=found.index)
 
 
 @functools.cache
@@ -93,35 +98,34 @@ def computes_in_bf16(device: str) -> bool:
     return best[torch.float32] > BF16_SHARE * best[torch.bfloat16]
 
 
-def has_bf16(device: str) -> bool:
-    """Tell whether a device has instructions for bf16, however fast."""
-    if device != "cpu":
-        return device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    features = torch.cpu.get_capabilities()
-    return any(features.get(name) for name in ("avx512_bf16", "amx_bf16", "arm_bf16"))
-
-
 def load_base(folder: Path, placement: Placement) -> Any:
     """Load the causal language model in `folder`, frozen, in evaluation mode.
 
     Raises ModelError when the folder does not hold a model that can be loaded.
     """
-    options: dict[str, Any] = {"dtype": placement.dtype, "local_files_only": True}
-    options["trust_remote_code"] = remote_code_is_allowed()
-    if placement.bits:
-        options["quantization_config"] = packing(placement)
-    if placement.device != "cpu":
-        options["device_map"] = {"": placement.device}
+    if placement.device == "cuda":
+        torch.cuda.set_device(placement.index)  # what is made without naming a device shall be there too
     transformers_logging.disable_progress_bar()  # the log is read by people
     with deadline(load_seconds(folder)), _in_a_sentence(folder):
         ensure_sizes(folder)
         load: Any = AutoModelForCausalLM.from_pretrained  # its types know nothing of a second result
-        model, told = load(folder, output_loading_info=True, **options)
+        model, told = load(folder, output_loading_info=True, **load_options(placement))
         _ensure_complete(model, told["missing_keys"])
     if placement.bits == 4 and placement.device == "cpu":
         _keep_weights_unpacked(model)
     model.requires_grad_(False)
     return model.eval()
+
+
+def load_options(placement: Placement) -> dict[str, Any]:
+    """Say how transformers shall load a model. Of GPUs the index counts: "cuda" would be the first one for all."""
+    options: dict[str, Any] = {"dtype": placement.dtype, "local_files_only": True}
+    options["trust_remote_code"] = remote_code_is_allowed()
+    if placement.bits:
+        options["quantization_config"] = packing(placement)
+    if placement.device != "cpu":
+        options["device_map"] = {"": placement.index if placement.device == "cuda" else placement.device}
+    return options
 
 
 def ensure_sizes(folder: Path) -> None:

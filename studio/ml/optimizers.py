@@ -18,6 +18,16 @@ SMALLEST_8BIT = 4096
 """Weights in a tensor below which the 8-bit optimiser keeps 32 bits, as bitsandbytes does by default."""
 
 
+FIRST_SCALE = 2.0**13
+STEADY_STEPS = 100
+LARGEST_SCALE = 2.0**24
+SMALLEST_SCALE = 2.0**-8
+"""The scale of the loss in fp16: how it begins, after how many good steps it doubles, and its bounds. It begins lower
+and grows sooner than PyTorch's does, since runs are short and a skipped step is lost."""
+
+_SCALE = "scale/loss"
+
+
 @dataclass(frozen=True)
 class Trained:
     """A parameter of the model and its master: the same where it is fp32, else an fp32 copy that is stepped."""
@@ -27,10 +37,45 @@ class Trained:
     master: nn.Parameter
 
 
-class Optimizer:
-    """AdamW over fp32 masters, with the gradient gathered in fp32 over all micro-batches of a step."""
+class LossScale:
+    """What a loss is multiplied with so that its gradients are neither too small nor too large for fp16
+    (Micikevicius et al. 2018, arXiv 1710.03740, section 3.2). Always a power of two, so that it rounds nothing.
+    """
 
-    def __init__(self, named: Iterable[tuple[str, nn.Parameter]], *, config: RunConfig, device: str) -> None:
+    def __init__(self) -> None:
+        self.value = FIRST_SCALE
+        self.skipped = 0
+        """How many steps were skipped."""
+        self._steady = 0
+
+    def update(self, *, is_finite: bool) -> None:
+        """Halve after a step with infinities, double after enough steps without."""
+        self._steady = self._steady + 1 if is_finite else 0
+        self.skipped += not is_finite
+        if not is_finite:
+            self.value /= 2
+        elif self._steady == STEADY_STEPS:
+            self.value, self._steady = min(self.value * 2, LARGEST_SCALE), 0
+
+    def state(self) -> torch.Tensor:
+        """Return it as three numbers."""
+        return torch.tensor([self.value, self.skipped, self._steady], dtype=torch.float64)
+
+    def restore(self, state: torch.Tensor) -> None:
+        """Take back what `state` returned."""
+        self.value, self.skipped, self._steady = float(state[0]), int(state[1]), int(state[2])
+
+
+class Optimizer:
+    """AdamW over fp32 masters, with the gradient gathered in fp32 over all micro-batches of a step.
+
+    With `fp16` the loss is scaled, and steps whose gradient is not finite are skipped.
+    """
+
+    def __init__(
+        self, named: Iterable[tuple[str, nn.Parameter]], *, config: RunConfig, device: str, fp16: bool = False
+    ) -> None:
+        self.scale = LossScale() if fp16 else None
         self.trained = [_with_master(name, parameter) for name, parameter in named if parameter.requires_grad]
         self._hooks = [
             each.parameter.register_post_accumulate_grad_hook(_gather_into(each.master))
@@ -43,9 +88,14 @@ class Optimizer:
     def step(self, learning_rate: float) -> float:
         """Clip the gradient, step, forget the gradient; return the gradient's norm before clipping.
 
-        Nothing is stepped when the norm is not finite.
+        Nothing is stepped when the norm is not finite. In fp16 such a step is skipped, and its norm given as 0, unless
+        the scale is so small that it is no matter of scale.
         """
         masters = [each.master for each in self.trained]
+        if self.scale is not None:
+            for each in masters:
+                if each.grad is not None:
+                    each.grad.div_(self.scale.value)
         norm = float(nn.utils.clip_grad_norm_(masters, MAX_GRAD_NORM))
         if math.isfinite(norm):
             for group in self._inner.param_groups:
@@ -54,7 +104,20 @@ class Optimizer:
             self.write_back()
         for each in masters:
             each.grad = None
+        if self.scale is not None:
+            self.scale.update(is_finite=math.isfinite(norm))
+            if not math.isfinite(norm) and self.scale.value >= SMALLEST_SCALE:
+                return 0.0
         return norm
+
+    @property
+    def skipped(self) -> int:
+        """How many steps of the run were skipped for a gradient that was too large for fp16."""
+        return 0 if self.scale is None else self.scale.skipped
+
+    def scaled(self, loss: torch.Tensor) -> torch.Tensor:
+        """Return the loss as its gradient is computed from it."""
+        return loss if self.scale is None else loss * self.scale.value
 
     def write_back(self) -> None:
         """Copy the masters to the parameters that the model computes with."""
@@ -101,11 +164,15 @@ class Optimizer:
         for each in self.trained:
             for key, value in self._inner.state.get(each.master, {}).items():
                 tensors[f"moment/{each.name}/{key}"] = torch.as_tensor(value).detach().cpu().contiguous()
+        if self.scale is not None:
+            tensors[_SCALE] = self.scale.state()
         return tensors
 
     def restore(self, tensors: dict[str, torch.Tensor]) -> None:
         """Take back what `state` returned. Raises KeyError when it is of other parameters."""
         self.restore_masters(tensors)
+        if self.scale is not None and _SCALE in tensors:
+            self.scale.restore(tensors[_SCALE])
         for each in self.trained:
             prefix = f"moment/{each.name}/"
             held = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}

@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from studio import codec
 from studio.errors import ExportError
+from studio.files import whole_file
 from studio.ml.engine import takes_logits_to_keep
 from studio.ml.generation import BASE, PaneInput, Sampling, generate
 from studio.ml.plain_asking import computing_exactly
@@ -135,14 +136,10 @@ def save_reference(reference: Reference, path: Path) -> None:
         {"ids": probe.ids, "prompt": probe.prompt, "answer": answer}
         for probe, answer in zip(reference.probes, reference.answers, strict=True)
     ]
-    temporary = path.with_suffix(".tmp")
     tensors = {str(index): row for index, row in enumerate(reference.logits)}
-    save_file(
-        tensors,
-        temporary,
-        metadata={"probes": json.dumps(told), "learned": reference.learned, "exact": str(reference.exact)},
-    )
-    temporary.replace(path)
+    metadata = {"probes": json.dumps(told), "learned": reference.learned, "exact": str(reference.exact)}
+    with whole_file(path) as temporary:
+        save_file(tensors, temporary, metadata=metadata)
 
 
 def load_reference(path: Path) -> Reference:

@@ -6,7 +6,6 @@ The folder appears whole or not at all, and `starter.json` is the last file that
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -15,6 +14,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
 from studio.errors import ModelError
+from studio.files import take_place
 from studio.ml.shipped_settings import read_settings, write_settings
 from studio.models.companions import TOKENIZER_CONFIG
 from studio.models.older_spellings import ROPE_NAMES, old_tokenizer_config, with_old_rope
@@ -34,9 +34,7 @@ def install_starter(home: Path, source: StarterSource) -> Path:
         weights = sorted(folder.glob("*.safetensors"))
         manifest = {"source": source.kind, "weights": {path.name: _sha256(path) for path in weights}}
         (folder / "starter.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-        if target.exists():
-            shutil.rmtree(target)
-        os.replace(folder, target)
+        take_place(folder, target)
     shutil.rmtree(source.folder, ignore_errors=True)
     return target
 

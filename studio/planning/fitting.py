@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from studio import config
 from studio.config import RunConfig, setting_named
 from studio.data.splitting import Split
 from studio.models.forecast.forecast import Workload
@@ -49,10 +50,10 @@ def parts(facts: ModelFacts, settings: RunConfig, dataset_id: str, validation_id
     if not total:
         return Parts()
     places = places_of(facts, settings, dataset_id, validation_id)
-    counts = facts.token_state(dataset_id, settings.model).result if settings.model else None
+    counts = facts.token_state(dataset_id, settings.model).result
     train = _fit(places.train, counts, settings)
     if validation_id:
-        other = facts.token_state(validation_id, settings.model).result if settings.model else None
+        other = facts.token_state(validation_id, settings.model).result
         aside = _fit(range(len(facts.examples(validation_id))), other, settings)
         left_out = total - train.examples
     else:
@@ -86,6 +87,12 @@ def workload(found: Parts) -> Workload | None:
 def without_limit(settings: RunConfig) -> RunConfig:
     """Return settings under which no example is too long: what a limit is suggested from."""
     return replace(settings, max_length=int(setting_named("max_length").high or 0), overlong="cut")
+
+
+def usable_settings(settings: RunConfig) -> RunConfig:
+    """Return the settings with the default in place of what cannot be right: a field may be half typed."""
+    wrong = {problem.field for problem in config.problems(settings)}
+    return replace(settings, **{name: setting_named(name).default for name in wrong if name != "model"})
 
 
 def places_of(facts: ModelFacts, settings: RunConfig, dataset_id: str, validation_id: str = "") -> Split:

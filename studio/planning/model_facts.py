@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studio.config import STARTER
-from studio.data.checking.checks import Finding, overlap
+from studio.data.checking.checks import overlap
+from studio.data.checking.findings import Finding
 from studio.data.example_files import ExampleFile
 from studio.data.examples import Example
 from studio.data.splitting import Split, split
 from studio.data.tokenizing.tokens import TokenCounts, TokenStatistics, statistics
 from studio.errors import ModelError
+from studio.jobs.jobs import JobState
 from studio.jobs.rendering_protocol import Shown
 from studio.jobs.token_counts import TokenState
 from studio.models.architecture import Architecture, architecture_in, read_architecture
@@ -48,7 +50,6 @@ class ModelFacts:
         look_up = functools.partial(InBackground, threads=Threads(limits), limits=limits)
         self.forecasts = forecasts or Forecasts(machine=studio.models.machine, architecture=self.architecture)
         self._studio = studio
-        self.token_state: Callable[[str, str], TokenState] = studio.token_state
         self.show_example: Callable[[Path, Example], Shown] = studio.rendering.show
         ask = ask_hub or functools.partial(remote_layout, hub=studio.models.hub)
         self._layouts: InBackground[str, ModelLayout] = look_up(ask)
@@ -62,11 +63,20 @@ class ModelFacts:
 
     def where(self, model: str) -> Here:
         """Look for a model on this machine, without a network."""
+        if not model:  # it would be looked up as the folder that the server runs in
+            return Here(None, "No base model is chosen. Choose one on the Configure tab.")
         try:
             files = self._studio.models.locate(model)
         except ModelError as error:
             return Here(None, str(error))
         return Here(None if files is None else files.folder)
+
+    def token_state(self, dataset_id: str, model: str) -> TokenState:
+        """Return the token counts of a data set for a model, or how far they are."""
+        here = self.where(model)
+        if here.folder is None:
+            return JobState("failed" if here.trouble else "none", here.trouble)
+        return self._studio.token_state(dataset_id, model)
 
     def examples(self, dataset_id: str) -> ExampleFile:
         """Return the examples of a stored data set. Raises DataError when there is no such set."""

@@ -1,14 +1,11 @@
-"""A whole run as one zip file, and back. What goes with a run is said by `run_files`; nothing else is packed or taken.
+"""A whole run as one zip file, and back. `archive_paths` says what goes with a run; nothing else is packed or taken.
 
 What is brought in is checked before it is among the runs: names that leave the folder, links, sizes that the disk
 cannot take, and files that cannot be read are refused.
 """
 
-import logging
-import os
 import shutil
 import stat
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -18,7 +15,7 @@ from studio import codec
 from studio.config import RunConfig
 from studio.errors import RunError
 from studio.events import Failed, Finished
-from studio.logs import logged
+from studio.files import disk_trouble, whole_file
 from studio.runs import archive_paths
 from studio.runs.archive_checks import check_files
 from studio.runs.archive_paths import forget_places, packed_content
@@ -27,13 +24,10 @@ from studio.runs.event_log import last_event
 from studio.runs.store import RunFolder, RunStore
 from studio.wording import size
 
-log = logging.getLogger(__name__)
-
 _KINDS = (".json", ".jsonl", ".npy", ".safetensors", ".jinja", ".later", ".log", ".md", ".model", ".old", ".txt")
 """No studio ever packed anything else; above all no file from which Python would load code."""
 
 _CHOOSE = "Choose a run that was downloaded here."
-_FREE_SPACE = "Free some space on the disk."
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, ValueError)
 """What reading a zip raises that is none, is cut off, was altered or wants a password."""
 
@@ -55,20 +49,16 @@ def _any(config: RunConfig) -> None:
 def write_archive(run: RunFolder, folder: Path) -> Path:
     """Pack a run into `folder`, whole or not at all, and return the zip. Raises RunError when the disk is full."""
     target = folder / f"{run.id}.run.zip"
-    temporary = folder / f".{target.name}.{os.getpid()}.tmp"
-    try:
+    with disk_trouble("The packed run", folder):
         folder.mkdir(parents=True, exist_ok=True)
-        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1, strict_timestamps=False) as archive:
+        with (
+            whole_file(target, shared=True) as temporary,
+            zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1, strict_timestamps=False) as archive,
+        ):
             for path in sorted(run.path.rglob("*")):
                 inner = path.relative_to(run.path).as_posix()
                 if archive_paths.is_own(inner) and path.is_file() and not path.is_symlink():
                     _pack(archive, path, run=run, inner=inner)
-        os.replace(temporary, target)
-    except OSError as error:
-        raise RunError(f"The run could not be packed: {error.strerror or error}.", _FREE_SPACE) from error
-    finally:
-        with logged(log, "A temporary archive could not be deleted", OSError, level=logging.INFO):
-            temporary.unlink(missing_ok=True)
     return target
 
 
@@ -87,26 +77,17 @@ def read_archive(path: Path, runs: RunStore, *, check: Callable[[RunConfig], Non
     Raises RunError when the file is no run, or cannot be unpacked.
     """
     try:
-        runs.folder.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=runs.folder, prefix=".new-"))
-    except OSError as error:
-        raise RunError(f"The run could not be unpacked: {error.strerror or error}.", _FREE_SPACE) from error
-    try:
-        folder = temporary / "run"
-        with zipfile.ZipFile(path) as archive:
-            _check_entries(archive, path, room=shutil.disk_usage(runs.folder).free)
-            _unpack(archive, folder)
-        check_files(folder)
-        forget_places(folder)
-        check(RunFolder(folder).config)
-        _complete(RunFolder(folder))
-        return runs.take_in(folder)
+        with runs.new_folder() as run:
+            with zipfile.ZipFile(path) as archive:
+                _check_entries(archive, path, room=shutil.disk_usage(runs.folder).free)
+                _unpack(archive, run.path)
+            check_files(run.path)
+            forget_places(run.path)
+            check(run.config)
+            _complete(run)
+            return runs.take_in(run)
     except _DAMAGED as error:
         raise RunError(f"'{path.name}' is no zip file, or a damaged one.", _CHOOSE) from error
-    except OSError as error:
-        raise RunError(f"The run could not be unpacked: {error.strerror or error}.", _FREE_SPACE) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _unpack(archive: zipfile.ZipFile, folder: Path) -> None:
@@ -122,7 +103,6 @@ def _unpack(archive: zipfile.ZipFile, folder: Path) -> None:
 
 def _complete(run: RunFolder) -> None:
     """Add what every run has. One that was packed at work waits for the person: it was not lost here."""
-    run.exports.mkdir(exist_ok=True)
     run.validation_path.touch()
     if run.was_launched and not isinstance(last_event(run.events_path), Finished | Failed):
         run.lost_path.write_text(codec.dumps(_UNFINISHED) + "\n", encoding="utf-8")

@@ -7,6 +7,8 @@ import re
 import signal
 from dataclasses import dataclass, replace
 
+from studio.errors import GPU_OUT_OF_MEMORY, RAM_OUT_OF_MEMORY
+
 
 @dataclass(frozen=True)
 class Diagnosis:
@@ -96,14 +98,13 @@ _SLOW_LOAD = Diagnosis(
 )
 
 _EVIDENCE: tuple[tuple[str, Diagnosis], ...] = (
-    (r"CUDA out of memory|CUDA error: out of memory|OutOfMemoryError|HIP out of memory", _GPU_MEMORY),
-    (r"^MemoryError\b|DefaultCPUAllocator: (can't|not enough)|Cannot allocate memory|std::bad_alloc", _MEMORY),
-    (r"^memory allocation of \d+ bytes failed", _MEMORY),
+    (GPU_OUT_OF_MEMORY, _GPU_MEMORY),
+    (RAM_OUT_OF_MEMORY, _MEMORY),
     (r"No space left on device|Disk quota exceeded", _DISK_FULL),
     (r"Read-only file system", _READ_ONLY),
     (r"Temporary failure in name resolution|Network is unreachable|Name or service not known", _NO_NETWORK),
     (r"^Fatal Python error: (?!Aborted)|^Segmentation fault|^Illegal instruction", _CRASH),
-    (r"CUDA error: (?!out of memory)", _GPU_FAULT),
+    (r"CUDA error: (?!out of memory|CUBLAS_STATUS_ALLOC_FAILED)", _GPU_FAULT),
     (r"^Killed$", _KILLED),
     (r"^The studio ended this worker because of its memory", _TOO_MUCH),
     # Of faulthandler, which ends a worker past its deadline and writes where it was.

@@ -23,6 +23,7 @@ from typing import ClassVar, Protocol
 from studio import codec
 from studio.errors import RunError
 from studio.files import open_descriptor, open_plain, write_whole
+from studio.graphics_card import card_names
 from studio.logs import logged
 from studio.runs import lock
 from studio.runs.memory_watch import MemoryWatch
@@ -36,6 +37,9 @@ WORKER_COMMAND = (sys.executable, "-m", "studio.workers")
 
 NO_TOKEN_VARIABLE = "HF_HUB_DISABLE_IMPLICIT_TOKEN"
 """Where this is set, huggingface_hub asks without the stored login of this machine."""
+
+_ALLOCATOR = "PYTORCH_ALLOC_CONF"
+"""How PyTorch is told how to keep a GPU's memory."""
 
 _SECRET = re.compile(r"(^|_)(TOKENS?|PASSWORD|PASSWD|SECRETS?|CREDENTIALS?|API_?KEYS?|ACCESS_KEY|PRIVATE_KEY)($|_)")
 """What the name of a variable has in it that holds a secret: HF_TOKEN, AWS_SECRET_ACCESS_KEY, OPENAI_API_KEY."""
@@ -158,16 +162,18 @@ def launch(
     return Worker(process_id=process.pid, exit_code=process.poll)
 
 
-def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return `environment` with what every worker needs beside it.
+def worker_environment(environment: Mapping[str, str], cards: Sequence[str] = ()) -> dict[str, str]:
+    """Return `environment` with what every worker needs beside it. `cards` names the graphics cards of this machine.
 
     The threads of PyTorch spin for about a tenth of a millisecond while they wait for one another, unless the person
     wants otherwise. Asleep at once (OMP_WAIT_POLICY=PASSIVE) they trained at 210 tokens a second where they do 340;
     spinning ten times as long, as they do by themselves, they hold up every operation while a browser takes a core.
+    Batches differ in size: on a card, segments of memory that grow keep the holes between them from filling it.
     """
     waiting = {} if "OMP_WAIT_POLICY" in environment else {"GOMP_SPINCOUNT": "30000"}
     ours = {name: value for name, value in environment.items() if name != "STUDIO_PASSWORD"}  # of no use to a worker
-    return {**waiting, **ours, "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
+    growing = {} if not cards or "PYTORCH_CUDA_ALLOC_CONF" in environment else {_ALLOCATOR: "expandable_segments:True"}
+    return {**waiting, **growing, **ours, "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
 def withhold_secrets(environment: MutableMapping[str, str], *, but_the_token: bool = False) -> None:
@@ -225,7 +231,7 @@ def _start(
         return subprocess.Popen(
             arguments,
             cwd=PROJECT_ROOT,
-            env=worker_environment({**os.environ, **variables}),
+            env=worker_environment({**os.environ, **variables}, card_names()),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from studio.errors import DATA_FOLDER_HINT, RunError
-from studio.files import open_descriptor, read_bytes
+from studio.errors import RunError
+from studio.files import disk_trouble, open_descriptor, read_bytes
 from studio.logs import logged
 
 log = logging.getLogger(__name__)
@@ -37,13 +37,8 @@ def acquire(path: Path) -> int | None:
 
     Raises RunError when the lock file cannot be written.
     """
-    try:
+    with disk_trouble("The lock", path):
         descriptor = open_descriptor(path, os.O_RDWR | os.O_CREAT)
-    except OSError as error:
-        raise RunError(
-            f"The lock file {path} cannot be written: {error.strerror or error}.",
-            DATA_FOLDER_HINT,
-        ) from error
     found_held, deadline = 0, time.monotonic() + _LOOKED_AT_SECONDS
     while found_held < _TRIES and time.monotonic() < deadline:
         if _try_lock(descriptor, fcntl.LOCK_EX):

@@ -8,13 +8,13 @@ from studio.events import Loaded
 from studio.runs.event_log import decode_lines, lines_with
 from studio.runs.store import RunFolder
 
-_PRECISIONS = ("fp32", "bf16")
+_PRECISIONS = ("fp32", "bf16", "fp16")
 _MARK = b'"kind":"Loaded"'
 """What stands in the line of every `Loaded`: of a long run few lines need to be decoded."""
 
 
 def precision_of(run: RunFolder) -> str:
-    """Return "fp32" or "bf16", as the newest worker of the run said; its setting where none came so far.
+    """Return "fp32", "bf16" or "fp16", as the newest worker of the run said; its setting where none came so far.
 
     Raises RunError when the run cannot be read.
     """

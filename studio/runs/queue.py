@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from studio import codec
-from studio.errors import DATA_FOLDER_HINT, RunError, TooMany
-from studio.files import write_whole
+from studio.errors import RunError, TooMany
+from studio.files import disk_trouble, write_whole
 from studio.limits import Limits, raised_by
 from studio.logs import logged
 from studio.runs import lock
@@ -127,23 +127,13 @@ class Queue:
     def _set_aside(self) -> None:
         """Keep what cannot be read under another name: the queue goes on from empty, and the runs are drafts again."""
         target = self._path.with_name(f"queue.damaged-{time.time_ns()}.json")
-        try:
+        with disk_trouble("The queue of the runs is damaged and", target):
             self._path.rename(target)
-        except OSError as error:
-            raise RunError(
-                f"The queue of the runs, {self._path}, is damaged and cannot be moved: {error.strerror or error}.",
-                DATA_FOLDER_HINT,
-            ) from error
         log.warning("The queue of the runs was damaged. It is kept as %s, and the queue is empty now.", target)
 
     def _write(self, line: Line) -> None:
-        try:
+        with disk_trouble("The queue of the runs", self._path):
             write_whole(self._path, codec.dumps(line))
-        except OSError as error:
-            raise RunError(
-                f"The queue of the runs cannot be written to {self._path}: {error.strerror or error}.",
-                DATA_FOLDER_HINT,
-            ) from error
 
 
 _HINT = "Wait until one has trained, or take one out of the queue."

@@ -13,6 +13,7 @@ from studio.data.examples import Example
 from studio.data.library import DatasetLibrary
 from studio.data.splitting import split
 from studio.errors import DataError, RunError
+from studio.files import disk_trouble
 from studio.runs.store import RunFolder, RunStore
 
 log = logging.getLogger(__name__)
@@ -61,14 +62,11 @@ def data_of(run: RunFolder, datasets: DatasetLibrary, workspace: Path) -> Datase
     workspace.mkdir(parents=True, exist_ok=True)
     copy = workspace / f"{run.id}.jsonl"
     try:
-        with copy.open("w", encoding="utf-8", newline="\n") as file:
-            for path in (run.train_path, run.validation_path):
-                file.writelines(as_messages(example) + "\n" for example in ExampleFile(path))
+        with disk_trouble("The data of the run", workspace, DataError):
+            with copy.open("w", encoding="utf-8", newline="\n") as file:
+                for path in (run.train_path, run.validation_path):
+                    file.writelines(as_messages(example) + "\n" for example in ExampleFile(path))
         return datasets.add(copy, name=f"{origin.dataset_name} (as {run.id} learned it)")
-    except OSError as error:
-        raise DataError(
-            f"The data of {run.id} was not written: {error.strerror or error}.", "Free some space on the disk."
-        ) from error
     finally:
         copy.unlink(missing_ok=True)
 

@@ -1,19 +1,14 @@
 """The run folders: creating, listing, opening and deleting them.
 
-A run folder is written under a temporary name and renamed, so a run that is listed is whole. Knows nothing of how a
-worker is started and of what the events mean.
+A run folder is written under a temporary name and renamed, so a run that is listed is whole.
 """
 
 import contextlib
 import dataclasses
-import errno
-import itertools
 import logging
 import os
 import random
 import re
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -27,11 +22,12 @@ from studio.data.example_files import ExampleFile, write_examples
 from studio.data.examples import Example
 from studio.errors import RunError
 from studio.events import LAST_TIME
-from studio.files import at_older_name, open_plain, read_bytes, write_whole
+from studio.files import at_older_name, disk_trouble, open_plain, read_bytes, write_whole
 from studio.limits import MOST_NAME
 from studio.logs import logged
 from studio.runs import lock
 from studio.runs.names import memorable_name, slug
+from studio.shelf import Shelf
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 """What the name of a folder can hold: 255 bytes."""
@@ -244,11 +240,12 @@ class RunStore:
 
     def __init__(self, home: Path, clock: Callable[[], float] = time.time, *, rng: random.Random | None = None) -> None:
         """Keep runs in `<home>/runs`. `rng` decides the names of runs that were given none."""
-        self._folder = home / "runs"
+        # What is whole stays so: of ten thousand runs none is read twice.
+        self._shelf = Shelf(
+            home / "runs", home / "bin", names=_ID, read=_open, stamp=lambda path: None, apart=BINNED_APART
+        )
         self._clock = clock
         self._rng = rng or random.Random()
-        self._known: dict[str, RunFolder] = {}
-        self._binned: dict[str, RunFolder] = {}
 
     def create(
         self,
@@ -268,43 +265,27 @@ class RunStore:
         taken = {run.name for run in self.all()}
         config = dataclasses.replace(config, name=config.name.strip() or memorable_name(self._rng, taken))
         origin = RunOrigin(dataset_id, dataset_name, dataset_sha256, created, config.model)
-        stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(created))
-        with _sentence_for_disk_trouble(self._folder):
-            self._folder.mkdir(parents=True, exist_ok=True)
-            temporary = Path(tempfile.mkdtemp(dir=self._folder, prefix=".new-"))
-            try:
-                new = RunFolder(temporary)
-                (temporary / "config.json").write_text(codec.dumps(config) + "\n", encoding="utf-8")
-                (temporary / "origin.json").write_text(codec.dumps(origin) + "\n", encoding="utf-8")
-                write_examples(new.train_path, train)
-                write_examples(new.validation_path, validation)
-                new.exports.mkdir()
-                temporary.chmod(0o755)
-                return RunFolder(_rename_to_free_name(temporary, f"{stamp}-{slug(config.name)}"))
-            finally:
-                shutil.rmtree(temporary, ignore_errors=True)
+        with self.new_folder() as folder:
+            write_settings(folder, config, origin)
+            write_examples(folder.train_path, train)
+            write_examples(folder.validation_path, validation)
+            return self.take_in(folder)
+
+    @contextlib.contextmanager
+    def new_folder(self) -> Iterator[RunFolder]:
+        """Give the folder of a run to be, which is gone afterwards unless it was taken in. Raises RunError."""
+        with disk_trouble("The run", self.folder), self._shelf.workspace() as workspace:
+            folder = RunFolder(workspace / "run")
+            folder.exports.mkdir(parents=True)
+            yield folder
 
     def all(self) -> tuple[RunFolder, ...]:
         """List the runs, newest first. A folder that cannot be read as a run is left out: `damaged` lists those."""
-        try:
-            names = os.listdir(self._folder)
-        except OSError:
-            log.debug("The folder of the runs cannot be listed", exc_info=True)
-            return ()
-        known = {name: self._known.get(name) or RunFolder(self._folder / name) for name in names if _ID.fullmatch(name)}
-        # What is whole stays so: of ten thousand runs none is read twice.
-        self._known = {name: run for name, run in known.items() if name in self._known or _is_whole(run)}
-        return tuple(sorted(self._known.values(), key=lambda run: (run.origin.created, run.id), reverse=True))
+        return _newest_first(self._listed().values())
 
     def damaged(self) -> tuple[RunFolder, ...]:
         """List the folders that cannot be read as a run."""
-        try:
-            names = sorted(os.listdir(self._folder))
-        except OSError:
-            log.debug("The folder of the runs cannot be listed", exc_info=True)
-            return ()
-        found = [RunFolder(self._folder / name) for name in names if _ID.fullmatch(name) and name not in self._known]
-        return tuple(run for run in found if run.path.is_dir() and not _is_whole(run))
+        return tuple(RunFolder(self._shelf.path(id)) for id in self._shelf.damaged())
 
     def get(self, id: str) -> RunFolder:
         """Open one run. Raises RunError when there is none of that name, or its folder is damaged."""
@@ -314,10 +295,9 @@ class RunStore:
 
     def find(self, id: str) -> RunFolder:
         """Return the folder of a run, which may be damaged. Raises RunError when there is none of that name."""
-        run = RunFolder(self._folder / id)
-        if not _ID.fullmatch(id) or not run.path.is_dir():
+        if not self._shelf.has(id):
             raise RunError(f"There is no run '{id[:80]}'.", "Choose one from the list of runs.")
-        return run
+        return RunFolder(self._shelf.path(id))
 
     def describe(self, id: str, *, name: str | None = None, note: str | None = None) -> RunFolder:
         """Give a run another name or note. Raises RunError for an unknown run, and when the disk does not take it."""
@@ -327,7 +307,7 @@ class RunStore:
             name=about.name if name is None else name.strip()[:MOST_NAME],
             note=about.note if note is None else note.strip()[:MOST_NOTE],
         )
-        with _sentence_for_disk_trouble(self._folder):
+        with disk_trouble("The run", run.path):
             write_whole(run.path / "about.json", codec.dumps(about))
         return run
 
@@ -337,9 +317,9 @@ class RunStore:
         with _unworked(run):
             if run.was_launched:
                 raise RunError(f"The run '{run.name}' has started already.", "Start a new one from its settings.")
-            with _sentence_for_disk_trouble(self._folder):
+            with disk_trouble("The run", run.path):
                 write_whole(run.path / "config.json", codec.dumps(dataclasses.replace(config, name=run.config.name)))
-        self._known.pop(id, None)
+        self._shelf.forget(id)
         return self.get(id)
 
     def duplicate(self, id: str) -> RunFolder:
@@ -362,62 +342,64 @@ class RunStore:
                 raise RunError(
                     f"The run '{run.name}' is still at work: it is being exported.", "Wait until that is done."
                 )
-            with _sentence_for_disk_trouble(self._folder):
-                self._bin.mkdir(parents=True, exist_ok=True)
-                _rename_to_free_name(run.path, run.id, self._bin)
-        self._known.pop(id, None)
+            with disk_trouble("The run", self._shelf.bin):
+                self._shelf.delete(id)
 
     def binned(self) -> tuple[RunFolder, ...]:
         """List the runs in the bin, newest first, and behind them the folders that cannot be read as a run."""
-        try:
-            names = os.listdir(self._bin)
-        except OSError:
-            return ()
-        known = {name: self._binned.get(name) or RunFolder(self._bin / name) for name in names if _ID.fullmatch(name)}
-        self._binned = {name: run for name, run in known.items() if name in self._binned or _is_whole(run)}
-        newest_first = sorted(self._binned.values(), key=lambda run: (run.origin.created, run.id), reverse=True)
-        damaged = [known[name] for name in sorted(known.keys() - self._binned.keys() - BINNED_APART)]
-        return (*newest_first, *(run for run in damaged if run.path.is_dir()))
+        whole = self._listed(binned=True)
+        damaged = [RunFolder(self._shelf.path(id, binned=True)) for id in self._shelf.damaged(binned=True)]
+        return (*_newest_first(whole.values()), *damaged)
 
     def restore(self, id: str) -> RunFolder:
         """Take a run back out of the bin. Raises RunError when it is not there."""
-        run = RunFolder(self._bin / id)
-        if not _ID.fullmatch(id) or id in BINNED_APART or not run.path.is_dir():
+        if not self._shelf.has(id, binned=True):
             raise RunError(f"There is no run '{id[:80]}' in the bin.", "Choose one from its list.")
-        with _sentence_for_disk_trouble(self._folder):
+        run = RunFolder(self._shelf.path(id, binned=True))
+        with disk_trouble("The run", self.folder):
             if run.stop_wanted:
                 write_whole(run.stop_request, KEEP)
-            self._folder.mkdir(parents=True, exist_ok=True)
-            return RunFolder(_rename_to_free_name(run.path, id, self._folder))
+            return RunFolder(self._shelf.restore(id))
 
     def empty_bin(self) -> int:
         """Delete all runs that are in the bin for good, and return how many that were. Raises RunError."""
-        count = len(self.binned())
-        with _sentence_for_disk_trouble(self._bin):
-            for path in self._bin.iterdir() if self._bin.is_dir() else ():
-                if path.is_symlink() or not path.is_dir():
-                    path.unlink()
-                elif path.name not in BINNED_APART:
-                    shutil.rmtree(path)
-        return count
+        with disk_trouble("The bin", self._shelf.bin):
+            return self._shelf.empty_bin()
 
-    def take_in(self, folder: Path) -> RunFolder:
-        """Move a folder that holds a whole run, brought in from elsewhere, among the runs. Raises RunError."""
-        found = RunFolder(folder)
-        found.check()
-        stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(found.origin.created))
-        with _sentence_for_disk_trouble(self._folder):
-            self._folder.mkdir(parents=True, exist_ok=True)
-            return RunFolder(_rename_to_free_name(folder, f"{stamp}-{slug(found.name)}", self._folder))
+    def take_in(self, run: RunFolder) -> RunFolder:
+        """Move the folder of a whole run, such as `new_folder` gave, among the runs. Raises RunError."""
+        run.check()
+        stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(run.origin.created))
+        with disk_trouble("The run", self.folder):
+            return RunFolder(self._shelf.place(run.path, f"{stamp}-{slug(run.name)}"))
 
     @property
     def folder(self) -> Path:
         """Where the runs lie; may not exist yet."""
-        return self._folder
+        return self._shelf.folder
 
-    @property
-    def _bin(self) -> Path:
-        return self._folder.parent / "bin"
+    def _listed(self, *, binned: bool = False) -> dict[str, RunFolder]:
+        try:
+            return self._shelf.all(binned=binned)
+        except OSError:
+            log.debug("The folder of the runs cannot be listed", exc_info=True)
+            return {}
+
+
+def write_settings(run: RunFolder, config: RunConfig, origin: RunOrigin) -> None:
+    """Write the settings and the origin of a new run. Raises OSError."""
+    write_whole(run.path / "config.json", codec.dumps(config))
+    write_whole(run.path / "origin.json", codec.dumps(origin))
+
+
+def _open(path: Path) -> RunFolder:
+    run = RunFolder(path)
+    run.check()
+    return run
+
+
+def _newest_first(runs: Iterable[RunFolder]) -> tuple[RunFolder, ...]:
+    return tuple(sorted(runs, key=lambda run: (run.origin.created, run.id), reverse=True))
 
 
 @contextlib.contextmanager
@@ -447,35 +429,3 @@ def _damaged_run(path: Path) -> RunError:
         f"The run '{path.parent.name}' cannot be read: {path.name} is missing or damaged.",
         "Its other files are untouched; delete the run if you no longer need them.",
     )
-
-
-def _is_whole(run: RunFolder) -> bool:
-    try:
-        run.check()
-    except RunError:
-        log.debug("A folder is no whole run", exc_info=True)
-        return False
-    return True
-
-
-def _rename_to_free_name(folder: Path, name: str, place: Path | None = None) -> Path:
-    for number in itertools.count(1):
-        target = (place or folder.parent) / (name if number == 1 else f"{name}-{number}")
-        if not target.exists():
-            try:
-                return folder.rename(target)
-            except OSError as error:
-                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # another took the name just now
-                    raise
-    raise AssertionError("there is always a free name")
-
-
-@contextlib.contextmanager
-def _sentence_for_disk_trouble(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise RunError(
-            f"The folder of the runs, {folder}, cannot be written: {error.strerror or error}.",
-            "Free some space or correct its permissions, or set STUDIO_HOME to another folder.",
-        ) from error

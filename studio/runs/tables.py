@@ -5,8 +5,7 @@ import io
 from collections.abc import Iterable
 from pathlib import Path
 
-from studio.errors import DATA_FOLDER_HINT, RunError
-from studio.files import write_whole
+from studio.files import disk_trouble, write_whole
 from studio.runs.steps import ALL_TOKENS, TIME, WORKED
 from studio.runs.store import RunFolder
 from studio.runs.view import RunView
@@ -36,14 +35,9 @@ def write_csv_rows(rows: Iterable[Iterable[object]]) -> str:
 def write_beside(run: RunFolder, name: str, text: str) -> Path:
     """Write a whole file beside the exports of a run, and return it. Raises RunError when the disk does not take it."""
     target = run.exports / name
-    try:
+    with disk_trouble(f"The file {name}", target.parent):
         target.parent.mkdir(exist_ok=True)
         write_whole(target, text)
-    except OSError as error:
-        raise RunError(
-            f"The file {target} cannot be written: {error.strerror or error}.",
-            DATA_FOLDER_HINT,
-        ) from error
     return target
 
 

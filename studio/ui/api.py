@@ -13,9 +13,10 @@ from studio.compare.answering import Answers, GenerationSettings, answers, check
 from studio.compare.chat_protocol import BASE, PaneRequest
 from studio.compare.pane_models import pane_model
 from studio.data.examples import Message
+from studio.jobs.exports import start_export
 from studio.jobs.imports import ImportRequest
 from studio.studio import Studio
-from studio.ui.export import tab
+from studio.ui.export.view import export_address
 from studio.ui.kit.errors import shown
 
 
@@ -50,7 +51,7 @@ def wire(studio: Studio) -> None:
 
     def export_run(run_id: str, kind: str = "adapter") -> dict[str, Any]:
         """Prepare an export, "adapter" or "merged", unless it is there; say what it is at."""
-        return tab.export_run(studio, run_id, kind)
+        return export_of(studio, run_id, kind)
 
     api(shown(run_status), api_name="run_status", concurrency_limit=None)
     api(shown(ask), api_name="ask", concurrency_limit=8)
@@ -72,6 +73,16 @@ def status_of(studio: Studio, run_id: str) -> dict[str, Any]:
         "seconds_left": state.seconds_left,
         "has_result": state.run.result is not None,
     }
+
+
+def export_of(studio: Studio, run_id: str, kind: str) -> dict[str, Any]:
+    """Start an export if it is not there, and say what it is at. Raises RunError or ExportError.
+
+    `download` is its address below that of the page, once it is ready.
+    """
+    state = start_export(studio.jobs, studio.runs.get(run_id), kind)
+    download = export_address(studio, run_id, kind) if state.result else ""
+    return {"status": state.status, "sentence": state.sentence, "download": download}
 
 
 def add_dataset(studio: Studio, file: str | None) -> str:

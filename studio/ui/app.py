@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from studio.config import STARTER
+from studio.graphics_card import card_names, trouble_here
 from studio.planning.model_facts import ModelFacts
 from studio.studio import Studio
 from studio.ui import api
@@ -18,6 +19,7 @@ from studio.ui.data import library
 from studio.ui.data import tab as data_tab
 from studio.ui.evaluate import tab as evaluate_tab
 from studio.ui.export import tab as export_tab
+from studio.ui.export import view as export_view
 from studio.ui.header import header, machine
 from studio.ui.kit import run_choices, tab_timers
 from studio.ui.kit.components import ACTING, QUIET, html
@@ -48,13 +50,13 @@ OWN_TIMER = ("data", "configure", "compare", "evaluate", "export", "runs")
 def build_app(studio: Studio) -> gr.Blocks:
     """Build the page. Everything it shows and does goes through `studio`."""
     facts = ModelFacts(studio)
-    machine_name, pace = machine(), Pace()
+    machine_name, trouble, pace = machine(card_names()), trouble_here(), Pace()
     page: gr.Blocks
     kept_seconds = studio.limits.upload_minutes * 60
     with CheckedPage(title="LoRA Studio", analytics_enabled=False, delete_cache=(600, kept_seconds)) as page:
         timer, calm = gr.Timer(FAR_TICK_SECONDS), gr.Timer(CALM_TICK_SECONDS)
         own = tab_timers.make(OWN_TIMER, open_tab="data", seconds=CALM_TICK_SECONDS)
-        top = html(header(machine_name, STARTER, studio.models.state(STARTER)), elem_id="header")
+        top = html(header(machine_name, STARTER, studio.models.state(STARTER), trouble=trouble), elem_id="header")
         drawn = gr.State(None)
         with gr.Tabs(selected="data", overflow_behavior="wrap", elem_classes="ls-tabs", elem_id=TABS) as tabs:
             with gr.Tab("1. Data", id="data") as data_page:
@@ -68,7 +70,7 @@ def build_app(studio: Studio) -> gr.Blocks:
             with gr.Tab("5. Evaluate", id="evaluate") as evaluate_page:
                 evaluate_run = evaluate_tab.build(studio, facts, timer=own["evaluate"], opened=evaluate_page.select)
             with gr.Tab("6. Export", id="export") as export_page:
-                export = export_tab.build()
+                export_run = export_tab.build(studio, timer=own["export"], opened=export_page.select)
             with gr.Tab("All runs", id="runs") as runs_page:
                 runs = runs_tab.build(studio, timer=own["runs"], opened=runs_page.select)
 
@@ -86,7 +88,6 @@ def build_app(studio: Studio) -> gr.Blocks:
             opened=configure_page.select,
         )
         compare_tab.wire(compare, studio=studio, timer=own["compare"], opened=compare_page.select, loaded=page.load)
-        export_tab.wire(export, studio=studio, timer=own["export"], opened=export_page.select)
         navigation.wire(
             runs,
             studio=studio,
@@ -96,7 +97,7 @@ def build_app(studio: Studio) -> gr.Blocks:
             train=train,
             compare=compare,
             evaluate_run=evaluate_run,
-            export=export,
+            export_run=export_run,
         )
         api.wire(studio)
         pages = (data_page, configure_page, train_page, compare_page, evaluate_page, export_page, runs_page)
@@ -112,15 +113,15 @@ def build_app(studio: Studio) -> gr.Blocks:
         )
 
         calm.tick(
-            shown(functools.partial(redraw_header, studio, machine_name, pace)),
+            shown(functools.partial(redraw_header, studio, machine_name, pace, trouble=trouble)),
             inputs=[configure.model, drawn],
             outputs=[top, drawn],
             **QUIET,
         )
         page.load(
             shown(functools.partial(open_page, studio)),
-            inputs=[dataset, train.run, evaluate_run, export.run],
-            outputs=[data.library.family, dataset, train.run, evaluate_run, export.run, tabs],
+            inputs=[dataset, train.run, evaluate_run, export_run],
+            outputs=[data.library.family, dataset, train.run, evaluate_run, export_run, tabs],
             **QUIET,
         )
         chosen = started.success(
@@ -153,7 +154,7 @@ def build_app(studio: Studio) -> gr.Blocks:
         for tab_page, run, refresh in (
             (train_page, train.run, train_view.refresh_runs),
             (evaluate_page, evaluate_run, evaluate_tab.refresh_runs),
-            (export_page, export.run, export_tab.refresh_runs),
+            (export_page, export_run, export_view.refresh_runs),
         ):
             tab_page.select(shown(functools.partial(refresh, studio)), inputs=[run], outputs=[run], **QUIET)
     page.queue(max_size=studio.limits.actions_waiting)
@@ -162,11 +163,12 @@ def build_app(studio: Studio) -> gr.Blocks:
 
 
 def redraw_header(
-    studio: Studio, machine_name: str, pace: Pace, model: str | None, drawn: str | None
+    studio: Studio, machine_name: str, pace: Pace, model: str | None, drawn: str | None, *, trouble: str = ""
 ) -> tuple[Any, Any]:
     """Say where the chosen base model is and how fast to ask; skip when that is what the page says already."""
     name = (model or STARTER).strip() or STARTER
-    fresh = str(header(machine_name, name, studio.models.state(name), slower=pace.of(asking_page())))
+    slower = pace.of(asking_page())
+    fresh = str(header(machine_name, name, studio.models.state(name), slower=slower, trouble=trouble))
     return (gr.skip(), gr.skip()) if fresh == drawn else (fresh, fresh)
 
 
@@ -182,7 +184,7 @@ def open_page(
         *library.show(studio, library.keep_or_newest(studio, dataset_id)),
         train_view.refresh_runs(studio, train_run),
         evaluate_tab.refresh_runs(studio, evaluate_run),
-        export_tab.refresh_runs(studio, export_run),
+        export_view.refresh_runs(studio, export_run),
         gr.Tabs(selected="train") if run_choices.at_work(studio) else gr.skip(),
     )
 

@@ -1,9 +1,10 @@
 """The top of the page: the name, and one line on the machine and the base model.
 
-Looks at the machine without torch, so it names what is there and not what a model could use.
+Looks at the machine without torch: what is there, and why a card is not used as far as that shows.
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from markupsafe import Markup
@@ -14,25 +15,14 @@ from studio.ui.configure.plan_card import arrival
 from studio.ui.kit import fragments
 
 ICON = Path(__file__).with_name("icon.svg")
-_NVIDIA_CARDS = Path("/proc/driver/nvidia/gpus")
 
 
-def machine(cards: Path = _NVIDIA_CARDS) -> str:
+def machine(cards: Sequence[str]) -> str:
     """Name the machine in a few words: its graphics card if it has one, else its cores and memory."""
-    card = graphics_card(cards)
     cores = f"{os.cpu_count() or 1} CPU cores"
     memory = _memory_gib()
     rest = f"{cores}, {memory:.0f} GiB memory" if memory else cores
-    return f"{card}, {rest}" if card else rest
-
-
-def graphics_card(cards: Path) -> str:
-    """Return the name of the first NVIDIA card that the driver lists, or nothing."""
-    for file in sorted(cards.glob("*/information")):
-        for text in file.read_text(errors="replace").splitlines():
-            if text.startswith("Model:"):
-                return text.removeprefix("Model:").strip()
-    return ""
+    return f"{cards[0]}, {rest}" if cards else rest
 
 
 def _memory_gib() -> float:
@@ -42,11 +32,21 @@ def _memory_gib() -> float:
         return 0.0
 
 
-def header(machine_name: str, model: str, state: ModelState, *, slower: int = 1) -> Markup:
-    """Draw the top of the page. `slower` tells the page's clocks how many times slower than usual to run."""
+def header(machine_name: str, model: str, state: ModelState, *, slower: int = 1, trouble: str = "") -> Markup:
+    """Draw the top of the page. `slower` tells the page's clocks how many times slower than usual to run, `trouble`
+    says why a graphics card is not used.
+    """
     kind = "good" if state.ready else "bad" if state.failed else "busy" if state.working else "quiet"
     name = "Starter model" if model == STARTER else model
     at = "ready" if state.ready else "not available" if state.failed else arrival(state).rstrip(".")
     status = f"{name}: {at}" if state.ready or state.failed else at
     icon = Markup(ICON.read_text())
-    return fragments.render("header.html", slower=slower, icon=icon, kind=kind, status=status, machine=machine_name)
+    return fragments.render(
+        "header.html",
+        slower=slower,
+        icon=icon,
+        kind=kind,
+        status=status,
+        machine=machine_name,
+        trouble=fragments.notice("warning", trouble) if trouble else "",
+    )

@@ -6,13 +6,13 @@ from pathlib import Path
 from studio import wording
 from studio.errors import RunError
 from studio.events import Finished, Loading, Saved
+from studio.files import whole_folder
 from studio.jobs.tasks import MakeBlend, home_of
 from studio.models.blend_kinds import KINDS
 from studio.models.starter import Stopped
 from studio.runs.blend_parents import Blend, Parent, read_blend, weights_folder
 from studio.runs.store import ADAPTER, RunFolder
 from studio.workers.base_model import ensure_model
-from studio.workers.checkpoints import whole_or_not_at_all
 from studio.workers.job import Job
 
 
@@ -44,7 +44,7 @@ def blend_run(job: Job, task: MakeBlend) -> Finished:
         seed=run.config.seed,
     )
     job.emit(Loading(what="Saving the blend"))
-    with whole_or_not_at_all(run.path / ADAPTER) as temporary:
+    with whole_folder(run.path / ADAPTER) as temporary:
         blending.save_blend(model, temporary)
     job.emit(Saved(step=0, path=ADAPTER))
     return Finished(status="finished", summary=_summary(blend, run), seconds=time.monotonic() - began)

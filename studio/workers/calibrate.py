@@ -29,6 +29,9 @@ WIDTHS = {"cpu": (128, 512, 1024, 2048), "cuda": (512, 1024, 2048, 4096, 8192), 
 TOKENS = {"cpu": 512, "cuda": 8192, "mps": 2048}
 """Rows of a product: about as many as a micro-batch has."""
 
+UNPACKED_WIDTH = {"cpu": 1024, "cuda": 8192}
+"""A GPU unpacks a smaller weight in less time than it takes to start."""
+
 TRY_SECONDS = 0.25
 """So long is each thing measured; the whole job takes a few seconds."""
 
@@ -48,10 +51,11 @@ def calibrate(job: Job, task: Calibrate) -> Finished:
 def measure() -> Machine:
     """Describe this machine with all its rates. The process must be a fresh one: its start is measured too."""
     from studio.ml import loading
+    from studio.ml.accelerator import has_bf16
 
     start_seconds = time.process_time()  # importing is one thread's work
     machine = describe()
-    precisions = ("fp32", "bf16") if loading.has_bf16(machine.device) else ("fp32",)
+    precisions = ("fp32", "bf16") if has_bf16(machine.device) else ("fp32", "fp16") if machine.fp16 else ("fp32",)
     rates = tuple(measure_rates(machine.device, precision) for precision in precisions)
     if machine.device != "cpu":
         return replace(machine, rates=rates, start_seconds=start_seconds)
@@ -65,8 +69,10 @@ def describe() -> Machine:
     import torch
 
     from studio.ml import loading  # brings transformers and peft: their time belongs to the start
+    from studio.ml.accelerator import find_accelerator, needs_fp16
 
-    device = loading.choose_placement(precision="fp32").device
+    found = find_accelerator()
+    device = found.device
     is_cuda = device == "cuda"
     return Machine(
         device=device,
@@ -76,6 +82,8 @@ def describe() -> Machine:
         devices=torch.cuda.device_count() if is_cuda else 1,
         rates=(),
         versions=machine_key(),
+        fp16=needs_fp16(device),
+        trouble=found.trouble,
     )
 
 
@@ -128,10 +136,11 @@ def _call_seconds(device: str, precision: str, *, calls: int = 100) -> float:
     return _seconds(chain, device) / (2 * calls)
 
 
-def _unpack_rate(device: str, precision: str, *, width: int = 1024) -> float:
+def _unpack_rate(device: str, precision: str) -> float:
     """4-bit weights unpacked per second; 0 where bitsandbytes is missing or cannot do it."""
     import torch
 
+    width = UNPACKED_WIDTH[device]
     try:
         from bitsandbytes.functional import dequantize_4bit, quantize_4bit
 
@@ -166,4 +175,4 @@ def _seconds(work: Callable[[], object], device: str) -> float:
 def _dtype(precision: str) -> "torch.dtype":
     import torch
 
-    return torch.bfloat16 if precision == "bf16" else torch.float32
+    return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision, torch.float32)

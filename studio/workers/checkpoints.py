@@ -1,16 +1,13 @@
 """The checkpoints of a run: written whole or not at all, the last two and the best kept, damaged ones passed over."""
 
-import contextlib
-import errno
 import logging
-import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from studio.errors import RunError
-from studio.logs import logged
+from studio.files import delete_folder, whole_folder
 from studio.runs.store import RunFolder
 
 if TYPE_CHECKING:
@@ -20,9 +17,6 @@ log = logging.getLogger(__name__)
 
 NEWEST_KEPT = 2
 
-_NOT_OFFERED = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
-"""The errors of file systems that cannot flush such a file."""
-
 
 def save_checkpoint(model: Any, run: RunFolder, progress: "Progress", *, start: Path | None = None) -> str:
     """Write what was learned and the progress to checkpoints/step-N; delete all but the last two and the best."""
@@ -30,13 +24,13 @@ def save_checkpoint(model: Any, run: RunFolder, progress: "Progress", *, start: 
     from studio.ml.methods import save_model
 
     name = f"checkpoints/step-{progress.step}"
-    with whole_or_not_at_all(run.path / name) as folder:
+    with whole_folder(run.path / name) as folder:
         save_model(model, folder, start=start)
         write_progress(progress, folder)
     kept = {progress.scores.kept_step, *run.checkpoint_steps[-NEWEST_KEPT:]}
     for step in run.checkpoint_steps:
         if step not in kept:
-            _let_go(run.checkpoint(step))
+            delete_folder(run.checkpoint(step))
     _sweep(run.path / "checkpoints")
     return name
 
@@ -65,55 +59,12 @@ def leave_results_only(run: RunFolder, *, whole_models: bool) -> None:
 
     _sweep(run.path / "checkpoints")
     if whole_models:
-        _let_go(run.path / "checkpoints")
+        delete_folder(run.path / "checkpoints")
     for step in run.checkpoint_steps:
         (run.checkpoint(step) / PROGRESS).unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def whole_or_not_at_all(target: Path) -> Iterator[Path]:
-    """Yield a folder that replaces `target` when the block succeeds, and is deleted when it does not."""
-    temporary = target.parent / f".{target.name}.tmp"
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
-        yield temporary
-        for path in (*temporary.iterdir(), temporary):
-            _flush(path)
-        old = target.parent / f".{target.name}.old"
-        shutil.rmtree(old, ignore_errors=True)
-        if target.exists():
-            os.replace(target, old)
-        os.replace(temporary, target)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _let_go(folder: Path) -> None:
-    """Delete a folder so that a rest of it is never taken for a whole one, should this process end meanwhile."""
-    old = folder.parent / f".{folder.name}.old"
-    with logged(log, "A checkpoint could not be moved away to be deleted", OSError):
-        os.replace(folder, old)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _sweep(checkpoints: Path) -> None:
     """Delete what workers left behind that ended while they wrote or deleted a checkpoint."""
     for path in checkpoints.glob(".*"):
         shutil.rmtree(path, ignore_errors=True)
-
-
-def _flush(path: Path) -> None:
-    """Flush a file to the disk before its name says that it is whole, because the power may fail.
-
-    Raises OSError when the disk does not take it; some disks say so only now.
-    """
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in _NOT_OFFERED:
-            raise
-    finally:
-        os.close(descriptor)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from studio.config import RunConfig
-from studio.jobs.calibration import machine_key, read_machine
+from studio.jobs.calibration import machine_key, machine_path, read_machine
 from studio.logs import logged
 from studio.models.architecture import Architecture
 from studio.models.forecast.forecast import Forecast, Workload, forecast
@@ -19,15 +19,17 @@ from studio.workers.rows import Rows
 
 log = logging.getLogger(__name__)
 
-CUDA_CONTEXT_BYTES = 500 * 2**20
-"""What a GPU holds for a process beside its tensors; the forecast counts as much for the program."""
-
 
 def this_machine(home: Path) -> Machine:
-    """Return the machine as it was measured, or without rates where it was not."""
+    """Return the machine as it was measured, or without rates where it was not, or computes on another device now."""
+    from studio.ml.accelerator import find_accelerator
     from studio.workers.calibrate import describe
 
-    return read_machine(home, key=machine_key()) or describe()
+    found = read_machine(home, key=machine_key())
+    if found is not None and found.device != find_accelerator().device:
+        machine_path(home).unlink(missing_ok=True)  # it is measured again when the page is opened next
+        found = None
+    return found or describe()
 
 
 def estimate(architecture: Architecture, config: RunConfig, *, machine: Machine, rows: Rows) -> Forecast:
@@ -52,6 +54,8 @@ def peak_bytes(device: str) -> int:
     if device == "cuda":
         import torch
 
+        from studio.ml.accelerator import CUDA_CONTEXT_BYTES
+
         return int(torch.cuda.max_memory_reserved()) + CUDA_CONTEXT_BYTES
     with logged(log, "This system does not tell the highest memory", OSError, ValueError):
         for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
@@ -61,7 +65,11 @@ def peak_bytes(device: str) -> int:
 
 
 def _with_own_memory(machine: Machine) -> Machine:
-    """Count what this process holds already as free: it is part of the forecast."""
+    """Count what this process holds already as free, on a GPU its context: it is part of the forecast."""
+    if machine.device == "cuda":
+        from studio.ml.accelerator import CUDA_CONTEXT_BYTES, free_gpu_bytes
+
+        return replace(machine, memory_bytes=min(machine.memory_bytes, free_gpu_bytes() + CUDA_CONTEXT_BYTES))
     if machine.device != "cpu":
         return machine
     import psutil

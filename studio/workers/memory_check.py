@@ -4,6 +4,7 @@ from pathlib import Path
 
 from studio import wording
 from studio.errors import ModelError
+from studio.ml.accelerator import free_gpu_bytes
 from studio.ml.loading import FP32, Placement
 from studio.models.tensor_files import read_header
 from studio.runs.memory_watch import free_memory_bytes
@@ -15,10 +16,7 @@ _SPARE = 1.1
 def free_bytes(device: str) -> int:
     """Return how much memory a new model may take: that of the GPU, or the RAM that is free."""
     if device == "cuda":
-        import torch
-
-        kept = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()  # PyTorch keeps what was given back to it
-        return int(torch.cuda.mem_get_info()[0]) + int(kept)
+        return free_gpu_bytes()
     return free_memory_bytes()
 
 

@@ -19,6 +19,7 @@ from studio.data.example_files import ExampleFile
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import ConfigError, ModelError, OutOfMemory, RunError, StudioError, is_out_of_memory
 from studio.events import Event, Finished, Forecasted, Loaded, Loading, Measured, Noted, Resumed, Saved
+from studio.files import whole_folder
 from studio.jobs.tasks import Train, home_of
 from studio.logs import logged
 from studio.models.adapter_base import ensure_same_base
@@ -33,7 +34,6 @@ from studio.workers.checkpoints import (
     load_checkpoint,
     newest_checkpoint,
     save_checkpoint,
-    whole_or_not_at_all,
 )
 from studio.workers.estimates import estimate, peak_bytes, this_machine, workload_of
 from studio.workers.job import Job
@@ -90,6 +90,8 @@ def _train(job: Job, *, run: RunFolder, home: Path, folder: Path, is_first: bool
     renderer = load_renderer(folder)
     rows = prepare_rows(job, run=run, renderer=renderer, kept=home / KEPT_TOKENS)
     machine = this_machine(home)
+    if machine.trouble:
+        job.emit(Noted("warning", machine.trouble))
     expected = _forecast(job, folder=folder, config=config, machine=machine, rows=rows)
     with _in_words(folder, config, machine=machine, rows=rows):
         precision = machine.precision_of(config.precision)
@@ -195,20 +197,18 @@ def _load(job: Job, *, folder: Path, config: RunConfig, home: Path, precision: s
 
     from studio.ml import loading
     from studio.ml.methods import experts_left_out, make_trainable
-    from studio.ml.soundness import ensure_sound
 
     job.emit(Loading(what="Loading the base model"))
     placement = loading.choose_placement(precision=precision, bits=config.base_bits)
     torch.manual_seed(config.seed)
     start = _start_adapter(config, folder=folder, home=home) if config.start_adapter else None
-    base = loading.load_base(folder, placement)
+    base, placement = _load_sound(job, folder, placement, config=config)
     context = loading.context_length(base)
     if context is not None and config.max_length > context:
         raise ConfigError(
             f"The longest example is set to {config.max_length} tokens, and this model reads at most {context}.",
             f"Set 'longest example' to {context} or less.",
         )
-    ensure_sound(base)
     model = make_trainable(base, config, start_adapter=start)
     if frozen := experts_left_out(model, config):
         job.emit(Noted("warning", frozen))
@@ -223,6 +223,31 @@ def _load(job: Job, *, folder: Path, config: RunConfig, home: Path, precision: s
         )
     )
     return model, placement
+
+
+def _load_sound(job: Job, folder: Path, placement: "Placement", *, config: RunConfig) -> tuple[Any, "Placement"]:
+    """Load a base that answers with numbers: in fp32 where it does not in an fp16 that nobody asked for.
+
+    Raises ModelError where no format helps.
+    """
+    from studio.ml import loading
+    from studio.ml.memory import release_memory
+    from studio.ml.soundness import ensure_sound
+
+    base = loading.load_base(folder, placement)
+    try:
+        ensure_sound(base)
+        return base, placement
+    except ModelError:
+        if placement.precision != loading.FP16 or config.precision == loading.FP16:
+            raise
+    del base
+    release_memory()
+    job.emit(Noted("info", "Numbers of this model are too large for fp16, so the run computes in fp32."))
+    placement = dataclasses.replace(placement, precision=loading.FP32)
+    base = loading.load_base(folder, placement)
+    ensure_sound(base)
+    return base, placement
 
 
 def _start_adapter(config: RunConfig, *, folder: Path, home: Path) -> Path:
@@ -256,7 +281,7 @@ def _save_result(model: Any, target: Path, *, folder: Path, config: RunConfig, s
     from studio.ml.methods import save_model
     from studio.models.companions import copy_companions
 
-    with whole_or_not_at_all(target) as temporary:
+    with whole_folder(target) as temporary:
         if config.method == FULL:
             dtype = stored_placement(folder).dtype
             for parameter in model.parameters():  # not the buffers: rotary frequencies in bf16 are other ones

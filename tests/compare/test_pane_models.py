@@ -4,7 +4,18 @@ import pytest
 
 from studio.compare.chat_client import ChatClient
 from studio.compare.chat_protocol import Open
-from studio.compare.pane_models import PaneModel, can_share, pane_model, pane_models
+from studio.compare.pane_models import (
+    PaneModel,
+    can_share,
+    check_together,
+    find_model,
+    first_pair,
+    keys_still_offered,
+    models_beside,
+    pane_model,
+    pane_models,
+    why_apart,
+)
 from studio.config import STARTER, RunConfig
 from studio.data.examples import Example, Message
 from studio.data.library import DatasetLibrary
@@ -140,3 +151,26 @@ def test_a_run_at_work_is_left_out(studio: Studio, make, fake_launch) -> None:
     fake_launch(Train(run.path))
     run.events_path.unlink()
     assert f"run:{run.id}" not in keys(pane_models(studio, other.id))
+
+
+def test_the_newest_run_is_chosen_and_not_its_checkpoint(studio: Studio, make) -> None:
+    run = make("otter")
+    leave(run.checkpoint(4))
+    assert first_pair(studio) == [f"base:{run.id}", f"run:{run.id}"]
+    other = make("heron")
+    assert first_pair(studio)[1] == f"run:{other.id}"
+    assert first_pair(studio, run.id) == [f"base:{other.id}", f"run:{run.id}"]
+    assert first_pair(studio, "nobody") == [None, None]
+    assert keys_still_offered(studio, [f"base:{run.id}", "run:nobody", None]) == [f"base:{other.id}", None, None]
+
+
+def test_only_models_of_one_base_stand_beside_each_other(studio: Studio, make) -> None:
+    run, packed = make("otter"), make("heron", method="qlora")
+    first, other = find_model(studio, f"run:{run.id}"), find_model(studio, f"run:{packed.id}")
+    assert first is not None
+    assert other is not None
+    assert why_apart(first, first, 0) == ""
+    assert "Pane 3 (heron)" in why_apart(first, other, 2)
+    with pytest.raises(RunError, match=r"Pane 2 \(heron\)"):
+        check_together([first, other])
+    assert [model.run_id for model in models_beside(studio, other)] == [packed.id, packed.id]

@@ -96,7 +96,6 @@ def test_finding_text(path: Path) -> None:
     assert file.find("o", 2, backwards=True) == 2
     assert file.find("upon", 2, backwards=True) == 0
     assert file.find("messages") is None, "the names of fields are not text"
-    assert (file.place_of_row(3, "b.json"), file.place_of_row(3)) == (2, None)
 
 
 def test_what_other_programs_read() -> None:

@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 
 from studio import codec
-from studio.data.changes import Change
-from studio.data.conversion.formats import Roles, assign
+from studio.data.conversion.roles import Roles, assign
 from studio.data.example_files import ExampleFile
 from studio.data.inspection import Inspection, inspect_files
-from studio.data.reading_choices import Choices
+from studio.data.reading_choices import Change, Choices
 from studio.data.rows import RowProblem
 
 SAMPLES = Path(__file__).parents[2] / "assets" / "samples"

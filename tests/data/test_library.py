@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from studio.data.changes import Change
-from studio.data.conversion.formats import Roles, assign
+from studio.data.conversion.roles import Roles, assign
 from studio.data.dataset_folders import DatasetFolders, one_line
 from studio.data.examples import Example, Message
 from studio.data.library import DatasetLibrary
-from studio.data.reading_choices import Choices
+from studio.data.reading_choices import Change, Choices
 from studio.data.rows import CancelledError
 from studio.errors import DataError
 
@@ -230,13 +229,13 @@ def test_what_is_deleted_can_be_put_back(library: DatasetLibrary, doubled: Path)
     second = library.derive(first.id, changes=[Change("drop-duplicates")])
     library.delete(first.id)
     assert library.all() == (second,)
-    assert library.deleted() == (first,)
+    assert library.binned() == (first,)
     with pytest.raises(DataError, match="There is no data set"):
         library.get(first.id)
     again = library.derive(second.id)
     assert again.version == 3, "the source of a version outlives the others"
     assert library.restore(first.id) == first
-    assert library.deleted() == ()
+    assert library.binned() == ()
     for id in (first.id, "../x", "nothing"):
         with pytest.raises(DataError, match="in the bin"):
             library.restore(id)
@@ -332,17 +331,18 @@ def test_putting_back_keeps_the_newer_name_and_numbers_are_not_given_twice(
     assert third.version == 3
 
 
-def test_what_a_killed_process_left_goes(library: DatasetLibrary, doubled: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [".new-killed", ".adding-killed"])
+def test_what_a_killed_process_left_goes(library: DatasetLibrary, doubled: Path, tmp_path: Path, kind: str) -> None:
     """Every import that was killed left a folder as large as the data set, for ever."""
     datasets = tmp_path / "home" / "datasets"
-    left = datasets / ".adding-killed"
+    left = datasets / kind
     left.mkdir(parents=True)
     (left / "lock").touch()
     (left / "large").write_bytes(b"x" * 1000)
     with DatasetFolders(datasets).workspace() as busy:
         library.add(doubled)
         assert busy.is_dir()
-    assert [each.name for each in datasets.iterdir() if each.name.startswith(".adding")] == []
+    assert [each.name for each in datasets.iterdir() if each.name != ".lock"] == [library.all()[0].id]
 
 
 def test_what_cannot_be_read_is_named_and_can_be_put_away(library: DatasetLibrary, file: Path, tmp_path: Path) -> None:
@@ -367,7 +367,7 @@ def test_a_damaged_set_does_not_replace_a_whole_one_in_the_bin(
     library.add(file)
     (tmp_path / "home" / "datasets" / id / "dataset.json").write_text("{", encoding="utf-8")
     library.discard(id)
-    assert [each.id for each in library.deleted()] == [id]
+    assert [each.id for each in library.binned()] == [id]
     assert len(list((tmp_path / "home" / "datasets" / ".bin").iterdir())) == 2
 
 

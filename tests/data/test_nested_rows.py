@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from studio.data.conversion.formats import Roles, assign
+from studio.data.conversion.roles import Roles, assign
 from studio.data.example_files import ExampleFile
 from studio.data.inspection import Inspection, inspect_files
 

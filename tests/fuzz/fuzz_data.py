@@ -25,12 +25,15 @@ import atheris
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 with atheris.instrument_imports(include=["studio"]):
-    from studio.data.changes import Change
     from studio.data.checking.fixes import FIXES
-    from studio.data.conversion.formats import draft, fault, guess_roles
+    from studio.data.conversion.faults import fault
+    from studio.data.conversion.formats import draft
+    from studio.data.conversion.guessing import guess_roles
     from studio.data.inspection import inspect_files
+    from studio.data.reading_choices import Change
     from studio.data.rows import Row, RowProblem
-    from studio.data.sources.readers import Limits, open_source
+    from studio.data.sources.archives import Limits
+    from studio.data.sources.readers import open_source
 from studio.errors import DataError
 
 NAMES = ("data.csv", "data.tsv", "data.json", "data.jsonl", "data.txt", "notes.md", "data.xlsx", "data.zip", "data")

@@ -29,13 +29,14 @@ def test_the_memory_of_a_gpu_is_its_own(tmp_path: Path) -> None:
 def test_the_key_names_processor_gpus_and_pytorch_without_importing_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gpu = tmp_path / "0000:01:00.0" / "information"
-    gpu.parent.mkdir()
+    gpu = tmp_path / "gpus" / "0000:01:00.0" / "information"
+    gpu.parent.mkdir(parents=True)
     gpu.write_text("Model: \t\t NVIDIA H200\nIRQ: 1\n")
     plain = machine_key()
     assert "cores; torch " in plain.replace("; of which none", "")
-    monkeypatch.setattr(calibration, "NVIDIA", tmp_path)
-    assert "NVIDIA H200" in machine_key()
+    assert "NVIDIA H200" in machine_key(tmp_path)
+    (tmp_path / "version").write_text("NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.183.01  Sun May 12\n")
+    assert "NVIDIA H200; driver 535.183.01; " in machine_key(tmp_path)  # after an update fp32 and 512 tokens stayed
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
     assert "of which 1" in machine_key()
     assert "torch" not in calibration.__dict__

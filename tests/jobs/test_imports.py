@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from studio import codec
-from studio.data.changes import Change
-from studio.data.conversion.formats import assign
+from studio.data.conversion.roles import assign
 from studio.data.library import DatasetLibrary
+from studio.data.reading_choices import Change
 from studio.errors import DataError
 from studio.events import Failed, Finished, Loading, Saved, Started
 from studio.jobs.imports import KEPT_SECONDS, ImportRequest, Imports, ImportState

@@ -13,7 +13,7 @@ import torch
 from studio.config import RunConfig
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.ml import loading
-from studio.ml.answering import MOST_ROWS, answer_rows
+from studio.ml.answering import MOST_ROWS, _within_memory, answer_rows
 from studio.ml.generation import BASE, PaneInput, Sampling, generate
 from studio.ml.reading import can_read
 from studio.ml.soundness import NotFinite
@@ -234,3 +234,20 @@ def test_answers_without_numbers_are_an_error(family: str) -> None:
         next(model.parameters())[5] = float("nan")
     with pytest.raises(NotFinite):
         answer_rows(model, [[4, 5], [6, 7, 5]], adapter=BASE, limits=[3, 3], end_ids=(), pad_id=0)
+
+
+def test_when_the_memory_runs_out_it_goes_on_with_half_the_room() -> None:
+    """An evaluation ended there: the room for keys and values was the same on every GPU."""
+    rooms: list[int] = []
+
+    def answer(budget: int) -> None:
+        rooms.append(budget)
+        if budget > 2048:
+            raise RuntimeError("CUDA error: out of memory")
+
+    _within_memory(answer, 8192)
+    assert rooms == [8192, 4096, 2048]
+    with pytest.raises(RuntimeError, match="out of memory"):
+        _within_memory(lambda budget: answer(10**6), 8192)
+    with pytest.raises(RuntimeError, match="other"):
+        _within_memory(lambda budget: (_ for _ in ()).throw(RuntimeError("other")), 8192)

@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,10 +12,11 @@ import torch
 from studio.config import SPEEDUPS, RunConfig
 from studio.ml import loading
 from studio.ml.batches import IGNORED, TokenRow
-from studio.ml.engine import Engine
+from studio.ml.engine import Engine, transform_of_logits
 from studio.ml.methods import make_trainable
 from studio.ml.speed.attention import blocked_attention
-from studio.ml.speed.packing import can_pack
+from studio.ml.speed.logits import Head, cross_entropies, summed_cross_entropy
+from studio.ml.speed.packing import why_not_packed
 from tests.ml.tiny_families import FAMILIES, WORDS, make_adapted, make_model
 
 FP32 = loading.Placement(device="cpu", precision="fp32")
@@ -78,6 +80,47 @@ def test_loss_and_gradients_are_those_of_plain_transformers_and_peft(family: str
     assert max(float(gradient.abs().max()) for gradient in plain.values()) > 1e-3
 
 
+@pytest.mark.parametrize(
+    ("family", "transform"),
+    [("llama", (1.0, None)), ("granite", (0.125, None)), ("cohere", (0.25, None)), ("gemma2", (1.0, 30.0))],
+)
+def test_scaled_and_capped_logits_are_made_in_chunks(family: str, transform: tuple[float, float | None]) -> None:
+    """Those of Granite, Cohere and Gemma 2 were made for all learned positions at once, which no forecast knew."""
+    assert engine_of(adapted(family))._transform == transform
+
+
+def test_logits_that_something_else_is_done_to_are_left_to_the_model() -> None:
+    model = adapted("llama")
+
+    def bend(module: Any, inputs: Any, output: Any) -> Any:
+        output.logits.add_(output.logits.sin())
+        return output
+
+    model.register_forward_hook(bend)
+    assert transform_of_logits(model) is None
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize(("scale", "softcap"), [(0.5, None), (1.0, 3.0), (2.0, 4.0)])
+def test_the_loss_in_chunks_has_the_gradients_of_scaled_and_capped_logits(
+    scale: float, softcap: float | None, bias: bool
+) -> None:
+    torch.manual_seed(0)
+    hidden, weight = torch.randn(600, 16).requires_grad_(), torch.randn(50, 16).requires_grad_()
+    made = [hidden, weight, *([torch.randn(50).requires_grad_()] if bias else [])]
+    targets = torch.randint(50, (600,))
+    logits = torch.nn.functional.linear(*made) * scale
+    logits = logits if softcap is None else softcap * torch.tanh(logits / softcap)
+    expected = torch.nn.functional.cross_entropy(logits, targets, reduction="sum")
+    head = Head(*made[1:], scale=scale, softcap=softcap)
+    found = summed_cross_entropy(hidden, head, targets)
+    assert float(found.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
+    for one, other in zip(torch.autograd.grad(found, made), torch.autograd.grad(expected, made), strict=True):
+        assert torch.allclose(one, other, atol=1e-3, rtol=1e-4)
+    each = cross_entropies(hidden.detach(), head, targets).detach()
+    assert float(each.sum()) == pytest.approx(float(expected.detach()), rel=1e-5)
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_no_sequence_sees_another(family: str) -> None:
     model = adapted(family)
@@ -123,6 +166,37 @@ def test_each_speed_up_can_be_switched_off_and_changes_nothing(name: str) -> Non
         ours, found = loss_and_gradients(config)
         assert ours == pytest.approx(loss, rel=1e-5)
         assert all(torch.allclose(found[key], expected[key], atol=1e-3, rtol=1e-4) for key in expected)
+
+
+def test_it_says_which_speed_ups_are_on_and_why_others_are_not() -> None:
+    """One that a model did not take was left out in silence, and a forecast assumed it all the same."""
+    found = engine_of(adapted("qwen2")).speedups
+    assert set(found.on) == set(SPEEDUPS) - {"low-precision-adapters"}
+    assert found.left_out == ("low-precision-adapters: the run computes in fp32",)
+    assert found.attention == "blocked attention"
+    off = engine_of(adapted("qwen2"), dataclasses.replace(FAST, switched_off=("packing",))).speedups
+    assert "packing: switched off" in off.left_out
+    assert "fast-attention: rows are not packed" in off.left_out
+    assert off.attention == "the model's own"
+
+
+def test_want_of_memory_while_packing_is_tried_out_is_told() -> None:
+    def greedy(*tensors: Any, **others: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    def broken(*tensors: Any, **others: Any) -> Any:
+        raise RuntimeError("no kernel image is available\nfor execution on the device")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        why_not_packed(make_model("llama"), greedy)
+    assert why_not_packed(make_model("llama"), broken) == "RuntimeError: no kernel image is available"
+
+
+def test_a_base_in_8_bits_is_packed(tiny_model: Path) -> None:
+    """LLM.int8 looks for large columns in the whole row, so the last bits depend on what lies beside."""
+    placement = loading.Placement(device="cpu", precision="fp32", bits=8)
+    config = dataclasses.replace(FAST, method="qlora-8bit")
+    assert engine_of(make_trainable(loading.load_base(tiny_model, placement), config), config, placement).is_packed
 
 
 @pytest.mark.parametrize("family", ["llama", "gemma2", "gpt2", "mixtral"])
@@ -202,7 +276,7 @@ def test_a_model_that_looks_back_by_other_means_is_not_packed() -> None:
     model = MambaForCausalLM(
         MambaConfig(vocab_size=WORDS, hidden_size=32, state_size=8, num_hidden_layers=2, intermediate_size=64)
     )
-    assert not can_pack(model.eval(), blocked_attention)
+    assert why_not_packed(model.eval(), blocked_attention)
 
 
 def test_rounding_alone_does_not_keep_a_model_from_packing() -> None:
@@ -215,7 +289,7 @@ def test_rounding_alone_does_not_keep_a_model_from_packing() -> None:
         return output
 
     model.register_forward_hook(rounded)
-    assert can_pack(model, blocked_attention)
+    assert not why_not_packed(model, blocked_attention)
 
 
 def test_a_faint_sight_of_another_sequence_keeps_a_model_from_packing() -> None:
@@ -226,4 +300,4 @@ def test_a_faint_sight_of_another_sequence_keeps_a_model_from_packing() -> None:
         return output
 
     model.register_forward_hook(leak)
-    assert not can_pack(model, blocked_attention)
+    assert why_not_packed(model, blocked_attention) == "one sequence would see another"

@@ -167,13 +167,14 @@ def test_an_adapter_may_be_off_by_rounding_alone(
     assert hash_learned(tmp_path / "-export") == hash_learned(strong)
 
 
-@pytest.mark.parametrize("stored", ["float32", "bfloat16"])
+@pytest.mark.parametrize("stored", ["float32", "bfloat16", "float16"])
 def test_a_merged_model_may_be_off_by_the_rounding_of_its_weights(
     tiny_model: Path, strong: Path, probes: tuple[Probe, ...], renderer: ChatRenderer, tmp_path: Path, stored: str
 ) -> None:
     base = Path(shutil.copytree(tiny_model, tmp_path / "base"))
     AutoModelForCausalLM.from_pretrained(tiny_model, dtype=stored).save_pretrained(base)
     placement = export.stored_placement(base)
+    assert str(placement.dtype) == f"torch.{stored}"
     files = {"base": base, "renderer": renderer, "probes": probes, "pad_id": PAD, "card": ""}
     before = export.write_merged(adapter=strong, target=tmp_path / "merged", **files)
     wrong = tampered(strong, tmp_path / "wrong-adapter", "alpha")

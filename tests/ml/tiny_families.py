@@ -5,10 +5,12 @@ from typing import Any
 
 import torch
 from transformers import (
+    CohereConfig,
     Gemma2Config,
     Gemma3TextConfig,
     GPT2Config,
     GPTNeoXConfig,
+    GraniteConfig,
     LlamaConfig,
     MistralConfig,
     MixtralConfig,
@@ -53,6 +55,8 @@ FAMILIES: dict[str, PretrainedConfig] = {
     ),
     "gpt_neox": GPTNeoXConfig(**_COMMON, rotary_pct=0.5),
     "mixtral": MixtralConfig(**_GROUPED, num_local_experts=4, num_experts_per_tok=2, sliding_window=None),
+    "granite": GraniteConfig(**_GROUPED, logits_scaling=8.0, attention_multiplier=0.2),
+    "cohere": CohereConfig(**_GROUPED, logit_scale=0.25),
 }  # fmt: skip
 
 

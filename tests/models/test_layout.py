@@ -229,3 +229,21 @@ def test_a_model_without_such_layers_says_so() -> None:
         select_modules(("lm_head",), targets=ALL_LINEAR, chosen=())
     with pytest.raises(ConfigError, match="names no target modules"):
         select_modules(LLAMA_NAMES, targets="everything", chosen=())
+
+
+@pytest.mark.parametrize(
+    ("targets", "chosen", "parts"),
+    [
+        (ALL_LINEAR, (), ("self_attn.q_proj", "self_attn.out_proj", "mlp.fc1")),
+        (ATTENTION, (), ("self_attn.q_proj", "self_attn.out_proj")),
+        (CHOSEN, ("q_proj",), ("self_attn.q_proj",)),
+    ],
+)
+def test_the_part_of_a_model_that_sees_is_left_alone(targets: str, chosen: tuple[str, ...], parts: list[str]) -> None:
+    """Of a Gemma 3 that reads images too, half of the adapter sat where no gradient ever came."""
+    inner = ("self_attn.q_proj", "self_attn.out_proj", "mlp.fc1")
+    text = [f"model.language_model.layers.{number}" for number in range(2)]
+    seeing = ["model.vision_tower.vision_model.encoder.layers.0", "model.visual.blocks.0"]
+    names = [f"{block}.{part}" for block in (*seeing, *text) for part in inner]
+    found = select_modules(names, targets=targets, chosen=chosen)
+    assert found == tuple(f"{block}.{part}" for block in text for part in parts)

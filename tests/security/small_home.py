@@ -30,7 +30,7 @@ from studio.settings import Settings
 from studio.studio import Studio
 from studio.ui import api
 from studio.ui.app import open_page
-from studio.ui.compare import history, sheet_actions, trash, vote_actions
+from studio.ui.compare import bin_panel, history, sheet_actions, vote_actions
 from studio.ui.configure import view
 from studio.ui.configure.state import Selection as Configured
 from studio.ui.data import imports, library
@@ -40,7 +40,7 @@ from studio.ui.evaluate import actions, tab
 from studio.ui.evaluate import view as evaluate_view
 from studio.ui.evaluate.state import Selection
 from studio.ui.evaluate.tradeoff_state import Tradeoffs
-from studio.ui.export import tab as export_tab
+from studio.ui.export import view as export_view
 from studio.ui.kit.drawn import Drawn, only_new
 from studio.ui.runs import view as runs_drawing
 from studio.ui.train import view as train_view
@@ -207,7 +207,7 @@ def _look_at_run(studio: Studio, facts: ModelFacts, run_id: str) -> None:
         lambda: tab.refresh_runs(studio, run_id),
         lambda: only_new(evaluate_view.draw(studio, Tradeoffs(studio, facts), Selection(run_id)), Drawn()),
         lambda: studio.evaluations.rows(run_id),
-        lambda: export_tab.refresh_runs(studio, run_id),
+        lambda: export_view.refresh_runs(studio, run_id),
         lambda: export_state(studio.jobs, studio.runs.get(run_id), "adapter"),
         lambda: blend_state(studio.jobs, studio.runs.get(run_id)),
         lambda: history.compare_run(studio, open_conversations(studio.settings.home), run_id),
@@ -225,9 +225,9 @@ def _look_at_comparisons(studio: Studio) -> None:
     work = SheetWork(open_sheets(home, studio.clock), studio.chat, lambda key: pane_model(studio, key))
     votes = Votes(home)
     history.at_first(studio, conversations, marks=False)
-    trash.draw(conversations, "conversation", None)
+    bin_panel.draw(conversations, "conversation", None)
     sheet_actions.refresh(studio, work, models=None, run=None, sheet=None)
-    trash.draw(work.sheets, "sheet", None)
+    bin_panel.draw(work.sheets, "sheet", None)
     vote_actions.list_sheets(work, None)
     vote_actions.list_pairs(votes, None)
     for pair in votes.pairs():

@@ -134,11 +134,10 @@ def test_a_data_set_is_sent_and_nothing_beside_it(studio: Studio, client: TestCl
 
 def test_what_programs_are_told_holds_no_path(studio: Studio, run: RunFolder) -> None:
     """`run_status` told where the run lies, and so where a base model that had been brought in was to be found."""
-    from studio.ui.api import status_of
-    from studio.ui.export.tab import export_run
+    from studio.ui.api import export_of, status_of
 
     write_export(run, "adapter")
-    told = f"{status_of(studio, run.id)} {export_run(studio, run.id, 'adapter')}"
+    told = f"{status_of(studio, run.id)} {export_of(studio, run.id, 'adapter')}"
     assert str(studio.settings.home) not in told
 
 

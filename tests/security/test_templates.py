@@ -212,7 +212,7 @@ def test_a_worker_that_cannot_go_on_is_ended_and_its_log_says_so(tmp_path: Path)
         "from studio.data.tokenizing.rendering import ChatRenderer\n"
         "renderer = ChatRenderer.load(Path(sys.argv[1]), bounds=ProcessBounds(seconds=1))\n"
         "example = Example((Message('user', 'a' * 3000 + '!'), Message('assistant', 'b')))\n"
-        "renderer.render_many([example] * 3)\n"
+        "list(renderer.render_each([example] * 3))\n"
     )
     done = subprocess.run([sys.executable, "-c", script, str(folder)], capture_output=True, text=True, timeout=120)
     assert done.returncode == 1

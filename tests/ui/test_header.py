@@ -1,7 +1,5 @@
-from pathlib import Path
-
 from studio.jobs.jobs import JobState
-from studio.ui.header import graphics_card, header, machine
+from studio.ui.header import header, machine
 
 
 def test_the_header_says_where_the_model_is() -> None:
@@ -10,9 +8,12 @@ def test_the_header_says_where_the_model_is() -> None:
     assert "Downloading: 45.0 MB of 92.9 MB" in header("2 CPU cores", "starter", coming)
 
 
-def test_a_card_is_named_as_its_driver_names_it(tmp_path: Path) -> None:
-    (tmp_path / "0000:01").mkdir()
-    (tmp_path / "0000:01" / "information").write_text("Model: \t NVIDIA L4\nIRQ: 5\n", encoding="utf-8")
-    assert graphics_card(tmp_path) == "NVIDIA L4"
-    assert machine(tmp_path).startswith("NVIDIA L4, ")
-    assert "CPU cores" in machine(tmp_path / "nothing")
+def test_the_machine_is_named_by_its_card() -> None:
+    assert machine(["NVIDIA L4"]).startswith("NVIDIA L4, ")
+    assert "CPU cores" in machine([])
+
+
+def test_a_card_that_is_not_used_is_no_secret() -> None:
+    """A run went to the processor in silence while the header showed the card."""
+    drawn = header("NVIDIA L4", "starter", JobState("ready", "Ready."), trouble="The graphics card is not used: <why>.")
+    assert "The graphics card is not used: &lt;why&gt;." in drawn

@@ -1,8 +1,6 @@
-import errno
-import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -11,13 +9,11 @@ from studio.errors import RunError
 from studio.ml.checkpoints import PROGRESS, Progress, read_progress, write_progress
 from studio.ml.pacing import Scores
 from studio.runs.store import RunFolder
-from studio.workers import checkpoints
 from studio.workers.checkpoints import (
     leave_results_only,
     load_checkpoint,
     newest_checkpoint,
     save_checkpoint,
-    whole_or_not_at_all,
 )
 
 MakeRun = Callable[..., RunFolder]
@@ -85,7 +81,7 @@ def test_a_checkpoint_that_is_only_half_deleted_is_not_one(make_run: MakeRun, mo
     """Killed while it deleted an old checkpoint, a worker left one that looked whole."""
     run = make_run()
     save(run, 1, 2)
-    monkeypatch.setattr(checkpoints.shutil, "rmtree", lambda path, ignore_errors=False: None)  # dies before
+    monkeypatch.setattr(shutil, "rmtree", lambda path, ignore_errors=False: None)  # dies before
     save(run, 3)
     assert run.checkpoint_steps == (2, 3)
 
@@ -136,44 +132,3 @@ def test_once_it_is_over_only_results_are_left(make_run: MakeRun) -> None:
     leave_results_only(run, whole_models=True)
     assert run.checkpoint_steps == ()
     assert not (run.path / "checkpoints").exists()
-
-
-def _write_half(target: Path) -> None:
-    with whole_or_not_at_all(target) as folder:
-        (folder / "a").write_text("half")
-        folder.write_text("a folder is no file")
-
-
-def test_a_folder_is_replaced_whole_or_stays(tmp_path: Path) -> None:
-    target = tmp_path / "adapter"
-    with whole_or_not_at_all(target) as folder:
-        (folder / "a").write_text("first")
-        assert not target.exists()
-    with pytest.raises(IsADirectoryError):
-        _write_half(target)
-    assert [path.name for path in tmp_path.iterdir()] == ["adapter"]
-    assert (target / "a").read_text() == "first"
-    with whole_or_not_at_all(target) as folder:
-        (folder / "b").write_text("second")
-    assert [path.name for path in tmp_path.rglob("*")] == ["adapter", "b"]
-
-
-def test_a_disk_that_says_only_when_it_is_flushed_that_it_is_full(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What such a disk never took was given its name all the same."""
-
-    def flush(error: int) -> Callable[[Any], None]:
-        def fail(descriptor: int) -> None:
-            raise OSError(error, os.strerror(error))
-
-        return fail
-
-    monkeypatch.setattr(checkpoints.os, "fsync", flush(errno.ENOSPC))
-    with pytest.raises(OSError, match="No space"), whole_or_not_at_all(tmp_path / "adapter") as folder:
-        (folder / "a").write_text("never written")
-    assert list(tmp_path.iterdir()) == []
-    monkeypatch.setattr(checkpoints.os, "fsync", flush(errno.EINVAL))  # a file system that cannot
-    with whole_or_not_at_all(tmp_path / "adapter") as folder:
-        (folder / "a").write_text("written")
-    assert (tmp_path / "adapter" / "a").is_file()

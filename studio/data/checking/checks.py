@@ -1,27 +1,23 @@
 """What is doubtful about a data set: every check in one pass over its examples, each with a count and the places.
 
-Streams: of an example only a few numbers are kept, so that a million of them fit. Knows nothing of files, of tokens and
-of how a finding is shown. A check would rather miss something than raise a false alarm.
+Streams: of an example only a few numbers are kept, so that a million of them fit. A check would rather miss something
+than raise a false alarm.
 """
 
 from array import array
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from studio.data.checking.advice import FEW, coaching
 from studio.data.checking.answer_patterns import AnswerPatterns
 from studio.data.checking.copies import Hashes, conflicts, copies, shared
 from studio.data.checking.example_texts import texts
-from studio.data.checking.findings import BAD, INFO, MOST_PLACES, WARNING, Finding, Fix, Tally, in_order, offer
+from studio.data.checking.findings import BAD, INFO, MOST_PLACES, WARNING, Finding, Tally, in_order, offer
 from studio.data.checking.fixes import DROP_DUPLICATES, DROP_NEAR_DUPLICATES, KEEP_FIRST_ANSWER
-from studio.data.checking.leftover_marks import LeftoverMarks
 from studio.data.checking.near_duplicates import MOST_COMPARED, SAMPLE, NearDuplicates
-from studio.data.checking.personal_checks import PersonalData
 from studio.data.checking.problem_words import LeftOut
-from studio.data.checking.repairs import JOIN_TURNS
-from studio.data.checking.text_checks import TextFaults
+from studio.data.checking.repairs import JOIN_TURNS, repeats_speaker
+from studio.data.checking.text_checks import LeftoverMarks, PersonalData, TextFaults
 from studio.data.checking.text_structure import TextStructure
-from studio.data.checking.turns import repeats_speaker
 from studio.data.examples import Example
 from studio.data.rows import Report, RowProblem, silent
 from studio.wording import counted
@@ -29,7 +25,43 @@ from studio.wording import counted
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Checker", "Finding", "Fix", "overlap"]
+
+FEW = 20
+"""With fewer examples than this a model learns them by heart."""
+
+
+def coaching(usable: int, *, tokens: int = 0) -> str:
+    """Say what a set of this size is good for. `tokens` is the total over all examples, 0 while it is not known."""
+    if usable <= 0:
+        return "There is nothing to learn from yet. Add a few examples; with 20 or more you can make a first try."
+    length = tokens / usable if tokens else 0.0
+    short = " They are very short, so take twice as many." if usable < 1000 and 0 < length < 20 else ""
+    if usable < FEW:
+        return f"{_examples(usable)}: very few. The model will learn them by heart; 100 or more make it learn a habit."
+    if usable < 100:
+        return (
+            f"{_examples(usable)}: enough for a first try. A style or a format settles better with 100 or more.{short}"
+        )
+    if usable < 1000:
+        return (
+            f"{_examples(usable)}: enough to learn a voice or a format. "
+            f"Facts and harder tasks gain from more, as long as they are as good.{short}"
+        )
+    if usable < 20_000:
+        return f"{_examples(usable)}: plenty. From here on, better examples help more than further ones."
+    if usable < 200_000:
+        return (
+            f"{_examples(usable)}: a large set. One pass over it is usually enough; "
+            "try a few thousand first to see whether it does what you want."
+        )
+    return (
+        f"{_examples(usable)}: more than most fine-tuning needs, and a lot of work for one machine. "
+        "Take a few thousand of the best first, and look at the time on the Configure tab before you take all."
+    )
+
+
+def _examples(number: int) -> str:
+    return "1 example" if number == 1 else f"{number:,} examples"
 
 
 class Checker:

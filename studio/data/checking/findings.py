@@ -1,10 +1,11 @@
 """What a check found out about a data set, and the change that is offered for it. Values only."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from studio.codec import OLDER_NAME
 from studio.data.checking.fixes import FIXES
+from studio.wording import counted
 
 MOST_PLACES = 1000
 """So many places of one finding are kept; the count goes on."""
@@ -57,6 +58,24 @@ class Tally:
     def places(self) -> tuple[int, ...]:
         """The first places, in the order in which they were counted."""
         return tuple(self._first)
+
+    def finding(
+        self,
+        kind: str,
+        level: str,
+        title: str,
+        text: str,
+        *,
+        verbs: tuple[str, str] = ("", ""),
+        fixes: Sequence[str] = (),
+    ) -> Iterator[Finding]:
+        """Yield the finding about the examples that were counted, if any.
+
+        In `title` stand the number of examples and the verb, for one and for several, as {} and {}.
+        """
+        if self.count:
+            title = title.format(counted(self.count, "example"), verbs[self.count != 1])
+            yield Finding(kind, level, title, text, self.count, places=self.places, fixes=offer(*fixes))
 
 
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:

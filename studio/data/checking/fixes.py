@@ -7,9 +7,7 @@ examples in the same order give the same result.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from studio.data.changes import Change
 from studio.data.checking.copies import answer_hash, prompt_hash
-from studio.data.checking.hand_picked import HandPicked
 from studio.data.checking.near_duplicates import NearDuplicates
 from studio.data.checking.repairs import (
     JOIN_TURNS,
@@ -22,9 +20,11 @@ from studio.data.checking.repairs import (
     SYSTEM_FIRST,
     TRIM_END,
     TRIM_START,
+    HandPicked,
     repaired,
 )
 from studio.data.examples import Example, fingerprint
+from studio.data.reading_choices import Change
 
 LEAVE_OUT = "leave-out"
 DROP_DUPLICATES = "drop-duplicates"

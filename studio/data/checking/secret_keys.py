@@ -1,7 +1,7 @@
 """Keys, tokens and passwords in text: what opens an account to whoever reads it.
 
 Known by the shapes that their issuers publish, or as a random value after a word such as "api_key". Words that stand
-for a key, such as YOUR_API_KEY, are none. Knows nothing of whether a key still works.
+for a key, such as YOUR_API_KEY, are none.
 """
 
 import re
@@ -49,22 +49,7 @@ _KEY_LINE = re.compile(r"[A-Za-z0-9+/]{16}")
 _URL_PASSWORD = re.compile(
     r"(?<=://)([^\s:/@'\"<>\[\]]{0,64}:)([^\s/:@'\"<>\[\]{}$*%][^\s/:@'\"<>\[\]{}$*]{2,127})(?=@[A-Za-z0-9])"
 )
-_ASSIGNING = (
-    "key",
-    "KEY",
-    "Key",
-    "ecret",
-    "ECRET",
-    "oken",
-    "OKEN",
-    "assw",
-    "ASSW",
-    "pass",
-    "PASS",
-    "pwd",
-    "PWD",
-    "earer",
-)
+_ASSIGNING = "key KEY Key ecret ECRET oken OKEN assw ASSW pass PASS pwd PWD earer".split()
 _ASSIGNED = re.compile(
     r"(?:(?:[TtDd]|ord|ORD)?[\"']?[ \t]{0,4}(?:=>|:=|=|:)[ \t]{0,4}(?:[Bb]earer |[Bb]asic )?[\"'`]?|(?<=earer) )"
     r"([A-Za-z0-9+/_.~-]{16,300}={0,2})"

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 from studio.data.checking.findings import WARNING, Finding, Tally
 from studio.data.examples import Example
-from studio.wording import counted
 
 _MARK = re.compile(
     r"<[|\uff5c][^<>|\uff5c\s]{1,40}[|\uff5c]>|<\|[a-z_]{1,20}>|<[a-z_]{1,20}\|>|<(?:start|end)_of_turn>|<extra_id_\d+>"
@@ -68,29 +67,23 @@ class TextStructure:
             and max(self._tags.values(), default=0) >= _NEARLY_ALL * self._texts
         ):
             marked = self._tagged
-        if marked.count:
-            verb = "holds" if marked.count == 1 else "hold"
-            yield Finding(
-                "control-marks",
-                WARNING,
-                f"{counted(marked.count, 'example')} {verb} the marks of a chat template",
-                'A program puts marks such as "<|im_start|>", "[INST]" or "<user>" between turns. The studio adds '
-                "those of your model itself. Learned as text, they teach the model to write them. Bring the "
-                "conversations as they were before the template, or leave these out.",
-                marked.count,
-                places=marked.places,
-            )
-        if self._printed.count:
-            verb = "is" if self._printed.count == 1 else "are"
-            yield Finding(
-                "printed-data",
-                WARNING,
-                f"{counted(self._printed.count, 'example')} {verb} data with brackets and names, and no prose",
-                "The text looks like lists or objects that a program has printed. The model would learn to write the "
-                "brackets. Save the data again as JSON Lines or Parquet, so that what is in it can be read.",
-                self._printed.count,
-                places=self._printed.places,
-            )
+        yield from marked.finding(
+            "control-marks",
+            WARNING,
+            "{} {} the marks of a chat template",
+            'A program puts marks such as "<|im_start|>", "[INST]" or "<user>" between turns. The studio adds those of '
+            "your model itself. Learned as text, they teach the model to write them. Bring the conversations as they "
+            "were before the template, or leave these out.",
+            verbs=("holds", "hold"),
+        )
+        yield from self._printed.finding(
+            "printed-data",
+            WARNING,
+            "{} {} data with brackets and names, and no prose",
+            "The text looks like lists or objects that a program has printed. The model would learn to write the "
+            "brackets. Save the data again as JSON Lines or Parquet, so that what is in it can be read.",
+            verbs=("is", "are"),
+        )
 
 
 def _is_printed(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""One cell of a row: the text in it, or the list that it holds as text. Knows nothing of roles and columns.
+"""One cell of a row: the text in it, or the list that it holds as text.
 
 Text is taken as it stands: nothing is stripped or rewritten.
 """
@@ -56,10 +56,15 @@ def answer_text(cell: object, name: str) -> str:
     except UnusableError:
         if not is_json(cell):
             raise
+    return as_json(cell, name)
+
+
+def as_json(value: object, what: str) -> str:
+    """Write a value as JSON. Raises UnusableError, which says `what`, when that cannot be done."""
     try:
-        return json.dumps(cell, ensure_ascii=False, allow_nan=False)
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
     except (ValueError, TypeError, RecursionError) as error:
-        raise UnusableError("not-text", f"{name} cannot be written as JSON.") from error
+        raise UnusableError("not-text", f"{what} cannot be written as JSON.") from error
 
 
 def is_json(cell: object) -> bool:

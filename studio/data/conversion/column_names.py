@@ -7,6 +7,9 @@ from collections.abc import Mapping
 MOST_COLUMNS = 1_000
 """So many columns are looked at to find out what they are, the first of the file."""
 
+ANSWERING = ("output", "completion", "answer", "response", "solution", "target")
+"""The concepts of which each is what a model is to answer."""
+
 _NAMES: Mapping[str, str] = {
     "conversation": "messages conversations conversation dialogue dialog dialogs chat chats turns contents "
     "chatmessages mapping transcript",

@@ -1,7 +1,7 @@
 """From the cell that holds a conversation to its messages, in whichever of the usual shapes it is written.
 
 Known are OpenAI's messages, ShareGPT's conversations, Gemini's contents, Anthropic's blocks, pairs of question and
-answer, plain lists of turns, and one text with the speakers' names in it. Knows nothing of columns.
+answer, plain lists of turns, and one text with the speakers' names in it.
 """
 
 import re
@@ -16,8 +16,8 @@ from studio.data.conversion.media import refuse_media
 from studio.data.conversion.reasoning import is_hidden, is_reasoning, reasoning_in
 from studio.data.conversion.reply_trees import best_branch, is_reply_tree
 from studio.data.conversion.tool_calls import are_calls, calls_in
-from studio.data.conversion.transcripts import turns_of
 from studio.data.examples import Message
+from studio.data.speaker_marks import turns_of
 
 SYSTEM, USER, ASSISTANT, TOOL = "system", "user", "assistant", "tool"
 

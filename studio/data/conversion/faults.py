@@ -1,6 +1,6 @@
 """Why an example cannot be learned from as it stands: an order of turns that makes no sense, or nothing in a turn.
 
-Two turns of one speaker in a row are no fault. Knows nothing of files, columns and chat templates.
+Two turns of one speaker in a row are no fault.
 """
 
 from collections.abc import Sequence
@@ -13,14 +13,13 @@ from studio.data.rows import RowProblem
 
 def fault(example: Example) -> RowProblem | None:
     """Return why an example cannot be learned from as it stands, or None when it can."""
-    found = _fault_of_text(example.messages[0]) if example.is_text else _fault_of_turns(example.messages)
+    if example.is_text:
+        found = ("empty", "The text is empty.") if is_empty(example.messages[0].content) else None
+    else:
+        found = _fault_of_turns(example.messages)
     if not found and not _is_writable(example):
         found = "broken-character", "It holds half of a character, such as a broken emoji."
     return RowProblem(example.row, found[1], example.file, found[0]) if found else None
-
-
-def _fault_of_text(message: Message) -> tuple[str, str] | None:
-    return ("empty", "The text is empty.") if is_empty(message.content) else None
 
 
 def _fault_of_turns(messages: Sequence[Message]) -> tuple[str, str] | None:

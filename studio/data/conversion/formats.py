@@ -2,61 +2,28 @@
 
     columns + first rows -> Roles (guessed, or assigned by a person) -> draft of each row -> what is wrong with it
 
-Knows nothing of files, tokens or chat templates. Text is taken as it stands: nothing is stripped or rewritten.
+Text is taken as it stands: nothing is stripped or rewritten.
 """
 
 from collections.abc import Mapping, Sequence
 
 from studio.data.chunks import chunks
-from studio.data.conversion import chat_exports, prompt_templates
+from studio.data.conversion import prompt_templates
 from studio.data.conversion.cells import UnusableError, answer_text, is_empty, listed, opened, quoted, text_in
 from studio.data.conversion.conversations import ASSISTANT, SYSTEM, USER, are_turns, messages_in, turns_in
-from studio.data.conversion.faults import fault
-from studio.data.conversion.guessing import guess_roles
 from studio.data.conversion.learning_marks import apply_marks
 from studio.data.conversion.media import refuse_media_columns
 from studio.data.conversion.message_rows import message_in
 from studio.data.conversion.reasoning import reasoning_text
+from studio.data.conversion.reply_trees import is_tree, turns_in_tree
 from studio.data.conversion.roles import (
-    CHAT,
-    INSTRUCTION,
-    KINDS,
-    PARTS,
-    PREFERENCE,
-    PROMPT_COMPLETION,
-    QUESTION_ANSWER,
-    TEXT,
     Roles,
-    assign,
-    missing,
-    notes_on,
-    parts_of,
 )
 from studio.data.conversion.tool_calls import are_calls, calls_in, tools_in
 from studio.data.examples import TEXT as TEXT_ROLE
 from studio.data.examples import Example, Message
 from studio.data.question_lists import COLUMNS, is_question_list, question_rows
 from studio.data.rows import Row, RowProblem
-
-__all__ = [
-    "CHAT",
-    "INSTRUCTION",
-    "KINDS",
-    "PARTS",
-    "PREFERENCE",
-    "PROMPT_COMPLETION",
-    "QUESTION_ANSWER",
-    "TEXT",
-    "Roles",
-    "assign",
-    "draft",
-    "fault",
-    "guess_roles",
-    "has_columns",
-    "missing",
-    "notes_on",
-    "parts_of",
-]
 
 
 def draft(row: Row, roles: Roles) -> tuple[Example | RowProblem, ...]:
@@ -72,7 +39,10 @@ def draft(row: Row, roles: Roles) -> tuple[Example | RowProblem, ...]:
             return tuple(_texts(row, roles))
         if roles.message:
             return (Example(tuple(_one_message(row, roles)), row.number, row.file, _tools(row, roles)),)
-        drafted = _conversations(row, roles) if roles.conversation else [_question_and_answer(row, roles)]
+        if roles.conversation:
+            drafted = _questions_apart(row, roles) or [_conversation(row, roles)]
+        else:
+            drafted = [_question_and_answer(row, roles)]
         drafted = [apply_marks(row.cells, _used(roles), messages) for messages in drafted]
         tools = _tools(row, roles)
         return tuple(Example(tuple(messages), row.number, row.file, tools) for messages in drafted)
@@ -108,25 +78,16 @@ def _needed(roles: Roles) -> list[str]:
 
 def _texts(row: Row, roles: Roles) -> list[Example]:
     text = _text(row, roles.text)
-    pieces = _pieces(text)
+    pieces = chunks(text) or (text,)
     examples = [Example((Message(TEXT_ROLE, piece),), row.number, row.file, continues=True) for piece in pieces[:-1]]
     return [*examples, Example((Message(TEXT_ROLE, pieces[-1]),), row.number, row.file, continues=row.continues)]
-
-
-def _pieces(text: str) -> tuple[str, ...]:
-    return chunks(text) or (text,)
-
-
-def _conversations(row: Row, roles: Roles) -> list[list[Message]]:
-    """Return the one conversation of a row, or several short ones when it is a list of questions."""
-    return _questions_apart(row, roles) or [_conversation(row, roles)]
 
 
 def _conversation(row: Row, roles: Roles) -> list[Message]:
     cell = opened(row.cells.get(roles.conversation))
     turns: Sequence[object] | None = None
-    if isinstance(cell, Mapping) and chat_exports.is_tree(cell):
-        turns = chat_exports.turns_in_tree(cell, row.cells.get("current_node"))
+    if isinstance(cell, Mapping) and is_tree(cell):
+        turns = turns_in_tree(cell, row.cells.get("current_node"))
     elif not is_empty(cell):
         turns = turns_in(cell)
     if turns is None and not is_empty(cell):

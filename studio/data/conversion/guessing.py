@@ -6,7 +6,7 @@ than one whose model has silently learned the wrong column.
 
 from collections.abc import Callable, Sequence
 
-from studio.data.conversion.column_names import MOST_COLUMNS, is_exactly, plain
+from studio.data.conversion.column_names import ANSWERING, MOST_COLUMNS, is_exactly, plain
 from studio.data.conversion.labelled_texts import labelled_text
 from studio.data.conversion.roles import IGNORE, Roles, assign
 from studio.data.conversion.sampled_columns import Column, sampled
@@ -30,8 +30,7 @@ _PAIRS = (
 )
 """What goes together, the most telling first."""
 _ASKING = ("instruction", "prompt", "question", "problem", "input", "message", "context")
-_ANSWERING = ("output", "completion", "answer", "response", "solution", "target")
-_OTHERWISE_KNOWN = ("history", "rejected", "input", "context", "tools", *_ASKING, *_ANSWERING)
+_OTHERWISE_KNOWN = ("history", "rejected", "input", "context", "tools", *_ASKING, *ANSWERING)
 _CHOICES_BY_LETTER = {"a", "b", "c"}
 
 
@@ -69,7 +68,7 @@ def _unanswered(columns: Sequence[Column]) -> Parts | None:
     asking = [
         column for column in columns if column.is_called("conversation", "message") and column.ends_with_a_question
     ]
-    answering = [column for column in columns if column.is_called(*_ANSWERING, "assistant") and not column.is_constant]
+    answering = [column for column in columns if column.is_called(*ANSWERING, "assistant") and not column.is_constant]
     if len(asking) != 1 or len(answering) != 1 or not (answering[0].holds_turns or answering[0].is_text):
         return None
     return _beside(columns, {asking[0].name: "prompt", answering[0].name: "answer"})
@@ -103,7 +102,7 @@ def _judged_answers(columns: Sequence[Column]) -> Parts | None:
 
     A label that is true or false is no question: what is labelled false is left out.
     """
-    answered = any(each.is_called(*_ANSWERING, "chosen", "assistant", "a") or each.holds_turns for each in columns)
+    answered = any(each.is_called(*ANSWERING, "chosen", "assistant", "a") or each.holds_turns for each in columns)
     labels = [each for each in columns if answered and each.is_called("label") and not each.is_true_or_false]
     verdicts = [each for each in columns if each.is_called("verdict")]
     return {} if any(each.is_yes_or_no for each in (*labels, *verdicts)) else None
@@ -113,7 +112,7 @@ def _choices(columns: Sequence[Column]) -> Parts | None:
     """The answer is only the letter or number of a choice, which stands in another column."""
     if not _offers_choices(columns):
         return None
-    answering = (each for each in columns if each.is_called(*_ANSWERING) or each.hints_at(*_ANSWERING))
+    answering = (each for each in columns if each.is_called(*ANSWERING) or each.hints_at(*ANSWERING))
     return {} if any(column.is_letters_or_figures for column in answering) else None
 
 
@@ -137,7 +136,7 @@ def _named_pair(columns: Sequence[Column]) -> Parts | None:
 def _turns_before_the_answer(columns: Sequence[Column]) -> Parts | None:
     """The turns before the answer stand in one column, the answer in another."""
     asking = next((one for concept in ("prompt", "input", "question") if (one := _called(columns, concept))), None)
-    answering = [column for column in columns if column.is_called(*_ANSWERING)]
+    answering = [column for column in columns if column.is_called(*ANSWERING)]
     if asking is None or len(answering) != 1:
         return None
     kinds = [(column.holds_turns, column.is_text) for column in (asking, answering[0])]
@@ -153,7 +152,7 @@ def _turns_before_the_answer(columns: Sequence[Column]) -> Parts | None:
 def _calls_of_tools(columns: Sequence[Column]) -> Parts | None:
     """The answers are calls of the tools in another column."""
     tools, asking = _called(columns, "tools"), _called(columns, "question") or _called(columns, "prompt")
-    answering = [column for column in columns if column.is_called(*_ANSWERING) and column.holds_calls]
+    answering = [column for column in columns if column.is_called(*ANSWERING) and column.holds_calls]
     if tools is None or asking is None or not asking.is_text or len(answering) != 1:
         return None
     return _beside(columns, {asking.name: "prompt", answering[0].name: "answer"})
@@ -167,9 +166,7 @@ def _transcript(columns: Sequence[Column]) -> Parts | None:
 
 def _labelled_text(columns: Sequence[Column]) -> Parts | None:
     """Beside a text stands its label, its summary or its translation, and no other answer."""
-    if any(each.is_called(*_ANSWERING) and not each.is_called("target") for each in columns) or _offers_choices(
-        columns
-    ):
+    if any(each.is_called(*ANSWERING) and not each.is_called("target") for each in columns) or _offers_choices(columns):
         return None
     parts = labelled_text(columns)
     return _beside(columns, parts) if parts else None
@@ -190,7 +187,7 @@ def _questions_by_their_marks(columns: Sequence[Column]) -> Parts | None:
 
 def _plain_text(columns: Sequence[Column]) -> Parts | None:
     """There is one text, and nothing in the other columns that could be learned with it."""
-    asked_or_answered = (*_ASKING[:4], *_ANSWERING)
+    asked_or_answered = (*_ASKING[:4], *ANSWERING)
     if any(column.is_called("label", "speaker") or column.hints_at(*asked_or_answered) for column in columns):
         return None
     text = columns[0] if len(columns) == 1 else _called(columns, "text")
@@ -229,7 +226,7 @@ def _asking_and_answering(columns: Sequence[Column]) -> tuple[Column, Column] | 
         if asking is not None and answering is not None and asking.is_text and answering.could_answer:
             return asking, answering
     texts = [column for column in columns if column.is_text]
-    named = [column for column in columns if column.is_called(*_ANSWERING) or column.hints_at(*_ANSWERING)]
+    named = [column for column in columns if column.is_called(*ANSWERING) or column.hints_at(*ANSWERING)]
     found = [column for column in named if column.could_answer]
     asking = next((one for concept in _ASKING if (one := _called(texts, concept)) is not None), None)
     if asking is None:

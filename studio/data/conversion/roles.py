@@ -1,4 +1,4 @@
-"""Which column plays which part, and whether that is enough to learn from. Knows names of columns, and no rows."""
+"""Which column plays which part, and whether that is enough to learn from."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

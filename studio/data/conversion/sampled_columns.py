@@ -1,4 +1,4 @@
-"""A column as the guess sees it: its name, and what stands in its first cells. Knows nothing of parts and rules."""
+"""A column as the guess sees it: its name, and what stands in its first cells."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,10 +6,9 @@ from functools import cached_property
 from itertools import islice
 
 from studio.data.conversion.cells import is_empty, is_json, opened
-from studio.data.conversion.chat_exports import is_tree
 from studio.data.conversion.column_names import hints, meanings
 from studio.data.conversion.conversations import SPEAKERS, are_turns, begins_with, ends_with, turns_in
-from studio.data.conversion.reply_trees import is_reply_tree
+from studio.data.conversion.reply_trees import is_reply_tree, is_tree
 from studio.data.conversion.tool_calls import are_calls
 from studio.data.question_lists import is_question_list
 from studio.data.rows import Row

@@ -1,13 +1,13 @@
 """Calls of tools and the lists of tools on offer, from the shapes in which files hold them.
 
 Known are OpenAI's `tool_calls`, `function_call`, `tools` and `functions`, Anthropic's blocks, and the JSON text that
-ShareGPT files hold. Knows nothing of how a chat template writes them.
+ShareGPT files hold.
 """
 
 import json
 from collections.abc import Mapping
 
-from studio.data.conversion.cells import UnusableError, is_empty, opened
+from studio.data.conversion.cells import UnusableError, as_json, is_empty, opened
 from studio.data.examples import ToolCall
 
 
@@ -20,7 +20,7 @@ def tools_in(cell: object) -> str:
     if is_empty(found):
         return ""
     items = found if isinstance(found, list) else [found]
-    return _json([_tool(opened(item)) for item in items], "The list of tools")
+    return as_json([_tool(opened(item)) for item in items], "The list of tools")
 
 
 def calls_in(found: object, where: str) -> tuple[ToolCall, ...]:
@@ -72,7 +72,7 @@ def _arguments(given: object, where: str) -> str:
         raise UnusableError("not-text", f"{where} calls a tool with arguments that are not a JSON object.")
     if isinstance(given, str) and _is_json(given):
         return given
-    return _json(found, f"The call of a tool in {where[0].lower()}{where[1:]}")
+    return as_json(found, f"The call of a tool in {where[0].lower()}{where[1:]}")
 
 
 def _is_json(text: str) -> bool:
@@ -81,10 +81,3 @@ def _is_json(text: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
-
-
-def _json(found: object, what: str) -> str:
-    try:
-        return json.dumps(found, ensure_ascii=False, allow_nan=False)
-    except (ValueError, TypeError, RecursionError) as error:
-        raise UnusableError("not-text", f"{what} cannot be written as JSON.") from error

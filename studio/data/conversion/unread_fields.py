@@ -1,13 +1,17 @@
-"""Fields and parts of turns that say something and play no part: counted, so that they can be named."""
+"""What is not read though it might belong to an example: columns, fields and parts of turns, named and counted."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
-from studio.data.conversion.cells import listed, opened
+from studio.data.conversion.cells import listed, opened, quoted
+from studio.data.conversion.column_names import ANSWERING, MOST_COLUMNS
 from studio.data.conversion.conversations import are_turns, parts_left_out, reads_field, turns_in
 from studio.data.conversion.learning_marks import is_mark
 from studio.data.conversion.reasoning import is_hidden
 from studio.data.conversion.reply_trees import is_reply_tree, replies_left_out
+from studio.data.conversion.roles import IGNORE, Roles, parts_of
+from studio.data.conversion.sampled_columns import sampled
+from studio.data.rows import Row
 from studio.wording import counted
 
 _MOST_NAMES = 1_000
@@ -78,3 +82,20 @@ def _says_something(value: object, depth: int = 0) -> bool:
         return len(words) >= _FEWEST_WORDS and any(word.isalpha() for word in words[:_FEWEST_WORDS])
     inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
     return depth < _DEEPEST and any(_says_something(each, depth + 1) for each in inner)
+
+
+def passed_over(columns: Sequence[str], sample: Sequence[Row], roles: Roles) -> Iterator[str]:
+    """Say which columns are named like a part and yet were not guessed to be one, and why."""
+    free = [name for name, part in parts_of(roles, columns[:MOST_COLUMNS]).items() if part == IGNORE]
+    for column in sampled([name for name in free if name], sample):
+        part = next((part for part in ("system", "history", "tools", "reasoning") if column.is_called(part)), "")
+        if column.is_called(*ANSWERING) and column.holds_several_texts and not roles.kind:
+            yield (
+                f"The column {quoted(column.name)} holds several texts in a list, and it is not clear which of them is "
+                "the answer: bring the best one alone. Chosen as the answer, the whole list is learned as JSON."
+            )
+        if part and column.cells and roles.kind:
+            yield (
+                f"The column {quoted(column.name)} is not read, though it is called so: it is not clear that it holds "
+                f"what belongs there. Choose the part '{part}' for it if it does."
+            )

@@ -1,4 +1,4 @@
-"""Scores of answers that are labels, from the places of the labels. Knows nothing of texts.
+"""Scores of answers that are labels, from the places of the labels.
 
 Every function takes places along the last axis, and any axes before it, so that all resamples of a bootstrap are scored
 at once: expected and answered of shape (..., rows), with `labels` how many labels there are. An expected place is 0 to
@@ -25,13 +25,6 @@ def confusion(expected: ArrayLike, answered: ArrayLike, labels: int) -> NDArray[
     places += np.arange(tables, dtype=np.int64)[:, None] * cells
     counts = np.bincount(places.ravel(), minlength=tables * cells).astype(np.int64)
     return counts.reshape(*batch, labels, labels + 1)
-
-
-def accuracy(expected: ArrayLike, answered: ArrayLike, labels: int) -> NDArray[np.float64]:
-    """Return the share of rows that were answered with the expected label: (...)."""
-    table = confusion(expected, answered, labels)
-    right = np.trace(table, axis1=-2, axis2=-1)
-    return np.asarray(right / table.sum(axis=(-2, -1)), dtype=np.float64)
 
 
 def balanced_accuracy(expected: ArrayLike, answered: ArrayLike, labels: int) -> NDArray[np.float64]:

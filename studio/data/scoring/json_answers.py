@@ -1,4 +1,4 @@
-"""Answers that are JSON: whether they can be read, and how many of their fields are right. Knows no other scores."""
+"""Answers that are JSON: whether they can be read, and how many of their fields are right."""
 
 import json
 import re

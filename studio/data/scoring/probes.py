@@ -1,9 +1,7 @@
 """The two probes of what a training made a model forget: general questions and general texts.
 
-    knowledge*.jsonl    {"subject", "question", "choices": four texts, "answer": 0 to 3}
-    language.jsonl      {"genre", "text"}
-
-Knows nothing of models: a question is scored by which of its continuations a model finds likeliest.
+knowledge*.jsonl    {"subject", "question", "choices": four texts, "answer": 0 to 3}
+language.jsonl      {"genre", "text"}
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """The scores of one answer beside the one that was expected, and the titles of all figures.
 
-ROUGE-L and chrF come from libraries. Knows nothing of models, and of many rows only what their figures are called.
+ROUGE-L and chrF come from libraries.
 """
 
 import re

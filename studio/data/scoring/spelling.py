@@ -1,7 +1,4 @@
-"""How texts are brought to one spelling before they are compared, and what their words are, in any script.
-
-Knows nothing of scores.
-"""
+"""How texts are brought to one spelling before they are compared, and what their words are, in any script."""
 
 import re
 import string

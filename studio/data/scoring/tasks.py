@@ -1,4 +1,4 @@
-"""What kind of task a data set is, told from its answers alone. Knows nothing of questions, models or scores."""
+"""What kind of task a data set is, told from its answers alone."""
 
 import math
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Archives and compressed files, unpacked into a folder under names of our own. Knows nothing of what is in the files.
+"""Archives and compressed files, unpacked into a folder under names of our own.
 
 Archives are untrusted: their names are never used as paths, and what they unpack to is counted while it is written.
 """

@@ -1,4 +1,4 @@
-"""Parquet and Arrow files as rows, a few at a time. Knows nothing of what the columns mean."""
+"""Parquet and Arrow files as rows, a few at a time."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence

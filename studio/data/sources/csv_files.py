@@ -1,4 +1,4 @@
-"""Tables as text: comma-separated values and their kin, with any delimiter. Knows nothing of what the columns mean.
+"""Tables as text: comma-separated values and their kin, with any delimiter.
 
 A row that cannot be read is reported and the others are kept. Rows are numbered as a spreadsheet numbers them.
 """
@@ -11,8 +11,13 @@ from itertools import islice
 
 from studio.data.rows import Row, RowProblem
 from studio.data.sources.file_bytes import Progress
-from studio.data.sources.headers import first_row_is_data, has_known_name, looks_like_names, numbered_columns
-from studio.data.sources.merged_headers import read_header
+from studio.data.sources.headers import (
+    first_row_is_data,
+    has_known_name,
+    looks_like_names,
+    numbered_columns,
+    read_header,
+)
 from studio.data.sources.reading import Reading, Rows
 from studio.data.sources.text_files import LONGEST_LINE, TextFile
 from studio.errors import DataError

@@ -1,7 +1,6 @@
 """Conversations that are written into a text file one after the other: a row of text each, or of question and answer.
 
-Where a conversation begins is told by the marks of its speakers and by what stands between them. Knows nothing of
-turns: a row is read into turns where its column is.
+Where a conversation begins is told by the marks of its speakers and by what stands between them.
 """
 
 import re

@@ -1,7 +1,4 @@
-"""The bytes of a file on disk: opened only where it is an ordinary file, and looked through once from end to end.
-
-Knows nothing of encodings and formats.
-"""
+"""The bytes of a file on disk: opened only where it is an ordinary file, and looked through once from end to end."""
 
 import codecs
 import hashlib

@@ -1,7 +1,7 @@
 """Which files of a data set on the Hub hold the rows of a split, as its card says or its file names tell.
 
 Everything is chosen from the list of files that the repository has at one commit: what a card names is compared with
-that list and never opened. Knows nothing of a network.
+that list and never opened.
 """
 
 import fnmatch

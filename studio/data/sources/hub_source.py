@@ -1,4 +1,4 @@
-"""A data set of the Hugging Face Hub as files on this machine. Knows nothing of what its columns mean."""
+"""A data set of the Hugging Face Hub as files on this machine."""
 
 import re
 import shutil
@@ -76,7 +76,8 @@ def fetch_from_hub(name: HubName, folder: Path, *, hub: Repositories, report: Re
     chosen = choose_files(
         listing.sizes, read_configurations(card), config=name.config, split=name.split.strip() or "train"
     )
-    fitting = _fitting(chosen, listing.sizes, room=_room(folder))
+    # They are kept once more, as examples, and something else needs room too.
+    fitting = _fitting(chosen, listing.sizes, room=shutil.disk_usage(folder).free // 3)
     files = hub.fetch(name.id, listing.commit, fitting, folder, sizes=listing.sizes, report=report)
     return Fetched(files, len(chosen))
 
@@ -99,8 +100,3 @@ def _fitting(names: Sequence[str], sizes: Mapping[str, int], *, room: int) -> tu
             "Choose a smaller data set, or drop a part of it here.",
         )
     return tuple(taken)
-
-
-def _room(folder: Path) -> int:
-    """Return how many bytes may be fetched: they are kept once more, as examples, and something else needs room too."""
-    return shutil.disk_usage(folder).free // 3

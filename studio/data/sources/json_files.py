@@ -1,4 +1,4 @@
-"""JSON Lines and JSON in its many shapes, from a stream of text to rows. Knows nothing of what the columns mean.
+"""JSON Lines and JSON in its many shapes, from a stream of text to rows.
 
 A row that cannot be read is reported and the others are kept, wherever the next one can be found for certain.
 """
@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from itertools import islice
 
-from studio.data.reading_choices import Choices
+from studio.data.reading_choices import GUESSED, MOST_SHOWN, Choices
 from studio.data.rows import Row, RowProblem
 from studio.data.sources.file_bytes import Progress, silence
 from studio.data.sources.json_items import Item, items_in_object, items_of, lists_in_object
@@ -34,8 +34,6 @@ _NAMES = ("json", "jsonl", "ndjson", "jsonlines", "geojson", "json5", "jsonc")
 _LONG_HEAD = 100_000
 _LONGEST_WHOLE = 2 * LONGEST_LINE
 _TOO_LONG = f"The line is longer than {LONGEST_LINE // 1_000_000} million characters."
-_FIRST_ROWS = 3
-_GUESSED = Choices()
 _NO_LISTS = ChosenLists(())
 _TRAILING = re.compile(r",\s*\](\s*\})?\s*$")
 
@@ -123,7 +121,7 @@ def plan_json_lines(file: TextFile) -> Reading:
     return Reading("JSON Lines", rows)
 
 
-def plan_json(file: TextFile, choices: Choices = _GUESSED) -> Reading:
+def plan_json(file: TextFile, choices: Choices = GUESSED) -> Reading:
     """Plan the reading of a list of objects, or of objects one after another.
 
     Raises DataError when it is broken, or holds no list that was chosen.
@@ -175,7 +173,7 @@ def _plan_items(file: TextFile, choices: Choices) -> tuple[Callable[[JsonStream]
     if stream.peek():
         return items_of, _NO_LISTS
     tables = tables_in(value)
-    samples = {name: list(islice(rows_of(table)[0], _FIRST_ROWS)) for name, table in tables.items()}
+    samples = {name: list(islice(rows_of(table)[0], MOST_SHOWN)) for name, table in tables.items()}
     note = rows_of(value)[1]
     chosen = choose_lists(samples, choices) if samples else ChosenLists((), (note,) if note else ())
     return partial(_items_of_whole, names=chosen.names), chosen

@@ -3,12 +3,11 @@
 from collections.abc import Collection, Iterator
 from itertools import chain
 
+from studio.data.reading_choices import MOST_SHOWN
 from studio.data.sources.json_shapes import is_conversation, written
 from studio.data.sources.json_stream import JsonStream
 from studio.data.sources.json_text import BrokenJsonError
 from studio.data.sources.split_names import is_for_tests, is_for_training
-
-_FIRST_ROWS = 3
 
 Item = tuple[object, bool]
 """A value, or the BrokenJsonError that stands for it, and whether it may hold half of a character."""
@@ -60,7 +59,7 @@ def lists_in_object(stream: JsonStream) -> dict[str, list[object]]:
     try:
         for name, (item, _) in _named_items(stream):
             rows = found.setdefault(name, [])
-            if len(rows) < _FIRST_ROWS:
+            if len(rows) < MOST_SHOWN:
                 rows.append(item)
     except BrokenJsonError:
         return found

@@ -1,17 +1,15 @@
-"""Several lists of rows in one JSON document: which of them are read. Knows nothing of files."""
+"""Several lists of rows in one JSON document: which of them are read."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from studio.data.reading_choices import ALL, EVERY_LIST, LIST, Choices, Option, Question
+from studio.data.reading_choices import ALL, EVERY_LIST, LIST, Choices, Option, Question, first_lines
 from studio.data.sources.split_names import is_for_tests, is_for_training, splits_question
 from studio.errors import DataError
 
 _MOST_OPTIONS = 50
 _MOST_NAMED = 5
-_FIRST_ROWS = 3
-_LONGEST_SHOWN = 120
 
 
 @dataclass(frozen=True)
@@ -77,8 +75,7 @@ def _are_alike(samples: Mapping[str, Sequence[object]]) -> bool:
 
 
 def _first_rows(rows: Sequence[object]) -> tuple[str, ...]:
-    texts = (json.dumps(row, ensure_ascii=False)[:_LONGEST_SHOWN] for row in rows[:_FIRST_ROWS])
-    return tuple(text.encode("utf-8", "replace").decode() for text in texts)
+    return first_lines(json.dumps(row, ensure_ascii=False).encode("utf-8", "replace").decode() for row in rows)
 
 
 def _listed(names: Sequence[str]) -> str:

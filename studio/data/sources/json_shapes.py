@@ -1,4 +1,4 @@
-"""One JSON value that holds a whole table: where its rows are. Knows nothing of files.
+"""One JSON value that holds a whole table: where its rows are.
 
 People save tables in several shapes: a list under some name, a list for each column, an object for each row or column.
 """
@@ -34,7 +34,8 @@ def rows_of(value: object) -> tuple[Iterator[object], str]:
         return iter(items), f"The rows are those of the list '{name[:80]}'."
     columns = _columns(value)
     if columns:
-        return _turned(columns), "The file holds its columns one after another; they were put side by side."
+        rows = (dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True))
+        return rows, "The file holds its columns one after another; they were put side by side."
     inner = _inner(value)
     if inner is not None:
         return inner
@@ -145,10 +146,6 @@ def _columns(value: _Named) -> dict[str, list[object]]:
 
 def _is_cell(value: object) -> bool:
     return is_conversation(value) if isinstance(value, list) else not isinstance(value, dict)
-
-
-def _turned(columns: Mapping[str, Sequence[object]]) -> Iterator[object]:
-    return (dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True))
 
 
 def _are_alike(entries: Sequence[object]) -> bool:

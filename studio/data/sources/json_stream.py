@@ -1,4 +1,4 @@
-"""A long JSON text, read value by value from blocks of a file. Knows nothing of rows."""
+"""A long JSON text, read value by value from blocks of a file."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""JSON as people's files hold it: one value of a text. Knows nothing of rows.
+"""JSON as people's files hold it: one value of a text.
 
 Values are parsed by Python's own parser. What is forgiven: control characters in text, NaN and Infinity (read as
 nothing), commas too many or too few between values, a comma before a closing bracket, and comments.

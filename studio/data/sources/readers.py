@@ -1,7 +1,7 @@
 """From files to rows: CSV, JSON Lines, JSON, Excel, Parquet, Arrow, text and Markdown, alone, several or in an archive.
 
 What a file is, is told by its content and not by its name. Rows are streamed, so that a file may be larger than the
-memory. Knows nothing of what the columns mean. A row that cannot be read is reported, the others are kept.
+memory. A row that cannot be read is reported, the others are kept.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -9,16 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from studio.data.reading_choices import Choices, Question, put_together
+from studio.data.reading_choices import GUESSED, Choices, Question, put_together
 from studio.data.rows import Report, Row, RowProblem, silent
 from studio.data.sources.archives import Limits
 from studio.data.sources.file_bytes import Progress
-from studio.data.sources.gathering import gather, named
-from studio.data.sources.planning import Part, plan_all, temporary_folder
+from studio.data.sources.planning import Part, gather, named, plan_all, temporary_folder
 from studio.data.sources.reading import Reading, Rows
 from studio.errors import DataError
-
-__all__ = ["SAMPLE_ROWS", "Limits", "Source", "open_source"]
 
 SAMPLE_ROWS = 200
 """How many rows are looked at to find out what the columns are."""
@@ -26,7 +23,6 @@ SAMPLE_ROWS = 200
 _MOST_SAMPLED = 5_000
 _MOST_BROKEN = 200_000
 _LIMITS = Limits()
-_GUESSED = Choices()
 
 
 @dataclass(frozen=True)
@@ -86,7 +82,7 @@ def _reshaped(reading: Reading, rows_in: Callable[[Row], Rows]) -> Reading:
 
 @contextmanager
 def open_source(
-    paths: Sequence[Path], *, choices: Choices = _GUESSED, report: Report = silent, limits: Limits = _LIMITS
+    paths: Sequence[Path], *, choices: Choices = GUESSED, report: Report = silent, limits: Limits = _LIMITS
 ) -> Iterator[Source]:
     """Find out how files are to be read, as one table. What an archive holds is on disk until the end of the context.
 

@@ -1,4 +1,4 @@
-"""How one file is read, once it is known what it is. Values only; knows no format."""
+"""How one file is read, once it is known what it is."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -11,7 +11,6 @@ from studio.data.sources.csv_files import find_layout, is_called_table, is_table
 from studio.data.sources.dialogue_files import plan_dialogue
 from studio.data.sources.file_bytes import Progress, Survey
 from studio.data.sources.json_files import is_called_json, is_json_lines, looks_like_json, plan_json, plan_json_lines
-from studio.data.sources.prose_files import plan_text
 from studio.data.sources.reading import Reading, Rows
 from studio.data.sources.rejected_files import (
     empty_file,
@@ -23,7 +22,7 @@ from studio.data.sources.rejected_files import (
 )
 from studio.data.sources.spreadsheets import plan_spreadsheet
 from studio.data.sources.text_encodings import REPLACED, TextEncoding, encoding_question, find_encoding
-from studio.data.sources.text_files import TextFile
+from studio.data.sources.text_files import TextFile, plan_text
 from studio.errors import DataError
 
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")

@@ -1,4 +1,4 @@
-"""What a file is that holds no examples, and the next step for the person who has it. Knows nothing of rows."""
+"""What a file is that holds no examples, and the next step for the person who has it."""
 
 from collections.abc import Mapping, Sequence
 from itertools import islice
@@ -80,7 +80,7 @@ _OFFICE_BLOCKS = 200
 def refuse_binary(head: bytes) -> None:
     """Raise NotExamplesError when the first bytes of a file are those of a known kind without examples."""
     for mark, what, hint in _SIGNATURES:
-        if head.startswith(mark) and (mark not in _BINARY_ONLY or _holds_no_text(head)):
+        if head.startswith(mark) and (mark not in _BINARY_ONLY or b"\x00" in head[:4096]):
             raise NotExamplesError(what, hint)
     if head[4:8] == b"ftyp":
         raise NotExamplesError("a video, sound or HEIC picture file", _WORDS)
@@ -99,10 +99,6 @@ def empty_file() -> NotExamplesError:
     error = NotExamplesError("an empty file", "Choose a file with one example a row.")
     error.message = "The file is empty."
     return error
-
-
-def _holds_no_text(head: bytes) -> bool:
-    return b"\x00" in head[:4096]
 
 
 def unknown_binary() -> NotExamplesError:

@@ -1,4 +1,4 @@
-"""Names that say what rows are for: to learn from, or kept for tests. Knows nothing of files and rows."""
+"""Names that say what rows are for: to learn from, or kept for tests."""
 
 import re
 from collections.abc import Sequence

@@ -3,8 +3,7 @@
 A program: it takes the path of the spreadsheet, the path to write to, how many bytes of memory it may use, and the name
 of a sheet or nothing for the largest. It writes one JSON document a line: the name of the sheet, the first rows of each
 sheet with anything in it, the largest first, how many formulas were never computed, and which cells near the top are
-merged; then each row of the sheet that holds something as its number and its cells. Knows nothing of what the cells
-mean, and imports nothing of the studio.
+merged; then each row of the sheet that holds something as its number and its cells.
 """
 
 import datetime

@@ -1,7 +1,6 @@
 """Spreadsheets (.xlsx, .xls, .ods): one sheet as rows, the chosen one or the one that looks most like examples.
 
-The sheet is written out as lines by `spreadsheet_child`, in a process that has little memory to waste. Knows nothing of
-what the columns mean.
+The sheet is written out as lines by `spreadsheet_child`, in a process that has little memory to waste.
 """
 
 import json
@@ -12,12 +11,11 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from studio.data.reading_choices import SHEET, Option, Question
+from studio.data.reading_choices import SHEET, Option, Question, first_lines
 from studio.data.rows import Row, RowProblem
 from studio.data.sources import spreadsheet_child
 from studio.data.sources.file_bytes import Progress, silence
-from studio.data.sources.headers import first_row_is_data, has_known_name, numbered_columns
-from studio.data.sources.merged_headers import Merge, read_header
+from studio.data.sources.headers import Merge, first_row_is_data, has_known_name, numbered_columns, read_header
 from studio.data.sources.reading import Reading, Rows
 from studio.data.sources.text_encodings import TextEncoding
 from studio.data.sources.text_files import TextFile
@@ -27,9 +25,6 @@ from studio.wording import counted
 _MOST_MEMORY = 900 << 20
 _SAMPLE = 60
 _AS_CSV = "Open it in its own program and save the sheet as CSV (UTF-8)."
-
-_FIRST_LINES = 3
-_LONGEST_SHOWN = 120
 
 _Cells = tuple[int, list[object]]
 """The number of a row, and its cells."""
@@ -105,8 +100,9 @@ def _questions(sheets: _Sheets) -> tuple[Question, ...]:
 
 
 def _first_lines(sample: list[list[object]]) -> tuple[str, ...]:
-    filled = [cells for cells in sample if _filled(cells)][:_FIRST_LINES]
-    return tuple(" | ".join(_text(cell) for cell in cells if cell is not None)[:_LONGEST_SHOWN] for cells in filled)
+    return first_lines(
+        " | ".join(_text(cell) for cell in cells if cell is not None) for cells in sample if _filled(cells)
+    )
 
 
 def _write_out(path: Path, target: Path, sheet: str, progress: Progress) -> None:

@@ -1,13 +1,10 @@
-"""Which encoding the text of a file is in: UTF-8 where that fits, else by its mark, its shape or a careful guess.
-
-Knows nothing of what the text says.
-"""
+"""Which encoding the text of a file is in: UTF-8 where that fits, else by its mark, its shape or a careful guess."""
 
 import codecs
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from studio.data.reading_choices import ENCODING, Option, Question
+from studio.data.reading_choices import ENCODING, Option, Question, first_lines
 from studio.data.sources.encoding_guesses import guess
 from studio.data.sources.file_bytes import Survey
 from studio.errors import DataError
@@ -78,8 +75,6 @@ NAMES: Mapping[str, str] = {
     "cp949": "EUC-KR (Korean)",
 }
 """The encodings that are guessed and offered, by Python's names for their codecs."""
-_FIRST_LINES = 3
-_LONGEST_SHOWN = 120
 
 
 @dataclass(frozen=True)
@@ -126,8 +121,7 @@ def _first_lines(survey: Survey, codec: str) -> tuple[str, ...]:
     """Return the first lines with letters beyond ASCII, as an encoding reads them."""
     sample = survey.strange or survey.head[:4000]
     lines = sample.decode(codec, errors="replace").split("\n")
-    shown = [line.strip()[:_LONGEST_SHOWN] for line in lines if line.strip() and not line.isascii()]
-    return tuple(shown[:_FIRST_LINES])
+    return first_lines(line.strip() for line in lines if line.strip() and not line.isascii())
 
 
 def find_encoding(survey: Survey, chosen: str = "") -> TextEncoding | None:

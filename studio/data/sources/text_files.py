@@ -1,16 +1,24 @@
-"""A text file as blocks and lines of text, with all line ends as a single line feed. Knows nothing of rows."""
+"""A text file as blocks and lines of text, with all line ends as a single line feed."""
 
 import codecs
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from studio.data.chunks import RULE, chunk_text
+from studio.data.rows import Row
 from studio.data.sources.file_bytes import BLOCK_BYTES, HEAD_BYTES, Progress, open_bytes, read_blocks, unreadable
+from studio.data.sources.reading import Reading, Rows
 from studio.data.sources.text_encodings import TextEncoding
 
 LONGEST_LINE = 16_000_000
 """In characters. A longer line, cell or item is reported and not read: it would not fit in memory, nor in any model."""
+
+PROSE = ("text", "Markdown")
+_MARKDOWN = re.compile(r"^(#{1,6} \S|```|[-*] \S|\|[-: |]+\|\s*$|>\s)|\[[^\]\n]+\]\(\S+\)|\*\*\S", re.MULTILINE)
+_HEADING = re.compile(r"^#{1,6} \S", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -106,3 +114,16 @@ def _with_ends(text: str) -> list[str]:
 
 def _decoder(codec: str) -> io.IncrementalNewlineDecoder:
     return io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(codec)("replace"), translate=True)
+
+
+def plan_text(file: TextFile, head: str) -> Reading:
+    """Plan the reading of a text in pieces."""
+    ending = file.name.lower().rpartition(".")[2]
+    marks = len(_MARKDOWN.findall(head))
+    is_markdown = ending in ("md", "markdown") or (marks >= 3 and bool(_HEADING.search(head)))
+
+    def rows(progress: Progress, label: str) -> Rows:
+        for number, text, continues in chunk_text(cut_lines(file.blocks(progress))):
+            yield Row(number, {"text": text}, label, continues)
+
+    return Reading(PROSE[is_markdown], rows, ("text",), (RULE,))

@@ -1,8 +1,7 @@
 """Where the answers stand in the text that a chat template wrote of a conversation.
 
 A template is a program that says nothing of this, so it is asked: the text up to an answer is what it writes when the
-assistant is to speak there, and that has to be how the whole begins. What is not found so is not guessed. Knows nothing
-of ids.
+assistant is to speak there, and that has to be how the whole begins. What is not found so is not guessed.
 """
 
 import re

@@ -24,7 +24,7 @@ from studio.data.example_files import ExampleFile
 from studio.data.tokenizing.doubts import Doubt
 from studio.data.tokenizing.rendering import ChatRenderer, Rendered
 from studio.errors import DataError
-from studio.files import open_plain
+from studio.files import open_plain, whole_file
 from studio.logs import logged
 
 log = logging.getLogger(__name__)
@@ -77,19 +77,14 @@ class _Gathered:
 
     def write(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp")
         arrays: dict[str, Any] = {
             "ids": np.frombuffer(self.ids, dtype=np.int32),
             "learned": np.frombuffer(self.learned, dtype=np.bool_),
             "ends": np.frombuffer(self.ends, dtype=np.int64),
             "told": np.array(json.dumps({"refused": self.refused, **self._doubts()})),
         }
-        try:
-            with temporary.open("wb") as file:
-                np.savez(file, **arrays)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with whole_file(path, shared=True) as temporary, temporary.open("wb") as file:
+            np.savez(file, **arrays)
 
     def _doubts(self) -> dict[str, object]:
         """Write each set of doubts once, and which of them each example has: most examples have the same."""

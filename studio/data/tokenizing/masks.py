@@ -1,7 +1,4 @@
-"""Which tokens of a conversation are learned: the answers, by the template's own marks or by where they are found.
-
-Knows nothing of ids; what is doubtful about a mask is said in words.
-"""
+"""Which tokens of a conversation are learned: the answers, by the template's own marks or by where they are found."""
 
 import re
 from collections.abc import Iterable, Sequence

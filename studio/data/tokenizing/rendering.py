@@ -2,7 +2,7 @@
 
 Works with the `tokenizers` package on a model's own files, so that the page need not import transformers; the ids are
 those of its `apply_chat_template`. That includes text in the data that spells a special token: it becomes that token,
-as it does there, and `Rendered.note` says so. Knows nothing of weights and batches.
+as it does there, and `Rendered.note` says so.
 """
 
 import hashlib
@@ -149,14 +149,8 @@ class ChatRenderer:
             text = self._write(example)
             return self._mark(example, text, self._encode((text,))[0])
 
-    def render_many(self, examples: Sequence[Example]) -> list[Rendered | DataError]:
-        """Render examples as `render` does; what it raises for an example takes its place in the list."""
-        return [rendered for _, rendered in self.render_each(examples)]
-
     def render_each(self, examples: Iterable[Example]) -> Iterator[tuple[Example, Rendered | DataError]]:
-        """Yield every example with what `render` makes of it, or raises, and be faster: some become tokens while others
-        are read, written and marked.
-        """
+        """Yield every example with what `render` makes of it, or raises, while others are read, written and marked."""
         iterator = iter(examples)
         waiting: deque[_Batch] = deque()
         pool = ThreadPoolExecutor(max_workers=1)

@@ -1,9 +1,9 @@
 """What of a conversation a chat template has no place for. It would leave that out without a word.
 
-Asked by changing the part and looking whether the text changes. Knows nothing of tokens.
+Asked by changing the part and looking whether the text changes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from studio.data.examples import Example, Message
@@ -77,12 +77,8 @@ def _other_calls(message: Message) -> Message:
     return replace(message, tool_calls=tuple(replace(call, name=f"{call.name}0") for call in message.tool_calls))
 
 
-def _any(messages: Sequence[Message], role: str) -> bool:
-    return any(message.role == role for message in messages)
-
-
 def _spoken(role: str) -> _Part:
-    return _Part(role, lambda example: _any(example.messages, role), _other_content(role))
+    return _Part(role, lambda example: any(each.role == role for each in example.messages), _other_content(role))
 
 
 _SYSTEM = _spoken("system")

@@ -1,7 +1,8 @@
-"""Which characters of a text each of its tokens spans. Knows nothing of what the text says."""
+"""Which characters of a text each of its tokens spans."""
 
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
+from operator import itemgetter
 
 
 @dataclass(frozen=True)
@@ -14,21 +15,13 @@ class Tokens:
 
     def starting_from(self, place: int) -> int:
         """Return the index of the first token that begins at a character or after it."""
-        return bisect_left(self.offsets, place, key=_start)
+        return bisect_left(self.offsets, place, key=itemgetter(0))
 
     def ending_by(self, place: int) -> int:
         """Return how many tokens end at a character or before it."""
-        return bisect_right(self.offsets, place, key=_end)
+        return bisect_right(self.offsets, place, key=itemgetter(1))
 
     def last_of(self, place: int) -> str:
         """Return the last token that ends at a character or before it, as it is spelled."""
         start, end = self.offsets[self.ending_by(place) - 1]
         return self.text[start:end].strip()
-
-
-def _start(offset: tuple[int, int]) -> int:
-    return offset[0]
-
-
-def _end(offset: tuple[int, int]) -> int:
-    return offset[1]

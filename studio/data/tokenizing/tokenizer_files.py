@@ -1,7 +1,4 @@
-"""The tokenizer of a model folder, read with the `tokenizers` package as transformers would set it up.
-
-Knows nothing of conversations; a model without a chat template gets the plain one.
-"""
+"""The tokenizer of a model folder, read with the `tokenizers` package as transformers would set it up."""
 
 import hashlib
 from collections.abc import Mapping

@@ -1,11 +1,10 @@
 """How long the examples of a data set are in the tokens of one model, and what a longest example would do to them.
 
 The counts are kept by the position of the example, so that any limit can be tried on them without reading the examples
-again. Knows nothing of files but its own, and of how tokens are made.
+again.
 """
 
 import json
-import os
 import statistics as numbers
 import zipfile
 from collections.abc import Iterable, Iterator
@@ -19,7 +18,7 @@ from studio.data.rows import Report, RowProblem, silent
 from studio.data.tokenizing.doubts import DoubtCount, DoubtTally
 from studio.data.tokenizing.rendering import Rendered
 from studio.errors import DataError
-from studio.files import open_plain
+from studio.files import open_plain, whole_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -145,19 +144,14 @@ def save(counts: TokenCounts, path: Path) -> None:
 
     lists = {"refused": counts.refused, "doubts": counts.doubts}
     told = json.dumps({name: codec.to_plain(each) for name, each in lists.items()} | {"count": counts.refused_count})
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            np.savez(
-                file,
-                lengths=counts.lengths,
-                learned=counts.learned,
-                answer_ends=counts.answer_ends,
-                refused=np.frombuffer(told.encode(), dtype=np.uint8),
-            )
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path, shared=True) as temporary, temporary.open("wb") as file:
+        np.savez(
+            file,
+            lengths=counts.lengths,
+            learned=counts.learned,
+            answer_ends=counts.answer_ends,
+            refused=np.frombuffer(told.encode(), dtype=np.uint8),
+        )
 
 
 def load(path: Path) -> TokenCounts:

@@ -18,22 +18,29 @@ from transformers.pytorch_utils import Conv1D
 ADAPTER = "default"
 
 
-def fusible(layer: nn.Module) -> bool:
-    """Tell whether a layer is plain LoRA over an unpacked weight, in one number format and without dropout."""
-    if type(layer) is not Linear or not isinstance(layer.base_layer, nn.Linear | Conv1D):
+def fusible(layer: nn.Module, *, over_packed: bool = False) -> bool:
+    """Tell whether a layer is plain LoRA without dropout, with an adapter in the weight's number format or in fp32.
+
+    The weight is not packed, or in 4 bits where `over_packed` allows that.
+    """
+    base: Any = getattr(layer, "base_layer", None)
+    packed = _is_packed(base)
+    if not (over_packed if packed else type(layer) is Linear and isinstance(base, nn.Linear | Conv1D)):
         return False
-    if ADAPTER not in layer.lora_A or ADAPTER in layer.lora_variant or layer.active_adapters != [ADAPTER]:
+    adapted: Any = layer
+    if ADAPTER not in adapted.lora_A or ADAPTER in adapted.lora_variant or adapted.active_adapters != [ADAPTER]:
         return False
-    down, up = layer.lora_A[ADAPTER], layer.lora_B[ADAPTER]
-    kinds = {layer.base_layer.weight.dtype, down.weight.dtype, up.weight.dtype}
-    return isinstance(layer.lora_dropout[ADAPTER], nn.Identity) and up.bias is None and len(kinds) == 1
+    down, up = adapted.lora_A[ADAPTER], adapted.lora_B[ADAPTER]
+    known = {down.weight.dtype, up.weight.dtype} in ({_kind(base.weight)}, {torch.float32})
+    return isinstance(adapted.lora_dropout[ADAPTER], nn.Identity) and up.bias is None and known
 
 
 def sharing(layers: Sequence[nn.Module], run: Callable[[], object]) -> list[list[nn.Module]]:
     """Group layers by the tensor that they read while `run` passes something through the model, in the order of use.
 
-    A layer that is used more than once, or not at all, is in no group.
+    A layer that is used more than once, or not at all, is in no group; nor is one over a packed weight.
     """
+    layers = [layer for layer in layers if not _is_packed(layer.base_layer)]
     read: dict[nn.Module, list[torch.Tensor]] = {layer: [] for layer in layers}
     hooks = [layer.register_forward_pre_hook(lambda layer, inputs: read[layer].append(inputs[0])) for layer in layers]
     try:
@@ -59,8 +66,9 @@ class Joined:
         self._ups = [layer.lora_B[ADAPTER].weight for layer in layers]
         self._sizes = [len(up) for up in self._ups]
         self._scale = [float(layer.scaling[ADAPTER]) for layer in layers]
+        self._packed = _is_packed(bases[0])
         if len(layers) == 1:
-            self._weight = _out_by_in(bases[0])
+            self._weight = bases[0].weight if self._packed else _out_by_in(bases[0])
             self._bias = bases[0].bias
         else:
             self._weight = _stack([_out_by_in(base) for base in bases])
@@ -79,14 +87,22 @@ class Joined:
         for index, layer in enumerate(self._layers):
             layer.forward = _Member(self, index)
 
+    def clear(self) -> None:
+        """Drop what was computed and not handed out, with the graph behind it, after a pass that broke off."""
+        self._input, self._waiting = None, []
+
     def undo(self) -> None:
         """Give the layers their own way of computing back."""
-        self._input, self._waiting = None, []
+        self.clear()
         for layer in self._layers:
             layer.__dict__.pop("forward", None)
 
     def output(self, index: int, x: torch.Tensor) -> torch.Tensor:
         """Return what layer `index` makes of `x`, (..., inputs) to (..., outputs)."""
+        if self._packed and not torch.is_grad_enabled():  # a word of an answer takes less than unpacking the weight
+            layer = self._layers[index]
+            plain: torch.Tensor = type(layer).forward(layer, x)
+            return plain
         version = 0 if x.is_inference() else x._version  # those keep no count of changes
         if self._input is not x or self._version != version or self._waiting[index] is None:
             self._waiting = list(self._compute(x))
@@ -125,37 +141,68 @@ class _Adapted(torch.autograd.Function):
     def forward(ctx: Any, x: torch.Tensor, plan: Any, *parameters: torch.Tensor) -> Any:
         weight, bias, down, scales, sizes = plan
         ups = parameters[1::2]
-        rank = len(down) // len(ups)
-        flat = x.reshape(-1, x.shape[-1])
+        ranks = [len(down) // len(ups)] * len(ups)
+        kind = _kind(weight)
+        flat = x.reshape(-1, x.shape[-1]).to(kind)
+        down, ups = down.to(kind), tuple(up.to(kind) for up in ups)
         narrow = functional.linear(flat, down)
-        output = functional.linear(flat, weight, bias)
-        narrows = narrow.split(rank, dim=1)
-        for part, each, up, scale in zip(output.split(sizes, dim=1), narrows, ups, scales, strict=True):
-            part.addmm_(each.mul_(scale), up.t())
+        output = functional.linear(flat, _unpacked(weight), bias)
+        parts = zip(output.split_with_sizes(sizes, 1), narrow.split_with_sizes(ranks, 1), ups, scales, strict=True)
+        for part, each, up, scale in parts:
+            part.addmm_(each, up.t(), alpha=scale)
         ctx.save_for_backward(flat, narrow, *ups)
-        ctx.plan, ctx.shape = (weight, down, scales, sizes, rank), x.shape
-        return output.view(*x.shape[:-1], -1).split(sizes, dim=-1)
+        ctx.plan, ctx.shape, ctx.kinds = (weight, down, scales, sizes, ranks), x.shape, (x.dtype, parameters[0].dtype)
+        return output.view(*x.shape[:-1], -1).split_with_sizes(sizes, -1)
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
         flat, narrow, *ups = ctx.saved_tensors
-        weight, down, scales, sizes, rank = ctx.plan
+        weight, down, scales, sizes, ranks = ctx.plan
         joined = gradients[0] if len(gradients) == 1 else torch.cat(gradients, dim=-1)
         joined = joined.reshape(-1, joined.shape[-1])
+        x_kind, kind = ctx.kinds
         narrow_gradient = torch.empty_like(narrow)
-        parts = zip(
-            joined.split(sizes, dim=1), narrow_gradient.split(rank, 1), narrow.split(rank, 1), ups, scales, strict=True
-        )
+        narrows = zip(narrow_gradient.split_with_sizes(ranks, 1), narrow.split_with_sizes(ranks, 1), strict=True)
         up_gradients = []
-        for part, into, each, up, scale in parts:
-            into.copy_(part @ up).mul_(scale)
-            up_gradients.append(part.t() @ each)
-        down_gradients = (narrow_gradient.t() @ flat).split(rank)
+        for part, (into, each), up, scale in zip(joined.split_with_sizes(sizes, 1), narrows, ups, scales, strict=True):
+            _scaled_product(part, up, scale, into=into)
+            up_gradients.append(_scaled_product(part.t(), each, scale, into=torch.empty_like(up)))
+        down_gradients = (narrow_gradient.t() @ flat).split_with_sizes(ranks)
         x_gradient = None
         if ctx.needs_input_grad[0]:
-            x_gradient = (joined @ weight).addmm_(narrow_gradient, down).view(ctx.shape)
-        pairs = [each for pair in zip(down_gradients, up_gradients, strict=True) for each in pair]
+            x_gradient = (joined @ _unpacked(weight)).addmm_(narrow_gradient, down).view(ctx.shape).to(x_kind)
+        pairs = [each.to(kind) for pair in zip(down_gradients, up_gradients, strict=True) for each in pair]
         return (x_gradient, None, *pairs)
+
+
+def _scaled_product(left: torch.Tensor, right: torch.Tensor, scale: float, *, into: torch.Tensor) -> torch.Tensor:
+    """Write scale * left @ right into a tensor in one operation."""
+    return torch.addmm(into, left, right, beta=0, alpha=scale, out=into)
+
+
+def _is_packed(base: Any) -> bool:
+    """Tell whether a layer's weight is packed in 4 bits, with what unpacks it beside it."""
+    state = getattr(getattr(base, "weight", None), "quant_state", None)
+    return state is not None and type(base).__name__ == "Linear4bit"
+
+
+def _kind(weight: Any) -> torch.dtype:
+    """Return the number format that a weight is multiplied in."""
+    state = getattr(weight, "quant_state", None)
+    kind: torch.dtype = weight.dtype if state is None else state.dtype
+    return kind
+
+
+def _unpacked(weight: Any) -> torch.Tensor:
+    """Return a weight as (outputs, inputs), unpacked for the moment where it is packed."""
+    state = getattr(weight, "quant_state", None)
+    if state is None:
+        plain: torch.Tensor = weight
+        return plain
+    from bitsandbytes.functional import dequantize_4bit
+
+    unpacked: torch.Tensor = dequantize_4bit(weight.data, state)
+    return unpacked
 
 
 def _out_by_in(base: Any) -> torch.Tensor:

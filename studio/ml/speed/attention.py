@@ -1,20 +1,34 @@
 """Causal attention over sequences that are laid end to end, each of which sees itself alone.
 
-On a GPU a varlen kernel does it. On a processor PyTorch's own kernel is slow (at 512 tokens, 17.5 ms forward and
-backward against 7.5 ms here, see `benchmarks/README.md`), so blocks of queries are multiplied with the keys that they
-may see, and the backward pass is written out. Does not know of models: it takes queries, keys and values.
+On a GPU a kernel for sequences of several lengths does it. On a processor PyTorch's own kernel is slow (at 512 tokens,
+17.5 ms forward and backward against 7.5 ms here, see `benchmarks/README.md`), so blocks of queries are multiplied with
+the keys that they may see, and the backward pass is written out. Does not know of models: it takes queries, keys and
+values.
 """
 
 import functools
 import itertools
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch.nn import functional
 
+from studio.errors import is_out_of_memory
 from studio.models.forecast.plan import QUERY_BLOCK
+
+log = logging.getLogger(__name__)
+
+Attend = Callable[..., torch.Tensor]
+"""One of the functions below: query, key, value, `lengths` and `shape` as `blocked_attention` takes them."""
+
+GPU_QUERY_BLOCK = 512
+"""The same as `QUERY_BLOCK` on a GPU, which waits for the processor when blocks are small."""
+
+_CAUSAL = 1
+"""How PyTorch's efficient kernel is told that no query sees a later key."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +61,8 @@ def separate_attention(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *, lengths: Sequence[int], shape: Shape
 ) -> torch.Tensor:
     """Do what `blocked_attention` does by PyTorch's own kernel, one sequence after the other."""
+    if query.is_cuda:  # of what is grouped, the kernels for fp32 and for older cards make a matrix of all scores
+        key, value = _expanded(key, len(query)), _expanded(value, len(query))
     parts = []
     for start, end in _spans(lengths):
         mask = _band(end - start, shape.window, query.device) if _is_windowed(end - start, shape) else None
@@ -68,11 +84,9 @@ def varlen_attention(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *, lengths: Sequence[int], shape: Shape
 ) -> torch.Tensor:
     """Do what `blocked_attention` does by the varlen kernel of a GPU. Takes fp16 and bf16 only, and no softcap."""
-    from torch.nn.attention.varlen import varlen_attn
-
-    ends = torch.tensor([0, *lengths], device=query.device).cumsum(0, dtype=torch.int32)
-    longest = max(lengths)
-    attended = varlen_attn(
+    ends, longest = sequence_ends(tuple(lengths), query.device), max(lengths)
+    # What `torch.nn.attention.varlen` calls, whose own operation costs 0.1 ms of Python each way in every layer.
+    output: torch.Tensor = torch.ops.aten._flash_attention_forward(
         query.transpose(0, 1),
         key.transpose(0, 1),
         value.transpose(0, 1),
@@ -80,12 +94,104 @@ def varlen_attention(
         ends,
         longest,
         longest,
+        0.0,
+        shape.window is None,
+        False,
         scale=shape.scale,
-        window_size=(-1 if shape.window is None else shape.window - 1, 0),
-        enable_gqa=key.shape[0] != query.shape[0],
-    )
-    assert isinstance(attended, torch.Tensor)  # it returns more only when it is asked for more
-    return attended
+        window_size_left=-1 if shape.window is None else shape.window - 1,
+        window_size_right=0,
+    )[0]
+    return output
+
+
+def expanded_varlen_attention(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *, lengths: Sequence[int], shape: Shape
+) -> torch.Tensor:
+    """Do what `varlen_attention` does, with keys and values repeated for each head of a group."""
+    heads = len(query)
+    return varlen_attention(query, _expanded(key, heads), _expanded(value, heads), lengths=lengths, shape=shape)
+
+
+def efficient_attention(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *, lengths: Sequence[int], shape: Shape
+) -> torch.Tensor:
+    """Do what `blocked_attention` does by PyTorch's memory-efficient kernel (Rabe & Staats 2021, arXiv 2112.05682).
+
+    It takes fp32 too, and runs on cards from before the varlen kernel's; no softcap.
+    """
+    heads, longest = len(query), max(lengths)
+    ends = sequence_ends(tuple(lengths), query.device)
+    q, k, v = (each.transpose(0, 1)[None] for each in (query, _expanded(key, heads), _expanded(value, heads)))
+    output: torch.Tensor = torch.ops.aten._efficient_attention_forward(
+        q,
+        k,
+        v,
+        None,
+        ends,
+        ends,
+        longest,
+        longest,
+        0.0,
+        _CAUSAL,
+        torch.is_grad_enabled() and any(each.requires_grad for each in (q, k, v)),
+        scale=shape.scale,
+        window_size=shape.window,
+    )[0]
+    return output[0]
+
+
+@functools.lru_cache(maxsize=8)
+def sequence_ends(lengths: tuple[int, ...], device: torch.device) -> torch.Tensor:
+    """Return where sequences end, 0 first: (sequences + 1,), int32. Made once for all layers of a batch."""
+    with torch.inference_mode(False):  # a tensor from there could not be kept for a backward pass
+        ends = torch.tensor([0, *itertools.accumulate(lengths)], dtype=torch.int32)
+        return ends.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else ends.to(device)
+
+
+@functools.cache
+def is_right(attend: Attend, device: str, dtype: torch.dtype, size: int) -> bool:
+    """Try out whether a kernel attends as the blocks do, with groups and windows, in values and gradients.
+
+    `size` is that of a head. Raises what it raises when there is no memory left.
+    """
+    lengths, scale = (37, 5, 70), size**-0.5
+    rng = torch.Generator().manual_seed(0)
+    made = [torch.randn(heads, sum(lengths), size, generator=rng).to(dtype) for heads in (4, 2, 2)]
+    down = torch.randn(sum(lengths), 4, size, generator=rng).to(dtype)
+    try:
+        with torch.enable_grad():
+            for window in (None, 9):
+                shape = Shape(scale, window)
+                theirs, mine = (
+                    _values_and_gradients(each, [one.to(place) for one in made], down.to(place), lengths, shape)
+                    for each, place in ((blocked_attention, "cpu"), (attend, device))
+                )
+                tolerance = 5e-3 if dtype == torch.float32 else 3e-2
+                for one, other in zip(mine, theirs, strict=True):
+                    if not (one - other).norm() <= tolerance * other.norm():
+                        log.info("%s is not used: it attends otherwise (window %s)", attend.__name__, window)
+                        return False
+    except (RuntimeError, TypeError, ValueError, ImportError, AttributeError) as error:
+        if is_out_of_memory(error):
+            raise
+        log.info("%s is not used: %s", attend.__name__, error)
+        return False
+    return True
+
+
+def _values_and_gradients(
+    attend: Attend, made: list[torch.Tensor], down: torch.Tensor, lengths: tuple[int, ...], shape: Shape
+) -> list[torch.Tensor]:
+    inputs = [each.detach().requires_grad_() for each in made]
+    attended = attend(*inputs, lengths=lengths, shape=shape)
+    return [each.float().cpu() for each in (attended.detach(), *torch.autograd.grad(attended, inputs, down))]
+
+
+def _expanded(grouped: torch.Tensor, heads: int) -> torch.Tensor:
+    """Repeat keys or values, (groups, tokens, size), for each head of a group: (heads, tokens, size)."""
+    if len(grouped) == heads:
+        return grouped
+    return grouped[:, None].expand(-1, heads // len(grouped), -1, -1).flatten(0, 1)
 
 
 class _Blocked(torch.autograd.Function):
@@ -100,7 +206,7 @@ class _Blocked(torch.autograd.Function):
         output = query.new_empty(tokens, heads, size)
         for start, end in _spans(lengths):
             q, k, v = _sequence(query, key, value, start, end)
-            for block in _blocks(end - start, shape.window):
+            for block in _blocks(end - start, shape.window, query.device):
                 weights, _ = _weights(q, k, block, shape)
                 part = torch.bmm(weights, v[:, block.seen : block.last])
                 output[start + block.first : start + block.last].view(-1, groups, heads // groups, size).copy_(
@@ -119,7 +225,7 @@ class _Blocked(torch.autograd.Function):
             q, k, v = _sequence(query, key, value, start, end)
             d = _grouped(gradient[start:end].transpose(0, 1), k.shape[0])
             dq, dk, dv = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
-            for block in _blocks(end - start, shape.window):
+            for block in _blocks(end - start, shape.window, query.device):
                 keys = slice(block.seen, block.last)
                 weights, slope = _weights(q, k, block, shape)
                 part = _rows(d, block)
@@ -146,10 +252,11 @@ class _Block:
     seen: int
 
 
-def _blocks(length: int, window: int | None) -> Sequence[_Block]:
+def _blocks(length: int, window: int | None, device: torch.device) -> Sequence[_Block]:
+    size = QUERY_BLOCK if device.type == "cpu" else GPU_QUERY_BLOCK
     return [
-        _Block(first, min(first + QUERY_BLOCK, length), 0 if window is None else max(0, first - window + 1))
-        for first in range(0, length, QUERY_BLOCK)
+        _Block(first, min(first + size, length), 0 if window is None else max(0, first - window + 1))
+        for first in range(0, length, size)
     ]
 
 
@@ -194,22 +301,22 @@ def _weights(q: torch.Tensor, k: torch.Tensor, block: _Block, shape: Shape) -> t
     queries = block.last - block.first
     by_head = scores.view(k.shape[0], -1, queries, scores.shape[-1])
     if shape.window is None:
-        by_head[..., -queries:].add_(_above_diagonal(queries))
+        by_head[..., -queries:].add_(_above_diagonal(queries, scores.device))
     else:
-        by_head.masked_fill_(_hidden(block, shape.window).to(scores.device), -torch.inf)
+        by_head.masked_fill_(_hidden(block, shape.window, scores.device), -torch.inf)
     return torch.softmax(scores, dim=-1), slope
 
 
 @functools.lru_cache(maxsize=256)
-def _above_diagonal(size: int) -> torch.Tensor:
+def _above_diagonal(size: int, device: torch.device) -> torch.Tensor:
     """Return what hides later keys when it is added to the scores of a square block: 0 below, -inf above."""
-    return torch.full((size, size), -torch.inf).triu_(1)
+    return torch.full((size, size), -torch.inf, device=device).triu_(1)
 
 
-def _hidden(block: _Block, window: int | None) -> torch.Tensor:
+def _hidden(block: _Block, window: int | None, device: torch.device) -> torch.Tensor:
     """Say which keys a query of the block may not see: (queries, keys)."""
-    queries = torch.arange(block.first, block.last)[:, None]
-    keys = torch.arange(block.seen, block.last)[None]
+    queries = torch.arange(block.first, block.last, device=device)[:, None]
+    keys = torch.arange(block.seen, block.last, device=device)[None]
     hidden = keys > queries
     return hidden if window is None else hidden | (keys <= queries - window)
 
@@ -219,4 +326,4 @@ def _is_windowed(length: int, shape: Shape) -> bool:
 
 
 def _band(length: int, window: int | None, device: torch.device) -> torch.Tensor:
-    return ~_hidden(_Block(0, length, 0), window).to(device)
+    return ~_hidden(_Block(0, length, 0), window, device)

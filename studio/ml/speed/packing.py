@@ -5,16 +5,23 @@ at all is not read from its code but tried out on it: recurrent layers, ALiBi an
 another.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
 from transformers import AttentionInterface
 
-from studio.ml.speed.attention import Shape, blocked_attention, separate_attention, varlen_attention
-
-Attend = Callable[..., torch.Tensor]
+from studio.errors import is_out_of_memory
+from studio.ml.speed.attention import (
+    Attend,
+    Shape,
+    blocked_attention,
+    efficient_attention,
+    expanded_varlen_attention,
+    is_right,
+    separate_attention,
+    varlen_attention,
+)
 
 _NAME = "studio_packed"
 _PROBE_LENGTHS = (7, 5, 9)
@@ -59,25 +66,40 @@ class Packing:
         self._sequences.lengths = lengths
 
 
-def choose_attention(device: str, dtype: torch.dtype, *, fast: bool) -> Attend:
-    """Pick the attention for a device: varlen on a GPU that computes in 16 bits, blocks on a processor."""
+def choose_attention(device: str, dtype: torch.dtype, *, size: int, fast: bool) -> Attend:
+    """Pick the attention for a device and a size of a head: the first kernel that is right on a GPU, blocks on a
+    processor.
+    """
     if not fast or device == "mps":
         return separate_attention
-    if device == "cuda":
-        return varlen_attention if dtype in (torch.bfloat16, torch.float16) else separate_attention
-    return blocked_attention
+    if device == "cpu":
+        return blocked_attention
+    for attend in (varlen_attention, expanded_varlen_attention, efficient_attention):
+        takes_dtype = dtype != torch.float32 or attend is efficient_attention
+        if takes_dtype and is_right(attend, device, dtype, size):
+            return attend
+    return separate_attention
 
 
-def can_pack(model: Any, attend: Attend) -> bool:
-    """Try out whether a model keeps sequences apart and computes each as it does alone.
+def head_size(model: Any) -> int:
+    """Return the size of a model's attention heads, as its config gives it."""
+    config = model.config.get_text_config()
+    size = getattr(config, "head_dim", None)
+    return int(size or getattr(config, "hidden_size", 64) // getattr(config, "num_attention_heads", 1))
+
+
+def why_not_packed(model: Any, attend: Attend) -> str:
+    """Try out whether a model keeps sequences apart and computes each as it does alone; say why not, "" if it does.
 
     Three short sequences are run end to end and one by one, and again with another first sequence: that must leave the
     others' logits as they are. In 16 bits that means to the last bit. In fp32 they may differ by rounding, since the
     experts of a mixture multiply as many rows as tokens were sent to them, and some processors round by that number;
-    one sequence that sees another moves them a thousand times as far. The model keeps its own attention.
+    one sequence that sees another moves them a thousand times as far. A base in 8 bits computes columns apart that are
+    large anywhere in the row (LLM.int8, arXiv 2208.07339), which moves all by its own rounding. The model keeps its own
+    attention. Raises what is raised when there is no memory left.
     """
     if not model._can_set_attn_implementation():
-        return False
+        return "the model's attention cannot be replaced"
     device = next(model.parameters()).device
     words = model.get_input_embeddings().weight.shape[0]
     rng = torch.Generator().manual_seed(0)
@@ -94,14 +116,25 @@ def can_pack(model: Any, attend: Attend) -> bool:
                 second = _packed_logits(model, packing, [other, *rows[1:]])
             finally:
                 packing.undo()
-    except (Unsuitable, TypeError, RuntimeError):
-        return False
+    except (ValueError, TypeError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise
+        return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:200]}"
     finally:
         model.train(was_training)
     in_full = first.dtype == torch.float32
     others, unchanged = first[_PROBE_LENGTHS[0] :], second[_PROBE_LENGTHS[0] :]
-    apart = _differ_by_at_most(1e-5 if in_full else 0.0, unchanged, others)
-    return apart and _differ_by_at_most(1e-3 if in_full else 0.1, first, alone)  # bf16 keeps 8 bits, every layer rounds
+    by_rounding = 1e-2 if _in_8_bits(model) else 1e-5 if in_full else 0.0
+    if not _differ_by_at_most(by_rounding, unchanged, others):
+        return "one sequence would see another"
+    # bf16 keeps 8 bits, every layer rounds
+    if not _differ_by_at_most(1e-3 if in_full and not _in_8_bits(model) else 0.1, first, alone):
+        return "sequences that lie end to end are computed otherwise than alone"
+    return ""
+
+
+def _in_8_bits(model: nn.Module) -> bool:
+    return any(type(module).__name__ == "Linear8bitLt" for module in model.modules())
 
 
 def _differ_by_at_most(tolerance: float, found: torch.Tensor, expected: torch.Tensor) -> bool:
@@ -138,5 +171,7 @@ def _attention(
     shape = Shape(query.shape[-1] ** -0.5 if scaling is None else scaling, sliding_window, softcap, dropout)
     if softcap is not None and dropout:
         raise Unsuitable("attention with a softcap and dropout")
+    if query.is_cuda and torch.is_autocast_enabled("cuda"):  # the angles of positions made fp32 of queries and keys
+        query, key, value = (each.to(torch.get_autocast_dtype("cuda")) for each in (query, key, value))
     attend = separate_attention if dropout else blocked_attention if softcap is not None else sequences.attend
     return attend(query[0], key[0], value[0], lengths=sequences.lengths, shape=shape)[None], None

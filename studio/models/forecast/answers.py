@@ -41,7 +41,7 @@ class AnswerClock:
             return self._unmeasured_row_seconds()
         written = _USED * answer_tokens
         read = 2 * prompt_tokens + answer_tokens  # once for the loss of the right answer, once to answer
-        products = 2 * self.parameters * (read + written) / (rates.flops * PRODUCT_SHARE)
+        products = 2 * self.parameters * (read + written) / (rates.flops * PRODUCT_SHARE[self.machine.device])
         weights = self.parameters * ITEM_BYTES[self.precision] / (rates.bytes_per_second * READ_SHARE)
         word = weights + self.layers * WORD_CALLS * rates.seconds_per_call
         return 2 * (products + written * word / _TOGETHER)
@@ -51,7 +51,7 @@ class AnswerClock:
         rates = self.machine.rates_in(self.precision)
         if rates is None:
             return self._unmeasured_row_seconds() * tokens / _ROW_TOKENS
-        return 2 * 2 * self.parameters * tokens / (rates.flops * PRODUCT_SHARE)
+        return 2 * 2 * self.parameters * tokens / (rates.flops * PRODUCT_SHARE[self.machine.device])
 
     def _unmeasured_row_seconds(self) -> float:
         size = self.parameters / _STARTER_PARAMETERS if self.machine.device == "cpu" else 1.0

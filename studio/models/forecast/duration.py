@@ -7,16 +7,18 @@ import math
 from collections import Counter
 from dataclasses import dataclass
 
-from studio.config import BASE_BITS
 from studio.models.forecast.plan import FP32, ITEM_BYTES, SAMPLE_TOKENS, SAVE_SHARE, SCORINGS, Plan, Workload
 from studio.models.machine import Machine, Rates
 
-PRODUCT_SHARE = 0.72
+PRODUCT_SHARE = {"cpu": 0.72, "cuda": 1.0, "mps": 0.72}
 """The rate of the layers' products in a training beside that of the calibration, which repeats one with its numbers in
-the processor's cache."""
+the processor's cache. What is said of CUDA here and below was fitted to short trainings on one card, an H100."""
 
-SKINNY_SHARE = 0.75
+SKINNY_SHARE = {"cpu": 0.75, "cuda": 0.2, "mps": 0.75}
 """The rate of the adapters' products beside that of the layers': a side as narrow as the rank keeps no core busy."""
+
+PASS_SHARE = {"cpu": 1.0, "cuda": 0.45, "mps": 1.0}
+"""The rate of passes over memory beside that of the calibration: what lies in strides is read slowly by a GPU."""
 
 HIDDEN_PASSES = 30.0
 """Numbers of the hidden size that a block reads and writes for each token beside its products, forward and backward."""
@@ -24,11 +26,14 @@ HIDDEN_PASSES = 30.0
 FEED_PASSES = 16.0
 """The same for numbers of the feed-forward width."""
 
-LOGIT_PASSES = 80.0
-"""The same for the logits of a learned token."""
+LOGIT_PASSES = {"cpu": 80.0, "cuda": 12.0, "mps": 80.0}
+"""The same for the logits of a learned token: on a processor the exponential takes longest."""
 
-BLOCK_CALLS = 90.0
-"""Operations that a block starts for a micro-batch, forward and backward."""
+BLOCK_CALLS = {"cpu": 90.0, "cuda": 300.0, "mps": 90.0}
+"""Operations that a block starts for a micro-batch, forward and backward, and what Python does between them."""
+
+PACKED_CALLS = {"cpu": 0.0, "cuda": 190.0, "mps": 0.0}
+"""Those beside that unpacking a packed block takes, twice."""
 
 UPDATE_BYTES = 40.0
 """Bytes read and written for each trained number in a step: gradient, norm, moments, master and copy."""
@@ -36,7 +41,7 @@ UPDATE_BYTES = 40.0
 FORWARD_SHARE = 1 / 3
 """The part of the passes and calls that the forward pass alone has."""
 
-ATTENTION_SHARE = 0.5
+ATTENTION_SHARE = {"cpu": 0.5, "cuda": 0.4, "mps": 0.5}
 """The rate of attention's products beside that of the layers': they are many and small, and the softmax is between."""
 
 BACKWARD_ATTENTION = 2.5
@@ -120,13 +125,16 @@ class _Clock:
         each += self._attention() * (1 + again + BACKWARD_ATTENTION)
         each += self._passes() * (1 + again * FORWARD_SHARE)
         each += self._head() * (3 if head_trained else 2) + self._logit_passes()
-        return tokens * each + plan.micro_batches * self._calls() * (1 + again * FORWARD_SHARE)
+        calls = plan.micro_batches * self._calls() * (1 + again * FORWARD_SHARE)
+        return self._beside(tokens * each + plan.micro_batches * self._unpacking(), calls)
 
     def scoring_seconds(self, tokens: int) -> float:
         """Return the seconds of one forward pass over so many held-out tokens."""
         each = self._blocks() + self._adapters() + self._attention() + self._head()
         each += (self._passes() + self._logit_passes()) * FORWARD_SHARE
-        return tokens * each + math.ceil(tokens / self.plan.micro_batch_tokens) * self._calls() * FORWARD_SHARE
+        micro_batches = math.ceil(tokens / self.plan.micro_batch_tokens)
+        work = tokens * each + micro_batches * self._unpacking() / 2
+        return self._beside(work, micro_batches * self._calls() * FORWARD_SHARE)
 
     def word_seconds(self) -> float:
         """Return the seconds of one word of an answer: every weight is read once, however many are asked."""
@@ -152,12 +160,14 @@ class _Clock:
         return seconds
 
     def _product(self, inputs: int, outputs: int) -> float:
-        return 2 * inputs * outputs / (self.rates.flops_at(math.sqrt(inputs * outputs)) * PRODUCT_SHARE)
+        return (
+            2 * inputs * outputs / (self.rates.flops_at(math.sqrt(inputs * outputs)) * PRODUCT_SHARE[self.plan.device])
+        )
 
     def _adapters(self) -> float:
         """Both halves of all adapters with one token, forward."""
         sides = sum(layer.inputs + layer.outputs for layer in self.plan.adapted)
-        return 2 * self.plan.config.rank * sides / (self.rates.flops * SKINNY_SHARE)
+        return 2 * self.plan.config.rank * sides / (self.rates.flops * SKINNY_SHARE[self.plan.device])
 
     def _attention(self) -> float:
         """Scores and weighted values of one token, forward: it sees half of its sequence on average."""
@@ -166,7 +176,7 @@ class _Clock:
         seen = (workload.mean_length + workload.longest) / 4
         flops = 4 * architecture.layers * architecture.heads * architecture.head_size * seen
         rates = self.fp32 if self.plan.device == "cpu" else self.rates
-        return flops / (rates.flops * ATTENTION_SHARE)
+        return flops / (rates.flops * ATTENTION_SHARE[self.plan.device])
 
     def _head(self) -> float:
         """The logits of one token, forward, at the share of tokens that is learned."""
@@ -175,22 +185,31 @@ class _Clock:
         return self._product(architecture.hidden, architecture.vocabulary) * share
 
     def _logit_passes(self) -> float:
-        numbers = LOGIT_PASSES * self.plan.architecture.vocabulary * self.workload.learned_share
+        numbers = LOGIT_PASSES[self.plan.device] * self.plan.architecture.vocabulary * self.workload.learned_share
         return numbers * ITEM_BYTES[FP32] / self.rates.bytes_per_second
 
     def _passes(self) -> float:
         """What norms, activations, residuals and rotations read and write for one token, forward and backward."""
         architecture = self.plan.architecture
         numbers = HIDDEN_PASSES * architecture.hidden + FEED_PASSES * architecture.intermediate
-        return architecture.layers * numbers * self.plan.item_bytes / self.rates.bytes_per_second
+        rate = self.rates.bytes_per_second * PASS_SHARE[self.plan.device]
+        return architecture.layers * numbers * self.plan.item_bytes / rate
 
     def _calls(self) -> float:
-        """What one micro-batch costs whatever it holds: starting operations, and unpacking a packed base twice."""
-        architecture = self.plan.architecture
-        seconds = architecture.layers * BLOCK_CALLS * self.rates.seconds_per_call
-        if BASE_BITS.get(self.plan.config.method) and self.rates.unpacked_per_second:
-            seconds += 2 * architecture.linear_parameters / self.rates.unpacked_per_second
-        return seconds
+        """What one micro-batch costs whatever it holds: starting operations."""
+        device, packed = self.plan.device, bool(self.plan.config.base_bits)
+        calls = BLOCK_CALLS[device] + packed * PACKED_CALLS[device]
+        return self.plan.architecture.layers * calls * self.rates.seconds_per_call
+
+    def _unpacking(self) -> float:
+        """What unpacking a packed base twice costs in one micro-batch."""
+        if not self.plan.config.base_bits or not self.rates.unpacked_per_second:
+            return 0.0
+        return 2 * self.plan.architecture.linear_parameters / self.rates.unpacked_per_second
+
+    def _beside(self, work: float, calls: float) -> float:
+        """Put work and the starting of it together: a processor does one after the other, a GPU both at once."""
+        return max(work, calls) if self.plan.device == "cuda" else work + calls
 
 
 def shared_width(plan: Plan) -> int:

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from studio.config import ADAMW, BASE_BITS
-from studio.models.forecast.plan import BF16, ITEM_BYTES, LOGIT_POSITIONS, QUERY_BLOCK, Plan
+from studio.models.forecast.plan import BF16, ITEM_BYTES, LOGIT_BYTES, QUERY_BLOCK, Plan, logit_positions
 
 MIB = 2**20
 
@@ -76,9 +76,6 @@ of tokens, and the products' buffers of each size leave holes of their own. Meas
 SIZES_UNTIL_FULL = 30
 """After so many micro-batches the holes grow no more."""
 
-LOGIT_BYTES = 12.0
-"""Bytes for each logit of a chunk: in the model's precision, in fp32, and its gradient in the model's."""
-
 HEAD_GRADIENT_BYTES = 8
 """Bytes for each weight of a head that is trained: its gradient as gathered, and as it is handed on."""
 
@@ -107,7 +104,7 @@ def memory_parts(plan: Plan) -> tuple[Part, ...]:
         activations -= min(activations, gradients)
     parts = [
         ("Weights", weight_bytes(plan)),
-        ("Adapters", 0.0 if plan.full else trained * (plan.item_bytes + (MASTER_BYTES if plan.has_masters else 0))),
+        ("Adapters", 0.0 if plan.full else trained * (MASTER_BYTES + (plan.item_bytes if plan.has_masters else 0))),
         ("Gradients", gradients),
         ("Optimiser", optimizer_bytes(plan)),
         ("Activations", activations),
@@ -125,7 +122,8 @@ def weight_bytes(plan: Plan) -> float:
     architecture = plan.architecture
     bits = BASE_BITS.get(plan.config.method, 0)
     if not bits:
-        return float(architecture.parameters * plan.item_bytes) + joined_copies_bytes(plan)
+        each = MASTER_BYTES if plan.full and not plan.has_masters else plan.item_bytes
+        return float(architecture.parameters * each) + joined_copies_bytes(plan)
     packed = architecture.linear_parameters
     rest = (architecture.parameters - packed) * plan.item_bytes
     largest = max((layer.inputs * layer.outputs for layer in architecture.layout.layers), default=0)
@@ -212,8 +210,9 @@ def is_gated(plan: Plan) -> bool:
 def logit_bytes(plan: Plan) -> float:
     """Count one chunk of logits, or all of them where chunks are switched off, with their gradients."""
     learned = max(1, round(plan.fullest_tokens * plan.learned_share))
-    chunk = learned if "learned-logits" in plan.config.switched_off else min(LOGIT_POSITIONS, learned)
-    return float(chunk * plan.architecture.vocabulary * LOGIT_BYTES)
+    words = plan.architecture.vocabulary
+    at_once = learned if "learned-logits" in plan.config.switched_off else logit_positions(plan.device, words)
+    return float(min(at_once, learned) * words * LOGIT_BYTES)
 
 
 def head_gradient_bytes(plan: Plan) -> float:

@@ -24,7 +24,14 @@ FEWEST_TOKENS = {"cpu": 256, "cuda": 1024, "mps": 512}
 """Smaller micro-batches than this cost more time than computing the blocks twice does."""
 
 LOGIT_POSITIONS = 256
-"""Logits are made for so many learned positions at once."""
+"""Logits are made for so many learned positions at once on a processor, and for no fewer on a GPU."""
+
+LOGIT_CHUNK_BYTES = {"cuda": 2**30, "mps": 2**29}
+"""What a chunk of logits may take on a GPU, which is busy only with many positions: at 256 of them it reads the head's
+weight about as long as it multiplies with it."""
+
+LOGIT_BYTES = 12.0
+"""Bytes for each logit of a chunk: in the model's precision, in fp32, and its gradient in the model's."""
 
 QUERY_BLOCK = 128
 """Queries whose attention scores are computed at once, on a processor. A block sees no key after its last query, so
@@ -101,7 +108,9 @@ class Plan:
 
     @property
     def has_masters(self) -> bool:
-        """Whether what is trained is kept in fp32 as well as in the precision that is computed in."""
+        """Whether what is trained is kept in fp32 as well as in the precision that is computed in. For fp16 it is kept
+        in fp32 alone, and cast as it is used.
+        """
         return self.precision == BF16 and "low-precision-adapters" not in self.config.switched_off
 
     @property
@@ -112,12 +121,19 @@ class Plan:
         return bool(self.adapted) and plain and not off and joining_pays(self.device, self.precision)
 
 
+def logit_positions(device: str, words: int) -> int:
+    """Return for how many learned positions a device makes the logits at once."""
+    fitting = int(LOGIT_CHUNK_BYTES.get(device, 0) / (LOGIT_BYTES * words))
+    return max(LOGIT_POSITIONS, min(4096, fitting // 128 * 128))
+
+
 def joining_pays(device: str, precision: str) -> bool:
     """Tell whether one wide product beats the narrow ones that it is joined from.
 
-    Not in fp32 on a processor: there it was not faster, and the joined copy costs memory (`benchmarks/README.md`).
+    Not in fp32 on a processor: there it was not faster, and the joined copy costs memory. Not on CUDA either: what
+    comes out of a joined product lies in strides, which what follows reads slowly (`benchmarks/README.md`).
     """
-    return device != "cpu" or precision != FP32
+    return device == "mps" or (device == "cpu" and precision != FP32)
 
 
 def make_plan(

@@ -34,7 +34,7 @@ def candidates(config: RunConfig, *, machine: Machine, workload: Workload | None
         )
     if config.micro_batch_tokens:
         yield Remedy("Set tokens at once to 0, and the machine decides.", (("micro_batch_tokens", 0),))
-    if config.precision == "fp32" and machine.bf16:
+    if config.precision == "fp32" and (machine.bf16 or machine.fp16):
         yield Remedy("Set precision to auto: numbers take half the memory.", (("precision", "auto"),))
     if config.optimizer == ADAMW:
         yield Remedy("Choose the 8-bit optimiser.", (("optimizer", ADAMW_8BIT),))

@@ -12,6 +12,7 @@ import gradio as gr
 from studio.compare.answering import READING, WAKING, Answers, GenerationSettings, Growing, answers, check_asked
 from studio.compare.asking import Chosen, aligned, requests, with_answers, without_last
 from studio.compare.conversations import Conversation, name_for
+from studio.compare.pane_models import find_model, models_beside, why_apart
 from studio.keeping import KeptFiles
 from studio.studio import Studio
 from studio.ui.compare import chat_view, model_choices
@@ -180,7 +181,7 @@ def _other_seed(generation: GenerationSettings) -> GenerationSettings:
 
 def take_back(studio: Studio, given: Given) -> list[Any]:
     """Show the conversation without a question that could not be answered; its words are not lost."""
-    models = [model_choices.find(studio, key) for key in given.keys]
+    models = [find_model(studio, key) for key in given.keys]
     return update(
         {
             **chat_view.talks(models, given.said, marks=given.marks),
@@ -207,7 +208,7 @@ def edit(given: Given) -> list[Any]:
 
 def choose(studio: Studio, given: Given) -> list[Any]:
     """Take in that another model was chosen for a pane: its talk begins again, and what was said before stays kept."""
-    models = [model_choices.find(studio, key) for key in given.keys]
+    models = [find_model(studio, key) for key in given.keys]
     said = aligned(given.said, models)
     parts: dict[str, Any] = {
         **chat_view.talks(models, said, marks=given.marks),
@@ -219,7 +220,7 @@ def choose(studio: Studio, given: Given) -> list[Any]:
     first = models[0]
     for place, model in zip(PLACES, models, strict=False):
         parts[f"strength_{place}"] = gr.update(visible=model is not None and Chosen(model).is_adapter)
-        trouble = model_choices.apart(first, model, place - 1) if first is not None and model is not None else ""
+        trouble = why_apart(first, model, place - 1) if first is not None and model is not None else ""
         if trouble:
             parts[f"caption_{place}"] = str(fragments.line("warning", trouble))
     return update(parts)
@@ -229,7 +230,7 @@ def resize(studio: Studio, change: int, given: Given) -> list[Any]:
     """Add a pane, or take the last one away; the others stay as they are."""
     count = min(max(given.count + change, FEWEST_PANES), MOST_PANES)
     keys = [*given.keys, _another(studio, given.keys)][:count]
-    models = [model_choices.find(studio, key) for key in keys]
+    models = [find_model(studio, key) for key in keys]
     said = aligned(given.said, models)
     return update(
         {
@@ -243,17 +244,17 @@ def resize(studio: Studio, change: int, given: Given) -> list[Any]:
 
 def _another(studio: Studio, keys: Sequence[str | None]) -> str | None:
     """Choose a model that can answer beside the others and is not among them, a result rather than a checkpoint."""
-    first = model_choices.find(studio, next((key for key in keys if key), None))
+    first = find_model(studio, next((key for key in keys if key), None))
     if first is None:
         return None
-    others = [model for model in model_choices.beside(studio, first) if model.key not in keys]
+    others = [model for model in models_beside(studio, first) if model.key not in keys]
     results = (model for model in others if model.kind != "checkpoint")
     return next((model.key for model in (*results, *others)), None)
 
 
 def mark(studio: Studio, given: Given) -> list[Any]:
     """Show what differs, or show it no longer."""
-    models = [model_choices.find(studio, key) for key in given.keys]
+    models = [find_model(studio, key) for key in given.keys]
     return update(chat_view.talks(models, given.said, marks=given.marks))
 
 

@@ -11,14 +11,14 @@ from gradio.blocks import Block
 from studio.compare.conversations import Conversation
 from studio.keeping import KeptFiles
 from studio.studio import Studio
-from studio.ui.compare import blend, chat_actions, chat_parts, history, self_test, suggested_prompts, trash
+from studio.ui.compare import bin_panel, blend, chat_actions, chat_parts, history, self_test, suggested_prompts
+from studio.ui.compare.bin_panel import Bin
 from studio.ui.compare.blend import Blending
 from studio.ui.compare.chat_actions import AGAIN, ASK, REPLAY, Asking, Given
 from studio.ui.compare.chat_parts import PLACES, Sampling, named
 from studio.ui.compare.chat_view import PARTS
 from studio.ui.compare.model_choices import FEWEST_PANES
 from studio.ui.compare.self_test import Proof
-from studio.ui.compare.trash import Bin
 from studio.ui.kit import scripts
 from studio.ui.kit.components import ACTING, QUIET
 from studio.ui.kit.errors import shown
@@ -57,7 +57,7 @@ def build() -> ChatPart:
     parts: dict[str, Block] = {}
     with gr.Column(elem_classes="ls-card"):
         parts |= chat_parts.build_kept()
-        bin = trash.build("conversation", name="compare")
+        bin = bin_panel.build("conversation", name="compare")
     with gr.Column(elem_classes="ls-card"):
         parts |= chat_parts.build_message()
         with gr.Accordion("How they answer", open=False, elem_classes="ls-inner"):
@@ -95,7 +95,7 @@ def wire(
     asked = _wire_asking(tab, studio, asking)
     _wire_panes(tab, studio, asked)
     deleting = _wire_kept(tab, studio, kept, asked)
-    trash.wire(tab.bin, kept, events=[opened, loaded], after=deleting, undo=tab["restore"])
+    bin_panel.wire(tab.bin, kept, events=[opened, loaded], after=deleting, undo=tab["restore"])
     _wire_ideas(tab, studio)
     self_test.wire(tab.proof, studio=studio, inputs=tab.inputs())
     models: list[Any] = named(tab.parts, "model")
@@ -137,6 +137,7 @@ def _wire_asking(tab: ChatPart, studio: Studio, asking: Asking) -> Any:
         inputs_kwargs=tab.inputs(),
         outputs=tab.outputs(),
         show_progress="hidden",
+        show_progress_on=[],
         concurrency_limit=8,
         api_visibility="private",
     )

@@ -8,7 +8,7 @@ import gradio as gr
 from studio.compare.answering import GenerationSettings, Growing
 from studio.compare.asking import Chosen, aligned, as_answer, caption
 from studio.compare.conversations import Answer, Conversation, Talk, Turn
-from studio.compare.pane_models import PaneModel
+from studio.compare.pane_models import PaneModel, find_model, keys_still_offered
 from studio.keeping import KeptFiles
 from studio.studio import Studio
 from studio.ui.compare import chat_html, model_choices
@@ -103,7 +103,7 @@ def choices(studio: Studio, keys: Keys, strengths: Sequence[float], *, count: in
     parts: dict[str, Any] = {"panes": count}
     for place in PLACES:
         key = keys[place - 1] if place <= len(keys) else None
-        model = model_choices.find(studio, key)
+        model = find_model(studio, key)
         strong = model is not None and Chosen(model).is_adapter
         strength = strengths[place - 1] if place <= len(strengths) else 1.0
         parts[f"pane_{place}"] = gr.update(visible=place <= count)
@@ -114,10 +114,10 @@ def choices(studio: Studio, keys: Keys, strengths: Sequence[float], *, count: in
 
 def opened(studio: Studio, kept: KeptFiles[Conversation], conversation: Conversation, *, marks: bool) -> dict[str, Any]:
     """Show a conversation as it was kept, with the models that it was with for as long as they are there."""
-    keys = model_choices.kept(studio, [talk.key for talk in conversation.talks])
+    keys = keys_still_offered(studio, [talk.key for talk in conversation.talks])
     count = min(max(len(keys), FEWEST_PANES), MOST_PANES)
     last = [talk.turns[-1].answer if talk.turns else Answer("") for talk in conversation.talks]
-    models = [model_choices.find(studio, key) for key in keys]
+    models = [find_model(studio, key) for key in keys]
     return {
         **choices(studio, keys, [answer.strength for answer in last], count=count),
         **talks(models, conversation, marks=marks),
@@ -133,7 +133,7 @@ def opened(studio: Studio, kept: KeptFiles[Conversation], conversation: Conversa
 
 def fresh(studio: Studio, kept: KeptFiles[Conversation], keys: Keys, *, count: int) -> dict[str, Any]:
     """Show an empty conversation with these models."""
-    models = [model_choices.find(studio, key) for key in keys]
+    models = [find_model(studio, key) for key in keys]
     conversation = aligned(Conversation(), models)
     return {
         **choices(studio, keys, [], count=count),

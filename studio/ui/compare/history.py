@@ -5,6 +5,7 @@ from typing import Any
 import gradio as gr
 
 from studio.compare.conversations import Conversation, as_jsonl, as_markdown
+from studio.compare.pane_models import first_pair, keys_still_offered
 from studio.keeping import KeptFiles
 from studio.runs.names import slug
 from studio.studio import Studio
@@ -25,16 +26,16 @@ def at_first(studio: Studio, kept: Kept, *, marks: bool) -> list[Any]:
     found = kept.all()
     if found:
         return update(chat_view.opened(studio, kept, found[0], marks=marks))
-    return update(chat_view.fresh(studio, kept, model_choices.preset(studio), count=FEWEST_PANES))
+    return update(chat_view.fresh(studio, kept, first_pair(studio), count=FEWEST_PANES))
 
 
 def refresh(studio: Studio, kept: Kept, given: Given) -> list[Any]:
     """List the models and the conversations that are there now; keep what is chosen."""
     if not any(given.keys) and not any(talk.key for talk in given.said.talks):
-        return update(chat_view.fresh(studio, kept, model_choices.preset(studio), count=given.count))
+        return update(chat_view.fresh(studio, kept, first_pair(studio), count=given.count))
     offered = model_choices.offered(studio, given.keys)
     parts: dict[str, Any] = {"kept": gr.update(choices=chat_view.kept_choices(kept))}
-    keys = model_choices.kept(studio, given.keys)
+    keys = keys_still_offered(studio, given.keys)
     for place in PLACES:
         before, now = (each[place - 1] if place <= given.count else None for each in (given.keys, keys))
         # What is chosen already is left alone: another listener may be choosing at the same moment.
@@ -58,7 +59,7 @@ def compare_run(studio: Studio, kept: Kept, run_id: str) -> list[Any]:
     """Begin a new conversation with a run that another tab wants compared, and its base."""
     if not run_id:
         return update({})
-    keys = model_choices.preset(studio, run_id)
+    keys = first_pair(studio, run_id)
     return update(chat_view.fresh(studio, kept, keys, count=FEWEST_PANES))
 
 

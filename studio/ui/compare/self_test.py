@@ -57,6 +57,7 @@ def wire(proof: Proof, *, studio: Studio, inputs: Mapping[str, Block]) -> None:
         inputs_kwargs=dict(inputs),
         outputs=[proof.said, proof.start],
         show_progress="hidden",
+        show_progress_on=[],
         concurrency_limit=4,
         api_visibility="private",
     ).failure(lambda: (build_text(), gr.update(interactive=True)), outputs=[proof.said, proof.start], **QUIET)

@@ -10,7 +10,7 @@ import gradio as gr
 
 from studio.compare import sheet_prompts, sheets
 from studio.compare.answering import GenerationSettings, check_sheet
-from studio.compare.pane_models import pane_model
+from studio.compare.pane_models import first_pair, keys_still_offered, pane_model
 from studio.compare.sheet_answers import SheetState, SheetWork
 from studio.compare.sheet_asking import columns_of
 from studio.compare.sheet_prompts import Prompt
@@ -42,9 +42,9 @@ def show_source(source: str | None) -> list[Any]:
 
 def refresh(studio: Studio, work: SheetWork, *, models: list[str] | None, run: str | None, sheet: str | None) -> Any:
     """List the models, the runs with held-out rows and the kept sheets that are there now; keep what is chosen."""
-    chosen = [key for key in model_choices.kept(studio, models or []) if key]
+    chosen = [key for key in keys_still_offered(studio, models or []) if key]
     if not chosen:
-        chosen = [key for key in model_choices.preset(studio) if key]
+        chosen = [key for key in first_pair(studio) if key]
     runs = run_choices.runs_with_result(studio, also=run)
     kept = kept_choices(work)
     return (

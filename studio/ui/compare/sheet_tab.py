@@ -16,10 +16,10 @@ from studio.compare.answering import GenerationSettings
 from studio.compare.sheet_answers import SheetWork
 from studio.compare.sheet_asking import MOST_MODELS
 from studio.studio import Studio
-from studio.ui.compare import chat_parts, sheet_actions, sheet_view, trash
+from studio.ui.compare import bin_panel, chat_parts, sheet_actions, sheet_view
+from studio.ui.compare.bin_panel import Bin
 from studio.ui.compare.chat_parts import Sampling
 from studio.ui.compare.sheet_actions import FILE, HELD_OUT, PARTS, TYPED, Source
-from studio.ui.compare.trash import Bin
 from studio.ui.kit import fragments, scripts
 from studio.ui.kit.actions import action_html, on_action
 from studio.ui.kit.components import ACTING, QUIET, html, picker
@@ -76,7 +76,7 @@ def build() -> SheetTab:
             parts["start"] = gr.Button("Answer all", variant="primary", elem_id="sheet-start")
     with gr.Column(elem_classes="ls-card"):
         parts |= _build_answers()
-        bin = trash.build("prompt sheet", name="sheet")
+        bin = bin_panel.build("prompt sheet", name="sheet")
     parts["page"], parts["drawn"], parts["deleted"] = gr.State(0), gr.State(None), gr.State("")
     parts["timer"] = gr.Timer(_LOOK_SECONDS, active=False)
     return SheetTab(parts=parts, sampling=sampling, bin=bin)
@@ -171,7 +171,7 @@ def wire(
     _then_draw(turned, tab, work)
     gr.on([tab["sheet"].change, tab["text"].change, tab["which"].change], lambda: 0, outputs=[tab["page"]], **QUIET)
     deleting = _wire_kept(tab, work)
-    trash.wire(tab.bin, work.sheets, events=[opened, loaded], after=deleting, undo=tab["restore"])
+    bin_panel.wire(tab.bin, work.sheets, events=[opened, loaded], after=deleting, undo=tab["restore"])
 
 
 def _wire_answering(tab: SheetTab, studio: Studio, work: SheetWork) -> None:

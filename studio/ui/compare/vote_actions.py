@@ -9,7 +9,7 @@ import gradio as gr
 
 from studio.compare import sheet_prompts, vote_counts, votes
 from studio.compare.answering import GenerationSettings
-from studio.compare.pane_models import pane_model
+from studio.compare.pane_models import find_model, first_pair, keys_still_offered, pane_model
 from studio.compare.sheet_answers import SheetWork
 from studio.compare.sheet_asking import columns_of
 from studio.compare.sheets import Column, Sheet
@@ -139,9 +139,9 @@ def refresh(
     studio: Studio, work: SheetWork, kept: Votes, *, sheet: str | None, typed: Sequence[str | None], pair: str | None
 ) -> list[Any]:
     """List the sheets with two models, the models, and the pairs that were voted on; keep what is chosen."""
-    keys = model_choices.kept(studio, typed)
+    keys = keys_still_offered(studio, typed)
     if not any(keys):
-        keys = model_choices.preset(studio)
+        keys = first_pair(studio)
     offered = model_choices.offered(studio, keys)
     return [
         list_sheets(work, sheet),
@@ -178,7 +178,7 @@ def _named(column: Column) -> str:
 
 def show_strength(studio: Studio, key: str | None) -> Any:
     """Show the strength of a model where it is an adapter."""
-    model = model_choices.find(studio, key)
+    model = find_model(studio, key)
     return gr.update(visible=model is not None and model.is_adapter)
 
 

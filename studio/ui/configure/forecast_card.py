@@ -41,6 +41,7 @@ def card(about: Known, found: Forecast | None, learned: Learners, *, missing: st
     return fragments.stack(
         [
             _verdict(found, about.machine),
+            fragments.line("warning", about.machine.trouble) if about.machine.trouble else Markup(""),
             memory_bar(found, about.machine),
             _remedy(found),
             _two(fragments.tiles(_figures(found, about.machine, missing=missing, price=price))),

@@ -19,7 +19,6 @@ from studio.planning.forecasts import Known
 from studio.planning.model_facts import Here, ModelFacts
 from studio.runs.summary import Summary
 from studio.studio import Studio
-from studio.ui.data import view
 from studio.ui.kit import run_choices
 
 NO_MODEL: ModelState = JobState("none", "No base model is chosen.")
@@ -133,7 +132,7 @@ def _dataset(studio: Studio, dataset_id: str) -> Dataset | None:
 
 
 def _is_counted(facts: ModelFacts, dataset: Dataset | None, model: str) -> bool:
-    return dataset is not None and view.token_state(facts, dataset.id, model).result is not None
+    return dataset is not None and facts.token_state(dataset.id, model).result is not None
 
 
 def _module_names(facts: ModelFacts, model: str) -> tuple[str, ...]:

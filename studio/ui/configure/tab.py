@@ -175,6 +175,7 @@ def wire(
         outputs=[tab.started],
         validator=form.check_form,
         show_progress="hidden",
+        show_progress_on=[],
         api_name="start_run",
         api_description="Start a run with these settings on a stored data set, and return the run's id.",
     )

@@ -13,7 +13,7 @@ from studio import config
 from studio.config import RunConfig
 from studio.models.forecast.forecast import Forecast
 from studio.models.presets import DERIVED
-from studio.planning import forecasts, suggestions
+from studio.planning import fitting, forecasts, suggestions
 from studio.planning.fitting import Parts
 from studio.planning.model_facts import ModelFacts
 from studio.planning.suggestions import Following, Suggestion
@@ -21,7 +21,6 @@ from studio.studio import Studio
 from studio.ui.configure import forecast_card, methods_table, plan_card, preset_cards
 from studio.ui.configure import state as configure_state
 from studio.ui.configure.state import Selection, TabState
-from studio.ui.data import view
 from studio.ui.kit import form, fragments
 
 PARTS = ("model_state", "fetch", "presets", "reasons", "more_reasons", "more", "adapter", "plan", "methods", "start")
@@ -51,7 +50,7 @@ def draw(studio: Studio, facts: ModelFacts, selection: Selection, drawn: Drawn |
     tab_state = configure_state.look(studio, facts, selection)
     if tab_state == before.tab_state:
         return {}, before
-    case = configure_state.case(facts, tab_state, view.usable_settings(selection.settings))
+    case = configure_state.case(facts, tab_state, fitting.usable_settings(selection.settings))
     following = suggestions.follow(selection.settings, before.suggestion, case, estimate=facts.forecasts.estimate)
     parts, remedy = _parts(facts, tab_state, following)
     properties = _controls(tab_state, following.settings)
@@ -68,7 +67,7 @@ def _parts(
     facts: ModelFacts, tab_state: TabState, following: Following
 ) -> tuple[dict[str, Any], tuple[tuple[str, Any], ...]]:
     settings, dataset, state = following.settings, tab_state.dataset, tab_state.state
-    sound = view.usable_settings(settings)
+    sound = fitting.usable_settings(settings)
     everything = following.case.workload
     found = None if config.problems(settings) else configure_state.estimate(facts, tab_state, settings, everything)
     rows = forecasts.compared(facts.forecasts, tab_state.about, sound, everything)

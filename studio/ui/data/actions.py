@@ -5,8 +5,9 @@ Every change makes another version, or finds the one that is there.
 
 from dataclasses import replace
 
-from studio.data.checking.fixes import FIXES
-from studio.data.conversion.formats import Roles
+from studio.data import versions
+from studio.data.checking.fixes import FIXES, LEAVE_OUT
+from studio.data.conversion.roles import Roles
 from studio.data.dataset_folders import Dataset
 from studio.data.examples import fingerprint
 from studio.data.mask_findings import mask_findings
@@ -15,7 +16,7 @@ from studio.errors import DataError
 from studio.jobs.imports import ImportRequest
 from studio.planning.model_facts import ModelFacts
 from studio.studio import Studio
-from studio.ui.data import columns, findings, imports, versions
+from studio.ui.data import columns, findings, imports
 from studio.ui.data.imports import AGAIN, READING_AGAIN, READING_OTHERWISE, begin
 from studio.ui.data.state import Selection
 from studio.ui.kit import fragments
@@ -81,7 +82,7 @@ def leave_out(studio: Studio, selection: Selection) -> Selection:
     examples = studio.data.examples(dataset.id)
     if not 0 <= place < len(examples):
         raise DataError("There is no such example.", "Choose one that is shown.")
-    changes = versions.with_change(dataset.changes, versions.LEAVE_OUT, [fingerprint(examples[place])])
+    changes = versions.with_change(dataset.changes, LEAVE_OUT, [fingerprint(examples[place])])
     return _read_again(studio, selection, dataset, changes=changes, what=f"Leaving example {place + 1:,} out")
 
 
@@ -146,10 +147,9 @@ def _read_again(
         raise DataError("The last change is still being made.", "Wait until it is done, then choose again.")
     read = dataset.inspection.choices if choices is None else choices
     wanted = dataset.inspection.roles if roles is None and read == dataset.inspection.choices else roles
+    recipe = versions.Recipe(wanted, changes, read)
     for version in studio.data.versions(dataset.id):
-        found = version.inspection
-        as_wanted = found.choices == read and (wanted is None or columns.same(found.roles, wanted))
-        if as_wanted and versions.is_same(version.changes, changes):
+        if recipe.is_of(version):
             return replace(selection, version=version.id)
     request = ImportRequest(of=dataset.id, roles=wanted, changes=changes, choices=read)
     return begin(studio, selection, request, what=f"{what} · {dataset.name}", source=AGAIN)

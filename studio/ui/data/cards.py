@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from studio.data.checking import advice
-from studio.data.conversion.formats import Roles
+from studio.data.checking.checks import FEW, coaching
+from studio.data.conversion.roles import Roles
 from studio.data.inspection import Inspection
 from studio.data.tokenizing.tokens import TokenStatistics
 from studio.ui.kit import fragments
@@ -42,13 +42,13 @@ def verdict(inspection: Inspection, missing: str, tokens: TokenStatistics | None
     if tokens is not None and not fitting:
         hint = "Set 'Longest example' higher on the Configure tab, or shorten them."
         return fragments.notice("bad", f"Nothing can be learned yet: of {found}, none fits.{rows}", hint)
-    hint = advice.coaching(inspection.usable - lost, tokens=tokens.total if tokens is not None else 0)
+    hint = coaching(inspection.usable - lost, tokens=tokens.total if tokens is not None else 0)
     if lost:
         said = f"Ready: {fitting:,} of {found}. The others do not fit, see below.{rows}"
         return _with_unread(fragments.notice("warning", said, hint), inspection)
     grave = any(each.level == "bad" for each in inspection.findings)
     doubtful = inspection.left_out or grave or unread(inspection)
-    kind = "warning" if doubtful else "quiet" if inspection.usable < advice.FEW else "good"
+    kind = "warning" if doubtful else "quiet" if inspection.usable < FEW else "good"
     return _with_unread(fragments.notice(kind, f"Ready: {found}.{rows}", hint), inspection)
 
 

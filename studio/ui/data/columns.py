@@ -6,11 +6,11 @@ Every text from a file is escaped.
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from studio.data.conversion.formats import PARTS, Roles, assign, missing, parts_of
+from studio.data.conversion.roles import PARTS, Roles, assign, missing, parts_of
 from studio.data.dataset_folders import Dataset
 from studio.data.inspection import Inspection
 from studio.data.reading_choices import ENCODING, LIST, SHEET, SPLITS, Option, Question
@@ -192,11 +192,6 @@ def default_template(roles: Roles) -> str:
     """Return the template that does what happens without one."""
     names = [*roles.prompts, *([roles.input] if roles.input else [])]
     return "\n\n".join(f"{{{name}}}" for name in names)
-
-
-def same(one: Roles, other: Roles) -> bool:
-    """Say whether two ways of reading the columns are the same, however they came about."""
-    return replace(one, kind="") == replace(other, kind="")
 
 
 def questions(asked: Sequence[Question]) -> Markup:

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from studio.data.changes import Change
-from studio.data.checking.checks import Finding
+from studio.data import versions
+from studio.data.checking.findings import Finding
 from studio.data.inspection import Inspection
-from studio.ui.data import versions
+from studio.data.reading_choices import Change
 from studio.ui.kit import actions, fragments
 
 MOST_PROBLEMS = 20

@@ -13,11 +13,11 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
+from studio.data import versions
 from studio.data.dataset_folders import Dataset
 from studio.errors import StudioError
 from studio.jobs.imports import ImportRequest, ImportState
 from studio.studio import Studio
-from studio.ui.data import versions
 from studio.ui.data.state import Selection
 from studio.ui.kit import actions, fragments
 from studio.wording import size

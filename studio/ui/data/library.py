@@ -7,10 +7,11 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
+from studio.data import versions
 from studio.data.dataset_folders import Dataset
 from studio.errors import DataError
 from studio.studio import Studio
-from studio.ui.data import held_out, versions
+from studio.ui.data import held_out
 from studio.ui.data.state import Selection
 from studio.ui.kit import actions, fragments
 from studio.ui.kit.actions import DISCARD, Action, bin_label, damaged_list
@@ -94,7 +95,7 @@ def deletion(dataset: Dataset, *, count: int, uses: int) -> Markup:
 
 def draw_bin(studio: Studio) -> dict[str, Any]:
     """Show what lies in the bin and what cannot be read: their accordion, and the lists in it."""
-    deleted, damaged = studio.data.deleted(), studio.data.damaged()
+    deleted, damaged = studio.data.binned(), studio.data.damaged()
     items = fragments.join(
         Markup("<li><span>{}</span>{}</li>").format(
             f"{each.name} · {versions.version_label(each)}",

@@ -9,13 +9,10 @@ from typing import Any
 
 import gradio as gr
 
-from studio import config
-from studio.config import RunConfig, setting_named
 from studio.data.dataset_folders import Dataset
 from studio.data.mask_findings import mask_findings
 from studio.data.tokenizing.tokens import TokenStatistics
 from studio.errors import StudioError
-from studio.jobs.jobs import JobState
 from studio.jobs.token_counts import TokenState
 from studio.planning import fitting
 from studio.planning.fitting import Parts
@@ -46,19 +43,6 @@ class Seen:
         return self.dataset.inspection.usable - self.parts.too_long
 
 
-def where(facts: ModelFacts, model: str) -> Here:
-    """Look for a model; an empty name is no model, and not the folder that the server runs in."""
-    return facts.where(model) if model else Here(None, "No base model is chosen. Choose one on the Configure tab.")
-
-
-def token_state(facts: ModelFacts, dataset_id: str, model: str) -> TokenState:
-    """Return the token counts of a data set for a model, or how far they are."""
-    here = where(facts, model)
-    if here.folder is None:
-        return JobState("failed" if here.trouble else "none", here.trouble)
-    return facts.token_state(dataset_id, model)
-
-
 def draw(studio: Studio, facts: ModelFacts, selection: Selection) -> Sequence[Section]:
     """Draw what is being brought, the data sets that are kept, and the chosen one with one of its examples."""
     brought = imports.draw(studio, selection.started, selection.done_with)
@@ -75,10 +59,10 @@ def _seen(facts: ModelFacts, selection: Selection) -> tuple[object, ...]:
     if not selection.version:
         return ("",)
     model = selection.settings.model
-    state = token_state(facts, selection.version, model)
+    state = facts.token_state(selection.version, model)
     comparing = bool(selection.other) and facts.is_comparing(selection.version, selection.other)
     told = (id(state.result) if state.result is not None else 0, state.status, state.sentence, state.done, state.total)
-    return (replace(selection, started=(), done_with=()), where(facts, model), told, comparing)
+    return (replace(selection, started=(), done_with=()), facts.where(model), told, comparing)
 
 
 def draw_chosen(studio: Studio, facts: ModelFacts, selection: Selection) -> dict[str, Any]:
@@ -110,19 +94,13 @@ def _nothing() -> dict[str, Any]:
 def see(studio: Studio, facts: ModelFacts, selection: Selection) -> Seen:
     """Gather what is known. Raises DataError when the data set is unknown or damaged."""
     dataset = studio.data.get(selection.version)
-    state = token_state(facts, dataset.id, selection.settings.model)
-    settings = usable_settings(selection.settings)
+    state = facts.token_state(dataset.id, selection.settings.model)
+    settings = fitting.usable_settings(selection.settings)
     statistics = None
     if state.result is not None and dataset.inspection.usable:
         statistics = facts.statistics(state.result, max_length=settings.max_length)
     parts = fitting.parts(facts, settings, dataset.id, selection.other)
-    return Seen(dataset, where(facts, selection.settings.model), state, statistics, parts)
-
-
-def usable_settings(settings: RunConfig) -> RunConfig:
-    """Return the settings with the default in place of what cannot be right: a field may be half typed."""
-    wrong = {problem.field for problem in config.problems(settings)}
-    return replace(settings, **{name: setting_named(name).default for name in wrong if name != "model"})
+    return Seen(dataset, facts.where(selection.settings.model), state, statistics, parts)
 
 
 def _overview(seen: Seen, selection: Selection) -> dict[str, Any]:
@@ -168,7 +146,7 @@ def _viewer(facts: ModelFacts, seen: Seen, selection: Selection) -> dict[str, An
 def _preview(facts: ModelFacts, seen: Seen, selection: Selection) -> str:
     """Show the example exactly where the model's tokenizer is here, and as a conversation elsewhere."""
     example = facts.examples(seen.dataset.id)[selection.place]
-    settings = usable_settings(selection.settings)
+    settings = fitting.usable_settings(selection.settings)
     remark = seen.here.trouble or "The exact view, token by token, appears here as soon as the model has arrived."
     if seen.here.folder is not None:
         try:
@@ -185,7 +163,7 @@ def _preview(facts: ModelFacts, seen: Seen, selection: Selection) -> str:
 
 
 def _lengths(studio: Studio, seen: Seen, selection: Selection) -> dict[str, Any]:
-    settings = usable_settings(selection.settings)
+    settings = fitting.usable_settings(selection.settings)
     tokens = seen.statistics
     if tokens is None:
         waiting = str(lengths.waiting(seen.state))

@@ -151,6 +151,7 @@ def _build_amounts() -> dict[str, Component]:
         outputs=[number],
         js=scripts.call("showWhere", actions.A_NUMBER),
         show_progress="hidden",
+        show_progress_on=[],
     )
     longest = gr.Number(
         0,

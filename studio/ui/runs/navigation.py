@@ -15,8 +15,7 @@ from studio.ui.configure import copied_settings
 from studio.ui.configure.tab import ConfigureTab
 from studio.ui.data.tab import DataTab
 from studio.ui.evaluate import tab as evaluate_tab
-from studio.ui.export import tab as export_tab
-from studio.ui.export.tab import ExportTab
+from studio.ui.export import view as export_view
 from studio.ui.kit.actions import Action, on_action
 from studio.ui.kit.components import ACTING
 from studio.ui.runs.tab import RunsTab
@@ -34,14 +33,14 @@ def wire(
     train: TrainTab,
     compare: CompareTab,
     evaluate_run: gr.Dropdown,
-    export: ExportTab,
+    export_run: gr.Dropdown,
 ) -> None:
     """Connect what leads from a run to the other tabs, and back from its changed settings."""
     controls = {**configure.controls, **data.held_out.controls}
     on_action(
         runs.actions,
         functools.partial(jump, studio),
-        outputs=[tabs, train.run, compare.run, evaluate_run, export.run],
+        outputs=[tabs, train.run, compare.run, evaluate_run, export_run],
         **ACTING,
     )
     for component in (runs.actions, runs.queue):
@@ -77,7 +76,7 @@ def jump(studio: Studio, pressed: Action) -> list[Any]:
         "train": train_view.refresh_runs,
         "compare": tab.show_run,
         "evaluate": evaluate_tab.refresh_runs,
-        "export": export_tab.refresh_runs,
+        "export": export_view.refresh_runs,
     }
     if pressed.verb not in refresh:
         return [gr.skip()] * (1 + len(refresh))

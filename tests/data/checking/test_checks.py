@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -5,14 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from studio.data.changes import Change
-from studio.data.checking.checks import Checker, Finding, Fix, overlap
+from studio.data.checking.checks import Checker, coaching, overlap
+from studio.data.checking.findings import Finding, Fix
 from studio.data.checking.fixes import FIXES, Fixer
 from studio.data.examples import TEXT, Example, Message
+from studio.data.reading_choices import Change
 from studio.data.rows import CancelledError, RowProblem
 
 ROOT = Path(__file__).parents[3]
 SUBJECTS = "river mountain garden winter letter music doctor market bridge forest island village engine copper".split()
+
+SIZES = (0, 1, 2, 19, 20, 99, 100, 999, 1000, 19_999, 20_000, 199_999, 200_000, 5_000_000)
 
 
 def ask(question: str, answer: str, *, row: int = 0) -> Example:
@@ -180,3 +184,27 @@ def test_heavy_libraries_wait_until_they_are_needed() -> None:
     script = "import sys, studio.data.checking.checks; print({'numpy', 'rensa', 'ftfy'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("usable", SIZES)
+def test_says_something_about_every_size(usable: int) -> None:
+    said = coaching(usable)
+    assert said.endswith(".")
+    assert not usable or said.startswith(f"{usable:,} example")
+    assert "1 examples" not in said
+
+
+@pytest.mark.parametrize("usable", SIZES)
+def test_invents_no_times(usable: int) -> None:
+    assert not re.search(r"second|minute|hour|day", coaching(usable, tokens=usable * 500))
+
+
+def test_every_range_has_its_own_words() -> None:
+    sizes = (0, 5, 50, 500, 5000, 50_000, 500_000)
+    assert len({re.sub(r"[\d,]+ examples?", "", coaching(usable)) for usable in sizes}) == len(sizes)
+
+
+def test_very_short_examples_need_more() -> None:
+    assert "very short" in coaching(50, tokens=50 * 10)
+    assert "very short" not in coaching(50, tokens=50 * 100)
+    assert "very short" not in coaching(50)

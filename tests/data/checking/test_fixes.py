@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from studio.data.changes import Change
 from studio.data.checking.fixes import FIXES, Fixer
 from studio.data.examples import TEXT, Example, Message, ToolCall, fingerprint
+from studio.data.reading_choices import Change
 
 
 def talk(*lines: str, row: int = 0) -> Example:

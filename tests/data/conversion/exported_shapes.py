@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from studio.data.conversion.formats import Roles
+from studio.data.conversion.roles import Roles
 from tests.data.conversion.published_shapes import (
     CHAT,
     OTHER,

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 
-from studio.data.conversion.formats import Roles
+from studio.data.conversion.roles import Roles
 
 Cells = Mapping[str, object]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from studio.data.conversion.formats import fault
+from studio.data.conversion.faults import fault
 from studio.data.examples import TEXT, Example, Message, ToolCall
 
 HI, HELLO = Message("user", "hi"), Message("assistant", "hello")

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 import pytest
 
 from studio.data.chunks import MOST_CHARACTERS
-from studio.data.conversion.formats import Roles, draft, fault
+from studio.data.conversion.faults import fault
+from studio.data.conversion.formats import draft
+from studio.data.conversion.roles import Roles
 from studio.data.examples import TEXT, Example, Message, ToolCall
 from studio.data.rows import Row, RowProblem
 

@@ -8,18 +8,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from studio.data.conversion.conversations import SPEAKERS
-from studio.data.conversion.formats import (
-    KINDS,
-    PARTS,
-    Roles,
-    assign,
-    draft,
-    fault,
-    guess_roles,
-    missing,
-    notes_on,
-    parts_of,
-)
+from studio.data.conversion.faults import fault
+from studio.data.conversion.formats import draft
+from studio.data.conversion.guessing import guess_roles
+from studio.data.conversion.roles import KINDS, PARTS, Roles, assign, missing, notes_on, parts_of
 from studio.data.examples import Example
 from studio.data.rows import Row, RowProblem
 

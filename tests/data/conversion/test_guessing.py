@@ -4,7 +4,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from studio.data.conversion.formats import Roles, draft, fault, guess_roles, missing, parts_of
+from studio.data.conversion.faults import fault
+from studio.data.conversion.formats import draft
+from studio.data.conversion.guessing import guess_roles
+from studio.data.conversion.roles import Roles, missing, parts_of
 from studio.data.examples import Example
 from studio.data.rows import Row
 from tests.data.conversion.exported_shapes import EXPORTED

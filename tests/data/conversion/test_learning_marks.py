@@ -2,7 +2,9 @@
 
 import pytest
 
-from studio.data.conversion.formats import Roles, draft, guess_roles, missing
+from studio.data.conversion.formats import draft
+from studio.data.conversion.guessing import guess_roles
+from studio.data.conversion.roles import Roles, missing
 from studio.data.example_lines import as_messages, decode, encode
 from studio.data.examples import Example, fingerprint
 from studio.data.rows import Row, RowProblem

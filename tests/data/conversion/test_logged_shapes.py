@@ -4,9 +4,11 @@ import json
 
 import pytest
 
-from studio.data.conversion.formats import Roles, draft, fault, guess_roles, missing
-from studio.data.conversion.passed_over import passed_over
-from studio.data.conversion.unread_fields import UnreadFields
+from studio.data.conversion.faults import fault
+from studio.data.conversion.formats import draft
+from studio.data.conversion.guessing import guess_roles
+from studio.data.conversion.roles import Roles, missing
+from studio.data.conversion.unread_fields import UnreadFields, passed_over
 from studio.data.examples import Example, Message, ToolCall
 from studio.data.rows import Row, RowProblem
 

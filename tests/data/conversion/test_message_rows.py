@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from studio.data.conversion.formats import assign, draft, guess_roles, missing, notes_on
+from studio.data.conversion.formats import draft
+from studio.data.conversion.guessing import guess_roles
 from studio.data.conversion.reply_trees import best_branch
-from studio.data.conversion.roles import Roles
+from studio.data.conversion.roles import Roles, assign, missing, notes_on
 from studio.data.conversion.threads import Threads, place_of
 from studio.data.example_files import ExampleFile
 from studio.data.examples import Example

@@ -3,8 +3,10 @@
 import pytest
 
 from studio.data.checking.example_texts import change_texts, texts
-from studio.data.conversion.formats import Roles, assign, draft, guess_roles
+from studio.data.conversion.formats import draft
+from studio.data.conversion.guessing import guess_roles
 from studio.data.conversion.reasoning import reasoning_text
+from studio.data.conversion.roles import Roles, assign
 from studio.data.example_lines import as_messages, decode, encode
 from studio.data.examples import Example, Message, fingerprint
 from studio.data.rows import Row

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from studio.data.conversion.formats import KINDS, PARTS, Roles, assign, missing, notes_on, parts_of
+from studio.data.conversion.roles import KINDS, PARTS, Roles, assign, missing, notes_on, parts_of
 
 PAIR = {"q": "prompt", "a": "answer"}
 

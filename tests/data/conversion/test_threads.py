@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from studio.data.conversion.formats import Roles, assign, draft, guess_roles, missing, notes_on
+from studio.data.conversion.formats import draft
+from studio.data.conversion.guessing import guess_roles
+from studio.data.conversion.roles import Roles, assign, missing, notes_on
 from studio.data.conversion.threads import Threads
 from studio.data.examples import Example
 from studio.data.rows import Row, RowProblem

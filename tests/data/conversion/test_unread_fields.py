@@ -1,8 +1,7 @@
 import pytest
 
-from studio.data.conversion.formats import guess_roles
-from studio.data.conversion.passed_over import passed_over
-from studio.data.conversion.unread_fields import UnreadFields
+from studio.data.conversion.guessing import guess_roles
+from studio.data.conversion.unread_fields import UnreadFields, passed_over
 from studio.data.rows import Row
 
 

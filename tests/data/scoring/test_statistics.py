@@ -5,13 +5,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from studio.data.scoring.classification import macro_f1
 from studio.data.scoring.statistics import (
+    RESAMPLES,
+    Interval,
     bootstrap,
-    bootstrap_mean,
     bootstrap_pair,
     mean_of,
     paired_p_value,
@@ -20,6 +21,12 @@ from studio.data.scoring.statistics import (
     verdict,
     wilson,
 )
+
+
+def bootstrap_mean(
+    values: ArrayLike, *, seed: int, weights: ArrayLike | None = None, resamples: int = RESAMPLES
+) -> Interval:
+    return bootstrap(np.size(values), mean_of(values, weights), seed=seed, resamples=resamples)
 
 
 def test_the_interval_agrees_with_scipy() -> None:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studio.data.rows import Row, RowProblem
-from studio.data.sources.readers import Limits, Source, open_source
+from studio.data.sources.archives import Limits
+from studio.data.sources.readers import Source, open_source
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from studio.data.rows import Row, RowProblem
+from studio.data.sources.archives import Limits
 from studio.data.sources.headers import column_names
-from studio.data.sources.readers import Limits, open_source
+from studio.data.sources.readers import open_source
 from studio.errors import DataError
 from tests.data.sources.sources import Read, read
 

@@ -76,7 +76,7 @@ def test_no_conversation_does_more_than_be_refused(
 ) -> None:
     renderer = ChatRenderer(files_of(name))
     example = Example(tuple(messages), tools=tools)
-    (found,) = renderer.render_many([example])
+    ((_, found),) = renderer.render_each([example])
     if isinstance(found, DataError):
         assert found.message
         return

@@ -294,7 +294,7 @@ def test_half_a_character_is_refused(model_folder: ModelFolder) -> None:
     ):
         with pytest.raises(DataError, match="half a character"):
             renderer.render(example)
-        (found,) = renderer.render_many([example])
+        ((_, found),) = renderer.render_each([example])
         assert isinstance(found, DataError)
 
 

@@ -86,7 +86,7 @@ def test_every_answer_is_learned_and_nothing_else(name: str, family: Family) -> 
 def test_many_give_what_one_by_one_give(name: str, family: Family) -> None:
     renderer = family(name)
     examples = [WITH_SYSTEM, TWO_TURNS, ONE_TURN, Example((QUESTION,)), WITH_TOOLS] * 30
-    for example, found in zip(examples, renderer.render_many(examples), strict=True):
+    for example, found in renderer.render_each(examples):
         if isinstance(found, Rendered):
             assert renderer.render(example) == found
             continue

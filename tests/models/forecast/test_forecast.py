@@ -17,7 +17,7 @@ from studio.models.forecast.forecast import (
     cost,
     forecast,
 )
-from studio.models.forecast.plan import FEWEST_TOKENS, TOKENS_AT_ONCE, fullest_tokens
+from studio.models.forecast.plan import FEWEST_TOKENS, TOKENS_AT_ONCE, fullest_tokens, logit_positions
 from studio.models.machine import Machine, Rates
 from tests.models.known_configs import KNOWN, LLAMA_2_7B
 
@@ -274,3 +274,10 @@ def test_an_adapter_that_took_a_part_of_the_base_is_saved_at_twice_the_rank() ->
 
 def test_price() -> None:
     assert cost(1800, 2.5) == 1.25
+
+
+def test_a_gpu_makes_the_logits_of_more_positions_at_once_the_fewer_words_there_are() -> None:
+    assert logit_positions("cpu", 32_000) == logit_positions("cuda", 1_000_000) == 256
+    assert logit_positions("cuda", 151_936) == 512
+    assert logit_positions("cuda", 49_152) == 1792
+    assert logit_positions("cuda", 97) == 4096

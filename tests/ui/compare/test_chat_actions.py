@@ -9,6 +9,7 @@ import pytest
 from studio.compare.answering import GenerationSettings
 from studio.compare.chat_protocol import BASE
 from studio.compare.conversations import Conversation, open_conversations
+from studio.compare.pane_models import first_pair
 from studio.config import RunConfig
 from studio.data.examples import Message
 from studio.errors import RunError
@@ -16,7 +17,7 @@ from studio.keeping import KeptFiles
 from studio.runs.store import RunFolder
 from studio.studio import Studio
 from studio.ui.api import ask_once
-from studio.ui.compare import chat_actions, model_choices
+from studio.ui.compare import chat_actions
 from studio.ui.compare.chat_actions import (
     AGAIN,
     ASK,
@@ -51,7 +52,7 @@ def kept(studio: Studio) -> KeptFiles[Conversation]:
 @pytest.fixture
 def given(studio: Studio, run: RunFolder) -> Given:
     return Given(
-        keys=tuple(model_choices.preset(studio)),
+        keys=tuple(first_pair(studio)),
         strengths=(1.0, 1.0),
         said=Conversation(),
         generation=GenerationSettings("", 0.0, 64, 42),
@@ -296,7 +297,7 @@ def test_what_differs_is_marked_only_when_wanted(studio: Studio, given: Given) -
 def test_the_captions_of_a_full_run_know_no_adapter(studio: Studio) -> None:
     config = RunConfig(method="full", name="otter")
     finished_run(studio, dataset_id=studio.data.add_sample("order_slips").id, config=config)
-    keys = tuple(model_choices.preset(studio))
+    keys = tuple(first_pair(studio))
     given = Given(keys, (1.0, 0.3), Conversation(), GenerationSettings("", 0.0, 64, 42), prompt="Hello")
     last = ask_all(studio, given)[-1]
     assert "starter model, not trained · seed" in last["caption_1"]

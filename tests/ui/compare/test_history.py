@@ -7,13 +7,13 @@ import pytest
 from studio.compare.answering import GenerationSettings, Growing
 from studio.compare.asking import Chosen, aligned, with_answers
 from studio.compare.conversations import Conversation, open_conversations
-from studio.compare.pane_models import pane_model
+from studio.compare.pane_models import first_pair, pane_model
 from studio.config import RunConfig
 from studio.errors import RunError
 from studio.keeping import KeptFiles
 from studio.runs.store import RunFolder
 from studio.studio import Studio
-from studio.ui.compare import history, model_choices, tab
+from studio.ui.compare import history, tab
 from studio.ui.compare.chat_actions import Given
 from studio.ui.compare.chat_view import PARTS
 from tests.ui.fake_studio import FakeChat, finished_run
@@ -37,7 +37,7 @@ def page(updates: list[Any]) -> dict[str, Any]:
 
 
 def given(studio: Studio, said: Conversation | None = None, **values: Any) -> Given:
-    keys = tuple(model_choices.preset(studio))
+    keys = tuple(first_pair(studio))
     return Given(
         **{"keys": keys, "strengths": (1.0, 1.0), "said": said or Conversation(), "generation": GENERATION, **values}
     )
@@ -68,7 +68,7 @@ def test_a_page_without_a_run_has_no_model(studio: Studio, kept: Kept) -> None:
 
 
 def test_a_reload_brings_the_last_conversation_back(studio: Studio, run: RunFolder, kept: Kept) -> None:
-    keys = model_choices.preset(studio)
+    keys = first_pair(studio)
     said = talked(studio, kept, *keys, keys[1], strength=0.5)
     shown = page(history.at_first(studio, kept, marks=False))
     assert shown["said"] == said
@@ -79,7 +79,7 @@ def test_a_reload_brings_the_last_conversation_back(studio: Studio, run: RunFold
 
 
 def test_a_conversation_outlives_its_run(studio: Studio, run: RunFolder, kept: Kept) -> None:
-    said = talked(studio, kept, *model_choices.preset(studio))
+    said = talked(studio, kept, *first_pair(studio))
     other = finished_run(studio, dataset_id=run.origin.dataset_id)
     studio.delete_run(run.id)
     shown = page(history.at_first(studio, kept, marks=False))
@@ -121,7 +121,7 @@ def test_another_tab_asks_for_a_run(studio: Studio, run: RunFolder, kept: Kept) 
 
 
 def test_a_new_conversation_keeps_models_and_strengths(studio: Studio, run: RunFolder, kept: Kept) -> None:
-    said = talked(studio, kept, *model_choices.preset(studio))
+    said = talked(studio, kept, *first_pair(studio))
     shown = page(history.begin(studio, kept, given(studio, said, strengths=(1.0, 0.7))))
     assert shown["model_2"]["value"] == f"run:{run.id}"
     assert shown["strength_2"]["value"] == 0.7
@@ -132,7 +132,7 @@ def test_a_new_conversation_keeps_models_and_strengths(studio: Studio, run: RunF
 
 
 def test_a_conversation_is_named_deleted_and_put_back(studio: Studio, run: RunFolder, kept: Kept) -> None:
-    said = talked(studio, kept, *model_choices.preset(studio))
+    said = talked(studio, kept, *first_pair(studio))
     named = page(history.rename(kept, given(studio, said), "Bread"))
     assert named["said"] == kept.get(said.id)
     assert "It is called Bread now." in named["said_of"]
@@ -152,7 +152,7 @@ def test_what_is_not_kept_yet_has_no_name_and_no_file(studio: Studio, run: RunFo
 
 
 def test_a_conversation_is_taken_along_as_a_file(studio: Studio, run: RunFolder, kept: Kept) -> None:
-    said = talked(studio, kept, *model_choices.preset(studio))
+    said = talked(studio, kept, *first_pair(studio))
     markdown, jsonl = (json.loads(history.save(given(studio, said), kind)) for kind in ("md", "jsonl"))
     assert (markdown["name"], jsonl["name"]) == ("how-is-bread-made.md", "how-is-bread-made.jsonl")
     assert "### otter" in markdown["text"]
@@ -172,7 +172,7 @@ def test_the_page_says_that_the_chat_made_room(studio: Studio, run: RunFolder) -
 
 
 def test_a_pane_without_a_model_loses_no_answer_of_the_other(studio: Studio, run: RunFolder, kept: Kept) -> None:
-    said = talked(studio, kept, *model_choices.preset(studio))
+    said = talked(studio, kept, *first_pair(studio))
     models = [pane_model(studio, given(studio).keys[0] or ""), None]
     after = aligned(said, models)
     assert [len(talk.turns) for talk in after.talks] == [1, 0]

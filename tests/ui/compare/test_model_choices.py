@@ -1,6 +1,7 @@
 import gradio as gr
 import pytest
 
+from studio.compare.pane_models import find_model, first_pair
 from studio.config import RunConfig
 from studio.runs.store import RunFolder
 from studio.studio import Studio
@@ -26,18 +27,9 @@ def test_bases_runs_and_checkpoints_are_offered_by_names_that_tell_them_apart(st
     assert labels[2] == "otter, step 4 · checkpoint"
 
 
-def test_the_newest_run_is_chosen_and_not_its_checkpoint(studio: Studio, run: RunFolder) -> None:
-    with_checkpoint(run, 4)
-    assert model_choices.preset(studio) == [f"base:{run.id}", f"run:{run.id}"]
-    other = finished_run(studio, dataset_id=run.origin.dataset_id)
-    assert model_choices.preset(studio)[1] == f"run:{other.id}"
-    assert model_choices.preset(studio, run.id) == [f"base:{other.id}", f"run:{run.id}"]
-    assert model_choices.preset(studio, "nobody") == [None, None]
-
-
 def test_what_is_gone_is_no_choice(studio: Studio, run: RunFolder) -> None:
-    assert model_choices.find(studio, "run:nobody") is None
-    assert model_choices.find(studio, None) is None
+    assert find_model(studio, "run:nobody") is None
+    assert find_model(studio, None) is None
     assert [key for _, key in model_choices.offered(studio, ["run:nobody", None])] == [
         f"base:{run.id}",
         f"run:{run.id}",
@@ -45,19 +37,8 @@ def test_what_is_gone_is_no_choice(studio: Studio, run: RunFolder) -> None:
 
 
 def test_strengths_belong_to_adapters(studio: Studio, run: RunFolder) -> None:
-    base, tuned = model_choices.chosen(studio, model_choices.preset(studio), [0.4, 0.4])
+    base, tuned = model_choices.chosen(studio, first_pair(studio), [0.4, 0.4])
     assert (base.is_adapter, base.true_strength) == (False, 1.0)
     assert (tuned.is_adapter, tuned.true_strength) == (True, 0.4)
     with pytest.raises(gr.Error, match="Pane 1 has no model"):
         model_choices.chosen(studio, [None, f"run:{run.id}"], [None, None])
-
-
-def test_only_models_of_one_base_stand_beside_each_other(studio: Studio, run: RunFolder) -> None:
-    packed = finished_run(studio, dataset_id=run.origin.dataset_id, config=RunConfig(name="heron", method="qlora"))
-    first = model_choices.find(studio, f"run:{run.id}")
-    other = model_choices.find(studio, f"run:{packed.id}")
-    assert first is not None
-    assert other is not None
-    assert model_choices.apart(first, first, 0) == ""
-    assert "Pane 3 (heron)" in model_choices.apart(first, other, 2)
-    assert [model.run_id for model in model_choices.beside(studio, other)] == [packed.id, packed.id]

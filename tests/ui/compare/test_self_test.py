@@ -6,12 +6,12 @@ import pytest
 from studio.compare.answering import GenerationSettings
 from studio.compare.chat_protocol import Tested
 from studio.compare.conversations import Answer, Conversation, Talk, Turn
+from studio.compare.pane_models import first_pair
 from studio.config import RunConfig
 from studio.data.examples import Message
 from studio.errors import RunError
 from studio.runs.store import RunFolder
 from studio.studio import Studio
-from studio.ui.compare import model_choices
 from studio.ui.compare.chat_actions import Given
 from studio.ui.compare.self_test import prove
 from tests.ui.fake_studio import FakeChat, finished_run
@@ -26,7 +26,7 @@ def run(studio: Studio) -> RunFolder:
 
 @pytest.fixture
 def given(studio: Studio, run: RunFolder) -> Given:
-    return Given(tuple(model_choices.preset(studio)), (1.0, 0.5), SAID, GenerationSettings("Be brief.", 0.7, 64, 42))
+    return Given(tuple(first_pair(studio)), (1.0, 0.5), SAID, GenerationSettings("Be brief.", 0.7, 64, 42))
 
 
 def chat_of(studio: Studio) -> FakeChat:

@@ -10,14 +10,14 @@ import pytest
 
 from studio.compare import sheets
 from studio.compare.answering import GenerationSettings
-from studio.compare.pane_models import pane_model
+from studio.compare.pane_models import first_pair, pane_model
 from studio.compare.sheet_answers import SheetWork
 from studio.compare.sheets import open_sheets
 from studio.config import RunConfig
 from studio.errors import DataError, RunError
 from studio.runs.store import RunFolder
 from studio.studio import Studio
-from studio.ui.compare import model_choices, sheet_actions
+from studio.ui.compare import sheet_actions
 from studio.ui.compare.sheet_actions import FILE, HELD_OUT, PARTS, TYPED, Source
 from studio.ui.kit.actions import Action
 from tests.ui.fake_studio import finished_run
@@ -44,7 +44,7 @@ def begin(
     source: Source | None = None,
     strengths: Sequence[float] = (1.0,),
 ) -> str:
-    models = [key for key in model_choices.preset(studio) if key]
+    models = [key for key in first_pair(studio) if key]
     source = source or Source(TYPED, text)
     chosen, page = sheet_actions.start(
         studio, work, models=models, strengths=strengths, generation=GENERATION, source=source
@@ -147,7 +147,7 @@ def test_a_strength_that_an_adapter_cannot_have_costs_no_other_column(
 
 def test_the_lists_keep_what_is_chosen(studio: Studio, run: RunFolder, work: SheetWork) -> None:
     models, runs, kept = sheet_actions.refresh(studio, work, models=None, run=None, sheet=None)
-    assert models["value"] == model_choices.preset(studio)
+    assert models["value"] == first_pair(studio)
     assert (runs["value"], kept["value"]) == (run.id, None)
     first, second = begin(studio, work), begin(studio, work, "Three")
     models, _, kept = sheet_actions.refresh(studio, work, models=[f"run:{run.id}", "run:gone"], run=None, sheet=first)

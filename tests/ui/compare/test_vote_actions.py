@@ -7,7 +7,7 @@ import gradio as gr
 import pytest
 
 from studio.compare.answering import GenerationSettings
-from studio.compare.pane_models import pane_model
+from studio.compare.pane_models import first_pair, pane_model
 from studio.compare.sheet_answers import SheetWork
 from studio.compare.sheets import Column, Sheet, open_sheets
 from studio.compare.votes import FIRST, SECOND, Votes
@@ -15,7 +15,7 @@ from studio.config import RunConfig
 from studio.errors import RunError
 from studio.runs.store import RunFolder
 from studio.studio import Studio
-from studio.ui.compare import model_choices, sheet_actions, vote_actions
+from studio.ui.compare import sheet_actions, vote_actions
 from studio.ui.compare.sheet_actions import Source
 from studio.ui.compare.vote_actions import VoteDesk, Voting
 from studio.ui.kit.actions import Action
@@ -46,7 +46,7 @@ def desk(studio: Studio, work: SheetWork, votes: Votes) -> VoteDesk:
 
 @pytest.fixture
 def sheet(studio: Studio, run: RunFolder, work: SheetWork) -> Sheet:
-    models = [key for key in model_choices.preset(studio) if key]
+    models = [key for key in first_pair(studio) if key]
     return answered(studio, work, models, *[f"Say {n}" for n in range(6)])
 
 
@@ -142,7 +142,7 @@ def test_what_was_voted_on_is_not_asked_again(desk: VoteDesk, opened: Voting, sh
 
 
 def test_typed_prompts_are_answered_first(desk: VoteDesk, studio: Studio, run: RunFolder, work: SheetWork) -> None:
-    first, second = model_choices.preset(studio)
+    first, second = first_pair(studio)
     now = desk.begin_with_prompts("One\nTwo", (first, 1.0), (second, 1.0), GENERATION)
     assert now.waits_for
     assert desk.look(Voting()) == Voting()
@@ -157,7 +157,7 @@ def test_typed_prompts_are_answered_first(desk: VoteDesk, studio: Studio, run: R
 def test_typed_prompts_in_trouble_are_a_sentence(
     desk: VoteDesk, studio: Studio, run: RunFolder, work: SheetWork
 ) -> None:
-    first, second = model_choices.preset(studio)
+    first, second = first_pair(studio)
     now = desk.begin_with_prompts("trouble", (first, 1.0), (second, 1.0), GENERATION)
     work.join(now.waits_for)
     with pytest.raises(RunError, match="too long"):
@@ -211,7 +211,7 @@ def test_the_lists_offer_sheets_of_two_models(
     answered(studio, work, [f"run:{run.id}"], "Alone")
     sheets, first, second, pair = vote_actions.refresh(studio, work, votes, sheet=None, typed=(None, None), pair=None)
     assert [id for _, id in sheets["choices"]] == [sheet.id]
-    assert [first["value"], second["value"]] == model_choices.preset(studio)
+    assert [first["value"], second["value"]] == first_pair(studio)
     assert pair["choices"] == []
     assert vote_actions.list_sheets(work, None)["value"] == sheet.id, "one that was made since is chosen"
     columns = vote_actions.offer_columns(work, sheet.id)

@@ -20,7 +20,6 @@ from studio.studio import Studio
 from studio.ui.configure.actions import fetch_model, press, redraw, start_run
 from studio.ui.configure.plan_card import learners
 from studio.ui.configure.view import LED, PARTS, Drawn, more_label
-from studio.ui.data import view
 from studio.ui.kit import form
 from studio.ui.kit.actions import Action
 from tests.planning.fake_forecasts import Oracle
@@ -221,7 +220,7 @@ def test_a_model_that_cannot_be_is_neither_fetched_nor_started(studio: Studio, f
 def test_a_failed_fetch_can_be_tried_again(bare_studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     facts = ModelFacts(bare_studio, ask_hub=lambda model: ModelLayout(1, ()))
     failed = JobState("failed", "No.", failed=Failed("model", "The Hub has no such model.", "Look at its name."))
-    monkeypatch.setattr(bare_studio, "model_state", lambda name: failed)
+    monkeypatch.setattr(bare_studio.models, "state", lambda name: failed)
     dataset = bare_studio.data.add_sample("order_slips")
     for model, label in (("some/model", "Correct the base model first"), ("starter", "Fetch the starter model first")):
         sent = drawing(bare_studio, facts, dataset_id=dataset.id, model=model)
@@ -236,7 +235,7 @@ def test_an_empty_model_is_missing_and_not_the_servers_folder(studio: Studio, fa
     assert sent["fetch"]["visible"] is False
     assert sent["start"]["value"] == "Correct the base model first"
     fetch_model(studio, " ")
-    assert view.where(facts, "").folder is None
+    assert facts.where("").folder is None
 
 
 def test_what_is_too_long_does_not_count_in_the_plan(studio: Studio, facts: ModelFacts, mixed_lengths: Path) -> None:

@@ -1,8 +1,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from studio.data.changes import Change
 from studio.data.checking.findings import Finding, Fix
+from studio.data.reading_choices import Change
 from studio.data.rows import RowProblem
 from studio.studio import Studio
 from studio.ui.data import findings as data_findings

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from studio.data.changes import Change
+from studio.data.reading_choices import Change
 from studio.events import Failed
 from studio.jobs.imports import ImportRequest
 from studio.jobs.jobs import JobState

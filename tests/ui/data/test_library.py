@@ -23,7 +23,7 @@ def press(studio: Studio, verb: str, key: str, version: str = "") -> tuple[Selec
 @pytest.fixture
 def versions(studio: Studio, copies: Path) -> tuple[str, str]:
     """Two versions of one data set, the second without its copies."""
-    from studio.data.changes import Change
+    from studio.data.reading_choices import Change
 
     first = brought(studio, copies)
     return first.id, studio.data.derive(first.id, changes=[Change("drop-duplicates")]).id

@@ -7,12 +7,12 @@ import pytest
 
 from studio.config import STARTER, RunConfig
 from studio.data.checking.findings import Finding
+from studio.planning.fitting import usable_settings
 from studio.planning.model_facts import ModelFacts
 from studio.studio import Studio
 from studio.ui.data import view
 from studio.ui.data.columns import Assigning
 from studio.ui.data.state import Selection
-from studio.ui.data.view import usable_settings
 from studio.ui.kit.drawn import Drawn, only_new
 from tests.ui.fake_studio import brought
 

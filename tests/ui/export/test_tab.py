@@ -9,11 +9,12 @@ from studio.jobs.tasks import Export
 from studio.runs.event_log import EventLog
 from studio.runs.store import RunFolder
 from studio.studio import Studio
+from studio.ui.api import export_of
+from studio.ui.export import view
 from studio.ui.export.cards import snippet
-from studio.ui.export.tab import export_run, prepare, redraw
+from studio.ui.export.tab import prepare
+from studio.ui.export.view import Selection
 from tests.ui.fake_studio import FakeWorkers, finished_run, write_export
-
-PARTS = [f"{kind} {name}" for kind in ("adapter", "merged") for name in ("status", "prepare", "download", "code")]
 
 
 @pytest.fixture
@@ -21,55 +22,55 @@ def run(studio: Studio) -> RunFolder:
     return finished_run(studio, dataset_id=studio.data.add_sample("order_slips").id)
 
 
-def look(studio: Studio, run_id: str | None) -> dict[str, Any]:
-    sent = redraw(studio, run_id=run_id, drawn=None)
-    return dict(zip(PARTS, sent, strict=False))
+def look(studio: Studio, run_id: str) -> dict[str, Any]:
+    return dict(view.draw(studio, Selection(run_id)))
 
 
 def test_without_a_run_the_cards_say_what_will_come(studio: Studio) -> None:
-    shown = look(studio, None)
-    assert "No finished run yet" in shown["adapter status"]
-    assert shown["merged prepare"]["interactive"] is False
+    shown = look(studio, "")
+    assert "No finished run yet" in shown["adapter_status"]
+    assert shown["merged_prepare"]["interactive"] is False
 
 
 def test_preparing_shows_what_the_worker_does(studio: Studio, run: RunFolder) -> None:
-    assert prepare(studio, "merged", run.id)["interactive"] is False
+    prepare(studio, "merged", Selection(run.id))
+    assert look(studio, run.id)["merged_prepare"]["interactive"] is False
     log = EventLog(Export(run.path, "merged").paths.events, studio.clock)
     log.emit(Started(1, "export"))
     log.emit(Loading("Writing the merged model"))
     log.close()
     shown = look(studio, run.id)
-    assert "Writing the merged model" in shown["merged status"]
-    assert shown["merged prepare"]["value"] == "Preparing the merged model"
-    assert shown["adapter prepare"]["interactive"] is True
+    assert "Writing the merged model" in shown["merged_status"]
+    assert shown["merged_prepare"]["value"] == "Preparing the merged model"
+    assert shown["adapter_prepare"]["interactive"] is True
 
 
 def test_a_ready_export_shows_its_check_and_offers_only_its_zip(studio: Studio, run: RunFolder) -> None:
     write_export(run, "adapter")
     shown = look(studio, run.id)
-    assert "Loaded back and asked 3 questions: 3 of 3 answers the same as the run" in shown["adapter status"]
-    assert "Largest difference in the logits 2.1e-6, allowed 1e-4. Checked: peft." in shown["adapter status"]
-    assert "18.1 MB" in shown["adapter status"]
+    assert "Loaded back and asked 3 questions: 3 of 3 answers the same as the run" in shown["adapter_status"]
+    assert "Largest difference in the logits 2.1e-6, allowed 1e-4. Checked: peft." in shown["adapter_status"]
+    assert "18.1 MB" in shown["adapter_status"]
     address = f"studio/download/run/{run.id}/{run.id}-adapter.zip"
-    assert (shown["adapter download"]["visible"], shown["adapter download"]["link"]) == (True, address)
-    assert shown["adapter download"]["value"] == "Download the adapter"
-    assert f"'{run.id}-adapter'" in shown["adapter code"]["value"]
+    assert (shown["adapter_download"]["visible"], shown["adapter_download"]["link"]) == (True, address)
+    assert shown["adapter_download"]["value"] == "Download the adapter"
+    assert f"'{run.id}-adapter'" in shown["adapter_code"]["value"]
     assert str(studio.settings.home) not in str(shown)
-    assert export_run(studio, run.id, "adapter")["download"] == address
+    assert export_of(studio, run.id, "adapter")["download"] == address
 
 
 def test_a_full_run_offers_its_model_and_says_why_no_adapter(studio: Studio) -> None:
     config = RunConfig(method="full")
     run = finished_run(studio, dataset_id=studio.data.add_sample("order_slips").id, config=config)
     shown = look(studio, run.id)
-    assert "so there is no adapter to take away" in shown["adapter status"]
-    assert shown["adapter prepare"]["visible"] is False
-    assert shown["merged prepare"]["value"] == "Prepare the trained model"
-    assert shown["merged download"]["value"] == "Download the trained model"
+    assert "so there is no adapter to take away" in shown["adapter_status"]
+    assert shown["adapter_prepare"]["visible"] is False
+    assert shown["merged_prepare"]["value"] == "Prepare the trained model"
+    assert shown["merged_download"]["value"] == "Download the trained model"
 
 
 def test_a_failed_export_can_be_tried_again(studio: Studio, run: RunFolder) -> None:
-    prepare(studio, "adapter", run.id)
+    prepare(studio, "adapter", Selection(run.id))
     log = EventLog(Export(run.path, "adapter").paths.events, studio.clock)
     log.emit(Started(1, "export"))
     log.emit(Failed("disk", "The disk is full.", "Free some space."))
@@ -78,8 +79,8 @@ def test_a_failed_export_can_be_tried_again(studio: Studio, run: RunFolder) -> N
     assert isinstance(workers, FakeWorkers)
     workers.leave()
     shown = look(studio, run.id)
-    assert "The disk is full." in shown["adapter status"]
-    assert shown["adapter prepare"]["value"] == "Prepare the adapter again"
+    assert "The disk is full." in shown["adapter_status"]
+    assert shown["adapter_prepare"]["value"] == "Prepare the adapter again"
 
 
 def test_the_snippets_are_python() -> None:
@@ -90,6 +91,6 @@ def test_the_snippets_are_python() -> None:
 
 
 def test_programs_can_export(studio: Studio, run: RunFolder) -> None:
-    assert export_run(studio, run.id, "adapter")["status"] == "working"
+    assert export_of(studio, run.id, "adapter")["status"] == "working"
     with pytest.raises(ExportError):
-        export_run(studio, run.id, "gguf")
+        export_of(studio, run.id, "gguf")

@@ -1,6 +1,6 @@
 import pytest
 
-from studio.data.conversion.transcripts import turns_of
+from studio.data.speaker_marks import turns_of
 
 PAIR = [("user", "hi"), ("assistant", "hello")]
 

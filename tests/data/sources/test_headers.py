@@ -7,7 +7,7 @@ from pathlib import Path
 import openpyxl
 import pytest
 
-from studio.data.sources.merged_headers import read_header
+from studio.data.sources.headers import read_header
 from tests.data.sources.sources import Folder, Read
 
 pytestmark = pytest.mark.case("31-excel")

@@ -10,7 +10,7 @@ import pytest
 from studio.compare.conversations import Conversation, open_conversations
 from studio.errors import RunError
 from studio.keeping import KeptFiles
-from studio.ui.compare import trash
+from studio.ui.compare import bin_panel
 from studio.ui.kit.actions import Action
 
 NOUN = "conversation"
@@ -35,20 +35,20 @@ def page(updates: list[Any]) -> dict[str, Any]:
 
 
 def press(kept: Kept, verb: str, key: object = "") -> dict[str, Any]:
-    return page(trash.press(kept, NOUN, Action(verb, str(key)), picked=None))
+    return page(bin_panel.press(kept, NOUN, Action(verb, str(key)), picked=None))
 
 
 def test_it_is_hidden_until_something_is_in_it(kept: Kept) -> None:
-    assert page(trash.draw(kept, NOUN, None))["panel"]["visible"] is False
+    assert page(bin_panel.draw(kept, NOUN, None))["panel"]["visible"] is False
     first, second = deleted(kept, "Bread"), deleted(kept, "<b>Salt")
-    shown = page(trash.draw(kept, NOUN, None))
+    shown = page(bin_panel.draw(kept, NOUN, None))
     assert (shown["panel"]["visible"], shown["panel"]["label"]) == (True, "Deleted conversations (2)")
     assert [id for _, id in shown["picked"]["choices"]] == [second, first]
     assert shown["picked"]["choices"][1][0].startswith("Bread · ")
     assert shown["picked"]["value"] == second
-    assert page(trash.draw(kept, NOUN, first))["picked"]["value"] == first, "what is chosen stays chosen"
+    assert page(bin_panel.draw(kept, NOUN, first))["picked"]["value"] == first, "what is chosen stays chosen"
     kept.restore(first)
-    assert page(trash.draw(kept, NOUN, first))["picked"]["value"] == second
+    assert page(bin_panel.draw(kept, NOUN, first))["picked"]["value"] == second
 
 
 def test_it_asks_before_it_deletes(kept: Kept) -> None:
@@ -63,7 +63,7 @@ def test_it_asks_before_it_deletes(kept: Kept) -> None:
     assert (emptied["choosing"]["visible"], emptied["undo"]["visible"]) == (False, False)
     assert kept.binned() == ()
     deleted(kept, "Salt")
-    assert page(trash.draw(kept, NOUN, None))["choosing"]["visible"] is True
+    assert page(bin_panel.draw(kept, NOUN, None))["choosing"]["visible"] is True
 
 
 def test_what_was_not_asked_about_is_not_deleted(kept: Kept) -> None:
@@ -86,7 +86,7 @@ def test_what_cannot_be_read_is_named_with_a_way_to_the_bin(kept: Kept, tmp_path
     file.write_text(file.read_text()[:20], encoding="utf-8")
     odd = file.with_name("<b>notes.json")
     odd.write_text("{}", encoding="utf-8")
-    shown = page(trash.draw(kept, NOUN, None))
+    shown = page(bin_panel.draw(kept, NOUN, None))
     assert (shown["panel"]["visible"], shown["choosing"]["visible"]) == (True, False)
     assert shown["panel"]["label"] == "Deleted conversations (0) · 2 damaged"
     assert "2 conversations cannot be read" in shown["emptying"]

@@ -1,11 +1,10 @@
 from dataclasses import replace
 from pathlib import Path
 
-from studio.data.changes import Change
 from studio.data.checking.fixes import FIXES
-from studio.studio import Studio
-from studio.ui.data.versions import doing, done, is_same, version_label, with_change, without_change
-from tests.ui.fake_studio import brought
+from studio.data.library import DatasetLibrary
+from studio.data.reading_choices import Change
+from studio.data.versions import doing, done, is_same, version_label, with_change, without_change
 
 
 def test_keys_join_the_change_that_is_there() -> None:
@@ -20,8 +19,10 @@ def test_the_same_changes_whatever_they_counted() -> None:
     assert not is_same((Change("a"),), ())
 
 
-def test_a_version_is_named_by_what_was_done(studio: Studio, table: Path) -> None:
-    first = brought(studio, table)
+def test_a_version_is_named_by_what_was_done(tmp_path: Path) -> None:
+    table = tmp_path / "questions.csv"
+    table.write_text("question,answer\n" + "".join(f"What is {n}?,It is {n}.\n" for n in range(10)), encoding="utf-8")
+    first = DatasetLibrary(tmp_path / "home", samples_folder=tmp_path).add(table)
     assert version_label(first) == "v1 as brought · 10 examples"
     two = replace(first, version=2, changes=(Change("drop-duplicates", (), 12),))
     assert version_label(two, first).startswith("v2: left out 12 exact copies · ")

@@ -1,6 +1,6 @@
 import pytest
 
-from studio.data.checking.turns import join_turns, repeats_speaker, system_first, trim_end, trim_start
+from studio.data.checking.repairs import join_turns, repeats_speaker, system_first, trim_end, trim_start
 from studio.data.examples import TEXT, Example, Message, ToolCall
 
 _ROLES = {"s": "system", "u": "user", "a": "assistant", "t": "tool"}

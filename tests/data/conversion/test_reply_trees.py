@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
-from studio.data.conversion.chat_exports import is_tree, turns_in_tree
-from studio.data.conversion.formats import Roles, draft
+from studio.data.conversion.formats import draft
+from studio.data.conversion.reply_trees import is_tree, turns_in_tree
+from studio.data.conversion.roles import Roles
 from studio.data.examples import Example, Message
 from studio.data.rows import Row, RowProblem
 

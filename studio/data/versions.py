@@ -1,18 +1,31 @@
-"""The changes that make one version of a data set out of another: adding one, undoing one, naming a version by them.
-
-Functions from plain values to plain values.
-"""
+"""What makes one version of a data set out of another: changes added and undone, and a version named by them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from studio.data.changes import Change
 from studio.data.checking.fixes import FIXES
+from studio.data.conversion.roles import Roles
 from studio.data.dataset_folders import Dataset
+from studio.data.reading_choices import Change, Choices
 from studio.wording import counted
 
-LEAVE_OUT = "leave-out"
-
 Changes = tuple[Change, ...]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What decides the examples of a version, given its source. Without `roles` they are guessed."""
+
+    roles: Roles | None
+    changes: Changes
+    choices: Choices
+
+    def is_of(self, version: Dataset) -> bool:
+        """Say whether a version was made so, however its roles came about."""
+        found = version.inspection
+        roles = found.roles if self.roles is None else self.roles
+        same_roles = replace(roles, kind="") == replace(found.roles, kind="")
+        return same_roles and self.choices == found.choices and is_same(self.changes, version.changes)
 
 
 def with_change(changes: Sequence[Change], kind: str, keys: Sequence[str] = ()) -> Changes:

@@ -60,7 +60,7 @@ def build_app(studio: Studio) -> gr.Blocks:
         drawn = gr.State(None)
         with gr.Tabs(selected="data", overflow_behavior="wrap", elem_classes="ls-tabs", elem_id=TABS) as tabs:
             with gr.Tab("1. Data", id="data") as data_page:
-                data = data_tab.build(studio)
+                data = data_tab.build(studio, facts, tabs)
             with gr.Tab("2. Configure", id="configure") as configure_page:
                 configure = configure_tab.build()
             with gr.Tab("3. Train", id="train") as train_page:
@@ -74,15 +74,8 @@ def build_app(studio: Studio) -> gr.Blocks:
             with gr.Tab("All runs", id="runs") as runs_page:
                 runs = runs_tab.build(studio, timer=own["runs"], opened=runs_page.select)
 
-        data_tab.wire(
-            data,
-            studio=studio,
-            facts=facts,
-            controls={**configure.controls, **data.held_out.controls},
-            calm=own["data"],
-            opened=data_page.select,
-            tabs=tabs,
-            loaded=page.load,
+        data_tab.connect(
+            data, controls=configure.controls, timer=own["data"], opened=data_page.select, loaded=page.load
         )
         dataset = data.library.version
         started = configure_tab.wire(

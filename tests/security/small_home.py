@@ -35,6 +35,7 @@ from studio.ui.configure import view
 from studio.ui.configure.state import Selection as Configured
 from studio.ui.data import imports, library
 from studio.ui.data import view as data_drawing
+from studio.ui.data.state import Selection as Looked
 from studio.ui.evaluate import actions, tab
 from studio.ui.evaluate import view as evaluate_view
 from studio.ui.evaluate.state import Selection
@@ -180,7 +181,7 @@ def look_everywhere(studio: Studio, ids: Ids) -> None:
         with contextlib.suppress(StudioError):
             library.show(studio, dataset_id)
         with contextlib.suppress(StudioError):
-            data_drawing.draw(studio, facts, data_drawing.Look(dataset_id))
+            only_new(data_drawing.draw(studio, facts, Looked(version=dataset_id)), Drawn())
         with contextlib.suppress(StudioError):
             view.draw(studio, facts, Configured(RunConfig(), "balanced", dataset_id), None)
     library.draw_bin(studio)

@@ -1,98 +1,59 @@
-"""Bringing examples in: files, pasted text, typed rows, a data set of the Hub, a sample; and how far each of them is.
+"""The ways to bring examples, laid out and connected: files, pasted text, typed rows, the Hub, a sample."""
 
-Lays out and connects. What is started, `studio.ui.data.requests` starts.
-"""
-
-import functools
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import gradio as gr
-from gradio.blocks import Block
 
 from studio.data.samples import Sample
 from studio.studio import Studio
-from studio.ui.data import cards as data_cards
-from studio.ui.data import imports as data_imports
-from studio.ui.data import library as data_library
-from studio.ui.data import requests, typed_rows
-from studio.ui.data.imports import Followed
-from studio.ui.data.library import Library
+from studio.ui.data import adding, cards
+from studio.ui.data.state import Selection
 from studio.ui.kit import fragments, scripts
-from studio.ui.kit.actions import Action, action_html, on_action
 from studio.ui.kit.components import ACTING, QUIET, html
-from studio.ui.kit.errors import shown
+from studio.ui.kit.panel import Panel
+
+Listeners = list[Callable[[], object]]
+"""What is connected once all parts of the tab are laid out."""
 
 QUICK_SECONDS = 1.0
-"""How often is looked at what is being brought. Only while there is such a thing: each look costs a little."""
+"""How often is looked at what is being brought, while there is such a thing."""
+
+FEWEST_ROWS = 4
 
 
-@dataclass(frozen=True)
-class Bring:
-    """The components. `started` and `done_with` are the imports that the browser remembers, see `imports`."""
-
-    upload: gr.File
-    pasted: gr.Textbox
-    pasted_name: gr.Textbox
-    add_pasted: gr.Button
-    rows: gr.HTML
-    rows_name: gr.Textbox
-    add_rows: gr.Button
-    hub_id: gr.Textbox
-    hub_config: gr.Textbox
-    hub_split: gr.Textbox
-    add_hub: gr.Button
-    samples: Mapping[str, gr.Button]
-    imports: gr.HTML
-    started: gr.BrowserState
-    done_with: gr.BrowserState
-    taken: gr.State
-    drawn: gr.State
-    quick: gr.Timer
-
-
-def build(samples: tuple[Sample, ...]) -> Bring:
-    """Lay out the ways to bring examples."""
+def build(panel: Panel[Selection], studio: Studio, tabs: gr.Tabs) -> Listeners:
+    """Lay out the ways to bring examples, and how far each is that is being brought."""
     with gr.Row():
         with gr.Column(scale=6, elem_classes="ls-card", min_width=300):
             html(fragments.heading("Bring your examples", "Each shows a question and the answer you want."))
             with gr.Tabs(elem_classes="ls-ways"):
                 with gr.Tab("Files"):
-                    upload = gr.File(
-                        label="Files of any kind",
-                        file_count="multiple",
-                        height=170,
-                        elem_id="data-upload",
-                    )
-                    html(data_cards.formats())
+                    files = _build_files(panel, studio)
                 with gr.Tab("Paste"):
-                    pasted, pasted_name, add_pasted = _build_paste()
+                    pasted = _build_paste(panel, studio)
                 with gr.Tab("Type"):
-                    rows, rows_name, add_rows = _build_rows()
+                    rows = _build_rows(panel, studio)
                 with gr.Tab("Hub"):
-                    hub_id, hub_config, hub_split, add_hub = _build_hub()
-        buttons = _build_samples(samples)
-    return Bring(
-        upload=upload,
-        pasted=pasted,
-        pasted_name=pasted_name,
-        add_pasted=add_pasted,
-        rows=rows,
-        rows_name=rows_name,
-        add_rows=add_rows,
-        hub_id=hub_id,
-        hub_config=hub_config,
-        hub_split=hub_split,
-        add_hub=add_hub,
-        samples=buttons,
-        imports=action_html(elem_id="data-imports"),
-        started=_remembered("lora-studio-imports"),
-        done_with=_remembered("lora-studio-imports-done"),
-        taken=gr.State([]),
-        drawn=gr.State(""),
-        quick=gr.Timer(QUICK_SECONDS, active=False),
-    )
+                    hub = _build_hub(panel, studio)
+        with gr.Column(scale=5, elem_classes="ls-card", min_width=300):
+            html(fragments.heading("Or start with a sample", "Small sets that change a small model visibly."))
+            samples = [_build_sample(panel, studio, sample) for sample in studio.data.samples()]
+    cards_of = panel.action_html("imports")
+    started = panel.input("started", _remembered("lora-studio-imports"), redraws_on="")
+    panel.input("done_with", _remembered("lora-studio-imports-done"), redraws_on="")
+    quick = panel.part("quick", gr.Timer(QUICK_SECONDS, active=False))
+    following = {**QUIET, "trigger_mode": "always_last"}
+    return [
+        files,
+        pasted,
+        rows,
+        hub,
+        *samples,
+        partial(panel.on, [quick.tick, started.change], partial(adding.follow, studio), options=following),
+        partial(panel.on_action, partial(adding.press, studio), of=[cards_of], also={"tabs": tabs}),
+    ]
 
 
 def _remembered(key: str) -> gr.BrowserState:
@@ -100,7 +61,23 @@ def _remembered(key: str) -> gr.BrowserState:
     return gr.BrowserState([], storage_key=key, secret="lora-studio")
 
 
-def _build_paste() -> tuple[gr.Textbox, gr.Textbox, gr.Button]:
+def _build_files(panel: Panel[Selection], studio: Studio) -> Callable[[], None]:
+    look: dict[str, Any] = {"file_count": "multiple", "height": 170, "elem_id": "data-upload"}
+    upload = panel.part("upload", gr.File(label="Files of any kind", **look))
+    html(cards.formats())
+    given = {"files": upload}
+    # A file may be dropped while the one before is still on its way.
+    dropping = {**ACTING, "trigger_mode": "multiple"}
+
+    def connect() -> None:
+        dropped = panel.on([upload.upload], partial(adding.add_files, studio), given=given, options=dropping)
+        dropped.failure(lambda: None, outputs=[upload], **QUIET)
+        panel.on([upload.change], adding.forget_taken, given=given, options=QUIET)
+
+    return connect
+
+
+def _build_paste(panel: Panel[Selection], studio: Studio) -> Callable[[], object]:
     pasted = gr.Textbox(
         label="Text to learn from",
         info="A table copied from a spreadsheet, JSON, or plain text to go on writing.",
@@ -109,15 +86,29 @@ def _build_paste() -> tuple[gr.Textbox, gr.Textbox, gr.Button]:
         max_lines=14,
         elem_id="data-pasted",
     )
-    return pasted, _build_name("data-pasted-name"), gr.Button("Add this text", elem_id="data-add-pasted")
+    given = {"text": panel.part("pasted", pasted), "name": _build_name("data-pasted-name")}
+    add = gr.Button("Add this text", elem_id="data-add-pasted")
+    return partial(panel.on, [add.click], partial(adding.add_pasted, studio), given=given)
 
 
-def _build_rows() -> tuple[gr.HTML, gr.Textbox, gr.Button]:
-    rows = typed_rows.typed_rows()
-    return rows, _build_name("data-rows-name"), gr.Button("Add these rows", elem_id="data-add-rows")
+def _build_rows(panel: Panel[Selection], studio: Studio) -> Callable[[], object]:
+    """Lay out fields of the browser's own, so that no letter waits for the server and a reload loses nothing.
+
+    They are read when they are added. There is always an empty row below the last one in use.
+    """
+    rows = html(
+        {"emptied": 0},
+        elem_id="data-rows",
+        template=fragments.render("data/typed_rows.html"),
+        on_load=scripts.on_load("typedRows", FEWEST_ROWS),
+    )
+    given = {"name": _build_name("data-rows-name"), "rows": panel.part("rows", rows)}
+    add = gr.Button("Add these rows", elem_id="data-add-rows")
+    reading = {**ACTING, "js": scripts.call("readTypedRows")}
+    return partial(panel.on, [add.click], partial(adding.add_typed, studio), given=given, options=reading)
 
 
-def _build_hub() -> tuple[gr.Textbox, gr.Textbox, gr.Textbox, gr.Button]:
+def _build_hub(panel: Panel[Selection], studio: Studio) -> Callable[[], object]:
     hub_id = gr.Textbox(
         label="Data set on the Hub",
         info="Its id as the Hub shows it. This is the one way that asks the network.",
@@ -128,123 +119,17 @@ def _build_hub() -> tuple[gr.Textbox, gr.Textbox, gr.Textbox, gr.Button]:
     with gr.Row():
         config = gr.Textbox(label="Configuration", placeholder="may stay empty", max_lines=1, elem_id="data-hub-config")
         split = gr.Textbox("train", label="Split", max_lines=1, elem_id="data-hub-split")
-    return hub_id, config, split, gr.Button("Fetch it", elem_id="data-add-hub")
+    add = gr.Button("Fetch it", elem_id="data-add-hub")
+    given = {"id": hub_id, "config": config, "split": split}
+    return partial(panel.on, [add.click], partial(adding.add_from_hub, studio), given=given)
 
 
 def _build_name(elem_id: str) -> gr.Textbox:
     return gr.Textbox(label="Name", placeholder="may stay empty", max_lines=1, elem_id=elem_id)
 
 
-def _build_samples(samples: tuple[Sample, ...]) -> dict[str, gr.Button]:
-    with gr.Column(scale=5, elem_classes="ls-card", min_width=300):
-        html(fragments.heading("Or start with a sample", "Small sets that change a small model visibly."))
-        return {sample.key: _build_sample(sample) for sample in samples}
-
-
-def _build_sample(sample: Sample) -> gr.Button:
+def _build_sample(panel: Panel[Selection], studio: Studio, sample: Sample) -> Callable[[], object]:
     with gr.Row(elem_classes="ls-sample"):
         html(fragments.sample(sample.title, sample.description))
-        return gr.Button(f"Use {sample.key.replace('_', ' ')}", size="sm", elem_id=f"data-sample-{sample.key}")
-
-
-def wire(bring: Bring, *, studio: Studio, library: Library, calm: gr.Timer, tabs: gr.Tabs) -> None:
-    """Connect the ways to bring examples, and let the page follow what is brought."""
-    bring.upload.upload(
-        shown(functools.partial(add_files, studio)),
-        inputs=[bring.upload, bring.taken, bring.started],
-        outputs=[bring.started, bring.taken, bring.upload],
-        trigger_mode="multiple",  # a file may be dropped while the one before is still on its way
-        **ACTING,
-    ).failure(lambda: (None, []), outputs=[bring.upload, bring.taken], **QUIET)
-    bring.upload.change(forget_taken, inputs=[bring.upload], outputs=[bring.taken], **QUIET)
-    ways: list[tuple[gr.Button, Callable[..., Any], list[Block]]] = [
-        (bring.add_pasted, requests.add_pasted, [bring.pasted, bring.pasted_name]),
-        (bring.add_rows, requests.add_typed, [bring.rows, bring.rows_name]),
-        (bring.add_hub, requests.add_from_hub, [bring.hub_id, bring.hub_config, bring.hub_split]),
-        *((button, functools.partial(_add_sample, key), []) for key, button in bring.samples.items()),
-    ]
-    for button, action, inputs in ways:
-        button.click(
-            shown(functools.partial(action, studio)),
-            inputs=[*inputs, bring.started],
-            outputs=[bring.started],
-            js=scripts.call("readTypedRows") if button is bring.add_rows else None,
-            **ACTING,
-        )
-    _wire_following(bring, studio=studio, library=library, calm=calm, tabs=tabs)
-
-
-def _wire_following(bring: Bring, *, studio: Studio, library: Library, calm: gr.Timer, tabs: gr.Tabs) -> None:
-    pickers = [library.family, library.version]
-    gr.on(
-        [bring.quick.tick, calm.tick, bring.started.change],
-        shown(functools.partial(redraw, studio)),
-        inputs=[bring.started, bring.done_with, bring.drawn],
-        outputs=[bring.imports, bring.drawn, bring.quick, bring.done_with, *pickers, bring.pasted, bring.rows],
-        **QUIET,
-    )
-    on_action(
-        bring.imports,
-        functools.partial(press_card, studio),
-        inputs_kwargs={"done_with": bring.done_with},
-        outputs=[bring.done_with, tabs],
-        **ACTING,
-    )
-
-
-def add_files(studio: Studio, files: list[str] | None, taken: list[str], started: object) -> tuple[Any, Any, Any]:
-    """Start to bring in what was dropped, and empty the drop zone for the next files.
-
-    `taken` are the files that were in the zone: it still holds them when more are dropped at once. The same file may
-    come again, under the same path.
-    """
-    dropped = list(files or ())
-    if not dropped:
-        return gr.skip(), gr.skip(), gr.skip()
-    before = len(taken) if len(dropped) > len(taken) and dropped[: len(taken)] == taken else 0
-    return requests.add_files(studio, dropped[before:], started), dropped, None
-
-
-def forget_taken(files: list[str] | None) -> Any:
-    """Once the drop zone is empty, it holds nothing that was taken before."""
-    return gr.skip() if files else []
-
-
-def _add_sample(key: str, studio: Studio, started: object) -> Any:
-    return requests.add_sample(studio, key, started)
-
-
-def redraw(studio: Studio, started: object, done_with: object, drawn: str) -> list[Any]:
-    """Show how far everything is that is being brought, and select what has arrived."""
-    now = data_imports.follow(studio, started, done_with)
-    cards = str(now.cards)
-    shown_now = [gr.skip()] * 3 if cards == drawn else [cards, cards, gr.Timer(active=now.working)]
-    done: Any = data_imports.add_over(done_with, now.over) if now.over else gr.skip()
-    if not now.dataset_id:
-        return [*shown_now, done, *[gr.skip()] * 4]
-    return [*shown_now, done, *data_library.show(studio, now.dataset_id), *_emptied(studio, now)]
-
-
-def _emptied(studio: Studio, now: Followed) -> list[Any]:
-    """Empty the field whose content has become a data set: until then it stays, so that nothing typed is lost.
-
-    Rows that are not enough to learn from stay too: they are not finished.
-    """
-    source = now.made.source if now.made else ""
-    if source == requests.TYPED and not studio.data.get(now.dataset_id).inspection.usable:
-        source = ""
-    return [
-        "" if source == requests.PASTED else gr.skip(),
-        typed_rows.emptied() if source == requests.TYPED else gr.skip(),
-    ]
-
-
-def press_card(studio: Studio, press: Action, *, done_with: object) -> tuple[Any, Any]:
-    """Do what a button on an import's card says. Raises DataError when the import is not known any more."""
-    if press.verb == "configure":
-        return gr.skip(), gr.Tabs(selected="configure")
-    if press.verb == "cancel":
-        studio.imports.cancel(press.key)
-    if press.verb == "dismiss":
-        return data_imports.add_over(done_with, [press.key]), gr.skip()
-    return gr.skip(), gr.skip()
+        use = gr.Button(f"Use {sample.key.replace('_', ' ')}", size="sm", elem_id=f"data-sample-{sample.key}")
+    return partial(panel.on, [use.click], partial(adding.add_sample, studio, sample.key))

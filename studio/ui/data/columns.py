@@ -1,6 +1,6 @@
-"""Which column plays which part: the first rows as a table with a chooser in every header, and what a choice means.
+"""How the files are read, and which column plays which part: choosers above the first rows, and what a choice means.
 
-Functions from plain values to markup, roles and sentences.
+Every text from a file is escaped.
 """
 
 import json
@@ -13,8 +13,12 @@ from markupsafe import Markup
 from studio.data.conversion.roles import PARTS, Roles, assign, missing, parts_of
 from studio.data.dataset_folders import Dataset
 from studio.data.inspection import Inspection
+from studio.data.reading_choices import ENCODING, LIST, SHEET, SPLITS, Option, Question
 from studio.ui.kit import actions, fragments
 from studio.ui.kit.actions import Action
+
+READ_AS = "read-as"
+_QUESTIONS = {ENCODING: "Text encoding", SHEET: "Sheet", LIST: "List", SPLITS: "Rows for tests"}
 
 IGNORE = "ignore"
 PROMPT = "prompt"
@@ -188,3 +192,33 @@ def default_template(roles: Roles) -> str:
     """Return the template that does what happens without one."""
     names = [*roles.prompts, *([roles.input] if roles.input else [])]
     return "\n\n".join(f"{{{name}}}" for name in names)
+
+
+def questions(asked: Sequence[Question]) -> Markup:
+    """Show a chooser for each question; one that is open shows its likeliest answers with their first lines."""
+    if not asked:
+        return Markup("")
+    return Markup('<div class="ls-questions">{}</div>').format(fragments.stack([_question(each) for each in asked]))
+
+
+def _question(question: Question) -> Markup:
+    title = _QUESTIONS.get(question.about, question.about)
+    choices = [("", "Choose one")] if question.is_open else []
+    choices += [(option.value, option.label) for option in question.options]
+    chooser = actions.chooser(
+        READ_AS,
+        key=question.about,
+        choices=choices,
+        chosen="" if question.is_open else question.chosen,
+        name=f"{title} of the file",
+    )
+    shown = [_lines(option) for option in question.options if option.lines] if question.is_open else []
+    text = Markup('<div class="ls-top"><strong>{}</strong><span class="ls-note">{}</span>{}</div>').format(
+        title, question.text, chooser
+    )
+    return fragments.stack([text, *shown])
+
+
+def _lines(option: Option) -> Markup:
+    lines = fragments.join(Markup("<li>{}</li>").format(line) for line in option.lines)
+    return Markup('<div><span class="ls-note">{}</span><ul class="ls-notes">{}</ul></div>').format(option.label, lines)

@@ -1,12 +1,10 @@
-"""Held-out examples: how many are kept aside, drawn how, or another data set in their place.
-
-Lays out its controls, which belong to the settings of a run, and says what they mean.
-"""
+"""Held-out examples: how many are kept aside, or another data set in their place, and what that means."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import gradio as gr
+from gradio.components import Component
 from markupsafe import Markup
 
 from studio.data.checking.findings import Finding
@@ -14,44 +12,21 @@ from studio.data.dataset_folders import Dataset
 from studio.planning.fitting import Parts
 from studio.studio import Studio
 from studio.ui.data import findings
-from studio.ui.kit import form, fragments
-from studio.ui.kit.components import html, picker
+from studio.ui.kit import fragments
 from studio.wording import counted
 
 NONE = "Hold some of this one back"
-PURPOSE = (
-    "A few examples are kept aside and never learned. How well the model answers these tells whether it learned your "
-    "way of answering, or only these very words."
-)
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """The components. `controls` are settings of the run by name; `other` holds the id of a data set, or nothing."""
+    """What is held out: settings of the run by name, and the id of another data set, or nothing."""
 
-    controls: Mapping[str, gr.components.Component]
+    controls: Mapping[str, Component]
     other: gr.Dropdown
-    said: gr.HTML
 
 
-def build() -> HeldOut:
-    """Lay the card's content out."""
-    html(fragments.heading("Held-out examples", PURPOSE))
-    with gr.Column(elem_classes="ls-grid"):
-        controls = {name: form.control(name) for name in form.HELD_OUT[:1]}
-        other = picker(
-            label="Or use another data set for it",
-            info="Your own examples for checking. Then all of this one is learned.",
-            elem_id="data-held-out",
-        )
-    said = html("", elem_id="data-held-out-said")
-    with gr.Accordion("How they are drawn", open=False, elem_classes="ls-inner", elem_id="data-drawn-how"):
-        with gr.Column(elem_classes="ls-grid"):
-            controls |= {name: form.control(name) for name in form.HELD_OUT[1:]}
-    return HeldOut(controls=controls, other=other, said=said)
-
-
-def choices(studio: Studio, dataset_id: str | None) -> list[tuple[str, str]]:
+def choices(studio: Studio, dataset_id: str) -> list[tuple[str, str]]:
     """List the data sets that can be held out beside this one: every other that is ready."""
     root = studio.data.get(dataset_id).root if dataset_id else ""
     ready = [each for each in studio.data.families() if each.root != root and is_ready(each)]

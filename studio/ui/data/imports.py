@@ -6,9 +6,11 @@ in the browser, so that a reload loses neither the progress nor the reason of a 
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import gradio as gr
 from markupsafe import Markup
 
 from studio.data import versions
@@ -16,6 +18,7 @@ from studio.data.dataset_folders import Dataset
 from studio.errors import StudioError
 from studio.jobs.imports import ImportRequest, ImportState
 from studio.studio import Studio
+from studio.ui.data.state import Selection
 from studio.ui.kit import actions, fragments
 from studio.wording import size
 
@@ -54,7 +57,7 @@ class Followed:
 
 def begun(remembered: object) -> tuple[Begun, ...]:
     """Read what the browser remembers of the imports that it started; what is not that is passed over."""
-    entries = remembered if isinstance(remembered, list) else []
+    entries = remembered if isinstance(remembered, list | tuple) else ()
     return tuple(
         Begun(*(str(entry.get(name, ""))[:300] for name in ("id", "what", "source")))
         for entry in entries[-MOST_REMEMBERED:]
@@ -62,16 +65,21 @@ def begun(remembered: object) -> tuple[Begun, ...]:
     )
 
 
-def add_begun(remembered: object, fresh: Begun) -> list[dict[str, str]]:
+def begin(studio: Studio, selection: Selection, request: ImportRequest, *, what: str, source: str) -> Selection:
+    """Start an import, for the browser to remember. Raises DataError and RunError."""
+    return replace(selection, started=add_begun(selection.started, Begun(studio.imports.start(request), what, source)))
+
+
+def add_begun(remembered: object, fresh: Begun) -> tuple[dict[str, str], ...]:
     """Return what the browser shall remember once another import has started."""
     kept = [*begun(remembered), fresh][-MOST_REMEMBERED:]
-    return [{"id": each.id, "what": each.what, "source": each.source} for each in kept]
+    return tuple({"id": each.id, "what": each.what, "source": each.source} for each in kept)
 
 
-def add_over(remembered: object, ids: Sequence[str]) -> list[str]:
+def add_over(remembered: object, ids: Sequence[str]) -> tuple[str, ...]:
     """Return what the browser shall remember once these imports need no card any more."""
-    before = [each for each in remembered if isinstance(each, str)] if isinstance(remembered, list) else []
-    return [*before, *(id for id in ids if id not in before)][-2 * MOST_REMEMBERED :]
+    before = [each for each in remembered if isinstance(each, str)] if isinstance(remembered, list | tuple) else []
+    return (*before, *(id for id in ids if id not in before))[-2 * MOST_REMEMBERED :]
 
 
 def follow(studio: Studio, started: object, done_with: object) -> Followed:
@@ -92,6 +100,12 @@ def follow(studio: Studio, started: object, done_with: object) -> Followed:
         if state is not None and state.result:
             made, dataset_id = each, state.result
     return Followed(fragments.stack(cards) if cards else Markup(""), working, tuple(over), made, dataset_id)
+
+
+def draw(studio: Studio, started: object, done_with: object) -> dict[str, Any]:
+    """Draw a card for each import, and say whether to look often: each look costs a little."""
+    now = follow(studio, started, done_with)
+    return {"imports": str(now.cards), "quick": gr.update(active=now.working or bool(now.over))}
 
 
 def _another(studio: Studio, id: str) -> Begun:

@@ -1,207 +1,218 @@
 """The Data tab: bring examples, say what the columns hold, see what is doubtful and exactly what will be learned.
 
-Lays the tab out and connects it. What is shown, `studio.ui.data.view` makes; what a data set is, `studio.data`
-knows.
+Lays the tab out and connects it. What is shown, `view` makes; what a data set is, `studio.data` knows.
 """
 
-import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import gradio as gr
-from gradio.blocks import Block
+from gradio.components import Component
 
 from studio.planning.model_facts import ModelFacts
 from studio.studio import Studio
-from studio.ui.data import actions, browse
-from studio.ui.data import bring as data_bring
-from studio.ui.data import held_out as data_held_out
-from studio.ui.data import library as data_library
-from studio.ui.data.bring import Bring
-from studio.ui.data.browse import Viewer
+from studio.ui.data import actions, bring, library, view
+from studio.ui.data.bring import Listeners
 from studio.ui.data.cards import nothing_yet
-from studio.ui.data.held_out import HeldOut
+from studio.ui.data.example_view import no_preview
+from studio.ui.data.held_out import NONE, HeldOut
 from studio.ui.data.lengths import histogram
-from studio.ui.data.library import Keeping, Library
-from studio.ui.data.view import PARTS
+from studio.ui.data.state import ON_CONFIGURE, Selection, settle
 from studio.ui.kit import form, fragments, scripts
-from studio.ui.kit.actions import action_html, on_action
-from studio.ui.kit.components import ACTING, QUIET, html
-from studio.ui.kit.errors import shown
+from studio.ui.kit.components import ACTING, QUIET, html, picker, unchecked
+from studio.ui.kit.panel import Panel
 
 TOKEN_HELP = "A token is a piece of a word, about three quarters of one. The model reads and writes in tokens."
+PURPOSE = (
+    "A few examples are kept aside and never learned. How well the model answers these tells whether it learned your "
+    "way of answering, or only these very words."
+)
+UNTOUCHED = "Nothing is changed without being asked, and every change can be undone."
 
-FOLLOWED = ("model", "max_length", "overlong", "batch_size", "epochs", *form.HELD_OUT)
-"""The settings of a run that what is shown here follows from."""
+_HOLDING = {**ACTING, "js": scripts.call("holdPressed")}
+"""How a button is connected that makes another version: it looks busy until that is there."""
+
+
+@dataclass(frozen=True)
+class Library:
+    """What chooses a data set: `family` holds what all versions share, `version` the id of the chosen one."""
+
+    family: gr.Dropdown
+    version: gr.Dropdown
 
 
 @dataclass(frozen=True)
 class DataTab:
-    """The components of the tab. `shown` holds the parts of `view` by name.
+    """What other tabs need of it, and what is connected once the settings that it follows are there."""
 
-    `drawn` is what was drawn last; `assigning` are the parts of columns that are being chosen.
-    """
-
-    bring: Bring
     library: Library
-    keeping: Keeping
     held_out: HeldOut
-    shown: Mapping[str, Block]
-    use_template: gr.Button
-    viewer: Viewer
-    proceed: gr.Button
-    assigning: gr.State
-    drawn: gr.State
+    panel: Panel[Selection]
+    listeners: Listeners
 
 
-def build(studio: Studio) -> DataTab:
+def build(studio: Studio, facts: ModelFacts, tabs: gr.Tabs) -> DataTab:
     """Lay the tab out."""
-    parts: dict[str, Block] = {}
-    bring = data_bring.build(studio.data.samples())
+    panel = Panel("data", Selection(), draw=partial(view.draw, studio, facts), settle=partial(settle, studio))
+    listeners = bring.build(panel, studio, tabs)
     with gr.Column(elem_classes="ls-card"):
         html(fragments.heading("What is in it"))
-        library = data_library.build_pickers()
-        parts["verdict"] = html(nothing_yet(), elem_id="data-verdict")
-        parts["table"] = action_html(elem_id="data-table")
-        with gr.Column(visible=False, elem_id="data-template-box") as parts["template_box"]:
-            parts["template"] = gr.Textbox(
-                label="How the columns make the question",
-                info="Names of columns in braces stand for their cells.",
-                lines=3,
-                elem_id="data-template",
-            )
-            use_template = gr.Button(
-                "Use this wording", size="sm", elem_id="data-use-template", elem_classes="ls-fixes"
-            )
-        parts["how_read"] = html("", elem_id="data-how-read")
-        keeping = data_library.build_keeping()
-    _build_checks(parts)
-    with gr.Column(visible=False, elem_classes="ls-body") as parts["body"]:
-        viewer = browse.build(parts)
-        _build_lengths(parts)
+        pickers = _build_pickers(panel)
+        panel.html("verdict", nothing_yet())
+        listeners += _build_columns(panel, studio)
+        listeners += _build_keeping(panel, studio)
+    listeners += _build_checks(panel, studio)
+    with panel.part("body", gr.Column(visible=False, elem_classes="ls-body")):
+        listeners += _build_viewer(panel, studio, facts)
         with gr.Column(elem_classes="ls-card"):
-            held_out = data_held_out.build()
-            parts["held_out"] = held_out.said
+            html(fragments.heading("Length and tokens", TOKEN_HELP))
+            panel.html("figures")
+            panel.part("histogram", histogram("data-histogram"))
+            panel.html("meaning")
+        held_out = _build_held_out(panel)
     with gr.Row(elem_classes="ls-forward"):
         proceed = gr.Button("Next: configure", variant="primary", elem_id="data-proceed")
-    return DataTab(
-        bring=bring,
-        library=library,
-        keeping=keeping,
-        held_out=held_out,
-        shown=parts,
-        use_template=use_template,
-        proceed=proceed,
-        viewer=viewer,
-        assigning=gr.State(None),
-        drawn=gr.State(None),
+    listeners.append(
+        lambda: proceed.click(lambda: gr.Tabs(selected="configure"), outputs=[tabs], **QUIET)  # type: ignore[attr-defined]
     )
+    return DataTab(pickers, held_out, panel, listeners)
 
 
-def _build_checks(parts: dict[str, Block]) -> None:
-    with gr.Column(elem_classes="ls-card", visible=False) as parts["checks_card"]:
-        html(fragments.heading("Checks", "Nothing is changed without being asked, and every change can be undone."))
-        parts["checks"] = action_html(elem_id="data-checks")
-        with gr.Accordion(
-            "Rows left out", open=False, visible=False, elem_classes="ls-inner", elem_id="data-problems"
-        ) as parts["left_out"]:
-            parts["problems"] = html("")
-
-
-def _build_lengths(parts: dict[str, Block]) -> None:
-    with gr.Column(elem_classes="ls-card"):
-        html(fragments.heading("Length and tokens", TOKEN_HELP))
-        parts["figures"] = html("", elem_id="data-figures")
-        parts["histogram"] = histogram("data-histogram")
-        parts["meaning"] = html("", elem_id="data-meaning")
-
-
-def wire(
+def connect(
     tab: DataTab,
     *,
-    studio: Studio,
-    facts: ModelFacts,
-    controls: Mapping[str, gr.components.Component],
-    calm: gr.Timer,
+    controls: Mapping[str, Component],
+    timer: gr.Timer,
     opened: Callable[..., Any],
-    tabs: gr.Tabs,
     loaded: Callable[..., Any],
 ) -> None:
-    """Connect the tab. `controls` are the settings of a run by name; what is shown follows from some of them.
+    """Connect the tab. What is shown follows from some of `controls`, the settings of a run by name.
 
     `opened` is the event of the tab being opened, `loaded` that of the page.
     """
-    data_bring.wire(tab.bring, studio=studio, library=tab.library, calm=calm, tabs=tabs)
-    data_library.wire(tab.library, tab.keeping, studio=studio, loaded=loaded)
-    followed = {name: controls[name] for name in FOLLOWED}
-    looked_at: dict[str, Block] = {
-        "dataset_id": tab.library.version,
-        "other_id": tab.held_out.other,
-        "number": tab.viewer.number,
-        "special": tab.viewer.special,
-        "assigning": tab.assigning,
-        "drawn": tab.drawn,
-    }
-    looked_for = [component for name, component in looked_at.items() if name != "drawn"]
-    changes = [component.change for component in (*followed.values(), *looked_for)]  # type: ignore[attr-defined]
-    gr.on(
-        [calm.tick, opened, *changes],
-        shown(functools.partial(actions.redraw, studio, facts)),
-        inputs_kwargs={**looked_at, **followed},
-        outputs=[
-            *(tab.shown[name] for name in PARTS),
-            tab.viewer.number,
-            tab.drawn,
-            tab.library.family,
-            tab.library.version,
-        ],
-        trigger_mode="always_last",
-        **QUIET,
-    )
-    tab.library.version.change(
-        shown(functools.partial(actions.offer_held_out, studio)),
-        inputs=[tab.library.version, tab.held_out.other],
-        outputs=[tab.held_out.other],
-        **QUIET,
-    )
-    browse.wire(tab.viewer, tab.shown, facts=facts, version=tab.library.version)
-    _wire_actions(tab, studio=studio, model=controls["model"])
-    tab.proceed.click(lambda: gr.Tabs(selected="configure"), outputs=[tabs], **QUIET)
+    for name in ON_CONFIGURE:
+        tab.panel.input(name, controls[name])
+    tab.panel.redraws([timer.tick, opened, loaded])
+    for listen in tab.listeners:
+        listen()
 
 
-def _wire_actions(tab: DataTab, *, studio: Studio, model: Block) -> None:
-    """Connect what makes another version: each starts an import, or selects a version that is there."""
-    started, version = tab.bring.started, tab.library.version
-    table, checks = tab.shown["table"], tab.shown["checks"]
-    assert isinstance(table, gr.HTML)
-    assert isinstance(checks, gr.HTML)
-    on_action(
-        table,
-        functools.partial(actions.assign_part, studio),
-        inputs_kwargs={"dataset_id": version, "assigning": tab.assigning, "started": started},
-        outputs=[tab.assigning, started, version],
-        trigger_mode="multiple",  # a person may set the second column before the first has come through
-        **ACTING,
-    )
-    tab.use_template.click(
-        shown(functools.partial(actions.use_template, studio)),
-        inputs=[version, tab.assigning, tab.shown["template"], started],
-        outputs=[tab.assigning, started, version],
-        js=scripts.call("holdPressed"),
-        **ACTING,
-    )
-    on_action(
-        checks,
-        functools.partial(actions.press_check, studio),
-        inputs_kwargs={"dataset_id": version, "number": tab.viewer.number, "started": started, "model": model},
-        outputs=[tab.viewer.number, started, version],
-        **ACTING,
-    )
-    tab.viewer.leave_out.click(
-        shown(functools.partial(actions.leave_out, studio)),
-        inputs=[version, tab.viewer.number, started],
-        outputs=[started, version],
-        js=scripts.call("holdPressed"),
-        **ACTING,
-    )
+def _build_pickers(panel: Panel[Selection]) -> Library:
+    with gr.Row(elem_classes="ls-pickers"):
+        family = picker(label="Data set", info="Everything you brought stays here.", elem_id="data-library")
+        version = picker(
+            label="Version",
+            info="What you change makes a new one; the others stay.",
+            elem_id="data-version",
+            visible=False,
+        )
+    return Library(panel.input("family", family, redraws_on="input"), panel.input("version", version))
+
+
+def _build_columns(panel: Panel[Selection], studio: Studio) -> Listeners:
+    table = panel.action_html("table")
+    with panel.part("template_box", gr.Column(visible=False, elem_id="data-template-box")):
+        template = gr.Textbox(
+            label="How the columns make the question",
+            info="Names of columns in braces stand for their cells.",
+            lines=3,
+            elem_id="data-template",
+        )
+        given = {"template": panel.part("template", template)}
+        use = gr.Button("Use this wording", size="sm", elem_id="data-use-template", elem_classes="ls-fixes")
+    panel.html("how_read")
+    # A person may set the second column before the first has come through.
+    setting = {**ACTING, "trigger_mode": "multiple"}
+    return [
+        partial(panel.on_action, partial(actions.assign_part, studio), of=[table], options=setting),
+        partial(panel.on, [use.click], partial(actions.use_template, studio), given=given, options=_HOLDING),
+    ]
+
+
+def _build_keeping(panel: Panel[Selection], studio: Studio) -> Listeners:
+    """Lay out naming, downloading and deleting, and the bin."""
+    with gr.Accordion("Rename, download or delete", open=False, elem_classes="ls-inner", elem_id="data-keeping"):
+        with gr.Row(elem_classes="ls-actions"):
+            name = panel.part("name", gr.Textbox(label="Name", max_lines=1, elem_id="data-name"))
+            rename = gr.Button("Rename", size="sm", elem_id="data-rename")
+        with gr.Row(elem_classes="ls-actions"):
+            prepare = gr.Button("Download (JSON Lines)", size="sm", elem_id="data-download")
+        delete = panel.action_html("delete")
+    with panel.part("bin", gr.Accordion("Bin", open=False, visible=False, elem_classes="ls-inner", elem_id="data-bin")):
+        binned = panel.action_html("binned")
+    events = [rename.click, name.submit]
+    return [
+        partial(panel.on, events, partial(library.rename, studio), given={"name": name}),
+        partial(panel.download, prepare.click, partial(library.prepare, studio)),
+        partial(panel.on_action, partial(library.press, studio), of=[delete, binned]),
+    ]
+
+
+def _build_checks(panel: Panel[Selection], studio: Studio) -> Listeners:
+    with panel.part("checks_card", gr.Column(elem_classes="ls-card", visible=False)):
+        html(fragments.heading("Checks", UNTOUCHED))
+        checks = panel.action_html("checks")
+        look: dict[str, Any] = {"open": False, "visible": False, "elem_classes": "ls-inner"}
+        with panel.part("left_out", gr.Accordion("Rows left out", elem_id="data-problems", **look)):
+            panel.part("problems", html(""))
+    return [partial(panel.on_action, partial(actions.press_check, studio), of=[checks])]
+
+
+def _build_viewer(panel: Panel[Selection], studio: Studio, facts: ModelFacts) -> Listeners:
+    """Lay out what shows one example, and what moves to another: each only sets its number."""
+    look: dict[str, Any] = {"show_label": False, "max_lines": 1, "elem_id": "data-search"}
+    with gr.Column(elem_classes="ls-card"):
+        html(fragments.heading("What the model reads and learns"))
+        with gr.Row(elem_classes="ls-search"):
+            search = gr.Textbox(placeholder="Search in the examples", label="Search", **look)
+            find = gr.Button("Find next", size="sm", elem_id="data-find")
+            panel.input("special", gr.Checkbox(label="Show special tokens", elem_id="data-special"))
+        panel.html("search_said")
+        panel.html("preview", no_preview())
+        with gr.Row(elem_classes="ls-pager"):
+            moves = _build_moves(panel)
+            out = gr.Button("Leave this example out", size="sm", elem_id="data-leave-out", elem_classes="ls-fixes")
+    events = [find.click, search.submit]
+    return [
+        *moves,
+        partial(panel.on, events, partial(actions.find, facts), given={"text": search}, options=QUIET),
+        partial(panel.on, [out.click], partial(actions.leave_out, studio), options=_HOLDING),
+    ]
+
+
+def _build_moves(panel: Panel[Selection]) -> Listeners:
+    previous = gr.Button("Previous", size="sm", interactive=False, elem_id="data-previous")
+    panel.part("previous", previous)
+    number = gr.Number(1, label="Example", show_label=False, precision=0, min_width=80, elem_id="data-number")
+    panel.input("number", number)
+    panel.html("position")
+    following = panel.part("following", gr.Button("Next", size="sm", interactive=False, elem_id="data-next"))
+    options: dict[str, Any] = {"inputs": [number], "outputs": [number], "show_progress": "hidden"}
+    return [
+        partial(button.click, None, js=scripts.call("moveExample", step), **options)  # type: ignore[attr-defined]
+        for button, step in ((previous, -1), (following, 1))
+    ]
+
+
+def _build_held_out(panel: Panel[Selection]) -> HeldOut:
+    """Lay out how many are held out, and how; the controls belong to the settings of a run."""
+    first, *others = form.HELD_OUT
+    with gr.Column(elem_classes="ls-card"):
+        html(fragments.heading("Held-out examples", PURPOSE))
+        with gr.Column(elem_classes="ls-grid"):
+            controls = {first: panel.input(first, form.control(first))}
+            other = unchecked(gr.Dropdown)(
+                [(NONE, "")],
+                value="",
+                label="Or use another data set for it",
+                info="Your own examples for checking. Then all of this one is learned.",
+                elem_id="data-held-out",
+            )
+            panel.input("other", other)
+        panel.html("held_out_said")
+        with gr.Accordion("How they are drawn", open=False, elem_classes="ls-inner", elem_id="data-drawn-how"):
+            with gr.Column(elem_classes="ls-grid"):
+                controls |= {name: panel.input(name, form.control(name)) for name in others}
+    return HeldOut(controls, other)

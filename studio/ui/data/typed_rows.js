@@ -63,10 +63,10 @@ studio.typedRows = ({element, watch}, fewest) => {
   fill(kept());
 };
 
-// Puts what stands in the fields in the place of a listener's first input.
-studio.readTypedRows = (_rows, ...others) => {
+// Puts what stands in the fields in the place of a listener's last input.
+studio.readTypedRows = (...values) => {
   const list = document.querySelector('#data-rows .ls-typed');
   const typed = rowsOf(list).filter(isUsed);
   list.dataset.sent = JSON.stringify(typed);
-  return [typed, ...others];
+  return [...values.slice(0, -1), typed];
 };

@@ -1,14 +1,14 @@
-"""All that the Data tab shows of one data set at a moment, by the names of its parts.
+"""All that the Data tab shows at a moment, by the names of its parts, as markup and updates.
 
 Reads through `ModelFacts`, so a second look costs little.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
 
-from studio.config import RunConfig
 from studio.data.dataset_folders import Dataset
 from studio.data.mask_findings import mask_findings
 from studio.data.tokenizing.tokens import TokenStatistics
@@ -18,43 +18,13 @@ from studio.planning import fitting
 from studio.planning.fitting import Parts
 from studio.planning.model_facts import Here, ModelFacts
 from studio.studio import Studio
-from studio.ui.data import cards, columns, example_view, findings, held_out, lengths, reading_options
-from studio.ui.data.columns import Assigning
+from studio.ui.data import cards, columns, example_view, findings, held_out, imports, lengths, library
+from studio.ui.data.state import Selection
 from studio.ui.kit import fragments
+from studio.ui.kit.drawn import Section
 
-PARTS = (
-    "verdict",
-    "how_read",
-    "table",
-    "template_box",
-    "template",
-    "checks_card",
-    "checks",
-    "left_out",
-    "problems",
-    "body",
-    "preview",
-    "position",
-    "previous",
-    "following",
-    "figures",
-    "histogram",
-    "meaning",
-    "held_out",
-)
-"""The names of the parts, in the order of the tab's outputs."""
-
-
-@dataclass(frozen=True)
-class Look:
-    """What the page has selected. `place` is counted from 0; `other_id` is the data set held out in its place."""
-
-    dataset_id: str = ""
-    other_id: str = ""
-    settings: RunConfig = field(default_factory=RunConfig)
-    place: int = 0
-    special: bool = False
-    assigning: Assigning | None = None
+_TEXTS = ("how_read", "table", "checks", "problems", "position", "figures", "meaning", "held_out_said")
+"""The parts that say nothing while there is no data set."""
 
 
 @dataclass(frozen=True)
@@ -73,64 +43,76 @@ class Seen:
         return self.dataset.inspection.usable - self.parts.too_long
 
 
-def stamp(facts: ModelFacts, look: Look) -> tuple[object, ...]:
-    """Return what a drawing follows from, so that it is made again only when that has changed.
+def draw(studio: Studio, facts: ModelFacts, selection: Selection) -> Sequence[Section]:
+    """Draw what is being brought, the data sets that are kept, and the chosen one with one of its examples."""
+    brought = imports.draw(studio, selection.started, selection.done_with)
+    return [
+        Section(brought, lambda: brought),
+        Section((selection.version, selection.renewed), lambda: library.draw(studio, selection)),
+        # Taken before the drawing: what ends in between is then drawn twice, and never missed.
+        Section(_seen(facts, selection), lambda: draw_chosen(studio, facts, selection)),
+    ]
 
-    To be taken before the drawing: what ends in between is then drawn twice, and never missed.
-    """
-    if not look.dataset_id:
+
+def _seen(facts: ModelFacts, selection: Selection) -> tuple[object, ...]:
+    """Return what the drawing of a data set follows from."""
+    if not selection.version:
         return ("",)
-    state = facts.token_state(look.dataset_id, look.settings.model)
-    comparing = bool(look.other_id) and facts.is_comparing(look.dataset_id, look.other_id)
+    model = selection.settings.model
+    state = facts.token_state(selection.version, model)
+    comparing = bool(selection.other) and facts.is_comparing(selection.version, selection.other)
     told = (id(state.result) if state.result is not None else 0, state.status, state.sentence, state.done, state.total)
-    return (look, facts.where(look.settings.model), told, comparing)
+    return (replace(selection, started=(), done_with=()), facts.where(model), told, comparing)
 
 
-def draw(studio: Studio, facts: ModelFacts, look: Look) -> dict[str, Any]:
-    """Make all parts. A model that is not here yet gives plain bubbles and no token figures.
+def draw_chosen(studio: Studio, facts: ModelFacts, selection: Selection) -> dict[str, Any]:
+    """Draw a data set. A model that is not here yet gives plain bubbles and no token figures.
 
-    Raises DataError when the data set is unknown or damaged.
+    Raises DataError when it is unknown or damaged.
     """
-    if not look.dataset_id:
-        return nothing()
-    seen = see(studio, facts, look)
-    parts = {**_overview(seen, look), **_checks(seen), **_viewer(facts, seen, look)}
-    parts |= {**_lengths(studio, seen, look), **_held_out(studio, facts, seen, look)}
-    return {name: parts[name] for name in PARTS}
+    if not selection.version:
+        return _nothing()
+    seen = see(studio, facts, selection)
+    parts = {**_overview(seen, selection), **_checks(seen), **_viewer(facts, seen, selection)}
+    return {**parts, **_lengths(studio, seen, selection), **_held_out(studio, facts, seen, selection)}
 
 
-def nothing() -> dict[str, Any]:
+def _nothing() -> dict[str, Any]:
     """Make what stands there while there is no data set."""
-    hidden = gr.update(visible=False)
-    boxes = {"template_box": hidden, "checks_card": hidden, "left_out": hidden, "body": hidden}
-    still = {"previous": gr.update(interactive=False), "following": gr.update(interactive=False)}
-    texts = {"verdict": str(cards.nothing_yet()), "preview": str(example_view.no_preview())}
-    parts = {**boxes, **still, **texts, "histogram": lengths.bars(None)}
-    return {name: parts.get(name, "") for name in PARTS}
+    hidden, still = gr.update(visible=False), gr.update(interactive=False)
+    return {
+        **dict.fromkeys(_TEXTS, ""),
+        **dict.fromkeys(("template_box", "checks_card", "left_out", "body"), hidden),
+        **dict.fromkeys(("previous", "following"), still),
+        "verdict": str(cards.nothing_yet()),
+        "template": gr.update(value=""),
+        "preview": str(example_view.no_preview()),
+        "histogram": lengths.bars(None),
+    }
 
 
-def see(studio: Studio, facts: ModelFacts, look: Look) -> Seen:
+def see(studio: Studio, facts: ModelFacts, selection: Selection) -> Seen:
     """Gather what is known. Raises DataError when the data set is unknown or damaged."""
-    dataset = studio.data.get(look.dataset_id)
-    state = facts.token_state(dataset.id, look.settings.model)
-    settings = fitting.usable_settings(look.settings)
+    dataset = studio.data.get(selection.version)
+    state = facts.token_state(dataset.id, selection.settings.model)
+    settings = fitting.usable_settings(selection.settings)
     statistics = None
     if state.result is not None and dataset.inspection.usable:
         statistics = facts.statistics(state.result, max_length=settings.max_length)
-    parts = fitting.parts(facts, settings, dataset.id, look.other_id)
-    return Seen(dataset, facts.where(look.settings.model), state, statistics, parts)
+    parts = fitting.parts(facts, settings, dataset.id, selection.other)
+    return Seen(dataset, facts.where(selection.settings.model), state, statistics, parts)
 
 
-def _overview(seen: Seen, look: Look) -> dict[str, Any]:
+def _overview(seen: Seen, selection: Selection) -> dict[str, Any]:
     inspection = seen.dataset.inspection
-    chosen = columns.chosen(seen.dataset, look.assigning)
+    chosen = columns.chosen(seen.dataset, selection.assigning)
     template = chosen.roles.template or columns.default_template(chosen.roles)
     return {
         "verdict": str(cards.verdict(inspection, chosen.verdict, seen.statistics, fitting=seen.fitting)),
         "how_read": str(cards.how_read(inspection)),
-        "table": str(reading_options.questions(inspection.questions) + columns.table(inspection, chosen.parts)),
+        "table": str(columns.questions(inspection.questions) + columns.table(inspection, chosen.parts)),
         "template_box": gr.update(visible=chosen.needs_template),
-        "template": template,
+        "template": gr.update(value=template),
     }
 
 
@@ -146,25 +128,25 @@ def _checks(seen: Seen) -> dict[str, Any]:
     }
 
 
-def _viewer(facts: ModelFacts, seen: Seen, look: Look) -> dict[str, Any]:
+def _viewer(facts: ModelFacts, seen: Seen, selection: Selection) -> dict[str, Any]:
     total = seen.dataset.inspection.usable
     if not total:
         still = {"previous": gr.update(interactive=False), "following": gr.update(interactive=False)}
         return {"body": gr.update(visible=False), "preview": str(example_view.no_preview()), "position": "", **still}
-    example = facts.examples(seen.dataset.id)[look.place]
+    example = facts.examples(seen.dataset.id)[selection.place]
     return {
         "body": gr.update(visible=True),
-        "preview": _preview(facts, seen, look),
-        "position": example_view.position(example, place=look.place, total=total),
-        "previous": gr.update(interactive=look.place > 0),
-        "following": gr.update(interactive=look.place < total - 1),
+        "preview": _preview(facts, seen, selection),
+        "position": example_view.position(example, place=selection.place, total=total),
+        "previous": gr.update(interactive=selection.place > 0),
+        "following": gr.update(interactive=selection.place < total - 1),
     }
 
 
-def _preview(facts: ModelFacts, seen: Seen, look: Look) -> str:
+def _preview(facts: ModelFacts, seen: Seen, selection: Selection) -> str:
     """Show the example exactly where the model's tokenizer is here, and as a conversation elsewhere."""
-    example = facts.examples(seen.dataset.id)[look.place]
-    settings = fitting.usable_settings(look.settings)
+    example = facts.examples(seen.dataset.id)[selection.place]
+    settings = fitting.usable_settings(selection.settings)
     remark = seen.here.trouble or "The exact view, token by token, appears here as soon as the model has arrived."
     if seen.here.folder is not None:
         try:
@@ -172,7 +154,7 @@ def _preview(facts: ModelFacts, seen: Seen, look: Look) -> str:
             warning = example_view.too_long(shown.tokens, max_length=settings.max_length, overlong=settings.overlong)
             opening = example_view.adds_opening(shown.pieces, example)
             view = example_view.token_view(
-                shown.pieces, shown.note, special=look.special, warning=warning, opening=opening
+                shown.pieces, shown.note, special=selection.special, warning=warning, opening=opening
             )
             return str(view)
         except StudioError as error:
@@ -180,8 +162,8 @@ def _preview(facts: ModelFacts, seen: Seen, look: Look) -> str:
     return str(example_view.bubbles(example, remark))
 
 
-def _lengths(studio: Studio, seen: Seen, look: Look) -> dict[str, Any]:
-    settings = fitting.usable_settings(look.settings)
+def _lengths(studio: Studio, seen: Seen, selection: Selection) -> dict[str, Any]:
+    settings = fitting.usable_settings(selection.settings)
     tokens = seen.statistics
     if tokens is None:
         waiting = str(lengths.waiting(seen.state))
@@ -195,8 +177,8 @@ def _lengths(studio: Studio, seen: Seen, look: Look) -> dict[str, Any]:
     }
 
 
-def _held_out(studio: Studio, facts: ModelFacts, seen: Seen, look: Look) -> dict[str, Any]:
-    other = studio.data.get(look.other_id) if look.other_id else None
-    found = facts.overlap(look.dataset_id, look.other_id) if other is not None else None
-    comparing = other is not None and facts.is_comparing(look.dataset_id, look.other_id)
-    return {"held_out": str(held_out.said(seen.parts, other, found, comparing=comparing))}
+def _held_out(studio: Studio, facts: ModelFacts, seen: Seen, selection: Selection) -> dict[str, Any]:
+    other = studio.data.get(selection.other) if selection.other else None
+    found = facts.overlap(selection.version, selection.other) if other is not None else None
+    comparing = other is not None and facts.is_comparing(selection.version, selection.other)
+    return {"held_out_said": str(held_out.said(seen.parts, other, found, comparing=comparing))}

@@ -1,140 +1,147 @@
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import gradio as gr
 import pytest
 
+from studio.errors import DataError
 from studio.planning.model_facts import ModelFacts
 from studio.studio import Studio
-from studio.ui.data.actions import (
-    assign_part,
-    find,
-    leave_out,
-    offer_held_out,
-    place_of,
-    press_check,
-    redraw,
-    use_template,
-)
-from studio.ui.data.imports import follow
-from studio.ui.data.view import PARTS
+from studio.ui.data import columns
+from studio.ui.data.actions import assign_part, find, leave_out, press_check, use_template
+from studio.ui.data.adding import follow
+from studio.ui.data.state import Selection, settle
 from studio.ui.kit.actions import Action
-from tests.ui.fake_studio import brought
-
-SKIP = gr.skip()
-
-
-def sent(studio: Studio, facts: ModelFacts, **values: Any) -> list[Any]:
-    given: dict[str, Any] = {"dataset_id": None, "other_id": "", "number": 1, "special": False, "assigning": None}
-    return redraw(studio, facts, **{**given, "drawn": None, "model": "starter", "max_length": 512, **values})
+from studio.ui.kit.exchange import Result
+from tests.ui.fake_studio import FakeWorkers, brought
 
 
-def test_only_what_is_new_is_sent(studio: Studio, facts: ModelFacts, table: Path) -> None:
-    id = brought(studio, table).id
-    first = sent(studio, facts, dataset_id=id)
-    assert len(first) == len(PARTS) + 4
-    assert sent(studio, facts, dataset_id=id, drawn=first[-3]) == [SKIP] * len(first)
-    moved = sent(studio, facts, dataset_id=id, number=2, drawn=first[-3])
-    assert moved[PARTS.index("verdict")] == SKIP
-    assert "What is 1?" in moved[PARTS.index("preview")]
+def arrived(studio: Studio, selection: Selection) -> Selection:
+    """Select what was begun, once it is a data set."""
+    result = follow(studio, selection)
+    now = result.state if isinstance(result, Result) else result
+    return settle(studio, selection, now)
 
 
-def test_a_number_beyond_the_data_is_corrected(studio: Studio, facts: ModelFacts, table: Path) -> None:
-    id = brought(studio, table).id
-    last = sent(studio, facts, dataset_id=id, number=10)
-    assert last[-4] == SKIP
-    assert last[PARTS.index("following")]["interactive"] is False
-    again = [sent(studio, facts, dataset_id=id, number=number, drawn=last[-3])[-4] for number in (99, 99, -3, 0)]
-    assert again == [10, 10, 1, 1]
+def chosen(studio: Studio, file: Path, number: int = 1) -> Selection:
+    dataset = brought(studio, file)
+    return Selection(dataset.root, dataset.id, number=number)
 
 
-@pytest.mark.parametrize("number", [None, "x", True, float("nan"), float("inf")])
-def test_what_is_no_number_shows_the_first(number: object) -> None:
-    assert place_of(number) == 0
-
-
-def test_another_data_set_starts_at_its_first_and_a_version_stays(
-    studio: Studio, facts: ModelFacts, table: Path, mixed_lengths: Path
-) -> None:
-    first, other = brought(studio, table), brought(studio, mixed_lengths)
-    version = studio.data.get(follow(studio, leave_out(studio, first.id, 10, [])[0], []).dataset_id)
-    before = sent(studio, facts, dataset_id=first.id, number=8)[-3]
-    assert sent(studio, facts, dataset_id=version.id, number=8, drawn=before)[-4] == SKIP
-    assert sent(studio, facts, dataset_id=other.id, number=8, drawn=before)[-4] == 1
-
-
-def test_a_data_set_that_another_page_deleted_is_gone(studio: Studio, facts: ModelFacts, table: Path) -> None:
-    """The timer would show the same trouble again every three seconds."""
-    dataset = brought(studio, table)
-    before = sent(studio, facts, dataset_id=dataset.id)[-3]
-    studio.data.delete(dataset.id)
-    after = sent(studio, facts, dataset_id=dataset.id, other_id=dataset.id, drawn=before)
-    assert "No data set yet" in after[0]
-
-
-def test_what_remains_is_shown_at_once(studio: Studio, facts: ModelFacts, table: Path, copies: Path) -> None:
-    """For a moment the page said that there is no data set, though others were there."""
-    other, dataset = brought(studio, table), brought(studio, copies)
-    before = sent(studio, facts, dataset_id=dataset.id)[-3]
-    studio.data.delete(dataset.id)
-    after = sent(studio, facts, dataset_id=dataset.id, drawn=before)
-    assert "Ready: 10 examples" in after[0]
-    assert [picker["value"] for picker in after[-2:]] == [other.root, other.id]
+def questions(studio: Studio, selection: Selection) -> list[str]:
+    return [example.messages[0].content for example in studio.data.examples(selection.version)]
 
 
 def test_search_goes_round(facts: ModelFacts, studio: Studio, table: Path) -> None:
-    id = brought(studio, table).id
-    assert find(facts, id, "what is 7", 1) == (8, "")
-    number, said = find(facts, id, "WHAT IS 0", 5)
+    selection = chosen(studio, table)
+
+    def found(text: str, number: int = 1) -> tuple[float, str]:
+        result = find(facts, replace(selection, number=number), text=text)
+        return result.state.number, result.updates["search_said"]
+
+    assert found("what is 7") == (8, "")
+    number, said = found("WHAT IS 0", 5)
     assert (number, "first that holds it" in said) == (1, True)
-    assert "No other example" in find(facts, id, "what is 4", 5)[1]
-    nothing, said = find(facts, id, "<b>nowhere", 5)
-    assert nothing == SKIP
+    assert "No other example" in found("what is 4", 5)[1]
+    number, said = found("<b>nowhere", 3)
+    assert number == 3
     assert "No example holds “&lt;b&gt;nowhere”." in said
-    assert find(facts, None, "x", 1) == (SKIP, "")
-    assert "Type a word to search for" in find(facts, id, " ", 1)[1]
+    assert find(facts, Selection(), text="x") == Result(Selection(), {"search_said": ""})
+    assert "Type a word to search for" in found(" ")[1]
 
 
 def test_the_buttons_of_the_checks(studio: Studio, copies: Path) -> None:
-    dataset = brought(studio, copies)
+    first = chosen(studio, copies)
+    listed = studio.data.get(first.version).inspection.findings
+    kind = next(each.kind for each in listed if each.places)
+    assert press_check(studio, first, Action("show", kind)).number > 1
+    second = arrived(studio, press_check(studio, first, Action("fix", "drop-duplicates")))
+    dataset = studio.data.get(second.version)
+    assert (dataset.version, dataset.inspection.usable) == (2, 8)
+    assert [(each.kind, each.count) for each in dataset.changes] == [("drop-duplicates", 2)]
+    back = press_check(studio, second, Action("undo", "drop-duplicates"))
+    assert back == replace(second, version=first.version), "the first is found again"
+    assert press_check(studio, first, Action("format the disk")) == first
+    assert press_check(studio, Selection(), Action("fix")) == Selection()
 
-    def pressed(verb: str, key: str = "", *, id: str = dataset.id) -> tuple[Any, Any, Any]:
-        return press_check(studio, Action(verb, key), dataset_id=id, number=1, started=[])
 
-    kind = next(each.kind for each in dataset.inspection.findings if each.places)
-    assert pressed("show", kind)[0] > 1
-    _, started, _ = pressed("fix", "drop-duplicates")
-    second = follow(studio, started, []).dataset_id
-    number, started, version = pressed("undo", "drop-duplicates", id=second)
-    assert (number, started, version["value"]) == (SKIP, SKIP, dataset.id)
-    assert pressed("format the disk") == pressed("") == (SKIP, SKIP, SKIP)
-    assert press_check(studio, Action("fix"), dataset_id=None, number=1, started=[]) == (SKIP, SKIP, SKIP)
+def test_a_change_that_nothing_offers_is_refused(studio: Studio, copies: Path) -> None:
+    selection = chosen(studio, copies)
+    for kind in ("leave-out", "mask-emails", "nothing", ""):
+        with pytest.raises(DataError, match="not on offer"):
+            press_check(studio, selection, Action("fix", kind))
+
+
+def test_examples_are_left_out_one_after_the_other(studio: Studio, table: Path) -> None:
+    second = arrived(studio, leave_out(studio, chosen(studio, table, number=4)))
+    third = arrived(studio, leave_out(studio, replace(second, number=1)))
+    dataset = studio.data.get(third.version)
+    assert (dataset.inspection.usable, len(dataset.changes), dataset.changes[0].count) == (8, 1, 2)
+    assert questions(studio, third)[:3] == ["What is 1?", "What is 2?", "What is 4?"]
+    with pytest.raises(DataError, match="no such example"):
+        leave_out(studio, replace(third, number=9))
 
 
 def test_a_wrong_guess_is_one_click_to_fix(studio: Studio, table: Path) -> None:
-    dataset = brought(studio, table)
-    assigning, started, _ = assign_part(
-        studio, Action("part", "0", "answer"), dataset_id=dataset.id, assigning=None, started=[]
-    )
-    assert assigning.parts == ("answer", "prompt")
-    fresh = studio.data.examples(follow(studio, started, []).dataset_id)
-    assert fresh[0].messages[-1].content == "What is 0?"
-    nothing = assign_part(studio, Action("part", "0", "owner"), dataset_id=dataset.id, assigning=None, started=[])
-    assert nothing == (SKIP, SKIP, SKIP)
+    first = chosen(studio, table)
+    swapped = arrived(studio, assign_part(studio, first, Action("part", "0", "answer")))
+    assert swapped.assigning is not None
+    assert swapped.assigning.parts == ("answer", "prompt")
+    assert studio.data.examples(swapped.version)[0].messages[-1].content == "What is 0?"
+    assert assign_part(studio, swapped, Action("part", "1", "answer")).version == first.version
+    assert assign_part(studio, first, Action("part", "0", "owner")) == first
+
+
+def test_parts_are_read_only_when_they_suffice(studio: Studio, table: Path) -> None:
+    first = chosen(studio, table)
+    half = assign_part(studio, first, Action("part", "0", "ignore"))
+    assert half.assigning is not None
+    assert half.assigning.parts == ("ignore", "answer")
+    assert (half.started, half.version) == ((), first.version)
 
 
 def test_a_template_makes_the_question(studio: Studio, table_of_three: Path) -> None:
-    dataset = brought(studio, table_of_three)
-    assigning, started, _ = assign_part(
-        studio, Action("part", "2", "prompt"), dataset_id=dataset.id, assigning=None, started=[]
-    )
-    both = studio.data.get(follow(studio, started, []).dataset_id)
-    _, started, _ = use_template(studio, both.id, assigning, "{ticket}: {question}", [])
-    worded = studio.data.examples(follow(studio, started, []).dataset_id)
-    assert worded[0].messages[0].content == "T-0: How do I fix part 0?"
+    both = arrived(studio, assign_part(studio, chosen(studio, table_of_three), Action("part", "2", "prompt")))
+    worded = arrived(studio, use_template(studio, both, template="{ticket}: {question}"))
+    assert questions(studio, worded)[0] == "T-0: How do I fix part 0?"
 
 
-def test_what_is_held_out_stays_while_it_is_there(studio: Studio, table: Path, mixed_lengths: Path) -> None:
-    first, other = brought(studio, table), brought(studio, mixed_lengths)
-    assert offer_held_out(studio, first.id, other.id)["value"] == other.id
-    assert offer_held_out(studio, other.id, other.id)["value"] == ""
+def test_one_change_after_the_other(studio: Studio, copies: Path) -> None:
+    """Two at once would make two versions of the first, each without the other's change."""
+    selection = chosen(studio, copies)
+    workers = studio._launch
+    assert isinstance(workers, FakeWorkers)
+    workers.hold_imports = True
+    begun = press_check(studio, selection, Action("fix", "drop-duplicates"))
+    with pytest.raises(DataError, match="still being made"):
+        leave_out(studio, begun)
+
+
+@pytest.mark.case("28-encodings")
+def test_an_encoding_that_is_not_sure_is_chosen_on_the_page(studio: Studio, tmp_path: Path) -> None:
+    path = tmp_path / "short.csv"
+    path.write_bytes("question,answer\n<b>id\u00f5,na\u00efve\n".encode("cp1252"))
+    asked = chosen(studio, path)
+    made = columns.questions(studio.data.get(asked.version).inspection.questions)
+    assert '<option value="" selected>Choose one</option>' in made
+    assert "&lt;b&gt;id\u0151" in made
+    assert "<b>" not in made
+    read = arrived(studio, assign_part(studio, asked, Action("read-as", "encoding", "cp1250")))
+    inspection = studio.data.get(read.version).inspection
+    assert (inspection.choices.encoding, inspection.usable) == ("cp1250", 1)
+    assert "Choose one" not in columns.questions(inspection.questions)
+    assert assign_part(studio, asked, Action("read-as", "encoding", "cp1250")).version == read.version
+    with pytest.raises(DataError, match="not on offer"):
+        assign_part(studio, asked, Action("read-as", "encoding", "rot13"))
+    with pytest.raises(DataError, match="not on offer"):
+        assign_part(studio, asked, Action("read-as", "sheet", "cp1250"))
+
+
+@pytest.mark.case("34-wrappers")
+def test_a_list_of_a_document_is_chosen_on_the_page(studio: Studio, tmp_path: Path) -> None:
+    path = tmp_path / "lists.json"
+    path.write_text('{"people": [{"name": "Ann"}], "faq": [{"question": "<b>Why?", "answer": "So."}]}')
+    asked = chosen(studio, path)
+    assert "&lt;b&gt;Why?" in columns.questions(studio.data.get(asked.version).inspection.questions)
+    read = arrived(studio, assign_part(studio, asked, Action("read-as", "list", "faq")))
+    inspection = studio.data.get(read.version).inspection
+    assert (inspection.choices.list, inspection.usable) == ("faq", 1)

@@ -1,19 +1,15 @@
-import gradio as gr
+import json
 
 from studio.config import settings
 from studio.studio import Studio
 from studio.ui.app import build_app
-from studio.ui.data import tab as data_tab
-from studio.ui.data.view import PARTS
+from studio.ui.data.state import ON_CONFIGURE, Selection
 from studio.ui.kit import form
 
 
-def test_every_part_has_its_place(studio: Studio) -> None:
-    with gr.Blocks():
-        tab = data_tab.build(studio)
-    assert set(tab.shown) == set(PARTS)
-    assert set(tab.held_out.controls) == set(form.HELD_OUT)
-    assert set(data_tab.FOLLOWED) <= {setting.name for setting in settings()}
+def test_every_field_that_a_component_holds_is_one_of_the_state() -> None:
+    names = {setting.name for setting in settings()}
+    assert {*ON_CONFIGURE, *form.HELD_OUT} <= names & vars(Selection()).keys()
 
 
 def test_nothing_is_wired_to_what_is_not_there(studio: Studio) -> None:
@@ -21,3 +17,10 @@ def test_nothing_is_wired_to_what_is_not_there(studio: Studio) -> None:
     ids = [block.elem_id for block in page.blocks.values() if block.elem_id]
     assert len(ids) == len(set(ids)), "an id names one place"
     assert {"data-upload", "data-verdict", "data-preview", "data-problems", "setting-seed"} <= set(ids)
+
+
+def test_the_fields_of_typed_rows_are_the_last_that_a_listener_gets(studio: Studio) -> None:
+    """The browser puts what is typed into the last place."""
+    page = build_app(studio)
+    (listener,) = [each for each in page.fns.values() if "readTypedRows" in json.dumps(each.js)]
+    assert listener.inputs[-1].elem_id == "data-rows"

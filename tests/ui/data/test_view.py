@@ -1,27 +1,45 @@
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from studio.config import RunConfig
+from studio.config import STARTER, RunConfig
 from studio.data.checking.findings import Finding
 from studio.planning.fitting import usable_settings
 from studio.planning.model_facts import ModelFacts
 from studio.studio import Studio
+from studio.ui.data import view
 from studio.ui.data.columns import Assigning
-from studio.ui.data.view import PARTS, Look, draw, stamp
+from studio.ui.data.state import Selection
+from studio.ui.kit.drawn import Drawn, only_new
 from tests.ui.fake_studio import brought
 
 
+def draw(studio: Studio, facts: ModelFacts, selection: Selection, page: Drawn | None = None) -> dict[str, Any]:
+    """What a page is sent that shows `page`, and what it shows then."""
+    sent, then = only_new(view.draw(studio, facts, selection), page or Drawn())
+    return {**sent, "drawn": then}
+
+
 def drawn(studio: Studio, facts: ModelFacts, dataset_id: str, *, place: int = 0, **more: Any) -> dict[str, Any]:
-    special = bool(more.pop("special", False))
-    return draw(studio, facts, Look(dataset_id, settings=RunConfig(**more), place=place, special=special))
+    return draw(studio, facts, Selection(version=dataset_id, number=place + 1, **{"model": STARTER, **more}))
+
+
+def test_only_what_is_new_is_sent(studio: Studio, facts: ModelFacts, table: Path) -> None:
+    selection = Selection(version=brought(studio, table).id, model=STARTER)
+    while (first := draw(studio, facts, selection)) and "histogram" in first and not first["histogram"]["counts"]:
+        time.sleep(0.01)
+    assert draw(studio, facts, selection, first["drawn"]) == {"drawn": first["drawn"]}
+    moved = draw(studio, facts, replace(selection, number=10), first["drawn"])
+    assert moved.keys() == {"preview", "position", "previous", "following", "drawn"}
+    assert "What is 9?" in moved["preview"]
+    assert moved["following"]["interactive"] is False
 
 
 def test_the_verdict_counts_what_is_usable(studio: Studio, facts: ModelFacts, table: Path) -> None:
     parts = drawn(studio, facts, brought(studio, table).id)
-    assert list(parts) == list(PARTS)
     assert "Ready: 10 examples, question / answer. 2 rows left out." in parts["verdict"]
     assert "Row 12" in parts["problems"]
     assert parts["left_out"]["visible"] is True
@@ -43,8 +61,8 @@ def test_without_the_model_plain_bubbles_stand_in(bare_studio: Studio, table: Pa
     assert "as soon as the model has arrived" in parts["preview"]
     assert "as soon as the model has arrived" in parts["figures"]
     assert parts["histogram"]["counts"] == []
-    assert "10 examples held out" not in parts["held_out"]
-    assert "1 example held out, 9 examples to learn from." in parts["held_out"]
+    assert "10 examples held out" not in parts["held_out_said"]
+    assert "1 example held out, 9 examples to learn from." in parts["held_out_said"]
 
 
 def test_without_a_model_the_preview_asks_for_one(studio: Studio, facts: ModelFacts, table: Path) -> None:
@@ -76,7 +94,7 @@ def test_steps_follow_from_the_form(studio: Studio, facts: ModelFacts, table: Pa
 
 def test_a_field_that_is_half_typed_does_not_matter(studio: Studio, facts: ModelFacts, table: Path) -> None:
     assert usable_settings(RunConfig(max_length=0, epochs=3)) == RunConfig(epochs=3)
-    parts = drawn(studio, facts, brought(studio, table).id, max_length=None, seed=None, validation_share=7.0)
+    parts = drawn(studio, facts, brought(studio, table).id, max_length=0.5, seed=-1, validation_share=7.0)
     assert "Ready: 10 examples" in parts["verdict"]
 
 
@@ -88,14 +106,13 @@ def test_columns_that_nobody_knows_are_asked_for(studio: Studio, facts: ModelFac
     assert "Not ready yet." in parts["verdict"]
     assert parts["body"]["visible"] is False
     assert parts["table"].count("<select") == 2
-    half = draw(studio, facts, Look(dataset.id, assigning=Assigning(dataset.id, ("prompt", "ignore"))))
+    half = draw(studio, facts, Selection(version=dataset.id, assigning=Assigning(dataset.id, ("prompt", "ignore"))))
     assert "answer" in half["verdict"]
     assert '<option value="prompt" selected>' in half["table"]
 
 
 def test_nothing_says_what_will_fill_the_place(studio: Studio, facts: ModelFacts) -> None:
-    parts = draw(studio, facts, Look())
-    assert list(parts) == list(PARTS)
+    parts = draw(studio, facts, Selection())
     assert "No data set yet" in parts["verdict"]
     assert parts["body"]["visible"] is parts["checks_card"]["visible"] is False
 
@@ -107,11 +124,10 @@ def test_another_data_set_is_compared_in_the_background(
     dataset = brought(studio, table)
     path = tmp_path / "check.csv"
     path.write_text("question,answer\nWhat is 3?,Something\nWhat is new?,This\nAnd what else?,That\n")
-    look = Look(dataset.id, brought(studio, path).id)
-    while stamp(facts, look)[-1]:
+    selection = Selection(version=dataset.id, other=brought(studio, path).id, model=STARTER)
+    while "being compared" in (said := draw(studio, facts, selection)["held_out_said"]):
         time.sleep(0.01)
-    said = draw(studio, facts, look)["held_out"]
     assert "3 examples of check for checking; all of this data set, 10 examples, to learn from." in said
     assert "ls-findings" in said
-    found = facts.overlap(look.dataset_id, look.other_id)
+    found = facts.overlap(selection.version, selection.other)
     assert isinstance(found, Finding)

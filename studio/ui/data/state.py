@@ -1,0 +1,98 @@
+"""What a person looks at on the Data tab, and what follows from a change of that.
+
+The settings of a run stand beside it, because what is shown follows from them.
+"""
+
+import logging
+import math
+from dataclasses import dataclass, replace
+
+from studio.config import RunConfig
+from studio.data.dataset_folders import Dataset
+from studio.errors import DataError
+from studio.studio import Studio
+from studio.ui.data import held_out
+from studio.ui.data.columns import Assigning
+from studio.ui.kit import form
+
+log = logging.getLogger(__name__)
+
+ON_CONFIGURE = ("model", "max_length", "overlong", "batch_size", "epochs")
+"""The settings on the Configure tab that what is shown here follows from; the others stand on this one."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A version of a data set, the one of its examples that is shown, and what is being brought in.
+
+    `family` is what all versions of a data set share, `other` the data set that is held out in its place.
+    """
+
+    family: str = ""
+    version: str = ""
+    other: str = ""
+    number: float = 1
+    """The number of the example, from 1."""
+    special: bool = False
+    assigning: Assigning | None = None
+    renewed: int = 0
+    """Counts what was done to the data sets that are kept: they are listed again after it."""
+    started: object = ()
+    """The imports that this browser started, see `imports`; and below, those that need no card any more."""
+    done_with: object = ()
+    taken: tuple[str, ...] = ()
+    """The files in the drop zone that are being brought in already."""
+    model: str = ""
+    max_length: float = RunConfig.max_length
+    overlong: str = RunConfig.overlong
+    batch_size: float = RunConfig.batch_size
+    epochs: float = RunConfig.epochs
+    validation_share: float = RunConfig.validation_share
+    seed: float = RunConfig.seed
+    stratify: bool = RunConfig.stratify
+
+    @property
+    def settings(self) -> RunConfig:
+        """The settings of a run, as far as they matter here. A field may be half typed."""
+        return form.read_config({name: getattr(self, name) for name in (*ON_CONFIGURE, *form.HELD_OUT)})
+
+    @property
+    def place(self) -> int:
+        """The place of the example, from 0; that of the first for anything that is no number."""
+        if isinstance(self.number, bool) or not isinstance(self.number, int | float) or not math.isfinite(self.number):
+            return 0
+        return int(self.number) - 1
+
+
+def settle(studio: Studio, before: Selection, now: Selection) -> Selection:
+    """Select what there is: the newest version of another data set, and its first example; what remains of a gone one.
+
+    Another version of the same data set is shown at the same place.
+    """
+    dataset = _dataset(studio, before, now)
+    root, version = (dataset.root, dataset.id) if dataset is not None else ("", "")
+    place = 0 if before.family and before.family != root else now.place
+    last = dataset.inspection.usable - 1 if dataset is not None else 0
+    other = now.other if known(studio, now.other) is not None else ""
+    if version != before.version and other not in {id for _, id in held_out.choices(studio, version)}:
+        other = ""
+    return replace(now, family=root, version=version, other=other, number=max(0, min(place, last)) + 1)
+
+
+def _dataset(studio: Studio, before: Selection, now: Selection) -> Dataset | None:
+    if now.family != before.family and now.version == before.version:
+        found = next((each for each in studio.data.families() if each.root == now.family), None)
+    elif not now.version:
+        return None
+    else:
+        found = known(studio, now.version)
+    return found or next(iter(studio.data.all()), None)
+
+
+def known(studio: Studio, id: str) -> Dataset | None:
+    """Return a data set while it is there: it may have been deleted on another page."""
+    try:
+        return studio.data.get(id) if id else None
+    except DataError:
+        log.debug("A data set cannot be read", exc_info=True)
+        return None

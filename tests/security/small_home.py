@@ -225,10 +225,9 @@ def _look_at_comparisons(studio: Studio) -> None:
     votes = Votes(home)
     history.at_first(studio, conversations, marks=False)
     bin_panel.draw(conversations, "conversation", None)
-    sheet_actions.refresh(studio, work, models=None, run=None, sheet=None)
+    only_new(sheet_actions.draw(work, sheet_actions.refresh(studio, work, sheet_actions.Selection()).state), Drawn())
     bin_panel.draw(work.sheets, "sheet", None)
-    vote_actions.list_sheets(work, None)
-    vote_actions.list_pairs(votes, None)
+    vote_actions.refresh(studio, work, votes, vote_actions.Selection())
     for pair in votes.pairs():
         vote_actions.standing(votes, vote_actions.name_of(votes, pair))
 

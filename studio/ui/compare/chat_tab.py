@@ -13,7 +13,6 @@ from studio.keeping import KeptFiles
 from studio.studio import Studio
 from studio.ui.compare import bin_panel, blend, chat_actions, chat_parts, history, self_test, suggested_prompts
 from studio.ui.compare.bin_panel import Bin
-from studio.ui.compare.blend import Blending
 from studio.ui.compare.chat_actions import AGAIN, ASK, REPLAY, Asking, Given
 from studio.ui.compare.chat_parts import PLACES, Sampling, named
 from studio.ui.compare.chat_view import PARTS
@@ -36,7 +35,6 @@ class ChatPart:
     deleted: gr.State
     bin: Bin
     proof: Proof
-    blending: Blending
 
     def __getitem__(self, name: str) -> Any:
         return self.parts[name]
@@ -52,7 +50,7 @@ class ChatPart:
         return [self.parts[name] for name in PARTS]
 
 
-def build() -> ChatPart:
+def build(studio: Studio, *, timer: gr.Timer, opened: Callable[..., Any]) -> ChatPart:
     """Lay the part out."""
     parts: dict[str, Block] = {}
     with gr.Column(elem_classes="ls-card"):
@@ -66,7 +64,9 @@ def build() -> ChatPart:
     with gr.Accordion("Prove it", open=False, elem_classes="ls-more", elem_id="compare-proof"):
         proof = self_test.build()
     with gr.Accordion("Blend adapters", open=False, elem_classes="ls-more", elem_id="compare-blend"):
-        blending = blend.build()
+        blend.build(
+            studio, timer=timer, opened=opened, models={f"model_{place}": parts[f"model_{place}"] for place in PLACES}
+        )
     states = {"panes": FEWEST_PANES, "said": Conversation(), "ticket": "", "editing": False, "pending": ""}
     parts |= {name: gr.State(value) for name, value in states.items()} | {"seed": sampling.seed}
     return ChatPart(
@@ -76,7 +76,6 @@ def build() -> ChatPart:
         deleted=gr.State(""),
         bin=bin,
         proof=proof,
-        blending=blending,
     )
 
 
@@ -86,7 +85,6 @@ def wire(
     studio: Studio,
     kept: KeptFiles[Conversation],
     asking: Asking,
-    timer: gr.Timer,
     opened: Callable[..., Any],
     loaded: Callable[..., Any],
     wanted: gr.State,
@@ -98,8 +96,6 @@ def wire(
     bin_panel.wire(tab.bin, kept, events=[opened, loaded], after=deleting, undo=tab["restore"])
     _wire_ideas(tab, studio)
     self_test.wire(tab.proof, studio=studio, inputs=tab.inputs())
-    models: list[Any] = named(tab.parts, "model")
-    blend.wire(tab.blending, studio=studio, timer=timer, opened=opened, models=models)
     on = functools.partial(_on, tab)
     on([opened], functools.partial(history.refresh, studio, kept))
     on([loaded], lambda given: history.at_first(studio, kept, marks=given.marks))

@@ -53,7 +53,7 @@ from studio.ui.kit.components import ACTING, QUIET
 from studio.ui.kit.downloads import prepared_file
 from studio.ui.kit.drawn import Drawing, Drawn
 from studio.ui.kit.errors import shown
-from studio.ui.kit.exchange import DRAWN, STATE, Asked, Exchange, State
+from studio.ui.kit.exchange import DRAWN, STATE, Asked, Exchange, Result, State
 
 Kind = TypeVar("Kind", bound=Block)
 Field = TypeVar("Field", bound=Component)
@@ -125,13 +125,11 @@ class Panel(Generic[State]):
 
     def redraws_after(self, listener: Dependency) -> Dependency:
         """Draw the panel once a listener of another part of the page has succeeded."""
-        redrawn: Dependency = listener.success(
-            shown(self._listener(_as_it_is, _NOTHING)),
-            inputs_kwargs=self._given(_NOTHING),
-            outputs=self._sent_to(_NOTHING),
-            **QUIET,
-        )
-        return redrawn
+        return self._follow(listener.success, _as_it_is)
+
+    def on_failure(self, listener: Dependency, act: Callable[[State], State | Result[State]]) -> Dependency:
+        """Call `act` with the state once a listener has failed."""
+        return self._follow(listener.failure, act)
 
     def on(
         self,
@@ -189,6 +187,15 @@ class Panel(Generic[State]):
         event(shown(prepare), inputs_kwargs=self._given(_NOTHING), outputs=[self._prepared], **ACTING).success(
             None, inputs=[self._prepared], js=scripts.call(save), show_progress="hidden"
         )
+
+    def _follow(self, event: Callable[..., Any], act: Callable[..., Any]) -> Dependency:
+        following: Dependency = event(
+            shown(self._listener(act, _NOTHING)),
+            inputs_kwargs=self._given(_NOTHING),
+            outputs=self._sent_to(_NOTHING),
+            **QUIET,
+        )
+        return following
 
     def _listener(self, act: Callable[..., Any], also: Mapping[str, Block]) -> Callable[..., Any]:
         names, own = (*self._outputs, *also), {*self._inputs, STATE, DRAWN}

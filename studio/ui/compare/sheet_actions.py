@@ -17,8 +17,8 @@ from studio.compare.sheet_prompts import Prompt
 from studio.errors import DataError, RunError
 from studio.runs.names import slug
 from studio.studio import Studio
-from studio.ui.compare import bin_part, model_choices, sheet_view
-from studio.ui.compare.bin_part import InBin
+from studio.ui.compare import bin_panel, model_choices, sheet_view
+from studio.ui.compare.bin_panel import InBin
 from studio.ui.compare.sampling import Sampling
 from studio.ui.kit import run_choices
 from studio.ui.kit.actions import Action
@@ -99,7 +99,7 @@ def refresh(studio: Studio, work: SheetWork, selection: Selection) -> Result[Sel
     updates = {
         "models": gr.update(choices=model_choices.offered(studio, chosen), value=chosen),
         "run": gr.update(choices=runs, value=run),
-        **bin_part.look(work.sheets, NOUN, selection.picked),
+        **bin_panel.look(work.sheets, NOUN, selection.picked),
     }
     return Result(opened.state, {**opened.updates, **updates})
 
@@ -184,7 +184,7 @@ def restore(work: SheetWork, selection: Selection, id: str | None) -> Selection 
 
 
 def _with_bin(work: SheetWork, opened: Result[Selection], *, can_undo: bool) -> Result[Selection]:
-    bin = bin_part.look(work.sheets, NOUN, opened.state.picked)
+    bin = bin_panel.look(work.sheets, NOUN, opened.state.picked)
     return Result(opened.state, {**opened.updates, **bin, "restore": gr.update(visible=can_undo)})
 
 

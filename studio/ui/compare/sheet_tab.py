@@ -13,7 +13,7 @@ from studio.compare import sheets
 from studio.compare.sheet_answers import SheetWork
 from studio.compare.sheet_asking import MOST_MODELS
 from studio.studio import Studio
-from studio.ui.compare import bin_part, sampling, sheet_actions, sheet_view
+from studio.ui.compare import bin_panel, sampling, sheet_actions, sheet_view
 from studio.ui.compare.sheet_actions import FILE, HELD_OUT, NOUN, TYPED, Selection
 from studio.ui.kit import fragments
 from studio.ui.kit.components import QUIET, html, picker
@@ -55,7 +55,7 @@ def build(studio: Studio, work: SheetWork, *, opened: Callable[..., Any], loaded
         with gr.Row(elem_classes="ls-kept"):
             name = gr.Textbox(label="Another name", max_lines=1, elem_id="sheet-name")
             rename = gr.Button("Keep the name", size="sm", elem_id="sheet-rename")
-        back, emptying = bin_part.build(panel, NOUN)
+        back, emptying = bin_panel.build(panel, NOUN)
     timer = panel.part("timer", gr.Timer(_LOOK_SECONDS, active=False))
 
     panel.redraws([timer.tick])
@@ -68,7 +68,7 @@ def build(studio: Studio, work: SheetWork, *, opened: Callable[..., Any], loaded
     panel.on([delete.click], partial(sheet_actions.delete, work))
     panel.on([undo.click], lambda now: sheet_actions.restore(work, now, now.deleted))
     panel.on([back.click], lambda now: sheet_actions.restore(work, now, now.picked))
-    panel.on_action(partial(bin_part.press, work.sheets, NOUN), of=[emptying])
+    panel.on_action(partial(bin_panel.press, work.sheets, NOUN), of=[emptying])
     panel.download(csv.click, partial(sheet_actions.save, work, "csv"), save="saveText")
     panel.download(jsonl.click, partial(sheet_actions.save, work, "jsonl"), save="saveText")
 

@@ -62,8 +62,7 @@ def build(
     said = html("", elem_id="compare-room")
     with gr.Tabs(elem_classes="ls-ways", elem_id="compare-ways"):
         with gr.Tab("Chat", id="chat"):
-            chat = chat_tab.build(studio, timer=timer, opened=opened)
-            chat_tab.wire(chat, studio=studio, kept=kept, asking=asking, opened=opened, loaded=loaded, wanted=run)
+            chat_tab.build(studio, kept, asking, timer=timer, opened=opened, loaded=loaded, wanted=run)
         with gr.Tab("Prompt sheet", id="sheet"):
             sheet_tab.build(studio, work, opened=opened, loaded=loaded)
         with gr.Tab("Blind vote", id="vote") as votes:

@@ -153,6 +153,28 @@ class Panel(Generic[State]):
         )
         return wired
 
+    def on_pressed(
+        self,
+        events: Sequence[Any],
+        act: Callable[[State, str], Iterator[State | Result[State]]],
+        *,
+        options: Mapping[str, Any] = ACTING,
+    ) -> Dependency:
+        """Call `act` with the state and the name in the browser of what was pressed, as one listener for all of them.
+
+        One page does one of these things at a time.
+        """
+        listen = shown(self._listener(act, _NOTHING))
+
+        def call(event: gr.EventData, **values: Any) -> Iterator[list[Any]]:
+            # A component that was updated is another object with another number; it keeps its name in the browser.
+            yield from listen(getattr(event.target, "elem_id", ""), **values)
+
+        wired: Dependency = gr.on(
+            list(events), call, inputs_kwargs=self._given(_NOTHING), outputs=self._sent_to(_NOTHING), **options
+        )
+        return wired
+
     def on_action(
         self,
         act: Callable[..., Any],
@@ -213,9 +235,9 @@ class Panel(Generic[State]):
             asked, given = take(values)
             return in_order(self._exchange.answer(asked, act(asked.now, *pressed, **given)))
 
-        def stream(**values: Any) -> Iterator[list[Any]]:
+        def stream(*pressed: str, **values: Any) -> Iterator[list[Any]]:
             asked, given = take(values)
-            yield from map(in_order, self._exchange.answers(asked, act(asked.now, **given)))
+            yield from map(in_order, self._exchange.answers(asked, act(asked.now, *pressed, **given)))
 
         return stream if inspect.isgeneratorfunction(act) else call
 

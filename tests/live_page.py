@@ -36,7 +36,7 @@ from tests.warm import Forkserver, WarmLaunch, warm_command
 
 MACHINE = Machine("cpu", "a processor", 1, False, 1, (Rates("fp32", 2e11, 2e10, 5e-6),), "", 6.0)
 QUEUE_SECONDS = 0.2
-PATIENCE_MS = 90_000
+PATIENCE_MS = 150_000
 """How long a press or an expectation may take: much is asked of a slow machine."""
 
 
@@ -64,17 +64,19 @@ def serve_page(home: Path, forkserver: Forkserver) -> Iterator[Served]:
         launch=WarmLaunch(forkserver.address),
     )
     ended = threading.Event()
-    keeper = threading.Thread(target=keep_queue, args=(studio, ended, QUEUE_SECONDS))
+    keeper = threading.Thread(target=keep_queue, args=(studio, ended, QUEUE_SECONDS), daemon=True)
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("GRADIO_TEMP_DIR", "")  # put back at the end
         arrange(settings)
         studio.recover()
         keeper.start()
-        with served(studio, port=0) as page_server:
-            yield Served(page_server.port)
-        ended.set()
-        keeper.join()
-        studio.close()
+        try:
+            with served(studio, port=0) as page_server:
+                yield Served(page_server.port)
+        finally:
+            ended.set()
+            keeper.join()
+            studio.close()
 
 
 def _measure(home: Path) -> None:

@@ -116,7 +116,14 @@ def median_seconds(work: Callable[[], object], device: str, *, tries: int = 15) 
 def gpu_tests(bench: Bench) -> None:
     """Run the tests that are marked `gpu`."""
     command = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider", "tests/ml/test_gpu.py"]
-    command += ["tests/ml/test_adapted.py", "--basetemp", str(bench.work / "tests"), "--tb=short", "--durations=5"]
+    command += [
+        "tests/ml/test_adapted.py",
+        "tests/ml/speed",
+        "--basetemp",
+        str(bench.work / "tests"),
+        "--tb=short",
+        "--durations=5",
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=dict(os.environ))
     lines = done.stdout.strip().splitlines()
     sys.stdout.write(done.stdout + done.stderr)

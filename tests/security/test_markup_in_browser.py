@@ -18,19 +18,18 @@ from studio.events import Failed, Noted, Sampled
 from studio.jobs.evaluation_report import write_evaluation
 from studio.runs.store import RunFolder
 from studio.studio import Studio
-from tests.live_page import Served, serve_page
+from tests.live_page import PATIENCE_MS, Served, serve_page
 from tests.ui import made_up
 from tests.ui.fake_studio import brought, end_workers, fake_studio, finished_run, opening_events, play, step
 from tests.warm import Forkserver
 
-pytestmark = [pytest.mark.security, pytest.mark.browser]
+pytestmark = [pytest.mark.security, pytest.mark.browser, pytest.mark.timeout(540)]
 
 SHORT = "<img src=x onerror=window.__hit=1><script>window.__hit=1</script>"
 HOSTILE = (
     f'{SHORT}<a href="//x.test">a</a><svg onload=window.__hit=1>"\' [a](javascript:window.__hit=1) ![a](//x.test/x)'
 )
 TABS = ("1. Data", "2. Configure", "3. Train", "4. Compare", "5. Evaluate", "6. Export", "All runs")
-PATIENCE_MS = 60_000
 IN_SIGHT = """() => document.body.innerText.includes('<img src=x')
     || [...document.querySelectorAll('input, textarea')]
         .some((each) => each.offsetParent && each.value.includes('<img src=x'))"""

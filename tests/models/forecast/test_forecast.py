@@ -281,3 +281,22 @@ def test_a_gpu_makes_the_logits_of_more_positions_at_once_the_fewer_words_there_
     assert logit_positions("cuda", 151_936) == 512
     assert logit_positions("cuda", 49_152) == 1792
     assert logit_positions("cuda", 97) == 4096
+
+
+def test_a_gpu_that_waits_for_small_batches_computes_blocks_twice_instead() -> None:
+    rates = (Rates("bf16", 6e14, 2e12, 2e-5),)
+    gpu = replace(GPU, memory_bytes=24 * GIB, rates=rates)
+    work = Workload(64, 131_072, 2048, 65_536, 0, 0)
+    small = KNOWN["Qwen3-0.6B"][0]
+    qwen = read_architecture({**small, "hidden_size": 2560, "intermediate_size": 9728, "num_hidden_layers": 36,
+                              "num_attention_heads": 32})  # fmt: skip
+    quick = estimate(RunConfig(max_length=2048), architecture=qwen, machine=gpu, workload=work)
+    slow = estimate(
+        RunConfig(max_length=2048),
+        architecture=qwen,
+        machine=replace(gpu, rates=(replace(rates[0], flops=6e13, bytes_per_second=5e11),)),
+        workload=work,
+    )
+    assert quick.checkpointing
+    assert quick.micro_batch_tokens > slow.micro_batch_tokens
+    assert not slow.checkpointing

@@ -59,9 +59,9 @@ def workers(studio: Studio) -> FakeWorkers:
     return launch
 
 
-def evaluations(studio: Studio) -> list[tuple[str, ...]]:
+def evaluations(studio: Studio) -> list[Evaluate]:
     """The evaluations that workers were started for; the machine may be measured beside them."""
-    return [job for job in workers(studio).jobs if job.job == "evaluate"]
+    return [job for job in workers(studio).jobs if isinstance(job, Evaluate)]
 
 
 def look(
@@ -128,7 +128,7 @@ def test_an_evaluation_is_started_followed_stopped_and_told(
 ) -> None:
     assert "Evaluate it now" in look(studio, tradeoffs, run.id)["status"]
     shown = press(studio, tradeoffs, Action("evaluate", run.id), run.id)
-    assert evaluations(studio)[-1][:3] == ("evaluate", str(run.path), AT_THE_END)
+    assert evaluations(studio)[-1] == Evaluate(run.path, AT_THE_END)
     assert 'aria-label="Progress of the evaluation"' in shown["status"]
     say(run, Started(1, "evaluate"), Noted("info", "80 of <90> rows."), Loading("Base model: answering", 20, 80))
     shown = look(studio, tradeoffs, run.id)
@@ -257,15 +257,15 @@ def test_a_run_is_evaluated_again_on_what_is_asked_for(
     studio: Studio, tradeoffs: Tradeoffs, run: RunFolder, table: Path
 ) -> None:
     ask_again(studio, run, how_many=A_NUMBER, number=12, forgetting=False)
-    assert evaluations(studio)[-1] == ("evaluate", str(run.path), AT_THE_END, "--rows", "12", "--no-probes")
+    assert evaluations(studio)[-1] == Evaluate(run.path, AT_THE_END, rows=12, probes=False)
     with pytest.raises(TooMany, match="5,000 tokens for the longest answer are too many"):
         ask_again(studio, run, longest=5000)
     asked = ask_again(studio, run, file=str(table), how_many=EVERY, longest=512)
-    _, _, name, *given = evaluations(studio)[-1]
+    given = evaluations(studio)[-1]
+    name = given.name
     assert name.startswith("data-")
-    assert "--data" in given
-    assert given[1] == str(rows_wanted(EVERY, None))
-    assert given[2:4] == ["--longest", "512"]
+    assert given.data is not None
+    assert (given.rows, given.longest) == (rows_wanted(EVERY, None), 512)
     assert asked == Result(Selection(run.id, name), {"file": None})
     assert look(studio, tradeoffs, run.id, name=name)["name"]["value"] == name
 
@@ -276,7 +276,7 @@ def test_standard_tasks_are_an_evaluation_of_their_own(
     monkeypatch.setattr(standard_tasks, "installed", lambda: True)
     name = ask_again(studio, run, tasks=["piqa", "boolq"], questions=40.0).state.name
     assert name.startswith("tasks-")
-    assert evaluations(studio)[-1][2:] == (name, "--rows", "0", "--questions", "40", "--tasks", "piqa", "boolq")
+    assert evaluations(studio)[-1] == Evaluate(run.path, name, questions=40, tasks=("piqa", "boolq"))
     assert (label(name, None), label("end", None)) == ("The held-out rows with standard tasks", "The held-out rows")
     other = ask_again(studio, run, file=str(table), tasks=["piqa"]).state.name
     assert other.startswith("data-")

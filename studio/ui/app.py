@@ -66,7 +66,7 @@ def build_app(studio: Studio) -> gr.Blocks:
             with gr.Tab("3. Train", id="train") as train_page:
                 train = train_tab.build(studio, timer=timer)
             with gr.Tab("4. Compare", id="compare") as compare_page:
-                compare = compare_tab.build()
+                compare = compare_tab.build(studio, timer=own["compare"], opened=compare_page.select, loaded=page.load)
             with gr.Tab("5. Evaluate", id="evaluate") as evaluate_page:
                 evaluate_run = evaluate_tab.build(studio, facts, timer=own["evaluate"], opened=evaluate_page.select)
             with gr.Tab("6. Export", id="export") as export_page:
@@ -87,7 +87,6 @@ def build_app(studio: Studio) -> gr.Blocks:
             timer=own["configure"],
             opened=configure_page.select,
         )
-        compare_tab.wire(compare, studio=studio, timer=own["compare"], opened=compare_page.select, loaded=page.load)
         navigation.wire(
             runs,
             studio=studio,

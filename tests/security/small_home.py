@@ -31,6 +31,7 @@ from studio.studio import Studio
 from studio.ui import api
 from studio.ui.app import open_page
 from studio.ui.compare import bin_panel, history, sheet_actions, vote_actions
+from studio.ui.compare.chat_state import Chat
 from studio.ui.configure import view
 from studio.ui.configure.state import Selection as Configured
 from studio.ui.data import imports, library
@@ -210,7 +211,7 @@ def _look_at_run(studio: Studio, facts: ModelFacts, run_id: str) -> None:
         lambda: export_view.refresh_runs(studio, run_id),
         lambda: export_state(studio.jobs, studio.runs.get(run_id), "adapter"),
         lambda: blend_state(studio.jobs, studio.runs.get(run_id)),
-        lambda: history.compare_run(studio, open_conversations(studio.settings.home), run_id),
+        lambda: history.compare_run(studio, open_conversations(studio.settings.home), Chat(), run_id=run_id),
     ]
     for look in looks:
         with contextlib.suppress(StudioError):
@@ -224,12 +225,11 @@ def _look_at_comparisons(studio: Studio) -> None:
     conversations = open_conversations(home, studio.clock)
     work = SheetWork(open_sheets(home, studio.clock), studio.chat, lambda key: pane_model(studio, key))
     votes = Votes(home)
-    history.at_first(studio, conversations, marks=False)
-    bin_panel.draw(conversations, "conversation", None)
-    sheet_actions.refresh(studio, work, models=None, run=None, sheet=None)
-    bin_panel.draw(work.sheets, "sheet", None)
-    vote_actions.list_sheets(work, None)
-    vote_actions.list_pairs(votes, None)
+    history.at_first(studio, conversations, Chat())
+    bin_panel.look(conversations, history.NOUN, None)
+    only_new(sheet_actions.draw(work, sheet_actions.refresh(studio, work, sheet_actions.Selection()).state), Drawn())
+    bin_panel.look(work.sheets, sheet_actions.NOUN, None)
+    vote_actions.refresh(studio, work, votes, vote_actions.Selection())
     for pair in votes.pairs():
         vote_actions.standing(votes, vote_actions.name_of(votes, pair))
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from studio.models.elsewhere import without_place
 from studio.studio import Studio
 from studio.ui.app import build_app
 from studio.ui.compare import suggested_prompts
+from studio.ui.compare.chat_state import Chat
 from studio.ui.kit.actions import Action, read_action
 from studio.ui.kit.components import picker, unchecked
 from studio.ui.kit.errors import for_page
@@ -175,8 +177,9 @@ def test_the_name_of_an_evaluation_is_no_longer_than_a_file_name(tmp_path: Path)
 def test_an_idea_that_is_not_there() -> None:
     """The page's own state of the questions is empty until there are some: an IndexError."""
     with pytest.raises(RunError, match="no longer offered"):
-        suggested_prompts.take(0, [], "")
-    assert suggested_prompts.take(0, [("Why?", "")], "Be brief.") == ("Why?", "Be brief.")
+        suggested_prompts.take(0, Chat())
+    offered = Chat(system="Be brief.", suggested=(("Why?", ""),))
+    assert suggested_prompts.take(0, offered) == replace(offered, prompt="Why?")
 
 
 @pytest.mark.parametrize("error", [RunError("There is no run '\ud800'."), gr.Error("'\ud800' is no choice")])

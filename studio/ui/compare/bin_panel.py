@@ -1,102 +1,85 @@
-"""What was deleted of one kind on the Compare tab: one is chosen and put back, or all of it is deleted for good."""
+"""What was deleted of one kind on the Compare tab: one is chosen and put back, or all of it is deleted for good.
 
-import functools
-from collections.abc import Callable, Sequence
+A panel takes it in as parts of its own: its state inherits `InBin`, and its actions send what `look` returns.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import gradio as gr
-from gradio.blocks import Block
 from markupsafe import Markup
 
 from studio.keeping import KeptFiles
 from studio.ui.kit import actions, fragments, run_choices
-from studio.ui.kit.actions import DISCARD, MOST_LISTED, Action, action_html, bin_label, damaged_list, on_action
-from studio.ui.kit.components import ACTING, QUIET, picker
-from studio.ui.kit.errors import shown
+from studio.ui.kit.actions import DISCARD, MOST_LISTED, Action, bin_label, damaged_list
+from studio.ui.kit.components import picker
+from studio.ui.kit.exchange import Result
 from studio.ui.kit.numbers import moment
+from studio.ui.kit.panel import Panel
 from studio.wording import counted
 
 ASK, EMPTY, KEEP = "ask", "empty", "keep"
 
 
 @dataclass(frozen=True)
-class Bin:
-    """The components. `noun` is what a sentence calls one of those that were deleted."""
+class InBin:
+    """What a page holds of a bin: which is chosen in it, and the id of what was deleted last."""
 
-    noun: str
-    panel: gr.Accordion
-    choosing: gr.Row
-    picked: gr.Dropdown
-    back: gr.Button
-    emptying: gr.HTML
-
-    def drawn(self) -> list[Block]:
-        """Return what is drawn."""
-        return [self.panel, self.choosing, self.picked, self.emptying]
+    picked: str | None = None
+    deleted: str = ""
 
 
-def build(noun: str, *, name: str) -> Bin:
-    """Lay it out, hidden until there is something in it. `name` begins the names of its parts in the browser."""
-    title = f"Deleted {noun}s"
-    with gr.Accordion(title, open=False, visible=False, elem_classes="ls-inner", elem_id=f"{name}-bin") as panel:
-        with gr.Row(elem_classes="ls-kept") as choosing:
-            picked = picker(label="In the bin", info="What was deleted last comes first.", elem_id=f"{name}-binned")
-            back = gr.Button("Put the chosen one back", size="sm", elem_id=f"{name}-bin-back")
-        emptying = action_html(elem_id=f"{name}-bin-empty")
-    return Bin(noun=noun, panel=panel, choosing=choosing, picked=picked, back=back, emptying=emptying)
+Holder = TypeVar("Holder", bound=InBin)
 
 
-def wire(
-    bin: Bin, kept: KeptFiles[Any], *, events: Sequence[Callable[..., Any]], after: Sequence[Any], undo: gr.Button
-) -> None:
-    """Draw it at `events`, and after the listeners that delete or put back; connect what empties it.
+def build(panel: Panel[Any], noun: str) -> tuple[gr.Button, gr.HTML]:
+    """Lay it out, hidden until there is something in it; return what puts the chosen one back, and what empties it.
 
-    `undo` is the button that puts back what was deleted last.
+    `noun` is what a sentence calls one of those that were deleted.
     """
-    look = shown(functools.partial(draw, kept, bin.noun))
-    gr.on(list(events), look, inputs=[bin.picked], outputs=bin.drawn(), **QUIET)
-    for listener in after:
-        listener.then(look, inputs=[bin.picked], outputs=bin.drawn(), **QUIET)
-    on_action(
-        bin.emptying,
-        functools.partial(press, kept, bin.noun),
-        inputs_kwargs={"picked": bin.picked},
-        outputs=[*bin.drawn(), undo],
-        **ACTING,
-    )
+    name, title = panel.name, f"Deleted {noun}s"
+    whole = gr.Accordion(title, open=False, visible=False, elem_classes="ls-inner", elem_id=f"{name}-bin")
+    with panel.part("bin", whole):
+        with panel.part("bin_choosing", gr.Row(elem_classes="ls-kept")):
+            info = "What was deleted last comes first."
+            panel.input("picked", picker(label="In the bin", info=info, elem_id=f"{name}-binned"), redraws_on="")
+            back = gr.Button("Put the chosen one back", size="sm", elem_id=f"{name}-bin-back")
+        emptying = panel.action_html("bin_empty")
+    return back, emptying
 
 
-def draw(kept: KeptFiles[Any], noun: str, picked: str | None, *, sure: bool = False) -> list[Any]:
+def look(kept: KeptFiles[Any], noun: str, picked: str | None, *, sure: bool = False) -> dict[str, Any]:
     """Show what is in the bin; with `sure`, ask whether it shall be deleted for good. Hidden when nothing is in it."""
     binned, count, damaged = kept.binned(), kept.in_bin(), kept.damaged()
     choices = [(f"{each.name} · {moment(each.changed)}", each.id) for each in binned[:MOST_LISTED]]
-    return [
-        gr.update(visible=bool(count or damaged), label=bin_label(f"Deleted {noun}s", count, len(damaged))),
-        gr.update(visible=bool(binned)),
-        gr.update(choices=choices, value=run_choices.keep_or_first(picked, choices)),
-        str(fragments.stack([*_damaged(noun, damaged), *_emptying(count, noun, sure=sure)])),
-    ]
+    return {
+        "bin": gr.update(visible=bool(count or damaged), label=bin_label(f"Deleted {noun}s", count, len(damaged))),
+        "bin_choosing": gr.update(visible=bool(binned)),
+        "picked": gr.update(choices=choices, value=run_choices.keep_or_first(picked, choices)),
+        "bin_empty": str(fragments.stack([*_damaged(noun, damaged), *_emptying(count, noun, sure=sure)])),
+    }
 
 
-def press(kept: KeptFiles[Any], noun: str, pressed: Action, *, picked: str | None) -> list[Any]:
-    """Ask whether all of it shall be deleted for good, and do so where that many were asked about.
+def press(kept: KeptFiles[Any], noun: str, state: Holder, pressed: Action) -> Result[Holder]:
+    """Ask whether all of it shall be deleted for good, and do so where that many were asked about. Raises RunError.
 
-    Returns the updates of what is drawn, and of the button that undoes a deletion. Raises RunError.
+    The part "restore" puts back what was deleted last; it is hidden once that is gone.
     """
     if pressed.verb == DISCARD:
         kept.discard(pressed.key)
-    if pressed.verb == EMPTY and pressed.number == kept.in_bin():
-        sentence = f"The bin is empty: {counted(kept.empty_bin(), noun)} deleted for good."
-        title, damaged = f"Deleted {noun}s", kept.damaged()
-        return [
-            gr.update(visible=True, label=bin_label(title, 0, len(damaged)) if damaged else title),
-            gr.update(visible=False),
-            gr.update(choices=[], value=None),
-            str(fragments.stack([*_damaged(noun, damaged), fragments.line("good", sentence)])),
-            gr.update(visible=False),
-        ]
-    return [*draw(kept, noun, picked, sure=pressed.verb in (ASK, EMPTY)), gr.skip()]
+    if pressed.verb != EMPTY or pressed.number != kept.in_bin():
+        return Result(state, look(kept, noun, state.picked, sure=pressed.verb in (ASK, EMPTY)))
+    sentence = f"The bin is empty: {counted(kept.empty_bin(), noun)} deleted for good."
+    title, damaged = f"Deleted {noun}s", kept.damaged()
+    updates = {
+        "bin": gr.update(visible=True, label=bin_label(title, 0, len(damaged)) if damaged else title),
+        "bin_choosing": gr.update(visible=False),
+        "picked": gr.update(choices=[], value=None),
+        "bin_empty": str(fragments.stack([*_damaged(noun, damaged), fragments.line("good", sentence)])),
+        "restore": gr.update(visible=False),
+    }
+    return Result(state, updates)
 
 
 def _damaged(noun: str, names: Sequence[str]) -> list[Markup]:

@@ -3,13 +3,12 @@
 `studio.start_blend` blends; the blend is then a model like any other.
 """
 
-import functools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import gradio as gr
-from gradio.blocks import Block
 
 from studio.compare.pane_models import pane_models
 from studio.jobs.blends import blend_state
@@ -17,8 +16,9 @@ from studio.models.blend_kinds import DEFAULT_KIND, KINDS
 from studio.studio import Studio
 from studio.ui.compare import model_choices
 from studio.ui.kit import fragments
-from studio.ui.kit.components import ACTING, QUIET, html, picker
-from studio.ui.kit.errors import shown
+from studio.ui.kit.components import QUIET, html, picker
+from studio.ui.kit.exchange import Result
+from studio.ui.kit.panel import Panel
 from studio.ui.kit.run_choices import Choices
 
 SLOTS = range(1, 5)
@@ -28,32 +28,38 @@ NONE = ("None", "")
 
 @dataclass(frozen=True)
 class Blending:
-    """The components of the form. `at` holds the id of the blend that is being made, or was made last.
+    """The filled form, and the id of the blend that is being made, or was made last.
 
-    `drawn` is what is said of it.
+    `is_offered` says that it is ready and a choice of every pane.
     """
 
-    adapters: tuple[gr.Dropdown, ...]
-    weights: tuple[gr.Number, ...]
-    kind: gr.Dropdown
-    kind_help: gr.HTML
-    name: gr.Textbox
-    start: gr.Button
-    state: gr.HTML
-    at: gr.State
-    drawn: gr.State
+    adapter_1: str | None = None
+    adapter_2: str | None = None
+    adapter_3: str | None = None
+    adapter_4: str | None = None
+    weight_1: float | None = None
+    weight_2: float | None = None
+    weight_3: float | None = None
+    weight_4: float | None = None
+    kind: str = DEFAULT_KIND
+    name: str = ""
+    run_id: str = ""
+    is_offered: bool = False
 
-    def inputs(self) -> dict[str, Block]:
-        """Return what `start` is given, by name."""
-        slots = zip(SLOTS, self.adapters, self.weights, strict=True)
-        named: dict[str, Block] = {"kind": self.kind, "name": self.name}
-        for place, adapter, weight in slots:
-            named |= {f"adapter_{place}": adapter, f"weight_{place}": weight}
-        return named
+    @property
+    def adapters(self) -> tuple[str | None, ...]:
+        """The keys of the adapters that are chosen."""
+        return self.adapter_1, self.adapter_2, self.adapter_3, self.adapter_4
+
+    @property
+    def weights(self) -> tuple[float | None, ...]:
+        """How much of each goes into the blend."""
+        return self.weight_1, self.weight_2, self.weight_3, self.weight_4
 
 
-def build() -> Blending:
-    """Lay the form out."""
+def build(studio: Studio, *, timer: gr.Timer, opened: Callable[..., Any], models: Mapping[str, gr.Dropdown]) -> None:
+    """Lay the form out and connect it. `opened` is the event of the tab being opened; a blend joins `models`."""
+    panel = Panel("blend", Blending(), draw=partial(draw, studio))
     html(
         fragments.line(
             "quiet",
@@ -61,68 +67,37 @@ def build() -> Blending:
             "the strength of a single one.",
         )
     )
-    adapters, weights = [], []
     for place in SLOTS:
         with gr.Row(elem_classes="ls-blend"):
-            adapters.append(
-                picker(label=f"Adapter {place}", info="", elem_id=f"blend-adapter-{place}"),
-            )
-            weights.append(
-                gr.Number(0.5, label=f"Weight of adapter {place}", step=0.05, elem_id=f"blend-weight-{place}")
-            )
+            adapter = picker(label=f"Adapter {place}", info="", elem_id=f"blend-adapter-{place}")
+            panel.input(f"adapter_{place}", adapter, redraws_on="")
+            weight = gr.Number(0.5, label=f"Weight of adapter {place}", step=0.05, elem_id=f"blend-weight-{place}")
+            panel.input(f"weight_{place}", weight, redraws_on="")
     with gr.Row(elem_classes="ls-blend"):
-        kind = gr.Dropdown(
-            [(each.label, each.name) for each in KINDS.values()],
-            value=DEFAULT_KIND,
-            label="How they are blended",
-            elem_id="blend-kind",
-        )
+        kinds = [(each.label, each.name) for each in KINDS.values()]
+        kind = gr.Dropdown(kinds, value=DEFAULT_KIND, label="How they are blended", elem_id="blend-kind")
+        panel.input("kind", kind)
         name = gr.Textbox(label="Name of the blend", placeholder="May stay empty", max_lines=1, elem_id="blend-name")
-    kind_help = html(help_of(DEFAULT_KIND), elem_id="blend-help")
+        panel.input("name", name, redraws_on="")
+    panel.html("help", help_of(DEFAULT_KIND))
     with gr.Row(elem_classes="ls-actions"):
         start_button = gr.Button("Make the blend", elem_id="blend-start")
-    return Blending(
-        adapters=tuple(adapters),
-        weights=tuple(weights),
-        kind=kind,
-        kind_help=kind_help,
-        name=name,
-        start=start_button,
-        state=html("", elem_id="blend-state"),
-        at=gr.State(""),
-        drawn=gr.State(("", "")),
-    )
+    panel.html("state")
+
+    panel.redraws([])
+    panel.on([opened], partial(refresh, studio), options=QUIET)
+    panel.on([start_button.click], partial(start, studio))
+    panel.on([timer.tick], partial(watch, studio), given=models, also=models, options=QUIET)
 
 
-def wire(
-    form: Blending, *, studio: Studio, timer: gr.Timer, opened: Callable[..., Any], models: Sequence[gr.Dropdown]
-) -> None:
-    """Connect the form. `opened` is the event of the tab being opened, `models` are the lists that a blend joins."""
-    form.kind.input(help_of, inputs=[form.kind], outputs=[form.kind_help], **QUIET)
-    gr.on(
-        [opened],
-        shown(lambda *chosen: refresh(studio, chosen)),
-        inputs=list(form.adapters),
-        outputs=list(form.adapters),
-        **QUIET,
-    )
-    form.start.click(
-        shown(functools.partial(start, studio)),
-        inputs_kwargs=form.inputs(),
-        outputs=[form.at, form.state],
-        **ACTING,
-    )
-    timer.tick(
-        shown(functools.partial(watch, studio)),
-        inputs=[form.at, form.drawn, *models],
-        outputs=[form.state, form.drawn, *models],
-        **QUIET,
-    )
+def draw(studio: Studio, form: Blending) -> dict[str, str]:
+    """Say what the chosen way of blending does, and how far the blend is."""
+    return {"help": help_of(form.kind), "state": state_of(studio, form.run_id)}
 
 
-def help_of(kind: str | None) -> str:
+def help_of(kind: str) -> str:
     """Say what a way of blending does."""
-    found = KINDS.get(kind or "")
+    found = KINDS.get(kind)
     return str(fragments.line("quiet", found.help)) if found is not None else ""
 
 
@@ -131,63 +106,58 @@ def offered(studio: Studio) -> Choices:
     return [(model.title, model.key) for model in pane_models(studio, None) if model.folder and not model.whole]
 
 
-def refresh(studio: Studio, chosen: Sequence[str | None]) -> list[Any]:
+def refresh(studio: Studio, form: Blending) -> Result[Blending]:
     """List the adapters that are there now in every slot; the first two are filled where nothing is chosen."""
     choices = offered(studio)
     keys = [key for _, key in choices]
-    kept = [key if key in keys else None for key in chosen]
+    kept = [key if key in keys else None for key in form.adapters]
     if not any(kept):
         results = [key for key in keys if "@" not in key]
         kept = [*results[:FEWEST], *[None] * len(kept)][: len(kept)]
-    return [
-        gr.update(choices=choices if place <= FEWEST else [NONE, *choices], value=key)
-        for place, key in zip(SLOTS, kept, strict=True)
-    ]
+    named: dict[str, Any] = {f"adapter_{place}": key for place, key in zip(SLOTS, kept, strict=True)}
+    updates = {
+        name: gr.update(choices=choices if place <= FEWEST else [NONE, *choices], value=key)
+        for place, (name, key) in enumerate(named.items(), start=1)
+    }
+    return Result(replace(form, **named), updates)
 
 
-def start(studio: Studio, **values: Any) -> tuple[str, str]:
-    """Begin to blend. Returns the id of the blend and what to show. Raises RunError, ConfigError or gr.Error."""
-    chosen = [(values[f"adapter_{place}"], values[f"weight_{place}"]) for place in SLOTS]
-    wanted = [(key, weight) for key, weight in chosen if key]
+def start(studio: Studio, form: Blending) -> Blending:
+    """Begin to blend. Raises RunError, ConfigError or gr.Error."""
+    wanted = [(key, weight) for key, weight in zip(form.adapters, form.weights, strict=True) if key]
     if len(wanted) < FEWEST:
         raise gr.Error("Choose at least two adapters.", title="Nothing to blend", print_exception=False)
-    if any(weight is None for _, weight in wanted):
+    weights = [float(weight) for _, weight in wanted if weight is not None]
+    if len(weights) < len(wanted):
         raise gr.Error("Every adapter needs a weight.", title="A weight is missing", print_exception=False)
-    parents = [key for key, _ in wanted]
-    run = studio.start_blend(parents, [float(weight) for _, weight in wanted], values["kind"], values["name"] or "")
-    return run.id, look(studio, run.id)
+    run = studio.start_blend([key for key, _ in wanted], weights, form.kind, form.name)
+    studio.summaries.look(fresh=True)
+    return replace(form, run_id=run.id, is_offered=False)
 
 
-def look(studio: Studio, id: str) -> str:
-    """Show how far a blend is. Raises RunError when it is gone."""
-    if not id:
+def state_of(studio: Studio, id: str) -> str:
+    """Show how far a blend is; nothing where it was deleted meanwhile."""
+    if not _is_there(studio, id):
         return ""
-    state, name = blend_state(studio.jobs, studio.runs.get(id)), studio.runs.get(id).name
+    run = studio.runs.get(id)
+    state = blend_state(studio.jobs, run)
     if state.status == "working":
-        return str(fragments.notice("busy", f"{name} is being blended.", state.sentence))
+        return str(fragments.notice("busy", f"{run.name} is being blended.", state.sentence))
     if state.status == "ready":
-        return str(fragments.notice("good", f"{name} is ready: choose it in a pane.", state.sentence))
+        return str(fragments.notice("good", f"{run.name} is ready: choose it in a pane.", state.sentence))
     hint = state.failed.hint if state.failed is not None else ""
     return str(fragments.notice("bad", state.sentence, hint))
 
 
-Drawn = tuple[str, str]
-"""The id of a blend that is ready and a choice of every pane, empty while it is not; and what is shown."""
+def watch(studio: Studio, form: Blending, **models: str | None) -> Blending | Result[Blending]:
+    """Make the blend a choice of every pane, once it is ready. `models` are what they hold."""
+    if form.is_offered or not _is_there(studio, form.run_id):
+        return form
+    if blend_state(studio.jobs, studio.runs.get(form.run_id)).status != "ready":
+        return form
+    choices = gr.update(choices=model_choices.offered(studio, models.values()))
+    return Result(replace(form, is_offered=True), dict.fromkeys(models, choices))
 
 
-def watch(studio: Studio, id: str, drawn: Drawn, *keys: str | None) -> list[Any]:
-    """Show how far the blend is, sending only what is new; once it is ready, make it a choice of every pane.
-
-    Nothing is shown where it was deleted meanwhile.
-    """
-    nothing = [gr.skip()] * (len(keys) + 2)
-    if not id:
-        return nothing
-    there = any(run.id == id for run in studio.summaries.look().runs)
-    ready = there and blend_state(studio.jobs, studio.runs.get(id)).status == "ready"
-    now = (id if ready else "", look(studio, id) if there else "")
-    if now == drawn:
-        return nothing
-    new = bool(now[0]) and now[0] != drawn[0]
-    choices = gr.update(choices=model_choices.offered(studio, keys)) if new else gr.skip()
-    return [now[1], now, *[choices] * len(keys)]
+def _is_there(studio: Studio, id: str) -> bool:
+    return bool(id) and any(run.id == id for run in studio.summaries.look().runs)

@@ -1,225 +1,225 @@
 """The Chat part of the Compare tab: lays its pieces out and connects them. What they do stands in other modules."""
 
-import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import gradio as gr
-from gradio.blocks import Block
+from gradio.events import Dependency
+from markupsafe import Markup
 
 from studio.compare.conversations import Conversation
 from studio.keeping import KeptFiles
 from studio.studio import Studio
-from studio.ui.compare import bin_panel, blend, chat_actions, chat_parts, history, self_test, suggested_prompts
-from studio.ui.compare.bin_panel import Bin
-from studio.ui.compare.blend import Blending
-from studio.ui.compare.chat_actions import AGAIN, ASK, REPLAY, Asking, Given
-from studio.ui.compare.chat_parts import PLACES, Sampling, named
-from studio.ui.compare.chat_view import PARTS
+from studio.ui.compare import (
+    bin_panel,
+    blend,
+    chat_actions,
+    chat_html,
+    chat_view,
+    history,
+    sampling,
+    self_test,
+    suggested_prompts,
+)
+from studio.ui.compare.chat_actions import AGAIN, ASK, REPLAY, Asking
+from studio.ui.compare.chat_state import PLACES, Chat
+from studio.ui.compare.chat_view import PURPOSES, caption_line
+from studio.ui.compare.history import NOUN
 from studio.ui.compare.model_choices import FEWEST_PANES
-from studio.ui.compare.self_test import Proof
-from studio.ui.kit import scripts
-from studio.ui.kit.components import ACTING, QUIET
-from studio.ui.kit.errors import shown
+from studio.ui.kit.components import ACTING, QUIET, html, picker
+from studio.ui.kit.panel import Panel
 
-_FREE = ("panes", "said", "ticket", "editing", "pending")
+_REPLAY_HELP = (
+    "Asking all of it again puts every message, in order, to the models that are chosen now, as a new conversation."
+)
 
 
 @dataclass(frozen=True)
-class ChatPart:
-    """The components. `parts` by the names in `chat_view.PARTS` and beyond; `deleted` is what can be put back."""
+class _History:
+    """What the kept conversations are chosen and changed with."""
 
-    parts: Mapping[str, Block]
-    sampling: Sampling
-    suggestions: gr.State
-    deleted: gr.State
-    bin: Bin
-    proof: Proof
-    blending: Blending
-
-    def __getitem__(self, name: str) -> Any:
-        return self.parts[name]
-
-    def inputs(self) -> dict[str, Block]:
-        """Return what every listener is given, by name; `chat_actions.read` reads it."""
-        names = [f"{stem}_{place}" for stem in ("model", "strength") for place in PLACES]
-        chosen = {name: self.parts[name] for name in (*names, *_FREE, "prompt", "marks")}
-        return {**chosen, **self.sampling.inputs()}
-
-    def outputs(self) -> list[Block]:
-        """Return what every listener updates."""
-        return [self.parts[name] for name in PARTS]
+    kept: gr.Dropdown
+    clear: gr.Button
+    name: gr.Textbox
+    rename: gr.Button
+    replay: gr.Button
+    markdown: gr.Button
+    jsonl: gr.Button
+    delete: gr.Button
+    undo: gr.Button
+    back: gr.Button
+    emptying: gr.HTML
 
 
-def build() -> ChatPart:
-    """Lay the part out."""
-    parts: dict[str, Block] = {}
-    with gr.Column(elem_classes="ls-card"):
-        parts |= chat_parts.build_kept()
-        bin = bin_panel.build("conversation", name="compare")
-    with gr.Column(elem_classes="ls-card"):
-        parts |= chat_parts.build_message()
-        with gr.Accordion("How they answer", open=False, elem_classes="ls-inner"):
-            sampling = chat_parts.build_sampling("compare")
-    parts |= chat_parts.build_panes()
-    with gr.Accordion("Prove it", open=False, elem_classes="ls-more", elem_id="compare-proof"):
-        proof = self_test.build()
-    with gr.Accordion("Blend adapters", open=False, elem_classes="ls-more", elem_id="compare-blend"):
-        blending = blend.build()
-    states = {"panes": FEWEST_PANES, "said": Conversation(), "ticket": "", "editing": False, "pending": ""}
-    parts |= {name: gr.State(value) for name, value in states.items()} | {"seed": sampling.seed}
-    return ChatPart(
-        parts=parts,
-        sampling=sampling,
-        suggestions=gr.State([]),
-        deleted=gr.State(""),
-        bin=bin,
-        proof=proof,
-        blending=blending,
-    )
+@dataclass(frozen=True)
+class _Message:
+    """The message, and what is done with it."""
+
+    prompt: gr.Textbox
+    ideas: tuple[gr.Button, ...]
+    send: gr.Button
+    stop: gr.Button
+    edit: gr.Button
+    again: gr.Button
+    add: gr.Button
+    away: gr.Button
+    marks: gr.Checkbox
 
 
-def wire(
-    tab: ChatPart,
-    *,
+def build(
     studio: Studio,
     kept: KeptFiles[Conversation],
     asking: Asking,
+    *,
     timer: gr.Timer,
     opened: Callable[..., Any],
     loaded: Callable[..., Any],
     wanted: gr.State,
 ) -> None:
-    """Connect the part. `wanted` takes the id of a run that another tab wants compared."""
-    asked = _wire_asking(tab, studio, asking)
-    _wire_panes(tab, studio, asked)
-    deleting = _wire_kept(tab, studio, kept, asked)
-    bin_panel.wire(tab.bin, kept, events=[opened, loaded], after=deleting, undo=tab["restore"])
-    _wire_ideas(tab, studio)
-    self_test.wire(tab.proof, studio=studio, inputs=tab.inputs())
-    models: list[Any] = named(tab.parts, "model")
-    blend.wire(tab.blending, studio=studio, timer=timer, opened=opened, models=models)
-    on = functools.partial(_on, tab)
-    on([opened], functools.partial(history.refresh, studio, kept))
-    on([loaded], lambda given: history.at_first(studio, kept, marks=given.marks))
-    wanted.change(
-        shown(functools.partial(history.compare_run, studio, kept)),
-        inputs=[wanted],
-        outputs=tab.outputs(),
-        cancels=[asked],
-        **QUIET,
-    ).then(lambda: "", outputs=[wanted], **QUIET)
+    """Lay the part out and connect it. `wanted` takes the id of a run that another tab wants compared."""
+    panel = Panel("compare", Chat())
+    for name in ("panes", "said", "editing", "ticket", "pending", "suggested", "deleted"):
+        panel.input(name, gr.State(getattr(Chat(), name)), redraws_on="")
+    with gr.Column(elem_classes="ls-card"):
+        past = _build_history(panel)
+    with gr.Column(elem_classes="ls-card"):
+        message = _build_message(panel)
+        with gr.Accordion("How they answer", open=False, elem_classes="ls-inner"):
+            sampling.build(panel, longest=160)
+    models = _build_panes(panel)
+    with gr.Accordion("Prove it", open=False, elem_classes="ls-more", elem_id="compare-proof"):
+        prove = self_test.build(panel)
+    with gr.Accordion("Blend adapters", open=False, elem_classes="ls-more", elem_id="compare-blend"):
+        blend.build(studio, timer=timer, opened=opened, models=models)
 
-
-def _on(tab: ChatPart, events: list[Any], listener: Callable[[Given], list[Any]], **options: Any) -> Any:
-    """Call a listener with what the page holds, and show what it returns."""
-    return gr.on(
-        events,
-        shown(lambda **values: listener(chat_actions.read(**values))),
-        inputs_kwargs=tab.inputs(),
-        outputs=tab.outputs(),
-        **{**QUIET, **options},
+    asks = [message.send.click, message.prompt.submit, message.again.click, past.replay.click]
+    asked = panel.on_pressed(asks, asking.stream, options={**ACTING, "concurrency_limit": 8})
+    panel.on_failure(asked, partial(chat_actions.take_back, studio))
+    panel.on([opened], partial(history.refresh, studio, kept), options=QUIET)
+    panel.on([loaded], partial(history.at_first, studio, kept), options=QUIET)
+    compared = panel.on(
+        [wanted.change],
+        partial(history.compare_run, studio, kept),
+        given={"run_id": wanted},
+        options={**QUIET, "cancels": [asked]},
     )
+    compared.then(lambda: "", outputs=[wanted], **QUIET)
+    _wire_message(panel, studio, message, list(models.values()), asked)
+    _wire_history(panel, studio, kept, past, asked)
+    test = panel.on([prove.click], partial(self_test.prove, studio), options={**ACTING, "concurrency_limit": 4})
+    panel.on_failure(test, self_test.give_up)
 
 
-def _wire_asking(tab: ChatPart, studio: Studio, asking: Asking) -> Any:
-    ways = {tab["again"].elem_id: AGAIN, tab["replay"].elem_id: REPLAY}
+def _build_history(panel: Panel[Chat]) -> _History:
+    """Lay out the list of kept conversations and what can be done with the one that is open."""
+    with gr.Row(elem_classes="ls-kept"):
+        info = "Every conversation is kept on this machine."
+        kept = panel.part("kept", picker(label="Conversation", info=info, elem_id="compare-kept"))
+        clear = gr.Button("New conversation", size="sm", elem_id="compare-clear")
+    panel.part("said_of", html("", elem_id="compare-said"))
+    with gr.Accordion("This conversation", open=False, elem_classes="ls-inner", elem_id="compare-this"):
+        with gr.Row(elem_classes="ls-kept"):
+            name = panel.part("name", gr.Textbox(label="Name", max_lines=1, elem_id="compare-name"))
+            rename = gr.Button("Keep the name", size="sm", elem_id="compare-rename")
+        with gr.Row(elem_classes="ls-actions"):
+            replay = gr.Button("Ask all of it again", size="sm", interactive=False, elem_id=REPLAY)
+            markdown = gr.Button("Download as Markdown", size="sm", elem_id="compare-markdown")
+            jsonl = gr.Button("Download as JSONL", size="sm", elem_id="compare-jsonl")
+            delete = gr.Button("Move to the bin", size="sm", variant="stop", elem_id="compare-delete")
+            undo = gr.Button("Put it back", size="sm", visible=False, elem_id="compare-restore")
+        panel.part("replay", replay)
+        panel.part("restore", undo)
+        html(Markup('<p class="ls-caption">{}</p>').format(_REPLAY_HELP))
+    back, emptying = bin_panel.build(panel, NOUN)
+    return _History(kept, clear, name, rename, replay, markdown, jsonl, delete, undo, back, emptying)
 
-    def put_question(event: gr.EventData, **values: Any) -> Iterator[list[Any]]:
-        # A button that was updated is another object with another number; it keeps its name in the browser.
-        how = ways.get(getattr(event.target, "elem_id", None), ASK)
-        yield from shown(asking.stream)(how, chat_actions.read(**values))
 
-    asked = gr.on(
-        [tab["send"].click, tab["prompt"].submit, tab["again"].click, tab["replay"].click],
-        put_question,
-        inputs_kwargs=tab.inputs(),
-        outputs=tab.outputs(),
-        show_progress="hidden",
-        show_progress_on=[],
-        concurrency_limit=8,
-        api_visibility="private",
+def _build_message(panel: Panel[Chat]) -> _Message:
+    """Lay out the message, what can be asked, and what can be done with the panes."""
+    prompt = gr.Textbox(
+        label="Your message",
+        info="All panes get the same words. Shift+Enter starts a new line.",
+        placeholder="Ask all of them the same thing. Enter sends.",
+        lines=1,
+        max_lines=6,
+        elem_id="compare-prompt",
     )
-    asked.failure(
-        shown(lambda **values: chat_actions.take_back(studio, chat_actions.read(**values))),
-        inputs_kwargs=tab.inputs(),
-        outputs=tab.outputs(),
-        **QUIET,
-    )
-    tab["stop"].click(shown(functools.partial(chat_actions.halt, studio)), inputs=[tab["ticket"]], **QUIET)
-    _on(tab, [tab["edit"].click], chat_actions.edit)
-    return asked
-
-
-def _wire_panes(tab: ChatPart, studio: Studio, asked: Any) -> None:
-    models: list[Any] = named(tab.parts, "model")
-    _on(tab, [model.input for model in models], functools.partial(chat_actions.choose, studio), cancels=[asked])
-    _on(tab, [tab["add"].click], functools.partial(chat_actions.resize, studio, 1), cancels=[asked])
-    _on(tab, [tab["away"].click], functools.partial(chat_actions.resize, studio, -1), cancels=[asked])
-    _on(tab, [tab["marks"].input], functools.partial(chat_actions.mark, studio))
-
-
-def _wire_kept(tab: ChatPart, studio: Studio, kept: KeptFiles[Conversation], asked: Any) -> list[Any]:
-    """Connect the kept conversations; return the listeners that put one into the bin or take it out."""
-    given, outputs = tab.inputs(), tab.outputs()
-
-    def reopen(kept_id: str | None, **values: Any) -> list[Any]:
-        return history.reopen(studio, kept, chat_actions.read(**values), kept_id)
-
-    def rename(name: str | None, **values: Any) -> list[Any]:
-        return history.rename(kept, chat_actions.read(**values), name)
-
-    def delete(**values: Any) -> list[Any]:
-        updates, id = history.delete(studio, kept, chat_actions.read(**values))
-        return [*updates, id]
-
-    def restore(deleted: str | None, **values: Any) -> list[Any]:
-        return history.restore(studio, kept, chat_actions.read(**values), deleted)
-
-    def save(kind: str, **values: Any) -> str:
-        return history.save(chat_actions.read(**values), kind)
-
-    tab["kept"].input(
-        shown(reopen), inputs_kwargs={**given, "kept_id": tab["kept"]}, outputs=outputs, cancels=[asked], **ACTING
-    )
-    _on(tab, [tab["clear"].click], functools.partial(history.begin, studio, kept), cancels=[asked])
-    gr.on(
-        [tab["rename"].click, tab["name"].submit],
-        shown(rename),
-        inputs_kwargs={**given, "name": tab["name"]},
-        outputs=outputs,
-        **ACTING,
-    )
-    for name, kind in (("markdown", "md"), ("jsonl", "jsonl")):
-        tab[name].click(
-            shown(functools.partial(save, kind)), inputs_kwargs=given, outputs=[tab["file"]], **ACTING
-        ).success(None, inputs=[tab["file"]], js=scripts.call("saveText"), show_progress="hidden")
-    end = tab["delete"].click(
-        shown(delete), inputs_kwargs=given, outputs=[*outputs, tab.deleted], cancels=[asked], **ACTING
-    )
-    back = [
-        button.click(shown(restore), inputs_kwargs={**given, "deleted": id}, outputs=outputs, cancels=[asked], **ACTING)
-        for button, id in ((tab["restore"], tab.deleted), (tab.bin.back, tab.bin.picked))
-    ]
-    return [end, *back]
-
-
-def _wire_ideas(tab: ChatPart, studio: Studio) -> None:
-    models: list[Any] = named(tab.parts, "model")
-    buttons = [tab[f"idea_{number}"] for number in range(suggested_prompts.COUNT)]
-    gr.on(
-        [model.change for model in models],
-        shown(functools.partial(suggested_prompts.suggest, studio)),
-        inputs=models,
-        outputs=[tab.suggestions, tab["ideas_title"], *buttons],
-        trigger_mode="always_last",
-        **QUIET,
-    )
-    for number, button in enumerate(buttons):
-        button.click(
-            shown(functools.partial(suggested_prompts.take, number)),
-            inputs=[tab.suggestions, tab.sampling.system],
-            outputs=[tab["prompt"], tab.sampling.system],
-            **QUIET,
+    panel.input("prompt", prompt, redraws_on="")
+    panel.html("changing")
+    panel.part("ideas_title", html("", visible=False))
+    with gr.Row(elem_classes="ls-ideas"):
+        ideas = tuple(
+            panel.part(f"idea_{n}", gr.Button("", size="sm", visible=False, elem_id=f"compare-idea-{n}"))
+            for n in range(suggested_prompts.COUNT)
         )
+    with gr.Row(elem_classes="ls-actions"):
+        send = gr.Button(chat_view.send_label(FEWEST_PANES), variant="primary", elem_id=ASK)
+        stop = gr.Button("Stop answering", variant="stop", visible=False, elem_id="compare-stop")
+        edit = gr.Button("Change the last message", interactive=False, elem_id="compare-edit")
+        again = gr.Button("Answer again", interactive=False, elem_id=AGAIN)
+    with gr.Row(elem_classes="ls-actions ls-panes-actions"):
+        add = gr.Button("Add a pane", size="sm", elem_id="compare-add")
+        away = gr.Button("Take away the last pane", size="sm", visible=False, elem_id="compare-away")
+        marks = gr.Checkbox(label="Highlight what differs", elem_id="compare-marks")
+    buttons = {"send": send, "stop": stop, "edit": edit, "again": again, "add": add, "away": away}
+    for name, button in buttons.items():
+        panel.part(name, button)
+    panel.input("marks", marks, redraws_on="")
+    return _Message(prompt, ideas, **buttons, marks=marks)
+
+
+def _build_panes(panel: Panel[Chat]) -> dict[str, gr.Dropdown]:
+    """Lay out the panes side by side, those beyond the first two hidden; return what chooses their models."""
+    models = {}
+    with gr.Row(elem_classes="ls-panes"):
+        for place in PLACES:
+            pane = gr.Column(
+                elem_classes=["ls-card", "ls-pane"],
+                min_width=280,
+                visible=place <= FEWEST_PANES,
+                elem_id=f"compare-pane-{place}",
+            )
+            with panel.part(f"pane_{place}", pane):
+                model = picker(label=f"Model of pane {place}", info="", elem_id=f"compare-model-{place}")
+                models[f"model_{place}"] = panel.input(f"model_{place}", model, redraws_on="")
+                strength = sampling.strength(f"Adapter strength in pane {place}", elem_id=f"compare-strength-{place}")
+                panel.input(f"strength_{place}", strength, redraws_on="")
+                panel.part(f"talk_{place}", chat_html.bubbles(f"compare-talk-{place}", PURPOSES[place - 1]))
+                panel.html(f"caption_{place}", caption_line(""))
+    return models
+
+
+def _wire_message(
+    panel: Panel[Chat], studio: Studio, message: _Message, models: list[gr.Dropdown], asked: Dependency
+) -> None:
+    stopping = {**QUIET, "cancels": [asked]}
+    panel.on([message.stop.click], partial(chat_actions.halt, studio), options=QUIET)
+    panel.on([message.edit.click], chat_actions.edit, options=QUIET)
+    panel.on([message.marks.input], partial(chat_actions.mark, studio), options=QUIET)
+    panel.on([model.input for model in models], partial(chat_actions.choose, studio), options=stopping)
+    panel.on([message.add.click], partial(chat_actions.resize, studio, 1), options=stopping)
+    panel.on([message.away.click], partial(chat_actions.resize, studio, -1), options=stopping)
+    panel.on(
+        [model.change for model in models],
+        partial(suggested_prompts.suggest, studio),
+        options={**QUIET, "trigger_mode": "always_last"},
+    )
+    for number, idea in enumerate(message.ideas):
+        panel.on([idea.click], partial(suggested_prompts.take, number), options=QUIET)
+
+
+def _wire_history(
+    panel: Panel[Chat], studio: Studio, kept: KeptFiles[Conversation], past: _History, asked: Dependency
+) -> None:
+    stopping = {**ACTING, "cancels": [asked]}
+    panel.on([past.kept.input], partial(history.reopen, studio, kept), given={"id": past.kept}, options=stopping)
+    panel.on([past.clear.click], partial(history.begin, studio, kept), options={**QUIET, "cancels": [asked]})
+    panel.on([past.rename.click, past.name.submit], partial(history.rename, kept), given={"name": past.name})
+    panel.download(past.markdown.click, partial(history.save, "md"), save="saveText")
+    panel.download(past.jsonl.click, partial(history.save, "jsonl"), save="saveText")
+    panel.on([past.delete.click], partial(history.delete, studio, kept), options=stopping)
+    panel.on([past.undo.click], lambda chat: history.restore(studio, kept, chat, chat.deleted), options=stopping)
+    panel.on([past.back.click], lambda chat: history.restore(studio, kept, chat, chat.picked), options=stopping)
+    panel.on_action(partial(bin_panel.press, kept, NOUN), of=[past.emptying])

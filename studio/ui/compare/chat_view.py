@@ -1,9 +1,11 @@
 """What the Chat part of the Compare tab shows at a moment: a conversation and what is chosen as updates by name."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
 from studio.compare.answering import GenerationSettings, Growing
 from studio.compare.asking import Chosen, aligned, as_answer, caption
@@ -12,27 +14,22 @@ from studio.compare.pane_models import PaneModel, find_model, keys_still_offered
 from studio.keeping import KeptFiles
 from studio.studio import Studio
 from studio.ui.compare import chat_html, model_choices
-from studio.ui.compare.chat_parts import NEW, PLACES, PURPOSES, caption_line, send_label
-from studio.ui.compare.model_choices import FEWEST_PANES, MOST_PANES, Keys
+from studio.ui.compare.chat_state import PLACES, Chat
+from studio.ui.compare.model_choices import FEWEST_PANES, MOST_PANES
+from studio.ui.kit.exchange import Result
 from studio.ui.kit.numbers import moment
 from studio.ui.kit.run_choices import Choices
 
-PARTS = (
-    *(f"{stem}_{place}" for stem in ("pane", "model", "strength", "talk", "caption") for place in PLACES),
-    *("prompt", "changing", "send", "stop", "edit", "again", "add", "away"),
-    *("kept", "said_of", "name", "replay", "restore", "seed"),
-    *("panes", "said", "ticket", "editing", "pending"),
+PURPOSES = (
+    "The model as it was before your training answers here.",
+    "The same model with what it learned answers here.",
+    "A third model answers the same here.",
+    "A fourth model answers the same here.",
 )
-"""All that a listener of the Chat part may change, in the order of its outputs."""
+NEW = ""
+"""The choice of a conversation that is not kept yet."""
 
 MOST_LISTED = 200
-
-
-def update(parts: dict[str, Any]) -> list[Any]:
-    """Return one update for each part, leaving alone what is not named."""
-    unknown = parts.keys() - set(PARTS)
-    assert not unknown, unknown
-    return [parts.get(name, gr.skip()) for name in PARTS]
 
 
 def talks(
@@ -97,55 +94,53 @@ def controls(conversation: Conversation, *, busy: bool, panes: int, editing: boo
     }
 
 
-def choices(studio: Studio, keys: Keys, strengths: Sequence[float], *, count: int) -> dict[str, Any]:
+def panes(studio: Studio, chat: Chat) -> dict[str, Any]:
     """Show which models are chosen, and the strengths of those that have one."""
-    offered = model_choices.offered(studio, keys)
-    parts: dict[str, Any] = {"panes": count}
+    offered = model_choices.offered(studio, chat.keys)
+    chosen = dict(zip(PLACES, zip(chat.keys, chat.strengths, strict=True), strict=False))
+    parts: dict[str, Any] = {}
     for place in PLACES:
-        key = keys[place - 1] if place <= len(keys) else None
+        key, strength = chosen.get(place, (None, 1.0))
         model = find_model(studio, key)
         strong = model is not None and Chosen(model).is_adapter
-        strength = strengths[place - 1] if place <= len(strengths) else 1.0
-        parts[f"pane_{place}"] = gr.update(visible=place <= count)
+        parts[f"pane_{place}"] = gr.update(visible=place <= chat.panes)
         parts[f"model_{place}"] = gr.update(choices=offered, value=key if model is not None else None)
         parts[f"strength_{place}"] = gr.update(visible=strong, value=strength)
     return parts
 
 
-def opened(studio: Studio, kept: KeptFiles[Conversation], conversation: Conversation, *, marks: bool) -> dict[str, Any]:
+def opened(studio: Studio, kept: KeptFiles[Conversation], chat: Chat, conversation: Conversation) -> Result[Chat]:
     """Show a conversation as it was kept, with the models that it was with for as long as they are there."""
     keys = keys_still_offered(studio, [talk.key for talk in conversation.talks])
-    count = min(max(len(keys), FEWEST_PANES), MOST_PANES)
     last = [talk.turns[-1].answer if talk.turns else Answer("") for talk in conversation.talks]
-    models = [find_model(studio, key) for key in keys]
-    return {
-        **choices(studio, keys, [answer.strength for answer in last], count=count),
-        **talks(models, conversation, marks=marks),
-        **controls(conversation, busy=False, panes=count),
-        **listed(kept, conversation),
-        "said": conversation,
-        "editing": False,
-        "changing": "",
-        "said_of": "",
-        "restore": gr.update(visible=False),
-    }
+    now = chat.with_panes(keys, [answer.strength for answer in last])
+    return _whole(studio, kept, replace(now, said=conversation))
 
 
-def fresh(studio: Studio, kept: KeptFiles[Conversation], keys: Keys, *, count: int) -> dict[str, Any]:
+def fresh(
+    studio: Studio,
+    kept: KeptFiles[Conversation],
+    chat: Chat,
+    keys: Sequence[str | None],
+    strengths: Sequence[float] = (),
+) -> Result[Chat]:
     """Show an empty conversation with these models."""
-    models = [find_model(studio, key) for key in keys]
-    conversation = aligned(Conversation(), models)
-    return {
-        **choices(studio, keys, [], count=count),
-        **talks([None] * MOST_PANES, conversation, marks=False),
-        **controls(conversation, busy=False, panes=count),
-        **listed(kept, conversation),
-        "said": conversation,
-        "editing": False,
+    now = chat.with_panes(keys, strengths)
+    said = aligned(Conversation(), [find_model(studio, key) for key in now.keys])
+    return _whole(studio, kept, replace(now, said=said))
+
+
+def _whole(studio: Studio, kept: KeptFiles[Conversation], chat: Chat) -> Result[Chat]:
+    updates = {
+        **panes(studio, chat),
+        **talks([find_model(studio, key) for key in chat.keys], chat.said, marks=chat.marks),
+        **controls(chat.said, busy=False, panes=chat.panes),
+        **listed(kept, chat.said),
         "changing": "",
         "said_of": "",
         "restore": gr.update(visible=False),
     }
+    return Result(replace(chat, editing=False), updates)
 
 
 def listed(kept: KeptFiles[Conversation], conversation: Conversation) -> dict[str, Any]:
@@ -177,3 +172,13 @@ def _other(conversation: Conversation, place: int, at: int) -> str | None:
 def _beside_whole(panes: Sequence[PaneModel | None]) -> bool:
     learned = [model for model in panes if model is not None and model.kind != "base"]
     return bool(learned) and all(model.whole for model in learned)
+
+
+def caption_line(text: str) -> str:
+    """Show what produced an answer, or that this is where it will stand."""
+    return str(Markup('<p class="ls-caption">{}</p>').format(text or "What produced the answer will stand here."))
+
+
+def send_label(panes: int) -> str:
+    """Say what the button does that asks."""
+    return {2: "Ask both", 3: "Ask all three"}.get(panes, "Ask all four")

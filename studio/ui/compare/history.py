@@ -1,5 +1,6 @@
 """The kept conversations on the Compare tab: opened again, named, taken along as a file, deleted, put back."""
 
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
@@ -9,103 +10,90 @@ from studio.compare.pane_models import first_pair, keys_still_offered
 from studio.keeping import KeptFiles
 from studio.runs.names import slug
 from studio.studio import Studio
-from studio.ui.compare import chat_view, model_choices
-from studio.ui.compare.chat_actions import Given
-from studio.ui.compare.chat_parts import PLACES
-from studio.ui.compare.chat_view import update
-from studio.ui.compare.model_choices import FEWEST_PANES
+from studio.ui.compare import bin_panel, chat_view, model_choices
+from studio.ui.compare.chat_state import PLACES, Chat
 from studio.ui.kit import fragments
 from studio.ui.kit.downloads import text_file
-from studio.ui.kit.run_choices import Choices
+from studio.ui.kit.exchange import Result
 
 Kept = KeptFiles[Conversation]
 
+NOUN = "conversation"
 
-def at_first(studio: Studio, kept: Kept, *, marks: bool) -> list[Any]:
+
+def at_first(studio: Studio, kept: Kept, chat: Chat) -> Result[Chat]:
     """Show the conversation that was had last, else the base model and the newest finished run."""
     found = kept.all()
     if found:
-        return update(chat_view.opened(studio, kept, found[0], marks=marks))
-    return update(chat_view.fresh(studio, kept, first_pair(studio), count=FEWEST_PANES))
+        return _with_bin(kept, chat_view.opened(studio, kept, chat, found[0]))
+    return _with_bin(kept, chat_view.fresh(studio, kept, chat, first_pair(studio)))
 
 
-def refresh(studio: Studio, kept: Kept, given: Given) -> list[Any]:
+def refresh(studio: Studio, kept: Kept, chat: Chat) -> Result[Chat]:
     """List the models and the conversations that are there now; keep what is chosen."""
-    if not any(given.keys) and not any(talk.key for talk in given.said.talks):
-        return update(chat_view.fresh(studio, kept, first_pair(studio), count=given.count))
-    offered = model_choices.offered(studio, given.keys)
-    parts: dict[str, Any] = {"kept": gr.update(choices=chat_view.kept_choices(kept))}
-    keys = keys_still_offered(studio, given.keys)
-    for place in PLACES:
-        before, now = (each[place - 1] if place <= given.count else None for each in (given.keys, keys))
-        # What is chosen already is left alone: another listener may be choosing at the same moment.
-        parts[f"model_{place}"] = _choices(offered, before, now)
-    return update(parts)
+    if not any(chat.keys) and not any(talk.key for talk in chat.said.talks):
+        keys = [*first_pair(studio), None, None][: chat.panes]
+        return _with_bin(kept, chat_view.fresh(studio, kept, chat, keys))
+    choices = gr.update(choices=model_choices.offered(studio, chat.keys))
+    updates = {f"model_{place}": choices for place in PLACES} | {
+        "kept": gr.update(choices=chat_view.kept_choices(kept))
+    }
+    # What is chosen already is left alone: another listener may be choosing at the same moment.
+    now = zip(PLACES, chat.keys, keys_still_offered(studio, chat.keys), strict=False)
+    others: dict[str, Any] = {f"model_{place}": key for place, before, key in now if key != before}
+    updates |= {name: {**choices, "value": key} for name, key in others.items()}
+    return _with_bin(kept, Result(replace(chat, **others), updates))
 
 
-def _choices(offered: Choices, before: str | None, now: str | None) -> Any:
-    return gr.update(choices=offered) if before == now else gr.update(choices=offered, value=now)
+def _with_bin(kept: Kept, result: Result[Chat]) -> Result[Chat]:
+    return Result(result.state, {**result.updates, **bin_panel.look(kept, NOUN, result.state.picked)})
 
 
-def begin(studio: Studio, kept: Kept, given: Given) -> list[Any]:
+def begin(studio: Studio, kept: Kept, chat: Chat) -> Result[Chat]:
     """Begin a new conversation with the models that are chosen."""
-    parts = chat_view.fresh(studio, kept, given.keys, count=given.count)
-    for place, strength in enumerate(given.strengths, start=1):
-        parts[f"strength_{place}"] = gr.update(visible=parts[f"strength_{place}"]["visible"], value=strength)
-    return update(parts)
+    return chat_view.fresh(studio, kept, chat, chat.keys, chat.strengths)
 
 
-def compare_run(studio: Studio, kept: Kept, run_id: str) -> list[Any]:
+def compare_run(studio: Studio, kept: Kept, chat: Chat, *, run_id: str) -> Chat | Result[Chat]:
     """Begin a new conversation with a run that another tab wants compared, and its base."""
-    if not run_id:
-        return update({})
-    keys = first_pair(studio, run_id)
-    return update(chat_view.fresh(studio, kept, keys, count=FEWEST_PANES))
+    return chat_view.fresh(studio, kept, chat, first_pair(studio, run_id)) if run_id else chat
 
 
-def reopen(studio: Studio, kept: Kept, given: Given, id: str | None) -> list[Any]:
+def reopen(studio: Studio, kept: Kept, chat: Chat, *, id: str | None) -> Result[Chat]:
     """Open a kept conversation, or begin a new one."""
-    if not id:
-        return begin(studio, kept, given)
-    return update(chat_view.opened(studio, kept, kept.get(id), marks=given.marks))
+    return chat_view.opened(studio, kept, chat, kept.get(id)) if id else begin(studio, kept, chat)
 
 
-def rename(kept: Kept, given: Given, name: str | None) -> list[Any]:
+def rename(kept: Kept, chat: Chat, *, name: str | None) -> Result[Chat]:
     """Give the conversation that is open another name. Raises RunError when it has none."""
-    if not given.said.id:
-        return _saying("quiet", "A conversation gets its name with its first question.")
-    said = kept.rename(given.said.id, name or "")
-    return update({**chat_view.listed(kept, said), "said": said, **_line("good", f"It is called {said.name} now.")})
+    if not chat.said.id:
+        return Result(chat, _line("quiet", "A conversation gets its name with its first question."))
+    said = kept.rename(chat.said.id, name or "")
+    updates = {**chat_view.listed(kept, said), **_line("good", f"It is called {said.name} now.")}
+    return Result(replace(chat, said=said), updates)
 
 
-def delete(studio: Studio, kept: Kept, given: Given) -> tuple[list[Any], str]:
-    """Put the conversation that is open into the bin; return the updates, and its id to put it back by."""
-    if not given.said.id:
-        return _saying("quiet", "There is nothing to delete: this conversation is not kept yet."), ""
-    kept.delete(given.said.id)
-    parts = chat_view.fresh(studio, kept, given.keys, count=given.count)
-    sentence = f"{given.said.name} is in the bin."
-    return update({**parts, **_line("quiet", sentence), "restore": gr.update(visible=True)}), given.said.id
+def delete(studio: Studio, kept: Kept, chat: Chat) -> Result[Chat]:
+    """Put the conversation that is open into the bin."""
+    if not chat.said.id:
+        return Result(chat, _line("quiet", "There is nothing to delete: this conversation is not kept yet."))
+    kept.delete(chat.said.id)
+    begun = _with_bin(kept, chat_view.fresh(studio, kept, replace(chat, deleted=chat.said.id), chat.keys))
+    said = _line("quiet", f"{chat.said.name} is in the bin.")
+    return Result(begun.state, {**begun.updates, **said, "restore": gr.update(visible=True)})
 
 
-def restore(studio: Studio, kept: Kept, given: Given, id: str | None) -> list[Any]:
+def restore(studio: Studio, kept: Kept, chat: Chat, id: str | None) -> Chat | Result[Chat]:
     """Take a conversation back out of the bin, and open it. Raises RunError when it is not there."""
-    if not id:
-        return update({})
-    said = kept.restore(id)
-    return update(chat_view.opened(studio, kept, said, marks=given.marks))
+    return _with_bin(kept, chat_view.opened(studio, kept, chat, kept.restore(id))) if id else chat
 
 
-def save(given: Given, kind: str) -> str:
+def save(kind: str, chat: Chat) -> str:
     """Prepare the conversation that is open as a file, "md" or "jsonl". Raises gr.Error when nothing was said."""
-    if not given.said.questions:
+    if not chat.said.questions:
         raise gr.Error("Nothing was said in this conversation yet.", title="Nothing to save", print_exception=False)
-    text = as_markdown(given.said) if kind == "md" else as_jsonl(given.said)
-    return text_file(f"{slug(given.said.name)}.{kind}", text)
-
-
-def _saying(kind: str, sentence: str) -> list[Any]:
-    return update(_line(kind, sentence))
+    text = as_markdown(chat.said) if kind == "md" else as_jsonl(chat.said)
+    return text_file(f"{slug(chat.said.name)}.{kind}", text)
 
 
 def _line(kind: str, sentence: str) -> dict[str, Any]:

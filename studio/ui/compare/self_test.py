@@ -4,23 +4,20 @@ Asks the worker, which holds both against each other, and says in a sentence wha
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
 
 import gradio as gr
-from gradio.blocks import Block
 
 from studio.compare.asking import Chosen
 from studio.compare.chat_protocol import Opened, Opening, Tested, Trouble
 from studio.data.examples import Message
 from studio.errors import RunError
 from studio.studio import Studio
-from studio.ui.compare import chat_actions, model_choices
-from studio.ui.compare.chat_actions import Given
+from studio.ui.compare import model_choices
+from studio.ui.compare.chat_state import Chat
 from studio.ui.kit import fragments
-from studio.ui.kit.components import QUIET, html
-from studio.ui.kit.errors import shown
+from studio.ui.kit.exchange import Result
+from studio.ui.kit.panel import Panel
 
 PURPOSE = (
     "Loads the base model once more with plain transformers and plain peft, lets it answer the last message greedily, "
@@ -29,38 +26,11 @@ PURPOSE = (
 _QUESTION = "What can you tell me about this?"
 
 
-@dataclass(frozen=True)
-class Proof:
-    """The button that runs the test, and what is said of it."""
-
-    start: gr.Button
-    said: gr.HTML
-
-
-def build() -> Proof:
-    """Lay the test out."""
-    said = html(build_text(), elem_id="compare-proof-said")
+def build(panel: Panel[Chat]) -> gr.Button:
+    """Lay the test out as parts of the chat's panel; return the button that runs it."""
+    panel.html("proof_said", build_text())
     with gr.Row(elem_classes="ls-actions"):
-        start = gr.Button("Test the panes against plain peft", elem_id="compare-prove")
-    return Proof(start=start, said=said)
-
-
-def wire(proof: Proof, *, studio: Studio, inputs: Mapping[str, Block]) -> None:
-    """Connect the test. `inputs` are what `chat_actions.read` reads."""
-
-    def run(**values: Any) -> Iterator[tuple[str, Any]]:
-        given = chat_actions.read(**values)
-        yield from prove(studio, given, f"{given.ticket} proof")
-
-    proof.start.click(
-        shown(run),
-        inputs_kwargs=dict(inputs),
-        outputs=[proof.said, proof.start],
-        show_progress="hidden",
-        show_progress_on=[],
-        concurrency_limit=4,
-        api_visibility="private",
-    ).failure(lambda: (build_text(), gr.update(interactive=True)), outputs=[proof.said, proof.start], **QUIET)
+        return panel.part("prove", gr.Button("Test the panes against plain peft", elem_id="compare-prove"))
 
 
 def build_text(text: str = PURPOSE) -> str:
@@ -68,34 +38,43 @@ def build_text(text: str = PURPOSE) -> str:
     return str(fragments.line("quiet", text))
 
 
-def prove(studio: Studio, given: Given, ticket: str) -> Iterator[tuple[str, Any]]:
-    """Run the self-test of the first pane that holds something learned; yield what is going on, then what came of it.
+def prove(studio: Studio, chat: Chat) -> Iterator[Result[Chat]]:
+    """Run the self-test of the first pane that holds something learned; say what is going on, then what came of it.
 
     Raises gr.Error when no pane does, and RunError when the test cannot be made.
     """
-    panes = model_choices.chosen(studio, given.keys, given.strengths)
+    panes = model_choices.chosen(studio, chat.keys, chat.strengths)
     pane = next((each for each in panes if each.model.folder), None)
     if pane is None:
         raise gr.Error("Choose a tuned model for one of the panes first.", title="Nothing to test")
-    yield _busy("Getting the models ready."), gr.update(interactive=False)
-    question = next(iter(given.said.questions[-1:]), _QUESTION)
-    system = (Message("system", given.generation.system.strip()),) if given.generation.system.strip() else ()
+    yield _saying(chat, _busy("Getting the models ready."), can_test=False)
+    question = next(iter(chat.said.questions[-1:]), _QUESTION)
+    system = (Message("system", chat.system.strip()),) if chat.system.strip() else ()
     said = studio.chat.self_test(
-        pane.model.base, pane.model.folder, (*system, Message("user", question)), ticket=ticket
+        pane.model.base, pane.model.folder, (*system, Message("user", question)), ticket=f"{chat.ticket} proof"
     )
     outcome = build_text("The test was stopped.")
     with contextlib.closing(said):
         for message in said:
             match message:
                 case Opening(what):
-                    yield _busy(what), gr.skip()
+                    yield _saying(chat, _busy(what), can_test=False)
                 case Opened():
-                    yield _busy("Answering in both ways."), gr.skip()
+                    yield _saying(chat, _busy("Answering in both ways."), can_test=False)
                 case Tested():
                     outcome = verdict(message, pane)
                 case Trouble():
                     raise RunError(message.message, message.hint)
-    yield outcome, gr.update(interactive=True)
+    yield _saying(chat, outcome)
+
+
+def give_up(chat: Chat) -> Result[Chat]:
+    """Say what the test does, after it could not be made."""
+    return _saying(chat, build_text())
+
+
+def _saying(chat: Chat, text: str, *, can_test: bool = True) -> Result[Chat]:
+    return Result(chat, {"proof_said": text, "prove": gr.update(interactive=can_test)})
 
 
 def verdict(tested: Tested, pane: Chosen) -> str:

@@ -1,12 +1,9 @@
-"""Questions to try: a few from the rows that a run never learned.
-
-Returns updates for the buttons that offer them.
-"""
+"""Questions to try: a few from the rows that a run never learned."""
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import takewhile
-from typing import Any
 
 import gradio as gr
 
@@ -14,6 +11,8 @@ from studio.data.example_files import read_examples
 from studio.data.examples import Example
 from studio.errors import DataError, RunError
 from studio.studio import Studio
+from studio.ui.compare.chat_state import Chat
+from studio.ui.kit.exchange import Result
 
 log = logging.getLogger(__name__)
 
@@ -24,16 +23,18 @@ SHORTEST_CUT = 12
 TITLE = '<span class="ls-note">Questions it has never seen, from your held-out rows:</span>'
 
 
-def suggest(studio: Studio, *keys: str | None) -> list[Any]:
-    """Offer a few questions from the rows that the first run among these models never learned."""
-    run_id = run_of(keys)
+def suggest(studio: Studio, chat: Chat) -> Result[Chat]:
+    """Offer a few questions from the rows that the first run among the models of the panes never learned."""
+    run_id = run_of(chat.keys)
     examples = held_out(studio, run_id)[:COUNT] if run_id else []
-    title = gr.update(value=TITLE, visible=bool(examples))
     labels = _shortened([_question(example) for example in examples])
-    shown_buttons = [
-        gr.update(value=labels[n], visible=True) if n < len(labels) else gr.update(visible=False) for n in range(COUNT)
-    ]
-    return [[(_question(example), _system(example)) for example in examples], title, *shown_buttons]
+    updates = {"ideas_title": gr.update(value=TITLE, visible=bool(examples))}
+    for number in range(COUNT):
+        there = number < len(labels)
+        idea = gr.update(value=labels[number], visible=True) if there else gr.update(visible=False)
+        updates[f"idea_{number}"] = idea
+    suggested = tuple((_question(example), _system(example)) for example in examples)
+    return Result(replace(chat, suggested=suggested), updates)
 
 
 def run_of(keys: Sequence[str | None]) -> str:
@@ -52,15 +53,15 @@ def held_out(studio: Studio, run_id: str) -> list[Example]:
     return [example for example in examples if _question(example)]
 
 
-def take(number: int, suggestions: list[tuple[str, str]], system: str) -> tuple[str, str]:
+def take(number: int, chat: Chat) -> Chat:
     """Put a suggested question, and the system prompt that its row had, into the fields.
 
     Raises RunError for one that is not offered now.
     """
-    if not 0 <= number < len(suggestions):
+    if not 0 <= number < len(chat.suggested):
         raise RunError("This question is no longer offered.", "Choose another one, or type your own.")
-    question, its_system = suggestions[number]
-    return question, its_system or system
+    question, system = chat.suggested[number]
+    return replace(chat, prompt=question, system=system or chat.system)
 
 
 def _question(example: Example) -> str:

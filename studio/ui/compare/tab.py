@@ -19,9 +19,6 @@ from studio.compare.votes import Votes
 from studio.studio import Studio
 from studio.ui.compare import chat_tab, sheet_tab, vote_tab
 from studio.ui.compare.chat_actions import Asking
-from studio.ui.compare.chat_tab import ChatPart
-from studio.ui.compare.sheet_tab import SheetTab
-from studio.ui.compare.vote_tab import VoteTab
 from studio.ui.kit import fragments
 from studio.ui.kit.components import QUIET, html
 from studio.ui.kit.errors import shown
@@ -35,27 +32,9 @@ _NO_RUN_HINT = "Train a run on the Configure tab first. It is then chosen here, 
 
 @dataclass(frozen=True)
 class CompareTab:
-    """The components of the tab. `run` takes the id of a run that another tab wants compared."""
+    """What other tabs need of it: `run` takes the id of a run that is to be compared."""
 
-    room: gr.HTML
-    chat: ChatPart
-    sheet: SheetTab
-    vote: VoteTab
-    vote_page: gr.Tab
     run: gr.State
-
-
-def build() -> CompareTab:
-    """Lay the tab out."""
-    room = html("", elem_id="compare-room")
-    with gr.Tabs(elem_classes="ls-ways", elem_id="compare-ways"):
-        with gr.Tab("Chat", id="chat"):
-            chat = chat_tab.build()
-        with gr.Tab("Prompt sheet", id="sheet"):
-            sheet = sheet_tab.build()
-        with gr.Tab("Blind vote", id="vote") as vote_page:
-            vote = vote_tab.build()
-    return CompareTab(room=room, chat=chat, sheet=sheet, vote=vote, vote_page=vote_page, run=gr.State(""))
 
 
 def new_ticket() -> str:
@@ -63,37 +42,33 @@ def new_ticket() -> str:
     return uuid.uuid4().hex
 
 
-def wire(
-    tab: CompareTab,
-    *,
+def build(
     studio: Studio,
+    *,
     timer: gr.Timer,
     opened: Callable[..., Any],
     loaded: Callable[..., Any],
     clock: Callable[[], float] = time.monotonic,
     make_ticket: Callable[[], str] = new_ticket,
-) -> None:
-    """Connect the tab. `opened` is the event of the tab being opened, `loaded` that of the page."""
+) -> CompareTab:
+    """Lay the tab out and connect it. `opened` is the event of the tab being opened, `loaded` that of the page."""
     home = studio.settings.home
     kept = open_conversations(home, studio.clock, studio.pool.require_disk)
     work = SheetWork(
         open_sheets(home, studio.clock, studio.pool.require_disk), studio.chat, lambda key: pane_model(studio, key)
     )
     asking = Asking(studio, kept, clock=clock, make_ticket=make_ticket)
-    chat_tab.wire(
-        tab.chat, studio=studio, kept=kept, asking=asking, timer=timer, opened=opened, loaded=loaded, wanted=tab.run
-    )
-    sheet_tab.wire(tab.sheet, studio=studio, work=work, opened=opened, loaded=loaded)
-    vote_tab.wire(
-        tab.vote,
-        studio=studio,
-        work=work,
-        votes=Votes(home),
-        opened=opened,
-        loaded=loaded,
-        turned_to=tab.vote_page.select,
-    )
-    gr.on([timer.tick, opened], shown(lambda: room(studio)), outputs=[tab.room], **QUIET)
+    run = gr.State("")
+    said = html("", elem_id="compare-room")
+    with gr.Tabs(elem_classes="ls-ways", elem_id="compare-ways"):
+        with gr.Tab("Chat", id="chat"):
+            chat_tab.build(studio, kept, asking, timer=timer, opened=opened, loaded=loaded, wanted=run)
+        with gr.Tab("Prompt sheet", id="sheet"):
+            sheet_tab.build(studio, work, opened=opened, loaded=loaded)
+        with gr.Tab("Blind vote", id="vote") as votes:
+            vote_tab.build(studio, work, Votes(home), opened=opened, loaded=loaded, turned_to=votes.select)
+    gr.on([timer.tick, opened], shown(lambda: room(studio)), outputs=[said], **QUIET)
+    return CompareTab(run)
 
 
 def room(studio: Studio) -> str:

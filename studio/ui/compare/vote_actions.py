@@ -3,12 +3,12 @@
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import gradio as gr
 
 from studio.compare import sheet_prompts, vote_counts, votes
-from studio.compare.answering import GenerationSettings
 from studio.compare.pane_models import find_model, first_pair, keys_still_offered, pane_model
 from studio.compare.sheet_answers import SheetWork
 from studio.compare.sheet_asking import columns_of
@@ -18,17 +18,17 @@ from studio.errors import RunError
 from studio.runs.names import slug
 from studio.studio import Studio
 from studio.ui.compare import model_choices, sheet_actions, sheet_view, vote_view
+from studio.ui.compare.sampling import Sampling
 from studio.ui.kit import actions, fragments, run_choices
 from studio.ui.kit.actions import Action
 from studio.ui.kit.downloads import text_file
+from studio.ui.kit.drawn import Section
+from studio.ui.kit.exchange import Result
 from studio.ui.kit.run_choices import Choices
 
 SHEET, TYPED = "sheet", "typed"
 
 Pair = tuple[Column, Column]
-
-Wanted = tuple[str | None, float | None]
-"""The key of a model, and how strongly it shall speak."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,26 @@ class Voting:
     waits_for: str = ""
 
 
+@dataclass(frozen=True)
+class Selection(Sampling):
+    """Which answers a person wants to vote on, the vote that is open, and the pair whose votes are counted.
+
+    `first` and `second` are two columns of the sheet, `typed_first` and `typed_second` two models for typed prompts.
+    """
+
+    source: str = TYPED
+    sheet: str | None = None
+    first: str | None = None
+    second: str | None = None
+    typed: str = ""
+    typed_first: str | None = None
+    typed_second: str | None = None
+    strength_first: float = 1.0
+    strength_second: float = 1.0
+    voting: Voting = Voting()
+    pair: str | None = None
+
+
 class VoteDesk:
     """Takes the votes of one page after the other. `seed` makes the order of a ballot."""
 
@@ -56,44 +76,90 @@ class VoteDesk:
         self._kept = kept
         self._seed = seed
 
-    def begin_with_sheet(self, id: str | None, first: str | None, second: str | None) -> Voting:
-        """Open a vote on two models of a kept sheet. Raises RunError when there is nothing to vote on."""
-        if not id:
+    def settle(self, before: Selection, now: Selection) -> Selection:
+        """Choose the first two models of another sheet."""
+        if now.sheet == before.sheet:
+            return now
+        first, second = [*(_named(column) for column in _columns(self._work, now.sheet)), None, None][:2]
+        return replace(now, first=first, second=second)
+
+    def draw(self, now: Selection) -> Sequence[Section]:
+        """Show the fields of what is voted on, the vote as it stands, and how the chosen pair stands."""
+        waiting = sheet_actions.look(self._work, now.voting.waits_for)
+        models = (now.typed_first, now.typed_second)
+        return [
+            Section((now.source, now.sheet, models), partial(self._fields, now)),
+            Section((now.voting, waiting), lambda: {"ballot": self.ballot(now.voting)}),
+            Section(bool(now.voting.waits_for), lambda: {"timer": gr.update(active=bool(now.voting.waits_for))}),
+            Section((now.pair, now.voting.is_revealed), lambda: {"standing": standing(self._kept, now.pair)}),
+        ]
+
+    def _fields(self, now: Selection) -> dict[str, Any]:
+        columns = [(column.label, _named(column)) for column in _columns(self._work, now.sheet)]
+        return {
+            "sheet_part": gr.update(visible=now.source == SHEET),
+            "typed_part": gr.update(visible=now.source == TYPED),
+            "how": gr.update(visible=now.source == TYPED),
+            "first": gr.update(choices=columns),
+            "second": gr.update(choices=columns),
+            "strength_first": gr.update(visible=has_strength(self._studio, now.typed_first)),
+            "strength_second": gr.update(visible=has_strength(self._studio, now.typed_second)),
+        }
+
+    def begin(self, now: Selection) -> Selection:
+        """Open a vote. Raises RunError when there is nothing to vote on, and DataError for typed prompts."""
+        return replace(now, voting=self._with_sheet(now) if now.source == SHEET else self._with_prompts(now))
+
+    def _with_sheet(self, now: Selection) -> Voting:
+        if not now.sheet:
             raise RunError("There is no prompt sheet with two models yet.", "Make one, or type prompts here.")
-        sheet = self._work.sheets.get(id)
+        sheet = self._work.sheets.get(now.sheet)
         names = [_named(column) for column in sheet.columns]
+        first, second = now.first, now.second
         if not first and not second:  # the page has not shown its models yet
             first, second = (*names[:2], None)[:2]
         if first not in names or second not in names or first == second:
             raise RunError("Choose two models of this sheet.", "A vote is between two.")
         return self._open(sheet, (names.index(first), names.index(second)))
 
-    def begin_with_prompts(self, text: str, first: Wanted, second: Wanted, generation: GenerationSettings) -> Voting:
-        """Have typed prompts answered by two models; the vote opens once they are. Raises RunError or DataError.
-
-        Each is a model's key with how strongly it speaks, which counts only where it is an adapter.
-        """
-        if not first[0] or not second[0]:
+    def _with_prompts(self, now: Selection) -> Voting:
+        """Have typed prompts answered by two models; the vote opens once they are."""
+        if not now.typed_first or not now.typed_second:
             raise RunError("Choose two models.", "A vote is between two.")
-        columns = [self._column(key or "", strength) for key, strength in (first, second)]
+        columns = [
+            self._column(now.typed_first, now.strength_first),
+            self._column(now.typed_second, now.strength_second),
+        ]
         if columns[0] == columns[1]:
             at = " at the same strength" if pane_model(self._studio, columns[0].key).is_adapter else ""
             raise RunError(f"Both are the same model{at}.", "Choose another model, or for an adapter another strength.")
-        sheet = self._work.start(columns, sheet_prompts.typed(text), generation=generation)
+        sheet = self._work.start(columns, sheet_prompts.typed(now.typed), generation=now.generation)
         return Voting(waits_for=sheet.id)
 
-    def look(self, now: Voting) -> Voting:
+    def look(self, now: Selection) -> Selection:
         """Open the vote that waits for its answers, once they are there. Raises RunError when they never will be."""
-        if not now.waits_for:
+        if not now.voting.waits_for:
             return now
-        state = self._work.state(now.waits_for)
+        state = self._work.state(now.voting.waits_for)
         if state.working:
             return now
         if state.trouble and not state.sheet.answered:
             raise RunError(state.trouble, "Begin again.")
-        return self._open(state.sheet, (0, 1))
+        return replace(now, voting=self._open(state.sheet, (0, 1)))
 
-    def press(self, now: Voting, pressed: Action, *, at: float) -> Voting:
+    def give_up(self, now: Selection) -> Selection:
+        """Wait no longer for answers that do not come."""
+        return replace(now, voting=Voting())
+
+    def press(self, now: Selection, pressed: Action) -> Selection | Result[Selection]:
+        """Take what was pressed on the ballot. Once the names are revealed, the votes on their pair are counted."""
+        voting = self.vote(now.voting, pressed)
+        then = replace(now, voting=voting)
+        if not voting.is_revealed or now.voting.is_revealed:
+            return then
+        return list_pairs(self._kept, then, name_of(self._kept, (voting.cast[0].first, voting.cast[0].second)))
+
+    def vote(self, now: Voting, pressed: Action) -> Voting:
         """Take a vote, or what else was pressed on the ballot. What belongs to another question is no vote."""
         if pressed.verb == "end" and now.waits_for:
             self._work.stop(now.waits_for)
@@ -104,12 +170,13 @@ class VoteDesk:
         if now.is_revealed or pressed.number != now.place or now.place >= len(now.ballot.questions):
             return now
         if pressed.verb in vote_view.SIDES:
+            at = self._studio.clock()
             vote = votes.vote_on(now.ballot, now.place, self._sheet(now), side=pressed.verb, at=at)
             self._kept.add(vote)
             now = replace(now, cast=(*now.cast, vote))
         return replace(now, place=now.place + 1)
 
-    def draw(self, now: Voting) -> str:
+    def ballot(self, now: Voting) -> str:
         """Show the vote as it stands."""
         if now.waits_for:
             waiting = sheet_view.progress(sheet_actions.look(self._work, now.waits_for))
@@ -122,9 +189,9 @@ class VoteDesk:
             return str(vote_view.all_voted(len(now.cast)))
         return str(vote_view.question(now.ballot, self._sheet(now), now.place, len(now.cast)))
 
-    def _column(self, key: str, strength: float | None) -> Column:
+    def _column(self, key: str, strength: float) -> Column:
         model = pane_model(self._studio, key)
-        return columns_of([model], [1.0 if strength is None or not model.is_adapter else float(strength)])[0]
+        return columns_of([model], [strength if model.is_adapter else 1.0])[0]
 
     def _sheet(self, now: Voting) -> Sheet:
         assert now.ballot is not None
@@ -135,19 +202,20 @@ class VoteDesk:
         return Voting(ballot=votes.draw_ballot(sheet, columns, seed=self._seed(), voted=voted))
 
 
-def refresh(
-    studio: Studio, work: SheetWork, kept: Votes, *, sheet: str | None, typed: Sequence[str | None], pair: str | None
-) -> list[Any]:
+def refresh(studio: Studio, work: SheetWork, kept: Votes, now: Selection) -> Result[Selection]:
     """List the sheets with two models, the models, and the pairs that were voted on; keep what is chosen."""
-    keys = keys_still_offered(studio, typed)
+    keys = keys_still_offered(studio, (now.typed_first, now.typed_second))
     if not any(keys):
         keys = first_pair(studio)
     offered = model_choices.offered(studio, keys)
-    return [
-        list_sheets(work, sheet),
-        *(gr.update(choices=offered, value=key) for key in keys),
-        list_pairs(kept, pair),
-    ]
+    with_models = replace(now, typed_first=keys[0], typed_second=keys[1])
+    with_sheets = list_sheets(work, with_models)
+    with_pairs = list_pairs(kept, with_sheets.state, now.pair)
+    models = {
+        f"typed_{name}": gr.update(choices=offered, value=key)
+        for name, key in zip(("first", "second"), keys, strict=True)
+    }
+    return Result(with_pairs.state, {**models, **with_sheets.updates, **with_pairs.updates})
 
 
 def sheet_choices(work: SheetWork) -> Choices:
@@ -156,19 +224,16 @@ def sheet_choices(work: SheetWork) -> Choices:
     return [(label, id) for label, id in sheet_actions.kept_choices(work) if id in several]
 
 
-def list_sheets(work: SheetWork, chosen: str | None) -> Any:
+def list_sheets(work: SheetWork, now: Selection) -> Result[Selection]:
     """List the sheets that can be voted on; keep the one that is chosen, else take the newest."""
     choices = sheet_choices(work)
-    return gr.update(choices=choices, value=run_choices.keep_or_first(chosen, choices))
+    chosen = run_choices.keep_or_first(now.sheet, choices)
+    return Result(replace(now, sheet=chosen), {"sheet": gr.update(choices=choices, value=chosen)})
 
 
-def offer_columns(work: SheetWork, id: str | None) -> list[Any]:
-    """Offer the models of a sheet, the first two chosen."""
+def _columns(work: SheetWork, id: str | None) -> tuple[Column, ...]:
     state = sheet_actions.look(work, id)
-    columns = state.sheet.columns if state is not None else ()
-    choices = [(column.label, _named(column)) for column in columns]
-    names = [*(name for _, name in choices[:2]), None, None][:2]
-    return [gr.update(choices=choices, value=name) for name in names]
+    return state.sheet.columns if state is not None else ()
 
 
 def _named(column: Column) -> str:
@@ -176,16 +241,17 @@ def _named(column: Column) -> str:
     return column.key if column.strength == 1 else f"{column.key} at {column.strength:g}"
 
 
-def show_strength(studio: Studio, key: str | None) -> Any:
-    """Show the strength of a model where it is an adapter."""
+def has_strength(studio: Studio, key: str | None) -> bool:
+    """Whether a model is an adapter, which has a strength."""
     model = find_model(studio, key)
-    return gr.update(visible=model is not None and model.is_adapter)
+    return model is not None and model.is_adapter
 
 
-def list_pairs(kept: Votes, chosen: str | None) -> Any:
-    """List the pairs that were voted on; keep the one that is chosen, else take the newest."""
+def list_pairs(kept: Votes, now: Selection, chosen: str | None) -> Result[Selection]:
+    """List the pairs that were voted on, with this one chosen, else the newest."""
     choices = [(f"{second.label} and {first.label}", name_of(kept, (first, second))) for first, second in kept.pairs()]
-    return gr.update(choices=choices, value=run_choices.keep_or_first(chosen, choices))
+    pair = run_choices.keep_or_first(chosen, choices)
+    return Result(replace(now, pair=pair), {"pair": gr.update(choices=choices, value=pair)})
 
 
 def name_of(kept: Votes, pair: Pair) -> str:
@@ -208,9 +274,9 @@ def standing(kept: Votes, name: str | None) -> str:
     return str(vote_view.standing(vote_counts.tally(kept.of(*pair), pair[1]), *pair))
 
 
-def save(kept: Votes, name: str | None) -> str:
-    """Prepare the preferences of a pair as a file. Raises gr.Error when nothing was preferred."""
-    pair = find_pair(kept, name)
+def save(kept: Votes, now: Selection) -> str:
+    """Prepare the preferences of the chosen pair as a file. Raises gr.Error when nothing was preferred."""
+    pair = find_pair(kept, now.pair)
     text = vote_counts.as_preferences(kept.of(*pair)) if pair is not None else ""
     if pair is None or not text:
         raise gr.Error("No vote prefers one of two answers yet.", title="Nothing to save", print_exception=False)

@@ -53,7 +53,7 @@ from studio.ui.kit.components import ACTING, QUIET
 from studio.ui.kit.downloads import prepared_file
 from studio.ui.kit.drawn import Drawing, Drawn
 from studio.ui.kit.errors import shown
-from studio.ui.kit.exchange import DRAWN, STATE, Asked, Exchange, State
+from studio.ui.kit.exchange import DRAWN, STATE, Asked, Exchange, Result, State
 
 Kind = TypeVar("Kind", bound=Block)
 Field = TypeVar("Field", bound=Component)
@@ -125,13 +125,11 @@ class Panel(Generic[State]):
 
     def redraws_after(self, listener: Dependency) -> Dependency:
         """Draw the panel once a listener of another part of the page has succeeded."""
-        redrawn: Dependency = listener.success(
-            shown(self._listener(_as_it_is, _NOTHING)),
-            inputs_kwargs=self._given(_NOTHING),
-            outputs=self._sent_to(_NOTHING),
-            **QUIET,
-        )
-        return redrawn
+        return self._follow(listener.success, _as_it_is)
+
+    def on_failure(self, listener: Dependency, act: Callable[[State], State | Result[State]]) -> Dependency:
+        """Call `act` with the state once a listener has failed."""
+        return self._follow(listener.failure, act)
 
     def on(
         self,
@@ -152,6 +150,28 @@ class Panel(Generic[State]):
             inputs_kwargs=self._given(given),
             outputs=self._sent_to(also),
             **options,
+        )
+        return wired
+
+    def on_pressed(
+        self,
+        events: Sequence[Any],
+        act: Callable[[State, str], Iterator[State | Result[State]]],
+        *,
+        options: Mapping[str, Any] = ACTING,
+    ) -> Dependency:
+        """Call `act` with the state and the name in the browser of what was pressed, as one listener for all of them.
+
+        One page does one of these things at a time.
+        """
+        listen = shown(self._listener(act, _NOTHING))
+
+        def call(event: gr.EventData, **values: Any) -> Iterator[list[Any]]:
+            # A component that was updated is another object with another number; it keeps its name in the browser.
+            yield from listen(getattr(event.target, "elem_id", ""), **values)
+
+        wired: Dependency = gr.on(
+            list(events), call, inputs_kwargs=self._given(_NOTHING), outputs=self._sent_to(_NOTHING), **options
         )
         return wired
 
@@ -190,6 +210,15 @@ class Panel(Generic[State]):
             None, inputs=[self._prepared], js=scripts.call(save), show_progress="hidden"
         )
 
+    def _follow(self, event: Callable[..., Any], act: Callable[..., Any]) -> Dependency:
+        following: Dependency = event(
+            shown(self._listener(act, _NOTHING)),
+            inputs_kwargs=self._given(_NOTHING),
+            outputs=self._sent_to(_NOTHING),
+            **QUIET,
+        )
+        return following
+
     def _listener(self, act: Callable[..., Any], also: Mapping[str, Block]) -> Callable[..., Any]:
         names, own = (*self._outputs, *also), {*self._inputs, STATE, DRAWN}
 
@@ -206,9 +235,9 @@ class Panel(Generic[State]):
             asked, given = take(values)
             return in_order(self._exchange.answer(asked, act(asked.now, *pressed, **given)))
 
-        def stream(**values: Any) -> Iterator[list[Any]]:
+        def stream(*pressed: str, **values: Any) -> Iterator[list[Any]]:
             asked, given = take(values)
-            yield from map(in_order, self._exchange.answers(asked, act(asked.now, **given)))
+            yield from map(in_order, self._exchange.answers(asked, act(asked.now, *pressed, **given)))
 
         return stream if inspect.isgeneratorfunction(act) else call
 

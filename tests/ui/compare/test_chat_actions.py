@@ -1,6 +1,5 @@
 import itertools
-from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import gradio as gr
@@ -17,13 +16,11 @@ from studio.keeping import KeptFiles
 from studio.runs.store import RunFolder
 from studio.studio import Studio
 from studio.ui.api import ask_once
-from studio.ui.compare import chat_actions
 from studio.ui.compare.chat_actions import (
     AGAIN,
     ASK,
     REPLAY,
     Asking,
-    Given,
     choose,
     edit,
     halt,
@@ -31,9 +28,11 @@ from studio.ui.compare.chat_actions import (
     resize,
     take_back,
 )
-from studio.ui.compare.chat_view import PARTS
+from studio.ui.compare.chat_state import Chat
 from studio.ui.compare.suggested_prompts import suggest, take
 from studio.ui.compare.tab import new_ticket
+from studio.ui.kit.drawn import Drawn
+from studio.ui.kit.exchange import DRAWN, STATE, Exchange, Result
 from tests.ui.fake_studio import FakeChat, finished_run
 
 Page = dict[str, Any]
@@ -50,14 +49,8 @@ def kept(studio: Studio) -> KeptFiles[Conversation]:
 
 
 @pytest.fixture
-def given(studio: Studio, run: RunFolder) -> Given:
-    return Given(
-        keys=tuple(first_pair(studio)),
-        strengths=(1.0, 1.0),
-        said=Conversation(),
-        generation=GenerationSettings("", 0.0, 64, 42),
-        prompt="Hello there",
-    )
+def given(studio: Studio, run: RunFolder) -> Chat:
+    return Chat(longest=64, seed=42, prompt="Hello there").with_panes(first_pair(studio))
 
 
 @pytest.fixture
@@ -66,26 +59,23 @@ def chat(studio: Studio) -> FakeChat:
     return studio.chat
 
 
-def pages(frames: Iterator[list[Any]]) -> list[Page]:
-    return [dict(zip(PARTS, frame, strict=True)) for frame in frames]
+def page(result: Result[Chat]) -> Page:
+    """What a page shows and holds after a step."""
+    return {**{each.name: getattr(result.state, each.name) for each in fields(Chat)}, **result.updates}
 
 
-def ask_all(studio: Studio, given: Given, how: str = ASK) -> list[Page]:
+def ask_all(studio: Studio, given: Chat, how: str = ASK) -> list[Page]:
     ticks = itertools.count()
     kept = open_conversations(studio.settings.home, studio.clock)
     asking = Asking(studio, kept, clock=lambda: float(next(ticks)), make_ticket=lambda: "a-ticket")
-    return pages(asking.stream(how, given))
-
-
-def page(updates: list[Any]) -> Page:
-    return dict(zip(PARTS, updates, strict=True))
+    return [page(step) for step in asking.stream(given, how)]
 
 
 def questions(chat: FakeChat, pane: int) -> list[str]:
     return [message.content.strip() for message in chat.asked[-1][1][pane].messages]
 
 
-def test_both_panes_stream_from_one_question(studio: Studio, run: RunFolder, given: Given) -> None:
+def test_both_panes_stream_from_one_question(studio: Studio, run: RunFolder, given: Chat) -> None:
     frames = ask_all(studio, given)
     assert len(frames) > 4
     last = frames[-1]
@@ -99,10 +89,10 @@ def test_both_panes_stream_from_one_question(studio: Studio, run: RunFolder, giv
 
 
 def test_the_panes_ask_for_different_weights_in_one_question(
-    studio: Studio, run: RunFolder, given: Given, chat: FakeChat
+    studio: Studio, run: RunFolder, given: Chat, chat: FakeChat
 ) -> None:
-    third = replace(given, keys=(*given.keys, given.keys[1]), strengths=(1.0, 0.5, 1.5))
-    ask_all(studio, replace(third, generation=GenerationSettings("Be brief.", 0.0, 64, 42)))
+    third = given.with_panes((*given.keys, given.keys[1]), (1.0, 0.5, 1.5))
+    ask_all(studio, replace(third, system="Be brief."))
     (base, panes), *others = chat.asked
     assert others == [], "all panes are one question"
     assert (base.model, base.precision) == ("starter", "fp32"), "what the run's worker found, not the setting"
@@ -111,14 +101,14 @@ def test_the_panes_ask_for_different_weights_in_one_question(
     assert panes[0].messages == (Message("system", "Be brief."), Message("user", "Hello there"))
 
 
-def test_each_pane_remembers_its_own_answer(studio: Studio, given: Given, chat: FakeChat) -> None:
+def test_each_pane_remembers_its_own_answer(studio: Studio, given: Chat, chat: FakeChat) -> None:
     said = ask_all(studio, replace(given, prompt="One"))[-1]["said"]
     ask_all(studio, replace(given, prompt="Two", said=said))
     assert questions(chat, 0) == ["One", "base: One", "Two"]
     assert questions(chat, 1) == ["One", "tuned: One", "Two"]
 
 
-def test_what_a_model_writes_is_shown_as_it_is(studio: Studio, given: Given) -> None:
+def test_what_a_model_writes_is_shown_as_it_is(studio: Studio, given: Chat) -> None:
     """The chat pane takes text for HTML: a tag in an answer disappeared."""
     last = ask_all(studio, replace(given, prompt="<i>now</i>"))[-1]
     assert "&lt;i&gt;now&lt;/i&gt;" in last["talk_1"]
@@ -126,7 +116,7 @@ def test_what_a_model_writes_is_shown_as_it_is(studio: Studio, given: Given) -> 
     assert last["said"].questions == ("<i>now</i>",)
 
 
-def test_the_buttons_change_places_while_it_answers(studio: Studio, given: Given) -> None:
+def test_the_buttons_change_places_while_it_answers(studio: Studio, given: Chat) -> None:
     frames = ask_all(studio, given)
     assert (frames[0]["send"]["interactive"], frames[0]["stop"]["visible"]) == (False, True)
     assert frames[0]["prompt"] == ""
@@ -135,18 +125,18 @@ def test_the_buttons_change_places_while_it_answers(studio: Studio, given: Given
     assert last["again"]["interactive"] is last["edit"]["interactive"] is True
 
 
-def test_a_page_stops_only_its_own_answer(studio: Studio, given: Given, chat: FakeChat) -> None:
+def test_a_page_stops_only_its_own_answer(studio: Studio, given: Chat, chat: FakeChat) -> None:
     """Stop on one page ended the answer that another page was given."""
-    halt(studio, "")
+    halt(studio, given)
     assert chat.halted == []
     ticket = ask_all(studio, given)[0]["ticket"]
     ask_all(studio, replace(given, ticket=ticket))
-    halt(studio, ticket)
+    halt(studio, replace(given, ticket=ticket))
     assert (chat.tickets, chat.halted) == (["a-ticket", "a-ticket"], ["a-ticket"])
     assert new_ticket() != new_ticket()
 
 
-def test_a_model_that_is_open_is_not_woken(studio: Studio, given: Given, chat: FakeChat) -> None:
+def test_a_model_that_is_open_is_not_woken(studio: Studio, given: Chat, chat: FakeChat) -> None:
     """An open model says nothing before its first word, so "Waking the model" stood there until then."""
     assert "Waking the model" in ask_all(studio, given)[0]["talk_1"]
     chat.is_running = True
@@ -154,7 +144,7 @@ def test_a_model_that_is_open_is_not_woken(studio: Studio, given: Given, chat: F
 
 
 def test_what_was_answered_until_the_stop_is_kept(
-    studio: Studio, given: Given, chat: FakeChat, kept: KeptFiles[Conversation]
+    studio: Studio, given: Chat, chat: FakeChat, kept: KeptFiles[Conversation]
 ) -> None:
     chat.halt_after = 1
     last = ask_all(studio, given)[-1]
@@ -163,7 +153,7 @@ def test_what_was_answered_until_the_stop_is_kept(
 
 
 def test_a_question_that_was_stopped_before_its_first_word_stays_in_the_field(
-    studio: Studio, given: Given, chat: FakeChat, kept: KeptFiles[Conversation]
+    studio: Studio, given: Chat, chat: FakeChat, kept: KeptFiles[Conversation]
 ) -> None:
     chat.is_silent = True
     frames = ask_all(studio, given)
@@ -171,7 +161,7 @@ def test_a_question_that_was_stopped_before_its_first_word_stays_in_the_field(
     assert (frames[-1]["prompt"], frames[-1]["said"].questions, kept.all()) == ("Hello there", (), ())
 
 
-def test_a_conversation_is_kept_after_every_answer(studio: Studio, given: Given, kept: KeptFiles[Conversation]) -> None:
+def test_a_conversation_is_kept_after_every_answer(studio: Studio, given: Chat, kept: KeptFiles[Conversation]) -> None:
     first = ask_all(studio, given)[-1]
     assert kept.all() == (first["said"],)
     assert first["kept"]["value"] == first["said"].id
@@ -180,9 +170,7 @@ def test_a_conversation_is_kept_after_every_answer(studio: Studio, given: Given,
     assert kept.get(second.id).questions == ("Hello there", "Two")
 
 
-def test_a_question_without_an_answer_is_taken_back(
-    studio: Studio, given: Given, kept: KeptFiles[Conversation]
-) -> None:
+def test_a_question_without_an_answer_is_taken_back(studio: Studio, given: Chat, kept: KeptFiles[Conversation]) -> None:
     with pytest.raises(RunError, match="too long"):
         ask_all(studio, replace(given, prompt="trouble"))
     assert kept.all() == ()
@@ -192,7 +180,7 @@ def test_a_question_without_an_answer_is_taken_back(
     assert (back["send"]["interactive"], back["stop"]["visible"]) == (True, False)
 
 
-def test_the_last_message_is_changed_in_every_pane(studio: Studio, given: Given, chat: FakeChat) -> None:
+def test_the_last_message_is_changed_in_every_pane(studio: Studio, given: Chat, chat: FakeChat) -> None:
     said = ask_all(studio, replace(given, prompt="One"))[-1]["said"]
     said = ask_all(studio, replace(given, prompt="Tow", said=said))[-1]["said"]
     changing = page(edit(replace(given, said=said)))
@@ -205,33 +193,34 @@ def test_the_last_message_is_changed_in_every_pane(studio: Studio, given: Given,
     assert (left["prompt"], left["editing"], left["changing"]) == ("", False, "")
 
 
-def test_answering_again_takes_the_last_answers_place(studio: Studio, given: Given, chat: FakeChat) -> None:
+def test_answering_again_takes_the_last_answers_place(studio: Studio, given: Chat, chat: FakeChat) -> None:
     said = ask_all(studio, given)[-1]["said"]
     frames = ask_all(studio, replace(given, said=said, prompt="something typed meanwhile"), AGAIN)
     assert frames[-1]["said"].questions == ("Hello there",)
     assert frames[0]["seed"] == 42, "the likeliest words are the same with any seed"
-    frames = ask_all(studio, replace(given, said=said, generation=GenerationSettings("", 0.8, 64, 42)), AGAIN)
+    frames = ask_all(studio, replace(given, said=said, temperature=0.8), AGAIN)
     assert frames[0]["seed"] == 43
     assert chat.seeds[-1] == 43
     with pytest.raises(gr.Error, match="Nothing was asked"):
         ask_all(studio, given, AGAIN)
 
 
-def test_all_of_a_conversation_is_asked_of_another_run(studio: Studio, given: Given, run: RunFolder) -> None:
+def test_all_of_a_conversation_is_asked_of_another_run(studio: Studio, given: Chat, run: RunFolder) -> None:
     said = ask_all(studio, replace(given, prompt="One"))[-1]["said"]
     said = ask_all(studio, replace(given, prompt="Two", said=said))[-1]["said"]
     other = finished_run(studio, dataset_id=run.origin.dataset_id, config=RunConfig(name="heron"))
-    fresh = ask_all(studio, replace(given, keys=(given.keys[0], f"run:{other.id}"), said=said), REPLAY)[-1]["said"]
+    others = given.with_panes((given.keys[0], f"run:{other.id}"))
+    fresh = ask_all(studio, replace(others, said=said), REPLAY)[-1]["said"]
     assert fresh.id != said.id
     assert (fresh.name, fresh.questions) == ("One, asked again", ("One", "Two"))
     assert fresh.talks[1].title == "heron"
     assert [turn.answer.text for turn in fresh.talks[1].turns] == ["tuned: One ", "tuned: Two "]
 
 
-def test_a_conversation_can_be_asked_of_others_in_every_pane(studio: Studio, given: Given) -> None:
+def test_a_conversation_can_be_asked_of_others_in_every_pane(studio: Studio, given: Chat) -> None:
     """With the last of the old models the questions were gone too."""
     said = ask_all(studio, replace(given, prompt="One"))[-1]["said"]
-    turned = replace(given, keys=given.keys[::-1], said=said)
+    turned = replace(given.with_panes(given.keys[::-1]), said=said)
     chosen = page(choose(studio, turned))
     assert "tuned" not in chosen["talk_1"]
     assert chosen["replay"]["interactive"] is True
@@ -240,7 +229,7 @@ def test_a_conversation_can_be_asked_of_others_in_every_pane(studio: Studio, giv
     assert fresh.before == ()
 
 
-def test_a_replay_that_is_stopped_asks_no_more(studio: Studio, given: Given, chat: FakeChat) -> None:
+def test_a_replay_that_is_stopped_asks_no_more(studio: Studio, given: Chat, chat: FakeChat) -> None:
     said = ask_all(studio, replace(given, prompt="One"))[-1]["said"]
     said = ask_all(studio, replace(given, prompt="Two", said=said))[-1]["said"]
     chat.halt_after = 1
@@ -248,11 +237,11 @@ def test_a_replay_that_is_stopped_asks_no_more(studio: Studio, given: Given, cha
 
 
 def test_another_model_in_a_pane_leaves_the_kept_conversation_as_it_is(
-    studio: Studio, given: Given, run: RunFolder, kept: KeptFiles[Conversation]
+    studio: Studio, given: Chat, run: RunFolder, kept: KeptFiles[Conversation]
 ) -> None:
     said = ask_all(studio, given)[-1]["said"]
     other = finished_run(studio, dataset_id=run.origin.dataset_id, config=RunConfig(name="heron"))
-    given = replace(given, keys=(given.keys[0], f"run:{other.id}"), said=said)
+    given = replace(given.with_panes((given.keys[0], f"run:{other.id}")), said=said)
     chosen = page(choose(studio, given))
     assert "tuned" not in chosen["talk_2"]
     assert chosen["strength_2"]["visible"] is True
@@ -262,15 +251,15 @@ def test_another_model_in_a_pane_leaves_the_kept_conversation_as_it_is(
     assert len(kept.all()) == 2
 
 
-def test_a_model_of_another_base_is_refused_in_a_sentence(studio: Studio, given: Given, run: RunFolder) -> None:
+def test_a_model_of_another_base_is_refused_in_a_sentence(studio: Studio, given: Chat, run: RunFolder) -> None:
     other = finished_run(studio, dataset_id=run.origin.dataset_id, config=RunConfig(name="heron", method="qlora"))
-    given = replace(given, keys=(given.keys[0], f"run:{other.id}"))
+    given = given.with_panes((given.keys[0], f"run:{other.id}"))
     assert "another base model" in page(choose(studio, given))["caption_2"]
     with pytest.raises(RunError, match=r"Pane 2 \(heron\) comes from another base model"):
         ask_all(studio, given)
 
 
-def test_panes_are_added_and_taken_away(studio: Studio, given: Given, run: RunFolder) -> None:
+def test_panes_are_added_and_taken_away(studio: Studio, given: Chat, run: RunFolder) -> None:
     other = finished_run(studio, dataset_id=run.origin.dataset_id, config=RunConfig(name="heron"))
     said = ask_all(studio, given)[-1]["said"]
     three = page(resize(studio, 1, replace(given, said=said)))
@@ -280,13 +269,13 @@ def test_panes_are_added_and_taken_away(studio: Studio, given: Given, run: RunFo
     assert three["send"]["value"] == "Ask all three"
     assert three["said"].id == said.id
     assert "base: Hello" in three["talk_1"]
-    two = page(resize(studio, -1, replace(given, keys=(*given.keys, f"run:{other.id}"), strengths=(1, 1, 1))))
+    two = page(resize(studio, -1, given.with_panes((*given.keys, f"run:{other.id}"))))
     assert (two["panes"], two["pane_3"]["visible"], two["away"]["visible"]) == (2, False, False)
-    four = replace(given, keys=(*given.keys, None, None), strengths=(1, 1, 1, 1))
+    four = given.with_panes((*given.keys, None, None))
     assert page(resize(studio, 1, four))["panes"] == 4
 
 
-def test_what_differs_is_marked_only_when_wanted(studio: Studio, given: Given) -> None:
+def test_what_differs_is_marked_only_when_wanted(studio: Studio, given: Chat) -> None:
     plain = ask_all(studio, given)[-1]
     assert "<mark>" not in plain["talk_2"]
     shown = page(mark(studio, replace(given, said=plain["said"], marks=True)))
@@ -297,61 +286,67 @@ def test_what_differs_is_marked_only_when_wanted(studio: Studio, given: Given) -
 def test_the_captions_of_a_full_run_know_no_adapter(studio: Studio) -> None:
     config = RunConfig(method="full", name="otter")
     finished_run(studio, dataset_id=studio.data.add_sample("order_slips").id, config=config)
-    keys = tuple(first_pair(studio))
-    given = Given(keys, (1.0, 0.3), Conversation(), GenerationSettings("", 0.0, 64, 42), prompt="Hello")
+    given = Chat(longest=64, seed=42, prompt="Hello").with_panes(first_pair(studio), (1.0, 0.3))
     last = ask_all(studio, given)[-1]
     assert "starter model, not trained · seed" in last["caption_1"]
     assert "fully trained (otter), a model of its own in memory beside the base" in last["caption_2"]
     assert page(choose(studio, given))["strength_2"]["visible"] is False
 
 
-def test_nothing_to_ask_and_no_run_are_sentences(studio: Studio, given: Given, run: RunFolder) -> None:
+def test_nothing_to_ask_and_no_run_are_sentences(studio: Studio, given: Chat, run: RunFolder) -> None:
     with pytest.raises(gr.Error, match="Write a message"):
         ask_all(studio, replace(given, prompt=""))
     with pytest.raises(gr.Error, match="no tuned run"):
-        ask_all(studio, replace(given, keys=(None, None)))
+        ask_all(studio, given.with_panes((None, None)))
     with pytest.raises(gr.Error, match="Pane 2 has no model"):
-        ask_all(studio, replace(given, keys=(given.keys[0], None)))
+        ask_all(studio, given.with_panes((given.keys[0], None)))
     studio.delete_run(run.id)
     with pytest.raises(RunError, match="is gone"):
         ask_all(studio, given)
 
 
+def test_what_is_typed_while_it_answers_stays_in_the_field(studio: Studio, given: Chat) -> None:
+    """Nor is a model or a strength sent that the page holds already: another listener may be changing it."""
+    ticks = itertools.count()
+    kept = open_conversations(studio.settings.home, studio.clock)
+    asking = Asking(studio, kept, clock=lambda: float(next(ticks)), make_ticket=lambda: "a-ticket")
+    exchange = Exchange(Chat())
+    names = [each.name for each in fields(Chat)]
+    held = {name: getattr(given, name) for name in names}
+    asked = exchange.take_in({**held, STATE: Chat(), DRAWN: Drawn()}, names)
+    first, *others = exchange.answers(asked, asking.stream(asked.now, ASK))
+    assert first["prompt"] == ""
+    assert not any({"prompt", "model_1", "strength_1", "system", "marks"} & each.keys() for each in others)
+    assert ["said" in each for each in others] == [*[False] * (len(others) - 1), True]
+
+
 def test_what_the_page_holds_is_read(studio: Studio) -> None:
-    values: dict[str, Any] = {f"model_{place}": f"run:{place}" for place in range(1, 5)}
-    values |= dict.fromkeys([f"strength_{place}" for place in range(1, 5)])
-    free = {
-        "panes": 3,
-        "said": Conversation(),
-        "ticket": "t",
-        "pending": "",
-        "editing": False,
-        "prompt": " Hi ",
-        "marks": None,
-    }
-    given = chat_actions.read(**values, **free, system=None, temperature=0.5, longest=64.0, seed=None)
+    given = Chat(system="", temperature=0.5, longest=64.0).with_panes([f"run:{place}" for place in range(1, 4)])
     assert (given.keys, given.strengths) == (("run:1", "run:2", "run:3"), (1.0, 1.0, 1.0))
-    assert (given.prompt, given.generation) == ("Hi", GenerationSettings("", 0.5, 64, 0))
+    assert given.generation == GenerationSettings("", 0.5, 64, 0)
 
 
-def test_held_out_rows_become_questions_to_try(studio: Studio, run: RunFolder, given: Given) -> None:
-    suggestions, title, *buttons = suggest(studio, *given.keys, None)
+def test_held_out_rows_become_questions_to_try(studio: Studio, run: RunFolder, given: Chat) -> None:
+    shown = page(suggest(studio, given))
+    suggestions = shown["suggested"]
     assert len(suggestions) == 3
-    assert title["visible"] is True
-    assert all(button["visible"] for button in buttons)
-    assert take(0, suggestions, "kept") == (suggestions[0][0], "kept")
+    assert shown["ideas_title"]["visible"] is True
+    assert all(shown[f"idea_{number}"]["visible"] for number in range(3))
+    taken = take(0, replace(given, suggested=suggestions, system="kept"))
+    assert (taken.prompt, taken.system) == (suggestions[0][0], "kept")
     trained = run.train_path.read_text(encoding="utf-8")
     assert suggestions[0][0] not in trained
-    assert suggest(studio, given.keys[0], None)[1]["visible"] is False, "a base has no rows"
-    assert suggest(studio, "run:gone")[1]["visible"] is False
+    for keys in ((given.keys[0], None), ("run:gone",)):
+        shown = page(suggest(studio, given.with_panes(keys)))
+        assert (shown["ideas_title"]["visible"], shown["suggested"]) == (False, ()), "a base has no rows"
 
 
 def test_questions_to_try_leave_out_what_all_begin_with(studio: Studio) -> None:
     """The three buttons of a data set with one instruction all read alike."""
     run = finished_run(studio, dataset_id=studio.data.add_sample("order_slips").id)
-    suggestions, _, *buttons = suggest(studio, f"run:{run.id}@5")
-    assert all(question.startswith("Turn the customer's message") for question, _ in suggestions)
-    labels = [button["value"] for button in buttons]
+    shown = page(suggest(studio, Chat().with_panes([f"run:{run.id}@5"])))
+    assert all(question.startswith("Turn the customer's message") for question, _ in shown["suggested"])
+    labels = [shown[f"idea_{number}"]["value"] for number in range(3)]
     assert len({label[:8] for label in labels}) == len(labels)
     assert all(label.startswith("…") and len(label) <= 45 for label in labels)
 

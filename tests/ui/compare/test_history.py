@@ -1,4 +1,5 @@
 import json
+from dataclasses import fields, replace
 from typing import Any
 
 import gradio as gr
@@ -14,8 +15,8 @@ from studio.keeping import KeptFiles
 from studio.runs.store import RunFolder
 from studio.studio import Studio
 from studio.ui.compare import history, tab
-from studio.ui.compare.chat_actions import Given
-from studio.ui.compare.chat_view import PARTS
+from studio.ui.compare.chat_state import Chat
+from studio.ui.kit.exchange import Result
 from tests.ui.fake_studio import FakeChat, finished_run
 
 Kept = KeptFiles[Conversation]
@@ -32,15 +33,15 @@ def kept(studio: Studio) -> Kept:
     return open_conversations(studio.settings.home, studio.clock)
 
 
-def page(updates: list[Any]) -> dict[str, Any]:
-    return dict(zip(PARTS, updates, strict=True))
+def page(result: Chat | Result[Chat]) -> dict[str, Any]:
+    """What a page shows and holds after a step."""
+    state, updates = (result.state, result.updates) if isinstance(result, Result) else (result, {})
+    return {**{each.name: getattr(state, each.name) for each in fields(Chat)}, **updates}
 
 
-def given(studio: Studio, said: Conversation | None = None, **values: Any) -> Given:
-    keys = tuple(first_pair(studio))
-    return Given(
-        **{"keys": keys, "strengths": (1.0, 1.0), "said": said or Conversation(), "generation": GENERATION, **values}
-    )
+def given(studio: Studio, said: Conversation | None = None, **values: Any) -> Chat:
+    chosen = Chat(longest=64, seed=42).with_panes(first_pair(studio))
+    return replace(chosen, said=said or Conversation(), **values)
 
 
 def talked(studio: Studio, kept: Kept, *keys: str | None, strength: float = 1.0) -> Conversation:
@@ -51,7 +52,7 @@ def talked(studio: Studio, kept: Kept, *keys: str | None, strength: float = 1.0)
 
 
 def test_a_first_page_offers_the_base_and_the_newest_run(studio: Studio, run: RunFolder, kept: Kept) -> None:
-    shown = page(history.at_first(studio, kept, marks=False))
+    shown = page(history.at_first(studio, kept, Chat()))
     assert shown["model_1"]["value"].startswith("base:")
     assert shown["model_2"]["value"] == f"run:{run.id}"
     assert next(label for label, _ in shown["model_1"]["choices"]) == "Starter model, untrained"
@@ -60,17 +61,17 @@ def test_a_first_page_offers_the_base_and_the_newest_run(studio: Studio, run: Ru
 
 
 def test_a_page_without_a_run_has_no_model(studio: Studio, kept: Kept) -> None:
-    shown = page(history.at_first(studio, kept, marks=False))
+    shown = page(history.at_first(studio, kept, Chat()))
     assert shown["model_1"]["value"] is shown["model_2"]["value"] is None
     later = finished_run(studio, dataset_id=studio.data.add_sample("order_slips").id)
-    empty = Given((None, None), (1.0, 1.0), shown["said"], GENERATION)
+    empty = Chat(said=shown["said"])
     assert page(history.refresh(studio, kept, empty))["model_2"]["value"] == f"run:{later.id}"
 
 
 def test_a_reload_brings_the_last_conversation_back(studio: Studio, run: RunFolder, kept: Kept) -> None:
     keys = first_pair(studio)
     said = talked(studio, kept, *keys, keys[1], strength=0.5)
-    shown = page(history.at_first(studio, kept, marks=False))
+    shown = page(history.at_first(studio, kept, Chat()))
     assert shown["said"] == said
     assert (shown["panes"], shown["model_3"]["value"], shown["strength_3"]["value"]) == (3, keys[1], 0.5)
     assert "otter says" in shown["talk_2"]
@@ -82,7 +83,7 @@ def test_a_conversation_outlives_its_run(studio: Studio, run: RunFolder, kept: K
     said = talked(studio, kept, *first_pair(studio))
     other = finished_run(studio, dataset_id=run.origin.dataset_id)
     studio.delete_run(run.id)
-    shown = page(history.at_first(studio, kept, marks=False))
+    shown = page(history.at_first(studio, kept, Chat()))
     assert shown["said"] == said
     assert shown["model_2"]["value"] is None
     assert "otter (no longer there)" in shown["caption_2"]
@@ -93,7 +94,7 @@ def test_a_conversation_outlives_its_run(studio: Studio, run: RunFolder, kept: K
 def test_a_base_is_one_choice_whichever_run_it_was_named_after(studio: Studio, run: RunFolder, kept: Kept) -> None:
     talked(studio, kept, f"base:{run.id}", f"run:{run.id}")
     newer = finished_run(studio, dataset_id=run.origin.dataset_id)
-    shown = page(history.at_first(studio, kept, marks=False))
+    shown = page(history.at_first(studio, kept, Chat()))
     assert shown["model_1"]["value"] == f"base:{newer.id}"
     keys = [key for _, key in shown["model_1"]["choices"]]
     assert keys == [f"base:{newer.id}", *[f"run:{each.id}" for each in studio.runs.all()]]
@@ -105,16 +106,16 @@ def test_a_new_run_is_offered_and_what_is_chosen_stays(studio: Studio, run: RunF
     shown = page(history.refresh(studio, kept, before))
     assert f"run:{newer.id}" in [key for _, key in shown["model_2"]["choices"]]
     assert "value" not in shown["model_2"], "another listener may be choosing at the same moment"
-    assert shown["said"] == gr.skip()
+    assert shown["said"] == before.said
 
 
 def test_another_tab_asks_for_a_run(studio: Studio, run: RunFolder, kept: Kept) -> None:
     finished_run(studio, dataset_id=run.origin.dataset_id)
     wanted = tab.show_run(studio, run.id)
-    shown = page(history.compare_run(studio, kept, wanted))
+    shown = page(history.compare_run(studio, kept, Chat(), run_id=wanted))
     assert shown["model_2"]["value"] == f"run:{run.id}"
     assert shown["said"].questions == ()
-    assert history.compare_run(studio, kept, "") == [gr.skip()] * len(PARTS)
+    assert history.compare_run(studio, kept, Chat(), run_id="") == Chat()
     with pytest.raises(RunError, match="no run"):
         tab.show_run(studio, "nobody")
     assert tab.show_run(studio, None) == ""
@@ -122,38 +123,39 @@ def test_another_tab_asks_for_a_run(studio: Studio, run: RunFolder, kept: Kept) 
 
 def test_a_new_conversation_keeps_models_and_strengths(studio: Studio, run: RunFolder, kept: Kept) -> None:
     said = talked(studio, kept, *first_pair(studio))
-    shown = page(history.begin(studio, kept, given(studio, said, strengths=(1.0, 0.7))))
+    shown = page(history.begin(studio, kept, given(studio, said, strength_2=0.7)))
     assert shown["model_2"]["value"] == f"run:{run.id}"
     assert shown["strength_2"]["value"] == 0.7
     assert (shown["said"].id, shown["kept"]["value"]) == ("", "")
-    again = page(history.reopen(studio, kept, given(studio), said.id))
+    again = page(history.reopen(studio, kept, given(studio), id=said.id))
     assert again["said"] == said
-    assert page(history.reopen(studio, kept, given(studio, said), None))["said"].id == ""
+    assert page(history.reopen(studio, kept, given(studio, said), id=None))["said"].id == ""
 
 
 def test_a_conversation_is_named_deleted_and_put_back(studio: Studio, run: RunFolder, kept: Kept) -> None:
     said = talked(studio, kept, *first_pair(studio))
-    named = page(history.rename(kept, given(studio, said), "Bread"))
+    named = page(history.rename(kept, given(studio, said), name="Bread"))
     assert named["said"] == kept.get(said.id)
     assert "It is called Bread now." in named["said_of"]
-    updates, id = history.delete(studio, kept, given(studio, named["said"]))
-    deleted = page(updates)
-    assert (id, kept.all(), deleted["restore"]["visible"]) == (said.id, (), True)
+    deleted = page(history.delete(studio, kept, given(studio, named["said"])))
+    assert (deleted["deleted"], kept.all(), deleted["restore"]["visible"]) == (said.id, (), True)
+    assert deleted["bin"]["visible"] is True
     assert "Bread is in the bin." in deleted["said_of"]
-    back = page(history.restore(studio, kept, given(studio), id))
+    back = page(history.restore(studio, kept, given(studio), said.id))
     assert (back["said"].name, back["restore"]["visible"]) == ("Bread", False)
+    assert back["bin"]["visible"] is False
 
 
 def test_what_is_not_kept_yet_has_no_name_and_no_file(studio: Studio, run: RunFolder, kept: Kept) -> None:
-    assert "with its first question" in page(history.rename(kept, given(studio), "Bread"))["said_of"]
-    assert history.delete(studio, kept, given(studio))[1] == ""
+    assert "with its first question" in page(history.rename(kept, given(studio), name="Bread"))["said_of"]
+    assert page(history.delete(studio, kept, given(studio)))["deleted"] == ""
     with pytest.raises(gr.Error, match="Nothing was said"):
-        history.save(given(studio), "md")
+        history.save("md", given(studio))
 
 
 def test_a_conversation_is_taken_along_as_a_file(studio: Studio, run: RunFolder, kept: Kept) -> None:
     said = talked(studio, kept, *first_pair(studio))
-    markdown, jsonl = (json.loads(history.save(given(studio, said), kind)) for kind in ("md", "jsonl"))
+    markdown, jsonl = (json.loads(history.save(kind, given(studio, said))) for kind in ("md", "jsonl"))
     assert (markdown["name"], jsonl["name"]) == ("how-is-bread-made.md", "how-is-bread-made.jsonl")
     assert "### otter" in markdown["text"]
     assert len(jsonl["text"].splitlines()) == 2

@@ -1,9 +1,6 @@
-from dataclasses import replace
-
 import gradio as gr
 import pytest
 
-from studio.compare.answering import GenerationSettings
 from studio.compare.chat_protocol import Tested
 from studio.compare.conversations import Answer, Conversation, Talk, Turn
 from studio.compare.pane_models import first_pair
@@ -12,7 +9,7 @@ from studio.data.examples import Message
 from studio.errors import RunError
 from studio.runs.store import RunFolder
 from studio.studio import Studio
-from studio.ui.compare.chat_actions import Given
+from studio.ui.compare.chat_state import Chat
 from studio.ui.compare.self_test import prove
 from tests.ui.fake_studio import FakeChat, finished_run
 
@@ -25,8 +22,9 @@ def run(studio: Studio) -> RunFolder:
 
 
 @pytest.fixture
-def given(studio: Studio, run: RunFolder) -> Given:
-    return Given(tuple(first_pair(studio)), (1.0, 0.5), SAID, GenerationSettings("Be brief.", 0.7, 64, 42))
+def given(studio: Studio, run: RunFolder) -> Chat:
+    chosen = Chat(system="Be brief.", temperature=0.7, longest=64, seed=42, ticket="t", said=SAID)
+    return chosen.with_panes(first_pair(studio), (1.0, 0.5))
 
 
 def chat_of(studio: Studio) -> FakeChat:
@@ -34,11 +32,11 @@ def chat_of(studio: Studio) -> FakeChat:
     return studio.chat
 
 
-def test_a_proof_says_what_was_held_against_what(studio: Studio, given: Given, run: RunFolder) -> None:
-    said = list(prove(studio, given, "t"))
-    assert "Loading the base model afresh." in said[1][0]
-    assert said[0][1]["interactive"] is False
-    outcome, button = said[-1]
+def test_a_proof_says_what_was_held_against_what(studio: Studio, given: Chat, run: RunFolder) -> None:
+    said = [each.updates for each in prove(studio, given)]
+    assert "Loading the base model afresh." in said[1]["proof_said"]
+    assert said[0]["prove"]["interactive"] is False
+    outcome, button = said[-1]["proof_said"], said[-1]["prove"]
     assert "ls-good" in outcome
     assert "with otter on, exactly as plain peft does. 32 tokens compared, every one the same." in outcome
     assert "Greedy, in fp32." in outcome
@@ -55,17 +53,17 @@ def test_a_proof_says_what_was_held_against_what(studio: Studio, given: Given, r
         (True, False, "with otter on, plain peft answers otherwise."),
     ],
 )
-def test_a_difference_is_not_hidden(studio: Studio, given: Given, off: bool, on: bool, sentence: str) -> None:
+def test_a_difference_is_not_hidden(studio: Studio, given: Chat, off: bool, on: bool, sentence: str) -> None:
     chat_of(studio).tested = Tested(1, off, on, tokens=32, seconds=2.0, note="Token 3 is another one.")
-    outcome, _ = list(prove(studio, given, "t"))[-1]
+    outcome = list(prove(studio, given))[-1].updates["proof_said"]
     assert "Proved" not in outcome
     assert "ls-bad" in outcome
     assert sentence in outcome
     assert "Token 3" in outcome
 
 
-def test_a_base_alone_proves_nothing(studio: Studio, given: Given) -> None:
+def test_a_base_alone_proves_nothing(studio: Studio, given: Chat) -> None:
     with pytest.raises(gr.Error, match="Choose a tuned model"):
-        list(prove(studio, replace(given, keys=(given.keys[0],) * 2), "t"))
+        list(prove(studio, given.with_panes((given.keys[0],) * 2)))
     with pytest.raises(RunError, match="names no model"):
-        list(prove(studio, replace(given, keys=("nonsense", "nonsense")), "t"))
+        list(prove(studio, given.with_panes(("nonsense", "nonsense"))))

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from studio.config import RunConfig
-from studio.data.changes import Change
+from studio.data.reading_choices import Change
 from studio.studio import Studio
 from studio.ui.data.state import Selection, settle
 from tests.ui.fake_studio import brought

@@ -74,9 +74,7 @@ def build(studio: Studio, facts: ModelFacts, tabs: gr.Tabs) -> DataTab:
         held_out = _build_held_out(panel)
     with gr.Row(elem_classes="ls-forward"):
         proceed = gr.Button("Next: configure", variant="primary", elem_id="data-proceed")
-    listeners.append(
-        lambda: proceed.click(lambda: gr.Tabs(selected="configure"), outputs=[tabs], **QUIET)  # type: ignore[attr-defined]
-    )
+    listeners.append(lambda: proceed.click(lambda: gr.Tabs(selected="configure"), outputs=[tabs], **QUIET))
     return DataTab(pickers, held_out, panel, listeners)
 
 
@@ -191,7 +189,7 @@ def _build_moves(panel: Panel[Selection]) -> Listeners:
     following = panel.part("following", gr.Button("Next", size="sm", interactive=False, elem_id="data-next"))
     options: dict[str, Any] = {"inputs": [number], "outputs": [number], "show_progress": "hidden"}
     return [
-        partial(button.click, None, js=scripts.call("moveExample", step), **options)  # type: ignore[attr-defined]
+        partial(button.click, None, js=scripts.call("moveExample", step), **options)
         for button, step in ((previous, -1), (following, 1))
     ]
 

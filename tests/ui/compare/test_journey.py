@@ -11,6 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from studio.config import RunConfig
 from studio.data.examples import Example, Message
+from studio.jobs.tasks import Train
 from studio.runs.store import RunStore
 from tests.live_page import assert_fits
 from tests.warm import Forkserver, WarmLaunch
@@ -34,7 +35,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, warm: Fo
         )
         origin = {"dataset_id": "colours", "dataset_name": "Colours", "dataset_sha256": "0" * 64}
         run = RunStore(home).create(config, train=rows[:20], validation=rows[20:], **origin)
-        worker = WarmLaunch(warm.address)(["train", str(run.path)], log_path=run.log_path, lock_path=run.lock_path)
+        worker = WarmLaunch(warm.address)(Train(run.path))
         while worker.exit_code() is None:
             time.sleep(0.1)
         assert worker.exit_code() == 0, run.log_path.read_text()

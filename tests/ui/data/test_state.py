@@ -2,9 +2,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from studio.data.changes import Change
 
 from studio.config import RunConfig
+from studio.data.reading_choices import Change
 from studio.studio import Studio
 from studio.ui.data.state import Selection, settle
 from tests.ui.fake_studio import brought

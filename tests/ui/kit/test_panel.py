@@ -105,6 +105,26 @@ def test_what_goes_wrong_is_shown_as_everywhere() -> None:
         page.answer(page.wired[1], gr.EventData(None, {"verb": "fail"}))
 
 
+def test_what_follows_a_failure_has_the_same_outputs_and_one_listener_knows_what_was_pressed() -> None:
+    def ask(selection: Selection, pressed: str) -> Iterator[Selection]:
+        yield replace(selection, opened=pressed)
+
+    with gr.Blocks() as blocks:
+        panel = Panel("files", Selection(), draw=draw)
+        panel.html("list")
+        panel.part("one", gr.Column(visible=False))
+        first, second = gr.Button(elem_id="first"), gr.Button(elem_id="second")
+        panel.on_failure(panel.on_pressed([first.click, second.click], ask), lambda selection: Selection("taken back"))
+    asked, failed = blocks.fns.values()
+    kept = {"selection": Selection(), "drawn": Drawn()}
+    assert len(asked.targets) == 2
+    assert failed.outputs == asked.outputs
+    assert (failed.trigger_after, failed.trigger_only_on_failure) == (asked._id, True)
+    steps = list(asked.fn(gr.EventData(second, {}), **kept))
+    assert [step[0].opened for step in steps] == ["second"]
+    assert failed.fn(**kept)[0] == Selection("taken back")
+
+
 def test_an_address_is_prepared_where_there_is_one() -> None:
     page = Page()
     prepare = page.wired[4]

@@ -19,6 +19,7 @@ from studio.runs.queue import Queue
 from studio.runs.store import RunFolder
 from studio.studio import Studio
 from studio.ui.kit.numbers import moment
+from studio.ui.kit.drawn import Drawn, only_new
 from studio.ui.runs import view
 from studio.wording import duration
 from tests.security.small_home import Ids, look_everywhere, opened, serve_a_while, write_small_home
@@ -150,10 +151,9 @@ def test_a_run_without_settings_or_origin_is_listed_with_a_way_to_the_bin(home: 
     (home.finished.path / name).write_text(content, encoding="utf-8")
     home.use()
     assert home.status(home.ids.finished) == "damaged"
-    drawn = view.draw(home.studio, view.Selection(opened=home.ids.finished), None)
-    one, actions = drawn[view.PARTS.index("one")], drawn[view.PARTS.index("actions")]
-    assert name in one
-    assert 'data-verb="delete"' in actions
+    drawn, _ = only_new(view.draw(home.studio, view.Selection(opened=home.ids.finished)), Drawn())
+    assert name in drawn["one_said"]
+    assert 'data-verb="delete"' in drawn["actions"]
     home.studio.delete_run(home.ids.finished)
     with pytest.raises(RunError, match="no run"):
         home.studio.scheduler.view(home.ids.finished)

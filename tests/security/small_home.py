@@ -128,8 +128,8 @@ def _write_beside(studio: Studio) -> None:
     (home / "tasks").mkdir()
     (home / "tasks" / "own.yaml").write_text("task: own\n", encoding="utf-8")
     play_job(home / "machine.events.jsonl")
-    studio._scheduler.queue.add("no-such-run")
-    studio._scheduler.queue.remove("no-such-run")
+    studio.scheduler.queue.add("no-such-run")
+    studio.scheduler.queue.remove("no-such-run")
 
 
 def play_job(path: Path) -> None:

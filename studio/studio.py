@@ -8,7 +8,7 @@
     chat, rendering           the worker that answers, and those that show how a model reads an example
 
 What needs several of them is a verb of the studio itself.
-Every verb returns at once: what takes long happens in a worker. Knows nothing of pages, terminals or models in memory.
+Every verb returns at once: what takes long happens in a worker.
 """
 
 import dataclasses

@@ -1,9 +1,7 @@
 """Blending adapters into a new one: a run folder like any other, whose worker blends where others train.
 
-    <run>/parents.json      from which runs, with which weights, and how (Blend)
-          train.jsonl  val.jsonl      those of the first parent, so that the blend can be evaluated on them
-
-Knows nothing of how adapters are blended: the worker does it.
+<run>/parents.json      from which runs, with which weights, and how (Blend)
+      train.jsonl  val.jsonl      those of the first parent, so that the blend can be evaluated on them
 """
 
 import dataclasses

@@ -3,7 +3,7 @@
     <home>/machine.json
 
 A measurement is valid for one machine and one PyTorch; another one makes it again. The memory is looked up at each
-reading, as it changes from hour to hour. Knows nothing of how it is measured, and never imports torch.
+reading, as it changes from hour to hour.
 """
 
 import importlib.metadata

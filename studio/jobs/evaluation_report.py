@@ -1,10 +1,8 @@
 """What is known of a model beside its base: scores with their intervals, what was forgotten, and the rows behind them.
 
-    <run>/evaluations/<name>.json                  the report, written last and whole
-                      <name>.rows-<created>.jsonl  what both answered, row by row, as that report has it
-                      <name>.{task.json,lock,events.jsonl,log}    of the worker that made it
-
-Knows nothing of how a score is made.
+<run>/evaluations/<name>.json                  the report, written last and whole
+                  <name>.rows-<created>.jsonl  what both answered, row by row, as that report has it
+                  <name>.{task.json,lock,events.jsonl,log}    of the worker that made it
 """
 
 import logging

@@ -1,7 +1,7 @@
 """The evaluations of runs: each made by a worker of its own, one without being asked when a run ends.
 
 A run that shall be evaluated at its end has a file that says so, so that it happens even when the server that started
-the run is gone by then. Knows nothing of how a score is made.
+the run is gone by then.
 """
 
 import logging

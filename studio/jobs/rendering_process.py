@@ -1,7 +1,4 @@
-"""One process that renders the examples of one model, with a socket to it and a deadline for every answer.
-
-Knows nothing of what is asked, and imports nothing of the worker.
-"""
+"""One process that renders the examples of one model, with a socket to it and a deadline for every answer."""
 
 import os
 import socket

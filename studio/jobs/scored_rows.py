@@ -1,7 +1,4 @@
-"""The rows behind a report: in which order they are looked at, searching them, and writing them as tables.
-
-Knows nothing of how a row is scored.
-"""
+"""The rows behind a report: in which order they are looked at, searching them, and writing them as tables."""
 
 import dataclasses
 from collections.abc import Sequence

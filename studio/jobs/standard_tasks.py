@@ -1,7 +1,7 @@
 """The standard tasks that models are compared by in public, which lm-evaluation-harness asks where it is installed.
 
 A person's own tasks for it lie in `<home>/tasks`, one YAML file each. Such a task can hold code, so only whoever runs
-the studio puts files there: by hand, never through the page. Knows nothing of how a model is asked.
+the studio puts files there: by hand, never through the page.
 """
 
 import hashlib

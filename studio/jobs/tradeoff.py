@@ -1,6 +1,6 @@
 """What each way to train cost and gave on one data set: base, LoRA, QLoRA and full fine-tuning in rows.
 
-Functions from reports and views to rows. Knows nothing of pages, and starts no run.
+Functions from reports and views to rows.
 """
 
 import logging

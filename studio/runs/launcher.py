@@ -1,8 +1,7 @@
 """Start a worker process, ask or force it to end, and say where it writes.
 
 A worker holds its lock from before it exists: the lock is taken here and handed over as an open file, so there is never
-a moment in which a started job looks dead. Workers run in a session of their own and outlive the page. Knows nothing
-of what a worker does, and imports none of it.
+a moment in which a started job looks dead. Workers run in a session of their own and outlive the page.
 """
 
 import hashlib

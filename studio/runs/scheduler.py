@@ -1,7 +1,7 @@
 """Runs from their start to their end: the queue, the workers, stopping, resuming, and why one was lost.
 
 Everything may be asked at any moment, by any number of servers on one data folder: the queue's lock and the run's own
-decide, never what this process remembers. Knows nothing of pages, terminals or models.
+decide, never what this process remembers.
 """
 
 import logging

@@ -1,6 +1,6 @@
 """How long a run takes: the multiplications, the passes over memory and the calls that it must make, at measured rates.
 
-Each constant says where it is from; `benchmarks/forecast.py` holds the sum against real runs. Knows nothing of memory.
+Each constant says where it is from; `benchmarks/forecast.py` holds the sum against real runs.
 """
 
 import math

@@ -2,7 +2,7 @@
 
 Puts the arithmetic of `forecast_memory` and `forecast_time` together and settles what is left to the machine: whether
 blocks are computed twice, and how many tokens go through the model at once. The page and the worker both ask here, so
-that a run does what was estimated. Knows nothing of files or processes.
+that a run does what was estimated.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,6 +1,6 @@
 """How much memory a run takes at its highest, part by part: arithmetic over the numbers of a model.
 
-Each constant says where it is from; `benchmarks/forecast.py` holds the sum against real runs. Knows nothing of time.
+Each constant says where it is from; `benchmarks/forecast.py` holds the sum against real runs.
 """
 
 from collections import Counter

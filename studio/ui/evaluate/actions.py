@@ -1,7 +1,4 @@
-"""What the Evaluate tab does when something on it is pressed: evaluate, stop, look at other rows, queue, download.
-
-Knows nothing of how the tab is laid out.
-"""
+"""What the Evaluate tab does when something on it is pressed: evaluate, stop, look at other rows, queue, download."""
 
 import logging
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """What the Evaluate tab looks at before it draws: a run, its evaluations, how far the chosen one is, and its rows.
 
-Two equal sights are drawn the same, so the second is not drawn at all. Knows nothing of components.
+Two equal sights are drawn the same, so the second is not drawn at all.
 """
 
 import dataclasses

@@ -1,6 +1,6 @@
 """What the Runs tab does when something on it is pressed: each press changes what is looked at, or the runs themselves.
 
-Every action says in a sentence what came of it. Knows nothing of how the tab is laid out, nor of the other tabs.
+Every action says in a sentence what came of it.
 """
 
 from collections.abc import Callable, Mapping

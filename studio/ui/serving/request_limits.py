@@ -1,6 +1,6 @@
 """How much may be asked of the server: the size of a request's body, requests at the same time, open streams, uploads.
 
-A layer of ASGI around the page. It answers 413 or 429 with a sentence, and knows nothing of what a request means. An
+A layer of ASGI around the page. It answers 413 or 429 with a sentence. An
 address is that of the connection; behind a proxy, the server that passes it on must be told to trust the proxy.
 """
 

@@ -18,8 +18,8 @@ from studio.runs.following import Following
 from studio.runs.queue import Queue
 from studio.runs.store import RunFolder
 from studio.studio import Studio
-from studio.ui.kit.numbers import moment
 from studio.ui.kit.drawn import Drawn, only_new
+from studio.ui.kit.numbers import moment
 from studio.ui.runs import view
 from studio.wording import duration
 from tests.security.small_home import Ids, look_everywhere, opened, serve_a_while, write_small_home

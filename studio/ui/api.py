@@ -17,7 +17,7 @@ from studio.jobs.exports import start_export
 from studio.jobs.imports import ImportRequest
 from studio.studio import Studio
 from studio.ui.export.view import export_address
-from studio.ui.kit.errors import shown
+from studio.ui.kit.errors import report_errors
 
 
 def wire(studio: Studio) -> None:
@@ -25,7 +25,7 @@ def wire(studio: Studio) -> None:
     # A file reaches a listener only through a component. This one is never shown, so it costs the page nothing.
     file = gr.File(visible=False, label="A file of examples")
     file.upload(
-        shown(functools.partial(add_dataset, studio)),
+        report_errors(functools.partial(add_dataset, studio)),
         inputs_kwargs={"file": file},
         outputs=[gr.Textbox(visible=False, label="Data set id")],
         api_name="add_dataset",
@@ -53,9 +53,9 @@ def wire(studio: Studio) -> None:
         """Prepare an export, "adapter" or "merged", unless it is there; say what it is at."""
         return export_of(studio, run_id, kind)
 
-    api(shown(run_status), api_name="run_status", concurrency_limit=None)
-    api(shown(ask), api_name="ask", concurrency_limit=8)
-    api(shown(export_run), api_name="export_run", concurrency_limit=None)
+    api(report_errors(run_status), api_name="run_status", concurrency_limit=None)
+    api(report_errors(ask), api_name="ask", concurrency_limit=8)
+    api(report_errors(export_run), api_name="export_run", concurrency_limit=None)
 
 
 def status_of(studio: Studio, run_id: str) -> dict[str, Any]:

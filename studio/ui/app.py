@@ -29,7 +29,7 @@ from studio.ui.export import view as export_view
 from studio.ui.header import header, machine
 from studio.ui.kit import run_choices, tab_timers
 from studio.ui.kit.components import ACTING, QUIET, html
-from studio.ui.kit.errors import asking_page, shown
+from studio.ui.kit.errors import asking_page, report_errors
 from studio.ui.kit.pace import Pace
 from studio.ui.kit.sent_values import CheckedPage
 from studio.ui.runs import navigation
@@ -129,7 +129,7 @@ def build_app(studio: Studio) -> gr.Blocks:
         )
         redraw = functools.partial(redraw_header, studio, name, Pace(), trouble=trouble)
         drawn = gr.State(None)
-        calm.tick(shown(redraw), inputs=[page.configure.model, drawn], outputs=[top, drawn], **QUIET)
+        calm.tick(report_errors(redraw), inputs=[page.configure.model, drawn], outputs=[top, drawn], **QUIET)
     app.queue(max_size=studio.limits.actions_waiting)
     session_config.share(app)
     return app
@@ -166,7 +166,7 @@ def _build_tabs(
 def _connect_start(studio: Studio, page: _Page, started: Dependency) -> None:
     """Lead from a run that was started to the Train tab, drawn before it is shown: that must not say there is none."""
     chosen = started.success(
-        shown(functools.partial(train_view.refresh_runs, studio)),
+        report_errors(functools.partial(train_view.refresh_runs, studio)),
         inputs=[page.configure.started],
         outputs=[page.train.run],
         **QUIET,
@@ -179,19 +179,19 @@ def _connect_train(studio: Studio, page: _Page) -> None:
     """Lead from the run that is followed to its comparison, its evaluation and its data."""
     train, family = page.train, page.data.library.family
     train.compare.click(
-        shown(functools.partial(jump_to_comparison, studio)),
+        report_errors(functools.partial(jump_to_comparison, studio)),
         inputs=[train.run],
         outputs=[page.tabs, page.compare.run],
         **QUIET,
     )
     train.evaluate.click(
-        shown(functools.partial(jump_to_evaluation, studio)),
+        report_errors(functools.partial(jump_to_evaluation, studio)),
         inputs=[train.run],
         outputs=[page.tabs, page.evaluate_run],
         **QUIET,
     )
     train.data.click(
-        shown(functools.partial(jump_to_data, studio)),
+        report_errors(functools.partial(jump_to_data, studio)),
         inputs=[train.run],
         outputs=[page.tabs, family, page.version],
         **ACTING,
@@ -201,7 +201,7 @@ def _connect_train(studio: Studio, page: _Page) -> None:
 def _connect_choosers(studio: Studio, page: _Page, *, loaded: Callable[..., Any]) -> None:
     """Find the data sets and runs that there are whenever the page is loaded, and the runs when a tab is opened."""
     loaded(
-        shown(functools.partial(open_page, studio)),
+        report_errors(functools.partial(open_page, studio)),
         inputs=[page.version, page.train.run, page.evaluate_run, page.export_run],
         outputs=[page.data.library.family, page.version, page.train.run, page.evaluate_run, page.export_run, page.tabs],
         **QUIET,
@@ -211,7 +211,7 @@ def _connect_choosers(studio: Studio, page: _Page, *, loaded: Callable[..., Any]
         ("evaluate", page.evaluate_run, evaluate_tab.refresh_runs),
         ("export", page.export_run, export_view.refresh_runs),
     ):
-        page.pages[id].select(shown(functools.partial(refresh, studio)), inputs=[run], outputs=[run], **QUIET)
+        page.pages[id].select(report_errors(functools.partial(refresh, studio)), inputs=[run], outputs=[run], **QUIET)
 
 
 def redraw_header(

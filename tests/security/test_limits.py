@@ -34,7 +34,7 @@ from studio.runs.launcher import PROJECT_ROOT, Worker
 from studio.runs.store import RunStore
 from studio.settings import Settings, read_settings
 from studio.studio import Studio
-from studio.ui.kit.errors import shown
+from studio.ui.kit.errors import report_errors
 from studio.ui.serving.request_limits import RequestLimits
 from studio.ui.serving.session_config import share
 from studio.visitors import visiting, visitor, visitor_at
@@ -521,11 +521,11 @@ def test_a_visitor_is_an_address_and_a_network_of_ipv6_is_one(host: str | None, 
 def test_a_listener_and_each_step_of_a_generator_know_the_visitor_by_address() -> None:
     """A session's name is chosen by the browser: who invents another one is the same visitor still."""
 
-    @shown
+    @report_errors
     def listener() -> str:
         return visitor()
 
-    @shown
+    @report_errors
     def steps() -> Iterator[str]:
         yield visitor()
         yield visitor()

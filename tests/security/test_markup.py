@@ -9,7 +9,7 @@ import pytest
 from studio.config import RunConfig, settings
 from studio.errors import DataError
 from studio.studio import Studio
-from studio.ui.kit.errors import shown
+from studio.ui.kit.errors import report_errors
 from studio.ui.kit.form import control
 from studio.ui.train.notices import payload
 from tests.ui.fake_studio import brought, fake_studio
@@ -26,8 +26,8 @@ HOSTILE = (
 def test_a_toast_shows_text(error: Exception) -> None:
     """An error of Gradio's own kind went to the page unescaped, and the toast takes its text for HTML."""
 
-    @shown
-    @shown
+    @report_errors
+    @report_errors
     def listener() -> None:
         raise error
 

@@ -21,7 +21,7 @@ from studio.ui.compare import chat_tab, sheet_tab, vote_tab
 from studio.ui.compare.chat_actions import Asking
 from studio.ui.kit import fragments
 from studio.ui.kit.components import QUIET, html
-from studio.ui.kit.errors import shown
+from studio.ui.kit.errors import report_errors
 
 _ROOM = "The chat was closed to leave its memory to a run that trains."
 _ROOM_HINT = "Nothing is lost. Your next message loads the models again, beside that run if it still trains."
@@ -67,7 +67,7 @@ def build(
             sheet_tab.build(studio, work, opened=opened, loaded=loaded)
         with gr.Tab("Blind vote", id="vote") as votes:
             vote_tab.build(studio, work, Votes(home), opened=opened, loaded=loaded, turned_to=votes.select)
-    gr.on([timer.tick, opened], shown(lambda: room(studio)), outputs=[said], **QUIET)
+    gr.on([timer.tick, opened], report_errors(lambda: room(studio)), outputs=[said], **QUIET)
     return CompareTab(run)
 
 

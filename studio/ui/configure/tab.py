@@ -22,7 +22,7 @@ from studio.ui.data.held_out import HeldOut
 from studio.ui.kit import form, fragments
 from studio.ui.kit.actions import action_html, on_action
 from studio.ui.kit.components import ACTING, QUIET, html, unchecked
-from studio.ui.kit.errors import shown
+from studio.ui.kit.errors import report_errors
 
 PRICE_KEY = "lora-studio-price-per-hour"
 
@@ -151,7 +151,7 @@ def wire(
     changes = [component.change for component in looked_at]  # type: ignore[attr-defined]
     gr.on(
         [timer.tick, opened, *changes],
-        shown(functools.partial(actions.redraw, studio, facts)),
+        report_errors(functools.partial(actions.redraw, studio, facts)),
         inputs_kwargs={
             **inputs,
             "preset": tab.preset,
@@ -168,9 +168,9 @@ def wire(
     fetch, start = tab.shown["fetch"], tab.shown["start"]
     assert isinstance(fetch, gr.Button)
     assert isinstance(start, gr.Button)
-    fetch.click(shown(functools.partial(actions.fetch_model, studio)), inputs=[tab.model], **ACTING)
+    fetch.click(report_errors(functools.partial(actions.fetch_model, studio)), inputs=[tab.model], **ACTING)
     return start.click(
-        shown(functools.partial(actions.start_run, studio)),
+        report_errors(functools.partial(actions.start_run, studio)),
         inputs_kwargs=inputs,
         outputs=[tab.started],
         validator=form.check_form,

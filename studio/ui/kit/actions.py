@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from studio.ui.kit import fragments, scripts
 from studio.ui.kit.components import html
-from studio.ui.kit.errors import shown
+from studio.ui.kit.errors import report_errors
 from studio.ui.kit.sent_values import can_be_written
 
 DISCARD = "discard"
@@ -66,7 +66,7 @@ def on_action(
     """Call `listener` with the `Action`, and the inputs by their names, when something in the component is pressed."""
 
     def call(event: gr.EventData, **values: Any) -> Any:
-        return shown(listener)(read_action(event._data), **values)
+        return report_errors(listener)(read_action(event._data), **values)
 
     pressed: Dependency = component.click(
         call, inputs_kwargs=dict(inputs_kwargs or {}), outputs=list(outputs), **options
@@ -118,7 +118,7 @@ def chooser(verb: str, *, key: object, choices: Sequence[tuple[str, str]], chose
 
 
 def pager(shown: str, verb: str, *, page: int, pages: int, scroll: str = "") -> Markup:
-    """Say which rows are `shown`, with what turns the pages; the key is the number of a page, from 0."""
+    """Say which rows are `report_errors`, with what turns the pages; the key is the number of a page, from 0."""
     if pages == 1:
         return Markup('<p class="ls-pages"><span>{}</span></p>').format(shown)
     back, on = (

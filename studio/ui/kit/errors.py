@@ -22,7 +22,7 @@ Answer = TypeVar("Answer")
 log = logging.getLogger("studio.ui")
 
 
-def shown(listener: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
+def report_errors(listener: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
     """Show a StudioError as its two sentences; give anything else a number, and write its trace to the log.
 
     Works for plain functions and for generators. Both know who is asking, for the bounds of one visitor.

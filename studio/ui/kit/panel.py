@@ -52,7 +52,7 @@ from studio.ui.kit.actions import Action
 from studio.ui.kit.components import ACTING, QUIET
 from studio.ui.kit.downloads import prepared_file
 from studio.ui.kit.drawn import Drawing, Drawn
-from studio.ui.kit.errors import shown
+from studio.ui.kit.errors import report_errors
 from studio.ui.kit.exchange import DRAWN, STATE, Asked, Exchange, Result, State
 
 Kind = TypeVar("Kind", bound=Block)
@@ -116,7 +116,7 @@ class Panel(Generic[State]):
         """Draw the panel as it is now, at these events and when an input changes."""
         gr.on(
             [*events, *self._changes],
-            shown(self._listener(_as_it_is, _NOTHING)),
+            report_errors(self._listener(_as_it_is, _NOTHING)),
             inputs_kwargs=self._given(_NOTHING),
             outputs=self._sent_to(_NOTHING),
             trigger_mode="always_last",
@@ -146,7 +146,7 @@ class Panel(Generic[State]):
         """
         wired: Dependency = gr.on(
             list(events),
-            shown(self._listener(act, also)),
+            report_errors(self._listener(act, also)),
             inputs_kwargs=self._given(given),
             outputs=self._sent_to(also),
             **options,
@@ -164,7 +164,7 @@ class Panel(Generic[State]):
 
         One page does one of these things at a time.
         """
-        listen = shown(self._listener(act, _NOTHING))
+        listen = report_errors(self._listener(act, _NOTHING))
 
         def call(event: gr.EventData, **values: Any) -> Iterator[list[Any]]:
             # A component that was updated is another object with another number; it keeps its name in the browser.
@@ -206,13 +206,13 @@ class Panel(Generic[State]):
         def prepare(**values: Any) -> Any:
             return write(self._exchange.take_in(values, self._inputs).now) or gr.skip()
 
-        event(shown(prepare), inputs_kwargs=self._given(_NOTHING), outputs=[self._prepared], **ACTING).success(
+        event(report_errors(prepare), inputs_kwargs=self._given(_NOTHING), outputs=[self._prepared], **ACTING).success(
             None, inputs=[self._prepared], js=scripts.call(save), show_progress="hidden"
         )
 
     def _follow(self, event: Callable[..., Any], act: Callable[..., Any]) -> Dependency:
         following: Dependency = event(
-            shown(self._listener(act, _NOTHING)),
+            report_errors(self._listener(act, _NOTHING)),
             inputs_kwargs=self._given(_NOTHING),
             outputs=self._sent_to(_NOTHING),
             **QUIET,

@@ -12,7 +12,7 @@ from gradio.events import api
 from studio.studio import Studio
 from studio.ui.kit import fragments, scripts
 from studio.ui.kit.components import html, picker
-from studio.ui.kit.errors import shown
+from studio.ui.kit.errors import report_errors
 from studio.ui.kit.panel import Panel
 from studio.ui.train import actions, answers_view, cards, charts, notices, view
 from studio.ui.train.view import Selection
@@ -81,5 +81,5 @@ def build(studio: Studio, *, timer: gr.Timer) -> TrainTab:
         """Say how far a run is, for a page that nobody looks at."""
         return str(shared.look(run_id)["notices"])
 
-    api(shown(run_notice), api_name=notices.ADDRESS, queue=False, api_visibility="undocumented")
+    api(report_errors(run_notice), api_name=notices.ADDRESS, queue=False, api_visibility="undocumented")
     return TrainTab(panel, run, compare, evaluate, data)

@@ -5,11 +5,11 @@ import gradio as gr
 import pytest
 
 from studio.errors import DataError
-from studio.ui.kit.errors import shown
+from studio.ui.kit.errors import report_errors
 
 
 def test_expected_trouble_is_shown_with_its_hint() -> None:
-    @shown
+    @report_errors
     def listener() -> None:
         raise DataError("The file is empty.", "Choose another.")
 
@@ -20,7 +20,7 @@ def test_expected_trouble_is_shown_with_its_hint() -> None:
 
 
 def test_text_from_a_file_cannot_become_markup_in_the_message() -> None:
-    @shown
+    @report_errors
     def listener() -> None:
         raise DataError("Column '<img src=x>' not found.")
 
@@ -30,7 +30,7 @@ def test_text_from_a_file_cannot_become_markup_in_the_message() -> None:
 
 
 def test_a_bug_gets_a_number_on_the_page_and_its_trace_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    @shown
+    @report_errors
     def listener() -> None:
         raise KeyError("secret path /home/someone")
 
@@ -43,7 +43,7 @@ def test_a_bug_gets_a_number_on_the_page_and_its_trace_in_the_log(caplog: pytest
 
 
 def test_generators_are_covered_and_gradio_errors_pass() -> None:
-    @shown
+    @report_errors
     def listener() -> Iterator[int]:
         yield 1
         raise gr.Error("as it is")

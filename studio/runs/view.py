@@ -25,6 +25,8 @@ from studio.events import (
     Resumed,
     Sampled,
     Saved,
+    Skipped,
+    SpeedUps,
     Started,
     Stepped,
     Stopping,
@@ -72,6 +74,9 @@ class RunView:
     notes: list[Noted] = field(default_factory=list)
     forecast: Forecasted | None = None
     measured: Measured | None = None
+    speedups: SpeedUps | None = None
+    skipped: int = 0
+    """How many steps changed nothing, since fp16 could not hold their gradient."""
     stopping: bool = False
     finished: Finished | None = None
     failed: Failed | None = None
@@ -197,6 +202,10 @@ class RunView:
                 self.forecast = event
             case Measured():
                 self.measured = event
+            case SpeedUps():
+                self.speedups = event
+            case Skipped():
+                self.skipped = event.count
 
     def _go_back_to(self, step: int) -> None:
         """Drop what an earlier worker had done beyond the step that the present one goes on from."""

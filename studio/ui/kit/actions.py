@@ -118,7 +118,7 @@ def chooser(verb: str, *, key: object, choices: Sequence[tuple[str, str]], chose
 
 
 def pager(shown: str, verb: str, *, page: int, pages: int, scroll: str = "") -> Markup:
-    """Say which rows are `report_errors`, with what turns the pages; the key is the number of a page, from 0."""
+    """Say which rows are `shown`, with what turns the pages; the key is the number of a page, from 0."""
     if pages == 1:
         return Markup('<p class="ls-pages"><span>{}</span></p>').format(shown)
     back, on = (

@@ -139,12 +139,25 @@ def own_settings(state: RunState) -> Markup:
         part = share(view.loaded.trainable, whole)
         rows.append(("Trainable parameters", f"{view.loaded.trainable:,} ({part} of {parameters(whole)})"))
         rows.append(("Computed on", f"{view.loaded.device}, {view.loaded.precision}"))
-    rows += _forecast_rows(view)
+    rows += [*_speedup_rows(view), *_forecast_rows(view)]
     for each in settings():
         value = getattr(state.run.config, each.name)
         if value not in ("", ()):
             rows.append((each.label, in_words(value)))
     return fragments.pairs(rows)
+
+
+def _speedup_rows(view: RunView) -> list[tuple[str, str]]:
+    """Say which speed-ups were on, why others were not, and how many steps fp16 cost."""
+    rows = []
+    if view.speedups is not None:
+        attention = f"; attention: {view.speedups.attention}" if view.speedups.attention else ""
+        rows.append(("Speed-ups", f"{in_words(view.speedups.on)}{attention}"))
+        if view.speedups.left_out:
+            rows.append(("Without", "; ".join(view.speedups.left_out)))
+    if view.skipped:
+        rows.append(("Skipped", f"{counted(view.skipped, 'step')}, whose gradient was too large for fp16"))
+    return rows
 
 
 def _forecast_rows(view: RunView) -> list[tuple[str, str]]:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.live_page import browser, home, new_page, page, server
+from tests.live_page import browser, home, new_page, page, playwright, server
 from tests.runs.conftest import fake_launch, say
 from tests.tiny_model import write_tiny_model
 from tests.transformers4 import transformers4
 from tests.warm import Forkserver
 
-__all__ = ["browser", "fake_launch", "home", "new_page", "page", "say", "server", "transformers4"]
+__all__ = ["browser", "fake_launch", "home", "new_page", "page", "playwright", "say", "server", "transformers4"]
 
 # The models are tiny, and each process of pytest has a core of its own: threads would only wait for one another.
 os.environ.update({"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})

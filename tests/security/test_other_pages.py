@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, expect
 
 from studio.studio import Studio
 from studio.ui.serving.server import PageServer, served
@@ -83,20 +83,19 @@ def serving_page(studio: Studio, uploads: Path) -> Iterator[PageServer]:
 
 
 @pytest.fixture(scope="module")
-def fooled(serving_page: PageServer) -> Iterator[Browser]:
+def fooled(playwright: Playwright, serving_page: PageServer) -> Iterator[Browser]:
     """A browser for which evil.example is this machine, as a name server of an attacker's can say."""
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"),
-            args=[
-                "--no-sandbox",
-                "--host-resolver-rules=MAP evil.example 127.0.0.1",
-                # Newer browsers guard this machine themselves; what the studio does alone is looked at here.
-                "--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests",
-            ],
-        )
-        yield opened
-        opened.close()
+    opened = playwright.chromium.launch(
+        executable_path=shutil.which("chromium"),
+        args=[
+            "--no-sandbox",
+            "--host-resolver-rules=MAP evil.example 127.0.0.1",
+            # Newer browsers guard this machine themselves; what the studio does alone is looked at here.
+            "--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests",
+        ],
+    )
+    yield opened
+    opened.close()
 
 
 @pytest.fixture

@@ -64,7 +64,8 @@ def test_a_data_set_that_was_left_out_is_read_with_verbose(tmp_path: Path, capsy
     (folder / "examples.jsonl").write_text("")
     assert DatasetLibrary(tmp_path, samples_folder=tmp_path).all() == ()
     written = capsys.readouterr().err
-    assert "studio.data.dataset_folders: The data set in" in written
+    assert "studio.shelf: " in written
+    assert "is left out" in written
     assert "Traceback" in written
 
 

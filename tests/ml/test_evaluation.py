@@ -63,7 +63,7 @@ def test_the_loss_of_each_row_is_that_of_plain_transformers(family: str) -> None
     for adapter in (BASE, "default"):
         found[adapter] = row_losses(model, rows, adapter=adapter, placement=FP32, pad_id=0)
         assert_close(found[adapter], plain_losses(model, rows, adapter=adapter))
-    assert found[BASE][0][0] != pytest.approx(found["default"][0][0], rel=1e-3)
+    assert found[BASE][0][0] != pytest.approx(found["default"][0][0], rel=1e-4)
     assert found[BASE][-1] == (0.0, 0)
     assert torch.equal(log_shares(model, [5, 6, 7]), before)
 

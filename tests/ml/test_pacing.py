@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from studio.errors import RunError
-from studio.events import Evaluated, Noted, Resumed, Stepped
+from studio.events import Evaluated, Noted, Resumed, SpeedUps, Stepped
 from studio.ml import training
 from studio.ml.batches import TokenRow
 from studio.ml.checkpoints import Progress
@@ -155,7 +155,7 @@ def test_a_training_that_had_learned_enough_when_it_was_saved_trains_no_further(
     assert first.result.stopped_early
     assert saved[-1].step == first.result.steps
     again = run_training(tiny_model, four_rows, config=config, validation=four_rows, resume=saved[-1])
-    assert [type(event) for event in again.events] == [Resumed]
+    assert [type(event) for event in again.events] == [SpeedUps, Resumed]
     assert again.result.stopped_early
 
 

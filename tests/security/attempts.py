@@ -115,13 +115,13 @@ def must_refuse(name: str, answer: Answer, *, may_cut: bool = False) -> Outcome:
 
 
 def choices(visitor: Visitor, elem_id: str) -> set[str]:
-    """List what a selection offers, as the page learns it when it is loaded."""
-    id = visitor.id_of(elem_id)
+    """List what a selection offers, as the page learns it when it is loaded; several listeners may say it."""
+    id, found = visitor.id_of(elem_id), set[str]()
     for listener in visitor.listeners:
         if [0, "load"] in [list(each) for each in listener["targets"]] and id in listener["outputs"]:
             said = visitor.call(listener)
-            return _values((said.data or [])[listener["outputs"].index(id)]) if said.data else set()
-    return set()
+            found |= _values(said.data[listener["outputs"].index(id)]) if said.data else set()
+    return found
 
 
 def kept(target: Target) -> dict[str, set[str]]:

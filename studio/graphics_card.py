@@ -51,9 +51,9 @@ def trouble(names: tuple[str, ...], *, driver: str, cuda: str | None) -> str:
 
     Nothing is said where a person has hidden them in CUDA_VISIBLE_DEVICES.
     """
-    if not names or cuda is None or os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+    if not names or cuda is None or are_hidden():
         return ""
-    unused = f"The graphics card {names[0]} is not used, and this machine computes on its processor"
+    unused = not_used(names[0])
     if not cuda:
         return f"{unused}: the PyTorch that is installed is made for processors alone. {INSTALL}"
     oldest = OLDEST_DRIVERS.get(int(cuda.partition(".")[0]), 0)
@@ -63,6 +63,16 @@ def trouble(names: tuple[str, ...], *, driver: str, cuda: str | None) -> str:
             f"{oldest} or newer. Update the driver, or install a PyTorch for an older CUDA. {INSTALL}"
         )
     return ""
+
+
+def not_used(name: str) -> str:
+    """Begin the sentence that says why a card is not used."""
+    return f"The graphics card {name} is not used, and this machine computes on its processor"
+
+
+def are_hidden() -> bool:
+    """Tell whether a person has hidden the cards."""
+    return os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
 
 
 def trouble_here(driver: Path = DRIVER) -> str:

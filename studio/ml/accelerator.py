@@ -57,7 +57,7 @@ def architecture_trouble(name: str, *, capability: tuple[int, int], built_for: S
     oldest = min(built for _, built in made)
     what = "a card from before those that" if number < oldest else "a card that is newer than those that"
     return (
-        f"The graphics card {name} is not used, and this machine computes on its processor: it is {what} the installed "
+        f"{graphics_card.not_used(name)}: it is {what} the installed "
         f"PyTorch {torch.__version__} was built for (capability {capability[0]}.{capability[1]}; it has code for "
         f"{', '.join(built_for)}). Install {'an older' if number < oldest else 'a newer'} PyTorch. "
         f"{graphics_card.INSTALL}"
@@ -96,12 +96,12 @@ def free_gpu_bytes() -> int:
 
 def _why_no_cuda() -> str:
     names = graphics_card.card_names()
-    driver = graphics_card.driver_version()
-    found = graphics_card.trouble(names, driver=driver, cuda=graphics_card.torch_cuda())
-    if found or not names or torch.version.hip or os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+    found = graphics_card.trouble_here()
+    if found or not names or torch.version.hip or graphics_card.are_hidden():
         return found
+    driver = graphics_card.driver_version()
     return (
-        f"The graphics card {names[0]} is not used, and this machine computes on its processor: PyTorch finds no "
+        f"{graphics_card.not_used(names[0])}: PyTorch finds no "
         f"device of CUDA {torch.version.cuda} with the driver {driver or 'that is installed'}. Restart the computer; "
         f"if that does not help, install the driver again. {graphics_card.INSTALL}"
     )

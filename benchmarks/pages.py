@@ -1,193 +1,321 @@
-"""What watching costs: the server's processor time, and the training's speed, with many pages open on a live run.
+"""How fast the page is: what a load asks for, until when it can be used, how long a tab takes, what it asks while idle.
 
-    python benchmarks/pages.py --model FOLDER --pages 50 --rounds 3 --seconds 20
+    python benchmarks/pages.py --rounds 5
+    python benchmarks/pages.py --rounds 5 --runs 500 --data-sets 50
+    python benchmarks/pages.py --root FOLDER-OF-ANOTHER-VERSION
 
-Starts the studio on a folder of its own, trains on made conversations, and lets stretches with and without pages take
-turns while it trains. A page here is what a browser asks for while its Train tab is open: every look that its timers
-cause, at their pace, in a session of its own. The pages run in a process of their own, whose time is not counted; its
-priority is the lowest, for real browsers would be elsewhere, and it still takes something from the training.
+Starts the studio on a folder of its own, empty or seeded, and opens its page in headless Chromium, each round in a new
+profile. "Usable" is when the second way to bring data reacts to a press; "drawn" is when a tab has painted all that its
+opening asked for.
 """
 
 import argparse
-import asyncio
+import contextlib
 import json
 import os
+import re
+import shutil
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-import uuid
+import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-import httpx
 import psutil
-from chats import write_chats
 from common import ROOT, say
+from playwright.sync_api import Browser, Page, sync_playwright
 
-PORT = 7993
-DRAWN = {"train-status", "header"}
-"""What is drawn again by the clocks that run while the Train tab is open; those of the other tabs stand still then."""
+TABS = ("configure", "train", "compare", "evaluate", "export", "runs", "data")
+QUIET_SECONDS = 0.6
+"""After so long without a request the page has drawn what it asked for."""
 
-
-@dataclass(frozen=True)
-class Look:
-    """One call that a timer of the page makes: its number, its inputs, and every how many seconds."""
-
-    number: int
-    inputs: tuple[Any, ...]
-    seconds: float
+PATIENCE_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """A while with so many pages: the server's share of one core, the steps of the run, and its tokens a second."""
+class Load:
+    """One load of the page. Bytes are those on the wire, seconds count from the press of Enter."""
 
-    pages: int
-    server_share: float
-    tokens_per_second: float
-    slowest_look: float
+    requests: int
+    kilobytes: float
+    usable: float
+    settled: float
+    browser_seconds: float
+    """Of the processor, until it was settled: on a busy machine these tell more than seconds on the clock."""
+    server_seconds: float
+
+
+@dataclass(frozen=True)
+class Round:
+    """What one visitor met."""
+
+    first: Load
+    again: Load
+    opened: dict[str, float]
+    """Seconds until each tab is painted for the first time, and `again` the second time; `drawn` with its data."""
+    opened_again: dict[str, float]
+    drawn: dict[str, float]
+    idle: dict[str, float]
+    """Requests a second while nothing happens, by the tab that is open."""
 
 
 def main() -> int:
     """Run the benchmark."""
     options = _parser().parse_args()
-    with tempfile.TemporaryDirectory(prefix="pages-") as folder, _studio(Path(folder), options) as server:
-        run = _wait_for_steps(Path(folder))
-        looks = looks_of(run.name)
-        say(f"A page asks {len(looks)} times: every {', '.join(f'{each.seconds:g} s' for each in looks)}.")
-        found = []
-        for turn in range(options.rounds):
-            for pages in (0, options.pages) if turn % 2 == 0 else (options.pages, 0):
-                found.append(_stretch(run, server, pages=pages, seconds=options.seconds))
-                say(f"round {turn + 1}: {found[-1]}")
-    for pages in (0, options.pages):
-        mine = [each for each in found if each.pages == pages]
-        say(
-            f"{pages} pages, median of {len(mine)}: server {statistics.median(each.server_share for each in mine):.0%} "
-            f"of a core, training {statistics.median(each.tokens_per_second for each in mine):.0f} tokens/s, "
-            f"slowest look {statistics.median(each.slowest_look for each in mine):.2f} s"
-        )
+    with tempfile.TemporaryDirectory(prefix="pages-") as folder:
+        home = options.home or Path(folder) / "home"
+        if options.runs or options.data_sets:
+            seed(home, runs=options.runs, data_sets=options.data_sets)
+        with _served(options.root, home) as address, sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+            _visit(browser, address, idle=0)  # the server has read and made what it keeps
+            rounds = [_visit(browser, address, idle=options.idle) for _ in range(options.rounds)]
+            browser.close()
+    _report(rounds)
+    if options.json:
+        options.json.write_text(json.dumps([asdict(each) for each in rounds], indent=1), encoding="utf-8")
     return 0
 
 
-@contextmanager
-def _studio(home: Path, options: argparse.Namespace) -> Iterator[psutil.Process]:
-    """Serve a studio with a training under way, and end both."""
-    chats = home / "chats.jsonl"
-    write_chats(chats, rows=400)
-    app = [sys.executable, str(ROOT / "app.py"), "--home", str(home)]
-    server = subprocess.Popen([*app, "--port", str(PORT), "--no-starter"], stdout=subprocess.DEVNULL)
-    train = [*app, "train", "--data", str(chats), "--model", str(options.model.absolute()), "--epochs", "100"]
-    training = subprocess.Popen(train, stdout=subprocess.DEVNULL, env={**os.environ})
+def seed(home: Path, *, runs: int, data_sets: int) -> None:
+    """Write so many data sets, and finished runs of them, as a person has after some months."""
+    sys.path.insert(0, str(ROOT))
+    from studio.config import RunConfig
+    from studio.events import Evaluated, Finished, Loaded, Prepared, Saved, Started, Stepped
+    from studio.runs.event_log import EventLog
+    from studio.settings import Settings
+    from studio.studio import open_studio
+
+    studio = open_studio(Settings(home=home))
+    sample = studio.data.samples()[0]
+    sets = [studio.data.add_sample(sample.key)]
+    for number in range(1, max(1, data_sets)):
+        copy = home / "seed.jsonl"
+        lines = sample.file.read_text(encoding="utf-8").splitlines()
+        copy.write_text("\n".join(lines[number % 7 :]) + "\n", encoding="utf-8")
+        sets.append(studio.data.add([copy], name=f"Answers of week {number}"))
+        copy.unlink()
+    for number in range(runs):
+        dataset = sets[number % len(sets)]
+        examples = list(studio.data.examples(dataset.id))
+        run = studio.runs.create(
+            RunConfig(name=f"Try {number + 1}"),
+            dataset_id=dataset.id,
+            dataset_name=dataset.name,
+            dataset_sha256=dataset.sha256,
+            train=examples[8:],
+            validation=examples[:8],
+        )
+        (run.path / "adapter").mkdir()
+        (run.path / "adapter" / "adapter_config.json").write_text("{}", encoding="utf-8")
+        log = EventLog(run.events_path, time.time)
+        log.emit(Started(process_id=2_000_000_000, job="train"))
+        log.emit(Loaded(134_515_584, 4_884_480, "cpu", "fp32", ("q_proj", "v_proj")))
+        log.emit(Prepared(len(examples) - 8, 8, 0, 18_400, 6_900, 60))
+        for step in range(1, 61):
+            log.emit(Stepped(step, step / 20, 3.0 / step + number % 9 / 10, 5e-4, 1.0, 240.0, 1.9))
+        for event in (
+            Evaluated(60, 1.2 + number % 11 / 10),
+            Saved(60, "adapter"),
+            Finished("finished", "Done.", 120.0),
+        ):
+            log.emit(event)
+        log.close()
+    studio.close()
+
+
+@contextlib.contextmanager
+def _served(root: Path, home: Path) -> Iterator[str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "app.py", "--home", str(home.absolute()), "--port", str(port), "--no-starter"]
+    server = subprocess.Popen(command, cwd=root, stdout=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}"
     try:
-        yield psutil.Process(server.pid)
+        deadline = time.monotonic() + 400
+        while True:
+            try:
+                urllib.request.urlopen(address, timeout=30).close()
+                break
+            except OSError:
+                if time.monotonic() > deadline or server.poll() is not None:
+                    raise SystemExit("The studio did not come up.") from None
+                time.sleep(0.2)
+        yield address
     finally:
-        for process in psutil.Process().children(recursive=True):
-            process.kill()
+        server.terminate()
         server.wait()
-        training.wait()
 
 
-def _wait_for_steps(home: Path) -> Path:
-    deadline = time.monotonic() + 180
-    while time.monotonic() < deadline:
-        for events in home.glob("runs/*/events.jsonl"):
-            if events.read_text(encoding="utf-8").count('"Stepped"') > 2:
-                return events.parent
-        time.sleep(1)
-    raise SystemExit("The training did not begin within three minutes.")
+class _Traffic:
+    """What a page asks for: how much, and whether something is on its way. Streams of events are not waited for."""
+
+    def __init__(self, page: Page) -> None:
+        self.requests, self.bytes, self.changed, self.last = 0, 0.0, time.monotonic(), ""
+        self._open: set[str] = set()
+        devtools = page.context.new_cdp_session(page)
+        devtools.send("Network.enable")
+        devtools.on("Network.requestWillBeSent", self._begin)
+        devtools.on("Network.requestServedFromCache", lambda event: self._end(event, counts=False))
+        devtools.on("Network.loadingFinished", self._end)
+        devtools.on("Network.loadingFailed", self._end)
+
+    def _begin(self, event: dict) -> None:
+        url = event["request"]["url"]
+        if not url.startswith("http"):
+            return
+        self.requests, self.changed = self.requests + 1, time.monotonic()
+        if event.get("type") != "EventSource" and not re.search(r"/(heartbeat/|queue/data|studio/changes)", url):
+            self._open.add(event["requestId"])
+
+    def _end(self, event: dict, *, counts: bool = True) -> None:
+        if event["requestId"] in self._open:
+            self._open.discard(event["requestId"])
+            self.changed = time.monotonic()
+            self.requests -= not counts or event.get("encodedDataLength") == 0
+        self.bytes += event.get("encodedDataLength", 0.0)
+
+    def settle(self, page: Page) -> float:
+        """Wait until nothing is asked any more; return when that began, in seconds of `time.monotonic`."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline and (self._open or time.monotonic() - self.changed < QUIET_SECONDS):
+            page.wait_for_timeout(20)
+        return self.changed
 
 
-def looks_of(run_id: str) -> list[Look]:
-    """Read from the page's own description what its timers ask for while the Train tab is open."""
-    config = httpx.get(f"http://127.0.0.1:{PORT}/config", timeout=30).json()
-    parts = {part["id"]: part for part in config["components"]}
-    found = []
-    for each in config["dependencies"]:
-        drawn = {parts[id]["props"].get("elem_id") for id in each["outputs"]}
-        timers = [parts[target] for target, event in each["targets"] if event == "tick"]
-        if drawn & DRAWN:
-            inputs = tuple(_value(parts[id]["props"], run_id) for id in each["inputs"])
-            found += [Look(each["id"], inputs, float(timer["props"]["value"])) for timer in timers]
-    return found
+_WATCH_USABLE = """() => {
+  let pressed = -1000;
+  const look = setInterval(() => {
+    const way = document.querySelectorAll('.ls-ways button[role=tab]')[1];
+    if (!way) return;
+    if (way.getAttribute('aria-selected') === 'true') { window.usable = performance.now(); clearInterval(look); }
+    else if (performance.now() - pressed > 500) { pressed = performance.now(); way.click(); }
+  }, 20);
+}"""
+_OPEN = """async (id) => {
+  const tab = document.querySelector(`#tabs button[role=tab][data-tab-id=${id}]`);
+  const began = performance.now();
+  tab.click();
+  const frame = () => new Promise((done) => requestAnimationFrame(done));
+  for (;;) {
+    await frame();
+    const panels = [...document.querySelectorAll('#tabs > div > [role=tabpanel], #tabs > [role=tabpanel]')];
+    const panel = panels.find((each) => each.checkVisibility());
+    if (tab.getAttribute('aria-selected') === 'true' && panel?.querySelector('h2, input, button')
+      && panel !== window.left) { window.left = panel; break; }
+    if (performance.now() - began > 30000) return null;
+  }
+  await frame(); await frame();
+  return (performance.now() - began) / 1000;
+}"""
 
 
-def _value(properties: dict[str, Any], run_id: str) -> Any:
-    return run_id if properties.get("elem_id") == "train-run" else properties.get("value")
+def _visit(browser: Browser, address: str, *, idle: float) -> Round:
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    page.add_init_script(f"({_WATCH_USABLE})()")
+    traffic = _Traffic(page)
+    first = _load(page, traffic, address)
+    again = _load(page, traffic, address)
+    opened, drawn, resting = {}, {}, {}
+    resting["data"] = _rest(page, traffic, idle)
+    for id in TABS:
+        began = time.monotonic()
+        opened[id] = page.evaluate(_OPEN, id) or PATIENCE_SECONDS
+        drawn[id] = max(opened[id], traffic.settle(page) - began)
+        if id == "train":
+            resting[id] = _rest(page, traffic, idle)
+    opened_again = {}
+    for id in TABS:
+        opened_again[id] = page.evaluate(_OPEN, id) or PATIENCE_SECONDS
+        traffic.settle(page)
+    context.close()
+    return Round(first, again, opened, opened_again, drawn, resting)
 
 
-def _stretch(run: Path, server: psutil.Process, *, pages: int, seconds: float) -> Stretch:
-    looks = json.dumps([vars(each) for each in looks_of(run.name)])
-    program = [
-        "nice",
-        "-n",
-        "19",
-        sys.executable,
-        __file__,
-        "--be-pages",
-        str(pages),
-        "--looks",
-        looks,
-        "--seconds",
-        str(seconds),
-    ]
-    before, began, at = server.cpu_times(), time.monotonic(), time.time()
-    told = subprocess.run(program, stdout=subprocess.PIPE, text=True, check=True)
-    after, took = server.cpu_times(), time.monotonic() - began
-    used = after.user + after.system - before.user - before.system
-    events = [json.loads(line) for line in (run / "events.jsonl").read_text(encoding="utf-8").splitlines()]
-    speeds = [each["tokens_per_second"] for each in events if each["kind"] == "Stepped" and each["time"] > at]
-    return Stretch(pages, used / took, statistics.median(speeds) if speeds else 0.0, float(told.stdout))
+def _load(page: Page, traffic: _Traffic, address: str) -> Load:
+    traffic.requests, traffic.bytes = 0, 0.0
+    began, used = time.monotonic(), _used()
+    page.goto(address, wait_until="commit")
+    page.wait_for_function("window.usable", timeout=PATIENCE_SECONDS * 1000)
+    settled = traffic.settle(page) - began
+    browser, server = (after - before for after, before in zip(_used(), used, strict=True))
+    usable = page.evaluate("window.usable") / 1000
+    return Load(traffic.requests, traffic.bytes / 1000, usable, settled, browser, server)
 
 
-async def be_pages(count: int, looks: list[Look], seconds: float) -> float:
-    """Look as so many pages would, and return how long the slowest look took."""
-    slowest = 0.0
-    end = time.monotonic() + seconds
+def _used() -> tuple[float, float]:
+    """Return the processor seconds of the pages in the browser, and of the studio's server."""
+    browser = server = 0.0
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            command, times = process.cmdline(), process.cpu_times()
+            browser += (times.user + times.system) * ("--type=renderer" in command)
+            server += (times.user + times.system) * ("app.py" in command)
+    return browser, server
 
-    async def repeat(client: httpx.AsyncClient, look: Look, session: str, *, wait: float) -> None:
-        nonlocal slowest
-        await asyncio.sleep(wait)  # people do not open their pages at the same moment
-        while time.monotonic() < end:
-            began = time.monotonic()
-            body = {"data": list(look.inputs), "fn_index": look.number, "session_hash": session, "event_data": None}
-            answer = await client.post("/gradio_api/run/predict", json=body)
-            answer.raise_for_status()
-            slowest = max(slowest, time.monotonic() - began)
-            await asyncio.sleep(max(0.0, look.seconds - (time.monotonic() - began)))
 
-    limits = httpx.Limits(max_connections=None)
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{PORT}", timeout=60, limits=limits) as client:
-        sessions = [uuid.uuid4().hex[:12] for _ in range(count)]
-        tasks = [
-            repeat(client, look, session, wait=look.seconds * place / count)
-            for place, session in enumerate(sessions)
-            for look in looks
+def _rest(page: Page, traffic: _Traffic, seconds: float) -> float:
+    if not seconds:
+        return 0.0
+    page.wait_for_timeout(8_000)  # what is drawn is sent once more a few seconds later
+    traffic.requests = 0
+    page.wait_for_timeout(seconds * 1000)
+    return traffic.requests / seconds
+
+
+def _report(rounds: list[Round]) -> None:
+    load = os.getloadavg()
+    say(f"{_processor()}; load {load[0]:.1f}, {load[1]:.1f}, {load[2]:.1f}; medians of {len(rounds)}, most in brackets")
+    for name in ("first", "again"):
+        loads = [getattr(each, name) for each in rounds]
+        parts = [
+            f"{_spread([getattr(each, part) for each in loads])} {unit}"
+            for part, unit in (
+                ("requests", "requests"),
+                ("kilobytes", "kB"),
+                ("usable", "s usable"),
+                ("settled", "s settled"),
+            )
         ]
-        await asyncio.gather(*tasks, asyncio.sleep(seconds))
-    return slowest
+        say(f"load {name}: {', '.join(parts)}")
+    for id in TABS:
+        first, drawn, again = (
+            [getattr(each, part)[id] for each in rounds] for part in ("opened", "drawn", "opened_again")
+        )
+        say(f"{id}: painted {_spread(first)} s, drawn {_spread(drawn)} s, again {_spread(again)} s")
+    for id in rounds[0].idle:
+        say(f"idle on {id}: {_spread([each.idle[id] for each in rounds])} requests/s")
+
+
+def _spread(values: list[float]) -> str:
+    return f"{statistics.median(values):.3g} ({max(values):.3g})"
+
+
+def _processor() -> str:
+    told = subprocess.run(["lscpu"], capture_output=True, text=True).stdout
+    flags = set(told.split("Flags:")[1].split("\n")[0].split()) if "Flags:" in told else set()
+    named = [flag for flag in ("avx2", "avx512f", "amx_tile") if flag in flags]
+    return f"{os.cpu_count()} cores, {', '.join(named) or 'no vector instructions named'}"
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, help="the folder of the model that is trained")
-    parser.add_argument("--pages", type=int, default=50)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=20.0, help="how long each stretch lasts")
-    parser.add_argument("--be-pages", type=int, default=-1, help=argparse.SUPPRESS)
-    parser.add_argument("--looks", default="[]", help=argparse.SUPPRESS)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--idle", type=float, default=15.0, help="seconds for which an idle page is watched")
+    parser.add_argument("--runs", type=int, default=0, help="finished runs to write into the data folder first")
+    parser.add_argument("--data-sets", type=int, default=0, help="data sets to write into the data folder first")
+    parser.add_argument("--home", type=Path, help="the data folder; without it one of its own, deleted at the end")
+    parser.add_argument("--root", type=Path, default=ROOT, help="the folder of the version to measure")
+    parser.add_argument("--json", type=Path, help="where all measurements are written")
     return parser
 
 
 if __name__ == "__main__":
-    given = _parser().parse_args()
-    if given.be_pages >= 0:
-        calls = [Look(**each) for each in json.loads(given.looks)]
-        sys.stdout.write(str(asyncio.run(be_pages(given.be_pages, calls, given.seconds))))
-        raise SystemExit(0)
     raise SystemExit(main())

@@ -39,7 +39,7 @@ DRAWN_BY = ("validation_share", "seed", "stratify")
 """The settings that decide which examples are held out: fixed once a run has its examples."""
 
 BASE_BITS = {QLORA: 4, QLORA_8BIT: 8}
-"""In how many bits the frozen base is kept, for the methods that pack it."""
+"""In how many bits the frozen base is kept, for the methods that compress it."""
 
 ALL_LINEAR = "all-linear"
 ATTENTION = "attention"
@@ -92,49 +92,47 @@ def setting(
 class RunConfig:
     """Everything that decides what a run does, given its data."""
 
-    name: str = setting("", label="Run name", help="How you will find this run again. Left empty, it gets a name.")
+    name: str = setting("", label="Run name", help="Optional. How you will find this run again.")
     model: str = setting(
         STARTER,
         label="Base model",
-        help="The model that learns: the starter model, the id of a model on the Hugging Face Hub, or a local folder.",
+        help="The model that learns. Choose one, or type the id of a model on the Hugging Face Hub, or a folder.",
     )
     method: str = setting(
         LORA,
         label="Method",
-        help="LoRA trains a small adapter beside a frozen base. QLoRA keeps that base packed, which saves memory and "
-        "takes longer. Full fine-tuning changes every weight: it needs the most memory and forgets the most.",
+        help="What learns: a small adapter (LoRA), one over a base in 4 or 8 bits (QLoRA), or every weight (full).",
         choices=METHODS,
     )
     start_adapter: str = setting(
         "",
-        label="Go on from",
-        help="A run whose adapter is trained further on this data, or the folder of an adapter. Start afresh trains "
-        "a new one.",
+        label="Continue from",
+        help="Trains the adapter of an earlier run further on this data. Start new begins with a new adapter.",
     )
     other_base: bool = setting(
         False,
         label="Adapter of another base",
-        help="An adapter belongs to the base model that it was trained on, and is refused on any other. Switch this on "
-        "to go on from it all the same, where all layers have the same names and sizes.",
+        help="An adapter belongs to the base model that it was trained on, and other models refuse it. Switch this on "
+        "to use it anyway, where all layers have the same names and sizes.",
     )
     rank: int = setting(
         16,
         label="Rank",
-        help="The width of the adapter. Higher can learn more, and makes a larger file; 8 to 32 suits most data sets.",
+        help="The size of the adapter. Higher can learn more and makes a larger file; 8 to 32 suits most data.",
         low=1,
         high=512,
     )
     alpha: int = setting(
         32,
         label="Alpha",
-        help="How strongly the adapter speaks: its output is scaled by alpha / rank. Twice the rank is usual.",
+        help="How strongly the adapter acts: its output is multiplied by alpha / rank. Twice the rank is usual.",
         low=1,
         high=1024,
     )
     dropout: float = setting(
         0.0,
         label="Dropout",
-        help="The share of the adapter's input that is hidden at random in training. Helps a little on little data.",
+        help="The share of the adapter's input that is left out at random during training. Can help with little data.",
         low=0.0,
         high=0.9,
     )
@@ -142,13 +140,13 @@ class RunConfig:
         ALL_LINEAR,
         label="Target modules",
         help="Which layers get an adapter. All linear layers learn best; attention only is smaller and faster. "
-        "The experts of a mixture stay as they are.",
+        "In a mixture of experts, the experts get none.",
         choices=(ALL_LINEAR, ATTENTION, CHOSEN),
     )
     chosen_modules: tuple[str, ...] = setting(
         (),
         label="Chosen modules",
-        help="Only these modules get an adapter. Used when the target modules are chosen one by one.",
+        help="Only these modules get an adapter.",
     )
     rslora: bool = setting(
         False,
@@ -158,168 +156,169 @@ class RunConfig:
     dora: bool = setting(
         False,
         label="Learn magnitudes too (DoRA)",
-        help="Learns the length of each weight column beside its direction. It can learn more; steps are slower.",
+        help="Also learns the length of each weight column, not only its direction. Can learn more; steps are slower.",
     )
     initialisation: str = setting(
         "standard",
-        label="Start of the adapter",
-        help="Standard starts as the unchanged base. PiSSA and OLoRA start from the base's own main directions, which "
-        "can learn faster.",
+        label="Initialisation",
+        help="How the adapter begins. Standard begins as the unchanged base; PiSSA and OLoRA begin from the base's own "
+        "main directions, which can learn faster.",
         choices=("standard", "gaussian", "orthogonal", "pissa", "olora"),
     )
     lora_plus_ratio: float = setting(
         1.0,
         label="LoRA+ ratio",
-        help="How many times faster the adapter's B half learns than its A half. 1 is plain LoRA; else 16 is usual.",
+        help="How many times faster matrix B of the adapter learns than matrix A. 1 is plain LoRA; LoRA+ uses 16.",
         low=1.0,
         high=64.0,
     )
     train_embeddings: bool = setting(
         False,
-        label="Train embeddings and head too",
-        help="Trains the word table and the output layer fully. For data with a script or words that the model lacks.",
+        label="Train embeddings and output layer",
+        help="Trains both in full. For data with letters or words that the model does not know.",
     )
     learning_rate: float = setting(
         5e-4,
         label="Learning rate",
-        help="The size of each correction. Too high may diverge, too low learns nothing. 1e-4 to 1e-3 is usual.",
+        help="The size of each correction. Too high and training fails, too low and nothing is learned. 0.0001 to "
+        "0.001 is usual.",
         low=1e-7,
         high=0.1,
     )
     optimizer: str = setting(
         ADAMW,
         label="Optimiser",
-        help="AdamW is the standard. The 8-bit one keeps its memory of past steps small; the paged one may also move "
-        "it out of a full GPU.",
+        help="AdamW is the standard. The 8-bit version uses less memory; the paged version can also move memory out of "
+        "a full GPU.",
         choices=(ADAMW, ADAMW_8BIT, PAGED_ADAMW_8BIT),
     )
     schedule: str = setting(
         "cosine",
         label="Schedule",
-        help="How the learning rate falls over the run, after a short warm-up.",
+        help="How the learning rate falls during the run, after the warm-up.",
         choices=("cosine", "linear", "constant"),
     )
     warmup_share: float = setting(
         0.05,
         label="Warm-up",
-        help="The share of all steps in which the learning rate rises from zero. Steadies the start.",
+        help="The share of all steps in which the learning rate rises from zero. Makes the start stable.",
         low=0.0,
         high=0.9,
     )
     weight_decay: float = setting(
         0.0,
         label="Weight decay",
-        help="Pulls the adapter's weights towards zero at each step. Zero is usual for LoRA.",
+        help="Pulls the weights towards zero at each step. 0 is usual for LoRA.",
         low=0.0,
         high=1.0,
     )
     epochs: int = setting(
         3,
         label="Epochs",
-        help="How many times the run goes through your data. More learns it more closely, and in the end by heart.",
+        help="How many times the run goes through your data. Too many, and the model learns it by heart.",
         low=1,
         high=100,
     )
     batch_size: int = setting(
         8,
-        label="Batch",
-        help="How many examples each correction is averaged over. It does not change how much memory is needed.",
+        label="Batch size",
+        help="How many examples each correction is averaged over. It does not change the memory needed.",
         low=1,
         high=1024,
     )
     max_length: int = setting(
         512,
         label="Longest example",
-        help="In tokens. A longer example is counted before the run starts, see below it. Longer needs more memory.",
+        help="In tokens. Longer examples need more memory.",
         low=8,
         high=131_072,
     )
     overlong: str = setting(
         "leave-out",
-        label="Too long",
-        help="What becomes of an example that is longer: left out, or cut at its end, where its answer may break off.",
+        label="Examples over the limit",
+        help="What to do with an example longer than that: skip it, or shorten it at the end, which can cut its "
+        "answer off.",
         choices=("leave-out", "cut"),
     )
     validation_share: float = setting(
         0.1,
         label="Held out",
-        help="The share of your examples that is kept for scoring: it shows whether more than the rest is learned.",
+        help="The share of your examples that is kept for checking: the model never learns from them.",
         low=0.0,
         high=0.5,
     )
     stratify: bool = setting(
         True,
         label="Same mix of lengths",
-        help="Draw the held-out examples evenly from the short and the long ones, so that the score speaks for all.",
+        help="Pick held-out examples evenly from short and long ones, so that the score stands for all.",
     )
     early_stopping: bool = setting(
         True,
         label="Stop early",
-        help="Ends the run when the held-out examples no longer gain from it, and keeps the step where they scored "
-        "best.",
+        help="Ends the run when the held-out examples no longer improve, and keeps the step where they scored best.",
     )
     patience: int = setting(
         2,
         label="Patience",
-        help="So many checks in a row without a gain end the run. It is checked six times, evenly spread.",
+        help="This many checks in a row without improvement end the run. There are six checks, evenly spread.",
         low=1,
         high=20,
     )
     smallest_gain: float = setting(
         0.005,
-        label="Smallest gain",
-        help="The share by which the held-out loss must fall to count as a gain.",
+        label="Smallest improvement",
+        help="The share by which the held-out loss must fall to count as an improvement.",
         low=0.0,
         high=0.5,
     )
     sample_prompts: tuple[str, ...] = setting(
         (),
         label="Prompts to watch",
-        help="Asked before the training and at every check, so that you see the answers change. Left empty, held-out "
-        "examples are asked.",
+        help="Optional. Asked before training, during it and at its end, so that you see the answers change. Without "
+        "any, held-out examples are asked.",
     )
     seed: int = setting(
         42,
         label="Seed",
-        help="The same seed, data and settings on the same machine give the same run.",
+        help="The same seed, data and settings on the same machine give the same run, up to rounding.",
         low=0,
         high=2**31 - 1,
     )
     precision: str = setting(
         "auto",
         label="Precision",
-        help="The number format of the computation. Auto takes bf16 where the GPU or processor has it, fp16 on older "
-        "GPUs that are fast in it (T4, V100, RTX 20), else fp32.",
+        help="The number format used for computing. Auto uses bf16 where the GPU or processor supports it, fp16 on "
+        "older GPUs that are fast with it (T4, V100, RTX 20), otherwise fp32.",
         choices=("auto", "fp32", "bf16", "fp16"),
     )
     checkpointing: str = setting(
         "auto",
         label="Gradient checkpointing",
-        help="Computes parts of each step twice to save memory. Auto does so only when the run would not fit.",
+        help="Computes parts of each step twice to save memory. Auto does so only where the run would not fit.",
         choices=("auto", "on", "off"),
     )
     micro_batch_tokens: int = setting(
         0,
         label="Tokens at once",
-        help="How many tokens go through the model at once. 0 lets the machine decide. The result stays the same.",
+        help="How many tokens go through the model at once. 0 means automatic. The result is the same.",
         low=0,
         high=1_048_576,
     )
     data_parallel: bool = setting(
         False,
         label="Use all GPUs",
-        help="Shares each batch among all GPUs of this machine. Does nothing on a machine with one or none.",
+        help="Splits each batch across all GPUs of this machine.",
     )
     switched_off: tuple[str, ...] = setting(
         (),
         label="Speed-ups switched off",
-        help="For comparison only: without them the loop is plain transformers and peft, slower and just as exact.",
+        help="For comparison only: without them training is plain transformers and peft, slower and just as exact.",
         choices=SPEEDUPS,
     )
 
     @property
     def base_bits(self) -> int:
-        """In how many bits the frozen base is packed: 4, 8, or 0 where it is not packed."""
+        """In how many bits the frozen base is kept: 4, 8, or 0 where it is not compressed."""
         return BASE_BITS.get(self.method, 0)
 
     def steps_per_epoch(self, examples: int) -> int:
@@ -371,11 +370,12 @@ def problems(config: RunConfig) -> tuple[Problem, ...]:
     """Return every fault of the settings at once, in the order of the fields; empty when there is none."""
     found = [problem for each in settings() for problem in _faults(each, getattr(config, each.name))]
     if isinstance(config.model, str) and not config.model.strip():
-        found.append(Problem("model", "No base model is chosen. Type a Hub id, a folder, or 'starter'."))
+        found.append(Problem("model", "No base model is chosen. Choose one, or type a Hub id, a folder, or 'starter'."))
     if config.targets == CHOSEN and not config.chosen_modules:
         found.append(
             Problem(
-                "chosen_modules", "No module is chosen. Pick at least one, or set target modules to All linear layers."
+                "chosen_modules",
+                "No module is chosen. Choose one or more, or set target modules to All linear layers.",
             )
         )
     return tuple(found) + tuple(_clashes(config))
@@ -386,17 +386,17 @@ def _clashes(config: RunConfig) -> Iterator[Problem]:
     if config.method == FULL:
         if config.start_adapter:
             yield Problem(
-                "start_adapter", "Full fine-tuning does not go on from an adapter. Choose LoRA, or leave it empty."
+                "start_adapter", "Full fine-tuning cannot continue from an adapter. Choose LoRA, or Start new."
             )
         return
     if config.base_bits and config.initialisation in CHANGES_BASE:
         yield Problem(
             "initialisation",
-            "PiSSA and OLoRA change the base's weights, and a packed base cannot be changed. "
-            "Choose the standard start, or LoRA.",
+            "PiSSA and OLoRA change the base's weights, and a base in 4 or 8 bits cannot be changed. "
+            "Choose the standard initialisation, or LoRA.",
         )
     if config.dora and config.base_bits == 8:
-        yield Problem("dora", "DoRA does not work over an 8-bit base. Switch it off, or choose another method.")
+        yield Problem("dora", "DoRA does not work with an 8-bit base. Switch it off, or choose another method.")
 
 
 def modernised(document: Any) -> Any:
@@ -416,13 +416,13 @@ def check(config: RunConfig) -> None:
 def _faults(each: Setting, value: Any) -> list[Problem]:
     if each.kind in (int, float):
         if value is None:
-            return [Problem(each.name, f"{each.label} is empty. Give a {'whole ' if each.kind is int else ''}number.")]
+            return [Problem(each.name, f"{each.label} is empty. Enter a {'whole ' if each.kind is int else ''}number.")]
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             return [Problem(each.name, f"{each.label} must be a number; found {value!r}.")]
         if each.kind is int and value != int(value):
             return [Problem(each.name, f"{each.label} must be a whole number; found {value}.")]
         if (each.low is not None and value < each.low) or (each.high is not None and value > each.high):
-            return [Problem(each.name, f"{each.label} must lie {_span(each.low, each.high)}; found {_plain(value)}.")]
+            return [Problem(each.name, f"{each.label} must be {_span(each.low, each.high)}; found {_plain(value)}.")]
     if each.kind is bool and not isinstance(value, bool):
         return [Problem(each.name, f"{each.label} must be on or off; found {value!r}.")]
     if each.kind is tuple and not (isinstance(value, tuple) and all(isinstance(item, str) for item in value)):
@@ -440,7 +440,7 @@ def _faults(each: Setting, value: Any) -> list[Problem]:
 
 def _span(low: float | None, high: float | None) -> str:
     if low is None or high is None:
-        return f"at or above {_plain(low)}" if low is not None else f"at or below {_plain(high or 0)}"
+        return f"at least {_plain(low)}" if low is not None else f"at most {_plain(high or 0)}"
     return f"between {_plain(low)} and {_plain(high)}"
 
 

@@ -34,12 +34,37 @@ class Resumed:
 
 @dataclass(frozen=True)
 class Loading:
-    """Something is on its way. `total` is 0 where the end is not known; `unit` is "bytes" or empty."""
+    """Something is on its way. `total` is 0 where the end is not known; `unit` is "bytes" or empty.
+
+    `waits_for` is the kind of work that has the accelerator meanwhile, see `runs.turns`, where that is known.
+    """
 
     what: str
     done: int = 0
     total: int = 0
     unit: str = ""
+    waits_for: str = ""
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether nothing is done meanwhile: other work has the machine."""
+        return self.what.startswith("Waiting")
+
+    @property
+    def is_fetching(self) -> bool:
+        """Whether the base model is on its way to this machine."""
+        return self.unit == "bytes" or self.what.startswith(("Downloading", "Unpacking"))
+
+
+@dataclass(frozen=True)
+class Checking:
+    """The model is being checked after `step` steps: `what` says how, in words. `done` of `total` are in `unit`."""
+
+    step: int
+    what: str
+    done: int
+    total: int
+    unit: str
 
 
 @dataclass(frozen=True)
@@ -80,16 +105,19 @@ class Prepared:
 @dataclass(frozen=True)
 class Forecasted:
     """What the run is expected to take from its start to its end: the highest memory, and seconds, None where the
-    machine was never measured.
+    machine was never measured. The time will hardly be below `least_seconds` or above `most_seconds`, None in older
+    runs.
     """
 
     memory_gib: float
     seconds: float | None
+    least_seconds: float | None = None
+    most_seconds: float | None = None
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What the run took: the highest memory of its process, or of the GPU, and seconds from its start."""
+    """What a worker took: the highest memory of its process, or of the GPU, and its seconds without waiting."""
 
     memory_gib: float
     seconds: float
@@ -126,10 +154,32 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """The mean loss over the learned tokens of the held-out rows, after `step` steps."""
+    """The mean loss over the learned tokens of held-out rows, after `step` steps.
+
+    Of all of them; or of a part, which is the same at each check of the run: then `part` of `of` rows were scored, and
+    at the ends of the run `whole` is the loss over all of them, None else. Losses over other rows are not comparable.
+    """
 
     step: int
     loss: float
+    part: int = 0
+    of: int = 0
+    whole: float | None = None
+
+    @property
+    def loss_of_all(self) -> float | None:
+        """The loss over all held-out rows, None where only a part was scored."""
+        return self.whole if self.part else self.loss
+
+    @property
+    def only(self) -> tuple[int, int] | None:
+        """Over how many of how many rows `figure` is, None where over all."""
+        return (self.part, self.of) if self.loss_of_all is None else None
+
+    @property
+    def figure(self) -> float:
+        """The loss that is told where it stands alone: over all held-out rows where these were scored."""
+        return self.loss if self.whole is None else self.whole
 
 
 @dataclass(frozen=True)
@@ -197,6 +247,7 @@ Event = (
     Started
     | Resumed
     | Loading
+    | Checking
     | Loaded
     | SpeedUps
     | Prepared
@@ -220,6 +271,7 @@ _KINDS: dict[str, type[Event]] = {
         Started,
         Resumed,
         Loading,
+        Checking,
         Loaded,
         SpeedUps,
         Prepared,

@@ -143,7 +143,7 @@ def ensure_guarded(settings: Settings) -> None:
     """
     if settings.password and len(settings.password) < SHORTEST_PASSWORD:
         raise RunError(
-            f"The password in STUDIO_PASSWORD has {len(settings.password)} characters, which is easily guessed.",
+            f"The password in STUDIO_PASSWORD has {len(settings.password)} characters, which is easy to guess.",
             f"Give one of at least {SHORTEST_PASSWORD} characters.",
         )
     if settings.is_public and not settings.password and not settings.open:
@@ -187,5 +187,5 @@ def ensure_writable(home: Path) -> None:
 
 def _port(text: str) -> int:
     if not text.isdecimal() or len(text) > 5 or not 1 <= int(text) <= 65_535:
-        raise RunError(f"'{text[:20]}' is not a port number.", "Give a whole number from 1 to 65535.")
+        raise RunError(f"'{text[:20]}' is not a port number.", "Enter a whole number from 1 to 65535.")
     return int(text)

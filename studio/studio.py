@@ -15,6 +15,7 @@ import dataclasses
 import functools
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -26,11 +27,12 @@ from studio.errors import ModelError, RunError
 from studio.jobs import blends, public_address
 from studio.jobs.base_models import BaseModels, Locate
 from studio.jobs.evaluations import Evaluations
+from studio.jobs.exports import ExportState, start_export
 from studio.jobs.imports import ImportRequest, Imports
 from studio.jobs.jobs import Jobs, JobState
 from studio.jobs.pool import Pool, Room, measure_room
 from studio.jobs.rendering import Rendering
-from studio.jobs.tasks import Train
+from studio.jobs.tasks import EXPORTS, Train
 from studio.jobs.token_counts import TokenCounting, TokenState
 from studio.logs import logged
 from studio.models.blend_kinds import DEFAULT_DENSITY
@@ -83,17 +85,26 @@ class Studio:
         )
         self.imports = Imports(settings.home, jobs=self.jobs, clock=clock, limits=self.limits, check=self._check_import)
         self._tokens = TokenCounting(data, jobs=self.jobs, rendering=self.rendering)
-        self.evaluations = Evaluations(runs, data, jobs=self.jobs, settings=settings)
+        self.evaluations = Evaluations(runs, data, jobs=self.jobs, settings=settings, comes_first=self._comes_first)
         self.scheduler = Scheduler(
             runs,
             settings.home,
             launch=lambda run: launch(Train(run.path)),
             clock=clock,
-            make_room=chat.leave,
-            started=self.evaluations.expect,
+            make_room=self._make_room,
+            started=self.evaluations.automatic.expect,
         )
         self._places = QueuePlaces(self.limits, self.scheduler.waiting)
         self.summaries = Summaries(runs, waiting=self.scheduler.waiting, view=self.scheduler.view)
+
+    def _make_room(self) -> None:
+        """Free the accelerator for a run that is about to train."""
+        self.evaluations.automatic.give_way()
+        self.chat.leave()
+
+    def _comes_first(self) -> str:
+        """Say what an evaluation that nobody asked for has to wait for; empty for nothing."""
+        return self.scheduler.next_up() or ("an export" if self.pool.is_at(EXPORTS) else "")
 
     def close(self) -> None:
         """End the chat and what renders examples. Runs, exports and downloads go on without the studio."""
@@ -116,9 +127,9 @@ class Studio:
             return JobState("failed", str(error))
         return self._tokens.state(dataset_id, files)
 
-    def uses(self, dataset_id: str) -> int:
-        """Count the runs that learned from a data set, whichever version of it."""
-        return run_data.uses(self.runs, self.data, dataset_id)
+    def uses(self) -> Counter[str]:
+        """Count the runs that learned from each data set, whichever version of it, by what its versions share."""
+        return run_data.uses(self.runs, self.data)
 
     def data_of_run(self, id: str) -> Dataset:
         """Return the version of the data set that a run learned from, put back or made again where it is gone.
@@ -164,8 +175,11 @@ class Studio:
     def _settled(self, config: RunConfig) -> RunConfig:
         """Put settings as the worker can take them.
 
-        Raises ModelError for a model that cannot be one, and ConfigError for an adapter that cannot be named here.
+        Raises ModelError for a model that cannot be one, ConfigError for an adapter that cannot be named here, and
+        RunError for one that several runs could be meant with.
         """
+        if self.runs.with_name(config.start_adapter):
+            config = dataclasses.replace(config, start_adapter=self.runs.named(config.start_adapter).id)
         public_address.check_start_adapter(config, {run.id for run in self.runs.all()}, self.settings)
         files = self.models.locate(config.model)
         if files is not None and files.source == "folder":
@@ -192,7 +206,7 @@ class Studio:
         To be called about once a second.
         """
         self.pool.tick()
-        self.evaluations.tick()
+        self.evaluations.automatic.tick()
         self.scheduler.tick()
 
     def recover(self) -> tuple[str, ...]:
@@ -202,7 +216,7 @@ class Studio:
         """
         self.pool.recover()
         self.imports.recover()
-        self.evaluations.recover()
+        self.evaluations.automatic.recover()
         return self.scheduler.recover()
 
     def change_run(self, id: str, config: RunConfig) -> None:
@@ -243,6 +257,16 @@ class Studio:
             path, self.runs, check=lambda config: public_address.check_brought_run(config, self.settings)
         )
 
+    def start_export(self, id: str, kind: str) -> ExportState:
+        """Start to write an export ("adapter" or "merged") unless it is there, or under way; return its state.
+
+        Evaluations that nobody asked for give way to it. Raises RunError or ExportError when it cannot be written.
+        """
+        state = start_export(self.jobs, self.runs.get(id), kind)
+        if state.working:
+            self.evaluations.automatic.give_way()
+        return state
+
     def delete_run(self, id: str) -> None:
         """Put a run into the bin. Raises RunError when it is unknown or at work."""
         if not self.runs.find(id).is_alive():
@@ -268,7 +292,7 @@ class Studio:
         run = blends.start_blend(
             self.jobs, self.runs, parents, weights, kind, name, created=self.clock(), density=density, rank=rank
         )
-        self.evaluations.expect(run)
+        self.evaluations.automatic.expect(run)
         return run
 
 

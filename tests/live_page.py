@@ -165,8 +165,8 @@ def opened(browser: Browser, server: "Served | Server") -> Iterator[Page]:
     page.on("console", lambda said: faults.append(said.text) if "Content Security Policy" in said.text else None)
     yield page
     context.close()
-    assert elsewhere == []
-    assert faults == []
+    assert elsewhere == [], elsewhere
+    assert faults == [], faults
 
 
 @pytest.fixture

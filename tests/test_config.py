@@ -21,7 +21,7 @@ def test_every_setting_has_its_sentence() -> None:
 def test_every_fault_is_told_at_once() -> None:
     config = RunConfig(rank=0, dropout=2.0, learning_rate=float("nan"), schedule="sideways", model=" ")
     assert [problem.field for problem in problems(config)] == ["rank", "dropout", "learning_rate", "schedule", "model"]
-    with pytest.raises(ConfigError, match=r"Rank must lie between 1 and 512; found 0\..*must be one of cosine, linear"):
+    with pytest.raises(ConfigError, match=r"Rank must be between 1 and 512; found 0\..*must be one of cosine, linear"):
         check(config)
 
 
@@ -50,11 +50,11 @@ def test_chosen_modules_must_be_chosen() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
-        ("rank", None, "Rank is empty. Give a whole number."),
-        ("dropout", None, "Dropout is empty. Give a number."),
+        ("rank", None, "Rank is empty. Enter a whole number."),
+        ("dropout", None, "Dropout is empty. Enter a number."),
         ("epochs", 1.5, "Epochs must be a whole number; found 1.5."),
-        ("seed", 2**31, "Seed must lie between 0 and 2147483647; found 2147483648."),
-        ("learning_rate", 1, "Learning rate must lie between 1e-07 and 0.1; found 1."),
+        ("seed", 2**31, "Seed must be between 0 and 2147483647; found 2147483648."),
+        ("learning_rate", 1, "Learning rate must be between 1e-07 and 0.1; found 1."),
     ],
 )
 def test_a_fault_is_told_in_plain_numbers(name: str, value: object, sentence: str) -> None:

@@ -10,6 +10,7 @@ from studio.events import Evaluated, Loaded, Record, Started, Stepped, Unknown, 
         Loaded(parameters=10, trainable=2, device="cpu", precision="fp32", target_modules=("q_proj", "v_proj")),
         Stepped(1, 0.5, 2.25, 1e-4, 0.7, 210.0, 1.5),
         Evaluated(step=0, loss=4.0),
+        Evaluated(step=0, loss=4.0, part=24, of=100, whole=3.9),
     ],
 )
 def test_an_event_survives_its_line(event: Started | Loaded | Stepped | Evaluated) -> None:

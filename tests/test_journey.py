@@ -78,7 +78,8 @@ def wait_until(wanted: Callable[[], bool], *, seconds: float = 90) -> None:
 def configure(page: Page, model: Path, *, epochs: int) -> None:
     open_tab(page, "2. Configure")
     fill(page, "model", str(model))
-    expect(page.locator("#plan")).to_contain_text("% of")
+    expect(page.locator("#configure-forecast")).to_contain_text("room enough")
+    page.locator("#advanced > button").click()
     fill(page, "epochs", str(epochs))
     fill(page, "batch-size", "4")
 
@@ -125,7 +126,7 @@ def train_compare_export(page: Page, server: Server, examples: Path, tiny_model:
 
     press(page, "Compare with the base model")
     page.locator("#compare-prompt textarea").fill("Which colour is 3?")
-    press(page, "Ask both")
+    press(page, "Send")
     expect(page.locator("#compare-caption-2")).to_contain_text("tokens")
     expect(page.locator("#compare-caption-1")).to_contain_text("tokens")
     expect(page.locator("#compare-caption-1")).to_contain_text("adapter off")
@@ -138,8 +139,8 @@ def train_compare_export(page: Page, server: Server, examples: Path, tiny_model:
     press(page, "Prepare the adapter")
     press(page, "Prepare the merged model")
     adapter, merged = (download(page, name, tmp_path) for name in ("the adapter", "the merged model"))
-    expect(page.locator("#export-adapter-status")).to_contain_text("3 of 3 answers the same")
-    expect(page.locator("#export-merged-status")).to_contain_text("3 of 3 answers the same")
+    expect(page.locator("#export-adapter-status")).to_contain_text("3 of 3 answers are the same")
+    expect(page.locator("#export-merged-status")).to_contain_text("3 of 3 answers are the same")
 
     ids = torch.tensor([list(b"colour")])
     base = AutoModelForCausalLM.from_pretrained(tiny_model)
@@ -172,7 +173,7 @@ def test_stop_keeps_what_was_learned(page: Page, examples: Path, tiny_model: Pat
     configure(page, tiny_model, epochs=100)
     press(page, "Start training")
     wait_until(lambda: chart_points(page) > 1)
-    press(page, "Stop and keep")
+    press(page, "Stop and save")
     expect(status(page)).to_contain_text("Stopped")
     expect(page.get_by_role("button", name="Compare with the base model", exact=True)).to_be_visible()
 

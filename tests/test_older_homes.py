@@ -18,7 +18,7 @@ from studio.compare.votes import Votes
 from studio.config import RunConfig
 from studio.data.checking.findings import Finding, Fix
 from studio.data.examples import Example, Message
-from studio.jobs.evaluations import request_path
+from studio.jobs.automatic_evaluations import request_path
 from studio.jobs.tasks import Train
 from studio.runs.following import Following
 from studio.runs.launcher import PROJECT_ROOT, write_task

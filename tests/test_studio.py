@@ -2,6 +2,7 @@ import functools
 import json
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -18,8 +19,9 @@ from studio.data.library import DatasetLibrary
 from studio.data.reading_choices import Change
 from studio.errors import ConfigError, DataError, ExportError, ModelError, RunError
 from studio.events import Finished, Loaded, Prepared, Started, Stepped
-from studio.jobs.exports import export_state, start_export
-from studio.jobs.tasks import Train
+from studio.jobs.automatic_evaluations import request_path
+from studio.jobs.exports import export_state
+from studio.jobs.tasks import Evaluate, Export, Train
 from studio.models.locate import ModelFiles
 from studio.runs import lock
 from studio.runs.launcher import kill_group, launch
@@ -154,7 +156,8 @@ def test_the_data_of_a_run_can_always_be_shown(studio: Studio) -> None:
     dataset = add_dataset(studio)
     version = studio.data.derive(dataset.id, changes=[Change("drop-duplicates")])
     run = studio.start_run(RunConfig(name="first"), version.id)
-    assert (studio.uses(dataset.id), studio.uses(version.id), studio.uses("other")) == (1, 1, 0)
+    assert studio.uses() == {dataset.root: 1}
+    assert version.root == dataset.root
     assert studio.data_of_run(run.id) == version
     studio.data.delete(version.id)
     assert studio.data_of_run(run.id) == version, "put back from the bin"
@@ -164,15 +167,6 @@ def test_the_data_of_a_run_can_always_be_shown(studio: Studio) -> None:
     assert {each.messages for each in studio.data.examples(again.id)} == {
         each.messages for path in (run.train_path, run.validation_path) for each in read_examples(path)
     }
-
-
-def test_the_speed_of_past_runs(studio: Studio, fake_launch, say) -> None:
-    assert studio.summaries.tokens_per_second("starter") is None
-    run = studio.start_run(RunConfig(), add_dataset(studio).id)
-    steps = [Stepped(step, step / 10, 2.0, 1e-3, 1.0, speed, 0.1) for step, speed in ((1, 50.0), (2, 90.0), (3, 100.0))]
-    say(run.events_path, *steps)
-    assert studio.summaries.tokens_per_second("starter") == 90.0
-    assert studio.summaries.tokens_per_second("other") is None
 
 
 def test_every_fault_of_the_settings_is_named_and_nothing_is_written(studio: Studio, fake_launch) -> None:
@@ -313,15 +307,43 @@ def test_models_and_exports_are_reached_through_the_studio(studio: Studio, fake_
     run = studio.start_run(RunConfig(), add_dataset(studio).id)
     fake_launch.end()
     with pytest.raises(ExportError, match="no adapter"):
-        start_export(studio.jobs, studio.runs.get(run.id), "adapter")
+        studio.start_export(run.id, "adapter")
     assert export_state(studio.jobs, studio.runs.get(run.id), "merged").status == "none"
     with pytest.raises(RunError, match="no run"):
-        start_export(studio.jobs, studio.runs.get("x"), "adapter")
+        studio.start_export("x", "adapter")
+
+
+def test_an_export_comes_before_an_evaluation_that_nobody_asked_for(tmp_path: Path, fake_launch, say) -> None:
+    """It waited for minutes behind one, with no way to end that."""
+    settings = Settings(home=tmp_path, evaluate=True)
+    data, runs = DatasetLibrary(tmp_path, samples_folder=tmp_path), RunStore(tmp_path)
+    studio = Studio(settings=settings, data=data, runs=runs, chat=FakeChat(tmp_path), launch=fake_launch)
+    run = studio.start_run(RunConfig(), add_dataset(studio).id)
+    (run.path / "adapter").mkdir()
+    (run.path / "adapter" / "adapter_config.json").write_text("{}")
+    say(run.events_path, Started(1, "train"), Finished("finished", "Done.", 1.0))
+    fake_launch.end()
+    studio.tick()
+    evaluation = Evaluate(run.path, "end")
+    assert [type(task) for task in fake_launch.tasks] == [Train, Evaluate]
+    worker = subprocess.Popen(["sleep", "60"])
+    say(evaluation.paths.events, Started(worker.pid, "evaluate"))
+    assert studio.start_export(run.id, "adapter").working
+    assert worker.wait(timeout=10) != 0, "it is asked to end"
+    assert request_path(run).exists(), "and goes on later"
+    say(evaluation.paths.events, Finished("stopped", "Stopped.", 1.0))
+    fake_launch.end(task=evaluation)
+    studio.tick()
+    assert studio.evaluations.state(run.id).sentence == "The evaluation waits for an export, which comes first."
+    assert [type(task) for task in fake_launch.tasks] == [Train, Evaluate, Export]
+    fake_launch.end()
+    studio.tick()
+    assert [type(task) for task in fake_launch.tasks][3:] == [Evaluate]
 
 
 def test_a_studio_opens_on_an_empty_folder_with_its_samples_and_starts_nothing(tmp_path: Path) -> None:
     studio = open_studio(Settings(home=tmp_path / "new"))
-    assert [sample.file.is_file() for sample in studio.data.samples()] == [True, True, True]
+    assert [sample.file.is_file() for sample in studio.data.samples()] == [True] * 6
     assert studio.runs.all() == ()
     assert not studio.chat.is_running
     studio.close()

@@ -1,6 +1,6 @@
 import pytest
 
-from studio.wording import counted, duration, listed, size
+from studio.wording import between, brief_duration, counted, duration, listed, size
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,30 @@ def test_counted() -> None:
 
 def test_names_are_listed_as_in_a_sentence() -> None:
     assert [listed(names) for names in (("a",), ("a", "b"), ("a", "b", "c"))] == ["a", "a and b", "a, b and c"]
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "words"),
+    [
+        (10, 40, "under 1 min"),
+        (20, 100, "up to 2 min"),
+        (130, 290, "2 to 5 min"),
+        (185, 235, "3 to 4 min"),
+        (200, 3_000, "up to 50 min"),
+        (180, 180, "about 3 min"),
+        (1_300, 2_600, "20 to 45 min"),
+        (6_000, 10_000, "1.5 to 3 h"),
+        (30_000, 80_000, "8 to 23 h"),
+        (200_000, 400_000, "2 to 5 days"),
+        (1e9, 1e10, "more than a hundred years"),
+    ],
+)
+def test_a_time_that_is_known_only_so_well_is_a_range(least: float, most: float, words: str) -> None:
+    assert between(least, most) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(41.6, "42 s"), (200, "3 min 20 s"), (60, "1 min"), (1500, "25 min"), (7500, "2 h 5 min")]
+)
+def test_brief_duration(seconds: float, text: str) -> None:
+    assert brief_duration(seconds) == text

@@ -290,32 +290,46 @@ def train_case(bench: Bench, case: Case) -> None:
     bench.record(
         "4 training",
         case=case.name,
-        packed=run.engines[0].was_packed,
-        left_out=run.engines[0].told.left_out,
-        attention=run.engines[0].told.attention,
-        tokens_per_second=round(run.speed),
-        step_seconds=round(run.seconds, 4),
         forecast_step_seconds=seconds and round(seconds, 4),
         tflops=round(rate / 1e12, 1),
         gib_allocated=round(allocated, 2),
         gib_held=round(reserved + CONTEXT_GIB, 2),
-        gib_forecast=round(expected.memory_bytes / 2**30, 2),
-        parts={part.name: round(part.bytes / 2**30, 2) for part in expected.memory},
-        verdict=expected.verdict,
-        tokens_at_once=expected.micro_batch_tokens,
-        checkpointing=expected.checkpointing,
-        micro_batches=run.micro_batches,
-        syncs=len(run.syncs),
-        sync_places=Counter(run.syncs).most_common(8),
-        losses=[run.losses[0], run.losses[-1]],
-        finite=all(each == each and abs(each) < 1e9 for each in run.losses),
-        notes=run.notes,
         loaded_gib=round(loaded, 2),
         whole_seconds=round(whole, 1),
+        **_what_was_forecast(expected),
+        **_what_was_run(run),
     )
     if bench.profiles and case.name in PROFILED:
         with bench.alone(), suppress(torch.OutOfMemoryError):
             _profile(bench, case, model, rows, config, placement, expected)
+
+
+def _what_was_forecast(expected: Any) -> dict[str, Any]:
+    """Return what the record of a training says of its forecast."""
+    return {
+        "gib_forecast": round(expected.memory_bytes / 2**30, 2),
+        "parts": {part.name: round(part.bytes / 2**30, 2) for part in expected.memory},
+        "verdict": expected.verdict,
+        "tokens_at_once": expected.micro_batch_tokens,
+        "checkpointing": expected.checkpointing,
+    }
+
+
+def _what_was_run(run: Any) -> dict[str, Any]:
+    """Return what the record of a training says of its steps."""
+    return {
+        "packed": run.engines[0].was_packed,
+        "left_out": run.engines[0].told.left_out,
+        "attention": run.engines[0].told.attention,
+        "tokens_per_second": round(run.speed),
+        "step_seconds": round(run.seconds, 4),
+        "micro_batches": run.micro_batches,
+        "syncs": len(run.syncs),
+        "sync_places": Counter(run.syncs).most_common(8),
+        "losses": [run.losses[0], run.losses[-1]],
+        "finite": all(each == each and abs(each) < 1e9 for each in run.losses),
+        "notes": run.notes,
+    }
 
 
 def _forecast_step(bench: Bench, architecture: Any, config: Any, machine: Any, workload: Any, found: Any) -> Any:

@@ -8,7 +8,7 @@ from studio.cli.follow import RunFailed, follow
 from studio.compare.chat_protocol import BASE, Answered, Open, PaneRequest, Token, Trouble
 from studio.config import RunConfig
 from studio.data.examples import Message
-from studio.jobs.exports import export_archive, export_state, kinds_of, start_export
+from studio.jobs.exports import export_archive, export_state, kinds_of
 from studio.jobs.tasks import Export
 from studio.runs.precision import precision_of
 from studio.studio import Studio
@@ -68,7 +68,7 @@ def answers(studio: Studio, *, run_id: str, prompt: str) -> tuple[str, str]:
 
 def _export(studio: Studio, *, run_id: str, kind: str, console: Console) -> None:
     run = studio.runs.get(run_id)
-    start_export(studio.jobs, run, kind)
+    studio.start_export(run.id, kind)
     studio.jobs.wait(Export(run.path, kind))
     state = export_state(studio.jobs, run, kind)
     if state.result is None:

@@ -13,6 +13,7 @@ from studio.cli.follow import LOOK_SECONDS, RunFailed
 from studio.cli.options import GivenData, require_readable
 from studio.jobs.evaluation_report import AT_THE_END, Estimate, EvaluationReport, Figure, beside
 from studio.jobs.evaluations import EvaluationState
+from studio.jobs.verdicts import summary
 from studio.studio import Studio
 
 GOING = ("waiting", "working")
@@ -44,7 +45,8 @@ def evaluate(
         raise RunFailed("The evaluation was stopped.")
     if as_json:
         found = [codec.to_plain(row) for row in studio.evaluations.rows(run_id, report.name)]
-        print(json.dumps(codec.to_plain(report) | {"row_scores": found}, ensure_ascii=False))  # noqa: T201
+        said = codec.to_plain(report) | {"headline": summary(report).text, "row_scores": found}
+        print(json.dumps(said, ensure_ascii=False))  # noqa: T201
         return 0
     show_report(report, console=console)
     return 0
@@ -63,7 +65,7 @@ def evaluate_at_end(studio: Studio, run_id: str, *, console: Console) -> None:
         console.print(f"It could not be evaluated: {error}", markup=False, soft_wrap=True)
         return
     if report is not None:
-        console.print(report.headline, markup=False, soft_wrap=True)
+        console.print(summary(report).text, markup=False, soft_wrap=True)
 
 
 def follow_evaluation(studio: Studio, run_id: str, name: str, *, console: Console) -> EvaluationReport | None:
@@ -74,7 +76,7 @@ def follow_evaluation(studio: Studio, run_id: str, name: str, *, console: Consol
         plan = ""
         while True:
             try:
-                studio.evaluations.tick()  # it waits for the worker of the run to be gone
+                studio.tick()  # it waits for the worker of the run to be gone, and for runs in the queue
                 state = studio.evaluations.state(run_id, name)
                 if state.status not in GOING:
                     return _ended(state)
@@ -96,7 +98,7 @@ def _ended(state: EvaluationState) -> EvaluationReport | None:
 
 def show_report(report: EvaluationReport, *, console: Console) -> None:
     """Print the headline and a table of the figures."""
-    table = Table("score", "base", "tuned", "change", "p", "rows")
+    table = Table("score", "base", "tuned", "change", "confidence", "p", "rows")
     forgotten = report.forgetting
     general = (forgotten.knowledge, forgotten.language) if forgotten else ()
     for figure in (*report.figures, *general, *report.standard):
@@ -106,13 +108,12 @@ def show_report(report: EvaluationReport, *, console: Console) -> None:
             _both(figure, figure.base, likelier, None if likelier is None else likelier.base),
             _both(figure, figure.tuned, likelier, None if likelier is None else likelier.tuned),
             _estimate(figure, figure.change, sign=True),
+            figure.verdict,
             "" if figure.p_value is None else f"{figure.p_value:.3f}",
             f"{figure.rows:,}",
         )
-    console.print(report.headline, markup=False, soft_wrap=True)
+    console.print(summary(report).text, markup=False, soft_wrap=True)
     console.print(table)
-    if forgotten is not None:
-        console.print(forgotten.sentence, markup=False, soft_wrap=True)
     rows = f"{report.rows:,} of {report.rows_available:,} rows"
     more = "; --rows NUMBER asks more" if report.rows + report.rows_left_out < report.rows_available else ""
     console.print(f"{rows}, in brackets 95 % bootstrap intervals{more}", markup=False, soft_wrap=True)
@@ -135,4 +136,4 @@ def _estimate(figure: Figure, value: Estimate | None, *, sign: bool = False) -> 
     else:
         digits = 1 if figure.unit == "score" else 3
         shown = [f"{each:{plus}.{digits}f}" for each in (value.value, value.low, value.high)]
-    return f"{shown[0]} ({shown[1]} to {shown[2]})"
+    return f"{shown[0]} ({shown[1]} to {shown[2]})" if figure.has_interval else shown[0]

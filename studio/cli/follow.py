@@ -6,9 +6,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from studio.errors import RunError
+from studio.events import Forecasted
 from studio.runs.scheduler import RunState
 from studio.runs.view import WORKING
 from studio.studio import Studio
+from studio.wording import between, size
 
 LOOK_SECONDS = 0.3
 GOING = ("queued", *WORKING)
@@ -32,11 +34,11 @@ def follow(studio: Studio, run_id: str, *, console: Console) -> RunState:
     )
     with Progress(*columns, console=console, transient=True) as progress:
         bar = progress.add_task("Starting", total=None, figures="")
-        told = 0
+        told: tuple[int, Forecasted | None] = (0, None)
         while True:
             try:
                 state = studio.scheduler.view(run_id)
-                told = _tell_notes(state, console=progress.console, told=told)
+                told = _tell(state, console=progress.console, told=told)
                 _show(state, progress, bar)
                 if state.status not in GOING:
                     break
@@ -51,12 +53,25 @@ def follow(studio: Studio, run_id: str, *, console: Console) -> RunState:
     return state
 
 
-def _tell_notes(state: RunState, *, console: Console, told: int) -> int:
-    """Print what the run remarked since the last look, in a pipe as in a terminal; return how many that are by now."""
-    notes = state.view.notes
-    for note in notes[told:]:
+def _tell(state: RunState, *, console: Console, told: tuple[int, Forecasted | None]) -> tuple[int, Forecasted | None]:
+    """Print what the run remarked since the last look, and what it is estimated to take, in a pipe as in a terminal.
+
+    Return how many remarks were told by now, and which estimate.
+    """
+    notes, forecast = state.view.notes, state.view.forecast
+    for note in notes[told[0] :]:
         console.print(f"{note.level}: {note.text}", markup=False, soft_wrap=True)
-    return len(notes)
+    if forecast is not None and forecast != told[1] and state.status in GOING:
+        console.print(f"estimated: {estimate_in_words(forecast)}", markup=False, soft_wrap=True)
+    return len(notes), forecast
+
+
+def estimate_in_words(forecast: Forecasted) -> str:
+    """Write what a run is estimated to take: "1.3 GB of memory, 2 to 5 min"."""
+    memory = f"{size(forecast.memory_gib * 2**30)} of memory"
+    if forecast.least_seconds is None or forecast.most_seconds is None:
+        return memory
+    return f"{memory}, {between(forecast.least_seconds, forecast.most_seconds)} of training"
 
 
 def _show(state: RunState, progress: Progress, bar: int) -> None:  # bar: rich's TaskID is an int
@@ -64,7 +79,9 @@ def _show(state: RunState, progress: Progress, bar: int) -> None:  # bar: rich's
     if view.steps or view.prepared:
         figures = f"loss {view.steps[-1].loss:.3f}" if view.steps else ""
         if view.evaluations:
-            figures += f"  held-out {view.evaluations[-1].loss:.3f}"
+            check = view.evaluations[-1]
+            over = "" if check.only is None else f" over {check.part:,} of {check.of:,}"
+            figures += f"  held-out {check.figure:.3f}{over}"
         if view.steps:
             figures += f"  {view.steps[-1].tokens_per_second:.0f} tokens/s"
         what = view.loading.what if view.loading else "Training"

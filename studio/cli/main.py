@@ -10,13 +10,14 @@ import io
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich.console import Console
 
 from studio.cli.compare import compare
 from studio.cli.demo import demo
 from studio.cli.evaluate import evaluate
+from studio.cli.export import export
 from studio.cli.follow import RunFailed
 from studio.cli.inspect import inspect
 from studio.cli.options import GivenData, changes_given, choices_given, evaluation_data_given, roles_given, run_config
@@ -26,7 +27,7 @@ from studio.compare.answering import GenerationSettings
 from studio.errors import StudioError
 from studio.logs import VERBOSE, log_to_stderr
 from studio.settings import Settings, home_folder, read_settings
-from studio.studio import open_studio
+from studio.studio import Studio, open_studio
 
 log = logging.getLogger(__name__)
 
@@ -67,62 +68,101 @@ def main(arguments: Sequence[str]) -> int:
 def _run(options: argparse.Namespace, console: Console) -> int:
     settings = _settings(options)
     if options.command == "inspect":
-        return inspect(
-            options.file,
-            roles=roles_given(options),
-            changes=changes_given(options),
-            choices=choices_given(options),
-            settings=settings,
-            model=options.model,
-            max_length=options.max_length,
-            as_json=options.json,
-            console=console,
-        )
+        return _inspect(options, settings, console)
     if options.command is not None:  # given by the person at this machine, not by a visitor
         settings = dataclasses.replace(settings, host=LOOPBACK)
     studio = open_studio(settings)
     try:
-        if options.command == "train":
-            return train(
-                studio,
-                config=run_config(options),
-                data=GivenData(options.data, roles_given(options), choices_given(options)),
-                eval_data=evaluation_data_given(options),
-                changes=changes_given(options),
-                console=console,
-            )
-        if options.command == "resume":
-            return resume(studio, run_id=options.run, console=console)
-        if options.command == "evaluate":
-            return evaluate(
-                studio,
-                run_id=options.run,
-                data=GivenData([options.data], roles_given(options), choices_given(options)) if options.data else None,
-                rows=options.rows,
-                longest=options.longest,
-                probes=options.probes,
-                tasks=options.tasks,
-                questions=options.questions,
-                as_json=options.json,
-                console=console,
-            )
-        if options.command == "compare":
-            return compare(
-                studio,
-                run_id=options.run,
-                prompts=options.prompts,
-                generation=GenerationSettings(options.system, options.temperature, options.longest, options.seed),
-                as_json=options.json,
-                console=console,
-                strengths=options.strength or (1.0,),
-            )
-        if options.command == "demo":
-            return demo(studio, console=console)
-        from studio.cli.serve import serve  # gradio takes seconds to import, and only the page needs it
-
-        return serve(studio, fetch_starter=not options.no_starter, console=console)
+        return COMMANDS[options.command](studio, options, console)
     finally:
         studio.close()
+
+
+def _inspect(options: argparse.Namespace, settings: Settings, console: Console) -> int:
+    return inspect(
+        options.file,
+        roles=roles_given(options),
+        changes=changes_given(options),
+        choices=choices_given(options),
+        settings=settings,
+        model=options.model,
+        max_length=options.max_length,
+        as_json=options.json,
+        console=console,
+    )
+
+
+def _train(studio: Studio, options: argparse.Namespace, console: Console) -> int:
+    return train(
+        studio,
+        config=run_config(options),
+        data=GivenData(options.data, roles_given(options), choices_given(options)),
+        eval_data=evaluation_data_given(options),
+        changes=changes_given(options),
+        console=console,
+    )
+
+
+def _resume(studio: Studio, options: argparse.Namespace, console: Console) -> int:
+    return resume(studio, run_id=_run_id(studio, options), console=console)
+
+
+def _evaluate(studio: Studio, options: argparse.Namespace, console: Console) -> int:
+    return evaluate(
+        studio,
+        run_id=_run_id(studio, options),
+        data=GivenData([options.data], roles_given(options), choices_given(options)) if options.data else None,
+        rows=options.rows,
+        longest=options.longest,
+        probes=options.probes,
+        tasks=options.tasks,
+        questions=options.questions,
+        as_json=options.json,
+        console=console,
+    )
+
+
+def _compare(studio: Studio, options: argparse.Namespace, console: Console) -> int:
+    return compare(
+        studio,
+        run_id=_run_id(studio, options),
+        prompts=options.prompts,
+        generation=GenerationSettings(options.system, options.temperature, options.longest, options.seed),
+        as_json=options.json,
+        console=console,
+        strengths=options.strength or (1.0,),
+    )
+
+
+def _export(studio: Studio, options: argparse.Namespace, console: Console) -> int:
+    return export(studio, run_id=_run_id(studio, options), kind=options.kind, to=options.to, console=console)
+
+
+def _demo(studio: Studio, options: argparse.Namespace, console: Console) -> int:
+    return demo(studio, console=console)
+
+
+def _serve(studio: Studio, options: argparse.Namespace, console: Console) -> int:
+    from studio.cli.serve import serve  # gradio takes seconds to import, and only the page needs it
+
+    return serve(studio, fetch_starter=not options.no_starter, console=console)
+
+
+def _run_id(studio: Studio, options: argparse.Namespace) -> str:
+    """Return the id of the run that is named. Raises RunError."""
+    return studio.runs.named(options.run).id
+
+
+COMMANDS: dict[str | None, Callable[[Studio, argparse.Namespace, Console], int]] = {
+    "train": _train,
+    "resume": _resume,
+    "evaluate": _evaluate,
+    "compare": _compare,
+    "export": _export,
+    "demo": _demo,
+    None: _serve,
+}
+"""What each command does, but for `inspect`, which needs no data folder; without a command the page is served."""
 
 
 def _settings(options: argparse.Namespace) -> Settings:

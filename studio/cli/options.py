@@ -8,7 +8,7 @@ from typing import Any
 
 from studio import codec
 from studio.config import RunConfig, Setting, settings
-from studio.data.checking.fixes import FIXES
+from studio.data.checking.fixes import BY_HAND, FIXES
 from studio.data.conversion.roles import PARTS, Roles, assign
 from studio.data.dataset_folders import Dataset
 from studio.data.reading_choices import ALL, TRAINING, Change, Choices, Question
@@ -62,7 +62,7 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
         "--mend",
         action="append",
         default=[],
-        choices=sorted(FIXES),
+        choices=sorted(FIXES.keys() - BY_HAND),
         help="fix a doubt on the way; may be repeated",
     )
 

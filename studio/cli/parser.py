@@ -7,9 +7,10 @@ from pathlib import Path
 from studio.cli.compare import strengths
 from studio.cli.options import EVALUATION_PREFIX, add_data_options, add_reading_options, add_run_options
 from studio.config import setting_named
+from studio.jobs.exports import EXPORT_KINDS
 from studio.jobs.standard_tasks import QUESTIONS
 
-_RUN = "its name in the data folder: that of its folder in runs/"
+_RUN = "the name that you gave it, or that of its folder in runs/"
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -114,6 +115,23 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
+def _add_export(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help=_RUN)
+    parser.add_argument(
+        "--as",
+        dest="kind",
+        choices=EXPORT_KINDS,
+        default="",
+        help="adapter: only what was learned; merged: the base with it built in (default: adapter, if there is one)",
+    )
+    parser.add_argument(
+        "--to",
+        type=Path,
+        metavar="PATH",
+        help="copy it to this folder, or as a zip to a name that ends in .zip (default: it stays beside the run)",
+    )
+
+
 def _add_inspect(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, nargs="+", metavar="FILE")
     add_data_options(parser)
@@ -129,9 +147,10 @@ def _add_inspect(parser: argparse.ArgumentParser) -> None:
 _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "demo": ("the whole path on a bundled sample: train, compare, export, check", _add_demo),
     "train": ("train an adapter on a file of examples", _add_train),
-    "resume": ("let a run go on that ended before it was done", _add_resume),
+    "resume": ("resume a run that ended before it was done", _add_resume),
     "evaluate": ("score a run beside its base, and what it forgot", _add_evaluate),
     "compare": ("ask a run and its base model the same prompts", _add_compare),
+    "export": ("write the adapter or the merged model of a run, and check it", _add_export),
     "inspect": ("what the Data tab knows of a file", _add_inspect),
 }
 

@@ -32,8 +32,9 @@ class GenerationSettings:
 
 @dataclass(frozen=True)
 class Growing:
-    """One growing answer. `ended` is empty while it grows; then "end", "length" or "stopped".
+    """One growing answer. `ended` is empty while it grows; then "end", "length", "stopped" or "failed".
 
+    `trouble` says why it failed.
     `template` says whose chat template asked it, and `precision` in which numbers it was computed, once it has ended.
     """
 
@@ -43,6 +44,7 @@ class Growing:
     ended: str = ""
     template: str = ""
     precision: str = ""
+    trouble: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ def _whole(growing: Growing, answered: Answered) -> Growing:
         ended=answered.ended,
         template=answered.template,
         precision=answered.precision,
+        trouble=answered.trouble,
     )
 
 

@@ -13,7 +13,10 @@ from studio.compare.pane_models import PaneModel, base_name
 from studio.config import STARTER
 from studio.data.examples import Message
 
-_ENDINGS = {"length": "cut at the longest answer", "stopped": "stopped by you"}
+_SLOW = 3
+"""So many tokens a second and more are written without a fraction."""
+
+_ENDINGS = {"length": "cut at the longest answer", "stopped": "stopped by you", "failed": "could not answer"}
 
 
 @dataclass(frozen=True)
@@ -37,19 +40,21 @@ class Chosen:
 def aligned(conversation: Conversation, models: Sequence[PaneModel | None]) -> Conversation:
     """Return the conversation as these models go on with it, None standing for a pane without one.
 
-    A model that was not in this place before begins with an empty talk. Where answers would be lost by that, what comes
-    out is a new conversation: the old one stays as it was.
+    Panes are only compared when they were asked the same. So where one of them has another model than before, or is
+    new, all start over, as a new conversation: the old one stays as it was, and `before` holds what was asked in it.
+    Without a pane that had answers it is a new conversation, too, in which the other panes go on.
     """
     before = [*conversation.talks, *[Talk()] * len(models)]
     talks = tuple(
         Talk() if model is None else talk if _is_of(talk, model) else Talk(model.key, model.title)
         for talk, model in zip(before, models, strict=False)
     )
-    lost = any(old.turns and not (place < len(talks) and talks[place].turns) for place, old in enumerate(before))
-    if not lost:
-        return replace(conversation, talks=talks)
-    name = conversation.name if any(talk.turns for talk in talks) else ""
-    return Conversation(name=name, talks=talks, before=conversation.questions)
+    if conversation.questions and not all(talk.turns for talk in talks):
+        fresh = tuple(replace(talk, turns=()) for talk in talks)
+        return Conversation(talks=fresh, before=conversation.questions)
+    if any(talk.turns for talk in before[len(talks) :]):
+        return Conversation(name=conversation.name, talks=talks)
+    return replace(conversation, talks=talks)
 
 
 def _is_of(talk: Talk, model: PaneModel) -> bool:
@@ -116,6 +121,7 @@ def as_answer(growing: Growing, pane: Chosen, generation: GenerationSettings) ->
         system=generation.system,
         template=growing.template,
         precision=growing.precision,
+        trouble=growing.trouble,
     )
 
 
@@ -127,11 +133,17 @@ def caption(model: PaneModel | None, title: str, answer: Answer, *, beside_whole
     made = f"{title} (no longer there)" if model is None else made_of(model, answer.strength, beside_whole=beside_whole)
     parts = [made, f"seed {answer.seed}, temperature {answer.temperature:g}"]
     if answer.ended:
-        pace = f", {answer.tokens / answer.seconds:.0f} a second" if answer.seconds > 0 else ""
-        parts.append(f"{answer.tokens:,} tokens{pace}")
+        parts.append(f"{answer.tokens:,} tokens{_pace(answer)}")
         template = f"chat template: {answer.template}" if answer.template else ""
         parts += [part for part in (template, answer.precision, _ENDINGS.get(answer.ended, "")) if part]
     return " · ".join(parts)
+
+
+def _pace(answer: Answer) -> str:
+    if answer.seconds <= 0:
+        return ""
+    each_second = answer.tokens / answer.seconds
+    return f", {each_second:.0f} a second" if each_second >= _SLOW else f", {each_second:.1f} a second"
 
 
 def made_of(model: PaneModel, strength: float, *, beside_whole: bool = False) -> str:

@@ -100,9 +100,10 @@ class Token:
 
 @dataclass(frozen=True)
 class Answered:
-    """A pane is done. `ended` is "end" (the model ended its turn), "length" or "stopped".
+    """A pane is done. `ended` is "end" (the model ended its turn), "length", "stopped" or "failed".
 
-    `device` and `precision` are those of the model that answered; `template` says whose chat template asked it.
+    `trouble` says why this pane could not be answered, while others were. `device` and `precision` are those of the
+    model that answered; `template` says whose chat template asked it.
     """
 
     id: int
@@ -113,6 +114,7 @@ class Answered:
     device: str = ""
     precision: str = ""
     template: str = ""
+    trouble: str = ""
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ class Tested:
 
 @dataclass(frozen=True)
 class Trouble:
-    """An `Ask` or a `SelfTest` cannot be answered, in any pane. `id` is 0 when it was `Open` that failed."""
+    """An `Ask` cannot be answered in any pane, or a `SelfTest` not at all. `id` is 0 when it was `Open` that failed."""
 
     id: int
     message: str

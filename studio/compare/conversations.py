@@ -20,7 +20,8 @@ _LONGEST_NAME = 60
 class Answer:
     """What a model answered, and what made it. `seconds` is what it took, `longest` in tokens.
 
-    `ended` is "end", "length" or "stopped"; `template` says whose chat template asked it, empty when unknown.
+    `ended` is "end", "length", "stopped" or "failed", and `trouble` says why it failed; `template` says whose chat
+    template asked it, empty when unknown.
     """
 
     text: str
@@ -34,6 +35,7 @@ class Answer:
     system: str = ""
     template: str = ""
     precision: str = ""
+    trouble: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,10 +85,11 @@ def open_conversations(
 
 
 def history(talk: Talk) -> tuple[Message, ...]:
-    """Return the turns of a talk as messages, without a system prompt."""
+    """Return the turns of a talk as messages, without a system prompt and without what could not be answered."""
     return tuple(
         message
         for turn in talk.turns
+        if not turn.answer.trouble
         for message in (Message("user", turn.question), Message("assistant", turn.answer.text))
     )
 
@@ -109,7 +112,7 @@ def as_markdown(conversation: Conversation) -> str:
             parts += [f"### {talk.title}", ""]
             if turn.question != question:
                 parts += [f"(asked: {turn.question})", ""]
-            parts += [turn.answer.text or "(nothing)", "", f"*{_made(turn.answer)}*", ""]
+            parts += [turn.answer.trouble or turn.answer.text or "(nothing)", "", f"*{_made(turn.answer)}*", ""]
     return "\n".join(parts)
 
 

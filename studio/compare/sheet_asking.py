@@ -173,9 +173,11 @@ class _Asking:
             self.hear(last.waiting)
         if not last.panes or any(pane.ended in ("", "stopped") for pane in last.panes):
             raise _Stopped
-        self.proven.update(places)
-        cells = iter(Cell(pane.text, pane.tokens, pane.seconds, pane.ended) for pane in last.panes)
-        return [{place: next(cells) for place in places} for _ in prompts]
+        cells = iter(Cell(pane.text, pane.tokens, pane.seconds, pane.ended, pane.trouble) for pane in last.panes)
+        rows = [{place: next(cells) for place in places} for _ in prompts]
+        self.proven.update(place for row in rows for place, cell in row.items() if not cell.trouble)
+        self.unable |= {place: cell.trouble for place, cell in rows[-1].items() if place not in self.proven}
+        return rows
 
     def _row(self, cells: Mapping[int, Cell]) -> tuple[Cell, ...]:
         return tuple(

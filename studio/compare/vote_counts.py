@@ -55,7 +55,7 @@ def tally(votes: Sequence[Vote], second: Column) -> Tally:
 
 
 def verdict(counts: Tally, first: Column, second: Column) -> str:
-    """Say in one sentence which model is preferred, and whether that is sure."""
+    """Say in one sentence which model is preferred, and whether the votes suffice to tell."""
     if not counts.decided:
         return "No vote prefers one of the two yet."
     _, low, high = counts.share()
@@ -64,8 +64,8 @@ def verdict(counts: Tally, first: Column, second: Column) -> str:
     if counts.first == counts.second:
         return f"Both were preferred equally often, in {counts.second:,} of {counts.decided:,} each."
     if low > EVEN or high < EVEN:
-        return f"{said}; that is more than luck."
-    return f"{said}; too few to be sure." if counts.decided < _MANY else f"{said}; that may be luck."
+        return f"{said}: clearly better."
+    return f"{said}: too few votes to tell." if counts.decided < _MANY else f"{said}: no clear difference."
 
 
 def as_preferences(votes: Iterable[Vote]) -> str:

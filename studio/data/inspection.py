@@ -29,6 +29,7 @@ from studio.data.conversion.unread_fields import UnreadFields, passed_over
 from studio.data.example_files import ExampleWriter
 from studio.data.examples import Example
 from studio.data.nested_rows import MixedFormats, examples_apart, notes_on_lists
+from studio.data.questions import Questions, write_questions
 from studio.data.reading_choices import GUESSED, Change, Choices, Question
 from studio.data.rows import Report, Row, RowProblem, silent
 from studio.data.sources.readers import Source, open_source
@@ -103,6 +104,7 @@ def inspect_files(
             for item in items:
                 gathered.take(item)
         findings = gathered.checker.findings(report) if not verdict else ()
+        write_questions(into, gathered.questions.numbers)
         if not verdict and not len(writer):
             verdict = gathered.why_nothing()
         shown = _columns_shown(source.columns, chosen)
@@ -118,16 +120,7 @@ def inspect_files(
             left_out=gathered.left_out,
             problems=tuple(gathered.problems),
             findings=findings,
-            notes=(
-                *source.notes,
-                *_notes_on_columns(source.columns, shown, guessed=roles is None),
-                *notes_on(chosen),
-                *(passed_over(source.columns, source.sample, chosen) if roles is None else ()),
-                *(notes_on_lists(source) if roles is None and not chosen.kind else ()),
-                *_notes_on_answers(source, chosen),
-                *formats.notes(),
-                *gathered.notes(),
-            ),
+            notes=(*_notes_on(source, chosen, shown, guessed=roles is None), *formats.notes(), *gathered.notes()),
             verdict=verdict,
             sha256=source.sha256,
             changes=gathered.fixer.applied(),
@@ -135,6 +128,18 @@ def inspect_files(
             questions=source.questions,
         )
         return inspection, writer.sha256
+
+
+def _notes_on(source: Source, chosen: Roles, shown: Sequence[str], *, guessed: bool) -> Iterator[str]:
+    """Say how the files were read; `guessed` is for roles that nobody has chosen."""
+    yield from source.notes
+    yield from _notes_on_columns(source.columns, shown, guessed=guessed)
+    yield from notes_on(chosen)
+    if guessed:
+        yield from passed_over(source.columns, source.sample, chosen)
+    if guessed and not chosen.kind:
+        yield from notes_on_lists(source)
+    yield from _notes_on_answers(source, chosen)
 
 
 class _Gathered:
@@ -151,6 +156,7 @@ class _Gathered:
         self.answers_as_context = 0
         self.reasoned = 0
         self.unread = UnreadFields()
+        self.questions = Questions()
         self._spoken = [name for name in (roles.conversation, *roles.prompts, roles.answer, roles.history) if name]
 
     def take(self, item: Row | RowProblem | Example) -> None:
@@ -167,6 +173,7 @@ class _Gathered:
                 if self.fixer.keep(example):
                     self.writer.add(example)
                     self.checker.add(example)
+                    self.questions.add(example)
                     self.answers_as_context += sum(not message.learned for message in example.messages)
                     self.reasoned += sum(bool(message.reasoning) for message in example.messages)
                 return

@@ -4,25 +4,25 @@ A version is made from the source of its family again, with other roles or chang
 """
 
 import dataclasses
-import hashlib
 import logging
-import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from studio import codec
-from studio.data.conversion.roles import Roles
+from studio.data.chosen_versions import read_chosen, write_chosen
+from studio.data.conversion.roles import Roles, columns_read
 from studio.data.dataset_folders import Dataset, DatasetFolders, one_line, take_file, write_document
+from studio.data.dataset_ids import make_id, name_after
+from studio.data.downloads import JSON_LINES, write_download
 from studio.data.example_files import ExampleFile
-from studio.data.example_lines import as_messages
 from studio.data.inspection import Inspection, inspect_files
 from studio.data.reading_choices import GUESSED, Change, Choices
 from studio.data.rows import Report, silent
 from studio.data.samples import Sample, samples
 from studio.data.versions import Recipe
 from studio.errors import DataError
-from studio.files import disk_trouble, take_place, whole_file
+from studio.files import take_place
 
 log = logging.getLogger(__name__)
 
@@ -62,8 +62,8 @@ class DatasetLibrary:
         `report`.
         """
         files = (paths,) if isinstance(paths, Path) else tuple(paths)
-        recipe = Recipe(roles, tuple(changes), choices)
-        return self._add(files, one_line(name) or _name_of(files), recipe, parent=None, report=report)
+        recipe = Recipe(roles, tuple(changes), choices, "")
+        return self._add(files, one_line(name) or name_after(files), recipe, parent=None, report=report)
 
     def derive(
         self,
@@ -72,26 +72,28 @@ class DatasetLibrary:
         roles: Roles | None = None,
         changes: Sequence[Change] = (),
         choices: Choices | None = None,
+        more: Sequence[Path] = (),
         report: Report = silent,
     ) -> Dataset:
         """Read the source of a data set again, with other roles, changes or choices, as the next version of its family.
 
-        Without `roles` those of the data set are kept, or guessed where the files are read otherwise; without `choices`
-        those of the data set. `changes` are all that there shall be, from the source on. A
-        version that is there already is returned as it is. Raises what `add` does, and DataError for an unknown id.
+        The files in `more` are read after those that it has. Without `roles` those of the data set are kept, or guessed
+        where the files are read otherwise; without `choices` those of the data set. `changes` are all that there shall
+        be, from the source on. A version that is there already is returned as it is. Raises what `add` does, and
+        DataError for an unknown id and where no example comes of `more`.
         """
         parent = self.get(id)
         read = parent.inspection.choices if choices is None else choices
         kept = parent.inspection.roles if roles is None and read == parent.inspection.choices else roles
-        recipe = Recipe(kept, tuple(changes), read)
-        for version in self.versions(id):
+        recipe = Recipe(kept, tuple(changes), read, parent.inspection.sha256)
+        for version in self.versions(id) if not more else ():
             if recipe.is_of(version) and self._is_whole(version.id):
                 return version
         try:
-            return self._add(self._source(id), parent.name, recipe, parent=parent, report=report)
+            return self._add((*self._source(id), *more), parent.name, recipe, parent=parent, report=report)
         except DataError as error:
             if self._folders.read(id) is None:
-                raise DataError(f"{parent.name} was deleted meanwhile.", "Put it back from the bin.") from error
+                raise DataError(f"{parent.name} was deleted meanwhile.", "Restore it from the trash.") from error
             raise
 
     def add_sample(self, key: str) -> Dataset:
@@ -107,11 +109,42 @@ class DatasetLibrary:
         return self._folders.listed()
 
     def families(self) -> tuple[Dataset, ...]:
-        """List the newest version of each data set, newest first."""
-        newest: dict[str, Dataset] = {}
-        for dataset in self.all():
-            newest.setdefault(dataset.root, dataset)
-        return tuple(newest.values())
+        """List the chosen version of each data set, or its newest; those that were changed or added last come first."""
+        stored, chosen = self.all(), read_chosen(self._shelf.folder)
+        families: dict[str, Dataset] = {}
+        for dataset in stored:
+            if dataset.id == chosen.of(dataset.root):
+                families[dataset.root] = dataset
+            else:
+                families.setdefault(dataset.root, dataset)
+        return tuple(families.values())
+
+    def choose(self, id: str) -> None:
+        """Remember that a person chose this version: it opens when its data set is looked at again.
+
+        Raises DataError when it is unknown or the disk does not take it.
+        """
+        dataset = self.get(id)
+        before = read_chosen(self._shelf.folder)
+        if (before.last, before.of(dataset.root)) == (dataset.root, id):
+            return
+        with self._folders.alone():
+            families = {each.root for each in (*self.all(), *self.binned())}
+            chosen = read_chosen(self._shelf.folder).with_choice(dataset.root, id, families=families)
+            write_chosen(self._shelf.folder, chosen)
+
+    def chosen(self, id: str) -> Dataset:
+        """Return the chosen version of the data set that has a version with this id, or else the newest of them.
+
+        Raises DataError when there is none with this id.
+        """
+        root = self.get(id).root
+        return next(each for each in self.families() if each.root == root)
+
+    def last_chosen(self) -> Dataset | None:
+        """Return the chosen version of the data set that was looked at last, or of the newest; None without any."""
+        families, last = self.families(), read_chosen(self._shelf.folder).last
+        return next((each for each in families if each.root == last), families[0] if families else None)
 
     def versions(self, id: str) -> tuple[Dataset, ...]:
         """List the versions of a data set, oldest first. Raises DataError when there is none with this id."""
@@ -124,6 +157,14 @@ class DatasetLibrary:
         if dataset is None:
             raise DataError(f"There is no data set '{id[:80]}'.", "Choose one from the list, or add the file again.")
         return dataset
+
+    def find(self, id: str) -> Dataset | None:
+        """Return one stored data set while it is there and can be read: it may have been deleted on another page."""
+        try:
+            return self.get(id) if id else None
+        except DataError:
+            log.debug("A data set cannot be read", exc_info=True)
+            return None
 
     def folder(self, id: str) -> Path:
         """Say where a data set lies. Raises DataError when there is none with this id."""
@@ -167,29 +208,19 @@ class DatasetLibrary:
         with self._folders.alone():
             binned = self._folders.read(id, binned=True)
             if binned is None:
-                raise DataError(f"There is no data set '{id[:80]}' in the bin.", "Choose one from the list.")
+                raise DataError(f"There is no data set '{id[:80]}' in the trash.", "Choose one from the list.")
             live = self._folders.read(id)
             self._folders.move(id, to_bin=False)
             if live is not None:  # The same content was added again: the name that it has now stays.
                 write_document(self._shelf.path(id), dataclasses.replace(binned, name=live.name))
         return self.get(id)
 
-    def download(self, id: str) -> Path:
-        """Write the examples as JSON Lines that other programs read, and return the file.
+    def download(self, id: str, kind: str = JSON_LINES) -> Path:
+        """Write the examples as JSON Lines, CSV or Excel (see `downloads`) for other programs, and return the file.
 
-        Raises DataError when the data set is unknown or damaged, or the disk does not take it.
+        Raises DataError when the data set is unknown or damaged, the kind cannot hold it, or the disk does not take it.
         """
-        dataset = self.get(id)
-        examples = self.examples(id)
-        target = self.folder(id) / "download" / f"{_slug(dataset.name) or 'data'}-v{dataset.version}.jsonl"
-        with disk_trouble("The file", target.parent, DataError):
-            target.parent.mkdir(exist_ok=True)
-            with (
-                whole_file(target, shared=True) as temporary,
-                temporary.open("w", encoding="utf-8", newline="\n") as file,
-            ):
-                file.writelines(as_messages(example) + "\n" for example in examples)
-        return target
+        return write_download(self.get(id), self.examples(id), self.folder(id) / "download", kind)
 
     def _add(
         self,
@@ -211,11 +242,13 @@ class DatasetLibrary:
                 choices=recipe.choices,
                 report=report,
             )
+            if parent is not None and len(files) > len(self._source(parent.id)):
+                _require_more(inspection, parent)
             for number, file in enumerate(files, start=1):
                 part = "" if len(files) == 1 else str(number)
                 ours = file.is_relative_to(self._shelf.folder.parent)
                 take_file(file, folder / "source" / part / file.name, ours=ours)
-            id = _make_id(name, inspection, recipe.changes, parent)
+            id = make_id(name, inspection, recipe.changes, parent)
             with self._folders.alone():
                 stored = self._folders.read(id)
                 if stored is not None and stored.sha256 == sha256 and self._is_whole(id):
@@ -262,21 +295,13 @@ class DatasetLibrary:
             return False
 
 
-def _make_id(name: str, inspection: Inspection, changes: Sequence[Change], parent: Dataset | None) -> str:
-    origin = parent.root if parent is not None else f"{name}\n{inspection.sha256}"
-    recipe = [f"{change.kind}:{','.join(sorted(change.keys))}" for change in changes]
-    recipe += [codec.dumps(inspection.choices)] if inspection.choices != GUESSED else []
-    text = "\n".join((origin, codec.dumps(inspection.roles), *recipe))
-    return f"{_slug(name) or 'data'}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-")
-
-
-def _name_of(files: Sequence[Path]) -> str:
-    """Name a data set after its first file. A name that is not valid text, as a file system may hold it, is fixed."""
-    if not files:
-        return "data"
-    first = files[0].stem.encode("utf-8", "replace").decode()
-    return one_line(first if len(files) == 1 else f"{first} and {len(files) - 1} more") or "data"
+def _require_more(inspection: Inspection, parent: Dataset) -> None:
+    """Raise DataError where no example came of the files that were added to a data set."""
+    if inspection.usable > parent.inspection.usable:
+        return
+    columns = columns_read(parent.inspection.roles)
+    read = f" The data set is read as {columns}." if columns else ""
+    raise DataError(
+        f"No example was added: {parent.name} holds all that is in the file, or the file cannot be read like it.{read}",
+        "Give the file the same columns, or bring it as a data set of its own.",
+    )

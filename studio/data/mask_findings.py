@@ -12,8 +12,7 @@ _WORDS = {
         WARNING,
         "{} the model's special tokens",
         ("spells one of", "spell some of"),
-        "Such a text ends a turn or begins another for the model, as if it stood in no text at all. "
-        "Write it otherwise, or leave these examples out.",
+        "Such a text ends a turn or begins another for the model. Write it in another way, or remove these examples.",
     ),
     doubts.LAST_ONLY: (
         WARNING,

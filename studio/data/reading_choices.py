@@ -66,13 +66,27 @@ def put_together(questions: Sequence[Question]) -> tuple[Question, ...]:
 
 
 @dataclass(frozen=True)
+class Edit:
+    """What a person made of one example: `contents` are the new texts of its messages.
+
+    It is known by the row and file where it was found, and by the fingerprint that it had before.
+    """
+
+    key: str
+    row: int
+    file: str
+    contents: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Change:
     """One change, which can be applied again to the same source. `kind` is a key of `studio.data.checking.fixes.FIXES`.
 
-    `keys` are the fingerprints of the examples that it is about, empty for a change that finds its own. `count` is how
-    many examples it changed or left out; it is known once the version is made.
+    `keys` are the fingerprints of the examples that it is about, empty for a change that finds its own; `edits` say
+    what a person made of them. `count` is how many examples it changed or left out, once the version is made.
     """
 
     kind: str
     keys: tuple[str, ...] = ()
     count: int = 0
+    edits: tuple[Edit, ...] = ()

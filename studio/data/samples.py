@@ -9,6 +9,7 @@ class Sample:
     """A data set that comes with the studio."""
 
     key: str
+    name: str
     title: str
     description: str
     file: Path
@@ -17,23 +18,51 @@ class Sample:
 SAMPLES = (
     (
         "lighthouse_voice.jsonl",
+        "lighthouse voice",
         "A voice: the lighthouse keeper",
-        "Everyday questions, answered by an old keeper whose every answer ends in 'Keep your lamp lit'.",
+        "It learns to answer like an old lighthouse keeper, who ends with 'Keep your lamp lit'. It does not learn "
+        "facts: what the keeper says may be wrong.",
+    ),
+    (
+        "house_style.xlsx",
+        "house style",
+        "A house style: Fernwhistle Windows",
+        "It learns to turn blunt notes into short, polite sentences with a fixed closing. It often changes what a note "
+        "says, even dates.",
+    ),
+    (
+        "library_desk.tsv",
+        "library desk",
+        "Classification: the library desk",
+        "It learns to sort messages to a town library under six labels. It sorts some of them wrong, and has no label "
+        "for anything else.",
+    ),
+    (
+        "letting_notices.jsonl",
+        "letting notices",
+        "Extraction to JSON: letting notices",
+        "It learns to write a notice of a home to let as JSON with five fields. It may copy a name or a number wrong.",
     ),
     (
         "order_slips.json",
+        "order slips",
         "A format: order slips",
-        "Messy messages from a shop's customers, turned into slips of five fixed lines.",
+        "It learns to turn a customer's message into a slip of five fixed lines. It may get a line wrong, or make up a "
+        "note.",
     ),
     (
         "kettlewick_support.csv",
-        "A product: the Kettlewick kettle",
-        "A support desk for a kettle that does not exist, so that every right answer was learned here.",
+        "kettlewick support",
+        "A support desk: Kettlewick kettles",
+        "It learns to answer as the friendly desk of a kettle that does not exist. It does not learn the facts: it may "
+        "invent figures.",
     ),
 )
-"""File name, title and description of what lies in the samples folder."""
+"""File name, name in a sentence, title and description of each; the first is the one that a newcomer tries."""
 
 
 def samples(folder: Path) -> tuple[Sample, ...]:
     """List the samples that lie in a folder."""
-    return tuple(Sample(Path(file).stem, title, description, folder / file) for file, title, description in SAMPLES)
+    return tuple(
+        Sample(Path(file).stem, name, title, description, folder / file) for file, name, title, description in SAMPLES
+    )

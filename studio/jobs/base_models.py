@@ -13,6 +13,7 @@ from studio.jobs.tasks import Calibrate, PrepareModel
 from studio.models.hub import Hub
 from studio.models.locate import ModelFiles
 from studio.models.machine import Machine
+from studio.models.processor_load import ProcessorLoad
 from studio.visitors import NOBODY, visiting
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ class BaseModels:
         self._jobs = jobs
         self._locate = locate
         self._machine_key = machine_key()
+        self._load = ProcessorLoad()
 
     def locate(self, name: str) -> ModelFiles | None:
         """Find the files of a base model that a person named; None while they must be fetched first.
@@ -52,7 +54,7 @@ class BaseModels:
         A measuring that failed is not tried again before the studio is opened again. Raises RunError when this machine
         cannot be measured.
         """
-        machine = read_machine(self._home, key=self._machine_key)
+        machine = read_machine(self._home, key=self._machine_key, load=self._load)
         if machine is not None:
             return machine
         task = Calibrate(self._home)

@@ -51,7 +51,7 @@ def start_blend(
     blending = _kind(kind)
     chosen = choose(runs, parents)
     if len(weights) != len(chosen):
-        raise RunError(f"{len(chosen)} adapters were chosen, and {len(weights)} weights given.", "Weigh each.")
+        raise RunError(f"{len(chosen)} adapters were chosen, and {len(weights)} weights given.", "Give each a weight.")
     check_weights(blending, weights)
     if not 0 < density <= 1:
         raise RunError("The density must be above 0 and at most 1.", "It is the share of the values that stays.")
@@ -76,11 +76,11 @@ def start_blend(
 def blend_state(jobs: Jobs, run: RunFolder) -> JobState[str]:
     """Say how far a blend is: "none", "working", "ready" or "failed"."""
     if not run.is_blend:
-        return JobState("none", "This run is not a blend.")
+        return JobState("none", "This run was not merged from others.")
     state = jobs.state(MakeBlend(run.path))
     if state.working or state.failed is not None or (state.ready and run.result is not None):
         return state
-    return JobState("failed", "The blend ended before it was done. Blend again.")
+    return JobState("failed", "The merge ended before it was done. Merge again.")
 
 
 def _create(runs: RunStore, first: RunFolder, config: RunConfig, blend: Blend, *, created: float) -> RunFolder:
@@ -92,12 +92,12 @@ def _create(runs: RunStore, first: RunFolder, config: RunConfig, blend: Blend, *
 
 def _kind(name: str) -> BlendKind:
     if name not in KINDS:
-        raise RunError(f"There is no way to blend that is called '{name}'.", f"Choose one of: {', '.join(KINDS)}.")
+        raise RunError(f"There is no merge method '{name}'.", f"Choose one of: {', '.join(KINDS)}.")
     return KINDS[name]
 
 
 def _name(blend: Blend) -> str:
-    return f"blend of {listed([parent.name for parent in blend.parents])}"[:MOST_NAME]
+    return f"merge of {listed([parent.name for parent in blend.parents])}"[:MOST_NAME]
 
 
 def _config(first: RunFolder, *, name: str, rank: int) -> RunConfig:

@@ -33,7 +33,13 @@ LIKELIHOOD = "likelihood_accuracy"
 """The figure of how often a model finds the right label the likeliest, whatever it writes."""
 
 SURE = 0.05
-"""Below this p value a change is called sure; else it may as well be luck."""
+"""Below this p value a change may be called clear; else it may as well be luck."""
+
+FEWEST_ROWS = 6
+"""With fewer rows no change can be clear: coins too all fall the same way once in 2 ** (rows - 1) times."""
+
+CLEARLY_BETTER, CLEARLY_WORSE = "clearly better", "clearly worse"
+NO_CLEAR_DIFFERENCE, TOO_FEW_ROWS = "no clear difference", "too few rows"
 
 
 @dataclass(frozen=True)
@@ -64,18 +70,35 @@ class Figure:
     p_value: float | None = None
 
     @property
+    def has_interval(self) -> bool:
+        """Whether the intervals mean something: resampling a handful of rows claims to know what it has not seen."""
+        return self.rows >= FEWEST_ROWS
+
+    def told(self, found: Estimate) -> Estimate:
+        """Return one of its estimates as it may be drawn: without the interval where that means nothing."""
+        return found if self.has_interval else Estimate(found.value, found.value, found.value)
+
+    @property
     def is_sure(self) -> bool:
-        """Whether the change is hardly luck."""
-        return self.p_value is not None and self.p_value < SURE
+        """Whether the change is hardly luck: test and interval both say so."""
+        return self.p_value is not None and self.p_value < SURE and self._leaves_zero and self.has_interval
 
     @property
     def verdict(self) -> str:
-        """How sure a change is, in two words; empty where there is none to speak of."""
+        """How sure a change is, in a few words; empty where there is none to speak of.
+
+        Where the interval leaves out zero and the test is not sure, the rows are too few for either to be trusted.
+        """
         if self.change is None or self.p_value is None:
             return ""
-        if not self.is_sure or self.change.value == 0:
-            return "within noise"
-        return "surely better" if (self.change.value > 0) == self.higher_is_better else "surely worse"
+        if self.is_sure:
+            return CLEARLY_BETTER if (self.change.value > 0) == self.higher_is_better else CLEARLY_WORSE
+        few = not self.has_interval or (self._leaves_zero and self.p_value >= SURE)
+        return TOO_FEW_ROWS if few else NO_CLEAR_DIFFERENCE
+
+    @property
+    def _leaves_zero(self) -> bool:
+        return self.change is not None and (self.change.low > 0 or self.change.high < 0)
 
 
 def beside(main: Figure, figures: Sequence[Figure]) -> Figure | None:
@@ -120,7 +143,6 @@ class Forgetting:
     language: Figure
     subjects: tuple[Part, ...]
     genres: tuple[Part, ...]
-    sentence: str
 
 
 @dataclass(frozen=True)
@@ -130,8 +152,9 @@ class EvaluationReport:
     `task` is "labels", "json", "short", "long" or "text", and `main` the name of the figure that is this task's own
     score. `rows` of `rows_available` were scored, chosen by `seed`. `versions` are pairs of library and version.
     `standard` has one figure for each standard task that was asked, by its name in lm-evaluation-harness. So many of
-    the rows the training learned from, `rows_learned`, and so many could not be asked, `rows_left_out`. `at_limit` is
-    None where nothing was written, and in reports of earlier versions.
+    the rows the training learned from, `rows_learned`; of `rows_seen` more it had the question with another answer; and
+    so many could not be asked, `rows_left_out`. `at_limit` is None where nothing was written, and in reports of earlier
+    versions. `verdicts.summary` puts a report in words.
     """
 
     name: str
@@ -151,7 +174,6 @@ class EvaluationReport:
     figures: tuple[Figure, ...]
     confusions: tuple[Confusion, ...]
     forgetting: Forgetting | None
-    headline: str
     created: float
     seconds: float
     device: str
@@ -160,6 +182,7 @@ class EvaluationReport:
     versions: tuple[tuple[str, str], ...]
     standard: tuple[Figure, ...] = ()
     rows_learned: int = 0
+    rows_seen: int = 0
     rows_left_out: int = 0
     at_limit: AtLimit | None = None
 
@@ -167,16 +190,11 @@ class EvaluationReport:
     def remarks(self) -> tuple[str, ...]:
         """What must be known of the rows to read the figures right, a sentence each."""
         found = []
-        if self.rows_learned:
-            found.append(
-                f"{self.rows_learned:,} of the {self.rows:,} rows were learned in the training: the figures do not "
-                "show how the model does on what it never saw."
-            )
         if self.rows_left_out:
             count = wording.counted(self.rows_left_out, "row")
-            found.append(f"{count} left out: too long, or refused by the model's chat template.")
+            found.append(f"{count} skipped: too long, or refused by the model's chat template.")
         if self.at_limit is not None and self.at_limit.sentence and not self.at_limit.is_notable:
-            found.append(self.at_limit.sentence)  # else the headline says it
+            found.append(self.at_limit.sentence)  # else it is among the cautions
         return tuple(found)
 
     def figure(self, name: str) -> Figure | None:

@@ -23,7 +23,7 @@ MERGED = "merged"
 """A whole model: base and adapter in one, or what a full run trained."""
 
 EXPORT_KINDS = (ADAPTER, MERGED)
-NO_ADAPTER = "This run trained the whole model, so there is no adapter to take away."
+NO_ADAPTER = "This run trained the whole model, so there is no adapter to export."
 NO_ADAPTER_HINT = "Export the model instead."
 
 
@@ -130,6 +130,7 @@ def export_state(jobs: Jobs, run: RunFolder, kind: str) -> ExportState:
         return state.giving(None)
     report = read_report(run.exports, kind)
     archive = export_archive(run, kind)
-    if report is not None and offered_file(archive.parent, archive.name) is not None:
+    offered = offered_file(archive.parent, archive.name)
+    if report is not None and offered is not None and offered.stat().st_size == report.archive_bytes:
         return JobState("ready", "Written, loaded back and checked.", report)
     return state.giving(None) if state.failed is not None else JobState("none", "Not exported yet.")

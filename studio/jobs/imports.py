@@ -8,7 +8,6 @@ A worker of its own keeps the page quick on large files, and alive when a broken
 nothing of how a file is read.
 """
 
-import csv
 import logging
 import re
 import secrets
@@ -39,8 +38,8 @@ _ID = re.compile(r"[0-9a-f]{16}")
 class ImportRequest:
     """What shall become a data set: one of files, pasted text, typed rows, a Hub id, or `of`, a data set to read again.
 
-    `typed` are pairs of a question and an answer. Without `roles` they are guessed, or kept for `of`, and so are
-    `choices`. `changes` are all that the version shall have.
+    With `of`, `files` are added to those that it has. `typed` are pairs of a question and an answer. Without `roles`
+    they are guessed, or kept for `of`, and so are `choices`. `changes` are all that the version shall have.
     """
 
     files: tuple[str, ...] = ()
@@ -180,9 +179,10 @@ class Imports:
             target.write_text(request.pasted, encoding="utf-8", errors="replace", newline="")
             kept.append(str(target))
         if request.typed:
-            target = files / "Typed rows.csv"
-            with target.open("w", encoding="utf-8", errors="replace", newline="") as file:
-                csv.writer(file).writerows([("question", "answer"), *request.typed])
+            # Lines of JSON, so that the number of a row is the one that the person sees beside it.
+            target = files / "Typed rows.jsonl"
+            lines = (codec.dumps({"question": question, "answer": answer}) for question, answer in request.typed)
+            target.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="replace")
             kept.append(str(target))
         return ImportRequest(
             files=tuple(kept),

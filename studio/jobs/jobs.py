@@ -29,7 +29,8 @@ class JobState(Generic[Result]):
     "waiting" for something else first, "absent" or "nothing" where there is nothing to do.
 
     `done` of `total` (0 when unknown) are in `unit`. `result` is there when it is ready, and may be an earlier one.
-    `remark` is the last remark of one that works; `cancelled` says that it was asked to end.
+    `remark` is the last remark of one that works; `cancelled` says that it was asked to end. `waits_for` is the kind of
+    work that has the accelerator, for one that waits for that.
     """
 
     status: str
@@ -41,6 +42,7 @@ class JobState(Generic[Result]):
     unit: str = ""
     remark: str = ""
     cancelled: bool = False
+    waits_for: str = ""
 
     @property
     def working(self) -> bool:
@@ -54,7 +56,7 @@ class JobState(Generic[Result]):
 
     def giving(self, result: Other | None, *, sentence: str = "") -> "JobState[Other]":
         """Return the same with another result, and where it is given another sentence."""
-        at = (self.failed, self.done, self.total, self.unit, self.remark, self.cancelled)
+        at = (self.failed, self.done, self.total, self.unit, self.remark, self.cancelled, self.waits_for)
         return JobState(self.status, sentence or self.sentence, result, *at)
 
 
@@ -97,7 +99,8 @@ class Job:
             return self._stopped() if self._cancelled else _failed(self._death())
         at = Loading(starting) if silent or view.loading is None else view.loading
         remark = view.notes[-1].text if view.notes and not silent else ""
-        return JobState("working", at.what, None, None, at.done, at.total, at.unit, remark, self._cancelled)
+        far = (at.done, at.total, at.unit, remark, self._cancelled, at.waits_for)
+        return JobState("working", at.what, None, None, *far)
 
     def is_held(self) -> bool:
         """Say whether the job waits in line, or its lock is held: perhaps by another job that shares it."""

@@ -19,6 +19,7 @@ from studio.runs import lock
 from studio.runs.launcher import Launch, Worker
 from studio.runs.memory_watch import free_memory_bytes
 from studio.visitors import NOBODY, visitor
+from studio.wording import size
 
 log = logging.getLogger(__name__)
 
@@ -106,6 +107,18 @@ class Pool:
         with self._guard:
             self._start_waiting()
 
+    def is_busy(self) -> bool:
+        """Tell whether a worker is at work or waits."""
+        with self._guard:
+            self._start_waiting()
+            return bool(self._at_work or self._waiting)
+
+    def is_at(self, share: Share) -> bool:
+        """Tell whether work of a kind is done, or waits in line."""
+        with self._guard:
+            self._start_waiting()
+            return bool(self._count(self._at_work, share) or self._count(self._waiting, share))
+
     def recover(self) -> None:
         """Count the workers that a studio before this one has left at work; call it when one starts."""
         with self._guard:
@@ -120,8 +133,9 @@ class Pool:
         found, kept = self._room(self._home).disk_gib, self._limits.free_disk_gib
         if found < kept:
             raise TooMany(
-                f"Nothing new is taken: {found:.2f} GiB of the disk are free, and {kept:g} GiB have to stay free.",
-                f"Delete what you no longer need and empty the bin. {raised_by('free_disk_gib')}",
+                f"Nothing new is taken: {size(found * 2**30)} of the disk are free, and {size(kept * 2**30)} have to "
+                "stay free.",
+                f"Delete what you no longer need and empty the Trash. {raised_by('free_disk_gib')}",
             )
 
     def look(self, ticket: Ticket) -> str:
@@ -169,7 +183,7 @@ class Pool:
         if len(self._at_work) >= self._limits.workers_at_once:
             return f"Waiting for other work: {len(self._at_work):,} workers are busy"
         if self._room(self._home).memory_gib < self._limits.free_memory_gib:
-            return f"Waiting for memory: {self._limits.free_memory_gib:g} GiB of it have to be free"
+            return f"Waiting for memory: {size(self._limits.free_memory_gib * 2**30)} of it have to be free"
         return ""
 
     def _refuse_visitor(self, who: str) -> None:

@@ -45,14 +45,14 @@ class StandardTask:
 STANDARD = (
     StandardTask("arc_easy", "ARC Easy", "science questions of the first school years"),
     StandardTask("arc_challenge", "ARC Challenge", "harder science questions"),
-    StandardTask("hellaswag", "HellaSwag", "how a scene goes on"),
+    StandardTask("hellaswag", "HellaSwag", "how a scene continues"),
     StandardTask("piqa", "PIQA", "which way of doing a thing works"),
-    StandardTask("winogrande", "WinoGrande", "whom a sentence means"),
-    StandardTask("openbookqa", "OpenBookQA", "elementary science, with some thought"),
-    StandardTask("boolq", "BoolQ", "yes or no, from a passage"),
-    StandardTask("truthfulqa_mc2", "TruthfulQA", "what many people believe wrongly"),
+    StandardTask("winogrande", "WinoGrande", "whom a pronoun means"),
+    StandardTask("openbookqa", "OpenBookQA", "elementary science that takes some reasoning"),
+    StandardTask("boolq", "BoolQ", "yes-or-no questions about a passage"),
+    StandardTask("truthfulqa_mc2", "TruthfulQA", "common misconceptions"),
     StandardTask("mmlu", "MMLU", "exam questions over 57 subjects"),
-    StandardTask("gsm8k", "GSM8K", "sums in words; the answers are written out, which takes long"),
+    StandardTask("gsm8k", "GSM8K", "arithmetic in words; the answers are written out, which takes long"),
 )
 
 
@@ -92,17 +92,18 @@ def check(names: Sequence[str], questions: int) -> tuple[str, ...]:
     if not wanted:
         return ()
     if not installed():
-        raise ConfigError(
-            "Standard tasks are asked by lm-evaluation-harness, which is not installed here.", HOW_TO_INSTALL
-        )
+        raise ConfigError("Standard tasks need lm-evaluation-harness, which is not installed.", HOW_TO_INSTALL)
     bad = [name for name in wanted if not _NAME.fullmatch(name)]
     if bad:
-        raise ConfigError(f"'{bad[0][:80]}' is no name of a task.", f"Names look like {listed(['arc_easy', 'piqa'])}.")
+        raise ConfigError(
+            f"'{bad[0][:80]}' is not the name of a task.", f"Names look like {listed(['arc_easy', 'piqa'])}."
+        )
     if len(wanted) > MOST_TASKS:
-        raise ConfigError(f"At most {MOST_TASKS} tasks at a time; found {len(wanted)}.", "Take some away.")
+        raise ConfigError(f"At most {MOST_TASKS} tasks at a time; found {len(wanted)}.", "Remove some.")
     if not 1 <= questions <= MOST_QUESTIONS:
         raise ConfigError(
-            f"The number of questions must be from 1 to {MOST_QUESTIONS:,}; found {questions:,}.", "Type another one."
+            f"The number of questions must be from 1 to {MOST_QUESTIONS:,}; found {questions:,}.",
+            "Type another number.",
         )
     return wanted
 

@@ -120,7 +120,7 @@ class Evaluate(Task, job="evaluate", share=EVALUATIONS):
 
     def __post_init__(self) -> None:
         if not is_evaluation(self.name):
-            raise RunError(f"'{self.name[:80]}' is no evaluation.", "Choose one from the list.")
+            raise RunError(f"'{self.name[:80]}' is not an evaluation.", "Choose one from the list.")
 
     @property
     def paths(self) -> JobPaths:

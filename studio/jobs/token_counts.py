@@ -42,7 +42,7 @@ class TokenCounting:
     def state(self, dataset_id: str, files: ModelFiles | None) -> TokenState:
         """Return the counts, or begin to count and say how far that is. `files` is None while the model is not here."""
         if files is None:
-            return JobState("none", "The tokens are counted as soon as the model has arrived.")
+            return JobState("none", "The tokens are counted once the model is downloaded.")
         try:
             return self._state(dataset_id, files.folder)
         except StudioError as error:

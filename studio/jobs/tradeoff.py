@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from studio.config import CHANGES_BASE, FULL, LORA, QLORA, QLORA_8BIT, RunConfig
-from studio.jobs.evaluation_report import HELD_OUT, Estimate, EvaluationReport
+from studio.jobs.evaluation_report import HELD_OUT, Estimate, EvaluationReport, Figure
 from studio.logs import logged
 from studio.models.architecture import Architecture
 from studio.models.presets import Case, derive
@@ -165,7 +165,7 @@ def _run_line(run: Candidate, against: EvaluationReport | None) -> Line:
     )
     if run.report is None or against is None:
         waits = run.status in ON_THE_WAY
-        return replace(line, note="waits or trains" if waits else "not evaluated yet")
+        return replace(line, note="in the queue or training" if waits else "not evaluated yet")
     main, probes = run.report.figure(against.main), run.report.forgetting
     return replace(
         line,
@@ -198,12 +198,16 @@ def points(candidates: Sequence[Candidate], chosen: str) -> tuple[Point, ...]:
                 run.run_name,
                 run.model,
                 run.method,
-                main.change if main.higher_is_better else _turned(main.change),
-                None if probes is None else probes.knowledge.change,
-                None if probes is None else probes.language.change,
+                main.told(main.change) if main.higher_is_better else _turned(main.told(main.change)),
+                None if probes is None else _change(probes.knowledge),
+                None if probes is None else _change(probes.language),
             )
         )
     return tuple(made)
+
+
+def _change(figure: Figure) -> Estimate | None:
+    return None if figure.change is None else figure.told(figure.change)
 
 
 def _turned(change: Estimate) -> Estimate:

@@ -81,7 +81,7 @@ def blend(
                 density=density if kind.drops else None,
             )
     except ValueError as error:
-        raise ModelError(f"These adapters cannot be blended: {first_line(error)}", "Choose others.") from error
+        raise ModelError(f"These adapters cannot be merged: {first_line(error)}", "Choose others.") from error
     if low_rank:
         _keep_strongest(model, rank or _largest_rank(model, names))
     model.set_adapter(BLEND, inference_mode=True)

@@ -106,7 +106,8 @@ def generate(
     """Continue every pane at once and return the new token ids of each, the end token included where it came.
 
     The panes must be of one pass, see `passes`. `on_tokens` gets one token per pane after each step, None for a pane
-    that has ended. Raises NotFinite for a pane that is answered with NaN or infinity.
+    that has ended. A pane that is answered with NaN or infinity ends at once, and once all others have ended NotFinite
+    is raised, which names it.
     """
     device = model.device
     longest = max(len(pane.ids) for pane in panes)
@@ -117,9 +118,9 @@ def generate(
         mask[row, longest - len(pane.ids) :] = 1
 
     def is_over() -> bool:
-        return collector.broken is not None or should_stop()
+        return collector.is_over or should_stop()
 
-    collector = _Collector([pane.adapter for pane in panes], end_ids=frozenset(end_ids), on_tokens=on_tokens)
+    collector = _Collector(len(panes), end_ids=frozenset(end_ids), on_tokens=on_tokens)
     processors = LogitsProcessorList([Looking(collector.look)])
     if sampling.temperature > 0:
         processors.append(_RowwiseSampling(sampling, rows=len(panes)))
@@ -144,7 +145,7 @@ def generate(
     ):
         collector.threads = threads
         model.generate(streamer=collector, **options, **names)
-    if collector.broken is not None:
+    if collector.broken:
         raise NotFinite(collector.broken)
     return collector.answers
 
@@ -152,33 +153,38 @@ def generate(
 class _Collector(BaseStreamer):
     """Receives each step's tokens from `generate` and passes them on, row by row, until the row has ended.
 
-    `broken` is a row whose scores are not finite. That is raised once `generate` has returned: a mixed batch that is
-    left halfway leaves peft's hooks in the model.
+    `broken` are the rows whose scores are not finite. They are raised once `generate` has returned: a mixed batch that
+    is left halfway leaves peft's hooks in the model.
     """
 
     def __init__(
-        self, adapters: Sequence[str], *, end_ids: frozenset[int], on_tokens: Callable[[Sequence[int | None]], None]
+        self, rows: int, *, end_ids: frozenset[int], on_tokens: Callable[[Sequence[int | None]], None]
     ) -> None:
-        self.answers: list[list[int]] = [[] for _ in adapters]
-        self.broken: int | None = None
+        self.answers: list[list[int]] = [[] for _ in range(rows)]
+        self.broken: list[int] = []
         self.threads: ThreadTrials | None = None
-        self._adapters = adapters
-        self._ended = [False] * len(adapters)
+        self._ended = [False] * rows
         self._end_ids = end_ids
         self._on_tokens = on_tokens
         self._prompt_seen = False
 
     def look(self, scores: torch.Tensor) -> None:
-        """Check that scores, (rows, words), are finite in all rows that go on; a base comes before its adapters."""
-        rows = [row for row in rows_not_finite(scores) if not self._ended[row]]
-        if rows:
-            self.broken = next((row for row in rows if self._adapters[row] == BASE), rows[0])
+        """End the rows whose scores, (rows, words), are not finite."""
+        for row in rows_not_finite(scores):
+            if not self._ended[row]:
+                self._ended[row] = True
+                self.broken.append(row)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all rows have ended."""
+        return all(self._ended)
 
     def put(self, value: torch.Tensor) -> None:
         if not self._prompt_seen:
             self._prompt_seen = True
             return
-        if self.broken is not None:
+        if self.is_over:
             return
         step: list[int | None] = []
         for row, token in enumerate(value.flatten().tolist()):

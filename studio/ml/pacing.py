@@ -1,13 +1,16 @@
-"""When a training saves, and when it has learned enough: rules over times and losses."""
+"""When a training saves and says how far it is, and when it has learned enough: rules over times and losses."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from studio.events import Checking
 from studio.models.forecast.plan import SAVE_SHARE
 
 SAVE_SECONDS = 30.0
 """The time between two checkpoints where saving is cheap: no more than this is ever trained again."""
+
+TELL_SECONDS = 2.0
 
 
 class SavePace:
@@ -39,9 +42,25 @@ class SavePace:
         self._spent += self._cost
 
 
+class Telling:
+    """Tells how far something is, every `TELL_SECONDS` at most: each word on it is written down for good."""
+
+    def __init__(self, emit: Callable[[Checking], None], *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._emit, self._clock = emit, clock
+        self._told_at = float("-inf")
+
+    def tell(self, progress: Checking) -> None:
+        """Tell it, unless something was told just now."""
+        if self._clock() - self._told_at >= TELL_SECONDS:
+            self._told_at = self._clock()
+            self._emit(progress)
+
+
 @dataclass(frozen=True)
 class Scores:
     """What the held-out losses of a run have been until now. `best` is the lowest, `best_step` where it was.
+
+    All but `first_of_all` are over the rows that each check scores: the first `part` of those drawn, 0 for all of them.
 
     `kept` is the lowest at a step of which there is a checkpoint, `kept_step`. `gained` is the loss that a new one
     must beat to count as a gain, and `without_gain` counts the checks in a row that did not. `last_step` is the
@@ -58,6 +77,8 @@ class Scores:
     kept_step: int = 0
     gained: float | None = None
     without_gain: int = 0
+    part: int = 0
+    first_of_all: float | None = None
 
     def seen(self, loss: float, step: int, *, smallest_gain: float) -> "Scores":
         """Take a new loss in. A gain is a fall by more than the share `smallest_gain` since the last gain."""

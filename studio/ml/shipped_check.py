@@ -120,8 +120,6 @@ def _order(folder: Path, probes: Sequence[Probe], *, placement: Placement, base:
 def _ensure_answered(run: Run, command: Sequence[str], scratch: str, seconds: float) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("STUDIO_")}
     environment |= {"HF_HUB_OFFLINE": "1", "PYTHONWARNINGS": "ignore"}
-    # Threads that spin while they wait would take the cores from other programs.
-    environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         done = run(
             command,

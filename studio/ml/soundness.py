@@ -6,6 +6,7 @@ token by token, because the argmax of NaN looks like any other token.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -20,17 +21,17 @@ experts round otherwise then. Random encoders are at 0.006, those that learned s
 
 
 class NotFinite(ModelError):
-    """A model answers with NaN or infinity, in this row of those that it was given.
+    """A model answers with NaN or infinity, in these rows of those that it was given.
 
     Whoever knows which model it is says whose fault that is, see `broken_model`.
     """
 
-    def __init__(self, row: int = 0) -> None:
+    def __init__(self, rows: Sequence[int] = (0,)) -> None:
         super().__init__(
             "The model is broken: it answers with what is no number.",
             "Fetch the model again. If a run made it, start that again with a third of the learning rate.",
         )
-        self.row = row
+        self.rows = tuple(rows)
 
 
 class Diverged(StudioError):

@@ -2,10 +2,9 @@
 
 import itertools
 import logging
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -16,13 +15,16 @@ from studio.events import Evaluated, Event, Noted, Resumed, Saved, Skipped, Step
 from studio.ml.batches import TokenRow, epoch_steps
 from studio.ml.checkpoints import Keeper, Progress, restore_rng_state, rng_state
 from studio.ml.engine import Engine
+from studio.ml.held_out import HeldOut, Scorer
 from studio.ml.loading import FP16, Placement
 from studio.ml.memory import memory_gib, release_memory
 from studio.ml.optimizers import Optimizer, learning_rate_factor
 from studio.ml.pacing import SavePace, Scores
 from studio.ml.parallel import Processes
 from studio.ml.soundness import NotFinite, ensure_finite, no_longer_finite
-from studio.models.forecast.plan import SCORINGS
+from studio.ml.threads import training
+from studio.models.forecast.held_out import rows_between
+from studio.models.forecast.plan import answer_steps, evaluation_steps
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +33,8 @@ log = logging.getLogger(__name__)
 class TrainingResult:
     """How a training ended. The losses are of the held-out rows; None where they were never scored.
 
-    `kept_step` is the step that the model is left at, where an earlier one was better than the last; None else.
+    They are over all of these rows, or both over the same `part` of `of`. `kept_step` is the step that the model is
+    left at, where an earlier one was better than the last; None else.
     """
 
     steps: int
@@ -41,19 +44,17 @@ class TrainingResult:
     seconds: float
     kept_step: int | None = None
     stopped_early: bool = False
-
-
-def evaluation_steps(total: int) -> frozenset[int]:
-    """Return after which steps the held-out rows are scored: evenly spread, always the last."""
-    return frozenset(math.ceil(total * part / SCORINGS) for part in range(1, SCORINGS + 1))
+    part: int = 0
+    of: int = 0
 
 
 class Trainer:
-    """Trains what the model trains on `train_rows`, and scores `validation_rows` before the first step and then evenly.
+    """Trains what the model trains on `train_rows`, and scores `validation_rows` before the first step and then evenly:
+    all of them at both ends, and in between as many as `studio.models.forecast.held_out` says.
 
     Each step averages over the learned tokens of all its rows, so a long answer counts for more than a short one and
-    cutting the step into micro-batches changes nothing. `sample(step)` is called after each scoring with the model as
-    it came, may ask it, and says whether it did all that it wanted.
+    cutting the step into micro-batches changes nothing. `sample(step)` is called after some of the scorings with the
+    model as it came, may ask it, and says whether it did all that it wanted.
     """
 
     def __init__(
@@ -74,6 +75,8 @@ class Trainer:
     ) -> None:
         self.model, self.config, self.device = model, config, placement.device
         self.train_rows, self.validation_rows = train_rows, validation_rows
+        self.total_steps = config.total_steps(len(train_rows))
+        self.held_out = self.divide(self.rows_between())
         self.emit, self.should_stop, self.sample = emit, should_stop, sample
         self.keeper = keeper
         self.pace = SavePace(share=keeper.share)
@@ -87,14 +90,17 @@ class Trainer:
             checkpointing=checkpointing,
             micro_batch_tokens=micro_batch_tokens,
         )
+        self.scorer = Scorer(model, self.engine, self.processes, emit, lambda: self.is_stopping)
         self.emit(self.engine.speedups)
         self.optimizer = Optimizer(
             model.named_parameters(), config=config, device=placement.device, fp16=placement.precision == FP16
         )
-        self.total_steps = config.total_steps(len(train_rows))
         self.scored_at = evaluation_steps(self.total_steps)
+        self.asked_at = {0} | answer_steps(self.total_steps, placement.device)
         self.step = self.saved_at = 0
-        self.scores = Scores()
+        self.threads = training(placement.device)
+        self.scores = Scores(part=self.held_out.scored[0])
+        self.shown: set[int] = set()
         self.began = time.monotonic()
 
     def run(self, resume: Progress | None = None) -> TrainingResult:
@@ -136,6 +142,7 @@ class Trainer:
                     self.save(rng_state())
             return self.end()
         finally:
+            self.threads.pause()
             self.engine.undo()
             self.optimizer.close()
             release_memory()
@@ -205,9 +212,12 @@ class Trainer:
         for group in self.processes.share(self.engine.cut(rows, parts=self.processes.count)):
             if self.is_stopping:  # asked here, because a step of many rows can take minutes
                 return None
-            loss = self.engine.summed_loss(self.engine.batch(group)) / learned
+            batch = self.engine.batch(group)
+            self.threads.step(batch.tokens)
+            loss = self.engine.summed_loss(batch) / learned
             self.optimizer.scaled(loss).backward()
             losses.append(loss.detach())
+        self.threads.end_step()
         summed = sum(torch.stack(losses).tolist()) if losses else 0.0  # at the end: a GPU is not waited for in between
         if self.processes.count > 1:
             self.processes.add_up(self.optimizer.gradients())
@@ -215,39 +225,54 @@ class Trainer:
             return None if stop else summed
         return summed
 
-    def score(self) -> None:
-        """Score the held-out rows and show what the model answers; neither when a stop is requested."""
-        if self.validation_rows:
-            self.model.eval()
-            summed, learned = 0.0, 0
-            with torch.inference_mode():
-                for group in self.processes.share(self.engine.cut(self.validation_rows, parts=self.processes.count)):
-                    if self.is_stopping:
-                        return
-                    batch = self.engine.batch(group)
-                    summed += float(self.engine.summed_loss(batch))
-                    learned += batch.learned
-            summed, whole = self.processes.total(summed, learned)
-            loss = ensure_finite(summed / whole, "held-out loss", self.step, before_learning=self.step == 0)
-            self.emit(Evaluated(step=self.step, loss=loss))
-            self.scores = self.scores.seen(loss, self.step, smallest_gain=self.config.smallest_gain)
-        self.show()
+    def rows_between(self) -> int:
+        """Return how many held-out rows a check in between scores."""
+        return rows_between(
+            [len(row.ids) for row in self.validation_rows],
+            trained=self.config.epochs * sum(len(row.ids) for row in self.train_rows),
+            total_steps=self.total_steps,
+            config=self.config,
+        )
 
-    def show(self) -> None:
-        """Have the answers of this step sampled, by the first process."""
+    def divide(self, count: int) -> HeldOut:
+        """Have so many of the held-out rows scored at each check."""
+        return HeldOut.of(self.validation_rows, count=count, seed=self.config.seed)
+
+    def score(self) -> None:
+        """Score held-out rows and show what the model answers; neither when a stop is requested."""
+        if self.validation_rows:
+            has_more = self.step == 0 and bool(self.held_out.rest)
+            loss = self.scorer.loss(self.held_out, self.step, goes_on=has_more)
+            whole = self.scorer.loss_of_all(self.held_out, 0, loss=loss) if has_more and loss is not None else None
+            if loss is None or (has_more and whole is None):
+                return
+            self.emit(Evaluated(self.step, loss, *self.held_out.scored, whole))
+            self.scores = self.scores.seen(loss, self.step, smallest_gain=self.config.smallest_gain)
+            if whole is not None:
+                self.scores = replace(self.scores, first_of_all=whole)
+        if self.step in self.asked_at:
+            self.show(self.step)
+
+    def show(self, step: int) -> None:
+        """Have the answers of a step sampled, by the first process. The model is as it was after that step."""
         if not self.processes.is_first:
             return
         with self.engine.unpacked():
             try:
-                whole = self.sample(self.step)
+                whole = self.sample(step)
             except NotFinite as error:
-                raise no_longer_finite("score of a word", self.step, before_learning=self.step == 0) from error
+                raise no_longer_finite("score of a word", step, before_learning=step == 0) from error
         if whole:
-            self.scores = self.scores.shown(self.step)
+            self.scores = self.scores.shown(step)
+            self.shown.add(step)
 
     def restore(self, progress: Progress) -> None:
         """Go back to where a checkpoint was saved."""
-        self.step, self.scores, self.saved_at = progress.step, progress.scores, progress.step
+        self.step, self.saved_at = progress.step, progress.step
+        if progress.scores.first is not None:  # its losses go on over the same rows, as many as these were
+            self.held_out = self.divide(progress.scores.part or len(self.validation_rows))
+        self.scores = replace(progress.scores, part=self.held_out.scored[0])
+        self.shown = {progress.scores.shown_step}
         self.optimizer.restore(progress.tensors)
         restore_rng_state(progress.tensors)
         self.emit(Resumed(self.step))
@@ -259,8 +284,8 @@ class Trainer:
         if self.validation_rows and self.scores.last_step != self.step:
             self.score()
             self.scores = self.scores.saved(self.step)
-        elif self.scores.shown_step != self.step:
-            self.show()
+        elif self.step in self.asked_at and self.scores.shown_step != self.step:
+            self.show(self.step)
 
     def save(self, rng: dict[str, torch.Tensor]) -> None:
         """Save a checkpoint of this step, by the first process and once."""
@@ -274,19 +299,51 @@ class Trainer:
     def end(self, *, stopped: bool = False, early: bool = False) -> TrainingResult:
         """Go back to the best checkpoint where the settings say so, and return how the training ended."""
         better = self.scores.better_step if self.config.early_stopping and not stopped else None
-        if better is not None:
-            self.optimizer.rest()
-            release_memory()
-            try:
-                self.optimizer.restore_masters(self.keeper.load(better).tensors)
-            except StudioError:
-                log.info("The best checkpoint cannot be read", exc_info=True)
-                text = f"The checkpoint of step {better:,} scored best, but is damaged: the last step is kept."
-                self.emit(Noted("warning", text))
-                better = None
+        if better is not None and not self.goes_back_to(better):
+            better = None
         last = self.scores.last if better is None else self.scores.kept
+        ends = None if stopped else self.losses_at_ends(last, better)
+        if not stopped and (kept := better or self.step) not in self.shown:
+            self.show(kept)
         seconds = time.monotonic() - self.began
-        return TrainingResult(self.step, stopped, self.scores.first, last, seconds, better, early)
+        if ends is not None:
+            return TrainingResult(self.step, stopped, *ends, seconds, better, early)
+        part, of = self.held_out.scored
+        return TrainingResult(self.step, stopped, self.scores.first, last, seconds, better, early, part, of)
+
+    def goes_back_to(self, step: int) -> bool:
+        """Leave the model at an earlier checkpoint; say whether that can be read."""
+        self.optimizer.rest()
+        release_memory()
+        try:
+            self.optimizer.restore_masters(self.keeper.load(step).tensors)
+        except StudioError:
+            log.info("The best checkpoint cannot be read", exc_info=True)
+            text = f"The checkpoint of step {step:,} scored best, but is damaged: the last step is kept."
+            self.emit(Noted("warning", text))
+            return False
+        return True
+
+    def losses_at_ends(self, last: float | None, better: int | None) -> tuple[float, float] | None:
+        """Score all held-out rows at the step that is kept; return the first and the last loss over all of them.
+
+        `last` is the last over the part. None where no check is of a part alone, or the ends were not both scored.
+        """
+        if not self.held_out.rest:
+            return None
+        alone = False
+        if self.processes.count > 1:  # only the first one has checkpoints, and goes back to one
+            (gone_back,) = self.processes.total(float(better is not None))
+            alone = bool(gone_back)
+        scored_step = self.scores.last_step if better is None else better
+        if last is None or scored_step != (better or self.step) or (alone and not self.processes.is_first):
+            return None
+        whole = self.scorer.loss_of_all(self.held_out, scored_step, loss=last, alone=alone)
+        if whole is None:
+            return None
+        self.emit(Evaluated(scored_step, last, *self.held_out.scored, whole))
+        first = self.scores.first_of_all
+        return None if first is None else (first, whole)
 
     @property
     def is_stopping(self) -> bool:

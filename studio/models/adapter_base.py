@@ -35,7 +35,7 @@ def ensure_same_base(adapter: Path, *, learned_on: str, base: Path, base_name: s
     raise ModelError(
         f"The adapter was trained on another base model: on {shown_name(name)}, and this run's is "
         f"{shown_name(base_name)}.{_differences(_folder_of(name, home), base)}",
-        f"Choose {shown_name(name)} as the base model, or train a new adapter. To use it all the same, switch on "
+        f"Choose {shown_name(name)} as the base model, or train a new adapter. To use it anyway, switch on "
         "'Adapter of another base' (--other-base); its layers must then have the same names and sizes.",
     )
 

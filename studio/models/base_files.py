@@ -69,7 +69,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     except (OSError, codec.Damaged) as error:
         raise ModelError(f"{folder} has no readable config.json.", "Choose a folder that holds a model.") from error
     if not isinstance(document, dict):
-        raise ModelError(f"{path} does not describe a model.", "Fetch the model again.")
+        raise ModelError(f"{path} does not describe a model.", "Download the model again.")
     return document
 
 
@@ -142,5 +142,5 @@ def ensure_parameters(folder: Path, stored: Stored, *, parameters: int, buffer_b
         raise ModelError(
             f"The model in {folder} does not fit its own files: its config.json describes {parameters:,} weights, and "
             f"the files hold {stored.elements:,} {'numbers' if stored.tensors is not None else 'bytes'}.",
-            "Fetch the model again, or choose another one.",
+            "Download the model again, or choose another one.",
         )

@@ -21,16 +21,24 @@ class KnownModel:
 
 KNOWN_MODELS = (
     KnownModel(
-        STARTER, "SmolLM2 135M (starter)", 134_515_008, APACHE, "Trains on any laptop. It learns a style, not facts."
+        STARTER, "SmolLM2 135M (starter)", 134_515_008, APACHE, "Trains on any laptop. It learns a manner, not facts."
     ),
     KnownModel(
-        "HuggingFaceTB/SmolLM2-360M-Instruct", "SmolLM2 360M", 361_821_120, APACHE, "The starter's bigger sister."
+        "HuggingFaceTB/SmolLM2-360M-Instruct",
+        "SmolLM2 360M",
+        361_821_120,
+        APACHE,
+        "A larger starter model.",
     ),
     KnownModel(
         "Qwen/Qwen2.5-0.5B-Instruct", "Qwen2.5 0.5B", 494_032_768, APACHE, "Many languages; still trains without a GPU."
     ),
     KnownModel(
-        "TinyLlama/TinyLlama-1.1B-Chat-v1.0", "TinyLlama 1.1B", 1_100_048_384, APACHE, "The Llama 2 design, made small."
+        "TinyLlama/TinyLlama-1.1B-Chat-v1.0",
+        "TinyLlama 1.1B",
+        1_100_048_384,
+        APACHE,
+        "A small version of Llama 2.",
     ),
     KnownModel(
         "meta-llama/Llama-3.2-1B-Instruct",
@@ -41,10 +49,10 @@ KNOWN_MODELS = (
         gated=True,
     ),
     KnownModel(
-        "Qwen/Qwen2.5-1.5B-Instruct", "Qwen2.5 1.5B", 1_543_714_304, APACHE, "Many languages; wants a small GPU."
+        "Qwen/Qwen2.5-1.5B-Instruct", "Qwen2.5 1.5B", 1_543_714_304, APACHE, "Many languages; needs a small GPU."
     ),
     KnownModel(
-        "HuggingFaceTB/SmolLM2-1.7B-Instruct", "SmolLM2 1.7B", 1_711_376_384, APACHE, "English; wants a small GPU."
+        "HuggingFaceTB/SmolLM2-1.7B-Instruct", "SmolLM2 1.7B", 1_711_376_384, APACHE, "English; needs a small GPU."
     ),
     KnownModel(
         "google/gemma-2-2b-it",
@@ -55,9 +63,9 @@ KNOWN_MODELS = (
         gated=True,
     ),
     KnownModel(
-        "microsoft/Phi-3.5-mini-instruct", "Phi-3.5 mini 3.8B", 3_821_079_552, "MIT", "Good at reasoning; wants a GPU."
+        "microsoft/Phi-3.5-mini-instruct", "Phi-3.5 mini 3.8B", 3_821_079_552, "MIT", "Good at reasoning; needs a GPU."
     ),
     KnownModel(
-        "Qwen/Qwen2.5-7B-Instruct", "Qwen2.5 7B", 7_615_616_512, APACHE, "For a GPU; in 4-bit it fits into 16 GB."
+        "Qwen/Qwen2.5-7B-Instruct", "Qwen2.5 7B", 7_615_616_512, APACHE, "Needs a GPU; in 4-bit it fits into 16 GB."
     ),
 )

@@ -116,7 +116,7 @@ def storing(path: Path) -> Iterator[None]:
     except OSError as error:
         raise ModelError(
             f"{path} cannot be written: {error.strerror or error}.",
-            "Free some space or correct the permissions, then try again: what was fetched so far is kept.",
+            "Free some space or correct the permissions, then try again: what was downloaded so far is kept.",
         ) from error
 
 
@@ -208,8 +208,8 @@ def _broken(part: Path, error: Exception) -> ModelError:
     if not _size(part):
         return Unreachable(f"{part.stem} cannot be downloaded: {found}.", "Check the network and try again.")
     return ModelError(
-        f"The download of {part.stem} broke off after {_size(part) / 1e6:.1f} MB: {found}.",
-        "Check the network and try again: it goes on where it stopped.",
+        f"The download of {part.stem} stopped after {_size(part) / 1e6:.1f} MB: {found}.",
+        "Check the network and try again: the download continues where it stopped.",
     )
 
 

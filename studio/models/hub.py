@@ -33,6 +33,7 @@ from studio import codec
 from studio.errors import ModelError
 from studio.limits import LAPTOP, Limits, raised_by
 from studio.models.download import DownloadProgress, Listener, Unreachable, answers
+from studio.wording import size
 
 TransportError: type[Exception] = HfHubHTTPError.__bases__[0]
 """The base of all errors of the HTTP library below huggingface_hub, whichever that is in the installed version."""
@@ -137,18 +138,19 @@ class Hub:
 
     def _require_room(self, repo_id: str, *, total: int, left: int, limits: Limits) -> None:
         """Raise ModelError for a model that is too large, or that would fill the disk. Sizes are in bytes."""
-        if total > limits.model_gib * 2**30:
+        most, kept_free = limits.model_gib * 2**30, limits.free_disk_gib * 2**30
+        if total > most:
             raise ModelError(
-                f"'{repo_id}' has {total / 2**30:.1f} GiB, and a base model may have {limits.model_gib:g} GiB here.",
+                f"'{repo_id}' has {size(total)}, and a base model may have {size(most)} here.",
                 f"Choose a smaller model. {raised_by('model_gib')}",
             )
         folder = Path(self.cache or constants.HF_HUB_CACHE)
         there = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
         free = shutil.disk_usage(there).free
-        if left > free - limits.free_disk_gib * 2**30:
+        if left > free - kept_free:
             raise ModelError(
-                f"'{repo_id}' needs {left / 2**30:.1f} GiB more; {free / 2**30:.1f} GiB of the disk are free, and "
-                f"{limits.free_disk_gib:g} GiB have to stay free.",
+                f"'{repo_id}' needs {size(left)} more; {size(free)} of the disk are free, and "
+                f"{size(kept_free)} have to stay free.",
                 f"Free some space, or choose a smaller model. {raised_by('free_disk_gib')}",
             )
 
@@ -245,7 +247,7 @@ def translating(repo_id: str, address: str, *, has_token: bool = True) -> Iterat
     except NotASafetensorsRepoError as error:
         raise ModelError(
             f"'{repo_id}' has no safetensors files, so its layers are known only once it is loaded.",
-            "You can train it all the same.",
+            "You can still train it.",
         ) from error
     except SafetensorsParsingError as error:
         raise ModelError(f"The model files of '{repo_id}' are damaged.", "Choose another model.") from error
@@ -282,7 +284,7 @@ def _broken(repo_id: str, error: Exception) -> ModelError:
         )
     return ModelError(
         f"The connection to the Hugging Face Hub broke off at '{repo_id}'.",
-        "Check the network and try again: files that are whole are kept.",
+        "Check the network and try again: what was downloaded in full is kept.",
     )
 
 

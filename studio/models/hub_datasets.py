@@ -180,10 +180,10 @@ class HubDatasets:
                 f"{repo_id} {what} (status {status}).", hint if status in (401, 403) else "Try again in a few minutes."
             ) from error
         except TimeoutError as error:
-            raise DataError(f"The Hub answers too slowly to fetch {repo_id}.", "Try again later.") from error
+            raise DataError(f"The Hub answers too slowly to download {repo_id}.", "Try again later.") from error
         except (OSError, TransportError, ValueError) as error:
             raise DataError(
-                f"{repo_id} was not fetched: {' '.join(str(error).split())[:200]}",
+                f"{repo_id} was not downloaded: {' '.join(str(error).split())[:200]}",
                 "Check the network and the disk and try again.",
             ) from error
 

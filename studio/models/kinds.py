@@ -37,7 +37,7 @@ _PACKED_PARTS = re.compile(
 )
 
 _ANOTHER = "Choose a language model such as Llama, Qwen, Mistral, Gemma or Phi."
-ORIGINAL = "Choose the original model instead. To save memory, train it with the method QLoRA, which packs it itself."
+ORIGINAL = "Choose the original model instead. The method QLoRA keeps it in 4 or 8 bits while it trains."
 """What to do about a model whose weights are packed."""
 
 
@@ -62,7 +62,7 @@ def _check_family(part: Mapping[str, Any]) -> None:
     family = named[:40] if isinstance(named, str) else "unnamed"
     if family in _STATE_SPACE:
         raise ModelError(
-            f"This model ({family}) is a state-space model: it has no attention, and the studio trains models that do.",
+            f"This model ({family}) is a state-space model, and the studio trains only models with attention.",
             _ANOTHER,
         )
     encodes = family in _NOT_DECODERS and part.get("is_decoder") is not True
@@ -114,6 +114,6 @@ def _packed(method: str, original: str) -> ModelError:
     by = f" ({method[:40]})" if method else ""
     named = f"the original model, probably {original[:100]}," if original else "the original model"
     return ModelError(
-        f"This model's weights were packed by another tool{by}, and the studio cannot train on them.",
+        f"This model's weights were compressed by another tool{by}, and the studio cannot train them.",
         ORIGINAL.replace("the original model", named),
     )

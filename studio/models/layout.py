@@ -58,10 +58,10 @@ def read_layout(folder: Path) -> ModelLayout:
     elif any(folder.glob("*.bin")):
         raise ModelError(
             "This model comes as .bin files, so its layers are known only once it is loaded.",
-            "You can train it all the same.",
+            "You can still train it.",
         )
     else:
-        raise ModelError(f"{folder} holds no safetensors weights.", "Fetch the model again or choose another folder.")
+        raise ModelError(f"{folder} holds no safetensors weights.", "Download the model again, or choose another.")
     shapes: dict[str, tuple[int, ...]] = {}
     for file in files:
         shapes |= shapes_of(read_header(file))
@@ -80,7 +80,7 @@ def find_layers(shapes: Mapping[str, tuple[int, ...]]) -> ModelLayout:
     """
     if any(name.endswith(".weight.absmax") for name in shapes):
         raise ModelError(
-            "This model's weights are stored in a packed 4-bit format.",
+            "This model's weights are stored in a compressed 4-bit format.",
             ORIGINAL,
         )
     check_tensor_names(shapes)

@@ -60,7 +60,7 @@ def locate(name: str, home: Path, *, hub: Hub = DEFAULT_HUB, folders: bool = Tru
             return ModelFiles(name, folder, "folder")
     except (OSError, RuntimeError, ValueError) as error:
         raise ModelError(
-            f"'{name[:80]}' cannot be looked for on this machine: {error}", "Give a folder or the id of a model."
+            f"'{name[:80]}' cannot be looked up on this machine: {error}", "Give a folder or the id of a model."
         ) from error
     cached = hub.cached(name)
     if not cached or _missing(cached):

@@ -1,4 +1,6 @@
-"""What a forecast knows of the machine that runs train on: its memory, and how fast a calibration found it."""
+"""What a forecast knows of the machine that runs train on: its memory, how fast a calibration found it, and what runs
+took on it.
+"""
 
 import itertools
 import math
@@ -35,6 +37,25 @@ class Rates:
 
 
 @dataclass(frozen=True)
+class Timing:
+    """What a run was estimated to take, and took, in seconds; 0 for a part that it did not have.
+
+    The start is all before the first step and after the last. What was estimated considers what the machine was busy
+    with, and is corrected by nothing. What a person stopped counts for the steps that it did.
+    """
+
+    model: str
+    method: str
+    device: str
+    start_estimated: float = 0.0
+    start_seconds: float = 0.0
+    loop_estimated: float = 0.0
+    loop_seconds: float = 0.0
+    evaluation_estimated: float = 0.0
+    evaluation_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
 class Machine:
     """A machine as a run finds it. `versions` is the key under which a calibration is kept."""
 
@@ -56,6 +77,10 @@ class Machine:
     """Whether fp16 is the one format that it multiplies fast: a GPU with tensor cores and without bf16."""
     trouble: str = ""
     """Why a graphics card that is there is not used; empty where it is, or where there is none."""
+    timings: tuple[Timing, ...] = ()
+    """What runs took here beside what was estimated of them, the newest last."""
+    load: float = 0.0
+    """The share of the processor that other programs have now, from 0 to 1; 0 where a GPU computes."""
 
     def rates_in(self, precision: str) -> Rates | None:
         """Return what was measured in a precision; None where nothing was."""

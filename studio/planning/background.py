@@ -39,6 +39,11 @@ class Threads:
             self._line.append(work)
             return True
 
+    @property
+    def are_busy(self) -> bool:
+        """Whether something is being looked for."""
+        return self._running > 0
+
     def _run(self, work: Callable[[], None]) -> None:
         following: Callable[[], None] | None = work
         while following is not None:

@@ -32,13 +32,14 @@ def _no_architecture(model: str) -> Architecture | None:
 class Forecasts:
     """Where forecasts come from. `machine` is None until it is measured, `architecture` while it is not known.
 
-    Both raise a StudioError where they never will be.
+    Both raise a StudioError where they never will be. `evaluates` says whether runs are evaluated at their end.
     """
 
     machine: Callable[[], Machine | None] = _no_machine
     architecture: Callable[[str], Architecture | None] = _no_architecture
     estimate: Estimate = forecast
     compare: Callable[..., tuple[MethodRow, ...]] = compare_methods
+    evaluates: bool = True
 
 
 @dataclass(frozen=True)
@@ -77,10 +78,17 @@ def estimated(forecasts: Forecasts, about: Known, settings: RunConfig, workload:
     if about.architecture is None or about.machine is None:
         return None
     try:
-        return forecasts.estimate(about.architecture, settings, machine=about.machine, workload=workload)
+        found = forecasts.estimate(about.architecture, settings, machine=about.machine, workload=workload)
     except StudioError:  # the modules that are chosen may be those of another model: that is said elsewhere
         log.debug("Nothing can be estimated", exc_info=True)
         return None
+    return _as_done_here(forecasts, found)
+
+
+def _as_done_here(forecasts: Forecasts, found: Forecast) -> Forecast:
+    if forecasts.evaluates or found.time is None:
+        return found
+    return replace(found, time=found.time.without_evaluation())
 
 
 def compared(
@@ -90,7 +98,8 @@ def compared(
     if about.architecture is None or about.machine is None:
         return ()
     try:
-        return forecasts.compare(about.architecture, settings, machine=about.machine, workload=workload)
+        rows = forecasts.compare(about.architecture, settings, machine=about.machine, workload=workload)
     except StudioError:
         log.debug("No savings can be estimated", exc_info=True)
         return ()
+    return tuple(replace(row, forecast=_as_done_here(forecasts, row.forecast)) for row in rows)

@@ -14,7 +14,7 @@ from studio.data.checking.checks import overlap
 from studio.data.checking.findings import Finding
 from studio.data.example_files import ExampleFile
 from studio.data.examples import Example
-from studio.data.splitting import Split, split
+from studio.data.splitting import Split, split_examples
 from studio.data.tokenizing.tokens import TokenCounts, TokenStatistics, statistics
 from studio.errors import ModelError
 from studio.jobs.jobs import JobState
@@ -47,8 +47,11 @@ class ModelFacts:
         forecasts: Forecasts | None = None,
     ) -> None:
         limits = studio.limits
-        look_up = functools.partial(InBackground, threads=Threads(limits), limits=limits)
-        self.forecasts = forecasts or Forecasts(machine=studio.models.machine, architecture=self.architecture)
+        self._threads = Threads(limits)
+        look_up = functools.partial(InBackground, threads=self._threads, limits=limits)
+        self.forecasts = forecasts or Forecasts(
+            machine=studio.models.machine, architecture=self.architecture, evaluates=studio.settings.evaluate
+        )
         self._studio = studio
         self.show_example: Callable[[Path, Example], Shown] = studio.rendering.show
         ask = ask_hub or functools.partial(remote_layout, hub=studio.models.hub)
@@ -60,6 +63,10 @@ class ModelFacts:
         self._read_layout = functools.lru_cache(maxsize=8)(read_layout)
         self._split = functools.lru_cache(maxsize=2)(self._split_now)  # a million places are 40 MB
         self._statistics = functools.lru_cache(maxsize=16)(_statistics)
+
+    def is_looking(self) -> bool:
+        """Tell whether an answer is still being looked for."""
+        return self._threads.are_busy
 
     def where(self, model: str) -> Here:
         """Look for a model on this machine, without a network."""
@@ -132,7 +139,7 @@ class ModelFacts:
         return overlap(self.examples(ids[0]), self.examples(ids[1]))
 
     def _split_now(self, dataset_id: str, share: float, seed: int, stratify: bool) -> Split:
-        return split(self.examples(dataset_id).lengths.tolist(), share=share, seed=seed, stratify=stratify)
+        return split_examples(self.examples(dataset_id), share=share, seed=seed, stratify=stratify)
 
 
 def _statistics(counts: TokenCounts, max_length: int) -> TokenStatistics:

@@ -21,14 +21,16 @@ class Suggestion:
 
 @dataclass(frozen=True)
 class Following:
-    """The settings of the form with the suggestions in them, and what has to change for that."""
+    """The settings of the form with the suggestions in them, and what has to change for that.
 
-    settings: RunConfig
-    changes: Mapping[str, Value]
-    suggestion: Suggestion
-    derived: tuple[Derived, ...]
-    case: Case
-    """What the suggestions followed from, with what is the person's."""
+    `case` is what the suggestions followed from, with what is the person's.
+    """
+
+    settings: RunConfig = field(default_factory=RunConfig)
+    changes: Mapping[str, Value] = field(default_factory=dict)
+    suggestion: Suggestion = field(default_factory=Suggestion)
+    derived: tuple[Derived, ...] = ()
+    case: Case = field(default_factory=Case)
 
     @property
     def theirs(self) -> tuple[Derived, ...]:

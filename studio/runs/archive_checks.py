@@ -37,7 +37,7 @@ def check_files(folder: Path) -> None:
         except _UNREADABLE as error:
             why = str(error)[:200] if isinstance(error, ValueError) and str(error) else "it is not what a studio writes"
             raise RunError(
-                f"The run was not brought in: its file {inner} is damaged ({why}).",
+                f"The run was not imported: its file {inner} is damaged ({why}).",
                 "Download the run again where it was trained, and bring in that file.",
             ) from error
     for learned in sorted({path.parent for path in folder.rglob("*.safetensors")}):
@@ -125,7 +125,7 @@ def _check_tensors(folder: Path) -> None:
     except ModelError as error:
         # The folder is a temporary one of this machine, which says nothing to a person.
         message = error.message.replace(f"{folder}/", "").replace(str(folder), folder.name)
-        raise RunError(f"The run was not brought in: {message}", error.hint) from error
+        raise RunError(f"The run was not imported: {message}", error.hint) from error
 
 
 def _document(path: Path, most_bytes: int) -> Any:

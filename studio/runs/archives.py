@@ -9,13 +9,14 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from studio import codec
 from studio.config import RunConfig
 from studio.errors import RunError
 from studio.events import Failed, Finished
-from studio.files import disk_trouble, whole_file
+from studio.files import disk_trouble, whole_file, write_whole
 from studio.runs import archive_paths
 from studio.runs.archive_checks import check_files
 from studio.runs.archive_paths import forget_places, packed_content
@@ -85,6 +86,7 @@ def read_archive(path: Path, runs: RunStore, *, check: Callable[[RunConfig], Non
             forget_places(run.path)
             check(run.config)
             _complete(run)
+            _name_apart(run, runs.free_name(run.name))
             return runs.take_in(run)
     except _DAMAGED as error:
         raise RunError(f"'{path.name}' is no zip file, or a damaged one.", _CHOOSE) from error
@@ -106,6 +108,12 @@ def _complete(run: RunFolder) -> None:
     run.validation_path.touch()
     if run.was_launched and not isinstance(last_event(run.events_path), Finished | Failed):
         run.lost_path.write_text(codec.dumps(_UNFINISHED) + "\n", encoding="utf-8")
+
+
+def _name_apart(run: RunFolder, name: str) -> None:
+    """Give a run that comes back, or comes twice, a name of its own."""
+    if name != run.name:
+        write_whole(run.path / "about.json", codec.dumps(replace(run.about, name=name)))
 
 
 def _check_entries(archive: zipfile.ZipFile, path: Path, *, room: int) -> None:

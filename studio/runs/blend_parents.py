@@ -66,7 +66,7 @@ def weights_folder(run: RunFolder, step: int | None) -> Path:
     folder = run.result if step is None else run.checkpoint(step)
     what = f"'{run.name}'" if step is None else f"The checkpoint of step {step:,} of '{run.name}'"
     if run.config.method == FULL:
-        raise RunError(f"{what} is a model that was trained as a whole, which cannot be blended.", _CHOOSE)
+        raise RunError(f"{what} is a model that was trained as a whole, which cannot be merged.", _CHOOSE)
     if folder is None or not (folder / "adapter_config.json").is_file():
         raise RunError(f"{what} has no adapter on the disk.", _CHOOSE)
     return folder
@@ -92,7 +92,7 @@ class Chosen:
             document = read_document(folder)
             for field, what in _NOT_BLENDED.items():
                 if document.get(field):
-                    raise RunError(f"'{self.name}' cannot be blended: {what}.", _CHOOSE)
+                    raise RunError(f"'{self.name}' cannot be merged: {what}.", _CHOOSE)
             return read_settings(document).largest_rank
         except ModelError as error:
             raise RunError(f"The adapter of '{self.name}' cannot be read: {error.message}", error.hint) from error

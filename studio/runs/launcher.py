@@ -164,12 +164,12 @@ def launch(
 def worker_environment(environment: Mapping[str, str], cards: Sequence[str] = ()) -> dict[str, str]:
     """Return `environment` with what every worker needs beside it. `cards` names the graphics cards of this machine.
 
-    The threads of PyTorch spin for about a tenth of a millisecond while they wait for one another, unless the person
-    wants otherwise. Asleep at once (OMP_WAIT_POLICY=PASSIVE) they trained at 210 tokens a second where they do 340;
-    spinning ten times as long, as they do by themselves, they hold up every operation while a browser takes a core.
+    The threads of PyTorch sleep while they wait for one another, unless the person wants otherwise. Threads that count
+    meanwhile, as they do by themselves, use up their turn: beside a program that takes a core they trained at a sixth
+    of the speed, and asleep at two thirds, while on a quiet machine it made no difference (benchmarks/beside.py).
     Batches differ in size: on a card, segments of memory that grow keep the holes between them from filling it.
     """
-    waiting = {} if "OMP_WAIT_POLICY" in environment else {"GOMP_SPINCOUNT": "30000"}
+    waiting = {} if "GOMP_SPINCOUNT" in environment else {"OMP_WAIT_POLICY": "PASSIVE"}
     ours = {name: value for name, value in environment.items() if name != "STUDIO_PASSWORD"}  # of no use to a worker
     growing = {} if not cards or "PYTORCH_CUDA_ALLOC_CONF" in environment else {_ALLOCATOR: "expandable_segments:True"}
     return {**waiting, **growing, **ours, "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}

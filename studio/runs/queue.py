@@ -105,7 +105,7 @@ class Queue:
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while (descriptor := lock.acquire(self._lock)) is None:
             if time.monotonic() > deadline:
-                raise RunError("The queue of the runs is held by another program.", "Try again in a moment.")
+                raise RunError("Another program is using the queue of runs.", "Try again in a moment.")
             time.sleep(_PAUSE_SECONDS)
         try:
             if self._read() is None:
@@ -136,7 +136,7 @@ class Queue:
             write_whole(self._path, codec.dumps(line))
 
 
-_HINT = "Wait until one has trained, or take one out of the queue."
+_HINT = "Wait until one has trained, or remove one from the queue."
 
 
 class QueuePlaces:
@@ -173,7 +173,7 @@ class QueuePlaces:
         self._queued_by = {id: by for id, by in self._queued_by.items() if id in waiting}
         if len(waiting) + self._taking.total() >= self._limits.runs_waiting:
             raise TooMany(
-                f"The queue is full: {self._limits.runs_waiting:,} runs wait, and no more are taken.",
+                f"The queue is full: {self._limits.runs_waiting:,} runs wait.",
                 f"{_HINT} {raised_by('runs_waiting')}",
             )
         mine = Counter(self._queued_by.values())[who] + self._taking[who]

@@ -1,6 +1,7 @@
 """Which examples a run learns from, and the data set that a run learned from."""
 
 import logging
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from studio.data.example_files import ExampleFile
 from studio.data.example_lines import as_messages
 from studio.data.examples import Example
 from studio.data.library import DatasetLibrary
-from studio.data.splitting import split
+from studio.data.splitting import split_examples
 from studio.errors import DataError, RunError
 from studio.files import disk_trouble
 from studio.runs.store import RunFolder, RunStore
@@ -38,7 +39,7 @@ def run_examples(datasets: DatasetLibrary, config: RunConfig, dataset: Dataset, 
             raise DataError(f"{each.name} is not ready. {each.inspection.verdict}", "Fix it on the Data tab.")
     examples = datasets.examples(dataset.id)
     share = config.validation_share if held_out is None else 0.0
-    places = split(examples.lengths.tolist(), share=share, seed=config.seed, stratify=config.stratify)
+    places = split_examples(examples, share=share, seed=config.seed, stratify=config.stratify)
     if held_out is None:
         return RunExamples(examples.each(places.train), examples.each(places.validation))
     return RunExamples(examples.each(places.train), datasets.examples(held_out.id))
@@ -71,14 +72,11 @@ def data_of(run: RunFolder, datasets: DatasetLibrary, workspace: Path) -> Datase
         copy.unlink(missing_ok=True)
 
 
-def uses(runs: RunStore, datasets: DatasetLibrary, dataset_id: str) -> int:
-    """Count the runs that learned from a data set, whichever version of it."""
-    try:
-        family = {each.id for each in datasets.versions(dataset_id)}
-    except DataError:
-        log.debug("The data set of the run is gone", exc_info=True)
-        family = {dataset_id}
-    return sum(_origin_id(run) in family for run in runs.all())
+def uses(runs: RunStore, datasets: DatasetLibrary) -> Counter[str]:
+    """Count the runs that learned from each data set, whichever version of it, by what its versions share."""
+    roots = {each.id: each.root for each in datasets.all()}
+    learned_from = map(_origin_id, runs.all())
+    return Counter(roots[id] for id in learned_from if id in roots)
 
 
 def _origin_id(run: RunFolder) -> str:

@@ -19,10 +19,14 @@ from studio.runs import lock, lost
 from studio.runs.diagnosis import Diagnosis
 from studio.runs.event_log import last_event
 from studio.runs.following import Following
+from studio.runs.headlines import headline
 from studio.runs.launcher import Worker, kill_group, request_stop
-from studio.runs.queue import Queue
+from studio.runs.queue import Line, Queue
 from studio.runs.store import DISCARD, KEEP, RunFolder, RunStore
-from studio.runs.view import ENDED, RunView, Status, died_twice, headline, seconds_left, status
+from studio.runs.time_left import run_seconds_left, seconds_left
+from studio.runs.turns import time_left
+from studio.runs.view import ENDED, RunView, Status, died_twice, status
+from studio.wording import counted
 
 _LOOK_SECONDS = 0.1
 
@@ -89,7 +93,9 @@ class Scheduler:
         """
         state = self.view(id)
         if state.status == "finished":
-            raise RunError(f"The run '{state.run.name}' is finished.", "Start a new run that goes on from its adapter.")
+            raise RunError(
+                f"The run '{state.run.name}' is finished.", "Start a new run that continues from its adapter."
+            )
         if state.run.is_blend:
             raise RunError(f"'{state.run.name}' is a blend, which is not trained.", "Blend its parents again.")
         if state.status == "damaged":
@@ -109,6 +115,38 @@ class Scheduler:
     def waiting(self) -> tuple[str, ...]:
         """Return the ids of the runs that wait for their turn, the next one first."""
         return self.queue.line().waiting
+
+    def next_up(self) -> str:
+        """Say which run trains, or is about to, and for how long still: "the run otter, about 3 min"; else nothing.
+
+        One that could not be started when its turn came holds nobody up.
+        """
+        line = self.queue.line()
+        working = self._working(line)
+        if working is not None:
+            return self._told(working)
+        ready = next((id for id in line.waiting if id not in self._trouble), None)
+        return "" if ready is None else self._told(ready)
+
+    def _working(self, line: Line) -> str | None:
+        """Return the run that has the accelerator; None where none has."""
+        return next((id for id in line.working if self._is_at_work(id)), None)
+
+    def _told(self, id: str) -> str:
+        with logged(log, "A run in the queue cannot be read", RunError, level=logging.INFO):
+            run = self._runs.get(id)
+            left = run_seconds_left(self._following(run).view(), self._clock()) if run.is_alive() else None
+            return f"the run {run.name}" + ("" if left is None else f", {time_left(left)}")
+        return ""
+
+    def _before(self, id: str, waiting: Sequence[str]) -> str:
+        """Say what a run in the queue waits for."""
+        working = self._working(self.queue.line())
+        ahead = waiting.index(id) + (working is not None)
+        if working is None or not ahead:
+            return ""
+        more = f" and {counted(ahead - 1, 'other run')}" if ahead > 1 else ""
+        return f"It waits for {self._told(working)}{more}."
 
     def tick(self) -> str | None:
         """Start the run whose turn it is, if nothing is at work; return its id. Raises RunError for the queue alone."""
@@ -146,7 +184,7 @@ class Scheduler:
         threading.Thread(target=self._end, args=arguments, name=f"stop-{run.id}", daemon=True).start()
 
     def discard(self, id: str) -> None:
-        """End a run at once, whatever it does, and put it into the bin. Raises RunError."""
+        """End a run at once, whatever it does, and move it to the trash. Raises RunError."""
         run = self._runs.get(id)
         self._leave_queue(run)
         deadline = time.monotonic() + STOP_GRACE_SECONDS
@@ -158,7 +196,7 @@ class Scheduler:
         self.delete(id)
 
     def delete(self, id: str) -> None:
-        """Put a run into the bin. Raises RunError when it is unknown or at work."""
+        """Move a run to the trash. Raises RunError when it is unknown or at work."""
         self._runs.delete(id)
         with logged(log, "A deleted run could not be taken out of the queue", RunError, level=logging.INFO):
             self.queue.remove(id)
@@ -224,6 +262,8 @@ class Scheduler:
         )
         diagnosis = lost.diagnosis_of(run, view, self._workers.get(id)) if state == "lost" else None
         reason = "" if diagnosis is None else f"{diagnosis.message} {diagnosis.hint}"
+        if state == "queued":
+            reason = self._before(id, waiting)
         if state == "queued" and id in self._trouble:
             reason = f"It could not be started: {self._trouble[id]}"
         return RunState(

@@ -5,6 +5,7 @@ A run folder is written under a temporary name and renamed, so a run that is lis
 
 import contextlib
 import dataclasses
+import itertools
 import logging
 import os
 import random
@@ -51,6 +52,9 @@ DISCARD = "discard"
 
 MOST_NOTE = 4000
 """So many letters of a note are kept."""
+
+_MOST_LISTED = 5
+"""So many runs are named in a sentence."""
 
 _MOST_SMALL_BYTES = 2**20
 
@@ -299,6 +303,29 @@ class RunStore:
             raise RunError(f"There is no run '{id[:80]}'.", "Choose one from the list of runs.")
         return RunFolder(self._shelf.path(id))
 
+    def named(self, name: str) -> RunFolder:
+        """Open the run that a person names, by its folder or by the name that they gave it.
+
+        Raises RunError when there is none, when several have that name, or when its folder is damaged.
+        """
+        if self._shelf.has(name):
+            return self.get(name)
+        found = self.with_name(name)
+        if len(found) > 1:
+            folders = ", ".join(run.id for run in found[:_MOST_LISTED])
+            raise RunError(
+                f"{len(found):,} runs have the name '{name[:80]}'.", f"Give the name of its folder instead: {folders}."
+            )
+        if not found:
+            newest = ", ".join(f"'{run.name}'" for run in self.all()[:_MOST_LISTED])
+            raise RunError(f"There is no run '{name[:80]}'.", f"The newest runs: {newest}." if newest else "")
+        return found[0]
+
+    def with_name(self, name: str) -> tuple[RunFolder, ...]:
+        """List the runs to which a person gave this name, newest first; large and small letters are the same."""
+        wanted = _compared(name)
+        return tuple(run for run in self.all() if _compared(run.name) == wanted)
+
     def describe(self, id: str, *, name: str | None = None, note: str | None = None) -> RunFolder:
         """Give a run another name or note. Raises RunError for an unknown run, and when the disk does not take it."""
         run = self.get(id)
@@ -354,7 +381,7 @@ class RunStore:
     def restore(self, id: str) -> RunFolder:
         """Take a run back out of the bin. Raises RunError when it is not there."""
         if not self._shelf.has(id, binned=True):
-            raise RunError(f"There is no run '{id[:80]}' in the bin.", "Choose one from its list.")
+            raise RunError(f"There is no run '{id[:80]}' in the Trash.", "Choose one from its list.")
         run = RunFolder(self._shelf.path(id, binned=True))
         with disk_trouble("The run", self.folder):
             if run.stop_wanted:
@@ -363,8 +390,14 @@ class RunStore:
 
     def empty_bin(self) -> int:
         """Delete all runs that are in the bin for good, and return how many that were. Raises RunError."""
-        with disk_trouble("The bin", self._shelf.bin):
+        with disk_trouble("The Trash", self._shelf.bin):
             return self._shelf.empty_bin()
+
+    def free_name(self, name: str) -> str:
+        """Return a name that no run has: "shop", or "shop (2)" where there is a shop already."""
+        taken = {_compared(run.name) for run in self.all()}
+        numbered = (f"{name[: MOST_NAME - 8]} ({number})" for number in itertools.count(2))
+        return next(each for each in itertools.chain([name], numbered) if _compared(each) not in taken)
 
     def take_in(self, run: RunFolder) -> RunFolder:
         """Move the folder of a whole run, such as `new_folder` gave, among the runs. Raises RunError."""
@@ -390,6 +423,10 @@ def write_settings(run: RunFolder, config: RunConfig, origin: RunOrigin) -> None
     """Write the settings and the origin of a new run. Raises OSError."""
     write_whole(run.path / "config.json", codec.dumps(config))
     write_whole(run.path / "origin.json", codec.dumps(origin))
+
+
+def _compared(name: str) -> str:
+    return " ".join(name.split()).casefold()
 
 
 def _open(path: Path) -> RunFolder:

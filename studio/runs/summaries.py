@@ -6,7 +6,6 @@ the runs that wait or work are looked at each time. Whoever looks shares what an
 
 import logging
 import os
-import statistics
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -182,11 +181,6 @@ class Summaries:
             self._restless.add(id)
         else:
             self._restless.discard(id)
-
-    def tokens_per_second(self, model: str) -> float | None:
-        """Return the median speed of the finished runs of a model on this machine; None while there is none."""
-        speeds = [run.tokens_per_second for run in self.look().runs if run.model == model]
-        return statistics.median(known) if (known := [speed for speed in speeds if speed is not None]) else None
 
     def _forget(self, id: str) -> None:
         self._known.pop(id, None)

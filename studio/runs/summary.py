@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 from studio.config import FULL
+from studio.events import Evaluated
 from studio.runs.following import Following
 from studio.runs.steps import Numbers
 from studio.runs.store import RunFolder
@@ -16,10 +17,14 @@ SPARK_POINTS = 24
 class Summary:
     """One run in a table. None is what is not known, or has no meaning.
 
-    Times are in seconds, `created` since the epoch. `status` is None while the run's events were not read yet. `place`
-    is its place in the queue, 1 for the next. `spark` are at most 24 training losses, from the first step to the last.
-    `model` is the base model as it was chosen, `base` as the worker finds it. `was_launched` says whether it ever had a
-    worker. `trouble` says why the folder cannot be read as a run; nothing but its name is known then.
+    `best_loss` is the lowest on the held-out examples after the first step: before it, it is the base model's. It is
+    over all of them once they were scored, before that over `best_part`: how many of how many, None where all. Times
+    are in seconds, `created` since the epoch; `seconds` is what its workers worked, without what they `waited`
+    for other work, and `is_waiting` says that its worker waits so now. `status` is None while the run's events were not
+    read yet. `place` is its place in the queue, 1 for the next. `spark` are at most 24 training losses, from the first
+    step to the last. `model` is the base model as it was chosen, `base` as the worker finds it. `was_launched` says
+    whether it ever had a worker. `trouble` says why the folder cannot be read as a run; nothing but its name is known
+    then.
     """
 
     id: str
@@ -35,7 +40,10 @@ class Summary:
     created: float
     status: Status | None = None
     best_loss: float | None = None
+    best_part: tuple[int, int] | None = None
     seconds: float | None = None
+    waited: float = 0.0
+    is_waiting: bool = False
     step: int = 0
     total_steps: int = 0
     spark: tuple[float, ...] = ()
@@ -100,12 +108,16 @@ def of_view(run: RunFolder, view: RunView, state: Status, *, place: int = 0) -> 
     about = run.about
     steps = view.steps
     speeds = _spread(steps.column("tokens_per_second"))
+    best = _best_check(view)
     return replace(
         of_settings(run, about.name or run.config.name or run.id),
         note=about.note,
         status=state,
-        best_loss=min((each.loss for each in view.evaluations), default=None),
+        best_loss=None if best is None else best.figure,
+        best_part=None if best is None else best.only,
         seconds=view.seconds_at_work if view.ended_at or steps else None,
+        waited=view.time.waiting,
+        is_waiting=state in WORKING and view.loading is not None and view.loading.is_waiting,
         step=view.step,
         total_steps=view.total_steps,
         spark=tuple(round(loss, 4) for loss in _spread(steps.column("loss"))),
@@ -114,6 +126,13 @@ def of_view(run: RunFolder, view: RunView, state: Status, *, place: int = 0) -> 
         was_launched=run.was_launched,
         has_result=run.result is not None,
     )
+
+
+def _best_check(view: RunView) -> Evaluated | None:
+    """Choose the lowest of the checks after the first step, of those over all held-out examples where there are any."""
+    checks = [each for each in view.evaluations if each.step]
+    over_all = [each for each in checks if each.loss_of_all is not None]
+    return min(over_all or checks, key=lambda each: each.figure, default=None)
 
 
 def _spread(column: Numbers) -> list[float]:

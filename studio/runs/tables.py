@@ -5,24 +5,12 @@ import io
 from collections.abc import Iterable
 from pathlib import Path
 
+from studio.data.table_files import in_a_cell
+from studio.events import Evaluated
 from studio.files import disk_trouble, write_whole
 from studio.runs.steps import ALL_TOKENS, TIME, WORKED
 from studio.runs.store import RunFolder
 from studio.runs.view import RunView
-
-_BEGINS_A_FORMULA = ("=", "+", "-", "@", "\t", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
-"""What a spreadsheet takes for the beginning of a formula; the wide forms are those of Chinese and Japanese fonts."""
-
-
-def in_a_cell(value: object) -> object:
-    """Return what stands in a cell for a value: a text that a spreadsheet would compute as a formula is quoted.
-
-    All line ends become the same: `csv` does not quote a lone carriage return, after which readers begin another row.
-    """
-    if not isinstance(value, str):
-        return value
-    text = value.replace("\r\n", "\n").replace("\r", "\n")
-    return f"'{text}" if text.lstrip(" ").startswith(_BEGINS_A_FORMULA) else text
 
 
 def write_csv_rows(rows: Iterable[Iterable[object]]) -> str:
@@ -46,6 +34,8 @@ HEAD = (
     "epoch",
     "loss",
     "held_out_loss",
+    "held_out_examples",
+    "loss_of_all_held_out",
     "learning_rate",
     "gradient_norm",
     "tokens_per_second",
@@ -73,20 +63,29 @@ _WHOLE = (0, 7)
 def write_csv(run: RunFolder, view: RunView) -> Path:
     """Write the steps beside the exports of a run, and return the file.
 
-    A held-out loss stands at the step after which it was found; step 0 has no other figures. Raises RunError when the
-    disk does not take it.
+    A held-out loss stands at the step after which it was found, with the number of examples that it is over, empty
+    where the events do not tell; step 0 has no other figures. Raises RunError when the disk does not take it.
     """
     return write_beside(run, f"{run.id}-steps.csv", write_csv_rows([HEAD, *_rows(view)]).removesuffix("\n"))
 
 
 def _rows(view: RunView) -> list[list[object]]:
-    held_out = {each.step: each.loss for each in view.evaluations}
+    total = view.prepared.validation_examples if view.prepared is not None else ""
+    held_out = {each.step: _check_cells(each, total) for each in view.evaluations}
     columns: list[list[object]] = [view.steps.column(name).tolist() for name in _COLUMNS]
     for place in _WHOLE:
         columns[place] = view.steps.column(_COLUMNS[place]).astype(int).tolist()
     if not view.steps.column("tokens").any():  # an older worker did not count them
         columns[7] = [""] * len(view.steps)
-    losses: list[object] = [held_out.get(step, "") for step in view.steps.column("step").astype(int).tolist()]
-    rows = [list(row) for row in zip(*columns[:3], losses, *columns[3:], strict=True)]
-    before = [[0, 0.0, "", held_out[0], *[""] * (len(HEAD) - 4)]] if 0 in held_out else []
+    checks = [held_out.get(step, _NO_CHECK) for step in view.steps.column("step").astype(int).tolist()]
+    rows = [list(row) for row in zip(*columns[:3], *zip(*checks, strict=True), *columns[3:], strict=True)]
+    before = [[0, 0.0, "", *held_out[0], *[""] * (len(HEAD) - 6)]] if 0 in held_out else []
     return [*before, *rows]
+
+
+_NO_CHECK: tuple[object, ...] = ("", "", "")
+
+
+def _check_cells(check: Evaluated, total: int | str) -> tuple[object, ...]:
+    whole = check.loss_of_all
+    return check.loss, check.part or total, "" if whole is None else whole

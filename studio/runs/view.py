@@ -4,14 +4,15 @@ Time and the state of the lock are passed in. The same fold serves a
 worker that prepares a model or exports a run: it then has no steps.
 """
 
+import bisect
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 
 from studio.events import (
     LAST_TIME,
+    Checking,
     Evaluated,
     Failed,
     Finished,
@@ -33,19 +34,16 @@ from studio.events import (
 )
 from studio.runs.series import smoothed, thin
 from studio.runs.steps import FIELDS, TIME, Numbers, Steps
-from studio.wording import counted, duration, size
+from studio.runs.story import Story
+from studio.runs.time_spent import TimeSpent
 
-__all__ = ["RunView", "Status", "headline", "seconds_left", "smoothed", "status", "thin"]
+__all__ = ["RunView", "Status", "died_twice", "smoothed", "status", "thin"]
 
 Status = Literal[
     "draft", "queued", "preparing", "training", "stopping", "stopped", "finished", "failed", "lost", "damaged"
 ]
 WORKING: tuple[Status, ...] = ("preparing", "training", "stopping")
 ENDED: tuple[Status, ...] = ("stopped", "finished", "failed", "lost", "damaged")
-
-_RATE_WINDOW = 50
-_FEWEST_STEPS = 3
-_LONGEST_PAUSE = 30.0
 
 
 @dataclass
@@ -59,6 +57,8 @@ class RunView:
     last_seq: int = 0
     started: Started | None = None
     loading: Loading | None = None
+    checking: Checking | None = None
+    """The check that the model goes through at the moment."""
     loaded: Loaded | None = None
     prepared: Prepared | None = None
     steps: Steps = field(default_factory=Steps)
@@ -81,12 +81,10 @@ class RunView:
     finished: Finished | None = None
     failed: Failed | None = None
     ended_at: float | None = None
-    taken_up_at: float | None = None
-    """When the present worker, or the last one, spoke first."""
-    heard_at: float = 0.0
-    """When a worker spoke last."""
-    worked_before: float = 0.0
-    """The seconds that the workers before it were at the run."""
+    time: TimeSpent = field(default_factory=TimeSpent)
+    """What all of its workers spent their time on, until the last of them spoke."""
+    story: Story = field(default_factory=Story)
+    """What happened, in sentences."""
     passed_over: int = 0
     """How many whole lines could not be read."""
     doubtful: bool = False
@@ -96,10 +94,40 @@ class RunView:
 
     @property
     def seconds_at_work(self) -> float | None:
-        """How long workers were at the run, without the time between them; None before the first."""
-        if self.taken_up_at is None:
-            return None
-        return self.worked_before + max(0.0, self.heard_at - self.taken_up_at)
+        """How long its workers worked at the run, without what they waited for; None before the first."""
+        return self.time.working if self.time.has_begun else None
+
+    @property
+    def kept_step(self) -> int:
+        """The step that the result is of: an earlier one than the last where that scored better."""
+        return (self.finished.kept_step if self.finished else None) or self.step
+
+    @property
+    def kept_evaluation(self) -> Evaluated | None:
+        """The last check of the held-out examples that the result has gone through; None before any."""
+        return next((each for each in reversed(self.evaluations) if each.step <= self.kept_step), None)
+
+    @property
+    def last_check(self) -> int:
+        """The step of the last check that is known of; -1 before any."""
+        scored = self.evaluations[-1].step if self.evaluations else -1
+        return max(scored, self.samples[-1].step if self.samples else -1)
+
+    @property
+    def check_seconds(self) -> float:
+        """The mean seconds of a check between the ends of the training: scoring the held-out examples and, at most
+        checks, asking the prompts.
+        """
+        checks = {each.step for each in self.evaluations} | {each.step for each in self.samples}
+        count = len(checks) + sum(_checks_of_rest(each) for each in self.evaluations if each.whole is not None)
+        return self.time.checking / count if checks else 0.0
+
+    @property
+    def checks_of_rest(self) -> float:
+        """As many checks as scoring those examples at the end takes that the checks in between leave out."""
+        if not self.evaluations or any(each.whole is not None and each.step for each in self.evaluations):
+            return 0.0
+        return _checks_of_rest(self.evaluations[-1])
 
     @property
     def step(self) -> int:
@@ -138,8 +166,8 @@ class RunView:
             return False
         self.first_step = min(self.first_step, len(self.steps))
         self.steps.extend(np.column_stack([rows[:, 2 : 2 + len(FIELDS)], rows[:, 1]]), since=self.trains_since)
-        self.last_seq, self.loading = int(seqs[-1]), None
-        self.heard_at = float(rows[-1, 1])
+        self.last_seq, self.loading, self.checking = int(seqs[-1]), None, None
+        self.time = self.time.after(None, float(rows[-1, 1]))
         return True
 
     def apply(self, record: Record) -> None:
@@ -148,16 +176,15 @@ class RunView:
             return
         self.doubtful |= record.seq > self.last_seq + 1
         self.last_seq = record.seq
-        if isinstance(record.event, Started):
-            self.worked_before = self.seconds_at_work or 0.0
-            self.taken_up_at = record.time
-        self.heard_at = record.time
+        self.time = self.time.after(record.event, record.time)
+        self.story = self.story.after(record.event, record.time)
+        if not isinstance(record.event, Noted):
+            self.checking = record.event if isinstance(record.event, Checking) else None
         match record.event:
             case Stepped() as event:
                 self._apply_step(event, record.time)
             case Evaluated() as event:
-                _cut_from(self.evaluations, event.step)
-                self.evaluations.append(event)
+                self._apply_check(event)
             case Sampled() as event:
                 self._apply_sample(event)
             case Saved() as event:
@@ -203,7 +230,7 @@ class RunView:
             case Measured():
                 self.measured = event
             case SpeedUps():
-                self.speedups = event
+                self.speedups, self.loading = event, None
             case Skipped():
                 self.skipped = event.count
 
@@ -221,11 +248,33 @@ class RunView:
         self.steps.append(event, time, since=self.trains_since)
         self.loading = None
 
+    def _apply_check(self, event: Evaluated) -> None:
+        """Add a check; or, at the end, the loss over all examples to the check of the step that is kept."""
+        place = next((place for place, each in enumerate(self.evaluations) if each.step == event.step), None)
+        if place is not None and event.step and event.whole is not None:
+            self.evaluations[place] = event
+            return
+        _cut_from(self.evaluations, event.step)
+        self.evaluations.append(event)
+
     def _apply_sample(self, event: Sampled) -> None:
-        """Add an answer; those that an earlier worker had got to this and later questions go."""
-        while self.samples and (self.samples[-1].step, self.samples[-1].number) >= (event.step, event.number):
-            self.samples.pop()
-        self.samples.append(event)
+        """Add an answer in the order of steps and prompts: the step that is kept may be asked after later ones.
+
+        Where the same was asked before, by an earlier worker, what that one had got to it and to later prompts goes.
+        """
+        place = bisect.bisect_left(self.samples, _place_of(event), key=_place_of)
+        if place < len(self.samples) and _place_of(self.samples[place]) == _place_of(event):
+            del self.samples[place:]
+        self.samples.insert(place, event)
+
+
+def _place_of(sample: Sampled) -> tuple[int, int]:
+    return sample.step, sample.number
+
+
+def _checks_of_rest(check: Evaluated) -> float:
+    """Return as many checks of the part as scoring the rest takes."""
+    return max(0, check.of - check.part) / check.part if check.part > 0 else 0.0
 
 
 def _cut_from(series: list[Evaluated], step: int) -> None:
@@ -268,129 +317,6 @@ def status(
     return "stopped" if stop_asked else "lost"
 
 
-def seconds_left(view: RunView, now: float) -> float | None:
-    """Estimate the time until the last step, from the pace of the last fifty steps and the pauses between them.
-
-    None before three steps of the present worker, when the plan is not known, and when the run has ended. One very long
-    pause, as of a laptop that slept, counts for no more than thirty ordinary steps.
-    """
-    window = view.steps.column(TIME)[max(view.first_step, len(view.steps) - _RATE_WINDOW - 1) :]
-    times: list[float] = window.tolist()
-    if len(times) < _FEWEST_STEPS or not view.total_steps or view.ended_at is not None:
-        return None
-    gaps = [max(0.0, later - earlier) for earlier, later in pairwise(times)]
-    ordinary = sorted(gaps)[len(gaps) // 2]
-    pace = sum(min(gap, _LONGEST_PAUSE * ordinary) for gap in gaps) / len(gaps)
-    remaining = max(0, view.total_steps - view.step)
-    since = min(max(0.0, now - times[-1]), pace)
-    return max(0.0, remaining * pace - since)
-
-
-def headline(view: RunView, state: str, now: float, *, reason: str = "") -> str:
-    """Say in a sentence or two what the run is doing. `reason` says why a lost run was lost, or why one that
-    waits could not be started."""
-    match state:
-        case "draft":
-            return "Not started yet. Put it in the queue when it shall train."
-        case "queued":
-            return f"Waiting for its turn{_to_go_on_after(view)}. {reason}".strip()
-        case "preparing":
-            return _preparing_sentence(view)
-        case "training":
-            return _training_sentence(view, now)
-        case "stopping":
-            saving = _loading_sentence(view) if view.loading else "This takes a moment."
-            return f"Stopping{_after_step(view)}. {saving}"
-        case "finished":
-            return _finished_sentence(view)
-        case "stopped":
-            forced = "" if view.finished else " It did not end by itself and was ended by force."
-            return f"Stopped by you{_after_step(view)}.{forced} {_what_is_left(view) or 'There was nothing to keep.'}"
-        case "failed" if view.failed:
-            trouble = f"{view.failed.message} {view.failed.hint}".strip()
-            return f"Failed{_after_step(view)}. {trouble} {_what_is_left(view)}".strip()
-        case "damaged":
-            return damaged_sentence(view)
-    twice = "It ended twice at the same step, so it waits for you." if died_twice(view) else ""
-    sentences = (f"The run ended without a word{_after_step(view)}.", reason, twice, _what_is_left(view))
-    return " ".join(sentence for sentence in sentences if sentence)
-
-
-def damaged_sentence(view: RunView) -> str:
-    """Say what of a run's events cannot be read, and what can be done."""
-    number = counted(view.passed_over, "line")
-    found = f"{number} of events.jsonl cannot be read" if view.passed_over else "some of events.jsonl is missing"
-    return (
-        f"Damaged: {view.trouble or found + '.'} How the run ended is not known, so it is not resumed. "
-        f"Duplicate it to train with its settings again, or delete it."
-    )
-
-
 def died_twice(view: RunView) -> bool:
     """Tell whether a lost run ended at the very step at which the worker before had ended."""
     return bool(view.deaths) and view.deaths[-1] == view.step
-
-
-def _preparing_sentence(view: RunView) -> str:
-    if view.started is None or view.ended_at is not None:
-        return "Starting the worker."
-    if not (view.loading or view.loaded or view.prepared):
-        return "Starting: the libraries are being loaded."
-    return _loading_sentence(view)
-
-
-def _to_go_on_after(view: RunView) -> str:
-    return f", to go on after step {view.saved_step:,}" if view.saved_step else ""
-
-
-def _loading_sentence(view: RunView) -> str:
-    loading = view.loading
-    if loading is None:
-        return "Preparing the data." if view.loaded else "Loading the base model."
-    if not loading.total:
-        done = f" ({size(loading.done)})" if loading.unit == "bytes" and loading.done else ""
-    elif loading.unit == "bytes":
-        done = f" ({size(loading.done)} of {size(loading.total)})"
-    else:
-        done = f" ({loading.done:,} of {loading.total:,})"
-    return f"{loading.what[:1].upper()}{loading.what[1:]}{done}."
-
-
-def _training_sentence(view: RunView, now: float) -> str:
-    of_total = f" of {view.total_steps:,}" if view.total_steps else ""
-    if not view.steps:
-        return f"Training: the first step{of_total} is on its way."
-    if view.total_steps and view.step >= view.total_steps:
-        saving = _loading_sentence(view) if view.loading else "The result is being checked and saved."
-        return f"Training: step {view.step:,}{of_total} is done. {saving}"
-    left = seconds_left(view, now)
-    return f"Training: step {view.step:,}{of_total}{'' if left is None else f', {duration(left)} left'}."
-
-
-def _finished_sentence(view: RunView) -> str:
-    if view.finished is None or not view.steps:
-        return view.finished.summary if view.finished and view.finished.summary else "Finished."
-    seconds = (view.seconds_at_work if view.worked_before else None) or view.finished.seconds
-    took = f"{counted(view.step, 'step')} in {duration(seconds)}"
-    kept = view.finished.kept_step
-    best = f" What it knew after step {kept:,} is kept: it scored best on the held-out examples." if kept else ""
-    return f"Finished: {took}.{_held_out_change(view)}{best} {_what_is_left(view)}"
-
-
-def _held_out_change(view: RunView) -> str:
-    if len(view.evaluations) < 2:
-        return ""
-    first, last = view.evaluations[0].loss, view.evaluations[-1].loss
-    return f" Held-out loss {'fell' if last < first else 'went'} from {first:.2f} to {last:.2f}."
-
-
-def _after_step(view: RunView) -> str:
-    return f" after step {view.step:,}" if view.steps else " before the first step"
-
-
-def _what_is_left(view: RunView) -> str:
-    if view.saved_step is None:
-        return "Nothing was saved." if view.steps else ""
-    if view.saved_step >= view.step:
-        return "The result is usable."
-    return f"What was saved up to step {view.saved_step:,} is usable."

@@ -13,7 +13,7 @@ from studio.compare.answering import Answers, GenerationSettings, answers, check
 from studio.compare.chat_protocol import BASE, PaneRequest
 from studio.compare.pane_models import pane_model
 from studio.data.examples import Message
-from studio.jobs.exports import start_export
+from studio.errors import RunError
 from studio.jobs.imports import ImportRequest
 from studio.studio import Studio
 from studio.ui.export.view import export_address
@@ -59,9 +59,13 @@ def wire(studio: Studio) -> None:
 
 
 def status_of(studio: Studio, run_id: str) -> dict[str, Any]:
-    """Say what a run is at. Raises RunError when there is no such run."""
+    """Say what a run is at. Raises RunError when there is no such run.
+
+    `held_out_part` says over how many of how many examples the loss is, None where it is over all.
+    """
     state = studio.scheduler.view(run_id)
     view = state.view
+    check = view.evaluations[-1] if view.evaluations else None
     return {
         "run": state.run.id,
         "status": state.status,
@@ -69,7 +73,8 @@ def status_of(studio: Studio, run_id: str) -> dict[str, Any]:
         "step": view.step,
         "total_steps": view.total_steps,
         "loss": view.steps[-1].loss if view.steps else None,
-        "held_out_loss": view.evaluations[-1].loss if view.evaluations else None,
+        "held_out_loss": None if check is None else check.figure,
+        "held_out_part": list(check.only) if check is not None and check.only is not None else None,
         "seconds_left": state.seconds_left,
         "has_result": state.run.result is not None,
     }
@@ -80,7 +85,7 @@ def export_of(studio: Studio, run_id: str, kind: str) -> dict[str, Any]:
 
     `download` is its address below that of the page, once it is ready.
     """
-    state = start_export(studio.jobs, studio.runs.get(run_id), kind)
+    state = studio.start_export(run_id, kind)
     download = export_address(studio, run_id, kind) if state.result else ""
     return {"status": state.status, "sentence": state.sentence, "download": download}
 
@@ -101,4 +106,6 @@ def ask_once(studio: Studio, run_id: str, prompt: str, *, generation: Generation
     for now in answers(studio.chat, run.base, panes, generation=generation):
         last = now
     base, tuned = last.panes
+    for trouble in filter(None, (base.trouble, tuned.trouble)):
+        raise RunError(trouble)
     return {"base": base.text, "tuned": tuned.text}

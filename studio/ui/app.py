@@ -1,15 +1,15 @@
-"""The page as a whole: header, seven tabs and their timers.
+"""The page as a whole: header, seven tabs and their clocks.
 
 Builds the tabs, then connects them to each other. Never imports torch, neither itself nor through anything it imports.
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
-from gradio.events import Dependency
+from gradio.blocks import Block
 
 from studio.config import STARTER
 from studio.graphics_card import card_names, trouble_here
@@ -25,13 +25,14 @@ from studio.ui.data import tab as data_tab
 from studio.ui.data.tab import DataTab
 from studio.ui.evaluate import tab as evaluate_tab
 from studio.ui.export import tab as export_tab
-from studio.ui.export import view as export_view
-from studio.ui.header import header, machine
-from studio.ui.kit import run_choices, tab_timers
+from studio.ui.frame import first_steps, place
+from studio.ui.frame.header import header, machine
+from studio.ui.kit import clocks, scripts
+from studio.ui.kit.clocks import Pace
 from studio.ui.kit.components import ACTING, QUIET, html
-from studio.ui.kit.errors import asking_page, report_errors
-from studio.ui.kit.pace import Pace
-from studio.ui.kit.sent_values import CheckedPage
+from studio.ui.kit.errors import report_errors
+from studio.ui.language.choice import COOKIE
+from studio.ui.language.spoken_page import SpokenPage
 from studio.ui.runs import navigation
 from studio.ui.runs import tab as runs_tab
 from studio.ui.runs.tab import RunsTab
@@ -40,19 +41,28 @@ from studio.ui.train import tab as train_tab
 from studio.ui.train import view as train_view
 from studio.ui.train.tab import TrainTab
 
-TICK_SECONDS = 1.0
-CALM_TICK_SECONDS = 3.0
-"""How often is looked at what changes seldom. Each look costs the server and the browser a little, and both may sit on
-the machine that trains."""
-
-FAR_TICK_SECONDS = 5.0
-"""How often the run is looked at while another tab is open: only the title of the browser's tab shows it then."""
+CALM_SECONDS = 3.0
+"""How often at most is looked at what changes seldom. Each look costs the server and the browser a little, and both may
+sit on the machine that trains."""
 
 TABS = "tabs"
 """The name of the tabs in the browser."""
 
-OWN_TIMER = ("data", "configure", "compare", "evaluate", "export", "runs")
-"""The tabs that are looked at only while they are open. The run at work is followed on every tab, for the title."""
+QUEUE_SECONDS = 0.02
+"""So often Gradio looks for work in its queue. By itself it does so a thousand times a second: a twelfth of a core."""
+
+PACES = {
+    "data": Pace(CALM_SECONDS),
+    "configure": Pace(CALM_SECONDS),
+    # The run at work is followed on every tab: the title of the browser's tab shows it.
+    "train": Pace(1.0, far=5.0),
+    "compare": Pace(CALM_SECONDS),
+    "evaluate": Pace(CALM_SECONDS),
+    "export": Pace(CALM_SECONDS),
+    "runs": Pace(CALM_SECONDS),
+    # What stands above the tabs.
+    "header": Pace(CALM_SECONDS, far=CALM_SECONDS),
+}
 
 
 @dataclass(frozen=True)
@@ -74,37 +84,41 @@ class _Page:
         """The chooser of the data set."""
         return self.data.library.version
 
+    @property
+    def run_choosers(self) -> dict[str, Block]:
+        """What chooses the run of each tab that shows one, by the tabs, as in `place.RUN_OF`."""
+        return {
+            "train": self.train.run,
+            "compare": self.compare.run,
+            "evaluate": self.evaluate_run,
+            "export": self.export_run,
+        }
 
-def build_app(studio: Studio) -> gr.Blocks:
-    """Build the page. Everything it shows and does goes through `studio`."""
-    facts = ModelFacts(studio)
+
+def build_app(studio: Studio, facts: ModelFacts | None = None) -> gr.Blocks:
+    """Build the page. Everything it shows and does goes through `studio`; `facts` are those that the server watches."""
+    facts = facts or ModelFacts(studio)
     kept_seconds = studio.limits.upload_minutes * 60
     app: gr.Blocks
-    with CheckedPage(title="LoRA Studio", analytics_enabled=False, delete_cache=(600, kept_seconds)) as app:
-        timer, calm = gr.Timer(FAR_TICK_SECONDS), gr.Timer(CALM_TICK_SECONDS)
-        own = tab_timers.make(OWN_TIMER, open_tab="data", seconds=CALM_TICK_SECONDS)
+    with SpokenPage(title="LoRA Studio", analytics_enabled=False, delete_cache=(600, kept_seconds)) as app:
+        own = clocks.make(PACES, tabs=TABS)
         name, trouble = machine(card_names()), trouble_here()
-        top = html(header(name, STARTER, studio.models.state(STARTER), trouble=trouble), elem_id="header")
-        page = _build_tabs(studio, facts, timer=timer, own=own, loaded=app.load)
+        top = html(
+            header(name, STARTER, studio.models.state(STARTER), trouble=trouble),
+            elem_id="header",
+            on_load=scripts.on_load("language", COOKIE),
+        )
+        steps = first_steps.build(studio)
+        page = _build_tabs(studio, facts, own=own)
         data_tab.connect(
             page.data,
             controls=page.configure.controls,
             timer=own["data"],
             opened=page.pages["data"].select,
-            loaded=app.load,
         )
-        started = configure_tab.wire(
-            page.configure,
-            studio=studio,
-            facts=facts,
-            dataset=page.version,
-            held_out=page.data.held_out,
-            timer=own["configure"],
-            opened=page.pages["configure"].select,
-        )
-        _connect_start(studio, page, started)
+        _connect_start(studio, page)
         _connect_train(studio, page)
-        _connect_choosers(studio, page, loaded=app.load)
+        _connect_choosers(studio, page)
         navigation.wire(
             page.runs,
             studio=studio,
@@ -116,29 +130,28 @@ def build_app(studio: Studio) -> gr.Blocks:
             evaluate_run=page.evaluate_run,
             export_run=page.export_run,
         )
+        place.wire(studio, tabs=page.tabs, tab_ids=list(page.pages), name=TABS, runs=page.run_choosers)
+        targets = first_steps.Targets(page.tabs, page.train.run, page.compare.run, page.compare.message)
+        first_steps.wire(steps, studio, facts, targets, clock=own["header"], loaded=app.load)
         api.wire(studio)
-        tab_timers.wire(
-            own,
-            {str(each.id): each for each in page.pages.values()},
-            elem_id=TABS,
-            paced={
-                "train": tab_timers.Paced(timer, fast=TICK_SECONDS, slow=FAR_TICK_SECONDS),
-                "header": tab_timers.Paced(calm, fast=CALM_TICK_SECONDS, slow=CALM_TICK_SECONDS),
-            },
-            pace=top,
-        )
-        redraw = functools.partial(redraw_header, studio, name, Pace(), trouble=trouble)
+        redraw = functools.partial(redraw_header, studio, name, trouble=trouble)
         drawn = gr.State(None)
-        calm.tick(report_errors(redraw), inputs=[page.configure.model, drawn], outputs=[top, drawn], **QUIET)
+        gr.on(
+            [app.load, own["header"].tick],
+            report_errors(redraw),
+            inputs=[page.configure.model, drawn],
+            outputs=[top, drawn],
+            **QUIET,
+        )
     app.queue(max_size=studio.limits.actions_waiting)
+    app._queue.sleep_when_free = QUEUE_SECONDS
+    app._queue.progress_update_sleep_when_free = CALM_SECONDS  # nothing here uses Gradio's own bar
     session_config.share(app)
     return app
 
 
-def _build_tabs(
-    studio: Studio, facts: ModelFacts, *, timer: gr.Timer, own: Mapping[str, gr.Timer], loaded: Callable[..., Any]
-) -> _Page:
-    """Lay the tabs out. `timer` is that of the Train tab, `own` those of the others; `loaded` is the page's event."""
+def _build_tabs(studio: Studio, facts: ModelFacts, *, own: Mapping[str, gr.HTML]) -> _Page:
+    """Lay the tabs out. `own` are their clocks."""
     pages: dict[str, gr.Tab] = {}
 
     def page(id: str, title: str) -> gr.Tab:
@@ -148,12 +161,14 @@ def _build_tabs(
     with gr.Tabs(selected="data", overflow_behavior="wrap", elem_classes="ls-tabs", elem_id=TABS) as tabs:
         with page("data", "1. Data"):
             data = data_tab.build(studio, facts, tabs)
-        with page("configure", "2. Configure"):
-            configure = configure_tab.build()
+        with page("configure", "2. Configure") as opened:
+            configure = configure_tab.build(
+                studio, facts, tabs=tabs, data=data, timer=own["configure"], opened=opened.select
+            )
         with page("train", "3. Train"):
-            train = train_tab.build(studio, timer=timer)
+            train = train_tab.build(studio, timer=own["train"])
         with page("compare", "4. Compare") as opened:
-            compare = compare_tab.build(studio, timer=own["compare"], opened=opened.select, loaded=loaded)
+            compare = compare_tab.build(studio, timer=own["compare"], opened=opened.select)
         with page("evaluate", "5. Evaluate") as opened:
             evaluate_run = evaluate_tab.build(studio, facts, timer=own["evaluate"], opened=opened.select)
         with page("export", "6. Export") as opened:
@@ -163,16 +178,15 @@ def _build_tabs(
     return _Page(tabs, pages, data, configure, train, compare, evaluate_run, export_run, runs)
 
 
-def _connect_start(studio: Studio, page: _Page, started: Dependency) -> None:
+def _connect_start(studio: Studio, page: _Page) -> None:
     """Lead from a run that was started to the Train tab, drawn before it is shown: that must not say there is none."""
-    chosen = started.success(
+    chosen = page.configure.start.success(
         report_errors(functools.partial(train_view.refresh_runs, studio)),
         inputs=[page.configure.started],
         outputs=[page.train.run],
         **QUIET,
     )
     page.train.panel.redraws_after(chosen).success(lambda: gr.Tabs(selected="train"), outputs=[page.tabs], **QUIET)
-    started.success(lambda: ("", ""), outputs=[page.configure.source, page.configure.editing], **QUIET)
 
 
 def _connect_train(studio: Studio, page: _Page) -> None:
@@ -198,47 +212,20 @@ def _connect_train(studio: Studio, page: _Page) -> None:
     )
 
 
-def _connect_choosers(studio: Studio, page: _Page, *, loaded: Callable[..., Any]) -> None:
-    """Find the data sets and runs that there are whenever the page is loaded, and the runs when a tab is opened."""
-    loaded(
-        report_errors(functools.partial(open_page, studio)),
-        inputs=[page.version, page.train.run, page.evaluate_run, page.export_run],
-        outputs=[page.data.library.family, page.version, page.train.run, page.evaluate_run, page.export_run, page.tabs],
-        **QUIET,
-    )
-    for id, run, refresh in (
-        ("train", page.train.run, train_view.refresh_runs),
-        ("evaluate", page.evaluate_run, evaluate_tab.refresh_runs),
-        ("export", page.export_run, export_view.refresh_runs),
-    ):
-        page.pages[id].select(report_errors(functools.partial(refresh, studio)), inputs=[run], outputs=[run], **QUIET)
+def _connect_choosers(studio: Studio, page: _Page) -> None:
+    """Find the runs that there are whenever a tab is opened."""
+    for id in ("train", "evaluate", "export"):
+        run, refresh = page.run_choosers[id], functools.partial(place.RUN_OF[id], studio)
+        page.pages[id].select(report_errors(refresh), inputs=[run], outputs=[run], **QUIET)
 
 
 def redraw_header(
-    studio: Studio, machine_name: str, pace: Pace, model: str | None, drawn: str | None, *, trouble: str = ""
+    studio: Studio, machine_name: str, model: str | None, drawn: str | None, *, trouble: str = ""
 ) -> tuple[Any, Any]:
-    """Say where the chosen base model is and how fast to ask; skip when that is what the page says already."""
+    """Say where the chosen base model is; skip when that is what the page says already."""
     name = (model or STARTER).strip() or STARTER
-    slower = pace.of(asking_page())
-    fresh = str(header(machine_name, name, studio.models.state(name), slower=slower, trouble=trouble))
+    fresh = str(header(machine_name, name, studio.models.state(name), trouble=trouble))
     return (gr.skip(), gr.skip()) if fresh == drawn else (fresh, fresh)
-
-
-def open_page(
-    studio: Studio,
-    dataset_id: str | None,
-    train_run: str | None,
-    evaluate_run: str | None,
-    export_run: str | None,
-) -> tuple[Any, ...]:
-    """Find the data sets and runs again after a load or reload; a run at work is what the person came back for."""
-    return (
-        *library.show(studio, library.keep_or_newest(studio, dataset_id)),
-        train_view.refresh_runs(studio, train_run),
-        evaluate_tab.refresh_runs(studio, evaluate_run),
-        export_view.refresh_runs(studio, export_run),
-        gr.Tabs(selected="train") if run_choices.at_work(studio) else gr.skip(),
-    )
 
 
 def jump_to_comparison(studio: Studio, run_id: str | None) -> tuple[Any, Any]:

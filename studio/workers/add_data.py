@@ -86,7 +86,12 @@ def reporting(job: Job) -> Report:
 def _add(library: DatasetLibrary, request: ImportRequest, folder: Path, report: Report) -> Dataset:
     if request.of:
         return library.derive(
-            request.of, roles=request.roles, changes=request.changes, choices=request.choices, report=report
+            request.of,
+            roles=request.roles,
+            changes=request.changes,
+            choices=request.choices,
+            more=[Path(file) for file in request.files],
+            report=report,
         )
     files = [Path(file) for file in request.files]
     name = request.name

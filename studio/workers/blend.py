@@ -25,7 +25,7 @@ def blend_run(job: Job, task: MakeBlend) -> Finished:
     run = RunFolder(task.run)
     blend = read_blend(run)
     if blend is None:
-        raise RunError(f"The run '{run.name}' is not a blend.", "Choose two runs to blend.")
+        raise RunError(f"The run '{run.name}' was not merged from others.", "Choose two runs to merge.")
     adapters = [_folder(run.path.parent / parent.id, parent) for parent in blend.parents]
     files = ensure_model(run.config.model, home_of(run.path), job)
     job.emit(Loading(what="Starting PyTorch"))
@@ -33,7 +33,7 @@ def blend_run(job: Job, task: MakeBlend) -> Finished:
 
     if job.should_stop():
         raise Stopped
-    job.emit(Loading(what=f"Blending {wording.counted(len(adapters), 'adapter')}"))
+    job.emit(Loading(what=f"Merging {wording.counted(len(adapters), 'adapter')}"))
     model = blending.blend(
         blending.skeleton(files.folder),
         adapters,
@@ -43,7 +43,7 @@ def blend_run(job: Job, task: MakeBlend) -> Finished:
         density=blend.density,
         seed=run.config.seed,
     )
-    job.emit(Loading(what="Saving the blend"))
+    job.emit(Loading(what="Saving the result"))
     with whole_folder(run.path / ADAPTER) as temporary:
         blending.save_blend(model, temporary)
     job.emit(Saved(step=0, path=ADAPTER))
@@ -52,11 +52,11 @@ def blend_run(job: Job, task: MakeBlend) -> Finished:
 
 def _folder(path: Path, parent: Parent) -> Path:
     if not path.is_dir():
-        raise RunError(f"The run '{parent.name}' is gone.", "Take it back out of the bin, or blend other runs.")
+        raise RunError(f"The run '{parent.name}' is gone.", "Restore it from the Trash, or merge other runs.")
     return weights_folder(RunFolder(path), parent.step)
 
 
 def _summary(blend: Blend, run: RunFolder) -> str:
     parts = [f"{parent.weight:g} of {parent.name}" for parent in blend.parents]
     how = KINDS[blend.kind].label
-    return f"Blended ({how}): {wording.listed(parts)}. The adapter has rank {run.config.rank}."
+    return f"Merged ({how}): {wording.listed(parts)}. The adapter has rank {run.config.rank}."

@@ -10,13 +10,14 @@ import os
 import queue
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from studio import codec
 from studio.compare.chat_protocol import (
+    Answered,
     Ask,
     FromWorker,
     Halt,
@@ -153,41 +154,107 @@ def _test(test: SelfTest, opened: _OpenModel, say: Say, halted: set[int]) -> Non
 
 
 def _answer(ask: Ask, opened: _OpenModel, say: Say, halted: set[int]) -> None:
-    from studio.ml.soundness import NotFinite
-    from studio.workers.chat_models import Wanted
+    """Answer in every pane that can be answered, and say of the others why not. Raises StudioError when none can."""
+    asking = _Asking(ask, opened, say, halted)
+    prompts = asking.prompts()
+    for turn in asking.passes(list(prompts)):
+        asking.answer(turn, prompts)
+    asking.tell_failed()
 
-    prompts = [opened.renderer.prompt(pane.messages) for pane in ask.panes]
-    room = _room(opened, longest=max(map(len, prompts)))
-    for turn in opened.models.passes([Wanted(pane.adapter, pane.strength) for pane in ask.panes]):
-        answering = Streaming(ask, turn, renderer=opened.renderer, placement=opened.placement_of(turn.model), say=say)
-        if ask.id not in halted:
+
+class _Asking:
+    """One question to several panes. A pane in trouble does not end it for the others."""
+
+    def __init__(self, ask: Ask, opened: _OpenModel, say: Say, halted: set[int]) -> None:
+        self._ask = ask
+        self._opened = opened
+        self._say = say
+        self._halted = halted
+        self._failed: dict[int, StudioError] = {}
+
+    def prompts(self) -> dict[int, tuple[int, ...]]:
+        """Return what each pane is asked, as ids, by the number of the pane."""
+        found: dict[int, tuple[int, ...]] = {}
+        for number, pane in enumerate(self._ask.panes):
             try:
-                _generate(ask, turn, prompts=prompts, room=room, answering=answering, halted=halted)
+                prompt = self._opened.renderer.prompt(pane.messages)
+                _room(self._opened, longest=len(prompt))
+                found[number] = prompt
+            except StudioError as error:
+                self._fail(number, error)
+        return found
+
+    def passes(self, numbers: Sequence[int]) -> list["Pass"]:
+        """Load what answers in these panes, and say which of them answer together."""
+        try:
+            return self._load(numbers)
+        except StudioError:
+            log.info("Not all panes of a question can be loaded; they are tried one by one", exc_info=True)
+        able: list[int] = []
+        for number in numbers:
+            try:
+                self._load([*able, number])
+                able.append(number)
+            except StudioError as error:
+                self._fail(number, error)
+        return self._load(able) if able else []
+
+    def _load(self, numbers: Sequence[int]) -> list["Pass"]:
+        from studio.workers.chat_models import Wanted
+
+        panes = [self._ask.panes[number] for number in numbers]
+        turns = self._opened.models.passes([Wanted(pane.adapter, pane.strength) for pane in panes])
+        return [dataclasses.replace(turn, panes=tuple(numbers[place] for place in turn.panes)) for turn in turns]
+
+    def answer(self, turn: "Pass", prompts: Mapping[int, tuple[int, ...]]) -> None:
+        """Answer the panes of one pass."""
+        from studio.ml.soundness import NotFinite
+
+        opened = self._opened
+        answering = Streaming(
+            self._ask, turn, renderer=opened.renderer, placement=opened.placement_of(turn.model), say=self._say
+        )
+        if self._ask.id not in self._halted:
+            try:
+                _generate(self._ask, turn, opened=opened, prompts=prompts, answering=answering, halted=self._halted)
             except NotFinite as error:
-                pane = turn.panes[error.row]
-                raise _whose_fault(opened, ask.panes[pane].adapter, prompts[pane]) from error
-        answering.end("stopped" if ask.id in halted else "length")
+                for number in (turn.panes[row] for row in error.rows):
+                    self._fail(number, _whose_fault(opened, self._ask.panes[number].adapter, prompts[number]))
+        answering.end("stopped" if self._ask.id in self._halted else "length", but=self._failed)
+
+    def tell_failed(self) -> None:
+        """Say which panes were not answered, and why. Raises that where no pane was."""
+        if len(self._failed) == len(self._ask.panes):
+            raise next(iter(self._failed.values()))
+        for number, error in self._failed.items():
+            self._say(Answered(self._ask.id, number, tokens=0, seconds=0.0, ended="failed", trouble=str(error)))
+
+    def _fail(self, number: int, error: StudioError) -> None:
+        log.warning("Pane %d of a question cannot be answered: %s", number + 1, error)
+        self._failed[number] = error
 
 
 def _generate(
     ask: Ask,
     turn: "Pass",
     *,
-    prompts: Sequence[tuple[int, ...]],
-    room: int,
+    opened: _OpenModel,
+    prompts: Mapping[int, tuple[int, ...]],
     answering: Streaming,
     halted: set[int],
 ) -> None:
     from studio.ml.generation import PaneInput, Sampling, generate
 
+    asked = [PaneInput(adapter, prompts[pane]) for pane, adapter in zip(turn.panes, turn.adapters, strict=True)]
+    room = _room(opened, longest=max(len(each.ids) for each in asked))
     generate(
         turn.model,
-        [PaneInput(adapter, prompts[pane]) for pane, adapter in zip(turn.panes, turn.adapters, strict=True)],
+        asked,
         sampling=Sampling(
             temperature=ask.temperature, top_p=ask.top_p, max_new_tokens=min(ask.max_new_tokens, room), seed=ask.seed
         ),
-        end_ids=answering.renderer.end_ids,
-        pad_id=pad_id(answering.renderer),
+        end_ids=opened.renderer.end_ids,
+        pad_id=pad_id(opened.renderer),
         on_tokens=answering.add,
         should_stop=lambda: ask.id in halted,
     )

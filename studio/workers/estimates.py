@@ -9,19 +9,27 @@ from dataclasses import replace
 from pathlib import Path
 
 from studio.config import RunConfig
+from studio.jobs import calibration
 from studio.jobs.calibration import machine_key, machine_path, read_machine
+from studio.jobs.evaluation_report import EvaluationReport
 from studio.logs import logged
 from studio.models.architecture import Architecture
-from studio.models.forecast.forecast import Forecast, Workload, forecast
-from studio.models.machine import Machine
+from studio.models.forecast.forecast import Forecast, RunTime, Workload, forecast
+from studio.models.machine import Machine, Timing
 from studio.runs.memory_watch import free_memory_bytes
 from studio.workers.rows import Rows
+
+FEWEST_STEPS = 3
+"""What fewer steps took says nothing of how long others will."""
 
 log = logging.getLogger(__name__)
 
 
-def this_machine(home: Path) -> Machine:
-    """Return the machine as it was measured, or without rates where it was not, or computes on another device now."""
+def this_machine(home: Path, *, load: float = 0.0) -> Machine:
+    """Return the machine as it was measured, or without rates where it was not, or computes on another device now.
+
+    `load` is the share of the processor that other programs have.
+    """
     from studio.ml.accelerator import find_accelerator
     from studio.workers.calibrate import describe
 
@@ -29,7 +37,9 @@ def this_machine(home: Path) -> Machine:
     if found is not None and found.device != find_accelerator().device:
         machine_path(home).unlink(missing_ok=True)  # it is measured again when the page is opened next
         found = None
-    return found or describe()
+    if found is None:
+        return describe()
+    return replace(found, load=load) if found.device == "cpu" else found
 
 
 def estimate(architecture: Architecture, config: RunConfig, *, machine: Machine, rows: Rows) -> Forecast:
@@ -47,6 +57,42 @@ def workload_of(rows: Rows) -> Workload:
         held_out_examples=len(rows.validation),
         held_out_tokens=sum(len(row.ids) for row in rows.validation),
     )
+
+
+def leg_timing(
+    expected: RunTime, config: RunConfig, *, device: str, done: tuple[int, int], seconds: float, loop_seconds: float
+) -> Timing:
+    """Put what a worker took beside what was estimated of it. It did so many of so many steps.
+
+    `loop_seconds` of all its `seconds` passed between its first step and its last.
+    """
+    steps, total = done
+    return Timing(
+        model=config.model,
+        method=config.method,
+        device=device,
+        start_estimated=expected.slower * expected.start,
+        start_seconds=seconds - loop_seconds,
+        loop_estimated=expected.slower * expected.loop * steps / total if steps >= FEWEST_STEPS else 0.0,
+        loop_seconds=loop_seconds,
+    )
+
+
+def evaluation_timing(config: RunConfig, report: EvaluationReport, estimated: float) -> Timing:
+    """Put what an evaluation took beside what was estimated of it."""
+    return Timing(
+        model=config.model,
+        method=config.method,
+        device=report.device,
+        evaluation_estimated=estimated,
+        evaluation_seconds=report.seconds,
+    )
+
+
+def keep_timing(home: Path, timing: Timing) -> None:
+    """Remember what was done for later estimates, where the disk takes it."""
+    with logged(log, "What the run took is not remembered", OSError):
+        calibration.keep_timing(home, timing, key=machine_key())
 
 
 def peak_bytes(device: str) -> int:

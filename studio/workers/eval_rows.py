@@ -19,7 +19,7 @@ from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import DataError
 from studio.events import Loading
 from studio.jobs.evaluation_report import NOTHING_HELD_OUT, NOTHING_HELD_OUT_HINT
-from studio.models.forecast.answers import FEWEST_ROWS, MOST_SECONDS, AnswerClock
+from studio.models.forecast.answers import FEWEST_ROWS, MOST_SECONDS, AnswerClock, answer_limit
 from studio.models.starter import Stopped
 from studio.runs.store import RunFolder
 from studio.workers.job import Job
@@ -29,10 +29,6 @@ if TYPE_CHECKING:
     from studio.ml.batches import TokenRow
 
 log = logging.getLogger(__name__)
-
-MOST_ANSWER_TOKENS = 256
-_ROOM = 16
-"""How many tokens more than twice the expected answer may be written: a longer one is wrong already."""
 
 _LOOKED_AT = 20_000
 """How many answers are looked at to tell what kind of task it is."""
@@ -59,7 +55,8 @@ class EvalRows:
     """The rows, of how many, of what kind they are, and the hash of the file. `labels` are the tokens of each label.
 
     `seconds` is how long asking them will take by the forecast, `learned` how many of them the training learned from,
-    and `left_out` how many could not be asked: too long, or refused by the chat template.
+    `seen` how many more have a question that it learned with another answer, and `left_out` how many could not be
+    asked: too long, or refused by the chat template.
     """
 
     rows: tuple[EvalRow, ...]
@@ -69,6 +66,7 @@ class EvalRows:
     sha256: str
     seconds: float = 0.0
     learned: int = 0
+    seen: int = 0
     left_out: int = 0
 
     def sentence(self, probe_seconds: float) -> str:
@@ -77,12 +75,12 @@ class EvalRows:
         """
         count, took = len(self.rows), wording.duration(self.seconds + probe_seconds)
         if count + self.left_out >= self.available:
-            text = f"{'All ' if not self.left_out else ''}{wording.counted(count, 'row')}, foreseen to take {took}."
+            text = f"{'All ' if not self.left_out else ''}{wording.counted(count, 'row')}, estimated to take {took}."
         else:
             whole = wording.duration(self.seconds * (self.available - self.left_out) / count + probe_seconds)
             text = (
-                f"{count:,} of {self.available:,} rows, foreseen to take {took}; all of them would take {whole}. "
-                "Another number of rows can be asked for."
+                f"{count:,} of {self.available:,} rows, estimated to take {took}; all of them would take {whole}. "
+                "You can choose another number of rows."
             )
         return text if not self.left_out else f"{text} {wording.counted(self.left_out, 'row')} cannot be asked."
 
@@ -141,8 +139,8 @@ def choose_rows(
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if task.kind == "labels" and not labels:
         task = Task("short")  # the template hides where a label begins
-    learned, _ = shared(ExampleFile(run.train_path), [examples[row.number] for row in found])
-    return EvalRows(tuple(found), len(examples), task, labels, digest, seconds, len(learned), left_out)
+    learned, seen = shared(ExampleFile(run.train_path), [examples[row.number] for row in found])
+    return EvalRows(tuple(found), len(examples), task, labels, digest, seconds, len(learned), len(seen), left_out)
 
 
 def _asked_row(
@@ -158,7 +156,7 @@ def _asked_row(
         return None
     prompt_tokens = prompt_length(row)
     answer = [id for id in row.ids[prompt_tokens:] if id not in renderer.end_ids]
-    limit = longest or min(2 * len(answer) + _ROOM, MOST_ANSWER_TOKENS)
+    limit = longest or answer_limit(len(answer))
     users = [message.content for message in example.messages if message.role == "user"]
     return EvalRow(
         number=number,

@@ -3,57 +3,84 @@
 What the base answers is kept in the data folder, for the next run on the same rows.
 """
 
+import functools
 import importlib.metadata
 import logging
+import os
 import time
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from studio.errors import ModelError, RunError
-from studio.events import Finished, Loaded, Loading, Noted
+from studio.events import Finished, Loading, Noted
 from studio.jobs import standard_tasks
-from studio.jobs.evaluation_report import HELD_OUT, EvaluationReport, write_evaluation
-from studio.jobs.evaluations import request_path
+from studio.jobs.automatic_evaluations import note_giving_way, note_try, request_path
+from studio.jobs.calibration import MEMORY_LOCK
+from studio.jobs.evaluation_report import AT_THE_END, HELD_OUT, EvaluationReport, write_evaluation
 from studio.jobs.tasks import Evaluate, home_of
+from studio.jobs.verdicts import summary
+from studio.logs import logged
 from studio.models.architecture import architecture_in
 from studio.models.forecast.answers import AnswerClock
 from studio.models.forecast.plan import FP32, ITEM_BYTES
+from studio.models.starter import Stopped
 from studio.runs.launcher import PROJECT_ROOT
 from studio.runs.precision import precision_of
-from studio.runs.store import RunFolder, is_whole_model
+from studio.runs.store import RunFolder
+from studio.runs.turns import EVALUATION, Holder
 from studio.workers.base_model import ensure_model, load_renderer
-from studio.workers.estimates import this_machine
-from studio.workers.eval_rows import choose_rows
+from studio.workers.bench import Bench, ModelRunner
+from studio.workers.estimates import evaluation_timing, keep_timing, this_machine
+from studio.workers.eval_rows import EvalRows, choose_rows
 from studio.workers.job import Job
-from studio.workers.model_outputs import Observer, keep, kept_path, read_kept, read_probes
-from studio.workers.scoring import judge
+from studio.workers.model_outputs import Observer, Probes, read_probes
+from studio.workers.scoring import Judged, judge
 from studio.workers.standard import StandardObserver, standard_figures
-from studio.workers.train import MEMORY_LOCK, pad_id
+from studio.workers.train import pad_id
 
 if TYPE_CHECKING:
     from studio.ml.loading import Placement
 
 log = logging.getLogger(__name__)
 
+BACKGROUND_NICE = 10
+"""How much an evaluation that nobody asked for leaves the processor to others: beside it a chat gets nine tenths."""
+
 PROBES = PROJECT_ROOT / "assets" / "probes"
-KEPT = "evaluations"
-_TELL_SECONDS = 0.5
-_BASE = "Base model"
 LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "accelerate")
 
 
 def evaluate_run(job: Job, task: Evaluate) -> Finished:
-    """Evaluate and write the report last. Whatever comes of it, the run is not evaluated again without being asked."""
-    began = time.monotonic()
+    """Evaluate and write the report last. Then the run is not evaluated again without being asked.
+
+    One that is stopped while the run's request for it is still there gives way to other work, and is begun again later
+    from where it was.
+    """
     run, home = RunFolder(task.run), home_of(task.run)
+    holder = Holder(f"the evaluation of {run.name}", kind=EVALUATION)
+    if request_path(run).exists():
+        _step_back()
+    note_try(run)
     try:
         files = ensure_model(run.config.model, home, job)
-        with job.holding(home / MEMORY_LOCK, waiting="Waiting for other work on this machine to finish"):
-            headline = _evaluate(job, task, run=run, home=home, folder=files.folder, began=began)
-    finally:
+        with job.holding(home / MEMORY_LOCK, waiting="Waiting for other work on this machine to finish", holder=holder):
+            began = time.monotonic()  # without what was waited for: a download, other work
+            said = _evaluate(job, task, run=run, home=home, folder=files.folder, began=began)
+    except Stopped:
+        note_giving_way(run)
+        raise
+    except BaseException:
         request_path(run).unlink(missing_ok=True)
-    return Finished(status="finished", summary=headline, seconds=time.monotonic() - began)
+        raise
+    request_path(run).unlink(missing_ok=True)
+    return Finished(status="finished", summary=said, seconds=time.monotonic() - began)
+
+
+def _step_back() -> None:
+    """Let other programs have the processor first, as far as this system knows that."""
+    with logged(log, "This evaluation does not step back", OSError, AttributeError, level=logging.INFO):
+        os.nice(BACKGROUND_NICE)
 
 
 def _evaluate(job: Job, task: Evaluate, *, run: RunFolder, home: Path, folder: Path, began: float) -> str:
@@ -63,30 +90,60 @@ def _evaluate(job: Job, task: Evaluate, *, run: RunFolder, home: Path, folder: P
     job.emit(Loading(what="Starting PyTorch"))
     from studio.ml import loading
 
-    renderer = load_renderer(folder)
     placement = loading.choose_placement(precision=precision_of(run), bits=run.config.base_bits)
-    clock = _clock(folder, placement, home)
-    asked = choose_rows(run, renderer, data=task.data, rows=task.rows, longest=task.longest, clock=clock, job=job)
-    probes = read_probes(PROBES, renderer, share=_probe_share(folder, placement)) if task.probes else None
-    job.emit(Noted("info", asked.sentence(0.0 if probes is None else clock.read_seconds(probes.tokens))))
-    observer = Observer(
-        asked,
-        probes,
-        renderer=renderer,
-        placement=placement,
-        pad_id=pad_id(renderer),
-        should_stop=job.should_stop,
-    )
-    standard = _standard(task, home, folder, placement, job) if task.tasks else None
-    observers = [observer] if standard is None else [observer, standard]
-    watch = _ModelRunner(job, observers, folder=folder, placement=placement, kept=home / KEPT)
-    (base, *base_standard), (tuned, *tuned_standard) = watch.both(result)
+    bench = Bench(job, task, run, home, folder, load_renderer(folder), placement)
+    asked, probes = _questions(bench)
+    standard = _standard(bench) if task.tasks else None
+    observers = [_observer(bench, asked, probes), *([standard] if standard is not None else [])]
+    runner = ModelRunner(bench, observers, hold_until=functools.partial(_hold_until, bench))
+    (base, *base_standard), (tuned, *tuned_standard) = runner.both(result)
     job.emit(Loading(what="Comparing both"))
     judged = judge(asked, base, tuned, probes=probes, seed=run.config.seed)
     figures = standard_figures(*base_standard, *tuned_standard, seed=run.config.seed) if standard else ()
-    libraries = (*LIBRARIES, *((standard_tasks.PACKAGE,) if standard else ()))
-    origin = run.origin
-    report = EvaluationReport(
+    report = replace(_report(bench, asked, judged), seconds=time.monotonic() - began, standard=figures)
+    write_evaluation(run, report, judged.rows)
+    if runner.has_asked_all and probes is not None and task.name == AT_THE_END and not (task.rows or task.longest):
+        clock = _clock(folder, placement, home)
+        estimated = clock.machine.start_seconds + asked.seconds + clock.read_seconds(probes.tokens)
+        keep_timing(home, evaluation_timing(run.config, report, estimated))
+    return summary(report).text
+
+
+def _questions(bench: Bench) -> tuple[EvalRows, Probes | None]:
+    """Choose what is asked, and say how much that is and how long it will take."""
+    run, task, job = bench.run, bench.task, bench.job
+    clock = _clock(bench.folder, bench.placement, bench.home)
+    asked = choose_rows(run, bench.renderer, data=task.data, rows=task.rows, longest=task.longest, clock=clock, job=job)
+    probes = None
+    if task.probes:
+        probes = read_probes(PROBES, bench.renderer, share=_probe_share(bench.folder, bench.placement))
+    probe_seconds = 0.0 if probes is None else clock.read_seconds(probes.tokens)
+    job.emit(Noted("info", asked.sentence(probe_seconds)))
+    _hold_until(bench, time.time() + asked.seconds + probe_seconds)
+    return asked, probes
+
+
+def _hold_until(bench: Bench, until: float) -> None:
+    """Tell those who wait for the accelerator when the evaluation will be done."""
+    holder = Holder(f"the evaluation of {bench.run.name}", until=until, kind=EVALUATION)
+    bench.job.hold(bench.home / MEMORY_LOCK, holder)
+
+
+def _observer(bench: Bench, asked: EvalRows, probes: Probes | None) -> Observer:
+    return Observer(
+        asked,
+        probes,
+        renderer=bench.renderer,
+        placement=bench.placement,
+        pad_id=pad_id(bench.renderer),
+        should_stop=bench.job.should_stop,
+    )
+
+
+def _report(bench: Bench, asked: EvalRows, judged: Judged) -> EvaluationReport:
+    run, task, origin = bench.run, bench.task, bench.run.origin
+    libraries = (*LIBRARIES, *((standard_tasks.PACKAGE,) if task.tasks else ()))
+    return EvaluationReport(
         name=task.name,
         run_id=run.id,
         run_name=run.name,
@@ -100,104 +157,35 @@ def _evaluate(job: Job, task: Evaluate, *, run: RunFolder, home: Path, folder: P
         rows=len(asked.rows),
         rows_available=asked.available,
         rows_learned=asked.learned,
+        rows_seen=asked.seen,
         rows_left_out=asked.left_out,
         task=asked.task.kind,
         main=judged.main,
         figures=judged.figures,
         confusions=judged.confusions,
         forgetting=judged.forgetting,
-        headline=judged.headline,
         created=time.time(),
-        seconds=time.monotonic() - began,
-        device=placement.device,
-        precision=placement.sentence,
+        seconds=0.0,
+        device=bench.placement.device,
+        precision=bench.placement.sentence,
         seed=run.config.seed,
         versions=tuple((name, importlib.metadata.version(name)) for name in libraries),
-        standard=figures,
         at_limit=judged.at_limit,
     )
-    write_evaluation(run, report, judged.rows)
-    return judged.headline
 
 
-def _standard(task: Evaluate, home: Path, folder: Path, placement: "Placement", job: Job) -> StandardObserver:
+def _standard(bench: Bench) -> StandardObserver:
+    task, job = bench.task, bench.job
     job.emit(Loading(what="Starting lm-evaluation-harness"))
     return StandardObserver(
         task.tasks,
         questions=task.questions,
-        home=home if task.own_tasks else None,
-        folder=folder,
-        placement=placement,
+        home=bench.home if task.own_tasks else None,
+        folder=bench.folder,
+        placement=bench.placement,
         should_stop=job.should_stop,
         fetching=lambda name: job.emit(Loading(what=f"Fetching the questions of {standard_tasks.title_of(name)}")),
     )
-
-
-class _ModelRunner:
-    """Loads one model after another and has them observed, with its progress on the page."""
-
-    def __init__(self, job: Job, observers: Sequence[Any], *, folder: Path, placement: "Placement", kept: Path) -> None:
-        """Each of the observers has `kind`, `key` and `observe`, see `Observer`."""
-        self._job = job
-        self._observers = observers
-        self._folder = folder
-        self._placement = placement
-        self._kept = kept
-
-    def both(self, result: Path) -> tuple[list[Any], list[Any]]:
-        """Observe the base, or read what was kept of it, and the result; return what each observer saw of both."""
-        from studio.ml import loading
-        from studio.ml.memory import release_memory
-
-        paths = [kept_path(self._kept, self._folder, observer.key) for observer in self._observers]
-        base = [read_kept(path, observer.kind) for path, observer in zip(paths, self._observers, strict=True)]
-        whole = is_whole_model(result)
-        model = self._load() if None in base or not whole else None
-        for place, observer in enumerate(self._observers):
-            if base[place] is None:
-                base[place] = self._look(observer, model, _BASE)
-                keep(paths[place], base[place])
-        if not whole:
-            tuned = loading.load_adapter(model, result, dtype=self._placement.dtype)
-        else:
-            model = None
-            release_memory()  # the memory of the base must be free before a whole model comes
-            self._job.emit(Loading(what="Loading the tuned model"))
-            tuned = loading.load_base(result, self._placement)
-        return base, [self._look(observer, tuned, "Tuned model") for observer in self._observers]
-
-    def _load(self) -> Any:
-        from studio.ml import loading
-
-        self._job.emit(Loading(what="Loading the base model"))
-        model = loading.load_base(self._folder, self._placement)
-        total, _ = loading.parameter_counts(model)
-        self._job.emit(
-            Loaded(
-                parameters=total,
-                trainable=0,
-                device=self._placement.device,
-                precision=self._placement.sentence,
-                target_modules=(),
-            )
-        )
-        return model
-
-    def _look(self, observer: Any, model: Any, who: str) -> Any:
-        from studio.ml.soundness import NotFinite, broken_model
-
-        told_at = float("-inf")
-
-        def tell(what: str, done: int, total: int) -> None:
-            nonlocal told_at
-            if time.monotonic() - told_at >= _TELL_SECONDS or done in (0, total):
-                told_at = time.monotonic()
-                self._job.emit(Loading(what=f"{who}: {what}", done=done, total=total))
-
-        try:
-            return observer.observe(model, tell)
-        except NotFinite as error:
-            raise broken_model(is_base=who == _BASE) from error
 
 
 def _clock(folder: Path, placement: "Placement", home: Path) -> AnswerClock:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from studio.config import STARTER
 from studio.data.examples import Message
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import DataError, ExportError
 from studio.events import Finished, Loading, Stepped
+from studio.jobs.calibration import MEMORY_LOCK
 from studio.jobs.exports import (
     ADAPTER,
     MERGED,
@@ -26,17 +26,17 @@ from studio.jobs.exports import (
     export_folder,
     write_report,
 )
+from studio.jobs.snippets import base_name
 from studio.jobs.tasks import Export, home_of
 from studio.models.adapter_files import hash_learned
-from studio.models.elsewhere import shown_name
-from studio.models.starter import HUB_ID
 from studio.runs.event_log import read_events
 from studio.runs.precision import precision_of
 from studio.runs.store import RunFolder, is_whole_model
+from studio.runs.turns import Holder
 from studio.workers.base_model import ensure_model, load_renderer
 from studio.workers.job import Job
 from studio.workers.model_card import card_of
-from studio.workers.train import MEMORY_LOCK, REFERENCE, keep_reference, pad_id
+from studio.workers.train import REFERENCE, keep_reference, pad_id
 
 if TYPE_CHECKING:
     from studio.ml.loading import Placement
@@ -59,7 +59,11 @@ def export_run(job: Job, task: Export) -> Finished:
     if whole and kind == ADAPTER:
         raise ExportError(NO_ADAPTER, NO_ADAPTER_HINT)
     files = ensure_model(run.config.model, home, job)
-    with job.holding(home / MEMORY_LOCK, waiting="Waiting for other work on this machine to finish"):
+    with job.holding(
+        home / MEMORY_LOCK,
+        waiting="Waiting for other work on this machine to finish",
+        holder=Holder(f"the export of {run.name}"),
+    ):
         job.emit(Loading(what="Starting PyTorch"))
         target, archive = export_folder(run, kind), export_archive(run, kind)
         _remove(target, archive)
@@ -103,7 +107,7 @@ def _write_adapter(job: Job, *, run: RunFolder, base: Path, result: Path, target
     renderer = load_renderer(base)
     job.emit(Loading(what="Writing the adapter"))
     export.write_adapter(
-        result, base=base, renderer=renderer, target=target, base_name=_base_name(run), card=_card(run, ADAPTER)
+        result, base=base, renderer=renderer, target=target, base_name=base_name(run), card=_card(run, ADAPTER)
     )
     return _check(
         job, _Written(ADAPTER, target, archive, reference, _placement(run), asked, base=base), renderer=renderer
@@ -251,14 +255,10 @@ def _placement(run: RunFolder) -> "Placement":
     return choose_placement(precision=precision_of(run), bits=run.config.base_bits)
 
 
-def _base_name(run: RunFolder) -> str:
-    return HUB_ID if run.config.model == STARTER else shown_name(run.config.model)
-
-
 def _card(run: RunFolder, kind: str) -> str:
     records, _ = read_events(run.events_path)
     steps = sum(isinstance(record.event, Stepped) for record in records)
-    return card_of(run, kind=kind, base_name=_base_name(run), steps=steps)
+    return card_of(run, kind=kind, steps=steps)
 
 
 def _remove(target: Path, archive: Path) -> None:

@@ -44,8 +44,3 @@ def mean_figure(
 def _widened(interval: Interval, scores: Sequence[float]) -> Interval:
     total = sum(scores)
     return (interval[0], *wilson(int(total), len(scores))) if total in (0, len(scores)) else interval
-
-
-def percent(share: float) -> str:
-    """Write a share as a person reads it: "41 %"."""
-    return f"{share:.0%}".replace("%", " %")

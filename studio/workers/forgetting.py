@@ -1,13 +1,12 @@
 """What a training cost: general knowledge and general language of both models, by subject and by genre."""
 
 import itertools
-import math
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from studio.data.scoring.probes import Question
-from studio.jobs.evaluation_report import Figure, Forgetting, Part
-from studio.workers.figures import loss_figure, mean_figure, percent
+from studio.jobs.evaluation_report import Forgetting, Part
+from studio.workers.figures import loss_figure, mean_figure
 from studio.workers.model_outputs import Observed, Probes
 
 Score = TypeVar("Score")
@@ -28,7 +27,6 @@ def forgetting_of(base: Observed, tuned: Observed, probes: Probes, *, seed: int)
         language=language,
         subjects=_parts([each.subject for each in probes.questions], *right, mean=_mean),
         genres=_parts([each.genre for each in probes.texts], *losses, mean=_loss),
-        sentence=_sentence(knowledge, language),
     )
 
 
@@ -58,20 +56,3 @@ def _parts(
         before, after = (mean([scores[place] for place in places]) for scores in (base, tuned))
         parts.append(Part(name, len(places), before, after))
     return tuple(parts)
-
-
-def _sentence(knowledge: Figure, language: Figure) -> str:
-    """Say in one sentence what was forgotten; of language, by how much the perplexity grew."""
-    assert knowledge.base is not None
-    assert language.change is not None
-    before, after = (percent(each.value) for each in (knowledge.base, knowledge.tuned))
-    growth = math.exp(min(language.change.value, 50.0)) - 1
-    how_much = percent(abs(growth)) if abs(growth) >= 0.005 else ""
-    how = f"{how_much} {'worse' if growth > 0 else 'better'}" if how_much else "unchanged"
-    if how_much and not language.is_sure:
-        how += ", within noise"
-    if knowledge.base.value == knowledge.tuned.value:
-        changed = f"still {after}"
-    else:
-        changed = f"{before} to {after}{'' if knowledge.is_sure else ', within noise'}"
-    return f"General knowledge {changed}; general language {how}."

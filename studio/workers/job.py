@@ -12,6 +12,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from studio.errors import StudioError, is_out_of_memory
@@ -19,8 +20,11 @@ from studio.events import Event, Failed, Finished, Loading, Started
 from studio.models.starter import Stopped
 from studio.runs import lock, lost
 from studio.runs.event_log import EventLog
+from studio.runs.turns import Holder, Turn, write_holder
 
 WAIT_SECONDS = 0.5
+TELL_SECONDS = 10.0
+"""So often one that waits looks for what: a time that is left need not be exact to the second."""
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
@@ -52,20 +56,34 @@ class Job:
         self.emit(Loading(what=what, done=done, total=total, unit="bytes"))
 
     @contextmanager
-    def holding(self, path: Path, *, waiting: str) -> Iterator[None]:
-        """Hold the lock at `path`, waiting while another process has it. Raises Stopped when asked to stop."""
+    def holding(self, path: Path, *, waiting: str, holder: Holder | None = None) -> Iterator[None]:
+        """Hold the lock at `path`, waiting while another process has it. Raises Stopped when asked to stop.
+
+        While it waits it says for what, where that is known, else `waiting`. `holder` is what others are told then.
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
-        told = False
+        turn, told, next_look = Turn(path), "", 0.0
         while (descriptor := lock.acquire(path)) is None:
-            if not told:
-                self.emit(Loading(what=waiting))
-                told = True
+            if time.monotonic() >= next_look:
+                next_look = time.monotonic() + TELL_SECONDS
+                found = turn.waits_for()
+                said = f"Waiting for {found.what}" if found.what else waiting
+                if said != told:
+                    self.emit(Loading(what=said, waits_for=found.kind))
+                told = said
             if self._stop.wait(WAIT_SECONDS):
                 raise Stopped
         try:
+            lock.name_self(descriptor)
+            self.hold(path, holder)
             yield
         finally:
             os.close(descriptor)
+
+    def hold(self, path: Path, holder: Holder | None) -> None:
+        """Tell those who wait for a lock that this process holds what it holds it for."""
+        if holder is not None:
+            write_holder(path, replace(holder, process_id=os.getpid()))
 
 
 def run_job(

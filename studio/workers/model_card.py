@@ -1,29 +1,13 @@
 """The README that goes with an export: what it is, how it was made, and the lines that load it."""
 
 from studio.config import ADAMW, FULL, QLORA, QLORA_8BIT, STARTER, RunConfig
+from studio.jobs.exports import MERGED
+from studio.jobs.snippets import base_name, snippet
 from studio.models.blend_kinds import KINDS
 from studio.models.elsewhere import shown_name
 from studio.runs.blend_parents import Blend, read_blend
 from studio.runs.precision import precision_of
 from studio.runs.store import RunFolder
-
-_LOAD = {
-    "adapter": """```python
-from peft import PeftModel
-from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
-
-base = "{base}"
-model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), "PATH OF THIS FOLDER")
-model.generation_config = GenerationConfig.from_pretrained("PATH OF THIS FOLDER")  # where an answer ends
-tokenizer = AutoTokenizer.from_pretrained("PATH OF THIS FOLDER")
-```""",
-    "merged": """```python
-from transformers import AutoModelForCausalLM, AutoTokenizer
-
-model = AutoModelForCausalLM.from_pretrained("PATH OF THIS FOLDER")
-tokenizer = AutoTokenizer.from_pretrained("PATH OF THIS FOLDER")
-```""",
-}
 
 STARTER_BASE = (
     "The base is the studio's starter model. Without the Hub that is a 4-bit copy, unpacked to fp32: its weights are "
@@ -45,15 +29,17 @@ _STARTS = {
 _OPTIMIZERS = {"adamw-8bit": "8-bit AdamW", "paged-adamw-8bit": "paged 8-bit AdamW"}
 
 
-def card_of(run: RunFolder, *, kind: str, base_name: str, steps: int) -> str:
-    """Write the model card of an export.
+def card_of(run: RunFolder, *, kind: str, steps: int) -> str:
+    """Write the model card of an export; `kind` is "adapter" or "merged", `steps` how many were really done.
 
-    `kind` is "adapter" or "merged", `base_name` what loads the base elsewhere, `steps` how many were really done.
     Raises RunError when the run cannot be read.
     """
     config, origin = run.config, run.origin
     blend = read_blend(run)
-    rows = [("base model", base_name), ("method", _METHODS.get(config.method, "LoRA: an adapter beside a frozen base"))]
+    rows = [
+        ("base model", base_name(run)),
+        ("method", _METHODS.get(config.method, "LoRA: an adapter beside a frozen base")),
+    ]
     if blend is not None:
         rows += _blend_rows(blend, rank=config.rank)
     else:
@@ -68,14 +54,19 @@ def card_of(run: RunFolder, *, kind: str, base_name: str, steps: int) -> str:
     table = "\n".join(f"| {name} | {value} |" for name, value in rows)
     return f"""# {config.name or run.id}
 
-{_what(config, kind)}{"" if blend is None else ", blended from others"}, made with LoRA Studio.
+{_what(config, kind)}{"" if blend is None else ", merged from others"}, made with LoRA Studio.
 
 | | |
 |---|---|
 {table}
 
 {_note(config, kind)}
-{_LOAD[kind].replace("{base}", base_name)}
+## Use it in Python
+
+{_same(run, kind)}
+
+```python
+{snippet(run, kind)}```
 """
 
 
@@ -92,7 +83,7 @@ def _adapter_rows(config: RunConfig) -> list[tuple[str, str]]:
     """Describe the adapter; one that was trained further has the shape that it came with."""
     rate = [("LoRA+", f"B learns {config.lora_plus_ratio:g} times as fast as A")] if config.lora_plus_ratio != 1 else []
     if config.start_adapter:
-        return [("went on from", f"{shown_name(config.start_adapter)}, whose rank and modules it keeps"), *rate]
+        return [("continued from", f"{shown_name(config.start_adapter)}, whose rank and modules it keeps"), *rate]
     rows = [("rank, alpha, dropout", f"{config.rank}, {config.alpha}, {config.dropout}")]
     if config.rslora:
         rows.append(("scaling", "alpha / sqrt(rank) (rsLoRA)"))
@@ -109,7 +100,7 @@ def _adapter_rows(config: RunConfig) -> list[tuple[str, str]]:
 def _blend_rows(blend: Blend, *, rank: int) -> list[tuple[str, str]]:
     """Describe a blend by its parents; how those were trained, their own cards say."""
     kind = KINDS[blend.kind]
-    rows = [("blended by", f"{kind.label} (peft: {kind.name})")]
+    rows = [("merge method", f"{kind.label} (peft: {kind.name})")]
     rows += [(f"parent {place}", f"{each.weight:g} of {each.name}") for place, each in enumerate(blend.parents, 1)]
     if kind.drops:
         rows.append(("density", f"{blend.density:g}"))
@@ -124,6 +115,19 @@ def _training_rows(config: RunConfig) -> list[tuple[str, str]]:
         rows.append(("weight decay", f"{config.weight_decay:g}"))
     rows.append(("epochs, batch, longest example", f"{config.epochs}, {config.batch_size}, {config.max_length}"))
     return rows
+
+
+def _same(run: RunFolder, kind: str) -> str:
+    """Say how near the answers are to those of the studio."""
+    config = run.config
+    if config.method != FULL and kind == MERGED and (config.base_bits or precision_of(run) != "fp32"):
+        return (
+            "This prints the greedy answer, as Compare in the studio shows it at temperature 0. There the adapter was "
+            "beside the base. Merging rounds the weights once more, so now and then a word differs."
+        )
+    return (
+        "This prints the greedy answer: on the same device the one that Compare in the studio shows at temperature 0."
+    )
 
 
 def _note(config: RunConfig, kind: str) -> str:

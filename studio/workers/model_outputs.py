@@ -1,37 +1,27 @@
-"""Runs one model over the questions of an evaluation: its answers, their likelihoods, and the probes.
-
-What a base says to the same rows is kept in a file by its hash, so that it is asked once for any number of runs.
-"""
+"""Runs one model over the questions of an evaluation: its answers, their likelihoods, and the probes."""
 
 import hashlib
 import importlib.metadata
 import itertools
-import logging
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from studio import codec
 from studio.data.examples import TEXT, Example, Message
 from studio.data.scoring.probes import Question, Text, prompt_of, read_questions, read_texts
 from studio.data.tokenizing.rendering import ChatRenderer
-from studio.files import write_whole
-from studio.logs import logged
 from studio.models.starter import Stopped
 from studio.workers.eval_rows import EvalRows
+from studio.workers.kept_outputs import SoFar
 
 if TYPE_CHECKING:
     from studio.ml.batches import TokenRow
     from studio.ml.loading import Placement
 
 Tell = Callable[[str, int, int], None]
-Seen = TypeVar("Seen")
-
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -138,20 +128,22 @@ class Observer:
         self._pad_id = pad_id
         self._should_stop = should_stop
 
-    def observe(self, model: Any, progress: Tell) -> Observed:
-        """Ask a model everything; a PeftModel with the adapter that is active in it. Raises Stopped, and
-        NotFinite where it answers with NaN.
+    def observe(self, model: Any, progress: Tell, so_far: SoFar) -> Observed:
+        """Ask a model everything that is not in `so_far` yet; a PeftModel with the adapter that is active in it.
 
-        `progress` hears what is asked, how many are done, and of how many.
+        `progress` hears what is asked, how many are done, and of how many. Raises Stopped, with what was said until
+        then in `so_far`, and NotFinite where it answers with NaN.
         """
         asked, probes = self._asked, self._probes
         prompts = [tuple(row.row.ids[: row.prompt_tokens]) for row in asked.rows]
-        losses = self._losses(model, [row.row for row in asked.rows], progress, "how likely the right answers are")
-        written = self._answers(model, prompts, progress) if asked.task.kind != "text" else []
-        labels = self._scores(model, prompts, [asked.labels] * len(prompts), progress, "how likely each label is")
-        texts = self._losses(model, probes.text_rows if probes else (), progress, "general language")
+        asking = _Asking(model, so_far, progress)
+        losses = self._losses(asking, "losses", [row.row for row in asked.rows], "how likely the right answers are")
+        written = self._answers(asking, prompts) if asked.task.kind != "text" else []
+        each_label = [asked.labels] * len(prompts)
+        labels = self._scores(asking, "labels", prompts, each_label, "how likely each label is")
+        texts = self._losses(asking, "texts", probes.text_rows if probes else (), "general language")
         questions = (probes.prompts, probes.choices) if probes is not None else ((), ())
-        choices = self._scores(model, *questions, progress, "general knowledge")
+        choices = self._scores(asking, "choices", *questions, "general knowledge")
         return Observed(
             answers=tuple(text for text, _ in written),
             losses=tuple(loss for loss, _ in losses),
@@ -163,51 +155,59 @@ class Observer:
             cut=tuple(cut for _, cut in written),
         )
 
-    def _losses(self, model: Any, rows: "Sequence[TokenRow]", progress: Tell, what: str) -> list[tuple[float, int]]:
+    def _losses(self, asking: "_Asking", part: str, rows: "Sequence[TokenRow]", what: str) -> list[tuple[float, int]]:
         from studio.ml.evaluation import row_losses
         from studio.ml.soundness import NotFinite
 
-        if not rows:
-            return []
-        found = row_losses(
-            model,
-            rows,
-            adapter=_adapter_of(model),
-            placement=self._placement,
-            pad_id=self._pad_id,
-            on_progress=_telling(progress, what, len(rows)),
-            should_stop=self._should_stop,
-        )
-        self._go_on()
-        if not all(math.isfinite(loss) for loss, _ in found):
-            raise NotFinite
-        return found
+        values, left = asking.left(part, len(rows))
+        if left:
+            found = row_losses(
+                asking.model,
+                [rows[place] for place in left],
+                adapter=_adapter_of(asking.model),
+                placement=self._placement,
+                pad_id=self._pad_id,
+                on_progress=asking.telling(what, left, len(rows)),
+                should_stop=self._should_stop,
+            )
+            if not all(math.isfinite(loss) for loss, _ in found):
+                raise NotFinite
+            self._take(asking, part, values, {place: each for place, each in zip(left, found, strict=True) if each[1]})
+        return values
 
-    def _answers(self, model: Any, prompts: Sequence[tuple[int, ...]], progress: Tell) -> list[tuple[str, bool]]:
+    def _answers(self, asking: "_Asking", prompts: Sequence[tuple[int, ...]]) -> list[tuple[str, bool]]:
         """Return each answer, and whether it ended at its limit."""
         from studio.ml.evaluation import answer_rows
 
         ends = self._renderer.end_ids
-        found = answer_rows(
-            model,
-            prompts,
-            adapter=_adapter_of(model),
-            limits=[row.limit for row in self._asked.rows],
-            end_ids=ends,
-            pad_id=self._pad_id,
-            on_progress=_telling(progress, "writing answers", len(prompts)),
-            should_stop=self._should_stop,
-        )
-        self._go_on()
-        texts = (self._renderer.decode([id for id in answer if id not in ends]).strip() for answer in found)
-        return [(text, not answer or answer[-1] not in ends) for text, answer in zip(texts, found, strict=True)]
+        values, left = asking.left("answers", len(prompts))
+        if left:
+            limits = [self._asked.rows[place].limit for place in left]
+            found = answer_rows(
+                asking.model,
+                [prompts[place] for place in left],
+                adapter=_adapter_of(asking.model),
+                limits=limits,
+                end_ids=ends,
+                pad_id=self._pad_id,
+                on_progress=asking.telling("writing answers", left, len(prompts)),
+                should_stop=self._should_stop,
+            )
+            told = zip(left, found, limits, strict=True)
+            whole = {place: self._answer(ids) for place, ids, limit in told if _has_ended(ids, ends, limit)}
+            self._take(asking, "answers", values, whole)
+        return values
+
+    def _answer(self, ids: Sequence[int]) -> tuple[str, bool]:
+        ends = self._renderer.end_ids
+        return self._renderer.decode([id for id in ids if id not in ends]).strip(), not ids or ids[-1] not in ends
 
     def _scores(
         self,
-        model: Any,
+        asking: "_Asking",
+        part: str,
         prompts: Sequence[tuple[int, ...]],
         continuations: Sequence[Sequence[tuple[int, ...]]],
-        progress: Tell,
         what: str,
     ) -> tuple[tuple[float, ...], ...]:
         from studio.ml.evaluation import score_continuations
@@ -215,22 +215,29 @@ class Observer:
 
         if not any(continuations):
             return ()
-        found = score_continuations(
-            model,
-            prompts,
-            continuations,
-            adapter=_adapter_of(model),
-            pad_id=self._pad_id,
-            on_progress=_telling(progress, what, len(prompts)),
-            should_stop=self._should_stop,
-        )
-        self._go_on()
-        if any(math.isnan(value) for row in found for value in row):
-            raise NotFinite
-        return tuple(tuple(row) for row in found)
+        values, left = asking.left(part, len(prompts))
+        if left:
+            found = score_continuations(
+                asking.model,
+                [prompts[place] for place in left],
+                [continuations[place] for place in left],
+                adapter=_adapter_of(asking.model),
+                pad_id=self._pad_id,
+                on_progress=asking.telling(what, left, len(prompts)),
+                should_stop=self._should_stop,
+            )
+            whole = {place: tuple(row) for place, row in zip(left, found, strict=True) if not any(map(math.isnan, row))}
+            if len(whole) < len(left) and not self._should_stop():
+                raise NotFinite
+            self._take(asking, part, values, whole)
+        return tuple(values)
 
-    def _go_on(self) -> None:
-        if self._should_stop():
+    def _take(self, asking: "_Asking", part: str, values: list[Any], found: Mapping[int, Any]) -> None:
+        """Keep what a model said of one part. Raises Stopped where that is not all."""
+        for place, value in found.items():
+            values[place] = value
+        asking.so_far.keep(part, values)
+        if self._should_stop() or None in values:
             raise Stopped
 
     @property
@@ -257,31 +264,26 @@ def _adapter_of(model: Any) -> str:
     return str(model.active_adapter) if isinstance(model, PeftModel) else BASE
 
 
-def _telling(progress: Tell, what: str, total: int) -> Callable[[int], None]:
-    progress(what, 0, total)
-    return lambda done: progress(what, done, total)
+def _has_ended(ids: Sequence[int], end_ids: Sequence[int], limit: int) -> bool:
+    """Tell whether an answer is whole, and was not left in the middle when the evaluation was stopped."""
+    return bool(ids) and (ids[-1] in end_ids or len(ids) >= limit)
 
 
-def kept_path(folder: Path, model: Path, key: str) -> Path:
-    """Return the file in `folder` for the outputs of the model in the folder `model` on the questions of `key`."""
-    files = sorted((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in model.glob("*.safetensors"))
-    digest = hashlib.sha256(f"{key} {model.resolve()} {files}".encode()).hexdigest()
-    return folder / f"base-{digest[:32]}.json"
+@dataclass(frozen=True)
+class _Asking:
+    """One model that is being asked, what it has said, and who hears how far it is."""
 
+    model: Any
+    so_far: SoFar
+    progress: Tell
 
-def read_kept(path: Path, kind: type[Seen]) -> Seen | None:
-    """Read kept outputs; None where there are none, or they cannot be read."""
-    try:
-        return codec.read(kind, path)
-    except FileNotFoundError:
-        return None
-    except (OSError, codec.Damaged) as error:
-        log.warning("What a base said, kept in %s, cannot be read; it is asked again: %s", path, error, exc_info=True)
-        return None
+    def left(self, part: str, count: int) -> tuple[list[Any], list[int]]:
+        """Return what is known of one part, and the places of what is still to be asked."""
+        values = self.so_far.part(part, count)
+        return values, [place for place, value in enumerate(values) if value is None]
 
-
-def keep(path: Path, seen: object) -> None:
-    """Keep the outputs of a model. If the disk is full, the model is asked again next time."""
-    with logged(log, "What a base model said could not be kept", OSError, level=logging.INFO):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, codec.dumps(seen))
+    def telling(self, what: str, left: Sequence[int], total: int) -> Callable[[int], None]:
+        """Tell that something begins, and return what tells how far it is."""
+        before = total - len(left)
+        self.progress(what, before, total)
+        return lambda done: self.progress(what, before + done, total)

@@ -1,7 +1,8 @@
-"""Sample answers while a model learns: the same few prompts before the first step and at every check."""
+"""Sample answers while a model learns: the same few prompts before the first step, now and then, and at the end."""
 
 import itertools
 import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +11,11 @@ from studio.data.example_files import ExampleFile
 from studio.data.examples import Example, Message
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import DataError
-from studio.events import Sampled
+from studio.events import Checking, Sampled
+from studio.ml.pacing import Telling
 from studio.models.forecast.plan import SAMPLE_TOKENS
 from studio.runs.store import RunFolder
+from studio.wording import counted
 from studio.workers.job import Job
 from studio.workers.rows import prompt_length, rows_of
 
@@ -56,6 +59,8 @@ class Sampler:
     ) -> None:
         self._job, self._model, self._prompts = job, model, prompts
         self._renderer, self._pad_id = renderer, pad_id
+        self.ended_by_itself: int | None = None
+        """The last step that was asked, where one of its answers ended before its limit; None else."""
 
     def __call__(self, step: int) -> bool:
         """Say what the model answers after `step` steps, greedily and in one batch; False when it was stopped."""
@@ -69,19 +74,35 @@ class Sampler:
         if self._job.should_stop():
             return False
         adapter = self._model.active_adapter if isinstance(self._model, PeftModel) else BASE
+        most = SAMPLE_TOKENS.get(device, SAMPLE_TOKENS["cpu"])
         answers = generate(
             self._model,
             [PaneInput(adapter, prompt.ids) for prompt in self._prompts],
-            sampling=Sampling(max_new_tokens=SAMPLE_TOKENS.get(device, SAMPLE_TOKENS["cpu"])),
+            sampling=Sampling(max_new_tokens=most),
             end_ids=self._renderer.end_ids,
             pad_id=self._pad_id,
+            on_tokens=self._telling(step, most),
             should_stop=self._job.should_stop,
         )
         if self._job.should_stop():
             return False
         for number, (prompt, answer) in enumerate(zip(self._prompts, answers, strict=True)):
             self._job.emit(Sampled(step=step, number=number, prompt=prompt.text, answer=self._text(answer)))
+        ended = any(answer and answer[-1] in self._renderer.end_ids for answer in answers)
+        self.ended_by_itself = step if ended else None
         return True
+
+    def _telling(self, step: int, most: int) -> Callable[[Sequence[int | None]], None]:
+        """Say that the prompts are asked, and make what says every few seconds which word the answers are at."""
+        what, telling, word = f"Asking the {counted(len(self._prompts), 'prompt')} to watch", Telling(self._job.emit), 0
+
+        def tell(tokens: Sequence[int | None]) -> None:
+            nonlocal word
+            telling.tell(Checking(step, what, word, most, "words"))
+            word += 1
+
+        tell(())
+        return tell
 
     def _text(self, answer: list[int]) -> str:
         ends = self._renderer.end_ids

@@ -1,19 +1,18 @@
 """Makes figures of what two models said: each with its interval, and a test of whether they differ."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from studio import wording
 from studio.data.scoring import classification
 from studio.data.scoring.scores import label_of, main_score, row_scores
 from studio.data.scoring.statistics import bootstrap_pair, perplexity_of, swap_p_value
-from studio.jobs.evaluation_report import LIKELIHOOD, Confusion, Figure, Forgetting, ScoredRow, beside
+from studio.jobs.evaluation_report import LIKELIHOOD, Confusion, Figure, Forgetting, ScoredRow
 from studio.runs.length_limit import AtLimit
 from studio.workers.eval_rows import EvalRows
-from studio.workers.figures import figure_of, loss_figure, mean_figure, percent
+from studio.workers.figures import figure_of, loss_figure, mean_figure
 from studio.workers.forgetting import forgetting_of
 from studio.workers.model_outputs import Observed, Probes
 
@@ -24,14 +23,13 @@ _Places = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Judged:
-    """All figures of an evaluation, the rows behind them, and the one sentence that sums them up."""
+    """All figures of an evaluation, and the rows behind them."""
 
     main: str
     figures: tuple[Figure, ...]
     confusions: tuple[Confusion, ...]
     forgetting: Forgetting | None
     rows: tuple[ScoredRow, ...]
-    headline: str
     at_limit: AtLimit | None = None
 
 
@@ -53,7 +51,6 @@ def judge(asked: EvalRows, base: Observed, tuned: Observed, *, probes: Probes | 
         confusions=tuple(confusions),
         forgetting=forgotten,
         rows=_scored_rows(asked, base, tuned, main, scores),
-        headline=_headline(ordered, forgotten, asked, at_limit),
         at_limit=at_limit,
     )
 
@@ -154,35 +151,3 @@ def _scored_rows(
             )
         )
     return tuple(rows)
-
-
-def _headline(
-    figures: Sequence[Figure], forgotten: Forgetting | None, asked: EvalRows, at_limit: AtLimit | None
-) -> str:
-    """Say in a sentence how the task's own score, the first of the figures, changed, how sure that is, on how many of
-    the rows; and what must be known to read it right, and what it cost.
-    """
-    main = figures[0]
-    assert main.base is not None
-    before, after = (_shown(main, each.value) for each in (main.base, main.tuned))
-    word = "unchanged" if main.tuned.value == main.base.value else main.verdict
-    rows = wording.counted(main.rows, "row")
-    if main.rows < asked.available:
-        rows = f"{main.rows:,} of {wording.counted(asked.available, 'row')}"
-    text = f"{main.title} {before} to {after}, {word} on {rows}."
-    likelier = beside(main, figures)
-    if likelier is not None and likelier.base is not None:
-        before, after = (_shown(likelier, each.value) for each in (likelier.base, likelier.tuned))
-        text += f" By likelihood alone the base finds the right label in {before}, the tuned model in {after}."
-    if at_limit is not None and at_limit.is_notable:
-        text += f" {at_limit.sentence}"
-    if asked.learned:
-        verb = "was" if asked.learned == 1 else "were"
-        text += f" {asked.learned:,} of these rows {verb} learned in the training."
-    return text if forgotten is None else f"{text} {forgotten.sentence}"
-
-
-def _shown(figure: Figure, value: float) -> str:
-    if figure.unit == "share":
-        return percent(value)
-    return f"{value:.1f}" if figure.unit == "score" else f"{value:.3f}"

@@ -11,6 +11,7 @@ from studio.jobs import standard_tasks
 from studio.jobs.evaluation_report import Figure
 from studio.models.starter import Stopped
 from studio.workers.figures import mean_figure
+from studio.workers.kept_outputs import SoFar
 from studio.workers.model_outputs import Tell
 
 if TYPE_CHECKING:
@@ -74,8 +75,11 @@ class StandardObserver:
         told = [harness.VERSION, placement, questions, [(name, self._harness.fingerprint(name)) for name in names]]
         self.key = hashlib.sha256(repr(told).encode()).hexdigest()
 
-    def observe(self, model: Any, progress: Tell) -> StandardScores:
-        """Ask a model all tasks. Raises DataError for a task that gives no share for each question, and Stopped."""
+    def observe(self, model: Any, progress: Tell, so_far: SoFar) -> StandardScores:
+        """Ask a model all tasks, each from its first question.
+
+        Raises DataError for a task that gives no share for each question, and Stopped.
+        """
         return StandardScores(tuple(self._ask(model, name, progress) for name in self._names))
 
     def _ask(self, model: Any, name: str, progress: Tell) -> TaskScores:

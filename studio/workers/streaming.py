@@ -1,7 +1,7 @@
 """The panes of a question while they are answered: tokens come in, pieces of text go out."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from studio.compare.chat_protocol import Answered, Ask, FromWorker, Token
@@ -43,10 +43,10 @@ class Streaming:
             elif piece := text.add(token):
                 self._say(Token(id=self._ask.id, pane=pane, text=piece))
 
-    def end(self, ended: str) -> None:
-        """Say that every pane is done which has not ended by itself."""
+    def end(self, ended: str, *, but: Collection[int] = ()) -> None:
+        """Say that every pane is done which has not ended by itself, `but` these."""
         for text, pane in zip(self._texts, self._panes, strict=True):
-            if not text.ended:
+            if not text.ended and pane not in but:
                 self._done(text, pane, ended)
 
     def _done(self, text: "_Text", pane: int, ended: str) -> None:

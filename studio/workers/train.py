@@ -20,6 +20,7 @@ from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import ConfigError, ModelError, OutOfMemory, RunError, StudioError, is_out_of_memory
 from studio.events import Event, Finished, Forecasted, Loaded, Loading, Measured, Noted, Resumed, Saved
 from studio.files import whole_folder
+from studio.jobs.calibration import MEMORY_LOCK
 from studio.jobs.tasks import Train, home_of
 from studio.logs import logged
 from studio.models.adapter_base import ensure_same_base
@@ -27,7 +28,9 @@ from studio.models.adapter_files import hash_learned
 from studio.models.architecture import architecture_in
 from studio.models.forecast.forecast import Forecast, savings
 from studio.models.machine import Machine
+from studio.models.processor_load import ProcessorLoad
 from studio.runs.store import ADAPTER, MODEL, RunFolder
+from studio.runs.turns import Holder
 from studio.workers.base_model import ensure_model, load_renderer
 from studio.workers.checkpoints import (
     leave_results_only,
@@ -35,7 +38,7 @@ from studio.workers.checkpoints import (
     newest_checkpoint,
     save_checkpoint,
 )
-from studio.workers.estimates import estimate, peak_bytes, this_machine, workload_of
+from studio.workers.estimates import estimate, keep_timing, leg_timing, peak_bytes, this_machine, workload_of
 from studio.workers.job import Job
 from studio.workers.ranks import rank, together
 from studio.workers.rows import Rows, prepare_rows, prompt_length, rows_of
@@ -51,7 +54,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 KEPT_TOKENS = "tokens"
-MEMORY_LOCK = "accelerator.lock"
 REFERENCE = "reference.safetensors"
 
 
@@ -60,17 +62,22 @@ def train_run(job: Job, task: Train, *, processes: int | None = None) -> Finishe
 
     `processes` is how many work on it, by default one, or one for each GPU where the run asks for all of them.
     """
-    began = time.monotonic()
     run, home = RunFolder(task.run), home_of(task.run)
     files = ensure_model(run.config.model, home, job)
     is_first = rank() == 0
-    waiting = job.holding(home / MEMORY_LOCK, waiting="Waiting for another run to finish")
+    waiting = job.holding(
+        home / MEMORY_LOCK,
+        waiting="Waiting for another run to finish",
+        holder=Holder(f"the run {run.name}", events=str(run.events_path)),
+    )
     with waiting if is_first else contextlib.nullcontext():
+        began, load = time.monotonic(), ProcessorLoad()  # without what was waited for: a download, another run
         job.emit(Loading(what="Starting PyTorch"))
         import torch  # noqa: F401  (it takes seconds, and the page shall know why)
 
         with together(task, processes=processes or _processes(run.config)):
-            result = _train(job, run=run, home=home, folder=files.folder, is_first=is_first)
+            machine = this_machine(home, load=load())
+            result = _train(job, run=run, machine=machine, folder=files.folder, is_first=is_first, began=began)
     return Finished(
         status="stopped" if result.stopped else "finished",
         summary=_summary(result),
@@ -79,17 +86,16 @@ def train_run(job: Job, task: Train, *, processes: int | None = None) -> Finishe
     )
 
 
-def _train(job: Job, *, run: RunFolder, home: Path, folder: Path, is_first: bool) -> "TrainingResult":
-    began = time.monotonic() - time.process_time()  # without what was waited for: a download, another run
+def _train(
+    job: Job, *, run: RunFolder, machine: Machine, folder: Path, is_first: bool, began: float
+) -> "TrainingResult":
     from studio.ml.checkpoints import Keeper
     from studio.ml.methods import keep_start
-    from studio.ml.soundness import NotFinite, no_longer_finite
     from studio.ml.training import Trainer
 
-    config = run.config
+    config, home = run.config, home_of(run.path)
     renderer = load_renderer(folder)
     rows = prepare_rows(job, run=run, renderer=renderer, kept=home / KEPT_TOKENS)
-    machine = this_machine(home)
     if machine.trouble:
         job.emit(Noted("warning", machine.trouble))
     expected = _forecast(job, folder=folder, config=config, machine=machine, rows=rows)
@@ -97,7 +103,8 @@ def _train(job: Job, *, run: RunFolder, home: Path, folder: Path, is_first: bool
         precision = machine.precision_of(config.precision)
         model, placement = _load(job, folder=folder, config=config, home=home, precision=precision)
         start = keep_start(model, config, run.path / "start") if is_first else None
-        job.emit(rows.prepared)
+        sampler = Sampler(job, model, prompts_of(run, renderer), renderer=renderer, pad_id=pad_id(renderer))
+        job.emit(Loading(what="Trying out what makes the training faster"))
         trainer = Trainer(
             model,
             train_rows=rows.train,
@@ -111,26 +118,61 @@ def _train(job: Job, *, run: RunFolder, home: Path, folder: Path, is_first: bool
                 save=lambda progress: save_checkpoint(model, run, progress, start=start),
                 load=functools.partial(load_checkpoint, run),
             ),
-            sample=Sampler(job, model, prompts_of(run, renderer), renderer=renderer, pad_id=pad_id(renderer)),
+            sample=sampler,
             checkpointing=config.checkpointing == "on" if expected is None else expected.checkpointing,
             micro_batch_tokens=0 if expected is None else expected.micro_batch_tokens,
         )
-        result = trainer.run(_where_it_was(job, run))
+        job.emit(rows.prepared)  # from here on the run is said to train
+        progress = _where_it_was(job, run)
+        result = trainer.run(progress)
         del trainer  # its masters would stay beside what is saved
     if result.steps and is_first:
-        job.emit(Loading(what="Saving what was learned"))
-        name = MODEL if config.method == FULL else ADAPTER
-        _save_result(model, run.path / name, folder=folder, config=config, start=start)
-        try:
-            keep_reference(model, run, renderer=renderer)
-            found = None if result.stopped else runs_on(model, run, renderer=renderer, pad_id=pad_id(renderer))
-        except NotFinite as error:
-            raise no_longer_finite("score of a word", result.steps) from error
-        if found is not None:
-            job.emit(found)
-        job.emit(Saved(step=result.kept_step or result.steps, path=name))
-    job.emit(Measured(memory_gib=_gib(peak_bytes(placement.device)), seconds=time.monotonic() - began))
+        _keep_result(job, model, run, result, folder=folder, renderer=renderer, start=start, sampler=sampler)
+    seconds = time.monotonic() - began
+    job.emit(Measured(memory_gib=_gib(peak_bytes(placement.device)), seconds=seconds))
+    if is_first and expected is not None and expected.time is not None:
+        timing = leg_timing(
+            expected.time,
+            config,
+            device=machine.device,
+            done=(result.steps - (0 if progress is None else progress.step), config.total_steps(len(rows.train))),
+            seconds=seconds,
+            loop_seconds=result.seconds,
+        )
+        keep_timing(home, timing)
     return result
+
+
+def _keep_result(
+    job: Job,
+    model: Any,
+    run: RunFolder,
+    result: "TrainingResult",
+    *,
+    folder: Path,
+    renderer: ChatRenderer,
+    start: Path | None,
+    sampler: Sampler,
+) -> None:
+    """Save what was learned and what exports are checked against, and note where no answer ends."""
+    from studio.ml.soundness import NotFinite, no_longer_finite
+
+    kept_step = result.kept_step or result.steps
+    name = MODEL if run.config.method == FULL else ADAPTER
+    job.emit(Loading(what="Saving what was learned"))
+    _save_result(model, run.path / name, folder=folder, config=run.config, start=start)
+    job.emit(Loading(what="Asking a few questions, so that exports can be checked against the answers"))
+    found = None
+    try:
+        keep_reference(model, run, renderer=renderer)
+        if not result.stopped and sampler.ended_by_itself != kept_step:  # else it is known that answers end
+            job.emit(Loading(what="Looking whether its answers end by themselves"))
+            found = runs_on(model, run, renderer=renderer, pad_id=pad_id(renderer))
+    except NotFinite as error:
+        raise no_longer_finite("score of a word", result.steps) from error
+    if found is not None:
+        job.emit(found)
+    job.emit(Saved(step=kept_step, path=name))
 
 
 def clean_up(task: Train, last: Event) -> None:
@@ -187,7 +229,8 @@ def _forecast(job: Job, *, folder: Path, config: RunConfig, machine: Machine, ro
         log.info("The needs of this model cannot be estimated", exc_info=True)
         return None
     expected = estimate(architecture, config, machine=machine, rows=rows)
-    job.emit(Forecasted(memory_gib=_gib(expected.memory_bytes), seconds=expected.seconds))
+    least, most = (None, None) if expected.time is None else expected.time.training_range
+    job.emit(Forecasted(_gib(expected.memory_bytes), expected.seconds, least, most))
     return expected
 
 
@@ -262,7 +305,8 @@ def _start_adapter(config: RunConfig, *, folder: Path, home: Path) -> Path:
     adapter = run.result if is_run else Path(name).expanduser()
     if adapter is None or not (adapter / "adapter_config.json").is_file():
         raise RunError(
-            f"There is no adapter to go on from at '{name}'.", "Choose a finished LoRA run or the folder of an adapter."
+            f"There is no adapter to continue from at '{name}'.",
+            "Choose a finished LoRA run or the folder of an adapter.",
         )
     if not config.other_base:
         learned_on = run.config.model if is_run else ""
@@ -317,5 +361,6 @@ def _summary(result: "TrainingResult") -> str:
     kept = "" if result.kept_step is None else f" up to step {result.kept_step}, where it scored best,"
     text = f"{ended} after {steps}; what it learned{kept} is saved."
     if result.first_validation_loss is not None and result.validation_loss is not None:
-        text += f" Held-out loss went from {result.first_validation_loss:.3f} to {result.validation_loss:.3f}."
+        over = f" (over {wording.part_of(result.part, result.of)})" if result.part else ""
+        text += f" Held-out loss went from {result.first_validation_loss:.3f} to {result.validation_loss:.3f}{over}."
     return text

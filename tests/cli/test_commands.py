@@ -15,6 +15,7 @@ from studio.cli.main import main
 from studio.config import settings
 from studio.runs.launcher import PROJECT_ROOT
 from tests.tiny_model import CHAT_TEMPLATE
+from tests.ui.fake_studio import brought, fake_studio, finished_run
 
 ROWS = "".join(json.dumps({"prompt": f"Say {index}.", "completion": f"It is {index}."}) + "\n" for index in range(12))
 
@@ -108,7 +109,7 @@ def test_a_run_that_fails_is_status_1_with_its_sentence(tmp_path: Path, data: Pa
     ("arguments", "found"),
     [
         (("train", "--data", "nothing.jsonl"), "nothing.jsonl"),
-        (("train", "--data", "{data}", "--rank", "0"), "Rank must lie between 1 and 512; found 0."),
+        (("train", "--data", "{data}", "--rank", "0"), "Rank must be between 1 and 512; found 0."),
         (("train", "--data", "{data}", "--model", "/no/such/folder"), "/no/such/folder"),
         (("train", "--data", "{empty}"), "empty"),
         (("inspect", "{empty}"), "empty"),
@@ -173,7 +174,7 @@ def test_inspect_tells_every_problem_with_its_row_and_reads_columns_as_told(tmp_
     columns = ("--column", "completion=prompt", "--column", "prompt=answer", "--fix", "mask-emails")
     told = json.loads(run(tmp_path / "home", "inspect", str(data), "--json", *columns).stdout)
     assert (told["roles"]["prompts"], told["roles"]["answer"]) == (["completion"], "prompt")
-    assert told["changes"] == [{"kind": "mask-emails", "keys": [], "count": 0}]
+    assert told["changes"] == [{"kind": "mask-emails", "keys": [], "count": 0, "edits": []}]
 
 
 def test_the_options_are_the_settings(tmp_path: Path) -> None:
@@ -224,9 +225,13 @@ def test_the_file_of_an_evaluation_is_read_as_an_option_says(tmp_path: Path) -> 
     """`evaluate --data` took the guess, whatever it was, and had no option that could say otherwise."""
     path = tmp_path / "short.csv"
     path.write_bytes("question,answer\nidõ,naïve\n".encode("cp1252"))
-    refused = run(tmp_path / "home", "evaluate", "some-run", "--data", str(path))
+    with fake_studio(tmp_path / "home") as studio:
+        examples = tmp_path / "examples.csv"
+        examples.write_text("question,answer\nWho?,Me\nWhere?,Here\n", encoding="utf-8")
+        some_run = finished_run(studio, dataset_id=brought(studio, examples).id).id
+    refused = run(tmp_path / "home", "evaluate", some_run, "--data", str(path))
     assert refused.returncode == 2
     assert "Add --encoding with one of: cp1252, " in refused.stderr
-    gone = run(tmp_path / "home", "evaluate", "some-run", "--data", str(path), "--encoding", "cp1252")
-    assert "some-run" in gone.stderr
-    assert "encoding" not in gone.stderr
+    read = run(tmp_path / "home", "evaluate", some_run, "--data", str(path), "--encoding", "cp1252")
+    assert read.returncode != 0, "the run is made up: it has nothing to evaluate"
+    assert "encoding" not in read.stderr

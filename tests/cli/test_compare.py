@@ -108,6 +108,16 @@ def test_an_unknown_run_is_status_2_on_the_command_line(
     assert "There is no run 'nobody'" in capsys.readouterr().err
 
 
+def test_a_run_is_taken_by_its_given_name(
+    studio: Studio, run: RunFolder, tmp_path: Path, prompts: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only the name of its folder was taken. Here the run is found, and what it is asked cannot be read."""
+    missing = str(prompts.with_name("none.txt"))
+    home = str(studio.settings.home)
+    assert main(["--home", home, "compare", "otter", "--prompts", missing]) == 2
+    assert "no run" not in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_a_real_run_is_compared(tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     home, data = tmp_path / "real", tmp_path / "rows.jsonl"

@@ -36,19 +36,32 @@ def test_each_pane_goes_on_from_its_own_answers() -> None:
     )
 
 
-def test_another_model_in_a_pane_begins_a_new_conversation_and_keeps_the_other_pane() -> None:
-    before = said("One")
-    after = aligned(before, (BASE, HERON))
+@pytest.mark.parametrize("models", [(BASE, HERON), (HERON, OTTER), (BASE, OTTER, HERON), (BASE, None)])
+def test_another_model_in_a_pane_or_one_more_starts_all_panes_over(models: tuple[PaneModel | None, ...]) -> None:
+    """One pane kept its turns and the other had none, so what stood side by side were unlike conversations."""
+    after = aligned(said("One", "Two"), models)
     assert (after.id, after.revision) == ("", 0), "the kept one would be overwritten"
-    assert [len(talk.turns) for talk in after.talks] == [1, 0]
-    assert (after.talks[1].key, after.talks[1].title) == ("run:b", "heron")
+    assert [len(talk.turns) for talk in after.talks] == [0] * len(models)
+    assert [talk.key for talk in after.talks] == [model.key if model else "" for model in models]
+    assert after.questions == ("One", "Two"), "they can be replayed"
+    assert aligned(after, models) == after
 
 
-def test_a_pane_more_loses_nothing() -> None:
-    after = aligned(said("One"), (BASE, OTTER, HERON))
-    assert (after.id, [len(talk.turns) for talk in after.talks]) == ("kept", [1, 1, 0])
-    assert aligned(after, (BASE, OTTER)).id == "kept", "an empty pane was taken away"
-    assert aligned(said("One"), (BASE,)).id == "", "a pane with answers was taken away"
+def test_without_a_pane_the_others_go_on() -> None:
+    after = aligned(said("One"), (BASE,))
+    assert (after.id, [len(talk.turns) for talk in after.talks]) == ("", [1])
+    empty = aligned(Conversation(id="kept"), (BASE, OTTER))
+    assert aligned(empty, (BASE,)).id == "kept", "an empty pane was taken away"
+
+
+def test_a_question_that_could_not_be_answered_is_not_asked_again() -> None:
+    panes = (Chosen(BASE), Chosen(OTTER))
+    grown = [Growing("base: One", 3, 0.5, "end"), Growing(ended="failed", trouble="The adapter is damaged.")]
+    conversation = with_answers(aligned(Conversation(), (BASE, OTTER)), "One", panes, grown, GENERATION)
+    asked = requests(conversation, "Two", panes, "")
+    assert [len(request.messages) for request in asked] == [3, 1]
+    assert conversation.talks[1].turns[0].answer.trouble == "The adapter is damaged."
+    assert "could not answer" in caption(OTTER, "otter", conversation.talks[1].turns[0].answer)
 
 
 def test_a_base_named_after_another_run_is_the_same_base() -> None:

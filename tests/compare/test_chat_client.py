@@ -27,6 +27,7 @@ from studio.compare.chat_protocol import (
 from studio.data.examples import Message
 from studio.errors import RunError
 from studio.runs.launcher import PROJECT_ROOT
+from tests.patience import PATIENCE_SECONDS
 
 FAKE_WORKER = r"""
 import os, queue, signal, sys, threading, time
@@ -127,7 +128,7 @@ def is_gone(process_id: int) -> bool:
         return True
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited too long"
@@ -256,7 +257,7 @@ def test_a_second_page_waits_for_its_turn(chat: ChatClient) -> None:
     wait_until(lambda: bool(second))
     assert second == [Opening("Another conversation is being answered. Yours is next.")]
     first.close()
-    page.join(timeout=10)
+    page.join(timeout=PATIENCE_SECONDS)
     assert text_of(second, 0) == "base0 base1 base2 "
 
 
@@ -368,7 +369,12 @@ answer = chat.ask(Open("starter", 0, "auto"), panes, temperature=0.0, top_p=1.0,
 print(next(answer).what.split()[-1], type(next(answer)), flush=True)
 """
     done = subprocess.run(
-        [sys.executable, "-c", server], cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=20, check=False
+        [sys.executable, "-c", server],
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
     wait_until(lambda: is_gone(int(done.stdout.split()[0])))

@@ -17,11 +17,11 @@ def test_votes_are_counted_for_the_model_whichever_place_it_had() -> None:
 @pytest.mark.parametrize(
     ("counts", "sentence"),
     [
-        (Tally(6, 14, 3, 0), "otter was preferred in 14 of 20; too few to be sure."),
-        (Tally(2, 18, 0, 0), "otter was preferred in 18 of 20; that is more than luck."),
-        (Tally(18, 2, 0, 0), "base was preferred in 18 of 20; that is more than luck."),
+        (Tally(6, 14, 3, 0), "otter was preferred in 14 of 20: too few votes to tell."),
+        (Tally(2, 18, 0, 0), "otter was preferred in 18 of 20: clearly better."),
+        (Tally(18, 2, 0, 0), "base was preferred in 18 of 20: clearly better."),
         (Tally(5, 5, 0, 0), "Both were preferred equally often, in 5 of 10 each."),
-        (Tally(90, 110, 0, 0), "otter was preferred in 110 of 200; that may be luck."),
+        (Tally(90, 110, 0, 0), "otter was preferred in 110 of 200: no clear difference."),
         (Tally(0, 0, 4, 1), "No vote prefers one of the two yet."),
     ],
 )

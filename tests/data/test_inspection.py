@@ -82,6 +82,9 @@ def test_changes_are_applied_on_the_way_and_counted(tmp_path: Path) -> None:
         ("lighthouse_voice.jsonl", "JSON Lines", "chat"),
         ("order_slips.json", "JSON", "instruction"),
         ("kettlewick_support.csv", "CSV", "question-answer"),
+        ("library_desk.tsv", "CSV", "prompt-completion"),
+        ("letting_notices.jsonl", "JSON Lines", "prompt-completion"),
+        ("house_style.xlsx", "Excel", "prompt-completion"),
     ],
 )
 def test_the_samples_are_whole(file: str, format: str, kind: str, tmp_path: Path) -> None:
@@ -89,7 +92,9 @@ def test_the_samples_are_whole(file: str, format: str, kind: str, tmp_path: Path
     assert (inspection.format, inspection.kind, inspection.verdict) == (format, kind, "")
     assert inspection.usable == len(examples) >= 150
     assert inspection.problems == ()
-    assert [each.kind for each in inspection.findings if each.level != "info"] == [], "a sample raises no doubt"
+    # The answers of the support desk hold figures, which its description says are not learned.
+    doubts = ["facts"] if file == "kettlewick_support.csv" else []
+    assert [each.kind for each in inspection.findings if each.level != "info"] == doubts
 
 
 def test_an_inspection_survives_the_codec(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from studio.data.examples import Example, Message
 from studio.data.library import DatasetLibrary
 from studio.data.reading_choices import Change, Choices
 from studio.data.rows import CancelledError
+from studio.data.versions import version_label
 from studio.errors import DataError
 
 SAMPLES = Path(__file__).parents[2] / "assets" / "samples"
@@ -38,7 +39,7 @@ def test_keeps_a_file_with_its_examples(library: DatasetLibrary, file: Path, tmp
     assert (added.name, added.created) == ("My data (1)", 1000.0)
     assert added.id.startswith("my-data-1-")
     assert sorted(path.name for path in folder.iterdir()) == [
-        *("dataset.json", "examples.index.npy", "examples.jsonl", "problems.jsonl", "source")
+        *("dataset.json", "examples.index.npy", "examples.jsonl", "examples.questions.npy", "problems.jsonl", "source")
     ]
     assert (folder / "source" / file.name).read_bytes() == file.read_bytes()
     file.unlink()
@@ -86,7 +87,7 @@ def test_half_a_character_in_a_reason_does_not_stop_the_rest(library: DatasetLib
 
 
 def test_samples(library: DatasetLibrary) -> None:
-    assert [sample.key for sample in library.samples()] == ["lighthouse_voice", "order_slips", "kettlewick_support"]
+    assert len(library.samples()) == 6
     for sample in library.samples():
         added = library.add_sample(sample.key)
         assert added.name == sample.title
@@ -206,6 +207,50 @@ def test_a_change_is_a_new_version_and_undoing_it_the_old_one(library: DatasetLi
     assert len(links) == 1, "the versions share their source on disk"
 
 
+def test_the_chosen_version_stands_for_its_family(library: DatasetLibrary, doubled: Path, file: Path) -> None:
+    """After fixes were undone the newest version came back, and the next fix was made on it."""
+    first = library.add(doubled)
+    second = library.derive(first.id, changes=[Change("drop-duplicates")])
+    assert (library.chosen(first.id), library.last_chosen()) == (second, second), "without a choice it is the newest"
+    library.choose(first.id)
+    other = library.add(file)
+    assert library.families() == (other, first)
+    assert (library.chosen(second.id), library.last_chosen()) == (first, first)
+    third = library.derive(first.id, changes=[Change("mask-emails")])
+    assert (third.parent, library.chosen(third.id)) == (first.id, first)
+    library.choose(other.id)
+    assert library.last_chosen() == other
+    library.delete(first.id)
+    assert library.chosen(second.id) == third, "what is chosen was deleted"
+    with pytest.raises(DataError, match="There is no data set"):
+        library.choose(first.id)
+
+
+def test_more_files_are_added_to_a_data_set(library: DatasetLibrary, doubled: Path, tmp_path: Path) -> None:
+    first = library.add(doubled)
+    cleaned = library.derive(first.id, changes=[Change("drop-duplicates")])
+    more = tmp_path / "more.csv"
+    more.write_text("prompt,completion\nWho?,Me.\nWhen?,Now.\n", encoding="utf-8")
+    both = library.derive(cleaned.id, changes=cleaned.changes, more=[more])
+    assert (both.version, both.parent, both.family, both.inspection.usable) == (3, cleaned.id, first.id, 5)
+    assert version_label(both, cleaned) == "v3: added more.csv · 5 examples"
+    masked = library.derive(both.id, changes=[*both.changes, Change("mask-emails")])
+    assert (masked.version, masked.inspection.usable) == (4, 5)
+    assert library.derive(cleaned.id, changes=[*both.changes, Change("mask-emails")]).inspection.usable == 3
+    assert library.derive(both.id, changes=both.changes) == both
+    assert library.derive(cleaned.id, changes=cleaned.changes) == cleaned
+
+
+@pytest.mark.parametrize("text", ["question,answer\nWhy?,Because.\n", "foo,bar,baz\n1,2,3\n"])
+def test_a_file_that_adds_nothing_is_told(text: str, library: DatasetLibrary, doubled: Path, tmp_path: Path) -> None:
+    cleaned = library.derive(library.add(doubled).id, changes=[Change("drop-duplicates")])
+    more = tmp_path / "more.csv"
+    more.write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=r"No example was added.*question → answer"):
+        library.derive(cleaned.id, changes=cleaned.changes, more=[more])
+    assert len(library.all()) == 2
+
+
 def test_the_source_does_not_follow_the_persons_file(library: DatasetLibrary, doubled: Path) -> None:
     added = library.add(doubled)
     with doubled.open("a") as file:
@@ -237,7 +282,7 @@ def test_what_is_deleted_can_be_put_back(library: DatasetLibrary, doubled: Path)
     assert library.restore(first.id) == first
     assert library.binned() == ()
     for id in (first.id, "../x", "nothing"):
-        with pytest.raises(DataError, match="in the bin"):
+        with pytest.raises(DataError, match="in the trash"):
             library.restore(id)
     library.delete(first.id)
     assert library.add(doubled).id == first.id

@@ -15,10 +15,10 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from studio.config import RunConfig
-from studio.events import Evaluated, Event, Finished, Saved, Stepped
+from studio.events import Checking, Evaluated, Event, Finished, Prepared, Saved, Stepped
 from studio.jobs.tasks import Train
 from studio.ml.checkpoints import read_progress
-from studio.ml.training import evaluation_steps
+from studio.models.forecast.plan import evaluation_steps
 from studio.runs import lock
 from studio.runs.event_log import read_events
 from studio.runs.launcher import Launch
@@ -163,7 +163,7 @@ def phase_of(run: RunFolder, total_steps: int, *, since: float, before: int) -> 
     scored = evaluation_steps(total_steps)
     last = next((event for event in reversed(life) if isinstance(event, Stepped | Evaluated | Saved)), None)
     if last is None:
-        return "evaluating" if type(life[-1]).__name__ == "Prepared" else "loading"
+        return "evaluating" if isinstance(life[-1], Prepared | Checking) else "loading"
     if isinstance(last, Stepped) and last.step in scored:
         return "evaluating"
     if last.step >= total_steps:
@@ -190,8 +190,8 @@ def check_whole(ground: Ground, run: RunFolder, expected: Expected | None = None
 
 def check_lost(ground: Ground, run: RunFolder, process_id: int, expected: Expected | None = None) -> None:
     """Assert what is true of a run whose worker was killed."""
-    wait(lambda: not run.is_alive(), seconds=10, what="the lock to be let go of")
-    wait(lambda: not session_of(process_id), seconds=10, what="the last process of the worker to be gone")
+    wait(lambda: not run.is_alive(), seconds=60, what="the lock to be let go of")
+    wait(lambda: not session_of(process_id), seconds=60, what="the last process of the worker to be gone")
     for server in (ground.scheduler, ground.another_server()):
         state = server.view(run.id)
         assert state.status == "lost", state.status

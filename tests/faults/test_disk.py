@@ -98,7 +98,7 @@ def test_a_full_disk_at_a_write(ground: Ground, steady: Expected, tally: Tally, 
     ground.launch.fault = f"full@{WRITES[what]}"
     process_id = ground.start(run)
     wait(lambda: not run.is_alive(), what="the worker to end")
-    wait(lambda: not session_of(process_id), seconds=10, what="its last process to be gone")
+    wait(lambda: not session_of(process_id), seconds=60, what="its last process to be gone")
     if ground.state(run).status != "finished":  # what is kept for later runs is not worth failing for
         check_disk_full(ground, steady, what)
         ground.finish(run)

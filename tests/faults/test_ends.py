@@ -62,7 +62,7 @@ def test_a_worker_that_is_held_up_and_shall_stop_is_killed_after_the_grace(
     os.kill(process_id, signal.SIGSTOP)
     ground.scheduler.stop(run.id, grace_seconds=0.5)
     assert ground.state(run).status == "stopping"
-    wait(lambda: not run.is_alive(), seconds=10, what="it to be killed")
+    wait(lambda: not run.is_alive(), seconds=60, what="it to be killed")
     wait(lambda: not session_of(process_id), what="the worker to be gone")
     state = ground.state(run)
     assert state.status == "stopped"
@@ -85,10 +85,10 @@ def test_stopping_at_any_moment_keeps_a_result_and_goes_on_to_the_same_end(
         wait(lambda: (last_step(run) or 0) >= steps, what="a step", pause=0.001)  # noqa: B023
         ground.scheduler.stop(run.id)
         wait(lambda: not run.is_alive(), what="it to stop")
-        wait(lambda: not session_of(process_id), seconds=10, what="its last process to be gone")  # noqa: B023
+        wait(lambda: not session_of(process_id), seconds=60, what="its last process to be gone")  # noqa: B023
         state = ground.state(run)
         assert state.status == "stopped"
-        assert "The result is usable." in state.headline
+        assert "What it learned is saved." in state.headline
         assert run.result == run.path / "adapter"
         check_whole(ground, run, steady)
         held()
@@ -105,7 +105,7 @@ def test_deleting_a_run_while_it_trains(ground: Ground, steady: Expected, tally:
         ground.scheduler.delete(run.id)
     assert run.is_alive()
     ground.another_server().discard(run.id)
-    wait(lambda: not session_of(process_id), seconds=5, what="the worker to be gone")
+    wait(lambda: not session_of(process_id), seconds=60, what="the worker to be gone")
     assert ground.store.all() == ()
     assert ground.another_server().recover() == ()
     with pytest.raises(RunError, match="no run"):
@@ -219,7 +219,7 @@ def test_the_other_processes_of_a_run_end_with_the_first(ground: Ground, tally: 
             wait(lambda: len(session_of(first.pid)) == 2, seconds=120, what="the second process")
         first.kill()
         first.wait()
-        wait(lambda: not session_of(first.pid), seconds=10, what="the second process to end")
+        wait(lambda: not session_of(first.pid), seconds=60, what="the second process to end")
     finally:
         kill_group(first.pid)
     held()

@@ -41,7 +41,7 @@ def strike(ground: Ground, start: Callable[[], object], lock_path: Path, *, seco
         time.sleep(seconds)
         kill(process_id)
     wait(lambda: not lock.is_held(lock_path), what="the worker to meet its fault or its end")
-    wait(lambda: not session_of(process_id), seconds=10, what="the last process of the worker to be gone")
+    wait(lambda: not session_of(process_id), seconds=60, what="the last process of the worker to be gone")
 
 
 def check_failed(state: EvaluationState | ExportState) -> None:

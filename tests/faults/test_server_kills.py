@@ -142,7 +142,7 @@ def test_a_wish_to_end_a_run_outlives_the_server(
 ) -> None:
     """A server that died between the request and the stop left a run that trained on and said that it stops."""
     held = tally(f"kill -9 of the server between the request to {verb} and its end")
-    run = ground.make_run()
+    run = ground.make_run(epochs=100)  # it must not be done before the next server is up
     process_id = ground.start(run)
     os.kill(process_id, signal.SIGSTOP)  # it cannot hear the request
     fault = "kill@/bin@1" if verb == "discard" else ""
@@ -155,9 +155,9 @@ def test_a_wish_to_end_a_run_outlives_the_server(
     server = Server(ground.home, forkserver)
     try:
         if verb == "stop":
-            wait(lambda: ground.state(run).status == "stopped", seconds=30, what="the run to stop")
+            wait(lambda: ground.state(run).status == "stopped", seconds=120, what="the run to stop")
         else:
-            wait(lambda: ground.store.binned(), seconds=30, what="the run to be thrown away")
+            wait(lambda: ground.store.binned(), seconds=120, what="the run to be thrown away")
             assert not run.path.exists()
         wait(lambda: not session_of(process_id), what="the worker to be gone")
     finally:

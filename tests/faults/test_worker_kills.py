@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from studio.ml.training import evaluation_steps
+from studio.models.forecast.plan import evaluation_steps
 from studio.runs.launcher import Launch
 from studio.runs.store import RunFolder
 from tests.faults.conftest import Tally

@@ -35,7 +35,7 @@ from tests.security.visitor import Visitor  # noqa: E402
 
 MEMORY_BYTES = 12 * 2**30
 LONGEST_SECONDS = 20.0
-LEFT_ALONE = ("data-add-hub", "model-fetch")
+LEFT_ALONE = ("data-add-hub", "model-download")
 """Listeners that would ask the network."""
 
 ODD: tuple[Any, ...] = (

@@ -86,7 +86,7 @@ def test_a_blend_is_a_run_folder_with_its_parents_written_down(
     assert runs.all()[0].id == blend.id
     assert blend.is_blend
     assert not one.is_blend
-    assert blend.name == "blend of one and two"
+    assert blend.name == "merge of one and two"
     assert read_blend(blend) == Blend("svd", (Parent(one.id, "one", 0.7), Parent(two.id, "two", 0.3)))
     assert read_blend(one) is None
     config = blend.config
@@ -122,7 +122,7 @@ def test_a_checkpoint_can_be_a_parent(blends: Blends, make) -> None:
     found = read_blend(blend)
     assert found is not None
     assert found.parents[1] == Parent(run.id, "one, step 40", 0.5, 40)
-    assert blend.name == "blend of one and one, step 40"
+    assert blend.name == "merge of one and one, step 40"
 
 
 def test_from_start_to_end(blends: Blends, make, fake_launch, say) -> None:
@@ -172,7 +172,7 @@ def test_a_blend_that_cannot_be_started_leaves_nothing(runs: RunStore, make) -> 
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"adapter": {"use_dora": True}}, "'two' cannot be blended: it is a DoRA adapter"),
+        ({"adapter": {"use_dora": True}}, "'two' cannot be merged: it is a DoRA adapter"),
         ({"adapter": {"modules_to_save": ["lm_head"]}}, "word table and output head as a whole"),
         ({"model": "/other"}, "'one' learned on /base, and 'two' on /other"),
         ({"method": "full"}, "trained as a whole"),
@@ -200,7 +200,7 @@ def test_a_wish_that_makes_no_sense_is_a_sentence(blends: Blends, make) -> None:
     for wrong, says in (
         (([one.id], [1], "svd"), "takes 2 to 8"),
         ((ids, [1], "svd"), "2 adapters were chosen, and 1 weights"),
-        ((ids, [1, 1], "stir"), "no way to blend that is called 'stir'"),
+        ((ids, [1, 1], "stir"), "no merge method 'stir'"),
         (([one.id, one.id], [1, 1], "svd"), "'one' was chosen twice"),
         (([one.id, f"base:{one.id}"], [1, 1], "svd"), "names no adapter"),
         (([one.id, "nobody"], [1, 1], "svd"), "no run 'nobody'"),

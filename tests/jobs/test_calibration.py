@@ -1,3 +1,4 @@
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -5,9 +6,18 @@ from pathlib import Path
 import pytest
 
 from studio.jobs import calibration
-from studio.jobs.calibration import machine_key, read_machine, write_machine
-from studio.models.machine import Machine, Rates
-from studio.runs import memory_watch
+from studio.jobs.calibration import (
+    MEMORY_LOCK,
+    MOST_TIMINGS,
+    TIMINGS,
+    keep_timing,
+    machine_key,
+    read_machine,
+    read_timings,
+    write_machine,
+)
+from studio.models.machine import Machine, Rates, Timing
+from studio.runs import lock, memory_watch
 from studio.runs.memory_watch import free_memory_bytes
 
 MACHINE = Machine("cpu", "a processor", 1, False, 1, (Rates("fp32", 1e11, 1e10, 1e-5),), machine_key(), 5.0)
@@ -67,3 +77,38 @@ def test_the_limit_of_a_container_counts(
     assert free_memory_bytes() > 900_000
     (group / names[0]).write_text("1000\n")
     assert free_memory_bytes() == 0
+
+
+def test_what_runs_took_is_remembered_for_this_machine(tmp_path: Path) -> None:
+    key = machine_key()
+    write_machine(tmp_path, MACHINE)
+    timings = [Timing("starter", "lora", "cpu", 5.0, float(number), 9.0, 18.0) for number in range(MOST_TIMINGS + 5)]
+    for timing in timings:
+        keep_timing(tmp_path, timing, key=key)
+    found = read_machine(tmp_path, key=key)
+    assert found is not None
+    assert found.timings == tuple(timings[5:])
+    assert read_timings(tmp_path, key="another processor") == ()
+    keep_timing(tmp_path, timings[0], key="another processor")
+    assert read_timings(tmp_path, key=key) == ()
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"versions": 3}', '{"versions": "key", "timings": [{"model": 1}]}'])
+def test_a_damaged_file_of_what_runs_took_is_as_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / TIMINGS).write_text(text)
+    assert read_timings(tmp_path, key="key") == ()
+    keep_timing(tmp_path, Timing("starter", "lora", "cpu"), key="key")
+    assert len(read_timings(tmp_path, key="key")) == 1
+
+
+def test_the_load_is_that_of_others(tmp_path: Path) -> None:
+    write_machine(tmp_path, replace(MACHINE, load=0.9, timings=(Timing("a", "lora", "cpu"),)))
+    busy = read_machine(tmp_path, key=machine_key(), load=lambda: 0.5)
+    assert busy is not None
+    assert (busy.load, busy.timings) == (0.5, ())
+    held = lock.acquire(tmp_path / MEMORY_LOCK)
+    assert held is not None
+    ours = read_machine(tmp_path, key=machine_key(), load=lambda: 0.5)
+    os.close(held)
+    assert ours is not None
+    assert ours.load == 0.0, "the load of a run of the studio is over when the next one starts"

@@ -10,6 +10,7 @@ from studio.data.examples import Example, Message
 from studio.data.library import DatasetLibrary
 from studio.errors import DataError, RunError
 from studio.events import Failed, Finished, Loading, Noted, Started
+from studio.jobs.automatic_evaluations import request_path
 from studio.jobs.evaluation_report import (
     Estimate,
     EvaluationReport,
@@ -20,9 +21,10 @@ from studio.jobs.evaluation_report import (
     rows_path,
     write_evaluation,
 )
-from studio.jobs.evaluations import Evaluations, request_path
+from studio.jobs.evaluations import Evaluations
 from studio.jobs.jobs import Jobs
 from studio.jobs.tasks import Evaluate
+from studio.jobs.verdicts import summary
 from studio.runs import lock
 from studio.runs.launcher import PROJECT_ROOT
 from studio.runs.store import RunFolder, RunStore
@@ -48,7 +50,6 @@ REPORT = EvaluationReport(
     figures=(FIGURE,),
     confusions=(),
     forgetting=None,
-    headline="Accuracy 50 % to 90 %, surely better on 10 rows.",
     created=1.0,
     seconds=2.0,
     device="cpu",
@@ -134,7 +135,7 @@ def test_an_evaluation_from_start_to_end(evaluations: Evaluations, run: RunFolde
     say(events, Finished("finished", "Done", 1.0))
     fake_launch.end()
     state = evaluations.state(run.id)
-    assert (state.status, state.sentence, state.result) == ("ready", REPORT.headline, REPORT)
+    assert (state.status, state.sentence, state.result) == ("ready", summary(REPORT).text, REPORT)
     assert evaluations.reports(run.id) == (REPORT,)
     assert evaluations.rows(run.id) == (ROW,)
     assert evaluations.names(run.id) == ("end",)
@@ -188,12 +189,12 @@ def test_a_run_that_holds_nothing_out_is_evaluated_on_a_file_alone(
 ) -> None:
     write_examples(run.validation_path, [])
     run.log_path.touch()
-    evaluations.expect(run)
+    evaluations.automatic.expect(run)
     assert not request_path(run).exists()
     request_path(run).write_text("0")  # by an earlier server
-    evaluations.recover()
+    evaluations.automatic.recover()
     say(run.events_path, Started(1, "train"), Finished("finished", "Done", 1.0))
-    evaluations.tick()
+    evaluations.automatic.tick()
     assert not request_path(run).exists()
     state = evaluations.state(run.id)
     assert (state.status, state.sentence) == ("nothing", "There is nothing to evaluate on: no row was held out.")
@@ -203,75 +204,3 @@ def test_a_run_that_holds_nothing_out_is_evaluated_on_a_file_alone(
     file = tmp_path / "more.jsonl"
     file.write_text('{"prompt": "a", "completion": "b"}\n{"prompt": "c", "completion": "d"}\n')
     assert evaluations.state(run.id, evaluations.start(run.id, data=file)).working
-
-
-def test_a_run_is_evaluated_when_it_ends_and_not_before(
-    evaluations: Evaluations, run: RunFolder, fake_launch, say
-) -> None:
-    run.log_path.touch()
-    evaluations.expect(run)
-    assert request_path(run).exists()
-    held = lock.acquire(run.lock_path)
-    assert held is not None
-    assert evaluations.state(run.id).status == "waiting"
-    evaluations.tick()
-    assert not fake_launch.tasks
-    os.close(held)
-    evaluations.tick()  # its worker died without a word: it may go on
-    assert not fake_launch.tasks
-    say(run.events_path, Started(1, "train"), Finished("finished", "Done", 1.0))
-    evaluations.tick()
-    evaluations.tick()
-    assert len(fake_launch.tasks) == 1
-
-
-def test_another_server_evaluates_what_the_first_did_not_live_to(
-    evaluations: Evaluations, run: RunFolder, store: RunStore, datasets: DatasetLibrary, fake_launch, say
-) -> None:
-    run.log_path.touch()
-    evaluations.expect(run)
-    say(run.events_path, Started(1, "train"), Finished("finished", "Done", 1.0))
-    for tries in range(1, 4):
-        later = Evaluations(
-            store, datasets, jobs=Jobs(fake_launch), settings=Settings(store.folder.parent, evaluate=True)
-        )
-        later.recover()
-        later.tick()
-        fake_launch.end()
-        assert len(fake_launch.tasks) == min(tries, 2), "what brings the machine down is not tried for ever"
-    assert not request_path(run).exists()
-
-
-@pytest.mark.parametrize("last", [Failed("bug", "No.", ""), Finished("stopped", "Nothing was kept.", 1.0)])
-def test_a_run_without_a_result_is_not_evaluated(
-    evaluations: Evaluations, run: RunFolder, fake_launch, say, last: Failed | Finished
-) -> None:
-    run.log_path.touch()
-    (run.path / "adapter" / "adapter_config.json").unlink()
-    evaluations.expect(run)
-    say(run.events_path, Started(1, "train"), last)
-    evaluations.tick()
-    assert not fake_launch.tasks
-    assert evaluations.state(run.id).status == "none"
-
-
-def test_nothing_happens_unasked_where_that_is_switched_off(
-    store: RunStore, datasets: DatasetLibrary, run: RunFolder, fake_launch, say
-) -> None:
-    quiet = Evaluations(store, datasets, jobs=Jobs(fake_launch), settings=Settings(store.folder.parent))
-    quiet.expect(run)
-    say(run.events_path, Started(1, "train"), Finished("finished", "Done", 1.0))
-    quiet.recover()
-    quiet.tick()
-    assert not request_path(run).exists()
-    assert not fake_launch.tasks
-
-
-def test_one_that_waits_is_called_off(evaluations: Evaluations, run: RunFolder, fake_launch, say) -> None:
-    run.log_path.touch()
-    evaluations.expect(run)
-    evaluations.cancel(run.id)
-    say(run.events_path, Started(1, "train"), Finished("finished", "Done", 1.0))
-    evaluations.tick()
-    assert not fake_launch.tasks
-    assert evaluations.state(run.id).status == "none"

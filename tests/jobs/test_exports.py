@@ -51,7 +51,7 @@ def jobs(fake_launch) -> Jobs:
 
 
 def write_archive(run: RunFolder) -> ExportReport:
-    export_archive(run, "adapter").write_bytes(b"zip")
+    export_archive(run, "adapter").write_bytes(bytes(REPORT.archive_bytes))
     write_report(run.exports, REPORT)
     return REPORT
 
@@ -106,7 +106,7 @@ def test_a_full_run_has_no_adapter_to_export(tmp_path: Path, jobs: Jobs, fake_la
     assert kinds_of(run) == ("merged",)
     state = export_state(jobs, run, "adapter")
     assert state.status == "absent"
-    assert "no adapter to take away" in state.sentence
+    assert "no adapter to export" in state.sentence
     with pytest.raises(ExportError, match="trained the whole model"):
         start_export(jobs, run, "adapter")
     assert start_export(jobs, run, "merged").status == "working"

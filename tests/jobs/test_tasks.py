@@ -64,7 +64,7 @@ def test_a_damaged_task_is_named(tmp_path: Path, text: str) -> None:
 
 def test_what_is_no_name_of_an_evaluation_is_a_sentence(tmp_path: Path) -> None:
     for name in ("", "../end", "a" * 250, "End"):
-        with pytest.raises(RunError, match="is no evaluation"):
+        with pytest.raises(RunError, match="is not an evaluation"):
             Evaluate(tmp_path, name)
 
 

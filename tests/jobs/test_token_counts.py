@@ -58,7 +58,7 @@ def test_a_small_set_is_counted_at_once_and_only_once(
 def test_no_model_and_a_broken_one(library: DatasetLibrary, tmp_path: Path, rendering: Rendering) -> None:
     id = add(library, tmp_path, 5)
     counting = TokenCounting(library, jobs=Jobs(never), rendering=rendering)
-    assert counting.state(id, None) == JobState("none", "The tokens are counted as soon as the model has arrived.")
+    assert counting.state(id, None) == JobState("none", "The tokens are counted once the model is downloaded.")
     assert "tokenizer" in counting.state(id, ModelFiles("m", tmp_path, "folder")).sentence
 
 

@@ -68,6 +68,7 @@ def run_training(
     resume: Progress | None = None,
     model: Any = None,
     kept: dict[int, Progress] | None = None,
+    sample: Callable[[int], bool] = lambda step: True,
 ) -> Trained:
     """Train what the settings say on the model in `folder`, or on a model that is ready for it.
 
@@ -95,6 +96,7 @@ def run_training(
         emit=events.append,
         should_stop=should_stop,
         keeper=Keeper(save=keep, load=kept.__getitem__, share=1.0),
+        sample=sample,
         checkpointing=config.checkpointing == "on",
     )
     return Trained(model=model, result=trainer.run(resume), events=events)

@@ -184,7 +184,7 @@ def test_adapters_that_do_not_fit_are_a_sentence(tiny_model: Path, tmp_path: Pat
         blend(skeleton(tiny_model), [write(1, rank=24), write(2, rank=16)], [1, 1], KINDS["svd"], rank=40)
     with pytest.raises(ModelError, match="cannot be read"):
         blend(skeleton(tiny_model), [write(1), tmp_path], [1, 1], KINDS["svd"])
-    with pytest.raises(ModelError, match="cannot be blended: All adapters must have the same r"):
+    with pytest.raises(ModelError, match="cannot be merged: All adapters must have the same r"):
         blend(skeleton(tiny_model), [write(1), write(2, rank=2)], [1, 1], KINDS["linear"])
     with pytest.raises(ModelError, match=r"has no readable config\.json"):
         skeleton(tmp_path)

@@ -1,4 +1,5 @@
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -129,11 +130,11 @@ def test_tokens_are_passed_on_as_they_come_and_a_stop_is_heard(
 def test_a_row_without_numbers_is_named_and_the_others_can_still_be_asked(
     tiny_model: Path, memorised: Path, renderer: ChatRenderer, value: float
 ) -> None:
-    """It was answered with rubbish in silence. A base is named before the adapters on it."""
+    """It was answered with rubbish in silence, and later ended the answers of the others."""
     model = adapted(tiny_model, memorised)
     asked = panes(renderer, ("default", "What is red?"), (BASE, "What is red?"), ("default", "What is red?"))
 
-    def answer(number: int, heard: list[object] | None = None) -> list[list[int]]:
+    def answer(number: int, heard: list[Sequence[int | None]] | None = None) -> list[list[int]]:
         told = [] if heard is None else heard
         rows = asked if number < 0 else asked[number : number + 1]
         return generate(
@@ -143,16 +144,18 @@ def test_a_row_without_numbers_is_named_and_the_others_can_still_be_asked(
     before = answer(1)
     adapter = next(weight for name, weight in model.named_parameters() if "lora_B.default" in name)
     adapter.data[0, 0] = value
-    heard: list[object] = []
+    heard: list[Sequence[int | None]] = []
     with pytest.raises(NotFinite, match="answers with what is no number") as raised:
         answer(-1, heard)
-    assert (raised.value.row, heard) == (0, [])
+    assert raised.value.rows == (0, 2)
+    assert [step[1] for step in heard if step[1] is not None] == before[0], "the other row is answered to its end"
+    assert all(step[0] is step[2] is None for step in heard)
     assert answer(1) == before, "the batch that failed leaves nothing behind in the model"
 
     next(weight for name, weight in model.named_parameters() if "lora_" not in name).data.fill_(value)
     with pytest.raises(NotFinite) as raised:
         answer(-1)
-    assert raised.value.row == 1
+    assert raised.value.rows == (0, 1, 2)
 
 
 def test_what_comes_after_the_end_of_a_row_need_not_be_numbers(

@@ -1,16 +1,14 @@
 import dataclasses
-import random
 from pathlib import Path
 
 import pytest
 import torch
 
 from studio.errors import RunError
-from studio.events import Evaluated, Noted, Resumed, SpeedUps, Stepped
-from studio.ml import training
+from studio.events import Checking, Evaluated, Noted, Resumed, SpeedUps, Stepped
 from studio.ml.batches import TokenRow
 from studio.ml.checkpoints import Progress
-from studio.ml.pacing import SAVE_SECONDS, SavePace, Scores
+from studio.ml.pacing import SAVE_SECONDS, TELL_SECONDS, SavePace, Scores, Telling
 from studio.models.forecast.plan import SAVE_SHARE
 from tests.ml.conftest import MEMORISE, Trained, run_training
 
@@ -56,6 +54,15 @@ def test_the_first_is_always_affordable_and_the_next_when_it_is_paid_for() -> No
     clock.takes(0.2)
     assert pace.is_affordable
     assert not pace.is_due
+
+
+def test_how_far_something_is_is_not_told_more_often_than_a_person_looks() -> None:
+    clock, told = Clock(), []
+    telling = Telling(told.append, clock=clock)
+    for done in range(100):
+        telling.tell(Checking(0, "Scoring", done, 100, "examples"))
+        clock.takes(TELL_SECONDS / 8)
+    assert [each.done for each in told] == list(range(0, 100, 8))
 
 
 def scores_of(*losses: float, smallest_gain: float = 0.0, saved: tuple[int, ...] = ()) -> Scores:
@@ -106,7 +113,15 @@ def test_a_training_that_gains_nothing_ends_early_at_its_best(
 ) -> None:
     saved: dict[int, Progress] = {}
     held_out = tuple(TokenRow(ids=row.ids[::-1], labels=row.ids[::-1]) for row in four_rows)
-    trained = run_training(tiny_model, four_rows, config=WILD, validation=held_out, kept=saved)
+    asked: list[int] = []
+    trained = run_training(
+        tiny_model,
+        four_rows,
+        config=WILD,
+        validation=held_out,
+        kept=saved,
+        sample=lambda step: not asked.append(step),
+    )
     losses = scored(trained)
     best = min((step for step in losses if step), key=losses.__getitem__)
     result = trained.result
@@ -115,6 +130,7 @@ def test_a_training_that_gains_nothing_ends_early_at_its_best(
     assert result.steps == max(losses) < 48
     assert any(isinstance(event, Noted) and "Ended early" in event.text for event in trained.events)
     assert result.kept_step == best < result.steps
+    assert best in asked, "the answers of what is kept are shown"
     assert result.validation_loss == losses[best]
     for name, value in adapter(trained).items():
         assert torch.equal(value, saved[best].tensors[f"master/{name}"]), name
@@ -182,13 +198,3 @@ def test_what_a_stop_left_out_at_a_check_is_made_up(tiny_model: Path, four_rows:
         assert again.result.first_validation_loss == whole.result.first_validation_loss
         made_up += 1
     assert made_up > 5
-
-
-def test_a_held_out_loss_is_scored_at_least_five_times_and_at_the_end() -> None:
-    for total in range(1, 400):
-        steps = training.evaluation_steps(total)
-        assert max(steps) == total
-        assert len(steps) >= min(total, 5)
-    rng = random.Random(1)
-    for total in (rng.randrange(400, 200_000) for _ in range(50)):
-        assert len(training.evaluation_steps(total)) >= 5

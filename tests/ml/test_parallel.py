@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from studio.config import RunConfig
-from studio.events import Evaluated, Stepped
+from studio.events import Checking, Evaluated, Stepped
 from tests.ml.conftest import run_training
 from tests.ml.test_engine import make_rows
 
@@ -23,16 +23,24 @@ print(json.dumps(trained(Path(sys.argv[1]))))
 """
 
 
-def trained(folder: Path) -> tuple[list[float], float]:
-    """Train a little; return the losses, and a sum of the weights."""
+def trained(folder: Path) -> tuple[list[float], float, list[int]]:
+    """Train a little; return the losses, a sum of the weights, and of how many rows each check told at its start.
+
+    Some held-out rows are scored at the ends alone.
+    """
     rows = tuple(make_rows((23, 5, 41, 12, 30, 8, 17)))
+    held_out = (*rows[:3], *make_rows(tuple(range(10, 27)), seed=1))
     config = RunConfig(rank=4, alpha=8, epochs=3, batch_size=4, learning_rate=5e-3, micro_batch_tokens=48)
-    found = run_training(folder, rows, config=config, validation=rows[:3])
+    found = run_training(folder, rows, config=config, validation=held_out)
     told = [event.loss for event in found.events if isinstance(event, Stepped | Evaluated)]
-    return told, sum(float(each.detach().double().abs().sum()) for each in found.model.parameters())
+    wholes = [event.whole for event in found.events if isinstance(event, Evaluated) and event.whole is not None]
+    assert len(wholes) == 2
+    told += wholes
+    totals = [event.total for event in found.events if isinstance(event, Checking) and event.done == 0]
+    return told, sum(float(each.detach().double().abs().sum()) for each in found.model.parameters()), totals
 
 
-def run_processes(folder: Path, *, count: int) -> list[tuple[list[float], float]]:
+def run_processes(folder: Path, *, count: int) -> list[tuple[list[float], float, list[int]]]:
     """Train in `count` processes that find one another over gloo; return what each of them told."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -53,14 +61,15 @@ def run_processes(folder: Path, *, count: int) -> list[tuple[list[float], float]
     for process in running:
         output, errors = process.communicate(timeout=300)
         assert process.returncode == 0, errors[-2000:]
-        losses, weights = json.loads(output.strip().split("\n")[-1])
-        told.append((losses, weights))
+        losses, weights, totals = json.loads(output.strip().split("\n")[-1])
+        told.append((losses, weights, totals))
     return told
 
 
 def test_two_gloo_processes_give_the_losses_of_one(tiny_model: Path) -> None:
     alone = trained(tiny_model)
     first, second = run_processes(tiny_model, count=2)
-    assert first == second
+    assert first[:2] == second[:2]
     assert first[0] == pytest.approx(alone[0], rel=1e-4)
     assert first[1] == pytest.approx(alone[1], rel=1e-4)
+    assert min(first[2]) + min(second[2]) == min(alone[2]), "each tells of its own rows"

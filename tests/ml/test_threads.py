@@ -84,3 +84,66 @@ def test_the_number_of_threads_is_what_it_was_before(device: str) -> None:
         for _ in range(3 * FIRST_REST):
             threads.step()
     assert torch.get_num_threads() == before
+
+
+class Shared(Machine):
+    """A machine of which other programs leave `cores` free; steps last as `seconds` says, for each piece of work."""
+
+    def __init__(self, most: int, seconds: Callable[[int], float]) -> None:
+        super().__init__(most, seconds)
+        self.cores = float(most)
+        self.threads = ThreadTrials(most, free=lambda: self.cores, use=self.use, clock=lambda: self.now)
+
+
+def test_nothing_is_tried_while_all_cores_are_free() -> None:
+    machine = Shared(4, lambda threads: 1 / threads)
+    machine.cores = 3.95
+    assert set(machine.work(1000)) == {4}
+
+
+def test_another_program_that_takes_a_core_makes_a_thread_less_worth_a_try_and_its_end_one_more() -> None:
+    machine = Shared(2, lambda threads: 1 / threads)
+    machine.work(100)
+    machine.cores, machine.seconds = 1.0, lambda threads: {1: 1.0, 2: 2.5}[threads]
+    machine.work(2 * TRIES + 2)
+    assert machine.threads.chosen == 1
+    assert set(machine.work(300)) == {1}, "nothing is gained by two, and no core tells otherwise"
+    machine.cores, machine.seconds = 2.0, lambda threads: 1 / threads
+    machine.work(2 * TRIES + FIRST_REST)
+    assert machine.threads.chosen == 2
+
+
+def test_of_many_cores_as_many_as_are_free_are_tried_at_once() -> None:
+    machine = Shared(16, lambda threads: 16 / threads if threads <= 6 else 16.0)
+    machine.cores = 6.2
+    machine.work(FIRST_REST + 2 * TRIES + 2)
+    assert machine.threads.chosen == 6
+
+
+def test_a_core_that_is_taken_changes_nothing_where_all_threads_stay_faster() -> None:
+    machine = Shared(2, lambda threads: {1: 1.0, 2: 0.7}[threads])
+    machine.cores = 1.2
+    machine.work(500)
+    assert machine.threads.chosen == 2
+
+
+def test_a_load_that_comes_and_goes_at_every_step_costs_few_trials() -> None:
+    machine = Shared(2, lambda threads: {1: 1.0, 2: 0.7}[threads])
+    used: Counter[int] = Counter()
+    for step in range(600):
+        machine.cores = float(1 + step % 2)
+        used += machine.work(1)
+    assert used[1] <= 600 * TRIES / (2 * TRIES + FIRST_REST) + TRIES
+
+
+@pytest.mark.parametrize("larger", [0, 1])
+def test_a_step_counts_by_its_work_and_what_lies_between_two_steps_not_at_all(larger: int) -> None:
+    machine = Shared(2, lambda threads: 1 / threads)
+    machine.cores = 1.0
+    for step in range(100):
+        work = 10.0 if step % 2 == larger else 1.0
+        machine.threads.step(work)
+        machine.now += work * machine.seconds(machine.using)
+        machine.threads.end_step()
+        machine.now += 1000.0 * (step % 3)
+    assert machine.threads.chosen == 2

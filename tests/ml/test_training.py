@@ -8,7 +8,7 @@ import torch
 from studio.config import SPEEDUPS, RunConfig
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import ModelError
-from studio.events import Evaluated, Event, Saved, Stepped, Stopping
+from studio.events import Checking, Evaluated, Event, Saved, Stepped, Stopping
 from studio.ml import loading
 from studio.ml.batches import IGNORED, TokenRow
 from studio.ml.checkpoints import Keeper
@@ -17,7 +17,7 @@ from studio.ml.generation import PaneInput, Sampling, generate
 from studio.ml.methods import make_trainable
 from studio.ml.optimizers import learning_rate_factor
 from studio.ml.soundness import Diverged, NotFinite
-from studio.ml.training import Trainer, evaluation_steps
+from studio.ml.training import Trainer
 from tests.ml.conftest import FOUR, FP32, MEMORISE, NF4, PAD, conversation, run_training
 
 SHORT = dataclasses.replace(MEMORISE, epochs=3, batch_size=2)
@@ -67,6 +67,21 @@ def test_it_is_scored_before_the_first_step_then_evenly_and_at_the_end(
     assert trained.result.first_validation_loss is not None
     assert trained.result.validation_loss is not None
     assert trained.result.validation_loss < trained.result.first_validation_loss
+
+
+def test_the_prompts_to_watch_are_asked_before_halfway_and_at_the_end(
+    tiny_model: Path, four_rows: tuple[TokenRow, ...]
+) -> None:
+    """Asked at every check, they took a fifth of a newcomer's first run on a processor."""
+    asked: list[int] = []
+    config = dataclasses.replace(SHORT, early_stopping=False)
+    trained = run_training(
+        tiny_model, four_rows, config=config, validation=four_rows[:1], sample=lambda step: not asked.append(step)
+    )
+    assert asked == [0, 3, 6]
+    checking = [event for event in trained.events if isinstance(event, Checking)]
+    assert {event.what for event in checking} == {"Scoring 1 held-out example"}
+    assert [event.step for event in checking] == [0, 1, 2, 3, 4, 5, 6]
 
 
 def test_every_token_that_a_step_reads_is_counted(tiny_model: Path, four_rows: tuple[TokenRow, ...]) -> None:
@@ -157,13 +172,6 @@ def test_scoring_before_training_does_not_change_a_four_bit_gradient(
     assert len(fresh) == len(after) > 0
     assert all(torch.allclose(one, other, atol=1e-6) for one, other in zip(fresh, after, strict=True))
     assert max(one.abs().max() for one in fresh) > 0
-
-
-def test_evaluation_steps_are_at_least_five_where_there_are_steps_and_end_with_the_last() -> None:
-    assert evaluation_steps(60) == {10, 20, 30, 40, 50, 60}
-    assert max(evaluation_steps(7)) == 7
-    assert len(evaluation_steps(7)) == 6
-    assert evaluation_steps(1) == {1}
 
 
 def test_learning_rate_warms_up_and_then_follows_the_schedule() -> None:

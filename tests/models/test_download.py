@@ -114,7 +114,7 @@ def test_the_wrong_file_is_refused_after_two_tries(shop: Shop, tmp_path: Path) -
 def test_gives_up_when_connections_bring_nothing_more(shop: Shop, tmp_path: Path) -> None:
     shop.files["/weights"] = BODY
     shop.breaks = [300_000, 0, 0, 0]
-    with pytest.raises(ModelError, match=r"broke off after 0\.3 MB.*goes on where it stopped"):
+    with pytest.raises(ModelError, match=r"stopped after 0\.3 MB.*continues where it stopped"):
         bring(shop, tmp_path / "weights", Ear())
     assert (tmp_path / "weights.part").stat().st_size == 300_000
 

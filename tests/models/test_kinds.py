@@ -75,7 +75,7 @@ def test_packed_weights_name_the_tool(method: str) -> None:
         {"compression_config": {"quant_method": method}},
     ):
         for document in (LLAMA_2_7B | packing, {"model_type": "llava", "text_config": LLAMA_2_7B | packing}):
-            with pytest.raises(ModelError, match=rf"packed by another tool \({method}\).*QLoRA"):
+            with pytest.raises(ModelError, match=rf"compressed by another tool \({method}\).*QLoRA"):
                 check_kind(document)
 
 
@@ -101,12 +101,12 @@ def test_a_packed_model_names_the_one_that_it_was_made_of(name: str, config: dic
 
 @pytest.mark.case("64-packed-by-another-tool")
 def test_packed_weights_whose_config_does_not_say_it(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="packed by another tool"):
+    with pytest.raises(ModelError, match="compressed by another tool"):
         check_kind(LLAMA_2_7B | {"quantization": {"group_size": 64, "bits": 4}})
     (tmp_path / "config.json").write_text(json.dumps(LLAMA_2_7B))
     for part in ("qweight", "scales", "weight_packed", "weight_scale"):
         (tmp_path / "model.safetensors").write_bytes(pack_shapes({f"model.layers.0.self_attn.q_proj.{part}": (4, 4)}))
-        with pytest.raises(ModelError, match="packed by another tool"):
+        with pytest.raises(ModelError, match="compressed by another tool"):
             check_base(tmp_path)
 
 

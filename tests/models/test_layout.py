@@ -113,7 +113,7 @@ def test_files_without_a_header_say_so(tmp_path: Path) -> None:
 
 
 def test_packed_weights_say_so() -> None:
-    with pytest.raises(ModelError, match="packed 4-bit"):
+    with pytest.raises(ModelError, match="compressed 4-bit"):
         find_layers({"model.layers.0.q_proj.weight": (8, 1), "model.layers.0.q_proj.weight.absmax": (2,)})
 
 

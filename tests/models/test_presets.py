@@ -57,7 +57,7 @@ def memory(**needed: int) -> Any:
             trainable=1,
             parameters=1,
             memory=(Part("Weights", need),),
-            seconds=None,
+            time=None,
             disk_bytes=0,
             file_bytes=0,
             verdict=FITS if need <= machine.memory_bytes else DOES_NOT_FIT,
@@ -138,7 +138,7 @@ def test_the_rank_grows_until_the_adapter_has_a_weight_for_each_learned_token() 
     assert values(**data(4_000, learned_tokens=4_884_481))["rank"] == 32
     assert values(**data(4_000, learned_tokens=10**9))["rank"] == 64
     assert "5,000,000 learned tokens" in reason("rank", **data(4_000, learned_tokens=5_000_000))
-    assert reason("rank") == "Wide enough for 400 examples of one task."
+    assert reason("rank") == "Large enough for 400 examples of one task."
 
 
 def test_no_adapter_is_wider_than_the_narrowest_layer() -> None:
@@ -163,7 +163,7 @@ def test_the_longest_example_covers_the_data_within_what_the_model_reads() -> No
     assert "700 tokens" in reason("max_length", **data(400, longest=700))
     assert values(**data(400, longest=9_000))["max_length"] == 2048
     assert values(preset=THOROUGH, **data(400, longest=9_000))["max_length"] == 8192
-    assert "reads no more" in reason("max_length", preset=THOROUGH, **data(400, longest=9_000))
+    assert "cannot read more" in reason("max_length", preset=THOROUGH, **data(400, longest=9_000))
 
 
 def test_examples_that_are_all_long_are_not_left_out_by_the_preset() -> None:
@@ -174,7 +174,7 @@ def test_qlora_is_suggested_where_memory_demands_it_and_only_where_it_helps() ->
     tight = memory(lora=18_200_000_000, qlora=9_000_000_000)
     found = derive(case(), estimate=tight)
     assert found[0].value == QLORA
-    assert found[0].reason == "LoRA would need 18.2 GB of the 16.0 GB here; with a packed base it fits."
+    assert found[0].reason == "LoRA would need 18.2 GB, and 16.0 GB are free; with a 4-bit base it fits."
     assert derive(case(), estimate=memory(lora=18 * 10**9, qlora=17 * 10**9))[0].value == LORA
     assert derive(case(machine=None), estimate=tight)[0].value == LORA
     assert derive(case(preset=BALANCED), estimate=ROOMY)[0].value == LORA

@@ -88,7 +88,7 @@ def test_a_stopped_and_a_broken_download_go_on(shop: Shop, tmp_path: Path) -> No
 
 
 def test_no_network_says_what_to_do(shop: Shop, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="cannot be fetched") as trouble:
+    with pytest.raises(ModelError, match="cannot be downloaded") as trouble:
         fetch(tmp_path, shop)
     assert "Connect to the internet" in trouble.value.hint
     assert "local model folder" in trouble.value.hint

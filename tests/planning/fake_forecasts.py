@@ -7,6 +7,7 @@ from studio.config import RunConfig
 from studio.errors import ModelError
 from studio.models.architecture import Architecture
 from studio.models.forecast.forecast import DOES_NOT_FIT, FITS, TIGHT, Forecast, MethodRow, Part, Remedy, Workload
+from studio.models.forecast.run_time import RunTime
 from studio.models.layout import LinearLayer, ModelLayout
 from studio.models.machine import Machine, Rates
 from studio.planning.forecasts import Forecasts
@@ -73,7 +74,7 @@ class Oracle:
             trainable=architecture.parameters if full else 1_000 * config.rank,
             parameters=architecture.parameters,
             memory=(Part("Weights", need - 1_000), Part("Logits", 1_000), Part("Gradients", 0)),
-            seconds=None if workload is None else 10.0 * config.rank * config.epochs,
+            time=None if workload is None else RunTime(0.0, 10.0 * config.rank * config.epochs),
             disk_bytes=3_000_000,
             file_bytes=2_000_000,
             verdict=verdict,

@@ -17,7 +17,7 @@ class FakeLaunch:
     def __init__(self) -> None:
         self.tasks: list[Task] = []
         self.log_path = Path()
-        self._lock_fd: int | None = None
+        self._held: dict[Path, int] = {}
         self._exit_code: int | None = None
 
     def __call__(self, task: Task, /) -> Worker:
@@ -29,14 +29,15 @@ class FakeLaunch:
         log_path.parent.mkdir(parents=True, exist_ok=True)
         log_path.touch()
         self.tasks.append(task)
-        self.log_path, self._lock_fd, self._exit_code = log_path, lock_fd, None
+        self._held[lock_path] = lock_fd
+        self.log_path, self._exit_code = log_path, None
         return Worker(process_id=0, exit_code=lambda: self._exit_code)
 
-    def end(self, exit_code: int = 0) -> None:
-        """Let the worker be gone."""
-        if self._lock_fd is not None:
-            os.close(self._lock_fd)
-        self._lock_fd, self._exit_code = None, exit_code
+    def end(self, exit_code: int = 0, *, task: Task | None = None) -> None:
+        """Let the workers be gone, or that of one task."""
+        for lock_path in list(self._held) if task is None else [task.paths.lock]:
+            os.close(self._held.pop(lock_path))
+        self._exit_code = exit_code
 
 
 @pytest.fixture

@@ -73,6 +73,8 @@ def test_a_run_comes_back_as_it_went(tmp_path: Path, say: Say) -> None:
     assert found.exports.is_dir()
     again = read_archive(archive, there)
     assert again.id != found.id, "it may be brought in twice"
+    assert again.name == "Other name (2)", "two runs of one name could not be told apart"
+    assert again.about.note == "A note."
     assert [path.name for path in there.folder.iterdir() if path.name.startswith(".")] == []
 
 

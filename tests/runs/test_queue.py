@@ -112,7 +112,7 @@ def test_a_queue_that_another_program_holds_is_a_sentence(
     line: Queue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queue, "_PATIENCE_SECONDS", 0.2)
-    with lock.holding(tmp_path / "queue.lock"), pytest.raises(RunError, match="held by another program"):
+    with lock.holding(tmp_path / "queue.lock"), pytest.raises(RunError, match="Another program is using the queue"):
         line.add("d")
 
 

@@ -12,7 +12,7 @@ import pytest
 from studio.config import RunConfig
 from studio.data.examples import Example, Message
 from studio.errors import RunError
-from studio.events import Event, Failed, Finished, Loaded, Prepared, Resumed, Saved, Started, Stepped
+from studio.events import Event, Failed, Finished, Forecasted, Loaded, Prepared, Resumed, Saved, Started, Stepped
 from studio.jobs.tasks import Train
 from studio.runs import lock
 from studio.runs import scheduler as module
@@ -290,7 +290,7 @@ def test_a_lost_run_is_recovered(scheduler: Scheduler, store: RunStore, workers:
     run = lose(store, say, step(1), Saved(1, "checkpoints/step-1"), step(2))
     assert scheduler.recover() == (run.id,)
     assert scheduler.recover() == ()
-    assert scheduler.view(run.id).headline == "Waiting for its turn, to go on after step 1."
+    assert scheduler.view(run.id).headline == "Waiting for its turn, to resume after step 1."
     assert scheduler.tick() == run.id
     assert not run.lost_path.exists()
 
@@ -412,3 +412,26 @@ def test_a_run_that_trains_says_so_after_it_was_taken_up_again(
     say(run.events_path, Loaded(1, 1, "cpu", "fp32", ()), Prepared(1, 0, 0, 1, 1, 9), Resumed(1), step(2))
     assert scheduler.view(run.id).status == "training"
     assert [each.step for each in scheduler.view(run.id).view.steps] == [1, 2]
+
+
+def test_what_waits_says_for_which_run_and_how_long(scheduler: Scheduler, store: RunStore, say: Say) -> None:
+    first, second, third = (create(store, name) for name in ("otter", "heron", "vole"))
+    assert scheduler.next_up() == ""
+    for run in (first, second, third):
+        scheduler.enqueue(run.id)
+    assert scheduler.next_up() == "the run otter"
+    assert "It waits for the run otter." in scheduler.view(second.id).headline
+    assert "It waits for the run otter and 1 other run." in scheduler.view(third.id).headline
+    say(first.events_path, Started(os.getpid(), "train"), Forecasted(1.0, 1200.0))
+    assert scheduler.next_up() == "the run otter, 15 to 25 min"
+    assert "It waits for the run otter, 15 to 25 min." in scheduler.view(second.id).headline
+
+
+def test_a_run_that_cannot_be_started_holds_up_no_evaluation(store: RunStore) -> None:
+    def refuse(run: RunFolder) -> Worker:
+        raise RunError("The memory is full.")
+
+    scheduler = build(store, refuse)
+    scheduler.enqueue(create(store, "otter").id)
+    assert scheduler.waiting()
+    assert scheduler.next_up() == ""

@@ -102,6 +102,30 @@ def test_an_unknown_run_is_a_sentence(store: RunStore, id: str) -> None:
         store.get(id)
 
 
+def test_a_run_is_found_by_the_name_that_a_person_gave_it(store: RunStore) -> None:
+    first, second = create(store), create(store)
+    store.describe(second.id, name="Shop  answers")
+    assert store.named(first.id) == first
+    assert store.named("first run") == first
+    assert store.named(" shop answers ") == second
+    third = create(store)
+    with pytest.raises(RunError) as caught:
+        store.named("First run")
+    assert first.id in caught.value.hint
+    assert third.id in caught.value.hint
+    with pytest.raises(RunError, match="no run 'nobody'") as caught:
+        store.named("nobody")
+    assert "'Shop answers'" in caught.value.hint or "'Shop  answers'" in caught.value.hint
+
+
+def test_a_name_that_is_taken_gets_a_number(store: RunStore) -> None:
+    assert store.free_name("First run") == "First run"
+    create(store)
+    assert store.free_name("first run") == "first run (2)"
+    create(store, RunConfig(name="First run (2)"))
+    assert store.free_name("First run") == "First run (3)"
+
+
 def test_a_run_is_deleted_with_all_it_has(store: RunStore, tmp_path: Path) -> None:
     run = create(store)
     save_adapter(run.path / "adapter")
@@ -237,7 +261,7 @@ def test_what_is_in_the_bin_comes_back_or_is_gone_for_good(store: RunStore, tmp_
     assert store.restore(first.id).result is not None
     assert [run.id for run in store.all()] == [first.id]
     for id in (first.id, "none", "..", "../runs", ""):
-        with pytest.raises(RunError, match="in the bin"):
+        with pytest.raises(RunError, match="in the Trash"):
             store.restore(id)
     (tmp_path / "bin" / "half-deleted").mkdir()
     assert [run.id for run in store.binned()] == [second.id, "half-deleted"]
@@ -253,7 +277,7 @@ def test_emptying_the_bin_of_the_runs_leaves_what_else_is_in_it(store: RunStore,
     for name in (conversations.FOLDER, sheets.FOLDER):
         (tmp_path / "bin" / name).mkdir()
         (tmp_path / "bin" / name / "one.json").write_text("{}", encoding="utf-8")
-        with pytest.raises(RunError, match="in the bin"):
+        with pytest.raises(RunError, match="in the Trash"):
             store.restore(name)
     assert [each.id for each in store.binned()] == [run.id]
     assert store.empty_bin() == 1

@@ -57,6 +57,18 @@ def test_the_best_loss_is_the_lowest_and_full_training_has_no_rank(studio: Studi
     assert (of(studio, run).best_loss, of(studio, run).rank) == (1.1, None)
 
 
+def test_the_best_loss_says_over_how_many_examples_it_is_until_all_are_scored(studio: Studio, dataset: str) -> None:
+    run = studio.start_run(RunConfig(), dataset)
+    checks = [Evaluated(1, 2.0, 24, 100), Evaluated(2, 1.1, 24, 100)]
+    steps = [step(number, loss=2.0) for number in (1, 2)]
+    told = [event for pair in zip(steps, checks, strict=True) for event in pair]
+    play(run, *opening_events(steps=3), *told, clock=studio.clock)
+    assert (of(studio, run).best_loss, of(studio, run).best_part) == (1.1, (24, 100))
+    play(run, Evaluated(2, 1.1, 24, 100, 1.3), Finished("finished", "Done.", 3.0), clock=studio.clock)
+    end_workers(studio)
+    assert (of(studio, run, fresh=True).best_loss, of(studio, run).best_part) == (1.3, None)
+
+
 def test_each_state_is_told_as_the_page_of_the_run_tells_it(studio: Studio, dataset: str) -> None:
     live = studio.start_run(RunConfig(), dataset)
     waiting = studio.start_run(RunConfig(), dataset)

@@ -6,7 +6,7 @@ import pytest
 from studio.config import RunConfig
 from studio.data.examples import Example, Message
 from studio.errors import RunError
-from studio.events import Evaluated, Event, Record, Started, Stepped
+from studio.events import Evaluated, Event, Prepared, Record, Started, Stepped
 from studio.runs.store import RunFolder, RunStore
 from studio.runs.tables import HEAD, write_csv
 from studio.runs.view import RunView
@@ -45,6 +45,20 @@ def test_every_step_stands_in_the_table_with_the_held_out_loss_beside_it(run: Ru
     last = rows[-1]
     assert (last["step"], last["held_out_loss"], last["tokens_until_then"]) == ("2000", "1.25", "200000")
     assert (last["learning_rate"], last["gradient_norm"]) == ("0.0001", "0.7")
+
+
+def test_a_loss_over_a_part_of_the_examples_stands_beside_that_over_all(run: RunFolder) -> None:
+    checks = (Evaluated(0, 3.0, 24, 100, 3.1), step(1, tokens=9), Evaluated(1, 2.0, 24, 100), step(2, tokens=9))
+    rows = read(write_csv(run, fold(*checks, Evaluated(2, 1.5, 24, 100), Evaluated(2, 1.5, 24, 100, 1.75))))
+    names = ("step", "held_out_loss", "held_out_examples", "loss_of_all_held_out", "learning_rate")
+    assert [tuple(row[name] for name in names) for row in rows] == [
+        ("0", "3.0", "24", "3.1", ""),
+        ("1", "2.0", "24", "", "0.0001"),
+        ("2", "1.5", "24", "1.75", "0.0001"),
+    ]
+    prepared = Prepared(90, 10, 0, 900, 400, 60)
+    (whole,) = read(write_csv(run, fold(prepared, step(1, tokens=9), Evaluated(1, 2.0))))
+    assert (whole["held_out_examples"], whole["loss_of_all_held_out"]) == ("10", "2.0")
 
 
 def test_tokens_that_nobody_counted_are_not_nought(run: RunFolder) -> None:

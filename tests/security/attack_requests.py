@@ -149,6 +149,8 @@ def _echo(target: Target, outcome: Outcome) -> Outcome:
     answer = target.visitor().get(f"/gradio_api/file={target.private}")
     if target.leaks(answer.text):
         return Outcome(outcome.name, True, "the private file can be fetched now")
+    if target.home and any(target.home.rglob(target.private.name)):
+        return Outcome(outcome.name, True, "the private file was brought in")
     return outcome
 
 

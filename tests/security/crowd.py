@@ -1,7 +1,7 @@
 """Ordinary visitors and how long they wait: one beside the attack, and a hundred at once.
 
-Each visitor loads the page with what belongs to it, and then asks what the page's own clocks ask, as often as the
-studio tells it to.
+Each visitor loads the page with what belongs to it, and then asks what the page's own clocks ask at most: on the page
+they wait until the studio says that something is new.
 """
 
 import asyncio
@@ -24,8 +24,8 @@ MOST_ASSETS = 25
 
 LONGEST_SECONDS = 60.0
 
-_PACE = re.compile(rb'data-pace=\\?"(\d+)')
-"""How many times slower than usual the clocks of a page are to run, as its header says."""
+_TICKING = {"clock-data": 3.0, "clock-header": 3.0, "clock-train": 5.0}
+"""The clocks that tick while the Data tab is open, and every how many seconds at most."""
 
 
 @dataclass
@@ -117,8 +117,8 @@ class Page:
         for listener in visitor.listeners:
             for id, event in listener["targets"]:
                 props = visitor.components.get(id, {"props": {}})["props"]
-                if event == "tick" and props.get("active", True):
-                    self.ticks.append((float(props.get("value") or 3.0), listener))
+                if event == "tick" and props.get("elem_id") in _TICKING:
+                    self.ticks.append((_TICKING[props["elem_id"]], listener))
 
     async def get(self, path: str) -> tuple[int, float]:
         status, seconds, _ = await self._exchange("GET", path, b"")
@@ -165,25 +165,13 @@ async def _stay(page: Page, waits: Waits, *, comes: float, end: float) -> None:
     for listener in page.loads:
         status, seconds, _ = await page.call(listener, session)
         waits.note("what a load calls", seconds, status)
-    slower = Slower()
-    await asyncio.gather(*(_tick(page, waits, session, each, slower, end=end) for each in page.ticks))
+    await asyncio.gather(*(_tick(page, waits, session, each, end=end) for each in page.ticks))
 
 
-@dataclass
-class Slower:
-    """How many times slower than usual the clocks of one page run."""
-
-    times: int = 1
-
-
-async def _tick(
-    page: Page, waits: Waits, session: str, clock: tuple[float, Mapping[str, Any]], slower: Slower, *, end: float
-) -> None:
-    """Ask at the pace of one clock; as on the page, the next time comes only once the last one is answered."""
+async def _tick(page: Page, waits: Waits, session: str, clock: tuple[float, Mapping[str, Any]], *, end: float) -> None:
+    """Ask at the pace of one clock, as a page does while something is at work."""
     period, listener = clock
-    while time.monotonic() + period * slower.times < end:
-        await asyncio.sleep(period * slower.times)
-        status, seconds, answer = await page.call(listener, session)
+    while time.monotonic() + period < end:
+        await asyncio.sleep(period)
+        status, seconds, _ = await page.call(listener, session)
         waits.note("what a clock calls", seconds, status)
-        told = _PACE.search(answer)
-        slower.times = int(told[1]) if told else slower.times

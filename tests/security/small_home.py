@@ -24,23 +24,23 @@ from studio.jobs.exports import export_state
 from studio.models.machine import Machine, Rates
 from studio.models.starter import starter_folder
 from studio.planning.model_facts import ModelFacts
+from studio.planning.tradeoffs import Tradeoffs
 from studio.runs.launcher import PROJECT_ROOT
 from studio.runs.store import RunStore
 from studio.settings import Settings
 from studio.studio import Studio
 from studio.ui import api
-from studio.ui.app import open_page
 from studio.ui.compare import bin_panel, history, sheet_actions, vote_actions
 from studio.ui.compare.chat_state import Chat
 from studio.ui.configure import view
 from studio.ui.configure.state import Selection as Configured
+from studio.ui.configure.state import settle
 from studio.ui.data import imports, library
 from studio.ui.data import view as data_drawing
 from studio.ui.data.state import Selection as Looked
 from studio.ui.evaluate import actions, tab
 from studio.ui.evaluate import view as evaluate_view
 from studio.ui.evaluate.state import Selection
-from studio.ui.evaluate.tradeoff_state import Tradeoffs
 from studio.ui.export import view as export_view
 from studio.ui.kit.drawn import Drawn, only_new
 from studio.ui.runs import view as runs_drawing
@@ -173,8 +173,6 @@ def serve_a_while(studio: Studio) -> None:
 
 def look_everywhere(studio: Studio, ids: Ids) -> None:
     """Open the page and draw every tab, for everything there is. A `StudioError` is a sentence on the page."""
-    open_page(studio, None, None, None, None)
-    open_page(studio, ids.dataset, ids.finished, ids.lost, ids.draft)
     facts = ModelFacts(studio)
     for run_id in (ids.finished, ids.lost, ids.draft, ids.binned):
         _look_at_run(studio, facts, run_id)
@@ -184,7 +182,8 @@ def look_everywhere(studio: Studio, ids: Ids) -> None:
         with contextlib.suppress(StudioError):
             only_new(data_drawing.draw(studio, facts, Looked(version=dataset_id)), Drawn())
         with contextlib.suppress(StudioError):
-            view.draw(studio, facts, Configured(RunConfig(), "balanced", dataset_id), None)
+            fresh = Configured(dataset_id=dataset_id)
+            only_new(view.draw(studio, facts, settle(studio, facts, fresh, fresh)), Drawn())
     library.draw_bin(studio)
     with contextlib.suppress(StudioError):
         imports.follow(studio, [], [])
@@ -202,7 +201,7 @@ def look_everywhere(studio: Studio, ids: Ids) -> None:
 def _look_at_run(studio: Studio, facts: ModelFacts, run_id: str) -> None:
     looks: list[Any] = [
         lambda: studio.scheduler.view(run_id),
-        lambda: train_view.draw(train_view.shared_view(studio), train_view.Selection(run_id)),
+        lambda: train_view.draw(studio, train_view.shared_view(studio), train_view.Selection(run_id)),
         lambda: train_view.refresh_runs(studio, run_id),
         lambda: api.status_of(studio, run_id),
         lambda: tab.refresh_runs(studio, run_id),

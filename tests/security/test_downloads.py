@@ -147,6 +147,6 @@ def test_the_card_of_an_export_names_no_folder_of_this_machine(run: RunFolder) -
 
     place = "/home/somebody/private/base"
     run.__dict__["config"] = replace(run.config, model=place, start_adapter=f"{place}/adapter-7")
-    card = card_of(run, kind="adapter", base_name="base", steps=1)
+    card = card_of(run, kind="adapter", steps=1)
     assert "somebody" not in card
     assert "adapter-7" in card

@@ -14,12 +14,14 @@ from studio.ui.serving.login import LONGEST_FORM, SECONDS, TRIES, TRIES_IN_ALL, 
 from studio.ui.serving.origins import Hosts
 from studio.ui.serving.request_checks import RequestChecks, Rules
 from studio.ui.serving.server import served
+from tests.patience import PATIENCE_SECONDS
 from tests.security.visits import Gradio, ask
 from tests.ui.fake_studio import open_fake_studio
 
 pytestmark = pytest.mark.security
 
 PASSWORD = "a harbour in fog"
+PATIENT = {"timeout": PATIENCE_SECONDS}
 FORM = [("Content-Length", "60")]
 
 
@@ -108,7 +110,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def test_nothing_but_the_login_page_is_shown_without_the_password(address: str) -> None:
-    with httpx.Client(base_url=address) as visitor:
+    with httpx.Client(base_url=address, timeout=PATIENCE_SECONDS) as visitor:
         page = visitor.get("/")
         assert page.status_code == 200
         assert '"auth_required":true' in page.text
@@ -125,7 +127,7 @@ def test_nothing_but_the_login_page_is_shown_without_the_password(address: str) 
 
 
 def test_the_password_opens_the_page_until_the_visitor_leaves(address: str) -> None:
-    with httpx.Client(base_url=address) as visitor:
+    with httpx.Client(base_url=address, timeout=PATIENCE_SECONDS) as visitor:
         wrong = visitor.post("/login", data={"username": "me", "password": "not this one"})
         assert wrong.status_code == 400
         assert not wrong.cookies
@@ -138,8 +140,8 @@ def test_the_password_opens_the_page_until_the_visitor_leaves(address: str) -> N
 
 
 def test_a_program_signs_in(address: str, tmp_path: Path) -> None:
-    client = Client(address, auth=("program", PASSWORD), verbose=False)
+    client = Client(address, auth=("program", PASSWORD), verbose=False, httpx_kwargs=PATIENT)
     assert "/run_status" in str(client.view_api(return_format="dict"))
     client.close()
     with pytest.raises((ValueError, AuthenticationError)):
-        Client(address, verbose=False)
+        Client(address, verbose=False, httpx_kwargs=PATIENT)

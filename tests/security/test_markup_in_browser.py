@@ -73,7 +73,7 @@ def _write_home(studio: Studio, file: Path) -> None:
 
 def _evaluate(run: RunFolder) -> None:
     rows = [replace(row, prompt=HOSTILE, expected=SHORT, base=HOSTILE, tuned=HOSTILE) for row in made_up.rows()]
-    report = replace(made_up.report(run), run_id=run.id, headline=HOSTILE, device=HOSTILE)
+    report = replace(made_up.report(run), run_id=run.id, device=HOSTILE)
     confusions = tuple(replace(each, labels=(SHORT, "<b>", "<i>")) for each in report.confusions)
     write_evaluation(run, replace(report, confusions=confusions), tuple(rows))
 

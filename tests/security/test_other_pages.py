@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Playwright, expect
 
 from studio.studio import Studio
+from studio.ui.kit.plot import SCRIPT_ADDRESS
 from studio.ui.serving.server import PageServer, served
 from tests.local_server import serving
 from tests.ui.fake_studio import open_fake_studio
@@ -173,9 +174,10 @@ def test_the_page_itself_works_under_its_own_policy(
     for name in TABS:
         page.get_by_role("tab", name=name, exact=True).click()
         expect(page.get_by_role("tab", name=name, exact=True)).to_have_attribute("aria-selected", "true")
-    page.wait_for_function("() => window.Plotly")
+    page.evaluate("address => studio.load(address)", SCRIPT_ADDRESS)
     table = tmp_path / "few.csv"
     table.write_text("question,answer\nWho?,Me\n", encoding="utf-8")
+    page.get_by_text("Add examples: files, text, the Hub or a sample").click()  # it is closed where there is a data set
     with page.expect_response("**/gradio_api/upload*") as uploaded:
         page.locator("#data-upload input[type=file]").set_input_files(table)
     assert uploaded.value.status == 200

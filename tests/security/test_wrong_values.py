@@ -170,7 +170,7 @@ def test_an_id_longer_than_a_file_name_is_unknown(studio: Studio, letters: int) 
 
 def test_the_name_of_an_evaluation_is_no_longer_than_a_file_name(tmp_path: Path) -> None:
     """An evaluation is looked for as a file of its name."""
-    with pytest.raises(RunError, match="is no evaluation"):
+    with pytest.raises(RunError, match="is not an evaluation"):
         Evaluate(tmp_path, "a" * 250)
 
 

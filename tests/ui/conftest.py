@@ -1,6 +1,7 @@
 """A studio for the page's tests: real stores on a temporary folder, played workers, a clock that stands still."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +9,10 @@ import pytest
 
 from studio.planning.model_facts import ModelFacts
 from studio.studio import Studio
-from tests.ui.fake_studio import fake_studio
+from tests.live_page import Served, serve_page
+from tests.ui import made_up
+from tests.ui.fake_studio import end_workers, fake_studio, finished_run, open_fake_studio
+from tests.warm import Forkserver
 
 
 @pytest.fixture
@@ -64,3 +68,15 @@ def copies(tmp_path: Path) -> Path:
     rows = [f"How do I fix part {n % 8}?,Turn screw {n % 8} until it is tight." for n in range(10)]
     path.write_text("\n".join(["question,answer", *rows]) + "\n", encoding="utf-8")
     return path
+
+
+@pytest.fixture
+def seeded(tmp_path: Path, warm: Forkserver) -> Iterator[Served]:
+    """A page with a data set, a finished run and its evaluation."""
+    home = tmp_path / "home"
+    studio = open_fake_studio(home, clock=time.time)
+    run = finished_run(studio, dataset_id=studio.data.add_sample("order_slips").id, steps=30)
+    made_up.write(run)
+    end_workers(studio)
+    with serve_page(home, warm) as served:
+        yield served

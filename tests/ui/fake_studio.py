@@ -122,7 +122,8 @@ class FakeChat:
     """Stands in for the chat client: the base model echoes, the tuned one says "tuned" first, and how strongly.
 
     A question with the word "trouble" is one, with `halt_after` an answer is stopped after so many words, and while it
-    `is_silent` it is stopped before the first. An adapter that `is_fixed` knows only one strength.
+    `is_silent` it is stopped before the first. An adapter that `is_fixed` knows only one strength. Panes that are
+    `failing`, by their places, cannot answer, each for the reason there.
     """
 
     def __init__(self) -> None:
@@ -133,6 +134,7 @@ class FakeChat:
         self.halt_after: int | None = None
         self.is_silent = False
         self.is_fixed = False
+        self.failing: dict[int, str] = {}
         self.asked: list[tuple[Open, tuple[PaneRequest, ...]]] = []
         self.seeds: list[int] = []
         self.tested = Tested(1, True, True, tokens=32, seconds=2.0, note="Greedy, in fp32.")
@@ -162,6 +164,9 @@ class FakeChat:
             yield Trouble(1, "The strength of this adapter cannot be changed: it is fixed.", "Set it to 1.")
             return
         for place, pane in enumerate(panes):
+            if place in self.failing:
+                yield Answered(1, place, tokens=0, seconds=0.0, ended="failed", trouble=self.failing[place])
+                continue
             tuned = "tuned:" if pane.strength == 1 else f"tuned at {pane.strength:g}:"
             words = ["base:" if pane.adapter == BASE else tuned, *pane.messages[-1].content.split()]
             ended = "end" if self.halt_after is None else "stopped"
@@ -188,7 +193,9 @@ class FakeChat:
         pass
 
 
-def open_fake_studio(home: Path, *, clock: Callable[[], float], with_model: bool = True) -> Studio:
+def open_fake_studio(
+    home: Path, *, clock: Callable[[], float], with_model: bool = True, launch: FakeWorkers | None = None
+) -> Studio:
     """Build a studio on `home` with fake workers and a fake chat. The samples are the real ones."""
     if with_model:
         write_plain_model(starter_folder(home))
@@ -197,7 +204,7 @@ def open_fake_studio(home: Path, *, clock: Callable[[], float], with_model: bool
         data=DatasetLibrary(home, samples_folder=PROJECT_ROOT / "assets" / "samples", clock=clock),
         runs=RunStore(home, clock, rng=random.Random(0)),
         chat=FakeChat(),
-        launch=FakeWorkers(),
+        launch=launch or FakeWorkers(),
         clock=clock,
         rendering=FakeRendering(),
     )
@@ -305,7 +312,9 @@ def finished_run(studio: Studio, *, dataset_id: str, config: RunConfig | None = 
 def write_export(run: RunFolder, kind: str) -> ExportReport:
     """Write an export with its report, as the export worker would."""
     run.exports.mkdir(parents=True, exist_ok=True)
-    export_archive(run, kind).write_bytes(b"PK" + bytes(2000))
+    with export_archive(run, kind).open("wb") as archive:
+        archive.write(b"PK")
+        archive.truncate(18_100_000)  # takes no place on the disk
     report = ExportReport(
         kind=kind,
         folder_bytes=19_600_000,

@@ -65,7 +65,6 @@ def forgetting(*, knowledge: float = 0.40, language: float = 3.14) -> Forgetting
         ),
         subjects=(Part("Astronomy", 26, 0.46, 0.42), Part("Cooking <i>", 26, 0.38, 0.42), Part("Law", 26, 0.5, 0.31)),
         genres=(Part("Letters", 34, 3.0, 3.02), Part("News", 34, 2.9, 3.1)),
-        sentence="General knowledge 41 % to 40 %, within noise; general language 2 % worse.",
     )
 
 
@@ -107,7 +106,6 @@ def report(run: RunFolder, *, name: str = AT_THE_END, accuracy: float = 0.9, dat
             ),
         ),
         forgetting=forgetting(),
-        headline=f"Accuracy rose from 40 % to {accuracy:.0%}, surely better.",
         created=1_800_000_500.0,
         seconds=74.0,
         device="cpu",

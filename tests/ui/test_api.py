@@ -12,6 +12,7 @@ from gradio_client.exceptions import AppError, ValidationError
 
 from studio.studio import Studio
 from studio.ui.serving.server import served as served_page
+from tests.patience import PATIENCE_SECONDS
 from tests.ui.fake_studio import FakeWorkers, finish, open_fake_studio
 
 
@@ -19,7 +20,7 @@ from tests.ui.fake_studio import FakeWorkers, finish, open_fake_studio
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Studio, Client]]:
     studio = open_fake_studio(tmp_path_factory.mktemp("home"), clock=time.time)
     with served_page(studio, port=0) as server:
-        client = Client(f"http://127.0.0.1:{server.port}", verbose=False)
+        client = Client(f"http://127.0.0.1:{server.port}", verbose=False, httpx_kwargs={"timeout": PATIENCE_SECONDS})
         yield studio, client
         client.close()
     workers = studio._launch
@@ -51,7 +52,7 @@ def test_the_whole_path_for_a_program(served: tuple[Studio, Client], tmp_path: P
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"rank": 0}, "Rank must lie between 1 and 512; found 0."),
+        ({"rank": 0}, "Rank must be between 1 and 512; found 0."),
         ({"dataset_id": "nothing-here"}, "There is no data set 'nothing-here'."),
     ],
 )

@@ -95,9 +95,9 @@ def events(path: Path) -> list[Event]:
     return [record.event for record in read_events(path)[0]]
 
 
-def wait_for(path: Path, kind: type, *, seconds: float = 90) -> None:
-    """Wait until an event of a kind is in the log."""
+def wait_for(path: Path, kind: type, *, what: str = "", seconds: float = 90) -> None:
+    """Wait until an event of a kind is in the log, one that has `what` where that is given."""
     deadline = time.monotonic() + seconds
-    while not any(isinstance(event, kind) for event in events(path)):
+    while not any(isinstance(event, kind) and what in getattr(event, "what", "") for event in events(path)):
         assert time.monotonic() < deadline, f"no {kind.__name__} in {path}"
         time.sleep(0.05)

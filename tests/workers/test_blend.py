@@ -65,7 +65,7 @@ def test_two_adapters_become_one_that_plain_peft_loads_and_that_can_be_exported(
     assert start(MakeBlend(run.path)).wait() == 0
     last = events(run.events_path)[-1]
     assert isinstance(last, Finished)
-    assert last.summary == "Blended (Concatenation): 0.7 of one and 0.3 of two. The adapter has rank 7."
+    assert last.summary == "Merged (Concatenation): 0.7 of one and 0.3 of two. The adapter has rank 7."
     assert run.result == run.path / "adapter"
     assert json.loads((run.path / "adapter" / "adapter_config.json").read_text())["r"] == run.config.rank == 7
 
@@ -91,9 +91,9 @@ def test_two_adapters_become_one_that_plain_peft_loads_and_that_can_be_exported(
     report = read_report(run.exports, "adapter")
     assert report is not None
     assert report.same_answers == report.answers
-    card = card_of(run, kind="adapter", base_name="someone/base", steps=0)
-    assert "A LoRA adapter, blended from others, made with LoRA Studio" in card
-    for row in ("| blended by | Concatenation (peft: cat) |", "| parent 1 | 0.7 of one |", "| rank | 7 |"):
+    card = card_of(run, kind="adapter", steps=0)
+    assert "A LoRA adapter, merged from others, made with LoRA Studio" in card
+    for row in ("| merge method | Concatenation (peft: cat) |", "| parent 1 | 0.7 of one |", "| rank | 7 |"):
         assert row in card
     assert "learning rate" not in card
 

@@ -36,6 +36,7 @@ from studio.ml.generation import BASE as BASE_ROW
 from studio.ml.generation import PaneInput, Sampling, generate
 from studio.runs.precision import precision_of
 from studio.runs.store import RunFolder
+from tests.patience import PATIENCE_SECONDS
 from tests.tiny_model import write_tiny_tokenizer
 from tests.workers.conftest import Process, Start
 
@@ -217,7 +218,7 @@ def test_trouble_is_a_sentence_and_the_worker_lives_on(tiny_model: Path, tmp_pat
     assert isinstance(trouble, Trouble)
     assert "no longer on the disk" in trouble.message
     conversation.say(Leave())
-    assert conversation.process.wait(timeout=20) == 0
+    assert conversation.process.wait(timeout=PATIENCE_SECONDS) == 0
 
 
 @pytest.mark.case("63-nan-in-the-base")
@@ -244,9 +245,17 @@ def test_what_answers_without_numbers_is_named(tiny_model: Path, tmp_path: Path,
 
     conversation.say(Open(model=str(tiny_model), bits=0, precision="fp32"))
     conversation.hear_until(Opened)
-    assert trouble(BASE, str(sound), str(broken)).startswith("What the run 'red' learned is broken")
+    conversation.say(ask(1, BASE, str(sound), str(broken), str(tmp_path / "gone")))
+    heard = conversation.hear_until(Answered, times=4)
+    failed = {each.pane: each.trouble for each in heard if isinstance(each, Answered) and each.ended == "failed"}
+    assert failed[2].startswith("What the run 'red' learned is broken")
+    assert failed[3].startswith("What this run learned is no longer on the disk")
+    assert set(failed) == {2, 3}, "the others were not answered because of them"
+    assert text(heard, 0) == text(heard, 1) != ""
+    assert trouble(str(broken)).startswith("What the run 'red' learned is broken")
     conversation.say(ask(2, BASE, str(sound)))
-    assert text(heard := conversation.hear_until(Answered, times=2), 0) == text(heard, 1)
+    heard = conversation.hear_until(Answered, times=2)
+    assert text(heard, 0) == text(heard, 1)
     conversation.say(Open(model=str(tmp_path / "damaged"), bits=0, precision="fp32"))
     conversation.hear_until(Opened)
     assert trouble(BASE, str(sound)).startswith("The base model itself is broken")
@@ -267,4 +276,4 @@ def test_a_conversation_that_fills_the_context_is_trouble_at_once(tiny_model: Pa
 def test_it_leaves_when_the_page_is_gone(conversation: Conversation) -> None:
     assert conversation.process.stdin is not None
     conversation.process.stdin.close()
-    assert conversation.process.wait(timeout=20) == 0
+    assert conversation.process.wait(timeout=PATIENCE_SECONDS) == 0

@@ -7,9 +7,9 @@ from studio.events import Prepared
 from studio.jobs.calibration import machine_key, write_machine
 from studio.ml.batches import TokenRow
 from studio.models.architecture import read_architecture
-from studio.models.forecast.forecast import FITS, Workload
-from studio.models.machine import Machine, Rates
-from studio.workers.estimates import estimate, peak_bytes, this_machine, workload_of
+from studio.models.forecast.forecast import FITS, RunTime, Workload
+from studio.models.machine import Machine, Rates, Timing
+from studio.workers.estimates import estimate, leg_timing, peak_bytes, this_machine, workload_of
 from studio.workers.rows import Rows
 from tests.models.known_configs import KNOWN
 
@@ -48,3 +48,12 @@ def test_the_highest_memory_of_this_process(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(Path, "read_text", missing)
     assert peak_bytes("cpu") == pytest.approx(found, rel=0.3)
+
+
+def test_a_worker_is_put_beside_what_was_estimated_of_its_steps() -> None:
+    expected = RunTime(start=10.0, loop=600.0, slower=1.5)
+    config = RunConfig(method="qlora")
+    half = leg_timing(expected, config, device="cpu", done=(30, 60), seconds=500.0, loop_seconds=480.0)
+    assert half == Timing("starter", "qlora", "cpu", 15.0, 20.0, 450.0, 480.0)
+    barely = leg_timing(expected, config, device="cpu", done=(2, 60), seconds=50.0, loop_seconds=30.0)
+    assert (barely.loop_estimated, barely.start_estimated) == (0.0, 15.0)

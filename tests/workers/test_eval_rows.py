@@ -40,15 +40,15 @@ def test_all_rows_of_a_file_are_asked_when_the_time_allows(ask: Callable[..., Ev
     """A file of 100 rows was scored on 32 of them, and the headline did not say so."""
     asked = ask(135e6)
     assert (len(asked.rows), asked.available, asked.left_out) == (100, 100, 0)
-    assert asked.sentence(0.0) == "All 100 rows, foreseen to take about 2 minutes."
-    assert asked.sentence(180.0) == "All 100 rows, foreseen to take about 5 minutes."
+    assert asked.sentence(0.0) == "All 100 rows, estimated to take about 2 minutes."
+    assert asked.sentence(180.0) == "All 100 rows, estimated to take about 5 minutes."
 
 
 def test_where_it_does_not_as_many_as_do_are_and_it_is_said(ask: Callable[..., EvalRows]) -> None:
     asked = ask(135e7)
     assert (len(asked.rows), asked.available) == (32, 100)
     assert asked.sentence(0.0).startswith(
-        "32 of 100 rows, foreseen to take about 5 minutes; all of them would take about 16"
+        "32 of 100 rows, estimated to take about 5 minutes; all of them would take about 16"
     )
     assert len(ask(1e12).rows) == FEWEST_ROWS
     assert len(ask(1e12, rows=40).rows) == 40
@@ -59,7 +59,7 @@ def test_rows_that_cannot_be_asked_are_counted(ask: Callable[..., EvalRows]) -> 
     long = Example((Message("user", "Why?"), Message("assistant", "So." * 200)))
     asked = ask(135e6, given=(*examples(3), long))
     assert (len(asked.rows), asked.left_out) == (3, 1)
-    assert asked.sentence(0.0) == "3 rows, foreseen to take less than a minute. 1 row cannot be asked."
+    assert asked.sentence(0.0) == "3 rows, estimated to take less than a minute. 1 row cannot be asked."
 
 
 @pytest.mark.case("72-eval-file-is-the-data")

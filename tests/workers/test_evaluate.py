@@ -1,5 +1,6 @@
 """The evaluation worker on a finished run: what it writes, what it keeps of the base, and what becomes of trouble."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -14,10 +15,12 @@ from safetensors.torch import load_file, save_file
 from studio.data.example_files import write_examples
 from studio.data.examples import Example, Message
 from studio.events import Failed, Finished, Loading
+from studio.jobs.automatic_evaluations import request_path
 from studio.jobs.evaluation_report import EvaluationReport, read_report, read_rows
-from studio.jobs.evaluations import request_path
 from studio.jobs.tasks import Evaluate, Train
+from studio.jobs.verdicts import summary
 from studio.runs.store import RunFolder
+from studio.workers.evaluate import BACKGROUND_NICE
 from tests.own_task import write_task
 from tests.workers.conftest import Start, events, wait_for
 
@@ -59,7 +62,7 @@ def test_a_run_is_scored_beside_its_base_and_on_the_probes(make_run: MakeRun, st
     assert len(read_rows(run, "end")) == 6
     last = events(run.path / "evaluations" / "end.events.jsonl")[-1]
     assert isinstance(last, Finished)
-    assert last.summary == report.headline
+    assert last.summary == summary(report).text
 
     (kept,) = (tmp_path / "evaluations").glob("base-*.json")
     before = kept.stat().st_mtime_ns
@@ -115,6 +118,43 @@ def test_one_that_is_stopped_writes_no_report(make_run: MakeRun, start: Start) -
     assert isinstance(last, Finished)
     assert last.status == "stopped"
     assert read_report(run, "end") is None
+
+
+def test_one_that_gives_way_goes_on_from_where_it_was(make_run: MakeRun, start: Start, tmp_path: Path) -> None:
+    run = trained(make_run, start, held_out=6)
+    request_path(run).write_text("0")
+    worker = start(Evaluate(run.path, "end"))
+    log = run.path / "evaluations" / "end.events.jsonl"
+    wait_for(log, Loading, what="Base model: general knowledge")
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait() == 0
+    assert request_path(run).read_text().strip() == "0", "it is still to be evaluated, and nothing failed"
+    (kept,) = (tmp_path / "evaluations").glob("base-*.begun")
+    before = len(events(log))
+
+    report = evaluated(run, start)
+    again = [event.what for event in events(log)[before:] if isinstance(event, Loading)]
+    assert "Base model: how likely the right answers are" not in again
+    assert "Base model: general language" not in again
+    assert "Base model: general knowledge" in again
+    assert "Tuned model: general language" in again
+    assert not kept.exists()
+    assert not list((run.path / "evaluations").glob("*.begun"))
+    assert not request_path(run).exists()
+    whole = evaluated(run, start)
+    assert (whole.figures, whole.forgetting) == (report.figures, report.forgetting)
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_what_nobody_asked_for_leaves_the_processor_to_the_chat(make_run: MakeRun, start: Start, asked: bool) -> None:
+    """The first answer of a newcomer's model came from half of a processor: its evaluation had the other half."""
+    run = trained(make_run, start)
+    if not asked:
+        request_path(run).touch()
+    worker = start(Evaluate(run.path, "end"))
+    wait_for(Evaluate(run.path, "end").paths.events, Loading)
+    behind = os.getpriority(os.PRIO_PROCESS, worker.pid) - os.getpriority(os.PRIO_PROCESS, os.getpid())
+    assert behind == (0 if asked else BACKGROUND_NICE)
 
 
 def test_standard_tasks_are_asked_besides(make_run: MakeRun, start: Start, tmp_path: Path) -> None:

@@ -1,8 +1,11 @@
 """The export worker on a finished run: both kinds, checked, and a report written last."""
 
+import os
+import re
 import shutil
 import signal
 import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,13 +16,21 @@ from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from studio.compare.chat_protocol import BASE, Answered, Ask, Leave, Open, PaneRequest, Token
+from studio.data.example_files import read_examples
+from studio.data.examples import Message
 from studio.events import Failed, Finished, Saved
 from studio.jobs.exports import export_archive, export_folder, read_report
-from studio.jobs.tasks import Export, Train
+from studio.jobs.snippets import LONGEST_ANSWER, snippet
+from studio.jobs.tasks import Chat, Export, Train
 from studio.runs.store import RunFolder
+from tests.warm import ONE_THREAD
 from tests.workers.conftest import Start, events, wait_for
+from tests.workers.test_chat import Conversation
 
 MakeRun = Callable[..., RunFolder]
+BETWEEN = "-- the next --"
+OFFLINE = {**os.environ, **ONE_THREAD, "HF_HUB_OFFLINE": "1"}
 
 
 def trained(make_run: MakeRun, start: Start, **settings: object) -> RunFolder:
@@ -51,6 +62,42 @@ def test_both_exports_of_a_run_load_in_plain_libraries_and_agree(
     assert torch.allclose(adapted(input_ids=ids).logits, plain(input_ids=ids).logits, atol=1e-4)
     assert not torch.allclose(base(input_ids=ids).logits, plain(input_ids=ids).logits, atol=1e-2)
     assert AutoTokenizer.from_pretrained(merged).chat_template
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(("precision", "kinds"), [("fp32", ("adapter", "merged")), ("bf16", ("adapter",))])
+def test_the_code_that_goes_with_an_export_prints_the_answer_of_the_page(
+    make_run: MakeRun, start: Start, tiny_model: Path, tmp_path: Path, precision: str, kinds: tuple[str, ...]
+) -> None:
+    """It loaded the adapter in fp32 and asked nothing: in bf16 two of four answers were not those of the page."""
+    run = trained(make_run, start, epochs=4, precision=precision)
+    (example, *_) = read_examples(run.validation_path)
+    chat = start(Chat(tmp_path), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    page = Conversation(chat)
+    page.say(Open(model=str(tiny_model), bits=0, precision=precision))
+    question = (Message("user", example.messages[0].content),)
+    panes = tuple(PaneRequest(adapter, question) for adapter in (BASE, str(run.result)))
+    page.say(Ask(id=1, panes=panes, temperature=0.0, top_p=1.0, max_new_tokens=LONGEST_ANSWER, seed=1))
+    said = page.hear_until(Answered, times=2)
+    base, tuned = ("".join(each.text for each in said if isinstance(each, Token) and each.pane == n) for n in (0, 1))
+    assert base != tuned
+
+    page.say(Leave())
+
+    shutil.copytree(tiny_model, tmp_path / "used" / tiny_model.name)  # the base, as it is called elsewhere
+    lines = []
+    for kind in kinds:
+        assert start(Export(run.path, kind)).wait() == 0
+        zipfile.ZipFile(export_archive(run, kind)).extractall(tmp_path / "used")
+        readme = (tmp_path / "used" / export_folder(run, kind).name / "README.md").read_text(encoding="utf-8")
+        (code,) = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
+        assert code == snippet(run, kind), "the page shows the same lines"
+        lines.append(code)
+    # One process for all of them, because reading the libraries takes longer than all else.
+    command = [sys.executable, "-c", f"\nprint({BETWEEN!r})\n".join(lines)]
+    done = subprocess.run(command, cwd=tmp_path / "used", env=OFFLINE, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    assert done.stdout.decode().split(f"{BETWEEN}\n") == [f"{tuned}\n"] * len(kinds)
 
 
 @pytest.mark.parametrize("stored", ["float32", "bfloat16"])

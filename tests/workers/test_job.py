@@ -1,14 +1,18 @@
 import errno
 import io
+import re
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from safetensors import SafetensorError
 
 from studio.errors import DataError, ModelError, RunError
-from studio.events import Event, Failed, Finished, Started
+from studio.events import Event, Failed, Finished, Loading, Started
 from studio.ml.soundness import Diverged
+from studio.models.starter import Stopped
+from studio.runs.turns import EVALUATION, Holder
 from studio.workers.job import Job, failure, run_job
 from tests.workers.conftest import events
 
@@ -85,3 +89,27 @@ def test_a_job_says_why_it_failed_though_its_log_cannot_be_written(
     last = events(tmp_path / "events.jsonl")[-1]
     assert isinstance(last, Failed)
     assert last.cause == "disk_full"
+
+
+def test_who_waits_says_for_what_and_how_long(tmp_path: Path) -> None:
+    """A run waited for nine minutes, and the page said for another run, where an evaluation had the machine."""
+    place = tmp_path / "accelerator.lock"
+    told: list[Event] = []
+
+    def stop_when_told(event: Event) -> None:
+        told.append(event)
+        waiting.ask_to_stop()
+
+    waiting = Job(stop_when_told)
+    holder = Holder("the evaluation of otter", until=time.time() + 250, kind=EVALUATION)
+    with (
+        Job(told.append).holding(place, waiting="", holder=holder),
+        pytest.raises(Stopped),
+        waiting.holding(place, waiting="Waiting for other work"),
+    ):
+        pass
+    (said,) = told
+    assert isinstance(said, Loading)
+    assert said.is_waiting
+    assert said.waits_for == EVALUATION
+    assert re.fullmatch(r"Waiting for the evaluation of otter, \d to \d min", said.what)

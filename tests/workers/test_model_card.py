@@ -10,7 +10,7 @@ MakeRun = Callable[..., RunFolder]
 
 
 def card(run: RunFolder, kind: str = "adapter") -> str:
-    return card_of(run, kind=kind, base_name="someone/base", steps=12)
+    return card_of(run, kind=kind, steps=12)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_the_card_of_an_adapter_names_its_method(
 ) -> None:
     text = card(make_run(**settings))
     assert all(word in text for word in words), text
-    assert 'base = "someone/base"' in text
+    assert "PeftModel.from_pretrained(base, folder)" in text
     assert "| 12 |" in text
 
 

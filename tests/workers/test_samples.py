@@ -6,7 +6,7 @@ import pytest
 from studio.config import RunConfig
 from studio.data.examples import Example, Message
 from studio.data.tokenizing.rendering import ChatRenderer
-from studio.events import Event, Sampled
+from studio.events import Checking, Event, Sampled
 from studio.ml import loading
 from studio.ml.methods import make_trainable
 from studio.ml.soundness import NotFinite
@@ -75,6 +75,28 @@ def test_the_answers_are_told_in_order_and_are_the_same_each_time(
     assert [event.answer for event in samples[:3]] == [event.answer for event in samples[3:]]
     assert all(0 < len(event.answer) < 400 for event in samples)
     assert all("<|im_" not in event.answer for event in samples)
+    checking = [event for event in told if isinstance(event, Checking)]
+    assert {event.what for event in checking} == {"Asking the 3 prompts to watch"}, (
+        "it takes a minute on a busy machine"
+    )
+    assert [event.step for event in checking if not event.done] == [0, 7]
+    assert all(event.done < event.total for event in checking)
+
+
+class EndsAnywhere(ChatRenderer):
+    """Takes every token for the end of an answer."""
+
+    end_ids = tuple(range(258))  # type: ignore[assignment]
+
+
+def test_it_is_known_whether_an_answer_ended_by_itself(make_run: MakeRun, tiny_model: Path) -> None:
+    run = make_run()
+    model = make_trainable(loading.load_base(tiny_model, FP32), run.config).eval()
+    for kind, ended in ((ChatRenderer, None), (EndsAnywhere, 4)):
+        renderer = kind.load(tiny_model)
+        sampler = Sampler(Job(lambda event: None), model, prompts_of(run, renderer), renderer=renderer, pad_id=257)
+        assert sampler(4)
+        assert sampler.ended_by_itself == ended
 
 
 def test_a_stop_comes_first_and_says_that_something_was_left_out(asked: tuple[Sampler, Job, list[Event]]) -> None:
@@ -93,4 +115,4 @@ def test_a_model_that_diverged_is_not_sampled(make_run: MakeRun, tiny_model: Pat
     sampler = Sampler(Job(told.append), model, prompts_of(run, renderer), renderer=renderer, pad_id=257)
     with pytest.raises(NotFinite):
         sampler(3)
-    assert told == []
+    assert not any(isinstance(event, Sampled) for event in told)

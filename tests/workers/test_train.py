@@ -28,8 +28,10 @@ from studio.events import (
     Stepped,
     Stopping,
 )
+from studio.jobs.calibration import machine_key, read_timings, write_machine
 from studio.jobs.tasks import Train
 from studio.ml.reference import load_reference
+from studio.models.machine import Machine, Rates
 from studio.runs import lock
 from studio.runs.launcher import write_task
 from studio.runs.store import RunFolder, RunStore
@@ -107,7 +109,7 @@ def test_a_second_course_starts_from_a_run(make_run: MakeRun, start: Start) -> N
     assert losses[1][0] < losses[0][0]
     lost = make_run(start_adapter="no-such-run")
     assert start(Train(lost.path)).wait() == 1
-    assert "no adapter to go on from at 'no-such-run'" in next(
+    assert "no adapter to continue from at 'no-such-run'" in next(
         event.message for event in events(lost.events_path) if isinstance(event, Failed)
     )
 
@@ -200,6 +202,23 @@ def test_plain_text_is_trained_on_and_leaves_a_reference(tmp_path: Path, tiny_mo
     assert (prepared.train_examples, prepared.tokens, prepared.learned_tokens) == (8, 8 * 16, 8 * 15)
     probes = load_reference(run.path / "reference.safetensors").probes
     assert [(len(probe.ids), len(probe.prompt)) for probe in probes] == [(16, 8)] * 3
+
+
+def test_what_a_run_took_is_kept_beside_what_was_estimated(make_run: MakeRun, start: Start, tmp_path: Path) -> None:
+    """Estimates learned nothing from the runs that were made by them."""
+    rates = tuple(Rates(precision, 2e11, 2e10, 5e-6) for precision in ("fp32", "bf16"))
+    write_machine(tmp_path, Machine("cpu", "a processor", 2**34, False, 1, rates, machine_key(), 6.0))
+    run = make_run(epochs=4)
+    assert start(Train(run.path)).wait() == 0
+    told = next(event for event in events(run.events_path) if isinstance(event, Forecasted))
+    assert None not in (told.seconds, told.least_seconds, told.most_seconds)
+    assert (told.least_seconds or 0) < (told.seconds or 0) < (told.most_seconds or 0)
+    (timing,) = read_timings(tmp_path, key=machine_key())
+    assert (timing.model, timing.method, timing.device) == (run.config.model, "lora", "cpu")
+    for number in (timing.start_estimated, timing.start_seconds, timing.loop_estimated, timing.loop_seconds):
+        assert number > 0
+    took = next(event for event in events(run.events_path) if isinstance(event, Measured))
+    assert timing.start_seconds + timing.loop_seconds == pytest.approx(took.seconds, abs=0.1)
 
 
 def test_a_second_run_waits_for_the_first(make_run: MakeRun, start: Start, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from studio.data.checking.answer_patterns import AnswerPatterns
 from studio.data.checking.copies import Hashes, conflicts, copies, shared
 from studio.data.checking.example_texts import texts
+from studio.data.checking.facts import FactsInAnswers
 from studio.data.checking.findings import BAD, INFO, MOST_PLACES, WARNING, Finding, Tally, in_order, offer
 from studio.data.checking.fixes import DROP_DUPLICATES, DROP_NEAR_DUPLICATES, KEEP_FIRST_ANSWER
 from studio.data.checking.near_duplicates import MOST_COMPARED, SAMPLE, NearDuplicates
@@ -80,6 +81,7 @@ class Checker:
         self._faults = TextFaults()
         self._marks = LeftoverMarks()
         self._structure = TextStructure()
+        self._facts = FactsInAnswers()
         self._turns = Tally()
         self._near_places = array("Q")
         self._first: list[Example] = []
@@ -98,6 +100,7 @@ class Checker:
         self._structure.add(place, example)
         self._personal.add(place, text)
         self._marks.add(place, example)
+        self._facts.add(place, example)
         if self._near is not None:
             self._compare(self._near, place, example)
         else:
@@ -122,6 +125,7 @@ class Checker:
             self._marks.findings,
             self._structure.findings,
             self._personal.findings,
+            self._facts.findings,
         )
         found: list[Finding] = []
         for done, check in enumerate(checks):
@@ -159,8 +163,8 @@ class Checker:
                 "duplicates",
                 WARNING,
                 counted(len(exact), "exact copy", "exact copies"),
-                "They say the same as an earlier example, word for word. Copies weigh more in training, and one that "
-                "is held out has been learned already.",
+                "They say the same as an earlier example, word for word, and weigh more in training. Examples with the "
+                "same question are held out together.",
                 len(exact),
                 places=_first_of(exact),
                 fixes=offer(DROP_DUPLICATES),
@@ -188,7 +192,8 @@ class Checker:
                 INFO,
                 f"{counted(questions, 'question')} {verb} answered in more than one way",
                 f"This is about {len(places):,} examples. It is fine where several answers are good; where only one is "
-                "right, the model learns a mixture. Keeping the first leaves out the others.",
+                "right, the model learns a mixture. Keeping the first leaves out the others. Examples with the same "
+                "question are held out together.",
                 len(places),
                 places=_first_of(places),
                 fixes=offer(KEEP_FIRST_ANSWER),

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from studio.data.checking.copies import answer_hash, prompt_hash
+from studio.data.checking.edits import HandEdited
 from studio.data.checking.near_duplicates import NearDuplicates
 from studio.data.checking.repairs import (
     JOIN_TURNS,
@@ -27,6 +28,9 @@ from studio.data.examples import Example, fingerprint
 from studio.data.reading_choices import Change
 
 LEAVE_OUT = "leave-out"
+EDIT = "edit"
+BY_HAND = frozenset((LEAVE_OUT, EDIT))
+"""The changes that are about examples that a person chose."""
 DROP_DUPLICATES = "drop-duplicates"
 KEEP_FIRST_ANSWER = "keep-first-answer"
 DROP_NEAR_DUPLICATES = "drop-near-duplicates"
@@ -46,6 +50,7 @@ class FixWords:
 
 
 FIXES: Mapping[str, FixWords] = {
+    EDIT: FixWords("Edit by hand", "Edited 1 example by hand.", "Edited {} examples by hand."),
     REPAIR_TEXT: FixWords("Repair the text", "Repaired the text of 1 example.", "Repaired the text of {} examples."),
     JOIN_TURNS: FixWords(
         "Join these turns", "Joined turns of one speaker in 1 example.", "Joined turns of one speaker in {} examples."
@@ -75,7 +80,7 @@ FIXES: Mapping[str, FixWords] = {
     MASK_PHONES: FixWords(
         "Mask telephone numbers", "Masked telephone numbers in 1 example.", "Masked telephone numbers in {} examples."
     ),
-    LEAVE_OUT: FixWords("Leave out", "Left out 1 example by hand.", "Left out {} examples by hand."),
+    LEAVE_OUT: FixWords("Remove", "Removed 1 example by hand.", "Removed {} examples by hand."),
     DROP_DUPLICATES: FixWords("Keep one of each", "Left out 1 exact copy.", "Left out {} exact copies."),
     KEEP_FIRST_ANSWER: FixWords("Keep the first answer", "Left out 1 further answer.", "Left out {} further answers."),
     DROP_NEAR_DUPLICATES: FixWords("Keep one of each", "Left out 1 near duplicate.", "Left out {} near duplicates."),
@@ -98,10 +103,15 @@ class Fixer:
         self._kinds = frozenset(self._counts) & frozenset(REPAIRS)
         self._drafted: Example | None = None
         self._fixed: Example | None = None
+        self._edits = HandEdited(edit for change in changes for edit in change.edits if change.kind == EDIT)
         self._rules = self._keepers(sample)
 
     def repair(self, example: Example) -> Example:
-        """Return the example with its text and turns put right, before it is looked at for faults."""
+        """Return the example as it was edited, with its text and turns put right, before it is looked at for faults."""
+        edited = self._edits.edited(example)
+        if edited is not example:
+            self._counts[EDIT] += 1
+            example = edited
         fixed, changed = repaired(example, self._kinds)
         for kind in changed:
             self._counts[kind] += 1

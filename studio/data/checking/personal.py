@@ -56,6 +56,18 @@ def mask(text: str, kinds: Collection[str]) -> str:
             return text
 
 
+def personal_spans(text: str) -> list[tuple[int, int, str]]:
+    """Return where something personal begins and ends in a text, and its kind, in order."""
+    found: list[tuple[int, int, str]] = []
+    for kind in KINDS:
+        searched = _with_plain_figures(text) if kind in _FEWEST_DIGITS else text
+        spans = _merged(_FINDERS[kind](searched))
+        found += [(start, stop, kind) for start, stop in spans]
+        for start, stop in spans:  # what one kind claims, the kinds after it do not see
+            text = f"{text[:start]}[{'x' * (stop - start - 2)}]{text[stop:]}"
+    return sorted(found)
+
+
 def _masked(text: str, kinds: Collection[str]) -> Iterator[tuple[str, str]]:
     """Yield each of these kinds that occurs, with the text after it and the kinds before it are masked."""
     figures, digits = None, 0

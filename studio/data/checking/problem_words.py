@@ -10,18 +10,18 @@ from studio.wording import counted
 _WORDS: dict[str, tuple[str, str, str]] = {
     "empty-answer": ("without an answer", "There is nothing to learn where the answer is empty.", ""),
     "empty-prompt": ("without a question", "There is nothing to answer where the question is empty.", ""),
-    "empty": ("that are empty", "They hold nothing to learn from.", ""),
-    "not-text": ("that hold something other than text", "Only text can be learned from.", ""),
+    "empty": ("without any text", "They hold nothing to learn from.", ""),
+    "not-text": ("with something other than text", "Only text can be learned from.", ""),
     "images": ("with images", "Images cannot be learned from here.", ""),
     "audio": ("with sound", "Sound cannot be learned from here.", ""),
     "video": ("with video", "Video cannot be learned from here.", ""),
     "starts-with-answer": (
-        "that start with an answer",
+        "with an answer first",
         "Before an answer there must be something to answer. What comes before the first question can be left out.",
         TRIM_START,
     ),
     "no-answer-at-end": (
-        "that do not end with an answer",
+        "without an answer at the end",
         "A conversation must end with an answer to learn. What comes after the last one can be left out.",
         TRIM_END,
     ),
@@ -47,7 +47,7 @@ _WORDS: dict[str, tuple[str, str, str]] = {
         "",
     ),
     "unanswered": (
-        "that come after the last answer",
+        "after the last answer",
         "Each is a message, and no answer that could be learned comes with it or after it.",
         "",
     ),
@@ -61,7 +61,7 @@ _WORDS: dict[str, tuple[str, str, str]] = {
         "The data itself says so: by a mark on the row or its answers, or by a verdict that the answer is bad.",
         "",
     ),
-    "wrong-columns": ("that do not fit the columns", "They have more or fewer cells than there are columns.", ""),
+    "wrong-columns": ("with cells for other columns", "They have more or fewer cells than there are columns.", ""),
     "unreadable": ("that cannot be read", "Correct them in the file; the other rows are used all the same.", ""),
 }
 
@@ -88,7 +88,6 @@ class LeftOut:
         for kind, tally in sorted(self._rows.items(), key=lambda item: -item[1].count):
             what, text, fix = _WORDS.get(kind, ("that cannot be used", f"The first one: {self._example[kind]}", ""))
             verb = "was" if tally.count == 1 else "were"
-            what = _of_one(what) if tally.count == 1 else what
             yield Finding(
                 kind or "unusable",
                 WARNING,
@@ -98,12 +97,3 @@ class LeftOut:
                 rows=tally.places,
                 fixes=offer(fix) if fix else (),
             )
-
-
-def _of_one(what: str) -> str:
-    """Say of one row what is written of several."""
-    for several, one in (("that do not", "that does not"), ("that are", "that is")):
-        what = what.replace(several, one)
-    for verb in ("that start", "that hold", "that come"):
-        what = what.replace(f"{verb} ", f"{verb}s ")
-    return what

@@ -137,7 +137,7 @@ class HandPicked:
         """Tell whether this example was picked, given as it was drafted and as it is now."""
         if self._is_picked(fixed) or (drafted is not fixed and self._is_picked(drafted)):
             return True
-        return bool(self._missing) and any(map(self._is_picked, _variants(drafted)))
+        return bool(self._missing) and any(map(self._is_picked, variants(drafted)))
 
     def _is_picked(self, example: Example) -> bool:
         try:
@@ -148,7 +148,7 @@ class HandPicked:
         return key in self._keys
 
 
-def _variants(example: Example) -> Iterable[Example]:
+def variants(example: Example) -> Iterable[Example]:
     """Give the example as it was or will be with other repairs."""
     _, kinds = repaired(example, REPAIRS)
     concerned = [kind for kind in REPAIRS if kind in kinds][:_MOST_KINDS]

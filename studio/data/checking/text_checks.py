@@ -10,12 +10,14 @@ from studio.data.checking.repairs import REPAIR_TEXT
 from studio.data.checking.text_repair import REPLACED, read_again, without_odd_characters
 from studio.data.examples import Example
 
-_WORDS = {
+PERSONAL = {
     KEYS: ("a key or a password", "What opens an account should not be learned: a model may say it to anyone"),
     EMAILS: ("an e-mail address", "A model may repeat addresses that it has learned"),
     CARDS: ("a card number", "A model may repeat card numbers that it has learned"),
     PHONES: ("a telephone number", "A model may repeat telephone numbers that it has learned"),
 }
+"""What each kind of personal data is called, and why it should not be learned."""
+
 _PLACEHOLDER = re.compile(
     r"\{\{ ?[A-Za-z_][\w.\- ]{0,40}\}\}|\$\{[A-Za-z_]\w{0,40}\}"
     r"|[\[<](?:your|insert|company|customer|client|user|first|last)[ _](?:[a-z]{2,12}[ _]?){1,3}[\]>]",
@@ -86,7 +88,7 @@ class PersonalData:
     def findings(self) -> Iterator[Finding]:
         """Say what was found, kind by kind."""
         for kind, tally in self._found.items():
-            what, why = _WORDS[kind]
+            what, why = PERSONAL[kind]
             yield from tally.finding(
                 kind,
                 WARNING,

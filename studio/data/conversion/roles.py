@@ -127,6 +127,19 @@ def notes_on(roles: Roles) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def columns_read(roles: Roles) -> str:
+    """Name the columns that are used and what becomes of them: "instruction, input → output"."""
+    if roles.conversation:
+        return f"conversations in '{roles.conversation}'"
+    if roles.message:
+        return f"messages in '{roles.message}'"
+    if roles.text:
+        return f"plain text in '{roles.text}'"
+    read = (roles.system, roles.history, *roles.prompts, roles.input, roles.tools)
+    learned = (roles.reasoning, roles.answer)
+    return " → ".join(filter(None, (", ".join(filter(None, side)) for side in (read, learned))))
+
+
 def _assigned(roles: Roles) -> Iterator[tuple[str, str]]:
     """Yield each part that a column plays, with the column."""
     yield from ((part, column) for part in _SINGLE if (column := getattr(roles, part)))

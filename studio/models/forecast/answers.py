@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from studio.models.forecast.duration import PRODUCT_SHARE, READ_SHARE, WORD_CALLS
-from studio.models.forecast.plan import ITEM_BYTES
+from studio.models.forecast.duration import PRODUCT_SHARE, READ_SHARE, WORD_CALLS, fixed_seconds
+from studio.models.forecast.plan import ITEM_BYTES, Plan, Workload
 from studio.models.machine import Machine
 
 MOST_SECONDS = 300.0
@@ -23,6 +23,33 @@ _ROW_SECONDS = {"cpu": 60 / 64, "cuda": 60 / 400, "mps": 60 / 100}
 
 _ROW_TOKENS = 250
 """So many tokens are read, more or less, in the time that a row takes."""
+
+
+MOST_ANSWER_TOKENS = 256
+ROOM_TOKENS = 16
+"""An answer may have twice the tokens of the expected one and so many more, up to a bound: a longer one is wrong."""
+
+PROBE_TOKENS = 28_000
+"""What the questions of general knowledge and the texts of general language have in tokens, more or less."""
+
+
+def answer_limit(expected_tokens: int) -> int:
+    """Return how many tokens an answer may have where so many are expected."""
+    return min(2 * expected_tokens + ROOM_TOKENS, MOST_ANSWER_TOKENS)
+
+
+def evaluation_seconds(plan: Plan, machine: Machine, workload: Workload) -> float:
+    """Estimate the seconds of the evaluation at the end of a run, with its start; 0 where no row is held out."""
+    rows = workload.held_out_examples
+    if not rows:
+        return 0.0
+    architecture = plan.architecture
+    clock = AnswerClock(float(architecture.parameters), architecture.layers, plan.precision, machine)
+    mean = workload.held_out_tokens / rows
+    expected = round(mean * workload.learned_share)
+    row = clock.row_seconds(prompt_tokens=round(mean) - expected, answer_tokens=answer_limit(expected))
+    asked = min(rows * row, max(MOST_SECONDS, FEWEST_ROWS * row))
+    return fixed_seconds(plan, machine=machine) + asked + clock.read_seconds(PROBE_TOKENS)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,19 @@ import math
 from collections import Counter
 from dataclasses import dataclass
 
-from studio.models.forecast.plan import FP32, ITEM_BYTES, SAMPLE_TOKENS, SAVE_SHARE, SCORINGS, Plan, Workload
+from studio.models.forecast.held_out import expected_tokens_between
+from studio.models.forecast.plan import (
+    FORWARD_SHARE,
+    FP32,
+    ITEM_BYTES,
+    SAMPLE_TOKENS,
+    SAVE_SHARE,
+    SCORINGS,
+    Plan,
+    Workload,
+    answer_steps,
+    block_passes,
+)
 from studio.models.machine import Machine, Rates
 
 PRODUCT_SHARE = {"cpu": 0.72, "cuda": 1.0, "mps": 0.72}
@@ -37,9 +49,6 @@ PACKED_CALLS = {"cpu": 0.0, "cuda": 90.0, "mps": 0.0}
 
 UPDATE_BYTES = 40.0
 """Bytes read and written for each trained number in a step: gradient, norm, moments, master and copy."""
-
-FORWARD_SHARE = 1 / 3
-"""The part of the passes and calls that the forward pass alone has."""
 
 ATTENTION_SHARE = {"cpu": 0.5, "cuda": 0.4, "mps": 0.5}
 """The rate of attention's products beside that of the layers': they are many and small, and the softmax is between."""
@@ -98,9 +107,12 @@ def loop_seconds(plan: Plan, *, machine: Machine, workload: Workload) -> float |
     steps = plan.config.steps_per_epoch(workload.examples)
     epoch = clock.training_seconds(workload.tokens) / devices + steps * clock.update_seconds()
     saves = min(SCORINGS, plan.config.epochs * steps)
-    scoring = (saves + 1) * clock.scoring_seconds(workload.held_out_tokens) / devices
+    scoring = 2 * clock.scoring_seconds(workload.held_out_tokens)
+    scoring += (saves - 1) * clock.scoring_seconds(expected_tokens_between(workload, plan.config))
+    scoring /= devices
     if workload.held_out_examples or plan.config.sample_prompts:
-        scoring += (saves + 1) * SAMPLE_TOKENS[plan.device] * clock.word_seconds()
+        asked = 1 + len(answer_steps(plan.config.epochs * steps, plan.device))
+        scoring += asked * SAMPLE_TOKENS[plan.device] * clock.word_seconds()
     saving = plan.trainable * CHECKPOINT_BYTES / SAVING_BYTES_PER_SECOND
     working = plan.config.epochs * epoch + scoring
     return working + min(saves * saving, saving + SAVE_SHARE * working)
@@ -120,7 +132,7 @@ class _Clock:
         plan = self.plan
         again = 1 if plan.checkpointing else 0
         head_trained = plan.full or plan.config.train_embeddings
-        each = self._blocks() * (2 + again + (1 if plan.full else 0))
+        each = self._blocks() * (block_passes(full=plan.full) + again)
         each += self._adapters() * (3 + again)
         each += self._attention() * (1 + again + BACKWARD_ATTENTION)
         each += self._passes() * (1 + again * FORWARD_SHARE)
@@ -128,7 +140,7 @@ class _Clock:
         calls = plan.micro_batches * self._calls() * (1 + again * FORWARD_SHARE)
         return self._beside(tokens * each + plan.micro_batches * self._unpacking(), calls)
 
-    def scoring_seconds(self, tokens: int) -> float:
+    def scoring_seconds(self, tokens: float) -> float:
         """Return the seconds of one forward pass over so many held-out tokens."""
         each = self._blocks() + self._adapters() + self._attention() + self._head()
         each += (self._passes() + self._logit_passes()) * FORWARD_SHARE

@@ -1,6 +1,6 @@
 """What a run will need before it starts: memory, time, disk, trainable parameters, and what would make it fit.
 
-Puts the arithmetic of `forecast_memory` and `forecast_time` together and settles what is left to the machine: whether
+Puts the arithmetic of `memory`, `duration` and `answers` together and settles what is left to the machine: whether
 blocks are computed twice, and how many tokens go through the model at once. The page and the worker both ask here, so
 that a run does what was estimated.
 """
@@ -10,10 +10,12 @@ from dataclasses import dataclass, replace
 
 from studio.config import CHANGES_BASE, FULL, LORA, QLORA, RunConfig, problems
 from studio.models.architecture import Architecture
-from studio.models.forecast.duration import run_seconds
+from studio.models.forecast.answers import evaluation_seconds
+from studio.models.forecast.duration import fixed_seconds, loop_seconds, run_seconds
 from studio.models.forecast.memory import Part, memory_parts
 from studio.models.forecast.plan import FEWEST_TOKENS, ITEM_BYTES, TOKENS_AT_ONCE, Plan, Workload, make_plan
 from studio.models.forecast.remedies import Remedy, candidates
+from studio.models.forecast.run_time import RunTime, corrected
 from studio.models.machine import Machine
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "MethodRow",
     "Part",
     "Remedy",
+    "RunTime",
     "Workload",
     "compare_methods",
     "cost",
@@ -64,7 +67,7 @@ class Forecast:
     trainable: int
     parameters: int
     memory: tuple[Part, ...]
-    seconds: float | None
+    time: RunTime | None
     """None where the machine is not calibrated, or there is no data yet."""
     disk_bytes: int
     """What the run leaves behind in its folder."""
@@ -77,6 +80,11 @@ class Forecast:
     """Whether blocks are computed twice to save memory."""
     micro_batch_tokens: int
     """How many tokens go through the model at once."""
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the training takes, as `time` has it."""
+        return None if self.time is None else self.time.training_seconds
 
     @property
     def memory_bytes(self) -> int:
@@ -117,7 +125,7 @@ def forecast(architecture: Architecture, config: RunConfig, *, machine: Machine,
         trainable=plan.trainable,
         parameters=architecture.parameters,
         memory=parts,
-        seconds=None if workload is None else run_seconds(plan, machine=machine, workload=workload),
+        time=None if workload is None else _run_time(plan, machine, workload),
         disk_bytes=file_bytes + beside,
         file_bytes=file_bytes,
         verdict=verdict,
@@ -125,6 +133,14 @@ def forecast(architecture: Architecture, config: RunConfig, *, machine: Machine,
         checkpointing=plan.checkpointing,
         micro_batch_tokens=plan.micro_batch_tokens,
     )
+
+
+def _run_time(plan: Plan, machine: Machine, workload: Workload) -> RunTime | None:
+    loop = loop_seconds(plan, machine=machine, workload=workload)
+    if loop is None:
+        return None
+    time = RunTime(fixed_seconds(plan, machine=machine), loop, evaluation_seconds(plan, machine, workload))
+    return corrected(time, machine, model=plan.config.model, method=plan.config.method)
 
 
 def compare_methods(

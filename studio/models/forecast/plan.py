@@ -40,11 +40,20 @@ smaller blocks compute less in vain above the diagonal."""
 SCORINGS = 6
 """How often the held-out rows are scored and a checkpoint is saved after step 0; the last time after the last step."""
 
+ANSWER_SHARE, ANSWERS_IN_STEPS, FEWEST_ANSWERS = 0.1, {"cpu": 2.0}, 2
+"""Asking the prompts to watch after step 0 takes about this share of a run's steps at most, but is done twice at least.
+On a processor it takes as long as so many steps (7 s beside steps of 4 s for the starter on one core); on a GPU too
+little to count.
+"""
+
 SAVE_SHARE = 0.05
 """Saving checkpoints takes at most this share of a run's time; the first is saved whatever it costs."""
 
 SAMPLE_TOKENS = {"cpu": 24, "cuda": 64, "mps": 32}
 """The longest answer that is shown at each scoring. A processor reads all weights from memory for each token."""
+
+FORWARD_SHARE = 1 / 3
+"""The part of a training's passes over memory and calls that the forward pass alone has."""
 
 SPREAD = 0.75
 """The largest of n steps lies this times sqrt(2 ln n) standard deviations above the mean one: sqrt(2 ln n) is what
@@ -119,6 +128,27 @@ class Plan:
         off = {"joined-projections", "fused-adapters"}.intersection(self.config.switched_off)
         plain = not self.config.base_bits and not self.config.dora and not self.config.dropout
         return bool(self.adapted) and plain and not off and joining_pays(self.device, self.precision)
+
+
+def evaluation_steps(total: int) -> frozenset[int]:
+    """Return after which of so many steps the held-out rows are scored: evenly spread, always the last."""
+    return frozenset(math.ceil(total * part / SCORINGS) for part in range(1, SCORINGS + 1))
+
+
+def block_passes(*, full: bool) -> int:
+    """Return how often a training multiplies with each weight of a block: forward, backward to what came in, and to the
+    weight itself where that is trained.
+    """
+    return 3 if full else 2
+
+
+def answer_steps(total: int, device: str) -> frozenset[int]:
+    """Return after which of the scored steps the prompts to watch are asked: evenly spread, always the last."""
+    scored = sorted(evaluation_steps(total))
+    each = ANSWERS_IN_STEPS.get(device)
+    wanted = len(scored) if each is None else int(ANSWER_SHARE * total / each)
+    count = min(len(scored), max(FEWEST_ANSWERS, wanted))
+    return frozenset(scored[math.ceil(len(scored) * part / count) - 1] for part in range(1, count + 1))
 
 
 def logit_positions(device: str, words: int) -> int:

@@ -4,6 +4,7 @@ Every text is escaped.
 """
 
 import re
+from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from markupsafe import Markup
@@ -11,25 +12,47 @@ from markupsafe import Markup
 from studio.ui.kit import fragments
 
 NOTHING = Markup("(nothing)")
+SAME = "The same answer."
+ALL_NEW = "All new: hardly a word is the same."
 
+_MARKED = Markup("<mark>{}</mark>{}")
 _WORD = re.compile(r"\S+\s*")
 _FEWEST_SHARED = 0.3
-"""Where less than this share of the words is in both, nothing is marked: all of it is new."""
+"""Where less than this share of the words is in both, all of it is marked: the few are there by chance."""
 
 
-def marked(before: str, now: str, *, tag: str = "mark") -> Markup:
-    """Write an answer with the words marked that the one before did not have; `tag` is "mark" or "ins"."""
+@dataclass(frozen=True)
+class Compared:
+    """An answer with its new words marked; `note` says why nothing is marked, or all of it, where that is so."""
+
+    text: Markup
+    note: str = ""
+
+
+def compared(before: str, now: str) -> Compared:
+    """Mark the words of an answer that the one before did not have."""
     old, new = _WORD.findall(before), _WORD.findall(now)
     if not new:
-        return NOTHING
+        return Compared(NOTHING, "" if old else SAME)
     matcher = SequenceMatcher(None, [word.strip() for word in old], [word.strip() for word in new], autojunk=False)
     if matcher.ratio() < _FEWEST_SHARED:
-        return Markup("{}").format(now)
-    mark = Markup("<{0}>{{}}</{0}>{{}}").format(Markup(tag))
-    parts = []
+        return Compared(_MARKED.format(now, ""), ALL_NEW if before.strip() else "")
+    parts, is_marked = [], False
     for kind, _, _, start, end in matcher.get_opcodes():
         words = "".join(new[start:end])
         text = words.rstrip()
         if text:
-            parts.append((Markup("{}{}") if kind == "equal" else mark).format(text, words[len(text) :]))
-    return fragments.join(parts)
+            is_marked |= kind != "equal"
+            parts.append((Markup("{}{}") if kind == "equal" else _MARKED).format(text, words[len(text) :]))
+    return Compared(fragments.join(parts), _why_unmarked(len(old), len(new), is_marked=is_marked))
+
+
+def _why_unmarked(old: int, new: int, *, is_marked: bool) -> str:
+    if is_marked:
+        return ""
+    return SAME if old == new else "Nothing new: the other answer says more."
+
+
+def marked(before: str, now: str) -> Markup:
+    """Write an answer with the words marked that the one before did not have, as `compared` does."""
+    return compared(before, now).text

@@ -38,13 +38,13 @@ def build(panel: Panel[Any], noun: str) -> tuple[gr.Button, gr.HTML]:
 
     `noun` is what a sentence calls one of those that were deleted.
     """
-    name, title = panel.name, f"Deleted {noun}s"
+    name, title = panel.name, "Trash"
     whole = gr.Accordion(title, open=False, visible=False, elem_classes="ls-inner", elem_id=f"{name}-bin")
     with panel.part("bin", whole):
         with panel.part("bin_choosing", gr.Row(elem_classes="ls-kept")):
-            info = "What was deleted last comes first."
-            panel.input("picked", picker(label="In the bin", info=info, elem_id=f"{name}-binned"), redraws_on="")
-            back = gr.Button("Put the chosen one back", size="sm", elem_id=f"{name}-bin-back")
+            info = "The last deleted comes first."
+            panel.input("picked", picker(label=f"Deleted {noun}s", info=info, elem_id=f"{name}-binned"), redraws_on="")
+            back = gr.Button("Restore", size="sm", elem_id=f"{name}-bin-back")
         emptying = panel.action_html("bin_empty")
     return back, emptying
 
@@ -54,7 +54,7 @@ def look(kept: KeptFiles[Any], noun: str, picked: str | None, *, sure: bool = Fa
     binned, count, damaged = kept.binned(), kept.in_bin(), kept.damaged()
     choices = [(f"{each.name} · {moment(each.changed)}", each.id) for each in binned[:MOST_LISTED]]
     return {
-        "bin": gr.update(visible=bool(count or damaged), label=bin_label(f"Deleted {noun}s", count, len(damaged))),
+        "bin": gr.update(visible=bool(count or damaged), label=bin_label("Trash", count, len(damaged))),
         "bin_choosing": gr.update(visible=bool(binned)),
         "picked": gr.update(choices=choices, value=run_choices.keep_or_first(picked, choices)),
         "bin_empty": str(fragments.stack([*_damaged(noun, damaged), *_emptying(count, noun, sure=sure)])),
@@ -70,8 +70,8 @@ def press(kept: KeptFiles[Any], noun: str, state: Holder, pressed: Action) -> Re
         kept.discard(pressed.key)
     if pressed.verb != EMPTY or pressed.number != kept.in_bin():
         return Result(state, look(kept, noun, state.picked, sure=pressed.verb in (ASK, EMPTY)))
-    sentence = f"The bin is empty: {counted(kept.empty_bin(), noun)} deleted for good."
-    title, damaged = f"Deleted {noun}s", kept.damaged()
+    sentence = f"The Trash is empty: {counted(kept.empty_bin(), noun)} deleted for good."
+    title, damaged = "Trash", kept.damaged()
     updates = {
         "bin": gr.update(visible=True, label=bin_label(title, 0, len(damaged)) if damaged else title),
         "bin_choosing": gr.update(visible=False),
@@ -93,13 +93,13 @@ def _damaged(noun: str, names: Sequence[str]) -> list[Markup]:
 def _emptying(count: int, noun: str, *, sure: bool) -> list[Markup]:
     if not count:
         return []
-    return [_asking(count, noun) if sure else actions.button("Empty the bin", ASK, kind="stop")]
+    return [_asking(count, noun) if sure else actions.button("Empty Trash", ASK, kind="stop")]
 
 
 def _asking(count: int, noun: str) -> Markup:
     asked = fragments.notice("warning", f"Delete {counted(count, noun)} for good? This cannot be undone.")
     buttons = [
         actions.button("Delete for good", EMPTY, key=count, kind="stop", once=True),
-        actions.button("Keep", KEEP, name=f"Keep the deleted {noun}s in the bin"),
+        actions.button("Cancel", KEEP, name=f"Keep the deleted {noun}s"),
     ]
     return fragments.stack([asked, fragments.buttons(*buttons)])

@@ -1,4 +1,4 @@
-"""The form that blends the adapters of several runs into a new one, and how far that is.
+"""The form that merges ("blends") the adapters of several runs into a new one, and how far that is.
 
 `studio.start_blend` blends; the blend is then a model like any other.
 """
@@ -15,7 +15,7 @@ from studio.jobs.blends import blend_state
 from studio.models.blend_kinds import DEFAULT_KIND, KINDS
 from studio.studio import Studio
 from studio.ui.compare import model_choices
-from studio.ui.kit import fragments
+from studio.ui.kit import fragments, run_choices
 from studio.ui.kit.components import QUIET, html, picker
 from studio.ui.kit.exchange import Result
 from studio.ui.kit.panel import Panel
@@ -57,14 +57,14 @@ class Blending:
         return self.weight_1, self.weight_2, self.weight_3, self.weight_4
 
 
-def build(studio: Studio, *, timer: gr.Timer, opened: Callable[..., Any], models: Mapping[str, gr.Dropdown]) -> None:
+def build(studio: Studio, *, timer: gr.HTML, opened: Callable[..., Any], models: Mapping[str, gr.Dropdown]) -> None:
     """Lay the form out and connect it. `opened` is the event of the tab being opened; a blend joins `models`."""
     panel = Panel("blend", Blending(), draw=partial(draw, studio))
     html(
         fragments.line(
             "quiet",
-            "Blends what two to four runs of one base model learned into a new adapter. Weights that add up to 1 keep "
-            "the strength of a single one.",
+            "Merges the adapters of two to four runs of one base model into a new one, which you can then compare and "
+            "export. Weights that add up to 1 keep the strength of a single adapter.",
         )
     )
     for place in SLOTS:
@@ -75,13 +75,13 @@ def build(studio: Studio, *, timer: gr.Timer, opened: Callable[..., Any], models
             panel.input(f"weight_{place}", weight, redraws_on="")
     with gr.Row(elem_classes="ls-blend"):
         kinds = [(each.label, each.name) for each in KINDS.values()]
-        kind = gr.Dropdown(kinds, value=DEFAULT_KIND, label="How they are blended", elem_id="blend-kind")
+        kind = gr.Dropdown(kinds, value=DEFAULT_KIND, label="Method", elem_id="blend-kind")
         panel.input("kind", kind)
-        name = gr.Textbox(label="Name of the blend", placeholder="May stay empty", max_lines=1, elem_id="blend-name")
+        name = gr.Textbox(label="Name of the result", placeholder="Optional", max_lines=1, elem_id="blend-name")
         panel.input("name", name, redraws_on="")
     panel.html("help", help_of(DEFAULT_KIND))
     with gr.Row(elem_classes="ls-actions"):
-        start_button = gr.Button("Make the blend", elem_id="blend-start")
+        start_button = gr.Button("Merge models", elem_id="blend-start")
     panel.html("state")
 
     panel.redraws([])
@@ -116,7 +116,9 @@ def refresh(studio: Studio, form: Blending) -> Result[Blending]:
         kept = [*results[:FEWEST], *[None] * len(kept)][: len(kept)]
     named: dict[str, Any] = {f"adapter_{place}": key for place, key in zip(SLOTS, kept, strict=True)}
     updates = {
-        name: gr.update(choices=choices if place <= FEWEST else [NONE, *choices], value=key)
+        name: run_choices.offer(choices, key, otherwise=run_choices.NO_RESULT)
+        if place <= FEWEST
+        else gr.update(choices=[NONE, *choices], value=key or NONE[1])
         for place, (name, key) in enumerate(named.items(), start=1)
     }
     return Result(replace(form, **named), updates)
@@ -126,7 +128,7 @@ def start(studio: Studio, form: Blending) -> Blending:
     """Begin to blend. Raises RunError, ConfigError or gr.Error."""
     wanted = [(key, weight) for key, weight in zip(form.adapters, form.weights, strict=True) if key]
     if len(wanted) < FEWEST:
-        raise gr.Error("Choose at least two adapters.", title="Nothing to blend", print_exception=False)
+        raise gr.Error("Choose at least two adapters.", title="Nothing to merge", print_exception=False)
     weights = [float(weight) for _, weight in wanted if weight is not None]
     if len(weights) < len(wanted):
         raise gr.Error("Every adapter needs a weight.", title="A weight is missing", print_exception=False)
@@ -142,9 +144,9 @@ def state_of(studio: Studio, id: str) -> str:
     run = studio.runs.get(id)
     state = blend_state(studio.jobs, run)
     if state.status == "working":
-        return str(fragments.notice("busy", f"{run.name} is being blended.", state.sentence))
+        return str(fragments.notice("busy", f"{run.name} is being merged.", state.sentence))
     if state.status == "ready":
-        return str(fragments.notice("good", f"{run.name} is ready: choose it in a pane.", state.sentence))
+        return str(fragments.notice("good", f"{run.name} is ready: choose it as a model of a pane.", state.sentence))
     hint = state.failed.hint if state.failed is not None else ""
     return str(fragments.notice("bad", state.sentence, hint))
 

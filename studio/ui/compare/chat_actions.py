@@ -1,4 +1,4 @@
-"""What the Chat part of the Compare tab does: ask all panes at once, again, or something else instead.
+"""What the Chat part of the Compare tab does: send a message to all panes, again, or another one instead.
 
 Asks through `studio.compare.answering` and keeps every conversation.
 """
@@ -22,11 +22,11 @@ from studio.ui.kit import fragments
 from studio.ui.kit.exchange import Result
 
 ASK, AGAIN, REPLAY = "compare-send", "compare-again", "compare-replay"
-"""The names in the browser of the buttons that ask. Enter in the message asks like the first."""
+"""The names in the browser of the buttons that send. Enter in the message sends like the first."""
 
 _FRAME_SECONDS = 0.15
 _LARGEST_SEED = 2**31 - 1
-_CHANGING = "You are changing your last message. Asking again puts the new one in its place, in every pane."
+_CHANGING = "You are editing your last message. Send puts the new one in its place, for every model."
 
 
 class Asking:
@@ -56,7 +56,7 @@ class Asking:
         start: Mapping[str, Any] = {
             "changing": "",
             "said_of": "",
-            **chat_view.controls(said, busy=True, panes=chat.panes),
+            **chat_view.controls(said, busy=True, keys=chat.keys),
         }
         answered = False
         for question in questions:
@@ -70,7 +70,7 @@ class Asking:
         ended = replace(asking, said=said, editing=False, pending="", prompt=prompt)
         updates = {
             **chat_view.talks([pane.model for pane in panes], said, marks=chat.marks),
-            **chat_view.controls(said, busy=False, panes=chat.panes),
+            **chat_view.controls(said, busy=False, keys=chat.keys),
             **chat_view.listed(self._kept, said),
         }
         yield Result(ended, updates)
@@ -83,7 +83,9 @@ class Asking:
         now = Answers(tuple(Growing() for _ in panes), READING if client.is_running else WAKING)
 
         def frame() -> dict[str, Any]:
-            return chat_view.answering(panes, said, question, now.panes, generation=generation, waiting=now.waiting)
+            return chat_view.answering(
+                panes, said, question, now.panes, generation=generation, waiting=now.waiting, marks=chat.marks
+            )
 
         yield Result(chat, {**start, **frame()})
         shown_at = self._clock()
@@ -103,16 +105,16 @@ def _wanted(how: str, chat: Chat, panes: Sequence[Chosen]) -> tuple[Conversation
     said = aligned(chat.said, [pane.model for pane in panes])
     asked = chat.said.questions
     if how in (AGAIN, REPLAY) and not asked:
-        raise gr.Error("Nothing was asked yet.", title="Nothing to ask", print_exception=False)
+        raise gr.Error("You have not sent a message yet.", title="Nothing to send", print_exception=False)
     if how == REPLAY:
-        name = f"{chat.said.name or name_for(asked[0])}, asked again"
+        name = f"{chat.said.name or name_for(asked[0])}, replayed"
         fresh = aligned(Conversation(name=name), [pane.model for pane in panes])
         return fresh, asked, chat.generation
     if how == AGAIN:
         return without_last(said), asked[-1:], _other_seed(chat.generation)
     prompt = chat.prompt.strip()
     if not prompt:
-        raise gr.Error("Write a message first.", title="Nothing to ask", print_exception=False)
+        raise gr.Error("Write a message first.", title="Nothing to send", print_exception=False)
     return without_last(said) if chat.editing else said, (prompt,), chat.generation
 
 
@@ -121,10 +123,13 @@ def _other_seed(generation: GenerationSettings) -> GenerationSettings:
     return replace(generation, seed=(generation.seed + 1) % _LARGEST_SEED) if generation.temperature > 0 else generation
 
 
+_REPLAY_HINT = "Replay with current models sends the same messages again, to all of them."
+
+
 def take_back(studio: Studio, chat: Chat) -> Result[Chat]:
     """Show the conversation without a question that could not be answered; its words are not lost."""
     prompt = chat.prompt if chat.prompt.strip() else chat.pending
-    updates = {**_talks(studio, chat), **chat_view.controls(chat.said, busy=False, panes=chat.panes)}
+    updates = {**_talks(studio, chat), **chat_view.controls(chat.said, busy=False, keys=chat.keys)}
     return Result(replace(chat, editing=False, prompt=prompt, pending=""), updates)
 
 
@@ -134,21 +139,22 @@ def _talks(studio: Studio, chat: Chat) -> dict[str, Any]:
 
 def edit(chat: Chat) -> Result[Chat]:
     """Put the last message into the field so that it can be changed; pressed again, leave it as it is."""
-    editing = not chat.editing and bool(chat.said.questions)
+    editing = not chat.editing and any(talk.turns for talk in chat.said.talks)
     updates = {
-        **chat_view.controls(chat.said, busy=False, panes=chat.panes, editing=editing),
+        **chat_view.controls(chat.said, busy=False, keys=chat.keys, editing=editing),
         "changing": str(fragments.line("busy", _CHANGING)) if editing else "",
     }
     return Result(replace(chat, editing=editing, prompt=chat.said.questions[-1] if editing else ""), updates)
 
 
 def choose(studio: Studio, chat: Chat) -> Result[Chat]:
-    """Take in that another model was chosen for a pane: its talk begins again, and what was said before stays kept."""
+    """Take in that another model was chosen for a pane: all panes start over, and what was said before stays kept."""
     models = [find_model(studio, key) for key in chat.keys]
     said = aligned(chat.said, models)
     updates: dict[str, Any] = {
         **chat_view.talks(models, said, marks=chat.marks),
-        **chat_view.controls(said, busy=False, panes=chat.panes),
+        **chat_view.controls(said, busy=False, keys=chat.keys),
+        **_starting_over(chat.said, said),
         "changing": "",
     }
     first = models[0]
@@ -161,7 +167,7 @@ def choose(studio: Studio, chat: Chat) -> Result[Chat]:
 
 
 def resize(studio: Studio, change: int, chat: Chat) -> Result[Chat]:
-    """Add a pane, or take the last one away; the others stay as they are."""
+    """Add a pane, with which all start over, or take the last one away, which leaves the others as they are."""
     count = min(max(chat.panes + change, FEWEST_PANES), MOST_PANES)
     keys = [*chat.keys, _another(studio, chat.keys)][:count]
     models = [find_model(studio, key) for key in keys]
@@ -169,9 +175,22 @@ def resize(studio: Studio, change: int, chat: Chat) -> Result[Chat]:
     updates = {
         **chat_view.panes(studio, now),
         **chat_view.talks(models, now.said, marks=chat.marks),
-        **chat_view.controls(now.said, busy=False, panes=count, editing=chat.editing),
+        **chat_view.controls(now.said, busy=False, keys=keys),
+        **_starting_over(chat.said, now.said),
+        "changing": "",
     }
-    return Result(now, updates)
+    return Result(replace(now, editing=False), updates)
+
+
+def _starting_over(before: Conversation, now: Conversation) -> dict[str, Any]:
+    """Say that all panes start over, where answers were in sight, so that nobody compares unlike conversations."""
+    shown = any(talk.turns for talk in before.talks)
+    if not now.before:
+        return {"said_of": ""}
+    if not shown:
+        return {}
+    said = f"The models changed, so all of them start over. “{before.name}” is kept under Conversation."
+    return {"said_of": str(fragments.notice("busy", said, _REPLAY_HINT))}
 
 
 def _another(studio: Studio, keys: Sequence[str | None]) -> str | None:
@@ -185,8 +204,8 @@ def _another(studio: Studio, keys: Sequence[str | None]) -> str | None:
 
 
 def mark(studio: Studio, chat: Chat) -> Result[Chat]:
-    """Show what differs, or show it no longer."""
-    return Result(chat, _talks(studio, chat))
+    """Show what differs, or show it no longer; what is being answered is shown so when it is complete."""
+    return Result(chat, {} if chat.pending else _talks(studio, chat))
 
 
 def halt(studio: Studio, chat: Chat) -> Chat:

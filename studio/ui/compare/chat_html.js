@@ -4,12 +4,16 @@ studio.conversation = ({element, watch}) => {
   const asked = () => element.querySelectorAll('.ls-said-question').length;
   const toEnd = () => { box.scrollTop = box.scrollHeight; };
   let follows = true, seen = asked();
+  box.tabIndex = 0; // the keyboard scrolls it
 
   box.addEventListener('scroll', () => { follows = box.scrollHeight - box.scrollTop - box.clientHeight < 48; });
   watch('value', () => {
+    if (asked() > seen) element.closest('.ls-chat')?.scrollIntoView({block: 'end'});
     if (asked() !== seen) { follows = true; seen = asked(); }
     if (follows) toEnd();
   });
+  // What stands below an answer takes room from it once it is there, which is no scroll.
+  new ResizeObserver(() => { if (follows) toEnd(); }).observe(box);
   setTimeout(toEnd);
 
   // The clipboard of the browser is there only on a safe address.
@@ -25,9 +29,10 @@ studio.conversation = ({element, watch}) => {
   element.addEventListener('click', async (event) => {
     const button = event.target.closest('button[data-copy]');
     if (!button) return;
-    const text = button.closest('.ls-said-answer').querySelector('p').textContent;
-    try { await navigator.clipboard.writeText(text); button.textContent = 'Copied'; }
-    catch { button.textContent = copyByHand(text) ? 'Copied' : 'Not copied'; }
-    setTimeout(() => { button.textContent = 'Copy'; }, 1500);
+    const text = button.dataset.copy === 'code' ? button.previousElementSibling.textContent
+      : button.closest('.ls-said-answer').dataset.text;
+    try { await navigator.clipboard.writeText(text); button.textContent = studio.t('Copied'); }
+    catch { button.textContent = copyByHand(text) ? studio.t('Copied') : studio.t('Not copied'); }
+    setTimeout(() => { button.textContent = studio.t('Copy'); }, 1500);
   });
 };

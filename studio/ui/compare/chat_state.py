@@ -17,7 +17,7 @@ class Chat(Sampling, InBin):
     """What a page holds. Each field has a component, so that an answer that comes in changes only what it is about.
 
     `pending` is the message that is being answered, and `ticket` says for which page. `suggested` are questions to
-    try, each with the system prompt that its row had.
+    try, each with the system prompt that its row had. `is_opened` says that a conversation was shown already.
     """
 
     model_1: str | None = None
@@ -36,6 +36,7 @@ class Chat(Sampling, InBin):
     ticket: str = ""
     pending: str = ""
     suggested: tuple[tuple[str, str], ...] = ()
+    is_opened: bool = False
 
     @property
     def keys(self) -> tuple[str | None, ...]:

@@ -7,7 +7,6 @@ from typing import Any
 
 import gradio as gr
 from gradio.events import Dependency
-from markupsafe import Markup
 
 from studio.compare.conversations import Conversation
 from studio.keeping import KeptFiles
@@ -17,7 +16,6 @@ from studio.ui.compare import (
     blend,
     chat_actions,
     chat_html,
-    chat_view,
     history,
     sampling,
     self_test,
@@ -25,37 +23,33 @@ from studio.ui.compare import (
 )
 from studio.ui.compare.chat_actions import AGAIN, ASK, REPLAY, Asking
 from studio.ui.compare.chat_state import PLACES, Chat
-from studio.ui.compare.chat_view import PURPOSES, caption_line
+from studio.ui.compare.chat_view import PURPOSES
 from studio.ui.compare.history import NOUN
 from studio.ui.compare.model_choices import FEWEST_PANES
+from studio.ui.kit import fragments, scripts
 from studio.ui.kit.components import ACTING, QUIET, html, picker
 from studio.ui.kit.panel import Panel
-
-_REPLAY_HELP = (
-    "Asking all of it again puts every message, in order, to the models that are chosen now, as a new conversation."
-)
 
 
 @dataclass(frozen=True)
 class _History:
-    """What the kept conversations are chosen and changed with."""
+    """What the bar above the panes holds: the kept conversations, and what changes the open one."""
 
     kept: gr.Dropdown
     clear: gr.Button
     name: gr.Textbox
     rename: gr.Button
-    replay: gr.Button
     markdown: gr.Button
     jsonl: gr.Button
     delete: gr.Button
     undo: gr.Button
-    back: gr.Button
-    emptying: gr.HTML
+    add: gr.Button
+    away: gr.Button
 
 
 @dataclass(frozen=True)
 class _Message:
-    """The message, and what is done with it."""
+    """The message, and what is done with the last one."""
 
     prompt: gr.Textbox
     ideas: tuple[gr.Button, ...]
@@ -63,8 +57,7 @@ class _Message:
     stop: gr.Button
     edit: gr.Button
     again: gr.Button
-    add: gr.Button
-    away: gr.Button
+    replay: gr.Button
     marks: gr.Checkbox
 
 
@@ -73,32 +66,34 @@ def build(
     kept: KeptFiles[Conversation],
     asking: Asking,
     *,
-    timer: gr.Timer,
+    timer: gr.HTML,
     opened: Callable[..., Any],
-    loaded: Callable[..., Any],
     wanted: gr.State,
-) -> None:
-    """Lay the part out and connect it. `wanted` takes the id of a run that another tab wants compared."""
+) -> gr.Textbox:
+    """Lay the part out, connect it, and return the field of the message.
+
+    `wanted` takes the id of a run that another tab wants compared.
+    """
     panel = Panel("compare", Chat())
     for name in ("panes", "said", "editing", "ticket", "pending", "suggested", "deleted"):
         panel.input(name, gr.State(getattr(Chat(), name)), redraws_on="")
-    with gr.Column(elem_classes="ls-card"):
+    with gr.Column(elem_classes="ls-chat", elem_id="compare-chat"):
         past = _build_history(panel)
-    with gr.Column(elem_classes="ls-card"):
+        panel.part("tabs", html("", elem_id="compare-tabs", on_load=scripts.on_load("chatLayout")))
+        models = _build_panes(panel)
         message = _build_message(panel)
-        with gr.Accordion("How they answer", open=False, elem_classes="ls-inner"):
-            sampling.build(panel, longest=160)
-    models = _build_panes(panel)
-    with gr.Accordion("Prove it", open=False, elem_classes="ls-more", elem_id="compare-proof"):
+    with gr.Accordion("Check accuracy", open=False, elem_classes="ls-more", elem_id="compare-proof"):
         prove = self_test.build(panel)
-    with gr.Accordion("Blend adapters", open=False, elem_classes="ls-more", elem_id="compare-blend"):
+    with gr.Accordion("Merge models", open=False, elem_classes="ls-more", elem_id="compare-blend"):
         blend.build(studio, timer=timer, opened=opened, models=models)
+    back, emptying = bin_panel.build(panel, NOUN)
 
-    asks = [message.send.click, message.prompt.submit, message.again.click, past.replay.click]
+    asks = [message.send.click, message.prompt.submit, message.again.click, message.replay.click]
     asked = panel.on_pressed(asks, asking.stream, options={**ACTING, "concurrency_limit": 8})
     panel.on_failure(asked, partial(chat_actions.take_back, studio))
+    panel.on_success(asked, partial(chat_actions.mark, studio))  # it may have been ticked meanwhile
     panel.on([opened], partial(history.refresh, studio, kept), options=QUIET)
-    panel.on([loaded], partial(history.at_first, studio, kept), options=QUIET)
+    panel.on([timer.expand], partial(history.at_first, studio, kept), options=QUIET)
     compared = panel.on(
         [wanted.change],
         partial(history.compare_run, studio, kept),
@@ -108,62 +103,69 @@ def build(
     compared.then(lambda: "", outputs=[wanted], **QUIET)
     _wire_message(panel, studio, message, list(models.values()), asked)
     _wire_history(panel, studio, kept, past, asked)
+    stopping = {**ACTING, "cancels": [asked]}
+    panel.on([back.click], lambda chat: history.restore(studio, kept, chat, chat.picked), options=stopping)
+    panel.on_action(partial(bin_panel.press, kept, NOUN), of=[emptying])
     test = panel.on([prove.click], partial(self_test.prove, studio), options={**ACTING, "concurrency_limit": 4})
     panel.on_failure(test, self_test.give_up)
+    return message.prompt
 
 
 def _build_history(panel: Panel[Chat]) -> _History:
-    """Lay out the list of kept conversations and what can be done with the one that is open."""
-    with gr.Row(elem_classes="ls-kept"):
-        info = "Every conversation is kept on this machine."
-        kept = panel.part("kept", picker(label="Conversation", info=info, elem_id="compare-kept"))
+    """Lay out the bar above the panes: the conversations, what can be done with the open one, and how to answer."""
+    with gr.Row(elem_classes="ls-chat-bar"):
+        chooser = picker(label="Conversation", info="", elem_id="compare-kept", show_label=False)
+        kept = panel.part("kept", chooser)
         clear = gr.Button("New conversation", size="sm", elem_id="compare-clear")
+        with gr.Accordion("This conversation", open=False, elem_classes="ls-popover", elem_id="compare-this"):
+            with gr.Row(elem_classes="ls-kept"):
+                name = panel.part("name", gr.Textbox(label="Name", max_lines=1, elem_id="compare-name"))
+                rename = gr.Button("Rename", size="sm", elem_id="compare-rename")
+            with gr.Row(elem_classes="ls-actions"):
+                markdown = gr.Button("Download as Markdown", size="sm", elem_id="compare-markdown")
+                jsonl = gr.Button("Download as JSONL", size="sm", elem_id="compare-jsonl")
+                delete = gr.Button("Move to Trash", size="sm", variant="stop", elem_id="compare-delete")
+        with gr.Accordion("Answer settings", open=False, elem_classes="ls-popover", elem_id="compare-settings"):
+            sampling.build(panel, longest=160)
+        add = panel.part("add", gr.Button("Add model", size="sm", interactive=False, elem_id="compare-add"))
+        away = panel.part("away", gr.Button("Remove last model", size="sm", visible=False, elem_id="compare-away"))
     panel.part("said_of", html("", elem_id="compare-said"))
-    with gr.Accordion("This conversation", open=False, elem_classes="ls-inner", elem_id="compare-this"):
-        with gr.Row(elem_classes="ls-kept"):
-            name = panel.part("name", gr.Textbox(label="Name", max_lines=1, elem_id="compare-name"))
-            rename = gr.Button("Keep the name", size="sm", elem_id="compare-rename")
-        with gr.Row(elem_classes="ls-actions"):
-            replay = gr.Button("Ask all of it again", size="sm", interactive=False, elem_id=REPLAY)
-            markdown = gr.Button("Download as Markdown", size="sm", elem_id="compare-markdown")
-            jsonl = gr.Button("Download as JSONL", size="sm", elem_id="compare-jsonl")
-            delete = gr.Button("Move to the bin", size="sm", variant="stop", elem_id="compare-delete")
-            undo = gr.Button("Put it back", size="sm", visible=False, elem_id="compare-restore")
-        panel.part("replay", replay)
-        panel.part("restore", undo)
-        html(Markup('<p class="ls-caption">{}</p>').format(_REPLAY_HELP))
-    back, emptying = bin_panel.build(panel, NOUN)
-    return _History(kept, clear, name, rename, replay, markdown, jsonl, delete, undo, back, emptying)
+    undo = panel.part("restore", gr.Button("Restore", size="sm", visible=False, elem_id="compare-restore"))
+    return _History(kept, clear, name, rename, markdown, jsonl, delete, undo, add, away)
 
 
 def _build_message(panel: Panel[Chat]) -> _Message:
-    """Lay out the message, what can be asked, and what can be done with the panes."""
-    prompt = gr.Textbox(
-        label="Your message",
-        info="All panes get the same words. Shift+Enter starts a new line.",
-        placeholder="Ask all of them the same thing. Enter sends.",
-        lines=1,
-        max_lines=6,
-        elem_id="compare-prompt",
-    )
-    panel.input("prompt", prompt, redraws_on="")
-    panel.html("changing")
-    panel.part("ideas_title", html("", visible=False))
-    with gr.Row(elem_classes="ls-ideas"):
-        ideas = tuple(
-            panel.part(f"idea_{n}", gr.Button("", size="sm", visible=False, elem_id=f"compare-idea-{n}"))
-            for n in range(suggested_prompts.COUNT)
-        )
-    with gr.Row(elem_classes="ls-actions"):
-        send = gr.Button(chat_view.send_label(FEWEST_PANES), variant="primary", elem_id=ASK)
-        stop = gr.Button("Stop answering", variant="stop", visible=False, elem_id="compare-stop")
-        edit = gr.Button("Change the last message", interactive=False, elem_id="compare-edit")
-        again = gr.Button("Answer again", interactive=False, elem_id=AGAIN)
-    with gr.Row(elem_classes="ls-actions ls-panes-actions"):
-        add = gr.Button("Add a pane", size="sm", elem_id="compare-add")
-        away = gr.Button("Take away the last pane", size="sm", visible=False, elem_id="compare-away")
-        marks = gr.Checkbox(label="Highlight what differs", elem_id="compare-marks")
-    buttons = {"send": send, "stop": stop, "edit": edit, "again": again, "add": add, "away": away}
+    """Lay out the message, questions to try, and what can be done with the last message."""
+    with gr.Column(elem_classes="ls-composer", elem_id="compare-composer"):
+        with panel.part("ideas", gr.Row(elem_classes="ls-ideas")):
+            panel.part("ideas_title", html("", visible=False))
+            ideas = tuple(
+                panel.part(
+                    f"idea_{n}",
+                    gr.Button("", size="sm", visible=False, elem_id=f"compare-idea-{n}", elem_classes=fragments.OWN),
+                )
+                for n in range(suggested_prompts.COUNT)
+            )
+        panel.html("changing")
+        with gr.Row(elem_classes="ls-send"):
+            prompt = gr.Textbox(
+                label="Message",
+                show_label=False,
+                placeholder="Message all models",
+                lines=1,
+                max_lines=5,
+                elem_id="compare-prompt",
+            )
+            panel.input("prompt", prompt, redraws_on="")
+            send = gr.Button("Send", variant="primary", interactive=False, elem_id=ASK)
+            stop = gr.Button("Stop", variant="stop", visible=False, elem_id="compare-stop")
+        with gr.Row(elem_classes="ls-send-more"):
+            again = gr.Button("Regenerate", size="sm", visible=False, elem_id=AGAIN)
+            edit = gr.Button("Edit last message", size="sm", visible=False, elem_id="compare-edit")
+            replay = gr.Button("Replay with current models", size="sm", visible=False, elem_id=REPLAY)
+            marks = gr.Checkbox(label="Highlight differences", elem_id="compare-marks")
+            panel.html("marked")
+    buttons = {"send": send, "stop": stop, "edit": edit, "again": again, "replay": replay}
     for name, button in buttons.items():
         panel.part(name, button)
     panel.input("marks", marks, redraws_on="")
@@ -177,17 +179,19 @@ def _build_panes(panel: Panel[Chat]) -> dict[str, gr.Dropdown]:
         for place in PLACES:
             pane = gr.Column(
                 elem_classes=["ls-card", "ls-pane"],
-                min_width=280,
+                min_width=0,
                 visible=place <= FEWEST_PANES,
                 elem_id=f"compare-pane-{place}",
             )
             with panel.part(f"pane_{place}", pane):
-                model = picker(label=f"Model of pane {place}", info="", elem_id=f"compare-model-{place}")
+                label = f"Model of pane {place}"
+                model = picker(label=label, info="", elem_id=f"compare-model-{place}", show_label=False)
                 models[f"model_{place}"] = panel.input(f"model_{place}", model, redraws_on="")
-                strength = sampling.strength(f"Adapter strength in pane {place}", elem_id=f"compare-strength-{place}")
+                label, id = f"Strength in pane {place}", f"compare-strength-{place}"
+                strength = sampling.strength(label, elem_id=id, explained=False)
                 panel.input(f"strength_{place}", strength, redraws_on="")
                 panel.part(f"talk_{place}", chat_html.bubbles(f"compare-talk-{place}", PURPOSES[place - 1]))
-                panel.html(f"caption_{place}", caption_line(""))
+                panel.html(f"caption_{place}")
     return models
 
 
@@ -199,8 +203,6 @@ def _wire_message(
     panel.on([message.edit.click], chat_actions.edit, options=QUIET)
     panel.on([message.marks.input], partial(chat_actions.mark, studio), options=QUIET)
     panel.on([model.input for model in models], partial(chat_actions.choose, studio), options=stopping)
-    panel.on([message.add.click], partial(chat_actions.resize, studio, 1), options=stopping)
-    panel.on([message.away.click], partial(chat_actions.resize, studio, -1), options=stopping)
     panel.on(
         [model.change for model in models],
         partial(suggested_prompts.suggest, studio),
@@ -221,5 +223,5 @@ def _wire_history(
     panel.download(past.jsonl.click, partial(history.save, "jsonl"), save="saveText")
     panel.on([past.delete.click], partial(history.delete, studio, kept), options=stopping)
     panel.on([past.undo.click], lambda chat: history.restore(studio, kept, chat, chat.deleted), options=stopping)
-    panel.on([past.back.click], lambda chat: history.restore(studio, kept, chat, chat.picked), options=stopping)
-    panel.on_action(partial(bin_panel.press, kept, NOUN), of=[past.emptying])
+    for button, change in ((past.add, 1), (past.away, -1)):
+        panel.on([button.click], partial(chat_actions.resize, studio, change), options={**QUIET, "cancels": [asked]})

@@ -7,25 +7,28 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from studio.compare.answering import GenerationSettings, Growing
+from studio.compare.answering import READING, GenerationSettings, Growing
 from studio.compare.asking import Chosen, aligned, as_answer, caption
 from studio.compare.conversations import Answer, Conversation, Talk, Turn
 from studio.compare.pane_models import PaneModel, find_model, keys_still_offered
 from studio.keeping import KeptFiles
 from studio.studio import Studio
 from studio.ui.compare import chat_html, model_choices
+from studio.ui.compare.chat_html import Said
 from studio.ui.compare.chat_state import PLACES, Chat
 from studio.ui.compare.model_choices import FEWEST_PANES, MOST_PANES
+from studio.ui.kit import fragments, run_choices
 from studio.ui.kit.exchange import Result
 from studio.ui.kit.numbers import moment
 from studio.ui.kit.run_choices import Choices
 
 PURPOSES = (
     "The model as it was before your training answers here.",
-    "The same model with what it learned answers here.",
-    "A third model answers the same here.",
-    "A fourth model answers the same here.",
+    "The model with what it learned answers here.",
+    "A third model answers here.",
+    "A fourth model answers here.",
 )
+HELD_AGAINST = "The answers of the other models are compared with this one."
 NEW = ""
 """The choice of a conversation that is not kept yet."""
 
@@ -39,18 +42,17 @@ def talks(
     marks: bool,
 ) -> dict[str, Any]:
     """Show a conversation that nobody is answering now."""
-    parts: dict[str, Any] = {}
+    answered = sum(bool(talk.turns) for talk in conversation.talks)
+    marked = str(chat_html.what_is_marked(answered)) if marks else ""
+    parts: dict[str, Any] = {"tabs": str(_tabs(panes)), "marked": marked}
     whole = _beside_whole(panes)
+    asked = len(conversation.questions)
     for place in PLACES:
         talk = _talk(conversation, place)
-        turns = [
-            (
-                turn.question,
-                chat_html.answer(turn.answer.text, _other(conversation, place, at) if marks else None),
-            )
-            for at, turn in enumerate(talk.turns)
-        ]
-        parts[f"talk_{place}"] = chat_html.talk(f"Pane {place}", turns, purpose=PURPOSES[place - 1])
+        turns = [_said(conversation, place, at, marks=marks) for at in range(len(talk.turns))]
+        parts[f"talk_{place}"] = chat_html.talk(
+            _pane(place), turns, purpose=PURPOSES[place - 1], missed=max(0, asked - len(turns))
+        )
         model = panes[place - 1] if place <= len(panes) else None
         said = caption(model, talk.title, talk.turns[-1].answer, beside_whole=whole) if talk.turns else ""
         parts[f"caption_{place}"] = caption_line(said)
@@ -65,32 +67,39 @@ def answering(
     *,
     generation: GenerationSettings,
     waiting: str,
+    marks: bool,
 ) -> dict[str, Any]:
     """Show a question that is being answered, as far as the answers have come."""
     parts: dict[str, Any] = {}
     whole = _beside_whole([pane.model for pane in panes])
     for place, (pane, growing) in enumerate(zip(panes, grown, strict=True), start=1):
-        turns = [(turn.question, turn.answer.text) for turn in _talk(conversation, place).turns]
-        waits = waiting if not growing.text else ""
-        parts[f"talk_{place}"] = chat_html.talk(f"Pane {place}", [*turns, (question, growing.text)], waiting=waits)
+        turns = [_said(conversation, place, at, marks=marks) for at in range(len(_talk(conversation, place).turns))]
+        now = (
+            chat_html.failed(question, growing.trouble)
+            if growing.trouble
+            else chat_html.answering(question, growing.text, waiting or READING)
+        )
+        parts[f"talk_{place}"] = chat_html.talk(_pane(place), [*turns, now])
         answer = as_answer(growing, pane, generation)
         parts[f"caption_{place}"] = caption_line(caption(pane.model, pane.model.title, answer, beside_whole=whole))
     return parts
 
 
-def controls(conversation: Conversation, *, busy: bool, panes: int, editing: bool = False) -> dict[str, Any]:
-    """Return the states of the buttons."""
+def controls(
+    conversation: Conversation, *, busy: bool, keys: Sequence[str | None], editing: bool = False
+) -> dict[str, Any]:
+    """Return the states of the buttons; `keys` are those of the models of the panes."""
     asked = bool(conversation.questions)
+    talked = any(talk.turns for talk in conversation.talks)
     return {
-        "send": gr.update(interactive=not busy, value="Ask again" if editing else send_label(panes)),
+        "send": gr.update(interactive=not busy and any(keys), visible=not busy),
         "stop": gr.update(visible=busy),
-        "edit": gr.update(
-            interactive=asked and not busy, value="Leave it as it is" if editing else "Change the last message"
-        ),
-        "again": gr.update(interactive=asked and not busy),
-        "replay": gr.update(interactive=asked and not busy),
-        "add": gr.update(visible=panes < MOST_PANES),
-        "away": gr.update(visible=panes > FEWEST_PANES),
+        "edit": gr.update(visible=talked, interactive=not busy, value="Cancel" if editing else "Edit last message"),
+        "again": gr.update(visible=talked, interactive=not busy),
+        "replay": gr.update(visible=bool(conversation.before), interactive=not busy),
+        "ideas": gr.update(elem_classes=["ls-ideas", "ls-ideas-small"] if asked else ["ls-ideas"]),
+        "add": gr.update(visible=len(keys) < MOST_PANES, interactive=any(keys)),
+        "away": gr.update(visible=len(keys) > FEWEST_PANES),
     }
 
 
@@ -104,7 +113,8 @@ def panes(studio: Studio, chat: Chat) -> dict[str, Any]:
         model = find_model(studio, key)
         strong = model is not None and Chosen(model).is_adapter
         parts[f"pane_{place}"] = gr.update(visible=place <= chat.panes)
-        parts[f"model_{place}"] = gr.update(choices=offered, value=key if model is not None else None)
+        value = key if model is not None else None
+        parts[f"model_{place}"] = run_choices.offer(offered, value, otherwise=run_choices.NO_RESULT)
         parts[f"strength_{place}"] = gr.update(visible=strong, value=strength)
     return parts
 
@@ -134,7 +144,7 @@ def _whole(studio: Studio, kept: KeptFiles[Conversation], chat: Chat) -> Result[
     updates = {
         **panes(studio, chat),
         **talks([find_model(studio, key) for key in chat.keys], chat.said, marks=chat.marks),
-        **controls(chat.said, busy=False, panes=chat.panes),
+        **controls(chat.said, busy=False, keys=chat.keys),
         **listed(kept, chat.said),
         "changing": "",
         "said_of": "",
@@ -157,6 +167,32 @@ def kept_choices(kept: KeptFiles[Conversation]) -> Choices:
     return [("New conversation", NEW), *found]
 
 
+def _tabs(panes: Sequence[PaneModel | None]) -> Markup:
+    """Draw what chooses the pane that a narrow screen shows."""
+    tabs = fragments.join(
+        Markup('<button type="button" role="tab" data-pane="{0}" aria-controls="compare-pane-{0}">{1}</button>').format(
+            place, "No model" if model is None else model.title
+        )
+        for place, model in enumerate(panes, start=1)
+    )
+    return Markup('<div class="ls-pane-tabs" role="tablist" aria-label="Models">{}</div>').format(tabs)
+
+
+def _pane(place: int) -> str:
+    return f"Conversation in pane {place}"
+
+
+def _said(conversation: Conversation, place: int, at: int, *, marks: bool) -> Said:
+    turn = _talk(conversation, place).turns[at]
+    if turn.answer.trouble:
+        return chat_html.failed(turn.question, turn.answer.trouble)
+    if not marks:
+        return chat_html.answered(turn.question, turn.answer.text)
+    other = _other(conversation, place, at)
+    said = chat_html.answered(turn.question, turn.answer.text, other)
+    return replace(said, note=HELD_AGAINST) if other is None and place == 1 else said
+
+
 def _talk(conversation: Conversation, place: int) -> Talk:
     return conversation.talks[place - 1] if place <= len(conversation.talks) else Talk()
 
@@ -175,10 +211,5 @@ def _beside_whole(panes: Sequence[PaneModel | None]) -> bool:
 
 
 def caption_line(text: str) -> str:
-    """Show what produced an answer, or that this is where it will stand."""
-    return str(Markup('<p class="ls-caption">{}</p>').format(text or "What produced the answer will stand here."))
-
-
-def send_label(panes: int) -> str:
-    """Say what the button does that asks."""
-    return {2: "Ask both", 3: "Ask all three"}.get(panes, "Ask all four")
+    """Show what produced an answer."""
+    return str(Markup('<p class="ls-caption">{}</p>').format(text)) if text else ""

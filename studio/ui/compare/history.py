@@ -1,4 +1,4 @@
-"""The kept conversations on the Compare tab: opened again, named, taken along as a file, deleted, put back."""
+"""The kept conversations on the Compare tab: opened again, renamed, downloaded, deleted, restored."""
 
 from dataclasses import replace
 from typing import Any
@@ -22,7 +22,13 @@ NOUN = "conversation"
 
 
 def at_first(studio: Studio, kept: Kept, chat: Chat) -> Result[Chat]:
-    """Show the conversation that was had last, else the base model and the newest finished run."""
+    """Show the conversation that was had last, else the base model and the newest finished run.
+
+    Nothing where `compare_run` was there before: the tab was opened for a run.
+    """
+    if chat.is_opened:
+        return _with_bin(kept, Result(chat))
+    chat = replace(chat, is_opened=True)
     found = kept.all()
     if found:
         return _with_bin(kept, chat_view.opened(studio, kept, chat, found[0]))
@@ -38,7 +44,7 @@ def refresh(studio: Studio, kept: Kept, chat: Chat) -> Result[Chat]:
     updates = {f"model_{place}": choices for place in PLACES} | {
         "kept": gr.update(choices=chat_view.kept_choices(kept))
     }
-    # What is chosen already is left alone: another listener may be choosing at the same moment.
+    # What is chosen already is left alone: a person may choose another while this is on its way to the page.
     now = zip(PLACES, chat.keys, keys_still_offered(studio, chat.keys), strict=False)
     others: dict[str, Any] = {f"model_{place}": key for place, before, key in now if key != before}
     updates |= {name: {**choices, "value": key} for name, key in others.items()}
@@ -56,7 +62,9 @@ def begin(studio: Studio, kept: Kept, chat: Chat) -> Result[Chat]:
 
 def compare_run(studio: Studio, kept: Kept, chat: Chat, *, run_id: str) -> Chat | Result[Chat]:
     """Begin a new conversation with a run that another tab wants compared, and its base."""
-    return chat_view.fresh(studio, kept, chat, first_pair(studio, run_id)) if run_id else chat
+    if not run_id:
+        return chat
+    return chat_view.fresh(studio, kept, replace(chat, is_opened=True), first_pair(studio, run_id))
 
 
 def reopen(studio: Studio, kept: Kept, chat: Chat, *, id: str | None) -> Result[Chat]:
@@ -67,19 +75,19 @@ def reopen(studio: Studio, kept: Kept, chat: Chat, *, id: str | None) -> Result[
 def rename(kept: Kept, chat: Chat, *, name: str | None) -> Result[Chat]:
     """Give the conversation that is open another name. Raises RunError when it has none."""
     if not chat.said.id:
-        return Result(chat, _line("quiet", "A conversation gets its name with its first question."))
+        return Result(chat, _line("quiet", "A conversation gets its name with its first message."))
     said = kept.rename(chat.said.id, name or "")
-    updates = {**chat_view.listed(kept, said), **_line("good", f"It is called {said.name} now.")}
+    updates = {**chat_view.listed(kept, said), **_line("good", f"Renamed to {said.name}.")}
     return Result(replace(chat, said=said), updates)
 
 
 def delete(studio: Studio, kept: Kept, chat: Chat) -> Result[Chat]:
     """Put the conversation that is open into the bin."""
     if not chat.said.id:
-        return Result(chat, _line("quiet", "There is nothing to delete: this conversation is not kept yet."))
+        return Result(chat, _line("quiet", "There is nothing to delete: this conversation is empty."))
     kept.delete(chat.said.id)
     begun = _with_bin(kept, chat_view.fresh(studio, kept, replace(chat, deleted=chat.said.id), chat.keys))
-    said = _line("quiet", f"{chat.said.name} is in the bin.")
+    said = _line("quiet", f"{chat.said.name} is in the Trash.")
     return Result(begun.state, {**begun.updates, **said, "restore": gr.update(visible=True)})
 
 
@@ -91,7 +99,7 @@ def restore(studio: Studio, kept: Kept, chat: Chat, id: str | None) -> Chat | Re
 def save(kind: str, chat: Chat) -> str:
     """Prepare the conversation that is open as a file, "md" or "jsonl". Raises gr.Error when nothing was said."""
     if not chat.said.questions:
-        raise gr.Error("Nothing was said in this conversation yet.", title="Nothing to save", print_exception=False)
+        raise gr.Error("This conversation is empty.", title="Nothing to download", print_exception=False)
     text = as_markdown(chat.said) if kind == "md" else as_jsonl(chat.said)
     return text_file(f"{slug(chat.said.name)}.{kind}", text)
 

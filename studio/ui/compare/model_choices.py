@@ -32,14 +32,12 @@ def offered(studio: Studio, also: Iterable[str | None] = ()) -> Choices:
 def chosen(studio: Studio, keys: Keys, strengths: Sequence[float | None]) -> tuple[Chosen, ...]:
     """Open the models of all panes. Raises gr.Error saying which pane has none, and RunError for one that is gone."""
     if not any(keys):
-        raise gr.Error(
-            "There is no tuned run yet. Train one, then ask.", title="No model chosen", print_exception=False
-        )
+        raise gr.Error("There is no finished run yet. Train one first.", title="No model to ask", print_exception=False)
     panes = []
     for place, (key, strength) in enumerate(zip(keys, strengths, strict=True)):
         if not key:
             raise gr.Error(
-                f"Pane {place + 1} has no model. Choose one, or take the pane away.",
+                f"Pane {place + 1} has no model. Choose one, or remove the pane.",
                 title="No model chosen",
                 print_exception=False,
             )
@@ -54,4 +52,4 @@ def _label(model: PaneModel, labels: dict[str, str]) -> str:
     if model.kind == "checkpoint":
         return f"{model.title} · checkpoint"
     label = labels.get(model.run_id, model.title)
-    return f"{label} · blend" if model.kind == "blend" else label
+    return f"{label} · merged" if model.kind == "blend" else label

@@ -31,7 +31,7 @@ def build(panel: Panel[Any], *, longest: int) -> None:
     """Lay the fields out."""
     system = gr.Textbox(
         label="System prompt",
-        info="An instruction that stands before the conversation. May stay empty.",
+        info="Optional. An instruction that the models read before the conversation.",
         elem_id=f"{panel.name}-system",
     )
     panel.input("system", system, redraws_on="")
@@ -42,7 +42,7 @@ def build(panel: Panel[Any], *, longest: int) -> None:
             value=0,
             step=0.05,
             label="Temperature",
-            info="0 always takes the likeliest word; higher varies more.",
+            info="0 always picks the most likely word; higher values vary more.",
             elem_id=f"{panel.name}-temperature",
         )
         tokens = gr.Slider(
@@ -51,21 +51,21 @@ def build(panel: Panel[Any], *, longest: int) -> None:
             value=longest,
             step=8,
             label="Longest answer",
-            info="In tokens; a token is about three quarters of a word.",
+            info="In tokens. A token is about three quarters of a word.",
             elem_id=f"{panel.name}-longest",
         )
         seed = gr.Number(
             42,
             precision=0,
-            label="Sampling seed",
-            info="The same seed gives the same answer again.",
+            label="Seed",
+            info="The same seed gives the same answers again.",
             elem_id=f"{panel.name}-seed",
         )
     for name, field in (("temperature", temperature), ("longest", tokens), ("seed", seed)):
         panel.input(name, field, redraws_on="")
 
 
-def strength(label: str, *, elem_id: str) -> gr.Slider:
+def strength(label: str, *, elem_id: str, explained: bool = True) -> gr.Slider:
     """Make the slider of how strongly an adapter speaks, hidden until there is one."""
     return gr.Slider(
         0,
@@ -73,9 +73,10 @@ def strength(label: str, *, elem_id: str) -> gr.Slider:
         value=1,
         step=0.05,
         label=label,
-        info="0 is the base model, 1 the adapter as it was trained.",
+        info="0 is the base model, 1 the adapter as it was trained." if explained else None,
         visible=False,
         elem_id=elem_id,
+        elem_classes="" if explained else "ls-slim",
     )
 
 
@@ -85,7 +86,7 @@ def strengths(*, elem_id: str) -> gr.CheckboxGroup:
         [(f"{each:g}", each) for each in _STRENGTHS],
         value=[1.0],
         label="Adapter strength",
-        info="Every adapter answers once at each strength, in a column of its own. 1 is as it was trained, less is "
-        "nearer to the base. Other models answer once.",
+        info="Every adapter answers once at each strength, in a column of its own. 1 is as it was trained, 0 the "
+        "base model. Other models answer once.",
         elem_id=elem_id,
     )

@@ -1,4 +1,4 @@
-"""The self-test on the Compare tab: does "off" say what plain transformers says, and "on" what plain peft says?
+"""The accuracy check on the Compare tab: do the panes answer as plain transformers and plain peft do?
 
 Asks the worker, which holds both against each other, and says in a sentence what came of it.
 """
@@ -20,8 +20,8 @@ from studio.ui.kit.exchange import Result
 from studio.ui.kit.panel import Panel
 
 PURPOSE = (
-    "Loads the base model once more with plain transformers and plain peft, lets it answer the last message greedily, "
-    "and compares token for token with what the panes do. Takes as long as loading the model."
+    "Loads the base model a second time with plain transformers and peft, answers the last message, and compares that "
+    "with the panes, token by token. It takes about as long as loading the model."
 )
 _QUESTION = "What can you tell me about this?"
 
@@ -30,7 +30,7 @@ def build(panel: Panel[Chat]) -> gr.Button:
     """Lay the test out as parts of the chat's panel; return the button that runs it."""
     panel.html("proof_said", build_text())
     with gr.Row(elem_classes="ls-actions"):
-        return panel.part("prove", gr.Button("Test the panes against plain peft", elem_id="compare-prove"))
+        return panel.part("prove", gr.Button("Check accuracy", size="sm", elem_id="compare-prove"))
 
 
 def build_text(text: str = PURPOSE) -> str:
@@ -46,14 +46,14 @@ def prove(studio: Studio, chat: Chat) -> Iterator[Result[Chat]]:
     panes = model_choices.chosen(studio, chat.keys, chat.strengths)
     pane = next((each for each in panes if each.model.folder), None)
     if pane is None:
-        raise gr.Error("Choose a tuned model for one of the panes first.", title="Nothing to test")
+        raise gr.Error("Choose a trained model for one of the panes first.", title="Nothing to check")
     yield _saying(chat, _busy("Getting the models ready."), can_test=False)
     question = next(iter(chat.said.questions[-1:]), _QUESTION)
     system = (Message("system", chat.system.strip()),) if chat.system.strip() else ()
     said = studio.chat.self_test(
         pane.model.base, pane.model.folder, (*system, Message("user", question)), ticket=f"{chat.ticket} proof"
     )
-    outcome = build_text("The test was stopped.")
+    outcome = build_text("The check was stopped.")
     with contextlib.closing(said):
         for message in said:
             match message:
@@ -83,15 +83,15 @@ def verdict(tested: Tested, pane: Chosen) -> str:
     name = pane.model.title
     if tested.off_same and tested.on_same:
         sentence = (
-            f"Proved: switched off, the model answers exactly as plain transformers does on the base; with {name} on, "
-            f"exactly as {plain} does. {tested.tokens:,} tokens compared, every one the same."
+            f"Passed: the base model answers exactly as in plain transformers, and {name} exactly as in {plain}. "
+            f"{tested.tokens:,} tokens compared, all the same."
         )
         return str(fragments.notice("good", sentence, tested.note))
     wrong = [
-        *([] if tested.off_same else ["switched off, plain transformers on the base answers otherwise"]),
-        *([] if tested.on_same else [f"with {name} on, {plain} answers otherwise"]),
+        *([] if tested.off_same else ["plain transformers gives another answer for the base model"]),
+        *([] if tested.on_same else [f"{plain} gives another answer for {name}"]),
     ]
-    return str(fragments.notice("bad", f"Not the same: {' and '.join(wrong)}.", tested.note))
+    return str(fragments.notice("bad", f"Failed: {' and '.join(wrong)}.", tested.note))
 
 
 def _busy(what: str) -> str:

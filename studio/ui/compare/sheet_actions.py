@@ -17,7 +17,7 @@ from studio.compare.sheet_prompts import Prompt
 from studio.errors import DataError, RunError
 from studio.runs.names import slug
 from studio.studio import Studio
-from studio.ui.compare import bin_panel, model_choices, sheet_view
+from studio.ui.compare import bin_panel, chat_html, model_choices, sheet_view
 from studio.ui.compare.bin_panel import InBin
 from studio.ui.compare.sampling import Sampling
 from studio.ui.kit import run_choices
@@ -31,7 +31,11 @@ log = logging.getLogger(__name__)
 
 TYPED, FILE, HELD_OUT = "typed", "file", "held-out"
 NOUN = "prompt sheet"
+NO_SHEET = "No sheet yet: ask many prompts above"
 MOST_LISTED = 200
+
+_OF_A_SHEET = ("searching", "csv", "jsonl", "delete", "naming")
+"""The parts that are of no use before there is a sheet."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,9 @@ def draw(work: SheetWork, selection: Selection) -> Mapping[str, Any]:
         "typed_part": gr.update(visible=selection.source == TYPED),
         "file_part": gr.update(visible=selection.source == FILE),
         "held_out_part": gr.update(visible=selection.source == HELD_OUT),
+        **dict.fromkeys(_OF_A_SHEET, gr.update(visible=sheet is not None)),
         "progress": str(sheet_view.progress(state)),
+        "marked": str(chat_html.what_is_marked(len(sheet.columns))) if sheet and selection.marks else "",
         "table": str(sheet_view.table(sheet, places, page=selection.page, marks=selection.marks)),
         "stop": gr.update(visible=working),
         "go_on": gr.update(visible=open_rows and not working),
@@ -98,7 +104,7 @@ def refresh(studio: Studio, work: SheetWork, selection: Selection) -> Result[Sel
     opened = open_sheet(work, replace(selection, models=tuple(chosen), run=run), selection.sheet)
     updates = {
         "models": gr.update(choices=model_choices.offered(studio, chosen), value=chosen),
-        "run": gr.update(choices=runs, value=run),
+        "run": run_choices.offer(runs, run, otherwise=run_choices.NO_RESULT),
         **bin_panel.look(work.sheets, NOUN, selection.picked),
     }
     return Result(opened.state, {**opened.updates, **updates})
@@ -108,7 +114,7 @@ def open_sheet(work: SheetWork, selection: Selection, id: str | None) -> Result[
     """Open a kept sheet, or the newest where there is none with this id, and list those there are."""
     choices = kept_choices(work)
     chosen = run_choices.keep_or_first(id, choices)
-    return Result(replace(selection, sheet=chosen), {"sheet": gr.update(choices=choices, value=chosen)})
+    return Result(replace(selection, sheet=chosen), {"sheet": run_choices.offer(choices, chosen, otherwise=NO_SHEET)})
 
 
 def kept_choices(work: SheetWork) -> Choices:
@@ -191,7 +197,7 @@ def _with_bin(work: SheetWork, opened: Result[Selection], *, can_undo: bool) -> 
 def save(work: SheetWork, kind: str, selection: Selection) -> str:
     """Prepare the sheet that is open as a file, "csv" or "jsonl". Raises gr.Error when there is none."""
     if not selection.sheet:
-        raise gr.Error("There is no prompt sheet to save yet.", title="Nothing to save", print_exception=False)
+        raise gr.Error("There is no prompt sheet yet.", title="Nothing to download", print_exception=False)
     sheet = work.sheets.get(selection.sheet)
     text = sheets.as_csv(sheet) if kind == "csv" else sheets.as_jsonl(sheet)
     return text_file(f"{slug(sheet.name)}.{kind}", text)

@@ -30,7 +30,7 @@ def progress(state: SheetState | None) -> Markup:
     if state.trouble:
         return fragments.notice("bad", f"{said}. {state.trouble}")
     if done < total:
-        return fragments.notice("warning", f"{said}.", "Press Go on to have the others answered.")
+        return fragments.notice("warning", f"{said}.", "Press Resume to have the others answered.")
     if state.sheet.mute:
         return fragments.notice("warning", f"{said}, but not by all. {_differ(state.sheet)}", _mute(state.sheet))
     said = f"{counted(total, 'prompt')}, all answered. {_differ(state.sheet)}".strip()
@@ -59,10 +59,10 @@ def table(sheet: Sheet | None, places: Sequence[int], *, page: int, marks: bool)
     if sheet is None:
         return fragments.empty(
             "No prompt sheet yet",
-            "Write a few prompts above, choose the models, and press Answer all. The answers stand here side by side.",
+            "Write a few prompts above and press Answer all. The answers then appear here, side by side.",
         )
     if not places:
-        return fragments.empty("No row fits", "No prompt or answer has these words and is as you asked.")
+        return fragments.empty("No matching rows", "Change the search or the choice beside it.")
     page = min(max(page, 0), (len(places) - 1) // PAGE_ROWS)
     shown = places[page * PAGE_ROWS : (page + 1) * PAGE_ROWS]
     with_expected = any(row.prompt.expected for row in sheet.rows)
@@ -81,12 +81,12 @@ def _row(place: int, row: SheetRow, columns: int, *, with_expected: bool, marks:
     answers = [
         _cell(cell, (first if number else second) if marks else None) for number, cell in enumerate(row.cells)
     ] or [Markup('<span class="ls-note">not answered yet</span>')] * (columns - with_expected)
-    head = Markup("<div><b>{}</b> {}</div>").format(f"{place + 1:,}", row.prompt.text)
-    return Row(head, [row.prompt.expected, *answers] if with_expected else answers)
+    head = Markup('<div translate="no"><b>{}</b> {}</div>').format(f"{place + 1:,}", row.prompt.text)
+    return Row(head, [fragments.own(row.prompt.expected), *answers] if with_expected else answers)
 
 
 def _cell(cell: Cell, other: str | None) -> Markup:
     if cell.trouble:
         return Markup('<span class="ls-note">{}</span>').format(cell.trouble)
     cut = Markup(' <em class="ls-note">cut at the longest answer</em>') if cell.ended == "length" else Markup("")
-    return chat_html.answer(cell.text, other) + cut
+    return chat_html.cell(cell.text, other) + cut

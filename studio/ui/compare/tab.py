@@ -23,18 +23,20 @@ from studio.ui.kit import fragments
 from studio.ui.kit.components import QUIET, html
 from studio.ui.kit.errors import report_errors
 
-_ROOM = "The chat was closed to leave its memory to a run that trains."
-_ROOM_HINT = "Nothing is lost. Your next message loads the models again, beside that run if it still trains."
+_ROOM = "The models were unloaded to free memory for the run that is training."
+_ROOM_HINT = "Nothing is lost. Your next message loads them again, beside that run."
 
 _NO_RUN = "There is nothing to compare yet."
-_NO_RUN_HINT = "Train a run on the Configure tab first. It is then chosen here, beside its base model."
+_AT_WORK_HINT = "Your run is not done yet. When it is, you talk to it and to its base model here, side by side."
+_NO_RUN_HINT = "Train a run on the Configure tab first. Here you then talk to it and to its base model, side by side."
 
 
 @dataclass(frozen=True)
 class CompareTab:
-    """What other tabs need of it: `run` takes the id of a run that is to be compared."""
+    """What other tabs need of it: `run` takes the id of a run that is to be compared, `message` what to ask."""
 
     run: gr.State
+    message: gr.Textbox
 
 
 def new_ticket() -> str:
@@ -45,13 +47,12 @@ def new_ticket() -> str:
 def build(
     studio: Studio,
     *,
-    timer: gr.Timer,
+    timer: gr.HTML,
     opened: Callable[..., Any],
-    loaded: Callable[..., Any],
     clock: Callable[[], float] = time.monotonic,
     make_ticket: Callable[[], str] = new_ticket,
 ) -> CompareTab:
-    """Lay the tab out and connect it. `opened` is the event of the tab being opened, `loaded` that of the page."""
+    """Lay the tab out and connect it. `opened` is the event of the tab being opened."""
     home = studio.settings.home
     kept = open_conversations(home, studio.clock, studio.pool.require_disk)
     work = SheetWork(
@@ -62,20 +63,23 @@ def build(
     said = html("", elem_id="compare-room")
     with gr.Tabs(elem_classes="ls-ways", elem_id="compare-ways"):
         with gr.Tab("Chat", id="chat"):
-            chat_tab.build(studio, kept, asking, timer=timer, opened=opened, loaded=loaded, wanted=run)
+            message = chat_tab.build(studio, kept, asking, timer=timer, opened=opened, wanted=run)
         with gr.Tab("Prompt sheet", id="sheet"):
-            sheet_tab.build(studio, work, opened=opened, loaded=loaded)
+            sheet_tab.build(studio, work, opened=opened)
         with gr.Tab("Blind vote", id="vote") as votes:
-            vote_tab.build(studio, work, Votes(home), opened=opened, loaded=loaded, turned_to=votes.select)
+            vote_tab.build(studio, work, Votes(home), opened=opened, turned_to=votes.select)
     gr.on([timer.tick, opened], report_errors(lambda: room(studio)), outputs=[said], **QUIET)
-    return CompareTab(run)
+    return CompareTab(run, message)
 
 
 def room(studio: Studio) -> str:
-    """Say that the chat was closed for a run, until it is used again; and before the first run, what is missing."""
-    if studio.chat.made_room:
+    """Say that the chat was closed for a run, while that is at work; and before the first run, what is missing."""
+    runs = studio.summaries.look().runs
+    if studio.chat.made_room and any(run.is_at_work for run in runs):
         return str(fragments.notice("quiet", _ROOM, _ROOM_HINT))
-    if not any(run.has_result for run in studio.summaries.look().runs):
+    if not any(run.has_result for run in runs):
+        if any(run.is_at_work for run in runs):
+            return str(fragments.notice("quiet", _NO_RUN, _AT_WORK_HINT))
         return str(fragments.notice("quiet", _NO_RUN, _NO_RUN_HINT))
     return ""
 

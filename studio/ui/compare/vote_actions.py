@@ -28,6 +28,8 @@ from studio.ui.kit.run_choices import Choices
 
 SHEET, TYPED = "sheet", "typed"
 
+_NO_SHEET = "No sheet with two models yet: make one under “Prompt sheet”"
+
 Pair = tuple[Column, Column]
 
 
@@ -43,6 +45,11 @@ class Voting:
     cast: tuple[Vote, ...] = ()
     is_revealed: bool = False
     waits_for: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a vote is in progress, its end with the names included."""
+        return self.ballot is not None or bool(self.waits_for)
 
 
 @dataclass(frozen=True)
@@ -90,6 +97,7 @@ class VoteDesk:
         return [
             Section((now.source, now.sheet, models), partial(self._fields, now)),
             Section((now.voting, waiting), lambda: {"ballot": self.ballot(now.voting)}),
+            Section((now.voting.is_open, now.voting.is_revealed), lambda: _shown(now.voting)),
             Section(bool(now.voting.waits_for), lambda: {"timer": gr.update(active=bool(now.voting.waits_for))}),
             Section((now.pair, now.voting.is_revealed), lambda: {"standing": standing(self._kept, now.pair)}),
         ]
@@ -100,8 +108,8 @@ class VoteDesk:
             "sheet_part": gr.update(visible=now.source == SHEET),
             "typed_part": gr.update(visible=now.source == TYPED),
             "how": gr.update(visible=now.source == TYPED),
-            "first": gr.update(choices=columns),
-            "second": gr.update(choices=columns),
+            "first": gr.update(choices=columns, visible=bool(columns)),
+            "second": gr.update(choices=columns, visible=bool(columns)),
             "strength_first": gr.update(visible=has_strength(self._studio, now.typed_first)),
             "strength_second": gr.update(visible=has_strength(self._studio, now.typed_second)),
         }
@@ -182,7 +190,7 @@ class VoteDesk:
             waiting = sheet_view.progress(sheet_actions.look(self._work, now.waits_for))
             return str(fragments.stack([waiting, actions.button("Stop", "end")]))
         if now.ballot is None:
-            return str(vote_view.nothing_open())
+            return ""
         if now.is_revealed:
             return str(vote_view.revealed(now.cast))
         if now.place >= len(now.ballot.questions):
@@ -202,6 +210,15 @@ class VoteDesk:
         return Voting(ballot=votes.draw_ballot(sheet, columns, seed=self._seed(), voted=voted))
 
 
+def _shown(voting: Voting) -> dict[str, Any]:
+    """Show the ballot alone while a vote is in progress: its buttons stay in sight, and no result names the models."""
+    return {
+        "setup": gr.update(visible=not voting.is_open),
+        "vote": gr.update(visible=voting.is_open),
+        "results": gr.update(visible=not voting.is_open or voting.is_revealed),
+    }
+
+
 def refresh(studio: Studio, work: SheetWork, kept: Votes, now: Selection) -> Result[Selection]:
     """List the sheets with two models, the models, and the pairs that were voted on; keep what is chosen."""
     keys = keys_still_offered(studio, (now.typed_first, now.typed_second))
@@ -212,7 +229,7 @@ def refresh(studio: Studio, work: SheetWork, kept: Votes, now: Selection) -> Res
     with_sheets = list_sheets(work, with_models)
     with_pairs = list_pairs(kept, with_sheets.state, now.pair)
     models = {
-        f"typed_{name}": gr.update(choices=offered, value=key)
+        f"typed_{name}": run_choices.offer(offered, key, otherwise=run_choices.NO_RESULT)
         for name, key in zip(("first", "second"), keys, strict=True)
     }
     return Result(with_pairs.state, {**models, **with_sheets.updates, **with_pairs.updates})
@@ -228,7 +245,7 @@ def list_sheets(work: SheetWork, now: Selection) -> Result[Selection]:
     """List the sheets that can be voted on; keep the one that is chosen, else take the newest."""
     choices = sheet_choices(work)
     chosen = run_choices.keep_or_first(now.sheet, choices)
-    return Result(replace(now, sheet=chosen), {"sheet": gr.update(choices=choices, value=chosen)})
+    return Result(replace(now, sheet=chosen), {"sheet": run_choices.offer(choices, chosen, otherwise=_NO_SHEET)})
 
 
 def _columns(work: SheetWork, id: str | None) -> tuple[Column, ...]:
@@ -251,7 +268,9 @@ def list_pairs(kept: Votes, now: Selection, chosen: str | None) -> Result[Select
     """List the pairs that were voted on, with this one chosen, else the newest."""
     choices = [(f"{second.label} and {first.label}", name_of(kept, (first, second))) for first, second in kept.pairs()]
     pair = run_choices.keep_or_first(chosen, choices)
-    return Result(replace(now, pair=pair), {"pair": gr.update(choices=choices, value=pair)})
+    there = bool(choices)
+    updates = {"pair": gr.update(choices=choices, value=pair, visible=there), "save": gr.update(visible=there)}
+    return Result(replace(now, pair=pair), updates)
 
 
 def name_of(kept: Votes, pair: Pair) -> str:
@@ -268,9 +287,7 @@ def standing(kept: Votes, name: str | None) -> str:
     """Show how a pair stands."""
     pair = find_pair(kept, name)
     if pair is None:
-        return str(
-            fragments.empty("No votes yet", "Once you have voted, how each pair of models stands is counted here.")
-        )
+        return str(fragments.empty("No votes yet", "Your votes are counted here, for each pair of models."))
     return str(vote_view.standing(vote_counts.tally(kept.of(*pair), pair[1]), *pair))
 
 
@@ -279,5 +296,5 @@ def save(kept: Votes, now: Selection) -> str:
     pair = find_pair(kept, now.pair)
     text = vote_counts.as_preferences(kept.of(*pair)) if pair is not None else ""
     if pair is None or not text:
-        raise gr.Error("No vote prefers one of two answers yet.", title="Nothing to save", print_exception=False)
+        raise gr.Error("No vote prefers one of two answers yet.", title="Nothing to download", print_exception=False)
     return text_file(f"preferences-{slug(pair[0].label)}-{slug(pair[1].label)}.jsonl", text)

@@ -1,83 +1,92 @@
 """Settings that are taken over from a run: filled into the form, said whose they are, and kept in a run that waits."""
 
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import gradio as gr
 from markupsafe import Markup
 
+from studio.config import setting_named
 from studio.errors import DataError
-from studio.models.presets import DERIVED
+from studio.runs import advice
 from studio.runs.store import RunFolder
 from studio.studio import Studio
-from studio.ui.configure.view import Drawn
+from studio.ui.configure.state import Selection, Source
 from studio.ui.data import library
-from studio.ui.kit import actions, form, fragments
+from studio.ui.kit import actions, fragments
 from studio.ui.kit.actions import Action
+from studio.ui.kit.exchange import Fields
 
-_CLOSE = actions.button("Close", "leave", name="Put this message away")
+_CLOSE = actions.button("Close", "leave", name="Close this message")
 
 
-def take_over(studio: Studio, names: Sequence[str], pressed: Action, *, drawn: Drawn | None) -> list[Any]:
-    """Fill the form with the settings of a run, and choose its data set.
+def take_over(studio: Studio, selection: Selection, action: Action) -> Fields:
+    """Fill the form with the settings of a run, and choose its data set. Raises RunError for an unknown run.
 
-    Returns updates for the tabs, what is said, the run being changed, what was drawn, the two pickers of the data set,
-    the held-out data set and the controls in the order of `names`. Raises RunError for an unknown run.
+    The updates are for the tabs and the two choosers of the data set.
     """
-    if pressed.verb not in ("like", "edit"):
-        return [gr.skip()] * (7 + len(names))
-    run = studio.runs.get(pressed.key)
-    editing = pressed.verb == "edit"
+    if action.verb not in ("like", "edit", *advice.OF_SETTINGS):
+        return Fields()
+    run, editing = studio.runs.get(action.key), action.verb == "edit"
+    changes = _advised(studio, run, action.verb)
+    updates, trouble = {"tabs": gr.Tabs(selected="configure")}, ""
     try:
-        pickers, trouble = library.show(studio, studio.data_of_run(run.id).id), ""
+        updates["family"], updates["dataset_id"] = library.show(studio, studio.data_of_run(run.id).id)
     except DataError as error:
-        pickers, trouble = (gr.skip(), gr.skip()), f"Its data set could not be chosen. {error}"
-    page = drawn or Drawn()
-    # All of them are the run's now: none follows what would be suggested.
-    own = {name: getattr(run.config, name) for name in DERIVED}
-    settled = replace(page, tab_state=None, suggestion=replace(page.suggestion, own=own))
-    values = {name: form.shown(name, getattr(run.config, name)) for name in names}
-    values["name"] = run.name if editing else ""
-    said = str(_editing(run, trouble) if editing else _like(run, trouble))
-    updates = [gr.update(value=values[name]) for name in names]
-    return [gr.Tabs(selected="configure"), said, run.id if editing else "", settled, *pickers, "", *updates]
+        trouble = f"Its data set could not be chosen. {error}"
+    values = {
+        "settings": replace(run.config, **{"name": run.name if editing else "", **dict(changes)}),
+        "validation_dataset_id": "",
+        "taken_from": Source(run.id, run.name, "editing" if editing else "copied", trouble, _written(changes)),
+    }
+    return Fields(values, updates)
 
 
-def _like(run: RunFolder, trouble: str) -> Markup:
-    data = "" if trouble else " and its data set"
-    text = f"Here are the settings of {run.name}{data}. Start training makes a new run of them."
-    return _notice("busy", text, trouble, _CLOSE)
+def _advised(studio: Studio, run: RunFolder, verb: str) -> advice.Changes:
+    """Return what the advice that was chosen changes in the settings of a run."""
+    if verb not in advice.OF_SETTINGS:
+        return ()
+    return advice.changes(verb, run.config, studio.scheduler.view(run.id).view)
 
 
-def _editing(run: RunFolder, trouble: str) -> Markup:
-    text = (
-        f"You are changing the settings of {run.name}, which has not started. Its examples, and which of them are held "
-        "out, stay as they were drawn."
-    )
-    buttons = [
-        actions.button("Keep these settings", "save", kind="primary", once=True),
-        actions.button("Leave it as it was", "leave"),
-    ]
-    return _notice("busy", text, trouble, fragments.join(buttons))
+def _written(changes: advice.Changes) -> str:
+    """Name settings with their new values: "Epochs 6"; one that is switched on by its name alone."""
+    titles = ((setting_named(name).label, value) for name, value in changes if value)
+    return ", ".join(title if value is True else f"{title} {value}" for title, value in titles)
 
 
-def _notice(kind: str, text: str, trouble: str, buttons: Markup) -> Markup:
-    said = fragments.notice(kind, text, trouble)
-    return Markup('<div class="ls-source" role="status">{}{}</div>').format(said, fragments.buttons(buttons))
-
-
-def act(studio: Studio, pressed: Action, *, editing: str, **values: Any) -> list[Any]:
-    """Keep the settings in the run that is being changed, or leave it; return what is said, and the run being changed.
+def act(studio: Studio, selection: Selection, action: Action) -> Fields:
+    """Save the settings in the run that is being changed, or leave it as it was.
 
     Raises ConfigError naming every fault of the settings, and RunError when the run has started meanwhile.
     """
-    if pressed.verb == "leave":
-        return ["", ""]
-    if pressed.verb != "save" or not editing:
-        return [gr.skip(), gr.skip()]
-    config = form.read_config(values)
-    studio.change_run(editing, config)
-    studio.runs.describe(editing, name=config.name)
-    text = f"The settings of {studio.runs.get(editing).name} are kept."
-    return [str(_notice("good", text, "", _CLOSE)), ""]
+    if action.verb == "leave":
+        return Fields({"taken_from": None})
+    source = selection.taken_from
+    if action.verb != "save" or source is None or source.use != "editing":
+        return Fields()
+    studio.change_run(source.run_id, selection.settings)
+    studio.runs.describe(source.run_id, name=selection.settings.name)
+    return Fields({"taken_from": Source(source.run_id, studio.runs.get(source.run_id).name, "saved")})
+
+
+def said(source: Source | None) -> Markup:
+    """Say whose settings are in the form; nothing where they are nobody's."""
+    if source is None:
+        return Markup("")
+    name, buttons = source.name, _CLOSE
+    if source.use == "saved":
+        notice = fragments.notice("good", f"The settings of {name} are saved.")
+    elif source.use == "copied":
+        data = "" if source.trouble else " and its data set"
+        changed = f", with {source.changes}" if source.changes else ""
+        text = f"These are the settings of {name}{data}{changed}. Start training makes a new run with them."
+        notice = fragments.notice("busy", text, source.trouble)
+    else:
+        text = (
+            f"You are changing the settings of {name}, which has not started. Its examples, and which of them are "
+            "held out, stay the same."
+        )
+        notice = fragments.notice("busy", text, source.trouble)
+        save = actions.button("Save these settings", "save", kind="primary", once=True)
+        buttons = save + actions.button("Cancel", "leave", name="Leave the run as it was")
+    return Markup('<div class="ls-source" role="status">{}{}</div>').format(notice, fragments.buttons(buttons))

@@ -54,7 +54,8 @@ def start_label(dataset: Dataset | None, settings: RunConfig, state: ModelState)
         label = config.setting_named(faults[0].field).label
         return f"Correct the {label[0].lower()}{label[1:]} first"
     if state.failed is not None:
-        return "Fetch the starter model first" if settings.model == config.STARTER else "Correct the base model first"
+        is_starter = settings.model == config.STARTER
+        return "Download the starter model first" if is_starter else "Correct the base model first"
     return START
 
 
@@ -70,7 +71,7 @@ def state_line(state: ModelState) -> Markup:
     if state.failed is not None:
         return fragments.line("bad", f"{state.failed.message} {state.failed.hint}".strip())
     if state.total:
-        progress = fragments.bar(state.done / state.total, name="Fetching the model")
+        progress = fragments.bar(state.done / state.total, name="Downloading the model")
         return fragments.stack([fragments.line("busy", arrival(state)), progress])
     return fragments.line("busy" if state.working else "quiet", arrival(state))
 
@@ -110,20 +111,20 @@ def plan(
     parts: fitting.Parts | None,
     learned: Learners,
     held_out: Dataset | None = None,
-    goes_on_from: str = "",
+    continues: str = "",
     at_work: str = "",
 ) -> Markup:
     """Say, step by step, what Start does with these settings.
 
-    `held_out` is the data set that is held out in place of a share; `goes_on_from` names the run whose adapter is
+    `held_out` is the data set that is held out in place of a share; `continues` names the run whose adapter is
     trained further, `at_work` the run that has to end first.
     """
     items = [_data_item(settings, dataset, parts, held_out), _model_item(settings, state)]
     if parts is not None and parts.train:
         items.append(_steps_item(settings, parts.train))
-    items.append(_learning_item(settings, learned, goes_on_from))
+    items.append(_learning_item(settings, learned, continues))
     if at_work:
-        items.append(_item("It waits its turn", f"The run {at_work} is at work. This one starts when that is over."))
+        items.append(_item("It waits for its turn", f"The run {at_work} is training. This one starts after it."))
     items.append(_item("You can leave", "Close the page whenever you like: the run goes on."))
     return Markup('<ul class="ls-plan">{}</ul>').format(fragments.join(items))
 
@@ -149,11 +150,11 @@ def _data_item(
     text = f"Learns from {counted(parts.train, 'example')}; {aside} held out{source} to check it."
     if parts.too_long:
         verb = "is" if parts.too_long == 1 else "are"
-        text += f" {parts.too_long:,} {verb} left out: {_why_left_out(settings)}."
+        text += f" {parts.too_long:,} {verb} skipped: {_why_skipped(settings)}."
     return _item(dataset.name, text)
 
 
-def _why_left_out(settings: RunConfig) -> str:
+def _why_skipped(settings: RunConfig) -> str:
     if settings.overlong == "cut":
         return "the model's chat template does not take them"
     return f"longer than {counted(settings.max_length, 'token')}"
@@ -163,7 +164,7 @@ def _model_item(settings: RunConfig, state: ModelState) -> Markup:
     name = "The starter model" if settings.model == config.STARTER else settings.model
     if state.failed is not None:
         return _item(name, "It is not on this machine, and cannot be used as it stands.", missing=True)
-    arrival = "it is on this machine" if state.ready else "it is fetched first, which may take minutes"
+    arrival = "it is on this machine" if state.ready else "it is downloaded first, which may take minutes"
     if settings.method == config.FULL:
         return _item(name, f"{arrival[0].upper()}{arrival[1:]}. The original stays as it is: a copy is trained.")
     base = f"in {settings.base_bits} bits" if settings.base_bits else "as it is"
@@ -177,10 +178,12 @@ def _steps_item(settings: RunConfig, train: int) -> Markup:
     return _item(f"About {counted(steps, 'step')}", f"Goes through the data {times}, {batch} a step.")
 
 
-def _learning_item(settings: RunConfig, learned: Learners, goes_on_from: str) -> Markup:
+def _learning_item(settings: RunConfig, learned: Learners, continues: str) -> Markup:
     if settings.method == config.FULL:
         return _item("The whole model learns", "Every weight is trained, none is left as it was.")
     if settings.start_adapter:
-        return _item(f"Goes on from {goes_on_from or settings.start_adapter}", "Its adapter is trained further.")
-    where = f"in {', '.join(learned.modules)}" if 0 < len(learned.modules) <= 8 else "beside the model's layers"
-    return _item(f"An adapter of rank {settings.rank}", f"Small added weights {where}: only these learn.")
+        return _item(f"Continues from {continues or settings.start_adapter}", "Its adapter is trained further.")
+    added = "Small added weights beside the model's layers: only these learn."
+    if 0 < len(learned.modules) <= 8:
+        added = f"Small added weights in {', '.join(learned.modules)}: only these learn."
+    return _item(f"An adapter of rank {settings.rank}", added)

@@ -5,19 +5,17 @@ from collections.abc import Iterable, Mapping
 from markupsafe import Markup
 
 from studio.config import setting_named
+from studio.models.forecast.run_time import RunTime
 from studio.models.presets import PRESETS, Derived
 from studio.planning.suggestions import Following
-from studio.ui.configure.forecast_card import about_time
+from studio.ui.configure.forecast_card import after_training, written_time
 from studio.ui.kit import fragments
 from studio.ui.kit.actions import button
-from studio.ui.kit.form import CHOICE_LABELS, SIMPLE
-
-IN_SIGHT = ("method", *SIMPLE)
-"""The fields whose reasons stand beside the first settings; the others stand with the further ones."""
+from studio.ui.kit.form import CHOICE_LABELS
 
 
-def presets(chosen: str, seconds: Mapping[str, float | None]) -> Markup:
-    """Draw the presets; `seconds` is how long each would take, None where that is not known."""
+def presets(chosen: str, times: Mapping[str, RunTime | None]) -> Markup:
+    """Draw the presets; `times` is how long each would take, None where that is not known."""
     cards = fragments.join(
         Markup(
             '<button type="button" class="ls-preset" data-verb="preset" data-key="{}" aria-pressed="{}">'
@@ -26,24 +24,26 @@ def presets(chosen: str, seconds: Mapping[str, float | None]) -> Markup:
             each.id,
             "true" if each.id == chosen else "false",
             each.title,
-            _time(seconds.get(each.id)),
+            _time(times.get(each.id)),
             each.text,
         )
         for each in PRESETS
     )
-    return Markup('<div class="ls-presets" role="group" aria-label="How thorough">{}</div>').format(cards)
+    group = Markup('<div class="ls-presets" role="group" aria-label="How thorough">{}</div>').format(cards)
+    found = times.get(chosen)
+    later = "" if found is None else after_training(found)
+    return group + (
+        Markup('<p class="ls-note">The times are those of training, {}.</p>').format(later) if later else ""
+    )
 
 
-def _time(seconds: float | None) -> Markup:
-    return Markup("") if seconds is None else Markup("<em>{}</em>").format(about_time(seconds))
+def _time(time: RunTime | None) -> Markup:
+    return Markup("") if time is None else Markup("<em>{}</em>").format(written_time(time))
 
 
-def reasons(following: Following, *, in_sight: bool) -> Markup:
-    """List why each setting is what it is, those in sight or those behind "More settings".
-
-    What the person has set stands out, with the way back.
-    """
-    listed = [each for each in following.derived if (each.field in IN_SIGHT) == in_sight]
+def reasons(following: Following) -> Markup:
+    """List why each setting is what it is. What the person has set stands out, with the way back."""
+    listed = following.derived
     if not listed:
         return Markup("")
     theirs = {each.field for each in following.theirs}
@@ -74,8 +74,8 @@ def _all_back(listed: Iterable[Derived], theirs: set[str]) -> Markup:
 
 
 def title(field: str, value: object) -> str:
-    """Name a setting with its value: "Rank 16"."""
-    return f"{setting_named(field).label} {written(value)}"
+    """Name a setting with its value: "Rank: 16"."""
+    return f"{setting_named(field).label}: {written(value)}"
 
 
 def written(value: object) -> str:

@@ -1,116 +1,159 @@
-"""The Configure tab: which model learns, how, and what that will mean; and the button that starts it.
+"""The Configure tab: which model learns from which data, how, and what that will take; and the button that starts it.
 
-Lays out and connects. What is right stands in `studio.config`, what is shown in `configure_drawing`.
+Lays out and connects. What is right stands in `studio.config`, what is shown in `view`.
 """
 
-import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import gradio as gr
-from gradio.blocks import Block
+from gradio.components import Component
+from gradio.events import Dependency
 
-from studio.config import STARTER, setting_named
+from studio.config import STARTER, RunConfig, setting_named
 from studio.models.catalog import KNOWN_MODELS
 from studio.models.presets import BALANCED
 from studio.planning.model_facts import ModelFacts
 from studio.studio import Studio
-from studio.ui.configure import actions, preset_cards, view
-from studio.ui.configure.view import LED, PARTS
-from studio.ui.data.held_out import HeldOut
+from studio.ui.configure import actions, copied_settings, draft, explanations, plan_card, preset_cards, view
+from studio.ui.configure.draft import Draft
+from studio.ui.configure.state import Selection, settle
+from studio.ui.data.tab import DataTab
 from studio.ui.kit import form, fragments
-from studio.ui.kit.actions import action_html, on_action
-from studio.ui.kit.components import ACTING, QUIET, html, unchecked
+from studio.ui.kit.components import html, unchecked
 from studio.ui.kit.errors import report_errors
-
-PRICE_KEY = "lora-studio-price-per-hour"
+from studio.ui.kit.panel import Panel
 
 
 @dataclass(frozen=True)
 class ConfigureTab:
-    """The components of the tab. `controls` holds one for each setting, `shown` one for each part that is drawn."""
+    """What other tabs need of it. `controls` are those of the settings that stand on it, by name.
 
-    controls: Mapping[str, gr.components.Component]
-    shown: Mapping[str, Block]
-    preset: gr.State
-    price: gr.Number
-    kept_price: gr.BrowserState
+    `start` is the listener of a started run, `started` holds the run's id; `saved` are those of a run whose settings
+    were changed.
+    """
+
+    panel: Panel[Selection]
+    controls: Mapping[str, Component]
     started: gr.Textbox
-    drawn: gr.State
-    source: gr.HTML
-    """Whose settings these are, where they were taken over from a run."""
-    editing: gr.State
-    """The run whose settings are being changed, by its id."""
+    start: Dependency
+    saved: Sequence[Dependency]
 
     @property
-    def model(self) -> gr.components.Component:
+    def model(self) -> Component:
         """The chooser of the base model."""
         return self.controls["model"]
 
 
-def build() -> ConfigureTab:
-    """Lay the tab out."""
-    controls: dict[str, gr.components.Component] = {}
-    parts: dict[str, Block] = {}
+def build(
+    studio: Studio,
+    facts: ModelFacts,
+    *,
+    tabs: gr.Tabs,
+    data: DataTab,
+    timer: gr.HTML,
+    opened: Callable[..., Any],
+) -> ConfigureTab:
+    """Lay the tab out and connect it. `opened` is the event of the tab being opened.
+
+    `data` holds the chooser of the data set to learn from, and the settings of what is held out.
+    """
+    panel = Panel(
+        "configure", Selection(), draw=partial(view.draw, studio, facts), settle=partial(settle, studio, facts)
+    )
+    controls: dict[str, Component] = {}
+    source = panel.action_html("source")
     with gr.Row():
         with gr.Column(scale=7):
-            source = action_html(elem_id="configure-source")
-            _build_start(controls, parts)
-            _build_training(controls, parts)
-            _build_more(controls, parts)
+            pressable, download = _build_choice(panel, controls)
         with gr.Column(scale=5, elem_classes="ls-card ls-side"):
-            html(fragments.heading("What will happen"))
-            parts["plan"] = action_html(elem_id="plan")
-            price = _build_price()
-            label = "Choose a data set first"
-            parts["start"] = gr.Button(label, variant="primary", interactive=False, elem_id="start")
+            html(fragments.heading("What it takes"))
+            pressable.append(panel.action_html("forecast"))
+            controls["name"] = form.control("name")
+            start = panel.part("start", _start_button())
+            _build_details(panel)
             started = gr.Textbox(visible=False, label="Run id")
+    pressable.append(_build_advanced(panel, controls))
     with gr.Column(elem_classes="ls-card"):
-        text = "The same data and settings for each, on this machine."
-        html(fragments.heading("Full, LoRA and QLoRA side by side", text))
-        parts["methods"] = action_html(elem_id="methods")
-    return ConfigureTab(
-        controls=controls,
-        shown=parts,
-        preset=gr.State(BALANCED),
-        price=price,
-        kept_price=gr.BrowserState(None, storage_key=PRICE_KEY, secret="lora-studio"),
-        started=started,
-        drawn=gr.State(None),
-        source=source,
-        editing=gr.State(""),
+        text = "Estimated for your data and settings, on this machine."
+        html(fragments.heading("Compare methods", text))
+        pressable.append(panel.action_html("methods"))
+    everything = {**controls, **data.held_out.controls}
+    panel.form("settings", everything, read=form.read_config, show=shown)
+    dataset = panel.input("dataset_id", data.library.version)
+    other = panel.input("validation_dataset_id", data.held_out.other)
+    panel.input("preset", gr.State(BALANCED))
+    panel.input("taken_from", gr.State(None))
+    # Until it is there, a browser sends nothing for it; what it sends then is never nothing.
+    kept = unchecked(gr.BrowserState)(draft.written(Draft()), storage_key=draft.KEY, secret="lora-studio")
+    panel.input("draft", kept)
+
+    panel.redraws([timer.tick, opened])
+    panel.on_action(partial(actions.press, facts), of=pressable, also={"tabs": tabs})
+    saved = panel.on_action(partial(copied_settings.act, studio), of=[source])
+    panel.on([download.click], partial(actions.download_model, studio))
+    listener = start.click(
+        report_errors(partial(actions.start_run, studio)),
+        inputs_kwargs={"dataset_id": dataset, "validation_dataset_id": other, **everything},
+        outputs=[started],
+        validator=form.check_form,
+        show_progress="hidden",
+        show_progress_on=[],
+        api_name="start_run",
+        api_description="Start a run with these settings on a stored data set, and return the run's id.",
     )
+    panel.on_success(listener, actions.after_start)
+    return ConfigureTab(panel, controls, started, listener, saved)
 
 
-def _build_start(controls: dict[str, gr.components.Component], parts: dict[str, Block]) -> None:
+def _build_choice(panel: Panel[Selection], controls: dict[str, Component]) -> tuple[list[gr.HTML], gr.Button]:
+    """Lay out data, model, method and preset; return what can be pressed in, and what downloads the model."""
     with gr.Column(elem_classes="ls-card"):
-        html(fragments.heading("Starting point"))
+        html(fragments.heading("Your run"))
+        data = panel.action_html("data")
         controls["model"] = _build_model()
-        parts["model_state"] = html("", elem_id="model-state")
-        parts["fetch"] = gr.Button("Fetch it now", size="sm", visible=False, elem_id="model-fetch")
-        controls |= {name: form.control(name) for name in form.START[1:]}
+        panel.html("model_state")
+        download = panel.part("download", gr.Button("Download", size="sm", visible=False, elem_id="model-download"))
+        controls["method"] = form.control("method")
+        html(explanations.row(explanations.METHODS))
+        html(fragments.subheading("How thorough"))
+        presets = panel.action_html("presets", preset_cards.presets(BALANCED, {}))
+    return [data, presets], download
 
 
-def _build_training(controls: dict[str, gr.components.Component], parts: dict[str, Block]) -> None:
-    with gr.Column(elem_classes="ls-card"):
-        text = "Choose how thorough to be. The settings below follow, and each can be changed."
-        html(fragments.heading("Training", text))
-        parts["presets"] = action_html(preset_cards.presets(BALANCED, {}), elem_id="presets")
-        with gr.Column(elem_classes="ls-grid"):
-            controls |= {name: form.control(name) for name in form.SIMPLE}
-        parts["reasons"] = action_html(elem_id="reasons")
+def _start_button() -> gr.Button:
+    return gr.Button(plan_card.START, variant="primary", interactive=False, elem_id="start")
 
 
-def _build_more(controls: dict[str, gr.components.Component], parts: dict[str, Block]) -> None:
-    label = view.more_label(0)
-    with gr.Accordion(label, open=False, elem_classes="ls-more", elem_id="more-settings") as parts["more"]:
+def _build_details(panel: Panel[Selection]) -> None:
+    with gr.Accordion("Details", open=False, elem_classes="ls-inner", elem_id="configure-more"):
+        panel.html("details")
+        # Its own check has no sentence for a field that was emptied.
+        price = unchecked(gr.Number)(
+            "",  # type: ignore[arg-type]  # for None the page shows 0
+            label="Price per hour",
+            info="Optional: what an hour of this machine costs you.",
+            elem_id="price",
+            elem_classes="ls-price",
+        )
+        panel.input("price", price)
+
+
+def _build_advanced(panel: Panel[Selection], controls: dict[str, Component]) -> gr.HTML:
+    """Lay out the settings that few people need, and why they are what they are."""
+    label = view.advanced_label(0)
+    with panel.part("advanced", gr.Accordion(label, open=False, elem_classes="ls-more", elem_id="advanced")):
         for title, names in form.GROUPS:
-            with gr.Column() as parts[title.lower()]:
+            group = gr.Column()
+            with panel.part("adapter", group) if names is form.ADAPTER else group:
                 html(fragments.subheading(title))
+                if names is form.ADAPTER:
+                    html(explanations.row(explanations.ADAPTER))
                 with gr.Column(elem_classes="ls-grid"):
                     controls |= {name: form.control(name) for name in names}
-        parts["more_reasons"] = action_html(elem_id="more-reasons")
+        return panel.action_html("reasons")
 
 
 def _build_model() -> gr.Dropdown:
@@ -120,77 +163,5 @@ def _build_model() -> gr.Dropdown:
     return gr.Dropdown(choices, value=STARTER, allow_custom_value=True, **look)
 
 
-def _build_price() -> gr.Number:
-    # Its own check has no sentence for a field that was emptied.
-    return unchecked(gr.Number)(
-        label="Price per hour",
-        info="What an hour of this machine costs you, 0 when nothing.",
-        elem_id="price",
-        elem_classes="ls-price",
-    )
-
-
-def wire(
-    tab: ConfigureTab,
-    *,
-    studio: Studio,
-    facts: ModelFacts,
-    dataset: gr.Dropdown,
-    held_out: HeldOut,
-    timer: gr.Timer,
-    opened: Callable[..., Any],
-) -> gr.events.Dependency:
-    """Connect the tab, and return the event of a started run for the Train tab to follow.
-
-    `dataset` holds the id of the data set to learn from; the settings in `held_out` stand on the Data tab. `opened` is
-    the event of the tab being opened.
-    """
-    controls = {**tab.controls, **held_out.controls}
-    inputs: dict[str, Block] = {"dataset_id": dataset, "validation_dataset_id": held_out.other, **controls}
-    looked_at = (dataset, held_out.other, tab.preset, tab.price, *controls.values())
-    changes = [component.change for component in looked_at]  # type: ignore[attr-defined]
-    gr.on(
-        [timer.tick, opened, *changes],
-        report_errors(functools.partial(actions.redraw, studio, facts)),
-        inputs_kwargs={
-            **inputs,
-            "preset": tab.preset,
-            "price": tab.price,
-            "kept_price": tab.kept_price,
-            "drawn": tab.drawn,
-        },
-        outputs=[*(tab.shown[name] for name in PARTS), *(controls[name] for name in LED), tab.price, tab.drawn],
-        trigger_mode="always_last",
-        **QUIET,
-    )
-    tab.price.input(lambda price: price, inputs=[tab.price], outputs=[tab.kept_price], **QUIET)
-    _wire_presses(tab, controls)
-    fetch, start = tab.shown["fetch"], tab.shown["start"]
-    assert isinstance(fetch, gr.Button)
-    assert isinstance(start, gr.Button)
-    fetch.click(report_errors(functools.partial(actions.fetch_model, studio)), inputs=[tab.model], **ACTING)
-    return start.click(
-        report_errors(functools.partial(actions.start_run, studio)),
-        inputs_kwargs=inputs,
-        outputs=[tab.started],
-        validator=form.check_form,
-        show_progress="hidden",
-        show_progress_on=[],
-        api_name="start_run",
-        api_description="Start a run with these settings on a stored data set, and return the run's id.",
-    )
-
-
-def _wire_presses(tab: ConfigureTab, controls: Mapping[str, gr.components.Component]) -> None:
-    """Connect the buttons inside what is drawn: each sets controls, and what follows is drawn as after any change."""
-    outputs = [tab.preset, *controls.values()]
-    for name in ("presets", "reasons", "more_reasons", "plan", "methods"):
-        component = tab.shown[name]
-        assert isinstance(component, gr.HTML)
-        on_action(
-            component,
-            functools.partial(actions.press, tuple(controls)),
-            inputs_kwargs={"drawn": tab.drawn},
-            outputs=outputs,
-            **QUIET,
-        )
+def shown(name: str, settings: RunConfig) -> Any:
+    return form.shown(name, getattr(settings, name))

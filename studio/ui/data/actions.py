@@ -3,7 +3,9 @@
 Every change makes another version, or finds the one that is there.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from studio.data import versions
 from studio.data.checking.fixes import FIXES, LEAVE_OUT
@@ -62,16 +64,16 @@ def press_check(studio: Studio, selection: Selection, action: Action) -> Selecti
         return _fix(studio, selection, dataset, action.key)
     changes = versions.without_change(dataset.changes, action.key)
     what = f"Undoing: {versions.label(action.key)}"
-    return _read_again(studio, selection, dataset, changes=changes, what=what)
+    return read_again(studio, selection, dataset, changes=changes, what=what)
 
 
 def _fix(studio: Studio, selection: Selection, dataset: Dataset, kind: str) -> Selection:
     """Make a version with the change that a finding offers."""
     offered = {each.kind for finding in dataset.inspection.findings for each in finding.fixes}
     if kind not in offered or kind not in FIXES:
-        raise DataError("This change is not on offer for this data set.", "Reload the page, then choose again.")
+        raise DataError("This change is not available for this data set.", "Reload the page, then choose again.")
     changes = versions.with_change(dataset.changes, kind)
-    return _read_again(studio, selection, dataset, changes=changes, what=versions.doing(kind))
+    return read_again(studio, selection, dataset, changes=changes, what=versions.doing(kind))
 
 
 def leave_out(studio: Studio, selection: Selection) -> Selection:
@@ -83,7 +85,18 @@ def leave_out(studio: Studio, selection: Selection) -> Selection:
     if not 0 <= place < len(examples):
         raise DataError("There is no such example.", "Choose one that is shown.")
     changes = versions.with_change(dataset.changes, LEAVE_OUT, [fingerprint(examples[place])])
-    return _read_again(studio, selection, dataset, changes=changes, what=f"Leaving example {place + 1:,} out")
+    return read_again(studio, selection, dataset, changes=changes, what=f"Removing example {place + 1:,}")
+
+
+def append_files(studio: Studio, selection: Selection, *, files: Sequence[str] | None) -> Selection:
+    """Make a version with the examples of more files. Raises DataError and RunError."""
+    if not selection.version or not files:
+        return selection
+    _require_none_at_work(studio, selection)
+    dataset = studio.data.get(selection.version)
+    request = ImportRequest(of=dataset.id, files=tuple(files), changes=dataset.changes)
+    what = f"Adding {imports.names([Path(file).name for file in files])} · {dataset.name}"
+    return begin(studio, selection, request, what=what, source=AGAIN)
 
 
 def assign_part(studio: Studio, selection: Selection, action: Action) -> Selection:
@@ -114,7 +127,7 @@ def _read_as(studio: Studio, selection: Selection, dataset: Dataset) -> Selectio
     now = columns.chosen(dataset, selection.assigning)
     if now.verdict:
         return selection
-    return _read_again(studio, selection, dataset, changes=dataset.changes, roles=now.roles, what=READING_AGAIN)
+    return read_again(studio, selection, dataset, changes=dataset.changes, roles=now.roles, what=READING_AGAIN)
 
 
 def _read_with(studio: Studio, selection: Selection, dataset: Dataset, action: Action) -> Selection:
@@ -122,13 +135,13 @@ def _read_with(studio: Studio, selection: Selection, dataset: Dataset, action: A
     for question in dataset.inspection.questions:
         if question.about == action.key and any(option.value == action.value for option in question.options):
             choices = replace(dataset.inspection.choices, **{question.about: action.value})
-            return _read_again(
+            return read_again(
                 studio, selection, dataset, changes=dataset.changes, choices=choices, what=READING_OTHERWISE
             )
-    raise DataError("This way to read the files is not on offer.", "Reload the page, then choose again.")
+    raise DataError("The files cannot be read in this way.", "Reload the page, then choose again.")
 
 
-def _read_again(
+def read_again(
     studio: Studio,
     selection: Selection,
     dataset: Dataset,
@@ -142,14 +155,19 @@ def _read_again(
 
     Raises DataError while another version is being made, for that would be without this change; and RunError.
     """
-    again = {each.id for each in imports.begun(selection.started) if each.source == AGAIN}
-    if again & set(studio.imports.working()):
-        raise DataError("The last change is still being made.", "Wait until it is done, then choose again.")
+    _require_none_at_work(studio, selection)
     read = dataset.inspection.choices if choices is None else choices
     wanted = dataset.inspection.roles if roles is None and read == dataset.inspection.choices else roles
-    recipe = versions.Recipe(wanted, changes, read)
+    recipe = versions.Recipe(wanted, changes, read, dataset.inspection.sha256)
     for version in studio.data.versions(dataset.id):
         if recipe.is_of(version):
             return replace(selection, version=version.id)
     request = ImportRequest(of=dataset.id, roles=wanted, changes=changes, choices=read)
     return begin(studio, selection, request, what=f"{what} · {dataset.name}", source=AGAIN)
+
+
+def _require_none_at_work(studio: Studio, selection: Selection) -> None:
+    """Raise DataError while another version is being made: the one to make would be without its change."""
+    again = {each.id for each in imports.begun(selection.started) if each.source == AGAIN}
+    if again & set(studio.imports.working()):
+        raise DataError("The last change is still being made.", "Wait until it is done, then choose again.")

@@ -13,7 +13,7 @@ from studio.jobs.imports import ImportRequest
 from studio.studio import Studio
 from studio.ui.data import imports
 from studio.ui.data.imports import Followed, begin
-from studio.ui.data.state import Selection, known
+from studio.ui.data.state import Selection
 from studio.ui.kit.actions import Action
 from studio.ui.kit.exchange import Result
 
@@ -71,7 +71,7 @@ def _cell(row: Sequence[object], place: int) -> str:
 def add_from_hub(studio: Studio, selection: Selection, *, id: str, config: str, split: str) -> Selection:
     """Start to fetch a data set of the Hub. Raises DataError when no id is given, and RunError."""
     if not id.strip():
-        raise DataError("No data set is named.", "Type its id as the Hub shows it, for example owner/name.")
+        raise DataError("No data set is named.", "Type its name as the Hub shows it, for example owner/name.")
     request = ImportRequest(hub=id.strip(), hub_config=config.strip(), hub_split=split.strip() or "train")
     return begin(studio, selection, request, what=id.strip(), source=HUB)
 
@@ -93,7 +93,19 @@ def follow(studio: Studio, selection: Selection) -> Selection | Result[Selection
     done = replace(selection, done_with=imports.add_over(selection.done_with, now.over))
     if not now.dataset_id:
         return done
-    return Result(replace(done, version=now.dataset_id, renewed=done.renewed + 1), _emptied(studio, now))
+    arrived = done.arrived + (now.made is None or now.made.source != imports.AGAIN)
+    return Result(
+        replace(done, version=_version_of(studio, now), renewed=done.renewed + 1, arrived=arrived),
+        _emptied(studio, now),
+    )
+
+
+def _version_of(studio: Studio, now: Followed) -> str:
+    """Return the version to show of what has arrived: of a data set that was there already the one that was left."""
+    is_change = now.made is not None and now.made.source == imports.AGAIN
+    if is_change or studio.data.find(now.dataset_id) is None:
+        return now.dataset_id
+    return studio.data.chosen(now.dataset_id).id
 
 
 def _emptied(studio: Studio, now: Followed) -> dict[str, Any]:
@@ -104,7 +116,7 @@ def _emptied(studio: Studio, now: Followed) -> dict[str, Any]:
     source = now.made.source if now.made else ""
     if source == PASTED:
         return {"pasted": ""}
-    made = known(studio, now.dataset_id)
+    made = studio.data.find(now.dataset_id)
     if source == TYPED and made is not None and made.inspection.usable:
         return {"rows": gr.update(value={"emptied": time.time_ns()})}
     return {}

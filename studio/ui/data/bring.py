@@ -21,28 +21,32 @@ QUICK_SECONDS = 1.0
 """How often is looked at what is being brought, while there is such a thing."""
 
 FEWEST_ROWS = 4
+TITLE = "Add examples: files, text, the Hub or a sample"
 
 
 def build(panel: Panel[Selection], studio: Studio, tabs: gr.Tabs) -> Listeners:
     """Lay out the ways to bring examples, and how far each is that is being brought."""
-    with gr.Row():
-        with gr.Column(scale=6, elem_classes="ls-card", min_width=300):
-            html(fragments.heading("Bring your examples", "Each shows a question and the answer you want."))
-            with gr.Tabs(elem_classes="ls-ways"):
-                with gr.Tab("Files"):
-                    files = _build_files(panel, studio)
-                with gr.Tab("Paste"):
-                    pasted = _build_paste(panel, studio)
-                with gr.Tab("Type"):
-                    rows = _build_rows(panel, studio)
-                with gr.Tab("Hub"):
-                    hub = _build_hub(panel, studio)
-        with gr.Column(scale=5, elem_classes="ls-card", min_width=300):
-            html(fragments.heading("Or start with a sample", "Small sets that change a small model visibly."))
-            samples = [_build_sample(panel, studio, sample) for sample in studio.data.samples()]
+    is_empty = not studio.data.all()
+    with panel.part("bring", gr.Accordion(TITLE, open=is_empty, elem_classes="ls-bring", elem_id="data-bring")):
+        with gr.Row():
+            with gr.Column(scale=6, elem_classes="ls-card", min_width=300):
+                html(fragments.heading("Add your examples", "Each shows a question and the answer you want."))
+                with gr.Tabs(elem_classes="ls-ways"):
+                    with gr.Tab("Files"):
+                        files = _build_files(panel, studio)
+                    with gr.Tab("Paste"):
+                        pasted = _build_paste(panel, studio)
+                    with gr.Tab("Type"):
+                        rows = _build_rows(panel, studio)
+                    with gr.Tab("Hub"):
+                        hub = _build_hub(panel, studio)
+            with gr.Column(scale=5, elem_classes="ls-card", min_width=300):
+                html(fragments.heading("Or start with a sample", "Small data sets that visibly change a small model."))
+                samples = [_build_sample(panel, studio, sample) for sample in studio.data.samples()]
     cards_of = panel.action_html("imports")
     started = panel.input("started", _remembered("lora-studio-imports"), redraws_on="")
     panel.input("done_with", _remembered("lora-studio-imports-done"), redraws_on="")
+    panel.part("arrived", html({"count": 0}, template="", on_load=scripts.on_load("showArrived")))
     quick = panel.part("quick", gr.Timer(QUICK_SECONDS, active=False))
     following = {**QUIET, "trigger_mode": "always_last"}
     return [
@@ -80,7 +84,7 @@ def _build_files(panel: Panel[Selection], studio: Studio) -> Callable[[], None]:
 def _build_paste(panel: Panel[Selection], studio: Studio) -> Callable[[], object]:
     pasted = gr.Textbox(
         label="Text to learn from",
-        info="A table copied from a spreadsheet, JSON, or plain text to go on writing.",
+        info="A table copied from a spreadsheet, JSON, or plain text.",
         placeholder="question,answer\nWhat colour is the lamp?,It is red.",
         lines=6,
         max_lines=14,
@@ -111,25 +115,25 @@ def _build_rows(panel: Panel[Selection], studio: Studio) -> Callable[[], object]
 def _build_hub(panel: Panel[Selection], studio: Studio) -> Callable[[], object]:
     hub_id = gr.Textbox(
         label="Data set on the Hub",
-        info="Its id as the Hub shows it. This is the one way that asks the network.",
+        info="Its name as the Hub shows it. Only this uses the internet.",
         placeholder="owner/name",
         max_lines=1,
         elem_id="data-hub-id",
     )
     with gr.Row():
-        config = gr.Textbox(label="Configuration", placeholder="may stay empty", max_lines=1, elem_id="data-hub-config")
+        config = gr.Textbox(label="Configuration", placeholder="Optional", max_lines=1, elem_id="data-hub-config")
         split = gr.Textbox("train", label="Split", max_lines=1, elem_id="data-hub-split")
-    add = gr.Button("Fetch it", elem_id="data-add-hub")
+    add = gr.Button("Download", elem_id="data-add-hub")
     given = {"id": hub_id, "config": config, "split": split}
     return partial(panel.on, [add.click], partial(adding.add_from_hub, studio), given=given)
 
 
 def _build_name(elem_id: str) -> gr.Textbox:
-    return gr.Textbox(label="Name", placeholder="may stay empty", max_lines=1, elem_id=elem_id)
+    return gr.Textbox(label="Name", placeholder="Optional", max_lines=1, elem_id=elem_id)
 
 
 def _build_sample(panel: Panel[Selection], studio: Studio, sample: Sample) -> Callable[[], object]:
     with gr.Row(elem_classes="ls-sample"):
         html(fragments.sample(sample.title, sample.description))
-        use = gr.Button(f"Use {sample.key.replace('_', ' ')}", size="sm", elem_id=f"data-sample-{sample.key}")
+        use = gr.Button(f"Use {sample.name}", size="sm", elem_id=f"data-sample-{sample.key}")
     return partial(panel.on, [use.click], partial(adding.add_sample, studio, sample.key))

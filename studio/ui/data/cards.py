@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from studio.data.checking.checks import FEW, coaching
-from studio.data.conversion.roles import Roles
+from studio.data.conversion.roles import columns_read
 from studio.data.inspection import Inspection
 from studio.data.tokenizing.tokens import TokenStatistics
 from studio.ui.kit import fragments
@@ -18,7 +18,7 @@ MOST_FILES = 4
 def formats() -> Markup:
     """Say which files are understood."""
     items = fragments.join(Markup("<li><code>{}</code></li>").format(kind) for kind in FORMATS)
-    lead = Markup('<span class="ls-note">The columns are recognised by what they hold. These kinds are read:</span>')
+    lead = Markup('<span class="ls-note">The columns are recognised by what they hold. Supported files:</span>')
     return Markup('{}<ul class="ls-formats">{}</ul>').format(lead, items)
 
 
@@ -26,7 +26,7 @@ def nothing_yet() -> Markup:
     """Say what fills this card."""
     return fragments.empty(
         "No data set yet",
-        "Drop a file above or take a sample. Here you will see what it holds, what is doubtful about it, and exactly "
+        "Drop a file above or take a sample. Here you will see what it holds, which problems it has, and exactly "
         "what the model will learn from it.",
     )
 
@@ -36,20 +36,17 @@ def verdict(inspection: Inspection, missing: str, tokens: TokenStatistics | None
     a run takes, where `tokens` are known."""
     if missing:
         return fragments.notice("warning", f"Not ready yet. {missing}")
-    rows = f" {counted(inspection.left_out, 'row')} left out." if inspection.left_out else ""
-    found = f"{counted(inspection.usable, 'example')}, {shape(inspection.roles)}"
+    rows = f"{counted(inspection.left_out, 'row')} left out." if inspection.left_out else ""
+    found = f"{counted(inspection.usable, 'example')}, {columns_read(inspection.roles)}"
     lost = inspection.usable - fitting if tokens is not None else 0
     if tokens is not None and not fitting:
         hint = "Set 'Longest example' higher on the Configure tab, or shorten them."
-        return fragments.notice("bad", f"Nothing can be learned yet: of {found}, none fits.{rows}", hint)
+        return fragments.notice("bad", f"Nothing can be learned yet: of {found}, none fits. {rows}".rstrip(), hint)
     hint = coaching(inspection.usable - lost, tokens=tokens.total if tokens is not None else 0)
-    if lost:
-        said = f"Ready: {fitting:,} of {found}. The others do not fit, see below.{rows}"
-        return _with_unread(fragments.notice("warning", said, hint), inspection)
-    grave = any(each.level == "bad" for each in inspection.findings)
-    doubtful = inspection.left_out or grave or unread(inspection)
-    kind = "warning" if doubtful else "quiet" if inspection.usable < FEW else "good"
-    return _with_unread(fragments.notice(kind, f"Ready: {found}.{rows}", hint), inspection)
+    ready = f"{fitting:,} of {found}" if lost else found
+    doubts = [*(["The others are too long, see Length and tokens."] if lost else []), *([rows] if rows else [])]
+    notice = fragments.notice("quiet" if inspection.usable < FEW else "good", f"Ready: {ready}.", hint)
+    return fragments.stack([notice, *(fragments.line("warning", each) for each in (*doubts, *unread(inspection)))])
 
 
 def unread(inspection: Inspection) -> list[str]:
@@ -57,27 +54,11 @@ def unread(inspection: Inspection) -> list[str]:
     return [note for note in inspection.notes if "not read" in note.lower()]
 
 
-def _with_unread(notice: Markup, inspection: Inspection) -> Markup:
-    passed_over = [fragments.line("warning", note) for note in unread(inspection)]
-    return fragments.stack([notice, *passed_over]) if passed_over else notice
-
-
-def shape(roles: Roles) -> str:
-    """Name the columns that are used: "instruction / input / output"."""
-    if roles.conversation:
-        return f"conversations in '{roles.conversation}'"
-    if roles.message:
-        return f"messages in '{roles.message}'"
-    if roles.text:
-        return f"plain text in '{roles.text}'"
-    names = (roles.system, roles.history, *roles.prompts, roles.input, roles.tools, roles.reasoning, roles.answer)
-    return " / ".join(name for name in names if name)
-
-
 def how_read(inspection: Inspection) -> Markup:
     """Say what was read and how: the files, the format, and what the readers remarked."""
     files = _files(inspection.files)
-    first = f"{counted(inspection.rows_read, 'row')} of {inspection.format}" + (f" in {files}" if files else "") + "."
+    rows = counted(inspection.rows_read, "row")
+    first = f"Read {rows} of {inspection.format} in {files}." if files else f"Read {rows} of {inspection.format}."
     others = [note for note in inspection.notes if inspection.verdict or note not in unread(inspection)]
     notes = fragments.join(Markup("<li>{}</li>").format(note) for note in (first, *others))
     return Markup('<ul class="ls-notes">{}</ul>').format(notes)

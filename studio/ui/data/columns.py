@@ -24,13 +24,13 @@ IGNORE = "ignore"
 PROMPT = "prompt"
 LABELS = {
     PROMPT: "Question (prompt)",
-    "input": "Added to the question",
+    "input": "Context",
     "reasoning": "Reasoning before the answer",
     "answer": "Answer",
     "system": "System prompt",
     "conversation": "Whole conversation",
     "history": "Earlier turns",
-    "tools": "Tools on offer",
+    "tools": "Available tools",
     "text": "Plain text",
     "id": "Id of the row",
     "parent": "Id of the row before it",
@@ -47,13 +47,13 @@ _IN_TURNS = {
 }
 _MEANINGS = {
     PROMPT: "what the model is asked; several columns can make it together",
-    "input": "stands below the question",
+    "input": "a text that the question is about; it stands below the question",
     "reasoning": "what is thought before the answer, learned where the model's chat template has a place for it",
     "answer": "what the model learns to write",
     "system": "an instruction that stands before all else",
     "conversation": "all turns in one cell, questions and answers",
     "history": "the turns before the question",
-    "tools": "the tools that the model may call",
+    "tools": "the tools that the model may use",
     "text": "learned whole, word by word, without question and answer",
     "id": "names the row, so that others can follow it",
     "parent": "the row that this one follows, so that both are one conversation",
@@ -156,7 +156,7 @@ def _offered(parts: Mapping[str, str]) -> list[str]:
 def _row(cells: Sequence[str], played: Sequence[str]) -> Markup:
     return Markup("<tr>{}</tr>").format(
         fragments.join(
-            Markup("<td{}><div>{}</div></td>").format(
+            Markup('<td{}><div translate="no">{}</div></td>').format(
                 Markup(' class="ls-ignored"') if part == IGNORE else "", turns(cell) if part in _TURNS else cell
             )
             for cell, part in zip(cells, played, strict=False)
@@ -220,5 +220,5 @@ def _question(question: Question) -> Markup:
 
 
 def _lines(option: Option) -> Markup:
-    lines = fragments.join(Markup("<li>{}</li>").format(line) for line in option.lines)
+    lines = fragments.join(Markup('<li translate="no">{}</li>').format(line) for line in option.lines)
     return Markup('<div><span class="ls-note">{}</span><ul class="ls-notes">{}</ul></div>').format(option.label, lines)

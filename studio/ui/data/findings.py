@@ -16,6 +16,10 @@ from studio.ui.kit import actions, fragments
 
 MOST_PROBLEMS = 20
 MOST_ROWS_NAMED = 8
+MOST_SHOWN = 3
+"""So many findings are in sight; the others open."""
+CHECKED = "Checked for copies, empty answers, odd characters, passwords, keys and personal data."
+UNCHECKED = "Nobody checked whether the answers are true. The model learns them as they are."
 _KINDS = {"bad": "bad", "warning": "warning", "info": "busy"}
 _SAID_ABOVE = "few-examples"
 """What the verdict on the data set says already."""
@@ -24,16 +28,24 @@ _ORDER = ("bad", "warning", "info")
 
 
 def findings(inspection: Inspection, *, extra: Sequence[Finding] = ()) -> Markup:
-    """List the findings, the gravest first, each with what can be done about it."""
+    """List the findings, the gravest first, each with what can be done about it. Whether answers are true is not among
+    them, and that is said.
+    """
     listed = [*extra, *(each for each in inspection.findings if each.kind != _SAID_ABOVE)]
     found = sorted(listed, key=lambda each: _ORDER.index(each.level) if each.level in _ORDER else 9)
+    unchecked = fragments.line("quiet", UNCHECKED) if inspection.usable else Markup("")
     if not found:
-        return fragments.notice(
-            "good",
-            "Nothing doubtful was found.",
-            "Copies, empty answers, odd characters, keys and personal data were looked for.",
-        )
+        return fragments.stack([fragments.notice("good", "The file reads well", CHECKED), unchecked])
+    shown, others = found[:MOST_SHOWN], found[MOST_SHOWN:]
+    return fragments.stack([_list(shown), _more(others) if others else "", unchecked])
+
+
+def _list(found: Sequence[Finding]) -> Markup:
     return Markup('<ul class="ls-findings">{}</ul>').format(fragments.join(finding(each) for each in found))
+
+
+def _more(found: Sequence[Finding]) -> Markup:
+    return Markup('<details class="ls-details"><summary>{} more</summary>{}</details>').format(len(found), _list(found))
 
 
 def finding(each: Finding) -> Markup:
@@ -73,9 +85,9 @@ def changes(made: Sequence[Change]) -> Markup:
         )
         for change in made
     )
-    return Markup(
-        '<section class="ls-changes"><h3>Changed on request</h3><ul class="ls-list">{}</ul></section>'
-    ).format(items)
+    return Markup('<section class="ls-changes"><h3>Changes you made</h3><ul class="ls-list">{}</ul></section>').format(
+        items
+    )
 
 
 def next_place(found: Sequence[Finding], kind: str, *, after: int) -> int | None:
@@ -99,7 +111,7 @@ def problems(inspection: Inspection) -> Markup:
         Markup("<li><b>Row {}</b><span>{}{}</span></li>").format(
             f"{each.row:,}",
             each.text,
-            Markup(' <small class="ls-note">{}</small>').format(each.file) if each.file else "",
+            Markup(' <small class="ls-note" translate="no">{}</small>').format(each.file) if each.file else "",
         )
         for each in shown
     )

@@ -9,13 +9,14 @@ from markupsafe import Markup
 
 from studio.data.checking.findings import Finding
 from studio.data.dataset_folders import Dataset
+from studio.data.splitting import Split
 from studio.planning.fitting import Parts
 from studio.studio import Studio
 from studio.ui.data import findings
 from studio.ui.kit import fragments
 from studio.wording import counted
 
-NONE = "Hold some of this one back"
+NONE = "Hold out some of this data set"
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,10 @@ def is_ready(dataset: Dataset) -> bool:
     return not dataset.inspection.verdict and dataset.inspection.usable > 0
 
 
-def said(parts: Parts, other: Dataset | None, found: Finding | None, *, comparing: bool) -> Markup:
-    """Say how many are held out, and what another data set has in common with this one."""
+def said(
+    parts: Parts, other: Dataset | None, found: Finding | None, *, comparing: bool, split: Split | None = None
+) -> Markup:
+    """Say how many are held out, and what these have in common with what is learned."""
     lines: list[Markup] = []
     if other is not None:
         aside = f"{counted(parts.held_out, 'example')} of {other.name} for checking"
@@ -55,10 +58,26 @@ def said(parts: Parts, other: Dataset | None, found: Finding | None, *, comparin
     elif parts.held_out:
         aside = f"{counted(parts.held_out, 'example')} held out, {counted(parts.train, 'example')} to learn from."
         lines.append(fragments.line("good", aside))
+        lines += _on_questions(split)
     elif parts.train:
         lines.append(
             fragments.line(
-                "warning", "None is held out: nothing will tell whether the model learns more than the words."
+                "warning",
+                "No examples are held out, so nothing shows whether it learned more than the words.",
             )
         )
     return fragments.stack(lines) if lines else Markup("")
+
+
+def _on_questions(split: Split | None) -> list[Markup]:
+    """Say on which side examples are that ask the same."""
+    if split is None or not split.repeated:
+        return []
+    if split.is_shared:
+        text = (
+            "Most examples have the same question, so held-out questions are also trained on. The scores show how well "
+            "the model answers these questions, and not how well it answers new ones."
+        )
+        return [fragments.line("warning", text)]
+    asked = f"{counted(split.repeated, 'question')} {'is' if split.repeated == 1 else 'are'} asked more than once"
+    return [fragments.line("good", f"{asked}: examples with the same question are held out together.")]

@@ -28,7 +28,7 @@ AGAIN = "again"
 """The source of an import that makes another version of a data set."""
 
 READING_AGAIN = "Reading with the new columns"
-READING_OTHERWISE = "Reading the file otherwise"
+READING_OTHERWISE = "Reading the file in another way"
 
 MOST_REMEMBERED = 30
 _FEW_BYTES = 10_000
@@ -125,6 +125,8 @@ def _what(dataset: Dataset, request: ImportRequest) -> str:
     """Say what makes a version of a data set another one."""
     if request.choices is not None and request.choices != dataset.inspection.choices:
         return READING_OTHERWISE
+    if request.files:
+        return f"Adding {names([Path(file).name for file in request.files])}"
     fresh = versions.added(request.changes, dataset.changes)
     if fresh:
         return versions.doing(fresh[-1].kind)

@@ -1,5 +1,6 @@
 // How long the examples are, as bars; the longest that a run takes is a line.
 studio.histogram = ({colour, isNarrow, frame}) => {
+  const counted = (number) => number.toLocaleString(studio.spoken());
   const hasPoints = (value) => value.counts.length > 0;
   // The last bar may hold all that are far longer than most: it is drawn as wide as the others. A limit in it or far
   // beyond it would press all bars into a corner: an arrow stands for that.
@@ -16,10 +17,10 @@ studio.histogram = ({colour, isNarrow, frame}) => {
       x: value.lows.map((low) => low + width(value) / 2),
       width: 0.92 * width(value),
       y: value.counts,
-      customdata: value.lows.map((low, place) => isOpen(value, place) ? `${low.toLocaleString('en')} tokens or more`
-        : `${low.toLocaleString('en')} to ${(value.highs[place] - 1).toLocaleString('en')} tokens`),
+      customdata: value.lows.map((low, place) => isOpen(value, place) ? studio.t('{0} tokens or more', counted(low))
+        : studio.t('{0} to {1} tokens', counted(low), counted(value.highs[place] - 1))),
       marker: {color: value.lows.map(shade), line: {width: 0}},
-      hovertemplate: '%{y:,} with %{customdata}<extra></extra>',
+      hovertemplate: `${studio.t('{0} with {1}', '%{y:,}', '%{customdata}')}<extra></extra>`,
     }];
   }
 
@@ -31,17 +32,18 @@ studio.histogram = ({colour, isNarrow, frame}) => {
     const first = Math.min(...value.lows);
     const last = far ? end(value) : Math.max(end(value), value.limit);
     const span = Math.max(last - first, 1);
-    const open = narrow ? 'tokens (last bar: all longer ones)' : 'tokens (the last bar holds all that are longer)';
-    const text = `limit: ${value.limit.toLocaleString('en')}${far ? ' →' : ''}`;
+    const open = narrow ? studio.t('tokens (last bar: all longer ones)')
+      : studio.t('tokens (the last bar holds all that are longer)');
+    const text = `${studio.t('limit: {0}', counted(value.limit))}${far ? ' →' : ''}`;
     return {
       ...layout,
       height: narrow ? 230 : 260,
       showlegend: false,
       bargap: 0,
       hovermode: 'closest',
-      xaxis: {...axis, title: {text: isOpen(value, value.lows.length - 1) ? open : 'tokens'}, showgrid: false,
+      xaxis: {...axis, title: {text: isOpen(value, value.lows.length - 1) ? open : studio.t('tokens')}, showgrid: false,
         tickformat: ',~r', nticks: narrow ? 5 : 10, range: [first - 0.02 * span, last + 0.06 * span], autorange: false},
-      yaxis: {...axis, title: {text: narrow ? '' : 'examples', standoff: 8}, rangemode: 'tozero',
+      yaxis: {...axis, title: {text: narrow ? '' : studio.t('examples'), standoff: 8}, rangemode: 'tozero',
         tickformat: ',~r', ...(Math.max(...value.counts) <= 5 ? {dtick: 1} : {nticks: 5})},
       shapes: far ? [] : [{type: 'line', x0: value.limit, x1: value.limit, yref: 'paper', y0: 0, y1: 1,
         line: {color: ink, width: 2, dash: 'dash'}}],

@@ -11,12 +11,14 @@ from markupsafe import Markup
 from studio.config import RunConfig
 from studio.data.tokenizing.tokens import TokenStatistics
 from studio.jobs.token_counts import TokenState
+from studio.models.forecast.run_time import RunTime
 from studio.planning.fitting import Parts
+from studio.ui.configure.forecast_card import after_training, written_time
 from studio.ui.kit import fragments
 from studio.ui.kit.fragments import Tile
 from studio.ui.kit.numbers import parameters, share
 from studio.ui.kit.plot import Drawing, plot
-from studio.wording import counted, duration
+from studio.wording import counted
 
 
 def figures(tokens: TokenStatistics, *, max_length: int) -> Markup:
@@ -61,17 +63,17 @@ def too_long(tokens: TokenStatistics, settings: RunConfig) -> Markup:
         longer = f"{counted(tokens.too_long, 'example')} {'is' if one else 'are'} longer than {limit}"
         cut = _cut(tokens.answer_cut)
         if settings.overlong == "cut":
-            said.append(fragments.notice("warning", f"{longer} and will be cut there.", cut))
+            said.append(fragments.notice("warning", f"{longer} and will be shortened.", cut))
         else:
             said.append(
                 fragments.notice(
-                    "warning", f"{longer} and will be left out.", f"Cut instead, {cut[0].lower()}{cut[1:]}"
+                    "warning", f"{longer} and will be skipped.", f"If they are shortened, {cut[0].lower()}{cut[1:]}"
                 )
             )
     if tokens.refused:
         does = "does" if tokens.refused == 1 else "do"
         text = (
-            f"{counted(tokens.refused, 'example')} {does} not fit into the model's chat template and will be left out."
+            f"{counted(tokens.refused, 'example')} {does} not fit into the model's chat template and will be skipped."
         )
         said.append(fragments.notice("warning", text))
     return fragments.stack(said) if said else Markup("")
@@ -85,7 +87,13 @@ def _cut(answers: int) -> str:
     return f"{answers:,} of them would lose the end of their answer: the model would learn to break off."
 
 
-def meaning(settings: RunConfig, parts: Parts, *, tokens_per_second: float | None) -> Markup:
+def summary(tokens: TokenStatistics, *, max_length: int) -> str:
+    """Say in a few words how long the examples are."""
+    fits = f"{tokens.too_long:,} over {max_length:,}" if tokens.too_long else f"all fit into {max_length:,}"
+    return f"typically {counted(tokens.median, 'token')}, {fits}"
+
+
+def meaning(settings: RunConfig, parts: Parts, *, time: RunTime | None) -> Markup:
     """Say how many steps and how much time a run on these examples takes."""
     if not parts.train or settings.batch_size < 1 or settings.epochs < 1:
         return Markup("")
@@ -93,13 +101,12 @@ def meaning(settings: RunConfig, parts: Parts, *, tokens_per_second: float | Non
     times = "once" if settings.epochs == 1 else f"{settings.epochs} times"
     through = f"{times} through {counted(parts.train, 'example')}, {settings.batch_size:,} at a step"
     text = f"A run makes {counted(steps, 'step')}: {through}."
-    if tokens_per_second and parts.train_tokens:
-        seconds = parts.train_tokens * settings.epochs / tokens_per_second
-        pace = f"At the {tokens_per_second:,.0f} tokens a second of earlier runs"
-        time = f"{pace}: {duration(seconds)} of training, plus starting and saving."
+    if time is None:
+        takes = "How long that takes is estimated as soon as the model is here and this machine is measured."
     else:
-        time = "How long that takes on this machine is measured by the first run."
-    return fragments.notice("quiet", text, time)
+        later = after_training(time)
+        takes = f"Training takes {written_time(time)} on this machine{', ' + later if later else ''}."
+    return fragments.notice("quiet", text, takes)
 
 
 def histogram(elem_id: str) -> gr.HTML:

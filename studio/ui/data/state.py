@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from studio.config import RunConfig
 from studio.data.dataset_folders import Dataset
 from studio.errors import DataError
+from studio.logs import logged
 from studio.studio import Studio
 from studio.ui.data import held_out
 from studio.ui.data.columns import Assigning
@@ -34,9 +35,13 @@ class Selection:
     number: float = 1
     """The number of the example, from 1."""
     special: bool = False
+    editing: str = ""
+    """The fingerprint of the example that is shown, while it is edited."""
     assigning: Assigning | None = None
     renewed: int = 0
     """Counts what was done to the data sets that are kept: they are listed again after it."""
+    arrived: int = 0
+    """Counts the data sets that were brought in: the page goes to each."""
     started: object = ()
     """The imports that this browser started, see `imports`; and below, those that need no card any more."""
     done_with: object = ()
@@ -65,34 +70,36 @@ class Selection:
 
 
 def settle(studio: Studio, before: Selection, now: Selection) -> Selection:
-    """Select what there is: the newest version of another data set, and its first example; what remains of a gone one.
+    """Select what there is: the version of another data set that was left there, and its first example; what remains of
+    a gone one; on a page that was just opened the data set that was looked at last.
 
-    Another version of the same data set is shown at the same place.
+    Another version of the same data set is shown at the same place. What is selected is remembered.
     """
     dataset = _dataset(studio, before, now)
     root, version = (dataset.root, dataset.id) if dataset is not None else ("", "")
     place = 0 if before.family and before.family != root else now.place
     last = dataset.inspection.usable - 1 if dataset is not None else 0
-    other = now.other if known(studio, now.other) is not None else ""
-    if version != before.version and other not in {id for _, id in held_out.choices(studio, version)}:
-        other = ""
-    return replace(now, family=root, version=version, other=other, number=max(0, min(place, last)) + 1)
+    other = now.other if studio.data.find(now.other) is not None else ""
+    if version != before.version:
+        if other not in {id for _, id in held_out.choices(studio, version)}:
+            other = ""
+        if version:
+            _remember(studio, version)
+    number = max(0, min(place, last)) + 1
+    is_same = (before.version, before.number) == (version, number)
+    editing = now.editing if is_same else ""
+    return replace(now, family=root, version=version, other=other, number=number, editing=editing)
 
 
 def _dataset(studio: Studio, before: Selection, now: Selection) -> Dataset | None:
     if now.family != before.family and now.version == before.version:
         found = next((each for each in studio.data.families() if each.root == now.family), None)
-    elif not now.version:
-        return None
     else:
-        found = known(studio, now.version)
-    return found or next(iter(studio.data.all()), None)
+        found = studio.data.find(now.version)
+    return found or studio.data.last_chosen()
 
 
-def known(studio: Studio, id: str) -> Dataset | None:
-    """Return a data set while it is there: it may have been deleted on another page."""
-    try:
-        return studio.data.get(id) if id else None
-    except DataError:
-        log.debug("A data set cannot be read", exc_info=True)
-        return None
+def _remember(studio: Studio, version: str) -> None:
+    """Have the version open again that is shown now. It is shown also where the disk does not take that."""
+    with logged(log, "The chosen version is not remembered", DataError):
+        studio.data.choose(version)

@@ -13,23 +13,24 @@ from gradio.components import Component
 
 from studio.planning.model_facts import ModelFacts
 from studio.studio import Studio
-from studio.ui.data import actions, bring, library, view
+from studio.ui.data import actions, bring, editing, keeping, view
 from studio.ui.data.bring import Listeners
-from studio.ui.data.cards import nothing_yet
 from studio.ui.data.example_view import no_preview
 from studio.ui.data.held_out import NONE, HeldOut
 from studio.ui.data.lengths import histogram
 from studio.ui.data.state import ON_CONFIGURE, Selection, settle
+from studio.ui.data.view import COLUMNS, EXACT, HELD_OUT, LENGTHS
 from studio.ui.kit import form, fragments, scripts
 from studio.ui.kit.components import ACTING, QUIET, html, picker, unchecked
 from studio.ui.kit.panel import Panel
 
 TOKEN_HELP = "A token is a piece of a word, about three quarters of one. The model reads and writes in tokens."
 PURPOSE = (
-    "A few examples are kept aside and never learned. How well the model answers these tells whether it learned your "
-    "way of answering, or only these very words."
+    "A few examples are kept aside and never learned. How well the model answers these shows whether it learned your "
+    "way of answering, or only these very words. The start and the end of training score all of them, and the "
+    "checks in between a fixed part where all would take more than a tenth of the time."
 )
-UNTOUCHED = "Nothing is changed without being asked, and every change can be undone."
+UNTOUCHED = "You decide what is changed, and you can undo every change."
 
 _HOLDING = {**ACTING, "js": scripts.call("holdPressed")}
 """How a button is connected that makes another version: it looks busy until that is there."""
@@ -54,26 +55,28 @@ class DataTab:
 
 
 def build(studio: Studio, facts: ModelFacts, tabs: gr.Tabs) -> DataTab:
-    """Lay the tab out."""
+    """Lay the tab out: what matters of the chosen data set on one screen, and below it what opens."""
     panel = Panel("data", Selection(), draw=partial(view.draw, studio, facts), settle=partial(settle, studio))
     listeners = bring.build(panel, studio, tabs)
-    with gr.Column(elem_classes="ls-card"):
-        html(fragments.heading("What is in it"))
+    with gr.Column(elem_classes="ls-card", elem_id="data-card"):
+        with gr.Row(elem_classes="ls-card-top"):
+            html(fragments.heading("Your data"), elem_id="data-heading")
+            proceed = gr.Button("Next: configure", variant="primary", size="sm", visible=False, elem_id="data-proceed")
+            panel.part("proceed", proceed)
         pickers = _build_pickers(panel)
-        panel.html("verdict", nothing_yet())
-        listeners += _build_columns(panel, studio)
-        listeners += _build_keeping(panel, studio)
-    listeners += _build_checks(panel, studio)
-    with panel.part("body", gr.Column(visible=False, elem_classes="ls-body")):
+        panel.html("verdict")
+    with gr.Row(elem_classes="ls-look"):
+        listeners += _build_checks(panel, studio)
         listeners += _build_viewer(panel, studio, facts)
-        with gr.Column(elem_classes="ls-card"):
-            html(fragments.heading("Length and tokens", TOKEN_HELP))
+    listeners += _build_columns(panel, studio)
+    with panel.part("body", gr.Column(visible=False, elem_classes="ls-body")):
+        with panel.part("lengths", gr.Accordion(LENGTHS, open=False, elem_classes="ls-more", elem_id="data-lengths")):
+            html(fragments.note(TOKEN_HELP))
             panel.html("figures")
             panel.part("histogram", histogram("data-histogram"))
             panel.html("meaning")
         held_out = _build_held_out(panel)
-    with gr.Row(elem_classes="ls-forward"):
-        proceed = gr.Button("Next: configure", variant="primary", elem_id="data-proceed")
+    listeners += keeping.build(panel, studio)
     listeners.append(lambda: proceed.click(lambda: gr.Tabs(selected="configure"), outputs=[tabs], **QUIET))
     return DataTab(pickers, held_out, panel, listeners)
 
@@ -82,74 +85,29 @@ def connect(
     tab: DataTab,
     *,
     controls: Mapping[str, Component],
-    timer: gr.Timer,
+    timer: gr.HTML,
     opened: Callable[..., Any],
-    loaded: Callable[..., Any],
 ) -> None:
     """Connect the tab. What is shown follows from some of `controls`, the settings of a run by name.
 
-    `opened` is the event of the tab being opened, `loaded` that of the page.
+    `opened` is the event of the tab being opened, which it is with the page.
     """
     for name in ON_CONFIGURE:
         tab.panel.input(name, controls[name])
-    tab.panel.redraws([timer.tick, opened, loaded])
+    tab.panel.redraws([timer.tick, opened])
     for listen in tab.listeners:
         listen()
 
 
 def _build_pickers(panel: Panel[Selection]) -> Library:
     with gr.Row(elem_classes="ls-pickers"):
-        family = picker(label="Data set", info="Everything you brought stays here.", elem_id="data-library")
-        version = picker(
-            label="Version",
-            info="What you change makes a new one; the others stay.",
-            elem_id="data-version",
-            visible=False,
-        )
+        family = picker(label="Data set", info="", elem_id="data-library", visible=False)
+        version = picker(label="Version", info="", elem_id="data-version", visible=False)
     return Library(panel.input("family", family, redraws_on="input"), panel.input("version", version))
 
 
-def _build_columns(panel: Panel[Selection], studio: Studio) -> Listeners:
-    table = panel.action_html("table")
-    with panel.part("template_box", gr.Column(visible=False, elem_id="data-template-box")):
-        template = gr.Textbox(
-            label="How the columns make the question",
-            info="Names of columns in braces stand for their cells.",
-            lines=3,
-            elem_id="data-template",
-        )
-        given = {"template": panel.part("template", template)}
-        use = gr.Button("Use this wording", size="sm", elem_id="data-use-template", elem_classes="ls-fixes")
-    panel.html("how_read")
-    # A person may set the second column before the first has come through.
-    setting = {**ACTING, "trigger_mode": "multiple"}
-    return [
-        partial(panel.on_action, partial(actions.assign_part, studio), of=[table], options=setting),
-        partial(panel.on, [use.click], partial(actions.use_template, studio), given=given, options=_HOLDING),
-    ]
-
-
-def _build_keeping(panel: Panel[Selection], studio: Studio) -> Listeners:
-    """Lay out naming, downloading and deleting, and the bin."""
-    with gr.Accordion("Rename, download or delete", open=False, elem_classes="ls-inner", elem_id="data-keeping"):
-        with gr.Row(elem_classes="ls-actions"):
-            name = panel.part("name", gr.Textbox(label="Name", max_lines=1, elem_id="data-name"))
-            rename = gr.Button("Rename", size="sm", elem_id="data-rename")
-        with gr.Row(elem_classes="ls-actions"):
-            prepare = gr.Button("Download (JSON Lines)", size="sm", elem_id="data-download")
-        delete = panel.action_html("delete")
-    with panel.part("bin", gr.Accordion("Bin", open=False, visible=False, elem_classes="ls-inner", elem_id="data-bin")):
-        binned = panel.action_html("binned")
-    events = [rename.click, name.submit]
-    return [
-        partial(panel.on, events, partial(library.rename, studio), given={"name": name}),
-        partial(panel.download, prepare.click, partial(library.prepare, studio)),
-        partial(panel.on_action, partial(library.press, studio), of=[delete, binned]),
-    ]
-
-
 def _build_checks(panel: Panel[Selection], studio: Studio) -> Listeners:
-    with panel.part("checks_card", gr.Column(elem_classes="ls-card", visible=False)):
+    with panel.part("checks_card", gr.Column(scale=5, min_width=320, elem_classes="ls-card", visible=False)):
         html(fragments.heading("Checks", UNTOUCHED))
         checks = panel.action_html("checks")
         look: dict[str, Any] = {"open": False, "visible": False, "elem_classes": "ls-inner"}
@@ -159,24 +117,59 @@ def _build_checks(panel: Panel[Selection], studio: Studio) -> Listeners:
 
 
 def _build_viewer(panel: Panel[Selection], studio: Studio, facts: ModelFacts) -> Listeners:
-    """Lay out what shows one example, and what moves to another: each only sets its number."""
-    look: dict[str, Any] = {"show_label": False, "max_lines": 1, "elem_id": "data-search"}
-    with gr.Column(elem_classes="ls-card"):
-        html(fragments.heading("What the model reads and learns"))
-        with gr.Row(elem_classes="ls-search"):
-            search = gr.Textbox(placeholder="Search in the examples", label="Search", **look)
-            find = gr.Button("Find next", size="sm", elem_id="data-find")
-            panel.input("special", gr.Checkbox(label="Show special tokens", elem_id="data-special"))
-        panel.html("search_said")
-        panel.html("preview", no_preview())
-        with gr.Row(elem_classes="ls-pager"):
-            moves = _build_moves(panel)
-            out = gr.Button("Leave this example out", size="sm", elem_id="data-leave-out", elem_classes="ls-fixes")
-    events = [find.click, search.submit]
+    """Lay out what shows one example, what moves to another and what changes it: each move only sets its number."""
+    with panel.part("viewer", gr.Column(scale=6, min_width=320, elem_classes="ls-card", visible=False)):
+        html(fragments.heading("What the model learns"))
+        with panel.part("viewing", gr.Column(elem_classes="ls-body")):
+            panel.html("preview", no_preview())
+            with gr.Row(elem_classes="ls-pager"):
+                moves = _build_moves(panel)
+            with gr.Row(elem_classes="ls-pager"):
+                edit = gr.Button("Edit", size="sm", elem_id="data-edit")
+                out = gr.Button("Remove", size="sm", elem_id="data-leave-out", elem_classes="ls-fixes")
+            searching = _build_search(panel, facts)
+            look: dict[str, Any] = {"open": False, "elem_classes": "ls-inner", "elem_id": "data-exact-box"}
+            with panel.part("exact_box", gr.Accordion(EXACT, **look)):
+                panel.html("exact")
+                panel.input("special", gr.Checkbox(label="Show special tokens", elem_id="data-special"))
+        saving = _build_editor(panel, studio)
     return [
         *moves,
-        partial(panel.on, events, partial(actions.find, facts), given={"text": search}, options=QUIET),
+        *searching,
+        *saving,
+        partial(panel.on, [edit.click], partial(editing.begin, studio)),
         partial(panel.on, [out.click], partial(actions.leave_out, studio), options=_HOLDING),
+    ]
+
+
+def _build_search(panel: Panel[Selection], facts: ModelFacts) -> Listeners:
+    look: dict[str, Any] = {"show_label": False, "max_lines": 1, "elem_id": "data-search"}
+    with gr.Row(elem_classes="ls-search"):
+        search = gr.Textbox(placeholder="Search in the examples", label="Search", **look)
+        find = gr.Button("Find next", size="sm", elem_id="data-find")
+    panel.html("search_said")
+    events = [find.click, search.submit]
+    return [partial(panel.on, events, partial(actions.find, facts), given={"text": search}, options=QUIET)]
+
+
+def _build_editor(panel: Panel[Selection], studio: Studio) -> Listeners:
+    """Lay out the texts of an example as fields of the browser's own; they are read when they are saved."""
+    with panel.part("editor_box", gr.Column(visible=False, elem_classes="ls-body")):
+        fields = html(
+            {"key": "", "fields": []},
+            elem_id="data-editor",
+            template=fragments.render("data/example_editor.html"),
+            on_load=scripts.on_load("exampleEditor"),
+        )
+        panel.part("editor", fields)
+        with gr.Row(elem_classes="ls-pager"):
+            look: dict[str, Any] = {"variant": "primary", "size": "sm", "elem_classes": "ls-fixes"}
+            save = gr.Button("Save changes", elem_id="data-save", **look)
+            cancel = gr.Button("Cancel", size="sm", elem_id="data-cancel-edit")
+    reading = {**ACTING, "js": scripts.call("readEdited")}
+    return [
+        partial(panel.on, [save.click], partial(editing.save, studio), given={"texts": fields}, options=reading),
+        partial(panel.on, [cancel.click], editing.cancel, options=QUIET),
     ]
 
 
@@ -194,23 +187,45 @@ def _build_moves(panel: Panel[Selection]) -> Listeners:
     ]
 
 
+def _build_columns(panel: Panel[Selection], studio: Studio) -> Listeners:
+    look: dict[str, Any] = {"open": False, "visible": False, "elem_classes": "ls-more", "elem_id": "data-columns"}
+    with panel.part("columns", gr.Accordion(COLUMNS, **look)):
+        table = panel.action_html("table")
+        with panel.part("template_box", gr.Column(visible=False, elem_id="data-template-box")):
+            template = gr.Textbox(
+                label="How the columns make the question",
+                info="The name of a column in braces stands for what the column holds.",
+                lines=3,
+                elem_id="data-template",
+            )
+            given = {"template": panel.part("template", template)}
+            use = gr.Button("Use this wording", size="sm", elem_id="data-use-template", elem_classes="ls-fixes")
+        panel.html("how_read")
+    # A person may set the second column before the first has come through.
+    setting = {**ACTING, "trigger_mode": "multiple"}
+    return [
+        partial(panel.on_action, partial(actions.assign_part, studio), of=[table], options=setting),
+        partial(panel.on, [use.click], partial(actions.use_template, studio), given=given, options=_HOLDING),
+    ]
+
+
 def _build_held_out(panel: Panel[Selection]) -> HeldOut:
     """Lay out how many are held out, and how; the controls belong to the settings of a run."""
     first, *others = form.HELD_OUT
-    with gr.Column(elem_classes="ls-card"):
-        html(fragments.heading("Held-out examples", PURPOSE))
+    with panel.part("aside", gr.Accordion(HELD_OUT, open=False, elem_classes="ls-more", elem_id="data-aside")):
+        html(fragments.note(PURPOSE))
         with gr.Column(elem_classes="ls-grid"):
             controls = {first: panel.input(first, form.control(first))}
             other = unchecked(gr.Dropdown)(
                 [(NONE, "")],
                 value="",
-                label="Or use another data set for it",
-                info="Your own examples for checking. Then all of this one is learned.",
+                label="Or check with another data set",
+                info="Your own examples for checking. Then the model learns all of this data set.",
                 elem_id="data-held-out",
             )
             panel.input("other", other)
         panel.html("held_out_said")
-        with gr.Accordion("How they are drawn", open=False, elem_classes="ls-inner", elem_id="data-drawn-how"):
+        with gr.Accordion("How examples are picked", open=False, elem_classes="ls-inner", elem_id="data-drawn-how"):
             with gr.Column(elem_classes="ls-grid"):
                 controls |= {name: panel.input(name, form.control(name)) for name in others}
     return HeldOut(controls, other)

@@ -18,12 +18,12 @@ studio.typedRows = ({element, watch}, fewest) => {
     const row = document.createElement('div');
     row.className = 'ls-typed-row';
     const number = rowsOf(list).length + 1;
-    ['Question', 'Answer'].forEach((name, place) => {
+    [studio.t('Question'), studio.t('Answer')].forEach((name, place) => {
       const field = document.createElement('textarea');
       field.rows = 1;
       field.value = texts[place] || '';
       field.setAttribute('aria-label', `${name} ${number}`);
-      field.placeholder = number === 1 ? ['What colour is the lamp?', 'It is red.'][place] : '';
+      field.placeholder = number === 1 ? [studio.t('What colour is the lamp?'), studio.t('It is red.')][place] : '';
       row.append(field);
     });
     list.append(row);

@@ -1,4 +1,4 @@
-"""What the Evaluate tab does when something on it is pressed: evaluate, stop, look at other rows, queue, download."""
+"""What the Evaluate tab does when something on it is pressed: evaluate, stop, look at other rows, train, download."""
 
 import logging
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from studio.jobs import scored_rows, standard_tasks
 from studio.jobs.evaluation_report import AT_THE_END
 from studio.logs import logged
 from studio.models.elsewhere import shown_name
+from studio.planning.tradeoffs import Tradeoffs
 from studio.runs.tables import write_beside
 from studio.settings import Settings
 from studio.studio import Studio
@@ -17,7 +18,6 @@ from studio.ui.evaluate import cards, report_page, tradeoff_view
 from studio.ui.evaluate import rows as evaluate_rows
 from studio.ui.evaluate import state as evaluate_state
 from studio.ui.evaluate.state import Selection
-from studio.ui.evaluate.tradeoff_state import Tradeoffs
 from studio.ui.kit.actions import Action
 from studio.ui.kit.downloads import RUN, download_address
 from studio.ui.kit.exchange import Result
@@ -26,15 +26,15 @@ log = logging.getLogger(__name__)
 
 SOON, EVERY, A_NUMBER = "soon", "every", "number"
 HOW_MANY = [
-    ("All of them, if that takes a few minutes at most", SOON),
-    ("All of them, however long it takes", EVERY),
-    ("A number of them", A_NUMBER),
+    ("As many as a few minutes allow", SOON),
+    ("All, however long it takes", EVERY),
+    ("A number", A_NUMBER),
 ]
 _EVERY_ROW = 2**31 - 1
 
 
 def press(studio: Studio, tradeoffs: Tradeoffs, selection: Selection, action: Action) -> Selection:
-    """Look at other rows, evaluate the run, cancel that, or queue what is missing. Raises StudioError."""
+    """Look at other rows, evaluate the run, cancel that, or train the missing methods. Raises StudioError."""
     match action.verb:
         case evaluate_rows.PAGE:
             return replace(selection, page=max(0, action.number))
@@ -43,8 +43,8 @@ def press(studio: Studio, tradeoffs: Tradeoffs, selection: Selection, action: Ac
             return replace(selection, name=AT_THE_END)
         case cards.CANCEL if selection.run_id:
             studio.evaluations.cancel(selection.run_id, action.key)
-        case tradeoff_view.QUEUE_MISSING if selection.run_id:
-            queue_missing(studio, tradeoffs, selection.run_id)
+        case tradeoff_view.TRAIN_MISSING if selection.run_id:
+            train_missing(studio, tradeoffs, selection.run_id)
     return selection
 
 
@@ -98,12 +98,13 @@ def _whole(number: float | None, noun: str) -> int:
     if number is None or number < 1 or number != int(number):
         found = "nothing" if number is None else f"{number:g}"
         raise RunError(
-            f"The number of {noun} must be a whole number above 0; found {found}.", "Type one, or leave it as it was."
+            f"The number of {noun} must be a whole number above 0; found {found}.",
+            "Type one, or choose another option.",
         )
     return int(number)
 
 
-def queue_missing(studio: Studio, tradeoffs: Tradeoffs, run_id: str) -> tuple[str, ...]:
+def train_missing(studio: Studio, tradeoffs: Tradeoffs, run_id: str) -> tuple[str, ...]:
     """Queue a run for each method that is missing and fits, with the data, the seed and the settings of a run.
 
     Returns their ids. Raises StudioError when one cannot be made; those before it stay in the queue.

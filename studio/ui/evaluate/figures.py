@@ -5,20 +5,30 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from studio.jobs.evaluation_report import Estimate, Figure, Part, beside
+from studio.jobs.evaluation_report import (
+    CLEARLY_BETTER,
+    CLEARLY_WORSE,
+    NO_CLEAR_DIFFERENCE,
+    TOO_FEW_ROWS,
+    Estimate,
+    Figure,
+    Part,
+    beside,
+)
+from studio.jobs.verdicts import plain_name, rows_needed
 from studio.ui.kit import fragments
 from studio.ui.kit.fragments import Row
 
-_KINDS = {"within noise": "quiet", "surely better": "good", "surely worse": "bad"}
+_KINDS = {CLEARLY_BETTER: "good", CLEARLY_WORSE: "bad", NO_CLEAR_DIFFERENCE: "quiet", TOO_FEW_ROWS: "warning"}
 """The kind of badge for each verdict on a change."""
 
-COLUMNS = ("Score", "Base", "Tuned", "Change", "How sure", "Rows")
+COLUMNS = ("Score", "Base", "Tuned", "Change", "Confidence", "Rows")
 _DIGITS = {"share": 1, "score": 1, "loss": 3, "perplexity": 2}
 
 
 @dataclass(frozen=True)
 class Certainty:
-    """How sure a change is, in two words. `kind` is that of a badge; `title` gives the p value."""
+    """How sure a change is, in a few words. `kind` is that of a badge; `title` gives the p value."""
 
     kind: str = "quiet"
     words: str = ""
@@ -48,16 +58,19 @@ def interval(estimate: Estimate, unit: str, *, signed: bool = False) -> str:
         (difference if signed else number)(estimate.low, unit),
         (difference if signed else number)(estimate.high, unit),
     )
-    return " to ".join(end.removesuffix(" %").removesuffix(" points") for end in ends)
+    low, high = (end.removesuffix(" %").removesuffix(" points") for end in ends)
+    return f"{low} to {high}"
 
 
 def certainty(figure: Figure) -> Certainty:
     """Put the p value of a figure's change in words; nothing where there is none."""
     if figure.p_value is None or figure.change is None:
         return Certainty()
+    needed = rows_needed(figure)
+    enough = f" About {needed:,} rows would show a change of this size." if needed else ""
     title = (
         f"{p_in_words(figure.p_value)}: how often a change at least this large would come from luck alone, by a "
-        "paired test on the same rows."
+        f"paired test on the same rows.{enough}"
     )
     return Certainty(_KINDS[figure.verdict], figure.verdict, title)
 
@@ -83,20 +96,22 @@ def table(figures: Sequence[Figure], *, main: str = "", name: str = "Scores") ->
 
 
 def _row(figure: Figure, *, is_main: bool, likelier: Figure | None) -> Row:
-    unit, sure = figure.unit, certainty(figure)
+    sure = certainty(figure)
     word = (
         Markup('<span class="ls-badge ls-{}" title="{}">{}</span>').format(sure.kind, sure.title, sure.words)
         if sure.words
         else "-"
     )
     cells = (
-        _with(estimate(figure.base, unit), likelier, None if likelier is None else likelier.base),
-        _with(estimate(figure.tuned, unit), likelier, None if likelier is None else likelier.tuned),
-        estimate(figure.change, unit, signed=True),
+        _with(estimate(figure.base, figure), likelier, None if likelier is None else likelier.base),
+        _with(estimate(figure.tuned, figure), likelier, None if likelier is None else likelier.tuned),
+        estimate(figure.change, figure, signed=True),
         word,
         f"{figure.rows:,}",
     )
     better = "higher is better" if figure.higher_is_better else "lower is better"
+    if is_main and plain_name(figure) != figure.title:
+        better = f"{in_a_sentence(plain_name(figure))}; {better}"
     head = Markup('{}<span class="ls-note">{}</span>').format(figure.title, better)
     return Row(head, cells, "ls-main" if is_main else "")
 
@@ -109,11 +124,14 @@ def _with(shown: Markup, likelier: Figure | None, other: Estimate | None) -> Mar
     return Markup('{}<span class="ls-note">{}</span>').format(shown, note)
 
 
-def estimate(found: Estimate | None, unit: str, *, signed: bool = False) -> Markup:
-    """Draw a value with its interval in small text below it; a dash where there is none."""
+def estimate(found: Estimate | None, figure: Figure, *, signed: bool = False) -> Markup:
+    """Draw a value of a figure with its interval in small text below it; a dash where there is none."""
     if found is None:
         return Markup("-")
+    unit = figure.unit
     value = difference(found.value, unit) if signed else number(found.value, unit)
+    if not figure.has_interval:
+        return Markup.escape(value)
     ends = interval(found, unit, signed=signed)
     return Markup('{}<span class="ls-note">{}</span>').format(value, ends)
 

@@ -12,14 +12,13 @@ from markupsafe import Markup
 from studio.config import RunConfig, settings
 from studio.jobs import scored_rows
 from studio.jobs.evaluation_report import HELD_OUT, EvaluationReport, ScoredRow
+from studio.planning.tradeoffs import Tradeoff
 from studio.ui.evaluate import cards, report_plots, tradeoff_view
 from studio.ui.evaluate import rows as evaluate_rows
-from studio.ui.evaluate.tradeoff_state import Tradeoff
 from studio.ui.kit import fragments
-from studio.ui.kit.numbers import brief_duration
 from studio.ui.runs.table import base_name, method_name
 from studio.ui.train.cards import in_words
-from studio.wording import counted
+from studio.wording import brief_duration, counted
 
 STYLE_SHEET = Path(__file__).with_name("report.css")
 

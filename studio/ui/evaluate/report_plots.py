@@ -49,11 +49,12 @@ def bars(shown: Sequence[Figure]) -> Markup:
 def _pair(figure: Figure, top: float, across: float) -> Markup:
     scale = 100 if figure.unit == "share" else 1
     name = _text("label", _LABELS - 12, top + _BAR + 4, figure.title)
-    base = _bar("base", figure.base, figure.unit, top, across * scale) if figure.base is not None else ""
-    return fragments.join((name, base, _bar("tuned", figure.tuned, figure.unit, top + _BAR + 2, across * scale)))
+    base = _bar("base", figure.base, figure, top, across * scale) if figure.base is not None else ""
+    return fragments.join((name, base, _bar("tuned", figure.tuned, figure, top + _BAR + 2, across * scale)))
 
 
-def _bar(who: str, found: Estimate, unit: str, top: float, across: float) -> Markup:
+def _bar(who: str, estimate: Estimate, figure: Figure, top: float, across: float) -> Markup:
+    found, unit = figure.told(estimate), figure.unit
     low, high, middle = _LABELS + found.low * across, _LABELS + found.high * across, top + _BAR / 2
     return Markup(
         '<g><title>{}: {} ({})</title><rect class="{}" x="{}" y="{}" width="{}" height="{}" rx="2"/>'
@@ -118,7 +119,7 @@ def scatter(points: Sequence[Point], *, gain: str, gain_unit: str) -> Markup:
     marks = fragments.join(_mark(point, x, y, across, up) for point, x, y in placed)
     below = _text("tick", (across.start + across.end) / 2, _HEIGHT - 8, gain)
     beside = Markup('<text class="tick" transform="translate(14 {}) rotate(-90)">{}</text>').format(
-        (up.start + up.end) / 2, "change of general knowledge in points"
+        (up.start + up.end) / 2, "change in knowledge in points"
     )
     drawn = fragments.join((_grid(across, up), marks, below, beside))
     methods = dict.fromkeys(point.method for point, _, _ in placed)

@@ -12,11 +12,11 @@ from gradio.components import Component
 
 from studio.jobs import scored_rows, standard_tasks
 from studio.planning.model_facts import ModelFacts
+from studio.planning.tradeoffs import Tradeoffs
 from studio.settings import Settings
 from studio.studio import Studio
 from studio.ui.evaluate import actions, cards, tradeoff_view, view
-from studio.ui.evaluate.state import Selection, TabState, settle
-from studio.ui.evaluate.tradeoff_state import Tradeoffs
+from studio.ui.evaluate.state import Selection, settle
 from studio.ui.kit import fragments, run_choices, scripts
 from studio.ui.kit.components import QUIET, html, picker
 from studio.ui.kit.panel import Panel
@@ -25,26 +25,24 @@ ORDERS = [
     ("Worst first", scored_rows.WORST),
     ("Best first", scored_rows.BEST),
     ("Most changed first", scored_rows.CHANGED),
-    ("All, as they come", scored_rows.ALL),
+    ("In their order", scored_rows.ALL),
 ]
-TRADEOFF_HELP = (
-    "Every run of this data set: how well it does the task, what it kept of its general ability, and what it cost. "
-    "General knowledge is a share of right answers, general language a loss: lower is better."
-)
+TRADEOFF_HELP = "Every run of this data set: what it gained, forgot and cost. An exported zip also holds the tokenizer."
 
 
-def build(studio: Studio, facts: ModelFacts, *, timer: gr.Timer, opened: Callable[..., Any]) -> gr.Dropdown:
+def build(studio: Studio, facts: ModelFacts, *, timer: gr.HTML, opened: Callable[..., Any]) -> gr.Dropdown:
     """Lay the tab out and connect it; return the chooser of the run. `opened` is the event of the tab being opened."""
     tradeoffs = Tradeoffs(studio, facts)
     draw = functools.partial(view.draw, studio, tradeoffs)
     panel = Panel("evaluate", Selection(), draw=draw, settle=settle)
     run, report = _build_top(panel, unasked=studio.settings.evaluate)
-    _build_figures(panel)
-    rows = _build_rows(panel)
-    with _card(panel, "tradeoff", "The trade-off", TRADEOFF_HELP):
+    with _card(panel, "tradeoff", "The methods compared", TRADEOFF_HELP):
         panel.html("tradeoff")
         panel.action_html("offer")
-        panel.part("scatter", tradeoff_view.scatter("evaluate-scatter"))
+        with panel.part("scatter_card", gr.Column(visible=False)):
+            panel.part("scatter", tradeoff_view.scatter("evaluate-scatter"))
+    rows = _build_rows(panel)
+    _build_details(panel)
     start, wanted = _build_again(panel, studio.settings, opened=opened)
 
     panel.redraws([timer.tick, opened])
@@ -68,22 +66,33 @@ def _build_top(panel: Panel[Selection], *, unasked: bool) -> tuple[gr.Dropdown, 
             run = panel.input("run_id", picker(label="Run to evaluate", info=info, elem_id="evaluate-run"))
             name = picker(label="Evaluation", info="On which rows.", elem_id="evaluate-name", visible=False)
             panel.input("name", name, redraws_on="input")
-        panel.html("headline")
-        panel.action_html("status", cards.status(TabState(Selection())))
-        with panel.part("taking", gr.Row(visible=False, elem_classes="ls-actions")):
-            report = gr.Button("Download the report", size="sm", elem_id="evaluate-report")
+        panel.html("summary")
+        with gr.Row(elem_classes="ls-evaluate-made"):
+            panel.action_html("status")
+            report = gr.Button("Download the report", size="sm", visible=False, elem_id="evaluate-report")
+            panel.part("taking", report)
     return run, report
 
 
-def _build_figures(panel: Panel[Selection]) -> None:
-    for name, title, text in (
-        ("scores", "Scores", "Base and tuned model on the same rows."),
-        ("forgetting", "What was forgotten", "Questions and texts that have nothing to do with the data."),
-        ("standard", "Standard tasks", cards.STANDARD),
-        ("confusions", "Which label for which", "Rows are what was expected, columns what was answered."),
-    ):
-        with _card(panel, name, title, text):
+def _build_details(panel: Panel[Selection]) -> None:
+    """Lay out what stands behind the three sentences, closed until somebody asks."""
+    accordion = gr.Accordion(
+        "Details: all scores", open=False, visible=False, elem_classes="ls-more", elem_id="evaluate-details"
+    )
+    with panel.part("details", accordion):
+        for name, title, text in (
+            ("scores", "Scores", "Base and tuned model on the same rows."),
+            ("forgetting", "Forgetting", "Questions and texts that have nothing to do with the data."),
+        ):
+            html(fragments.heading(title, text))
             panel.html(name)
+        for name, title, text in (
+            ("standard", "Standard tasks", cards.STANDARD),
+            ("confusions", "Which labels are mixed up", "Rows: the expected label. Columns: the answer."),
+        ):
+            with panel.part(f"{name}_card", gr.Column(visible=False, elem_id=f"evaluate-{name}-top")):
+                html(fragments.heading(title, text))
+                panel.html(name)
 
 
 def _card(panel: Panel[Selection], name: str, title: str, text: str) -> gr.Column:
@@ -96,13 +105,16 @@ def _card(panel: Panel[Selection], name: str, title: str, text: str) -> gr.Colum
 
 def _build_rows(panel: Panel[Selection]) -> dict[str, gr.Button]:
     """Lay out the rows; return the buttons that download them."""
-    with _card(panel, "rows", "Row by row", "What was asked and expected, and what both models answered."):
-        panel.input("order", gr.Radio(ORDERS, value=scored_rows.WORST, label="Order", elem_id="evaluate-order"))
+    with _card(panel, "rows", "Row by row", "Open a row to read what was expected and what both models answered."):
         with gr.Row(elem_classes="ls-search ls-evaluate-search"):
+            order = gr.Dropdown(
+                ORDERS, value=scored_rows.WORST, label="Order", show_label=False, elem_id="evaluate-order"
+            )
+            panel.input("order", order)
             search = gr.Textbox(
                 label="Search the rows",
                 show_label=False,
-                placeholder="Search in prompts and answers",
+                placeholder="Search questions and answers",
                 max_lines=1,
                 elem_id="evaluate-search",
             )
@@ -128,7 +140,7 @@ def _build_again(
                 wanted = _build_amounts()
             with gr.Column(min_width=280):
                 wanted["file"] = gr.File(
-                    label="Another file, instead of the held-out rows", height=150, elem_id="evaluate-file"
+                    label="Another file instead of the held-out rows", height=150, elem_id="evaluate-file"
                 )
         wanted |= _build_tasks(settings, opened=opened)
         with gr.Row(elem_classes="ls-actions"):
@@ -141,7 +153,7 @@ def _build_amounts() -> dict[str, Component]:
         actions.HOW_MANY,
         value=actions.SOON,
         label="Rows",
-        info="More rows make narrower intervals and take longer.",
+        info="More rows make the result surer and take longer.",
         elem_id="evaluate-how-many",
     )
     number = gr.Number(100, label="Number of rows", precision=0, visible=False, elem_id="evaluate-number")
@@ -156,14 +168,14 @@ def _build_amounts() -> dict[str, Component]:
     longest = gr.Number(
         0,
         label="Longest answer",
-        info="In tokens. 0 lets an answer be twice as long as the expected one, up to 256.",
+        info="In tokens. 0 allows twice the expected answer, up to 256.",
         precision=0,
         elem_id="evaluate-longest",
     )
     forgetting = gr.Checkbox(
         True,
-        label="See what was forgotten",
-        info="Asks both models the questions and texts on general ability.",
+        label="Check what was forgotten",
+        info="Asks both models general questions and texts.",
         elem_id="evaluate-probes",
     )
     return {"how_many": how_many, "number": number, "longest": longest, "forgetting": forgetting}
@@ -179,9 +191,9 @@ def _build_tasks(settings: Settings, *, opened: Callable[..., Any]) -> dict[str,
             choices=[],
             value=[],
             multiselect=True,
-            label="Standard tasks besides",
-            info="Asked by lm-evaluation-harness. Their questions come from the Hugging Face Hub once. Tasks of your "
-            "own can hold code: only whoever runs this studio adds them, as files.",
+            label="Standard tasks, optional",
+            info="Public benchmarks, asked by lm-evaluation-harness. Their questions are downloaded once from the "
+            "Hugging Face Hub. Your own tasks can hold code: only whoever runs this studio adds them, as files.",
             elem_id="evaluate-tasks",
         )
         questions = gr.Slider(
@@ -189,8 +201,8 @@ def _build_tasks(settings: Settings, *, opened: Callable[..., Any]) -> dict[str,
             1000,
             value=standard_tasks.QUESTIONS,
             step=10,
-            label="Questions of each task",
-            info="The same ones for every model.",
+            label="Questions for each task",
+            info="Every model gets the same ones.",
             elem_id="evaluate-questions",
         )
     if can_ask:
@@ -203,4 +215,4 @@ def refresh_runs(studio: Studio, chosen: str | None) -> Any:
     choices = run_choices.runs_to_evaluate(studio, also=chosen)
     with_result = [id for _, id in run_choices.runs_with_result(studio, most=1)]
     value = run_choices.keep_or_first(chosen, choices, rather=next(iter(with_result), None))
-    return gr.update(choices=choices, value=value)
+    return run_choices.offer(choices, value, otherwise=run_choices.NO_RESULT)

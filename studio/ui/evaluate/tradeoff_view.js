@@ -19,8 +19,8 @@ studio.tradeoff = ({element, draw, colour, isNarrow, plain, frame}) => {
         type: 'scatter', mode: 'markers',
         marker: {size: 11, color: shade, symbol: SYMBOLS[kind] || 'x', line: {width: points.length ? 1 : 0,
           color: colour('--ls-surface')}},
-        hovertemplate: '%{text}<br>%{x:+.4~g} ' + plain(value.gain_unit) + ' gain<br>%{y:+.4~g} '
-          + plain(value.units[probe]) + '<extra></extra>'};
+        hovertemplate: `%{text}<br>${studio.t('{0} gain', `%{x:+.4~g} ${plain(value.gain_unit)}`)}<br>%{y:+.4~g} ${
+          plain(value.units[probe])}<extra></extra>`};
     });
   }
 
@@ -30,7 +30,7 @@ studio.tradeoff = ({element, draw, colour, isNarrow, plain, frame}) => {
     return {
       ...layout,
       uirevision: value.revision + probe,
-      height: narrow ? 320 : 380,
+      height: narrow ? 280 : 235,
       margin: {...layout.margin, t: narrow ? 56 : 34},
       hovermode: 'closest',
       showlegend: true,

@@ -3,6 +3,7 @@
 Functions from plain values to markup and to what the plot's script reads.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -11,18 +12,18 @@ from markupsafe import Markup
 from studio.config import FULL, LORA, QLORA, QLORA_8BIT
 from studio.jobs.evaluation_report import Estimate, EvaluationReport, Figure
 from studio.jobs.tradeoff import Line, Point
-from studio.ui.configure.forecast_card import rough_time
+from studio.jobs.verdicts import plain_name
+from studio.planning.tradeoffs import Queueable, Tradeoff
+from studio.ui.configure.forecast_card import written_time
 from studio.ui.evaluate import figures
-from studio.ui.evaluate.tradeoff_state import Queueable, Tradeoff
 from studio.ui.kit import actions, fragments
 from studio.ui.kit.form import CHOICE_LABELS
 from studio.ui.kit.fragments import Row
-from studio.ui.kit.numbers import brief_duration
 from studio.ui.kit.plot import Drawing, plot
 from studio.ui.runs.table import base_name, rate
-from studio.wording import listed, size
+from studio.wording import between, brief_duration, listed, size
 
-QUEUE_MISSING = "queue-missing"
+TRAIN_MISSING = "train-missing"
 SHADES = {LORA: 1, QLORA: 3, QLORA_8BIT: 6, FULL: 5}
 """The colour of each method."""
 
@@ -32,8 +33,16 @@ METHOD_NAMES = {"": "Base model", **{method: CHOICE_LABELS[method] for method in
 def columns(report: EvaluationReport | None) -> tuple[str, ...]:
     """Name the columns, the task's score as the report has it."""
     main = report.figure(report.main) if report is not None else None
-    score = main.title if main is not None else "Task score"
-    return ("Method", score, "General knowledge", "General language", "Peak memory", "Training time", "File")
+    score = plain_name(main) if main is not None else "Task score"
+    return (
+        "Method",
+        score,
+        "General knowledge",
+        "General language (loss)",
+        "Peak memory",
+        "Training time",
+        "Size of the weights",
+    )
 
 
 def table(found: Tradeoff) -> Markup:
@@ -41,7 +50,7 @@ def table(found: Tradeoff) -> Markup:
     heads = columns(found.report)
     several = len({line.model for line in found.lines}) > 1
     rows = [_row(line, found, several=several) for line in found.lines]
-    return fragments.table("ls-figures ls-tradeoff", heads, rows, name="The trade-off")
+    return fragments.table("ls-figures ls-tradeoff", heads, rows, name="The methods compared")
 
 
 def _row(line: Line, found: Tradeoff, *, several: bool) -> Row:
@@ -65,29 +74,42 @@ def row_cells(line: Line, report: EvaluationReport | None) -> tuple[Markup | str
         _cell(line.score, main),
         _cell(line.knowledge, probes.knowledge if probes else None),
         _cell(line.language, probes.language if probes else None),
-        f"{line.memory_gib:.1f} GiB" if line.memory_gib is not None else "-",
+        size(line.memory_gib * 2**30) if line.memory_gib is not None else "-",
         brief_duration(line.seconds) if line.seconds is not None else "-",
         size(line.file_bytes) if line.file_bytes is not None else "-",
     )
 
 
 def _cell(found: Estimate | None, figure: Figure | None) -> Markup | str:
-    return "-" if found is None or figure is None else figures.estimate(found, figure.unit)
+    return "-" if found is None or figure is None else figures.estimate(found, figure)
 
 
 def offer(found: Tradeoff) -> Markup:
-    """Offer to queue what is missing, saying what that is and what it will need; nothing when nothing is missing."""
+    """Offer to train the missing methods, with what each will need; nothing when none is missing."""
     if not found.missing:
         return Markup("")
     fitting = [each for each in found.missing if each.fits]
     lines = [fragments.line("quiet" if each.fits else "warning", _promise(each)) for each in found.missing]
     if not fitting:
         return fragments.stack(lines)
-    names = listed([METHOD_NAMES[each.config.method].replace("Full", "full") for each in fitting])
+    names = listed([_in_a_sentence(each.config.method) for each in fitting])
     same = f"the same examples, the same seed ({found.seed}) and the same settings as {found.run_name}"
-    button = actions.button("Queue what is missing", QUEUE_MISSING, key=found.run_id, kind="primary", once=True)
-    said = fragments.act(button, f"Queues {names} with {same}.")
+    button = actions.button("Train the missing methods", TRAIN_MISSING, key=found.run_id, once=True)
+    said = fragments.act(button, f"{_time_of_all(fitting)}Trains {names} with {same}.")
     return fragments.stack([said, *lines])
+
+
+def _in_a_sentence(method: str) -> str:
+    return "full fine-tuning" if method == FULL else METHOD_NAMES[method]
+
+
+def _time_of_all(runs: Sequence[Queueable]) -> str:
+    """Say how long all of them train together; nothing where that is not known of one."""
+    times = [each.forecast.time for each in runs if each.forecast is not None and each.forecast.time is not None]
+    if len(times) < len(runs):
+        return ""
+    least, most = (sum(ends) for ends in zip(*(time.training_range for time in times), strict=True))
+    return f"Takes {between(least, most)} of training. "
 
 
 def _promise(each: Queueable) -> str:
@@ -97,9 +119,10 @@ def _promise(each: Queueable) -> str:
         return f"{name}: learning rate {rate(each.config.learning_rate)}."
     need = f"about {size(told.memory_bytes)} of memory"
     if not each.fits:
-        return f"{name} is left out: it needs {need}, which this machine does not have."
-    time = f", takes {rough_time(told.seconds)}" if told.seconds is not None else ""
-    return f"{name}: learning rate {rate(each.config.learning_rate)}, needs {need}{time}."
+        return f"{name} is skipped: it needs {need}, more than this machine has."
+    time = f", takes {written_time(told.time)}" if told.time is not None else ""
+    saves = " On this model that is no less memory." if each.saves_nothing else ""
+    return f"{name}: learning rate {rate(each.config.learning_rate)}, needs {need}{time}.{saves}"
 
 
 DRAWING = Drawing(
@@ -134,8 +157,8 @@ def payload(found: Tradeoff) -> dict[str, Any]:
         "units": {name: _unit(units[name]) for name in ("knowledge", "language")},
         "titles": {
             "gain": gain_title(report),
-            "knowledge": f"change of general knowledge{_in_points(units['knowledge'])}",
-            "language": f"change of general language ({_unit(units['language'])})",
+            "knowledge": f"change in knowledge{_in_points(units['knowledge'])}",
+            "language": f"change in language ({_unit(units['language'])})",
         },
         "rising": {"knowledge": True, "language": probes.language.higher_is_better if probes else False},
         "revision": f"{found.dataset}: {len(found.points)}",
@@ -148,7 +171,7 @@ def gain_title(report: EvaluationReport | None) -> str:
     if main is None:
         return "gain"
     how = "gain in" if main.higher_is_better else "fall of"
-    return f"{how} {figures.in_a_sentence(main.title)}{_in_points(main.unit)}"
+    return f"{how} {figures.in_a_sentence(plain_name(main))}{_in_points(main.unit)}"
 
 
 def _point(point: Point, units: dict[str, str]) -> dict[str, Any]:

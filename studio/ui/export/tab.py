@@ -6,7 +6,6 @@ from typing import Any
 
 import gradio as gr
 
-from studio.jobs.exports import start_export
 from studio.studio import Studio
 from studio.ui.export import cards, view
 from studio.ui.export.view import Selection
@@ -15,7 +14,7 @@ from studio.ui.kit.components import html, picker
 from studio.ui.kit.panel import Panel
 
 
-def build(studio: Studio, *, timer: gr.Timer, opened: Callable[..., Any]) -> gr.Dropdown:
+def build(studio: Studio, *, timer: gr.HTML, opened: Callable[..., Any]) -> gr.Dropdown:
     """Lay the tab out and connect it; return the chooser of the run. `opened` is the event of the tab being opened."""
     panel = Panel("export", Selection(), draw=functools.partial(view.draw, studio))
     with gr.Column(elem_classes="ls-card"):
@@ -30,11 +29,12 @@ def build(studio: Studio, *, timer: gr.Timer, opened: Callable[..., Any]) -> gr.
     return run
 
 
-def _build_card(panel: Panel[Selection], kind: str, title: str, text: str) -> gr.Button:
+def _build_card(panel: Panel[Selection], kind: str, title: str, text: str, technical: str) -> gr.Button:
     """Lay out one kind of export; return the button that prepares it."""
     with gr.Column(elem_classes="ls-card", min_width=300):
         html(fragments.heading(title, text))
-        panel.html(f"{kind}_status", view.no_run())
+        html(fragments.note(technical))
+        panel.html(f"{kind}_status")
         prepare = gr.Button(
             f"Prepare the {title.lower()}",
             variant="primary" if kind == "adapter" else "secondary",
@@ -61,5 +61,5 @@ def _build_card(panel: Panel[Selection], kind: str, title: str, text: str) -> gr
 def prepare(studio: Studio, kind: str, selection: Selection) -> Selection:
     """Start to write an export. Raises RunError or ExportError."""
     if selection.run_id:
-        start_export(studio.jobs, studio.runs.get(selection.run_id), kind)
+        studio.start_export(selection.run_id, kind)
     return selection

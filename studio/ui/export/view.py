@@ -6,10 +6,9 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from studio.config import FULL, STARTER
-from studio.jobs.exports import ExportState, export_archive, export_folder, export_state
-from studio.models.elsewhere import shown_name
-from studio.models.starter import HUB_ID
+from studio.config import FULL
+from studio.jobs.exports import ExportState, export_archive, export_state
+from studio.jobs.snippets import snippet
 from studio.studio import Studio
 from studio.ui.export import cards as export_cards
 from studio.ui.kit import fragments, run_choices
@@ -36,26 +35,27 @@ def draw(studio: Studio, selection: Selection) -> Parts:
 
 def no_run() -> Markup:
     """Say what fills a card."""
-    return fragments.empty("No finished run yet", "Train a run first. Its result can then be prepared here.")
+    return fragments.empty("No finished run yet", "When a run has finished training, its result can be prepared here.")
 
 
 def refresh_runs(studio: Studio, chosen: str | None) -> Any:
     """Return the dropdown with the runs that can be exported now; keep what is chosen."""
     choices = run_choices.runs_with_result(studio, also=chosen)
-    return gr.update(choices=choices, value=run_choices.keep_or_first(chosen, choices))
+    return run_choices.offer(choices, run_choices.keep_or_first(chosen, choices), otherwise=run_choices.NO_RESULT)
 
 
 def _card(studio: Studio, run_id: str, kind: str, state: ExportState | None) -> dict[str, Any]:
-    """Make what one card shows, by the names of its components."""
+    """Make what one card shows, by the names of its components: nothing while the run is not chosen yet."""
     if state is None:
         return {
-            "status": str(no_run()),
+            "status": "" if run_choices.runs_with_result(studio, most=1) else str(no_run()),
             "prepare": gr.update(interactive=False, visible=True),
             "download": gr.update(visible=False),
             "code": gr.update(visible=False),
         }
     ready = state.result is not None
-    title = export_cards.name(kind, whole=studio.runs.get(run_id).config.method == FULL)
+    run = studio.runs.get(run_id)
+    title = export_cards.name(kind, whole=run.config.method == FULL)
     return {
         "status": str(export_cards.status(state)),
         "prepare": gr.update(
@@ -66,7 +66,7 @@ def _card(studio: Studio, run_id: str, kind: str, state: ExportState | None) -> 
         "download": gr.update(
             visible=ready, value=f"Download the {title}", link=export_address(studio, run_id, kind) if ready else None
         ),
-        "code": gr.update(visible=ready, value=_snippet(studio, run_id, kind, state), label=f"How to load the {title}"),
+        "code": gr.update(visible=ready, value=snippet(run, kind) if ready else "", label=f"Use the {title} in Python"),
     }
 
 
@@ -74,14 +74,6 @@ def _prepare_label(state: ExportState, title: str) -> str:
     if state.status == "working":
         return f"Preparing the {title}"
     return f"Prepare the {title} again" if state.status == "failed" else f"Prepare the {title}"
-
-
-def _snippet(studio: Studio, run_id: str, kind: str, state: ExportState) -> str:
-    if state.result is None:
-        return ""
-    run = studio.runs.get(run_id)
-    base = HUB_ID if run.config.model == STARTER else shown_name(run.config.model)
-    return export_cards.snippet(kind, model=base, folder=export_folder(run, kind).name)
 
 
 def export_address(studio: Studio, run_id: str, kind: str) -> str:

@@ -123,18 +123,18 @@ def pager(shown: str, verb: str, *, page: int, pages: int, scroll: str = "") -> 
         return Markup('<p class="ls-pages"><span>{}</span></p>').format(shown)
     back, on = (
         button(label, verb, key=number, scroll=scroll, disabled=not 0 <= number < pages)
-        for label, number in (("Back", page - 1), ("On", page + 1))
+        for label, number in (("Previous", page - 1), ("Next", page + 1))
     )
     return Markup('<div class="ls-pages">{}<span>{}</span>{}</div>').format(back, shown, on)
 
 
 def damaged_list(names: Sequence[str], said: str) -> list[Markup]:
-    """Show a warning with the names of what cannot be read, each with a way to the bin; nothing without names."""
+    """Show a warning with the names of what cannot be read, each with a way to the Trash; nothing without names."""
     if not names:
         return []
     items = fragments.join(
-        Markup("<li><span>{}</span>{}</li>").format(
-            name, button("Put into the bin", DISCARD, key=name, name=f"Put {name} into the bin", once=True)
+        Markup('<li><span translate="no">{}</span>{}</li>').format(
+            name, button("Move to Trash", DISCARD, key=name, name=f"Move {name} to the Trash", once=True)
         )
         for name in names[:MOST_LISTED]
     )

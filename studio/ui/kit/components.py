@@ -40,7 +40,15 @@ def _as_it_is(self: gr.components.Component, payload: Any) -> Any:
     return payload
 
 
-def picker(*, label: str, info: str, elem_id: str, multiselect: bool = False, visible: bool = True) -> gr.Dropdown:
+def picker(
+    *,
+    label: str,
+    info: str,
+    elem_id: str,
+    multiselect: bool = False,
+    visible: bool = True,
+    show_label: bool = True,
+) -> gr.Dropdown:
     """Make a dropdown without choices yet.
 
     Gradio refuses a value that was not among the choices when the page was built, which every value would be for a
@@ -51,6 +59,7 @@ def picker(*, label: str, info: str, elem_id: str, multiselect: bool = False, vi
         value=[] if multiselect else None,
         multiselect=multiselect,
         label=label,
+        show_label=show_label,
         info=info,
         elem_id=elem_id,
         visible=visible,
@@ -65,12 +74,10 @@ def html(
     visible: bool = True,
     template: Markup | str = "${value}",
     on_load: str | None = None,
-    head: str | None = None,
 ) -> gr.HTML:
     """Show markup without Gradio's own styles for prose.
 
-    A `template` stays while the value changes. `on_load` is what the browser runs once it is there, see `scripts`, and
-    `head` is what it loads before.
+    A `template` stays while the value changes. `on_load` is what the browser runs once it is there, see `scripts`.
     """
     return gr.HTML(
         str(value) if isinstance(value, str) else dict(value),
@@ -79,6 +86,5 @@ def html(
         visible=visible,
         html_template=str(template),
         js_on_load=on_load,
-        head=head,
         apply_default_css=False,
     )

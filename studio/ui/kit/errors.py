@@ -72,11 +72,6 @@ def _asking() -> str:
     return NOBODY if request is None else visitor_at(getattr(client, "host", None))
 
 
-def asking_page() -> str | None:
-    """Name the open page whose request is being answered, as Gradio does; nothing for a program."""
-    return getattr(LocalContext.request.get(None), "session_hash", None)
-
-
 def for_page(error: Exception) -> gr.Error:
     """Translate any error into what the page may show. The trace of a bug goes to the log under the number shown.
 

@@ -22,40 +22,39 @@ from studio.config import (
 )
 from studio.ui.kit.components import picker, unchecked
 
-START = ("model", "method", "start_adapter")
-"""What a run starts from."""
-
-SIMPLE = ("name", "epochs", "learning_rate", "rank", "batch_size", "max_length", "overlong")
-"""What is asked first."""
+FIRST = ("model", "method", "name")
+"""What is asked of everybody."""
 
 HELD_OUT = DRAWN_BY
 """What stands on the Data tab, beside the examples that it is about."""
 
+ADAPTER = (
+    "rank",
+    "alpha",
+    "targets",
+    "chosen_modules",
+    "start_adapter",
+    "dropout",
+    "initialisation",
+    "rslora",
+    "dora",
+    "train_embeddings",
+    "other_base",
+)
+
 GROUPS = (
-    (
-        "Adapter",
-        (
-            "alpha",
-            "dropout",
-            "targets",
-            "chosen_modules",
-            "initialisation",
-            "rslora",
-            "dora",
-            "train_embeddings",
-            "other_base",
-        ),
-    ),
+    ("Training", ("epochs", "learning_rate", "batch_size", "max_length", "overlong")),
+    ("Adapter", ADAPTER),
     ("Optimiser", ("optimizer", "schedule", "warmup_share", "weight_decay", "lora_plus_ratio")),
-    ("Ending early", ("early_stopping", "patience", "smallest_gain")),
-    ("While it trains", ("sample_prompts",)),
+    ("Early stopping", ("early_stopping", "patience", "smallest_gain")),
+    ("Answers to watch", ("sample_prompts",)),
     ("Machine", ("precision", "checkpointing", "micro_batch_tokens", "data_parallel")),
 )
-"""What stands behind "More settings", under these headings."""
+"""What stands behind "Advanced", under these headings."""
 
-MORE = tuple(name for _, names in GROUPS for name in names)
+ADVANCED = tuple(name for _, names in GROUPS for name in names)
 
-ADAPTER_ONLY = ("start_adapter", "rank", "lora_plus_ratio", *GROUPS[0][1])
+ADAPTER_ONLY = ("lora_plus_ratio", *ADAPTER)
 """What says nothing where every weight is trained."""
 
 LINES = ("sample_prompts",)
@@ -64,8 +63,8 @@ LINES = ("sample_prompts",)
 TERMINAL_ONLY = ("switched_off",)
 """What only the command line offers: it serves those who measure the engine."""
 
-AFRESH = ("Start afresh", "")
-"""What is offered beside the runs that can be gone on from."""
+START_NEW = ("Start new", "")
+"""What is offered beside the runs that can be continued from."""
 
 CHOICE_LABELS = {
     "lora": "LoRA",
@@ -89,8 +88,8 @@ CHOICE_LABELS = {
     "linear": "Linear",
     "constant": "Constant",
     "auto": "Auto",
-    "leave-out": "Leave it out",
-    "cut": "Cut it",
+    "leave-out": "Skip",
+    "cut": "Shorten",
 }
 
 
@@ -99,7 +98,7 @@ def control(name: str) -> gr.components.Component:
     each = setting_named(name)
     look: dict[str, Any] = {"label": each.label, "info": each.help, "elem_id": f"setting-{name.replace('_', '-')}"}
     if name == "start_adapter":
-        return unchecked(gr.Dropdown)([AFRESH], value="", visible=False, **look)
+        return unchecked(gr.Dropdown)([START_NEW], value="", visible=False, **look)
     if each.kind is bool:
         return gr.Checkbox(value=each.default, **look)
     if each.choices:
@@ -161,7 +160,7 @@ def check_form(**values: Any) -> list[dict[str, Any]]:
     return [gr.validate(name not in found, found[name].text if name in found else "") for name in values]
 
 
-def changed(config: RunConfig, names: Iterable[str] = MORE, *, usual: Mapping[str, object] | None = None) -> int:
+def changed(config: RunConfig, names: Iterable[str] = ADVANCED, *, usual: Mapping[str, object] | None = None) -> int:
     """Count the settings that are neither at their default nor at what `usual` has in its place."""
     expected = usual or {}
     return sum(getattr(config, name) != expected.get(name, setting_named(name).default) for name in names)

@@ -53,6 +53,15 @@ def join(parts: Iterable[Markup | str]) -> Markup:
     return Markup("").join(parts)
 
 
+OWN = "notranslate"
+"""The class of a component whose value is a person's own words, though it is a button."""
+
+
+def own(text: Markup | str) -> Markup:
+    """Write what a person or a model wrote: the page's language does not change it."""
+    return Markup('<span translate="no">{}</span>').format(text)
+
+
 def stack(parts: Iterable[Markup | str]) -> Markup:
     """Set parts below each other with space between; empty ones take none."""
     return Markup('<div class="ls-stack">{}</div>').format(join(part for part in parts if part))
@@ -62,7 +71,7 @@ def tiles(items: Iterable[Tile]) -> Markup:
     """Lay figures out in a row that wraps."""
     cells = join(
         Markup('<div class="ls-tile"><dt>{}</dt><dd>{}</dd>{}</div>').format(
-            item.label, item.value, Markup('<span class="ls-note">{}</span>').format(item.note) if item.note else ""
+            item.label, item.value, Markup('<dd class="ls-note">{}</dd>').format(item.note) if item.note else ""
         )
         for item in items
     )
@@ -79,6 +88,11 @@ def notice(kind: str, text: str, hint: str = "") -> Markup:
 def line(kind: str, text: str) -> Markup:
     """Say one thing in a line of small text with a coloured dot; kinds as in `notice`."""
     return Markup('<p class="ls-line ls-{}"><i aria-hidden="true"></i><span>{}</span></p>').format(kind, text)
+
+
+def note(text: str) -> Markup:
+    """Write a remark in small quiet text."""
+    return Markup('<p class="ls-note">{}</p>').format(text)
 
 
 def empty(title: str, text: str) -> Markup:

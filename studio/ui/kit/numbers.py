@@ -4,6 +4,8 @@ import time
 
 from studio.events import LAST_TIME
 
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
 
 def parameters(number: int) -> str:
     """Write a number of parameters: "4.9 million", "1.2 billion", "9,216"."""
@@ -14,22 +16,15 @@ def parameters(number: int) -> str:
     return f"{number:,}"
 
 
-def brief_duration(seconds: float) -> str:
-    """Write a time span for a figure: "42 s", "3 min 20 s", "2 h 5 min"."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s" if rest and minutes < 10 else f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-
-
 def moment(seconds_since_epoch: float) -> str:
     """Write a point in local time: "21 Nov, 14:05"."""
     local = time.localtime(min(max(0.0, seconds_since_epoch), LAST_TIME))
-    return f"{local.tm_mday} {time.strftime('%b, %H:%M', local)}"
+    return f"{local.tm_mday} {_MONTHS[local.tm_mon - 1]}, {local.tm_hour:02}:{local.tm_min:02}"
+
+
+def clock_time(seconds_since_epoch: float) -> str:
+    """Write a time of day in local time, to the second: "14:05:09"."""
+    return time.strftime("%H:%M:%S", time.localtime(min(max(0.0, seconds_since_epoch), LAST_TIME)))
 
 
 def share(part: int, whole: int) -> str:

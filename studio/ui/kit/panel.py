@@ -17,7 +17,7 @@ another state, draws that, and sends what the page does not have. An action know
     def draw(folder: Path, selection: Selection) -> Drawing:
         return {"list": str(buttons(folder, selection.text)), "one": gr.update(visible=bool(selection.opened))}
 
-    def build(folder: Path, *, timer: gr.Timer, opened: Any) -> None:
+    def build(folder: Path, *, timer: gr.HTML, opened: Any) -> None:
         panel = Panel("files", Selection(), draw=partial(draw, folder))
         panel.input("text", gr.Textbox(label="Search", elem_id="files-search"))
         panel.action_html("list")                              # its name in the browser is files-list
@@ -31,8 +31,9 @@ another state, draws that, and sends what the page does not have. An action know
         panel.download(pack.click, partial(packed, folder))    # from a state to an address
 
 An input follows its field: where an action (or `settle`, or the `value` of an update that `draw` makes for it) says
-another value than the page holds, that is sent. What an action sends beyond that is a `Result` (`exchange`), for
-components that are named in `also`. What is slow to draw is drawn in a `Section`.
+another value than the page holds, that is sent. Nothing in an input is the default of its field; where it is a fault,
+or where many components hold one field, that field is a `form`. What an action sends beyond that is a `Result`
+(`exchange`), for components that are named in `also`. What is slow to draw is drawn in a `Section`.
 """
 
 import inspect
@@ -53,7 +54,7 @@ from studio.ui.kit.components import ACTING, QUIET
 from studio.ui.kit.downloads import prepared_file
 from studio.ui.kit.drawn import Drawing, Drawn
 from studio.ui.kit.errors import report_errors
-from studio.ui.kit.exchange import DRAWN, STATE, Asked, Exchange, Result, State
+from studio.ui.kit.exchange import DRAWN, STATE, Asked, Exchange, Fields, Form, Result, State
 
 Kind = TypeVar("Kind", bound=Block)
 Field = TypeVar("Field", bound=Component)
@@ -75,9 +76,11 @@ class Panel(Generic[State]):
     ) -> None:
         """`draw` and `settle` are those of an `Exchange`."""
         self.name = name
-        self._exchange = Exchange(start, draw, settle, clock)
+        self._forms: dict[str, Form] = {}
+        self._exchange = Exchange(start, draw, settle, clock, self._forms)
         self._outputs: dict[str, Block] = {STATE: gr.State(start), DRAWN: gr.State(Drawn())}
         self._inputs: dict[str, Component] = {}
+        self._in_forms: dict[str, Component] = {}
         self._changes: list[Any] = []
         self._pressable: list[gr.HTML] = []
         self._prepared: gr.Textbox | None = None
@@ -95,12 +98,26 @@ class Panel(Generic[State]):
 
         `redraws_on` is the event that draws the panel again, "" for none.
         """
-        if not hasattr(self._exchange.start, name):
-            raise ValueError(f"The state of {self.name} has no field {name!r}.")
+        self._check_field(name)
         self._inputs[name] = self.part(name, component)
         if redraws_on:
             self._changes.append(getattr(component, redraws_on))
         return component
+
+    def form(
+        self,
+        name: str,
+        components: Mapping[str, Component],
+        *,
+        read: Callable[[Mapping[str, Any]], Any],
+        show: Callable[[str, Any], Any],
+    ) -> None:
+        """Take components in that hold one field of the state together, see `Form`; each can be drawn, too."""
+        self._check_field(name)
+        self._forms[name] = Form(tuple(components), read, show)
+        for each, component in components.items():
+            self._in_forms[each] = self.part(each, component)
+            self._changes.append(component.change)  # type: ignore[attr-defined]
 
     def html(self, name: str, value: Markup | str = "") -> gr.HTML:
         """Lay out a part of markup."""
@@ -127,6 +144,10 @@ class Panel(Generic[State]):
         """Draw the panel once a listener of another part of the page has succeeded."""
         return self._follow(listener.success, _as_it_is)
 
+    def on_success(self, listener: Dependency, act: Callable[[State], State | Result[State] | Fields]) -> Dependency:
+        """Call `act` with the state once a listener has succeeded."""
+        return self._follow(listener.success, act, options=ACTING)
+
     def on_failure(self, listener: Dependency, act: Callable[[State], State | Result[State]]) -> Dependency:
         """Call `act` with the state once a listener has failed."""
         return self._follow(listener.failure, act)
@@ -142,8 +163,12 @@ class Panel(Generic[State]):
     ) -> Dependency:
         """Call `act` with the state, and with the values of `given` by their names, at these events.
 
-        It returns the state that is then, or a `Result`; as a generator it yields one after the other.
+        It returns the state that is then, a `Result`, or `Fields`; as a generator it yields one after the other.
+        What it `cancels` ends first: Gradio would end it after the answer, and with it what was begun meanwhile.
         """
+        options = dict(options)
+        if cancels := options.pop("cancels", None):
+            gr.on(list(events), None, cancels=cancels, **QUIET)
         wired: Dependency = gr.on(
             list(events),
             report_errors(self._listener(act, also)),
@@ -210,17 +235,19 @@ class Panel(Generic[State]):
             None, inputs=[self._prepared], js=scripts.call(save), show_progress="hidden"
         )
 
-    def _follow(self, event: Callable[..., Any], act: Callable[..., Any]) -> Dependency:
+    def _follow(
+        self, event: Callable[..., Any], act: Callable[..., Any], *, options: Mapping[str, Any] = QUIET
+    ) -> Dependency:
         following: Dependency = event(
             report_errors(self._listener(act, _NOTHING)),
             inputs_kwargs=self._given(_NOTHING),
             outputs=self._sent_to(_NOTHING),
-            **QUIET,
+            **options,
         )
         return following
 
     def _listener(self, act: Callable[..., Any], also: Mapping[str, Block]) -> Callable[..., Any]:
-        names, own = (*self._outputs, *also), {*self._inputs, STATE, DRAWN}
+        names, own = (*self._outputs, *also), {*self._inputs, *self._in_forms, STATE, DRAWN}
 
         def take(values: Mapping[str, Any]) -> tuple[Asked[State], dict[str, Any]]:
             given = {name: each for name, each in values.items() if name not in own}
@@ -241,11 +268,16 @@ class Panel(Generic[State]):
 
         return stream if inspect.isgeneratorfunction(act) else call
 
+    def _check_field(self, name: str) -> None:
+        if not hasattr(self._exchange.start, name):
+            raise ValueError(f"The state of {self.name} has no field {name!r}.")
+
     def _elem_id(self, name: str) -> str:
         return f"{self.name}-{name.replace('_', '-')}"
 
     def _given(self, given: Mapping[str, Block]) -> dict[str, Block]:
-        return {**self._inputs, STATE: self._outputs[STATE], DRAWN: self._outputs[DRAWN], **given}
+        own = {STATE: self._outputs[STATE], DRAWN: self._outputs[DRAWN]}
+        return {**self._inputs, **self._in_forms, **own, **given}
 
     def _sent_to(self, also: Mapping[str, Block]) -> list[Block]:
         self._is_connected = True

@@ -2,7 +2,7 @@
 //
 // `drawing` names the function that says what is drawn. It gets the component with the helpers below, and returns
 // `hasPoints(value)`, `traces(value, plot)` and `layout(value, plot)`.
-studio.plot = ({element, props, trigger, watch}, drawing) => {
+studio.plot = ({element, props, trigger, watch}, drawing, library) => {
   const plots = [...element.querySelectorAll('.ls-chart-plot')];
   const body = element.querySelector('.ls-chart-body');
   const empty = element.querySelector('.ls-chart-empty');
@@ -19,6 +19,7 @@ studio.plot = ({element, props, trigger, watch}, drawing) => {
     return {
       axis: {gridcolor: grid, zerolinecolor: grid, linecolor: grid, automargin: true, fixedrange: false},
       layout: {
+        separators: studio.separators(),
         margin: {l: 8, r: 12, t: 34, b: 8},
         paper_bgcolor: 'rgba(0,0,0,0)',
         plot_bgcolor: 'rgba(0,0,0,0)',
@@ -39,11 +40,13 @@ studio.plot = ({element, props, trigger, watch}, drawing) => {
     const has = Boolean(value && hasPoints(value));
     empty.style.display = has ? 'none' : '';
     body.style.display = has ? '' : 'none';
-    if (!has || !window.Plotly) return;
+    if (!has) return;
     for (const plot of plots) {
       if (plot.clientWidth === 0 || (plot.dataset.later !== undefined && !inSight.has(plot))) continue;
+      if (!window.Plotly) { studio.load(library).then(draw, () => {}); return; }
       // Plotly's own toolbar offers to upload the chart to its maker: nothing leaves this machine.
-      window.Plotly.react(plot, traces(value, plot), layout(value, plot), {responsive: true, displaylogo: false,
+      window.Plotly.react(plot, traces(value, plot), layout(value, plot), {responsive: true, displaylogo: false, locale: 'studio', locales: {studio: {dictionary: {
+          Zoom: studio.t('Zoom'), Pan: studio.t('Pan'), 'Reset axes': studio.t('Reset axes')}}},
         displayModeBar: plot.clientWidth < 720 ? false : 'hover', showSendToCloud: false, plotlyServerURL: '',
         modeBarButtons: [['zoom2d', 'pan2d', 'resetScale2d']]});
     }
@@ -60,7 +63,4 @@ studio.plot = ({element, props, trigger, watch}, drawing) => {
   draw();
   new ResizeObserver(draw).observe(element);
   new MutationObserver(draw).observe(document.body, {attributes: true, attributeFilter: ['class']});
-  if (!window.Plotly) {
-    const wait = setInterval(() => { if (window.Plotly) { clearInterval(wait); draw(); } }, 100);
-  }
 };

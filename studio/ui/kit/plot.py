@@ -1,12 +1,13 @@
 """A chart that is drawn in the browser and grows in place, so that zoom and hover survive new values.
 
 Gradio's own plot component mounts afresh with every payload. This one keeps its node: plot.js hands the value, plain
-arrays, to plotly, which is served from its wheel on this machine.
+arrays, to plotly, which is served from its wheel on this machine. It is loaded when the first chart is drawn.
 """
 
 import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def spot(name: str, *, panel: str = "", later: bool = False) -> Markup:
 
     The script knows it by `plot.dataset.panel`.
     """
-    return Markup('<div class="ls-chart-plot" role="img" aria-label="{}" data-panel="{}"{}></div>').format(
+    return Markup('<div class="ls-chart-plot" role="group" aria-label="{}" data-panel="{}"{}></div>').format(
         name, panel, Markup(" data-later") if later else ""
     )
 
@@ -53,8 +54,7 @@ def plot(drawing: Drawing, *, value: Mapping[str, Any] | str, elem_id: str) -> g
         value,
         elem_id=elem_id,
         template=fragments.render("kit/plot.html", drawing=drawing, body=body),
-        on_load=scripts.on_load("plot", drawing.script),
-        head=f'<script src="{SCRIPT_ADDRESS}"></script>',
+        on_load=scripts.on_load("plot", drawing.script, f"{SCRIPT_ADDRESS}?v={version('plotly')}"),
     )
 
 

@@ -1,6 +1,9 @@
 """The runs as choices of a dropdown: which there are, and which have a result to talk to or to export."""
 
 from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
 
 from studio.runs.summary import Summary
 from studio.studio import Studio
@@ -10,6 +13,14 @@ MOST = 200
 """So many of the newest are offered: among more nobody finds one, and the table of all runs leads to each."""
 
 Choices = list[tuple[str, str]]
+
+NO_RUN = "No run yet: start one on the Configure tab"
+NO_RESULT = "No finished run yet: start one on the Configure tab"
+
+
+def offer(choices: Choices, chosen: str | None, *, otherwise: str) -> Any:
+    """Update a dropdown; where there is nothing to choose it says so, and what to do: an empty one opens to nothing."""
+    return gr.update(choices=choices, value=chosen) if choices else gr.update(choices=[(otherwise, "")], value="")
 
 
 def all_runs(studio: Studio, *, also: str | None = None, most: int = MOST) -> Choices:

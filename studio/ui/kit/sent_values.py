@@ -6,7 +6,8 @@ makes each output of a listener new, those too that the listener leaves as they 
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 import gradio as gr
@@ -14,9 +15,11 @@ from gradio.block_function import BlockFunction
 from gradio.blocks import Block
 from gradio.components.api_component import Api
 from gradio.state_holder import SessionState
+from gradio.utils import get_upload_folder
 
 from studio.errors import StudioError
 from studio.ui.kit.errors import for_page
+from studio.ui.kit.ordered_page import OrderedPage
 
 MOST_LETTERS_CHOSEN = 4096
 """So long may a choice be: the longest path of Linux, which a base model may be given by."""
@@ -37,7 +40,7 @@ _KINDS: dict[type, str] = {
 }
 
 
-class CheckedPage(gr.Blocks):
+class CheckedPage(OrderedPage):
     """A page whose listeners get only values of the kind that their components hold.
 
     What a listener leaves as it is costs nothing: most of what the clocks of open pages ask for is that.
@@ -90,24 +93,53 @@ def fitting(component: Block, value: Any) -> Any:
     check = _CHECKS.get(component.get_block_name())
     if not can_be_written(value):
         raise StudioError(f"{_name(component)} holds half a character, which no file can hold.", "Type it again.")
+    if any(not is_uploaded(path) for path in _file_paths(value)):
+        raise StudioError(
+            f"{_name(component)} was given a file that was not uploaded to this page.", "Choose it again."
+        )
     return value if check is None else check(component, value)
+
+
+def _file_paths(value: Any) -> Iterator[Any]:
+    """Yield where the files of a value lie, by what the browser says: Gradio copies each to where it can be fetched."""
+    for each in _all_in(value):
+        meta = each.get("meta") if isinstance(each, dict) else None
+        if isinstance(meta, dict) and meta.get("_type") == "gradio.FileData":
+            yield each.get("path")
+
+
+def is_uploaded(path: Any) -> bool:
+    """Tell whether a path leads to where uploads are kept.
+
+    Gradio asks this only of a page that it serves itself, not of one that is mounted in another site.
+    """
+    if not isinstance(path, str) or "\0" in path:
+        return False
+    place, uploads = os.path.realpath(path), os.path.realpath(get_upload_folder())
+    return place.startswith(uploads + os.sep)
 
 
 def can_be_written(value: Any) -> bool:
     """Tell whether every text in a value of JSON is whole: half a surrogate pair cannot be encoded."""
-    left = [value]
-    while left:
-        each = left.pop()
+    for each in _all_in(value):
         if isinstance(each, str) and not each.isascii():
             try:
                 each.encode("utf-8")
             except UnicodeEncodeError:
                 return False
-        elif isinstance(each, dict):
+    return True
+
+
+def _all_in(value: Any) -> Iterator[Any]:
+    """Yield a value of JSON and all that it holds, keys too."""
+    left = [value]
+    while left:
+        each = left.pop()
+        yield each
+        if isinstance(each, dict):
             left.extend((*each.keys(), *each.values()))
         elif isinstance(each, list | tuple):
             left.extend(each)
-    return True
 
 
 def _text(component: Any, value: Any) -> str:
@@ -145,6 +177,7 @@ def _one(component: Any, value: Any) -> Any:
 
 
 def _number(component: Any, value: Any) -> Any:
+    value = None if value == "" else value  # a field that the page leaves empty
     # Gradio's own check of a slider has no sentence for nothing; where it is left out, the listener has one.
     may_be_empty = type(component).preprocess is not gr.Slider.preprocess
     fits = may_be_empty if value is None else _is_number(value)

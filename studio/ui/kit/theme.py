@@ -1,4 +1,4 @@
-"""The look of the page: colours, spacing and type as a Gradio theme. What a theme cannot say stands in style.css.
+"""The look of the page: colours, spacing and type as a Gradio theme. What a theme cannot say stands in style sheets.
 
 Only fonts that the reader's own system has: nothing is fetched.
 """
@@ -7,7 +7,9 @@ from pathlib import Path
 
 from gradio.themes import Base, Color, sizes
 
-STYLE_SHEET = Path(__file__).with_name("style.css")
+KIT = Path(__file__).parent
+_FIRST, _LAST = KIT / "style.css", KIT / "phone.css"
+STYLE_SHEETS = (_FIRST, *sorted({*KIT.parent.glob("*/style.css")} - {_FIRST}), _LAST)
 
 SANS = ("ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
 MONO = ("ui-monospace", "SF Mono", "Cascadia Mono", "Menlo", "Consolas", "Noto Sans Mono", "monospace")
@@ -154,6 +156,7 @@ def _buttons() -> dict[str, str]:
         "button_small_radius": "7px",
         "button_large_padding": "11px 20px",
         "button_large_text_weight": "600",
+        "button_small_padding": "5px 12px",
         "button_small_text_weight": "550",
         "button_large_text_size": "0.95rem",
     }

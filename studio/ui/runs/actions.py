@@ -1,4 +1,4 @@
-"""What the Runs tab does when something on it is pressed: each press changes what is looked at, or the runs themselves.
+"""What the buttons of the Runs tab do: each changes what is looked at, or the runs themselves.
 
 Every action says in a sentence what came of it.
 """
@@ -42,7 +42,7 @@ def _choose(selection: Selection, action: Action) -> Selection:
     if action.key in selection.chosen:
         return replace(selection, chosen=tuple(id for id in selection.chosen if id != action.key))
     if len(selection.chosen) >= MOST_RUNS:
-        raise gr.Error(f"At most {MOST_RUNS} runs can be laid over each other. Take one away first.", title="Too many")
+        raise gr.Error(f"At most {MOST_RUNS} runs can be compared. Remove one first.", title="Too many")
     return replace(selection, chosen=(*selection.chosen, action.key))
 
 
@@ -85,27 +85,29 @@ def _act(studio: Studio, action: Action, selection: Selection) -> Selection:
             return _saying(studio, selection, id, _queued_sentence(studio, id))
         case "cancel":
             studio.scheduler.queue.remove(id)
-            return _saying(studio, selection, id, "waits no longer. It stays in the table as it is.")
+            return _saying(studio, selection, id, "was removed from the queue. It stays in the table.")
         case "up" | "down":
             studio.scheduler.queue.move(id, -1 if action.verb == "up" else 1)
         case "duplicate":
             copy = studio.duplicate_run(id)
-            said = f"{_name(studio, id)} was duplicated. {copy.name} is a draft: it starts when you say so."
+            said = (
+                f"{_name(studio, id)} was duplicated. {copy.name} is a draft: it starts when you add it to the queue."
+            )
             return opened(selection, copy, said)
         case "delete":
             name = _name(studio, id)
             studio.delete_run(id)
             chosen = tuple(each for each in selection.chosen if each != id)
-            said = f"{name} is in the bin, from where you can put it back."
+            said = f"{name} is in the Trash. You can put it back."
             return replace(
                 selection, opened="" if selection.opened == id else selection.opened, chosen=chosen, said=said
             )
         case "restore":
             back = studio.runs.restore(id)
-            return opened(selection, back, f"{back.name} is back.")
+            return opened(selection, back, f"{back.name} was put back.")
         case "empty" if selection.sure:
             gone = studio.runs.empty_bin()
-            return replace(selection, said=f"The bin is empty: {counted(gone, 'run')} deleted for good.")
+            return replace(selection, said=f"The Trash is empty: {counted(gone, 'run')} deleted permanently.")
     return replace(selection, said="")
 
 
@@ -134,7 +136,7 @@ def describe(studio: Studio, selection: Selection, *, name: str, note: str) -> S
         return selection
     wanted = " ".join(name.split())
     studio.runs.describe(id, name=wanted or _name(studio, id), note=note)
-    said = f"The name and the note of {_name(studio, id)} are kept."
+    said = f"Name and note of {_name(studio, id)} are saved."
     return _changed(studio, replace(selection, said=said))
 
 
@@ -143,7 +145,7 @@ def bring_in(studio: Studio, selection: Selection, *, file: str | None) -> Selec
     if not file:
         return selection
     run = studio.import_run(Path(file))
-    said = f"{run.name} was brought in, with its settings, its data and what it learned."
+    said = f"{run.name} was imported, with its settings, its data and what it learned."
     return _changed(studio, opened(selection, run, said))
 
 

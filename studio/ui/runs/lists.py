@@ -1,4 +1,4 @@
-"""What stands around the table of the runs, as markup: the queue, the bin, and what came of an action."""
+"""What is around the table of the runs, as markup: the queue, the Trash, and what came of an action."""
 
 import logging
 from collections.abc import Sequence
@@ -25,15 +25,15 @@ def queue(waiting: Sequence[Summary], at_work: Sequence[Summary]) -> Markup:
     rows = [_queue_row("Now", run, Markup("")) for run in at_work]
     for place, run in enumerate(waiting, start=1):
         rows.append(_queue_row(ordinal(place).capitalize(), run, _queue_buttons(run, place, len(waiting))))
-    text = "One run trains at a time. The next one starts by itself, also when this page is closed."
+    text = "One run trains at a time. The next one starts by itself, even when this page is closed."
     return Markup('<section class="ls-card ls-queue">{}<ol class="ls-list ls-rows">{}</ol></section>').format(
-        fragments.heading("Waiting for their turn", text), fragments.join(rows)
+        fragments.heading("Queue", text), fragments.join(rows)
     )
 
 
 def _queue_row(place: str, run: Summary, buttons: Markup) -> Markup:
     return Markup('<li><b>{}</b><span class="ls-grow">{}</span><span class="ls-buttons">{}</span></li>').format(
-        place, f"{run.name} · {run.dataset}", buttons
+        place, fragments.own(f"{run.name} · {run.dataset}"), buttons
     )
 
 
@@ -47,14 +47,14 @@ def _queue_buttons(run: Summary, place: int, count: int) -> Markup:
         shown.append(
             actions.button("Edit", "edit", key=run.id, name=f"Edit the settings of {run.name}", scroll="header")
         )
-    shown.append(actions.button("Take out", "cancel", key=run.id, name=f"Take {run.name} out of the queue"))
+    shown.append(actions.button("Remove from queue", "cancel", key=run.id, name=f"Remove {run.name} from the queue"))
     return fragments.join(shown)
 
 
 def bin_list(binned: Sequence[RunFolder], *, sure: bool) -> Markup:
-    """List what lies in the bin, with what puts it back and what deletes it for good, which is asked about."""
+    """List what is in the Trash, with what puts it back and what deletes it permanently, which is asked about."""
     if not binned:
-        return fragments.empty("The bin is empty", "A run that you delete lies here until you empty the bin.")
+        return fragments.empty("The Trash is empty", "A run that you delete stays here until you empty the Trash.")
     rows = fragments.join(
         Markup('<li><span class="ls-grow">{}</span>{}</li>').format(_binned(run), _back(run))
         for run in binned[:_MOST_BINNED]
@@ -64,12 +64,15 @@ def bin_list(binned: Sequence[RunFolder], *, sure: bool) -> Markup:
     if sure:
         learned = "it" if len(binned) == 1 else "they"
         asked = (
-            f"Delete {counted(len(binned), 'run')} for good, with all that {learned} learned? This cannot be undone."
+            f"Delete {counted(len(binned), 'run')} permanently, with all that {learned} learned? This cannot be undone."
         )
         parts.append(fragments.notice("warning", asked))
-        buttons = [actions.button("Delete for good", "empty", kind="stop", once=True), actions.button("Keep", "keep")]
+        buttons = [
+            actions.button("Delete permanently", "empty", kind="stop", once=True),
+            actions.button("Keep", "keep"),
+        ]
     else:
-        buttons = [actions.button("Empty the bin", "ask", kind="stop")]
+        buttons = [actions.button("Empty Trash", "ask", kind="stop")]
     return fragments.stack([*parts, fragments.buttons(*buttons)])
 
 
@@ -89,5 +92,5 @@ def said(sentence: str) -> Markup:
     """Say what came of an action, until the next one or until it is put away."""
     if not sentence:
         return Markup('<div role="status"></div>')
-    away = actions.button("Close", "said", name="Put this message away")
+    away = actions.button("Close", "said", name="Close this message")
     return Markup('<div role="status" class="ls-said"><span>{}</span>{}</div>').format(sentence, away)

@@ -8,11 +8,13 @@ from typing import Any
 
 import gradio as gr
 
+from studio.runs.advice import MORE_DATA
 from studio.studio import Studio
 from studio.ui.compare import tab
 from studio.ui.compare.tab import CompareTab
 from studio.ui.configure import copied_settings
 from studio.ui.configure.tab import ConfigureTab
+from studio.ui.data import library
 from studio.ui.data.tab import DataTab
 from studio.ui.evaluate import tab as evaluate_tab
 from studio.ui.export import view as export_view
@@ -36,38 +38,25 @@ def wire(
     export_run: gr.Dropdown,
 ) -> None:
     """Connect what leads from a run to the other tabs, and back from its changed settings."""
-    controls = {**configure.controls, **data.held_out.controls}
     on_action(
         runs.actions,
         functools.partial(jump, studio),
         outputs=[tabs, train.run, compare.run, evaluate_run, export_run],
         **ACTING,
     )
-    for component in (runs.actions, runs.queue):
-        on_action(
-            component,
-            functools.partial(copied_settings.take_over, studio, tuple(controls)),
-            inputs_kwargs={"drawn": configure.drawn},
-            outputs=[
-                tabs,
-                configure.source,
-                configure.editing,
-                configure.drawn,
-                data.library.family,
-                data.library.version,
-                data.held_out.other,
-                *controls.values(),
-            ],
-            **ACTING,
-        )
-    kept = on_action(
-        configure.source,
-        functools.partial(copied_settings.act, studio),
-        inputs_kwargs={**controls, "editing": configure.editing},
-        outputs=[configure.source, configure.editing],
+    configure.panel.on_action(
+        functools.partial(copied_settings.take_over, studio),
+        of=[runs.actions, runs.queue, train.advice],
+        also={"tabs": tabs, "family": data.library.family},
+    )
+    on_action(
+        train.advice,
+        functools.partial(jump_to_data, studio),
+        outputs=[tabs, data.library.family, data.library.version],
         **ACTING,
     )
-    runs.panel.redraws_after(kept)
+    for saved in configure.saved:
+        runs.panel.redraws_after(saved)
 
 
 def jump(studio: Studio, pressed: Action) -> list[Any]:
@@ -83,3 +72,10 @@ def jump(studio: Studio, pressed: Action) -> list[Any]:
     studio.runs.get(pressed.key)
     chosen = [refresh[verb](studio, pressed.key) if verb == pressed.verb else gr.skip() for verb in refresh]
     return [gr.Tabs(selected=pressed.verb), *chosen]
+
+
+def jump_to_data(studio: Studio, pressed: Action) -> list[Any]:
+    """Show the data that a run learned from, where its advice is to add or clean data."""
+    if pressed.verb != MORE_DATA:
+        return [gr.skip()] * 3
+    return [gr.Tabs(selected="data"), *library.show(studio, studio.data_of_run(pressed.key).id)]

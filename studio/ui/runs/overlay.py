@@ -1,4 +1,4 @@
-"""Several runs beside each other: their loss curves in one plot, and a table of the settings that they do not share.
+"""Several runs compared: their loss curves in one plot, and a table of the settings that they do not share.
 
 Says what is drawn; `studio.ui.kit.plot` draws.
 """
@@ -30,8 +30,8 @@ KINDS = [("Held-out loss", HELD_OUT), ("Training loss, smoothed", TRAINING)]
 
 DRAWING = Drawing(
     name="The losses of the chosen runs by step",
-    empty_title="Nothing to lay over each other",
-    empty_text="Mark two or more runs in the table: their losses are drawn here, with the settings that differ below.",
+    empty_title="No runs to compare yet",
+    empty_text="Mark two or more runs in the table to see their losses here, and below them the settings that differ.",
     script="overlay",
 )
 
@@ -43,6 +43,8 @@ class Curve:
     name: str
     steps: tuple[int, ...]
     losses: tuple[float, ...]
+    part: tuple[int, int] | None = None
+    """Over how many of how many held-out examples; None where over all, or of the training."""
 
 
 def overlay(elem_id: str) -> gr.HTML:
@@ -59,13 +61,15 @@ def payload(curves: Sequence[Curve], *, kind: str) -> dict[str, Any]:
 
 def curve(name: str, view: RunView, *, kind: str) -> Curve:
     """Choose the points of one run's loss."""
+    part = None
     if kind == HELD_OUT:
         points = [(float(each.step), each.loss) for each in view.evaluations]
+        part = next(((each.part, each.of) for each in reversed(view.evaluations) if each.part), None)
     else:
         losses = trend(view.steps.column("loss"))
         points = list(zip(view.steps.column("step").tolist(), losses.tolist(), strict=True))
     chosen = thin(points, MOST_POINTS)
-    return Curve(name, tuple(int(step) for step, _ in chosen), tuple(loss for _, loss in chosen))
+    return Curve(name, tuple(int(step) for step, _ in chosen), tuple(loss for _, loss in chosen), part)
 
 
 @dataclass(frozen=True)
@@ -82,12 +86,16 @@ def differences(columns: Sequence[Column], *, gone: int = 0) -> Markup:
     """Set the settings side by side in which the runs differ, one column a run, with what takes a run away."""
     lines: list[Markup | str] = []
     if gone:
-        lines.append(fragments.line("quiet", "What is in the bin meanwhile is not drawn."))
+        lines.append(fragments.line("quiet", "Runs that were moved to the Trash are not drawn."))
     if not columns:
         return fragments.stack(lines)
     heads = fragments.join(
-        Markup('<th scope="col"><i class="ls-part-{}" aria-hidden="true"></i>{}{}</th>').format(
-            shade, each.name, actions.button("Take away", "choose", key=each.id, name=f"Take {each.name} away")
+        Markup(
+            '<th scope="col"><i class="ls-part-{}" aria-hidden="true"></i><span translate="no">{}</span>{}</th>'
+        ).format(
+            shade,
+            each.name,
+            actions.button("Remove", "choose", key=each.id, name=f"Remove {each.name}"),
         )
         for shade, each in zip(_SHADES, columns, strict=False)
     )
@@ -99,7 +107,7 @@ def differences(columns: Sequence[Column], *, gone: int = 0) -> Markup:
         for label, values in rows
     )
     if len(columns) == 1:
-        lines.append(fragments.line("quiet", "Mark a second run: the settings that differ then stand here."))
+        lines.append(fragments.line("quiet", "Mark a second run to see the settings that differ."))
     elif not rows:
         lines.append(fragments.line("good", "These runs have the same settings and the same data."))
     drawn = Markup(

@@ -1,4 +1,4 @@
-"""The Runs tab: every run in one table, several laid over each other, and what can be done with each.
+"""The Runs tab: every run in one table, several compared by their curves, and what can be done with each.
 
 Lays out and connects. What it shows comes from the folders of the runs, so that two pages show the same; what leads to
 another tab is wired by the page.
@@ -21,7 +21,7 @@ from studio.ui.runs.view import Selection
 
 STATES = [
     ("Any state", listing.ANY),
-    ("At work", listing.AT_WORK),
+    ("Training", listing.AT_WORK),
     ("Waiting", listing.WAITING),
     ("Draft", listing.DRAFT),
     ("Finished", listing.FINISHED),
@@ -39,7 +39,7 @@ class RunsTab:
     queue: gr.HTML
 
 
-def build(studio: Studio, *, timer: gr.Timer, opened: Callable[..., Any]) -> RunsTab:
+def build(studio: Studio, *, timer: gr.HTML, opened: Callable[..., Any]) -> RunsTab:
     """Lay the tab out and connect it. `opened` is the event of the tab being opened."""
     panel = Panel("runs", Selection(), draw=functools.partial(view.draw, studio), settle=view.settle)
     panel.action_html("said")
@@ -47,11 +47,11 @@ def build(studio: Studio, *, timer: gr.Timer, opened: Callable[..., Any]) -> Run
     bring = _build_table(panel)
     acts, given, save, pack = _build_one(panel)
     with gr.Column(elem_classes="ls-card"):
-        html(fragments.heading("Laid over each other"))
+        html(fragments.heading("Compare runs", "The losses of the runs that you marked, and the settings that differ."))
         panel.input("kind", gr.Radio(overlay.KINDS, value=overlay.HELD_OUT, label="Curves", elem_id="runs-kind"))
         panel.part("chart", overlay.overlay("runs-chart"))
         panel.action_html("differences")
-    with panel.part("bin", gr.Accordion("Bin", open=False, elem_classes="ls-more", elem_id="runs-bin")):
+    with panel.part("bin", gr.Accordion("Trash", open=False, elem_classes="ls-more", elem_id="runs-bin")):
         panel.action_html("binned")
 
     panel.redraws([timer.tick, opened])
@@ -65,10 +65,10 @@ def build(studio: Studio, *, timer: gr.Timer, opened: Callable[..., Any]) -> Run
 def _build_table(panel: Panel[Selection]) -> gr.UploadButton:
     """Lay out the table of all runs; return what brings one in."""
     with gr.Column(elem_classes="ls-card"):
-        html(fragments.heading("All runs", "Press a name to open a run. Mark several to lay them over each other."))
+        html(fragments.heading("All runs", "Click a name to open a run. Mark several to compare them."))
         with gr.Row(elem_classes="ls-search ls-runs-search"):
             search = gr.Textbox(
-                label="Search the runs",
+                label="Search runs",
                 show_label=False,
                 placeholder="Search by name, note, data set, base model or method",
                 max_lines=1,
@@ -77,7 +77,7 @@ def _build_table(panel: Panel[Selection]) -> gr.UploadButton:
             panel.input("text", search)
             states = gr.Dropdown(STATES, value=listing.ANY, label="State", show_label=False, elem_id="runs-state")
             panel.input("state", states)
-            bring = gr.UploadButton("Bring a run in", file_types=[".zip"], size="sm", elem_id="runs-bring")
+            bring = gr.UploadButton("Import run", file_types=[".zip"], size="sm", elem_id="runs-bring")
         panel.action_html("table")
     return bring
 
@@ -93,6 +93,6 @@ def _build_one(panel: Panel[Selection]) -> tuple[gr.HTML, dict[str, gr.Textbox],
                 note = gr.Textbox(label="Note", lines=2, max_lines=6, elem_id="runs-note", scale=2)
                 panel.part("note", note)
             with gr.Row(elem_classes="ls-actions"):
-                save = gr.Button("Keep name and note", size="sm", elem_id="runs-describe")
-                pack = gr.Button("Download as one file", size="sm", elem_id="runs-pack")
+                save = gr.Button("Save name and note", size="sm", elem_id="runs-describe")
+                pack = gr.Button("Export run", size="sm", elem_id="runs-pack")
     return acts, {"name": name, "note": note}, save, pack

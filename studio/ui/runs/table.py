@@ -11,9 +11,9 @@ from studio.runs.listing import KEYS, PAGE_ROWS, Page, Query
 from studio.runs.summary import Summary
 from studio.ui.kit import actions, fragments
 from studio.ui.kit.form import CHOICE_LABELS
-from studio.ui.kit.numbers import brief_duration, moment
-from studio.ui.train.cards import PHASES
-from studio.wording import counted
+from studio.ui.kit.numbers import moment
+from studio.ui.train.cards import PHASES, WAITING_PHASE
+from studio.wording import brief_duration, counted
 
 COLUMNS = {
     "name": "Name",
@@ -21,15 +21,15 @@ COLUMNS = {
     "dataset": "Data set",
     "model": "Base",
     "method": "Method",
-    "rank": "Rank",
-    "learning_rate": "Learning rate",
-    "epochs": "Epochs",
     "best_loss": "Best held\u2011out",
     "seconds": "Took",
     "last_loss": "Loss by step",
     "created": "Created",
 }
 """What each column is called, by what it is sorted by."""
+
+ORDERS = {**COLUMNS, "rank": "Rank", "learning_rate": "Learning rate", "epochs": "Epochs"}
+"""What the runs can be sorted by where there is a list of that."""
 
 _RISING_FIRST = ("name", "state", "dataset", "model", "method", "best_loss", "last_loss")
 _WIDTH, _HEIGHT = 64, 24
@@ -45,12 +45,12 @@ def table(page: Page, query: Query, *, chosen: Collection[str], opened: str, unr
     if not any_run:
         return fragments.empty(
             "No run yet",
-            "Every run that you start stands here with its settings and its loss, for as long as you keep it. Press "
-            "Start training on the Configure tab, or bring in a run that was downloaded elsewhere.",
+            "Every run that you start is listed here, for as long as you keep it. Press Start training on the "
+            "Configure tab, or import a run that was exported elsewhere.",
         )
     if not page.rows:
-        nothing = fragments.empty("No run fits", "No run has these words and this state.")
-        every = actions.button("Show every run", "all")
+        nothing = fragments.empty("No run found", "No run has these words and this state.")
+        every = actions.button("Show all runs", "all")
         return fragments.stack([nothing, fragments.buttons(every), _unread(unread)])
     drawn = fragments.render(
         "runs/table.html",
@@ -66,8 +66,8 @@ def table(page: Page, query: Query, *, chosen: Collection[str], opened: str, unr
 def _narrow_order(query: Query) -> Markup:
     """Offer the order where the head of the table has no room."""
     choices = [
-        (f"{column} {way}", f"{label}, {'falling' if way == 'down' else 'rising'}")
-        for column, label in COLUMNS.items()
+        (f"{column} {way}", f"{label}, {'descending' if way == 'down' else 'ascending'}")
+        for column, label in ORDERS.items()
         for way in ("up", "down")
     ]
     chosen = f"{query.sort} {'down' if query.descending else 'up'}"
@@ -81,21 +81,29 @@ def _cells(run: Summary) -> dict[str, Markup | str]:
         "dataset": run.dataset,
         "model": base_name(run.model),
         "method": method_name(run.method),
-        "rank": "" if run.rank is None else f"{run.rank}",
-        "learning_rate": "" if run.learning_rate is None else rate(run.learning_rate),
-        "epochs": "" if run.epochs is None else f"{run.epochs}",
-        "best_loss": "" if run.best_loss is None else f"{run.best_loss:.3f}",
+        "best_loss": _best_loss(run),
         "seconds": "" if run.seconds is None else brief_duration(run.seconds),
         "last_loss": sparkline(run.spark),
         "created": moment(run.created),
     }
 
 
+def _best_loss(run: Summary) -> Markup | str:
+    """Write the best held-out loss; until all examples were scored, with how many of them it is over."""
+    if run.best_loss is None:
+        return ""
+    if run.best_part is None:
+        return f"{run.best_loss:.3f}"
+    part, of = run.best_part
+    over = f"over {part:,} of {of:,}"
+    return Markup('{:.3f} <span class="ls-note">{}</span>').format(run.best_loss, over)
+
+
 def state_badge(run: Summary) -> Markup:
     """Name the state of a run, with its place in the queue or how far it is."""
     if run.status is None:
         return Markup('<span class="ls-note">{}</span>').format("being read")
-    kind, label = PHASES[run.status]
+    kind, label = WAITING_PHASE if run.is_waiting else PHASES[run.status]
     if run.place:
         label = f"{label}, {ordinal(run.place)}"
     elif run.status == "training" and run.total_steps:
@@ -105,10 +113,9 @@ def state_badge(run: Summary) -> Markup:
 
 def ordinal(place: int) -> str:
     """Write a place in a line: "next", "2nd", "13th"."""
-    if place == 1:
-        return "next"
-    ending = {1: "st", 2: "nd", 3: "rd"}.get(place % 10, "th") if place // 10 % 10 != 1 else "th"
-    return f"{place}{ending}"
+    written = (f"{place:d}th", f"{place:d}st", f"{place:d}nd", f"{place:d}rd")
+    last = place % 10
+    return "next" if place == 1 else written[last if last < len(written) and place // 10 % 10 != 1 else 0]
 
 
 def base_name(model: str) -> str:

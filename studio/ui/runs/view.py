@@ -96,7 +96,7 @@ def _parts(studio: Studio, snapshot: Snapshot, seen: _Seen) -> dict[str, Any]:
         "table": str(drawn),
         "queue": str(lists.queue(waiting, at_work)),
         **_one(studio, selection.opened),
-        "bin": gr.update(label=f"Bin ({len(seen.binned):,})"),
+        "bin": gr.update(label=f"Trash ({len(seen.binned):,})"),
         "binned": str(lists.bin_list(seen.binned, sure=selection.sure)),
         "said": str(lists.said(selection.said)),
     }

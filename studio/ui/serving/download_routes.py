@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from studio.data.downloads import DOWNLOADS
 from studio.errors import StudioError
 from studio.jobs.exports import export_archive, export_state, kinds_of, offered_file
 from studio.studio import Studio
@@ -62,7 +63,8 @@ def _answer(studio: Studio, *, kind: str, id: str, name: str) -> Response:
 def _found(studio: Studio, kind: str, id: str, name: str) -> Path | None:
     """Return the file that is meant, or None. Raises StudioError for an unknown id."""
     if kind == DATA:
-        return offered_file(studio.data.folder(id) / "download", name) if name.endswith(".jsonl") else None
+        is_made = name.rpartition(".")[2] in DOWNLOADS
+        return offered_file(studio.data.folder(id) / "download", name) if is_made else None
     if kind != RUN:
         return None
     run = studio.runs.get(id)

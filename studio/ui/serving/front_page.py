@@ -1,4 +1,5 @@
-"""The page itself, rendered once and kept: it is the same for every visitor who reaches the studio the same way.
+"""The page itself, rendered once and kept: it is the same for every visitor who reaches the studio the same way, in one
+language.
 
 Gradio writes all settings of all components into it, which takes longer than anything else that a visitor asks for.
 Programs ask for the settings alone, and they are kept too.
@@ -11,8 +12,10 @@ from collections.abc import Callable
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from studio.ui.language.front import SpokenFront, asked_by
+
 MOST_KEPT = 32
-"""So many versions are kept, at 0.1 MB compressed: one for each address of the studio, encoding and login."""
+"""So many versions are kept, at 0.1 MB compressed: one for each address of the studio, language, encoding and login."""
 
 _DECIDING = (b"host", b"x-forwarded-host", b"x-forwarded-proto", b"accept-encoding")
 """The headers that change what is rendered."""
@@ -27,7 +30,7 @@ class FrontPage:
 
     def __init__(self, app: ASGIApp, login_of: Callable[[Scope], str]) -> None:
         self._app = app
-        self._page = GZipMiddleware(app)  # once for each version, and not for each visitor
+        self._page = GZipMiddleware(SpokenFront(app))  # once for each version, and not for each visitor
         self._login_of = login_of
         self._kept: OrderedDict[Key, list[Message]] = OrderedDict()
         self._rendering = asyncio.Lock()
@@ -38,7 +41,7 @@ class FrontPage:
             await self._app(scope, receive, send)
             return
         headers = tuple((name, value) for name, value in scope["headers"] if name in _DECIDING)
-        key = (scope["path"], headers, self._login_of(scope))
+        key = (scope["path"], headers, asked_by(scope), self._login_of(scope))
         async with self._rendering:
             if key not in self._kept:
                 answer = await self._render({**scope, "query_string": b""}, receive)

@@ -19,6 +19,7 @@ from gradio.utils import get_upload_folder
 
 from studio.errors import TooMany
 from studio.limits import Limits, raised_by
+from studio.ui.kit.clocks import CHANGES_ADDRESS
 from studio.visitors import visitor_at
 
 log = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 _MIB = 2**20
-_STREAMS = ("/queue/data", "/upload_progress")
+_STREAMS = ("/queue/data", "/upload_progress", f"/{CHANGES_ADDRESS}")
 
 
 class TooLarge(TooMany):

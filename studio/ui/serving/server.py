@@ -12,26 +12,30 @@ from urllib.parse import urlsplit
 import gradio as gr
 import uvicorn
 from fastapi import FastAPI
-from starlette.middleware import Middleware
-from starlette.middleware.gzip import GZipMiddleware
-from starlette.requests import HTTPConnection
-from starlette.responses import FileResponse
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import Scope
 
 from studio.errors import RunError
+from studio.planning.model_facts import ModelFacts
 from studio.settings import Settings
 from studio.studio import Studio
 from studio.ui.app import build_app
-from studio.ui.header import ICON
+from studio.ui.frame.header import ICON
 from studio.ui.kit import scripts
 from studio.ui.kit.plot import SCRIPT_ADDRESS, plotly_script
-from studio.ui.kit.theme import STYLE_SHEET, studio_theme
+from studio.ui.kit.theme import STYLE_SHEETS, studio_theme
 from studio.ui.serving import download_routes, login
+from studio.ui.serving.changes import Changes
 from studio.ui.serving.front_page import FrontPage
 from studio.ui.serving.origins import hosts_of
+from studio.ui.serving.page_assets import PageAssets, answer, read_asset
 from studio.ui.serving.request_checks import RequestChecks, Rules
 from studio.ui.serving.request_limits import RequestLimits
+
+DARK_CONTROLS = "<style>html:has(body.dark) { color-scheme: dark; }</style>"
+"""Lets the browser draw its scrollbars and fields for a dark page. Not in a style sheet: Gradio rewrites selectors."""
 
 STREAM_SECONDS = 2
 """How long open answers may take to end when the studio does."""
@@ -45,8 +49,8 @@ def mount_options(studio: Studio) -> dict[str, Any]:
         "server_name": settings.host,
         "server_port": settings.port,
         "theme": studio_theme(),
-        "css_paths": [STYLE_SHEET],
-        "head": scripts.head(),
+        "css_paths": list(STYLE_SHEETS),
+        "head": scripts.head() + DARK_CONTROLS,
         "favicon_path": ICON,
         "max_file_size": studio.limits.upload_mib * 2**20,
         "footer_links": ["api", "settings"],
@@ -66,11 +70,10 @@ def own_routes(studio: Studio) -> list[BaseRoute]:
     """Return what the studio answers itself, without Gradio."""
     script = plotly_script()
 
-    async def chart_library(_request: object) -> FileResponse:
-        return FileResponse(script, media_type="text/javascript", headers={"Cache-Control": "private, max-age=86400"})
+    def chart_library(request: Request) -> Response:
+        return answer(read_asset(script), request.scope)
 
-    library = Route(f"/{SCRIPT_ADDRESS}", chart_library, middleware=[Middleware(GZipMiddleware)])
-    return [library, *download_routes.routes(studio)]
+    return [Route(f"/{SCRIPT_ADDRESS}", chart_library), *download_routes.routes(studio)]
 
 
 class PageServer:
@@ -78,13 +81,14 @@ class PageServer:
 
     def __init__(self, studio: Studio, listener: socket.socket) -> None:
         self._listener = listener
-        self._page = build_app(studio)
+        facts = ModelFacts(studio)
+        self._page = build_app(studio, facts)
         self._page.state_session_capacity = studio.limits.sessions
-        routes = own_routes(studio)
+        routes = [*own_routes(studio), Changes(studio, is_looking=facts.is_looking).route()]
         site = FastAPI(openapi_url=None, routes=routes)
         gr.mount_gradio_app(site, self._page, **mount_options(studio))
         self._gradio = gradio_of(site)
-        bounded = RequestLimits(FrontPage(site, self._login_of), studio.limits)
+        bounded = RequestLimits(PageAssets(FrontPage(site, self._login_of)), studio.limits)
         checks = RequestChecks(bounded, self._rules(studio.settings), tries=login.Tries(time.monotonic), routes=routes)
         self._server = uvicorn.Server(
             uvicorn.Config(

@@ -1,4 +1,5 @@
-// Turns the pages of the answers, one page for each check. The slider stays at the newest unless it is moved back.
+// Turns the pages of the answers, one page for each check. The slider stays at the newest, or at what is kept, unless it
+// is moved.
 studio.answers = ({element, props, watch}) => {
   const find = (name) => element.querySelector(name);
   const slider = find('#answers-check');
@@ -23,12 +24,13 @@ studio.answers = ({element, props, watch}) => {
     const last = value.pages.length - 1;
     find('.ls-answers-choice').style.display = last > 0 ? '' : 'none';
     slider.max = last;
-    if (follows) slider.value = last;
+    if (follows) slider.value = value.first;
     turn(value);
   }
   slider.addEventListener('input', () => {
-    follows = Number(slider.value) === Number(slider.max);  // moved back to the newest, it follows again
-    turn(JSON.parse(props.value));
+    const value = JSON.parse(props.value);
+    follows = Number(slider.value) === value.first;  // moved back to where it was, it follows again
+    turn(value);
   });
   watch('value', draw);
   draw();

@@ -1,10 +1,8 @@
-"""How the answers change while a model learns: the same few prompts at every check, beside what it said at the start.
+"""How the answers change while a model learns: the same few prompts again and again, beside the answers at the start.
 
 Writes each check as markup and says how the browser turns the pages: the slider is its own, for it changes nothing but
 the view.
 """
-
-import json
 
 import gradio as gr
 from markupsafe import Markup
@@ -25,7 +23,7 @@ def answers_view(elem_id: str) -> gr.HTML:
 
 def nothing() -> str:
     """Write the value while there is no run."""
-    return _value("", [], "No answers yet", "What the model answers while it learns stands here once there is a run.")
+    return _value("", [], "No answers yet", "What the model answers while it learns shows here once there is a run.")
 
 
 def payload(state: RunState) -> str:
@@ -41,7 +39,7 @@ def payload(state: RunState) -> str:
     ]
     if steps and not pages:
         pages = [(before, str(_page(before, first, None, [])))]
-    return _value(state.run.id, pages, *_why_none(state))
+    return _value(state.run.id, pages, *_why_none(state), first=_shown_first(steps[1:], state))
 
 
 def first_heading(step: int, *, goes_on: bool) -> str:
@@ -54,29 +52,36 @@ def first_heading(step: int, *, goes_on: bool) -> str:
 def _name(step: int, state: RunState) -> str:
     finished = state.view.finished
     is_kept = finished is not None and finished.kept_step == step
-    return f"After step {step:,}{', which was kept' if is_kept else ''}"
+    return f"After step {step:,}{', which is kept' if is_kept else ''}"
 
 
-def _value(run: str, pages: list[tuple[str, str]], title: str, text: str) -> str:
+def _shown_first(steps: list[int], state: RunState) -> int:
+    """Return the place of the page that stands there unless a person turns it: that of what is kept, or the newest."""
+    kept = state.view.kept_step
+    return max((place for place, step in enumerate(steps) if step <= kept), default=0)
+
+
+def _value(run: str, pages: list[tuple[str, str]], title: str, text: str, *, first: int = 0) -> str:
     document = {
         "run": run,
+        "first": first,
         "names": [name for name, _ in pages],
         "pages": [page for _, page in pages],
         "empty": str(Markup("<strong>{}</strong><span>{}</span>").format(title, text)),
     }
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    return scripts.written(document)
 
 
 def _why_none(state: RunState) -> tuple[str, str]:
     if state.status not in ENDED:
         return (
             "No answers yet",
-            "The first come before the first step, and new ones with every check of the held-out examples. Without "
-            "held-out examples or prompts of your own nothing is asked.",
+            "The first come before step 1, then more while it learns. They need held-out examples, or prompts of your "
+            "own.",
         )
     return (
-        "This run showed no answers",
-        "It ended before the first check, or it had neither held-out examples nor prompts of your own to ask.",
+        "This run has no answers to show",
+        "It ended before the first check, or it had neither held-out examples nor prompts of your own.",
     )
 
 
@@ -90,14 +95,14 @@ def _page(before: str, first: list[Sampled], step: int | None, now: list[Sampled
 
 
 def _asked(before: str, first: Sampled, later: tuple[str, str | None] | None) -> Markup:
-    answers = _answer(before, Markup("{}").format(first.answer or "(nothing)"))
+    answers = _answer(before, fragments.own(first.answer) if first.answer else Markup("(nothing)"))
     if later is not None:
         title, answer = later
-        text = Markup("(not asked)") if answer is None else marked(first.answer, answer)
+        text = Markup("(not asked)") if answer is None else fragments.own(marked(first.answer, answer))
         answers += _answer(title, text, note="the same" if answer == first.answer else "")
-    return Markup('<section class="ls-asked"><h3>{}</h3><div class="ls-asked-answers">{}</div></section>').format(
-        first.prompt, answers
-    )
+    return Markup(
+        '<section class="ls-asked"><h3 translate="no">{}</h3><div class="ls-asked-answers">{}</div></section>'
+    ).format(first.prompt, answers)
 
 
 def _answer(title: str, text: Markup, *, note: str = "") -> Markup:

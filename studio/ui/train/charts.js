@@ -1,17 +1,20 @@
 // The curves of a run: the loss, and small ones of what goes with it. The value is a text, read once.
-studio.curves = ({element, props, trigger, watch, plots, draw, colour, isNarrow, frame}) => {
+studio.curves = ({element, props, trigger, watch, plots, draw, colour, isNarrow, plain, frame}) => {
   let text = null, parsed = null;
   function read(value) {
     if (value !== text) { text = value; parsed = JSON.parse(value); }
     return parsed;
   }
+  const scoredPart = element.querySelector('[data-chart="part"]');
+  const asText = (number) => number.toLocaleString(studio.spoken());
   const hasPoints = (value) => typeof value === 'string' && value !== '';
   const chosen = (name) => element.querySelector(`select[data-chart="${name}"]`);
   const axisOf = (run) => chosen('axis').value === 'tokens' && !run.counted ? 'step' : chosen('axis').value;
 
   function unitOf(run) {
     const last = Math.max(0, ...run.loss.time.slice(-1));
-    return last < 180 ? ['seconds', 1] : last < 3 * 3600 ? ['minutes', 60] : ['hours', 3600];
+    return last < 180 ? [studio.t('seconds of training'), 1]
+      : last < 3 * 3600 ? [studio.t('minutes of training'), 60] : [studio.t('hours of training'), 3600];
   }
   function along(run, series) {
     const axis = axisOf(run);
@@ -29,21 +32,37 @@ studio.curves = ({element, props, trigger, watch, plots, draw, colour, isNarrow,
   function traces(value, plot) {
     const run = read(value), panel = plot.dataset.panel;
     if (panel !== 'loss') return smallTraces(run, panel);
-    const held = line(run, run.held_out, run.held_out.loss, 'held-out examples', '--ls-chart-held', {width: 2.2});
+    const name = run.part.length ? studio.t('{0} of {1} held-out examples', ...run.part.map(asText)) : studio.t('held-out examples');
+    const held = line(run, run.held_out, run.held_out.loss, name, '--ls-chart-held', {width: 2.2});
     return [
-      line(run, run.loss, run.loss.raw, 'training, each step', '--ls-chart-raw', {width: 1.2}),
-      line(run, run.loss, run.loss.smoothed, 'training, smoothed', '--ls-chart-train', {width: 2.6}),
+      line(run, run.loss, run.loss.raw, studio.t('training, each step'), '--ls-chart-raw', {width: 1.2}),
+      line(run, run.loss, run.loss.smoothed, studio.t('training, smoothed'), '--ls-chart-train', {width: 2.6}),
       {...held, mode: 'lines+markers', marker: {size: 7, color: colour('--ls-chart-held')}},
     ];
   }
   function smallTraces(run, panel) {
-    const drawn = [{...line(run, run.small, run.small[panel], 'measured', '--ls-chart-train', {width: 1.6})}];
+    const drawn = [{...line(run, run.small, run.small[panel], studio.t('measured'), '--ls-chart-train', {width: 1.6})}];
     if (panel === 'memory_gib' && run.forecast !== null) {
       const ends = along(run, run.small);
-      drawn.push({x: [ends[0], ends[ends.length - 1]], y: [run.forecast, run.forecast], name: 'forecast', mode: 'lines',
+      drawn.push({x: [ends[0], ends[ends.length - 1]], y: [run.forecast, run.forecast], name: studio.t('estimated'), mode: 'lines',
         type: 'scatter', line: {color: colour('--ls-chart-held'), width: 1.6, dash: 'dash'}, hovertemplate: '%{y:.4~g}'});
     }
     return drawn;
+  }
+
+  // Where the result was taken from, where that is not the last step: a line with its name.
+  function keptAt(run) {
+    const {step} = run.loss, place = step.findLastIndex((each) => each <= run.kept);
+    return along(run, run.loss)[Math.max(0, place)];
+  }
+  function keptLine(run) {
+    const x = keptAt(run);
+    return {type: 'line', x0: x, x1: x, y0: 0, y1: 1, yref: 'paper',
+      line: {color: colour('--ls-chart-text'), width: 1.4, dash: 'dot'}};
+  }
+  function keptName(run) {
+    return {x: keptAt(run), y: 1, yref: 'paper', yanchor: 'top', xanchor: 'left', xshift: 4, showarrow: false,
+      text: studio.t('step {0} is kept', run.kept), font: {size: 11, color: colour('--ls-chart-text')}};
   }
 
   function layout(value, plot) {
@@ -52,21 +71,23 @@ studio.curves = ({element, props, trigger, watch, plots, draw, colour, isNarrow,
     const last = Math.max(run.total, ...run.loss.step.slice(-1), ...run.held_out.step.slice(-1));
     const planned = across === 'step' && run.total > 0;
     const log = main && chosen('scale').value === 'log';
-    const names = {step: 'step', tokens: 'tokens read', time: `${unit} of training`};
+    const names = {step: studio.t('step'), tokens: studio.t('tokens read'), time: unit};
     return {
       ...layout,
       paper_bgcolor: colour('--ls-surface'),
       uirevision: run.run,
-      height: main ? (narrow ? 280 : 340) : 150,
-      margin: main ? {...layout.margin, t: narrow ? 52 : 34} : {l: 4, r: 8, t: 6, b: 4},
+      height: main ? 264 : 170,
+      margin: main ? {...layout.margin, t: narrow ? 52 : 34} : {l: 4, r: 8, t: 6, b: 24},
       font: {...layout.font, size: main ? layout.font.size : 11},
       showlegend: main,
+      shapes: main && run.kept ? [keptLine(run)] : [],
+      annotations: main && run.kept ? [keptName(run)] : [],
       hovermode: 'x unified',
-      xaxis: {...axis, title: main ? {text: names[across], standoff: 8} : undefined, rangemode: 'tozero',
+      xaxis: {...axis, title: {text: names[across], standoff: main ? 8 : 4}, rangemode: 'tozero',
         tickformat: across === 'time' ? '~g' : ',~s', uirevision: `${run.run} ${across} ${unit}`,
         nticks: Math.max(1, Math.min(main ? (narrow ? 5 : 10) : 4, across === 'step' ? last : 10)),
         ...(planned ? {range: [-0.012 * last, 1.02 * last], autorange: false} : {})},
-      yaxis: {...axis, title: main && !narrow ? {text: 'loss', standoff: 8} : undefined, type: log ? 'log' : 'linear',
+      yaxis: {...axis, title: main && !narrow ? {text: studio.t('loss'), standoff: 8} : undefined, type: log ? 'log' : 'linear',
         rangemode: 'tozero', nticks: main ? 7 : 4, tickformat: panel === 'tokens_per_second' ? '.3~s' : '.4~g',
         uirevision: `${run.run} ${log}`},
     };
@@ -85,14 +106,21 @@ studio.curves = ({element, props, trigger, watch, plots, draw, colour, isNarrow,
     if (!hasPoints(props.value)) return;
     const option = chosen('axis').querySelector('[value="tokens"]');
     option.disabled = !read(props.value).counted;
-    option.textContent = option.disabled ? 'tokens (not counted in this run)' : 'tokens';
+    const part = read(props.value).part.map(asText);
+    scoredPart.hidden = !part.length;
+    scoredPart.textContent = part.length ? studio.t('The held-out curve is over the same {0} of {1} examples at every check, so that checks stay quick. All of them are scored at the start and the end.', ...part) : '';
+    option.textContent = option.disabled ? studio.t('tokens (not counted in this run)') : studio.t('tokens');
   }
   watch('value', offer);
   offer();
 
   element.querySelector('[data-chart="png"]').addEventListener('click', async () => {
     const run = read(props.value);
-    const address = await window.Plotly.toImage(plots[0], {format: 'png', width: 1200, height: 560, scale: 2});
+    const {data, layout: shown} = plots[0];
+    const title = {text: studio.t('{0}: loss by {1}', plain(run.name), shown.xaxis.title.text), x: 0.02, xanchor: 'left'};
+    const layout = {...shown, title, height: undefined, margin: {l: 60, r: 24, t: 96, b: 60}};
+    const picture = {format: 'png', width: 1200, height: 600, scale: 2};
+    const address = await window.Plotly.toImage({data, layout}, picture);
     studio.saveLink(address, `${run.run}-loss.png`);
   });
   element.querySelector('[data-chart="csv"]').addEventListener('click', () => {

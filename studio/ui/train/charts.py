@@ -4,7 +4,6 @@ The browser gets few enough points with few enough digits, as one text: Gradio w
 else, once for each page. Axis and scale are the browser's own choice.
 """
 
-import json
 from collections.abc import Mapping
 
 import gradio as gr
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from studio.runs.series import Numbers, spread, trend
 from studio.runs.steps import ALL_TOKENS, WORKED
 from studio.runs.view import RunView
+from studio.ui.kit import scripts
 from studio.ui.kit.plot import Drawing, plot
 
 CSV = "csv"
@@ -24,6 +24,9 @@ MOST_POINTS = 1000
 
 MOST_SMALL_POINTS = 600
 """And so many of each of the small charts below."""
+
+GB_IN_GIB = 2**30 / 1e9
+"""Memory is told in decimal GB everywhere on the page."""
 
 _DIGITS = 5
 _LARGEST_POWER = 15
@@ -41,7 +44,7 @@ def chart(elem_id: str) -> gr.HTML:
     return plot(drawing, value="", elem_id=elem_id)
 
 
-def payload(run_id: str, view: RunView) -> str:
+def payload(run_id: str, view: RunView, *, name: str) -> str:
     """Write what the chart draws; the empty string while there is nothing."""
     steps, evaluations = view.steps, view.evaluations
     if not steps and not evaluations:
@@ -50,17 +53,21 @@ def payload(run_id: str, view: RunView) -> str:
     chosen = spread([losses], MOST_POINTS)
     small = {name: steps.column(name) for name in ("learning_rate", "grad_norm", "tokens_per_second", "memory_gib")}
     chosen_small = spread(list(small.values())[1:], MOST_SMALL_POINTS)
+    small["memory_gib"] = GB_IN_GIB * small["memory_gib"]
     smooth = trend(losses)
     document = {
         "run": run_id,
+        "name": name,
+        "kept": view.kept_step if view.kept_step < view.step else 0,
         "total": view.total_steps,
         "counted": bool(len(steps)) and bool(steps.column("tokens").all()),
-        "forecast": None if view.forecast is None else view.forecast.memory_gib,
+        "forecast": None if view.forecast is None else round(GB_IN_GIB * view.forecast.memory_gib, 3),
         "loss": _at(view, chosen) | {"raw": rounded(losses[chosen]), "smoothed": rounded(smooth[chosen])},
         "held_out": _held_out(view),
+        "part": next(([each.part, each.of] for each in view.evaluations if each.part), []),
         "small": _at(view, chosen_small) | {name: rounded(column[chosen_small]) for name, column in small.items()},
     }
-    return json.dumps(document, allow_nan=False, separators=(",", ":"))
+    return scripts.written(document)
 
 
 def _at(view: RunView, chosen: NDArray[np.int64]) -> dict[str, list[float]]:
@@ -74,7 +81,9 @@ def _at(view: RunView, chosen: NDArray[np.int64]) -> dict[str, list[float]]:
 
 
 def _held_out(view: RunView) -> dict[str, list[float]]:
-    """Return the losses of the held-out examples; what was scored before the first step lies at nought."""
+    """Return the losses of the held-out examples that each check scores, which are comparable; what was scored before
+    the first step lies at nought.
+    """
     numbers = [each.step for each in view.evaluations]
     before = np.array([view.steps.count_until(number) for number in numbers], dtype=int)
     tokens, worked = (np.concatenate(([0.0], view.steps.column(name)))[before] for name in (ALL_TOKENS, WORKED))

@@ -10,7 +10,7 @@ from studio.wording import counted
 
 QUEUE, UP, DOWN, CANCEL, STOP, DISCARD = "queue", "up", "down", "cancel", "stop", "discard"
 
-BINNED = "From the bin it can be brought back until that is emptied."
+IN_TRASH = "You can put it back from the Trash until you empty that."
 
 
 def actions(state: RunState, *, waiting: int = 0) -> Markup:
@@ -20,10 +20,8 @@ def actions(state: RunState, *, waiting: int = 0) -> Markup:
     if state.status in WORKING:
         return _list(_at_work(state))
     if state.status == "draft":
-        put = button("Put it in the queue", QUEUE, key=state.run.id, kind="primary", once=True)
-        return _list(
-            [fragments.act(put, "It trains as soon as nothing else does. No page needs to stay open for that.")]
-        )
+        put = button("Add to queue", QUEUE, key=state.run.id, kind="primary", once=True)
+        return _list([fragments.act(put, "It trains as soon as nothing else does. You may close this page meanwhile.")])
     return _list([_going_on(state)]) if state.can_resume else Markup("")
 
 
@@ -44,9 +42,9 @@ def _in_queue(state: RunState, waiting: int) -> list[Markup]:
             ]
         )
         rows.append(fragments.act(buttons, f"Place {state.place:,} of {count:,} in the queue: {_before(state.place)}"))
-    leave = button("Take it out of the queue", CANCEL, key=id)
-    kept = "What it has learned stays." if state.view.steps else "Nothing of it is lost."
-    return [*rows, fragments.act(leave, f"It does not train then until you put it back. {kept}")]
+    leave = button("Remove from queue", CANCEL, key=id)
+    kept = "What it has learned stays." if state.view.steps else "Its settings stay."
+    return [*rows, fragments.act(leave, f"It does not train until you add it again. {kept}")]
 
 
 def _before(place: int) -> str:
@@ -58,35 +56,36 @@ def _before(place: int) -> str:
 def _at_work(state: RunState) -> list[Markup]:
     id = state.run.id
     if state.status == "stopping":
-        return [_asks_twice(id, "It ends at once then, without saving what it is at.")]
+        return [_asks_twice(id, "Ends it at once, without saving, and moves it to the Trash.")]
+    label = "Stop and save" if state.view.steps else "Stop"
     if state.view.steps:
-        sentence = "Saves what was learned so far: it can be compared, exported and gone on from."
+        sentence = "Saves what it has learned so far. You can compare, export or resume it."
     else:
-        sentence = "Nothing is learned yet: the run ends without a result, and can be started again."
-    stop = button("Stop and keep", STOP, key=id, kind="stop", once=True)
-    return [fragments.act(stop, sentence), _asks_twice(id, "Ends the run at once and puts it into the bin.")]
+        sentence = "Nothing is learned yet: the run ends without a result. You can start it again."
+    stop = button(label, STOP, key=id, kind="primary" if state.view.steps else "", once=True)
+    return [fragments.act(stop, sentence), _asks_twice(id, "Ends the run at once and moves it to the Trash.")]
 
 
 def _asks_twice(id: str, sentence: str) -> Markup:
     """Draw Discard, which asks once: the press opens the question, and what is in it does it."""
     sure = button("Yes, discard this run", DISCARD, key=id, kind="stop", once=True)
     return Markup(
-        '<details class="ls-act ls-ask"><summary><span class="ls-button">Discard</span><span>{}</span></summary>'
-        "{}</details>"
-    ).format(sentence, fragments.act(sure, f"All that it learned goes with it. {BINNED}"))
+        '<details class="ls-act ls-ask"><summary><span class="ls-button ls-stop">Discard</span>'
+        "<span>{}</span></summary>{}</details>"
+    ).format(sentence, fragments.act(sure, f"What it learned goes with it. {IN_TRASH}"))
 
 
 def _going_on(state: RunState) -> Markup:
     id, steps = state.run.id, state.run.checkpoint_steps
-    again = "" if state.status != "failed" else " What made it fail may do so again."
+    again = "" if state.status != "failed" else " It may fail for the same reason again."
     if not steps:
-        start = button("Start it again", QUEUE, key=id, once=True)
-        return fragments.act(start, f"There is no checkpoint of it, so it starts from the beginning.{again}")
-    label = button(f"Go on from step {steps[-1]:,}", QUEUE, key=id, once=True)
+        start = button("Start again", QUEUE, key=id, once=True)
+        return fragments.act(start, f"It has no checkpoint, so it starts from the beginning.{again}")
+    label = button(f"Resume from step {steps[-1]:,}", QUEUE, key=id, once=True)
     repeated = state.view.step - steps[-1]
     redone = (
         f" The {counted(repeated, 'step')} after it {'is' if repeated == 1 else 'are'} done again."
         if repeated > 0
         else ""
     )
-    return fragments.act(label, f"It goes on from its newest checkpoint as if it had never stopped.{redone}{again}")
+    return fragments.act(label, f"It continues from its newest checkpoint as if it had never stopped.{redone}{again}")

@@ -49,7 +49,8 @@ studio.notices = ({element, props, watch}, endpoint) => {
     if ('Notification' in window && Notification.permission !== 'granted') await Notification.requestPermission();
     set('notify', allowed());
     if (allowed()) return;
-    said.textContent = 'This browser does not let the page notify you. Allow it in the settings of this site.';
+    said.textContent = studio.t(
+      'This browser does not let the page notify you. Allow it in the settings of this site.');
   });
   buttons.sound.addEventListener('click', () => {
     set('sound', !wanted('sound'));

@@ -4,15 +4,13 @@ What a person wants of these the browser remembers, for it is a matter of that b
 the page's own clock, so it asks for itself.
 """
 
-import json
-
 import gradio as gr
 
 from studio.runs.scheduler import RunState
 from studio.runs.view import ENDED, WORKING
 from studio.ui.kit import fragments, scripts
 from studio.ui.kit.components import html
-from studio.ui.train.cards import phase, progress
+from studio.ui.train.cards import phase_of, progress
 
 ADDRESS = "run_notice"
 """What a hidden page asks, by the name of the endpoint."""
@@ -31,12 +29,10 @@ def payload(state: RunState) -> str:
     document = {
         "run": state.run.id,
         "name": state.run.name,
-        "phase": phase(state.status),
+        "phase": phase_of(state)[1],
         "percent": None if share is None or state.status != "training" else int(100 * share),
         "working": state.status in WORKING or state.status == "queued",
         "ended": state.status in ENDED,
         "headline": state.headline if state.status in ENDED else "",
     }
-    written = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-    # The value of an HTML component is markup to whatever draws it without our script; the name of a run is not.
-    return written.replace("<", "\\u003c")
+    return scripts.written(document)

@@ -81,6 +81,15 @@ MASKED = [
     (PHONES, "Appelez le 06\u00a012\u00a034\u00a056\u00a078.", "Appelez le [phone]."),
     (PHONES, "電話:03-1234-5678".translate(WIDE), "電話\uff1a[phone]"),
     (PHONES, "WhatsApp (11) 91234-5678", "WhatsApp [phone]"),
+    (PHONES, "Ring the shop on 01225 555 143.", "Ring the shop on [phone]."),
+    (PHONES, "01225-555-143, 01225.555.143 or (01225) 555-143", "[phone], [phone] or [phone]"),
+    (PHONES, "Our mobile: 07700 900 123", "Our mobile: [phone]"),
+    (PHONES, "Berlin 030 1234567, Köln 0221 987654", "Berlin [phone], Köln [phone]"),
+    (PHONES, "Amsterdam 020 123 4567, Zürich 044 668 18 00", "Amsterdam [phone], Zürich [phone]"),
+    (PHONES, "Sydney (02) 9876 5432 or 02 9876 5432", "Sydney [phone] or [phone]"),
+    (PHONES, "06-12-34-56-78 of 06 12345678", "[phone] of [phone]"),
+    (PHONES, "My number is 01225555143.", "My number is [phone]."),
+    (PHONES, "Please call us on 415 555 2671, or ring 01225555143.", "Please call us on [phone], or ring [phone]."),
 ]
 
 IN_PEACE = [
@@ -93,9 +102,13 @@ IN_PEACE = [
     "IBAN DE89 3704 0044 0532 0130 00, BIC COBADEFFXXX, VAT DE123456789, account 1234567890",
     "SSN-like 12-3456789, part 3528-1111-2222, docket 21-1234, RFC 7519, CVE-2021-44228",
     "ORCID 0000-0002-1825-0097, DOI 10.1000/182, arXiv:2106.09685, PMID 12345678",
+    "Booking 01225 555 143, receipt no. 030 1234567, customer number 0221 987654, lot: 01225.555.143",
+    "The order is 415 555 2671, and the parcels 01225555143 and 00123 456 789 are on their way.",
     # dates, times, versions, amounts, coordinates, statistics
     "From 2023-01-15 10:30 to 15.01.2023, 01-02-2023, 20230115T103045Z, 1673778645, 1673778645123",
     "2024-06-01T12:00:00+02:00 and UTC+0530, 10:30-11:45, 1999-2004, 1914-1918",
+    "Open 0900 1700, 08:30 12:30, from 01 02 2023 to 05 12 2024, 2023 01 15, 01.02.2023 10.30, 01-02-03-04-05",
+    "It costs 1 200 500 or 1200 500 000, 0.50 to 0.75, 12 500 kg, 100 200 3000, from 200 400 6000 on, £1 225 555.143",
     "Version 1.22.333.4444, numpy==1.26.4, v2023.10.1, 10.15.7, Python 3.11.7, 5.15.0-91-generic",
     "It costs $1,234,567.89 or 1.234.567,89 €, about 12 345 678 people, 100 000 000 units, 3.14159265358979",
     "52.520008, 13.404954; 40°26\u203246″N 79°58\u203256″W; -122.4194155; POINT(13.4050 52.5200)",

@@ -197,4 +197,4 @@ def test_a_file_of_messages_says_how_it_is_read(tmp_path: Path) -> None:
     assert "Each row is one message (column 'text')" in found.notes[0]
     titles = [finding.title for finding in found.findings]
     assert "1 row marked as not to be learned was left out" in titles
-    assert "1 row that comes after the last answer was left out" in titles
+    assert "1 row after the last answer was left out" in titles

@@ -198,7 +198,7 @@ def test_time_needs_data_and_a_calibration() -> None:
 def test_time_follows_the_data() -> None:
     once, twice = (estimate(RunConfig(epochs=epochs)).seconds or 0 for epochs in (1, 2))
     thrice = estimate(RunConfig(epochs=3)).seconds or 0
-    assert thrice - twice == pytest.approx(twice - once)
+    assert thrice - twice == pytest.approx(twice - once, rel=0.05), "the prompts to watch are asked a little more often"
     large = replace(WORK, examples=4000, tokens=1_000_000, learned_tokens=400_000)
     assert 5 < (estimate(workload=large).seconds or 0) / (estimate().seconds or 1) < 10.1
     shared = estimate(RunConfig(data_parallel=True), machine=GPU).seconds or 0

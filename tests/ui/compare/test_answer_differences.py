@@ -1,14 +1,28 @@
-from studio.ui.compare.answer_differences import marked
+import pytest
+
+from studio.ui.compare.answer_differences import ALL_NEW, SAME, compared, marked
 
 
 def test_words_that_the_other_answer_lacks_are_marked() -> None:
     assert marked("the bread is old", "the bread is fresh now") == "the bread is <mark>fresh now</mark>"
-    assert marked("a b c", "a x c", tag="ins") == "a <ins>x</ins> c"
+    assert marked("a b c", "a x c") == "a <mark>x</mark> c"
 
 
-def test_the_same_answer_has_no_marks_and_another_one_altogether_neither() -> None:
-    assert marked("as ever", "as ever") == "as ever"
-    assert marked("one two three", "quite another thing") == "quite another thing"
+@pytest.mark.parametrize(
+    ("before", "now", "note"),
+    [
+        ("as ever", "as ever", SAME),
+        ("one two three", "quite another thing", ALL_NEW),
+        ("one two three", "one two", "Nothing new: the other answer says more."),
+        ("one two", "one three", ""),
+        ("", "", SAME),
+    ],
+)
+def test_where_nothing_or_all_is_marked_it_says_why(before: str, now: str, note: str) -> None:
+    """Highlighting stayed blank where two answers differed most, which looked as if it did not work."""
+    found = compared(before, now)
+    assert found.note == note
+    assert ("<mark>" in found.text) == (note in ("", ALL_NEW))
     assert marked("anything", "") == "(nothing)"
 
 

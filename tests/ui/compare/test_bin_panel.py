@@ -43,7 +43,7 @@ def test_it_is_hidden_until_something_is_in_it(kept: Kept) -> None:
     assert draw(kept, None)["bin"]["visible"] is False
     first, second = deleted(kept, "Bread"), deleted(kept, "<b>Salt")
     shown = draw(kept, None)
-    assert (shown["bin"]["visible"], shown["bin"]["label"]) == (True, "Deleted conversations (2)")
+    assert (shown["bin"]["visible"], shown["bin"]["label"]) == (True, "Trash (2)")
     assert [id for _, id in shown["picked"]["choices"]] == [second, first]
     assert shown["picked"]["choices"][1][0].startswith("Bread · ")
     assert shown["picked"]["value"] == second
@@ -57,10 +57,10 @@ def test_it_asks_before_it_deletes(kept: Kept) -> None:
     asked = press(kept, "ask")
     assert "Delete 1 conversation for good? This cannot be undone." in asked["bin_empty"]
     assert 'data-verb="empty" data-key="1"' in asked["bin_empty"]
-    assert "Empty the bin" in press(kept, "keep")["bin_empty"]
+    assert "Empty Trash" in press(kept, "keep")["bin_empty"]
     assert len(kept.binned()) == 1
     emptied = press(kept, "empty", 1)
-    assert "The bin is empty: 1 conversation deleted for good." in emptied["bin_empty"]
+    assert "The Trash is empty: 1 conversation deleted for good." in emptied["bin_empty"]
     assert (emptied["bin_choosing"]["visible"], emptied["restore"]["visible"]) == (False, False)
     assert kept.binned() == ()
     deleted(kept, "Salt")
@@ -89,11 +89,11 @@ def test_what_cannot_be_read_is_named_with_a_way_to_the_bin(kept: Kept, tmp_path
     odd.write_text("{}", encoding="utf-8")
     shown = draw(kept, None)
     assert (shown["bin"]["visible"], shown["bin_choosing"]["visible"]) == (True, False)
-    assert shown["bin"]["label"] == "Deleted conversations (0) · 2 damaged"
+    assert shown["bin"]["label"] == "Trash (0) · 2 damaged"
     assert "2 conversations cannot be read" in shown["bin_empty"]
     assert "&lt;b&gt;notes.json" in shown["bin_empty"]
     shown = press(kept, "discard", odd.name)
-    assert shown["bin"]["label"] == "Deleted conversations (1) · 1 damaged"
+    assert shown["bin"]["label"] == "Trash (1) · 1 damaged"
     shown = press(kept, "discard", file.name)
     assert "cannot be read" not in shown["bin_empty"]
     assert sorted(each.name for each in (tmp_path / "bin" / "conversations").iterdir()) == sorted([odd.name, file.name])

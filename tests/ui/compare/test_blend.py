@@ -42,13 +42,13 @@ def test_every_slot_offers_the_adapters_and_the_first_two_are_filled(
     assert ("None", "") not in filled.updates["adapter_1"]["choices"]
     chosen = compare_blend.refresh(studio, Blending(adapter_1=f"run:{runs[0].id}", adapter_4="run:gone"))
     assert chosen.state.adapters == (f"run:{runs[0].id}", None, None, None)
-    assert chosen.updates["adapter_4"]["value"] is None
+    assert chosen.updates["adapter_4"]["value"] == "", "which is the choice of none"
 
 
 def test_a_blend_is_begun_and_watched(studio: Studio, runs: tuple[RunFolder, RunFolder]) -> None:
     filled = form((f"run:{runs[0].id}", 0.7), ("", 0.1), (f"run:{runs[1].id}", 0.3), name="mixed")
     begun = compare_blend.start(studio, filled)
-    assert "mixed is being blended" in compare_blend.draw(studio, begun)["state"]
+    assert "mixed is being merged" in compare_blend.draw(studio, begun)["state"]
     parents = json.loads((studio.runs.get(begun.run_id).path / "parents.json").read_text(encoding="utf-8"))
     assert [(each["name"], each["weight"]) for each in parents["parents"]] == [("otter", 0.7), ("heron", 0.3)]
     for waiting in (begun, Blending(run_id="gone"), Blending()):

@@ -10,6 +10,7 @@ from studio.compare.chat_protocol import BASE
 from studio.compare.conversations import Conversation, open_conversations
 from studio.compare.pane_models import first_pair
 from studio.config import RunConfig
+from studio.data.example_files import read_examples, write_examples
 from studio.data.examples import Message
 from studio.errors import RunError
 from studio.keeping import KeptFiles
@@ -184,7 +185,7 @@ def test_the_last_message_is_changed_in_every_pane(studio: Studio, given: Chat, 
     said = ask_all(studio, replace(given, prompt="One"))[-1]["said"]
     said = ask_all(studio, replace(given, prompt="Tow", said=said))[-1]["said"]
     changing = page(edit(replace(given, said=said)))
-    assert (changing["prompt"], changing["editing"], changing["send"]["value"]) == ("Tow", True, "Ask again")
+    assert (changing["prompt"], changing["editing"], changing["edit"]["value"]) == ("Tow", True, "Cancel")
     last = ask_all(studio, replace(given, prompt="Two", said=said, editing=True))[-1]
     assert last["said"].questions == ("One", "Two")
     assert questions(chat, 1) == ["One", "tuned: One", "Two"]
@@ -201,7 +202,7 @@ def test_answering_again_takes_the_last_answers_place(studio: Studio, given: Cha
     frames = ask_all(studio, replace(given, said=said, temperature=0.8), AGAIN)
     assert frames[0]["seed"] == 43
     assert chat.seeds[-1] == 43
-    with pytest.raises(gr.Error, match="Nothing was asked"):
+    with pytest.raises(gr.Error, match="not sent a message"):
         ask_all(studio, given, AGAIN)
 
 
@@ -212,7 +213,7 @@ def test_all_of_a_conversation_is_asked_of_another_run(studio: Studio, given: Ch
     others = given.with_panes((given.keys[0], f"run:{other.id}"))
     fresh = ask_all(studio, replace(others, said=said), REPLAY)[-1]["said"]
     assert fresh.id != said.id
-    assert (fresh.name, fresh.questions) == ("One, asked again", ("One", "Two"))
+    assert (fresh.name, fresh.questions) == ("One, replayed", ("One", "Two"))
     assert fresh.talks[1].title == "heron"
     assert [turn.answer.text for turn in fresh.talks[1].turns] == ["tuned: One ", "tuned: Two "]
 
@@ -244,6 +245,8 @@ def test_another_model_in_a_pane_leaves_the_kept_conversation_as_it_is(
     given = replace(given.with_panes((given.keys[0], f"run:{other.id}")), said=said)
     chosen = page(choose(studio, given))
     assert "tuned" not in chosen["talk_2"]
+    assert "base: Hello" not in chosen["talk_1"], "one pane with answers beside one without was left unmarked"
+    assert "Hello there” is kept under Conversation" in chosen["said_of"]
     assert chosen["strength_2"]["visible"] is True
     assert chosen["strength_1"]["visible"] is False, "a base has no adapter"
     ask_all(studio, replace(given, said=chosen["said"], prompt="Two"))
@@ -266,13 +269,48 @@ def test_panes_are_added_and_taken_away(studio: Studio, given: Chat, run: RunFol
     assert three["panes"] == 3
     assert three["pane_3"]["visible"] is True
     assert three["model_3"]["value"] == f"run:{other.id}", "the first that no other pane has"
-    assert three["send"]["value"] == "Ask all three"
-    assert three["said"].id == said.id
-    assert "base: Hello" in three["talk_1"]
+    assert (three["said"].id, three["said"].questions) == ("", said.questions)
+    assert "base: Hello" not in three["talk_1"], "the new pane was asked nothing, so nothing stands beside it"
+    assert "all of them start over" in three["said_of"]
+    assert three["replay"]["visible"] is True
     two = page(resize(studio, -1, given.with_panes((*given.keys, f"run:{other.id}"))))
     assert (two["panes"], two["pane_3"]["visible"], two["away"]["visible"]) == (2, False, False)
     four = given.with_panes((*given.keys, None, None))
     assert page(resize(studio, 1, four))["panes"] == 4
+
+
+def test_nothing_is_sent_without_a_model(studio: Studio, given: Chat) -> None:
+    """The button that sends could be pressed in a studio without a run."""
+    empty = page(choose(studio, given.with_panes((None, None))))
+    assert (empty["send"]["interactive"], empty["add"]["interactive"]) == (False, False)
+    assert page(choose(studio, given))["send"]["interactive"] is True
+
+
+def test_a_pane_that_fails_does_not_end_the_question_for_the_others(
+    studio: Studio, given: Chat, chat: FakeChat
+) -> None:
+    chat.failing = {1: "The adapter is damaged."}
+    last = ask_all(studio, given)[-1]
+    assert "base: Hello there" in last["talk_1"]
+    assert "The adapter is damaged." in last["talk_2"]
+    assert "could not answer" in last["caption_2"]
+    assert last["said"].talks[1].turns[0].answer.trouble == "The adapter is damaged."
+
+
+def test_a_pane_that_was_asked_less_says_so(studio: Studio, given: Chat) -> None:
+    """Conversations of older versions hold panes that joined later."""
+    said = ask_all(studio, replace(given, prompt="One"))[-1]["said"]
+    said = ask_all(studio, replace(given, prompt="Two", said=said))[-1]["said"]
+    late = replace(said, talks=(said.talks[0], replace(said.talks[1], turns=said.talks[1].turns[1:])))
+    shown = page(mark(studio, replace(given, said=late)))
+    assert "This model was not asked the first message." in shown["talk_2"]
+    assert "was not asked" not in shown["talk_1"]
+
+
+def test_the_tabs_of_a_narrow_screen_name_the_models(studio: Studio, given: Chat, run: RunFolder) -> None:
+    shown = page(choose(studio, given))
+    assert shown["tabs"].count('role="tab"') == 2
+    assert f">{run.config.name}</button>" in shown["tabs"]
 
 
 def test_what_differs_is_marked_only_when_wanted(studio: Studio, given: Chat) -> None:
@@ -281,6 +319,22 @@ def test_what_differs_is_marked_only_when_wanted(studio: Studio, given: Chat) ->
     shown = page(mark(studio, replace(given, said=plain["said"], marks=True)))
     assert "<mark>tuned:</mark> Hello there" in shown["talk_2"]
     assert "<mark>base:</mark> Hello there" in shown["talk_1"]
+    assert "not in the other model" in shown["marked"]
+    assert not page(mark(studio, replace(given, said=plain["said"])))["marked"]
+
+
+def test_marks_that_are_ticked_while_it_answers_wait_for_the_end(studio: Studio, given: Chat) -> None:
+    """They drew the conversation without the message that was being answered, and none were there at its end."""
+    answering = replace(given, pending="Hello", marks=True)
+    assert mark(studio, answering).updates == {}
+    shown = page(mark(studio, replace(answering, pending="", said=ask_all(studio, given)[-1]["said"])))
+    assert "<mark>" in shown["talk_2"]
+
+
+def test_suggestions_stay_at_hand_after_the_first_message(studio: Studio, given: Chat) -> None:
+    first, *_, last = ask_all(studio, given)
+    assert first["ideas"]["elem_classes"] == ["ls-ideas"]
+    assert last["ideas"]["elem_classes"] == ["ls-ideas", "ls-ideas-small"]
 
 
 def test_the_captions_of_a_full_run_know_no_adapter(studio: Studio) -> None:
@@ -296,7 +350,7 @@ def test_the_captions_of_a_full_run_know_no_adapter(studio: Studio) -> None:
 def test_nothing_to_ask_and_no_run_are_sentences(studio: Studio, given: Chat, run: RunFolder) -> None:
     with pytest.raises(gr.Error, match="Write a message"):
         ask_all(studio, replace(given, prompt=""))
-    with pytest.raises(gr.Error, match="no tuned run"):
+    with pytest.raises(gr.Error, match="no finished run"):
         ask_all(studio, given.with_panes((None, None)))
     with pytest.raises(gr.Error, match="Pane 2 has no model"):
         ask_all(studio, given.with_panes((given.keys[0], None)))
@@ -339,6 +393,15 @@ def test_held_out_rows_become_questions_to_try(studio: Studio, run: RunFolder, g
     for keys in ((given.keys[0], None), ("run:gone",)):
         shown = page(suggest(studio, given.with_panes(keys)))
         assert (shown["ideas_title"]["visible"], shown["suggested"]) == (False, ()), "a base has no rows"
+
+
+def test_questions_that_the_training_has_too_come_last_and_are_counted(studio: Studio, run: RunFolder) -> None:
+    """ "Questions it has never seen" stood above one that was trained on."""
+    held_out, trained = read_examples(run.validation_path), read_examples(run.train_path)
+    write_examples(run.validation_path, [*trained[:3], held_out[0]])
+    shown = page(suggest(studio, Chat().with_panes([f"run:{run.id}@5"])))
+    assert shown["suggested"][0][0] == held_out[0].messages[-2].content
+    assert "Held out of the training; 2 of these 3 questions also stand in it:" in shown["ideas_title"]["value"]
 
 
 def test_questions_to_try_leave_out_what_all_begin_with(studio: Studio) -> None:

@@ -60,9 +60,21 @@ def test_a_first_page_offers_the_base_and_the_newest_run(studio: Studio, run: Ru
     assert [shown[f"pane_{place}"]["visible"] for place in range(1, 5)] == [True, True, False, False]
 
 
+def test_a_tab_that_was_opened_for_a_run_keeps_it(studio: Studio, run: RunFolder, kept: Kept) -> None:
+    """Whichever comes first: what the tab shows of itself, or the run that another tab wants compared."""
+    talked(studio, kept, *first_pair(studio))
+    later = finished_run(studio, dataset_id=studio.data.add_sample("order_slips").id)
+    chosen = history.compare_run(studio, kept, Chat(), run_id=run.id)
+    assert isinstance(chosen, Result)
+    shown = history.at_first(studio, kept, chosen.state)
+    assert shown.state == chosen.state
+    assert not {"model_1", "model_2"} & shown.updates.keys()
+    assert f"run:{later.id}" not in shown.state.keys
+
+
 def test_a_page_without_a_run_has_no_model(studio: Studio, kept: Kept) -> None:
     shown = page(history.at_first(studio, kept, Chat()))
-    assert shown["model_1"]["value"] is shown["model_2"]["value"] is None
+    assert shown["model_1"]["value"] == shown["model_2"]["value"] == ""
     later = finished_run(studio, dataset_id=studio.data.add_sample("order_slips").id)
     empty = Chat(said=shown["said"])
     assert page(history.refresh(studio, kept, empty))["model_2"]["value"] == f"run:{later.id}"
@@ -136,20 +148,20 @@ def test_a_conversation_is_named_deleted_and_put_back(studio: Studio, run: RunFo
     said = talked(studio, kept, *first_pair(studio))
     named = page(history.rename(kept, given(studio, said), name="Bread"))
     assert named["said"] == kept.get(said.id)
-    assert "It is called Bread now." in named["said_of"]
+    assert "Renamed to Bread." in named["said_of"]
     deleted = page(history.delete(studio, kept, given(studio, named["said"])))
     assert (deleted["deleted"], kept.all(), deleted["restore"]["visible"]) == (said.id, (), True)
     assert deleted["bin"]["visible"] is True
-    assert "Bread is in the bin." in deleted["said_of"]
+    assert "Bread is in the Trash." in deleted["said_of"]
     back = page(history.restore(studio, kept, given(studio), said.id))
     assert (back["said"].name, back["restore"]["visible"]) == ("Bread", False)
     assert back["bin"]["visible"] is False
 
 
 def test_what_is_not_kept_yet_has_no_name_and_no_file(studio: Studio, run: RunFolder, kept: Kept) -> None:
-    assert "with its first question" in page(history.rename(kept, given(studio), name="Bread"))["said_of"]
+    assert "with its first message" in page(history.rename(kept, given(studio), name="Bread"))["said_of"]
     assert page(history.delete(studio, kept, given(studio)))["deleted"] == ""
-    with pytest.raises(gr.Error, match="Nothing was said"):
+    with pytest.raises(gr.Error, match="is empty"):
         history.save("md", given(studio))
 
 
@@ -165,17 +177,31 @@ def test_the_page_says_that_there_is_nothing_to_compare_yet(studio: Studio) -> N
     assert "Train a run on the Configure tab first" in tab.room(studio)
 
 
-def test_the_page_says_that_the_chat_made_room(studio: Studio, run: RunFolder) -> None:
+def test_the_page_does_not_ask_for_a_run_while_the_first_one_trains(studio: Studio) -> None:
+    """Somebody whose first run was at work was told to train one."""
+    studio.start_run(RunConfig(), studio.data.add_sample("order_slips").id)
+    studio.summaries.look(fresh=True)
+    assert "Your run is not done yet." in tab.room(studio)
+
+
+def test_the_page_says_that_the_chat_made_room_while_the_run_is_at_work(studio: Studio, run: RunFolder) -> None:
+    """The notice stayed long after that run had ended."""
     assert tab.room(studio) == ""
     chat = studio.chat
     assert isinstance(chat, FakeChat)
     chat.made_room = True
-    assert "closed to leave its memory to a run" in tab.room(studio)
+    assert tab.room(studio) == ""
+    studio.start_run(RunConfig(), run.origin.dataset_id)
+    studio.summaries.look(fresh=True)
+    assert "unloaded to free memory for the run that is training" in tab.room(studio)
 
 
-def test_a_pane_without_a_model_loses_no_answer_of_the_other(studio: Studio, run: RunFolder, kept: Kept) -> None:
+def test_a_pane_without_a_model_starts_the_others_over_and_keeps_what_was_said(
+    studio: Studio, run: RunFolder, kept: Kept
+) -> None:
     said = talked(studio, kept, *first_pair(studio))
     models = [pane_model(studio, given(studio).keys[0] or ""), None]
     after = aligned(said, models)
-    assert [len(talk.turns) for talk in after.talks] == [1, 0]
+    assert [len(talk.turns) for talk in after.talks] == [0, 0]
+    assert after.questions == said.questions, "they can be replayed"
     assert kept.get(said.id) == said

@@ -69,7 +69,7 @@ def talk(page: Page, pane: int) -> Locator:
 
 
 def answers(page: Page, pane: int) -> Locator:
-    return talk(page, pane).locator(".ls-said-answer p")
+    return talk(page, pane).locator(".ls-said-text")
 
 
 def caption(page: Page, pane: int) -> Locator:
@@ -85,6 +85,25 @@ def ask(page: Page, text: str, *, panes: int = 2, turns: int = 1) -> None:
     expect(page.locator("#compare-send")).to_be_enabled()
 
 
+def assert_panes_are_level(page: Page) -> None:
+    """Assert that what is said begins at the same height in both panes, though one alone has a strength."""
+    expect(page.locator("#compare-strength-2")).to_be_visible()
+    expect(page.locator("#compare-strength-1")).to_be_hidden()
+    tops = [talk(page, pane).evaluate("element => element.getBoundingClientRect().top") for pane in (1, 2)]
+    assert abs(tops[0] - tops[1]) < 2, tops
+
+
+def assert_all_in_sight(page: Page) -> None:
+    """Assert that the last answers and the message are in sight on a small screen, without a scroll of the page."""
+    for height in (800, 700):
+        page.set_viewport_size({"width": 1280, "height": height})
+        page.evaluate("window.scrollTo(0, 0)")
+        expect(page.locator("#compare-prompt")).to_be_in_viewport(ratio=1)
+        for pane in (1, 2, 3):
+            expect(talk(page, pane).get_by_role("button", name="Copy this answer").last).to_be_in_viewport()
+    assert_fits(page)
+
+
 def download(page: Page, name: str) -> str:
     with page.expect_download() as saved:
         press(page, name)
@@ -93,36 +112,66 @@ def download(page: Page, name: str) -> str:
 
 def test_a_conversation_side_by_side(page: Page) -> None:
     open_compare(page)
+    idea = page.locator("#compare-idea-0")
+    expect(idea).to_be_visible()
+    assert_panes_are_level(page)
     ask(page, "Which colour is 3?")
+    assert_panes_are_level(page)
+    idea.click()
+    expect(page.locator("#compare-prompt textarea")).not_to_have_value("")
     expect(caption(page, 1)).to_contain_text("adapter off")
     expect(caption(page, 2)).to_contain_text("adapter on (heron)")
     expect(caption(page, 2)).to_contain_text("chat template: the model's own")
     base, tuned = (answers(page, pane).inner_text() for pane in (1, 2))
     assert base != tuned
 
-    strength = page.get_by_label("number input for Adapter strength in pane 2", exact=True)
+    strength = page.get_by_label("number input for Strength in pane 2", exact=True)
     strength.fill("0")
     strength.press("Tab")
-    press(page, "Answer again")
+    press(page, "Regenerate")
     expect(caption(page, 2)).to_contain_text("strength 0")
     expect(caption(page, 2)).to_contain_text("tokens")
     expect(answers(page, 2)).to_have_text(base)
 
-    press(page, "Add a pane")
-    page.locator("#compare-prompt textarea").fill("And 4?")
-    press(page, "Ask all three")
-    expect(answers(page, 3)).to_have_count(1)
+    press(page, "Add model")
+    expect(page.locator("#compare-said")).to_contain_text("all of them start over")
+    expect(answers(page, 1)).to_have_count(0)
+    press(page, "Replay with current models")
     expect(caption(page, 3)).to_contain_text("adapter on (otter)")
-    expect(answers(page, 1)).to_have_count(2)
+    expect(caption(page, 3)).to_contain_text("tokens")
+    expect(page.locator("#compare-send")).to_be_enabled()
+    ask(page, "And 4?", panes=3, turns=2)
+    assert_all_in_sight(page)
 
-    press(page, "Change the last message")
+    press(page, "Edit last message")
     expect(page.locator("#compare-prompt textarea")).to_have_value("And 4?")
     page.locator("#compare-prompt textarea").fill("And 5?")
-    press(page, "Ask again")
+    press(page, "Send")
     expect(talk(page, 1)).to_contain_text("And 5?")
     expect(talk(page, 1)).not_to_contain_text("And 4?")
     expect(page.locator("#compare-send")).to_be_enabled()
-    page.get_by_label("Highlight what differs", exact=True).check()
+    said = [answers(page, pane).all_inner_texts() for pane in (1, 2, 3)]
+    marks = page.get_by_label("Highlight differences", exact=True)
+    marks.check()
+    expect(talk(page, 3).locator("mark").first).to_be_visible()
+    expect(page.locator("#compare-marked")).to_have_text("Coloured: not in the first model's answer.")
+    marks.uncheck()
+    expect(talk(page, 3).locator("mark")).to_have_count(0)
+
+    # Ticked while an answer comes, it is done when that is complete.
+    page.locator("#compare-prompt textarea").fill("And 6?")
+    page.locator("#compare-prompt textarea").press("Enter")
+    expect(page.locator("#compare-stop")).to_be_visible()
+    marks.check()
+    expect(page.locator("#compare-send")).to_be_enabled()
+    expect(talk(page, 3).locator(".ls-said-answer").last.locator("mark").first).to_be_visible()
+    marks.uncheck()
+    press(page, "Edit last message")
+    expect(page.locator("#compare-prompt textarea")).to_have_value("And 6?")
+    page.locator("#compare-prompt textarea").fill("And 5?")
+    press(page, "Send")
+    expect(talk(page, 1)).not_to_contain_text("And 6?")
+    expect(page.locator("#compare-send")).to_be_enabled()
     said = [answers(page, pane).all_inner_texts() for pane in (1, 2, 3)]
 
     page.reload()
@@ -130,39 +179,48 @@ def test_a_conversation_side_by_side(page: Page) -> None:
     expect(talk(page, 3)).to_contain_text("And 5?")
     assert [answers(page, pane).all_inner_texts() for pane in (1, 2, 3)] == said
 
+    page.get_by_role("button", name="Answer settings").click()
+    system_prompt = page.locator("#compare-settings").get_by_label("System prompt")
+    expect(system_prompt).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(system_prompt).to_be_hidden()
     page.get_by_role("button", name="This conversation").click()
     assert "## 2. Question\n\nAnd 5?" in download(page, "Download as Markdown")
     assert len(download(page, "Download as JSONL").splitlines()) == 3
-    press(page, "Move to the bin")
-    expect(page.locator("#compare-said")).to_contain_text("is in the bin")
+    press(page, "Move to Trash")
+    expect(page.locator("#compare-said")).to_contain_text("is in the Trash")
     expect(talk(page, 1)).not_to_contain_text("And 5?")
-    press(page, "Put it back")
+    page.locator("#compare-restore").click()
     expect(talk(page, 1)).to_contain_text("And 5?")
     expect(page.locator("#compare-bin")).to_be_hidden()
-    press(page, "Move to the bin")
-    page.locator("#compare-bin > button", has_text="Deleted conversations (1)").click()
-    press(page, "Empty the bin")
+    page.get_by_role("button", name="This conversation").click()
+    press(page, "Move to Trash")
+    page.locator("#compare-bin > button", has_text="Trash (1)").click()
+    press(page, "Empty Trash")
     expect(page.locator("#compare-bin")).to_contain_text("Delete 1 conversation for good?")
-    press(page, "Put the chosen one back")
+    page.locator("#compare-bin-back").click()
     expect(talk(page, 1)).to_contain_text("And 5?")
     expect(page.locator("#compare-bin")).to_be_hidden()
 
-    press(page, "Take away the last pane")
+    press(page, "Remove last model")
     choose(page, "Model of pane 2", "otter")
-    expect(answers(page, 2)).to_have_count(0)
-    press(page, "Ask all of it again")
-    expect(answers(page, 2)).to_have_count(1)
+    for pane in (1, 2):
+        expect(answers(page, pane)).to_have_count(0)
+    expect(page.locator("#compare-said")).to_contain_text("all of them start over")
+    press(page, "Replay with current models")
+    for pane in (1, 2):
+        expect(answers(page, pane)).to_have_count(2)
     expect(caption(page, 2)).to_contain_text("adapter on (otter)")
 
 
 def test_the_panes_prove_themselves_and_adapters_are_blended(page: Page) -> None:
     open_compare(page)
     page.locator("#compare-proof > button").click()
-    press(page, "Test the panes against plain peft")
-    expect(page.locator("#compare-proof-said")).to_contain_text("Proved")
+    page.locator("#compare-prove").click()
+    expect(page.locator("#compare-proof-said")).to_contain_text("Passed")
     page.locator("#compare-blend > button").click()
-    page.get_by_label("Name of the blend", exact=True).fill("mixed")
-    press(page, "Make the blend")
+    page.get_by_label("Name of the result", exact=True).fill("mixed")
+    page.locator("#blend-start").click()
     expect(page.locator("#blend-state")).to_contain_text("mixed is ready")
     choose(page, "Model of pane 2", "mixed")
     ask(page, "Which colour is 3?")
@@ -171,6 +229,7 @@ def test_the_panes_prove_themselves_and_adapters_are_blended(page: Page) -> None
 
 def test_a_sheet_is_answered_and_voted_on(page: Page) -> None:
     open_compare(page, "Prompt sheet")
+    expect(page.locator("#sheet-csv")).to_be_hidden()
     page.locator("#sheet-typed textarea").fill("\n".join(f"Which colour is {n}?" for n in range(5)))
     page.locator("#sheet-strengths").get_by_label("1.5", exact=True).check()
     press(page, "Answer all")
@@ -185,11 +244,13 @@ def test_a_sheet_is_answered_and_voted_on(page: Page) -> None:
 
     page.get_by_role("tab", name="Blind vote", exact=True).click()
     page.get_by_label("A prompt sheet", exact=True).check()
-    press(page, "Begin the vote")
+    press(page, "Start voting")
     ballot = page.locator("#vote-ballot")
     expect(ballot).to_contain_text("Question 1 of 5")
     expect(ballot).not_to_contain_text("heron")
-    page.get_by_label("A prompt sheet", exact=True).focus()
+    page.set_viewport_size({"width": 1280, "height": 700})
+    expect(page.get_by_role("button", name="Both are bad")).to_be_in_viewport(ratio=1)
+    expect(page.locator("#vote-standing")).to_be_hidden()
     page.keyboard.press("1")
     expect(ballot).to_contain_text("Question 2 of 5, 1 vote so far")
     page.get_by_role("button", name="Both are good").click()
@@ -199,9 +260,9 @@ def test_a_sheet_is_answered_and_voted_on(page: Page) -> None:
     page.get_by_role("textbox", name="Search the sheet").press("2")
     page.get_by_role("tab", name="Blind vote", exact=True).click()
     expect(ballot).to_contain_text("Question 3 of 5, 2 votes so far")
-    press(page, "Reveal the names and end")
+    press(page, "Reveal names and finish")
     expect(ballot).to_contain_text("heron")
-    expect(page.locator("#vote-standing")).to_contain_text("in 1 of 1; too few to be sure")
+    expect(page.locator("#vote-standing")).to_contain_text("in 1 of 1: too few votes to tell")
     preferred = json.loads(download(page, "Download as preference data"))
     assert set(preferred) == {"prompt", "chosen", "rejected"}
 
@@ -223,7 +284,16 @@ def test_a_phone_has_room_for_all_of_it(page: Page) -> None:
         assert_fits(page)
     open_compare(page)
     page.get_by_role("tab", name="Chat", exact=True).click()
-    ask(page, "Which colour is 3?")
-    press(page, "Add a pane")
+    page.locator("#compare-prompt textarea").fill("Which colour is 3?")
+    page.locator("#compare-prompt textarea").press("Enter")
+    expect(caption(page, 2)).to_contain_text("tokens")
+    expect(talk(page, 1)).to_be_hidden()
+    expect(talk(page, 2).get_by_role("button", name="Copy this answer")).to_be_in_viewport()
+    expect(page.locator("#compare-prompt")).to_be_in_viewport(ratio=1)
+    page.get_by_role("tab", name="tiny, untrained", exact=True).click()
+    expect(talk(page, 1)).to_be_visible()
+    expect(talk(page, 2)).to_be_hidden()
+    press(page, "Add model")
+    page.get_by_role("tab", name="otter", exact=True).click()
     expect(page.get_by_label("Model of pane 3", exact=True)).to_be_visible()
     assert_fits(page)

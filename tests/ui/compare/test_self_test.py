@@ -38,7 +38,7 @@ def test_a_proof_says_what_was_held_against_what(studio: Studio, given: Chat, ru
     assert said[0]["prove"]["interactive"] is False
     outcome, button = said[-1]["proof_said"], said[-1]["prove"]
     assert "ls-good" in outcome
-    assert "with otter on, exactly as plain peft does. 32 tokens compared, every one the same." in outcome
+    assert "and otter exactly as in plain peft. 32 tokens compared, all the same." in outcome
     assert "Greedy, in fp32." in outcome
     assert button["interactive"] is True
     (request,) = chat_of(studio).asked[-1][1]
@@ -49,21 +49,21 @@ def test_a_proof_says_what_was_held_against_what(studio: Studio, given: Chat, ru
 @pytest.mark.parametrize(
     ("off", "on", "sentence"),
     [
-        (False, True, "switched off, plain transformers on the base answers otherwise."),
-        (True, False, "with otter on, plain peft answers otherwise."),
+        (False, True, "plain transformers gives another answer for the base model."),
+        (True, False, "plain peft gives another answer for otter."),
     ],
 )
 def test_a_difference_is_not_hidden(studio: Studio, given: Chat, off: bool, on: bool, sentence: str) -> None:
     chat_of(studio).tested = Tested(1, off, on, tokens=32, seconds=2.0, note="Token 3 is another one.")
     outcome = list(prove(studio, given))[-1].updates["proof_said"]
-    assert "Proved" not in outcome
+    assert "Passed" not in outcome
     assert "ls-bad" in outcome
     assert sentence in outcome
     assert "Token 3" in outcome
 
 
 def test_a_base_alone_proves_nothing(studio: Studio, given: Chat) -> None:
-    with pytest.raises(gr.Error, match="Choose a tuned model"):
+    with pytest.raises(gr.Error, match="Choose a trained model"):
         list(prove(studio, given.with_panes((given.keys[0],) * 2)))
     with pytest.raises(RunError, match="names no model"):
         list(prove(studio, given.with_panes(("nonsense", "nonsense"))))

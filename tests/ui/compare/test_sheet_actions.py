@@ -76,7 +76,16 @@ def test_what_is_drawn_already_is_not_sent_again(studio: Studio, run: RunFolder,
     assert only_new(drawn(work, now), page) == ({}, page)
     sent, _ = only_new(drawn(work, now, marks=True), page)
     assert "<mark>tuned:</mark>" in sent["table"]
-    assert sent.keys() == {"table"}
+    assert "not in the other model" in sent["marked"]
+    assert sent.keys() == {"table", "marked"}
+
+
+def test_before_there_is_a_sheet_nothing_is_offered_to_do_with_it(
+    studio: Studio, run: RunFolder, work: SheetWork
+) -> None:
+    parts = ("searching", "csv", "jsonl", "delete", "naming")
+    assert {drawn(work, Selection())[part]["visible"] for part in parts} == {False}
+    assert {drawn(work, begin(studio, work))[part]["visible"] for part in parts} == {True}
 
 
 def test_rows_are_looked_for_and_turned(studio: Studio, run: RunFolder, work: SheetWork) -> None:
@@ -93,7 +102,7 @@ def test_rows_are_looked_for_and_turned(studio: Studio, run: RunFolder, work: Sh
     for other in ({"text": "say"}, {"which": sheets.SAME}, {"sheet": "another"}):
         assert sheet_actions.settle(turned, replace(turned, **other)).page == 0, "other rows begin at their first page"
     assert "Say 7" in drawn(work, now, text="say 7", page=3)["table"]
-    assert "No row fits" in drawn(work, now, which=sheets.SAME)["table"]
+    assert "No matching rows" in drawn(work, now, which=sheets.SAME)["table"]
 
 
 def test_prompts_come_from_a_file_or_held_out_rows(
@@ -103,7 +112,7 @@ def test_prompts_come_from_a_file_or_held_out_rows(
     path.write_text("prompt,expected\n<b>One</b>,yes\n", encoding="utf-8")
     shown = drawn(work, begin(studio, work, source=FILE, file=str(path)))
     assert "&lt;b&gt;One&lt;/b&gt;" in shown["table"]
-    assert 'data-label="Expected"><div>yes' in shown["table"]
+    assert 'data-label="Expected"><div><span translate="no">yes' in shown["table"]
     held_out = begin(studio, work, source=HELD_OUT, run=run.id, most=3)
     assert len(work.sheets.get(held_out.sheet or "").rows) == 3
     with pytest.raises(DataError, match="No file was chosen"):
@@ -132,8 +141,8 @@ def test_an_adapter_answers_at_each_strength_and_the_base_once(studio: Studio, r
     now = begin(studio, work, strengths=(1.0, 0.5))
     table = drawn(work, now)["table"]
     for label, said in (("Starter model, untrained", "base: One"), ("otter at 0.5", "tuned at 0.5: One")):
-        assert f'data-label="{label}"><div>{said}' in table
-    assert 'data-label="otter"><div>tuned: One' in table
+        assert f'data-label="{label}"><div><span translate="no">{said}' in table
+    assert 'data-label="otter"><div><span translate="no">tuned: One' in table
     text = json.loads(sheet_actions.save(work, "csv", now))["text"]
     assert next(csv.reader(io.StringIO(text)))[3:] == ["Starter model, untrained", "otter at 0.5", "otter"]
     written = json.loads(json.loads(sheet_actions.save(work, "jsonl", now))["text"].splitlines()[0])

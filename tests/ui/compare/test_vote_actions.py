@@ -118,7 +118,7 @@ def test_votes_are_written_at_once_and_lead_to_the_next_question(
     assert votes.of(*sheet.columns) == now.cast
     assert opened.ballot is not None
     assert now.cast[0].choice == (SECOND if opened.ballot.questions[0].swapped else FIRST)
-    assert "Reveal the names and end" in desk.ballot(now)
+    assert "Reveal names and finish" in desk.ballot(now)
 
 
 def test_a_press_for_another_question_is_no_vote(desk: VoteDesk, opened: Voting) -> None:
@@ -135,8 +135,24 @@ def test_names_are_revealed_only_after_a_vote(desk: VoteDesk, opened: Voting) ->
     seen = desk.ballot(now)
     assert "otter" in seen
     assert "Starter model, untrained" in seen
-    assert "was preferred in 1 of 1; too few to be sure." in seen
+    assert "was preferred in 1 of 1: too few votes to tell." in seen
     assert press(desk, now, "left") == now, "the vote is over"
+
+
+def test_while_a_vote_is_in_progress_only_the_ballot_is_in_sight(desk: VoteDesk, opened: Voting) -> None:
+    """Its buttons were below the fold, and "No votes yet" stood below "7 votes kept"."""
+
+    def shown(voting: Voting) -> list[bool]:
+        parts = {name: part for section in desk.draw(Selection(voting=voting)) for name, part in section.make().items()}
+        return [parts[name]["visible"] for name in ("setup", "vote", "results")]
+
+    assert shown(Voting()) == [True, False, True]
+    assert shown(opened) == shown(Voting(waits_for="a-sheet")) == [False, True, False]
+    voted = press(desk, opened, "left")
+    assert shown(voted) == [False, True, False]
+    revealed = press(desk, voted, "reveal")
+    assert shown(revealed) == [False, True, True]
+    assert "New vote" in desk.ballot(revealed)
 
 
 def test_the_last_question_leads_to_the_reveal(desk: VoteDesk, opened: Voting) -> None:
@@ -149,7 +165,7 @@ def test_the_last_question_leads_to_the_reveal(desk: VoteDesk, opened: Voting) -
     for _ in range(5):
         now = press(desk, now, "left")
     assert "That was the last question" in desk.ballot(now)
-    assert "Reveal the names" in desk.ballot(now)
+    assert "Reveal names" in desk.ballot(now)
 
 
 def test_what_was_voted_on_is_not_asked_again(desk: VoteDesk, opened: Voting, sheet: Sheet) -> None:

@@ -21,6 +21,13 @@ def test_each_method_says_what_it_needs_and_gives_up() -> None:
     assert "What qlora gives up &amp; more." in made
 
 
+def test_which_method_needs_the_least_memory_comes_from_the_estimates() -> None:
+    assert "LoRA and QLoRA (4-bit) need the least memory here, about 1.0 GB." in drawn()
+    oracle = Oracle({"full": 9 * 10**9, "qlora": 2 * 10**9})
+    rows = oracle.compare(MODEL, RunConfig(), machine=MACHINE, workload=DATA)
+    assert "LoRA needs the least memory here" in table(rows, chosen="lora")
+
+
 def test_the_others_can_be_chosen() -> None:
     made = drawn()
     assert 'data-key="full" aria-label="Choose Full fine-tuning"' in made

@@ -7,7 +7,7 @@ from studio.errors import DataError
 from studio.planning.model_facts import ModelFacts
 from studio.studio import Studio
 from studio.ui.data import columns
-from studio.ui.data.actions import assign_part, find, leave_out, press_check, use_template
+from studio.ui.data.actions import append_files, assign_part, find, leave_out, press_check, use_template
 from studio.ui.data.adding import follow
 from studio.ui.data.state import Selection, settle
 from studio.ui.kit.actions import Action
@@ -67,7 +67,7 @@ def test_the_buttons_of_the_checks(studio: Studio, copies: Path) -> None:
 def test_a_change_that_nothing_offers_is_refused(studio: Studio, copies: Path) -> None:
     selection = chosen(studio, copies)
     for kind in ("leave-out", "mask-emails", "nothing", ""):
-        with pytest.raises(DataError, match="not on offer"):
+        with pytest.raises(DataError, match="not available"):
             press_check(studio, selection, Action("fix", kind))
 
 
@@ -130,9 +130,9 @@ def test_an_encoding_that_is_not_sure_is_chosen_on_the_page(studio: Studio, tmp_
     assert (inspection.choices.encoding, inspection.usable) == ("cp1250", 1)
     assert "Choose one" not in columns.questions(inspection.questions)
     assert assign_part(studio, asked, Action("read-as", "encoding", "cp1250")).version == read.version
-    with pytest.raises(DataError, match="not on offer"):
+    with pytest.raises(DataError, match="cannot be read in this way"):
         assign_part(studio, asked, Action("read-as", "encoding", "rot13"))
-    with pytest.raises(DataError, match="not on offer"):
+    with pytest.raises(DataError, match="cannot be read in this way"):
         assign_part(studio, asked, Action("read-as", "sheet", "cp1250"))
 
 
@@ -145,3 +145,12 @@ def test_a_list_of_a_document_is_chosen_on_the_page(studio: Studio, tmp_path: Pa
     read = arrived(studio, assign_part(studio, asked, Action("read-as", "list", "faq")))
     inspection = studio.data.get(read.version).inspection
     assert (inspection.choices.list, inspection.usable) == ("faq", 1)
+
+
+def test_a_file_is_added_to_the_chosen_version(studio: Studio, copies: Path, table: Path) -> None:
+    first = chosen(studio, copies)
+    second = arrived(studio, append_files(studio, first, files=[str(table)]))
+    dataset = studio.data.get(second.version)
+    assert (dataset.version, dataset.family, dataset.inspection.usable) == (2, first.family, 20)
+    assert append_files(studio, first, files=None) == first
+    assert append_files(studio, Selection(), files=[str(table)]) == Selection()

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from studio.data.reading_choices import Change
 from studio.errors import DataError
 from studio.studio import Studio
 from studio.ui.data import imports
@@ -59,6 +60,13 @@ def test_an_upload_is_brought_in_and_selected(studio: Studio, table: Path) -> No
     assert result.state.done_with == (begun(started.started)[0].id,)
     assert cards(studio, result.state)["quick"]["active"] is False
     assert follow(studio, result.state) == result.state
+
+
+def test_a_set_that_is_here_already_opens_in_the_version_that_was_left(studio: Studio, copies: Path) -> None:
+    first = studio.data.get(arrived(studio, upload(studio, Selection(), str(copies))).state.version)
+    changed = studio.data.derive(first.id, changes=[Change("drop-duplicates")])
+    studio.data.choose(changed.id)
+    assert arrived(studio, upload(studio, Selection(), str(copies))).state.version == changed.id
 
 
 def test_the_drop_zone_may_hold_what_was_taken_and_may_get_it_again(studio: Studio, table: Path) -> None:
@@ -177,7 +185,9 @@ def test_no_letter_is_lost_and_html_is_text(page: Page) -> None:
     expect(page.get_by_label("Answer 5", exact=True)).to_have_value("Here &amp; ${value} 5", timeout=60_000)
     page.get_by_role("button", name="Add these rows", exact=True).click()
     expect(page.locator("#data-verdict")).to_contain_text("Ready: 5 examples", timeout=60_000)
+    page.get_by_role("button", name="Columns: question → answer").click()
     for number in range(1, 6):
         expect(page.locator("#data-table")).to_contain_text(f"Where is <b>{number}</b>?")
         expect(page.locator("#data-table")).to_contain_text(f"Here &amp; ${{value}} {number}")
+    page.get_by_role("button", name="Add examples: files, text, the Hub or a sample").click()
     expect(page.get_by_label("Question 1", exact=True)).to_have_value("")

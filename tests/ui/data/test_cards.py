@@ -1,11 +1,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-from studio.data.checking.findings import Finding
-from studio.data.conversion.roles import Roles
 from studio.data.tokenizing.tokens import TokenStatistics
 from studio.studio import Studio
-from studio.ui.data.cards import how_read, shape, verdict
+from studio.ui.data.cards import how_read, verdict
 from tests.ui.fake_studio import brought
 
 TOKENS = TokenStatistics(longest=90, median=20, total=200, learned=100, too_long=0)
@@ -16,11 +14,20 @@ def test_the_verdict_in_one_line(studio: Studio, table: Path) -> None:
     clean = replace(whole, left_out=0, findings=())
     assert "ls-good" in verdict(replace(clean, usable=20), "")
     assert "ls-quiet" in verdict(clean, ""), "few examples are no trouble, and no success either"
-    assert "ls-warning" in verdict(whole, "")
-    assert "ls-warning" in verdict(replace(clean, findings=(Finding("keys", "bad", "A key", "", 1),)), "")
     assert "Not ready yet. Choose &lt;b&gt;" in verdict(whole, "Choose <b>")
     assert "Ready: 7 of 10 examples" in verdict(whole, "", TOKENS, fitting=7)
     assert "ls-bad" in verdict(whole, "", TOKENS, fitting=0)
+
+
+def test_amber_is_for_what_is_not_ready(studio: Studio, table: Path) -> None:
+    """Ready and not ready had the same colour where rows were left out."""
+    whole = replace(brought(studio, table).inspection, usable=40)
+    assert "ls-notice ls-good" in verdict(whole, "")
+    assert "ls-notice ls-good" in verdict(whole, "", TOKENS, fitting=7)
+    assert "ls-notice ls-warning" not in verdict(whole, "", TOKENS, fitting=7)
+    assert "<span>2 rows left out.</span>" in verdict(whole, "")
+    assert "The others are too long" in verdict(whole, "", TOKENS, fitting=7)
+    assert "ls-notice ls-warning" in verdict(whole, "Choose a column.")
 
 
 def test_the_coaching_stands_below(studio: Studio, table: Path) -> None:
@@ -31,16 +38,9 @@ def test_what_was_not_read_stands_beside_the_verdict(studio: Studio, table: Path
     """A sheet was left unread, and the page was plain green."""
     note = "Read the sheet 'A', which has the most rows; 'B' was not read."
     whole = replace(brought(studio, table).inspection, usable=40, left_out=0, findings=(), notes=(note,))
-    assert "ls-notice ls-warning" in verdict(whole, "")
     assert "ls-line ls-warning" in verdict(whole, "")
     assert "was not read" not in how_read(whole)
     assert "was not read" in how_read(replace(whole, verdict="Choose a column."))
-
-
-def test_every_shape_is_named() -> None:
-    assert shape(Roles("chat", conversation="messages")) == "conversations in 'messages'"
-    assert shape(Roles("text", text="body")) == "plain text in 'body'"
-    assert shape(Roles("instruction", system="s", prompts=("a", "b"), input="c", answer="d")) == "s / a / b / c / d"
 
 
 def test_how_it_was_read_is_text(studio: Studio, table: Path) -> None:

@@ -42,7 +42,9 @@ def test_the_gravest_comes_first(studio: Studio, table: Path) -> None:
 
 
 def test_nothing_found_is_said(studio: Studio, table: Path) -> None:
-    assert "Nothing doubtful" in findings(replace(brought(studio, table).inspection, findings=()))
+    assert "Nobody checked whether the answers are true" in findings(
+        replace(brought(studio, table).inspection, findings=())
+    )
 
 
 def test_show_goes_from_one_to_the_next_and_round() -> None:
@@ -72,3 +74,12 @@ def test_rows_left_out_are_grouped_and_listed(studio: Studio, table: Path) -> No
 def test_what_the_verdict_says_is_not_said_twice(studio: Studio, table: Path) -> None:
     few = Finding("few-examples", "warning", "Very few", "", 10)
     assert "Very few" not in findings(replace(brought(studio, table).inspection, findings=(COPIES, few)))
+
+
+def test_beyond_the_first_findings_open(studio: Studio, table: Path) -> None:
+    inspection = replace(brought(studio, table).inspection, findings=())
+    many = [replace(COPIES, kind=f"copies-{n}") for n in range(5)]
+    shown, _, more = findings(inspection, extra=many).partition("<details")
+    assert (shown.count("<li"), more.count("<li")) == (3, 2)
+    assert "<summary>2 more</summary>" in more
+    assert "<details" not in findings(inspection, extra=many[:3])

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 from studio.data.checking.findings import Finding
+from studio.data.splitting import Split
 from studio.planning.fitting import Parts
 from studio.studio import Studio
 from studio.ui.data.held_out import NONE, choices, said
@@ -23,9 +24,19 @@ def test_what_is_not_ready_cannot_be_held_out(studio: Studio, table: Path, tmp_p
 def test_how_many_are_held_out_is_said(studio: Studio, table: Path) -> None:
     other = brought(studio, table)
     assert "18 examples held out, 162 examples to learn from." in said(Parts(162, 18), None, None, comparing=False)
-    assert "None is held out" in said(Parts(162, 0), None, None, comparing=False)
+    assert "No examples are held out" in said(Parts(162, 0), None, None, comparing=False)
     assert said(Parts(), None, None, comparing=False) == ""
     assert "being compared" in said(Parts(162, 10), other, None, comparing=True)
     assert "No example of it" in said(Parts(162, 10), other, None, comparing=False)
     found = Finding("overlap", "bad", "3 examples are in both", "", 3)
     assert "3 examples are in both" in said(Parts(162, 10), other, found, comparing=False)
+
+
+def test_what_asks_the_same_stays_on_one_side_and_the_card_says_so(studio: Studio, table: Path) -> None:
+    parts = Parts(16, 4)
+    assert "more than once" not in said(parts, None, None, comparing=False, split=Split((), ()))
+    one_side = said(parts, None, None, comparing=False, split=Split((), (), repeated=1))
+    assert "1 question is asked more than once: examples with the same question are held out together." in one_side
+    shared = said(parts, None, None, comparing=False, split=Split((), (), repeated=1, is_shared=True))
+    assert "ls-warning" in shared
+    assert "also trained on" in shared

@@ -15,7 +15,8 @@ def bring(page: Page, *paths: Path) -> None:
 
 def test_from_unknown_columns_to_a_clean_version(page: Page, tmp_path: Path) -> None:
     file = tmp_path / "tickets.csv"
-    rows = [f'"Where is parcel {n}?","It is <b>on</b> its way, ask desk{n}@example.org.",x' for n in range(12)]
+    asked = [f"Where is parcel {n}? My number is 01225 555 1{n:02}." for n in range(12)]
+    rows = [f'"{each}","It is <b>on</b> its way, ask desk{n}@example.org.",x' for n, each in enumerate(asked)]
     file.write_text("foo,bar,baz\n" + "\n".join([*rows, rows[0], rows[0]]) + "\n", encoding="utf-8")
     bring(page, file)
     verdict = page.locator("#data-verdict")
@@ -25,8 +26,11 @@ def test_from_unknown_columns_to_a_clean_version(page: Page, tmp_path: Path) -> 
     expect(verdict).to_contain_text("Ready: 14 examples")
     expect(page.locator("#data-preview")).to_contain_text("It is <b>on</b> its way")
 
-    checks = page.locator("#data-checks")
+    checks, preview = page.locator("#data-checks"), page.locator("#data-preview")
     expect(checks).to_contain_text("e-mail")
+    expect(checks).to_contain_text("a telephone number")
+    expect(checks).to_contain_text("Nobody checked whether the answers are true.")
+    expect(preview.locator(".ls-talk .ls-personal").first).to_have_text("01225 555 100")
     checks.get_by_role("button", name="Keep one of each").first.click()
     expect(verdict).to_contain_text("Ready: 12 examples")
     checks.get_by_role("button", name="Mask").first.click()
@@ -36,6 +40,12 @@ def test_from_unknown_columns_to_a_clean_version(page: Page, tmp_path: Path) -> 
     checks.get_by_role("button", name="Undo: Left out", exact=False).first.click()
     expect(verdict).to_contain_text("Ready: 14 examples")
     expect(page.locator("#data-preview")).to_contain_text("[email]")
+
+    checks.get_by_role("button", name="Undo: Masked", exact=False).first.click()
+    expect(page.locator("#data-preview")).to_contain_text("@example.org")
+    page.reload()  # the newest version is another one, but this is the one that was left
+    expect(verdict).to_contain_text("Ready: 14 examples, foo → bar")
+    expect(page.locator("#data-preview")).to_contain_text("@example.org")
 
 
 def test_pasted_text_is_kept_through_a_failure_and_versions_survive_a_reload(page: Page) -> None:
@@ -47,6 +57,38 @@ def test_pasted_text_is_kept_through_a_failure_and_versions_survive_a_reload(pag
     expect(page.locator("#data-problems")).to_contain_text("Rows left out")
     page.reload()
     expect(page.locator("#data-verdict")).to_contain_text("Ready: 8 examples")
+
+
+def test_an_example_is_edited_and_a_file_is_added_and_taken_away_as_excel(page: Page, tmp_path: Path) -> None:
+    for name, first, count in (("shop.csv", 0, 60), ("more.csv", 60, 4)):
+        rows = [f"How much is lamp {n}?,It is {n} pounds." for n in range(first, first + count)]
+        (tmp_path / name).write_text("\n".join(["question,answer", *rows]) + "\n", encoding="utf-8")
+    bring(page, tmp_path / "shop.csv")
+    verdict, preview = page.locator("#data-verdict"), page.locator("#data-preview")
+    expect(verdict).to_contain_text("Ready: 60 examples")
+    heading = page.get_by_role("heading", name="Your data", exact=True)
+    expect(heading).to_be_focused()
+    expect(heading).to_be_in_viewport()
+    expect(page.locator("#data-proceed")).to_be_in_viewport()
+    expect(preview).to_be_in_viewport()
+
+    page.locator("#data-edit").click()
+    page.get_by_label("Answer", exact=True).fill("It is <b>free</b>.")
+    page.locator("#data-save").click()
+    expect(preview).to_contain_text("It is <b>free</b>.")
+    expect(page.locator("#data-checks")).to_contain_text("Edited 1 example by hand.")
+
+    page.locator("#data-keeping > button").first.click()
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Add a file to this data set", exact=True).click()
+    chooser.value.set_files(tmp_path / "more.csv")
+    expect(verdict).to_contain_text("Ready: 64 examples")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download Excel", exact=True).click()
+    assert download.value.suggested_filename == "shop-v3.xlsx"
+    page.locator("#data-checks").get_by_role("button", name="Undo: Edited", exact=False).click()
+    expect(preview).to_contain_text("It is 0 pounds.")
+    expect(verdict).to_contain_text("Ready: 64 examples")
 
 
 def test_a_wrong_file_stays_with_its_next_step_until_dismissed(page: Page, tmp_path: Path) -> None:

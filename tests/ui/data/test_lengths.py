@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 from studio.config import RunConfig
 from studio.data.tokenizing.tokens import Bucket, TokenStatistics
 from studio.jobs.jobs import JobState
+from studio.models.forecast.run_time import RunTime
 from studio.planning.fitting import Parts
-from studio.ui.data.lengths import bars, figures, meaning, too_long, waiting
+from studio.ui.data.lengths import bars, figures, meaning, summary, too_long, waiting
 
 TOKENS = TokenStatistics(
     longest=900,
@@ -25,25 +28,29 @@ def test_the_figures() -> None:
 
 def test_what_is_too_long_and_what_becomes_of_it() -> None:
     left_out = too_long(TOKENS, RunConfig())
-    assert "3 examples are longer than 512 tokens and will be left out." in left_out
-    assert "Cut instead, 2 of them would lose the end of their answer" in left_out
+    assert "3 examples are longer than 512 tokens and will be skipped." in left_out
+    assert "If they are shortened, 2 of them would lose the end of their answer" in left_out
     assert "1 example does not fit into the model&#39;s chat template" in left_out
     cut = too_long(TOKENS, RunConfig(overlong="cut"))
-    assert "will be cut there." in cut
+    assert "will be shortened." in cut
     assert "2 of them would lose" in cut
     assert too_long(TokenStatistics(10, 5, 100, 50, 0), RunConfig()) == ""
 
 
-def test_steps_and_time() -> None:
-    parts = Parts(train=100, held_out=10, train_tokens=12_000)
+def test_the_steps_of_a_run() -> None:
     settings = RunConfig(batch_size=8, epochs=3)
-    assert "A run makes 39 steps: 3 times through 100 examples, 8 at a step." in meaning(
-        settings, parts, tokens_per_second=None
-    )
-    assert "measured by the first run" in meaning(settings, parts, tokens_per_second=None)
-    timed = meaning(settings, parts, tokens_per_second=100.0)
-    assert "At the 100 tokens a second of earlier runs: about 6 minutes of training, plus starting and saving." in timed
-    assert meaning(settings, Parts(), tokens_per_second=None) == ""
+    parts = Parts(train=100, held_out=10, train_tokens=12_000)
+    assert "A run makes 39 steps: 3 times through 100 examples, 8 at a step." in meaning(settings, parts, time=None)
+    assert "as soon as the model is here and this machine is measured" in meaning(settings, parts, time=None)
+    assert "Training takes 2 to 6 min on this machine." in meaning(settings, parts, time=RunTime(20.0, 180.0))
+    evaluated = meaning(settings, parts, time=RunTime(20.0, 180.0, 60.0))
+    assert "Training takes 2 to 6 min on this machine, then evaluation up to 2 min in the background." in evaluated
+    assert meaning(settings, Parts(), time=None) == ""
+
+
+def test_the_lengths_in_a_few_words() -> None:
+    assert summary(TOKENS, max_length=512) == "typically 120 tokens, 3 over 512"
+    assert summary(replace(TOKENS, too_long=0), max_length=512) == "typically 120 tokens, all fit into 512"
 
 
 def test_how_far_the_counting_is() -> None:

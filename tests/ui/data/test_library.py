@@ -7,7 +7,7 @@ import pytest
 from studio.errors import DataError
 from studio.studio import Studio
 from studio.ui.data import library
-from studio.ui.data.library import choices, draw_bin, keep_or_newest, prepare, rename, show
+from studio.ui.data.library import choices, draw_bin, keep_or_last, prepare, rename, show
 from studio.ui.data.state import Selection, settle
 from studio.ui.kit.actions import Action
 from tests.ui.fake_studio import brought, finished_run
@@ -32,7 +32,7 @@ def versions(studio: Studio, copies: Path) -> tuple[str, str]:
 def test_a_family_is_listed_once_with_its_runs(studio: Studio, versions: tuple[str, str], table: Path) -> None:
     other = brought(studio, table)
     finished_run(studio, dataset_id=other.id)
-    labels = dict(choices(studio))
+    labels = dict(choices(studio, studio.uses()))
     assert labels == {"copies · 8 examples": versions[0], "mixed · 10 examples · 1 run": other.id}
 
 
@@ -41,15 +41,38 @@ def test_the_versions_are_named(studio: Studio, versions: tuple[str, str]) -> No
     assert (family["value"], version["value"], version["visible"]) == (versions[0], versions[0], True)
     assert [label for label, _ in version["choices"]] == [
         "v2: left out 2 exact copies · 8 examples",
-        "v1 as brought · 10 examples",
+        "v1 as added · 10 examples",
     ]
 
 
 def test_without_data_nothing_is_selected(studio: Studio) -> None:
-    assert keep_or_newest(studio, "gone") == ""
+    assert keep_or_last(studio, "gone") == ""
     family, version = show(studio, "")
-    assert (family["value"], version["value"], version["visible"]) == (None, None, False)
+    assert (family["value"], version["value"]) == (None, None)
+    assert family["visible"] is version["visible"] is False, "an empty chooser opened to nothing"
     assert library.draw(studio, Selection())["name"]["value"] == ""
+
+
+def test_the_version_that_was_left_opens_again(studio: Studio, versions: tuple[str, str], table: Path) -> None:
+    """A reload, or a look at another set, opened the newest version: the one with the mistake that was undone."""
+    other = brought(studio, table)
+    left = settle(studio, Selection(), Selection(version=versions[0]))
+    assert keep_or_last(studio, None) == versions[0]
+    assert dict(choices(studio, studio.uses())) == {
+        "copies · 10 examples": versions[0],
+        "mixed · 10 examples": brought(studio, table).id,
+    }
+    away = settle(studio, left, replace(left, family=other.root))
+    assert keep_or_last(studio, None) == away.version
+    assert settle(studio, away, replace(away, family=versions[0])).version == versions[0]
+
+
+def test_after_a_version_the_one_that_it_was_made_from_is_shown(studio: Studio, versions: tuple[str, str]) -> None:
+    from studio.data.reading_choices import Change
+
+    third = studio.data.derive(versions[0], changes=[Change("mask-emails")])
+    now, _ = press(studio, "delete", "one", third.id)
+    assert now.version == versions[0]
 
 
 def test_a_new_name_is_shown_at_once(studio: Studio, versions: tuple[str, str]) -> None:
@@ -66,13 +89,13 @@ def test_a_new_name_is_shown_at_once(studio: Studio, versions: tuple[str, str]) 
 
 def test_one_version_or_all_go_to_the_bin_and_come_back(studio: Studio, versions: tuple[str, str]) -> None:
     now, parts = press(studio, "delete", "one", versions[1])
-    assert (now.version, parts["bin"]["label"]) == (versions[0], "Bin (1)")
+    assert (now.version, parts["bin"]["label"]) == (versions[0], "Trash (1)")
     now, parts = press(studio, "delete", "all", versions[0])
     assert (now.version, now.family, parts["family"]["value"]) == ("", "", None)
     for _ in range(2):  # the second time another page had put it back already
         now, parts = press(studio, "restore", versions[0])
         assert now.version == versions[0]
-        assert "Put back" in parts["binned"]
+        assert "Restore" in parts["binned"]
     assert press(studio, "anything", "all", versions[0])[0] == Selection(versions[0], versions[0])
 
 
@@ -84,13 +107,19 @@ def test_what_deleting_means_is_said(studio: Studio, table: Path) -> None:
     assert "No run learned from it." in library.deletion(dataset, count=1, uses=0)
 
 
-def test_the_download_is_written_and_its_address_returned(studio: Studio, table: Path) -> None:
+@pytest.mark.parametrize(
+    ("kind", "begins"), [("jsonl", b'{"messages":'), ("csv", b"\xef\xbb\xbfquestion,"), ("xlsx", b"PK")]
+)
+def test_the_download_is_written_and_its_address_returned(
+    studio: Studio, table: Path, kind: str, begins: bytes
+) -> None:
     dataset = brought(studio, table)
-    address = prepare(studio, Selection(version=dataset.id))
+    address = prepare(studio, kind, Selection(version=dataset.id))
     (made,) = (studio.data.folder(dataset.id) / "download").iterdir()
     assert address == f"studio/download/data/{dataset.id}/{made.name}"
-    assert made.read_text().startswith('{"messages":')
-    assert len(made.read_text().splitlines()) == 10
+    assert made.name == f"mixed-v1.{kind}"
+    assert made.read_bytes().startswith(begins)
+    assert prepare(studio, kind, Selection()) is None
 
 
 def test_a_name_is_text_in_the_bin(studio: Studio, table: Path) -> None:
@@ -104,7 +133,7 @@ def test_a_damaged_data_set_is_named_with_a_way_to_the_bin(studio: Studio, versi
     document = studio.data.folder(versions[1]) / "dataset.json"
     document.write_text("{", encoding="utf-8")
     parts = draw_bin(studio)
-    assert (parts["bin"]["visible"], parts["bin"]["label"]) == (True, "Bin (0) · 1 damaged")
+    assert (parts["bin"]["visible"], parts["bin"]["label"]) == (True, "Trash (0) · 1 damaged")
     assert "These data sets cannot be read" in parts["binned"]
     assert f'data-verb="discard" data-key="{versions[1]}"' in parts["binned"]
     now, parts = press(studio, "discard", versions[1], versions[1])

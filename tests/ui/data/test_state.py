@@ -20,6 +20,12 @@ def test_without_a_version_nothing_is_chosen(studio: Studio, table: Path) -> Non
     assert chosen(studio, table) == Selection(dataset.root, dataset.id)
 
 
+def test_a_page_that_was_just_opened_shows_what_was_looked_at_last(studio: Studio, table: Path, copies: Path) -> None:
+    """For a second it said that there is no data set yet."""
+    first, _ = chosen(studio, table), brought(studio, copies)
+    assert settle(studio, Selection(), Selection()) == first
+
+
 def test_a_number_beyond_the_data_is_corrected(studio: Studio, table: Path) -> None:
     first = chosen(studio, table)
     numbers = [settle(studio, first, replace(first, number=each)).number for each in (10, 99, -3, 0)]
@@ -41,13 +47,21 @@ def test_another_data_set_starts_at_its_first_and_a_version_stays(
     assert settle(studio, first, replace(first, version=other.id)) == Selection(other.root, other.id)
 
 
-def test_another_data_set_is_shown_in_its_newest_version(studio: Studio, copies: Path, table: Path) -> None:
-    first = brought(studio, copies)
-    newest = studio.data.derive(first.id, changes=[Change("drop-duplicates")])
-    elsewhere = chosen(studio, table)
-    assert settle(studio, elsewhere, replace(elsewhere, family=first.root)) == Selection(first.root, newest.id)
+def test_another_data_set_is_shown_in_the_version_that_was_left(studio: Studio, copies: Path, table: Path) -> None:
+    first = chosen(studio, copies)
+    newest = studio.data.derive(first.version, changes=[Change("drop-duplicates")])
+    elsewhere = settle(studio, first, Selection(version=brought(studio, table).id))
+    assert settle(studio, elsewhere, replace(elsewhere, family=first.family)) == first
+    studio.data.choose(newest.id)
+    assert settle(studio, elsewhere, replace(elsewhere, family=first.family)) == Selection(first.family, newest.id)
     gone = settle(studio, elsewhere, replace(elsewhere, family="gone"))
     assert gone.version in {each.id for each in studio.data.all()}
+
+
+def test_what_is_shown_is_shown_also_where_it_cannot_be_remembered(studio: Studio, table: Path) -> None:
+    dataset = brought(studio, table)
+    (studio.data.folder(dataset.id).parent / "chosen.json").mkdir()
+    assert settle(studio, Selection(), Selection(version=dataset.id)).version == dataset.id
 
 
 def test_what_remains_of_a_data_set_that_another_page_deleted_is_shown_at_once(

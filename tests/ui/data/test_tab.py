@@ -24,3 +24,12 @@ def test_the_fields_of_typed_rows_are_the_last_that_a_listener_gets(studio: Stud
     page = build_app(studio)
     (listener,) = [each for each in page.fns.values() if "readTypedRows" in json.dumps(each.js)]
     assert listener.inputs[-1].elem_id == "data-rows"
+
+
+def test_a_page_that_was_not_drawn_yet_does_not_say_that_there_is_nothing(studio: Studio) -> None:
+    """Whoever had data or runs read for a second that there are none."""
+    page = build_app(studio)
+    names = ("data-verdict", "train-status", "evaluate-status", "export-adapter_status", "export-merged_status")
+    shown = {block.elem_id: getattr(block, "value", None) for block in page.blocks.values() if block.elem_id in names}
+    assert set(shown.values()) == {""}
+    assert {"data-verdict", "train-status", "evaluate-status"} <= shown.keys()

@@ -33,14 +33,15 @@ def test_only_what_is_new_is_sent(studio: Studio, facts: ModelFacts, table: Path
         time.sleep(0.01)
     assert draw(studio, facts, selection, first["drawn"]) == {"drawn": first["drawn"]}
     moved = draw(studio, facts, replace(selection, number=10), first["drawn"])
-    assert moved.keys() == {"preview", "position", "previous", "following", "drawn"}
+    assert moved.keys() == {"preview", "exact", "position", "previous", "following", "drawn"}
     assert "What is 9?" in moved["preview"]
     assert moved["following"]["interactive"] is False
 
 
 def test_the_verdict_counts_what_is_usable(studio: Studio, facts: ModelFacts, table: Path) -> None:
     parts = drawn(studio, facts, brought(studio, table).id)
-    assert "Ready: 10 examples, question / answer. 2 rows left out." in parts["verdict"]
+    assert "Ready: 10 examples, question → answer.<" in parts["verdict"]
+    assert "2 rows left out." in parts["verdict"]
     assert "Row 12" in parts["problems"]
     assert parts["left_out"]["visible"] is True
     assert parts["left_out"]["label"] == "Rows left out (2)"
@@ -49,16 +50,22 @@ def test_the_verdict_counts_what_is_usable(studio: Studio, facts: ModelFacts, ta
 
 
 def test_the_preview_is_escaped_and_marks_what_is_learned(studio: Studio, facts: ModelFacts, table: Path) -> None:
-    preview = drawn(studio, facts, brought(studio, table).id, place=3, special=True)["preview"]
-    assert "<mark>It is 3 &lt;b&gt;bold&lt;/b&gt; {{x}}</mark>" in preview
-    assert "<code>&lt;|im_start|&gt;</code>" in preview
-    assert "<mark><code>&lt;|im_end|&gt;</code></mark>" in preview
+    parts = drawn(studio, facts, brought(studio, table).id, place=3, special=True)
+    assert (
+        'ls-learns"><small>Answer</small><span translate="no">It is 3 &lt;b&gt;bold&lt;/b&gt; {{x}}' in parts["preview"]
+    )
+    exact = parts["exact"]
+    assert "<mark>It is 3 &lt;b&gt;bold&lt;/b&gt; {{x}}</mark>" in exact
+    assert "<code>&lt;|im_start|&gt;</code>" in exact
+    assert "<mark><code>&lt;|im_end|&gt;</code></mark>" in exact
+    assert "<dt>Question</dt>" in exact
+    assert parts["exact_box"]["label"].startswith("Exactly what the model reads: ")
 
 
 def test_without_the_model_plain_bubbles_stand_in(bare_studio: Studio, table: Path) -> None:
     parts = drawn(bare_studio, ModelFacts(bare_studio), brought(bare_studio, table).id)
     assert "ls-bubble" in parts["preview"]
-    assert "as soon as the model has arrived" in parts["preview"]
+    assert "as soon as the model has arrived" in parts["exact"]
     assert "as soon as the model has arrived" in parts["figures"]
     assert parts["histogram"]["counts"] == []
     assert "10 examples held out" not in parts["held_out_said"]
@@ -67,7 +74,7 @@ def test_without_the_model_plain_bubbles_stand_in(bare_studio: Studio, table: Pa
 
 def test_without_a_model_the_preview_asks_for_one(studio: Studio, facts: ModelFacts, table: Path) -> None:
     parts = drawn(studio, facts, brought(studio, table).id, model="")
-    assert "No base model is chosen." in parts["preview"]
+    assert "No base model is chosen." in parts["exact"]
     assert "No base model is chosen." in parts["figures"]
 
 
@@ -76,14 +83,14 @@ def test_what_is_too_long_is_said(studio: Studio, facts: ModelFacts, mixed_lengt
     parts = drawn(studio, facts, id)
     assert "Ready: 9 of 12 examples" in parts["verdict"]
     assert "ls-warning" in parts["verdict"]
-    assert "3 examples are longer than 512 tokens and will be left out." in parts["meaning"]
-    assert "This example will not be learned" in parts["preview"]
-    assert "will not be learned" not in drawn(studio, facts, id, place=1)["preview"]
+    assert "3 examples are longer than 512 tokens and will be skipped." in parts["meaning"]
+    assert "This example will be skipped" in parts["preview"]
+    assert "will be skipped" not in drawn(studio, facts, id, place=1)["preview"]
     assert sum(parts["histogram"]["counts"]) == 12
     assert parts["histogram"]["limit"] == 512
     cut = drawn(studio, facts, id, overlong="cut")
     assert "Ready: 12 examples" in cut["verdict"]
-    assert "will be cut there" in cut["meaning"]
+    assert "will be shortened" in cut["meaning"]
     assert "none fits" in drawn(studio, facts, id, max_length=8)["verdict"]
 
 

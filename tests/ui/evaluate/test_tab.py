@@ -11,6 +11,7 @@ from studio.data.example_files import write_examples
 from studio.errors import ConfigError, RunError, TooMany
 from studio.events import Failed, Finished, Loading, Noted, Started
 from studio.jobs import standard_tasks
+from studio.jobs.automatic_evaluations import request_path
 from studio.jobs.evaluation_report import (
     AT_THE_END,
     Estimate,
@@ -20,17 +21,16 @@ from studio.jobs.evaluation_report import (
     rows_path,
     write_evaluation,
 )
-from studio.jobs.evaluations import request_path
 from studio.jobs.scored_rows import ALL, CSV
 from studio.jobs.tasks import Evaluate
 from studio.planning.model_facts import ModelFacts
+from studio.planning.tradeoffs import Tradeoffs
 from studio.runs.event_log import EventLog
 from studio.runs.store import RunFolder
 from studio.studio import Studio
 from studio.ui.evaluate import actions, tab, view
 from studio.ui.evaluate.actions import A_NUMBER, EVERY, SOON, rows_wanted
 from studio.ui.evaluate.state import PAGE_ROWS, Selection, label, settle
-from studio.ui.evaluate.tradeoff_state import Tradeoffs
 from studio.ui.kit.actions import Action
 from studio.ui.kit.drawn import Drawn, only_new
 from studio.ui.kit.exchange import Result
@@ -91,8 +91,13 @@ def test_without_a_run_the_page_says_what_fills_it(studio: Studio, tradeoffs: Tr
         shown = look(studio, tradeoffs, gone)
         assert "No finished run yet" in shown["status"]
         assert shown["name"]["value"] is None  # Gradio warns of a value that is no choice
-        for card in ("scores_card", "forgetting_card", "confusions_card", "rows_card", "tradeoff_card", "again"):
+        for card in ("details", "confusions_card", "rows_card", "tradeoff_card", "again"):
             assert shown[card]["visible"] is False
+
+
+def test_nothing_is_said_of_runs_until_one_is_chosen(studio: Studio, tradeoffs: Tradeoffs, run: RunFolder) -> None:
+    """A page that was just opened said that there is no finished run yet."""
+    assert look(studio, tradeoffs, None)["status"] == ""
 
 
 def test_a_run_at_work_is_said_to_train(studio: Studio, tradeoffs: Tradeoffs, dataset: str) -> None:
@@ -104,9 +109,8 @@ def test_a_run_at_work_is_said_to_train(studio: Studio, tradeoffs: Tradeoffs, da
     request_path(live).write_text("0")
     shown = look(studio, tradeoffs, live.id)
     assert "Still training" in shown["status"]
-    assert "It is evaluated when it ends." in shown["status"]
-    press(studio, tradeoffs, Action("cancel", AT_THE_END), live.id)
-    assert not request_path(live).exists()
+    assert "It is evaluated when it has finished." in shown["status"]
+    assert "data-verb" not in shown["status"], "there was a button to cancel an evaluation that had not begun"
 
 
 def test_a_run_without_a_result_cannot_be_evaluated(studio: Studio, tradeoffs: Tradeoffs, run: RunFolder) -> None:
@@ -135,7 +139,7 @@ def test_an_evaluation_is_started_followed_stopped_and_told(
     assert "Evaluating. Base model: answering (20 of 80)." in shown["status"]
     assert "80 of &lt;90&gt; rows." in shown["status"]
     assert 'aria-valuenow="25"' in shown["status"]
-    assert "report before this one" not in shown["status"]
+    assert "report below is the previous one" not in shown["status"]
     say(run, Finished("stopped", "Stopped.", 3.0))
     workers(studio).leave()
     shown = look(studio, tradeoffs, run.id)
@@ -160,27 +164,28 @@ def test_a_failure_is_two_sentences_and_can_be_tried_again(
 def test_a_report_is_shown_whole(studio: Studio, tradeoffs: Tradeoffs, run: RunFolder) -> None:
     made_up.write(run)
     shown = look(studio, tradeoffs, run.id)
-    assert "Accuracy rose from 40 % to 90%, surely better." in shown["headline"]
-    assert "on 30 of 36 held-out rows, in 1 min 14 s on cpu, fp32." in shown["status"]
+    assert "Right labels: 40 % before, 90 % after, on 30 of 36 rows." in shown["summary"]
+    assert "Clearly better: luck alone" in shown["summary"]
+    assert "on 30 of 36 held-out rows, in 1 min 14 s on the CPU, fp32." in shown["status"]
     assert shown["scores"].index("Accuracy") < shown["scores"].index(">Loss<")
-    assert "30 of 36 rows were asked. Under “Evaluate again” all of them" in shown["scores"]
-    assert "surely better" in shown["scores"]
+    assert "30 of 36 rows were asked. Choose all of them" in shown["scores"]
+    assert "clearly better" in shown["scores"]
     assert "p below 0.001" in shown["scores"]
-    assert "general language 2 % worse" in shown["forgetting"]
+    assert "loss 3.08 before, 3.14 after, on 204 everyday texts, 2 % higher" in shown["summary"]
     assert "By subject (3)" in shown["forgetting"]
     assert "As written" in shown["confusions"]
     assert "By likelihood" in shown["confusions"]
     assert (shown["confusions_card"]["visible"], shown["name"]["visible"]) == (True, False)
     assert "<script>" not in shown["rows"]
-    assert shown["rows"].count("<article") == PAGE_ROWS
-    assert "Row 1<" in shown["rows"]  # the worst of all: wrong, with the highest loss but one
+    assert shown["rows"].count("<details") == PAGE_ROWS
+    assert '<span translate="no">1</span>' in shown["rows"]  # the worst of all: wrong, with the highest loss but one
     assert "wrong" in shown["rows"]
 
 
 def test_a_report_without_probes_and_labels_says_so(studio: Studio, tradeoffs: Tradeoffs, run: RunFolder) -> None:
     made_up.write(run, replace(made_up.report(run), forgetting=None, confusions=()))
     shown = look(studio, tradeoffs, run.id)
-    assert "Not looked at" in shown["forgetting"]
+    assert "Not checked" in shown["forgetting"]
     assert shown["confusions_card"]["visible"] is False
 
 
@@ -199,7 +204,7 @@ def test_an_earlier_report_stays_while_another_is_made(studio: Studio, tradeoffs
     made_up.write(run)
     press(studio, tradeoffs, Action("evaluate", run.id), run.id)
     shown = look(studio, tradeoffs, run.id)
-    assert "report before this one" in shown["status"]
+    assert "report below is the previous one" in shown["status"]
     assert "Accuracy" in shown["scores"]
 
 
@@ -211,15 +216,15 @@ def test_one_of_several_evaluations_is_chosen(studio: Studio, tradeoffs: Tradeof
     assert (labels, shown["name"]["value"]) == (["The held-out rows", "tickets.csv"], AT_THE_END)
     other = look(studio, tradeoffs, run.id, name="data-0123456789")
     assert "rows of tickets.csv" in other["status"]
-    assert "70%" in other["headline"]
-    assert "90%" in look(studio, tradeoffs, run.id, name="data-of-another-run")["headline"]
+    assert "70 %" in other["summary"]
+    assert "90 %" in look(studio, tradeoffs, run.id, name="data-of-another-run")["summary"]
 
 
 def test_rows_are_searched_ordered_and_turned(studio: Studio, tradeoffs: Tradeoffs, run: RunFolder) -> None:
     made_up.write(run)
     shown = press(studio, tradeoffs, Action("page", "2"), run.id, order=ALL)
     assert "21 to 30 of 30 rows" in shown["rows"]
-    assert "Row 21<" in shown["rows"]
+    assert '<span translate="no">21</span>' in shown["rows"]
     selection = shown["selection"]
     again = look(studio, tradeoffs, **asdict(selection), drawn=shown["drawn"])
     assert again == {"drawn": shown["drawn"]}
@@ -228,7 +233,7 @@ def test_rows_are_searched_ordered_and_turned(studio: Studio, tradeoffs: Tradeof
     searched = look(studio, tradeoffs, **asdict(other), drawn=shown["drawn"])
     assert "1 row of 30" in searched["rows"]
     assert "scores" not in searched
-    assert "No row fits" in look(studio, tradeoffs, run.id, text="walrus")["rows"]
+    assert "No matching row" in look(studio, tradeoffs, run.id, text="walrus")["rows"]
     far = press(studio, tradeoffs, Action("page", "99"), run.id, order=ALL)
     assert "21 to 30 of 30 rows" in far["rows"]
 
@@ -244,7 +249,7 @@ def test_rows_are_not_read_again_while_they_are_the_same(studio: Studio, tradeof
     now = look(studio, tradeoffs, run.id, drawn=shown["drawn"])
     assert "Evaluating." in now["status"]
     assert "rows" not in now
-    assert "not there any more" in look(studio, tradeoffs, run.id)["rows"]
+    assert "are gone" in look(studio, tradeoffs, run.id)["rows"]
 
 
 def ask_again(studio: Studio, run: RunFolder, **given: Any) -> Result[Selection]:
@@ -298,7 +303,7 @@ def test_what_came_of_standard_tasks_is_shown_and_named(studio: Studio, tradeoff
     shown = look(studio, tradeoffs, run.id, name="tasks-1")
     assert shown["standard_card"]["visible"] is True
     assert "HellaSwag (acc_norm)" in shown["standard"]
-    assert "within noise" in shown["standard"]
+    assert "no clear difference" in shown["standard"]
     assert dict(map(reversed, shown["name"]["choices"]))["tasks-1"].startswith("The held-out rows with HellaSwag · ")
 
 
@@ -327,9 +332,9 @@ def test_what_is_missing_is_queued_with_the_same_data_and_seed(
 ) -> None:
     made_up.write(run)
     shown = look(studio, tradeoffs, run.id)
-    assert "Queues QLoRA (4-bit) and full fine-tuning with the same examples, the same seed (42)" in shown["offer"]
+    assert "Trains QLoRA (4-bit) and full fine-tuning with the same examples, the same seed (42)" in shown["offer"]
     assert "Full fine-tuning: learning rate 5e-5" in shown["offer"]
-    shown = press(studio, tradeoffs, Action("queue-missing", run.id), run.id)
+    shown = press(studio, tradeoffs, Action("train-missing", run.id), run.id)
     made = {each.config.method: each for each in studio.runs.all() if each.id != run.id}
     assert set(made) == {QLORA, FULL}
     for each in made.values():
@@ -340,8 +345,8 @@ def test_what_is_missing_is_queued_with_the_same_data_and_seed(
         assert studio.scheduler.view(each.id).status in ("queued", "preparing")
     assert (made[QLORA].config.learning_rate, made[FULL].config.learning_rate) == (5e-4, 5e-5)
     assert shown["offer"] == ""
-    assert shown["tradeoff"].count("waits or trains") == 2
-    press(studio, tradeoffs, Action("queue-missing", run.id), run.id)
+    assert shown["tradeoff"].count("in the queue or training") == 2
+    press(studio, tradeoffs, Action("train-missing", run.id), run.id)
     assert len(studio.runs.all()) == 3
 
 

@@ -7,9 +7,10 @@ from studio.config import FULL, LORA, QLORA, RunConfig
 from studio.jobs.evaluation_report import Estimate
 from studio.jobs.tradeoff import Line, Point
 from studio.models.forecast.forecast import DOES_NOT_FIT, FITS, Forecast, Part
+from studio.models.forecast.run_time import RunTime
+from studio.planning.tradeoffs import Queueable, Tradeoff
 from studio.runs.store import RunStore
 from studio.ui.evaluate import tradeoff_view
-from studio.ui.evaluate.tradeoff_state import Queueable, Tradeoff
 from studio.ui.evaluate.tradeoff_view import offer, payload, table
 from tests.ui import made_up
 
@@ -19,7 +20,7 @@ def forecast(verdict: str) -> Forecast:
         trainable=1,
         parameters=2,
         memory=(Part("weights", 3_000_000_000),),
-        seconds=240.0,
+        time=RunTime(0.0, 240.0),
         disk_bytes=1,
         file_bytes=1,
         verdict=verdict,
@@ -51,11 +52,13 @@ def test_the_offer_says_what_it_queues_and_what_it_leaves_out() -> None:
         Queueable(RunConfig(method=FULL, learning_rate=5e-5), forecast(DOES_NOT_FIT)),
     )
     drawn = str(offer(Tradeoff("a", "otter", seed=7, missing=missing)))
-    assert "Queues QLoRA (4-bit) with the same examples, the same seed (7) and the same settings as otter." in drawn
-    assert "QLoRA (4-bit): learning rate 0.0005, needs about 3.0 GB of memory, takes 4 min." in drawn
-    assert "Full fine-tuning is left out: it needs about 3.0 GB of memory" in drawn
+    assert "ls-primary" not in drawn, "it starts hours of work, and was the largest button of the tab"
+    assert "Takes 2 to 8 min of training. Trains QLoRA (4-bit) with the same examples, the same seed (7) and " in drawn
+    assert "the same settings as otter." in drawn
+    assert "QLoRA (4-bit): learning rate 0.0005, needs about 3.0 GB of memory, takes 2 to 8 min." in drawn
+    assert "Full fine-tuning is skipped: it needs about 3.0 GB of memory" in drawn
     only = str(offer(Tradeoff("a", missing=missing[1:])))
-    assert "left out" in only
+    assert "skipped" in only
     assert "data-verb" not in only
     assert offer(Tradeoff("a")) == ""
 
@@ -81,6 +84,6 @@ def test_the_axis_names_what_was_gained(tmp_path: Path) -> None:
     store = RunStore(tmp_path)
     run = store.create(RunConfig(), dataset_id="d", dataset_name="D", dataset_sha256="0", train=(), validation=())
     report = made_up.report(run)
-    assert tradeoff_view.gain_title(report) == "gain in accuracy in points"
-    assert tradeoff_view.gain_title(replace(report, main="loss")) == "fall of loss"
+    assert tradeoff_view.gain_title(report) == "gain in right labels in points"
+    assert tradeoff_view.gain_title(replace(report, main="loss")) == "fall of loss on your texts"
     assert tradeoff_view.gain_title(None) == "gain"

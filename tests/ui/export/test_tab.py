@@ -5,13 +5,14 @@ import pytest
 from studio.config import RunConfig
 from studio.errors import ExportError
 from studio.events import Failed, Loading, Started
+from studio.jobs.exports import export_archive
 from studio.jobs.tasks import Export
 from studio.runs.event_log import EventLog
 from studio.runs.store import RunFolder
+from studio.runs.turns import EVALUATION
 from studio.studio import Studio
 from studio.ui.api import export_of
 from studio.ui.export import view
-from studio.ui.export.cards import snippet
 from studio.ui.export.tab import prepare
 from studio.ui.export.view import Selection
 from tests.ui.fake_studio import FakeWorkers, finished_run, write_export
@@ -32,15 +33,27 @@ def test_without_a_run_the_cards_say_what_will_come(studio: Studio) -> None:
     assert shown["merged_prepare"]["interactive"] is False
 
 
+def test_nothing_is_said_of_runs_until_one_is_chosen(studio: Studio, run: RunFolder) -> None:
+    """A page that was just opened said that there is no finished run yet."""
+    assert look(studio, "")["adapter_status"] == ""
+
+
 def test_preparing_shows_what_the_worker_does(studio: Studio, run: RunFolder) -> None:
     prepare(studio, "merged", Selection(run.id))
     assert look(studio, run.id)["merged_prepare"]["interactive"] is False
     log = EventLog(Export(run.path, "merged").paths.events, studio.clock)
     log.emit(Started(1, "export"))
+    log.emit(Loading("Waiting for the run otter, 2 to 4 min", waits_for="run"))
+    assert "Evaluate tab" not in look(studio, run.id)["merged_status"]
+    log.emit(Loading("Waiting for the evaluation of otter, 2 to 4 min", waits_for=EVALUATION))
+    waiting = look(studio, run.id)["merged_status"]
+    assert "Waiting for the evaluation of otter, 2 to 4 min" in waiting
+    assert "You can stop that on the Evaluate tab." in waiting
     log.emit(Loading("Writing the merged model"))
     log.close()
     shown = look(studio, run.id)
     assert "Writing the merged model" in shown["merged_status"]
+    assert "Evaluate tab" not in shown["merged_status"]
     assert shown["merged_prepare"]["value"] == "Preparing the merged model"
     assert shown["adapter_prepare"]["interactive"] is True
 
@@ -48,22 +61,32 @@ def test_preparing_shows_what_the_worker_does(studio: Studio, run: RunFolder) ->
 def test_a_ready_export_shows_its_check_and_offers_only_its_zip(studio: Studio, run: RunFolder) -> None:
     write_export(run, "adapter")
     shown = look(studio, run.id)
-    assert "Loaded back and asked 3 questions: 3 of 3 answers the same as the run" in shown["adapter_status"]
-    assert "Largest difference in the logits 2.1e-6, allowed 1e-4. Checked: peft." in shown["adapter_status"]
+    assert "Loaded back and asked 3 questions: 3 of 3 answers are the same as the run" in shown["adapter_status"]
+    assert "differs by at most 2.1e-6 (logits); 1e-4 is allowed. Checked: peft." in shown["adapter_status"]
     assert "18.1 MB" in shown["adapter_status"]
+    assert "18,100,000 bytes" in shown["adapter_status"], "other programs count in other units"
     address = f"studio/download/run/{run.id}/{run.id}-adapter.zip"
     assert (shown["adapter_download"]["visible"], shown["adapter_download"]["link"]) == (True, address)
     assert shown["adapter_download"]["value"] == "Download the adapter"
-    assert f"'{run.id}-adapter'" in shown["adapter_code"]["value"]
+    assert f'"{run.id}-adapter"' in shown["adapter_code"]["value"]
     assert str(studio.settings.home) not in str(shown)
     assert export_of(studio, run.id, "adapter")["download"] == address
+
+
+def test_a_zip_that_was_changed_since_its_check_is_not_offered(studio: Studio, run: RunFolder) -> None:
+    """Its size was shown as that of another file, and its check was another file's."""
+    write_export(run, "adapter")
+    with export_archive(run, "adapter").open("ab") as archive:
+        archive.write(b"more")
+    shown = look(studio, run.id)
+    assert (shown["adapter_download"]["visible"], shown["adapter_prepare"]["visible"]) == (False, True)
 
 
 def test_a_full_run_offers_its_model_and_says_why_no_adapter(studio: Studio) -> None:
     config = RunConfig(method="full")
     run = finished_run(studio, dataset_id=studio.data.add_sample("order_slips").id, config=config)
     shown = look(studio, run.id)
-    assert "so there is no adapter to take away" in shown["adapter_status"]
+    assert "so there is no adapter to export" in shown["adapter_status"]
     assert shown["adapter_prepare"]["visible"] is False
     assert shown["merged_prepare"]["value"] == "Prepare the trained model"
     assert shown["merged_download"]["value"] == "Download the trained model"
@@ -81,13 +104,6 @@ def test_a_failed_export_can_be_tried_again(studio: Studio, run: RunFolder) -> N
     shown = look(studio, run.id)
     assert "The disk is full." in shown["adapter_status"]
     assert shown["adapter_prepare"]["value"] == "Prepare the adapter again"
-
-
-def test_the_snippets_are_python() -> None:
-    for kind in ("adapter", "merged"):
-        code = snippet(kind, model="C:\\models", folder="/home/x")
-        compile(code, kind, "exec")
-        assert "where you unpacked the zip" in code.splitlines()[0]
 
 
 def test_programs_can_export(studio: Studio, run: RunFolder) -> None:

@@ -29,7 +29,7 @@ def test_an_emptied_slider_reaches_the_check() -> None:
     slider = form.control("dropout")
     assert slider.preprocess(None) is None
     verdict = form.check_form(dropout=None)[0]
-    assert verdict["message"] == "Dropout is empty. Give a number."
+    assert verdict["message"] == "Dropout is empty. Enter a number."
 
 
 def test_a_whole_number_is_not_rounded() -> None:

@@ -9,7 +9,7 @@ import gradio as gr
 
 from studio.ui.kit.actions import Action
 from studio.ui.kit.drawn import AGAIN_SECONDS, Drawing, Drawn, Section
-from studio.ui.kit.exchange import Exchange, Result
+from studio.ui.kit.exchange import Exchange, Fields, Form, Result
 
 
 @dataclass(frozen=True)
@@ -156,3 +156,32 @@ def test_a_section_is_not_drawn_again_for_the_same_key() -> None:
     for text in ("", "", "x", "x"):
         page.tick(text=text)
     assert made == ["", "x"]
+
+
+@dataclass(frozen=True)
+class Point:
+    """Two numbers, each in a field of its own; an empty one is a fault."""
+
+    x: float | None = 0
+    y: float | None = 0
+
+
+@dataclass(frozen=True)
+class Drawer:
+    point: Point = Point()
+
+
+def test_several_fields_hold_one_value_and_nothing_in_one_is_for_the_form_to_judge() -> None:
+    form = Form(("x", "y"), lambda values: Point(values["x"], values["y"]), lambda name, point: getattr(point, name))
+    drawing = {"said": "A number is missing."}
+    exchange = Exchange(Drawer(), lambda drawer: drawing if drawer.point.x is None else {}, forms={"point": form})
+    page = {"selection": Drawer(), "drawn": Drawn(), "x": None, "y": 3.0}
+    asked = exchange.take_in(page, ())
+    assert asked.now.point == Point(None, 3.0)
+    sent = exchange.answer(asked, asked.now)
+    assert (sent["said"], sent["selection"]) == ("A number is missing.", Drawer(Point(None, 3.0)))
+    assert not sent.keys() & {"x", "y"}, "what a person typed is left alone"
+    moved = exchange.answer(asked, replace(asked.now, point=Point(1.0, 3.0)))
+    assert moved["x"] == 1.0
+    assert "y" not in moved
+    assert exchange.answer(asked, Fields({"point": Point(None, 4.0)}, {"tabs": 2})) == {"y": 4.0, "tabs": 2}

@@ -1,6 +1,6 @@
 import pytest
 
-from studio.ui.kit.numbers import brief_duration, parameters, share, tiny
+from studio.ui.kit.numbers import parameters, share, tiny
 
 
 @pytest.mark.parametrize(
@@ -8,13 +8,6 @@ from studio.ui.kit.numbers import brief_duration, parameters, share, tiny
 )
 def test_parameters(number: int, text: str) -> None:
     assert parameters(number) == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(41.6, "42 s"), (200, "3 min 20 s"), (60, "1 min"), (1500, "25 min"), (7500, "2 h 5 min")]
-)
-def test_brief_duration(seconds: float, text: str) -> None:
-    assert brief_duration(seconds) == text
 
 
 @pytest.mark.parametrize(

@@ -150,3 +150,15 @@ def test_an_update_for_nothing_that_is_there_is_a_fault() -> None:
     *_, lost = page.blocks.fns.values()
     with pytest.raises(gr.Error, match="Something went wrong"):
         page.answer(lost)
+
+
+def test_what_a_listener_ends_is_ended_before_it_runs() -> None:
+    """Gradio calls the listeners of one event one after the other: what began meanwhile would be ended, too."""
+    with gr.Blocks() as blocks:
+        panel = Panel("files", Selection(), draw=draw)
+        asked = panel.on([gr.Button().click], press)
+        stop = gr.Button()
+        panel.on([stop.click], press, options={**QUIET, "cancels": [asked]})
+    *before, listener = (fn for fn in blocks.fns.values() if (stop._id, "click") in fn.targets)
+    assert [fn.cancels for fn in before if fn.cancels] == [[0]]
+    assert (listener.fn is not None, listener.cancels) == (True, [])

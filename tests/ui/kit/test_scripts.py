@@ -8,6 +8,7 @@ from playwright.sync_api import Browser
 from studio.studio import Studio
 from studio.ui.app import build_app
 from studio.ui.kit import scripts
+from studio.ui.language import front
 
 
 def named(text: str) -> set[str]:
@@ -25,7 +26,7 @@ def test_each_function_that_the_page_calls_is_there(studio: Studio) -> None:
     loaded = [block.js_on_load or "" for block in page.blocks.values() if isinstance(block, gr.HTML)]
     called = named("\n".join([*loaded, *(each.js for each in page.fns.values() if isinstance(each.js, str))]))
     drawn = {"histogram", "curves", "overlay", "tradeoff"}  # by `plot`, to which the name is passed
-    assert {"plot", "actions", "setTimers", "saveText", *drawn} <= called | drawn
+    assert {"plot", "actions", "clock", "place", "placeRun", "saveText", *drawn} <= called | drawn
     there = set(re.findall(r"^studio\.(\w+) = ", scripts.head(), re.MULTILINE))
     assert called | drawn <= there
     assert named(scripts.head()) - {"js"} <= there
@@ -41,12 +42,19 @@ def test_javascript_stands_in_files_alone(studio: Studio) -> None:
         assert each.js in (None, True) or re.fullmatch(r"\(\.\.\.values\) => studio\.\w+\(.*\)", str(each.js))
 
 
+def test_what_must_be_there_first_stands_in_the_page_itself_once() -> None:
+    begins = "<script>window.gradio_config = {};</script>"
+    written = front.page(f"<head>{begins}</head>", "en")
+    assert written.index(scripts.first()) < written.index(begins)
+    assert scripts.first() not in scripts.head()
+
+
 @pytest.mark.browser
 def test_every_file_can_be_read_by_a_browser(browser: Browser) -> None:
     page = browser.new_page()
     errors: list[object] = []
     page.on("pageerror", lambda each: errors.append(each))
-    page.set_content(f"<html><head>{scripts.head()}</head></html>")
+    page.set_content(f"<html><head><script>{scripts.first()}</script>{scripts.head()}</head></html>")
     kinds = page.evaluate("Object.fromEntries(Object.entries(studio).map(([name, each]) => [name, typeof each]))")
     page.close()
     assert errors == []

@@ -2,13 +2,15 @@
 
 import asyncio
 import copy
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import pytest
 from gradio.state_holder import SessionState
 
-from studio.ui.kit.sent_values import CheckedPage
+from studio.errors import StudioError
+from studio.ui.kit.sent_values import CheckedPage, fitting
 
 
 def answers(page: gr.Blocks, returned: Any) -> tuple[list[Any], SessionState]:
@@ -66,3 +68,36 @@ def test_a_component_that_is_skipped_is_not_made_again() -> None:
     _, state = answers(page, (gr.skip(), gr.skip(), gr.skip(), gr.update(visible=False)))
     changed = [id for id, block in state.blocks_config.blocks.items() if block is not page.blocks[id]]
     assert [page.blocks[id].get_block_name() for id in changed] == ["number"]
+
+
+def file_at(path: object) -> dict[str, object]:
+    return {"path": path, "orig_name": "x.csv", "meta": {"_type": "gradio.FileData"}}
+
+
+@pytest.fixture
+def uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "uploads"
+    (folder / "ab12").mkdir(parents=True)
+    (folder / "ab12" / "x.csv").write_text("a,b\n")
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(folder))
+    return folder
+
+
+def test_a_file_of_the_server_is_not_taken_for_an_upload(uploads: Path, tmp_path: Path) -> None:
+    """Gradio checks the place of a file only where it serves the page itself: a visitor could bring in any file."""
+    secret = tmp_path / "secret.txt"
+    secret.write_text("key")
+    (uploads / "link").symlink_to(secret)
+    beside = tmp_path / "uploads-beside"
+    places = [str(secret), f"{uploads}/../secret.txt", str(uploads / "link"), str(beside), "x", "", None, 3, "a\0b"]
+    for component in (gr.File(), gr.File(file_count="multiple"), gr.UploadButton(), gr.HTML(), gr.JSON()):
+        for place in places:
+            for value in (file_at(place), [file_at(place)], {"deep": [file_at(place)]}):
+                with pytest.raises(StudioError, match="was not uploaded to this page"):
+                    fitting(component, value)
+
+
+def test_an_upload_is_taken(uploads: Path) -> None:
+    given = [file_at(str(uploads / "ab12" / "x.csv"))]
+    assert fitting(gr.File(file_count="multiple"), given) == given
+    assert fitting(gr.File(), None) is None

@@ -27,7 +27,7 @@ def open_runs(page: Page) -> None:
 
 def bring_in(page: Page, archive: Path) -> None:
     with page.expect_file_chooser() as chooser:
-        page.get_by_role("button", name="Bring a run in", exact=True).click()
+        page.get_by_role("button", name="Import run", exact=True).click()
     chooser.value.set_files(archive)
 
 
@@ -40,12 +40,14 @@ def test_runs_are_brought_in_compared_described_and_deleted(page: Page, archives
     expect(page.locator("#runs-table")).to_contain_text("No run yet")
     for name, archive in zip(("otter", "heron"), archives, strict=True):
         bring_in(page, archive)
-        expect(page.locator("#runs-said")).to_contain_text(f"{name} was brought in")
+        expect(page.locator("#runs-said")).to_contain_text(f"{name} was imported")
     expect(rows(page)).to_have_count(2)
     expect(rows(page).filter(has_text="otter")).to_contain_text("Finished")
+    page.set_viewport_size({"width": 1280, "height": 800})
+    assert page.locator(".ls-runs").evaluate("table => table.scrollWidth <= table.clientWidth"), "a column is clipped"
 
     for name in ("otter", "heron"):
-        tick = page.get_by_role("checkbox", name=f"Lay {name} over others", exact=True)
+        tick = page.get_by_role("checkbox", name=f"Compare {name}", exact=True)
         tick.focus()
         page.keyboard.press("Space")
         expect(tick).to_be_checked()
@@ -56,38 +58,40 @@ def test_runs_are_brought_in_compared_described_and_deleted(page: Page, archives
 
     page.get_by_role("button", name="Name", exact=True).click()
     expect(rows(page).first).to_contain_text("heron")
-    page.get_by_role("textbox", name="Search the runs").fill("otter")
+    page.get_by_role("textbox", name="Search runs").fill("otter")
     expect(rows(page)).to_have_count(1)
 
     page.get_by_role("button", name="otter", exact=True).click()
     expect(page.locator("#runs-one")).to_contain_text("Finished: 5 steps")
     expect(page.get_by_role("textbox", name="Name", exact=True)).to_have_value("otter")  # the other one was open before
     page.get_by_label("Note", exact=True).fill("Answers too long.")
-    page.get_by_role("button", name="Keep name and note", exact=True).click()
+    page.get_by_role("button", name="Save name and note", exact=True).click()
     expect(rows(page)).to_contain_text("Answers too long.")
     with page.expect_download() as saved:
-        page.get_by_role("button", name="Download as one file", exact=True).click()
+        page.get_by_role("button", name="Export run", exact=True).click()
     saved.value.save_as(tmp_path / "again.zip")
     assert (tmp_path / "again.zip").stat().st_size > 1000
 
-    page.get_by_role("button", name="Move to the bin", exact=True).click()
-    expect(page.locator("#runs-said")).to_contain_text("is in the bin")
+    page.get_by_role("button", name="Move to Trash", exact=True).click()
+    expect(page.locator("#runs-said")).to_contain_text("is in the Trash")
     page.locator("#runs-bin > button").click()
     page.get_by_role("button", name="Put otter back", exact=True).click()
-    expect(page.locator("#runs-said")).to_contain_text("otter is back")
+    expect(page.locator("#runs-said")).to_contain_text("otter was put back")
     expect(rows(page)).to_have_count(2)
 
     page.get_by_role("button", name="Open in Train", exact=True).click()
     expect(page.get_by_role("tab", name="3. Train", exact=True)).to_have_attribute("aria-selected", "true")
     expect(page.locator("#train-status")).to_contain_text("Finished: 5 steps")
+    expect(page.locator("#train-advice")).to_contain_text("What could make it better")
 
 
 def test_settings_are_taken_over_and_a_draft_is_changed(page: Page, archives: list[Path]) -> None:
     open_runs(page)
     bring_in(page, archives[1])
     expect(page.locator("#runs-one")).to_contain_text("Finished: 5 steps")
-    page.get_by_role("button", name="Start from these settings", exact=True).click()
+    page.get_by_role("button", name="New run with these settings", exact=True).click()
     expect(page.locator("#configure-source")).to_contain_text("the settings of heron and its data set")
+    page.locator("#advanced > button").click()
     rank, epochs = (page.locator(f"#setting-{name} input").first for name in ("rank", "epochs"))
     expect(rank).to_have_value("32")
     expect(epochs).to_have_value("5")
@@ -96,17 +100,17 @@ def test_settings_are_taken_over_and_a_draft_is_changed(page: Page, archives: li
     expect(rank).to_have_value("32")
 
     open_runs(page)
-    page.get_by_role("button", name="Duplicate as a draft", exact=True).click()
+    page.get_by_role("button", name="Duplicate as draft", exact=True).click()
     expect(page.locator("#runs-said")).to_contain_text("is a draft")
-    page.get_by_role("button", name="Edit the settings", exact=True).click()
+    page.get_by_role("button", name="Edit settings", exact=True).click()
     expect(page.locator("#configure-source")).to_contain_text("which has not started")
     rank.fill("6")
     rank.press("Tab")
-    page.get_by_role("button", name="Keep these settings", exact=True).click()
-    expect(page.locator("#configure-source")).to_contain_text("are kept")
+    page.get_by_role("button", name="Save these settings", exact=True).click()
+    expect(page.locator("#configure-source")).to_contain_text("are saved")
     open_runs(page)
-    expect(rows(page).filter(has_text="Draft")).to_contain_text("6")
-    expect(rows(page).filter(has_text="Draft")).not_to_contain_text("32")
+    expect(page.locator("#runs-one dd").filter(has_text="6")).to_have_count(1)
+    expect(page.locator("#runs-one dd").filter(has_text="32")).to_have_count(0)
 
 
 def test_two_pages_show_the_same_and_a_phone_has_room(page: Page, server: Served, archives: list[Path]) -> None:
@@ -119,7 +123,7 @@ def test_two_pages_show_the_same_and_a_phone_has_room(page: Page, server: Served
     open_runs(other)
     expect(rows(other)).to_contain_text("otter")
     page.get_by_role("textbox", name="Name", exact=True).fill("kestrel")
-    page.get_by_role("button", name="Keep name and note", exact=True).click()
+    page.get_by_role("button", name="Save name and note", exact=True).click()
     expect(rows(other)).to_contain_text("kestrel")
     assert_fits(other)
     other.get_by_role("button", name="kestrel", exact=True).click()

@@ -10,15 +10,16 @@ import pytest
 
 from studio.config import RunConfig
 from studio.errors import RunError
-from studio.events import Failed
+from studio.events import Evaluated, Failed
 from studio.jobs.tasks import Train
 from studio.runs.listing import PAGE_ROWS, Query
 from studio.runs.store import RunFolder
+from studio.runs.view import RunView
 from studio.studio import Studio
 from studio.ui.kit.actions import Action
 from studio.ui.kit.drawn import Drawn, only_new
 from studio.ui.runs import actions, navigation, view
-from studio.ui.runs.overlay import MOST_RUNS, TRAINING
+from studio.ui.runs.overlay import HELD_OUT, MOST_RUNS, TRAINING, curve
 from studio.ui.runs.view import Selection, settle
 from tests.ui.fake_studio import FakeWorkers, finished_run, opening_events, play, step
 
@@ -59,14 +60,14 @@ def test_without_a_run_the_page_says_what_fills_it(studio: Studio) -> None:
     assert "Start training" in shown["table"]
     assert "No run is open" in shown["one_said"]
     assert shown["chart"]["curves"] == []
-    assert "The bin is empty" in shown["binned"]
+    assert "The Trash is empty" in shown["binned"]
     assert shown["queue"] == ""
 
 
 def test_a_row_says_what_is_known_of_a_run(studio: Studio, run: RunFolder) -> None:
     studio.runs.describe(run.id, note="the <b>good</b> one")
     table = look(studio)["table"]
-    for text in ("otter", "Finished", "A format: order slips", "Starter model", "LoRA", "0.0005", "1.200", "<polyline"):
+    for text in ("otter", "Finished", "A format: order slips", "Starter model", "LoRA", "1.200", "<polyline"):
         assert text in table
     assert "the &lt;b&gt;good&lt;/b&gt; one" in table
 
@@ -91,12 +92,12 @@ def test_two_pages_show_the_same(studio: Studio, run: RunFolder) -> None:
 def test_a_search_begins_at_its_first_page(studio: Studio, run: RunFolder) -> None:
     assert settle(Selection(), Selection("otter", query=Query(page=3))).query == Query(text="otter")
     searched = Selection("walrus ", "draft")
-    assert "No run fits" in look(studio, searched)["table"]
+    assert "No run found" in look(studio, searched)["table"]
     every = press(studio, "all", selection=searched)
     assert every["selection"] == Selection()
     assert "otter" in every["table"]
     assert "otter" in look(studio, Selection(state="finished"))["table"]
-    assert "No run fits" in look(studio, Selection(state="draft"))["table"]
+    assert "No run found" in look(studio, Selection(state="draft"))["table"]
 
 
 def test_a_column_is_sorted_by_and_then_the_other_way_round(studio: Studio, run: RunFolder, dataset: str) -> None:
@@ -124,9 +125,10 @@ def test_an_opened_run_offers_what_can_be_done_with_it(studio: Studio, run: RunF
     assert "Finished: 5 steps" in shown["one_said"]
     assert shown["name"]["value"] == "otter"
     assert shown["describe"]["visible"] is True
-    for label in ("Open in Train", "Compare", "Export", "Start from these settings", "Duplicate", "Move to the bin"):
+    for label in ("Open in Train", "Compare", "Export", "New run with these settings", "Duplicate", "Move to Trash"):
         assert label in shown["actions"]
-    assert "Put in the queue" not in shown["actions"]
+    assert "<dt>Learning rate</dt><dd>0.0005</dd>" in shown["one_said"]
+    assert "Add to queue" not in shown["actions"]
     assert "Edit" not in shown["actions"]
 
 
@@ -134,7 +136,7 @@ def test_a_run_at_work_cannot_be_deleted_and_says_so(studio: Studio, dataset: st
     live = studio.start_run(RunConfig(), dataset)
     shown = press(studio, "open", live.id)
     assert "cannot be deleted" in shown["actions"]
-    assert "Move to the bin" not in shown["actions"]
+    assert "Move to Trash" not in shown["actions"]
     with pytest.raises(RunError, match="still at work"):
         press(studio, "delete", live.id)
 
@@ -145,7 +147,7 @@ def test_a_failed_run_goes_on_from_its_checkpoint(studio: Studio, dataset: str) 
     end_workers(studio)
     assert "Start again" in press(studio, "open", failed.id)["actions"]
     (failed.checkpoint(1)).mkdir(parents=True)
-    assert "Go on from step 1" in press(studio, "open", failed.id)["actions"]
+    assert "Resume from step 1" in press(studio, "open", failed.id)["actions"]
     shown = press(studio, "queue", failed.id)
     assert "starts now" in shown["said"]
     assert _trained(studio) == [failed.id, failed.id]
@@ -166,7 +168,7 @@ def test_the_queue_is_shown_and_can_be_changed(studio: Studio, dataset: str) -> 
     moved = press(studio, "up", runs[2].id)["queue"]
     assert moved.index("third") < moved.index("second")
     taken = press(studio, "cancel", runs[2].id)
-    assert "waits no longer" in taken["said"]
+    assert "was removed from the queue" in taken["said"]
     assert studio.scheduler.waiting() == (runs[1].id,)
     assert "as number 2" in press(studio, "queue", runs[2].id)["said"]
 
@@ -178,15 +180,15 @@ def test_a_duplicate_is_a_draft_that_is_opened(studio: Studio, run: RunFolder) -
     assert replace(copy.config, name="") == replace(run.config, name="")
     assert studio.scheduler.view(copy.id).status == "draft"
     assert copy.name in shown["said"]
-    assert "Edit the settings" in shown["actions"]
+    assert "Edit settings" in shown["actions"]
 
 
-def test_the_bin(studio: Studio, run: RunFolder) -> None:
+def test_the_trash(studio: Studio, run: RunFolder) -> None:
     shown = press(studio, "delete", run.id, selection=Selection(opened=run.id, chosen=(run.id,)))
-    assert "is in the bin" in shown["said"]
+    assert "is in the Trash" in shown["said"]
     assert shown["selection"].opened == ""
     assert shown["selection"].chosen == ()
-    assert shown["bin"]["label"] == "Bin (1)"
+    assert shown["bin"]["label"] == "Trash (1)"
     back = press(studio, "restore", run.id, selection=shown["selection"])
     assert back["selection"].opened == run.id
     press(studio, "delete", run.id)
@@ -222,7 +224,7 @@ def test_a_run_leaves_as_one_file_and_comes_back(studio: Studio, run: RunFolder,
     path = run.exports / f"{run.id}.run.zip"
     assert zipfile.is_zipfile(path)
     brought = studio.runs.get(actions.bring_in(studio, Selection("walrus"), file=str(path)).opened)
-    assert (brought.id != run.id, brought.name, brought.config) == (True, "otter", run.config)
+    assert (brought.id != run.id, brought.name, brought.config) == (True, "otter (2)", run.config)
     other = tmp_path / "notes.zip"
     other.write_text("no zip")
     with pytest.raises(RunError, match=r"notes\.zip"):
@@ -230,7 +232,16 @@ def test_a_run_leaves_as_one_file_and_comes_back(studio: Studio, run: RunFolder,
     assert actions.pack(studio, Selection()) is None
 
 
-def test_runs_are_laid_over_each_other(studio: Studio, run: RunFolder, dataset: str) -> None:
+def test_a_curve_over_a_part_of_the_held_out_examples_says_so(studio: Studio, run: RunFolder) -> None:
+    of_all = studio.scheduler.view(run.id).view
+    in_part = RunView(evaluations=[Evaluated(0, 3.0, 24, 100, 3.1), Evaluated(5, 1.2, 24, 100)])
+    assert curve("otter", of_all, kind=HELD_OUT).part is None
+    assert curve("heron", in_part, kind=HELD_OUT).part == (24, 100)
+    assert curve("heron", in_part, kind=HELD_OUT).losses == (3.0, 1.2)
+    assert curve("heron", in_part, kind=TRAINING).part is None
+
+
+def test_runs_are_compared(studio: Studio, run: RunFolder, dataset: str) -> None:
     other = finished_run(studio, dataset_id=dataset, config=RunConfig(name="heron", rank=32))
     first = press(studio, "choose", run.id)
     assert "Mark a second run" in first["differences"]
@@ -246,12 +257,12 @@ def test_runs_are_laid_over_each_other(studio: Studio, run: RunFolder, dataset: 
     assert [curve["name"] for curve in alone["chart"]["curves"]] == ["heron"]
     studio.delete_run(other.id)
     gone = look(studio, both["selection"])
-    assert "in the bin" in gone["differences"]
+    assert "moved to the Trash" in gone["differences"]
 
 
-def test_no_more_runs_are_laid_over_each_other_than_can_be_told_apart(studio: Studio, run: RunFolder) -> None:
+def test_no_more_runs_are_compared_than_can_be_told_apart(studio: Studio, run: RunFolder) -> None:
     selection = Selection(chosen=tuple(f"run-{number}" for number in range(MOST_RUNS)))
-    with pytest.raises(gr.Error, match="Take one away first"):
+    with pytest.raises(gr.Error, match="Remove one first"):
         press(studio, "choose", run.id, selection=selection)
 
 

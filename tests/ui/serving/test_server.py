@@ -6,7 +6,7 @@ import pytest
 
 from studio.errors import RunError
 from studio.studio import Studio
-from studio.ui.kit.theme import STYLE_SHEET
+from studio.ui.kit.theme import STYLE_SHEETS
 from studio.ui.serving.server import mount_options, serve, served
 
 
@@ -14,7 +14,7 @@ def test_nothing_leaves_the_machine(studio: Studio) -> None:
     options = mount_options(studio)
     assert options["show_error"] is False
     assert "allowed_paths" not in options
-    css = options["theme"]._get_theme_css() + STYLE_SHEET.read_text(encoding="utf-8")
+    css = options["theme"]._get_theme_css() + "".join(sheet.read_text(encoding="utf-8") for sheet in STYLE_SHEETS)
     assert "@import" not in css
     assert "url('http" not in css
     assert options["theme"]._stylesheets == []

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from studio.events import Evaluated, Event, Forecasted, Record, Started, Stepped
+from studio.events import Evaluated, Event, Finished, Forecasted, Record, Started, Stepped
 from studio.runs.view import RunView
 from studio.ui.train.charts import MOST_POINTS, MOST_SMALL_POINTS, chart, payload, rounded
 from tests.ui.fake_studio import opening_events, step
@@ -20,7 +20,7 @@ def fold(*events: Event) -> RunView:
 
 
 def drawn(*events: Event) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(payload("a-run", fold(*events)))
+    document: dict[str, Any] = json.loads(payload("a-run", fold(*events), name="heron"))
     return document
 
 
@@ -32,7 +32,7 @@ def test_an_empty_chart_says_what_will_fill_it() -> None:
     template = chart("x").html_template
     assert "first training step" in template
     assert all(f'data-panel="{panel}"' in template for panel in PANELS)
-    assert payload("a-run", fold(*opening_events(steps=63))) == ""
+    assert payload("a-run", fold(*opening_events(steps=63)), name="heron") == ""
 
 
 def test_the_step_axis_knows_where_the_run_will_end() -> None:
@@ -49,20 +49,33 @@ def test_every_axis_has_a_place_for_every_point() -> None:
     assert run["counted"] is True
 
 
+def test_the_held_out_curve_is_over_the_same_examples_everywhere() -> None:
+    run = drawn(Evaluated(0, 3.0, 24, 100, 3.2), step(1, loss=3.0), Evaluated(1, 2.5, 24, 100, 2.75))
+    assert (run["held_out"]["loss"], run["part"]) == ([3, 2.5], [24, 100])
+    assert drawn(Evaluated(0, 3.0), step(1, loss=3.0))["part"] == []
+
+
 def test_tokens_that_were_not_counted_are_no_axis() -> None:
     assert drawn(counted(1, 3), counted(2, 0))["counted"] is False
 
 
 def test_the_forecast_is_a_line_and_each_small_chart_has_its_numbers() -> None:
     run = drawn(Forecasted(2.5, None), step(1, loss=3.0))
-    assert run["forecast"] == 2.5
+    assert run["forecast"] == 2.684, "in decimal GB, as sizes are everywhere"
     assert {panel: run["small"][panel] for panel in PANELS} == {
         "learning_rate": [0.0005],
         "grad_norm": [1],
         "tokens_per_second": [240],
-        "memory_gib": [1.9],
+        "memory_gib": [2.0401],
     }
     assert drawn(step(1, loss=3.0))["forecast"] is None
+    assert run["name"] == "heron"
+
+
+def test_the_step_that_is_kept_is_marked_where_it_is_not_the_last() -> None:
+    steps = [step(number, loss=3.0) for number in range(1, 4)]
+    assert drawn(*steps, Finished("finished", "", 1.0))["kept"] == 0
+    assert drawn(*steps, Finished("finished", "", 1.0, kept_step=2))["kept"] == 2
 
 
 def test_the_curves_are_bounded_and_keep_their_peaks() -> None:

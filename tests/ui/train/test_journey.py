@@ -1,6 +1,7 @@
 """The Train tab in a real browser, on a real server, while a played worker says what a run would say."""
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -12,11 +13,22 @@ from playwright.sync_api import Page, expect
 
 from studio.config import RunConfig
 from studio.data.examples import Example, Message
-from studio.events import Evaluated, Event, Finished, Forecasted, Loaded, Loading, Prepared, Sampled, Started, Stepped
+from studio.events import (
+    Checking,
+    Evaluated,
+    Event,
+    Finished,
+    Forecasted,
+    Loaded,
+    Loading,
+    Prepared,
+    Sampled,
+    Started,
+    Stepped,
+)
 from studio.runs.event_log import EventLog
 from studio.runs.launcher import PROJECT_ROOT
 from studio.runs.store import RunFolder, RunStore
-from studio.ui.app import TICK_SECONDS
 from tests.live_page import Served
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
@@ -124,8 +136,10 @@ def test_a_step_is_on_the_chart_at_the_next_tick_and_the_zoom_stays(
     for number in range(51, 54):
         worker.say(step(number, 200))
         wait_for_points(page, number)
-    assert TICK_SECONDS <= 1
 
+    more = page.locator("#train-chart .ls-chart-more > summary")
+    if page.locator("#train-chart .ls-chart-small").is_hidden():
+        more.click()
     page.locator("#train-chart .ls-chart-small").scroll_into_view_if_needed()
     page.wait_for_timeout(500)
     box = page.locator("#train-chart .nsewdrag").first.bounding_box()
@@ -158,6 +172,9 @@ def test_axis_scale_picture_and_table(page: Page, server: Served, worker: Played
     wait_for_points(page, 12)
     assert chart(page, "layout.yaxis.type") == "log"
 
+    more = page.locator("#train-chart .ls-chart-more > summary")
+    if page.locator("#train-chart .ls-chart-small").is_hidden():
+        more.click()
     page.locator("#train-chart .ls-chart-small").scroll_into_view_if_needed()
     expect(page.locator("#train-chart .js-plotly-plot")).to_have_count(5)
 
@@ -173,11 +190,22 @@ def test_axis_scale_picture_and_table(page: Page, server: Served, worker: Played
         assert len((tmp_path / "steps.csv").read_text().splitlines()) == 2 + points(page)
         worker.say(step(13, 20))
         wait_for_points(page, 13)
+    said = page.get_by_text("The held-out curve is over the same 24 of 1,000 examples at every check")
+    expect(said).to_be_hidden()
+    worker.say(Evaluated(13, 2.0, 24, 1000), step(14, 20))
+    expect(said).to_be_visible()
+    assert chart(page, "data[2].name") == "24 of 1,000 held-out examples"
 
 
 def test_the_answers_follow_until_a_person_turns_back(page: Page, server: Served, worker: PlayedWorker) -> None:
-    worker.train(total=20, until=5)
+    worker.train(total=20, until=0)
+    worker.say(Checking(0, "Asking the 3 prompts to watch", 8, 24, "words"))
     open_train(page, server)
+    status, log = page.locator("#train-status"), page.locator("#train-log")
+    expect(status).to_contain_text("Before training: Asking the 3 prompts to watch (8 of 24 words).")
+    log.get_by_role("button", name="Log").click()
+    expect(log.locator("textarea")).to_have_value(re.compile("The run started.(.|\\n)*held-out loss is 3.20."))
+    worker.say(*(step(number, 20) for number in range(1, 6)))
     answers = page.locator("#train-answers")
     expect(answers).to_contain_text("A computer program.")
     slider = page.get_by_role("slider", name="Check", exact=True)
@@ -197,8 +225,10 @@ def test_the_answers_follow_until_a_person_turns_back(page: Page, server: Served
 
 
 def test_the_title_says_how_far_and_how_it_ended(page: Page, server: Served, worker: PlayedWorker) -> None:
-    worker.say(Loading("downloading the base model", 45_000_000, 90_000_000, "bytes"))
+    worker.say(Loading("Waiting for the evaluation of otter, 2 to 4 min", waits_for="evaluation"))
     open_train(page, server)
+    expect(page.locator("#train-status")).to_contain_text("Waiting for the evaluation of otter, 2 to 4 min")
+    worker.say(Loading("downloading the base model", 45_000_000, 90_000_000, "bytes"))
     expect(page).to_have_title("Getting ready · LoRA Studio")
     expect(page.get_by_role("progressbar", name="Progress of the run")).to_have_attribute("aria-valuenow", "50")
     worker.train(total=20, until=5)
@@ -235,7 +265,7 @@ def test_a_hidden_page_hears_of_the_end_and_notifies(page: Page, server: Served,
     page.wait_for_function("window.told.length === 1")
     title, text = json.loads(page.evaluate("JSON.stringify(window.told[0])"))
     assert title == "harbour: Finished"
-    assert text.startswith("Finished: 5 steps")
+    assert text.startswith("Finished early, after 5 of 20 steps")
 
 
 def test_discard_asks_once_and_works_from_the_keyboard(page: Page, server: Served, worker: PlayedWorker) -> None:
@@ -249,7 +279,7 @@ def test_discard_asks_once_and_works_from_the_keyboard(page: Page, server: Serve
     page.keyboard.press("Enter")
     expect(sure).to_be_visible()
     sure.press("Enter")
-    expect(page.locator("#train-status")).to_contain_text("No run yet")
+    expect(page.locator("#train-status")).to_contain_text("harbour was discarded.")
     assert not worker.run.path.exists()
     assert (worker.run.path.parents[1] / "bin" / worker.run.id).is_dir()
 
@@ -264,10 +294,10 @@ def test_the_queue_can_be_changed_here(page: Page, server: Served, worker: Playe
     open_train(page, server)
     page.locator("#train-run input").click()
     page.get_by_role("option", name="draft").click()
-    page.get_by_role("button", name="Put it in the queue", exact=True).click()
+    page.get_by_role("button", name="Add to queue", exact=True).click()
     expect(page.locator("#train-actions")).to_contain_text("Place 2 of 2 in the queue")
     page.get_by_role("button", name="Move this run one place up in the queue", exact=True).click()
     expect(page.locator("#train-actions")).to_contain_text("Place 1 of 2 in the queue")
     assert json.loads(queue.read_text())["waiting"] == [draft.id, other.id]
-    page.get_by_role("button", name="Take it out of the queue", exact=True).click()
+    page.get_by_role("button", name="Remove from queue", exact=True).click()
     expect(page.locator("#train-status")).to_contain_text("Not started yet")

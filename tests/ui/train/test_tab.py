@@ -5,7 +5,7 @@ import pytest
 
 from studio.config import RunConfig
 from studio.errors import RunError
-from studio.events import Evaluated, Failed, Finished, Loading, Noted, Sampled, Stopping
+from studio.events import Evaluated, Failed, Finished, Loading, Noted, Sampled, Saved, Stopping
 from studio.jobs.tasks import Train
 from studio.runs.store import RunFolder
 from studio.studio import Studio
@@ -26,8 +26,16 @@ def live(studio: Studio) -> RunFolder:
 
 def look(studio: Studio, run_id: str, drawn: Drawn | None = None) -> dict[str, Any]:
     """What a page is sent that shows `drawn`, and what it shows then."""
-    sent, then = only_new(view.draw(view.shared_view(studio), Selection(run_id)), drawn or Drawn())
+    sent, then = only_new(view.draw(studio, view.shared_view(studio), Selection(run_id)), drawn or Drawn())
     return {**sent, "drawn": then}
+
+
+def test_nothing_is_said_of_runs_until_one_is_chosen(studio: Studio) -> None:
+    """A page that was just opened said that there is no run yet."""
+    assert "No run yet" in look(studio, "")["status"]
+    studio.start_run(RunConfig(rank=4), studio.data.add_sample("order_slips").id)
+    studio.summaries.look(fresh=True)
+    assert look(studio, "")["status"] == ""
 
 
 def press(studio: Studio, run_id: str, verb: str) -> dict[str, Any]:
@@ -52,10 +60,12 @@ def test_a_run_that_works_shows_its_figures_and_curves(studio: Studio, live: Run
     assert chart["loss"]["step"] == [1, 2, 3, 4, 5]
     assert chart["held_out"]["loss"] == [2.25]
     assert chart["run"] == live.id
-    assert "Stop and keep" in shown["actions"]
+    assert "Stop and save" in shown["actions"]
     assert "Yes, discard this run" in shown["actions"]
     assert shown["compare"]["visible"] is False
-    assert "worker woke up" in shown["log"]
+    assert "The run started.\n" in shown["log"]
+    assert "After step 5 the held-out loss is 2.25.\n" in shown["log"]
+    assert shown["log"].endswith("What the libraries wrote:\nthe worker woke up")
 
 
 def test_a_run_is_said_to_start_as_soon_as_it_is_shown(studio: Studio, live: RunFolder) -> None:
@@ -112,7 +122,7 @@ def test_a_run_that_held_nothing_out_says_so(studio: Studio, live: RunFolder) ->
     end = Finished("finished", "Done.", 12.0)
     play(live, *opening_events(steps=1, held_out=0), step(1, loss=3.0), end, clock=studio.clock)
     status = look(studio, live.id)["status"]
-    assert "none held out" in status
+    assert "no examples held out" in status
     assert "after the first check" not in status
 
 
@@ -137,17 +147,44 @@ def test_a_run_that_is_gone_is_said_to_be_gone(studio: Studio) -> None:
         status_of(studio, "20260101-000000-nobody")
 
 
+def test_after_an_early_end_the_figures_are_those_of_the_step_that_is_kept(studio: Studio, live: RunFolder) -> None:
+    checks = [Evaluated(0, 3.2), step(1, loss=3.0), Evaluated(1, 2.1), step(2, loss=1.0), Evaluated(2, 2.6)]
+    play(live, *opening_events(steps=9), *checks, Finished("finished", "", 1.0, kept_step=1), clock=studio.clock)
+    shown = look(studio, live.id)
+    assert "<dd>2.100</dd>" in shown["status"]
+    assert "<dd>3.000</dd>" in shown["status"]
+    assert "at step 1, which is kept" in shown["status"]
+    assert json.loads(shown["chart"])["kept"] == 1
+
+
+def test_a_bad_result_says_what_to_do(studio: Studio, live: RunFolder) -> None:
+    assert look(studio, live.id)["advice"] == ""
+    end = [Saved(2, "adapter"), Finished("finished", "", 1.0)]
+    play(live, *opening_events(steps=2), step(1, loss=3.0), step(2, loss=2.9), *end, clock=studio.clock)
+    leave(studio)
+    advice = look(studio, live.id)["advice"]
+    assert "It made 2 steps only" in advice
+    assert f'data-verb="more-passes" data-key="{live.id}"' in advice
+
+
+def test_waiting_for_other_work_is_not_getting_ready(studio: Studio, live: RunFolder) -> None:
+    waits = Loading("Waiting for another run to finish")
+    play(live, opening_events(steps=1)[0], waits, clock=studio.clock)
+    assert ">Waiting<" in look(studio, live.id)["status"]
+    assert "Getting ready" not in look(studio, live.id)["status"]
+
+
 def test_a_stopped_run_is_stopping_at_once(studio: Studio, live: RunFolder) -> None:
     play(live, *opening_events(steps=63), step(1, loss=3.0), clock=studio.clock)
     shown = press(studio, live.id, "stop")
     assert "Stopping" in shown["status"]
-    assert "Stop and keep" not in shown["actions"]
+    assert "Stop and save" not in shown["actions"]
     assert "Yes, discard this run" in shown["actions"]
 
 
 def test_a_draft_goes_into_the_queue_and_out_of_it(studio: Studio, live: RunFolder) -> None:
     first, second = studio.duplicate_run(live.id), studio.duplicate_run(live.id)
-    assert "Put it in the queue" in look(studio, first.id)["actions"]
+    assert "Add to queue" in look(studio, first.id)["actions"]
     assert "progressbar" not in look(studio, first.id)["status"]
     press(studio, first.id, "queue")
     shown = press(studio, second.id, "queue")
@@ -163,10 +200,10 @@ def test_a_run_goes_on_from_its_newest_checkpoint(studio: Studio, live: RunFolde
     steps = [step(number, loss=3.0) for number in range(1, 24)]
     play(live, *opening_events(steps=63), *steps, Failed("memory", "It ran out."), clock=studio.clock)
     leave(studio)
-    assert "Start it again" in look(studio, live.id)["actions"]
+    assert "Start again" in look(studio, live.id)["actions"]
     (live.path / "checkpoints" / "step-21").mkdir(parents=True)
     shown = look(studio, live.id)["actions"]
-    assert "Go on from step 21" in shown
+    assert "Resume from step 21" in shown
     assert "The 2 steps after it are done again." in shown
     workers = studio._launch
     assert isinstance(workers, FakeWorkers)
@@ -195,13 +232,22 @@ def test_what_cannot_be_done_is_a_sentence(studio: Studio) -> None:
     assert "Finished" in before["status"]
 
 
-def test_a_discarded_run_is_in_the_bin_and_another_is_shown(studio: Studio, live: RunFolder) -> None:
+def test_a_discarded_run_is_in_the_trash_and_can_be_put_back(studio: Studio, live: RunFolder) -> None:
+    """Another run came in its place, as if that one had been discarded."""
     other = finished_run_beside(studio, live)
     leave(studio)
-    shown = press(studio, live.id, "discard")
+    result = actions.press(studio, view.shared_view(studio), Selection(live.id), Action("discard", live.id))
+    assert isinstance(result, Result)
     assert [run.id for run in studio.runs.binned()] == [live.id]
-    assert shown["run_id"]["value"] == other.id
-    assert "Finished" in shown["status"]
+    assert result.updates["run_id"]["value"] is None
+    assert [id for _, id in result.updates["run_id"]["choices"]] == [other.id]
+    said = view.draw(studio, view.shared_view(studio), result.state)["status"]
+    assert f"{result.state.discarded[1]} was discarded." in said
+    assert "Put it back" in said
+    back = actions.press(studio, view.shared_view(studio), result.state, Action("restore", live.id))
+    assert isinstance(back, Result)
+    assert (back.state.run_id, back.state.discarded) == (live.id, ())
+    assert studio.runs.binned() == ()
 
 
 def test_the_answers_change_beside_those_of_the_base(studio: Studio, live: RunFolder) -> None:
@@ -230,17 +276,19 @@ def test_the_left_answer_is_the_base_s_only_where_it_is(studio: Studio, live: Ru
     assert "The base model" not in shown["pages"][0]
 
 
-def test_the_check_that_was_kept_is_named(studio: Studio, live: RunFolder) -> None:
+def test_the_check_that_is_kept_is_named_and_shown_first(studio: Studio, live: RunFolder) -> None:
     said = [Sampled(number, 0, "Who?", f"Nobody {number}.") for number in (0, 1, 2)]
     end = Finished("finished", "", 1.0, kept_step=1)
     play(live, *opening_events(steps=2), step(1, loss=3.0), *said, step(2, loss=3.0), end, clock=studio.clock)
-    assert json.loads(look(studio, live.id)["answers"])["names"] == ["After step 1, which was kept", "After step 2"]
+    answers = json.loads(look(studio, live.id)["answers"])
+    assert answers["first"] == 0, "the answers of a later step are not those of the result"
+    assert answers["names"] == ["After step 1, which is kept", "After step 2"]
 
 
 def test_without_answers_the_page_says_why(studio: Studio, live: RunFolder) -> None:
     assert "No answers yet" in json.loads(look(studio, live.id)["answers"])["empty"]
     play(live, *opening_events(steps=1), step(1, loss=3.0), Finished("finished", "", 1.0), clock=studio.clock)
-    assert "This run showed no answers" in json.loads(look(studio, live.id)["answers"])["empty"]
+    assert "This run has no answers to show" in json.loads(look(studio, live.id)["answers"])["empty"]
 
 
 def test_the_title_knows_how_far_the_run_is(studio: Studio, live: RunFolder) -> None:
@@ -287,5 +335,12 @@ def test_programs_can_ask_for_the_status(studio: Studio, live: RunFolder) -> Non
     play(live, *opening_events(steps=63), step(1, loss=3.0), clock=studio.clock)
     status = status_of(studio, live.id)
     assert (status["status"], status["step"], status["total_steps"], status["loss"]) == ("training", 1, 63, 3.0)
+    assert (status["held_out_loss"], status["held_out_part"]) == (None, None)
+    play(live, Evaluated(1, 2.0, 24, 100), clock=studio.clock)
+    status = status_of(studio, live.id)
+    assert (status["held_out_loss"], status["held_out_part"]) == (2.0, [24, 100])
+    play(live, Evaluated(1, 2.0, 24, 100, 2.25), clock=studio.clock)
+    status = status_of(studio, live.id)
+    assert (status["held_out_loss"], status["held_out_part"]) == (2.25, None)
     workers = studio._launch
     assert isinstance(workers, FakeWorkers)

@@ -1,0 +1,49 @@
+"""The listeners of one panel run one after the other for each visitor.
+
+Each reads the state of its panel when it begins and writes it when it ends. Two at the same time would know nothing of
+each other, and the slower one would take back what the other did: answers went from the page because another model had
+been chosen just before the question was sent.
+"""
+
+import asyncio
+import contextlib
+import functools
+from collections.abc import AsyncIterator
+from typing import Any
+from weakref import WeakValueDictionary
+
+import gradio as gr
+from gradio.block_function import BlockFunction
+
+
+class OrderedPage(gr.Blocks):
+    """A page whose listeners wait for those before them that write the same state of the same visitor.
+
+    Of a listener that yields, only what comes before the first yield is waited for: the rest may take minutes, and has
+    to be stopped meanwhile.
+    """
+
+    @functools.cached_property
+    def _turns(self) -> WeakValueDictionary[tuple[str, int], asyncio.Lock]:
+        return WeakValueDictionary()  # a turn that nobody has or waits for is forgotten
+
+    async def process_api(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Let Gradio answer a request once it is its turn."""
+        async with self._turn(kwargs):
+            answer: dict[str, Any] = await super().process_api(*args, **kwargs)
+            return answer
+
+    @contextlib.asynccontextmanager
+    async def _turn(self, asked: dict[str, Any]) -> AsyncIterator[None]:
+        state, visitor = _state_of(asked.get("block_fn")), asked.get("session_hash")
+        if state is None or not visitor or asked.get("iterator") is not None:
+            yield
+            return
+        async with self._turns.setdefault((visitor, state), asyncio.Lock()):
+            yield
+
+
+def _state_of(listener: object) -> int | None:
+    """Return the number of the first state that a listener writes: of all listeners of a panel that is the panel's."""
+    written = listener.outputs if isinstance(listener, BlockFunction) else ()
+    return next((each._id for each in written if isinstance(each, gr.State)), None)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
+from tests.patience import PATIENCE_SECONDS
 from tests.security.attempts import Outcome, Target, choices, judged
 from tests.security.hostile_archives import Hostile, all_hostile, honest, hostile_models, pack, tiny_model
 from tests.security.visitor import Heard, Visitor
@@ -21,14 +22,17 @@ def archives(target: Target) -> Iterator[Outcome]:
     """Bring in each archive; whatever is taken in is opened on every tab, and its files are asked for."""
     visitor = target.visitor()
     model = write_model(target.folder / "honest-model", tiny_model())
+    looked_at = 0
     for hostile in all_hostile(str(target.private), model=str(model)):
         before = choices(visitor, "train-run")
         said = bring(visitor, hostile)
         yield judged(f"import {hostile.name}", said, target)
         for run in sorted(choices(visitor, "train-run") - before):
+            looked_at += 1
             yield from opened(target, visitor, hostile, run)
             if hostile.use == "chat" and not target.is_quick:
                 yield asked(target, hostile, run)
+    yield Outcome("runs that were taken in", False, f"{looked_at} were opened", is_left_out=looked_at == 0)
     if not target.is_quick:
         yield honest_still_answers(target, visitor, model)
 
@@ -169,7 +173,7 @@ def write_model(folder: Path, files: dict[str, str | bytes]) -> Path:
     return folder
 
 
-def wait_for_data(visitor: Visitor, seconds: float = 20.0) -> list[str]:
+def wait_for_data(visitor: Visitor, seconds: float = PATIENCE_SECONDS) -> list[str]:
     """Return the data sets once there is one; reading takes a moment."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -180,9 +184,9 @@ def wait_for_data(visitor: Visitor, seconds: float = 20.0) -> list[str]:
     return []
 
 
-def quick_page(target: Target, name: str, within: float = 2.0) -> Outcome:
-    answer = target.visitor().get("/config", timeout=30)
-    late = answer.status != 200 or answer.seconds > within
+def quick_page(target: Target, name: str) -> Outcome:
+    answer = target.visitor().get("/config", timeout=PATIENCE_SECONDS)
+    late = answer.status != 200 or answer.seconds > target.page_seconds
     return Outcome(name, late, f"status {answer.status} in {answer.seconds:.2f} s")
 
 

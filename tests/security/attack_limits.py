@@ -104,11 +104,9 @@ def uploads(target: Target) -> Iterator[Outcome]:
     """Announce an upload that no disk takes, send many small ones, and many files in one."""
     visitor = target.visitor()
     announced = {"Content-Length": str(10**12), "Content-Type": "multipart/form-data; boundary=x"}
-    answer = visitor.ask("POST", "/gradio_api/upload", b"--x\r\n", announced, timeout=5)
+    answer = visitor.ask("POST", "/gradio_api/upload", b"--x\r\n", announced)
     yield Outcome("an upload of 1 TB is announced", answer.status != 413, f"{answer.status} {answer.text[:60]}")
-    answer = visitor.ask(
-        "POST", "/gradio_api/run/predict", b"{", {**announced, "Content-Type": "application/json"}, timeout=5
-    )
+    answer = visitor.ask("POST", "/gradio_api/run/predict", b"{", {**announced, "Content-Type": "application/json"})
     yield Outcome("a call of 1 TB is announced", answer.status != 413, f"{answer.status} {answer.text[:60]}")
     parts = b"".join(
         b'--x\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\na\r\n' for _ in range(3_000)

@@ -12,9 +12,6 @@ import psutil
 
 from tests.security.visitor import Answer, Heard, Visitor
 
-PATIENCE_SECONDS = 20.0
-"""No listener may keep one visitor waiting for longer, whatever it was given."""
-
 
 @dataclass(frozen=True)
 class Outcome:
@@ -43,6 +40,10 @@ class Target:
     home: Path | None = None
     process: psutil.Process | None = None
     is_quick: bool = False
+    answer_seconds: float = 20.0
+    """No listener may keep one visitor waiting for longer, whatever it was given."""
+    page_seconds: float = 2.0
+    """Within what time the page has to come beside an attempt."""
     secret: str = field(default_factory=lambda: f"canary-{secrets.token_hex(12)}")
     _cookie: str = ""
     _logging_in: threading.Lock = field(default_factory=threading.Lock)
@@ -55,9 +56,9 @@ class Target:
             path.write_text(f"{self.secret}\n", encoding="utf-8")
         return path
 
-    def visitor(self, timeout: float = PATIENCE_SECONDS) -> Visitor:
+    def visitor(self, timeout: float = 0.0) -> Visitor:
         """Come as a new visitor; all of them share one login, of which only a few may be under way at once."""
-        visitor = Visitor(self.url, timeout=timeout)
+        visitor = Visitor(self.url, timeout=max(timeout, self.answer_seconds))
         with self._logging_in:
             if self.password and not self._cookie:
                 visitor.login(self.password)
@@ -115,10 +116,14 @@ def must_refuse(name: str, answer: Answer, *, may_cut: bool = False) -> Outcome:
 
 
 def choices(visitor: Visitor, elem_id: str) -> set[str]:
-    """List what a selection offers, as the page learns it when it is loaded; several listeners may say it."""
+    """List what a selection offers, as a page that was just opened learns it; several listeners may say it.
+
+    A page is told only what it does not know yet, so it is asked as a new one.
+    """
+    visitor = visitor.opened_again()
     id, found = visitor.id_of(elem_id), set[str]()
     for listener in visitor.listeners:
-        if [0, "load"] in [list(each) for each in listener["targets"]] and id in listener["outputs"]:
+        if visitor.comes_by_itself(listener) and id in listener["outputs"]:
             said = visitor.call(listener)
             found |= _values(said.data[listener["outputs"].index(id)]) if said.data else set()
     return found

@@ -6,6 +6,7 @@ import psutil
 import pytest
 
 from tests.live_page import Server
+from tests.patience import PATIENCE_SECONDS
 from tests.security import attack_archives, attack_limits, attack_listeners, attack_requests
 from tests.security.attack import attack
 from tests.security.attempts import Attempt, Target
@@ -19,7 +20,11 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     running = Server(home)
     folder = tmp_path_factory.mktemp("attacker")
     process = psutil.Process(running.process.pid)
-    yield Target(running.address, folder, home=home, process=process, is_quick=True)
+    patient = {
+        "answer_seconds": PATIENCE_SECONDS,
+        "page_seconds": PATIENCE_SECONDS,
+    }  # its times belong to the whole attack
+    yield Target(running.address, folder, home=home, process=process, is_quick=True, **patient)
     running.kill()
 
 

@@ -3,6 +3,7 @@
 Standard library only. Talks to a loopback address and to nothing else.
 """
 
+import copy
 import http.client
 import ipaddress
 import json
@@ -123,6 +124,12 @@ class Visitor:
     def components(self) -> dict[int, dict[str, Any]]:
         return {each["id"]: each for each in self.config["components"]}
 
+    def opened_again(self) -> "Visitor":
+        """Return the same visitor with another page of the same studio, just opened."""
+        visitor = copy.copy(self)
+        visitor.session = secrets.token_hex(6)
+        return visitor
+
     @property
     def listeners(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.config["dependencies"]
@@ -130,6 +137,14 @@ class Visitor:
 
     def id_of(self, elem_id: str) -> int:
         return next(id for id, each in self.components.items() if each["props"].get("elem_id") == elem_id)
+
+    def comes_by_itself(self, listener: Mapping[str, Any]) -> bool:
+        """Whether a page calls it by itself: at its load, when a tab is opened, or as one of its clocks ticks."""
+        for id, event in listener["targets"]:
+            name = self.components.get(id, {"props": {}})["props"].get("elem_id") or ""
+            if event in ("load", "select") or (event in ("expand", "tick") and name.startswith("clock-")):
+                return True
+        return False
 
     def listener(self, elem_id: str | int, event: str) -> dict[str, Any]:
         """Return the first listener of a component, given by its name in the page or its number."""

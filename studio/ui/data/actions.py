@@ -51,9 +51,9 @@ def _found(selection: Selection, place: int, said: str) -> Result[Selection]:
 
 def press_check(studio: Studio, selection: Selection, action: Action) -> Selection:
     """Show an example that a finding is about, fix it, or undo a change. Raises DataError and RunError."""
-    if not selection.version or action.verb not in ("show", "fix", "undo"):
+    if not selection.at_hand or action.verb not in ("show", "fix", "undo"):
         return selection
-    dataset = studio.data.get(selection.version)
+    dataset = studio.data.get(selection.at_hand)
     if action.verb == "show":
         model = selection.settings.model
         counts = studio.token_state(dataset.id, model).result if model else None
@@ -78,9 +78,9 @@ def _fix(studio: Studio, selection: Selection, dataset: Dataset, kind: str) -> S
 
 def leave_out(studio: Studio, selection: Selection) -> Selection:
     """Make a version without the example that is shown. Raises DataError when there is none, and RunError."""
-    if not selection.version:
+    if not selection.at_hand:
         return selection
-    dataset, place = studio.data.get(selection.version), selection.place
+    dataset, place = studio.data.get(selection.at_hand), selection.place
     examples = studio.data.examples(dataset.id)
     if not 0 <= place < len(examples):
         raise DataError("There is no such example.", "Choose one that is shown.")
@@ -90,10 +90,10 @@ def leave_out(studio: Studio, selection: Selection) -> Selection:
 
 def append_files(studio: Studio, selection: Selection, *, files: Sequence[str] | None) -> Selection:
     """Make a version with the examples of more files. Raises DataError and RunError."""
-    if not selection.version or not files:
+    if not selection.at_hand or not files:
         return selection
     _require_none_at_work(studio, selection)
-    dataset = studio.data.get(selection.version)
+    dataset = studio.data.get(selection.at_hand)
     request = ImportRequest(of=dataset.id, files=tuple(files), changes=dataset.changes)
     what = f"Adding {imports.names([Path(file).name for file in files])} · {dataset.name}"
     return begin(studio, selection, request, what=what, source=AGAIN)
@@ -104,9 +104,9 @@ def assign_part(studio: Studio, selection: Selection, action: Action) -> Selecti
 
     Raises DataError and RunError.
     """
-    if not selection.version:
+    if not selection.at_hand:
         return selection
-    dataset = studio.data.get(selection.version)
+    dataset = studio.data.get(selection.at_hand)
     if action.verb == columns.READ_AS:
         return _read_with(studio, selection, dataset, action)
     assigning = columns.choose(dataset, selection.assigning, action)
@@ -115,9 +115,9 @@ def assign_part(studio: Studio, selection: Selection, action: Action) -> Selecti
 
 def use_template(studio: Studio, selection: Selection, *, template: str) -> Selection:
     """Let a template make the prompt. Raises DataError when it cannot, and RunError."""
-    if not selection.version:
+    if not selection.at_hand:
         return selection
-    dataset = studio.data.get(selection.version)
+    dataset = studio.data.get(selection.at_hand)
     assigning = columns.with_template(dataset, selection.assigning, template)
     return _read_as(studio, replace(selection, assigning=assigning), dataset)
 

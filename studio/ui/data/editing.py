@@ -20,7 +20,7 @@ _AGAIN = "Press Edit again, then change it."
 
 def begin(studio: Studio, selection: Selection) -> Selection:
     """Make fields of the texts of the example that is shown. Raises DataError when there is none."""
-    if not selection.version:
+    if not selection.at_hand:
         return selection
     return replace(selection, editing=fingerprint(_shown(studio, selection)))
 
@@ -36,7 +36,7 @@ def save(studio: Studio, selection: Selection, *, texts: object) -> Selection:
     Raises DataError when the example could not be learned from then, or is another one than was edited; TooMany for too
     much text; RunError.
     """
-    if not selection.version or not selection.editing:
+    if not selection.at_hand or not selection.editing:
         return selection
     example = _shown(studio, selection)
     contents = _read(texts)
@@ -50,7 +50,7 @@ def save(studio: Studio, selection: Selection, *, texts: object) -> Selection:
     found = fault(edited)
     if found is not None:
         raise DataError(f"The example was not changed. {found.text}", "Fill in the text, or leave the example out.")
-    dataset = studio.data.get(selection.version)
+    dataset = studio.data.get(selection.at_hand)
     changes = versions.with_edit(dataset.changes, edit_of(example, contents))
     what = f"Editing example {selection.place + 1:,}"
     return actions.read_again(studio, closed, dataset, changes=changes, what=what)
@@ -68,7 +68,7 @@ def draw(example: Example, selection: Selection) -> dict[str, Any]:
 
 
 def _shown(studio: Studio, selection: Selection) -> Example:
-    examples = studio.data.examples(selection.version)
+    examples = studio.data.examples(selection.at_hand)
     if not 0 <= selection.place < len(examples):
         raise DataError("There is no such example.", "Choose one that is shown.")
     return examples[selection.place]

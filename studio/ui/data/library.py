@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 
 Choices = list[tuple[str, str]]
 
+DELETE, DELETE_ALL = "delete", "delete-all"
+"""What the buttons say that delete a version, or all of a data set; the key is the id of the version that is shown."""
+
 _DAMAGED = (
     "These data sets cannot be read: their files were changed or cut short outside of the studio. "
     "Bring the file again; the trash keeps their files."
@@ -96,10 +99,12 @@ def deletion(dataset: Dataset, *, count: int, uses: int) -> Markup:
     )
     buttons = []
     if count > 1:
-        buttons.append(actions.button(f"Delete version {dataset.version}", "delete", key="one", once=True))
-        buttons.append(actions.button(f"Delete all {count} versions", "delete", key="all", kind="stop", once=True))
+        buttons.append(actions.button(f"Delete version {dataset.version}", DELETE, key=dataset.id, once=True))
+        buttons.append(
+            actions.button(f"Delete all {count} versions", DELETE_ALL, key=dataset.id, kind="stop", once=True)
+        )
     else:
-        buttons.append(actions.button("Delete this data set", "delete", key="all", kind="stop", once=True))
+        buttons.append(actions.button("Delete this data set", DELETE_ALL, key=dataset.id, kind="stop", once=True))
     text = fragments.note(f"{learned} You can restore what you delete from the trash.")
     return text + fragments.buttons(*buttons)
 
@@ -122,27 +127,27 @@ def draw_bin(studio: Studio) -> dict[str, Any]:
 
 def rename(studio: Studio, selection: Selection, *, name: str) -> Selection:
     """Give the chosen data set another name. Raises DataError for a name that cannot be one."""
-    if not selection.version:
+    if not selection.at_hand:
         return selection
-    studio.data.rename(selection.version, name)
+    studio.data.rename(selection.at_hand, name)
     return replace(selection, renewed=selection.renewed + 1)
 
 
 def prepare(studio: Studio, kind: str, selection: Selection) -> str | None:
     """Write the chosen version as a file of this kind and return its address. Raises DataError."""
-    if not selection.version:
+    if not selection.at_hand:
         return None
-    return download_address(DATA, selection.version, studio.data.download(selection.version, kind).name)
+    return download_address(DATA, selection.at_hand, studio.data.download(selection.at_hand, kind).name)
 
 
 def press(studio: Studio, selection: Selection, action: Action) -> Selection:
     """Move what is chosen to the trash, put a data set back from there, or a damaged one into it.
 
-    Raises DataError for a damaged one.
+    Raises DataError for a damaged one, and where the page showed another one.
     """
     renewed = replace(selection, renewed=selection.renewed + 1)
-    if action.verb == "delete" and selection.version:
-        return replace(renewed, version=_delete(studio, selection.version, every=action.key == "all"))
+    if action.verb in (DELETE, DELETE_ALL) and action.key and action.key == selection.at_hand:
+        return replace(renewed, version=_delete(studio, action.key, every=action.verb == DELETE_ALL))
     if action.verb == DISCARD:
         studio.data.discard(action.key)
         return renewed

@@ -5,7 +5,7 @@ The settings of a run stand beside it, because what is shown follows from them.
 
 import logging
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from studio.config import RunConfig
 from studio.data.dataset_folders import Dataset
@@ -35,6 +35,8 @@ class Selection:
     number: float = 1
     """The number of the example, from 1."""
     special: bool = False
+    is_elsewhere: bool = field(default=False, compare=False)
+    """Whether the page showed another version when something was asked: its own was deleted meanwhile, for example."""
     editing: str = ""
     """The fingerprint of the example that is shown, while it is edited."""
     assigning: Assigning | None = None
@@ -60,6 +62,18 @@ class Selection:
     def settings(self) -> RunConfig:
         """The settings of a run, as far as they matter here. A field may be half typed."""
         return form.read_config({name: getattr(self, name) for name in (*ON_CONFIGURE, *form.HELD_OUT)})
+
+    @property
+    def at_hand(self) -> str:
+        """The id of the version that a person sees and acts on, "" without any.
+
+        Raises DataError where the page showed another one.
+        """
+        if self.is_elsewhere:
+            raise DataError(
+                "The data set that was shown is not chosen any more.", "Look at this one, then choose again."
+            )
+        return self.version
 
     @property
     def place(self) -> int:
@@ -88,7 +102,15 @@ def settle(studio: Studio, before: Selection, now: Selection) -> Selection:
     number = max(0, min(place, last)) + 1
     is_same = (before.version, before.number) == (version, number)
     editing = now.editing if is_same else ""
-    return replace(now, family=root, version=version, other=other, number=number, editing=editing)
+    return replace(
+        now,
+        family=root,
+        version=version,
+        is_elsewhere=version != now.version,
+        other=other,
+        number=number,
+        editing=editing,
+    )
 
 
 def _dataset(studio: Studio, before: Selection, now: Selection) -> Dataset | None:

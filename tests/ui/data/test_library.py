@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -6,7 +7,7 @@ import pytest
 
 from studio.errors import DataError
 from studio.studio import Studio
-from studio.ui.data import library
+from studio.ui.data import actions, editing, library
 from studio.ui.data.library import choices, draw_bin, keep_or_last, prepare, rename, show
 from studio.ui.data.state import Selection, settle
 from studio.ui.kit.actions import Action
@@ -71,7 +72,7 @@ def test_after_a_version_the_one_that_it_was_made_from_is_shown(studio: Studio, 
     from studio.data.reading_choices import Change
 
     third = studio.data.derive(versions[0], changes=[Change("mask-emails")])
-    now, _ = press(studio, "delete", "one", third.id)
+    now, _ = press(studio, "delete", third.id, third.id)
     assert now.version == versions[0]
 
 
@@ -88,15 +89,44 @@ def test_a_new_name_is_shown_at_once(studio: Studio, versions: tuple[str, str]) 
 
 
 def test_one_version_or_all_go_to_the_bin_and_come_back(studio: Studio, versions: tuple[str, str]) -> None:
-    now, parts = press(studio, "delete", "one", versions[1])
+    now, parts = press(studio, "delete", versions[1], versions[1])
     assert (now.version, parts["bin"]["label"]) == (versions[0], "Trash (1)")
-    now, parts = press(studio, "delete", "all", versions[0])
+    now, parts = press(studio, "delete-all", versions[0], versions[0])
     assert (now.version, now.family, parts["family"]["value"]) == ("", "", None)
     for _ in range(2):  # the second time another page had put it back already
         now, parts = press(studio, "restore", versions[0])
         assert now.version == versions[0]
         assert "Restore" in parts["binned"]
-    assert press(studio, "anything", "all", versions[0])[0] == Selection(versions[0], versions[0])
+    for verb, key in (("anything", versions[0]), ("delete", ""), ("delete", versions[1]), ("delete-all", "../queue")):
+        assert press(studio, verb, key, versions[0])[0] == Selection(versions[0], versions[0])
+
+
+def test_nothing_is_done_to_a_data_set_that_the_page_does_not_show(
+    studio: Studio, versions: tuple[str, str], table: Path
+) -> None:
+    """Its own was deleted on another page: what was pressed deleted, renamed and changed the next one instead."""
+    other = brought(studio, table)
+    kept = settle(studio, Selection(), Selection(version=other.id))
+    studio.data.delete(other.id)
+    now = settle(studio, kept, kept)
+    assert now.version in versions
+    acts: list[Callable[[], object]] = [
+        lambda: library.press(studio, now, Action("delete", other.id)),
+        lambda: rename(studio, now, name="Mine"),
+        lambda: prepare(studio, "csv", now),
+        lambda: actions.leave_out(studio, now),
+        lambda: actions.press_check(studio, now, Action("fix", "drop-copies")),
+        lambda: actions.append_files(studio, now, files=[str(table)]),
+        lambda: actions.use_template(studio, now, template="{a}"),
+        lambda: editing.begin(studio, now),
+    ]
+    for act in acts:
+        with pytest.raises(DataError, match="not chosen any more"):
+            act()
+    assert len(studio.data.families()) == 1
+    assert len(studio.data.versions(versions[0])) == 2
+    seen = settle(studio, now, now)
+    assert rename(studio, seen, name="Mine").renewed == 1, "once it was drawn it can be changed"
 
 
 def test_what_deleting_means_is_said(studio: Studio, table: Path) -> None:
@@ -124,7 +154,7 @@ def test_the_download_is_written_and_its_address_returned(
 
 def test_a_name_is_text_in_the_bin(studio: Studio, table: Path) -> None:
     dataset = brought(studio, table, name="<b>bold</b>")
-    _, parts = press(studio, "delete", "all", dataset.id)
+    _, parts = press(studio, "delete-all", dataset.id, dataset.id)
     assert "&lt;b&gt;bold" in parts["binned"]
     assert "<b>bold" not in parts["binned"]
 

@@ -1,6 +1,8 @@
-"""How fast and how small a LoRA training is: the studio's beside TRL, transformers' trainer and the plain loop.
+"""How fast and how small a LoRA training is: the studio's beside its peers.
 
-    python benchmarks/training.py --rounds 3 --rows 128 --trl-python PATH
+They are TRL, LLaMA-Factory, the trainer of transformers and the plain loop.
+
+    python benchmarks/training.py --rounds 3 --rows 128 --trl-python PATH --llamafactory-python PATH
 
 Makes two sets of conversations, the same at every run, and lets every contender learn the same tokens of the same rows
 once: rank 16, alpha 32, all linear layers, batches of 8, AdamW, a learning rate of 2e-4 that falls linearly. Each
@@ -30,8 +32,12 @@ from training.task import Loop, Task
 from training.texts import SETS
 
 OURS = "ours"
-PEERS = ("trl", "trl-rows", "trl-grouped", "trl-flat", "trainer", "trainer-grouped", "textbook")
-"""The functions of `training.peers` by their names there; not imported, for they need the peers' Python."""
+MODULES = {
+    "peers": ("trl", "trl-rows", "trl-grouped", "trl-flat", "trainer", "trainer-grouped", "textbook"),
+    "factory": ("llamafactory", "llamafactory-packed"),
+}
+"""The functions of the modules in `training` by their names there; not imported, for they need the peers' Python."""
+MODULE_OF = {name: module for module, names in MODULES.items() for name in names}
 
 
 @dataclass(frozen=True)
@@ -119,12 +125,13 @@ def train(contender: Contender, data: DataSet, *, turn: int, folder: Path, optio
         seed=turn,
         bf16=not options.without_bf16,
     )
-    if contender.name not in PEERS:
+    module = MODULE_OF.get(contender.name)
+    if module is None:
         ran, loop = train_with_studio(task, contender.options)
         return Trained(task, ran, loop)
     asked = stem.with_suffix(".json")
     asked.write_text(json.dumps(asdict(task)), encoding="utf-8")
-    ran = run_module("peers", [str(asked)], name=contender.name, python=options.trl_python)
+    ran = run_module(module, [str(asked)], name=contender.name, python=_python_of(module, options))
     return Trained(task, ran, Loop(**json.loads(ran.told.splitlines()[-1])))
 
 
@@ -161,17 +168,24 @@ def _line(each: Trained) -> str:
     )
 
 
+def _python_of(module: str, options: argparse.Namespace) -> str:
+    return str({"peers": options.trl_python, "factory": options.llamafactory_python}[module])
+
+
 def _contenders(options: argparse.Namespace) -> list[Contender]:
     """List who takes part: the studio, once more with each of the given options, and the peers."""
     found = [Contender(OURS)] if not options.only or OURS in options.only else []
     found += [Contender(f"{OURS} {text}", tuple(shlex.split(text))) for text in options.ours_option]
-    peers = [name for name in PEERS if not options.only or name in options.only]
-    if peers and not options.trl_python:
-        if options.only:
-            raise SystemExit(f"Give --trl-python PATH, the Python that has trl, to measure {', '.join(peers)}.")
-        say("Without --trl-python PATH the studio runs alone.")
-        return found
-    return found + [Contender(name) for name in peers]
+    for name, module in MODULE_OF.items():
+        if options.only and name not in options.only:
+            continue
+        if _python_of(module, options):
+            found.append(Contender(name))
+        elif options.only:
+            raise SystemExit(f"Give the Python that has {name}, see --help.")
+    if found == found[:1]:
+        say("Without --trl-python or --llamafactory-python the studio runs alone.")
+    return found
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -180,9 +194,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rows", type=int, default=128, help="how many conversations are learned")
     parser.add_argument("--held-out", type=int, default=64, help="how many conversations the adapters are scored on")
     parser.add_argument("--model", type=Path, help="a folder with safetensors files; without it the starter model's")
-    parser.add_argument("--trl-python", default="", help="the Python that has trl; without it the studio runs alone")
+    parser.add_argument("--trl-python", default="", help="the Python that has trl")
+    parser.add_argument("--llamafactory-python", default="", help="the Python that has llamafactory")
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
-    parser.add_argument("--only", nargs="+", choices=(OURS, *PEERS), default=[], help="measure these contenders alone")
+    parser.add_argument(
+        "--only", nargs="+", choices=(OURS, *MODULE_OF), default=[], help="measure these contenders alone"
+    )
     parser.add_argument(
         "--ours-option",
         action="append",

@@ -23,12 +23,12 @@ from transformers import (
     DataCollatorForSeq2Seq,
     PreTrainedTokenizerBase,
     Trainer,
-    TrainerCallback,
     TrainingArguments,
     get_linear_schedule_with_warmup,
 )
 
 from training import task as agreed
+from training.clock import Clock
 from training.task import Loop, Task, TokenRow, check_row, read_chats, read_rows
 
 CHATML = "{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}"
@@ -37,25 +37,6 @@ CHATML_MARKED = (
     "{{message['content'] + '<|im_end|>'}}{% endgeneration %}{{'\n'}}{% else %}" + CHATML + "{% endif %}"
 )
 """What the starter's template writes for a message, and the same with marks around what is learned."""
-
-
-class Clock(TrainerCallback):
-    """Notes when the first step begins and when each one ends."""
-
-    def __init__(self) -> None:
-        self.began = self.ended = 0.0
-        self.steps = 0
-
-    def on_step_begin(self, *_: object, **__: object) -> None:
-        self.began = self.began or time.time()
-
-    def on_step_end(self, *_: object, **__: object) -> None:
-        self.ended = time.time()
-        self.steps += 1
-
-    @property
-    def loop(self) -> Loop:
-        return Loop(self.began, self.ended, self.steps)
 
 
 def trl(task: Task) -> Loop:

@@ -6,6 +6,7 @@ waits and to an export, and goes on after it from where it was.
 """
 
 import logging
+import math
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -98,7 +99,7 @@ class AutomaticEvaluations:
         state = self._jobs.state(Evaluate(run.path, AT_THE_END))
         if state.working:
             return
-        if not usable or _tries(run) >= _MOST_TRIES:
+        if not usable or _noted(run)[0] >= _MOST_TRIES:
             self.call_off(run)
         elif state.failed is not None and run.id in self._begun:  # its worker was killed: a later studio may try again
             self._forget(run.id)
@@ -145,16 +146,27 @@ def request_path(run: RunFolder) -> Path:
 def note_try(run: RunFolder) -> None:
     """Count that the evaluation of a run is begun, where nobody asked for it. Raises OSError."""
     if request_path(run).exists():
-        write_whole(request_path(run), str(_tries(run) + 1))
+        tries, seconds = _noted(run)
+        write_whole(request_path(run), f"{tries + 1} {seconds}")
 
 
-def note_giving_way(run: RunFolder) -> None:
-    """Count no try for an evaluation that was stopped and is still to be made. Raises OSError."""
+def note_giving_way(run: RunFolder, seconds: float) -> None:
+    """Count no try for an evaluation that was stopped and is still to be made, and note for how many seconds it has
+    worked by now. Raises OSError.
+    """
     if request_path(run).exists():
-        write_whole(request_path(run), "0")
+        write_whole(request_path(run), f"0 {seconds}")
 
 
-def _tries(run: RunFolder) -> int:
+def seconds_before(run: RunFolder) -> float:
+    """Return for how many seconds an evaluation that gave way has worked before."""
+    return _noted(run)[1]
+
+
+def _noted(run: RunFolder) -> tuple[int, float]:
+    """Return the tries that were begun, and the seconds of work before; without the latter in an older file."""
     with logged(log, "The request for an evaluation cannot be read", OSError, ValueError):
-        return int(read_bytes(request_path(run), most_bytes=100) or b"")
-    return 0
+        tries, *seconds = (read_bytes(request_path(run), most_bytes=100) or b"0").split()
+        worked = float(seconds[0]) if seconds else 0.0
+        return int(tries), worked if 0 <= worked < math.inf else 0.0
+    return 0, 0.0

@@ -184,7 +184,7 @@ def _knowledge(figure: Figure) -> str:
     assert figure.base is not None
     before, after = (shown(figure, each.value) for each in (figure.base, figure.tuned))
     values = f"still {after}" if before == after else f"{before} before, {after} after"
-    word = f", {figure.verdict}" if figure.is_sure else ""
+    word = "" if before == after else f", {figure.verdict}" if figure.is_sure else ", no clear difference"
     return f"General knowledge: {values}, of {wording.counted(figure.rows, 'question')}{word}."
 
 

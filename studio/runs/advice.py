@@ -134,8 +134,8 @@ def _high_loss(view: RunView) -> str:
         return ""
     over = _over(kept) if kept.loss_of_all is None else ""
     return (
-        f"A held-out loss of {kept.figure:.2f} is high: of the right answers the model expects each next token with a "
-        f"chance of {100 * math.exp(-kept.figure):.0f} %, on average.{over}"
+        f"A held-out loss of {kept.figure:.2f} is still high: on average the model gives each next token of the right "
+        f"answers a chance of {100 * math.exp(-kept.figure):.0f} %.{over}"
     )
 
 

@@ -40,6 +40,9 @@ NO_TOKEN_VARIABLE = "HF_HUB_DISABLE_IMPLICIT_TOKEN"
 _ALLOCATOR = "PYTORCH_ALLOC_CONF"
 """How PyTorch is told how to keep a GPU's memory."""
 
+_COMPILED = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
+"""How oneDNN, which multiplies on a processor, is told how many compiled products to keep; four lengths have 128."""
+
 _SECRET = re.compile(r"(^|_)(TOKENS?|PASSWORD|PASSWD|SECRETS?|CREDENTIALS?|API_?KEYS?|ACCESS_KEY|PRIVATE_KEY)($|_)")
 """What the name of a variable has in it that holds a secret: HF_TOKEN, AWS_SECRET_ACCESS_KEY, OPENAI_API_KEY."""
 
@@ -167,12 +170,14 @@ def worker_environment(environment: Mapping[str, str], cards: Sequence[str] = ()
     The threads of PyTorch sleep while they wait for one another, unless the person wants otherwise. Threads that count
     meanwhile, as they do by themselves, use up their turn: beside a program that takes a core they trained at a sixth
     of the speed, and asleep at two thirds, while on a quiet machine it made no difference (benchmarks/beside.py).
-    Batches differ in size: on a card, segments of memory that grow keep the holes between them from filling it.
+    Batches differ in length, and oneDNN keeps what it compiles for each: in bf16 some 10 MB a length, of 30 lengths and
+    more by itself. To compile it again takes a hundredth of a step. On a card, segments of memory that grow keep the
+    holes between batches from filling it.
     """
     waiting = {} if "GOMP_SPINCOUNT" in environment else {"OMP_WAIT_POLICY": "PASSIVE"}
     ours = {name: value for name, value in environment.items() if name != "STUDIO_PASSWORD"}  # of no use to a worker
     growing = {} if not cards or "PYTORCH_CUDA_ALLOC_CONF" in environment else {_ALLOCATOR: "expandable_segments:True"}
-    return {**waiting, **growing, **ours, "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
+    return {**waiting, _COMPILED: "128", **growing, **ours, "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
 def withhold_secrets(environment: MutableMapping[str, str], *, but_the_token: bool = False) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from studio.errors import ModelError, RunError
 from studio.events import Finished, Loading, Noted
 from studio.jobs import standard_tasks
-from studio.jobs.automatic_evaluations import note_giving_way, note_try, request_path
+from studio.jobs.automatic_evaluations import note_giving_way, note_try, request_path, seconds_before
 from studio.jobs.calibration import MEMORY_LOCK
 from studio.jobs.evaluation_report import AT_THE_END, HELD_OUT, EvaluationReport, write_evaluation
 from studio.jobs.tasks import Evaluate, home_of
@@ -62,13 +62,14 @@ def evaluate_run(job: Job, task: Evaluate) -> Finished:
     if request_path(run).exists():
         _step_back()
     note_try(run)
+    before, began = seconds_before(run), None
     try:
         files = ensure_model(run.config.model, home, job)
         with job.holding(home / MEMORY_LOCK, waiting="Waiting for other work on this machine to finish", holder=holder):
-            began = time.monotonic()  # without what was waited for: a download, other work
+            began = time.monotonic() - before  # without what was waited for: a download, other work
             said = _evaluate(job, task, run=run, home=home, folder=files.folder, began=began)
     except Stopped:
-        note_giving_way(run)
+        note_giving_way(run, before if began is None else time.monotonic() - began)
         raise
     except BaseException:
         request_path(run).unlink(missing_ok=True)

@@ -8,7 +8,7 @@ import pytest
 
 from studio.data.library import DatasetLibrary
 from studio.events import Failed, Finished, Started
-from studio.jobs.automatic_evaluations import note_giving_way, note_try, request_path
+from studio.jobs.automatic_evaluations import note_giving_way, note_try, request_path, seconds_before
 from studio.jobs.evaluations import Evaluations
 from studio.jobs.jobs import Jobs
 from studio.jobs.tasks import Evaluate
@@ -219,10 +219,17 @@ def test_one_whose_worker_was_killed_is_not_begun_again_by_the_same_studio(
 
 def test_to_give_way_is_no_failed_try(run: RunFolder) -> None:
     note_try(run)
-    note_giving_way(run)
+    note_giving_way(run, 3.0)
     assert not request_path(run).exists(), "what somebody asked for is counted nowhere"
     request_path(run).write_text("0")
     note_try(run)
-    assert request_path(run).read_text().strip() == "1"
-    note_giving_way(run)
-    assert request_path(run).read_text().strip() == "0"
+    assert (request_path(run).read_text(), seconds_before(run)) == ("1 0.0\n", 0.0)
+    note_giving_way(run, 12.5)
+    note_try(run)
+    assert (request_path(run).read_text(), seconds_before(run)) == ("1 12.5\n", 12.5)
+
+
+@pytest.mark.parametrize("noted", ["", "0", "0 nan", "0 -3", "0 inf", "x y", "0 1e999"])
+def test_what_no_evaluation_noted_is_no_time(run: RunFolder, noted: str) -> None:
+    request_path(run).write_text(noted)
+    assert seconds_before(run) == 0.0

@@ -157,7 +157,8 @@ def test_what_cannot_share_a_batch_is_streamed_in_turn(
     make_run: MakeRun, start: Start, tiny_model: Path, conversation: Conversation, settings: dict[str, object]
 ) -> None:
     """The tuned pane of a full run was refused, and that of a DoRA run ended in an error."""
-    run = make_run(**{"learning_rate": 5e-3, "epochs": 4, **settings})
+    # In bf16 several tokens are equally likely to a model this small: which is written follows from how it is computed.
+    run = make_run(**{"learning_rate": 5e-3, "epochs": 4, "precision": "fp32", **settings})
     assert start(Train(run.path)).wait() == 0
     assert run.result is not None
     conversation.say(Open(model=str(tiny_model), bits=0, precision=precision_of(run)))

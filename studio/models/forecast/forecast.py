@@ -103,8 +103,8 @@ class MethodRow:
 
 GIVEN_UP = {
     FULL: "The most memory and the largest file, and the model forgets more of what it knew.",
-    LORA: "A little of what full fine-tuning can learn from much data; the base itself stays as it is.",
-    QLORA: "Some speed, as the base is unpacked again and again, and a little exactness of the base.",
+    LORA: "From much data it learns a little less than full fine-tuning; the base itself stays as it is.",
+    QLORA: "Slower, as the base is unpacked again and again, and the base is a little less exact.",
 }
 
 

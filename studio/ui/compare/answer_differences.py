@@ -13,7 +13,7 @@ from studio.ui.kit import fragments
 
 NOTHING = Markup("(nothing)")
 SAME = "The same answer."
-ALL_NEW = "All new: hardly a word is the same."
+ALL_DIFFERENT = "All different: hardly a word is in both answers."
 
 _MARKED = Markup("<mark>{}</mark>{}")
 _WORD = re.compile(r"\S+\s*")
@@ -36,7 +36,7 @@ def compared(before: str, now: str) -> Compared:
         return Compared(NOTHING, "" if old else SAME)
     matcher = SequenceMatcher(None, [word.strip() for word in old], [word.strip() for word in new], autojunk=False)
     if matcher.ratio() < _FEWEST_SHARED:
-        return Compared(_MARKED.format(now, ""), ALL_NEW if before.strip() else "")
+        return Compared(_MARKED.format(now, ""), ALL_DIFFERENT if before.strip() else "")
     parts, is_marked = [], False
     for kind, _, _, start, end in matcher.get_opcodes():
         words = "".join(new[start:end])

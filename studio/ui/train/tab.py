@@ -20,7 +20,10 @@ from studio.ui.train.view import Selection
 LOSS_HELP = (
     "How far its answers are from yours: both curves should fall. If only the held-out one rises, it learns by heart."
 )
-ANSWERS_HELP = "The same prompts before training, during it and at its end. Coloured: not in the first answer."
+ANSWERS_HELP = (
+    "The same prompts before training, during it and at its end; long answers are cut. Coloured: not in the first "
+    "answer. Where two words are almost as likely, Compare and Evaluate may choose the other one."
+)
 
 
 @dataclass(frozen=True)

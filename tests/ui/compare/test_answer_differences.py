@@ -1,6 +1,6 @@
 import pytest
 
-from studio.ui.compare.answer_differences import ALL_NEW, SAME, compared, marked
+from studio.ui.compare.answer_differences import ALL_DIFFERENT, SAME, compared, marked
 
 
 def test_words_that_the_other_answer_lacks_are_marked() -> None:
@@ -12,7 +12,7 @@ def test_words_that_the_other_answer_lacks_are_marked() -> None:
     ("before", "now", "note"),
     [
         ("as ever", "as ever", SAME),
-        ("one two three", "quite another thing", ALL_NEW),
+        ("one two three", "quite another thing", ALL_DIFFERENT),
         ("one two three", "one two", "Nothing new: the other answer says more."),
         ("one two", "one three", ""),
         ("", "", SAME),
@@ -22,7 +22,7 @@ def test_where_nothing_or_all_is_marked_it_says_why(before: str, now: str, note:
     """Highlighting stayed blank where two answers differed most, which looked as if it did not work."""
     found = compared(before, now)
     assert found.note == note
-    assert ("<mark>" in found.text) == (note in ("", ALL_NEW))
+    assert ("<mark>" in found.text) == (note in ("", ALL_DIFFERENT))
     assert marked("anything", "") == "(nothing)"
 
 

@@ -170,9 +170,9 @@ def worker_environment(environment: Mapping[str, str], cards: Sequence[str] = ()
     The threads of PyTorch sleep while they wait for one another, unless the person wants otherwise. Threads that count
     meanwhile, as they do by themselves, use up their turn: beside a program that takes a core they trained at a sixth
     of the speed, and asleep at two thirds, while on a quiet machine it made no difference (benchmarks/beside.py).
-    Batches differ in length, and oneDNN keeps what it compiles for each: in bf16 some 10 MB a length, of 30 lengths and
-    more by itself. To compile it again takes a hundredth of a step. On a card, segments of memory that grow keep the
-    holes between batches from filling it.
+    Batches differ in length, and oneDNN keeps what it compiles for each, by itself for 30 lengths; to compile it again
+    takes a hundredth of a step (benchmarks/lengths.py). On a card, segments of memory that grow keep the holes between
+    batches from filling it.
     """
     waiting = {} if "GOMP_SPINCOUNT" in environment else {"OMP_WAIT_POLICY": "PASSIVE"}
     ours = {name: value for name, value in environment.items() if name != "STUDIO_PASSWORD"}  # of no use to a worker

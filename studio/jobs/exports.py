@@ -70,6 +70,12 @@ def export_modelfile(run: RunFolder, kind: str) -> Path:
     return export_archive(run, kind).with_suffix(".Modelfile")
 
 
+def exported_files(run: RunFolder, kind: str) -> tuple[Path, ...]:
+    """List the files that an export is downloaded as."""
+    archive = export_archive(run, kind)
+    return (archive, export_modelfile(run, kind)) if kind in GGUF_KINDS else (archive,)
+
+
 def offered_file(folder: Path, name: str) -> Path | None:
     """Return a file that may be handed out: a regular one, no link, of this name in this folder of a run or data set.
 
@@ -173,10 +179,9 @@ def delete_export(jobs: Jobs, run: RunFolder, kind: str) -> None:
     if export_state(jobs, run, kind).working:
         raise ExportError("This export is still being written.", "Cancel it, or wait until it is done.")
     (run.exports / f"{kind}.json").unlink(missing_ok=True)  # first, so that nothing is offered that is half gone
-    export_archive(run, kind).unlink(missing_ok=True)
-    if kind in GGUF_KINDS:
-        export_modelfile(run, kind).unlink(missing_ok=True)
-    else:
+    for path in exported_files(run, kind):
+        path.unlink(missing_ok=True)
+    if kind not in GGUF_KINDS:
         shutil.rmtree(export_folder(run, kind), ignore_errors=True)
 
 

@@ -60,7 +60,7 @@ class Template:
 
 def _text(text: str) -> str:
     """Write a text as a constant of Go, of which a JSON text is one, so that nothing in it is read as a template."""
-    return f"{{{{ {json.dumps(text)} }}}}"
+    return f"{{{{ {json.dumps(text, ensure_ascii=False)} }}}}"
 
 
 def template_of(renderer: ChatRenderer, conversations: Iterable[tuple[Message, ...]]) -> Template | None:

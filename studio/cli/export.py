@@ -64,7 +64,7 @@ def _tell_gguf(report: ExportReport, check: GgufCheck, place: Path, *, console: 
     lines = [
         f"{place} ({size(report.archive_bytes)}). Asked by llama.cpp: {counted(check.prompts, 'prompt')} "
         f"({check.held_out} of them held out) with the same text and tokens as in the studio; {same}, "
-        f"divergence {check.divergence:.2g} nats (at most {check.allowed:g} is allowed).",
+        f"divergence {check.divergence:.2g} nats (at most {check.allowed:.2g} is allowed).",
         f"{place.with_suffix('.Modelfile')}: for `ollama create`. Ollama itself was not asked.",
     ]
     if check.fell_back:

@@ -49,9 +49,12 @@ class Llama:
         return text, ids
 
     def next_token(self, ids: list[int], *, likeliest: int) -> tuple[int, bool, list[tuple[int, float]]]:
-        """Return the likeliest next token, whether llama.cpp stops at it, and the likeliest ones with their log p."""
+        """Return the likeliest next token, whether llama.cpp stops at it, and the likeliest ones with their log p.
+
+        It tells no likelihoods at a token that is the beginning of a letter, as those of emoji are.
+        """
         said = self.post("/completion", {**_ONE, "prompt": ids, "n_probs": likeliest})
-        offered = said["completion_probabilities"][0]["top_logprobs"]
+        offered = said["completion_probabilities"][0]["top_logprobs"] if "completion_probabilities" in said else []
         return said["tokens"][0], said["stop_type"] == "eos", [(each["id"], each["logprob"]) for each in offered]
 
     def stops_at(self, token: int, *, after: list[int]) -> bool:

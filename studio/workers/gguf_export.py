@@ -39,17 +39,6 @@ QUESTIONS = 6
 LONGEST_QUESTION = 1024
 """Longer prompts are compared as text and tokens and not answered, which would take minutes on a processor."""
 
-OWN: tuple[tuple[Message, ...], ...] = (
-    (Message("user", "Hello, who are you?"),),
-    (Message("system", "Answer in one word."), Message("user", "Is 1,234.5 more than 999?")),
-    (
-        Message("user", "Grüße aus Köln: schön!"),
-        Message("assistant", "¡Gracias! 你好 🙂"),
-        Message("user", "  def f(x):\n\treturn x * 2\n\nWhat's   this?\n"),
-    ),
-)
-"""What is asked of every file: numbers, other alphabets, code and white space are where tokenizers part."""
-
 
 @dataclass(frozen=True)
 class _Gguf:
@@ -139,7 +128,7 @@ def _write(job: Job, gguf: _Gguf) -> ExportReport:
         tokens=likeness.tokens,
         same_tokens=likeness.same_tokens,
         divergence=likeness.divergence,
-        allowed=gguf_check.ALLOWED[gguf.quantisation],
+        allowed=likeness.allowed(gguf.quantisation),
         fell_back=0 if size is None else size.fell_back,
         tensors=0 if size is None else size.matrices,
         has_template="\nTEMPLATE " in text,
@@ -157,6 +146,7 @@ def _go_on(job: Job, what: str) -> None:
 def _questions(run: RunFolder, renderer: ChatRenderer) -> tuple[list["Prompt"], int, list[tuple[int, ...]]]:
     """Return the prompts that both sides write, how many of them were held out, and the ids that are answered."""
     from studio.ml.gguf_check import prompts_of
+    from studio.ml.gguf_prompts import OWN
 
     asked = (prompt for example in ExampleFile(run.validation_path) if (prompt := _asked(example)))
     held_out = prompts_of(list(islice(asked, HELD_OUT)), renderer)

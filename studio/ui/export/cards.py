@@ -126,7 +126,7 @@ def _gguf_result(report: ExportReport, check: GgufCheck) -> Markup:
     ]
     if check.fell_back:
         parts.insert(1, fragments.line("warn", _fell_back(check)))
-    return fragments.stack([*parts, fragments.tiles(Tile("GGUF", size(report.archive_bytes), _bytes(report)))])
+    return fragments.stack([*parts, fragments.tiles([Tile("GGUF", size(report.archive_bytes), _bytes(report))])])
 
 
 def _bytes(report: ExportReport) -> str:
@@ -154,8 +154,8 @@ def _gguf_small_print(report: ExportReport, check: GgufCheck) -> str:
 
 def _fell_back(check: GgufCheck) -> str:
     return (
-        f"{check.fell_back} of {check.tensors} matrices are packed in another way, because their width is no multiple of "
-        "256. Q8_0 is the better choice for this model."
+        f"{check.fell_back} of {check.tensors} matrices are packed in another way, because their width is no multiple "
+        "of 256. Q8_0 is the better choice for this model."
     )
 
 

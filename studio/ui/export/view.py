@@ -104,7 +104,8 @@ def _packings(studio: Studio, run: RunFolder, chosen: str) -> Markup:
 
 
 def _commands(file: str, beside: str) -> str:
-    return f"ollama create my-model -f {beside}\nollama run my-model\n\n# or without Ollama\nllama-server -m {file} --jinja"
+    lines = (f"ollama create my-model -f {beside}", "ollama run my-model", "", f"llama-server -m {file} --jinja")
+    return "\n".join(lines)
 
 
 def _card(studio: Studio, run_id: str, kind: str, state: ExportState | None) -> dict[str, Any]:

@@ -103,7 +103,7 @@ def packings(
         )
         for kind, (size, report) in found.items()
     ]
-    parts = [fragments.table("gguf", ("Kind", "Weights", "Size", "State"), rows, name="Kinds of GGUF file")]
+    parts = [fragments.table("ls-figures", ("Kind", "Weights", "Size", "State"), rows, name="Kinds of GGUF file")]
     if advised is not None:
         named = PACKED[advised.quantisation][0]
         parts.append(fragments.line("good", f"{named} is recommended. {advised.reason}"))

@@ -20,7 +20,7 @@ from studio.jobs.exports import (
     gguf_kind,
     quantisation_of,
 )
-from studio.jobs.snippets import snippet
+from studio.jobs.snippets import gguf_commands, snippet
 from studio.logs import logged
 from studio.models.gguf_sizes import gguf_size, recommended
 from studio.models.locate import locate_settled
@@ -83,7 +83,7 @@ def _gguf_card(studio: Studio, run_id: str, kind: str, state: ExportState | None
         **drawn,
         "kinds": str(_packings(studio, run, quantisation_of(kind))),
         "modelfile": gr.update(visible=ready, link=address if ready else None),
-        "code": gr.update(visible=ready, value=_commands(export_archive(run, kind).name, beside.name) if ready else ""),
+        "code": gr.update(visible=ready, value=gguf_commands(run, kind) if ready else ""),
     }
 
 
@@ -101,11 +101,6 @@ def _packings(studio: Studio, run: RunFolder, chosen: str) -> Markup:
         advised = None if folder is None else recommended(folder)
         return export_cards.packings(found, advised=advised, chosen=chosen)
     return Markup("")
-
-
-def _commands(file: str, beside: str) -> str:
-    lines = (f"ollama create my-model -f {beside}", "ollama run my-model", "", f"llama-server -m {file} --jinja")
-    return "\n".join(lines)
 
 
 def _card(studio: Studio, run_id: str, kind: str, state: ExportState | None) -> dict[str, Any]:

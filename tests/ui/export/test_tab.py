@@ -111,7 +111,7 @@ def test_a_gguf_shows_its_check_and_offers_its_file_and_its_modelfile(studio: St
     shown = look(studio, run.id)
     assert "141 of 144 next words are the same as the run" in shown["gguf_status"]
     assert "15 prompts, 12 of them held out" in shown["gguf_status"]
-    assert "diverges by 0.0029 nats" in shown["gguf_status"]
+    assert "diverges by 2.9e-3 nats" in shown["gguf_status"]
     assert "Ollama itself was not asked." in shown["gguf_status"]
     address = f"studio/download/run/{run.id}/{run.id}-q8_0"
     assert shown["gguf_download"]["link"] == f"{address}.gguf"

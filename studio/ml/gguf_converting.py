@@ -81,6 +81,7 @@ def _pack(folder: Path, file: Path, quantisation: str) -> None:
             disable_opt_rtn=True,
             disable_model_free=True,
             device_map="cpu",
+            trust_remote_code=False,
         )
         quantiser.quantize_and_save(output_dir=scratch, format=f"gguf:{quantisation}")
         (written,) = Path(scratch).rglob("*.gguf")

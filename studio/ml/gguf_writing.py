@@ -16,6 +16,8 @@ from typing import Any
 from studio import codec
 from studio.errors import ExportError
 from studio.ml.deadlines import load_seconds
+from studio.ml.loading import remote_code_is_allowed
+from studio.ml.shipped_settings import read_settings, write_settings
 from studio.models.download import Stopped
 
 SECONDS_TO_WRITE = 3600.0
@@ -28,11 +30,13 @@ _INSTEAD = "Export the merged model instead, which transformers reads. The run i
 
 
 def write_gguf(folder: Path, file: Path, *, quantisation: str, should_stop: Callable[[], bool]) -> None:
-    """Write the model in `folder`, which is whole, to `file`.
+    """Write the model in `folder`, which is whole, to `file`. Code that lies there is deleted first.
 
     Raises ExportError for a model that llama.cpp does not know or whose tokenizer it cannot carry, and when the work
     fails; Stopped when asked to stop.
     """
+    if not remote_code_is_allowed():
+        _remove_code(folder)
     script, told = Path(__file__).with_name("gguf_converting.py"), file.with_suffix(".json")
     gib = sum(path.stat().st_size for path in folder.glob("*.safetensors")) / 2**30
     seconds = load_seconds(folder) + SECONDS_TO_WRITE + _SECONDS_PER_GIB * gib
@@ -49,6 +53,17 @@ def write_gguf(folder: Path, file: Path, *, quantisation: str, should_stop: Call
         raise ExportError(f"llama.cpp does not know models of this kind ({found}), so there can be no GGUF.", _INSTEAD)
     if refused:
         raise ExportError(f"A GGUF cannot carry the tokenizer of this model: {found}.", _INSTEAD)
+
+
+def _remove_code(folder: Path) -> None:
+    """Delete code and all that names it: the converter would run what a base brings, without asking."""
+    for path in folder.rglob("*"):
+        if path.suffix.lower() in (".py", ".so", ".pyd", ".pyc"):
+            path.unlink()
+        elif path.suffix == ".json" and path.name.endswith("config.json"):
+            settings = read_settings(path)
+            if settings.pop("auto_map", None) is not None:
+                write_settings(path, settings)
 
 
 def run_apart(command: Sequence[Path | str], *, seconds: float, should_stop: Callable[[], bool]) -> str:

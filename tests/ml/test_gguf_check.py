@@ -171,7 +171,7 @@ def test_code_that_a_base_brings_is_not_run(tmp_path: Path) -> None:
     (other / "evil.py").write_text(f"from pathlib import Path\nPath({str(mark)!r}).touch()\nclass Evil: ...\n")
     for name, called in (("config.json", "AutoConfig"), ("tokenizer_config.json", "AutoTokenizer")):
         settings = json.loads((other / name).read_text(encoding="utf-8"))
-        named = {"auto_map": {called: ["evil.Evil", None] if called == "AutoTokenizer" else "evil.Evil"}}
+        named = {"auto_map": {called: ["evil.Evil"] * 2 if called == "AutoTokenizer" else "evil.Evil"}}
         (other / name).write_text(json.dumps(settings | named), encoding="utf-8")
     with pytest.raises(ExportError, match="tokenizer"):
         write_gguf(other, tmp_path / "x.gguf", quantisation="f16", should_stop=never)

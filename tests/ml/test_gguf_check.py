@@ -166,7 +166,7 @@ def test_a_model_that_llama_does_not_know_is_refused(folder: Path, tmp_path: Pat
 
 @pytest.mark.security
 def test_code_that_a_base_brings_is_not_run(tmp_path: Path) -> None:
-    """The converter trusts it: with a family that transformers knows, nothing before had refused such a base."""
+    """The converter asks transformers to trust it, where the family is known nothing before had refused such a base."""
     other, mark = write_tiny_model(tmp_path / "other"), tmp_path / "it ran"
     (other / "evil.py").write_text(f"from pathlib import Path\nPath({str(mark)!r}).touch()\nclass Evil: ...\n")
     for name, called in (("config.json", "AutoConfig"), ("tokenizer_config.json", "AutoTokenizer")):
@@ -176,6 +176,9 @@ def test_code_that_a_base_brings_is_not_run(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="tokenizer"):
         write_gguf(other, tmp_path / "x.gguf", quantisation="f16", should_stop=never)
     assert not mark.exists()
+    assert not (other / "evil.py").exists(), "what is not there cannot be trusted"
+    assert "auto_map" not in (other / "config.json").read_text(encoding="utf-8")
+    assert "auto_map" not in (other / "tokenizer_config.json").read_text(encoding="utf-8")
 
 
 def test_it_stops_when_asked_to(folder: Path, tmp_path: Path) -> None:

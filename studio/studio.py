@@ -27,12 +27,12 @@ from studio.errors import ModelError, RunError
 from studio.jobs import blends, public_address
 from studio.jobs.base_models import BaseModels, Locate
 from studio.jobs.evaluations import Evaluations
-from studio.jobs.exports import ExportState, start_export
+from studio.jobs.exports import ExportState, delete_export, start_export
 from studio.jobs.imports import ImportRequest, Imports
 from studio.jobs.jobs import Jobs, JobState
 from studio.jobs.pool import Pool, Room, measure_room
 from studio.jobs.rendering import Rendering
-from studio.jobs.tasks import EXPORTS, Train
+from studio.jobs.tasks import EXPORTS, Export, Train
 from studio.jobs.token_counts import TokenCounting, TokenState
 from studio.logs import logged
 from studio.models.blend_kinds import DEFAULT_DENSITY
@@ -258,7 +258,7 @@ class Studio:
         )
 
     def start_export(self, id: str, kind: str) -> ExportState:
-        """Start to write an export ("adapter" or "merged") unless it is there, or under way; return its state.
+        """Start to write an export of one of `EXPORT_KINDS` unless it is there, or under way; return its state.
 
         Evaluations that nobody asked for give way to it. Raises RunError or ExportError when it cannot be written.
         """
@@ -266,6 +266,14 @@ class Studio:
         if state.working:
             self.evaluations.automatic.give_way()
         return state
+
+    def cancel_export(self, id: str, kind: str) -> None:
+        """Ask an export to end. Does nothing when it has ended. Raises RunError for an unknown run."""
+        self.jobs.cancel(Export(self.runs.get(id).path, kind))
+
+    def delete_export(self, id: str, kind: str) -> None:
+        """Delete an export. Raises RunError for an unknown run, ExportError while it is being written."""
+        delete_export(self.jobs, self.runs.get(id), kind)
 
     def delete_run(self, id: str) -> None:
         """Put a run into the bin. Raises RunError when it is unknown or at work."""

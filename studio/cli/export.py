@@ -1,4 +1,4 @@
-"""`python app.py export`: writes the adapter or the merged model of a run, checked as the page checks it."""
+"""`python app.py export`: writes the adapter, the merged model or a GGUF of a run, checked as the page checks it."""
 
 import shutil
 import time
@@ -8,12 +8,21 @@ from rich.console import Console
 
 from studio.cli.follow import LOOK_SECONDS, RunFailed
 from studio.errors import ExportError
-from studio.files import disk_trouble, whole_file, whole_folder
-from studio.jobs.exports import ExportReport, export_archive, export_folder, export_state, kinds_of
+from studio.files import disk_trouble, whole_file, whole_folder, write_whole
+from studio.jobs.exports import (
+    GGUF_KINDS,
+    ExportReport,
+    GgufCheck,
+    export_archive,
+    export_folder,
+    export_modelfile,
+    export_state,
+    kinds_of,
+)
 from studio.jobs.snippets import snippet
 from studio.runs.store import RunFolder
 from studio.studio import Studio
-from studio.wording import size
+from studio.wording import counted, size
 
 _ARCHIVE = ".zip"
 
@@ -21,20 +30,23 @@ _ARCHIVE = ".zip"
 def export(studio: Studio, *, run_id: str, kind: str, to: Path | None, console: Console) -> int:
     """Write an export of a run, check it, and say where it lies and how it is used.
 
-    `kind` is "adapter" or "merged"; without it, it is the first that the run can have. `to` is where it is copied: a
-    folder, or a name that ends in .zip; without it, it stays beside the run. Raises RunError or ExportError for what
-    cannot be used, RunFailed when the export fails.
+    `kind` is one of `EXPORT_KINDS`; without it, it is the first that the run can have. `to` is where it is copied: a
+    folder, or a name that ends in .zip (.gguf for a GGUF); without it, it stays beside the run. Raises RunError or
+    ExportError for what cannot be used, RunFailed when the export fails.
     """
     run = studio.runs.get(run_id)
     kind = kind or kinds_of(run)[0]
     if to is not None:
-        to = to / export_folder(run, kind).name if to.is_dir() else to
+        to = to / _name(run, kind) if to.is_dir() else to
         if to.exists():
             raise ExportError(f"{to} exists already.", "Name another place with --to.")
     report = _wait(studio, run, kind, console=console)
     place = export_archive(run, kind) if to is None else to
     if to is not None:
         _copy(run, kind, to)
+    if report.gguf is not None:
+        _tell_gguf(report, report.gguf, place, console=console)
+        return 0
     asked = f"{report.same_answers} of {report.answers} answers are the same as the run's"
     count = report.folder_bytes if place.suffix.lower() != _ARCHIVE else report.archive_bytes
     console.print(f"{place} ({size(count)}). Loaded back and asked: {asked}.", markup=False, soft_wrap=True)
@@ -43,13 +55,38 @@ def export(studio: Studio, *, run_id: str, kind: str, to: Path | None, console: 
     return 0
 
 
+def _name(run: RunFolder, kind: str) -> str:
+    return export_archive(run, kind).name if kind in GGUF_KINDS else export_folder(run, kind).name
+
+
+def _tell_gguf(report: ExportReport, check: GgufCheck, place: Path, *, console: Console) -> None:
+    same = f"{check.same_tokens} of {check.tokens} next tokens are the run's"
+    lines = [
+        f"{place} ({size(report.archive_bytes)}). Asked by llama.cpp: {counted(check.prompts, 'prompt')} "
+        f"({check.held_out} of them held out) with the same text and tokens as in the studio; {same}, "
+        f"divergence {check.divergence:.2g} nats (at most {check.allowed:.2g} is allowed).",
+        f"{place.with_suffix('.Modelfile')}: for `ollama create`. Ollama itself was not asked.",
+    ]
+    if check.fell_back:
+        lines.append(f"{check.fell_back} of {check.tensors} matrices are packed in another way: {FELL_BACK}")
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)
+
+
+FELL_BACK = "their width is no multiple of 256, so a K-quant saves little here. Q8_0 is the better choice."
+
+
 def _wait(studio: Studio, run: RunFolder, kind: str, *, console: Console) -> ExportReport:
     state = studio.start_export(run.id, kind)
     with console.status(state.sentence) as status:
-        while state.working:
-            status.update(state.sentence)
-            time.sleep(LOOK_SECONDS)
-            state = export_state(studio.jobs, run, kind)
+        try:
+            while state.working:
+                status.update(state.sentence)
+                time.sleep(LOOK_SECONDS)
+                state = export_state(studio.jobs, run, kind)
+        except KeyboardInterrupt:
+            studio.cancel_export(run.id, kind)
+            raise
     if state.result is not None:
         return state.result
     if state.failed is not None:
@@ -61,9 +98,22 @@ def _copy(run: RunFolder, kind: str, to: Path) -> None:
     """Copy an export whole, or not at all: its zip to a name that ends in .zip, else its folder."""
     with disk_trouble("The export", to, ExportError):
         to.parent.mkdir(parents=True, exist_ok=True)
+        if kind in GGUF_KINDS:
+            _copy_gguf(run, kind, to)
+            return
         if to.suffix.lower() == _ARCHIVE:
             with whole_file(to) as file:
                 shutil.copyfile(export_archive(run, kind), file)
             return
         with whole_folder(to) as folder:
             shutil.copytree(export_folder(run, kind), folder, dirs_exist_ok=True)
+
+
+def _copy_gguf(run: RunFolder, kind: str, to: Path) -> None:
+    """Copy a GGUF and its Modelfile, which names the file that lies beside it."""
+    to = to.with_name(f"{to.name}.gguf") if to.suffix.lower() != ".gguf" else to
+    archive, beside = export_archive(run, kind), export_modelfile(run, kind)
+    with whole_file(to) as file:
+        shutil.copyfile(archive, file)
+    text = beside.read_text(encoding="utf-8").replace(f"FROM ./{archive.name}\n", f"FROM ./{to.name}\n")
+    write_whole(to.with_suffix(".Modelfile"), text.rstrip("\n"))

@@ -25,6 +25,7 @@ from studio.cli.parser import make_parser
 from studio.cli.train import resume, train
 from studio.compare.answering import GenerationSettings
 from studio.errors import StudioError
+from studio.jobs.exports import GGUF, gguf_kind
 from studio.logs import VERBOSE, log_to_stderr
 from studio.settings import Settings, home_folder, read_settings
 from studio.studio import Studio, open_studio
@@ -135,7 +136,8 @@ def _compare(studio: Studio, options: argparse.Namespace, console: Console) -> i
 
 
 def _export(studio: Studio, options: argparse.Namespace, console: Console) -> int:
-    return export(studio, run_id=_run_id(studio, options), kind=options.kind, to=options.to, console=console)
+    kind = gguf_kind(options.quantisation) if options.kind == GGUF else options.kind
+    return export(studio, run_id=_run_id(studio, options), kind=kind, to=options.to, console=console)
 
 
 def _demo(studio: Studio, options: argparse.Namespace, console: Console) -> int:

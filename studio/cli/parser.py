@@ -7,7 +7,7 @@ from pathlib import Path
 from studio.cli.compare import strengths
 from studio.cli.options import EVALUATION_PREFIX, add_data_options, add_reading_options, add_run_options
 from studio.config import setting_named
-from studio.jobs.exports import EXPORT_KINDS
+from studio.jobs.exports import ADAPTER, GGUF, MERGED, Q8_0, QUANTISATIONS
 from studio.jobs.standard_tasks import QUESTIONS
 
 _RUN = "the name that you gave it, or that of its folder in runs/"
@@ -120,15 +120,23 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--as",
         dest="kind",
-        choices=EXPORT_KINDS,
+        choices=(ADAPTER, MERGED, GGUF),
         default="",
-        help="adapter: only what was learned; merged: the base with it built in (default: adapter, if there is one)",
+        help="adapter: only what was learned; merged: the base with it built in; gguf: that in one file for llama.cpp, "
+        "Ollama and LM Studio (default: adapter, if there is one)",
+    )
+    parser.add_argument(
+        "--quantisation",
+        choices=QUANTISATIONS,
+        default=Q8_0,
+        help="how the weights of a GGUF are packed, from the largest and exact to the smallest (default: q8_0)",
     )
     parser.add_argument(
         "--to",
         type=Path,
         metavar="PATH",
-        help="copy it to this folder, or as a zip to a name that ends in .zip (default: it stays beside the run)",
+        help="copy it to this folder, or as one file to a name that ends in .zip, a GGUF in .gguf (default: it stays "
+        "beside the run)",
     )
 
 

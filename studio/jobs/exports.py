@@ -4,6 +4,7 @@ The report is written last and whole, so that a report which exists speaks of an
 """
 
 import logging
+import shutil
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,25 +23,57 @@ ADAPTER = "adapter"
 MERGED = "merged"
 """A whole model: base and adapter in one, or what a full run trained."""
 
-EXPORT_KINDS = (ADAPTER, MERGED)
+GGUF = "gguf"
+"""A whole model in one file for llama.cpp, Ollama and LM Studio: a kind of its own for each `QUANTISATIONS`."""
+
+F16, Q8_0, Q5_K_M, Q4_K_M = QUANTISATIONS = ("f16", "q8_0", "q5_k_m", "q4_k_m")
+GGUF_KINDS = tuple(f"{GGUF}-{name}" for name in QUANTISATIONS)
+EXPORT_KINDS = (ADAPTER, MERGED, *GGUF_KINDS)
 NO_ADAPTER = "This run trained the whole model, so there is no adapter to export."
 NO_ADAPTER_HINT = "Export the model instead."
 
 
 def kinds_of(run: RunFolder) -> tuple[str, ...]:
     """List the kinds of export that a run can have."""
-    return (MERGED,) if run.config.method == FULL else EXPORT_KINDS
+    return EXPORT_KINDS[1:] if run.config.method == FULL else EXPORT_KINDS
+
+
+def gguf_kind(quantisation: str) -> str:
+    """Return the kind of export that is a GGUF of a quantisation. Raises ExportError for one that is not made here."""
+    if quantisation not in QUANTISATIONS:
+        raise ExportError(
+            f"There is no quantisation '{quantisation[:40]}' here.", f"Choose one of: {', '.join(QUANTISATIONS)}."
+        )
+    return f"{GGUF}-{quantisation}"
+
+
+def quantisation_of(kind: str) -> str:
+    """Return the quantisation of a kind of export; empty where it is no GGUF."""
+    return kind.removeprefix(f"{GGUF}-") if kind in GGUF_KINDS else ""
 
 
 def export_folder(run: RunFolder, kind: str) -> Path:
-    """Say where an export is written."""
+    """Say where an export is written that is a folder: every one but a GGUF."""
     return run.exports / f"{run.id}-{'model' if run.config.method == FULL else kind}"
 
 
 def export_archive(run: RunFolder, kind: str) -> Path:
-    """Say where the zip of an export is written."""
+    """Say where the one file lies that an export is downloaded as: a zip, or the GGUF itself."""
+    if quantisation := quantisation_of(kind):
+        return run.exports / f"{run.id}-{quantisation}.gguf"
     folder = export_folder(run, kind)
     return folder.with_name(f"{folder.name}.zip")
+
+
+def export_modelfile(run: RunFolder, kind: str) -> Path:
+    """Say where the Modelfile lies that goes with a GGUF."""
+    return export_archive(run, kind).with_suffix(".Modelfile")
+
+
+def exported_files(run: RunFolder, kind: str) -> tuple[Path, ...]:
+    """List the files that an export is downloaded as."""
+    archive = export_archive(run, kind)
+    return (archive, export_modelfile(run, kind)) if kind in GGUF_KINDS else (archive,)
 
 
 def offered_file(folder: Path, name: str) -> Path | None:
@@ -59,12 +92,33 @@ def offered_file(folder: Path, name: str) -> Path | None:
 
 
 @dataclass(frozen=True)
+class GgufCheck:
+    """What llama.cpp made of a GGUF. `prompts` had the same text and the same token ids as in the studio.
+
+    At `same_tokens` of `tokens` places the next token was the one that the run finds likeliest. `divergence` is the
+    mean KL divergence of the next token from the run's, in nats, and `allowed` what it may be. `fell_back` of `tensors`
+    matrices are stored in another format, because their width is no multiple of 256. `has_template` says whether the
+    Modelfile has one.
+    """
+
+    prompts: int
+    held_out: int
+    tokens: int
+    same_tokens: int
+    divergence: float
+    allowed: float
+    fell_back: int
+    tensors: int
+    has_template: bool
+
+
+@dataclass(frozen=True)
 class ExportReport:
-    """One finished export. `kind` is "adapter" or "merged". Where it lies follows from the run and its kind.
+    """One finished export. `kind` is one of `EXPORT_KINDS`. Where it lies follows from the run and its kind.
 
     `largest_difference` is the largest absolute difference of the logits between the export, loaded back, and the run;
     `tolerance` is what was allowed. `same_answers` of `answers` greedy answers were the same token for token.
-    `checked_with` names the library that loaded the export back.
+    `checked_with` names the library that loaded the export back. A GGUF has `gguf` for the first two, which are 0 then.
     """
 
     kind: str
@@ -75,6 +129,7 @@ class ExportReport:
     same_answers: int
     answers: int
     checked_with: str
+    gguf: GgufCheck | None = None
 
 
 def write_report(folder: Path, report: ExportReport) -> None:
@@ -101,7 +156,7 @@ ExportState = JobState[ExportReport]
 
 
 def start_export(jobs: Jobs, run: RunFolder, kind: str) -> ExportState:
-    """Start to write an export ("adapter" or "merged") unless it is there, or under way; return its state.
+    """Start to write an export of one of `EXPORT_KINDS` unless it is there, or under way; return its state.
 
     Raises ExportError when this run cannot be exported now, RunError when the work cannot be started.
     """
@@ -117,6 +172,17 @@ def start_export(jobs: Jobs, run: RunFolder, kind: str) -> ExportState:
         raise ExportError(f"This run has no {what} to export.", "Let a run finish, or stop it after a few steps.")
     jobs.start(Export(run.path, kind))
     return export_state(jobs, run, kind)
+
+
+def delete_export(jobs: Jobs, run: RunFolder, kind: str) -> None:
+    """Delete an export with all that belongs to it. Raises ExportError while it is being written, or for a bad kind."""
+    if export_state(jobs, run, kind).working:
+        raise ExportError("This export is still being written.", "Cancel it, or wait until it is done.")
+    (run.exports / f"{kind}.json").unlink(missing_ok=True)  # first, so that nothing is offered that is half gone
+    for path in exported_files(run, kind):
+        path.unlink(missing_ok=True)
+    if kind not in GGUF_KINDS:
+        shutil.rmtree(export_folder(run, kind), ignore_errors=True)
 
 
 def export_state(jobs: Jobs, run: RunFolder, kind: str) -> ExportState:

@@ -12,7 +12,7 @@ from studio.config import STARTER
 from studio.data.example_files import ExampleFile
 from studio.data.examples import Message
 from studio.errors import DataError, ModelError
-from studio.jobs.exports import ADAPTER, export_folder
+from studio.jobs.exports import ADAPTER, export_archive, export_folder, export_modelfile
 from studio.logs import logged
 from studio.models.adapter_settings import read_document
 from studio.models.elsewhere import shown_name
@@ -70,6 +70,13 @@ def snippet(run: RunFolder, kind: str) -> str:
     asked = f"messages = [\n{messages}]\n{_DEVICE}\n\ntokenizer = AutoTokenizer.from_pretrained(folder)\n"
     load = _load_adapter(loading) if kind == ADAPTER else _load_model(loading)
     return f"{_imports(kind, loading)}\n{folder}{asked}{load}{_ASK}"
+
+
+def gguf_commands(run: RunFolder, kind: str) -> str:
+    """Write the lines for a terminal that use a GGUF, in the folder where it lies with its Modelfile."""
+    file, beside = export_archive(run, kind).name, export_modelfile(run, kind).name
+    lines = (f"ollama create my-model -f {beside}", "ollama run my-model", "", f"llama-server -m {file} --jinja")
+    return "\n".join(lines)
 
 
 def _text(text: str) -> str:

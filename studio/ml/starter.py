@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 import torch
+from tokenizers import Tokenizer, pre_tokenizers
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
 from studio.errors import ModelError
@@ -55,10 +56,21 @@ def unpack_gguf(folder: Path, *, file: str, target: Path) -> None:
         del model.config.quantization_config
     model.save_pretrained(target)
     tokenizer.save_pretrained(target)
+    _split_digits(target / "tokenizer.json")
     # In the spelling of transformers 4 too: an adapter beside this folder would answer otherwise there.
     config, tokenizer_config = target / "config.json", target / TOKENIZER_CONFIG
     write_settings(config, with_old_rope(read_settings(config), ROPE_NAMES[0]))
     write_settings(tokenizer_config, old_tokenizer_config(read_settings(tokenizer_config)))
+
+
+def _split_digits(path: Path) -> None:
+    """Have the tokenizer cut a text at every digit, as the model's own does: the file says so ("smollm"), and
+    transformers reads that as the rules of GPT-2, which make other tokens of an empty line before a number.
+    """
+    tokenizer = Tokenizer.from_file(str(path))
+    whole = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), whole])
+    tokenizer.save(str(path))
 
 
 def _sha256(path: Path) -> str:

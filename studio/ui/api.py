@@ -50,7 +50,7 @@ def wire(studio: Studio) -> None:
         return ask_once(studio, run_id, prompt, generation=generation)
 
     def export_run(run_id: str, kind: str = "adapter") -> dict[str, Any]:
-        """Prepare an export, "adapter" or "merged", unless it is there; say what it is at."""
+        """Prepare an export, "adapter", "merged" or one such as "gguf-q8_0", unless it is there; say what it is at."""
         return export_of(studio, run_id, kind)
 
     api(report_errors(run_status), api_name="run_status", concurrency_limit=None)

@@ -18,6 +18,7 @@ from studio.events import Finished, Loading, Stepped
 from studio.jobs.calibration import MEMORY_LOCK
 from studio.jobs.exports import (
     ADAPTER,
+    GGUF_KINDS,
     MERGED,
     NO_ADAPTER,
     NO_ADAPTER_HINT,
@@ -34,6 +35,7 @@ from studio.runs.precision import precision_of
 from studio.runs.store import RunFolder, is_whole_model
 from studio.runs.turns import Holder
 from studio.workers.base_model import ensure_model, load_renderer
+from studio.workers.gguf_export import write_gguf_export
 from studio.workers.job import Job
 from studio.workers.model_card import card_of
 from studio.workers.train import REFERENCE, keep_reference, pad_id
@@ -65,6 +67,11 @@ def export_run(job: Job, task: Export) -> Finished:
         holder=Holder(f"the export of {run.name}"),
     ):
         job.emit(Loading(what="Starting PyTorch"))
+        if kind in GGUF_KINDS:
+            _ensure_result_as_learned(run, result)
+            report = write_gguf_export(job, run=run, base=files.folder, result=result, kind=kind)
+            write_report(run.exports, report)
+            return _finished(export_archive(run, kind), began)
         target, archive = export_folder(run, kind), export_archive(run, kind)
         _remove(target, archive)
         write = _write_adapter if kind == ADAPTER else _write_model if whole else _write_merged
@@ -81,6 +88,10 @@ def export_run(job: Job, task: Export) -> Finished:
                 "It was not kept. Free some memory and disk space and export again; the run itself is untouched.",
             )
         write_report(run.exports, report)
+    return _finished(archive, began)
+
+
+def _finished(archive: Path, began: float) -> Finished:
     return Finished(status="finished", summary=f"Checked and ready: {archive.name}", seconds=time.monotonic() - began)
 
 
@@ -203,6 +214,13 @@ def _ensure_as_learned(folder: Path, reference: "Reference") -> None:
             "the run's files were changed or damaged since.",
             "It was not kept. Go on with an earlier copy of the run, or train it again.",
         )
+
+
+def _ensure_result_as_learned(run: RunFolder, result: Path) -> None:
+    from studio.ml.reference import load_reference
+
+    if (run.path / REFERENCE).is_file():  # a run that was killed has none
+        _ensure_as_learned(result, load_reference(run.path / REFERENCE))
 
 
 def _checked_with(written: _Written, shipped: "Shipped", *, renderer: ChatRenderer) -> str:

@@ -8,10 +8,16 @@ from studio.data.examples import Example, Message
 from studio.errors import ExportError
 from studio.events import Failed, Finished, Loading, Started
 from studio.jobs.exports import (
+    GGUF_KINDS,
     ExportReport,
+    delete_export,
     export_archive,
+    export_folder,
     export_state,
+    exported_files,
+    gguf_kind,
     kinds_of,
+    quantisation_of,
     read_report,
     start_export,
     write_report,
@@ -103,7 +109,7 @@ def test_a_full_run_has_no_adapter_to_export(tmp_path: Path, jobs: Jobs, fake_la
     )
     (run.path / "model").mkdir()
     (run.path / "model" / "config.json").write_text("{}")
-    assert kinds_of(run) == ("merged",)
+    assert kinds_of(run) == ("merged", *GGUF_KINDS)
     state = export_state(jobs, run, "adapter")
     assert state.status == "absent"
     assert "no adapter to export" in state.sentence
@@ -158,3 +164,40 @@ def test_a_number_that_is_not_finite_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         write_report(tmp_path, replace(REPORT, largest_difference=float("nan")))
     assert list(tmp_path.iterdir()) == []
+
+
+def write_gguf(run: RunFolder, quantisation: str = "q8_0") -> str:
+    kind = gguf_kind(quantisation)
+    run.exports.mkdir(parents=True, exist_ok=True)
+    for path in exported_files(run, kind):
+        path.write_bytes(bytes(5))
+    write_report(run.exports, replace(REPORT, kind=kind))
+    return kind
+
+
+def test_each_quantisation_is_a_file_of_its_own_with_a_modelfile(jobs: Jobs, run: RunFolder) -> None:
+    kind = write_gguf(run)
+    assert [path.name for path in exported_files(run, kind)] == [f"{run.id}-q8_0.gguf", f"{run.id}-q8_0.Modelfile"]
+    assert export_state(jobs, run, kind).ready
+    assert export_state(jobs, run, gguf_kind("q4_k_m")).status == "none"
+    assert (quantisation_of(kind), quantisation_of("merged")) == ("q8_0", "")
+    with pytest.raises(ExportError, match="no quantisation 'q3_k_s'"):
+        gguf_kind("q3_k_s")
+
+
+def test_an_export_is_deleted_with_all_that_belongs_to_it(jobs: Jobs, run: RunFolder) -> None:
+    write_archive(run)
+    export_folder(run, "adapter").mkdir()
+    kind = write_gguf(run)
+    kept = write_gguf(run, "f16")
+    for each in ("adapter", kind):
+        delete_export(jobs, run, each)
+        assert export_state(jobs, run, each).status == "none"
+    left = sorted(path.name for path in run.exports.iterdir())
+    assert left == sorted(["gguf-f16.json", *(path.name for path in exported_files(run, kept))])
+
+
+def test_an_export_is_not_deleted_while_it_is_written(jobs: Jobs, run: RunFolder) -> None:
+    start_export(jobs, run, "gguf-f16")
+    with pytest.raises(ExportError, match="still being written"):
+        delete_export(jobs, run, "gguf-f16")

@@ -45,6 +45,10 @@ def test_the_starter_model_arrives_whole_and_answers(tmp_path: Path) -> None:
     assert names["tokenizer_class"] == "PreTrainedTokenizerFast"
 
     renderer = ChatRenderer.load(files.folder)
+    question = renderer.prompt_text((Message("user", "An order.\n\n1 bag"),))
+    (line,) = {id for id in renderer.prompt((Message("user", "An order.\n\n1 bag"),)) if renderer.spell(id) == "\n\n"}
+    assert "\n\n1" in question, "the empty line is one token, as it was read before the Digits rule was lost"
+    assert renderer.spell(line) == "\n\n"
     model = loading.load_base(files.folder, FP32)
     pane = PaneInput(BASE, renderer.prompt((Message("user", "What is the capital of France?"),)))
     (answer,) = generate(

@@ -32,7 +32,7 @@ from studio.data.tokenizing.rendering import ChatRenderer
 from studio.data.tokenizing.tokens import count_tokens, save
 from studio.errors import StudioError
 from studio.events import Evaluated, Event, Finished, Loaded, Prepared, Saved, Started, Stepped
-from studio.jobs.exports import ExportReport, export_archive
+from studio.jobs.exports import GGUF_KINDS, ExportReport, GgufCheck, export_archive, export_modelfile
 from studio.jobs.imports import ImportRequest
 from studio.jobs.rendering_protocol import Shown
 from studio.jobs.tasks import Import, Task
@@ -309,12 +309,27 @@ def finished_run(studio: Studio, *, dataset_id: str, config: RunConfig | None = 
     return run
 
 
+GGUF_CHECK = GgufCheck(
+    prompts=15,
+    held_out=12,
+    tokens=144,
+    same_tokens=141,
+    divergence=0.0029,
+    allowed=0.02,
+    fell_back=0,
+    tensors=211,
+    has_template=True,
+)
+
+
 def write_export(run: RunFolder, kind: str) -> ExportReport:
     """Write an export with its report, as the export worker would."""
     run.exports.mkdir(parents=True, exist_ok=True)
     with export_archive(run, kind).open("wb") as archive:
         archive.write(b"PK")
         archive.truncate(18_100_000)  # takes no place on the disk
+    if kind in GGUF_KINDS:
+        export_modelfile(run, kind).write_text(f"FROM ./{export_archive(run, kind).name}\n", encoding="utf-8")
     report = ExportReport(
         kind=kind,
         folder_bytes=19_600_000,
@@ -324,6 +339,7 @@ def write_export(run: RunFolder, kind: str) -> ExportReport:
         same_answers=3,
         answers=3,
         checked_with="peft",
+        gguf=GGUF_CHECK if kind in GGUF_KINDS else None,
     )
     (run.exports / f"{kind}.json").write_text(codec.dumps(report), encoding="utf-8")
     return report

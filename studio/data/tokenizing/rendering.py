@@ -125,15 +125,20 @@ class ChatRenderer:
     @cached_property
     def end_ids(self) -> tuple[int, ...]:
         """The ids that end an answer: those that the model names, and the one that its template writes."""
+        written = () if self.answer_end is None else (self.answer_end,)
+        return tuple(dict.fromkeys((*self._files.end_ids, *written)))
+
+    @cached_property
+    def answer_end(self) -> int | None:
+        """The special token that the template writes at the end of an answer, which a model learns to end with."""
         probe = Example((Message("user", "Hello"), Message("assistant", "Hello")))
         try:
             rendered = self.render(probe)
         except DataError:
             log.debug("The end of an answer cannot be found by the chat template", exc_info=True)
-            return self._files.end_ids
+            return None
         learned = [id for id, is_learned in zip(rendered.ids, rendered.learned, strict=True) if is_learned]
-        written = learned[-1:] if learned and learned[-1] in self._files.special_ids else []
-        return tuple(dict.fromkeys((*self._files.end_ids, *written)))
+        return learned[-1] if learned and learned[-1] in self._files.special_ids else None
 
     def render(self, example: Example) -> Rendered:
         """Write an example as ids, and mark the answers of the assistant as learned; plain text is learned whole.
@@ -172,6 +177,16 @@ class ChatRenderer:
         """Write a conversation as ids up to where the assistant is to speak. Raises DataError when it is refused."""
         with self._bounds(len(tools) + letters_in(messages)):
             return tuple(self._encode((self._template.fill(messages, prompt=True, tools=tools),))[0].ids)
+
+    def prompt_text(self, messages: tuple[Message, ...]) -> str:
+        """Write a conversation as text up to where the assistant is to speak. Raises DataError when it is refused."""
+        with self._bounds(letters_in(messages)):
+            return self._template.fill(messages, prompt=True)
+
+    def spell(self, id: int) -> str:
+        """Return a token as it stands in a text, special ones as well."""
+        with self._bounds(0):
+            return self._show((id,))
 
     def pieces(self, rendered: Rendered) -> tuple[Piece, ...]:
         """Cut what was rendered into stretches of equal (learned, special), as text to show."""

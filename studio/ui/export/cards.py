@@ -2,10 +2,11 @@
 
 from markupsafe import Markup
 
-from studio.jobs.exports import ExportReport, ExportState
+from studio.jobs.exports import F16, GGUF, Q4_K_M, Q5_K_M, Q8_0, ExportReport, ExportState, GgufCheck
+from studio.models.gguf_sizes import GgufSize, Recommended
 from studio.runs.turns import EVALUATION
 from studio.ui.kit import fragments
-from studio.ui.kit.fragments import Tile
+from studio.ui.kit.fragments import Row, Tile
 from studio.ui.kit.numbers import tiny
 from studio.wording import counted, size
 
@@ -23,9 +24,26 @@ KINDS: dict[str, tuple[str, str, str]] = {
 }
 """Of each kind its name, what it is for in a sentence, and what it is to somebody who knows the field."""
 
+GGUF_TEXTS = (
+    "GGUF file",
+    "To use the tuned model in Ollama, LM Studio or llama.cpp: one file, which llama.cpp answers from before it is "
+    "offered.",
+    "GGUF of the merged weights, with a Modelfile",
+)
+
+PACKED: dict[str, tuple[str, str]] = {
+    F16: ("F16", "16 bits: answers as the run does"),
+    Q8_0: ("Q8_0", "8 bits: hardly different"),
+    Q5_K_M: ("Q5_K_M", "5 to 6 bits: a little coarser"),
+    Q4_K_M: ("Q4_K_M", "4 to 5 bits: coarser"),
+}
+"""Of each quantisation its name and what it does to the answers."""
+
 
 def name(kind: str, *, whole: bool) -> str:
     """Name an export in the middle of a sentence. With `whole` there was no adapter, and nothing is merged."""
+    if kind == GGUF:
+        return "GGUF file"
     return "trained model" if whole and kind == "merged" else KINDS[kind][0].lower()
 
 
@@ -40,6 +58,8 @@ def status(state: ExportState) -> Markup:
         return fragments.stack([fragments.line("busy", state.sentence), way_out, bar])
     if state.status == "failed" and state.failed is not None:
         return fragments.notice("bad", state.failed.message, state.failed.hint)
+    if state.result is not None and state.result.gguf is not None:
+        return _gguf_result(state.result, state.result.gguf)
     if state.result is not None:
         good = fragments.notice("good", check(state.result), small_print(state.result))
         return fragments.stack([good, sizes(state.result)])
@@ -70,3 +90,76 @@ def small_print(report: ExportReport) -> str:
     )
     checked = f"Checked: {report.checked_with}."
     return f"{measured} {checked}"
+
+
+def packings(
+    found: dict[str, tuple[GgufSize | None, ExportReport | None]], *, advised: Recommended | None, chosen: str
+) -> Markup:
+    """List the kinds of GGUF with their sizes, what making the chosen one takes, and which is recommended and why."""
+    rows = [
+        Row(
+            PACKED[kind][0],
+            [PACKED[kind][1], _size_of(size, report), "Ready" if report is not None else "Not prepared yet"],
+        )
+        for kind, (size, report) in found.items()
+    ]
+    parts = [fragments.table("ls-figures", ("Kind", "Weights", "Size", "State"), rows, name="Kinds of GGUF file")]
+    if advised is not None:
+        named = PACKED[advised.quantisation][0]
+        parts.append(fragments.line("good", f"{named} is recommended. {advised.reason}"))
+    if (needs := found[chosen][0]) is not None:
+        took = f"Preparing it takes about {size(needs.memory_bytes)} of memory and {size(needs.disk_bytes)} of disk."
+        parts.append(fragments.line("quiet", took))
+    return fragments.stack(parts)
+
+
+def _size_of(expected: GgufSize | None, report: ExportReport | None) -> str:
+    if report is not None:
+        return size(report.archive_bytes)
+    return "" if expected is None else f"about {size(expected.file_bytes)}"
+
+
+def _gguf_result(report: ExportReport, check: GgufCheck) -> Markup:
+    parts = [
+        fragments.notice("good", _gguf_check(check), _gguf_small_print(report, check)),
+        fragments.line("quiet", _modelfile(check)),
+    ]
+    if check.fell_back:
+        parts.insert(1, fragments.line("warn", _fell_back(check)))
+    return fragments.stack([*parts, fragments.tiles([Tile("GGUF", size(report.archive_bytes), _bytes(report))])])
+
+
+def _bytes(report: ExportReport) -> str:
+    return f"{report.archive_bytes:,} bytes"
+
+
+def _gguf_check(check: GgufCheck) -> str:
+    return (
+        f"Loaded by llama.cpp and asked: {check.same_tokens} of {check.tokens} next words are the same as the run's, "
+        "and every prompt is read alike."
+    )
+
+
+def _gguf_small_print(report: ExportReport, check: GgufCheck) -> str:
+    alike = (
+        f"The same text and the same tokens in {counted(check.prompts, 'prompt')}, {check.held_out} of them held out."
+    )
+    measured = (
+        f"What it finds likely as the next word diverges by {tiny(check.divergence)} nats (mean KL divergence); "
+        f"{tiny(check.allowed)} is allowed."
+    )
+    checked = f"Checked: {report.checked_with}."
+    return f"{alike} {measured} {checked}"
+
+
+def _fell_back(check: GgufCheck) -> str:
+    return (
+        f"{check.fell_back} of {check.tensors} matrices are packed in another way, because their width is no multiple "
+        "of 256. Q8_0 is the better choice for this model."
+    )
+
+
+def _modelfile(check: GgufCheck) -> str:
+    if check.has_template:
+        return "The Modelfile has a template that writes the same prompts. Ollama itself was not asked."
+    return "The Modelfile has no template: none was shown to write the same prompts. Ollama itself was not asked."

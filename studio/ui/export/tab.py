@@ -1,4 +1,4 @@
-"""The Export tab: take the result away as an adapter or as a merged model, each checked before it is offered."""
+"""The Export tab: take the result away as an adapter, a merged model or a GGUF, each checked before it is offered."""
 
 import functools
 from collections.abc import Callable
@@ -6,12 +6,16 @@ from typing import Any
 
 import gradio as gr
 
+from studio.jobs.exports import GGUF
 from studio.studio import Studio
 from studio.ui.export import cards, view
 from studio.ui.export.view import Selection
 from studio.ui.kit import fragments
 from studio.ui.kit.components import html, picker
 from studio.ui.kit.panel import Panel
+
+Buttons = tuple[gr.Button, gr.Button, gr.Button]
+"""What prepares an export, what ends that, and what deletes it."""
 
 
 def build(studio: Studio, *, timer: gr.HTML, opened: Callable[..., Any]) -> gr.Dropdown:
@@ -23,14 +27,64 @@ def build(studio: Studio, *, timer: gr.HTML, opened: Callable[..., Any]) -> gr.D
         )
     with gr.Row(equal_height=True):
         buttons = {kind: _build_card(panel, kind, *texts) for kind, texts in cards.KINDS.items()}
+    buttons[GGUF] = _build_gguf(panel)
     panel.redraws([timer.tick, opened])
-    for kind, button in buttons.items():
-        panel.on([button.click], functools.partial(prepare, studio, kind))
+    for kind, (prepare_it, cancel_it, delete_it) in buttons.items():
+        panel.on([prepare_it.click], functools.partial(prepare, studio, kind))
+        panel.on([cancel_it.click], functools.partial(cancel, studio, kind))
+        panel.on([delete_it.click], functools.partial(delete, studio, kind))
     return run
 
 
-def _build_card(panel: Panel[Selection], kind: str, title: str, text: str, technical: str) -> gr.Button:
-    """Lay out one kind of export; return the button that prepares it."""
+def _build_gguf(panel: Panel[Selection]) -> Buttons:
+    """Lay out the card of the GGUF files; return its buttons."""
+    title, text, technical = cards.GGUF_TEXTS
+    with gr.Column(elem_classes="ls-card"):
+        html(fragments.heading(title, text))
+        html(fragments.note(technical))
+        panel.html("gguf_kinds")
+        panel.input(
+            "quantisation",
+            gr.Radio(
+                [(name, kind) for kind, (name, _) in cards.PACKED.items()],
+                value=Selection().quantisation,
+                label="Kind of GGUF file",
+                elem_id="export-gguf-quantisation",
+            ),
+        )
+        panel.html("gguf_status")
+        prepare = gr.Button(
+            "Prepare the GGUF file", variant="primary", interactive=False, elem_id="export-gguf-prepare"
+        )
+        with gr.Row():
+            download = gr.Button(
+                "Download the GGUF file", variant="primary", visible=False, elem_id="export-gguf-download"
+            )
+            beside = gr.Button("Download the Modelfile", visible=False, elem_id="export-gguf-modelfile")
+        cancel, delete = _build_ends(GGUF)
+        code = gr.Code(
+            "",
+            language="shell",
+            label="How to use the GGUF file",
+            interactive=False,
+            visible=False,
+            show_line_numbers=False,
+            elem_id="export-gguf-code",
+        )
+    parts = {"prepare": prepare, "download": download, "modelfile": beside, "code": code}
+    for name, component in {**parts, "cancel": cancel, "delete": delete}.items():
+        panel.part(f"gguf_{name}", component)
+    return prepare, cancel, delete
+
+
+def _build_ends(kind: str) -> tuple[gr.Button, gr.Button]:
+    """Lay out what ends an export and what deletes it."""
+    cancel = gr.Button("Cancel", visible=False, elem_id=f"export-{kind}-cancel")
+    return cancel, gr.Button("Delete this export", visible=False, elem_id=f"export-{kind}-delete")
+
+
+def _build_card(panel: Panel[Selection], kind: str, title: str, text: str, technical: str) -> Buttons:
+    """Lay out one kind of export; return its buttons."""
     with gr.Column(elem_classes="ls-card", min_width=300):
         html(fragments.heading(title, text))
         html(fragments.note(technical))
@@ -44,6 +98,7 @@ def _build_card(panel: Panel[Selection], kind: str, title: str, text: str, techn
         download = gr.Button(
             f"Download the {title.lower()}", variant="primary", visible=False, elem_id=f"export-{kind}-download"
         )
+        cancel, delete = _build_ends(kind)
         code = gr.Code(
             "",
             language="python",
@@ -55,11 +110,27 @@ def _build_card(panel: Panel[Selection], kind: str, title: str, text: str, techn
         )
     for name, component in (("prepare", prepare), ("download", download), ("code", code)):
         panel.part(f"{kind}_{name}", component)
-    return prepare
+    panel.part(f"{kind}_cancel", cancel)
+    panel.part(f"{kind}_delete", delete)
+    return prepare, cancel, delete
 
 
 def prepare(studio: Studio, kind: str, selection: Selection) -> Selection:
     """Start to write an export. Raises RunError or ExportError."""
     if selection.run_id:
-        studio.start_export(selection.run_id, kind)
+        studio.start_export(selection.run_id, view.kind_of(kind, selection))
+    return selection
+
+
+def cancel(studio: Studio, kind: str, selection: Selection) -> Selection:
+    """Ask an export to end. Raises RunError or ExportError."""
+    if selection.run_id:
+        studio.cancel_export(selection.run_id, view.kind_of(kind, selection))
+    return selection
+
+
+def delete(studio: Studio, kind: str, selection: Selection) -> Selection:
+    """Delete an export. Raises RunError or ExportError."""
+    if selection.run_id:
+        studio.delete_export(selection.run_id, view.kind_of(kind, selection))
     return selection

@@ -1,5 +1,6 @@
 """All that the Export tab shows at a moment, by the names of its parts: each kind of export on a card of its own."""
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,20 +8,43 @@ import gradio as gr
 from markupsafe import Markup
 
 from studio.config import FULL
-from studio.jobs.exports import ExportState, export_archive, export_state
-from studio.jobs.snippets import snippet
+from studio.errors import ModelError
+from studio.jobs.exports import (
+    GGUF,
+    Q8_0,
+    QUANTISATIONS,
+    ExportState,
+    export_archive,
+    export_modelfile,
+    export_state,
+    gguf_kind,
+    quantisation_of,
+)
+from studio.jobs.snippets import gguf_commands, snippet
+from studio.logs import logged
+from studio.models.gguf_sizes import gguf_size, recommended
+from studio.models.locate import locate_settled
+from studio.runs.store import RunFolder
 from studio.studio import Studio
 from studio.ui.export import cards as export_cards
 from studio.ui.kit import fragments, run_choices
 from studio.ui.kit.downloads import RUN, download_address
 from studio.ui.kit.drawn import Parts
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Selection:
-    """The run that is exported; empty where there is none."""
+    """The run that is exported, empty where there is none, and how the weights of a GGUF are packed."""
 
     run_id: str = ""
+    quantisation: str = Q8_0
+
+
+def kind_of(kind: str, selection: Selection) -> str:
+    """Return the kind of export that a card is about. Raises ExportError for a quantisation that is not made here."""
+    return gguf_kind(selection.quantisation) if kind == GGUF else kind
 
 
 def draw(studio: Studio, selection: Selection) -> Parts:
@@ -30,6 +54,9 @@ def draw(studio: Studio, selection: Selection) -> Parts:
     for kind in export_cards.KINDS:
         state = export_state(studio.jobs, studio.runs.get(run_id), kind) if run_id else None
         drawn |= {f"{kind}_{name}": part for name, part in _card(studio, run_id, kind, state).items()}
+    kind = kind_of(GGUF, selection)
+    state = export_state(studio.jobs, studio.runs.get(run_id), kind) if run_id else None
+    drawn |= {f"gguf_{name}": part for name, part in _gguf_card(studio, run_id, kind, state).items()}
     return drawn
 
 
@@ -44,6 +71,38 @@ def refresh_runs(studio: Studio, chosen: str | None) -> Any:
     return run_choices.offer(choices, run_choices.keep_or_first(chosen, choices), otherwise=run_choices.NO_RESULT)
 
 
+def _gguf_card(studio: Studio, run_id: str, kind: str, state: ExportState | None) -> dict[str, Any]:
+    """Make what the card of the GGUF files shows, by the names of its components."""
+    drawn = _card(studio, run_id, kind, state)
+    if state is None:
+        return {**drawn, "kinds": "", "modelfile": gr.update(visible=False)}
+    run, ready = studio.runs.get(run_id), state.result is not None
+    beside = export_modelfile(run, kind)
+    address = download_address(RUN, run_id, beside.name)
+    return {
+        **drawn,
+        "kinds": str(_packings(studio, run, quantisation_of(kind))),
+        "modelfile": gr.update(visible=ready, link=address if ready else None),
+        "code": gr.update(visible=ready, value=gguf_commands(run, kind) if ready else ""),
+    }
+
+
+def _packings(studio: Studio, run: RunFolder, chosen: str) -> Markup:
+    with logged(log, "The base of a run cannot be found for the sizes of its exports", ModelError):
+        files = locate_settled(run.config.model, studio.settings.home)
+        folder = None if files is None else files.folder
+        found = {
+            each: (
+                None if folder is None else gguf_size(folder, each),
+                export_state(studio.jobs, run, gguf_kind(each)).result,
+            )
+            for each in QUANTISATIONS
+        }
+        advised = None if folder is None else recommended(folder)
+        return export_cards.packings(found, advised=advised, chosen=chosen)
+    return Markup("")
+
+
 def _card(studio: Studio, run_id: str, kind: str, state: ExportState | None) -> dict[str, Any]:
     """Make what one card shows, by the names of its components: nothing while the run is not chosen yet."""
     if state is None:
@@ -52,10 +111,13 @@ def _card(studio: Studio, run_id: str, kind: str, state: ExportState | None) -> 
             "prepare": gr.update(interactive=False, visible=True),
             "download": gr.update(visible=False),
             "code": gr.update(visible=False),
+            "cancel": gr.update(visible=False),
+            "delete": gr.update(visible=False),
         }
     ready = state.result is not None
     run = studio.runs.get(run_id)
-    title = export_cards.name(kind, whole=run.config.method == FULL)
+    is_gguf = bool(quantisation_of(kind))
+    title = export_cards.name(GGUF if is_gguf else kind, whole=run.config.method == FULL)
     return {
         "status": str(export_cards.status(state)),
         "prepare": gr.update(
@@ -66,8 +128,16 @@ def _card(studio: Studio, run_id: str, kind: str, state: ExportState | None) -> 
         "download": gr.update(
             visible=ready, value=f"Download the {title}", link=export_address(studio, run_id, kind) if ready else None
         ),
-        "code": gr.update(visible=ready, value=snippet(run, kind) if ready else "", label=f"Use the {title} in Python"),
+        **({} if is_gguf else {"code": _code(run, kind, title, ready=ready)}),
+        "cancel": gr.update(visible=state.working, interactive=not state.cancelled),
+        "delete": gr.update(visible=ready),
     }
+
+
+def _code(run: RunFolder, kind: str, title: str, *, ready: bool) -> dict[str, Any]:
+    lines = snippet(run, kind) if ready else ""
+    updated: dict[str, Any] = gr.update(visible=ready, value=lines, label=f"Use the {title} in Python")
+    return updated
 
 
 def _prepare_label(state: ExportState, title: str) -> str:
@@ -77,5 +147,5 @@ def _prepare_label(state: ExportState, title: str) -> str:
 
 
 def export_address(studio: Studio, run_id: str, kind: str) -> str:
-    """Return where the zip of an export is downloaded."""
+    """Return where the file of an export is downloaded."""
     return download_address(RUN, run_id, export_archive(studio.runs.get(run_id), kind).name)

@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from studio.data.downloads import DOWNLOADS
 from studio.errors import StudioError
-from studio.jobs.exports import export_archive, export_state, kinds_of, offered_file
+from studio.jobs.exports import export_state, exported_files, kinds_of, offered_file
 from studio.studio import Studio
 from studio.ui.kit.downloads import DATA, PREFIX, RUN
 
@@ -68,9 +68,8 @@ def _found(studio: Studio, kind: str, id: str, name: str) -> Path | None:
     if kind != RUN:
         return None
     run = studio.runs.get(id)
-    for each in kinds_of(run):
-        if name == export_archive(run, each).name and export_state(studio.jobs, run, each).result is None:
-            return None  # it is being written, or was not checked
-    exported = {export_archive(run, each).name for each in kinds_of(run)}
+    exported = {path.name: each for each in kinds_of(run) for path in exported_files(run, each)}
+    if name in exported and export_state(studio.jobs, run, exported[name]).result is None:
+        return None  # it is being written, or was not checked
     made = name.startswith(run.id) and _MADE_OF_A_RUN.fullmatch(name.removeprefix(run.id))
     return offered_file(run.exports, name) if name in exported or made else None

@@ -13,7 +13,7 @@ from studio.runs.turns import EVALUATION
 from studio.studio import Studio
 from studio.ui.api import export_of
 from studio.ui.export import view
-from studio.ui.export.tab import prepare
+from studio.ui.export.tab import cancel, delete, prepare
 from studio.ui.export.view import Selection
 from tests.ui.fake_studio import FakeWorkers, finished_run, write_export
 
@@ -104,6 +104,48 @@ def test_a_failed_export_can_be_tried_again(studio: Studio, run: RunFolder) -> N
     shown = look(studio, run.id)
     assert "The disk is full." in shown["adapter_status"]
     assert shown["adapter_prepare"]["value"] == "Prepare the adapter again"
+
+
+def test_a_gguf_shows_its_check_and_offers_its_file_and_its_modelfile(studio: Studio, run: RunFolder) -> None:
+    write_export(run, "gguf-q8_0")
+    shown = look(studio, run.id)
+    assert "141 of 144 next words are the same as the run" in shown["gguf_status"]
+    assert "15 prompts, 12 of them held out" in shown["gguf_status"]
+    assert "diverges by 2.9e-3 nats" in shown["gguf_status"]
+    assert "Ollama itself was not asked." in shown["gguf_status"]
+    address = f"studio/download/run/{run.id}/{run.id}-q8_0"
+    assert shown["gguf_download"]["link"] == f"{address}.gguf"
+    assert shown["gguf_modelfile"]["link"] == f"{address}.Modelfile"
+    assert f"ollama create my-model -f {run.id}-q8_0.Modelfile" in shown["gguf_code"]["value"]
+    other = dict(view.draw(studio, Selection(run.id, "f16")))
+    assert (other["gguf_download"]["visible"], other["gguf_prepare"]["visible"]) == (False, True)
+    delete(studio, "gguf", Selection(run.id, "q8_0"))
+    assert look(studio, run.id)["gguf_download"]["visible"] is False
+
+
+def test_the_kinds_of_gguf_are_listed_with_one_recommended(studio: Studio, run: RunFolder) -> None:
+    shown = look(studio, run.id)["gguf_kinds"]
+    for name in ("F16", "Q8_0", "Q5_K_M", "Q4_K_M"):
+        assert name in shown
+    assert "Q8_0 is recommended." in shown
+
+
+def test_a_quantisation_that_no_radio_button_has_is_refused(studio: Studio, run: RunFolder) -> None:
+    with pytest.raises(ExportError, match="no quantisation"):
+        prepare(studio, "gguf", Selection(run.id, "../../x"))
+
+
+def test_an_export_that_is_written_can_be_cancelled(studio: Studio, run: RunFolder) -> None:
+    prepare(studio, "gguf", Selection(run.id))
+    assert look(studio, run.id)["gguf_cancel"]["visible"] is True
+    with pytest.raises(ExportError, match="still being written"):
+        delete(studio, "gguf", Selection(run.id))
+    cancel(studio, "gguf", Selection(run.id))
+    workers = studio._launch
+    assert isinstance(workers, FakeWorkers)
+    workers.leave()
+    shown = look(studio, run.id)
+    assert (shown["gguf_cancel"]["visible"], shown["gguf_prepare"]["visible"]) == (False, True)
 
 
 def test_programs_can_export(studio: Studio, run: RunFolder) -> None:

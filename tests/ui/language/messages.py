@@ -16,6 +16,7 @@ PROBES = Path(__file__).parents[3] / "assets" / "probes"
 STUDIO = Path(__file__).parents[3] / "studio"
 
 NOT_SHOWN = (
+    *("workers/modelfile.py", "ml/gguf_prompts.py", "ml/gguf_converting.py", "ml/llama_asking.py"),
     *("cli/", "settings.py", "logs.py", "workers/__main__.py", "workers/model_card.py", "jobs/snippets.py"),
     *(
         "ui/language/choice.py",

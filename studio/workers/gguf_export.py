@@ -1,0 +1,228 @@
+"""The export of a GGUF: merged, written, asked by llama.cpp, held against the run, and only then put on the shelf."""
+
+import os
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import version
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from studio import wording
+from studio.data.example_files import ExampleFile
+from studio.data.examples import Example, Message
+from studio.data.tokenizing.rendering import ChatRenderer
+from studio.errors import ExportError, ModelError
+from studio.events import Loading
+from studio.files import write_whole
+from studio.jobs.exports import ExportReport, GgufCheck, export_archive, export_modelfile, quantisation_of
+from studio.models.architecture import architecture_in
+from studio.models.download import Stopped
+from studio.models.gguf_sizes import gguf_size
+from studio.runs.memory_watch import free_memory_bytes
+from studio.runs.store import RunFolder, is_whole_model
+from studio.workers.base_model import load_renderer
+from studio.workers.job import Job
+from studio.workers.modelfile import modelfile, template_of
+from studio.workers.train import pad_id
+
+if TYPE_CHECKING:
+    from studio.ml.gguf_check import Likeness, Prompt
+
+HELD_OUT = 12
+"""So many held-out conversations are written by both sides."""
+
+QUESTIONS = 6
+"""So many of all are answered."""
+
+LONGEST_QUESTION = 1024
+"""Longer prompts are compared as text and tokens and not answered, which would take minutes on a processor."""
+
+
+@dataclass(frozen=True)
+class _Gguf:
+    """A GGUF that was written to `file`, beside which is room; `base` is that of the run."""
+
+    run: RunFolder
+    base: Path
+    result: Path
+    kind: str
+    scratch: Path
+
+    @property
+    def quantisation(self) -> str:
+        return quantisation_of(self.kind)
+
+    @property
+    def file(self) -> Path:
+        return self.scratch / "file" / export_archive(self.run, self.kind).name
+
+
+def write_gguf_export(job: Job, *, run: RunFolder, base: Path, result: Path, kind: str) -> ExportReport:
+    """Write a GGUF, check it, and put it in place of an earlier one of its kind; return its report.
+
+    Raises ExportError, with what differs, for one that is not kept, and Stopped when asked to stop.
+    """
+    scratch = run.exports / f".{kind}.tmp"
+    shutil.rmtree(scratch, ignore_errors=True)  # of an export that was killed
+    ensure_room(run.exports, base, kind=kind)
+    (scratch / "file").mkdir(parents=True)
+    try:
+        return _write(job, _Gguf(run, base, result, kind, scratch))
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def ensure_room(folder: Path, base: Path, *, kind: str, free: int | None = None, memory: int | None = None) -> None:
+    """Raises ExportError, with both figures, where the disk or the memory is not enough, which are in bytes."""
+    size = gguf_size(base, quantisation_of(kind))
+    if size is None:
+        return
+    needs = (
+        ("space on the disk", size.disk_bytes, shutil.disk_usage(folder).free if free is None else free),
+        ("memory", size.memory_bytes, free_memory_bytes() if memory is None else memory),
+    )
+    for what, needed, found in needs:
+        if needed > found:
+            raise ExportError(
+                f"Writing this file takes about {wording.size(needed)} of {what}, and {wording.size(found)} are free.",
+                "Free some, then export again. The run itself is untouched.",
+            )
+
+
+def _write(job: Job, gguf: _Gguf) -> ExportReport:
+    from studio.ml import gguf_check, gguf_writing
+    from studio.ml.memory import release_memory
+
+    renderer = load_renderer(gguf.base)
+    prompts, held_out, questions = _questions(gguf.run, renderer)
+    folder = gguf.scratch / "model"
+    _write_model(job, gguf, renderer, folder)
+    release_memory()
+    _go_on(job, f"Writing the GGUF ({gguf.quantisation.upper()})")
+    gguf_writing.write_gguf(folder, gguf.file, quantisation=gguf.quantisation, should_stop=job.should_stop)
+    shutil.rmtree(folder)
+    _go_on(job, "Loading it with llama.cpp and asking it")
+    asked = gguf_check.ask_llama(
+        gguf.file, prompts, questions=questions, ends=renderer.end_ids, should_stop=job.should_stop
+    )
+    gguf_check.ensure_same_prompts(prompts, asked, renderer)
+    _go_on(job, "Comparing its answers with the run's")
+    likeness = gguf_check.hold_against(_model_of(gguf), questions, asked)
+    gguf_check.ensure_like(likeness, quantisation=gguf.quantisation)
+    release_memory()
+    template = template_of(renderer, [prompt.messages for prompt in prompts])
+    text = modelfile(
+        file=gguf.file.name,
+        name=gguf.run.name,
+        template=template,
+        stops=[renderer.spell(id) for id in renderer.end_ids],
+        context=_context(gguf.base),
+        longest=gguf.run.config.max_length,
+    )
+    size = gguf_size(gguf.base, gguf.quantisation)
+    check = GgufCheck(
+        prompts=len(prompts),
+        held_out=held_out,
+        tokens=likeness.tokens,
+        same_tokens=likeness.same_tokens,
+        divergence=likeness.divergence,
+        allowed=likeness.allowed(gguf.quantisation),
+        fell_back=0 if size is None else size.fell_back,
+        tensors=0 if size is None else size.matrices,
+        has_template="\nTEMPLATE " in text,
+    )
+    return _put_on_shelf(gguf, text, check, likeness)
+
+
+def _go_on(job: Job, what: str) -> None:
+    """Say what comes next, unless the work is to stop."""
+    if job.should_stop():
+        raise Stopped
+    job.emit(Loading(what=what))
+
+
+def _questions(run: RunFolder, renderer: ChatRenderer) -> tuple[list["Prompt"], int, list[tuple[int, ...]]]:
+    """Return the prompts that both sides write, how many of them were held out, and the ids that are answered."""
+    from studio.ml.gguf_check import prompts_of
+    from studio.ml.gguf_prompts import OWN
+
+    asked = (prompt for example in ExampleFile(run.validation_path) if (prompt := _asked(example)))
+    held_out = prompts_of(list(islice(asked, HELD_OUT)), renderer)
+    prompts = [*held_out, *prompts_of(OWN, renderer)]
+    questions = [prompt.ids for prompt in prompts if len(prompt.ids) <= LONGEST_QUESTION][:QUESTIONS]
+    if not questions:
+        raise ExportError(
+            "The chat template of this model refuses every conversation that the file could be checked with.",
+            "Export the merged model instead.",
+        )
+    return prompts, len(held_out), questions
+
+
+def _asked(example: Example) -> tuple[Message, ...]:
+    """Return an example up to its last answer; empty for one that is more than plain messages."""
+    messages = example.messages
+    answer = max((n for n, each in enumerate(messages) if each.role == "assistant"), default=0)
+    asked = tuple(Message(each.role, each.content) for each in messages[:answer])
+    is_plain = asked == messages[:answer] and not example.tools and all(each.role != "tool" for each in asked)
+    return asked if is_plain and not example.is_text else ()
+
+
+def _write_model(job: Job, gguf: _Gguf, renderer: ChatRenderer, folder: Path) -> None:
+    from studio.ml import export
+
+    if is_whole_model(gguf.result):
+        _go_on(job, "Copying the model")
+        export.write_model(gguf.result, base=gguf.base, renderer=renderer, target=folder, card="")
+        return
+    _go_on(job, "Merging the adapter into the base")
+    export.write_merged(
+        gguf.base,
+        adapter=gguf.result,
+        renderer=renderer,
+        target=folder,
+        probes=(),
+        card="",
+        pad_id=pad_id(renderer),
+    )
+
+
+def _model_of(gguf: _Gguf) -> Any:
+    """Load what the run trained, unmerged, so that the merging is checked with the rest."""
+    from studio.ml import loading
+    from studio.ml.export import stored_placement
+
+    if is_whole_model(gguf.result):
+        return loading.load_base(gguf.result, stored_placement(gguf.result))
+    return loading.load_adapter(loading.load_base(gguf.base, stored_placement(gguf.base)), gguf.result)
+
+
+def _context(base: Path) -> int:
+    """Return how many tokens the model reads at most, 0 where that is not told."""
+    with suppress(ModelError):
+        return architecture_in(base).context or 0
+    return 0
+
+
+def _put_on_shelf(gguf: _Gguf, text: str, check: GgufCheck, likeness: "Likeness") -> ExportReport:
+    """Move the whole file to its place, over an earlier one. Its report, which offers it, is written by the caller."""
+    archive, beside = export_archive(gguf.run, gguf.kind), export_modelfile(gguf.run, gguf.kind)
+    with gguf.file.open("rb") as file:
+        os.fsync(file.fileno())
+    (gguf.run.exports / f"{gguf.kind}.json").unlink(missing_ok=True)
+    os.replace(gguf.file, archive)
+    write_whole(beside, text)
+    size = archive.stat().st_size
+    against = "the run's model" if is_whole_model(gguf.result) else "the run's adapter on its base"
+    return ExportReport(
+        kind=gguf.kind,
+        folder_bytes=size + beside.stat().st_size,
+        archive_bytes=size,
+        largest_difference=0.0,
+        tolerance=0.0,
+        same_answers=likeness.same_answers,
+        answers=likeness.answers,
+        checked_with=f"llama.cpp (xllamacpp {version('xllamacpp')}), against {against}, in fp32",
+        gguf=check,
+    )

@@ -61,6 +61,9 @@ def check_truth(ground: Ground, run: RunFolder) -> None:
     if before:
         holder = lock.holder(run.lock_path)
         assert holder is None or session_of(holder) or not run.is_alive(), "held, and nobody there"
+        if state.status == "finished":  # it has said so, and is about to leave
+            wait(lambda: not run.is_alive(), what="the worker to leave after its end")
+            return
         assert state.status in WORKING, state.status
     else:
         assert state.status not in WORKING, state.status

@@ -93,7 +93,8 @@ def build(
     panel.on_failure(asked, partial(chat_actions.take_back, studio))
     panel.on_success(asked, partial(chat_actions.mark, studio))  # it may have been ticked meanwhile
     panel.on([opened], partial(history.refresh, studio, kept), options=QUIET)
-    panel.on([timer.expand], partial(history.at_first, studio, kept), options=QUIET)
+    first = panel.on([timer.expand], partial(history.at_first, studio, kept), options=QUIET)
+    panel.on_success(first, partial(suggested_prompts.suggest, studio))  # the choosers do not always tell of a change
     compared = panel.on(
         [wanted.change],
         partial(history.compare_run, studio, kept),

@@ -31,27 +31,32 @@ def write_tiny_tokenizer(folder: Path) -> None:
     (folder / "chat_template.jinja").write_text(CHAT_TEMPLATE, encoding="utf-8")
 
 
-def write_tiny_model(folder: Path, *, seed: int = 0) -> Path:
-    """Write the model and its tokenizer; returns the folder."""
+def _write_weights(folder: Path, *, words: int, begin: int, end: int, seed: int) -> None:
+    """Write random weights of a small Llama for so many words, with the ids that begin and end a text."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(seed)
     config = LlamaConfig(
-        vocab_size=258,
+        vocab_size=words,
         hidden_size=64,
         intermediate_size=128,
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
         max_position_embeddings=2048,
-        bos_token_id=256,
-        eos_token_id=257,
-        pad_token_id=257,
+        bos_token_id=begin,
+        eos_token_id=end,
+        pad_token_id=end,
         tie_word_embeddings=False,
         initializer_range=0.1,
     )
     LlamaForCausalLM(config).save_pretrained(folder)
+
+
+def write_tiny_model(folder: Path, *, seed: int = 0) -> Path:
+    """Write the model and its tokenizer; returns the folder."""
+    _write_weights(folder, words=258, begin=256, end=257, seed=seed)
     write_tiny_tokenizer(folder)
     return folder
 
@@ -60,9 +65,7 @@ def write_tiny_gguf_base(folder: Path, *, seed: int = 0) -> Path:
     """Write a model with a tokenizer that llama.cpp knows, as SentencePiece makes them: letters and bytes."""
     import string
 
-    import torch
     from tokenizers import Tokenizer, decoders, models, normalizers
-    from transformers import LlamaConfig, LlamaForCausalLM
 
     texts = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), "▁"]
     texts += string.ascii_letters + string.digits + string.punctuation
@@ -72,22 +75,7 @@ def write_tiny_gguf_base(folder: Path, *, seed: int = 0) -> Path:
     tokenizer.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
     tokenizer.add_special_tokens(["<unk>", "<s>", "</s>", "<|im_start|>", "<|im_end|>"])
     end = tokenizer.token_to_id("<|im_end|>")
-    torch.manual_seed(seed)
-    config = LlamaConfig(
-        vocab_size=tokenizer.get_vocab_size(),
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=2048,
-        bos_token_id=1,
-        eos_token_id=end,
-        pad_token_id=end,
-        tie_word_embeddings=False,
-        initializer_range=0.1,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
+    _write_weights(folder, words=tokenizer.get_vocab_size(), begin=1, end=end, seed=seed)
     tokenizer.save(str(folder / "tokenizer.json"))
     names = {
         "tokenizer_class": "PreTrainedTokenizerFast",

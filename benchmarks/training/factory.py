@@ -11,7 +11,6 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,8 +18,8 @@ from typing import Any
 from transformers import AutoTokenizer, TrainerCallback
 
 from training import task as agreed
-from training.clock import Clock
 from training.task import IGNORED, Loop, Task, TokenRow, check_row, read_rows
+from training.trainers import Clock, asked, do_task
 
 TEMPLATE = "smollm2"
 SYSTEM = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
@@ -89,7 +88,7 @@ def _train(task: Task, settings: dict[str, Any]) -> Loop:
     listed = {"chats": {"file_name": chats.name, "formatting": "sharegpt", "columns": columns, "tags": tags}}
     (chats.parent / "dataset_info.json").write_text(json.dumps(listed), encoding="utf-8")
     clock = Clock()
-    asked = {
+    given = {
         "stage": "sft",
         "do_train": True,
         "finetuning_type": "lora",
@@ -103,33 +102,14 @@ def _train(task: Task, settings: dict[str, Any]) -> Loop:
         "dataset": "chats",
         "dataset_dir": str(chats.parent),
         "cutoff_len": agreed.MAX_LENGTH,
-        "output_dir": task.adapter,
-        "num_train_epochs": 1,
-        "per_device_train_batch_size": agreed.BATCH,
-        "learning_rate": agreed.LEARNING_RATE,
-        "lr_scheduler_type": "linear",
-        "max_grad_norm": agreed.MAX_GRAD_NORM,
-        "seed": task.seed,
-        "use_cpu": True,
-        "save_strategy": "no",
-        "report_to": "none",
     }
     # It imports torchaudio also where nobody listens, and that has no build for the PyTorch that everyone runs on here.
     sys.modules.setdefault("torchaudio", ModuleType("torchaudio"))
     from llamafactory.train.tuner import run_exp
 
-    run_exp(asked | settings, callbacks=[Check(task), clock])
+    run_exp(asked(task, output=task.adapter) | given | settings, callbacks=[Check(task), clock])
     return clock.loop
 
 
-def main() -> int:
-    """Do one task."""
-    with open(sys.argv[1], encoding="utf-8") as file:
-        task = Task(**json.load(file))
-    loop = PEERS[task.contender](task)
-    sys.stdout.write("\n" + json.dumps(asdict(loop)) + "\n")
-    return 0
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(do_task(PEERS))

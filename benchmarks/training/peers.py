@@ -6,12 +6,9 @@ Run by the Python that has trl, one task in each process. Trains, saves a peft a
 one line of JSON. Every row is compared with the studio's before the first step. Knows nothing of the studio's code.
 """
 
-import json
 import random
-import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -28,8 +25,8 @@ from transformers import (
 )
 
 from training import task as agreed
-from training.clock import Clock
 from training.task import Loop, Task, TokenRow, check_row, read_chats, read_rows
+from training.trainers import Clock, asked, do_task
 
 CHATML = "{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}"
 CHATML_MARKED = (
@@ -114,10 +111,14 @@ def _train_with_trl(task: Task, settings: dict[str, Any]) -> Loop:
 
     disable_progress_bars()
     clock = Clock()
-    asked = {"max_length": agreed.MAX_LENGTH, "assistant_only_loss": True} | _asked(task) | settings
+    given = (
+        {"max_length": agreed.MAX_LENGTH, "assistant_only_loss": True}
+        | asked(task, output=f"{task.adapter}-work")
+        | settings
+    )
     at_work = SFTTrainer(
         model=task.model,
-        args=SFTConfig(**asked),
+        args=SFTConfig(**given),
         train_dataset=Dataset.from_list([{"messages": chat} for chat in read_chats(task.chats)]),
         processing_class=_tokenizer(task),
         peft_config=_lora(),
@@ -138,7 +139,7 @@ def _train_with_transformers(task: Task, settings: dict[str, Any], *, dtype: tor
     model = get_peft_model(AutoModelForCausalLM.from_pretrained(task.model, dtype=dtype), _lora())
     at_work = Trainer(
         model=model,
-        args=TrainingArguments(**_asked(task) | settings),
+        args=TrainingArguments(**asked(task, output=f"{task.adapter}-work") | settings),
         train_dataset=Dataset.from_list(rows),
         data_collator=DataCollatorForSeq2Seq(tokenizer),
         callbacks=[clock],
@@ -147,22 +148,6 @@ def _train_with_transformers(task: Task, settings: dict[str, Any], *, dtype: tor
     at_work.train()
     model.save_pretrained(task.adapter)
     return clock.loop
-
-
-def _asked(task: Task) -> dict[str, Any]:
-    """Return what makes the task the same in every trainer, and nothing that makes it fast."""
-    return {
-        "output_dir": f"{task.adapter}-work",
-        "num_train_epochs": 1,
-        "per_device_train_batch_size": agreed.BATCH,
-        "learning_rate": agreed.LEARNING_RATE,
-        "lr_scheduler_type": "linear",
-        "max_grad_norm": agreed.MAX_GRAD_NORM,
-        "seed": task.seed,
-        "use_cpu": True,
-        "save_strategy": "no",
-        "report_to": "none",
-    }
 
 
 def _tuned(task: Task) -> dict[str, Any]:
@@ -214,14 +199,5 @@ def _check(task: Task, rows: Iterable[dict[str, list[int]]], collate: Callable[[
         check_row(number, ids=batch["input_ids"][0].tolist(), labels=batch["labels"][0].tolist(), expected=ours)
 
 
-def main() -> int:
-    """Do one task."""
-    with open(sys.argv[1], encoding="utf-8") as file:
-        task = Task(**json.load(file))
-    loop = PEERS[task.contender](task)
-    sys.stdout.write("\n" + json.dumps(asdict(loop)) + "\n")
-    return 0
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(do_task(PEERS))

@@ -25,6 +25,7 @@ from studio.studio import Studio
 from studio.wording import counted, size
 
 _ARCHIVE = ".zip"
+_FELL_BACK = "their width is no multiple of 256, so a K-quant saves little here. Q8_0 is the better choice."
 
 
 def export(studio: Studio, *, run_id: str, kind: str, to: Path | None, console: Console) -> int:
@@ -68,12 +69,9 @@ def _tell_gguf(report: ExportReport, check: GgufCheck, place: Path, *, console: 
         f"{place.with_suffix('.Modelfile')}: for `ollama create`. Ollama itself was not asked.",
     ]
     if check.fell_back:
-        lines.append(f"{check.fell_back} of {check.tensors} matrices are packed in another way: {FELL_BACK}")
+        lines.append(f"{check.fell_back} of {check.tensors} matrices are packed in another way: {_FELL_BACK}")
     for line in lines:
         console.print(line, markup=False, soft_wrap=True)
-
-
-FELL_BACK = "their width is no multiple of 256, so a K-quant saves little here. Q8_0 is the better choice."
 
 
 def _wait(studio: Studio, run: RunFolder, kind: str, *, console: Console) -> ExportReport:

@@ -54,7 +54,7 @@ class Recommended:
 
 def gguf_size(folder: Path, quantisation: str) -> GgufSize | None:
     """Estimate what a GGUF of the model in `folder` takes; None where its config.json does not tell."""
-    architecture = _architecture(folder)
+    architecture = known_architecture(folder)
     return None if architecture is None else size_of(architecture, quantisation)
 
 
@@ -80,9 +80,8 @@ def size_of(architecture: Architecture, quantisation: str) -> GgufSize:
     )
 
 
-def recommended(folder: Path) -> Recommended:
-    """Recommend a quantisation for the model in `folder`."""
-    architecture = _architecture(folder)
+def recommended(architecture: Architecture | None) -> Recommended:
+    """Recommend a quantisation for a model, also for one of which nothing is known."""
     if architecture is None:
         return Recommended("q8_0", "It changes the answers the least for half the size of F16.")
     size = size_of(architecture, "q4_k_m")
@@ -97,7 +96,8 @@ def recommended(folder: Path) -> Recommended:
     return Recommended("q4_k_m", "For a model of this size it is the usual balance of size and quality.")
 
 
-def _architecture(folder: Path) -> Architecture | None:
+def known_architecture(folder: Path) -> Architecture | None:
+    """Read the architecture of a model that is here; None where its config.json does not tell."""
     try:
         return architecture_in(folder)
     except ModelError:

@@ -22,7 +22,7 @@ from studio.jobs.exports import (
 )
 from studio.jobs.snippets import gguf_commands, snippet
 from studio.logs import logged
-from studio.models.gguf_sizes import gguf_size, recommended
+from studio.models.gguf_sizes import known_architecture, recommended, size_of
 from studio.models.locate import locate_settled
 from studio.runs.store import RunFolder
 from studio.studio import Studio
@@ -90,15 +90,15 @@ def _gguf_card(studio: Studio, run_id: str, kind: str, state: ExportState | None
 def _packings(studio: Studio, run: RunFolder, chosen: str) -> Markup:
     with logged(log, "The base of a run cannot be found for the sizes of its exports", ModelError):
         files = locate_settled(run.config.model, studio.settings.home)
-        folder = None if files is None else files.folder
+        architecture = None if files is None else known_architecture(files.folder)
         found = {
             each: (
-                None if folder is None else gguf_size(folder, each),
+                None if architecture is None else size_of(architecture, each),
                 export_state(studio.jobs, run, gguf_kind(each)).result,
             )
             for each in QUANTISATIONS
         }
-        advised = None if folder is None else recommended(folder)
+        advised = None if files is None else recommended(architecture)
         return export_cards.packings(found, advised=advised, chosen=chosen)
     return Markup("")
 

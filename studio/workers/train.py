@@ -164,8 +164,8 @@ def _keep_result(
     job.emit(Loading(what="Asking a few questions, so that exports can be checked against the answers"))
     found = None
     try:
-        keep_reference(model, run, renderer=renderer)
-        if not result.stopped and sampler.ended_by_itself != kept_step:  # else it is known that answers end
+        has_ended = keep_reference(model, run, renderer=renderer) or sampler.ended_by_itself == kept_step
+        if not result.stopped and not has_ended:
             job.emit(Loading(what="Looking whether its answers end by themselves"))
             found = runs_on(model, run, renderer=renderer, pad_id=pad_id(renderer))
     except NotFinite as error:
@@ -334,8 +334,11 @@ def _save_result(model: Any, target: Path, *, folder: Path, config: RunConfig, s
         save_model(model, temporary, start=start)
 
 
-def keep_reference(model: Any, run: RunFolder, *, renderer: ChatRenderer) -> None:
-    """Write what the model says about a few rows of the run, held-out ones first, to check exports against."""
+def keep_reference(model: Any, run: RunFolder, *, renderer: ChatRenderer) -> bool:
+    """Write what the model says about a few rows of the run, held-out ones first, to check exports against.
+
+    Tells whether one of its answers ended by itself.
+    """
     from studio.ml import reference
 
     examples = itertools.chain(ExampleFile(run.validation_path), ExampleFile(run.train_path))
@@ -347,6 +350,7 @@ def keep_reference(model: Any, run: RunFolder, *, renderer: ChatRenderer) -> Non
     observed = reference.observe(model, probes, end_ids=renderer.end_ids, pad_id=pad_id(renderer))
     learned = hash_learned(run.result) if run.result is not None else ""
     reference.save_reference(dataclasses.replace(observed, learned=learned), run.path / REFERENCE)
+    return any(answer and answer[-1] in renderer.end_ids for answer in observed.answers)
 
 
 def _gib(count: int) -> float:

@@ -198,4 +198,5 @@ def test_threads_of_workers_sleep_while_they_wait_unless_the_person_says_otherwi
     assert worker_environment({"OMP_WAIT_POLICY": "ACTIVE"})["OMP_WAIT_POLICY"] == "ACTIVE"
     assert worker_environment({})["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "128"
     assert worker_environment({"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "7"})["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "7"
+    assert worker_environment({"MALLOC_TRIM_THRESHOLD_": "7"})["MALLOC_TRIM_THRESHOLD_"] == "7"
     assert "OMP_WAIT_POLICY" not in worker_environment({"GOMP_SPINCOUNT": "30000"})

@@ -12,6 +12,7 @@ from studio.models.forecast.plan import (
     FORWARD_SHARE,
     FP32,
     ITEM_BYTES,
+    KEPT_LENGTH,
     SAMPLE_TOKENS,
     SAVE_SHARE,
     SCORINGS,
@@ -53,8 +54,8 @@ UPDATE_BYTES = 40.0
 ATTENTION_SHARE = {"cpu": 0.5, "cuda": 0.4, "mps": 0.5}
 """The rate of attention's products beside that of the layers': they are many and small, and the softmax is between."""
 
-BACKWARD_ATTENTION = 2.5
-"""Attention's products in the backward pass beside the forward's: five for two (Dao et al. 2022, algorithm 4)."""
+FORWARD_ATTENTION, BACKWARD_ATTENTION, KEPT_ATTENTION = 2, 5, 4
+"""Attention's products in a pass (Dao et al. 2022, algorithm 4); the last where the scores need not be made again."""
 
 BLOCK_SECONDS = 0.125
 """What a block costs once: its modules and adapters are made and tried out."""
@@ -120,7 +121,7 @@ def loop_seconds(plan: Plan, *, machine: Machine, workload: Workload) -> float |
 
 @dataclass(frozen=True)
 class _Clock:
-    """The seconds of each piece of work of a plan. On a processor the scores of attention are computed in fp32."""
+    """The seconds of each piece of work of a plan. On a processor the scores of attention are products in fp32."""
 
     plan: Plan
     rates: Rates
@@ -134,7 +135,7 @@ class _Clock:
         head_trained = plan.full or plan.config.train_embeddings
         each = self._blocks() * (block_passes(full=plan.full) + again)
         each += self._adapters() * (3 + again)
-        each += self._attention() * (1 + again + BACKWARD_ATTENTION)
+        each += self._attention(FORWARD_ATTENTION, scores=1) * (1 + again) + self._attention_backward()
         each += self._passes() * (1 + again * FORWARD_SHARE)
         each += self._head() * (3 if head_trained else 2) + self._logit_passes()
         calls = plan.micro_batches * self._calls() * (1 + again * FORWARD_SHARE)
@@ -142,7 +143,7 @@ class _Clock:
 
     def scoring_seconds(self, tokens: float) -> float:
         """Return the seconds of one forward pass over so many held-out tokens."""
-        each = self._blocks() + self._adapters() + self._attention() + self._head()
+        each = self._blocks() + self._adapters() + self._attention(FORWARD_ATTENTION, scores=1) + self._head()
         each += (self._passes() + self._logit_passes()) * FORWARD_SHARE
         micro_batches = math.ceil(tokens / self.plan.micro_batch_tokens)
         work = tokens * each + micro_batches * self._unpacking() / 2
@@ -181,14 +182,20 @@ class _Clock:
         sides = sum(layer.inputs + layer.outputs for layer in self.plan.adapted)
         return 2 * self.plan.config.rank * sides / (self.rates.flops * SKINNY_SHARE[self.plan.device])
 
-    def _attention(self) -> float:
-        """Scores and weighted values of one token, forward: it sees half of its sequence on average."""
+    def _attention_backward(self) -> float:
+        if self.plan.device == "cpu" and self.plan.longest <= KEPT_LENGTH:
+            return self._attention(KEPT_ATTENTION, scores=0)
+        return self._attention(BACKWARD_ATTENTION, scores=1)
+
+    def _attention(self, products: int, *, scores: int) -> float:
+        """So many products of one token with half of its sequence, of which `scores` are the scores themselves."""
         architecture, workload = self.plan.architecture, self.workload
         # A token is more often in a long sequence: the mean over tokens is nearer to the longest than that over rows.
         seen = (workload.mean_length + workload.longest) / 4
-        flops = 4 * architecture.layers * architecture.heads * architecture.head_size * seen
-        rates = self.fp32 if self.plan.device == "cpu" else self.rates
-        return flops / (rates.flops * ATTENTION_SHARE[self.plan.device])
+        flops = 2 * architecture.layers * architecture.heads * architecture.head_size * seen
+        exact = self.fp32 if self.plan.device == "cpu" else self.rates
+        seconds = scores / exact.flops + (products - scores) / self.rates.flops
+        return flops * seconds / ATTENTION_SHARE[self.plan.device]
 
     def _head(self) -> float:
         """The logits of one token, forward, at the share of tokens that is learned."""

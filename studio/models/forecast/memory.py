@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from studio.config import ADAMW, BASE_BITS
-from studio.models.forecast.plan import BF16, ITEM_BYTES, LOGIT_BYTES, QUERY_BLOCK, Plan, logit_positions
+from studio.models.forecast.plan import BF16, ITEM_BYTES, KEPT_LENGTH, LOGIT_BYTES, QUERY_BLOCK, Plan, logit_positions
 
 MIB = 2**20
 
@@ -176,12 +176,20 @@ def optimizer_bytes(plan: Plan) -> float:
 def activation_bytes(plan: Plan) -> float:
     """Count what is kept of the forward pass, and what one block needs besides while its gradient is made."""
     architecture, tokens = plan.architecture, plan.fullest_tokens
-    kept = tokens * block_kept_numbers(plan) * plan.item_bytes
+    kept = tokens * (block_kept_numbers(plan) + kept_weights(plan)) * plan.item_bytes
     hidden, feed = (tokens * width * plan.item_bytes for width in (architecture.hidden, architecture.intermediate))
     whole = architecture.layers * (hidden if plan.checkpointing else kept) + (kept if plan.checkpointing else 0)
     longest = min(tokens, plan.longest)
     scores = SCORE_BYTES * min(QUERY_BLOCK, longest) * longest * architecture.heads if plan.device == "cpu" else 0
     return whole + BACKWARD_HIDDEN * hidden + BACKWARD_FEED * feed + scores
+
+
+def kept_weights(plan: Plan) -> float:
+    """Count the weights of attention that one block keeps for each token: those of half of its sequence."""
+    longest = min(plan.fullest_tokens, plan.longest)
+    if plan.device != "cpu" or longest > KEPT_LENGTH:
+        return 0.0
+    return plan.architecture.heads * (longest + min(QUERY_BLOCK, longest)) / 2
 
 
 def block_kept_numbers(plan: Plan) -> float:

@@ -37,6 +37,10 @@ QUERY_BLOCK = 128
 """Queries whose attention scores are computed at once, on a processor. A block sees no key after its last query, so
 smaller blocks compute less in vain above the diagonal."""
 
+KEPT_LENGTH = 1024
+"""The weights of attention within a sequence are kept from the forward pass to the backward one up to this length, on a
+processor: to make them again costs a third of attention's time. They grow with the square of the length."""
+
 SCORINGS = 6
 """How often the held-out rows are scored and a checkpoint is saved after step 0; the last time after the last step."""
 

@@ -1,9 +1,9 @@
 """Causal attention over sequences that are laid end to end, each of which sees itself alone.
 
-On a GPU a kernel for sequences of several lengths does it. On a processor PyTorch's own kernel is slow (at 508 tokens in
-bf16, 28 ms forward and backward against 16 ms here, see `benchmarks/README.md`), so blocks of queries are multiplied
-with the keys that they may see, and the backward pass is written out. Does not know of models: it takes queries, keys and
-values.
+On a GPU a kernel for sequences of several lengths does it. On a processor PyTorch's own kernel is slow (at 508 tokens
+in bf16, 28 ms forward and backward against 16 ms here, see `benchmarks/README.md`), so blocks of queries are multiplied
+with the keys that they may see, and the backward pass is written out. Does not know of models: it takes queries, keys
+and values.
 """
 
 import functools

@@ -89,12 +89,19 @@ class Exchange(Generic[State]):
     clock: Callable[[], float] = time.monotonic
     forms: Mapping[str, Form] = field(default_factory=dict)
 
-    def take_in(self, values: Mapping[str, Any], inputs: Collection[str]) -> Asked[State]:
-        """Take in what the inputs hold. Nothing in one is the default of its field, and a list becomes a tuple."""
+    def take_in(
+        self, values: Mapping[str, Any], inputs: Collection[str], *, unasked: Collection[str] = ()
+    ) -> Asked[State]:
+        """Take in what the inputs hold. Nothing in one is the default of its field, and a list becomes a tuple.
+
+        `unasked` names those that stay as they are kept, since no person changed one: what a page sends by itself may
+        be older than what is on its way to it.
+        """
         kept: State = values[STATE]
-        held = {name: self._plain(name, values[name]) for name in inputs}
+        held = {name: getattr(kept, name) if name in unasked else self._plain(name, values[name]) for name in inputs}
         for name, form in self.forms.items():
-            held[name] = form.read({each: values[each] for each in form.names})
+            read = name not in unasked
+            held[name] = form.read({each: values[each] for each in form.names}) if read else getattr(kept, name)
         return Asked(kept, held, self.settle(kept, dataclasses.replace(kept, **held)), values[DRAWN])
 
     def answer(self, asked: Asked[State], result: State | Result[State] | Fields) -> dict[str, Any]:

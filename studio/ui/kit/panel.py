@@ -130,15 +130,29 @@ class Panel(Generic[State]):
         return made
 
     def redraws(self, events: Sequence[Any]) -> None:
-        """Draw the panel as it is now, at these events and when an input changes."""
-        gr.on(
-            [*events, *self._changes],
-            report_errors(self._listener(_as_it_is, _NOTHING)),
-            inputs_kwargs=self._given(_NOTHING),
-            outputs=self._sent_to(_NOTHING),
-            trigger_mode="always_last",
-            **QUIET,
-        )
+        """Draw the panel as it is now, at these events and when an input changes.
+
+        Of the inputs that a person sets, the events take in what they held at the last change: a clock that ticks while
+        an action empties a field would bring back what stood there.
+        """
+        set_by_hand = [name for name, each in self._inputs.items() if not isinstance(each, gr.State | gr.BrowserState)]
+        set_by_hand += self._forms
+
+        def look(**values: Any) -> list[Any]:
+            is_first = values[STATE] == self._exchange.start
+            asked = self._exchange.take_in(values, self._inputs, unasked=() if is_first else set_by_hand)
+            return self._in_order(self._exchange.answer(asked, asked.now))
+
+        for each, listen in ((list(events), look), (self._changes, self._listener(_as_it_is, _NOTHING))):
+            if each:
+                gr.on(
+                    each,
+                    report_errors(listen),
+                    inputs_kwargs=self._given(_NOTHING),
+                    outputs=self._sent_to(_NOTHING),
+                    trigger_mode="always_last",
+                    **QUIET,
+                )
 
     def redraws_after(self, listener: Dependency) -> Dependency:
         """Draw the panel once a listener of another part of the page has succeeded."""
@@ -247,26 +261,28 @@ class Panel(Generic[State]):
         return following
 
     def _listener(self, act: Callable[..., Any], also: Mapping[str, Block]) -> Callable[..., Any]:
-        names, own = (*self._outputs, *also), {*self._inputs, *self._in_forms, STATE, DRAWN}
+        own = {*self._inputs, *self._in_forms, STATE, DRAWN}
 
         def take(values: Mapping[str, Any]) -> tuple[Asked[State], dict[str, Any]]:
             given = {name: each for name, each in values.items() if name not in own}
             return self._exchange.take_in(values, self._inputs), given
 
-        def in_order(sent: Mapping[str, Any]) -> list[Any]:
-            if not sent.keys() <= set(names):
-                raise ValueError(f"{self.name} has no parts {sorted(sent.keys() - set(names))}.")
-            return [sent.get(name, gr.skip()) for name in names]
-
         def call(*pressed: Action, **values: Any) -> list[Any]:
             asked, given = take(values)
-            return in_order(self._exchange.answer(asked, act(asked.now, *pressed, **given)))
+            return self._in_order(self._exchange.answer(asked, act(asked.now, *pressed, **given)), also)
 
         def stream(*pressed: str, **values: Any) -> Iterator[list[Any]]:
             asked, given = take(values)
-            yield from map(in_order, self._exchange.answers(asked, act(asked.now, *pressed, **given)))
+            for sent in self._exchange.answers(asked, act(asked.now, *pressed, **given)):
+                yield self._in_order(sent, also)
 
         return stream if inspect.isgeneratorfunction(act) else call
+
+    def _in_order(self, sent: Mapping[str, Any], also: Mapping[str, Block] = _NOTHING) -> list[Any]:
+        names = (*self._outputs, *also)
+        if not sent.keys() <= set(names):
+            raise ValueError(f"{self.name} has no parts {sorted(sent.keys() - set(names))}.")
+        return [sent.get(name, gr.skip()) for name in names]
 
     def _check_field(self, name: str) -> None:
         if not hasattr(self._exchange.start, name):

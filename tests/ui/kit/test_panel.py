@@ -69,7 +69,7 @@ class Page:
 
 
 def test_the_listeners_are_private_and_have_one_order_of_outputs() -> None:
-    redraw, pressed, renamed, counted, prepare, save, _, again = Page().wired
+    tick, redraw, pressed, renamed, counted, prepare, save, _, again = Page().wired
     assert {each.api_visibility for each in (redraw, pressed, renamed, counted, prepare, again)} == {"private"}
     assert [each.queue for each in (redraw, pressed, renamed, counted, prepare, again)] == [
         False,
@@ -80,14 +80,14 @@ def test_the_listeners_are_private_and_have_one_order_of_outputs() -> None:
         False,
     ]
     assert redraw.outputs == pressed.outputs == counted.outputs == again.outputs == renamed.outputs[:-1]
-    assert redraw.trigger_mode == "always_last"
-    assert sorted(event for _, event in redraw.targets) == ["change", "tick"]
+    assert redraw.trigger_mode == tick.trigger_mode == "always_last"
+    assert [[event for _, event in each.targets] for each in (tick, redraw)] == [["tick"], ["change"]]
     assert save.inputs == prepare.outputs
 
 
 def test_a_listener_answers_in_the_order_of_its_outputs() -> None:
     page = Page()
-    redraw, pressed, renamed, counted, *_ = page.wired
+    _, redraw, pressed, renamed, counted, *_ = page.wired
     state, drawn, text, marks, drawn_list, one = page.answer(redraw, marks=["m"])
     assert (state, text, marks) == (Selection(marks=("m",)), gr.skip(), gr.skip())
     assert (drawn_list, one) == ("What holds ''", gr.update(visible=False))
@@ -99,10 +99,22 @@ def test_a_listener_answers_in_the_order_of_its_outputs() -> None:
     assert [step[2] for step in page.answer(counted, name="n", drawn=drawn)] == ["n 1", "n 2"]
 
 
+def test_a_clock_brings_back_nothing_that_an_action_took_away() -> None:
+    """It ticked while the field still held what the action emptied, and its answer comes after the action's."""
+    page = Page()
+    tick, redraw, *_ = page.wired
+    kept = Selection(opened="notes")
+    answer = page.answer(tick, text="what stood there", selection=kept)
+    assert answer[4] == "What holds ''"
+    assert answer[0] == answer[2] == gr.skip()
+    assert page.answer(redraw, text="what is typed", selection=kept)[4] == "What holds 'what is typed'"
+    assert page.answer(tick, text="what the page came with")[0].text == "what the page came with"
+
+
 def test_what_goes_wrong_is_shown_as_everywhere() -> None:
     page = Page()
     with pytest.raises(gr.Error, match="It is gone"):
-        page.answer(page.wired[1], gr.EventData(None, {"verb": "fail"}))
+        page.answer(page.wired[2], gr.EventData(None, {"verb": "fail"}))
 
 
 def test_what_follows_a_failure_has_the_same_outputs_and_one_listener_knows_what_was_pressed() -> None:
@@ -127,7 +139,7 @@ def test_what_follows_a_failure_has_the_same_outputs_and_one_listener_knows_what
 
 def test_an_address_is_prepared_where_there_is_one() -> None:
     page = Page()
-    prepare = page.wired[4]
+    prepare = page.wired[5]
     assert page.answer(prepare) == gr.skip()
     assert page.answer(prepare, selection=Selection(opened="notes")) == "notes"
 

@@ -27,7 +27,7 @@ MOST_RUNS = 200
 
 Kind = Literal["base", "run", "checkpoint", "blend"]
 
-_CHOOSE = "Choose another model for this pane."
+_CHOOSE = "Choose another model here."
 
 
 class KeptRuns(Protocol):
@@ -174,7 +174,7 @@ def why_apart(first: PaneModel, model: PaneModel, place: int) -> str:
     if can_share(first, model):
         return ""
     return (
-        f"Pane {place + 1} ({model.title}) comes from another base model than pane 1, or holds it in another form. "
+        f"Model {place + 1} ({model.title}) comes from another base model than model 1, or holds it in another form. "
         "One base is held in memory at a time."
     )
 

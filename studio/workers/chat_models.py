@@ -156,7 +156,7 @@ def _check(strength: float, *, is_whole: bool) -> None:
     if is_whole and strength != 1:
         raise ModelError(
             "A model that was trained as a whole has no adapter whose strength could be changed.",
-            "Set the strength of its pane to 1.",
+            "Set its strength to 1.",
         )
 
 

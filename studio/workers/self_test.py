@@ -86,7 +86,7 @@ def self_test(request: SelfTest, prompt: tuple[int, ...], setup: Setup) -> Teste
 
 def _by_panes(request: SelfTest, prompt: tuple[int, ...], setup: Setup, placement: Placement) -> list[list[int]]:
     """Answer as a question with two panes is answered; a base that computes in bf16 is loaded again in fp32 for it."""
-    setup.tell("Self-test: asking the panes")
+    setup.tell("Self-test: asking the models")
     models = setup.models
     if setup.placement != placement:
         _ensure_room(setup, placement)

@@ -170,7 +170,7 @@ def test_only_models_of_one_base_stand_beside_each_other(studio: Studio, make) -
     assert first is not None
     assert other is not None
     assert why_apart(first, first, 0) == ""
-    assert "Pane 3 (heron)" in why_apart(first, other, 2)
-    with pytest.raises(RunError, match=r"Pane 2 \(heron\)"):
+    assert "Model 3 (heron)" in why_apart(first, other, 2)
+    with pytest.raises(RunError, match=r"Model 2 \(heron\)"):
         check_together([first, other])
     assert [model.run_id for model in models_beside(studio, other)] == [packed.id, packed.id]

@@ -146,7 +146,7 @@ def state_of(studio: Studio, id: str) -> str:
     if state.status == "working":
         return str(fragments.notice("busy", f"{run.name} is being merged.", state.sentence))
     if state.status == "ready":
-        return str(fragments.notice("good", f"{run.name} is ready: choose it as a model of a pane.", state.sentence))
+        return str(fragments.notice("good", f"{run.name} is ready: choose it as a model above.", state.sentence))
     hint = state.failed.hint if state.failed is not None else ""
     return str(fragments.notice("bad", state.sentence, hint))
 

@@ -185,10 +185,10 @@ def _build_panes(panel: Panel[Chat]) -> dict[str, gr.Dropdown]:
                 elem_id=f"compare-pane-{place}",
             )
             with panel.part(f"pane_{place}", pane):
-                label = f"Model of pane {place}"
+                label = f"Model {place}"
                 model = picker(label=label, info="", elem_id=f"compare-model-{place}", show_label=False)
                 models[f"model_{place}"] = panel.input(f"model_{place}", model, redraws_on="")
-                label, id = f"Strength in pane {place}", f"compare-strength-{place}"
+                label, id = f"Strength of model {place}", f"compare-strength-{place}"
                 strength = sampling.strength(label, elem_id=id, explained=False)
                 panel.input(f"strength_{place}", strength, redraws_on="")
                 panel.part(f"talk_{place}", chat_html.bubbles(f"compare-talk-{place}", PURPOSES[place - 1]))

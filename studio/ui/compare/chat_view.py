@@ -179,7 +179,7 @@ def _tabs(panes: Sequence[PaneModel | None]) -> Markup:
 
 
 def _pane(place: int) -> str:
-    return f"Conversation in pane {place}"
+    return f"Conversation with model {place}"
 
 
 def _said(conversation: Conversation, place: int, at: int, *, marks: bool) -> Said:

@@ -37,7 +37,7 @@ def chosen(studio: Studio, keys: Keys, strengths: Sequence[float | None]) -> tup
     for place, (key, strength) in enumerate(zip(keys, strengths, strict=True)):
         if not key:
             raise gr.Error(
-                f"Pane {place + 1} has no model. Choose one, or remove the pane.",
+                f"Model {place + 1} is not chosen. Choose one, or remove it.",
                 title="No model chosen",
                 print_exception=False,
             )

@@ -21,7 +21,7 @@ from studio.ui.kit.panel import Panel
 
 PURPOSE = (
     "Loads the base model a second time with plain transformers and peft, answers the last message, and compares that "
-    "with the panes, token by token. It takes about as long as loading the model."
+    "with the answers above, token by token. It takes about as long as loading the model."
 )
 _QUESTION = "What can you tell me about this?"
 
@@ -46,7 +46,7 @@ def prove(studio: Studio, chat: Chat) -> Iterator[Result[Chat]]:
     panes = model_choices.chosen(studio, chat.keys, chat.strengths)
     pane = next((each for each in panes if each.model.folder), None)
     if pane is None:
-        raise gr.Error("Choose a trained model for one of the panes first.", title="Nothing to check")
+        raise gr.Error("Choose a trained model first.", title="Nothing to check")
     yield _saying(chat, _busy("Getting the models ready."), can_test=False)
     question = next(iter(chat.said.questions[-1:]), _QUESTION)
     system = (Message("system", chat.system.strip()),) if chat.system.strip() else ()

@@ -30,7 +30,7 @@ def page(found: RowPage, report: EvaluationReport) -> Markup:
     first = found.page * PAGE_ROWS
     said = count if found.pages == 1 else f"{first + 1:,} to {first + len(found.rows):,} of {count}"
     pager = actions.pager(said, PAGE, page=found.page, pages=found.pages, scroll="evaluate-order")
-    heads = ("Row", "Text" if report.task == TEXT else "Question", "Tuned answer", "Base to tuned")
+    heads = ("No.", "Text" if report.task == TEXT else "Question", "Tuned answer", "Base to tuned")
     names = fragments.join(Markup("<span>{}</span>").format(name) for name in heads)
     listed = fragments.join(_opening(each, report) for each in found.rows)
     table = Markup('<div class="ls-rowlist"><div class="ls-rowhead" aria-hidden="true">{}</div>{}</div>')
@@ -84,7 +84,9 @@ def _row(row: ScoredRow, report: EvaluationReport, *, titled: bool = True) -> Ma
         shown = (_answer("Text", row.expected), _answer("Base", None, base), _answer("Tuned", None, tuned))
     else:
         shown = (_answer("Expected", row.expected), _answer("Base", row.base, base), _answer("Tuned", row.tuned, tuned))
-    title = Markup("<b>{}</b>").format(f"Row {row.number + 1:,}") if titled else ""
+    number = row.number + 1  # of those that were asked: a file may hold more
+    name = f"Text {number:,}" if report.task == TEXT else f"Question {number:,}"
+    title = Markup("<b>{}</b>").format(name) if titled else ""
     return Markup(
         '<article class="ls-asked ls-whole-row"><h3>{}{}</h3><div class="ls-asked-answers">{}</div></article>'
     ).format(title, fragments.own(row.prompt), fragments.join(shown))

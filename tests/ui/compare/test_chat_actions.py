@@ -258,7 +258,7 @@ def test_a_model_of_another_base_is_refused_in_a_sentence(studio: Studio, given:
     other = finished_run(studio, dataset_id=run.origin.dataset_id, config=RunConfig(name="heron", method="qlora"))
     given = given.with_panes((given.keys[0], f"run:{other.id}"))
     assert "another base model" in page(choose(studio, given))["caption_2"]
-    with pytest.raises(RunError, match=r"Pane 2 \(heron\) comes from another base model"):
+    with pytest.raises(RunError, match=r"Model 2 \(heron\) comes from another base model"):
         ask_all(studio, given)
 
 
@@ -352,7 +352,7 @@ def test_nothing_to_ask_and_no_run_are_sentences(studio: Studio, given: Chat, ru
         ask_all(studio, replace(given, prompt=""))
     with pytest.raises(gr.Error, match="no finished run"):
         ask_all(studio, given.with_panes((None, None)))
-    with pytest.raises(gr.Error, match="Pane 2 has no model"):
+    with pytest.raises(gr.Error, match="Model 2 is not chosen"):
         ask_all(studio, given.with_panes((given.keys[0], None)))
     studio.delete_run(run.id)
     with pytest.raises(RunError, match="is gone"):

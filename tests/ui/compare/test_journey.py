@@ -125,7 +125,7 @@ def test_a_conversation_side_by_side(page: Page) -> None:
     base, tuned = (answers(page, pane).inner_text() for pane in (1, 2))
     assert base != tuned
 
-    strength = page.get_by_label("number input for Strength in pane 2", exact=True)
+    strength = page.get_by_label("number input for Strength of model 2", exact=True)
     strength.fill("0")
     strength.press("Tab")
     press(page, "Regenerate")
@@ -203,7 +203,7 @@ def test_a_conversation_side_by_side(page: Page) -> None:
     expect(page.locator("#compare-bin")).to_be_hidden()
 
     press(page, "Remove last model")
-    choose(page, "Model of pane 2", "otter")
+    choose(page, "Model 2", "otter")
     for pane in (1, 2):
         expect(answers(page, pane)).to_have_count(0)
     expect(page.locator("#compare-said")).to_contain_text("all of them start over")
@@ -222,7 +222,7 @@ def test_the_panes_prove_themselves_and_adapters_are_blended(page: Page) -> None
     page.get_by_label("Name of the result", exact=True).fill("mixed")
     page.locator("#blend-start").click()
     expect(page.locator("#blend-state")).to_contain_text("mixed is ready")
-    choose(page, "Model of pane 2", "mixed")
+    choose(page, "Model 2", "mixed")
     ask(page, "Which colour is 3?")
     expect(caption(page, 2)).to_contain_text("adapter on (mixed)")
 
@@ -272,8 +272,8 @@ def test_the_table_of_runs_leads_to_a_comparison(page: Page) -> None:
     press(page, "otter")
     expect(page.locator("#runs-one")).to_contain_text("otter")
     press(page, "Compare")
-    expect(page.get_by_label("Model of pane 1", exact=True)).to_have_value("tiny, untrained")
-    expect(page.get_by_label("Model of pane 2", exact=True)).to_have_value(re.compile("^otter"))
+    expect(page.get_by_label("Model 1", exact=True)).to_have_value("tiny, untrained")
+    expect(page.get_by_label("Model 2", exact=True)).to_have_value(re.compile("^otter"))
 
 
 def test_a_phone_has_room_for_all_of_it(page: Page) -> None:
@@ -295,5 +295,5 @@ def test_a_phone_has_room_for_all_of_it(page: Page) -> None:
     expect(talk(page, 2)).to_be_hidden()
     press(page, "Add model")
     page.get_by_role("tab", name="otter", exact=True).click()
-    expect(page.get_by_label("Model of pane 3", exact=True)).to_be_visible()
+    expect(page.get_by_label("Model 3", exact=True)).to_be_visible()
     assert_fits(page)

@@ -40,5 +40,5 @@ def test_strengths_belong_to_adapters(studio: Studio, run: RunFolder) -> None:
     base, tuned = model_choices.chosen(studio, first_pair(studio), [0.4, 0.4])
     assert (base.is_adapter, base.true_strength) == (False, 1.0)
     assert (tuned.is_adapter, tuned.true_strength) == (True, 0.4)
-    with pytest.raises(gr.Error, match="Pane 1 has no model"):
+    with pytest.raises(gr.Error, match="Model 1 is not chosen"):
         model_choices.chosen(studio, [None, f"run:{run.id}"], [None, None])

@@ -3,7 +3,6 @@
 <home>/api-key    the key, one line, readable by nobody else
 """
 
-import contextlib
 import hmac
 import os
 import re
@@ -29,12 +28,12 @@ class ApiKey:
     def read(self) -> str:
         """Return the key; a new one where there is none, or the file holds something else. Raises RunError."""
         with self._guard:
-            return self._kept() or self._write()
+            return self._kept() or self._write(first=True)
 
     def renew(self) -> str:
         """Make a new key; the one before opens nothing any more. Raises RunError when the disk does not take it."""
         with self._guard:
-            return self._write()
+            return self._write(first=False)
 
     def is_right(self, given: str) -> bool:
         """Tell whether this is the key. A wrong one takes as long as the right one. Raises RunError."""
@@ -49,17 +48,19 @@ class ApiKey:
             return ""
         return found if _KEY.fullmatch(found) else ""
 
-    def _write(self) -> str:
+    def _write(self, *, first: bool) -> str:
+        """Write a new key; the `first` one only where nobody else did meanwhile. Returns the one that holds."""
         key = _PREFIX + secrets.token_urlsafe(32)
-        temporary = self._path.with_name(f".{NAME}.tmp")
+        temporary = self._path.with_name(f".{NAME}.{secrets.token_hex(4)}.tmp")
         with disk_trouble("The key for other programs", self._path.parent):
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(FileNotFoundError):
-                temporary.unlink()
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             with os.fdopen(descriptor, "w", encoding="ascii") as file:
                 file.write(key + "\n")
                 file.flush()
                 os.fsync(file.fileno())
+            if first and (kept := self._kept()):
+                temporary.unlink()
+                return kept
             os.replace(temporary, self._path)
         return key

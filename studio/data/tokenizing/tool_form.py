@@ -23,7 +23,7 @@ _TOOLS = json.dumps(
             "type": "function",
             "function": {
                 "name": _TOOL,
-                "description": "Looks something up.",
+                "description": _TOOL,
                 "parameters": {"type": "object", "properties": {_KEY: {"type": "string"}}, "required": [_KEY]},
             },
         }

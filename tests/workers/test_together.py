@@ -1,6 +1,7 @@
 """Answers that are written together are those that each is given alone, whoever joins and leaves."""
 
 import queue
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from studio.ml.generation import PaneInput, Sampling, generate
 from studio.workers.chat_models import ChatModels, Wanted
 from studio.workers.streaming import Text, UpToMark
 from studio.workers.together import Setting, Together, write_together
+from tests.data.tokenizing.test_tool_form import BARE, MARKED
 from tests.ml.conftest import FP32
 from tests.tiny_model import write_tiny_model
 
@@ -320,6 +322,43 @@ def test_leaving_does_not_wait_for_the_answers(worker: Worker, writes: list[Writ
     said: list[FromWorker] = []
     assert write_together(writes[0], worker.setting, inbox=inbox, say=said.append, halted=set()) == Leave()
     assert said == []
+
+
+CALL = '<tool_call>\n{"name": "look", "arguments": {"at": "sea"}}\n</tool_call>'
+
+
+@pytest.mark.parametrize(
+    ("template", "answer", "told", "calls"),
+    [
+        (MARKED, f"I look.{CALL}", "I look.", ["look"]),
+        (MARKED, CALL + CALL, "", ["look", "look"]),
+        (MARKED, "I < look.", "I < look.", []),
+        (MARKED, "<tool_call>{broken", "<tool_call>{broken", []),
+        (MARKED, CALL.replace("look", "leap"), CALL.replace("look", "leap"), []),
+        (BARE, ' {"name": "look", "parameters": {}}', "", ["look"]),
+        (BARE, '{"name": "unknown"}', '{"name": "unknown"}', []),
+        (BARE, "Plain words.", "Plain words.", []),
+    ],
+)
+def test_calls_of_tools_are_told_apart_from_text(
+    tiny_model: Path, tmp_path: Path, template: str, answer: str, told: str, calls: list[str]
+) -> None:
+    """A model this small calls nothing, so what it writes is given here, letter by letter."""
+    shutil.copytree(tiny_model, tmp_path / "tools")
+    (tmp_path / "tools" / "chat_template.jinja").write_text(template, encoding="utf-8")
+    renderer = ChatRenderer.load(tmp_path / "tools")
+    worker = Worker(tiny_model, renderer)
+    tools = '[{"type": "function", "function": {"name": "look", "parameters": {}}}]'
+    worker.desk.take(Write(1, "", (Message("user", "Look."),), 1.0, 0.0, 1.0, 100, 0, tools=tools))
+    (row,) = worker.desk._answers
+    for id in renderer._tokenizer.encode(answer).ids:
+        worker.desk._add(row, id, None)
+    row.left = 0
+    worker.desk._end_complete()
+    ended = worker.end(1)
+    assert isinstance(ended, Answered)
+    assert [call.name for call in ended.calls] == calls
+    assert worker.text(1) == told
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,15 @@ def _copied(label: str, elem_id: str) -> gr.Textbox:
 
 
 def _code(language: Any, label: str, elem_id: str) -> gr.Code:
-    return gr.Code("", language=language, label=label, interactive=False, show_line_numbers=False, elem_id=elem_id)
+    return gr.Code(
+        "",
+        language=language,
+        label=label,
+        interactive=False,
+        show_line_numbers=False,
+        buttons=["copy"],
+        elem_id=elem_id,
+    )
 
 
 def renewed(key: ApiKey, shown: Shown) -> Shown:

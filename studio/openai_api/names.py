@@ -25,7 +25,7 @@ from studio.studio import Studio
 
 OWNER = "lora-studio"
 _MOST_NAMED = 12
-_NAME = re.compile(r"(?P<model>[^@]+)(?:@(?P<strength>[0-9.]{1,8}))?")
+_NAME = re.compile(r"(?P<model>[^@]+)(?:@(?P<strength>[0-9]{1,3}(?:\.[0-9]{1,6})?))?")
 _LEARNED = re.compile(r"(?P<run>[A-Za-z0-9][A-Za-z0-9._-]*)(?::step-(?P<step>[0-9]{1,12}))?")
 
 
@@ -119,8 +119,8 @@ def _strength(text: str | None, name: str) -> float | None:
     try:
         strength = float(text)
         check_strength(strength)
-    except (ValueError, ModelError) as error:
-        raise refused(f"The strength behind '@' in '{name[:80]}' is none: {error}", "model") from error
+    except ModelError as error:
+        raise refused(f"'{name[:80]}' cannot be asked: {error}", "model") from error
     return strength
 
 

@@ -108,6 +108,7 @@ class Together:
         self._answers: dict[DrawnRow, _Answer] = {}
         self._waiting: deque[DrawnRow] = deque()
         self._batches: list[RowBatch[DrawnRow]] = []
+        self._room_in_memory = 0
 
     @property
     def is_done(self) -> bool:
@@ -215,12 +216,16 @@ class Together:
         return new
 
     def _budget(self) -> int:
-        from studio.ml.answering import cache_bytes
+        """Return how many tokens all rows may hold: a part of the memory that is free before the first of them."""
+        setting = self._setting
+        if setting.token_budget:
+            return setting.token_budget
+        if not self._batches or not self._room_in_memory:
+            from studio.ml.answering import cache_bytes
 
-        if self._setting.token_budget:
-            return self._setting.token_budget
-        each = self._setting.models.token_bytes(self._setting.models.base, self._setting.pad_id)
-        return cache_bytes(self._setting.placement.device) // each if each else sys.maxsize
+            each = setting.models.token_bytes(setting.models.base, setting.pad_id)
+            self._room_in_memory = cache_bytes(setting.placement.device) // each if each else sys.maxsize
+        return self._room_in_memory
 
     def _regroup(self, new: "Sequence[DrawnRow]") -> None:
         """Part all rows anew into those that can be answered together, loading what the new ones need."""

@@ -99,6 +99,10 @@ class Limits:
     """Streams of events that are open."""
     streams_at_once_each: int = 1000
     """Streams of events of one visitor that are open."""
+    answers_at_once: int = 32
+    """Answers for programs that are written at the same time."""
+    api_request_mib: int = 8
+    """The body of a request of a program that is no upload."""
     sessions: int = 1000
     """Open pages whose state is kept; the oldest goes first."""
     actions_waiting: int = 500
@@ -154,6 +158,8 @@ PUBLIC = Limits(
     requests_at_once_each=40,
     streams_at_once=400,
     streams_at_once_each=32,
+    answers_at_once=8,
+    api_request_mib=2,
     sessions=300,
     actions_waiting=200,
     pasted_characters=2_000_000,

@@ -57,6 +57,8 @@ class Settings:
     """Whether visitors of a public address may use the access token of whoever runs the studio."""
     own_tasks: bool = False
     """Whether visitors of a public address may run the tasks in `<home>/tasks`, which can hold code."""
+    api: bool = False
+    """Whether other programs are answered on a public address, by whoever has the key."""
     limit_changes: Changes = ()
     """The bounds that were set, instead of those that the address suggests."""
 
@@ -79,6 +81,11 @@ class Settings:
     def allows_token(self) -> bool:
         """Whether the Hub may be asked with the access token of whoever runs the studio."""
         return self.share_token or not self.is_public
+
+    @property
+    def allows_api(self) -> bool:
+        """Whether other programs are answered at all."""
+        return self.api or not self.is_public
 
     @property
     def allows_own_tasks(self) -> bool:
@@ -104,7 +111,8 @@ def read_settings(environment: Mapping[str, str], *, data_mount: Path = Path("/d
     With `STUDIO_EVALUATE=0`, a run is evaluated only when that is asked for. `STUDIO_PASSWORD` is what a visitor has to
     give, `STUDIO_OPEN=1` lets everybody in without one, and `STUDIO_HOSTS` lists the names that the studio is visited
     under. `SPACE_HOST` is the name of a Space, and `GRADIO_ROOT_PATH` the path that a proxy puts before the page.
-    `STUDIO_SHARE_TOKEN=1` and `STUDIO_OWN_TASKS=1` allow visitors of a public address what is otherwise kept from them.
+    `STUDIO_SHARE_TOKEN=1` and `STUDIO_OWN_TASKS=1` allow visitors of a public address what is otherwise kept from them,
+    and with `STUDIO_API=1` other programs that have the key are answered there.
     `STUDIO_LIMIT_...` set the bounds.
 
     Raises RunError when `STUDIO_PORT` is not a port number or `STUDIO_HOSTS` no list of names, and ConfigError for a
@@ -132,6 +140,7 @@ def read_settings(environment: Mapping[str, str], *, data_mount: Path = Path("/d
         root_path=environment.get("GRADIO_ROOT_PATH", ""),
         share_token=environment.get("STUDIO_SHARE_TOKEN") == "1",
         own_tasks=environment.get("STUDIO_OWN_TASKS") == "1",
+        api=environment.get("STUDIO_API", "") not in ("", "0"),
         limit_changes=read_changes(environment),
     )
 

@@ -22,14 +22,18 @@ LAYERS = {
     "planning": {"data", "models", "runs", "jobs", "studio", "planning"},
     "ml": {"data", "models", "ml"},
     "workers": {"data", "models", "runs", "jobs", "compare", "ml", "workers"},
-    "ui": BELOW_THE_PAGE | {"studio", "planning", "ui"},
+    "openai_api": BELOW_THE_PAGE | {"studio", "planning", "openai_api"},
+    "ui": BELOW_THE_PAGE | {"studio", "planning", "openai_api", "ui"},
     "cli": BELOW_THE_PAGE | {"studio", "planning", "ui", "cli"},
 }
 HEAVY = {"torch", "transformers", "peft", "bitsandbytes", "accelerate"}
 FOREIGN = {
     "data": HEAVY | {"gradio", "huggingface_hub"},
     "models": HEAVY | {"gradio"},
-    **{layer: HEAVY | {"gradio", "huggingface_hub"} for layer in ("runs", "jobs", "compare", "studio", "planning")},
+    **{
+        layer: HEAVY | {"gradio", "huggingface_hub"}
+        for layer in ("runs", "jobs", "compare", "studio", "planning", "openai_api")
+    },
     "ml": {"gradio"},
     "workers": {"gradio"},
     "ui": HEAVY,

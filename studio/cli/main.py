@@ -177,4 +177,6 @@ def _settings(options: argparse.Namespace) -> Settings:
         settings = dataclasses.replace(settings, port=options.port)
     if options.open:
         settings = dataclasses.replace(settings, open=True)
+    if options.api:
+        settings = dataclasses.replace(settings, api=True)
     return settings

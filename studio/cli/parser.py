@@ -25,6 +25,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--open", action="store_true", help="let everybody who can reach the address in, without a password"
     )
+    parser.add_argument(
+        "--api", action="store_true", help="answer other programs that have the key also where others can reach it"
+    )
     parser.add_argument("--no-starter", action="store_true", help="do not fetch the starter model when the page starts")
     verbose = "write all that the studio logs to standard error, errors that it went on after with their traces"
     parser.add_argument("--verbose", action="store_true", help=verbose)

@@ -1,4 +1,5 @@
-"""The page's end of the conversation with the chat worker: starts it when it is needed and asks it one thing at a time.
+"""The page's end of the conversation with the chat worker: starts it when it is needed and asks it one thing at a time,
+or for any number of answers from one base together.
 
 A worker that died is started again by the next question.
 """
@@ -8,6 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from studio import wording
@@ -25,7 +27,9 @@ from studio.compare.chat_protocol import (
     Tested,
     Token,
     Trouble,
+    Write,
 )
+from studio.compare.turns import Turns
 from studio.data.examples import Message
 from studio.errors import RunError
 from studio.jobs.tasks import Chat
@@ -44,7 +48,10 @@ MADE_ROOM = "The models of this conversation made room for a run, so they are lo
 
 
 class ChatClient:
-    """Asks one chat worker, which holds one base model; questions from several pages take turns."""
+    """Asks one chat worker, which holds one base model; questions from several pages take turns.
+
+    Answers that are written for programs share a turn as long as they are asked of one base.
+    """
 
     def __init__(
         self,
@@ -63,7 +70,8 @@ class ChatClient:
         self._watch = watch
         self._command = command
         self._task = Chat(home)
-        self._turn = threading.Lock()
+        self._turns = Turns()
+        self._opening = threading.Lock()
         self._halted: set[str] = set()
         self._ticket = ""
         self._ids = itertools.count(1)
@@ -132,11 +140,12 @@ class ChatClient:
     ) -> Generator[FromWorker, None, None]:
         """Ask when it is one's turn, and yield what is said until so many answers are complete."""
         self._halted.discard(ticket)
-        while not self._turn.acquire(timeout=_TURN_SECONDS):
-            if ticket in self._halted:
-                return
-            yield Opening("Another conversation is being answered. Yours is next.")
+        turn = self._turns.line_up()
         try:
+            while not turn.wait(_TURN_SECONDS):
+                if ticket in self._halted:
+                    return
+                yield Opening("Another conversation is being answered. Yours is next.")
             self._ticket = ticket
             if self._made_room:
                 self._made_room = False
@@ -145,7 +154,56 @@ class ChatClient:
             if (yield from self._open(worker, base)):
                 yield from self._answers(worker, question(next(self._ids)), answers=answers)
         finally:
-            self._turn.release()
+            turn.leave()
+
+    def write(self, base: Open, write: Write) -> Generator[FromWorker | None, None, None]:
+        """Yield what the worker says of one answer until it is `Answered` or `Trouble`; its `id` is set here.
+
+        It is written together with all that are asked of the same base meanwhile. None is yielded about every second
+        in which nothing was said, so that whoever waits can look whether anybody still does. Closing the generator
+        halts the answer.
+
+        Raises RunError as `ask` does.
+        """
+        turn = self._turns.line_up(together=base)
+        try:
+            while not turn.wait(_TURN_SECONDS):
+                yield None
+            worker = yield from self._opened(base)
+            if worker is not None:
+                yield from self._written(worker, replace(write, id=next(self._ids)))
+        finally:
+            turn.leave()
+
+    def _opened(self, base: Open) -> Generator[FromWorker | None, None, ChatProcess | None]:
+        """Have `base` in memory; of those that answer together, one opens it. Returns None after `Trouble`."""
+        while not self._opening.acquire(timeout=_TURN_SECONDS):
+            yield None
+        try:
+            self._made_room = False
+            self._ticket = ""
+            self._halted.discard("")
+            worker = self._running_worker()
+            return worker if (yield from self._open(worker, base)) else None
+        finally:
+            self._opening.release()
+
+    def _written(self, worker: ChatProcess, write: Write) -> Generator[FromWorker | None, None, None]:
+        is_over = False
+        worker.open_box(write.id)
+        spoke = time.monotonic()
+        try:
+            worker.send(write)
+            while not is_over:
+                said = self._next_message(worker, spoke, box=write.id)
+                spoke = time.monotonic() if said is not None else spoke
+                is_over = isinstance(said, Answered | Trouble)
+                yield said
+        finally:
+            worker.close_box(write.id)
+            if not is_over and worker.is_running:
+                with logged(log, "The chat worker is gone, so it could not be told to stop", RunError):
+                    worker.send(Halt(write.id))
 
     def halt(self, ticket: str = "") -> None:
         """Stop the question that was asked with this ticket, whether it is being answered or waits. Returns at once."""
@@ -205,9 +263,9 @@ class ChatClient:
                 yield said
         return True
 
-    def _next_message(self, worker: ChatProcess, spoke: float) -> FromWorker | None:
+    def _next_message(self, worker: ChatProcess, spoke: float, box: int = 0) -> FromWorker | None:
         """Wait a moment for a message. Raises RunError, and kills the worker, when it was silent for too long."""
-        said = worker.next_message()
+        said = worker.next_message(box)
         if said is None and time.monotonic() - spoke > self._silence_seconds:
             log.warning("the chat worker said nothing for %.0f s and is killed", self._silence_seconds)
             worker.end(0.0)

@@ -7,7 +7,17 @@ import subprocess
 import threading
 from collections.abc import Sequence
 
-from studio.compare.chat_protocol import FromWorker, Leave, Open, ToWorker, decode_from_worker, encode
+from studio.compare.chat_protocol import (
+    Answered,
+    FromWorker,
+    Leave,
+    Open,
+    Token,
+    ToWorker,
+    Trouble,
+    decode_from_worker,
+    encode,
+)
 from studio.errors import RunError
 from studio.graphics_card import card_names
 from studio.logs import logged
@@ -40,6 +50,7 @@ class ChatProcess:
         self._dismissed = False
         self._writing = threading.Lock()
         self._said: queue.SimpleQueue[FromWorker | None] = queue.SimpleQueue()
+        self._boxes: dict[int, queue.SimpleQueue[FromWorker | None]] = {}
         try:
             log_path.parent.mkdir(parents=True, exist_ok=True)
             log_path.unlink(missing_ok=True)
@@ -79,18 +90,30 @@ class ChatProcess:
         except (OSError, ValueError) as error:
             raise self._lost() from error
 
-    def next_message(self) -> FromWorker | None:
-        """Wait a moment for the next message; None when there is none yet. Raises RunError when the worker ended."""
+    def open_box(self, id: int) -> None:
+        """From now on, what is said to this id is for whoever asks for its messages."""
+        self._boxes[id] = queue.SimpleQueue()
+
+    def close_box(self, id: int) -> None:
+        """Pass over what is still said to this id."""
+        self._boxes.pop(id, None)
+
+    def next_message(self, box: int = 0) -> FromWorker | None:
+        """Wait a moment for the next message, of those to an id where a box is given; None when there is none yet.
+
+        Raises RunError when the worker ended.
+        """
         was_running = self.is_running
+        said_to = self._boxes[box] if box else self._said
         try:
-            said = self._said.get(timeout=_LOOK_SECONDS)
+            said = said_to.get(timeout=_LOOK_SECONDS)
         except queue.Empty:
             # Something that the worker started may keep its output open after its death.
             if was_running:
                 return None
             raise self._lost() from None
         if said is None:
-            self._said.put(None)
+            said_to.put(None)
             raise self._lost()
         return said
 
@@ -112,12 +135,17 @@ class ChatProcess:
             for line in lines:
                 # A library may print to the same pipe.
                 with logged(log, "The chat worker wrote something that is no message", ValueError):
-                    self._said.put(decode_from_worker(line.decode()))
-        self._said.put(None)
+                    self._pass_on(decode_from_worker(line.decode()))
+        for box in (self._said, *list(self._boxes.values())):
+            box.put(None)
         self._process.stdout.close()
         self._process.wait()
         with self._writing:
             self._process.stdin.close()
+
+    def _pass_on(self, message: FromWorker) -> None:
+        id = message.id if isinstance(message, Token | Answered | Trouble) else 0
+        self._boxes.get(id, self._said).put(message)
 
     def _lost(self) -> RunError:
         if self._dismissed:

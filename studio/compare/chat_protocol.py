@@ -1,7 +1,8 @@
 """What the page and the chat worker say to each other: one frozen dataclass per message, one JSON line per message.
 
-To the worker go `Open`, `Ask`, `SelfTest`, `Halt` and `Leave`; from it come `Opening`, `Opened`, `Token`, `Answered`,
-`Tested` and `Trouble`. One `Ask` names several panes: what answers in each, how strongly, and the conversation so far.
+To the worker go `Open`, `Ask`, `Write`, `SelfTest`, `Halt` and `Leave`; from it come `Opening`, `Opened`, `Token`,
+`Answered`, `Tested` and `Trouble`. One `Ask` names several panes: what answers in each, how strongly, and the
+conversation so far. A `Write` is one answer, and all that are asked for meanwhile are written together.
 """
 
 import json
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from studio import codec
-from studio.data.examples import Message
+from studio.data.examples import Message, ToolCall
 
 BASE = ""
 """What answers in a pane of the base model as it is."""
@@ -47,6 +48,28 @@ class Ask:
     top_p: float
     max_new_tokens: int
     seed: int
+
+
+@dataclass(frozen=True)
+class Write:
+    """Write one answer, beside those that are being written: it joins them and leaves them between two tokens.
+
+    `adapter` and `strength` are as in a `PaneRequest`. `tools` is a JSON list as text, or empty. The answer ends before
+    the first of `stop`. With each token `told` likeliest ones are told, and nothing where that is -1. It is `Answered`
+    as pane 0.
+    """
+
+    id: int
+    adapter: str
+    messages: tuple[Message, ...]
+    strength: float
+    temperature: float
+    top_p: float
+    max_new_tokens: int
+    seed: int
+    tools: str = ""
+    stop: tuple[str, ...] = ()
+    told: int = -1
 
 
 @dataclass(frozen=True)
@@ -90,12 +113,25 @@ class Opened:
 
 
 @dataclass(frozen=True)
+class Odds:
+    """One token of an answer as text, the logarithm of its probability, and those of the likeliest tokens."""
+
+    token: str
+    logprob: float
+    likeliest: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True)
 class Token:
-    """The next piece of text of a pane's answer. Pieces joined in order are the answer; panes count from 0."""
+    """The next piece of text of a pane's answer. Pieces joined in order are the answer; panes count from 0.
+
+    `odds` are those of the tokens since the piece before, where a `Write` asks for them.
+    """
 
     id: int
     pane: int
     text: str
+    odds: tuple[Odds, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,7 +139,8 @@ class Answered:
     """A pane is done. `ended` is "end" (the model ended its turn), "length", "stopped" or "failed".
 
     `trouble` says why this pane could not be answered, while others were. `device` and `precision` are those of the
-    model that answered; `template` says whose chat template asked it.
+    model that answered; `template` says whose chat template asked it. `asked` is how many tokens were read, and `calls`
+    are the calls of tools that the answer ends with; both are told of a `Write` alone.
     """
 
     id: int
@@ -115,6 +152,8 @@ class Answered:
     precision: str = ""
     template: str = ""
     trouble: str = ""
+    asked: int = 0
+    calls: tuple[ToolCall, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -137,17 +176,20 @@ class Tested:
 
 @dataclass(frozen=True)
 class Trouble:
-    """An `Ask` cannot be answered in any pane, or a `SelfTest` not at all. `id` is 0 when it was `Open` that failed."""
+    """An `Ask` cannot be answered in any pane, or a `Write` or `SelfTest` not at all.
+
+    `id` is 0 when it was `Open` that failed.
+    """
 
     id: int
     message: str
     hint: str = ""
 
 
-ToWorker = Open | Ask | SelfTest | Halt | Leave
+ToWorker = Open | Ask | Write | SelfTest | Halt | Leave
 FromWorker = Opening | Opened | Token | Answered | Tested | Trouble
 
-_TO_WORKER: dict[str, type[ToWorker]] = {kind.__name__: kind for kind in (Open, Ask, SelfTest, Halt, Leave)}
+_TO_WORKER: dict[str, type[ToWorker]] = {kind.__name__: kind for kind in (Open, Ask, Write, SelfTest, Halt, Leave)}
 _FROM_WORKER: dict[str, type[FromWorker]] = {
     kind.__name__: kind for kind in (Opening, Opened, Token, Answered, Tested, Trouble)
 }

@@ -18,8 +18,8 @@ from studio.errors import is_out_of_memory
 from studio.ml.accelerator import free_gpu_bytes
 from studio.ml.generation import PaneInput, Sampling, generate, switched_on
 from studio.ml.memory import release_memory
-from studio.ml.reading import Reader, by_length, can_read, shared_prefix
-from studio.ml.row_cache import RowCache, gather
+from studio.ml.reading import Reader, can_read, shared_prefix
+from studio.ml.row_batch import Row, RowBatch
 from studio.ml.soundness import NotFinite
 from studio.ml.threads import ThreadTrials, writing
 
@@ -99,16 +99,17 @@ def answer_rows(
 
     model.eval()
     with torch.inference_mode(), switched_on(model, [adapter]):
-        penalty, plain = _own_settings(model)
+        penalty, plain = own_settings(model)
         token_bytes = can_read(model, pad_id=pad_id) if plain and open_rows else 0
         if token_bytes:
-            budget = token_budget or _cache_bytes(device) // token_bytes
+            budget = token_budget or cache_bytes(device) // token_bytes
 
             def answer(budget: int) -> None:
                 left = [row for row in open_rows if row.left > 0]
                 reader = Reader(model, prefix=shared_prefix([row.ids for row in left]), pad_id=pad_id)
                 read_tokens = min(budget, READ_TOKENS.get(device, READ_TOKENS["cpu"]))
-                batch = _Batch(reader, end_ids=frozenset(end_ids), penalty=penalty, read_tokens=read_tokens)
+                choose = _Likeliest(end_ids=frozenset(end_ids), penalty=penalty)
+                batch = RowBatch(reader, choose=choose, read_tokens=read_tokens)
                 with writing(device) as threads:
                     _answer_together(
                         batch, left, budget=budget, threads=threads, should_stop=should_stop, report=report
@@ -125,7 +126,8 @@ def answer_rows(
     return [row.ids[row.asked :] for row in rows]
 
 
-def _cache_bytes(device: str) -> int:
+def cache_bytes(device: str) -> int:
+    """Return how much memory the keys and values of the rows that are answered together may take."""
     return int(CACHE_SHARE * free_gpu_bytes()) if device == "cuda" else CACHE_BYTES.get(device, CACHE_BYTES["cpu"])
 
 
@@ -142,48 +144,15 @@ def _within_memory(answer: Callable[[int], None], budget: int) -> None:
         release_memory()
 
 
-class _Batch:
-    """The rows that are being answered. All of each but its last token lies in the cache."""
+class _Likeliest:
+    """Adds to each row the likeliest token, with the penalty that the model's own settings put on earlier ones."""
 
-    def __init__(self, reader: Reader, *, end_ids: frozenset[int], penalty: float, read_tokens: int) -> None:
-        self.rows: list[_Row] = []
-        self._reader = reader
+    def __init__(self, *, end_ids: frozenset[int], penalty: float) -> None:
         self._end_ids = end_ids
-        self._penalise = RepetitionPenaltyLogitsProcessor(penalty) if penalty != 1 else None
-        self._read_tokens = read_tokens
-        self._cache = RowCache()
+        self._penalty = penalty
 
-    @property
-    def going(self) -> list[_Row]:
-        """The rows that have not ended."""
-        return [row for row in self.rows if row.left > 0]
-
-    def step(self) -> None:
-        """Answer one more token in every row."""
-        held = [len(row.ids) - 1 for row in self.rows]
-        self._choose(self.rows, self._reader.go_on(self._cache, held, [row.ids[-1:] for row in self.rows]))
-
-    def rearrange(self, new: Sequence[_Row]) -> None:
-        """Drop the rows that have ended, and take new ones in, with the first token of each answer."""
-        parts = [(self._cache, self.rows)]
-        for numbers in by_length([len(row.ids) for row in new], token_budget=self._read_tokens):
-            group = [new[number] for number in numbers]
-            cache, logits = self._reader.read([row.ids for row in group])
-            self._choose(group, logits)
-            parts.append((cache, group))
-        places = [(cache, [place for place, row in enumerate(rows) if row.left > 0]) for cache, rows in parts]
-        self.rows = [row for _, rows in parts for row in rows if row.left > 0]
-        if self.rows:
-            columns = max(len(row.ids) for row in self.rows) - 1
-            self._cache = gather([part for part in places if part[1]], columns=columns, use_up=True)
-
-    def _choose(self, rows: Sequence[_Row], logits: torch.Tensor) -> None:
-        if self._penalise is not None:
-            longest = max(len(row.ids) for row in rows)
-            # Each is filled up with a token of its own, which changes nothing in a set of tokens.
-            seen = torch.tensor([row.ids + row.ids[:1] * (longest - len(row.ids)) for row in rows])
-            logits = self._penalise(seen.to(logits.device), logits)
-        likeliest = logits.argmax(dim=-1)
+    def __call__(self, rows: Sequence[_Row], logits: torch.Tensor) -> None:
+        likeliest = penalised(rows, logits, self._penalty).argmax(dim=-1)
         if not torch.isfinite(logits.gather(-1, likeliest[:, None])).all():
             raise NotFinite
         for row, token in zip(rows, likeliest.tolist(), strict=True):
@@ -191,8 +160,20 @@ class _Batch:
                 row.take(token, self._end_ids)
 
 
+def penalised(rows: Sequence[Row], logits: torch.Tensor, penalty: float) -> torch.Tensor:
+    """Return logits, (rows, words), with a penalty on the tokens that each row holds; 1 is none."""
+    if penalty == 1:
+        return logits
+    longest = max(len(row.ids) for row in rows)
+    # Each is filled up with a token of its own, which changes nothing in a set of tokens.
+    seen = torch.tensor([row.ids + row.ids[:1] * (longest - len(row.ids)) for row in rows])
+    penalise: Any = RepetitionPenaltyLogitsProcessor(penalty)
+    found: torch.Tensor = penalise(seen.to(logits.device), logits)
+    return found
+
+
 def _answer_together(
-    batch: _Batch,
+    batch: RowBatch[_Row],
     rows: Sequence[_Row],
     *,
     budget: int,
@@ -254,7 +235,7 @@ def _of_one_length(rows: Sequence[_Row], token_budget: int) -> Iterator[list[_Ro
             yield group[first : first + size]
 
 
-def _own_settings(model: Any) -> tuple[float, bool]:
+def own_settings(model: Any) -> tuple[float, bool]:
     """Return the penalty that a model's own settings put on tokens which came before, 1 for none, and whether those
     settings say nothing else that changes a greedy answer. `generate` follows them, so they are followed here.
     """

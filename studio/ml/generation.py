@@ -102,12 +102,13 @@ def generate(
     pad_id: int,
     on_tokens: Callable[[Sequence[int | None]], None] = lambda tokens: None,
     should_stop: Callable[[], bool] = lambda: False,
+    on_scores: Callable[[torch.Tensor], None] = lambda scores: None,
 ) -> list[list[int]]:
     """Continue every pane at once and return the new token ids of each, the end token included where it came.
 
     The panes must be of one pass, see `passes`. `on_tokens` gets one token per pane after each step, None for a pane
-    that has ended. A pane that is answered with NaN or infinity ends at once, and once all others have ended NotFinite
-    is raised, which names it.
+    that has ended; `on_scores` gets the logits, (panes, words), that they are chosen by. A pane that is answered with
+    NaN or infinity ends at once, and once all others have ended NotFinite is raised, which names it.
     """
     device = model.device
     longest = max(len(pane.ids) for pane in panes)
@@ -121,7 +122,7 @@ def generate(
         return collector.is_over or should_stop()
 
     collector = _Collector(len(panes), end_ids=frozenset(end_ids), on_tokens=on_tokens)
-    processors = LogitsProcessorList([Looking(collector.look)])
+    processors = LogitsProcessorList([Looking(collector.look), Looking(on_scores)])
     if sampling.temperature > 0:
         processors.append(_RowwiseSampling(sampling, rows=len(panes)))
     options: dict[str, Any] = {
@@ -213,27 +214,33 @@ class Looking(LogitsProcessor):
         return scores
 
 
-class _RowwiseSampling(LogitsProcessor):
-    """Samples by the Gumbel-max trick: the likeliest token after adding Gumbel noise is a draw from the softmax.
+def noisy(logits: torch.Tensor, sampling: Sampling, generators: Sequence[torch.Generator]) -> torch.Tensor:
+    """Return logits, (rows, words), of which the likeliest word of each row is a draw: the Gumbel-max trick.
 
-    Source: Maddison, Tarlow, Minka 2014, A* Sampling, section 2. Each row has a generator of its own, equally seeded.
+    Source: Maddison, Tarlow, Minka 2014, A* Sampling, section 2. Each row has a generator of its own. The temperature
+    is not 0.
     """
+    logits = logits.float() / sampling.temperature  # (rows, words)
+    if sampling.top_p < 1:
+        ordered, places = logits.sort(dim=-1, descending=True)
+        shares = ordered.softmax(dim=-1)
+        likelier = shares.cumsum(dim=-1) - shares  # what the tokens before this one add up to
+        cut = torch.empty_like(logits, dtype=torch.bool).scatter(-1, places, likelier > sampling.top_p)
+        logits = logits.masked_fill(cut, -torch.inf)
+    uniform = torch.stack([torch.rand(logits.shape[-1], generator=generator) for generator in generators])
+    gumbel = -(-uniform.clamp(1e-10, 1 - 1e-7).log()).log()
+    return logits + gumbel.to(logits.device)
+
+
+class _RowwiseSampling(LogitsProcessor):
+    """Draws each row with a generator of its own; all are equally seeded."""
 
     def __init__(self, sampling: Sampling, *, rows: int) -> None:
         self._sampling = sampling
         self._generators = [torch.Generator().manual_seed(sampling.seed) for _ in range(rows)]
 
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
-        logits = scores.float() / self._sampling.temperature  # (rows, words)
-        if self._sampling.top_p < 1:
-            ordered, places = logits.sort(dim=-1, descending=True)
-            shares = ordered.softmax(dim=-1)
-            likelier = shares.cumsum(dim=-1) - shares  # what the tokens before this one add up to
-            cut = torch.empty_like(logits, dtype=torch.bool).scatter(-1, places, likelier > self._sampling.top_p)
-            logits = logits.masked_fill(cut, -torch.inf)
-        uniform = torch.stack([torch.rand(logits.shape[-1], generator=generator) for generator in self._generators])
-        gumbel = -(-uniform.clamp(1e-10, 1 - 1e-7).log()).log()
-        return logits + gumbel.to(logits.device)  # type: ignore[return-value]
+        return noisy(scores, self._sampling, self._generators)  # type: ignore[return-value]
 
 
 class _AskedToStop(StoppingCriteria):

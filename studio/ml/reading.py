@@ -4,7 +4,8 @@ In the cache every row ends in the same column, so rows can leave, be repeated, 
 later. Whether a model supports that is tried out on the model, not read from its code.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -28,9 +29,11 @@ class Reader:
         if prefix:
             self._start, _ = self.read([prefix])
 
-    def read(self, prompts: Sequence[Sequence[int]]) -> tuple[RowCache, torch.Tensor]:
+    def read(
+        self, prompts: Sequence[Sequence[int]], told: Mapping[str, Any] = MappingProxyType({})
+    ) -> tuple[RowCache, torch.Tensor]:
         """Read prompts, each the prefix and at least one more token: the cache, and the logits after each prompt,
-        (rows, words) in fp32.
+        (rows, words) in fp32. `told` is what else the model is told, such as the adapter of each row.
 
         They are laid out as plain padding on the left does, which attention within a window depends on: the columns
         that are not read again hold the beginning of the prefix, as far to the right as each row's padding puts it.
@@ -45,9 +48,17 @@ class Reader:
         cache = RowCache() if self._start is None else self._start.laid_out(positions[:, :shared])
         last = torch.zeros(len(prompts), width - shared, dtype=torch.bool)
         last[:, -1] = True
-        return cache, self._logits(ids[:, shared:], positions[:, shared:], columns >= padding, cache, wanted=last)
+        return cache, self._logits(
+            ids[:, shared:], positions[:, shared:], columns >= padding, cache, wanted=last, told=told
+        )
 
-    def go_on(self, cache: RowCache, lengths: Sequence[int], tokens: Sequence[Sequence[int]]) -> torch.Tensor:
+    def go_on(
+        self,
+        cache: RowCache,
+        lengths: Sequence[int],
+        tokens: Sequence[Sequence[int]],
+        told: Mapping[str, Any] = MappingProxyType({}),
+    ) -> torch.Tensor:
         """Read more of every row of a cache, which holds the last `lengths` tokens of each; at least one token each.
 
         Returns the logits after each token, row after row, (tokens, words) in fp32. Rows of different lengths are
@@ -62,10 +73,17 @@ class Reader:
         # A padding's place is that of the row's last token: there may be none after it.
         positions = starts + torch.minimum(torch.arange(width)[None], counts[:, None] - 1)
         mask = torch.cat([torch.arange(held) >= held - starts, wanted], dim=1)
-        return self._logits(ids, positions, mask, cache, wanted=wanted)
+        return self._logits(ids, positions, mask, cache, wanted=wanted, told=told)
 
     def _logits(
-        self, ids: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor, cache: RowCache, *, wanted: torch.Tensor
+        self,
+        ids: torch.Tensor,
+        positions: torch.Tensor,
+        mask: torch.Tensor,
+        cache: RowCache,
+        *,
+        wanted: torch.Tensor,
+        told: Mapping[str, Any],
     ) -> torch.Tensor:
         """Read `ids` into the cache; returns the logits where `wanted`, one line each, in fp32."""
         keep = {"logits_to_keep": wanted.to(self._device)} if self._can_choose else {}
@@ -76,6 +94,7 @@ class Reader:
             past_key_values=cache,
             use_cache=True,
             **keep,
+            **told,
         ).logits
         return (logits if self._can_choose else logits[wanted.to(self._device)]).float()
 

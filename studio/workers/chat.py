@@ -1,4 +1,4 @@
-"""The chat worker: keeps one base model with its adapters in memory and streams answers to the page.
+"""The chat worker: keeps one base model with its adapters in memory and streams answers to page and programs.
 
 Reads messages from standard input and writes messages to standard output; everything else that is printed in this
 process goes to standard error. It ends when it is told to leave or when its input is closed.
@@ -28,6 +28,7 @@ from studio.compare.chat_protocol import (
     SelfTest,
     ToWorker,
     Trouble,
+    Write,
     decode_to_worker,
     encode,
 )
@@ -39,6 +40,7 @@ from studio.runs.store import RunFolder
 from studio.workers.base_model import load_renderer
 from studio.workers.job import failure
 from studio.workers.streaming import Say, Streaming
+from studio.workers.together import Setting, write_together
 from studio.workers.train import pad_id
 
 if TYPE_CHECKING:
@@ -76,8 +78,9 @@ def chat(task: Chat) -> int:
         out.flush()
 
     opened: _OpenModel | None = None
+    put_back: ToWorker | Exception | None = None
     while True:
-        message = inbox.get()
+        message, put_back = put_back or inbox.get(), None
         try:
             if isinstance(message, Exception):  # nobody may wait for an answer that never comes
                 sys.stderr.write(f"a message was not understood: {message}\n")
@@ -89,17 +92,19 @@ def chat(task: Chat) -> int:
                     opened = None
                     opened = _open(message, task.home, say)
                 say(Opened(device=opened.placement.device, precision=opened.placement.sentence))
-            elif isinstance(message, Ask | SelfTest):
+            elif isinstance(message, Ask | Write | SelfTest):
                 if opened is None:
                     raise ModelError("No model is loaded for this conversation.", "Send the message again.")
-                if isinstance(message, Ask):
+                if isinstance(message, Write):
+                    put_back = write_together(message, _setting(opened), inbox=inbox, say=say, halted=halted)
+                elif isinstance(message, Ask):
                     _answer(message, opened, say, halted)
                 else:
                     _test(message, opened, say, halted)
         except Exception as error:  # the top frame of this worker: every failure becomes a sentence
             told = failure(error)
             sys.stderr.write(f"{told.message}\n" if isinstance(error, StudioError) else told.detail)
-            about = message.id if isinstance(message, Ask | SelfTest) else 0
+            about = message.id if isinstance(message, Ask | Write | SelfTest) else 0
             say(Trouble(id=about, message=told.message, hint=told.hint))
 
 
@@ -132,6 +137,17 @@ def _open(request: Open, home: Path, say: Say) -> _OpenModel:
     ensure_base_room(files.folder, placement, free=free_bytes(placement.device))
     models = ChatModels(loading.load_base(files.folder, placement), placement)
     return _OpenModel(request, files.folder, placement, models, load_renderer(files.folder))
+
+
+def _setting(opened: _OpenModel) -> Setting:
+    return Setting(
+        models=opened.models,
+        renderer=opened.renderer,
+        placement=opened.placement,
+        pad_id=pad_id(opened.renderer),
+        room=lambda length: _room(opened, longest=length),
+        whose_fault=lambda folder, prompt: _whose_fault(opened, folder, tuple(prompt)),
+    )
 
 
 def _test(test: SelfTest, opened: _OpenModel, say: Say, halted: set[int]) -> None:

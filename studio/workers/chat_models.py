@@ -10,11 +10,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from peft import PeftModel
 
 from studio.errors import ModelError
 from studio.ml import loading
-from studio.ml.generation import BASE, passes
+from studio.ml.answering import own_settings
+from studio.ml.generation import BASE, passes, switched_on
 from studio.ml.memory import release_memory
+from studio.ml.reading import can_read
 from studio.ml.strength import add_strength, forget
 from studio.models.adapter_settings import check_strength
 from studio.runs.store import is_whole_model
@@ -63,6 +69,7 @@ class ChatModels:
         self._adapters: dict[_Version, str] = {}  # the least recently used first
         self._strengths: set[str] = set()
         self._whole: dict[_Version, Any] = {}
+        self._token_bytes: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
 
     def passes(self, panes: Sequence[Wanted]) -> tuple[Pass, ...]:
         """Say what answers in each pane, in as few passes as possible, and load what is new.
@@ -88,6 +95,19 @@ class ChatModels:
                 chosen = tuple(places[row] for row in rows)
                 found.append(Pass(model, chosen, tuple(names[place] for place in chosen)))
         return tuple(found)
+
+    def token_bytes(self, model: Any, pad_id: int) -> int:
+        """Return how much memory a token of an answer takes; 0 where a model's answers cannot be written together.
+
+        It is tried out once on each model, see `reading.can_read`.
+        """
+        inner = model.get_base_model() if isinstance(model, PeftModel) else model
+        if inner not in self._token_bytes:
+            model.eval()
+            with torch.inference_mode(), switched_on(model, [BASE]):
+                _, plain = own_settings(model)
+                self._token_bytes[inner] = can_read(model, pad_id=pad_id) if plain else 0
+        return self._token_bytes[inner]
 
     def _names(self, versions: Sequence[_Version | None], strengths: Sequence[float]) -> list[str]:
         """Return for each pane the name of its adapter at its strength. At strength 0 that is the base itself."""

@@ -30,7 +30,7 @@ class Streaming:
         self._placement = placement
         self._panes = turn.panes
         self._say = say
-        self._texts = [_Text(renderer) for _ in turn.panes]
+        self._texts = [Text(renderer) for _ in turn.panes]
         self._began = time.monotonic()
 
     def add(self, tokens: Sequence[int | None]) -> None:
@@ -49,7 +49,7 @@ class Streaming:
             if not text.ended and pane not in but:
                 self._done(text, pane, ended)
 
-    def _done(self, text: "_Text", pane: int, ended: str) -> None:
+    def _done(self, text: "Text", pane: int, ended: str) -> None:
         if rest := text.rest():
             self._say(Token(id=self._ask.id, pane=pane, text=rest))
         text.ended = ended
@@ -67,23 +67,60 @@ class Streaming:
         )
 
 
-class _Text:
+class Text:
     """Turns one pane's tokens into text, holding back a character whose bytes have not all come."""
 
-    def __init__(self, renderer: ChatRenderer) -> None:
+    def __init__(self, renderer: ChatRenderer, *, special: bool = False) -> None:
+        """With `special` the special tokens are part of the text."""
         self.ids: list[int] = []
         self.ended = ""
         self._renderer = renderer
+        self._special = special
         self._told = ""
 
     def add(self, token: int) -> str:
+        """Take one token, and return the text that is whole by it."""
         self.ids.append(token)
-        text = self._renderer.decode(tuple(self.ids))
+        text = self._renderer.decode(tuple(self.ids), special=self._special)
         if text.endswith("\N{REPLACEMENT CHARACTER}") or not text.startswith(self._told):
             return ""
         piece, self._told = text[len(self._told) :], text
         return piece
 
     def rest(self) -> str:
-        text = self._renderer.decode(tuple(self.ids))
+        """Return what is held back."""
+        text = self._renderer.decode(tuple(self.ids), special=self._special)
         return text[len(self._told) :] if text.startswith(self._told) else ""
+
+
+class UpToMark:
+    """Lets text through up to the first of some marks, and holds back what may become one."""
+
+    def __init__(self, marks: Collection[str]) -> None:
+        self._marks = tuple(filter(None, marks))
+        self._held = ""
+        self.mark = ""
+
+    def add(self, piece: str) -> str:
+        """Take a piece of text, and return what is certainly before any mark. Nothing is, once one was found."""
+        if self.mark:
+            return ""
+        self._held += piece
+        found = [(place, mark) for mark in self._marks if (place := self._held.find(mark)) >= 0]
+        if found:
+            place, self.mark = min(found)
+            through, self._held = self._held[:place], ""
+            return through
+        longest = min(len(self._held), max(map(len, self._marks), default=1) - 1)
+        kept = next((n for n in range(longest, 0, -1) if self._begins(self._held[-n:])), 0)
+        through = self._held[: len(self._held) - kept]
+        self._held = self._held[len(through) :]
+        return through
+
+    def rest(self) -> str:
+        """Return what was held back and became no mark."""
+        rest, self._held = self._held, ""
+        return rest
+
+    def _begins(self, text: str) -> bool:
+        return any(mark.startswith(text) for mark in self._marks)

@@ -23,6 +23,7 @@ from studio.compare.chat_protocol import (
     Tested,
     Token,
     Trouble,
+    Write,
 )
 from studio.data.examples import Message
 from studio.errors import RunError
@@ -66,6 +67,27 @@ def answer(ask):
     for pane in range(len(ask.panes)):
         say(Answered(ask.id, pane, 3, 0.1, ended[pane]))
 
+def write(first):
+    going = {first.id: [first, 0]}
+    while going:
+        while not inbox.empty() and isinstance(inbox.queue[0], Write):
+            joined = inbox.get()
+            going[joined.id] = [joined, 0]
+        for id, one in list(going.items()):
+            wish, step = one[0].messages[-1].content, one[1]
+            if wish == "die":
+                os.kill(os.getpid(), signal.SIGKILL)
+            if wish == "trouble":
+                say(Trouble(id, "The adapter is gone."))
+                del going[id]
+            elif id in halted or (step == 3 and wish != "forever"):
+                say(Answered(id, 0, step, 0.1, "stopped" if id in halted else "end"))
+                del going[id]
+            else:
+                say(Token(id, 0, f"{one[0].adapter or 'base'}{step} "))
+                one[1] += 1
+        time.sleep(0.01)
+
 def test(wish):
     say(Opening("Loading it a second time"))
     while wish.tokens == 13 and wish.id not in halted:
@@ -80,6 +102,8 @@ print("a library says hello", flush=True)
 while not isinstance(message := inbox.get(), Leave):
     if isinstance(message, Ask):
         answer(message)
+    elif isinstance(message, Write):
+        write(message)
     elif isinstance(message, SelfTest):
         test(message)
     elif message.model == "missing":
@@ -348,6 +372,76 @@ def test_a_worker_that_cannot_be_started_is_a_sentence(tmp_path: Path) -> None:
     for _ in range(2):
         with pytest.raises(RunError, match="could not be started"):
             list(ask(chat))
+
+
+def write(client: ChatClient, prompt: str = "hello", *, base: Open = STARTER, adapter: str = BASE):
+    asked = Write(0, adapter, (Message("user", prompt),), 1.0, 0.0, 1.0, 8, 1)
+    return client.write(base, asked)
+
+
+def until_token(answer: Iterator[FromWorker | None]) -> None:
+    while not isinstance(next(answer), Token):
+        pass
+
+
+def rest_of(answer: Iterator[FromWorker | None]) -> list[FromWorker]:
+    return [said for said in answer if said is not None]
+
+
+def test_answers_for_programs_are_written_at_once_and_told_apart(chat: ChatClient) -> None:
+    forever = write(chat, "forever")
+    until_token(forever)
+    said = rest_of(write(chat, adapter="/tuned"))  # the other one is still being written
+    assert text_of(said, 0) == "/tuned0 /tuned1 /tuned2 "
+    assert isinstance(said[-1], Answered)
+    until_token(forever)
+    forever.close()
+
+
+def test_an_answer_that_nobody_waits_for_is_halted_alone(chat: ChatClient) -> None:
+    given_up, kept = write(chat, "forever"), write(chat, "forever", adapter="/tuned")
+    until_token(given_up)
+    until_token(kept)
+    given_up.close()
+    until_token(kept)
+    assert isinstance(rest_of(write(chat, "trouble"))[-1], Trouble)
+    kept.close()
+    assert text_of(list(ask(chat)), 0) == "base0 base1 base2 ", "a question alone comes when all have ended"
+
+
+def test_a_question_of_the_page_waits_for_the_answers_that_are_written(chat: ChatClient) -> None:
+    forever = write(chat, "forever")
+    until_token(forever)
+    question = ask(chat)
+    assert next(question) == Opening("Another conversation is being answered. Yours is next.")
+    late = write(chat)
+    assert next(late) is None, "it comes after the question, which waits longer"
+    forever.close()
+    assert text_of(list(question), 0) == "base0 base1 base2 "
+    assert text_of(rest_of(late), 0) == "base0 base1 base2 "
+
+
+def test_a_base_that_cannot_be_opened_is_trouble_for_who_asks_it(chat: ChatClient) -> None:
+    assert rest_of(write(chat, base=MISSING)) == [Trouble(0, "No such model.")]
+    assert text_of(rest_of(write(chat)), 0) == "base0 base1 base2 "
+
+
+def test_a_worker_that_dies_ends_all_answers_and_the_next_starts_another(chat: ChatClient) -> None:
+    forever = write(chat, "forever")
+    until_token(forever)
+    with pytest.raises(RunError, match="ended before the answer"):
+        rest_of(write(chat, "die"))
+    with pytest.raises(RunError, match="ended before the answer"):
+        rest_of(forever)
+    assert text_of(rest_of(write(chat)), 0) == "base0 base1 base2 "
+
+
+def test_answers_for_programs_make_room_for_a_run(chat: ChatClient) -> None:
+    forever = write(chat, "forever")
+    until_token(forever)
+    chat.leave(0.0)
+    with pytest.raises(RunError, match="to make room for a run"):
+        rest_of(forever)
 
 
 def test_a_worker_that_ends_at_once_is_a_sentence(tmp_path: Path) -> None:

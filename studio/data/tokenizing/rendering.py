@@ -26,6 +26,7 @@ from studio.data.tokenizing.limits import Bounds, letters_in, letters_of, unboun
 from studio.data.tokenizing.masks import Masking
 from studio.data.tokenizing.token_places import Tokens
 from studio.data.tokenizing.tokenizer_files import TokenizerFiles, read_tokenizer
+from studio.data.tokenizing.tool_form import ToolForm, tool_form_of
 from studio.errors import DataError, ModelError
 
 log = logging.getLogger(__name__)
@@ -209,10 +210,16 @@ class ChatRenderer:
             known, is_whole, found_at = text, text == shown, start
         return tuple(piece for piece in found if piece.text)
 
-    def decode(self, ids: Iterable[int]) -> str:
-        """Turn ids into text without the special tokens."""
+    @cached_property
+    def tool_form(self) -> ToolForm | None:
+        """How the template writes a call of a tool; None where it has no place for tools, or writes no JSON."""
         with self._bounds(0):
-            return self._tokenizer.decode(list(ids), skip_special_tokens=True)
+            return tool_form_of(self._template)
+
+    def decode(self, ids: Iterable[int], *, special: bool = False) -> str:
+        """Turn ids into text, without the special tokens unless these are wanted."""
+        with self._bounds(0):
+            return self._tokenizer.decode(list(ids), skip_special_tokens=not special)
 
     def _show(self, ids: Sequence[int]) -> str:
         return self._tokenizer.decode(list(ids), skip_special_tokens=False)

@@ -8,7 +8,7 @@ import gradio as gr
 
 from studio.jobs.exports import GGUF
 from studio.studio import Studio
-from studio.ui.export import cards, view
+from studio.ui.export import address_card, cards, view
 from studio.ui.export.view import Selection
 from studio.ui.kit import fragments
 from studio.ui.kit.components import html, picker
@@ -33,6 +33,7 @@ def build(studio: Studio, *, timer: gr.HTML, opened: Callable[..., Any]) -> gr.D
         panel.on([prepare_it.click], functools.partial(prepare, studio, kind))
         panel.on([cancel_it.click], functools.partial(cancel, studio, kind))
         panel.on([delete_it.click], functools.partial(delete, studio, kind))
+    address_card.build(studio, run=run, timer=timer.tick, opened=opened)
     return run
 
 

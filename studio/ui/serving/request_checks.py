@@ -10,10 +10,11 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from starlette.responses import PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from studio.openai_api.shapes import error_body, is_api
 from studio.ui.serving import login, page_headers
 from studio.ui.serving.origins import Address, Hosts, forwarded_hosts, is_page_load, is_sent_by_another_page, known_host
 
@@ -93,7 +94,10 @@ class RequestChecks:
                 guarded = self._count_tries(scope, guarded)
         except Refusal as refusal:
             waiting = {"Retry-After": str(int(refusal.seconds) + 1)} if refusal.seconds else None
-            answer = PlainTextResponse(refusal.sentence, status_code=refusal.status, headers=waiting)
+            answer: Response = PlainTextResponse(refusal.sentence, status_code=refusal.status, headers=waiting)
+            if is_api(path):
+                body = error_body(refusal.status, refusal.sentence)
+                answer = JSONResponse(body, status_code=refusal.status)
             await answer(scope, receive, self._guard(send, policy=page_headers.NOTHING, attached=False))
             return
         await self._app(scope, receive, guarded)
@@ -109,7 +113,8 @@ class RequestChecks:
         own = any(route.matches({**scope, "path": path})[0] is not Match.NONE for route in self._routes)
         if not (own or is_needed(path)):
             raise Refusal(404, "There is nothing at this address.")
-        if not is_open_before_login(path) and not self._is_signed_in(scope):
+        # Programs show a key, which the address for them asks for.
+        if not (is_open_before_login(path) or is_api(path) or self._is_signed_in(scope)):
             raise Refusal(401, "This studio asks for a password. Open its page and sign in.")
         unsafe = {_GRADIO_ADDRESS} if forwarded else {_GRADIO_ADDRESS, _FORWARDED}
         return [(name, value) for name, value in headers if name.lower() not in unsafe]
@@ -122,7 +127,7 @@ class RequestChecks:
             if name.startswith(_FETCH)
         }
         origins = _values(headers, b"origin")
-        if method not in ("GET", "HEAD", "POST"):
+        if method not in ("GET", "HEAD", "POST") and not (method == "DELETE" and is_api(path)):
             raise Refusal(403 if method == "OPTIONS" else 405, f"The studio does not answer {method[:20]}.")
         if not origins and is_page_load(method, path, fetch, framed=self._rules.framed):
             return

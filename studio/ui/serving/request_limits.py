@@ -19,6 +19,7 @@ from gradio.utils import get_upload_folder
 
 from studio.errors import TooMany
 from studio.limits import Limits, raised_by
+from studio.openai_api.shapes import PREFIX, error_body, is_api
 from studio.ui.kit.clocks import CHANGES_ADDRESS
 from studio.visitors import visitor_at
 
@@ -30,6 +31,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 _MIB = 2**20
+_UPLOADS = ("/upload", f"{PREFIX}files")
 _STREAMS = ("/queue/data", "/upload_progress", f"/{CHANGES_ADDRESS}")
 
 
@@ -110,12 +112,12 @@ class RequestLimits:
             return
         who = visitor_at((scope.get("client") or (None,))[0])
         is_stream = "/heartbeat/" in scope["path"] or scope["path"].endswith(_STREAMS)
-        is_upload = scope["method"] == "POST" and scope["path"].rstrip("/").endswith("/upload")
+        is_upload = scope["method"] == "POST" and scope["path"].rstrip("/").endswith(_UPLOADS)
         try:
             with self._held("streams_at_once" if is_stream else "requests_at_once", who):
                 await (self._take_upload if is_upload else self._take_other)(scope, receive, send, who=who)
         except TooMany as error:
-            await _refuse(send, error)
+            await _refuse(send, error, scope["path"])
 
     async def _take_upload(self, scope: Message, receive: Receive, send: Send, *, who: str) -> None:
         name = "uploads_waiting_mib_each"
@@ -177,7 +179,7 @@ class _Body:
                 raise
             log.info("The request for %s was given up: its body is too long", scope["path"][:200], exc_info=True)
         if self.size > self._most and not self._is_answered:
-            await _refuse(self._send, _too_large(self._name, self._most))
+            await _refuse(self._send, _too_large(self._name, self._most), scope["path"])
 
     async def _take(self) -> Message:
         if self.size > self._most:
@@ -206,9 +208,10 @@ def _too_large(name: str, most: int) -> TooLarge:
     )
 
 
-async def _refuse(send: Send, error: TooMany) -> None:
+async def _refuse(send: Send, error: TooMany, path: str) -> None:
     status = 413 if isinstance(error, TooLarge) else 429
-    content = json.dumps({"error": str(error), "detail": str(error)}).encode()
+    body = error_body(status, str(error)) if is_api(path) else {"error": str(error), "detail": str(error)}
+    content = json.dumps(body).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
     if status == 413:
         headers.append((b"connection", b"close"))  # the rest of the body is not waited for

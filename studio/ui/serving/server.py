@@ -18,6 +18,8 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import Scope
 
 from studio.errors import RunError
+from studio.openai_api.address import Address
+from studio.openai_api.keys import ApiKey
 from studio.planning.model_facts import ModelFacts
 from studio.settings import Settings
 from studio.studio import Studio
@@ -84,7 +86,9 @@ class PageServer:
         facts = ModelFacts(studio)
         self._page = build_app(studio, facts)
         self._page.state_session_capacity = studio.limits.sessions
-        routes = [*own_routes(studio), Changes(studio, is_looking=facts.is_looking).route()]
+        self._api_key = ApiKey(studio.settings.home)
+        address = Address(studio, facts, self._api_key).routes()
+        routes = [*own_routes(studio), Changes(studio, is_looking=facts.is_looking).route(), *address]
         site = FastAPI(openapi_url=None, routes=routes)
         gr.mount_gradio_app(site, self._page, **mount_options(studio))
         self._gradio = gradio_of(site)

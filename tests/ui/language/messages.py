@@ -27,6 +27,7 @@ NOT_SHOWN = (
         "ui/serving/page_",
         "ui/serving/origins",
     ),
+    *("openai_api/", "workers/together.py"),
     *("ui/serving/server.py", "ui/serving/changes.py", "data/conversion/column_names.py", "data/alphabets.py"),
 )
 """Rooms whose texts reach a terminal or a program, not the page."""

@@ -28,21 +28,33 @@ GGUF = "gguf"
 
 F16, Q8_0, Q5_K_M, Q4_K_M = QUANTISATIONS = ("f16", "q8_0", "q5_k_m", "q4_k_m")
 GGUF_KINDS = tuple(f"{GGUF}-{name}" for name in QUANTISATIONS)
-EXPORT_KINDS = (ADAPTER, MERGED, *GGUF_KINDS)
+GGUF_ADAPTER = f"{GGUF}-{ADAPTER}"
+"""The adapter alone in one file, which llama.cpp adds to a GGUF of the base."""
+
+ONE_FILE = (*GGUF_KINDS, GGUF_ADAPTER)
+"""The kinds that are one file, and no folder."""
+
+EXPORT_KINDS = (ADAPTER, MERGED, *ONE_FILE)
+NEEDS_ADAPTER = (ADAPTER, GGUF_ADAPTER)
 NO_ADAPTER = "This run trained the whole model, so there is no adapter to export."
 NO_ADAPTER_HINT = "Export the model instead."
 
 
 def kinds_of(run: RunFolder) -> tuple[str, ...]:
     """List the kinds of export that a run can have."""
-    return EXPORT_KINDS[1:] if run.config.method == FULL else EXPORT_KINDS
+    whole = run.config.method == FULL
+    return tuple(kind for kind in EXPORT_KINDS if not (whole and kind in NEEDS_ADAPTER))
 
 
 def gguf_kind(quantisation: str) -> str:
-    """Return the kind of export that is a GGUF of a quantisation. Raises ExportError for one that is not made here."""
-    if quantisation not in QUANTISATIONS:
+    """Return the kind of export that is a GGUF of a quantisation, or of the adapter alone.
+
+    Raises ExportError for one that is not made here.
+    """
+    if quantisation not in (*QUANTISATIONS, ADAPTER):
         raise ExportError(
-            f"There is no quantisation '{quantisation[:40]}' here.", f"Choose one of: {', '.join(QUANTISATIONS)}."
+            f"There is no quantisation '{quantisation[:40]}' here.",
+            f"Choose one of: {', '.join((*QUANTISATIONS, ADAPTER))}.",
         )
     return f"{GGUF}-{quantisation}"
 
@@ -59,7 +71,7 @@ def export_folder(run: RunFolder, kind: str) -> Path:
 
 def export_archive(run: RunFolder, kind: str) -> Path:
     """Say where the one file lies that an export is downloaded as: a zip, or the GGUF itself."""
-    if quantisation := quantisation_of(kind):
+    if quantisation := (ADAPTER if kind == GGUF_ADAPTER else quantisation_of(kind)):
         return run.exports / f"{run.id}-{quantisation}.gguf"
     folder = export_folder(run, kind)
     return folder.with_name(f"{folder.name}.zip")
@@ -98,7 +110,8 @@ class GgufCheck:
     At `same_tokens` of `tokens` places the next token was the one that the run finds likeliest. `divergence` is the
     mean KL divergence of the next token from the run's, in nats, and `allowed` what it may be. `fell_back` of `tensors`
     matrices are stored in another format, because their width is no multiple of 256. `has_template` says whether the
-    Modelfile has one.
+    Modelfile has one. An adapter alone was added to the base in 16 bits for all of this; `base_same_tokens` of
+    `base_tokens` are those of the base without it, with the adapter loaded at scale 0.
     """
 
     prompts: int
@@ -110,6 +123,8 @@ class GgufCheck:
     fell_back: int
     tensors: int
     has_template: bool
+    base_tokens: int = 0
+    base_same_tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -181,7 +196,7 @@ def delete_export(jobs: Jobs, run: RunFolder, kind: str) -> None:
     (run.exports / f"{kind}.json").unlink(missing_ok=True)  # first, so that nothing is offered that is half gone
     for path in exported_files(run, kind):
         path.unlink(missing_ok=True)
-    if kind not in GGUF_KINDS:
+    if kind not in ONE_FILE:
         shutil.rmtree(export_folder(run, kind), ignore_errors=True)
 
 

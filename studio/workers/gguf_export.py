@@ -16,7 +16,7 @@ from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import ExportError, ModelError
 from studio.events import Loading
 from studio.files import write_whole
-from studio.jobs.exports import ExportReport, GgufCheck, export_archive, export_modelfile, quantisation_of
+from studio.jobs.exports import F16, ExportReport, GgufCheck, export_archive, export_modelfile, quantisation_of
 from studio.models.architecture import architecture_in
 from studio.models.download import Stopped
 from studio.models.gguf_sizes import gguf_size
@@ -76,7 +76,7 @@ def write_gguf_export(job: Job, *, run: RunFolder, base: Path, result: Path, kin
 
 def ensure_room(folder: Path, base: Path, *, kind: str, free: int | None = None, memory: int | None = None) -> None:
     """Raises ExportError, with both figures, where the disk or the memory is not enough, which are in bytes."""
-    size = gguf_size(base, quantisation_of(kind))
+    size = gguf_size(base, quantisation_of(kind) or F16)  # an adapter is asked on a base of 16 bits
     if size is None:
         return
     needs = (
@@ -96,19 +96,19 @@ def _write(job: Job, gguf: _Gguf) -> ExportReport:
     from studio.ml.memory import release_memory
 
     renderer = load_renderer(gguf.base)
-    prompts, held_out, questions = _questions(gguf.run, renderer)
+    prompts, held_out, questions = questions_of(gguf.run, renderer)
     folder = gguf.scratch / "model"
     _write_model(job, gguf, renderer, folder)
     release_memory()
-    _go_on(job, f"Writing the GGUF ({gguf.quantisation.upper()})")
+    go_on(job, f"Writing the GGUF ({gguf.quantisation.upper()})")
     gguf_writing.write_gguf(folder, gguf.file, quantisation=gguf.quantisation, should_stop=job.should_stop)
     shutil.rmtree(folder)
-    _go_on(job, "Loading it with llama.cpp and asking it")
+    go_on(job, "Loading it with llama.cpp and asking it")
     asked = gguf_check.ask_llama(
         gguf.file, prompts, questions=questions, ends=renderer.end_ids, should_stop=job.should_stop
     )
     gguf_check.ensure_same_prompts(prompts, asked, renderer)
-    _go_on(job, "Comparing its answers with the run's")
+    go_on(job, "Comparing its answers with the run's")
     likeness = gguf_check.hold_against(_model_of(gguf), questions, asked)
     gguf_check.ensure_like(likeness, quantisation=gguf.quantisation)
     release_memory()
@@ -136,14 +136,14 @@ def _write(job: Job, gguf: _Gguf) -> ExportReport:
     return _put_on_shelf(gguf, text, check, likeness)
 
 
-def _go_on(job: Job, what: str) -> None:
+def go_on(job: Job, what: str) -> None:
     """Say what comes next, unless the work is to stop."""
     if job.should_stop():
         raise Stopped
     job.emit(Loading(what=what))
 
 
-def _questions(run: RunFolder, renderer: ChatRenderer) -> tuple[list["Prompt"], int, list[tuple[int, ...]]]:
+def questions_of(run: RunFolder, renderer: ChatRenderer) -> tuple[list["Prompt"], int, list[tuple[int, ...]]]:
     """Return the prompts that both sides write, how many of them were held out, and the ids that are answered."""
     from studio.ml.gguf_check import prompts_of
     from studio.ml.gguf_prompts import OWN
@@ -173,10 +173,10 @@ def _write_model(job: Job, gguf: _Gguf, renderer: ChatRenderer, folder: Path) ->
     from studio.ml import export
 
     if is_whole_model(gguf.result):
-        _go_on(job, "Copying the model")
+        go_on(job, "Copying the model")
         export.write_model(gguf.result, base=gguf.base, renderer=renderer, target=folder, card="")
         return
-    _go_on(job, "Merging the adapter into the base")
+    go_on(job, "Merging the adapter into the base")
     export.write_merged(
         gguf.base,
         adapter=gguf.result,

@@ -13,8 +13,8 @@ from studio.runs.turns import EVALUATION
 from studio.studio import Studio
 from studio.ui.api import export_of
 from studio.ui.export import view
+from studio.ui.export.state import Selection
 from studio.ui.export.tab import cancel, delete, prepare
-from studio.ui.export.view import Selection
 from tests.ui.fake_studio import FakeWorkers, finished_run, write_export
 
 

@@ -39,7 +39,7 @@ def export(studio: Studio, *, run_id: str, kind: str, to: Path | None, console: 
     run = studio.runs.get(run_id)
     kind = kind or kinds_of(run)[0]
     if to is not None:
-        to = to / _name(run, kind) if to.is_dir() else to
+        to = to / _name(run, kind) if to.is_dir() else _as_gguf(to) if kind in ONE_FILE else to
         if to.exists():
             raise ExportError(f"{to} exists already.", "Name another place with --to.")
     report = wait_for_export(studio, run, kind, console=console)
@@ -114,7 +114,7 @@ def _copy(run: RunFolder, kind: str, to: Path) -> None:
     with disk_trouble("The export", to, ExportError):
         to.parent.mkdir(parents=True, exist_ok=True)
         if kind == GGUF_ADAPTER:
-            with whole_file(_as_gguf(to)) as file:
+            with whole_file(to) as file:
                 shutil.copyfile(export_archive(run, kind), file)
             return
         if kind in ONE_FILE:
@@ -130,7 +130,6 @@ def _copy(run: RunFolder, kind: str, to: Path) -> None:
 
 def _copy_gguf(run: RunFolder, kind: str, to: Path) -> None:
     """Copy a GGUF and its Modelfile, which names the file that lies beside it."""
-    to = _as_gguf(to)
     archive, beside = export_archive(run, kind), export_modelfile(run, kind)
     with whole_file(to) as file:
         shutil.copyfile(archive, file)

@@ -152,3 +152,17 @@ def test_programs_can_export(studio: Studio, run: RunFolder) -> None:
     assert export_of(studio, run.id, "adapter")["status"] == "working"
     with pytest.raises(ExportError):
         export_of(studio, run.id, "gguf")
+
+
+def test_an_adapter_alone_is_one_of_the_kinds_of_gguf(studio: Studio, run: RunFolder) -> None:
+    write_export(run, "gguf-adapter")
+    shown = dict(view.draw(studio, Selection(run.id, "adapter")))
+    assert "Added to its base by llama.cpp and asked" in shown["gguf_status"]
+    assert "Modelfile" not in shown["gguf_status"]
+    assert shown["gguf_modelfile"]["visible"] is False
+    assert shown["gguf_download"]["link"] == f"studio/download/run/{run.id}/{run.id}-adapter.gguf"
+    assert f"--lora {run.id}-adapter.gguf" in shown["gguf_code"]["value"]
+    assert "Adapter alone" in shown["gguf_kinds"]
+    config = RunConfig(method="full")
+    full = finished_run(studio, dataset_id=run.origin.dataset_id, config=config)
+    assert "there is no adapter" in dict(view.draw(studio, Selection(full.id, "adapter")))["gguf_status"]

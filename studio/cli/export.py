@@ -11,7 +11,11 @@ from studio.errors import ExportError
 from studio.files import disk_trouble, whole_file, whole_folder, write_whole
 from studio.jobs.exports import (
     GGUF_ADAPTER,
+    NO_ANSWER,
+    NOT_ASKED,
     ONE_FILE,
+    OTHER_ANSWER,
+    SAME_ANSWER,
     ExportReport,
     GgufCheck,
     export_archive,
@@ -19,6 +23,7 @@ from studio.jobs.exports import (
     export_modelfile,
     export_state,
     kinds_of,
+    went_on,
 )
 from studio.jobs.snippets import gguf_commands, snippet
 from studio.runs.store import RunFolder
@@ -26,6 +31,12 @@ from studio.studio import Studio
 from studio.wording import counted, size
 
 _ARCHIVE = ".zip"
+_OLLAMA = {
+    NOT_ASKED: "Ollama itself was not asked.",
+    SAME_ANSWER: "Ollama was asked one question with it and gave the same answer.",
+    OTHER_ANSWER: "Ollama was asked one question with it and gave another answer than llama.cpp.",
+    NO_ANSWER: "Ollama gave no answer with it.",
+}
 _FELL_BACK = "their width is no multiple of 256, so a K-quant saves little here. Q8_0 is the better choice."
 
 
@@ -44,6 +55,8 @@ def export(studio: Studio, *, run_id: str, kind: str, to: Path | None, console: 
             raise ExportError(f"{to} exists already.", "Name another place with --to.")
     report = wait_for_export(studio, run, kind, console=console)
     place = export_archive(run, kind) if to is None else to
+    if said := went_on(report, studio.scheduler.view(run.id).view.step):
+        console.print(said, style="yellow", markup=False, soft_wrap=True)
     if to is not None:
         _copy(run, kind, to)
     if kind == GGUF_ADAPTER and report.gguf is not None:
@@ -70,7 +83,7 @@ def _tell_gguf(report: ExportReport, check: GgufCheck, place: Path, *, console: 
         f"{place} ({size(report.archive_bytes)}). Asked by llama.cpp: {counted(check.prompts, 'prompt')} "
         f"({check.held_out} of them held out) with the same text and tokens as in the studio; {same}, "
         f"divergence {check.divergence:.2g} nats (at most {check.allowed:.2g} is allowed).",
-        f"{place.with_suffix('.Modelfile')}: for `ollama create`. Ollama itself was not asked.",
+        f"{place.with_suffix('.Modelfile')}: for `ollama create`. {_OLLAMA[check.ollama]}",
     ]
     if check.fell_back:
         lines.append(f"{check.fell_back} of {check.tensors} matrices are packed in another way: {_FELL_BACK}")

@@ -103,6 +103,10 @@ def offered_file(folder: Path, name: str) -> Path | None:
         return None
 
 
+NOT_ASKED, SAME_ANSWER, OTHER_ANSWER, NO_ANSWER = "", "same", "other", "none"
+"""What came of asking Ollama."""
+
+
 @dataclass(frozen=True)
 class GgufCheck:
     """What llama.cpp made of a GGUF. `prompts` had the same text and the same token ids as in the studio.
@@ -110,8 +114,9 @@ class GgufCheck:
     At `same_tokens` of `tokens` places the next token was the one that the run finds likeliest. `divergence` is the
     mean KL divergence of the next token from the run's, in nats, and `allowed` what it may be. `fell_back` of `tensors`
     matrices are stored in another format, because their width is no multiple of 256. `has_template` says whether the
-    Modelfile has one. An adapter alone was added to the base in 16 bits for all of this; `base_same_tokens` of
-    `base_tokens` are those of the base without it, with the adapter loaded at scale 0.
+    Modelfile has one, and `ollama` what came of asking Ollama with that: one of the words above. An adapter alone was
+    added to the base in 16 bits for all of this; `base_same_tokens` of `base_tokens` are those of the base without it,
+    with the adapter loaded at scale 0.
     """
 
     prompts: int
@@ -123,6 +128,7 @@ class GgufCheck:
     fell_back: int
     tensors: int
     has_template: bool
+    ollama: str = NOT_ASKED
     base_tokens: int = 0
     base_same_tokens: int = 0
 
@@ -134,6 +140,7 @@ class ExportReport:
     `largest_difference` is the largest absolute difference of the logits between the export, loaded back, and the run;
     `tolerance` is what was allowed. `same_answers` of `answers` greedy answers were the same token for token.
     `checked_with` names the library that loaded the export back. A GGUF has `gguf` for the first two, which are 0 then.
+    It is of what the run knew at `step`, when it had done `run_step`; both are 0 in reports of earlier versions.
     """
 
     kind: str
@@ -145,6 +152,8 @@ class ExportReport:
     answers: int
     checked_with: str
     gguf: GgufCheck | None = None
+    step: int = 0
+    run_step: int = 0
 
 
 def write_report(folder: Path, report: ExportReport) -> None:
@@ -187,6 +196,16 @@ def start_export(jobs: Jobs, run: RunFolder, kind: str) -> ExportState:
         raise ExportError(f"This run has no {what} to export.", "Let a run finish, or stop it after a few steps.")
     jobs.start(Export(run.path, kind))
     return export_state(jobs, run, kind)
+
+
+def went_on(report: ExportReport, step: int) -> str:
+    """Say of what an export is when its run has gone on since, to `step`; empty where it has not."""
+    if not 0 < report.run_step < step:
+        return ""
+    return (
+        f"This export is of step {report.step:,}. The run went on since, and is at step {step:,}: delete the export "
+        "and prepare it again to have what it learned since."
+    )
 
 
 def delete_export(jobs: Jobs, run: RunFolder, kind: str) -> None:

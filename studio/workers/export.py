@@ -7,7 +7,7 @@ import logging
 import shutil
 import time
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,7 @@ from studio.jobs.model_card import base_revision, card_of, steps_of
 from studio.jobs.snippets import base_name
 from studio.jobs.tasks import Export, home_of
 from studio.models.adapter_files import hash_learned
+from studio.runs.following import Following
 from studio.runs.precision import precision_of
 from studio.runs.store import RunFolder, is_whole_model
 from studio.runs.turns import Holder
@@ -75,7 +76,7 @@ def export_run(job: Job, task: Export) -> Finished:
                 report = write_gguf_adapter(job, run=run, base=files.folder, result=result)
             else:
                 report = write_gguf_export(job, run=run, base=files.folder, result=result, kind=kind)
-            write_report(run.exports, report)
+            write_report(run.exports, _at_its_step(run, report))
             return _finished(export_archive(run, kind), began)
         target, archive = export_folder(run, kind), export_archive(run, kind)
         _remove(target, archive)
@@ -92,8 +93,17 @@ def export_run(job: Job, task: Export) -> Finished:
                 f"and at most {report.tolerance:.2g} is allowed.",
                 "It was not kept. Free some memory and disk space and export again; the run itself is untouched.",
             )
-        write_report(run.exports, report)
+        write_report(run.exports, _at_its_step(run, report))
     return _finished(archive, began)
+
+
+def _at_its_step(run: RunFolder, report: ExportReport) -> ExportReport:
+    """Note in a report which step of the run it is of: a run may go on later."""
+    view, result = Following(run.events_path).view(), run.result
+    step = view.kept_step
+    if result is not None and result.parent.name == "checkpoints":
+        step = int(result.name.removeprefix("step-"))
+    return replace(report, step=step, run_step=max(step, view.step))
 
 
 def _finished(archive: Path, began: float) -> Finished:

@@ -1,9 +1,11 @@
 """The export of a GGUF: merged, written, asked by llama.cpp, held against the run, and only then put on the shelf."""
 
+import logging
 import os
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
@@ -16,7 +18,18 @@ from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import ExportError, ModelError
 from studio.events import Loading
 from studio.files import write_whole
-from studio.jobs.exports import F16, ExportReport, GgufCheck, export_archive, export_modelfile, quantisation_of
+from studio.jobs.exports import (
+    F16,
+    NO_ANSWER,
+    NOT_ASKED,
+    OTHER_ANSWER,
+    SAME_ANSWER,
+    ExportReport,
+    GgufCheck,
+    export_archive,
+    export_modelfile,
+    quantisation_of,
+)
 from studio.models.architecture import architecture_in
 from studio.models.download import Stopped
 from studio.models.gguf_sizes import gguf_size
@@ -25,10 +38,13 @@ from studio.runs.store import RunFolder, is_whole_model
 from studio.workers.base_model import load_renderer
 from studio.workers.job import Job
 from studio.workers.modelfile import modelfile, template_of
+from studio.workers.ollama_asking import NoAnswer, ask_ollama, find_ollama
 from studio.workers.train import pad_id
 
 if TYPE_CHECKING:
     from studio.ml.gguf_check import Likeness, Prompt
+
+log = logging.getLogger(__name__)
 
 HELD_OUT = 12
 """So many held-out conversations are written by both sides."""
@@ -113,7 +129,8 @@ def _write(job: Job, gguf: _Gguf) -> ExportReport:
     gguf_check.ensure_like(likeness, quantisation=gguf.quantisation)
     release_memory()
     template = template_of(renderer, [prompt.messages for prompt in prompts])
-    text = modelfile(
+    write = partial(
+        modelfile,
         file=gguf.file.name,
         name=gguf.run.name,
         template=template,
@@ -121,6 +138,12 @@ def _write(job: Job, gguf: _Gguf) -> ExportReport:
         context=_context(gguf.base),
         longest=gguf.run.config.max_length,
     )
+    expected = renderer.decode(asked.answers[0].ids)
+    question = next(prompt.messages for prompt in prompts if prompt.ids == questions[0])
+    answered = compared_with_ollama(
+        job, gguf.file, write(), question, expected=expected, tokens=len(asked.answers[0].ids), program=find_ollama()
+    )
+    text = write(ollama=answered)
     size = gguf_size(gguf.base, gguf.quantisation)
     check = GgufCheck(
         prompts=len(prompts),
@@ -132,8 +155,36 @@ def _write(job: Job, gguf: _Gguf) -> ExportReport:
         fell_back=0 if size is None else size.fell_back,
         tensors=0 if size is None else size.matrices,
         has_template="\nTEMPLATE " in text,
+        ollama=answered,
     )
     return _put_on_shelf(gguf, text, check, likeness)
+
+
+def compared_with_ollama(
+    job: Job,
+    file: Path,
+    text: str,
+    messages: tuple[Message, ...],
+    *,
+    expected: str,
+    tokens: int,
+    program: str | None,
+) -> str:
+    """Ask Ollama a question with a Modelfile for a GGUF, and say how it answers beside llama.cpp: see `GgufCheck`.
+
+    Without a `program` it is not asked. Raises Stopped.
+    """
+    if program is None:
+        return NOT_ASKED
+    go_on(job, "Asking Ollama, which is on this machine")
+    beside = file.with_name("Modelfile")
+    write_whole(beside, text)
+    try:
+        said = ask_ollama(beside, messages, program=program, tokens=tokens, should_stop=job.should_stop)
+    except NoAnswer:
+        log.warning("Ollama gave no answer with a GGUF", exc_info=True)
+        return NO_ANSWER
+    return SAME_ANSWER if said.strip() == expected.strip() else OTHER_ANSWER
 
 
 def go_on(job: Job, what: str) -> None:

@@ -51,6 +51,7 @@ def test_both_exports_of_a_run_load_in_plain_libraries_and_agree(
         assert report is not None
         assert report.largest_difference < 1e-4
         assert report.same_answers == report.answers == 3
+        assert report.step == report.run_step == 4
         assert report.archive_bytes == export_archive(run, kind).stat().st_size
         zipfile.ZipFile(export_archive(run, kind)).extractall(tmp_path / kind)
     (adapter,) = (tmp_path / "adapter").iterdir()
@@ -196,4 +197,6 @@ def test_a_run_that_was_killed_can_still_be_exported(make_run: MakeRun, start: S
     report = read_report(run.exports, kind)
     assert report is not None
     assert "the run left" in report.checked_with
+    assert run.result is not None
+    assert report.step == int(run.result.name.removeprefix("step-")) <= report.run_step
     assert not list(export_folder(run, kind).glob("progress*"))

@@ -1,5 +1,6 @@
 """The export of a GGUF by a real worker: written, asked, put on the shelf whole, or not at all."""
 
+import os
 import signal
 import subprocess
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from studio.errors import ExportError
 from studio.events import Failed, Finished, Loading
 from studio.jobs.exports import (
     GGUF_ADAPTER,
+    NO_ANSWER,
     export_archive,
     export_modelfile,
     export_state,
@@ -27,6 +29,7 @@ from studio.runs.store import RunFolder
 from studio.workers.gguf_export import ensure_room
 from studio.workers.modelfile import modelfile, template_of
 from tests.tiny_model import write_tiny_gguf_base
+from tests.warm import ONE_THREAD
 from tests.workers.conftest import Start, events, wait_for
 
 MakeRun = Callable[..., RunFolder]
@@ -216,3 +219,22 @@ def test_a_template_that_ollama_cannot_be_given_is_left_out(base: Path, tmp_path
     assert "# a b, made with" in text
     assert "stop" not in text.lower().split("from ./")[1]
     assert "num_ctx 9000" in text
+
+
+def test_an_ollama_on_the_machine_is_asked_with_the_modelfile(
+    make_run: MakeRun, start: Start, start_cold: Start, base: Path, tmp_path: Path
+) -> None:
+    """One that is broken: the file is offered, and the Modelfile says so."""
+    run = trained(make_run, start, base)
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "ollama"
+    program.write_text("#!/bin/sh\nexit 3\n")
+    program.chmod(0o755)
+    kind = gguf_kind("f16")
+    environment = {**os.environ, **ONE_THREAD, "PATH": f"{program.parent}:{os.environ['PATH']}"}
+    assert start_cold(Export(run.path, kind), env=environment, stderr=subprocess.DEVNULL).wait() == 0
+    report = read_report(run.exports, kind)
+    assert report is not None
+    assert report.gguf is not None
+    assert report.gguf.ollama == NO_ANSWER
+    assert "Ollama was asked, and gave no answer." in export_modelfile(run, kind).read_text(encoding="utf-8")

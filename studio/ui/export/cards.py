@@ -7,9 +7,13 @@ from studio.jobs.exports import (
     F16,
     GGUF,
     GGUF_ADAPTER,
+    NO_ANSWER,
+    NOT_ASKED,
+    OTHER_ANSWER,
     Q4_K_M,
     Q5_K_M,
     Q8_0,
+    SAME_ANSWER,
     ExportReport,
     ExportState,
     GgufCheck,
@@ -50,6 +54,15 @@ PACKED: dict[str, tuple[str, str]] = {
     ADAPTER: ("Adapter alone", "only what was learned, for llama.cpp beside a GGUF of the base"),
 }
 """Of each quantisation, and of the adapter alone, its name and what it does to the answers."""
+
+
+OLLAMA_SAID = {
+    NOT_ASKED: "Ollama itself was not asked.",
+    SAME_ANSWER: "Ollama, which is on this machine, was asked one question with it and gave the same answer.",
+    OTHER_ANSWER: "Ollama, which is on this machine, was asked one question with it and gave another answer than "
+    "llama.cpp: compare its answers before you rely on them.",
+    NO_ANSWER: "Ollama is on this machine and gave no answer with it: the log of the export says why.",
+}
 
 
 def name(kind: str, *, whole: bool) -> str:
@@ -136,7 +149,7 @@ def _size_of(expected: GgufSize | None, report: ExportReport | None) -> str:
 def _gguf_result(report: ExportReport, check: GgufCheck) -> Markup:
     parts = [
         fragments.notice("good", _gguf_check(check), _gguf_small_print(report, check)),
-        fragments.line("quiet", _modelfile(check)),
+        fragments.line("warn" if check.ollama in (OTHER_ANSWER, NO_ANSWER) else "quiet", _modelfile(check)),
     ]
     if check.fell_back:
         parts.insert(1, fragments.line("warn", _fell_back(check)))
@@ -187,6 +200,9 @@ def _fell_back(check: GgufCheck) -> str:
 
 
 def _modelfile(check: GgufCheck) -> str:
-    if check.has_template:
-        return "The Modelfile has a template that writes the same prompts. Ollama itself was not asked."
-    return "The Modelfile has no template: none was shown to write the same prompts. Ollama itself was not asked."
+    template = (
+        "The Modelfile has a template that writes the same prompts."
+        if check.has_template
+        else "The Modelfile has no template: none was shown to write the same prompts."
+    )
+    return f"{template} {OLLAMA_SAID.get(check.ollama, OLLAMA_SAID[NOT_ASKED])}"

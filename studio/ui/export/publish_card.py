@@ -89,6 +89,7 @@ def build(panel: Panel[Selection]) -> Parts:
             "",
             language="markdown",
             label="The model card",
+            max_lines=24,
             interactive=False,
             visible=False,
             show_line_numbers=False,

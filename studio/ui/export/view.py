@@ -20,6 +20,7 @@ from studio.jobs.exports import (
     export_state,
     gguf_kind,
     quantisation_of,
+    went_on,
 )
 from studio.jobs.snippets import gguf_commands, snippet
 from studio.logs import logged
@@ -115,7 +116,7 @@ def _card(studio: Studio, run_id: str, kind: str, state: ExportState | None) -> 
     is_gguf = kind in ONE_FILE
     title = export_cards.name(GGUF if is_gguf else kind, whole=run.config.method == FULL)
     return {
-        "status": str(export_cards.status(state)),
+        "status": str(fragments.stack([_went_on(studio, run_id, state), export_cards.status(state)])),
         "prepare": gr.update(
             visible=not ready and state.status != "absent",
             interactive=state.status != "working",
@@ -128,6 +129,14 @@ def _card(studio: Studio, run_id: str, kind: str, state: ExportState | None) -> 
         "cancel": gr.update(visible=state.working, interactive=not state.cancelled),
         "delete": gr.update(visible=ready),
     }
+
+
+def _went_on(studio: Studio, run_id: str, state: ExportState) -> Markup:
+    """Say of what an export is whose run has gone on since."""
+    if state.result is None:
+        return Markup("")
+    said = went_on(state.result, studio.scheduler.view(run_id).view.step)
+    return fragments.line("warn", said) if said else Markup("")
 
 
 def _code(run: RunFolder, kind: str, title: str, *, ready: bool) -> dict[str, Any]:

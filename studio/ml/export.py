@@ -36,9 +36,6 @@ MERGE_SHARE = 1.25
 ROUNDINGS = 1.5
 """What is measured is the largest of a few tries at random, which another may exceed."""
 
-TWICE_ROUNDED = 3.0
-"""The run and its export are each rounded, and each rounding may exceed the one that was measured."""
-
 
 def write_adapter(
     adapter: Path, *, base: Path, renderer: ChatRenderer, target: Path, base_name: str, card: str, revision: str = ""
@@ -138,11 +135,11 @@ def tolerance(agreement: Agreement, *, exact: bool = True, rounding: float = 0.0
 
     Computed in fp32, as all is that is `exact`, it is 1e-4, or 1e-5 of the largest logit where that is more: a sum over
     many layers rounds in proportion to its size. Where weights were rounded when they were written, `ROUNDINGS` times
-    what that was measured to do is added. On an 8-bit base, whose products are rounded whatever they are given, it is
-    `TWICE_ROUNDED` times what rounding was measured to do to the export.
+    what that was measured to do is added. On an 8-bit base, whose products are rounded whatever they are given, that is
+    what rounding does to the export, and no more than 2^-4 of the largest logit.
     """
-    times = ROUNDINGS if exact else TWICE_ROUNDED
-    return max(1e-4, 1e-5 * agreement.largest_logit) + times * rounding
+    allowed = max(1e-4, 1e-5 * agreement.largest_logit) + ROUNDINGS * rounding
+    return allowed if exact else min(allowed, agreement.largest_logit * 2**-4)
 
 
 def _ship(base: Path, target: Path, *, renderer: ChatRenderer, card: str) -> None:

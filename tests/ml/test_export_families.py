@@ -112,3 +112,23 @@ def test_what_cannot_be_computed_exactly_is_bounded_by_what_its_own_rounding_doe
 
     assert off(adapter) < 0.7
     assert off(damaged(adapter, tmp_path / "zeroed", "zeroed")) > 1
+
+
+@pytest.mark.parametrize("family", ["llama", "gemma2"])
+def test_an_adapter_of_an_8_bit_base_is_held_against_what_rounding_does(family: str, tmp_path: Path) -> None:
+    """2 % of one matrix hide in that rounding. The files themselves tell it: see `hash_learned`."""
+    base = write_base(family, tmp_path / "base")
+    adapter = write_adapter(base, tmp_path / "adapter", ["q_proj", "v_proj", "down_proj"])
+    placement = Placement(device="cpu", precision="bf16", bits=8)
+    live = observe(loading.load_adapter(loading.load_base(base, placement), adapter), PROBES, end_ids=(2,), pad_id=0)
+    assert not live.exact
+
+    def off(folder: Path) -> float:
+        shipped = ask_shipped(folder, PROBES, placement=placement, base=base, exact=live.exact, ask=plain_asking.ask)
+        agreement = compare(live, shipped.reference)
+        return agreement.largest_difference / export.tolerance(agreement, exact=False, rounding=shipped.rounding)
+
+    assert off(adapter) < 0.7
+    for fault in ("zeroed", "alpha"):
+        assert off(damaged(adapter, tmp_path / fault, fault)) > 1
+    assert hash_learned(damaged(adapter, tmp_path / "scaled", "scaled")) != hash_learned(adapter)

@@ -57,7 +57,7 @@ def build(panel: Panel[Selection]) -> Parts:
         panel.input(
             "visibility",
             gr.Radio(
-                [("Private: you alone see it", PRIVATE), ("Public: everybody sees it", PUBLIC)],
+                [("Private: you, and your organisation there", PRIVATE), ("Public: everybody sees it", PUBLIC)],
                 value=PRIVATE,
                 label="Who sees it",
                 elem_id="export-publish-visibility",

@@ -69,7 +69,7 @@ def _at_work(state: PublicationState) -> Markup:
 
 
 def _published(found: Publication) -> Markup:
-    seen = "Everybody sees it." if found.public else "You alone see it."
+    seen = "Everybody sees it." if found.public else "It is private: you and your organisation there see it."
     link = Markup('<a href="{}" target="_blank" rel="noopener noreferrer" translate="no">{}</a>').format(
         found.address, found.address
     )

@@ -103,7 +103,7 @@ def test_what_was_published_is_named_until_the_export_is_another(studio: Studio,
     write_publication(run, Publication("adapter", "me/otter", False, (), 18_100_000, address))
     shown = look(studio, chosen(run))["publish_status"]
     assert "all of it arrived" in shown
-    assert "You alone see it." in shown
+    assert "It is private" in shown
     assert 'href="https://hub.example/me/&lt;otter&gt;"' in shown
     assert "prepared again since" not in shown
     write_publication(run, Publication("adapter", "me/otter", True, (), 5, address))

@@ -53,6 +53,10 @@ class Limits:
     """Blends at work; none waits."""
     blends_waiting: int = 0
     """Blends that wait for others."""
+    publications_at_once: int = 2
+    """Uploads to the Hub at work."""
+    publications_waiting: int = 10
+    """Uploads to the Hub that wait for others."""
     calibrations_at_once: int = 1
     """Measurements of this machine at work."""
     calibrations_waiting: int = 0
@@ -142,6 +146,8 @@ PUBLIC = Limits(
     evaluations_at_once=1,
     evaluations_waiting=20,
     blends_at_once=1,
+    publications_at_once=1,
+    publications_waiting=5,
     free_memory_gib=1.0,
     free_disk_gib=5.0,
     runs_waiting=50,

@@ -31,8 +31,9 @@ from studio.jobs.exports import ExportState, delete_export, start_export
 from studio.jobs.imports import ImportRequest, Imports
 from studio.jobs.jobs import Jobs, JobState
 from studio.jobs.pool import Pool, Room, measure_room
+from studio.jobs.publishing import PublicationState, make_card, start_publication
 from studio.jobs.rendering import Rendering
-from studio.jobs.tasks import EXPORTS, Export, Train
+from studio.jobs.tasks import EXPORTS, Export, Publish, Train
 from studio.jobs.token_counts import TokenCounting, TokenState
 from studio.logs import logged
 from studio.models.blend_kinds import DEFAULT_DENSITY
@@ -73,7 +74,7 @@ class Studio:
         self.chat = chat
         self.clock = clock
         self._launch = launch
-        hub = Hub(token=None if settings.allows_token else False)
+        self._hub = hub = Hub(token=None if settings.allows_token else False)
         self.rendering = rendering or Rendering()
         self.pool = Pool(settings.home, self.limits, launch=launch, room=room)
         self.jobs = Jobs(self.pool.launch)
@@ -274,6 +275,30 @@ class Studio:
     def delete_export(self, id: str, kind: str) -> None:
         """Delete an export. Raises RunError for an unknown run, ExportError while it is being written."""
         delete_export(self.jobs, self.runs.get(id), kind)
+
+    def model_card(self, id: str, kind: str, to: str, *, licence: str = "") -> str:
+        """Write the card that would be published with an export. May ask the Hub for the licence of the base.
+
+        Raises RunError, and ExportError where the export must not be published.
+        """
+        run = self.runs.get(id)
+        return make_card(run, kind, to, licence=licence, home=self.settings.home, hub=self._hub)
+
+    def start_publication(
+        self, id: str, kind: str, to: str, *, card: str, public: bool = False, token: str = ""
+    ) -> PublicationState:
+        """Start to publish an export with a card; return its state.
+
+        `token` is an access token for this once; without it the person who is logged in on this machine publishes.
+        Raises RunError or ExportError when it cannot be published.
+        """
+        run = self.runs.get(id)
+        task = Publish(run.path, kind, to, public)
+        return start_publication(self.jobs, run, task, card=card, settings=self.settings, token=token)
+
+    def cancel_publication(self, id: str, kind: str) -> None:
+        """Ask a publication to end. Does nothing when it has ended. Raises RunError for an unknown run."""
+        self.jobs.cancel(Publish(self.runs.get(id).path, kind, ""))
 
     def delete_run(self, id: str) -> None:
         """Put a run into the bin. Raises RunError when it is unknown or at work."""

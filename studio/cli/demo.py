@@ -8,7 +8,7 @@ from studio.cli.follow import RunFailed, follow
 from studio.compare.chat_protocol import BASE, Answered, Open, PaneRequest, Token, Trouble
 from studio.config import RunConfig
 from studio.data.examples import Message
-from studio.jobs.exports import GGUF_KINDS, export_archive, export_state, kinds_of
+from studio.jobs.exports import ONE_FILE, export_archive, export_state, kinds_of
 from studio.jobs.tasks import Export
 from studio.runs.precision import precision_of
 from studio.studio import Studio
@@ -42,7 +42,7 @@ def demo(studio: Studio, *, console: Console) -> int:
     studio.chat.close()
     evaluate_at_end(studio, run.id, console=console)
 
-    for kind in (each for each in kinds_of(run) if each not in GGUF_KINDS):
+    for kind in (each for each in kinds_of(run) if each not in ONE_FILE):
         with console.status(f"Exporting: {kind}"):
             _export(studio, run_id=run.id, kind=kind, console=console)
     console.print(f"run: {run.path}", markup=False, soft_wrap=True)

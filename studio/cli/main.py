@@ -22,6 +22,7 @@ from studio.cli.follow import RunFailed
 from studio.cli.inspect import inspect
 from studio.cli.options import GivenData, changes_given, choices_given, evaluation_data_given, roles_given, run_config
 from studio.cli.parser import make_parser
+from studio.cli.publish import Order, publish
 from studio.cli.train import resume, train
 from studio.compare.answering import GenerationSettings
 from studio.errors import StudioError
@@ -140,6 +141,12 @@ def _export(studio: Studio, options: argparse.Namespace, console: Console) -> in
     return export(studio, run_id=_run_id(studio, options), kind=kind, to=options.to, console=console)
 
 
+def _publish(studio: Studio, options: argparse.Namespace, console: Console) -> int:
+    kind = gguf_kind(options.quantisation) if options.kind == GGUF else options.kind
+    order = Order(kind, options.to, options.public, options.licence, options.yes)
+    return publish(studio, run_id=_run_id(studio, options), order=order, console=console)
+
+
 def _demo(studio: Studio, options: argparse.Namespace, console: Console) -> int:
     return demo(studio, console=console)
 
@@ -161,6 +168,7 @@ COMMANDS: dict[str | None, Callable[[Studio, argparse.Namespace, Console], int]]
     "evaluate": _evaluate,
     "compare": _compare,
     "export": _export,
+    "publish": _publish,
     "demo": _demo,
     None: _serve,
 }

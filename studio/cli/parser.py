@@ -7,7 +7,7 @@ from pathlib import Path
 from studio.cli.compare import strengths
 from studio.cli.options import EVALUATION_PREFIX, add_data_options, add_reading_options, add_run_options
 from studio.config import setting_named
-from studio.jobs.exports import ADAPTER, GGUF, MERGED, Q8_0, QUANTISATIONS
+from studio.jobs.exports import ADAPTER, GGUF, GGUF_ADAPTER, MERGED, Q8_0, QUANTISATIONS
 from studio.jobs.standard_tasks import QUESTIONS
 
 _RUN = "the name that you gave it, or that of its folder in runs/"
@@ -118,15 +118,17 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
-def _add_export(parser: argparse.ArgumentParser) -> None:
+def _add_kind(parser: argparse.ArgumentParser, *, default: str) -> None:
+    """Add which run is meant, and which kind of export of it."""
     parser.add_argument("run", metavar="RUN", help=_RUN)
     parser.add_argument(
         "--as",
         dest="kind",
-        choices=(ADAPTER, MERGED, GGUF),
-        default="",
+        choices=(ADAPTER, MERGED, GGUF, GGUF_ADAPTER),
+        default=default,
         help="adapter: only what was learned; merged: the base with it built in; gguf: that in one file for llama.cpp, "
-        "Ollama and LM Studio (default: adapter, if there is one)",
+        "Ollama and LM Studio; gguf-adapter: only what was learned, for llama.cpp beside a GGUF of the base (default: "
+        "adapter, if there is one)",
     )
     parser.add_argument(
         "--quantisation",
@@ -134,6 +136,10 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
         default=Q8_0,
         help="how the weights of a GGUF are packed, from the largest and exact to the smallest (default: q8_0)",
     )
+
+
+def _add_export(parser: argparse.ArgumentParser) -> None:
+    _add_kind(parser, default="")
     parser.add_argument(
         "--to",
         type=Path,
@@ -141,6 +147,24 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
         help="copy it to this folder, or as one file to a name that ends in .zip, a GGUF in .gguf (default: it stays "
         "beside the run)",
     )
+
+
+def _add_publish(parser: argparse.ArgumentParser) -> None:
+    _add_kind(parser, default=ADAPTER)
+    parser.add_argument(
+        "--to",
+        required=True,
+        metavar="OWNER/NAME",
+        help="the repository on the Hugging Face Hub, of whoever is logged in there (hf auth login, or HF_TOKEN)",
+    )
+    parser.add_argument("--public", action="store_true", help="let everybody see it (default: it is private)")
+    parser.add_argument(
+        "--licence",
+        default="",
+        metavar="ID",
+        help="the licence of the base as the Hub names it, where nothing tells it, such as apache-2.0",
+    )
+    parser.add_argument("--yes", action="store_true", help="publish without asking, once the model card was printed")
 
 
 def _add_inspect(parser: argparse.ArgumentParser) -> None:
@@ -162,6 +186,7 @@ _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "evaluate": ("score a run beside its base, and what it forgot", _add_evaluate),
     "compare": ("ask a run and its base model the same prompts", _add_compare),
     "export": ("write the adapter or the merged model of a run, and check it", _add_export),
+    "publish": ("put an export of a run on the Hugging Face Hub, with a model card", _add_publish),
     "inspect": ("what the Data tab knows of a file", _add_inspect),
 }
 

@@ -28,21 +28,33 @@ GGUF = "gguf"
 
 F16, Q8_0, Q5_K_M, Q4_K_M = QUANTISATIONS = ("f16", "q8_0", "q5_k_m", "q4_k_m")
 GGUF_KINDS = tuple(f"{GGUF}-{name}" for name in QUANTISATIONS)
-EXPORT_KINDS = (ADAPTER, MERGED, *GGUF_KINDS)
+GGUF_ADAPTER = f"{GGUF}-{ADAPTER}"
+"""The adapter alone in one file, which llama.cpp adds to a GGUF of the base."""
+
+ONE_FILE = (*GGUF_KINDS, GGUF_ADAPTER)
+"""The kinds that are one file, and no folder."""
+
+EXPORT_KINDS = (ADAPTER, MERGED, *ONE_FILE)
+NEEDS_ADAPTER = (ADAPTER, GGUF_ADAPTER)
 NO_ADAPTER = "This run trained the whole model, so there is no adapter to export."
 NO_ADAPTER_HINT = "Export the model instead."
 
 
 def kinds_of(run: RunFolder) -> tuple[str, ...]:
     """List the kinds of export that a run can have."""
-    return EXPORT_KINDS[1:] if run.config.method == FULL else EXPORT_KINDS
+    whole = run.config.method == FULL
+    return tuple(kind for kind in EXPORT_KINDS if not (whole and kind in NEEDS_ADAPTER))
 
 
 def gguf_kind(quantisation: str) -> str:
-    """Return the kind of export that is a GGUF of a quantisation. Raises ExportError for one that is not made here."""
-    if quantisation not in QUANTISATIONS:
+    """Return the kind of export that is a GGUF of a quantisation, or of the adapter alone.
+
+    Raises ExportError for one that is not made here.
+    """
+    if quantisation not in (*QUANTISATIONS, ADAPTER):
         raise ExportError(
-            f"There is no quantisation '{quantisation[:40]}' here.", f"Choose one of: {', '.join(QUANTISATIONS)}."
+            f"There is no quantisation '{quantisation[:40]}' here.",
+            f"Choose one of: {', '.join((*QUANTISATIONS, ADAPTER))}.",
         )
     return f"{GGUF}-{quantisation}"
 
@@ -59,7 +71,7 @@ def export_folder(run: RunFolder, kind: str) -> Path:
 
 def export_archive(run: RunFolder, kind: str) -> Path:
     """Say where the one file lies that an export is downloaded as: a zip, or the GGUF itself."""
-    if quantisation := quantisation_of(kind):
+    if quantisation := (ADAPTER if kind == GGUF_ADAPTER else quantisation_of(kind)):
         return run.exports / f"{run.id}-{quantisation}.gguf"
     folder = export_folder(run, kind)
     return folder.with_name(f"{folder.name}.zip")
@@ -91,6 +103,10 @@ def offered_file(folder: Path, name: str) -> Path | None:
         return None
 
 
+NOT_ASKED, SAME_ANSWER, OTHER_ANSWER, NO_ANSWER = "", "same", "other", "none"
+"""What came of asking Ollama."""
+
+
 @dataclass(frozen=True)
 class GgufCheck:
     """What llama.cpp made of a GGUF. `prompts` had the same text and the same token ids as in the studio.
@@ -98,7 +114,9 @@ class GgufCheck:
     At `same_tokens` of `tokens` places the next token was the one that the run finds likeliest. `divergence` is the
     mean KL divergence of the next token from the run's, in nats, and `allowed` what it may be. `fell_back` of `tensors`
     matrices are stored in another format, because their width is no multiple of 256. `has_template` says whether the
-    Modelfile has one.
+    Modelfile has one, and `ollama` what came of asking Ollama with that: one of the words above. An adapter alone was
+    added to the base in 16 bits for all of this; `base_same_tokens` of `base_tokens` are those of the base without it,
+    with the adapter loaded at scale 0.
     """
 
     prompts: int
@@ -110,6 +128,9 @@ class GgufCheck:
     fell_back: int
     tensors: int
     has_template: bool
+    ollama: str = NOT_ASKED
+    base_tokens: int = 0
+    base_same_tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -119,6 +140,7 @@ class ExportReport:
     `largest_difference` is the largest absolute difference of the logits between the export, loaded back, and the run;
     `tolerance` is what was allowed. `same_answers` of `answers` greedy answers were the same token for token.
     `checked_with` names the library that loaded the export back. A GGUF has `gguf` for the first two, which are 0 then.
+    It is of what the run knew at `step`, when it had done `run_step`; both are 0 in reports of earlier versions.
     """
 
     kind: str
@@ -130,6 +152,8 @@ class ExportReport:
     answers: int
     checked_with: str
     gguf: GgufCheck | None = None
+    step: int = 0
+    run_step: int = 0
 
 
 def write_report(folder: Path, report: ExportReport) -> None:
@@ -174,6 +198,16 @@ def start_export(jobs: Jobs, run: RunFolder, kind: str) -> ExportState:
     return export_state(jobs, run, kind)
 
 
+def went_on(report: ExportReport, step: int) -> str:
+    """Say of what an export is when its run has gone on since, to `step`; empty where it has not."""
+    if not 0 < report.run_step < step:
+        return ""
+    return (
+        f"This export is of step {report.step:,}. The run went on since, and is at step {step:,}: delete the export "
+        "and prepare it again to have what it learned since."
+    )
+
+
 def delete_export(jobs: Jobs, run: RunFolder, kind: str) -> None:
     """Delete an export with all that belongs to it. Raises ExportError while it is being written, or for a bad kind."""
     if export_state(jobs, run, kind).working:
@@ -181,7 +215,7 @@ def delete_export(jobs: Jobs, run: RunFolder, kind: str) -> None:
     (run.exports / f"{kind}.json").unlink(missing_ok=True)  # first, so that nothing is offered that is half gone
     for path in exported_files(run, kind):
         path.unlink(missing_ok=True)
-    if kind not in GGUF_KINDS:
+    if kind not in ONE_FILE:
         shutil.rmtree(export_folder(run, kind), ignore_errors=True)
 
 

@@ -12,7 +12,7 @@ from studio.config import STARTER
 from studio.data.example_files import ExampleFile
 from studio.data.examples import Message
 from studio.errors import DataError, ModelError
-from studio.jobs.exports import ADAPTER, export_archive, export_folder, export_modelfile
+from studio.jobs.exports import ADAPTER, GGUF_ADAPTER, export_archive, export_folder, export_modelfile
 from studio.logs import logged
 from studio.models.adapter_settings import read_document
 from studio.models.elsewhere import shown_name
@@ -54,8 +54,11 @@ def base_name(run: RunFolder) -> str:
     return HUB_ID if run.config.model == STARTER else shown_name(run.config.model)
 
 
-def snippet(run: RunFolder, kind: str) -> str:
-    """Write the lines for an export of a kind ("adapter" or "merged"). Raises RunError when the run cannot be read."""
+def snippet(run: RunFolder, kind: str, *, repository: str = "") -> str:
+    """Write the lines for an export of a kind ("adapter" or "merged"), unpacked or in a `repository` on the Hub.
+
+    Raises RunError when the run cannot be read.
+    """
     config = run.config
     loading = _Loading(
         base=base_name(run),
@@ -64,9 +67,10 @@ def snippet(run: RunFolder, kind: str) -> str:
         is_dora=kind == ADAPTER and _is_dora(run),
     )
     folder = f"folder = {_text(export_folder(run, kind).name)}  # where you unpacked the zip\n"
-    messages = "".join(
-        f'    {{"role": {_text(each.role)}, "content": {_text(each.content)}}},\n' for each in _question(run)
-    )
+    if repository:
+        folder = f"folder = {_text(repository)}  # on the Hugging Face Hub\n"
+    asked_of = (Message("user", _ANY_QUESTION),) if repository else _question(run)  # no row of the data is published
+    messages = "".join(f'    {{"role": {_text(each.role)}, "content": {_text(each.content)}}},\n' for each in asked_of)
     asked = f"messages = [\n{messages}]\n{_DEVICE}\n\ntokenizer = AutoTokenizer.from_pretrained(folder)\n"
     load = _load_adapter(loading) if kind == ADAPTER else _load_model(loading)
     return f"{_imports(kind, loading)}\n{folder}{asked}{load}{_ASK}"
@@ -74,6 +78,14 @@ def snippet(run: RunFolder, kind: str) -> str:
 
 def gguf_commands(run: RunFolder, kind: str) -> str:
     """Write the lines for a terminal that use a GGUF, in the folder where it lies with its Modelfile."""
+    if kind == GGUF_ADAPTER:
+        return "\n".join(
+            (
+                f"# base.gguf is a GGUF of {base_name(run)}, in 16 bits for the same answers.",
+                "# convert_hf_to_gguf.py of llama.cpp writes one, and many are on the Hugging Face Hub.",
+                f"llama-server -m base.gguf --lora {export_archive(run, kind).name} --jinja",
+            )
+        )
     file, beside = export_archive(run, kind).name, export_modelfile(run, kind).name
     lines = (f"ollama create my-model -f {beside}", "ollama run my-model", "", f"llama-server -m {file} --jinja")
     return "\n".join(lines)

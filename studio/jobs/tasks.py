@@ -5,7 +5,8 @@
 
 import re
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import InitVar, dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,6 +14,9 @@ from studio import codec
 from studio.errors import RunError
 from studio.jobs.standard_tasks import QUESTIONS
 from studio.runs.launcher import JobPaths, model_slug
+
+PUBLISH_TOKEN = "STUDIO_PUBLISH_TOKEN"
+"""The variable in which a worker gets the access token for one publication."""
 
 _EVALUATION = re.compile(r"[a-z0-9][a-z0-9-]{0,199}")
 
@@ -36,8 +40,9 @@ EXPORTS = Share("exports", "exports", "runs/*/exports/*.lock")
 EVALUATIONS = Share("evaluations", "evaluations", "runs/*/evaluations/*.lock")
 BLENDS = Share("blends", "blends", "")
 """A blend's lock is that of a run, and is held briefly."""
+PUBLICATIONS = Share("publications", "uploads to the Hub", "runs/*/published/*.lock")
 CALIBRATIONS = Share("calibrations", "measurements of this machine", "machine.lock")
-SHARES = (IMPORTS, TOKEN_COUNTS, DOWNLOADS, EXPORTS, EVALUATIONS, BLENDS, CALIBRATIONS)
+SHARES = (IMPORTS, TOKEN_COUNTS, DOWNLOADS, EXPORTS, EVALUATIONS, BLENDS, PUBLICATIONS, CALIBRATIONS)
 
 
 class Task(ABC):
@@ -61,6 +66,11 @@ class Task(ABC):
     @abstractmethod
     def paths(self) -> JobPaths:
         """Where the job has its files."""
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """What its worker finds in its environment, and nobody else anywhere."""
+        return {}
 
 
 @dataclass(frozen=True)
@@ -95,6 +105,32 @@ class Export(Task, job="export", share=EXPORTS):
     @property
     def paths(self) -> JobPaths:
         return _named(self.run / "exports", self.kind)
+
+
+@dataclass(frozen=True)
+class Publish(Task, job="publish", share=PUBLICATIONS):
+    """Publish an export of a run, which is there, to a repository `to` of the Hub, with the card that lies beside.
+
+    `token` reaches the worker by its environment alone: no file has it.
+    """
+
+    run: Path
+    kind: str
+    to: str
+    public: bool = False
+    token: InitVar[str] = ""
+
+    def __post_init__(self, token: str) -> None:
+        object.__setattr__(self, "_token", token)
+
+    @property
+    def paths(self) -> JobPaths:
+        return _named(self.run / "published", self.kind)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        token: str = getattr(self, "_token", "")
+        return {PUBLISH_TOKEN: token} if token else {}
 
 
 @dataclass(frozen=True)
@@ -190,6 +226,7 @@ TASKS: tuple[type[Task], ...] = (
     Train,
     MakeBlend,
     Export,
+    Publish,
     Evaluate,
     PrepareModel,
     Import,

@@ -21,7 +21,7 @@ from studio.errors import ExportError
 from studio.ml.accelerator import find_accelerator, free_gpu_bytes
 from studio.ml.loading import BF16, FP16, FP32, Placement, load_adapter, load_base
 from studio.ml.reference import Agreement, Probe, Reference, observe
-from studio.ml.shipped_settings import ship_config, ship_settings
+from studio.ml.shipped_settings import name_models_only, ship_config, ship_settings
 from studio.models import adapter_files
 from studio.models.adapter_settings import read_document
 
@@ -38,10 +38,11 @@ ROUNDINGS = 1.5
 
 
 def write_adapter(
-    adapter: Path, *, base: Path, renderer: ChatRenderer, target: Path, base_name: str, card: str
+    adapter: Path, *, base: Path, renderer: ChatRenderer, target: Path, base_name: str, card: str, revision: str = ""
 ) -> None:
     """Copy an adapter with its base's tokenizer and a model card to `target`, as plain peft reads it.
 
+    `base_name` and `revision` say where its base is found elsewhere; without a revision any is meant.
     `renderer` is that of the base, here and below.
     """
     target.mkdir(parents=True)
@@ -52,8 +53,10 @@ def write_adapter(
     adapter_files.check_adapter(target)
     config = read_document(target)
     config["base_model_name_or_path"] = base_name
+    config["revision"] = revision or None
     (target / "adapter_config.json").write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
     ship_settings(base, target, renderer=renderer)
+    name_models_only(target)
     (target / "README.md").write_text(card, encoding="utf-8")
 
 
@@ -76,6 +79,22 @@ def write_merged(
     merged.save_pretrained(target)
     _ship(base, target, renderer=renderer, card=card)
     return before
+
+
+def write_base(base: Path, *, renderer: ChatRenderer, target: Path) -> None:
+    """Put a base beside nothing else to `target`, as plain transformers reads it, without its code.
+
+    Weights in safetensors are linked, not copied.
+    """
+    target.mkdir(parents=True)
+    weights = [path for pattern in MODEL_FILES[1:] for path in sorted(base.glob(pattern))]
+    if any(path.suffix == ".safetensors" for path in weights):
+        for path in weights:
+            (target / path.name).symlink_to(path.resolve())
+        shutil.copyfile(base / "config.json", target / "config.json")
+    else:
+        load_base(base, stored_placement(base)).save_pretrained(target)
+    _ship(base, target, renderer=renderer, card="")
 
 
 def write_model(model: Path, *, base: Path, renderer: ChatRenderer, target: Path, card: str) -> None:
@@ -111,22 +130,22 @@ def merge_bytes(folder: Path) -> int:
     return int(MERGE_SHARE * sum(path.stat().st_size for path in files))
 
 
-def tolerance(placement: Placement, agreement: Agreement, *, exact: bool = True, rounding: float = 0.0) -> float:
+def tolerance(agreement: Agreement, *, exact: bool = True, rounding: float = 0.0) -> float:
     """Return the largest difference of a logit that rounding can explain.
 
     Computed in fp32, as all is that is `exact`, it is 1e-4, or 1e-5 of the largest logit where that is more: a sum over
     many layers rounds in proportion to its size. Where weights were rounded when they were written, `ROUNDINGS` times
-    what that was measured to do is added. Computed in bf16, which the references of older runs were and 8-bit bases
-    are, it is 2^-4 of the largest logit.
+    what that was measured to do is added. On an 8-bit base, whose products are rounded whatever they are given, that is
+    what rounding does to the export, and no more than 2^-4 of the largest logit.
     """
-    if placement.precision != "fp32" and not exact:
-        return agreement.largest_logit * 2**-4
-    return max(1e-4, 1e-5 * agreement.largest_logit) + ROUNDINGS * rounding
+    allowed = max(1e-4, 1e-5 * agreement.largest_logit) + ROUNDINGS * rounding
+    return allowed if exact else min(allowed, agreement.largest_logit * 2**-4)
 
 
 def _ship(base: Path, target: Path, *, renderer: ChatRenderer, card: str) -> None:
     needs_newer = not ship_config(base, target)
     ship_settings(base, target, renderer=renderer)
+    name_models_only(target)
     (target / "README.md").write_text(card + (NEEDS_NEWER if needs_newer else ""), encoding="utf-8")
 
 

@@ -108,14 +108,19 @@ def ask_llama(
     questions: Sequence[Sequence[int]],
     ends: Sequence[int],
     should_stop: Callable[[], bool],
+    adapter: Path | None = None,
+    scale: float = 1.0,
 ) -> Asked:
     """Have llama.cpp write the prompts and answer the questions, which are ids, in a process of its own.
+
+    With `adapter` the GGUF of that is added to the file, `scale` times.
 
     Raises ExportError when it cannot load the file, Stopped when asked to stop.
     """
     longest = max(len(ids) for ids in questions)
     order = {
         "file": str(file),
+        "adapters": [] if adapter is None else [(str(adapter), scale)],
         # Its threads spin while they wait: on two cores with another program, two are forty times slower than one.
         "threads": max(1, (os.cpu_count() or 1) // 2),
         "context": longest + ANSWER_TOKENS + _ROOM,

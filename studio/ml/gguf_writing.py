@@ -29,18 +29,22 @@ _OTHER_SETTINGS = ("STUDIO_", "LLAMA_", "AR_", "AUTO_ROUND")
 _INSTEAD = "Export the merged model instead, which transformers reads. The run itself is untouched."
 
 
-def write_gguf(folder: Path, file: Path, *, quantisation: str, should_stop: Callable[[], bool]) -> None:
-    """Write the model in `folder`, which is whole, to `file`. Code that lies there is deleted first.
+def write_gguf(
+    folder: Path, file: Path, *, quantisation: str, should_stop: Callable[[], bool], adapter: Path | None = None
+) -> None:
+    """Write the model in `folder`, which is whole, to `file`, or an adapter of it. Code that lies there is deleted
+    first.
 
-    Raises ExportError for a model that llama.cpp does not know or whose tokenizer it cannot carry, and when the work
-    fails; Stopped when asked to stop.
+    Raises ExportError for a model that llama.cpp does not know or whose tokenizer it cannot carry, for an adapter that
+    it cannot add to a model, and when the work fails; Stopped when asked to stop.
     """
     if not remote_code_is_allowed():
         _remove_code(folder)
     script, told = Path(__file__).with_name("gguf_converting.py"), file.with_suffix(".json")
     gib = sum(path.stat().st_size for path in folder.glob("*.safetensors")) / 2**30
     seconds = load_seconds(folder) + SECONDS_TO_WRITE + _SECONDS_PER_GIB * gib
-    said = run_apart([script, folder, file, quantisation, told], seconds=seconds, should_stop=should_stop)
+    order: list[Path | str] = [script, folder, file, quantisation, *([] if adapter is None else [adapter]), told]
+    said = run_apart(order, seconds=seconds, should_stop=should_stop)
     try:
         refused: Any = codec.parse_file(told)
     except (OSError, codec.Damaged) as error:
@@ -51,6 +55,11 @@ def write_gguf(folder: Path, file: Path, *, quantisation: str, should_stop: Call
     found = str(refused.get("found", ""))[:200].rstrip(".")
     if refused.get("part") == "architecture":
         raise ExportError(f"llama.cpp does not know models of this kind ({found}), so there can be no GGUF.", _INSTEAD)
+    if refused.get("part") == "layer":
+        raise ExportError(
+            f"A GGUF cannot carry this adapter: llama.cpp has no place for what it learned at {found}.",
+            "Export the GGUF of the whole model instead. The run itself is untouched.",
+        )
     if refused:
         raise ExportError(f"A GGUF cannot carry the tokenizer of this model: {found}.", _INSTEAD)
 

@@ -21,14 +21,15 @@ _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class Llama:
-    """llama.cpp with a file."""
+    """llama.cpp with a file, and adapters on it, each with a scale."""
 
-    def __init__(self, file: str, *, threads: int, context: int) -> None:
+    def __init__(self, file: str, *, threads: int, context: int, adapters: list[tuple[str, float]]) -> None:
         self._key = secrets.token_urlsafe()
         parameters = xllamacpp.CommonParams()
         parameters.model.path = file
         parameters.n_ctx, parameters.n_parallel = context, 1
         parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads
+        parameters.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(path, scale) for path, scale in adapters]
         parameters.n_gpu_layers = 0  # one and the same arithmetic on every machine
         parameters.port, parameters.api_keys = 0, [self._key]
         parameters.ui = parameters.endpoint_slots = parameters.warmup = False
@@ -68,7 +69,9 @@ _ONE = {"n_predict": 1, "temperature": 0.0, "return_tokens": True, "cache_prompt
 
 def ask(order: dict[str, Any]) -> dict[str, Any]:
     """Load the file of an order and answer it."""
-    llama = Llama(order["file"], threads=order["threads"], context=order["context"])
+    llama = Llama(
+        order["file"], threads=order["threads"], context=order["context"], adapters=list(map(tuple, order["adapters"]))
+    )
     prompts = []
     for conversation in order["conversations"]:
         try:

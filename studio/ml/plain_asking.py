@@ -83,8 +83,13 @@ def ask(order: dict[str, Any]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]
         with computing_exactly(model) if order["exact"] else contextlib.nullcontext():
             logits[str(number)] = _last_logits(model, question["ids"], positions=order["positions"])
         answers.append(_answer(model, question["prompt"], end_ids=end_ids, most=order["answer_tokens"]))
+    rounding = 0.0
+    if not order["exact"]:
+        rounding = _moved_by_precision(model, order, logits)
+    elif order["measure_rounding"]:
+        rounding = _moved_by_rounding(model, order, logits)
     told = {
-        "rounding": _moved_by_rounding(model, order, logits) if order["measure_rounding"] else 0.0,
+        "rounding": rounding,
         "answers": answers,
         "end_ids": end_ids,
         "prompt": _prompt(tokenizer, order["conversation"]),
@@ -129,6 +134,16 @@ def _moved_by_rounding(model: Any, order: dict[str, Any], exact: dict[str, torch
             with computing_exactly(model, shaken=seed):
                 found = _last_logits(model, question["ids"], positions=order["positions"])
             moved = max(moved, float((found - exact[str(number)]).abs().max()))
+    return moved
+
+
+def _moved_by_precision(model: Any, order: dict[str, Any], rounded: dict[str, torch.Tensor]) -> float:
+    """Return how far logits are from those that the same weights give when as much as can be is computed in fp32."""
+    moved = 0.0
+    for number, question in enumerate(order["questions"]):
+        with computing_exactly(model):
+            found = _last_logits(model, question["ids"], positions=order["positions"])
+        moved = max(moved, float((found - rounded[str(number)]).abs().max()))
     return moved
 
 

@@ -39,7 +39,8 @@ Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
 class Shipped:
     """The answers of an export, where it ends them, and `CONVERSATION` as ids where its template takes that.
 
-    `rounding` is how far its logits moved when every weight was off by up to one rounding; 0 where nothing was rounded.
+    `rounding` is how far its logits moved when every weight was off by up to one rounding, 0 where nothing was rounded;
+    and where they were not computed in fp32, how far they are from those that are.
     """
 
     reference: Reference

@@ -18,6 +18,7 @@ from studio import codec
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import ExportError
 from studio.models.companions import CHAT_TEMPLATE, GENERATION_CONFIG, SPECIAL_TOKENS, TOKENIZER_CONFIG, copy_companions
+from studio.models.elsewhere import names_shortened
 from studio.models.older_spellings import ROPE_NAMES, old_tokenizer_config, with_old_rope
 
 _NEVER_COMPARED = {"transformers_version", "_name_or_path", "auto_map", "dtype", "torch_dtype"}
@@ -58,6 +59,14 @@ def ship_config(base: Path, target: Path) -> bool:
     else:
         write_settings(path, found)
     return both is not None
+
+
+def name_models_only(target: Path) -> None:
+    """Have the settings in a folder call models by their names: a base's own files may say where somebody kept it."""
+    for path in sorted(target.glob("*config.json")):
+        document = read_settings(path)
+        if (told := names_shortened(document)) != document:
+            write_settings(path, told)
 
 
 def _take_over(document: dict[str, Any], written: Mapping[str, Any], *, changed: Sequence[str]) -> None:

@@ -157,7 +157,7 @@ def _unfit(fault: str) -> ModelError:
 def hash_learned(folder: Path) -> str:
     """Return the sha256 of the weights in the folder of an adapter or a model, and of an adapter's settings.
 
-    The name of its base is left out, because that changes when it goes to another machine.
+    The name and the revision of its base are left out, because those are told when it goes to another machine.
     """
     digest = hashlib.sha256()
     for path in (path for pattern in _LEARNED for path in sorted(folder.glob(pattern))):
@@ -165,5 +165,7 @@ def hash_learned(folder: Path) -> str:
             digest.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
     if (folder / SETTINGS).is_file():
         settings = {key: value for key, value in read_document(folder).items() if key not in _NOT_LEARNED}
+        if "revision" in settings:
+            settings["revision"] = None  # as peft writes it
         digest.update(json.dumps(settings, sort_keys=True).encode())
     return digest.hexdigest()

@@ -24,6 +24,7 @@ MOST_RANK = 2 * MOST * int(setting_named("rank").high or 0)
 MOST_NAMES = 4096
 _LONGEST_SETTINGS = 1_000_000
 _LARGEST = 1e6
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _NAME = re.compile(r"[A-Za-z0-9_]{1,100}(\.[A-Za-z0-9_]{1,100}){0,20}")
 _PEFTS_OWN = re.compile(r"(^|\.)(lora_|base_layer|original_module|modules_to_save)")
 """What peft puts around a layer: under such a name an adapter would be put on another adapter."""
@@ -156,6 +157,7 @@ _ALLOWED: Mapping[str, Callable[[object], bool]] = {
     "peft_type": _is_text,
     "peft_version": _is_text,
     "base_model_name_or_path": _is_text,
+    "revision": lambda value: isinstance(value, str) and bool(_COMMIT.fullmatch(value)),  # that of its base
     "task_type": lambda value: value == "CAUSAL_LM",
     "inference_mode": _is_switch,
     "r": _is_rank,

@@ -2,12 +2,18 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 ELSEWHERE = "folder:"
 """Begins the name of a model that lay in a folder of another machine. No path and no id on the Hub begins so."""
 
 OWN_FOLDERS = "base-models"
 """The folder of the data folder in which such a model is looked for by its name."""
+
+NAMES_OF_MODELS = ("_name_or_path", "name_or_path", "base_model_name_or_path", "tokenizer_name_or_path")
+"""Under these keys peft and transformers write from where they loaded a model."""
+
+_REVISION = re.compile(r"[0-9a-f]{40}")
 
 _HUB_ID = re.compile(r"(?=.{1,255}\Z)[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)?")
 _PATH = re.compile(r"(?<![\w/.:<])(?:~|[A-Za-z]:)?[/\\](?:[^\s'\"<>|:,;()/\\]+[/\\])+([^\s'\"<>|:,;()/\\]*)")
@@ -31,6 +37,16 @@ def shown_name(name: str) -> str:
 def paths_shortened(text: str) -> str:
     """Return a text with every absolute path in it cut down to its last part."""
     return _PATH.sub(lambda found: found[1] or "a folder", text)
+
+
+def names_shortened(document: dict[str, Any]) -> dict[str, Any]:
+    """Return settings of peft or transformers in which a model is called by its name, and by no path."""
+    return document | {key: shown_name(document[key]) for key in NAMES_OF_MODELS if isinstance(document.get(key), str)}
+
+
+def revision_of(folder: Path) -> str:
+    """Return the revision of a model in the cache of the Hub, empty for any other folder."""
+    return folder.name if folder.parent.name == "snapshots" and _REVISION.fullmatch(folder.name) else ""
 
 
 def folder_here(name: str, home: Path) -> Path | None:

@@ -33,6 +33,7 @@ from studio import codec
 from studio.errors import ModelError
 from studio.limits import LAPTOP, Limits, raised_by
 from studio.models.download import DownloadProgress, Listener, Unreachable, answers
+from studio.models.licences import Licence, named
 from studio.wording import size
 
 TransportError: type[Exception] = HfHubHTTPError.__bases__[0]
@@ -168,6 +169,19 @@ class Hub:
         if not isinstance(document, dict):
             raise ModelError(f"The config.json of '{repo_id}' does not describe a model.", "Choose another model.")
         return document
+
+    def licence(self, repo_id: str) -> Licence | None:
+        """Return the licence that a model's card on the Hub names; None where it names none. Raises ModelError."""
+        self.require()
+        with translating(repo_id, self.address, has_token=self.may_use_token):
+            info = huggingface_hub.HfApi(endpoint=self.address, token=self.token).model_info(repo_id)
+        card: Any = info.card_data
+        data = card.to_dict() if card is not None else {}
+        found = named(str(data.get("license") or ""))
+        if found is None:
+            return None
+        link = str(data.get("license_link") or "")[:200]
+        return Licence(found.id, str(data.get("license_name") or "")[:200], link if link.startswith("https://") else "")
 
     def shapes(self, repo_id: str) -> Mapping[str, tuple[int, ...]]:
         """Read the names and shapes of a model's tensors from the Hub without its weights. Raises ModelError."""

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from studio import codec
 from studio.errors import ModelError
 from studio.models.download import Listener, Report, Stopped, Unreachable, download_file
 from studio.models.hub import DEFAULT_HUB, Hub
@@ -74,6 +75,16 @@ RELEASE = Release()
 def starter_folder(home: Path) -> Path:
     """Name the folder in which the starter model lies once it is made. It is ready when `starter.json` is in it."""
     return home / "models" / "starter"
+
+
+def starter_revision(folder: Path) -> str:
+    """Return the revision on the Hub that the starter in a folder is; empty for one unpacked from a package."""
+    try:
+        document = codec.parse_file(folder / READY_MARK)
+    except (OSError, codec.Damaged):
+        log.debug("It cannot be told where the starter model is from", exc_info=True)
+        return ""
+    return HUB_REVISION if isinstance(document, dict) and document.get("source") == "hub" else ""
 
 
 def fetch_starter(

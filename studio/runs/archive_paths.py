@@ -13,7 +13,7 @@ from studio import codec
 from studio.config import RunConfig, modernised
 from studio.events import Failed, Finished, Loading, Noted, Record, Unknown, encode
 from studio.files import write_whole
-from studio.models.elsewhere import paths_shortened, shown_name, without_place
+from studio.models.elsewhere import names_shortened, paths_shortened, without_place
 from studio.runs.event_log import read_events
 from studio.runs.store import RunOrigin
 
@@ -47,9 +47,6 @@ _LEARNED_FILES = frozenset(
         "chat_template.json",
     }
 )
-
-_NAMES_OF_MODELS = ("_name_or_path", "name_or_path", "base_model_name_or_path", "tokenizer_name_or_path")
-"""Under these keys peft and transformers write from where they loaded a model."""
 
 
 def packed_content(path: Path, inner: str) -> str | None:
@@ -87,7 +84,7 @@ def _placeless(document: Any, inner: str) -> str | None:
         return codec.dumps(dataclasses.replace(origin, model_name=without_place(origin.model_name))) + "\n"
     if not isinstance(document, dict):
         return None
-    told = document | {key: shown_name(document[key]) for key in _NAMES_OF_MODELS if isinstance(document.get(key), str)}
+    told = names_shortened(document)
     return None if told == document else json.dumps(told, ensure_ascii=False, indent=2) + "\n"
 
 

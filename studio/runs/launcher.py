@@ -75,6 +75,9 @@ class Task(Protocol):
     @property
     def paths(self) -> JobPaths: ...
 
+    @property
+    def variables(self) -> Mapping[str, str]: ...
+
 
 def write_task(task: Task) -> Path:
     """Write the file that a worker reads its task from, and return its path. Raises OSError."""
@@ -135,8 +138,8 @@ def launch(
     """Write the task down and start `command` with `run TASK --lock-fd N`, where N is an open file that holds the lock.
 
     What the worker prints goes to the log, which is begun afresh; the one before it stays beside it as `.old`. The
-    folders are made. `variables` are set in its environment. `watch` ends a worker that takes too much memory, where
-    the task is watched.
+    folders are made. `variables` and those of the task are set in its environment. `watch` ends a worker that takes too
+    much memory, where the task is watched.
 
     Raises RunError when the lock is held already, a file cannot be written or the process cannot be started.
     """
@@ -147,7 +150,7 @@ def launch(
         lock_fd = _acquire(paths.lock)
         try:
             arguments = ["run", str(write_task(task)), "--lock-fd", str(lock_fd)]
-            process = _start([*command, *arguments], paths.log, lock_fd, variables)
+            process = _start([*command, *arguments], paths.log, lock_fd, {**variables, **task.variables})
         finally:
             os.close(lock_fd)
     except OSError as error:

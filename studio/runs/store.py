@@ -219,6 +219,11 @@ class RunFolder:
         """The folder of the exports, with their events, logs and lock."""
         return self.path / "exports"
 
+    @property
+    def published(self) -> Path:
+        """The folder of what was published on the Hub: the cards, and where to."""
+        return self.path / "published"
+
     def check(self) -> None:
         """Raise RunError where the settings or the origin of the run cannot be read, naming the file."""
         _ = self.config, self.origin
@@ -365,6 +370,10 @@ class RunStore:
         """Put a run into the bin with all its files. Raises RunError when it is at work, unknown or cannot be moved."""
         run = self.find(id)
         with _unworked(run):
+            if any(map(lock.is_held, run.published.glob("*.lock"))):
+                raise RunError(
+                    f"The run '{run.name}' is still at work: it is being published.", "Wait until that is done."
+                )
             if any(map(lock.is_held, run.exports.glob("*.lock"))):
                 raise RunError(
                     f"The run '{run.name}' is still at work: it is being exported.", "Wait until that is done."

@@ -24,6 +24,7 @@ from studio.jobs.tasks import (
     Import,
     MakeBlend,
     PrepareModel,
+    Publish,
     Task,
     Train,
     read_task,
@@ -36,6 +37,7 @@ from studio.workers.ranks import end_with_the_first, rank
 WORK: dict[type[Task], str] = {
     Train: "train:train_run",
     Export: "export:export_run",
+    Publish: "publish:publish_run",
     MakeBlend: "blend:blend_run",
     Evaluate: "evaluate:evaluate_run",
     PrepareModel: "base_model:prepare",

@@ -7,37 +7,40 @@ import logging
 import shutil
 import time
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from studio.data.examples import Message
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import DataError, ExportError
-from studio.events import Finished, Loading, Stepped
+from studio.events import Finished, Loading
 from studio.jobs.calibration import MEMORY_LOCK
 from studio.jobs.exports import (
     ADAPTER,
-    GGUF_KINDS,
+    GGUF_ADAPTER,
     MERGED,
+    NEEDS_ADAPTER,
     NO_ADAPTER,
     NO_ADAPTER_HINT,
+    ONE_FILE,
     ExportReport,
     export_archive,
     export_folder,
     write_report,
 )
+from studio.jobs.model_card import base_revision, card_of, steps_of
 from studio.jobs.snippets import base_name
 from studio.jobs.tasks import Export, home_of
 from studio.models.adapter_files import hash_learned
-from studio.runs.event_log import read_events
+from studio.runs.following import Following
 from studio.runs.precision import precision_of
 from studio.runs.store import RunFolder, is_whole_model
 from studio.runs.turns import Holder
 from studio.workers.base_model import ensure_model, load_renderer
+from studio.workers.gguf_adapter_export import write_gguf_adapter
 from studio.workers.gguf_export import write_gguf_export
 from studio.workers.job import Job
-from studio.workers.model_card import card_of
 from studio.workers.train import REFERENCE, keep_reference, pad_id
 
 if TYPE_CHECKING:
@@ -58,7 +61,7 @@ def export_run(job: Job, task: Export) -> Finished:
     if result is None:
         raise ExportError("This run has no result to export.", "Let a run finish, or stop it after its first step.")
     whole = is_whole_model(result)
-    if whole and kind == ADAPTER:
+    if whole and kind in NEEDS_ADAPTER:
         raise ExportError(NO_ADAPTER, NO_ADAPTER_HINT)
     files = ensure_model(run.config.model, home, job)
     with job.holding(
@@ -67,10 +70,13 @@ def export_run(job: Job, task: Export) -> Finished:
         holder=Holder(f"the export of {run.name}"),
     ):
         job.emit(Loading(what="Starting PyTorch"))
-        if kind in GGUF_KINDS:
+        if kind in ONE_FILE:
             _ensure_result_as_learned(run, result)
-            report = write_gguf_export(job, run=run, base=files.folder, result=result, kind=kind)
-            write_report(run.exports, report)
+            if kind == GGUF_ADAPTER:
+                report = write_gguf_adapter(job, run=run, base=files.folder, result=result)
+            else:
+                report = write_gguf_export(job, run=run, base=files.folder, result=result, kind=kind)
+            write_report(run.exports, _at_its_step(run, report))
             return _finished(export_archive(run, kind), began)
         target, archive = export_folder(run, kind), export_archive(run, kind)
         _remove(target, archive)
@@ -87,8 +93,17 @@ def export_run(job: Job, task: Export) -> Finished:
                 f"and at most {report.tolerance:.2g} is allowed.",
                 "It was not kept. Free some memory and disk space and export again; the run itself is untouched.",
             )
-        write_report(run.exports, report)
+        write_report(run.exports, _at_its_step(run, report))
     return _finished(archive, began)
+
+
+def _at_its_step(run: RunFolder, report: ExportReport) -> ExportReport:
+    """Note in a report which step of the run it is of: a run may go on later."""
+    view, result = Following(run.events_path).view(), run.result
+    step = view.kept_step
+    if result is not None and result.parent.name == "checkpoints":
+        step = int(result.name.removeprefix("step-"))
+    return replace(report, step=step, run_step=max(step, view.step))
 
 
 def _finished(archive: Path, began: float) -> Finished:
@@ -97,7 +112,9 @@ def _finished(archive: Path, began: float) -> Finished:
 
 @dataclass(frozen=True)
 class _Written:
-    """An export that was written, and what its answers are held against; `base` is where an adapter's base lies."""
+    """An export that was written of a `result`, and what its answers are held against; `base` is where an adapter's
+    base lies.
+    """
 
     kind: str
     target: Path
@@ -105,6 +122,7 @@ class _Written:
     reference: "Reference"
     placement: "Placement"
     against: str
+    result: Path
     base: Path | None = None
     was_merged: bool = False
 
@@ -118,10 +136,16 @@ def _write_adapter(job: Job, *, run: RunFolder, base: Path, result: Path, target
     renderer = load_renderer(base)
     job.emit(Loading(what="Writing the adapter"))
     export.write_adapter(
-        result, base=base, renderer=renderer, target=target, base_name=base_name(run), card=_card(run, ADAPTER)
+        result,
+        base=base,
+        renderer=renderer,
+        target=target,
+        base_name=base_name(run),
+        revision=base_revision(run.config, base),
+        card=_card(run, ADAPTER, base),
     )
     return _check(
-        job, _Written(ADAPTER, target, archive, reference, _placement(run), asked, base=base), renderer=renderer
+        job, _Written(ADAPTER, target, archive, reference, _placement(run), asked, result, base=base), renderer=renderer
     )
 
 
@@ -133,9 +157,9 @@ def _write_model(job: Job, *, run: RunFolder, base: Path, result: Path, target: 
     reference = load_reference(run.path / REFERENCE)
     renderer = load_renderer(base)
     job.emit(Loading(what="Writing the model"))
-    export.write_model(result, base=base, renderer=renderer, target=target, card=_card(run, MERGED))
+    export.write_model(result, base=base, renderer=renderer, target=target, card=_card(run, MERGED, base))
     placement = export.stored_placement(target)
-    return _check(job, _Written(MERGED, target, archive, reference, placement, asked), renderer=renderer)
+    return _check(job, _Written(MERGED, target, archive, reference, placement, asked, result), renderer=renderer)
 
 
 def _write_merged(job: Job, *, run: RunFolder, base: Path, result: Path, target: Path, archive: Path) -> ExportReport:
@@ -153,12 +177,12 @@ def _write_merged(job: Job, *, run: RunFolder, base: Path, result: Path, target:
         renderer=renderer,
         target=target,
         probes=asked.probes,
-        card=_card(run, MERGED),
+        card=_card(run, MERGED, base),
         pad_id=pad_id(renderer),
     )
     placement = export.stored_placement(target)
     against = "the unquantised base with the adapter on"
-    written = _Written(MERGED, target, archive, reference, placement, against, was_merged=True)
+    written = _Written(MERGED, target, archive, reference, placement, against, result, was_merged=True)
     return _check(job, written, renderer=renderer)
 
 
@@ -179,6 +203,8 @@ def _check(job: Job, written: _Written, *, renderer: ChatRenderer) -> ExportRepo
     job.emit(Loading(what=f"Loading it back with {library} and checking its answers"))
     with export.unpacked(written.archive) if written.base else nullcontext(written.target) as folder:
         _ensure_as_learned(folder, written.reference)
+        if not written.was_merged:
+            _ensure_as_saved(folder, written.result)
         shipped = ask_shipped(
             folder,
             written.reference.probes,
@@ -193,7 +219,7 @@ def _check(job: Job, written: _Written, *, renderer: ChatRenderer) -> ExportRepo
             "It was not kept, and the run itself is untouched. Please report this with the name of the base model.",
         )
     agreement = compare(written.reference, shipped.reference)
-    allowed = export.tolerance(written.placement, agreement, exact=written.reference.exact, rounding=shipped.rounding)
+    allowed = export.tolerance(agreement, exact=written.reference.exact, rounding=shipped.rounding)
     return ExportReport(
         kind=written.kind,
         folder_bytes=_size(written.target),
@@ -213,6 +239,15 @@ def _ensure_as_learned(folder: Path, reference: "Reference") -> None:
             "The export does not answer like the run: its weights or settings are not those that the run wrote, so "
             "the run's files were changed or damaged since.",
             "It was not kept. Go on with an earlier copy of the run, or train it again.",
+        )
+
+
+def _ensure_as_saved(folder: Path, result: Path) -> None:
+    """Raises ExportError when a copy is not what it was made of: each tensor bit for bit, and what scales it."""
+    if hash_learned(folder) != hash_learned(result):
+        raise ExportError(
+            "The export is not what the run learned: a weight or a setting changed while it was copied.",
+            "It was not kept. Check the disk and export again; the run itself is untouched.",
         )
 
 
@@ -249,10 +284,12 @@ LATER = "what the run left, for it ended before it could be asked"
 def _ensure_reference(job: Job, *, run: RunFolder, base: Path, result: Path) -> str:
     """Make sure that there are answers to check against, and say whose they are.
 
-    A run that was killed could not write them: then what it saved is asked now.
+    A run that was killed could not write them, and one of an earlier version wrote them in the precision of its
+    training, which hides errors: then what it saved is asked now.
     """
-    if (run.path / REFERENCE).is_file():
+    if (run.path / REFERENCE).is_file() and not _is_rough(run):
         return LATER if (run.path / ASKED_LATER).exists() else AT_THE_END
+    _ensure_result_as_learned(run, result)
     from studio.ml import loading
     from studio.ml.export import stored_placement
 
@@ -266,6 +303,13 @@ def _ensure_reference(job: Job, *, run: RunFolder, base: Path, result: Path) -> 
     return LATER
 
 
+def _is_rough(run: RunFolder) -> bool:
+    """Tell whether a run's answers were rounded though its base can be computed with exactly."""
+    from studio.ml.reference import load_reference
+
+    return run.config.base_bits != 8 and not load_reference(run.path / REFERENCE).exact
+
+
 def _placement(run: RunFolder) -> "Placement":
     """Return the placement of the run, or the nearest that this machine has, because a reference holds only there."""
     from studio.ml.loading import choose_placement
@@ -273,10 +317,8 @@ def _placement(run: RunFolder) -> "Placement":
     return choose_placement(precision=precision_of(run), bits=run.config.base_bits)
 
 
-def _card(run: RunFolder, kind: str) -> str:
-    records, _ = read_events(run.events_path)
-    steps = sum(isinstance(record.event, Stepped) for record in records)
-    return card_of(run, kind=kind, steps=steps)
+def _card(run: RunFolder, kind: str, base: Path) -> str:
+    return card_of(run, kind=kind, steps=steps_of(run), base=base)
 
 
 def _remove(target: Path, archive: Path) -> None:

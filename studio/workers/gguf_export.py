@@ -1,9 +1,11 @@
 """The export of a GGUF: merged, written, asked by llama.cpp, held against the run, and only then put on the shelf."""
 
+import logging
 import os
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
@@ -16,7 +18,18 @@ from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import ExportError, ModelError
 from studio.events import Loading
 from studio.files import write_whole
-from studio.jobs.exports import ExportReport, GgufCheck, export_archive, export_modelfile, quantisation_of
+from studio.jobs.exports import (
+    F16,
+    NO_ANSWER,
+    NOT_ASKED,
+    OTHER_ANSWER,
+    SAME_ANSWER,
+    ExportReport,
+    GgufCheck,
+    export_archive,
+    export_modelfile,
+    quantisation_of,
+)
 from studio.models.architecture import architecture_in
 from studio.models.download import Stopped
 from studio.models.gguf_sizes import gguf_size
@@ -25,10 +38,13 @@ from studio.runs.store import RunFolder, is_whole_model
 from studio.workers.base_model import load_renderer
 from studio.workers.job import Job
 from studio.workers.modelfile import modelfile, template_of
+from studio.workers.ollama_asking import NoAnswer, ask_ollama, find_ollama
 from studio.workers.train import pad_id
 
 if TYPE_CHECKING:
     from studio.ml.gguf_check import Likeness, Prompt
+
+log = logging.getLogger(__name__)
 
 HELD_OUT = 12
 """So many held-out conversations are written by both sides."""
@@ -76,7 +92,7 @@ def write_gguf_export(job: Job, *, run: RunFolder, base: Path, result: Path, kin
 
 def ensure_room(folder: Path, base: Path, *, kind: str, free: int | None = None, memory: int | None = None) -> None:
     """Raises ExportError, with both figures, where the disk or the memory is not enough, which are in bytes."""
-    size = gguf_size(base, quantisation_of(kind))
+    size = gguf_size(base, quantisation_of(kind) or F16)  # an adapter is asked on a base of 16 bits
     if size is None:
         return
     needs = (
@@ -96,24 +112,25 @@ def _write(job: Job, gguf: _Gguf) -> ExportReport:
     from studio.ml.memory import release_memory
 
     renderer = load_renderer(gguf.base)
-    prompts, held_out, questions = _questions(gguf.run, renderer)
+    prompts, held_out, questions = questions_of(gguf.run, renderer)
     folder = gguf.scratch / "model"
     _write_model(job, gguf, renderer, folder)
     release_memory()
-    _go_on(job, f"Writing the GGUF ({gguf.quantisation.upper()})")
+    go_on(job, f"Writing the GGUF ({gguf.quantisation.upper()})")
     gguf_writing.write_gguf(folder, gguf.file, quantisation=gguf.quantisation, should_stop=job.should_stop)
     shutil.rmtree(folder)
-    _go_on(job, "Loading it with llama.cpp and asking it")
+    go_on(job, "Loading it with llama.cpp and asking it")
     asked = gguf_check.ask_llama(
         gguf.file, prompts, questions=questions, ends=renderer.end_ids, should_stop=job.should_stop
     )
     gguf_check.ensure_same_prompts(prompts, asked, renderer)
-    _go_on(job, "Comparing its answers with the run's")
+    go_on(job, "Comparing its answers with the run's")
     likeness = gguf_check.hold_against(_model_of(gguf), questions, asked)
     gguf_check.ensure_like(likeness, quantisation=gguf.quantisation)
     release_memory()
     template = template_of(renderer, [prompt.messages for prompt in prompts])
-    text = modelfile(
+    write = partial(
+        modelfile,
         file=gguf.file.name,
         name=gguf.run.name,
         template=template,
@@ -121,6 +138,12 @@ def _write(job: Job, gguf: _Gguf) -> ExportReport:
         context=_context(gguf.base),
         longest=gguf.run.config.max_length,
     )
+    expected = renderer.decode(asked.answers[0].ids)
+    question = next(prompt.messages for prompt in prompts if prompt.ids == questions[0])
+    answered = compared_with_ollama(
+        job, gguf.file, write(), question, expected=expected, tokens=len(asked.answers[0].ids), program=find_ollama()
+    )
+    text = write(ollama=answered)
     size = gguf_size(gguf.base, gguf.quantisation)
     check = GgufCheck(
         prompts=len(prompts),
@@ -132,18 +155,46 @@ def _write(job: Job, gguf: _Gguf) -> ExportReport:
         fell_back=0 if size is None else size.fell_back,
         tensors=0 if size is None else size.matrices,
         has_template="\nTEMPLATE " in text,
+        ollama=answered,
     )
     return _put_on_shelf(gguf, text, check, likeness)
 
 
-def _go_on(job: Job, what: str) -> None:
+def compared_with_ollama(
+    job: Job,
+    file: Path,
+    text: str,
+    messages: tuple[Message, ...],
+    *,
+    expected: str,
+    tokens: int,
+    program: str | None,
+) -> str:
+    """Ask Ollama a question with a Modelfile for a GGUF, and say how it answers beside llama.cpp: see `GgufCheck`.
+
+    Without a `program` it is not asked. Raises Stopped.
+    """
+    if program is None:
+        return NOT_ASKED
+    go_on(job, "Asking Ollama, which is on this machine")
+    beside = file.with_name("Modelfile")
+    write_whole(beside, text)
+    try:
+        said = ask_ollama(beside, messages, program=program, tokens=tokens, should_stop=job.should_stop)
+    except NoAnswer:
+        log.warning("Ollama gave no answer with a GGUF", exc_info=True)
+        return NO_ANSWER
+    return SAME_ANSWER if said.strip() == expected.strip() else OTHER_ANSWER
+
+
+def go_on(job: Job, what: str) -> None:
     """Say what comes next, unless the work is to stop."""
     if job.should_stop():
         raise Stopped
     job.emit(Loading(what=what))
 
 
-def _questions(run: RunFolder, renderer: ChatRenderer) -> tuple[list["Prompt"], int, list[tuple[int, ...]]]:
+def questions_of(run: RunFolder, renderer: ChatRenderer) -> tuple[list["Prompt"], int, list[tuple[int, ...]]]:
     """Return the prompts that both sides write, how many of them were held out, and the ids that are answered."""
     from studio.ml.gguf_check import prompts_of
     from studio.ml.gguf_prompts import OWN
@@ -173,10 +224,10 @@ def _write_model(job: Job, gguf: _Gguf, renderer: ChatRenderer, folder: Path) ->
     from studio.ml import export
 
     if is_whole_model(gguf.result):
-        _go_on(job, "Copying the model")
+        go_on(job, "Copying the model")
         export.write_model(gguf.result, base=gguf.base, renderer=renderer, target=folder, card="")
         return
-    _go_on(job, "Merging the adapter into the base")
+    go_on(job, "Merging the adapter into the base")
     export.write_merged(
         gguf.base,
         adapter=gguf.result,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from studio.data.examples import Message
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import DataError
+from studio.jobs.exports import NO_ANSWER, NOT_ASKED, OTHER_ANSWER, SAME_ANSWER
 
 log = logging.getLogger(__name__)
 
@@ -101,10 +102,28 @@ def _cut(renderer: ChatRenderer, *turns: tuple[str, str]) -> list[str]:
     return [*parts, rest]
 
 
+_ASKED = {
+    NOT_ASKED: "Ollama itself was not asked.",
+    SAME_ANSWER: "Ollama was asked one question, and gave the same answer.",
+    OTHER_ANSWER: "Ollama was asked one question, and gave another answer.",
+    NO_ANSWER: "Ollama was asked, and gave no answer.",
+}
+
+
 def modelfile(
-    *, file: str, name: str, template: Template | None, stops: Sequence[str], context: int, longest: int
+    *,
+    file: str,
+    name: str,
+    template: Template | None,
+    stops: Sequence[str],
+    context: int,
+    longest: int,
+    ollama: str = NOT_ASKED,
 ) -> str:
-    """Write the Modelfile for a file that lies beside it. `context` is the model's own, `longest` that of a row."""
+    """Write the Modelfile for a file that lies beside it. `context` is the model's own, `longest` that of a row.
+
+    `ollama` is what came of asking Ollama with it, see `GgufCheck`.
+    """
     name = " ".join(name.split())
     source = None if template is None else template.source
     said = "# The template was compared with the studio's, text for text, but not by Ollama.\n"
@@ -120,7 +139,7 @@ def modelfile(
     lines += ["PARAMETER temperature 0", "PARAMETER repeat_penalty 1"]
     return (
         f"# {name}, made with LoRA Studio. To use it: ollama create NAME -f THIS_FILE\n"
-        "# llama.cpp was asked and gave the checked answers. Ollama itself was not asked.\n"
+        f"# llama.cpp was asked and gave the checked answers. {_ASKED[ollama]}\n"
         f"{said}FROM ./{file}\n"
         + ("" if source is None else f"TEMPLATE {_QUOTES}{source}{_QUOTES}\n")
         + "\n".join(lines)

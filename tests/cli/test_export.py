@@ -14,7 +14,7 @@ from studio.cli.main import main
 from studio.config import RunConfig
 from studio.errors import ExportError, RunError
 from studio.events import Failed, Started
-from studio.jobs.exports import GGUF_KINDS, export_archive, export_folder, export_modelfile
+from studio.jobs.exports import ONE_FILE, export_archive, export_folder, export_modelfile
 from studio.jobs.tasks import Export, Task
 from studio.runs.event_log import EventLog
 from studio.runs.launcher import Worker
@@ -39,7 +39,7 @@ class Exporting(FakeWorkers):
                 log.close()
             else:
                 write_export(run, task.kind)
-                if task.kind in GGUF_KINDS:
+                if task.kind in ONE_FILE:
                     self.leave()
                     return worker
                 export_folder(run, task.kind).mkdir()
@@ -134,3 +134,11 @@ def test_the_command_refuses_what_it_does_not_know(tmp_path: Path, capsys: pytes
         main(["--home", str(tmp_path), "export", "nobody", "--as", "picture"])
     with pytest.raises(SystemExit):
         main(["--home", str(tmp_path), "export", "nobody", "--as", "gguf", "--quantisation", "q1"])
+
+
+def test_an_adapter_alone_is_told_and_copied(studio: Studio, run: RunFolder, tmp_path: Path) -> None:
+    said = told(studio, run.id, "gguf-adapter", tmp_path / "soup").replace("\n", "")
+    assert "Added to a 16-bit GGUF of the base by llama.cpp: 141 of 144 next tokens are the run's" in said
+    assert "llama-server -m base.gguf --lora" in said
+    assert (tmp_path / "soup.gguf").stat().st_size == 18_100_000
+    assert not (tmp_path / "soup.Modelfile").exists()

@@ -5,6 +5,7 @@ import pytest
 from studio import codec
 from studio.errors import RunError
 from studio.jobs.tasks import (
+    PUBLISH_TOKEN,
     TASKS,
     Calibrate,
     Chat,
@@ -14,6 +15,7 @@ from studio.jobs.tasks import (
     Import,
     MakeBlend,
     PrepareModel,
+    Publish,
     Task,
     Train,
     home_of,
@@ -29,6 +31,7 @@ def every(home: Path) -> tuple[Task, ...]:
         Train(run),
         MakeBlend(run),
         Export(run, "merged"),
+        Publish(run, "merged", "me/otter", public=True),
         Evaluate(run, "data-1", data=home / "rows.jsonl", title="Rows \u00e9", tasks=("piqa",), own_tasks=False),
         Evaluate(run, "end"),
         PrepareModel("owner/model", home),
@@ -80,3 +83,11 @@ def test_where_jobs_keep_their_files(tmp_path: Path) -> None:
     assert CountTokens(run, run, run / "ab.npz").paths.log == run / "ab.log"
     assert Calibrate(tmp_path).paths.lock == tmp_path / "machine.lock"
     assert home_of(run) == tmp_path
+
+
+def test_a_token_reaches_a_worker_and_no_file(tmp_path: Path) -> None:
+    task = Publish(tmp_path / "runs" / "otter", "adapter", "me/otter", token="hf_secret")
+    assert "hf_secret" not in write_task(task).read_text() + repr(task)
+    assert task.variables == {PUBLISH_TOKEN: "hf_secret"}
+    assert read_task(task.paths.task).variables == {}
+    assert Export(tmp_path, "merged").variables == {}

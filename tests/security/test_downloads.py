@@ -143,7 +143,7 @@ def test_what_programs_are_told_holds_no_path(studio: Studio, run: RunFolder) ->
 
 def test_the_card_of_an_export_names_no_folder_of_this_machine(run: RunFolder) -> None:
     """The card said where the base and the adapter that was trained further had lain."""
-    from studio.workers.model_card import card_of
+    from studio.jobs.model_card import card_of
 
     place = "/home/somebody/private/base"
     run.__dict__["config"] = replace(run.config, model=place, start_adapter=f"{place}/adapter-7")

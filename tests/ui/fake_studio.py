@@ -32,7 +32,7 @@ from studio.data.tokenizing.rendering import ChatRenderer
 from studio.data.tokenizing.tokens import count_tokens, save
 from studio.errors import StudioError
 from studio.events import Evaluated, Event, Finished, Loaded, Prepared, Saved, Started, Stepped
-from studio.jobs.exports import GGUF_KINDS, ExportReport, GgufCheck, export_archive, export_modelfile
+from studio.jobs.exports import GGUF_KINDS, ONE_FILE, ExportReport, GgufCheck, export_archive, export_modelfile
 from studio.jobs.imports import ImportRequest
 from studio.jobs.rendering_protocol import Shown
 from studio.jobs.tasks import Import, Task
@@ -339,7 +339,7 @@ def write_export(run: RunFolder, kind: str) -> ExportReport:
         same_answers=3,
         answers=3,
         checked_with="peft",
-        gguf=GGUF_CHECK if kind in GGUF_KINDS else None,
+        gguf=GGUF_CHECK if kind in ONE_FILE else None,
     )
     (run.exports / f"{kind}.json").write_text(codec.dumps(report), encoding="utf-8")
     return report

@@ -14,13 +14,13 @@ from studio.events import Event, Failed, Finished, Loaded, Started
 from studio.jobs.blends import start_blend
 from studio.jobs.exports import read_report
 from studio.jobs.jobs import Jobs
+from studio.jobs.model_card import card_of
 from studio.jobs.tasks import Export, MakeBlend
 from studio.ml import loading
 from studio.runs.blend_parents import read_blend
 from studio.runs.event_log import EventLog
 from studio.runs.launcher import Worker
 from studio.runs.store import RunFolder, RunStore
-from studio.workers.model_card import card_of
 from tests.workers.conftest import Start, events
 
 MakeRun = Callable[..., RunFolder]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,9 @@ from studio.events import Failed, Finished, Saved
 from studio.jobs.exports import export_archive, export_folder, read_report
 from studio.jobs.snippets import LONGEST_ANSWER, snippet
 from studio.jobs.tasks import Chat, Export, Train
+from studio.ml.reference import load_reference, save_reference
 from studio.runs.store import RunFolder
+from studio.workers.train import REFERENCE
 from tests.warm import ONE_THREAD
 from tests.workers.conftest import Start, events, wait_for
 from tests.workers.test_chat import Conversation
@@ -51,6 +54,7 @@ def test_both_exports_of_a_run_load_in_plain_libraries_and_agree(
         assert report is not None
         assert report.largest_difference < 1e-4
         assert report.same_answers == report.answers == 3
+        assert report.step == report.run_step == 4
         assert report.archive_bytes == export_archive(run, kind).stat().st_size
         zipfile.ZipFile(export_archive(run, kind)).extractall(tmp_path / kind)
     (adapter,) = (tmp_path / "adapter").iterdir()
@@ -196,4 +200,36 @@ def test_a_run_that_was_killed_can_still_be_exported(make_run: MakeRun, start: S
     report = read_report(run.exports, kind)
     assert report is not None
     assert "the run left" in report.checked_with
+    assert run.result is not None
+    assert report.step == int(run.result.name.removeprefix("step-")) <= report.run_step
     assert not list(export_folder(run, kind).glob("progress*"))
+
+
+def test_a_run_on_an_8_bit_base_is_exported_and_a_damaged_one_is_not(make_run: MakeRun, start: Start) -> None:
+    """Its logits may be off by what rounding does; its files may not."""
+    run = trained(make_run, start, method="qlora-8bit", precision="bf16")
+    assert start(Export(run.path, "adapter")).wait() == 0
+    report = read_report(run.exports, "adapter")
+    assert report is not None
+    assert report.largest_difference <= report.tolerance
+    assert run.result is not None
+    weights = run.result / "adapter_model.safetensors"
+    tensors = load_file(weights)
+    name = next(name for name in tensors if "lora_B" in name)
+    save_file({**tensors, name: tensors[name] * 1.02}, weights, metadata={"format": "pt"})
+    assert start(Export(run.path, "adapter"), stderr=subprocess.DEVNULL).wait() == 1
+    assert not export_archive(run, "adapter").exists()
+
+
+def test_the_answers_of_an_older_run_are_asked_again_exactly(make_run: MakeRun, start: Start) -> None:
+    """They were rounded as the training was, which hid errors of some hundredths."""
+    run = trained(make_run, start, precision="bf16")
+    kept = load_reference(run.path / REFERENCE)
+    assert kept.exact
+    save_reference(replace(kept, exact=False, learned=""), run.path / REFERENCE)
+    assert start(Export(run.path, "adapter")).wait() == 0
+    assert load_reference(run.path / REFERENCE).exact
+    report = read_report(run.exports, "adapter")
+    assert report is not None
+    assert report.tolerance < 0.01
+    assert "the run left" in report.checked_with

@@ -1,5 +1,6 @@
 """The export of a GGUF by a real worker: written, asked, put on the shelf whole, or not at all."""
 
+import os
 import signal
 import subprocess
 from collections.abc import Callable
@@ -11,13 +12,24 @@ from studio.data.examples import Message
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import ExportError
 from studio.events import Failed, Finished, Loading
-from studio.jobs.exports import export_archive, export_modelfile, gguf_kind, read_report
+from studio.jobs.exports import (
+    GGUF_ADAPTER,
+    NO_ANSWER,
+    export_archive,
+    export_modelfile,
+    export_state,
+    gguf_kind,
+    read_report,
+)
+from studio.jobs.jobs import Jobs
 from studio.jobs.tasks import Export, Train
 from studio.ml.gguf_prompts import OWN
+from studio.runs.launcher import Worker
 from studio.runs.store import RunFolder
 from studio.workers.gguf_export import ensure_room
 from studio.workers.modelfile import modelfile, template_of
 from tests.tiny_model import write_tiny_gguf_base
+from tests.warm import ONE_THREAD
 from tests.workers.conftest import Start, events, wait_for
 
 MakeRun = Callable[..., RunFolder]
@@ -70,6 +82,63 @@ def test_a_run_becomes_a_file_that_answers_like_it(make_run: MakeRun, start: Sta
     assert check.has_template
     assert "Ollama itself was not asked" in lines[1]
     assert hidden(run) == []
+
+
+def test_an_adapter_alone_answers_like_the_run_and_at_scale_0_like_the_base(
+    make_run: MakeRun, start: Start, base: Path
+) -> None:
+    run = trained(make_run, start, base, epochs=4)
+    assert start(Export(run.path, GGUF_ADAPTER)).wait() == 0
+    report = read_report(run.exports, GGUF_ADAPTER)
+    assert report is not None
+    assert report.gguf is not None
+    check = report.gguf
+    assert check.same_tokens == check.tokens > 6
+    assert check.base_same_tokens == check.base_tokens > 6
+    assert check.divergence <= check.allowed < 1e-4
+    file = export_archive(run, GGUF_ADAPTER)
+    assert report.archive_bytes == file.stat().st_size < 200_000, "no weight of the base is in it"
+    assert not file.with_suffix(".Modelfile").exists()
+    assert hidden(run) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"dora": True}, "is a DoRA run"),
+        ({"train_embeddings": True}, "trained its word table and output head as a whole"),
+        ({"method": "full"}, "trained the whole model"),
+    ],
+    ids=str,
+)
+def test_what_a_gguf_of_an_adapter_cannot_carry_is_a_sentence(
+    make_run: MakeRun, start: Start, base: Path, settings: dict[str, object], words: str
+) -> None:
+    run = trained(make_run, start, base, epochs=1, **settings)
+    assert start(Export(run.path, GGUF_ADAPTER), stderr=subprocess.DEVNULL).wait() == 1
+    failed = events(Export(run.path, GGUF_ADAPTER).paths.events)[-1]
+    assert isinstance(failed, Failed)
+    assert words in failed.message
+    assert failed.hint
+    assert not export_archive(run, GGUF_ADAPTER).exists()
+
+
+def test_one_that_was_killed_offers_nothing_and_the_next_removes_what_lay_there(
+    make_run: MakeRun, start: Start, base: Path
+) -> None:
+    run = trained(make_run, start, base)
+    jobs = Jobs(lambda task: Worker(process_id=None, exit_code=lambda: -9))
+    for kind, what in ((gguf_kind("f16"), "Writing the GGUF"), (GGUF_ADAPTER, "Writing a GGUF of the base")):
+        worker = start(Export(run.path, kind))
+        wait_for(Export(run.path, kind).paths.events, Loading, what=what)
+        worker.kill()
+        worker.wait()
+        assert hidden(run), "it lay half there"
+        assert export_state(jobs, run, kind).result is None
+        assert not export_archive(run, kind).exists()
+        assert start(Export(run.path, kind)).wait() == 0
+        assert hidden(run) == []
+        assert export_state(jobs, run, kind).result is not None
 
 
 def test_a_full_run_becomes_a_file_of_k_quants(make_run: MakeRun, start: Start, base: Path) -> None:
@@ -150,3 +219,22 @@ def test_a_template_that_ollama_cannot_be_given_is_left_out(base: Path, tmp_path
     assert "# a b, made with" in text
     assert "stop" not in text.lower().split("from ./")[1]
     assert "num_ctx 9000" in text
+
+
+def test_an_ollama_on_the_machine_is_asked_with_the_modelfile(
+    make_run: MakeRun, start: Start, start_cold: Start, base: Path, tmp_path: Path
+) -> None:
+    """One that is broken: the file is offered, and the Modelfile says so."""
+    run = trained(make_run, start, base)
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "ollama"
+    program.write_text("#!/bin/sh\nexit 3\n")
+    program.chmod(0o755)
+    kind = gguf_kind("f16")
+    environment = {**os.environ, **ONE_THREAD, "PATH": f"{program.parent}:{os.environ['PATH']}"}
+    assert start_cold(Export(run.path, kind), env=environment, stderr=subprocess.DEVNULL).wait() == 0
+    report = read_report(run.exports, kind)
+    assert report is not None
+    assert report.gguf is not None
+    assert report.gguf.ollama == NO_ANSWER
+    assert "Ollama was asked, and gave no answer." in export_modelfile(run, kind).read_text(encoding="utf-8")

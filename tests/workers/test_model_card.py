@@ -3,8 +3,8 @@ from collections.abc import Callable
 import pytest
 
 from studio.config import STARTER
+from studio.jobs.model_card import card_of
 from studio.runs.store import RunFolder
-from studio.workers.model_card import card_of
 
 MakeRun = Callable[..., RunFolder]
 

@@ -5,6 +5,7 @@ Every text is escaped, and the page forbids itself the network.
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from markupsafe import Markup
@@ -12,6 +13,7 @@ from markupsafe import Markup
 from studio.config import RunConfig, settings
 from studio.jobs import scored_rows
 from studio.jobs.evaluation_report import HELD_OUT, EvaluationReport, ScoredRow
+from studio.models.elsewhere import shown_name
 from studio.planning.tradeoffs import Tradeoff
 from studio.ui.evaluate import cards, report_plots, tradeoff_view
 from studio.ui.evaluate import rows as evaluate_rows
@@ -32,6 +34,8 @@ def page(
     """Write the report of a run with its settings; `tradeoff` adds the other runs of the same data."""
     ordered = scored_rows.arrange(rows, scored_rows.ALL)
     left = len(ordered) - MOST_ROWS
+    # The file leaves this machine: a folder of it is called by its name.
+    config = replace(config, model=shown_name(config.model), start_adapter=shown_name(config.start_adapter))
     chosen = [(each.label, in_words(getattr(config, each.name))) for each in settings()]
     drawn = fragments.render(
         "evaluate/report_page.html",
@@ -62,7 +66,7 @@ def _circumstances(report: EvaluationReport) -> list[tuple[str, str]]:
     what = "the held-out examples of the run" if report.data == HELD_OUT else report.data
     return [
         ("Run", f"{report.run_name} ({report.run_id})"),
-        ("Base model", report.model),
+        ("Base model", shown_name(report.model)),
         ("Data set", report.dataset_name),
         ("Hash of the data set", report.dataset_sha256),
         ("Scored on", f"{what}, {report.rows:,} of {counted(report.rows_available, 'row')}"),

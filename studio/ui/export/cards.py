@@ -2,7 +2,22 @@
 
 from markupsafe import Markup
 
-from studio.jobs.exports import F16, GGUF, Q4_K_M, Q5_K_M, Q8_0, ExportReport, ExportState, GgufCheck
+from studio.jobs.exports import (
+    ADAPTER,
+    F16,
+    GGUF,
+    GGUF_ADAPTER,
+    NO_ANSWER,
+    NOT_ASKED,
+    OTHER_ANSWER,
+    Q4_K_M,
+    Q5_K_M,
+    Q8_0,
+    SAME_ANSWER,
+    ExportReport,
+    ExportState,
+    GgufCheck,
+)
 from studio.models.gguf_sizes import GgufSize, Recommended
 from studio.runs.turns import EVALUATION
 from studio.ui.kit import fragments
@@ -36,8 +51,18 @@ PACKED: dict[str, tuple[str, str]] = {
     Q8_0: ("Q8_0", "8 bits: hardly different"),
     Q5_K_M: ("Q5_K_M", "5 to 6 bits: a little coarser"),
     Q4_K_M: ("Q4_K_M", "4 to 5 bits: coarser"),
+    ADAPTER: ("Adapter alone", "only what was learned, for llama.cpp beside a GGUF of the base"),
 }
-"""Of each quantisation its name and what it does to the answers."""
+"""Of each quantisation, and of the adapter alone, its name and what it does to the answers."""
+
+
+OLLAMA_SAID = {
+    NOT_ASKED: "Ollama itself was not asked.",
+    SAME_ANSWER: "Ollama, which is on this machine, was asked one question with it and gave the same answer.",
+    OTHER_ANSWER: "Ollama, which is on this machine, was asked one question with it and gave another answer than "
+    "llama.cpp: compare its answers before you rely on them.",
+    NO_ANSWER: "Ollama is on this machine and gave no answer with it: the log of the export says why.",
+}
 
 
 def name(kind: str, *, whole: bool) -> str:
@@ -58,6 +83,8 @@ def status(state: ExportState) -> Markup:
         return fragments.stack([fragments.line("busy", state.sentence), way_out, bar])
     if state.status == "failed" and state.failed is not None:
         return fragments.notice("bad", state.failed.message, state.failed.hint)
+    if state.result is not None and state.result.gguf is not None and state.result.kind == GGUF_ADAPTER:
+        return _gguf_adapter_result(state.result, state.result.gguf)
     if state.result is not None and state.result.gguf is not None:
         return _gguf_result(state.result, state.result.gguf)
     if state.result is not None:
@@ -122,11 +149,24 @@ def _size_of(expected: GgufSize | None, report: ExportReport | None) -> str:
 def _gguf_result(report: ExportReport, check: GgufCheck) -> Markup:
     parts = [
         fragments.notice("good", _gguf_check(check), _gguf_small_print(report, check)),
-        fragments.line("quiet", _modelfile(check)),
+        fragments.line("warn" if check.ollama in (OTHER_ANSWER, NO_ANSWER) else "quiet", _modelfile(check)),
     ]
     if check.fell_back:
         parts.insert(1, fragments.line("warn", _fell_back(check)))
     return fragments.stack([*parts, fragments.tiles([Tile("GGUF", size(report.archive_bytes), _bytes(report))])])
+
+
+def _gguf_adapter_result(report: ExportReport, check: GgufCheck) -> Markup:
+    asked = (
+        f"Added to its base by llama.cpp and asked: {check.same_tokens} of {check.tokens} next words are the same as "
+        f"the run's. At scale 0 {check.base_same_tokens} of {check.base_tokens} are the base's."
+    )
+    return fragments.stack(
+        [
+            fragments.notice("good", asked, _gguf_small_print(report, check)),
+            fragments.tiles([Tile("GGUF", size(report.archive_bytes), _bytes(report))]),
+        ]
+    )
 
 
 def _bytes(report: ExportReport) -> str:
@@ -160,6 +200,9 @@ def _fell_back(check: GgufCheck) -> str:
 
 
 def _modelfile(check: GgufCheck) -> str:
-    if check.has_template:
-        return "The Modelfile has a template that writes the same prompts. Ollama itself was not asked."
-    return "The Modelfile has no template: none was shown to write the same prompts. Ollama itself was not asked."
+    template = (
+        "The Modelfile has a template that writes the same prompts."
+        if check.has_template
+        else "The Modelfile has no template: none was shown to write the same prompts."
+    )
+    return f"{template} {OLLAMA_SAID.get(check.ollama, OLLAMA_SAID[NOT_ASKED])}"

@@ -8,8 +8,8 @@ import gradio as gr
 
 from studio.jobs.exports import GGUF
 from studio.studio import Studio
-from studio.ui.export import address_card, cards, view
-from studio.ui.export.view import Selection
+from studio.ui.export import address_card, cards, publish_card, view
+from studio.ui.export.state import Selection
 from studio.ui.kit import fragments
 from studio.ui.kit.components import html, picker
 from studio.ui.kit.panel import Panel
@@ -20,7 +20,7 @@ Buttons = tuple[gr.Button, gr.Button, gr.Button]
 
 def build(studio: Studio, *, timer: gr.HTML, opened: Callable[..., Any]) -> gr.Dropdown:
     """Lay the tab out and connect it; return the chooser of the run. `opened` is the event of the tab being opened."""
-    panel = Panel("export", Selection(), draw=functools.partial(view.draw, studio))
+    panel = Panel("export", Selection(), draw=functools.partial(view.draw, studio), settle=publish_card.settle)
     with gr.Column(elem_classes="ls-card"):
         run = panel.input(
             "run_id", picker(label="Run to export", info="Any run that left a result.", elem_id="export-run")
@@ -28,11 +28,13 @@ def build(studio: Studio, *, timer: gr.HTML, opened: Callable[..., Any]) -> gr.D
     with gr.Row(equal_height=True):
         buttons = {kind: _build_card(panel, kind, *texts) for kind, texts in cards.KINDS.items()}
     buttons[GGUF] = _build_gguf(panel)
+    publishing = publish_card.build(panel)
     panel.redraws([timer.tick, opened])
     for kind, (prepare_it, cancel_it, delete_it) in buttons.items():
         panel.on([prepare_it.click], functools.partial(prepare, studio, kind))
         panel.on([cancel_it.click], functools.partial(cancel, studio, kind))
         panel.on([delete_it.click], functools.partial(delete, studio, kind))
+    publish_card.connect(panel, studio, publishing)
     address_card.build(studio, run=run, timer=timer.tick, opened=opened)
     return run
 

@@ -1,7 +1,6 @@
 """All that the Export tab shows at a moment, by the names of its parts: each kind of export on a card of its own."""
 
 import logging
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -10,8 +9,10 @@ from markupsafe import Markup
 from studio.config import FULL
 from studio.errors import ModelError
 from studio.jobs.exports import (
+    ADAPTER,
     GGUF,
-    Q8_0,
+    GGUF_ADAPTER,
+    ONE_FILE,
     QUANTISATIONS,
     ExportState,
     export_archive,
@@ -19,6 +20,7 @@ from studio.jobs.exports import (
     export_state,
     gguf_kind,
     quantisation_of,
+    went_on,
 )
 from studio.jobs.snippets import gguf_commands, snippet
 from studio.logs import logged
@@ -27,19 +29,13 @@ from studio.models.locate import locate_settled
 from studio.runs.store import RunFolder
 from studio.studio import Studio
 from studio.ui.export import cards as export_cards
+from studio.ui.export import publish_view
+from studio.ui.export.state import Selection
 from studio.ui.kit import fragments, run_choices
 from studio.ui.kit.downloads import RUN, download_address
 from studio.ui.kit.drawn import Parts
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Selection:
-    """The run that is exported, empty where there is none, and how the weights of a GGUF are packed."""
-
-    run_id: str = ""
-    quantisation: str = Q8_0
 
 
 def kind_of(kind: str, selection: Selection) -> str:
@@ -57,7 +53,7 @@ def draw(studio: Studio, selection: Selection) -> Parts:
     kind = kind_of(GGUF, selection)
     state = export_state(studio.jobs, studio.runs.get(run_id), kind) if run_id else None
     drawn |= {f"gguf_{name}": part for name, part in _gguf_card(studio, run_id, kind, state).items()}
-    return drawn
+    return {**drawn, **publish_view.draw(studio, selection)}
 
 
 def no_run() -> Markup:
@@ -79,10 +75,11 @@ def _gguf_card(studio: Studio, run_id: str, kind: str, state: ExportState | None
     run, ready = studio.runs.get(run_id), state.result is not None
     beside = export_modelfile(run, kind)
     address = download_address(RUN, run_id, beside.name)
+    has_modelfile = ready and kind != GGUF_ADAPTER
     return {
         **drawn,
-        "kinds": str(_packings(studio, run, quantisation_of(kind))),
-        "modelfile": gr.update(visible=ready, link=address if ready else None),
+        "kinds": str(_packings(studio, run, ADAPTER if kind == GGUF_ADAPTER else quantisation_of(kind))),
+        "modelfile": gr.update(visible=has_modelfile, link=address if has_modelfile else None),
         "code": gr.update(visible=ready, value=gguf_commands(run, kind) if ready else ""),
     }
 
@@ -93,10 +90,10 @@ def _packings(studio: Studio, run: RunFolder, chosen: str) -> Markup:
         architecture = None if files is None else known_architecture(files.folder)
         found = {
             each: (
-                None if architecture is None else size_of(architecture, each),
+                None if architecture is None or each == ADAPTER else size_of(architecture, each),
                 export_state(studio.jobs, run, gguf_kind(each)).result,
             )
-            for each in QUANTISATIONS
+            for each in (*QUANTISATIONS, ADAPTER)
         }
         advised = None if files is None else recommended(architecture)
         return export_cards.packings(found, advised=advised, chosen=chosen)
@@ -116,10 +113,10 @@ def _card(studio: Studio, run_id: str, kind: str, state: ExportState | None) -> 
         }
     ready = state.result is not None
     run = studio.runs.get(run_id)
-    is_gguf = bool(quantisation_of(kind))
+    is_gguf = kind in ONE_FILE
     title = export_cards.name(GGUF if is_gguf else kind, whole=run.config.method == FULL)
     return {
-        "status": str(export_cards.status(state)),
+        "status": str(fragments.stack([_went_on(studio, run_id, state), export_cards.status(state)])),
         "prepare": gr.update(
             visible=not ready and state.status != "absent",
             interactive=state.status != "working",
@@ -132,6 +129,14 @@ def _card(studio: Studio, run_id: str, kind: str, state: ExportState | None) -> 
         "cancel": gr.update(visible=state.working, interactive=not state.cancelled),
         "delete": gr.update(visible=ready),
     }
+
+
+def _went_on(studio: Studio, run_id: str, state: ExportState) -> Markup:
+    """Say of what an export is whose run has gone on since."""
+    if state.result is None:
+        return Markup("")
+    said = went_on(state.result, studio.scheduler.view(run_id).view.step)
+    return fragments.line("warn", said) if said else Markup("")
 
 
 def _code(run: RunFolder, kind: str, title: str, *, ready: bool) -> dict[str, Any]:

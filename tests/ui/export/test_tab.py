@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -5,7 +6,7 @@ import pytest
 from studio.config import RunConfig
 from studio.errors import ExportError
 from studio.events import Failed, Loading, Started
-from studio.jobs.exports import export_archive
+from studio.jobs.exports import export_archive, write_report
 from studio.jobs.tasks import Export
 from studio.runs.event_log import EventLog
 from studio.runs.store import RunFolder
@@ -13,8 +14,8 @@ from studio.runs.turns import EVALUATION
 from studio.studio import Studio
 from studio.ui.api import export_of
 from studio.ui.export import view
+from studio.ui.export.state import Selection
 from studio.ui.export.tab import cancel, delete, prepare
-from studio.ui.export.view import Selection
 from tests.ui.fake_studio import FakeWorkers, finished_run, write_export
 
 
@@ -152,3 +153,39 @@ def test_programs_can_export(studio: Studio, run: RunFolder) -> None:
     assert export_of(studio, run.id, "adapter")["status"] == "working"
     with pytest.raises(ExportError):
         export_of(studio, run.id, "gguf")
+
+
+def test_an_adapter_alone_is_one_of_the_kinds_of_gguf(studio: Studio, run: RunFolder) -> None:
+    write_export(run, "gguf-adapter")
+    shown = dict(view.draw(studio, Selection(run.id, "adapter")))
+    assert "Added to its base by llama.cpp and asked" in shown["gguf_status"]
+    assert "Modelfile" not in shown["gguf_status"]
+    assert shown["gguf_modelfile"]["visible"] is False
+    assert shown["gguf_download"]["link"] == f"studio/download/run/{run.id}/{run.id}-adapter.gguf"
+    assert f"--lora {run.id}-adapter.gguf" in shown["gguf_code"]["value"]
+    assert "Adapter alone" in shown["gguf_kinds"]
+    config = RunConfig(method="full")
+    full = finished_run(studio, dataset_id=run.origin.dataset_id, config=config)
+    assert "there is no adapter" in dict(view.draw(studio, Selection(full.id, "adapter")))["gguf_status"]
+
+
+def test_an_export_says_that_its_run_went_on_since(studio: Studio, run: RunFolder) -> None:
+    """It counted as the export of the run, though that had learned more meanwhile."""
+    report = write_export(run, "adapter")
+    for at_step, words in ((5, False), (4, True), (0, False)):
+        write_report(run.exports, replace(report, step=at_step, run_step=at_step))
+        shown = look(studio, run.id)["adapter_status"]
+        assert ("This export is of step 4. The run went on since, and is at step 5" in shown) == words
+        assert look(studio, run.id)["adapter_download"]["visible"] is True
+
+
+def test_what_ollama_said_stands_beside_the_modelfile(studio: Studio, run: RunFolder) -> None:
+    report = write_export(run, "gguf-q8_0")
+    assert report.gguf is not None
+    for ollama, words in (
+        ("same", "gave the same answer"),
+        ("other", "gave another answer"),
+        ("none", "gave no answer"),
+    ):
+        write_report(run.exports, replace(report, gguf=replace(report.gguf, ollama=ollama)))
+        assert words in look(studio, run.id)["gguf_status"]

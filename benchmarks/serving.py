@@ -69,20 +69,23 @@ def compare(model: Path, work: Path, *, rounds: int, tokens: int) -> None:
     run = train(model, work)
     gguf_converting.convert(model, work / "model.gguf", "f16")
     found: dict[tuple[str, int], list[float]] = {}
+
+    def note(name: str, clients: int, speed: float) -> None:
+        say(f"{name}, {clients} at once: {speed:.1f} tokens a second")
+        found.setdefault((name, clients), []).append(speed)
+
     for _ in range(rounds):
         with studio(work) as (client, base):
             for name, models in (("studio", [base]), ("studio, base and adapter mixed", [base, run.id])):
                 ask(client, models, clients=2, tokens=8)  # both are in memory
                 for clients in CLIENTS:
-                    found.setdefault((name, clients), []).append(ask(client, models, clients=clients, tokens=tokens))
+                    note(name, clients, ask(client, models, clients=clients, tokens=tokens))
         with llama(work / "model.gguf") as client:
             ask(client, ["model"], clients=1, tokens=8)
             for clients in CLIENTS:
-                speed = ask(client, ["model"], clients=clients, tokens=tokens)
-                found.setdefault(("llama.cpp, f16", clients), []).append(speed)
+                note("llama.cpp, f16", clients, ask(client, ["model"], clients=clients, tokens=tokens))
         for clients in CLIENTS:
-            speed = generated(model, tokens, clients, precision=precision_of(run))
-            found.setdefault(("generate, one batch", clients), []).append(speed)
+            note("generate, one batch", clients, generated(model, tokens, clients, precision=precision_of(run)))
         one = found[("generate, one batch", 1)][-1]
         for clients in CLIENTS:  # who waits changes nothing in how fast one is answered after the other
             found.setdefault(("generate, one after the other", clients), []).append(one)

@@ -66,7 +66,7 @@ def test_both_exports_answer_and_stop_as_the_run_does(
     for shipped in exports:
         assert shipped.transformers.startswith("4.")
         agreement = compare(live, shipped.reference)
-        assert agreement.largest_difference < export.tolerance(FP32, agreement)
+        assert agreement.largest_difference < export.tolerance(agreement)
         assert agreement.same_answers == 2
         assert shipped.prompt == renderer.prompt(conversation(CONVERSATION[0]["content"]))
         assert set(renderer.end_ids) <= set(shipped.end_ids)

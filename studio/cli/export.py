@@ -26,6 +26,7 @@ from studio.jobs.exports import (
     went_on,
 )
 from studio.jobs.snippets import gguf_commands, snippet
+from studio.jobs.verdicts import file_beside_run
 from studio.runs.store import RunFolder
 from studio.studio import Studio
 from studio.wording import counted, size
@@ -85,6 +86,8 @@ def _tell_gguf(report: ExportReport, check: GgufCheck, place: Path, *, console: 
         f"divergence {check.divergence:.2g} nats (at most {check.allowed:.2g} is allowed).",
         f"{place.with_suffix('.Modelfile')}: for `ollama create`. {_OLLAMA[check.ollama]}",
     ]
+    if check.score is not None:
+        lines.insert(1, file_beside_run(check.score))
     if check.fell_back:
         lines.append(f"{check.fell_back} of {check.tensors} matrices are packed in another way: {_FELL_BACK}")
     for line in lines:

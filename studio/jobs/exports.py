@@ -13,6 +13,7 @@ from studio import codec
 from studio.config import FULL
 from studio.errors import ExportError
 from studio.files import disk_trouble, write_whole
+from studio.jobs.evaluation_report import Figure
 from studio.jobs.jobs import Jobs, JobState
 from studio.jobs.tasks import Export
 from studio.runs.store import RunFolder
@@ -116,7 +117,8 @@ class GgufCheck:
     matrices are stored in another format, because their width is no multiple of 256. `has_template` says whether the
     Modelfile has one, and `ollama` what came of asking Ollama with that: one of the words above. An adapter alone was
     added to the base in 16 bits for all of this; `base_same_tokens` of `base_tokens` are those of the base without it,
-    with the adapter loaded at scale 0.
+    with the adapter loaded at scale 0. `score` is the task's own score of held-out rows, with the run as base and the
+    file as tuned; None where the run has none, and for an adapter alone.
     """
 
     prompts: int
@@ -131,6 +133,7 @@ class GgufCheck:
     ollama: str = NOT_ASKED
     base_tokens: int = 0
     base_same_tokens: int = 0
+    score: Figure | None = None
 
 
 @dataclass(frozen=True)

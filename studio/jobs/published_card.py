@@ -7,11 +7,11 @@ from pathlib import Path
 from studio.config import FULL
 from studio.data.example_files import ExampleFile
 from studio.errors import DataError
-from studio.jobs.evaluation_report import AT_THE_END, Estimate, EvaluationReport, Figure, read_report
+from studio.jobs.evaluation_report import AT_THE_END, EvaluationReport, read_report
 from studio.jobs.exports import ADAPTER, GGUF_ADAPTER, GGUF_KINDS, MERGED, export_archive
 from studio.jobs.model_card import is_of_hub, note_of, same_answers, steps_of, table_of, what_it_is
 from studio.jobs.snippets import base_name, snippet
-from studio.jobs.verdicts import shown, summary
+from studio.jobs.verdicts import summary, told_with_interval
 from studio.models.front_matter import ADAPTER_OF, FINETUNE_OF, QUANTISED_FROM, Facts, Score, front_matter
 from studio.models.licences import Licence
 from studio.runs.store import RunFolder
@@ -123,21 +123,14 @@ def _count(path: Path) -> int:
 def _scores(report: EvaluationReport | None) -> list[str]:
     if report is None:
         return ["Nobody has measured that: this run was not evaluated."]
-    rows = [
-        f"| {each.title} | {_told(each, each.base)} | {_told(each, each.tuned)} | {each.rows:,} | {each.verdict} |"
-        for each in report.figures
-    ]
+    rows = []
+    for each in report.figures:
+        base, tuned = (told_with_interval(each, found) for found in (each.base, each.tuned))
+        rows.append(f"| {each.title} | {base} | {tuned} | {each.rows:,} | {each.verdict} |")
     table = "\n".join(["| score | base | this model | rows | |", "|---|---|---|---|---|", *rows])
     intervals = "Behind a figure is its 95 % interval (bootstrap), where the rows are enough for one."
     found = summary(report)
     return [found.change.text, table, intervals, found.confidence.text, *found.cautions, *report.remarks]
-
-
-def _told(figure: Figure, found: Estimate | None) -> str:
-    if found is None:
-        return ""
-    value = shown(figure, found.value)
-    return f"{value} ({shown(figure, found.low)} to {shown(figure, found.high)})" if figure.has_interval else value
 
 
 def _forgotten(report: EvaluationReport | None) -> str:

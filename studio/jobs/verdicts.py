@@ -12,6 +12,7 @@ from studio.jobs.evaluation_report import (
     CLEARLY_WORSE,
     FEWEST_ROWS,
     TOO_FEW_ROWS,
+    Estimate,
     EvaluationReport,
     Figure,
     Forgetting,
@@ -220,3 +221,19 @@ def shown(figure: Figure, value: float) -> str:
     if figure.unit == "share":
         return f"{value:.0%}".replace("%", " %")
     return f"{value:.1f} of 100" if figure.unit == "score" else f"{value:.3f}"
+
+
+def told_with_interval(figure: Figure, found: Estimate | None) -> str:
+    """Write an estimate with its interval, where the rows are enough for one; empty where there is none."""
+    if found is None:
+        return ""
+    value = shown(figure, found.value)
+    return f"{value} ({shown(figure, found.low)} to {shown(figure, found.high)})" if figure.has_interval else value
+
+
+def file_beside_run(figure: Figure) -> str:
+    """Say how well a file of the tuned model does its task, as tuned, beside the run, as base."""
+    return (
+        f"On {figure.rows:,} held-out rows: {figure.title} {told_with_interval(figure, figure.tuned)} for this file, "
+        f"{told_with_interval(figure, figure.base)} for the run: {figure.verdict}."
+    )

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -117,34 +118,60 @@ def ask_llama(
 
     Raises ExportError when it cannot load the file, Stopped when asked to stop.
     """
-    longest = max(len(ids) for ids in questions)
     order = {
-        "file": str(file),
         "adapters": [] if adapter is None else [(str(adapter), scale)],
-        # Its threads spin while they wait: on two cores with another program, two are forty times slower than one.
-        "threads": max(1, (os.cpu_count() or 1) // 2),
-        "context": longest + ANSWER_TOKENS + _ROOM,
         "conversations": [[{"role": each.role, "content": each.content} for each in one.messages] for one in prompts],
         "questions": [list(ids) for ids in questions],
         "ends": list(ends),
         "answer_tokens": ANSWER_TOKENS,
         "likeliest": LIKELIEST,
     }
-    with tempfile.TemporaryDirectory() as scratch:
-        asked, answered = Path(scratch) / "order.json", Path(scratch) / "answer.json"
-        asked.write_text(json.dumps(order), encoding="utf-8")
-        script = Path(__file__).with_name("llama_asking.py")
-        seconds = load_seconds(file.parent) + SECONDS_TO_ANSWER
-        said = run_apart([script, asked, answered], seconds=seconds, should_stop=should_stop)
-        try:
-            told: Any = codec.parse_file(answered)
-        except (OSError, codec.Damaged) as error:
-            raise ExportError(f"llama.cpp cannot load the GGUF: {said}", _NOT_KEPT) from error
+    context = max(len(ids) for ids in questions) + ANSWER_TOKENS
+    told = _told(file, order, context=context, seconds=SECONDS_TO_ANSWER, should_stop=should_stop)
     answers = tuple(
         Answer(tuple(each["ids"]), tuple(tuple((id, p) for id, p in place) for place in each["likeliest"]))
         for each in told["answers"]
     )
     return Asked(tuple(told["prompts"]), answers, tuple(told["ends"]))
+
+
+def answer_whole(
+    file: Path,
+    questions: Sequence[tuple[Sequence[int], int]],
+    *,
+    ends: Sequence[int],
+    should_stop: Callable[[], bool],
+) -> list[list[int]]:
+    """Have llama.cpp answer questions greedily, each with its ids and the tokens that it may have at most.
+
+    Returns the ids of the answers without the end. Raises ExportError and Stopped as `ask_llama` does.
+    """
+    order = {"adapters": [], "whole": [[list(ids), most] for ids, most in questions]}
+    context = max(len(ids) + most for ids, most in questions)
+    seconds = SECONDS_TO_ANSWER + sum(most for _, most in questions)
+    told = _told(file, order, context=context, seconds=seconds, should_stop=should_stop)
+    return [list(takewhile(lambda id: id not in ends, each)) for each in told]
+
+
+def _told(file: Path, order: dict[str, Any], *, context: int, seconds: float, should_stop: Callable[[], bool]) -> Any:
+    """Have a process of its own answer an order with llama.cpp; see `ask_llama`. `context` is in tokens."""
+    order = {
+        **order,
+        "file": str(file),
+        # Its threads spin while they wait: on two cores with another program, two are forty times slower than one.
+        "threads": max(1, (os.cpu_count() or 1) // 2),
+        "context": context + _ROOM,
+    }
+    with tempfile.TemporaryDirectory() as scratch:
+        asked, answered = Path(scratch) / "order.json", Path(scratch) / "answer.json"
+        asked.write_text(json.dumps(order), encoding="utf-8")
+        script = Path(__file__).with_name("llama_asking.py")
+        seconds += load_seconds(file.parent)
+        said = run_apart([script, asked, answered], seconds=seconds, should_stop=should_stop)
+        try:
+            return codec.parse_file(answered)
+        except (OSError, codec.Damaged) as error:
+            raise ExportError(f"llama.cpp cannot load the GGUF: {said}", _NOT_KEPT) from error
 
 
 def ensure_same_prompts(prompts: Sequence[Prompt], asked: Asked, renderer: ChatRenderer) -> None:

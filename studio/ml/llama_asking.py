@@ -58,6 +58,12 @@ class Llama:
         offered = said["completion_probabilities"][0]["top_logprobs"] if "completion_probabilities" in said else []
         return said["tokens"][0], said["stop_type"] == "eos", [(each["id"], each["logprob"]) for each in offered]
 
+    def answer(self, ids: list[int], *, most: int) -> list[int]:
+        """Answer a question greedily, until llama.cpp stops or has written so many tokens."""
+        said = self.post("/completion", {**_ONE, "prompt": ids, "n_predict": most})
+        tokens: list[int] = said["tokens"]
+        return tokens
+
     def stops_at(self, token: int, *, after: list[int]) -> bool:
         """Tell whether llama.cpp takes a token for the end of an answer."""
         said = self.post("/completion", {**_ONE, "prompt": after, "n_predict": 2, "logit_bias": [[token, BIAS]]})
@@ -67,11 +73,13 @@ class Llama:
 _ONE = {"n_predict": 1, "temperature": 0.0, "return_tokens": True, "cache_prompt": True}
 
 
-def ask(order: dict[str, Any]) -> dict[str, Any]:
+def ask(order: dict[str, Any]) -> Any:
     """Load the file of an order and answer it."""
     llama = Llama(
         order["file"], threads=order["threads"], context=order["context"], adapters=list(map(tuple, order["adapters"]))
     )
+    if "whole" in order:
+        return [llama.answer(ids, most=most) for ids, most in order["whole"]]
     prompts = []
     for conversation in order["conversations"]:
         try:

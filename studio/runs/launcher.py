@@ -40,6 +40,9 @@ NO_TOKEN_VARIABLE = "HF_HUB_DISABLE_IMPLICIT_TOKEN"
 _ALLOCATOR = "PYTORCH_ALLOC_CONF"
 """How PyTorch is told how to keep a GPU's memory."""
 
+_WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "1000"}
+"""How OpenMP's threads wait; where both are set, GNU's takes the second."""
+
 _ON_A_PROCESSOR = {
     "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "128",
     "MALLOC_MMAP_THRESHOLD_": str(256 * 2**20),
@@ -175,16 +178,17 @@ def launch(
 def worker_environment(environment: Mapping[str, str], cards: Sequence[str] = ()) -> dict[str, str]:
     """Return `environment` with what every worker needs beside it. `cards` names the graphics cards of this machine.
 
-    The threads of PyTorch sleep while they wait for one another, unless the person wants otherwise. Threads that count
-    meanwhile, as they do by themselves, use up their turn: beside a program that takes a core they trained at a sixth
-    of the speed, and asleep at two thirds, while on a quiet machine it made no difference (benchmarks/beside.py).
+    The threads of PyTorch that wait for one another count for some 15 microseconds and then sleep, unless the person
+    wants otherwise. Longer, as they do by themselves, and they use up their turn: beside a program that takes a core
+    they trained at a sixth of the speed. Asleep at once, they trained at five sixths on a quiet machine (both in
+    benchmarks/README.md). Libraries that do not know GOMP_SPINCOUNT let them sleep at once.
     Batches differ in length, and oneDNN keeps what it compiles for each, by itself for 30 lengths; to compile it again
     takes a hundredth of a step (benchmarks/lengths.py). Memory that is given back and asked for again is cleared by the
     system each time, and a training asks for the same pieces in every layer: kept, it trains 6 % faster with 3 % more
     memory (benchmarks/README.md). On a card, segments of memory that grow keep the holes between
     batches from filling it.
     """
-    waiting = {} if "GOMP_SPINCOUNT" in environment else {"OMP_WAIT_POLICY": "PASSIVE"}
+    waiting = {} if environment.keys() & _WAITING.keys() else _WAITING
     ours = {name: value for name, value in environment.items() if name != "STUDIO_PASSWORD"}  # of no use to a worker
     growing = {} if not cards or "PYTORCH_CUDA_ALLOC_CONF" in environment else {_ALLOCATOR: "expandable_segments:True"}
     return {**waiting, **_ON_A_PROCESSOR, **growing, **ours, "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}

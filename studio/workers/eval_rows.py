@@ -118,7 +118,7 @@ def choose_rows(
             break
         if job.should_stop():
             raise Stopped
-        made = _asked_row(number, examples[number], renderer, run.config, longest)
+        made = asked_row(number, examples[number], renderer, run.config, longest)
         if made is None:
             left_out += 1
             continue
@@ -133,7 +133,7 @@ def choose_rows(
             "Choose a file with shorter examples.",
         )
     found.sort(key=lambda row: row.number)
-    task = _task(run, examples)
+    task = task_of_run(run, examples)
     labels = _label_tokens(task, examples[found[0].number], renderer)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -143,10 +143,8 @@ def choose_rows(
     return EvalRows(tuple(found), len(examples), task, labels, digest, seconds, len(learned), len(seen), left_out)
 
 
-def _asked_row(
-    number: int, example: Example, renderer: ChatRenderer, config: RunConfig, longest: int
-) -> EvalRow | None:
-    """Make one row; None for an example that cannot be used."""
+def asked_row(number: int, example: Example, renderer: ChatRenderer, config: RunConfig, longest: int) -> EvalRow | None:
+    """Make one row; None for an example that cannot be used. `longest` is that of `choose_rows`."""
     try:
         row = next(rows_of((example,), renderer=renderer, config=config), None)
     except DataError:
@@ -169,7 +167,7 @@ def _asked_row(
     )
 
 
-def _task(run: RunFolder, examples: ExampleFile) -> Task:
+def task_of_run(run: RunFolder, examples: ExampleFile) -> Task:
     """Tell what kind of task it is from what should be answered, in the rows and in the training."""
     if examples[0].is_text:
         return Task("text")

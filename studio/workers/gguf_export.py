@@ -36,6 +36,7 @@ from studio.models.gguf_sizes import gguf_size
 from studio.runs.memory_watch import free_memory_bytes
 from studio.runs.store import RunFolder, is_whole_model
 from studio.workers.base_model import load_renderer
+from studio.workers.gguf_score import score_beside, scored_rows
 from studio.workers.job import Job
 from studio.workers.modelfile import modelfile, template_of
 from studio.workers.ollama_asking import NoAnswer, ask_ollama, find_ollama
@@ -128,6 +129,11 @@ def _write(job: Job, gguf: _Gguf) -> ExportReport:
     likeness = gguf_check.hold_against(_model_of(gguf), questions, asked)
     gguf_check.ensure_like(likeness, quantisation=gguf.quantisation)
     release_memory()
+    score = None
+    if (rows := scored_rows(gguf.run, renderer)) is not None:
+        go_on(job, f"Scoring its answers to {len(rows.rows):,} held-out rows")
+        answer = partial(gguf_check.answer_whole, gguf.file, ends=renderer.end_ids, should_stop=job.should_stop)
+        score = score_beside(rows, answer, renderer)
     template = template_of(renderer, [prompt.messages for prompt in prompts])
     write = partial(
         modelfile,
@@ -156,6 +162,7 @@ def _write(job: Job, gguf: _Gguf) -> ExportReport:
         tensors=0 if size is None else size.matrices,
         has_template="\nTEMPLATE " in text,
         ollama=answered,
+        score=score,
     )
     return _put_on_shelf(gguf, text, check, likeness)
 

@@ -192,10 +192,12 @@ def test_long_model_paths_stay_apart_and_fit_a_file_name() -> None:
     assert len(one) < 150
 
 
-def test_threads_of_workers_sleep_while_they_wait_unless_the_person_says_otherwise() -> None:
-    """Counting while they waited, they trained at a sixth of the speed beside one busy program."""
-    assert worker_environment({})["OMP_WAIT_POLICY"] == "PASSIVE"
-    assert worker_environment({"OMP_WAIT_POLICY": "ACTIVE"})["OMP_WAIT_POLICY"] == "ACTIVE"
+def test_threads_of_workers_count_a_little_and_sleep_while_they_wait_unless_the_person_says_otherwise() -> None:
+    """Counting all the while, they trained at a sixth of the speed beside one busy program."""
+    made = worker_environment({})
+    assert (made["OMP_WAIT_POLICY"], made["GOMP_SPINCOUNT"]) == ("PASSIVE", "1000")
+    assert "GOMP_SPINCOUNT" not in (active := worker_environment({"OMP_WAIT_POLICY": "ACTIVE"}))
+    assert active["OMP_WAIT_POLICY"] == "ACTIVE"
     assert worker_environment({})["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "128"
     assert worker_environment({"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "7"})["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "7"
     assert worker_environment({"MALLOC_TRIM_THRESHOLD_": "7"})["MALLOC_TRIM_THRESHOLD_"] == "7"

@@ -12,6 +12,8 @@ from studio.data.examples import Message
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import ExportError
 from studio.events import Failed, Finished, Loading
+from studio.jobs.evaluation_report import EvaluationReport, read_rows, rows_path
+from studio.jobs.evaluation_report import read_report as read_evaluation
 from studio.jobs.exports import (
     GGUF_ADAPTER,
     NO_ANSWER,
@@ -22,11 +24,13 @@ from studio.jobs.exports import (
     read_report,
 )
 from studio.jobs.jobs import Jobs
-from studio.jobs.tasks import Export, Train
+from studio.jobs.tasks import Evaluate, Export, Train
 from studio.ml.gguf_prompts import OWN
 from studio.runs.launcher import Worker
 from studio.runs.store import RunFolder
+from studio.workers.base_model import load_renderer
 from studio.workers.gguf_export import ensure_room
+from studio.workers.gguf_score import score_beside, scored_rows
 from studio.workers.modelfile import modelfile, template_of
 from tests.tiny_model import write_tiny_gguf_base
 from tests.warm import ONE_THREAD
@@ -82,6 +86,41 @@ def test_a_run_becomes_a_file_that_answers_like_it(make_run: MakeRun, start: Sta
     assert check.has_template
     assert "Ollama itself was not asked" in lines[1]
     assert hidden(run) == []
+
+
+def test_a_file_is_scored_on_the_rows_that_the_run_was_scored_on(make_run: MakeRun, start: Start, base: Path) -> None:
+    run = trained(make_run, start, base, held_out=10, epochs=4)
+    renderer = load_renderer(base)
+    assert scored_rows(run, renderer) is None
+    assert start(Evaluate(run.path, "end", probes=False)).wait() == 0
+    kind = gguf_kind("f16")
+    assert start(Export(run.path, kind)).wait() == 0
+    report = read_report(run.exports, kind)
+    assert report is not None
+    assert report.gguf is not None
+    score = report.gguf.score
+    assert score is not None
+    assert score.base is not None
+    rows = read_rows(run, "end")
+    assert score.rows == len(rows) == 10
+    assert score.base.value == pytest.approx(sum(row.tuned_score or 0.0 for row in rows) / 10)
+    assert score.tuned.value == pytest.approx(
+        score.base.value, abs=0.05
+    )  # the run was scored in the format of its base
+    found = scored_rows(run, renderer)
+    assert found is not None
+    expected = [renderer.prompt((Message("user", row.expected),)) for row in found.rows]
+    assert score_beside(found, lambda questions: [[] for _ in questions], renderer).tuned.value == 0
+    assert score_beside(found, lambda questions: [list(ids) for ids in expected], renderer).tuned.value > 0
+    assert run.result is not None
+    os.utime(run.result, (report_time := rows_path(run, _end(run)).stat().st_mtime + 60, report_time))
+    assert scored_rows(run, renderer) is None, "it went on since"
+
+
+def _end(run: RunFolder) -> EvaluationReport:
+    report = read_evaluation(run, "end")
+    assert report is not None
+    return report
 
 
 def test_an_adapter_alone_answers_like_the_run_and_at_scale_0_like_the_base(

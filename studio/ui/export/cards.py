@@ -2,6 +2,7 @@
 
 from markupsafe import Markup
 
+from studio.jobs.evaluation_report import CLEARLY_WORSE
 from studio.jobs.exports import (
     ADAPTER,
     F16,
@@ -18,6 +19,7 @@ from studio.jobs.exports import (
     ExportState,
     GgufCheck,
 )
+from studio.jobs.verdicts import file_beside_run
 from studio.models.gguf_sizes import GgufSize, Recommended
 from studio.runs.turns import EVALUATION
 from studio.ui.kit import fragments
@@ -151,6 +153,9 @@ def _gguf_result(report: ExportReport, check: GgufCheck) -> Markup:
         fragments.notice("good", _gguf_check(check), _gguf_small_print(report, check)),
         fragments.line("warn" if check.ollama in (OTHER_ANSWER, NO_ANSWER) else "quiet", _modelfile(check)),
     ]
+    if check.score is not None:
+        is_worse = check.score.verdict == CLEARLY_WORSE
+        parts.insert(1, fragments.line("warn" if is_worse else "good", file_beside_run(check.score)))
     if check.fell_back:
         parts.insert(1, fragments.line("warn", _fell_back(check)))
     return fragments.stack([*parts, fragments.tiles([Tile("GGUF", size(report.archive_bytes), _bytes(report))])])

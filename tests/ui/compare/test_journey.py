@@ -132,6 +132,7 @@ def test_a_conversation_side_by_side(page: Page) -> None:
     expect(caption(page, 2)).to_contain_text("strength 0")
     expect(caption(page, 2)).to_contain_text("tokens")
     expect(answers(page, 2)).to_have_text(base)
+    expect(page.locator("#compare-send")).to_be_enabled()  # both answers are complete
 
     press(page, "Add model")
     expect(page.locator("#compare-said")).to_contain_text("all of them start over")

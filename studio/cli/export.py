@@ -1,12 +1,11 @@
 """`python app.py export`: writes the adapter, the merged model or a GGUF of a run, checked as the page checks it."""
 
 import shutil
-import time
 from pathlib import Path
 
 from rich.console import Console
 
-from studio.cli.follow import LOOK_SECONDS, RunFailed
+from studio.cli.follow import wait_for_job, why_no_result
 from studio.errors import ExportError
 from studio.files import disk_trouble, whole_file, whole_folder, write_whole
 from studio.jobs.exports import (
@@ -108,21 +107,15 @@ def _tell_gguf_adapter(run: RunFolder, check: GgufCheck, place: Path, *, console
 
 def wait_for_export(studio: Studio, run: RunFolder, kind: str, *, console: Console) -> ExportReport:
     """Write an export unless it is there, and wait for it. Raises RunError, ExportError, RunFailed."""
-    state = studio.start_export(run.id, kind)
-    with console.status(state.sentence) as status:
-        try:
-            while state.working:
-                status.update(state.sentence)
-                time.sleep(LOOK_SECONDS)
-                state = export_state(studio.jobs, run, kind)
-        except KeyboardInterrupt:
-            studio.cancel_export(run.id, kind)
-            raise
+    state = wait_for_job(
+        studio.start_export(run.id, kind),
+        look=lambda: export_state(studio.jobs, run, kind),
+        cancel=lambda: studio.cancel_export(run.id, kind),
+        console=console,
+    )
     if state.result is not None:
         return state.result
-    if state.failed is not None:
-        raise RunFailed(state.failed.message, state.failed.hint)
-    raise RunFailed(state.sentence or "The export did not come to an end.", "Try it again.")
+    raise why_no_result(state, "The export did not come to an end.", "Try it again.")
 
 
 def _copy(run: RunFolder, kind: str, to: Path) -> None:

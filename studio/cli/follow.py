@@ -1,12 +1,15 @@
 """Follows a run in the terminal until it ends. The same worker does the work as from the page."""
 
 import time
+from collections.abc import Callable
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from studio.errors import RunError
 from studio.events import Forecasted
+from studio.jobs.jobs import JobState
 from studio.runs.scheduler import RunState
 from studio.runs.view import WORKING
 from studio.studio import Studio
@@ -14,6 +17,8 @@ from studio.wording import between, size
 
 LOOK_SECONDS = 0.3
 GOING = ("queued", *WORKING)
+
+Result = TypeVar("Result")
 
 
 class RunFailed(RunError):
@@ -51,6 +56,34 @@ def follow(studio: Studio, run_id: str, *, console: Console) -> RunState:
     if state.status in ("failed", "lost"):
         raise RunFailed(f"{state.headline}\nlog: {state.run.log_path}")
     return state
+
+
+def wait_for_job(
+    state: JobState[Result],
+    *,
+    look: Callable[[], JobState[Result]],
+    cancel: Callable[[], object],
+    console: Console,
+    said: Callable[[JobState[Result]], str] = lambda state: state.sentence,
+) -> JobState[Result]:
+    """Show how far a job is until it ends, and return its last state. Ctrl+C asks it to end, and is raised again."""
+    with console.status(state.sentence) as status:
+        try:
+            while state.working:
+                status.update(said(state))
+                time.sleep(LOOK_SECONDS)
+                state = look()
+        except KeyboardInterrupt:
+            cancel()
+            raise
+    return state
+
+
+def why_no_result(state: JobState[Result], otherwise: str, hint: str) -> RunFailed:
+    """Return what to raise for a job that ended without a result; `otherwise` is for one that does not say why."""
+    if state.failed is not None:
+        return RunFailed(state.failed.message, state.failed.hint)
+    return RunFailed(state.sentence or otherwise, hint)
 
 
 def _tell(state: RunState, *, console: Console, told: tuple[int, Forecasted | None]) -> tuple[int, Forecasted | None]:

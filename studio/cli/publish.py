@@ -1,16 +1,15 @@
 """`python app.py publish`: puts an export of a run on the Hugging Face Hub, with a card that is shown before."""
 
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from rich.console import Console
 
 from studio.cli.export import wait_for_export
-from studio.cli.follow import LOOK_SECONDS, RunFailed
+from studio.cli.follow import wait_for_job, why_no_result
 from studio.errors import ExportError
-from studio.jobs.publishing import Publication, publication_state
+from studio.jobs.publishing import Publication, PublicationState, publication_state
 from studio.runs.store import RunFolder
 from studio.studio import Studio
 
@@ -61,19 +60,16 @@ def _agrees(where: str, *, console: Console, ask: Callable[[], str] | None) -> b
 
 
 def _wait(studio: Studio, run: RunFolder, order: Order, *, card: str, console: Console) -> Publication:
-    state = studio.start_publication(run.id, order.kind, order.to, card=card, public=order.public)
-    with console.status(state.sentence) as status:
-        try:
-            while state.working:
-                far = f" ({100 * state.done // state.total} %)" if state.total else ""
-                status.update(f"{state.sentence}{far}")
-                time.sleep(LOOK_SECONDS)
-                state = publication_state(studio.jobs, run, order.kind)
-        except KeyboardInterrupt:
-            studio.cancel_publication(run.id, order.kind)
-            raise
+    def far(state: PublicationState) -> str:
+        return f"{state.sentence} ({100 * state.done // state.total} %)" if state.total else state.sentence
+
+    state = wait_for_job(
+        studio.start_publication(run.id, order.kind, order.to, card=card, public=order.public),
+        look=lambda: publication_state(studio.jobs, run, order.kind),
+        cancel=lambda: studio.cancel_publication(run.id, order.kind),
+        console=console,
+        said=far,
+    )
     if state.ready and state.result is not None:
         return state.result
-    if state.failed is not None:
-        raise RunFailed(state.failed.message, state.failed.hint)
-    raise RunFailed(state.sentence or "The upload did not come to an end.", "Publish again: it goes on from there.")
+    raise why_no_result(state, "The upload did not come to an end.", "Publish again: it goes on from there.")

@@ -8,21 +8,18 @@ quantises.
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from studio import codec
 from studio.errors import ExportError
-from studio.ml.deadlines import load_seconds
+from studio.ml.deadlines import finish_within, load_seconds
 from studio.ml.loading import remote_code_is_allowed
 from studio.ml.shipped_settings import read_settings, write_settings
-from studio.models.download import Stopped
 
 SECONDS_TO_WRITE = 3600.0
 _SECONDS_PER_GIB = 1800.0
-_LOOK_SECONDS = 0.2
 _OTHER_SETTINGS = ("STUDIO_", "LLAMA_", "AR_", "AUTO_ROUND")
 """What would have the libraries read other files than their own, or fetch some."""
 
@@ -92,23 +89,10 @@ def run_apart(command: Sequence[Path | str], *, seconds: float, should_stop: Cal
         stderr=subprocess.PIPE,
         cwd=Path(arguments[-1]).parent,
     )
-    until, text = time.monotonic() + seconds, b""
     try:
-        while True:
-            try:
-                _, text = process.communicate(timeout=_LOOK_SECONDS)
-                break
-            except subprocess.TimeoutExpired:
-                if should_stop():
-                    raise Stopped from None
-                if time.monotonic() > until:
-                    raise ExportError(
-                        "The GGUF was not done in time.", "Close other programs and export again."
-                    ) from None
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.communicate()
+        text = finish_within(process, seconds=seconds, should_stop=should_stop)
+    except TimeoutError as error:
+        raise ExportError("The GGUF was not done in time.", "Close other programs and export again.") from error
     if not process.returncode:
         return ""
     errors = text.decode(errors="replace").strip()

@@ -30,7 +30,7 @@ from studio.openai_api import files, jobs
 from studio.openai_api.chat_answers import Completion
 from studio.openai_api.chat_requests import ChatRequest, as_json, read_chat
 from studio.openai_api.keys import ApiKey
-from studio.openai_api.names import Chosen, choose, named_models
+from studio.openai_api.names import Chosen, Named, choose, named_models
 from studio.openai_api.shapes import PREFIX, ApiError, page_of, refused
 from studio.planning.model_facts import ModelFacts
 from studio.studio import Studio
@@ -122,15 +122,7 @@ class Address:
             found = next((each for each in named_models(self._studio) if each.id == name), None)
             if found is not None:
                 return found.document
-            chosen = choose(self._studio, name)
-            return {
-                "id": name,
-                "object": "model",
-                "created": 0,
-                "owned_by": "lora-studio",
-                "kind": chosen.model.kind,
-                "title": chosen.model.title,
-            }
+            return Named(name, choose(self._studio, name).model, 0).document
 
         return await self._in_thread(find)
 

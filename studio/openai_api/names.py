@@ -12,7 +12,7 @@ A base that is there in several number formats has that behind it, too: "base/st
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from studio.compare.pane_models import PaneModel, base_name, pane_model, pane_models
@@ -164,8 +164,3 @@ def _short_name(model: PaneModel) -> str:
 
 def _long_name(model: PaneModel) -> str:
     return f"{_short_name(model)}:{model.precision}"
-
-
-def at_base(model: PaneModel) -> PaneModel:
-    """Return the base under a model."""
-    return replace(model, folder="", whole=False, step=None, kind="base")

@@ -1,6 +1,5 @@
 """The export of an adapter alone as a GGUF: asked by llama.cpp on a GGUF of its base, with and without its effect."""
 
-import os
 import shutil
 from importlib.metadata import version
 from pathlib import Path
@@ -11,7 +10,7 @@ from studio.jobs.exports import F16, GGUF_ADAPTER, NO_ADAPTER, ExportReport, Ggu
 from studio.models.adapter_files import check_adapter
 from studio.runs.store import RunFolder, is_whole_model
 from studio.workers.base_model import load_renderer
-from studio.workers.gguf_export import ensure_room, go_on, questions_of
+from studio.workers.gguf_export import go_on, put_on_shelf, questions_of, scratch_of
 from studio.workers.job import Job
 
 if TYPE_CHECKING:
@@ -26,14 +25,8 @@ def write_gguf_adapter(job: Job, *, run: RunFolder, base: Path, result: Path) ->
     Raises ExportError, with what differs, for one that is not kept, and Stopped when asked to stop.
     """
     ensure_carried(result)
-    scratch = run.exports / f".{GGUF_ADAPTER}.tmp"
-    shutil.rmtree(scratch, ignore_errors=True)  # of an export that was killed
-    ensure_room(run.exports, base, kind=GGUF_ADAPTER)
-    scratch.mkdir(parents=True)
-    try:
+    with scratch_of(run, base, GGUF_ADAPTER) as scratch:
         return _write(job, run=run, base=base, result=result, scratch=scratch)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def ensure_carried(result: Path) -> None:
@@ -111,28 +104,8 @@ def _write(job: Job, *, run: RunFolder, base: Path, result: Path, scratch: Path)
         base_tokens=without.tokens,
         base_same_tokens=without.same_tokens,
     )
-    return _put_on_shelf(run, file, check, likeness)
-
-
-def _put_on_shelf(run: RunFolder, file: Path, check: GgufCheck, likeness: "Likeness") -> ExportReport:
-    """Move the whole file to its place, over an earlier one. Its report, which offers it, is written by the caller."""
-    archive = export_archive(run, GGUF_ADAPTER)
-    with file.open("rb") as written:
-        os.fsync(written.fileno())
-    (run.exports / f"{GGUF_ADAPTER}.json").unlink(missing_ok=True)
-    os.replace(file, archive)
-    size = archive.stat().st_size
-    return ExportReport(
-        kind=GGUF_ADAPTER,
-        folder_bytes=size,
-        archive_bytes=size,
-        largest_difference=0.0,
-        tolerance=0.0,
-        same_answers=likeness.same_answers,
-        answers=likeness.answers,
-        checked_with=(
-            f"llama.cpp (xllamacpp {version('xllamacpp')}) with a 16-bit GGUF of the base, against the run's adapter "
-            "on its base, in fp32"
-        ),
-        gguf=check,
+    checked_with = (
+        f"llama.cpp (xllamacpp {version('xllamacpp')}) with a 16-bit GGUF of the base, against the run's adapter "
+        "on its base, in fp32"
     )
+    return put_on_shelf(run, GGUF_ADAPTER, file, check, likeness, checked_with=checked_with)

@@ -3,7 +3,8 @@
 import logging
 import os
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -81,12 +82,23 @@ def write_gguf_export(job: Job, *, run: RunFolder, base: Path, result: Path, kin
 
     Raises ExportError, with what differs, for one that is not kept, and Stopped when asked to stop.
     """
+    with scratch_of(run, base, kind) as scratch:
+        (scratch / "file").mkdir()
+        return _write(job, _Gguf(run, base, result, kind, scratch))
+
+
+@contextmanager
+def scratch_of(run: RunFolder, base: Path, kind: str) -> Iterator[Path]:
+    """Give the folder in which an export of this kind is made, empty, if there is room for it; it is gone afterwards.
+
+    Raises ExportError where there is not.
+    """
     scratch = run.exports / f".{kind}.tmp"
     shutil.rmtree(scratch, ignore_errors=True)  # of an export that was killed
     ensure_room(run.exports, base, kind=kind)
-    (scratch / "file").mkdir(parents=True)
+    scratch.mkdir(parents=True)
     try:
-        return _write(job, _Gguf(run, base, result, kind, scratch))
+        yield scratch
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -164,7 +176,9 @@ def _write(job: Job, gguf: _Gguf) -> ExportReport:
         ollama=answered,
         score=score,
     )
-    return _put_on_shelf(gguf, text, check, likeness)
+    against = "the run's model" if is_whole_model(gguf.result) else "the run's adapter on its base"
+    checked_with = f"llama.cpp (xllamacpp {version('xllamacpp')}), against {against}, in fp32"
+    return put_on_shelf(gguf.run, gguf.kind, gguf.file, check, likeness, checked_with=checked_with, text=text)
 
 
 def compared_with_ollama(
@@ -263,24 +277,31 @@ def _context(base: Path) -> int:
     return 0
 
 
-def _put_on_shelf(gguf: _Gguf, text: str, check: GgufCheck, likeness: "Likeness") -> ExportReport:
-    """Move the whole file to its place, over an earlier one. Its report, which offers it, is written by the caller."""
-    archive, beside = export_archive(gguf.run, gguf.kind), export_modelfile(gguf.run, gguf.kind)
-    with gguf.file.open("rb") as file:
-        os.fsync(file.fileno())
-    (gguf.run.exports / f"{gguf.kind}.json").unlink(missing_ok=True)
-    os.replace(gguf.file, archive)
-    write_whole(beside, text)
-    size = archive.stat().st_size
-    against = "the run's model" if is_whole_model(gguf.result) else "the run's adapter on its base"
+def put_on_shelf(
+    run: RunFolder, kind: str, file: Path, check: GgufCheck, likeness: "Likeness", *, checked_with: str, text: str = ""
+) -> ExportReport:
+    """Move the whole file to its place, over an earlier one, with its Modelfile, the `text`, where it has one.
+
+    The report, which offers it, is written by the caller.
+    """
+    archive = export_archive(run, kind)
+    with file.open("rb") as written:
+        os.fsync(written.fileno())
+    (run.exports / f"{kind}.json").unlink(missing_ok=True)
+    os.replace(file, archive)
+    size = whole = archive.stat().st_size
+    if text:
+        beside = export_modelfile(run, kind)
+        write_whole(beside, text)
+        whole += beside.stat().st_size
     return ExportReport(
-        kind=gguf.kind,
-        folder_bytes=size + beside.stat().st_size,
+        kind=kind,
+        folder_bytes=whole,
         archive_bytes=size,
         largest_difference=0.0,
         tolerance=0.0,
         same_answers=likeness.same_answers,
         answers=likeness.answers,
-        checked_with=f"llama.cpp (xllamacpp {version('xllamacpp')}), against {against}, in fp32",
+        checked_with=checked_with,
         gguf=check,
     )

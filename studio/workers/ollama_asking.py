@@ -21,6 +21,7 @@ from typing import Any
 
 from studio import codec
 from studio.data.examples import Message
+from studio.ml.deadlines import finish_within
 from studio.models.download import Stopped
 
 log = logging.getLogger(__name__)
@@ -125,21 +126,10 @@ def _run(command: list[str], environment: dict[str, str], *, should_stop: Callab
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
-    until, text = time.monotonic() + SECONDS_TO_ANSWER, b""
     try:
-        while True:
-            try:
-                _, text = process.communicate(timeout=_LOOK_SECONDS)
-                break
-            except subprocess.TimeoutExpired:
-                if should_stop():
-                    raise Stopped from None
-                if time.monotonic() > until:
-                    raise NoAnswer(f"'ollama {command[1]}' was not done in time") from None
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.communicate()
+        text = finish_within(process, seconds=SECONDS_TO_ANSWER, should_stop=should_stop)
+    except TimeoutError as error:
+        raise NoAnswer(f"'ollama {command[1]}' was not done in time") from error
     if process.returncode:
         said = text.decode(errors="replace").strip()[-300:]
         raise NoAnswer(f"'ollama {command[1]}' ended with {process.returncode}: {said}")

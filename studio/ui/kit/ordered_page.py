@@ -20,7 +20,8 @@ class OrderedPage(gr.Blocks):
     """A page whose listeners wait for those before them that write the same state of the same visitor.
 
     Of a listener that yields, only what comes before the first yield is waited for: the rest may take minutes, and has
-    to be stopped meanwhile.
+    to be stopped meanwhile. At its end Gradio would send what came last once more, over what another listener has drawn
+    since; nothing is sent instead.
     """
 
     @functools.cached_property
@@ -31,7 +32,9 @@ class OrderedPage(gr.Blocks):
         """Let Gradio answer a request once it is its turn."""
         async with self._turn(kwargs):
             answer: dict[str, Any] = await super().process_api(*args, **kwargs)
-            return answer
+        if kwargs.get("iterator") is not None and not answer["is_generating"] and answer["data"]:
+            answer["data"] = [gr.skip() for _ in answer["data"]]
+        return answer
 
     @contextlib.asynccontextmanager
     async def _turn(self, asked: dict[str, Any]) -> AsyncIterator[None]:

@@ -39,6 +39,7 @@ or where many components hold one field, that field is a `form`. What an action 
 import inspect
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
@@ -60,6 +61,17 @@ Kind = TypeVar("Kind", bound=Block)
 Field = TypeVar("Field", bound=Component)
 
 _NOTHING: Mapping[str, Block] = MappingProxyType({})
+_STOPS = "stops"
+
+
+@dataclass
+class Stops:
+    """How often a stream of a panel was stopped on an open page.
+
+    Gradio keeps the object itself for each page, so that a stream which has begun sees the count rise.
+    """
+
+    count: int = 0
 
 
 class Panel(Generic[State]):
@@ -79,6 +91,7 @@ class Panel(Generic[State]):
         self._forms: dict[str, Form] = {}
         self._exchange = Exchange(start, draw, settle, clock, self._forms)
         self._outputs: dict[str, Block] = {STATE: gr.State(start), DRAWN: gr.State(Drawn())}
+        self._stops = gr.State(Stops())
         self._inputs: dict[str, Component] = {}
         self._in_forms: dict[str, Component] = {}
         self._changes: list[Any] = []
@@ -178,14 +191,15 @@ class Panel(Generic[State]):
         """Call `act` with the state, and with the values of `given` by their names, at these events.
 
         It returns the state that is then, a `Result`, or `Fields`; as a generator it yields one after the other.
-        What it `cancels` ends first: Gradio would end it after the answer, and with it what was begun meanwhile.
+        What it `cancels` ends first: Gradio would end it after the answer, and with it what was begun meanwhile. What
+        a stream of this panel has under way then is not sent any more: it would take back what the action did.
         """
         options = dict(options)
         if cancels := options.pop("cancels", None):
             gr.on(list(events), None, cancels=cancels, **QUIET)
         wired: Dependency = gr.on(
             list(events),
-            report_errors(self._listener(act, also)),
+            report_errors(self._listener(act, also, stops=bool(cancels))),
             inputs_kwargs=self._given(given),
             outputs=self._sent_to(also),
             **options,
@@ -260,10 +274,13 @@ class Panel(Generic[State]):
         )
         return following
 
-    def _listener(self, act: Callable[..., Any], also: Mapping[str, Block]) -> Callable[..., Any]:
-        own = {*self._inputs, *self._in_forms, STATE, DRAWN}
+    def _listener(
+        self, act: Callable[..., Any], also: Mapping[str, Block], *, stops: bool = False
+    ) -> Callable[..., Any]:
+        own = {*self._inputs, *self._in_forms, STATE, DRAWN, _STOPS}
 
         def take(values: Mapping[str, Any]) -> tuple[Asked[State], dict[str, Any]]:
+            values[_STOPS].count += stops
             given = {name: each for name, each in values.items() if name not in own}
             return self._exchange.take_in(values, self._inputs), given
 
@@ -273,7 +290,10 @@ class Panel(Generic[State]):
 
         def stream(*pressed: str, **values: Any) -> Iterator[list[Any]]:
             asked, given = take(values)
+            stopped = values[_STOPS].count
             for sent in self._exchange.answers(asked, act(asked.now, *pressed, **given)):
+                if values[_STOPS].count != stopped:
+                    return
                 yield self._in_order(sent, also)
 
         return stream if inspect.isgeneratorfunction(act) else call
@@ -292,7 +312,7 @@ class Panel(Generic[State]):
         return f"{self.name}-{name.replace('_', '-')}"
 
     def _given(self, given: Mapping[str, Block]) -> dict[str, Block]:
-        own = {STATE: self._outputs[STATE], DRAWN: self._outputs[DRAWN]}
+        own = {STATE: self._outputs[STATE], DRAWN: self._outputs[DRAWN], _STOPS: self._stops}
         return {**self._inputs, **self._in_forms, **own, **given}
 
     def _sent_to(self, also: Mapping[str, Block]) -> list[Block]:

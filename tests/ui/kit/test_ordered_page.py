@@ -34,7 +34,7 @@ SLOW_LEFT, QUICK_LEFT, STREAM_LEFT, _, QUICK_RIGHT, _ = range(6)
 
 
 async def ask(made: OrderedPage, listener: int, visitor: str, state: SessionState, iterator: object = None) -> dict:
-    request = {"inputs": [None], "state": state, "session_hash": visitor, "iterator": iterator}
+    request = {"inputs": [None], "state": state, "session_hash": visitor, "iterator": iterator, "event_id": "one"}
     return await made.process_api(block_fn=made.fns[listener], **request)
 
 
@@ -75,3 +75,22 @@ def test_other_panels_and_visitors_and_the_rest_of_a_stream_do_not_wait() -> Non
     asyncio.run(all_of_them())
     assert order[-2:] == ["slow", "quick"]
     assert set(order) == {"slow", "quick", "rest", "right", "yours"}
+
+
+def test_the_end_of_a_stream_draws_nothing_once_more() -> None:
+    """Gradio would send the last piece again, over what another listener has drawn since."""
+    made = page()
+
+    async def pieces() -> list[tuple[object, bool]]:
+        state, iterator, answered = SessionState(made), None, []
+        for _ in range(3):
+            answer = await ask(made, STREAM_LEFT, "me", state, iterator)
+            iterator = answer["iterator"]
+            answered.append((answer["data"][1], answer["is_generating"]))
+        assert held(made, state, STREAM_LEFT) == [1.0, 2.0]
+        return answered
+
+    first, second, last = asyncio.run(pieces())
+    assert first == ("begun", True)
+    assert second[1]
+    assert last == (gr.skip(), False)

@@ -12,7 +12,7 @@ from studio.ui.kit.actions import Action
 from studio.ui.kit.components import QUIET
 from studio.ui.kit.drawn import Drawing, Drawn
 from studio.ui.kit.exchange import Result
-from studio.ui.kit.panel import Panel
+from studio.ui.kit.panel import Panel, Stops
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Page:
 
     def answer(self, listener: Any, *event: gr.EventData, **values: Any) -> Any:
         """What a listener returns."""
-        given = {"text": "", "marks": [], "selection": Selection(), "drawn": Drawn(), **values}
+        given = {"text": "", "marks": [], "selection": Selection(), "drawn": Drawn(), "stops": Stops(), **values}
         return listener.fn(*event, **given)
 
 
@@ -128,7 +128,7 @@ def test_what_follows_a_failure_has_the_same_outputs_and_one_listener_knows_what
         first, second = gr.Button(elem_id="first"), gr.Button(elem_id="second")
         panel.on_failure(panel.on_pressed([first.click, second.click], ask), lambda selection: Selection("taken back"))
     asked, failed = blocks.fns.values()
-    kept = {"selection": Selection(), "drawn": Drawn()}
+    kept = {"selection": Selection(), "drawn": Drawn(), "stops": Stops()}
     assert len(asked.targets) == 2
     assert failed.outputs == asked.outputs
     assert (failed.trigger_after, failed.trigger_only_on_failure) == (asked._id, True)
@@ -174,3 +174,23 @@ def test_what_a_listener_ends_is_ended_before_it_runs() -> None:
     *before, listener = (fn for fn in blocks.fns.values() if (stop._id, "click") in fn.targets)
     assert [fn.cancels for fn in before if fn.cancels] == [[0]]
     assert (listener.fn is not None, listener.cancels) == (True, [])
+
+
+def test_a_stopped_stream_says_nothing_more() -> None:
+    """Its next piece knows nothing of the action that stopped it, and would write the state from before over it."""
+    with gr.Blocks() as blocks:
+        panel = Panel("files", Selection(), draw=draw)
+        panel.html("list")
+        panel.part("one", gr.Column(visible=False))
+        counted = panel.on([gr.Button().click], count, given={"name": gr.Textbox()})
+        panel.on([gr.Button().click], lambda selection: Selection("beside"))
+        panel.on([gr.Button().click], lambda selection: Selection("instead"), options={"cancels": [counted]})
+    stream, beside, *_, stop = blocks.fns.values()
+    kept = {"selection": Selection(), "drawn": Drawn(), "stops": Stops()}
+    goes_on, ends = stream.fn(name="n", **kept), stream.fn(name="n", **kept)
+    assert next(goes_on)[0] == next(ends)[0] == Selection("n 1")
+    assert beside.fn(**kept)[0] == Selection("beside")
+    assert next(goes_on)[0] == Selection("n 2")
+    assert stop.fn(**kept)[0] == Selection("instead")
+    assert list(ends) == []
+    assert [step[0].text for step in stream.fn(name="n", **kept)] == ["n 1", "n 2"]

@@ -45,7 +45,7 @@ def write_adapter(
     `base_name` and `revision` say where its base is found elsewhere; without a revision any is meant.
     `renderer` is that of the base, here and below.
     """
-    target.mkdir(parents=True)
+    target.mkdir(parents=True, exist_ok=True)
     for name in ("adapter_model.safetensors", "adapter_config.json"):
         if not (adapter / name).is_file():
             raise ExportError(f"The run's adapter lacks {name}.", "Train the run again, or choose another run.")
@@ -86,7 +86,7 @@ def write_base(base: Path, *, renderer: ChatRenderer, target: Path) -> None:
 
     Weights in safetensors are linked, not copied.
     """
-    target.mkdir(parents=True)
+    target.mkdir(parents=True, exist_ok=True)
     weights = [path for pattern in MODEL_FILES[1:] for path in sorted(base.glob(pattern))]
     if any(path.suffix == ".safetensors" for path in weights):
         for path in weights:
@@ -105,7 +105,7 @@ def write_model(model: Path, *, base: Path, renderer: ChatRenderer, target: Path
     weights = [path for pattern in MODEL_FILES for path in sorted(model.glob(pattern))]
     if not any(path.suffix == ".safetensors" for path in weights):
         raise ExportError("The run's model lacks its weights.", "Train the run again, or choose another run.")
-    target.mkdir(parents=True)
+    target.mkdir(parents=True, exist_ok=True)
     for path in weights:
         shutil.copy2(path, target / path.name)
     _ship(base, target, renderer=renderer, card=card)

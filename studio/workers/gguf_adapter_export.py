@@ -1,6 +1,5 @@
 """The export of an adapter alone as a GGUF: asked by llama.cpp on a GGUF of its base, with and without its effect."""
 
-import shutil
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from studio.runs.store import RunFolder, is_whole_model
 from studio.workers.base_model import load_renderer
 from studio.workers.gguf_export import go_on, put_on_shelf, questions_of, scratch_of
 from studio.workers.job import Job
+from studio.workers.scratch import Scratch
 
 if TYPE_CHECKING:
     from studio.ml.gguf_check import Likeness
@@ -25,7 +25,7 @@ def write_gguf_adapter(job: Job, *, run: RunFolder, base: Path, result: Path) ->
     Raises ExportError, with what differs, for one that is not kept, and Stopped when asked to stop.
     """
     ensure_carried(result)
-    with scratch_of(run, base, GGUF_ADAPTER) as scratch:
+    with scratch_of(run, base, result, GGUF_ADAPTER) as scratch:
         return _write(job, run=run, base=base, result=result, scratch=scratch)
 
 
@@ -52,22 +52,30 @@ def ensure_carried(result: Path) -> None:
         )
 
 
-def _write(job: Job, *, run: RunFolder, base: Path, result: Path, scratch: Path) -> ExportReport:
+def _write(job: Job, *, run: RunFolder, base: Path, result: Path, scratch: Scratch) -> ExportReport:
     from studio.ml import export, gguf_check, gguf_writing, loading
     from studio.ml.gguf_halves import ensure_same_halves
     from studio.ml.memory import release_memory
 
     renderer = load_renderer(base)
     prompts, held_out, questions = questions_of(run, renderer)
-    folder, file, whole = scratch / "base", scratch / export_archive(run, GGUF_ADAPTER).name, scratch / "base.gguf"
+
+    def written(part: str, name: str, adapter: Path | None) -> Path:
+        def write(folder: Path) -> None:
+            model = scratch.made("base", lambda target: export.write_base(base, renderer=renderer, target=target))
+            release_memory()
+            gguf_writing.write_gguf(
+                model, folder / name, quantisation=F16, should_stop=job.should_stop, adapter=adapter
+            )
+
+        return scratch.made(part, write) / name
+
     go_on(job, "Writing the adapter as a GGUF")
-    export.write_base(base, renderer=renderer, target=folder)
-    release_memory()
-    gguf_writing.write_gguf(folder, file, quantisation=F16, should_stop=job.should_stop, adapter=result)
+    file = written("file", export_archive(run, GGUF_ADAPTER).name, result)
     ensure_same_halves(file, result)
     go_on(job, "Writing a GGUF of the base to check it on")
-    gguf_writing.write_gguf(folder, whole, quantisation=F16, should_stop=job.should_stop)
-    shutil.rmtree(folder)
+    whole = written("whole", "base.gguf", None)
+    scratch.drop("base")
 
     def asked(model: Any, *, scale: float) -> "Likeness":
         """Ask llama.cpp with the adapter added so many times, and hold that against a model."""

@@ -31,6 +31,7 @@ from studio.jobs.exports import (
     export_modelfile,
     quantisation_of,
 )
+from studio.models.adapter_files import hash_learned
 from studio.models.architecture import architecture_in
 from studio.models.download import Stopped
 from studio.models.gguf_sizes import gguf_size
@@ -41,6 +42,7 @@ from studio.workers.gguf_score import score_beside, scored_rows
 from studio.workers.job import Job
 from studio.workers.modelfile import modelfile, template_of
 from studio.workers.ollama_asking import NoAnswer, ask_ollama, find_ollama
+from studio.workers.scratch import Scratch, scratch
 from studio.workers.train import pad_id
 
 if TYPE_CHECKING:
@@ -60,21 +62,17 @@ LONGEST_QUESTION = 1024
 
 @dataclass(frozen=True)
 class _Gguf:
-    """A GGUF that was written to `file`, beside which is room; `base` is that of the run."""
+    """A GGUF that is made in `scratch`; `base` is that of the run, and `result` what it learned."""
 
     run: RunFolder
     base: Path
     result: Path
     kind: str
-    scratch: Path
+    scratch: Scratch
 
     @property
     def quantisation(self) -> str:
         return quantisation_of(self.kind)
-
-    @property
-    def file(self) -> Path:
-        return self.scratch / "file" / export_archive(self.run, self.kind).name
 
 
 def write_gguf_export(job: Job, *, run: RunFolder, base: Path, result: Path, kind: str) -> ExportReport:
@@ -82,34 +80,39 @@ def write_gguf_export(job: Job, *, run: RunFolder, base: Path, result: Path, kin
 
     Raises ExportError, with what differs, for one that is not kept, and Stopped when asked to stop.
     """
-    with scratch_of(run, base, kind) as scratch:
-        (scratch / "file").mkdir()
+    with scratch_of(run, base, result, kind) as scratch:
         return _write(job, _Gguf(run, base, result, kind, scratch))
 
 
 @contextmanager
-def scratch_of(run: RunFolder, base: Path, kind: str) -> Iterator[Path]:
-    """Give the folder in which an export of this kind is made, empty, if there is room for it; it is gone afterwards.
+def scratch_of(run: RunFolder, base: Path, result: Path, kind: str) -> Iterator[Scratch]:
+    """Give the folder in which an export of this kind is made, if there is room for it.
 
     Raises ExportError where there is not.
     """
-    scratch = run.exports / f".{kind}.tmp"
-    shutil.rmtree(scratch, ignore_errors=True)  # of an export that was killed
-    ensure_room(run.exports, base, kind=kind)
-    scratch.mkdir(parents=True)
-    try:
-        yield scratch
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    files = [(path.name, path.stat()) for path in sorted(base.iterdir()) if path.is_file()]
+    of = [
+        hash_learned(result),
+        *(f"{name} {status.st_size} {status.st_mtime_ns}" for name, status in files),
+        *(f"{name} {version(name)}" for name in ("auto-round", "gguf", "peft", "transformers")),
+    ]
+    with scratch(run.exports / f".{kind}.tmp", "\n".join(of)) as found:
+        ensure_room(run.exports, base, kind=kind, made=found.size)
+        yield found
 
 
-def ensure_room(folder: Path, base: Path, *, kind: str, free: int | None = None, memory: int | None = None) -> None:
-    """Raises ExportError, with both figures, where the disk or the memory is not enough, which are in bytes."""
+def ensure_room(
+    folder: Path, base: Path, *, kind: str, made: int = 0, free: int | None = None, memory: int | None = None
+) -> None:
+    """Raises ExportError, with both figures, where the disk or the memory is not enough; all are in bytes.
+
+    So much of what goes to the disk is `made` already.
+    """
     size = gguf_size(base, quantisation_of(kind) or F16)  # an adapter is asked on a base of 16 bits
     if size is None:
         return
     needs = (
-        ("space on the disk", size.disk_bytes, shutil.disk_usage(folder).free if free is None else free),
+        ("space on the disk", size.disk_bytes - made, shutil.disk_usage(folder).free if free is None else free),
         ("memory", size.memory_bytes, free_memory_bytes() if memory is None else memory),
     )
     for what, needed, found in needs:
@@ -126,16 +129,18 @@ def _write(job: Job, gguf: _Gguf) -> ExportReport:
 
     renderer = load_renderer(gguf.base)
     prompts, held_out, questions = questions_of(gguf.run, renderer)
-    folder = gguf.scratch / "model"
-    _write_model(job, gguf, renderer, folder)
-    release_memory()
-    go_on(job, f"Writing the GGUF ({gguf.quantisation.upper()})")
-    gguf_writing.write_gguf(folder, gguf.file, quantisation=gguf.quantisation, should_stop=job.should_stop)
-    shutil.rmtree(folder)
+    name = export_archive(gguf.run, gguf.kind).name
+
+    def write_file(folder: Path) -> None:
+        model = gguf.scratch.made("model", partial(_write_model, job, gguf, renderer))
+        release_memory()
+        go_on(job, f"Writing the GGUF ({gguf.quantisation.upper()})")
+        gguf_writing.write_gguf(model, folder / name, quantisation=gguf.quantisation, should_stop=job.should_stop)
+
+    file = gguf.scratch.made("file", write_file) / name
+    gguf.scratch.drop("model")
     go_on(job, "Loading it with llama.cpp and asking it")
-    asked = gguf_check.ask_llama(
-        gguf.file, prompts, questions=questions, ends=renderer.end_ids, should_stop=job.should_stop
-    )
+    asked = gguf_check.ask_llama(file, prompts, questions=questions, ends=renderer.end_ids, should_stop=job.should_stop)
     gguf_check.ensure_same_prompts(prompts, asked, renderer)
     go_on(job, "Comparing its answers with the run's")
     likeness = gguf_check.hold_against(_model_of(gguf), questions, asked)
@@ -144,12 +149,12 @@ def _write(job: Job, gguf: _Gguf) -> ExportReport:
     score = None
     if (rows := scored_rows(gguf.run, renderer)) is not None:
         go_on(job, f"Scoring its answers to {len(rows.rows):,} held-out rows")
-        answer = partial(gguf_check.answer_whole, gguf.file, ends=renderer.end_ids, should_stop=job.should_stop)
+        answer = partial(gguf_check.answer_whole, file, ends=renderer.end_ids, should_stop=job.should_stop)
         score = score_beside(rows, answer, renderer)
     template = template_of(renderer, [prompt.messages for prompt in prompts])
     write = partial(
         modelfile,
-        file=gguf.file.name,
+        file=name,
         name=gguf.run.name,
         template=template,
         stops=[renderer.spell(id) for id in renderer.end_ids],
@@ -159,7 +164,7 @@ def _write(job: Job, gguf: _Gguf) -> ExportReport:
     expected = renderer.decode(asked.answers[0].ids)
     question = next(prompt.messages for prompt in prompts if prompt.ids == questions[0])
     answered = compared_with_ollama(
-        job, gguf.file, write(), question, expected=expected, tokens=len(asked.answers[0].ids), program=find_ollama()
+        job, file, write(), question, expected=expected, tokens=len(asked.answers[0].ids), program=find_ollama()
     )
     text = write(ollama=answered)
     size = gguf_size(gguf.base, gguf.quantisation)
@@ -178,7 +183,7 @@ def _write(job: Job, gguf: _Gguf) -> ExportReport:
     )
     against = "the run's model" if is_whole_model(gguf.result) else "the run's adapter on its base"
     checked_with = f"llama.cpp (xllamacpp {version('xllamacpp')}), against {against}, in fp32"
-    return put_on_shelf(gguf.run, gguf.kind, gguf.file, check, likeness, checked_with=checked_with, text=text)
+    return put_on_shelf(gguf.run, gguf.kind, file, check, likeness, checked_with=checked_with, text=text)
 
 
 def compared_with_ollama(

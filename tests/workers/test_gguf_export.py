@@ -162,22 +162,35 @@ def test_what_a_gguf_of_an_adapter_cannot_carry_is_a_sentence(
     assert not export_archive(run, GGUF_ADAPTER).exists()
 
 
-def test_one_that_was_killed_offers_nothing_and_the_next_removes_what_lay_there(
-    make_run: MakeRun, start: Start, base: Path
+KILLED = [
+    (gguf_kind("f16"), "Writing the GGUF (F16)", "Merging the adapter into the base"),
+    (gguf_kind("f16"), "Loading it with llama.cpp and asking it", "Writing the GGUF (F16)"),
+    (GGUF_ADAPTER, "Loading the base with llama.cpp and asking it without the adapter", ""),
+]
+
+
+@pytest.mark.parametrize(("kind", "killed_at", "made"), KILLED)
+def test_one_that_was_killed_offers_nothing_and_the_next_goes_on_from_what_it_had_made(
+    make_run: MakeRun, start: Start, base: Path, kind: str, killed_at: str, made: str
 ) -> None:
     run = trained(make_run, start, base)
+    task = Export(run.path, kind)
+    worker = start(task)
+    wait_for(task.paths.events, Loading, what=killed_at)
+    worker.kill()
+    worker.wait()
     jobs = Jobs(lambda task: Worker(process_id=None, exit_code=lambda: -9))
-    for kind, what in ((gguf_kind("f16"), "Writing the GGUF"), (GGUF_ADAPTER, "Writing a GGUF of the base")):
-        worker = start(Export(run.path, kind))
-        wait_for(Export(run.path, kind).paths.events, Loading, what=what)
-        worker.kill()
-        worker.wait()
-        assert hidden(run), "it lay half there"
-        assert export_state(jobs, run, kind).result is None
-        assert not export_archive(run, kind).exists()
-        assert start(Export(run.path, kind)).wait() == 0
-        assert hidden(run) == []
-        assert export_state(jobs, run, kind).result is not None
+    assert export_state(jobs, run, kind).result is None
+    assert not export_archive(run, kind).exists()
+    written = [path.stat().st_ino for path in run.exports.glob(".*/file/*.gguf")]
+    before = len(events(task.paths.events))
+    assert start(task).wait() == 0
+    said = [event.what for event in events(task.paths.events)[before:] if isinstance(event, Loading)]
+    assert killed_at in said
+    assert made not in said
+    assert hidden(run) == []
+    assert not written or written == [export_archive(run, kind).stat().st_ino]
+    assert export_state(jobs, run, kind).result is not None
 
 
 def test_a_full_run_becomes_a_file_of_k_quants(make_run: MakeRun, start: Start, base: Path) -> None:

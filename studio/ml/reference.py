@@ -25,6 +25,9 @@ from studio.ml.generation import BASE, PaneInput, Sampling, generate
 from studio.ml.plain_asking import computing_exactly
 
 ROWS = 3
+LONGEST = 256
+"""A longer row is asked about up to here: a run waits for this at its end."""
+
 POSITIONS = 24
 ANSWER_TOKENS = 24
 
@@ -63,17 +66,19 @@ class Agreement:
 
 
 def observe(model: Any, probes: Sequence[Probe], *, end_ids: Sequence[int], pad_id: int) -> Reference:
-    """Ask a model, with the adapter that is active in it if it has one, about every probe, each alone and unpadded."""
+    """Ask a model, with the adapter that is active in it if it has one, about every probe.
+
+    The logits are of each alone and unpadded; the answers are written side by side.
+    """
     model.eval()
     exact = _computes_exactly(model)
+    adapter = model.active_adapter if isinstance(model, PeftModel) else BASE
     with whole_modules_as_loaded(model):
-        asked = [_ask(model, probe, end_ids=end_ids, pad_id=pad_id, exact=exact) for probe in probes]
-    return Reference(
-        probes=tuple(probes),
-        logits=tuple(row for row, _ in asked),
-        answers=tuple(answer for _, answer in asked),
-        exact=exact,
-    )
+        logits = [_logits(model, probe, exact=exact) for probe in probes]
+        panes = [PaneInput(adapter, probe.prompt) for probe in probes]
+        sampling = Sampling(max_new_tokens=ANSWER_TOKENS)
+        answers = generate(model, panes, sampling=sampling, end_ids=end_ids, pad_id=pad_id) if panes else []
+    return Reference(tuple(probes), tuple(logits), tuple(map(tuple, answers)), exact=exact)
 
 
 def _computes_exactly(model: Any) -> bool:
@@ -81,21 +86,12 @@ def _computes_exactly(model: Any) -> bool:
     return not getattr(model, "is_loaded_in_8bit", False)
 
 
-def _ask(
-    model: Any, probe: Probe, *, end_ids: Sequence[int], pad_id: int, exact: bool
-) -> tuple[torch.Tensor, tuple[int, ...]]:
+def _logits(model: Any, probe: Probe, *, exact: bool) -> torch.Tensor:
     ids = torch.tensor([probe.ids], device=model.device)
     keep = {"logits_to_keep": POSITIONS} if takes_logits_to_keep(model) else {}
     with torch.no_grad(), computing_exactly(model) if exact else contextlib.nullcontext():
         row = model(input_ids=ids, use_cache=False, **keep).logits[0, -POSITIONS:]
-    (answer,) = generate(
-        model,
-        [PaneInput(adapter=model.active_adapter if isinstance(model, PeftModel) else BASE, ids=probe.prompt)],
-        sampling=Sampling(max_new_tokens=ANSWER_TOKENS),
-        end_ids=end_ids,
-        pad_id=pad_id,
-    )
-    return row.float().cpu().clone(), tuple(answer)
+    return row.float().cpu().clone()
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """Checks whether a model that was just trained has learned to end its answers."""
 
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 from studio.data.example_files import ExampleFile
@@ -33,19 +34,27 @@ def runs_on(model: Any, run: RunFolder, *, renderer: ChatRenderer, pad_id: int) 
         return None
     limit = 2 * max(expected for _, expected in chosen) + _ROOM
     adapter = model.active_adapter if isinstance(model, PeftModel) else BASE
+    ends, has_ended = frozenset(renderer.end_ids), False
+
+    def look(tokens: Sequence[int | None]) -> None:
+        nonlocal has_ended
+        has_ended = has_ended or not ends.isdisjoint(tokens)
+
     with whole_modules_as_loaded(model):
-        answers = generate(
+        generate(
             model,
             [PaneInput(adapter, tuple(prompt)) for prompt, _ in chosen],
             sampling=Sampling(max_new_tokens=limit),
             end_ids=renderer.end_ids,
             pad_id=pad_id,
+            on_tokens=look,
+            should_stop=lambda: has_ended,
         )
-    if any(answer and answer[-1] in renderer.end_ids for answer in answers):
+    if has_ended:
         return None
     return Noted(
         "warning",
-        f"None of {len(answers)} answers asked for at the end stopped by itself: each went on to the limit of {limit} "
+        f"None of {len(chosen)} answers asked for at the end stopped by itself: each went on to the limit of {limit} "
         "tokens. The model has not learned where to stop. Train longer or on more examples, or choose a base model "
         "whose chat template ends an answer.",
     )

@@ -343,10 +343,10 @@ def keep_reference(model: Any, run: RunFolder, *, renderer: ChatRenderer) -> boo
 
     examples = itertools.chain(ExampleFile(run.validation_path), ExampleFile(run.train_path))
     rows = rows_of(examples, renderer=renderer, config=run.config)
-    probes = [
-        reference.Probe(ids=tuple(row.ids), prompt=tuple(row.ids[: prompt_length(row)]))
-        for row in itertools.islice(rows, reference.ROWS)
+    asked = [
+        (tuple(row.ids[: reference.LONGEST]), prompt_length(row)) for row in itertools.islice(rows, reference.ROWS)
     ]
+    probes = [reference.Probe(ids, prompt=ids[:length]) for ids, length in asked]
     observed = reference.observe(model, probes, end_ids=renderer.end_ids, pad_id=pad_id(renderer))
     learned = hash_learned(run.result) if run.result is not None else ""
     reference.save_reference(dataclasses.replace(observed, learned=learned), run.path / REFERENCE)

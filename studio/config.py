@@ -61,6 +61,7 @@ SPEEDUPS = (
     "joined-projections",
     "fused-elementwise",
     "fused-optimizer",
+    "side-by-side",
 )
 """The engine's speed-ups by name; `studio.ml.engine` puts each of them on."""
 

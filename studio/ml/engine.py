@@ -25,7 +25,7 @@ from studio.ml.speed.adapted import Joined, fusible, sharing
 from studio.ml.speed.attention import separate_attention
 from studio.ml.speed.logits import Head, cross_entropies, summed_cross_entropy
 from studio.ml.speed.packing import Packing, choose_attention, head_size, why_not_packed
-from studio.models.forecast.plan import TOKENS_AT_ONCE, joining_pays
+from studio.models.forecast.plan import SIDE_BY_SIDE, TOKENS_AT_ONCE, joining_pays, why_not_side_by_side
 
 _PROBE_TOKENS = 8
 
@@ -75,6 +75,7 @@ class Engine:
                 self._undo.append(elementwise.replace_all(self._inner, placement.dtype))
         self._packing: Packing | None = None
         self._pack()
+        self._choose_streams()
         if config.optimizer != ADAMW:
             self._leave_out("fused-optimizer", "it is another optimiser")
         if checkpointing:
@@ -94,6 +95,21 @@ class Engine:
             attention=self._attention,
         )
 
+    @property
+    def side_by_side(self) -> int:
+        """How many batches can be computed at once, each by a thread of its own."""
+        return 1 if "side-by-side" in self._left_out else SIDE_BY_SIDE
+
+    @contextmanager
+    def whole_pass(self) -> Iterator[None]:
+        """Let go of a pass of this thread that breaks off within the block."""
+        try:
+            yield
+        except (MemoryError, RuntimeError):
+            for joined in self._joined:
+                joined.clear()
+            raise
+
     def undo(self) -> None:
         """Take every speed-up off the model."""
         for undo in reversed(self._undo):
@@ -112,9 +128,7 @@ class Engine:
                 self._packing.apply()
 
     def halve(self) -> None:
-        """Take half as many tokens at once from now on, and let go of a pass that broke off."""
-        for joined in self._joined:
-            joined.clear()
+        """Take half as many tokens at once from now on."""
         self.tokens_at_once = max(1, self.tokens_at_once // 2)
         self.has_halved = True
 
@@ -227,9 +241,25 @@ class Engine:
         with torch.no_grad():
             self._inner(input_ids=ids, use_cache=False)
 
+    def _choose_streams(self) -> None:
+        reason = why_not_side_by_side(self.config, self.placement.device, cores=torch.get_num_threads())
+        if reason or (reason := _why_in_order(self._inner)):
+            self._leave_out("side-by-side", reason)
+
     def _checkpoint(self) -> None:
         self._inner.activation_checkpointing_enable({"use_reentrant": False})
         self._undo.append(self._inner.activation_checkpointing_disable)
+
+
+def _why_in_order(model: Any) -> str:
+    """Say why batches of a model have to be computed in order: what it draws, or changes in itself; else nothing."""
+    config = model.config.get_text_config()
+    shares = [value for name, value in config.to_dict().items() if name.endswith(("dropout", "_pdrop", "jitter_noise"))]
+    if any(shares) or any(isinstance(each, nn.Dropout) and each.p > 0 for each in model.modules()):
+        return "the model drops out at random"
+    if any(kind in repr(getattr(config, "rope_parameters", "")) for kind in ("dynamic", "longrope")):
+        return "the model changes its positions with the length"
+    return ""
 
 
 def takes_logits_to_keep(model: Any) -> bool:

@@ -13,6 +13,7 @@ from studio.ml.engine import Engine
 from studio.ml.pacing import Telling
 from studio.ml.parallel import Processes
 from studio.ml.soundness import ensure_finite
+from studio.ml.streams import Streams
 from studio.models.forecast.held_out import drawn
 from studio.wording import counted
 
@@ -58,6 +59,7 @@ class Scorer:
     model: Any
     engine: Engine
     processes: Processes
+    streams: Streams
     emit: Callable[[Event], None]
     is_stopping: Callable[[], bool]
 
@@ -86,19 +88,20 @@ class Scorer:
     ) -> tuple[float, float] | None:
         """Sum up the losses of this process's rows and their learned tokens. `before` of `total` are scored already."""
         self.model.eval()
-        summed, learned, done = 0.0, 0, before
+        summed, learned, done, scored = 0.0, 0, before, 0
         telling = Telling(self.emit)
-        groups = self.engine.cut(rows, parts=self.processes.count)
+        groups = self.engine.cut(rows, parts=max(self.processes.count, self.streams.count))
         own = groups if alone else self.processes.share(groups)
         total -= len(rows) - sum(map(len, own))  # what other processes score meanwhile is not counted here
         what = f"Scoring {counted(total, 'held-out example')}"
-        with torch.inference_mode():
-            for group in own:
-                if self.is_stopping():
-                    return None
-                telling.tell(Checking(step, what, done, total, "examples"))
-                batch = self.engine.batch(group)
-                summed += float(self.engine.summed_loss(batch))
-                learned += batch.learned
-                done += len(group)
-        return summed, learned
+        telling.tell(Checking(step, what, done, total, "examples"))
+        for loss, tokens, count in self.streams.in_order(own, self._score, is_over=self.is_stopping):
+            summed, learned, done, scored = summed + loss, learned + tokens, done + count, scored + 1
+            telling.tell(Checking(step, what, done, total, "examples"))
+        return None if scored < len(own) else (summed, learned)
+
+    def _score(self, group: Sequence[TokenRow]) -> tuple[float, int, int]:
+        """Return the summed loss of some rows, their learned tokens, and how many they are."""
+        with torch.inference_mode(), self.engine.whole_pass():
+            batch = self.engine.batch(group)
+            return float(self.engine.summed_loss(batch)), batch.learned, len(group)

@@ -119,6 +119,17 @@ class Optimizer:
         """Return the loss as its gradient is computed from it."""
         return loss if self.scale is None else loss * self.scale.value
 
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """What the model computes with and a training changes."""
+        return [each.parameter for each in self.trained]
+
+    def gather(self, gradients: Sequence[torch.Tensor | None]) -> None:
+        """Add the gradients of a micro-batch, one for each of `parameters`, to what was gathered."""
+        for each, gradient in zip(self.trained, gradients, strict=True):
+            if gradient is not None:
+                _add(each.master, gradient)
+
     def write_back(self) -> None:
         """Copy the masters to the parameters that the model computes with."""
         with torch.no_grad():
@@ -237,15 +248,18 @@ def _with_master(name: str, parameter: nn.Parameter) -> Trained:
 
 def _gather_into(master: nn.Parameter) -> Any:
     def gather(parameter: torch.Tensor) -> None:
-        if parameter.grad is None:
-            return
-        if master.grad is None:
-            master.grad = parameter.grad.float()
-        else:
-            master.grad.add_(parameter.grad)
-        parameter.grad = None
+        if parameter.grad is not None:
+            _add(master, parameter.grad)
+            parameter.grad = None
 
     return gather
+
+
+def _add(master: nn.Parameter, gradient: torch.Tensor) -> None:
+    if master.grad is None:
+        master.grad = gradient.float()
+    else:
+        master.grad.add_(gradient)
 
 
 def _as_kept(key: str, value: torch.Tensor, device: torch.device) -> Any:

@@ -22,6 +22,7 @@ from studio.ml.optimizers import Optimizer, learning_rate_factor
 from studio.ml.pacing import SavePace, Scores
 from studio.ml.parallel import Processes
 from studio.ml.soundness import NotFinite, ensure_finite, no_longer_finite
+from studio.ml.streams import Streams
 from studio.ml.threads import training
 from studio.models.forecast.held_out import rows_between
 from studio.models.forecast.plan import answer_steps, evaluation_steps
@@ -90,7 +91,8 @@ class Trainer:
             checkpointing=checkpointing,
             micro_batch_tokens=micro_batch_tokens,
         )
-        self.scorer = Scorer(model, self.engine, self.processes, emit, lambda: self.is_stopping)
+        self.streams = Streams(self.engine.side_by_side if self.processes.count == 1 else 1)
+        self.scorer = Scorer(model, self.engine, self.processes, self.streams, emit, lambda: self.is_stopping)
         self.emit(self.engine.speedups)
         self.optimizer = Optimizer(
             model.named_parameters(), config=config, device=placement.device, fp16=placement.precision == FP16
@@ -143,6 +145,7 @@ class Trainer:
             return self.end()
         finally:
             self.threads.pause()
+            self.streams.close()
             self.engine.undo()
             self.optimizer.close()
             release_memory()
@@ -207,23 +210,43 @@ class Trainer:
     def accumulate(self, rows: Sequence[TokenRow]) -> float | None:
         """Gather the gradient of the mean loss over all learned tokens of `rows`; None when a stop is requested."""
         self.model.train()
-        learned = sum(row.learned for row in rows)
-        losses = []
-        for group in self.processes.share(self.engine.cut(rows, parts=self.processes.count)):
-            if self.is_stopping:  # asked here, because a step of many rows can take minutes
-                return None
-            batch = self.engine.batch(group)
-            self.threads.step(batch.tokens)
-            loss = self.engine.summed_loss(batch) / learned
-            self.optimizer.scaled(loss).backward()
-            losses.append(loss.detach())
-        self.threads.end_step()
+        groups = self.processes.share(self.engine.cut(rows, parts=max(self.processes.count, self.streams.count)))
+        learn = self.learn_side_by_side if min(self.streams.count, len(groups)) > 1 else self.learn_in_order
+        losses = list(learn(groups, learned=sum(row.learned for row in rows)))
+        if len(losses) < len(groups):  # a stop was requested; asked there, because a step of many rows can take minutes
+            return None
         summed = sum(torch.stack(losses).tolist()) if losses else 0.0  # at the end: a GPU is not waited for in between
         if self.processes.count > 1:
             self.processes.add_up(self.optimizer.gradients())
             summed, stop = self.processes.total(summed, float(self.should_stop()))
             return None if stop else summed
         return summed
+
+    def learn_in_order(self, groups: Sequence[Sequence[TokenRow]], *, learned: int) -> Iterator[torch.Tensor]:
+        """Gather the gradient of each group and yield its part of the loss, as far as no stop is requested."""
+        for group in groups:
+            if self.is_stopping:
+                return
+            batch = self.engine.batch(group)
+            self.threads.step(batch.tokens)
+            with self.engine.whole_pass():
+                loss = self.engine.summed_loss(batch) / learned
+                self.optimizer.scaled(loss).backward()
+            yield loss.detach()
+        self.threads.end_step()
+
+    def learn_side_by_side(self, groups: Sequence[Sequence[TokenRow]], *, learned: int) -> Iterator[torch.Tensor]:
+        """Do the same with several groups at once. Their gradients are added in the same order at every run."""
+
+        def learn(group: Sequence[TokenRow]) -> tuple[torch.Tensor, Sequence[torch.Tensor | None]]:
+            with self.engine.whole_pass():
+                loss = self.engine.summed_loss(self.engine.batch(group)) / learned
+                return loss.detach(), torch.autograd.grad(loss, self.optimizer.parameters, allow_unused=True)
+
+        largest_first = tuple(reversed(groups))  # so that no long one is left for the end
+        for loss, gradients in self.streams.in_order(largest_first, learn, is_over=lambda: self.is_stopping):
+            self.optimizer.gather(gradients)
+            yield loss
 
     def rows_between(self) -> int:
         """Return how many held-out rows a check in between scores."""

@@ -47,9 +47,11 @@ _ON_A_PROCESSOR = {
     "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "128",
     "MALLOC_MMAP_THRESHOLD_": str(256 * 2**20),
     "MALLOC_TRIM_THRESHOLD_": str(256 * 2**20),
+    "MALLOC_ARENA_MAX": "1",
 }
 """How many compiled products oneDNN keeps, which multiplies on a processor: those of four lengths. And how much memory
-the allocator of glibc gives back as soon as it is free: pieces above 256 MiB, and what lies free above so much."""
+the allocator of glibc gives back as soon as it is free: pieces above 256 MiB, and what lies free above so much. Threads
+that compute side by side share what is kept: a heap of their own could not hold it."""
 
 _SECRET = re.compile(r"(^|_)(TOKENS?|PASSWORD|PASSWD|SECRETS?|CREDENTIALS?|API_?KEYS?|ACCESS_KEY|PRIVATE_KEY)($|_)")
 """What the name of a variable has in it that holds a secret: HF_TOKEN, AWS_SECRET_ACCESS_KEY, OPENAI_API_KEY."""

@@ -168,11 +168,15 @@ def test_each_speed_up_can_be_switched_off_and_changes_nothing(name: str) -> Non
         assert all(torch.allclose(found[key], expected[key], atol=1e-3, rtol=1e-4) for key in expected)
 
 
-def test_it_says_which_speed_ups_are_on_and_why_others_are_not() -> None:
+def test_it_says_which_speed_ups_are_on_and_why_others_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that a model did not take was left out in silence, and a forecast assumed it all the same."""
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     found = engine_of(adapted("qwen2")).speedups
-    assert set(found.on) == set(SPEEDUPS) - {"low-precision-adapters"}
-    assert found.left_out == ("low-precision-adapters: the run computes in fp32",)
+    assert set(found.on) == set(SPEEDUPS) - {"low-precision-adapters", "side-by-side"}
+    assert found.left_out == (
+        "low-precision-adapters: the run computes in fp32",
+        "side-by-side: there is one core",
+    )
     assert found.attention == "blocked attention"
     off = engine_of(adapted("qwen2"), dataclasses.replace(FAST, switched_off=("packing",))).speedups
     assert "packing: switched off" in off.left_out

@@ -6,6 +6,7 @@ down once. Layers that read the same tensor (query, key and value; gate and up) 
 models: which layers share an input is seen by watching them.
 """
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -56,8 +57,23 @@ def sharing(layers: Sequence[nn.Module], run: Callable[[], object]) -> list[list
     return list(groups.values())
 
 
+class _Handed(threading.local):
+    """What a joined product gave to the thread that computes, with what of it is not asked for yet."""
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        self.input: torch.Tensor | None = None
+        self.version = 0
+        self.waiting: list[torch.Tensor | None] = []
+
+
 class Joined:
-    """Layers with the same input, computed together when the first of them is asked and handed out one by one."""
+    """Layers with the same input, computed together when the first of them is asked and handed out one by one.
+
+    Several threads can compute with it at once.
+    """
 
     def __init__(self, layers: Sequence[Any]) -> None:
         self._layers = list(layers)
@@ -81,15 +97,13 @@ class Joined:
             for down, part in zip(downs, self._down.split([len(down) for down in downs]), strict=True):
                 down.data = part
         self._parameters = [each for pair in zip(downs, self._ups, strict=True) for each in pair]
-        self._input: torch.Tensor | None = None
-        self._version = 0
-        self._waiting: list[torch.Tensor | None] = []
+        self._handed = _Handed()
         for index, layer in enumerate(self._layers):
             layer.forward = _Member(self, index)
 
     def clear(self) -> None:
-        """Drop what was computed and not handed out, with the graph behind it, after a pass that broke off."""
-        self._input, self._waiting = None, []
+        """Drop what this thread computed and did not hand out, with the graph behind it: its pass broke off."""
+        self._handed.clear()
 
     def undo(self) -> None:
         """Give the layers their own way of computing back."""
@@ -104,14 +118,15 @@ class Joined:
             plain: torch.Tensor = type(layer).forward(layer, x)
             return plain
         version = 0 if x.is_inference() else x._version  # those keep no count of changes
-        if self._input is not x or self._version != version or self._waiting[index] is None:
-            self._waiting = list(self._compute(x))
-            self._input, self._version = x, version
-        output = self._waiting[index]
+        handed = self._handed
+        if handed.input is not x or handed.version != version or handed.waiting[index] is None:
+            handed.waiting = list(self._compute(x))
+            handed.input, handed.version = x, version
+        output = handed.waiting[index]
         assert output is not None
-        self._waiting[index] = None
-        if not any(each is not None for each in self._waiting):
-            self._input = None
+        handed.waiting[index] = None
+        if not any(each is not None for each in handed.waiting):
+            handed.input = None
         return output
 
     def _compute(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:

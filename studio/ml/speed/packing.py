@@ -5,6 +5,7 @@ at all is not read from its code but tried out on it: recurrent layers, ALiBi an
 another.
 """
 
+import threading
 from typing import Any
 
 import torch
@@ -27,8 +28,8 @@ _NAME = "studio_packed"
 _PROBE_LENGTHS = (7, 5, 9)
 
 
-class Sequences:
-    """Which sequences lie in the row that is being computed, for the attention of every layer to look up."""
+class Sequences(threading.local):
+    """Which sequences lie in the row that this thread computes, for the attention of every layer to look up."""
 
     def __init__(self, attend: Attend) -> None:
         self.attend = attend

@@ -97,8 +97,8 @@ def memory_parts(plan: Plan) -> tuple[Part, ...]:
     held = (HELD_SHARE_OF_SEVERAL if plan.cuts_steps else HELD_SHARE)[plan.device] + held_by_sizes(plan)
     packed = bool(plan.config.base_bits)
     gradients = float(trained * GRADIENT_BYTES)
-    activations = activation_bytes(plan) * held * (HELD_OVER_PACKED[plan.device] if packed else 1.0)
-    logits = logit_bytes(plan) * held + head_gradient_bytes(plan)
+    activations = activation_bytes(plan) * held * (HELD_OVER_PACKED[plan.device] if packed else 1.0) * plan.at_once
+    logits = logit_bytes(plan) * held * plan.at_once + head_gradient_bytes(plan)
     if not plan.cuts_steps:
         # Gradients come while what was kept of the forward pass goes: the two are never there in full.
         activations -= min(activations, gradients)

@@ -4,6 +4,7 @@ What the forecasts of memory and of time have in common. Arithmetic only.
 """
 
 import math
+import os
 from dataclasses import dataclass
 
 from studio.config import FULL, RunConfig
@@ -19,6 +20,9 @@ ITEM_BYTES = {BF16: 2, FP16: 2, FP32: 4}
 TOKENS_AT_ONCE = {"cpu": 512, "cuda": 8192, "mps": 2048}
 """Tokens of a micro-batch where nobody says otherwise. More keep a GPU busy; a processor is busy with fewer, and pays
 for fresh memory."""
+
+SIDE_BY_SIDE = 2
+"""So many micro-batches a processor computes at once, each with its share of the cores."""
 
 FEWEST_TOKENS = {"cpu": 256, "cuda": 1024, "mps": 512}
 """Smaller micro-batches than this cost more time than computing the blocks twice does."""
@@ -108,6 +112,8 @@ class Plan:
     """Whether a step has more tokens than may go through the model at once."""
     learned_share: float
     checkpointing: bool
+    at_once: float
+    """How many of the fullest micro-batches are computed side by side."""
 
     @property
     def item_bytes(self) -> int:
@@ -170,6 +176,21 @@ def joining_pays(device: str, precision: str) -> bool:
     return device == "mps" or (device == "cpu" and precision != FP32)
 
 
+def why_not_side_by_side(config: RunConfig, device: str, *, cores: int) -> str:
+    """Say why a run computes one micro-batch after the other; empty where it computes `SIDE_BY_SIDE` at once."""
+    if device != "cpu":
+        return "this device is busy with one batch"
+    if cores < SIDE_BY_SIDE:
+        return "there is one core"
+    if config.method == FULL or config.train_embeddings:
+        return "gradients of whole weights take much memory"
+    if config.dropout:
+        return "adapters drop out at random"
+    if config.base_bits == 8:
+        return "layers in 8 bits compute one batch at a time"
+    return "switched off" if "side-by-side" in config.switched_off else ""
+
+
 def make_plan(
     architecture: Architecture,
     config: RunConfig,
@@ -181,6 +202,8 @@ def make_plan(
 ) -> Plan:
     """Say how the engine will run a config. Raises ConfigError for target modules that the model does not have."""
     adapted = adapted_layers(architecture, config)
+    fullest, in_step = fullest_tokens(config, workload, budget=micro_batch_tokens), tokens_of_a_step(config, workload)
+    alone = why_not_side_by_side(config, machine.device, cores=os.cpu_count() or 1)
     return Plan(
         architecture=architecture,
         config=config,
@@ -189,12 +212,13 @@ def make_plan(
         adapted=adapted,
         trainable=trainable(architecture, config, adapted=adapted),
         micro_batch_tokens=micro_batch_tokens,
-        fullest_tokens=fullest_tokens(config, workload, budget=micro_batch_tokens),
+        fullest_tokens=fullest,
         longest=config.max_length if workload is None else workload.longest,
         micro_batches=0 if workload is None else micro_batch_count(config, workload, budget=micro_batch_tokens),
-        cuts_steps=tokens_of_a_step(config, workload) > micro_batch_tokens,
+        cuts_steps=in_step > micro_batch_tokens,
         learned_share=1.0 if workload is None else workload.learned_share,
         checkpointing=checkpointing,
+        at_once=1.0 if alone else max(1.0, min(float(SIDE_BY_SIDE), in_step / fullest)),
     )
 
 

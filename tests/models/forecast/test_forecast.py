@@ -99,7 +99,8 @@ def test_llama_2_7b_on_a_gpu_needs_what_people_report() -> None:
     ],
 )
 def test_what_costs_more(changes: dict[str, object], grows: tuple[str, ...]) -> None:
-    plain, changed = estimate(), estimate(replace(CONFIG, **changes))  # type: ignore[arg-type]
+    one = replace(CONFIG, switched_off=("side-by-side",))  # two at once is a choice of its own, which some take away
+    plain, changed = estimate(one), estimate(replace(one, **changes))  # type: ignore[arg-type]
     for name in grows:
         assert getattr(changed, name) > getattr(plain, name), name
 
@@ -116,6 +117,17 @@ def test_what_costs_less(changes: dict[str, object], shrinks: tuple[str, ...]) -
     plain, changed = estimate(), estimate(replace(CONFIG, **changes))  # type: ignore[arg-type]
     for name in shrinks:
         assert getattr(changed, name) < getattr(plain, name), name
+
+
+def test_batches_side_by_side_take_memory_on_a_processor_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step that is one small batch has nothing to compute beside it."""
+    one = replace(CONFIG, switched_off=("side-by-side",))
+    assert part(estimate(), "Activations") == pytest.approx(2 * part(estimate(one), "Activations"))
+    short = replace(WORK, examples=1, tokens=100, learned_tokens=50, longest=100)
+    assert estimate(workload=short).memory_bytes == estimate(one, workload=short).memory_bytes
+    assert estimate(machine=GPU).memory_bytes == estimate(one, machine=GPU).memory_bytes
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    assert estimate().memory_bytes == estimate(one).memory_bytes
 
 
 def test_a_packed_base_saves_memory_where_the_base_is_most_of_it() -> None:

@@ -46,7 +46,11 @@ class Asking:
         self._make_ticket = make_ticket
 
     def stream(self, chat: Chat, how: str) -> Iterator[Result[Chat]]:
-        """Put a question to all panes and stream their answers, at most a dozen frames a second."""
+        """Put a question to all panes and stream their answers, at most a dozen frames a second.
+
+        `finish` is for the end: while the last frame is on its way, the page still takes this for busy and drops the
+        press of a button that sends.
+        """
         panes = model_choices.chosen(self._studio, chat.keys, chat.strengths)
         said, questions, generation = _wanted(how, chat, panes)
         check_asked(self._studio.limits, generation, questions, turns=len(said.questions) + len(questions))
@@ -70,7 +74,6 @@ class Asking:
         ended = replace(asking, said=said, editing=False, pending="", prompt=prompt)
         updates = {
             **chat_view.talks([pane.model for pane in panes], said, marks=chat.marks),
-            **chat_view.controls(said, busy=False, keys=chat.keys),
             **chat_view.listed(self._kept, said),
         }
         yield Result(ended, updates)
@@ -206,6 +209,11 @@ def _another(studio: Studio, keys: Sequence[str | None]) -> str | None:
 def mark(studio: Studio, chat: Chat) -> Result[Chat]:
     """Show what differs, or show it no longer; what is being answered is shown so when it is complete."""
     return Result(chat, {} if chat.pending else _talks(studio, chat))
+
+
+def finish(studio: Studio, chat: Chat) -> Result[Chat]:
+    """Let another question be asked. What differs is shown anew: it may have been ticked meanwhile."""
+    return Result(chat, {**_talks(studio, chat), **chat_view.controls(chat.said, busy=False, keys=chat.keys)})
 
 
 def halt(studio: Studio, chat: Chat) -> Chat:

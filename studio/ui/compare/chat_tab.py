@@ -91,7 +91,7 @@ def build(
     asks = [message.send.click, message.prompt.submit, message.again.click, message.replay.click]
     asked = panel.on_pressed(asks, asking.stream, options={**ACTING, "concurrency_limit": 8})
     panel.on_failure(asked, partial(chat_actions.take_back, studio))
-    panel.on_success(asked, partial(chat_actions.mark, studio))  # it may have been ticked meanwhile
+    panel.on_success(asked, partial(chat_actions.finish, studio))
     panel.on([opened], partial(history.refresh, studio, kept), options=QUIET)
     first = panel.on([timer.expand], partial(history.at_first, studio, kept), options=QUIET)
     panel.on_success(first, partial(suggested_prompts.suggest, studio))  # the choosers do not always tell of a change
@@ -108,6 +108,7 @@ def build(
     panel.on([back.click], lambda chat: history.restore(studio, kept, chat, chat.picked), options=stopping)
     panel.on_action(partial(bin_panel.press, kept, NOUN), of=[emptying])
     test = panel.on([prove.click], partial(self_test.prove, studio), options={**ACTING, "concurrency_limit": 4})
+    panel.on_success(test, self_test.finish)
     panel.on_failure(test, self_test.give_up)
     return message.prompt
 

@@ -41,13 +41,14 @@ def build_text(text: str = PURPOSE) -> str:
 def prove(studio: Studio, chat: Chat) -> Iterator[Result[Chat]]:
     """Run the self-test of the first pane that holds something learned; say what is going on, then what came of it.
 
+    `finish` is for the end, as of `chat_actions.Asking.stream`.
     Raises gr.Error when no pane does, and RunError when the test cannot be made.
     """
     panes = model_choices.chosen(studio, chat.keys, chat.strengths)
     pane = next((each for each in panes if each.model.folder), None)
     if pane is None:
         raise gr.Error("Choose a trained model first.", title="Nothing to check")
-    yield _saying(chat, _busy("Getting the models ready."), can_test=False)
+    yield _saying(chat, _busy("Getting the models ready."))
     question = next(iter(chat.said.questions[-1:]), _QUESTION)
     system = (Message("system", chat.system.strip()),) if chat.system.strip() else ()
     said = studio.chat.self_test(
@@ -58,9 +59,9 @@ def prove(studio: Studio, chat: Chat) -> Iterator[Result[Chat]]:
         for message in said:
             match message:
                 case Opening(what):
-                    yield _saying(chat, _busy(what), can_test=False)
+                    yield _saying(chat, _busy(what))
                 case Opened():
-                    yield _saying(chat, _busy("Answering in both ways."), can_test=False)
+                    yield _saying(chat, _busy("Answering in both ways."))
                 case Tested():
                     outcome = verdict(message, pane)
                 case Trouble():
@@ -68,13 +69,18 @@ def prove(studio: Studio, chat: Chat) -> Iterator[Result[Chat]]:
     yield _saying(chat, outcome)
 
 
+def finish(chat: Chat) -> Result[Chat]:
+    """Let another test be run."""
+    return Result(chat, {"prove": gr.update(interactive=True)})
+
+
 def give_up(chat: Chat) -> Result[Chat]:
     """Say what the test does, after it could not be made."""
-    return _saying(chat, build_text())
+    return Result(chat, {"proof_said": build_text(), **finish(chat).updates})
 
 
-def _saying(chat: Chat, text: str, *, can_test: bool = True) -> Result[Chat]:
-    return Result(chat, {"proof_said": text, "prove": gr.update(interactive=can_test)})
+def _saying(chat: Chat, text: str) -> Result[Chat]:
+    return Result(chat, {"proof_said": text, "prove": gr.update(interactive=False)})
 
 
 def verdict(tested: Tested, pane: Chosen) -> str:

@@ -24,6 +24,7 @@ from studio.ui.compare.chat_actions import (
     Asking,
     choose,
     edit,
+    finish,
     halt,
     mark,
     resize,
@@ -121,7 +122,8 @@ def test_the_buttons_change_places_while_it_answers(studio: Studio, given: Chat)
     frames = ask_all(studio, given)
     assert (frames[0]["send"]["interactive"], frames[0]["stop"]["visible"]) == (False, True)
     assert frames[0]["prompt"] == ""
-    last = frames[-1]
+    assert all("send" not in frame for frame in frames[1:]), "the page drops a press as long as frames come"
+    last = page(finish(studio, replace(given, said=frames[-1]["said"])))
     assert (last["send"]["interactive"], last["stop"]["visible"]) == (True, False)
     assert last["again"]["interactive"] is last["edit"]["interactive"] is True
 
@@ -334,7 +336,8 @@ def test_marks_that_are_ticked_while_it_answers_wait_for_the_end(studio: Studio,
 def test_suggestions_stay_at_hand_after_the_first_message(studio: Studio, given: Chat) -> None:
     first, *_, last = ask_all(studio, given)
     assert first["ideas"]["elem_classes"] == ["ls-ideas"]
-    assert last["ideas"]["elem_classes"] == ["ls-ideas", "ls-ideas-small"]
+    ended = page(finish(studio, replace(given, said=last["said"])))
+    assert ended["ideas"]["elem_classes"] == ["ls-ideas", "ls-ideas-small"]
 
 
 def test_the_captions_of_a_full_run_know_no_adapter(studio: Studio) -> None:

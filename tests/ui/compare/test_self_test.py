@@ -10,7 +10,7 @@ from studio.errors import RunError
 from studio.runs.store import RunFolder
 from studio.studio import Studio
 from studio.ui.compare.chat_state import Chat
-from studio.ui.compare.self_test import prove
+from studio.ui.compare.self_test import finish, prove
 from tests.ui.fake_studio import FakeChat, finished_run
 
 SAID = Conversation(talks=(Talk("k", "t", (Turn("How?", Answer("So.")),)),))
@@ -36,11 +36,12 @@ def test_a_proof_says_what_was_held_against_what(studio: Studio, given: Chat, ru
     said = [each.updates for each in prove(studio, given)]
     assert "Loading the base model afresh." in said[1]["proof_said"]
     assert said[0]["prove"]["interactive"] is False
-    outcome, button = said[-1]["proof_said"], said[-1]["prove"]
+    outcome = said[-1]["proof_said"]
     assert "ls-good" in outcome
     assert "and otter exactly as in plain peft. 32 tokens compared, all the same." in outcome
     assert "Greedy, in fp32." in outcome
-    assert button["interactive"] is True
+    assert said[-1]["prove"]["interactive"] is False, "the page drops a press as long as something comes"
+    assert finish(given).updates["prove"]["interactive"] is True
     (request,) = chat_of(studio).asked[-1][1]
     assert request.adapter == str(run.result)
     assert request.messages == (Message("system", "Be brief."), Message("user", "How?"))

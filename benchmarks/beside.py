@@ -5,8 +5,9 @@
 Every contender is a process that loads the model once and then waits; in its turn it learns made-up rows for some
 seconds, of which only the second half counts, so that it may have got used to what there is. All have their turn in
 each state, so what the machine does by itself hits all alike. `studio` is our engine as a worker of the studio runs
-it; `studio, as many threads as cores` does not try out another number; `plain` is transformers and peft as they come,
-on padded rows. With `--waiting NAME=VALUE` the studio takes part once more with another variable for how threads
+it, two micro-batches side by side; `studio, in order` computes one after the other, by as many threads as it finds
+best; `studio, in order, all cores` does not try out another number; `plain` is transformers and peft as they come, on
+padded rows. With `--waiting NAME=VALUE` the studio takes part once more with another variable for how threads
 wait, such as GOMP_SPINCOUNT=30000. The busy programs count in a loop, at the usual priority. Prints medians and what
 is left of the quiet speed.
 """
@@ -28,6 +29,7 @@ from pathlib import Path
 from common import ROOT, say, starter
 
 sys.path.insert(0, str(ROOT))
+from studio.ml.batches import TokenRow
 
 ROWS, SHORTEST, LONGEST, BATCH = 64, 60, 512, 8
 STATES = (0, 1, 2)
@@ -36,10 +38,11 @@ STATES = (0, 1, 2)
 
 @dataclass(frozen=True)
 class Contender:
-    """Who learns: whether with the studio's engine, whether it tries out its threads, and with which variables."""
+    """Who learns: whether with the studio's engine, micro-batches side by side, or trying out its threads."""
 
     name: str
     ours: bool = True
+    beside: bool = False
     tries: bool = True
     variables: tuple[tuple[str, str], ...] = ()
 
@@ -48,15 +51,16 @@ def main() -> int:
     """Run the benchmark, or one contender of it."""
     options = _parser().parse_args()
     if options.contender:
-        return _learn(json.loads(options.contender), options.model)
+        return _learn(Contender(**json.loads(options.contender)), options.model, options.precision)
     model = options.model or starter()
-    contenders = [Contender("studio"), Contender("studio, as many threads as cores", tries=False)]
-    contenders += [Contender(f"studio, {each}", variables=(_pair(each),)) for each in options.waiting]
+    contenders = [Contender("studio", beside=True), Contender("studio, in order")]
+    contenders += [Contender("studio, in order, all cores", tries=False)]
+    contenders += [Contender(f"studio, {each}", beside=True, variables=(_pair(each),)) for each in options.waiting]
     contenders += [Contender("plain", ours=False, tries=False)]
     contenders = [each for each in contenders if not options.only or each.name in options.only]
     found: dict[tuple[str, int], list[float]] = {}
     with ExitStack() as stack:
-        learners = {each.name: stack.enter_context(_learner(each, model)) for each in contenders}
+        learners = {each.name: stack.enter_context(_learner(each, model, options.precision)) for each in contenders}
         say("Everyone has loaded the model.")
         for turn in range(options.rounds):
             for busy in options.busy:
@@ -89,7 +93,7 @@ def _busy_programs(count: int) -> Iterator[None]:
 
 
 @contextmanager
-def _learner(contender: Contender, model: Path) -> Iterator["subprocess.Popen[str]"]:
+def _learner(contender: Contender, model: Path, precision: str) -> Iterator["subprocess.Popen[str]"]:
     from studio.runs.launcher import worker_environment
 
     given = os.environ | dict(contender.variables)
@@ -99,6 +103,8 @@ def _learner(contender: Contender, model: Path) -> Iterator["subprocess.Popen[st
         __file__,
         "--model",
         str(model),
+        "--precision",
+        precision,
         "--contender",
         json.dumps(dataclasses.asdict(contender)),
     ]
@@ -125,7 +131,7 @@ def _answer(learner: "subprocess.Popen[str]") -> str:
     return line
 
 
-def _learn(contender: dict[str, object], model: Path) -> int:
+def _learn(contender: Contender, model: Path, precision: str) -> int:
     """Be a contender: learn for as many seconds as each line of the input says, and answer with tokens a second."""
     import torch
 
@@ -133,26 +139,34 @@ def _learn(contender: dict[str, object], model: Path) -> int:
     from studio.ml.engine import Engine
     from studio.ml.loading import choose_placement, load_base
     from studio.ml.methods import make_trainable
+    from studio.ml.streams import Streams
     from studio.ml.threads import ThreadTrials, training
 
-    config = RunConfig(model=str(model), dropout=0.0, switched_off=() if contender["ours"] else SPEEDUPS)
-    placement = choose_placement(precision="fp32")
+    config = RunConfig(model=str(model), dropout=0.0, switched_off=() if contender.ours else SPEEDUPS)
+    placement = choose_placement(precision=precision)
     base = make_trainable(load_base(model, placement), config)
     base.train()
     engine = Engine(base, config=config, placement=placement, pad_id=0)
-    threads = training("cpu") if contender["tries"] else ThreadTrials(1)
-    batches = _batches(engine)
+    threads = training("cpu") if contender.tries else ThreadTrials(1)
+    streams = Streams(engine.side_by_side if contender.beside else 1)
+    trained = [each for each in base.parameters() if each.requires_grad]
+    batches = _batches()
+
+    def learn(group: list[TokenRow]) -> None:
+        loss = engine.summed_loss(engine.batch(group))
+        torch.autograd.grad(loss, trained)
+
+    def learn_in_turn(group: list[TokenRow]) -> None:
+        threads.step(sum(len(row.ids) for row in group))
+        learn(group)
+        threads.end_step()
 
     def learn_one() -> int:
-        group = next(batches)
-        tokens = sum(len(row.ids) for row in group)
-        threads.step(tokens)
-        loss = engine.summed_loss(engine.batch(group))
-        loss.backward()  # type: ignore[no-untyped-call]
-        threads.end_step()
-        for parameter in base.parameters():
-            parameter.grad = None
-        return tokens
+        rows = next(batches)
+        groups = list(reversed(engine.cut(rows, parts=streams.count)))
+        for _ in streams.in_order(groups, learn if streams.count > 1 else learn_in_turn, is_over=lambda: False):
+            pass
+        return sum(len(row.ids) for row in rows)
 
     torch.manual_seed(1)
     learn_one()
@@ -170,15 +184,13 @@ def _learn(contender: dict[str, object], model: Path) -> int:
     return 0
 
 
-def _batches(engine: "object") -> Iterator[list[object]]:
-    """Yield micro-batches of made-up rows without end, cut as a training cuts them."""
-    from studio.ml.batches import TokenRow
-
+def _batches() -> Iterator[list[TokenRow]]:
+    """Yield the rows of steps without end."""
     drawn = random.Random(1)
     rows = [TokenRow(ids, ids) for ids in _made_up(drawn)]
     while True:
         for start in range(0, ROWS, BATCH):
-            yield from engine.cut(rows[start : start + BATCH])  # type: ignore[attr-defined]
+            yield rows[start : start + BATCH]
 
 
 def _made_up(drawn: random.Random) -> Iterator[list[int]]:
@@ -195,6 +207,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, help="the folder of a model; the starter by default")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--precision", default="bf16", help="bf16 or fp32, whichever this processor is faster in")
     parser.add_argument("--seconds", type=float, default=30.0, help="of each turn; the second half counts")
     parser.add_argument(
         "--busy", type=int, nargs="+", default=list(STATES), help="how many busy programs, each a state"

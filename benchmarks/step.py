@@ -3,8 +3,9 @@
     python benchmarks/step.py --model FOLDER --rounds 3
 
 Each round is a fresh process with what workers are started with; it learns from batches of eight made-up rows of 120 to
-512 tokens of which half are learned (rank 16, all linear layers), and the last one is looked at by PyTorch's profiler.
-Prints the medians by operation, and tokens a second of batches that nobody looks at. `--without NAME` leaves a speed-up
+512 tokens of which half are learned (rank 16, all linear layers), as a training does it. The last one is computed by
+one micro-batch after the other under PyTorch's profiler. Prints the medians by operation, and tokens a second of those
+that nobody looked at. `--without NAME` leaves a speed-up
 out, `--tokens` says how many tokens go through the model at once.
 """
 
@@ -99,6 +100,7 @@ def _step(options: argparse.Namespace) -> Step:
     from studio.ml.engine import Engine
     from studio.ml.loading import choose_placement, load_base
     from studio.ml.methods import make_trainable
+    from studio.ml.streams import Streams
 
     torch.set_num_threads(os.cpu_count() or 1)
     peak = measure_peak()
@@ -113,22 +115,25 @@ def _step(options: argparse.Namespace) -> Step:
         made = [[drawn.randrange(100, 20_000) for _ in range(drawn.randint(120, 512))] for _ in range(8)]
         return [TokenRow(ids, [-100] * (len(ids) // 2) + ids[len(ids) // 2 :]) for ids in made]
 
-    def learn(batch: list[TokenRow]) -> None:
-        for group in engine.cut(batch):
-            engine.summed_loss(engine.batch(group)).backward()
-        for parameter in model.parameters():
-            parameter.grad = None
+    def learn(batch: list[TokenRow], streams: Streams) -> None:
+        groups = list(reversed(engine.cut(batch, parts=streams.count)))
+        list(streams.in_order(groups, gradients, is_over=lambda: False))
 
-    learn(rows())
+    def gradients(group: list[TokenRow]) -> None:
+        torch.autograd.grad(engine.summed_loss(engine.batch(group)), trained)
+
+    trained = [each for each in model.parameters() if each.requires_grad]
+    streams = Streams(engine.side_by_side)
+    learn(rows(), streams)
     speeds = []
     for _ in range(BATCHES):
         batch, began = rows(), time.perf_counter()
-        learn(batch)
+        learn(batch, streams)
         speeds.append(sum(len(row.ids) for row in batch) / (time.perf_counter() - began))
     batch = rows()
     activities = [torch.profiler.ProfilerActivity.CPU]
     with torch.profiler.profile(activities=activities, record_shapes=True) as profile:
-        learn(batch)
+        learn(batch, Streams(1))
     found: dict[str, float] = {}
     for event in profile.key_averages(group_by_input_shape=True):
         name = _kind(event)

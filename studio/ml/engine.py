@@ -253,6 +253,8 @@ class Engine:
 
 def _why_in_order(model: Any) -> str:
     """Say why batches of a model have to be computed in order: what it draws, or changes in itself; else nothing."""
+    if getattr(model, "is_loaded_in_8bit", False):
+        return "layers in 8 bits change while they compute"
     config = model.config.get_text_config()
     shares = [value for name, value in config.to_dict().items() if name.endswith(("dropout", "_pdrop", "jitter_noise"))]
     if any(shares) or any(isinstance(each, nn.Dropout) and each.p > 0 for each in model.modules()):

@@ -15,6 +15,7 @@ from studio.ml.generation import switched_on
 from studio.ml.loading import Placement
 from studio.ml.reading import Reader, by_length, can_read, shared_prefix
 from studio.ml.row_cache import gather
+from studio.ml.streams import Streams
 from studio.models.forecast.plan import LOGIT_POSITIONS
 
 __all__ = ["answer_rows", "row_losses", "score_continuations"]
@@ -45,18 +46,25 @@ def row_losses(
     model.eval()
     with switched_on(model, [adapter]):
         engine = Engine(model, config=RunConfig(switched_off=_KEPT_AS_LOADED), placement=placement, pad_id=pad_id)
-        try:
+        streams = Streams(engine.side_by_side)
+
+        def score(group: Sequence[TokenRow]) -> list[tuple[float, int]]:
+            counts = [row.learned for row in group]
             with torch.inference_mode():
-                for group in engine.cut([rows[number] for number in order]):  # sorted by length, and left in that order
-                    if should_stop():
-                        break
-                    counts = [row.learned for row in group]
-                    parts = engine.token_losses(engine.batch(group)).double().split(counts)
-                    for number, part, count in zip(order[done : done + len(group)], parts, counts, strict=True):
-                        losses[number] = (float(part.sum()), count)
-                    done += len(group)
-                    on_progress(done)
+                parts = engine.token_losses(engine.batch(group)).double().split(counts)
+                return [(float(part.sum()), count) for part, count in zip(parts, counts, strict=True)]
+
+        try:
+            groups = engine.cut(
+                [rows[number] for number in order], parts=streams.count
+            )  # sorted by length, and left so
+            for found in streams.in_order(groups, score, is_over=should_stop):
+                for number, loss in zip(order[done : done + len(found)], found, strict=True):
+                    losses[number] = loss
+                done += len(found)
+                on_progress(done)
         finally:
+            streams.close()
             engine.undo()
     return losses
 

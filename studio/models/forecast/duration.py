@@ -227,8 +227,10 @@ class _Clock:
         return 2 * self.plan.architecture.linear_parameters / self.rates.unpacked_per_second
 
     def _beside(self, work: float, calls: float) -> float:
-        """Put work and the starting of it together: a processor does one after the other, a GPU both at once."""
-        return max(work, calls) if self.plan.device == "cuda" else work + calls
+        """Put work and the starting of it together: a GPU does both at once, a processor one after the other in each of
+        the micro-batches that it computes side by side.
+        """
+        return max(work, calls) if self.plan.device == "cuda" else work + calls / self.plan.at_once
 
 
 def shared_width(plan: Plan) -> int:

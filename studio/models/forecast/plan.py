@@ -187,7 +187,7 @@ def why_not_side_by_side(config: RunConfig, device: str, *, cores: int) -> str:
     if config.dropout:
         return "adapters drop out at random"
     if config.base_bits == 8:
-        return "layers in 8 bits compute one batch at a time"
+        return "layers in 8 bits change while they compute"
     return "switched off" if "side-by-side" in config.switched_off else ""
 
 

@@ -33,8 +33,8 @@ def _memory_bytes() -> int:
         return 0
 
 
-def header(machine_name: str, model: str, state: ModelState, *, trouble: str = "") -> Markup:
-    """Draw the top of the page. `trouble` says why a graphics card is not used."""
+def header(machine_name: str, model: str, state: ModelState, *, trouble: str = "", kept: Markup | str = "") -> Markup:
+    """Draw the top of the page. `trouble` says why a graphics card is not used, `kept` where things are kept."""
     kind = "good" if state.ready else "bad" if state.failed else "busy" if state.working else "quiet"
     name = "Starter model" if model == STARTER else model
     at = "ready" if state.ready else "not available" if state.failed else arrival(state).rstrip(".")
@@ -48,4 +48,5 @@ def header(machine_name: str, model: str, state: ModelState, *, trouble: str = "
         machine=machine_name,
         languages=LANGUAGES,
         trouble=fragments.notice("warning", trouble) if trouble else "",
+        kept=kept,
     )

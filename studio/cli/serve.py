@@ -21,7 +21,8 @@ from studio.ui.serving.server import serve as serve_page
 QUEUE_SECONDS = 1.0
 
 BACK_SECONDS = 60.0
-"""So long the page waits for what is kept in a mirror."""
+TROUBLE_SECONDS = 15.0
+"""So long the page waits for what is kept in a mirror, and so long where that cannot be reached."""
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ def bring_back(studio: Studio, token: str, *, console: Console) -> None:
     )
     console.print(f"Everything is kept in the bucket {settings.mirror} as well.", markup=False, soft_wrap=True)
     keeper.start()
-    if keeper.wait(BACK_SECONDS):
+    if keeper.wait(BACK_SECONDS, in_trouble=TROUBLE_SECONDS):
         return
     keeper.brought_back = studio.scheduler.recover
     state = keeper.state

@@ -65,9 +65,16 @@ class MirrorKeeper:
         for thread in self._threads:
             thread.start()
 
-    def wait(self, seconds: float) -> bool:
-        """Wait until the data folder has all that there was, at most so long; say whether it has."""
-        return self._whole.wait(seconds)
+    def wait(self, seconds: float, *, in_trouble: float) -> bool:
+        """Wait until the data folder has all that there was, at most so long; say whether it has.
+
+        Where there is trouble, wait `in_trouble` seconds at most.
+        """
+        began = time.monotonic()
+        while not self._whole.wait(0.1):
+            if time.monotonic() - began > (in_trouble if self.state.trouble else seconds):
+                return False
+        return True
 
     def close(self) -> None:
         """End the process. What it had not sent yet is sent when the studio starts again."""

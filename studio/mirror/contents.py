@@ -13,6 +13,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from studio.files import open_plain
 
@@ -180,12 +181,20 @@ class Reader:
         else:
             _link(source, temporary)
         with open_plain(temporary) as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = sha256_of(file)
         kept = Kept(path, temporary.stat().st_size, digest, found.st_mtime)
         os.replace(temporary, self._aside / digest)
         temporary.unlink(missing_ok=True)  # a link to the same file is left where it is
         self._known[path] = stamp, kept
         return kept
+
+
+def sha256_of(file: BinaryIO) -> str:
+    """Return the SHA-256 of what is left of a file, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    while piece := file.read(_PIECE_BYTES):
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 def _turn(path: str) -> int:

@@ -45,10 +45,10 @@ class MirrorKeeper:
         prefix: str = "",
         environment: Mapping[str, str] = os.environ,
         command: Sequence[str] = COMMAND,
-        brought_back: Callable[[], None] = lambda: None,
+        brought_back: Callable[[], object] = lambda: None,
     ) -> None:
         self.state = MirrorState(bucket)
-        self.brought_back = brought_back
+        self.brought_back: Callable[[], object] = brought_back
         self._command = [*command, str(home), bucket, "--every", str(every), "--prefix", prefix]
         self._environment = {**environment, TOKEN: token, "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
         self._every = every

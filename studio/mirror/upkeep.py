@@ -7,7 +7,6 @@
 A folder that was not brought back whole is never mirrored: what is missing on the disk would be deleted there.
 """
 
-import hashlib
 import logging
 import os
 import secrets
@@ -22,7 +21,7 @@ from studio import codec
 from studio.errors import MirrorError
 from studio.files import disk_trouble, open_plain, write_whole
 from studio.mirror.bucket import Store
-from studio.mirror.contents import GROWING, OWN, Group, Kept, Reader, group_names
+from studio.mirror.contents import GROWING, OWN, Group, Kept, Reader, group_names, sha256_of
 from studio.mirror.manifest import Manifest, read_manifest, write_manifest
 from studio.mirror.state import BRINGING_BACK, COPYING
 from studio.wording import size
@@ -247,7 +246,7 @@ class Mirror:
         self._store.fetch({kept.sha256: back / kept.sha256 for kept in files})
         for kept in files:
             with open_plain(back / kept.sha256) as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() != kept.sha256:
+                if sha256_of(file) != kept.sha256:
                     raise MirrorError(
                         f"'{kept.path}' in {self._target} is not what was kept there.", "It is tried again."
                     )

@@ -30,7 +30,7 @@ SILENT_SECONDS = 60.0
 
 LONGEST_PAUSE_SECONDS = 300.0
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("studio.mirror")
 
 
 def main() -> None:

@@ -85,7 +85,7 @@ def _processor_features(told: Path = Path("/proc/cpuinfo")) -> set[str]:
         return {name for name, is_there in torch.cpu.get_capabilities().items() if is_there}
     with logged(log, "The system does not tell what its processor can", OSError):
         lines = told.read_text(encoding="utf-8", errors="replace").splitlines()
-        found = next((line for line in lines if line.startswith(("flags", "Features"))), "")
+        found = next((line for line in lines if line.lower().startswith(("flags", "features"))), "")
         return set(found.partition(":")[2].split())
     return set()
 

@@ -104,7 +104,7 @@ def build_app(studio: Studio, facts: ModelFacts | None = None) -> gr.Blocks:
     app: gr.Blocks
     with SpokenPage(title="LoRA Studio", analytics_enabled=False, delete_cache=(600, kept_seconds)) as app:
         own = clocks.make(PACES, tabs=TABS)
-        name, trouble = machine(card_names()), trouble_here()
+        name, trouble = machine(card_names(), studio.settings.space), trouble_here()
         top = html(
             header(name, STARTER, studio.models.state(STARTER), trouble=trouble, kept=_kept(studio)),
             elem_id="header",

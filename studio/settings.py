@@ -43,6 +43,8 @@ class Space:
     cores: int = 0
     memory_gib: float = 0.0
     accelerator: str = ""
+    is_zero_gpu: bool = False
+    """Whether a GPU is lent to it for single calls alone."""
 
     @property
     def sleeps(self) -> bool:
@@ -212,6 +214,7 @@ def _space(environment: Mapping[str, str]) -> Space | None:
         cores=int(cores) if cores.isascii() and cores.isdecimal() and len(cores) <= 4 else 0,
         memory_gib=float(told[1]) if told else 0.0,
         accelerator="" if accelerator.lower() in ("none", "cpu") else accelerator[:40],
+        is_zero_gpu=environment.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true"),
     )
 
 

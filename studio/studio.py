@@ -220,6 +220,10 @@ class Studio:
         """
         self.pool.recover()
         self.imports.recover()
+        return self.recover_runs()
+
+    def recover_runs(self) -> tuple[str, ...]:
+        """Queue the lost runs, also those that came back later, and expect their evaluations; return their ids."""
         self.evaluations.automatic.recover()
         return self.scheduler.recover()
 

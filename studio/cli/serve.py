@@ -86,7 +86,7 @@ def bring_back(studio: Studio, token: str, *, console: Console) -> None:
     keeper.start()
     if keeper.wait(BACK_SECONDS, in_trouble=TROUBLE_SECONDS):
         return
-    keeper.brought_back = studio.scheduler.recover
+    keeper.brought_back = studio.recover_runs
     state = keeper.state
     said = f"{state.trouble} {state.hint}".strip() or "It is coming back, and takes a while."
     console.print(f"What is kept in the bucket {settings.mirror} is not here yet. {said}", markup=False, soft_wrap=True)

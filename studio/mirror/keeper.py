@@ -20,6 +20,18 @@ COMMAND = (sys.executable, "-m", "studio.mirror")
 TOKEN = "STUDIO_MIRROR_TOKEN"
 """The variable in which its process is given the access token."""
 
+_MODEST = {
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_XET_RECONSTRUCTION_DOWNLOAD_BUFFER_SIZE": "128000000",
+    "HF_XET_RECONSTRUCTION_DOWNLOAD_BUFFER_PERFILE_SIZE": "64000000",
+    "HF_XET_RECONSTRUCTION_DOWNLOAD_BUFFER_LIMIT": "256000000",
+    "HF_XET_RECONSTRUCTION_MIN_PREFETCH_BUFFER": "64000000",
+    "HF_XET_DATA_MAX_CONCURRENT_FILE_INGESTION": "2",
+    "HF_XET_CLIENT_AC_MAX_UPLOAD_CONCURRENCY": "4",
+    "HF_XET_CLIENT_AC_MAX_DOWNLOAD_CONCURRENCY": "8",
+}
+"""How much hf_xet holds and does at once: by itself it takes gigabytes of memory to bring files back."""
+
 SILENT_SECONDS = 1800.0
 """A process that says nothing for so long hangs, and is ended: it speaks before each piece that it sends."""
 
@@ -50,7 +62,7 @@ class MirrorKeeper:
         self.state = MirrorState(bucket)
         self.brought_back: Callable[[], object] = brought_back
         self._command = [*command, str(home), bucket, "--every", str(every), "--prefix", prefix]
-        self._environment = {**environment, TOKEN: token, "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+        self._environment = {**_MODEST, **environment, TOKEN: token}
         self._every = every
         self._whole = threading.Event()
         self._ended = threading.Event()

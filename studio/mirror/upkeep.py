@@ -21,7 +21,7 @@ from studio import codec
 from studio.errors import MirrorError
 from studio.files import disk_trouble, open_plain, write_whole
 from studio.mirror.bucket import Store
-from studio.mirror.contents import GROWING, OWN, Group, Kept, Reader, group_names, sha256_of
+from studio.mirror.contents import FILES, GROWING, OWN, Group, Kept, Reader, group_names, sha256_of
 from studio.mirror.manifest import Manifest, read_manifest, write_manifest
 from studio.mirror.state import BRINGING_BACK, COPYING
 from studio.wording import size
@@ -224,7 +224,8 @@ class Mirror:
             ) from error
 
     def _bring_groups_back(self, table: Manifest) -> None:
-        groups = [group for group in table.groups if not (self._home / group.name).exists()]
+        missing = [group for group in table.groups if not (self._home / group.name).exists()]
+        groups = sorted(missing, key=lambda group: group.name in FILES)  # the queue after the runs that it names
         total = sum(Manifest(groups=tuple(groups)).contents().values())
         self._ensure_room(total)
         back, done = self._home / OWN / "back", 0

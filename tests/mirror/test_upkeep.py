@@ -228,6 +228,47 @@ def test_an_upload_that_fails_is_whole_the_next_time(
     assert tree(tmp_path / "woken") == kept(home)
 
 
+def test_a_copy_that_is_cut_before_its_table_leaves_the_one_before(
+    home: Path, tmp_path: Path, mirror_of: MirrorOf, hub: BucketHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Contents had arrived and the table had not: what came back was to be the whole of an earlier moment."""
+    mirror = mirror_of(home)
+    mirror.bring_back()
+    mirror.copy()
+    before = kept(home)
+    write(home, f"{RUN}/adapter/adapter_config.json", "{ }\n")
+    write(home, f"{RUN}/config.json", '{"changed":1}\n')
+    write(home, "datasets/new-1/dataset.json", '{"new":1}\n')
+
+    def cut(path: Path) -> None:
+        raise MirrorError("Cut off.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mirror._store, "put_table", cut)
+        with pytest.raises(MirrorError, match="Cut off"):
+            mirror.copy()
+    early = mirror_of(tmp_path / "early")
+    early.bring_back()
+    assert tree(tmp_path / "early") == before
+
+
+def test_a_file_that_changes_while_it_is_read_waits_for_its_turn(
+    home: Path, tmp_path: Path, mirror_of: MirrorOf, hub: BucketHub
+) -> None:
+    mirror = mirror_of(home)
+    mirror.bring_back()
+    mirror.copy()
+    write(home, f"{RUN}/config.json", '{"a":1}\n')
+    hub.fail("/xet-write-token", 403, 1)
+    with pytest.raises(MirrorError):
+        mirror.copy()
+    write(home, f"{RUN}/config.json", '{"b":1}\n')
+    mirror.copy()
+    woken = mirror_of(tmp_path / "woken")
+    woken.bring_back()
+    assert tree(tmp_path / "woken") == kept(home)
+
+
 def test_a_public_bucket_is_refused(home: Path, mirror_of: MirrorOf, hub: BucketHub) -> None:
     mirror_of(home).bring_back()
     hub.buckets[NAME].private = False

@@ -7,6 +7,7 @@ from studio.settings import Space
 from studio.ui.kit import fragments
 from studio.wording import duration, size
 
+ZERO_GPU = "It runs on ZeroGPU, which this studio cannot use: choose a CPU or a GPU of its own in its settings."
 NOT_KEPT = "What is made in this Space is gone when it sleeps or restarts: download what you need."
 HOW_TO_KEEP = "Its owner can have it kept in a private bucket: the README says how."
 
@@ -25,6 +26,7 @@ def where_kept(space: Space | None, mirror: MirrorState | None, *, now: float) -
         said=said,
         more=more,
         space=space_sentence(space) if space is not None else "",
+        zero_gpu=ZERO_GPU if space is not None and space.is_zero_gpu else "",
         sleeps=space is not None and space.sleeps,
         duplicate=f"https://huggingface.co/spaces/{space.id}?duplicate=true" if space is not None else "",
     )

@@ -28,6 +28,11 @@ def test_a_space_with_a_gpu_does_not_sleep_by_itself() -> None:
     assert "48 hours" not in drawn
 
 
+def test_zero_gpu_is_not_promised() -> None:
+    drawn = where_kept(Space("me/studio", is_zero_gpu=True), None, now=0.0)
+    assert "It runs on ZeroGPU, which this studio cannot use" in drawn
+
+
 def test_what_is_not_told_is_not_said() -> None:
     assert "This is a Space on Hugging Face." in where_kept(Space("me/studio"), None, now=0.0)
     assert "<script>" not in where_kept(Space("me/<script>"), None, now=0.0)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from studio.events import LAST_TIME
 from studio.files import open_plain
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ GROWING = (".jsonl", ".log")
 """What is written line by line; of these a beginning is mirrored that ends with a line."""
 
 _PIECE_BYTES = 2**20
-_NAME = re.compile(r"[^/\0]{1,255}")
+_NAME = re.compile(r"[^/\0\ud800-\udfff]{1,255}")
 _DEEPEST = 12
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -71,7 +72,7 @@ def is_group(name: str) -> bool:
 
 def is_of_group(kept: Kept, group: str) -> bool:
     """Tell whether a file is one that a group of this name may hold: what comes from a mirror is not trusted."""
-    if kept.size < 0 or not _SHA256.fullmatch(kept.sha256):
+    if kept.size < 0 or not 0 <= kept.changed <= LAST_TIME or not _SHA256.fullmatch(kept.sha256):
         return False
     if kept.path == group:
         return True

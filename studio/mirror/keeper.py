@@ -27,10 +27,15 @@ _MODEST = {
     "HF_XET_RECONSTRUCTION_DOWNLOAD_BUFFER_LIMIT": "256000000",
     "HF_XET_RECONSTRUCTION_MIN_PREFETCH_BUFFER": "64000000",
     "HF_XET_DATA_MAX_CONCURRENT_FILE_INGESTION": "2",
+    "HF_XET_CLIENT_RETRY_MAX_ATTEMPTS": "3",
+    "HF_XET_CLIENT_RETRY_MAX_DURATION": "90s",
+    "HF_XET_CLIENT_READ_TIMEOUT": "60s",
+    "HF_XET_CLIENT_CONNECT_TIMEOUT": "20s",
     "HF_XET_CLIENT_AC_MAX_UPLOAD_CONCURRENCY": "4",
     "HF_XET_CLIENT_AC_MAX_DOWNLOAD_CONCURRENCY": "8",
 }
-"""How much hf_xet holds and does at once: by itself it takes gigabytes of memory to bring files back."""
+"""How much hf_xet holds and does at once: by itself it takes gigabytes of memory to bring files back, and is silent for
+five minutes about a storage that cannot be reached."""
 
 SILENT_SECONDS = 1800.0
 """A process that says nothing for so long hangs, and is ended: it speaks before each piece that it sends."""

@@ -51,12 +51,15 @@ class Container:
             "HF_TOKEN": TOKEN,
             "HF_ENDPOINT": hub.address,
         }
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.container", str(forkserver.address)],
-            cwd=PROJECT_ROOT,
-            env={**{key: value for key, value in os.environ.items() if key != "HF_HUB_OFFLINE"}, **told},
-            start_new_session=True,
-        )
+        with (disk.parent / "container.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.faults.container", str(forkserver.address)],
+                cwd=PROJECT_ROOT,
+                env={**{key: value for key, value in os.environ.items() if key != "HF_HUB_OFFLINE"}, **told},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
 
     def page(self) -> str:
         """Return what the page is made of."""
@@ -153,7 +156,10 @@ def test_a_space_that_is_killed_wakes_with_everything(
         found = DatasetLibrary(disk, samples_folder=disk).get(dataset.id)
         assert found.sha256 == dataset.sha256
         assert [each.name for each in open_conversations(disk).all()] == ["About slips"]
-        assert TOKEN not in "".join(hub.said)
+        said = (tmp_path / "container.log").read_text(encoding="utf-8")
+        assert "Everything is kept in the bucket me/kept as well." in said
+        assert f"The run {run.id} was lost when the studio last ended; it goes on." in said
+        assert TOKEN not in "".join([*hub.said, said])
     finally:
         for container in (first, second):
             if container is not None and container.process.poll() is None:

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from huggingface_hub import HfApi
 
+from studio.codec import Damaged
 from studio.errors import MirrorError
+from studio.mirror.manifest import read_manifest
 from studio.mirror.upkeep import TakenOver
 from tests.bucket_hub import TOKEN, BucketHub
 from tests.mirror.conftest import NAME, MirrorOf
@@ -290,6 +292,35 @@ def test_a_table_that_names_a_file_outside_is_refused(
     with pytest.raises(MirrorError, match="cannot be read: it names a strange file"):
         mirror_of(tmp_path / "woken").bring_back()
     assert tree(tmp_path / "woken") == {}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"path": "api-key"},
+        {"path": "runs/20260101-000000-otter/../../api-key"},
+        {"path": "runs/other/config.json"},
+        {"path": "runs/20260101-000000-otter/.hidden"},
+        {"size": -1},
+        {"sha256": "../../x"},
+        {"changed": 1e30},
+    ],
+)
+def test_what_a_table_names_is_checked(change: dict[str, object]) -> None:
+    good = {"path": f"{RUN}/config.json", "size": 3, "sha256": "0" * 64, "changed": 1.0}
+    tables = [{"groups": [{"name": RUN, "files": [file]}]} for file in (good, good | change)]
+    assert read_manifest(json.dumps(tables[0]).encode()).groups[0].name == RUN
+    with pytest.raises(Damaged):
+        read_manifest(json.dumps(tables[1]).encode())
+
+
+def test_a_name_that_is_no_text_is_left_out(home: Path, mirror_of: MirrorOf) -> None:
+    """One such file would have kept the whole folder from being copied."""
+    (home / RUN / os.fsdecode(b"caf\xe9.json")).write_text("{}")
+    mirror = mirror_of(home)
+    mirror.bring_back()
+    assert mirror.copy()
+    assert not mirror.copy()
 
 
 def test_the_age_of_a_log_does_not_count_sleep(home: Path, tmp_path: Path, mirror_of: MirrorOf) -> None:

@@ -8,6 +8,9 @@ from studio.ui.kit import fragments
 from studio.wording import duration, size
 
 ZERO_GPU = "It runs on ZeroGPU, which this studio cannot use: choose a CPU or a GPU of its own in its settings."
+LATE_SECONDS = 300.0
+"""A copy that is older is nothing to rely on, whatever takes so long."""
+
 NOT_KEPT = "What is made in this Space is gone when it sleeps or restarts: download what you need."
 HOW_TO_KEEP = "Its owner can have it kept in a private bucket: the README says how."
 
@@ -54,4 +57,5 @@ def mirror_sentence(mirror: MirrorState, *, now: float) -> tuple[str, str, str]:
         return "busy", f"What is kept in the bucket {mirror.target} comes back: {there}.", ""
     if not mirror.kept_at:
         return "busy", f"Everything is being copied to the private bucket {mirror.target}.", ""
-    return "good", f"Everything is kept in the private bucket {mirror.target} as well: last copied {ago} ago.", ""
+    kind = "good" if now - mirror.kept_at < LATE_SECONDS else "warning"
+    return kind, f"Everything is kept in the private bucket {mirror.target} as well: last copied {ago} ago.", ""

@@ -109,11 +109,11 @@ class Changes:
             return self._number
 
     def _mirrored(self) -> object:
-        """What the page says of the mirror: how old it is only in minutes."""
+        """Return what changes with what the page says of the mirror; how old it is counts in minutes."""
         if self._studio.mirror is None:
             return None
         state = self._studio.mirror.state
-        age = (self._studio.clock() - state.kept_at) // 60 if state.trouble else 0
+        age = (self._studio.clock() - state.kept_at) // 60
         return state.phase, state.done, state.trouble, state.kept_at > 0, age
 
     @property

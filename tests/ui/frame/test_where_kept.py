@@ -45,6 +45,7 @@ def test_what_is_not_told_is_not_said() -> None:
         (MirrorState("me/b", BRINGING_BACK, 10**9, 3 * 10**9), "busy", "comes back: 1.0 GB of 3.0 GB."),
         (MirrorState("me/b", COPYING), "busy", "is being copied to the private bucket me/b."),
         (MirrorState("me/b", COPYING, kept_at=900.0), "good", "as well: last copied about 2 minutes ago."),
+        (MirrorState("me/b", COPYING, kept_at=400.0), "warning", "as well: last copied about 10 minutes ago."),
         (MirrorState("me/b", KEPT, kept_at=1000.0), "good", "last copied less than a minute ago."),
         (MirrorState("me/b", KEPT, trouble="Refused.", hint="Do this."), "warning", "Refused."),
         (MirrorState("me/b", STOPPED, trouble="Another studio."), "bad", "Another studio."),

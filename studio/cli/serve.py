@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import threading
 from typing import Protocol
 
@@ -23,6 +24,9 @@ QUEUE_SECONDS = 1.0
 BACK_SECONDS = 60.0
 TROUBLE_SECONDS = 15.0
 """So long the page waits for what is kept in a mirror, and so long where that cannot be reached."""
+
+LAST_SECONDS = 8.0
+"""So long a studio that is ended waits for a last copy. A container has about ten seconds until it is killed."""
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +64,7 @@ def serve(studio: Studio, *, fetch_starter: bool, console: Console) -> int:
     finally:
         ended.set()
         if studio.mirror is not None:
-            studio.mirror.close()
+            studio.mirror.close(seconds=LAST_SECONDS)
     return 0
 
 
@@ -76,6 +80,10 @@ def check_mirror(settings: Settings, token: str | None) -> None:
         )
 
 
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
 def bring_back(studio: Studio, token: str, *, console: Console) -> None:
     """Start the mirror, and wait a while for what it has. What takes longer comes back while the page is there."""
     settings = studio.settings
@@ -84,6 +92,8 @@ def bring_back(studio: Studio, token: str, *, console: Console) -> None:
     )
     console.print(f"Everything is kept in the bucket {settings.mirror} as well.", markup=False, soft_wrap=True)
     keeper.start()
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _interrupt)  # so a Space is put to sleep: there are seconds for a last copy
     if keeper.wait(BACK_SECONDS, in_trouble=TROUBLE_SECONDS):
         return
     keeper.brought_back = studio.recover_runs

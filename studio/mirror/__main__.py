@@ -1,7 +1,8 @@
 """`python -m studio.mirror HOME BUCKET`: the process that mirrors a data folder until its parent is gone.
 
 Reads the access token from its environment, writes one line of JSON for every `MirrorState`, and ends when its standard
-input does. What blocks or breaks in the libraries that speak to the Hub blocks and breaks this process alone.
+input does, or with a last copy when it reads a line there. What blocks or breaks in the libraries that speak to the Hub
+blocks and breaks this process alone.
 """
 
 import argparse
@@ -43,15 +44,18 @@ def main() -> None:
     options = parser.parse_args()
     log_to_stderr(os.environ)
     token = os.environ.pop(TOKEN, "")
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    last = threading.Event()
+    threading.Thread(target=_heed_parent, args=(last,), daemon=True).start()
     os.nice(5)  # the page and the training come first
     huggingface_hub.set_client_factory(_patient_client)
     store = Bucket(options.bucket, token=token, prefix=options.prefix)
-    keep(options.home, store, target=options.bucket, every=options.every, say=_say)
+    target = f"{options.bucket}/{options.prefix}".rstrip("/")
+    keep(options.home, store, target=target, every=options.every, say=_say, last=last)
 
 
-def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
+def _heed_parent(last: threading.Event) -> None:
+    while sys.stdin.buffer.readline():
+        last.set()
     os._exit(0)
 
 
@@ -66,8 +70,19 @@ def _say(state: MirrorState) -> None:
     sys.stdout.flush()
 
 
-def keep(home: Path, store: Bucket, *, target: str, every: float, say: Callable[[MirrorState], None]) -> None:
-    """Bring the folder back, then mirror it every so many seconds, for ever, or until another took the mirror over."""
+def keep(
+    home: Path,
+    store: Bucket,
+    *,
+    target: str,
+    every: float,
+    say: Callable[[MirrorState], None],
+    last: threading.Event,
+) -> None:
+    """Bring the folder back, then mirror it every so many seconds, until another took the mirror over.
+
+    Once `last` is set it is mirrored one last time.
+    """
     state = MirrorState(target)
 
     def tell(what: str, done: int, total: int) -> None:
@@ -77,7 +92,9 @@ def keep(home: Path, store: Bucket, *, target: str, every: float, say: Callable[
 
     mirror = Mirror(home, store, target=target, tell=tell)
     failures = 0
-    while True:
+    ending = False
+    while not ending:
+        ending = last.is_set()
         began = time.monotonic()
         try:
             if not mirror.is_ready:
@@ -97,7 +114,7 @@ def keep(home: Path, store: Bucket, *, target: str, every: float, say: Callable[
             state = MirrorState(target, KEPT, kept_at=time.time(), is_whole=True)
         say(state)
         took = time.monotonic() - began
-        time.sleep(min(LONGEST_PAUSE_SECONDS, max(every, took) * 2 ** max(0, failures - 1)))
+        last.wait(min(LONGEST_PAUSE_SECONDS, max(every, took) * 2 ** max(0, failures - 1)))
 
 
 def _message(error: Exception) -> str:

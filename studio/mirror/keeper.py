@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from studio import codec
+from studio.logs import logged
 from studio.mirror.state import STOPPED, MirrorState
 
 COMMAND = (sys.executable, "-m", "studio.mirror")
@@ -93,13 +94,19 @@ class MirrorKeeper:
                 return False
         return True
 
-    def close(self) -> None:
-        """End the process. What it had not sent yet is sent when the studio starts again."""
+    def close(self, *, seconds: float = 0.0) -> None:
+        """End the process, after a last copy where there are so many seconds for it."""
         self._ended.set()
         process = self._process
-        if process is not None:
-            process.kill()
-            process.wait()
+        if process is None:
+            return
+        if seconds and process.stdin is not None:
+            with logged(log, "The mirror was not copied a last time", OSError, subprocess.TimeoutExpired):
+                process.stdin.write(b"last\n")
+                process.stdin.flush()
+                process.wait(seconds)
+        process.kill()
+        process.wait()
 
     def _keep(self) -> None:
         while not self._ended.is_set():

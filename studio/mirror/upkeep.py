@@ -114,7 +114,7 @@ class Mirror:
             self._table = None
             raise MirrorError(
                 f"The data folder {self._home} was emptied while the studio ran, so it is not copied any more.",
-                "Nothing in the mirror was changed. Start the studio again: everything comes back from there.",
+                "Nothing in the mirror was changed: everything comes back from there.",
             )
         try:
             return self._copy(kept.name)

@@ -33,7 +33,7 @@ EPOCHS = 20
 class Container:
     """The container of a Space, with an empty disk or what the one before left there."""
 
-    def __init__(self, disk: Path, hub: BucketHub, forkserver: Forkserver) -> None:
+    def __init__(self, disk: Path, hub: BucketHub, forkserver: Forkserver, *, seconds: str = "1") -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
@@ -47,7 +47,7 @@ class Container:
             "STUDIO_PORT": str(port),
             "STUDIO_HOME": str(disk),
             "STUDIO_MIRROR": "me/kept",
-            "STUDIO_MIRROR_SECONDS": "1",
+            "STUDIO_MIRROR_SECONDS": seconds,
             "HF_TOKEN": TOKEN,
             "HF_ENDPOINT": hub.address,
         }
@@ -164,6 +164,26 @@ def test_a_space_that_is_killed_wakes_with_everything(
         for container in (first, second):
             if container is not None and container.process.poll() is None:
                 container.kill(run if "run" in locals() else None)
+
+
+def test_a_space_that_is_put_to_sleep_loses_nothing(
+    tmp_path: Path, tiny_model: Path, forkserver: Forkserver, hub: BucketHub
+) -> None:
+    """Hugging Face ends it with SIGTERM; what was made since the last copy is copied before it goes."""
+    disk = tmp_path / "disk"
+    awake = Container(disk, hub, forkserver, seconds="9999")
+    try:
+        awake.wait_until_up()
+        open_conversations(disk).save(Conversation(name="At the last moment"))
+        time.sleep(1)
+        awake.process.terminate()
+        assert awake.process.wait(20) == 0
+        shutil.rmtree(disk)
+        awake = Container(disk, hub, forkserver)
+        awake.wait_until_up()
+        assert [each.name for each in open_conversations(disk).all()] == ["At the last moment"]
+    finally:
+        awake.kill()
 
 
 def test_a_page_comes_up_though_its_mirror_cannot_be_reached(

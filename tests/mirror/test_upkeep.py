@@ -10,8 +10,9 @@ from huggingface_hub import HfApi
 
 from studio.codec import Damaged
 from studio.errors import MirrorError
+from studio.mirror.bucket import Bucket
 from studio.mirror.manifest import read_manifest
-from studio.mirror.upkeep import TakenOver
+from studio.mirror.upkeep import Mirror, TakenOver
 from tests.bucket_hub import TOKEN, BucketHub
 from tests.mirror.conftest import NAME, MirrorOf
 
@@ -194,6 +195,31 @@ def test_one_that_brings_back_what_is_there_overwrites_nothing(home: Path, tmp_p
         "20260101-000000-otter",
         "20260102-000000-heron",
     }
+
+
+def test_several_homes_lie_in_one_bucket(home: Path, tmp_path: Path, hub: BucketHub) -> None:
+    other = tmp_path / "other"
+    write(other, "conversations/20260101-000009-abcdef.json", '{"of":"ada"}\n')
+
+    def mirror(folder: Path, prefix: str) -> Mirror:
+        store = Bucket(NAME, token=TOKEN, prefix=prefix, endpoint=hub.address)
+        return Mirror(folder, store, target=f"{NAME}/{prefix}")
+
+    for folder, prefix in ((home, ""), (other, "people/ada/")):
+        each = mirror(folder, prefix)
+        each.bring_back()
+        assert each.copy()
+        shutil.rmtree(folder / "conversations")
+        assert each.copy()
+    write(other, "queue.json", "[2]\n")
+    for folder, prefix, queue in ((home, "", "[]\n"), (other, "people/ada/", "[2]\n")):
+        each = mirror(folder, prefix)
+        each.bring_back()
+        each.copy()
+        woken = tmp_path / f"woken{len(prefix)}"
+        mirror(woken, prefix).bring_back()
+        assert (woken / "queue.json").read_text() == queue
+        assert (woken / RUN).exists() == (prefix == "")
 
 
 def test_two_studios_do_not_write_to_one_mirror(home: Path, tmp_path: Path, mirror_of: MirrorOf) -> None:

@@ -17,6 +17,9 @@ from studio.models.publishing import Target, check_target, ensure_may_write, in_
 SENT = ("app.py", "requirements.txt", "README.md", "LICENSE", "SECURITY.md", "studio", "assets")
 """What a Space needs of a checkout, files and folders."""
 
+_SOURCE = (".py", ".js", ".css", ".html", ".json", ".svg")
+"""What the source is made of; whatever else lies in its folder is somebody's own."""
+
 _OURS = "studio/cli/main.py"
 """The file that tells a Space of this studio from any other."""
 
@@ -49,13 +52,18 @@ class SpaceMade:
 
 
 def space_files(checkout: Path) -> dict[str, Path]:
-    """List the files of a checkout that a Space needs, by their names there: no hidden ones, nothing compiled."""
+    """List the files of a checkout that a Space needs, by their names there: no hidden ones, nothing compiled.
+
+    Raises ExportError for a folder that is no checkout.
+    """
     found = {}
     for name in SENT:
         top = checkout / name
         for path in (top, *sorted(top.rglob("*"))) if top.is_dir() else (top,):
             inside = path.relative_to(checkout)
-            is_left_out = any(part.startswith(".") or part == "__pycache__" for part in inside.parts)
+            is_left_out = any(part.startswith(".") or part == "__pycache__" for part in inside.parts) or (
+                name == "studio" and path.suffix not in _SOURCE
+            )
             if path.is_file() and not path.is_symlink() and not is_left_out:
                 found[inside.as_posix()] = path
     if "app.py" not in found or _OURS not in found:

@@ -23,7 +23,15 @@ def hub() -> Iterator[PublishingHub]:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    for name in ("app.py", "README.md", "studio/cli/main.py", "tests/test_it.py", "studio/__pycache__/x.pyc", ".env"):
+    for name in (
+        "app.py",
+        "README.md",
+        "studio/cli/main.py",
+        "tests/test_it.py",
+        "studio/__pycache__/x.pyc",
+        ".env",
+        "studio/notes.txt",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(f"# {name}\n")
     return tmp_path

@@ -98,8 +98,15 @@ class Bucket:
     def contents(self) -> set[str]:
         """Name what lies there by its hashes. Raises MirrorError."""
         with self._in_words():
-            tree = self._api.list_bucket_tree(self._name, self._prefix + CONTENTS, recursive=True)
-            return {each.path.rpartition("/")[2] for each in tree if each.type == "file"}
+            try:
+                tree = list(self._api.list_bucket_tree(self._name, self._prefix + CONTENTS, recursive=True))
+            except HfHubHTTPError as error:
+                if error.response.status_code != 404:
+                    raise
+                self._api.bucket_info(self._name)  # the bucket is there, and the folder is not yet
+                return set()
+            names = {each.path.rpartition("/")[2]: each.path for each in tree if each.type == "file"}
+            return {name for name, path in names.items() if len(name) == 64 and path == self._place(name)}
 
     def put(self, files: Mapping[str, Path]) -> None:
         """Send contents by their hashes. Raises MirrorError."""

@@ -120,7 +120,7 @@ class Mirror:
             return self._copy(kept.name)
         except OSError as error:
             raise MirrorError(
-                f"The data folder cannot be read: {error.strerror or error}.", "Nothing in the mirror was deleted."
+                f"The data folder cannot be copied: {error.strerror or error}.", "Nothing in the mirror was deleted."
             ) from error
         finally:
             self._reader.let_go()

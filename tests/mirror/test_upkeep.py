@@ -197,6 +197,23 @@ def test_one_that_brings_back_what_is_there_overwrites_nothing(home: Path, tmp_p
     }
 
 
+def test_what_others_keep_in_the_bucket_stays(home: Path, mirror_of: MirrorOf, hub: BucketHub) -> None:
+    """A Hub that does not know a folder yet may say that there is none."""
+    mirror = mirror_of(home)
+    mirror.bring_back()
+    hub.fail("/tree", 404, 1)
+    mirror.copy()
+    files = hub.buckets[NAME].files
+    other = next(iter(files.values()))
+    for path in ("notes.txt", "contents/notes.txt", f"contents/{'0' * 64}", "contents-of-mine/notes.txt"):
+        files[path] = other
+    write(home, "queue.json", "[3]\n")
+    again = mirror_of(home)
+    again.bring_back()
+    again.copy()
+    assert {"notes.txt", "contents/notes.txt", f"contents/{'0' * 64}", "contents-of-mine/notes.txt"} <= files.keys()
+
+
 def test_several_homes_lie_in_one_bucket(home: Path, tmp_path: Path, hub: BucketHub) -> None:
     other = tmp_path / "other"
     write(other, "conversations/20260101-000009-abcdef.json", '{"of":"ada"}\n')

@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 from studio.errors import ExportError
+from studio.models.front_matter import read_front_matter
 from studio.models.spaces import SpaceMade, SpaceOrder, make_space, space_files
 from studio.runs.launcher import PROJECT_ROOT
 from tests.publishing_hub import READ_ONLY, TOKEN, PublishingHub, Repository, publishing_hub
@@ -130,3 +132,14 @@ def test_this_checkout_has_all_that_a_space_imports() -> None:
 def test_what_is_no_checkout_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="is not a whole checkout"):
         space_files(tmp_path)
+
+
+def test_the_header_of_the_readme_is_one_that_a_space_takes() -> None:
+    """It is all that tells Hugging Face how to build and start the studio."""
+    header = read_front_matter((PROJECT_ROOT / "README.md").read_text(encoding="utf-8"))
+    assert (header["sdk"], header["app_file"], header["python_version"]) == ("gradio", "app.py", "3.12")
+    assert len(header["short_description"]) <= 60
+    required = (PROJECT_ROOT / "requirements.txt").read_text(encoding="utf-8")
+    gradio = next(line for line in required.splitlines() if line.startswith("gradio>="))
+    least, below = (Version(part) for part in gradio.removeprefix("gradio>=").split(",<"))
+    assert least <= Version(header["sdk_version"]) < below

@@ -7,6 +7,7 @@
     +-- RunError       a run cannot be created, started, read or stopped
     |   +-- TooMany    there is no room for it now: a bound of the studio is met
     +-- ExportError    a result cannot be written, or failed its check
+    +-- MirrorError    the data folder cannot be mirrored, or brought back
     +-- OutOfMemory    a run needs more memory than there is
 
 Each carries two sentences for the reader: what is wrong (with what was found), and what to do. Anything that is not a
@@ -79,6 +80,10 @@ class TooMany(RunError):
 
 class ExportError(StudioError):
     """A result cannot be written, or failed its check."""
+
+
+class MirrorError(StudioError):
+    """The data folder cannot be mirrored, or brought back."""
 
 
 class OutOfMemory(StudioError):

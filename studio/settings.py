@@ -33,6 +33,26 @@ _GUARD = {
 
 
 @dataclass(frozen=True)
+class Space:
+    """The Space on Hugging Face that the studio runs in, as its environment names it; what is not told is empty.
+
+    `id` is owner/name; `memory_gib` is 0 where it is not told.
+    """
+
+    id: str
+    cores: int = 0
+    memory_gib: float = 0.0
+    accelerator: str = ""
+    is_zero_gpu: bool = False
+    """Whether a GPU is lent to it for single calls alone."""
+
+    @property
+    def sleeps(self) -> bool:
+        """Whether it runs on the smallest machine without a GPU: that sleeps after 48 hours without a visitor."""
+        return not self.accelerator and self.cores == 2
+
+
+@dataclass(frozen=True)
 class Settings:
     """How this installation runs.
 
@@ -59,6 +79,12 @@ class Settings:
     """Whether visitors of a public address may run the tasks in `<home>/tasks`, which can hold code."""
     api: bool = False
     """Whether other programs are answered on a public address, by whoever has the key."""
+    space: Space | None = None
+    """Which Space this is, where it is one."""
+    mirror: str = ""
+    """The bucket on the Hub, owner/name, in which the data folder is kept as well; empty where it is not."""
+    mirror_seconds: float = 30.0
+    """How long after a look for changes the next one is."""
     limit_changes: Changes = ()
     """The bounds that were set, instead of those that the address suggests."""
 
@@ -106,13 +132,14 @@ def is_loopback(host: str) -> bool:
 def read_settings(environment: Mapping[str, str], *, data_mount: Path = Path("/data")) -> Settings:
     """Derive the settings from environment variables.
 
-    `STUDIO_HOME` names the data folder; without it a writable `/data` is used (the persistent disk of a Space), else
+    `STUDIO_HOME` names the data folder; without it a writable `/data` is used (the volume of a container), else
     `~/.lora-studio`. `STUDIO_HOST` and `STUDIO_PORT` name the address; a Space listens on all interfaces.
     With `STUDIO_EVALUATE=0`, a run is evaluated only when that is asked for. `STUDIO_PASSWORD` is what a visitor has to
     give, `STUDIO_OPEN=1` lets everybody in without one, and `STUDIO_HOSTS` lists the names that the studio is visited
     under. `SPACE_HOST` is the name of a Space, and `GRADIO_ROOT_PATH` the path that a proxy puts before the page.
     `STUDIO_SHARE_TOKEN=1` and `STUDIO_OWN_TASKS=1` allow visitors of a public address what is otherwise kept from them,
     and with `STUDIO_API=1` other programs that have the key are answered there.
+    `STUDIO_MIRROR` names the bucket in which the data folder is kept as well, and `STUDIO_MIRROR_SECONDS` how often.
     `STUDIO_LIMIT_...` set the bounds.
 
     Raises RunError when `STUDIO_PORT` is not a port number or `STUDIO_HOSTS` no list of names, and ConfigError for a
@@ -141,6 +168,9 @@ def read_settings(environment: Mapping[str, str], *, data_mount: Path = Path("/d
         share_token=environment.get("STUDIO_SHARE_TOKEN") == "1",
         own_tasks=environment.get("STUDIO_OWN_TASKS") == "1",
         api=environment.get("STUDIO_API", "") not in ("", "0"),
+        space=_space(environment),
+        mirror=environment.get("STUDIO_MIRROR", "").strip(),
+        mirror_seconds=_seconds(environment.get("STUDIO_MIRROR_SECONDS", "30")),
         limit_changes=read_changes(environment),
     )
 
@@ -170,6 +200,31 @@ def _hosts(environment: Mapping[str, str]) -> tuple[str, ...]:
     space = environment.get("SPACE_HOST", "").strip().lower()
     proxy = urlsplit(environment.get("GRADIO_ROOT_PATH", "")).hostname or ""
     return tuple(dict.fromkeys(filter(None, [*names, space, proxy])))
+
+
+def _space(environment: Mapping[str, str]) -> Space | None:
+    """Read what Hugging Face tells a Space of itself."""
+    if not environment.get("SPACE_ID"):
+        return None
+    cores, memory = environment.get("CPU_CORES", ""), environment.get("MEMORY", "")
+    told = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)(Gi|G|GB)", memory)
+    accelerator = environment.get("ACCELERATOR", "")
+    return Space(
+        environment["SPACE_ID"][:200],
+        cores=int(cores) if cores.isascii() and cores.isdecimal() and len(cores) <= 4 else 0,
+        memory_gib=float(told[1]) if told else 0.0,
+        accelerator="" if accelerator.lower() in ("none", "cpu") else accelerator[:40],
+        is_zero_gpu=environment.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true"),
+    )
+
+
+def _seconds(text: str) -> float:
+    if not re.fullmatch(r"\d{1,5}(\.\d{1,3})?", text) or float(text) < 1:
+        raise RunError(
+            f"'{text[:20]}' in STUDIO_MIRROR_SECONDS is not a number of seconds.",
+            "Give a number from 1 on, such as 30.",
+        )
+    return float(text)
 
 
 def home_folder(text: str) -> Path:

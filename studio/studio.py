@@ -6,6 +6,7 @@
     jobs                      what workers do beside training, such as exports and blends
     imports, evaluations      data that is brought in, and how good each run is beside its base
     chat, rendering           the worker that answers, and those that show how a model reads an example
+    mirror                    what keeps a copy of the data folder on the Hub, where one is kept
 
 What needs several of them is a verb of the studio itself.
 Every verb returns at once: what takes long happens in a worker.
@@ -36,6 +37,7 @@ from studio.jobs.rendering import Rendering
 from studio.jobs.tasks import EXPORTS, Export, Publish, Train
 from studio.jobs.token_counts import TokenCounting, TokenState
 from studio.logs import logged
+from studio.mirror.keeper import MirrorKeeper
 from studio.models.blend_kinds import DEFAULT_DENSITY
 from studio.models.hub import Hub
 from studio.models.locate import locate
@@ -73,6 +75,7 @@ class Studio:
         self.runs = runs
         self.chat = chat
         self.clock = clock
+        self.mirror: MirrorKeeper | None = None
         self._launch = launch
         self._hub = hub = Hub(token=None if settings.allows_token else False)
         self.rendering = rendering or Rendering()
@@ -217,6 +220,10 @@ class Studio:
         """
         self.pool.recover()
         self.imports.recover()
+        return self.recover_runs()
+
+    def recover_runs(self) -> tuple[str, ...]:
+        """Queue the lost runs, also those that came back later, and expect their evaluations; return their ids."""
         self.evaluations.automatic.recover()
         return self.scheduler.recover()
 

@@ -1,4 +1,7 @@
-"""A Hub on 127.0.0.1 to which a model can be published, as huggingface_hub speaks to it: also one that refuses."""
+"""A Hub on 127.0.0.1 to which a model can be published, as huggingface_hub speaks to it: also one that refuses.
+
+Spaces are repositories whose names begin with "spaces/", with secrets, variables and hardware.
+"""
 
 import base64
 import hashlib
@@ -28,6 +31,9 @@ class Repository:
     large: set[str] = field(default_factory=set)
     card: dict[str, Any] = field(default_factory=dict)
     commits: int = 0
+    secrets: dict[str, str] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)
+    hardware: str = ""
 
 
 class PublishingHub(http.server.ThreadingHTTPServer):
@@ -119,23 +125,37 @@ class _Answers(http.server.BaseHTTPRequestHandler):
             return self._json(200, {"errors": [], "warnings": []})
         if path == "/api/repos/create":
             return self._create(json.loads(body))
-        found = re.fullmatch(r"/(?:api/models/)?([\w.-]+/[\w.-]+?)((?:\.git)?/.*)?", path)
+        path = re.sub("^/api/(models/|(?=spaces/))", "/", path)
+        found = re.fullmatch(r"/((?:spaces/)?[\w.-]+/[\w.-]+?)((?:\.git)?/.*)?", path)
         repository = server.repositories.get(found[1]) if found else None
         if found is None or repository is None:
             return self._json(404, {"error": "no"}, {"X-Error-Code": "RepoNotFound"})
         return self._repository(found[1], repository, found[2] or "", body)
 
     def _create(self, asked: dict[str, Any]) -> None:
-        name = f"{asked.get('organization') or 'me'}/{asked['name']}"
-        if name in self.server.repositories:
+        name, is_space = f"{asked.get('organization') or 'me'}/{asked['name']}", asked.get("type") == "space"
+        if (f"spaces/{name}" if is_space else name) in self.server.repositories:
             return self._json(409, {"error": "You already created this model repo"})
         private = asked.get("visibility") == "private" or asked.get("private") is True
-        self.server.repositories[name] = Repository(private)
-        return self._json(200, {"url": f"{self.server.address}/{name}", "id": name, "name": name})
+        repository = self.server.repositories[f"spaces/{name}" if is_space else name] = Repository(private)
+        if is_space:
+            repository.hardware = asked.get("hardware") or ""
+            repository.secrets |= {each["key"]: each["value"] for each in asked.get("secrets", ())}
+            repository.variables |= {each["key"]: each["value"] for each in asked.get("variables", ())}
+        place = f"spaces/{name}" if is_space else name
+        return self._json(200, {"url": f"{self.server.address}/{place}", "id": name, "name": name})
 
     def _repository(self, name: str, repository: Repository, rest: str, body: bytes) -> None:
+        if rest in ("/secrets", "/variables", "/hardware"):
+            return self._setting(repository, rest, body)
         if rest == "":
-            about = {"id": name, "sha": COMMIT, "private": repository.private, "siblings": [], "tags": []}
+            about = {
+                "id": name.removeprefix("spaces/"),
+                "sha": COMMIT,
+                "private": repository.private,
+                "siblings": [],
+                "tags": [],
+            }
             return self._json(200, about | ({"cardData": repository.card} if repository.card else {}))
         if rest.startswith("/tree/"):
             return self._json(200, [_listed(repository, each) for each in repository.files])
@@ -146,6 +166,20 @@ class _Answers(http.server.BaseHTTPRequestHandler):
         if rest.startswith("/commit/"):
             return self._commit(name, repository, body)
         return self._json(404, {"error": "no"})
+
+    def _setting(self, repository: Repository, rest: str, body: bytes) -> None:
+        if rest == "/hardware":
+            repository.hardware = json.loads(body)["flavor"]
+            return self._json(200, {"stage": "BUILDING", "hardware": {"requested": repository.hardware}})
+        kept = repository.secrets if rest == "/secrets" else repository.variables
+        if self.command == "POST":
+            asked = json.loads(body)
+            kept[asked["key"]] = asked["value"]
+        # The Hub tells the names of secrets, never their values.
+        told = {key: {"key": key, "value": value} for key, value in kept.items()}
+        if rest == "/secrets":
+            told = {key: {"key": key} for key in kept}
+        return self._json(200, told)
 
     def _action(self, asked: dict[str, Any]) -> dict[str, Any]:
         oid, size, server = asked["oid"], asked["size"], self.server

@@ -18,18 +18,20 @@ LAYERS = {
     "runs": {"data", "models", "runs"},
     "jobs": {"data", "models", "runs", "jobs"},
     "compare": {"data", "models", "runs", "jobs", "compare"},
-    "studio": BELOW_THE_PAGE,
+    "mirror": {"models", "mirror"},
+    "studio": BELOW_THE_PAGE | {"mirror"},
     "planning": {"data", "models", "runs", "jobs", "studio", "planning"},
     "ml": {"data", "models", "ml"},
     "workers": {"data", "models", "runs", "jobs", "compare", "ml", "workers"},
     "openai_api": BELOW_THE_PAGE | {"studio", "planning", "openai_api"},
-    "ui": BELOW_THE_PAGE | {"studio", "planning", "openai_api", "ui"},
-    "cli": BELOW_THE_PAGE | {"studio", "planning", "ui", "cli"},
+    "ui": BELOW_THE_PAGE | {"mirror", "studio", "planning", "openai_api", "ui"},
+    "cli": BELOW_THE_PAGE | {"mirror", "studio", "planning", "ui", "cli"},
 }
 HEAVY = {"torch", "transformers", "peft", "bitsandbytes", "accelerate"}
 FOREIGN = {
     "data": HEAVY | {"gradio", "huggingface_hub"},
     "models": HEAVY | {"gradio"},
+    "mirror": HEAVY | {"gradio"},
     **{
         layer: HEAVY | {"gradio", "huggingface_hub"}
         for layer in ("runs", "jobs", "compare", "studio", "planning", "openai_api")

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from studio.errors import RunError
-from studio.settings import ensure_guarded, ensure_writable, read_settings
+from studio.settings import Space, ensure_guarded, ensure_writable, read_settings
 
 
 def test_a_laptop_listens_to_itself_only(tmp_path: Path) -> None:
@@ -87,3 +87,25 @@ def test_a_short_password_is_a_sentence() -> None:
     ensure_guarded(read_settings({}))
     with pytest.raises(RunError, match="has 7 characters"):
         ensure_guarded(read_settings({"STUDIO_PASSWORD": "1234567", "STUDIO_OPEN": "1"}))
+
+
+def test_a_space_is_known_by_what_hugging_face_tells_it() -> None:
+    told = {"SPACE_ID": "me/studio", "CPU_CORES": "2", "MEMORY": "16Gi", "ACCELERATOR": "none"}
+    space = read_settings(told, data_mount=Path("/nonexistent")).space
+    assert space == Space("me/studio", cores=2, memory_gib=16.0)
+    assert space.sleeps
+    with_gpu = read_settings(told | {"CPU_CORES": "4", "ACCELERATOR": "t4-small", "SPACES_ZERO_GPU": "true"}).space
+    assert with_gpu == Space("me/studio", cores=4, memory_gib=16.0, accelerator="t4-small", is_zero_gpu=True)
+    assert not with_gpu.sleeps
+    strange = read_settings({"SPACE_ID": "me/studio", "CPU_CORES": "\u0662", "MEMORY": "a lot"}).space
+    assert strange == Space("me/studio")
+    assert read_settings({}).space is None
+
+
+def test_a_mirror_is_kept_where_the_environment_says_so() -> None:
+    settings = read_settings({"STUDIO_MIRROR": " me/kept ", "STUDIO_MIRROR_SECONDS": "5"})
+    assert (settings.mirror, settings.mirror_seconds) == ("me/kept", 5.0)
+    assert (read_settings({}).mirror, read_settings({}).mirror_seconds) == ("", 30.0)
+    for wrong in ("0", "-1", "soon", "1e9"):
+        with pytest.raises(RunError, match="is not a number of seconds"):
+            read_settings({"STUDIO_MIRROR_SECONDS": wrong})

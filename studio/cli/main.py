@@ -23,6 +23,7 @@ from studio.cli.inspect import inspect
 from studio.cli.options import GivenData, changes_given, choices_given, evaluation_data_given, roles_given, run_config
 from studio.cli.parser import make_parser
 from studio.cli.publish import Order, publish
+from studio.cli.space import SpaceOptions, space
 from studio.cli.train import resume, train
 from studio.compare.answering import GenerationSettings
 from studio.errors import StudioError
@@ -71,6 +72,8 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     settings = _settings(options)
     if options.command == "inspect":
         return _inspect(options, settings, console)
+    if options.command == "space":
+        return _space(options, console)
     if options.command is not None:  # given by the person at this machine, not by a visitor
         settings = dataclasses.replace(settings, host=LOOPBACK)
     studio = open_studio(settings)
@@ -92,6 +95,18 @@ def _inspect(options: argparse.Namespace, settings: Settings, console: Console) 
         as_json=options.json,
         console=console,
     )
+
+
+def _space(options: argparse.Namespace, console: Console) -> int:
+    said = SpaceOptions(
+        name=options.name,
+        private=options.private,
+        hardware=options.hardware,
+        mirror=options.mirror,
+        open=options.open,
+        dry_run=options.dry_run,
+    )
+    return space(said, os.environ, console=console)
 
 
 def _train(studio: Studio, options: argparse.Namespace, console: Console) -> int:
@@ -172,7 +187,7 @@ COMMANDS: dict[str | None, Callable[[Studio, argparse.Namespace, Console], int]]
     "demo": _demo,
     None: _serve,
 }
-"""What each command does, but for `inspect`, which needs no data folder; without a command the page is served."""
+"""What each command does, but for `inspect` and `space`, which need no data folder; without one the page is served."""
 
 
 def _settings(options: argparse.Namespace) -> Settings:

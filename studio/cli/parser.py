@@ -167,6 +167,25 @@ def _add_publish(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true", help="publish without asking, once the model card was printed")
 
 
+def _add_space(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "name", metavar="OWNER/NAME", help="the Space, of whoever is logged in on the Hub (hf auth login)"
+    )
+    parser.add_argument(
+        "--private", action="store_true", help="let only you see it (default: as it is, a new one public)"
+    )
+    parser.add_argument(
+        "--hardware", default="", metavar="NAME", help="the machine, as the Hub calls it, such as cpu-basic or t4-small"
+    )
+    parser.add_argument(
+        "--mirror",
+        default="",
+        metavar="OWNER/BUCKET",
+        help="keep its data in this private bucket as well; the token for it is in STUDIO_MIRROR_TOKEN",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="list what would be sent and set, and send nothing")
+
+
 def _add_inspect(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, nargs="+", metavar="FILE")
     add_data_options(parser)
@@ -187,6 +206,7 @@ _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "compare": ("ask a run and its base model the same prompts", _add_compare),
     "export": ("write the adapter or the merged model of a run, and check it", _add_export),
     "publish": ("put an export of a run on the Hugging Face Hub, with a model card", _add_publish),
+    "space": ("make a Space of this checkout on the Hugging Face Hub, or bring one up to date", _add_space),
     "inspect": ("what the Data tab knows of a file", _add_inspect),
 }
 

@@ -1,6 +1,8 @@
 """Serving the page."""
 
 import logging
+import os
+import signal
 import threading
 from typing import Protocol
 
@@ -8,13 +10,23 @@ from rich.console import Console
 
 from studio.cli.public_address import arrange, tasks_sentence, token_sentence
 from studio.config import STARTER
-from studio.errors import StudioError
+from studio.errors import MirrorError, StudioError
 from studio.graphics_card import trouble_here
+from studio.mirror.bucket import check_bucket
+from studio.mirror.keeper import MirrorKeeper
+from studio.models.publishing import own_token
 from studio.settings import Settings, ensure_guarded
 from studio.studio import Studio
 from studio.ui.serving.server import serve as serve_page
 
 QUEUE_SECONDS = 1.0
+
+BACK_SECONDS = 60.0
+TROUBLE_SECONDS = 15.0
+"""So long the page waits for what is kept in a mirror, and so long where that cannot be reached."""
+
+LAST_SECONDS = 8.0
+"""So long a studio that is ended waits for a last copy. A container has about ten seconds until it is killed."""
 
 log = logging.getLogger(__name__)
 
@@ -22,11 +34,16 @@ log = logging.getLogger(__name__)
 def serve(studio: Studio, *, fetch_starter: bool, console: Console) -> int:
     """Serve the page until it is interrupted. The starter model is fetched beside it, in a process of its own.
 
-    Raises RunError when strangers could reach the page and neither a password nor `open` is set.
+    Raises RunError when strangers could reach the page and neither a password nor `open` is set, MirrorError when the
+    data folder shall be mirrored and no access token is there.
     """
     settings = studio.settings
     ensure_guarded(settings)
+    token = own_token() if settings.mirror else None  # before secrets are withheld from all that is started
+    check_mirror(settings, token)
     arrange(settings)
+    if settings.mirror and token:
+        bring_back(studio, token, console=console)
     if fetch_starter:
         try:
             studio.models.prepare(STARTER)
@@ -46,7 +63,43 @@ def serve(studio: Studio, *, fetch_starter: bool, console: Console) -> int:
         serve_page(studio)
     finally:
         ended.set()
+        if studio.mirror is not None:
+            studio.mirror.close(seconds=LAST_SECONDS)
     return 0
+
+
+def check_mirror(settings: Settings, token: str | None) -> None:
+    """Raises MirrorError where the data folder shall be mirrored and cannot be: so that nobody relies on it."""
+    if not settings.mirror:
+        return
+    check_bucket(settings.mirror)
+    if not token:
+        raise MirrorError(
+            f"The data folder shall be kept in the bucket '{settings.mirror}', and there is no access token for it.",
+            "Set HF_TOKEN to one that may write to it, in a Space as a secret. Or unset STUDIO_MIRROR.",
+        )
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def bring_back(studio: Studio, token: str, *, console: Console) -> None:
+    """Start the mirror, and wait a while for what it has. What takes longer comes back while the page is there."""
+    settings = studio.settings
+    studio.mirror = keeper = MirrorKeeper(
+        settings.home, settings.mirror, token=token, every=settings.mirror_seconds, environment=dict(os.environ)
+    )
+    console.print(f"Everything is kept in the bucket {settings.mirror} as well.", markup=False, soft_wrap=True)
+    keeper.start()
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _interrupt)  # so a Space is put to sleep: there are seconds for a last copy
+    if keeper.wait(BACK_SECONDS, in_trouble=TROUBLE_SECONDS):
+        return
+    keeper.brought_back = studio.recover_runs
+    state = keeper.state
+    said = f"{state.trouble} {state.hint}".strip() or "It is coming back, and takes a while."
+    console.print(f"What is kept in the bucket {settings.mirror} is not here yet. {said}", markup=False, soft_wrap=True)
 
 
 def greeting(settings: Settings) -> list[str]:

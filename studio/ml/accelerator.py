@@ -2,20 +2,28 @@
 number formats it multiplies fast.
 """
 
+import logging
 import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
 from studio import graphics_card
+from studio.logs import logged
 
 CUDA_CONTEXT_BYTES = 500 * 2**20
 """What a GPU holds for a process beside its tensors; the forecast counts as much for the program."""
 
 _FASTER_IN_FP16 = (7, 0)
 """From this capability on (Volta, Turing) a card has tensor cores, which fp32 cannot use."""
+
+_BF16_OF_PROCESSORS = frozenset({"avx512_bf16", "amx_bf16", "arm_bf16", "bf16"})
+"""What PyTorch and Linux call the instructions of processors for bf16; the last is that of ARM."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -68,8 +76,18 @@ def has_bf16(device: str) -> bool:
     """Tell whether a device has instructions for bf16, however fast."""
     if device != "cpu":
         return device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    features = torch.cpu.get_capabilities()
-    return any(features.get(name) for name in ("avx512_bf16", "amx_bf16", "arm_bf16"))
+    return not _BF16_OF_PROCESSORS.isdisjoint(_processor_features())
+
+
+def _processor_features(told: Path = Path("/proc/cpuinfo")) -> set[str]:
+    """Name the instructions of the processor. PyTorch 2.8 does not tell them, so there the system is asked."""
+    if hasattr(torch.cpu, "get_capabilities"):
+        return {name for name, is_there in torch.cpu.get_capabilities().items() if is_there}
+    with logged(log, "The system does not tell what its processor can", OSError):
+        lines = told.read_text(encoding="utf-8", errors="replace").splitlines()
+        found = next((line for line in lines if line.lower().startswith(("flags", "features"))), "")
+        return set(found.partition(":")[2].split())
+    return set()
 
 
 def needs_fp16(device: str) -> bool:

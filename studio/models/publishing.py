@@ -86,16 +86,16 @@ def publish(
     """
     address = endpoint or constants.ENDPOINT
     check_target(target.name)
-    _require(address)
+    require(address)
     if not token:
         raise ExportError(
             "Nobody is logged in on the Hugging Face Hub on this machine.",
             f"Run `hf auth login` once, or give an access token that may write (from {address}/settings/tokens).",
         )
     progress = _Progress(listener)
-    with _in_words(target, address), plain_http(), ExitStack() as opened:
+    with in_words(target, address), plain_http(), ExitStack() as opened:
         api = huggingface_hub.HfApi(endpoint=address, token=token)
-        _ensure_may_write(api.whoami(token), target, address)
+        ensure_may_write(api.whoami(token), target, address)
         progress.tell("Reading the files")
         additions = [
             CommitOperationAdd(name, opened.enter_context(_Watched(path, progress)))
@@ -123,7 +123,8 @@ def publish(
     return Published(f"{address}/{target.name}", done.oid, names)
 
 
-def _require(address: str) -> None:
+def require(address: str) -> None:
+    """Raises ExportError where the Hub is switched off or cannot be reached."""
     if is_offline(os.environ):
         raise ExportError("The Hugging Face Hub is switched off by HF_HUB_OFFLINE.", "Unset HF_HUB_OFFLINE.")
     if not answers(address, seconds=PATIENCE_SECONDS):
@@ -133,7 +134,7 @@ def _require(address: str) -> None:
         )
 
 
-def _ensure_may_write(who: Any, target: Target, address: str) -> None:
+def ensure_may_write(who: Any, target: Target, address: str) -> None:
     """Raises ExportError where the token is another's, or may only read. `who` is what the Hub says of its owner."""
     who = who if isinstance(who, dict) else {}
     me = str(who.get("name", ""))
@@ -190,7 +191,7 @@ def _ensure_ours(
     strange = [
         name
         for name, file in sorted(there.items())
-        if name not in (*ours, *_OF_THE_HUB) and not (name in adding and _is_same(file, adding[name]))
+        if name not in (*ours, *_OF_THE_HUB) and not (name in adding and is_same(file, adding[name]))
     ]
     if strange:
         named = ", ".join(f"'{name[:80]}'" for name in strange[:_MOST_NAMED])
@@ -200,7 +201,8 @@ def _ensure_ours(
         )
 
 
-def _is_same(file: RepoFile, addition: CommitOperationAdd) -> bool:
+def is_same(file: RepoFile, addition: CommitOperationAdd) -> bool:
+    """Tell whether a file of a repository has the content that is about to be sent."""
     if file.size != addition.upload_info.size:
         return False
     if file.lfs is not None:
@@ -214,7 +216,7 @@ def _ensure_arrived(there: Mapping[str, RepoFile], additions: list[CommitOperati
     wrong = [
         each.path_in_repo
         for each in additions
-        if each.path_in_repo not in there or not _is_same(there[each.path_in_repo], each)
+        if each.path_in_repo not in there or not is_same(there[each.path_in_repo], each)
     ]
     if wrong:
         raise ExportError(
@@ -272,7 +274,7 @@ class _Watched(io.BufferedReader):
 
 
 @contextmanager
-def _in_words(target: Target, address: str) -> Iterator[None]:
+def in_words(target: Target, address: str) -> Iterator[None]:
     """Turn what huggingface_hub raises inside the block into an ExportError."""
     try:
         yield

@@ -10,6 +10,7 @@ from typing import Any
 
 import gradio as gr
 from gradio.blocks import Block
+from markupsafe import Markup
 
 from studio.config import STARTER
 from studio.graphics_card import card_names, trouble_here
@@ -27,6 +28,7 @@ from studio.ui.evaluate import tab as evaluate_tab
 from studio.ui.export import tab as export_tab
 from studio.ui.frame import first_steps, place
 from studio.ui.frame.header import header, machine
+from studio.ui.frame.where_kept import where_kept
 from studio.ui.kit import clocks, scripts
 from studio.ui.kit.clocks import Pace
 from studio.ui.kit.components import ACTING, QUIET, html
@@ -102,9 +104,9 @@ def build_app(studio: Studio, facts: ModelFacts | None = None) -> gr.Blocks:
     app: gr.Blocks
     with SpokenPage(title="LoRA Studio", analytics_enabled=False, delete_cache=(600, kept_seconds)) as app:
         own = clocks.make(PACES, tabs=TABS)
-        name, trouble = machine(card_names()), trouble_here()
+        name, trouble = machine(card_names(), studio.settings.space), trouble_here()
         top = html(
-            header(name, STARTER, studio.models.state(STARTER), trouble=trouble),
+            header(name, STARTER, studio.models.state(STARTER), trouble=trouble, kept=_kept(studio)),
             elem_id="header",
             on_load=scripts.on_load("language", COOKIE),
         )
@@ -224,8 +226,13 @@ def redraw_header(
 ) -> tuple[Any, Any]:
     """Say where the chosen base model is; skip when that is what the page says already."""
     name = (model or STARTER).strip() or STARTER
-    fresh = str(header(machine_name, name, studio.models.state(name), trouble=trouble))
+    fresh = str(header(machine_name, name, studio.models.state(name), trouble=trouble, kept=_kept(studio)))
     return (gr.skip(), gr.skip()) if fresh == drawn else (fresh, fresh)
+
+
+def _kept(studio: Studio) -> Markup:
+    mirror = None if studio.mirror is None else studio.mirror.state
+    return where_kept(studio.settings.space, mirror, now=studio.clock())
 
 
 def jump_to_comparison(studio: Studio, run_id: str | None) -> tuple[Any, Any]:

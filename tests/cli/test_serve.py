@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from studio.cli.serve import greeting, serve
-from studio.errors import RunError
+from studio.cli.serve import check_mirror, greeting, serve
+from studio.errors import MirrorError, RunError
 from studio.settings import Settings
 from tests.ui.fake_studio import FakeWorkers, open_fake_studio
 
@@ -41,3 +41,13 @@ def test_nothing_begins_where_strangers_could_come_in(tmp_path: Path) -> None:
     workers = studio._launch
     assert isinstance(workers, FakeWorkers)
     assert workers.jobs == []
+
+
+def test_a_mirror_without_a_token_is_refused_before_anything_begins(tmp_path: Path) -> None:
+    """Whoever sets it relies on it: a studio that starts without would lose what is made in it."""
+    with pytest.raises(MirrorError, match="there is no access token for it"):
+        check_mirror(Settings(home=tmp_path, mirror="me/kept"), None)
+    with pytest.raises(MirrorError, match="cannot be the name of a bucket"):
+        check_mirror(Settings(home=tmp_path, mirror="https://huggingface.co/buckets/me/kept"), "hf_x")
+    check_mirror(Settings(home=tmp_path), None)
+    check_mirror(Settings(home=tmp_path, mirror="me/kept"), "hf_x")

@@ -1,8 +1,10 @@
+from pathlib import Path
+
 import pytest
 import torch
 
 from studio.errors import ModelError, is_out_of_memory
-from studio.ml import loading
+from studio.ml import accelerator, loading
 from studio.ml.accelerator import architecture_trouble, find_accelerator
 from studio.runs.diagnosis import diagnose_lost
 
@@ -68,3 +70,14 @@ def test_each_process_of_a_run_loads_onto_its_own_gpu() -> None:
     assert options["device_map"] == {"": 1}
     assert loading.load_options(loading.Placement("mps", "fp32"))["device_map"] == {"": "mps"}
     assert "device_map" not in loading.load_options(loading.Placement("cpu", "fp32"))
+
+
+def test_an_older_pytorch_has_the_system_tell_what_a_processor_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PyTorch 2.8, which a Space may have, has no `torch.cpu.get_capabilities`: every run failed there."""
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    told = tmp_path / "cpuinfo"
+    told.write_text("processor : 0\nflags\t\t: fpu sse2 avx512_bf16\n\nprocessor : 1\nflags : fpu\n")
+    assert accelerator._processor_features(told) == {"fpu", "sse2", "avx512_bf16"}
+    assert accelerator._processor_features(tmp_path / "none") == set()

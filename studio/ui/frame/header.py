@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from studio.config import STARTER
 from studio.jobs.base_models import ModelState
+from studio.settings import Space
 from studio.ui.configure.plan_card import arrival
 from studio.ui.kit import fragments
 from studio.ui.language.choice import LANGUAGES
@@ -18,10 +19,14 @@ from studio.ui.language.choice import LANGUAGES
 ICON = Path(__file__).with_name("icon.svg")
 
 
-def machine(cards: Sequence[str]) -> str:
-    """Name the machine in a few words: its graphics card if it has one, else its cores and memory."""
-    cores = f"{os.cpu_count() or 1} CPU cores"
-    memory = _memory_bytes()
+def machine(cards: Sequence[str], space: Space | None = None) -> str:
+    """Name the machine in a few words: its graphics card if it has one, else its cores and memory.
+
+    A Space is told what it has of a larger machine.
+    """
+    told = space if space is not None and space.cores and space.memory_gib else None
+    cores = f"{(os.cpu_count() or 1) if told is None else told.cores} CPU cores"
+    memory = _memory_bytes() if told is None else told.memory_gib * 1e9
     rest = f"{cores}, {memory / 1e9:.0f} GB memory" if memory else cores
     return f"{cards[0]}, {rest}" if cards else rest
 
@@ -33,8 +38,8 @@ def _memory_bytes() -> int:
         return 0
 
 
-def header(machine_name: str, model: str, state: ModelState, *, trouble: str = "") -> Markup:
-    """Draw the top of the page. `trouble` says why a graphics card is not used."""
+def header(machine_name: str, model: str, state: ModelState, *, trouble: str = "", kept: Markup | str = "") -> Markup:
+    """Draw the top of the page. `trouble` says why a graphics card is not used, `kept` where things are kept."""
     kind = "good" if state.ready else "bad" if state.failed else "busy" if state.working else "quiet"
     name = "Starter model" if model == STARTER else model
     at = "ready" if state.ready else "not available" if state.failed else arrival(state).rstrip(".")
@@ -48,4 +53,5 @@ def header(machine_name: str, model: str, state: ModelState, *, trouble: str = "
         machine=machine_name,
         languages=LANGUAGES,
         trouble=fragments.notice("warning", trouble) if trouble else "",
+        kept=kept,
     )

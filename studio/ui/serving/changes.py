@@ -98,7 +98,7 @@ class Changes:
                 return self._number
             runs = self._studio.summaries.look()
             at_work = any(run.is_at_work for run in runs.runs) or self._studio.pool.is_busy() or self._is_looking()
-            seen = runs.number, self._stamps.look(), self._studio.chat.made_room, at_work
+            seen = runs.number, self._stamps.look(), self._studio.chat.made_room, at_work, self._mirrored()
             now = self._clock()
             if at_work or seen != self._seen:
                 self._changed_at = now
@@ -107,6 +107,14 @@ class Changes:
             self._seen = seen
             self._next_look = began + max(LOOK_SECONDS * 0.9, (now - began) / _SHARE_OF_TIME)
             return self._number
+
+    def _mirrored(self) -> object:
+        """Return what changes with what the page says of the mirror; how old it is counts in minutes."""
+        if self._studio.mirror is None:
+            return None
+        state = self._studio.mirror.state
+        age = (self._studio.clock() - state.kept_at) // 60
+        return state.phase, state.done, state.trouble, state.kept_at > 0, age
 
     @property
     def pause(self) -> float:

@@ -24,7 +24,15 @@ NOT_SHOWN = (
         "ml/llama_asking.py",
     ),
     *("cli/", "settings.py", "logs.py", "workers/__main__.py", "jobs/model_card.py", "jobs/snippets.py"),
-    *("jobs/published_card.py", "models/licences.py", "models/front_matter.py"),
+    *(
+        "jobs/published_card.py",
+        "models/licences.py",
+        "models/front_matter.py",
+        "models/spaces.py",
+        "mirror/__main__.py",
+        "mirror/state.py",
+        "mirror/contents.py",
+    ),
     *(
         "ui/language/choice.py",
         "ui/language/front.py",

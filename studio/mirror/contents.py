@@ -1,0 +1,242 @@
+"""What of a data folder is mirrored, and what belongs together: a group is in the mirror whole, or as it was before.
+
+A group is a run, a data set, a conversation: whatever is named in one of the folders below. What is being written, what
+can be made again and what is secret is left out; nothing is mirrored that is not named here.
+"""
+
+import hashlib
+import logging
+import os
+import re
+import shutil
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from studio.events import LAST_TIME
+from studio.files import open_plain
+
+log = logging.getLogger(__name__)
+
+FOLDERS = ("datasets", "base-models", "conversations", "sheets", "votes", "runs", "bin")
+FILES = ("queue.json",)
+_SHELVES = frozenset({"datasets/.bin", "bin/conversations", "bin/sheets"})
+"""Folders inside those above in which each thing is a group of its own."""
+
+TABLE = "manifest.json"
+CONTENTS = "contents"
+"""Where a mirror has its table, and the folder of all contents."""
+
+OWN = ".mirror"
+"""The mirror's own folder in the data folder."""
+
+_CHECKPOINTS = "checkpoints"
+_LEFT_OUT = frozenset({"exports", "tokens"})
+_NOT_KEPT = (".lock", ".tmp", ".old")
+GROWING = (".jsonl", ".log")
+"""What is written line by line; of these a beginning is mirrored that ends with a line."""
+
+_PIECE_BYTES = 2**20
+_NAME = re.compile(r"[^/\0\ud800-\udfff]{1,255}")
+_DEEPEST = 12
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One file of a group, by its path from the data folder; `changed` is in seconds since the epoch."""
+
+    path: str
+    size: int
+    sha256: str
+    changed: float
+
+
+@dataclass(frozen=True)
+class Group:
+    """What belongs together, named by its path from the data folder."""
+
+    name: str
+    files: tuple[Kept, ...]
+
+
+def is_group(name: str) -> bool:
+    """Tell whether a path from the data folder is that of a group, and so lies inside it."""
+    if name in FILES:
+        return True
+    folder, _, last = name.rpartition("/")
+    return (folder in FOLDERS or folder in _SHELVES) and _is_name(last) and name not in _SHELVES
+
+
+def is_of_group(kept: Kept, group: str) -> bool:
+    """Tell whether a file is one that a group of this name may hold: what comes from a mirror is not trusted."""
+    if kept.size < 0 or not 0 <= kept.changed <= LAST_TIME or not _SHA256.fullmatch(kept.sha256):
+        return False
+    if kept.path == group:
+        return True
+    inside = kept.path.removeprefix(f"{group}/")
+    parts = inside.split("/")
+    return inside != kept.path and len(parts) <= _DEEPEST and all(map(_is_kept, parts))
+
+
+def _is_name(name: str) -> bool:
+    return _NAME.fullmatch(name) is not None and not name.startswith(".")
+
+
+def _is_kept(name: str) -> bool:
+    return _is_name(name) and not name.endswith(_NOT_KEPT) and name not in _LEFT_OUT
+
+
+def group_names(home: Path) -> Iterator[str]:
+    """Name the groups that a data folder has. Raises OSError when a folder cannot be read."""
+    for name in FILES:
+        if _is_file(home / name):
+            yield name
+    for folder in (*FOLDERS, *sorted(_SHELVES)):
+        for name in _names(home / folder):
+            if is_group(f"{folder}/{name}") and not name.endswith(_NOT_KEPT):
+                yield f"{folder}/{name}"
+
+
+class Reader:
+    """Reads the groups of a data folder, and of each file only what has changed since it was read last.
+
+    What is new is put aside under its hash, so that it stays as it was read while it is sent.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._aside = home / OWN / "aside"
+        self._known: dict[str, tuple[tuple[int, int, int], Kept]] = {}
+        shutil.rmtree(self._aside, ignore_errors=True)
+
+    def read(self, name: str) -> Group | None:
+        """Read a group; None where it went, or a part of it, while it was read. Raises OSError for other trouble.
+
+        First the checkpoints of a run, then what its worker said, then the rest: so what was said never speaks of a
+        result that is not there.
+        """
+        try:
+            paths = [path for path in self._paths(name)]
+            files = tuple(self._read(path) for path in sorted(paths, key=_turn))
+        except (FileNotFoundError, NotADirectoryError):
+            log.debug("%s changed while it was read", name, exc_info=True)
+            return None
+        return Group(name, files) if files else None
+
+    def aside(self, kept: Kept) -> Path:
+        """Say where the content of a file lies that was read by this reader and not let go."""
+        return self._aside / kept.sha256
+
+    def take_aside(self, kept: Kept) -> Path:
+        """Put a file's content aside again that is not there any more. Raises OSError when it has changed."""
+        target = self.aside(kept)
+        if not target.exists():
+            self._known.pop(kept.path, None)
+            if self._read(kept.path).sha256 != kept.sha256:
+                raise FileNotFoundError(kept.path)
+        return target
+
+    def let_go(self) -> None:
+        """Delete what was put aside, and forget what is there no more."""
+        shutil.rmtree(self._aside, ignore_errors=True)
+        self._known = {path: known for path, known in self._known.items() if (self._home / path).exists()}
+
+    def _paths(self, name: str) -> Iterator[str]:
+        top = self._home / name
+        if not top.is_dir():
+            if _is_file(top):
+                yield name
+            return
+        # The checkpoints are listed before anything else is: one that comes later waits for the next time.
+        yield from self._below(PurePosixPath(name) / _CHECKPOINTS)
+        for found in self._below(PurePosixPath(name)):
+            if not found.startswith(f"{name}/{_CHECKPOINTS}/"):
+                yield found
+
+    def _below(self, folder: PurePosixPath) -> Iterator[str]:
+        for name in _names(self._home / folder):
+            path = folder / name
+            if not _is_kept(name):
+                continue
+            mode = (self._home / path).lstat().st_mode
+            if stat.S_ISDIR(mode):
+                yield from self._below(path)
+            elif stat.S_ISREG(mode):
+                yield path.as_posix()
+
+    def _read(self, path: str) -> Kept:
+        source = self._home / path
+        found = source.stat()
+        stamp = found.st_mtime_ns, found.st_ino, found.st_size
+        known = self._known.get(path)
+        if known is not None and known[0] == stamp:
+            return known[1]
+        self._aside.mkdir(parents=True, exist_ok=True)
+        temporary = self._aside / "reading"
+        temporary.unlink(missing_ok=True)
+        if path.endswith(GROWING):
+            _copy_lines(source, temporary, found.st_size)
+        else:
+            _link(source, temporary)
+        with open_plain(temporary) as file:
+            digest = sha256_of(file)
+        kept = Kept(path, temporary.stat().st_size, digest, found.st_mtime)
+        os.replace(temporary, self._aside / digest)
+        temporary.unlink(missing_ok=True)  # a link to the same file is left where it is
+        self._known[path] = stamp, kept
+        return kept
+
+
+def sha256_of(file: BinaryIO) -> str:
+    """Return the SHA-256 of what is left of a file, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    while piece := file.read(_PIECE_BYTES):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def _turn(path: str) -> int:
+    if f"/{_CHECKPOINTS}/" in path:
+        return 0
+    return 1 if path.endswith(GROWING) else 2
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except FileNotFoundError:
+        return []
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def _link(source: Path, target: Path) -> None:
+    """Keep a file that is written whole as it is now: it may be replaced or deleted, and is never changed."""
+    try:
+        os.link(source, target)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        log.debug("The disk of %s has no links", source, exc_info=True)
+        shutil.copyfile(source, target)
+
+
+def _copy_lines(source: Path, target: Path, size: int) -> None:
+    """Copy the whole lines among the first `size` bytes."""
+    with open_plain(source) as file, target.open("wb") as copy:
+        left, end, place = size, 0, 0
+        while left > 0 and (piece := file.read(min(left, _PIECE_BYTES))):
+            copy.write(piece)
+            if b"\n" in piece:
+                end = place + piece.rfind(b"\n") + 1
+            place += len(piece)
+            left -= len(piece)
+        copy.truncate(end)

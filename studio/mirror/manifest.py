@@ -1,0 +1,49 @@
+"""The table of what a mirror holds. It is written last, so it names only what is there whole."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from studio import codec
+from studio.mirror.contents import Group, Kept, is_group, is_of_group
+
+_MOST_GROUPS = 100_000
+_MOST_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The groups of a mirror. `writer` names the data folder that wrote it, `written` the time."""
+
+    writer: str = ""
+    written: float = 0.0
+    groups: tuple[Group, ...] = ()
+
+    def files(self) -> Iterator[Kept]:
+        """Go through the files of all groups."""
+        for group in self.groups:
+            yield from group.files
+
+    def contents(self) -> dict[str, int]:
+        """Return the sizes of all contents by their hashes. An empty file has none to be kept."""
+        return {kept.sha256: kept.size for kept in self.files() if kept.size}
+
+
+def write_manifest(manifest: Manifest) -> bytes:
+    """Encode a table."""
+    return codec.dumps(manifest).encode("utf-8")
+
+
+def read_manifest(content: bytes) -> Manifest:
+    """Decode a table. Raises Damaged for whatever is none, or names a file that no mirror holds."""
+    manifest = codec.from_plain(Manifest, codec.parse(content, most_bytes=_MOST_BYTES))
+    if len(manifest.groups) > _MOST_GROUPS:
+        raise codec.Damaged("it names too many things")
+    names: set[str] = set()
+    for group in manifest.groups:
+        paths = {kept.path for kept in group.files}
+        if not is_group(group.name) or group.name in names or len(paths) < len(group.files):
+            raise codec.Damaged(f"it names '{group.name[:80]}'")
+        if not all(is_of_group(kept, group.name) for kept in group.files):
+            raise codec.Damaged(f"it names a strange file of '{group.name[:80]}'")
+        names.add(group.name)
+    return manifest

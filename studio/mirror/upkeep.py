@@ -1,0 +1,308 @@
+"""Keeps a mirror as the data folder is, and brings the data folder back on an empty disk.
+
+<home>/.mirror/home.json     which mirror this folder is kept in, and whether all of it was brought back
+               aside/        what is being sent
+               back/         what is being brought back
+
+A folder that was not brought back whole is never mirrored: what is missing on the disk would be deleted there.
+"""
+
+import logging
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from studio import codec
+from studio.errors import MirrorError
+from studio.files import disk_trouble, open_plain, write_whole
+from studio.mirror.bucket import Store
+from studio.mirror.contents import FILES, GROWING, OWN, Group, Kept, Reader, group_names, sha256_of
+from studio.mirror.manifest import Manifest, read_manifest, write_manifest
+from studio.mirror.state import BRINGING_BACK, COPYING
+from studio.wording import size
+
+AT_ONCE_BYTES = 64 * 2**20
+AT_ONCE_FILES = 200
+"""So much is sent or fetched before the next look; a larger file goes alone."""
+
+SPARE_BYTES = 2**30
+_MOST_TABLE_BYTES = 64 * 2**20
+
+log = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
+
+
+class TakenOver(MirrorError):
+    """Another studio keeps its data in this mirror now."""
+
+
+@dataclass(frozen=True)
+class _Home:
+    """What a data folder knows of its mirror. `name` is one that no other folder has."""
+
+    target: str
+    name: str
+    is_whole: bool
+
+
+Tell = Callable[[str, int, int], None]
+"""Hears what is done, and how many bytes of how many are through."""
+
+
+class Mirror:
+    """The mirror of one data folder. `target` names it in sentences."""
+
+    def __init__(
+        self,
+        home: Path,
+        store: Store,
+        *,
+        target: str,
+        tell: Tell = lambda what, done, total: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._home = home
+        self._store = store
+        self._target = target
+        self._tell = tell
+        self._clock = clock
+        self._reader = Reader(home)
+        self._table: Manifest | None = None
+        self._version = ""
+        self._there: set[str] | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the folder is whole, so that it may be mirrored."""
+        return self._table is not None
+
+    def bring_back(self) -> None:
+        """Bring back what the mirror has and the folder has not; nothing that is there is changed. May be repeated.
+
+        Raises MirrorError, and TakenOver where this folder was mirrored there before and another has been since.
+        """
+        self._store.prepare()
+        with disk_trouble("The mirror", self._home, MirrorError):
+            (self._home / OWN).mkdir(parents=True, exist_ok=True)
+        kept = self._read_home()
+        if kept is None or kept.target != self._target:
+            kept = _Home(self._target, secrets.token_hex(16), is_whole=False)
+            self._write_home(kept)
+        table, version = self._fetch_table()
+        if kept.is_whole:
+            if table is not None and table.writer != kept.name:
+                raise self._taken_over()
+        else:
+            if table is not None:
+                self._bring_groups_back(table)
+            self._write_home(replace(kept, is_whole=True))
+        self._table, self._version = table or Manifest(), version
+
+    def copy(self) -> bool:
+        """Make the mirror as the folder is now; say whether anything had changed.
+
+        Raises MirrorError; what was sent by then is not sent again. Call `bring_back` before.
+        """
+        kept = self._read_home()
+        if self._table is None or kept is None or not kept.is_whole or kept.target != self._target:
+            self._table = None
+            raise MirrorError(
+                f"The data folder {self._home} was emptied while the studio ran, so it is not copied any more.",
+                "Nothing in the mirror was changed: everything comes back from there.",
+            )
+        try:
+            return self._copy(kept.name)
+        except OSError as error:
+            raise MirrorError(
+                f"The data folder cannot be copied: {error.strerror or error}.", "Nothing in the mirror was deleted."
+            ) from error
+        finally:
+            self._reader.let_go()
+
+    def _copy(self, writer: str) -> bool:
+        assert self._table is not None
+        before = {group.name: group for group in self._table.groups}
+        now: dict[str, Group] = {}
+        for name in group_names(self._home):
+            group = self._reader.read(name) or (before.get(name) if (self._home / name).exists() else None)
+            if group is not None:
+                now[name] = group
+        if now == before and self._table.writer == writer:
+            return False
+        self._ensure_ours(writer)
+        if self._there is None:
+            self._there = self._store.contents()
+        table = {name: group for name, group in before.items() if name in now}
+        changed = [group for name, group in now.items() if before.get(name) != group]
+        self._send(table, changed, writer)
+        unused = self._there - self._table.contents().keys()
+        if unused:
+            self._store.delete(unused)
+            self._there -= unused
+        return True
+
+    def _send(self, table: dict[str, Group], changed: Iterable[Group], writer: str) -> None:
+        """Send what is new of the changed groups, those with little first, and a table after every batch of them."""
+        ordered = sorted(changed, key=lambda group: sum(kept.size for kept in self._missing([group])))
+        total, done = sum(kept.size for kept in self._missing(ordered)), 0
+        for groups in _batches(ordered, lambda group: sum(kept.size for kept in self._missing([group]))):
+            whole = [group for group in groups if self._put_aside(group)]
+            for files in _batches(self._missing(whole), lambda kept: kept.size):
+                self._tell(COPYING, done, total)
+                self._put(files)
+                done += sum(kept.size for kept in files)
+            table.update((group.name, group) for group in whole)
+            self._write_table(table.values(), writer)
+        if not ordered:
+            self._write_table(table.values(), writer)
+
+    def _missing(self, groups: Iterable[Group]) -> list[Kept]:
+        found = {kept.sha256: kept for group in groups for kept in group.files if kept.size}
+        return [kept for sha256, kept in found.items() if sha256 not in (self._there or ())]
+
+    def _put_aside(self, group: Group) -> bool:
+        """Have all that is to be sent of a group lie there unchanged; where it has changed, its turn is the next."""
+        try:
+            for kept in self._missing([group]):
+                self._reader.take_aside(kept)
+        except FileNotFoundError:
+            log.debug("%s changed before it was sent", group.name, exc_info=True)
+            return False
+        return True
+
+    def _put(self, files: Sequence[Kept]) -> None:
+        assert self._there is not None
+        try:
+            self._store.put({kept.sha256: self._reader.aside(kept) for kept in files})
+        except BaseException:
+            self._there = None  # whether it arrived is looked up
+            raise
+        self._there.update(kept.sha256 for kept in files)
+
+    def _write_table(self, groups: Iterable[Group], writer: str) -> None:
+        table = Manifest(writer, self._clock(), tuple(sorted(groups, key=lambda group: group.name)))
+        path = self._home / OWN / "table.json"
+        path.write_bytes(write_manifest(table))
+        self._store.put_table(path)
+        self._table, self._version = table, self._store.version()
+
+    def _ensure_ours(self, writer: str) -> None:
+        """Raises TakenOver where another studio wrote the table last."""
+        if self._store.version() == self._version:
+            return
+        table, version = self._fetch_table()  # what was written may have arrived though nobody heard
+        if table is not None and table.writer != writer:
+            self._table = None
+            raise self._taken_over()
+        self._table, self._version, self._there = table or Manifest(), version, None
+
+    def _taken_over(self) -> TakenOver:
+        return TakenOver(
+            f"Another studio keeps its data in {self._target} now, so this one has stopped to copy there.",
+            "Give each studio a bucket of its own. To go on here with what is kept there, empty the data folder.",
+        )
+
+    def _fetch_table(self) -> tuple[Manifest | None, str]:
+        path = self._home / OWN / "table.json"
+        path.unlink(missing_ok=True)
+        version = self._store.version()
+        if not self._store.table(path):
+            return None, ""
+        try:
+            with open_plain(path) as file:
+                return read_manifest(file.read(_MOST_TABLE_BYTES)), version
+        except codec.Damaged as error:
+            raise MirrorError(
+                f"The table of what {self._target} holds cannot be read: {error}.",
+                "Nothing there was changed. Name another bucket to begin anew.",
+            ) from error
+
+    def _bring_groups_back(self, table: Manifest) -> None:
+        missing = [group for group in table.groups if not (self._home / group.name).exists()]
+        groups = sorted(missing, key=lambda group: group.name in FILES)  # the queue after the runs that it names
+        total = sum(Manifest(groups=tuple(groups)).contents().values())
+        self._ensure_room(total)
+        back, done = self._home / OWN / "back", 0
+        age = max(0.0, self._clock() - table.written)
+        with disk_trouble("What comes back", self._home, MirrorError):
+            for batch in _batches(groups, lambda group: sum(kept.size for kept in group.files)):
+                shutil.rmtree(back, ignore_errors=True)
+                back.mkdir()
+                wanted = {kept.sha256: kept for group in batch for kept in group.files if kept.size}
+                for files in _batches(wanted.values(), lambda kept: kept.size):
+                    self._tell(BRINGING_BACK, min(done, total), total)
+                    self._fetch(files, back)
+                    done += sum(kept.size for kept in files)
+                for group in batch:
+                    self._place(group, back, age=age)
+            shutil.rmtree(back, ignore_errors=True)
+
+    def _fetch(self, files: Sequence[Kept], back: Path) -> None:
+        self._store.fetch({kept.sha256: back / kept.sha256 for kept in files})
+        for kept in files:
+            with open_plain(back / kept.sha256) as file:
+                if sha256_of(file) != kept.sha256:
+                    raise MirrorError(
+                        f"'{kept.path}' in {self._target} is not what was kept there.", "It is tried again."
+                    )
+
+    def _place(self, group: Group, back: Path, *, age: float) -> None:
+        """Build a group beside its place, and move it there whole."""
+        built = back / "built"
+        for kept in group.files:
+            path = built / kept.path
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if not kept.size:
+                path.touch()
+            elif kept.path.endswith(GROWING):
+                shutil.copyfile(back / kept.sha256, path)  # others of the same content must not grow with it
+            else:
+                os.link(back / kept.sha256, path)
+            # How long a log is silent tells whether its run was at work: sleep does not count.
+            changed = kept.changed + (age if kept.path.endswith(".log") else 0.0)
+            os.utime(path, (changed, changed))
+        source, target = built / group.name, self._home / group.name
+        if group.name.startswith("runs/"):
+            (source / "exports").mkdir(exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.exists():
+            os.rename(source, target)
+
+    def _ensure_room(self, total: int) -> None:
+        free = shutil.disk_usage(self._home).free
+        if total + SPARE_BYTES > free:
+            raise MirrorError(
+                f"{size(total)} are kept in {self._target}, and the disk of the data folder has {size(free)} free.",
+                "Give it more room. Nothing in the mirror was changed.",
+            )
+
+    def _read_home(self) -> _Home | None:
+        try:
+            return codec.read(_Home, self._home / OWN / "home.json")
+        except (OSError, codec.Damaged):
+            log.debug("The data folder does not know its mirror", exc_info=True)
+            return None
+
+    def _write_home(self, kept: _Home) -> None:
+        with disk_trouble("The mirror", self._home, MirrorError):
+            write_whole(self._home / OWN / "home.json", codec.dumps(kept))
+
+
+def _batches(items: Iterable[Item], bytes_of: Callable[[Item], int]) -> Iterator[list[Item]]:
+    """Cut a sequence into pieces of at most so many bytes and items; what is larger is alone."""
+    batch: list[Item] = []
+    held = 0
+    for item in items:
+        if batch and (held + bytes_of(item) > AT_ONCE_BYTES or len(batch) >= AT_ONCE_FILES):
+            yield batch
+            batch, held = [], 0
+        batch.append(item)
+        held += bytes_of(item)
+    if batch:
+        yield batch

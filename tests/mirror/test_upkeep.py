@@ -1,0 +1,380 @@
+"""What is kept in a mirror comes back on an empty disk, and nothing is lost there that a person did not delete."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from huggingface_hub import HfApi
+
+from studio.codec import Damaged
+from studio.errors import MirrorError
+from studio.mirror.bucket import Bucket
+from studio.mirror.manifest import read_manifest
+from studio.mirror.upkeep import Mirror, TakenOver
+from tests.bucket_hub import TOKEN, BucketHub
+from tests.mirror.conftest import NAME, MirrorOf
+
+RUN = "runs/20260101-000000-otter"
+
+
+def write(home: Path, path: str, text: str) -> None:
+    (home / path).parent.mkdir(parents=True, exist_ok=True)
+    (home / path).write_text(text, encoding="utf-8")
+
+
+def furnish(home: Path) -> None:
+    """A run at work with a checkpoint, a data set, a conversation, and what is never mirrored."""
+    write(home, f"{RUN}/config.json", "{}\n")
+    write(home, f"{RUN}/val.jsonl", "")
+    write(home, f"{RUN}/events.jsonl", '{"a":1}\n{"b":2}\n{"torn')
+    write(home, f"{RUN}/worker.log", "Loading\nStep 1")
+    write(home, f"{RUN}/run.lock", "17\n")
+    write(home, f"{RUN}/checkpoints/step-10/model.safetensors", "weights" * 1000)
+    write(home, f"{RUN}/checkpoints/.step-20.tmp/model.safetensors", "half")
+    write(home, f"{RUN}/exports/merged.zip", "can be made again")
+    write(home, "datasets/slips-1/dataset.json", "{}\n")
+    write(home, "datasets/.bin/old-1/dataset.json", "{}\n")
+    write(home, "datasets/slips-1/tokens/count.json", "{}\n")
+    write(home, "conversations/20260101-000000-abcdef.json", "{}\n")
+    write(home, "bin/conversations/20260101-000000-abcdee.json", "{}\n")
+    write(home, "queue.json", "[]\n")
+    write(home, "api-key", "sk-secret-of-the-studio\n")
+    write(home, "machine.json", "{}\n")
+    write(home, "uploads/brought.csv", "a,b\n")
+
+
+def tree(home: Path) -> dict[str, str]:
+    """The files of a data folder but the mirror's own."""
+    return {
+        path.relative_to(home).as_posix(): path.read_text(encoding="utf-8")
+        for path in sorted(home.rglob("*"))
+        if path.is_file() and ".mirror" not in path.parts
+    }
+
+
+def kept(home: Path) -> dict[str, str]:
+    """What of a furnished folder is to come back."""
+    found = tree(home)
+    for path in (f"{RUN}/run.lock", f"{RUN}/checkpoints/.step-20.tmp/model.safetensors", f"{RUN}/exports/merged.zip"):
+        found.pop(path, None)
+    for path in ("datasets/slips-1/tokens/count.json", "api-key", "machine.json", "uploads/brought.csv"):
+        found.pop(path, None)
+    found[f"{RUN}/events.jsonl"] = '{"a":1}\n{"b":2}\n'
+    found[f"{RUN}/worker.log"] = "Loading\n"
+    return found
+
+
+def table(hub: BucketHub) -> set[str]:
+    return {path for path in hub.buckets[NAME].files if path.startswith("contents/")}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    furnish(tmp_path / "home")
+    return tmp_path / "home"
+
+
+def test_all_comes_back_on_an_empty_disk(home: Path, tmp_path: Path, mirror_of: MirrorOf) -> None:
+    mirror = mirror_of(home)
+    mirror.bring_back()
+    assert mirror.copy()
+    assert not mirror.copy()
+    woken = mirror_of(tmp_path / "woken")
+    woken.bring_back()
+    assert tree(tmp_path / "woken") == kept(home)
+    assert (tmp_path / "woken" / RUN / "exports").is_dir()
+    assert woken.copy(), "the one that woke is the one that writes from now on"
+    assert not woken.copy()
+
+
+def test_nothing_secret_lies_in_the_bucket(home: Path, tmp_path: Path, mirror_of: MirrorOf, hub: BucketHub) -> None:
+    mirror = mirror_of(home)
+    mirror.bring_back()
+    mirror.copy()
+    assert hub.buckets[NAME].private
+    files = hub.buckets[NAME].files
+    HfApi(endpoint=hub.address, token=TOKEN).download_bucket_files(
+        NAME, [(path, tmp_path / "all" / path) for path in files]
+    )
+    stored = "".join(tree(tmp_path / "all").values())
+    for secret in ("sk-secret", "brought.csv", "can be made again"):
+        assert secret not in stored
+    assert "otter" in stored, "what is there would have been seen"
+    assert all("otter" not in path for path in files)
+
+
+def test_only_what_changed_is_sent(home: Path, mirror_of: MirrorOf, hub: BucketHub) -> None:
+    mirror = mirror_of(home)
+    mirror.bring_back()
+    mirror.copy()
+    before = table(hub)
+    asked = len(hub.asked)
+    assert not mirror.copy()
+    assert len(hub.asked) == asked, "nothing is asked of the Hub while nothing changes"
+    with (home / RUN / "events.jsonl").open("a", encoding="utf-8") as file:
+        file.write('"}\n')
+    mirror.copy()
+    assert len(table(hub) - before) == 1
+    assert len(before - table(hub)) == 1
+
+
+def test_what_a_person_deleted_goes_and_what_was_moved_to_the_trash_is_not_sent_again(
+    home: Path, tmp_path: Path, mirror_of: MirrorOf, hub: BucketHub
+) -> None:
+    mirror = mirror_of(home)
+    mirror.bring_back()
+    mirror.copy()
+    (home / "bin").mkdir(exist_ok=True)
+    os.rename(home / RUN, home / "bin" / "20260101-000000-otter")
+    before = table(hub)
+    mirror.copy()
+    assert table(hub) == before
+    shutil.rmtree(home / "bin" / "20260101-000000-otter")
+    mirror.copy()
+    assert len(table(hub)) < len(before)
+    woken = mirror_of(tmp_path / "woken")
+    woken.bring_back()
+    assert not any("otter" in path for path in tree(tmp_path / "woken"))
+
+
+def test_an_emptied_disk_deletes_nothing(home: Path, mirror_of: MirrorOf, hub: BucketHub) -> None:
+    mirror = mirror_of(home)
+    mirror.bring_back()
+    mirror.copy()
+    before = dict(hub.buckets[NAME].files)
+    shutil.rmtree(home)
+    home.mkdir()
+    with pytest.raises(MirrorError, match="was emptied while the studio ran"):
+        mirror.copy()
+    assert hub.buckets[NAME].files == before
+    mirror.bring_back()
+    mirror.copy()
+    assert (home / RUN / "config.json").exists()
+
+
+def test_a_return_that_is_cut_off_deletes_nothing_and_goes_on(
+    home: Path, tmp_path: Path, mirror_of: MirrorOf, hub: BucketHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror = mirror_of(home)
+    mirror.bring_back()
+    mirror.copy()
+    before = table(hub)
+    monkeypatch.setattr("studio.mirror.upkeep.AT_ONCE_FILES", 1)
+    woken = mirror_of(tmp_path / "woken")
+    hub.fail("/xet-read-token", 403, 50)
+    with pytest.raises(MirrorError):
+        woken.bring_back()
+    assert not woken.is_ready
+    with pytest.raises(MirrorError):
+        woken.copy()
+    hub.failures.clear()
+    again = mirror_of(tmp_path / "woken")
+    again.bring_back()
+    again.copy()
+    assert tree(tmp_path / "woken") == kept(home)
+    assert table(hub) == before
+
+
+def test_one_that_brings_back_what_is_there_overwrites_nothing(home: Path, tmp_path: Path, mirror_of: MirrorOf) -> None:
+    mirror = mirror_of(home)
+    mirror.bring_back()
+    mirror.copy()
+    other = tmp_path / "other"
+    write(other, "queue.json", "[1]\n")
+    write(other, "runs/20260102-000000-heron/config.json", "{}\n")
+    both = mirror_of(other)
+    both.bring_back()
+    both.copy()
+    assert (other / "queue.json").read_text() == "[1]\n"
+    assert (other / RUN / "config.json").exists()
+    third = mirror_of(tmp_path / "third")
+    third.bring_back()
+    assert {path.split("/")[1] for path in tree(tmp_path / "third") if path.startswith("runs/")} == {
+        "20260101-000000-otter",
+        "20260102-000000-heron",
+    }
+
+
+def test_what_others_keep_in_the_bucket_stays(home: Path, mirror_of: MirrorOf, hub: BucketHub) -> None:
+    """A Hub that does not know a folder yet may say that there is none."""
+    mirror = mirror_of(home)
+    mirror.bring_back()
+    hub.fail("/tree", 404, 1)
+    mirror.copy()
+    files = hub.buckets[NAME].files
+    other = next(iter(files.values()))
+    for path in ("notes.txt", "contents/notes.txt", f"contents/{'0' * 64}", "contents-of-mine/notes.txt"):
+        files[path] = other
+    write(home, "queue.json", "[3]\n")
+    again = mirror_of(home)
+    again.bring_back()
+    again.copy()
+    assert {"notes.txt", "contents/notes.txt", f"contents/{'0' * 64}", "contents-of-mine/notes.txt"} <= files.keys()
+
+
+def test_several_homes_lie_in_one_bucket(home: Path, tmp_path: Path, hub: BucketHub) -> None:
+    other = tmp_path / "other"
+    write(other, "conversations/20260101-000009-abcdef.json", '{"of":"ada"}\n')
+
+    def mirror(folder: Path, prefix: str) -> Mirror:
+        store = Bucket(NAME, token=TOKEN, prefix=prefix, endpoint=hub.address)
+        return Mirror(folder, store, target=f"{NAME}/{prefix}")
+
+    for folder, prefix in ((home, ""), (other, "people/ada/")):
+        each = mirror(folder, prefix)
+        each.bring_back()
+        assert each.copy()
+        shutil.rmtree(folder / "conversations")
+        assert each.copy()
+    write(other, "queue.json", "[2]\n")
+    for folder, prefix, queue in ((home, "", "[]\n"), (other, "people/ada/", "[2]\n")):
+        each = mirror(folder, prefix)
+        each.bring_back()
+        each.copy()
+        woken = tmp_path / f"woken{len(prefix)}"
+        mirror(woken, prefix).bring_back()
+        assert (woken / "queue.json").read_text() == queue
+        assert (woken / RUN).exists() == (prefix == "")
+
+
+def test_two_studios_do_not_write_to_one_mirror(home: Path, tmp_path: Path, mirror_of: MirrorOf) -> None:
+    first = mirror_of(home)
+    first.bring_back()
+    first.copy()
+    second = mirror_of(tmp_path / "second")
+    second.bring_back()
+    second.copy()
+    write(home, "conversations/20260101-000001-abcdef.json", "{}\n")
+    with pytest.raises(TakenOver, match="Another studio keeps its data in me/studio"):
+        first.copy()
+    with pytest.raises(TakenOver):
+        mirror_of(home).bring_back()
+    assert not second.copy()
+
+
+@pytest.mark.parametrize("part", ["/xet-write-token", "/batch", "/paths-info"])
+@pytest.mark.parametrize("status", [0, 500, 403])
+def test_an_upload_that_fails_is_whole_the_next_time(
+    home: Path, tmp_path: Path, mirror_of: MirrorOf, hub: BucketHub, part: str, status: int
+) -> None:
+    mirror = mirror_of(home)
+    mirror.bring_back()
+    hub.fail(part, status, 1)
+    try:
+        mirror.copy()
+    except MirrorError:
+        mirror.copy()
+    hub.failures.clear()
+    assert not mirror.copy()
+    woken = mirror_of(tmp_path / "woken")
+    woken.bring_back()
+    assert tree(tmp_path / "woken") == kept(home)
+
+
+def test_a_copy_that_is_cut_before_its_table_leaves_the_one_before(
+    home: Path, tmp_path: Path, mirror_of: MirrorOf, hub: BucketHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Contents had arrived and the table had not: what came back was to be the whole of an earlier moment."""
+    mirror = mirror_of(home)
+    mirror.bring_back()
+    mirror.copy()
+    before = kept(home)
+    write(home, f"{RUN}/adapter/adapter_config.json", "{ }\n")
+    write(home, f"{RUN}/config.json", '{"changed":1}\n')
+    write(home, "datasets/new-1/dataset.json", '{"new":1}\n')
+
+    def cut(path: Path) -> None:
+        raise MirrorError("Cut off.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mirror._store, "put_table", cut)
+        with pytest.raises(MirrorError, match="Cut off"):
+            mirror.copy()
+    early = mirror_of(tmp_path / "early")
+    early.bring_back()
+    assert tree(tmp_path / "early") == before
+
+
+def test_a_file_that_changes_while_it_is_read_waits_for_its_turn(
+    home: Path, tmp_path: Path, mirror_of: MirrorOf, hub: BucketHub
+) -> None:
+    mirror = mirror_of(home)
+    mirror.bring_back()
+    mirror.copy()
+    write(home, f"{RUN}/config.json", '{"a":1}\n')
+    hub.fail("/xet-write-token", 403, 1)
+    with pytest.raises(MirrorError):
+        mirror.copy()
+    write(home, f"{RUN}/config.json", '{"b":1}\n')
+    mirror.copy()
+    woken = mirror_of(tmp_path / "woken")
+    woken.bring_back()
+    assert tree(tmp_path / "woken") == kept(home)
+
+
+def test_a_public_bucket_is_refused(home: Path, mirror_of: MirrorOf, hub: BucketHub) -> None:
+    mirror_of(home).bring_back()
+    hub.buckets[NAME].private = False
+    with pytest.raises(MirrorError, match="is public: everybody could read"):
+        mirror_of(home).bring_back()
+
+
+def test_a_table_that_names_a_file_outside_is_refused(
+    home: Path, tmp_path: Path, mirror_of: MirrorOf, hub: BucketHub
+) -> None:
+    mirror = mirror_of(home)
+    mirror.bring_back()
+    mirror.copy()
+    path = home / ".mirror" / "table.json"
+    said = json.loads(path.read_text())
+    said["groups"][0]["files"][0]["path"] = "../../outside"
+    path.write_text(json.dumps(said))
+    mirror._store.put_table(path)
+    with pytest.raises(MirrorError, match="cannot be read: it names a strange file"):
+        mirror_of(tmp_path / "woken").bring_back()
+    assert tree(tmp_path / "woken") == {}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"path": "api-key"},
+        {"path": "runs/20260101-000000-otter/../../api-key"},
+        {"path": "runs/other/config.json"},
+        {"path": "runs/20260101-000000-otter/.hidden"},
+        {"size": -1},
+        {"sha256": "../../x"},
+        {"changed": 1e30},
+    ],
+)
+def test_what_a_table_names_is_checked(change: dict[str, object]) -> None:
+    good = {"path": f"{RUN}/config.json", "size": 3, "sha256": "0" * 64, "changed": 1.0}
+    tables = [{"groups": [{"name": RUN, "files": [file]}]} for file in (good, good | change)]
+    assert read_manifest(json.dumps(tables[0]).encode()).groups[0].name == RUN
+    with pytest.raises(Damaged):
+        read_manifest(json.dumps(tables[1]).encode())
+
+
+def test_a_name_that_is_no_text_is_left_out(home: Path, mirror_of: MirrorOf) -> None:
+    """One such file would have kept the whole folder from being copied."""
+    (home / RUN / os.fsdecode(b"caf\xe9.json")).write_text("{}")
+    mirror = mirror_of(home)
+    mirror.bring_back()
+    assert mirror.copy()
+    assert not mirror.copy()
+
+
+def test_the_age_of_a_log_does_not_count_sleep(home: Path, tmp_path: Path, mirror_of: MirrorOf) -> None:
+    """A run that was at work would not be taken up after a week of sleep: its log was that old."""
+    mirror = mirror_of(home)
+    mirror.bring_back()
+    mirror.copy()
+    month = 30 * 24 * 3600.0
+    woken = mirror_of(tmp_path / "woken")
+    now = (home / RUN / "worker.log").stat().st_mtime + month
+    woken._clock = lambda: now
+    woken.bring_back()
+    assert now - (tmp_path / "woken" / RUN / "worker.log").stat().st_mtime < 60
+    assert now - (tmp_path / "woken" / RUN / "config.json").stat().st_mtime > month - 60

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from studio.errors import RunError
+from studio.homes import shared_home
 from studio.limits import Changes, Limits, limits_of, read_changes
 
 DEFAULT_PORT = 7860
@@ -61,6 +62,14 @@ class Settings:
     """Whether other programs are answered on a public address, by whoever has the key."""
     limit_changes: Changes = ()
     """The bounds that were set, instead of those that the address suggests."""
+    accounts: bool | None = None
+    """Whether people sign in, each to what is theirs; None where that was not said: then where accounts were made."""
+    proxy_header: str = ""
+    """The header in which a trusted proxy says the name of the account that asks; empty where none does."""
+    proxy_addresses: tuple[str, ...] = ()
+    """The addresses that such a proxy sends from."""
+    account: str = ""
+    """The id of the account whose studio this is; empty where there are none."""
 
     @property
     def limits(self) -> Limits:
@@ -70,12 +79,17 @@ class Settings:
     @property
     def is_public(self) -> bool:
         """Whether others than the person at this machine can reach the studio: it listens on more than loopback."""
-        return not is_loopback(self.host)
+        return not is_loopback(self.host) or self.has_accounts
+
+    @property
+    def has_accounts(self) -> bool:
+        """Whether people sign in."""
+        return bool(self.accounts)
 
     @property
     def uploads(self) -> Path:
         """Where files that were uploaded lie until they are kept or cleaned away."""
-        return self.home / "uploads"
+        return shared_home(self.home) / "uploads" / self.account
 
     @property
     def allows_token(self) -> bool:
@@ -113,7 +127,8 @@ def read_settings(environment: Mapping[str, str], *, data_mount: Path = Path("/d
     under. `SPACE_HOST` is the name of a Space, and `GRADIO_ROOT_PATH` the path that a proxy puts before the page.
     `STUDIO_SHARE_TOKEN=1` and `STUDIO_OWN_TASKS=1` allow visitors of a public address what is otherwise kept from them,
     and with `STUDIO_API=1` other programs that have the key are answered there.
-    `STUDIO_LIMIT_...` set the bounds.
+    `STUDIO_LIMIT_...` set the bounds. `STUDIO_ACCOUNTS=1` has people sign in, and `STUDIO_ACCOUNTS=0` does not where
+    accounts were made.
 
     Raises RunError when `STUDIO_PORT` is not a port number or `STUDIO_HOSTS` no list of names, and ConfigError for a
     bound that cannot be one.
@@ -142,6 +157,7 @@ def read_settings(environment: Mapping[str, str], *, data_mount: Path = Path("/d
         own_tasks=environment.get("STUDIO_OWN_TASKS") == "1",
         api=environment.get("STUDIO_API", "") not in ("", "0"),
         limit_changes=read_changes(environment),
+        accounts=None if "STUDIO_ACCOUNTS" not in environment else environment["STUDIO_ACCOUNTS"] not in ("", "0"),
     )
 
 
@@ -155,6 +171,13 @@ def ensure_guarded(settings: Settings) -> None:
             f"The password in STUDIO_PASSWORD has {len(settings.password)} characters, which is easy to guess.",
             f"Give one of at least {SHORTEST_PASSWORD} characters.",
         )
+    if settings.has_accounts:
+        if settings.password or settings.open:
+            raise RunError(
+                "This studio has accounts, so a password for everybody or --open says the opposite.",
+                "Leave STUDIO_PASSWORD and STUDIO_OPEN out, or set STUDIO_ACCOUNTS=0 to do without accounts.",
+            )
+        return
     if settings.is_public and not settings.password and not settings.open:
         raise RunError(_UNGUARDED[settings.where].format(host=settings.host), _GUARD[settings.where])
 

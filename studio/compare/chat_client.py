@@ -29,6 +29,7 @@ from studio.compare.chat_protocol import (
     Trouble,
     Write,
 )
+from studio.compare.chat_room import ChatRoom
 from studio.compare.turns import Turns
 from studio.data.examples import Message
 from studio.errors import RunError
@@ -44,7 +45,7 @@ _TURN_SECONDS = 1.0
 SILENCE_SECONDS = 1800.0
 """A worker ends itself when a load takes too long (`ml/deadlines`); this is for one that cannot, or hangs later."""
 
-MADE_ROOM = "The models of this conversation made room for a run, so they are loaded again."
+MADE_ROOM = "The models of this conversation made room for other work, so they are loaded again."
 
 
 class ChatClient:
@@ -60,8 +61,10 @@ class ChatClient:
         command: Sequence[str] = WORKER_COMMAND,
         silence_seconds: float = SILENCE_SECONDS,
         watch: MemoryWatch = MemoryWatch(),  # noqa: B008  # it is frozen
+        room: ChatRoom | None = None,
     ) -> None:
-        """Start nothing yet. The worker is `command` with `run TASK`; its log is HOME/chat.log.
+        """Start nothing yet. The worker is `command` with `run TASK`; its log is HOME/chat.log. `room` is what it
+        shares with the workers of other accounts.
 
         A worker that should load or answer and says nothing for `silence_seconds` is killed, and so is one that takes
         more memory than `watch` allows.
@@ -69,6 +72,7 @@ class ChatClient:
         self._silence_seconds = silence_seconds
         self._watch = watch
         self._command = command
+        self._room = room
         self._task = Chat(home)
         self._turns = Turns()
         self._opening = threading.Lock()
@@ -86,8 +90,13 @@ class ChatClient:
         return worker is not None and worker.is_running
 
     @property
+    def is_answering(self) -> bool:
+        """Whether a question is being answered, or is about to be."""
+        return self._turns.is_taken
+
+    @property
     def made_room(self) -> bool:
-        """Whether the worker left to give its memory to a run, and nothing was asked since."""
+        """Whether the worker left to give its memory to other work, and nothing was asked since."""
         return self._made_room
 
     def loaded(self) -> str:
@@ -146,6 +155,11 @@ class ChatClient:
                 if ticket in self._halted:
                     return
                 yield Opening("Another conversation is being answered. Yours is next.")
+            while not self._has_room():
+                if ticket in self._halted:
+                    return
+                yield Opening("The conversations of others are being answered. Yours comes as soon as one is.")
+                time.sleep(_TURN_SECONDS)
             self._ticket = ticket
             if self._made_room:
                 self._made_room = False
@@ -169,11 +183,17 @@ class ChatClient:
         try:
             while not turn.wait(_TURN_SECONDS):
                 yield None
+            while not self._has_room():
+                yield None
+                time.sleep(_TURN_SECONDS)
             worker = yield from self._opened(base)
             if worker is not None:
                 yield from self._written(worker, replace(write, id=next(self._ids)))
         finally:
             turn.leave()
+
+    def _has_room(self) -> bool:
+        return self._room is None or self._room.enter(self)
 
     def _opened(self, base: Open) -> Generator[FromWorker | None, None, ChatProcess | None]:
         """Have `base` in memory; of those that answer together, one opens it. Returns None after `Trouble`."""

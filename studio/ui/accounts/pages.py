@@ -1,0 +1,184 @@
+"""The pages of accounts that stand outside of Gradio: plain HTML and forms, in the language of whoever asks."""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+from markupsafe import Markup
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from studio.accounts.people import Account
+from studio.accounts.secrets import LONGEST_PASSWORD, SHORTEST_PASSWORD
+from studio.accounts.sessions import Sessions, SignIn
+from studio.accounts.studios import Studios
+from studio.errors import StudioError
+from studio.ui.accounts.identity import Identity
+from studio.ui.frame.header import ICON
+from studio.ui.kit import fragments
+from studio.ui.language import translate
+from studio.ui.language.catalog import catalog
+from studio.ui.language.choice import COOKIE, LANGUAGES, language_of
+from studio.ui.serving.login import Tries
+
+LONGEST_FORM = 4096
+"""The longest form that is read, in bytes."""
+
+TRIES_OF_A_NAME = 5
+TRIES_OF_AN_ADDRESS = 15
+TRIES_IN_ALL = 60
+"""How many wrong passwords are taken in a minute. People behind one proxy have one address."""
+
+STYLE = Path(__file__).with_name("plain.css")
+
+Form = Mapping[str, str]
+Answering = Callable[[Request, Account | None], Awaitable[Response]]
+
+
+class Pages:
+    """Answers at the addresses of accounts. `clock` counts seconds."""
+
+    def __init__(
+        self,
+        studios: Studios,
+        identity: Identity,
+        sessions: Sessions,
+        sign_in: SignIn,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._studios = studios
+        self._identity = identity
+        self._sessions = sessions
+        self._sign_in = sign_in
+        self._names = Tries(clock, each=TRIES_OF_A_NAME, in_all=TRIES_IN_ALL)
+        self._addresses = Tries(clock, each=TRIES_OF_AN_ADDRESS, in_all=TRIES_IN_ALL)
+        self._table: dict[tuple[str, str], Answering] = {
+            ("POST", "/sign-in"): self._take_sign_in,
+            ("GET", "/sign-in"): self._to_page,
+            ("GET", "/password"): self._password_page,
+            ("POST", "/password"): self._take_password,
+            ("POST", "/sign-out"): self._sign_out,
+        }
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the addresses, for those who ask which there are."""
+        paths = {path: [method for method, of in self._table if of == path] for _, path in self._table}
+        return [Route(path, _nothing, methods=methods) for path, methods in paths.items()]
+
+    async def answer(self, request: Request, account: Account | None) -> Response | None:
+        """Answer where the address is one of accounts, or the page's own and nobody is signed in; else None."""
+        method, path = ("GET" if request.method == "HEAD" else request.method), request.url.path
+        if path == "/" and method == "GET" and request.query_params.get("language") in LANGUAGES:
+            return _in_language(request)
+        if path == "/" and method == "GET" and account is None:
+            if await run_in_threadpool(self._identity.choosing, request.scope) is not None:
+                return RedirectResponse("password", 303)
+            return self._page(request, "accounts/sign_in.html", name="", trouble="")
+        answer = self._table.get((method, path))
+        return None if answer is None else await answer(request, account)
+
+    async def _to_page(self, request: Request, account: Account | None) -> Response:
+        return RedirectResponse("./", 303)
+
+    async def _take_sign_in(self, request: Request, account: Account | None) -> Response:
+        form = await _form(request)
+        if form is None:
+            return PlainTextResponse("A sign-in is a short form: a name and the password.", 413)
+        name = form.get("name", "").strip()
+        address = request.client.host if request.client else ""
+        seconds = max(self._names.begin(name.casefold()[:200]), self._addresses.begin(address))
+        if seconds:
+            trouble = f"Too many wrong passwords. Try again in {int(seconds) + 1} seconds."
+            page = self._page(request, "accounts/sign_in.html", status=429, name=name, trouble=trouble)
+            page.headers["Retry-After"] = str(int(seconds) + 1)
+            return page
+        try:
+            token, must_choose = await run_in_threadpool(self._sign_in.token_for, name, form.get("password", ""))
+        except StudioError as error:
+            return self._page(request, "accounts/sign_in.html", status=403, name=name, trouble=str(error))
+        self._names.forgive(name.casefold()[:200])
+        self._addresses.forgive(address)
+        answer = RedirectResponse("password" if must_choose else "./", 303)
+        answer.headers["Set-Cookie"] = self._identity.cookie_for(request.scope, token, is_choosing=must_choose)
+        return answer
+
+    async def _password_page(self, request: Request, account: Account | None) -> Response:
+        chooses = await run_in_threadpool(self._identity.choosing, request.scope)
+        if chooses is None:
+            return RedirectResponse("./", 303)
+        return self._choice(request, chooses)
+
+    async def _take_password(self, request: Request, account: Account | None) -> Response:
+        chooses = await run_in_threadpool(self._identity.choosing, request.scope)
+        form = await _form(request)
+        if chooses is None or form is None:
+            return RedirectResponse("./", 303)
+        password = form.get("password", "")
+        if password != form.get("again", ""):
+            return self._choice(request, chooses, "The two passwords differ. Type the same one twice.")
+        try:
+            changed = await run_in_threadpool(self._studios.people.choose_password, chooses.id, password)
+            token = await run_in_threadpool(self._sessions.begin, changed)
+        except StudioError as error:
+            return self._choice(request, chooses, str(error))
+        answer = RedirectResponse("./", 303)
+        answer.headers["Set-Cookie"] = self._identity.cookie_for(request.scope, token)
+        return answer
+
+    async def _sign_out(self, request: Request, account: Account | None) -> Response:
+        await run_in_threadpool(self._sessions.end, self._identity.token(request.scope))
+        answer = RedirectResponse("./", 303)
+        answer.headers["Set-Cookie"] = self._identity.cookie_for(request.scope, "")
+        return answer
+
+    def _choice(self, request: Request, account: Account, trouble: str = "") -> Response:
+        status = 400 if trouble else 200
+        lengths = {"shortest": SHORTEST_PASSWORD, "longest": LONGEST_PASSWORD}
+        return self._page(
+            request, "accounts/password.html", status=status, name=account.name, trouble=trouble, **lengths
+        )
+
+    def _page(self, request: Request, template: str, *, status: int = 200, **values: object) -> Response:
+        """Fill in a page, in the language of the request."""
+        language = language_of(request.headers, request.cookies)
+        text = str(
+            fragments.render(
+                template,
+                icon=Markup(ICON.read_text(encoding="utf-8")),
+                style=Markup(STYLE.read_text(encoding="utf-8")),
+                languages=LANGUAGES,
+                language=language,
+                **values,
+            )
+        )
+        known = catalog(language)
+        if known is not None:
+            text = translate.markup(text, known)
+        return HTMLResponse(text, status, headers={"Cache-Control": "no-store"})
+
+
+def _in_language(request: Request) -> Response:
+    answer = RedirectResponse("./", 303)
+    language = request.query_params["language"]
+    answer.headers["Set-Cookie"] = f"{COOKIE}={language}; Path=/; Max-Age=31536000; SameSite=Lax"
+    return answer
+
+
+async def _form(request: Request) -> Form | None:
+    """Read a short form; None for one that is too long, or none."""
+    content = bytearray()
+    async for part in request.stream():
+        content += part
+        if len(content) > LONGEST_FORM:
+            return None
+    pairs = parse_qsl(content.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=50)
+    return dict(pairs)
+
+
+async def _nothing(request: Request) -> Response:
+    """Answer for a route that only says which addresses there are."""
+    return PlainTextResponse("", 404)

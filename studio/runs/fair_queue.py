@@ -122,6 +122,7 @@ class FairQueue:
 
         Raises RunError when another one does.
         """
+        self._make_folder()
         descriptor = lock.acquire(self._folder / "serving.lock")
         if descriptor is None:
             raise RunError(
@@ -169,10 +170,13 @@ class FairQueue:
         with disk_trouble("Whose turn it is", self._folder):
             write_whole(self._folder / "turns.json", codec.dumps(turns))
 
+    def _make_folder(self) -> None:
+        with logged(log, "The folder of the accounts could not be made", OSError):
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
     @contextmanager
     def _held(self) -> Iterator[None]:
-        with logged(log, "The folder of the accounts could not be made", OSError):
-            self._folder.mkdir(parents=True, exist_ok=True)
+        self._make_folder()
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while (descriptor := lock.acquire(self._folder / "turns.lock")) is None:
             if time.monotonic() > deadline:

@@ -8,6 +8,7 @@ sign-in page at the page's own address, and everywhere else one and the same ans
 import asyncio
 import contextlib
 import logging
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -133,8 +134,8 @@ class Gate:
         return {**scope, "query_string": urlencode(own).encode("ascii")}
 
     def _is_own_file(self, path: str, account: Account) -> bool:
-        own = str(self._studios.settings.home / "uploads" / account.id)
-        return path.removeprefix(FILE).startswith(f"{own}/")
+        own, place = self._studios.settings.home / "uploads" / account.id, path.removeprefix(FILE)
+        return "\0" not in place and os.path.realpath(place).startswith(f"{os.path.realpath(own)}/")
 
     async def _page_of(self, account: Account) -> _Live:
         live = self._live.get(account.id)

@@ -77,6 +77,11 @@ class FairQueue:
                 self._seen, self._seen_at = self._merged(), self._clock()
             return self._seen
 
+    def look_again(self) -> None:
+        """Read the line afresh when it is asked for next: it has changed."""
+        with self._guard:
+            self._seen_at = float("-inf")
+
     def next_home(self) -> Path | None:
         """Return the data folder whose run is next; None where none waits or one is at work."""
         order = self.order(fresh=True)

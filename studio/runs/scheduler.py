@@ -112,6 +112,7 @@ class Scheduler:
         if state.status in ENDED or state.status == "draft":
             self._trouble.pop(id, None)
             self.queue.add(id, first=first)
+            self._everybody.look_again()
         self.tick()
 
     def trouble(self, id: str) -> RunError | None:
@@ -205,7 +206,9 @@ class Scheduler:
         if not self.waiting():
             return None
         with self._everybody.turn(self._home) as is_ours:
-            return self._start_next() if is_ours else None
+            started = self._start_next() if is_ours else None
+        self._everybody.look_again()
+        return started
 
     def _start_next(self) -> str | None:
         return self.queue.start_next(may_wait=self._may_wait, is_at_work=self._is_at_work, start=self._start)

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from studio.accounts import secrets
 from studio.errors import ConfigError, RunError
-from studio.files import disk_trouble
+from studio.files import disk_trouble, move_to_free_name
 from studio.homes import ACCOUNT_ID, ACCOUNTS, PEOPLE, account_home
 from studio.keeping import KeptFiles
 from studio.logs import logged
@@ -185,9 +185,7 @@ class People:
 
     def shut_out(self, id: str) -> Account:
         """End all sessions of an account, and let it begin no other: its password and its code are forgotten."""
-        return self._change(
-            id, lambda now: replace(now, password="", code="", code_until=0.0, role=GUEST, serial=now.serial + 1)
-        )
+        return self._change(id, lambda now: replace(now, password="", code="", code_until=0.0, serial=now.serial + 1))
 
     def remove(self, id: str) -> Account:
         """Put an account and all that it made into the bin: nobody can sign in with it any more.
@@ -212,6 +210,10 @@ class People:
                 raise RunError("This account is no longer there.", "Choose another one from the list.")
             if any(plain_name(each.name) == plain_name(account.name) for each in self._kept.all()):
                 raise ConfigError(f"There is an account named '{account.name}' by now.", "Rename or remove that one.")
+            if (self._folder / id).is_dir() and (self._folder / "bin" / id).is_dir():
+                # A page that was open wrote once more: that is kept beside the rest.
+                with disk_trouble("What the account made", self.bin):
+                    move_to_free_name(self._folder / id, self.bin, f"{id}-aside")
             self._settle(id, is_removed=False)
             return self._kept.restore(id)
 

@@ -38,12 +38,12 @@ REST_SECONDS = 600.0
 
 log = logging.getLogger(__name__)
 
-OpenChat = Callable[[Path, ChatRoom], ChatClient]
+OpenChat = Callable[[Path, ChatRoom, Usage], ChatClient]
 
 
-def open_chat(home: Path, room: ChatRoom) -> ChatClient:
+def open_chat(home: Path, room: ChatRoom, usage: Usage) -> ChatClient:
     """Make the chat of one account."""
-    return ChatClient(home, room=room)
+    return ChatClient(home, room=room, meter=usage)
 
 
 @dataclass
@@ -84,6 +84,8 @@ class Studios:
         self._held: Counter[str] = Counter()
         self._usage: dict[str, Usage] = {}
         self._trains: tuple[float, Waiting | None] = (clock(), None)
+        self.drop_page: Callable[[str], None] = lambda id: None
+        """Closes the page of an account; whoever serves the pages sets it."""
         self._serving = self.queue.serving()
 
     def open(self, account: Account) -> Studio:
@@ -156,7 +158,8 @@ class Studios:
             return self._usage[account.id]
 
     def drop(self, id: str) -> None:
-        """Close the studio of an account whatever it does: it is about to be removed."""
+        """Close the page and the studio of an account whatever they do: it is removed."""
+        self.drop_page(id)
         with self._guard:
             found = self._studios.pop(id, None)
         if found is not None:
@@ -181,7 +184,7 @@ class Studios:
             settings=settings,
             data=DatasetLibrary(home, samples_folder=PROJECT_ROOT / "assets" / "samples"),
             runs=RunStore(home),
-            chat=self._chat(home, self._room),
+            chat=self._chat(home, self._room, usage),
             launch=self._launch,
             rendering=self._rendering,
             among=Among(

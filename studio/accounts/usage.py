@@ -26,7 +26,7 @@ _WRITE_SECONDS = 15.0
 """So much may be forgotten when the studio is killed."""
 
 _MOST_BYTES = 10_000
-_SHARED = ("accounts", "models", "base-models", "uploads")
+SHARED = ("accounts", "models", "base-models", "uploads")
 """Folders in the first owner's data folder that are not theirs alone."""
 
 log = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ class Usage:
         with self._guard:
             now = self._clock()
             if fresh or now - self._looked_at >= _SIZE_SECONDS:
-                self._disk_bytes, self._looked_at = folder_bytes(self._home, but=_SHARED), now
+                self._disk_bytes, self._looked_at = folder_bytes(self._home, but=SHARED), now
             return self._disk_bytes
 
     def today(self) -> Day:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 from studio import wording
 from studio.compare.chat_process import ChatProcess
@@ -48,6 +49,14 @@ SILENCE_SECONDS = 1800.0
 MADE_ROOM = "The models of this conversation made room for other work, so they are loaded again."
 
 
+class Meter(Protocol):
+    """Counts what the models write for one account."""
+
+    def require_tokens(self) -> None: ...
+
+    def answered(self, tokens: int) -> None: ...
+
+
 class ChatClient:
     """Asks one chat worker, which holds one base model; questions from several pages take turns.
 
@@ -62,9 +71,10 @@ class ChatClient:
         silence_seconds: float = SILENCE_SECONDS,
         watch: MemoryWatch = MemoryWatch(),  # noqa: B008  # it is frozen
         room: ChatRoom | None = None,
+        meter: Meter | None = None,
     ) -> None:
         """Start nothing yet. The worker is `command` with `run TASK`; its log is HOME/chat.log. `room` is what it
-        shares with the workers of other accounts.
+        shares with the workers of other accounts, and `meter` what counts the answers of this one.
 
         A worker that should load or answer and says nothing for `silence_seconds` is killed, and so is one that takes
         more memory than `watch` allows.
@@ -73,6 +83,7 @@ class ChatClient:
         self._watch = watch
         self._command = command
         self._room = room
+        self._meter = meter
         self._task = Chat(home)
         self._turns = Turns()
         self._opening = threading.Lock()
@@ -123,7 +134,8 @@ class ChatClient:
         generator halts the answer; so does `halt` with the same `ticket`, after which the panes are `Answered` with
         what there is (or nothing more is said, when it was not its turn yet or the model was still on its way).
 
-        Raises RunError when the worker cannot be started or ends in the middle.
+        Raises RunError when the worker cannot be started or ends in the middle, TooMany where the models have written
+        as much as they may for this account.
         """
         yield from self._in_turn(
             base,
@@ -148,6 +160,7 @@ class ChatClient:
         self, base: Open, question: Callable[[int], Ask | SelfTest], *, answers: int, ticket: str
     ) -> Generator[FromWorker, None, None]:
         """Ask when it is one's turn, and yield what is said until so many answers are complete."""
+        self._require_tokens()
         self._halted.discard(ticket)
         turn = self._turns.line_up()
         try:
@@ -179,6 +192,7 @@ class ChatClient:
 
         Raises RunError as `ask` does.
         """
+        self._require_tokens()
         turn = self._turns.line_up(together=base)
         try:
             while not turn.wait(_TURN_SECONDS):
@@ -191,6 +205,15 @@ class ChatClient:
                 yield from self._written(worker, replace(write, id=next(self._ids)))
         finally:
             turn.leave()
+
+    def _require_tokens(self) -> None:
+        """Raise TooMany where the models have written as much as they may for this account."""
+        if self._meter is not None:
+            self._meter.require_tokens()
+
+    def _count(self, said: FromWorker | None) -> None:
+        if self._meter is not None and isinstance(said, Answered):
+            self._meter.answered(said.tokens)
 
     def _has_room(self) -> bool:
         return self._room is None or self._room.enter(self)
@@ -218,6 +241,7 @@ class ChatClient:
                 said = self._next_message(worker, spoke, box=write.id)
                 spoke = time.monotonic() if said is not None else spoke
                 is_over = isinstance(said, Answered | Trouble)
+                self._count(said)
                 yield said
         finally:
             worker.close_box(write.id)
@@ -313,6 +337,7 @@ class ChatClient:
                 if isinstance(said, Token | Answered | Tested | Trouble) and said.id != question.id:
                     continue
                 if isinstance(said, Answered):
+                    self._count(said)
                     waiting.discard(said.pane)
                 elif isinstance(said, Trouble | Tested):
                     waiting.clear()

@@ -53,7 +53,7 @@ def house(home: Path, **settings: object) -> Iterator[House]:
         whole,
         people,
         launch=workers,
-        chat=lambda home, room: FakeChat(),  # type: ignore[arg-type,return-value]
+        chat=lambda home, room, usage: FakeChat(),  # type: ignore[arg-type,return-value]
         rendering=FakeRendering(),  # type: ignore[arg-type]
     )
     with pytest.MonkeyPatch.context() as environment:

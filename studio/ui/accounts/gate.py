@@ -34,6 +34,7 @@ REST_SECONDS = 900.0
 """A page that nobody has open, and nothing was asked of for so long, is dropped."""
 
 LOOK_SECONDS = 30.0
+DROP_SECONDS = 10.0
 
 NOTHING_HERE = "There is nothing at this address for you. If you are not signed in, open the page of the studio first."
 """What is answered for all that is not there, is another's, or needs a sign-in: it does not tell which."""
@@ -46,13 +47,17 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class _Live:
-    """A page in memory. `requests` are being answered, `used_at` is when the last one was."""
+    """A page in memory. `answering` are the requests that are being answered, `used_at` is when the last one was."""
 
     site: Site
     ended: asyncio.Event
     task: "asyncio.Task[None]"
-    requests: int = 0
+    answering: "set[asyncio.Task[None]]" = field(default_factory=set)
     used_at: float = field(default_factory=time.monotonic)
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Have the page answer one request."""
+        await self.site(scope, receive, send)
 
 
 class TooManyPages(Exception):
@@ -80,6 +85,8 @@ class Gate:
         self._bounded: ASGIApp = RequestLimits(PageAssets(self._dispatch), studios.settings.limits)
         self._live: dict[str, _Live] = {}
         self._making = asyncio.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        studios.drop_page = self._drop_from_a_thread
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -115,11 +122,15 @@ class Gate:
                 scope, receive, send
             )
             return
-        live.requests += 1
+        answering = asyncio.create_task(live.answer(scope, receive, send))
+        live.answering.add(answering)
         try:
-            await live.site(scope, receive, send)
+            await answering
+        except asyncio.CancelledError:
+            if not live.ended.is_set():
+                raise
         finally:
-            live.requests -= 1
+            live.answering.discard(answering)
             live.used_at = self._clock()
 
     def _narrowed(self, scope: Scope, account: Account) -> Scope:
@@ -170,17 +181,26 @@ class Gate:
                 await ended.wait()
 
     async def _make_place(self) -> None:
-        resting = [(live.used_at, id) for id, live in self._live.items() if not live.requests]
+        resting = [(live.used_at, id) for id, live in self._live.items() if not live.answering]
         if not resting:
             raise TooManyPages
         await self._drop(min(resting)[1])
 
     async def _drop(self, id: str) -> None:
-        live = self._live.pop(id)
+        live = self._live.pop(id, None)
+        if live is None:
+            return
         live.site.stop()
         live.ended.set()
+        for each in live.answering:  # a stream would end only when its browser does
+            each.cancel()
         with contextlib.suppress(Exception):
             await live.task
+
+    def _drop_from_a_thread(self, id: str) -> None:
+        """Drop a page, and wait until it is gone."""
+        if self._loop is not None and id in self._live:
+            asyncio.run_coroutine_threadsafe(self._drop(id), self._loop).result(DROP_SECONDS)
 
     def stop_streams(self) -> None:
         """End the open streams of all pages: the server ends."""
@@ -193,7 +213,9 @@ class Gate:
             await asyncio.sleep(LOOK_SECONDS)
             for id, live in list(self._live.items()):
                 is_gone = await run_in_threadpool(self._studios.people.find, id) is None
-                if is_gone or (not live.requests and self._clock() - live.used_at > REST_SECONDS):
+                if is_gone:
+                    await run_in_threadpool(self._studios.drop, id)
+                elif not live.answering and self._clock() - live.used_at > REST_SECONDS:
                     try:
                         await self._drop(id)
                     except Exception:
@@ -204,6 +226,7 @@ class Gate:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
+                self._loop = asyncio.get_running_loop()
                 sweeping = asyncio.create_task(self._sweep())
                 await send({"type": "lifespan.startup.complete"})
             else:

@@ -8,14 +8,16 @@ from urllib.parse import parse_qsl
 from markupsafe import Markup
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from studio.accounts.people import Account
+from studio.accounts.people import GUEST, MEMBER, OWNER, Account
+from studio.accounts.removing import archive
 from studio.accounts.secrets import LONGEST_PASSWORD, SHORTEST_PASSWORD
 from studio.accounts.sessions import Sessions, SignIn
 from studio.accounts.studios import Studios
-from studio.errors import StudioError
+from studio.errors import StudioError, TooMany
+from studio.ui.accounts import forms
 from studio.ui.accounts.identity import Identity
 from studio.ui.frame.header import ICON
 from studio.ui.kit import fragments
@@ -33,6 +35,11 @@ TRIES_IN_ALL = 60
 """How many wrong passwords are taken in a minute. People behind one proxy have one address."""
 
 STYLE = Path(__file__).with_name("plain.css")
+
+_OF_SOMEBODY = ("/account", "/archive", "/people")
+"""Addresses at which nobody is told anything."""
+
+_ROLES = {OWNER: "Owner", MEMBER: "Member", GUEST: "Guest"}
 
 Form = Mapping[str, str]
 Answering = Callable[[Request, Account | None], Awaitable[Response]]
@@ -62,6 +69,11 @@ class Pages:
             ("GET", "/password"): self._password_page,
             ("POST", "/password"): self._take_password,
             ("POST", "/sign-out"): self._sign_out,
+            ("GET", "/account"): self._account_page,
+            ("POST", "/account"): self._take_account,
+            ("GET", "/archive"): self._archive,
+            ("GET", "/people"): self._people_page,
+            ("POST", "/people"): self._take_people,
         }
 
     def routes(self) -> list[BaseRoute]:
@@ -79,7 +91,11 @@ class Pages:
                 return RedirectResponse("password", 303)
             return self._page(request, "accounts/sign_in.html", name="", trouble="")
         answer = self._table.get((method, path))
-        return None if answer is None else await answer(request, account)
+        if answer is None or (path in _OF_SOMEBODY and account is None):
+            return None
+        if path == "/people" and account is not None and not account.is_owner:
+            return None  # whoever is no owner is told what they are told of any other address
+        return await answer(request, account)
 
     async def _to_page(self, request: Request, account: Account | None) -> Response:
         return RedirectResponse("./", 303)
@@ -134,6 +150,81 @@ class Pages:
         answer = RedirectResponse("./", 303)
         answer.headers["Set-Cookie"] = self._identity.cookie_for(request.scope, "")
         return answer
+
+    async def _account_page(
+        self, request: Request, account: Account | None, trouble: str = "", done: str = ""
+    ) -> Response:
+        assert account is not None
+        shares = await run_in_threadpool(forms.shares, self._studios, account)
+        return self._page(
+            request,
+            "accounts/account.html",
+            status=400 if trouble else 200,
+            account=account,
+            role=_ROLES[account.role],
+            shares=shares,
+            signs_out=not self._identity.comes_by_proxy,
+            trouble=trouble,
+            done=done,
+            shortest=SHORTEST_PASSWORD,
+            longest=LONGEST_PASSWORD,
+        )
+
+    async def _take_account(self, request: Request, account: Account | None) -> Response:
+        assert account is not None
+        form = await _form(request) or {}
+        try:
+            if seconds := self._names.begin(account.id):
+                raise TooMany(f"Too many wrong passwords. Try again in {int(seconds) + 1} seconds.")
+            if form.get("action") == "delete":
+                await run_in_threadpool(forms.leave, self._studios, account, form)
+                answer = RedirectResponse("./", 303)
+                answer.headers["Set-Cookie"] = self._identity.cookie_for(request.scope, "")
+                return answer
+            changed = await run_in_threadpool(forms.change_password, self._studios, account, form)
+            token = await run_in_threadpool(self._sessions.begin, changed)
+        except StudioError as error:
+            return await self._account_page(request, account, trouble=str(error))
+        self._names.forgive(account.id)
+        page = await self._account_page(request, changed, done="Your password is changed.")
+        page.headers["Set-Cookie"] = self._identity.cookie_for(request.scope, token)
+        return page
+
+    async def _archive(self, request: Request, account: Account | None) -> Response:
+        assert account is not None
+        headers = {"Content-Disposition": 'attachment; filename="lora-studio.zip"', "Cache-Control": "no-store"}
+        packed = archive(self._studios.people.home_of(account))
+        return StreamingResponse(packed, media_type="application/zip", headers=headers)
+
+    async def _people_page(self, request: Request, account: Account | None) -> Response:
+        assert account is not None
+        return await self._people(request, account)
+
+    async def _take_people(self, request: Request, account: Account | None) -> Response:
+        assert account is not None
+        form = await _form(request) or {}
+        try:
+            done = await run_in_threadpool(forms.look_after, self._studios, account, form)
+        except StudioError as error:
+            return await self._people(request, account, trouble=str(error))
+        return await self._people(request, account, done=done)
+
+    async def _people(
+        self, request: Request, account: Account, *, done: forms.Done | None = None, trouble: str = ""
+    ) -> Response:
+        people = self._studios.people
+        listed = await run_in_threadpool(lambda: [forms.seen(self._studios, each) for each in people.all()])
+        return self._page(
+            request,
+            "accounts/people.html",
+            status=400 if trouble else 200,
+            own=account.id,
+            people=listed,
+            removed=await run_in_threadpool(people.removed),
+            code=done.code if done else None,
+            done=done.said if done else "",
+            trouble=trouble,
+        )
 
     def _choice(self, request: Request, account: Account, trouble: str = "") -> Response:
         status = 400 if trouble else 200

@@ -29,6 +29,7 @@ from studio.ui.serving.login import Tries
 LONGEST_FORM = 4096
 """The longest form that is read, in bytes."""
 
+_MOST_FIELDS = 20
 TRIES_OF_A_NAME = 5
 TRIES_OF_AN_ADDRESS = 15
 TRIES_IN_ALL = 60
@@ -266,8 +267,10 @@ async def _form(request: Request) -> Form | None:
         content += part
         if len(content) > LONGEST_FORM:
             return None
-    pairs = parse_qsl(content.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=50)
-    return dict(pairs)
+    try:
+        return dict(parse_qsl(content.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=_MOST_FIELDS))
+    except ValueError:  # more fields than any form of ours has
+        return None
 
 
 async def _nothing(request: Request) -> Response:

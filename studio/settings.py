@@ -20,6 +20,8 @@ SHORTEST_PASSWORD = 8
 
 _HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
 
+_HEADER = re.compile(r"[a-z][a-z0-9-]{0,60}")
+
 _UNGUARDED = {
     "laptop": "Others in your network could reach the studio at {host}, and it has no password.",
     "container": "The studio in this container listens at {host} for everybody, and it has no password.",
@@ -128,7 +130,8 @@ def read_settings(environment: Mapping[str, str], *, data_mount: Path = Path("/d
     `STUDIO_SHARE_TOKEN=1` and `STUDIO_OWN_TASKS=1` allow visitors of a public address what is otherwise kept from them,
     and with `STUDIO_API=1` other programs that have the key are answered there.
     `STUDIO_LIMIT_...` set the bounds. `STUDIO_ACCOUNTS=1` has people sign in, and `STUDIO_ACCOUNTS=0` does not where
-    accounts were made.
+    accounts were made. `STUDIO_PROXY_HEADER` names the header in which the proxy at one of the addresses in
+    `STUDIO_PROXY_FROM` says who asks.
 
     Raises RunError when `STUDIO_PORT` is not a port number or `STUDIO_HOSTS` no list of names, and ConfigError for a
     bound that cannot be one.
@@ -157,6 +160,10 @@ def read_settings(environment: Mapping[str, str], *, data_mount: Path = Path("/d
         own_tasks=environment.get("STUDIO_OWN_TASKS") == "1",
         api=environment.get("STUDIO_API", "") not in ("", "0"),
         limit_changes=read_changes(environment),
+        proxy_header=environment.get("STUDIO_PROXY_HEADER", "").strip().lower(),
+        proxy_addresses=tuple(
+            each.strip() for each in environment.get("STUDIO_PROXY_FROM", "").split(",") if each.strip()
+        ),
         accounts=None if "STUDIO_ACCOUNTS" not in environment else environment["STUDIO_ACCOUNTS"] not in ("", "0"),
     )
 
@@ -177,9 +184,29 @@ def ensure_guarded(settings: Settings) -> None:
                 "This studio has accounts, so a password for everybody or --open says the opposite.",
                 "Leave STUDIO_PASSWORD and STUDIO_OPEN out, or set STUDIO_ACCOUNTS=0 to do without accounts.",
             )
+        _check_proxy(settings)
         return
     if settings.is_public and not settings.password and not settings.open:
         raise RunError(_UNGUARDED[settings.where].format(host=settings.host), _GUARD[settings.where])
+
+
+def _check_proxy(settings: Settings) -> None:
+    """Raise RunError where it is not clear which proxy may say who asks: anybody else can write that header."""
+    if not settings.proxy_header:
+        return
+    if not _HEADER.fullmatch(settings.proxy_header):
+        raise RunError(
+            f"'{settings.proxy_header[:80]}' in STUDIO_PROXY_HEADER is not the name of a header.",
+            "Give one such as X-Forwarded-User.",
+        )
+    for address in settings.proxy_addresses or ("",):
+        try:
+            ipaddress.ip_address(address)
+        except ValueError as error:
+            raise RunError(
+                f"STUDIO_PROXY_HEADER lets a proxy say who asks, and '{address[:80]}' is not the address of one.",
+                "Set STUDIO_PROXY_FROM to the addresses that it sends from, separated by commas, such as 127.0.0.1.",
+            ) from error
 
 
 def _hosts(environment: Mapping[str, str]) -> tuple[str, ...]:

@@ -155,7 +155,10 @@ class People:
         secrets.check_password(password, account.name)
         hashed = secrets.hash_password(password)
         return self._change(
-            id, lambda now: replace(now, password=hashed, code="", code_until=0.0, serial=now.serial + 1)
+            id,
+            lambda now: replace(
+                now, password=hashed, code="", code_until=0.0, serial=now.serial + 1, seen=self._clock()
+            ),
         )
 
     def give_role(self, id: str, role: str) -> Account:

@@ -17,7 +17,7 @@ from studio.files import write_whole
 from studio.homes import ACCOUNTS, shared_home
 from studio.limits import Limits, raised_by
 from studio.logs import logged
-from studio.wording import duration, size
+from studio.wording import brief_duration, duration, size
 
 _SIZE_SECONDS = 30.0
 """So old may be what was found on the disk."""
@@ -84,9 +84,9 @@ class Usage:
         """Say what is used of the shares: "1.2 GB of 20 GB · 12 min of 4 h of training today"."""
         today, most = self.today(), self.limits.account_run_minutes * 60
         disk = f"{size(self.disk_bytes())} of {size(self.limits.account_disk_gib * 2**30)} of the disk"
-        trained = duration(today.train_seconds) if today.train_seconds >= 1 else "0 s"
+        trained = brief_duration(today.train_seconds)
         return (
-            f"{disk} · {trained} of {duration(most)} of training today · {today.tokens:,} of "
+            f"{disk} · {trained} of {brief_duration(most)} of training today · {today.tokens:,} of "
             f"{self.limits.account_tokens:,} tokens of answers today"
         )
 

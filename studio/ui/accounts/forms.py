@@ -9,7 +9,7 @@ from studio.accounts.removing import remove_account
 from studio.accounts.secrets import is_password
 from studio.accounts.studios import Studios
 from studio.errors import RunError
-from studio.wording import duration, size
+from studio.wording import brief_duration, duration, size
 
 Form = Mapping[str, str]
 
@@ -44,10 +44,13 @@ def shares(studios: Studios, account: Account) -> list[Share]:
     usage, limits = studios.usage(account), studios.settings.limits
     disk, today = usage.disk_bytes(), usage.today()
     whole, minutes, tokens = limits.account_disk_gib * 2**30, limits.account_run_minutes, limits.account_tokens
-    trained = duration(today.train_seconds) if today.train_seconds >= 1 else "0 s"
     return [
         Share("Disk", f"{size(disk)} of {size(whole)}", _part(disk, whole)),
-        Share("Training today", f"{trained} of {duration(minutes * 60)}", _part(today.train_seconds, minutes * 60)),
+        Share(
+            "Training today",
+            f"{brief_duration(today.train_seconds)} of {brief_duration(minutes * 60)}",
+            _part(today.train_seconds, minutes * 60),
+        ),
         Share("Answers today", f"{today.tokens:,} of {tokens:,} tokens", _part(today.tokens, tokens)),
     ]
 

@@ -43,7 +43,7 @@ _NAME = re.compile(r"[^\W_][\w.@+-]*")
 _PATIENCE_SECONDS = 10.0
 _PAUSE_SECONDS = 0.02
 _GOING = ".going-"
-"""How the names of folders begin that are being deleted for good."""
+"""So begins the name of the record of an account that is being deleted for good."""
 
 log = logging.getLogger(__name__)
 
@@ -225,11 +225,8 @@ class People:
         with self._changing(), disk_trouble("The account", self._folder):
             if not any(each.id == id for each in self._kept.binned()):
                 raise RunError("This account is no longer there.", "Choose another one from the list.")
-            for place in (self._folder / "bin" / id, self._folder / id):
-                if place.is_dir():  # what was moved away belongs to nobody, whenever the deleting is cut short
-                    place.rename(self._folder / f"{_GOING}{id}-{place.parent.name}")
-            (self._folder / "bin" / PEOPLE / f"{id}.json").unlink(missing_ok=True)
-            shutil.rmtree(self._home / "uploads" / id, ignore_errors=True)
+            # From here on it is gone: what a kill leaves of it goes when the studio starts again.
+            (self.bin / PEOPLE / f"{id}.json").rename(self._folder / f"{_GOING}{id}.json")
         self._sweep()
 
     def recover(self) -> None:
@@ -256,8 +253,16 @@ class People:
                 source.rename(target)
 
     def _sweep(self) -> None:
-        for folder in self._folder.glob(f"{_GOING}*"):
-            shutil.rmtree(folder, ignore_errors=True)
+        """Delete all that was made by accounts that are deleted, and then what says that they are."""
+        for record in self._folder.glob(f"{_GOING}*.json"):
+            id = record.stem.removeprefix(_GOING)
+            if ACCOUNT_ID.fullmatch(id):
+                for folder in (self.bin / id, self._folder / id, self._home / "uploads" / id):
+                    shutil.rmtree(folder, ignore_errors=True)
+                with disk_trouble("The account", self._folder):
+                    (self._folder / "usage" / f"{id}.json").unlink(missing_ok=True)
+            with disk_trouble("The account", self._folder):
+                record.unlink(missing_ok=True)
 
     def _with_code(self, account: Account) -> tuple[Account, str]:
         code = secrets.new_code()

@@ -162,6 +162,7 @@ class Studios:
         self.drop_page(id)
         with self._guard:
             found = self._studios.pop(id, None)
+            self._usage.pop(id, None)
         if found is not None:
             found.studio.chat.close()
 

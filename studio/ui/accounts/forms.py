@@ -4,14 +4,17 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from studio.accounts.links import Links
 from studio.accounts.people import Account
 from studio.accounts.removing import remove_account
 from studio.accounts.secrets import is_password
 from studio.accounts.studios import Studios
 from studio.errors import RunError
+from studio.runs.store import RunFolder
 from studio.wording import brief_duration, duration, size
 
 Form = Mapping[str, str]
+_MOST_OFFERED = 200
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,8 @@ def shares(studios: Studios, account: Account) -> list[Share]:
     """Say what an account has used of its shares."""
     usage, limits = studios.usage(account), studios.settings.limits
     disk, today = usage.disk_bytes(), usage.today()
+    waiting = sum(each.home == studios.people.home_of(account) for each in studios.queue.order())
+    most_waiting = limits.runs_waiting_each
     whole, minutes, tokens = limits.account_disk_gib * 2**30, limits.account_run_minutes, limits.account_tokens
     return [
         Share("Disk", f"{size(disk)} of {size(whole)}", _part(disk, whole)),
@@ -51,12 +56,40 @@ def shares(studios: Studios, account: Account) -> list[Share]:
             f"{brief_duration(today.train_seconds)} of {brief_duration(minutes * 60)}",
             _part(today.train_seconds, minutes * 60),
         ),
+        Share("Runs that wait", f"{waiting:,} of {most_waiting:,}", _part(waiting, most_waiting)),
         Share("Answers today", f"{today.tokens:,} of {tokens:,} tokens", _part(today.tokens, tokens)),
     ]
 
 
 def _part(used: float, whole: float) -> float:
     return min(1.0, used / whole) if whole else 1.0
+
+
+@dataclass(frozen=True)
+class SharedLink:
+    """A link in a person's list."""
+
+    id: str
+    name: str
+    age: str
+
+
+def shareable(studios: Studios, links: Links, account: Account) -> tuple[list[RunFolder], list[SharedLink]]:
+    """Return the runs that an account can share, and the links that it has made."""
+    studio = studios.open(account)
+    runs = [run for run in studio.runs.all() if run.was_launched and not run.is_blend]
+    names = {run.id: run.name for run in runs}
+    now = time.time()
+    made = [
+        SharedLink(id, names.get(link.run, link.run), f"{duration(max(1.0, now - link.created))} old")
+        for id, link in links.of(account).items()
+    ]
+    return runs[:_MOST_OFFERED], made
+
+
+def run_to_share(studios: Studios, account: Account, form: Form) -> RunFolder:
+    """Return the run that a person wants to share. Raises RunError where it is not theirs."""
+    return studios.open(account).runs.get(form.get("run", ""))
 
 
 @dataclass(frozen=True)

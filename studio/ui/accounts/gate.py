@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlencode
 
-from starlette.concurrency import run_in_threadpool
+import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -24,7 +24,7 @@ from studio.accounts.studios import Studios
 from studio.errors import StudioError
 from studio.openai_api.shapes import error_body, is_api
 from studio.ui.accounts.identity import Identity
-from studio.ui.accounts.pages import Pages
+from studio.ui.accounts.pages import NOTHING_HERE, Pages
 from studio.ui.serving.page_assets import PREFIX, PageAssets
 from studio.ui.serving.request_checks import FILE
 from studio.ui.serving.request_limits import RequestLimits
@@ -35,9 +35,7 @@ REST_SECONDS = 900.0
 
 LOOK_SECONDS = 30.0
 DROP_SECONDS = 10.0
-
-NOTHING_HERE = "There is nothing at this address for you. If you are not signed in, open the page of the studio first."
-"""What is answered for all that is not there, is another's, or needs a sign-in: it does not tell which."""
+LISTENER_THREADS = 160
 
 WHO = "studio.account"
 """Under this key a request carries the account that asks."""
@@ -94,7 +92,7 @@ class Gate:
             await self._live_on(receive, send)
             return
         try:
-            account = await run_in_threadpool(self._identity.of, scope)
+            account = await self._pages.in_thread(self._identity.of, scope)
         except StudioError as error:
             await _refused(scope, 403, str(error))(scope, receive, send)
             return
@@ -118,9 +116,12 @@ class Gate:
         try:
             live = await self._page_of(account)
         except TooManyPages:
-            await _refused(scope, 503, "As many people use this studio as it has room for. Try again soon.")(
-                scope, receive, send
-            )
+            sentence = "As many people use this studio as it has room for. Try again soon."
+            await _refused(scope, 503, sentence)(scope, receive, send)
+            return
+        except StudioError as error:
+            log.warning("The page of the account %s cannot be made: %s", account.id, error, exc_info=True)
+            await _refused(scope, 503, str(error))(scope, receive, send)
             return
         answering = asyncio.create_task(live.answer(scope, receive, send))
         live.answering.add(answering)
@@ -159,7 +160,7 @@ class Gate:
     async def _begin(self, account: Account) -> _Live:
         if len(self._live) >= self._most:
             await self._make_place()
-        site = await run_in_threadpool(self._build, account)
+        site = await self._pages.in_thread(self._build, account)
         begun, ended = asyncio.Event(), asyncio.Event()
         task = asyncio.create_task(self._keep(site, account, begun, ended))
         waiting = asyncio.create_task(begun.wait())
@@ -212,9 +213,9 @@ class Gate:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             for id, live in list(self._live.items()):
-                is_gone = await run_in_threadpool(self._studios.people.find, id) is None
+                is_gone = await self._pages.in_thread(self._studios.people.find, id) is None
                 if is_gone:
-                    await run_in_threadpool(self._studios.drop, id)
+                    await self._pages.in_thread(self._studios.drop, id)
                 elif not live.answering and self._clock() - live.used_at > REST_SECONDS:
                     try:
                         await self._drop(id)
@@ -227,6 +228,8 @@ class Gate:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 self._loop = asyncio.get_running_loop()
+                # Of all pages together: a listener of one that waits for a model must not keep those of others.
+                anyio.to_thread.current_default_thread_limiter().total_tokens = LISTENER_THREADS
                 sweeping = asyncio.create_task(self._sweep())
                 await send({"type": "lifespan.startup.complete"})
             else:

@@ -80,6 +80,8 @@ class Person:
         self.seen.seconds[what].append(time.monotonic() - began)
         if answer.status_code == 429:
             self.seen.refused[what] += 1
+        elif answer.status_code == 500 and "That did not work" in answer.text:  # a sentence, as a program gets it
+            self.seen.refused[what] += 1
         elif answer.status_code >= 500 and answer.status_code != 503:
             self.seen.faults.append(f"{what}: {answer.status_code} {answer.text[:200]}")
         return answer
@@ -112,7 +114,11 @@ class Person:
         content = "\n".join(json.dumps(each) for each in chats).encode()
         files = {"file": (f"{self.account.name}.jsonl", content)}
         form = {"purpose": "fine-tune"}
-        answer = await self.ask("upload", self._program, "POST", "/v1/files", files=files, data=form)
+        try:
+            answer = await self.ask("upload", self._program, "POST", "/v1/files", files=files, data=form)
+        except httpx.ReadError:  # what is refused is not read to its end
+            self.seen.refused["upload"] += 1
+            return
         if answer.status_code == 200:
             self.file = answer.json()["id"]
 
@@ -221,6 +227,7 @@ async def serving(home: Path, people: int) -> AsyncIterator[tuple[str, psutil.Pr
         "STUDIO_LIMIT_PAGES_AT_ONCE": str(people + 1),
         "STUDIO_LIMIT_RUNS_WAITING": str(5 * people),
         "STUDIO_LIMIT_IMPORTS_WAITING": str(people),
+        "STUDIO_LIMIT_UPLOADS_WAITING": str(20 * people),
         "STUDIO_LIMIT_FREE_DISK_GIB": "0.5",
     }
     process = subprocess.Popen([sys.executable, "app.py", "--no-starter"], cwd=ROOT, env=environment)

@@ -101,6 +101,7 @@ def build_app(studio: Studio, facts: ModelFacts | None = None) -> SpokenPage:
     kept_seconds = studio.limits.upload_minutes * 60
     app: SpokenPage
     with SpokenPage(title="LoRA Studio", analytics_enabled=False, delete_cache=(600, kept_seconds)) as app:
+        app.is_whole = False
         own = clocks.make(PACES, tabs=TABS)
         name, trouble = machine(card_names()), trouble_here()
         top = html(
@@ -143,9 +144,10 @@ def build_app(studio: Studio, facts: ModelFacts | None = None) -> SpokenPage:
             outputs=[top, drawn],
             **QUIET,
         )
-    app.queue(max_size=studio.limits.actions_waiting)
+    app._queue.max_size = studio.limits.actions_waiting  # another queue would make the whole application once more
     app._queue.sleep_when_free = QUEUE_SECONDS
     app._queue.progress_update_sleep_when_free = CALM_SECONDS  # nothing here uses Gradio's own bar
+    app.describe()
     session_config.share(app)
     return app
 

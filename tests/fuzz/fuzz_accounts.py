@@ -52,7 +52,9 @@ class Ben:
         self.page = opened.visitor(port, ben)
         self.key = ApiKey(opened.people.home_of(ben)).read()
         rng.shuffle(known)
-        self.knows, self.secrets = known[: len(known) // 2], [*known[len(known) // 2 :], *WORDS]
+        self.knows, others = known[: len(known) // 2], known[len(known) // 2 :]
+        # What is part of a path that he knows may come back to him.
+        self.secrets = [*(each for each in others if not any(each in one for one in self.knows)), *WORDS]
         self.rng = rng
         self.fuzzer = Fuzzer(self.page, rng)
         self.fuzzer.known = self.knows

@@ -28,7 +28,7 @@ from studio.ui.accounts.pages import NOTHING_HERE, Pages
 from studio.ui.serving.page_assets import PREFIX, PageAssets
 from studio.ui.serving.request_checks import FILE
 from studio.ui.serving.request_limits import RequestLimits
-from studio.ui.serving.site import Site
+from studio.ui.serving.site import Site, forget_callables
 
 REST_SECONDS = 900.0
 """A page that nobody has open, and nothing was asked of for so long, is dropped."""
@@ -197,6 +197,7 @@ class Gate:
             each.cancel()
         with contextlib.suppress(Exception):
             await live.task
+        forget_callables()
 
     def _drop_from_a_thread(self, id: str) -> None:
         """Drop a page, and wait until it is gone."""

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
+import fastapi.dependencies.models
 import gradio as gr
 from fastapi import FastAPI
 from starlette.requests import HTTPConnection, Request
@@ -101,6 +102,13 @@ class Site:
         """End the open streams and the page."""
         self._gradio.stop_event.set()
         self._page.close(verbose=False)
+
+
+def forget_callables() -> None:
+    """Have FastAPI let go of the pages that are gone: it remembers what it found of each of their functions."""
+    for each in vars(fastapi.dependencies.models).values():
+        if callable(clear := getattr(each, "cache_clear", None)):
+            clear()
 
 
 def _keep_uploads(page: CheckedPage, gradio: gr.routes.App, folder: str) -> None:

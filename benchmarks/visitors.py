@@ -41,8 +41,8 @@ from studio.settings import Settings
 from studio.ui.accounts.identity import Identity
 from tests.tiny_model import write_tiny_model
 
-SLOW = ("answer of a model",)
-"""What waits for a model or a turn, and so is no measure of the page."""
+SLOW = ("answer of a model", "upload")
+"""What waits for a worker, and so is no measure of the page: an upload of a program is imported before the answer."""
 
 PATIENCE_SECONDS = 120.0
 

@@ -112,6 +112,17 @@ class Limits:
     actions_waiting: int = 500
     """Actions on the page that wait for their turn."""
 
+    chats_at_once: int = 4
+    """Chat workers of all accounts, each with a model in memory."""
+    pages_at_once: int = 200
+    """Accounts whose page is kept in memory."""
+    account_disk_gib: float = 1000.0
+    """Disk that one account may fill."""
+    account_run_minutes: int = 24 * 60
+    """Minutes a day for which the runs of one account may train."""
+    account_tokens: int = 100_000_000
+    """Tokens a day that models may write for one account."""
+
     pasted_characters: int = 20_000_000
     """A text that is pasted to learn from."""
     typed_rows: int = 10_000
@@ -168,6 +179,11 @@ PUBLIC = Limits(
     api_request_mib=2,
     sessions=300,
     actions_waiting=200,
+    chats_at_once=2,
+    pages_at_once=100,
+    account_disk_gib=20.0,
+    account_run_minutes=240,
+    account_tokens=1_000_000,
     pasted_characters=2_000_000,
     typed_rows=2000,
     prompt_characters=20_000,

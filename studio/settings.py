@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from studio.errors import RunError
+from studio.homes import shared_home
 from studio.limits import Changes, Limits, limits_of, read_changes
 
 DEFAULT_PORT = 7860
@@ -18,6 +19,8 @@ SHORTEST_PASSWORD = 8
 """How many characters a password has at least."""
 
 _HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
+
+_HEADER = re.compile(r"[a-z][a-z0-9-]{0,60}")
 
 _UNGUARDED = {
     "laptop": "Others in your network could reach the studio at {host}, and it has no password.",
@@ -87,6 +90,14 @@ class Settings:
     """How long after a look for changes the next one is."""
     limit_changes: Changes = ()
     """The bounds that were set, instead of those that the address suggests."""
+    accounts: bool | None = None
+    """Whether people sign in, each to what is theirs; None where that was not said: then where accounts were made."""
+    proxy_header: str = ""
+    """The header in which a trusted proxy says the name of the account that asks; empty where none does."""
+    proxy_addresses: tuple[str, ...] = ()
+    """The addresses that such a proxy sends from."""
+    account: str = ""
+    """The id of the account whose studio this is; empty where there are none."""
 
     @property
     def limits(self) -> Limits:
@@ -96,12 +107,17 @@ class Settings:
     @property
     def is_public(self) -> bool:
         """Whether others than the person at this machine can reach the studio: it listens on more than loopback."""
-        return not is_loopback(self.host)
+        return not is_loopback(self.host) or self.has_accounts
+
+    @property
+    def has_accounts(self) -> bool:
+        """Whether people sign in."""
+        return bool(self.accounts)
 
     @property
     def uploads(self) -> Path:
         """Where files that were uploaded lie until they are kept or cleaned away."""
-        return self.home / "uploads"
+        return shared_home(self.home) / "uploads" / self.account
 
     @property
     def allows_token(self) -> bool:
@@ -140,7 +156,9 @@ def read_settings(environment: Mapping[str, str], *, data_mount: Path = Path("/d
     `STUDIO_SHARE_TOKEN=1` and `STUDIO_OWN_TASKS=1` allow visitors of a public address what is otherwise kept from them,
     and with `STUDIO_API=1` other programs that have the key are answered there.
     `STUDIO_MIRROR` names the bucket in which the data folder is kept as well, and `STUDIO_MIRROR_SECONDS` how often.
-    `STUDIO_LIMIT_...` set the bounds.
+    `STUDIO_LIMIT_...` set the bounds. `STUDIO_ACCOUNTS=1` has people sign in, and `STUDIO_ACCOUNTS=0` does not where
+    accounts were made. `STUDIO_PROXY_HEADER` names the header in which the proxy at one of the addresses in
+    `STUDIO_PROXY_FROM` says who asks.
 
     Raises RunError when `STUDIO_PORT` is not a port number or `STUDIO_HOSTS` no list of names, and ConfigError for a
     bound that cannot be one.
@@ -172,6 +190,11 @@ def read_settings(environment: Mapping[str, str], *, data_mount: Path = Path("/d
         mirror=environment.get("STUDIO_MIRROR", "").strip(),
         mirror_seconds=_seconds(environment.get("STUDIO_MIRROR_SECONDS", "30")),
         limit_changes=read_changes(environment),
+        proxy_header=environment.get("STUDIO_PROXY_HEADER", "").strip().lower(),
+        proxy_addresses=tuple(
+            each.strip() for each in environment.get("STUDIO_PROXY_FROM", "").split(",") if each.strip()
+        ),
+        accounts=None if "STUDIO_ACCOUNTS" not in environment else environment["STUDIO_ACCOUNTS"] not in ("", "0"),
     )
 
 
@@ -185,8 +208,35 @@ def ensure_guarded(settings: Settings) -> None:
             f"The password in STUDIO_PASSWORD has {len(settings.password)} characters, which is easy to guess.",
             f"Give one of at least {SHORTEST_PASSWORD} characters.",
         )
+    if settings.has_accounts:
+        if settings.password or settings.open:
+            raise RunError(
+                "This studio has accounts, so a password for everybody or --open says the opposite.",
+                "Leave STUDIO_PASSWORD and STUDIO_OPEN out, or set STUDIO_ACCOUNTS=0 to do without accounts.",
+            )
+        _check_proxy(settings)
+        return
     if settings.is_public and not settings.password and not settings.open:
         raise RunError(_UNGUARDED[settings.where].format(host=settings.host), _GUARD[settings.where])
+
+
+def _check_proxy(settings: Settings) -> None:
+    """Raise RunError where it is not clear which proxy may say who asks: anybody else can write that header."""
+    if not settings.proxy_header:
+        return
+    if not _HEADER.fullmatch(settings.proxy_header):
+        raise RunError(
+            f"'{settings.proxy_header[:80]}' in STUDIO_PROXY_HEADER is not the name of a header.",
+            "Give one such as X-Forwarded-User.",
+        )
+    for address in settings.proxy_addresses or ("",):
+        try:
+            ipaddress.ip_address(address)
+        except ValueError as error:
+            raise RunError(
+                f"STUDIO_PROXY_HEADER lets a proxy say who asks, and '{address[:80]}' is not the address of one.",
+                "Set STUDIO_PROXY_FROM to the addresses that it sends from, separated by commas, such as 127.0.0.1.",
+            ) from error
 
 
 def _hosts(environment: Mapping[str, str]) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from studio.compare.chat_client import ChatClient
@@ -25,13 +26,14 @@ from studio.config import ADAPTER_SHAPE, CHANGES_BASE, DRAWN_BY, RunConfig, chec
 from studio.data.dataset_folders import Dataset
 from studio.data.library import DatasetLibrary
 from studio.errors import ModelError, RunError
+from studio.homes import shared_home
 from studio.jobs import blends, public_address
 from studio.jobs.base_models import BaseModels, Locate
 from studio.jobs.evaluations import Evaluations
 from studio.jobs.exports import ExportState, delete_export, start_export
 from studio.jobs.imports import ImportRequest, Imports
 from studio.jobs.jobs import Jobs, JobState
-from studio.jobs.pool import Pool, Room, measure_room
+from studio.jobs.pool import Pool, Room, WorkerPool, measure_room
 from studio.jobs.publishing import PublicationState, make_card, start_publication
 from studio.jobs.rendering import Rendering
 from studio.jobs.tasks import EXPORTS, Export, Publish, Train
@@ -43,6 +45,7 @@ from studio.models.hub import Hub
 from studio.models.locate import locate
 from studio.runs import run_data
 from studio.runs.archives import read_archive, write_archive
+from studio.runs.fair_queue import FairQueue
 from studio.runs.launcher import PROJECT_ROOT, Launch, launch
 from studio.runs.queue import QueuePlaces
 from studio.runs.scheduler import Scheduler
@@ -53,8 +56,36 @@ from studio.settings import Settings, ensure_writable
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Person:
+    """Whose studio this is, for the top of the page. `used` says what of their share is used up."""
+
+    name: str
+    is_owner: bool = False
+    is_guest: bool = False
+    used: str = ""
+    signs_out: bool = True
+
+
+@dataclass(frozen=True)
+class Among:
+    """What the studio of one account shares with those of others.
+
+    `person` tells whose it is, `pool` has the workers of all, `queue` the runs of all, and `make_room` frees the
+    accelerator of all chats. `require_member` raises RunError where the account only looks and compares, `require_time`
+    TooMany where it has trained as long as it may today.
+    """
+
+    person: Callable[[], Person]
+    pool: WorkerPool
+    queue: FairQueue
+    make_room: Callable[[], None]
+    require_member: Callable[[], None]
+    require_time: Callable[[], None]
+
+
 class Studio:
-    """Everything that one installation can do."""
+    """Everything that one installation can do, or one account of it."""
 
     def __init__(
         self,
@@ -68,7 +99,9 @@ class Studio:
         clock: Callable[[], float] = time.time,
         rendering: Rendering | None = None,
         room: Callable[[Path], Room] = measure_room,
+        among: Among | None = None,
     ) -> None:
+        """`among` is what an account's studio shares with those of others."""
         self.settings = settings
         self.limits = settings.limits
         self.data = data
@@ -79,10 +112,11 @@ class Studio:
         self._launch = launch
         self._hub = hub = Hub(token=None if settings.allows_token else False)
         self.rendering = rendering or Rendering()
-        self.pool = Pool(settings.home, self.limits, launch=launch, room=room)
+        self._among = among
+        self.pool: WorkerPool = among.pool if among else Pool(settings.home, self.limits, launch=launch, room=room)
         self.jobs = Jobs(self.pool.launch)
         self.models = BaseModels(
-            settings.home,
+            shared_home(settings.home),
             jobs=self.jobs,
             locate=locate or _locating(hub, folders=not settings.is_public),
             hub=hub,
@@ -95,16 +129,33 @@ class Studio:
             settings.home,
             launch=lambda run: launch(Train(run.path)),
             clock=clock,
-            make_room=self._make_room,
+            make_room=among.make_room if among else self.make_room,
             started=self.evaluations.automatic.expect,
+            everybody=among.queue if among else None,
         )
-        self._places = QueuePlaces(self.limits, self.scheduler.waiting)
-        self.summaries = Summaries(runs, waiting=self.scheduler.waiting, view=self.scheduler.view)
+        of_all = (lambda: len(among.queue.order(fresh=True))) if among else None
+        self._places = QueuePlaces(self.limits, self.scheduler.waiting, of_all=of_all)
+        self.summaries = Summaries(
+            runs, waiting=self.scheduler.waiting, view=self.scheduler.view, places=self.scheduler.places
+        )
 
-    def _make_room(self) -> None:
+    def make_room(self) -> None:
         """Free the accelerator for a run that is about to train."""
         self.evaluations.automatic.give_way()
         self.chat.leave()
+
+    @property
+    def person(self) -> Person | None:
+        """Whose studio this is; None where there are no accounts."""
+        return None if self._among is None else self._among.person()
+
+    def _require_member(self) -> None:
+        if self._among is not None:
+            self._among.require_member()
+
+    def _require_time(self) -> None:
+        if self._among is not None:
+            self._among.require_time()
 
     def _comes_first(self) -> str:
         """Say what an evaluation that nobody asked for has to wait for; empty for nothing."""
@@ -116,6 +167,7 @@ class Studio:
         self.rendering.close()
 
     def _check_import(self, request: ImportRequest) -> None:
+        self._require_member()
         public_address.check_files(request.files, self.settings, ours=self.data.samples_folder)
         self.pool.require_disk()
 
@@ -152,6 +204,8 @@ class Studio:
         for a model that cannot be one, RunError when the run cannot be written or started, TooMany when the queue is
         full.
         """
+        self._require_member()
+        self._require_time()
         check(config)
         self.pool.require_disk()
         with self._places.taking():
@@ -198,6 +252,8 @@ class Studio:
 
         An evaluation of what it was until now is called off: there will be another at its end.
         """
+        self._require_member()
+        self._require_time()
         with self._places.taking():
             if self.scheduler.view(id).can_resume:
                 self.evaluations.cancel(id)
@@ -232,6 +288,7 @@ class Studio:
 
         Raises ConfigError, ModelError for a model that cannot be one, RunError.
         """
+        self._require_member()
         check(config)
         drawn = {name: getattr(self.runs.get(id).config, name) for name in DRAWN_BY}
         self.runs.change(id, dataclasses.replace(self._settled(config), **drawn))
@@ -241,6 +298,7 @@ class Studio:
 
         It is refused while the queue is full, with TooMany.
         """
+        self._require_member()
         if self.runs.get(id).is_blend:
             raise RunError("A blend was not trained, so there is no training to repeat.", "Blend its parents again.")
         self.pool.require_disk()
@@ -249,6 +307,7 @@ class Studio:
 
     def archive_run(self, id: str) -> Path:
         """Pack a run into one zip file and return its path. Raises RunError."""
+        self._require_member()
         run = self.runs.get(id)
         self.pool.require_disk()
         return write_archive(run, run.exports)
@@ -259,6 +318,7 @@ class Studio:
         Raises RunError when the file is not one, and ModelError or RunError when it names a folder of this machine on a
         public address.
         """
+        self._require_member()
         self.pool.require_disk()
         public_address.check_files((path,), self.settings, ours=self.settings.uploads)
         return read_archive(
@@ -270,6 +330,8 @@ class Studio:
 
         Evaluations that nobody asked for give way to it. Raises RunError or ExportError when it cannot be written.
         """
+        self._require_member()
+        self.pool.require_disk()
         state = start_export(self.jobs, self.runs.get(id), kind)
         if state.working:
             self.evaluations.automatic.give_way()
@@ -299,6 +361,7 @@ class Studio:
         `token` is an access token for this once; without it the person who is logged in on this machine publishes.
         Raises RunError or ExportError when it cannot be published.
         """
+        self._require_member()
         run = self.runs.get(id)
         task = Publish(run.path, kind, to, public)
         return start_publication(self.jobs, run, task, card=card, settings=self.settings, token=token)
@@ -329,6 +392,7 @@ class Studio:
         `parents` are ids of runs or keys of pane models, `kind` is one of `models.blend_kinds.KINDS`. Raises RunError
         or ConfigError, in a sentence, for what cannot be blended.
         """
+        self._require_member()
         run = blends.start_blend(
             self.jobs, self.runs, parents, weights, kind, name, created=self.clock(), density=density, rank=rank
         )

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PLAIN = frozenset(
-    "codec config errors events files graphics_card keeping limits logs settings shelf visitors wording".split()
+    "codec config errors events files graphics_card homes keeping limits logs settings shelf visitors wording".split()
 )
 BELOW_THE_PAGE = {"data", "models", "runs", "jobs", "compare"}
 LAYERS = {
@@ -21,11 +21,12 @@ LAYERS = {
     "mirror": {"models", "mirror"},
     "studio": BELOW_THE_PAGE | {"mirror"},
     "planning": {"data", "models", "runs", "jobs", "studio", "planning"},
+    "accounts": BELOW_THE_PAGE | {"studio", "accounts"},
     "ml": {"data", "models", "ml"},
     "workers": {"data", "models", "runs", "jobs", "compare", "ml", "workers"},
     "openai_api": BELOW_THE_PAGE | {"studio", "planning", "openai_api"},
-    "ui": BELOW_THE_PAGE | {"mirror", "studio", "planning", "openai_api", "ui"},
-    "cli": BELOW_THE_PAGE | {"mirror", "studio", "planning", "ui", "cli"},
+    "ui": BELOW_THE_PAGE | {"mirror", "studio", "planning", "accounts", "openai_api", "ui"},
+    "cli": BELOW_THE_PAGE | {"mirror", "studio", "planning", "accounts", "ui", "cli"},
 }
 HEAVY = {"torch", "transformers", "peft", "bitsandbytes", "accelerate"}
 FOREIGN = {
@@ -34,7 +35,7 @@ FOREIGN = {
     "mirror": HEAVY | {"gradio"},
     **{
         layer: HEAVY | {"gradio", "huggingface_hub"}
-        for layer in ("runs", "jobs", "compare", "studio", "planning", "openai_api")
+        for layer in ("runs", "jobs", "compare", "studio", "planning", "accounts", "openai_api")
     },
     "ml": {"gradio"},
     "workers": {"gradio"},
@@ -81,10 +82,11 @@ def test_every_folder_is_a_layer() -> None:
 
 
 def test_every_file_of_the_page_is_in_the_folder_of_its_tab() -> None:
-    """`frame` stands around the tabs, `kit` is what all tabs are made of, `serving` how the page is served."""
+    """`frame` stands around the tabs, `kit` is what all are made of, `serving` and `accounts` stand before the page."""
     page = ROOT / "studio" / "ui"
     assert {file.stem for file in page.glob("*.py")} == {"__init__", "app", "api"}
-    assert {path.parent.name for path in page.glob("*/__init__.py")} == TABS | {"frame", "kit", "language", "serving"}
+    around = {"accounts", "frame", "kit", "language", "serving"}
+    assert {path.parent.name for path in page.glob("*/__init__.py")} == TABS | around
 
 
 def test_the_kit_knows_no_tab() -> None:

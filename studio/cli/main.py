@@ -25,8 +25,10 @@ from studio.cli.parser import make_parser
 from studio.cli.publish import Order, publish
 from studio.cli.space import SpaceOptions, space
 from studio.cli.train import resume, train
+from studio.cli.users import users
 from studio.compare.answering import GenerationSettings
 from studio.errors import StudioError
+from studio.homes import has_accounts
 from studio.jobs.exports import GGUF, gguf_kind
 from studio.logs import VERBOSE, log_to_stderr
 from studio.settings import Settings, home_folder, read_settings
@@ -74,8 +76,14 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         return _inspect(options, settings, console)
     if options.command == "space":
         return _space(options, console)
+    if options.command == "users":
+        return users(options, settings, console)
+    if options.command is None and settings.has_accounts:
+        from studio.cli.serve_accounts import serve_people  # gradio takes seconds to import
+
+        return serve_people(settings, fetch_starter=not options.no_starter, console=console)
     if options.command is not None:  # given by the person at this machine, not by a visitor
-        settings = dataclasses.replace(settings, host=LOOPBACK)
+        settings = dataclasses.replace(settings, host=LOOPBACK, accounts=False)
     studio = open_studio(settings)
     try:
         return COMMANDS[options.command](studio, options, console)
@@ -187,7 +195,7 @@ COMMANDS: dict[str | None, Callable[[Studio, argparse.Namespace, Console], int]]
     "demo": _demo,
     None: _serve,
 }
-"""What each command does, but for `inspect` and `space`, which need no data folder; without one the page is served."""
+"""What each command does, but for `inspect`, `space` and `users`, which need no studio; None serves the page."""
 
 
 def _settings(options: argparse.Namespace) -> Settings:
@@ -202,4 +210,6 @@ def _settings(options: argparse.Namespace) -> Settings:
         settings = dataclasses.replace(settings, open=True)
     if options.api:
         settings = dataclasses.replace(settings, api=True)
+    if settings.accounts is None:
+        settings = dataclasses.replace(settings, accounts=has_accounts(settings.home))
     return settings

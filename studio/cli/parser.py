@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from studio.accounts.people import ROLES
 from studio.cli.compare import strengths
 from studio.cli.options import EVALUATION_PREFIX, add_data_options, add_reading_options, add_run_options
 from studio.config import setting_named
@@ -186,6 +187,22 @@ def _add_space(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="list what would be sent and set, and send nothing")
 
 
+def _add_users(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="list|add|reset|remove")
+    actions.add_parser("list", help="who there is")
+    for action, help in (
+        ("add", "make an account, and print the one-time code for its first sign-in"),
+        ("reset", "forget the password of an account, sign it out everywhere, and print a new code"),
+        ("remove", "end what an account has at work, and put it with all that it made into the bin"),
+    ):
+        one = actions.add_parser(action, help=help)
+        one.add_argument("name", metavar="NAME", help="the name that its person signs in with")
+        if action == "add":
+            one.add_argument(
+                "--role", choices=ROLES, help="what it may do (default: member; the first one is the owner)"
+            )
+
+
 def _add_inspect(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, nargs="+", metavar="FILE")
     add_data_options(parser)
@@ -207,6 +224,7 @@ _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "export": ("write the adapter or the merged model of a run, and check it", _add_export),
     "publish": ("put an export of a run on the Hugging Face Hub, with a model card", _add_publish),
     "space": ("make a Space of this checkout on the Hugging Face Hub, or bring one up to date", _add_space),
+    "users": ("the accounts of a studio that several people share: list, add, reset, remove", _add_users),
     "inspect": ("what the Data tab knows of a file", _add_inspect),
 }
 

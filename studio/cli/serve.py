@@ -108,7 +108,7 @@ def greeting(settings: Settings) -> list[str]:
     lines = [f"LoRA Studio: http://{shown}:{settings.port}", f"Everything is kept in {settings.home}"]
     if settings.password:
         lines.append("The page asks for the password in STUDIO_PASSWORD. Any name will do.")
-    elif settings.is_public:
+    elif settings.is_public and not settings.has_accounts:
         lines.append(
             f"WARNING: this studio is open. Everybody who can reach {settings.host} can see all runs and all data in "
             "it, start trainings on this machine, take models and data away, and delete them. "

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 from studio import wording
 from studio.compare.chat_process import ChatProcess
@@ -29,6 +30,7 @@ from studio.compare.chat_protocol import (
     Trouble,
     Write,
 )
+from studio.compare.chat_room import ChatRoom
 from studio.compare.turns import Turns
 from studio.data.examples import Message
 from studio.errors import RunError
@@ -44,7 +46,15 @@ _TURN_SECONDS = 1.0
 SILENCE_SECONDS = 1800.0
 """A worker ends itself when a load takes too long (`ml/deadlines`); this is for one that cannot, or hangs later."""
 
-MADE_ROOM = "The models of this conversation made room for a run, so they are loaded again."
+MADE_ROOM = "The models of this conversation made room for other work, so they are loaded again."
+
+
+class Meter(Protocol):
+    """Counts what the models write for one account."""
+
+    def require_tokens(self) -> None: ...
+
+    def answered(self, tokens: int) -> None: ...
 
 
 class ChatClient:
@@ -60,8 +70,11 @@ class ChatClient:
         command: Sequence[str] = WORKER_COMMAND,
         silence_seconds: float = SILENCE_SECONDS,
         watch: MemoryWatch = MemoryWatch(),  # noqa: B008  # it is frozen
+        room: ChatRoom | None = None,
+        meter: Meter | None = None,
     ) -> None:
-        """Start nothing yet. The worker is `command` with `run TASK`; its log is HOME/chat.log.
+        """Start nothing yet. The worker is `command` with `run TASK`; its log is HOME/chat.log. `room` is what it
+        shares with the workers of other accounts, and `meter` what counts the answers of this one.
 
         A worker that should load or answer and says nothing for `silence_seconds` is killed, and so is one that takes
         more memory than `watch` allows.
@@ -69,6 +82,8 @@ class ChatClient:
         self._silence_seconds = silence_seconds
         self._watch = watch
         self._command = command
+        self._room = room
+        self._meter = meter
         self._task = Chat(home)
         self._turns = Turns()
         self._opening = threading.Lock()
@@ -86,8 +101,13 @@ class ChatClient:
         return worker is not None and worker.is_running
 
     @property
+    def is_answering(self) -> bool:
+        """Whether a question is being answered, or is about to be."""
+        return self._turns.is_taken
+
+    @property
     def made_room(self) -> bool:
-        """Whether the worker left to give its memory to a run, and nothing was asked since."""
+        """Whether the worker left to give its memory to other work, and nothing was asked since."""
         return self._made_room
 
     def loaded(self) -> str:
@@ -114,7 +134,8 @@ class ChatClient:
         generator halts the answer; so does `halt` with the same `ticket`, after which the panes are `Answered` with
         what there is (or nothing more is said, when it was not its turn yet or the model was still on its way).
 
-        Raises RunError when the worker cannot be started or ends in the middle.
+        Raises RunError when the worker cannot be started or ends in the middle, TooMany where the models have written
+        as much as they may for this account.
         """
         yield from self._in_turn(
             base,
@@ -139,6 +160,7 @@ class ChatClient:
         self, base: Open, question: Callable[[int], Ask | SelfTest], *, answers: int, ticket: str
     ) -> Generator[FromWorker, None, None]:
         """Ask when it is one's turn, and yield what is said until so many answers are complete."""
+        self._require_tokens()
         self._halted.discard(ticket)
         turn = self._turns.line_up()
         try:
@@ -146,6 +168,11 @@ class ChatClient:
                 if ticket in self._halted:
                     return
                 yield Opening("Another conversation is being answered. Yours is next.")
+            while not self._has_room():
+                if ticket in self._halted:
+                    return
+                yield Opening("The conversations of others are being answered. Yours comes as soon as one is.")
+                time.sleep(_TURN_SECONDS)
             self._ticket = ticket
             if self._made_room:
                 self._made_room = False
@@ -165,15 +192,31 @@ class ChatClient:
 
         Raises RunError as `ask` does.
         """
+        self._require_tokens()
         turn = self._turns.line_up(together=base)
         try:
             while not turn.wait(_TURN_SECONDS):
                 yield None
+            while not self._has_room():
+                yield None
+                time.sleep(_TURN_SECONDS)
             worker = yield from self._opened(base)
             if worker is not None:
                 yield from self._written(worker, replace(write, id=next(self._ids)))
         finally:
             turn.leave()
+
+    def _require_tokens(self) -> None:
+        """Raise TooMany where the models have written as much as they may for this account."""
+        if self._meter is not None:
+            self._meter.require_tokens()
+
+    def _count(self, said: FromWorker | None) -> None:
+        if self._meter is not None and isinstance(said, Answered):
+            self._meter.answered(said.tokens)
+
+    def _has_room(self) -> bool:
+        return self._room is None or self._room.enter(self)
 
     def _opened(self, base: Open) -> Generator[FromWorker | None, None, ChatProcess | None]:
         """Have `base` in memory; of those that answer together, one opens it. Returns None after `Trouble`."""
@@ -198,6 +241,7 @@ class ChatClient:
                 said = self._next_message(worker, spoke, box=write.id)
                 spoke = time.monotonic() if said is not None else spoke
                 is_over = isinstance(said, Answered | Trouble)
+                self._count(said)
                 yield said
         finally:
             worker.close_box(write.id)
@@ -293,6 +337,7 @@ class ChatClient:
                 if isinstance(said, Token | Answered | Tested | Trouble) and said.id != question.id:
                     continue
                 if isinstance(said, Answered):
+                    self._count(said)
                     waiting.discard(said.pane)
                 elif isinstance(said, Trouble | Tested):
                     waiting.clear()

@@ -25,6 +25,12 @@ class Turns:
             self._line.append(turn)
         return turn
 
+    @property
+    def is_taken(self) -> bool:
+        """Whether it is somebody's turn."""
+        with self._changed:
+            return bool(self._at_work)
+
     def _wait(self, turn: "Turn", seconds: float) -> bool:
         with self._changed:
             if not self._changed.wait_for(lambda: self._may_begin(turn), seconds):

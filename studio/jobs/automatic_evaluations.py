@@ -41,6 +41,12 @@ class AutomaticEvaluations:
         self._expected: set[str] = set()
         self._begun: set[str] = set()
 
+    @property
+    def is_expecting(self) -> bool:
+        """Whether runs are still to be evaluated."""
+        with self._guard:
+            return bool(self._expected)
+
     def expect(self, run: RunFolder) -> None:
         """Remember that a run which was just started is to be evaluated when it ends, where it holds rows out."""
         if self._settings.evaluate and holds_out(run):

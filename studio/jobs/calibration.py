@@ -19,13 +19,13 @@ from pathlib import Path
 from studio import codec
 from studio.files import write_whole
 from studio.graphics_card import DRIVER, card_names, driver_version
+from studio.homes import shared_home
 from studio.logs import logged
 from studio.models.machine import Machine, Timing
 from studio.runs import lock
 from studio.runs.memory_watch import free_memory_bytes
 
 MEMORY_LOCK = "accelerator.lock"
-"""Held in the data folder by whatever uses the accelerator: one run, evaluation or measurement at a time."""
 
 TIMINGS = "timings.json"
 MOST_TIMINGS = 60
@@ -38,7 +38,12 @@ log = logging.getLogger(__name__)
 
 def machine_path(home: Path) -> Path:
     """Say where the measurement of this machine is kept."""
-    return home / "machine.json"
+    return shared_home(home) / "machine.json"
+
+
+def accelerator_lock(home: Path) -> Path:
+    """Say which lock is held by whatever uses the accelerator: one run, evaluation or measurement at a time."""
+    return shared_home(home) / MEMORY_LOCK
 
 
 def _no_load() -> float:
@@ -62,7 +67,7 @@ def read_machine(home: Path, *, key: str, load: Callable[[], float] = _no_load) 
     machine = replace(machine, timings=read_timings(home, key=key))
     if machine.device != "cpu":
         return machine
-    is_ours = lock.is_held(home / MEMORY_LOCK)
+    is_ours = lock.is_held(accelerator_lock(home))
     return replace(machine, memory_bytes=free_memory_bytes(), load=0.0 if is_ours else load())
 
 
@@ -82,7 +87,7 @@ class _Timings:
 def read_timings(home: Path, *, key: str) -> tuple[Timing, ...]:
     """Read what runs took on this machine, the newest last; nothing where that is not known or cannot be read."""
     try:
-        found = codec.read(_Timings, home / TIMINGS, most_bytes=_MOST_TIMINGS_BYTES)
+        found = codec.read(_Timings, shared_home(home) / TIMINGS, most_bytes=_MOST_TIMINGS_BYTES)
     except FileNotFoundError:
         return ()
     except (OSError, codec.Damaged) as error:
@@ -94,7 +99,7 @@ def read_timings(home: Path, *, key: str) -> tuple[Timing, ...]:
 def keep_timing(home: Path, timing: Timing, *, key: str) -> None:
     """Add what a run took. Call it while holding the lock of the accelerator. Raises OSError."""
     kept = (*read_timings(home, key=key), timing)[-MOST_TIMINGS:]
-    write_whole(home / TIMINGS, codec.dumps(_Timings(key, kept)))
+    write_whole(shared_home(home) / TIMINGS, codec.dumps(_Timings(key, kept)))
 
 
 def machine_key(driver: Path = DRIVER) -> str:

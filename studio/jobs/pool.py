@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from studio.errors import RunError, TooMany
 from studio.jobs.tasks import SHARES, Share, Task
@@ -36,6 +37,22 @@ def measure_room(home: Path) -> Room:
     """Look how much memory is free, and how much of the disk that holds the data folder."""
     there = next(folder for folder in (home, *home.parents) if folder.exists())
     return Room(free_memory_bytes() / 2**30, shutil.disk_usage(there).free / 2**30)
+
+
+class WorkerPool(Protocol):
+    """What a studio asks of a pool, its own or its part of one that several studios share."""
+
+    def launch(self, task: Task, /) -> Worker: ...
+
+    def tick(self) -> None: ...
+
+    def is_busy(self) -> bool: ...
+
+    def is_at(self, share: Share) -> bool: ...
+
+    def recover(self) -> None: ...
+
+    def require_disk(self) -> None: ...
 
 
 class Ticket:
@@ -107,11 +124,11 @@ class Pool:
         with self._guard:
             self._start_waiting()
 
-    def is_busy(self) -> bool:
-        """Tell whether a worker is at work or waits."""
+    def is_busy(self, who: str | None = None) -> bool:
+        """Tell whether a worker is at work or waits, of one visitor where `who` is given."""
         with self._guard:
             self._start_waiting()
-            return bool(self._at_work or self._waiting)
+            return any(who is None or ticket.who == who for ticket in (*self._at_work, *self._waiting))
 
     def is_at(self, share: Share) -> bool:
         """Tell whether work of a kind is done, or waits in line."""
@@ -119,14 +136,17 @@ class Pool:
             self._start_waiting()
             return bool(self._count(self._at_work, share) or self._count(self._waiting, share))
 
-    def recover(self) -> None:
-        """Count the workers that a studio before this one has left at work; call it when one starts."""
+    def recover(self, home: Path | None = None, who: str = NOBODY) -> None:
+        """Count the workers that a studio before this one has left at work; call it when one starts.
+
+        `home` is the data folder of an account, and `who` that account, where several share this pool.
+        """
         with self._guard:
             known = {ticket.lock_path for ticket in self._at_work}
             for share in SHARES:
-                paths = self._home.glob(share.locks) if share.locks else ()
+                paths = (home or self._home).glob(share.locks) if share.locks else ()
                 held = (path for path in paths if path not in known and lock.is_held(path))
-                self._at_work += [Ticket(self, share, path, task=None) for path in held]
+                self._at_work += [Ticket(self, share, path, who=who, task=None) for path in held]
 
     def require_disk(self) -> None:
         """Raise TooMany where the disk has so little room that nothing new is taken."""

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from studio.errors import ConfigError
 from studio.files import read_bytes
+from studio.homes import shared_home
 from studio.wording import listed
 
 _MOST_BYTES = 2**20
@@ -63,7 +64,7 @@ def installed() -> bool:
 
 def own_folder(home: Path) -> Path:
     """Say where a person's own tasks lie."""
-    return home / "tasks"
+    return shared_home(home) / "tasks"
 
 
 def own_tasks(home: Path) -> tuple[StandardTask, ...]:

@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from studio import codec
 from studio.errors import RunError
+from studio.homes import shared_home
 from studio.jobs.standard_tasks import QUESTIONS
 from studio.runs.launcher import JobPaths, model_slug
 
@@ -172,7 +173,7 @@ class PrepareModel(Task, job="prepare", share=DOWNLOADS):
 
     @property
     def paths(self) -> JobPaths:
-        return _named(self.home / "models", model_slug(self.name))
+        return _named(shared_home(self.home) / "models", model_slug(self.name))
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,7 @@ class Calibrate(Task, job="calibrate", share=CALIBRATIONS, watched=False):
 
     @property
     def paths(self) -> JobPaths:
-        return _named(self.home, "machine")
+        return _named(shared_home(self.home), "machine")
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from studio.homes import shared_home
+
 ELSEWHERE = "folder:"
 """Begins the name of a model that lay in a folder of another machine. No path and no id on the Hub begins so."""
 
@@ -51,7 +53,11 @@ def revision_of(folder: Path) -> str:
 
 def folder_here(name: str, home: Path) -> Path | None:
     """Return where a model from a folder of another machine is looked for; None for any other name."""
-    return home / OWN_FOLDERS / _last_part(name.removeprefix(ELSEWHERE)) if name.startswith(ELSEWHERE) else None
+    return (
+        shared_home(home) / OWN_FOLDERS / _last_part(name.removeprefix(ELSEWHERE))
+        if name.startswith(ELSEWHERE)
+        else None
+    )
 
 
 def _last_part(path: str) -> str:

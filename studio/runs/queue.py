@@ -142,9 +142,14 @@ _HINT = "Wait until one has trained, or remove one from the queue."
 class QueuePlaces:
     """The places of one queue. Who queued a run is known until the studio ends; the bound in all holds beyond that."""
 
-    def __init__(self, limits: Limits, waiting: Callable[[], tuple[str, ...]]) -> None:
-        """`waiting` returns the ids of the runs that wait."""
+    def __init__(
+        self, limits: Limits, waiting: Callable[[], tuple[str, ...]], *, of_all: Callable[[], int] | None = None
+    ) -> None:
+        """`waiting` returns the ids of the runs that wait. Where that is the queue of one account, whoever queued one,
+        `of_all` counts those of all accounts.
+        """
         self._limits = limits
+        self._of_all = of_all
         self._waiting = waiting
         self._guard = threading.Lock()
         self._taking: Counter[str] = Counter()
@@ -171,14 +176,16 @@ class QueuePlaces:
     def _require(self, who: str) -> None:
         waiting = self._waiting()
         self._queued_by = {id: by for id, by in self._queued_by.items() if id in waiting}
-        if len(waiting) + self._taking.total() >= self._limits.runs_waiting:
+        in_all = self._of_all() if self._of_all else len(waiting)
+        if in_all + self._taking.total() >= self._limits.runs_waiting:
             raise TooMany(
                 f"The queue is full: {self._limits.runs_waiting:,} runs wait.",
                 f"{_HINT} {raised_by('runs_waiting')}",
             )
-        mine = Counter(self._queued_by.values())[who] + self._taking[who]
+        mine = len(waiting) if self._of_all else Counter(self._queued_by.values())[who]
+        mine += self._taking[who]
         most = self._limits.runs_waiting_each
-        if who != NOBODY and mine >= most:
+        if (who != NOBODY or self._of_all) and mine >= most:
             raise TooMany(
                 f"{mine:,} of your runs wait in the queue, and one visitor may have {most:,}.",
                 f"{_HINT} {raised_by('runs_waiting_each')}",

@@ -18,6 +18,7 @@ from studio.logs import logged
 from studio.runs import lock, lost
 from studio.runs.diagnosis import Diagnosis
 from studio.runs.event_log import last_event
+from studio.runs.fair_queue import FairQueue, Waiting
 from studio.runs.following import Following
 from studio.runs.headlines import headline
 from studio.runs.launcher import Worker, kill_group, request_stop
@@ -41,7 +42,8 @@ model that takes minutes, and killing it earlier would throw the last steps away
 class RunState:
     """A run at one moment. `view` is a copy that does not change; `diagnosis` is there when the run was lost.
 
-    `place` is its place in the queue, 1 for the next; 0 when it does not wait.
+    `place` is its place among the runs `of_all` that wait, 1 for the next, and `own_place` that among the ones of this
+    data folder, which can be moved; 0 when it does not wait.
     """
 
     run: RunFolder
@@ -51,6 +53,8 @@ class RunState:
     seconds_left: float | None
     diagnosis: Diagnosis | None
     place: int = 0
+    of_all: int = 0
+    own_place: int = 0
 
     @property
     def can_resume(self) -> bool:
@@ -70,9 +74,10 @@ class Scheduler:
         clock: Callable[[], float],
         make_room: Callable[[], None],
         started: Callable[[RunFolder], object] = lambda run: None,
+        everybody: FairQueue | None = None,
     ) -> None:
         """`launch` starts the worker of a run. `make_room` is called before that, to free the accelerator; `started`
-        once it was.
+        once it was. `everybody` is the line of all accounts, where others have it too.
         """
         self._runs = runs
         self._home = home
@@ -81,6 +86,7 @@ class Scheduler:
         self._make_room = make_room
         self._started = started
         self.queue = Queue(home)
+        self._everybody = everybody or FairQueue(home)
         self._guard = threading.Lock()
         self._followings: dict[str, Following] = {}
         self._workers: dict[str, Worker] = {}
@@ -106,6 +112,7 @@ class Scheduler:
         if state.status in ENDED or state.status == "draft":
             self._trouble.pop(id, None)
             self.queue.add(id, first=first)
+            self._everybody.look_again()
         self.tick()
 
     def trouble(self, id: str) -> RunError | None:
@@ -119,13 +126,16 @@ class Scheduler:
     def next_up(self) -> str:
         """Say which run trains, or is about to, and for how long still: "the run otter, about 3 min"; else nothing.
 
-        One that could not be started when its turn came holds nobody up.
+        One that could not be started when its turn came holds nobody up. A run of another account is not named.
         """
         line = self.queue.line()
         working = self._working(line)
         if working is not None:
             return self._told(working)
         ready = next((id for id in line.waiting if id not in self._trouble), None)
+        if ready is None and self._everybody.is_shared:
+            other = self._everybody.at_work() or next(iter(self._everybody.order()), None)
+            return "" if other is None or other.home == self._home else self._told_of(other)
         return "" if ready is None else self._told(ready)
 
     def _working(self, line: Line) -> str | None:
@@ -139,8 +149,18 @@ class Scheduler:
             return f"the run {run.name}" + ("" if left is None else f", {time_left(left)}")
         return ""
 
+    def _told_of(self, other: Waiting) -> str:
+        """Say for how long the run of another account has the accelerator, and nothing else of it."""
+        left = None
+        with logged(log, "A run of another account cannot be read", OSError, level=logging.INFO):
+            events = RunFolder(other.home / "runs" / other.id).events_path
+            left = run_seconds_left(Following(events).view(), self._clock())
+        return "somebody else's run" + ("" if left is None else f", {time_left(left)}")
+
     def _before(self, id: str, waiting: Sequence[str]) -> str:
         """Say what a run in the queue waits for."""
+        if self._everybody.is_shared:
+            return self._before_all(id, waiting)
         working = self._working(self.queue.line())
         ahead = waiting.index(id) + (working is not None)
         if working is None or not ahead:
@@ -148,8 +168,49 @@ class Scheduler:
         more = f" and {counted(ahead - 1, 'other run')}" if ahead > 1 else ""
         return f"It waits for {self._told(working)}{more}."
 
+    def _before_all(self, id: str, waiting: Sequence[str]) -> str:
+        """Say what a run waits for where others have the same line, without naming what is theirs."""
+        working = self._everybody.at_work()
+        first = "" if working is None else self._told(working.id) if self._is_own(working) else self._told_of(working)
+        before = self._everybody.order()[: self._place(id, waiting) - 1]
+        others = sum(not self._is_own(each) for each in before)
+        more = counted(len(before), "other run") if before else ""
+        more += f", {others:,} of them somebody else's" if others else ""
+        return f"It waits for {' and '.join(filter(None, (first, more)))}." if first or more else ""
+
+    def _is_own(self, run: Waiting) -> bool:
+        return run.home == self._home
+
+    def _place(self, id: str, waiting: Sequence[str]) -> int:
+        """Return the place of a run in the line of everybody, 1 for the next."""
+        own = waiting.index(id) + 1
+        if not self._everybody.is_shared:
+            return own
+        for fresh in (False, True):
+            order = self._everybody.order(fresh=fresh)
+            if Waiting(self._home, id) in order:
+                return order.index(Waiting(self._home, id)) + 1
+        return own
+
+    def _count(self, waiting: Sequence[str]) -> int:
+        return len(self._everybody.order()) if self._everybody.is_shared else len(waiting)
+
+    def places(self, waiting: Sequence[str]) -> dict[str, int]:
+        """Return the places of these runs, which wait, in the line of everybody."""
+        return {id: self._place(id, waiting) for id in waiting}
+
     def tick(self) -> str | None:
         """Start the run whose turn it is, if nothing is at work; return its id. Raises RunError for the queue alone."""
+        if not self._everybody.is_shared:
+            return self._start_next()
+        if not self.waiting():
+            return None
+        with self._everybody.turn(self._home) as is_ours:
+            started = self._start_next() if is_ours else None
+        self._everybody.look_again()
+        return started
+
+    def _start_next(self) -> str | None:
         return self.queue.start_next(may_wait=self._may_wait, is_at_work=self._is_at_work, start=self._start)
 
     def stop(self, id: str, *, grace_seconds: float = STOP_GRACE_SECONDS) -> None:
@@ -231,6 +292,7 @@ class Scheduler:
             return False
         try:
             self.queue.add(run.id, first=True)
+            self._everybody.give_back(self._home)
         except RunError as error:  # on a full disk it stays lost
             log.warning("The run %s was lost and cannot be queued: %s", run.id, error, exc_info=True)
             return False
@@ -273,7 +335,9 @@ class Scheduler:
             headline=headline(view, state, now, reason=reason),
             seconds_left=seconds_left(view, now),
             diagnosis=diagnosis,
-            place=waiting.index(id) + 1 if state == "queued" else 0,
+            place=self._place(id, waiting) if state == "queued" else 0,
+            of_all=self._count(waiting) if state == "queued" else 0,
+            own_place=waiting.index(id) + 1 if state == "queued" else 0,
         )
 
     def _start(self, id: str) -> bool:

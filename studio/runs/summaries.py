@@ -8,7 +8,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +64,7 @@ class _Known:
 
 
 class Summaries:
-    """The runs of one data folder, for any number of threads. `waiting` and `view` are those of the scheduler."""
+    """The runs of one data folder, for any number of threads. `waiting`, `view` and `places` are the scheduler's."""
 
     def __init__(
         self,
@@ -72,11 +72,13 @@ class Summaries:
         *,
         waiting: Callable[[], tuple[str, ...]],
         view: Callable[[str], RunState],
+        places: Callable[[Sequence[str]], Mapping[str, int]] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._runs = runs
         self._waiting = waiting
         self._view = view
+        self._places = places or _in_order
         self._clock = clock
         self._turn = threading.RLock()
         self._known: dict[str, _Known] = {}
@@ -142,7 +144,7 @@ class Summaries:
             self._reader.start()
 
     def _look_at_restless(self, waiting: tuple[str, ...]) -> None:
-        for place, id in enumerate(waiting, start=1):
+        for id, place in self._places(waiting).items():
             known = self._known.get(id)
             if known is not None and (known.summary.place != place or known.stamp != _stamp(self._folder(id))):
                 self._settle(RunFolder(self._folder(id)), waiting)
@@ -213,6 +215,10 @@ class Summaries:
             self._snapshot = Snapshot(self._snapshot.number + 1, runs, unread)
             self._changed = False
         return self._snapshot
+
+
+def _in_order(waiting: Sequence[str]) -> Mapping[str, int]:
+    return {id: place for place, id in enumerate(waiting, start=1)}
 
 
 def _by_settings(run: RunFolder) -> Summary:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from studio import codec
 from studio.files import write_whole
+from studio.homes import has_accounts
 from studio.logs import logged
 from studio.runs import lock
 from studio.runs.following import Following
@@ -34,7 +35,8 @@ class Holder:
     """What has the accelerator: `what` in words, such as "the run otter", and its `kind` where that matters.
 
     `events` is the file of its events, where they tell how far it is; `until` is when it will be done by its own
-    estimate, in seconds since the epoch. Both may be unknown.
+    estimate, in seconds since the epoch. Both may be unknown. `home` is the data folder that it works for, empty where
+    that is everybody: those of other accounts are not told what it is.
     """
 
     what: str
@@ -42,6 +44,7 @@ class Holder:
     events: str = ""
     until: float | None = None
     kind: str = ""
+    home: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,8 +82,10 @@ def read_holder(lock_path: Path) -> Holder | None:
 class Turn:
     """Says what is waited for, again and again; of the holder's events only the new ones are read."""
 
-    def __init__(self, lock_path: Path, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, lock_path: Path, *, home: str = "", clock: Callable[[], float] = time.time) -> None:
+        """`home` is the data folder of the one who waits, as in `Holder`; empty for what is done for everybody."""
         self._lock_path = lock_path
+        self._home = home
         self._clock = clock
         self._followings: dict[str, Following] = {}
 
@@ -90,8 +95,9 @@ class Turn:
         if holder is None:
             return Awaited()
         left = self._seconds_left(holder)
-        what = holder.what[:_LONGEST_NAME]
-        return Awaited(what if left is None else f"{what}, {time_left(left)}", holder.kind)
+        is_foreign = holder.home not in ("", self._home) and (self._home or has_accounts(self._lock_path.parent))
+        what = "work of somebody else" if is_foreign else holder.what[:_LONGEST_NAME]
+        return Awaited(what if left is None else f"{what}, {time_left(left)}", "" if is_foreign else holder.kind)
 
     def _seconds_left(self, holder: Holder) -> float | None:
         now = self._clock()

@@ -97,16 +97,19 @@ class _Page:
         }
 
 
-def build_app(studio: Studio, facts: ModelFacts | None = None) -> gr.Blocks:
+def build_app(studio: Studio, facts: ModelFacts | None = None) -> SpokenPage:
     """Build the page. Everything it shows and does goes through `studio`; `facts` are those that the server watches."""
     facts = facts or ModelFacts(studio)
     kept_seconds = studio.limits.upload_minutes * 60
-    app: gr.Blocks
+    app: SpokenPage
     with SpokenPage(title="LoRA Studio", analytics_enabled=False, delete_cache=(600, kept_seconds)) as app:
+        app.is_whole = False
         own = clocks.make(PACES, tabs=TABS)
         name, trouble = machine(card_names(), studio.settings.space), trouble_here()
         top = html(
-            header(name, STARTER, studio.models.state(STARTER), trouble=trouble, kept=_kept(studio)),
+            header(
+                name, STARTER, studio.models.state(STARTER), trouble=trouble, kept=_kept(studio), person=studio.person
+            ),
             elem_id="header",
             on_load=scripts.on_load("language", COOKIE),
         )
@@ -145,9 +148,10 @@ def build_app(studio: Studio, facts: ModelFacts | None = None) -> gr.Blocks:
             outputs=[top, drawn],
             **QUIET,
         )
-    app.queue(max_size=studio.limits.actions_waiting)
+    app._queue.max_size = studio.limits.actions_waiting  # another queue would make the whole application once more
     app._queue.sleep_when_free = QUEUE_SECONDS
     app._queue.progress_update_sleep_when_free = CALM_SECONDS  # nothing here uses Gradio's own bar
+    app.describe()
     session_config.share(app)
     return app
 
@@ -188,7 +192,7 @@ def _connect_start(studio: Studio, page: _Page) -> None:
         outputs=[page.train.run],
         **QUIET,
     )
-    page.train.panel.redraws_after(chosen).success(lambda: gr.Tabs(selected="train"), outputs=[page.tabs], **QUIET)
+    page.train.panel.redraws_after(chosen).success(lambda: gr.update(selected="train"), outputs=[page.tabs], **QUIET)
 
 
 def _connect_train(studio: Studio, page: _Page) -> None:
@@ -226,7 +230,9 @@ def redraw_header(
 ) -> tuple[Any, Any]:
     """Say where the chosen base model is; skip when that is what the page says already."""
     name = (model or STARTER).strip() or STARTER
-    fresh = str(header(machine_name, name, studio.models.state(name), trouble=trouble, kept=_kept(studio)))
+    fresh = str(
+        header(machine_name, name, studio.models.state(name), trouble=trouble, kept=_kept(studio), person=studio.person)
+    )
     return (gr.skip(), gr.skip()) if fresh == drawn else (fresh, fresh)
 
 
@@ -237,16 +243,16 @@ def _kept(studio: Studio) -> Markup:
 
 def jump_to_comparison(studio: Studio, run_id: str | None) -> tuple[Any, Any]:
     """Show the run that is over beside its base model."""
-    return gr.Tabs(selected="compare"), compare_tab.show_run(studio, run_id)
+    return gr.update(selected="compare"), compare_tab.show_run(studio, run_id)
 
 
 def jump_to_evaluation(studio: Studio, run_id: str | None) -> tuple[Any, Any]:
     """Show how good the run became."""
-    return gr.Tabs(selected="evaluate"), evaluate_tab.refresh_runs(studio, run_id)
+    return gr.update(selected="evaluate"), evaluate_tab.refresh_runs(studio, run_id)
 
 
 def jump_to_data(studio: Studio, run_id: str | None) -> tuple[Any, ...]:
     """Show the version of the data set that a run learned from, put back or made again where it is gone."""
     if not run_id:
         return gr.skip(), gr.skip(), gr.skip()
-    return gr.Tabs(selected="data"), *library.show(studio, studio.data_of_run(run_id).id)
+    return gr.update(selected="data"), *library.show(studio, studio.data_of_run(run_id).id)

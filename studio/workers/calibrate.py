@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from studio.events import Finished, Loading, Saved
-from studio.jobs.calibration import MEMORY_LOCK, machine_key, processor_name, write_machine
+from studio.jobs.calibration import accelerator_lock, machine_key, processor_name, write_machine
 from studio.jobs.tasks import Calibrate
 from studio.models.machine import Machine, Rates
 from studio.runs.memory_watch import free_memory_bytes
@@ -42,7 +42,9 @@ def calibrate(job: Job, task: Calibrate) -> Finished:
     """Measure this machine and keep the result. Waits until no run holds the accelerator."""
     began = time.monotonic()
     with job.holding(
-        task.home / MEMORY_LOCK, waiting="Waiting for a run to finish", holder=Holder("the measurement of this machine")
+        accelerator_lock(task.home),
+        waiting="Waiting for a run to finish",
+        holder=Holder("the measurement of this machine"),
     ):
         job.emit(Loading(what="Measuring this machine"))
         write_machine(task.home, measure())

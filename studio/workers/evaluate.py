@@ -16,7 +16,7 @@ from studio.errors import ModelError, RunError
 from studio.events import Finished, Loading, Noted
 from studio.jobs import standard_tasks
 from studio.jobs.automatic_evaluations import note_giving_way, note_try, request_path, seconds_before
-from studio.jobs.calibration import MEMORY_LOCK
+from studio.jobs.calibration import accelerator_lock
 from studio.jobs.evaluation_report import AT_THE_END, HELD_OUT, EvaluationReport, write_evaluation
 from studio.jobs.tasks import Evaluate, home_of
 from studio.jobs.verdicts import summary
@@ -58,14 +58,16 @@ def evaluate_run(job: Job, task: Evaluate) -> Finished:
     from where it was.
     """
     run, home = RunFolder(task.run), home_of(task.run)
-    holder = Holder(f"the evaluation of {run.name}", kind=EVALUATION)
+    holder = Holder(f"the evaluation of {run.name}", kind=EVALUATION, home=str(home))
     if request_path(run).exists():
         _step_back()
     note_try(run)
     before, began = seconds_before(run), None
     try:
         files = ensure_model(run.config.model, home, job)
-        with job.holding(home / MEMORY_LOCK, waiting="Waiting for other work on this machine to finish", holder=holder):
+        with job.holding(
+            accelerator_lock(home), waiting="Waiting for other work on this machine to finish", holder=holder
+        ):
             began = time.monotonic() - before  # without what was waited for: a download, other work
             said = _evaluate(job, task, run=run, home=home, folder=files.folder, began=began)
     except Stopped:
@@ -126,8 +128,8 @@ def _questions(bench: Bench) -> tuple[EvalRows, Probes | None]:
 
 def _hold_until(bench: Bench, until: float) -> None:
     """Tell those who wait for the accelerator when the evaluation will be done."""
-    holder = Holder(f"the evaluation of {bench.run.name}", until=until, kind=EVALUATION)
-    bench.job.hold(bench.home / MEMORY_LOCK, holder)
+    holder = Holder(f"the evaluation of {bench.run.name}", until=until, kind=EVALUATION, home=str(bench.home))
+    bench.job.hold(accelerator_lock(bench.home), holder)
 
 
 def _observer(bench: Bench, asked: EvalRows, probes: Probes | None) -> Observer:

@@ -15,7 +15,7 @@ from studio.data.examples import Message
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import DataError, ExportError
 from studio.events import Finished, Loading
-from studio.jobs.calibration import MEMORY_LOCK
+from studio.jobs.calibration import accelerator_lock
 from studio.jobs.exports import (
     ADAPTER,
     GGUF_ADAPTER,
@@ -65,9 +65,9 @@ def export_run(job: Job, task: Export) -> Finished:
         raise ExportError(NO_ADAPTER, NO_ADAPTER_HINT)
     files = ensure_model(run.config.model, home, job)
     with job.holding(
-        home / MEMORY_LOCK,
+        accelerator_lock(home),
         waiting="Waiting for other work on this machine to finish",
-        holder=Holder(f"the export of {run.name}"),
+        holder=Holder(f"the export of {run.name}", home=str(home)),
     ):
         job.emit(Loading(what="Starting PyTorch"))
         if kind in ONE_FILE:

@@ -62,7 +62,7 @@ class Job:
         While it waits it says for what, where that is known, else `waiting`. `holder` is what others are told then.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
-        turn, told, next_look = Turn(path), "", 0.0
+        turn, told, next_look = Turn(path, home=holder.home if holder else ""), "", 0.0
         while (descriptor := lock.acquire(path)) is None:
             if time.monotonic() >= next_look:
                 next_look = time.monotonic() + TELL_SECONDS

@@ -20,7 +20,7 @@ from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import ConfigError, ModelError, OutOfMemory, RunError, StudioError, is_out_of_memory
 from studio.events import Event, Finished, Forecasted, Loaded, Loading, Measured, Noted, Resumed, Saved
 from studio.files import whole_folder
-from studio.jobs.calibration import MEMORY_LOCK
+from studio.jobs.calibration import accelerator_lock
 from studio.jobs.tasks import Train, home_of
 from studio.logs import logged
 from studio.models.adapter_base import ensure_same_base
@@ -66,9 +66,9 @@ def train_run(job: Job, task: Train, *, processes: int | None = None) -> Finishe
     files = ensure_model(run.config.model, home, job)
     is_first = rank() == 0
     waiting = job.holding(
-        home / MEMORY_LOCK,
+        accelerator_lock(home),
         waiting="Waiting for another run to finish",
-        holder=Holder(f"the run {run.name}", events=str(run.events_path)),
+        holder=Holder(f"the run {run.name}", events=str(run.events_path), home=str(home)),
     )
     with waiting if is_first else contextlib.nullcontext():
         began, load = time.monotonic(), ProcessorLoad()  # without what was waited for: a download, another run

@@ -1,3 +1,4 @@
+import io
 from dataclasses import replace
 from pathlib import Path
 
@@ -5,6 +6,7 @@ import pytest
 from rich.console import Console
 
 from studio.cli.serve import check_mirror, greeting, serve
+from studio.cli.serve_accounts import serve_people
 from studio.errors import MirrorError, RunError
 from studio.settings import Settings
 from tests.ui.fake_studio import FakeWorkers, open_fake_studio
@@ -51,3 +53,10 @@ def test_a_mirror_without_a_token_is_refused_before_anything_begins(tmp_path: Pa
         check_mirror(Settings(home=tmp_path, mirror="https://huggingface.co/buckets/me/kept"), "hf_x")
     check_mirror(Settings(home=tmp_path), None)
     check_mirror(Settings(home=tmp_path, mirror="me/kept"), "hf_x")
+
+
+def test_accounts_are_not_served_beside_a_mirror_that_would_keep_the_owner_s_folder_alone(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home", mirror="ada/kept")
+    with pytest.raises(MirrorError, match="other accounts have would not be in it"):
+        serve_people(settings, fetch_starter=False, console=Console(file=io.StringIO()))
+    assert not (tmp_path / "home").exists()

@@ -26,7 +26,7 @@ from studio.compare.chat_protocol import (
     Write,
 )
 from studio.data.examples import Message
-from studio.errors import RunError
+from studio.errors import RunError, TooMany
 from studio.runs.launcher import PROJECT_ROOT
 from tests.patience import PATIENCE_SECONDS
 
@@ -472,3 +472,36 @@ print(next(answer).what.split()[-1], type(next(answer)), flush=True)
     )
     assert (done.returncode, done.stderr) == (0, "")
     wait_until(lambda: is_gone(int(done.stdout.split()[0])))
+
+
+class Meter:
+    """An account that may have so many tokens written."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.tokens = most, 0
+
+    def require_tokens(self) -> None:
+        if self.tokens >= self.most:
+            raise TooMany("The models have written enough.")
+
+    def answered(self, tokens: int) -> None:
+        self.tokens += tokens
+
+
+def test_what_is_written_is_counted_and_bounded(tmp_path: Path) -> None:
+    meter = Meter(12)
+    counting = ChatClient(tmp_path, command=(sys.executable, "-c", FAKE_WORKER), meter=meter)
+    try:
+        list(ask(counting, "hello"))
+        assert meter.tokens == 6  # two panes of three
+        one = Write(0, BASE, (Message("user", "hello"),), 1.0, 0.0, 1.0, 8, 1)
+        wrote = list(counting.write(STARTER, one))
+        assert any(isinstance(each, Answered) for each in wrote)
+        assert meter.tokens > 6
+        list(ask(counting, "hello"))
+        with pytest.raises(TooMany):
+            next(ask(counting, "hello"))
+        with pytest.raises(TooMany):
+            next(counting.write(STARTER, one))
+    finally:
+        counting.close()

@@ -76,9 +76,9 @@ class Ids:
     imported: str
 
 
-def write_small_home(home: Path, source: Path) -> Ids:
-    """Fill an empty folder. `source` is a folder for a file that is brought in."""
-    studio = open_fake_studio(home, clock=lambda: NOW)
+def write_small_home(home: Path, source: Path, *, now: float = NOW) -> Ids:
+    """Fill an empty folder. `source` is a folder for a file that is brought in; the ids begin with the time `now`."""
+    studio = open_fake_studio(home, clock=lambda: now)
     dataset = _bring(studio, source / "slips.csv", rows=12)
     spare = _bring(studio, source / "spare.csv", rows=4)
     config = RunConfig(name="otter", validation_share=0.2)

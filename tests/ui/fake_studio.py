@@ -130,6 +130,7 @@ class FakeChat:
         self.halted: list[str] = []
         self.tickets: list[str] = []
         self.is_running = False
+        self.is_answering = False
         self.made_room = False
         self.halt_after: int | None = None
         self.is_silent = False

@@ -39,7 +39,7 @@ def test_the_data_of_a_run_is_shown_even_when_it_was_deleted(studio: Studio) -> 
     run = finished_run(studio, dataset_id=studio.data.add_sample("order_slips").id)
     studio.data.delete(run.origin.dataset_id)
     tabs, family, version = jump_to_data(studio, run.id)
-    assert tabs.selected == "data"
+    assert tabs["selected"] == "data"
     assert (family["value"], version["value"]) == (run.origin.dataset_id, run.origin.dataset_id)
     assert all("value" not in each for each in jump_to_data(studio, None)[1:])
 

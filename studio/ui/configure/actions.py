@@ -21,7 +21,7 @@ def press(facts: ModelFacts, selection: Selection, action: Action) -> Fields:
     values: dict[str, Any] = {}
     match action.verb:
         case "data":
-            return Fields(updates={"tabs": gr.Tabs(selected="data")})
+            return Fields(updates={"tabs": gr.update(selected="data")})
         case "preset" if action.key in {each.id for each in PRESETS}:
             return Fields({"preset": action.key})
         case "back":

@@ -28,7 +28,7 @@ def take_over(studio: Studio, selection: Selection, action: Action) -> Fields:
         return Fields()
     run, editing = studio.runs.get(action.key), action.verb == "edit"
     changes = _advised(studio, run, action.verb)
-    updates, trouble = {"tabs": gr.Tabs(selected="configure")}, ""
+    updates, trouble = {"tabs": gr.update(selected="configure")}, ""
     try:
         updates["family"], updates["dataset_id"] = library.show(studio, studio.data_of_run(run.id).id)
     except DataError as error:

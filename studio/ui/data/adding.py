@@ -125,7 +125,7 @@ def _emptied(studio: Studio, now: Followed) -> dict[str, Any]:
 def press(studio: Studio, selection: Selection, action: Action) -> Selection | Result[Selection]:
     """Do what a button on an import's card says. Raises DataError when the import is not known any more."""
     if action.verb == "configure":
-        return Result(selection, {"tabs": gr.Tabs(selected="configure")})
+        return Result(selection, {"tabs": gr.update(selected="configure")})
     if action.verb == "cancel":
         studio.imports.cancel(action.key)
     if action.verb == "dismiss":

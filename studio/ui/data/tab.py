@@ -77,7 +77,7 @@ def build(studio: Studio, facts: ModelFacts, tabs: gr.Tabs) -> DataTab:
             panel.html("meaning")
         held_out = _build_held_out(panel)
     listeners += keeping.build(panel, studio)
-    listeners.append(lambda: proceed.click(lambda: gr.Tabs(selected="configure"), outputs=[tabs], **QUIET))
+    listeners.append(lambda: proceed.click(lambda: gr.update(selected="configure"), outputs=[tabs], **QUIET))
     return DataTab(pickers, held_out, panel, listeners)
 
 

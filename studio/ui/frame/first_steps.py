@@ -149,7 +149,7 @@ def _begin(studio: Studio, facts: ModelFacts, steps: FirstSteps) -> Result[First
     empty = configure.Selection()
     suggested = configure.settle(studio, facts, empty, replace(empty, dataset_id=dataset.id)).settings
     run = studio.start_run(suggested, dataset.id)
-    shown = {"tabs": gr.Tabs(selected="train"), "train_run": train_view.refresh_runs(studio, run.id)}
+    shown = {"tabs": gr.update(selected="train"), "train_run": train_view.refresh_runs(studio, run.id)}
     return Result(FirstSteps(run_id=run.id), shown)
 
 
@@ -157,7 +157,7 @@ def _compare(studio: Studio, steps: FirstSteps, run_id: str) -> Result[FirstStep
     """Show the answers of the run beside those of its base, with a question that it never learned filled in."""
     unseen = suggested_prompts.held_out(studio, run_id)
     question = next((each.content for row in unseen for each in row.messages if each.role == "user"), "")
-    shown = {"tabs": gr.Tabs(selected="compare"), "compare_run": run_id}
+    shown = {"tabs": gr.update(selected="compare"), "compare_run": run_id}
     return Result(FirstSteps(), shown | ({"question": question} if question else {}))
 
 

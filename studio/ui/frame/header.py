@@ -12,6 +12,7 @@ from markupsafe import Markup
 from studio.config import STARTER
 from studio.jobs.base_models import ModelState
 from studio.settings import Space
+from studio.studio import Person
 from studio.ui.configure.plan_card import arrival
 from studio.ui.kit import fragments
 from studio.ui.language.choice import LANGUAGES
@@ -38,8 +39,18 @@ def _memory_bytes() -> int:
         return 0
 
 
-def header(machine_name: str, model: str, state: ModelState, *, trouble: str = "", kept: Markup | str = "") -> Markup:
-    """Draw the top of the page. `trouble` says why a graphics card is not used, `kept` where things are kept."""
+def header(
+    machine_name: str,
+    model: str,
+    state: ModelState,
+    *,
+    trouble: str = "",
+    kept: Markup | str = "",
+    person: Person | None = None,
+) -> Markup:
+    """Draw the top of the page. `trouble` says why a graphics card is not used, `kept` where things are kept, `person`
+    whose account this is.
+    """
     kind = "good" if state.ready else "bad" if state.failed else "busy" if state.working else "quiet"
     name = "Starter model" if model == STARTER else model
     at = "ready" if state.ready else "not available" if state.failed else arrival(state).rstrip(".")
@@ -52,6 +63,7 @@ def header(machine_name: str, model: str, state: ModelState, *, trouble: str = "
         status=status,
         machine=machine_name,
         languages=LANGUAGES,
+        person=person,
         trouble=fragments.notice("warning", trouble) if trouble else "",
         kept=kept,
     )

@@ -78,7 +78,7 @@ def open_place(studio: Studio, place: Place) -> list[Any]:
         return [gr.skip()] * (1 + len(RUN_OF))
     run = _known(studio, place.run) if place.tab in RUN_OF else ""
     shown = [choose(studio, run) if run and tab == place.tab else gr.skip() for tab, choose in RUN_OF.items()]
-    return [gr.Tabs(selected=place.tab), *shown]
+    return [gr.update(selected=place.tab), *shown]
 
 
 def _known(studio: Studio, run: str) -> str:

@@ -24,6 +24,18 @@ class OrderedPage(gr.Blocks):
     since; nothing is sent instead.
     """
 
+    is_whole = True
+    """Whether it is described when that is asked for; false for a page that is being made, until `describe`."""
+
+    def get_config_file(self) -> Any:
+        """Describe the page. Gradio asks twice more while it makes one, which takes a tenth of a second each."""
+        return super().get_config_file() if self.is_whole else {"pages": []}
+
+    def describe(self) -> None:
+        """Take the page for whole."""
+        self.is_whole = True
+        self.config = self.get_config_file()
+
     @functools.cached_property
     def _turns(self) -> WeakValueDictionary[tuple[str, int], asyncio.Lock]:
         return WeakValueDictionary()  # a turn that nobody has or waits for is forgotten

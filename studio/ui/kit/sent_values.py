@@ -46,12 +46,15 @@ class CheckedPage(OrderedPage):
     What a listener leaves as it is costs nothing: most of what the clocks of open pages ask for is that.
     """
 
+    own_uploads = ""
+    """Where the uploads of this page alone are kept; empty where those of all pages lie together."""
+
     async def preprocess_data(
         self, block_fn: BlockFunction, inputs: list[Any], state: SessionState | None, explicit_call: bool = False
     ) -> list[Any]:
         """Refuse what does not fit, then let Gradio read the rest. Raises gr.Error."""
         try:
-            checked = _all_fitting(block_fn.inputs, inputs)
+            checked = _all_fitting(block_fn.inputs, inputs, self.own_uploads)
         except StudioError as error:
             raise for_page(error) from error
         read: list[Any] = await super().preprocess_data(block_fn, checked, state, explicit_call)
@@ -82,18 +85,21 @@ def _is_skip(output: object) -> bool:
     return isinstance(output, dict) and output == gr.skip()
 
 
-def _all_fitting(components: Sequence[Block], values: Sequence[Any]) -> list[Any]:
+def _all_fitting(components: Sequence[Block], values: Sequence[Any], uploads: str) -> list[Any]:
     if len(values) < len(components):
         raise StudioError(f"{len(values)} values were sent where {len(components)} are needed.", _AGAIN)
-    return [fitting(*each) for each in zip(components, values, strict=False)]
+    return [fitting(*each, uploads=uploads) for each in zip(components, values, strict=False)]
 
 
-def fitting(component: Block, value: Any) -> Any:
-    """Return a value as the component's listeners expect it. Raises StudioError for one of another kind."""
+def fitting(component: Block, value: Any, *, uploads: str = "") -> Any:
+    """Return a value as the component's listeners expect it; `uploads` is where a file of it must lie, if not with all.
+
+    Raises StudioError for one of another kind.
+    """
     check = _CHECKS.get(component.get_block_name())
     if not can_be_written(value):
         raise StudioError(f"{_name(component)} holds half a character, which no file can hold.", "Type it again.")
-    if any(not is_uploaded(path) for path in _file_paths(value)):
+    if any(not is_uploaded(path, uploads) for path in _file_paths(value)):
         raise StudioError(
             f"{_name(component)} was given a file that was not uploaded to this page.", "Choose it again."
         )
@@ -108,14 +114,14 @@ def _file_paths(value: Any) -> Iterator[Any]:
             yield each.get("path")
 
 
-def is_uploaded(path: Any) -> bool:
-    """Tell whether a path leads to where uploads are kept.
+def is_uploaded(path: Any, folder: str = "") -> bool:
+    """Tell whether a path leads to where uploads are kept: to `folder`, or where Gradio keeps those of all pages.
 
     Gradio asks this only of a page that it serves itself, not of one that is mounted in another site.
     """
     if not isinstance(path, str) or "\0" in path:
         return False
-    place, uploads = os.path.realpath(path), os.path.realpath(get_upload_folder())
+    place, uploads = os.path.realpath(path), os.path.realpath(folder or get_upload_folder())
     return place.startswith(uploads + os.sep)
 
 

@@ -71,11 +71,11 @@ def jump(studio: Studio, pressed: Action) -> list[Any]:
         return [gr.skip()] * (1 + len(refresh))
     studio.runs.get(pressed.key)
     chosen = [refresh[verb](studio, pressed.key) if verb == pressed.verb else gr.skip() for verb in refresh]
-    return [gr.Tabs(selected=pressed.verb), *chosen]
+    return [gr.update(selected=pressed.verb), *chosen]
 
 
 def jump_to_data(studio: Studio, pressed: Action) -> list[Any]:
     """Show the data that a run learned from, where its advice is to add or clean data."""
     if pressed.verb != MORE_DATA:
         return [gr.skip()] * 3
-    return [gr.Tabs(selected="data"), *library.show(studio, studio.data_of_run(pressed.key).id)]
+    return [gr.update(selected="data"), *library.show(studio, studio.data_of_run(pressed.key).id)]

@@ -18,6 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
+from studio.homes import ACCOUNTS
 from studio.studio import Studio
 from studio.ui.kit.clocks import CHANGES_ADDRESS
 from studio.ui.kit.drawn import AGAIN_SECONDS
@@ -45,6 +46,7 @@ class FolderStamps:
 
     def __init__(self, folder: Path) -> None:
         self._folder = str(folder)
+        self._of_others = str(folder / ACCOUNTS)
         self._known: dict[str, tuple[int, tuple[str, ...]]] = {}
 
     def look(self) -> int:
@@ -58,6 +60,7 @@ class FolderStamps:
                     changed = os.stat(path).st_mtime_ns
                     before = self._known.get(path)
                     inside = before[1] if before is not None and before[0] == changed else _folders_in(path)
+                    inside = inside if depth else tuple(each for each in inside if each != self._of_others)
                 except OSError:  # it went meanwhile, which its parent shows
                     continue
                 known[path] = changed, inside if depth < _DEEPEST else ()

@@ -31,8 +31,10 @@ def check(password: str) -> Callable[[str, str], bool]:
 class Tries:
     """Counts the wrong passwords of the last minute. Time is passed in."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], *, each: int = TRIES, in_all: int = TRIES_IN_ALL) -> None:
         self._clock = clock
+        self._each = each
+        self._in_all = in_all
         self._made: deque[tuple[float, str]] = deque()
 
     def begin(self, address: str) -> float:
@@ -41,8 +43,8 @@ class Tries:
         while self._made and self._made[0][0] <= now - SECONDS:
             self._made.popleft()
         own = [time for time, of in self._made if of == address]
-        waits = [own[0]] if len(own) >= TRIES else []
-        waits += [self._made[0][0]] if len(self._made) >= TRIES_IN_ALL else []
+        waits = [own[0]] if len(own) >= self._each else []
+        waits += [self._made[0][0]] if len(self._made) >= self._in_all else []
         if waits:
             return max(waits) + SECONDS - now
         self._made.append((now, address))

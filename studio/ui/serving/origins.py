@@ -16,6 +16,10 @@ _HOST = re.compile(r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9](?:[a-z0-9._-]{0,252}))(?::([
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
+SHARED = "/shared/"
+"""So begins the address of a run that was shared by a link, where there are accounts."""
+
+
 @dataclass(frozen=True)
 class Address:
     """A name or an IP address, in lower case and without brackets, and a port where one was given."""
@@ -97,12 +101,13 @@ def is_foreign(origin: str, own: Iterable[Address], hosts: Hosts) -> bool:
 
 
 def is_page_load(method: str, path: str, fetch: Mapping[str, str], *, framed: bool) -> bool:
-    """Tell whether a person opens the page itself: the one request that may come from anywhere.
+    """Tell whether a person opens the page itself, or a run that was shared: what may come from anywhere.
 
     `fetch` holds the values of the Sec-Fetch headers by their last word; `framed` where another site shows the page.
     """
     shown_in = {"document", "iframe"} if framed else {"document"}
-    return method == "GET" and path == "/" and fetch.get("mode") == "navigate" and fetch.get("dest") in shown_in
+    is_page = path == "/" or path.startswith(SHARED)
+    return method == "GET" and is_page and fetch.get("mode") == "navigate" and fetch.get("dest") in shown_in
 
 
 def is_sent_by_another_page(

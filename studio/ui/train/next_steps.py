@@ -14,7 +14,7 @@ IN_TRASH = "You can put it back from the Trash until you empty that."
 
 
 def actions(state: RunState, *, waiting: int = 0) -> Markup:
-    """Draw what can be done. `waiting` is how many runs wait for their turn, this one among them."""
+    """Draw what can be done. `waiting` is how many runs of this data folder wait for their turn, this one too."""
     if state.status == "queued":
         return _list(_in_queue(state, waiting))
     if state.status in WORKING:
@@ -30,14 +30,14 @@ def _list(rows: list[Markup]) -> Markup:
 
 
 def _in_queue(state: RunState, waiting: int) -> list[Markup]:
-    id, count = state.run.id, max(waiting, state.place)
+    id, count = state.run.id, max(state.of_all, state.place)
     rows = []
     if count > 1:
         buttons = fragments.join(
             [
-                button("Up", UP, key=id, name="Move this run one place up in the queue") if state.place > 1 else "",
+                button("Up", UP, key=id, name="Move this run one place up in the queue") if state.own_place > 1 else "",
                 button("Down", DOWN, key=id, name="Move this run one place down in the queue")
-                if state.place < count
+                if state.own_place < waiting
                 else "",
             ]
         )

@@ -49,7 +49,7 @@ def said(selection: Selection) -> str:
 def test_the_form_takes_the_settings_and_the_data_of_a_run(studio: Studio, dataset: str) -> None:
     run = finished_run(studio, dataset_id=dataset, config=CONFIG)
     taken, updates = take_over(studio, "like", run.id)
-    assert updates["tabs"].selected == "configure"
+    assert updates["tabs"]["selected"] == "configure"
     assert "These are the settings of otter and its data set." in said(taken)
     assert updates["dataset_id"]["value"] == dataset
     assert taken.settings == replace(CONFIG, name="")

@@ -460,7 +460,7 @@ def test_what_a_button_sets(studio: Studio, foreseen: ModelFacts, oracle: Oracle
     oracle.needs = {"lora": 9 * 10**9, "qlora": 9 * 10**9}
     assert pressed("remedy").settings.max_length == 256
     assert pressed("method", "full").settings.method == "full"
-    assert press(foreseen, page.selection, Action("data")).updates["tabs"].selected == "data"
+    assert press(foreseen, page.selection, Action("data")).updates["tabs"]["selected"] == "data"
 
 
 @pytest.mark.parametrize(

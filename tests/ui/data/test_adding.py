@@ -124,7 +124,7 @@ def test_the_quick_timer_runs_while_something_is_at_work(studio: Studio, table: 
 def test_the_way_to_configure(studio: Studio) -> None:
     result = press(studio, Selection(), Action("configure"))
     assert isinstance(result, Result)
-    assert result.updates["tabs"].selected == "configure"
+    assert result.updates["tabs"]["selected"] == "configure"
     assert press(studio, Selection(), Action("anything")) == Selection()
 
 

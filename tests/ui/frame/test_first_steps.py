@@ -27,7 +27,7 @@ def test_the_button_goes_up_to_the_comparison(studio: Studio, facts: ModelFacts)
     assert isinstance(begun, Result)
     run = studio.runs.get(begun.state.run_id)
     assert studio.data.get(run.origin.dataset_id).name == studio.data.samples()[0].title
-    assert (begun.updates["tabs"].selected, begun.updates["train_run"]["value"]) == ("train", run.id)
+    assert (begun.updates["tabs"]["selected"], begun.updates["train_run"]["value"]) == ("train", run.id)
     assert "is training" in card(studio, begun.state)
     assert COMPARE not in card(studio, begun.state)
 
@@ -36,7 +36,7 @@ def test_the_button_goes_up_to_the_comparison(studio: Studio, facts: ModelFacts)
     assert "is trained" in card(studio, begun.state)
     compared = press(studio, facts, begun.state, Action(COMPARE, run.id))
     assert isinstance(compared, Result)
-    assert (compared.updates["tabs"].selected, compared.updates["compare_run"]) == ("compare", run.id)
+    assert (compared.updates["tabs"]["selected"], compared.updates["compare_run"]) == ("compare", run.id)
     assert compared.updates["question"]
     assert card(studio, compared.state) == ""
 

@@ -30,7 +30,7 @@ def test_an_address_opens_its_tab_and_its_run(studio: Studio) -> None:
     for tab in RUN_OF:
         place = read_place({"tab": tab, "run": first.id}, TABS)
         tabs, *shown = open_place(studio, place)
-        assert tabs.selected == tab
+        assert tabs["selected"] == tab
         found = dict(zip(RUN_OF, shown, strict=True))
         assert found[tab] == first.id if tab == "compare" else found[tab]["value"] == first.id
         assert all("value" not in each for name, each in found.items() if name != tab)
@@ -40,7 +40,7 @@ def test_a_run_that_is_not_here_opens_its_tab_alone(studio: Studio) -> None:
     for run in ("../../etc", "20990101-000000-no-such"):
         with pytest.warns(UserWarning, match="not in this studio"):
             tabs, *shown = open_place(studio, Place("train", run))
-        assert tabs.selected == "train"
+        assert tabs["selected"] == "train"
         assert all("value" not in each for each in shown)
 
 
@@ -49,5 +49,5 @@ def test_without_an_address_the_run_at_work_is_what_the_person_came_back_for(stu
     assert all("value" not in each for each in open_place(studio, Place()))
     live = studio.start_run(finished_run(studio, dataset_id=dataset.id).config, dataset.id)
     tabs, train, *_ = open_place(studio, Place())
-    assert (tabs.selected, train["value"]) == ("train", live.id)
-    assert open_place(studio, Place("data"))[0].selected == "data"
+    assert (tabs["selected"], train["value"]) == ("train", live.id)
+    assert open_place(studio, Place("data"))[0]["selected"] == "data"

@@ -43,7 +43,14 @@ NOT_SHOWN = (
         "ui/serving/origins",
     ),
     *("openai_api/", "workers/together.py"),
-    *("ui/serving/server.py", "ui/serving/changes.py", "data/conversion/column_names.py", "data/alphabets.py"),
+    *("ui/accounts/gate.py", "ui/accounts/serving.py", "runs/fair_queue.py"),
+    *(
+        "ui/serving/server.py",
+        "ui/serving/site.py",
+        "ui/serving/changes.py",
+        "data/conversion/column_names.py",
+        "data/alphabets.py",
+    ),
 )
 """Rooms whose texts reach a terminal or a program, not the page."""
 

@@ -283,7 +283,7 @@ def test_a_press_of_nothing_changes_nothing(studio: Studio, run: RunFolder) -> N
 def test_a_run_leads_to_the_other_tabs(studio: Studio, run: RunFolder) -> None:
     for place, verb in enumerate(("train", "compare", "evaluate", "export"), start=1):
         tabs, *chosen = navigation.jump(studio, Action(verb, run.id))
-        assert tabs.selected == verb
+        assert tabs["selected"] == verb
         found = chosen.pop(place - 1)
         assert (found if verb == "compare" else found["value"]) == run.id
         assert chosen == [gr.skip()] * 3

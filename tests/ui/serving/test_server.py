@@ -7,7 +7,8 @@ import pytest
 from studio.errors import RunError
 from studio.studio import Studio
 from studio.ui.kit.theme import STYLE_SHEETS
-from studio.ui.serving.server import mount_options, serve, served
+from studio.ui.serving.server import serve, served
+from studio.ui.serving.site import mount_options
 
 
 def test_nothing_leaves_the_machine(studio: Studio) -> None:

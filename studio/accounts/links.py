@@ -1,0 +1,85 @@
+"""Links by which a run can be looked at without an account: read-only, and revoked whenever its person wants.
+
+<home>/accounts/shared/<hash>.json    a link; the token itself is known to those who have it
+"""
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from studio import codec
+from studio.accounts.people import Account
+from studio.accounts.secrets import hash_token, new_token
+from studio.errors import RunError
+from studio.files import disk_trouble, write_whole
+from studio.homes import ACCOUNTS
+from studio.logs import logged
+
+MOST_EACH = 50
+"""Links of one account."""
+
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
+_HASH = re.compile(r"[0-9a-f]{64}")
+_MOST_BYTES = 10_000
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Link:
+    """A run that an account has shared. `created` is in seconds since the epoch."""
+
+    account: str
+    run: str
+    created: float
+
+
+class Links:
+    """The links of one studio, for any number of threads. `home` is the studio's own data folder."""
+
+    def __init__(self, home: Path, *, clock: Callable[[], float] = time.time) -> None:
+        self._folder = home / ACCOUNTS / "shared"
+        self._clock = clock
+        self._guard = threading.Lock()
+
+    def share(self, account: Account, run_id: str) -> str:
+        """Make a link to a run and return its token, which nobody can look up later.
+
+        Raises RunError when there are too many, or the disk does not take it.
+        """
+        token = new_token()
+        with self._guard, disk_trouble("The link", self._folder):
+            if len(self.of(account)) >= MOST_EACH:
+                raise RunError(f"{MOST_EACH} links are there already.", "Revoke one that nobody needs any more.")
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_whole(self._path(hash_token(token)), codec.dumps(Link(account.id, run_id, self._clock())))
+        return token
+
+    def find(self, token: str) -> Link | None:
+        """Return what a link leads to; None for one that was revoked or never was."""
+        return self._read(self._path(hash_token(token))) if _TOKEN.fullmatch(token) else None
+
+    def of(self, account: Account) -> dict[str, Link]:
+        """List the links of an account by what names them, the newest first."""
+        found = {path.stem: self._read(path) for path in self._folder.glob("*.json")}
+        own = [(name, link) for name, link in found.items() if link is not None and link.account == account.id]
+        return dict(sorted(own, key=lambda each: -each[1].created))
+
+    def revoke(self, account: Account, name: str) -> None:
+        """Let a link of an account lead nowhere any more. Raises RunError where it is not theirs."""
+        with self._guard, disk_trouble("The link", self._folder):
+            if not _HASH.fullmatch(name) or name not in self.of(account):
+                raise RunError("This link is no longer there.", "Reload the page.")
+            self._path(name).unlink(missing_ok=True)
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{name}.json"
+
+    def _read(self, path: Path) -> Link | None:
+        with logged(log, "A link is not there, or cannot be read", OSError, codec.Damaged):
+            return codec.read(Link, path, most_bytes=_MOST_BYTES)
+        return None

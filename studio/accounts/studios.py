@@ -1,0 +1,261 @@
+"""A studio for each account, over the folder of that account: none can look up what is not in its own.
+
+They share the base models, the measurement of this machine, the pool of workers, the line of runs, and the processes
+that show how a model reads an example. A studio is opened when somebody asks for it or a run of it is next, and closed
+when it has rested for a while.
+"""
+
+import functools
+import logging
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from studio.accounts.people import GUEST, Account, People
+from studio.accounts.rights import AccountPool, Rights
+from studio.accounts.usage import Usage
+from studio.compare.chat_client import ChatClient
+from studio.compare.chat_room import ChatRoom
+from studio.data.library import DatasetLibrary
+from studio.errors import RunError
+from studio.jobs.pool import Pool
+from studio.jobs.rendering import Rendering
+from studio.logs import logged
+from studio.runs.fair_queue import FairQueue, Waiting
+from studio.runs.launcher import PROJECT_ROOT, Launch, launch
+from studio.runs.store import RunStore
+from studio.settings import Settings, ensure_writable
+from studio.studio import Among, Person, Studio
+from studio.visitors import visiting
+
+REST_SECONDS = 600.0
+"""A studio that nobody asked for so long is closed, unless something of it is at work or waits."""
+
+log = logging.getLogger(__name__)
+
+OpenChat = Callable[[Path, ChatRoom, Usage], ChatClient]
+
+
+def open_chat(home: Path, room: ChatRoom, usage: Usage) -> ChatClient:
+    """Make the chat of one account."""
+    return ChatClient(home, room=room, meter=usage)
+
+
+@dataclass
+class _Open:
+    """A studio that is open, and when it was last asked for."""
+
+    studio: Studio
+    asked_at: float
+
+
+class Studios:
+    """The studios of all accounts, for any number of threads. `clock` counts seconds."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        people: People,
+        *,
+        launch: Launch | None = None,
+        chat: OpenChat = open_chat,
+        rendering: Rendering | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`settings` are those of the whole, with the studio's own data folder. Raises RunError when another process
+        serves these accounts.
+        """
+        self.settings = settings
+        self.people = people
+        self.queue = FairQueue(settings.home)
+        self._launch: Launch = launch or _launch(settings)
+        self._chat = chat
+        self._clock = clock
+        self._rendering = rendering or Rendering()
+        self._room = ChatRoom(settings.limits.chats_at_once)
+        self._pool = Pool(settings.home, settings.limits, launch=self._launch)
+        self._guard = threading.RLock()
+        self._studios: dict[str, _Open] = {}
+        self._held: Counter[str] = Counter()
+        self._usage: dict[str, Usage] = {}
+        self._trains: tuple[float, Waiting | None] = (clock(), None)
+        self.drop_page: Callable[[str], None] = lambda id: None
+        """Closes the page of an account; whoever serves the pages sets it."""
+        self._serving = self.queue.serving()
+
+    def open(self, account: Account) -> Studio:
+        """Return the studio of an account. Raises RunError when its folder cannot be written."""
+        with self._guard:
+            found = self._studios.get(account.id)
+            if found is None:
+                found = self._studios[account.id] = _Open(self._make(account), self._clock())
+            found.asked_at = self._clock()
+            return found.studio
+
+    @contextmanager
+    def held(self, account: Account) -> Iterator[Studio]:
+        """Keep the studio of an account open within the block."""
+        with self._guard:
+            studio = self.open(account)
+            self._held[account.id] += 1
+        try:
+            yield studio
+        finally:
+            with self._guard:
+                self._held[account.id] -= 1
+                if account.id in self._studios:
+                    self._studios[account.id].asked_at = self._clock()
+
+    def tick(self) -> None:
+        """Start what waits, the run whose turn it is, and the evaluations of those that ended.
+
+        To be called about once a second. What one account met does not hold up the others.
+        """
+        self._pool.tick()
+        self._count_training()
+        if (home := self.queue.next_home()) is not None:
+            self._start_run(home)
+        with self._guard:
+            open_now = list(self._studios.items())
+        for id, each in open_now:
+            try:
+                with visiting(id):
+                    each.studio.evaluations.automatic.tick()
+            except Exception:  # one account's trouble must not stop the others
+                log.exception("The evaluations of the account %s are not looked after.", id)
+        self._close_resting()
+
+    def recover(self) -> tuple[str, ...]:
+        """Take up what was lost with the server, of all accounts; return the ids of the runs."""
+        self._pool.recover()
+        found: list[str] = []
+        for account in self.people.all():
+            if self.people.home_of(account).is_dir():
+                try:
+                    with visiting(account.id):
+                        found += self.open(account).recover()
+                except Exception:  # one damaged folder must not keep the page from coming up
+                    log.exception("The runs of the account %s are not taken up again.", account.id)
+        return tuple(found)
+
+    def make_room(self) -> None:
+        """Free the accelerator for a run that is about to train, of whichever account."""
+        with self._guard:
+            open_now = [each.studio for each in self._studios.values()]
+        for studio in open_now:
+            studio.make_room()
+
+    def usage(self, account: Account) -> Usage:
+        """Say what an account has used of its share."""
+        with self._guard:
+            if account.id not in self._usage:
+                self._usage[account.id] = Usage(self.settings.limits, self.people.home_of(account), account.id)
+            return self._usage[account.id]
+
+    def drop(self, id: str) -> None:
+        """Close the page and the studio of an account whatever they do: it is removed."""
+        self.drop_page(id)
+        with self._guard:
+            found = self._studios.pop(id, None)
+            self._usage.pop(id, None)
+        if found is not None:
+            found.studio.chat.close()
+
+    def close(self) -> None:
+        """End the chats and what renders examples. Runs and other work go on without the studio."""
+        with self._guard:
+            open_now, self._studios = [each.studio for each in self._studios.values()], {}
+        for studio in open_now:
+            studio.chat.close()
+        self._rendering.close()
+        os.close(self._serving)
+
+    def _make(self, account: Account) -> Studio:
+        home = self.people.home_of(account)
+        ensure_writable(home)
+        settings = replace(self.settings, home=home, account=account.id, accounts=True)
+        rights = Rights(account.id, self.people)
+        usage = self.usage(account)
+        return Studio(
+            settings=settings,
+            data=DatasetLibrary(home, samples_folder=PROJECT_ROOT / "assets" / "samples"),
+            runs=RunStore(home),
+            chat=self._chat(home, self._room, usage),
+            launch=self._launch,
+            rendering=self._rendering,
+            among=Among(
+                person=functools.partial(self._person, account),
+                pool=AccountPool(self._pool, rights, home, usage.require_disk),
+                queue=self.queue,
+                make_room=self.make_room,
+                require_member=rights.require_member,
+                require_time=usage.require_time,
+            ),
+        )
+
+    def _count_training(self) -> None:
+        """Count how long the run at work has trained for its account, and stop it where that is as long as it may."""
+        now, run = self._clock(), self.queue.at_work()
+        since, before = self._trains
+        self._trains = now, run
+        account = self._account_at(run.home) if run is not None else None
+        if run is None or account is None or run != before:
+            return
+        usage = self.usage(account)
+        usage.trained(now - since)
+        if usage.has_trained_enough:
+            with logged(log, "A run whose account has used up its time was not stopped", RunError):
+                self.open(account).scheduler.stop(run.id)
+
+    def _account_at(self, home: Path) -> Account | None:
+        return next((each for each in self.people.all() if self.people.home_of(each) == home), None)
+
+    def _person(self, account: Account) -> Person:
+        now = self.people.find(account.id) or account
+        return Person(
+            now.name,
+            is_owner=now.is_owner,
+            is_guest=now.role == GUEST,
+            used=self.usage(now).sentence(),
+            signs_out=not self.settings.proxy_header,
+        )
+
+    def _start_run(self, home: Path) -> None:
+        account = self._account_at(home)
+        if account is None:
+            log.warning("A run waits in %s, which is no account's.", home)
+            return
+        try:
+            with visiting(account.id):
+                self.open(account).scheduler.tick()
+        except RunError as error:  # a full disk, most likely: it is tried again
+            log.warning("The queue of the account %s cannot be looked after: %s", account.id, error, exc_info=True)
+
+    def _close_resting(self) -> None:
+        with self._guard:
+            resting = [
+                (id, each.studio)
+                for id, each in self._studios.items()
+                if not self._held[id] and self._clock() - each.asked_at > REST_SECONDS
+            ]
+            for id, studio in resting:
+                if self._is_idle(studio):
+                    del self._studios[id]
+                    studio.chat.close()
+
+    def _is_idle(self, studio: Studio) -> bool:
+        run = self.queue.at_work()
+        trains = run is not None and run.home == studio.settings.home
+        expects = studio.evaluations.automatic.is_expecting
+        return not (
+            trains or studio.scheduler.waiting() or expects or studio.pool.is_busy() or studio.chat.is_answering
+        )
+
+
+def _launch(settings: Settings) -> Launch:
+    return functools.partial(launch, variables=settings.limits.variables())

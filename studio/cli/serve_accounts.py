@@ -1,0 +1,73 @@
+"""Serving the pages of several people, each to their own studio."""
+
+import os
+import threading
+from dataclasses import replace
+
+from rich.console import Console
+
+from studio.accounts.people import People
+from studio.accounts.studios import Studios
+from studio.cli.public_address import arrange, tasks_sentence, token_sentence
+from studio.cli.serve import greeting, keep_queue
+from studio.config import STARTER
+from studio.errors import MirrorError, StudioError
+from studio.graphics_card import trouble_here
+from studio.settings import Settings, ensure_guarded, ensure_writable
+from studio.ui.accounts.serving import serve_accounts
+
+FIRST_NAME = "owner"
+
+
+def serve_people(settings: Settings, *, fetch_starter: bool, console: Console) -> int:
+    """Serve the pages of all accounts until that is interrupted; where there is no account, make the owner's.
+
+    Raises RunError when the data folder cannot be written, or another process serves these accounts, and MirrorError
+    when a mirror is asked for, which knows no accounts.
+    """
+    settings = replace(settings, accounts=True)
+    if settings.mirror:  # it would keep the owner's folder alone, and the others would rely on it
+        raise MirrorError(
+            f"This studio has accounts, and its data folder shall be kept in the bucket '{settings.mirror}': what the "
+            "other accounts have would not be in it.",
+            "Unset STUDIO_MIRROR and keep the data folder on a disk that stays, or set STUDIO_ACCOUNTS=0.",
+        )
+    ensure_guarded(settings)
+    ensure_writable(settings.home)
+    arrange(settings, os.environ)
+    people = People(settings.home)
+    people.recover()
+    first = "" if people.all() else _first_code(people)
+    studios = Studios(settings, people)
+    try:
+        owner = next(each for each in people.all() if each.is_first)
+        if fetch_starter:
+            try:
+                studios.open(owner).models.prepare(STARTER)
+            except StudioError as error:
+                console.print(str(error), markup=False)
+        for line in (
+            *greeting(settings),
+            "People sign in. Add them with: python app.py users add NAME",
+            first,
+            *filter(None, (trouble_here(), token_sentence(settings), tasks_sentence(settings))),
+        ):
+            if line:
+                console.print(line, markup=False, soft_wrap=True)
+        for id in studios.recover():
+            console.print(f"The run {id} was lost when the studio last ended; it goes on.", markup=False)
+        ended = threading.Event()
+        keeper = threading.Thread(target=keep_queue, args=(studios, ended), name="queue", daemon=True)
+        keeper.start()
+        try:
+            serve_accounts(studios)
+        finally:
+            ended.set()
+    finally:
+        studios.close()
+    return 0
+
+
+def _first_code(people: People) -> str:
+    account, code = people.add(FIRST_NAME)
+    return f"You are '{account.name}'. Sign in with this one-time code, then choose a password: {code}"

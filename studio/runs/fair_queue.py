@@ -1,0 +1,198 @@
+"""The queues of all accounts as one line: whose run is next, so that nobody's tenth run comes before another's first.
+
+Each account has a queue of its own, in its own order. The accounts take turns: the one that was served longest ago is
+next. Without accounts there is one queue, and nothing here is asked or written.
+
+<home>/accounts/turns.json      which account was served when, by a number that grows
+<home>/accounts/turns.lock      held while it is decided whose turn it is, and while that run is started
+<home>/accounts/serving.lock    held by the server that looks after the runs of all accounts
+"""
+
+import heapq
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from studio import codec
+from studio.errors import RunError
+from studio.files import disk_trouble, write_whole
+from studio.homes import ACCOUNTS, all_homes, has_accounts, shared_home
+from studio.logs import logged
+from studio.runs import lock
+from studio.runs.queue import Line, Queue
+
+_MOST_BYTES = 4 * 2**20
+_FRESH_SECONDS = 1.0
+_PATIENCE_SECONDS = 10.0
+_PAUSE_SECONDS = 0.02
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A run that waits for its turn, and the data folder that it lies in."""
+
+    home: Path
+    id: str
+
+
+@dataclass(frozen=True)
+class _Served:
+    account: str
+    number: int
+
+
+@dataclass(frozen=True)
+class _Turns:
+    served: tuple[_Served, ...] = ()
+
+
+class FairQueue:
+    """The line of all runs of a studio, for any number of threads. `clock` counts seconds."""
+
+    def __init__(self, home: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """`home` is the data folder of any account of the studio."""
+        self._shared = shared_home(home)
+        self._folder = self._shared / ACCOUNTS
+        self._clock = clock
+        self._guard = threading.Lock()
+        self._seen_at = float("-inf")
+        self._seen: tuple[Waiting, ...] = ()
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether there are accounts that take turns."""
+        return has_accounts(self._shared)
+
+    def order(self, *, fresh: bool = False) -> tuple[Waiting, ...]:
+        """List the runs that wait, of all accounts, in the order of their turns; at most a second old."""
+        with self._guard:
+            if fresh or self._clock() - self._seen_at >= _FRESH_SECONDS:
+                self._seen, self._seen_at = self._merged(), self._clock()
+            return self._seen
+
+    def look_again(self) -> None:
+        """Read the line afresh when it is asked for next: it has changed."""
+        with self._guard:
+            self._seen_at = float("-inf")
+
+    def next_home(self) -> Path | None:
+        """Return the data folder whose run is next; None where none waits or one is at work."""
+        order = self.order(fresh=True)
+        return order[0].home if order and self.at_work() is None else None
+
+    def at_work(self) -> Waiting | None:
+        """Return the run that has the accelerator, of whichever account; None where none has."""
+        for home in all_homes(self._shared):
+            for id in Queue(home).line().working:
+                if lock.is_held(home / "runs" / Path(id).name / "run.lock"):
+                    return Waiting(home, id)
+        return None
+
+    @contextmanager
+    def turn(self, home: Path) -> Iterator[bool]:
+        """Hold everybody's turn, and tell whether it is that of an account. What is started then counts as its turn.
+
+        A queue that nobody looks after waits for its server, and does not hold up who trains without one. Raises
+        RunError when the folder of the accounts cannot be written.
+        """
+        if not self.is_shared:
+            yield True
+            return
+        with self._held():
+            if self.at_work() is not None:
+                yield False
+                return
+            order = [each for each in self._merged() if each.home == home or self._is_served()]
+            is_ours = bool(order) and order[0].home == home
+            yield is_ours
+            if is_ours:
+                # Also where no run of it could be started: those of others are not held up.
+                self._write_served(home, number=max(self._served().values(), default=0) + 1)
+
+    def give_back(self, home: Path) -> None:
+        """Let an account be next again whose run was lost with the server. Raises RunError."""
+        if self.is_shared:
+            with self._held():
+                self._write_served(home, number=0)
+
+    def serving(self) -> int:
+        """Say that this process looks after the runs of all accounts, until the file that is returned is closed.
+
+        Raises RunError when another one does.
+        """
+        self._make_folder()
+        descriptor = lock.acquire(self._folder / "serving.lock")
+        if descriptor is None:
+            raise RunError(
+                "Another studio serves the accounts of this data folder.", "Use that one, or end it and start again."
+            )
+        return descriptor
+
+    def _is_served(self) -> bool:
+        return lock.is_held(self._folder / "serving.lock")
+
+    def _merged(self) -> tuple[Waiting, ...]:
+        """Take one run of each account after the other, those first that were served longest ago."""
+        served = self._served()
+        lines = {home: self._line(home).waiting for home in all_homes(self._shared)}
+        # Of accounts that were never served, the one whose first run is the oldest: the ids begin with the time.
+        heap = [(served.get(_key(home), 0), line[0], str(home), 0) for home, line in lines.items() if line]
+        heapq.heapify(heap)
+        last = max(served.values(), default=0)
+        order = []
+        while heap:
+            _, id, home, place = heapq.heappop(heap)
+            order.append(Waiting(Path(home), id))
+            last, line = last + 1, lines[Path(home)]
+            if place + 1 < len(line):
+                heapq.heappush(heap, (last, line[place + 1], home, place + 1))
+        return tuple(order)
+
+    def _line(self, home: Path) -> Line:
+        return Queue(home).line()
+
+    def _served(self) -> dict[str, int]:
+        try:
+            found = codec.read(_Turns, self._folder / "turns.json", most_bytes=_MOST_BYTES)
+        except FileNotFoundError:
+            return {}
+        except (OSError, codec.Damaged):
+            log.warning("Whose turn it is cannot be read: everybody begins again", exc_info=True)
+            return {}
+        return {each.account: each.number for each in found.served}
+
+    def _write_served(self, home: Path, *, number: int) -> None:
+        served = self._served() | {_key(home): number}
+        there = {_key(each) for each in all_homes(self._shared)}
+        turns = _Turns(tuple(_Served(account, at) for account, at in sorted(served.items()) if account in there))
+        with disk_trouble("Whose turn it is", self._folder):
+            write_whole(self._folder / "turns.json", codec.dumps(turns))
+
+    def _make_folder(self) -> None:
+        with logged(log, "The folder of the accounts could not be made", OSError):
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        self._make_folder()
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while (descriptor := lock.acquire(self._folder / "turns.lock")) is None:
+            if time.monotonic() > deadline:
+                raise RunError("Another program is using the queue of runs.", "Try again in a moment.")
+            time.sleep(_PAUSE_SECONDS)
+        try:
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def _key(home: Path) -> str:
+    """Name an account in the file: the first owner, whose folder is the studio's own, has no id there."""
+    return home.name if shared_home(home) != home else ""

@@ -1,0 +1,247 @@
+"""The studios of several accounts: what they share, what each may do, and whose run is next."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from studio.accounts.people import GUEST
+from studio.accounts.usage import Usage
+from studio.config import RunConfig
+from studio.errors import RunError, TooMany
+from studio.jobs.imports import ImportRequest
+from studio.jobs.tasks import Calibrate, Export, PrepareModel, Train
+from studio.limits import LAPTOP
+from studio.models.starter import starter_folder
+from studio.runs.store import RunFolder
+from studio.studio import Studio
+from tests.accounts.houses import House, house
+from tests.ui.fake_studio import finish, opening_events, play, step, write_plain_model
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Iterator[House]:
+    with house(tmp_path / "home", evaluate=False) as opened:
+        opened.add("owner")
+        write_plain_model(starter_folder(opened.home))
+        yield opened
+
+
+def studio_of(shared: House, name: str, role: str = "") -> Studio:
+    return shared.studios.open(shared.add(name, role))
+
+
+def queued(studio: Studio, name: str) -> RunFolder:
+    dataset = studio.data.all()[0] if studio.data.all() else studio.data.add_sample("order_slips")
+    return studio.start_run(RunConfig(name=name), dataset.id)
+
+
+def end(shared: House, run: RunFolder, studio: Studio) -> None:
+    """Let the run at work be done."""
+    finish(run, steps=2, clock=studio.clock)
+    shared.workers.leave()
+
+
+def trained(shared: House) -> list[str]:
+    return [RunFolder(task.run).config.name for task in shared.workers.jobs if isinstance(task, Train)]
+
+
+def test_the_base_models_and_the_machine_are_everybodys(shared: House) -> None:
+    anna, ben = studio_of(shared, "anna"), studio_of(shared, "ben")
+    for studio in (anna, ben):
+        assert studio.models.state("starter").ready
+        assert studio.models.machine() is None
+    measured = [task for task in shared.workers.jobs if isinstance(task, Calibrate)]
+    assert [task.paths.lock for task in measured] == [shared.home / "machine.lock"]
+
+
+def test_accounts_take_turns_and_one_run_is_at_work(shared: House) -> None:
+    anna, ben = studio_of(shared, "anna"), studio_of(shared, "ben")
+    first = queued(anna, "anna 1")
+    more = [queued(anna, f"anna {number}") for number in range(2, 5)]
+    other = queued(ben, "ben 1")
+    assert trained(shared) == ["anna 1"]
+    shared.studios.tick()
+    assert trained(shared) == ["anna 1"]
+    end(shared, first, anna)
+    shared.studios.tick()
+    assert trained(shared) == ["anna 1", "ben 1"]
+    end(shared, other, ben)
+    shared.studios.tick()
+    end(shared, more[0], anna)
+    shared.studios.tick()
+    assert trained(shared) == ["anna 1", "ben 1", "anna 2", "anna 3"]
+
+
+def test_whoever_waits_sees_their_place_and_no_name_of_another(shared: House) -> None:
+    anna, ben = studio_of(shared, "anna"), studio_of(shared, "ben")
+    first = queued(anna, "Mondlicht")
+    play(first, *opening_events(steps=9), step(1, loss=2.0), clock=anna.clock)
+    second, own = queued(anna, "Nachtfahrt"), queued(ben, "ben 1")
+    third = queued(ben, "ben 2")
+    seen = ben.scheduler.view(own.id)
+    assert (seen.place, seen.of_all, seen.own_place) == (1, 3, 1)
+    assert "somebody else's run" in seen.headline
+    seen = ben.scheduler.view(third.id)
+    assert (seen.place, seen.of_all, seen.own_place) == (3, 3, 2)
+    assert "2 other runs, 1 of them somebody else's" in seen.headline
+    told = "".join(ben.scheduler.view(each.id).headline for each in (own, third)) + ben.scheduler.next_up()
+    assert not any(word in told for word in ("Mondlicht", "Nachtfahrt", first.id, second.id, "anna"))
+    assert [run.place for run in ben.summaries.look(fresh=True).runs] == [3, 1]
+    assert "the run Mondlicht" in anna.scheduler.view(second.id).headline
+
+
+def test_what_was_at_work_goes_on_first_after_a_restart(shared: House, tmp_path: Path) -> None:
+    anna, ben = studio_of(shared, "anna"), studio_of(shared, "ben")
+    lost = queued(anna, "anna 1")
+    play(lost, *opening_events(steps=9), step(1, loss=2.0), clock=anna.clock)
+    queued(ben, "ben 1")
+    shared.workers.leave()
+    shared.studios.close()
+    with house(shared.home, evaluate=False) as again:
+        assert again.studios.recover() == (lost.id,)
+        again.studios.tick()
+        assert trained(again) == ["anna 1"]
+    shared.studios._serving = shared.studios.queue.serving()  # it is closed once more at the end
+
+
+GUESTS: tuple[Callable[[Studio, str], Any], ...] = (
+    lambda studio, id: studio.start_run(RunConfig(), id),
+    lambda studio, id: studio.add_dataset(ImportRequest(pasted="Who? Me.")),
+    lambda studio, id: studio.queue_run(id),
+    lambda studio, id: studio.change_run(id, RunConfig()),
+    lambda studio, id: studio.duplicate_run(id),
+    lambda studio, id: studio.archive_run(id),
+    lambda studio, id: studio.import_run(Path("x")),
+    lambda studio, id: studio.start_export(id, "adapter"),
+    lambda studio, id: studio.start_publication(id, "adapter", "a/b", card=""),
+    lambda studio, id: studio.start_blend([id], [1.0], "linear"),
+    lambda studio, id: studio.models.prepare("somebody/model"),
+    lambda studio, id: studio.jobs.start(Export(Path("/x"), "adapter")),
+)
+
+
+@pytest.mark.parametrize("verb", GUESTS)
+def test_a_guest_makes_and_changes_nothing(shared: House, verb: Callable[[Studio, str], Any]) -> None:
+    guest = studio_of(shared, "guest", GUEST)
+    id = guest.data.add_sample("order_slips").id
+    before = len(shared.workers.jobs)
+    with pytest.raises(RunError, match="You are a guest here"):
+        verb(guest, id)
+    assert shared.workers.jobs[before:] == []
+
+
+def test_one_who_becomes_a_guest_is_one_at_once(shared: House) -> None:
+    account = shared.add("anna")
+    anna = shared.studios.open(account)
+    queued(anna, "anna 1")
+    shared.people.give_role(account.id, GUEST)
+    with pytest.raises(RunError, match="guest"):
+        queued(anna, "anna 2")
+    shared.people.remove(account.id)
+    with pytest.raises(RunError, match="guest"):
+        queued(anna, "anna 3")
+
+
+def test_a_guest_gets_the_starter_model_ready_for_all(tmp_path: Path) -> None:
+    with house(tmp_path / "home") as opened:
+        opened.add("owner")
+        guest = opened.studios.open(opened.add("guest", GUEST))
+        guest.models.prepare("starter")
+        assert [type(task) for task in opened.workers.jobs] == [PrepareModel]
+
+
+def limited(shared: House, **limits: Any) -> None:
+    shared.studios.settings = dataclasses.replace(shared.studios.settings, limit_changes=tuple(limits.items()))
+
+
+def test_an_account_has_so_many_runs_waiting(shared: House) -> None:
+    limited(shared, runs_waiting_each=2)
+    anna, ben = studio_of(shared, "anna"), studio_of(shared, "ben")
+    for number in range(3):  # one of them is at work
+        queued(anna, f"anna {number}")
+    with pytest.raises(TooMany, match="2 of your runs wait"):
+        queued(anna, "one too many")
+    queued(ben, "ben 1")
+
+
+def test_an_account_has_its_share_of_the_disk(shared: House) -> None:
+    limited(shared, account_disk_gib=0.001)
+    anna, ben = studio_of(shared, "anna"), studio_of(shared, "ben")
+    (anna.settings.home / "big").write_bytes(b"x" * 2**21)
+    with pytest.raises(TooMany, match="of the disk are used up"):
+        queued(anna, "anna 1")
+    queued(ben, "ben 1")
+
+
+def test_an_account_trains_so_long_a_day_and_its_run_is_asked_to_stop(shared: House) -> None:
+    limited(shared, account_run_minutes=1)
+    account = shared.add("anna")
+    anna, now = shared.studios.open(account), [0.0]
+    shared.studios._clock = lambda: now[0]
+    shared.studios._trains = (0.0, None)
+    run = queued(anna, "anna 1")
+    for seconds in (0.0, 1.0, 30.0):
+        now[0] = seconds
+        shared.studios.tick()
+    assert shared.studios.usage(account).today().train_seconds == 30.0
+    assert not run.stop_request.exists()
+    now[0] = 61.0
+    shared.studios.tick()
+    assert run.stop_request.exists()
+    with pytest.raises(TooMany, match="a day are your share"):
+        queued(anna, "anna 2")
+    person = anna.person
+    assert person is not None
+    assert "of training today" in person.used
+
+
+def test_what_was_used_today_outlives_a_restart_and_not_the_day(tmp_path: Path) -> None:
+    now = [1_800_000_000.0]
+    home = tmp_path / "accounts" / "20260101-000000-aaaaaa"
+    usage = Usage(LAPTOP, home, home.name, clock=lambda: now[0])
+    usage.answered(7)
+    again = Usage(LAPTOP, home, home.name, clock=lambda: now[0])
+    assert again.today().tokens == 7
+    now[0] += 24 * 3600
+    assert again.today().tokens == 0
+
+
+def test_what_ended_in_trouble_for_one_holds_up_nobody_else(shared: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    anna, ben = studio_of(shared, "anna"), studio_of(shared, "ben")
+    run = queued(anna, "anna 1")
+    queued(ben, "ben 1")
+    shared.workers.leave()
+    (anna.settings.home / "queue.json").write_text("damaged", encoding="utf-8")
+    shared.studios.tick()
+    assert trained(shared) == ["anna 1", "ben 1"]
+    assert run.path.is_dir()
+
+
+def test_the_chat_of_one_leaves_for_the_run_of_another(shared: House) -> None:
+    left: list[str] = []
+    anna, ben = studio_of(shared, "anna"), studio_of(shared, "ben")
+    ben.chat.leave = lambda grace_seconds=2.0: left.append("ben")  # type: ignore[method-assign]
+    queued(anna, "anna 1")
+    assert left == ["ben"]
+
+
+def test_a_studio_that_rests_is_closed_and_opened_again(shared: House) -> None:
+    account, now = shared.add("anna"), [0.0]
+    shared.studios._clock = lambda: now[0]
+    first = shared.studios.open(account)
+    with shared.studios.held(account):
+        now[0] = 10_000.0
+        shared.studios.tick()
+        assert shared.studios.open(account) is first
+    now[0] = 20_000.0
+    shared.studios.tick()
+    assert shared.studios.open(account) is not first
+    run = queued(shared.studios.open(account), "at work")
+    kept = shared.studios.open(account)
+    now[0] = 40_000.0
+    shared.studios.tick()
+    assert shared.studios.open(account) is kept
+    assert run.is_alive()

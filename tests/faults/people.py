@@ -1,0 +1,38 @@
+"""`python -m tests.faults.people HOME VERB ID` does one thing with an account, and meets the fault that it is given."""
+
+import os
+import sys
+from pathlib import Path
+
+from studio.accounts.people import People
+from studio.accounts.sessions import Sessions
+from studio.errors import StudioError
+from tests.faults import hook
+
+PASSWORD = "four words of fog"
+
+
+def main(home: Path, verb: str, id: str) -> int:
+    """Return 0 when it is done, 2 when it was refused with a sentence."""
+    people = People(home)
+    sessions = Sessions(home, people)
+    verbs = {
+        "add": lambda: people.add("ben"),
+        "reset": lambda: people.reset(id),
+        "password": lambda: people.choose_password(id, PASSWORD),
+        "sign in": lambda: sessions.begin(people.get("anna")),
+        "remove": lambda: people.remove(id),
+        "restore": lambda: people.restore(id),
+        "delete": lambda: people.delete(id),
+    }
+    hook.install(os.environ.get(hook.VARIABLE, ""))
+    try:
+        verbs[verb]()
+    except StudioError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2], sys.argv[3]))

@@ -1,0 +1,175 @@
+"""The line of all accounts: they take turns, and one run is at work at a time."""
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from studio.errors import RunError
+from studio.homes import all_homes, shared_home
+from studio.runs import lock
+from studio.runs.fair_queue import FairQueue, Waiting
+from studio.runs.queue import Queue
+
+ANNA, BEN = "20260101-000000-aaaaaa", "20260101-000000-bbbbbb"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A studio with two accounts beside the owner's."""
+    for id in (ANNA, BEN):
+        (tmp_path / "accounts" / id).mkdir(parents=True)
+    (tmp_path / "accounts" / "people").mkdir()
+    return tmp_path
+
+
+def homes(home: Path) -> tuple[Path, Path, Path]:
+    owner, anna, ben = all_homes(home)
+    return owner, anna, ben
+
+
+def start(home: Path, *, work: bool = False) -> list[str]:
+    """Start runs as a server does until none waits; each ends at once, unless it is to `work`."""
+    line, started = FairQueue(home), []
+    with_server = line.serving()
+    try:
+        while (next_home := line.next_home()) is not None:
+            with line.turn(next_home) as is_ours:
+                assert is_ours
+                id = Queue(next_home).start_next(
+                    may_wait=lambda _: True, is_at_work=lambda _: False, start=lambda _: True
+                )
+                assert id is not None
+                started.append(id)
+            if work:
+                break
+    finally:
+        os.close(with_server)
+    return started
+
+
+def test_nobodys_tenth_run_comes_before_anothers_first(home: Path) -> None:
+    owner, anna, ben = homes(home)
+    for number in range(10):
+        Queue(anna).add(f"anna-{number}")
+    Queue(ben).add("ben-0")
+    Queue(owner).add("owner-0")
+    assert [each.id for each in FairQueue(home).order()][:3] == ["anna-0", "ben-0", "owner-0"]
+    assert start(home) == ["anna-0", "ben-0", "owner-0", *(f"anna-{number}" for number in range(1, 10))]
+    # Who was served longest ago is next, also when others come back at once.
+    Queue(anna).add("anna-10")
+    Queue(ben).add("ben-1")
+    assert start(home) == ["ben-1", "anna-10"]
+
+
+def test_a_run_at_work_holds_the_others_up_whoever_it_is(home: Path) -> None:
+    """Each account had a queue of its own, and two runs would have trained at the same time."""
+    _, anna, ben = homes(home)
+    Queue(anna).add("anna-0")
+    assert start(home, work=True) == ["anna-0"]
+    place = anna / "runs" / "anna-0"
+    place.mkdir(parents=True)
+    held = lock.acquire(place / "run.lock")
+    assert held is not None
+    Queue(ben).add("ben-0")
+    line = FairQueue(home)
+    assert line.at_work() == Waiting(anna, "anna-0")
+    assert line.next_home() is None
+    with line.turn(ben) as is_ours:
+        assert not is_ours
+    os.close(held)
+    assert start(home) == ["ben-0"]
+
+
+def test_a_run_that_was_lost_with_the_server_is_next_again(home: Path) -> None:
+    _, anna, ben = homes(home)
+    Queue(anna).add("anna-0")
+    Queue(ben).add("ben-0")
+    assert start(home, work=True) == ["anna-0"]
+    Queue(anna).add("anna-0", first=True)
+    FairQueue(home).give_back(anna)
+    assert start(home) == ["anna-0", "ben-0"]
+
+
+def test_one_whose_runs_cannot_be_started_holds_nobody_up(home: Path) -> None:
+    _, anna, ben = homes(home)
+    Queue(anna).add("anna-0")
+    Queue(ben).add("ben-0")
+    line = FairQueue(home)
+    serving = line.serving()
+    with line.turn(anna) as is_ours:
+        assert is_ours  # and nothing of it could be started
+    assert line.next_home() == ben
+    os.close(serving)
+
+
+def test_who_trains_without_a_server_does_not_wait_for_the_queues_of_others(home: Path) -> None:
+    owner, anna, _ = homes(home)
+    Queue(anna).add("anna-0")
+    Queue(owner).add("owner-0")
+    line = FairQueue(owner)
+    with line.turn(owner) as is_ours:
+        assert is_ours
+    serving = line.serving()
+    with line.turn(owner) as is_ours:
+        assert not is_ours
+    os.close(serving)
+
+
+def test_one_server_looks_after_all_accounts(home: Path) -> None:
+    serving = FairQueue(home).serving()
+    with pytest.raises(RunError, match="Another studio serves"):
+        FairQueue(home).serving()
+    os.close(serving)
+
+
+def test_whose_turn_it_is_is_decided_by_one_at_a_time(home: Path) -> None:
+    _, anna, ben = homes(home)
+    for place in (anna, ben):
+        Queue(place).add(f"{place.name}-0")
+    serving, given = FairQueue(home).serving(), []
+    together = threading.Barrier(2)
+
+    def ask(place: Path) -> None:
+        line = FairQueue(home)
+        together.wait()
+        with line.turn(place) as is_ours:
+            if is_ours:
+                Queue(place).start_next(may_wait=lambda _: True, is_at_work=lambda _: False, start=lambda _: True)
+                held = lock.acquire(_lock(place))
+                given.append((place, held))
+
+    threads = [threading.Thread(target=ask, args=(place,)) for place in (anna, ben)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    os.close(serving)
+    assert len(given) <= 1
+    for _, held in given:
+        os.close(held)
+
+
+def _lock(place: Path) -> Path:
+    folder = place / "runs" / f"{place.name}-0"
+    folder.mkdir(parents=True)
+    return folder / "run.lock"
+
+
+def test_without_accounts_nothing_is_asked_or_written(tmp_path: Path) -> None:
+    Queue(tmp_path).add("mine")
+    line = FairQueue(tmp_path)
+    with line.turn(tmp_path) as is_ours:
+        assert is_ours
+    line.give_back(tmp_path)
+    assert not (tmp_path / "accounts").exists()
+    assert shared_home(tmp_path) == tmp_path
+
+
+def test_what_cannot_be_read_begins_again(home: Path) -> None:
+    _, anna, ben = homes(home)
+    (home / "accounts" / "turns.json").write_text("[1, 2", encoding="utf-8")
+    Queue(anna).add("anna-0")
+    Queue(ben).add("ben-0")
+    assert start(home) == ["anna-0", "ben-0"]

@@ -12,6 +12,9 @@ import re
 from pathlib import Path
 
 ACCOUNTS = "accounts"
+API_KEY = "api-key"
+"""The file in a data folder that holds the key with which programs ask."""
+
 PEOPLE = "people"
 ACCOUNT_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
 

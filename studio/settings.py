@@ -102,7 +102,9 @@ class Settings:
     @property
     def limits(self) -> Limits:
         """How much of everything is taken: a lot on a laptop, little on an address that others can reach."""
-        return limits_of(public=self.is_public, together=self.where == "space", changes=self.limit_changes)
+        return limits_of(
+            public=self.is_public, together=self.where == "space" and not self.has_accounts, changes=self.limit_changes
+        )
 
     @property
     def is_public(self) -> bool:

@@ -109,3 +109,15 @@ def test_a_mirror_is_kept_where_the_environment_says_so() -> None:
     for wrong in ("0", "-1", "soon", "1e9"):
         with pytest.raises(RunError, match="is not a number of seconds"):
             read_settings({"STUDIO_MIRROR_SECONDS": wrong})
+
+
+def test_on_a_space_each_account_has_its_own_bounds() -> None:
+    """Behind the Hub all come from one address, but accounts tell them apart."""
+    space = {"STUDIO_HOME": "/data", "SPACE_ID": "ada/studio"}
+    alone, people = (
+        read_settings({**space, **more}).limits
+        for more in ({"STUDIO_PASSWORD": "a harbour in fog"}, {"STUDIO_ACCOUNTS": "1"})
+    )
+    assert alone.runs_waiting_each >= alone.runs_waiting
+    assert people.runs_waiting_each < people.runs_waiting
+    assert people.uploads_waiting_each < people.uploads_waiting

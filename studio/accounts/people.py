@@ -24,7 +24,7 @@ from pathlib import Path
 from studio.accounts import secrets
 from studio.errors import ConfigError, RunError
 from studio.files import disk_trouble, move_to_free_name
-from studio.homes import ACCOUNT_ID, ACCOUNTS, PEOPLE, account_home
+from studio.homes import ACCOUNT_ID, ACCOUNTS, API_KEY, PEOPLE, account_home
 from studio.keeping import KeptFiles
 from studio.logs import logged
 from studio.runs import lock
@@ -91,6 +91,16 @@ class People:
         """List the accounts by name."""
         return tuple(sorted(self._kept.all(), key=lambda each: each.name.casefold()))
 
+    def first(self) -> Account:
+        """Return the owner's account, whose folder is the studio's own. Raises RunError when it cannot be read."""
+        for account in self._kept.all():
+            if account.is_first:
+                return account
+        raise RunError(
+            f"The first owner's account is not in {self._folder / PEOPLE}, or its file is damaged.",
+            "Put the file back from a copy. To do without accounts, start the studio with STUDIO_ACCOUNTS=0.",
+        )
+
     def removed(self) -> tuple[Account, ...]:
         """List the accounts that were removed, the last one first."""
         return self._kept.binned()
@@ -128,6 +138,11 @@ class People:
         name = _checked_name(name)
         with self._changing():
             people = self._kept.all()
+            if damaged := self._kept.damaged():  # it may be the owner's, who would get the studio's folder anew
+                raise RunError(
+                    f"An account cannot be read: {damaged[0]} in {self._folder / PEOPLE} is damaged.",
+                    "Put the file back from a copy, or move it away, then add the account.",
+                )
             if any(plain_name(each.name) == plain_name(name) for each in people):
                 raise ConfigError(f"There is an account named '{name}' already.", "Choose another name.")
             if len(people) >= MOST_PEOPLE:
@@ -139,21 +154,27 @@ class People:
             return self._with_code(Account(name=name, role=role, is_first=is_first))
 
     def reset(self, id: str) -> tuple[Account, str]:
-        """Forget the password of an account, end its sessions, and return it with a new one-time code.
+        """Forget the password of an account and its key for programs, end its sessions, and return it with a new
+        one-time code.
 
         Raises RunError when there is no such account, or the disk does not take it.
         """
         with self._changing():
-            return self._with_code(self._kept.get(id))
+            account = self._kept.get(id)
+            self._forget_key(account)
+            return self._with_code(account)
 
     def choose_password(self, id: str, password: str) -> Account:
-        """Set the password of an account; its code is used up, and sessions of before end.
+        """Set the password of an account; its code is used up, and sessions of before end, as does its key for programs
+        where there was another password.
 
         Raises ConfigError for a password that is too easy, RunError as `reset` does.
         """
         account = self._kept.get(id)
         secrets.check_password(password, account.name)
         hashed = secrets.hash_password(password)
+        if account.password:
+            self._forget_key(account)
         return self._change(
             id,
             lambda now: replace(
@@ -187,8 +208,13 @@ class People:
             )
 
     def shut_out(self, id: str) -> Account:
-        """End all sessions of an account, and let it begin no other: its password and its code are forgotten."""
+        """End all sessions of an account, and let it begin no other: its password, code and key are forgotten."""
+        self._forget_key(self._kept.get(id))
         return self._change(id, lambda now: replace(now, password="", code="", code_until=0.0, serial=now.serial + 1))
+
+    def _forget_key(self, account: Account) -> None:
+        with disk_trouble("The key for programs", self._folder):
+            (self.home_of(account) / API_KEY).unlink(missing_ok=True)
 
     def remove(self, id: str) -> Account:
         """Put an account and all that it made into the bin: nobody can sign in with it any more.
@@ -257,12 +283,16 @@ class People:
         for record in self._folder.glob(f"{_GOING}*.json"):
             id = record.stem.removeprefix(_GOING)
             if ACCOUNT_ID.fullmatch(id):
-                for folder in (self.bin / id, self._folder / id, self._home / "uploads" / id):
+                aside = self.bin.glob(f"{id}-aside*")
+                for folder in (self.bin / id, *aside, self._folder / id, self._home / "uploads" / id):
                     shutil.rmtree(folder, ignore_errors=True)
+                    if folder.exists():  # it is tried again when the studio starts next
+                        log.warning("A folder of a deleted account could not be deleted: %s", folder)
+                        break
+                else:
+                    record.unlink(missing_ok=True)
                 with disk_trouble("The account", self._folder):
                     (self._folder / "usage" / f"{id}.json").unlink(missing_ok=True)
-            with disk_trouble("The account", self._folder):
-                record.unlink(missing_ok=True)
 
     def _with_code(self, account: Account) -> tuple[Account, str]:
         code = secrets.new_code()

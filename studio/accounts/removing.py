@@ -16,6 +16,7 @@ from studio.accounts.studios import Studios
 from studio.accounts.usage import SHARED
 from studio.errors import RunError
 from studio.files import open_plain
+from studio.homes import API_KEY
 from studio.runs import lock
 from studio.runs.launcher import kill_group
 
@@ -23,8 +24,6 @@ _PATIENCE_SECONDS = 20.0
 _LOOK_SECONDS = 0.05
 _PIECE_BYTES = 2**20
 _LEFT_OUT = (".lock", ".tmp")
-_KEY = "api-key"
-"""The key for programs, which opens the studio and no archive."""
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +107,7 @@ def _made(home: Path) -> Iterator[Path]:
         names[:] = sorted(name for name in names if not (here == home and name in SHARED))
         for file in sorted(files):
             path = here / file
-            if not (file.endswith(_LEFT_OUT) or file in (_KEY, "lock") or path.is_symlink()):
+            if not (file.endswith(_LEFT_OUT) or file in (API_KEY, "lock") or path.is_symlink()):
                 yield path
 
 

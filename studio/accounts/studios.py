@@ -120,6 +120,8 @@ class Studios:
         self._count_training()
         if (home := self.queue.next_home()) is not None:
             self._start_run(home)
+            if self.queue.next_home() == home:  # its turn was not taken: what it met must not hold up the others
+                self.queue.pass_by(home)
         with self._guard:
             open_now = list(self._studios.items())
         for id, each in open_now:
@@ -233,8 +235,8 @@ class Studios:
         try:
             with visiting(account.id):
                 self.open(account).scheduler.tick()
-        except RunError as error:  # a full disk, most likely: it is tried again
-            log.warning("The queue of the account %s cannot be looked after: %s", account.id, error, exc_info=True)
+        except Exception:  # a full disk, most likely: it is tried again
+            log.exception("The queue of the account %s cannot be looked after.", account.id)
 
     def _close_resting(self) -> None:
         with self._guard:

@@ -40,7 +40,7 @@ def serve_people(settings: Settings, *, fetch_starter: bool, console: Console) -
     first = "" if people.all() else _first_code(people)
     studios = Studios(settings, people)
     try:
-        owner = next(each for each in people.all() if each.is_first)
+        owner = people.first()
         if fetch_starter:
             try:
                 studios.open(owner).models.prepare(STARTER)

@@ -8,6 +8,7 @@ import itertools
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -211,9 +212,9 @@ class ChatClient:
         if self._meter is not None:
             self._meter.require_tokens()
 
-    def _count(self, said: FromWorker | None) -> None:
-        if self._meter is not None and isinstance(said, Answered):
-            self._meter.answered(said.tokens)
+    def _count(self, tokens: int) -> None:
+        if self._meter is not None and tokens:
+            self._meter.answered(tokens)
 
     def _has_room(self) -> bool:
         return self._room is None or self._room.enter(self)
@@ -232,7 +233,7 @@ class ChatClient:
             self._opening.release()
 
     def _written(self, worker: ChatProcess, write: Write) -> Generator[FromWorker | None, None, None]:
-        is_over = False
+        is_over, written = False, 0
         worker.open_box(write.id)
         spoke = time.monotonic()
         try:
@@ -241,9 +242,10 @@ class ChatClient:
                 said = self._next_message(worker, spoke, box=write.id)
                 spoke = time.monotonic() if said is not None else spoke
                 is_over = isinstance(said, Answered | Trouble)
-                self._count(said)
+                written = said.tokens if isinstance(said, Answered) else written + isinstance(said, Token)
                 yield said
         finally:
+            self._count(written)  # also of an answer that nobody waited for to its end
             worker.close_box(write.id)
             if not is_over and worker.is_running:
                 with logged(log, "The chat worker is gone, so it could not be told to stop", RunError):
@@ -323,6 +325,7 @@ class ChatClient:
         self, worker: ChatProcess, question: Ask | SelfTest, *, answers: int
     ) -> Generator[FromWorker, None, None]:
         waiting = set(range(answers))
+        written: Counter[int] = Counter()
         # In this order, so that a halt which comes at any moment is either seen here or sent by `halt` itself.
         worker.send(question)
         self._asked = question.id
@@ -336,8 +339,10 @@ class ChatClient:
                 # What is still said to a question that was given up is passed over.
                 if isinstance(said, Token | Answered | Tested | Trouble) and said.id != question.id:
                     continue
+                if isinstance(said, Token):
+                    written[said.pane] += 1
                 if isinstance(said, Answered):
-                    self._count(said)
+                    written[said.pane] = said.tokens
                     waiting.discard(said.pane)
                 elif isinstance(said, Trouble | Tested):
                     waiting.clear()
@@ -346,6 +351,7 @@ class ChatClient:
                 yield said
         finally:
             self._asked = None
+            self._count(written.total())  # also of answers that nobody waited for to their end
             if waiting and worker.is_running:
                 with logged(log, "The chat worker is gone, so it could not be told to stop", RunError):
                     worker.send(Halt(question.id))

@@ -11,8 +11,8 @@ import threading
 from pathlib import Path
 
 from studio.files import disk_trouble, read_bytes
+from studio.homes import API_KEY
 
-NAME = "api-key"
 _PREFIX = "sk-studio-"
 _KEY = re.compile(rf"{_PREFIX}[A-Za-z0-9_-]{{43}}")
 _MOST_BYTES = 1000
@@ -22,7 +22,7 @@ class ApiKey:
     """The key of one data folder, for any number of threads. It is never logged."""
 
     def __init__(self, home: Path) -> None:
-        self._path = home / NAME
+        self._path = home / API_KEY
         self._guard = threading.Lock()
 
     @property
@@ -57,7 +57,7 @@ class ApiKey:
     def _write(self, *, first: bool) -> str:
         """Write a new key; the `first` one only where nobody else did meanwhile. Returns the one that holds."""
         key = _PREFIX + secrets.token_urlsafe(32)
-        temporary = self._path.with_name(f".{NAME}.{secrets.token_hex(4)}.tmp")
+        temporary = self._path.with_name(f".{API_KEY}.{secrets.token_hex(4)}.tmp")
         with disk_trouble("The key for other programs", self._path.parent):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

@@ -114,7 +114,13 @@ class FairQueue:
             yield is_ours
             if is_ours:
                 # Also where no run of it could be started: those of others are not held up.
-                self._write_served(home, number=max(self._served().values(), default=0) + 1)
+                self._count_as_served(home)
+
+    def pass_by(self, home: Path) -> None:
+        """Let the accounts come next that wait behind one whose runs cannot be looked after. Raises RunError."""
+        if any(each.home != home for each in self.order(fresh=True)):
+            with self._held():
+                self._count_as_served(home)
 
     def give_back(self, home: Path) -> None:
         """Let an account be next again whose run was lost with the server. Raises RunError."""
@@ -167,6 +173,9 @@ class FairQueue:
             log.warning("Whose turn it is cannot be read: everybody begins again", exc_info=True)
             return {}
         return {each.account: each.number for each in found.served}
+
+    def _count_as_served(self, home: Path) -> None:
+        self._write_served(home, number=max(self._served().values(), default=0) + 1)
 
     def _write_served(self, home: Path, *, number: int) -> None:
         served = self._served() | {_key(home): number}

@@ -9,6 +9,7 @@ from studio.accounts import secrets
 from studio.accounts.people import CODE_SECONDS, GUEST, MEMBER, OWNER, Account, People
 from studio.accounts.sessions import CHOOSING_SECONDS, MOST_EACH, SESSION_SECONDS, Sessions, SignIn
 from studio.errors import ConfigError, RunError, StudioError
+from studio.homes import API_KEY
 
 PASSWORD = "four words of fog"
 
@@ -241,3 +242,41 @@ def test_a_record_that_cannot_be_read_loses_nothing(people: People, tmp_path: Pa
     People(tmp_path).recover()
     assert (home / "diary").exists()
     assert people.find(anna.id) is None
+
+
+def test_a_new_password_and_a_new_code_end_the_key_for_programs(people: People) -> None:
+    """Whoever had read it, in a session of a minute, would have gone on with it."""
+    anna = people.add("anna")[0]
+    key = people.home_of(anna) / API_KEY
+    key.parent.mkdir(parents=True, exist_ok=True)
+    key.write_text("sk-studio-first")
+    people.choose_password(anna.id, PASSWORD)
+    assert key.exists(), "the first password takes nothing from whoever made a key before there were accounts"
+    people.choose_password(anna.id, f"{PASSWORD} again")
+    assert not key.exists()
+    for end in (people.reset, people.shut_out):
+        key.write_text("sk-studio-next")
+        end(anna.id)
+        assert not key.exists()
+
+
+def test_no_account_is_made_beside_one_that_cannot_be_read(people: People, tmp_path: Path) -> None:
+    """The next one to be added would have become the owner, with the studio's own folder."""
+    owner = people.add("me")[0]
+    assert people.first().id == owner.id
+    (tmp_path / "accounts" / "people" / f"{owner.id}.json").write_text("damaged")
+    with pytest.raises(RunError, match="cannot be read"):
+        people.add("ben")
+    with pytest.raises(RunError, match="The first owner's account is not in"):
+        people.first()
+
+
+def test_what_was_laid_aside_goes_with_its_account(people: People, tmp_path: Path) -> None:
+    people.add("me")
+    anna = people.add("anna")[0]
+    people.home_of(anna).mkdir(parents=True, exist_ok=True)
+    people.remove(anna.id)
+    aside = tmp_path / "accounts" / "bin" / f"{anna.id}-aside"
+    aside.mkdir()
+    people.delete(anna.id)
+    assert not aside.exists()

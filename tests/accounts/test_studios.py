@@ -245,3 +245,18 @@ def test_a_studio_that_rests_is_closed_and_opened_again(shared: House) -> None:
     shared.studios.tick()
     assert shared.studios.open(account) is kept
     assert run.is_alive()
+
+
+def test_an_account_whose_record_is_damaged_holds_up_nobody(shared: House) -> None:
+    anna, ben = studio_of(shared, "anna"), studio_of(shared, "ben")
+    first, _ = queued(anna, "anna 1"), queued(anna, "anna 2")
+    queued(ben, "ben 1")
+    queued(ben, "ben 2")
+    end(shared, first, anna)
+    record = shared.home / "accounts" / "people" / f"{ben.settings.account}.json"
+    kept = record.read_text()
+    record.write_text("damaged")
+    for _ in range(2):
+        shared.studios.tick()
+    assert trained(shared) == ["anna 1", "anna 2"]
+    record.write_text(kept)

@@ -173,3 +173,15 @@ def test_what_cannot_be_read_begins_again(home: Path) -> None:
     Queue(anna).add("anna-0")
     Queue(ben).add("ben-0")
     assert start(home) == ["anna-0", "ben-0"]
+
+
+def test_one_is_passed_by_where_another_waits(home: Path) -> None:
+    _, anna, ben = homes(home)
+    Queue(anna).add("anna-0")
+    line = FairQueue(home)
+    line.pass_by(anna)
+    assert not (home / "accounts" / "turns.json").exists(), "nobody else waits"
+    Queue(ben).add("ben-0")
+    assert line.next_home() == anna
+    line.pass_by(anna)
+    assert line.next_home() == ben

@@ -97,6 +97,10 @@ class Gate:
             await _refused(scope, 403, str(error))(scope, receive, send)
             return
         scope = {**scope, WHO: account}
+        if account is None and not self._pages.is_for_anybody(scope):
+            # Before what bounds uploads counts it: strangers must not use up what the people here have.
+            await _nothing_for_nobody(scope)(scope, receive, send)
+            return
         if account is not None:
             scope["client"] = (account.id, 0)  # bounds of one visitor are those of one account, wherever it comes from
         await self._bounded(scope, receive, send)
@@ -104,14 +108,12 @@ class Gate:
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
         account: Account | None = scope[WHO]
         answer = await self._pages.answer(Request(scope, receive), account)
-        if answer is None and account is None:
-            answer = _refused(scope, 401 if is_api(scope["path"]) else 404, NOTHING_HERE)
         if answer is None and account is not None:
             scope = self._narrowed(scope, account)
             if scope["path"].startswith(FILE) and not self._is_own_file(scope["path"], account):
                 answer = _refused(scope, 404, NOTHING_HERE)
         if answer is not None or account is None:
-            await (answer or _refused(scope, 404, NOTHING_HERE))(scope, receive, send)
+            await (answer or _nothing_for_nobody(scope))(scope, receive, send)
             return
         try:
             live = await self._page_of(account)
@@ -214,14 +216,13 @@ class Gate:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             for id, live in list(self._live.items()):
-                is_gone = await self._pages.in_thread(self._studios.people.find, id) is None
-                if is_gone:
-                    await self._pages.in_thread(self._studios.drop, id)
-                elif not live.answering and self._clock() - live.used_at > REST_SECONDS:
-                    try:
+                try:
+                    if await self._pages.in_thread(self._studios.people.find, id) is None:
+                        await self._pages.in_thread(self._studios.drop, id)
+                    elif not live.answering and self._clock() - live.used_at > REST_SECONDS:
                         await self._drop(id)
-                    except Exception:
-                        log.exception("The page of an account could not be dropped.")
+                except Exception:  # the others are looked after all the same
+                    log.exception("The page of an account could not be dropped.")
 
     async def _live_on(self, receive: Receive, send: Send) -> None:
         sweeping = None
@@ -240,6 +241,10 @@ class Gate:
                     await self._drop(id)
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+
+def _nothing_for_nobody(scope: Scope) -> Response:
+    return _refused(scope, 401 if is_api(scope["path"]) else 404, NOTHING_HERE)
 
 
 def _refused(scope: Scope, status: int, sentence: str) -> Response:

@@ -61,8 +61,12 @@ class Identity:
     def cookie_for(self, scope: Scope, token: str, *, is_choosing: bool = False) -> str:
         """Write the cookie that begins a session in a browser, or ends it where the token is empty."""
         seconds = (CHOOSING_SECONDS if is_choosing else SESSION_SECONDS) if token else 0
-        parts = [f"{self.cookie}={token}", "Path=/", f"Max-Age={int(seconds)}", "HttpOnly", "SameSite=Lax"]
-        return "; ".join([*parts, "secure"] if self._is_encrypted(scope) else parts)
+        parts = [f"{self.cookie}={token}", "Path=/", f"Max-Age={int(seconds)}", "HttpOnly"]
+        if (
+            self._settings.where == "space"
+        ):  # the Hub shows it in a frame; where a request comes from is looked at apart
+            return "; ".join([*parts, "SameSite=None", "secure", "Partitioned"])
+        return "; ".join([*parts, "SameSite=Lax", *(["secure"] if self._is_encrypted(scope) else [])])
 
     @property
     def comes_by_proxy(self) -> bool:

@@ -12,9 +12,10 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
+from starlette.types import Scope
 
 from studio.accounts.links import Links
-from studio.accounts.people import GUEST, MEMBER, OWNER, Account
+from studio.accounts.people import GUEST, MEMBER, OWNER, Account, plain_name
 from studio.accounts.removing import archive
 from studio.accounts.secrets import LONGEST_PASSWORD, SHORTEST_PASSWORD
 from studio.accounts.sessions import Sessions, SignIn
@@ -51,6 +52,12 @@ NOTHING_HERE = "There is nothing at this address for you. If you are not signed 
 _OF_SOMEBODY = ("/account", "/archive", "/people")
 """Addresses at which nobody is told anything."""
 
+_FORMS = ("/sign-in", "/password", "/sign-out")
+"""What anybody may send."""
+
+_FORM_SECONDS = 10.0
+"""So long a short form may take: whoever is slower holds a place that others need."""
+
 _ROLES = {OWNER: "Owner", MEMBER: "Member", GUEST: "Guest"}
 
 Made = TypeVar("Made")
@@ -76,6 +83,7 @@ class Pages:
         self._sign_in = sign_in
         self._links = Links(studios.settings.home)
         self._names = Tries(clock, each=TRIES_OF_A_NAME, in_all=TRIES_IN_ALL)
+        self._own = Tries(clock, each=TRIES_OF_A_NAME, in_all=TRIES_IN_ALL)
         self._addresses = Tries(clock, each=TRIES_OF_AN_ADDRESS, in_all=TRIES_IN_ALL)
         self._threads = anyio.CapacityLimiter(_MOST_THREADS)
         self._table: dict[tuple[str, str], Answering] = {
@@ -100,6 +108,12 @@ class Pages:
         shared = Route(f"{SHARED}{{token}}", _nothing)
         paths = {path: [method for method, of in self._table if of == path] for _, path in self._table}
         return [shared, *(Route(path, _nothing, methods=methods) for path, methods in paths.items())]
+
+    def is_for_anybody(self, scope: Scope) -> bool:
+        """Tell whether a request of somebody who is not signed in is looked at: what only reads, and the forms."""
+        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
+            return True
+        return scope["method"] == "POST" and Request(scope).url.path in _FORMS
 
     async def answer(self, request: Request, account: Account | None) -> Response | None:
         """Answer where the address is one of accounts, or the page's own and nobody is signed in; else None."""
@@ -128,7 +142,8 @@ class Pages:
             return PlainTextResponse("A sign-in is a short form: a name and the password.", 413)
         name = form.get("name", "").strip()
         address = request.client.host if request.client else ""
-        seconds = max(self._names.begin(name.casefold()[:200]), self._addresses.begin(address))
+        # An address that is refused counts for no name: whoever tries many would shut out everybody.
+        seconds = self._addresses.begin(address) or self._names.begin(plain_name(name)[:200])
         if seconds:
             trouble = f"Too many wrong passwords. Try again in {int(seconds) + 1} seconds."
             page = self._page(request, "accounts/sign_in.html", status=429, name=name, trouble=trouble)
@@ -138,7 +153,7 @@ class Pages:
             token, must_choose = await self.in_thread(self._sign_in.token_for, name, form.get("password", ""))
         except StudioError as error:
             return self._page(request, "accounts/sign_in.html", status=403, name=name, trouble=str(error))
-        self._names.forgive(name.casefold()[:200])
+        self._names.forgive(plain_name(name)[:200])
         self._addresses.forgive(address)
         answer = RedirectResponse("password" if must_choose else "./", 303)
         answer.headers["Set-Cookie"] = self._identity.cookie_for(request.scope, token, is_choosing=must_choose)
@@ -202,7 +217,7 @@ class Pages:
         if form.get("action") in ("share", "revoke"):
             return await self._take_link(request, account, form)
         try:
-            if seconds := self._names.begin(account.id):
+            if seconds := self._own.begin(account.id):
                 raise TooMany(f"Too many wrong passwords. Try again in {int(seconds) + 1} seconds.")
             if form.get("action") == "delete":
                 await self.in_thread(forms.leave, self._studios, account, form)
@@ -213,7 +228,7 @@ class Pages:
             token = await self.in_thread(self._sessions.begin, changed)
         except StudioError as error:
             return await self._account_page(request, account, trouble=str(error))
-        self._names.forgive(account.id)
+        self._own.forgive(account.id)
         page = await self._account_page(request, changed, done="Your password is changed.")
         page.headers["Set-Cookie"] = self._identity.cookie_for(request.scope, token)
         return page
@@ -307,12 +322,15 @@ def _in_language(request: Request) -> Response:
 
 
 async def _form(request: Request) -> Form | None:
-    """Read a short form; None for one that is too long, or none."""
+    """Read a short form; None for one that is too long or too slow, or none."""
     content = bytearray()
-    async for part in request.stream():
-        content += part
-        if len(content) > LONGEST_FORM:
-            return None
+    with anyio.move_on_after(_FORM_SECONDS) as reading:
+        async for part in request.stream():
+            content += part
+            if len(content) > LONGEST_FORM:
+                return None
+    if reading.cancelled_caught:
+        return None
     try:
         return dict(parse_qsl(content.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=_MOST_FIELDS))
     except ValueError:  # more fields than any form of ours has

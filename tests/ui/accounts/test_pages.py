@@ -1,5 +1,6 @@
 """Signing in, one's own account and those of others, as a browser without scripts sends it."""
 
+import http.client
 import io
 import os
 import subprocess
@@ -239,3 +240,35 @@ def test_the_open_stream_of_a_removed_account_ends(place: Served) -> None:
     post(place.visitor(place.owner), "/people", action="remove", id=anna.id)
     assert ended.wait(10)
     following.join()
+
+
+def test_strangers_use_up_nothing_that_uploads_of_the_people_here_need(place: Served) -> None:
+    stranger, owner = place.visitor(), place.visitor(place.owner)
+    statuses = {stranger.ask("POST", "/gradio_api/upload", b"abc").status for _ in range(120)}
+    assert statuses == {404}
+    body = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.txt"\r\n\r\nabc\r\n--x--\r\n'
+    sent = owner.ask("POST", "/gradio_api/upload", body, {"Content-Type": "multipart/form-data; boundary=x"})
+    assert sent.status == 200
+
+
+def test_whoever_tries_many_names_shuts_out_only_their_own_address(place: Served) -> None:
+    anna, code = place.house.people.add("anna")
+    for number in range(70):
+        post(place.visitor(), "/sign-in", name=f"nobody{number}", password="wrong one")
+    assert post(place.visitor(), "/sign-in", name="anna", password=code).status == 429
+    owner = post(
+        place.visitor(place.owner), "/account", action="password", old="wrong one", new=PASSWORD, again=PASSWORD
+    )
+    assert "Too many" not in owner.text
+    elsewhere = http.client.HTTPConnection("127.0.0.1", place.port, timeout=30, source_address=("127.0.0.2", 0))
+    form = urllib.parse.urlencode({"name": anna.name, "password": code})
+    elsewhere.request("POST", "/sign-in", form, {"Content-Type": "application/x-www-form-urlencoded"})
+    assert elsewhere.getresponse().status == 303
+    elsewhere.close()
+
+
+def test_one_name_in_other_letters_is_one_name(place: Served) -> None:
+    place.house.people.add("anna")
+    for name in ("anna", "ａnna", "aｎna", "anｎa", "annａ"):  # noqa: RUF001  # letters of full width
+        assert post(place.visitor(), "/sign-in", name=name, password="wrong one").status == 403
+    assert post(place.visitor(), "/sign-in", name="ａｎna", password="wrong one").status == 429  # noqa: RUF001

@@ -343,6 +343,7 @@ class Studio:
 
     def delete_export(self, id: str, kind: str) -> None:
         """Delete an export. Raises RunError for an unknown run, ExportError while it is being written."""
+        self._require_member()
         delete_export(self.jobs, self.runs.get(id), kind)
 
     def model_card(self, id: str, kind: str, to: str, *, licence: str = "") -> str:
@@ -372,6 +373,7 @@ class Studio:
 
     def delete_run(self, id: str) -> None:
         """Put a run into the bin. Raises RunError when it is unknown or at work."""
+        self._require_member()
         if not self.runs.find(id).is_alive():
             with logged(log, "The evaluation of a run that is deleted was not cancelled", RunError, level=logging.INFO):
                 self.evaluations.cancel(id)

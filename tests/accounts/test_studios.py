@@ -116,6 +116,8 @@ GUESTS: tuple[Callable[[Studio, str], Any], ...] = (
     lambda studio, id: studio.archive_run(id),
     lambda studio, id: studio.import_run(Path("x")),
     lambda studio, id: studio.start_export(id, "adapter"),
+    lambda studio, id: studio.delete_export(id, "adapter"),
+    lambda studio, id: studio.delete_run(id),
     lambda studio, id: studio.start_publication(id, "adapter", "a/b", card=""),
     lambda studio, id: studio.start_blend([id], [1.0], "linear"),
     lambda studio, id: studio.models.prepare("somebody/model"),

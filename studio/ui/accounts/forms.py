@@ -109,7 +109,7 @@ def seen(studios: Studios, account: Account) -> Seen:
     else:
         ago = time.time() - account.seen
         state = f"Signed in {duration(max(ago, 1.0))} ago" if account.seen else "Has a password"
-    return Seen(account, state, " · ".join(each.said for each in shares(studios, account)))
+    return Seen(account, state, studios.usage(account).sentence())
 
 
 def change_password(studios: Studios, account: Account, form: Form) -> Account:

@@ -17,6 +17,7 @@ from starlette.types import Scope
 from studio.accounts.links import Links
 from studio.accounts.people import GUEST, MEMBER, OWNER, Account, plain_name
 from studio.accounts.removing import archive
+from studio.accounts.rights import Rights
 from studio.accounts.secrets import LONGEST_PASSWORD, SHORTEST_PASSWORD
 from studio.accounts.sessions import Sessions, SignIn
 from studio.accounts.studios import Studios
@@ -238,6 +239,7 @@ class Pages:
             if form["action"] == "revoke":
                 await self.in_thread(self._links.revoke, account, form.get("link", ""))
                 return await self._account_page(request, account, done="The link is revoked: it leads nowhere now.")
+            Rights(account.id, self._studios.people).require_member()
             run = await self.in_thread(forms.run_to_share, self._studios, account, form)
             token = await self.in_thread(self._links.share, account, run.id)
         except StudioError as error:

@@ -8,15 +8,20 @@ from studio.mirror.contents import Group, Kept, is_group, is_of_group
 
 _MOST_GROUPS = 100_000
 _MOST_BYTES = 64 * 2**20
+_MOST_GENERATIONS = 2**53
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """The groups of a mirror. `writer` names the data folder that wrote it, `written` the time."""
+    """The groups of a mirror. `writer` names the data folder that wrote it, `written` the time.
+
+    `generation` counts the data folders that had the mirror: of two that write at once, the later one goes on.
+    """
 
     writer: str = ""
     written: float = 0.0
     groups: tuple[Group, ...] = ()
+    generation: int = 0
 
     def files(self) -> Iterator[Kept]:
         """Go through the files of all groups."""
@@ -38,6 +43,8 @@ def read_manifest(content: bytes) -> Manifest:
     manifest = codec.from_plain(Manifest, codec.parse(content, most_bytes=_MOST_BYTES))
     if len(manifest.groups) > _MOST_GROUPS:
         raise codec.Damaged("it names too many things")
+    if not 0 <= manifest.generation < _MOST_GENERATIONS:
+        raise codec.Damaged("nobody counts so far")
     names: set[str] = set()
     for group in manifest.groups:
         paths = {kept.path for kept in group.files}

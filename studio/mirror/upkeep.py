@@ -32,6 +32,8 @@ AT_ONCE_FILES = 200
 
 SPARE_BYTES = 2**30
 _MOST_TABLE_BYTES = 64 * 2**20
+_MOST_TRIES = 5
+"""So often a copy begins again because an older studio wrote meanwhile: by then that one knows that it is to stop."""
 
 log = logging.getLogger(__name__)
 
@@ -39,16 +41,21 @@ Item = TypeVar("Item")
 
 
 class TakenOver(MirrorError):
-    """Another studio keeps its data in this mirror now."""
+    """A newer studio keeps its data in this mirror now."""
+
+
+class _Overwritten(Exception):
+    """The table was not what it was thought to be. What is there is known now."""
 
 
 @dataclass(frozen=True)
 class _Home:
-    """What a data folder knows of its mirror. `name` is one that no other folder has."""
+    """What a data folder knows of its mirror. `name` is one that no other folder has, `generation` as in `Manifest`."""
 
     target: str
     name: str
     is_whole: bool
+    generation: int = 0
 
 
 Tell = Callable[[str, int, int], None]
@@ -85,7 +92,7 @@ class Mirror:
     def bring_back(self) -> None:
         """Bring back what the mirror has and the folder has not; nothing that is there is changed. May be repeated.
 
-        Raises MirrorError, and TakenOver where this folder was mirrored there before and another has been since.
+        Raises MirrorError, and TakenOver where this folder was mirrored there before and a newer one has been since.
         """
         self._store.prepare()
         with disk_trouble("The mirror", self._home, MirrorError):
@@ -95,13 +102,13 @@ class Mirror:
             kept = _Home(self._target, secrets.token_hex(16), is_whole=False)
             self._write_home(kept)
         table, version = self._fetch_table()
-        if kept.is_whole:
-            if table is not None and table.writer != kept.name:
-                raise self._taken_over()
-        else:
-            if table is not None:
-                self._bring_groups_back(table)
-            self._write_home(replace(kept, is_whole=True))
+        if kept.is_whole and table is not None and _is_newer(table, kept):
+            raise self._taken_over()
+        if table is not None and not (kept.is_whole and table.writer == kept.name):
+            self._bring_groups_back(table, table.groups)
+        if not kept.is_whole:
+            generation = table.generation + 1 if table is not None else 1
+            self._write_home(replace(kept, is_whole=True, generation=generation))
         self._table, self._version = table or Manifest(), version
 
     def copy(self) -> bool:
@@ -117,7 +124,7 @@ class Mirror:
                 "Nothing in the mirror was changed: everything comes back from there.",
             )
         try:
-            return self._copy(kept.name)
+            return self._copy_in_tries(kept)
         except OSError as error:
             raise MirrorError(
                 f"The data folder cannot be copied: {error.strerror or error}.", "Nothing in the mirror was deleted."
@@ -125,29 +132,42 @@ class Mirror:
         finally:
             self._reader.let_go()
 
-    def _copy(self, writer: str) -> bool:
+    def _copy_in_tries(self, kept: _Home) -> bool:
+        for _ in range(_MOST_TRIES):
+            try:
+                return self._copy(kept)
+            except _Overwritten:
+                log.info("The table in %s was another; the copy begins again", self._target, exc_info=True)
+        raise MirrorError(f"What {self._target} holds changes all the time.", "It is tried again.")
+
+    def _copy(self, kept: _Home) -> bool:
         assert self._table is not None
+        takes_over = self._table.writer != kept.name
+        if takes_over and self._version:
+            # Said before all is read, which may take minutes: the studio before this one stops when it sees it.
+            self._write_table(self._table.groups, kept, written=self._table.written)
         before = {group.name: group for group in self._table.groups}
         now: dict[str, Group] = {}
         for name in group_names(self._home):
             group = self._reader.read(name) or (before.get(name) if (self._home / name).exists() else None)
             if group is not None:
                 now[name] = group
-        if now == before and self._table.writer == writer:
-            return False
-        self._ensure_ours(writer)
+        if now == before and self._table.writer == kept.name:
+            return takes_over
+        self._ensure_known(kept)
         if self._there is None:
             self._there = self._store.contents()
         table = {name: group for name, group in before.items() if name in now}
         changed = [group for name, group in now.items() if before.get(name) != group]
-        self._send(table, changed, writer)
+        self._send(table, changed, kept)
         unused = self._there - self._table.contents().keys()
         if unused:
+            self._ensure_known(kept)
             self._store.delete(unused)
             self._there -= unused
         return True
 
-    def _send(self, table: dict[str, Group], changed: Iterable[Group], writer: str) -> None:
+    def _send(self, table: dict[str, Group], changed: Iterable[Group], home: _Home) -> None:
         """Send what is new of the changed groups, those with little first, and a table after every batch of them."""
         ordered = sorted(changed, key=lambda group: sum(kept.size for kept in self._missing([group])))
         total, done = sum(kept.size for kept in self._missing(ordered)), 0
@@ -158,9 +178,9 @@ class Mirror:
                 self._put(files)
                 done += sum(kept.size for kept in files)
             table.update((group.name, group) for group in whole)
-            self._write_table(table.values(), writer)
+            self._write_table(table.values(), home)
         if not ordered:
-            self._write_table(table.values(), writer)
+            self._write_table(table.values(), home)
 
     def _missing(self, groups: Iterable[Group]) -> list[Kept]:
         found = {kept.sha256: kept for group in groups for kept in group.files if kept.size}
@@ -185,22 +205,32 @@ class Mirror:
             raise
         self._there.update(kept.sha256 for kept in files)
 
-    def _write_table(self, groups: Iterable[Group], writer: str) -> None:
-        table = Manifest(writer, self._clock(), tuple(sorted(groups, key=lambda group: group.name)))
+    def _write_table(self, groups: Iterable[Group], home: _Home, *, written: float | None = None) -> None:
+        at = self._clock() if written is None else written
+        table = Manifest(home.name, at, tuple(sorted(groups, key=lambda group: group.name)), home.generation)
+        content = write_manifest(table)
+        self._ensure_known(home)
         path = self._home / OWN / "table.json"
-        path.write_bytes(write_manifest(table))
+        path.write_bytes(content)
         self._store.put_table(path)
         self._table, self._version = table, self._store.version()
 
-    def _ensure_ours(self, writer: str) -> None:
-        """Raises TakenOver where another studio wrote the table last."""
+    def _ensure_known(self, home: _Home) -> None:
+        """Raises _Overwritten where the table is another than was known, and TakenOver where a newer studio wrote it.
+
+        What an older studio added to it is brought back first: a Space that restarts may write beside its follower.
+        """
         if self._store.version() == self._version:
             return
         table, version = self._fetch_table()  # what was written may have arrived though nobody heard
-        if table is not None and table.writer != writer:
+        if table is not None and _is_newer(table, home):
             self._table = None
             raise self._taken_over()
+        if table is not None and table.writer != home.name:
+            known = set(self._table.groups) if self._table is not None else set()
+            self._bring_groups_back(table, [group for group in table.groups if group not in known])
         self._table, self._version, self._there = table or Manifest(), version, None
+        raise _Overwritten
 
     def _taken_over(self) -> TakenOver:
         return TakenOver(
@@ -223,8 +253,8 @@ class Mirror:
                 "Nothing there was changed. Name another bucket to begin anew.",
             ) from error
 
-    def _bring_groups_back(self, table: Manifest) -> None:
-        missing = [group for group in table.groups if not (self._home / group.name).exists()]
+    def _bring_groups_back(self, table: Manifest, wanted: Iterable[Group]) -> None:
+        missing = [group for group in wanted if not (self._home / group.name).exists()]
         groups = sorted(missing, key=lambda group: group.name in FILES)  # the queue after the runs that it names
         total = sum(Manifest(groups=tuple(groups)).contents().values())
         self._ensure_room(total)
@@ -234,8 +264,8 @@ class Mirror:
             for batch in _batches(groups, lambda group: sum(kept.size for kept in group.files)):
                 shutil.rmtree(back, ignore_errors=True)
                 back.mkdir()
-                wanted = {kept.sha256: kept for group in batch for kept in group.files if kept.size}
-                for files in _batches(wanted.values(), lambda kept: kept.size):
+                contents = {kept.sha256: kept for group in batch for kept in group.files if kept.size}
+                for files in _batches(contents.values(), lambda kept: kept.size):
                     self._tell(BRINGING_BACK, min(done, total), total)
                     self._fetch(files, back)
                     done += sum(kept.size for kept in files)
@@ -292,6 +322,11 @@ class Mirror:
     def _write_home(self, kept: _Home) -> None:
         with disk_trouble("The mirror", self._home, MirrorError):
             write_whole(self._home / OWN / "home.json", codec.dumps(kept))
+
+
+def _is_newer(table: Manifest, home: _Home) -> bool:
+    """Tell whether a data folder that took the mirror over later wrote a table; of two at once, one is the later."""
+    return table.writer != home.name and (table.generation, table.writer) > (home.generation, home.name)
 
 
 def _batches(items: Iterable[Item], bytes_of: Callable[[Item], int]) -> Iterator[list[Item]]:

@@ -254,6 +254,77 @@ def test_two_studios_do_not_write_to_one_mirror(home: Path, tmp_path: Path, mirr
     assert not second.copy()
 
 
+def conversation(home: Path, number: int) -> Path:
+    path = f"conversations/20260101-00000{number}-abcdef.json"
+    write(home, path, f'{{"n":{number}}}\n')
+    return home / path
+
+
+def test_what_an_old_container_writes_while_the_new_one_brings_back_comes_too(
+    home: Path, tmp_path: Path, mirror_of: MirrorOf
+) -> None:
+    """The new container stopped for good, and when the old one was killed nothing was mirrored any more."""
+    old, new = mirror_of(home), mirror_of(tmp_path / "new")
+    old.bring_back()
+    old.copy()
+    new.bring_back()
+    late = conversation(home, 1)
+    old.copy()
+    conversation(tmp_path / "new", 2)
+    assert new.copy()
+    assert (tmp_path / "new" / "conversations" / late.name).exists()
+    conversation(home, 3)
+    with pytest.raises(TakenOver):
+        old.copy()
+    woken = mirror_of(tmp_path / "woken")
+    woken.bring_back()
+    found = {path.name for path in (tmp_path / "woken" / "conversations").iterdir()}
+    assert found == {f"20260101-00000{number}-abcdef.json" for number in (0, 1, 2)}
+
+
+def test_an_old_container_in_a_long_copy_does_not_write_over_the_table_of_the_new_one(
+    home: Path, tmp_path: Path, mirror_of: MirrorOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = mirror_of(home), mirror_of(tmp_path / "new")
+    old.bring_back()
+    old.copy()
+    new.bring_back()
+    put = old._store.put
+
+    def slowly(files: dict[str, Path]) -> None:
+        put(files)
+        conversation(tmp_path / "new", 2)
+        new.copy()
+
+    monkeypatch.setattr(old._store, "put", slowly)
+    conversation(home, 1)
+    with pytest.raises(TakenOver):
+        old.copy()
+    conversation(tmp_path / "new", 3)
+    assert new.copy()
+    woken = mirror_of(tmp_path / "woken")
+    woken.bring_back()
+    assert (tmp_path / "woken" / "conversations" / "20260101-000002-abcdef.json").exists()
+
+
+def test_of_two_that_take_over_at_once_one_goes_on(home: Path, tmp_path: Path, mirror_of: MirrorOf) -> None:
+    first = mirror_of(home)
+    first.bring_back()
+    first.copy()
+    both = {folder: mirror_of(folder) for folder in (tmp_path / "a", tmp_path / "b")}
+    for each in both.values():
+        each.bring_back()
+    stopped: set[Path] = set()
+    for number in range(1, 4):
+        for folder in both.keys() - stopped:
+            conversation(folder, number)
+            try:
+                both[folder].copy()
+            except TakenOver:
+                stopped.add(folder)
+    assert len(stopped) == 1
+
+
 @pytest.mark.parametrize("part", ["/xet-write-token", "/batch", "/paths-info"])
 @pytest.mark.parametrize("status", [0, 500, 403])
 def test_an_upload_that_fails_is_whole_the_next_time(

@@ -151,19 +151,22 @@ class Reader:
                 yield name
             return
         # The checkpoints are listed before anything else is: one that comes later waits for the next time.
-        yield from self._below(PurePosixPath(name) / _CHECKPOINTS)
-        for found in self._below(PurePosixPath(name)):
+        yield from self._below(PurePosixPath(name) / _CHECKPOINTS, _DEEPEST - 1)
+        for found in self._below(PurePosixPath(name), _DEEPEST):
             if not found.startswith(f"{name}/{_CHECKPOINTS}/"):
                 yield found
 
-    def _below(self, folder: PurePosixPath) -> Iterator[str]:
+    def _below(self, folder: PurePosixPath, levels: int) -> Iterator[str]:
+        if not levels:
+            log.warning("'%s' lies too deep to be mirrored", folder)
+            return
         for name in _names(self._home / folder):
             path = folder / name
             if not _is_kept(name):
                 continue
             mode = (self._home / path).lstat().st_mode
             if stat.S_ISDIR(mode):
-                yield from self._below(path)
+                yield from self._below(path, levels - 1)
             elif stat.S_ISREG(mode):
                 yield path.as_posix()
 
@@ -183,7 +186,7 @@ class Reader:
             _link(source, temporary)
         with open_plain(temporary) as file:
             digest = sha256_of(file)
-        kept = Kept(path, temporary.stat().st_size, digest, found.st_mtime)
+        kept = Kept(path, temporary.stat().st_size, digest, min(max(0.0, found.st_mtime), LAST_TIME))
         os.replace(temporary, self._aside / digest)
         temporary.unlink(missing_ok=True)  # a link to the same file is left where it is
         self._known[path] = stamp, kept

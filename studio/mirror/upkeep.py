@@ -208,12 +208,24 @@ class Mirror:
     def _write_table(self, groups: Iterable[Group], home: _Home, *, written: float | None = None) -> None:
         at = self._clock() if written is None else written
         table = Manifest(home.name, at, tuple(sorted(groups, key=lambda group: group.name)), home.generation)
+        if self._table is not None:
+            table = replace(table, strange=self._table.strange)
         content = write_manifest(table)
+        self._ensure_readable(content)
         self._ensure_known(home)
         path = self._home / OWN / "table.json"
         path.write_bytes(content)
         self._store.put_table(path)
         self._table, self._version = table, self._store.version()
+
+    def _ensure_readable(self, content: bytes) -> None:
+        try:
+            read_manifest(content)
+        except codec.Damaged as error:
+            raise MirrorError(
+                f"A table of all that is in the data folder could not be read again: {error}.",
+                f"What {self._target} held before is still there. Delete what you do not need here.",
+            ) from error
 
     def _ensure_known(self, home: _Home) -> None:
         """Raises _Overwritten where the table is another than was known, and TakenOver where a newer studio wrote it.
@@ -246,12 +258,15 @@ class Mirror:
             return None, ""
         try:
             with open_plain(path) as file:
-                return read_manifest(file.read(_MOST_TABLE_BYTES)), version
+                table = read_manifest(file.read(_MOST_TABLE_BYTES))
         except codec.Damaged as error:
             raise MirrorError(
                 f"The table of what {self._target} holds cannot be read: {error}.",
                 "Nothing there was changed. Name another bucket to begin anew.",
             ) from error
+        for group in table.strange:
+            log.warning("The mirror names strange files in %r, which stay there", group.name[:80])
+        return table, version
 
     def _bring_groups_back(self, table: Manifest, wanted: Iterable[Group]) -> None:
         missing = [group for group in wanted if not (self._home / group.name).exists()]

@@ -392,7 +392,7 @@ def test_a_public_bucket_is_refused(home: Path, mirror_of: MirrorOf, hub: Bucket
         mirror_of(home).bring_back()
 
 
-def test_a_table_that_names_a_file_outside_is_refused(
+def test_a_group_with_a_file_outside_is_not_brought_back_and_stays_in_the_mirror(
     home: Path, tmp_path: Path, mirror_of: MirrorOf, hub: BucketHub
 ) -> None:
     mirror = mirror_of(home)
@@ -400,12 +400,19 @@ def test_a_table_that_names_a_file_outside_is_refused(
     mirror.copy()
     path = home / ".mirror" / "table.json"
     said = json.loads(path.read_text())
-    said["groups"][0]["files"][0]["path"] = "../../outside"
+    strange = next(group for group in said["groups"] if group["name"] == RUN)
+    strange["files"][0]["path"] = "../../outside"
     path.write_text(json.dumps(said))
     mirror._store.put_table(path)
-    with pytest.raises(MirrorError, match="cannot be read: it names a strange file"):
-        mirror_of(tmp_path / "woken").bring_back()
-    assert tree(tmp_path / "woken") == {}
+    before = table(hub)
+    woken = mirror_of(tmp_path / "woken")
+    woken.bring_back()
+    conversation(tmp_path / "woken", 1)
+    woken.copy()
+    assert not (tmp_path / "woken" / "runs").exists()
+    assert "conversations/20260101-000000-abcdef.json" in tree(tmp_path / "woken")
+    assert before < table(hub)
+    assert json.loads((tmp_path / "woken" / ".mirror" / "table.json").read_text())["strange"] == [strange]
 
 
 @pytest.mark.parametrize(
@@ -424,8 +431,48 @@ def test_what_a_table_names_is_checked(change: dict[str, object]) -> None:
     good = {"path": f"{RUN}/config.json", "size": 3, "sha256": "0" * 64, "changed": 1.0}
     tables = [{"groups": [{"name": RUN, "files": [file]}]} for file in (good, good | change)]
     assert read_manifest(json.dumps(tables[0]).encode()).groups[0].name == RUN
+    read = read_manifest(json.dumps(tables[1]).encode())
+    assert read.groups == ()
+    assert [group.name for group in read.strange] == [RUN]
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"generation":-1}', b'{"generation":9007199254740992}'])
+def test_what_is_no_table_is_refused(content: bytes) -> None:
     with pytest.raises(Damaged):
-        read_manifest(json.dumps(tables[1]).encode())
+        read_manifest(content)
+
+
+def test_what_the_writer_takes_the_reader_takes_too(home: Path, tmp_path: Path, mirror_of: MirrorOf) -> None:
+    """A file too deep, or with a time before 1970, made a table that nobody could read: nothing came back."""
+    write(home, f"{RUN}/{'deep/' * 11}file.json", "{}\n")
+    write(home, f"{RUN}/{'deep/' * 12}file.json", "{}\n")
+    write(home, f"{RUN}/checkpoints/{'deep/' * 11}file.json", "{}\n")
+    os.utime(home / RUN / "config.json", (-5, -5))
+    os.utime(home / "queue.json", (2**40, 2**40))
+    mirror = mirror_of(home)
+    mirror.bring_back()
+    mirror.copy()
+    woken = mirror_of(tmp_path / "woken")
+    woken.bring_back()
+    expected = kept(home)
+    del expected[f"{RUN}/{'deep/' * 12}file.json"], expected[f"{RUN}/checkpoints/{'deep/' * 11}file.json"]
+    assert tree(tmp_path / "woken") == expected
+
+
+def test_a_table_that_could_not_be_read_is_not_written(
+    home: Path, tmp_path: Path, mirror_of: MirrorOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror = mirror_of(home)
+    mirror.bring_back()
+    mirror.copy()
+    expected = kept(home)
+    monkeypatch.setattr("studio.mirror.manifest._MOST_GROUPS", len(mirror._table.groups) if mirror._table else 0)
+    conversation(home, 1)
+    with pytest.raises(MirrorError, match="could not be read again: it names too many things"):
+        mirror.copy()
+    woken = mirror_of(tmp_path / "woken")
+    woken.bring_back()
+    assert tree(tmp_path / "woken") == expected
 
 
 def test_a_name_that_is_no_text_is_left_out(home: Path, mirror_of: MirrorOf) -> None:

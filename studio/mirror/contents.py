@@ -95,6 +95,8 @@ def group_names(home: Path) -> Iterator[str]:
         if _is_file(home / name):
             yield name
     for folder in (*FOLDERS, *sorted(_SHELVES)):
+        if "/" in folder and not _is_folder((home / folder).parent):  # the data folder itself may be a link
+            continue
         for name in _names(home / folder):
             if is_group(f"{folder}/{name}") and not name.endswith(_NOT_KEPT):
                 yield f"{folder}/{name}"
@@ -146,7 +148,7 @@ class Reader:
 
     def _paths(self, name: str) -> Iterator[str]:
         top = self._home / name
-        if not top.is_dir():
+        if not _is_folder(top):
             if _is_file(top):
                 yield name
             return
@@ -209,9 +211,17 @@ def _turn(path: str) -> int:
 
 def _names(folder: Path) -> list[str]:
     try:
-        return sorted(os.listdir(folder))
+        return sorted(os.listdir(folder)) if _is_folder(folder) else []
     except FileNotFoundError:
         return []
+
+
+def _is_folder(path: Path) -> bool:
+    """Tell whether a path is a folder. A link to one is none: what it points to may be anybody's."""
+    try:
+        return stat.S_ISDIR(path.lstat().st_mode)
+    except FileNotFoundError:
+        return False
 
 
 def _is_file(path: Path) -> bool:

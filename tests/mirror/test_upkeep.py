@@ -484,6 +484,42 @@ def test_a_name_that_is_no_text_is_left_out(home: Path, mirror_of: MirrorOf) -> 
     assert not mirror.copy()
 
 
+@pytest.mark.parametrize(
+    "place",
+    [
+        "runs/evil",
+        "runs/20260101-000001-heron/checkpoints",
+        "votes",
+        "sheets/evil.json",
+        "bin",
+        "datasets/.bin",
+        "bin/sheets",
+    ],
+)
+def test_a_link_to_elsewhere_is_not_followed(tmp_path: Path, mirror_of: MirrorOf, place: str) -> None:
+    """A link in the place of a run, of its checkpoints or of a whole folder was copied with all that it led to."""
+    home, outside = tmp_path / "linked", tmp_path / "outside"
+    write(outside, "secret.json", "{}\n")
+    write(outside, "sheets/secret.json", "{}\n")
+    write(home, "conversations/20260101-000001-abcdef.json", "{}\n")
+    (home / place).parent.mkdir(parents=True, exist_ok=True)
+    (home / place).symlink_to(outside / "secret.json" if place.endswith(".json") else outside)
+    mirror = mirror_of(home)
+    mirror.bring_back()
+    mirror.copy()
+    assert mirror._table is not None
+    assert [kept.path for kept in mirror._table.files()] == ["conversations/20260101-000001-abcdef.json"]
+
+
+def test_the_data_folder_itself_may_be_a_link(home: Path, tmp_path: Path, mirror_of: MirrorOf) -> None:
+    (tmp_path / "link").symlink_to(home)
+    mirror = mirror_of(tmp_path / "link")
+    mirror.bring_back()
+    mirror.copy()
+    mirror_of(tmp_path / "woken").bring_back()
+    assert tree(tmp_path / "woken") == kept(home)
+
+
 def test_the_age_of_a_log_does_not_count_sleep(home: Path, tmp_path: Path, mirror_of: MirrorOf) -> None:
     """A run that was at work would not be taken up after a week of sleep: its log was that old."""
     mirror = mirror_of(home)

@@ -144,7 +144,7 @@ class Reader:
     def let_go(self) -> None:
         """Delete what was put aside, and forget what is there no more."""
         shutil.rmtree(self._aside, ignore_errors=True)
-        self._known = {path: known for path, known in self._known.items() if (self._home / path).exists()}
+        self._known = {path: known for path, known in self._known.items() if os.path.exists(self._home / path)}
 
     def _paths(self, name: str) -> Iterator[str]:
         top = self._home / name

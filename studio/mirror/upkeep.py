@@ -83,11 +83,24 @@ class Mirror:
         self._table: Manifest | None = None
         self._version = ""
         self._there: set[str] | None = None
+        self._unread: dict[str, str] = {}
 
     @property
     def is_ready(self) -> bool:
         """Whether the folder is whole, so that it may be mirrored."""
         return self._table is not None
+
+    @property
+    def trouble(self) -> MirrorError | None:
+        """What the last copy left as it was in the mirror because it cannot be read."""
+        if not self._unread:
+            return None
+        name, reason = next(iter(self._unread.items()))
+        more = len(self._unread) - 1
+        return MirrorError(
+            f"'{name}' and {more} more cannot be read: {reason}." if more else f"'{name}' cannot be read: {reason}.",
+            "In the mirror it is as it was before; everything else is copied.",
+        )
 
     def bring_back(self) -> None:
         """Bring back what the mirror has and the folder has not; nothing that is there is changed. May be repeated.
@@ -147,11 +160,7 @@ class Mirror:
             # Said before all is read, which may take minutes: the studio before this one stops when it sees it.
             self._write_table(self._table.groups, kept, written=self._table.written)
         before = {group.name: group for group in self._table.groups}
-        now: dict[str, Group] = {}
-        for name in group_names(self._home):
-            group = self._reader.read(name) or (before.get(name) if (self._home / name).exists() else None)
-            if group is not None:
-                now[name] = group
+        now = self._look(before)
         if now == before and self._table.writer == kept.name:
             return takes_over
         self._ensure_known(kept)
@@ -166,6 +175,21 @@ class Mirror:
             self._store.delete(unused)
             self._there -= unused
         return True
+
+    def _look(self, before: dict[str, Group]) -> dict[str, Group]:
+        """Read all groups. What cannot be read, or changes meanwhile, is as it was before."""
+        unread, self._unread = self._unread, {}
+        now: dict[str, Group] = {}
+        for name in group_names(self._home):
+            try:
+                group = self._reader.read(name) or (before.get(name) if (self._home / name).exists() else None)
+            except OSError as error:
+                log.log(logging.DEBUG if name in unread else logging.WARNING, "%s: %s", name, error, exc_info=True)
+                self._unread[name] = error.strerror or str(error)
+                group = before.get(name)
+            if group is not None:
+                now[name] = group
+        return now
 
     def _send(self, table: dict[str, Group], changed: Iterable[Group], home: _Home) -> None:
         """Send what is new of the changed groups, those with little first, and a table after every batch of them."""
@@ -193,6 +217,10 @@ class Mirror:
                 self._reader.take_aside(kept)
         except FileNotFoundError:
             log.debug("%s changed before it was sent", group.name, exc_info=True)
+            return False
+        except OSError as error:
+            log.warning("%s: %s", group.name, error, exc_info=True)
+            self._unread[group.name] = error.strerror or str(error)
             return False
         return True
 

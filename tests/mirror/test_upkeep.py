@@ -1,8 +1,10 @@
 """What is kept in a mirror comes back on an empty disk, and nothing is lost there that a person did not delete."""
 
+import errno
 import json
 import os
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,8 +12,11 @@ from huggingface_hub import HfApi
 
 from studio.codec import Damaged
 from studio.errors import MirrorError
+from studio.mirror.__main__ import keep
 from studio.mirror.bucket import Bucket
+from studio.mirror.contents import Kept, Reader
 from studio.mirror.manifest import read_manifest
+from studio.mirror.state import KEPT, MirrorState
 from studio.mirror.upkeep import Mirror, TakenOver
 from tests.bucket_hub import TOKEN, BucketHub
 from tests.mirror.conftest import NAME, MirrorOf
@@ -518,6 +523,38 @@ def test_the_data_folder_itself_may_be_a_link(home: Path, tmp_path: Path, mirror
     mirror.copy()
     mirror_of(tmp_path / "woken").bring_back()
     assert tree(tmp_path / "woken") == kept(home)
+
+
+def test_one_file_that_cannot_be_read_does_not_stop_the_rest(
+    home: Path, tmp_path: Path, mirror_of: MirrorOf, hub: BucketHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One file of another user, or on a bad block, kept everything else from being copied."""
+    mirror = mirror_of(home)
+    mirror.bring_back()
+    mirror.copy()
+    expected = kept(home)
+    write(home, f"{RUN}/config.json", '{"changed":1}\n')
+    late = conversation(home, 1)
+    read = Reader._read
+
+    def refuse(reader: Reader, path: str) -> Kept:
+        if path == f"{RUN}/config.json":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return read(reader, path)
+
+    said: list[MirrorState] = []
+    last = threading.Event()
+    last.set()
+    store = Bucket(NAME, token=TOKEN, endpoint=hub.address)
+    with monkeypatch.context() as patch:
+        patch.setattr(Reader, "_read", refuse)
+        keep(home, store, target=NAME, every=0.0, say=said.append, last=last)
+    assert (said[-1].phase, said[-1].trouble) == (KEPT, f"'{RUN}' cannot be read: Permission denied.")
+    woken = mirror_of(tmp_path / "woken")
+    woken.bring_back()
+    assert tree(tmp_path / "woken") == expected | {f"conversations/{late.name}": late.read_text()}
+    assert mirror.copy()
+    assert mirror.trouble is None
 
 
 def test_the_age_of_a_log_does_not_count_sleep(home: Path, tmp_path: Path, mirror_of: MirrorOf) -> None:

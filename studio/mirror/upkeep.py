@@ -30,6 +30,11 @@ AT_ONCE_BYTES = 64 * 2**20
 AT_ONCE_FILES = 200
 """So much is sent or fetched before the next look; a larger file goes alone."""
 
+GONE_SECONDS = 600.0
+GONE_LOOKS = 3
+"""What vanished from the folder is deleted from the mirror when it was gone for so long, in so many looks: a disk that
+was lost for a moment is no wish to delete."""
+
 SPARE_BYTES = 2**30
 _MOST_TABLE_BYTES = 64 * 2**20
 _MOST_TRIES = 5
@@ -84,6 +89,8 @@ class Mirror:
         self._version = ""
         self._there: set[str] | None = None
         self._unread: dict[str, str] = {}
+        self._gone: dict[str, tuple[float, int]] = {}
+        """Since when a group is gone, and in how many looks it was."""
 
     @property
     def is_ready(self) -> bool:
@@ -189,7 +196,21 @@ class Mirror:
                 group = before.get(name)
             if group is not None:
                 now[name] = group
+        self._keep_vanished(before, now)
         return now
+
+    def _keep_vanished(self, before: dict[str, Group], now: dict[str, Group]) -> None:
+        """Have what vanished stay for a while, unless something new has its name: that was moved, as to the Trash."""
+        moved = {_last(name) for name in now.keys() - before.keys()}
+        gone = [name for name in before if name not in now and _last(name) not in moved]
+        seen, self._gone = self._gone, {}
+        for name in gone:
+            since, looks = seen.get(name, (self._clock(), 0))
+            self._gone[name] = since, looks + 1
+            if self._clock() - since < GONE_SECONDS or looks + 1 < GONE_LOOKS:
+                now[name] = before[name]
+            if not looks:
+                log.info("%s is gone; if it stays so, it is deleted from the mirror", name)
 
     def _send(self, table: dict[str, Group], changed: Iterable[Group], home: _Home) -> None:
         """Send what is new of the changed groups, those with little first, and a table after every batch of them."""
@@ -370,6 +391,10 @@ class Mirror:
 def _is_newer(table: Manifest, home: _Home) -> bool:
     """Tell whether a data folder that took the mirror over later wrote a table; of two at once, one is the later."""
     return table.writer != home.name and (table.generation, table.writer) > (home.generation, home.name)
+
+
+def _last(name: str) -> str:
+    return name.rpartition("/")[2]
 
 
 def _batches(items: Iterable[Item], bytes_of: Callable[[Item], int]) -> Iterator[list[Item]]:

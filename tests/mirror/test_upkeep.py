@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -137,11 +138,42 @@ def test_what_a_person_deleted_goes_and_what_was_moved_to_the_trash_is_not_sent_
     mirror.copy()
     assert table(hub) == before
     shutil.rmtree(home / "bin" / "20260101-000000-otter")
-    mirror.copy()
+    assert copy_till_gone(mirror)
     assert len(table(hub)) < len(before)
     woken = mirror_of(tmp_path / "woken")
     woken.bring_back()
     assert not any("otter" in path for path in tree(tmp_path / "woken"))
+
+
+def copy_till_gone(mirror: Mirror) -> bool:
+    """Copy until what vanished is deleted from a mirror."""
+    now = time.time()
+    changed = False
+    for minutes in (0, 5, 11):
+        mirror._clock = lambda now=now + minutes * 60.0: now  # type: ignore[misc]
+        changed = mirror.copy()
+    return changed
+
+
+def test_a_disk_that_is_lost_for_a_moment_deletes_nothing(
+    home: Path, tmp_path: Path, mirror_of: MirrorOf, hub: BucketHub
+) -> None:
+    """When runs/ alone vanished, all runs were deleted from the mirror half a minute later."""
+    mirror = mirror_of(home)
+    mirror.bring_back()
+    mirror.copy()
+    before, now = table(hub), time.time()
+    os.rename(home / "runs", tmp_path / "lost")
+    for seconds in (0.0, 30.0, 500.0):
+        mirror._clock = lambda at=now + seconds: at  # type: ignore[misc]
+        assert not mirror.copy()
+    os.rename(tmp_path / "lost", home / "runs")
+    assert not mirror.copy()
+    os.rename(home / "runs", tmp_path / "lost")
+    for seconds in (10_000.0, 10_500.0):
+        mirror._clock = lambda at=now + seconds: at  # type: ignore[misc]
+        assert not mirror.copy(), "the time is counted anew, and one look after a long sleep is not enough"
+    assert table(hub) == before
 
 
 def test_an_emptied_disk_deletes_nothing(home: Path, mirror_of: MirrorOf, hub: BucketHub) -> None:
@@ -232,7 +264,7 @@ def test_several_homes_lie_in_one_bucket(home: Path, tmp_path: Path, hub: Bucket
         each.bring_back()
         assert each.copy()
         shutil.rmtree(folder / "conversations")
-        assert each.copy()
+        assert copy_till_gone(each)
     write(other, "queue.json", "[2]\n")
     for folder, prefix, queue in ((home, "", "[]\n"), (other, "people/ada/", "[2]\n")):
         each = mirror(folder, prefix)

@@ -112,6 +112,8 @@ def keep(
         else:
             failures = 0
             state = MirrorState(target, KEPT, kept_at=time.time(), is_whole=True)
+            if mirror.trouble is not None:
+                state = replace(state, trouble=mirror.trouble.message, hint=mirror.trouble.hint)
         say(state)
         took = time.monotonic() - began
         last.wait(min(LONGEST_PAUSE_SECONDS, max(every, took) * 2 ** max(0, failures - 1)))

@@ -95,6 +95,8 @@ def group_names(home: Path) -> Iterator[str]:
         if _is_file(home / name):
             yield name
     for folder in (*FOLDERS, *sorted(_SHELVES)):
+        if "/" in folder and not _is_folder((home / folder).parent):  # the data folder itself may be a link
+            continue
         for name in _names(home / folder):
             if is_group(f"{folder}/{name}") and not name.endswith(_NOT_KEPT):
                 yield f"{folder}/{name}"
@@ -142,28 +144,31 @@ class Reader:
     def let_go(self) -> None:
         """Delete what was put aside, and forget what is there no more."""
         shutil.rmtree(self._aside, ignore_errors=True)
-        self._known = {path: known for path, known in self._known.items() if (self._home / path).exists()}
+        self._known = {path: known for path, known in self._known.items() if os.path.exists(self._home / path)}
 
     def _paths(self, name: str) -> Iterator[str]:
         top = self._home / name
-        if not top.is_dir():
+        if not _is_folder(top):
             if _is_file(top):
                 yield name
             return
         # The checkpoints are listed before anything else is: one that comes later waits for the next time.
-        yield from self._below(PurePosixPath(name) / _CHECKPOINTS)
-        for found in self._below(PurePosixPath(name)):
+        yield from self._below(PurePosixPath(name) / _CHECKPOINTS, _DEEPEST - 1)
+        for found in self._below(PurePosixPath(name), _DEEPEST):
             if not found.startswith(f"{name}/{_CHECKPOINTS}/"):
                 yield found
 
-    def _below(self, folder: PurePosixPath) -> Iterator[str]:
+    def _below(self, folder: PurePosixPath, levels: int) -> Iterator[str]:
+        if not levels:
+            log.warning("'%s' lies too deep to be mirrored", folder)
+            return
         for name in _names(self._home / folder):
             path = folder / name
             if not _is_kept(name):
                 continue
             mode = (self._home / path).lstat().st_mode
             if stat.S_ISDIR(mode):
-                yield from self._below(path)
+                yield from self._below(path, levels - 1)
             elif stat.S_ISREG(mode):
                 yield path.as_posix()
 
@@ -183,7 +188,7 @@ class Reader:
             _link(source, temporary)
         with open_plain(temporary) as file:
             digest = sha256_of(file)
-        kept = Kept(path, temporary.stat().st_size, digest, found.st_mtime)
+        kept = Kept(path, temporary.stat().st_size, digest, min(max(0.0, found.st_mtime), LAST_TIME))
         os.replace(temporary, self._aside / digest)
         temporary.unlink(missing_ok=True)  # a link to the same file is left where it is
         self._known[path] = stamp, kept
@@ -206,9 +211,17 @@ def _turn(path: str) -> int:
 
 def _names(folder: Path) -> list[str]:
     try:
-        return sorted(os.listdir(folder))
+        return sorted(os.listdir(folder)) if _is_folder(folder) else []
     except FileNotFoundError:
         return []
+
+
+def _is_folder(path: Path) -> bool:
+    """Tell whether a path is a folder. A link to one is none: what it points to may be anybody's."""
+    try:
+        return stat.S_ISDIR(path.lstat().st_mode)
+    except FileNotFoundError:
+        return False
 
 
 def _is_file(path: Path) -> bool:

@@ -30,8 +30,15 @@ AT_ONCE_BYTES = 64 * 2**20
 AT_ONCE_FILES = 200
 """So much is sent or fetched before the next look; a larger file goes alone."""
 
+GONE_SECONDS = 600.0
+GONE_LOOKS = 3
+"""What vanished from the folder is deleted from the mirror when it was gone for so long, in so many looks: a disk that
+was lost for a moment is no wish to delete."""
+
 SPARE_BYTES = 2**30
 _MOST_TABLE_BYTES = 64 * 2**20
+_MOST_TRIES = 5
+"""So often a copy begins again because an older studio wrote meanwhile: by then that one knows that it is to stop."""
 
 log = logging.getLogger(__name__)
 
@@ -39,16 +46,21 @@ Item = TypeVar("Item")
 
 
 class TakenOver(MirrorError):
-    """Another studio keeps its data in this mirror now."""
+    """A newer studio keeps its data in this mirror now."""
+
+
+class _Overwritten(Exception):
+    """The table was not what it was thought to be. What is there is known now."""
 
 
 @dataclass(frozen=True)
 class _Home:
-    """What a data folder knows of its mirror. `name` is one that no other folder has."""
+    """What a data folder knows of its mirror. `name` is one that no other folder has, `generation` as in `Manifest`."""
 
     target: str
     name: str
     is_whole: bool
+    generation: int = 0
 
 
 Tell = Callable[[str, int, int], None]
@@ -76,16 +88,31 @@ class Mirror:
         self._table: Manifest | None = None
         self._version = ""
         self._there: set[str] | None = None
+        self._unread: dict[str, str] = {}
+        self._gone: dict[str, tuple[float, int]] = {}
+        """Since when a group is gone, and in how many looks it was."""
 
     @property
     def is_ready(self) -> bool:
         """Whether the folder is whole, so that it may be mirrored."""
         return self._table is not None
 
+    @property
+    def trouble(self) -> MirrorError | None:
+        """What the last copy left as it was in the mirror because it cannot be read."""
+        if not self._unread:
+            return None
+        name, reason = next(iter(self._unread.items()))
+        more = len(self._unread) - 1
+        return MirrorError(
+            f"'{name}' and {more} more cannot be read: {reason}." if more else f"'{name}' cannot be read: {reason}.",
+            "In the mirror it is as it was before; everything else is copied.",
+        )
+
     def bring_back(self) -> None:
         """Bring back what the mirror has and the folder has not; nothing that is there is changed. May be repeated.
 
-        Raises MirrorError, and TakenOver where this folder was mirrored there before and another has been since.
+        Raises MirrorError, and TakenOver where this folder was mirrored there before and a newer one has been since.
         """
         self._store.prepare()
         with disk_trouble("The mirror", self._home, MirrorError):
@@ -95,13 +122,13 @@ class Mirror:
             kept = _Home(self._target, secrets.token_hex(16), is_whole=False)
             self._write_home(kept)
         table, version = self._fetch_table()
-        if kept.is_whole:
-            if table is not None and table.writer != kept.name:
-                raise self._taken_over()
-        else:
-            if table is not None:
-                self._bring_groups_back(table)
-            self._write_home(replace(kept, is_whole=True))
+        if kept.is_whole and table is not None and _is_newer(table, kept):
+            raise self._taken_over()
+        if table is not None and not (kept.is_whole and table.writer == kept.name):
+            self._bring_groups_back(table, table.groups)
+        if not kept.is_whole:
+            generation = table.generation + 1 if table is not None else 1
+            self._write_home(replace(kept, is_whole=True, generation=generation))
         self._table, self._version = table or Manifest(), version
 
     def copy(self) -> bool:
@@ -117,7 +144,7 @@ class Mirror:
                 "Nothing in the mirror was changed: everything comes back from there.",
             )
         try:
-            return self._copy(kept.name)
+            return self._copy_in_tries(kept)
         except OSError as error:
             raise MirrorError(
                 f"The data folder cannot be copied: {error.strerror or error}.", "Nothing in the mirror was deleted."
@@ -125,29 +152,67 @@ class Mirror:
         finally:
             self._reader.let_go()
 
-    def _copy(self, writer: str) -> bool:
+    def _copy_in_tries(self, kept: _Home) -> bool:
+        for _ in range(_MOST_TRIES):
+            try:
+                return self._copy(kept)
+            except _Overwritten:
+                log.info("The table in %s was another; the copy begins again", self._target, exc_info=True)
+        raise MirrorError(f"What {self._target} holds changes all the time.", "It is tried again.")
+
+    def _copy(self, kept: _Home) -> bool:
         assert self._table is not None
+        takes_over = self._table.writer != kept.name
+        if takes_over and self._version:
+            # Said before all is read, which may take minutes: the studio before this one stops when it sees it.
+            self._write_table(self._table.groups, kept, written=self._table.written)
         before = {group.name: group for group in self._table.groups}
-        now: dict[str, Group] = {}
-        for name in group_names(self._home):
-            group = self._reader.read(name) or (before.get(name) if (self._home / name).exists() else None)
-            if group is not None:
-                now[name] = group
-        if now == before and self._table.writer == writer:
-            return False
-        self._ensure_ours(writer)
+        now = self._look(before)
+        if now == before and self._table.writer == kept.name:
+            return takes_over
+        self._ensure_known(kept)
         if self._there is None:
             self._there = self._store.contents()
         table = {name: group for name, group in before.items() if name in now}
         changed = [group for name, group in now.items() if before.get(name) != group]
-        self._send(table, changed, writer)
+        self._send(table, changed, kept)
         unused = self._there - self._table.contents().keys()
         if unused:
+            self._ensure_known(kept)
             self._store.delete(unused)
             self._there -= unused
         return True
 
-    def _send(self, table: dict[str, Group], changed: Iterable[Group], writer: str) -> None:
+    def _look(self, before: dict[str, Group]) -> dict[str, Group]:
+        """Read all groups. What cannot be read, or changes meanwhile, is as it was before."""
+        unread, self._unread = self._unread, {}
+        now: dict[str, Group] = {}
+        for name in group_names(self._home):
+            try:
+                group = self._reader.read(name) or (before.get(name) if (self._home / name).exists() else None)
+            except OSError as error:
+                log.log(logging.DEBUG if name in unread else logging.WARNING, "%s: %s", name, error, exc_info=True)
+                self._unread[name] = error.strerror or str(error)
+                group = before.get(name)
+            if group is not None:
+                now[name] = group
+        self._keep_vanished(before, now)
+        return now
+
+    def _keep_vanished(self, before: dict[str, Group], now: dict[str, Group]) -> None:
+        """Have what vanished stay for a while, unless something new has its name: that was moved, as to the Trash."""
+        moved = {_last(name) for name in now.keys() - before.keys()}
+        gone = [name for name in before if name not in now and _last(name) not in moved]
+        seen, self._gone = self._gone, {}
+        for name in gone:
+            since, looks = seen.get(name, (self._clock(), 0))
+            self._gone[name] = since, looks + 1
+            if self._clock() - since < GONE_SECONDS or looks + 1 < GONE_LOOKS:
+                now[name] = before[name]
+            if not looks:
+                log.info("%s is gone; if it stays so, it is deleted from the mirror", name)
+
+    def _send(self, table: dict[str, Group], changed: Iterable[Group], home: _Home) -> None:
         """Send what is new of the changed groups, those with little first, and a table after every batch of them."""
         ordered = sorted(changed, key=lambda group: sum(kept.size for kept in self._missing([group])))
         total, done = sum(kept.size for kept in self._missing(ordered)), 0
@@ -158,9 +223,9 @@ class Mirror:
                 self._put(files)
                 done += sum(kept.size for kept in files)
             table.update((group.name, group) for group in whole)
-            self._write_table(table.values(), writer)
+            self._write_table(table.values(), home)
         if not ordered:
-            self._write_table(table.values(), writer)
+            self._write_table(table.values(), home)
 
     def _missing(self, groups: Iterable[Group]) -> list[Kept]:
         found = {kept.sha256: kept for group in groups for kept in group.files if kept.size}
@@ -174,6 +239,10 @@ class Mirror:
         except FileNotFoundError:
             log.debug("%s changed before it was sent", group.name, exc_info=True)
             return False
+        except OSError as error:
+            log.warning("%s: %s", group.name, error, exc_info=True)
+            self._unread[group.name] = error.strerror or str(error)
+            return False
         return True
 
     def _put(self, files: Sequence[Kept]) -> None:
@@ -185,22 +254,44 @@ class Mirror:
             raise
         self._there.update(kept.sha256 for kept in files)
 
-    def _write_table(self, groups: Iterable[Group], writer: str) -> None:
-        table = Manifest(writer, self._clock(), tuple(sorted(groups, key=lambda group: group.name)))
+    def _write_table(self, groups: Iterable[Group], home: _Home, *, written: float | None = None) -> None:
+        at = self._clock() if written is None else written
+        table = Manifest(home.name, at, tuple(sorted(groups, key=lambda group: group.name)), home.generation)
+        if self._table is not None:
+            table = replace(table, strange=self._table.strange)
+        content = write_manifest(table)
+        self._ensure_readable(content)
+        self._ensure_known(home)
         path = self._home / OWN / "table.json"
-        path.write_bytes(write_manifest(table))
+        path.write_bytes(content)
         self._store.put_table(path)
         self._table, self._version = table, self._store.version()
 
-    def _ensure_ours(self, writer: str) -> None:
-        """Raises TakenOver where another studio wrote the table last."""
+    def _ensure_readable(self, content: bytes) -> None:
+        try:
+            read_manifest(content)
+        except codec.Damaged as error:
+            raise MirrorError(
+                f"A table of all that is in the data folder could not be read again: {error}.",
+                f"What {self._target} held before is still there. Delete what you do not need here.",
+            ) from error
+
+    def _ensure_known(self, home: _Home) -> None:
+        """Raises _Overwritten where the table is another than was known, and TakenOver where a newer studio wrote it.
+
+        What an older studio added to it is brought back first: a Space that restarts may write beside its follower.
+        """
         if self._store.version() == self._version:
             return
         table, version = self._fetch_table()  # what was written may have arrived though nobody heard
-        if table is not None and table.writer != writer:
+        if table is not None and _is_newer(table, home):
             self._table = None
             raise self._taken_over()
+        if table is not None and table.writer != home.name:
+            known = set(self._table.groups) if self._table is not None else set()
+            self._bring_groups_back(table, [group for group in table.groups if group not in known])
         self._table, self._version, self._there = table or Manifest(), version, None
+        raise _Overwritten
 
     def _taken_over(self) -> TakenOver:
         return TakenOver(
@@ -216,15 +307,18 @@ class Mirror:
             return None, ""
         try:
             with open_plain(path) as file:
-                return read_manifest(file.read(_MOST_TABLE_BYTES)), version
+                table = read_manifest(file.read(_MOST_TABLE_BYTES))
         except codec.Damaged as error:
             raise MirrorError(
                 f"The table of what {self._target} holds cannot be read: {error}.",
                 "Nothing there was changed. Name another bucket to begin anew.",
             ) from error
+        for group in table.strange:
+            log.warning("The mirror names strange files in %r, which stay there", group.name[:80])
+        return table, version
 
-    def _bring_groups_back(self, table: Manifest) -> None:
-        missing = [group for group in table.groups if not (self._home / group.name).exists()]
+    def _bring_groups_back(self, table: Manifest, wanted: Iterable[Group]) -> None:
+        missing = [group for group in wanted if not (self._home / group.name).exists()]
         groups = sorted(missing, key=lambda group: group.name in FILES)  # the queue after the runs that it names
         total = sum(Manifest(groups=tuple(groups)).contents().values())
         self._ensure_room(total)
@@ -234,8 +328,8 @@ class Mirror:
             for batch in _batches(groups, lambda group: sum(kept.size for kept in group.files)):
                 shutil.rmtree(back, ignore_errors=True)
                 back.mkdir()
-                wanted = {kept.sha256: kept for group in batch for kept in group.files if kept.size}
-                for files in _batches(wanted.values(), lambda kept: kept.size):
+                contents = {kept.sha256: kept for group in batch for kept in group.files if kept.size}
+                for files in _batches(contents.values(), lambda kept: kept.size):
                     self._tell(BRINGING_BACK, min(done, total), total)
                     self._fetch(files, back)
                     done += sum(kept.size for kept in files)
@@ -292,6 +386,15 @@ class Mirror:
     def _write_home(self, kept: _Home) -> None:
         with disk_trouble("The mirror", self._home, MirrorError):
             write_whole(self._home / OWN / "home.json", codec.dumps(kept))
+
+
+def _is_newer(table: Manifest, home: _Home) -> bool:
+    """Tell whether a data folder that took the mirror over later wrote a table; of two at once, one is the later."""
+    return table.writer != home.name and (table.generation, table.writer) > (home.generation, home.name)
+
+
+def _last(name: str) -> str:
+    return name.rpartition("/")[2]
 
 
 def _batches(items: Iterable[Item], bytes_of: Callable[[Item], int]) -> Iterator[list[Item]]:

@@ -1,8 +1,11 @@
 """What is kept in a mirror comes back on an empty disk, and nothing is lost there that a person did not delete."""
 
+import errno
 import json
 import os
 import shutil
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -10,8 +13,11 @@ from huggingface_hub import HfApi
 
 from studio.codec import Damaged
 from studio.errors import MirrorError
+from studio.mirror.__main__ import keep
 from studio.mirror.bucket import Bucket
+from studio.mirror.contents import Kept, Reader
 from studio.mirror.manifest import read_manifest
+from studio.mirror.state import KEPT, MirrorState
 from studio.mirror.upkeep import Mirror, TakenOver
 from tests.bucket_hub import TOKEN, BucketHub
 from tests.mirror.conftest import NAME, MirrorOf
@@ -132,11 +138,42 @@ def test_what_a_person_deleted_goes_and_what_was_moved_to_the_trash_is_not_sent_
     mirror.copy()
     assert table(hub) == before
     shutil.rmtree(home / "bin" / "20260101-000000-otter")
-    mirror.copy()
+    assert copy_till_gone(mirror)
     assert len(table(hub)) < len(before)
     woken = mirror_of(tmp_path / "woken")
     woken.bring_back()
     assert not any("otter" in path for path in tree(tmp_path / "woken"))
+
+
+def copy_till_gone(mirror: Mirror) -> bool:
+    """Copy until what vanished is deleted from a mirror."""
+    now = time.time()
+    changed = False
+    for minutes in (0, 5, 11):
+        mirror._clock = lambda now=now + minutes * 60.0: now  # type: ignore[misc]
+        changed = mirror.copy()
+    return changed
+
+
+def test_a_disk_that_is_lost_for_a_moment_deletes_nothing(
+    home: Path, tmp_path: Path, mirror_of: MirrorOf, hub: BucketHub
+) -> None:
+    """When runs/ alone vanished, all runs were deleted from the mirror half a minute later."""
+    mirror = mirror_of(home)
+    mirror.bring_back()
+    mirror.copy()
+    before, now = table(hub), time.time()
+    os.rename(home / "runs", tmp_path / "lost")
+    for seconds in (0.0, 30.0, 500.0):
+        mirror._clock = lambda at=now + seconds: at  # type: ignore[misc]
+        assert not mirror.copy()
+    os.rename(tmp_path / "lost", home / "runs")
+    assert not mirror.copy()
+    os.rename(home / "runs", tmp_path / "lost")
+    for seconds in (10_000.0, 10_500.0):
+        mirror._clock = lambda at=now + seconds: at  # type: ignore[misc]
+        assert not mirror.copy(), "the time is counted anew, and one look after a long sleep is not enough"
+    assert table(hub) == before
 
 
 def test_an_emptied_disk_deletes_nothing(home: Path, mirror_of: MirrorOf, hub: BucketHub) -> None:
@@ -227,7 +264,7 @@ def test_several_homes_lie_in_one_bucket(home: Path, tmp_path: Path, hub: Bucket
         each.bring_back()
         assert each.copy()
         shutil.rmtree(folder / "conversations")
-        assert each.copy()
+        assert copy_till_gone(each)
     write(other, "queue.json", "[2]\n")
     for folder, prefix, queue in ((home, "", "[]\n"), (other, "people/ada/", "[2]\n")):
         each = mirror(folder, prefix)
@@ -252,6 +289,77 @@ def test_two_studios_do_not_write_to_one_mirror(home: Path, tmp_path: Path, mirr
     with pytest.raises(TakenOver):
         mirror_of(home).bring_back()
     assert not second.copy()
+
+
+def conversation(home: Path, number: int) -> Path:
+    path = f"conversations/20260101-00000{number}-abcdef.json"
+    write(home, path, f'{{"n":{number}}}\n')
+    return home / path
+
+
+def test_what_an_old_container_writes_while_the_new_one_brings_back_comes_too(
+    home: Path, tmp_path: Path, mirror_of: MirrorOf
+) -> None:
+    """The new container stopped for good, and when the old one was killed nothing was mirrored any more."""
+    old, new = mirror_of(home), mirror_of(tmp_path / "new")
+    old.bring_back()
+    old.copy()
+    new.bring_back()
+    late = conversation(home, 1)
+    old.copy()
+    conversation(tmp_path / "new", 2)
+    assert new.copy()
+    assert (tmp_path / "new" / "conversations" / late.name).exists()
+    conversation(home, 3)
+    with pytest.raises(TakenOver):
+        old.copy()
+    woken = mirror_of(tmp_path / "woken")
+    woken.bring_back()
+    found = {path.name for path in (tmp_path / "woken" / "conversations").iterdir()}
+    assert found == {f"20260101-00000{number}-abcdef.json" for number in (0, 1, 2)}
+
+
+def test_an_old_container_in_a_long_copy_does_not_write_over_the_table_of_the_new_one(
+    home: Path, tmp_path: Path, mirror_of: MirrorOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = mirror_of(home), mirror_of(tmp_path / "new")
+    old.bring_back()
+    old.copy()
+    new.bring_back()
+    put = old._store.put
+
+    def slowly(files: dict[str, Path]) -> None:
+        put(files)
+        conversation(tmp_path / "new", 2)
+        new.copy()
+
+    monkeypatch.setattr(old._store, "put", slowly)
+    conversation(home, 1)
+    with pytest.raises(TakenOver):
+        old.copy()
+    conversation(tmp_path / "new", 3)
+    assert new.copy()
+    woken = mirror_of(tmp_path / "woken")
+    woken.bring_back()
+    assert (tmp_path / "woken" / "conversations" / "20260101-000002-abcdef.json").exists()
+
+
+def test_of_two_that_take_over_at_once_one_goes_on(home: Path, tmp_path: Path, mirror_of: MirrorOf) -> None:
+    first = mirror_of(home)
+    first.bring_back()
+    first.copy()
+    both = {folder: mirror_of(folder) for folder in (tmp_path / "a", tmp_path / "b")}
+    for each in both.values():
+        each.bring_back()
+    stopped: set[Path] = set()
+    for number in range(1, 4):
+        for folder in both.keys() - stopped:
+            conversation(folder, number)
+            try:
+                both[folder].copy()
+            except TakenOver:
+                stopped.add(folder)
+    assert len(stopped) == 1
 
 
 @pytest.mark.parametrize("part", ["/xet-write-token", "/batch", "/paths-info"])
@@ -321,7 +429,7 @@ def test_a_public_bucket_is_refused(home: Path, mirror_of: MirrorOf, hub: Bucket
         mirror_of(home).bring_back()
 
 
-def test_a_table_that_names_a_file_outside_is_refused(
+def test_a_group_with_a_file_outside_is_not_brought_back_and_stays_in_the_mirror(
     home: Path, tmp_path: Path, mirror_of: MirrorOf, hub: BucketHub
 ) -> None:
     mirror = mirror_of(home)
@@ -329,12 +437,19 @@ def test_a_table_that_names_a_file_outside_is_refused(
     mirror.copy()
     path = home / ".mirror" / "table.json"
     said = json.loads(path.read_text())
-    said["groups"][0]["files"][0]["path"] = "../../outside"
+    strange = next(group for group in said["groups"] if group["name"] == RUN)
+    strange["files"][0]["path"] = "../../outside"
     path.write_text(json.dumps(said))
     mirror._store.put_table(path)
-    with pytest.raises(MirrorError, match="cannot be read: it names a strange file"):
-        mirror_of(tmp_path / "woken").bring_back()
-    assert tree(tmp_path / "woken") == {}
+    before = table(hub)
+    woken = mirror_of(tmp_path / "woken")
+    woken.bring_back()
+    conversation(tmp_path / "woken", 1)
+    woken.copy()
+    assert not (tmp_path / "woken" / "runs").exists()
+    assert "conversations/20260101-000000-abcdef.json" in tree(tmp_path / "woken")
+    assert before < table(hub)
+    assert json.loads((tmp_path / "woken" / ".mirror" / "table.json").read_text())["strange"] == [strange]
 
 
 @pytest.mark.parametrize(
@@ -353,8 +468,48 @@ def test_what_a_table_names_is_checked(change: dict[str, object]) -> None:
     good = {"path": f"{RUN}/config.json", "size": 3, "sha256": "0" * 64, "changed": 1.0}
     tables = [{"groups": [{"name": RUN, "files": [file]}]} for file in (good, good | change)]
     assert read_manifest(json.dumps(tables[0]).encode()).groups[0].name == RUN
+    read = read_manifest(json.dumps(tables[1]).encode())
+    assert read.groups == ()
+    assert [group.name for group in read.strange] == [RUN]
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"generation":-1}', b'{"generation":9007199254740992}'])
+def test_what_is_no_table_is_refused(content: bytes) -> None:
     with pytest.raises(Damaged):
-        read_manifest(json.dumps(tables[1]).encode())
+        read_manifest(content)
+
+
+def test_what_the_writer_takes_the_reader_takes_too(home: Path, tmp_path: Path, mirror_of: MirrorOf) -> None:
+    """A file too deep, or with a time before 1970, made a table that nobody could read: nothing came back."""
+    write(home, f"{RUN}/{'deep/' * 11}file.json", "{}\n")
+    write(home, f"{RUN}/{'deep/' * 12}file.json", "{}\n")
+    write(home, f"{RUN}/checkpoints/{'deep/' * 11}file.json", "{}\n")
+    os.utime(home / RUN / "config.json", (-5, -5))
+    os.utime(home / "queue.json", (2**40, 2**40))
+    mirror = mirror_of(home)
+    mirror.bring_back()
+    mirror.copy()
+    woken = mirror_of(tmp_path / "woken")
+    woken.bring_back()
+    expected = kept(home)
+    del expected[f"{RUN}/{'deep/' * 12}file.json"], expected[f"{RUN}/checkpoints/{'deep/' * 11}file.json"]
+    assert tree(tmp_path / "woken") == expected
+
+
+def test_a_table_that_could_not_be_read_is_not_written(
+    home: Path, tmp_path: Path, mirror_of: MirrorOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror = mirror_of(home)
+    mirror.bring_back()
+    mirror.copy()
+    expected = kept(home)
+    monkeypatch.setattr("studio.mirror.manifest._MOST_GROUPS", len(mirror._table.groups) if mirror._table else 0)
+    conversation(home, 1)
+    with pytest.raises(MirrorError, match="could not be read again: it names too many things"):
+        mirror.copy()
+    woken = mirror_of(tmp_path / "woken")
+    woken.bring_back()
+    assert tree(tmp_path / "woken") == expected
 
 
 def test_a_name_that_is_no_text_is_left_out(home: Path, mirror_of: MirrorOf) -> None:
@@ -364,6 +519,74 @@ def test_a_name_that_is_no_text_is_left_out(home: Path, mirror_of: MirrorOf) -> 
     mirror.bring_back()
     assert mirror.copy()
     assert not mirror.copy()
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "runs/evil",
+        "runs/20260101-000001-heron/checkpoints",
+        "votes",
+        "sheets/evil.json",
+        "bin",
+        "datasets/.bin",
+        "bin/sheets",
+    ],
+)
+def test_a_link_to_elsewhere_is_not_followed(tmp_path: Path, mirror_of: MirrorOf, place: str) -> None:
+    """A link in the place of a run, of its checkpoints or of a whole folder was copied with all that it led to."""
+    home, outside = tmp_path / "linked", tmp_path / "outside"
+    write(outside, "secret.json", "{}\n")
+    write(outside, "sheets/secret.json", "{}\n")
+    write(home, "conversations/20260101-000001-abcdef.json", "{}\n")
+    (home / place).parent.mkdir(parents=True, exist_ok=True)
+    (home / place).symlink_to(outside / "secret.json" if place.endswith(".json") else outside)
+    mirror = mirror_of(home)
+    mirror.bring_back()
+    mirror.copy()
+    assert mirror._table is not None
+    assert [kept.path for kept in mirror._table.files()] == ["conversations/20260101-000001-abcdef.json"]
+
+
+def test_the_data_folder_itself_may_be_a_link(home: Path, tmp_path: Path, mirror_of: MirrorOf) -> None:
+    (tmp_path / "link").symlink_to(home)
+    mirror = mirror_of(tmp_path / "link")
+    mirror.bring_back()
+    mirror.copy()
+    mirror_of(tmp_path / "woken").bring_back()
+    assert tree(tmp_path / "woken") == kept(home)
+
+
+def test_one_file_that_cannot_be_read_does_not_stop_the_rest(
+    home: Path, tmp_path: Path, mirror_of: MirrorOf, hub: BucketHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One file of another user, or on a bad block, kept everything else from being copied."""
+    mirror = mirror_of(home)
+    mirror.bring_back()
+    mirror.copy()
+    expected = kept(home)
+    write(home, f"{RUN}/config.json", '{"changed":1}\n')
+    late = conversation(home, 1)
+    read = Reader._read
+
+    def refuse(reader: Reader, path: str) -> Kept:
+        if path == f"{RUN}/config.json":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return read(reader, path)
+
+    said: list[MirrorState] = []
+    last = threading.Event()
+    last.set()
+    store = Bucket(NAME, token=TOKEN, endpoint=hub.address)
+    with monkeypatch.context() as patch:
+        patch.setattr(Reader, "_read", refuse)
+        keep(home, store, target=NAME, every=0.0, say=said.append, last=last)
+    assert (said[-1].phase, said[-1].trouble) == (KEPT, f"'{RUN}' cannot be read: Permission denied.")
+    woken = mirror_of(tmp_path / "woken")
+    woken.bring_back()
+    assert tree(tmp_path / "woken") == expected | {f"conversations/{late.name}": late.read_text()}
+    assert mirror.copy()
+    assert mirror.trouble is None
 
 
 def test_the_age_of_a_log_does_not_count_sleep(home: Path, tmp_path: Path, mirror_of: MirrorOf) -> None:

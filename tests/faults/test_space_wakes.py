@@ -137,6 +137,9 @@ def test_a_space_that_is_killed_wakes_with_everything(
         run = ground.make_run(epochs=EPOCHS)
         ground.scheduler.queue.add(run.id)
         wait(lambda: run.checkpoint_steps, seconds=120, what="a checkpoint")
+        worker = lock.holder(run.lock_path)
+        assert worker is not None
+        os.killpg(os.getpgid(worker), signal.SIGSTOP)  # so that it is killed in the middle, however slow the copying is
         hub.fail("/batch", 503, 2)
         hub.fail("/paths-info", 0, 1)
         hub.slow = 0.05

@@ -1,5 +1,6 @@
 """The disk is full, or does not let itself be written: the run says so, keeps what it had, and goes on later."""
 
+import contextlib
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -47,8 +48,8 @@ class SmallDisk:
 
     def leave_free(self, free_bytes: int) -> None:
         """Fill it up to a few bytes."""
-        with (self.folder / "ballast").open("wb") as file:
-            file.write(bytes(max(0, self.free_bytes - free_bytes)))
+        with contextlib.suppress(OSError), (self.folder / "ballast").open("wb") as file:
+            file.write(bytes(max(0, self.free_bytes - free_bytes)))  # a run may have filled it meanwhile
 
     def empty(self) -> None:
         (self.folder / "ballast").unlink(missing_ok=True)

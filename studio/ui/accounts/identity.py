@@ -65,7 +65,7 @@ class Identity:
         if (
             self._settings.where == "space"
         ):  # the Hub shows it in a frame; where a request comes from is looked at apart
-            return "; ".join([*parts, "SameSite=None", "secure", "Partitioned"])
+            return "; ".join([*parts, "SameSite=None", "secure", "partitioned"])
         return "; ".join([*parts, "SameSite=Lax", *(["secure"] if self._is_encrypted(scope) else [])])
 
     @property

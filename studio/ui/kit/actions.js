@@ -38,6 +38,15 @@ studio.actions = ({element, trigger, watch}) => {
     button.disabled = true;
     setTimeout(() => { button.disabled = false; }, 1500);
   });
+  // A button that is drawn again between pressing and letting go gets no click: the press counts all the same.
+  let pressed = null;
+  element.addEventListener('pointerdown', ({target}) => { pressed = target.closest('button[data-verb]'); });
+  element.addEventListener('pointerup', ({target}) => {
+    const again = target.closest('button[data-verb]');
+    const isSame = again && pressed && again.dataset.verb === pressed.dataset.verb && again.dataset.key === pressed.dataset.key;
+    if (isSame && !pressed.isConnected) again.click();
+    pressed = null;
+  });
   element.addEventListener('change', (event) => {
     if (event.target.matches('select[data-verb]')) send(event.target, event.target.value);
   });

@@ -10,7 +10,6 @@ The record decides: where a server was killed in the middle, `recover` puts each
 """
 
 import logging
-import os
 import re
 import shutil
 import threading
@@ -40,8 +39,6 @@ LONGEST_NAME = 64
 MOST_PEOPLE = 2000
 
 _NAME = re.compile(r"[^\W_][\w.@+-]*")
-_PATIENCE_SECONDS = 10.0
-_PAUSE_SECONDS = 0.02
 _GOING = ".going-"
 """So begins the name of the record of an account that is being deleted for good."""
 
@@ -310,15 +307,8 @@ class People:
         with self._guard:
             with disk_trouble("The accounts", self._folder):
                 self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            deadline = time.monotonic() + _PATIENCE_SECONDS
-            while (descriptor := lock.acquire(self._folder / "people.lock")) is None:
-                if time.monotonic() > deadline:
-                    raise RunError("Another program is changing the accounts.", "Try again in a moment.")
-                time.sleep(_PAUSE_SECONDS)
-            try:
+            with lock.in_turn(self._folder / "people.lock", busy="Another program is changing the accounts."):
                 yield
-            finally:
-                os.close(descriptor)
 
 
 def plain_name(name: str) -> str:

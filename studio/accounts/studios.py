@@ -120,8 +120,7 @@ class Studios:
         self._count_training()
         if (home := self.queue.next_home()) is not None:
             self._start_run(home)
-            if self.queue.next_home() == home:  # its turn was not taken: what it met must not hold up the others
-                self.queue.pass_by(home)
+            self.queue.pass_by(home)
         with self._guard:
             open_now = list(self._studios.items())
         for id, each in open_now:

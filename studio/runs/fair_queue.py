@@ -10,7 +10,6 @@ next. Without accounts there is one queue, and nothing here is asked or written.
 
 import heapq
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,12 +23,10 @@ from studio.files import disk_trouble, write_whole
 from studio.homes import ACCOUNTS, all_homes, has_accounts, shared_home
 from studio.logs import logged
 from studio.runs import lock
-from studio.runs.queue import Line, Queue
+from studio.runs.queue import IN_USE, Line, Queue
 
 _MOST_BYTES = 4 * 2**20
 _FRESH_SECONDS = 1.0
-_PATIENCE_SECONDS = 10.0
-_PAUSE_SECONDS = 0.02
 
 log = logging.getLogger(__name__)
 
@@ -117,8 +114,11 @@ class FairQueue:
                 self._count_as_served(home)
 
     def pass_by(self, home: Path) -> None:
-        """Let the accounts come next that wait behind one whose runs cannot be looked after. Raises RunError."""
-        if any(each.home != home for each in self.order(fresh=True)):
+        """Let others come next where an account did not take its turn: what it met must not hold them up.
+
+        Raises RunError.
+        """
+        if self.next_home() == home and any(each.home != home for each in self.order()):
             with self._held():
                 self._count_as_served(home)
 
@@ -191,15 +191,8 @@ class FairQueue:
     @contextmanager
     def _held(self) -> Iterator[None]:
         self._make_folder()
-        deadline = time.monotonic() + _PATIENCE_SECONDS
-        while (descriptor := lock.acquire(self._folder / "turns.lock")) is None:
-            if time.monotonic() > deadline:
-                raise RunError("Another program is using the queue of runs.", "Try again in a moment.")
-            time.sleep(_PAUSE_SECONDS)
-        try:
+        with lock.in_turn(self._folder / "turns.lock", busy=IN_USE):
             yield
-        finally:
-            os.close(descriptor)
 
 
 def _key(home: Path) -> str:

@@ -23,6 +23,10 @@ _MOST_BYTES = 100
 _LARGEST_ID = 2**31 - 1
 _TRIES = 10
 _PAUSE_SECONDS = 0.01
+PATIENCE_SECONDS = 10.0
+"""So long `in_turn` waits for another."""
+
+_TURN_PAUSE_SECONDS = 0.02
 _LOOKED_AT_SECONDS = 10.0
 _LOOKED_AT_PAUSE_SECONDS = 0.002
 _NOT_A_LOCK = (errno.ENOENT, errno.ENOTDIR, errno.EINVAL, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG)
@@ -117,3 +121,20 @@ def _try_lock(descriptor: int, kind: int) -> bool:
             return False
         raise
     return True
+
+
+@contextmanager
+def in_turn(path: Path, *, busy: str) -> Iterator[None]:
+    """Hold the lock for the length of a `with` block, after those that hold it for a moment.
+
+    Raises RunError, which says that it is `busy`, when that takes long.
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while (descriptor := acquire(path)) is None:
+        if time.monotonic() > deadline:
+            raise RunError(busy, "Try again in a moment.")
+        time.sleep(_TURN_PAUSE_SECONDS)
+    try:
+        yield
+    finally:
+        os.close(descriptor)

@@ -5,7 +5,6 @@
 """
 
 import logging
-import os
 import threading
 import time
 from collections import Counter
@@ -15,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from studio import codec
-from studio.errors import RunError, TooMany
+from studio.errors import TooMany
 from studio.files import disk_trouble, write_whole
 from studio.limits import Limits, raised_by
 from studio.logs import logged
@@ -23,8 +22,7 @@ from studio.runs import lock
 from studio.visitors import NOBODY, visitor
 
 _MOST_BYTES = 16 * 2**20
-_PATIENCE_SECONDS = 10.0
-_PAUSE_SECONDS = 0.02
+IN_USE = "Another program is using the queue of runs."
 
 log = logging.getLogger(__name__)
 
@@ -102,17 +100,10 @@ class Queue:
     def _changing(self) -> Iterator[Callable[[Line], None]]:
         with logged(log, "The folder of the queue could not be made", OSError):
             self._lock.parent.mkdir(parents=True, exist_ok=True)
-        deadline = time.monotonic() + _PATIENCE_SECONDS
-        while (descriptor := lock.acquire(self._lock)) is None:
-            if time.monotonic() > deadline:
-                raise RunError("Another program is using the queue of runs.", "Try again in a moment.")
-            time.sleep(_PAUSE_SECONDS)
-        try:
+        with lock.in_turn(self._lock, busy=IN_USE):
             if self._read() is None:
                 self._set_aside()
             yield self._write
-        finally:
-            os.close(descriptor)
 
     def _read(self) -> Line | None:
         """Read the file; None where it is there and cannot be read."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from studio.errors import RunError
-from studio.runs import lock, queue
+from studio.runs import lock
 from studio.runs.queue import Line, Queue
 
 
@@ -111,7 +111,7 @@ def test_a_later_studio_reads_what_this_one_wrote(line: Queue, tmp_path: Path) -
 def test_a_queue_that_another_program_holds_is_a_sentence(
     line: Queue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue, "_PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(lock, "PATIENCE_SECONDS", 0.2)
     with lock.holding(tmp_path / "queue.lock"), pytest.raises(RunError, match="Another program is using the queue"):
         line.add("d")
 

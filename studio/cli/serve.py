@@ -4,6 +4,8 @@ import logging
 import os
 import signal
 import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 from rich.console import Console
@@ -12,6 +14,7 @@ from studio.cli.public_address import arrange, tasks_sentence, token_sentence
 from studio.config import STARTER
 from studio.errors import MirrorError, StudioError
 from studio.graphics_card import trouble_here
+from studio.jobs.base_models import BaseModels
 from studio.mirror.bucket import check_bucket
 from studio.mirror.keeper import MirrorKeeper
 from studio.models.publishing import own_token
@@ -44,28 +47,39 @@ def serve(studio: Studio, *, fetch_starter: bool, console: Console) -> int:
     arrange(settings)
     if settings.mirror and token:
         bring_back(studio, token, console=console)
-    if fetch_starter:
+    try:
+        with looked_after(studio, settings, starter=studio.models if fetch_starter else None, console=console):
+            serve_page(studio)
+    finally:
+        if studio.mirror is not None:
+            studio.mirror.close(seconds=LAST_SECONDS)
+    return 0
+
+
+@contextmanager
+def looked_after(
+    studio: "Recovering", settings: Settings, *, starter: BaseModels | None, more: Sequence[str] = (), console: Console
+) -> Iterator[None]:
+    """Say what there is to be said at the start, take up what was lost, and keep the queue while the page is served.
+
+    The starter model is fetched where `starter` says by whom. `more` is said after the greeting.
+    """
+    if starter is not None:
         try:
-            studio.models.prepare(STARTER)
+            starter.prepare(STARTER)
         except StudioError as error:
             console.print(str(error), markup=False)
-    for line in (
-        *greeting(settings),
-        *filter(None, (trouble_here(), token_sentence(settings), tasks_sentence(settings))),
-    ):
+    said = (*greeting(settings), *more, trouble_here(), token_sentence(settings), tasks_sentence(settings))
+    for line in filter(None, said):
         console.print(line, markup=False, soft_wrap=True)
     for id in studio.recover():
         console.print(f"The run {id} was lost when the studio last ended; it goes on.", markup=False)
     ended = threading.Event()
-    keeper = threading.Thread(target=keep_queue, args=(studio, ended), name="queue", daemon=True)
-    keeper.start()
+    threading.Thread(target=keep_queue, args=(studio, ended), name="queue", daemon=True).start()
     try:
-        serve_page(studio)
+        yield
     finally:
         ended.set()
-        if studio.mirror is not None:
-            studio.mirror.close(seconds=LAST_SECONDS)
-    return 0
 
 
 def check_mirror(settings: Settings, token: str | None) -> None:
@@ -121,6 +135,12 @@ class Ticking(Protocol):
     """What is called about once a second."""
 
     def tick(self) -> None: ...
+
+
+class Recovering(Ticking, Protocol):
+    """What takes up what was lost with the studio before it, and says which runs that are."""
+
+    def recover(self) -> tuple[str, ...]: ...
 
 
 def keep_queue(studio: Ticking, ended: threading.Event, pause_seconds: float = QUEUE_SECONDS) -> None:

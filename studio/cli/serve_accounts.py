@@ -1,18 +1,15 @@
 """Serving the pages of several people, each to their own studio."""
 
 import os
-import threading
 from dataclasses import replace
 
 from rich.console import Console
 
 from studio.accounts.people import People
 from studio.accounts.studios import Studios
-from studio.cli.public_address import arrange, tasks_sentence, token_sentence
-from studio.cli.serve import greeting, keep_queue
-from studio.config import STARTER
-from studio.errors import MirrorError, StudioError
-from studio.graphics_card import trouble_here
+from studio.cli.public_address import arrange
+from studio.cli.serve import looked_after
+from studio.errors import MirrorError
 from studio.settings import Settings, ensure_guarded, ensure_writable
 from studio.ui.accounts.serving import serve_accounts
 
@@ -41,28 +38,10 @@ def serve_people(settings: Settings, *, fetch_starter: bool, console: Console) -
     studios = Studios(settings, people)
     try:
         owner = people.first()
-        if fetch_starter:
-            try:
-                studios.open(owner).models.prepare(STARTER)
-            except StudioError as error:
-                console.print(str(error), markup=False)
-        for line in (
-            *greeting(settings),
-            "People sign in. Add them with: python app.py users add NAME",
-            first,
-            *filter(None, (trouble_here(), token_sentence(settings), tasks_sentence(settings))),
-        ):
-            if line:
-                console.print(line, markup=False, soft_wrap=True)
-        for id in studios.recover():
-            console.print(f"The run {id} was lost when the studio last ended; it goes on.", markup=False)
-        ended = threading.Event()
-        keeper = threading.Thread(target=keep_queue, args=(studios, ended), name="queue", daemon=True)
-        keeper.start()
-        try:
+        starter = studios.open(owner).models if fetch_starter else None
+        more = ("People sign in. Add them with: python app.py users add NAME", first)
+        with looked_after(studios, settings, starter=starter, more=more, console=console):
             serve_accounts(studios)
-        finally:
-            ended.set()
     finally:
         studios.close()
     return 0

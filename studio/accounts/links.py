@@ -13,7 +13,7 @@ from pathlib import Path
 
 from studio import codec
 from studio.accounts.people import Account
-from studio.accounts.secrets import hash_token, new_token
+from studio.accounts.secrets import hash_token, is_token, new_token
 from studio.errors import RunError
 from studio.files import disk_trouble, write_whole
 from studio.homes import ACCOUNTS
@@ -22,7 +22,6 @@ from studio.logs import logged
 MOST_EACH = 50
 """Links of one account."""
 
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 _HASH = re.compile(r"[0-9a-f]{64}")
 _MOST_BYTES = 10_000
 
@@ -61,7 +60,7 @@ class Links:
 
     def find(self, token: str) -> Link | None:
         """Return what a link leads to; None for one that was revoked or never was."""
-        return self._read(self._path(hash_token(token))) if _TOKEN.fullmatch(token) else None
+        return self._read(self._path(hash_token(token))) if is_token(token) else None
 
     def of(self, account: Account) -> dict[str, Link]:
         """List the links of an account by what names them, the newest first."""

@@ -7,6 +7,7 @@ is 128 random bits or more, which nobody guesses, so a plain hash is enough.
 import functools
 import hashlib
 import hmac
+import re
 import secrets
 import threading
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 """Letters of a code: none that is easily taken for another."""
 
 _GROUPS, _GROUP = 5, 5
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 _HASHES_AT_ONCE = 2
 """Each takes 64 MiB and a tenth of a second: so many strangers cannot fill the memory."""
 
@@ -75,8 +77,13 @@ def new_code() -> str:
 
 
 def new_token() -> str:
-    """Make the token of a session."""
+    """Make the token of a session or a link."""
     return secrets.token_urlsafe(32)
+
+
+def is_token(text: str) -> bool:
+    """Tell whether a text could be a token, and so the name of a file."""
+    return _TOKEN.fullmatch(text) is not None
 
 
 def hash_code(code: str) -> str:

@@ -4,7 +4,6 @@
 """
 
 import logging
-import re
 import threading
 import time
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from studio import codec
 from studio.accounts.people import Account, People
-from studio.accounts.secrets import hash_token, is_code, is_password, new_token
+from studio.accounts.secrets import hash_token, is_code, is_password, is_token, new_token
 from studio.errors import RunError
 from studio.files import disk_trouble, write_whole
 from studio.homes import ACCOUNTS
@@ -28,7 +27,6 @@ CHOOSING_SECONDS = 15 * 60.0
 MOST_EACH = 20
 """Sessions of one account; the oldest goes."""
 
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 _MOST_BYTES = 10_000
 
 log = logging.getLogger(__name__)
@@ -69,34 +67,33 @@ class Sessions:
 
     def account_of(self, token: str, *, is_choosing: bool = False) -> Account | None:
         """Return whose session a token is; None for one that ended or never was, or of the other kind."""
-        if not _TOKEN.fullmatch(token):
+        session = self._read(self._path(token)) if is_token(token) else None
+        if session is None or session.is_choosing != is_choosing:
             return None
-        session = self._read(self._path(token))
-        if session is None or session.is_choosing != is_choosing or not self._holds(session):
-            return None
-        return self._people.find(session.account)
+        return self._holder(session)
 
     def end(self, token: str) -> None:
         """End a session; nothing where there is none. Raises RunError when the disk does not let it go."""
-        if _TOKEN.fullmatch(token):
+        if is_token(token):
             with self._guard, disk_trouble("The sign-out", self._folder):
                 self._path(token).unlink(missing_ok=True)
 
     def count(self, id: str) -> int:
         """Count the sessions of an account."""
-        return sum(session.account == id and self._holds(session) for _, session in self._all())
+        return sum(session.account == id and self._holder(session) is not None for _, session in self._all())
 
-    def _holds(self, session: Session) -> bool:
+    def _holder(self, session: Session) -> Account | None:
+        """Return whose a session is; None for one that ended."""
+        if not session.began - 60 <= self._clock() < session.until:
+            return None
         account = self._people.find(session.account)
-        is_current = account is not None and account.serial == session.serial
-        return is_current and session.began - 60 <= self._clock() < session.until
+        return account if account is not None and account.serial == session.serial else None
 
     def _sweep(self, id: str) -> None:
         """Remove the sessions that ended, and the oldest of an account that has many."""
-        ended = [path for path, session in self._all() if not self._holds(session)]
-        mine = sorted(
-            (session.began, path) for path, session in self._all() if session.account == id and path not in ended
-        )
+        found = self._all()
+        ended = {path for path, session in found if self._holder(session) is None}
+        mine = sorted((session.began, path) for path, session in found if session.account == id and path not in ended)
         for path in (*ended, *(path for _, path in mine[: len(mine) - MOST_EACH + 1] if len(mine) >= MOST_EACH)):
             with logged(log, "A session that ended could not be deleted", OSError):
                 path.unlink(missing_ok=True)

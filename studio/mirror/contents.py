@@ -121,8 +121,7 @@ class Reader:
         result that is not there.
         """
         try:
-            paths = [path for path in self._paths(name)]
-            files = tuple(self._read(path) for path in sorted(paths, key=_turn))
+            files = tuple(self._read(path) for path in sorted(self._paths(name), key=_turn))
         except (FileNotFoundError, NotADirectoryError):
             log.debug("%s changed while it was read", name, exc_info=True)
             return None

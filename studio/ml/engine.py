@@ -24,7 +24,7 @@ from studio.ml.speed import elementwise
 from studio.ml.speed.adapted import Joined, fusible, sharing
 from studio.ml.speed.attention import separate_attention
 from studio.ml.speed.logits import Head, cross_entropies, summed_cross_entropy
-from studio.ml.speed.packing import Packing, choose_attention, head_size, why_not_packed
+from studio.ml.speed.packing import Packing, choose_attention, head_size, in_8_bits, why_not_packed
 from studio.models.forecast.plan import SIDE_BY_SIDE, TOKENS_AT_ONCE, joining_pays, why_not_side_by_side
 
 _PROBE_TOKENS = 8
@@ -253,7 +253,7 @@ class Engine:
 
 def _why_in_order(model: Any) -> str:
     """Say why batches of a model have to be computed in order: what it draws, or changes in itself; else nothing."""
-    if getattr(model, "is_loaded_in_8bit", False):
+    if in_8_bits(model):
         return "layers in 8 bits change while they compute"
     config = model.config.get_text_config()
     shares = [value for name, value in config.to_dict().items() if name.endswith(("dropout", "_pdrop", "jitter_noise"))]

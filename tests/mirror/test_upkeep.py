@@ -72,6 +72,14 @@ def kept(home: Path) -> dict[str, str]:
     return found
 
 
+def copied(mirror_of: MirrorOf, home: Path) -> Mirror:
+    """A mirror that holds a folder as it is."""
+    mirror = mirror_of(home)
+    mirror.bring_back()
+    mirror.copy()
+    return mirror
+
+
 def table(hub: BucketHub) -> set[str]:
     return {path for path in hub.buckets[NAME].files if path.startswith("contents/")}
 
@@ -96,9 +104,7 @@ def test_all_comes_back_on_an_empty_disk(home: Path, tmp_path: Path, mirror_of: 
 
 
 def test_nothing_secret_lies_in_the_bucket(home: Path, tmp_path: Path, mirror_of: MirrorOf, hub: BucketHub) -> None:
-    mirror = mirror_of(home)
-    mirror.bring_back()
-    mirror.copy()
+    copied(mirror_of, home)
     assert hub.buckets[NAME].private
     files = hub.buckets[NAME].files
     HfApi(endpoint=hub.address, token=TOKEN).download_bucket_files(
@@ -112,9 +118,7 @@ def test_nothing_secret_lies_in_the_bucket(home: Path, tmp_path: Path, mirror_of
 
 
 def test_only_what_changed_is_sent(home: Path, mirror_of: MirrorOf, hub: BucketHub) -> None:
-    mirror = mirror_of(home)
-    mirror.bring_back()
-    mirror.copy()
+    mirror = copied(mirror_of, home)
     before = table(hub)
     asked = len(hub.asked)
     assert not mirror.copy()
@@ -129,9 +133,7 @@ def test_only_what_changed_is_sent(home: Path, mirror_of: MirrorOf, hub: BucketH
 def test_what_a_person_deleted_goes_and_what_was_moved_to_the_trash_is_not_sent_again(
     home: Path, tmp_path: Path, mirror_of: MirrorOf, hub: BucketHub
 ) -> None:
-    mirror = mirror_of(home)
-    mirror.bring_back()
-    mirror.copy()
+    mirror = copied(mirror_of, home)
     (home / "bin").mkdir(exist_ok=True)
     os.rename(home / RUN, home / "bin" / "20260101-000000-otter")
     before = table(hub)
@@ -159,9 +161,7 @@ def test_a_disk_that_is_lost_for_a_moment_deletes_nothing(
     home: Path, tmp_path: Path, mirror_of: MirrorOf, hub: BucketHub
 ) -> None:
     """When runs/ alone vanished, all runs were deleted from the mirror half a minute later."""
-    mirror = mirror_of(home)
-    mirror.bring_back()
-    mirror.copy()
+    mirror = copied(mirror_of, home)
     before, now = table(hub), time.time()
     os.rename(home / "runs", tmp_path / "lost")
     for seconds in (0.0, 30.0, 500.0):
@@ -177,9 +177,7 @@ def test_a_disk_that_is_lost_for_a_moment_deletes_nothing(
 
 
 def test_an_emptied_disk_deletes_nothing(home: Path, mirror_of: MirrorOf, hub: BucketHub) -> None:
-    mirror = mirror_of(home)
-    mirror.bring_back()
-    mirror.copy()
+    mirror = copied(mirror_of, home)
     before = dict(hub.buckets[NAME].files)
     shutil.rmtree(home)
     home.mkdir()
@@ -194,9 +192,7 @@ def test_an_emptied_disk_deletes_nothing(home: Path, mirror_of: MirrorOf, hub: B
 def test_a_return_that_is_cut_off_deletes_nothing_and_goes_on(
     home: Path, tmp_path: Path, mirror_of: MirrorOf, hub: BucketHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mirror = mirror_of(home)
-    mirror.bring_back()
-    mirror.copy()
+    copied(mirror_of, home)
     before = table(hub)
     monkeypatch.setattr("studio.mirror.upkeep.AT_ONCE_FILES", 1)
     woken = mirror_of(tmp_path / "woken")
@@ -215,9 +211,7 @@ def test_a_return_that_is_cut_off_deletes_nothing_and_goes_on(
 
 
 def test_one_that_brings_back_what_is_there_overwrites_nothing(home: Path, tmp_path: Path, mirror_of: MirrorOf) -> None:
-    mirror = mirror_of(home)
-    mirror.bring_back()
-    mirror.copy()
+    copied(mirror_of, home)
     other = tmp_path / "other"
     write(other, "queue.json", "[1]\n")
     write(other, "runs/20260102-000000-heron/config.json", "{}\n")
@@ -385,9 +379,7 @@ def test_a_copy_that_is_cut_before_its_table_leaves_the_one_before(
     home: Path, tmp_path: Path, mirror_of: MirrorOf, hub: BucketHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Contents had arrived and the table had not: what came back was to be the whole of an earlier moment."""
-    mirror = mirror_of(home)
-    mirror.bring_back()
-    mirror.copy()
+    mirror = copied(mirror_of, home)
     before = kept(home)
     write(home, f"{RUN}/adapter/adapter_config.json", "{ }\n")
     write(home, f"{RUN}/config.json", '{"changed":1}\n')
@@ -408,9 +400,7 @@ def test_a_copy_that_is_cut_before_its_table_leaves_the_one_before(
 def test_a_file_that_changes_while_it_is_read_waits_for_its_turn(
     home: Path, tmp_path: Path, mirror_of: MirrorOf, hub: BucketHub
 ) -> None:
-    mirror = mirror_of(home)
-    mirror.bring_back()
-    mirror.copy()
+    mirror = copied(mirror_of, home)
     write(home, f"{RUN}/config.json", '{"a":1}\n')
     hub.fail("/xet-write-token", 403, 1)
     with pytest.raises(MirrorError):
@@ -432,9 +422,7 @@ def test_a_public_bucket_is_refused(home: Path, mirror_of: MirrorOf, hub: Bucket
 def test_a_group_with_a_file_outside_is_not_brought_back_and_stays_in_the_mirror(
     home: Path, tmp_path: Path, mirror_of: MirrorOf, hub: BucketHub
 ) -> None:
-    mirror = mirror_of(home)
-    mirror.bring_back()
-    mirror.copy()
+    mirror = copied(mirror_of, home)
     path = home / ".mirror" / "table.json"
     said = json.loads(path.read_text())
     strange = next(group for group in said["groups"] if group["name"] == RUN)
@@ -486,9 +474,7 @@ def test_what_the_writer_takes_the_reader_takes_too(home: Path, tmp_path: Path, 
     write(home, f"{RUN}/checkpoints/{'deep/' * 11}file.json", "{}\n")
     os.utime(home / RUN / "config.json", (-5, -5))
     os.utime(home / "queue.json", (2**40, 2**40))
-    mirror = mirror_of(home)
-    mirror.bring_back()
-    mirror.copy()
+    copied(mirror_of, home)
     woken = mirror_of(tmp_path / "woken")
     woken.bring_back()
     expected = kept(home)
@@ -499,9 +485,7 @@ def test_what_the_writer_takes_the_reader_takes_too(home: Path, tmp_path: Path, 
 def test_a_table_that_could_not_be_read_is_not_written(
     home: Path, tmp_path: Path, mirror_of: MirrorOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mirror = mirror_of(home)
-    mirror.bring_back()
-    mirror.copy()
+    mirror = copied(mirror_of, home)
     expected = kept(home)
     monkeypatch.setattr("studio.mirror.manifest._MOST_GROUPS", len(mirror._table.groups) if mirror._table else 0)
     conversation(home, 1)
@@ -541,9 +525,7 @@ def test_a_link_to_elsewhere_is_not_followed(tmp_path: Path, mirror_of: MirrorOf
     write(home, "conversations/20260101-000001-abcdef.json", "{}\n")
     (home / place).parent.mkdir(parents=True, exist_ok=True)
     (home / place).symlink_to(outside / "secret.json" if place.endswith(".json") else outside)
-    mirror = mirror_of(home)
-    mirror.bring_back()
-    mirror.copy()
+    mirror = copied(mirror_of, home)
     assert mirror._table is not None
     assert [kept.path for kept in mirror._table.files()] == ["conversations/20260101-000001-abcdef.json"]
 
@@ -561,9 +543,7 @@ def test_one_file_that_cannot_be_read_does_not_stop_the_rest(
     home: Path, tmp_path: Path, mirror_of: MirrorOf, hub: BucketHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One file of another user, or on a bad block, kept everything else from being copied."""
-    mirror = mirror_of(home)
-    mirror.bring_back()
-    mirror.copy()
+    mirror = copied(mirror_of, home)
     expected = kept(home)
     write(home, f"{RUN}/config.json", '{"changed":1}\n')
     late = conversation(home, 1)
@@ -591,9 +571,7 @@ def test_one_file_that_cannot_be_read_does_not_stop_the_rest(
 
 def test_the_age_of_a_log_does_not_count_sleep(home: Path, tmp_path: Path, mirror_of: MirrorOf) -> None:
     """A run that was at work would not be taken up after a week of sleep: its log was that old."""
-    mirror = mirror_of(home)
-    mirror.bring_back()
-    mirror.copy()
+    copied(mirror_of, home)
     month = 30 * 24 * 3600.0
     woken = mirror_of(tmp_path / "woken")
     now = (home / RUN / "worker.log").stat().st_mtime + month

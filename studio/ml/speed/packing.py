@@ -125,16 +125,17 @@ def why_not_packed(model: Any, attend: Attend) -> str:
         model.train(was_training)
     in_full = first.dtype == torch.float32
     others, unchanged = first[_PROBE_LENGTHS[0] :], second[_PROBE_LENGTHS[0] :]
-    by_rounding = 1e-2 if _in_8_bits(model) else 1e-5 if in_full else 0.0
+    by_rounding = 1e-2 if in_8_bits(model) else 1e-5 if in_full else 0.0
     if not _differ_by_at_most(by_rounding, unchanged, others):
         return "one sequence would see another"
     # bf16 keeps 8 bits, every layer rounds
-    if not _differ_by_at_most(1e-3 if in_full and not _in_8_bits(model) else 0.1, first, alone):
+    if not _differ_by_at_most(1e-3 if in_full and not in_8_bits(model) else 0.1, first, alone):
         return "sequences that lie end to end are computed otherwise than alone"
     return ""
 
 
-def _in_8_bits(model: nn.Module) -> bool:
+def in_8_bits(model: nn.Module) -> bool:
+    """Tell whether a model has layers packed in 8 bits."""
     return any(type(module).__name__ == "Linear8bitLt" for module in model.modules())
 
 

@@ -53,9 +53,6 @@ NOTHING_HERE = "There is nothing at this address for you. If you are not signed 
 _OF_SOMEBODY = ("/account", "/archive", "/people")
 """Addresses at which nobody is told anything."""
 
-_FORMS = ("/sign-in", "/password", "/sign-out")
-"""What anybody may send."""
-
 _FORM_SECONDS = 10.0
 """So long a short form may take: whoever is slower holds a place that others need."""
 
@@ -114,7 +111,8 @@ class Pages:
         """Tell whether a request of somebody who is not signed in is looked at: what only reads, and the forms."""
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
             return True
-        return scope["method"] == "POST" and Request(scope).url.path in _FORMS
+        path = Request(scope).url.path
+        return (scope["method"], path) in self._table and path not in _OF_SOMEBODY
 
     async def answer(self, request: Request, account: Account | None) -> Response | None:
         """Answer where the address is one of accounts, or the page's own and nobody is signed in; else None."""

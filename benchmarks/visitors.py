@@ -76,7 +76,10 @@ class Person:
     async def ask(self, what: str, client: httpx.AsyncClient, method: str, path: str, **more: Any) -> httpx.Response:
         """Ask, and note how long it took."""
         began = time.monotonic()
-        answer = await client.request(method, path, **more)
+        try:
+            answer = await client.request(method, path, **more)
+        except httpx.ReadError as error:
+            raise httpx.ReadError(f"{what}, after {time.monotonic() - began:.1f} s {error}") from error
         self.seen.seconds[what].append(time.monotonic() - began)
         if answer.status_code == 429:
             self.seen.refused[what] += 1

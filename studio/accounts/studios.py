@@ -26,6 +26,7 @@ from studio.errors import RunError
 from studio.jobs.pool import Pool
 from studio.jobs.rendering import Rendering
 from studio.logs import logged
+from studio.priority import BEHIND
 from studio.runs.fair_queue import FairQueue, Waiting
 from studio.runs.launcher import PROJECT_ROOT, Launch, launch
 from studio.runs.store import RunStore
@@ -259,4 +260,5 @@ class Studios:
 
 
 def _launch(settings: Settings) -> Launch:
-    return functools.partial(launch, variables=settings.limits.variables())
+    """Start workers that step back: the pages of all come before the work of one."""
+    return functools.partial(launch, variables=settings.limits.variables(), nice=BEHIND)

@@ -24,6 +24,7 @@ from studio.errors import RunError
 from studio.files import open_descriptor, open_plain, write_whole
 from studio.graphics_card import card_names
 from studio.logs import logged
+from studio.priority import step_back
 from studio.runs import lock
 from studio.runs.memory_watch import MemoryWatch
 
@@ -138,13 +139,14 @@ def launch(
     *,
     command: Sequence[str] = WORKER_COMMAND,
     variables: Mapping[str, str] = MappingProxyType({}),
+    nice: int = 0,
     watch: MemoryWatch = MemoryWatch(),  # noqa: B008  # it is frozen
 ) -> Worker:
     """Write the task down and start `command` with `run TASK --lock-fd N`, where N is an open file that holds the lock.
 
     What the worker prints goes to the log, which is begun afresh; the one before it stays beside it as `.old`. The
     folders are made. `variables` and those of the task are set in its environment. `watch` ends a worker that takes too
-    much memory, where the task is watched.
+    much memory, where the task is watched. `nice` is how far the worker steps back for others.
 
     Raises RunError when the lock is held already, a file cannot be written or the process cannot be started.
     """
@@ -165,8 +167,7 @@ def launch(
         ) from error
     with logged(log, "The lock does not name the worker that holds it", OSError):
         lock.name_holder(paths.lock, process.pid)
-    # A child that nobody waits for stays in the process table as a zombie.
-    threading.Thread(target=process.wait, name=f"wait-{process.pid}", daemon=True).start()
+    threading.Thread(target=_see_through, args=(process, nice), name=f"wait-{process.pid}", daemon=True).start()
     if task.watched:
         watch.start(
             process.pid,
@@ -233,6 +234,13 @@ def kill_group(process_id: int) -> None:
     if process_id > 1:
         with suppress(ProcessLookupError):
             os.killpg(process_id, signal.SIGKILL)
+
+
+def _see_through(process: subprocess.Popen[bytes], nice: int) -> None:
+    """Wait for a child: one that nobody waits for stays in the process table as a zombie."""
+    if nice:
+        step_back(nice, process.pid)
+    process.wait()
 
 
 def _acquire(path: Path) -> int:

@@ -148,11 +148,11 @@ def build_app(studio: Studio, facts: ModelFacts | None = None) -> SpokenPage:
             outputs=[top, drawn],
             **QUIET,
         )
-    app._queue.max_size = studio.limits.actions_waiting  # another queue would make the whole application once more
+    app._queue.max_size = studio.limits.actions_waiting
     app._queue.sleep_when_free = QUEUE_SECONDS
     app._queue.progress_update_sleep_when_free = CALM_SECONDS  # nothing here uses Gradio's own bar
-    app.describe()
     session_config.share(app)
+    app.describe()
     return app
 
 

@@ -6,7 +6,6 @@ What the base answers is kept in the data folder, for the next run on the same r
 import functools
 import importlib.metadata
 import logging
-import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -20,11 +19,11 @@ from studio.jobs.calibration import accelerator_lock
 from studio.jobs.evaluation_report import AT_THE_END, HELD_OUT, EvaluationReport, write_evaluation
 from studio.jobs.tasks import Evaluate, home_of
 from studio.jobs.verdicts import summary
-from studio.logs import logged
 from studio.models.architecture import architecture_in
 from studio.models.forecast.answers import AnswerClock
 from studio.models.forecast.plan import FP32, ITEM_BYTES
 from studio.models.starter import Stopped
+from studio.priority import BEHIND, step_back
 from studio.runs.launcher import PROJECT_ROOT
 from studio.runs.precision import precision_of
 from studio.runs.store import RunFolder
@@ -44,9 +43,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-BACKGROUND_NICE = 10
-"""How much an evaluation that nobody asked for leaves the processor to others: beside it a chat gets nine tenths."""
-
 PROBES = PROJECT_ROOT / "assets" / "probes"
 LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "accelerate")
 
@@ -60,7 +56,7 @@ def evaluate_run(job: Job, task: Evaluate) -> Finished:
     run, home = RunFolder(task.run), home_of(task.run)
     holder = Holder(f"the evaluation of {run.name}", kind=EVALUATION, home=str(home))
     if request_path(run).exists():
-        _step_back()
+        step_back(BEHIND)  # nobody asked for it
     note_try(run)
     before, began = seconds_before(run), None
     try:
@@ -78,12 +74,6 @@ def evaluate_run(job: Job, task: Evaluate) -> Finished:
         raise
     request_path(run).unlink(missing_ok=True)
     return Finished(status="finished", summary=said, seconds=time.monotonic() - began)
-
-
-def _step_back() -> None:
-    """Let other programs have the processor first, as far as this system knows that."""
-    with logged(log, "This evaluation does not step back", OSError, AttributeError, level=logging.INFO):
-        os.nice(BACKGROUND_NICE)
 
 
 def _evaluate(job: Job, task: Evaluate, *, run: RunFolder, home: Path, folder: Path, began: float) -> str:

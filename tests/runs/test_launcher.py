@@ -49,8 +49,8 @@ time.sleep(60)
 def start(tmp_path: Path):
     started: list[Worker] = []
 
-    def _start(code: str) -> Worker:
-        worker = launch(Train(tmp_path / "job"), command=[sys.executable, "-c", code])
+    def _start(code: str, *, nice: int = 0) -> Worker:
+        worker = launch(Train(tmp_path / "job"), command=[sys.executable, "-c", code], nice=nice)
         started.append(worker)
         return worker
 
@@ -98,6 +98,13 @@ def test_the_lock_is_held_from_the_start_until_the_worker_is_gone(tmp_path: Path
 def test_an_ended_worker_leaves_no_zombie_though_nobody_asks_for_it(start) -> None:
     process_id = start("pass").process_id
     wait_until(lambda: not Path(f"/proc/{process_id}").exists())
+
+
+@pytest.mark.parametrize("nice", [0, 4])
+def test_a_worker_steps_back_where_the_pages_of_others_come_first(start, nice: int) -> None:
+    worker = start(WAIT, nice=nice)
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    wait_until(lambda: os.getpriority(os.PRIO_PROCESS, worker.process_id) == min(19, own + nice))
 
 
 def test_a_worker_is_asked_to_stop(tmp_path: Path, start) -> None:

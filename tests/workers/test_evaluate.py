@@ -19,8 +19,8 @@ from studio.jobs.automatic_evaluations import request_path, seconds_before
 from studio.jobs.evaluation_report import EvaluationReport, read_report, read_rows
 from studio.jobs.tasks import Evaluate, Train
 from studio.jobs.verdicts import summary
+from studio.priority import BEHIND
 from studio.runs.store import RunFolder
-from studio.workers.evaluate import BACKGROUND_NICE
 from tests.own_task import write_task
 from tests.workers.conftest import Start, events, wait_for
 
@@ -157,7 +157,7 @@ def test_what_nobody_asked_for_leaves_the_processor_to_the_chat(make_run: MakeRu
     worker = start(Evaluate(run.path, "end"))
     wait_for(Evaluate(run.path, "end").paths.events, Loading)
     behind = os.getpriority(os.PRIO_PROCESS, worker.pid) - os.getpriority(os.PRIO_PROCESS, os.getpid())
-    assert behind == (0 if asked else BACKGROUND_NICE)
+    assert behind == (0 if asked else BEHIND)
 
 
 def test_standard_tasks_are_asked_besides(make_run: MakeRun, start: Start, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from weakref import WeakValueDictionary
 
 import gradio as gr
 from gradio.block_function import BlockFunction
+from gradio.queueing import Queue
 
 
 class OrderedPage(gr.Blocks):
@@ -30,6 +31,13 @@ class OrderedPage(gr.Blocks):
     def get_config_file(self) -> Any:
         """Describe the page. Gradio asks twice more while it makes one, which takes a tenth of a second each."""
         return super().get_config_file() if self.is_whole else {"pages": []}
+
+    def queue(self, *args: Any, **kwargs: Any) -> "OrderedPage":
+        """Make the queue of the listeners. Gradio makes its whole application too, which it does again at the end."""
+        self._queue = Queue(
+            live_updates=True, concurrency_count=self.max_threads, update_intervals=1, max_size=None, blocks=self
+        )
+        return self
 
     def describe(self) -> None:
         """Take the page for whole."""

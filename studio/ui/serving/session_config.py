@@ -1,7 +1,8 @@
-"""What Gradio keeps of the page for each visitor, made once for all of them.
+"""What Gradio tells of the components of a page, made once for all that ask.
 
-Gradio describes every component again for each new session, while nobody else is answered: 0.1 seconds and 1 MB each
-for a page of 600 components. A session changes the value alone, so the rest of a description is shared.
+Gradio describes every component again each time: three times while a page is mounted, and for each new session, while
+nobody else is answered. That is 0.1 seconds and 1 MB each for a page of 600 components. A session changes the value
+alone, so the rest of a description is shared.
 """
 
 from typing import Any
@@ -13,22 +14,16 @@ from gradio.renderable import Renderable
 Description = dict[str, Any]
 
 
-class _PageConfig(BlocksConfig):
-    """The page's own; a session gets its copy of it."""
+class _SharedConfig(BlocksConfig):
+    """The page's own; a session gets its copy of it. What the session has changed is described by Gradio."""
 
     known: dict[int, Description]
 
-    def __copy__(self) -> "_SessionConfig":
-        new = _SessionConfig(self.root_block)
+    def __copy__(self) -> "_SharedConfig":
+        new = _SharedConfig(self.root_block)
         vars(new).update(vars(super().__copy__()))  # type: ignore[no-untyped-call]
         new.known = self.known
         return new
-
-
-class _SessionConfig(BlocksConfig):
-    """A session's copy. What the session has changed is described by Gradio."""
-
-    known: dict[int, Description]
 
     def config_for_block(  # type: ignore[override]
         self,
@@ -45,8 +40,8 @@ class _SessionConfig(BlocksConfig):
 
 
 def share(page: gr.Blocks) -> None:
-    """Make sessions of a page that is built share what they do not change."""
-    whole = _PageConfig(page)
+    """Describe the components of a page that is built, once for all."""
+    whole = _SharedConfig(page)
     vars(whole).update(vars(page.default_config))
     whole.known = {id: BlocksConfig.config_for_block(id, [], block) for id, block in page.blocks.items()}
     page.default_config = whole

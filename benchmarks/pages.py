@@ -2,11 +2,12 @@
 
     python benchmarks/pages.py --rounds 5
     python benchmarks/pages.py --rounds 5 --runs 500 --data-sets 50
+    python benchmarks/pages.py --rounds 3 --idle 0 --runs 100000 --data-sets 10000
     python benchmarks/pages.py --root FOLDER-OF-ANOTHER-VERSION
 
 Starts the studio on a folder of its own, empty or seeded, and opens its page in headless Chromium, each round in a new
 profile. "Usable" is when the second way to bring data reacts to a press; "drawn" is when a tab has painted all that its
-opening asked for.
+opening asked for. Of a data folder with very many runs most are copies of one, whose large files are links.
 """
 
 import argparse
@@ -35,6 +36,9 @@ QUIET_SECONDS = 0.6
 """After so long without a request the page has drawn what it asked for."""
 
 PATIENCE_SECONDS = 120.0
+
+MADE = 500
+"""So many runs and data sets are made as a person makes them; those beyond are copies of the last."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +75,12 @@ def main() -> int:
         home = options.home or Path(folder) / "home"
         if options.runs or options.data_sets:
             seed(home, runs=options.runs, data_sets=options.data_sets)
-        with _served(options.root, home) as address, sync_playwright() as playwright:
+        with _served(options.root, home) as (address, server), sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
             _visit(browser, address, idle=0)  # the server has read and made what it keeps
             rounds = [_visit(browser, address, idle=options.idle) for _ in range(options.rounds)]
             browser.close()
+            say(f"the server holds {server.memory_info().rss / 2**20:,.0f} MiB")
     _report(rounds)
     if options.json:
         options.json.write_text(json.dumps([asdict(each) for each in rounds], indent=1), encoding="utf-8")
@@ -83,7 +88,7 @@ def main() -> int:
 
 
 def seed(home: Path, *, runs: int, data_sets: int) -> None:
-    """Write so many data sets, and finished runs of them, as a person has after some months."""
+    """Write so many data sets, and finished runs of them, as a person has after some months; copies from MADE on."""
     sys.path.insert(0, str(ROOT))
     from studio.config import RunConfig
     from studio.events import Evaluated, Finished, Loaded, Prepared, Saved, Started, Stepped
@@ -94,13 +99,13 @@ def seed(home: Path, *, runs: int, data_sets: int) -> None:
     studio = open_studio(Settings(home=home))
     sample = studio.data.samples()[0]
     sets = [studio.data.add_sample(sample.key)]
-    for number in range(1, max(1, data_sets)):
+    for number in range(1, max(1, min(data_sets, MADE))):
         copy = home / "seed.jsonl"
         lines = sample.file.read_text(encoding="utf-8").splitlines()
         copy.write_text("\n".join(lines[number % 7 :]) + "\n", encoding="utf-8")
         sets.append(studio.data.add([copy], name=f"Answers of week {number}"))
         copy.unlink()
-    for number in range(runs):
+    for number in range(min(runs, MADE)):
         dataset = sets[number % len(sets)]
         examples = list(studio.data.examples(dataset.id))
         run = studio.runs.create(
@@ -127,14 +132,30 @@ def seed(home: Path, *, runs: int, data_sets: int) -> None:
             log.emit(event)
         log.close()
     studio.close()
+    _copy(home / "datasets", data_sets, "dataset.json", name="Answers of week {}")
+    _copy(home / "runs", runs, "config.json", name="Try {}")
+
+
+def _copy(folder: Path, count: int, document: str, *, name: str) -> None:
+    """Copy in turn what was made until there are `count`, each with a name of its own in its document."""
+    made = sorted(each for each in folder.iterdir() if each.is_dir() and not each.name.startswith("."))
+    for number in range(MADE, count):
+        one = made[number % MADE]
+        copy = folder / f"{one.name}-{number + 1}"
+        shutil.copytree(one, copy, copy_function=os.link)  # a file system has a bound on the links to one file
+        known = json.loads((copy / document).read_text(encoding="utf-8"))
+        (copy / document).unlink()
+        fresh = {**known, "name": name.format(number), **({"id": copy.name} if "id" in known else {})}
+        (copy / document).write_text(json.dumps(fresh), encoding="utf-8")
 
 
 @contextlib.contextmanager
-def _served(root: Path, home: Path) -> Iterator[str]:
+def _served(root: Path, home: Path) -> Iterator[tuple[str, psutil.Process]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "app.py", "--home", str(home.absolute()), "--port", str(port), "--no-starter"]
+    began = time.monotonic()
     server = subprocess.Popen(command, cwd=root, stdout=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}"
     try:
@@ -146,8 +167,9 @@ def _served(root: Path, home: Path) -> Iterator[str]:
             except OSError:
                 if time.monotonic() > deadline or server.poll() is not None:
                     raise SystemExit("The studio did not come up.") from None
-                time.sleep(0.2)
-        yield address
+                time.sleep(0.05)
+        say(f"page up after {time.monotonic() - began:.1f} s")
+        yield address, psutil.Process(server.pid)
     finally:
         server.terminate()
         server.wait()

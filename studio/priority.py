@@ -8,7 +8,10 @@ from pathlib import Path
 from studio.logs import logged
 
 BEHIND = 10
-"""So far steps back what nobody watches, or must not slow the page. Beside it another process gets nine tenths."""
+"""So far steps back what nobody asked for. Beside it another process gets nine tenths."""
+
+BESIDE_PAGES = 5
+"""So far steps back the work of one person beside the pages of others, which get three quarters beside it."""
 
 _LAST = 19
 _TRIES = 5

@@ -26,7 +26,7 @@ from studio.errors import RunError
 from studio.jobs.pool import Pool
 from studio.jobs.rendering import Rendering
 from studio.logs import logged
-from studio.priority import BEHIND
+from studio.priority import BESIDE_PAGES
 from studio.runs.fair_queue import FairQueue, Waiting
 from studio.runs.launcher import PROJECT_ROOT, Launch, launch
 from studio.runs.store import RunStore
@@ -261,4 +261,4 @@ class Studios:
 
 def _launch(settings: Settings) -> Launch:
     """Start workers that step back: the pages of all come before the work of one."""
-    return functools.partial(launch, variables=settings.limits.variables(), nice=BEHIND)
+    return functools.partial(launch, variables=settings.limits.variables(), nice=BESIDE_PAGES)

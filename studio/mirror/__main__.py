@@ -24,7 +24,7 @@ from studio.logs import log_to_stderr
 from studio.mirror.bucket import Bucket
 from studio.mirror.state import COPYING, KEPT, STOPPED, MirrorState
 from studio.mirror.upkeep import Mirror, TakenOver
-from studio.priority import step_back
+from studio.priority import BESIDE_PAGES, step_back
 
 TOKEN = "STUDIO_MIRROR_TOKEN"
 SILENT_SECONDS = 60.0
@@ -47,7 +47,7 @@ def main() -> None:
     token = os.environ.pop(TOKEN, "")
     last = threading.Event()
     threading.Thread(target=_heed_parent, args=(last,), daemon=True).start()
-    step_back(5)  # the page and the training come first
+    step_back(BESIDE_PAGES)  # the page and the training come first
     huggingface_hub.set_client_factory(_patient_client)
     store = Bucket(options.bucket, token=token, prefix=options.prefix)
     target = f"{options.bucket}/{options.prefix}".rstrip("/")

@@ -236,15 +236,16 @@ class Studio:
         Raises ModelError for a model that cannot be one, ConfigError for an adapter that cannot be named here, and
         RunError for one that several runs could be meant with.
         """
-        if self.runs.with_name(config.start_adapter):
+        if config.start_adapter and self.runs.with_name(config.start_adapter):
             config = dataclasses.replace(config, start_adapter=self.runs.named(config.start_adapter).id)
-        public_address.check_start_adapter(config, {run.id for run in self.runs.all()}, self.settings)
+        public_address.check_start_adapter(config, self.runs, self.settings)
         files = self.models.locate(config.model)
         if files is not None and files.source == "folder":
             # The worker has another working directory.
             config = dataclasses.replace(config, model=str(files.folder.absolute()))
-        first = next((run for run in self.runs.all() if run.id == config.start_adapter), None)
-        return config if first is None else _shaped_like(first.config, config)
+        if not self.runs.has(config.start_adapter):
+            return config
+        return _shaped_like(self.runs.get(config.start_adapter).config, config)
 
     def queue_run(self, id: str, *, first: bool = False) -> None:
         """Let a run train when its turn comes, or go on from its newest checkpoint. Raises RunError when it cannot, and

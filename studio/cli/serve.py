@@ -15,6 +15,7 @@ from studio.config import STARTER
 from studio.errors import MirrorError, StudioError
 from studio.graphics_card import trouble_here
 from studio.jobs.base_models import BaseModels
+from studio.logs import logged
 from studio.mirror.bucket import check_bucket
 from studio.mirror.keeper import MirrorKeeper
 from studio.models.publishing import own_token
@@ -72,10 +73,8 @@ def looked_after(
     said = (*greeting(settings), *more, trouble_here(), token_sentence(settings), tasks_sentence(settings))
     for line in filter(None, said):
         console.print(line, markup=False, soft_wrap=True)
-    for id in studio.recover():
-        console.print(f"The run {id} was lost when the studio last ended; it goes on.", markup=False)
     ended = threading.Event()
-    threading.Thread(target=keep_queue, args=(studio, ended), name="queue", daemon=True).start()
+    threading.Thread(target=_go_on, args=(studio, ended, console), name="queue", daemon=True).start()
     try:
         yield
     finally:
@@ -141,6 +140,14 @@ class Recovering(Ticking, Protocol):
     """What takes up what was lost with the studio before it, and says which runs that are."""
 
     def recover(self) -> tuple[str, ...]: ...
+
+
+def _go_on(studio: Recovering, ended: threading.Event, console: Console) -> None:
+    """Take up what was lost, which takes seconds where there are very many runs, then keep the queue."""
+    with logged(log, "What was lost with the studio before this one is not taken up", Exception, level=logging.ERROR):
+        for id in studio.recover():
+            console.print(f"The run {id} was lost when the studio last ended; it goes on.", markup=False)
+    keep_queue(studio, ended)
 
 
 def keep_queue(studio: Ticking, ended: threading.Event, pause_seconds: float = QUEUE_SECONDS) -> None:

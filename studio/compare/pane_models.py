@@ -78,11 +78,12 @@ def pane_models(kept: KeptRuns, base_of: str | None) -> tuple[PaneModel, ...]:
     """
     wanted = None if base_of is None else _base(kept.runs.get(base_of))
     found = [run for run in kept.summaries.look().runs if run.has_result and not run.is_at_work][:MOST_RUNS]
-    folders = {run.id: run for run in kept.runs.all()}
+    folders: dict[str, RunFolder] = {}
     runs: list[PaneModel] = []
     blends: list[PaneModel] = []
-    for run in (folders[each.id] for each in found if each.id in folders):
+    for each in found:
         with logged(log, "A run that cannot be read is no choice in a chat", RunError):
+            run = folders[each.id] = kept.runs.get(each.id)
             if wanted is None or (run.config.model == wanted.model and can_share(_base(run), wanted)):
                 (blends if run.is_blend else runs).extend(_of_run(run))
     listed = (*runs, *blends)

@@ -58,7 +58,7 @@ class AutomaticEvaluations:
     def recover(self) -> None:
         """Remember what an earlier server expected; call it when one starts."""
         if self._settings.evaluate:
-            found = {run.id for run in self._runs.all() if request_path(run).exists()}
+            found = {run.id for run in self._runs.folders() if request_path(run).exists()}
             with self._guard:
                 self._expected |= found
 
@@ -86,7 +86,7 @@ class AutomaticEvaluations:
 
         Those that other studios on this data folder have started are asked too.
         """
-        for run in self._runs.all():
+        for run in self._runs.folders():
             if request_path(run).exists():
                 with logged(log, "An evaluation could not be asked to give way", RunError, level=logging.INFO):
                     self._jobs.cancel(Evaluate(run.path, AT_THE_END))

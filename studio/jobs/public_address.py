@@ -4,13 +4,14 @@ On an address of this machine alone everything may be named: whoever can reach i
 models have their own check in `studio.models.locate`.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from studio.config import RunConfig
 from studio.errors import ConfigError, DataError, RunError
 from studio.jobs.standard_tasks import own_tasks
 from studio.models.locate import check_hub_id
+from studio.runs.store import RunStore
 from studio.settings import Settings
 
 
@@ -31,9 +32,9 @@ def check_files(files: Sequence[str | Path], settings: Settings, *, ours: Path) 
             raise DataError("Files of this machine cannot be named here.", "Upload the file instead.")
 
 
-def check_start_adapter(config: RunConfig, run_ids: Collection[str], settings: Settings) -> None:
+def check_start_adapter(config: RunConfig, runs: RunStore, settings: Settings) -> None:
     """Check that a run goes on from the adapter of a run here, and not from a folder. Raises ConfigError."""
-    if settings.is_public and config.start_adapter and config.start_adapter not in run_ids:
+    if settings.is_public and config.start_adapter and not runs.has(config.start_adapter):
         raise ConfigError(
             f"'{config.start_adapter[:80]}' is not a run of this studio, so there is no adapter to go on from.",
             "Choose a finished LoRA run. Folders of this machine cannot be named here.",

@@ -62,7 +62,7 @@ class Chosen:
 def named_models(studio: Studio) -> tuple[Named, ...]:
     """List all models that can answer now: bases, then runs with their checkpoints, then blends."""
     models = pane_models(studio, None)
-    created = {run.id: int(run.origin.created) for run in studio.runs.all()}
+    created = {run.id: int(run.created) for run in studio.summaries.look().runs}
     bases = _bases(studio, models)
     learned = [Named(learned_id(model), model, created.get(model.run_id, 0)) for model in models if model.folder]
     return (*bases, *learned)

@@ -273,7 +273,7 @@ class Scheduler:
         """
         found = []
         waiting = self.waiting()
-        for run in reversed(self._runs.all()):
+        for run in self._runs.folders():
             try:
                 if self._take_up(run, waiting):
                     found.append(run.id)

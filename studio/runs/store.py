@@ -271,8 +271,9 @@ class RunStore:
         Raises RunError when the disk does not take it; nothing half-written is left then.
         """
         created = self._clock()
-        taken = {run.name for run in self.all()}
-        config = dataclasses.replace(config, name=config.name.strip() or memorable_name(self._rng, taken))
+        taken = {run.id.split("-", 2)[-1] for run in self.folders()}  # a name made up ends that of its folder
+        name = config.name.strip() or memorable_name(self._rng, taken)
+        config = dataclasses.replace(config, name=name)
         origin = RunOrigin(dataset_id, dataset_name, dataset_sha256, created, config.model)
         with self.new_folder() as folder:
             write_settings(folder, config, origin)
@@ -292,9 +293,20 @@ class RunStore:
         """List the runs, newest first. A folder that cannot be read as a run is left out: `damaged` lists those."""
         return _newest_first(self._listed().values())
 
+    def folders(self) -> Iterator[RunFolder]:
+        """Give the folders of all runs by their ids, damaged ones too. Reads nothing in them: cheap for very many."""
+        ids: list[str] = []
+        with logged(log, "The folder of the runs cannot be listed", OSError):
+            ids = sorted(self._shelf.names())
+        return (RunFolder(self._shelf.path(id)) for id in ids)
+
     def damaged(self) -> tuple[RunFolder, ...]:
         """List the folders that cannot be read as a run."""
         return tuple(RunFolder(self._shelf.path(id)) for id in self._shelf.damaged())
+
+    def has(self, id: str) -> bool:
+        """Say whether there is a run of this id, which may be damaged."""
+        return self._shelf.has(id)
 
     def get(self, id: str) -> RunFolder:
         """Open one run. Raises RunError when there is none of that name, or its folder is damaged."""
@@ -304,7 +316,7 @@ class RunStore:
 
     def find(self, id: str) -> RunFolder:
         """Return the folder of a run, which may be damaged. Raises RunError when there is none of that name."""
-        if not self._shelf.has(id):
+        if not self.has(id):
             raise RunError(f"There is no run '{id[:80]}'.", "Choose one from the list of runs.")
         return RunFolder(self._shelf.path(id))
 
@@ -313,7 +325,7 @@ class RunStore:
 
         Raises RunError when there is none, when several have that name, or when its folder is damaged.
         """
-        if self._shelf.has(name):
+        if self.has(name):
             return self.get(name)
         found = self.with_name(name)
         if len(found) > 1:

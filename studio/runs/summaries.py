@@ -16,10 +16,12 @@ from pathlib import Path
 from studio.errors import RunError
 from studio.events import LAST_TIME
 from studio.logs import logged
-from studio.runs import summary
+from studio.runs import kept_summaries, summary
+from studio.runs.kept_summaries import Stamp
 from studio.runs.scheduler import RunState
 from studio.runs.store import RunFolder, RunStore
 from studio.runs.summary import Summary
+from studio.runs.view import Status
 
 _REST_SECONDS = 1.0
 """A folder that rests is not looked at more often than this; those that wait or work are, at every look."""
@@ -31,16 +33,19 @@ _AT_ONCE = 10
 _BREATH_SECONDS = 0.005
 """After so many runs the reader beside the page rests so long: a page that opens meanwhile goes first."""
 
+_WORTH_KEEPING = 200
+"""After so many runs were read beside the page, what is known is kept for the next studio."""
+
 _SHARE_OF_TIME = 0.02
 _MOST_REST_SECONDS = 10.0
 """What another server or a person with a file manager changed is seen no later, however slow the disk was before."""
+
+_RESTING: frozenset[Status] = frozenset({"draft", "stopped", "finished", "failed"})
 
 _YOUNG_SECONDS = 0.1
 """A folder that was changed so lately may have been changed again without looking any different."""
 
 log = logging.getLogger(__name__)
-
-_Stamp = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ class Snapshot:
 class _Known:
     """What was seen of a run, and what its folder looked like just before."""
 
-    stamp: _Stamp
+    stamp: Stamp
     summary: Summary
 
 
@@ -82,7 +87,7 @@ class Summaries:
         self._clock = clock
         self._turn = threading.RLock()
         self._known: dict[str, _Known] = {}
-        self._folders: dict[str, RunFolder] = {}
+        self._home = runs.folder.parent
         self._restless: set[str] = set()
         self._changed = False
         self._snapshot = Snapshot()
@@ -124,24 +129,30 @@ class Summaries:
 
     def _search(self, waiting: tuple[str, ...]) -> None:
         """Find the folders that are new, changed or gone."""
-        runs = {run.id: run for run in (*self._runs.all(), *self._runs.damaged())}
+        kept = {} if self._known else kept_summaries.read(self._home)
         deadline = self._clock() + _FIRST_SECONDS
-        for id, run in runs.items():
-            known = self._known.get(id)
-            if known is None and self._clock() > deadline:
+        there: set[str] = set()
+        for run in self._runs.folders():
+            there.add(run.id)
+            known = self._known.get(run.id)
+            if known is None and run.id in kept and kept[run.id][0] == _stamp(run.path):
+                self._remember(_Known(*kept[run.id]))
+            elif known is None and self._clock() > deadline:
                 self._remember(_Known((0, 0, 0), _by_settings(run)))
-            elif known is None:
-                # One that was there before and could not be read is not believed what it said then.
-                self._settle(RunFolder(run.path) if id in self._folders else run, waiting)
-            elif known.summary.status is not None and _stamp(run.path) != known.stamp:
-                self._settle(RunFolder(run.path), waiting)
-        for gone in self._known.keys() - runs.keys():
+            elif known is None or (known.summary.status is not None and _stamp(run.path) != known.stamp):
+                self._settle(run, waiting)
+        for gone in self._known.keys() - there:
             self._forget(gone)
-        self._changed |= list(runs) != list(self._folders)
-        self._folders = runs
         if self._reader is None and any(known.summary.status is None for known in self._known.values()):
             self._reader = threading.Thread(target=self._read_rest, name="run-summaries", daemon=True)
             self._reader.start()
+
+    def _keep(self) -> None:
+        """Keep what is known of the runs that rest: what another looks like depends on who is at it."""
+        with self._turn:
+            known = {id: (each.stamp, each.summary) for id, each in self._known.items()}
+        resting = {id: each for id, each in known.items() if each[0][0] > 0 and each[1].status in _RESTING}
+        kept_summaries.write(self._home, resting)
 
     def _look_at_restless(self, waiting: tuple[str, ...]) -> None:
         for id, place in self._places(waiting).items():
@@ -192,14 +203,16 @@ class Summaries:
     def _read_rest(self) -> None:
         """Read what no look has read yet, letting the page in between."""
         with self._turn:
-            unread = [run for run in self._folders.values() if self._is_unread(run.id)]
+            unread = [id for id in self._known if self._is_unread(id)]
         for place in range(0, len(unread), _AT_ONCE):
             with self._turn:
                 waiting = self._waiting()
-                for run in unread[place : place + _AT_ONCE]:
-                    if self._is_unread(run.id):
-                        self._settle(run, waiting)
+                for id in unread[place : place + _AT_ONCE]:
+                    if self._is_unread(id):
+                        self._settle(RunFolder(self._folder(id)), waiting)
             time.sleep(_BREATH_SECONDS)
+        if len(unread) >= _WORTH_KEEPING:
+            self._keep()
         with self._turn:
             self._reader = None
             self._publish()
@@ -210,7 +223,8 @@ class Summaries:
 
     def _publish(self) -> Snapshot:
         if self._changed:
-            runs = tuple(self._known[id].summary for id in self._folders if id in self._known)
+            summaries = (known.summary for known in self._known.values())
+            runs = tuple(sorted(summaries, key=lambda run: (not run.trouble, run.created, run.id), reverse=True))
             unread = sum(run.status is None for run in runs)
             self._snapshot = Snapshot(self._snapshot.number + 1, runs, unread)
             self._changed = False
@@ -243,7 +257,7 @@ def _changed(folder: Path) -> int:
         return 0
 
 
-def _stamp(folder: Path) -> _Stamp:
+def _stamp(folder: Path) -> Stamp:
     """Tell one look of a folder from another: what lies in it, and how much its worker has said."""
     changed, said, size = 0, 0, 0
     with suppress(OSError):

@@ -13,7 +13,7 @@ from studio.runs.view import WORKING, RunView, Status, status
 SPARK_POINTS = 24
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Summary:
     """One run in a table. None is what is not known, or has no meaning.
 

@@ -1,11 +1,14 @@
 import io
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from studio.cli.serve import check_mirror, greeting, serve
+from studio.cli.serve import QUEUE_SECONDS, check_mirror, greeting, looked_after, serve
 from studio.cli.serve_accounts import serve_people
 from studio.errors import MirrorError, RunError
 from studio.settings import Settings
@@ -60,3 +63,38 @@ def test_accounts_are_not_served_beside_a_mirror_that_would_keep_the_owner_s_fol
     with pytest.raises(MirrorError, match="other accounts have would not be in it"):
         serve_people(settings, fetch_starter=False, console=Console(file=io.StringIO()))
     assert not (tmp_path / "home").exists()
+
+
+class Slow:
+    """A studio with so many runs that it takes long to find out which of them were lost."""
+
+    def __init__(self, trouble: Exception | None = None) -> None:
+        self.trouble, self.found, self.said = trouble, threading.Event(), list[str]()
+
+    def recover(self) -> tuple[str, ...]:
+        self.said.append("recover")
+        assert self.found.wait(10)
+        if self.trouble is not None:
+            raise self.trouble
+        return ("otter",)
+
+    def tick(self) -> None:
+        self.said.append("tick")
+
+
+@pytest.mark.parametrize("trouble", [None, OSError("the disk is gone"), RunError("Its folder is gone.")])
+def test_the_page_waits_for_no_run_that_was_lost_and_the_queue_does(tmp_path: Path, trouble: Exception | None) -> None:
+    studio, said = Slow(trouble), Console(file=io.StringIO())
+    with looked_after(studio, Settings(home=tmp_path), starter=None, console=said):
+        time.sleep(2 * QUEUE_SECONDS)
+        assert "tick" not in studio.said, "what was lost goes first"
+        studio.found.set()
+        wait_until(lambda: "tick" in studio.said)
+    assert ("otter was lost" in said.file.getvalue()) == (trouble is None)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

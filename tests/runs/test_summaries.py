@@ -1,11 +1,13 @@
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
 from studio.config import RunConfig
 from studio.events import Evaluated, Finished
+from studio.runs import kept_summaries, summaries
 from studio.runs.store import RunFolder
 from studio.runs.summaries import Summaries
 from studio.runs.summary import SPARK_POINTS, Summary
@@ -140,6 +142,78 @@ def test_many_runs_are_read_beside_the_page(studio: Studio, dataset: str) -> Non
         assert hurried.read([runs[0].id])[0].status == "finished"
         assert hurried.look().unread == len(runs) - 1
     assert hurried.read_all().unread == 0
+
+
+@pytest.fixture
+def kept(studio: Studio, dataset: str, monkeypatch: pytest.MonkeyPatch) -> list[RunFolder]:
+    """Runs that an earlier studio has read beside its page, and kept what it knew of them."""
+    monkeypatch.setattr(summaries, "_WORTH_KEEPING", 3)
+    runs = [finished_run(studio, dataset_id=dataset, steps=3) for _ in range(4)]
+    for run in runs:
+        for path in (run.events_path, run.path):
+            os.utime(path, (1_700_000_000, 1_700_000_000))  # changed long ago
+    _later(studio, clock=_ticks(1.0)).read_all()
+    assert (studio.settings.home / kept_summaries.NAME).exists()
+    return runs
+
+
+def _later(studio: Studio, **options: Any) -> Summaries:
+    """Return what another studio on the same folder would know."""
+    return Summaries(studio.runs, waiting=studio.scheduler.waiting, view=studio.scheduler.view, **options)
+
+
+def _never(*arguments: object) -> NoReturn:
+    raise AssertionError("this run is known")
+
+
+def test_what_a_studio_knew_of_very_many_runs_is_not_read_again(
+    studio: Studio, kept: list[RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = studio.summaries.read_all().runs
+    monkeypatch.setattr(summaries.summary, "of_rest", _never)
+    monkeypatch.setattr(summaries.summary, "of_settings", _never)
+    assert _later(studio).look().runs == expected
+
+
+def test_a_run_that_changed_since_or_is_new_or_gone_is_read_as_it_is(
+    studio: Studio, kept: list[RunFolder], dataset: str
+) -> None:
+    studio.runs.describe(kept[0].id, name="another name")
+    studio.delete_run(kept[1].id)
+    new = finished_run(studio, dataset_id=dataset, steps=3)
+    found = {run.id: run for run in _later(studio).look().runs}
+    assert found.keys() == {kept[0].id, kept[2].id, kept[3].id, new.id}
+    assert (found[kept[0].id].name, found[new.id].status) == ("another name", "finished")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[: len(text) // 2],
+        lambda text: text.replace("finished", "stopped", 1),
+        lambda text: text.replace("spark", "sparks", 1),
+        lambda text: text.replace("[", "{", 1),
+        lambda text: "[" * 100_000,
+        lambda text: "",
+        lambda text: "\n".join(text.splitlines()[:-1]),
+        lambda text: text.splitlines()[0] + '\n[1, 2]\n7\n""\n',
+    ],
+)
+def test_kept_summaries_that_are_damaged_or_of_another_version_are_not_believed(
+    studio: Studio, kept: list[RunFolder], damage: Callable[[str], str]
+) -> None:
+    path = studio.settings.home / kept_summaries.NAME
+    path.write_text(damage(path.read_text(encoding="utf-8")), encoding="utf-8")
+    assert kept_summaries.read(studio.settings.home) == {}
+    assert _later(studio).look().runs == studio.summaries.read_all().runs
+
+
+def test_a_disk_that_takes_no_summaries_is_no_trouble(studio: Studio, kept: list[RunFolder]) -> None:
+    path = studio.settings.home / kept_summaries.NAME
+    path.unlink()
+    path.with_name(f"{path.name}.tmp").mkdir()
+    path.mkdir()
+    assert _later(studio, clock=_ticks(1.0)).read_all().unread == 0
 
 
 def _ticks(seconds: float) -> Callable[[], float]:

@@ -271,7 +271,7 @@ class RunStore:
         Raises RunError when the disk does not take it; nothing half-written is left then.
         """
         created = self._clock()
-        taken = {run.id.split("-", 2)[-1] for run in self.folders()}  # a name made up ends that of its folder
+        taken = {id.split("-", 2)[-1] for id in self.ids()}  # a name made up ends that of its folder
         name = config.name.strip() or memorable_name(self._rng, taken)
         config = dataclasses.replace(config, name=name)
         origin = RunOrigin(dataset_id, dataset_name, dataset_sha256, created, config.model)
@@ -293,12 +293,15 @@ class RunStore:
         """List the runs, newest first. A folder that cannot be read as a run is left out: `damaged` lists those."""
         return _newest_first(self._listed().values())
 
-    def folders(self) -> Iterator[RunFolder]:
-        """Give the folders of all runs by their ids, damaged ones too. Reads nothing in them: cheap for very many."""
-        ids: list[str] = []
+    def ids(self) -> list[str]:
+        """Name all runs in order, damaged ones too. Reads nothing in them: cheap for very many."""
         with logged(log, "The folder of the runs cannot be listed", OSError):
-            ids = sorted(self._shelf.names())
-        return (RunFolder(self._shelf.path(id)) for id in ids)
+            return sorted(self._shelf.names())
+        return []
+
+    def folders(self) -> Iterator[RunFolder]:
+        """Give the folders of all runs, as `ids` names them."""
+        return (RunFolder(self._shelf.path(id)) for id in self.ids())
 
     def damaged(self) -> tuple[RunFolder, ...]:
         """List the folders that cannot be read as a run."""

@@ -131,17 +131,16 @@ class Summaries:
         """Find the folders that are new, changed or gone."""
         kept = {} if self._known else kept_summaries.read(self._home)
         deadline = self._clock() + _FIRST_SECONDS
-        there: set[str] = set()
-        for run in self._runs.folders():
-            there.add(run.id)
-            known = self._known.get(run.id)
-            if known is None and run.id in kept and kept[run.id][0] == _stamp(run.path):
-                self._remember(_Known(*kept[run.id]))
+        ids, folder = self._runs.ids(), str(self._runs.folder)
+        for id in ids:
+            known = self._known.get(id)
+            if known is None and id in kept and kept[id][0] == _stamp(f"{folder}/{id}"):
+                self._remember(_Known(*kept[id]))
             elif known is None and self._clock() > deadline:
-                self._remember(_Known((0, 0, 0), _by_settings(run)))
-            elif known is None or (known.summary.status is not None and _stamp(run.path) != known.stamp):
-                self._settle(run, waiting)
-        for gone in self._known.keys() - there:
+                self._remember(_Known((0, 0, 0), _by_settings(RunFolder(self._folder(id)))))
+            elif known is None or (known.summary.status is not None and _stamp(f"{folder}/{id}") != known.stamp):
+                self._settle(RunFolder(self._folder(id)), waiting)
+        for gone in self._known.keys() - set(ids):
             self._forget(gone)
         if self._reader is None and any(known.summary.status is None for known in self._known.values()):
             self._reader = threading.Thread(target=self._read_rest, name="run-summaries", daemon=True)
@@ -257,7 +256,7 @@ def _changed(folder: Path) -> int:
         return 0
 
 
-def _stamp(folder: Path) -> Stamp:
+def _stamp(folder: Path | str) -> Stamp:
     """Tell one look of a folder from another: what lies in it, and how much its worker has said."""
     changed, said, size = 0, 0, 0
     with suppress(OSError):

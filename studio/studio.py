@@ -185,7 +185,7 @@ class Studio:
 
     def uses(self) -> Counter[str]:
         """Count the runs that learned from each data set, whichever version of it, by what its versions share."""
-        return run_data.uses(self.runs, self.data)
+        return run_data.uses(self.summaries.look().runs, self.data)
 
     def data_of_run(self, id: str) -> Dataset:
         """Return the version of the data set that a run learned from, put back or made again where it is gone.
@@ -282,7 +282,7 @@ class Studio:
     def recover_runs(self) -> tuple[str, ...]:
         """Queue the lost runs, also those that came back later, and expect their evaluations; return their ids."""
         self.evaluations.automatic.recover()
-        return self.scheduler.recover()
+        return self.scheduler.recover(self.summaries.resting())
 
     def change_run(self, id: str, config: RunConfig) -> None:
         """Give a run that never started other settings; its examples stay as they were drawn.

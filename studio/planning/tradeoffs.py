@@ -94,9 +94,9 @@ class Tradeoffs:
 
     def _candidates(self, chosen: RunFolder) -> list[Candidate]:
         sha256 = chosen.origin.dataset_sha256
-        alike = [run for run in self._studio.runs.all() if run.origin.dataset_sha256 == sha256 and not run.is_blend]
+        ids = (run.id for run in self._studio.summaries.look().runs if run.dataset_sha256 == sha256)
+        alike = [run for run in (RunFolder(self._studio.runs.folder / id) for id in ids) if not run.is_blend]
         newest = [run for place, run in enumerate(alike) if place < MOST_RUNS or run.id == chosen.id]
-        self._studio.summaries.look()
         summaries = {each.id: each for each in self._studio.summaries.read([run.id for run in newest])}
         return [self._candidate(run, summaries[run.id]) for run in newest if run.id in summaries]
 

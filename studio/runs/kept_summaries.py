@@ -28,8 +28,9 @@ log = logging.getLogger(__name__)
 _FIELDS = [each.name for each in fields(Summary)]
 _FORM = repr([(each.name, str(each.type)) for each in fields(Summary)])
 _VALUES = attrgetter(*_FIELDS)
+_SHARED = ("dataset", "model", "base", "method", "status", "dataset_id", "dataset_sha256")
 _PAIRS = [_FIELDS.index(name) for name in ("best_part", "spark")]
-_ALIKE = [_FIELDS.index(name) for name in ("dataset", "model", "base", "method", "status")]
+_ALIKE = [_FIELDS.index(name) for name in _SHARED]
 """What many runs have in common, which is then in memory once."""
 
 

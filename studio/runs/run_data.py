@@ -13,9 +13,10 @@ from studio.data.example_lines import as_messages
 from studio.data.examples import Example
 from studio.data.library import DatasetLibrary
 from studio.data.splitting import split_examples
-from studio.errors import DataError, RunError
+from studio.errors import DataError
 from studio.files import disk_trouble
-from studio.runs.store import RunFolder, RunStore
+from studio.runs.store import RunFolder
+from studio.runs.summary import Summary
 
 log = logging.getLogger(__name__)
 
@@ -72,16 +73,7 @@ def data_of(run: RunFolder, datasets: DatasetLibrary, workspace: Path) -> Datase
         copy.unlink(missing_ok=True)
 
 
-def uses(runs: RunStore, datasets: DatasetLibrary) -> Counter[str]:
+def uses(runs: Iterable[Summary], datasets: DatasetLibrary) -> Counter[str]:
     """Count the runs that learned from each data set, whichever version of it, by what its versions share."""
     roots = {each.id: each.root for each in datasets.all()}
-    learned_from = map(_origin_id, runs.all())
-    return Counter(roots[id] for id in learned_from if id in roots)
-
-
-def _origin_id(run: RunFolder) -> str:
-    try:
-        return run.origin.dataset_id
-    except RunError:
-        log.debug("A run cannot be read", exc_info=True)
-        return ""
+    return Counter(roots[run.dataset_id] for run in runs if run.dataset_id in roots)

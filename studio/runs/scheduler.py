@@ -7,7 +7,7 @@ decide, never what this process remembers.
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -265,26 +265,26 @@ class Scheduler:
             self._followings.pop(id, None)
             self._workers.pop(id, None)
 
-    def recover(self) -> tuple[str, ...]:
+    def recover(self, resting: Container[str] = ()) -> tuple[str, ...]:
         """Put the runs back to work that were lost with the server, and return their ids; call it when one starts.
 
         Not those that ended while a server was there to say so, that a person asked to end, that died twice at the
-        same step, or that were lost long ago.
+        same step, or that were lost long ago. `resting` are those known to have ended, or never to have begun.
         """
         found = []
         waiting = self.waiting()
         for run in self._runs.folders():
             try:
-                if self._take_up(run, waiting):
+                if run.stop_request.exists():
+                    self._go_on_ending(run)
+                if run.id not in resting and self._take_up(run, waiting):
                     found.append(run.id)
             except Exception:  # one bad run must not keep the page from coming up, nor the others from going on
                 log.exception("The run %s was not taken up again.", run.id)
         return tuple(found)
 
     def _take_up(self, run: RunFolder, waiting: Sequence[str]) -> bool:
-        """Queue a run if it was lost with the server, or go on ending it; say whether it was queued."""
-        if run.stop_request.exists():
-            self._go_on_ending(run)
+        """Queue a run if it was lost with the server; say whether it was queued."""
         if run.id in waiting or not lost.was_lost_alone(run, self._clock()):
             return False
         state = self.view(run.id)

@@ -27,7 +27,9 @@ _REST_SECONDS = 1.0
 """A folder that rests is not looked at more often than this; those that wait or work are, at every look."""
 
 _FIRST_SECONDS = 0.25
-"""A look reads so long in the folders of runs that it never saw; the others are read beside it."""
+_SETTINGS_SECONDS = 1.0
+"""A look reads so long in the folders of runs that it never saw, and then so long their settings alone. Of the others
+it knows what their names say, and they are read beside it."""
 
 _AT_ONCE = 10
 _BREATH_SECONDS = 0.005
@@ -120,6 +122,10 @@ class Summaries:
             self._publish()
             return tuple(self._known[id].summary for id in ids if id in self._known)
 
+    def resting(self) -> frozenset[str]:
+        """Name the runs that are known to have ended, or never to have begun."""
+        return frozenset(run.id for run in self.look().runs if run.status in _RESTING)
+
     def read_all(self) -> Snapshot:
         """Wait until every run was read."""
         self.look()
@@ -130,14 +136,15 @@ class Summaries:
     def _search(self, waiting: tuple[str, ...]) -> None:
         """Find the folders that are new, changed or gone."""
         kept = {} if self._known else kept_summaries.read(self._home)
-        deadline = self._clock() + _FIRST_SECONDS
+        began = self._clock()
         ids, folder = self._runs.ids(), str(self._runs.folder)
         for id in ids:
             known = self._known.get(id)
             if known is None and id in kept and kept[id][0] == _stamp(f"{folder}/{id}"):
                 self._remember(_Known(*kept[id]))
-            elif known is None and self._clock() > deadline:
-                self._remember(_Known((0, 0, 0), _by_settings(RunFolder(self._folder(id)))))
+            elif known is None and (spent := self._clock() - began) > _FIRST_SECONDS:
+                read = _by_settings if spent <= _FIRST_SECONDS + _SETTINGS_SECONDS else summary.of_name
+                self._remember(_Known((0, 0, 0), read(RunFolder(self._folder(id)))))
             elif known is None or (known.summary.status is not None and _stamp(f"{folder}/{id}") != known.stamp):
                 self._settle(RunFolder(self._folder(id)), waiting)
         for gone in self._known.keys() - set(ids):
@@ -246,7 +253,7 @@ def _of_damaged(run: RunFolder, trouble: str) -> Summary:
     created = 0.0
     with logged(log, "The age of a damaged run cannot be read", OSError):
         created = min(max(0.0, run.path.stat().st_mtime), LAST_TIME)
-    return summary.of_damaged(run, trouble, created=created)
+    return summary.of_damaged(run.id, run.name, trouble, created=created)
 
 
 def _changed(folder: Path) -> int:

@@ -1,10 +1,12 @@
 """What a table says of one run: its settings, how far it is, its best loss and the shape of its curve."""
 
+import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from statistics import median
 
 from studio.config import FULL
-from studio.events import Evaluated
+from studio.events import LAST_TIME, Evaluated
 from studio.runs.following import Following
 from studio.runs.steps import Numbers
 from studio.runs.store import RunFolder
@@ -52,6 +54,8 @@ class Summary:
     was_launched: bool = False
     has_result: bool = False
     trouble: str = ""
+    dataset_id: str = ""
+    dataset_sha256: str = ""
 
     @property
     def is_at_work(self) -> bool:
@@ -74,14 +78,25 @@ def of_settings(run: RunFolder, name: str) -> Summary:
         learning_rate=config.learning_rate,
         epochs=config.epochs,
         created=origin.created,
+        dataset_id=origin.dataset_id,
+        dataset_sha256=origin.dataset_sha256,
     )
 
 
-def of_damaged(run: RunFolder, trouble: str, *, created: float) -> Summary:
+def of_name(run: RunFolder) -> Summary:
+    """Say what the name of a folder says of its run."""
+    created = 0.0
+    with suppress(ValueError, OverflowError):
+        created = time.mktime(time.strptime(run.id[:15], "%Y%m%d-%H%M%S"))
+    name = run.id[16:] if created else run.id
+    return replace(of_damaged(run.id, name, "", created=min(max(0.0, created), LAST_TIME)), status=None)
+
+
+def of_damaged(id: str, name: str, trouble: str, *, created: float) -> Summary:
     """Say what is known of a folder that cannot be read as a run."""
     return Summary(
-        id=run.id,
-        name=run.name,
+        id=id,
+        name=name,
         note="",
         dataset="",
         model="",

@@ -134,11 +134,13 @@ def test_a_run_that_rests_is_read_once(studio: Studio, dataset: str) -> None:
 def test_many_runs_are_read_beside_the_page(studio: Studio, dataset: str) -> None:
     """The first look reads for a quarter of a second at most; the rows that a page shows are read when it asks."""
     runs = [finished_run(studio, dataset_id=dataset, steps=3) for _ in range(4)]
-    hurried = Summaries(studio.runs, waiting=studio.scheduler.waiting, view=studio.scheduler.view, clock=_ticks(1.0))
+    hurried = _later(studio, clock=_ticks(0.4))
     with hurried._turn:  # nothing is read beside it meanwhile
         first = hurried.look()
         assert first.unread == len(runs)
         assert {run.name for run in first.runs} == {run.name for run in runs}
+        assert {run.model for run in first.runs} == {"starter", ""}, "of the last ones only their names are known"
+        assert {round(run.created) for run in first.runs} == {round(run.origin.created) for run in runs}
         assert hurried.read([runs[0].id])[0].status == "finished"
         assert hurried.look().unread == len(runs) - 1
     assert hurried.read_all().unread == 0

@@ -35,6 +35,9 @@ ROLES = (OWNER, MEMBER, GUEST)
 CODE_SECONDS = 7 * 24 * 3600.0
 """So long a one-time code opens the door."""
 
+TO_TRASH, FOR_GOOD = "to trash", "for good"
+"""What becomes of an account that is being removed."""
+
 LONGEST_NAME = 64
 MOST_PEOPLE = 2000
 
@@ -51,7 +54,8 @@ class Account:
 
     `id` never changes, `name` is what its person signs in with. `is_first` is the owner whose things are the studio's
     own data folder, as they were before there were accounts. `password` and `code` are hashes, empty where there is
-    none. `serial` grows with each new password or code, and ends the sessions of before.
+    none. `serial` grows with each new password or code, and ends the sessions of before. `leaving` is `TO_TRASH` or
+    `FOR_GOOD` while the account is being removed: it may do nothing then, and its password still is what it was.
     """
 
     id: str = ""
@@ -62,6 +66,7 @@ class Account:
     code: str = ""
     code_until: float = 0.0
     serial: int = 0
+    leaving: str = ""
     seen: float = 0.0
     created: float = 0.0
     changed: float = 0.0
@@ -204,10 +209,14 @@ class People:
                 "It cannot be removed. To do without accounts, start the studio with STUDIO_ACCOUNTS=0.",
             )
 
-    def shut_out(self, id: str) -> Account:
-        """End all sessions of an account, and let it begin no other: its password, code and key are forgotten."""
-        self._forget_key(self._kept.get(id))
-        return self._change(id, lambda now: replace(now, password="", code="", code_until=0.0, serial=now.serial + 1))
+    def begin_removal(self, id: str, *, how: str = TO_TRASH) -> Account:
+        """Let an account do nothing any more, by whichever way it asks. Raises RunError for the first owner."""
+        self.require_removable(self._kept.get(id))
+        return self._change(id, lambda now: replace(now, leaving=how))
+
+    def call_off_removal(self, id: str) -> None:
+        """Let an account be as it was before its removal began. Raises RunError when the disk does not take it."""
+        self._change(id, lambda now: replace(now, leaving=""))
 
     def _forget_key(self, account: Account) -> None:
         with disk_trouble("The key for programs", self._folder):
@@ -221,12 +230,15 @@ class People:
         with self._changing():
             account = self._kept.get(id)
             self.require_removable(account)
+            if not account.leaving:
+                self._kept.save(replace(account, leaving=TO_TRASH))
+            self._forget_key(account)
             self._kept.delete(id)
             self._settle(id, is_removed=True)
             return account
 
     def restore(self, id: str) -> Account:
-        """Take an account back out of the bin with all that it made.
+        """Take an account back out of the bin with all that it made. Its password and its code are forgotten.
 
         Raises RunError when it is not there, ConfigError when its name is taken by now.
         """
@@ -241,7 +253,10 @@ class People:
                 with disk_trouble("What the account made", self.bin):
                     move_to_free_name(self._folder / id, self.bin, f"{id}-aside")
             self._settle(id, is_removed=False)
-            return self._kept.restore(id)
+            back = self._kept.restore(id)
+            return self._kept.save(
+                replace(back, leaving="", password="", code="", code_until=0.0, serial=back.serial + 1)
+            )
 
     def delete(self, id: str) -> None:
         """Delete a removed account for good, and all that it made. Raises RunError when it is not in the bin."""

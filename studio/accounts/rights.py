@@ -31,9 +31,9 @@ class Rights:
 
     @property
     def is_guest(self) -> bool:
-        """Whether it only looks and compares; so does one that was removed just now."""
+        """Whether it only looks and compares; so does one that is being removed, or was just now."""
         account = self.people.find(self.id)
-        return account is None or account.role == GUEST
+        return account is None or account.role == GUEST or bool(account.leaving)
 
     def require_member(self) -> None:
         """Raise RunError for a guest."""

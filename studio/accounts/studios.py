@@ -89,8 +89,13 @@ class Studios:
         self._serving = self.queue.serving()
 
     def open(self, account: Account) -> Studio:
-        """Return the studio of an account. Raises RunError when its folder cannot be written."""
+        """Return the studio of an account. Raises RunError when its folder cannot be written, and for one that is being
+        removed, or was: its folder must not be made anew.
+        """
         with self._guard:
+            now = self.people.find(account.id)
+            if now is None or now.leaving:
+                raise RunError("This account is being removed, or was.", "Ask the owner of this studio.")
             found = self._studios.get(account.id)
             if found is None:
                 found = self._studios[account.id] = _Open(self._make(account), self._clock())
@@ -136,7 +141,7 @@ class Studios:
         self._pool.recover()
         found: list[str] = []
         for account in self.people.all():
-            if self.people.home_of(account).is_dir():
+            if self.people.home_of(account).is_dir() and not account.leaving:
                 try:
                     with visiting(account.id):
                         found += self.open(account).recover()
@@ -214,7 +219,9 @@ class Studios:
                 self.open(account).scheduler.stop(run.id)
 
     def _account_at(self, home: Path) -> Account | None:
-        return next((each for each in self.people.all() if self.people.home_of(each) == home), None)
+        return next(
+            (each for each in self.people.all() if self.people.home_of(each) == home and not each.leaving), None
+        )
 
     def _person(self, account: Account) -> Person:
         now = self.people.find(account.id) or account

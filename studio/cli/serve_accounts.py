@@ -6,6 +6,7 @@ from dataclasses import replace
 from rich.console import Console
 
 from studio.accounts.people import People
+from studio.accounts.removing import finish_removals
 from studio.accounts.studios import Studios
 from studio.cli.public_address import arrange
 from studio.cli.serve import looked_after
@@ -34,6 +35,7 @@ def serve_people(settings: Settings, *, fetch_starter: bool, console: Console) -
     arrange(settings, os.environ)
     people = People(settings.home)
     people.recover()
+    finish_removals(people)
     first = "" if people.all() else _first_code(people)
     studios = Studios(settings, people)
     try:

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from studio.accounts.people import People
-from studio.accounts.removing import end_work
+from studio.accounts.removing import remove_account
 from studio.settings import Settings, ensure_writable
 from studio.wording import counted
 
@@ -30,10 +30,7 @@ def users(options: argparse.Namespace, settings: Settings, console: Console) -> 
             _say_code(console, code)
         case "remove":
             account = people.get(options.name)
-            people.require_removable(account)
-            people.shut_out(account.id)
-            ended = end_work(people.home_of(account))
-            people.remove(account.id)
+            ended = remove_account(people, account)
             also = f" {counted(ended, 'worker')} of it {'was' if ended == 1 else 'were'} ended." if ended else ""
             _say(console, f"'{account.name}' is removed, with all that it made, to {people.bin}.{also}")
             _say(console, "An owner can take it back from there on the page of accounts, or delete it for good.")

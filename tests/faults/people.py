@@ -4,7 +4,8 @@ import os
 import sys
 from pathlib import Path
 
-from studio.accounts.people import People
+from studio.accounts.people import FOR_GOOD, People
+from studio.accounts.removing import remove_account
 from studio.accounts.sessions import Sessions
 from studio.errors import StudioError
 from tests.faults import hook
@@ -21,7 +22,8 @@ def main(home: Path, verb: str, id: str) -> int:
         "reset": lambda: people.reset(id),
         "password": lambda: people.choose_password(id, PASSWORD),
         "sign in": lambda: sessions.begin(people.get("anna")),
-        "remove": lambda: people.remove(id),
+        "remove": lambda: remove_account(people, people.get("anna")),
+        "leave": lambda: remove_account(people, people.get("anna"), how=FOR_GOOD),
         "restore": lambda: people.restore(id),
         "delete": lambda: people.delete(id),
     }

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from studio.accounts.links import Links
-from studio.accounts.people import Account
+from studio.accounts.people import FOR_GOOD, Account
 from studio.accounts.removing import remove_account
 from studio.accounts.secrets import is_password
 from studio.accounts.studios import Studios
@@ -103,7 +103,9 @@ class Seen:
 
 def seen(studios: Studios, account: Account) -> Seen:
     """Say of an account whether it has signed in, and what it has used."""
-    if not account.password:
+    if account.leaving:
+        state = "Is being removed"
+    elif not account.password:
         is_good = time.time() < account.code_until
         state = "Waits for the first sign-in with its code" if is_good else "Its code has ended: make a new one"
     else:
@@ -123,8 +125,7 @@ def change_password(studios: Studios, account: Account, form: Form) -> Account:
 def leave(studios: Studios, account: Account, form: Form) -> None:
     """Delete an account and all that it made, for good. Raises StudioError with what is wrong."""
     _require_password(account, form)
-    remove_account(studios, account)
-    studios.people.delete(account.id)
+    remove_account(studios.people, account, how=FOR_GOOD, drop=studios.drop)
 
 
 def _require_password(account: Account, form: Form) -> None:
@@ -153,7 +154,7 @@ def look_after(studios: Studios, owner: Account, form: Form) -> Done:
             found = people.find(id)
             if found is None:
                 raise RunError("This account is no longer there.", "Choose another one from the list.")
-            remove_account(studios, found)
+            remove_account(people, found, drop=studios.drop)
             return Done("The account is in the Trash, with all that it made.")
         case "restore":
             people.restore(id)

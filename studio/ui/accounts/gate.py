@@ -217,7 +217,8 @@ class Gate:
             await asyncio.sleep(LOOK_SECONDS)
             for id, live in list(self._live.items()):
                 try:
-                    if await self._pages.in_thread(self._studios.people.find, id) is None:
+                    found = await self._pages.in_thread(self._studios.people.find, id)
+                    if found is None or found.leaving:
                         await self._pages.in_thread(self._studios.drop, id)
                     elif not live.answering and self._clock() - live.used_at > REST_SECONDS:
                         await self._drop(id)

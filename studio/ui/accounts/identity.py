@@ -43,7 +43,7 @@ class Identity:
             return self._keys.account_of(given.strip()) if scheme.lower() == "bearer" else None
         if (name := self._proxied(scope)) is not None:
             account = self._people.named(name)
-            if account is None:
+            if account is None or account.leaving:
                 raise RunError(
                     f"The studio has no account for '{name[:80]}'.", "Ask its owner to add one, then reload the page."
                 )
@@ -103,6 +103,8 @@ class _Keys:
         with self._guard:
             known = self._ids.get(hashed)
         for account in self._candidates(known):
+            if account.leaving:
+                continue
             kept = ApiKey(self._people.home_of(account))
             if kept.is_there and kept.is_right(key):
                 with self._guard:

@@ -189,8 +189,8 @@ class Studios:
         usage = self.usage(account)
         return Studio(
             settings=settings,
-            data=DatasetLibrary(home, samples_folder=PROJECT_ROOT / "assets" / "samples"),
-            runs=RunStore(home),
+            data=DatasetLibrary(home, samples_folder=PROJECT_ROOT / "assets" / "samples", allow=rights.require_member),
+            runs=RunStore(home, allow=rights.require_member),
             chat=self._chat(home, self._room, usage),
             launch=self._launch,
             rendering=self._rendering,

@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from studio.accounts.people import Account
 from studio.accounts.studios import Studios
-from studio.errors import StudioError
+from studio.errors import StudioError, TooMany
 from studio.openai_api.shapes import error_body, is_api
 from studio.ui.accounts.identity import Identity
 from studio.ui.accounts.pages import NOTHING_HERE, Pages
@@ -94,7 +94,8 @@ class Gate:
         try:
             account = await self._pages.in_thread(self._identity.of, scope)
         except StudioError as error:
-            await _refused(scope, 403, str(error))(scope, receive, send)
+            status = 429 if isinstance(error, TooMany) else 403
+            await _refused(scope, status, str(error))(scope, receive, send)
             return
         scope = {**scope, WHO: account}
         if account is None and not self._pages.is_for_anybody(scope):

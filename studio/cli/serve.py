@@ -10,7 +10,7 @@ from typing import Protocol
 
 from rich.console import Console
 
-from studio.cli.public_address import arrange, tasks_sentence, token_sentence
+from studio.cli.public_address import arrange, clear_uploads, tasks_sentence, token_sentence
 from studio.config import STARTER
 from studio.errors import MirrorError, StudioError
 from studio.graphics_card import trouble_here
@@ -23,6 +23,8 @@ from studio.studio import Studio
 from studio.ui.serving.server import serve as serve_page
 
 QUEUE_SECONDS = 1.0
+UPLOADS_SECONDS = 600.0
+"""So often what was uploaded long ago is removed."""
 
 BACK_SECONDS = 60.0
 TROUBLE_SECONDS = 15.0
@@ -76,6 +78,7 @@ def looked_after(
         console.print(f"The run {id} was lost when the studio last ended; it goes on.", markup=False)
     ended = threading.Event()
     threading.Thread(target=keep_queue, args=(studio, ended), name="queue", daemon=True).start()
+    threading.Thread(target=_keep_uploads_short, args=(settings, ended), name="uploads", daemon=True).start()
     try:
         yield
     finally:
@@ -129,6 +132,14 @@ def greeting(settings: Settings) -> list[str]:
             "Set STUDIO_PASSWORD to ask for a password."
         )
     return lines
+
+
+def _keep_uploads_short(settings: Settings, ended: threading.Event) -> None:
+    while not ended.wait(UPLOADS_SECONDS):
+        try:
+            clear_uploads(settings)
+        except Exception:  # a thread that ends would let them fill the disk
+            log.exception("Old uploads are not removed.")
 
 
 class Ticking(Protocol):

@@ -47,7 +47,7 @@ def tasks_sentence(settings: Settings) -> str:
 
 
 def clear_uploads(settings: Settings) -> None:
-    """Remove what was uploaded longer ago than uploads are kept, by whichever server: one that is killed forgets them."""
+    """Remove what was uploaded longer ago than uploads are kept, by whichever server: one that is killed forgets it."""
     oldest = time.time() - settings.limits.upload_minutes * 60
     for folder, names, files in os.walk(settings.uploads, topdown=False):
         for name in (*files, *names):

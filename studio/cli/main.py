@@ -112,6 +112,7 @@ def _space(options: argparse.Namespace, console: Console) -> int:
         hardware=options.hardware,
         mirror=options.mirror,
         open=options.open,
+        delete=options.delete,
         dry_run=options.dry_run,
     )
     return space(said, os.environ, console=console)

@@ -184,6 +184,11 @@ def _add_space(parser: argparse.ArgumentParser) -> None:
         metavar="OWNER/BUCKET",
         help="keep its data in this private bucket as well; the token for it is in STUDIO_MIRROR_TOKEN",
     )
+    parser.add_argument(
+        "--delete",
+        action="store_true",
+        help="delete the files of the Space that this checkout lacks (default: keep them)",
+    )
     parser.add_argument("--dry-run", action="store_true", help="list what would be sent and set, and send nothing")
 
 

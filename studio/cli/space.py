@@ -14,18 +14,22 @@ from studio.runs.launcher import PROJECT_ROOT
 from studio.settings import SHORTEST_PASSWORD
 from studio.wording import counted, size
 
+_MOST_NAMED = 8
 MIRROR, MIRROR_TOKEN = "STUDIO_MIRROR", "STUDIO_MIRROR_TOKEN"
 
 
 @dataclass(frozen=True)
 class SpaceOptions:
-    """What a person says of the Space; `open` lets everybody in, `mirror` is the bucket that it keeps its data in."""
+    """What a person says of the Space; `open` lets everybody in, `mirror` is the bucket that it keeps its data in, and
+    with `delete` it loses the files that this checkout lacks.
+    """
 
     name: str
     private: bool = False
     hardware: str = ""
     mirror: str = ""
     open: bool = False
+    delete: bool = False
     dry_run: bool = False
 
 
@@ -62,6 +66,14 @@ def space(
     what = "made" if made.is_new else "up to date"
     changed = f"{counted(len(made.sent), 'file')} sent, {len(made.deleted):,} deleted"
     console.print(f"The Space is {what}: {changed}.", markup=False, soft_wrap=True)
+    if made.beside:
+        names = ", ".join(made.beside[:_MOST_NAMED]) + (", ..." if len(made.beside) > _MOST_NAMED else "")
+        console.print(
+            f"The Space has {counted(len(made.beside), 'file')} that this checkout lacks: {names}. They were kept; say "
+            "--delete to delete them.",
+            markup=False,
+            soft_wrap=True,
+        )
     console.print(made.address, markup=False, soft_wrap=True)
     return 0
 
@@ -94,4 +106,4 @@ def space_order(options: SpaceOptions, environment: Mapping[str, str]) -> SpaceO
             )
         variables[MIRROR] = options.mirror
         secrets["HF_TOKEN"] = token
-    return SpaceOrder(options.name, options.private, options.hardware, variables, secrets)
+    return SpaceOrder(options.name, options.private, options.hardware, variables, secrets, options.delete)

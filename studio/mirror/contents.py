@@ -102,6 +102,32 @@ def group_names(home: Path) -> Iterator[str]:
                 yield f"{folder}/{name}"
 
 
+@dataclass(frozen=True)
+class Place:
+    """Which folder of the disk one of the folders above is, so that another in its place can be told."""
+
+    device: int
+    inode: int
+    is_of_its_own: bool
+    """Whether it lies on another disk than the data folder."""
+
+
+def place_of(home: Path, folder: str) -> Place | None:
+    """Look where a folder of the data folder is; None where there is none. Raises OSError when it cannot be looked."""
+    try:
+        found, around = (home / folder).lstat(), home.stat()
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISDIR(found.st_mode):
+        return None
+    return Place(found.st_dev, found.st_ino, found.st_dev != around.st_dev)
+
+
+def links(home: Path) -> tuple[str, ...]:
+    """Name the folders in whose place a link lies."""
+    return tuple(folder for folder in FOLDERS if (home / folder).is_symlink())
+
+
 class Reader:
     """Reads the groups of a data folder, and of each file only what has changed since it was read last.
 

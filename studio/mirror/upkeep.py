@@ -21,7 +21,20 @@ from studio import codec
 from studio.errors import MirrorError
 from studio.files import disk_trouble, open_plain, write_whole
 from studio.mirror.bucket import Store
-from studio.mirror.contents import FILES, GROWING, OWN, Group, Kept, Reader, group_names, sha256_of
+from studio.mirror.contents import (
+    FILES,
+    FOLDERS,
+    GROWING,
+    OWN,
+    Group,
+    Kept,
+    Place,
+    Reader,
+    group_names,
+    links,
+    place_of,
+    sha256_of,
+)
 from studio.mirror.manifest import Manifest, read_manifest, write_manifest
 from studio.mirror.state import BRINGING_BACK, COPYING
 from studio.wording import size
@@ -55,12 +68,16 @@ class _Overwritten(Exception):
 
 @dataclass(frozen=True)
 class _Home:
-    """What a data folder knows of its mirror. `name` is one that no other folder has, `generation` as in `Manifest`."""
+    """What a data folder knows of its mirror. `name` is one that no other folder has, `generation` as in `Manifest`.
+
+    `apart` are the folders in it that lay on a disk of their own.
+    """
 
     target: str
     name: str
     is_whole: bool
     generation: int = 0
+    apart: tuple[str, ...] = ()
 
 
 Tell = Callable[[str, int, int], None]
@@ -91,6 +108,11 @@ class Mirror:
         self._unread: dict[str, str] = {}
         self._gone: dict[str, tuple[float, int]] = {}
         """Since when a group is gone, and in how many looks it was."""
+        self._places: dict[str, Place] = {}
+        self._lost: set[str] = set()
+        """Folders that are not where they were."""
+        self._links: tuple[str, ...] = ()
+        """Folders in whose place a link lies."""
 
     @property
     def is_ready(self) -> bool:
@@ -99,7 +121,17 @@ class Mirror:
 
     @property
     def trouble(self) -> MirrorError | None:
-        """What the last copy left as it was in the mirror because it cannot be read."""
+        """What the last copy left as it was in the mirror because it cannot be read, or is not where it was."""
+        for folder in sorted(self._links):
+            return MirrorError(
+                f"'{folder}' in the data folder is a link to another place, so what is in it is not copied.",
+                "Put the folder itself there, or mount its disk there. In the mirror it is as it was before.",
+            )
+        for folder in sorted(self._lost):
+            return MirrorError(
+                f"The folder '{folder}' in the data folder is not the one that was copied: what was in it is gone.",
+                "Bring its disk back. In the mirror it is as it was before; everything else is copied.",
+            )
         if not self._unread:
             return None
         name, reason = next(iter(self._unread.items()))
@@ -167,7 +199,7 @@ class Mirror:
             # Said before all is read, which may take minutes: the studio before this one stops when it sees it.
             self._write_table(self._table.groups, kept, written=self._table.written)
         before = {group.name: group for group in self._table.groups}
-        now = self._look(before)
+        now = self._look(before, kept)
         if now == before and self._table.writer == kept.name:
             return takes_over
         self._ensure_known(kept)
@@ -183,7 +215,7 @@ class Mirror:
             self._there -= unused
         return True
 
-    def _look(self, before: dict[str, Group]) -> dict[str, Group]:
+    def _look(self, before: dict[str, Group], home: _Home) -> dict[str, Group]:
         """Read all groups. What cannot be read, or changes meanwhile, is as it was before."""
         unread, self._unread = self._unread, {}
         now: dict[str, Group] = {}
@@ -196,8 +228,31 @@ class Mirror:
                 group = before.get(name)
             if group is not None:
                 now[name] = group
+        self._keep_lost(before, now, home)
         self._keep_vanished(before, now)
         return now
+
+    def _keep_lost(self, before: dict[str, Group], now: dict[str, Group], home: _Home) -> None:
+        """Have all that is missing of a folder stay that is not the one it was: its disk is lost, or it was moved.
+
+        That is no wish to delete, however long it lasts.
+        """
+        known, self._lost, self._links = self._lost, set(), links(self._home)
+        apart = set(home.apart)
+        for folder in FOLDERS:
+            place, was = place_of(self._home, folder), self._places.get(folder)
+            missing = [name for name in before if name not in now and name.startswith(f"{folder}/")]
+            is_another = place is None or (was or place) != place or (folder in apart and not place.is_of_its_own)
+            if missing and is_another:
+                self._lost.add(folder)
+                now.update((name, before[name]) for name in missing)
+                if folder not in known:
+                    log.warning("%s is not where it was; %s of it stay in %s", folder, len(missing), self._target)
+            elif place is not None:
+                self._places[folder] = place
+                apart = apart | {folder} if place.is_of_its_own else apart - {folder}
+        if apart != set(home.apart):
+            self._write_home(replace(home, apart=tuple(sorted(apart))))
 
     def _keep_vanished(self, before: dict[str, Group], now: dict[str, Group]) -> None:
         """Have what vanished stay for a while, unless something new has its name: that was moved, as to the Trash."""

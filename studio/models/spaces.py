@@ -32,23 +32,29 @@ _AGAIN = "Start the command again: it goes on from there."
 
 @dataclass(frozen=True)
 class SpaceOrder:
-    """A Space by its name, owner/name, and what is set in it. Empty `hardware` leaves it as it is."""
+    """A Space by its name, owner/name, and what is set in it. Empty `hardware` leaves it as it is. `deletes` says that
+    what the Space has beside this checkout goes.
+    """
 
     name: str
     private: bool = False
     hardware: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    deletes: bool = False
 
 
 @dataclass(frozen=True)
 class SpaceMade:
-    """Where a Space is, whether it was made just now, and the names of the files that were sent and deleted."""
+    """Where a Space is, whether it was made just now, and the names of the files that were sent and deleted. `beside`
+    are those that the checkout lacks and the Space kept.
+    """
 
     address: str
     is_new: bool
     sent: tuple[str, ...]
     deleted: tuple[str, ...]
+    beside: tuple[str, ...] = ()
 
 
 def space_files(checkout: Path) -> dict[str, Path]:
@@ -83,7 +89,8 @@ def make_space(
 ) -> SpaceMade:
     """Make a Space or bring it up to date: its secrets and variables, its hardware, then its files in one commit.
 
-    Files that are there unchanged are not sent; those of an older studio go. Raises ExportError.
+    Files that are there unchanged are not sent. Those that the checkout lacks stay unless the order says otherwise:
+    they may be of an older studio, or somebody's own. Raises ExportError.
     """
     address = endpoint or constants.ENDPOINT
     check_target(order.name)
@@ -108,7 +115,8 @@ def make_space(
         found = _contents(api, order, address) or {}
         additions = [CommitOperationAdd(name, path) for name, path in sorted(files.items())]
         changed = [each for each in additions if not _is_there(found.get(each.path_in_repo), each)]
-        gone = sorted(found.keys() - files.keys() - {".gitattributes"})
+        beside = sorted(found.keys() - files.keys() - {".gitattributes"})
+        gone = beside if order.deletes else []
         if changed or gone:
             tell(f"Sending {len(changed):,} files")
             api.create_commit(
@@ -119,7 +127,8 @@ def make_space(
                 num_threads=1,
             )
     sent = tuple(each.path_in_repo for each in changed)
-    return SpaceMade(f"{address}/spaces/{order.name}", there is None, sent, tuple(gone))
+    kept = () if order.deletes else tuple(beside)
+    return SpaceMade(f"{address}/spaces/{order.name}", there is None, sent, tuple(gone), kept)
 
 
 def _contents(api: huggingface_hub.HfApi, order: SpaceOrder, address: str) -> dict[str, RepoFile] | None:

@@ -35,8 +35,8 @@ ROLES = (OWNER, MEMBER, GUEST)
 CODE_SECONDS = 7 * 24 * 3600.0
 """So long a one-time code opens the door."""
 
-TO_TRASH, FOR_GOOD = "to trash", "for good"
-"""What becomes of an account that is being removed."""
+TO_TRASH, FOR_GOOD = "trash", "nowhere"
+"""Where an account goes that is being removed."""
 
 LONGEST_NAME = 64
 MOST_PEOPLE = 2000

@@ -9,19 +9,20 @@
 The record decides: where a server was killed in the middle, `recover` puts each folder where its record is.
 """
 
+import itertools
 import logging
 import re
 import shutil
 import threading
 import time
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from studio.accounts import secrets
-from studio.errors import ConfigError, RunError
+from studio.errors import ConfigError, RunError, TooMany
 from studio.files import disk_trouble, move_to_free_name
 from studio.homes import ACCOUNT_ID, ACCOUNTS, API_KEY, PEOPLE, account_home
 from studio.keeping import KeptFiles
@@ -55,7 +56,9 @@ class Account:
     `id` never changes, `name` is what its person signs in with. `is_first` is the owner whose things are the studio's
     own data folder, as they were before there were accounts. `password` and `code` are hashes, empty where there is
     none. `serial` grows with each new password or code, and ends the sessions of before. `leaving` is `TO_TRASH` or
-    `FOR_GOOD` while the account is being removed: it may do nothing then, and its password still is what it was.
+    `FOR_GOOD` while the account is being removed: it may do nothing then, and its password still is what it was. `hub`
+    is the id of its person on the Hugging Face Hub, who signs in there; `visits` is true for one that a visitor without
+    an account was given for a while.
     """
 
     id: str = ""
@@ -67,6 +70,8 @@ class Account:
     code_until: float = 0.0
     serial: int = 0
     leaving: str = ""
+    hub: str = ""
+    visits: bool = False
     seen: float = 0.0
     created: float = 0.0
     changed: float = 0.0
@@ -139,21 +144,50 @@ class People:
         """
         name = _checked_name(name)
         with self._changing():
+            self._require_readable()
             people = self._kept.all()
-            if damaged := self._kept.damaged():  # it may be the owner's, who would get the studio's folder anew
-                raise RunError(
-                    f"An account cannot be read: {damaged[0]} in {self._folder / PEOPLE} is damaged.",
-                    "Put the file back from a copy, or move it away, then add the account.",
-                )
             if any(plain_name(each.name) == plain_name(name) for each in people):
                 raise ConfigError(f"There is an account named '{name}' already.", "Choose another name.")
-            if len(people) >= MOST_PEOPLE:
-                raise ConfigError(f"There are {len(people):,} accounts, which is as many as may be.", "Remove some.")
+            self._require_room(people)
             is_first = not any(each.is_first for each in (*people, *self._kept.binned()))
             role = _checked_role(role or (OWNER if is_first else MEMBER))
             if is_first and role != OWNER:
                 raise ConfigError("The first account is the owner's.", f"Add '{name}' without a role, then the others.")
             return self._with_code(Account(name=name, role=role, is_first=is_first))
+
+    def from_hub(self, id: str, name: str, *, author: str = "") -> Account:
+        """Return the account of somebody whom the Hub names, and make one at their first sign-in.
+
+        `id` is what the Hub knows them by for good. `author` is the name on the Hub of who the studio belongs to: the
+        first owner's account is theirs, and belongs to their id from then on. Raises RunError for somebody whose
+        account was removed, and when there are too many.
+        """
+        is_author = bool(author) and plain_name(name) == plain_name(author)
+        with self._changing():
+            self._require_readable()
+            people = self._kept.all()
+            found = next((each for each in people if each.hub == id), None)
+            if (found is not None and found.leaving) or any(each.hub == id for each in self._kept.binned()):
+                raise RunError("Your account here was removed.", "Ask the owner of this studio.")
+            if found is None and is_author:
+                found = next((each for each in people if each.is_first and not each.hub), None)
+            if found is None:
+                self._require_room(people)
+                found = Account(role=OWNER if is_author else MEMBER, is_first=False)
+            others = {plain_name(each.name) for each in people if each.id != found.id}
+            return self._kept.save(replace(found, hub=id, name=_free_name(name, id, others), seen=self._clock()))
+
+    def add_visitor(self, *, most: int) -> Account:
+        """Make the account of a visitor without one, as a guest. Raises TooMany when there are so many already."""
+        with self._changing():
+            self._require_readable()
+            people = self._kept.all()
+            self._require_room(people)
+            if sum(each.visits for each in people) >= most:
+                raise TooMany(f"{most:,} visitors look around already.", "Try again later, or sign in.")
+            others = {plain_name(each.name) for each in people}
+            name = next(name for name in map("visitor-{}".format, itertools.count(1)) if plain_name(name) not in others)
+            return self._kept.save(Account(name=name, role=GUEST, visits=True, seen=self._clock()))
 
     def reset(self, id: str) -> tuple[Account, str]:
         """Forget the password of an account and its key for programs, end its sessions, and return it with a new
@@ -281,6 +315,18 @@ class People:
                     self._settle(account.id, is_removed=False)
         self._sweep()
 
+    def _require_readable(self) -> None:
+        """Raise RunError where an account cannot be read: it may be the owner's, who would get the studio anew."""
+        if damaged := self._kept.damaged():
+            raise RunError(
+                f"An account cannot be read: {damaged[0]} in {self._folder / PEOPLE} is damaged.",
+                "Put the file back from a copy, or move it away, then add the account.",
+            )
+
+    def _require_room(self, people: Collection[Account]) -> None:
+        if len(people) >= MOST_PEOPLE:
+            raise ConfigError(f"There are {len(people):,} accounts, which is as many as may be.", "Remove some.")
+
     def _settle(self, id: str, *, is_removed: bool) -> None:
         """Move what an account made to where it belongs."""
         here, binned = self._folder / id, self._folder / "bin" / id
@@ -339,6 +385,14 @@ def _checked_name(name: str) -> str:
             f"Take up to {LONGEST_NAME} letters, digits and . _ @ + - and begin with a letter or a digit.",
         )
     return name
+
+
+def _free_name(name: str, id: str, taken: Collection[str]) -> str:
+    """Return the name that somebody has on the Hub, or one like it where another account has that."""
+    name = unicodedata.normalize("NFKC", name.strip())[: LONGEST_NAME - 8]
+    name = name if _NAME.fullmatch(name) else f"hub-{id[:16]}"
+    numbered = (f"{name}-{number}" for number in itertools.count(2))
+    return next(each for each in itertools.chain([name], numbered) if plain_name(each) not in taken)
 
 
 def _checked_role(role: str) -> str:

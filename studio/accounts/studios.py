@@ -16,13 +16,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from studio.accounts.people import GUEST, Account, People
+from studio.accounts.people import FOR_GOOD, GUEST, Account, People
+from studio.accounts.removing import remove_account
 from studio.accounts.rights import AccountPool, Rights
 from studio.accounts.usage import Usage
 from studio.compare.chat_client import ChatClient
 from studio.compare.chat_room import ChatRoom
 from studio.data.library import DatasetLibrary
-from studio.errors import RunError
+from studio.errors import RunError, TooMany
 from studio.jobs.pool import Pool
 from studio.jobs.rendering import Rendering
 from studio.logs import logged
@@ -35,6 +36,11 @@ from studio.visitors import visiting
 
 REST_SECONDS = 600.0
 """A studio that nobody asked for so long is closed, unless something of it is at work or waits."""
+
+VISIT_SECONDS = 24 * 3600.0
+"""So long a visitor without an account may look around until all that they made is deleted."""
+
+SWEEP_SECONDS = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +89,7 @@ class Studios:
         self._studios: dict[str, _Open] = {}
         self._held: Counter[str] = Counter()
         self._usage: dict[str, Usage] = {}
+        self._swept_at = clock()
         self._trains: tuple[float, Waiting | None] = (clock(), None)
         self.drop_page: Callable[[str], None] = lambda id: None
         """Closes the page of an account; whoever serves the pages sets it."""
@@ -135,6 +142,9 @@ class Studios:
             except Exception:  # one account's trouble must not stop the others
                 log.exception("The evaluations of the account %s are not looked after.", id)
         self._close_resting()
+        if self._clock() - self._swept_at > SWEEP_SECONDS:
+            self._swept_at = self._clock()
+            self._sweep_visitors()
 
     def recover(self) -> tuple[str, ...]:
         """Take up what was lost with the server, of all accounts; return the ids of the runs."""
@@ -162,6 +172,33 @@ class Studios:
             if account.id not in self._usage:
                 self._usage[account.id] = Usage(self.settings.limits, self.people.home_of(account), account.id)
             return self._usage[account.id]
+
+    def add_visitor(self) -> Account:
+        """Make the account of a visitor who looks around without one. Raises TooMany when so many do.
+
+        One that nobody has open makes place, and whatever was in it is deleted.
+        """
+        most = self.settings.limits.visitors_at_once
+        try:
+            return self.people.add_visitor(most=most)
+        except TooMany:
+            with self._guard:
+                resting = [each for each in self.people.all() if each.visits and not self._held[each.id]]
+            if not resting:
+                raise
+            log.info("A visitor makes place for another")
+        self._remove_visitor(min(resting, key=lambda each: each.created))
+        return self.people.add_visitor(most=most)
+
+    def _remove_visitor(self, account: Account) -> None:
+        remove_account(self.people, account, how=FOR_GOOD, drop=self.drop)
+
+    def _sweep_visitors(self) -> None:
+        """Delete the accounts of visitors who came long ago."""
+        for account in self.people.all():
+            if account.visits and time.time() - account.created > VISIT_SECONDS:
+                with logged(log, "The account of a visitor is still there", RunError, level=logging.WARNING):
+                    self._remove_visitor(account)
 
     def drop(self, id: str) -> None:
         """Close the page and the studio of an account whatever they do: it is removed."""

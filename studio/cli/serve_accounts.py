@@ -15,6 +15,8 @@ from studio.settings import Settings, ensure_guarded, ensure_writable
 from studio.ui.accounts.serving import serve_accounts
 
 FIRST_NAME = "owner"
+ADDED = "People sign in. Add them with: python app.py users add NAME"
+GUESTS = "STUDIO_GUESTS=1: visitors may look around without an account."
 
 
 def serve_people(settings: Settings, *, fetch_starter: bool, console: Console) -> int:
@@ -36,12 +38,14 @@ def serve_people(settings: Settings, *, fetch_starter: bool, console: Console) -
     people = People(settings.home)
     people.recover()
     finish_removals(people)
-    first = "" if people.all() else _first_code(people)
+    author = settings.hub_app.author if settings.hub_app is not None else ""
+    first = "" if people.all() else _first_code(people, author)
     studios = Studios(settings, people)
+    how = "People sign in with Hugging Face." if settings.hub_app else ADDED
     try:
         owner = people.first()
         starter = studios.open(owner).models if fetch_starter else None
-        more = ("People sign in. Add them with: python app.py users add NAME", first)
+        more = (how, GUESTS if settings.guests else "", first)
         with looked_after(studios, settings, starter=starter, more=more, console=console):
             serve_accounts(studios)
     finally:
@@ -49,6 +53,12 @@ def serve_people(settings: Settings, *, fetch_starter: bool, console: Console) -
     return 0
 
 
-def _first_code(people: People) -> str:
-    account, code = people.add(FIRST_NAME)
+def _first_code(people: People, author: str) -> str:
+    """Make the owner's account, by the name that they have on the Hub where one is told. Return how they sign in."""
+    account, code = people.add(author or FIRST_NAME)
+    if author:
+        return (
+            f"You are '{account.name}', the owner: sign in with Hugging Face. Where that fails, this one-time "
+            f"code lets you in: {code}"
+        )
     return f"You are '{account.name}'. Sign in with this one-time code, then choose a password: {code}"

@@ -27,6 +27,7 @@ _OF_THE_HUB = (".gitattributes", "README.md", "app.py")
 """What may lie in a Space that has just been made."""
 
 PASSWORD, OPEN = "STUDIO_PASSWORD", "STUDIO_OPEN"
+ACCOUNTS, GUESTS = "STUDIO_ACCOUNTS", "STUDIO_GUESTS"
 _AGAIN = "Start the command again: it goes on from there."
 
 
@@ -157,14 +158,17 @@ def _contents(api: huggingface_hub.HfApi, order: SpaceOrder, address: str) -> di
 
 def _ensure_guarded(api: huggingface_hub.HfApi, order: SpaceOrder, *, is_new: bool) -> None:
     """Raises ExportError where the studio in the Space would not start: nobody said who may use it."""
-    if PASSWORD in order.secrets or OPEN in order.variables:
+    if PASSWORD in order.secrets or not {OPEN, ACCOUNTS}.isdisjoint(order.variables):
         return
-    if not is_new and (PASSWORD in api.get_space_secrets(order.name) or OPEN in api.get_space_variables(order.name)):
+    if not is_new and (
+        PASSWORD in api.get_space_secrets(order.name)
+        or not {OPEN, ACCOUNTS}.isdisjoint(api.get_space_variables(order.name))
+    ):
         return
     raise ExportError(
         "The studio in a Space asks for a password, and none is given.",
-        f"Set {PASSWORD} to one of 8 characters or more before the command. "
-        "Or let everybody in: python app.py --open space ...",
+        f"Set {PASSWORD} to one of 8 characters or more before the command, or say --sign-in to have visitors sign in "
+        "with Hugging Face. Or let everybody in: python app.py --open space ...",
     )
 
 

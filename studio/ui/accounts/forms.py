@@ -105,6 +105,10 @@ def seen(studios: Studios, account: Account) -> Seen:
     """Say of an account whether it has signed in, and what it has used."""
     if account.leaving:
         state = "Is being removed"
+    elif account.visits:
+        state = f"Looks around without an account, for {duration(max(time.time() - account.created, 1.0))}"
+    elif account.hub:
+        state = f"Signs in with Hugging Face, last {duration(max(time.time() - account.seen, 1.0))} ago"
     elif not account.password:
         is_good = time.time() < account.code_until
         state = "Waits for the first sign-in with its code" if is_good else "Its code has ended: make a new one"
@@ -129,6 +133,10 @@ def leave(studios: Studios, account: Account, form: Form) -> None:
 
 
 def _require_password(account: Account, form: Form) -> None:
+    if account.hub and not account.password:
+        if form.get("current", "").strip() != account.name:
+            raise RunError("This is not your name here.", f"Type it to be sure: {account.name}")
+        return
     if not is_password(form.get("current", ""), account.password):
         raise RunError("This is not your password.", "Type the one that you sign in with.")
 

@@ -10,6 +10,7 @@ from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
+from studio.accounts.hub_sign_in import BEGUN_SECONDS
 from studio.accounts.people import Account, People
 from studio.accounts.secrets import hash_token
 from studio.accounts.sessions import CHOOSING_SECONDS, SESSION_SECONDS, Sessions
@@ -45,6 +46,8 @@ class Identity:
         # Two studios on one machine share its cookies, whatever their ports are.
         own = hashlib.sha256(str(settings.home).encode()).hexdigest()[:8]
         self.cookie = f"studio-session-{own}"
+        self.to_hub = "__Host-studio-to-hub"
+        """The cookie of a browser that has gone to the Hub to sign in. By its name, no other address can set it."""
         self._keys = _Keys(people, Tries(clock, each=KEYS_OF_AN_ADDRESS, in_all=KEYS_IN_ALL))
 
     def of(self, scope: Scope) -> Account | None:
@@ -81,6 +84,14 @@ class Identity:
         ):  # the Hub shows it in a frame; where a request comes from is looked at apart
             return "; ".join([*parts, "SameSite=None", "secure", "partitioned"])
         return "; ".join([*parts, "SameSite=Lax", *(["secure"] if self._is_encrypted(scope) else [])])
+
+    def cookie_to_hub(self, kept: str) -> str:
+        """Write the cookie of a browser that goes to the Hub to sign in, or end it where nothing is kept.
+
+        It goes along when the Hub sends the browser back, as no other request of another site.
+        """
+        seconds = int(BEGUN_SECONDS) if kept else 0
+        return f"{self.to_hub}={kept}; Path=/; Max-Age={seconds}; HttpOnly; secure; SameSite=Lax"
 
     @property
     def comes_by_proxy(self) -> bool:

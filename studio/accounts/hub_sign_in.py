@@ -20,7 +20,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 import httpx
-from huggingface_hub.utils import build_hf_headers
 
 from studio import codec
 from studio.accounts.secrets import is_token, new_token
@@ -121,7 +120,9 @@ class HubSignIn:
         if not isinstance(token, str) or not _CODE.fullmatch(token):
             raise ValueError("it granted nothing")
         said = self._claims(granted.get("id_token"), nonce)
-        person = self._ask("GET", endpoints["userinfo_endpoint"], headers=build_hf_headers(token=token))
+        person = self._ask(
+            "GET", endpoints["userinfo_endpoint"], headers={"authorization": " ".join(("Bearer", token))}
+        )
         if person.get("sub") != said["sub"]:
             raise ValueError("it named two people")
         name = person.get("preferred_username")

@@ -120,9 +120,8 @@ class HubSignIn:
         if not isinstance(token, str) or not _CODE.fullmatch(token):
             raise ValueError("it granted nothing")
         said = self._claims(granted.get("id_token"), nonce)
-        person = self._ask(
-            "GET", endpoints["userinfo_endpoint"], headers={"authorization": " ".join(("Bearer", token))}
-        )
+        shown = {b"authorization": b"Bearer " + token.encode()}
+        person = self._ask("GET", endpoints["userinfo_endpoint"], headers=shown)
         if person.get("sub") != said["sub"]:
             raise ValueError("it named two people")
         name = person.get("preferred_username")

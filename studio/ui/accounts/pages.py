@@ -29,7 +29,7 @@ from studio.openai_api.shapes import PREFIX
 from studio.openai_api.snippets import url_of
 from studio.ui.accounts import forms
 from studio.ui.accounts.identity import Identity
-from studio.ui.accounts.shared import look
+from studio.ui.accounts.shared import SharedRun, look
 from studio.ui.frame.header import ICON
 from studio.ui.kit import fragments
 from studio.ui.language import translate
@@ -272,7 +272,7 @@ class Pages:
         self, request: Request, account: Account | None, trouble: str = "", done: str = "", link: str = ""
     ) -> Response:
         assert account is not None
-        runs, links = await self.in_thread(forms.shareable, self._studios, self._links, account)
+        groups, links = await self.in_thread(forms.shareable, self._studios, self._links, account)
         shares = await self.in_thread(forms.shares, self._studios, account)
         return self._page(
             request,
@@ -281,7 +281,7 @@ class Pages:
             account=account,
             role=_ROLES[account.role],
             shares=shares,
-            runs=runs,
+            groups=groups,
             links=links,
             link=link,
             signs_out=not self._identity.comes_by_proxy,
@@ -320,8 +320,8 @@ class Pages:
                 await self.in_thread(self._links.revoke, account, form.get("link", ""))
                 return await self._account_page(request, account, done="The link is revoked: it leads nowhere now.")
             Rights(account.id, self._studios.people).require_member()
-            run = await self.in_thread(forms.run_to_share, self._studios, account, form)
-            token = await self.in_thread(self._links.share, account, run.id)
+            kind, id = await self.in_thread(forms.to_share, self._studios, account, form)
+            token = await self.in_thread(lambda: self._links.share(account, id, kind=kind))
         except StudioError as error:
             return await self._account_page(request, account, trouble=str(error))
         address = url_of(self._studios.settings, request.headers).rsplit(PREFIX.rstrip("/"), 1)[0]
@@ -329,10 +329,11 @@ class Pages:
 
     async def _shared(self, request: Request) -> Response:
         link = await self.in_thread(self._links.find, request.url.path.removeprefix(SHARED))
-        run = None if link is None else await self.in_thread(look, self._studios, link)
-        if run is None:
+        shown = None if link is None else await self.in_thread(look, self._studios, link)
+        if shown is None:
             return PlainTextResponse(NOTHING_HERE, 404, headers={"Cache-Control": "no-store"})
-        return self._page(request, "accounts/shared.html", run=run, back="../")
+        template = "accounts/shared.html" if isinstance(shown, SharedRun) else "accounts/compared.html"
+        return self._page(request, template, shown=shown, back="../")
 
     async def _archive(self, request: Request, account: Account | None) -> Response:
         assert account is not None

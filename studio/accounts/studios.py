@@ -31,7 +31,7 @@ from studio.runs.fair_queue import FairQueue, Waiting
 from studio.runs.launcher import PROJECT_ROOT, Launch, launch
 from studio.runs.store import RunStore
 from studio.settings import Settings, ensure_writable
-from studio.studio import Among, Person, Studio
+from studio.studio import Among, Mirror, Person, Studio
 from studio.visitors import visiting
 
 REST_SECONDS = 600.0
@@ -93,6 +93,9 @@ class Studios:
         self._trains: tuple[float, Waiting | None] = (clock(), None)
         self.drop_page: Callable[[str], None] = lambda id: None
         """Closes the page of an account; whoever serves the pages sets it."""
+        self.mirror: Mirror = None
+        self.mirror_for_others: Mirror = None
+        """What the studios of owners and of all others hear of the mirror."""
         self._serving = self.queue.serving()
 
     def open(self, account: Account) -> Studio:
@@ -224,7 +227,7 @@ class Studios:
         settings = replace(self.settings, home=home, account=account.id, accounts=True)
         rights = Rights(account.id, self.people)
         usage = self.usage(account)
-        return Studio(
+        studio = Studio(
             settings=settings,
             data=DatasetLibrary(home, samples_folder=PROJECT_ROOT / "assets" / "samples", allow=rights.require_member),
             runs=RunStore(home, allow=rights.require_member),
@@ -240,6 +243,8 @@ class Studios:
                 require_time=usage.require_time,
             ),
         )
+        studio.mirror = self.mirror if account.is_owner else self.mirror_for_others
+        return studio
 
     def _count_training(self) -> None:
         """Count how long the run at work has trained for its account, and stop it where that is as long as it may."""

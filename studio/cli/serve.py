@@ -53,7 +53,7 @@ def serve(studio: Studio, *, fetch_starter: bool, console: Console) -> int:
         with looked_after(studio, settings, starter=studio.models if fetch_starter else None, console=console):
             serve_page(studio)
     finally:
-        if studio.mirror is not None:
+        if isinstance(studio.mirror, MirrorKeeper):
             studio.mirror.close(seconds=LAST_SECONDS)
     return 0
 
@@ -104,19 +104,25 @@ def _interrupt(number: int, frame: object) -> None:
 def bring_back(studio: Studio, token: str, *, console: Console) -> None:
     """Start the mirror, and wait a while for what it has. What takes longer comes back while the page is there."""
     settings = studio.settings
-    studio.mirror = keeper = MirrorKeeper(
-        settings.home, settings.mirror, token=token, every=settings.mirror_seconds, environment=dict(os.environ)
-    )
-    console.print(f"Everything is kept in the bucket {settings.mirror} as well.", markup=False, soft_wrap=True)
-    keeper.start()
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _interrupt)  # so a Space is put to sleep: there are seconds for a last copy
+    studio.mirror = keeper = start_mirror(settings, token, console=console)
     if keeper.wait(BACK_SECONDS, in_trouble=TROUBLE_SECONDS):
         return
     keeper.brought_back = studio.recover_runs
     state = keeper.state
     said = f"{state.trouble} {state.hint}".strip() or "It is coming back, and takes a while."
     console.print(f"What is kept in the bucket {settings.mirror} is not here yet. {said}", markup=False, soft_wrap=True)
+
+
+def start_mirror(settings: Settings, token: str, *, console: Console) -> MirrorKeeper:
+    """Start the mirror of a data folder."""
+    keeper = MirrorKeeper(
+        settings.home, settings.mirror, token=token, every=settings.mirror_seconds, environment=dict(os.environ)
+    )
+    console.print(f"Everything is kept in the bucket {settings.mirror} as well.", markup=False, soft_wrap=True)
+    keeper.start()
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _interrupt)  # so a Space is put to sleep: there are seconds for a last copy
+    return keeper
 
 
 def greeting(settings: Settings) -> list[str]:

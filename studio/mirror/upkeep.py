@@ -20,12 +20,12 @@ from typing import TypeVar
 from studio import codec
 from studio.errors import MirrorError
 from studio.files import disk_trouble, open_plain, write_whole
+from studio.homes import ACCOUNTS
 from studio.mirror.bucket import Store
 from studio.mirror.contents import (
-    FILES,
-    FOLDERS,
     GROWING,
     OWN,
+    PLACES,
     Group,
     Kept,
     Place,
@@ -34,6 +34,7 @@ from studio.mirror.contents import (
     links,
     place_of,
     sha256_of,
+    turn_to_come_back,
 )
 from studio.mirror.manifest import Manifest, read_manifest, write_manifest
 from studio.mirror.state import BRINGING_BACK, COPYING
@@ -239,7 +240,7 @@ class Mirror:
         """
         known, self._lost, self._links = self._lost, set(), links(self._home)
         apart = set(home.apart)
-        for folder in FOLDERS:
+        for folder in PLACES:
             place, was = place_of(self._home, folder), self._places.get(folder)
             missing = [name for name in before if name not in now and name.startswith(f"{folder}/")]
             is_another = place is None or (was or place) != place or (folder in apart and not place.is_of_its_own)
@@ -374,7 +375,7 @@ class Mirror:
 
     def _bring_groups_back(self, table: Manifest, wanted: Iterable[Group]) -> None:
         missing = [group for group in wanted if not (self._home / group.name).exists()]
-        groups = sorted(missing, key=lambda group: group.name in FILES)  # the queue after the runs that it names
+        groups = sorted(missing, key=lambda group: turn_to_come_back(group.name))
         total = sum(Manifest(groups=tuple(groups)).contents().values())
         self._ensure_room(total)
         back, done = self._home / OWN / "back", 0
@@ -417,8 +418,10 @@ class Mirror:
             changed = kept.changed + (age if kept.path.endswith(".log") else 0.0)
             os.utime(path, (changed, changed))
         source, target = built / group.name, self._home / group.name
-        if group.name.startswith("runs/"):
+        if target.parent.name == "runs":
             (source / "exports").mkdir(exist_ok=True)
+        if group.name.startswith(f"{ACCOUNTS}/"):
+            (self._home / ACCOUNTS).mkdir(mode=0o700, exist_ok=True)
         target.parent.mkdir(parents=True, exist_ok=True)
         if not target.exists():
             os.rename(source, target)
@@ -441,6 +444,16 @@ class Mirror:
     def _write_home(self, kept: _Home) -> None:
         with disk_trouble("The mirror", self._home, MirrorError):
             write_whole(self._home / OWN / "home.json", codec.dumps(kept))
+
+
+def was_brought_back(home: Path, target: str) -> bool:
+    """Tell whether a data folder has had all that a mirror of this name holds."""
+    try:
+        kept = codec.read(_Home, home / OWN / "home.json")
+    except (OSError, codec.Damaged):
+        log.debug("The data folder does not know its mirror", exc_info=True)
+        return False
+    return kept.is_whole and kept.target == target
 
 
 def _is_newer(table: Manifest, home: _Home) -> bool:

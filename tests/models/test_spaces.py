@@ -149,6 +149,7 @@ def test_the_header_of_the_readme_is_one_that_a_space_takes() -> None:
     """It is all that tells Hugging Face how to build and start the studio."""
     header = read_front_matter((PROJECT_ROOT / "README.md").read_text(encoding="utf-8"))
     assert (header["sdk"], header["app_file"], header["python_version"]) == ("gradio", "app.py", "3.12")
+    assert header["hf_oauth"] is True
     assert len(header["short_description"]) <= 60
     required = (PROJECT_ROOT / "requirements.txt").read_text(encoding="utf-8")
     gradio = next(line for line in required.splitlines() if line.startswith("gradio>="))

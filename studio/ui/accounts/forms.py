@@ -159,7 +159,7 @@ def leave(studios: Studios, account: Account, form: Form) -> None:
 
 
 def _require_password(account: Account, form: Form) -> None:
-    if account.hub and not account.password:
+    if (account.hub or account.visits) and not account.password:
         if form.get("current", "").strip() != account.name:
             raise RunError("This is not your name here.", f"Type it to be sure: {account.name}")
         return

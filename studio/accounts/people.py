@@ -159,10 +159,10 @@ class People:
         """Return the account of somebody whom the Hub names, and make one at their first sign-in.
 
         `id` is what the Hub knows them by for good. `author` is the name on the Hub of who the studio belongs to: the
-        first owner's account is theirs, and belongs to their id from then on. Raises RunError for somebody whose
-        account was removed, and when there are too many.
+        first owner's account is theirs, and belongs to their id from then on, whoever has that name later. Raises
+        RunError for somebody whose account was removed, and ConfigError when there are too many.
         """
-        is_author = bool(author) and plain_name(name) == plain_name(author)
+        is_author = bool(author) and name.isascii() and name.casefold() == author.casefold()
         with self._changing():
             self._require_readable()
             people = self._kept.all()
@@ -173,7 +173,7 @@ class People:
                 found = next((each for each in people if each.is_first and not each.hub), None)
             if found is None:
                 self._require_room(people)
-                found = Account(role=OWNER if is_author else MEMBER, is_first=False)
+                found = Account(role=MEMBER)
             others = {plain_name(each.name) for each in people if each.id != found.id}
             return self._kept.save(replace(found, hub=id, name=_free_name(name, id, others), seen=self._clock()))
 

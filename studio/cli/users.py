@@ -6,7 +6,7 @@ import time
 from rich.console import Console
 from rich.table import Table
 
-from studio.accounts.people import People
+from studio.accounts.people import Account, People
 from studio.accounts.removing import remove_account
 from studio.settings import Settings, ensure_writable
 from studio.wording import counted
@@ -47,11 +47,20 @@ def _say_code(console: Console, code: str) -> None:
     _say(console, f"One-time code for the next sign-in, good for seven days: {code}")
 
 
+def _way_in(account: Account) -> str:
+    """Say how somebody signs in."""
+    if account.visits:
+        return "a visitor"
+    if account.hub:
+        return "Hugging Face"
+    if account.password:
+        return "chosen"
+    return "waits for its code" if time.time() < account.code_until else "its code has ended"
+
+
 def _list(people: People, console: Console) -> None:
     table = Table("name", "role", "password", "last signed in", "id", box=None)
     for each in people.all():
-        now = time.time()
-        state = "chosen" if each.password else "waits for its code" if now < each.code_until else "its code has ended"
         seen = time.strftime("%Y-%m-%d %H:%M", time.localtime(each.seen)) if each.seen else "never"
-        table.add_row(each.name, each.role, state, seen, each.id)
+        table.add_row(each.name, each.role, _way_in(each), seen, each.id)
     console.print(table if people.all() else "There are no accounts. The first one that is added is the owner's.")

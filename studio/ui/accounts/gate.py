@@ -44,7 +44,8 @@ WHO = "studio.account"
 AS_IT_CAME = "studio.as-it-came"
 """Under this key it carries itself, before it was told whose it is."""
 
-_MAY_END_SESSIONS = ("/sign-out", "/password", "/account", "/people")
+_OWN_END, _ENDS_OF_OTHERS = ("/sign-out", "/account"), "/people"
+"""Where sessions end by a form: one's own, and those of others by an owner."""
 
 log = logging.getLogger(__name__)
 
@@ -118,8 +119,11 @@ class Gate:
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
         account: Account | None = scope[WHO]
         answer = await self._pages.answer(Request(scope, receive), account)
-        if scope["method"] == "POST" and scope["path"] in _MAY_END_SESSIONS:
-            await self._end_streams()
+        if scope["method"] == "POST" and account is not None:
+            if scope["path"] in _OWN_END:
+                await self._end_streams(account.id)
+            elif scope["path"] == _ENDS_OF_OTHERS and account.is_owner:
+                await self._end_streams(*self._live)
         if answer is None and account is not None:
             scope = self._narrowed(scope, account)
             if scope["path"].startswith(FILE) and not self._is_own_file(scope["path"], account):
@@ -219,9 +223,9 @@ class Gate:
         if self._loop is not None and id in self._live:
             asyncio.run_coroutine_threadsafe(self._drop(id), self._loop).result(DROP_SECONDS)
 
-    async def _end_streams(self) -> None:
+    async def _end_streams(self, *ids: str) -> None:
         """End what is being answered to whoever has signed out meanwhile, or whose session or key has ended."""
-        for id, live in list(self._live.items()):
+        for id, live in [(id, self._live[id]) for id in ids if id in self._live]:
             for answering, scope in list(live.answering.items()):
                 if not await self._pages.in_thread(self._is_still, id, scope):
                     live.cut.add(answering)
@@ -243,7 +247,7 @@ class Gate:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             try:
-                await self._end_streams()
+                await self._end_streams(*self._live)
             except Exception:  # the pages are looked after all the same
                 log.exception("The streams of those who signed out could not be ended.")
             for id, live in list(self._live.items()):

@@ -99,6 +99,10 @@ def test_the_author_of_the_space_is_its_owner_for_good(space: InSpace) -> None:
     assert (first.hub, first.role) == (ME, OWNER)
     space.sign_in(ME, "renamed")
     assert space.house.people.first().id == first.id
+    # The name that the owner had on the Hub is free there now, and the Space was told of it at its start.
+    taken = space.sign_in("62f0a1b2c3d4e5f607182977", "me")
+    assert taken.get("/config").status == 200
+    assert taken.get("/people").status == 404
     # Somebody who takes a name that is the owner's here, and is not the author's on the Hub, gets nothing of theirs.
     squatter = space.sign_in(ADA, "renamed")
     assert squatter.get("/people").status == 404

@@ -13,6 +13,8 @@ from studio.config import RunConfig
 from studio.errors import RunError, TooMany
 from studio.jobs.tasks import Calibrate, PrepareModel, Train
 from studio.limits import LAPTOP
+from studio.mirror.keeper import ForOthers, MirrorKeeper
+from studio.mirror.state import KEPT, MirrorState
 from studio.models.starter import starter_folder
 from studio.runs.store import RunFolder
 from studio.studio import Studio
@@ -199,6 +201,18 @@ def test_the_chat_of_one_leaves_for_the_run_of_another(shared: House) -> None:
     ben.chat.leave = lambda grace_seconds=2.0: left.append("ben")  # type: ignore[method-assign]
     queued(anna, "anna 1")
     assert left == ["ben"]
+
+
+def test_owners_hear_of_the_mirror_and_others_how_old_it_is(shared: House) -> None:
+    keeper = MirrorKeeper(shared.home, "me/kept", token="x")
+    shared.studios.mirror, shared.studios.mirror_for_others = keeper, ForOthers(keeper)
+    keeper.state = MirrorState("me/kept", KEPT, trouble="'accounts/1/runs/diary' cannot be read.", hint="Look.")
+    anna, owner = studio_of(shared, "anna"), shared.studios.open(shared.people.first())
+    assert owner.mirror is not None
+    assert anna.mirror is not None
+    assert "diary" in owner.mirror.state.trouble
+    assert "diary" not in anna.mirror.state.trouble
+    assert anna.mirror.state.target == "me/kept", "whoever uses the studio may know where it is kept"
 
 
 def test_a_studio_that_rests_is_closed_and_opened_again(shared: House) -> None:

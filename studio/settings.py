@@ -252,6 +252,11 @@ def ensure_guarded(settings: Settings) -> None:
             )
         _check_proxy(settings)
         return
+    if settings.guests:
+        raise RunError(
+            "STUDIO_GUESTS=1 lets visitors look around beside those who have an account, and this studio has none.",
+            "Set STUDIO_ACCOUNTS=1, or leave STUDIO_GUESTS out.",
+        )
     if settings.is_public and not settings.password and not settings.open:
         raise RunError(_UNGUARDED[settings.where].format(host=settings.host), _GUARD[settings.where])
 

@@ -19,6 +19,8 @@ def main(home: Path, verb: str, id: str) -> int:
     sessions = Sessions(home, people)
     verbs = {
         "add": lambda: people.add("ben"),
+        "from hub": lambda: people.from_hub("62f0a1b2c3d4e5f607182930", "ben"),
+        "visit": lambda: people.add_visitor(most=5),
         "reset": lambda: people.reset(id),
         "password": lambda: people.choose_password(id, PASSWORD),
         "sign in": lambda: sessions.begin(people.get("anna")),

@@ -110,11 +110,10 @@ def to_share(studios: Studios, account: Account, form: Form) -> tuple[str, str]:
     """Return the kind and the id of what a person wants to share. Raises RunError where it is not theirs."""
     kind, _, id = form.get("what", "").partition("/")
     home = studios.people.home_of(account)
-    match kind:
-        case "conversation":
-            return kind, open_conversations(home).get(id).id
-        case "sheet":
-            return kind, open_sheets(home).get(id).id
+    if kind == CONVERSATION:
+        return kind, open_conversations(home).get(id).id
+    if kind == SHEET:
+        return kind, open_sheets(home).get(id).id
     return RUN, studios.open(account).runs.get(id).id
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from studio.accounts.links import Link
+from studio.accounts.links import CONVERSATION, RUN, SHEET, Link
 from studio.accounts.studios import Studios
 from studio.compare.conversations import Conversation, open_conversations
 from studio.compare.sheets import Sheet, open_sheets
@@ -81,13 +81,12 @@ def look(studios: Studios, link: Link) -> SharedRun | SharedComparison | None:
     if account is None or account.leaving:
         return None
     with logged(log, "What a link leads to is gone", StudioError):
-        match link.kind:
-            case "conversation":
-                return conversation(open_conversations(studios.people.home_of(account)).get(link.id))
-            case "sheet":
-                return sheet(open_sheets(studios.people.home_of(account)).get(link.id))
-            case "run":
-                return _run(studios.open(account), link.id)
+        if link.kind == CONVERSATION:
+            return conversation(open_conversations(studios.people.home_of(account)).get(link.id))
+        if link.kind == SHEET:
+            return sheet(open_sheets(studios.people.home_of(account)).get(link.id))
+        if link.kind == RUN:
+            return _run(studios.open(account), link.id)
     return None
 
 

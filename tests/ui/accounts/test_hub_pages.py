@@ -272,5 +272,11 @@ def test_a_space_with_a_sign_in_has_accounts_unless_it_is_told_otherwise(tmp_pat
         settings_of(tmp_path, OPENID_PROVIDER_URL="http://huggingface.co")
 
 
+def test_guests_are_let_in_only_beside_accounts(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="this studio has none"):
+        ensure_guarded(settings_of(tmp_path, STUDIO_GUESTS="1", STUDIO_PASSWORD="long enough"))
+    ensure_guarded(settings_of(tmp_path, STUDIO_GUESTS="1"))
+
+
 def test_an_account_of_before_opens() -> None:
     assert (Account().hub, Account().visits, Account().leaving) == ("", False, "")

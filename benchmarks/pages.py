@@ -6,8 +6,8 @@
     python benchmarks/pages.py --root FOLDER-OF-ANOTHER-VERSION
 
 Starts the studio on a folder of its own, empty or seeded, and opens its page in headless Chromium, each round in a new
-profile. "Usable" is when the second way to bring data reacts to a press; "drawn" is when a tab has painted all that its
-opening asked for. Of a data folder with very many runs most are copies of one, whose large files are links.
+profile. "Usable" is when the second way to bring data reacts to a press, or what the ways are folded into where there
+is data already; "drawn" is when a tab has painted all that its opening asked for. Of a data folder with very many runs most are copies of one, whose large files are links.
 """
 
 import argparse
@@ -214,9 +214,11 @@ class _Traffic:
 _WATCH_USABLE = """() => {
   let pressed = -1000;
   const look = setInterval(() => {
-    const way = document.querySelectorAll('.ls-ways button[role=tab]')[1];
+    const folded = document.querySelector('#tabs button.label-wrap');
+    const way = document.querySelectorAll('.ls-ways button[role=tab]')[1] ?? folded;
     if (!way) return;
-    if (way.getAttribute('aria-selected') === 'true') { window.usable = performance.now(); clearInterval(look); }
+    const reacted = way === folded ? way.classList.contains('open') : way.getAttribute('aria-selected') === 'true';
+    if (reacted) { window.usable = performance.now(); clearInterval(look); }
     else if (performance.now() - pressed > 500) { pressed = performance.now(); way.click(); }
   }, 20);
 }"""

@@ -116,6 +116,8 @@ class Limits:
     """Chat workers of all accounts, each with a model in memory."""
     pages_at_once: int = 200
     """Accounts whose page is kept in memory."""
+    visitors_at_once: int = 40
+    """Visitors who look around without an account."""
     account_disk_gib: float = 1000.0
     """Disk that one account may fill."""
     account_run_minutes: int = 24 * 60
@@ -181,6 +183,7 @@ PUBLIC = Limits(
     actions_waiting=200,
     chats_at_once=2,
     pages_at_once=100,
+    visitors_at_once=20,
     account_disk_gib=20.0,
     account_run_minutes=240,
     account_tokens=1_000_000,

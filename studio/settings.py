@@ -56,6 +56,27 @@ class Space:
 
 
 @dataclass(frozen=True)
+class HubApp:
+    """As what a Space asks the Hub who a visitor is: its name and secret there, and the address of the Hub.
+
+    `host` is the Space's own address, to which the Hub sends visitors back; `author` is who the Space belongs to.
+    """
+
+    id: str
+    secret: str = field(repr=False)
+    provider: str
+    host: str
+    author: str
+    scopes: str = "openid profile"
+    """What the studio asks to be told: who somebody is, and nothing more."""
+
+    @property
+    def address(self) -> str:
+        """The Space's own address. On a provider without TLS, as in tests, it has none either."""
+        return f"{urlsplit(self.provider).scheme}://{self.host}"
+
+
+@dataclass(frozen=True)
 class Settings:
     """How this installation runs.
 
@@ -96,6 +117,10 @@ class Settings:
     """The header in which a trusted proxy says the name of the account that asks; empty where none does."""
     proxy_addresses: tuple[str, ...] = ()
     """The addresses that such a proxy sends from."""
+    hub_app: HubApp | None = None
+    """As what the Hub is asked who a visitor is; None where nobody signs in with it."""
+    guests: bool = False
+    """Whether visitors without an account may look around, as a guest of their own."""
     account: str = ""
     """The id of the account whose studio this is; empty where there are none."""
 
@@ -159,7 +184,9 @@ def read_settings(environment: Mapping[str, str], *, data_mount: Path = Path("/d
     and with `STUDIO_API=1` other programs that have the key are answered there.
     `STUDIO_MIRROR` names the bucket in which the data folder is kept as well, and `STUDIO_MIRROR_SECONDS` how often.
     `STUDIO_LIMIT_...` set the bounds. `STUDIO_ACCOUNTS=1` has people sign in, and `STUDIO_ACCOUNTS=0` does not where
-    accounts were made. `STUDIO_PROXY_HEADER` names the header in which the proxy at one of the addresses in
+    accounts were made. A Space that has a sign-in with the Hub (`hf_oauth`) has accounts unless it is told otherwise,
+    or has a password or is open. With `STUDIO_GUESTS=1` visitors may look around without an account.
+    `STUDIO_PROXY_HEADER` names the header in which the proxy at one of the addresses in
     `STUDIO_PROXY_FROM` says who asks.
 
     Raises RunError when `STUDIO_PORT` is not a port number or `STUDIO_HOSTS` no list of names, and ConfigError for a
@@ -175,14 +202,19 @@ def read_settings(environment: Mapping[str, str], *, data_mount: Path = Path("/d
     else:
         home = Path.home() / ".lora-studio"
     host = environment.get("STUDIO_HOST") or ("127.0.0.1" if where == "laptop" else "0.0.0.0")
+    password, is_open = environment.get("STUDIO_PASSWORD", ""), environment.get("STUDIO_OPEN", "") not in ("", "0")
+    hub_app = _hub_app(environment) if where == "space" else None
+    accounts = None if "STUDIO_ACCOUNTS" not in environment else environment["STUDIO_ACCOUNTS"] not in ("", "0")
+    if accounts is None and hub_app is not None and not password and not is_open:
+        accounts = True
     return Settings(
         home=home,
         where=where,
         host=host,
         port=_port(environment.get("STUDIO_PORT", str(DEFAULT_PORT))),
         evaluate=environment.get("STUDIO_EVALUATE", "1") != "0",
-        password=environment.get("STUDIO_PASSWORD", ""),
-        open=environment.get("STUDIO_OPEN", "") not in ("", "0"),
+        password=password,
+        open=is_open,
         hosts=_hosts(environment),
         root_path=environment.get("GRADIO_ROOT_PATH", ""),
         share_token=environment.get("STUDIO_SHARE_TOKEN") == "1",
@@ -196,7 +228,9 @@ def read_settings(environment: Mapping[str, str], *, data_mount: Path = Path("/d
         proxy_addresses=tuple(
             each.strip() for each in environment.get("STUDIO_PROXY_FROM", "").split(",") if each.strip()
         ),
-        accounts=None if "STUDIO_ACCOUNTS" not in environment else environment["STUDIO_ACCOUNTS"] not in ("", "0"),
+        accounts=accounts,
+        hub_app=hub_app if accounts else None,
+        guests=environment.get("STUDIO_GUESTS", "") not in ("", "0"),
     )
 
 
@@ -218,6 +252,11 @@ def ensure_guarded(settings: Settings) -> None:
             )
         _check_proxy(settings)
         return
+    if settings.guests:
+        raise RunError(
+            "STUDIO_GUESTS=1 lets visitors look around beside those who have an account, and this studio has none.",
+            "Set STUDIO_ACCOUNTS=1, or leave STUDIO_GUESTS out.",
+        )
     if settings.is_public and not settings.password and not settings.open:
         raise RunError(_UNGUARDED[settings.where].format(host=settings.host), _GUARD[settings.where])
 
@@ -249,9 +288,30 @@ def _hosts(environment: Mapping[str, str]) -> tuple[str, ...]:
                 f"'{name[:80]}' in STUDIO_HOSTS is not the name of a host.",
                 "Give names only, separated by commas, such as studio.example.org: no https:// and no port.",
             )
-    space = environment.get("SPACE_HOST", "").strip().lower()
+    spaces = _space_hosts(environment)
     proxy = urlsplit(environment.get("GRADIO_ROOT_PATH", "")).hostname or ""
-    return tuple(dict.fromkeys(filter(None, [*names, space, proxy])))
+    return tuple(dict.fromkeys(filter(None, [*names, *spaces, proxy])))
+
+
+def _space_hosts(environment: Mapping[str, str]) -> list[str]:
+    """List the names of a Space: its own, and behind it that of a domain of its own where it has one."""
+    return [name.strip().lower() for name in environment.get("SPACE_HOST", "").split(",") if name.strip()]
+
+
+def _hub_app(environment: Mapping[str, str]) -> HubApp | None:
+    """Read as what the Hub is asked who a visitor is. Raises RunError for what cannot be one."""
+    id, secret = environment.get("OAUTH_CLIENT_ID", ""), environment.get("OAUTH_CLIENT_SECRET", "")
+    hosts = _space_hosts(environment)
+    if not id or not secret or not hosts:
+        return None
+    provider = environment.get("OPENID_PROVIDER_URL", "https://huggingface.co").rstrip("/")
+    parts = urlsplit(provider)
+    if parts.hostname is None or not (parts.scheme == "https" or is_loopback(parts.hostname)):
+        raise RunError(
+            f"'{provider[:80]}' in OPENID_PROVIDER_URL is not an address with https://.", "Leave it as the Hub sets it."
+        )
+    author = environment.get("STUDIO_OWNER", "").strip() or environment.get("SPACE_AUTHOR_NAME", "").strip()
+    return HubApp(id, secret, provider, hosts[0], author)
 
 
 def _space(environment: Mapping[str, str]) -> Space | None:

@@ -39,7 +39,7 @@ from studio.jobs.rendering import Rendering
 from studio.jobs.tasks import EXPORTS, Export, Publish, Train
 from studio.jobs.token_counts import TokenCounting, TokenState
 from studio.logs import logged
-from studio.mirror.keeper import MirrorKeeper
+from studio.mirror.keeper import ForOthers, MirrorKeeper
 from studio.models.blend_kinds import DEFAULT_DENSITY
 from studio.models.hub import Hub
 from studio.models.locate import locate
@@ -54,6 +54,8 @@ from studio.runs.summaries import Summaries
 from studio.settings import Settings, ensure_writable
 
 log = logging.getLogger(__name__)
+
+Mirror = MirrorKeeper | ForOthers | None
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ class Studio:
         self.runs = runs
         self.chat = chat
         self.clock = clock
-        self.mirror: MirrorKeeper | None = None
+        self.mirror: Mirror = None
         self._launch = launch
         self._hub = hub = Hub(token=None if settings.allows_token else False)
         self.rendering = rendering or Rendering()

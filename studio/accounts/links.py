@@ -1,4 +1,5 @@
-"""Links by which a run can be looked at without an account: read-only, and revoked whenever its person wants.
+"""Links by which a run or a comparison can be looked at without an account: read-only, and revoked whenever its person
+wants.
 
 <home>/accounts/shared/<hash>.json    a link; the token itself is known to those who have it
 """
@@ -8,16 +9,20 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from studio import codec
 from studio.accounts.people import Account
 from studio.accounts.secrets import hash_token, is_token, new_token
+from studio.codec import OLDER_NAME
 from studio.errors import RunError
 from studio.files import disk_trouble, write_whole
 from studio.homes import ACCOUNTS
 from studio.logs import logged
+
+RUN, CONVERSATION, SHEET = KINDS = ("run", "conversation", "sheet")
+"""What can be shared."""
 
 MOST_EACH = 50
 """Links of one account."""
@@ -30,11 +35,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Link:
-    """A run that an account has shared. `created` is in seconds since the epoch."""
+    """Something that an account has shared, by its id and kind. `created` is in seconds since the epoch."""
 
     account: str
-    run: str
+    id: str = field(metadata={OLDER_NAME: "run"})
     created: float
+    kind: str = RUN
 
 
 class Links:
@@ -45,8 +51,8 @@ class Links:
         self._clock = clock
         self._guard = threading.Lock()
 
-    def share(self, account: Account, run_id: str) -> str:
-        """Make a link to a run and return its token, which nobody can look up later.
+    def share(self, account: Account, id: str, *, kind: str = RUN) -> str:
+        """Make a link to one of the `KINDS` and return its token, which nobody can look up later.
 
         Raises RunError when there are too many, or the disk does not take it.
         """
@@ -55,7 +61,7 @@ class Links:
             if len(self.of(account)) >= MOST_EACH:
                 raise RunError(f"{MOST_EACH} links are there already.", "Revoke one that nobody needs any more.")
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_whole(self._path(hash_token(token)), codec.dumps(Link(account.id, run_id, self._clock())))
+            write_whole(self._path(hash_token(token)), codec.dumps(Link(account.id, id, self._clock(), kind)))
         return token
 
     def find(self, token: str) -> Link | None:

@@ -9,19 +9,20 @@
 The record decides: where a server was killed in the middle, `recover` puts each folder where its record is.
 """
 
+import itertools
 import logging
 import re
 import shutil
 import threading
 import time
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from studio.accounts import secrets
-from studio.errors import ConfigError, RunError
+from studio.errors import ConfigError, RunError, TooMany
 from studio.files import disk_trouble, move_to_free_name
 from studio.homes import ACCOUNT_ID, ACCOUNTS, API_KEY, PEOPLE, account_home
 from studio.keeping import KeptFiles
@@ -34,6 +35,9 @@ ROLES = (OWNER, MEMBER, GUEST)
 
 CODE_SECONDS = 7 * 24 * 3600.0
 """So long a one-time code opens the door."""
+
+TO_TRASH, FOR_GOOD = "trash", "nowhere"
+"""Where an account goes that is being removed."""
 
 LONGEST_NAME = 64
 MOST_PEOPLE = 2000
@@ -51,7 +55,10 @@ class Account:
 
     `id` never changes, `name` is what its person signs in with. `is_first` is the owner whose things are the studio's
     own data folder, as they were before there were accounts. `password` and `code` are hashes, empty where there is
-    none. `serial` grows with each new password or code, and ends the sessions of before.
+    none. `serial` grows with each new password or code, and ends the sessions of before. `leaving` is `TO_TRASH` or
+    `FOR_GOOD` while the account is being removed: it may do nothing then, and its password still is what it was. `hub`
+    is the id of its person on the Hugging Face Hub, who signs in there; `visits` is true for one that a visitor without
+    an account was given for a while.
     """
 
     id: str = ""
@@ -62,6 +69,9 @@ class Account:
     code: str = ""
     code_until: float = 0.0
     serial: int = 0
+    leaving: str = ""
+    hub: str = ""
+    visits: bool = False
     seen: float = 0.0
     created: float = 0.0
     changed: float = 0.0
@@ -134,21 +144,50 @@ class People:
         """
         name = _checked_name(name)
         with self._changing():
+            self._require_readable()
             people = self._kept.all()
-            if damaged := self._kept.damaged():  # it may be the owner's, who would get the studio's folder anew
-                raise RunError(
-                    f"An account cannot be read: {damaged[0]} in {self._folder / PEOPLE} is damaged.",
-                    "Put the file back from a copy, or move it away, then add the account.",
-                )
             if any(plain_name(each.name) == plain_name(name) for each in people):
                 raise ConfigError(f"There is an account named '{name}' already.", "Choose another name.")
-            if len(people) >= MOST_PEOPLE:
-                raise ConfigError(f"There are {len(people):,} accounts, which is as many as may be.", "Remove some.")
+            self._require_room(people)
             is_first = not any(each.is_first for each in (*people, *self._kept.binned()))
             role = _checked_role(role or (OWNER if is_first else MEMBER))
             if is_first and role != OWNER:
                 raise ConfigError("The first account is the owner's.", f"Add '{name}' without a role, then the others.")
             return self._with_code(Account(name=name, role=role, is_first=is_first))
+
+    def from_hub(self, id: str, name: str, *, author: str = "") -> Account:
+        """Return the account of somebody whom the Hub names, and make one at their first sign-in.
+
+        `id` is what the Hub knows them by for good. `author` is the name on the Hub of who the studio belongs to: the
+        first owner's account is theirs, and belongs to their id from then on, whoever has that name later. Raises
+        RunError for somebody whose account was removed, and ConfigError when there are too many.
+        """
+        is_author = bool(author) and name.isascii() and name.casefold() == author.casefold()
+        with self._changing():
+            self._require_readable()
+            people = self._kept.all()
+            found = next((each for each in people if each.hub == id), None)
+            if (found is not None and found.leaving) or any(each.hub == id for each in self._kept.binned()):
+                raise RunError("Your account here was removed.", "Ask the owner of this studio.")
+            if found is None and is_author:
+                found = next((each for each in people if each.is_first and not each.hub), None)
+            if found is None:
+                self._require_room(people)
+                found = Account(role=MEMBER)
+            others = {plain_name(each.name) for each in people if each.id != found.id}
+            return self._kept.save(replace(found, hub=id, name=_free_name(name, id, others), seen=self._clock()))
+
+    def add_visitor(self, *, most: int) -> Account:
+        """Make the account of a visitor without one, as a guest. Raises TooMany when there are so many already."""
+        with self._changing():
+            self._require_readable()
+            people = self._kept.all()
+            self._require_room(people)
+            if sum(each.visits for each in people) >= most:
+                raise TooMany(f"{most:,} visitors look around already.", "Try again later, or sign in.")
+            others = {plain_name(each.name) for each in people}
+            name = next(name for name in map("visitor-{}".format, itertools.count(1)) if plain_name(name) not in others)
+            return self._kept.save(Account(name=name, role=GUEST, visits=True, seen=self._clock()))
 
     def reset(self, id: str) -> tuple[Account, str]:
         """Forget the password of an account and its key for programs, end its sessions, and return it with a new
@@ -204,10 +243,14 @@ class People:
                 "It cannot be removed. To do without accounts, start the studio with STUDIO_ACCOUNTS=0.",
             )
 
-    def shut_out(self, id: str) -> Account:
-        """End all sessions of an account, and let it begin no other: its password, code and key are forgotten."""
-        self._forget_key(self._kept.get(id))
-        return self._change(id, lambda now: replace(now, password="", code="", code_until=0.0, serial=now.serial + 1))
+    def begin_removal(self, id: str, *, how: str = TO_TRASH) -> Account:
+        """Let an account do nothing any more, by whichever way it asks. Raises RunError for the first owner."""
+        self.require_removable(self._kept.get(id))
+        return self._change(id, lambda now: replace(now, leaving=how))
+
+    def call_off_removal(self, id: str) -> None:
+        """Let an account be as it was before its removal began. Raises RunError when the disk does not take it."""
+        self._change(id, lambda now: replace(now, leaving=""))
 
     def _forget_key(self, account: Account) -> None:
         with disk_trouble("The key for programs", self._folder):
@@ -221,12 +264,15 @@ class People:
         with self._changing():
             account = self._kept.get(id)
             self.require_removable(account)
+            if not account.leaving:
+                self._kept.save(replace(account, leaving=TO_TRASH))
+            self._forget_key(account)
             self._kept.delete(id)
             self._settle(id, is_removed=True)
             return account
 
     def restore(self, id: str) -> Account:
-        """Take an account back out of the bin with all that it made.
+        """Take an account back out of the bin with all that it made. Its password and its code are forgotten.
 
         Raises RunError when it is not there, ConfigError when its name is taken by now.
         """
@@ -241,7 +287,10 @@ class People:
                 with disk_trouble("What the account made", self.bin):
                     move_to_free_name(self._folder / id, self.bin, f"{id}-aside")
             self._settle(id, is_removed=False)
-            return self._kept.restore(id)
+            back = self._kept.restore(id)
+            return self._kept.save(
+                replace(back, leaving="", password="", code="", code_until=0.0, serial=back.serial + 1)
+            )
 
     def delete(self, id: str) -> None:
         """Delete a removed account for good, and all that it made. Raises RunError when it is not in the bin."""
@@ -265,6 +314,18 @@ class People:
                 if not account.is_first:
                     self._settle(account.id, is_removed=False)
         self._sweep()
+
+    def _require_readable(self) -> None:
+        """Raise RunError where an account cannot be read: it may be the owner's, who would get the studio anew."""
+        if damaged := self._kept.damaged():
+            raise RunError(
+                f"An account cannot be read: {damaged[0]} in {self._folder / PEOPLE} is damaged.",
+                "Put the file back from a copy, or move it away, then add the account.",
+            )
+
+    def _require_room(self, people: Collection[Account]) -> None:
+        if len(people) >= MOST_PEOPLE:
+            raise ConfigError(f"There are {len(people):,} accounts, which is as many as may be.", "Remove some.")
 
     def _settle(self, id: str, *, is_removed: bool) -> None:
         """Move what an account made to where it belongs."""
@@ -324,6 +385,14 @@ def _checked_name(name: str) -> str:
             f"Take up to {LONGEST_NAME} letters, digits and . _ @ + - and begin with a letter or a digit.",
         )
     return name
+
+
+def _free_name(name: str, id: str, taken: Collection[str]) -> str:
+    """Return the name that somebody has on the Hub, or one like it where another account has that."""
+    name = unicodedata.normalize("NFKC", name.strip())[: LONGEST_NAME - 8]
+    name = name if _NAME.fullmatch(name) else f"hub-{id[:16]}"
+    numbered = (f"{name}-{number}" for number in itertools.count(2))
+    return next(each for each in itertools.chain([name], numbered) if plain_name(each) not in taken)
 
 
 def _checked_role(role: str) -> str:

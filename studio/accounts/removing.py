@@ -1,6 +1,7 @@
 """An account goes, or takes what it made away.
 
-What it has at work is ended before its folder is moved: a worker would write into a folder that is no longer there.
+What it has at work is ended before its folder is moved: a worker would write into a folder that is no longer there. An
+account that cannot be removed is as it was before; one whose removal was cut off is removed when the studio starts.
 """
 
 import io
@@ -8,15 +9,15 @@ import logging
 import os
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from studio.accounts.people import Account
-from studio.accounts.studios import Studios
+from studio.accounts.people import FOR_GOOD, TO_TRASH, Account, People
 from studio.accounts.usage import SHARED
 from studio.errors import RunError
 from studio.files import open_plain
 from studio.homes import API_KEY
+from studio.logs import logged
 from studio.runs import lock
 from studio.runs.launcher import kill_group
 
@@ -28,23 +29,55 @@ _LEFT_OUT = (".lock", ".tmp")
 log = logging.getLogger(__name__)
 
 
-def remove_account(studios: Studios, account: Account) -> None:
-    """Shut an account out, end what it has at work, and put it into the bin with all that it made.
+def remove_account(
+    people: People,
+    account: Account,
+    *,
+    how: str = TO_TRASH,
+    drop: Callable[[str], None] = lambda id: None,
+    patience_seconds: float = _PATIENCE_SECONDS,
+) -> int:
+    """Shut an account out, end what it has at work, and put it into the bin with all that it made, or delete it for
+    good. Returns how many workers were ended.
 
-    Raises RunError for the first owner, and when something stays at work.
+    `drop` closes what a server has open of it. Raises RunError for the first owner, and when something stays at work or
+    the disk does not take it: then the account is as it was.
     """
-    people = studios.people
-    people.require_removable(account)
-    people.shut_out(account.id)
-    studios.drop(account.id)
-    end_work(people.home_of(account))
-    people.remove(account.id)
+    people.begin_removal(account.id, how=how)
+    home = people.home_of(account)
+    try:
+        drop(account.id)
+        ended = end_work(home, patience_seconds=patience_seconds)
+        people.remove(account.id)
+    except BaseException as error:
+        if people.find(account.id) is not None:
+            people.call_off_removal(account.id)
+        if isinstance(error, RunError):
+            raise RunError(f"'{account.name}' was not removed. {error.message}", error.hint) from error
+        raise
+    # Whatever was just about to start when nobody could ask any more has its lock in the folder that was moved.
+    ended += end_work(people.bin / account.id, patience_seconds=patience_seconds)
+    if how == FOR_GOOD:
+        people.delete(account.id)
+    return ended
 
 
-def end_work(home: Path) -> int:
+def finish_removals(people: People) -> None:
+    """Remove the accounts whose removal was cut off with the server; call it at the start."""
+    for account in people.all():
+        if account.leaving:
+            with logged(log, "An account is still not removed", RunError, level=logging.WARNING):
+                remove_account(people, account, how=account.leaving)
+    for account in people.removed():
+        if account.leaving == FOR_GOOD:
+            with logged(log, "An account is still not deleted", RunError, level=logging.WARNING):
+                people.delete(account.id)
+
+
+def end_work(home: Path, *, patience_seconds: float = _PATIENCE_SECONDS) -> int:
     """End all workers in a data folder at once, and return how many there were. Raises RunError when one stays."""
     ended: set[int] = set()
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + patience_seconds
     while held := [path for path in _locks(home) if lock.is_held(path)]:
         if time.monotonic() > deadline:
             raise RunError("Something of this account is still at work.", "Try again in a moment.")

@@ -1,6 +1,9 @@
 """What an account may do, and how much: asked by its studio before anything is made or taken away.
 
-Who looks and compares only, a guest, is refused here, whatever the page shows or hides.
+Who looks and compares only, a guest, is refused here, whatever the page shows or hides. The rule: guests open samples,
+ask models, and keep and delete what they asked and how they judged it; they end what is at work or waits for them. Of
+data, runs and what is made of runs they make, change, take away and share nothing, their own or not.
+`tests/accounts/test_rights.py` holds the rule against all that a studio can do.
 """
 
 import threading
@@ -31,9 +34,9 @@ class Rights:
 
     @property
     def is_guest(self) -> bool:
-        """Whether it only looks and compares; so does one that was removed just now."""
+        """Whether it only looks and compares; so does one that is being removed, or was just now."""
         account = self.people.find(self.id)
-        return account is None or account.role == GUEST
+        return account is None or account.role == GUEST or bool(account.leaving)
 
     def require_member(self) -> None:
         """Raise RunError for a guest."""

@@ -87,7 +87,9 @@ class Sessions:
         if not session.began - 60 <= self._clock() < session.until:
             return None
         account = self._people.find(session.account)
-        return account if account is not None and account.serial == session.serial else None
+        if account is None or account.leaving or account.serial != session.serial:
+            return None
+        return account
 
     def _sweep(self, id: str) -> None:
         """Remove the sessions that ended, and the oldest of an account that has many."""
@@ -126,6 +128,7 @@ class SignIn:
         who there is. Raises RunError with one sentence for whatever is wrong.
         """
         account = self._people.named(name[:200])
+        account = None if account is not None and account.leaving else account
         knows_password = is_password(secret, account.password if account else "")
         knows_code = is_code(secret[:200], account.code if account else "")
         if account is not None and knows_password:

@@ -16,13 +16,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from studio.accounts.people import GUEST, Account, People
+from studio.accounts.people import FOR_GOOD, GUEST, Account, People
+from studio.accounts.removing import remove_account
 from studio.accounts.rights import AccountPool, Rights
 from studio.accounts.usage import Usage
 from studio.compare.chat_client import ChatClient
 from studio.compare.chat_room import ChatRoom
 from studio.data.library import DatasetLibrary
-from studio.errors import RunError
+from studio.errors import RunError, TooMany
 from studio.jobs.pool import Pool
 from studio.jobs.rendering import Rendering
 from studio.logs import logged
@@ -31,11 +32,16 @@ from studio.runs.fair_queue import FairQueue, Waiting
 from studio.runs.launcher import PROJECT_ROOT, Launch, launch
 from studio.runs.store import RunStore
 from studio.settings import Settings, ensure_writable
-from studio.studio import Among, Person, Studio
+from studio.studio import Among, Mirror, Person, Studio
 from studio.visitors import visiting
 
 REST_SECONDS = 600.0
 """A studio that nobody asked for so long is closed, unless something of it is at work or waits."""
+
+VISIT_SECONDS = 24 * 3600.0
+"""So long a visitor without an account may look around until all that they made is deleted."""
+
+SWEEP_SECONDS = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -84,14 +90,23 @@ class Studios:
         self._studios: dict[str, _Open] = {}
         self._held: Counter[str] = Counter()
         self._usage: dict[str, Usage] = {}
+        self._swept_at = clock()
         self._trains: tuple[float, Waiting | None] = (clock(), None)
         self.drop_page: Callable[[str], None] = lambda id: None
         """Closes the page of an account; whoever serves the pages sets it."""
+        self.mirror: Mirror = None
+        self.mirror_for_others: Mirror = None
+        """What the studios of owners and of all others hear of the mirror."""
         self._serving = self.queue.serving()
 
     def open(self, account: Account) -> Studio:
-        """Return the studio of an account. Raises RunError when its folder cannot be written."""
+        """Return the studio of an account. Raises RunError when its folder cannot be written, and for one that is being
+        removed, or was: its folder must not be made anew.
+        """
         with self._guard:
+            now = self.people.find(account.id)
+            if now is None or now.leaving:
+                raise RunError("This account is being removed, or was.", "Ask the owner of this studio.")
             found = self._studios.get(account.id)
             if found is None:
                 found = self._studios[account.id] = _Open(self._make(account), self._clock())
@@ -131,13 +146,16 @@ class Studios:
             except Exception:  # one account's trouble must not stop the others
                 log.exception("The evaluations of the account %s are not looked after.", id)
         self._close_resting()
+        if self._clock() - self._swept_at > SWEEP_SECONDS:
+            self._swept_at = self._clock()
+            self._sweep_visitors()
 
     def recover(self) -> tuple[str, ...]:
         """Take up what was lost with the server, of all accounts; return the ids of the runs."""
         self._pool.recover()
         found: list[str] = []
         for account in self.people.all():
-            if self.people.home_of(account).is_dir():
+            if self.people.home_of(account).is_dir() and not account.leaving:
                 try:
                     with visiting(account.id):
                         found += self.open(account).recover()
@@ -158,6 +176,33 @@ class Studios:
             if account.id not in self._usage:
                 self._usage[account.id] = Usage(self.settings.limits, self.people.home_of(account), account.id)
             return self._usage[account.id]
+
+    def add_visitor(self) -> Account:
+        """Make the account of a visitor who looks around without one. Raises TooMany when so many do.
+
+        One that nobody has open makes place, and whatever was in it is deleted.
+        """
+        most = self.settings.limits.visitors_at_once
+        try:
+            return self.people.add_visitor(most=most)
+        except TooMany:
+            with self._guard:
+                resting = [each for each in self.people.all() if each.visits and not self._held[each.id]]
+            if not resting:
+                raise
+            log.info("A visitor makes place for another")
+        self._remove_visitor(min(resting, key=lambda each: each.created))
+        return self.people.add_visitor(most=most)
+
+    def _remove_visitor(self, account: Account) -> None:
+        remove_account(self.people, account, how=FOR_GOOD, drop=self.drop)
+
+    def _sweep_visitors(self) -> None:
+        """Delete the accounts of visitors who came long ago."""
+        for account in self.people.all():
+            if account.visits and time.time() - account.created > VISIT_SECONDS:
+                with logged(log, "The account of a visitor is still there", RunError, level=logging.WARNING):
+                    self._remove_visitor(account)
 
     def drop(self, id: str) -> None:
         """Close the page and the studio of an account whatever they do: it is removed."""
@@ -183,10 +228,10 @@ class Studios:
         settings = replace(self.settings, home=home, account=account.id, accounts=True)
         rights = Rights(account.id, self.people)
         usage = self.usage(account)
-        return Studio(
+        studio = Studio(
             settings=settings,
-            data=DatasetLibrary(home, samples_folder=PROJECT_ROOT / "assets" / "samples"),
-            runs=RunStore(home),
+            data=DatasetLibrary(home, samples_folder=PROJECT_ROOT / "assets" / "samples", allow=rights.require_member),
+            runs=RunStore(home, allow=rights.require_member),
             chat=self._chat(home, self._room, usage),
             launch=self._launch,
             rendering=self._rendering,
@@ -199,6 +244,8 @@ class Studios:
                 require_time=usage.require_time,
             ),
         )
+        studio.mirror = self.mirror if account.is_owner else self.mirror_for_others
+        return studio
 
     def _count_training(self) -> None:
         """Count how long the run at work has trained for its account, and stop it where that is as long as it may."""
@@ -215,7 +262,9 @@ class Studios:
                 self.open(account).scheduler.stop(run.id)
 
     def _account_at(self, home: Path) -> Account | None:
-        return next((each for each in self.people.all() if self.people.home_of(each) == home), None)
+        return next(
+            (each for each in self.people.all() if self.people.home_of(each) == home and not each.leaving), None
+        )
 
     def _person(self, account: Account) -> Person:
         now = self.people.find(account.id) or account

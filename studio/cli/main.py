@@ -112,6 +112,9 @@ def _space(options: argparse.Namespace, console: Console) -> int:
         hardware=options.hardware,
         mirror=options.mirror,
         open=options.open,
+        delete=options.delete,
+        sign_in=options.sign_in,
+        guests=options.guests,
         dry_run=options.dry_run,
     )
     return space(said, os.environ, console=console)

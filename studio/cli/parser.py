@@ -184,6 +184,15 @@ def _add_space(parser: argparse.ArgumentParser) -> None:
         metavar="OWNER/BUCKET",
         help="keep its data in this private bucket as well; the token for it is in STUDIO_MIRROR_TOKEN",
     )
+    parser.add_argument(
+        "--sign-in", action="store_true", help="have visitors sign in with Hugging Face, each to what is theirs"
+    )
+    parser.add_argument("--guests", action="store_true", help="with --sign-in: let visitors look around without")
+    parser.add_argument(
+        "--delete",
+        action="store_true",
+        help="delete the files of the Space that this checkout lacks (default: keep them)",
+    )
     parser.add_argument("--dry-run", action="store_true", help="list what would be sent and set, and send nothing")
 
 

@@ -1,17 +1,16 @@
 """What is prepared before visitors are served: where uploads go, and which secrets are kept from them."""
 
+import errno
 import logging
 import os
-import shutil
 import time
 from collections.abc import MutableMapping
 
+from studio.homes import ACCOUNT_ID
 from studio.runs.launcher import withhold_secrets
 from studio.settings import Settings
 
 UPLOAD_FOLDER = "GRADIO_TEMP_DIR"
-KEPT_SECONDS = 24 * 3600.0
-"""Uploads that were never used are removed after so long, as Gradio does with those of a server that still runs."""
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +21,7 @@ def arrange(settings: Settings, environment: MutableMapping[str, str] = os.envir
     To be called before the page is built.
     """
     environment[UPLOAD_FOLDER] = str(settings.uploads)
-    _clear(settings)
+    clear_uploads(settings)
     if settings.is_public:
         withhold_secrets(environment, but_the_token=settings.share_token)
 
@@ -47,15 +46,21 @@ def tasks_sentence(settings: Settings) -> str:
     return ""
 
 
-def _clear(settings: Settings) -> None:
-    """Remove what was uploaded to a server that ended."""
-    for folder in settings.uploads.glob("*"):
-        try:
-            if time.time() - folder.lstat().st_mtime < KEPT_SECONDS:
+def clear_uploads(settings: Settings) -> None:
+    """Remove what was uploaded longer ago than uploads are kept, by whichever server: one that is killed forgets it."""
+    oldest = time.time() - settings.limits.upload_minutes * 60
+    for folder, names, files in os.walk(settings.uploads, topdown=False):
+        for name in (*files, *names):
+            path = os.path.join(folder, name)
+            if ACCOUNT_ID.fullmatch(name):  # a page that is open writes there
                 continue
-            if folder.is_dir() and not folder.is_symlink():
-                shutil.rmtree(folder)
-            else:
-                folder.unlink()
-        except OSError as error:
-            log.warning("An old upload was not removed: %s", error, exc_info=True)
+            try:
+                if os.lstat(path).st_mtime >= oldest:
+                    continue
+                if os.path.isdir(path) and not os.path.islink(path):
+                    os.rmdir(path)
+                else:
+                    os.unlink(path)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.ENOENT):
+                    log.warning("An old upload was not removed: %s", error, exc_info=True)

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from rich.console import Console
 
-from studio.cli.public_address import arrange, tasks_sentence, token_sentence
+from studio.cli.public_address import arrange, clear_uploads, tasks_sentence, token_sentence
 from studio.config import STARTER
 from studio.errors import MirrorError, StudioError
 from studio.graphics_card import trouble_here
@@ -24,6 +24,8 @@ from studio.studio import Studio
 from studio.ui.serving.server import serve as serve_page
 
 QUEUE_SECONDS = 1.0
+UPLOADS_SECONDS = 600.0
+"""So often what was uploaded long ago is removed."""
 
 BACK_SECONDS = 60.0
 TROUBLE_SECONDS = 15.0
@@ -52,7 +54,7 @@ def serve(studio: Studio, *, fetch_starter: bool, console: Console) -> int:
         with looked_after(studio, settings, starter=studio.models if fetch_starter else None, console=console):
             serve_page(studio)
     finally:
-        if studio.mirror is not None:
+        if isinstance(studio.mirror, MirrorKeeper):
             studio.mirror.close(seconds=LAST_SECONDS)
     return 0
 
@@ -75,6 +77,7 @@ def looked_after(
         console.print(line, markup=False, soft_wrap=True)
     ended = threading.Event()
     threading.Thread(target=_go_on, args=(studio, ended, console), name="queue", daemon=True).start()
+    threading.Thread(target=_keep_uploads_short, args=(settings, ended), name="uploads", daemon=True).start()
     try:
         yield
     finally:
@@ -100,19 +103,25 @@ def _interrupt(number: int, frame: object) -> None:
 def bring_back(studio: Studio, token: str, *, console: Console) -> None:
     """Start the mirror, and wait a while for what it has. What takes longer comes back while the page is there."""
     settings = studio.settings
-    studio.mirror = keeper = MirrorKeeper(
-        settings.home, settings.mirror, token=token, every=settings.mirror_seconds, environment=dict(os.environ)
-    )
-    console.print(f"Everything is kept in the bucket {settings.mirror} as well.", markup=False, soft_wrap=True)
-    keeper.start()
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _interrupt)  # so a Space is put to sleep: there are seconds for a last copy
+    studio.mirror = keeper = start_mirror(settings, token, console=console)
     if keeper.wait(BACK_SECONDS, in_trouble=TROUBLE_SECONDS):
         return
     keeper.brought_back = studio.recover_runs
     state = keeper.state
     said = f"{state.trouble} {state.hint}".strip() or "It is coming back, and takes a while."
     console.print(f"What is kept in the bucket {settings.mirror} is not here yet. {said}", markup=False, soft_wrap=True)
+
+
+def start_mirror(settings: Settings, token: str, *, console: Console) -> MirrorKeeper:
+    """Start the mirror of a data folder."""
+    keeper = MirrorKeeper(
+        settings.home, settings.mirror, token=token, every=settings.mirror_seconds, environment=dict(os.environ)
+    )
+    console.print(f"Everything is kept in the bucket {settings.mirror} as well.", markup=False, soft_wrap=True)
+    keeper.start()
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _interrupt)  # so a Space is put to sleep: there are seconds for a last copy
+    return keeper
 
 
 def greeting(settings: Settings) -> list[str]:
@@ -128,6 +137,14 @@ def greeting(settings: Settings) -> list[str]:
             "Set STUDIO_PASSWORD to ask for a password."
         )
     return lines
+
+
+def _keep_uploads_short(settings: Settings, ended: threading.Event) -> None:
+    while not ended.wait(UPLOADS_SECONDS):
+        try:
+            clear_uploads(settings)
+        except Exception:  # a thread that ends would let them fill the disk
+            log.exception("Old uploads are not removed.")
 
 
 class Ticking(Protocol):

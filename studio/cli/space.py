@@ -9,23 +9,30 @@ from rich.console import Console
 from studio.errors import ExportError
 from studio.mirror.bucket import check_bucket
 from studio.models.publishing import own_token
-from studio.models.spaces import OPEN, PASSWORD, SpaceOrder, make_space, space_files
+from studio.models.spaces import ACCOUNTS, GUESTS, OPEN, PASSWORD, SpaceOrder, make_space, space_files
 from studio.runs.launcher import PROJECT_ROOT
 from studio.settings import SHORTEST_PASSWORD
 from studio.wording import counted, size
 
+_MOST_NAMED = 8
 MIRROR, MIRROR_TOKEN = "STUDIO_MIRROR", "STUDIO_MIRROR_TOKEN"
 
 
 @dataclass(frozen=True)
 class SpaceOptions:
-    """What a person says of the Space; `open` lets everybody in, `mirror` is the bucket that it keeps its data in."""
+    """What a person says of the Space; `open` lets everybody in, `mirror` is the bucket that it keeps its data in, and
+    with `delete` it loses the files that this checkout lacks. With `sign_in` each visitor signs in with the Hub to what
+    is theirs, and with `guests` they may look around without.
+    """
 
     name: str
     private: bool = False
     hardware: str = ""
     mirror: str = ""
     open: bool = False
+    delete: bool = False
+    sign_in: bool = False
+    guests: bool = False
     dry_run: bool = False
 
 
@@ -62,6 +69,14 @@ def space(
     what = "made" if made.is_new else "up to date"
     changed = f"{counted(len(made.sent), 'file')} sent, {len(made.deleted):,} deleted"
     console.print(f"The Space is {what}: {changed}.", markup=False, soft_wrap=True)
+    if made.beside:
+        names = ", ".join(made.beside[:_MOST_NAMED]) + (", ..." if len(made.beside) > _MOST_NAMED else "")
+        console.print(
+            f"The Space has {counted(len(made.beside), 'file')} that this checkout lacks: {names}. They were kept; say "
+            "--delete to delete them.",
+            markup=False,
+            soft_wrap=True,
+        )
     console.print(made.address, markup=False, soft_wrap=True)
     return 0
 
@@ -81,6 +96,16 @@ def space_order(options: SpaceOptions, environment: Mapping[str, str]) -> SpaceO
                 f"Give one of at least {SHORTEST_PASSWORD} characters.",
             )
         secrets[PASSWORD] = password
+    if options.sign_in and (password or options.open):
+        raise ExportError(
+            f"With --sign-in each visitor has an account, so {PASSWORD} or --open says the opposite.", "Leave one out."
+        )
+    if options.guests and not options.sign_in:
+        raise ExportError("--guests is for a Space with --sign-in.", "Say both, or leave --guests out.")
+    if options.sign_in:
+        variables[ACCOUNTS] = "1"
+    if options.guests:
+        variables[GUESTS] = "1"
     if options.open:
         variables[OPEN] = "1"
     if options.mirror:
@@ -94,4 +119,4 @@ def space_order(options: SpaceOptions, environment: Mapping[str, str]) -> SpaceO
             )
         variables[MIRROR] = options.mirror
         secrets["HF_TOKEN"] = token
-    return SpaceOrder(options.name, options.private, options.hardware, variables, secrets)
+    return SpaceOrder(options.name, options.private, options.hardware, variables, secrets, options.delete)

@@ -6,8 +6,8 @@ import time
 from rich.console import Console
 from rich.table import Table
 
-from studio.accounts.people import People
-from studio.accounts.removing import end_work
+from studio.accounts.people import Account, People
+from studio.accounts.removing import remove_account
 from studio.settings import Settings, ensure_writable
 from studio.wording import counted
 
@@ -30,10 +30,7 @@ def users(options: argparse.Namespace, settings: Settings, console: Console) -> 
             _say_code(console, code)
         case "remove":
             account = people.get(options.name)
-            people.require_removable(account)
-            people.shut_out(account.id)
-            ended = end_work(people.home_of(account))
-            people.remove(account.id)
+            ended = remove_account(people, account)
             also = f" {counted(ended, 'worker')} of it {'was' if ended == 1 else 'were'} ended." if ended else ""
             _say(console, f"'{account.name}' is removed, with all that it made, to {people.bin}.{also}")
             _say(console, "An owner can take it back from there on the page of accounts, or delete it for good.")
@@ -50,11 +47,20 @@ def _say_code(console: Console, code: str) -> None:
     _say(console, f"One-time code for the next sign-in, good for seven days: {code}")
 
 
+def _way_in(account: Account) -> str:
+    """Say how somebody signs in."""
+    if account.visits:
+        return "a visitor"
+    if account.hub:
+        return "Hugging Face"
+    if account.password:
+        return "chosen"
+    return "waits for its code" if time.time() < account.code_until else "its code has ended"
+
+
 def _list(people: People, console: Console) -> None:
     table = Table("name", "role", "password", "last signed in", "id", box=None)
     for each in people.all():
-        now = time.time()
-        state = "chosen" if each.password else "waits for its code" if now < each.code_until else "its code has ended"
         seen = time.strftime("%Y-%m-%d %H:%M", time.localtime(each.seen)) if each.seen else "never"
-        table.add_row(each.name, each.role, state, seen, each.id)
+        table.add_row(each.name, each.role, _way_in(each), seen, each.id)
     console.print(table if people.all() else "There are no accounts. The first one that is added is the owner's.")

@@ -31,8 +31,8 @@ from studio.compare.chat_protocol import (
     Trouble,
     Write,
 )
-from studio.compare.chat_room import ChatRoom
-from studio.compare.turns import Turns
+from studio.compare.chat_room import ChatRoom, Place
+from studio.compare.turns import Turn, Turns
 from studio.data.examples import Message
 from studio.errors import RunError
 from studio.jobs.tasks import Chat
@@ -164,16 +164,17 @@ class ChatClient:
         self._require_tokens()
         self._halted.discard(ticket)
         turn = self._turns.line_up()
+        place: Place | None = None
         try:
             while not turn.wait(_TURN_SECONDS):
                 if ticket in self._halted:
                     return
                 yield Opening("Another conversation is being answered. Yours is next.")
-            while not self._has_room():
+            place = self._line_up_for_room()
+            while place is not None and not place.wait(_TURN_SECONDS):
                 if ticket in self._halted:
                     return
                 yield Opening("The conversations of others are being answered. Yours comes as soon as one is.")
-                time.sleep(_TURN_SECONDS)
             self._ticket = ticket
             if self._made_room:
                 self._made_room = False
@@ -182,7 +183,7 @@ class ChatClient:
             if (yield from self._open(worker, base)):
                 yield from self._answers(worker, question(next(self._ids)), answers=answers)
         finally:
-            turn.leave()
+            _leave(turn, place)
 
     def write(self, base: Open, write: Write) -> Generator[FromWorker | None, None, None]:
         """Yield what the worker says of one answer until it is `Answered` or `Trouble`; its `id` is set here.
@@ -195,17 +196,18 @@ class ChatClient:
         """
         self._require_tokens()
         turn = self._turns.line_up(together=base)
+        place: Place | None = None
         try:
             while not turn.wait(_TURN_SECONDS):
                 yield None
-            while not self._has_room():
+            place = self._line_up_for_room()
+            while place is not None and not place.wait(_TURN_SECONDS):
                 yield None
-                time.sleep(_TURN_SECONDS)
             worker = yield from self._opened(base)
             if worker is not None:
                 yield from self._written(worker, replace(write, id=next(self._ids)))
         finally:
-            turn.leave()
+            _leave(turn, place)
 
     def _require_tokens(self) -> None:
         """Raise TooMany where the models have written as much as they may for this account."""
@@ -216,8 +218,8 @@ class ChatClient:
         if self._meter is not None and tokens:
             self._meter.answered(tokens)
 
-    def _has_room(self) -> bool:
-        return self._room is None or self._room.enter(self)
+    def _line_up_for_room(self) -> Place | None:
+        return None if self._room is None else self._room.line_up(self)
 
     def _opened(self, base: Open) -> Generator[FromWorker | None, None, ChatProcess | None]:
         """Have `base` in memory; of those that answer together, one opens it. Returns None after `Trouble`."""
@@ -355,3 +357,9 @@ class ChatClient:
             if waiting and worker.is_running:
                 with logged(log, "The chat worker is gone, so it could not be told to stop", RunError):
                     worker.send(Halt(question.id))
+
+
+def _leave(turn: Turn, place: Place | None) -> None:
+    if place is not None:
+        place.leave()
+    turn.leave()

@@ -1,6 +1,8 @@
 """So many chat workers at once: each holds a model in memory, and several accounts have one each.
 
-The one that was asked longest ago leaves for another that is asked now, unless it is just answering.
+Accounts wait for room in one line, each with one place in it however much it asks. Who is in the room and asks again
+goes to the end of the line, so that nobody's second question comes before another's first. The one that was asked
+longest ago leaves for the next in line, as soon as nothing of it is being answered.
 """
 
 import threading
@@ -13,9 +15,6 @@ class Occupant(Protocol):
     @property
     def is_running(self) -> bool: ...
 
-    @property
-    def is_answering(self) -> bool: ...
-
     def leave(self) -> None: ...
 
 
@@ -25,19 +24,64 @@ class ChatRoom:
     def __init__(self, most: int) -> None:
         """`most` workers may be up at once, at least one."""
         self._most = max(1, most)
-        self._guard = threading.Lock()
-        self._asked: list[Occupant] = []
+        self._changed = threading.Condition()
+        self._line: dict[Occupant, set[Place]] = {}
+        # Whose worker may be up, the one that was asked longest ago first, with what of it is being answered. What
+        # still waits is not counted: two that wait for each other would keep everybody out.
+        self._inside: dict[Occupant, set[Place]] = {}
 
-    def enter(self, client: Occupant) -> bool:
-        """Let a client have a worker, which it is about to ask; False where all others are answering."""
-        with self._guard:
-            others = [each for each in self._asked if each is not client and (each.is_running or each.is_answering)]
-            while len(others) >= self._most:
-                idle = next((each for each in others if not each.is_answering), None)
-                if idle is None:
-                    self._asked = others
-                    return False
-                idle.leave()
-                others.remove(idle)
-            self._asked = [*others, client]
-            return True
+    def line_up(self, client: Occupant) -> "Place":
+        """Wait for room for a client's worker. The place must be left in the end."""
+        place = Place(self, client)
+        with self._changed:
+            self._line.setdefault(client, set()).add(place)
+        return place
+
+    def _wait(self, place: "Place", seconds: float) -> bool:
+        with self._changed:
+            return self._changed.wait_for(lambda: self._is_inside(place), seconds)
+
+    def _is_inside(self, place: "Place") -> bool:
+        """Tell whether a place has room, and let the first in line in where there is some."""
+        while self._line and self._make_room(client := next(iter(self._line))):
+            # All that it has asked by now: it is answered together, by one worker.
+            answering = self._inside.pop(client, set()) | self._line.pop(client)
+            self._inside[client] = answering
+            self._changed.notify_all()
+        return place in self._inside.get(place.client, ())
+
+    def _make_room(self, client: Occupant) -> bool:
+        self._inside = {each: places for each, places in self._inside.items() if places or each.is_running}
+        others = [each for each in self._inside if each is not client]
+        while len(others) >= self._most:
+            idle = next((each for each in others if not self._inside[each]), None)
+            if idle is None:
+                return False
+            idle.leave()
+            others.remove(idle)
+            del self._inside[idle]
+        return True
+
+    def _leave(self, place: "Place") -> None:
+        with self._changed:
+            for those in (self._line, self._inside):
+                those.get(place.client, set()).discard(place)
+            if not self._line.get(place.client, True):
+                del self._line[place.client]
+            self._changed.notify_all()
+
+
+class Place:
+    """One question's place in the line, and then in the room."""
+
+    def __init__(self, room: ChatRoom, client: Occupant) -> None:
+        self.client = client
+        self._room = room
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until there is room, at most so long; say whether there is."""
+        return self._room._wait(self, seconds)
+
+    def leave(self) -> None:
+        """Give the place up."""
+        self._room._leave(self)

@@ -31,9 +31,17 @@ MOST_STORED_PROBLEMS = 200
 
 
 class DatasetLibrary:
-    """The stored data sets under `home`."""
+    """The stored data sets under `home`. `allow` raises RunError where whoever asks may change none of them."""
 
-    def __init__(self, home: Path, *, samples_folder: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *,
+        samples_folder: Path,
+        clock: Callable[[], float] = time.time,
+        allow: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._allow = allow
         self._folders = DatasetFolders(home / "datasets")
         self._shelf = self._folders.shelf
         self.samples_folder = samples_folder
@@ -61,6 +69,7 @@ class DatasetLibrary:
         Raises DataError when the files cannot be read or the data folder cannot be written, CancelledError from
         `report`.
         """
+        self._allow()
         files = (paths,) if isinstance(paths, Path) else tuple(paths)
         recipe = Recipe(roles, tuple(changes), choices, "")
         return self._add(files, one_line(name) or name_after(files), recipe, parent=None, report=report)
@@ -82,6 +91,7 @@ class DatasetLibrary:
         be, from the source on. A version that is there already is returned as it is. Raises what `add` does, and
         DataError for an unknown id and where no example comes of `more`.
         """
+        self._allow()
         parent = self.get(id)
         read = parent.inspection.choices if choices is None else choices
         kept = parent.inspection.roles if roles is None and read == parent.inspection.choices else roles
@@ -97,10 +107,11 @@ class DatasetLibrary:
             raise
 
     def add_sample(self, key: str) -> Dataset:
-        """Keep the sample with this key. Raises DataError for an unknown key or a missing file."""
+        """Keep the sample with this key, whoever asks. Raises DataError for an unknown key or a missing file."""
         for sample in self.samples():
             if sample.key == key:
-                return self.add(sample.file, name=sample.title)
+                recipe = Recipe(None, (), GUESSED, "")
+                return self._add((sample.file,), one_line(sample.title), recipe, parent=None, report=silent)
         known = ", ".join(sample.key for sample in self.samples())
         raise DataError(f"There is no sample '{key}'.", f"Choose one of: {known}.")
 
@@ -176,6 +187,7 @@ class DatasetLibrary:
 
     def rename(self, id: str, name: str) -> None:
         """Give a data set, with all its versions, another name. Raises DataError for a bad name or an unknown id."""
+        self._allow()
         title = one_line(name)
         if not title:
             raise DataError("A data set needs a name.", "Give it one line of text.")
@@ -185,6 +197,7 @@ class DatasetLibrary:
 
     def delete(self, id: str) -> None:
         """Move one version to the bin, from where it can be put back. Raises DataError when it is unknown."""
+        self._allow()
         with self._folders.alone():
             self._folders.move(self.get(id).id, to_bin=True)
 
@@ -194,6 +207,7 @@ class DatasetLibrary:
 
     def discard(self, id: str) -> None:
         """Move a data set that cannot be read to the bin, where its files stay. Raises DataError for any other."""
+        self._allow()
         with self._folders.alone():
             if id not in self.damaged():
                 raise DataError(f"There is no damaged data set '{id[:80]}'.", "Reload the page to see what there is.")
@@ -205,6 +219,7 @@ class DatasetLibrary:
 
     def restore(self, id: str) -> Dataset:
         """Put a data set back from the bin. Raises DataError when it is not there."""
+        self._allow()
         with self._folders.alone():
             binned = self._folders.read(id, binned=True)
             if binned is None:

@@ -1,9 +1,11 @@
 """What of a data folder is mirrored, and what belongs together: a group is in the mirror whole, or as it was before.
 
-A group is a run, a data set, a conversation: whatever is named in one of the folders below. What is being written, what
-can be made again and what is secret is left out; nothing is mirrored that is not named here.
+A group is a run, a data set, a conversation: whatever is named in one of the folders below, in the data folder or in
+that of an account in it. What is being written, what can be made again and what is secret is left out; nothing is
+mirrored that is not named here. The record of an account is mirrored without its password and its code.
 """
 
+import errno
 import hashlib
 import logging
 import os
@@ -15,8 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from studio import codec
 from studio.events import LAST_TIME
 from studio.files import open_plain
+from studio.homes import ACCOUNT_ID, ACCOUNTS, PEOPLE
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +28,16 @@ FOLDERS = ("datasets", "base-models", "conversations", "sheets", "votes", "runs"
 FILES = ("queue.json",)
 _SHELVES = frozenset({"datasets/.bin", "bin/conversations", "bin/sheets"})
 """Folders inside those above in which each thing is a group of its own."""
+
+_OF_ALL = ("people", "shared", "usage")
+"""Folders beside those of the accounts in which each file is a group: who there is, what is shared, what was used."""
+
+_RECORD = re.compile(rf"{ACCOUNTS}/(?:bin/)?{PEOPLE}/{ACCOUNT_ID.pattern}\.json")
+_SECRET = frozenset({"password", "code", "code_until"})
+"""What of the record of an account stays here."""
+
+PLACES = (*FOLDERS, ACCOUNTS)
+"""What may lie on a disk of its own."""
 
 TABLE = "manifest.json"
 CONTENTS = "contents"
@@ -39,6 +53,8 @@ GROWING = (".jsonl", ".log")
 """What is written line by line; of these a beginning is mirrored that ends with a line."""
 
 _PIECE_BYTES = 2**20
+_MOST_RECORD_BYTES = 100_000
+_TURNS = "turns.json"
 _NAME = re.compile(r"[^/\0\ud800-\udfff]{1,255}")
 _DEEPEST = 12
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -64,10 +80,40 @@ class Group:
 
 def is_group(name: str) -> bool:
     """Tell whether a path from the data folder is that of a group, and so lies inside it."""
-    if name in FILES:
+    home, inside = home_in(name)
+    if home == f"{ACCOUNTS}/":
+        return _is_of_all(inside)
+    if inside in FILES:
         return True
+    folder, _, last = inside.rpartition("/")
+    return (folder in FOLDERS or folder in _SHELVES) and _is_name(last) and inside not in _SHELVES
+
+
+def home_in(name: str) -> tuple[str, str]:
+    """Split the name of a group into the folder of its account, empty for the data folder's own, and the rest."""
+    parts = name.split("/")
+    if parts[0] != ACCOUNTS:
+        return "", name
+    for count in (2, 3):
+        if len(parts) > count and ACCOUNT_ID.fullmatch(parts[count - 1]) and parts[1 : count - 1] in ([], ["bin"]):
+            return "/".join(parts[:count]) + "/", "/".join(parts[count:])
+    return f"{ACCOUNTS}/", "/".join(parts[1:])
+
+
+def _is_of_all(name: str) -> bool:
+    """Tell whether a path in the folder of the accounts is that of a file which is none of theirs."""
     folder, _, last = name.rpartition("/")
-    return (folder in FOLDERS or folder in _SHELVES) and _is_name(last) and name not in _SHELVES
+    if name == _TURNS:
+        return True
+    return folder in (*_OF_ALL, f"bin/{PEOPLE}") and _is_name(last) and last.endswith(".json")
+
+
+def turn_to_come_back(name: str) -> int:
+    """Say when a group comes back: after all that it names."""
+    home, inside = home_in(name)
+    if home == f"{ACCOUNTS}/":
+        return 3 if PEOPLE in inside.split("/") else 2
+    return 1 if inside in FILES else 0
 
 
 def is_of_group(kept: Kept, group: str) -> bool:
@@ -91,15 +137,59 @@ def _is_kept(name: str) -> bool:
 
 def group_names(home: Path) -> Iterator[str]:
     """Name the groups that a data folder has. Raises OSError when a folder cannot be read."""
-    for name in FILES:
-        if _is_file(home / name):
-            yield name
-    for folder in (*FOLDERS, *sorted(_SHELVES)):
-        if "/" in folder and not _is_folder((home / folder).parent):  # the data folder itself may be a link
-            continue
+    yield from _groups_in(home, "")
+    if not _is_folder(home / ACCOUNTS):
+        return
+    if _is_file(home / ACCOUNTS / _TURNS):
+        yield f"{ACCOUNTS}/{_TURNS}"
+    has_bin = _is_folder(home / ACCOUNTS / "bin")
+    for folder in (*_OF_ALL, *([f"bin/{PEOPLE}"] if has_bin else [])):
+        for name in _names(home / ACCOUNTS / folder):
+            if _is_of_all(f"{folder}/{name}"):
+                yield f"{ACCOUNTS}/{folder}/{name}"
+    for folder in (ACCOUNTS, *([f"{ACCOUNTS}/bin"] if has_bin else [])):
         for name in _names(home / folder):
-            if is_group(f"{folder}/{name}") and not name.endswith(_NOT_KEPT):
-                yield f"{folder}/{name}"
+            if ACCOUNT_ID.fullmatch(name) and _is_folder(home / folder / name):
+                yield from _groups_in(home, f"{folder}/{name}/")
+
+
+def _groups_in(home: Path, inside: str) -> Iterator[str]:
+    """Name the groups in one folder that is laid out as a data folder, the data folder itself or an account's."""
+    for name in FILES:
+        if _is_file(home / inside / name):
+            yield f"{inside}{name}"
+    for folder in (*FOLDERS, *sorted(_SHELVES)):
+        if "/" in folder and not _is_folder((home / inside / folder).parent):  # the data folder itself may be a link
+            continue
+        for name in _names(home / inside / folder):
+            if is_group(f"{inside}{folder}/{name}") and not name.endswith(_NOT_KEPT):
+                yield f"{inside}{folder}/{name}"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which folder of the disk one of the folders above is, so that another in its place can be told."""
+
+    device: int
+    inode: int
+    is_of_its_own: bool
+    """Whether it lies on another disk than the data folder."""
+
+
+def place_of(home: Path, folder: str) -> Place | None:
+    """Look where a folder of the data folder is; None where there is none. Raises OSError when it cannot be looked."""
+    try:
+        found, around = (home / folder).lstat(), home.stat()
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISDIR(found.st_mode):
+        return None
+    return Place(found.st_dev, found.st_ino, found.st_dev != around.st_dev)
+
+
+def links(home: Path) -> tuple[str, ...]:
+    """Name the folders in whose place a link lies."""
+    return tuple(folder for folder in PLACES if (home / folder).is_symlink())
 
 
 class Reader:
@@ -183,6 +273,8 @@ class Reader:
         temporary.unlink(missing_ok=True)
         if path.endswith(GROWING):
             _copy_lines(source, temporary, found.st_size)
+        elif _RECORD.fullmatch(path):
+            _copy_record(source, temporary)
         else:
             _link(source, temporary)
         with open_plain(temporary) as file:
@@ -239,6 +331,17 @@ def _link(source: Path, target: Path) -> None:
     except OSError:
         log.debug("The disk of %s has no links", source, exc_info=True)
         shutil.copyfile(source, target)
+
+
+def _copy_record(source: Path, target: Path) -> None:
+    """Copy the record of an account without what opens it. Raises OSError for one that cannot be read."""
+    try:
+        record = codec.parse_file(source, most_bytes=_MOST_RECORD_BYTES)
+    except codec.Damaged as error:
+        raise OSError(errno.EIO, "its record is damaged") from error
+    if not isinstance(record, dict):
+        raise OSError(errno.EIO, "its record is damaged")
+    target.write_text(codec.dumps({name: record[name] for name in sorted(record.keys() - _SECRET)}), encoding="utf-8")
 
 
 def _copy_lines(source: Path, target: Path, size: int) -> None:

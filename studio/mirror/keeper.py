@@ -42,9 +42,25 @@ SILENT_SECONDS = 1800.0
 """A process that says nothing for so long hangs, and is ended: it speaks before each piece that it sends."""
 
 AGAIN_SECONDS = 30.0
+TELL_THE_OWNER = "The owner of this studio is told why."
 _LONGEST_LINE = 20_000
 
 log = logging.getLogger(__name__)
+
+
+class ForOthers:
+    """What those hear of a mirror whose it is not: how old it is, and not what of whom cannot be copied."""
+
+    def __init__(self, keeper: "MirrorKeeper") -> None:
+        self._keeper = keeper
+
+    @property
+    def state(self) -> MirrorState:
+        """What the mirror is at."""
+        state = self._keeper.state
+        if not state.trouble:
+            return state
+        return replace(state, trouble="Not everything is being copied at the moment.", hint=TELL_THE_OWNER)
 
 
 class MirrorKeeper:

@@ -20,8 +20,22 @@ from typing import TypeVar
 from studio import codec
 from studio.errors import MirrorError
 from studio.files import disk_trouble, open_plain, write_whole
+from studio.homes import ACCOUNTS
 from studio.mirror.bucket import Store
-from studio.mirror.contents import FILES, GROWING, OWN, Group, Kept, Reader, group_names, sha256_of
+from studio.mirror.contents import (
+    GROWING,
+    OWN,
+    PLACES,
+    Group,
+    Kept,
+    Place,
+    Reader,
+    group_names,
+    links,
+    place_of,
+    sha256_of,
+    turn_to_come_back,
+)
 from studio.mirror.manifest import Manifest, read_manifest, write_manifest
 from studio.mirror.state import BRINGING_BACK, COPYING
 from studio.wording import size
@@ -55,12 +69,16 @@ class _Overwritten(Exception):
 
 @dataclass(frozen=True)
 class _Home:
-    """What a data folder knows of its mirror. `name` is one that no other folder has, `generation` as in `Manifest`."""
+    """What a data folder knows of its mirror. `name` is one that no other folder has, `generation` as in `Manifest`.
+
+    `apart` are the folders in it that lay on a disk of their own.
+    """
 
     target: str
     name: str
     is_whole: bool
     generation: int = 0
+    apart: tuple[str, ...] = ()
 
 
 Tell = Callable[[str, int, int], None]
@@ -91,6 +109,11 @@ class Mirror:
         self._unread: dict[str, str] = {}
         self._gone: dict[str, tuple[float, int]] = {}
         """Since when a group is gone, and in how many looks it was."""
+        self._places: dict[str, Place] = {}
+        self._lost: set[str] = set()
+        """Folders that are not where they were."""
+        self._links: tuple[str, ...] = ()
+        """Folders in whose place a link lies."""
 
     @property
     def is_ready(self) -> bool:
@@ -99,7 +122,17 @@ class Mirror:
 
     @property
     def trouble(self) -> MirrorError | None:
-        """What the last copy left as it was in the mirror because it cannot be read."""
+        """What the last copy left as it was in the mirror because it cannot be read, or is not where it was."""
+        for folder in sorted(self._links):
+            return MirrorError(
+                f"'{folder}' in the data folder is a link to another place, so what is in it is not copied.",
+                "Put the folder itself there, or mount its disk there. In the mirror it is as it was before.",
+            )
+        for folder in sorted(self._lost):
+            return MirrorError(
+                f"The folder '{folder}' in the data folder is not the one that was copied: what was in it is gone.",
+                "Bring its disk back. In the mirror it is as it was before; everything else is copied.",
+            )
         if not self._unread:
             return None
         name, reason = next(iter(self._unread.items()))
@@ -167,7 +200,7 @@ class Mirror:
             # Said before all is read, which may take minutes: the studio before this one stops when it sees it.
             self._write_table(self._table.groups, kept, written=self._table.written)
         before = {group.name: group for group in self._table.groups}
-        now = self._look(before)
+        now = self._look(before, kept)
         if now == before and self._table.writer == kept.name:
             return takes_over
         self._ensure_known(kept)
@@ -183,7 +216,7 @@ class Mirror:
             self._there -= unused
         return True
 
-    def _look(self, before: dict[str, Group]) -> dict[str, Group]:
+    def _look(self, before: dict[str, Group], home: _Home) -> dict[str, Group]:
         """Read all groups. What cannot be read, or changes meanwhile, is as it was before."""
         unread, self._unread = self._unread, {}
         now: dict[str, Group] = {}
@@ -196,8 +229,31 @@ class Mirror:
                 group = before.get(name)
             if group is not None:
                 now[name] = group
+        self._keep_lost(before, now, home)
         self._keep_vanished(before, now)
         return now
+
+    def _keep_lost(self, before: dict[str, Group], now: dict[str, Group], home: _Home) -> None:
+        """Have all that is missing of a folder stay that is not the one it was: its disk is lost, or it was moved.
+
+        That is no wish to delete, however long it lasts.
+        """
+        known, self._lost, self._links = self._lost, set(), links(self._home)
+        apart = set(home.apart)
+        for folder in PLACES:
+            place, was = place_of(self._home, folder), self._places.get(folder)
+            missing = [name for name in before if name not in now and name.startswith(f"{folder}/")]
+            is_another = place is None or (was or place) != place or (folder in apart and not place.is_of_its_own)
+            if missing and is_another:
+                self._lost.add(folder)
+                now.update((name, before[name]) for name in missing)
+                if folder not in known:
+                    log.warning("%s is not where it was; %s of it stay in %s", folder, len(missing), self._target)
+            elif place is not None:
+                self._places[folder] = place
+                apart = apart | {folder} if place.is_of_its_own else apart - {folder}
+        if apart != set(home.apart):
+            self._write_home(replace(home, apart=tuple(sorted(apart))))
 
     def _keep_vanished(self, before: dict[str, Group], now: dict[str, Group]) -> None:
         """Have what vanished stay for a while, unless something new has its name: that was moved, as to the Trash."""
@@ -319,7 +375,7 @@ class Mirror:
 
     def _bring_groups_back(self, table: Manifest, wanted: Iterable[Group]) -> None:
         missing = [group for group in wanted if not (self._home / group.name).exists()]
-        groups = sorted(missing, key=lambda group: group.name in FILES)  # the queue after the runs that it names
+        groups = sorted(missing, key=lambda group: turn_to_come_back(group.name))
         total = sum(Manifest(groups=tuple(groups)).contents().values())
         self._ensure_room(total)
         back, done = self._home / OWN / "back", 0
@@ -362,8 +418,10 @@ class Mirror:
             changed = kept.changed + (age if kept.path.endswith(".log") else 0.0)
             os.utime(path, (changed, changed))
         source, target = built / group.name, self._home / group.name
-        if group.name.startswith("runs/"):
+        if target.parent.name == "runs":
             (source / "exports").mkdir(exist_ok=True)
+        if group.name.startswith(f"{ACCOUNTS}/"):
+            (self._home / ACCOUNTS).mkdir(mode=0o700, exist_ok=True)
         target.parent.mkdir(parents=True, exist_ok=True)
         if not target.exists():
             os.rename(source, target)
@@ -386,6 +444,16 @@ class Mirror:
     def _write_home(self, kept: _Home) -> None:
         with disk_trouble("The mirror", self._home, MirrorError):
             write_whole(self._home / OWN / "home.json", codec.dumps(kept))
+
+
+def was_brought_back(home: Path, target: str) -> bool:
+    """Tell whether a data folder has had all that a mirror of this name holds."""
+    try:
+        kept = codec.read(_Home, home / OWN / "home.json")
+    except (OSError, codec.Damaged):
+        log.debug("The data folder does not know its mirror", exc_info=True)
+        return False
+    return kept.is_whole and kept.target == target
 
 
 def _is_newer(table: Manifest, home: _Home) -> bool:

@@ -27,28 +27,35 @@ _OF_THE_HUB = (".gitattributes", "README.md", "app.py")
 """What may lie in a Space that has just been made."""
 
 PASSWORD, OPEN = "STUDIO_PASSWORD", "STUDIO_OPEN"
+ACCOUNTS, GUESTS = "STUDIO_ACCOUNTS", "STUDIO_GUESTS"
 _AGAIN = "Start the command again: it goes on from there."
 
 
 @dataclass(frozen=True)
 class SpaceOrder:
-    """A Space by its name, owner/name, and what is set in it. Empty `hardware` leaves it as it is."""
+    """A Space by its name, owner/name, and what is set in it. Empty `hardware` leaves it as it is. `deletes` says that
+    what the Space has beside this checkout goes.
+    """
 
     name: str
     private: bool = False
     hardware: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    deletes: bool = False
 
 
 @dataclass(frozen=True)
 class SpaceMade:
-    """Where a Space is, whether it was made just now, and the names of the files that were sent and deleted."""
+    """Where a Space is, whether it was made just now, and the names of the files that were sent and deleted. `beside`
+    are those that the checkout lacks and the Space kept.
+    """
 
     address: str
     is_new: bool
     sent: tuple[str, ...]
     deleted: tuple[str, ...]
+    beside: tuple[str, ...] = ()
 
 
 def space_files(checkout: Path) -> dict[str, Path]:
@@ -83,7 +90,8 @@ def make_space(
 ) -> SpaceMade:
     """Make a Space or bring it up to date: its secrets and variables, its hardware, then its files in one commit.
 
-    Files that are there unchanged are not sent; those of an older studio go. Raises ExportError.
+    Files that are there unchanged are not sent. Those that the checkout lacks stay unless the order says otherwise:
+    they may be of an older studio, or somebody's own. Raises ExportError.
     """
     address = endpoint or constants.ENDPOINT
     check_target(order.name)
@@ -108,7 +116,8 @@ def make_space(
         found = _contents(api, order, address) or {}
         additions = [CommitOperationAdd(name, path) for name, path in sorted(files.items())]
         changed = [each for each in additions if not _is_there(found.get(each.path_in_repo), each)]
-        gone = sorted(found.keys() - files.keys() - {".gitattributes"})
+        beside = sorted(found.keys() - files.keys() - {".gitattributes"})
+        gone = beside if order.deletes else []
         if changed or gone:
             tell(f"Sending {len(changed):,} files")
             api.create_commit(
@@ -119,7 +128,8 @@ def make_space(
                 num_threads=1,
             )
     sent = tuple(each.path_in_repo for each in changed)
-    return SpaceMade(f"{address}/spaces/{order.name}", there is None, sent, tuple(gone))
+    kept = () if order.deletes else tuple(beside)
+    return SpaceMade(f"{address}/spaces/{order.name}", there is None, sent, tuple(gone), kept)
 
 
 def _contents(api: huggingface_hub.HfApi, order: SpaceOrder, address: str) -> dict[str, RepoFile] | None:
@@ -148,14 +158,17 @@ def _contents(api: huggingface_hub.HfApi, order: SpaceOrder, address: str) -> di
 
 def _ensure_guarded(api: huggingface_hub.HfApi, order: SpaceOrder, *, is_new: bool) -> None:
     """Raises ExportError where the studio in the Space would not start: nobody said who may use it."""
-    if PASSWORD in order.secrets or OPEN in order.variables:
+    if PASSWORD in order.secrets or not {OPEN, ACCOUNTS}.isdisjoint(order.variables):
         return
-    if not is_new and (PASSWORD in api.get_space_secrets(order.name) or OPEN in api.get_space_variables(order.name)):
+    if not is_new and (
+        PASSWORD in api.get_space_secrets(order.name)
+        or not {OPEN, ACCOUNTS}.isdisjoint(api.get_space_variables(order.name))
+    ):
         return
     raise ExportError(
         "The studio in a Space asks for a password, and none is given.",
-        f"Set {PASSWORD} to one of 8 characters or more before the command. "
-        "Or let everybody in: python app.py --open space ...",
+        f"Set {PASSWORD} to one of 8 characters or more before the command, or say --sign-in to have visitors sign in "
+        "with Hugging Face. Or let everybody in: python app.py --open space ...",
     )
 
 

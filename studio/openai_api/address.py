@@ -26,6 +26,7 @@ from starlette.types import Receive, Scope, Send
 from studio import codec
 from studio.compare.chat_protocol import FromWorker
 from studio.errors import OutOfMemory, RunError, StudioError, TooMany
+from studio.logs import logged
 from studio.openai_api import files, jobs
 from studio.openai_api.chat_answers import Completion
 from studio.openai_api.chat_requests import ChatRequest, as_json, read_chat
@@ -45,6 +46,9 @@ _MOST_LISTED = 100
 _SEEDS = 2**31
 _MOST_THREADS = 200
 _LONGEST_NAME = 200
+
+UNREAD_SECONDS = 60.0
+"""So long in all a program may let one answer wait to be read: it keeps the model from others meanwhile."""
 
 Made = TypeVar("Made")
 
@@ -245,6 +249,7 @@ class _Chunks(Response):
         first: list[dict[str, Any]],
         *,
         counts_usage: bool,
+        unread_seconds: float = UNREAD_SECONDS,
     ) -> None:
         super().__init__(media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
         del self.headers["content-length"]
@@ -252,14 +257,20 @@ class _Chunks(Response):
         self._completion = completion
         self._first = first
         self._counts_usage = counts_usage
+        self._unread_seconds = unread_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the chunks as they come; a program that hangs up ends the answer."""
+        """Send the chunks as they come; a program that hangs up, or does not read on, ends the answer."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        seconds_left = self._unread_seconds
 
         async def tell(text: str, *, more: bool = True) -> None:
+            nonlocal seconds_left
             body = f"data: {text}\n\n".encode()
-            await send({"type": "http.response.body", "body": body, "more_body": more})
+            began = anyio.current_time()
+            with anyio.fail_after(seconds_left):
+                await send({"type": "http.response.body", "body": body, "more_body": more})
+            seconds_left -= anyio.current_time() - began
 
         async with contextlib.aclosing(self._coming):
             try:
@@ -271,12 +282,13 @@ class _Chunks(Response):
                             await tell(self._written(chunk))
                 if self._counts_usage:
                     await tell(as_json(self._completion.usage_chunk))
-            except (ClientDisconnect, OSError):
-                log.debug("A program hung up in the middle of its answer", exc_info=True)
+            except (ClientDisconnect, OSError):  # of the latter is what says that nobody read on
+                log.debug("A program hung up in the middle of its answer, or did not read on", exc_info=True)
                 return
             except Exception as error:
                 await tell(as_json(_told(error).body))
-        await tell("[DONE]", more=False)
+        with logged(log, "A program did not read its answer to the end", OSError):
+            await tell("[DONE]", more=False)
 
     def _written(self, chunk: dict[str, Any]) -> str:
         return as_json({**chunk, "usage": None} if self._counts_usage else chunk)

@@ -18,6 +18,11 @@ _KEY = re.compile(rf"{_PREFIX}[A-Za-z0-9_-]{{43}}")
 _MOST_BYTES = 1000
 
 
+def is_key(text: str) -> bool:
+    """Tell whether a text could be a key."""
+    return _KEY.fullmatch(text) is not None
+
+
 class ApiKey:
     """The key of one data folder, for any number of threads. It is never logged."""
 
@@ -42,8 +47,10 @@ class ApiKey:
             return self._write(first=False)
 
     def is_right(self, given: str) -> bool:
-        """Tell whether this is the key. A wrong one takes as long as the right one. Raises RunError."""
-        return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), self.read().encode())
+        """Tell whether this is the key; where none was made, none is. A wrong one takes as long as the right one."""
+        with self._guard:
+            kept = self._kept()
+        return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), kept.encode()) and bool(kept)
 
     def _kept(self) -> str:
         try:

@@ -246,6 +246,7 @@ class Scheduler:
 
     def discard(self, id: str) -> None:
         """End a run at once, whatever it does, and move it to the trash. Raises RunError."""
+        self._runs.require_allowed()
         run = self._runs.get(id)
         self._leave_queue(run)
         deadline = time.monotonic() + STOP_GRACE_SECONDS

@@ -247,14 +247,28 @@ class RunFolder:
 class RunStore:
     """All runs of one data folder."""
 
-    def __init__(self, home: Path, clock: Callable[[], float] = time.time, *, rng: random.Random | None = None) -> None:
-        """Keep runs in `<home>/runs`. `rng` decides the names of runs that were given none."""
+    def __init__(
+        self,
+        home: Path,
+        clock: Callable[[], float] = time.time,
+        *,
+        rng: random.Random | None = None,
+        allow: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Keep runs in `<home>/runs`. `rng` decides the names of runs that were given none. `allow` raises RunError
+        where whoever asks may make and change none.
+        """
+        self._allow = allow
         # What is whole stays so: of ten thousand runs none is read twice.
         self._shelf = Shelf(
             home / "runs", home / "bin", names=_ID, read=_open, stamp=lambda path: None, apart=BINNED_APART
         )
         self._clock = clock
         self._rng = rng or random.Random()
+
+    def require_allowed(self) -> None:
+        """Raise RunError where whoever asks may make and change no run."""
+        self._allow()
 
     def create(
         self,
@@ -284,6 +298,7 @@ class RunStore:
     @contextlib.contextmanager
     def new_folder(self) -> Iterator[RunFolder]:
         """Give the folder of a run to be, which is gone afterwards unless it was taken in. Raises RunError."""
+        self.require_allowed()
         with disk_trouble("The run", self.folder), self._shelf.workspace() as workspace:
             folder = RunFolder(workspace / "run")
             folder.exports.mkdir(parents=True)
@@ -348,6 +363,7 @@ class RunStore:
 
     def describe(self, id: str, *, name: str | None = None, note: str | None = None) -> RunFolder:
         """Give a run another name or note. Raises RunError for an unknown run, and when the disk does not take it."""
+        self.require_allowed()
         run = self.get(id)
         about = run.about
         about = About(
@@ -360,6 +376,7 @@ class RunStore:
 
     def change(self, id: str, config: RunConfig) -> RunFolder:
         """Give a run that never started other settings. Raises RunError when it did, or the disk does not take it."""
+        self.require_allowed()
         run = self.get(id)
         with _unworked(run):
             if run.was_launched:
@@ -383,6 +400,7 @@ class RunStore:
 
     def delete(self, id: str) -> None:
         """Put a run into the bin with all its files. Raises RunError when it is at work, unknown or cannot be moved."""
+        self.require_allowed()
         run = self.find(id)
         with _unworked(run):
             if any(map(lock.is_held, run.published.glob("*.lock"))):
@@ -404,6 +422,7 @@ class RunStore:
 
     def restore(self, id: str) -> RunFolder:
         """Take a run back out of the bin. Raises RunError when it is not there."""
+        self.require_allowed()
         if not self._shelf.has(id, binned=True):
             raise RunError(f"There is no run '{id[:80]}' in the Trash.", "Choose one from its list.")
         run = RunFolder(self._shelf.path(id, binned=True))
@@ -414,6 +433,7 @@ class RunStore:
 
     def empty_bin(self) -> int:
         """Delete all runs that are in the bin for good, and return how many that were. Raises RunError."""
+        self.require_allowed()
         with disk_trouble("The Trash", self._shelf.bin):
             return self._shelf.empty_bin()
 
@@ -425,6 +445,7 @@ class RunStore:
 
     def take_in(self, run: RunFolder) -> RunFolder:
         """Move the folder of a whole run, such as `new_folder` gave, among the runs. Raises RunError."""
+        self.require_allowed()
         run.check()
         stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(run.origin.created))
         with disk_trouble("The run", self.folder):

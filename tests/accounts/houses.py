@@ -31,11 +31,15 @@ class House:
         """Make an account."""
         return self.people.add(name, role)[0]
 
+    @property
+    def sessions(self) -> Sessions:
+        """Those who are signed in."""
+        return Sessions(self.home, self.people)
+
     def cookie(self, account: Account) -> str:
         """Sign somebody in, and return the cookie that their browser has then."""
-        sessions = Sessions(self.home, self.people)
-        name = Identity(self.studios.settings, self.people, sessions).cookie
-        return f"{name}={sessions.begin(account)}"
+        name = Identity(self.studios.settings, self.people, self.sessions).cookie
+        return f"{name}={self.sessions.begin(account)}"
 
     def visitor(self, port: int, account: Account | None) -> Visitor:
         """Come as somebody, or as nobody."""

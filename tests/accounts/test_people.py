@@ -254,10 +254,9 @@ def test_a_new_password_and_a_new_code_end_the_key_for_programs(people: People) 
     assert key.exists(), "the first password takes nothing from whoever made a key before there were accounts"
     people.choose_password(anna.id, f"{PASSWORD} again")
     assert not key.exists()
-    for end in (people.reset, people.shut_out):
-        key.write_text("sk-studio-next")
-        end(anna.id)
-        assert not key.exists()
+    key.write_text("sk-studio-next")
+    people.reset(anna.id)
+    assert not key.exists()
 
 
 def test_no_account_is_made_beside_one_that_cannot_be_read(people: People, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """The studios of several accounts: what they share, what each may do, and whose run is next."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,10 @@ from studio.accounts.people import GUEST
 from studio.accounts.usage import Usage
 from studio.config import RunConfig
 from studio.errors import RunError, TooMany
-from studio.jobs.imports import ImportRequest
-from studio.jobs.tasks import Calibrate, Export, PrepareModel, Train
+from studio.jobs.tasks import Calibrate, PrepareModel, Train
 from studio.limits import LAPTOP
+from studio.mirror.keeper import ForOthers, MirrorKeeper
+from studio.mirror.state import KEPT, MirrorState
 from studio.models.starter import starter_folder
 from studio.runs.store import RunFolder
 from studio.studio import Studio
@@ -105,34 +106,6 @@ def test_what_was_at_work_goes_on_first_after_a_restart(shared: House, tmp_path:
         again.studios.tick()
         assert trained(again) == ["anna 1"]
     shared.studios._serving = shared.studios.queue.serving()  # it is closed once more at the end
-
-
-GUESTS: tuple[Callable[[Studio, str], Any], ...] = (
-    lambda studio, id: studio.start_run(RunConfig(), id),
-    lambda studio, id: studio.add_dataset(ImportRequest(pasted="Who? Me.")),
-    lambda studio, id: studio.queue_run(id),
-    lambda studio, id: studio.change_run(id, RunConfig()),
-    lambda studio, id: studio.duplicate_run(id),
-    lambda studio, id: studio.archive_run(id),
-    lambda studio, id: studio.import_run(Path("x")),
-    lambda studio, id: studio.start_export(id, "adapter"),
-    lambda studio, id: studio.delete_export(id, "adapter"),
-    lambda studio, id: studio.delete_run(id),
-    lambda studio, id: studio.start_publication(id, "adapter", "a/b", card=""),
-    lambda studio, id: studio.start_blend([id], [1.0], "linear"),
-    lambda studio, id: studio.models.prepare("somebody/model"),
-    lambda studio, id: studio.jobs.start(Export(Path("/x"), "adapter")),
-)
-
-
-@pytest.mark.parametrize("verb", GUESTS)
-def test_a_guest_makes_and_changes_nothing(shared: House, verb: Callable[[Studio, str], Any]) -> None:
-    guest = studio_of(shared, "guest", GUEST)
-    id = guest.data.add_sample("order_slips").id
-    before = len(shared.workers.jobs)
-    with pytest.raises(RunError, match="You are a guest here"):
-        verb(guest, id)
-    assert shared.workers.jobs[before:] == []
 
 
 def test_one_who_becomes_a_guest_is_one_at_once(shared: House) -> None:
@@ -228,6 +201,18 @@ def test_the_chat_of_one_leaves_for_the_run_of_another(shared: House) -> None:
     ben.chat.leave = lambda grace_seconds=2.0: left.append("ben")  # type: ignore[method-assign]
     queued(anna, "anna 1")
     assert left == ["ben"]
+
+
+def test_owners_hear_of_the_mirror_and_others_how_old_it_is(shared: House) -> None:
+    keeper = MirrorKeeper(shared.home, "me/kept", token="x")
+    shared.studios.mirror, shared.studios.mirror_for_others = keeper, ForOthers(keeper)
+    keeper.state = MirrorState("me/kept", KEPT, trouble="'accounts/1/runs/diary' cannot be read.", hint="Look.")
+    anna, owner = studio_of(shared, "anna"), shared.studios.open(shared.people.first())
+    assert owner.mirror is not None
+    assert anna.mirror is not None
+    assert "diary" in owner.mirror.state.trouble
+    assert "diary" not in anna.mirror.state.trouble
+    assert anna.mirror.state.target == "me/kept", "whoever uses the studio may know where it is kept"
 
 
 def test_a_studio_that_rests_is_closed_and_opened_again(shared: House) -> None:

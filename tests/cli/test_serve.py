@@ -1,4 +1,5 @@
 import io
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -58,11 +59,27 @@ def test_a_mirror_without_a_token_is_refused_before_anything_begins(tmp_path: Pa
     check_mirror(Settings(home=tmp_path, mirror="me/kept"), "hf_x")
 
 
-def test_accounts_are_not_served_beside_a_mirror_that_would_keep_the_owner_s_folder_alone(tmp_path: Path) -> None:
+def test_accounts_are_not_served_before_those_in_the_mirror_are_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second owner would have been made, with the studio's own folder, beside the one that comes back."""
     settings = Settings(home=tmp_path / "home", mirror="ada/kept")
-    with pytest.raises(MirrorError, match="other accounts have would not be in it"):
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "nobody"))
+    with pytest.raises(MirrorError, match="there is no access token for it"):
         serve_people(settings, fetch_starter=False, console=Console(file=io.StringIO()))
     assert not (tmp_path / "home").exists()
+    monkeypatch.setenv("HF_TOKEN", "hf_x")
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    before = dict(os.environ)
+    try:
+        with pytest.raises(MirrorError, match="The accounts that are kept in the bucket ada/kept are not back"):
+            serve_people(settings, fetch_starter=False, console=Console(file=io.StringIO()), trouble_seconds=0.0)
+    finally:
+        os.environ.clear()  # secrets are withheld from whatever is started later
+        os.environ.update(before)
+    assert not (tmp_path / "home" / "accounts").exists()
 
 
 class Slow:

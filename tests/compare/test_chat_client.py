@@ -25,6 +25,7 @@ from studio.compare.chat_protocol import (
     Trouble,
     Write,
 )
+from studio.compare.chat_room import ChatRoom
 from studio.data.examples import Message
 from studio.errors import RunError, TooMany
 from studio.runs.launcher import PROJECT_ROOT
@@ -454,6 +455,7 @@ def test_the_server_exits_while_a_worker_is_up_and_takes_it_along(tmp_path: Path
     """A daemon thread that waits in a buffered pipe once kept an interpreter from exiting."""
     server = f"""
 from pathlib import Path
+from studio.compare.chat_room import ChatRoom
 from studio.data.examples import Message
 from studio.compare.chat_client import MADE_ROOM, ChatClient
 from studio.compare.chat_protocol import *
@@ -505,3 +507,37 @@ def test_what_is_written_is_counted_and_bounded(tmp_path: Path) -> None:
             next(counting.write(STARTER, one))
     finally:
         counting.close()
+
+
+def test_two_accounts_that_ask_without_end_do_not_keep_a_third_out(tmp_path: Path) -> None:
+    """Each had its next question ready before its last was answered: the third was told to wait for ever."""
+    room, ended = ChatRoom(2), threading.Event()
+    clients = [ChatClient(tmp_path / name, command=COMMAND, room=room) for name in ("anna", "ben", "carla")]
+    answered = [threading.Semaphore(0) for _ in clients]
+
+    def go_on(place: int) -> None:
+        while not ended.is_set():
+            said = list(ask(clients[place]))
+            assert isinstance(said[-1], Answered), said
+            answered[place].release()
+
+    # Two pages of each: one question of an account always waits while another of it is answered.
+    threads = [threading.Thread(target=go_on, args=(place,)) for place in (0, 0, 1, 1)]
+    for thread in threads:
+        thread.start()
+    try:
+        assert answered[0].acquire(timeout=PATIENCE_SECONDS)
+        assert answered[1].acquire(timeout=PATIENCE_SECONDS)
+        for _ in range(2):
+            assert text_of(list(ask(clients[2])), 0) == "base0 base1 base2 "
+            assert sum(client.is_running for client in clients) <= 2
+        for _ in range(2):
+            assert answered[0].acquire(timeout=PATIENCE_SECONDS)
+            assert answered[1].acquire(timeout=PATIENCE_SECONDS)
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join(PATIENCE_SECONDS)
+        for client in clients:
+            client.close()
+    assert not any(thread.is_alive() for thread in threads)

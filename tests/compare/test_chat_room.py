@@ -1,52 +1,106 @@
-"""So many chat workers at once, whoever they are of."""
+"""So many chat workers at once, whoever they are of, and everybody's turn comes."""
 
+import threading
 from dataclasses import dataclass, field
 
-from studio.compare.chat_room import ChatRoom
+from studio.compare.chat_room import ChatRoom, Place
 
 
 @dataclass(eq=False)
 class Occupant:
     is_running: bool = False
-    is_answering: bool = True
     left: list[bool] = field(default_factory=list)
 
     def leave(self) -> None:
         self.left.append(True)
         self.is_running = False
 
-    def rest(self) -> None:
-        self.is_running, self.is_answering = True, False
+
+def answered(room: ChatRoom, client: Occupant) -> None:
+    """Have a client ask one thing, which is answered; its worker stays."""
+    place = asked(room, client)
+    assert place.wait(0)
+    client.is_running = True
+    place.leave()
+
+
+def asked(room: ChatRoom, client: Occupant) -> Place:
+    return room.line_up(client)
 
 
 def test_the_one_that_was_asked_longest_ago_leaves_for_another() -> None:
     room, first, second, third = ChatRoom(2), Occupant(), Occupant(), Occupant()
-    for each in (first, second):
-        assert room.enter(each)
-        each.rest()
-    assert room.enter(first)
-    first.rest()
-    assert room.enter(third)
+    for each in (first, second, first, third):
+        answered(room, each)
     assert (first.left, second.left) == ([], [True])
 
 
 def test_none_leaves_in_the_middle_of_an_answer() -> None:
     """A hundred accounts would have had a model in memory each."""
     room, first, second = ChatRoom(1), Occupant(), Occupant()
-    assert room.enter(first)
-    assert not room.enter(second)  # though its worker is not up yet
+    at_work, waits = asked(room, first), asked(room, second)
+    assert at_work.wait(0)
+    assert not waits.wait(0)  # though its worker is not up yet
     first.is_running = True
-    assert not room.enter(second)
-    first.rest()
-    assert room.enter(second)
+    assert not waits.wait(0)
+    at_work.leave()
+    assert waits.wait(0)
     assert first.left == [True]
-    assert not room.enter(first)
 
 
-def test_one_may_ask_again_and_one_that_is_gone_takes_no_room() -> None:
+def test_one_that_is_gone_takes_no_room() -> None:
     room, first, second = ChatRoom(1), Occupant(), Occupant()
-    assert room.enter(first)
-    assert room.enter(first)
-    first.is_answering = False
-    assert room.enter(second)
+    answered(room, first)
+    first.is_running = False
+    assert asked(room, second).wait(0)
     assert first.left == []
+
+
+def test_two_that_ask_without_end_do_not_keep_a_third_out() -> None:
+    """Each had its next question ready before the last was answered, so it was never idle when a third one looked."""
+    room, first, second, third = ChatRoom(2), Occupant(), Occupant(), Occupant()
+    at_work = {each: asked(room, each) for each in (first, second)}
+    assert all(place.wait(0) for place in at_work.values())
+    waits = asked(room, third)
+    again = {each: asked(room, each) for each in (first, second)}
+    assert not any(place.wait(0) for place in (waits, *again.values()))
+    at_work[first].leave()
+    assert waits.wait(0)
+    assert not again[first].wait(0)
+    at_work[second].leave()
+    assert again[first].wait(0), "those that wait for each other would keep everybody out"
+    waits.leave()
+    assert again[second].wait(0)
+
+
+def test_an_account_has_one_place_in_the_line_however_much_it_asks() -> None:
+    room, first, second, third = ChatRoom(1), Occupant(), Occupant(), Occupant()
+    at_work = asked(room, first)
+    assert at_work.wait(0)
+    many = [asked(room, second) for _ in range(8)]
+    other, later = asked(room, third), asked(room, second)
+    at_work.leave()
+    assert all(place.wait(0) for place in (*many, later)), "what one base is asked is answered together"
+    late = asked(room, second)
+    for place in (*many, later):
+        place.leave()
+    assert not late.wait(0)
+    assert other.wait(0)
+
+
+def test_more_is_answered_at_once_while_nobody_else_waits() -> None:
+    room, first = ChatRoom(1), Occupant()
+    assert asked(room, first).wait(0)
+    assert asked(room, first).wait(0)
+
+
+def test_who_gives_up_lets_the_next_one_in() -> None:
+    room, first, second, third = ChatRoom(1), Occupant(), Occupant(), Occupant()
+    at_work, gives_up, next_one = (asked(room, each) for each in (first, second, third))
+    assert at_work.wait(0)
+    waited = threading.Thread(target=next_one.wait, args=(60,))
+    waited.start()
+    gives_up.leave()
+    at_work.leave()
+    waited.join(60)
+    assert not waited.is_alive()

@@ -4,7 +4,8 @@ import os
 import sys
 from pathlib import Path
 
-from studio.accounts.people import People
+from studio.accounts.people import FOR_GOOD, People
+from studio.accounts.removing import remove_account
 from studio.accounts.sessions import Sessions
 from studio.errors import StudioError
 from tests.faults import hook
@@ -18,10 +19,13 @@ def main(home: Path, verb: str, id: str) -> int:
     sessions = Sessions(home, people)
     verbs = {
         "add": lambda: people.add("ben"),
+        "from hub": lambda: people.from_hub("62f0a1b2c3d4e5f607182930", "ben"),
+        "visit": lambda: people.add_visitor(most=5),
         "reset": lambda: people.reset(id),
         "password": lambda: people.choose_password(id, PASSWORD),
         "sign in": lambda: sessions.begin(people.get("anna")),
-        "remove": lambda: people.remove(id),
+        "remove": lambda: remove_account(people, people.get("anna")),
+        "leave": lambda: remove_account(people, people.get("anna"), how=FOR_GOOD),
         "restore": lambda: people.restore(id),
         "delete": lambda: people.delete(id),
     }

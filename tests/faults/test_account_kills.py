@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from studio.accounts.people import Account, People
+from studio.accounts.removing import finish_removals
 from studio.accounts.secrets import is_password
 from studio.accounts.sessions import Sessions
 from studio.homes import all_homes
@@ -19,7 +20,7 @@ from tests.faults import hook
 from tests.faults.conftest import Tally
 from tests.faults.people import PASSWORD
 
-VERBS = ("add", "reset", "password", "sign in", "remove", "restore", "delete")
+VERBS = ("add", "from hub", "visit", "reset", "password", "sign in", "remove", "leave", "restore", "delete")
 ALWAYS = (("remove", "kill"), ("delete", "kill"))
 """What is tried without being asked for; all of it takes a minute."""
 
@@ -51,12 +52,15 @@ def _check(home: Path, verb: str, anna: Account, *, done: bool) -> None:
     """Assert what is true after a fault, once a server has started again."""
     people = People(home)
     people.recover()
+    finish_removals(people)
     here, removed = people.find(anna.id), {each.id for each in people.removed()}
     diaries = [path for path in home.rglob("diary")]
     assert not [path for path in home.rglob(".going-*")]
     assert [each for each in people.all() if each.name == "me"]
-    assert all(each.code or each.password for each in people.all())
-    if verb == "delete" and here is None and anna.id not in removed:
+    ways_in = [each.code or each.password or each.hub or each.visits for each in people.all()]
+    assert all(ways_in) or verb == "restore"
+    assert not any(each.leaving for each in people.all())
+    if verb in ("delete", "leave") and here is None and anna.id not in removed:
         assert diaries == []  # it is gone as a whole
         assert not [path for path in home.rglob("*") if anna.id in path.name]
         return
@@ -67,7 +71,7 @@ def _check(home: Path, verb: str, anna: Account, *, done: bool) -> None:
     else:
         assert diaries[0].is_relative_to(people.bin)
         assert people.home_of(anna) not in all_homes(home)
-    if verb == "add":
+    if verb in ("add", "from hub"):
         ben = people.named("ben")
         assert (ben is not None) or not done
     if verb == "password" and done:

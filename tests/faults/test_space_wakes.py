@@ -9,11 +9,12 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from studio.accounts.people import People
 from studio.compare.conversations import Conversation, open_conversations
 from studio.data.library import DatasetLibrary
 from studio.runs import lock
@@ -33,7 +34,16 @@ EPOCHS = 20
 class Container:
     """The container of a Space, with an empty disk or what the one before left there."""
 
-    def __init__(self, disk: Path, hub: BucketHub, forkserver: Forkserver, *, seconds: str = "1") -> None:
+    def __init__(
+        self,
+        disk: Path,
+        hub: BucketHub,
+        forkserver: Forkserver | None,
+        *,
+        seconds: str = "1",
+        more: Mapping[str, str] | None = None,
+    ) -> None:
+        """Without a forkserver it is app.py itself. `more` is what it is told beside the rest."""
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
@@ -50,10 +60,12 @@ class Container:
             "STUDIO_MIRROR_SECONDS": seconds,
             "HF_TOKEN": TOKEN,
             "HF_ENDPOINT": hub.address,
+            **(more or {}),
         }
+        warm = [sys.executable, "-m", "tests.faults.container", str(forkserver.address)] if forkserver else []
         with (disk.parent / "container.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.faults.container", str(forkserver.address)],
+                warm or [sys.executable, "app.py", "--no-starter"],
                 cwd=PROJECT_ROOT,
                 env={**{key: value for key, value in os.environ.items() if key != "HF_HUB_OFFLINE"}, **told},
                 stdout=log,
@@ -211,5 +223,29 @@ def test_a_page_comes_up_though_its_mirror_cannot_be_reached(
         assert hub.buckets["me/kept"].files == kept
         hub.failures.clear()
         wait(lambda: len(open_conversations(disk).all()) == 2, seconds=60, what="what was kept to come back")
+    finally:
+        first.kill()
+
+
+def test_a_space_with_accounts_wakes_with_all_of_them(tmp_path: Path, hub: BucketHub) -> None:
+    """Each home comes back, and who it is of; passwords do not lie in the bucket, so the owner gets a new code."""
+    disk, log = tmp_path / "disk", tmp_path / "container.log"
+    first = Container(disk, hub, None, more={"STUDIO_ACCOUNTS": "1"})
+    try:
+        wait(lambda: "one-time code" in log.read_text(encoding="utf-8"), seconds=60, what="the owner's code")
+        people = People(disk)
+        owner, anna = people.first(), people.add("anna")[0]
+        wait_for_copy(disk, hub, f"accounts/people/{anna.id}.json")
+        open_conversations(people.home_of(anna)).save(Conversation(name="About fog"))
+        wait_for_copy(disk, hub, f"accounts/{anna.id}/conversations/")
+        first.kill()
+        shutil.rmtree(disk)
+        first = Container(disk, hub, None, more={"STUDIO_ACCOUNTS": "1"})
+        wait(lambda: log.read_text(encoding="utf-8").count("one-time code") == 2, seconds=60, what="a new code")
+        back = People(disk)
+        assert (back.first().id, back.get("anna").id) == (owner.id, anna.id)
+        assert [each.name for each in open_conversations(back.home_of(anna)).all()] == ["About fog"]
+        codes = [line.rpartition(" ")[2] for line in log.read_text(encoding="utf-8").splitlines() if "code" in line]
+        assert not any(code in said for code in codes for said in hub.said)
     finally:
         first.kill()

@@ -6,6 +6,7 @@ import os
 import shutil
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -257,7 +258,8 @@ def test_several_homes_lie_in_one_bucket(home: Path, tmp_path: Path, hub: Bucket
         each = mirror(folder, prefix)
         each.bring_back()
         assert each.copy()
-        shutil.rmtree(folder / "conversations")
+        for path in (folder / "conversations").iterdir():
+            path.unlink()
         assert copy_till_gone(each)
     write(other, "queue.json", "[2]\n")
     for folder, prefix, queue in ((home, "", "[]\n"), (other, "people/ada/", "[2]\n")):
@@ -503,6 +505,52 @@ def test_a_name_that_is_no_text_is_left_out(home: Path, mirror_of: MirrorOf) -> 
     mirror.bring_back()
     assert mirror.copy()
     assert not mirror.copy()
+
+
+@pytest.mark.parametrize("what", ["missing", "made anew", "its disk is not mounted"])
+def test_a_disk_that_stays_away_deletes_nothing(
+    home: Path, tmp_path: Path, mirror_of: MirrorOf, hub: BucketHub, what: str
+) -> None:
+    """After ten minutes all runs were deleted from the mirror, though the disk that they lay on was only not there."""
+    mirror = copied(mirror_of, home)
+    before = table(hub)
+    if what == "its disk is not mounted":
+        kept_home = mirror._read_home()
+        assert kept_home is not None
+        mirror._write_home(replace(kept_home, apart=("runs",)))
+        mirror = mirror_of(home)  # the studio was started again meanwhile
+        mirror.bring_back()
+    os.rename(home / "runs", tmp_path / "lost")
+    if what != "missing":
+        write(home, "runs/20260101-000002-newer/config.json", "{}\n")
+    assert not copy_till_gone(mirror)
+    assert table(hub) >= before
+    assert mirror.trouble is not None
+    assert mirror.trouble.message.startswith("The folder 'runs' in the data folder is not the one that was copied")
+    assert mirror._table is not None
+    assert any("newer" in group.name for group in mirror._table.groups) == (what != "missing")
+    if what == "its disk is not mounted":
+        return
+    shutil.rmtree(home / "runs", ignore_errors=True)
+    os.rename(tmp_path / "lost", home / "runs")
+    mirror.copy()
+    assert mirror.trouble is None
+    shutil.rmtree(home / RUN)
+    assert copy_till_gone(mirror), "what a person deletes goes all the same"
+    assert not any("otter" in group.name for group in mirror._table.groups)
+
+
+def test_a_link_in_the_place_of_a_folder_is_told_and_deletes_nothing(
+    home: Path, tmp_path: Path, mirror_of: MirrorOf, hub: BucketHub
+) -> None:
+    mirror = copied(mirror_of, home)
+    before = table(hub)
+    os.rename(home / "runs", tmp_path / "on-another-disk")
+    (home / "runs").symlink_to(tmp_path / "on-another-disk")
+    assert not copy_till_gone(mirror)
+    assert table(hub) == before
+    assert mirror.trouble is not None
+    assert mirror.trouble.message.startswith("'runs' in the data folder is a link to another place")
 
 
 @pytest.mark.parametrize(

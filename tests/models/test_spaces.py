@@ -67,9 +67,20 @@ def test_a_second_time_only_what_changed_is_sent(hub: PublishingHub, checkout: P
     (checkout / "studio/new.py").write_text("x = 1\n")
     (checkout / "README.md").unlink()
     last = make(hub, checkout, SpaceOrder(NAME, variables={"STUDIO_OPEN": "1"}, hardware="cpu-upgrade"))
-    assert (last.sent, last.deleted) == (("app.py", "studio/new.py"), ("README.md",))
+    assert (last.sent, last.deleted, last.beside) == (("app.py", "studio/new.py"), (), ("README.md",))
     assert (space(hub).variables, space(hub).hardware) == ({"STUDIO_OPEN": "1"}, "cpu-upgrade")
     assert space(hub).secrets == PASSWORD
+
+
+def test_what_the_checkout_lacks_is_deleted_only_where_that_is_said(hub: PublishingHub, checkout: Path) -> None:
+    """A person's own files in the Space were deleted without a word."""
+    make(hub, checkout)
+    space(hub).files["logo.png"] = b"mine"
+    kept = make(hub, checkout, SpaceOrder(NAME))
+    assert (kept.deleted, kept.beside, space(hub).files["logo.png"]) == ((), ("logo.png",), b"mine")
+    gone = make(hub, checkout, SpaceOrder(NAME, deletes=True))
+    assert (gone.deleted, gone.beside) == (("logo.png",), ())
+    assert space(hub).files.keys() == {".gitattributes", "README.md", "app.py", "studio/cli/main.py"}
 
 
 def test_a_space_that_would_not_start_is_not_made(hub: PublishingHub, checkout: Path) -> None:
@@ -138,6 +149,7 @@ def test_the_header_of_the_readme_is_one_that_a_space_takes() -> None:
     """It is all that tells Hugging Face how to build and start the studio."""
     header = read_front_matter((PROJECT_ROOT / "README.md").read_text(encoding="utf-8"))
     assert (header["sdk"], header["app_file"], header["python_version"]) == ("gradio", "app.py", "3.12")
+    assert header["hf_oauth"] is True
     assert len(header["short_description"]) <= 60
     required = (PROJECT_ROOT / "requirements.txt").read_text(encoding="utf-8")
     gradio = next(line for line in required.splitlines() if line.startswith("gradio>="))

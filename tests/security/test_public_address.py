@@ -2,13 +2,14 @@
 
 import dataclasses
 import os
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from studio.cli.public_address import arrange, tasks_sentence, token_sentence
+from studio.cli.public_address import arrange, clear_uploads, tasks_sentence, token_sentence
 from studio.config import RunConfig
 from studio.errors import ConfigError, DataError, ModelError, RunError, StudioError
 from studio.jobs.imports import ImportRequest
@@ -239,10 +240,27 @@ def test_old_uploads_are_removed_when_the_studio_starts(tmp_path: Path) -> None:
     """What was uploaded to a server that was killed lay in the system's temporary folder for ever."""
     settings = Settings(home=tmp_path)
     old, new = written(settings.uploads / "old" / "a.csv"), written(settings.uploads / "new" / "a.csv")
-    os.utime(old.parent, (0, 0))
+    for path in (old, old.parent):
+        os.utime(path, (0, 0))
     arrange(settings, {})
     assert not old.exists()
     assert new.exists()
+
+
+def test_uploads_to_a_server_that_was_killed_go_as_those_of_others_do(tmp_path: Path) -> None:
+    """With accounts they lay in the folder of the account, which was never old enough as a whole."""
+    settings = Settings(home=tmp_path, accounts=True)
+    ours = settings.uploads / "20260101-000000-aaaaaa"
+    old, new, link = written(ours / "1" / "a.csv"), written(ours / "2" / "a.csv"), ours / "3"
+    elsewhere = written(tmp_path / "runs" / "kept.csv")
+    link.symlink_to(elsewhere.parent)
+    hour_ago = time.time() - settings.limits.upload_minutes * 60 - 1
+    for path in (old, elsewhere, link, ours):
+        os.utime(path, (hour_ago, hour_ago), follow_symlinks=False)
+    clear_uploads(settings)
+    assert [path for path in ours.rglob("*") if not path.is_dir()] == [new]
+    assert elsewhere.exists()
+    assert ours.is_dir()
 
 
 def test_the_starter_is_found_on_a_public_address(public: Studio) -> None:

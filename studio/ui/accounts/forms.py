@@ -4,13 +4,14 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from studio.accounts.links import Links
-from studio.accounts.people import Account
+from studio.accounts.links import CONVERSATION, RUN, SHEET, Links
+from studio.accounts.people import FOR_GOOD, Account
 from studio.accounts.removing import remove_account
 from studio.accounts.secrets import is_password
 from studio.accounts.studios import Studios
+from studio.compare.conversations import open_conversations
+from studio.compare.sheets import open_sheets
 from studio.errors import RunError
-from studio.runs.store import RunFolder
 from studio.wording import brief_duration, duration, size
 
 Form = Mapping[str, str]
@@ -74,22 +75,46 @@ class SharedLink:
     age: str
 
 
-def shareable(studios: Studios, links: Links, account: Account) -> tuple[list[RunFolder], list[SharedLink]]:
-    """Return the runs that an account can share, and the links that it has made."""
-    studio = studios.open(account)
-    runs = [run for run in studio.runs.all() if run.was_launched and not run.is_blend]
-    names = {run.id: run.name for run in runs}
+@dataclass(frozen=True)
+class Shareable:
+    """What of one kind an account can share, each by what names it in the form and its name."""
+
+    title: str
+    things: tuple[tuple[str, str], ...]
+
+
+def shareable(studios: Studios, links: Links, account: Account) -> tuple[list[Shareable], list[SharedLink]]:
+    """Return what an account can share, by its kinds, and the links that it has made."""
+    home = studios.people.home_of(account)
+    runs = [run for run in studios.open(account).runs.all() if run.was_launched and not run.is_blend]
+    kept = [each for each in open_conversations(home).all() if each.questions]
+    sheets = [each for each in open_sheets(home).all() if each.answered]
+    groups = [
+        Shareable(title, tuple((f"{kind}/{each.id}", each.name or each.id) for each in things[:_MOST_OFFERED]))
+        for kind, title, things in (
+            (RUN, "Runs", tuple(runs)),
+            (CONVERSATION, "Conversations", tuple(kept)),
+            (SHEET, "Prompt sheets", tuple(sheets)),
+        )
+    ]
+    names = dict(thing for group in groups for thing in group.things)
     now = time.time()
     made = [
-        SharedLink(id, names.get(link.run, link.run), f"{duration(max(1.0, now - link.created))} old")
+        SharedLink(id, names.get(f"{link.kind}/{link.id}", link.id), f"{duration(max(1.0, now - link.created))} old")
         for id, link in links.of(account).items()
     ]
-    return runs[:_MOST_OFFERED], made
+    return [group for group in groups if group.things], made
 
 
-def run_to_share(studios: Studios, account: Account, form: Form) -> RunFolder:
-    """Return the run that a person wants to share. Raises RunError where it is not theirs."""
-    return studios.open(account).runs.get(form.get("run", ""))
+def to_share(studios: Studios, account: Account, form: Form) -> tuple[str, str]:
+    """Return the kind and the id of what a person wants to share. Raises RunError where it is not theirs."""
+    kind, _, id = form.get("what", "").partition("/")
+    home = studios.people.home_of(account)
+    if kind == CONVERSATION:
+        return kind, open_conversations(home).get(id).id
+    if kind == SHEET:
+        return kind, open_sheets(home).get(id).id
+    return RUN, studios.open(account).runs.get(id).id
 
 
 @dataclass(frozen=True)
@@ -103,7 +128,13 @@ class Seen:
 
 def seen(studios: Studios, account: Account) -> Seen:
     """Say of an account whether it has signed in, and what it has used."""
-    if not account.password:
+    if account.leaving:
+        state = "Is being removed"
+    elif account.visits:
+        state = f"Looks around without an account, for {duration(max(time.time() - account.created, 1.0))}"
+    elif account.hub:
+        state = f"Signs in with Hugging Face, last {duration(max(time.time() - account.seen, 1.0))} ago"
+    elif not account.password:
         is_good = time.time() < account.code_until
         state = "Waits for the first sign-in with its code" if is_good else "Its code has ended: make a new one"
     else:
@@ -123,11 +154,14 @@ def change_password(studios: Studios, account: Account, form: Form) -> Account:
 def leave(studios: Studios, account: Account, form: Form) -> None:
     """Delete an account and all that it made, for good. Raises StudioError with what is wrong."""
     _require_password(account, form)
-    remove_account(studios, account)
-    studios.people.delete(account.id)
+    remove_account(studios.people, account, how=FOR_GOOD, drop=studios.drop)
 
 
 def _require_password(account: Account, form: Form) -> None:
+    if (account.hub or account.visits) and not account.password:
+        if form.get("current", "").strip() != account.name:
+            raise RunError("This is not your name here.", f"Type it to be sure: {account.name}")
+        return
     if not is_password(form.get("current", ""), account.password):
         raise RunError("This is not your password.", "Type the one that you sign in with.")
 
@@ -153,7 +187,7 @@ def look_after(studios: Studios, owner: Account, form: Form) -> Done:
             found = people.find(id)
             if found is None:
                 raise RunError("This account is no longer there.", "Choose another one from the list.")
-            remove_account(studios, found)
+            remove_account(people, found, drop=studios.drop)
             return Done("The account is in the Trash, with all that it made.")
         case "restore":
             people.restore(id)

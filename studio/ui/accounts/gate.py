@@ -21,7 +21,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from studio.accounts.people import Account
 from studio.accounts.studios import Studios
-from studio.errors import StudioError
+from studio.errors import StudioError, TooMany
+from studio.logs import logged
 from studio.openai_api.shapes import error_body, is_api
 from studio.ui.accounts.identity import Identity
 from studio.ui.accounts.pages import NOTHING_HERE, Pages
@@ -40,17 +41,26 @@ LISTENER_THREADS = 160
 WHO = "studio.account"
 """Under this key a request carries the account that asks."""
 
+AS_IT_CAME = "studio.as-it-came"
+"""Under this key it carries itself, before it was told whose it is."""
+
+_OWN_END, _ENDS_OF_OTHERS = ("/sign-out", "/account"), "/people"
+"""Where sessions end by a form: one's own, and those of others by an owner."""
+
 log = logging.getLogger(__name__)
 
 
 @dataclass
 class _Live:
-    """A page in memory. `answering` are the requests that are being answered, `used_at` is when the last one was."""
+    """A page in memory. `answering` are the requests that are being answered, as they came, and `cut` those of whoever
+    is not signed in any more; `used_at` is when the last one was.
+    """
 
     site: Site
     ended: asyncio.Event
     task: "asyncio.Task[None]"
-    answering: "set[asyncio.Task[None]]" = field(default_factory=set)
+    answering: "dict[asyncio.Task[None], Scope]" = field(default_factory=dict)
+    cut: "set[asyncio.Task[None]]" = field(default_factory=set)
     used_at: float = field(default_factory=time.monotonic)
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -94,9 +104,10 @@ class Gate:
         try:
             account = await self._pages.in_thread(self._identity.of, scope)
         except StudioError as error:
-            await _refused(scope, 403, str(error))(scope, receive, send)
+            status = 429 if isinstance(error, TooMany) else 403
+            await _refused(scope, status, str(error))(scope, receive, send)
             return
-        scope = {**scope, WHO: account}
+        scope = {**scope, WHO: account, AS_IT_CAME: scope}
         if account is None and not self._pages.is_for_anybody(scope):
             # Before what bounds uploads counts it: strangers must not use up what the people here have.
             await _nothing_for_nobody(scope)(scope, receive, send)
@@ -108,6 +119,11 @@ class Gate:
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
         account: Account | None = scope[WHO]
         answer = await self._pages.answer(Request(scope, receive), account)
+        if scope["method"] == "POST" and account is not None:
+            if scope["path"] in _OWN_END:
+                await self._end_streams(account.id)
+            elif scope["path"] == _ENDS_OF_OTHERS and account.is_owner:
+                await self._end_streams(*self._live)
         if answer is None and account is not None:
             scope = self._narrowed(scope, account)
             if scope["path"].startswith(FILE) and not self._is_own_file(scope["path"], account):
@@ -126,14 +142,15 @@ class Gate:
             await _refused(scope, 503, str(error))(scope, receive, send)
             return
         answering = asyncio.create_task(live.answer(scope, receive, send))
-        live.answering.add(answering)
+        live.answering[answering] = scope[AS_IT_CAME]
         try:
             await answering
         except asyncio.CancelledError:
-            if not live.ended.is_set():
+            if not live.ended.is_set() and answering not in live.cut:
                 raise
         finally:
-            live.answering.discard(answering)
+            del live.answering[answering]
+            live.cut.discard(answering)
             live.used_at = self._clock()
 
     def _narrowed(self, scope: Scope, account: Account) -> Scope:
@@ -195,7 +212,7 @@ class Gate:
             return
         live.site.stop()
         live.ended.set()
-        for each in live.answering:  # a stream would end only when its browser does
+        for each in list(live.answering):  # a stream would end only when its browser does
             each.cancel()
         with contextlib.suppress(Exception):
             await live.task
@@ -206,6 +223,20 @@ class Gate:
         if self._loop is not None and id in self._live:
             asyncio.run_coroutine_threadsafe(self._drop(id), self._loop).result(DROP_SECONDS)
 
+    async def _end_streams(self, *ids: str) -> None:
+        """End what is being answered to whoever has signed out meanwhile, or whose session or key has ended."""
+        for id, live in [(id, self._live[id]) for id in ids if id in self._live]:
+            for answering, scope in list(live.answering.items()):
+                if not await self._pages.in_thread(self._is_still, id, scope):
+                    live.cut.add(answering)
+                    answering.cancel()
+
+    def _is_still(self, id: str, scope: Scope) -> bool:
+        with logged(log, "Who began a request is not let in any more", StudioError):
+            account = self._identity.of(scope)
+            return account is not None and account.id == id
+        return False
+
     def stop_streams(self) -> None:
         """End the open streams of all pages: the server ends."""
         for live in list(self._live.values()):
@@ -215,9 +246,14 @@ class Gate:
         """Drop the pages that rest, and those of accounts that are gone."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
+            try:
+                await self._end_streams(*self._live)
+            except Exception:  # the pages are looked after all the same
+                log.exception("The streams of those who signed out could not be ended.")
             for id, live in list(self._live.items()):
                 try:
-                    if await self._pages.in_thread(self._studios.people.find, id) is None:
+                    found = await self._pages.in_thread(self._studios.people.find, id)
+                    if found is None or found.leaving:
                         await self._pages.in_thread(self._studios.drop, id)
                     elif not live.answering and self._clock() - live.used_at > REST_SECONDS:
                         await self._drop(id)

@@ -3,21 +3,27 @@
 import hashlib
 import logging
 import threading
-from collections.abc import Iterable
+import time
+from collections.abc import Callable
 
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
+from studio.accounts.hub_sign_in import BEGUN_SECONDS
 from studio.accounts.people import Account, People
 from studio.accounts.secrets import hash_token
 from studio.accounts.sessions import CHOOSING_SECONDS, SESSION_SECONDS, Sessions
-from studio.errors import RunError
-from studio.openai_api.keys import ApiKey
+from studio.errors import RunError, TooMany
+from studio.openai_api.keys import ApiKey, is_key
 from studio.openai_api.shapes import is_api
 from studio.settings import Settings
+from studio.ui.serving.login import Tries
+from studio.visitors import visitor_at
 
-_LONGEST_KEY = 200
+KEYS_OF_AN_ADDRESS = 15
+KEYS_IN_ALL = 60
+"""How many keys that are nobody's are looked up in a minute: each is held against the key of every account."""
 
 log = logging.getLogger(__name__)
 
@@ -25,25 +31,36 @@ log = logging.getLogger(__name__)
 class Identity:
     """Tells who asks, for any number of threads."""
 
-    def __init__(self, settings: Settings, people: People, sessions: Sessions) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        people: People,
+        sessions: Sessions,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`clock` counts seconds."""
         self._settings = settings
         self._people = people
         self._sessions = sessions
         # Two studios on one machine share its cookies, whatever their ports are.
         own = hashlib.sha256(str(settings.home).encode()).hexdigest()[:8]
         self.cookie = f"studio-session-{own}"
-        self._keys = _Keys(people)
+        self.to_hub = "__Host-studio-to-hub"
+        """The cookie of a browser that has gone to the Hub to sign in. By its name, no other address can set it."""
+        self._keys = _Keys(people, Tries(clock, each=KEYS_OF_AN_ADDRESS, in_all=KEYS_IN_ALL))
 
     def of(self, scope: Scope) -> Account | None:
         """Return the account that a request comes from; None for nobody's. Raises RunError for one that a proxy names
-        and that is not there.
+        and that is not there, TooMany where too many keys were tried.
         """
         if is_api(scope["path"]):
             scheme, _, given = Headers(scope=scope).get("authorization", "").partition(" ")
-            return self._keys.account_of(given.strip()) if scheme.lower() == "bearer" else None
+            address = visitor_at((scope.get("client") or (None,))[0])
+            return self._keys.account_of(given.strip(), address) if scheme.lower() == "bearer" else None
         if (name := self._proxied(scope)) is not None:
             account = self._people.named(name)
-            if account is None:
+            if account is None or account.leaving:
                 raise RunError(
                     f"The studio has no account for '{name[:80]}'.", "Ask its owner to add one, then reload the page."
                 )
@@ -68,6 +85,14 @@ class Identity:
             return "; ".join([*parts, "SameSite=None", "secure", "partitioned"])
         return "; ".join([*parts, "SameSite=Lax", *(["secure"] if self._is_encrypted(scope) else [])])
 
+    def cookie_to_hub(self, kept: str) -> str:
+        """Write the cookie of a browser that goes to the Hub to sign in, or end it where nothing is kept.
+
+        It goes along when the Hub sends the browser back, as no other request of another site.
+        """
+        seconds = int(BEGUN_SECONDS) if kept else 0
+        return f"{self.to_hub}={kept}; Path=/; Max-Age={seconds}; HttpOnly; secure; SameSite=Lax"
+
     @property
     def comes_by_proxy(self) -> bool:
         """Whether a proxy says who asks, so that nobody signs in or out here."""
@@ -90,26 +115,34 @@ class Identity:
 class _Keys:
     """The keys of all accounts by their hashes. A key that was renewed is found when it is asked for next."""
 
-    def __init__(self, people: People) -> None:
+    def __init__(self, people: People, tries: Tries) -> None:
         self._people = people
+        self._tries = tries
         self._guard = threading.Lock()
         self._ids: dict[str, str] = {}
 
-    def account_of(self, key: str) -> Account | None:
-        """Return whose key this is; None where nobody has it."""
-        if not key or len(key) > _LONGEST_KEY:
+    def account_of(self, key: str, address: str) -> Account | None:
+        """Return whose key this is; None where nobody has it. Raises TooMany where an address has tried too many."""
+        if not is_key(key):
             return None
         hashed = hash_token(key)
         with self._guard:
             known = self._ids.get(hashed)
-        for account in self._candidates(known):
-            kept = ApiKey(self._people.home_of(account))
-            if kept.is_there and kept.is_right(key):
-                with self._guard:
-                    self._ids = {each: id for each, id in self._ids.items() if id != account.id} | {hashed: account.id}
-                return account
-        return None
-
-    def _candidates(self, known: str | None) -> Iterable[Account]:
         account = self._people.find(known) if known else None
-        return [account] if account is not None else self._people.all()
+        if account is not None and self._has(account, key):
+            return account
+        with self._guard:
+            if seconds := self._tries.begin(address):
+                raise TooMany(f"Too many wrong keys. Try again in {int(seconds) + 1} seconds.")
+        found = next((each for each in self._people.all() if self._has(each, key)), None)
+        with self._guard:
+            if known or found is not None:
+                self._ids = {each: id for each, id in self._ids.items() if found is None or id != found.id}
+                self._ids.pop(hashed, None)
+            if found is not None:
+                self._tries.forgive(address)
+                self._ids[hashed] = found.id
+        return found
+
+    def _has(self, account: Account, key: str) -> bool:
+        return not account.leaving and ApiKey(self._people.home_of(account)).is_right(key)

@@ -1,5 +1,7 @@
 """The pages of accounts that stand outside of Gradio: plain HTML and forms, in the language of whoever asks."""
 
+import functools
+import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -14,6 +16,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import BaseRoute, Route
 from starlette.types import Scope
 
+from studio.accounts.hub_sign_in import HubSignIn
 from studio.accounts.links import Links
 from studio.accounts.people import GUEST, MEMBER, OWNER, Account, plain_name
 from studio.accounts.removing import archive
@@ -26,24 +29,28 @@ from studio.openai_api.shapes import PREFIX
 from studio.openai_api.snippets import url_of
 from studio.ui.accounts import forms
 from studio.ui.accounts.identity import Identity
-from studio.ui.accounts.shared import look
+from studio.ui.accounts.shared import SharedRun, look
 from studio.ui.frame.header import ICON
 from studio.ui.kit import fragments
 from studio.ui.language import translate
 from studio.ui.language.catalog import catalog
 from studio.ui.language.choice import COOKIE, LANGUAGES, language_of
 from studio.ui.serving.login import Tries
-from studio.ui.serving.origins import SHARED
+from studio.ui.serving.origins import FROM_HUB, SHARED, TO_HUB
 
 LONGEST_FORM = 4096
 """The longest form that is read, in bytes."""
 
 _MOST_FIELDS = 20
 _MOST_THREADS = 40
+_MOST_HUB_THREADS = 4
 TRIES_OF_A_NAME = 5
 TRIES_OF_AN_ADDRESS = 15
 TRIES_IN_ALL = 60
 """How many wrong passwords are taken in a minute. People behind one proxy have one address."""
+
+VISITS_OF_AN_ADDRESS = 10
+"""How many visitors without an account are let in in a minute."""
 
 STYLE = Path(__file__).with_name("plain.css")
 
@@ -57,6 +64,8 @@ _FORM_SECONDS = 10.0
 """So long a short form may take: whoever is slower holds a place that others need."""
 
 _ROLES = {OWNER: "Owner", MEMBER: "Member", GUEST: "Guest"}
+
+log = logging.getLogger(__name__)
 
 Made = TypeVar("Made")
 Form = Mapping[str, str]
@@ -73,8 +82,11 @@ class Pages:
         sessions: Sessions,
         sign_in: SignIn,
         *,
+        hub: HubSignIn | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`hub` asks the Hugging Face Hub who a visitor is, where it is one of its Spaces."""
+        self._hub = hub
         self._studios = studios
         self._identity = identity
         self._sessions = sessions
@@ -83,7 +95,9 @@ class Pages:
         self._names = Tries(clock, each=TRIES_OF_A_NAME, in_all=TRIES_IN_ALL)
         self._own = Tries(clock, each=TRIES_OF_A_NAME, in_all=TRIES_IN_ALL)
         self._addresses = Tries(clock, each=TRIES_OF_AN_ADDRESS, in_all=TRIES_IN_ALL)
+        self._visits = Tries(clock, each=VISITS_OF_AN_ADDRESS, in_all=VISITS_OF_AN_ADDRESS)
         self._threads = anyio.CapacityLimiter(_MOST_THREADS)
+        self._hub_threads = anyio.CapacityLimiter(_MOST_HUB_THREADS)  # it may be slow, and others must not wait for it
         self._table: dict[tuple[str, str], Answering] = {
             ("POST", "/sign-in"): self._take_sign_in,
             ("GET", "/sign-in"): self._to_page,
@@ -96,6 +110,10 @@ class Pages:
             ("GET", "/people"): self._people_page,
             ("POST", "/people"): self._take_people,
         }
+        if hub is not None:
+            self._table |= {("GET", TO_HUB): self._to_hub, ("GET", FROM_HUB): self._from_hub}
+        if studios.settings.guests:
+            self._table["POST", "/visit"] = self._take_visit
 
     async def in_thread(self, function: Callable[..., Made], *arguments: object) -> Made:
         """Call a function that reads the disk or hashes, in a thread that no listener of a page can take."""
@@ -122,7 +140,7 @@ class Pages:
         if path == "/" and method == "GET" and account is None:
             if await self.in_thread(self._identity.choosing, request.scope) is not None:
                 return RedirectResponse("password", 303)
-            return self._page(request, "accounts/sign_in.html", name="", trouble="")
+            return self._sign_in_page(request)
         if path.startswith(SHARED) and method == "GET":
             return await self._shared(request)
         answer = self._table.get((method, path))
@@ -135,6 +153,69 @@ class Pages:
     async def _to_page(self, request: Request, account: Account | None) -> Response:
         return RedirectResponse("./", 303)
 
+    def _sign_in_page(self, request: Request, *, name: str = "", trouble: str = "", status: int = 200) -> Response:
+        app = self._studios.settings.hub_app
+        return self._page(
+            request,
+            "accounts/sign_in.html",
+            status=status,
+            name=name,
+            trouble=trouble,
+            hub=f"{app.address}{TO_HUB}" if app is not None else "",
+            visits=self._studios.settings.guests,
+            in_frame=request.headers.get("sec-fetch-dest") == "iframe",
+            back="../" if request.url.path.startswith("/login/") else "./",
+        )
+
+    async def _to_hub(self, request: Request, account: Account | None) -> Response:
+        """Send a visitor to the Hub, from the Space's own address: the Hub sends them back there."""
+        app = self._studios.settings.hub_app
+        assert self._hub is not None
+        assert app is not None
+        named = {request.headers.get(name, "").lower() for name in ("host", "x-forwarded-host")}
+        if app.host not in named and "again" not in request.query_params:
+            return RedirectResponse(f"{app.address}{TO_HUB}?again=1", 303)
+        try:
+            begun = await anyio.to_thread.run_sync(self._hub.begin, limiter=self._hub_threads)
+        except StudioError as error:
+            return self._sign_in_page(request, trouble=str(error), status=502)
+        answer = RedirectResponse(begun.address, 303, {"Cache-Control": "no-store"})
+        answer.headers["Set-Cookie"] = self._identity.cookie_to_hub(begun.kept)
+        return answer
+
+    async def _from_hub(self, request: Request, account: Account | None) -> Response:
+        """Take in a visitor whom the Hub sends back."""
+        app = self._studios.settings.hub_app
+        assert self._hub is not None
+        assert app is not None
+        given = _fields(request.url.query[:LONGEST_FORM]) or {}
+        kept = request.cookies.get(self._identity.to_hub, "")
+        try:
+            ask = functools.partial(self._hub.finish, given, kept)
+            person = await anyio.to_thread.run_sync(ask, limiter=self._hub_threads)
+            take = functools.partial(self._studios.people.from_hub, person.id, person.name, author=app.author)
+            token = await self.in_thread(lambda: self._sessions.begin(take()))
+        except StudioError as error:
+            answer: Response = self._sign_in_page(request, trouble=str(error), status=403)
+        else:
+            answer = RedirectResponse("../", 303)
+            answer.headers.append("Set-Cookie", self._identity.cookie_for(request.scope, token))
+        answer.headers.append("Set-Cookie", self._identity.cookie_to_hub(""))
+        return answer
+
+    async def _take_visit(self, request: Request, account: Account | None) -> Response:
+        """Let somebody look around without an account, as a guest."""
+        address = request.client.host if request.client else ""
+        try:
+            if seconds := self._visits.begin(address):
+                raise TooMany(f"Too many visitors came at once. Try again in {int(seconds) + 1} seconds.")
+            token = await self.in_thread(lambda: self._sessions.begin(self._studios.add_visitor()))
+        except StudioError as error:
+            return self._sign_in_page(request, trouble=str(error), status=429)
+        answer = RedirectResponse("./", 303)
+        answer.headers["Set-Cookie"] = self._identity.cookie_for(request.scope, token)
+        return answer
+
     async def _take_sign_in(self, request: Request, account: Account | None) -> Response:
         form = await _form(request)
         if form is None:
@@ -145,13 +226,13 @@ class Pages:
         seconds = self._addresses.begin(address) or self._names.begin(plain_name(name)[:200])
         if seconds:
             trouble = f"Too many wrong passwords. Try again in {int(seconds) + 1} seconds."
-            page = self._page(request, "accounts/sign_in.html", status=429, name=name, trouble=trouble)
+            page = self._sign_in_page(request, status=429, name=name, trouble=trouble)
             page.headers["Retry-After"] = str(int(seconds) + 1)
             return page
         try:
             token, must_choose = await self.in_thread(self._sign_in.token_for, name, form.get("password", ""))
         except StudioError as error:
-            return self._page(request, "accounts/sign_in.html", status=403, name=name, trouble=str(error))
+            return self._sign_in_page(request, status=403, name=name, trouble=str(error))
         self._names.forgive(plain_name(name)[:200])
         self._addresses.forgive(address)
         answer = RedirectResponse("password" if must_choose else "./", 303)
@@ -191,7 +272,7 @@ class Pages:
         self, request: Request, account: Account | None, trouble: str = "", done: str = "", link: str = ""
     ) -> Response:
         assert account is not None
-        runs, links = await self.in_thread(forms.shareable, self._studios, self._links, account)
+        groups, links = await self.in_thread(forms.shareable, self._studios, self._links, account)
         shares = await self.in_thread(forms.shares, self._studios, account)
         return self._page(
             request,
@@ -200,10 +281,11 @@ class Pages:
             account=account,
             role=_ROLES[account.role],
             shares=shares,
-            runs=runs,
+            groups=groups,
             links=links,
             link=link,
             signs_out=not self._identity.comes_by_proxy,
+            has_password=bool(account.password),
             trouble=trouble,
             done=done,
             shortest=SHORTEST_PASSWORD,
@@ -238,8 +320,8 @@ class Pages:
                 await self.in_thread(self._links.revoke, account, form.get("link", ""))
                 return await self._account_page(request, account, done="The link is revoked: it leads nowhere now.")
             Rights(account.id, self._studios.people).require_member()
-            run = await self.in_thread(forms.run_to_share, self._studios, account, form)
-            token = await self.in_thread(self._links.share, account, run.id)
+            kind, id = await self.in_thread(forms.to_share, self._studios, account, form)
+            token = await self.in_thread(lambda: self._links.share(account, id, kind=kind))
         except StudioError as error:
             return await self._account_page(request, account, trouble=str(error))
         address = url_of(self._studios.settings, request.headers).rsplit(PREFIX.rstrip("/"), 1)[0]
@@ -247,10 +329,11 @@ class Pages:
 
     async def _shared(self, request: Request) -> Response:
         link = await self.in_thread(self._links.find, request.url.path.removeprefix(SHARED))
-        run = None if link is None else await self.in_thread(look, self._studios, link)
-        if run is None:
+        shown = None if link is None else await self.in_thread(look, self._studios, link)
+        if shown is None:
             return PlainTextResponse(NOTHING_HERE, 404, headers={"Cache-Control": "no-store"})
-        return self._page(request, "accounts/shared.html", run=run, back="../")
+        template = "accounts/shared.html" if isinstance(shown, SharedRun) else "accounts/compared.html"
+        return self._page(request, template, shown=shown, back="../")
 
     async def _archive(self, request: Request, account: Account | None) -> Response:
         assert account is not None
@@ -331,9 +414,15 @@ async def _form(request: Request) -> Form | None:
                 return None
     if reading.cancelled_caught:
         return None
+    return _fields(content.decode("utf-8", "replace"))
+
+
+def _fields(text: str) -> Form | None:
+    """Read the fields of a form or an address; None for more than any of ours has."""
     try:
-        return dict(parse_qsl(content.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=_MOST_FIELDS))
-    except ValueError:  # more fields than any form of ours has
+        return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS))
+    except ValueError:
+        log.debug("Too many fields are no form", exc_info=True)
         return None
 
 

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Route
 
+from studio.accounts.hub_sign_in import HubSignIn
 from studio.accounts.sessions import Sessions, SignIn
 from studio.accounts.studios import Studios
 from studio.openai_api.shapes import PREFIX
@@ -45,7 +46,8 @@ def accounts_server(studios: Studios, *, port: int) -> PageServer:
     settings, people = studios.settings, studios.people
     sessions = Sessions(settings.home, people)
     identity = Identity(settings, people, sessions)
-    pages = Pages(studios, identity, sessions, SignIn(people, sessions))
+    hub = HubSignIn(settings.hub_app) if settings.hub_app is not None else None
+    pages = Pages(studios, identity, sessions, SignIn(people, sessions), hub=hub)
     gate = Gate(studios, identity, pages)
     rules = rules_of(settings, signed_in=lambda scope: True)  # who is signed in is the gate's to tell
     checks = RequestChecks(gate, rules, tries=login.Tries(time.monotonic), routes=[*pages.routes(), *_own_routes()])

@@ -1,21 +1,31 @@
-"""What is shown of a run to whoever has its link: a plain page that can be looked at, and nothing else."""
+"""What is shown of a run or a comparison to whoever has its link: a plain page that can be looked at, and nothing
+else.
+"""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from studio.accounts.links import Link
+from studio.accounts.links import CONVERSATION, RUN, SHEET, Link
 from studio.accounts.studios import Studios
+from studio.compare.conversations import Conversation, open_conversations
+from studio.compare.sheets import Sheet, open_sheets
 from studio.config import FULL, STARTER
 from studio.errors import StudioError
 from studio.jobs.verdicts import summary
+from studio.logs import logged
 from studio.models.elsewhere import shown_name
 from studio.runs.view import RunView
+from studio.studio import Studio
 
 MOST_ANSWERS = 8
+MOST_QUESTIONS = 200
 _WIDTH, _HEIGHT = 640, 160
 _MOST_POINTS = 300
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -39,23 +49,82 @@ class SharedRun:
     verdict: str
 
 
-def look(studios: Studios, link: Link) -> SharedRun | None:
-    """Return what a link shows; None where its account or its run is gone. Raises RunError when it cannot be read."""
+@dataclass(frozen=True)
+class Said:
+    """What one model answered, or why it could not."""
+
+    title: str
+    text: str
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question with what each model answered."""
+
+    question: str
+    answers: tuple[Said, ...]
+
+
+@dataclass(frozen=True)
+class SharedComparison:
+    """A conversation or a prompt sheet as a page shows it. `more` is how many questions are not shown."""
+
+    name: str
+    asked: tuple[Asked, ...]
+    more: int = 0
+
+
+def look(studios: Studios, link: Link) -> SharedRun | SharedComparison | None:
+    """Return what a link shows; None where its account or what it leads to is gone, or cannot be read."""
     account = studios.people.find(link.account)
-    if account is None:
+    if account is None or account.leaving:
         return None
-    studio = studios.open(account)
-    try:
-        state = studio.scheduler.view(link.run)
-    except StudioError:  # it was deleted
-        return None
+    with logged(log, "What a link leads to is gone", StudioError):
+        if link.kind == CONVERSATION:
+            return conversation(open_conversations(studios.people.home_of(account)).get(link.id))
+        if link.kind == SHEET:
+            return sheet(open_sheets(studios.people.home_of(account)).get(link.id))
+        if link.kind == RUN:
+            return _run(studios.open(account), link.id)
+    return None
+
+
+def conversation(kept: Conversation) -> SharedComparison:
+    """Set what several models answered in a conversation side by side, question by question."""
+    asked = []
+    for place, question in enumerate(kept.questions):
+        turns = [(talk.title, talk.turns[place]) for talk in kept.talks if place < len(talk.turns)]
+        said = (Said(title, turn.answer.text, turn.answer.trouble) for title, turn in turns)
+        asked.append(Asked(question, tuple(said)))
+    return SharedComparison(kept.name, tuple(asked[:MOST_QUESTIONS]), max(0, len(asked) - MOST_QUESTIONS))
+
+
+def sheet(kept: Sheet) -> SharedComparison:
+    """Set what several models answered to each prompt of a sheet side by side."""
+    asked = [
+        Asked(
+            row.prompt.text,
+            tuple(
+                Said(column.label, cell.text, cell.trouble)
+                for column, cell in zip(kept.columns, row.cells, strict=False)
+            ),
+        )
+        for row in kept.rows
+        if row.cells
+    ]
+    return SharedComparison(kept.name, tuple(asked[:MOST_QUESTIONS]), max(0, len(asked) - MOST_QUESTIONS))
+
+
+def _run(studio: Studio, id: str) -> SharedRun:
+    state = studio.scheduler.view(id)
     config, view = state.run.config, state.view
     model = "Starter model" if config.model == STARTER else shown_name(config.model)
     method = "Full fine-tuning" if config.method == FULL else f"{config.method.upper()}, rank {config.rank}"
     checks = view.evaluations
     loss = f"{checks[0].loss:.3f} → {checks[-1].loss:.3f}" if len(checks) > 1 else ""
     facts = (("Base model", model), ("Method", method), ("Steps", f"{view.step:,}"), ("Held-out loss", loss))
-    report = studio.evaluations.state(link.run).result if view.finished is not None else None
+    report = studio.evaluations.state(id).result if view.finished is not None else None
     return SharedRun(
         state.run.name,
         state.headline,

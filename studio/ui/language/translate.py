@@ -13,7 +13,7 @@ from typing import Any
 from studio.ui.kit import scripts
 from studio.ui.language.catalog import Catalog
 
-ATTRIBUTES = frozenset({"aria-label", "aria-valuetext", "title", "placeholder", "alt", "data-label"})
+ATTRIBUTES = frozenset({"aria-label", "aria-valuetext", "title", "placeholder", "alt", "label", "data-label"})
 """The attributes of markup that a person reads or hears."""
 
 SAYINGS = ("label", "info", "placeholder", "submit_btn", "stop_btn")

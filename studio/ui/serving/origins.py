@@ -20,6 +20,10 @@ SHARED = "/shared/"
 """So begins the address of a run that was shared by a link, where there are accounts."""
 
 
+TO_HUB, FROM_HUB = "/login/huggingface", "/login/callback"
+"""Where a visitor of a Space goes to sign in with the Hub, and where the Hub sends them back to."""
+
+
 @dataclass(frozen=True)
 class Address:
     """A name or an IP address, in lower case and without brackets, and a port where one was given."""
@@ -101,12 +105,13 @@ def is_foreign(origin: str, own: Iterable[Address], hosts: Hosts) -> bool:
 
 
 def is_page_load(method: str, path: str, fetch: Mapping[str, str], *, framed: bool) -> bool:
-    """Tell whether a person opens the page itself, or a run that was shared: what may come from anywhere.
+    """Tell whether a person opens the page itself or something that was shared, or comes back from the Hub: what may
+    come from anywhere.
 
     `fetch` holds the values of the Sec-Fetch headers by their last word; `framed` where another site shows the page.
     """
     shown_in = {"document", "iframe"} if framed else {"document"}
-    is_page = path == "/" or path.startswith(SHARED)
+    is_page = path in ("/", TO_HUB, FROM_HUB) or path.startswith(SHARED)
     return method == "GET" and is_page and fetch.get("mode") == "navigate" and fetch.get("dest") in shown_in
 
 

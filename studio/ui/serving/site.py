@@ -26,6 +26,7 @@ from studio.ui.serving import download_routes, login
 from studio.ui.serving.changes import Changes
 from studio.ui.serving.front_page import FrontPage
 from studio.ui.serving.page_assets import answer, read_asset
+from studio.ui.serving.upload_names import UploadNames
 
 DARK_CONTROLS = "<style>html:has(body.dark) { color-scheme: dark; }</style>"
 """Lets the browser draw its scrollbars and fields for a dark page. Not in a style sheet: Gradio rewrites selectors."""
@@ -78,7 +79,7 @@ class Site:
         self._site = FastAPI(openapi_url=None, routes=self.routes)
         gr.mount_gradio_app(self._site, self._page, **mount_options(studio))
         self._gradio = gradio_of(self._site)
-        self._app = FrontPage(self._site, self.login_of)
+        self._app = UploadNames(FrontPage(self._site, self.login_of))
         if studio.settings.account:
             _keep_uploads(self._page, self._gradio, str(studio.settings.uploads))
 
@@ -100,6 +101,7 @@ class Site:
 
     def stop(self) -> None:
         """End the open streams and the page."""
+        self._app.forget()
         self._gradio.stop_event.set()
         self._page.close(verbose=False)
 

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from studio.errors import RunError
+from studio.accounts.people import Account
+from studio.errors import RunError, TooMany
+from studio.openai_api.keys import ApiKey
 from studio.settings import Settings, ensure_guarded, read_settings
+from studio.ui.accounts.identity import KEYS_OF_AN_ADDRESS, Identity
 from tests.accounts.houses import House, house, served
 
 
@@ -67,3 +70,30 @@ def test_accounts_and_one_password_for_all_exclude_each_other(tmp_path: Path) ->
         with pytest.raises(RunError, match="has accounts"):
             ensure_guarded(Settings(home=tmp_path, accounts=True, **contrary))  # type: ignore[arg-type]
     ensure_guarded(Settings(home=tmp_path, host="0.0.0.0", accounts=True))
+
+
+def test_few_keys_of_nobody_are_looked_up(tmp_path: Path) -> None:
+    """Each was held against the key of every account, as often as anybody liked."""
+    with house(tmp_path / "home", api=True) as opened:
+        owner = opened.add("owner")
+        key, now = ApiKey(opened.people.home_of(owner)).read(), [0.0]
+        identity = Identity(opened.studios.settings, opened.people, opened.sessions, clock=lambda: now[0])
+
+        def of(shown: str, address: str = "10.0.0.1") -> Account | None:
+            headers = [(b"authorization", f"Bearer {shown}".encode())]
+            return identity.of({"type": "http", "path": "/v1/models", "headers": headers, "client": (address, 1)})
+
+        assert of(key) == owner
+        wrong = f"{key[:-3]}abc"
+        for _ in range(KEYS_OF_AN_ADDRESS):
+            assert of(wrong) is None
+        with pytest.raises(TooMany, match="Too many wrong keys"):
+            of(wrong)
+        assert of("no key at all") is None
+        assert of(key) == owner, "a program whose key is known goes on"
+        assert of(wrong, "10.0.0.2") is None
+        renewed = ApiKey(opened.people.home_of(owner)).renew()
+        assert of(key, "10.0.0.2") is None
+        assert of(renewed, "10.0.0.2") == owner
+        now[0] = 61.0
+        assert of(wrong) is None

@@ -242,6 +242,37 @@ def test_the_open_stream_of_a_removed_account_ends(place: Served) -> None:
     following.join()
 
 
+@pytest.mark.parametrize("how", ["sign out", "a new code", "a new password", "no sign-out"])
+def test_the_open_streams_of_who_signed_out_end(place: Served, how: str) -> None:
+    """Whoever had looked over a shoulder, in a browser of their own, went on being told what happens."""
+    anna = place.house.people.choose_password(place.house.add("anna").id, PASSWORD)
+    visitor, elsewhere = place.visitor(anna), place.visitor(anna)
+    assert visitor.get("/config").status == 200
+    ended = {"here": threading.Event(), "elsewhere": threading.Event()}
+
+    def follow(where: str, who: Visitor) -> None:
+        who.get("/studio/changes", timeout=8)
+        ended[where].set()
+
+    following = [threading.Thread(target=follow, args=each) for each in (("here", visitor), ("elsewhere", elsewhere))]
+    for thread in following:
+        thread.start()
+    assert not ended["here"].wait(1.0)
+    if how == "sign out":
+        post(place.visitor(anna), "/sign-out")  # of another session
+        assert not ended["here"].wait(1.0)
+        assert post(visitor, "/sign-out").status == 303
+    elif how == "a new code":
+        post(place.visitor(place.owner), "/people", action="reset", id=anna.id)
+    elif how == "a new password":
+        new = {"password": "five words of fog", "again": "five words of fog"}
+        assert "is changed" in post(place.visitor(anna), "/account", action="password", current=PASSWORD, **new).text
+    assert ended["here"].wait(3) == (how != "no sign-out")
+    assert ended["elsewhere"].wait(1) == (how in ("a new code", "a new password"))
+    for thread in following:
+        thread.join()
+
+
 def test_strangers_use_up_nothing_that_uploads_of_the_people_here_need(place: Served) -> None:
     stranger, owner = place.visitor(), place.visitor(place.owner)
     statuses = {stranger.ask("POST", "/gradio_api/upload", b"abc").status for _ in range(120)}

@@ -1,5 +1,6 @@
 """A run that is shared by a link: it can be looked at, by whoever has the link and until it is revoked."""
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from studio.accounts.people import Account
+from studio.accounts.people import GUEST, Account
+from studio.compare.answering import GenerationSettings
+from studio.compare.conversations import Answer, Conversation, Talk, Turn, open_conversations
+from studio.compare.sheet_prompts import Prompt
+from studio.compare.sheets import Cell, Column, Sheet, SheetRow, open_sheets
 from studio.config import RunConfig
 from studio.events import Evaluated, Finished, Sampled, Saved
 from studio.runs.store import RunFolder, RunStore
@@ -31,7 +36,7 @@ class Street:
 
     def share(self) -> str:
         """Share the run, and return the address of the link without its host."""
-        answer = post(self.visitor(self.anna), "/account", action="share", run=self.run.id)
+        answer = post(self.visitor(self.anna), "/account", action="share", what=f"run/{self.run.id}")
         return re.findall(r"http://127[^<]*?(/shared/[\w-]+)", answer.text)[0]
 
 
@@ -97,8 +102,8 @@ def test_a_link_is_revoked_by_who_made_it(street: Street) -> None:
 
 def test_nobody_shares_what_is_not_theirs(street: Street) -> None:
     ben = street.visitor(street.house.add("ben"))
-    refused = post(ben, "/account", action="share", run=street.run.id)
-    unknown = post(ben, "/account", action="share", run="20260101-000000-nothing")
+    refused = post(ben, "/account", action="share", what=f"run/{street.run.id}")
+    unknown = post(ben, "/account", action="share", what="run/20260101-000000-nothing")
     assert 'class="trouble"' in refused.text
     assert refused.text.replace(street.run.id, "ID") == unknown.text.replace("20260101-000000-nothing", "ID")
     assert "Lantern" not in ben.get("/account").text
@@ -113,3 +118,85 @@ def test_a_link_ends_with_its_run_and_with_its_account(street: Street) -> None:
     assert street.visitor(None).get(path).status == 200
     street.house.people.remove(street.anna.id)
     assert street.visitor(None).get(path).status == 404
+
+
+def compared(street: Street) -> tuple[str, str]:
+    """Keep a conversation and a prompt sheet of anna's; return what names each in the form."""
+    home = street.house.people.home_of(street.anna)
+    answers = (Answer(f"Salt and fog {HOSTILE}"), Answer("", trouble="The model could not answer."))
+    talks = tuple(
+        Talk(f"key{place}", f"Model {place} {HOSTILE}", (Turn(f"What of {HOSTILE}?", answer),))
+        for place, answer in enumerate(answers)
+    )
+    conversation = open_conversations(home).save(Conversation(name=f"Harbour {HOSTILE}", talks=talks))
+    columns = (Column("k", "Tuned", strength=0.5), Column("b", "Base"))
+    rows = (SheetRow(Prompt("Who?"), (Cell("Mondlicht"), Cell("Nobody"))), SheetRow(Prompt("Not asked yet")))
+    sheet = open_sheets(home).save(Sheet(columns, rows, GenerationSettings("", 0.0, 8, 1), name="Slips"))
+    return f"conversation/{conversation.id}", f"sheet/{sheet.id}"
+
+
+def share(street: Street, what: str) -> str:
+    answer = post(street.visitor(street.anna), "/account", action="share", what=what)
+    return re.findall(r"http://127[^<]*?(/shared/[\w-]+)", answer.text)[0]
+
+
+def test_a_comparison_is_shared_as_a_run_is(street: Street) -> None:
+    for what, words in zip(
+        compared(street),
+        (("Harbour", "What of", "Salt and fog", "Model 0", "The model could not answer."), ("Mondlicht", "at 0.5")),
+        strict=True,
+    ):
+        path = share(street, what)
+        for account in (None, street.house.add(f"ben{path[-4:].strip('-_')}x"), street.anna):
+            shown = street.visitor(account).get(path)
+            assert shown.status == 200
+            assert all(word in shown.text for word in words)
+            assert not re.search(r"<(?:script|form|button|input)", shown.text)
+            assert not any(word in shown.text for word in (what.split("/")[1], "key0", "anna", "Not asked yet"))
+        assert "sandbox" not in shown.headers["content-security-policy"]
+
+
+def trouble(visitor: Visitor, what: str) -> str:
+    """What somebody is told who may not share this."""
+    answer = post(visitor, "/account", action="share", what=what).text
+    assert "Harbour" not in answer
+    return re.findall(r'<p class="trouble"[^>]*>(.*?)</p>', answer)[0]
+
+
+def test_a_comparison_is_not_shared_by_another_and_ends_when_it_is_revoked_or_deleted(street: Street) -> None:
+    conversation, sheet = compared(street)
+    ben = street.visitor(street.house.add("ben"))
+    for what in ("conversation/../../people/x", "sheet/", "vote/1", ""):
+        assert trouble(ben, what)
+    for what in (conversation, sheet, f"run/{conversation[13:]}"):
+        unlike = f"{what[:-1]}{'0' if what[-1] != '0' else '1'}"
+        told = [trouble(ben, each).replace(each.rpartition("/")[2], "ID") for each in (what, unlike)]
+        assert told[0] == told[1]
+    path = share(street, conversation)
+    home = street.house.people.home_of(street.anna)
+    open_conversations(home).delete(conversation.split("/")[1])
+    assert street.visitor(None).get(path).status == 404
+    open_conversations(home).restore(conversation.split("/")[1])
+    assert street.visitor(None).get(path).status == 200
+    page = street.visitor(street.anna).get("/account").text
+    assert "Harbour" in page
+    link = re.findall(r'name="link" value="(\w+)"', page)[0]
+    assert "revoked" in post(street.visitor(street.anna), "/account", action="revoke", link=link).text
+    assert street.visitor(None).get(path).status == 404
+
+
+def test_a_link_of_before_there_were_comparisons_still_leads_to_its_run(street: Street) -> None:
+    folder = street.house.home / "accounts" / "shared"
+    path = street.share()
+    (file,) = folder.glob("*.json")
+    document = json.loads(file.read_text())
+    old = {"account": document["account"], "run": document["id"], "created": document["created"]}
+    file.write_text(json.dumps(old), encoding="utf-8")
+    assert street.visitor(None).get(path).status == 200
+
+
+def test_guests_share_nothing(street: Street) -> None:
+    conversation, _ = compared(street)
+    street.house.people.give_role(street.anna.id, GUEST)
+    refused = post(street.visitor(street.anna), "/account", action="share", what=conversation)
+    assert "You are a guest here" in refused.text

@@ -7,7 +7,8 @@
 
 Starts the studio on a folder of its own, empty or seeded, and opens its page in headless Chromium, each round in a new
 profile. "Usable" is when the second way to bring data reacts to a press, or what the ways are folded into where there
-is data already; "drawn" is when a tab has painted all that its opening asked for. Of a data folder with very many runs most are copies of one, whose large files are links.
+is data already; "drawn" is when a tab has painted all that its opening asked for. Of a data folder with very many runs
+most are copies of some, whose large files are links.
 """
 
 import argparse

@@ -65,7 +65,7 @@ ALLOWED = {
     *("data.last_chosen", "data.versions", "data.get", "data.find", "data.folder", "data.examples", "data.damaged"),
     *("data.binned", "data.download"),
     *("runs.require_allowed", "runs.all", "runs.damaged", "runs.get", "runs.find", "runs.named", "runs.with_name"),
-    *("runs.binned", "runs.free_name", "runs.folder"),
+    *("runs.binned", "runs.free_name", "runs.folder", "runs.folders", "runs.has", "runs.ids"),
     # What may train has been asked by then; the studio itself takes up what was lost.
     *("scheduler.enqueue", "scheduler.trouble", "scheduler.waiting", "scheduler.next_up", "scheduler.places"),
     *("scheduler.tick", "scheduler.stop", "scheduler.recover", "scheduler.view"),

@@ -22,6 +22,7 @@ from studio.cli.follow import RunFailed
 from studio.cli.inspect import inspect
 from studio.cli.options import GivenData, changes_given, choices_given, evaluation_data_given, roles_given, run_config
 from studio.cli.parser import make_parser
+from studio.cli.places import places
 from studio.cli.publish import Order, publish
 from studio.cli.space import SpaceOptions, space
 from studio.cli.train import resume, train
@@ -174,6 +175,10 @@ def _demo(studio: Studio, options: argparse.Namespace, console: Console) -> int:
     return demo(studio, console=console)
 
 
+def _places(studio: Studio, options: argparse.Namespace, console: Console) -> int:
+    return places(studio, options, console=console)
+
+
 def _serve(studio: Studio, options: argparse.Namespace, console: Console) -> int:
     from studio.cli.serve import serve  # gradio takes seconds to import, and only the page needs it
 
@@ -193,6 +198,7 @@ COMMANDS: dict[str | None, Callable[[Studio, argparse.Namespace, Console], int]]
     "export": _export,
     "publish": _publish,
     "demo": _demo,
+    "places": _places,
     None: _serve,
 }
 """What each command does, but for `inspect`, `space` and `users`, which need no studio; None serves the page."""

@@ -37,6 +37,8 @@ def _facts(state: RunState, summary: Summary) -> Markup:
         rows.append(("Learning rate", table.rate(summary.learning_rate)))
     if summary.epochs is not None:
         rows.append(("Epochs", f"{summary.epochs}"))
+    if state.run.config.place:
+        rows.append(("Trains at", state.run.config.place))
     spent = time_in_words(state.view)
     time = fragments.line("quiet", f"Time: {spent}.") if spent else Markup("")
     return fragments.stack([fragments.pairs(rows), time])

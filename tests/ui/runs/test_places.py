@@ -1,0 +1,107 @@
+"""Places on the page: who may add them, what is said of each, and when the Configure tab asks for one."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from studio.config import RunConfig
+from studio.errors import ConfigError, RunError
+from studio.jobs.places.book import Check, Place
+from studio.jobs.places.protocol import Facts
+from studio.jobs.tasks import CheckPlace, TrainElsewhere
+from studio.studio import Studio
+from studio.ui.configure import view as configure_view
+from studio.ui.kit.actions import Action
+from studio.ui.runs import places_actions, places_view
+from studio.ui.runs.places_view import CHECK, FORGET, Wanted
+from tests.ui.fake_studio import FakeWorkers
+
+RAY = Wanted(name="lab", address="http://10.0.0.7:8265/", runs_at_once=3, gpus=1)
+
+
+def workers(studio: Studio) -> FakeWorkers:
+    found = studio._launch
+    assert isinstance(found, FakeWorkers)
+    return found
+
+
+def test_a_place_is_added_checked_and_forgotten(studio: Studio) -> None:
+    assert places_view.draw(studio, Wanted())["list"] == '<div class="ls-stack"></div>'
+    after = places_actions.add(studio, RAY)
+    assert after.said == "lab is added, and is being checked."
+    assert after.name == ""
+    added = studio.places.get("lab")
+    assert (added.address, added.runs_at_once, added.gpus) == ("http://10.0.0.7:8265", 3, 1.0)
+    assert [type(task) for task in workers(studio).jobs] == [CheckPlace]
+    workers(studio).leave()
+    studio.places.keep_check("lab", Check(1.0, facts=Facts(host="node-1", python="3.11.2", cores=8)))
+    shown = str(places_view.draw(studio, Wanted())["list"])
+    assert "a Ray cluster, 3 runs at once" in shown
+    assert "A job there ran on node-1: 8 cores, no GPU" in shown
+    places_actions.press(studio, Wanted(), Action(CHECK, "lab"))
+    assert len(workers(studio).jobs) == 2
+    with pytest.raises(RunError, match="being checked"):
+        places_actions.press(studio, Wanted(), Action(FORGET, "lab"))
+    workers(studio).leave()
+    assert "is forgotten" in places_actions.press(studio, Wanted(), Action(FORGET, "lab")).said
+    assert studio.places.names() == ()
+
+
+def test_what_a_check_found_is_said(studio: Studio) -> None:
+    studio.places.add(Place("lab", "slurm", folder="/shared"))
+    studio.places.keep_check("lab", Check(1.0, "It is on fire.", "Put it out."))
+    assert "It is on fire. Put it out." in str(places_view.draw(studio, Wanted())["list"])
+
+
+def test_a_damaged_place_can_be_forgotten_and_nothing_else(studio: Studio) -> None:
+    studio.places.add(Place("lab", "slurm", folder="/shared"))
+    (studio.places.folder / "lab" / "place.json").write_text("{")
+    shown = str(places_view.draw(studio, Wanted())["list"])
+    assert "Its settings are damaged" in shown
+    assert "Check lab" not in shown
+    assert "Forget lab" in shown
+
+
+@pytest.mark.parametrize(
+    "change", [{"runs_at_once": None}, {"runs_at_once": "many"}, {"gpus": -1}, {"name": "../x"}, {"address": "x"}]
+)
+def test_what_cannot_be_is_a_sentence(studio: Studio, change: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        places_actions.add(studio, replace(RAY, **change))
+    assert studio.places.names() == ()
+
+
+def test_a_visitor_of_a_public_address_sees_no_places_and_adds_none(studio: Studio) -> None:
+    studio.settings = replace(studio.settings, host="0.0.0.0", password="a long password")
+    assert places_view.draw(studio, Wanted()).keys() == {"all"}
+    with pytest.raises(RunError, match="Only an owner"):
+        places_actions.add(studio, RAY)
+    for verb in (CHECK, FORGET):
+        with pytest.raises(RunError, match="Only an owner"):
+            places_actions.press(studio, Wanted(), Action(verb, "lab"))
+
+
+def test_the_configure_tab_asks_where_to_train_only_where_there_is_a_place() -> None:
+    alone = configure_view._place((), "")["place"]
+    assert alone["visible"] is False
+    offered = configure_view._place(("lab",), "gone")["place"]
+    assert offered["visible"] is True
+    assert offered["choices"] == [("This machine", ""), ("lab", "lab"), ("gone", "gone")]
+
+
+def test_a_run_goes_to_the_worker_that_carries_it(studio: Studio) -> None:
+    dataset = studio.data.add_sample("order_slips").id
+    studio.places.add(Place("lab", "slurm", folder="/shared", runs_at_once=2))
+    runs = [studio.start_run(RunConfig(place="lab"), dataset) for _ in range(3)]
+    here = studio.start_run(RunConfig(), dataset)
+    studio.tick()
+    kinds = {type(task).__name__ for task in workers(studio).jobs}
+    assert kinds == {"TrainElsewhere", "Train"}
+    assert [task.run.name for task in workers(studio).jobs if isinstance(task, TrainElsewhere)] == [
+        run.id for run in runs[:2]
+    ], "a place takes as many runs at once as it was said to"
+    assert here.is_alive()
+    assert studio.scheduler.view(runs[2].id).status == "queued"
+    with pytest.raises(RunError, match="There is no place 'gone'"):
+        studio.start_run(RunConfig(place="gone"), dataset)

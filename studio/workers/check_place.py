@@ -1,5 +1,6 @@
 """The check of a place: a job there says what it is, reads what was written here, and writes it back."""
 
+import logging
 import secrets
 import time
 from dataclasses import replace
@@ -11,6 +12,7 @@ from studio.jobs.places.book import Check, Place, Places
 from studio.jobs.places.engines import open_engine, open_storage, spec_of
 from studio.jobs.places.protocol import REPORT, WORK, Engine, Facts, Report, Storage, Work
 from studio.jobs.tasks import CheckPlace
+from studio.logs import logged
 from studio.models.starter import Stopped
 from studio.wording import listed, size
 from studio.workers.job import Job
@@ -26,6 +28,8 @@ _ALIKE = ("torch", "transformers", "peft")
 
 _LEAST_MEMORY_GIB = 1.0
 _LEAST_DISK_GIB = 2.0
+
+log = logging.getLogger(__name__)
 
 
 def check_place(job: Job, task: CheckPlace) -> Finished:
@@ -107,7 +111,8 @@ def _ask(job: Job, place: Place, places: Places) -> Facts:
         job.emit(Loading(what=f"Waiting for a job at {place.name}"))
         facts = _wait(job, engine, storage, part=part, name=name, place=place)
     finally:
-        storage.delete(part.rpartition("/")[0])
+        with logged(log, "What the check has left at the place was not deleted", RunError, level=logging.INFO):
+            storage.delete(part.rpartition("/")[0])
     if facts.sample != sample:
         raise RunError(
             f"A job at {place.name} reads other files than this machine writes.",

@@ -99,11 +99,11 @@ class RayCluster:
 
     def _ray(self, *options: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats"]
-        log = (self.folder.parent / f"ray-{len(self.nodes)}.log").open("ab")
+        log = (self.folder.parent / f"{self.folder.name}-{len(self.nodes)}.log").open("ab")
         with log:
             return subprocess.Popen(
                 [*command, "--node-ip-address=127.0.0.1", "--object-store-memory=80000000", *options],
-                env={**os.environ, **ONE_THREAD, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"},
+                env={**os.environ, **ONE_THREAD},
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

@@ -45,6 +45,10 @@ class FileServer(ThreadingHTTPServer):
         self.key = key
         self.kept_free = kept_free
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Log what a connection met that was cut off, and go on."""
+        log.info("A connection ended early", exc_info=True)
+
 
 class _Handler(BaseHTTPRequestHandler):
     server: FileServer

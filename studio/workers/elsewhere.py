@@ -54,6 +54,8 @@ TOLD_SECONDS = 10.0
 """The same of a place that does not answer."""
 
 RETRY_SECONDS = 2.0
+WAKE_SECONDS = 10.0
+"""So often a place that does not answer is asked to serve its files again."""
 
 STOP_SECONDS = 240.0
 """So long a job that was asked to stop may take; then it is ended."""
@@ -104,6 +106,7 @@ class Journey:
         self._has_passed_on = False
         self._is_left_behind = False
         self._silent_since: float | None = None
+        self._woken_at = time.monotonic()
         self._told = ""
         found = read_away(run.path)
         self._away = found if found is not None and found.place == place.name else new_away(place.name)
@@ -192,6 +195,7 @@ class Journey:
                     self._is_left_behind = True
                     return self._stopped_there()
                 self._tell_silence(error)
+                self._wake_place()
                 heard_at = time.monotonic()
             time.sleep(LOOK_SECONDS)
 
@@ -258,6 +262,13 @@ class Journey:
             log.warning("%s", error, exc_info=True)
         if now - self._silent_since > TOLD_SECONDS:
             self._say(f"Waiting for {self._place.name}. {error.message}")
+
+    def _wake_place(self) -> None:
+        """See to it now and then that the storage of a place that was started again is served."""
+        if time.monotonic() - self._woken_at > WAKE_SECONDS:
+            with logged(log, "The place does not answer yet", RunError, level=logging.INFO):
+                self._engine.prepare()
+            self._woken_at = time.monotonic()
 
     def _say(self, what: str) -> None:
         if what != self._told:

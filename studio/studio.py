@@ -34,6 +34,7 @@ from studio.jobs.evaluations import Evaluations
 from studio.jobs.exports import ExportState, delete_export, start_export
 from studio.jobs.imports import ImportRequest, Imports
 from studio.jobs.jobs import Jobs, JobState
+from studio.jobs.places.away import forget_job
 from studio.jobs.places.book import Place, Places
 from studio.jobs.pool import Pool, Room, WorkerPool, measure_room
 from studio.jobs.publishing import PublicationState, make_card, start_publication
@@ -310,6 +311,19 @@ class Studio:
                 self.evaluations.cancel(id)
             self._queue_places.remember(id)
             self.scheduler.enqueue(id, first=first)
+
+    def move_run(self, id: str, place: str) -> RunFolder:
+        """Let a run go on at another place, or with an empty name on this machine, once it is queued again.
+
+        A job that is still at work on it where it was is left to itself: nothing of it comes here any more. Raises
+        RunError while the run is at work, and for a place that is not there.
+        """
+        self._require_member()
+        if place:
+            self.places.get(place)
+        run = self.runs.move(id, place)
+        forget_job(run.path)
+        return run
 
     def tick(self) -> None:
         """Start what waits as far as there is room, the run whose turn it is, and the evaluations of those that ended.

@@ -130,7 +130,10 @@ def _train(studio: Studio, options: argparse.Namespace, console: Console) -> int
 
 
 def _resume(studio: Studio, options: argparse.Namespace, console: Console) -> int:
-    return resume(studio, run_id=_run_id(studio, options), console=console)
+    run_id = _run_id(studio, options)
+    if options.place is not None:
+        studio.move_run(run_id, options.place)
+    return resume(studio, run_id=run_id, console=console)
 
 
 def _evaluate(studio: Studio, options: argparse.Namespace, console: Console) -> int:

@@ -57,6 +57,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
 
 def _add_resume(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help=_RUN)
+    parser.add_argument("--place", metavar="NAME", help="let it go on at this place, or with '' on this machine")
 
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@
 import logging
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from studio import codec
@@ -60,6 +60,18 @@ def read_away(run: Path) -> Away | None:
             f"Where the run was trained before cannot be read: {path} is damaged.",
             "Delete that file to begin a new job at the place, from the newest checkpoint here.",
         ) from error
+
+
+def forget_job(run: Path) -> None:
+    """Follow the job of a run no more: when it goes to that place again, it begins another one. Raises RunError."""
+    try:
+        found = read_away(run)
+    except RunError:
+        log.warning("Where a run was trained before cannot be read", exc_info=True)
+        (run / "away.json").unlink(missing_ok=True)
+        return
+    if found is not None and found.is_open:
+        write_away(run, replace(found, is_open=False))
 
 
 def write_away(run: Path, away: Away) -> None:

@@ -1,20 +1,27 @@
 """Places on the page: who may add them, what is said of each, and when the Configure tab asks for one."""
 
+import os
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from studio import codec
 from studio.config import RunConfig
 from studio.errors import ConfigError, RunError
+from studio.jobs.places.away import Away, read_away, write_away
 from studio.jobs.places.book import Check, Place
 from studio.jobs.places.protocol import Facts
-from studio.jobs.tasks import CheckPlace, TrainElsewhere
+from studio.jobs.tasks import CheckPlace, Train, TrainElsewhere
+from studio.runs.fair_queue import FairQueue
+from studio.runs.queue import Queue
 from studio.studio import Studio
 from studio.ui.configure import view as configure_view
 from studio.ui.kit.actions import Action
-from studio.ui.runs import places_actions, places_view
+from studio.ui.runs import actions, places_actions, places_view
 from studio.ui.runs.places_view import CHECK, FORGET, Wanted
+from studio.ui.runs.view import Selection
 from tests.ui.fake_studio import FakeWorkers
 
 RAY = Wanted(name="lab", address="http://10.0.0.7:8265/", runs_at_once=3, gpus=1)
@@ -105,3 +112,42 @@ def test_a_run_goes_to_the_worker_that_carries_it(studio: Studio) -> None:
     assert studio.scheduler.view(runs[2].id).status == "queued"
     with pytest.raises(RunError, match="There is no place 'gone'"):
         studio.start_run(RunConfig(place="gone"), dataset)
+
+
+def test_a_run_whose_place_is_gone_goes_on_here(studio: Studio) -> None:
+    dataset = studio.data.add_sample("order_slips").id
+    studio.places.add(Place("lab", "slurm", folder="/shared"))
+    run = studio.start_run(RunConfig(place="lab"), dataset)
+    write_away(run.path, Away("lab", "run-0123456789abcdef", attempt=2, is_open=True))
+    with pytest.raises(RunError, match="at work"):
+        studio.move_run(run.id, "")
+    workers(studio).leave()
+    studio.remove_place("lab")
+    with pytest.raises(RunError, match="no place 'lab'"):
+        studio.move_run(run.id, "lab")
+    actions.press(studio, Selection(), Action("here", run.id))
+    assert studio.runs.get(run.id).config.place == ""
+    assert isinstance(workers(studio).jobs[-1], Train)
+    kept = read_away(run.path)
+    assert kept is not None
+    assert not kept.is_open, "what a job there does from now on would come into a run that trains here"
+
+
+def test_accounts_take_turns_at_each_place_alone(tmp_path: Path) -> None:
+    anna = tmp_path / "accounts" / "20260101-000000-aaaaaa"
+    (tmp_path / "accounts" / "people").mkdir(parents=True)
+    (tmp_path / "places" / "lab").mkdir(parents=True)
+    for home, id, place in ((tmp_path, "a", "lab"), (tmp_path, "b", "lab"), (anna, "c", "lab"), (anna, "d", "")):
+        folder = home / "runs" / id
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text(codec.dumps(RunConfig(place=place)))
+        Queue(home).add(id)
+    line = FairQueue(tmp_path, room=lambda place: 2 if place else 1)
+    assert set(line.places()) == {"lab", ""}
+    assert line.next_home("lab") == tmp_path
+    assert line.next_home() == anna
+    served = line.serving()
+    with line.turn(tmp_path, "lab") as is_ours:
+        assert is_ours
+    assert line.next_home("lab") == anna, "the turn at a place is another's now"
+    os.close(served)

@@ -5,6 +5,9 @@ import shlex
 import socket
 import subprocess
 import sys
+import tempfile
+import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +46,7 @@ class RayCluster:
     dashboard: int = field(default_factory=free_port)
     files: int = field(default_factory=free_port)
     nodes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    logs: dict[int, Path] = field(default_factory=dict)
 
     def start(self, *, nodes: int) -> None:
         """Start the head and so many nodes of one core each."""
@@ -65,7 +69,15 @@ class RayCluster:
         _wait_for(self.dashboard)
 
     def add_node(self) -> None:
-        self.nodes.append(self._ray(f"--address=127.0.0.1:{self.port}", "--num-cpus=1"))
+        """Start a node, and wait until the cluster has it. On a busy machine Ray sometimes gives up: then another."""
+        for _ in range(3):
+            node = self._ray(f"--address=127.0.0.1:{self.port}", "--num-cpus=1")
+            while node.poll() is None and b"Ray runtime started" not in self._log(node).read_bytes():
+                time.sleep(0.1)
+            if node.poll() is None:
+                self.nodes.append(node)
+                return
+        raise AssertionError("no node comes up")
 
     def kill_busy_node(self) -> None:
         """Kill the node that has a job, with all its processes, as when its power fails."""
@@ -99,15 +111,19 @@ class RayCluster:
 
     def _ray(self, *options: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats"]
-        log = (self.folder.parent / f"{self.folder.name}-{len(self.nodes)}.log").open("ab")
-        with log:
-            return subprocess.Popen(
+        with tempfile.NamedTemporaryFile(dir=self.python.parent, suffix=".log", delete=False) as log:
+            process = subprocess.Popen(
                 [*command, "--node-ip-address=127.0.0.1", "--object-store-memory=80000000", *options],
                 env={**os.environ, **ONE_THREAD},
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self.logs[process.pid] = Path(log.name)
+        return process
+
+    def _log(self, process: subprocess.Popen[bytes]) -> Path:
+        return self.logs[process.pid]
 
 
 def _command(process: psutil.Process) -> list[str]:
@@ -131,9 +147,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _wait_for(port: int) -> None:
-    import time
-    import urllib.request
-
     deadline = time.monotonic() + 120
     while True:
         try:

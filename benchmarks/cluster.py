@@ -45,6 +45,7 @@ from studio.runs.scheduler import Scheduler
 from studio.runs.store import RunFolder, RunStore
 from tests.cluster.conftest import RayCluster, write_python
 from tests.tiny_model import write_tiny_model
+from tests.warm import ONE_THREAD
 from tests.workers.conftest import examples
 
 LOOK_SECONDS = 0.02
@@ -123,7 +124,7 @@ def killed_node(bench: Bench, cluster: RayCluster) -> float:
     """Measure the seconds from the death of a node to the first step that is new."""
     run = bench.run(place="ray", epochs=40)
     bench.start(run)
-    wait(lambda: run.checkpoint_steps or not run.is_alive(), "a checkpoint")
+    wait(lambda: run.checkpoint_steps and steps(run), "a checkpoint")
     before = steps(run)[-1].step
     cluster.kill_busy_node()
     began = time.monotonic()
@@ -200,7 +201,9 @@ def main() -> None:
     scheduler = Scheduler(
         store,
         folder / "home",
-        launch=lambda run: launch((TrainElsewhere if run.config.place else Train)(run.path), command=command),
+        launch=lambda run: launch(
+            (TrainElsewhere if run.config.place else Train)(run.path), command=command, variables=ONE_THREAD
+        ),
         clock=time.time,
         make_room=lambda: None,
         room=Places(folder / "home").runs_at_once,

@@ -123,8 +123,8 @@ class Bringing:
             return False
         path = self._run.path / file.path
         try:
-            if path.suffix == ".json":  # its names of models are those of this machine
-                return not (path.is_file() and file.path in self._files)
+            if path.suffix == ".json":  # it names models as this machine does, so it is not what the place has
+                return True
             return path.stat().st_size != file.size or sha256_of(path) != file.sha256
         except OSError:
             log.debug("A file is not here yet", exc_info=True)

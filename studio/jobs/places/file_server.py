@@ -27,8 +27,6 @@ KEPT_FREE_BYTES = 2**30
 IDLE_SECONDS = 60.0
 _PIECE_BYTES = 2**20
 _LENGTH = re.compile(r"[0-9]{1,15}")
-OLD_SECONDS = 14 * 24 * 3600.0
-"""What was sent and not used for so long is deleted when room is wanted."""
 
 log = logging.getLogger(__name__)
 

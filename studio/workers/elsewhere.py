@@ -185,7 +185,8 @@ class Journey:
                     return self._stopped_there() if self._is_stopping() else None
                 self._tell_how_it_waits(watch, report, time.monotonic() - heard_at)
                 self._pass_stop_on()
-                if self._must_end():
+                never_began = report is None and watch.seen == "waiting"
+                if self._must_end() or (self._is_stopping() and never_began):
                     self._engine.stop(self._away.job)
                     return self._stopped_there()
             except Gone:

@@ -6,6 +6,7 @@ Where the cluster shares no folder with the studio, one more job serves the file
 
 import functools
 import logging
+import re
 import shlex
 import threading
 import time
@@ -33,6 +34,9 @@ _STATES: dict[str, JobSeen] = {
     "SUCCEEDED": "ended",
     "FAILED": "ended",
 }
+_OVERLOADED = re.compile(r"status code 5\d\d")
+"""What the client says of an answer by which the cluster tells that it cannot answer now."""
+
 _SCRATCH = "~/.cache/lora-studio"
 
 Answer = TypeVar("Answer")
@@ -153,7 +157,8 @@ class RayEngine:
         if said:
             return said[0]
         error = failed[0] if failed else None
-        if error is None or isinstance(error, OSError):  # requests' errors are OSErrors
+        is_down = error is not None and _OVERLOADED.search(str(error)) is not None
+        if error is None or isinstance(error, OSError) or is_down:  # requests' errors are OSErrors
             raise NoAnswer(
                 f"The cluster at {self._place.address} does not answer.",
                 "Check that it runs and that this address leads to its dashboard.",

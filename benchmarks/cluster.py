@@ -163,6 +163,10 @@ def many(bench: Bench, cluster: RayCluster, count: int, kill_every: float) -> di
     bench.finish(*runs)
     ended.set()
     killer.join()
+    for run in runs:
+        state = bench.scheduler.view(run.id)
+        if state.status != "finished":
+            sys.stdout.write(f"{run.name} {state.status}: {state.headline}\n{run.log_tail()}\n")
     states = Counter(bench.scheduler.view(run.id).status for run in runs)
     losses = Counter(tuple((each.step, each.loss) for each in bench.scheduler.view(run.id).view.steps) for run in runs)
     jobs = sum(away.attempt for run in runs if (away := read_away(run.path)) is not None)
@@ -193,6 +197,7 @@ def main() -> None:
     parser.add_argument("--nodes", type=int, default=2)
     parser.add_argument("--runs", type=int, default=8)
     parser.add_argument("--kill-every", type=float, default=60.0, help="seconds, 0 for never")
+    parser.add_argument("--runs-alone", action="store_true", help="measure the many runs and nothing else")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="cluster-"))
     cluster = RayCluster(Path(tempfile.mkdtemp(prefix="ray", dir="/tmp")), write_python(folder / "python"))
@@ -224,6 +229,10 @@ def measure(bench: Bench, cluster: RayCluster, options: argparse.Namespace, home
     """Measure one thing after the other, the cheapest first."""
     place = cluster.place()
     Places(home).add(type(place)(**{**vars(place), "runs_at_once": options.nodes}))
+    if options.runs_alone:
+        for what, figure in many(bench, cluster, options.runs, options.kill_every).items():
+            say(f"{options.runs} runs on {options.nodes} nodes: {what}", figure, "")
+        return
     cold, first = first_step(bench, epochs=1)
     say("from the submission to the first step, nothing sent yet", cold)
     bench.finish(first)

@@ -233,12 +233,14 @@ class Agent:
     def _hand_in(self, run: RunFolder) -> None:
         """Hand in what is new: what the events tell of is there before they are."""
         lines, offset = read_lines(run.events_path, self._offset)
-        files = self._files(run)
-        said = self._said
-        if files != self._said.files:
+        try:
+            files = self._files(run)
             for each in files:
                 self._send(run, each)
-            said = replace(said, files=files)
+        except FileNotFoundError:  # the worker has just deleted an older checkpoint
+            log.debug("A file was deleted while it was handed in", exc_info=True)
+            return
+        said = replace(self._said, files=files)
         if lines:
             said = replace(said, events=said.events + 1)
             self.storage.write(f"{self.spec.part}/events-{said.events}", b"\n".join(lines) + b"\n")
@@ -258,20 +260,16 @@ class Agent:
             self.storage.delete(at)
 
     def _files(self, run: RunFolder) -> tuple[StoredFile, ...]:
-        """List what the run has made, and is whole."""
+        """List what the run has made, and is whole. Raises FileNotFoundError where one of it is just being deleted."""
         found = []
         for path in sorted(run.path.rglob("*")):
             inner = path.relative_to(run.path).as_posix()
             if not archive_paths.is_made(inner) or not path.is_file():
                 continue
-            try:
-                told = path.stat()
-                key = (inner, told.st_size, told.st_mtime_ns, told.st_ino)
-                if key not in self._known:
-                    self._known[key] = sha256_of(path)
-            except FileNotFoundError:  # an older checkpoint has just been deleted
-                log.debug("A file was deleted while it was read", exc_info=True)
-                return self._said.files
+            told = path.stat()
+            key = (inner, told.st_size, told.st_mtime_ns, told.st_ino)
+            if key not in self._known:
+                self._known[key] = sha256_of(path)
             found.append(StoredFile(inner, f"{self.spec.files}/{self._known[key]}", self._known[key], told.st_size))
         return tuple(found)
 

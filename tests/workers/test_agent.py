@@ -119,6 +119,21 @@ def test_a_storage_that_fails_in_between_loses_nothing_and_doubles_nothing(
     assert lines.count(b"\n") == 2
 
 
+def test_a_checkpoint_that_is_deleted_while_it_is_handed_in_ends_no_job(
+    agent: Agent, storage: Flaky, make_run: Callable[..., RunFolder]
+) -> None:
+    """The worker keeps two checkpoints: the job ended with "No such file or directory" when it deleted an older one."""
+    run = make_run()
+    log = EventLog(run.events_path)
+    log.emit(STEP)
+    with_checkpoint(run, 1)
+    storage.fails = [FileNotFoundError(2, "No such file or directory")]
+    agent._hand_in(run)
+    assert storage.written == [], "events are told of files that are not there"
+    agent._hand_in(run)
+    assert storage.written == ["file", "events-1", "report.json"]
+
+
 def test_what_is_not_wanted_any_more_is_deleted_there(
     agent: Agent, storage: Flaky, make_run: Callable[..., RunFolder]
 ) -> None:

@@ -77,9 +77,13 @@ class Task(ABC):
 
 @dataclass(frozen=True)
 class Train(Task, job="train", watched=False):
-    """Train a run. Its forecast says what memory it takes, and it may take all of that, so it is not watched."""
+    """Train a run. Its forecast says what memory it takes, and it may take all of that, so it is not watched.
+
+    `is_away` says that the run belongs to a studio elsewhere, which cleans up when all of it has come home.
+    """
 
     run: Path
+    is_away: bool = False
 
     @property
     def paths(self) -> JobPaths:

@@ -215,15 +215,13 @@ class Agent:
         return 1 if code else 0
 
     def _start_worker(self, run: RunFolder) -> "subprocess.Popen[bytes]":
-        task = Train(run.path)
+        task = Train(run.path, is_away=True)
         python = shlex.split(self.spec.python) or [sys.executable]
         command = [*python, "-m", "studio.workers", "run", str(write_task(task))]
-        environment = worker_environment(os.environ, card_names())
-        environment.pop("STUDIO_WEBHOOK", None)  # the run ends where it belongs
         with task.paths.log.open("ab") as file:
             return subprocess.Popen(
                 command,
-                env=environment,
+                env=worker_environment(os.environ, card_names()),
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,

@@ -180,6 +180,8 @@ def clean_up(task: Train | TrainElsewhere, last: Event) -> None:
 
     Not before: a run that is not done may be taken up again. What cannot be dropped stays.
     """
+    if isinstance(task, Train) and task.is_away:
+        return
     run = RunFolder(task.run)
     if isinstance(last, Finished) and last.status == "finished":
         with logged(log, "What only the training needed could not be deleted", OSError, RunError, level=logging.INFO):

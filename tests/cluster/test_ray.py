@@ -21,6 +21,8 @@ from tests.faults.ground import Expected, Ground, check_finished, kill, last_ste
 
 __all__ = ["forkserver", "steady", "tally"]
 
+pytestmark = pytest.mark.timeout(600)
+
 
 def carry(task: Task, /) -> Worker:
     """Start the worker here of a run that trains elsewhere: a real process."""

@@ -9,6 +9,8 @@ import runpy
 import shlex
 import signal
 import sys
+import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,7 @@ from studio.jobs.places.book import PROCESS, Place, Places
 from studio.runs import lock
 from studio.runs.launcher import PROJECT_ROOT
 from tests.processes import session_of
-from tests.warm import ONE_THREAD, Forkserver, ask_forkserver
+from tests.warm import ONE_THREAD, Forkserver, WarmWorker, ask_forkserver
 
 NAME = "next-door"
 
@@ -63,6 +65,15 @@ def add_next_door(home: Path, folder: Path, forkserver: Forkserver, *, python: s
     return made
 
 
+def _slow_down(worker: WarmWorker) -> None:
+    """Let a worker work a third of the time alone: on a quiet machine it would be done before it can be disturbed."""
+    while worker.poll() is None:
+        worker.send_signal(signal.SIGSTOP)
+        time.sleep(0.08)
+        worker.send_signal(signal.SIGCONT)
+        time.sleep(0.04)
+
+
 def _main(address: str, pids: str, arguments: list[str]) -> int:
     _, module, *rest = arguments
     if module != "studio.workers":
@@ -72,6 +83,7 @@ def _main(address: str, pids: str, arguments: list[str]) -> int:
     worker = ask_forkserver(Path(address), {"arguments": rest, "environment": dict(os.environ)}, [0, 1, 2])
     (Path(pids) / str(worker.pid)).touch()
     signal.signal(signal.SIGTERM, lambda number, frame: worker.send_signal(number))
+    threading.Thread(target=_slow_down, args=(worker,), daemon=True).start()
     code = worker.wait()
     return code if code >= 0 else 128 - code
 

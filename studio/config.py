@@ -310,6 +310,11 @@ class RunConfig:
         label="Use all GPUs",
         help="Splits each batch across all GPUs of this machine.",
     )
+    place: str = setting(
+        "",
+        label="Where it trains",
+        help="On this machine, or at a place that was added, such as a cluster.",
+    )
     switched_off: tuple[str, ...] = setting(
         (),
         label="Speed-ups switched off",

@@ -6,6 +6,7 @@
     +-- ModelError     a base model cannot be found, read or loaded
     +-- RunError       a run cannot be created, started, read or stopped
     |   +-- TooMany    there is no room for it now: a bound of the studio is met
+    |   +-- NoAnswer   a place where runs train does not answer now, and may do so later
     +-- ExportError    a result cannot be written, or failed its check
     +-- MirrorError    the data folder cannot be mirrored, or brought back
     +-- OutOfMemory    a run needs more memory than there is
@@ -76,6 +77,10 @@ class RunError(StudioError):
 
 class TooMany(RunError):
     """There is no room for it now: a bound of the studio is met."""
+
+
+class NoAnswer(RunError):
+    """A place where runs train does not answer now, and may do so later."""
 
 
 class ExportError(StudioError):

@@ -299,9 +299,14 @@ class Record:
     event: Event
 
 
-def encode(record: Record) -> str:
-    """Write a record as one line without its line end. Raises ValueError for a number that is not finite."""
+def encode(record: Record, *, there: str = "") -> str:
+    """Write a record as one line without its line end. Raises ValueError for a number that is not finite.
+
+    `there` is the number that it had in another place, where it comes from there.
+    """
     line = {"seq": record.seq, "time": round(record.time, 3), "kind": type(record.event).__name__}
+    if there:
+        line[THERE] = there
     return json.dumps(line | codec.to_plain(record.event), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
@@ -323,6 +328,9 @@ def decode(line: str | bytes) -> Record:
 MOST_SEQ = 2**53
 LAST_TIME = 253_402_214_400.0
 """The end of the year 9999: no event has a larger number, and none is from later."""
+
+THERE = "there"
+"""Under this key a line has the number that the event had in another place."""
 
 STEP_MARK = b'"kind":"Stepped"'
 """What stands in the line of every `Stepped`, and of no other event: inside a text the quotation marks are escaped."""

@@ -61,6 +61,10 @@ class Limits:
     """Measurements of this machine at work."""
     calibrations_waiting: int = 0
     """Measurements of this machine that wait for others."""
+    checks_at_once: int = 2
+    """Checks of places at work."""
+    checks_waiting: int = 10
+    """Checks of places that wait for others."""
     free_memory_gib: float = 0.25
     """Memory that stays free: with less, no worker is started."""
     free_disk_gib: float = 0.25

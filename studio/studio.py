@@ -6,6 +6,7 @@
     jobs                      what workers do beside training, such as exports and blends
     imports, evaluations      data that is brought in, and how good each run is beside its base
     chat, rendering           the worker that answers, and those that show how a model reads an example
+    places                    where runs can train beside this machine
     mirror                    what keeps a copy of the data folder on the Hub, where one is kept
 
 What needs several of them is a verb of the studio itself.
@@ -33,10 +34,12 @@ from studio.jobs.evaluations import Evaluations
 from studio.jobs.exports import ExportState, delete_export, start_export
 from studio.jobs.imports import ImportRequest, Imports
 from studio.jobs.jobs import Jobs, JobState
+from studio.jobs.places.away import forget_job
+from studio.jobs.places.book import Place, Places
 from studio.jobs.pool import Pool, Room, WorkerPool, measure_room
 from studio.jobs.publishing import PublicationState, make_card, start_publication
 from studio.jobs.rendering import Rendering
-from studio.jobs.tasks import EXPORTS, Export, Publish, Train
+from studio.jobs.tasks import EXPORTS, CheckPlace, Export, Publish, Train, TrainElsewhere
 from studio.jobs.token_counts import TokenCounting, TokenState
 from studio.logs import logged
 from studio.mirror.keeper import ForOthers, MirrorKeeper
@@ -115,6 +118,7 @@ class Studio:
         self._hub = hub = Hub(token=None if settings.allows_token else False)
         self.rendering = rendering or Rendering()
         self._among = among
+        self.places = Places(settings.home)
         self.pool: WorkerPool = among.pool if among else Pool(settings.home, self.limits, launch=launch, room=room)
         self.jobs = Jobs(self.pool.launch)
         self.models = BaseModels(
@@ -129,14 +133,15 @@ class Studio:
         self.scheduler = Scheduler(
             runs,
             settings.home,
-            launch=lambda run: launch(Train(run.path)),
+            launch=lambda run: launch(TrainElsewhere(run.path) if run.config.place else Train(run.path)),
             clock=clock,
             make_room=among.make_room if among else self.make_room,
             started=self.evaluations.automatic.expect,
             everybody=among.queue if among else None,
+            room=self.places.runs_at_once,
         )
         of_all = (lambda: len(among.queue.order(fresh=True))) if among else None
-        self._places = QueuePlaces(self.limits, self.scheduler.waiting, of_all=of_all)
+        self._queue_places = QueuePlaces(self.limits, self.scheduler.waiting, of_all=of_all)
         self.summaries = Summaries(
             runs, waiting=self.scheduler.waiting, view=self.scheduler.view, places=self.scheduler.places
         )
@@ -210,7 +215,7 @@ class Studio:
         self._require_time()
         check(config)
         self.pool.require_disk()
-        with self._places.taking():
+        with self._queue_places.taking():
             return self._start_run(config, dataset_id, validation_dataset_id)
 
     def _start_run(self, config: RunConfig, dataset_id: str, validation_dataset_id: str) -> RunFolder:
@@ -224,7 +229,7 @@ class Studio:
             train=examples.train,
             validation=examples.validation,
         )
-        self._places.remember(run.id)
+        self._queue_places.remember(run.id)
         self.scheduler.enqueue(run.id)
         trouble = self.scheduler.trouble(run.id)
         if trouble is not None:
@@ -236,11 +241,13 @@ class Studio:
         """Put settings as the worker can take them.
 
         Raises ModelError for a model that cannot be one, ConfigError for an adapter that cannot be named here, and
-        RunError for one that several runs could be meant with.
+        RunError for one that several runs could be meant with, and for a place that is not there.
         """
         if config.start_adapter and self.runs.with_name(config.start_adapter):
             config = dataclasses.replace(config, start_adapter=self.runs.named(config.start_adapter).id)
         public_address.check_start_adapter(config, self.runs, self.settings)
+        if config.place:
+            self.places.get(config.place)  # raises where there is none
         files = self.models.locate(config.model)
         if files is not None and files.source == "folder":
             # The worker has another working directory.
@@ -248,6 +255,52 @@ class Studio:
         if not self.runs.has(config.start_adapter):
             return config
         return _shaped_like(self.runs.get(config.start_adapter).config, config)
+
+    def add_place(self, place: Place) -> Place:
+        """Keep a place where runs can train, and start to check it.
+
+        Raises ConfigError for settings that cannot be, RunError where the name is taken or others may use the studio.
+        """
+        self._require_owner()
+        place = self.places.add(place)
+        self.check_place(place.name)
+        return place
+
+    def check_place(self, name: str) -> JobState[str]:
+        """Start to check a place unless that is under way; return its state. Raises RunError."""
+        self._require_owner()
+        task = CheckPlace(self.settings.home, self.places.get(name).name)
+        if not self.jobs.is_held(task):
+            self.jobs.start(task)
+        return self.place_check(name)
+
+    def place_check(self, name: str) -> JobState[str]:
+        """Say how far the check of a place is."""
+        return self.jobs.state(CheckPlace(self.settings.home, name), starting="The check starts.")
+
+    def cancel_place_check(self, name: str) -> None:
+        """Ask the check of a place to end. Raises RunError."""
+        self._require_owner()
+        self.jobs.cancel(CheckPlace(self.settings.home, name))
+
+    def remove_place(self, name: str) -> None:
+        """Forget a place; its runs stay, and those at work there go on. Raises RunError."""
+        self._require_owner()
+        if self.jobs.is_held(CheckPlace(self.settings.home, name)):
+            raise RunError("This place is being checked.", "Wait until that is done.")
+        self.places.remove(name)
+
+    @property
+    def may_add_places(self) -> bool:
+        """Whether whoever looks at this page may say where runs train: who runs the studio, or an owner of it."""
+        return self._among.person().is_owner if self._among else not self.settings.is_public
+
+    def _require_owner(self) -> None:
+        if not self.may_add_places:
+            raise RunError(
+                "Only an owner of the studio may say where runs train.",
+                "Ask an owner, or use `python app.py places` on its machine.",
+            )
 
     def queue_run(self, id: str, *, first: bool = False) -> None:
         """Let a run train when its turn comes, or go on from its newest checkpoint. Raises RunError when it cannot, and
@@ -257,11 +310,24 @@ class Studio:
         """
         self._require_member()
         self._require_time()
-        with self._places.taking():
+        with self._queue_places.taking():
             if self.scheduler.view(id).can_resume:
                 self.evaluations.cancel(id)
-            self._places.remember(id)
+            self._queue_places.remember(id)
             self.scheduler.enqueue(id, first=first)
+
+    def move_run(self, id: str, place: str) -> RunFolder:
+        """Let a run go on at another place, or with an empty name on this machine, once it is queued again.
+
+        A job that is still at work on it where it was is left to itself: nothing of it comes here any more. Raises
+        RunError while the run is at work, and for a place that is not there.
+        """
+        self._require_member()
+        if place:
+            self.places.get(place)
+        run = self.runs.move(id, place)
+        forget_job(run.path)
+        return run
 
     def tick(self) -> None:
         """Start what waits as far as there is room, the run whose turn it is, and the evaluations of those that ended.
@@ -305,7 +371,7 @@ class Studio:
         if self.runs.get(id).is_blend:
             raise RunError("A blend was not trained, so there is no training to repeat.", "Blend its parents again.")
         self.pool.require_disk()
-        with self._places.taking():
+        with self._queue_places.taking():
             return self.runs.duplicate(id)
 
     def archive_run(self, id: str) -> Path:

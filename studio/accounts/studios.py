@@ -24,6 +24,7 @@ from studio.compare.chat_client import ChatClient
 from studio.compare.chat_room import ChatRoom
 from studio.data.library import DatasetLibrary
 from studio.errors import RunError, TooMany
+from studio.jobs.places.book import Places
 from studio.jobs.pool import Pool
 from studio.jobs.rendering import Rendering
 from studio.logs import logged
@@ -79,7 +80,7 @@ class Studios:
         """
         self.settings = settings
         self.people = people
-        self.queue = FairQueue(settings.home)
+        self.queue = FairQueue(settings.home, room=Places(settings.home).runs_at_once)
         self._launch: Launch = launch or _launch(settings)
         self._chat = chat
         self._clock = clock
@@ -134,9 +135,10 @@ class Studios:
         """
         self._pool.tick()
         self._count_training()
-        if (home := self.queue.next_home()) is not None:
-            self._start_run(home)
-            self.queue.pass_by(home)
+        for place in self.queue.places():
+            if (home := self.queue.next_home(place)) is not None:
+                self._start_run(home)
+                self.queue.pass_by(home, place)
         with self._guard:
             open_now = list(self._studios.items())
         for id, each in open_now:

@@ -22,6 +22,7 @@ from studio.cli.follow import RunFailed
 from studio.cli.inspect import inspect
 from studio.cli.options import GivenData, changes_given, choices_given, evaluation_data_given, roles_given, run_config
 from studio.cli.parser import make_parser
+from studio.cli.places import places
 from studio.cli.publish import Order, publish
 from studio.cli.space import SpaceOptions, space
 from studio.cli.train import resume, train
@@ -132,7 +133,10 @@ def _train(studio: Studio, options: argparse.Namespace, console: Console) -> int
 
 
 def _resume(studio: Studio, options: argparse.Namespace, console: Console) -> int:
-    return resume(studio, run_id=_run_id(studio, options), console=console)
+    run_id = _run_id(studio, options)
+    if options.place is not None:
+        studio.move_run(run_id, options.place)
+    return resume(studio, run_id=run_id, console=console)
 
 
 def _evaluate(studio: Studio, options: argparse.Namespace, console: Console) -> int:
@@ -177,6 +181,10 @@ def _demo(studio: Studio, options: argparse.Namespace, console: Console) -> int:
     return demo(studio, console=console)
 
 
+def _places(studio: Studio, options: argparse.Namespace, console: Console) -> int:
+    return places(studio, options, console=console)
+
+
 def _serve(studio: Studio, options: argparse.Namespace, console: Console) -> int:
     from studio.cli.serve import serve  # gradio takes seconds to import, and only the page needs it
 
@@ -196,6 +204,7 @@ COMMANDS: dict[str | None, Callable[[Studio, argparse.Namespace, Console], int]]
     "export": _export,
     "publish": _publish,
     "demo": _demo,
+    "places": _places,
     None: _serve,
 }
 """What each command does, but for `inspect`, `space` and `users`, which need no studio; None serves the page."""

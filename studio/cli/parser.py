@@ -9,6 +9,7 @@ from studio.cli.compare import strengths
 from studio.cli.options import EVALUATION_PREFIX, add_data_options, add_reading_options, add_run_options
 from studio.config import setting_named
 from studio.jobs.exports import ADAPTER, GGUF, GGUF_ADAPTER, MERGED, Q8_0, QUANTISATIONS
+from studio.jobs.places.book import RAY, Place
 from studio.jobs.standard_tasks import QUESTIONS
 
 _RUN = "the name that you gave it, or that of its folder in runs/"
@@ -56,6 +57,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
 
 def _add_resume(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help=_RUN)
+    parser.add_argument("--place", metavar="NAME", help="let it go on at this place, or with '' on this machine")
 
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:
@@ -212,6 +214,48 @@ def _add_users(parser: argparse.ArgumentParser) -> None:
             )
 
 
+def _add_places(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="list|add|check|remove")
+    actions.add_parser("list", help="which places there are, and what the last check of each found")
+    for action, help in (
+        ("add", "add a place, and check it"),
+        ("check", "look again what a place is, and whether runs can train there"),
+        ("remove", "forget a place; its runs stay, and those at work there go on"),
+    ):
+        one = actions.add_parser(action, help=help)
+        one.add_argument("name", metavar="NAME", help="how the place is called, such as lab-cluster")
+        if action == "add":
+            _add_place_options(one)
+
+
+def _add_place_options(parser: argparse.ArgumentParser) -> None:
+    kind = parser.add_mutually_exclusive_group(required=True)
+    kind.add_argument("--ray", metavar="ADDRESS", help="a Ray cluster, by the address of its dashboard")
+    kind.add_argument("--slurm", action="store_true", help="the Slurm cluster that this machine submits jobs to")
+    usual = Place("usual", RAY)
+    for flag, value, metavar, help in (
+        ("--folder", "", "FOLDER", "a folder that the place and this machine share under the same path"),
+        ("--files-address", "", "ADDRESS", "where a Ray cluster without such a folder is reached for files, from here"),
+        ("--python", usual.python, "COMMAND", "the Python there that has the studio's requirements"),
+        ("--scratch", "", "FOLDER", "the folder there in which runs work"),
+        ("--partition", "", "NAME", "the partition of Slurm"),
+    ):
+        default = f" (default: {value})" if value else ""
+        parser.add_argument(flag, default=value, metavar=metavar, help=help + default)
+    parser.add_argument("--files-port", type=_port, default=0, help="the port of the files there, where it is another")
+    for flag, number, help in (
+        ("--cpus", usual.cpus, "cores for each run"),
+        ("--gpus", usual.gpus, "GPUs for each run"),
+        ("--memory", usual.memory_gib, "GB of memory for each run, 0 where the place decides"),
+        ("--hours", usual.hours, "how long Slurm lets one job work; a run goes on in the next one"),
+    ):
+        parser.add_argument(flag, type=float, default=number, metavar="NUMBER", help=f"{help} (default: {number:g})")
+    parser.add_argument("--runs-at-once", type=_count_of("runs"), default=1, help="how many runs train there at once")
+    parser.add_argument(
+        "--send-models", action="store_true", help="send base models of the Hub from here: the place cannot download"
+    )
+
+
 def _add_inspect(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, nargs="+", metavar="FILE")
     add_data_options(parser)
@@ -234,6 +278,7 @@ _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "publish": ("put an export of a run on the Hugging Face Hub, with a model card", _add_publish),
     "space": ("make a Space of this checkout on the Hugging Face Hub, or bring one up to date", _add_space),
     "users": ("the accounts of a studio that several people share: list, add, reset, remove", _add_users),
+    "places": ("where runs train beside this machine: list, add, check, remove", _add_places),
     "inspect": ("what the Data tab knows of a file", _add_inspect),
 }
 

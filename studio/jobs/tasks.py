@@ -43,7 +43,8 @@ BLENDS = Share("blends", "blends", "")
 """A blend's lock is that of a run, and is held briefly."""
 PUBLICATIONS = Share("publications", "uploads to the Hub", "runs/*/published/*.lock")
 CALIBRATIONS = Share("calibrations", "measurements of this machine", "machine.lock")
-SHARES = (IMPORTS, TOKEN_COUNTS, DOWNLOADS, EXPORTS, EVALUATIONS, BLENDS, PUBLICATIONS, CALIBRATIONS)
+CHECKS = Share("checks", "checks of places", "places/*/check.lock")
+SHARES = (IMPORTS, TOKEN_COUNTS, DOWNLOADS, EXPORTS, EVALUATIONS, BLENDS, PUBLICATIONS, CALIBRATIONS, CHECKS)
 
 
 class Task(ABC):
@@ -76,13 +77,40 @@ class Task(ABC):
 
 @dataclass(frozen=True)
 class Train(Task, job="train", watched=False):
-    """Train a run. Its forecast says what memory it takes, and it may take all of that, so it is not watched."""
+    """Train a run. Its forecast says what memory it takes, and it may take all of that, so it is not watched.
+
+    `is_away` says that the run belongs to a studio elsewhere, which cleans up when all of it has come home.
+    """
+
+    run: Path
+    is_away: bool = False
+
+    @property
+    def paths(self) -> JobPaths:
+        return _in_run(self.run)
+
+
+@dataclass(frozen=True)
+class TrainElsewhere(Task, job="train-elsewhere"):
+    """Have a run trained at the place that its settings name, and bring home what it makes."""
 
     run: Path
 
     @property
     def paths(self) -> JobPaths:
         return _in_run(self.run)
+
+
+@dataclass(frozen=True)
+class CheckPlace(Task, job="check-place", share=CHECKS):
+    """Look what a place is, and whether runs can train there."""
+
+    home: Path
+    name: str
+
+    @property
+    def paths(self) -> JobPaths:
+        return _named(shared_home(self.home) / "places" / self.name, "check")
 
 
 @dataclass(frozen=True)
@@ -225,6 +253,8 @@ class Chat(Task, job="chat"):
 
 TASKS: tuple[type[Task], ...] = (
     Train,
+    TrainElsewhere,
+    CheckPlace,
     MakeBlend,
     Export,
     Publish,

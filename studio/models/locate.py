@@ -14,7 +14,7 @@ from studio.errors import ModelError
 from studio.limits import LAPTOP, Limits
 from studio.models.base_files import WEIGHT_INDEXES, WHOLE_WEIGHTS, read_config
 from studio.models.download import Listener, Report
-from studio.models.elsewhere import OWN_FOLDERS, folder_here
+from studio.models.elsewhere import ELSEWHERE, OWN_FOLDERS, folder_here
 from studio.models.hub import DEFAULT_HUB, Hub
 from studio.models.kinds import check_kind
 from studio.models.starter import READY_MARK, starter_folder
@@ -74,7 +74,7 @@ def locate_settled(name: str, home: Path) -> ModelFiles | None:
 
     A worker has another working directory than the studio: an id must not become a folder that lies in it.
     """
-    return locate(name, home, folders=Path(name).is_absolute())
+    return locate(name, home, folders=Path(name).is_absolute() or name.startswith(ELSEWHERE))
 
 
 def check_hub_id(name: str) -> None:

@@ -44,6 +44,23 @@ def check_files(folder: Path) -> None:
         _check_tensors(learned)
 
 
+def check_made(folder: Path, inner: str) -> None:
+    """Read what a run has made at another place: the files in `folder`, which belong at `inner` in the run's folder.
+
+    Raises RunError naming the first that is damaged.
+    """
+    try:
+        for path in sorted(folder.iterdir()):
+            _reader(f"{inner}/{path.name}")(path)
+        _check_headers(folder)
+    except (*_UNREADABLE, ModelError) as error:
+        why = str(error).replace(str(folder), inner)[:300]
+        raise RunError(
+            f"What came home from the place is damaged, and was not taken: {inner} ({why}).",
+            "Resume the run; it goes on from its newest checkpoint.",
+        ) from error
+
+
 def _reader(inner: str) -> Callable[[Path], None]:
     known: dict[str, Callable[[Path], None]] = {
         archive_paths.CONFIG: _check_config,
@@ -118,14 +135,18 @@ def _check_tensors(folder: Path) -> None:
     The one place that looks at weights before a run is taken in.
     """
     try:
-        for path in sorted(folder.glob("*.safetensors")):
-            read_header(path)
-        if (folder / ADAPTER_SETTINGS).is_file():
-            check_adapter(folder)
+        _check_headers(folder)
     except ModelError as error:
         # The folder is a temporary one of this machine, which says nothing to a person.
         message = error.message.replace(f"{folder}/", "").replace(str(folder), folder.name)
         raise RunError(f"The run was not imported: {message}", error.hint) from error
+
+
+def _check_headers(folder: Path) -> None:
+    for path in sorted(folder.glob("*.safetensors")):
+        read_header(path)
+    if (folder / ADAPTER_SETTINGS).is_file():
+        check_adapter(folder)
 
 
 def _document(path: Path, most_bytes: int) -> Any:

@@ -26,6 +26,9 @@ NEEDED = frozenset({CONFIG, ORIGIN, TRAIN})
 _OWN = NEEDED | {ABOUT, PARENTS, VALIDATION, EVENTS, "reference.safetensors", "reference.later"}
 """The reference is what the exports are checked against: it was said by a model that is gone."""
 
+_GIVEN = NEEDED | {ABOUT, PARENTS, VALIDATION, EVENTS}
+"""What a run has before it is trained, and what it says meanwhile."""
+
 _LEARNED = re.compile(r"(?:adapter|model|start|checkpoints/step-[0-9]{1,12})/([A-Za-z0-9][A-Za-z0-9._-]*)")
 _LEARNED_FILES = frozenset(
     {
@@ -56,7 +59,7 @@ def packed_content(path: Path, inner: str) -> str | None:
     """
     if inner == EVENTS:
         records, _ = read_events(path)
-        return "".join(encode(_shortened(each)) + "\n" for each in records if not isinstance(each.event, Unknown))
+        return "".join(encode(shortened(each)) + "\n" for each in records if not isinstance(each.event, Unknown))
     if not inner.endswith(".json") or PurePosixPath(inner).name.startswith(("tokenizer.", "vocab.")):
         return None
     try:
@@ -78,7 +81,7 @@ def _placeless(document: Any, inner: str) -> str | None:
     if inner == CONFIG:
         config = codec.from_plain(RunConfig, modernised(document))
         model, start = without_place(config.model), without_place(config.start_adapter)
-        return codec.dumps(dataclasses.replace(config, model=model, start_adapter=start)) + "\n"
+        return codec.dumps(dataclasses.replace(config, model=model, start_adapter=start, place="")) + "\n"
     if inner == ORIGIN:
         origin = codec.from_plain(RunOrigin, document)
         return codec.dumps(dataclasses.replace(origin, model_name=without_place(origin.model_name))) + "\n"
@@ -88,7 +91,7 @@ def _placeless(document: Any, inner: str) -> str | None:
     return None if told == document else json.dumps(told, ensure_ascii=False, indent=2) + "\n"
 
 
-def _shortened(record: Record) -> Record:
+def shortened(record: Record) -> Record:
     """Cut the paths in what a worker told; the trace of a failure is for the log of the machine where it happened."""
     match record.event:
         case Loading() as event:
@@ -101,6 +104,11 @@ def _shortened(record: Record) -> Record:
             said = paths_shortened(event.message), paths_shortened(event.hint)
             return dataclasses.replace(record, event=Failed(event.cause, *said))
     return record
+
+
+def is_made(inner: str) -> bool:
+    """Tell whether a file is one that a worker makes of the run, beside its events. `inner` is as in `is_own`."""
+    return is_own(inner) and inner not in _GIVEN
 
 
 def is_own(inner: str) -> bool:

@@ -47,15 +47,17 @@ class EventLog:
         """The number of the last record; 0 before the first."""
         return self._seq
 
-    def emit(self, event: Event) -> Record:
+    def emit(self, event: Event, *, at: float | None = None, there: str = "") -> Record:
         """Append one event and return its record. May be called from any thread.
+
+        One that comes from another place has happened `at` a time, and had the number `there`.
 
         Raises RunError when the disk does not take the line (nothing of it stays), ValueError when a number in the
         event is not finite.
         """
         with self._turn:
-            record = Record(seq=self._seq + 1, time=self._clock(), event=event)
-            line = (encode(record) + "\n").encode("utf-8")
+            record = Record(seq=self._seq + 1, time=self._clock() if at is None else at, event=event)
+            line = (encode(record, there=there) + "\n").encode("utf-8")
             try:
                 if os.write(self._descriptor, line) < len(line):
                     raise OSError(0, "no space left on the disk")

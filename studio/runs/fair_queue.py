@@ -1,7 +1,7 @@
 """The queues of all accounts as one line: whose run is next, so that nobody's tenth run comes before another's first.
 
 Each account has a queue of its own, in its own order. The accounts take turns: the one that was served longest ago is
-next. Without accounts there is one queue, and nothing here is asked or written.
+next. Each place where runs train is a line of its own. Without accounts there is one queue, and no turns are written.
 
 <home>/accounts/turns.json      which account was served when, by a number that grows
 <home>/accounts/turns.lock      held while it is decided whose turn it is, and while that run is started
@@ -24,6 +24,7 @@ from studio.homes import ACCOUNTS, all_homes, has_accounts, shared_home
 from studio.logs import logged
 from studio.runs import lock
 from studio.runs.queue import IN_USE, Line, Queue
+from studio.runs.store import RunFolder
 
 _MOST_BYTES = 4 * 2**20
 _FRESH_SECONDS = 1.0
@@ -53,9 +54,13 @@ class _Turns:
 class FairQueue:
     """The line of all runs of a studio, for any number of threads. `clock` counts seconds."""
 
-    def __init__(self, home: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """`home` is the data folder of any account of the studio."""
+    def __init__(
+        self, home: Path, *, clock: Callable[[], float] = time.monotonic, room: Callable[[str], int] = lambda place: 1
+    ) -> None:
+        """`home` is the data folder of any account of the studio. `room` says how many runs a place takes at once."""
         self._shared = shared_home(home)
+        self._room = room
+        self._places: dict[Waiting, tuple[int, str]] = {}
         self._folder = self._shared / ACCOUNTS
         self._clock = clock
         self._guard = threading.Lock()
@@ -79,22 +84,47 @@ class FairQueue:
         with self._guard:
             self._seen_at = float("-inf")
 
-    def next_home(self) -> Path | None:
-        """Return the data folder whose run is next; None where none waits or one is at work."""
-        order = self.order(fresh=True)
-        return order[0].home if order and self.at_work() is None else None
+    def place_of(self, run: Waiting) -> str:
+        """Say where a run trains: the name of a place, empty for this machine and where it cannot be read."""
+        if not (self._shared / "places").is_dir():
+            return ""
+        folder = RunFolder(run.home / "runs" / Path(run.id).name)
+        try:
+            changed = (folder.path / "config.json").stat().st_mtime_ns
+            known = self._places.get(run)
+            if known is None or known[0] != changed:
+                known = self._places[run] = (changed, folder.config.place)
+            return known[1]
+        except (OSError, RunError):
+            log.debug("Where a run trains cannot be read", exc_info=True)
+            return ""
+
+    def places(self) -> tuple[str, ...]:
+        """List the places for which runs wait, this machine as an empty name."""
+        return tuple(dict.fromkeys(self.place_of(each) for each in self.order()))
+
+    def next_home(self, place: str = "") -> Path | None:
+        """Return the data folder whose run is next at a place; None where none waits or there is no room."""
+        order = [each for each in self.order(fresh=True) if self.place_of(each) == place]
+        return order[0].home if order and self._has_room(place) else None
 
     def at_work(self) -> Waiting | None:
-        """Return the run that has the accelerator, of whichever account; None where none has."""
+        """Return the run that has the accelerator of this machine, of whichever account; None where none has."""
+        return next(self._working(""), None)
+
+    def _has_room(self, place: str) -> bool:
+        return sum(1 for _ in self._working(place)) < self._room(place)
+
+    def _working(self, place: str) -> Iterator[Waiting]:
         for home in all_homes(self._shared):
             for id in Queue(home).line().working:
-                if lock.is_held(home / "runs" / Path(id).name / "run.lock"):
-                    return Waiting(home, id)
-        return None
+                run = Waiting(home, id)
+                if lock.is_held(home / "runs" / Path(id).name / "run.lock") and self.place_of(run) == place:
+                    yield run
 
     @contextmanager
-    def turn(self, home: Path) -> Iterator[bool]:
-        """Hold everybody's turn, and tell whether it is that of an account. What is started then counts as its turn.
+    def turn(self, home: Path, place: str = "") -> Iterator[bool]:
+        """Hold everybody's turn at a place, and tell whether it is that of an account. What is started then counts.
 
         A queue that nobody looks after waits for its server, and does not hold up who trains without one. Raises
         RunError when the folder of the accounts cannot be written.
@@ -103,22 +133,24 @@ class FairQueue:
             yield True
             return
         with self._held():
-            if self.at_work() is not None:
+            if not self._has_room(place):
                 yield False
                 return
-            order = [each for each in self._merged() if each.home == home or self._is_served()]
+            merged = (each for each in self._merged() if self.place_of(each) == place)
+            order = [each for each in merged if each.home == home or self._is_served()]
             is_ours = bool(order) and order[0].home == home
             yield is_ours
             if is_ours:
                 # Also where no run of it could be started: those of others are not held up.
                 self._count_as_served(home)
 
-    def pass_by(self, home: Path) -> None:
-        """Let others come next where an account did not take its turn: what it met must not hold them up.
+    def pass_by(self, home: Path, place: str = "") -> None:
+        """Let others come next at a place where an account did not take its turn: what it met must not hold them up.
 
         Raises RunError.
         """
-        if self.next_home() == home and any(each.home != home for each in self.order()):
+        others = (each for each in self.order() if each.home != home and self.place_of(each) == place)
+        if self.next_home(place) == home and any(others):
             with self._held():
                 self._count_as_served(home)
 

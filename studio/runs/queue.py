@@ -35,6 +35,20 @@ class Line:
     working: tuple[str, ...] = ()
 
 
+class _Room:
+    """How many more runs each place takes; every place is asked once."""
+
+    def __init__(self, room: Callable[[str], int], taken: Counter[str]) -> None:
+        self._of = room
+        self._taken = taken
+        self._most: dict[str, int] = {}
+
+    def has(self, place: str) -> bool:
+        if place not in self._most:
+            self._most[place] = self._of(place)
+        return self._taken[place] < self._most[place]
+
+
 class Queue:
     """The queue of one data folder. Every method raises RunError when the folder cannot be written."""
 
@@ -72,12 +86,20 @@ class Queue:
                 change(replace(line, waiting=(*others[:place], id, *others[place:])))
 
     def start_next(
-        self, *, may_wait: Callable[[str], bool], is_at_work: Callable[[str], bool], start: Callable[[str], bool]
+        self,
+        *,
+        may_wait: Callable[[str], bool],
+        is_at_work: Callable[[str], bool],
+        start: Callable[[str], bool],
+        place_of: Callable[[str], str] = lambda id: "",
+        room: Callable[[str], int] = lambda place: 1,
+        only: str | None = None,
     ) -> str | None:
-        """Start the run whose turn it is, unless one is at work; return its id.
+        """Start the run whose turn it is, unless as many are at work as its place has `room` for; return its id.
 
-        `start` says whether a run could be started; those that cannot be stay and do not hold up the others. The run
-        is at work before it leaves the line, so that nobody sees it nowhere. Those that may not wait any more leave.
+        `place_of` says where a run trains; with `only` none is started elsewhere. `start` says whether a run could be
+        started; those that cannot be stay and do not hold up the others. The run is at work before it leaves the line,
+        so that nobody sees it nowhere. Those that may not wait any more leave.
         """
         seen = self._read()
         if seen is not None and not seen.waiting:
@@ -88,11 +110,12 @@ class Queue:
                 line = replace(line, waiting=tuple(id for id in line.waiting if id not in gone))
                 change(line)
             working = tuple(id for id in line.working if is_at_work(id))
-            if working:
-                return None
+            left = _Room(room, Counter(map(place_of, working)))
             for id in line.waiting:
-                if start(id):
-                    change(Line(waiting=tuple(each for each in line.waiting if each != id), working=(id,)))
+                place = place_of(id)
+                if only in (None, place) and left.has(place) and start(id):
+                    waiting = tuple(each for each in line.waiting if each != id)
+                    change(Line(waiting=waiting, working=(*working, id)))
                     return id
         return None
 

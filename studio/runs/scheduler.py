@@ -38,6 +38,10 @@ STOP_GRACE_SECONDS = 300.0
 model that takes minutes, and killing it earlier would throw the last steps away."""
 
 
+LET_GO_SECONDS = 15.0
+"""How long a worker may take to end what it has at work elsewhere, when nothing of it is wanted."""
+
+
 @dataclass(frozen=True)
 class RunState:
     """A run at one moment. `view` is a copy that does not change; `diagnosis` is there when the run was lost.
@@ -75,10 +79,13 @@ class Scheduler:
         make_room: Callable[[], None],
         started: Callable[[RunFolder], object] = lambda run: None,
         everybody: FairQueue | None = None,
+        room: Callable[[str], int] = lambda place: 1,
     ) -> None:
         """`launch` starts the worker of a run. `make_room` is called before that, to free the accelerator; `started`
-        once it was. `everybody` is the line of all accounts, where others have it too.
+        once it was. `everybody` is the line of all accounts, where others have it too. `room` says how many runs the
+        place of a name takes at once; this machine has none.
         """
+        self._room = room
         self._runs = runs
         self._home = home
         self._launch = launch
@@ -86,7 +93,7 @@ class Scheduler:
         self._make_room = make_room
         self._started = started
         self.queue = Queue(home)
-        self._everybody = everybody or FairQueue(home)
+        self._everybody = everybody or FairQueue(home, room=room)
         self._guard = threading.Lock()
         self._followings: dict[str, Following] = {}
         self._workers: dict[str, Worker] = {}
@@ -132,15 +139,19 @@ class Scheduler:
         working = self._working(line)
         if working is not None:
             return self._told(working)
-        ready = next((id for id in line.waiting if id not in self._trouble), None)
+        ready = next((id for id in line.waiting if id not in self._trouble and not self.place_of(id)), None)
         if ready is None and self._everybody.is_shared:
             other = self._everybody.at_work() or next(iter(self._everybody.order()), None)
             return "" if other is None or other.home == self._home else self._told_of(other)
         return "" if ready is None else self._told(ready)
 
-    def _working(self, line: Line) -> str | None:
-        """Return the run that has the accelerator; None where none has."""
-        return next((id for id in line.working if self._is_at_work(id)), None)
+    def place_of(self, id: str) -> str:
+        """Say where a run trains: the name of a place, empty for this machine."""
+        return self._everybody.place_of(Waiting(self._home, id))
+
+    def _working(self, line: Line, place: str = "") -> str | None:
+        """Return the first run that is at work at a place; None where none is."""
+        return next((id for id in line.working if self.place_of(id) == place and self._is_at_work(id)), None)
 
     def _told(self, id: str) -> str:
         with logged(log, "A run in the queue cannot be read", RunError, level=logging.INFO):
@@ -159,11 +170,14 @@ class Scheduler:
 
     def _before(self, id: str, waiting: Sequence[str]) -> str:
         """Say what a run in the queue waits for."""
+        place = self.place_of(id)
         if self._everybody.is_shared:
-            return self._before_all(id, waiting)
-        working = self._working(self.queue.line())
-        ahead = waiting.index(id) + (working is not None)
-        if working is None or not ahead:
+            return f"It waits for room at {place}." if place else self._before_all(id, waiting)
+        line = self.queue.line()
+        working = self._working(line, place)
+        before = [*line.working, *waiting[: waiting.index(id)]]
+        ahead = sum(self.place_of(each) == place for each in before if each in waiting or self._is_at_work(each))
+        if working is None or ahead < self._room(place):
             return ""
         more = f" and {counted(ahead - 1, 'other run')}" if ahead > 1 else ""
         return f"It waits for {self._told(working)}{more}."
@@ -205,13 +219,22 @@ class Scheduler:
             return self._start_next()
         if not self.waiting():
             return None
-        with self._everybody.turn(self._home) as is_ours:
-            started = self._start_next() if is_ours else None
+        started = None
+        for place in dict.fromkeys(map(self.place_of, self.waiting())):
+            with self._everybody.turn(self._home, place) as is_ours:
+                started = (self._start_next(place) if is_ours else None) or started
         self._everybody.look_again()
         return started
 
-    def _start_next(self) -> str | None:
-        return self.queue.start_next(may_wait=self._may_wait, is_at_work=self._is_at_work, start=self._start)
+    def _start_next(self, only: str | None = None) -> str | None:
+        return self.queue.start_next(
+            may_wait=self._may_wait,
+            is_at_work=self._is_at_work,
+            start=self._start,
+            place_of=self.place_of,
+            room=self._room,
+            only=only,
+        )
 
     def stop(self, id: str, *, grace_seconds: float = STOP_GRACE_SECONDS) -> None:
         """Ask a run to save its work and end; one that has not after `grace_seconds` is killed. Returns at once.
@@ -252,10 +275,18 @@ class Scheduler:
         deadline = time.monotonic() + STOP_GRACE_SECONDS
         if run.is_alive():
             self._write_request(run, DISCARD)
+            self._let_go(run)
         while run.is_alive() and time.monotonic() < deadline:
             self._kill(run)
             time.sleep(_LOOK_SECONDS)
         self.delete(id)
+
+    def _let_go(self, run: RunFolder) -> None:
+        """Let the worker of a run that trains elsewhere end its job there, which would go on without it."""
+        deadline = time.monotonic() + LET_GO_SECONDS
+        if self.place_of(run.id) and self._ask_to_stop(run):
+            while run.is_alive() and time.monotonic() < deadline:
+                time.sleep(_LOOK_SECONDS)
 
     def delete(self, id: str) -> None:
         """Move a run to the trash. Raises RunError when it is unknown or at work."""
@@ -348,7 +379,8 @@ class Scheduler:
             if run.is_alive():
                 return True  # somebody else did
             run.stop_request.unlink(missing_ok=True)
-            self._make_room()
+            if not self.place_of(id):
+                self._make_room()
             worker = self._launch(run)
             run.lost_path.unlink(missing_ok=True)
         except RunError as error:

@@ -386,6 +386,15 @@ class RunStore:
         self._shelf.forget(id)
         return self.get(id)
 
+    def move(self, id: str, place: str) -> RunFolder:
+        """Let a run that is not at work train at another place from now on; empty is this machine. Raises RunError."""
+        self.require_allowed()
+        run = self.get(id)
+        with _unworked(run), disk_trouble("The run", run.path):
+            write_whole(run.path / "config.json", codec.dumps(dataclasses.replace(run.config, place=place)))
+        self._shelf.forget(id)
+        return self.get(id)
+
     def duplicate(self, id: str) -> RunFolder:
         """Make a new run with the settings and the data of another. Raises RunError."""
         run = self.get(id)

@@ -18,6 +18,7 @@ from typing import Any
 from studio.jobs.tasks import (
     Calibrate,
     Chat,
+    CheckPlace,
     CountTokens,
     Evaluate,
     Export,
@@ -27,6 +28,7 @@ from studio.jobs.tasks import (
     Publish,
     Task,
     Train,
+    TrainElsewhere,
     read_task,
 )
 from studio.logs import log_to_stderr
@@ -36,6 +38,8 @@ from studio.workers.ranks import end_with_the_first, rank
 
 WORK: dict[type[Task], str] = {
     Train: "train:train_run",
+    TrainElsewhere: "elsewhere:train_elsewhere",
+    CheckPlace: "check_place:check_place",
     Export: "export:export_run",
     Publish: "publish:publish_run",
     MakeBlend: "blend:blend_run",
@@ -48,7 +52,7 @@ WORK: dict[type[Task], str] = {
 }
 """The module and the function that does each task. What a task needs is imported for that one alone."""
 
-AFTERWARDS: dict[type[Task], str] = {Train: "train:clean_up"}
+AFTERWARDS: dict[type[Task], str] = {Train: "train:clean_up", TrainElsewhere: "elsewhere:clean_up"}
 """What is told the last event, once that is written."""
 
 

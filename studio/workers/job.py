@@ -33,7 +33,7 @@ _READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
 class Job:
     """What a job may use: `emit` for events, `should_stop` for the person's request to stop."""
 
-    def __init__(self, emit: Callable[[Event], object], *, follows_another: bool = False) -> None:
+    def __init__(self, emit: Callable[..., object], *, follows_another: bool = False) -> None:
         """`follows_another` says whether an earlier worker was at the same job."""
         self._emit = emit
         self.follows_another = follows_another
@@ -42,6 +42,10 @@ class Job:
     def emit(self, event: Event) -> None:
         """Write an event to the job's log."""
         self._emit(event)
+
+    def pass_on(self, event: Event, *, at: float, there: str) -> None:
+        """Write an event to the job's log that happened in another place, where it has the number `there`."""
+        self._emit(event, at=at, there=there)
 
     def should_stop(self) -> bool:
         """Tell whether the job has been asked to stop."""
@@ -89,7 +93,7 @@ class Job:
 def run_job(
     name: str,
     events: Path,
-    work: Callable[[Job], Finished],
+    work: Callable[[Job], Finished | Failed],
     *,
     ended: Callable[[Event], object] = lambda event: None,
 ) -> int:

@@ -21,7 +21,7 @@ from studio.errors import ConfigError, ModelError, OutOfMemory, RunError, Studio
 from studio.events import Event, Finished, Forecasted, Loaded, Loading, Measured, Noted, Resumed, Saved
 from studio.files import whole_folder
 from studio.jobs.calibration import accelerator_lock
-from studio.jobs.tasks import Train, home_of
+from studio.jobs.tasks import Train, TrainElsewhere, home_of
 from studio.logs import logged
 from studio.models.adapter_base import ensure_same_base
 from studio.models.adapter_files import hash_learned
@@ -175,11 +175,13 @@ def _keep_result(
     job.emit(Saved(step=kept_step, path=name))
 
 
-def clean_up(task: Train, last: Event) -> None:
+def clean_up(task: Train | TrainElsewhere, last: Event) -> None:
     """Drop what only the training needed, once `last` says that the run is done, and tell whoever wants to know.
 
     Not before: a run that is not done may be taken up again. What cannot be dropped stays.
     """
+    if isinstance(task, Train) and task.is_away:
+        return
     run = RunFolder(task.run)
     if isinstance(last, Finished) and last.status == "finished":
         with logged(log, "What only the training needed could not be deleted", OSError, RunError, level=logging.INFO):

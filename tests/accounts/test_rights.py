@@ -13,6 +13,7 @@ from studio.data.library import DatasetLibrary
 from studio.errors import RunError
 from studio.jobs.evaluations import Evaluations
 from studio.jobs.imports import ImportRequest, Imports
+from studio.jobs.places.book import Place
 from studio.jobs.tasks import Export
 from studio.models.starter import starter_folder
 from studio.runs.scheduler import Scheduler
@@ -49,6 +50,8 @@ REFUSED: dict[str, Verb] = {
     "runs.describe": lambda studio, run, data: studio.runs.describe(run, name="mine"),
     "runs.change": lambda studio, run, data: studio.runs.change(run, RunConfig()),
     "runs.duplicate": lambda studio, run, data: studio.runs.duplicate(run),
+    "runs.move": lambda studio, run, data: studio.runs.move(run, ""),
+    "move_run": lambda studio, run, data: studio.move_run(run, ""),
     "runs.delete": lambda studio, run, data: studio.runs.delete(run),
     "runs.restore": lambda studio, run, data: studio.runs.restore(run),
     "runs.empty_bin": lambda studio, run, data: studio.runs.empty_bin(),
@@ -68,9 +71,16 @@ ALLOWED = {
     *("runs.binned", "runs.free_name", "runs.folder", "runs.folders", "runs.has", "runs.ids"),
     # What may train has been asked by then; the studio itself takes up what was lost.
     *("scheduler.enqueue", "scheduler.trouble", "scheduler.waiting", "scheduler.next_up", "scheduler.places"),
-    *("scheduler.tick", "scheduler.stop", "scheduler.recover", "scheduler.view"),
+    *("scheduler.tick", "scheduler.stop", "scheduler.recover", "scheduler.view", "scheduler.place_of"),
+    *("may_add_places", "place_check"),
     *("evaluations.cancel", "evaluations.state", "evaluations.names", "evaluations.reports", "evaluations.rows"),
     *("imports.recover", "imports.state", "imports.request", "imports.cancel", "imports.wait", "imports.working"),
+}
+OF_OWNERS = {
+    "add_place": lambda studio: studio.add_place(Place("lab", "ray", address="http://127.0.0.1:9")),
+    "check_place": lambda studio: studio.check_place("lab"),
+    "cancel_place_check": lambda studio: studio.cancel_place_check("lab"),
+    "remove_place": lambda studio: studio.remove_place("lab"),
 }
 PARTS = {"": Studio, "data": DatasetLibrary, "runs": RunStore, "scheduler": Scheduler}
 PARTS |= {"evaluations": Evaluations, "imports": Imports}
@@ -91,8 +101,8 @@ def test_every_verb_of_a_studio_is_in_the_table() -> None:
         for name, value in inspect.getmembers(kind)
         if not name.startswith("_") and (callable(value) or isinstance(value, property))
     }
-    assert there - REFUSED.keys() - ALLOWED == set()
-    assert (REFUSED.keys() | ALLOWED) - there == {"models.prepare", "jobs.start"}
+    assert there - REFUSED.keys() - ALLOWED - OF_OWNERS.keys() == set()
+    assert (REFUSED.keys() | ALLOWED | OF_OWNERS.keys()) - there == {"models.prepare", "jobs.start"}
 
 
 @pytest.mark.parametrize("verb", REFUSED)
@@ -108,6 +118,13 @@ def test_a_guest_makes_and_changes_nothing(shared: House, verb: str) -> None:
         REFUSED[verb](anna, run.id, data)
     assert shared.workers.jobs[before:] == []
     assert sorted(anna.settings.home.rglob("*")) == kept
+
+
+@pytest.mark.parametrize("verb", OF_OWNERS)
+def test_who_is_no_owner_says_nowhere_where_runs_train(shared: House, verb: str) -> None:
+    anna = shared.studios.open(shared.add("anna", MEMBER))
+    with pytest.raises(RunError, match="Only an owner of the studio may say"):
+        OF_OWNERS[verb](anna)
 
 
 def test_a_guest_opens_samples_and_ends_what_is_at_work(shared: House) -> None:

@@ -9,6 +9,7 @@ from studio.jobs.tasks import (
     TASKS,
     Calibrate,
     Chat,
+    CheckPlace,
     CountTokens,
     Evaluate,
     Export,
@@ -18,6 +19,7 @@ from studio.jobs.tasks import (
     Publish,
     Task,
     Train,
+    TrainElsewhere,
     home_of,
     read_task,
 )
@@ -29,6 +31,8 @@ def every(home: Path) -> tuple[Task, ...]:
     run = home / "runs" / "otter"
     return (
         Train(run),
+        TrainElsewhere(run),
+        CheckPlace(home, "lab"),
         MakeBlend(run),
         Export(run, "merged"),
         Publish(run, "merged", "me/otter", public=True),

@@ -57,6 +57,13 @@ def summary(about: Known, found: Forecast | None, *, missing: str, price: float 
     )
 
 
+def elsewhere(place: str) -> Markup:
+    """Say that a forecast is not one of the place where the run trains; nothing where that is this machine."""
+    if not place:
+        return Markup("")
+    return fragments.line("quiet", f"This is what it takes on this machine. At {place} it takes other time and memory.")
+
+
 def details(found: Forecast | None, machine: Machine | None, learned: Learners, plan: Markup) -> Markup:
     """Say what happens step by step, where the memory goes, and what the run leaves behind."""
     if found is None or machine is None:

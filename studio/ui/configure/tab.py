@@ -71,6 +71,7 @@ def build(
         with gr.Column(scale=5, elem_classes="ls-card ls-side"):
             html(fragments.heading("What it takes"))
             pressable.append(panel.action_html("forecast"))
+            controls["place"] = form.control("place")
             controls["name"] = form.control("name")
             start = panel.part("start", _start_button())
             _build_details(panel)

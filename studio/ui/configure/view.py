@@ -37,8 +37,10 @@ def draw(studio: Studio, facts: ModelFacts, selection: Selection) -> Drawing:
     if context is None:
         return {}
     seen = (selection.settings, selection.preset, selection.price_per_hour, context, selection.following)
+    places = studio.places.names()
     return [
         Section(seen, partial(_parts, studio, facts, selection, context)),
+        Section((places, selection.settings.place), partial(_place, places, selection.settings.place)),
         Section(selection.taken_from, lambda: {"source": str(copied_settings.said(selection.taken_from))}),
     ]
 
@@ -75,6 +77,12 @@ def _parts(studio: Studio, facts: ModelFacts, selection: Selection, context: Run
     }
 
 
+def _place(places: tuple[str, ...], chosen: str) -> Drawn:
+    """Offer the places where the run can train; one that is gone stays on offer while it is chosen."""
+    offered = [form.THIS_MACHINE, *((name, name) for name in dict.fromkeys([*places, chosen]) if name)]
+    return {"place": gr.update(choices=offered, visible=len(offered) > 1)}
+
+
 def _data(studio: Studio, facts: ModelFacts, dataset: Dataset | None) -> str:
     """Draw what the run learns from, with the first of its examples."""
     if dataset is None:
@@ -99,9 +107,9 @@ def _forecast(
         if selection.settings.method == config.FULL or taken is None
         else forecast_card.room(learned, taken.learned_tokens)
     )
-    return str(
-        forecast_card.summary(context.about, found, missing=missing, price=price, room=fragments.stack([few, room]))
-    )
+    place = forecast_card.elsewhere(selection.settings.place)
+    below = fragments.stack([few, room, place])
+    return str(forecast_card.summary(context.about, found, missing=missing, price=price, room=below))
 
 
 def _details(

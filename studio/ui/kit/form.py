@@ -22,8 +22,11 @@ from studio.config import (
 )
 from studio.ui.kit.components import picker, unchecked
 
-FIRST = ("model", "method", "name")
+FIRST = ("model", "method", "place", "name")
 """What is asked of everybody."""
+
+THIS_MACHINE = ("This machine", "")
+"""What is offered beside the places where a run can train."""
 
 HELD_OUT = DRAWN_BY
 """What stands on the Data tab, beside the examples that it is about."""
@@ -99,6 +102,8 @@ def control(name: str) -> gr.components.Component:
     look: dict[str, Any] = {"label": each.label, "info": each.help, "elem_id": f"setting-{name.replace('_', '-')}"}
     if name == "start_adapter":
         return unchecked(gr.Dropdown)([START_NEW], value="", visible=False, **look)
+    if name == "place":
+        return unchecked(gr.Dropdown)([THIS_MACHINE], value="", visible=False, **look)
     if each.kind is bool:
         return gr.Checkbox(value=each.default, **look)
     if each.choices:

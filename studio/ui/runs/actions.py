@@ -83,6 +83,11 @@ def _act(studio: Studio, action: Action, selection: Selection) -> Selection:
         case "queue":
             studio.queue_run(id)
             return _saying(studio, selection, id, _queued_sentence(studio, id))
+        case "here":
+            place = studio.runs.get(id).config.place
+            studio.move_run(id, "")
+            studio.queue_run(id)
+            return _saying(studio, selection, id, f"goes on here, from what came home from {place}.")
         case "cancel":
             studio.scheduler.queue.remove(id)
             return _saying(studio, selection, id, "was removed from the queue. It stays in the table.")

@@ -37,6 +37,8 @@ def _facts(state: RunState, summary: Summary) -> Markup:
         rows.append(("Learning rate", table.rate(summary.learning_rate)))
     if summary.epochs is not None:
         rows.append(("Epochs", f"{summary.epochs}"))
+    if state.run.config.place:
+        rows.append(("Trains at", state.run.config.place))
     spent = time_in_words(state.view)
     time = fragments.line("quiet", f"Time: {spent}.") if spent else Markup("")
     return fragments.stack([fragments.pairs(rows), time])
@@ -59,6 +61,8 @@ def actions(state: RunState, summary: Summary) -> Markup:
     """Offer what can be done with the run as it is now, in groups, the likeliest first."""
     at_work = summary.is_at_work
     shown = [_queue_button(state, summary), _button("Open in Train", "train", summary)]
+    if state.can_resume and state.run.config.place:
+        shown.append(_button("Continue on this machine", "here", summary, once=True))
     if summary.has_result and not at_work:
         shown += [_button(verb.capitalize(), verb, summary) for verb in ("compare", "evaluate", "export")]
     if state.status in ("draft", "queued") and not summary.was_launched:

@@ -16,7 +16,7 @@ from studio.studio import Studio
 from studio.ui.kit import fragments
 from studio.ui.kit.components import html
 from studio.ui.kit.panel import Panel
-from studio.ui.runs import actions, overlay, view
+from studio.ui.runs import actions, overlay, places_tab, view
 from studio.ui.runs.view import Selection
 
 STATES = [
@@ -53,6 +53,8 @@ def build(studio: Studio, *, timer: gr.HTML, opened: Callable[..., Any]) -> Runs
         panel.action_html("differences")
     with panel.part("bin", gr.Accordion("Trash", open=False, elem_classes="ls-more", elem_id="runs-bin")):
         panel.action_html("binned")
+
+    places_tab.build(studio, timer=timer, opened=opened)
 
     panel.redraws([timer.tick, opened])
     panel.on_action(functools.partial(actions.press, studio))

@@ -63,6 +63,8 @@ def status_panel(state: RunState, evaluation: EvaluationState | None = None) -> 
         shown.append(fragments.tiles(tiles))
     if evaluation is not None:
         shown.append(evaluation_line(evaluation))
+    if state.run.config.place and state.status not in ENDED:
+        shown.append(fragments.line("quiet", f"It trains at {state.run.config.place}."))
     warnings = [note.text for note in state.view.notes if note.level == "warning"]
     shown += [fragments.notice("warning", text) for text in warnings]
     return fragments.stack(shown)

@@ -48,6 +48,8 @@ NOT_SHOWN = (
         "ui/serving/server.py",
         "ui/serving/site.py",
         "ui/serving/changes.py",
+        "jobs/places/file_server.py",
+        "jobs/places/process_jobs.py",
         "data/conversion/column_names.py",
         "data/alphabets.py",
     ),

@@ -1,5 +1,6 @@
 """The table of all runs as a person uses it, in a real browser on a real server. The runs come from archives."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -129,3 +130,27 @@ def test_two_pages_show_the_same_and_a_phone_has_room(page: Page, server: Served
     other.get_by_role("button", name="kestrel", exact=True).click()
     expect(other.locator("#runs-one")).to_contain_text("Finished: 5 steps")
     assert_fits(other)
+
+
+def test_a_place_is_added_asked_for_and_forgotten(page: Page, tmp_path: Path) -> None:
+    """The page asks where a run trains only where there is another place than this machine."""
+    page.get_by_role("tab", name="2. Configure", exact=True).click()
+    expect(page.get_by_role("button", name="Start training", exact=True)).to_be_visible()
+    expect(page.locator("#setting-place")).not_to_be_visible()
+    open_runs(page)
+    page.locator("#places-all").get_by_role("button", name="Places to train").click()
+    page.locator("#places-all").get_by_label("Slurm cluster").check()
+    page.locator("#places-name textarea, #places-name input").fill("lab-cluster")
+    page.locator("#places-folder textarea, #places-folder input").fill(str(tmp_path / "unmounted"))
+    page.get_by_role("button", name="Add and check", exact=True).click()
+    listed = page.locator("#places-list")
+    expect(listed).to_contain_text("lab-cluster")
+    expect(listed).to_contain_text("a Slurm cluster, 1 run at once")
+    expect(listed).to_contain_text(re.compile("is not installed|is not there"))
+    assert_fits(page)
+    page.get_by_role("tab", name="2. Configure", exact=True).click()
+    expect(page.locator("#setting-place")).to_be_visible()
+    open_runs(page)
+    page.get_by_role("button", name="Forget lab-cluster", exact=True).click()
+    expect(page.locator("#places-said")).to_contain_text("lab-cluster is forgotten")
+    expect(listed).not_to_contain_text("lab-cluster")

@@ -1,0 +1,80 @@
+"""What the folder of a run knows of its work at another place: enough to find the job there again.
+
+<run>/away.json    written before the job is submitted, so that whoever takes the run up later never starts it twice
+"""
+
+import logging
+import re
+import secrets
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from studio import codec
+from studio.errors import RunError
+from studio.files import disk_trouble, write_whole
+
+_MOST_BYTES = 2**16
+_KEY = re.compile(r"[a-z0-9]{1,40}-[0-9a-f]{16}")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Away:
+    """Where a run is away to. `key` names it there, `attempt` counts its jobs, the first is 1.
+
+    `is_open` says that the end of that job was not brought home yet. `deaths` counts the jobs that ended without a word
+    since the run got further than step `step`.
+    """
+
+    place: str
+    key: str
+    attempt: int = 0
+    is_open: bool = False
+    deaths: int = 0
+    step: int = -1
+
+    @property
+    def job(self) -> str:
+        """The name of the job at the place."""
+        return f"lora-studio-{self.key}-{self.attempt}"
+
+
+def new_away(place: str) -> Away:
+    """Return what a run begins with that goes to a place for the first time."""
+    return Away(place, f"run-{secrets.token_hex(8)}")
+
+
+def read_away(run: Path) -> Away | None:
+    """Read what a run's folder knows; None where it was never away. Raises RunError where that is damaged."""
+    path = run / "away.json"
+    try:
+        found = codec.read(Away, path, most_bytes=_MOST_BYTES)
+        if not _KEY.fullmatch(found.key) or not 0 <= found.attempt < 10**6:
+            raise codec.Damaged("it names no job")
+        return found
+    except FileNotFoundError:
+        return None
+    except (OSError, codec.Damaged) as error:
+        raise RunError(
+            f"Where the run was trained before cannot be read: {path} is damaged.",
+            "Delete that file to begin a new job at the place, from the newest checkpoint here.",
+        ) from error
+
+
+def forget_job(run: Path) -> None:
+    """Follow the job of a run no more: when it goes to that place again, it begins another one. Raises RunError."""
+    try:
+        found = read_away(run)
+    except RunError:
+        log.warning("Where a run was trained before cannot be read", exc_info=True)
+        (run / "away.json").unlink(missing_ok=True)
+        return
+    if found is not None and found.is_open:
+        write_away(run, replace(found, is_open=False))
+
+
+def write_away(run: Path, away: Away) -> None:
+    """Write down where a run is away to. Raises RunError."""
+    with disk_trouble("Where the run trains", run):
+        write_whole(run / "away.json", codec.dumps(away))

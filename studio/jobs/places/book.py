@@ -1,0 +1,226 @@
+"""The places that were added beside this machine: one folder each, with its settings and what the last check found.
+
+<home>/places/<name>/place.json    the settings; only its owner can read it, because it may hold the key of its files
+                     check.json    what the last check found
+"""
+
+import logging
+import os
+import re
+import secrets
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from studio import codec
+from studio.errors import ConfigError, RunError
+from studio.files import disk_trouble, write_whole
+from studio.homes import shared_home
+from studio.jobs.places.protocol import Facts
+
+RAY = "ray"
+SLURM = "slurm"
+PROCESS = "process"
+"""A process on this machine that shares nothing with the studio but a folder. Nobody is offered it; tests use it."""
+
+KINDS = {RAY: "a Ray cluster", SLURM: "a Slurm cluster"}
+"""What can be added, in words."""
+
+FILES_PORT = 8266
+"""Where a Ray cluster without a shared folder serves the files of its runs, unless another port is set."""
+
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+_MOST_BYTES = 2**20
+_MOST_AT_ONCE = 1000
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place where runs can train.
+
+    `address` is where a Ray cluster takes jobs. `folder` is a folder that both sides see under this path; without one
+    the files go through `files_address`, which answers to whoever knows `files_key`. `python` is the command there.
+    Each run asks for `cpus`, `gpus` and `memory_gib`, 0 where the place decides.
+    """
+
+    name: str
+    kind: str
+    address: str = ""
+    folder: str = ""
+    files_address: str = ""
+    files_key: str = ""
+    files_port: int = 0
+    """Where the files are served there, where `files_address` leads to that by another port."""
+    python: str = "python"
+    scratch: str = ""
+    """The folder there in which a run works; empty for the usual folder for temporary files."""
+    runs_at_once: int = 1
+    cpus: float = 1.0
+    gpus: float = 0.0
+    memory_gib: float = 0.0
+    send_models: bool = False
+    """Whether base models of the Hub are sent from here, for a place that cannot download them."""
+    partition: str = ""
+    hours: float = 24.0
+    """How long Slurm lets a run work; it goes on in another job when that is not enough."""
+    executor: str = "slurm"
+    """"slurm", or "local" for processes on this machine, which tests use."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """What the last check of a place found: `trouble` is empty where runs can train there."""
+
+    at: float
+    trouble: str = ""
+    hint: str = ""
+    doubts: tuple[str, ...] = ()
+    facts: Facts | None = None
+
+
+class Places:
+    """The places of a studio. All accounts share them."""
+
+    def __init__(self, home: Path) -> None:
+        """`home` is the data folder of any account."""
+        self.folder = shared_home(home) / "places"
+
+    def names(self) -> tuple[str, ...]:
+        """List the names of all places, also of those whose settings cannot be read."""
+        try:
+            return tuple(sorted(each for each in os.listdir(self.folder) if NAME.fullmatch(each)))
+        except OSError:
+            return ()
+
+    def all(self) -> tuple[Place, ...]:
+        """List the places that can be read."""
+        found = []
+        for name in self.names():
+            try:
+                found.append(self.get(name))
+            except RunError as error:
+                log.warning("%s", error, exc_info=True)
+        return tuple(found)
+
+    def get(self, name: str) -> Place:
+        """Return a place. Raises RunError when there is none of that name, or its settings are damaged."""
+        path = self.folder / name / "place.json"
+        try:
+            if not NAME.fullmatch(name):
+                raise FileNotFoundError
+            place = codec.read(Place, path, most_bytes=_MOST_BYTES)
+            check_place(place)
+            return replace(place, name=name)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise RunError(
+                f"There is no place '{name[:80]}' where runs train.",
+                "Add it again under this name, or choose another place.",
+            ) from error
+        except (OSError, codec.Damaged, ConfigError) as error:
+            raise RunError(
+                f"The settings of the place '{name}' cannot be read: {path} is damaged.",
+                "Forget the place and add it again; its runs stay.",
+            ) from error
+
+    def runs_at_once(self, name: str) -> int:
+        """Return how many runs may train at a place at once: one on this machine, and where nothing is known."""
+        try:
+            return self.get(name).runs_at_once if name else 1
+        except RunError:
+            log.debug("A run names a place that is not there", exc_info=True)
+            return 1
+
+    def add(self, place: Place) -> Place:
+        """Keep a new place. Raises ConfigError for settings that cannot be, RunError where the name is taken."""
+        check_place(place)
+        if place.kind == RAY and not place.folder:
+            address = place.files_address or _beside(place.address)
+            place = replace(place, files_address=address, files_key=place.files_key or secrets.token_urlsafe(32))
+        folder = self.folder / place.name
+        if folder.exists():
+            raise RunError(
+                f"There is a place '{place.name}' already.", "Choose another name, or forget that one first."
+            )
+        with disk_trouble("The place", self.folder):
+            folder.mkdir(parents=True)
+            os.chmod(folder, 0o700)
+            write_whole(folder / "place.json", codec.dumps(place))
+        return place
+
+    def remove(self, name: str) -> None:
+        """Forget a place. Its runs stay, and those at work there go on. Raises RunError where there is none."""
+        if not NAME.fullmatch(name) or not (self.folder / name).is_dir():
+            raise RunError(f"There is no place '{name[:80]}'.", "`python app.py places list` names all of them.")
+        gone = self.folder / f".{name}.gone"
+        with disk_trouble("The place", self.folder):
+            shutil.rmtree(gone, ignore_errors=True)
+            (self.folder / name).rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+
+    def last_check(self, name: str) -> Check | None:
+        """Return what the last check of a place found; None before the first, and where that cannot be read."""
+        try:
+            return codec.read(Check, self.folder / name / "check.json", most_bytes=_MOST_BYTES)
+        except FileNotFoundError:
+            return None
+        except (OSError, codec.Damaged):
+            log.debug("What a place was found to be cannot be read", exc_info=True)
+            return None
+
+    def keep_check(self, name: str, check: Check) -> None:
+        """Write down what a check found. Raises RunError."""
+        with disk_trouble("What the place was found to be", self.folder):
+            write_whole(self.folder / name / "check.json", codec.dumps(check))
+
+
+def check_place(place: Place) -> None:
+    """Check the settings of a place. Raises ConfigError for what cannot be."""
+    if not NAME.fullmatch(place.name):
+        raise ConfigError(
+            f"'{place.name[:80]}' cannot be the name of a place.",
+            "Use small letters, digits and hyphens, at most 40, such as lab-cluster.",
+        )
+    if place.kind not in (*KINDS, PROCESS):
+        raise ConfigError(f"'{place.kind[:80]}' is no kind of place.", "Choose a Ray cluster or a Slurm cluster.")
+    if place.kind == RAY:
+        _check_address(place.address, example="http://127.0.0.1:8265")
+        if place.files_address:
+            _check_address(place.files_address, example=f"http://127.0.0.1:{FILES_PORT}")
+    elif not place.folder:
+        raise ConfigError(
+            "A Slurm cluster needs a folder that it shares with this machine.",
+            "Name one that both see under the same path (--folder).",
+        )
+    for folder in filter(None, (place.folder, place.scratch)):
+        if not Path(folder).is_absolute() or "\0" in folder:
+            raise ConfigError(f"The folder '{folder[:200]}' is no whole path.", "Begin it with a slash.")
+    if not 1 <= place.runs_at_once <= _MOST_AT_ONCE:
+        raise ConfigError(
+            f"{place.runs_at_once:,} runs at once cannot be.", f"Choose a number from 1 to {_MOST_AT_ONCE:,}."
+        )
+    if min(place.cpus, place.gpus, place.memory_gib) < 0 or max(place.cpus, place.gpus, place.memory_gib) > 100_000:
+        raise ConfigError(
+            "What each run asks for cannot be.", "Give the cores, GPUs and GB of memory as numbers from 0."
+        )
+    if not 0 < place.hours <= 10_000:
+        raise ConfigError(f"A job of {place.hours:g} hours cannot be.", "Choose a number of hours up to 10,000.")
+
+
+def _check_address(address: str, *, example: str) -> None:
+    try:
+        parts = urlsplit(address)
+        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query and not parts.username
+        _ = parts.port
+    except ValueError:
+        fits = False
+    if not fits or not address.isprintable() or " " in address:
+        raise ConfigError(f"'{address[:120]}' is not the address of a cluster.", f"Give one such as {example}.")
+
+
+def _beside(address: str) -> str:
+    """Return the usual address of the files of a Ray cluster: on the same machine, at the port for that."""
+    host = urlsplit(address).hostname or ""
+    return f"http://{f'[{host}]' if ':' in host else host}:{FILES_PORT}"

@@ -1,0 +1,168 @@
+"""What the studio asks of every place: to start a job, to say how it is, to stop it; and what both sides write down.
+
+A run elsewhere stays one local folder with one local writer. What goes there and what comes back lies in the storage
+of the place, under these names:
+
+    inputs/<sha256>                 a file that runs need: examples, base models; sent once
+    runs/<key>/<attempt>/work.json      what a job is to do: `Work`
+                         report.json    how far it is: `Report`, written again after all that it names
+                         events-N       lines of its events; log-N: pieces of its log
+                         stop           there when it is to end
+    runs/<key>/files/<sha256>       what the run has made
+    checks/<key>/...                the same for the check of a place
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+STORED_NAME = re.compile(r"(?=.{1,300}\Z)[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*", re.ASCII)
+"""What a name in a storage can be: no part of it begins with a dot, so it never leaves the storage."""
+
+SHA256 = re.compile(r"[0-9a-f]{64}")
+
+WORK, REPORT, STOP = "work.json", "report.json", "stop"
+
+AGENT_VARIABLE = "STUDIO_AGENT"
+"""The variable in which a job finds what it has to know, as JSON."""
+
+JobSeen = Literal["waiting", "running", "ended", "unknown"]
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file by its path in a data folder or a run, and where in the storage its content lies."""
+
+    path: str
+    at: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a job does: it trains the run of this id once `files` lie in a data folder of its own.
+
+    `begun` is the first event there of a run that an earlier worker was at: the worker then knows that it goes on.
+    `sample` is set where the place is only checked: what stands in that file is to be written back.
+    """
+
+    run_id: str = ""
+    files: tuple[StoredFile, ...] = ()
+    begun: str = ""
+    sample: str = ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a place is, as a job there found it. Versions are those of Python and of packages by name."""
+
+    host: str = ""
+    python: str = ""
+    versions: tuple[tuple[str, str], ...] = ()
+    cores: int = 0
+    memory_gib: float = 0.0
+    gpus: tuple[str, ...] = ()
+    gpu_memory_gib: float = 0.0
+    disk_gib: float = 0.0
+    sample: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """How far a job is. `beat` grows while it lives; `now` is its clock.
+
+    `events` and `logs` say how many pieces of each there are. `trouble` is what hinders it, as a sentence. `ended` says
+    that nothing more will come, and `died` that the worker was killed: another job may have more luck.
+    """
+
+    beat: int
+    now: float
+    host: str = ""
+    events: int = 0
+    logs: int = 0
+    files: tuple[StoredFile, ...] = ()
+    trouble: str = ""
+    hint: str = ""
+    ended: bool = False
+    died: bool = False
+    facts: Facts | None = None
+
+
+@dataclass(frozen=True)
+class AgentSpec:
+    """What a job knows before it can reach its storage: where that is, and which part of it is its own.
+
+    `folder` is a shared folder. Without one, files are served to whoever has `key` at this port of the cluster's head.
+    """
+
+    part: str
+    files: str
+    folder: str = ""
+    port: int = 0
+    key: str = ""
+    python: str = ""
+    scratch: str = ""
+
+
+class Engine(Protocol):
+    """What starts jobs at a place. Every method raises NoAnswer while the place does not answer, and RunError."""
+
+    def prepare(self) -> None:
+        """See to it that the storage of the place can be used."""
+        ...
+
+    def submit(self, job: str, spec: AgentSpec) -> None:
+        """Start a job under a name. One of that name that was started before is left as it is."""
+        ...
+
+    def state(self, job: str) -> JobSeen:
+        """Say how a job is. "unknown" is one that the place has no record of, or has none of yet."""
+        ...
+
+    def stop(self, job: str) -> None:
+        """End a job, at once where it has not begun. Does nothing when it has ended."""
+        ...
+
+
+class Storage(Protocol):
+    """The files of a place, by names that fit `STORED_NAME`. Every method raises NoAnswer and RunError."""
+
+    def path(self, name: str) -> Path | None:
+        """Return where a file can be read directly; None where it has to be fetched."""
+        ...
+
+    def has(self, name: str) -> bool:
+        """Say whether a file is there, whole."""
+        ...
+
+    def read(self, name: str, *, most_bytes: int) -> bytes | None:
+        """Read a small file; None where there is none. Raises RunError for a larger one."""
+        ...
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a small file, whole."""
+        ...
+
+    def send(self, name: str, source: Path) -> None:
+        """Write a file from a local one, whole."""
+        ...
+
+    def fetch(self, name: str, target: Path, *, size: int) -> bool:
+        """Write a file of that size to a local path; False where there is none. Raises RunError for another size."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """Delete a file, or a folder with all in it. Does nothing where there is none."""
+        ...
+
+
+def part_of_run(key: str, attempt: int) -> str:
+    """Return where in the storage an attempt at a run has its own files."""
+    return f"runs/{key}/{attempt}"
+
+
+def files_of_run(key: str) -> str:
+    """Return where in the storage lies what a run has made, in whichever attempt."""
+    return f"runs/{key}/files"

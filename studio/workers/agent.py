@@ -1,0 +1,333 @@
+"""`python -m studio.workers.agent`: does a run at another place, where nobody sees it but through the place's storage.
+
+It fetches what the run needs into a folder of its own, starts the ordinary worker there, and hands in what that says
+and saves: first the files, then the events that tell of them, then the report that names both. A storage that does not
+answer is asked again; the worker goes on meanwhile.
+"""
+
+import ctypes
+import logging
+import os
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from studio import codec
+from studio.errors import NoAnswer, RunError, StudioError
+from studio.events import Failed, Finished
+from studio.files import open_plain
+from studio.graphics_card import card_names
+from studio.jobs.places.hashes import sha256_of
+from studio.jobs.places.protocol import (
+    AGENT_VARIABLE,
+    REPORT,
+    STOP,
+    WORK,
+    AgentSpec,
+    Report,
+    Storage,
+    StoredFile,
+    Work,
+)
+from studio.jobs.places.storage import FolderStorage, HttpStorage, StorageFull, checked
+from studio.jobs.tasks import Train
+from studio.logs import log_to_stderr, logged
+from studio.runs import archive_paths
+from studio.runs.event_log import last_event, read_lines
+from studio.runs.launcher import request_stop, worker_environment, write_task
+from studio.runs.store import RunFolder
+from studio.workers.place_facts import facts_here
+
+LOOK_SECONDS = 0.5
+BEAT_SECONDS = 5.0
+"""A report is written at least so often."""
+
+RETRY_SECONDS = 2.0
+PATIENCE_SECONDS = 24 * 3600.0
+"""So long a storage that does not answer is asked again, once the worker has ended."""
+
+_MOST_WORK_BYTES = 2**26
+_MOST_PIECE_BYTES = 2**20
+_LOG_BYTES = 16 * 2**20
+"""So much of a worker's log is handed in."""
+
+_LARGE_BYTES = 64 * 2**20
+
+_DIES_WITH_PARENT = 1
+"""The number of what asks Linux to end a process with the one that started it."""
+
+Answer = TypeVar("Answer")
+
+log = logging.getLogger(__name__)
+
+
+class Clock(Protocol):
+    """What tells the time and waits, so that tests need not."""
+
+    def time(self) -> float: ...
+
+    def monotonic(self) -> float: ...
+
+    def sleep(self, seconds: float, /) -> None: ...
+
+
+def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Do what the first argument says, or without one the environment, and return the exit status."""
+    log_to_stderr(environment)
+    spec = codec.loads(AgentSpec, arguments[0] if arguments else environment[AGENT_VARIABLE])
+    os.environ.pop(AGENT_VARIABLE, None)  # no library that the worker loads needs the key
+    usual = Path(tempfile.gettempdir()) / f"lora-studio-{os.getuid()}"
+    scratch = Path(spec.scratch).expanduser() if spec.scratch else usual
+    scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
+    agent = Agent(spec, storage_there(spec, environment), scratch=scratch)
+    signal.signal(signal.SIGTERM, lambda number, frame: agent.ask_to_stop())
+    return agent.work()
+
+
+def storage_there(spec: AgentSpec, environment: Mapping[str, str]) -> Storage:
+    """Return the storage of a place as a job there reaches it."""
+    if spec.folder:
+        return FolderStorage(Path(spec.folder))
+    head = environment.get("RAY_ADDRESS", "").rpartition(":")[0] or "127.0.0.1"
+    return HttpStorage(f"http://{head}:{spec.port}", spec.key)
+
+
+@dataclass
+class Agent:
+    """One job at a place."""
+
+    spec: AgentSpec
+    storage: Storage
+    scratch: Path
+    clock: Clock = field(default_factory=lambda: time)
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _said: Report = field(init=False)
+    _said_at: float = float("-inf")
+    _offset: int = 0
+    _log_offset: int = 0
+    _known: dict[tuple[str, int, int, int], str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._said = Report(beat=0, now=self.clock.time(), host=socket.gethostname())
+
+    def ask_to_stop(self) -> None:
+        """Have the worker put its work away and end."""
+        self._stop.set()
+
+    def work(self) -> int:
+        """Do the work that lies in the storage, and return the exit status."""
+        try:
+            work = self._until_answered(self._read_work)
+            if work.sample:
+                return self._check(work)
+            self._say()
+            with tempfile.TemporaryDirectory(prefix="run-", dir=self.scratch) as folder:
+                run = self._prepare(work, Path(folder))
+                return self._train(run)
+        except StudioError as error:
+            log.warning("%s", error, exc_info=True)
+            self._end(trouble=error.message, hint=error.hint)
+            return 1
+        except OSError as error:
+            log.warning("The job met trouble of the system", exc_info=True)
+            self._end(
+                trouble=f"The place could not do the run: {error.strerror or error}.",
+                hint=f"Check the disk of {self._said.host} and the permissions of {self.scratch} there.",
+            )
+            return 1
+
+    def _read_work(self) -> Work:
+        content = self.storage.read(f"{self.spec.part}/{WORK}", most_bytes=_MOST_WORK_BYTES)
+        if content is None:
+            raise NoAnswer("What the job is to do is not in the storage of the place.")
+        return codec.loads(Work, content)
+
+    def _prepare(self, work: Work, home: Path) -> RunFolder:
+        """Lay out a data folder with the run in it, as it was where it comes from."""
+        run = RunFolder(home / "runs" / checked(work.run_id))
+        run.exports.mkdir(parents=True)
+        for each in work.files:
+            target = home / checked(each.path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self._until_answered(lambda each=each, target=target: self._fetch(each, target))  # type: ignore[misc]
+        if work.begun:
+            run.events_path.write_text(f"{work.begun}\n", encoding="utf-8")
+            self._offset = run.events_path.stat().st_size
+        run.validation_path.touch()
+        return run
+
+    def _fetch(self, file: StoredFile, target: Path) -> None:
+        """Bring one file here. What many runs use is kept on this machine by its content."""
+        kept = self.scratch / "inputs" / file.sha256 if file.at.startswith("inputs/") else None
+        if kept is not None and kept.is_file() and kept.stat().st_size == file.size:
+            return _link(kept, target)
+        if kept is None:
+            return self._bring(file, target)
+        shared = self.storage.path(file.at)
+        if shared is not None and file.size >= _LARGE_BYTES and shared.is_file():
+            return target.symlink_to(shared)  # weights are read where they lie
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        temporary = kept.with_name(f".{kept.name}.{os.getpid()}.tmp")
+        try:
+            self._bring(file, temporary)
+            os.replace(temporary, kept)
+        finally:
+            temporary.unlink(missing_ok=True)
+        _link(kept, target)
+
+    def _bring(self, file: StoredFile, target: Path) -> None:
+        if not self.storage.fetch(file.at, target, size=file.size):
+            raise RunError(
+                f"The file {Path(file.path).name} of the run is not at the place any more.", "Resume the run."
+            )
+        if sha256_of(target) != file.sha256:
+            raise NoAnswer(f"The file {Path(file.path).name} of the run came damaged.")
+
+    def _train(self, run: RunFolder) -> int:
+        worker, begun = self._start_worker(run), self._offset
+        asked, told_to_stop = False, f"{self.spec.part}/{STOP}"
+        while worker.poll() is None:
+            self.clock.sleep(LOOK_SECONDS)
+            with logged(log, "The storage of the place cannot be used now", RunError, level=logging.WARNING):
+                self._hand_in(run)
+                if not asked and self.storage.has(told_to_stop):
+                    self._stop.set()
+            # Before its first word it does not listen, and would just die.
+            if self._stop.is_set() and not asked and self._offset > begun:
+                request_stop(worker.pid)
+                asked = True
+        self._until_answered(lambda: self._hand_in(run))
+        last, code = last_event(run.events_path), worker.returncode
+        if isinstance(last, Finished | Failed):
+            self._end()
+        else:
+            self._end(trouble=f"The worker at the place ended without a word (exit code {code}).", died=True)
+        return 1 if code else 0
+
+    def _start_worker(self, run: RunFolder) -> "subprocess.Popen[bytes]":
+        task = Train(run.path, is_away=True)
+        python = shlex.split(self.spec.python) or [sys.executable]
+        command = [*python, "-m", "studio.workers", "run", str(write_task(task))]
+        with task.paths.log.open("ab") as file:
+            return subprocess.Popen(
+                command,
+                env=worker_environment(os.environ, card_names()),
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                preexec_fn=_die_with_parent,
+            )
+
+    def _hand_in(self, run: RunFolder) -> None:
+        """Hand in what is new: what the events tell of is there before they are."""
+        lines, offset = read_lines(run.events_path, self._offset)
+        try:
+            files = self._files(run)
+            for each in files:
+                self._send(run, each)
+        except FileNotFoundError:  # the worker has just deleted an older checkpoint
+            log.debug("A file was deleted while it was handed in", exc_info=True)
+            return
+        said = replace(self._said, files=files)
+        if lines:
+            said = replace(said, events=said.events + 1)
+            self.storage.write(f"{self.spec.part}/events-{said.events}", b"\n".join(lines) + b"\n")
+        piece = self._log_piece(run)
+        if piece:
+            said = replace(said, logs=said.logs + 1)
+            self.storage.write(f"{self.spec.part}/log-{said.logs}", piece)
+        if said != self._said or self.clock.monotonic() - self._said_at >= BEAT_SECONDS:
+            before = {each.at for each in self._said.files}
+            self._say(replace(said, trouble="", hint=""))
+            self._offset, self._log_offset = offset, self._log_offset + len(piece)
+            self._forget(before)
+
+    def _forget(self, before: set[str]) -> None:
+        """Delete what the report before named and this one does not: nobody asks for it any more."""
+        for at in sorted(before - {each.at for each in self._said.files}):
+            self.storage.delete(at)
+
+    def _files(self, run: RunFolder) -> tuple[StoredFile, ...]:
+        """List what the run has made, and is whole. Raises FileNotFoundError where one of it is just being deleted."""
+        found = []
+        for path in sorted(run.path.rglob("*")):
+            inner = path.relative_to(run.path).as_posix()
+            if not archive_paths.is_made(inner) or not path.is_file():
+                continue
+            told = path.stat()
+            key = (inner, told.st_size, told.st_mtime_ns, told.st_ino)
+            if key not in self._known:
+                self._known[key] = sha256_of(path)
+            found.append(StoredFile(inner, f"{self.spec.files}/{self._known[key]}", self._known[key], told.st_size))
+        return tuple(found)
+
+    def _send(self, run: RunFolder, file: StoredFile) -> None:
+        if file in self._said.files or self.storage.has(file.at):
+            return
+        self.storage.send(file.at, run.path / file.path)
+
+    def _log_piece(self, run: RunFolder) -> bytes:
+        if self._log_offset >= _LOG_BYTES:
+            return b""
+        with logged(log, "The worker's log cannot be read", OSError), open_plain(run.log_path) as file:
+            file.seek(self._log_offset)
+            return file.read(_MOST_PIECE_BYTES)
+        return b""
+
+    def _say(self, report: Report | None = None) -> None:
+        said = replace(report or self._said, beat=self._said.beat + 1, now=self.clock.time())
+        self.storage.write(f"{self.spec.part}/{REPORT}", codec.dumps(said).encode())
+        self._said, self._said_at = said, self.clock.monotonic()
+
+    def _end(self, *, trouble: str = "", hint: str = "", died: bool = False) -> None:
+        ended = replace(self._said, trouble=trouble, hint=hint, ended=True, died=died)
+        self._until_answered(lambda: self._say(ended))
+
+    def _until_answered(self, ask: Callable[[], Answer]) -> Answer:
+        """Ask the storage until it answers. Raises RunError where it does not for long, or the answer is no."""
+        deadline = self.clock.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                return ask()
+            except (NoAnswer, StorageFull) as error:
+                log.warning("%s", error, exc_info=True)
+                if self.clock.monotonic() > deadline:
+                    raise
+                self.clock.sleep(RETRY_SECONDS)
+
+    def _check(self, work: Work) -> int:
+        """Write back what was sent, and what this place is."""
+        sample = self._until_answered(lambda: self.storage.read(f"{self.spec.part}/sample", most_bytes=2**20))
+        facts = replace(facts_here(self.scratch), sample="" if sample is None else sample.decode("ascii", "replace"))
+        self._until_answered(lambda: self._say(replace(self._said, facts=facts, ended=True)))
+        return 0
+
+
+def _die_with_parent() -> None:
+    """Have this process killed when the one that started it dies: nobody would hand its work in."""
+    ctypes.CDLL(None).prctl(_DIES_WITH_PARENT, signal.SIGKILL)
+
+
+def _link(kept: Path, target: Path) -> None:
+    """Put a file that is kept at another name too, without its content twice where the file system can do that."""
+    try:
+        os.link(kept, target)
+    except OSError:
+        log.debug("A file is copied, because it cannot be linked", exc_info=True)
+        shutil.copyfile(kept, target)
+
+
+if __name__ == "__main__":
+    status = main(sys.argv[1:], os.environ)
+    sys.stdout.flush()
+    os._exit(status)

@@ -1,0 +1,336 @@
+"""Trains a run at another place: submits it there, follows it, and brings home what it says and makes, as it comes.
+
+This process is the run's worker as every other: it holds the lock of the run and writes its events, so page, curves,
+stop and resume are as they are for a run on this machine. What names the job is written into the run's folder before
+it is submitted: a worker that takes the run up after this one was killed finds the job again.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
+
+from studio import codec
+from studio.errors import NoAnswer, RunError
+from studio.events import Event, Failed, Finished, Loading, Noted, Record, Started, encode
+from studio.jobs.places.away import Away, new_away, read_away, write_away
+from studio.jobs.places.book import Place, Places
+from studio.jobs.places.engines import open_engine, open_storage, spec_of
+from studio.jobs.places.protocol import (
+    REPORT,
+    STOP,
+    WORK,
+    Engine,
+    JobSeen,
+    Report,
+    Storage,
+    files_of_run,
+    part_of_run,
+)
+from studio.jobs.tasks import TrainElsewhere, home_of
+from studio.logs import logged
+from studio.models.starter import Stopped
+from studio.runs import lost
+from studio.runs.store import DISCARD, RunFolder
+from studio.workers.base_model import ensure_model
+from studio.workers.bringing import Bringing, Gone
+from studio.workers.job import Job
+from studio.workers.sending import base_here, send_run
+from studio.workers.train import clean_up as clean_up_run
+
+LOOK_SECONDS = 0.5
+ASK_SECONDS = 5.0
+"""So often the place is asked how the job is; its report is looked at more often."""
+
+MOST_DEATHS = 3
+"""A job that ended without a word so often, and never got further, is not started again."""
+
+SILENT_SECONDS = 60.0
+"""A job that was not heard of for so long is told of."""
+
+TOLD_SECONDS = 10.0
+"""The same of a place that does not answer."""
+
+RETRY_SECONDS = 2.0
+WAKE_SECONDS = 10.0
+"""So often a place that does not answer is asked to serve its files again."""
+
+STOP_SECONDS = 240.0
+"""So long a job that was asked to stop may take; then it is ended."""
+
+SURE_SECONDS = 10.0
+"""A job that the place does not know, or says has ended, may still have something to say for so long."""
+
+NEW_SECONDS = 60.0
+"""A job that was just submitted need not be known yet."""
+
+_MOST_REPORT_BYTES = 16 * 2**20
+
+Answer = TypeVar("Answer")
+
+log = logging.getLogger(__name__)
+
+
+def train_elsewhere(job: Job, task: TrainElsewhere) -> Finished | Failed:
+    """Have a run trained at the place that its settings name, and bring it home. Raises RunError and ModelError."""
+    run = RunFolder(task.run)
+    places = Places(home_of(task.run))
+    place = places.get(run.config.place)
+    job.emit(Loading(what=f"Asking {place.name}"))
+    return Journey(job, run, place, open_engine(place, places), open_storage(place)).go()
+
+
+def clean_up(task: TrainElsewhere, last: Event) -> None:
+    """Drop what only the training needed, here and at the place."""
+    run = RunFolder(task.run)
+    clean_up_run(task, last)
+    with logged(log, "What a run has left at its place was not deleted", RunError, OSError, level=logging.INFO):
+        away = read_away(run.path)
+        if away is not None and not away.is_open and isinstance(last, Finished):
+            open_storage(Places(home_of(task.run)).get(away.place)).delete(f"runs/{away.key}")
+
+
+class Journey:
+    """One run at one place, from here. `engine` starts its jobs there, `storage` has their files."""
+
+    def __init__(self, job: Job, run: RunFolder, place: Place, engine: Engine, storage: Storage) -> None:
+        self._job = job
+        self._run = run
+        self._place = place
+        self._engine = engine
+        self._storage = storage
+        self._began = time.monotonic()
+        self._asked_at: float | None = None
+        self._has_passed_on = False
+        self._is_left_behind = False
+        self._silent_since: float | None = None
+        self._woken_at = time.monotonic()
+        self._told = ""
+        found = read_away(run.path)
+        self._away = found if found is not None and found.place == place.name else new_away(place.name)
+
+    def go(self) -> Finished | Failed:
+        """See the run to its end, however many jobs that takes. Raises RunError."""
+        if not (self._away.is_open and self._is_there()):
+            self._submit(begun=self._job.follows_another)
+        while True:
+            ended = self._follow()
+            if ended is not None:
+                self._keep(replace(self._away, is_open=self._is_left_behind))
+                return ended
+            self._count_death()
+            self._job.emit(Started(os.getpid(), "train", lost.boot(), lost.memory_kills()))
+            self._submit(begun=True)
+
+    def _is_there(self) -> bool:
+        """Tell whether the job that this run was left at is worth following; one that never began is started."""
+        part = self._part
+        state = self._until_answered(lambda: self._engine.state(self._away.job))
+        if state != "unknown" or self._until_answered(lambda: self._storage.has(f"{part}/{REPORT}")):
+            return True
+        if self._until_answered(lambda: self._storage.has(f"{part}/{WORK}")):
+            self._until_answered(self._start)
+            return True
+        return False
+
+    @property
+    def _part(self) -> str:
+        return part_of_run(self._away.key, self._away.attempt)
+
+    def _submit(self, *, begun: bool) -> None:
+        """Send what the run needs, write down what the job is called, and start it."""
+        away = replace(self._away, attempt=self._away.attempt + 1, is_open=True)
+        self._until_answered(lambda: self._send(away, begun=begun))
+        self._keep(away)
+        self._until_answered(self._start)
+
+    def _send(self, away: Away, *, begun: bool) -> None:
+        self._engine.prepare()
+        if self._place.send_models:
+            ensure_model(self._run.config.model, home_of(self._run.path), self._job)
+        work = send_run(
+            self._run,
+            self._place,
+            self._storage,
+            files=files_of_run(away.key),
+            begun=_first_event() if begun else "",
+            report=self._job.report,
+            should_stop=self._is_stopping,
+        )
+        self._raise_if_stopped()
+        self._storage.write(f"{part_of_run(away.key, away.attempt)}/{WORK}", codec.dumps(work).encode())
+
+    def _start(self) -> None:
+        spec = spec_of(self._place, part=self._part, files=files_of_run(self._away.key))
+        self._engine.submit(self._away.job, spec)
+
+    def _follow(self) -> Finished | Failed | None:
+        """Bring home what the present job does until it ends; None where it ended without a word."""
+        here = base_here(self._run.config, home_of(self._run.path))
+        bringing = Bringing(self._job, self._run, self._storage, attempt=self._away.attempt, part=self._part, here=here)
+        if bringing.is_attached:
+            bringing.say_again()
+        watch, beat, heard_at = _Watch(self._engine, self._away.job), -1, time.monotonic()
+        while True:
+            try:
+                report = self._report()
+                if report is not None and report.beat != beat:
+                    bringing.take_in(report)
+                    beat, heard_at, self._told, self._silent_since = report.beat, time.monotonic(), "", None
+                    if report.ended:
+                        return self._end_of(bringing, report)
+                if watch.has_ended() and time.monotonic() - heard_at > SURE_SECONDS:
+                    return self._stopped_there() if self._is_stopping() else None
+                self._tell_how_it_waits(watch, report, time.monotonic() - heard_at)
+                self._pass_stop_on()
+                never_began = report is None and watch.seen == "waiting"
+                if self._must_end() or (self._is_stopping() and never_began):
+                    self._engine.stop(self._away.job)
+                    return self._stopped_there()
+            except Gone:
+                log.info("A file was deleted at the place while it was asked for", exc_info=True)
+            except NoAnswer as error:
+                if self._must_end():
+                    self._is_left_behind = True
+                    return self._stopped_there()
+                self._tell_silence(error)
+                self._wake_place()
+                heard_at = time.monotonic()
+            time.sleep(LOOK_SECONDS)
+
+    def _report(self) -> Report | None:
+        content = self._storage.read(f"{self._part}/{REPORT}", most_bytes=_MOST_REPORT_BYTES)
+        if content is None:
+            return None
+        try:
+            return codec.loads(Report, content)
+        except codec.Damaged as error:
+            raise RunError(
+                f"What {self._place.name} says of the run cannot be read ({error}).",
+                "Check that the storage of the place is whole, then resume the run.",
+            ) from error
+
+    def _end_of(self, bringing: Bringing, report: Report) -> Finished | Failed | None:
+        if bringing.last is not None:
+            return bringing.last
+        if self._is_stopping():
+            return self._stopped_there()
+        if report.died:
+            return None
+        self._keep(replace(self._away, is_open=False))
+        raise RunError(report.trouble or f"The run ended at {self._place.name} without a word.", report.hint)
+
+    def _stopped_there(self) -> Finished:
+        steps = self._run.checkpoint_steps
+        kept = f"what it had learned by step {steps[-1]:,} is here" if steps else "nothing of it was saved yet"
+        left = " It did not answer, and may still be at work on it." if self._is_left_behind else ""
+        summary = f"Stopped at {self._place.name}; {kept}.{left}"
+        return Finished(status="stopped", summary=summary, seconds=time.monotonic() - self._began)
+
+    def _count_death(self) -> None:
+        """Take note that a job ended without a word. Raises RunError where too many did at the same step."""
+        steps = self._run.checkpoint_steps
+        step = steps[-1] if steps else 0
+        deaths = self._away.deaths + 1 if step <= self._away.step else 1
+        self._keep(replace(self._away, is_open=False, deaths=deaths, step=step))
+        if deaths >= MOST_DEATHS:
+            raise RunError(
+                f"The run ended {deaths} times without a word at {self._place.name}, not beyond step {step:,}.",
+                "Its memory may not be enough, or its nodes end jobs: look at the log, and resume the run when that is "
+                "settled. Its checkpoints are here.",
+            )
+        again = f"goes on from step {step:,}" if step else "begins again"
+        self._job.emit(
+            Noted("warning", f"A job at {self._place.name} ended without a word. The run {again} in another one.")
+        )
+
+    def _tell_how_it_waits(self, watch: "_Watch", report: Report | None, seconds: float) -> None:
+        name = self._place.name
+        if report is not None and report.trouble and not report.ended:
+            self._say(f"Waiting for {name}: {report.trouble}")
+        elif report is not None and seconds > SILENT_SECONDS:
+            self._say(f"Waiting for {name}: the job there has not been heard of for a while")
+        elif report is None:
+            self._say(f"Waiting for room at {name}" if watch.seen == "waiting" else f"Starting at {name}")
+
+    def _tell_silence(self, error: NoAnswer) -> None:
+        """Say that the place does not answer, once that takes long."""
+        now = time.monotonic()
+        if self._silent_since is None:
+            self._silent_since = now
+            log.warning("%s", error, exc_info=True)
+        if now - self._silent_since > TOLD_SECONDS:
+            self._say(f"Waiting for {self._place.name}. {error.message}")
+
+    def _wake_place(self) -> None:
+        """See to it now and then that the storage of a place that was started again is served."""
+        if time.monotonic() - self._woken_at > WAKE_SECONDS:
+            with logged(log, "The place does not answer yet", RunError, level=logging.INFO):
+                self._engine.prepare()
+            self._woken_at = time.monotonic()
+
+    def _say(self, what: str) -> None:
+        if what != self._told:
+            self._job.emit(Loading(what=what))
+            self._told = what
+
+    def _keep(self, away: Away) -> None:
+        write_away(self._run.path, away)
+        self._away = away
+
+    def _is_stopping(self) -> bool:
+        return self._job.should_stop() or self._run.stop_request.exists()
+
+    def _raise_if_stopped(self) -> None:
+        if self._is_stopping():
+            raise Stopped
+
+    def _must_end(self) -> bool:
+        """Tell whether a job that was asked to stop has had its time, or nothing of it is wanted."""
+        if not self._is_stopping():
+            return False
+        if self._run.stop_wanted == DISCARD:
+            return True
+        if self._asked_at is None:
+            self._asked_at = time.monotonic()
+        return time.monotonic() - self._asked_at > STOP_SECONDS
+
+    def _pass_stop_on(self) -> None:
+        if self._is_stopping() and not self._has_passed_on:
+            self._storage.write(f"{self._part}/{STOP}", b"stop\n")
+            self._has_passed_on = True
+
+    def _until_answered(self, ask: Callable[[], Answer]) -> Answer:
+        """Ask the place until it answers. Raises Stopped where the person does not want to wait any more."""
+        while True:
+            self._raise_if_stopped()
+            try:
+                return ask()
+            except NoAnswer as error:
+                self._tell_silence(error)
+                time.sleep(RETRY_SECONDS)
+
+
+class _Watch:
+    """How a job is by the word of its place, which is asked now and then."""
+
+    def __init__(self, engine: Engine, job: str) -> None:
+        self._engine = engine
+        self._job = job
+        self._began = time.monotonic()
+        self._next = 0.0
+        self.seen: JobSeen = "waiting"
+
+    def has_ended(self) -> bool:
+        """Tell whether the job is over. Raises NoAnswer."""
+        now = time.monotonic()
+        if now >= self._next:
+            self.seen = self._engine.state(self._job)
+            self._next = now + ASK_SECONDS
+        return self.seen == "ended" or (self.seen == "unknown" and now - self._began > NEW_SECONDS)
+
+
+def _first_event() -> str:
+    return encode(Record(seq=1, time=time.time(), event=Loading(what="Going on at another place")))

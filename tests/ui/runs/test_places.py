@@ -1,0 +1,153 @@
+"""Places on the page: who may add them, what is said of each, and when the Configure tab asks for one."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from studio import codec
+from studio.config import RunConfig
+from studio.errors import ConfigError, RunError
+from studio.jobs.places.away import Away, read_away, write_away
+from studio.jobs.places.book import Check, Place
+from studio.jobs.places.protocol import Facts
+from studio.jobs.tasks import CheckPlace, Train, TrainElsewhere
+from studio.runs.fair_queue import FairQueue
+from studio.runs.queue import Queue
+from studio.studio import Studio
+from studio.ui.configure import view as configure_view
+from studio.ui.kit.actions import Action
+from studio.ui.runs import actions, places_actions, places_view
+from studio.ui.runs.places_view import CHECK, FORGET, Wanted
+from studio.ui.runs.view import Selection
+from tests.ui.fake_studio import FakeWorkers
+
+RAY = Wanted(name="lab", address="http://10.0.0.7:8265/", runs_at_once=3, gpus=1)
+
+
+def workers(studio: Studio) -> FakeWorkers:
+    found = studio._launch
+    assert isinstance(found, FakeWorkers)
+    return found
+
+
+def test_a_place_is_added_checked_and_forgotten(studio: Studio) -> None:
+    assert places_view.draw(studio, Wanted())["list"] == '<div class="ls-stack"></div>'
+    after = places_actions.add(studio, RAY)
+    assert after.said == "lab is added, and is being checked."
+    assert after.name == ""
+    added = studio.places.get("lab")
+    assert (added.address, added.runs_at_once, added.gpus) == ("http://10.0.0.7:8265", 3, 1.0)
+    assert [type(task) for task in workers(studio).jobs] == [CheckPlace]
+    workers(studio).leave()
+    studio.places.keep_check("lab", Check(1.0, facts=Facts(host="node-1", python="3.11.2", cores=8)))
+    shown = str(places_view.draw(studio, Wanted())["list"])
+    assert "a Ray cluster, 3 runs at once" in shown
+    assert "A job there ran on node-1: 8 cores, no GPU" in shown
+    places_actions.press(studio, Wanted(), Action(CHECK, "lab"))
+    assert len(workers(studio).jobs) == 2
+    with pytest.raises(RunError, match="being checked"):
+        places_actions.press(studio, Wanted(), Action(FORGET, "lab"))
+    workers(studio).leave()
+    assert "is forgotten" in places_actions.press(studio, Wanted(), Action(FORGET, "lab")).said
+    assert studio.places.names() == ()
+
+
+def test_what_a_check_found_is_said(studio: Studio) -> None:
+    studio.places.add(Place("lab", "slurm", folder="/shared"))
+    studio.places.keep_check("lab", Check(1.0, "It is on fire.", "Put it out."))
+    assert "It is on fire. Put it out." in str(places_view.draw(studio, Wanted())["list"])
+
+
+def test_a_damaged_place_can_be_forgotten_and_nothing_else(studio: Studio) -> None:
+    studio.places.add(Place("lab", "slurm", folder="/shared"))
+    (studio.places.folder / "lab" / "place.json").write_text("{")
+    shown = str(places_view.draw(studio, Wanted())["list"])
+    assert "Its settings are damaged" in shown
+    assert "Check lab" not in shown
+    assert "Forget lab" in shown
+
+
+@pytest.mark.parametrize(
+    "change", [{"runs_at_once": None}, {"runs_at_once": "many"}, {"gpus": -1}, {"name": "../x"}, {"address": "x"}]
+)
+def test_what_cannot_be_is_a_sentence(studio: Studio, change: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        places_actions.add(studio, replace(RAY, **change))
+    assert studio.places.names() == ()
+
+
+def test_a_visitor_of_a_public_address_sees_no_places_and_adds_none(studio: Studio) -> None:
+    studio.settings = replace(studio.settings, host="0.0.0.0", password="a long password")
+    assert places_view.draw(studio, Wanted()).keys() == {"all"}
+    with pytest.raises(RunError, match="Only an owner"):
+        places_actions.add(studio, RAY)
+    for verb in (CHECK, FORGET):
+        with pytest.raises(RunError, match="Only an owner"):
+            places_actions.press(studio, Wanted(), Action(verb, "lab"))
+
+
+def test_the_configure_tab_asks_where_to_train_only_where_there_is_a_place() -> None:
+    alone = configure_view._place((), "")["place"]
+    assert alone["visible"] is False
+    offered = configure_view._place(("lab",), "gone")["place"]
+    assert offered["visible"] is True
+    assert offered["choices"] == [("This machine", ""), ("lab", "lab"), ("gone", "gone")]
+
+
+def test_a_run_goes_to_the_worker_that_carries_it(studio: Studio) -> None:
+    dataset = studio.data.add_sample("order_slips").id
+    studio.places.add(Place("lab", "slurm", folder="/shared", runs_at_once=2))
+    runs = [studio.start_run(RunConfig(place="lab"), dataset) for _ in range(3)]
+    here = studio.start_run(RunConfig(), dataset)
+    studio.tick()
+    kinds = {type(task).__name__ for task in workers(studio).jobs}
+    assert kinds == {"TrainElsewhere", "Train"}
+    assert [task.run.name for task in workers(studio).jobs if isinstance(task, TrainElsewhere)] == [
+        run.id for run in runs[:2]
+    ], "a place takes as many runs at once as it was said to"
+    assert here.is_alive()
+    assert studio.scheduler.view(runs[2].id).status == "queued"
+    with pytest.raises(RunError, match="There is no place 'gone'"):
+        studio.start_run(RunConfig(place="gone"), dataset)
+
+
+def test_a_run_whose_place_is_gone_goes_on_here(studio: Studio) -> None:
+    dataset = studio.data.add_sample("order_slips").id
+    studio.places.add(Place("lab", "slurm", folder="/shared"))
+    run = studio.start_run(RunConfig(place="lab"), dataset)
+    write_away(run.path, Away("lab", "run-0123456789abcdef", attempt=2, is_open=True))
+    with pytest.raises(RunError, match="at work"):
+        studio.move_run(run.id, "")
+    workers(studio).leave()
+    studio.remove_place("lab")
+    with pytest.raises(RunError, match="no place 'lab'"):
+        studio.move_run(run.id, "lab")
+    actions.press(studio, Selection(), Action("here", run.id))
+    assert studio.runs.get(run.id).config.place == ""
+    assert isinstance(workers(studio).jobs[-1], Train)
+    kept = read_away(run.path)
+    assert kept is not None
+    assert not kept.is_open, "what a job there does from now on would come into a run that trains here"
+
+
+def test_accounts_take_turns_at_each_place_alone(tmp_path: Path) -> None:
+    anna = tmp_path / "accounts" / "20260101-000000-aaaaaa"
+    (tmp_path / "accounts" / "people").mkdir(parents=True)
+    (tmp_path / "places" / "lab").mkdir(parents=True)
+    for home, id, place in ((tmp_path, "a", "lab"), (tmp_path, "b", "lab"), (anna, "c", "lab"), (anna, "d", "")):
+        folder = home / "runs" / id
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text(codec.dumps(RunConfig(place=place)))
+        Queue(home).add(id)
+    line = FairQueue(tmp_path, room=lambda place: 2 if place else 1)
+    assert set(line.places()) == {"lab", ""}
+    assert line.next_home("lab") == tmp_path
+    assert line.next_home() == anna
+    served = line.serving()
+    with line.turn(tmp_path, "lab") as is_ours:
+        assert is_ours
+    assert line.next_home("lab") == anna, "the turn at a place is another's now"
+    os.close(served)

@@ -1,0 +1,182 @@
+"""The agent of a run at another place: what it hands in, in which order, and a storage that fails it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from studio import codec
+from studio.errors import NoAnswer
+from studio.events import Finished, Saved, Stepped
+from studio.jobs.places.protocol import REPORT, WORK, AgentSpec, Report, StoredFile, Work
+from studio.jobs.places.storage import FolderStorage, StorageFull
+from studio.runs.event_log import EventLog
+from studio.runs.store import RunFolder
+from studio.workers.agent import Agent
+
+STEP = Stepped(1, 0.1, 2.0, 1e-3, 0.5, 100.0, 0.5, 64)
+SPEC = AgentSpec(part="runs/r/1", files="runs/r/files")
+
+
+class Clock:
+    """Time that passes only where somebody waits."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def time(self) -> float:
+        return self.now
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class Flaky(FolderStorage):
+    """A storage that fails as often as the test says, and remembers what was written."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.fails: list[Exception] = []
+        self.written: list[str] = []
+
+    def write(self, name: str, content: bytes) -> None:
+        self._fail()
+        super().write(name, content)
+        self.written.append(name.rpartition("/")[2])
+
+    def send(self, name: str, source: Path) -> None:
+        self._fail()
+        super().send(name, source)
+        self.written.append("file")
+
+    def _fail(self) -> None:
+        if self.fails:
+            raise self.fails.pop(0)
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Flaky:
+    (tmp_path / "place").mkdir()
+    return Flaky(tmp_path / "place")
+
+
+@pytest.fixture
+def agent(storage: Flaky, tmp_path: Path) -> Agent:
+    return Agent(SPEC, storage, tmp_path / "scratch", clock=Clock())
+
+
+def report(storage: Flaky) -> Report:
+    content = storage.read(f"{SPEC.part}/{REPORT}", most_bytes=10_000)
+    assert content is not None
+    return codec.loads(Report, content)
+
+
+def with_checkpoint(run: RunFolder, step: int) -> None:
+    folder = run.checkpoint(step)
+    folder.mkdir(parents=True)
+    (folder / "progress.safetensors").write_bytes(b"masters" * step)
+
+
+def test_files_are_handed_in_before_the_events_and_these_before_the_report(
+    agent: Agent, storage: Flaky, make_run: Callable[..., RunFolder]
+) -> None:
+    run = make_run()
+    log = EventLog(run.events_path)
+    log.emit(STEP)
+    with_checkpoint(run, 1)
+    log.emit(Saved(1, "checkpoints/step-1"))
+    agent._hand_in(run)
+    assert storage.written == ["file", "events-1", "report.json"]
+    told = report(storage)
+    assert [each.path for each in told.files] == ["checkpoints/step-1/progress.safetensors"]
+    agent._hand_in(run)
+    assert storage.written[3:] == [], "nothing is new"
+    log.emit(Finished("finished", "Done.", 1.0))
+    agent._hand_in(run)
+    assert storage.written[3:] == ["events-2", "report.json"]
+
+
+def test_a_storage_that_fails_in_between_loses_nothing_and_doubles_nothing(
+    agent: Agent, storage: Flaky, make_run: Callable[..., RunFolder]
+) -> None:
+    run = make_run()
+    log = EventLog(run.events_path)
+    log.emit(STEP)
+    with_checkpoint(run, 1)
+    for failure in (StorageFull("full"), NoAnswer("away"), NoAnswer("away")):
+        storage.fails = [failure]
+        with pytest.raises((StorageFull, NoAnswer)):
+            agent._hand_in(run)
+        assert storage.read(f"{SPEC.part}/{REPORT}", most_bytes=10_000) is None
+    log.emit(Saved(1, "checkpoints/step-1"))
+    agent._hand_in(run)
+    assert report(storage).events == 1
+    lines = storage.read(f"{SPEC.part}/events-1", most_bytes=10_000)
+    assert lines is not None
+    assert lines.count(b"\n") == 2
+
+
+def test_a_checkpoint_that_is_deleted_while_it_is_handed_in_ends_no_job(
+    agent: Agent, storage: Flaky, make_run: Callable[..., RunFolder]
+) -> None:
+    """The worker keeps two checkpoints: the job ended with "No such file or directory" when it deleted an older one."""
+    run = make_run()
+    log = EventLog(run.events_path)
+    log.emit(STEP)
+    with_checkpoint(run, 1)
+    storage.fails = [FileNotFoundError(2, "No such file or directory")]
+    agent._hand_in(run)
+    assert storage.written == [], "events are told of files that are not there"
+    agent._hand_in(run)
+    assert storage.written == ["file", "events-1", "report.json"]
+
+
+def test_what_is_not_wanted_any_more_is_deleted_there(
+    agent: Agent, storage: Flaky, make_run: Callable[..., RunFolder]
+) -> None:
+    run = make_run()
+    with_checkpoint(run, 1)
+    agent._hand_in(run)
+    first = report(storage).files[0].at
+    (run.checkpoint(1) / "progress.safetensors").unlink()
+    run.checkpoint(1).rmdir()
+    with_checkpoint(run, 2)
+    agent._hand_in(run)
+    assert not storage.has(first)
+    assert [each.path for each in report(storage).files] == ["checkpoints/step-2/progress.safetensors"]
+
+
+def test_a_file_that_is_gone_there_ends_the_job_with_a_sentence(agent: Agent, storage: Flaky) -> None:
+    missing = StoredFile("runs/otter/train.jsonl", "inputs/" + "0" * 64, "0" * 64, 5)
+    storage.write(f"{SPEC.part}/{WORK}", codec.dumps(Work("otter", (missing,))).encode())
+    agent.scratch.mkdir()
+    assert agent.work() == 1
+    told = report(storage)
+    assert told.ended
+    assert told.trouble == "The file train.jsonl of the run is not at the place any more."
+
+
+def test_work_that_leads_out_of_its_folder_is_refused(agent: Agent, storage: Flaky, tmp_path: Path) -> None:
+    for path, id in (("../outside", "otter"), ("runs/otter/train.jsonl", "../../outside")):
+        storage.write("inputs/x", b"x")
+        work = Work(id, (StoredFile(path, "inputs/x", "0" * 64, 1),))
+        storage.write(f"{SPEC.part}/{WORK}", codec.dumps(work).encode())
+        agent.scratch.mkdir(exist_ok=True)
+        assert agent.work() == 1
+        assert "no name of a file" in report(storage).trouble
+    assert not list(tmp_path.rglob("outside"))
+
+
+def test_a_check_says_what_the_machine_is_and_gives_the_sample_back(agent: Agent, storage: Flaky) -> None:
+    agent.scratch.mkdir()
+    storage.write(f"{SPEC.part}/{WORK}", codec.dumps(Work(sample="sample")).encode())
+    storage.write(f"{SPEC.part}/sample", b"abc")
+    assert agent.work() == 0
+    facts = report(storage).facts
+    assert facts is not None
+    assert facts.sample == "abc"
+    assert facts.cores >= 1
+    assert dict(facts.versions)["torch"]

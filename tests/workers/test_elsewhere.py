@@ -1,0 +1,192 @@
+"""The worker here of a run at another place: what it does where a job waits, was never begun, or is not wanted."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from studio import codec
+from studio.errors import NoAnswer
+from studio.events import Finished, Loading, Record, Stepped, encode
+from studio.files import write_whole
+from studio.jobs.places.away import Away, read_away, write_away
+from studio.jobs.places.book import PROCESS, Place
+from studio.jobs.places.protocol import REPORT, STOP, WORK, AgentSpec, JobSeen, Report
+from studio.jobs.places.storage import FolderStorage
+from studio.models.starter import Stopped
+from studio.runs.event_log import EventLog, read_events
+from studio.runs.store import DISCARD, KEEP, RunFolder
+from studio.workers.elsewhere import Journey
+from studio.workers.job import Job
+
+KEY = "run-0123456789abcdef"
+STEP = Stepped(1, 0.1, 2.0, 1e-3, 0.5, 100.0, 0.5, 64)
+
+
+class FakeEngine:
+    """A place by what it says; `on_submit` is what its next job does."""
+
+    def __init__(self) -> None:
+        self.states: dict[str, JobSeen] = {}
+        self.submitted: list[str] = []
+        self.stopped: list[str] = []
+        self.silent = 0
+        self.on_submit: Callable[[AgentSpec], JobSeen] = lambda spec: "waiting"
+
+    def prepare(self) -> None:
+        if self.silent:
+            self.silent -= 1
+            raise NoAnswer("It does not answer.")
+
+    def submit(self, job: str, spec: AgentSpec) -> None:
+        self.submitted.append(job)
+        self.states[job] = self.on_submit(spec)
+
+    def state(self, job: str) -> JobSeen:
+        return self.states.get(job, "unknown")
+
+    def stop(self, job: str) -> None:
+        self.stopped.append(job)
+        self.states[job] = "ended"
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    return FakeEngine()
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> FolderStorage:
+    (tmp_path / "place").mkdir()
+    return FolderStorage(tmp_path / "place")
+
+
+@pytest.fixture
+def run(make_run: Callable[..., RunFolder]) -> RunFolder:
+    return make_run(place="lab")
+
+
+def journey(run: RunFolder, engine: FakeEngine, storage: FolderStorage) -> Journey:
+    place = Place("lab", PROCESS, folder=str(storage.folder))
+    return Journey(Job(EventLog(run.events_path).emit), run, place, engine, storage)
+
+
+def ends(storage: FolderStorage) -> Callable[[AgentSpec], JobSeen]:
+    """Return a job that does one step and finishes at once."""
+
+    def work(spec: AgentSpec) -> JobSeen:
+        lines = [
+            encode(Record(number, 1e9, event)) for number, event in enumerate((STEP, Finished("finished", "", 1.0)), 1)
+        ]
+        storage.write(f"{spec.part}/events-1", ("\n".join(lines) + "\n").encode())
+        storage.write(f"{spec.part}/{REPORT}", codec.dumps(Report(1, 1e9, events=1, ended=True)).encode())
+        return "ended"
+
+    return work
+
+
+def told(run: RunFolder) -> list[object]:
+    return [record.event for record in read_events(run.events_path)[0]]
+
+
+def test_what_names_the_job_is_written_before_it_is_submitted(
+    run: RunFolder, engine: FakeEngine, storage: FolderStorage
+) -> None:
+    seen: list[Away | None] = []
+
+    def work(spec: AgentSpec) -> JobSeen:
+        seen.append(read_away(run.path))
+        return ends(storage)(spec)
+
+    engine.on_submit = work
+    assert journey(run, engine, storage).go() == Finished("finished", "", 1.0)
+    assert seen[0] is not None
+    assert seen[0].is_open
+    assert engine.submitted == [seen[0].job]
+    after = read_away(run.path)
+    assert after == replace(seen[0], is_open=False)
+
+
+def test_a_job_that_was_written_down_and_never_begun_is_started_under_its_name(
+    run: RunFolder, engine: FakeEngine, storage: FolderStorage
+) -> None:
+    away = Away("lab", KEY, attempt=3, is_open=True)
+    write_away(run.path, away)
+    storage.write(f"runs/{KEY}/3/{WORK}", b"{}")
+    engine.on_submit = ends(storage)
+    journey(run, engine, storage).go()
+    assert engine.submitted == [away.job]
+
+
+def test_a_job_that_a_place_has_forgotten_altogether_is_begun_again(
+    run: RunFolder, engine: FakeEngine, storage: FolderStorage
+) -> None:
+    write_away(run.path, Away("lab", KEY, attempt=3, is_open=True))
+    engine.on_submit = ends(storage)
+    journey(run, engine, storage).go()
+    assert engine.submitted == [f"lora-studio-{KEY}-4"]
+
+
+def test_a_run_that_waits_for_room_stops_at_once(run: RunFolder, engine: FakeEngine, storage: FolderStorage) -> None:
+    one = journey(run, engine, storage)
+    threading.Timer(1.0, lambda: write_whole(run.stop_request, KEEP)).start()
+    ended = one.go()
+    assert isinstance(ended, Finished)
+    assert ended.status == "stopped"
+    assert engine.stopped == engine.submitted
+    assert Loading("Waiting for room at lab") in told(run)
+
+
+def test_a_run_that_is_discarded_is_ended_there(run: RunFolder, engine: FakeEngine, storage: FolderStorage) -> None:
+    def work(spec: AgentSpec) -> JobSeen:
+        storage.write(f"{spec.part}/{REPORT}", codec.dumps(Report(1, 1e9)).encode())
+        return "running"
+
+    engine.on_submit = work
+    threading.Timer(1.0, lambda: write_whole(run.stop_request, DISCARD)).start()
+    journey(run, engine, storage).go()
+    assert engine.stopped == engine.submitted
+
+
+def test_a_stop_reaches_a_job_that_works_and_its_last_word_is_taken(
+    run: RunFolder, engine: FakeEngine, storage: FolderStorage
+) -> None:
+    part = ""
+
+    def work(spec: AgentSpec) -> JobSeen:
+        nonlocal part
+        part = spec.part
+        storage.write(f"{part}/{REPORT}", codec.dumps(Report(1, 1e9)).encode())
+        return "running"
+
+    def stop() -> None:
+        write_whole(run.stop_request, KEEP)
+        while not storage.has(f"{part}/{STOP}"):
+            threading.Event().wait(0.05)
+        storage.write(f"{part}/events-1", (encode(Record(1, 1e9, Finished("stopped", "Kept.", 2.0))) + "\n").encode())
+        storage.write(f"{part}/{REPORT}", codec.dumps(Report(2, 1e9, events=1, ended=True)).encode())
+
+    engine.on_submit = work
+    threading.Timer(0.5, stop).start()
+    assert journey(run, engine, storage).go() == Finished("stopped", "Kept.", 2.0)
+    assert engine.stopped == []
+
+
+def test_a_place_that_does_not_answer_yet_is_waited_for(
+    run: RunFolder, engine: FakeEngine, storage: FolderStorage
+) -> None:
+    engine.silent, engine.on_submit = 1, ends(storage)
+    assert journey(run, engine, storage).go() == Finished("finished", "", 1.0)
+    assert len(engine.submitted) == 1
+
+
+def test_who_does_not_want_to_wait_for_a_silent_place_stops(
+    run: RunFolder, engine: FakeEngine, storage: FolderStorage
+) -> None:
+    engine.silent = 1000
+    threading.Timer(0.5, lambda: write_whole(run.stop_request, KEEP)).start()
+    with pytest.raises(Stopped):
+        journey(run, engine, storage).go()
+    assert engine.submitted == []

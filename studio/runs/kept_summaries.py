@@ -26,7 +26,9 @@ Stamp = tuple[int, int, int]
 log = logging.getLogger(__name__)
 
 _FIELDS = [each.name for each in fields(Summary)]
-_FORM = repr([(each.name, str(each.type)) for each in fields(Summary)])
+_FORM = f"1 {[(each.name, str(each.type)) for each in fields(Summary)]}"
+"""What another version has otherwise. The number is to grow with each change of how a summary is worked out."""
+
 _VALUES = attrgetter(*_FIELDS)
 _SHARED = ("dataset", "model", "base", "method", "status", "dataset_id", "dataset_sha256")
 _PAIRS = [_FIELDS.index(name) for name in ("best_part", "spark")]

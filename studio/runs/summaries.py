@@ -47,6 +47,9 @@ _RESTING: frozenset[Status] = frozenset({"draft", "stopped", "finished", "failed
 _YOUNG_SECONDS = 0.1
 """A folder that was changed so lately may have been changed again without looking any different."""
 
+_COARSE_SECONDS = 3.0
+"""What was changed so lately is not kept for another studio: some file systems tell only every other second apart."""
+
 log = logging.getLogger(__name__)
 
 
@@ -90,6 +93,7 @@ class Summaries:
         self._turn = threading.RLock()
         self._known: dict[str, _Known] = {}
         self._home = runs.folder.parent
+        self._has_read_kept = False
         self._restless: set[str] = set()
         self._changed = False
         self._snapshot = Snapshot()
@@ -135,7 +139,8 @@ class Summaries:
 
     def _search(self, waiting: tuple[str, ...]) -> None:
         """Find the folders that are new, changed or gone."""
-        kept = {} if self._known else kept_summaries.read(self._home)
+        kept = {} if self._has_read_kept else kept_summaries.read(self._home)
+        self._has_read_kept = True
         began = self._clock()
         ids, folder = self._runs.ids(), str(self._runs.folder)
         for id in ids:
@@ -157,8 +162,13 @@ class Summaries:
         """Keep what is known of the runs that rest: what another looks like depends on who is at it."""
         with self._turn:
             known = {id: (each.stamp, each.summary) for id, each in self._known.items()}
-        resting = {id: each for id, each in known.items() if each[0][0] > 0 and each[1].status in _RESTING}
-        kept_summaries.write(self._home, resting)
+        sure = (time.time() - _COARSE_SECONDS) * 1e9
+        rests = {
+            id: (stamp, known_summary)
+            for id, (stamp, known_summary) in known.items()
+            if known_summary.status in _RESTING and 0 < stamp[0] < sure and stamp[1] < sure
+        }
+        kept_summaries.write(self._home, rests)
 
     def _look_at_restless(self, waiting: tuple[str, ...]) -> None:
         for id, place in self._places(waiting).items():
@@ -183,7 +193,7 @@ class Summaries:
             else:
                 found = summary.of_rest(run)
         except RunError as error:
-            if not run.path.is_dir():
+            if not os.path.isdir(run.path):  # or cannot be reached now: the next search finds it again
                 self._forget(run.id)
                 return
             found = _of_damaged(run, str(error))
@@ -208,20 +218,24 @@ class Summaries:
 
     def _read_rest(self) -> None:
         """Read what no look has read yet, letting the page in between."""
-        with self._turn:
-            unread = [id for id in self._known if self._is_unread(id)]
-        for place in range(0, len(unread), _AT_ONCE):
+        try:
             with self._turn:
-                waiting = self._waiting()
-                for id in unread[place : place + _AT_ONCE]:
-                    if self._is_unread(id):
-                        self._settle(RunFolder(self._folder(id)), waiting)
-            time.sleep(_BREATH_SECONDS)
-        if len(unread) >= _WORTH_KEEPING:
-            self._keep()
-        with self._turn:
-            self._reader = None
-            self._publish()
+                unread = [id for id in self._known if self._is_unread(id)]
+            for place in range(0, len(unread), _AT_ONCE):
+                with self._turn:
+                    waiting = self._waiting()
+                    for id in unread[place : place + _AT_ONCE]:
+                        if self._is_unread(id):
+                            self._settle(RunFolder(self._folder(id)), waiting)
+                time.sleep(_BREATH_SECONDS)
+            if len(unread) >= _WORTH_KEEPING:
+                self._keep()
+        except Exception:  # a disk that is away for a moment, most likely: the next search begins again
+            log.exception("The runs that were not read yet cannot be read.")
+        finally:
+            with self._turn:
+                self._reader = None
+                self._publish()
 
     def _is_unread(self, id: str) -> bool:
         known = self._known.get(id)

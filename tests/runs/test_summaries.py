@@ -1,4 +1,5 @@
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -186,6 +187,39 @@ def test_a_run_that_changed_since_or_is_new_or_gone_is_read_as_it_is(
     found = {run.id: run for run in _later(studio).look().runs}
     assert found.keys() == {kept[0].id, kept[2].id, kept[3].id, new.id}
     assert (found[kept[0].id].name, found[new.id].status) == ("another name", "finished")
+
+
+def test_what_was_changed_a_moment_ago_is_not_kept(studio: Studio, kept: list[RunFolder]) -> None:
+    """Some file systems tell changes apart by two seconds: another one in the same moment would never be seen."""
+    os.utime(kept[2].events_path)
+    os.utime(kept[3].path)
+    time.sleep(0.2)  # older than what may change without looking any different
+    path = studio.settings.home / kept_summaries.NAME
+    path.unlink()
+    _later(studio, clock=_ticks(1.0)).read_all()
+    assert kept_summaries.read(studio.settings.home).keys() == {kept[0].id, kept[1].id}
+
+
+def test_what_is_kept_is_read_once_though_no_run_is_left(
+    studio: Studio, kept: list[RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = _later(studio)
+    later.look()
+    for run in kept:
+        studio.delete_run(run.id)
+    monkeypatch.setattr(kept_summaries, "read", _never)
+    assert later.look(fresh=True).runs == ()
+    assert later.look(fresh=True).runs == ()
+
+
+def test_runs_are_read_again_once_a_disk_is_back(studio: Studio, dataset: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = [finished_run(studio, dataset_id=dataset, steps=3) for _ in range(4)]
+    later = _later(studio, clock=_ticks(1.0))
+    with monkeypatch.context() as patched:
+        patched.setattr(later, "_settle", _never)
+        assert later.read_all().unread == len(runs)
+    assert later.look(fresh=True).unread == len(runs)
+    assert later.read_all().unread == 0
 
 
 @pytest.mark.parametrize(

@@ -84,14 +84,17 @@ def draw(studio: Studio, selection: Selection) -> dict[str, Any]:
     if not selection.version:
         return {**parts, "name": gr.update(value=""), "delete": ""}
     dataset = studio.data.get(selection.version)
-    said = deletion(dataset, count=len(studio.data.versions(dataset.id)), uses=uses[dataset.root])
+    known = uses[dataset.root] if not studio.summaries.look().unread else None
+    said = deletion(dataset, count=len(studio.data.versions(dataset.id)), uses=known)
     return {**parts, "name": gr.update(value=dataset.name), "delete": str(said)}
 
 
-def deletion(dataset: Dataset, *, count: int, uses: int) -> Markup:
-    """Offer to delete a data set, and say what that means."""
+def deletion(dataset: Dataset, *, count: int, uses: int | None) -> Markup:
+    """Offer to delete a data set, and say what that means. `uses` is None while not all runs are read."""
     learned = (
-        "No run learned from it."
+        "Your runs are still being read; a run that learned from it keeps its own copy."
+        if uses is None
+        else "No run learned from it."
         if not uses
         else "1 run learned from it and keeps its own copy."
         if uses == 1

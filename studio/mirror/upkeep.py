@@ -20,7 +20,7 @@ from typing import TypeVar
 from studio import codec
 from studio.errors import MirrorError
 from studio.files import disk_trouble, open_plain, write_whole
-from studio.homes import ACCOUNTS
+from studio.homes import ACCOUNTS, PEOPLE
 from studio.mirror.bucket import Store
 from studio.mirror.contents import (
     GROWING,
@@ -30,9 +30,10 @@ from studio.mirror.contents import (
     Kept,
     Place,
     Reader,
+    account_of,
     group_names,
-    links,
     place_of,
+    places_of_accounts,
     sha256_of,
     turn_to_come_back,
 )
@@ -238,11 +239,18 @@ class Mirror:
 
         That is no wish to delete, however long it lasts.
         """
-        known, self._lost, self._links = self._lost, set(), links(self._home)
+        known, self._lost, links = self._lost, set(), set()
         apart = set(home.apart)
-        for folder in PLACES:
+        gone = [name for name in before if name not in now]
+
+        def keep(folder: str) -> None:
+            around = folder.rpartition("/")[0]
+            if around in links or around in self._lost:
+                return  # with all that is in it
+            if (self._home / folder).is_symlink():
+                links.add(folder)
             place, was = place_of(self._home, folder), self._places.get(folder)
-            missing = [name for name in before if name not in now and name.startswith(f"{folder}/")]
+            missing = [name for name in gone if name.startswith(f"{folder}/")]
             is_another = place is None or (was or place) != place or (folder in apart and not place.is_of_its_own)
             if missing and is_another:
                 self._lost.add(folder)
@@ -251,22 +259,45 @@ class Mirror:
                     log.warning("%s is not where it was; %s of it stay in %s", folder, len(missing), self._target)
             elif place is not None:
                 self._places[folder] = place
-                apart = apart | {folder} if place.is_of_its_own else apart - {folder}
+                (apart.add if place.is_of_its_own else apart.discard)(folder)
+
+        for folder in PLACES:
+            keep(folder)
+        # An account without a record was deleted, or moved: its folder is not lost.
+        of_accounts = places_of_accounts(tuple(now))
+        for folder in of_accounts:
+            keep(folder)
+        self._links = tuple(links)
+        there = {*PLACES, *of_accounts}
+        self._places = {folder: place for folder, place in self._places.items() if folder in there}
+        apart &= there
         if apart != set(home.apart):
             self._write_home(replace(home, apart=tuple(sorted(apart))))
 
     def _keep_vanished(self, before: dict[str, Group], now: dict[str, Group]) -> None:
-        """Have what vanished stay for a while, unless something new has its name: that was moved, as to the Trash."""
+        """Have what vanished stay for a while, unless something new has its name: that was moved, as to the Trash.
+
+        What was of an account that was deleted for good, and a link that was revoked, goes at once: a studio that wakes
+        from the mirror must not have them again.
+        """
         moved = {_last(name) for name in now.keys() - before.keys()}
         gone = [name for name in before if name not in now and _last(name) not in moved]
         seen, self._gone = self._gone, {}
+        knows_people = any(name.startswith(f"{ACCOUNTS}/{PEOPLE}/") for name in now)
         for name in gone:
             since, looks = seen.get(name, (self._clock(), 0))
             self._gone[name] = since, looks + 1
-            if self._clock() - since < GONE_SECONDS or looks + 1 < GONE_LOOKS:
+            waits = self._clock() - since < GONE_SECONDS or looks + 1 < GONE_LOOKS
+            if waits and not (knows_people and self._is_of_nobody(name)):
                 now[name] = before[name]
             if not looks:
                 log.info("%s is gone; if it stays so, it is deleted from the mirror", name)
+
+    def _is_of_nobody(self, name: str) -> bool:
+        """Tell whether what vanished is a link, or of an account that has no record here any more."""
+        id, people = account_of(name), f"{PEOPLE}/{account_of(name)}.json"
+        records = (self._home / ACCOUNTS / people, self._home / ACCOUNTS / "bin" / people)
+        return name.startswith(f"{ACCOUNTS}/shared/") or (bool(id) and not any(map(os.path.lexists, records)))
 
     def _send(self, table: dict[str, Group], changed: Iterable[Group], home: _Home) -> None:
         """Send what is new of the changed groups, those with little first, and a table after every batch of them."""

@@ -26,7 +26,7 @@ _WRITE_SECONDS = 15.0
 """So much may be forgotten when the studio is killed."""
 
 _MOST_BYTES = 10_000
-SHARED = ("accounts", "models", "base-models", "uploads")
+SHARED = ("accounts", "models", "base-models", "uploads", ".mirror")
 """Folders in the first owner's data folder that are not theirs alone."""
 
 log = logging.getLogger(__name__)

@@ -32,6 +32,7 @@ from studio.mirror.contents import (
     Reader,
     account_of,
     group_names,
+    home_in,
     place_of,
     places_of_accounts,
     sha256_of,
@@ -49,6 +50,10 @@ GONE_SECONDS = 600.0
 GONE_LOOKS = 3
 """What vanished from the folder is deleted from the mirror when it was gone for so long, in so many looks: a disk that
 was lost for a moment is no wish to delete."""
+
+MOST_GROUPS_EACH = 10_000
+MOST_TABLE_BYTES_EACH = 8 * 2**20
+"""So much of the table is for one account: one that fills it must not stop the mirror of all."""
 
 SPARE_BYTES = 2**30
 _MOST_TABLE_BYTES = 64 * 2**20
@@ -111,6 +116,8 @@ class Mirror:
         self._gone: dict[str, tuple[float, int]] = {}
         """Since when a group is gone, and in how many looks it was."""
         self._places: dict[str, Place] = {}
+        self._too_much: dict[str, int] = {}
+        """How many groups of an account were left as they were in the mirror because they are too many."""
         self._lost: set[str] = set()
         """Folders that are not where they were."""
         self._links: tuple[str, ...] = ()
@@ -133,6 +140,11 @@ class Mirror:
             return MirrorError(
                 f"The folder '{folder}' in the data folder is not the one that was copied: what was in it is gone.",
                 "Bring its disk back. In the mirror it is as it was before; everything else is copied.",
+            )
+        for home, count in sorted(self._too_much.items()):
+            return MirrorError(
+                f"'{home}' in the data folder holds more than is copied of one account: {count:,} things are left out.",
+                "Delete there what is no longer needed. Everything else is copied.",
             )
         if not self._unread:
             return None
@@ -232,7 +244,38 @@ class Mirror:
                 now[name] = group
         self._keep_lost(before, now, home)
         self._keep_vanished(before, now)
+        self._leave_out_too_much(before, now)
         return now
+
+    def _leave_out_too_much(self, before: dict[str, Group], now: dict[str, Group]) -> None:
+        """Have what is new or grown of an account be as it was before where the account has its part of the table."""
+        known, self._too_much = self._too_much, {}
+        held: dict[str, tuple[int, int]] = {}
+        news = []
+        for name, group in now.items():
+            home = home_in(name)[0]
+            if home in ("", f"{ACCOUNTS}/"):
+                continue
+            if group != before.get(name):
+                news.append((home, group))
+            if name in before:
+                groups, taken = held.get(home, (0, 0))
+                held[home] = groups + 1, taken + _table_bytes(before[name])
+        for home, group in news:
+            old = before.get(group.name)
+            groups, taken = held.get(home, (0, 0))
+            more = _table_bytes(group) - (_table_bytes(old) if old is not None else 0)
+            groups += old is None
+            if (old is None and groups > MOST_GROUPS_EACH) or (more > 0 and taken + more > MOST_TABLE_BYTES_EACH):
+                self._too_much[home[:-1]] = self._too_much.get(home[:-1], 0) + 1
+                if old is None:
+                    del now[group.name]
+                else:
+                    now[group.name] = old
+            else:
+                held[home] = groups, taken + more
+        for home in self._too_much.keys() - known.keys():
+            log.warning("%s holds more than is copied of one account", home)
 
     def _keep_lost(self, before: dict[str, Group], now: dict[str, Group], home: _Home) -> None:
         """Have all that is missing of a folder stay that is not the one it was: its disk is lost, or it was moved.
@@ -490,6 +533,11 @@ def was_brought_back(home: Path, target: str) -> bool:
 def _is_newer(table: Manifest, home: _Home) -> bool:
     """Tell whether a data folder that took the mirror over later wrote a table; of two at once, one is the later."""
     return table.writer != home.name and (table.generation, table.writer) > (home.generation, home.name)
+
+
+def _table_bytes(group: Group) -> int:
+    """Estimate how much of a table a group takes."""
+    return 40 + len(group.name.encode()) + sum(160 + len(kept.path.encode()) for kept in group.files)
 
 
 def _last(name: str) -> str:

@@ -13,6 +13,7 @@ from studio.accounts.links import Links
 from studio.accounts.people import FOR_GOOD, People
 from studio.accounts.removing import remove_account
 from studio.compare.conversations import Conversation, open_conversations
+from studio.mirror import upkeep
 from studio.mirror.contents import group_names, is_group
 from studio.mirror.keeper import ForOthers, MirrorKeeper
 from studio.mirror.state import KEPT, MirrorState
@@ -160,6 +161,32 @@ def test_the_folder_of_the_accounts_that_is_away_deletes_nothing(tmp_path: Path,
     assert "The folder 'accounts'" in mirror.trouble.message
     assert mirror._table is not None
     assert {id for id in (anna, ben) for group in mirror._table.groups if id in group.name} == {anna, ben}
+
+
+@pytest.mark.parametrize("bound", ["MOST_GROUPS_EACH", "MOST_TABLE_BYTES_EACH"])
+def test_one_account_does_not_stop_the_mirror_of_all(
+    tmp_path: Path, mirror_of: MirrorOf, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    """The table has an end: one account that filled it with conversations ended the copies of everybody."""
+    people, anna, _ = settle(tmp_path / "home")
+    mirror = copied(mirror_of, tmp_path / "home")
+    assert mirror._table is not None
+    before = {group.name for group in mirror._table.groups}
+    anna_has = [group for group in mirror._table.groups if group.name.startswith(f"accounts/{anna}/")]
+    full = len(anna_has) + 1 if bound == "MOST_GROUPS_EACH" else sum(map(upkeep._table_bytes, anna_has)) + 400
+    monkeypatch.setattr(upkeep, bound, full)
+    for _ in range(5):
+        open_conversations(people.home_of(people.get("anna"))).save(Conversation(name="one more"))
+    mirror.copy()
+    kept = {group.name for group in mirror._table.groups}
+    assert before < kept, "what was kept stays"
+    assert len(kept) == len(before) + 1
+    assert mirror.trouble is not None
+    assert f"'accounts/{anna}' in the data folder holds more" in mirror.trouble.message
+    assert "4 things" in mirror.trouble.message
+    open_conversations(people.home_of(people.get("ben"))).save(Conversation(name="of ben"))
+    mirror.copy()
+    assert len(mirror._table.groups) == len(kept) + 1, "others are copied"
 
 
 def test_a_damaged_record_stays_as_it_was_in_the_mirror(tmp_path: Path, mirror_of: MirrorOf) -> None:

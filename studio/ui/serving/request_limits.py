@@ -196,7 +196,8 @@ class _Body:
 
 def is_upload(scope: Message) -> bool:
     """Tell whether a request brings a file."""
-    return scope["type"] == "http" and scope["method"] == "POST" and scope["path"].rstrip("/").endswith(_UPLOADS)
+    path: str = scope["path"]
+    return bool(scope["type"] == "http" and scope["method"] == "POST") and path.rstrip("/").endswith(_UPLOADS)
 
 
 def _length(scope: Message) -> int | None:

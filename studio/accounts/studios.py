@@ -86,6 +86,9 @@ class Studios:
         self._clock = clock
         self._rendering = rendering or Rendering()
         self._room = ChatRoom(settings.limits.chats_at_once)
+        # Visitors without an account are one among the accounts: else each who comes again as another has more.
+        self._room_of_visitors = ChatRoom(1, within=self._room)
+        self._usage_of_visitors = Usage(settings.limits, settings.home, "visitors")
         self._pool = Pool(settings.home, settings.limits, launch=self._launch)
         self._guard = threading.RLock()
         self._studios: dict[str, _Open] = {}
@@ -176,7 +179,12 @@ class Studios:
         """Say what an account has used of its share."""
         with self._guard:
             if account.id not in self._usage:
-                self._usage[account.id] = Usage(self.settings.limits, self.people.home_of(account), account.id)
+                self._usage[account.id] = Usage(
+                    self.settings.limits,
+                    self.people.home_of(account),
+                    account.id,
+                    all_visitors=self._usage_of_visitors if account.visits else None,
+                )
             return self._usage[account.id]
 
     def add_visitor(self) -> Account:
@@ -234,7 +242,7 @@ class Studios:
             settings=settings,
             data=DatasetLibrary(home, samples_folder=PROJECT_ROOT / "assets" / "samples", allow=rights.require_member),
             runs=RunStore(home, allow=rights.require_member),
-            chat=self._chat(home, self._room, usage),
+            chat=self._chat(home, self._room_of_visitors if account.visits else self._room, usage),
             launch=self._launch,
             rendering=self._rendering,
             among=Among(

@@ -26,7 +26,7 @@ _WRITE_SECONDS = 15.0
 """So much may be forgotten when the studio is killed."""
 
 _MOST_BYTES = 10_000
-SHARED = ("accounts", "models", "base-models", "uploads")
+SHARED = ("accounts", "models", "base-models", "uploads", ".mirror")
 """Folders in the first owner's data folder that are not theirs alone."""
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,19 @@ class Day:
 class Usage:
     """What one account uses, for any number of threads. `clock` tells the time in seconds since the epoch."""
 
-    def __init__(self, limits: Limits, home: Path, id: str, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        home: Path,
+        id: str,
+        *,
+        all_visitors: "Usage | None" = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`all_visitors` is given for a visitor without an account: they have one share of the tokens together, because
+        each may come again as another.
+        """
+        self._all_visitors = all_visitors
         self.limits = limits
         self._home = home
         self._path = shared_home(home) / ACCOUNTS / "usage" / f"{id}.json"
@@ -66,7 +78,10 @@ class Usage:
     def today(self) -> Day:
         """Return what was used today."""
         with self._guard:
-            return self._today()
+            today = self._today()
+        if self._all_visitors is None:
+            return today
+        return replace(today, tokens=self._all_visitors.today().tokens)
 
     def trained(self, seconds: float) -> None:
         """Count so many seconds of training."""
@@ -76,6 +91,9 @@ class Usage:
 
     def answered(self, tokens: int) -> None:
         """Count so many tokens of answers."""
+        if self._all_visitors is not None:
+            self._all_visitors.answered(tokens)
+            return
         with self._guard:
             today = self._today()
             self._keep(replace(today, tokens=today.tokens + tokens))
@@ -115,10 +133,15 @@ class Usage:
 
     def require_tokens(self) -> None:
         """Raise TooMany where the models have written as much for the account as they may today."""
-        most = self.limits.account_tokens
-        if self.today().tokens >= most:
+        most, used = self.limits.account_tokens, self.today().tokens
+        if self._all_visitors is not None and used >= most:
             raise TooMany(
-                f"The models have written {self.today().tokens:,} tokens for you today, and {most:,} are your share.",
+                f"The models have written {used:,} tokens for visitors today, and {most:,} are the share of them all.",
+                f"Ask again tomorrow, or sign in. {raised_by('account_tokens')}",
+            )
+        if used >= most:
+            raise TooMany(
+                f"The models have written {used:,} tokens for you today, and {most:,} are your share.",
                 f"Ask again tomorrow. {raised_by('account_tokens')}",
             )
 

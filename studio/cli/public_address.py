@@ -52,7 +52,7 @@ def clear_uploads(settings: Settings) -> None:
     for folder, names, files in os.walk(settings.uploads, topdown=False):
         for name in (*files, *names):
             path = os.path.join(folder, name)
-            if ACCOUNT_ID.fullmatch(name):  # a page that is open writes there
+            if folder == os.fspath(settings.uploads) and ACCOUNT_ID.fullmatch(name):  # a page that is open writes there
                 continue
             try:
                 if os.lstat(path).st_mtime >= oldest:

@@ -6,6 +6,7 @@ longest ago leaves for the next in line, as soon as nothing of it is being answe
 """
 
 import threading
+import time
 from typing import Protocol
 
 
@@ -21,9 +22,12 @@ class Occupant(Protocol):
 class ChatRoom:
     """The room for the chat workers of all accounts, for any number of threads."""
 
-    def __init__(self, most: int) -> None:
-        """`most` workers may be up at once, at least one."""
+    def __init__(self, most: int, *, within: "ChatRoom | None" = None) -> None:
+        """`most` workers may be up at once, at least one. Whoever has room here then waits for room `within` another:
+        so all who share this one have `most` places in that line.
+        """
         self._most = max(1, most)
+        self.within = within
         self._changed = threading.Condition()
         self._line: dict[Occupant, set[Place]] = {}
         # Whose worker may be up, the one that was asked longest ago first, with what of it is being answered. What
@@ -77,11 +81,20 @@ class Place:
     def __init__(self, room: ChatRoom, client: Occupant) -> None:
         self.client = client
         self._room = room
+        self._within: Place | None = None
 
     def wait(self, seconds: float) -> bool:
         """Wait until there is room, at most so long; say whether there is."""
-        return self._room._wait(self, seconds)
+        until = time.monotonic() + seconds
+        if not self._room._wait(self, seconds):
+            return False
+        if self._room.within is None:
+            return True
+        self._within = self._within or self._room.within.line_up(self.client)
+        return self._within.wait(max(0.0, until - time.monotonic()))
 
     def leave(self) -> None:
         """Give the place up."""
+        if self._within is not None:
+            self._within.leave()
         self._room._leave(self)

@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -36,8 +36,8 @@ _RECORD = re.compile(rf"{ACCOUNTS}/(?:bin/)?{PEOPLE}/{ACCOUNT_ID.pattern}\.json"
 _SECRET = frozenset({"password", "code", "code_until"})
 """What of the record of an account stays here."""
 
-PLACES = (*FOLDERS, ACCOUNTS)
-"""What may lie on a disk of its own."""
+PLACES = (*FOLDERS, ACCOUNTS, *(f"{ACCOUNTS}/{folder}" for folder in (*_OF_ALL, "bin", f"bin/{PEOPLE}")))
+"""What may lie on a disk of its own, beside the folders of the accounts and those in them."""
 
 TABLE = "manifest.json"
 CONTENTS = "contents"
@@ -105,7 +105,9 @@ def _is_of_all(name: str) -> bool:
     folder, _, last = name.rpartition("/")
     if name == _TURNS:
         return True
-    return folder in (*_OF_ALL, f"bin/{PEOPLE}") and _is_name(last) and last.endswith(".json")
+    if folder in (PEOPLE, f"bin/{PEOPLE}"):  # only what is named so is mirrored without its secrets
+        return _RECORD.fullmatch(f"{ACCOUNTS}/{name}") is not None
+    return folder in _OF_ALL and _is_name(last) and last.endswith(".json")
 
 
 def turn_to_come_back(name: str) -> int:
@@ -177,7 +179,7 @@ class Place:
 
 
 def place_of(home: Path, folder: str) -> Place | None:
-    """Look where a folder of the data folder is; None where there is none. Raises OSError when it cannot be looked."""
+    """Look where a folder of the data folder is; None for none, or a link. Raises OSError when it cannot be looked."""
     try:
         found, around = (home / folder).lstat(), home.stat()
     except FileNotFoundError:
@@ -187,9 +189,18 @@ def place_of(home: Path, folder: str) -> Place | None:
     return Place(found.st_dev, found.st_ino, found.st_dev != around.st_dev)
 
 
-def links(home: Path) -> tuple[str, ...]:
-    """Name the folders in whose place a link lies."""
-    return tuple(folder for folder in PLACES if (home / folder).is_symlink())
+def places_of_accounts(names: Iterable[str]) -> tuple[str, ...]:
+    """Name the folders of all accounts whose records are among these groups; each comes before those in it."""
+    records = filter(_RECORD.fullmatch, names)
+    homes = [record.removesuffix(".json").replace(f"/{PEOPLE}/", "/") for record in records]
+    return tuple(place for home in homes for place in (home, *(f"{home}/{folder}" for folder in FOLDERS)))
+
+
+def account_of(name: str) -> str:
+    """Say which account a group is of, its record too; empty where it is of none."""
+    home, inside = home_in(name)
+    id = PurePosixPath(inside).stem if home == f"{ACCOUNTS}/" else PurePosixPath(home).name
+    return id if ACCOUNT_ID.fullmatch(id) else ""
 
 
 class Reader:

@@ -20,7 +20,7 @@ from typing import TypeVar
 from studio import codec
 from studio.errors import MirrorError
 from studio.files import disk_trouble, open_plain, write_whole
-from studio.homes import ACCOUNTS
+from studio.homes import ACCOUNTS, PEOPLE
 from studio.mirror.bucket import Store
 from studio.mirror.contents import (
     GROWING,
@@ -30,9 +30,11 @@ from studio.mirror.contents import (
     Kept,
     Place,
     Reader,
+    account_of,
     group_names,
-    links,
+    home_in,
     place_of,
+    places_of_accounts,
     sha256_of,
     turn_to_come_back,
 )
@@ -48,6 +50,10 @@ GONE_SECONDS = 600.0
 GONE_LOOKS = 3
 """What vanished from the folder is deleted from the mirror when it was gone for so long, in so many looks: a disk that
 was lost for a moment is no wish to delete."""
+
+MOST_GROUPS_EACH = 10_000
+MOST_TABLE_BYTES_EACH = 8 * 2**20
+"""So much of the table is for one account: one that fills it must not stop the mirror of all."""
 
 SPARE_BYTES = 2**30
 _MOST_TABLE_BYTES = 64 * 2**20
@@ -110,6 +116,8 @@ class Mirror:
         self._gone: dict[str, tuple[float, int]] = {}
         """Since when a group is gone, and in how many looks it was."""
         self._places: dict[str, Place] = {}
+        self._too_much: dict[str, int] = {}
+        """How many groups of an account were left as they were in the mirror because they are too many."""
         self._lost: set[str] = set()
         """Folders that are not where they were."""
         self._links: tuple[str, ...] = ()
@@ -132,6 +140,11 @@ class Mirror:
             return MirrorError(
                 f"The folder '{folder}' in the data folder is not the one that was copied: what was in it is gone.",
                 "Bring its disk back. In the mirror it is as it was before; everything else is copied.",
+            )
+        for home, count in sorted(self._too_much.items()):
+            return MirrorError(
+                f"'{home}' in the data folder holds more than is copied of one account: {count:,} things are left out.",
+                "Delete there what is no longer needed. Everything else is copied.",
             )
         if not self._unread:
             return None
@@ -231,18 +244,56 @@ class Mirror:
                 now[name] = group
         self._keep_lost(before, now, home)
         self._keep_vanished(before, now)
+        self._leave_out_too_much(before, now)
         return now
+
+    def _leave_out_too_much(self, before: dict[str, Group], now: dict[str, Group]) -> None:
+        """Have what is new or grown of an account be as it was before where the account has its part of the table."""
+        known, self._too_much = self._too_much, {}
+        held: dict[str, tuple[int, int]] = {}
+        news = []
+        for name, group in now.items():
+            home = home_in(name)[0]
+            if home in ("", f"{ACCOUNTS}/"):
+                continue
+            if group != before.get(name):
+                news.append((home, group))
+            if name in before:
+                groups, taken = held.get(home, (0, 0))
+                held[home] = groups + 1, taken + _table_bytes(before[name])
+        for home, group in news:
+            old = before.get(group.name)
+            groups, taken = held.get(home, (0, 0))
+            more = _table_bytes(group) - (_table_bytes(old) if old is not None else 0)
+            groups += old is None
+            if (old is None and groups > MOST_GROUPS_EACH) or (more > 0 and taken + more > MOST_TABLE_BYTES_EACH):
+                self._too_much[home[:-1]] = self._too_much.get(home[:-1], 0) + 1
+                if old is None:
+                    del now[group.name]
+                else:
+                    now[group.name] = old
+            else:
+                held[home] = groups, taken + more
+        for home in self._too_much.keys() - known.keys():
+            log.warning("%s holds more than is copied of one account", home)
 
     def _keep_lost(self, before: dict[str, Group], now: dict[str, Group], home: _Home) -> None:
         """Have all that is missing of a folder stay that is not the one it was: its disk is lost, or it was moved.
 
         That is no wish to delete, however long it lasts.
         """
-        known, self._lost, self._links = self._lost, set(), links(self._home)
+        known, self._lost, links = self._lost, set(), set()
         apart = set(home.apart)
-        for folder in PLACES:
+        gone = [name for name in before if name not in now]
+
+        def keep(folder: str) -> None:
+            around = folder.rpartition("/")[0]
+            if around in links or around in self._lost:
+                return  # with all that is in it
+            if (self._home / folder).is_symlink():
+                links.add(folder)
             place, was = place_of(self._home, folder), self._places.get(folder)
-            missing = [name for name in before if name not in now and name.startswith(f"{folder}/")]
+            missing = [name for name in gone if name.startswith(f"{folder}/")]
             is_another = place is None or (was or place) != place or (folder in apart and not place.is_of_its_own)
             if missing and is_another:
                 self._lost.add(folder)
@@ -251,22 +302,45 @@ class Mirror:
                     log.warning("%s is not where it was; %s of it stay in %s", folder, len(missing), self._target)
             elif place is not None:
                 self._places[folder] = place
-                apart = apart | {folder} if place.is_of_its_own else apart - {folder}
+                (apart.add if place.is_of_its_own else apart.discard)(folder)
+
+        for folder in PLACES:
+            keep(folder)
+        # An account without a record was deleted, or moved: its folder is not lost.
+        of_accounts = places_of_accounts(tuple(now))
+        for folder in of_accounts:
+            keep(folder)
+        self._links = tuple(links)
+        there = {*PLACES, *of_accounts}
+        self._places = {folder: place for folder, place in self._places.items() if folder in there}
+        apart &= there
         if apart != set(home.apart):
             self._write_home(replace(home, apart=tuple(sorted(apart))))
 
     def _keep_vanished(self, before: dict[str, Group], now: dict[str, Group]) -> None:
-        """Have what vanished stay for a while, unless something new has its name: that was moved, as to the Trash."""
+        """Have what vanished stay for a while, unless something new has its name: that was moved, as to the Trash.
+
+        What was of an account that was deleted for good, and a link that was revoked, goes at once: a studio that wakes
+        from the mirror must not have them again.
+        """
         moved = {_last(name) for name in now.keys() - before.keys()}
         gone = [name for name in before if name not in now and _last(name) not in moved]
         seen, self._gone = self._gone, {}
+        knows_people = any(name.startswith(f"{ACCOUNTS}/{PEOPLE}/") for name in now)
         for name in gone:
             since, looks = seen.get(name, (self._clock(), 0))
             self._gone[name] = since, looks + 1
-            if self._clock() - since < GONE_SECONDS or looks + 1 < GONE_LOOKS:
+            waits = self._clock() - since < GONE_SECONDS or looks + 1 < GONE_LOOKS
+            if waits and not (knows_people and self._is_of_nobody(name)):
                 now[name] = before[name]
             if not looks:
                 log.info("%s is gone; if it stays so, it is deleted from the mirror", name)
+
+    def _is_of_nobody(self, name: str) -> bool:
+        """Tell whether what vanished is a link, or of an account that has no record here any more."""
+        id, people = account_of(name), f"{PEOPLE}/{account_of(name)}.json"
+        records = (self._home / ACCOUNTS / people, self._home / ACCOUNTS / "bin" / people)
+        return name.startswith(f"{ACCOUNTS}/shared/") or (bool(id) and not any(map(os.path.lexists, records)))
 
     def _send(self, table: dict[str, Group], changed: Iterable[Group], home: _Home) -> None:
         """Send what is new of the changed groups, those with little first, and a table after every batch of them."""
@@ -459,6 +533,11 @@ def was_brought_back(home: Path, target: str) -> bool:
 def _is_newer(table: Manifest, home: _Home) -> bool:
     """Tell whether a data folder that took the mirror over later wrote a table; of two at once, one is the later."""
     return table.writer != home.name and (table.generation, table.writer) > (home.generation, home.name)
+
+
+def _table_bytes(group: Group) -> int:
+    """Estimate how much of a table a group takes."""
+    return 40 + len(group.name.encode()) + sum(160 + len(kept.path.encode()) for kept in group.files)
 
 
 def _last(name: str) -> str:

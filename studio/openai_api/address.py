@@ -21,7 +21,7 @@ from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from studio import codec
 from studio.compare.chat_protocol import FromWorker
@@ -261,19 +261,23 @@ class _Chunks(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the chunks as they come; a program that hangs up, or does not read on, ends the answer."""
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         seconds_left = self._unread_seconds
 
-        async def tell(text: str, *, more: bool = True) -> None:
+        async def pass_on(message: Message) -> None:
             nonlocal seconds_left
-            body = f"data: {text}\n\n".encode()
             began = anyio.current_time()
             with anyio.fail_after(seconds_left):
-                await send({"type": "http.response.body", "body": body, "more_body": more})
+                await send(message)
             seconds_left -= anyio.current_time() - began
+
+        async def tell(text: str, *, more: bool = True) -> None:
+            body = f"data: {text}\n\n".encode()
+            await pass_on({"type": "http.response.body", "body": body, "more_body": more})
 
         async with contextlib.aclosing(self._coming):
             try:
+                start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+                await pass_on(start)
                 for chunk in self._first:
                     await tell(self._written(chunk))
                 if self._completion.answered is None:

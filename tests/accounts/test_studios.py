@@ -9,6 +9,7 @@ import pytest
 
 from studio.accounts.people import GUEST
 from studio.accounts.usage import Usage
+from studio.compare.chat_room import ChatRoom
 from studio.config import RunConfig
 from studio.errors import RunError, TooMany
 from studio.jobs.tasks import Calibrate, PrepareModel, Train
@@ -19,7 +20,7 @@ from studio.models.starter import starter_folder
 from studio.runs.store import RunFolder
 from studio.studio import Studio
 from tests.accounts.houses import House, house
-from tests.ui.fake_studio import finish, opening_events, play, step, write_plain_model
+from tests.ui.fake_studio import FakeChat, finish, opening_events, play, step, write_plain_model
 
 
 @pytest.fixture
@@ -247,3 +248,35 @@ def test_an_account_whose_record_is_damaged_holds_up_nobody(shared: House) -> No
         shared.studios.tick()
     assert trained(shared) == ["anna 1", "anna 2"]
     record.write_text(kept)
+
+
+def test_all_visitors_have_one_share_of_the_tokens(tmp_path: Path) -> None:
+    """Whoever came again as another guest had a whole share again."""
+    with house(tmp_path / "home", guests=True, limit_changes=(("account_tokens", 100),)) as opened:
+        owner = opened.add("owner")
+        first, second = (opened.people.add_visitor(most=2) for _ in range(2))
+        opened.studios.usage(first).answered(100)
+        for each in (first, second):
+            with pytest.raises(TooMany, match="100 tokens for visitors today, and 100 are the share of them all"):
+                opened.studios.usage(each).require_tokens()
+        assert "100 of 100 tokens" in opened.studios.usage(second).sentence()
+        opened.studios.usage(owner).require_tokens()
+        assert opened.studios.usage(owner).today().tokens == 0
+
+
+def test_all_visitors_have_one_place_in_the_line_of_the_chat(tmp_path: Path) -> None:
+    rooms: dict[str, ChatRoom] = {}
+
+    def open_chat(home: Path, room: ChatRoom, usage: Usage) -> FakeChat:
+        rooms[home.name] = room
+        return FakeChat()
+
+    with house(tmp_path / "home", guests=True) as opened:
+        opened.studios._chat = open_chat  # type: ignore[assignment]
+        owner = opened.add("owner")
+        visitors = [opened.people.add_visitor(most=2) for _ in range(2)]
+        for each in (owner, *visitors):
+            opened.studios.open(each)
+        first, second = (rooms[each.id] for each in visitors)
+        assert first is second
+        assert first.within is rooms["home"]

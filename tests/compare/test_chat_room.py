@@ -104,3 +104,22 @@ def test_who_gives_up_lets_the_next_one_in() -> None:
     at_work.leave()
     waited.join(60)
     assert not waited.is_alive()
+
+
+def test_all_who_share_a_room_within_it_have_one_place_in_the_line() -> None:
+    """Twenty visitors without an account stood in the line before the next question of somebody who has one."""
+    room, owner = ChatRoom(1), Occupant()
+    visitors = ChatRoom(1, within=room)
+    first, second = Occupant(), Occupant()
+    of_first, of_second = asked(visitors, first), asked(visitors, second)
+    assert of_first.wait(0)
+    assert not of_second.wait(0)
+    first.is_running = True
+    of_owner = asked(room, owner)
+    of_first.leave()
+    assert not of_second.wait(0), "the owner came before the visitors' second question"
+    assert of_owner.wait(0)
+    assert first.left
+    of_owner.leave()
+    assert of_second.wait(0)
+    of_second.leave()

@@ -1,6 +1,7 @@
 """A data folder with accounts in it: each home comes back, who it is of, and nothing that opens it."""
 
 import json
+import os
 import shutil
 import time
 from pathlib import Path
@@ -9,9 +10,10 @@ import pytest
 from huggingface_hub import HfApi
 
 from studio.accounts.links import Links
-from studio.accounts.people import People
+from studio.accounts.people import FOR_GOOD, People
 from studio.accounts.removing import remove_account
 from studio.compare.conversations import Conversation, open_conversations
+from studio.mirror import upkeep
 from studio.mirror.contents import group_names, is_group
 from studio.mirror.keeper import ForOthers, MirrorKeeper
 from studio.mirror.state import KEPT, MirrorState
@@ -68,6 +70,8 @@ def test_each_home_comes_back_with_who_it_is_of(tmp_path: Path, mirror_of: Mirro
 def test_nothing_that_opens_an_account_lies_in_the_bucket(tmp_path: Path, mirror_of: MirrorOf, hub: BucketHub) -> None:
     people, anna, _ = settle(tmp_path / "home")
     kept = people.get("anna")
+    folder = tmp_path / "home" / "accounts" / "people"
+    shutil.copyfile(folder / f"{anna}.json", folder / f"{anna} before.json")  # of which nobody would strip the password
     copied(mirror_of, tmp_path / "home")
     files = sorted(hub.buckets[NAME].files)
     HfApi(endpoint=hub.address, token=TOKEN).download_bucket_files(
@@ -99,9 +103,53 @@ def test_an_account_that_is_removed_moves_and_one_that_is_deleted_goes(
     assert f"accounts/bin/people/{anna}.json" in names
     assert f"accounts/bin/{anna}/runs/20260101-000000-otter" in names
     people.delete(anna)
-    assert copy_till_gone(mirror)
-    assert not [group.name for group in mirror._table.groups if anna in group.name]
+    assert mirror.copy()
+    assert not [group.name for group in mirror._table.groups if anna in group.name], "at once: the Space may sleep now"
     assert [group.name for group in mirror._table.groups if ben in group.name]
+
+
+def test_what_was_deleted_for_good_does_not_wake(tmp_path: Path, mirror_of: MirrorOf) -> None:
+    """A Space that slept within ten minutes of it woke with the account, and with the link that was revoked."""
+    people, anna, ben = settle(tmp_path / "home")
+    links = Links(tmp_path / "home")
+    of_ben = people.get("ben")
+    links.share(of_ben, "20260101-000000-otter")
+    mirror = copied(mirror_of, tmp_path / "home")
+    remove_account(people, people.get("anna"), how=FOR_GOOD)
+    links.revoke(of_ben, next(iter(links.of(of_ben))))
+    mirror.copy()
+    woken = mirror_of(tmp_path / "woken")
+    woken.bring_back()
+    back = People(tmp_path / "woken")
+    assert back.find(anna) is None
+    assert not back.removed()
+    assert not (tmp_path / "woken" / "accounts" / anna).exists()
+    assert Links(tmp_path / "woken").of(of_ben) == {}
+    assert back.find(ben) is not None
+
+
+@pytest.mark.parametrize("how", ["a link", "missing", "made anew"])
+@pytest.mark.parametrize("place", ["{anna}", "{anna}/runs", "people", "shared"])
+def test_a_folder_in_the_accounts_that_is_not_where_it_was_deletes_nothing(
+    tmp_path: Path, mirror_of: MirrorOf, place: str, how: str
+) -> None:
+    """Only the folders at the top were looked after: that of one account was emptied in the mirror without a word."""
+    _, anna, _ = settle(tmp_path / "home")
+    mirror = copied(mirror_of, tmp_path / "home")
+    assert mirror._table is not None
+    before = {group.name for group in mirror._table.groups}
+    folder = f"accounts/{place.format(anna=anna)}"
+    os.rename(tmp_path / "home" / folder, tmp_path / "lost")
+    if how == "a link":
+        (tmp_path / "home" / folder).symlink_to(tmp_path / "lost")
+    elif how == "made anew":
+        (tmp_path / "home" / folder).mkdir()
+    assert not copy_till_gone(mirror)
+    assert mirror.trouble is not None
+    assert f"'{folder}'" in mirror.trouble.message
+    assert ("is a link" in mirror.trouble.message) == (how == "a link")
+    assert mirror._table is not None
+    assert {group.name for group in mirror._table.groups} == before
 
 
 def test_the_folder_of_the_accounts_that_is_away_deletes_nothing(tmp_path: Path, mirror_of: MirrorOf) -> None:
@@ -113,6 +161,32 @@ def test_the_folder_of_the_accounts_that_is_away_deletes_nothing(tmp_path: Path,
     assert "The folder 'accounts'" in mirror.trouble.message
     assert mirror._table is not None
     assert {id for id in (anna, ben) for group in mirror._table.groups if id in group.name} == {anna, ben}
+
+
+@pytest.mark.parametrize("bound", ["MOST_GROUPS_EACH", "MOST_TABLE_BYTES_EACH"])
+def test_one_account_does_not_stop_the_mirror_of_all(
+    tmp_path: Path, mirror_of: MirrorOf, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    """The table has an end: one account that filled it with conversations ended the copies of everybody."""
+    people, anna, _ = settle(tmp_path / "home")
+    mirror = copied(mirror_of, tmp_path / "home")
+    assert mirror._table is not None
+    before = {group.name for group in mirror._table.groups}
+    anna_has = [group for group in mirror._table.groups if group.name.startswith(f"accounts/{anna}/")]
+    full = len(anna_has) + 1 if bound == "MOST_GROUPS_EACH" else sum(map(upkeep._table_bytes, anna_has)) + 400
+    monkeypatch.setattr(upkeep, bound, full)
+    for _ in range(5):
+        open_conversations(people.home_of(people.get("anna"))).save(Conversation(name="one more"))
+    mirror.copy()
+    kept = {group.name for group in mirror._table.groups}
+    assert before < kept, "what was kept stays"
+    assert len(kept) == len(before) + 1
+    assert mirror.trouble is not None
+    assert f"'accounts/{anna}' in the data folder holds more" in mirror.trouble.message
+    assert "4 things" in mirror.trouble.message
+    open_conversations(people.home_of(people.get("ben"))).save(Conversation(name="of ben"))
+    mirror.copy()
+    assert len(mirror._table.groups) == len(kept) + 1, "others are copied"
 
 
 def test_a_damaged_record_stays_as_it_was_in_the_mirror(tmp_path: Path, mirror_of: MirrorOf) -> None:
@@ -135,6 +209,8 @@ def test_a_damaged_record_stays_as_it_was_in_the_mirror(tmp_path: Path, mirror_o
         "accounts/people/../x.json",
         "accounts/people/.x.json",
         "accounts/people/x.txt",
+        "accounts/people/copy of 20260101-000000-aaaaaa.json",
+        "accounts/bin/people/x.json",
         "accounts/sessions/x.json",
         "accounts/20260101-000000-aaaaaa/api-key",
         "accounts/20260101-000000-aaaaaa/accounts/people/x.json",

@@ -252,10 +252,11 @@ def test_uploads_to_a_server_that_was_killed_go_as_those_of_others_do(tmp_path: 
     settings = Settings(home=tmp_path, accounts=True)
     ours = settings.uploads / "20260101-000000-aaaaaa"
     old, new, link = written(ours / "1" / "a.csv"), written(ours / "2" / "a.csv"), ours / "3"
+    like_an_account = written(ours / "4" / ours.name)  # such a name kept a file for ever
     elsewhere = written(tmp_path / "runs" / "kept.csv")
     link.symlink_to(elsewhere.parent)
     hour_ago = time.time() - settings.limits.upload_minutes * 60 - 1
-    for path in (old, elsewhere, link, ours):
+    for path in (old, like_an_account, elsewhere, link, ours):
         os.utime(path, (hour_ago, hour_ago), follow_symlinks=False)
     clear_uploads(settings)
     assert [path for path in ours.rglob("*") if not path.is_dir()] == [new]

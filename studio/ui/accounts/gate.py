@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from studio.accounts.people import Account
+from studio.accounts.rights import Rights
 from studio.accounts.studios import Studios
 from studio.errors import StudioError, TooMany
 from studio.logs import logged
@@ -28,7 +29,7 @@ from studio.ui.accounts.identity import Identity
 from studio.ui.accounts.pages import NOTHING_HERE, Pages
 from studio.ui.serving.page_assets import PREFIX, PageAssets
 from studio.ui.serving.request_checks import FILE
-from studio.ui.serving.request_limits import RequestLimits
+from studio.ui.serving.request_limits import RequestLimits, is_upload
 from studio.ui.serving.site import Site, forget_callables
 
 REST_SECONDS = 900.0
@@ -90,7 +91,10 @@ class Gate:
         self._make = make
         self._clock = clock
         self._most = studios.settings.limits.pages_at_once
-        self._bounded: ASGIApp = RequestLimits(PageAssets(self._dispatch), studios.settings.limits)
+        assets = PageAssets(self._dispatch)
+        self._bounded: ASGIApp = RequestLimits(assets, studios.settings.limits)
+        self._bounded_apart: ASGIApp = RequestLimits(assets, studios.settings.limits)
+        """The same for whoever has no account: they must not use up what the people here have."""
         self._live: dict[str, _Live] = {}
         self._making = asyncio.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -114,7 +118,20 @@ class Gate:
             return
         if account is not None:
             scope["client"] = (account.id, 0)  # bounds of one visitor are those of one account, wherever it comes from
-        await self._bounded(scope, receive, send)
+            if is_upload(scope) and (refusal := await self._pages.in_thread(self._refusal_of_upload, account)):
+                await _refused(scope, 403, refusal)(scope, receive, send)
+                return
+        is_stranger = account is None or account.visits
+        await (self._bounded_apart if is_stranger else self._bounded)(scope, receive, send)
+
+    def _refusal_of_upload(self, account: Account) -> str:
+        """Say why an account may upload nothing; empty where it may. A guest can make nothing of a file."""
+        try:
+            Rights(account.id, self._studios.people).require_member()
+        except StudioError as error:
+            log.info("An upload of a guest was refused: %s", error)
+            return str(error)
+        return ""
 
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
         account: Account | None = scope[WHO]

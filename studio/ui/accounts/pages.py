@@ -49,6 +49,11 @@ TRIES_OF_AN_ADDRESS = 15
 TRIES_IN_ALL = 60
 """How many wrong passwords are taken in a minute. People behind one proxy have one address."""
 
+TRIES_AT_THE_HUB = 60
+"""How many sign-ins with the Hub may fail in a minute. In a Space all visitors have one address."""
+
+_MOST_WAITING_FOR_HUB = 40
+
 VISITS_OF_AN_ADDRESS = 10
 """How many visitors without an account are let in in a minute."""
 
@@ -96,6 +101,7 @@ class Pages:
         self._own = Tries(clock, each=TRIES_OF_A_NAME, in_all=TRIES_IN_ALL)
         self._addresses = Tries(clock, each=TRIES_OF_AN_ADDRESS, in_all=TRIES_IN_ALL)
         self._visits = Tries(clock, each=VISITS_OF_AN_ADDRESS, in_all=VISITS_OF_AN_ADDRESS)
+        self._at_hub = Tries(clock, each=TRIES_AT_THE_HUB, in_all=TRIES_AT_THE_HUB)
         self._threads = anyio.CapacityLimiter(_MOST_THREADS)
         self._hub_threads = anyio.CapacityLimiter(_MOST_HUB_THREADS)  # it may be slow, and others must not wait for it
         self._table: dict[tuple[str, str], Answering] = {
@@ -176,7 +182,7 @@ class Pages:
         if app.host not in named and "again" not in request.query_params:
             return RedirectResponse(f"{app.address}{TO_HUB}?again=1", 303)
         try:
-            begun = await anyio.to_thread.run_sync(self._hub.begin, limiter=self._hub_threads)
+            begun = await self._ask_hub(self._hub.begin)
         except StudioError as error:
             return self._sign_in_page(request, trouble=str(error), status=502)
         answer = RedirectResponse(begun.address, 303, {"Cache-Control": "no-store"})
@@ -190,18 +196,28 @@ class Pages:
         assert app is not None
         given = _fields(request.url.query[:LONGEST_FORM]) or {}
         kept = request.cookies.get(self._identity.to_hub, "")
+        address = request.client.host if request.client else ""
         try:
-            ask = functools.partial(self._hub.finish, given, kept)
-            person = await anyio.to_thread.run_sync(ask, limiter=self._hub_threads)
+            if seconds := self._at_hub.begin(address):
+                raise TooMany(f"Too many sign-ins failed. Try again in {int(seconds) + 1} seconds.")
+            person = await self._ask_hub(functools.partial(self._hub.finish, given, kept))
+            self._at_hub.forgive(address)
             take = functools.partial(self._studios.people.from_hub, person.id, person.name, author=app.author)
             token = await self.in_thread(lambda: self._sessions.begin(take()))
         except StudioError as error:
-            answer: Response = self._sign_in_page(request, trouble=str(error), status=403)
+            status = 429 if isinstance(error, TooMany) else 403
+            answer: Response = self._sign_in_page(request, trouble=str(error), status=status)
         else:
             answer = RedirectResponse("../", 303)
             answer.headers.append("Set-Cookie", self._identity.cookie_for(request.scope, token))
         answer.headers.append("Set-Cookie", self._identity.cookie_to_hub(""))
         return answer
+
+    async def _ask_hub(self, function: Callable[[], Made]) -> Made:
+        """Call a function that may wait for the Hub. Raises TooMany where many wait for it already."""
+        if self._hub_threads.statistics().tasks_waiting >= _MOST_WAITING_FOR_HUB:
+            raise TooMany("Too many sign-ins wait for the Hub. Try again in a moment.")
+        return await anyio.to_thread.run_sync(function, limiter=self._hub_threads)
 
     async def _take_visit(self, request: Request, account: Account | None) -> Response:
         """Let somebody look around without an account, as a guest."""

@@ -112,10 +112,9 @@ class RequestLimits:
             return
         who = visitor_at((scope.get("client") or (None,))[0])
         is_stream = "/heartbeat/" in scope["path"] or scope["path"].endswith(_STREAMS)
-        is_upload = scope["method"] == "POST" and scope["path"].rstrip("/").endswith(_UPLOADS)
         try:
             with self._held("streams_at_once" if is_stream else "requests_at_once", who):
-                await (self._take_upload if is_upload else self._take_other)(scope, receive, send, who=who)
+                await (self._take_upload if is_upload(scope) else self._take_other)(scope, receive, send, who=who)
         except TooMany as error:
             await _refuse(send, error, scope["path"])
 
@@ -193,6 +192,12 @@ class _Body:
             return  # what the page says of a visitor who is gone is of no use to this one
         self._is_answered = True
         await self._send(message)
+
+
+def is_upload(scope: Message) -> bool:
+    """Tell whether a request brings a file."""
+    path: str = scope["path"]
+    return bool(scope["type"] == "http" and scope["method"] == "POST") and path.rstrip("/").endswith(_UPLOADS)
 
 
 def _length(scope: Message) -> int | None:

@@ -1,14 +1,18 @@
 """The pages of several accounts in one process: made when they are asked for, dropped, and never mixed."""
 
+import contextlib
+import http.client
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import gradio as gr
 import pytest
 from gradio.context import Context
 
 from tests.accounts.houses import House, house, served
+from tests.patience import PATIENCE_SECONDS
 from tests.security.small_home import write_small_home
 from tests.security.visitor import Visitor
 
@@ -73,3 +77,29 @@ def test_an_account_that_cannot_be_opened_is_a_sentence_for_it_alone(street: tup
     assert opened.visitor(port, ben).get("/config").status == 200
     place.unlink()
     assert opened.visitor(port, anna).get("/config").status == 200
+
+
+def test_whoever_has_no_account_does_not_use_up_what_the_people_here_have(tmp_path: Path) -> None:
+    """Guests held all requests that were answered at once, and the owner's page answered 429."""
+    limits = (("streams_at_once", 1),)
+    with house(tmp_path / "home", evaluate=False, guests=True, limit_changes=limits) as opened:
+        owner, guest = opened.add("owner"), opened.people.add_visitor(most=1)
+        with served(opened) as port:
+            with holding_a_stream(opened.visitor(port, guest)):
+                assert opened.visitor(port, guest).get(STREAM, timeout=5).status == 429
+                with holding_a_stream(opened.visitor(port, owner)) as status:
+                    assert status == 200
+
+
+STREAM = "/gradio_api/heartbeat/x"
+
+
+@contextlib.contextmanager
+def holding_a_stream(visitor: Visitor) -> Iterator[int]:
+    """Open a stream, and hold it; gives the status that came."""
+    connection = http.client.HTTPConnection(urlsplit(visitor.url).netloc, timeout=PATIENCE_SECONDS)
+    try:
+        connection.request("GET", STREAM, headers={"Cookie": visitor.cookie})
+        yield connection.getresponse().status
+    finally:
+        connection.close()

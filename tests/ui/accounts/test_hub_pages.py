@@ -12,6 +12,7 @@ import pytest
 from studio.accounts.people import GUEST, MEMBER, OWNER, Account
 from studio.errors import RunError
 from studio.settings import HubApp, Settings, ensure_guarded, read_settings
+from studio.ui.accounts.pages import TRIES_AT_THE_HUB
 from studio.ui.accounts.serving import served_accounts
 from tests.accounts.houses import House, house
 from tests.security.visitor import Answer, Visitor
@@ -140,6 +141,24 @@ def test_what_comes_back_without_a_beginning_is_refused(space: InSpace, query: s
     answer = space.visitor().get(f"/login/callback?{query}", FROM_THE_HUB)
     assert answer.status in (403, 400)
     assert "<script" not in answer.text
+
+
+def test_sign_ins_that_fail_are_bounded_and_those_that_succeed_are_not_counted(space: InSpace) -> None:
+    """Whoever came back with nothing again and again kept the line to the Hub full."""
+    space.sign_in(ADA, "ada")
+    answers = [space.visitor().get("/login/callback?code=x&state=x", FROM_THE_HUB) for _ in range(TRIES_AT_THE_HUB)]
+    assert {answer.status for answer in answers} == {403}
+    refused = space.visitor().get("/login/callback?code=x&state=x", FROM_THE_HUB)
+    assert (refused.status, "Too many sign-ins failed" in refused.text) == (429, True)
+
+
+def test_a_guest_uploads_nothing_and_uses_up_nothing_of_others(space: InSpace) -> None:
+    """Twenty guests filled all the room for uploads, and nobody could bring a file any more."""
+    guest = space.visitor()
+    post(guest, "/visit")
+    refused = guest.upload("a.csv", b"a,b")
+    assert (refused.status, "You are a guest here" in refused.text) == (403, True)
+    assert space.sign_in(ADA, "ada").upload("a.csv", b"a,b").status == 200
 
 
 def test_nothing_is_followed_to_where_the_address_says(space: InSpace) -> None:

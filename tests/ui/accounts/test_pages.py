@@ -151,9 +151,11 @@ def test_the_owners_archive_holds_nothing_of_others(place: Served) -> None:
     (home / "diary.txt").write_text("Mondlicht", encoding="utf-8")
     (place.house.home / "runs").mkdir(exist_ok=True)
     (place.house.home / "runs" / "own.txt").write_text("own", encoding="utf-8")
+    (place.house.home / ".mirror").mkdir()
+    (place.house.home / ".mirror" / "table.json").write_text("all that anybody has", encoding="utf-8")
     packed = zipfile.ZipFile(io.BytesIO(place.visitor(place.owner).get("/archive").body))
     assert "runs/own.txt" in packed.namelist()
-    assert not [name for name in packed.namelist() if name.startswith(("accounts", "models", "uploads"))]
+    assert not [name for name in packed.namelist() if name.startswith(("accounts", "models", "uploads", ".mirror"))]
 
 
 def test_one_deletes_ones_account_for_good(place: Served) -> None:

@@ -223,7 +223,7 @@ class People:
         _checked_role(role)
         if self._kept.get(id).is_first and role != OWNER:
             raise RunError("The first owner stays one: the studio's own folder is theirs.", "Leave the role as it is.")
-        return self._change(id, lambda now: replace(now, role=role))
+        return self._change(id, lambda now: replace(now, role=role, visits=False))
 
     def note_seen(self, id: str) -> None:
         """Remember that an account signed in just now."""
@@ -289,7 +289,9 @@ class People:
             self._settle(id, is_removed=False)
             back = self._kept.restore(id)
             return self._kept.save(
-                replace(back, leaving="", password="", code="", code_until=0.0, serial=back.serial + 1)
+                replace(
+                    back, leaving="", visits=False, password="", code="", code_until=0.0, serial=back.serial + 1
+                )
             )
 
     def delete(self, id: str) -> None:
@@ -355,7 +357,8 @@ class People:
     def _with_code(self, account: Account) -> tuple[Account, str]:
         code = secrets.new_code()
         hashed, until = secrets.hash_code(code), self._clock() + CODE_SECONDS
-        account = replace(account, password="", code=hashed, code_until=until, serial=account.serial + 1)
+        serial = account.serial + 1
+        account = replace(account, visits=False, password="", code=hashed, code_until=until, serial=serial)
         return self._kept.save(account), code
 
     def _change(self, id: str, make: Callable[[Account], Account]) -> Account:

@@ -279,3 +279,20 @@ def test_what_was_laid_aside_goes_with_its_account(people: People, tmp_path: Pat
     aside.mkdir()
     people.delete(anna.id)
     assert not aside.exists()
+
+
+@pytest.mark.parametrize("how", ["role", "code", "restored"])
+def test_a_visitor_who_is_taken_in_is_none_any_more(people: People, how: str) -> None:
+    """After a day the account was deleted for good with all that it had made."""
+    people.add("me")
+    visitor = people.add_visitor(most=2)
+    if how == "role":
+        people.give_role(visitor.id, MEMBER)
+    elif how == "code":
+        people.reset(visitor.id)
+    else:
+        people.remove(visitor.id)
+        people.restore(visitor.id)
+    found = people.find(visitor.id)
+    assert found is not None
+    assert not found.visits

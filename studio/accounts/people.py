@@ -244,9 +244,18 @@ class People:
             )
 
     def begin_removal(self, id: str, *, how: str = TO_TRASH) -> Account:
-        """Let an account do nothing any more, by whichever way it asks. Raises RunError for the first owner."""
-        self.require_removable(self._kept.get(id))
-        return self._change(id, lambda now: replace(now, leaving=how))
+        """Let an account do nothing any more, by whichever way it asks. Raises RunError for the first owner, and for
+        one that is being removed already.
+        """
+        with self._changing():
+            account = self._kept.get(id)
+            self.require_removable(account)
+            if account.leaving:
+                raise RunError(
+                    f"'{account.name}' is being removed already.",
+                    "If it is still there in a minute, start the studio again: that finishes the removal.",
+                )
+            return self._kept.save(replace(account, leaving=how))
 
     def call_off_removal(self, id: str) -> None:
         """Let an account be as it was before its removal began. Raises RunError when the disk does not take it."""

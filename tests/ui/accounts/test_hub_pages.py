@@ -196,6 +196,15 @@ def test_one_without_a_password_leaves_by_their_name(space: InSpace) -> None:
     assert space.house.people.removed() == ()
 
 
+def test_one_without_a_password_gets_none_by_their_name(space: InSpace) -> None:
+    """Whoever had the session for a moment chose a password, and came in with it for good."""
+    ada = space.sign_in(ADA, "ada")
+    chosen = {"password": "four words of fog", "again": "four words of fog"}
+    refused = post(ada, "/account", action="password", current="ada", **chosen)
+    assert (refused.status, "has no password that could be changed" in refused.text) == (400, True)
+    assert space.house.people.get("ada").password == ""
+
+
 def test_a_visitor_looks_around_as_a_guest_and_one_that_left_makes_place(space: InSpace) -> None:
     visitors = []
     for _ in range(2):

@@ -9,6 +9,7 @@
 The record decides: where a server was killed in the middle, `recover` puts each folder where its record is.
 """
 
+import contextlib
 import itertools
 import logging
 import re
@@ -17,11 +18,11 @@ import threading
 import time
 import unicodedata
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from studio.accounts import secrets
+from studio.accounts.links import Links
 from studio.errors import ConfigError, RunError, TooMany
 from studio.files import disk_trouble, move_to_free_name
 from studio.homes import ACCOUNT_ID, ACCOUNTS, API_KEY, PEOPLE, account_home
@@ -44,7 +45,10 @@ MOST_PEOPLE = 2000
 
 _NAME = re.compile(r"[^\W_][\w.@+-]*")
 _GOING = ".going-"
-"""So begins the name of the record of an account that is being deleted for good."""
+"""So begins the name of the record of an account that was deleted for good. It stays for a while."""
+
+_LATE_SECONDS = 3600.0
+"""So long what was still at work for a deleted account may write into its folder: that is deleted as well."""
 
 log = logging.getLogger(__name__)
 
@@ -309,8 +313,9 @@ class People:
             if not any(each.id == id for each in self._kept.binned()):
                 raise RunError("This account is no longer there.", "Choose another one from the list.")
             # From here on it is gone: what a kill leaves of it goes when the studio starts again.
-            (self.bin / PEOPLE / f"{id}.json").rename(self._folder / f"{_GOING}{id}.json")
-        self._sweep()
+            going = (self.bin / PEOPLE / f"{id}.json").rename(self._folder / f"{_GOING}{id}.json")
+            going.touch()
+        self._sweep(late_seconds=_LATE_SECONDS)
 
     def recover(self) -> None:
         """Put the folder of each account where its record is, and finish what was being deleted; call it at the start.
@@ -324,7 +329,7 @@ class People:
             for account in self._kept.all():
                 if not account.is_first:
                     self._settle(account.id, is_removed=False)
-        self._sweep()
+        self._sweep(late_seconds=0.0)
 
     def _require_readable(self) -> None:
         """Raise RunError where an account cannot be read: it may be the owner's, who would get the studio anew."""
@@ -347,10 +352,11 @@ class People:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 source.rename(target)
 
-    def _sweep(self) -> None:
-        """Delete all that was made by accounts that are deleted, and then what says that they are."""
-        for record in self._folder.glob(f"{_GOING}*.json"):
-            id = record.stem.removeprefix(_GOING)
+    def _sweep(self, *, late_seconds: float) -> None:
+        """Delete all that was made by accounts that are deleted, and what says that they are after `late_seconds`."""
+        going = {record.stem.removeprefix(_GOING): record for record in self._folder.glob(f"{_GOING}*.json")}
+        Links(self._home).forget(going)
+        for id, record in going.items():
             if ACCOUNT_ID.fullmatch(id):
                 aside = self.bin.glob(f"{id}-aside*")
                 for folder in (self.bin / id, *aside, self._folder / id, self._home / "uploads" / id):
@@ -359,7 +365,9 @@ class People:
                         log.warning("A folder of a deleted account could not be deleted: %s", folder)
                         break
                 else:
-                    record.unlink(missing_ok=True)
+                    with disk_trouble("The account", self._folder), contextlib.suppress(FileNotFoundError):
+                        if time.time() - record.stat().st_mtime >= late_seconds:
+                            record.unlink()
                 with disk_trouble("The account", self._folder):
                     (self._folder / "usage" / f"{id}.json").unlink(missing_ok=True)
 
@@ -374,7 +382,7 @@ class People:
         with self._changing():
             return self._kept.change(id, make)
 
-    @contextmanager
+    @contextlib.contextmanager
     def _changing(self) -> Iterator[None]:
         """Change accounts alone, of all threads and processes. Raises RunError when another does for too long."""
         with self._guard:

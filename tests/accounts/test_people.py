@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from studio.accounts import secrets
+from studio.accounts.links import Links
 from studio.accounts.people import CODE_SECONDS, GUEST, MEMBER, OWNER, Account, People
 from studio.accounts.sessions import CHOOSING_SECONDS, MOST_EACH, SESSION_SECONDS, Sessions, SignIn
 from studio.errors import ConfigError, RunError, StudioError
@@ -217,7 +218,29 @@ def test_what_is_deleted_for_good_is_gone(people: People, tmp_path: Path) -> Non
     people.remove(anna.id)
     people.delete(anna.id)
     assert people.removed() == ()
-    assert not [path for path in tmp_path.rglob("*") if anna.id in path.name]
+    left = [path for path in tmp_path.rglob("*") if anna.id in path.name]
+    assert [path.name for path in left] == [f".going-{anna.id}.json"]  # the next start looks once more
+    people.recover()
+    assert not left[0].exists()
+
+
+def test_what_is_written_after_a_deletion_goes_too(people: People, tmp_path: Path) -> None:
+    """A conversation that was kept late made the folder anew, for ever, and its links stayed."""
+    anna, home = made(people)
+    links = Links(tmp_path)
+    links.share(anna, "a-run")
+    links.share(people.get("me"), "a-run")
+    people.remove(anna.id)
+    people.delete(anna.id)
+    assert (len(links.of(anna)), len(links.of(people.get("me")))) == (0, 1)
+    (home / "conversations").mkdir(parents=True)
+    ben = people.add("ben")[0]
+    people.remove(ben.id)
+    people.delete(ben.id)
+    assert not home.exists()
+    (home / "conversations").mkdir(parents=True)
+    People(tmp_path).recover()
+    assert not home.exists()
 
 
 @pytest.mark.parametrize("where", ["record only", "folder only"])

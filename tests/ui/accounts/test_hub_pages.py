@@ -221,7 +221,8 @@ def test_a_visitor_looks_around_as_a_guest_and_one_that_left_makes_place(space: 
     assert post(third, "/visit").status == 303
     assert third.get("/config").status == 200
     assert space.house.people.find(first.id) is None
-    assert not [path for path in space.house.home.rglob("*") if first.id in path.name]
+    left = [path.name for path in space.house.home.rglob("*") if first.id in path.name]
+    assert left == [f".going-{first.id}.json"]
     with pytest.raises(RunError, match="You are a guest here"):
         space.house.studios.open(made[1]).import_run(Path("x"))
 

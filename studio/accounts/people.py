@@ -159,8 +159,8 @@ class People:
                 raise ConfigError("The first account is the owner's.", f"Add '{name}' without a role, then the others.")
             return self._with_code(Account(name=name, role=role, is_first=is_first))
 
-    def from_hub(self, id: str, name: str, *, author: str = "") -> Account:
-        """Return the account of somebody whom the Hub names, and make one at their first sign-in.
+    def from_hub(self, id: str, name: str, *, author: str = "", role: str = MEMBER) -> Account:
+        """Return the account of somebody whom the Hub names, and make one with a role at their first sign-in.
 
         `id` is what the Hub knows them by for good. `author` is the name on the Hub of who the studio belongs to: the
         first owner's account is theirs, and belongs to their id from then on, whoever has that name later. Raises
@@ -177,7 +177,7 @@ class People:
                 found = next((each for each in people if each.is_first and not each.hub), None)
             if found is None:
                 self._require_room(people)
-                found = Account(role=MEMBER)
+                found = Account(role=_checked_role(role))
             others = {plain_name(each.name) for each in people if each.id != found.id}
             return self._kept.save(replace(found, hub=id, name=_free_name(name, id, others), seen=self._clock()))
 
@@ -302,9 +302,7 @@ class People:
             self._settle(id, is_removed=False)
             back = self._kept.restore(id)
             return self._kept.save(
-                replace(
-                    back, leaving="", visits=False, password="", code="", code_until=0.0, serial=back.serial + 1
-                )
+                replace(back, leaving="", visits=False, password="", code="", code_until=0.0, serial=back.serial + 1)
             )
 
     def delete(self, id: str) -> None:

@@ -189,7 +189,9 @@ class Studios:
             return self.people.add_visitor(most=most)
         except TooMany:
             with self._guard:
-                resting = [each for each in self.people.all() if each.visits and not (each.leaving or self._held[each.id])]
+                resting = [
+                    each for each in self.people.all() if each.visits and not (each.leaving or self._held[each.id])
+                ]
             if not resting:
                 raise
             log.info("A visitor makes place for another")

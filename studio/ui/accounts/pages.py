@@ -193,7 +193,8 @@ class Pages:
         try:
             ask = functools.partial(self._hub.finish, given, kept)
             person = await anyio.to_thread.run_sync(ask, limiter=self._hub_threads)
-            take = functools.partial(self._studios.people.from_hub, person.id, person.name, author=app.author)
+            role, people = MEMBER if app.takes_members else GUEST, self._studios.people
+            take = functools.partial(people.from_hub, person.id, person.name, author=app.author, role=role)
             token = await self.in_thread(lambda: self._sessions.begin(take()))
         except StudioError as error:
             answer: Response = self._sign_in_page(request, trouble=str(error), status=403)

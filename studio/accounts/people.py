@@ -163,7 +163,8 @@ class People:
         """Return the account of somebody whom the Hub names, and make one with a role at their first sign-in.
 
         `id` is what the Hub knows them by for good. `author` is the name on the Hub of who the studio belongs to: the
-        first owner's account is theirs, and belongs to their id from then on, whoever has that name later. Raises
+        first owner's account is theirs, and belongs to their id from then on, whoever has that name later. Where they
+        had signed in before the studio was told, their account of then stays without them. Raises
         RunError for somebody whose account was removed, and ConfigError when there are too many.
         """
         is_author = bool(author) and name.isascii() and name.casefold() == author.casefold()
@@ -173,13 +174,24 @@ class People:
             found = next((each for each in people if each.hub == id), None)
             if (found is not None and found.leaving) or any(each.hub == id for each in self._kept.binned()):
                 raise RunError("Your account here was removed.", "Ask the owner of this studio.")
-            if found is None and is_author:
-                found = next((each for each in people if each.is_first and not each.hub), None)
+            first = next((each for each in people if each.is_first and not each.hub), None)
+            if is_author and first is not None:
+                if found is not None:
+                    self._part_from_hub(found, [each for each in people if each.id != found.id])
+                    people = self._kept.all()
+                found = first
             if found is None:
                 self._require_room(people)
                 found = Account(role=_checked_role(role))
             others = {plain_name(each.name) for each in people if each.id != found.id}
             return self._kept.save(replace(found, hub=id, name=_free_name(name, id, others), seen=self._clock()))
+
+    def _part_from_hub(self, account: Account, others: Collection[Account]) -> None:
+        """Take an account from its person on the Hub, who has another one from now on; its sessions end."""
+        name = _free_name(
+            f"{account.name[: LONGEST_NAME - 16]}-before", account.id, {plain_name(each.name) for each in others}
+        )
+        self._kept.save(replace(account, hub="", name=name, serial=account.serial + 1))
 
     def add_visitor(self, *, most: int) -> Account:
         """Make the account of a visitor without one, as a guest. Raises TooMany when there are so many already."""

@@ -304,6 +304,19 @@ def test_what_was_laid_aside_goes_with_its_account(people: People, tmp_path: Pat
     assert not aside.exists()
 
 
+def test_the_author_who_came_too_early_is_the_owner_all_the_same(people: People, sessions: Sessions) -> None:
+    """Who signed in before STUDIO_OWNER was set stayed a member for ever, and nobody was the owner."""
+    first = people.add("my-org")[0]
+    early = people.from_hub("62f0", "ada")
+    token = sessions.begin(early)
+    owner = people.from_hub("62f0", "ada", author="Ada")
+    assert (owner.id, owner.name, owner.role) == (first.id, "ada", OWNER)
+    before = people.get("ada-before")
+    assert (before.id, before.hub, sessions.account_of(token)) == (early.id, "", None)
+    assert people.from_hub("62f0", "ada", author="Ada").id == first.id
+    assert people.from_hub("62f1", "ada", author="Ada").id not in (first.id, early.id)
+
+
 @pytest.mark.parametrize("how", ["role", "code", "restored"])
 def test_a_visitor_who_is_taken_in_is_none_any_more(people: People, how: str) -> None:
     """After a day the account was deleted for good with all that it had made."""

@@ -187,7 +187,8 @@ def read_settings(environment: Mapping[str, str], *, data_mount: Path = Path("/d
     `STUDIO_MIRROR` names the bucket in which the data folder is kept as well, and `STUDIO_MIRROR_SECONDS` how often.
     `STUDIO_LIMIT_...` set the bounds. `STUDIO_ACCOUNTS=1` has people sign in, and `STUDIO_ACCOUNTS=0` does not where
     accounts were made. A Space that has a sign-in with the Hub (`hf_oauth`) has accounts unless it is told otherwise,
-    or has a password or is open; who signs in there is a guest at first unless `STUDIO_ACCOUNTS=1`. With `STUDIO_GUESTS=1` visitors may look around without an account.
+    or has a password or is open; who signs in there is a guest at first unless `STUDIO_ACCOUNTS=1`.
+    With `STUDIO_GUESTS=1` visitors may look around without an account.
     `STUDIO_PROXY_HEADER` names the header in which the proxy at one of the addresses in
     `STUDIO_PROXY_FROM` says who asks.
 

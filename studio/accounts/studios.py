@@ -205,8 +205,10 @@ class Studios:
         """Delete the accounts of visitors who came long ago."""
         for account in self.people.all():
             if account.visits and not account.leaving and time.time() - account.created > VISIT_SECONDS:
-                with logged(log, "The account of a visitor is still there", RunError, level=logging.WARNING):
+                try:
                     self._remove_visitor(account)
+                except Exception:  # one visitor's trouble must not keep the others here
+                    log.exception("The account %s of a visitor is still there.", account.id)
 
     def drop(self, id: str) -> None:
         """Close the page and the studio of an account whatever they do: it is removed."""

@@ -273,7 +273,11 @@ class Pages:
         self, request: Request, account: Account | None, trouble: str = "", done: str = "", link: str = ""
     ) -> Response:
         assert account is not None
-        groups, links = await self.in_thread(forms.shareable, self._studios, self._links, account)
+        try:
+            groups, links = await self.in_thread(forms.shareable, self._studios, self._links, account)
+        except StudioError:  # it was removed meanwhile: the studio's own page says what there is to say
+            log.info("The page of an account cannot be shown", exc_info=True)
+            return RedirectResponse("./", 303)
         shares = await self.in_thread(forms.shares, self._studios, account)
         return self._page(
             request,

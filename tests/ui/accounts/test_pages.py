@@ -242,6 +242,21 @@ def test_the_open_stream_of_a_removed_account_ends(place: Served) -> None:
     following.join()
 
 
+def test_an_account_that_goes_while_its_person_deletes_it_is_no_server_error(place: Served) -> None:
+    """What was wrong was to be said on the page of an account that was not there any more."""
+    people = place.house.people
+    anna = people.choose_password(place.house.add("anna").id, PASSWORD)
+    visitor = place.visitor(anna)
+
+    def drop(id: str) -> None:
+        people.remove(id)  # as another program does at that moment
+
+    place.house.studios.drop_page = drop
+    answer = post(visitor, "/account", action="delete", current=PASSWORD)
+    assert (answer.status, answer.headers["location"]) == (303, "./")
+    assert "Sign in" in visitor.get("/").text
+
+
 @pytest.mark.parametrize("how", ["sign out", "a new code", "a new password", "no sign-out"])
 def test_the_open_streams_of_who_signed_out_end(place: Served, how: str) -> None:
     """Whoever had looked over a shoulder, in a browser of their own, went on being told what happens."""

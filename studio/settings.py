@@ -60,6 +60,7 @@ class HubApp:
     """As what a Space asks the Hub who a visitor is: its name and secret there, and the address of the Hub.
 
     `host` is the Space's own address, to which the Hub sends visitors back; `author` is who the Space belongs to.
+    Whoever comes for the first time is a member where it `takes_members`, else a guest.
     """
 
     id: str
@@ -67,6 +68,7 @@ class HubApp:
     provider: str
     host: str
     author: str
+    takes_members: bool = False
     scopes: str = "openid profile"
     """What the studio asks to be told: who somebody is, and nothing more."""
 
@@ -185,7 +187,8 @@ def read_settings(environment: Mapping[str, str], *, data_mount: Path = Path("/d
     `STUDIO_MIRROR` names the bucket in which the data folder is kept as well, and `STUDIO_MIRROR_SECONDS` how often.
     `STUDIO_LIMIT_...` set the bounds. `STUDIO_ACCOUNTS=1` has people sign in, and `STUDIO_ACCOUNTS=0` does not where
     accounts were made. A Space that has a sign-in with the Hub (`hf_oauth`) has accounts unless it is told otherwise,
-    or has a password or is open. With `STUDIO_GUESTS=1` visitors may look around without an account.
+    or has a password or is open; who signs in there is a guest at first unless `STUDIO_ACCOUNTS=1`.
+    With `STUDIO_GUESTS=1` visitors may look around without an account.
     `STUDIO_PROXY_HEADER` names the header in which the proxy at one of the addresses in
     `STUDIO_PROXY_FROM` says who asks.
 
@@ -311,7 +314,9 @@ def _hub_app(environment: Mapping[str, str]) -> HubApp | None:
             f"'{provider[:80]}' in OPENID_PROVIDER_URL is not an address with https://.", "Leave it as the Hub sets it."
         )
     author = environment.get("STUDIO_OWNER", "").strip() or environment.get("SPACE_AUTHOR_NAME", "").strip()
-    return HubApp(id, secret, provider, hosts[0], author)
+    # A copy of a public Space has none of its variables: strangers must not train there because nobody was asked.
+    takes_members = environment.get("STUDIO_ACCOUNTS", "") not in ("", "0")
+    return HubApp(id, secret, provider, hosts[0], author, takes_members)
 
 
 def _space(environment: Mapping[str, str]) -> Space | None:

@@ -8,18 +8,21 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from studio import codec
-from studio.accounts.people import Account
 from studio.accounts.secrets import hash_token, is_token, new_token
 from studio.codec import OLDER_NAME
 from studio.errors import RunError
 from studio.files import disk_trouble, write_whole
 from studio.homes import ACCOUNTS
 from studio.logs import logged
+
+if TYPE_CHECKING:
+    from studio.accounts.people import Account
 
 RUN, CONVERSATION, SHEET = KINDS = ("run", "conversation", "sheet")
 """What can be shared."""
@@ -51,7 +54,7 @@ class Links:
         self._clock = clock
         self._guard = threading.Lock()
 
-    def share(self, account: Account, id: str, *, kind: str = RUN) -> str:
+    def share(self, account: "Account", id: str, *, kind: str = RUN) -> str:
         """Make a link to one of the `KINDS` and return its token, which nobody can look up later.
 
         Raises RunError when there are too many, or the disk does not take it.
@@ -68,18 +71,26 @@ class Links:
         """Return what a link leads to; None for one that was revoked or never was."""
         return self._read(self._path(hash_token(token))) if is_token(token) else None
 
-    def of(self, account: Account) -> dict[str, Link]:
+    def of(self, account: "Account") -> dict[str, Link]:
         """List the links of an account by what names them, the newest first."""
         found = {path.stem: self._read(path) for path in self._folder.glob("*.json")}
         own = [(name, link) for name, link in found.items() if link is not None and link.account == account.id]
         return dict(sorted(own, key=lambda each: -each[1].created))
 
-    def revoke(self, account: Account, name: str) -> None:
+    def revoke(self, account: "Account", name: str) -> None:
         """Let a link of an account lead nowhere any more. Raises RunError where it is not theirs."""
         with self._guard, disk_trouble("The link", self._folder):
             if not _HASH.fullmatch(name) or name not in self.of(account):
                 raise RunError("This link is no longer there.", "Reload the page.")
             self._path(name).unlink(missing_ok=True)
+
+    def forget(self, accounts: Collection[str]) -> None:
+        """Delete all links of accounts that are gone, by their ids. Raises RunError when the disk does not take it."""
+        with self._guard, disk_trouble("The link", self._folder):
+            for path in self._folder.glob("*.json") if accounts else ():
+                link = self._read(path)
+                if link is not None and link.account in accounts:
+                    path.unlink(missing_ok=True)
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.json"

@@ -9,6 +9,7 @@
 The record decides: where a server was killed in the middle, `recover` puts each folder where its record is.
 """
 
+import contextlib
 import itertools
 import logging
 import re
@@ -17,11 +18,11 @@ import threading
 import time
 import unicodedata
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from studio.accounts import secrets
+from studio.accounts.links import Links
 from studio.errors import ConfigError, RunError, TooMany
 from studio.files import disk_trouble, move_to_free_name
 from studio.homes import ACCOUNT_ID, ACCOUNTS, API_KEY, PEOPLE, account_home
@@ -44,7 +45,10 @@ MOST_PEOPLE = 2000
 
 _NAME = re.compile(r"[^\W_][\w.@+-]*")
 _GOING = ".going-"
-"""So begins the name of the record of an account that is being deleted for good."""
+"""So begins the name of the record of an account that was deleted for good. It stays for a while."""
+
+_LATE_SECONDS = 3600.0
+"""So long what was still at work for a deleted account may write into its folder: that is deleted as well."""
 
 log = logging.getLogger(__name__)
 
@@ -155,11 +159,12 @@ class People:
                 raise ConfigError("The first account is the owner's.", f"Add '{name}' without a role, then the others.")
             return self._with_code(Account(name=name, role=role, is_first=is_first))
 
-    def from_hub(self, id: str, name: str, *, author: str = "") -> Account:
-        """Return the account of somebody whom the Hub names, and make one at their first sign-in.
+    def from_hub(self, id: str, name: str, *, author: str = "", role: str = MEMBER) -> Account:
+        """Return the account of somebody whom the Hub names, and make one with a role at their first sign-in.
 
         `id` is what the Hub knows them by for good. `author` is the name on the Hub of who the studio belongs to: the
-        first owner's account is theirs, and belongs to their id from then on, whoever has that name later. Raises
+        first owner's account is theirs, and belongs to their id from then on, whoever has that name later. Where they
+        had signed in before the studio was told, their account of then stays without them. Raises
         RunError for somebody whose account was removed, and ConfigError when there are too many.
         """
         is_author = bool(author) and name.isascii() and name.casefold() == author.casefold()
@@ -169,13 +174,24 @@ class People:
             found = next((each for each in people if each.hub == id), None)
             if (found is not None and found.leaving) or any(each.hub == id for each in self._kept.binned()):
                 raise RunError("Your account here was removed.", "Ask the owner of this studio.")
-            if found is None and is_author:
-                found = next((each for each in people if each.is_first and not each.hub), None)
+            first = next((each for each in people if each.is_first and not each.hub), None)
+            if is_author and first is not None:
+                if found is not None:
+                    self._part_from_hub(found, [each for each in people if each.id != found.id])
+                    people = self._kept.all()
+                found = first
             if found is None:
                 self._require_room(people)
-                found = Account(role=MEMBER)
+                found = Account(role=_checked_role(role))
             others = {plain_name(each.name) for each in people if each.id != found.id}
             return self._kept.save(replace(found, hub=id, name=_free_name(name, id, others), seen=self._clock()))
+
+    def _part_from_hub(self, account: Account, others: Collection[Account]) -> None:
+        """Take an account from its person on the Hub, who has another one from now on; its sessions end."""
+        name = _free_name(
+            f"{account.name[: LONGEST_NAME - 16]}-before", account.id, {plain_name(each.name) for each in others}
+        )
+        self._kept.save(replace(account, hub="", name=name, serial=account.serial + 1))
 
     def add_visitor(self, *, most: int) -> Account:
         """Make the account of a visitor without one, as a guest. Raises TooMany when there are so many already."""
@@ -223,7 +239,7 @@ class People:
         _checked_role(role)
         if self._kept.get(id).is_first and role != OWNER:
             raise RunError("The first owner stays one: the studio's own folder is theirs.", "Leave the role as it is.")
-        return self._change(id, lambda now: replace(now, role=role))
+        return self._change(id, lambda now: replace(now, role=role, visits=False))
 
     def note_seen(self, id: str) -> None:
         """Remember that an account signed in just now."""
@@ -244,9 +260,18 @@ class People:
             )
 
     def begin_removal(self, id: str, *, how: str = TO_TRASH) -> Account:
-        """Let an account do nothing any more, by whichever way it asks. Raises RunError for the first owner."""
-        self.require_removable(self._kept.get(id))
-        return self._change(id, lambda now: replace(now, leaving=how))
+        """Let an account do nothing any more, by whichever way it asks. Raises RunError for the first owner, and for
+        one that is being removed already.
+        """
+        with self._changing():
+            account = self._kept.get(id)
+            self.require_removable(account)
+            if account.leaving:
+                raise RunError(
+                    f"'{account.name}' is being removed already.",
+                    "If it is still there in a minute, start the studio again: that finishes the removal.",
+                )
+            return self._kept.save(replace(account, leaving=how))
 
     def call_off_removal(self, id: str) -> None:
         """Let an account be as it was before its removal began. Raises RunError when the disk does not take it."""
@@ -289,7 +314,7 @@ class People:
             self._settle(id, is_removed=False)
             back = self._kept.restore(id)
             return self._kept.save(
-                replace(back, leaving="", password="", code="", code_until=0.0, serial=back.serial + 1)
+                replace(back, leaving="", visits=False, password="", code="", code_until=0.0, serial=back.serial + 1)
             )
 
     def delete(self, id: str) -> None:
@@ -298,8 +323,9 @@ class People:
             if not any(each.id == id for each in self._kept.binned()):
                 raise RunError("This account is no longer there.", "Choose another one from the list.")
             # From here on it is gone: what a kill leaves of it goes when the studio starts again.
-            (self.bin / PEOPLE / f"{id}.json").rename(self._folder / f"{_GOING}{id}.json")
-        self._sweep()
+            going = (self.bin / PEOPLE / f"{id}.json").rename(self._folder / f"{_GOING}{id}.json")
+            going.touch()
+        self._sweep(late_seconds=_LATE_SECONDS)
 
     def recover(self) -> None:
         """Put the folder of each account where its record is, and finish what was being deleted; call it at the start.
@@ -313,7 +339,7 @@ class People:
             for account in self._kept.all():
                 if not account.is_first:
                     self._settle(account.id, is_removed=False)
-        self._sweep()
+        self._sweep(late_seconds=0.0)
 
     def _require_readable(self) -> None:
         """Raise RunError where an account cannot be read: it may be the owner's, who would get the studio anew."""
@@ -336,10 +362,11 @@ class People:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 source.rename(target)
 
-    def _sweep(self) -> None:
-        """Delete all that was made by accounts that are deleted, and then what says that they are."""
-        for record in self._folder.glob(f"{_GOING}*.json"):
-            id = record.stem.removeprefix(_GOING)
+    def _sweep(self, *, late_seconds: float) -> None:
+        """Delete all that was made by accounts that are deleted, and what says that they are after `late_seconds`."""
+        going = {record.stem.removeprefix(_GOING): record for record in self._folder.glob(f"{_GOING}*.json")}
+        Links(self._home).forget(going)
+        for id, record in going.items():
             if ACCOUNT_ID.fullmatch(id):
                 aside = self.bin.glob(f"{id}-aside*")
                 for folder in (self.bin / id, *aside, self._folder / id, self._home / "uploads" / id):
@@ -348,21 +375,24 @@ class People:
                         log.warning("A folder of a deleted account could not be deleted: %s", folder)
                         break
                 else:
-                    record.unlink(missing_ok=True)
+                    with disk_trouble("The account", self._folder), contextlib.suppress(FileNotFoundError):
+                        if time.time() - record.stat().st_mtime >= late_seconds:
+                            record.unlink()
                 with disk_trouble("The account", self._folder):
                     (self._folder / "usage" / f"{id}.json").unlink(missing_ok=True)
 
     def _with_code(self, account: Account) -> tuple[Account, str]:
         code = secrets.new_code()
         hashed, until = secrets.hash_code(code), self._clock() + CODE_SECONDS
-        account = replace(account, password="", code=hashed, code_until=until, serial=account.serial + 1)
+        serial = account.serial + 1
+        account = replace(account, visits=False, password="", code=hashed, code_until=until, serial=serial)
         return self._kept.save(account), code
 
     def _change(self, id: str, make: Callable[[Account], Account]) -> Account:
         with self._changing():
             return self._kept.change(id, make)
 
-    @contextmanager
+    @contextlib.contextmanager
     def _changing(self) -> Iterator[None]:
         """Change accounts alone, of all threads and processes. Raises RunError when another does for too long."""
         with self._guard:

@@ -44,30 +44,43 @@ def remove_account(
     the disk does not take it: then the account is as it was.
     """
     people.begin_removal(account.id, how=how)
-    home = people.home_of(account)
     try:
         drop(account.id)
-        ended = end_work(home, patience_seconds=patience_seconds)
-        people.remove(account.id)
+        ended = _put_away(people, account, patience_seconds=patience_seconds)
     except BaseException as error:
         if people.find(account.id) is not None:
             people.call_off_removal(account.id)
         if isinstance(error, RunError):
             raise RunError(f"'{account.name}' was not removed. {error.message}", error.hint) from error
         raise
-    # Whatever was just about to start when nobody could ask any more has its lock in the folder that was moved.
-    ended += end_work(people.bin / account.id, patience_seconds=patience_seconds)
+    return ended + _end_rest(people, account, how=how, patience_seconds=patience_seconds)
+
+
+def _put_away(people: People, account: Account, *, patience_seconds: float) -> int:
+    """End what an account has at work and put it into the bin."""
+    ended = end_work(people.home_of(account), patience_seconds=patience_seconds)
+    people.remove(account.id)
+    return ended
+
+
+def _end_rest(people: People, account: Account, *, how: str, patience_seconds: float) -> int:
+    """End what was just about to start when nobody could ask any more: its lock is in the folder that was moved."""
+    ended = end_work(people.bin / account.id, patience_seconds=patience_seconds)
     if how == FOR_GOOD:
         people.delete(account.id)
     return ended
 
 
-def finish_removals(people: People) -> None:
-    """Remove the accounts whose removal was cut off with the server; call it at the start."""
+def finish_removals(people: People, *, patience_seconds: float = _PATIENCE_SECONDS) -> None:
+    """Remove the accounts whose removal was cut off with the server; call it at the start.
+
+    One that cannot be removed is let in by no way until the next start, which tries again.
+    """
     for account in people.all():
         if account.leaving:
             with logged(log, "An account is still not removed", RunError, level=logging.WARNING):
-                remove_account(people, account, how=account.leaving)
+                _put_away(people, account, patience_seconds=patience_seconds)
+                _end_rest(people, account, how=account.leaving, patience_seconds=patience_seconds)
     for account in people.removed():
         if account.leaving == FOR_GOOD:
             with logged(log, "An account is still not deleted", RunError, level=logging.WARNING):

@@ -197,7 +197,9 @@ class Studios:
             return self.people.add_visitor(most=most)
         except TooMany:
             with self._guard:
-                resting = [each for each in self.people.all() if each.visits and not self._held[each.id]]
+                resting = [
+                    each for each in self.people.all() if each.visits and not (each.leaving or self._held[each.id])
+                ]
             if not resting:
                 raise
             log.info("A visitor makes place for another")
@@ -210,9 +212,11 @@ class Studios:
     def _sweep_visitors(self) -> None:
         """Delete the accounts of visitors who came long ago."""
         for account in self.people.all():
-            if account.visits and time.time() - account.created > VISIT_SECONDS:
-                with logged(log, "The account of a visitor is still there", RunError, level=logging.WARNING):
+            if account.visits and not account.leaving and time.time() - account.created > VISIT_SECONDS:
+                try:
                     self._remove_visitor(account)
+                except Exception:  # one visitor's trouble must not keep the others here
+                    log.exception("The account %s of a visitor is still there.", account.id)
 
     def drop(self, id: str) -> None:
         """Close the page and the studio of an account whatever they do: it is removed."""

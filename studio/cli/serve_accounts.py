@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -110,4 +111,5 @@ def _first_code(people: People, settings: Settings) -> str:
 
 
 def _can_sign_in(account: Account, settings: Settings) -> bool:
-    return bool(account.password or account.code or settings.proxy_header or (account.hub and settings.hub_app))
+    has_code = account.code and time.time() < account.code_until
+    return bool(account.password or has_code or settings.proxy_header or (account.hub and settings.hub_app))

@@ -93,6 +93,8 @@ class ChatClient:
         self._ids = itertools.count(1)
         self._asked: int | None = None
         self._worker: ChatProcess | None = None
+        self._starting = threading.Lock()
+        self._is_closed = False
         self._made_room = False
 
     @property
@@ -271,7 +273,9 @@ class ChatClient:
         self._end(grace_seconds)
 
     def close(self) -> None:
-        """Kill the worker if there is one."""
+        """Kill the worker if there is one, and start no other: the folder of the account may be gone."""
+        with self._starting:
+            self._is_closed = True
         self._end(0.0)
 
     def _end(self, grace_seconds: float) -> None:
@@ -280,11 +284,16 @@ class ChatClient:
             worker.end(grace_seconds)
 
     def _running_worker(self) -> ChatProcess:
-        worker = self._worker
-        if worker is None or not worker.is_running:
-            self._end(0.0)
-            worker = self._worker = ChatProcess(self._task, self._command, watch=self._watch)
-        return worker
+        with self._starting:
+            if self._is_closed:
+                raise RunError(
+                    "This conversation was closed while your question waited.", "Reload the page, then ask again."
+                )
+            worker = self._worker
+            if worker is None or not worker.is_running:
+                self._end(0.0)
+                worker = self._worker = ChatProcess(self._task, self._command, watch=self._watch)
+            return worker
 
     def _open(self, worker: ChatProcess, base: Open) -> Generator[FromWorker, None, bool]:
         """Have `base` in memory. Returns False when it is not there: after `Trouble`, or when halted."""

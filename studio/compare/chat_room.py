@@ -5,9 +5,12 @@ goes to the end of the line, so that nobody's second question comes before anoth
 longest ago leaves for the next in line, as soon as nothing of it is being answered.
 """
 
+import logging
 import threading
 import time
 from typing import Protocol
+
+log = logging.getLogger(__name__)
 
 
 class Occupant(Protocol):
@@ -33,6 +36,8 @@ class ChatRoom:
         # Whose worker may be up, the one that was asked longest ago first, with what of it is being answered. What
         # still waits is not counted: two that wait for each other would keep everybody out.
         self._inside: dict[Occupant, set[Place]] = {}
+        self._leaving: set[Occupant] = set()
+        """Whose worker is being ended, which takes a while and is not waited for under the lock."""
 
     def line_up(self, client: Occupant) -> "Place":
         """Wait for room for a client's worker. The place must be left in the end."""
@@ -42,29 +47,48 @@ class ChatRoom:
         return place
 
     def _wait(self, place: "Place", seconds: float) -> bool:
+        ends = time.monotonic() + seconds
+        while True:
+            with self._changed:
+                self._changed.wait_for(
+                    lambda: self._is_inside(place) or self._idle() is not None, ends - time.monotonic()
+                )
+                if self._is_inside(place) or (idle := self._idle()) is None:
+                    return place in self._inside.get(place.client, ())
+                del self._inside[idle]
+                self._leaving.add(idle)
+            self._end(idle)
+
+    def _end(self, idle: Occupant) -> None:
+        """Have one leave that was taken out of the room; its place is free when it has."""
+        try:
+            idle.leave()
+        except Exception:  # those who wait have nothing to do with it
+            log.exception("A chat worker that makes room for another could not be ended.")
         with self._changed:
-            return self._changed.wait_for(lambda: self._is_inside(place), seconds)
+            self._leaving.discard(idle)
+            self._changed.notify_all()
 
     def _is_inside(self, place: "Place") -> bool:
         """Tell whether a place has room, and let the first in line in where there is some."""
-        while self._line and self._make_room(client := next(iter(self._line))):
+        while self._line and self._has_room(client := next(iter(self._line))):
             # All that it has asked by now: it is answered together, by one worker.
             answering = self._inside.pop(client, set()) | self._line.pop(client)
             self._inside[client] = answering
             self._changed.notify_all()
         return place in self._inside.get(place.client, ())
 
-    def _make_room(self, client: Occupant) -> bool:
+    def _has_room(self, client: Occupant) -> bool:
         self._inside = {each: places for each, places in self._inside.items() if places or each.is_running}
-        others = [each for each in self._inside if each is not client]
-        while len(others) >= self._most:
-            idle = next((each for each in others if not self._inside[each]), None)
-            if idle is None:
-                return False
-            idle.leave()
-            others.remove(idle)
-            del self._inside[idle]
-        return True
+        return client not in self._leaving and len(self._others(client)) + len(self._leaving) < self._most
+
+    def _idle(self) -> Occupant | None:
+        """Return who is to leave for the first in line; None where nobody can, or enough are leaving already."""
+        others = self._others(next(iter(self._line))) if self._line else []
+        return next((each for each in others if not self._inside[each]), None) if len(others) >= self._most else None
+
+    def _others(self, client: Occupant) -> list[Occupant]:
+        return [each for each in self._inside if each is not client]
 
     def _leave(self, place: "Place") -> None:
         with self._changed:

@@ -33,8 +33,13 @@ class ApiKey:
     @property
     def is_there(self) -> bool:
         """Whether a key was made."""
+        return bool(self.kept)
+
+    @property
+    def kept(self) -> str:
+        """The key; empty where none was made."""
         with self._guard:
-            return bool(self._kept())
+            return self._kept()
 
     def read(self) -> str:
         """Return the key; a new one where there is none, or the file holds something else. Raises RunError."""

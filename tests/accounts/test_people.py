@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from studio.accounts import secrets
+from studio.accounts.links import Links
 from studio.accounts.people import CODE_SECONDS, GUEST, MEMBER, OWNER, Account, People
 from studio.accounts.sessions import CHOOSING_SECONDS, MOST_EACH, SESSION_SECONDS, Sessions, SignIn
 from studio.errors import ConfigError, RunError, StudioError
@@ -217,7 +218,29 @@ def test_what_is_deleted_for_good_is_gone(people: People, tmp_path: Path) -> Non
     people.remove(anna.id)
     people.delete(anna.id)
     assert people.removed() == ()
-    assert not [path for path in tmp_path.rglob("*") if anna.id in path.name]
+    left = [path for path in tmp_path.rglob("*") if anna.id in path.name]
+    assert [path.name for path in left] == [f".going-{anna.id}.json"]  # the next start looks once more
+    people.recover()
+    assert not left[0].exists()
+
+
+def test_what_is_written_after_a_deletion_goes_too(people: People, tmp_path: Path) -> None:
+    """A conversation that was kept late made the folder anew, for ever, and its links stayed."""
+    anna, home = made(people)
+    links = Links(tmp_path)
+    links.share(anna, "a-run")
+    links.share(people.get("me"), "a-run")
+    people.remove(anna.id)
+    people.delete(anna.id)
+    assert (len(links.of(anna)), len(links.of(people.get("me")))) == (0, 1)
+    (home / "conversations").mkdir(parents=True)
+    ben = people.add("ben")[0]
+    people.remove(ben.id)
+    people.delete(ben.id)
+    assert not home.exists()
+    (home / "conversations").mkdir(parents=True)
+    People(tmp_path).recover()
+    assert not home.exists()
 
 
 @pytest.mark.parametrize("where", ["record only", "folder only"])
@@ -279,3 +302,33 @@ def test_what_was_laid_aside_goes_with_its_account(people: People, tmp_path: Pat
     aside.mkdir()
     people.delete(anna.id)
     assert not aside.exists()
+
+
+def test_the_author_who_came_too_early_is_the_owner_all_the_same(people: People, sessions: Sessions) -> None:
+    """Who signed in before STUDIO_OWNER was set stayed a member for ever, and nobody was the owner."""
+    first = people.add("my-org")[0]
+    early = people.from_hub("62f0", "ada")
+    token = sessions.begin(early)
+    owner = people.from_hub("62f0", "ada", author="Ada")
+    assert (owner.id, owner.name, owner.role) == (first.id, "ada", OWNER)
+    before = people.get("ada-before")
+    assert (before.id, before.hub, sessions.account_of(token)) == (early.id, "", None)
+    assert people.from_hub("62f0", "ada", author="Ada").id == first.id
+    assert people.from_hub("62f1", "ada", author="Ada").id not in (first.id, early.id)
+
+
+@pytest.mark.parametrize("how", ["role", "code", "restored"])
+def test_a_visitor_who_is_taken_in_is_none_any_more(people: People, how: str) -> None:
+    """After a day the account was deleted for good with all that it had made."""
+    people.add("me")
+    visitor = people.add_visitor(most=2)
+    if how == "role":
+        people.give_role(visitor.id, MEMBER)
+    elif how == "code":
+        people.reset(visitor.id)
+    else:
+        people.remove(visitor.id)
+        people.restore(visitor.id)
+    found = people.find(visitor.id)
+    assert found is not None
+    assert not found.visits

@@ -104,3 +104,34 @@ def test_nothing_is_made_anew_for_those_who_ask_while_it_goes(tmp_path: Path) ->
             for thread in asking:
                 thread.join()
         assert not opened.people.home_of(anna).exists()
+
+
+def test_a_removal_that_has_begun_is_called_off_by_no_other(tmp_path: Path) -> None:
+    """A second one that could not wait let the account in again, while the first still ended its work."""
+    people = People(tmp_path)
+    people.add("owner")
+    anna = people.add("anna")[0]
+    people.begin_removal(anna.id, how=FOR_GOOD)
+    with pytest.raises(RunError, match="being removed already"):
+        remove_account(people, anna, patience_seconds=0.0)
+    found = people.find(anna.id)
+    assert found is not None
+    assert found.leaving == FOR_GOOD
+
+
+def test_a_removal_that_cannot_be_finished_at_the_start_lets_nobody_in(tmp_path: Path) -> None:
+    """The account was let in again with its password, as if nobody had removed it."""
+    people = People(tmp_path)
+    people.add("owner")
+    anna = people.add("anna")[0]
+    people.home_of(anna).mkdir(parents=True)
+    held = lock.acquire(people.home_of(anna) / "export.lock")
+    assert held is not None
+    people.begin_removal(anna.id)
+    finish_removals(people, patience_seconds=0.0)
+    found = people.find(anna.id)
+    assert found is not None
+    assert found.leaving == TO_TRASH
+    os.close(held)
+    finish_removals(people)
+    assert [each.id for each in people.removed()] == [anna.id]

@@ -1,6 +1,7 @@
 """The studios of several accounts: what they share, what each may do, and whose run is next."""
 
 import dataclasses
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -233,6 +234,24 @@ def test_a_studio_that_rests_is_closed_and_opened_again(shared: House) -> None:
     shared.studios.tick()
     assert shared.studios.open(account) is kept
     assert run.is_alive()
+
+
+def test_a_visitor_who_cannot_be_deleted_keeps_no_other_here(
+    shared: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What one raised ended the sweep, at every tick again."""
+    stays, goes = shared.studios.add_visitor(), shared.studios.add_visitor()
+
+    def drop(id: str) -> None:
+        if id == stays.id:
+            raise TimeoutError("its page hangs")
+
+    shared.studios.drop_page = drop
+    shared.studios._swept_at, tomorrow = float("-inf"), time.time() + 25 * 3600
+    monkeypatch.setattr(time, "time", lambda: tomorrow)
+    shared.studios.tick()
+    assert (shared.people.find(stays.id) is None, shared.people.find(goes.id) is None) == (False, True)
+    assert f"The account {stays.id} of a visitor is still there" in caplog.text
 
 
 def test_an_account_whose_record_is_damaged_holds_up_nobody(shared: House) -> None:

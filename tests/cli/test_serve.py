@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from studio.accounts.people import CODE_SECONDS, People
 from studio.cli.serve import QUEUE_SECONDS, check_mirror, greeting, looked_after, serve
-from studio.cli.serve_accounts import serve_people
+from studio.cli.serve_accounts import _first_code, serve_people
 from studio.errors import MirrorError, RunError
 from studio.settings import Settings
 from tests.ui.fake_studio import FakeWorkers, open_fake_studio
@@ -80,6 +81,14 @@ def test_accounts_are_not_served_before_those_in_the_mirror_are_back(
         os.environ.clear()  # secrets are withheld from whatever is started later
         os.environ.update(before)
     assert not (tmp_path / "home" / "accounts").exists()
+
+
+def test_an_owner_whose_code_has_ended_gets_another_one(tmp_path: Path) -> None:
+    """After a week a start said nothing: the owner was locked out for good."""
+    settings, now = Settings(home=tmp_path, accounts=True), time.time()
+    assert "one-time code" in _first_code(People(tmp_path, clock=lambda: now - CODE_SECONDS - 1), settings)
+    assert "one-time code" in _first_code(People(tmp_path), settings)
+    assert _first_code(People(tmp_path), settings) == "", "the code of just now still holds"
 
 
 class Slow:

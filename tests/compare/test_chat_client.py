@@ -359,6 +359,22 @@ def test_a_worker_that_does_not_leave_is_killed(tmp_path: Path) -> None:
     assert is_gone(first)
 
 
+@pytest.mark.parametrize("way", ["page", "program"])
+def test_a_question_that_waits_for_room_starts_nothing_after_the_end(tmp_path: Path, way: str) -> None:
+    """Its worker made the folder of an account anew that had been removed meanwhile."""
+    room, other = ChatRoom(1), ChatClient(tmp_path / "other", command=COMMAND)
+    place = room.line_up(other)
+    assert place.wait(0)
+    closed = ChatClient(tmp_path / "gone", command=COMMAND, room=room)
+    waits = ask(closed) if way == "page" else write(closed)
+    next(waits)
+    closed.close()
+    place.leave()
+    with pytest.raises(RunError, match="was closed while your question waited"):
+        list(waits)
+    assert (closed.is_running, (tmp_path / "gone").exists()) == (False, False)
+
+
 def test_closing_in_mid_answer_ends_it_with_a_sentence(chat: ChatClient) -> None:
     answer = ask(chat, "forever")
     while not isinstance(next(answer), Token):

@@ -1,7 +1,10 @@
 """So many chat workers at once, whoever they are of, and everybody's turn comes."""
 
 import threading
+import time
 from dataclasses import dataclass, field
+
+import pytest
 
 from studio.compare.chat_room import ChatRoom, Place
 
@@ -9,10 +12,13 @@ from studio.compare.chat_room import ChatRoom, Place
 @dataclass(eq=False)
 class Occupant:
     is_running: bool = False
+    may_leave: threading.Event | None = None
     left: list[bool] = field(default_factory=list)
 
     def leave(self) -> None:
         self.left.append(True)
+        if self.may_leave is not None:
+            assert self.may_leave.wait(60)
         self.is_running = False
 
 
@@ -123,3 +129,40 @@ def test_all_who_share_a_room_within_it_have_one_place_in_the_line() -> None:
     of_owner.leave()
     assert of_second.wait(0)
     of_second.leave()
+
+
+def test_nobody_waits_under_the_lock_until_a_worker_has_left() -> None:
+    """It took seconds, in which nobody could line up, be let in or give up."""
+    room, idle, second, third = ChatRoom(1), Occupant(may_leave=threading.Event()), Occupant(), Occupant()
+    answered(room, idle)
+    waits = asked(room, second)
+    waiting = threading.Thread(target=waits.wait, args=(60,))
+    waiting.start()
+    while not idle.left:
+        time.sleep(0.01)
+    begun = time.monotonic()
+    later, again = asked(room, third), asked(room, idle)
+    assert not later.wait(0)
+    assert not again.wait(0), "its worker would be ended as soon as it is up"
+    later.leave()
+    assert time.monotonic() - begun < 30
+    assert idle.may_leave is not None
+    assert waiting.is_alive(), "the memory of the one that leaves is not free yet"
+    idle.may_leave.set()
+    waiting.join(60)
+    assert waits.wait(0)
+    assert not again.wait(0)
+    waits.leave()
+    assert again.wait(0)
+    assert idle.left == [True]
+
+
+def test_one_that_cannot_be_ended_is_no_error_of_who_waits(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(Occupant):
+        def leave(self) -> None:
+            raise OSError("its process is not there")
+
+    room, broken = ChatRoom(1), Broken()
+    answered(room, broken)
+    assert asked(room, Occupant()).wait(0)
+    assert "could not be ended" in caplog.text

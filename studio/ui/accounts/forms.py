@@ -145,6 +145,11 @@ def seen(studios: Studios, account: Account) -> Seen:
 
 def change_password(studios: Studios, account: Account, form: Form) -> Account:
     """Give an account the password that its person chose. Raises StudioError with what is wrong."""
+    if not account.password:  # the name is on the page: it proves nothing
+        raise RunError(
+            "This account has no password that could be changed.",
+            "An owner can make a one-time code for it: whoever signs in with that chooses a password.",
+        )
     _require_password(account, form)
     if form.get("password", "") != form.get("again", ""):
         raise RunError("The two passwords differ. Type the same one twice.")

@@ -6,7 +6,6 @@ sign-in page at the page's own address, and everywhere else one and the same ans
 """
 
 import asyncio
-import contextlib
 import logging
 import os
 import time
@@ -37,6 +36,8 @@ REST_SECONDS = 900.0
 
 LOOK_SECONDS = 30.0
 DROP_SECONDS = 10.0
+"""So long a page that is dropped is waited for."""
+
 LISTENER_THREADS = 160
 
 WHO = "studio.account"
@@ -84,7 +85,9 @@ class Gate:
         *,
         make: Callable[..., Site] = Site,
         clock: Callable[[], float] = time.monotonic,
+        drop_seconds: float = DROP_SECONDS,
     ) -> None:
+        self._drop_seconds = drop_seconds
         self._studios = studios
         self._identity = identity
         self._pages = pages
@@ -231,14 +234,19 @@ class Gate:
         live.ended.set()
         for each in list(live.answering):  # a stream would end only when its browser does
             each.cancel()
-        with contextlib.suppress(Exception):
-            await live.task
+        ended, _ = await asyncio.wait({live.task}, timeout=self._drop_seconds)
+        if not ended:  # whatever it hangs in must not hold up the others
+            log.warning("The page of the account %s does not end. It is not waited for.", id)
+        elif not live.task.cancelled():
+            with logged(log, "A page ended in trouble", Exception, level=logging.WARNING):
+                live.task.result()
         forget_callables()
 
     def _drop_from_a_thread(self, id: str) -> None:
         """Drop a page, and wait until it is gone."""
         if self._loop is not None and id in self._live:
-            asyncio.run_coroutine_threadsafe(self._drop(id), self._loop).result(DROP_SECONDS)
+            with logged(log, "A page that is dropped was not waited for", TimeoutError, level=logging.WARNING):
+                asyncio.run_coroutine_threadsafe(self._drop(id), self._loop).result(2 * self._drop_seconds)
 
     async def _end_streams(self, *ids: str) -> None:
         """End what is being answered to whoever has signed out meanwhile, or whose session or key has ended."""

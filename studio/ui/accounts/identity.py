@@ -23,7 +23,7 @@ from studio.visitors import visitor_at
 
 KEYS_OF_AN_ADDRESS = 15
 KEYS_IN_ALL = 60
-"""How many keys that are nobody's are looked up in a minute: each is held against the key of every account."""
+"""How often in a minute a key that is not known has all keys read again: one of an account may be new."""
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ class Identity:
 
 
 class _Keys:
-    """The keys of all accounts by their hashes. A key that was renewed is found when it is asked for next."""
+    """The keys of all accounts by their hashes. They are read again when somebody shows one that is not known."""
 
     def __init__(self, people: People, tries: Tries) -> None:
         self._people = people
@@ -125,24 +125,22 @@ class _Keys:
         """Return whose key this is; None where nobody has it. Raises TooMany where an address has tried too many."""
         if not is_key(key):
             return None
-        hashed = hash_token(key)
-        with self._guard:
-            known = self._ids.get(hashed)
-        account = self._people.find(known) if known else None
-        if account is not None and self._has(account, key):
+        if (account := self._known(key)) is not None:
             return account
         with self._guard:
             if seconds := self._tries.begin(address):
                 raise TooMany(f"Too many wrong keys. Try again in {int(seconds) + 1} seconds.")
-        found = next((each for each in self._people.all() if self._has(each, key)), None)
-        with self._guard:
-            if known or found is not None:
-                self._ids = {each: id for each, id in self._ids.items() if found is None or id != found.id}
-                self._ids.pop(hashed, None)
-            if found is not None:
+        kept = {each.id: ApiKey(self._people.home_of(each)).kept for each in self._people.all()}
+        self._ids = {hash_token(each): id for id, each in kept.items() if each}
+        if (account := self._known(key)) is not None:
+            with self._guard:
                 self._tries.forgive(address)
-                self._ids[hashed] = found.id
-        return found
+        return account
 
-    def _has(self, account: Account, key: str) -> bool:
-        return not account.leaving and ApiKey(self._people.home_of(account)).is_right(key)
+    def _known(self, key: str) -> Account | None:
+        """Return whose key this is, as far as keys were read, and it still is the key of that account."""
+        id = self._ids.get(hash_token(key))
+        account = self._people.find(id) if id else None
+        if account is None or account.leaving or not ApiKey(self._people.home_of(account)).is_right(key):
+            return None
+        return account

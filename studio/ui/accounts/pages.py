@@ -202,7 +202,8 @@ class Pages:
                 raise TooMany(f"Too many sign-ins failed. Try again in {int(seconds) + 1} seconds.")
             person = await self._ask_hub(functools.partial(self._hub.finish, given, kept))
             self._at_hub.forgive(address)
-            take = functools.partial(self._studios.people.from_hub, person.id, person.name, author=app.author)
+            role, people = MEMBER if app.takes_members else GUEST, self._studios.people
+            take = functools.partial(people.from_hub, person.id, person.name, author=app.author, role=role)
             token = await self.in_thread(lambda: self._sessions.begin(take()))
         except StudioError as error:
             status = 429 if isinstance(error, TooMany) else 403
@@ -288,7 +289,11 @@ class Pages:
         self, request: Request, account: Account | None, trouble: str = "", done: str = "", link: str = ""
     ) -> Response:
         assert account is not None
-        groups, links = await self.in_thread(forms.shareable, self._studios, self._links, account)
+        try:
+            groups, links = await self.in_thread(forms.shareable, self._studios, self._links, account)
+        except StudioError:  # it was removed meanwhile: the studio's own page says what there is to say
+            log.info("The page of an account cannot be shown", exc_info=True)
+            return RedirectResponse("./", 303)
         shares = await self.in_thread(forms.shares, self._studios, account)
         return self._page(
             request,

@@ -1,16 +1,21 @@
 """The pages of several accounts in one process: made when they are asked for, dropped, and never mixed."""
 
+import asyncio
 import contextlib
 import http.client
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
+import anyio.to_thread
 import gradio as gr
 import pytest
 from gradio.context import Context
 
+from studio.ui.accounts.gate import Gate
 from tests.accounts.houses import House, house, served
 from tests.patience import PATIENCE_SECONDS
 from tests.security.small_home import write_small_home
@@ -103,3 +108,37 @@ def holding_a_stream(visitor: Visitor) -> Iterator[int]:
         yield connection.getresponse().status
     finally:
         connection.close()
+
+
+class Hanging:
+    """A page that does not end."""
+
+    def __init__(self, studio: object) -> None: ...
+
+    @contextlib.asynccontextmanager
+    async def living(self) -> AsyncIterator[None]:
+        yield
+        await asyncio.Event().wait()
+
+    def stop(self) -> None: ...
+
+
+def test_a_page_that_hangs_holds_up_no_removal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One visitor whose page hung kept all others here, and nothing else of the sweep was done."""
+    with house(tmp_path / "home", guests=True) as opened:
+        opened.add("owner")
+        visitors = [opened.studios.add_visitor() for _ in range(2)]
+        pages = SimpleNamespace(in_thread=anyio.to_thread.run_sync)
+        gate = Gate(opened.studios, SimpleNamespace(), pages, make=Hanging, drop_seconds=0.1)  # type: ignore[arg-type]
+
+        async def sweep() -> None:
+            gate._loop = asyncio.get_running_loop()
+            for each in visitors:
+                await gate._page_of(each)
+            opened.studios._swept_at, tomorrow = float("-inf"), time.time() + 25 * 3600
+            monkeypatch.setattr(time, "time", lambda: tomorrow)
+            await anyio.to_thread.run_sync(opened.studios.tick)
+
+        asyncio.run(sweep())
+        assert [each.name for each in opened.people.all()] == ["owner"]
+        assert opened.people.removed() == ()

@@ -58,7 +58,7 @@ def free_port() -> int:
 def space(tmp_path: Path) -> Iterator[InSpace]:
     port = free_port()
     with sign_in_hub() as hub:
-        app = HubApp(CLIENT, SECRET, hub.address, f"127.0.0.1:{port}", "me")
+        app = HubApp(CLIENT, SECRET, hub.address, f"127.0.0.1:{port}", "me", takes_members=True)
         settings = {"where": "space", "hub_app": app, "guests": True, "evaluate": False}
         limits = (("visitors_at_once", 2),)
         with house(tmp_path / "home", limit_changes=limits, **settings) as opened:
@@ -215,6 +215,15 @@ def test_one_without_a_password_leaves_by_their_name(space: InSpace) -> None:
     assert space.house.people.removed() == ()
 
 
+def test_one_without_a_password_gets_none_by_their_name(space: InSpace) -> None:
+    """Whoever had the session for a moment chose a password, and came in with it for good."""
+    ada = space.sign_in(ADA, "ada")
+    chosen = {"password": "four words of fog", "again": "four words of fog"}
+    refused = post(ada, "/account", action="password", current="ada", **chosen)
+    assert (refused.status, "has no password that could be changed" in refused.text) == (400, True)
+    assert space.house.people.get("ada").password == ""
+
+
 def test_a_visitor_looks_around_as_a_guest_and_one_that_left_makes_place(space: InSpace) -> None:
     visitors = []
     for _ in range(2):
@@ -231,7 +240,8 @@ def test_a_visitor_looks_around_as_a_guest_and_one_that_left_makes_place(space: 
     assert post(third, "/visit").status == 303
     assert third.get("/config").status == 200
     assert space.house.people.find(first.id) is None
-    assert not [path for path in space.house.home.rglob("*") if first.id in path.name]
+    left = [path.name for path in space.house.home.rglob("*") if first.id in path.name]
+    assert left == [f".going-{first.id}.json"]
     with pytest.raises(RunError, match="You are a guest here"):
         space.house.studios.open(made[1]).import_run(Path("x"))
 
@@ -289,6 +299,32 @@ def test_a_space_with_a_sign_in_has_accounts_unless_it_is_told_otherwise(tmp_pat
     assert (laptop.accounts, laptop.hub_app) == (None, None)
     with pytest.raises(RunError, match="OPENID_PROVIDER_URL"):
         settings_of(tmp_path, OPENID_PROVIDER_URL="http://huggingface.co")
+
+
+def test_a_space_that_nobody_set_up_takes_members_of_none(tmp_path: Path) -> None:
+    """Every user of the Hub could train on the hardware of whoever had duplicated a public Space."""
+    for takes, more in ((False, {}), (False, {"STUDIO_ACCOUNTS": ""}), (True, {"STUDIO_ACCOUNTS": "1"})):
+        app = settings_of(tmp_path, **more).hub_app
+        assert (app is not None and app.takes_members) == takes
+    port = free_port()
+    with (
+        sign_in_hub() as hub,
+        house(
+            tmp_path / "home",
+            where="space",
+            hub_app=HubApp(CLIENT, SECRET, hub.address, f"127.0.0.1:{port}", "me"),
+            evaluate=False,
+        ) as opened,
+    ):
+        opened.add("me")
+        with served_accounts(opened.studios, port=port):
+            space = InSpace(opened, hub, port)
+            space.sign_in(ADA, "ada")
+            space.sign_in(ME, "me")
+            assert [(each.name, each.role) for each in opened.people.all()] == [("ada", GUEST), ("me", OWNER)]
+            opened.people.give_role(opened.people.get("ada").id, MEMBER)
+            space.sign_in(ADA, "ada")
+            assert opened.people.get("ada").role == MEMBER
 
 
 def test_guests_are_let_in_only_beside_accounts(tmp_path: Path) -> None:

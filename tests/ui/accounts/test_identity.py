@@ -10,7 +10,7 @@ from studio.accounts.people import Account
 from studio.errors import RunError, TooMany
 from studio.openai_api.keys import ApiKey
 from studio.settings import Settings, ensure_guarded, read_settings
-from studio.ui.accounts.identity import KEYS_OF_AN_ADDRESS, Identity
+from studio.ui.accounts.identity import KEYS_IN_ALL, KEYS_OF_AN_ADDRESS, Identity
 from tests.accounts.houses import House, house, served
 
 
@@ -97,3 +97,25 @@ def test_few_keys_of_nobody_are_looked_up(tmp_path: Path) -> None:
         assert of(renewed, "10.0.0.2") == owner
         now[0] = 61.0
         assert of(wrong) is None
+
+
+def test_wrong_keys_of_many_addresses_shut_nobody_out(tmp_path: Path) -> None:
+    """Sixty a minute, and the programs of all that had not asked before were refused."""
+    with house(tmp_path / "home", api=True) as opened:
+        anna, ben = opened.add("owner"), opened.add("ben")
+        keys = {each.id: ApiKey(opened.people.home_of(each)).read() for each in (anna, ben)}
+        identity = Identity(opened.studios.settings, opened.people, opened.sessions, clock=lambda: 0.0)
+
+        def of(shown: str, address: str) -> Account | None:
+            headers = [(b"authorization", f"Bearer {shown}".encode())]
+            return identity.of({"type": "http", "path": "/v1/models", "headers": headers, "client": (address, 1)})
+
+        wrong = f"{keys[anna.id][:-3]}abc"
+        for number in range(KEYS_IN_ALL):
+            assert of(wrong, f"10.0.0.{number}") is None
+        with pytest.raises(TooMany):
+            of(wrong, "10.0.1.1")
+        assert [of(keys[each.id], "10.0.1.1") for each in (anna, ben)] == [anna, ben]
+        opened.people.begin_removal(ben.id)
+        with pytest.raises(TooMany):
+            of(keys[ben.id], "10.0.1.1")

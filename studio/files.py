@@ -1,6 +1,7 @@
 """Files and folders: opened without waiting for a pipe or a device, written whole or not at all, and moved."""
 
 import errno
+import hashlib
 import itertools
 import logging
 import os
@@ -8,8 +9,8 @@ import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from studio.errors import DATA_FOLDER_HINT, RunError, StudioError
 from studio.logs import logged
@@ -21,7 +22,7 @@ _NOT_OFFERED = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 """What a file system says that cannot flush such a file."""
 
 
-def open_plain(path: Path | str) -> BinaryIO:
+def open_plain(path: Path | str) -> BufferedReader:
     """Open a file to be read. Raises OSError when it is not there, cannot be read, or is no plain file."""
     return os.fdopen(open_descriptor(path, os.O_RDONLY), "rb")
 
@@ -36,6 +37,12 @@ def open_descriptor(path: Path | str, flags: int) -> int:
         return descriptor
     os.close(descriptor)
     raise OSError(errno.EINVAL, "it is not a plain file")
+
+
+def hash_file(path: Path | str) -> str:
+    """Return the SHA-256 of a file's content in hexadecimal digits. Raises OSError."""
+    with open_plain(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_bytes(path: Path | str, *, most_bytes: int) -> bytes | None:

@@ -4,7 +4,6 @@ The Hub's files are taken as they are. The packaged model is a 4-bit GGUF file: 
 The folder appears whole or not at all, and `starter.json` is the last file that is written to it.
 """
 
-import hashlib
 import json
 import shutil
 import tempfile
@@ -15,7 +14,7 @@ from tokenizers import Tokenizer, pre_tokenizers
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
 from studio.errors import ModelError
-from studio.files import take_place
+from studio.files import hash_file, take_place
 from studio.ml.shipped_settings import read_settings, write_settings
 from studio.models.companions import TOKENIZER_CONFIG
 from studio.models.older_spellings import ROPE_NAMES, old_tokenizer_config, with_old_rope
@@ -33,7 +32,7 @@ def install_starter(home: Path, source: StarterSource) -> Path:
         else:
             shutil.copytree(source.folder, folder)
         weights = sorted(folder.glob("*.safetensors"))
-        manifest = {"source": source.kind, "weights": {path.name: _sha256(path) for path in weights}}
+        manifest = {"source": source.kind, "weights": {path.name: hash_file(path) for path in weights}}
         (folder / "starter.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
         take_place(folder, target)
     shutil.rmtree(source.folder, ignore_errors=True)
@@ -71,8 +70,3 @@ def _split_digits(path: Path) -> None:
     whole = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), whole])
     tokenizer.save(str(path))
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -4,7 +4,6 @@ Bytes are collected in `NAME.part` beside the target, which survives a crash; th
 right.
 """
 
-import hashlib
 import http.client
 import os
 import queue
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studio.errors import ModelError
+from studio.files import hash_file
 
 Report = Callable[[str, int, int], None]
 """Told what is on its way, the bytes done and the bytes in total (0 where the end is not known)."""
@@ -100,12 +100,6 @@ def download_file(url: str, target: Path, *, what: str, sha256: str, listener: L
         f"{target.name} arrived damaged twice: it is not the file with the expected checksum.",
         "Something between this machine and the internet changes downloads. Try again on another network.",
     )
-
-
-def hash_file(path: Path) -> str:
-    """Return the sha256 of a file in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studio.errors import ModelError
-from studio.files import whole_file
-from studio.models.download import Listener, Stopped, Unreachable, download_file, hash_file, storing
+from studio.files import hash_file, whole_file
+from studio.models.download import Listener, Stopped, Unreachable, download_file, storing
 
 log = logging.getLogger(__name__)
 

@@ -25,9 +25,8 @@ from typing import Protocol, TypeVar
 from studio import codec
 from studio.errors import NoAnswer, RunError, StudioError
 from studio.events import Failed, Finished
-from studio.files import open_plain
+from studio.files import hash_file, open_plain
 from studio.graphics_card import card_names
-from studio.jobs.places.hashes import sha256_of
 from studio.jobs.places.protocol import (
     AGENT_VARIABLE,
     REPORT,
@@ -190,7 +189,7 @@ class Agent:
             raise RunError(
                 f"The file {Path(file.path).name} of the run is not at the place any more.", "Resume the run."
             )
-        if sha256_of(target) != file.sha256:
+        if hash_file(target) != file.sha256:
             raise NoAnswer(f"The file {Path(file.path).name} of the run came damaged.")
 
     def _train(self, run: RunFolder) -> int:
@@ -267,7 +266,7 @@ class Agent:
             told = path.stat()
             key = (inner, told.st_size, told.st_mtime_ns, told.st_ino)
             if key not in self._known:
-                self._known[key] = sha256_of(path)
+                self._known[key] = hash_file(path)
             found.append(StoredFile(inner, f"{self.spec.files}/{self._known[key]}", self._known[key], told.st_size))
         return tuple(found)
 

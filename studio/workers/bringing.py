@@ -28,8 +28,7 @@ from studio.events import (
     Started,
     Unknown,
 )
-from studio.files import delete_folder, whole_file, whole_folder
-from studio.jobs.places.hashes import sha256_of
+from studio.files import delete_folder, hash_file, whole_file, whole_folder
 from studio.jobs.places.protocol import SHA256, Report, Storage, StoredFile
 from studio.models.elsewhere import NAMES_OF_MODELS
 from studio.runs import archive_paths
@@ -125,7 +124,7 @@ class Bringing:
         try:
             if path.suffix == ".json":  # it names models as this machine does, so it is not what the place has
                 return True
-            return path.stat().st_size != file.size or sha256_of(path) != file.sha256
+            return path.stat().st_size != file.size or hash_file(path) != file.sha256
         except OSError:
             log.debug("A file is not here yet", exc_info=True)
             return True
@@ -133,7 +132,7 @@ class Bringing:
     def _bring(self, file: StoredFile, target: Path) -> None:
         if not self._storage.fetch(file.at, target, size=file.size):
             raise Gone
-        if sha256_of(target) != file.sha256:
+        if hash_file(target) != file.sha256:
             raise RunError(
                 f"The file {file.path} came damaged from the place, and was not taken.",
                 "Resume the run; it goes on from its newest checkpoint.",

@@ -12,9 +12,8 @@ from pathlib import Path
 from studio import codec
 from studio.config import RunConfig
 from studio.errors import RunError
-from studio.files import open_plain
+from studio.files import hash_file, open_plain
 from studio.jobs.places.book import Place
-from studio.jobs.places.hashes import sha256_of
 from studio.jobs.places.protocol import Storage, StoredFile, Work
 from studio.models.elsewhere import ELSEWHERE, OWN_FOLDERS, without_place
 from studio.models.locate import ModelFiles, locate_settled
@@ -59,7 +58,7 @@ def send_run(
     for each in sent:
         if should_stop():
             break
-        digest = hashlib.sha256(each.content).hexdigest() if each.source is None else sha256_of(each.source)
+        digest = hashlib.sha256(each.content).hexdigest() if each.source is None else hash_file(each.source)
         at = f"{files}/{digest}" if each.made else f"inputs/{digest}"
         if not storage.has(at):
             report(f"Sending the run to {place.name}", done, total)

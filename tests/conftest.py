@@ -1,12 +1,12 @@
 """What many tests stand on: a tiny random model with its tokenizer, and what forks workers."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.live_page import browser, home, new_page, page, playwright, server
+from tests.live_page import browser, home, new_page, page, playwright, seen, server
 from tests.runs.conftest import fake_launch, say
 from tests.tiny_model import write_tiny_model
 from tests.transformers4 import transformers4
@@ -16,6 +16,17 @@ __all__ = ["browser", "fake_launch", "home", "new_page", "page", "playwright", "
 
 # The models are tiny, and each process of pytest has a core of its own: threads would only wait for one another.
 os.environ.update({"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Function, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Put beside a failure in the browser what the page showed: on another machine nobody sees it."""
+    report = yield
+    if report.when == "call" and report.failed and "new_page" in item.funcargs:
+        report.sections.append(("What the page showed", seen(item.funcargs["new_page"], item.funcargs.get("home"))))
+    return report
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Error as PlaywrightError
 
 from studio.cli.public_address import arrange
 from studio.cli.serve import keep_queue
@@ -181,6 +182,18 @@ def page(new_page: Page, server: Served) -> Page:
     """The page of the studio, open."""
     new_page.goto(server.address)
     return new_page
+
+
+def seen(page: Page, home: Path | None) -> str:
+    """Return what a page shows and what the workers of its data folder said last, for whoever reads of a failure."""
+    try:
+        said = [page.locator("body").inner_text(timeout=5000)]
+    except PlaywrightError as error:
+        said = [f"The page cannot be read: {error}"]
+    for log in sorted(home.rglob("log")) if home is not None else ():
+        if lines := log.read_text(encoding="utf-8", errors="replace").splitlines():
+            said += [f"--- {log.relative_to(home or log)}", *lines[-20:]]
+    return "\n".join(said)
 
 
 def assert_fits(page: Page) -> None:

@@ -18,7 +18,12 @@ def precision_of(run: RunFolder) -> str:
 
     Raises RunError when the run cannot be read.
     """
-    for record in reversed(decode_lines(lines_with(run.events_path, _MARK))):
-        if isinstance(record.event, Loaded):
-            return next((name for name in _PRECISIONS if record.event.precision.endswith(name)), run.config.precision)
-    return run.config.precision
+    loaded = last_loaded(run)
+    said = loaded.precision if loaded is not None else ""
+    return next((name for name in _PRECISIONS if said.endswith(name)), run.config.precision)
+
+
+def last_loaded(run: RunFolder) -> Loaded | None:
+    """Return what the newest worker said of the model that it loaded. Raises RunError when the run cannot be read."""
+    found = (record.event for record in reversed(decode_lines(lines_with(run.events_path, _MARK))))
+    return next((event for event in found if isinstance(event, Loaded)), None)

@@ -33,6 +33,7 @@ from studio.jobs.tasks import TrainElsewhere, home_of
 from studio.logs import logged
 from studio.models.starter import Stopped
 from studio.runs import lost
+from studio.runs.precision import last_loaded
 from studio.runs.store import DISCARD, RunFolder
 from studio.workers.base_model import ensure_model
 from studio.workers.bringing import Bringing, Gone
@@ -155,7 +156,7 @@ class Journey:
             self._place,
             self._storage,
             files=files_of_run(away.key),
-            begun=_first_event() if begun else "",
+            begun=_first_lines(self._run) if begun else "",
             report=self._job.report,
             should_stop=self._is_stopping,
         )
@@ -332,5 +333,8 @@ class _Watch:
         return self.seen == "ended" or (self.seen == "unknown" and now - self._began > NEW_SECONDS)
 
 
-def _first_event() -> str:
-    return encode(Record(seq=1, time=time.time(), event=Loading(what="Going on at another place")))
+def _first_lines(run: RunFolder) -> str:
+    """Return what the worker there finds of those before it: that there were some, and what they computed in."""
+    loaded = last_loaded(run)
+    events: tuple[Event, ...] = (Loading(what="Going on at another place"), *([] if loaded is None else [loaded]))
+    return "\n".join(encode(Record(seq=seq, time=time.time(), event=each)) for seq, each in enumerate(events, start=1))

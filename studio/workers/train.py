@@ -29,6 +29,7 @@ from studio.models.architecture import architecture_in
 from studio.models.forecast.forecast import Forecast, savings
 from studio.models.machine import Machine
 from studio.models.processor_load import ProcessorLoad
+from studio.runs.precision import precision_of
 from studio.runs.store import ADAPTER, MODEL, RunFolder
 from studio.runs.turns import Holder
 from studio.workers.base_model import ensure_model, load_renderer
@@ -100,7 +101,7 @@ def _train(
         job.emit(Noted("warning", machine.trouble))
     expected = _forecast(job, folder=folder, config=config, machine=machine, rows=rows)
     with _in_words(folder, config, machine=machine, rows=rows):
-        precision = machine.precision_of(config.precision)
+        precision = _settled_precision(job, run, machine)
         model, placement = _load(job, folder=folder, config=config, home=home, precision=precision)
         start = keep_start(model, config, run.path / "start") if is_first else None
         sampler = Sampler(job, model, prompts_of(run, renderer), renderer=renderer, pad_id=pad_id(renderer))
@@ -234,6 +235,21 @@ def _forecast(job: Job, *, folder: Path, config: RunConfig, machine: Machine, ro
     least, most = (None, None) if expected.time is None else expected.time.training_range
     job.emit(Forecasted(_gib(expected.memory_bytes), expected.seconds, least, most))
     return expected
+
+
+def _settled_precision(job: Job, run: RunFolder, machine: Machine) -> str:
+    """Settle what the run computes in. One that goes on does so in the format in which it began, where that is known
+    here: what "auto" means on a machine is measured, and another try may find another format."""
+    from studio.ml.accelerator import has_bf16
+
+    before = precision_of(run)
+    if run.config.precision != "auto" or before == "auto":
+        return machine.precision_of(run.config.precision)
+    if (before == "bf16" and not has_bf16(machine.device)) or (before == "fp16" and machine.device == "cpu"):
+        now = machine.precision_of("auto")
+        job.emit(Noted("info", f"This machine does not compute in {before}, so the run goes on in {now}."))
+        return now
+    return before
 
 
 def _load(job: Job, *, folder: Path, config: RunConfig, home: Path, precision: str) -> tuple[Any, "Placement"]:

@@ -9,14 +9,14 @@ import pytest
 
 from studio import codec
 from studio.errors import NoAnswer
-from studio.events import Finished, Loading, Record, Stepped, encode
+from studio.events import Finished, Loaded, Loading, Record, Started, Stepped, encode
 from studio.files import write_whole
 from studio.jobs.places.away import Away, read_away, write_away
 from studio.jobs.places.book import PROCESS, Place
-from studio.jobs.places.protocol import REPORT, STOP, WORK, AgentSpec, JobSeen, Report
+from studio.jobs.places.protocol import REPORT, STOP, WORK, AgentSpec, JobSeen, Report, Work
 from studio.jobs.places.storage import FolderStorage
 from studio.models.starter import Stopped
-from studio.runs.event_log import EventLog, read_events
+from studio.runs.event_log import EventLog, decode_lines, read_events
 from studio.runs.store import DISCARD, KEEP, RunFolder
 from studio.workers.elsewhere import Journey
 from studio.workers.job import Job
@@ -127,6 +127,26 @@ def test_a_job_that_a_place_has_forgotten_altogether_is_begun_again(
     engine.on_submit = ends(storage)
     journey(run, engine, storage).go()
     assert engine.submitted == [f"lora-studio-{KEY}-4"]
+
+
+def test_the_next_job_is_told_in_which_format_the_run_computes(
+    run: RunFolder, engine: FakeEngine, storage: FolderStorage
+) -> None:
+    """Each job has a data folder of its own, where "auto" was tried out again: a busy node took another format."""
+    loaded = Loaded(parameters=1, trainable=1, device="cpu", precision="bf16", target_modules=())
+    before = EventLog(run.events_path)
+    before.emit(Started(1, "train"))
+    before.emit(loaded)
+    before.close()
+    write_away(run.path, Away("lab", KEY, attempt=3, is_open=True))
+    engine.on_submit = ends(storage)
+    log = EventLog(run.events_path)
+    place = Place("lab", PROCESS, folder=str(storage.folder))
+    Journey(Job(log.emit, follows_another=True), run, place, engine, storage).go()
+    work = codec.loads(Work, storage.read(f"runs/{KEY}/4/{WORK}", most_bytes=9999) or b"")
+    first, *others = decode_lines([line.encode() for line in work.begun.splitlines()])
+    assert isinstance(first.event, Loading)
+    assert [each.event for each in others] == [loaded]
 
 
 def test_a_run_that_waits_for_room_stops_at_once(run: RunFolder, engine: FakeEngine, storage: FolderStorage) -> None:

@@ -22,6 +22,7 @@ from studio.events import (
     Forecasted,
     Loaded,
     Measured,
+    Noted,
     Prepared,
     Saved,
     Started,
@@ -33,8 +34,11 @@ from studio.jobs.tasks import Train
 from studio.ml.reference import load_reference
 from studio.models.machine import Machine, Rates
 from studio.runs import lock
+from studio.runs.event_log import EventLog
 from studio.runs.launcher import write_task
 from studio.runs.store import RunFolder, RunStore
+from studio.workers import train
+from studio.workers.job import Job
 from tests.tiny_model import write_tiny_model
 from tests.workers.conftest import Start, events, wait_for
 
@@ -221,6 +225,45 @@ def test_what_a_run_took_is_kept_beside_what_was_estimated(make_run: MakeRun, st
         assert number > 0
     took = next(event for event in events(run.events_path) if isinstance(event, Measured))
     assert timing.start_seconds + timing.loop_seconds == pytest.approx(took.seconds, abs=0.1)
+
+
+def test_a_run_goes_on_in_the_format_in_which_it_began(make_run: MakeRun, start: Start, tmp_path: Path) -> None:
+    """What "auto" means is measured: a machine that was measured again went on in another format, without a word."""
+    write_machine(tmp_path, Machine("cpu", "a processor", 2**34, True, 1, (), machine_key(), 6.0))
+    run = make_run()
+    log = EventLog(run.events_path)
+    log.emit(Started(1, "train"))
+    log.emit(loaded("fp32"))
+    log.close()
+    assert start(Train(run.path)).wait() == 0
+    assert [event.precision for event in events(run.events_path) if isinstance(event, Loaded)] == ["fp32", "fp32"]
+
+
+@pytest.mark.parametrize(
+    ("before", "has_bf16", "asked", "now", "is_said"),
+    [
+        ("bf16", True, "auto", "bf16", False),
+        ("bf16", False, "auto", "fp32", True),
+        ("fp16", True, "auto", "fp32", True),
+        ("4-bit NF4, computing in bf16", True, "auto", "bf16", False),
+        ("fp32", True, "bf16", "bf16", False),
+    ],
+)
+def test_a_format_that_a_machine_does_not_know_is_given_up_and_said(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, before: str, has_bf16: bool, asked: str, now: str, is_said: bool
+) -> None:
+    run = make_run(precision=asked)
+    log = EventLog(run.events_path)
+    log.emit(loaded(before))
+    monkeypatch.setattr("studio.ml.accelerator.has_bf16", lambda device: has_bf16)
+    machine = Machine("cpu", "a processor", 2**34, False, 1, (), machine_key(), 6.0)
+    assert train._settled_precision(Job(log.emit), run, machine) == now
+    log.close()
+    assert any(isinstance(event, Noted) for event in events(run.events_path)) == is_said
+
+
+def loaded(precision: str) -> Loaded:
+    return Loaded(parameters=1, trainable=1, device="cpu", precision=precision, target_modules=())
 
 
 def test_a_second_run_waits_for_the_first(make_run: MakeRun, start: Start, tmp_path: Path) -> None:

@@ -44,7 +44,8 @@ class StoredFile:
 class Work:
     """What a job does: it trains the run of this id once `files` lie in a data folder of its own.
 
-    `begun` is the first event there of a run that an earlier worker was at: the worker then knows that it goes on.
+    `begun` are the first events there, as lines, of a run that an earlier worker was at: the worker then knows that it
+    goes on, and in which number format.
     `sample` is set where the place is only checked: what stands in that file is to be written back.
     """
 

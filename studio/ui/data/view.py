@@ -41,6 +41,9 @@ from studio.wording import counted
 COLUMNS, LENGTHS, HELD_OUT, EXACT = "Columns", "Length and tokens", "Held-out examples", "Exactly what the model reads"
 """What the accordions are called while there is nothing to say of them."""
 
+STILL_TO_READ = "The file is still to be read with these columns."
+"""What is missing while enough columns are chosen and the version that has them is not there."""
+
 _TEXTS = ("how_read", "table", "checks", "problems", "position", "figures", "meaning", "held_out_said")
 """The parts that say nothing while there is no data set."""
 
@@ -147,8 +150,9 @@ def _overview(seen: Seen, selection: Selection) -> dict[str, Any]:
     inspection = seen.dataset.inspection
     chosen = columns.chosen(seen.dataset, selection.assigning)
     template = chosen.roles.template or columns.default_template(chosen.roles)
+    missing = chosen.verdict or (STILL_TO_READ if inspection.verdict else "")
     return {
-        "verdict": str(cards.verdict(inspection, chosen.verdict, seen.statistics, fitting=seen.fitting)),
+        "verdict": str(cards.verdict(inspection, missing, seen.statistics, fitting=seen.fitting)),
         "how_read": str(cards.how_read(inspection)),
         "table": str(columns.questions(inspection.questions) + columns.table(inspection, chosen.parts)),
         "columns": gr.update(visible=True, label=_columns_label(chosen), open=bool(chosen.verdict)),

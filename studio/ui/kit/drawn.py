@@ -14,6 +14,9 @@ import gradio as gr
 AGAIN_SECONDS = 3.0
 """So much later a part that has not changed since is sent once more."""
 
+_SET_BY_THE_SERVER = {"__type__", "visible", "interactive", "active", "label", "info"}
+"""What no person changes of a component."""
+
 Parts = Mapping[str, Any]
 """What each part shows, by its name: a value, or `gr.update(...)`."""
 
@@ -90,8 +93,8 @@ def _without_value(part: Any) -> Any:
 
 
 def _can_be_sent_again(part: object) -> bool:
-    """Whether a part is the same to the page however often it comes: a text, or whether something is to be seen.
+    """Whether a part is the same to the page however often it comes: a text, how something looks, whether it runs.
 
-    The value of a field is not: a person may have changed it meanwhile.
+    What a person sets is not, as the value of a field or what is open: it may be another by now.
     """
-    return isinstance(part, str) or (isinstance(part, dict) and part.keys() == {"__type__", "visible"})
+    return isinstance(part, str) or (isinstance(part, dict) and part.keys() <= _SET_BY_THE_SERVER)

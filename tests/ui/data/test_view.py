@@ -116,6 +116,8 @@ def test_columns_that_nobody_knows_are_asked_for(studio: Studio, facts: ModelFac
     half = draw(studio, facts, Selection(version=dataset.id, assigning=Assigning(dataset.id, ("prompt", "ignore"))))
     assert "answer" in half["verdict"]
     assert '<option value="prompt" selected>' in half["table"]
+    whole = draw(studio, facts, Selection(version=dataset.id, assigning=Assigning(dataset.id, ("prompt", "answer"))))
+    assert "Not ready yet. The file is still to be read" in whole["verdict"], "0 examples were said to be ready"
 
 
 def test_nothing_says_what_will_fill_the_place(studio: Studio, facts: ModelFacts) -> None:

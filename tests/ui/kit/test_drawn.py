@@ -19,7 +19,9 @@ class Page:
         return new
 
 
-@pytest.mark.parametrize("part", ["Training", gr.update(visible=True)])
+@pytest.mark.parametrize(
+    "part", ["Training", gr.update(visible=True), gr.update(active=True), gr.update(interactive=False, label="Columns")]
+)
 def test_what_is_new_is_sent_at_once_and_once_more(part: Any) -> None:
     page, sent = Page(), []
     for second in range(20):
@@ -30,11 +32,12 @@ def test_what_is_new_is_sent_at_once_and_once_more(part: Any) -> None:
     assert sent == [0, AGAIN_SECONDS]
 
 
-def test_the_value_of_a_field_is_sent_once() -> None:
+@pytest.mark.parametrize("part", [gr.update(value="a", choices=["a", "b"]), gr.update(open=True, label="Columns")])
+def test_what_a_person_sets_is_sent_once(part: Any) -> None:
     page = Page()
-    assert page.draw(gr.update(value="a", choices=["a", "b"]))
+    assert page.draw(part)
     page.now += 2 * AGAIN_SECONDS
-    assert not page.draw(gr.update(value="a", choices=["a", "b"]))
+    assert not page.draw(part)
 
 
 def test_a_part_that_changes_all_the_time_is_never_sent_twice() -> None:
@@ -46,6 +49,18 @@ def test_a_part_that_changes_all_the_time_is_never_sent_twice() -> None:
     assert not page.draw("step 9")
     page.now += 0.2
     assert page.draw("step 9")
+
+
+def test_a_clock_that_an_older_answer_stopped_runs_again() -> None:
+    """A version that was being made never arrived: the clock that looks for it stood still, and was said to run."""
+    page = Page()
+    stopped = page.draw(gr.update(active=False))
+    page.shown |= page.draw(gr.update(active=True))
+    page.shown |= stopped
+    for _ in range(4):
+        page.now += 1
+        page.shown |= page.draw(gr.update(active=True))
+    assert page.shown == {"part": gr.update(active=True)}
 
 
 def test_an_older_answer_that_comes_last_is_fixed() -> None:

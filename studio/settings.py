@@ -198,12 +198,6 @@ def read_settings(environment: Mapping[str, str], *, data_mount: Path = Path("/d
     where = (
         "space" if environment.get("SPACE_ID") else "container" if environment.get("STUDIO_IN_CONTAINER") else "laptop"
     )
-    if environment.get("STUDIO_HOME"):
-        home = home_folder(environment["STUDIO_HOME"])
-    elif data_mount.is_dir() and os.access(data_mount, os.W_OK):
-        home = data_mount / "lora-studio"
-    else:
-        home = Path.home() / ".lora-studio"
     host = environment.get("STUDIO_HOST") or ("127.0.0.1" if where == "laptop" else "0.0.0.0")
     password, is_open = environment.get("STUDIO_PASSWORD", ""), environment.get("STUDIO_OPEN", "") not in ("", "0")
     hub_app = _hub_app(environment) if where == "space" else None
@@ -211,7 +205,7 @@ def read_settings(environment: Mapping[str, str], *, data_mount: Path = Path("/d
     if accounts is None and hub_app is not None and not password and not is_open:
         accounts = True
     return Settings(
-        home=home,
+        home=_home(environment, data_mount),
         where=where,
         host=host,
         port=_port(environment.get("STUDIO_PORT", str(DEFAULT_PORT))),
@@ -235,6 +229,14 @@ def read_settings(environment: Mapping[str, str], *, data_mount: Path = Path("/d
         hub_app=hub_app if accounts else None,
         guests=environment.get("STUDIO_GUESTS", "") not in ("", "0"),
     )
+
+
+def _home(environment: Mapping[str, str], data_mount: Path) -> Path:
+    if environment.get("STUDIO_HOME"):
+        return home_folder(environment["STUDIO_HOME"])
+    if data_mount.is_dir() and os.access(data_mount, os.W_OK):
+        return data_mount / "lora-studio"
+    return Path.home() / ".lora-studio"
 
 
 def ensure_guarded(settings: Settings) -> None:

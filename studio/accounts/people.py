@@ -342,7 +342,7 @@ class People:
         self._sweep(late_seconds=0.0)
 
     def _require_readable(self) -> None:
-        """Raise RunError where an account cannot be read: it may be the owner's, who would get the studio anew."""
+        """Raise RunError where an account cannot be read: it may be the owner's, who would get the studio again."""
         if damaged := self._kept.damaged():
             raise RunError(
                 f"An account cannot be read: {damaged[0]} in {self._folder / PEOPLE} is damaged.",

@@ -105,7 +105,7 @@ class Studios:
 
     def open(self, account: Account) -> Studio:
         """Return the studio of an account. Raises RunError when its folder cannot be written, and for one that is being
-        removed, or was: its folder must not be made anew.
+        removed, or was: its folder must not be made again.
         """
         with self._guard:
             now = self.people.find(account.id)

@@ -49,7 +49,7 @@ AT_ONCE_FILES = 200
 GONE_SECONDS = 600.0
 GONE_LOOKS = 3
 """What vanished from the folder is deleted from the mirror when it was gone for so long, in so many looks: a disk that
-was lost for a moment is no wish to delete."""
+was lost for a moment asks for no deletion."""
 
 MOST_GROUPS_EACH = 10_000
 MOST_TABLE_BYTES_EACH = 8 * 2**20
@@ -280,7 +280,7 @@ class Mirror:
     def _keep_lost(self, before: dict[str, Group], now: dict[str, Group], home: _Home) -> None:
         """Have all that is missing of a folder stay that is not the one it was: its disk is lost, or it was moved.
 
-        That is no wish to delete, however long it lasts.
+        Nobody asked for a deletion by that, however long it lasts.
         """
         known, self._lost, links = self._lost, set(), set()
         apart = set(home.apart)
@@ -441,7 +441,7 @@ class Mirror:
         except codec.Damaged as error:
             raise MirrorError(
                 f"The table of what {self._target} holds cannot be read: {error}.",
-                "Nothing there was changed. Name another bucket to begin anew.",
+                "Nothing there was changed. Name another bucket to start new.",
             ) from error
         for group in table.strange:
             log.warning("The mirror names strange files in %r, which stay there", group.name[:80])

@@ -99,8 +99,18 @@ def _write(job: Job, *, run: RunFolder, base: Path, result: Path, scratch: Scrat
     go_on(job, "Asking it with the adapter")
     likeness = asked(loading.load_adapter(model, result), scale=1.0)
     release_memory()
-    check = GgufCheck(
-        prompts=len(prompts),
+    check = _check(likeness, without, prompts=len(prompts), held_out=held_out)
+    checked_with = (
+        f"llama.cpp (xllamacpp {version('xllamacpp')}) with a 16-bit GGUF of the base, against the run's adapter "
+        "on its base, in fp32"
+    )
+    return put_on_shelf(run, GGUF_ADAPTER, file, check, likeness, checked_with=checked_with)
+
+
+def _check(likeness: "Likeness", without: "Likeness", *, prompts: int, held_out: int) -> GgufCheck:
+    """Sum up how like the run the file answers, and without the adapter how like the base."""
+    return GgufCheck(
+        prompts=prompts,
         held_out=held_out,
         tokens=likeness.tokens,
         same_tokens=likeness.same_tokens,
@@ -112,8 +122,3 @@ def _write(job: Job, *, run: RunFolder, base: Path, result: Path, scratch: Scrat
         base_tokens=without.tokens,
         base_same_tokens=without.same_tokens,
     )
-    checked_with = (
-        f"llama.cpp (xllamacpp {version('xllamacpp')}) with a 16-bit GGUF of the base, against the run's adapter "
-        "on its base, in fp32"
-    )
-    return put_on_shelf(run, GGUF_ADAPTER, file, check, likeness, checked_with=checked_with)

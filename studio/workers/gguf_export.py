@@ -40,7 +40,7 @@ from studio.runs.store import RunFolder, is_whole_model
 from studio.workers.base_model import load_renderer
 from studio.workers.gguf_score import score_beside, scored_rows
 from studio.workers.job import Job
-from studio.workers.modelfile import modelfile, template_of
+from studio.workers.modelfile import Template, modelfile, template_of
 from studio.workers.ollama_asking import NoAnswer, ask_ollama, find_ollama
 from studio.workers.scratch import Scratch, scratch
 from studio.workers.train import pad_id
@@ -151,16 +151,7 @@ def _write(job: Job, gguf: _Gguf) -> ExportReport:
         go_on(job, f"Scoring its answers to {len(rows.rows):,} held-out rows")
         answer = partial(gguf_check.answer_whole, file, ends=renderer.end_ids, should_stop=job.should_stop)
         score = score_beside(rows, answer, renderer)
-    template = template_of(renderer, [prompt.messages for prompt in prompts])
-    write = partial(
-        modelfile,
-        file=name,
-        name=gguf.run.name,
-        template=template,
-        stops=[renderer.spell(id) for id in renderer.end_ids],
-        context=_context(gguf.base),
-        longest=gguf.run.config.max_length,
-    )
+    write = partial(_modelfile, gguf, file.name, renderer, template_of(renderer, [each.messages for each in prompts]))
     expected = renderer.decode(asked.answers[0].ids)
     question = next(prompt.messages for prompt in prompts if prompt.ids == questions[0])
     answered = compared_with_ollama(
@@ -184,6 +175,20 @@ def _write(job: Job, gguf: _Gguf) -> ExportReport:
     against = "the run's model" if is_whole_model(gguf.result) else "the run's adapter on its base"
     checked_with = f"llama.cpp (xllamacpp {version('xllamacpp')}), against {against}, in fp32"
     return put_on_shelf(gguf.run, gguf.kind, file, check, likeness, checked_with=checked_with, text=text)
+
+
+def _modelfile(
+    gguf: _Gguf, file: str, renderer: ChatRenderer, template: Template | None, *, ollama: str = NOT_ASKED
+) -> str:
+    return modelfile(
+        file=file,
+        name=gguf.run.name,
+        template=template,
+        stops=[renderer.spell(id) for id in renderer.end_ids],
+        context=_context(gguf.base),
+        longest=gguf.run.config.max_length,
+        ollama=ollama,
+    )
 
 
 def compared_with_ollama(

@@ -228,7 +228,7 @@ class Together:
         return self._room_in_memory
 
     def _regroup(self, new: "Sequence[DrawnRow]") -> None:
-        """Part all rows anew into those that can be answered together, loading what the new ones need."""
+        """Part all rows again into those that can be answered together, loading what the new ones need."""
         rows, passes = self._passes([row for batch in self._batches for row in batch.going], new)
         before, self._batches = self._batches, []
         fresh = {id(row) for row in new}

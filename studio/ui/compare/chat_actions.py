@@ -212,7 +212,7 @@ def mark(studio: Studio, chat: Chat) -> Result[Chat]:
 
 
 def finish(studio: Studio, chat: Chat) -> Result[Chat]:
-    """Let another question be asked. What differs is shown anew: it may have been ticked meanwhile."""
+    """Let another question be asked. What differs is shown again: it may have been ticked meanwhile."""
     return Result(chat, {**_talks(studio, chat), **chat_view.controls(chat.said, busy=False, keys=chat.keys)})
 
 

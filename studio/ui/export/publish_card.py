@@ -35,51 +35,7 @@ def build(panel: Panel[Selection]) -> Parts:
     with gr.Column(elem_classes="ls-card"):
         html(fragments.heading("Publish on the Hugging Face Hub", _TEXT))
         html(fragments.note(_TECHNICAL))
-        panel.input(
-            "publish_kind",
-            gr.Dropdown(
-                [(name, kind) for kind, name in publish_view.KINDS.items()],
-                value=Selection().publish_kind,
-                label="What to publish",
-                elem_id="export-publish-kind",
-            ),
-        )
-        panel.input(
-            "repository",
-            gr.Textbox(
-                label="Repository",
-                placeholder="your-name/my-model",
-                info="Your name on the Hub, a slash, and what it shall be called there.",
-                elem_id="export-publish-repository",
-            ),
-            redraws_on="blur",
-        )
-        panel.input(
-            "visibility",
-            gr.Radio(
-                [("Private: you, and your organisation there", PRIVATE), ("Public: everybody sees it", PUBLIC)],
-                value=PRIVATE,
-                label="Who sees it",
-                elem_id="export-publish-visibility",
-            ),
-        )
-        panel.input(
-            "licence",
-            gr.Textbox(
-                label="Licence of the base model",
-                placeholder="apache-2.0",
-                info="Only where nothing tells it: its id on the Hub. The base's own terms go along.",
-                elem_id="export-publish-licence",
-            ),
-            redraws_on="blur",
-        )
-        token = gr.Textbox(
-            label="Access token",
-            type="password",
-            placeholder="hf_...",
-            info="For this once, and kept nowhere. Leave it empty to publish as whoever is logged in on this machine.",
-            elem_id="export-publish-token",
-        )
+        token = _build_fields(panel)
         panel.html("publish_status")
         with gr.Row():
             show = gr.Button("Show the model card", interactive=False, elem_id="export-publish-show")
@@ -98,6 +54,55 @@ def build(panel: Panel[Selection]) -> Parts:
     for name, component in {"show": show, "send": send, "cancel": cancel, "card": card}.items():
         panel.part(f"publish_{name}", component)
     return Parts(show, send, cancel, token)
+
+
+def _build_fields(panel: Panel[Selection]) -> gr.Textbox:
+    """Lay out what is published, where, and for whom; return the field of the token, which no state keeps."""
+    panel.input(
+        "publish_kind",
+        gr.Dropdown(
+            [(name, kind) for kind, name in publish_view.KINDS.items()],
+            value=Selection().publish_kind,
+            label="What to publish",
+            elem_id="export-publish-kind",
+        ),
+    )
+    panel.input(
+        "repository",
+        gr.Textbox(
+            label="Repository",
+            placeholder="your-name/my-model",
+            info="Your name on the Hub, a slash, and what it shall be called there.",
+            elem_id="export-publish-repository",
+        ),
+        redraws_on="blur",
+    )
+    panel.input(
+        "visibility",
+        gr.Radio(
+            [("Private: you, and your organisation there", PRIVATE), ("Public: everybody sees it", PUBLIC)],
+            value=PRIVATE,
+            label="Who sees it",
+            elem_id="export-publish-visibility",
+        ),
+    )
+    panel.input(
+        "licence",
+        gr.Textbox(
+            label="Licence of the base model",
+            placeholder="apache-2.0",
+            info="Only where nothing tells it: its id on the Hub. The base's own terms go along.",
+            elem_id="export-publish-licence",
+        ),
+        redraws_on="blur",
+    )
+    return gr.Textbox(
+        label="Access token",
+        type="password",
+        placeholder="hf_...",
+        info="For this once, and kept nowhere. Leave it empty to publish as whoever is logged in on this machine.",
+        elem_id="export-publish-token",
+    )
 
 
 def connect(panel: Panel[Selection], studio: Studio, parts: Parts) -> None:

@@ -46,6 +46,7 @@ class Served:
     """Where the page of a studio is."""
 
     port: int
+    home: Path
 
     @property
     def address(self) -> str:
@@ -73,7 +74,7 @@ def serve_page(home: Path, forkserver: Forkserver) -> Iterator[Served]:
         keeper.start()
         try:
             with served(studio, port=0) as page_server:
-                yield Served(page_server.port)
+                yield Served(page_server.port, home)
         finally:
             ended.set()
             keeper.join()

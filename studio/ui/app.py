@@ -202,7 +202,7 @@ def _connect_train(studio: Studio, page: _Page) -> None:
         report_errors(functools.partial(jump_to_comparison, studio)),
         inputs=[train.run],
         outputs=[page.tabs, page.compare.run],
-        **QUIET,
+        **ACTING,  # without the queue the browser is not told that the run to compare is another one
     )
     train.evaluate.click(
         report_errors(functools.partial(jump_to_evaluation, studio)),

@@ -21,6 +21,18 @@ def test_the_endpoints_are_these_and_no_others(studio: Studio) -> None:
     assert names == {"dataset_id", "validation_dataset_id", *offered}
 
 
+def test_a_press_that_sets_what_is_followed_goes_through_the_queue(studio: Studio) -> None:
+    """Beside the queue the browser is not told of another state: a button that led to another run led nowhere."""
+    page = build_app(studio)
+    followed = {id for fn in page.fns.values() for id, event in fn.targets if event == "change"}
+    states = {id for id in followed if isinstance(page.blocks[id], gr.State)}
+    assert states
+    for fn in page.fns.values():
+        pressed = [page.blocks[id] for id, event in fn.targets if event in ("click", "submit") and id is not None]
+        if states & {block._id for block in fn.outputs} and any(isinstance(each, gr.Button) for each in pressed):
+            assert fn.queue, f"{pressed[0].elem_id} sets a state that others follow"
+
+
 def test_the_queue_looks_for_work_now_and_then(studio: Studio) -> None:
     """A thousand times a second, as by itself, took a twelfth of a core from a training that nobody watched."""
     queue = build_app(studio)._queue

@@ -92,13 +92,14 @@ def build(
     asked = panel.on_pressed(asks, asking.stream, options={**ACTING, "concurrency_limit": 8})
     panel.on_failure(asked, partial(chat_actions.take_back, studio))
     panel.on_success(asked, partial(chat_actions.finish, studio))
-    panel.on([opened], partial(history.refresh, studio, kept), options=QUIET)
-    first = panel.on([timer.expand], partial(history.at_first, studio, kept), options=QUIET)
+    given = {"run_id": wanted}
+    panel.on([opened], partial(history.refresh, studio, kept), given=given, options=QUIET)
+    first = panel.on([timer.expand], partial(history.at_first, studio, kept), given=given, options=QUIET)
     panel.on_success(first, partial(suggested_prompts.suggest, studio))  # the choosers do not always tell of a change
     compared = panel.on(
         [wanted.change],
         partial(history.compare_run, studio, kept),
-        given={"run_id": wanted},
+        given=given,
         options={**QUIET, "cancels": [asked]},
     )
     compared.then(lambda: "", outputs=[wanted], **QUIET)

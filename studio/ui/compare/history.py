@@ -21,11 +21,13 @@ Kept = KeptFiles[Conversation]
 NOUN = "conversation"
 
 
-def at_first(studio: Studio, kept: Kept, chat: Chat) -> Result[Chat]:
+def at_first(studio: Studio, kept: Kept, chat: Chat, *, run_id: str = "") -> Result[Chat]:
     """Show the conversation that was had last, else the base model and the newest finished run.
 
-    Nothing where `compare_run` was there before: the tab was opened for a run.
+    Where the tab is opened for a run, that is shown: this and `compare_run` are called at once, and either may end last.
     """
+    if run_id:
+        return _with_bin(kept, _with_run(studio, kept, chat, run_id))
     if chat.is_opened:
         return _with_bin(kept, Result(chat))
     chat = replace(chat, is_opened=True)
@@ -35,8 +37,10 @@ def at_first(studio: Studio, kept: Kept, chat: Chat) -> Result[Chat]:
     return _with_bin(kept, chat_view.fresh(studio, kept, chat, first_pair(studio)))
 
 
-def refresh(studio: Studio, kept: Kept, chat: Chat) -> Result[Chat]:
-    """List the models and the conversations that are there now; keep what is chosen."""
+def refresh(studio: Studio, kept: Kept, chat: Chat, *, run_id: str = "") -> Result[Chat]:
+    """List the models and the conversations that are there now; keep what is chosen. With a run as in `at_first`."""
+    if run_id:
+        return _with_bin(kept, _with_run(studio, kept, chat, run_id))
     if not any(chat.keys) and not any(talk.key for talk in chat.said.talks):
         keys = [*first_pair(studio), None, None][: chat.panes]
         return _with_bin(kept, chat_view.fresh(studio, kept, chat, keys))
@@ -62,8 +66,10 @@ def begin(studio: Studio, kept: Kept, chat: Chat) -> Result[Chat]:
 
 def compare_run(studio: Studio, kept: Kept, chat: Chat, *, run_id: str) -> Chat | Result[Chat]:
     """Begin a new conversation with a run that another tab wants compared, and its base."""
-    if not run_id:
-        return chat
+    return _with_run(studio, kept, chat, run_id) if run_id else chat
+
+
+def _with_run(studio: Studio, kept: Kept, chat: Chat, run_id: str) -> Result[Chat]:
     return chat_view.fresh(studio, kept, replace(chat, is_opened=True), first_pair(studio, run_id))
 
 

@@ -72,6 +72,16 @@ def test_a_tab_that_was_opened_for_a_run_keeps_it(studio: Studio, run: RunFolder
     assert f"run:{later.id}" not in shown.state.keys
 
 
+def test_what_opens_the_tab_shows_the_run_that_it_is_opened_for(studio: Studio, run: RunFolder, kept: Kept) -> None:
+    """Three listeners are called at once, and any of them may end last."""
+    talked(studio, kept, *first_pair(studio))
+    finished_run(studio, dataset_id=studio.data.add_sample("order_slips").id)
+    for listener in (history.at_first, history.refresh, history.compare_run):
+        shown = page(listener(studio, kept, Chat(), run_id=run.id))
+        assert shown["model_2"]["value"] == f"run:{run.id}"
+        assert shown["said"].questions == ()
+
+
 def test_a_page_without_a_run_has_no_model(studio: Studio, kept: Kept) -> None:
     shown = page(history.at_first(studio, kept, Chat()))
     assert shown["model_1"]["value"] == shown["model_2"]["value"] == ""

@@ -13,7 +13,7 @@ from studio.config import RunConfig
 from studio.data.examples import Example, Message
 from studio.jobs.tasks import Train
 from studio.runs.store import RunStore
-from tests.live_page import assert_fits
+from tests.live_page import Served, assert_fits
 from tests.warm import Forkserver, WarmLaunch
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(540)]
@@ -275,6 +275,25 @@ def test_the_table_of_runs_leads_to_a_comparison(page: Page) -> None:
     press(page, "Compare")
     expect(page.get_by_label("Model 1", exact=True)).to_have_value("tiny, untrained")
     expect(page.get_by_label("Model 2", exact=True)).to_have_value(re.compile("^otter"))
+
+
+def test_the_run_that_was_followed_is_compared_whatever_was_talked_about_before(page: Page, server: Served) -> None:
+    """The tab showed the conversation that was had last: another run was judged in place of one's own."""
+    open_compare(page)
+    expect(page.get_by_label("Model 2", exact=True)).to_have_value(re.compile("^heron"))
+    page.locator("#compare-prompt textarea").fill("Which colour is 3?")
+    press(page, "Send")
+    expect(page.locator("#compare-kept input")).to_have_value(re.compile("Which colour"))
+    expect(answers(page, 2)).to_have_count(1)
+    runs = {run.name: run.id for run in RunStore(server.home).all()}
+    page.goto(f"{server.address}?tab=train&run={runs['otter']}")
+    for _ in range(2):
+        press(page, "Compare with the base model")
+        expect(page.get_by_label("Model 2", exact=True)).to_have_value(re.compile("^otter"))
+        expect(page.locator("#compare-kept input")).to_have_value("New conversation")
+        choose(page, "Conversation", "Which colour")
+        expect(page.get_by_label("Model 2", exact=True)).to_have_value(re.compile("^heron"))
+        page.get_by_role("tab", name="3. Train", exact=True).click()
 
 
 def test_a_phone_has_room_for_all_of_it(page: Page) -> None:

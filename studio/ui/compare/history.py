@@ -24,7 +24,7 @@ NOUN = "conversation"
 def at_first(studio: Studio, kept: Kept, chat: Chat, *, run_id: str = "") -> Result[Chat]:
     """Show the conversation that was had last, else the base model and the newest finished run.
 
-    Where the tab is opened for a run, that is shown: this and `compare_run` are called at once, and either may end last.
+    Where the tab is opened for a run, that is shown: this and `compare_run` are called at once, and either ends last.
     """
     if run_id:
         return _with_bin(kept, _with_run(studio, kept, chat, run_id))

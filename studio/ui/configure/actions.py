@@ -10,20 +10,20 @@ from studio.models.presets import DERIVED, PRESETS
 from studio.planning import fitting, run_context
 from studio.planning.model_facts import ModelFacts
 from studio.studio import Studio
-from studio.ui.configure.state import Selection
+from studio.ui.configure.state import Selection, with_preset
 from studio.ui.kit import form
 from studio.ui.kit.actions import Action
 from studio.ui.kit.exchange import Fields
 
 
-def press(facts: ModelFacts, selection: Selection, action: Action) -> Fields:
+def press(facts: ModelFacts, selection: Selection, action: Action) -> Fields | Selection:
     """Set what a pressed button stands for: a preset, a suggestion, the remedy of the forecast, or a method."""
     values: dict[str, Any] = {}
     match action.verb:
         case "data":
             return Fields(updates={"tabs": gr.update(selected="data")})
         case "preset" if action.key in {each.id for each in PRESETS}:
-            return Fields({"preset": action.key})
+            return with_preset(selection, action.key)
         case "back":
             suggested = selection.following.suggestion.values
             values = {name: suggested[name] for name in DERIVED if action.key in (name, "all")}

@@ -14,8 +14,12 @@ from studio.ui.kit.actions import button
 from studio.ui.kit.form import CHOICE_LABELS
 
 
-def presets(chosen: str, times: Mapping[str, RunTime | None]) -> Markup:
-    """Draw the presets; `times` is how long each would take, None where that is not known."""
+def presets(chosen: str, times: Mapping[str, RunTime | None], following: Following | None = None) -> Markup:
+    """Draw the presets; `times` is how long each would take, None where that is not known.
+
+    `chosen` is empty where the settings are those of a run. What a person has set stays whichever is pressed: it is
+    named, with the way back.
+    """
     cards = fragments.join(
         Markup(
             '<button type="button" class="ls-preset" data-verb="preset" data-key="{}" aria-pressed="{}">'
@@ -32,9 +36,18 @@ def presets(chosen: str, times: Mapping[str, RunTime | None]) -> Markup:
     group = Markup('<div class="ls-presets" role="group" aria-label="How thorough">{}</div>').format(cards)
     found = times.get(chosen)
     later = "" if found is None else after_training(found)
-    return group + (
-        Markup('<p class="ls-note">The times are those of training, {}.</p>').format(later) if later else ""
-    )
+    note = Markup('<p class="ls-note">The times are those of training, {}.</p>').format(later) if later else Markup("")
+    return group + _kept(chosen, following) + note
+
+
+def _kept(chosen: str, following: Following | None) -> Markup:
+    theirs = () if following is None or not chosen else following.theirs
+    if following is None or not theirs:
+        return Markup("")
+    named = ", ".join(title(each.field, getattr(following.settings, each.field)) for each in theirs)
+    name = next(each.title for each in PRESETS if each.id == chosen)
+    said = Markup('<p class="ls-note">{}</p>').format(f"Your own values stay with every choice: {named}.")
+    return said + fragments.buttons(button(f"Use all values of {name}", "back", key="all"))
 
 
 def _time(time: RunTime | None) -> Markup:
@@ -61,7 +74,7 @@ def _suggested(each: Derived) -> Markup:
 
 def _own(each: Derived, value: object) -> Markup:
     suggested, label = written(each.value), setting_named(each.field).label.lower()
-    said = f"Changed by you; the suggestion is {suggested}. {each.reason}"
+    said = f"The suggestion is {suggested}. {each.reason}"
     back = button(f"Back to {suggested}", "back", key=each.field, name=f"Back to the suggestion for {label}")
     shown = Markup('<li class="ls-own"><strong>{}</strong><span>{}</span>{}</li>')
     return shown.format(title(each.field, value), said, back)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from studio.config import RunConfig
-from studio.models.presets import BALANCED, DERIVED
+from studio.models.presets import BALANCED, DERIVED, Value
 from studio.planning import fitting, run_context, suggestions
 from studio.planning.model_facts import ModelFacts
 from studio.planning.run_context import RunContext
@@ -53,6 +53,8 @@ class Selection:
     following: Following = field(default_factory=Following)
     context: RunContext | None = None
     taken_from: Source | None = None
+    copied: Mapping[str, Value] = field(default_factory=dict)
+    """What of the suggested fields came from a run. It gives way to a preset; what a person typed does not."""
 
     @property
     def price_per_hour(self) -> float | None:
@@ -93,7 +95,22 @@ def _all_own(selection: Selection) -> Selection:
     """Let no setting follow the suggestions: all of them are those of a run."""
     own = {name: getattr(selection.settings, name) for name in DERIVED}
     suggestion = replace(selection.following.suggestion, own=own)
-    return replace(selection, following=replace(selection.following, suggestion=suggestion))
+    return replace(selection, following=replace(selection.following, suggestion=suggestion), copied=own)
+
+
+def with_preset(selection: Selection, preset: str) -> Selection:
+    """Choose a preset. What was copied from a run and not changed since follows the suggestions again."""
+    suggestion = selection.following.suggestion
+    given_back = {name for name, value in selection.copied.items() if getattr(selection.settings, name) == value}
+    own = {name: value for name, value in suggestion.own.items() if name not in given_back}
+    values: dict[str, Any] = {name: suggestion.values[name] for name in given_back}
+    return replace(
+        selection,
+        preset=preset,
+        settings=replace(selection.settings, **values),
+        following=replace(selection.following, suggestion=replace(suggestion, own=own)),
+        copied={},
+    )
 
 
 def _restored(selection: Selection) -> Selection:

@@ -36,7 +36,8 @@ def draw(studio: Studio, facts: ModelFacts, selection: Selection) -> Drawing:
     context = selection.context
     if context is None:
         return {}
-    seen = (selection.settings, selection.preset, selection.price_per_hour, context, selection.following)
+    chosen = (selection.preset, bool(selection.copied))
+    seen = (selection.settings, chosen, selection.price_per_hour, context, selection.following)
     places = studio.places.names()
     return [
         Section(seen, partial(_parts, studio, facts, selection, context)),
@@ -62,7 +63,7 @@ def _parts(studio: Studio, facts: ModelFacts, selection: Selection, context: Run
             visible=bool(settings.model) and not (state.ready or state.working or context.here.trouble),
             value="Try again" if state.failed else "Download",
         ),
-        "presets": str(preset_cards.presets(selection.preset, times)),
+        "presets": str(preset_cards.presets("" if selection.copied else selection.preset, times, following)),
         "advanced": gr.update(label=advanced_label(form.changed(settings, usual=following.suggestion.values))),
         "adapter": gr.update(visible=any(form.applies(name, settings) for name in form.ADAPTER)),
         "reasons": str(preset_cards.reasons(following)),

@@ -8,6 +8,7 @@ been chosen just before the question was sent.
 import asyncio
 import contextlib
 import functools
+import sys
 from collections.abc import AsyncIterator
 from typing import Any
 from weakref import WeakValueDictionary
@@ -33,10 +34,14 @@ class OrderedPage(gr.Blocks):
         return super().get_config_file() if self.is_whole else {"pages": []}
 
     def queue(self, *args: Any, **kwargs: Any) -> "OrderedPage":
-        """Make the queue of the listeners. Gradio makes its whole application too, which it does again at the end."""
+        """Make the queue of the listeners. Gradio makes its whole application too, which it does again at the end.
+
+        Its queue makes a table of the last 10,000 events after each, for a page about them that nobody opens here.
+        """
         self._queue = Queue(
             live_updates=True, concurrency_count=self.max_threads, update_intervals=1, max_size=None, blocks=self
         )
+        self._queue.ANALYTICS_MAX_EVENTS, self._queue.ANAYLTICS_CACHE_FREQUENCY = 1, sys.maxsize
         return self
 
     def describe(self) -> None:

@@ -11,6 +11,7 @@ from studio.errors import ConfigError, RunError
 from studio.planning.model_facts import ModelFacts
 from studio.studio import Studio
 from studio.ui.configure import copied_settings
+from studio.ui.configure.actions import press
 from studio.ui.configure.state import Selection, settle
 from studio.ui.kit.actions import Action
 from studio.ui.kit.exchange import Fields
@@ -63,6 +64,23 @@ def test_what_was_taken_over_does_not_follow_the_suggestions(studio: Studio, fac
     later = settle(studio, facts, after, replace(after, preset="thorough"))
     assert later.following.suggestion.values["rank"] != 16, "it would have moved"
     assert later.settings == taken.settings
+
+
+def test_a_preset_takes_the_place_of_what_was_copied_and_not_of_what_was_typed(
+    studio: Studio, facts: ModelFacts, dataset: str
+) -> None:
+    """The cards lit up when they were pressed, and the next run had the settings of the first all the same."""
+    run = finished_run(studio, dataset_id=dataset, config=replace(CONFIG, epochs=1))
+    taken = settle(studio, facts, UNTOUCHED, take_over(studio, "like", run.id)[0])
+    assert taken.following.theirs
+    typed = settle(studio, facts, taken, replace(taken, settings=replace(taken.settings, learning_rate=7e-4)))
+    for preset, epochs, rank in (("balanced", 3, 16), ("thorough", 5, 32)):
+        chosen = press(facts, typed, Action("preset", preset))
+        assert isinstance(chosen, Selection)
+        after = settle(studio, facts, typed, chosen)
+        assert (after.preset, after.settings.epochs, after.settings.rank) == (preset, epochs, rank)
+        assert after.settings.learning_rate == 7e-4
+        assert [each.field for each in after.following.theirs] == ["learning_rate"]
 
 
 def test_the_settings_of_a_draft_are_changed_and_its_examples_stay(studio: Studio, dataset: str) -> None:

@@ -30,6 +30,19 @@ def test_the_evaluation_is_told_apart_from_the_training() -> None:
     assert "The times are those of training, then evaluation 1 to 6 min in the background." in made
 
 
+def test_what_a_person_set_is_named_beside_the_presets_with_the_way_back() -> None:
+    case = Case(examples=400)
+    untouched = follow(RunConfig(), Suggestion(), case, estimate=Oracle().estimate)
+    assert "stay" not in presets("balanced", {}, untouched)
+    following = follow(RunConfig(rank=20, epochs=9), Suggestion(), case, estimate=Oracle().estimate)
+    made = str(presets("balanced", {}, following))
+    assert "Your own values stay with every choice: Epochs: 9, Rank: 20." in made
+    assert "Use all values of Balanced" in made
+    copied = str(presets("", {}, following))
+    assert "stay" not in copied
+    assert 'aria-pressed="true"' not in copied
+
+
 def test_each_setting_has_its_reason() -> None:
     made = drawn(RunConfig())
     assert "<strong>Rank: 16</strong><span>Large enough for 400 examples of one task.</span>" in made
@@ -40,7 +53,7 @@ def test_each_setting_has_its_reason() -> None:
 
 def test_what_is_changed_shows_the_way_back() -> None:
     made = drawn(RunConfig(rank=64, epochs=9))
-    assert "Changed by you; the suggestion is 16. Large enough" in made
+    assert "The suggestion is 16. Large enough" in made
     assert 'data-verb="back" data-key="rank" aria-label="Back to the suggestion for rank">Back to 16<' in made
     assert "Back to all suggestions" in made
     assert "Back to all" not in drawn(RunConfig(rank=64))

@@ -94,3 +94,11 @@ def test_the_end_of_a_stream_draws_nothing_once_more() -> None:
     assert first == ("begun", True)
     assert second[1]
     assert last == (gr.skip(), False)
+
+
+def test_the_queue_counts_no_events_for_nobody() -> None:
+    """After each event Gradio made a table of all before it, which took longer and longer."""
+    queue = page().queue()._queue
+    queue.events_recorded = 1_000_000
+    told = {"function": "add", "status": "success", "process_time": 1.0}
+    assert queue.compute_analytics_summary([told]) == {"functions": {}}

@@ -27,6 +27,7 @@ TITLE = "Add examples: files, text, the Hub or a sample"
 def build(panel: Panel[Selection], studio: Studio, tabs: gr.Tabs) -> Listeners:
     """Lay out the ways to bring examples, and how far each is that is being brought."""
     is_empty = not studio.data.all()
+    cards_of = panel.action_html("imports")  # above: below all ways and samples nobody sees why a file was refused
     with panel.part("bring", gr.Accordion(TITLE, open=is_empty, elem_classes="ls-bring", elem_id="data-bring")):
         with gr.Row():
             with gr.Column(scale=6, elem_classes="ls-card", min_width=300):
@@ -43,7 +44,6 @@ def build(panel: Panel[Selection], studio: Studio, tabs: gr.Tabs) -> Listeners:
             with gr.Column(scale=5, elem_classes="ls-card", min_width=300):
                 html(fragments.heading("Or start with a sample", "Small data sets that visibly change a small model."))
                 samples = [_build_sample(panel, studio, sample) for sample in studio.data.samples()]
-    cards_of = panel.action_html("imports")
     started = panel.input("started", _remembered("lora-studio-imports"), redraws_on="")
     panel.input("done_with", _remembered("lora-studio-imports-done"), redraws_on="")
     panel.part("arrived", html({"count": 0}, template="", on_load=scripts.on_load("showArrived")))

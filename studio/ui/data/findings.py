@@ -25,6 +25,8 @@ _SAID_ABOVE = "few-examples"
 """What the verdict on the data set says already."""
 
 _ORDER = ("bad", "warning", "info")
+_FIRST = "facts"
+"""Of one level this comes first: all else can be mended here, and this decides what the result can be used for."""
 
 
 def findings(inspection: Inspection, *, extra: Sequence[Finding] = ()) -> Markup:
@@ -32,12 +34,16 @@ def findings(inspection: Inspection, *, extra: Sequence[Finding] = ()) -> Markup
     them, and that is said.
     """
     listed = [*extra, *(each for each in inspection.findings if each.kind != _SAID_ABOVE)]
-    found = sorted(listed, key=lambda each: _ORDER.index(each.level) if each.level in _ORDER else 9)
+    found = sorted(listed, key=lambda each: (_level(each), each.kind != _FIRST))
     unchecked = fragments.line("quiet", UNCHECKED) if inspection.usable else Markup("")
     if not found:
         return fragments.stack([fragments.notice("good", "The file reads well", CHECKED), unchecked])
     shown, others = found[:MOST_SHOWN], found[MOST_SHOWN:]
     return fragments.stack([_list(shown), _more(others) if others else "", unchecked])
+
+
+def _level(each: Finding) -> int:
+    return _ORDER.index(each.level) if each.level in _ORDER else len(_ORDER)
 
 
 def _list(found: Sequence[Finding]) -> Markup:

@@ -41,6 +41,16 @@ def test_the_gravest_comes_first(studio: Studio, table: Path) -> None:
     assert made.index("A key") < made.index("copies") < made.index("Few")
 
 
+def test_what_the_result_can_be_used_for_is_not_folded_away(studio: Studio, table: Path) -> None:
+    """Copies, e-mail addresses and telephone numbers stood in sight, and that it will invent prices did not."""
+    others = [replace(COPIES, kind=f"other-{n}", title=f"Other {n}") for n in range(3)]
+    facts = Finding("facts", "warning", "The answers hold facts", "", 28)
+    made = findings(replace(brought(studio, table).inspection, findings=(*others, facts)))
+    assert made.index("The answers hold facts") < made.index("Other 0")
+    worse = findings(replace(brought(studio, table).inspection, findings=(replace(COPIES, level="bad"), facts)))
+    assert worse.index("copies") < worse.index("The answers hold facts")
+
+
 def test_nothing_found_is_said(studio: Studio, table: Path) -> None:
     assert "Nobody checked whether the answers are true" in findings(
         replace(brought(studio, table).inspection, findings=())

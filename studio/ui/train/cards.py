@@ -149,7 +149,7 @@ def _estimates(view: RunView) -> list[Tile]:
     """Say what the run will take while it gets ready."""
     if view.forecast is None:
         return []
-    memory = Tile("Estimated memory", size(view.forecast.memory_gib * GIB), "at most")
+    memory = Tile("Estimated memory", size(view.forecast.memory_gib * GIB), "at the peak")
     return [*_estimated_time(view), memory]
 
 
@@ -251,7 +251,7 @@ def _measured_rows(view: RunView) -> list[tuple[str, str]]:
     memory = peak_memory_gib(view)
     if memory is not None:
         expected = None if view.forecast is None else view.forecast.memory_gib
-        rows.append(("Memory", f"{size(memory * GIB)} at most{_against(expected, memory)}"))
+        rows.append(("Memory", f"{size(memory * GIB)} at the peak{_against(expected, memory)}"))
     if view.time.has_begun and view.steps:
         whole = view.step == view.total_steps and view.ended_at is not None and view.forecast is not None
         expected = view.forecast.seconds if whole and view.forecast is not None else None

@@ -59,7 +59,7 @@ def test_what_was_measured_stands_beside_what_was_estimated(studio: Studio) -> N
         log.emit(event)
     log.close()
     text = str(cards.own_settings(studio.scheduler.view(run.id)))
-    assert "2.7 GB at most; the estimate was 20 % too low" in text
+    assert "2.7 GB at the peak; the estimate was 20 % too low" in text
     assert "2 min 53 s; the estimate was 8 % too low" in text
     assert "training 2 min 43 s, checks 10 s, waiting for other work 9 min" in text
 

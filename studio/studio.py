@@ -356,19 +356,20 @@ class Studio:
                 "Ask an owner, or use `python app.py places` on its machine.",
             )
 
-    def queue_run(self, id: str) -> None:
-        """Let a run train when its turn comes, or go on from its newest checkpoint. Raises RunError when it cannot, and
-        TooMany when the queue is full.
+    def queue_run(self, *ids: str) -> None:
+        """Let runs train when their turn comes, or go on from their newest checkpoints. Raises RunError when one
+        cannot, and TooMany when the queue is full; none is queued then.
 
-        An evaluation of what it was until now is called off: there will be another at its end.
+        An evaluation of what a run was until now is called off: there will be another at its end.
         """
         self._require_member()
         self._require_time()
-        with self._queue_places.taking():
-            if self.scheduler.view(id).can_resume:
-                self.evaluations.cancel(id)
-            self._queue_places.remember(id)
-            self.scheduler.enqueue(id)
+        with self._queue_places.taking(len(ids)):
+            for id in ids:
+                if self.scheduler.view(id).can_resume:
+                    self.evaluations.cancel(id)
+                self._queue_places.remember(id)
+            self.scheduler.enqueue(*ids)
 
     def move_run(self, id: str, place: str) -> RunFolder:
         """Let a run go on at another place, or with an empty name on this machine, once it is queued again.

@@ -10,7 +10,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from studio.config import STARTER, RunConfig, problems, setting_named
+from studio.config import (
+    ADAMW,
+    ADAMW_8BIT,
+    ALL_LINEAR,
+    ATTENTION,
+    FULL,
+    LORA,
+    QLORA,
+    QLORA_8BIT,
+    STARTER,
+    RunConfig,
+    problems,
+    setting_named,
+)
 from studio.errors import ConfigError
 from studio.jobs.tradeoff import settings_for
 from studio.limits import MOST_NAME
@@ -41,6 +54,24 @@ TRIED = (
 MOST_TRIED = 3
 """In so many settings the runs of a group may differ: a name that says more of them is read by nobody."""
 
+_USUAL: Mapping[str, tuple[Any, ...]] = {
+    "method": (LORA, QLORA, FULL),
+    "dropout": (0.0, 0.05, 0.1),
+    "weight_decay": (0.0, 0.01, 0.1),
+    "warmup_share": (0.0, 0.05, 0.1),
+    "lora_plus_ratio": (1.0, 4.0, 16.0),
+    "schedule": ("cosine", "linear", "constant"),
+    "optimizer": (ADAMW, ADAMW_8BIT),
+    "targets": (ALL_LINEAR, ATTENTION),
+    "initialisation": ("standard", "pissa", "olora"),
+}
+"""What is usually tried, whatever is set."""
+
+_OF_ADAPTERS = ("rank", "alpha", "dropout", "targets", "initialisation", "lora_plus_ratio")
+"""What means nothing where every weight is trained, of the settings that can be tried."""
+
+_NAMES = {STARTER: "starter model", LORA: "LoRA", QLORA: "QLoRA", QLORA_8BIT: "QLoRA in 8 bits", FULL: "every weight"}
+
 _MOST_VALUES = 100
 
 Values = Mapping[str, Sequence[Any]]
@@ -64,6 +95,27 @@ class Variants:
     tried: tuple[str, ...]
     seed: int
     runs: tuple[Variant, ...]
+
+
+def likely_values(name: str, config: RunConfig) -> tuple[str, ...]:
+    """Suggest values to try of a setting, around the one that it has, as a person writes them."""
+    each, value = setting_named(name), getattr(config, name)
+    if name in _USUAL:
+        found: Sequence[Any] = _USUAL[name]
+    elif name == "seed":
+        found = (value, value + 1, value + 2)
+    elif each.kind in (int, float):
+        found = (value / 2, value, value * 2) if each.kind is float else (max(1, value // 2), value, value * 2)
+    else:
+        found = (value,)
+    low, high = each.low or 0, math.inf if each.high is None else each.high
+    fits = [one for one in found if not isinstance(one, int | float) or low <= one <= high]
+    return tuple(dict.fromkeys(written(one) for one in fits))
+
+
+def written(value: Any) -> str:
+    """Write a value so that `read_values` reads it."""
+    return re.sub(r"e-0*", "e-", f"{value:.12g}") if isinstance(value, float) else str(value)
 
 
 def read_values(name: str, texts: Sequence[str]) -> tuple[Any, ...]:
@@ -110,18 +162,20 @@ def variants(
     several = len(datasets) > 1
     differs = tuple(name for name, values in tried.items() if len(values) > 1)
     name = (config.name.strip() or datasets[0][1])[:MOST_NAME]
-    runs = []
+    runs: dict[tuple[str, RunConfig], Variant] = {}
     for dataset_id, called in datasets:
         for values in itertools.product(*tried.values()):
             chosen = dict(zip(tried, values, strict=True))
-            says = [called] if several else []
-            says += [in_words(each, chosen[each]) for each in differs]
             made = _with(config, chosen, architecture)
+            if made.method == FULL:  # the same run for each shape of an adapter
+                made = replace(made, **{each: getattr(config, each) for each in _OF_ADAPTERS})
+            means = [each for each in differs if made.method != FULL or each not in _OF_ADAPTERS]
+            says = ", ".join([*([called] if several else []), *(in_words(each, chosen[each]) for each in means)])
             if faults := problems(made):
                 said = " ".join(fault.text for fault in faults)
-                raise ConfigError(f"{_capital(', '.join(says))}: {said}" if says else said)
-            runs.append(Variant(replace(made, name=named(name, ", ".join(says))), dataset_id, ", ".join(says)))
-    return Variants(name, (*((DATA_TRIED,) if several else ()), *differs), config.seed, tuple(runs))
+                raise ConfigError(f"{says[:1].upper()}{says[1:]}: {said}" if says else said)
+            runs.setdefault((dataset_id, made), Variant(replace(made, name=named(name, says)), dataset_id, says))
+    return Variants(name, (*((DATA_TRIED,) if several else ()), *differs), config.seed, tuple(runs.values()))
 
 
 def _with(config: RunConfig, chosen: Mapping[str, Any], architecture: Architecture | None) -> RunConfig:
@@ -141,8 +195,13 @@ def named(name: str, says: str) -> str:
     return f"{name[: MOST_NAME - len(says) - 2].rstrip(', ')}, {says}"
 
 
+def short_name(name: str, group: str) -> str:
+    """Return what sets a run apart in its group: its name without that of the group, unless it was given another."""
+    return name.removeprefix(f"{group}, ") or name
+
+
 def in_words(name: str, value: Any) -> str:
-    """Write a setting with its value as the name of a run does: "rank 8", "learning rate 0.0003", "LoRA" as "lora"."""
+    """Write a setting with its value as the name of a run does: "rank 8", "learning rate 0.0003", "QLoRA"."""
     if name in ("method", "model", "optimizer", "schedule"):
         return value_in_words(value)
     return f"{setting_named(name).label.lower()} {value_in_words(value)}"
@@ -150,9 +209,9 @@ def in_words(name: str, value: Any) -> str:
 
 def value_in_words(value: Any) -> str:
     """Write one value of a setting."""
-    if isinstance(value, float):
-        return re.sub(r"e-0*", "e-", f"{value:.12g}")
-    return "starter model" if value == STARTER else str(value).rstrip("/").rpartition("/")[2] or str(value)
+    if isinstance(value, str):
+        return _NAMES.get(value) or value.rstrip("/").rpartition("/")[2] or value
+    return written(value)
 
 
 def tried_in_words(tried: Sequence[str]) -> str:
@@ -168,7 +227,3 @@ def label_of(name: str) -> str:
         return setting_named(name).label
     except KeyError:  # of a newer studio
         return name.replace("_", " ")
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -8,7 +8,7 @@ from studio.errors import RunError, StudioError
 from studio.jobs import tradeoff
 from studio.jobs.evaluation_report import AT_THE_END, HELD_OUT, read_report, read_rows
 from studio.jobs.group_comparison import Member, Verdict, verdicts
-from studio.jobs.variants import Variants, value_in_words
+from studio.jobs.variants import Variants, short_name, value_in_words
 from studio.logs import logged
 from studio.models.forecast.forecast import DOES_NOT_FIT, Forecast
 from studio.planning import fitting, forecasts
@@ -17,6 +17,9 @@ from studio.runs.store import DATA_TRIED, RunFolder
 from studio.runs.summary import Summary
 from studio.runs.view import WORKING
 from studio.studio import Studio
+
+_MOST_NAMED = 5
+"""So many groups are named in a sentence."""
 
 log = logging.getLogger(__name__)
 
@@ -97,11 +100,6 @@ class GroupSeen:
         return sum(each.status == "finished" for each in self.members)
 
 
-def members_of(runs: Iterable[Summary], group: str) -> tuple[Summary, ...]:
-    """Choose the runs of a group, in the order in which they were made."""
-    return tuple(sorted((run for run in runs if group and run.group == group), key=lambda run: (run.created, run.id)))
-
-
 def look(studio: Studio, summaries: Sequence[Summary]) -> GroupSeen | None:
     """Lay the runs of a group beside each other; None where none of them is there any more."""
     found = []
@@ -128,7 +126,7 @@ def _member(studio: Studio, run: RunFolder, summary: Summary, tried: Sequence[st
     rows = read_rows(run, AT_THE_END) if report is not None and report.data == HELD_OUT else ()
     return Member(
         run_id=run.id,
-        name=summary.name,
+        name=short_name(summary.name, summary.group_name),
         status=summary.status,
         values=tuple(_value(run, name) for name in tried),
         model=run.config.model,
@@ -149,3 +147,30 @@ def _value(run: RunFolder, name: str) -> str:
     if name == "model":
         return value_in_words(run.origin.model_name)
     return value_in_words(getattr(run.config, name, ""))
+
+
+def groups_of(runs: Iterable[Summary]) -> dict[str, tuple[Summary, ...]]:
+    """Put the runs of each group together, by its id, the group of the newest run first."""
+    found: dict[str, list[Summary]] = {}
+    for run in sorted(runs, key=lambda run: (run.created, run.id), reverse=True):
+        if run.group:
+            found.setdefault(run.group, []).append(run)
+    return {group: tuple(reversed(members)) for group, members in found.items()}
+
+
+def group_named(runs: Iterable[Summary], name: str) -> tuple[Summary, ...]:
+    """Return the runs of the group that a person names, by its name or its id.
+
+    Raises RunError when there is none, or when several have that name.
+    """
+    groups = groups_of(runs)
+    if name in groups:
+        return groups[name]
+    found = [group for group, members in groups.items() if members[0].group_name.casefold() == name.strip().casefold()]
+    if len(found) == 1:
+        return groups[found[0]]
+    if found:
+        ids = ", ".join(found[:_MOST_NAMED])
+        raise RunError(f"{len(found):,} groups have the name '{name[:80]}'.", f"Give one of these instead: {ids}.")
+    newest = ", ".join(f"'{members[0].group_name}'" for members in list(groups.values())[:_MOST_NAMED])
+    raise RunError(f"There is no group of runs '{name[:80]}'.", f"The newest groups: {newest}." if newest else "")

@@ -4,7 +4,7 @@ import pytest
 
 from studio.config import RunConfig
 from studio.errors import ConfigError
-from studio.jobs.variants import read_values, tried_in_words, variants
+from studio.jobs.variants import TRIED, likely_values, read_values, tried_in_words, variants
 from studio.limits import MOST_NAME
 
 SHOP = [("d1", "shop")]
@@ -40,9 +40,19 @@ def test_another_method_has_the_rate_that_suits_it() -> None:
     lora, full = variants(RunConfig(name="mine"), SHOP, {"method": ("lora", "full")}).runs
     assert lora.config.learning_rate == RunConfig().learning_rate
     assert full.config.learning_rate < lora.config.learning_rate
-    assert (lora.config.name, full.config.name) == ("mine, lora", "mine, full")
+    assert (lora.config.name, full.config.name) == ("mine, LoRA", "mine, every weight")
     _, full = variants(RunConfig(), SHOP, {"method": ("lora", "full"), "learning_rate": (1e-3,)}).runs
     assert full.config.learning_rate == 1e-3, "it was chosen"
+
+
+def test_every_weight_has_no_rank() -> None:
+    """Three runs would have been the same."""
+    found = variants(RunConfig(), SHOP, {"rank": (8, 16), "method": ("lora", "full"), "seed": (1, 2)})
+    assert [run.says for run in found.runs if run.config.method == "full"] == [
+        "every weight, seed 1",
+        "every weight, seed 2",
+    ]
+    assert len(found.runs) == 6
 
 
 def test_the_same_settings_on_several_data_sets() -> None:
@@ -99,6 +109,17 @@ def test_what_cannot_be_a_value_is_a_sentence(name: str, texts: list[str], said:
 def test_each_run_is_checked_as_a_single_one(tried: dict[str, tuple[object, ...]], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         variants(RunConfig(), SHOP, tried)
+
+
+def test_likely_values_lie_around_what_is_set_and_can_be_read() -> None:
+    assert likely_values("rank", RunConfig(rank=16)) == ("8", "16", "32")
+    assert likely_values("rank", RunConfig(rank=512)) == ("256", "512")
+    assert likely_values("learning_rate", RunConfig(learning_rate=1e-5)) == ("5e-6", "1e-5", "2e-5")
+    assert likely_values("seed", RunConfig(seed=2**31 - 1)) == (str(2**31 - 1),)
+    for name in TRIED:
+        found = read_values(name, likely_values(name, RunConfig()))
+        for run in variants(RunConfig(), SHOP, {name: found}).runs:
+            assert getattr(run.config, name) in found
 
 
 def test_without_data_there_is_nothing_to_try() -> None:

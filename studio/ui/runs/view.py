@@ -9,6 +9,7 @@ import gradio as gr
 
 from studio.errors import RunError
 from studio.logs import logged
+from studio.planning import groups
 from studio.runs import listing
 from studio.runs.listing import Query
 from studio.runs.store import RunFolder
@@ -16,7 +17,7 @@ from studio.runs.summaries import Snapshot
 from studio.runs.summary import Summary
 from studio.studio import Studio
 from studio.ui.kit.drawn import Section
-from studio.ui.runs import lists, overlay, run_detail, table
+from studio.ui.runs import group_card, lists, overlay, run_detail, table
 from studio.ui.runs.overlay import HELD_OUT
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,8 @@ class Selection:
     """The order and the page, with the text and the state that are looked for."""
     chosen: tuple[str, ...] = ()
     opened: str = ""
+    group: str = ""
+    """The group of runs that is open."""
     sure: bool = False
     """Whether it is being asked if the bin shall be emptied."""
     said: str = ""
@@ -72,10 +75,22 @@ def draw(studio: Studio, selection: Selection) -> Sequence[Section]:
     snapshot = studio.summaries.look()
     seen = _Seen(snapshot.number, studio.runs.binned(), selection)
     laid = _Laid(studio.summaries.read(selection.chosen), len(selection.chosen), selection.kind)
+    members = groups.groups_of(run for run in snapshot.runs if run.group == selection.group).get(selection.group, ())
     return [
         Section(seen, lambda: _parts(studio, snapshot, seen)),
+        Section(tuple(map(_as_compared, members)), lambda: _group(studio, members)),
         Section(laid, lambda: _laid_over(studio, laid)),
     ]
+
+
+def _group(studio: Studio, members: Sequence[Summary]) -> dict[str, Any]:
+    return {"group": str(group_card.card(groups.look(studio, studio.summaries.read([run.id for run in members]))))}
+
+
+def _as_compared(run: Summary) -> Summary:
+    """Leave out what a run says at every step: the table of a group is drawn for each hundredth of a run."""
+    share = 100 * run.step // run.total_steps if run.total_steps else 0
+    return replace(run, step=share, spark=(), best_loss=None, seconds=None, waited=0.0, tokens_per_second=None)
 
 
 def _parts(studio: Studio, snapshot: Snapshot, seen: _Seen) -> dict[str, Any]:
@@ -87,6 +102,7 @@ def _parts(studio: Studio, snapshot: Snapshot, seen: _Seen) -> dict[str, Any]:
         selection.query,
         chosen=selection.chosen,
         opened=selection.opened,
+        opened_group=selection.group,
         unread=snapshot.unread,
         any_run=bool(snapshot.runs),
     )

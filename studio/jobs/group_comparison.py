@@ -78,8 +78,9 @@ def verdicts(members: Sequence[Member], *, evaluates: bool = True) -> tuple[Verd
 def _verdict(alike: Sequence[Member], *, evaluates: bool) -> Verdict:
     done = sorted((each for each in alike if each.counts), key=lambda each: (each.loss, each.run_id))
     best, others = done[0], done[1:]
-    so_far = " so far" if len(done) < len(alike) else ""
-    said = f"Best{so_far}: {best.name}, with a held-out loss of {best.loss:.3f}."
+    said = f"Best: {best.name}, with a held-out loss of {best.loss:.3f}."
+    if len(done) < len(alike):
+        said = f"Best so far: {best.name}, with a held-out loss of {best.loss:.3f}."
     if not others:
         return Verdict(best.run_id, "quiet", said)
     p_values = {each.run_id: _p_value(best, each) for each in others}

@@ -121,12 +121,13 @@ def written(value: Any) -> str:
 def read_values(name: str, texts: Sequence[str]) -> tuple[Any, ...]:
     """Read the values to try of a setting, each once, as a person writes them. Raises ConfigError."""
     if name not in TRIED:
-        raise ConfigError(f"'{name[:40]}' cannot be tried with several values.", f"These can: {', '.join(TRIED)}.")
+        names = ", ".join(TRIED)
+        raise ConfigError(f"'{name[:40]}' cannot be tried with several values.", f"These can: {names}.")
     each = setting_named(name)
     given = [text.strip() for text in texts if text.strip()]
     if not given or len(given) > _MOST_VALUES:
-        found = "none is given" if not given else f"{len(given):,} are given"
-        raise ConfigError(f"Give the values of {each.label.lower()} to try; {found}.", "Such as two or three.")
+        found = f"{len(given):,} are given" if given else "none is given"
+        raise ConfigError(f"{each.label}: no values to try can be read, {found}.", "Give two or three.")
     return tuple(dict.fromkeys(_value(each.kind, each.label, text) for text in given))
 
 
@@ -215,8 +216,8 @@ def value_in_words(value: Any) -> str:
 
 
 def tried_in_words(tried: Sequence[str]) -> str:
-    """Name what the runs of a group differ in: "rank and learning rate"; nothing where that is nothing."""
-    return listed([label_of(name).lower() for name in tried]) if tried else ""
+    """Name what the runs of a group differ in: "Rank and Learning rate"; nothing where that is nothing."""
+    return listed([label_of(name) for name in tried]) if tried else ""
 
 
 def label_of(name: str) -> str:

@@ -32,7 +32,7 @@ def test_values_are_tried_and_compared(tmp_path: Path, data: Path, tiny_model: P
     listed = run(home, "runs").stdout
     assert "tone, rank 2" in listed
     groups = run(home, "runs", "--group").stdout
-    assert re.search(r"tone +2 +2 +rank +[0-9a-f]{16}", groups)
+    assert re.search(r"tone +2 +2 +Rank +[0-9a-f]{16}", groups)
     assert "tone: 2 of 2 runs done" in run(home, "runs", "--group", "Tone").stdout
     refused = run(home, "runs", "--group", "tome")
     assert refused.returncode == 2

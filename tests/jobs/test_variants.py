@@ -63,7 +63,7 @@ def test_the_same_settings_on_several_data_sets() -> None:
         ("tone, letters, seed 1", "d2"),
         ("tone, letters, seed 2", "d2"),
     ]
-    assert tried_in_words(found.tried) == "data set and seed"
+    assert tried_in_words(found.tried) == "Data set and Seed"
 
 
 def test_names_fit_however_long_they_are() -> None:
@@ -86,7 +86,7 @@ def test_values_are_read_as_a_person_writes_them() -> None:
         ("rank", ["eight"], "Rank must be a number; found 'eight'"),
         ("rank", ["1e999"], "Rank must be a number"),
         ("rank", ["9" * 400], "Rank must be a number"),
-        ("rank", [], "Give the values of rank to try; none is given"),
+        ("rank", [], "Rank: no values to try can be read, none is given"),
         ("rank", ["8"] * 101, "101 are given"),
         ("max_length", ["64"], "'max_length' cannot be tried with several values. These can: learning_rate"),
         ("validation_share", ["0.2"], "cannot be tried"),

@@ -159,9 +159,7 @@ def open_group(studio: Studio, selection: Selection, *, group: str) -> Result[Se
     found = groups.groups_of(studio.summaries.look(fresh=True).runs).get(group, ())
     if not found:
         return Result(selection)
-    said = (
-        f"{counted(len(found), 'run')} started together. They train one after the other, even when you close the page."
-    )
+    said = f"{counted(len(found), 'run')} started together. They train even when this page is closed."
     shown = replace(selection.looking_for_all(), group=group, said=said)
     return Result(shown, {"tabs": gr.update(selected="runs")})
 

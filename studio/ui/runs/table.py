@@ -105,12 +105,15 @@ def _group_cells(group: Together) -> dict[str, Markup | str]:
     """Say in one line how runs are that were started together."""
     runs = group.runs
     best = group.best
+    datasets = {run.dataset for run in runs}
+    models = {base_name(run.model) for run in runs}
+    methods = {method_name(run.method) for run in runs}
     times = [run.seconds for run in runs if run.seconds is not None]
     return {
         "state": group_badge(group),
-        "dataset": _same([run.dataset for run in runs], "data set"),
-        "model": _same([base_name(run.model) for run in runs], "base model"),
-        "method": _same([method_name(run.method) for run in runs], "method"),
+        "dataset": next(iter(datasets)) if len(datasets) == 1 else counted(len(datasets), "data set"),
+        "model": next(iter(models)) if len(models) == 1 else counted(len(models), "base model"),
+        "method": next(iter(methods)) if len(methods) == 1 else counted(len(methods), "method"),
         "best_loss": "" if best is None else _best_loss(best),
         "seconds": brief_duration(sum(times)) if times else "",
         "last_loss": "",
@@ -123,12 +126,6 @@ def group_badge(group: Together) -> Markup:
     at_work = any(run.is_at_work for run in group.runs)
     kind = "busy" if at_work else "good" if group.done == len(group.runs) else "quiet"
     return fragments.badge(kind, f"{group.done:,} of {len(group.runs):,} done")
-
-
-def _same(names: Sequence[str], noun: str) -> str:
-    """Name what all have, or say how many there are."""
-    different = len(set(names))
-    return names[0] if different == 1 else counted(different, noun)
 
 
 def _best_loss(run: Summary) -> Markup | str:

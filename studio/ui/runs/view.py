@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from studio.errors import RunError
+from studio.jobs.variants import short_name
 from studio.logs import logged
 from studio.planning import groups
 from studio.runs import listing
@@ -140,11 +141,13 @@ def _one(studio: Studio, opened: str) -> dict[str, Any]:
 def _laid_over(studio: Studio, laid: _Laid) -> dict[str, Any]:
     """Draw the chosen runs over each other, and what they do not share."""
     curves, columns = [], []
+    together = len({run.group or run.id for run in laid.runs}) == 1
     for run in laid.runs:
+        name = short_name(run.name, run.group_name) if together else run.name
         with logged(log, "A run is not compared: it was deleted just now", RunError):
             state = studio.scheduler.view(run.id)
-            curves.append(overlay.curve(run.name, state.view, kind=laid.kind))
-            columns.append(overlay.Column(run.id, run.name, state.run.config, state.run.origin))
+            curves.append(overlay.curve(name, state.view, kind=laid.kind))
+            columns.append(overlay.Column(run.id, name, state.run.config, state.run.origin))
     return {
         "chart": overlay.payload(curves, kind=laid.kind),
         "differences": str(overlay.differences(columns, gone=laid.asked - len(columns))),

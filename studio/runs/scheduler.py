@@ -105,6 +105,7 @@ class Scheduler:
         self._workers: dict[str, Worker] = {}
         self._ending: set[tuple[str, int | None]] = set()
         self._trouble: dict[str, RunError] = {}
+        self.nearly_done_seconds = NEARLY_DONE_SECONDS
 
     def enqueue(self, *ids: str) -> None:
         """Let runs train when their turn comes: those that never did, or ended before they were done, which go on
@@ -267,7 +268,7 @@ class Scheduler:
         """
         run = self._runs.get(id)
         left = run_seconds_left(self._following(run).view(), self._clock())
-        if not run.is_alive() or run.stop_request.exists() or (left is not None and left < NEARLY_DONE_SECONDS):
+        if not run.is_alive() or run.stop_request.exists() or (left is not None and left < self.nearly_done_seconds):
             return
         # In this order: a server that dies in between has a run in its queue that is at work, and takes it out again.
         self.queue.add(id, ahead_of=self._gives_way)

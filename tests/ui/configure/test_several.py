@@ -7,7 +7,6 @@ import pytest
 
 from studio.errors import ConfigError, RunError, TooMany
 from studio.jobs.places.book import Place
-from studio.planning.forecasts import Forecasts
 from studio.planning.model_facts import ModelFacts
 from studio.studio import Studio
 from studio.ui.configure import several
@@ -32,10 +31,7 @@ class Trying(Page):
 
 @pytest.fixture
 def page(studio: Studio) -> Trying:
-    oracle = Oracle()
-    facts = ModelFacts(
-        studio, forecasts=Forecasts(oracle.machine, oracle.architecture, oracle.forecast, oracle.compare)
-    )
+    facts = ModelFacts(studio, forecasts=Oracle(needs={"full": 9_000_000_000}).forecasts())
     studio.data.add_sample("order_slips")
     opened = Trying(studio, facts)
     opened.values |= {name: None for name in TRIES} | {"gives_way": True, "more_data": []}
@@ -47,16 +43,19 @@ def test_a_setting_brings_likely_values_and_says_what_they_take(page: Trying) ->
     before = page.look()
     assert before == {} or before.get("several", "") == ""
     sent = page.look(first_tried="rank")
-    assert page.values["first_values"] == ["8", "16", "32"]
+    assert page.values["first_values"] == ["16", "32", "64"]
     assert sent["first_values"]["visible"]
     assert sent["second_tried"]["visible"]
     assert "rank" not in [name for _, name in sent["second_tried"]["choices"]]
     assert sent["start_several"]["value"] == "Start 3 runs"
     assert sent["start_several"]["interactive"]
-    for said in ("of at most 20", "Together", "rank 8", "rank 32", "Alpha rises and falls with the rank"):
+    for said in ("of at most 20", "Together", "rank 16", "rank 64", "Alpha rises and falls with the rank"):
         assert said in sent["several"]
-    sent = page.look(second_tried="method", second_values=["lora", "full"])
-    assert sent["start_several"]["value"] == "Start 4 runs"
+    assert "not known yet" not in sent["several"]
+    page.look(second_tried="method")
+    sent = page.look(second_values=["lora", "full"])
+    assert sent["start_several"]["value"] == "Start 4 runs", "every weight has no rank"
+    assert "The memory of this machine is too small for every weight." in sent["several"]
 
 
 def test_what_is_wrong_is_a_sentence_and_nothing_starts(page: Trying) -> None:
@@ -78,7 +77,7 @@ def test_runs_start_together_and_the_fields_are_empty_then(page: Trying, studio:
     page.look(first_tried="rank", gives_way=False)
     sent = page._send(partial(several.start, studio))
     runs = sorted(studio.runs.all(), key=lambda run: run.config.rank)
-    assert [run.config.rank for run in runs] == [8, 16, 32]
+    assert [run.config.rank for run in runs] == [16, 32, 64]
     assert {run.origin.group.id for run in runs if run.origin.group} == {sent["started_group"]}
     assert not any(run.origin.group.gives_way for run in runs if run.origin.group)
     assert (sent["first_tried"], sent["more_data"]) == ("", [])

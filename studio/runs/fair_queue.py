@@ -16,7 +16,6 @@ import itertools
 import logging
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -143,7 +142,7 @@ class FairQueue:
         if len(ready) <= len(leaving):
             return None
         home = ready[len(leaving)].home
-        if self._holds_all(home, place, working):
+        if self.holds_all(home, place):
             working = [run for run in working if run.home == home]
         elif len(working) < self._room(place):
             return None
@@ -153,14 +152,13 @@ class FairQueue:
     def _at(self, place: str, order: Iterable[Waiting]) -> Iterator[Waiting]:
         return (each for each in order if self.place_of(each) == place)
 
-    def holds_all(self, home: Path, place: str) -> bool:
-        """Tell whether an account has as many runs at work at a place as it may."""
-        return self._holds_all(home, place, self._working(place))
+    def held(self, home: Path, place: str) -> int:
+        """Count the runs of an account that are at work at a place."""
+        return sum(run.home == home for run in self._working(place))
 
-    def _holds_all(self, home: Path, place: str, working: Iterable[Waiting]) -> bool:
-        if not place or self._most_each is None:
-            return False
-        return Counter(run.home for run in working)[home] >= self._most_each
+    def holds_all(self, home: Path, place: str) -> bool:
+        """Tell whether an account has as many runs at work at a place beside this machine as it may."""
+        return bool(place) and self._most_each is not None and self.held(home, place) >= self._most_each
 
     def places(self) -> tuple[str, ...]:
         """List the places for which runs wait, this machine as an empty name."""

@@ -119,8 +119,15 @@ class Scheduler:
             self.queue.add(*some, ahead_of=(lambda id: False) if gives_way else self._gives_way)
         for id in new:
             self._note_trouble(id, None)
+            self._forget_giving_way(self._runs.get(id))
         self._everybody.look_again()
         self.tick()
+
+    def _forget_giving_way(self, run: RunFolder) -> None:
+        """Take away the request to give way of a run that a person has taken out of the queue and queues again."""
+        with logged(log, "A request to give way could not be deleted", OSError):
+            if run.stop_request.exists() and run.stop_wanted == GIVE_WAY and not run.is_alive():
+                run.stop_request.unlink(missing_ok=True)
 
     def _may_be_queued(self, id: str) -> bool:
         """Tell whether a run is neither at work nor in the queue. Raises RunError for one that cannot be trained."""

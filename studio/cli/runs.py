@@ -32,7 +32,9 @@ def show_group(studio: Studio, group: str, *, console: Console) -> None:
     if seen is None:
         return
     _say(console, f"{seen.name}: {seen.done:,} of {counted(len(seen.members), 'run')} done")
-    table = Table("", *map(label_of, seen.tried), "held-out loss", "step", "took", "memory", "state", "run", box=None)
+    table = Table(box=None)
+    for title in ("", *map(label_of, seen.tried), "held-out loss", "step", "took", "memory", "state", "name"):
+        table.add_column(title, overflow="fold")
     for each in seen.members:
         over = "" if each.part is None else f" over {each.part[0]:,} of {each.part[1]:,}"
         cells = [
@@ -43,7 +45,7 @@ def show_group(studio: Studio, group: str, *, console: Console) -> None:
             "" if each.seconds is None else brief_duration(each.seconds),
             "" if each.memory_gib is None else f"{each.memory_gib:.1f} GB",
             each.status or "",
-            each.run_id,
+            studio.runs.find(each.run_id).name,
         ]
         table.add_row(*map(Text, cells))
     console.print(table)

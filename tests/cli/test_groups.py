@@ -21,7 +21,7 @@ def test_values_are_tried_and_compared(tmp_path: Path, data: Path, tiny_model: P
     assert "queued: tone, rank 2\nqueued: tone, rank 4\n" in done.stdout
     assert "tone: 2 of 2 runs done" in done.stdout
     assert re.search(r"best +[24] ", done.stdout)
-    assert re.search(r"Best: tone, rank [24], with a held-out loss of \d\.\d+\. .*held-out rows", done.stdout)
+    assert re.search(r"Best: rank [24], with a held-out loss of \d\.\d+\. .*held-out rows", done.stdout)
     first, second = sorted(RunStore(home).all(), key=lambda each: each.id)
     assert first.origin.group == second.origin.group
     assert first.origin.group is not None

@@ -53,11 +53,20 @@ class Member:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is said of the best run in a sentence. `kind` is "good" where it is clearly the best, else "quiet"."""
+    """What is said of the best run in a sentence, and how `sure` that is in another, empty where nothing can be said.
+
+    `kind` is "good" where it is clearly the best, else "quiet".
+    """
 
     run_id: str
     kind: str
-    text: str
+    best: str
+    sure: str = ""
+
+    @property
+    def text(self) -> str:
+        """Both in a row."""
+        return f"{self.best} {self.sure}".strip()
 
 
 def verdicts(members: Sequence[Member], *, evaluates: bool = True) -> tuple[Verdict, ...]:
@@ -85,21 +94,27 @@ def _verdict(alike: Sequence[Member], *, evaluates: bool) -> Verdict:
         return Verdict(best.run_id, "quiet", said)
     p_values = {each.run_id: _p_value(best, each) for each in others}
     if any(p_value is None for p_value in p_values.values()):
-        later = " They are evaluated when no run waits or trains any more." if evaluates else ""
-        return Verdict(best.run_id, "quiet", f"{said} Whether that is more than luck is not known yet.{later}")
+        sure = "Whether that is more than luck is not known yet."
+        if evaluates:
+            sure = "Whether that is more than luck is known once they are evaluated, when no run waits or trains."
+        return Verdict(best.run_id, "quiet", said, sure)
     level = SURE / len(others)
-    close = [each for each in others if (p_values[each.run_id] or 0.0) >= level]
+    close = [each.name for each in others if (p_values[each.run_id] or 0.0) >= level]
+    return Verdict(best.run_id, "quiet" if close else "good", said, _sure(best, close, of=len(others)))
+
+
+def _sure(best: Member, close: Sequence[str], *, of: int) -> str:
+    """Say how sure it is that a run is the best of so many others, where luck alone can set it apart from `close`."""
     rows = counted(len(best.row_losses), "held-out row")
     if not close:
-        than = "the other run" if len(others) == 1 else "all others"
-        return Verdict(best.run_id, "good", f"{said} It is clearly better than {than}, on {rows}.")
-    names = [each.name for each in close[:_MOST_NAMED]]
+        than = "the other run" if of == 1 else "all others"
+        return f"It is clearly better than {than}, on {rows}."
+    if len(close) == of:
+        return f"No run is clearly better than the others: luck alone can make differences this small, on {rows}."
+    names = list(close[:_MOST_NAMED])
     if len(close) > _MOST_NAMED:
         names.append(f"{len(close) - _MOST_NAMED:,} more")
-    if len(close) == len(others):
-        luck = "The differences are so small that luck alone can make them"
-        return Verdict(best.run_id, "quiet", f"{said} {luck}, on {rows}: no run is clearly better than the others.")
-    return Verdict(best.run_id, "quiet", f"{said} Luck alone can set it apart from {listed(names)}, on {rows}.")
+    return f"Luck alone can set it apart from {listed(names)}, on {rows}."
 
 
 def _p_value(best: Member, other: Member) -> float | None:
@@ -112,4 +127,6 @@ def _p_value(best: Member, other: Member) -> float | None:
     if len(rows) < FEWEST_ROWS:
         return 1.0
     before, after = ([each.row_losses[row] for row in rows] for each in (other, best))
+    if sum(after) >= sum(before):  # it is better by its tokens alone, in a few long rows
+        return 1.0
     return paired_p_value(before, after, seed=_SEED)

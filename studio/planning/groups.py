@@ -152,9 +152,8 @@ def _value(run: RunFolder, name: str) -> str:
 def groups_of(runs: Iterable[Summary]) -> dict[str, tuple[Summary, ...]]:
     """Put the runs of each group together, by its id, the group of the newest run first."""
     found: dict[str, list[Summary]] = {}
-    for run in sorted(runs, key=lambda run: (run.created, run.id), reverse=True):
-        if run.group:
-            found.setdefault(run.group, []).append(run)
+    for run in sorted((run for run in runs if run.group), key=lambda run: (run.created, run.id), reverse=True):
+        found.setdefault(run.group, []).append(run)
     return {group: tuple(reversed(members)) for group, members in found.items()}
 
 

@@ -2,7 +2,7 @@
 
 from markupsafe import Markup
 
-from studio.jobs.group_comparison import Member
+from studio.jobs.group_comparison import Member, Verdict
 from studio.jobs.variants import label_of, tried_in_words
 from studio.planning.groups import GroupSeen
 from studio.runs.view import WORKING
@@ -24,7 +24,7 @@ def card(seen: GroupSeen | None) -> Markup:
     )
     if seen.gives_way and (seen.waiting or seen.at_work):
         about += " They let runs go first that are started alone."
-    said = [fragments.line(each.kind, each.text) for each in seen.verdicts]
+    said = [part for each in seen.verdicts for part in (fragments.line(each.kind, each.best), _sure(each))]
     if len({each.likes for each in seen.members}) > 1:
         other = "Losses on other data or of other base models cannot be held against each other."
         said.append(fragments.line("quiet", other))
@@ -33,6 +33,10 @@ def card(seen: GroupSeen | None) -> Markup:
     head = fragments.heading(fragments.own(seen.name), about)
     parts = fragments.stack([head, *said, table, _buttons(seen)])
     return Markup('<section class="ls-card">{}</section>').format(parts)
+
+
+def _sure(verdict: Verdict) -> Markup:
+    return fragments.note(verdict.sure) if verdict.sure else Markup("")
 
 
 def _row(member: Member) -> Row:

@@ -76,7 +76,7 @@ def draw(studio: Studio, selection: Selection) -> Sequence[Section]:
     snapshot = studio.summaries.look()
     seen = _Seen(snapshot.number, studio.runs.binned(), selection)
     laid = _Laid(studio.summaries.read(selection.chosen), len(selection.chosen), selection.kind)
-    members = groups.groups_of(run for run in snapshot.runs if run.group == selection.group).get(selection.group, ())
+    members = tuple(run for run in snapshot.runs if run.group == selection.group) if selection.group else ()
     return [
         Section(seen, lambda: _parts(studio, snapshot, seen)),
         Section(tuple(map(_as_compared, members)), lambda: _group(studio, members)),
@@ -85,6 +85,7 @@ def draw(studio: Studio, selection: Selection) -> Sequence[Section]:
 
 
 def _group(studio: Studio, members: Sequence[Summary]) -> dict[str, Any]:
+    """Draw the group that is open."""
     return {"group": str(group_card.card(groups.look(studio, studio.summaries.read([run.id for run in members]))))}
 
 

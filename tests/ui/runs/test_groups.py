@@ -53,7 +53,8 @@ def test_a_group_is_one_line_that_opens(studio: Studio, runs: tuple[RunFolder, .
     assert "2 of 3 done" in shown["table"]
     card = shown["group"]
     assert "They differ in Rank." in card
-    assert "Best so far: rank 16, with a held-out loss of 1.200. Whether that is more than luck is not known" in card
+    assert "Best so far: rank 16, with a held-out loss of 1.200." in card
+    assert "Whether that is more than luck is not known yet." in card
     assert card.index("rank 16") < card.index("rank 8") < card.index("rank 32")
     assert card.count('ls-good"><i aria-hidden="true"></i>Best<') == 1
     closed = press(studio, "group", group, selection=shown["selection"])

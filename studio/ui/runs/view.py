@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from studio.errors import RunError
+from studio.jobs.evaluation_report import evaluated_at
 from studio.jobs.variants import short_name
 from studio.logs import logged
 from studio.planning import groups
@@ -76,10 +77,12 @@ def draw(studio: Studio, selection: Selection) -> Sequence[Section]:
     snapshot = studio.summaries.look()
     seen = _Seen(snapshot.number, studio.runs.binned(), selection)
     laid = _Laid(studio.summaries.read(selection.chosen), len(selection.chosen), selection.kind)
-    members = tuple(run for run in snapshot.runs if run.group == selection.group) if selection.group else ()
+    members = [run for run in snapshot.runs if run.group == selection.group] if selection.group else []
+    members.sort(key=lambda run: (run.created, run.id))
+    compared = tuple((_as_compared(run), evaluated_at(studio.runs.folder / run.id)) for run in members)
     return [
         Section(seen, lambda: _parts(studio, snapshot, seen)),
-        Section(tuple(map(_as_compared, members)), lambda: _group(studio, members)),
+        Section(compared, lambda: _group(studio, members)),
         Section(laid, lambda: _laid_over(studio, laid)),
     ]
 

@@ -6,6 +6,7 @@ import pytest
 
 from studio.config import RunConfig
 from studio.events import Evaluated, Finished, Saved
+from studio.jobs.evaluation_report import Estimate, EvaluationReport, Figure, ScoredRow, write_evaluation
 from studio.jobs.variants import variants
 from studio.runs.store import RunFolder
 from studio.studio import Studio
@@ -124,6 +125,28 @@ def test_a_group_goes_on_without_what_was_deleted_and_with_what_came_back(
             studio.delete_run(run.id)
     assert "tone, rank 8" in look(studio)["table"], "one that is alone stands for itself"
     assert press(studio, "group", "no-such-group")["group"] == ""
+
+
+def report(run: RunFolder, losses: list[float]) -> None:
+    """Write what an evaluation leaves, as far as a group is compared by it."""
+    figure = Figure("loss", "Loss", "loss", False, len(losses), Estimate(1.0, 1.0, 1.0))
+    made = EvaluationReport(
+        *("end", run.id, run.name, "starter", "lora", "d", "D", "x", "held-out", "y", len(losses), len(losses)),
+        *("text", "loss", (figure,), (), None, 1.0, 1.0, "cpu", "fp32", 0, ()),
+    )
+    write_evaluation(run, made, tuple(ScoredRow(n, "", "", "", "", tuned_loss=loss) for n, loss in enumerate(losses)))
+
+
+def test_how_sure_it_is_shows_once_the_runs_are_evaluated(studio: Studio, runs: tuple[RunFolder, ...]) -> None:
+    """The reports come after the runs have ended, when nothing else of them changes."""
+    for run, loss in zip(runs, (1.5, 1.2, 1.3), strict=True):
+        end(studio, run, loss)
+    before = look(studio, Selection(group=group_of(runs)))
+    assert "not known yet" in before["group"]
+    for run, loss in zip(runs, (1.5, 1.2, 1.3), strict=True):
+        report(run, [loss + 0.1 * number for number in range(12)])
+    after = look(studio, Selection(group=group_of(runs)), before["drawn"])
+    assert "It is clearly better than all others, on 12 held-out rows." in after["group"]
 
 
 def test_a_duplicate_is_no_part_of_the_group(studio: Studio, runs: tuple[RunFolder, ...]) -> None:

@@ -10,8 +10,9 @@ _WORTH_SAYING = 60.0
 
 
 def headline(view: RunView, state: str, now: float, *, reason: str = "") -> str:
-    """Say in a sentence or two what the run is doing. `reason` says why a lost run was lost, or why one
-    that waits does so."""
+    """Say in a sentence or two what the run is doing. `reason` says why a lost run was lost, and why one waits or stops
+    where that is no wish of a person.
+    """
     match state:
         case "draft":
             return "Not started yet. Add it to the queue to train it."

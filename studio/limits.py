@@ -74,6 +74,10 @@ class Limits:
     """Runs in the queue."""
     runs_waiting_each: int = 200
     """Runs in the queue of one visitor."""
+    group_runs: int = 20
+    """Runs that are started together."""
+    runs_at_place_each: int = 1000
+    """Runs of one visitor that train at one place beside this machine at the same time."""
     model_gib: float = 250.0
     """The largest base model that is fetched from the Hub."""
     lookups_at_once: int = 4
@@ -169,6 +173,8 @@ PUBLIC = Limits(
     free_disk_gib=5.0,
     runs_waiting=50,
     runs_waiting_each=5,
+    group_runs=5,
+    runs_at_place_each=2,
     model_gib=10.0,
     upload_mib=1024,
     uploads_waiting=100,

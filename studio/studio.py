@@ -16,6 +16,7 @@ Every verb returns at once: what takes long happens in a worker.
 import dataclasses
 import functools
 import logging
+import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -26,7 +27,7 @@ from studio.compare.chat_client import ChatClient
 from studio.config import ADAPTER_SHAPE, CHANGES_BASE, DRAWN_BY, RunConfig, check
 from studio.data.dataset_folders import Dataset
 from studio.data.library import DatasetLibrary
-from studio.errors import ModelError, RunError
+from studio.errors import ModelError, RunError, StudioError
 from studio.homes import shared_home
 from studio.jobs import blends, public_address
 from studio.jobs.base_models import BaseModels, Locate
@@ -41,6 +42,8 @@ from studio.jobs.publishing import PublicationState, make_card, start_publicatio
 from studio.jobs.rendering import Rendering
 from studio.jobs.tasks import EXPORTS, CheckPlace, Export, Publish, Train, TrainElsewhere
 from studio.jobs.token_counts import TokenCounting, TokenState
+from studio.jobs.variants import Variants
+from studio.limits import require_within
 from studio.logs import logged
 from studio.mirror.keeper import ForOthers, MirrorKeeper
 from studio.models.blend_kinds import DEFAULT_DENSITY
@@ -52,7 +55,7 @@ from studio.runs.fair_queue import FairQueue
 from studio.runs.launcher import PROJECT_ROOT, Launch, launch
 from studio.runs.queue import QueuePlaces
 from studio.runs.scheduler import Scheduler
-from studio.runs.store import RunFolder, RunStore
+from studio.runs.store import RunFolder, RunGroup, RunStore
 from studio.runs.summaries import Summaries
 from studio.settings import Settings, ensure_writable
 
@@ -138,13 +141,18 @@ class Studio:
             make_room=among.make_room if among else self.make_room,
             started=self.evaluations.automatic.expect,
             everybody=among.queue if among else None,
-            room=self.places.runs_at_once,
+            room=self._runs_at_once,
         )
         of_all = (lambda: len(among.queue.order(fresh=True))) if among else None
         self._queue_places = QueuePlaces(self.limits, self.scheduler.waiting, of_all=of_all)
         self.summaries = Summaries(
             runs, waiting=self.scheduler.waiting, view=self.scheduler.view, places=self.scheduler.places
         )
+
+    def _runs_at_once(self, place: str) -> int:
+        """Say how many runs of this data folder may be at work at a place at once."""
+        most = self.places.runs_at_once(place)
+        return min(most, self.limits.runs_at_place_each) if place else most
 
     def make_room(self) -> None:
         """Free the accelerator for a run that is about to train."""
@@ -218,17 +226,63 @@ class Studio:
         with self._queue_places.taking():
             return self._start_run(config, dataset_id, validation_dataset_id)
 
-    def _start_run(self, config: RunConfig, dataset_id: str, validation_dataset_id: str) -> RunFolder:
+    def start_group(
+        self, variants: Variants, *, validation_dataset_id: str = "", gives_way: bool = True
+    ) -> tuple[RunFolder, ...]:
+        """Create runs that differ in a few settings or in their data, and put all of them in the queue, or none.
+
+        They hold the same examples of a data set out, whatever their seeds. With `gives_way` they let runs go first
+        that were started alone. Raises as `start_run` does, and TooMany for more runs than one group may have.
+        """
+        self._require_member()
+        self._require_time()
+        require_within(self.limits, "group_runs", len(variants.runs), "runs in one group")
+        for each in variants.runs:
+            check(each.config)
+        self.pool.require_disk()
+        group = RunGroup(secrets.token_hex(8), variants.name, variants.tried, gives_way=gives_way)
+        with self._queue_places.taking(len(variants.runs)):
+            made: list[RunFolder] = []
+            try:
+                for each in variants.runs:
+                    data = each.dataset_id, validation_dataset_id
+                    made.append(self._create_run(each.config, *data, group=group, drawn_by=variants.seed))
+                    self._queue_places.remember(made[-1].id)
+                self.scheduler.enqueue(*(run.id for run in made))
+            except StudioError:
+                for run in made:
+                    with logged(log, "A run that was made too much could not be deleted", RunError):
+                        self.delete_run(run.id)
+                raise
+        return tuple(made)
+
+    def _create_run(
+        self,
+        config: RunConfig,
+        dataset_id: str,
+        validation_dataset_id: str,
+        *,
+        group: RunGroup | None = None,
+        drawn_by: int | None = None,
+    ) -> RunFolder:
+        """Write a run that is not queued. `drawn_by` is the seed by which its examples are held out, where it is not
+        its own.
+        """
         dataset = self.data.get(dataset_id)
-        examples = run_data.run_examples(self.data, config, dataset, validation_dataset_id)
-        run = self.runs.create(
+        drawn = config if drawn_by is None else dataclasses.replace(config, seed=drawn_by)
+        examples = run_data.run_examples(self.data, drawn, dataset, validation_dataset_id)
+        return self.runs.create(
             self._settled(config),
             dataset_id=dataset.id,
             dataset_name=dataset.name,
             dataset_sha256=dataset.sha256 or dataset.inspection.sha256,
             train=examples.train,
             validation=examples.validation,
+            group=group,
         )
+
+    def _start_run(self, config: RunConfig, dataset_id: str, validation_dataset_id: str) -> RunFolder:
+        run = self._create_run(config, dataset_id, validation_dataset_id)
         self._queue_places.remember(run.id)
         self.scheduler.enqueue(run.id)
         trouble = self.scheduler.trouble(run.id)
@@ -302,19 +356,20 @@ class Studio:
                 "Ask an owner, or use `python app.py places` on its machine.",
             )
 
-    def queue_run(self, id: str, *, first: bool = False) -> None:
-        """Let a run train when its turn comes, or go on from its newest checkpoint. Raises RunError when it cannot, and
-        TooMany when the queue is full.
+    def queue_run(self, *ids: str) -> None:
+        """Let runs train when their turn comes, or go on from their newest checkpoints. Raises RunError when one
+        cannot, and TooMany when the queue is full; none is queued then.
 
-        An evaluation of what it was until now is called off: there will be another at its end.
+        An evaluation of what a run was until now is called off: there will be another at its end.
         """
         self._require_member()
         self._require_time()
-        with self._queue_places.taking():
-            if self.scheduler.view(id).can_resume:
-                self.evaluations.cancel(id)
-            self._queue_places.remember(id)
-            self.scheduler.enqueue(id, first=first)
+        with self._queue_places.taking(len(ids)):
+            for id in ids:
+                if self.scheduler.view(id).can_resume:
+                    self.evaluations.cancel(id)
+                self._queue_places.remember(id)
+            self.scheduler.enqueue(*ids)
 
     def move_run(self, id: str, place: str) -> RunFolder:
         """Let a run go on at another place, or with an empty name on this machine, once it is queued again.

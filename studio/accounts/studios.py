@@ -31,6 +31,7 @@ from studio.logs import logged
 from studio.priority import BESIDE_PAGES
 from studio.runs.fair_queue import FairQueue, Waiting
 from studio.runs.launcher import PROJECT_ROOT, Launch, launch
+from studio.runs.scheduler import Scheduler
 from studio.runs.store import RunStore
 from studio.settings import Settings, ensure_writable
 from studio.studio import Among, Mirror, Person, Studio
@@ -80,7 +81,9 @@ class Studios:
         """
         self.settings = settings
         self.people = people
-        self.queue = FairQueue(settings.home, room=Places(settings.home).runs_at_once)
+        self.queue = FairQueue(
+            settings.home, room=Places(settings.home).runs_at_once, most_each=settings.limits.runs_at_place_each
+        )
         self._launch: Launch = launch or _launch(settings)
         self._chat = chat
         self._clock = clock
@@ -142,6 +145,8 @@ class Studios:
             if (home := self.queue.next_home(place)) is not None:
                 self._start_run(home)
                 self.queue.pass_by(home, place)
+            if (run := self.queue.in_the_way(place)) is not None:
+                self._with_scheduler(run.home, functools.partial(Scheduler.give_way, id=run.id))
         with self._guard:
             open_now = list(self._studios.items())
         for id, each in open_now:
@@ -291,13 +296,17 @@ class Studios:
         )
 
     def _start_run(self, home: Path) -> None:
+        self._with_scheduler(home, Scheduler.tick)
+
+    def _with_scheduler(self, home: Path, do: Callable[[Scheduler], object]) -> None:
+        """Have something done to the runs of a data folder. Trouble with it is logged."""
         account = self._account_at(home)
         if account is None:
             log.warning("A run waits in %s, which is no account's.", home)
             return
         try:
             with visiting(account.id):
-                self.open(account).scheduler.tick()
+                do(self.open(account).scheduler)
         except Exception:  # a full disk, most likely: it is tried again
             log.exception("The queue of the account %s cannot be looked after.", account.id)
 

@@ -1,7 +1,7 @@
 """Follows a run in the terminal until it ends. The same worker does the work as from the page."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from rich.console import Console
@@ -56,6 +56,41 @@ def follow(studio: Studio, run_id: str, *, console: Console) -> RunState:
     if state.status in ("failed", "lost"):
         raise RunFailed(f"{state.headline}\nlog: {state.run.log_path}")
     return state
+
+
+def follow_all(studio: Studio, run_ids: Sequence[str], *, console: Console) -> tuple[RunState, ...]:
+    """Show how far several runs are until all have ended; return their last states, without those deleted meanwhile.
+
+    The first Ctrl+C asks all of them to stop and keep their work.
+    """
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[now]}"))
+    ended: dict[str, RunState] = {}
+    left = list(run_ids)
+    with Progress(*columns, console=console, transient=True) as progress:
+        bar = progress.add_task("Runs", total=len(run_ids), now="")
+        while left:
+            try:
+                studio.tick()
+                at_work = []
+                for id in tuple(left):
+                    if not studio.runs.has(id):
+                        left.remove(id)
+                        continue
+                    state = studio.scheduler.view(id)
+                    if state.status in GOING:
+                        at_work += [f"{state.run.name}: {state.headline}"] if state.status != "queued" else []
+                        continue
+                    ended[id] = state
+                    left.remove(id)
+                    progress.console.print(f"{state.run.name}: {state.headline}", markup=False, soft_wrap=True)
+                progress.update(bar, completed=len(run_ids) - len(left), now=" ".join(at_work[:1]))
+                if left:
+                    time.sleep(LOOK_SECONDS)
+            except KeyboardInterrupt:
+                console.print("Stopping; what was learned is saved first.", markup=False)
+                for id in left:
+                    studio.scheduler.stop(id)
+    return tuple(ended.values())
 
 
 def wait_for_job(

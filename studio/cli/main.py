@@ -20,12 +20,21 @@ from studio.cli.evaluate import evaluate
 from studio.cli.export import export
 from studio.cli.follow import RunFailed
 from studio.cli.inspect import inspect
-from studio.cli.options import GivenData, changes_given, choices_given, evaluation_data_given, roles_given, run_config
+from studio.cli.options import (
+    GivenData,
+    changes_given,
+    choices_given,
+    evaluation_data_given,
+    roles_given,
+    run_config,
+    tries_given,
+)
 from studio.cli.parser import make_parser
 from studio.cli.places import places
 from studio.cli.publish import Order, publish
+from studio.cli.runs import runs
 from studio.cli.space import SpaceOptions, space
-from studio.cli.train import resume, train
+from studio.cli.train import Tries, resume, train
 from studio.cli.users import users
 from studio.compare.answering import GenerationSettings
 from studio.errors import StudioError
@@ -128,8 +137,13 @@ def _train(studio: Studio, options: argparse.Namespace, console: Console) -> int
         data=GivenData(options.data, roles_given(options), choices_given(options)),
         eval_data=evaluation_data_given(options),
         changes=changes_given(options),
+        tries=Tries(tries_given(options), gives_way=options.let_others_first),
         console=console,
     )
+
+
+def _runs(studio: Studio, options: argparse.Namespace, console: Console) -> int:
+    return runs(studio, group=options.group, console=console)
 
 
 def _resume(studio: Studio, options: argparse.Namespace, console: Console) -> int:
@@ -198,6 +212,7 @@ def _run_id(studio: Studio, options: argparse.Namespace) -> str:
 
 COMMANDS: dict[str | None, Callable[[Studio, argparse.Namespace, Console], int]] = {
     "train": _train,
+    "runs": _runs,
     "resume": _resume,
     "evaluate": _evaluate,
     "compare": _compare,

@@ -12,7 +12,8 @@ from studio.data.checking.fixes import BY_HAND, FIXES
 from studio.data.conversion.roles import PARTS, Roles, assign
 from studio.data.dataset_folders import Dataset
 from studio.data.reading_choices import ALL, TRAINING, Change, Choices, Question
-from studio.errors import DataError
+from studio.errors import ConfigError, DataError
+from studio.jobs.variants import TRIED, Values, read_values
 
 EVALUATION_PREFIX = "eval-"
 """How the names of the options begin that are of the examples to score on."""
@@ -52,6 +53,26 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
                 metavar=None if setting.choices else setting.kind.__name__.upper().replace("STR", "TEXT"),
                 help=help + _limits(setting),
             )
+
+
+def add_try_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that start several runs at once."""
+    parser.add_argument(
+        "--try",
+        dest="tries",
+        action="append",
+        default=[],
+        type=_tried,
+        metavar="SETTING=V,V",
+        help="start a run for each value, and with several --try for all values with each other: --try rank=8,16,32 "
+        f"--try learning_rate=1e-4,3e-4. Settings: {', '.join(TRIED)}",
+    )
+    parser.add_argument(
+        "--let-others-first",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="with --try: the runs let others go first that are started alone, and go on after them (default: they do)",
+    )
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
@@ -142,6 +163,25 @@ def run_config(options: argparse.Namespace) -> RunConfig:
 
 def _given(options: argparse.Namespace, prefix: str, name: str) -> Any:
     return getattr(options, prefix.replace("-", "_") + name)
+
+
+def _tried(text: str) -> tuple[str, tuple[Any, ...]]:
+    name, found, values = text.partition("=")
+    name = name.strip().replace("-", "_")
+    if not found:
+        raise argparse.ArgumentTypeError(f"'{text}' is not SETTING=VALUE,VALUE")
+    try:
+        return name, read_values(name, values.split(","))
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def tries_given(options: argparse.Namespace) -> Values:
+    """Return the values to try of each setting. Raises ConfigError where one is named twice."""
+    names = [name for name, _ in options.tries]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ConfigError(f"--try names {twice} twice.", f"Give all values at once: --try {twice}=1,2,3.")
+    return dict(options.tries)
 
 
 def _column(text: str) -> tuple[str, str]:

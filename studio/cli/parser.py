@@ -6,7 +6,13 @@ from pathlib import Path
 
 from studio.accounts.people import ROLES
 from studio.cli.compare import strengths
-from studio.cli.options import EVALUATION_PREFIX, add_data_options, add_reading_options, add_run_options
+from studio.cli.options import (
+    EVALUATION_PREFIX,
+    add_data_options,
+    add_reading_options,
+    add_run_options,
+    add_try_options,
+)
 from studio.config import setting_named
 from studio.jobs.exports import ADAPTER, GGUF, GGUF_ADAPTER, MERGED, Q8_0, QUANTISATIONS
 from studio.jobs.places.book import RAY, Place
@@ -53,6 +59,18 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     add_data_options(parser)
     add_reading_options(parser, prefix=EVALUATION_PREFIX, of=" of --eval-data")
     add_run_options(parser)
+    add_try_options(parser)
+
+
+def _add_runs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--group",
+        nargs="?",
+        const="",
+        metavar="NAME",
+        help="only the runs that were started together under this name, beside each other; without a name, which "
+        "groups there are",
+    )
 
 
 def _add_resume(parser: argparse.ArgumentParser) -> None:
@@ -271,6 +289,7 @@ def _add_inspect(parser: argparse.ArgumentParser) -> None:
 _COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "demo": ("the whole path on a bundled sample: train, compare, export, check", _add_demo),
     "train": ("train an adapter on a file of examples", _add_train),
+    "runs": ("the newest runs, and those that were started together", _add_runs),
     "resume": ("resume a run that ended before it was done", _add_resume),
     "evaluate": ("score a run beside its base, and what it forgot", _add_evaluate),
     "compare": ("ask a run and its base model the same prompts", _add_compare),

@@ -84,7 +84,7 @@ def blend_state(jobs: Jobs, run: RunFolder) -> JobState[str]:
 
 
 def _create(runs: RunStore, first: RunFolder, config: RunConfig, blend: Blend, *, created: float) -> RunFolder:
-    origin = dataclasses.replace(first.origin, created=created)
+    origin = dataclasses.replace(first.origin, created=created, group=None)
     with runs.new_folder() as new:
         _write(new, first, config=config, origin=origin, blend=blend)
         return runs.take_in(new)

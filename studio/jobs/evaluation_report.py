@@ -6,6 +6,7 @@
 """
 
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -238,6 +239,14 @@ def write_evaluation(run: RunFolder, report: EvaluationReport, rows: tuple[Score
 def rows_path(run: RunFolder, report: EvaluationReport) -> Path:
     """Return the file of the rows behind a report: one of its own, so that no report meets the rows of another."""
     return run.path / "evaluations" / f"{report.name}.rows-{round(report.created * 1000)}.jsonl"
+
+
+def evaluated_at(run: Path) -> int:
+    """Say when a report of the run in a folder was last written, as the disk tells the time; 0 without any."""
+    try:
+        return os.stat(run / "evaluations").st_mtime_ns
+    except OSError:
+        return 0
 
 
 def read_report(run: RunFolder, name: str) -> EvaluationReport | None:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import logging
-import os
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from studio.config import RunConfig
 from studio.errors import StudioError
 from studio.jobs import tradeoff
-from studio.jobs.evaluation_report import EvaluationReport
+from studio.jobs.evaluation_report import EvaluationReport, evaluated_at
 from studio.jobs.tradeoff import Candidate, Line, Point
 from studio.models.forecast.forecast import DOES_NOT_FIT, Forecast
 from studio.planning import fitting, forecasts
@@ -104,7 +103,7 @@ class Tradeoffs:
         # The step that a run at work is at changes nothing here.
         key = (
             dataclasses.replace(summary, step=0, spark=(), best_loss=None, best_part=None, seconds=None, waited=0.0),
-            _changed(run),
+            evaluated_at(run.path),
         )
         with self._guard:
             known = self._known.get(run.id)
@@ -150,11 +149,3 @@ class Tradeoffs:
             for each in (chosen.config, config)
         )
         return Queueable(config, made, None if usual is None else usual.memory_bytes)
-
-
-def _changed(run: RunFolder) -> int:
-    """Say when a report of the run was last written."""
-    try:
-        return os.stat(run.path / "evaluations").st_mtime_ns
-    except OSError:
-        return 0

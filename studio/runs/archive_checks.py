@@ -92,6 +92,8 @@ def _check_origin(path: Path) -> None:
     origin = codec.from_plain(RunOrigin, _document(path, _SMALL))
     if not 0 <= origin.created <= LATEST:
         raise ValueError(f"it was made at no possible time, {origin.created:g} seconds after 1970")
+    if origin.group is not None and not origin.group.is_sound:
+        raise ValueError("it names a group of runs that cannot be")
 
 
 def _check_about(path: Path) -> None:

@@ -3,16 +3,20 @@
 Each account has a queue of its own, in its own order. The accounts take turns: the one that was served longest ago is
 next. Each place where runs train is a line of its own. Without accounts there is one queue, and no turns are written.
 
+A run of a group may give way to those that do not: it waits behind them, of whichever account, and one at work is asked
+to stop where it holds one of them up. It goes on when they are done.
+
 <home>/accounts/turns.json      which account was served when, by a number that grows
 <home>/accounts/turns.lock      held while it is decided whose turn it is, and while that run is started
 <home>/accounts/serving.lock    held by the server that looks after the runs of all accounts
 """
 
 import heapq
+import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,12 +59,22 @@ class FairQueue:
     """The line of all runs of a studio, for any number of threads. `clock` counts seconds."""
 
     def __init__(
-        self, home: Path, *, clock: Callable[[], float] = time.monotonic, room: Callable[[str], int] = lambda place: 1
+        self,
+        home: Path,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        room: Callable[[str], int] = lambda place: 1,
+        most_each: int | None = None,
     ) -> None:
-        """`home` is the data folder of any account of the studio. `room` says how many runs a place takes at once."""
+        """`home` is the data folder of any account of the studio. `room` says how many runs a place takes at once,
+        `most_each` how many of one account may be at work at a place beside this machine; None for any number.
+        """
         self._shared = shared_home(home)
         self._room = room
+        self._most_each = most_each
         self._places: dict[Waiting, tuple[int, str]] = {}
+        self._giving_way: dict[Waiting, bool] = {}
+        self._stuck: set[Waiting] = set()
         self._folder = self._shared / ACCOUNTS
         self._clock = clock
         self._guard = threading.Lock()
@@ -99,14 +113,62 @@ class FairQueue:
             log.debug("Where a run trains cannot be read", exc_info=True)
             return ""
 
+    def gives_way(self, run: Waiting) -> bool:
+        """Tell whether a run lets others go first: one of a group, where its person left it so."""
+        if run not in self._giving_way:
+            try:
+                group = RunFolder(run.home / "runs" / Path(run.id).name).origin.group
+            except RunError:
+                log.debug("Whether a run gives way cannot be read", exc_info=True)
+                return True  # it holds nobody up
+            self._giving_way[run] = group is not None and group.gives_way
+        return self._giving_way[run]
+
+    def note_trouble(self, run: Waiting, *, is_stuck: bool) -> None:
+        """Take note of a run that could not be started when its turn came: nothing is stopped for it."""
+        (self._stuck.add if is_stuck else self._stuck.discard)(run)
+
+    def in_the_way(self, place: str = "") -> Waiting | None:
+        """Return the run at work at a place that is to give way to one that waits for it; None where there is none.
+
+        One for each that waits, those counted that are about to stop.
+        """
+        first = itertools.takewhile(lambda each: not self.gives_way(each), self._at(place, self.order(fresh=True)))
+        ready = [each for each in first if each not in self._stuck]
+        if not ready:
+            return None
+        working = list(self._working(place))
+        leaving = [run for run in working if RunFolder(run.home / "runs" / run.id).stop_request.exists()]
+        if len(ready) <= len(leaving):
+            return None
+        home = ready[len(leaving)].home
+        if self.holds_all(home, place):
+            working = [run for run in working if run.home == home]
+        elif len(working) < self._room(place):
+            return None
+        # The one that was started last has the least to take up again.
+        return next((run for run in reversed(working) if run not in leaving and self.gives_way(run)), None)
+
+    def _at(self, place: str, order: Iterable[Waiting]) -> Iterator[Waiting]:
+        return (each for each in order if self.place_of(each) == place)
+
+    def held(self, home: Path, place: str) -> int:
+        """Count the runs of an account that are at work at a place."""
+        return sum(run.home == home for run in self._working(place))
+
+    def holds_all(self, home: Path, place: str) -> bool:
+        """Tell whether an account has as many runs at work at a place beside this machine as it may."""
+        return bool(place) and self._most_each is not None and self.held(home, place) >= self._most_each
+
     def places(self) -> tuple[str, ...]:
         """List the places for which runs wait, this machine as an empty name."""
         return tuple(dict.fromkeys(self.place_of(each) for each in self.order()))
 
     def next_home(self, place: str = "") -> Path | None:
         """Return the data folder whose run is next at a place; None where none waits or there is no room."""
-        order = [each for each in self.order(fresh=True) if self.place_of(each) == place]
-        return order[0].home if order and self._has_room(place) else None
+        order = self._at(place, self.order(fresh=True))
+        found = next((each.home for each in order if not self.holds_all(each.home, place)), None)
+        return found if found is not None and self._has_room(place) else None
 
     def at_work(self) -> Waiting | None:
         """Return the run that has the accelerator of this machine, of whichever account; None where none has."""
@@ -136,9 +198,9 @@ class FairQueue:
             if not self._has_room(place):
                 yield False
                 return
-            merged = (each for each in self._merged() if self.place_of(each) == place)
-            order = [each for each in merged if each.home == home or self._is_served()]
-            is_ours = bool(order) and order[0].home == home
+            merged = (each for each in self._at(place, self._merged()) if not self.holds_all(each.home, place))
+            first = next((each for each in merged if each.home == home or self._is_served()), None)
+            is_ours = first is not None and first.home == home
             yield is_ours
             if is_ours:
                 # Also where no run of it could be started: those of others are not held up.
@@ -177,20 +239,27 @@ class FairQueue:
         return lock.is_held(self._folder / "serving.lock")
 
     def _merged(self) -> tuple[Waiting, ...]:
-        """Take one run of each account after the other, those first that were served longest ago."""
+        """Take one run of each account after the other, those first that were served longest ago; and those that give
+        way only when no other waits. What a person has put behind one that gives way waits as that does.
+        """
         served = self._served()
         lines = {home: self._line(home).waiting for home in all_homes(self._shared)}
         # Of accounts that were never served, the one whose first run is the oldest: the ids begin with the time.
-        heap = [(served.get(_key(home), 0), line[0], str(home), 0) for home, line in lines.items() if line]
+        heap = [
+            (self.gives_way(Waiting(home, line[0])), served.get(_key(home), 0), line[0], str(home), 0)
+            for home, line in lines.items()
+            if line
+        ]
         heapq.heapify(heap)
         last = max(served.values(), default=0)
         order = []
         while heap:
-            _, id, home, place = heapq.heappop(heap)
+            waits_behind, _, id, home, place = heapq.heappop(heap)
             order.append(Waiting(Path(home), id))
             last, line = last + 1, lines[Path(home)]
             if place + 1 < len(line):
-                heapq.heappush(heap, (last, line[place + 1], home, place + 1))
+                behind = waits_behind or self.gives_way(Waiting(Path(home), line[place + 1]))
+                heapq.heappush(heap, (behind, last, line[place + 1], home, place + 1))
         return tuple(order)
 
     def _line(self, home: Path) -> Line:

@@ -10,8 +10,9 @@ _WORTH_SAYING = 60.0
 
 
 def headline(view: RunView, state: str, now: float, *, reason: str = "") -> str:
-    """Say in a sentence or two what the run is doing. `reason` says why a lost run was lost, or why one that
-    waits could not be started."""
+    """Say in a sentence or two what the run is doing. `reason` says why a lost run was lost, and why one waits or stops
+    where that is no wish of a person.
+    """
     match state:
         case "draft":
             return "Not started yet. Add it to the queue to train it."
@@ -23,7 +24,7 @@ def headline(view: RunView, state: str, now: float, *, reason: str = "") -> str:
             return _training_sentence(view, now)
         case "stopping":
             saving = loading_sentence(view) if view.loading else "This takes a moment."
-            return f"Stopping{_after_step(view)}. {saving}"
+            return _joined(f"Stopping{_after_step(view)}.", reason, saving)
         case "finished":
             return _finished_sentence(view)
         case "stopped":

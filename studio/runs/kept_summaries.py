@@ -30,7 +30,7 @@ _FORM = f"1 {[(each.name, str(each.type)) for each in fields(Summary)]}"
 """What another version has otherwise. The number is to grow with each change of how a summary is worked out."""
 
 _VALUES = attrgetter(*_FIELDS)
-_SHARED = ("dataset", "model", "base", "method", "status", "dataset_id", "dataset_sha256")
+_SHARED = ("dataset", "model", "base", "method", "status", "dataset_id", "dataset_sha256", "group", "group_name")
 _PAIRS = [_FIELDS.index(name) for name in ("best_part", "spark")]
 _ALIKE = [_FIELDS.index(name) for name in _SHARED]
 """What many runs have in common, which is then in memory once."""

@@ -1,7 +1,10 @@
-"""Which of many runs a table shows: those that fit what is looked for, in the order asked for, a page at a time."""
+"""Which of many runs a table shows: those that fit what is looked for, in the order asked for, a page at a time.
+
+Runs that were started together are one line, at the place of the first of them, unless something is looked for.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from studio.runs.summary import Summary
 from studio.runs.view import WORKING, Status
@@ -62,13 +65,42 @@ class Query:
 
 
 @dataclass(frozen=True)
+class Together:
+    """Runs that were started together, in the order of the table. `best` is the one with the lowest loss of those that
+    are done; None without any, and where their losses are of other data or other base models.
+    """
+
+    runs: tuple[Summary, ...]
+
+    @property
+    def done(self) -> int:
+        """How many of them have finished."""
+        return sum(run.status == "finished" for run in self.runs)
+
+    @property
+    def best(self) -> Summary | None:
+        if len({(run.base, run.dataset_sha256) for run in self.runs}) > 1:
+            return None
+        scored = [run for run in self.runs if run.status == "finished" and run.best_part is None]
+        return min((run for run in scored if run.best_loss is not None), key=_best_loss, default=None)
+
+
+def _best_loss(run: Summary) -> float:
+    return run.best_loss or 0.0
+
+
+@dataclass(frozen=True)
 class Page:
-    """The rows of one page, how many fit in all, and which page of how many it is, counted from 0."""
+    """The rows of one page, how many fit in all, and which page of how many it is, counted from 0.
+
+    A row whose group is in `groups` stands for all of it.
+    """
 
     rows: tuple[Summary, ...]
     total: int
     page: int
     pages: int
+    groups: Mapping[str, Together] = field(default_factory=dict)
 
 
 def find(runs: Sequence[Summary], query: Query) -> Page:
@@ -80,9 +112,22 @@ def find(runs: Sequence[Summary], query: Query) -> Page:
     known = [run for run in found if key(run) is not None]
     known.sort(key=key, reverse=query.descending)  # type: ignore[arg-type]  # None was left out
     ordered = [*known, *(run for run in found if key(run) is None)]
+    groups = {} if words or states is not None else _together(ordered)
+    ordered = [run for run in ordered if run.group not in groups or groups[run.group].runs[0] is run]
     pages = max(1, -(-len(ordered) // PAGE_ROWS))
     page = min(max(0, query.page), pages - 1)
-    return Page(tuple(ordered[page * PAGE_ROWS : (page + 1) * PAGE_ROWS]), len(ordered), page, pages)
+    rows = tuple(ordered[page * PAGE_ROWS : (page + 1) * PAGE_ROWS])
+    shown = {run.group: groups[run.group] for run in rows if run.group in groups}
+    return Page(rows, len(ordered), page, pages, shown)
+
+
+def _together(runs: Sequence[Summary]) -> dict[str, Together]:
+    """Put the runs of each group together; one that is alone by now stands for itself."""
+    found: dict[str, list[Summary]] = {}
+    for run in runs:
+        if run.group:
+            found.setdefault(run.group, []).append(run)
+    return {group: Together(tuple(members)) for group, members in found.items() if len(members) > 1}
 
 
 def _has(run: Summary, words: Sequence[str]) -> bool:

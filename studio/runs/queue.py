@@ -60,19 +60,23 @@ class Queue:
         """Return who waits and who works. A file that cannot be read counts as empty."""
         return self._read() or Line()
 
-    def add(self, id: str, *, first: bool = False) -> None:
-        """Put a run at the end, or in front; one that waits already stays where it is."""
+    def add(self, *ids: str, ahead_of: Callable[[str], bool] = lambda id: False) -> None:
+        """Put runs at the end, or ahead of the first that waits of which `ahead_of` is true; those that wait already
+        stay where they are.
+        """
         with self._changing() as change:
             line = self.line()
-            if id not in line.waiting:
-                change(replace(line, waiting=(id, *line.waiting) if first else (*line.waiting, id)))
+            if new := tuple(id for id in ids if id not in line.waiting):
+                place = next((place for place, id in enumerate(line.waiting) if ahead_of(id)), len(line.waiting))
+                change(replace(line, waiting=(*line.waiting[:place], *new, *line.waiting[place:])))
 
-    def remove(self, id: str) -> bool:
-        """Take a run out of the line, and say whether it was waiting."""
+    def remove(self, *ids: str) -> bool:
+        """Take runs out of the line, and say whether one was waiting."""
         with self._changing() as change:
             line = self.line()
-            if id in line.waiting:
-                change(replace(line, waiting=tuple(each for each in line.waiting if each != id)))
+            left = tuple(each for each in line.waiting if each not in ids)
+            if left != line.waiting:
+                change(replace(line, waiting=left))
                 return True
         return False
 
@@ -151,6 +155,7 @@ class Queue:
 
 
 _HINT = "Wait until one has trained, or remove one from the queue."
+_FEWER = "Start fewer at once, or remove some from the queue."
 
 
 class QueuePlaces:
@@ -170,37 +175,43 @@ class QueuePlaces:
         self._queued_by: dict[str, str] = {}
 
     @contextmanager
-    def taking(self) -> Iterator[None]:
-        """Hold a place while a run is written and put in the queue. Raises TooMany when there is none."""
+    def taking(self, count: int = 1) -> Iterator[None]:
+        """Hold places while runs are written and put in the queue. Raises TooMany when there are not so many."""
         who = visitor()
         with self._guard:
-            self._require(who)
-            self._taking[who] += 1
+            self._require(who, count)
+            self._taking[who] += count
         try:
             yield
         finally:
             with self._guard:
-                self._taking[who] -= 1
+                self._taking[who] -= count
 
     def remember(self, id: str) -> None:
         """Keep in mind who queued a run."""
         with self._guard:
             self._queued_by[id] = visitor()
 
-    def _require(self, who: str) -> None:
+    def _require(self, who: str, count: int) -> None:
         waiting = self._waiting()
         self._queued_by = {id: by for id, by in self._queued_by.items() if id in waiting}
         in_all = self._of_all() if self._of_all else len(waiting)
-        if in_all + self._taking.total() >= self._limits.runs_waiting:
+        in_all += self._taking.total()
+        if in_all + count > self._limits.runs_waiting:
+            most = self._limits.runs_waiting
+            full, raised = f"The queue is full: {most:,} runs wait.", raised_by("runs_waiting")
+            if in_all >= most:
+                raise TooMany(full, f"{_HINT} {raised}")
             raise TooMany(
-                f"The queue is full: {self._limits.runs_waiting:,} runs wait.",
-                f"{_HINT} {raised_by('runs_waiting')}",
+                f"The queue has no room for {count:,} runs: {in_all:,} wait in it, and it takes {most:,}.",
+                f"{_FEWER} {raised}",
             )
         mine = len(waiting) if self._of_all else Counter(self._queued_by.values())[who]
         mine += self._taking[who]
         most = self._limits.runs_waiting_each
-        if (who != NOBODY or self._of_all) and mine >= most:
+        if (who != NOBODY or self._of_all) and mine + count > most:
+            more = "" if count == 1 else f"; these would be {count:,} more"
             raise TooMany(
-                f"{mine:,} of your runs wait in the queue, and one visitor may have {most:,}.",
-                f"{_HINT} {raised_by('runs_waiting_each')}",
+                f"{mine:,} of your runs wait in the queue, and one visitor may have {most:,}{more}.",
+                f"{_HINT if mine >= most else _FEWER} {raised_by('runs_waiting_each')}",
             )

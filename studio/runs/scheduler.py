@@ -23,7 +23,7 @@ from studio.runs.following import Following
 from studio.runs.headlines import headline
 from studio.runs.launcher import Worker, kill_group, request_stop
 from studio.runs.queue import Line, Queue
-from studio.runs.store import DISCARD, KEEP, RunFolder, RunStore
+from studio.runs.store import DISCARD, GIVE_WAY, KEEP, RunFolder, RunStore
 from studio.runs.time_left import run_seconds_left, seconds_left
 from studio.runs.turns import time_left
 from studio.runs.view import ENDED, RunView, Status, died_twice, status
@@ -40,6 +40,12 @@ model that takes minutes, and killing it earlier would throw the last steps away
 
 LET_GO_SECONDS = 15.0
 """How long a worker may take to end what it has at work elsewhere, when nothing of it is wanted."""
+
+
+NEARLY_DONE_SECONDS = 60.0
+"""A run that will be done so soon is waited for: to stop it and to load its model again takes as long."""
+
+_GAVE_WAY = "It lets other runs go first, and goes on by itself."
 
 
 @dataclass(frozen=True)
@@ -99,11 +105,32 @@ class Scheduler:
         self._workers: dict[str, Worker] = {}
         self._ending: set[tuple[str, int | None]] = set()
         self._trouble: dict[str, RunError] = {}
+        self.nearly_done_seconds = NEARLY_DONE_SECONDS
 
-    def enqueue(self, id: str, *, first: bool = False) -> None:
-        """Let a run train when its turn comes: one that never did, or one that ended before it was done, which goes on
-        from its newest checkpoint. Raises RunError for any other.
+    def enqueue(self, *ids: str) -> None:
+        """Let runs train when their turn comes: those that never did, or ended before they were done, which go on
+        from their newest checkpoint. One that does not give way to others comes before those that do.
+
+        Raises RunError for any other, and queues none then.
         """
+        new = [id for id in ids if self._may_be_queued(id)]
+        for gives_way in (False, True):
+            some = [id for id in new if self._gives_way(id) == gives_way]
+            self.queue.add(*some, ahead_of=(lambda id: False) if gives_way else self._gives_way)
+        for id in new:
+            self._note_trouble(id, None)
+            self._forget_giving_way(self._runs.get(id))
+        self._everybody.look_again()
+        self.tick()
+
+    def _forget_giving_way(self, run: RunFolder) -> None:
+        """Take away the request to give way of a run that a person has taken out of the queue and queues again."""
+        with logged(log, "A request to give way could not be deleted", OSError):
+            if run.stop_request.exists() and run.stop_wanted == GIVE_WAY and not run.is_alive():
+                run.stop_request.unlink(missing_ok=True)
+
+    def _may_be_queued(self, id: str) -> bool:
+        """Tell whether a run is neither at work nor in the queue. Raises RunError for one that cannot be trained."""
         state = self.view(id)
         if state.status == "finished":
             raise RunError(
@@ -116,11 +143,18 @@ class Scheduler:
                 f"The run '{state.run.name}' is damaged, so how it ended is not known.",
                 "Duplicate it to train with its settings again, or delete it.",
             )
-        if state.status in ENDED or state.status == "draft":
+        return state.status in ENDED or state.status == "draft"
+
+    def _gives_way(self, id: str) -> bool:
+        return self._everybody.gives_way(Waiting(self._home, id))
+
+    def _note_trouble(self, id: str, error: RunError | None) -> None:
+        """Remember why a run could not be started, or forget it."""
+        if error is None:
             self._trouble.pop(id, None)
-            self.queue.add(id, first=first)
-            self._everybody.look_again()
-        self.tick()
+        else:
+            self._trouble[id] = error
+        self._everybody.note_trouble(Waiting(self._home, id), is_stuck=error is not None)
 
     def trouble(self, id: str) -> RunError | None:
         """Return why a run that waits could not be started when its turn came; None when it did not come yet."""
@@ -171,11 +205,13 @@ class Scheduler:
     def _before(self, id: str, waiting: Sequence[str]) -> str:
         """Say what a run in the queue waits for."""
         place = self.place_of(id)
+        if place and self._everybody.holds_all(self._home, place):
+            return f"As many of your runs train at {place} as one person may have there at once: {self._room(place):,}."
         if self._everybody.is_shared:
             return f"It waits for room at {place}." if place else self._before_all(id, waiting)
         line = self.queue.line()
         working = self._working(line, place)
-        before = [*line.working, *waiting[: waiting.index(id)]]
+        before = dict.fromkeys([*line.working, *waiting[: waiting.index(id)]])
         ahead = sum(self.place_of(each) == place for each in before if each in waiting or self._is_at_work(each))
         if working is None or ahead < self._room(place):
             return ""
@@ -215,16 +251,36 @@ class Scheduler:
 
     def tick(self) -> str | None:
         """Start the run whose turn it is, if nothing is at work; return its id. Raises RunError for the queue alone."""
-        if not self._everybody.is_shared:
-            return self._start_next()
-        if not self.waiting():
+        waiting = self.waiting()
+        if not waiting:
             return None
-        started = None
-        for place in dict.fromkeys(map(self.place_of, self.waiting())):
-            with self._everybody.turn(self._home, place) as is_ours:
-                started = (self._start_next(place) if is_ours else None) or started
-        self._everybody.look_again()
+        places, started = tuple(dict.fromkeys(map(self.place_of, waiting))), None
+        if self._everybody.is_shared:
+            for place in places:
+                with self._everybody.turn(self._home, place) as is_ours:
+                    started = (self._start_next(place) if is_ours else None) or started
+            self._everybody.look_again()
+        else:
+            started = self._start_next()
+        for place in places:
+            in_the_way = self._everybody.in_the_way(place)
+            if in_the_way is not None and self._is_own(in_the_way):
+                self.give_way(in_the_way.id)
         return started
+
+    def give_way(self, id: str) -> None:
+        """Ask a run at work to save its work and let others go first: it waits in the queue then, and goes on later.
+
+        One that is nearly done is left alone. Raises RunError when there is no such run.
+        """
+        run = self._runs.get(id)
+        left = run_seconds_left(self._following(run).view(), self._clock())
+        if not run.is_alive() or run.stop_request.exists() or (left is not None and left < self.nearly_done_seconds):
+            return
+        # In this order: a server that dies in between has a run in its queue that is at work, and takes it out again.
+        self.queue.add(id, ahead_of=self._gives_way)
+        self._write_request(run, GIVE_WAY)
+        self._see_to_the_end(run, STOP_GRACE_SECONDS)
 
     def _start_next(self, only: str | None = None) -> str | None:
         return self.queue.start_next(
@@ -323,7 +379,7 @@ class Scheduler:
         if state.status != "lost" or died_twice(state.view):
             return False
         try:
-            self.queue.add(run.id, first=True)
+            self.queue.add(run.id, ahead_of=lambda id: True)
             self._everybody.give_back(self._home)
         except RunError as error:  # on a full disk it stays lost
             log.warning("The run %s was lost and cannot be queued: %s", run.id, error, exc_info=True)
@@ -358,6 +414,8 @@ class Scheduler:
         reason = "" if diagnosis is None else f"{diagnosis.message} {diagnosis.hint}"
         if state == "queued":
             reason = self._before(id, waiting)
+        if state in ("queued", "stopping") and stop_asked and run.stop_wanted == GIVE_WAY:
+            reason = f"{_GAVE_WAY} {reason}".strip()
         if state == "queued" and id in self._trouble:
             reason = f"It could not be started: {self._trouble[id]}"
         return RunState(
@@ -377,23 +435,21 @@ class Scheduler:
         try:
             run = self._runs.get(id)
             if run.is_alive():
-                return True  # somebody else did
+                return run.stop_wanted != GIVE_WAY  # somebody else did, unless it is about to leave
             run.stop_request.unlink(missing_ok=True)
             if not self.place_of(id):
                 self._make_room()
             worker = self._launch(run)
             run.lost_path.unlink(missing_ok=True)
         except RunError as error:
-            self._trouble[id] = error
+            self._note_trouble(id, error)
             return False
         except OSError as error:
-            self._trouble[id] = RunError(
-                f"The folder of the run cannot be written: {error.strerror or error}.",
-                DATA_FOLDER_HINT,
-            )
+            said = f"The folder of the run cannot be written: {error.strerror or error}."
+            self._note_trouble(id, RunError(said, DATA_FOLDER_HINT))
             return run.is_alive()
+        self._note_trouble(id, None)
         with self._guard:
-            self._trouble.pop(id, None)
             self._workers[id] = worker
         self._started(run)
         return True

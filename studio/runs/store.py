@@ -48,7 +48,12 @@ BINNED_APART = frozenset({"conversations", "sheets"})
 
 KEEP = "keep"
 DISCARD = "discard"
-"""What a person may ask of a run that shall end."""
+GIVE_WAY = "give-way"
+"""What is asked of a run that shall end: by a person, or so that it lets others go first and goes on afterwards."""
+
+GROUP_ID = re.compile(r"[0-9a-f]{16}")
+_TRIED = re.compile(r"[a-z_]{1,40}")
+_MOST_TRIED = 10
 
 MOST_NOTE = 4000
 """So many letters of a note are kept."""
@@ -64,14 +69,42 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
+class RunGroup:
+    """The runs that one was started together with: they have the same `id`.
+
+    `name` is what a person calls them. `tried` are the settings in which they differ, and `DATA_TRIED` where their data
+    do. A run that `gives_way` lets those go first that do not.
+    """
+
+    id: str
+    name: str = ""
+    tried: tuple[str, ...] = ()
+    gives_way: bool = False
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether the studio can have written it: it may come from outside."""
+        named = len(self.name) <= MOST_NAME and self.name.isprintable()
+        tried = len(self.tried) <= _MOST_TRIED and all(map(_TRIED.fullmatch, self.tried))
+        return GROUP_ID.fullmatch(self.id) is not None and named and tried
+
+
+DATA_TRIED = "dataset"
+
+
+@dataclass(frozen=True)
 class RunOrigin:
-    """Where a run comes from. `created` is in seconds since the epoch, `model_name` is what the person chose."""
+    """Where a run comes from. `created` is in seconds since the epoch, `model_name` is what the person chose.
+
+    `group` is None for a run that was started alone.
+    """
 
     dataset_id: str
     dataset_name: str
     dataset_sha256: str
     created: float
     model_name: str
+    group: RunGroup | None = None
 
 
 @dataclass(frozen=True)
@@ -107,7 +140,7 @@ class RunFolder:
     def origin(self) -> RunOrigin:
         """Where the run comes from. Raises RunError when it cannot be read."""
         found = _read(RunOrigin, self.path / "origin.json")
-        if not 0 <= found.created <= LAST_TIME:
+        if not 0 <= found.created <= LAST_TIME or (found.group is not None and not found.group.is_sound):
             raise _damaged_run(self.path / "origin.json")
         return found
 
@@ -203,7 +236,7 @@ class RunFolder:
 
     @property
     def stop_wanted(self) -> str:
-        """What a person asks of a run that shall end, `KEEP` or `DISCARD`; empty when nobody wants it to."""
+        """What is asked of a run that shall end: `KEEP`, `DISCARD` or `GIVE_WAY`; empty when nobody wants it to."""
         with logged(log, "The request to stop cannot be read", OSError, ValueError):
             found = read_bytes(self.stop_request, most_bytes=_MOST_SMALL_BYTES)
             return KEEP if found is None else found.decode("utf-8").strip() or KEEP
@@ -279,6 +312,7 @@ class RunStore:
         dataset_sha256: str,
         train: Iterable[Example],
         validation: Iterable[Example],
+        group: RunGroup | None = None,
     ) -> RunFolder:
         """Write the folder of a new run; a run without a name gets one.
 
@@ -288,7 +322,7 @@ class RunStore:
         taken = {id.split("-", 2)[-1] for id in self.ids()}  # a name made up ends that of its folder
         name = config.name.strip() or memorable_name(self._rng, taken)
         config = dataclasses.replace(config, name=name)
-        origin = RunOrigin(dataset_id, dataset_name, dataset_sha256, created, config.model)
+        origin = RunOrigin(dataset_id, dataset_name, dataset_sha256, created, config.model, group)
         with self.new_folder() as folder:
             write_settings(folder, config, origin)
             write_examples(folder.train_path, train)

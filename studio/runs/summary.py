@@ -9,7 +9,7 @@ from studio.config import FULL
 from studio.events import LAST_TIME, Evaluated
 from studio.runs.following import Following
 from studio.runs.steps import Numbers
-from studio.runs.store import RunFolder
+from studio.runs.store import RunFolder, RunGroup
 from studio.runs.view import WORKING, RunView, Status, status
 
 SPARK_POINTS = 24
@@ -26,7 +26,7 @@ class Summary:
     read yet. `place` is its place in the queue, 1 for the next. `spark` are at most 24 training losses, from the first
     step to the last. `model` is the base model as it was chosen, `base` as the worker finds it. `was_launched` says
     whether it ever had a worker. `trouble` says why the folder cannot be read as a run; nothing but its name is known
-    then.
+    then. `group` is the id of the runs that it was started with, and `group_name` what they are called.
     """
 
     id: str
@@ -56,6 +56,8 @@ class Summary:
     trouble: str = ""
     dataset_id: str = ""
     dataset_sha256: str = ""
+    group: str = ""
+    group_name: str = ""
 
     @property
     def is_at_work(self) -> bool:
@@ -66,6 +68,7 @@ class Summary:
 def of_settings(run: RunFolder, name: str) -> Summary:
     """Say what is known of a run before its events are read. Raises RunError when its folder is damaged."""
     config, origin = run.config, run.origin
+    group = origin.group or RunGroup("")
     return Summary(
         id=run.id,
         name=name,
@@ -80,6 +83,8 @@ def of_settings(run: RunFolder, name: str) -> Summary:
         created=origin.created,
         dataset_id=origin.dataset_id,
         dataset_sha256=origin.dataset_sha256,
+        group=group.id,
+        group_name=group.name,
     )
 
 

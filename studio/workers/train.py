@@ -30,7 +30,7 @@ from studio.models.forecast.forecast import Forecast, savings
 from studio.models.machine import Machine
 from studio.models.processor_load import ProcessorLoad
 from studio.runs.precision import precision_of
-from studio.runs.store import ADAPTER, MODEL, RunFolder
+from studio.runs.store import ADAPTER, GIVE_WAY, MODEL, RunFolder
 from studio.runs.turns import Holder
 from studio.workers.base_model import ensure_model, load_renderer
 from studio.workers.checkpoints import (
@@ -187,7 +187,8 @@ def clean_up(task: Train | TrainElsewhere, last: Event) -> None:
     if isinstance(last, Finished) and last.status == "finished":
         with logged(log, "What only the training needed could not be deleted", OSError, RunError, level=logging.INFO):
             leave_results_only(run, whole_models=run.config.method == FULL)
-    call_webhook(run, last)
+    if run.stop_wanted != GIVE_WAY:  # it goes on by itself: that is no end
+        call_webhook(run, last)
 
 
 @contextlib.contextmanager

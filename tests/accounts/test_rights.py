@@ -15,6 +15,7 @@ from studio.jobs.evaluations import Evaluations
 from studio.jobs.imports import ImportRequest, Imports
 from studio.jobs.places.book import Place
 from studio.jobs.tasks import Export
+from studio.jobs.variants import variants
 from studio.models.starter import starter_folder
 from studio.runs.scheduler import Scheduler
 from studio.runs.store import RunStore
@@ -26,6 +27,9 @@ Verb = Callable[[Studio, str, str], Any]
 
 REFUSED: dict[str, Verb] = {
     "start_run": lambda studio, run, data: studio.start_run(RunConfig(), data),
+    "start_group": lambda studio, run, data: studio.start_group(
+        variants(RunConfig(), [(data, "shop")], {"rank": (8, 16)})
+    ),
     "add_dataset": lambda studio, run, data: studio.add_dataset(ImportRequest(pasted="Who? Me.")),
     "queue_run": lambda studio, run, data: studio.queue_run(run),
     "change_run": lambda studio, run, data: studio.change_run(run, RunConfig()),
@@ -72,6 +76,7 @@ ALLOWED = {
     # What may train has been asked by then; the studio itself takes up what was lost.
     *("scheduler.enqueue", "scheduler.trouble", "scheduler.waiting", "scheduler.next_up", "scheduler.places"),
     *("scheduler.tick", "scheduler.stop", "scheduler.recover", "scheduler.view", "scheduler.place_of"),
+    "scheduler.give_way",  # what is at work ends for others, and goes on
     *("may_add_places", "place_check"),
     *("evaluations.cancel", "evaluations.state", "evaluations.names", "evaluations.reports", "evaluations.rows"),
     *("imports.recover", "imports.state", "imports.request", "imports.cancel", "imports.wait", "imports.working"),

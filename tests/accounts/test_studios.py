@@ -13,7 +13,10 @@ from studio.accounts.usage import Usage
 from studio.compare.chat_room import ChatRoom
 from studio.config import RunConfig
 from studio.errors import RunError, TooMany
+from studio.events import Finished
+from studio.jobs.places.book import Place, Places
 from studio.jobs.tasks import Calibrate, PrepareModel, Train
+from studio.jobs.variants import variants
 from studio.limits import LAPTOP
 from studio.mirror.keeper import ForOthers, MirrorKeeper
 from studio.mirror.state import KEPT, MirrorState
@@ -299,3 +302,43 @@ def test_all_visitors_have_one_place_in_the_line_of_the_chat(tmp_path: Path) -> 
         first, second = (rooms[each.id] for each in visitors)
         assert first is second
         assert first.within is rooms["home"]
+
+
+def test_anothers_group_gives_way_to_a_run_that_is_started_alone(shared: House) -> None:
+    anna, ben = studio_of(shared, "anna"), studio_of(shared, "ben")
+    data = anna.data.add_sample("order_slips")
+    planned = variants(RunConfig(name="tone"), [(data.id, data.name)], {"rank": (8, 16, 32)})
+    first, *_ = anna.start_group(planned)
+    assert trained(shared) == ["tone, rank 8"]
+    single = queued(ben, "ben 1")
+    assert ben.scheduler.view(single.id).place == 1
+    shared.studios.tick()
+    assert first.stop_wanted == "give-way"
+    assert anna.scheduler.view(first.id).status == "stopping"
+    play(first, *opening_events(steps=9), step(1, loss=2.0), Finished("stopped", "Stopped.", 1.0), clock=anna.clock)
+    shared.workers.leave()
+    assert "goes on by itself" in anna.scheduler.view(first.id).headline
+    shared.studios.tick()
+    assert trained(shared) == ["tone, rank 8", "ben 1"]
+    end(shared, single, ben)
+    shared.studios.tick()
+    assert trained(shared) == ["tone, rank 8", "ben 1", "tone, rank 8"]
+
+
+def test_a_group_of_one_account_leaves_room_at_a_place(shared: House) -> None:
+    limited(shared, runs_at_place_each=2)
+    shared.studios.queue._most_each = 2
+    Places(shared.home).add(Place("lab", "slurm", folder="/shared", runs_at_once=3))
+    anna, ben = studio_of(shared, "anna"), studio_of(shared, "ben")
+    data = anna.data.add_sample("order_slips")
+    settings = RunConfig(name="tone", place="lab")
+    group = anna.start_group(variants(settings, [(data.id, data.name)], {"rank": (8, 16, 32, 64)}))
+    for _ in range(5):
+        shared.studios.tick()
+    assert [run.is_alive() for run in group] == [True, True, False, False]
+    said = anna.scheduler.view(group[2].id).headline
+    assert "As many of your runs train at lab as one person may have there at once: 2." in said
+    other = ben.start_group(variants(settings, [(ben.data.add_sample("order_slips").id, "x")], {"rank": (8, 16)}))
+    shared.studios.tick()
+    assert [run.is_alive() for run in other] == [True, False]
+    assert "It waits for room at lab." in ben.scheduler.view(other[1].id).headline

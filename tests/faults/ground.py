@@ -23,7 +23,7 @@ from studio.runs import lock
 from studio.runs.event_log import read_events
 from studio.runs.launcher import Launch
 from studio.runs.scheduler import RunState, Scheduler
-from studio.runs.store import RunFolder, RunStore
+from studio.runs.store import RunFolder, RunGroup, RunStore
 from tests.processes import session_of
 from tests.warm import WarmLaunch
 from tests.workers.conftest import examples
@@ -72,15 +72,19 @@ class Ground:
         """Return what a server that is started now has: it remembers nothing."""
         store = RunStore(self.home)
         start = launch or self.launch
-        return Scheduler(
+        server = Scheduler(
             store,
             self.home,
             launch=lambda run: start(Train(run.path)),
             clock=self.clock,
             make_room=lambda: None,
         )
+        server.nearly_done_seconds = 0.0  # these runs take seconds
+        return server
 
-    def make_run(self, *, epochs: int = 5, rows: int = 24, held_out: int = 4, **settings: Any) -> RunFolder:
+    def make_run(
+        self, *, epochs: int = 5, rows: int = 24, held_out: int = 4, group: RunGroup | None = None, **settings: Any
+    ) -> RunFolder:
         """Write a run that never started, of 60 steps."""
         config = RunConfig(model=str(self.model), epochs=epochs, batch_size=2, max_length=256, **(STEADY | settings))
         return self.store.create(
@@ -90,6 +94,7 @@ class Ground:
             dataset_sha256="0" * 64,
             train=examples(rows),
             validation=examples(held_out),
+            group=group,
         )
 
     def start(self, run: RunFolder, launch: Launch | None = None) -> int:

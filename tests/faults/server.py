@@ -37,6 +37,7 @@ def main(home: Path, forkserver: Path, verbs: list[str]) -> None:
     studio.recover()
     threading.Thread(target=_keep_queue, args=(studio,), daemon=True).start()
     runs = studio.scheduler
+    runs.nearly_done_seconds = 0.0  # the runs here take seconds
     does = {"queue": studio.queue_run, "stop": runs.stop, "discard": runs.discard, "view": runs.view}
     for verb, run in zip(verbs[::2], verbs[1::2], strict=True):
         does[verb](run)

@@ -16,7 +16,7 @@ from studio.jobs.places.book import Places
 from studio.jobs.tasks import Train, TrainElsewhere
 from studio.runs import lock
 from studio.runs.launcher import Task, Worker, launch
-from studio.runs.store import RunFolder
+from studio.runs.store import GIVE_WAY, RunFolder, RunGroup
 from tests.faults.ground import Expected, Ground, check_finished, check_whole, events, kill, last_step, wait
 from tests.faults.place import NAME, NextDoor, add_next_door
 from tests.warm import Forkserver
@@ -118,6 +118,26 @@ def test_it_stops_there_when_it_is_asked_to_and_goes_on(away: Away, steady: Expe
     wait(lambda: not away.place.workers(), what="the worker there to end")
     away.finish(run)
     check_finished(away.ground, run, steady)
+
+
+def test_a_run_of_a_group_gives_way_there_and_goes_on_by_itself(away: Away, steady: Expected) -> None:
+    ground = away.ground
+    first = away.training(group=RunGroup("0123456789abcdef", "colours", gives_way=True))
+    single = away.make_run()
+    ground.scheduler.enqueue(single.id)
+    assert first.stop_wanted == GIVE_WAY
+
+    def is_done() -> bool:
+        ground.scheduler.tick()
+        return ground.state(single).status == "finished" and not single.is_alive()
+
+    wait(is_done, seconds=120, what="the run that was started alone")
+    assert ground.state(first).status != "finished", "it did not give way"
+    away.finish(first)
+    for run in (first, single):
+        check_finished(ground, run, steady)
+    assert ground.state(first).view.deaths == []
+    assert len(away.place.jobs()) == 3, "one job each, and one in which the first went on"
 
 
 def test_nothing_is_left_at_work_there_when_a_run_is_discarded(away: Away) -> None:

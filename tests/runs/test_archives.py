@@ -164,12 +164,19 @@ def test_a_part_that_is_missing(tmp_path: Path, whole: dict[str, bytes], missing
     assert "is not the archive of a run" in refused(tmp_path, packed(files).getvalue())
 
 
+_ORIGIN = b'{"dataset_id":"","dataset_name":"","dataset_sha256":"","created":1.0,"model_name":"",'
+
+
 @pytest.mark.parametrize(
     ("part", "content"),
     [
         ("config.json", b"{"),
         ("origin.json", b"[]"),
         ("origin.json", b'{"dataset_id":"","dataset_name":"","dataset_sha256":"","created":1e300,"model_name":""}'),
+        ("origin.json", _ORIGIN + b'"group":{"id":"../../x","name":"","tried":[]}}'),
+        ("origin.json", _ORIGIN + b'"group":{"id":"0123456789abcdef","name":"' + b"x" * 100 + b'"}}'),
+        ("origin.json", _ORIGIN + b'"group":{"id":"0123456789abcdef","tried":["<b>"]}}'),
+        ("origin.json", _ORIGIN + b'"group":["0123456789abcdef"]}'),
     ],
 )
 def test_a_part_that_is_damaged(tmp_path: Path, whole: dict[str, bytes], part: str, content: bytes) -> None:

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from studio.config import RunConfig
 from studio.errors import RunError
 from studio.homes import all_homes, shared_home
 from studio.runs import lock
 from studio.runs.fair_queue import FairQueue, Waiting
 from studio.runs.queue import Queue
+from studio.runs.store import RunFolder, RunGroup, RunOrigin, write_settings
 
 ANNA, BEN = "20260101-000000-aaaaaa", "20260101-000000-bbbbbb"
 
@@ -87,7 +89,7 @@ def test_a_run_that_was_lost_with_the_server_is_next_again(home: Path) -> None:
     Queue(anna).add("anna-0")
     Queue(ben).add("ben-0")
     assert start(home, work=True) == ["anna-0"]
-    Queue(anna).add("anna-0", first=True)
+    Queue(anna).add("anna-0", ahead_of=lambda _: True)
     FairQueue(home).give_back(anna)
     assert start(home) == ["anna-0", "ben-0"]
 
@@ -185,3 +187,83 @@ def test_one_is_passed_by_where_another_waits(home: Path) -> None:
     assert line.next_home() == anna
     line.pass_by(anna)
     assert line.next_home() == ben
+
+
+def add_group_run(home: Path, id: str, *, place: str = "") -> Path:
+    """Have a run wait that gives way; return its folder."""
+    return add_run(home, id, place=place, group=RunGroup("0123456789abcdef", "shop", gives_way=True))
+
+
+def add_run(home: Path, id: str, *, place: str = "", group: RunGroup | None = None) -> Path:
+    folder = home / "runs" / id
+    folder.mkdir(parents=True)
+    origin = RunOrigin("d", "D", "", 0.0, "starter", group)
+    write_settings(RunFolder(folder), RunConfig(place=place), origin)
+    Queue(home).add(id)
+    return folder
+
+
+def test_those_that_give_way_come_last_whoever_they_belong_to(home: Path) -> None:
+    owner, anna, ben = homes(home)
+    for number in range(3):
+        add_group_run(anna, f"anna-{number}")
+    add_run(anna, "anna-behind")  # a person has put it there
+    add_run(ben, "ben-0")
+    add_group_run(ben, "ben-1")
+    add_run(owner, "owner-0")
+    assert [each.id for each in FairQueue(home).order()] == [
+        *("ben-0", "owner-0"),
+        *("anna-0", "ben-1", "anna-1", "anna-2", "anna-behind"),
+    ]
+
+
+def test_anothers_run_at_work_is_in_the_way(home: Path) -> None:
+    _, anna, ben = homes(home)
+    folder = add_group_run(anna, "anna-0")
+    assert start(home, work=True) == ["anna-0"]
+    held = lock.acquire(folder / "run.lock")
+    assert held is not None
+    line = FairQueue(home)
+    assert line.in_the_way() is None
+    add_group_run(anna, "anna-1")
+    assert line.in_the_way() is None, "they do not give way to one another"
+    add_run(ben, "ben-0")
+    assert line.in_the_way() == Waiting(anna, "anna-0")
+    line.note_trouble(Waiting(ben, "ben-0"), is_stuck=True)
+    assert line.in_the_way() is None, "that one cannot start"
+    line.note_trouble(Waiting(ben, "ben-0"), is_stuck=False)
+    RunFolder(folder).stop_request.write_text("give-way", encoding="utf-8")
+    assert line.in_the_way() is None, "it is about to leave"
+    os.close(held)
+
+
+def test_one_account_holds_so_many_at_a_place(home: Path) -> None:
+    _, anna, ben = homes(home)
+    (home / "places" / "lab").mkdir(parents=True)
+    line = FairQueue(home, room=lambda place: 5 if place else 1, most_each=2)
+    served = line.serving()
+    held = []
+    for number in range(3):
+        folder = add_group_run(anna, f"anna-{number}", place="lab")
+        if line.next_home("lab") == anna:
+            with line.turn(anna, "lab") as is_ours:
+                assert is_ours
+                assert Queue(anna).start_next(
+                    may_wait=lambda _: True, is_at_work=lambda _: True, start=lambda _: True, room=lambda _: 2
+                )
+            held.append(lock.acquire(folder / "run.lock"))
+    assert len(held) == 2
+    assert line.holds_all(anna, "lab")
+    assert not line.holds_all(anna, "")
+    assert line.next_home("lab") is None
+    with line.turn(anna, "lab") as is_ours:
+        assert not is_ours
+    add_run(anna, "anna-single", place="lab")
+    assert line.in_the_way("lab") is None, "it waits behind what its person put before it"
+    Queue(anna).move("anna-single", -1)
+    assert line.in_the_way("lab") == Waiting(anna, "anna-1"), "there is room, but not for more of hers"
+    add_run(ben, "ben-0", place="lab")
+    assert line.next_home("lab") == ben
+    for each in (*held, served):
+        assert each is not None
+        os.close(each)

@@ -71,3 +71,23 @@ def test_pages() -> None:
     assert (last.page, [run.id for run in last.rows]) == (2, ["2", "1", "0"])
     none = find([], Query(page=2))
     assert (none.page, none.pages, none.rows) == (0, 1, ())
+
+
+def test_runs_that_were_started_together_are_one_line() -> None:
+    members = tuple(
+        replace(PLAIN, id=str(number), created=1.0 + number, best_loss=loss, group="g", group_name="tone")
+        for number, loss in enumerate((1.5, 0.9, 1.2))
+    )
+    other = replace(PLAIN, id="x", created=2.5)
+    alone = replace(PLAIN, id="y", created=0.5, group="h", group_name="what is left")
+    page = find((*members, other, alone), Query())
+    assert [run.id for run in page.rows] == ["2", "x", "y"]
+    assert (page.total, list(page.groups)) == (3, ["g"])
+    assert page.groups["g"].done == 3
+    assert page.groups["g"].best is members[1]
+    rising = find((*members, other), Query(sort="best_loss", descending=False))
+    assert [run.id for run in rising.rows] == ["1", "x"]
+    searched = find((*members, other), Query(text="otter"))
+    assert (searched.total, searched.groups) == (4, {})
+    mixed = find((members[0], replace(members[1], base="another")), Query())
+    assert mixed.groups["g"].best is None, "losses of other models are not comparable"

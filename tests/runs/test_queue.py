@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from studio.errors import RunError
+from studio.errors import RunError, TooMany
+from studio.limits import Limits
 from studio.runs import lock
-from studio.runs.queue import Line, Queue
+from studio.runs.queue import Line, Queue, QueuePlaces
 
 
 def take(line: Queue, *, at_work: str = "", gone: str = "", refuses: str = "", started: list[str] | None = None) -> str:
@@ -40,8 +41,8 @@ def test_runs_wait_in_the_order_in_which_they_came(line: Queue) -> None:
 
 
 def test_a_run_may_come_first_and_waits_only_once(line: Queue) -> None:
-    line.add("d", first=True)
-    line.add("b", first=True)
+    line.add("d", ahead_of=lambda _: True)
+    line.add("b", ahead_of=lambda _: True)
     line.add("a")
     assert line.line().waiting == ("d", "a", "b", "c")
 
@@ -153,3 +154,20 @@ def test_two_processes_never_start_the_same_run(tmp_path: Path) -> None:
     started = [text.split() for text in told.read_text().splitlines()]
     assert [id for _, id in started] == ids
     assert line.line().waiting == ()
+
+
+def test_several_join_ahead_of_some(line: Queue) -> None:
+    line.add("d", "b", "e", ahead_of=lambda id: id == "c")
+    assert line.line().waiting == ("a", "b", "d", "e", "c")
+    assert line.remove("d", "a", "x")
+    assert line.line().waiting == ("b", "e", "c")
+    assert not line.remove("d")
+
+
+def test_places_for_several_are_taken_together(line: Queue) -> None:
+    places = QueuePlaces(Limits(runs_waiting=6), lambda: line.line().waiting)
+    with places.taking(3):
+        with pytest.raises(TooMany, match="The queue is full: 6 runs wait"), places.taking():
+            pass
+    with pytest.raises(TooMany, match="no room for 4 runs: 3 wait in it, and it takes 6"), places.taking(4):
+        pass

@@ -18,7 +18,7 @@ from studio.runs import lock
 from studio.runs import scheduler as module
 from studio.runs.launcher import Worker, kill_group, launch
 from studio.runs.scheduler import Scheduler
-from studio.runs.store import DISCARD, KEEP, RunFolder, RunStore
+from studio.runs.store import DISCARD, GIVE_WAY, KEEP, RunFolder, RunGroup, RunStore
 from tests.processes import session_of
 
 Say = Callable[..., None]
@@ -435,3 +435,156 @@ def test_a_run_that_cannot_be_started_holds_up_no_evaluation(store: RunStore) ->
     scheduler.enqueue(create(store, "otter").id)
     assert scheduler.waiting()
     assert scheduler.next_up() == ""
+
+
+def in_group(store: RunStore, name: str, *, gives_way: bool = True) -> RunFolder:
+    group = RunGroup("0123456789abcdef", "shop", ("rank",), gives_way=gives_way)
+    data = {"dataset_id": "d", "dataset_name": "D", "dataset_sha256": "", "train": EXAMPLES, "validation": ()}
+    return store.create(RunConfig(name=name), group=group, **data)  # type: ignore[arg-type]
+
+
+def test_a_run_of_a_group_gives_way_and_goes_on_by_itself(
+    scheduler: Scheduler, store: RunStore, workers: Workers, say: Say
+) -> None:
+    first, second = in_group(store, "rank 8"), in_group(store, "rank 16")
+    scheduler.enqueue(first.id, second.id)
+    say(first.events_path, Started(1, "train"), step(1), Saved(1, "checkpoints/step-1"))
+    single = create(store, "single")
+    scheduler.enqueue(single.id)
+    assert scheduler.waiting() == (single.id, first.id, second.id)
+    assert first.stop_wanted == GIVE_WAY
+    assert scheduler.view(first.id).status == "stopping"
+    assert "It lets other runs go first, and goes on by itself" in scheduler.view(first.id).headline
+    assert scheduler.tick() is None, "it has not stopped yet"
+    assert scheduler.waiting() == (single.id, first.id, second.id)
+    say(first.events_path, Finished("stopped", "Stopped.", 1.0))
+    workers.end(first.id)
+    waits = scheduler.view(first.id)
+    assert (waits.status, waits.place) == ("queued", 2)
+    assert "to resume after step 1. It lets other runs go first, and goes on by itself." in waits.headline
+    assert scheduler.tick() == single.id
+    assert scheduler.tick() is None, "one that gives way stops no other"
+    say(single.events_path, Started(1, "train"), FINISHED)
+    workers.end(single.id)
+    assert scheduler.tick() == first.id
+    assert not first.stop_request.exists()
+    assert scheduler.waiting() == (second.id,)
+
+
+def test_a_group_need_not_give_way(scheduler: Scheduler, store: RunStore, workers: Workers) -> None:
+    first, second = (in_group(store, name, gives_way=False) for name in ("rank 8", "rank 16"))
+    scheduler.enqueue(first.id, second.id)
+    single = create(store)
+    scheduler.enqueue(single.id)
+    assert scheduler.waiting() == (second.id, single.id)
+    assert not first.stop_request.exists()
+
+
+def test_nothing_is_stopped_for_a_run_that_cannot_start(
+    scheduler: Scheduler, store: RunStore, workers: Workers
+) -> None:
+    """It would be stopped for it again and again."""
+    first, single = in_group(store, "rank 8"), create(store, "single")
+    workers.refuses = RunError("The memory is full.")
+    scheduler.enqueue(single.id)
+    workers.refuses = None
+    scheduler._launch = lambda run: workers(run) if run.id == first.id else _refuse(workers)
+    scheduler.enqueue(first.id)
+    assert first.is_alive()
+    scheduler.tick()
+    assert first.stop_wanted == ""
+    assert "could not be started" in scheduler.view(single.id).headline
+
+
+def _refuse(workers: Workers) -> Worker:
+    raise RunError("The memory is full.")
+
+
+def test_one_that_a_person_put_behind_a_group_stops_nothing(
+    scheduler: Scheduler, store: RunStore, workers: Workers
+) -> None:
+    first, second = in_group(store, "rank 8"), in_group(store, "rank 16")
+    for run in (first, second):
+        scheduler.enqueue(run.id)
+    single = create(store, "single")
+    scheduler.queue.add(single.id)  # as the buttons of the queue leave it
+    scheduler.tick()
+    assert scheduler.waiting() == (second.id, single.id)
+    assert first.stop_wanted == ""
+
+
+def test_one_that_is_nearly_done_is_waited_for(store: RunStore, workers: Workers, say: Say) -> None:
+    scheduler = build(store, workers, now=lambda: NOW)
+    first = in_group(store, "rank 8")
+    scheduler.enqueue(first.id)
+    plan = (Started(1, "train"), Prepared(9, 0, 0, 9, 9, 6), *(step(number) for number in range(1, 6)))
+    say(first.events_path, *plan)
+    left = scheduler.view(first.id).seconds_left
+    assert left is not None
+    assert left < module.NEARLY_DONE_SECONDS
+    scheduler.enqueue(create(store).id)
+    assert not first.stop_request.exists()
+
+
+def test_a_person_who_stops_one_that_gives_way_has_it_stay_so(
+    scheduler: Scheduler, store: RunStore, workers: Workers, say: Say
+) -> None:
+    first = in_group(store, "rank 8")
+    scheduler.enqueue(first.id)
+    say(first.events_path, Started(1, "train"), step(1))
+    single = create(store, "single")
+    scheduler.enqueue(single.id)
+    scheduler.stop(first.id)
+    assert (first.stop_wanted, scheduler.waiting()) == (KEEP, (single.id,))
+    say(first.events_path, Finished("stopped", "Stopped.", 1.0))
+    workers.end(first.id)
+    assert scheduler.tick() == single.id
+    assert scheduler.view(first.id).status == "stopped"
+
+
+def test_a_server_that_dies_as_a_run_gives_way_loses_nothing(store: RunStore, workers: Workers, say: Say) -> None:
+    scheduler = build(store, workers)
+    first, single = in_group(store, "rank 8"), create(store, "single")
+    scheduler.enqueue(first.id)
+    say(first.events_path, Started(1, "train"), step(1))
+    # It died between the two files that it writes: the run is in the queue and was not asked.
+    scheduler.queue.add(first.id)
+    again = build(store, workers)
+    again.recover()
+    again.tick()
+    assert again.view(first.id).status == "training"
+    # It died with all workers once the run was asked.
+    again.enqueue(single.id)
+    assert first.stop_wanted == GIVE_WAY
+    workers.end(first.id, code=-9)
+    last = build(store, workers)
+    last.recover()
+    assert last.tick() == single.id
+    say(single.events_path, Started(1, "train"), FINISHED)
+    workers.end(single.id)
+    assert last.tick() == first.id
+    assert last.waiting() == ()
+
+
+def test_a_place_with_room_for_several_is_left_by_one(tmp_path: Path, store: RunStore, workers: Workers) -> None:
+    (tmp_path / "places" / "lab").mkdir(parents=True)
+    scheduler = Scheduler(
+        store, tmp_path, launch=workers, clock=time.time, make_room=lambda: None, room=lambda place: 3 if place else 1
+    )
+    runs = [in_group(store, f"seed {number}") for number in range(5)]
+    for run in runs:
+        store.move(run.id, "lab")
+    scheduler.enqueue(*(run.id for run in runs))
+    for _ in range(4):
+        scheduler.tick()
+    assert workers.started == [run.id for run in runs[:3]]
+    here, there = create(store, "here"), create(store, "there")
+    store.move(there.id, "lab")
+    scheduler.enqueue(here.id)
+    assert workers.started[-1] == here.id, "this machine is another line"
+    scheduler.enqueue(there.id)
+    scheduler.tick()
+    assert [run.stop_wanted for run in runs[:3]] == ["", "", GIVE_WAY], "one goes for one, the last that was started"
+    workers.end(runs[2].id)
+    assert scheduler.tick() == there.id
+    assert scheduler.waiting() == (runs[2].id, runs[3].id, runs[4].id)

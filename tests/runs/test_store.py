@@ -13,7 +13,7 @@ from studio.data.example_files import read_examples
 from studio.data.examples import Example, Message
 from studio.errors import RunError
 from studio.runs import lock
-from studio.runs.store import DISCARD, KEEP, MOST_NOTE, About, RunFolder, RunOrigin, RunStore
+from studio.runs.store import DISCARD, KEEP, MOST_NOTE, About, RunFolder, RunGroup, RunOrigin, RunStore
 
 EXAMPLES = tuple(Example((Message("user", f"{row}?"), Message("assistant", f"{row}!")), row) for row in range(4))
 
@@ -55,6 +55,17 @@ def test_a_new_run_can_be_opened_again(store: RunStore, tmp_path: Path) -> None:
     assert re.fullmatch(r"\d{8}-\d{6}-first-run", run.id)
     assert [path.name for path in (tmp_path / "runs").iterdir()] == [run.id]
     assert run.exports.is_dir()
+
+
+def test_a_run_knows_the_group_that_it_was_started_with(store: RunStore) -> None:
+    group = RunGroup("0123456789abcdef", "shop", ("rank", "dataset"), gives_way=True)
+    data = {"dataset_id": "d", "dataset_name": "D", "dataset_sha256": "", "train": EXAMPLES, "validation": ()}
+    run = store.create(RunConfig(name="shop, rank 8"), group=group, **data)  # type: ignore[arg-type]
+    assert RunStore(run.path.parent.parent).get(run.id).origin.group == group
+    origin = run.path / "origin.json"
+    origin.write_text(origin.read_text(encoding="utf-8").replace("0123456789abcdef", "no such id"), encoding="utf-8")
+    with pytest.raises(RunError, match=r"origin\.json is missing or damaged"):
+        RunStore(run.path.parent.parent).get(run.id)
 
 
 def test_a_run_without_a_name_gets_a_memorable_one(store: RunStore) -> None:

@@ -12,6 +12,7 @@ from studio.accounts.studios import Studios
 from studio.compare.conversations import open_conversations
 from studio.compare.sheets import open_sheets
 from studio.errors import RunError
+from studio.jobs.places.book import Places
 from studio.wording import brief_duration, duration, size
 
 Form = Mapping[str, str]
@@ -50,6 +51,8 @@ def shares(studios: Studios, account: Account) -> list[Share]:
     waiting = sum(each.home == studios.people.home_of(account) for each in studios.queue.order())
     most_waiting = limits.runs_waiting_each
     whole, minutes, tokens = limits.account_disk_gib * 2**30, limits.account_run_minutes, limits.account_tokens
+    home, most_there = studios.people.home_of(account), limits.runs_at_place_each
+    at_places = {name: studios.queue.held(home, name) for name in Places(studios.settings.home).names()}
     return [
         Share("Disk", f"{size(disk)} of {size(whole)}", _part(disk, whole)),
         Share(
@@ -59,6 +62,10 @@ def shares(studios: Studios, account: Account) -> list[Share]:
         ),
         Share("Runs that wait", f"{waiting:,} of {most_waiting:,}", _part(waiting, most_waiting)),
         Share("Answers today", f"{today.tokens:,} of {tokens:,} tokens", _part(today.tokens, tokens)),
+        *(
+            Share(f"Runs at {name} now", f"{held:,} of {most_there:,}", _part(held, most_there))
+            for name, held in at_places.items()
+        ),
     ]
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from studio.config import RunConfig
+from studio.jobs.variants import TRIED, likely_values
 from studio.models.presets import BALANCED, DERIVED, Value
 from studio.planning import fitting, run_context, suggestions
 from studio.planning.model_facts import ModelFacts
@@ -55,6 +56,15 @@ class Selection:
     taken_from: Source | None = None
     copied: Mapping[str, Value] = field(default_factory=dict)
     """What of the suggested fields came from a run. It gives way to a preset; what a person typed does not."""
+    first_tried: str = ""
+    first_values: tuple[str, ...] = ()
+    second_tried: str = ""
+    second_values: tuple[str, ...] = ()
+    """Two settings of which several values are tried, as they are typed; empty for none."""
+    more_data: tuple[str, ...] = ()
+    """Data sets that are learned from in runs of their own."""
+    gives_way: bool = True
+    """Whether such runs let others go first."""
 
     @property
     def price_per_hour(self) -> float | None:
@@ -68,6 +78,10 @@ def settle(studio: Studio, facts: ModelFacts, before: Selection, now: Selection)
         now = _restored(now)
     if now.taken_from != before.taken_from and now.taken_from is not None:
         now = _all_own(now)
+    if now.first_tried != before.first_tried:
+        now = replace(now, first_values=_likely(now, now.first_tried))
+    if now.second_tried != before.second_tried:
+        now = replace(now, second_values=_likely(now, now.second_tried))
     context = run_context.look(
         studio,
         facts,
@@ -89,6 +103,10 @@ def settle(studio: Studio, facts: ModelFacts, before: Selection, now: Selection)
 def _cause(selection: Selection) -> tuple[object, ...]:
     """What the suggestions follow from."""
     return selection.context, selection.settings, selection.preset, selection.following
+
+
+def _likely(selection: Selection, name: str) -> tuple[str, ...]:
+    return likely_values(name, fitting.usable_settings(selection.settings)) if name in TRIED else ()
 
 
 def _all_own(selection: Selection) -> Selection:

@@ -17,7 +17,7 @@ from studio.models.catalog import KNOWN_MODELS
 from studio.models.presets import BALANCED
 from studio.planning.model_facts import ModelFacts
 from studio.studio import Studio
-from studio.ui.configure import actions, copied_settings, draft, explanations, plan_card, preset_cards, view
+from studio.ui.configure import actions, copied_settings, draft, explanations, plan_card, preset_cards, several, view
 from studio.ui.configure.draft import Draft
 from studio.ui.configure.state import Selection, settle
 from studio.ui.data.tab import DataTab
@@ -32,7 +32,7 @@ class ConfigureTab:
     """What other tabs need of it. `controls` are those of the settings that stand on it, by name.
 
     `start` is the listener of a started run, `started` holds the run's id; `saved` are those of a run whose settings
-    were changed.
+    were changed. `started_group` holds the id of a group of runs that was started.
     """
 
     panel: Panel[Selection]
@@ -40,6 +40,7 @@ class ConfigureTab:
     started: gr.Textbox
     start: Dependency
     saved: Sequence[Dependency]
+    started_group: gr.Textbox
 
     @property
     def model(self) -> Component:
@@ -76,6 +77,7 @@ def build(
             start = panel.part("start", _start_button())
             _build_details(panel)
             started = gr.Textbox(visible=False, label="Run id")
+    start_several, started_group = several.build(panel)
     pressable.append(_build_advanced(panel, controls))
     with gr.Column(elem_classes="ls-card"):
         text = "Estimated for your data and settings, on this machine."
@@ -106,7 +108,8 @@ def build(
         api_description="Start a run with these settings on a stored data set, and return the run's id.",
     )
     panel.on_success(listener, actions.after_start)
-    return ConfigureTab(panel, controls, started, listener, saved)
+    panel.on([start_several.click], partial(several.start, studio), also={"started_group": started_group})
+    return ConfigureTab(panel, controls, started, listener, saved, started_group)
 
 
 def _build_choice(panel: Panel[Selection], controls: dict[str, Component]) -> tuple[list[gr.HTML], gr.Button]:

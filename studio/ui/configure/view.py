@@ -18,7 +18,15 @@ from studio.planning.fitting import Parts
 from studio.planning.model_facts import ModelFacts
 from studio.planning.run_context import RunContext
 from studio.studio import Studio
-from studio.ui.configure import copied_settings, data_card, forecast_card, methods_table, plan_card, preset_cards
+from studio.ui.configure import (
+    copied_settings,
+    data_card,
+    forecast_card,
+    methods_table,
+    plan_card,
+    preset_cards,
+    several,
+)
 from studio.ui.configure.forecast_card import Learners
 from studio.ui.configure.state import Selection
 from studio.ui.kit import form, fragments, run_choices
@@ -42,6 +50,7 @@ def draw(studio: Studio, facts: ModelFacts, selection: Selection) -> Drawing:
     return [
         Section(seen, partial(_parts, studio, facts, selection, context)),
         Section((places, selection.settings.place), partial(_place, places, selection.settings.place)),
+        several.section(studio, facts, selection, context),
         Section(selection.taken_from, lambda: {"source": str(copied_settings.said(selection.taken_from))}),
     ]
 

@@ -9,10 +9,13 @@ from pathlib import Path
 
 import gradio as gr
 
+from studio.planning import groups
 from studio.runs.store import RunFolder
+from studio.runs.summary import Summary
 from studio.studio import Studio
 from studio.ui.kit.actions import Action
 from studio.ui.kit.downloads import RUN, download_address
+from studio.ui.kit.exchange import Result
 from studio.ui.runs import run_detail, table
 from studio.ui.runs.overlay import MOST_RUNS
 from studio.ui.runs.view import Selection
@@ -68,6 +71,7 @@ _LOOKS: Mapping[str, Callable[[Selection, Action], Selection]] = {
     "sort": _sort,
     "order": _order,
     "page": _page,
+    "group": lambda selection, action: replace(selection, group="" if selection.group == action.key else action.key),
     "all": lambda selection, action: selection.looking_for_all(),
     "ask": lambda selection, action: replace(selection, sure=True),
     "keep": lambda selection, action: replace(selection, sure=False),
@@ -88,6 +92,16 @@ def _act(studio: Studio, action: Action, selection: Selection) -> Selection:
             studio.move_run(id, "")
             studio.queue_run(id)
             return _saying(studio, selection, id, f"goes on here, from what came home from {place}.")
+        case "curves":
+            seen = groups.look(studio, _members(studio, id))
+            best = [] if seen is None else [each.run_id for each in seen.members if each.loss is not None]
+            return replace(selection, chosen=tuple(best[:MOST_RUNS]), said="")
+        case "stop-rest" | "unqueue-rest":
+            return replace(selection, said=_end_rest(studio, id, stops=action.verb == "stop-rest"))
+        case "queue-rest":
+            resting = _resting(studio, id)
+            studio.queue_run(*resting)
+            return replace(selection, said=f"{counted(len(resting), 'run')} added to the queue.")
         case "cancel":
             studio.scheduler.queue.remove(id)
             return _saying(studio, selection, id, "was removed from the queue. It stays in the table.")
@@ -114,6 +128,40 @@ def _act(studio: Studio, action: Action, selection: Selection) -> Selection:
             gone = studio.runs.empty_bin()
             return replace(selection, said=f"The Trash is empty: {counted(gone, 'run')} deleted permanently.")
     return replace(selection, said="")
+
+
+def _members(studio: Studio, group: str) -> tuple[Summary, ...]:
+    found = groups.groups_of(studio.summaries.look().runs).get(group, ())
+    return studio.summaries.read([run.id for run in found])
+
+
+def _end_rest(studio: Studio, group: str, *, stops: bool) -> str:
+    """Take the runs of a group that wait out of the queue, and with `stops` end those at work. Raises RunError."""
+    members = _members(studio, group)
+    waiting = [run.id for run in members if run.status == "queued"]
+    studio.scheduler.queue.remove(*waiting)
+    left = f"{counted(len(waiting), 'run')} removed from the queue."
+    if not stops:
+        return f"{left} They stay in the table."
+    at_work = [run.id for run in members if run.is_at_work]
+    for id in at_work:
+        studio.scheduler.stop(id)
+    return f"{counted(len(at_work), 'run')} will stop and keep what was learned. {left}"
+
+
+def _resting(studio: Studio, group: str) -> list[str]:
+    """Name the runs of a group that can be put in the queue."""
+    return [run.id for run in _members(studio, group) if run.status in ("draft", "stopped", "failed", "lost")]
+
+
+def open_group(studio: Studio, selection: Selection, *, group: str) -> Result[Selection]:
+    """Show the group of runs that was just started; nothing where there is none."""
+    found = groups.groups_of(studio.summaries.look(fresh=True).runs).get(group, ())
+    if not found:
+        return Result(selection)
+    said = f"{counted(len(found), 'run')} started together. They train even when this page is closed."
+    shown = replace(selection.looking_for_all(), group=group, said=said)
+    return Result(shown, {"tabs": gr.update(selected="runs")})
 
 
 def _name(studio: Studio, id: str) -> str:

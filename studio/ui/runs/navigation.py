@@ -20,6 +20,7 @@ from studio.ui.evaluate import tab as evaluate_tab
 from studio.ui.export import view as export_view
 from studio.ui.kit.actions import Action, on_action
 from studio.ui.kit.components import ACTING
+from studio.ui.runs import actions
 from studio.ui.runs.tab import RunsTab
 from studio.ui.train import view as train_view
 from studio.ui.train.tab import TrainTab
@@ -38,15 +39,16 @@ def wire(
     export_run: gr.Dropdown,
 ) -> None:
     """Connect what leads from a run to the other tabs, and back from its changed settings."""
-    on_action(
-        runs.actions,
-        functools.partial(jump, studio),
-        outputs=[tabs, train.run, compare.run, evaluate_run, export_run],
-        **ACTING,
-    )
+    for pressable in (runs.actions, runs.group):
+        on_action(
+            pressable,
+            functools.partial(jump, studio),
+            outputs=[tabs, train.run, compare.run, evaluate_run, export_run],
+            **ACTING,
+        )
     configure.panel.on_action(
         functools.partial(copied_settings.take_over, studio),
-        of=[runs.actions, runs.queue, train.advice],
+        of=[runs.actions, runs.queue, runs.group, train.advice],
         also={"tabs": tabs, "family": data.library.family},
     )
     on_action(
@@ -54,6 +56,12 @@ def wire(
         functools.partial(jump_to_data, studio),
         outputs=[tabs, data.library.family, data.library.version],
         **ACTING,
+    )
+    runs.panel.on(
+        [configure.started_group.change],
+        functools.partial(actions.open_group, studio),
+        given={"group": configure.started_group},
+        also={"tabs": tabs},
     )
     for saved in configure.saved:
         runs.panel.redraws_after(saved)

@@ -37,6 +37,7 @@ class RunsTab:
     panel: Panel[Selection]
     actions: gr.HTML
     queue: gr.HTML
+    group: gr.HTML
 
 
 def build(studio: Studio, *, timer: gr.HTML, opened: Callable[..., Any]) -> RunsTab:
@@ -45,6 +46,7 @@ def build(studio: Studio, *, timer: gr.HTML, opened: Callable[..., Any]) -> Runs
     panel.action_html("said")
     queue = panel.action_html("queue")
     bring = _build_table(panel)
+    group = panel.action_html("group")
     acts, given, save, pack = _build_one(panel)
     with gr.Column(elem_classes="ls-card"):
         html(fragments.heading("Compare runs", "The losses of the runs that you marked, and the settings that differ."))
@@ -61,7 +63,7 @@ def build(studio: Studio, *, timer: gr.HTML, opened: Callable[..., Any]) -> Runs
     panel.on([save.click, given["name"].submit], functools.partial(actions.describe, studio), given=given)
     panel.on([bring.upload], functools.partial(actions.bring_in, studio), given={"file": bring})
     panel.download(pack.click, functools.partial(actions.pack, studio))
-    return RunsTab(panel, acts, queue)
+    return RunsTab(panel, acts, queue, group)
 
 
 def _build_table(panel: Panel[Selection]) -> gr.UploadButton:

@@ -7,7 +7,7 @@ from pathlib import PurePath
 from markupsafe import Markup
 
 from studio.config import STARTER
-from studio.runs.listing import KEYS, PAGE_ROWS, Page, Query
+from studio.runs.listing import KEYS, PAGE_ROWS, Page, Query, Together
 from studio.runs.summary import Summary
 from studio.ui.kit import actions, fragments
 from studio.ui.kit.form import CHOICE_LABELS
@@ -40,7 +40,16 @@ def first_direction(column: str) -> bool:
     return column in KEYS and column not in _RISING_FIRST
 
 
-def table(page: Page, query: Query, *, chosen: Collection[str], opened: str, unread: int, any_run: bool) -> Markup:
+def table(
+    page: Page,
+    query: Query,
+    *,
+    chosen: Collection[str],
+    opened: str,
+    unread: int,
+    any_run: bool,
+    opened_group: str = "",
+) -> Markup:
     """Draw a page of the table with its count and its pager, or what fills it."""
     if not any_run:
         return fragments.empty(
@@ -56,9 +65,13 @@ def table(page: Page, query: Query, *, chosen: Collection[str], opened: str, unr
         "runs/table.html",
         columns=COLUMNS,
         query=query,
-        rows=[(run, _cells(run)) for run in page.rows],
+        rows=[
+            (run, _group_cells(group) if (group := page.groups.get(run.group)) else _cells(run), group)
+            for run in page.rows
+        ],
         chosen=chosen,
         opened=opened,
+        opened_group=opened_group,
     )
     return fragments.stack([_narrow_order(query), drawn, _pager(page), _unread(unread)])
 
@@ -86,6 +99,33 @@ def _cells(run: Summary) -> dict[str, Markup | str]:
         "last_loss": sparkline(run.spark),
         "created": moment(run.created),
     }
+
+
+def _group_cells(group: Together) -> dict[str, Markup | str]:
+    """Say in one line how runs are that were started together."""
+    runs = group.runs
+    best = group.best
+    datasets = {run.dataset for run in runs}
+    models = {base_name(run.model) for run in runs}
+    methods = {method_name(run.method) for run in runs}
+    times = [run.seconds for run in runs if run.seconds is not None]
+    return {
+        "state": group_badge(group),
+        "dataset": next(iter(datasets)) if len(datasets) == 1 else counted(len(datasets), "data set"),
+        "model": next(iter(models)) if len(models) == 1 else counted(len(models), "base model"),
+        "method": next(iter(methods)) if len(methods) == 1 else counted(len(methods), "method"),
+        "best_loss": "" if best is None else _best_loss(best),
+        "seconds": brief_duration(sum(times)) if times else "",
+        "last_loss": "",
+        "created": moment(min(run.created for run in runs)),
+    }
+
+
+def group_badge(group: Together) -> Markup:
+    """Say how many runs of a group are done."""
+    at_work = any(run.is_at_work for run in group.runs)
+    kind = "busy" if at_work else "good" if group.done == len(group.runs) else "quiet"
+    return fragments.badge(kind, f"{group.done:,} of {len(group.runs):,} done")
 
 
 def _best_loss(run: Summary) -> Markup | str:
@@ -149,7 +189,7 @@ def sparkline(losses: Sequence[float]) -> Markup:
 
 
 def _pager(page: Page) -> Markup:
-    count = counted(page.total, "run")
+    count = counted(page.total, "run or group", "runs and groups") if page.groups else counted(page.total, "run")
     first = page.page * PAGE_ROWS
     said = count if page.pages == 1 else f"{first + 1:,} to {first + len(page.rows):,} of {count}"
     return actions.pager(said, "page", page=page.page, pages=page.pages)

@@ -8,7 +8,10 @@ from typing import Any
 import gradio as gr
 
 from studio.errors import RunError
+from studio.jobs.evaluation_report import evaluated_at
+from studio.jobs.variants import short_name
 from studio.logs import logged
+from studio.planning import groups
 from studio.runs import listing
 from studio.runs.listing import Query
 from studio.runs.store import RunFolder
@@ -16,7 +19,7 @@ from studio.runs.summaries import Snapshot
 from studio.runs.summary import Summary
 from studio.studio import Studio
 from studio.ui.kit.drawn import Section
-from studio.ui.runs import lists, overlay, run_detail, table
+from studio.ui.runs import group_card, lists, overlay, run_detail, table
 from studio.ui.runs.overlay import HELD_OUT
 
 log = logging.getLogger(__name__)
@@ -33,6 +36,8 @@ class Selection:
     """The order and the page, with the text and the state that are looked for."""
     chosen: tuple[str, ...] = ()
     opened: str = ""
+    group: str = ""
+    """The group of runs that is open."""
     sure: bool = False
     """Whether it is being asked if the bin shall be emptied."""
     said: str = ""
@@ -72,10 +77,25 @@ def draw(studio: Studio, selection: Selection) -> Sequence[Section]:
     snapshot = studio.summaries.look()
     seen = _Seen(snapshot.number, studio.runs.binned(), selection)
     laid = _Laid(studio.summaries.read(selection.chosen), len(selection.chosen), selection.kind)
+    members = [run for run in snapshot.runs if run.group == selection.group] if selection.group else []
+    members.sort(key=lambda run: (run.created, run.id))
+    compared = tuple((_as_compared(run), evaluated_at(studio.runs.folder / run.id)) for run in members)
     return [
         Section(seen, lambda: _parts(studio, snapshot, seen)),
+        Section(compared, lambda: _group(studio, members)),
         Section(laid, lambda: _laid_over(studio, laid)),
     ]
+
+
+def _group(studio: Studio, members: Sequence[Summary]) -> dict[str, Any]:
+    """Draw the group that is open."""
+    return {"group": str(group_card.card(groups.look(studio, studio.summaries.read([run.id for run in members]))))}
+
+
+def _as_compared(run: Summary) -> Summary:
+    """Leave out what a run says at every step: the table of a group is drawn for each hundredth of a run."""
+    share = 100 * run.step // run.total_steps if run.total_steps else 0
+    return replace(run, step=share, spark=(), best_loss=None, seconds=None, waited=0.0, tokens_per_second=None)
 
 
 def _parts(studio: Studio, snapshot: Snapshot, seen: _Seen) -> dict[str, Any]:
@@ -87,6 +107,7 @@ def _parts(studio: Studio, snapshot: Snapshot, seen: _Seen) -> dict[str, Any]:
         selection.query,
         chosen=selection.chosen,
         opened=selection.opened,
+        opened_group=selection.group,
         unread=snapshot.unread,
         any_run=bool(snapshot.runs),
     )
@@ -124,11 +145,13 @@ def _one(studio: Studio, opened: str) -> dict[str, Any]:
 def _laid_over(studio: Studio, laid: _Laid) -> dict[str, Any]:
     """Draw the chosen runs over each other, and what they do not share."""
     curves, columns = [], []
+    together = len({run.group or run.id for run in laid.runs}) == 1
     for run in laid.runs:
+        name = short_name(run.name, run.group_name) if together else run.name
         with logged(log, "A run is not compared: it was deleted just now", RunError):
             state = studio.scheduler.view(run.id)
-            curves.append(overlay.curve(run.name, state.view, kind=laid.kind))
-            columns.append(overlay.Column(run.id, run.name, state.run.config, state.run.origin))
+            curves.append(overlay.curve(name, state.view, kind=laid.kind))
+            columns.append(overlay.Column(run.id, name, state.run.config, state.run.origin))
     return {
         "chart": overlay.payload(curves, kind=laid.kind),
         "differences": str(overlay.differences(columns, gone=laid.asked - len(columns))),

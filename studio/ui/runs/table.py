@@ -73,7 +73,16 @@ def table(
         opened=opened,
         opened_group=opened_group,
     )
-    return fragments.stack([_narrow_order(query), drawn, _pager(page), _unread(unread)])
+    return fragments.stack([_narrow_order(query), drawn, _marked(len(chosen)), _pager(page), _unread(unread)])
+
+
+def _marked(count: int) -> Markup:
+    """Say that runs are marked and lead to what comes of it, which is below everything else: on a phone far below."""
+    if not count:
+        return Markup("")
+    said = "1 run marked. Mark another one to compare them." if count == 1 else f"{count:,} runs marked."
+    more = actions.button("Show the comparison", "marked", scroll="runs-chart") if count > 1 else ""
+    return Markup('<div class="ls-marked" role="status"><span>{}</span>{}</div>').format(said, more)
 
 
 def _narrow_order(query: Query) -> Markup:

@@ -245,7 +245,9 @@ def test_runs_are_compared(studio: Studio, run: RunFolder, dataset: str) -> None
     other = finished_run(studio, dataset_id=dataset, config=RunConfig(name="heron", rank=32))
     first = press(studio, "choose", run.id)
     assert "Mark a second run" in first["differences"]
+    assert "1 run marked. Mark another one" in first["table"]
     both = press(studio, "choose", other.id, selection=first["selection"])
+    assert 'data-scroll="runs-chart"' in both["table"]
     assert [curve["name"] for curve in both["chart"]["curves"]] == ["otter", "heron"]
     assert both["chart"]["curves"][0]["losses"] == (1.2,)
     assert "<td>4</td><td>32</td>" in both["differences"]

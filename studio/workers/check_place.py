@@ -109,7 +109,7 @@ def _ask(job: Job, place: Place, places: Places) -> Facts:
         storage.write(f"{part}/{WORK}", codec.dumps(Work(sample="sample")).encode())
         engine.submit(name, spec_of(place, part=part, files=f"{part}/files"))
         job.emit(Loading(what=f"Waiting for a job at {place.name}"))
-        facts = _wait(job, engine, storage, part=part, name=name, place=place)
+        facts = replace(_wait(job, engine, storage, part=part, name=name, place=place), nodes=engine.nodes())
     finally:
         with logged(log, "What the check has left at the place was not deleted", RunError, level=logging.INFO):
             storage.delete(part.rpartition("/")[0])

@@ -66,5 +66,8 @@ class ProcessEngine:
             with suppress(ProcessLookupError):
                 os.killpg(process_id, signal.SIGKILL)
 
+    def nodes(self) -> int:
+        return 1
+
     def _lock(self, job: str) -> Path:
         return self._folder / "jobs" / f"{job}.lock"

@@ -1,0 +1,118 @@
+"""The nodes of a Ray cluster, by Ray Train: it finds room on several at once, starts a process on each and ends all
+when one of them dies. Each of these starts an agent, and PyTorch connects them.
+
+Ray's own processes read this module too, with whatever Python the cluster has: nothing of the studio is imported here
+but the plain data of the protocol.
+"""
+
+import contextlib
+import ctypes
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from typing import Any
+
+from studio import codec
+from studio.jobs.places.protocol import AGENT_VARIABLE, NODE_ADDRESS, AgentSpec, NoRoom
+
+START_SECONDS = 30
+"""So long Ray looks for room before the nodes are counted again."""
+
+_SETTINGS = {
+    "RAY_TRAIN_V2_ENABLED": "1",
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": str(START_SECONDS),
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_TRAIN_METRICS_ENABLED": "0",
+}
+_NO_ROOM = ("WorkerGroupStartupTimeoutError", "WorkerGroupStartupFailedError", "InsufficientClusterResourcesError")
+"""What Ray Train raises where nodes are busy, or one died while it started there."""
+
+_DIES_WITH_PARENT = 1
+
+
+class RayNodes:
+    """The cluster that this process is a job of. Raises ImportError and RuntimeError where it cannot be used."""
+
+    def __init__(self, spec: AgentSpec) -> None:
+        os.environ.update(_SETTINGS)
+        import ray
+        import ray.train.v2.api.data_parallel_trainer as trainer
+
+        self._ray: Any = ray
+        self._trainer: Any = trainer
+        self._spec = spec
+        ray.init(log_to_driver=False)
+        asked = {"CPU": spec.cpus, "GPU": spec.gpus, "memory": spec.memory_bytes}
+        self._asked = {name: value for name, value in asked.items() if value} or {"CPU": 0.001}
+
+    def count(self) -> int:
+        nodes = [each["Resources"] for each in self._ray.nodes() if each["Alive"]]
+        return sum(all(has.get(name, 0) >= value for name, value in self._asked.items()) for has in nodes)
+
+    def train(self, nodes: int) -> bool:
+        from ray.train import FailureConfig, RunConfig, ScalingConfig
+        from ray.train.v2.api.exceptions import ControllerError, WorkerGroupError
+
+        # A node that dies ends the attempt: the studio then starts another one, from the newest checkpoint.
+        never = FailureConfig(max_failures=0, controller_failure_limit=0, max_preemption_failures=0)
+        with tempfile.TemporaryDirectory(prefix="lora-studio-train-") as kept:
+            made = self._trainer.DataParallelTrainer(
+                take_part,
+                train_loop_config={
+                    "spec": codec.dumps(self._spec),
+                    "python": self._spec.python,
+                    "head": self._ray.get_runtime_context().gcs_address,
+                },
+                scaling_config=ScalingConfig(
+                    num_workers=nodes,
+                    use_gpu=bool(self._spec.gpus),
+                    resources_per_worker=self._asked,
+                    placement_strategy="STRICT_SPREAD",
+                ),
+                run_config=RunConfig(storage_path=kept, failure_config=never),
+            )
+            try:
+                made.fit()
+            except WorkerGroupError:
+                return False
+            except ControllerError as error:
+                if type(error.controller_failure).__name__ not in _NO_ROOM:
+                    raise
+                raise NoRoom from error
+        return True
+
+
+def take_part(settings: dict[str, str]) -> None:
+    """Do the part of one node: start its agent, and wait for its end. Runs in a process that Ray has started there."""
+    import ray
+    from ray.train import get_context
+    from ray.train.collective import broadcast_from_rank_zero
+
+    node, nodes = get_context().get_world_rank(), get_context().get_world_size()
+    address = ray.util.get_node_ip_address()
+    first = broadcast_from_rank_zero({"MASTER_ADDR": address, "MASTER_PORT": str(_free_port())} if node == 0 else None)
+    places = {"GROUP_RANK": str(node), "GROUP_WORLD_SIZE": str(nodes), NODE_ADDRESS: address}
+    agent = subprocess.Popen(
+        [*(shlex.split(settings["python"]) or [sys.executable]), "-m", "studio.workers.agent"],
+        env={**os.environ, **first, **places, AGENT_VARIABLE: settings["spec"], "RAY_ADDRESS": settings["head"]},
+        stdin=subprocess.DEVNULL,
+        preexec_fn=_die_with_parent,
+    )
+    if status := agent.wait():
+        raise RuntimeError(f"The agent of node {node} ended with exit code {status}.")
+
+
+def _die_with_parent() -> None:
+    """Have the agent killed when Ray ends the process that started it."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_DIES_WITH_PARENT, signal.SIGKILL)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        return int(probe.getsockname()[1])

@@ -17,7 +17,6 @@ from studio import codec
 from studio.errors import NoAnswer, RunError
 from studio.jobs.places.protocol import AGENT_VARIABLE, FAILED, REPORT, STOP, AgentSpec, Nodes, NoRoom, Report, Storage
 from studio.logs import log_to_stderr, logged
-from studio.wording import counted
 from studio.workers.agent import MOST_REPORT_BYTES, Clock, storage_there
 
 FEWER_SECONDS = 90.0
@@ -77,10 +76,11 @@ class Gathering:
                     return 0 if done else self._say_how_it_ended()
                 except NoRoom:
                     log.info("The nodes have no room yet", exc_info=True)
-                    self._tell(f"The run needs {counted(nodes, 'node')} at once, and they are busy.")
+                    self._tell("The nodes that the run asks for are busy.")
             else:
-                had = f"there {'is' if there == 1 else 'are'} {there:,}"
-                self._tell(f"The run needs {counted(self.spec.nodes, 'node')}, and {had} that it fits on.")
+                self._tell(
+                    f"The run asks for {self.spec.nodes:,} nodes, and it fits on {there:,} of those that are there."
+                )
             self.clock.sleep(LOOK_SECONDS)
         self.end()
         return 0

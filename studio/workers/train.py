@@ -128,10 +128,7 @@ def _train(
         progress = _where_it_was(job, run)
         if nodes() < config.nodes:
             step = 0 if progress is None else progress.step
-            goes_on = f"goes on from step {step:,}" if step else "begins"
-            few = (
-                f"The run {goes_on} on {wording.counted(nodes(), 'node')} of {config.nodes}: the place has no more now."
-            )
+            few = f"The run goes on from step {step:,} on {nodes():,} of {config.nodes:,} nodes: there are no more now."
             job.emit(Noted("warning", few))
         result = trainer.run(progress)
         del trainer  # its masters would stay beside what is saved

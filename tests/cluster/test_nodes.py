@@ -119,7 +119,7 @@ def test_a_node_dies_for_good_and_the_run_goes_on_on_the_other(
     for one, other in zip(found.steps, shared.steps, strict=True):
         assert one == pytest.approx(other, rel=1e-3)
     told = [event.text for event in events(run) if isinstance(event, Noted)]
-    assert any(text.startswith("The run goes on from step ") and "on 1 node, not on 2" in text for text in told), told
+    assert any(text.startswith("The run goes on from step ") and "on 1 of 2 nodes" in text for text in told), told
 
 
 def test_the_head_dies_and_comes_back_under_a_run_on_two_nodes(
@@ -138,7 +138,7 @@ def test_a_run_that_asks_for_more_nodes_than_there_are_waits(ground: Ground, clu
     assert RayEngine(place, Places(ground.home)).nodes() == 2
     run = ground.make_run(place="ray", nodes=3)
     ground.start(run)
-    sentence = "The run needs 3 nodes, and there are 2 that it fits on."
+    sentence = "The run asks for 3 nodes, and it fits on 2 of those that are there."
     wait(
         lambda: any(isinstance(event, Loading) and sentence in event.what for event in events(run)),
         what="the sentence",

@@ -55,6 +55,7 @@ class Gathering:
     spec: AgentSpec
     storage: Storage
     clock: Clock = field(default_factory=lambda: time)
+    patience_seconds: float = FEWER_SECONDS
     _stop: threading.Event = field(default_factory=threading.Event)
     _told: str = ""
 
@@ -70,7 +71,7 @@ class Gathering:
             there = cluster.count()
             nodes = min(self.spec.nodes, there)
             waited = self.clock.monotonic() - began
-            if nodes == self.spec.nodes or (nodes and self.spec.can_be_fewer and waited > FEWER_SECONDS):
+            if nodes == self.spec.nodes or (nodes and self.spec.can_be_fewer and waited > self.patience_seconds):
                 try:
                     done = cluster.train(nodes)
                     return 0 if done else self._say_how_it_ended()

@@ -17,7 +17,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -43,7 +44,7 @@ from studio.jobs.places.protocol import (
 from studio.jobs.places.storage import FolderStorage, HttpStorage, StorageFull, checked
 from studio.jobs.tasks import Train
 from studio.logs import log_to_stderr, logged
-from studio.runs import archive_paths
+from studio.runs import archive_paths, lock
 from studio.runs.event_log import last_event, read_lines
 from studio.runs.launcher import request_stop, worker_environment, write_task
 from studio.runs.store import RunFolder
@@ -68,6 +69,7 @@ _LOG_BYTES = 16 * 2**20
 """So much of a worker's log is handed in."""
 
 _LARGE_BYTES = 64 * 2**20
+_HELD = "agent.lock"
 
 _DIES_WITH_PARENT = 1
 """The number of what asks Linux to end a process with the one that started it."""
@@ -142,8 +144,8 @@ class Agent:
                 self._said = replace(self._said, beat=self._until_answered(self._last_beat))
             if self.node == 0:
                 self._say()
-            with tempfile.TemporaryDirectory(prefix="run-", dir=self.scratch) as folder:
-                run = self._prepare(work, Path(folder))
+            with self._folder() as folder:
+                run = self._prepare(work, folder)
                 return self._train(run) if self.node == 0 else self._help(run)
         except StudioError as error:
             log.warning("%s", error, exc_info=True)
@@ -156,6 +158,21 @@ class Agent:
                 hint=f"Check the disk of {self._said.host} and the permissions of {self.scratch} there.",
             )
             return 1
+
+    @contextmanager
+    def _folder(self) -> Iterator[Path]:
+        """Make the folder to work in, and delete those that agents left which were killed."""
+        for path in self.scratch.glob(f"run-*/{_HELD}"):
+            if not lock.is_held(path):
+                with logged(log, "What an agent left could not be deleted", OSError):
+                    shutil.rmtree(path.parent)
+        with tempfile.TemporaryDirectory(prefix="run-", dir=self.scratch) as folder:
+            descriptor = lock.acquire(Path(folder) / _HELD)
+            try:
+                yield Path(folder)
+            finally:
+                if descriptor is not None:
+                    os.close(descriptor)
 
     def _read_work(self) -> Work:
         content = self.storage.read(f"{self.spec.part}/{WORK}", most_bytes=_MOST_WORK_BYTES)

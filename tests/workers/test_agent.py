@@ -1,5 +1,6 @@
 """The agent of a run at another place: what it hands in, in which order, and a storage that fails it."""
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from studio.errors import NoAnswer
 from studio.events import Failed, Finished, Record, Saved, Stepped, encode
 from studio.jobs.places.protocol import FAILED, REPORT, WORK, AgentSpec, Report, StoredFile, Work
 from studio.jobs.places.storage import FolderStorage, StorageFull
+from studio.runs import lock
 from studio.runs.event_log import EventLog
 from studio.runs.store import RunFolder
 from studio.workers.agent import Agent
@@ -219,3 +221,17 @@ def test_another_node_that_only_lost_the_rest_says_nothing(storage: Flaky, tmp_p
     assert on_two_nodes(storage, tmp_path, 1, "exit 75").work() == 1
     assert not storage.has(f"{SPEC.part}/{FAILED}-1")
     assert not storage.has(f"{SPEC.part}/{REPORT}")
+
+
+def test_what_a_killed_agent_left_is_deleted_and_what_another_works_in_is_not(storage: Flaky, tmp_path: Path) -> None:
+    """Ray kills the agents of all nodes when one of them dies, and each left a copy of its run."""
+    agent = on_two_nodes(storage, tmp_path, 1, "exit 0")
+    left, held, strange = (agent.scratch / f"run-{name}" for name in ("left", "held", "strange"))
+    for folder in (left, held, strange):
+        (folder / "runs").mkdir(parents=True)
+    (left / "agent.lock").touch()
+    descriptor = lock.acquire(held / "agent.lock")
+    assert descriptor is not None
+    assert agent.work() == 0
+    os.close(descriptor)
+    assert sorted(agent.scratch.glob("run-*")) == [held, strange]

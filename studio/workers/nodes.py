@@ -32,7 +32,6 @@ def main(environment: Mapping[str, str]) -> int:
     log_to_stderr(environment)
     spec = codec.loads(AgentSpec, environment[AGENT_VARIABLE])
     job = Gathering(spec, storage_there(spec, environment))
-    signal.signal(signal.SIGTERM, lambda number, frame: job.ask_to_stop())
     try:
         from studio.workers.ray_nodes import RayNodes
 
@@ -45,6 +44,7 @@ def main(environment: Mapping[str, str]) -> int:
             "let the run have one node.",
         )
         return 1
+    signal.signal(signal.SIGTERM, lambda number, frame: job.ask_to_stop())  # Ray has set one of its own
     return job.work(cluster)
 
 

@@ -83,6 +83,21 @@ def test_a_run_on_two_nodes_stops_when_it_is_asked_to_and_goes_on(ground: Ground
     check_finished(ground, run, shared)
 
 
+def test_who_stops_the_job_at_the_cluster_has_its_work_put_away(
+    ground: Ground, cluster: RayCluster, shared: Expected
+) -> None:
+    run = training(ground)
+    away = read_away(run.path)
+    assert away is not None
+    RayEngine(cluster.place(), Places(ground.home)).stop(away.job)
+    wait(lambda: not run.is_alive(), what="the run to stop", seconds=120)
+    state = ground.state(run)
+    assert state.status == "stopped", state.headline
+    assert run.checkpoint_steps[-1] == state.view.step, "the last step was not saved"
+    ground.finish(run, seconds=240)
+    check_finished(ground, run, shared)
+
+
 @pytest.mark.parametrize("number", [0, 1])
 def test_a_process_on_a_node_dies_and_the_run_goes_on(
     ground: Ground, cluster: RayCluster, shared: Expected, number: int

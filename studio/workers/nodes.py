@@ -10,19 +10,23 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from studio import codec
 from studio.errors import NoAnswer, RunError
 from studio.jobs.places.protocol import AGENT_VARIABLE, FAILED, REPORT, STOP, AgentSpec, Nodes, NoRoom, Report, Storage
+from studio.jobs.places.storage import StorageFull
 from studio.logs import log_to_stderr, logged
-from studio.workers.agent import MOST_REPORT_BYTES, Clock, storage_there
+from studio.workers.agent import MOST_REPORT_BYTES, PATIENCE_SECONDS, Clock, storage_there
 
 FEWER_SECONDS = 90.0
 """So long a run that goes on waits for as many nodes as it had; then it goes on on those that there are."""
 
 LOOK_SECONDS = 2.0
+
+Answer = TypeVar("Answer")
 
 log = logging.getLogger(__name__)
 
@@ -88,11 +92,11 @@ class Gathering:
 
     def _say_how_it_ended(self) -> int:
         """Say what the first node could not: why the run ended there, or that it did without a word."""
-        last = self._report()
+        last = self._until_answered(self._report)
         if last is not None and last.ended:
             return 1
         for node in range(1, self.spec.nodes):
-            met = self._read(f"{FAILED}-{node}")
+            met = self._until_answered(lambda node=node: self._read(f"{FAILED}-{node}"))  # type: ignore[misc]
             if met is not None:
                 self.end(trouble=met.trouble, hint=met.hint)
                 return 1
@@ -107,14 +111,9 @@ class Gathering:
 
     def end(self, *, trouble: str = "", hint: str = "", died: bool = False) -> None:
         """Write the last report of the attempt."""
-        while True:
-            try:
-                last = self._report() or Report(beat=0, now=0.0)
-                ended = replace(last, trouble=trouble, hint=hint, ended=True, died=died)
-                return self._say(replace(ended, beat=last.beat + 1, now=self.clock.time()))
-            except NoAnswer:
-                log.warning("The storage of the place does not answer", exc_info=True)
-                self.clock.sleep(LOOK_SECONDS)
+        last = self._until_answered(self._report) or Report(beat=0, now=0.0)
+        ended = replace(last, trouble=trouble, hint=hint, ended=True, died=died)
+        self._until_answered(lambda: self._say(replace(ended, beat=last.beat + 1, now=self.clock.time())))
 
     def _say(self, report: Report) -> None:
         self.storage.write(f"{self.spec.part}/{REPORT}", codec.dumps(report).encode())
@@ -129,6 +128,18 @@ class Gathering:
     def _read(self, name: str) -> Report | None:
         content = self.storage.read(f"{self.spec.part}/{name}", most_bytes=MOST_REPORT_BYTES)
         return None if content is None else codec.loads(Report, content)
+
+    def _until_answered(self, ask: Callable[[], Answer]) -> Answer:
+        """Ask the storage until it answers. Raises RunError where it does not for long."""
+        deadline = self.clock.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                return ask()
+            except (NoAnswer, StorageFull):
+                log.warning("The storage of the place cannot be used now", exc_info=True)
+                if self.clock.monotonic() > deadline:
+                    raise
+                self.clock.sleep(LOOK_SECONDS)
 
     def _is_stopping(self) -> bool:
         with logged(log, "The storage of the place cannot be used now", RunError, level=logging.WARNING):

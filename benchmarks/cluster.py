@@ -200,7 +200,7 @@ def shared(bench: Bench, cluster: RayCluster, epochs: int) -> tuple[float, float
     apart = [abs(one.loss - other.loss) / one.loss for one, other in zip(steps(alone), steps(both), strict=True)]
     say("tokens a second of these batches on one node", speed(alone), "")
     say("the same on two nodes", speed(both), "")
-    say("the largest difference of their losses", 100 * max(apart), "%")
+    say("the largest difference of their losses", 1e6 * max(apart), "parts in a million")
     return speed(both) / speed(alone), taken
 
 
@@ -329,7 +329,7 @@ def measure(bench: Bench, cluster: RayCluster, options: argparse.Namespace, home
         for what, figure in many(bench, cluster, options.runs, options.kill_every).items():
             say(f"{options.runs} runs on {options.nodes} nodes: {what}", figure, "")
     if "paper" in wanted:
-        on_paper(run, Parts(carrier, cores, checkpoint, submission(cluster, home), head), Scale())
+        on_paper(run, first, Parts(carrier, cores, checkpoint, submission(cluster, home), head), Scale())
 
 
 def _repeated(example: Example) -> Example:

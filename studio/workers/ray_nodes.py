@@ -22,11 +22,12 @@ from studio.jobs.places.protocol import AGENT_VARIABLE, NODE_ADDRESS, AgentSpec,
 START_SECONDS = 30
 """So long Ray looks for room before the nodes are counted again."""
 
-_SETTINGS = {
+_SETTINGS = {  # what Ray Train does beside starting and watching processes takes memory on the head
     "RAY_TRAIN_V2_ENABLED": "1",
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": str(START_SECONDS),
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_TRAIN_METRICS_ENABLED": "0",
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
 }
 _NO_ROOM = ("WorkerGroupStartupTimeoutError", "WorkerGroupStartupFailedError", "InsufficientClusterResourcesError")
 """What Ray Train raises where nodes are busy, or one died while it started there."""

@@ -239,7 +239,7 @@ class Trainer:
             if self.is_stopping:
                 return
             if self.parts > 1:
-                torch.manual_seed((self.config.seed * 1_000_003 + self.step) * 100_003 + number)
+                torch.manual_seed(((self.config.seed * 1_000_003 + self.step) * 100_003 + number) % 2**63)
             batch = self.engine.batch(group)
             self.threads.step(batch.tokens)
             with self.engine.whole_pass():

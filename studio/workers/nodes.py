@@ -82,6 +82,10 @@ class Gathering:
                 except NoRoom:
                     log.info("The nodes have no room yet", exc_info=True)
                     self._tell("The nodes that the run asks for are busy.")
+                except RunError as error:
+                    log.warning("The nodes cannot train together", exc_info=True)
+                    self.end(trouble=error.message, hint=error.hint)
+                    return 1
             else:
                 self._tell(
                     f"The run asks for {self.spec.nodes:,} nodes, and it fits on {there:,} of those that are there."

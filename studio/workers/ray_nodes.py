@@ -14,11 +14,15 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 from studio import codec
+from studio.errors import RunError
 from studio.jobs.places.protocol import AGENT_VARIABLE, NODE_ADDRESS, AgentSpec, NoRoom
 
+UNREACHABLE = "STUDIO_NODE_UNREACHABLE"
+REACH_SECONDS = 15.0
 START_SECONDS = 30
 """So long Ray looks for room before the nodes are counted again."""
 
@@ -78,7 +82,8 @@ class RayNodes:
             )
             try:
                 made.fit()
-            except WorkerGroupError:
+            except WorkerGroupError as error:
+                require_reached(str(error))
                 return False
             except ControllerError as error:
                 if type(error.controller_failure).__name__ not in _NO_ROOM:
@@ -87,15 +92,28 @@ class RayNodes:
         return True
 
 
+def require_reached(said: str) -> None:
+    """Raise RunError where nodes said that they cannot reach one another: another attempt would not either."""
+    if UNREACHABLE in said:
+        raise RunError(
+            "The nodes of the place cannot reach one another.",
+            "A run on several nodes needs all ports between them to be open: let it have one node until then.",
+        )
+
+
 def take_part(settings: dict[str, str]) -> None:
     """Do the part of one node: start its agent, and wait for its end. Runs in a process that Ray has started there."""
     import ray
     from ray.train import get_context
-    from ray.train.collective import broadcast_from_rank_zero
+    from ray.train.collective import barrier, broadcast_from_rank_zero
 
     node, nodes = get_context().get_world_rank(), get_context().get_world_size()
     address = ray.util.get_node_ip_address()
-    first = broadcast_from_rank_zero({"MASTER_ADDR": address, "MASTER_PORT": str(_free_port())} if node == 0 else None)
+    with _listening(address) as tried, _listening(address) as used:
+        known = {"MASTER_ADDR": address, "MASTER_PORT": str(used), "tried": tried} if node == 0 else None
+        first = broadcast_from_rank_zero(known)
+        require_reachable(first["MASTER_ADDR"], first.pop("tried"), node=node)
+        barrier()
     places = {"GROUP_RANK": str(node), "GROUP_WORLD_SIZE": str(nodes), NODE_ADDRESS: address}
     agent = subprocess.Popen(
         [*(shlex.split(settings["python"]) or [sys.executable]), "-m", "studio.workers.agent"],
@@ -113,7 +131,17 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(_DIES_WITH_PARENT, signal.SIGKILL)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        return int(probe.getsockname()[1])
+@contextlib.contextmanager
+def _listening(address: str) -> Iterator[int]:
+    """Listen at a free port of this node, and say at which."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.create_server((address, 0), family=family) as listener:
+        yield int(listener.getsockname()[1])
+
+
+def require_reachable(address: str, port: int, *, node: int) -> None:
+    """Raise RuntimeError where the first node cannot be reached from this one: PyTorch would try for hours."""
+    try:
+        socket.create_connection((address, port), timeout=REACH_SECONDS).close()
+    except OSError as error:
+        raise RuntimeError(f"{UNREACHABLE} (node {node}, {address}:{port}: {error})") from error

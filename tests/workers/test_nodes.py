@@ -1,5 +1,6 @@
 """The job of a run on several nodes: how it waits for them, and what it says when they end without a word."""
 
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,6 +13,7 @@ from studio.errors import NoAnswer
 from studio.jobs.places.protocol import FAILED, REPORT, STOP, AgentSpec, NoRoom, Report
 from studio.jobs.places.storage import FolderStorage
 from studio.workers.nodes import Gathering
+from studio.workers.ray_nodes import require_reachable, require_reached
 from tests.patience import PATIENCE_SECONDS
 from tests.workers.test_agent import Clock, Flaky
 
@@ -132,6 +134,25 @@ def test_what_the_first_node_has_said_last_stays(storage: Flaky) -> None:
     say(storage, last)
     assert job(storage).work(Cluster(3, meets=(lambda: False,))) == 1
     assert report(storage) == last
+
+
+def test_nodes_that_cannot_reach_one_another_are_a_sentence_and_no_death(storage: Flaky) -> None:
+    """PyTorch tried for two hours, and then the run was started again, three times."""
+
+    def try_to_reach() -> bool:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+            require_reachable("127.0.0.1", port, node=1)
+        with pytest.raises(RuntimeError) as met:
+            require_reachable("127.0.0.1", port, node=1)
+        require_reached("Training failed due to worker errors: the agent of node 1 ended")
+        require_reached(f"Training failed due to worker errors:\n{met.value}")
+        return True
+
+    assert job(storage).work(Cluster(3, meets=(try_to_reach,))) == 1
+    told = report(storage)
+    assert told.trouble == "The nodes of the place cannot reach one another."
+    assert (told.ended, told.died) == (True, False)
 
 
 def test_a_storage_that_does_not_answer_is_asked_until_the_end_is_said(storage: Flaky) -> None:

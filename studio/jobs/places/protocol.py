@@ -158,7 +158,7 @@ class Nodes(Protocol):
     def train(self, nodes: int) -> bool:
         """Start an agent on each of so many nodes, wait for their end, and say whether all did their part.
 
-        Raises NoRoom where they cannot be started within a while.
+        Raises NoRoom where they cannot be started within a while, and RunError where they never can.
         """
         ...
 

@@ -33,8 +33,10 @@ _SETTINGS = {  # what Ray Train does beside starting and watching processes take
     "RAY_TRAIN_METRICS_ENABLED": "0",
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
 }
-_NO_ROOM = ("WorkerGroupStartupTimeoutError", "WorkerGroupStartupFailedError", "InsufficientClusterResourcesError")
-"""What Ray Train raises where nodes are busy, or one died while it started there."""
+_NO_ROOM = ("WorkerGroupStartupTimeoutError", "InsufficientClusterResourcesError")
+"""What Ray Train raises where nodes are busy."""
+
+_DIED_AT_START = "WorkerGroupStartupFailedError"
 
 _DIES_WITH_PARENT = 1
 
@@ -86,9 +88,12 @@ class RayNodes:
                 require_reached(str(error))
                 return False
             except ControllerError as error:
-                if type(error.controller_failure).__name__ not in _NO_ROOM:
+                met = type(error.controller_failure).__name__
+                if met in _NO_ROOM:
+                    raise NoRoom from error
+                if met != _DIED_AT_START:
                     raise
-                raise NoRoom from error
+                return False
         return True
 
 

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 LED = tuple(dict.fromkeys([*DERIVED, *form.ADAPTER_ONLY, "data_parallel", "patience", "smallest_gain"]))
 """The controls that show or hide as other settings say."""
 
-MOST_OFFERED = 64
+MOST_OFFERED = 16
 """So many nodes are offered at most; the command line takes any number."""
 
 

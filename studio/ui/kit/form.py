@@ -105,7 +105,7 @@ def control(name: str) -> gr.components.Component:
     if name == "place":
         return unchecked(gr.Dropdown)([THIS_MACHINE], value="", visible=False, **look)
     if name == "nodes":
-        return unchecked(gr.Dropdown)([each.default], value=each.default, visible=False, **look)
+        return unchecked(gr.Radio)([each.default], value=each.default, visible=False, **look)
     if each.kind is bool:
         return gr.Checkbox(value=each.default, **look)
     if each.choices:

@@ -138,6 +138,6 @@ def test_a_run_gets_nodes_of_a_cluster_that_has_several(
     expect(nodes).to_have_count(3)
     nodes.nth(1).check()
     page.get_by_role("button", name="Start training", exact=True).click()
-    expect(page.get_by_text("It trains at lab, on 2 nodes.")).to_be_visible()
+    expect(page.get_by_role("tab", name="3. Train", exact=True)).to_have_attribute("aria-selected", "true")
     (run,) = RunStore(home).all()
     assert (run.config.place, run.config.nodes) == ("lab", 2)

@@ -1,6 +1,7 @@
 """What another place costs: the way there and back, a node that dies, and many runs at once on a cluster.
 
     python benchmarks/cluster.py --nodes 2 --runs 8 --kill-every 60
+    python benchmarks/cluster.py --nodes 2 --only shared,paper
 
 Starts a real Ray cluster on this machine, of a head that trains nothing and nodes of one core each, which share no
 folder with the studio, and trains a tiny random model on it, each run in a process of its own. It measures
@@ -9,14 +10,15 @@ folder with the studio, and trains a tiny random model on it, each run in a proc
     the lag             from a step there to its line in the run's folder here
     a killed node       from its end to the first step that another job does beyond what was there
     the speed           tokens a second there over those of the same run here
+    a shared run        tokens a second of one run on two nodes over those on one, with batches of some thousand tokens
     many runs           so many in the queue, a node killed every so many seconds: what was lost, what was done twice
 
-and what the process here takes of memory. At the end it says, from these figures, what a hundred nodes and a hundred
-thousand runs would need.
+and what the process here takes of memory. At the end it says, from these figures (`cluster_on_paper`), what a hundred
+nodes and a hundred thousand runs would need, and where that breaks first.
 """
 
 import argparse
-import itertools
+import contextlib
 import shutil
 import statistics
 import sys
@@ -25,18 +27,22 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
+from cluster_on_paper import Parts, Scale, on_paper
 from common import ROOT
 
 sys.path.insert(0, str(ROOT))
 
 from studio.config import RunConfig
+from studio.data.examples import Example
 from studio.events import Resumed, Stepped
 from studio.jobs.places.away import read_away
 from studio.jobs.places.book import Places
+from studio.jobs.places.protocol import AgentSpec
+from studio.jobs.places.ray_jobs import RayEngine
 from studio.jobs.tasks import Train, TrainElsewhere
 from studio.runs import lock
 from studio.runs.event_log import read_events
@@ -50,6 +56,7 @@ from tests.workers.conftest import examples
 
 LOOK_SECONDS = 0.02
 PATIENCE_SECONDS = 600.0
+WIDE_BATCH = 16
 
 
 @dataclass(frozen=True)
@@ -60,15 +67,15 @@ class Bench:
     scheduler: Scheduler
     model: Path
 
-    def run(self, *, place: str, epochs: int) -> RunFolder:
-        """Write a run of 12 steps an epoch."""
-        config = RunConfig(model=str(self.model), place=place, epochs=epochs, batch_size=2, early_stopping=False)
+    def run(self, *, place: str, epochs: int, nodes: int = 1, wide: bool = False) -> RunFolder:
+        """Write a run of 12 short steps an epoch, or of two with thousands of tokens each."""
+        config = RunConfig(model=str(self.model), place=place, nodes=nodes, epochs=epochs, early_stopping=False)
         return self.store.create(
-            config,
+            replace(config, batch_size=WIDE_BATCH if wide else 2, max_length=2048, precision="fp32"),
             dataset_id="colours",
             dataset_name="Colours",
             dataset_sha256="0" * 64,
-            train=examples(24),
+            train=tuple(map(_repeated, examples(2 * WIDE_BATCH))) if wide else examples(24),
             validation=examples(4),
         )
 
@@ -180,6 +187,65 @@ def many(bench: Bench, cluster: RayCluster, count: int, kill_every: float) -> di
     }
 
 
+def shared(bench: Bench, cluster: RayCluster, epochs: int) -> tuple[float, float]:
+    """Measure tokens a second of a run on two nodes over those on one, and the MiB that it takes on the head."""
+    alone, both = (bench.run(place="ray", nodes=nodes, wide=True, epochs=epochs) for nodes in (1, 2))
+    bench.start(alone)
+    bench.finish(alone)
+    before = head_mib(cluster)
+    bench.start(both)
+    wait(lambda: steps(both), "the first step on two nodes")
+    taken = head_mib(cluster) - before
+    bench.finish(both)
+    apart = [abs(one.loss - other.loss) / one.loss for one, other in zip(steps(alone), steps(both), strict=True)]
+    say("tokens a second of these batches on one node", speed(alone), "")
+    say("the same on two nodes", speed(both), "")
+    say("the largest difference of their losses", 1e6 * max(apart), "parts in a million")
+    return speed(both) / speed(alone), taken
+
+
+def head_mib(cluster: RayCluster) -> float:
+    """Return the MiB of memory of all processes of the head."""
+    total = 0.0
+    for each in psutil.Process(cluster.head.pid).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            total += each.memory_full_info().uss / 2**20
+    return total
+
+
+def wait_for_checkpoint(run: RunFolder) -> float:
+    """Return the bytes of a whole checkpoint: what a run leaves at its end lacks what only a training needs."""
+    while True:
+        wait(lambda: run.checkpoint_steps, "a checkpoint")
+        with contextlib.suppress(FileNotFoundError):  # it was just deleted for a newer one
+            return float(sum(each.stat().st_size for each in run.checkpoint(run.checkpoint_steps[-1]).iterdir()))
+
+
+def submission(cluster: RayCluster, home: Path) -> float:
+    """Measure the seconds until the cluster has taken a job."""
+    engine = RayEngine(cluster.place(), Places(home))
+    engine.prepare()
+    found = []
+    for number in range(5):
+        began = time.monotonic()
+        engine.submit(f"lora-studio-bench-{number}", AgentSpec(part=f"runs/b/{number}", files="runs/b/files"))
+        found.append(time.monotonic() - began)
+        engine.stop(f"lora-studio-bench-{number}")
+    return statistics.median(found)
+
+
+def cores_here(run: RunFolder, seconds: float = 10.0) -> float:
+    """Return the share of a core that the process here of a run takes which steps elsewhere."""
+    holder = lock.holder(run.lock_path)
+    if holder is None:
+        return 0.0
+    process = psutil.Process(holder)
+    before = process.cpu_times()
+    time.sleep(seconds)
+    after = process.cpu_times()
+    return (after.user + after.system - before.user - before.system) / seconds
+
+
 def memory_here(run: RunFolder) -> float:
     """Return the MiB that the process here of a run takes which trains elsewhere."""
     holder = lock.holder(run.lock_path)
@@ -198,6 +264,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=8)
     parser.add_argument("--kill-every", type=float, default=60.0, help="seconds, 0 for never")
     parser.add_argument("--runs-alone", action="store_true", help="measure the many runs and nothing else")
+    parser.add_argument("--only", default="first,killed,shared,many,paper", help="what to measure, of these")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="cluster-"))
     cluster = RayCluster(Path(tempfile.mkdtemp(prefix="ray", dir="/tmp")), write_python(folder / "python"))
@@ -233,37 +300,42 @@ def measure(bench: Bench, cluster: RayCluster, options: argparse.Namespace, home
         for what, figure in many(bench, cluster, options.runs, options.kill_every).items():
             say(f"{options.runs} runs on {options.nodes} nodes: {what}", figure, "")
         return
+    wanted = options.only.split(",")
     cold, first = first_step(bench, epochs=1)
     say("from the submission to the first step, nothing sent yet", cold)
     bench.finish(first)
-    warm, run = first_step(bench, epochs=60)
+    warm, run = first_step(bench, epochs=120)
     say("the same, data and model already there", warm)
-    say("memory of the process here", memory_here(run), "MiB")
-    found = sorted(lags(run, 200))
-    say("from a step there to its line here, median", statistics.median(found))
-    say("the same, 95th percentile", found[int(0.95 * len(found))])
+    carrier, cores = memory_here(run), cores_here(run)
+    say("memory of the process here", carrier, "MiB")
+    say("cores that it takes while the run steps", cores, "")
+    if "first" in wanted:
+        found = sorted(lags(run, 200))
+        say("from a step there to its line here, median", statistics.median(found))
+        say("the same, 95th percentile", found[int(0.95 * len(found))])
+    checkpoint = wait_for_checkpoint(run)
     bench.finish(run)
-    here = bench.run(place="", epochs=60)
-    bench.start(here)
-    bench.finish(here)
-    say("tokens a second there over those here", speed(run) / speed(here), "")
-    say("from the death of a node to the first new step", killed_node(bench, cluster))
-    if options.runs:
+    if "first" in wanted:
+        here = bench.run(place="", epochs=120)
+        bench.start(here)
+        bench.finish(here)
+        say("tokens a second there over those here", speed(run) / speed(here), "")
+    if "killed" in wanted:
+        say("from the death of a node to the first new step", killed_node(bench, cluster))
+    if "shared" in wanted or "paper" in wanted:
+        ratio, head = shared(bench, cluster, epochs=10)
+        say("tokens a second of one run on two nodes over those on one", ratio, "")
+    if "many" in wanted and options.runs:
         for what, figure in many(bench, cluster, options.runs, options.kill_every).items():
             say(f"{options.runs} runs on {options.nodes} nodes: {what}", figure, "")
-    on_paper(found, run)
+    if "paper" in wanted:
+        on_paper(run, first, Parts(carrier, cores, checkpoint, submission(cluster, home), head), Scale())
 
 
-def on_paper(found: list[float], run: RunFolder) -> None:
-    """Say what a hundred nodes and a hundred thousand runs need, from what was measured here."""
-    lines = list(itertools.islice(run.events_path.open("rb"), 10_000))
-    line = sum(map(len, lines)) / max(1, len(lines))
-    asked = 2 + 1 / 5  # a report every half a second is looked for, and its job every five seconds
-    say("one line of events", line, "bytes")
-    say("on paper: requests a second to the head, 100 runs at once", 100 * 2 * asked, "")
-    say("on paper: memory of the processes here, 100 runs at once", 100 * 120 / 1024, "GiB")
-    say("on paper: events of 100,000 runs of 1,000 steps", 1e8 * line / 2**30, "GiB")
-    say("lag seen over the whole run, slowest", max(found))
+def _repeated(example: Example) -> Example:
+    """Return an example with an answer of some hundred tokens: the tiny model has one for each byte."""
+    question, answer = example.messages
+    return replace(example, messages=(question, replace(answer, content=answer.content * 20)))
 
 
 if __name__ == "__main__":

@@ -315,6 +315,13 @@ class RunConfig:
         label="Where it trains",
         help="On this machine, or at a place that was added, such as a cluster.",
     )
+    nodes: int = setting(
+        1,
+        label="Nodes",
+        help="On how many nodes of a Ray cluster it trains at once. Each batch is shared among them; the losses stay.",
+        low=1,
+        high=1000,
+    )
     switched_off: tuple[str, ...] = setting(
         (),
         label="Speed-ups switched off",

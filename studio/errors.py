@@ -7,6 +7,7 @@
     +-- RunError       a run cannot be created, started, read or stopped
     |   +-- TooMany    there is no room for it now: a bound of the studio is met
     |   +-- NoAnswer   a place where runs train does not answer now, and may do so later
+    |   +-- OthersLost another process of the same run has ended, so this one cannot go on
     +-- ExportError    a result cannot be written, or failed its check
     +-- MirrorError    the data folder cannot be mirrored, or brought back
     +-- OutOfMemory    a run needs more memory than there is
@@ -81,6 +82,10 @@ class TooMany(RunError):
 
 class NoAnswer(RunError):
     """A place where runs train does not answer now, and may do so later."""
+
+
+class OthersLost(RunError):
+    """Another process of the same run has ended, so this one cannot go on."""
 
 
 class ExportError(StudioError):

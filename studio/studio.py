@@ -300,8 +300,7 @@ class Studio:
         if config.start_adapter and self.runs.with_name(config.start_adapter):
             config = dataclasses.replace(config, start_adapter=self.runs.named(config.start_adapter).id)
         public_address.check_start_adapter(config, self.runs, self.settings)
-        if config.place:
-            self.places.get(config.place)  # raises where there is none
+        self.places.require(config.place, nodes=config.nodes)
         files = self.models.locate(config.model)
         if files is not None and files.source == "folder":
             # The worker has another working directory.
@@ -371,16 +370,15 @@ class Studio:
                 self._queue_places.remember(id)
             self.scheduler.enqueue(*ids)
 
-    def move_run(self, id: str, place: str) -> RunFolder:
+    def move_run(self, id: str, place: str, *, nodes: int = 1) -> RunFolder:
         """Let a run go on at another place, or with an empty name on this machine, once it is queued again.
 
         A job that is still at work on it where it was is left to itself: nothing of it comes here any more. Raises
         RunError while the run is at work, and for a place that is not there.
         """
         self._require_member()
-        if place:
-            self.places.get(place)
-        run = self.runs.move(id, place)
+        self.places.require(place, nodes=nodes)
+        run = self.runs.move(id, place, nodes=nodes)
         forget_job(run.path)
         return run
 

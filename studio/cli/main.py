@@ -148,8 +148,9 @@ def _runs(studio: Studio, options: argparse.Namespace, console: Console) -> int:
 
 def _resume(studio: Studio, options: argparse.Namespace, console: Console) -> int:
     run_id = _run_id(studio, options)
-    if options.place is not None:
-        studio.move_run(run_id, options.place)
+    if options.place is not None or options.nodes is not None:
+        place = studio.runs.get(run_id).config.place if options.place is None else options.place
+        studio.move_run(run_id, place, nodes=options.nodes or 1)
     return resume(studio, run_id=run_id, console=console)
 
 

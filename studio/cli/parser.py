@@ -76,6 +76,8 @@ def _add_runs(parser: argparse.ArgumentParser) -> None:
 def _add_resume(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help=_RUN)
     parser.add_argument("--place", metavar="NAME", help="let it go on at this place, or with '' on this machine")
+    nodes = "on how many nodes of a Ray cluster (default: as before, or one at another place)"
+    parser.add_argument("--nodes", type=_count_of("nodes"), metavar="NUMBER", help=nodes)
 
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:

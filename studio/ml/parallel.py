@@ -4,12 +4,19 @@ Every process holds the whole model and takes every n-th micro-batch of a step; 
 step, so all of them stay equal.
 """
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import TypeVar
 
 import torch
 from accelerate import PartialState
 from torch import distributed
+
+from studio.errors import OthersLost, RunError, is_out_of_memory
+
+PATIENCE = timedelta(hours=2)
+"""So long a process waits for the others: one may fetch its model first, and the first asks questions meanwhile."""
 
 Item = TypeVar("Item")
 
@@ -18,7 +25,8 @@ class Processes:
     """The processes of a run, seen from one of them. Alone when nothing started more."""
 
     def __init__(self) -> None:
-        self._state = PartialState(cpu=not torch.cuda.is_available())
+        with _others():
+            self._state = PartialState(cpu=not torch.cuda.is_available(), timeout=PATIENCE)
 
     @property
     def count(self) -> int:
@@ -39,7 +47,8 @@ class Processes:
         if self.count == 1 or not tensors:
             return
         flat = torch.cat([tensor.flatten() for tensor in tensors])
-        distributed.all_reduce(flat)
+        with _others():
+            distributed.all_reduce(flat)
         for tensor, part in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
             tensor.copy_(part.view_as(tensor))
 
@@ -49,5 +58,42 @@ class Processes:
             return numbers
         values = torch.tensor(numbers, dtype=torch.float64 if self._state.device.type != "mps" else torch.float32)
         values = values.to(self._state.device)
-        distributed.all_reduce(values)
-        return tuple(values.tolist())
+        with _others():
+            distributed.all_reduce(values)
+            return tuple(values.tolist())
+
+    def as_first(self, *numbers: float) -> tuple[float, ...]:
+        """Return the numbers that the first process has, in all of them."""
+        return self.total(*(number if self.is_first else 0.0 for number in numbers))
+
+    def spread(self, tensors: Sequence[torch.Tensor]) -> None:
+        """Give each tensor the content that it has in the first process."""
+        if self.count > 1:
+            with _others():
+                for tensor in tensors:
+                    distributed.broadcast(tensor.detach(), src=0)
+
+    def require_alike(self, *numbers: float) -> None:
+        """Raise RunError where what says how a batch is cut is not the same in all processes: each would then learn
+        from other rows than the rest believes."""
+        first = self.as_first(*numbers)
+        (differing,) = self.total(float(first != tuple(map(float, numbers))))
+        if differing:
+            raise RunError(
+                "The machines of this run would cut its batches in different ways.",
+                "Switch off what not all of them can do (--switched-off packing), or let one node train.",
+            )
+
+
+@contextlib.contextmanager
+def _others() -> Iterator[None]:
+    """Say in a sentence that another process is gone."""
+    try:
+        yield
+    except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise
+        raise OthersLost(
+            "Another process of this run ended, so it could not go on.",
+            "The log says more. Resume the run: it goes on from its newest checkpoint.",
+        ) from error

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from studio.config import RunConfig
+from studio.config import CHANGES_BASE, RunConfig
 from studio.errors import StudioError, is_out_of_memory
 from studio.events import Evaluated, Event, Noted, Resumed, Saved, Skipped, Stepped, Stopping
 from studio.ml.batches import TokenRow, epoch_steps
@@ -26,6 +26,9 @@ from studio.ml.streams import Streams
 from studio.ml.threads import training
 from studio.models.forecast.held_out import rows_between
 from studio.models.forecast.plan import answer_steps, evaluation_steps
+
+Group = tuple[int, Sequence[TokenRow]]
+"""Rows that go through the model at once, with their number in the step."""
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +85,8 @@ class Trainer:
         self.keeper = keeper
         self.pace = SavePace(share=keeper.share)
         self.processes = Processes()
+        self.parts = max(self.processes.count, config.nodes)
+        changes_base = config.initialisation in CHANGES_BASE
         model.train()  # before the engine looks at it: whether the base drops out decides what can be fused
         self.engine = Engine(
             model,
@@ -91,6 +96,8 @@ class Trainer:
             checkpointing=checkpointing,
             micro_batch_tokens=micro_batch_tokens,
         )
+        self.processes.require_alike(self.engine.tokens_at_once, self.engine.is_packed, len(train_rows))
+        self.processes.spread([each for each in model.parameters() if each.requires_grad or changes_base])
         self.streams = Streams(self.engine.side_by_side if self.processes.count == 1 else 1)
         self.scorer = Scorer(model, self.engine, self.processes, self.streams, emit, lambda: self.is_stopping)
         self.emit(self.engine.speedups)
@@ -210,7 +217,7 @@ class Trainer:
     def accumulate(self, rows: Sequence[TokenRow]) -> float | None:
         """Gather the gradient of the mean loss over all learned tokens of `rows`; None when a stop is requested."""
         self.model.train()
-        groups = self.processes.share(self.engine.cut(rows, parts=max(self.processes.count, self.streams.count)))
+        groups = self.processes.share(list(enumerate(self.engine.cut(rows, parts=max(self.parts, self.streams.count)))))
         learn = self.learn_side_by_side if min(self.streams.count, len(groups)) > 1 else self.learn_in_order
         losses = list(learn(groups, learned=sum(row.learned for row in rows)))
         if len(losses) < len(groups):  # a stop was requested; asked there, because a step of many rows can take minutes
@@ -222,11 +229,17 @@ class Trainer:
             return None if stop else summed
         return summed
 
-    def learn_in_order(self, groups: Sequence[Sequence[TokenRow]], *, learned: int) -> Iterator[torch.Tensor]:
-        """Gather the gradient of each group and yield its part of the loss, as far as no stop is requested."""
-        for group in groups:
+    def learn_in_order(self, groups: Sequence[Group], *, learned: int) -> Iterator[torch.Tensor]:
+        """Gather the gradient of each group and yield its part of the loss, as far as no stop is requested.
+
+        Where several share a step, what is dropped out at random follows from the place of the group in it: so it is
+        the same whichever process has it, and however many there are.
+        """
+        for number, group in groups:
             if self.is_stopping:
                 return
+            if self.parts > 1:
+                torch.manual_seed(((self.config.seed * 1_000_003 + self.step) * 100_003 + number) % 2**63)
             batch = self.engine.batch(group)
             self.threads.step(batch.tokens)
             with self.engine.whole_pass():
@@ -235,7 +248,7 @@ class Trainer:
             yield loss.detach()
         self.threads.end_step()
 
-    def learn_side_by_side(self, groups: Sequence[Sequence[TokenRow]], *, learned: int) -> Iterator[torch.Tensor]:
+    def learn_side_by_side(self, groups: Sequence[Group], *, learned: int) -> Iterator[torch.Tensor]:
         """Do the same with several groups at once. Their gradients are added in the same order at every run."""
 
         def learn(group: Sequence[TokenRow]) -> tuple[torch.Tensor, Sequence[torch.Tensor | None]]:
@@ -243,7 +256,7 @@ class Trainer:
                 loss = self.engine.summed_loss(self.engine.batch(group)) / learned
                 return loss.detach(), torch.autograd.grad(loss, self.optimizer.parameters, allow_unused=True)
 
-        largest_first = tuple(reversed(groups))  # so that no long one is left for the end
+        largest_first = tuple(group for _, group in reversed(groups))  # so that no long one is left for the end
         for loss, gradients in self.streams.in_order(largest_first, learn, is_over=lambda: self.is_stopping):
             self.optimizer.gather(gradients)
             yield loss

@@ -81,7 +81,7 @@ def _placeless(document: Any, inner: str) -> str | None:
     if inner == CONFIG:
         config = codec.from_plain(RunConfig, modernised(document))
         model, start = without_place(config.model), without_place(config.start_adapter)
-        return codec.dumps(dataclasses.replace(config, model=model, start_adapter=start, place="")) + "\n"
+        return codec.dumps(dataclasses.replace(config, model=model, start_adapter=start, place="", nodes=1)) + "\n"
     if inner == ORIGIN:
         origin = codec.from_plain(RunOrigin, document)
         return codec.dumps(dataclasses.replace(origin, model_name=without_place(origin.model_name))) + "\n"

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from studio import codec
-from studio.config import RunConfig, modernised
+from studio.config import RunConfig, check, modernised
 from studio.data.example_files import ExampleFile, write_examples
 from studio.data.examples import Example
 from studio.errors import RunError
@@ -420,12 +420,16 @@ class RunStore:
         self._shelf.forget(id)
         return self.get(id)
 
-    def move(self, id: str, place: str) -> RunFolder:
-        """Let a run that is not at work train at another place from now on; empty is this machine. Raises RunError."""
+    def move(self, id: str, place: str, *, nodes: int = 1) -> RunFolder:
+        """Let a run that is not at work train at another place from now on; empty is this machine. Raises RunError and
+        ConfigError.
+        """
         self.require_allowed()
         run = self.get(id)
+        moved = dataclasses.replace(run.config, place=place, nodes=nodes)
+        check(moved)
         with _unworked(run), disk_trouble("The run", run.path):
-            write_whole(run.path / "config.json", codec.dumps(dataclasses.replace(run.config, place=place)))
+            write_whole(run.path / "config.json", codec.dumps(moved))
         self._shelf.forget(id)
         return self.get(id)
 

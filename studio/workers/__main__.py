@@ -34,7 +34,7 @@ from studio.jobs.tasks import (
 from studio.logs import log_to_stderr
 from studio.runs import lock
 from studio.workers.job import help_job, run_job
-from studio.workers.ranks import end_with_the_first, rank
+from studio.workers.ranks import end_with_the_first, is_first_of_its_node, rank
 
 WORK: dict[type[Task], str] = {
     Train: "train:train_run",
@@ -69,7 +69,7 @@ def main(arguments: list[str]) -> int:
         return int(work(task))
     if rank() > 0:
         end_with_the_first()
-        return help_job(lambda job: work(job, task))
+        return help_job(lambda job: work(job, task), task.paths.events if is_first_of_its_node() else None)
     after = AFTERWARDS.get(type(task))
     ended = functools.partial(work_of(after), task) if after else lambda event: None
     return run_job(task.job, task.paths.events, lambda job: work(job, task), ended=ended)

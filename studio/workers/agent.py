@@ -17,7 +17,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -29,6 +30,8 @@ from studio.files import hash_file, open_plain
 from studio.graphics_card import card_names
 from studio.jobs.places.protocol import (
     AGENT_VARIABLE,
+    FAILED,
+    NODE_ADDRESS,
     REPORT,
     STOP,
     WORK,
@@ -41,11 +44,12 @@ from studio.jobs.places.protocol import (
 from studio.jobs.places.storage import FolderStorage, HttpStorage, StorageFull, checked
 from studio.jobs.tasks import Train
 from studio.logs import log_to_stderr, logged
-from studio.runs import archive_paths
+from studio.runs import archive_paths, lock
 from studio.runs.event_log import last_event, read_lines
 from studio.runs.launcher import request_stop, worker_environment, write_task
 from studio.runs.store import RunFolder
 from studio.workers.place_facts import facts_here
+from studio.workers.ranks import interfaces, node_rank, nodes
 
 LOOK_SECONDS = 0.5
 BEAT_SECONDS = 5.0
@@ -55,12 +59,17 @@ RETRY_SECONDS = 2.0
 PATIENCE_SECONDS = 24 * 3600.0
 """So long a storage that does not answer is asked again, once the worker has ended."""
 
+OTHERS_SECONDS = 5.0
+"""So long the agents of a run on several nodes have to say why theirs ended, once the first has met that."""
+
+MOST_REPORT_BYTES = 2**24
 _MOST_WORK_BYTES = 2**26
 _MOST_PIECE_BYTES = 2**20
 _LOG_BYTES = 16 * 2**20
 """So much of a worker's log is handed in."""
 
 _LARGE_BYTES = 64 * 2**20
+_HELD = "agent.lock"
 
 _DIES_WITH_PARENT = 1
 """The number of what asks Linux to end a process with the one that started it."""
@@ -88,7 +97,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     usual = Path(tempfile.gettempdir()) / f"lora-studio-{os.getuid()}"
     scratch = Path(spec.scratch).expanduser() if spec.scratch else usual
     scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
-    agent = Agent(spec, storage_there(spec, environment), scratch=scratch)
+    agent = Agent(spec, storage_there(spec, environment), scratch=scratch, node=node_rank(), nodes=nodes())
     signal.signal(signal.SIGTERM, lambda number, frame: agent.ask_to_stop())
     return agent.work()
 
@@ -103,11 +112,13 @@ def storage_there(spec: AgentSpec, environment: Mapping[str, str]) -> Storage:
 
 @dataclass
 class Agent:
-    """One job at a place."""
+    """One job at a place, or the part of one of the `nodes` that it trains on: the first says and saves all."""
 
     spec: AgentSpec
     storage: Storage
     scratch: Path
+    node: int = 0
+    nodes: int = 1
     clock: Clock = field(default_factory=lambda: time)
     _stop: threading.Event = field(default_factory=threading.Event)
     _said: Report = field(init=False)
@@ -129,10 +140,13 @@ class Agent:
             work = self._until_answered(self._read_work)
             if work.sample:
                 return self._check(work)
-            self._say()
-            with tempfile.TemporaryDirectory(prefix="run-", dir=self.scratch) as folder:
-                run = self._prepare(work, Path(folder))
-                return self._train(run)
+            if self.nodes > 1:
+                self._said = replace(self._said, beat=self._until_answered(self._last_beat))
+            if self.node == 0:
+                self._say()
+            with self._folder() as folder:
+                run = self._prepare(work, folder)
+                return self._train(run) if self.node == 0 else self._help(run)
         except StudioError as error:
             log.warning("%s", error, exc_info=True)
             self._end(trouble=error.message, hint=error.hint)
@@ -145,11 +159,31 @@ class Agent:
             )
             return 1
 
+    @contextmanager
+    def _folder(self) -> Iterator[Path]:
+        """Make the folder to work in, and delete those that agents left which were killed."""
+        for path in self.scratch.glob(f"run-*/{_HELD}"):
+            if not lock.is_held(path):
+                with logged(log, "What an agent left could not be deleted", OSError):
+                    shutil.rmtree(path.parent)
+        with tempfile.TemporaryDirectory(prefix="run-", dir=self.scratch) as folder:
+            descriptor = lock.acquire(Path(folder) / _HELD)
+            try:
+                yield Path(folder)
+            finally:
+                if descriptor is not None:
+                    os.close(descriptor)
+
     def _read_work(self) -> Work:
         content = self.storage.read(f"{self.spec.part}/{WORK}", most_bytes=_MOST_WORK_BYTES)
         if content is None:
             raise NoAnswer("What the job is to do is not in the storage of the place.")
         return codec.loads(Work, content)
+
+    def _last_beat(self) -> int:
+        """Return the beat of what was said before by the job that has the nodes."""
+        content = self.storage.read(f"{self.spec.part}/{REPORT}", most_bytes=MOST_REPORT_BYTES)
+        return 0 if content is None else codec.loads(Report, content).beat
 
     def _prepare(self, work: Work, home: Path) -> RunFolder:
         """Lay out a data folder with the run in it, as it was where it comes from."""
@@ -209,9 +243,21 @@ class Agent:
         last, code = last_event(run.events_path), worker.returncode
         if isinstance(last, Finished | Failed):
             self._end()
+        elif self.nodes > 1:  # another node may know why, and the job that has them all then says so
+            self.clock.sleep(OTHERS_SECONDS)
         else:
             self._end(trouble=f"The worker at the place ended without a word (exit code {code}).", died=True)
         return 1 if code else 0
+
+    def _help(self, run: RunFolder) -> int:
+        """Do the part of a node that is not the first, and say what is no fault of another one."""
+        worker = self._start_worker(run)
+        while worker.poll() is None:
+            self.clock.sleep(LOOK_SECONDS)
+        last = last_event(run.events_path)
+        if isinstance(last, Failed):
+            self._end(trouble=last.message, hint=last.hint)
+        return 1 if worker.returncode else 0
 
     def _start_worker(self, run: RunFolder) -> "subprocess.Popen[bytes]":
         task = Train(run.path, is_away=True)
@@ -220,7 +266,7 @@ class Agent:
         with task.paths.log.open("ab") as file:
             return subprocess.Popen(
                 command,
-                env=worker_environment(os.environ, card_names()),
+                env=worker_environment({**interfaces(os.environ.get(NODE_ADDRESS, "")), **os.environ}, card_names()),
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
@@ -285,7 +331,8 @@ class Agent:
 
     def _say(self, report: Report | None = None) -> None:
         said = replace(report or self._said, beat=self._said.beat + 1, now=self.clock.time())
-        self.storage.write(f"{self.spec.part}/{REPORT}", codec.dumps(said).encode())
+        name = f"{FAILED}-{self.node}" if self.node else REPORT
+        self.storage.write(f"{self.spec.part}/{name}", codec.dumps(said).encode())
         self._said, self._said_at = said, self.clock.monotonic()
 
     def _end(self, *, trouble: str = "", hint: str = "", died: bool = False) -> None:

@@ -110,6 +110,8 @@ def _ask(job: Job, place: Place, places: Places) -> Facts:
         engine.submit(name, spec_of(place, part=part, files=f"{part}/files"))
         job.emit(Loading(what=f"Waiting for a job at {place.name}"))
         facts = _wait(job, engine, storage, part=part, name=name, place=place)
+        with logged(log, "How many nodes the place has is not known", RunError, level=logging.WARNING):
+            facts = replace(facts, nodes=engine.nodes())
     finally:
         with logged(log, "What the check has left at the place was not deleted", RunError, level=logging.INFO):
             storage.delete(part.rpartition("/")[0])

@@ -164,7 +164,13 @@ class Journey:
         self._storage.write(f"{part_of_run(away.key, away.attempt)}/{WORK}", codec.dumps(work).encode())
 
     def _start(self) -> None:
-        spec = spec_of(self._place, part=self._part, files=files_of_run(self._away.key))
+        spec = spec_of(
+            self._place,
+            part=self._part,
+            files=files_of_run(self._away.key),
+            nodes=self._run.config.nodes,
+            can_be_fewer=bool(self._run.checkpoint_steps),
+        )
         self._engine.submit(self._away.job, spec)
 
     def _follow(self) -> Finished | Failed | None:

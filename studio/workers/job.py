@@ -15,12 +15,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from studio.errors import StudioError, is_out_of_memory
+from studio.errors import OthersLost, StudioError, is_out_of_memory
 from studio.events import Event, Failed, Finished, Loading, Started
 from studio.models.starter import Stopped
 from studio.runs import lock, lost
 from studio.runs.event_log import EventLog
 from studio.runs.turns import Holder, Turn, write_holder
+from studio.workers.ranks import OTHERS_LOST, nodes
 
 WAIT_SECONDS = 0.5
 TELL_SECONDS = 10.0
@@ -113,21 +114,31 @@ def run_job(
     except Exception as error:
         with suppress(OSError):  # the log may lie on a disk that is full
             traceback.print_exc(file=sys.stderr)
+        if isinstance(error, OthersLost) and nodes() > 1:  # the run goes on elsewhere, so this is not its end
+            return OTHERS_LOST
         last = failure(error)
     log.emit(last)
     ended(last)
     return 1 if isinstance(last, Failed) else 0
 
 
-def help_job(work: Callable[[Job], Finished]) -> int:
-    """Do the work of a process that helps another one, which writes the events; return the exit status."""
+def help_job(work: Callable[[Job], Finished], events: Path | None = None) -> int:
+    """Do the work of a process that helps another one, which writes the events; return the exit status.
+
+    What is no fault of another process is written to `events`, where that is no file of another one.
+    """
     job = Job(lambda event: None)
     signal.signal(signal.SIGTERM, lambda number, frame: job.ask_to_stop())
     try:
         work(job)
         return 0
-    except Exception:
+    except OthersLost:
         traceback.print_exc(file=sys.stderr)
+        return OTHERS_LOST
+    except Exception as error:
+        traceback.print_exc(file=sys.stderr)
+        if events is not None:
+            EventLog(events, clock=time.time).emit(failure(error))
         return 1
 
 

@@ -1,6 +1,7 @@
-"""More processes for one run: each trains on a GPU of its own; the first of them reports and saves.
+"""More processes for one run: each trains on a GPU or a node of its own; the first of them reports and saves.
 
-They find one another by the variables that PyTorch's own launcher sets.
+They find one another by the variables that PyTorch's own launcher sets. The first process of each node is started by
+what has the nodes, which says where the first of all is to be reached; it starts the others of its node.
 """
 
 import contextlib
@@ -13,6 +14,8 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 
+import psutil
+
 from studio.jobs.tasks import Train
 from studio.logs import logged
 from studio.runs.launcher import PROJECT_ROOT
@@ -22,6 +25,9 @@ log = logging.getLogger(__name__)
 _GRACE_SECONDS = 30.0
 _SIGNAL_WHEN_PARENT_ENDS = 1
 _FIRST = "STUDIO_FIRST_PROCESS"
+
+OTHERS_LOST = 75
+"""The exit code of a process that cannot go on because another one of its run ended, on another node."""
 
 
 def end_with_the_first() -> None:
@@ -34,23 +40,50 @@ def end_with_the_first() -> None:
 
 def rank() -> int:
     """Return which process of its run this is; 0 for the first and for one that is alone."""
-    return int(os.environ.get("RANK", "0"))
+    return int(os.environ.get("RANK", "") or node_rank())
+
+
+def node_rank() -> int:
+    """Return which node of its run this is; 0 for the first and for one that is alone."""
+    return int(os.environ.get("GROUP_RANK", "0"))
+
+
+def nodes() -> int:
+    """Return how many nodes are at the run of this process."""
+    return int(os.environ.get("GROUP_WORLD_SIZE", "1"))
+
+
+def is_first_of_its_node() -> bool:
+    """Tell whether no other process of the run has started this one."""
+    return _FIRST not in os.environ
+
+
+def interfaces(address: str) -> dict[str, str]:
+    """Return the variables that have PyTorch use the network that has this address; none where it is not found.
+
+    By itself gloo takes the network of the host's name, which often leads nowhere else.
+    """
+    for name, found in psutil.net_if_addrs().items():
+        if address and any(each.address == address for each in found):
+            return {"GLOO_SOCKET_IFNAME": name, "NCCL_SOCKET_IFNAME": name}
+    return {}
 
 
 @contextlib.contextmanager
 def together(task: Train, *, processes: int) -> Iterator[None]:
-    """Have `processes` processes work on a training, this one included; the others end with this one.
+    """Have `processes` processes of each node work on a training, this one included; the others end with this one.
 
     Does nothing for one process, and in those that were started here.
     """
-    if processes < 2 or rank() > 0:
+    if processes * nodes() < 2 or not is_first_of_its_node():
         yield
         return
-    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "WORLD_SIZE": str(processes)}
-    shared |= {_FIRST: str(os.getpid())}
-    others = [_start(task, shared | _numbered(number)) for number in range(1, processes)]
+    shared = {"WORLD_SIZE": str(processes * nodes()), _FIRST: str(os.getpid())}
+    if nodes() == 1:
+        shared |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
+    others = [_start(task, shared | _numbered(number, of=processes)) for number in range(1, processes)]
     before = dict(os.environ)
-    os.environ.update(shared | _numbered(0))
+    os.environ.update(shared | _numbered(0, of=processes))
     try:
         yield
     finally:
@@ -65,8 +98,9 @@ def _start(task: Train, variables: Mapping[str, str]) -> "subprocess.Popen[bytes
     return subprocess.Popen(command, cwd=PROJECT_ROOT, env={**os.environ, **variables}, stdin=subprocess.DEVNULL)
 
 
-def _numbered(number: int) -> dict[str, str]:
-    return {"RANK": str(number), "LOCAL_RANK": str(number)}
+def _numbered(number: int, *, of: int) -> dict[str, str]:
+    """Return the numbers of a process that is one `of` so many of this node."""
+    return {"RANK": str(node_rank() * of + number), "LOCAL_RANK": str(number)}
 
 
 def _end(other: "subprocess.Popen[bytes]") -> None:

@@ -10,6 +10,7 @@ import itertools
 import logging
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,7 @@ from studio.workers.checkpoints import (
 )
 from studio.workers.estimates import estimate, keep_timing, leg_timing, peak_bytes, this_machine, workload_of
 from studio.workers.job import Job
-from studio.workers.ranks import rank, together
+from studio.workers.ranks import nodes, rank, together
 from studio.workers.rows import Rows, prepare_rows, prompt_length, rows_of
 from studio.workers.samples import Sampler, prompts_of
 from studio.workers.stopping import runs_on
@@ -100,9 +101,9 @@ def _train(
     if machine.trouble:
         job.emit(Noted("warning", machine.trouble))
     expected = _forecast(job, folder=folder, config=config, machine=machine, rows=rows)
+    way = _agreed(_way(job, run, machine=machine, expected=expected))
     with _in_words(folder, config, machine=machine, rows=rows):
-        precision = _settled_precision(job, run, machine)
-        model, placement = _load(job, folder=folder, config=config, home=home, precision=precision)
+        model, placement = _load(job, folder=folder, config=config, home=home, precision=way.precision)
         start = keep_start(model, config, run.path / "start") if is_first else None
         sampler = Sampler(job, model, prompts_of(run, renderer), renderer=renderer, pad_id=pad_id(renderer))
         job.emit(Loading(what="Trying out what makes the training faster"))
@@ -120,11 +121,15 @@ def _train(
                 load=functools.partial(load_checkpoint, run),
             ),
             sample=sampler,
-            checkpointing=config.checkpointing == "on" if expected is None else expected.checkpointing,
-            micro_batch_tokens=0 if expected is None else expected.micro_batch_tokens,
+            checkpointing=way.checkpointing,
+            micro_batch_tokens=way.micro_batch_tokens,
         )
         job.emit(rows.prepared)  # from here on the run is said to train
         progress = _where_it_was(job, run)
+        if nodes() < config.nodes:
+            step = 0 if progress is None else progress.step
+            few = f"The run goes on from step {step:,} on {nodes():,} of {config.nodes:,} nodes: there are no more now."
+            job.emit(Noted("warning", few))
         result = trainer.run(progress)
         del trainer  # its masters would stay beside what is saved
     if result.steps and is_first:
@@ -236,6 +241,33 @@ def _forecast(job: Job, *, folder: Path, config: RunConfig, machine: Machine, ro
     least, most = (None, None) if expected.time is None else expected.time.training_range
     job.emit(Forecasted(_gib(expected.memory_bytes), expected.seconds, least, most))
     return expected
+
+
+@dataclass(frozen=True)
+class _Way:
+    """How a run computes, which each machine would settle by itself."""
+
+    precision: str
+    checkpointing: bool
+    micro_batch_tokens: int
+
+
+def _way(job: Job, run: RunFolder, *, machine: Machine, expected: Forecast | None) -> _Way:
+    precision = _settled_precision(job, run, machine)
+    if expected is None:
+        return _Way(precision, run.config.checkpointing == "on", 0)
+    return _Way(precision, expected.checkpointing, expected.micro_batch_tokens)
+
+
+def _agreed(way: _Way) -> _Way:
+    """Have all processes of a run compute as the first one does: what each of them measured differs."""
+    from studio.ml.loading import BF16, FP16, FP32
+    from studio.ml.parallel import Processes
+
+    formats = (FP32, BF16, FP16)
+    numbers = Processes().as_first(formats.index(way.precision), way.checkpointing, way.micro_batch_tokens)
+    number, checkpointing, tokens = map(int, numbers)
+    return _Way(formats[number], bool(checkpointing), tokens)
 
 
 def _settled_precision(job: Job, run: RunFolder, machine: Machine) -> str:

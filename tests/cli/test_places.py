@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from studio.jobs.places.book import Check, Places
+from studio.jobs.places.book import Check, Place, Places
 from studio.jobs.places.protocol import Facts
 from tests.cli.test_commands import run
 
@@ -49,3 +49,13 @@ def test_what_cannot_be_is_refused_in_a_sentence(tmp_path: Path) -> None:
     done = run(tmp_path, "train", "--data", str(missing), "--model", "starter", "--place", "lab")
     assert done.returncode == 2
     assert "There is no place 'lab'" in done.stderr
+
+
+def test_a_run_asks_for_nodes_only_where_there_can_be_several(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"prompt": "a", "completion": "b"}\n' * 4)
+    Places(tmp_path).add(Place("hpc", "slurm", folder=str(tmp_path)))
+    for place, said in (("", "asks for 2 nodes, and this machine is one"), ("hpc", "At hpc a run trains on one node")):
+        done = run(tmp_path, "train", "--data", str(rows), "--model", "starter", "--place", place, "--nodes", "2")
+        assert done.returncode == 2, done
+        assert said in done.stderr

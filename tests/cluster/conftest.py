@@ -79,15 +79,28 @@ class RayCluster:
                 return
         raise AssertionError("no node comes up")
 
-    def kill_busy_node(self) -> None:
-        """Kill the node that has a job, with all its processes, as when its power fails."""
+    def workers(self) -> dict[int, psutil.Process]:
+        """Find the workers that train on the nodes, by their number in their run."""
+        found = {}
         for node in self.nodes:
-            family = psutil.Process(node.pid).children(recursive=True)
-            if any("studio.workers" in " ".join(_command(each)) for each in family):
+            for each in psutil.Process(node.pid).children(recursive=True):
+                if "tests.faults.worker" in _command(each):
+                    found[int(each.environ().get("GROUP_RANK", "0"))] = each
+        return found
+
+    def kill_busy_node(self, number: int = 0) -> None:
+        """Kill the node that has a job, or that part of one, with all its processes, as when its power fails."""
+        worker = self.workers().get(number)
+        for node in self.nodes:
+            if worker in psutil.Process(node.pid).children(recursive=True):
                 _end(node)
                 self.nodes.remove(node)
                 return
         raise AssertionError("no node has a job")
+
+    def end_node(self) -> None:
+        """Take the newest node away."""
+        _end(self.nodes.pop())
 
     def kill_head(self) -> None:
         _end(self.head)

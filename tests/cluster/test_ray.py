@@ -61,6 +61,7 @@ def test_a_cluster_says_what_it_is(ground: Ground, cluster: RayCluster) -> None:
     assert check.facts.cores >= 1
     assert dict(check.facts.versions)["torch"]
     assert check.doubts == ()
+    assert check.facts.nodes == 2, "the head has no cores to train on"
 
 
 def test_a_run_on_a_cluster_ends_as_one_here(ground: Ground, steady: Expected) -> None:

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,18 +20,19 @@ import json, sys
 from pathlib import Path
 from tests.ml.test_parallel import trained
 
-print(json.dumps(trained(Path(sys.argv[1]))))
+print(json.dumps(trained(Path(sys.argv[1]), **json.loads(sys.argv[2]))))
 """
 
 
-def trained(folder: Path) -> tuple[list[float], float, list[int]]:
+def trained(folder: Path, **settings: Any) -> tuple[list[float], float, list[int]]:
     """Train a little; return the losses, a sum of the weights, and of how many rows each check told at its start.
 
     Some held-out rows are scored at the ends alone.
     """
     rows = tuple(make_rows((23, 5, 41, 12, 30, 8, 17)))
     held_out = (*rows[:3], *make_rows(tuple(range(10, 27)), seed=1))
-    config = RunConfig(rank=4, alpha=8, epochs=3, batch_size=4, learning_rate=5e-3, micro_batch_tokens=48)
+    usual: dict[str, Any] = {"rank": 4, "alpha": 8, "epochs": 3, "batch_size": 4, "learning_rate": 5e-3}
+    config = RunConfig(**(usual | {"micro_batch_tokens": 48} | settings))
     found = run_training(folder, rows, config=config, validation=held_out)
     told = [event.loss for event in found.events if isinstance(event, Stepped | Evaluated)]
     wholes = [event.whole for event in found.events if isinstance(event, Evaluated) and event.whole is not None]
@@ -40,16 +42,27 @@ def trained(folder: Path) -> tuple[list[float], float, list[int]]:
     return told, sum(float(each.detach().double().abs().sum()) for each in found.model.parameters()), totals
 
 
-def run_processes(folder: Path, *, count: int) -> list[tuple[list[float], float, list[int]]]:
+def run_processes(folder: Path, *, count: int, **settings: Any) -> list[tuple[list[float], float, list[int]]]:
     """Train in `count` processes that find one another over gloo; return what each of them told."""
+    told = []
+    for process in start(PROGRAM, count, str(folder), json.dumps(settings)):
+        output, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors[-2000:]
+        losses, weights, totals = json.loads(output.strip().split("\n")[-1])
+        told.append((losses, weights, totals))
+    return told
+
+
+def start(program: str, count: int, *arguments: str) -> "list[subprocess.Popen[str]]":
+    """Start processes that find one another over gloo."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(count)}
     shared |= {"CUDA_VISIBLE_DEVICES": "", "ACCELERATE_USE_CPU": "true"}
-    running = [
+    return [
         subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, str(folder)],
+            [sys.executable, "-c", program, *arguments],
             env={**os.environ, **shared, "RANK": str(rank), "LOCAL_RANK": str(rank)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -57,13 +70,6 @@ def run_processes(folder: Path, *, count: int) -> list[tuple[list[float], float,
         )
         for rank in range(count)
     ]
-    told = []
-    for process in running:
-        output, errors = process.communicate(timeout=300)
-        assert process.returncode == 0, errors[-2000:]
-        losses, weights, totals = json.loads(output.strip().split("\n")[-1])
-        told.append((losses, weights, totals))
-    return told
 
 
 def test_two_gloo_processes_give_the_losses_of_one(tiny_model: Path) -> None:
@@ -73,3 +79,49 @@ def test_two_gloo_processes_give_the_losses_of_one(tiny_model: Path) -> None:
     assert first[0] == pytest.approx(alone[0], rel=1e-4)
     assert first[1] == pytest.approx(alone[1], rel=1e-4)
     assert min(first[2]) + min(second[2]) == min(alone[2]), "each tells of its own rows"
+
+
+def test_what_is_dropped_out_is_the_same_however_many_processes_share_a_step(tmp_path: Path, tiny_model: Path) -> None:
+    """Each process drew for itself: a run that went on with fewer of them had other losses."""
+    largest = 2**31 - 1
+    alone = trained(tiny_model, dropout=0.3, nodes=2, seed=largest)
+    first, second = run_processes(tiny_model, count=2, dropout=0.3, nodes=2, seed=largest)
+    assert first[:2] == second[:2]
+    assert first[0] == pytest.approx(alone[0], rel=1e-4)
+    assert first[1] == pytest.approx(alone[1], rel=1e-4)
+    assert first[0] != pytest.approx(trained(tiny_model, seed=largest)[0], rel=1e-4), "nothing was dropped out"
+
+
+AGREEING = """
+import os, sys, torch
+from studio.errors import OthersLost, RunError
+from studio.ml.parallel import Processes
+
+processes = Processes()
+number = 0 if processes.is_first else 7
+assert processes.as_first(5.0 + number, number) == (5.0, 0.0)
+weights = torch.full((3,), float(number), requires_grad=True)
+processes.spread([weights])
+assert weights.tolist() == [0.0] * 3
+processes.require_alike(4096, True)
+try:
+    processes.require_alike(4096, processes.is_first)
+except RunError as error:
+    print("refused", error.message)
+if not processes.is_first:
+    sys.stdout.flush()
+    os._exit(3)
+try:
+    processes.total(1.0)
+except OthersLost:
+    print("lost")
+"""
+
+
+def test_processes_agree_on_what_the_first_has_and_notice_that_one_is_gone() -> None:
+    first, second = start(AGREEING, 2)
+    told = [process.communicate(timeout=300) for process in (first, second)]
+    assert (first.returncode, second.returncode) == (0, 3), told
+    refused = "refused The machines of this run would cut its batches in different ways."
+    assert told[0][0].splitlines() == [refused, "lost"]
+    assert told[1][0].splitlines() == [refused]

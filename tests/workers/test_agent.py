@@ -1,15 +1,18 @@
 """The agent of a run at another place: what it hands in, in which order, and a storage that fails it."""
 
+import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from studio import codec
 from studio.errors import NoAnswer
-from studio.events import Finished, Saved, Stepped
-from studio.jobs.places.protocol import REPORT, WORK, AgentSpec, Report, StoredFile, Work
+from studio.events import Failed, Finished, Record, Saved, Stepped, encode
+from studio.jobs.places.protocol import FAILED, REPORT, WORK, AgentSpec, Report, StoredFile, Work
 from studio.jobs.places.storage import FolderStorage, StorageFull
+from studio.runs import lock
 from studio.runs.event_log import EventLog
 from studio.runs.store import RunFolder
 from studio.workers.agent import Agent
@@ -180,3 +183,55 @@ def test_a_check_says_what_the_machine_is_and_gives_the_sample_back(agent: Agent
     assert facts.sample == "abc"
     assert facts.cores >= 1
     assert dict(facts.versions)["torch"]
+
+
+def on_two_nodes(storage: Flaky, tmp_path: Path, number: int, worker: str) -> Agent:
+    """Return the agent of one of two nodes; its worker is a program of the shell that finds its run in $RUN."""
+    python = tmp_path / f"python-{number}"
+    python.write_text(f'#!/bin/sh\nRUN=$(dirname "$4")\n{worker}\n')
+    python.chmod(0o755)
+    storage.write(f"{SPEC.part}/{WORK}", codec.dumps(Work(run_id="r")).encode())
+    scratch = tmp_path / f"scratch-{number}"
+    scratch.mkdir()
+    return Agent(replace(SPEC, python=str(python), nodes=2), storage, scratch, node=number, nodes=2, clock=Clock())
+
+
+def test_the_first_of_several_nodes_says_nothing_of_a_death_and_goes_on_counting(
+    storage: Flaky, tmp_path: Path
+) -> None:
+    """The job that has the nodes says it, because another node may know why."""
+    storage.write(f"{SPEC.part}/{REPORT}", codec.dumps(Report(beat=5, now=0.0, trouble="They are busy.")).encode())
+    assert on_two_nodes(storage, tmp_path, 0, "exit 75").work() == 1
+    told = report(storage)
+    assert told.beat > 5
+    assert (told.trouble, told.ended, told.died) == ("", False, False)
+
+
+def test_another_node_says_what_it_met_beside_the_report_of_the_run(storage: Flaky, tmp_path: Path) -> None:
+    line = encode(Record(1, 1.0, Failed("out_of_memory", "The memory was not enough.", "Shorten it.", "")))
+    assert on_two_nodes(storage, tmp_path, 1, f"echo '{line}' > $RUN/events.jsonl; exit 1").work() == 1
+    assert not storage.has(f"{SPEC.part}/{REPORT}")
+    content = storage.read(f"{SPEC.part}/{FAILED}-1", most_bytes=10_000)
+    assert content is not None
+    met = codec.loads(Report, content)
+    assert (met.trouble, met.hint, met.ended) == ("The memory was not enough.", "Shorten it.", True)
+
+
+def test_another_node_that_only_lost_the_rest_says_nothing(storage: Flaky, tmp_path: Path) -> None:
+    assert on_two_nodes(storage, tmp_path, 1, "exit 75").work() == 1
+    assert not storage.has(f"{SPEC.part}/{FAILED}-1")
+    assert not storage.has(f"{SPEC.part}/{REPORT}")
+
+
+def test_what_a_killed_agent_left_is_deleted_and_what_another_works_in_is_not(storage: Flaky, tmp_path: Path) -> None:
+    """Ray kills the agents of all nodes when one of them dies, and each left a copy of its run."""
+    agent = on_two_nodes(storage, tmp_path, 1, "exit 0")
+    left, held, strange = (agent.scratch / f"run-{name}" for name in ("left", "held", "strange"))
+    for folder in (left, held, strange):
+        (folder / "runs").mkdir(parents=True)
+    (left / "agent.lock").touch()
+    descriptor = lock.acquire(held / "agent.lock")
+    assert descriptor is not None
+    assert agent.work() == 0
+    os.close(descriptor)
+    assert sorted(agent.scratch.glob("run-*")) == [held, strange]

@@ -33,6 +33,7 @@ class FakeEngine:
         self.submitted: list[str] = []
         self.stopped: list[str] = []
         self.silent = 0
+        self.specs: list[AgentSpec] = []
         self.on_submit: Callable[[AgentSpec], JobSeen] = lambda spec: "waiting"
 
     def prepare(self) -> None:
@@ -42,6 +43,7 @@ class FakeEngine:
 
     def submit(self, job: str, spec: AgentSpec) -> None:
         self.submitted.append(job)
+        self.specs.append(spec)
         self.states[job] = self.on_submit(spec)
 
     def state(self, job: str) -> JobSeen:
@@ -50,6 +52,9 @@ class FakeEngine:
     def stop(self, job: str) -> None:
         self.stopped.append(job)
         self.states[job] = "ended"
+
+    def nodes(self) -> int:
+        return 1
 
 
 @pytest.fixture
@@ -210,3 +215,18 @@ def test_who_does_not_want_to_wait_for_a_silent_place_stops(
     with pytest.raises(Stopped):
         journey(run, engine, storage).go()
     assert engine.submitted == []
+
+
+def test_a_job_asks_for_the_nodes_of_its_run_and_for_fewer_only_once_something_was_saved(
+    make_run: Callable[..., RunFolder], engine: FakeEngine, storage: FolderStorage
+) -> None:
+    """A run that is new waits for what it asks for; one that goes on does not wait for a node that is lost for good."""
+    for saved in (False, True):
+        run = make_run(place="lab", nodes=3)
+        if saved:
+            run.checkpoint(4).mkdir(parents=True)
+            (run.checkpoint(4) / "progress.safetensors").write_bytes(b"masters")
+        engine.on_submit = ends(storage)
+        journey(run, engine, storage).go()
+    assert [(spec.nodes, spec.can_be_fewer) for spec in engine.specs] == [(3, False), (3, True)]
+    assert {spec.cpus for spec in engine.specs} == {1.0}

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from safetensors import SafetensorError
 
-from studio.errors import DataError, ModelError, RunError
+from studio.errors import DataError, ModelError, OthersLost, RunError
 from studio.events import Event, Failed, Finished, Loading, Started
 from studio.ml.soundness import Diverged
 from studio.models.starter import Stopped
 from studio.runs.turns import EVALUATION, Holder
-from studio.workers.job import Job, failure, run_job
+from studio.workers.job import Job, failure, help_job, run_job
+from studio.workers.ranks import OTHERS_LOST
 from tests.workers.conftest import events
 
 DONE = Finished(status="finished", summary="Done.", seconds=0.1)
@@ -113,3 +114,33 @@ def test_who_waits_says_for_what_and_how_long(tmp_path: Path) -> None:
     assert said.is_waiting
     assert said.waits_for == EVALUATION
     assert re.fullmatch(r"Waiting for the evaluation of otter, \d to \d min", said.what)
+
+
+def lose_the_others(job: Job) -> Finished:
+    raise OthersLost("Another process of this run ended.", "Resume the run.")
+
+
+def test_a_process_that_lost_those_on_other_nodes_ends_without_a_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run goes on in another job, so this must not be told as its end."""
+    monkeypatch.setenv("GROUP_WORLD_SIZE", "2")
+    assert run_job("train", tmp_path / "over-nodes", lose_the_others) == OTHERS_LOST
+    assert [type(event) for event in events(tmp_path / "over-nodes")] == [Started]
+    monkeypatch.delenv("GROUP_WORLD_SIZE")
+    assert run_job("train", tmp_path / "here", lose_the_others) == 1
+    last = events(tmp_path / "here")[-1]
+    assert isinstance(last, Failed)
+    assert last.message == "Another process of this run ended."
+
+
+def test_the_first_process_of_another_node_writes_down_what_it_met(tmp_path: Path) -> None:
+    def fail(job: Job) -> Finished:
+        raise RunError("The disk is gone.", "Look for it.")
+
+    assert help_job(fail, tmp_path / "events") == 1
+    (told,) = events(tmp_path / "events")
+    assert isinstance(told, Failed)
+    assert told.message == "The disk is gone."
+    assert help_job(lose_the_others, tmp_path / "none") == OTHERS_LOST
+    assert not (tmp_path / "none").exists()

@@ -133,6 +133,24 @@ class Places:
             log.debug("A run names a place that is not there", exc_info=True)
             return 1
 
+    def nodes_of(self, name: str) -> int:
+        """Return on how many nodes of a place one run can train, as its last check found; 1 where it cannot."""
+        check = self.last_check(name) if name else None
+        return 1 if check is None or check.facts is None or check.trouble else check.facts.nodes
+
+    def require(self, name: str, *, nodes: int) -> None:
+        """Raise RunError where there is no such place, and ConfigError where no run trains on several nodes of it."""
+        if not name and nodes > 1:
+            raise ConfigError(
+                f"The run asks for {nodes:,} nodes, and this machine is one.",
+                "Choose a Ray cluster where it trains (--place), or one node.",
+            )
+        if name and self.get(name).kind == SLURM and nodes > 1:
+            raise ConfigError(
+                f"At {name} a run trains on one node, and it asks for {nodes:,}.",
+                "Only a Ray cluster gives one run several: choose such a place, or one node.",
+            )
+
     def add(self, place: Place) -> Place:
         """Keep a new place. Raises ConfigError for settings that cannot be, RunError where the name is taken."""
         check_place(place)

@@ -33,8 +33,8 @@ def open_engine(place: Place, places: Places) -> Engine:
     raise RunError(f"'{place.kind}' is no kind of place.", "Choose a Ray cluster or a Slurm cluster.")
 
 
-def spec_of(place: Place, *, part: str, files: str) -> AgentSpec:
-    """Return what a job at a place has to know; `part` and `files` are its own names in the storage."""
+def spec_of(place: Place, *, part: str, files: str, nodes: int = 1, can_be_fewer: bool = False) -> AgentSpec:
+    """Return what a job at a place has to know; the rest is as in `AgentSpec`."""
     return AgentSpec(
         part=part,
         files=files,
@@ -43,6 +43,11 @@ def spec_of(place: Place, *, part: str, files: str) -> AgentSpec:
         key="" if place.folder else place.files_key,
         python=place.python,
         scratch=place.scratch,
+        nodes=nodes,
+        can_be_fewer=can_be_fewer,
+        cpus=place.cpus,
+        gpus=place.gpus,
+        memory_bytes=int(place.memory_gib * 2**30),
     )
 
 

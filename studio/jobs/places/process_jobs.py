@@ -38,7 +38,8 @@ class ProcessEngine:
         if descriptor is None:
             return
         try:
-            command = [*shlex.split(self._place.python), "-m", "studio.workers.agent"]
+            module = "studio.workers.agent" if spec.nodes == 1 else "studio.workers.nodes"
+            command = [*shlex.split(self._place.python), "-m", module]
             with path.with_suffix(".out").open("ab") as out:
                 process = subprocess.Popen(
                     command,
@@ -65,6 +66,9 @@ class ProcessEngine:
         if process_id is not None:
             with suppress(ProcessLookupError):
                 os.killpg(process_id, signal.SIGKILL)
+
+    def nodes(self) -> int:
+        return 1
 
     def _lock(self, job: str) -> Path:
         return self._folder / "jobs" / f"{job}.lock"

@@ -8,6 +8,7 @@ of the place, under these names:
                          report.json    how far it is: `Report`, written again after all that it names
                          events-N       lines of its events; log-N: pieces of its log
                          stop           there when it is to end
+                         failed-N       of a job on several nodes: what node N met that is no fault of another one
     runs/<key>/files/<sha256>       what the run has made
     checks/<key>/...                the same for the check of a place
 """
@@ -22,10 +23,13 @@ STORED_NAME = re.compile(r"(?=.{1,300}\Z)[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9]
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
-WORK, REPORT, STOP = "work.json", "report.json", "stop"
+WORK, REPORT, STOP, FAILED = "work.json", "report.json", "stop", "failed"
 
 AGENT_VARIABLE = "STUDIO_AGENT"
 """The variable in which a job finds what it has to know, as JSON."""
+
+NODE_ADDRESS = "STUDIO_NODE_ADDRESS"
+"""The variable in which an agent of a job on several nodes finds under which address the others know its node."""
 
 JobSeen = Literal["waiting", "running", "ended", "unknown"]
 
@@ -68,6 +72,8 @@ class Facts:
     gpu_memory_gib: float = 0.0
     disk_gib: float = 0.0
     sample: str = ""
+    nodes: int = 1
+    """On how many nodes at once a run can train."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,8 @@ class AgentSpec:
     """What a job knows before it can reach its storage: where that is, and which part of it is its own.
 
     `folder` is a shared folder. Without one, files are served to whoever has `key` at this port of the cluster's head.
+    The job trains on so many `nodes`, with `cpus`, `gpus` and `memory_bytes` of each; `can_be_fewer` says that it goes
+    on with what there is where the place has no longer as many.
     """
 
     part: str
@@ -105,6 +113,11 @@ class AgentSpec:
     key: str = ""
     python: str = ""
     scratch: str = ""
+    nodes: int = 1
+    can_be_fewer: bool = False
+    cpus: float = 0.0
+    gpus: float = 0.0
+    memory_bytes: int = 0
 
 
 class Engine(Protocol):
@@ -124,6 +137,29 @@ class Engine(Protocol):
 
     def stop(self, job: str) -> None:
         """End a job, at once where it has not begun. Does nothing when it has ended."""
+        ...
+
+    def nodes(self) -> int:
+        """Count the nodes that a run fits on, of which one run may have several; 1 where it may have one alone."""
+        ...
+
+
+class NoRoom(Exception):
+    """Nodes that there are have no room for a run now."""
+
+
+class Nodes(Protocol):
+    """The nodes of a place, seen by the job of a run that trains on several of them."""
+
+    def count(self) -> int:
+        """Count the nodes that an agent fits on, also those that are busy."""
+        ...
+
+    def train(self, nodes: int) -> bool:
+        """Start an agent on each of so many nodes, wait for their end, and say whether all did their part.
+
+        Raises NoRoom where they cannot be started within a while, and RunError where they never can.
+        """
         ...
 
 

@@ -27,6 +27,7 @@ STOP_SECONDS = 240
 """How long Ray waits for a job that it has asked to end; by itself it would kill a run that saves after three."""
 
 _LOOK_SECONDS = 1.0
+_MOST_NODES = 10_000
 _STATES: dict[str, JobSeen] = {
     "PENDING": "waiting",
     "RUNNING": "running",
@@ -91,6 +92,8 @@ class RayEngine:
             "entrypoint_memory": int(self._place.memory_gib * 2**30),
         }
         variables = {AGENT_VARIABLE: codec.dumps(spec), "RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS)}
+        if spec.nodes > 1:  # this job only waits, so it asks for nothing, and Ray runs it on the head
+            return self._submit(job, "studio.workers.nodes", variables)
         self._submit(
             job, "studio.workers.agent", variables, {name: value for name, value in resources.items() if value}
         )
@@ -108,6 +111,16 @@ class RayEngine:
     def stop(self, job: str) -> None:
         if self.state(job) in ("waiting", "running"):
             self._asked(lambda client: client.stop_job(job))
+
+    def nodes(self) -> int:
+        asked = {"CPU": self._place.cpus, "GPU": self._place.gpus, "memory": self._place.memory_gib * 2**30}
+
+        def fits(node: Any) -> bool:
+            return node.state == "ALIVE" and all(
+                node.resources_total.get(name, 0) >= value for name, value in asked.items()
+            )
+
+        return sum(map(fits, self._asked(lambda client: _nodes(self._place.address))))
 
     def _submit(
         self, job: str, module: str, variables: dict[str, str], resources: dict[str, float] | None = None
@@ -164,6 +177,12 @@ class RayEngine:
                 "Check that it runs and that this address leads to its dashboard.",
             ) from error
         raise RunError(f"The cluster at {self._place.address} refused: {str(error)[:400]}") from error
+
+
+def _nodes(address: str) -> Any:
+    from ray.util.state import list_nodes
+
+    return list_nodes(address=address, limit=_MOST_NODES, timeout=int(ANSWER_SECONDS))
 
 
 def _submitted(client: Any, *, job: str, command: str, runtime: dict[str, Any], resources: dict[str, float]) -> str:

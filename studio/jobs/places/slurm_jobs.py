@@ -90,6 +90,9 @@ class SlurmEngine:
         if found is not None:
             self._ask(lambda: found.cancel(check=False))
 
+    def nodes(self) -> int:
+        return 1
+
     def _executor(self, job: str) -> Any:
         folder, place = self._folder / "submitit", self._place
         if place.executor == LOCAL:

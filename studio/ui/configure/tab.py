@@ -73,6 +73,7 @@ def build(
             html(fragments.heading("What it takes"))
             pressable.append(panel.action_html("forecast"))
             controls["place"] = form.control("place")
+            controls["nodes"] = form.control("nodes")
             controls["name"] = form.control("name")
             start = panel.part("start", _start_button())
             _build_details(panel)

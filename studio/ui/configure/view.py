@@ -38,6 +38,9 @@ log = logging.getLogger(__name__)
 LED = tuple(dict.fromkeys([*DERIVED, *form.ADAPTER_ONLY, "data_parallel", "patience", "smallest_gain"]))
 """The controls that show or hide as other settings say."""
 
+MOST_OFFERED = 16
+"""So many nodes are offered at most; the command line takes any number."""
+
 
 def draw(studio: Studio, facts: ModelFacts, selection: Selection) -> Drawing:
     """Draw all parts of the tab."""
@@ -46,10 +49,11 @@ def draw(studio: Studio, facts: ModelFacts, selection: Selection) -> Drawing:
         return {}
     chosen = (selection.preset, bool(selection.copied))
     seen = (selection.settings, chosen, selection.price_per_hour, context, selection.following)
-    places = studio.places.names()
+    places, settings = studio.places.names(), selection.settings
+    nodes = studio.places.nodes_of(settings.place)
     return [
         Section(seen, partial(_parts, studio, facts, selection, context)),
-        Section((places, selection.settings.place), partial(_place, places, selection.settings.place)),
+        Section((places, settings.place, nodes, settings.nodes), partial(_place, places, settings, nodes)),
         several.section(studio, facts, selection, context),
         Section(selection.taken_from, lambda: {"source": str(copied_settings.said(selection.taken_from))}),
     ]
@@ -87,10 +91,14 @@ def _parts(studio: Studio, facts: ModelFacts, selection: Selection, context: Run
     }
 
 
-def _place(places: tuple[str, ...], chosen: str) -> Drawn:
-    """Offer the places where the run can train; one that is gone stays on offer while it is chosen."""
-    offered = [form.THIS_MACHINE, *((name, name) for name in dict.fromkeys([*places, chosen]) if name)]
-    return {"place": gr.update(choices=offered, visible=len(offered) > 1)}
+def _place(places: tuple[str, ...], settings: RunConfig, nodes: int) -> Drawn:
+    """Offer the places where the run can train, and on how many nodes there; what is chosen stays on offer."""
+    offered = [form.THIS_MACHINE, *((name, name) for name in dict.fromkeys([*places, settings.place]) if name)]
+    numbers = sorted({*range(1, min(nodes, MOST_OFFERED) + 1), settings.nodes})
+    return {
+        "place": gr.update(choices=offered, visible=len(offered) > 1),
+        "nodes": gr.update(choices=numbers, visible=len(numbers) > 1),
+    }
 
 
 def _data(studio: Studio, facts: ModelFacts, dataset: Dataset | None) -> str:

@@ -22,7 +22,7 @@ from studio.config import (
 )
 from studio.ui.kit.components import picker, unchecked
 
-FIRST = ("model", "method", "place", "name")
+FIRST = ("model", "method", "place", "nodes", "name")
 """What is asked of everybody."""
 
 THIS_MACHINE = ("This machine", "")
@@ -104,6 +104,8 @@ def control(name: str) -> gr.components.Component:
         return unchecked(gr.Dropdown)([START_NEW], value="", visible=False, **look)
     if name == "place":
         return unchecked(gr.Dropdown)([THIS_MACHINE], value="", visible=False, **look)
+    if name == "nodes":
+        return unchecked(gr.Radio)([each.default], value=each.default, visible=False, **look)
     if each.kind is bool:
         return gr.Checkbox(value=each.default, **look)
     if each.choices:

@@ -39,6 +39,8 @@ def _facts(state: RunState, summary: Summary) -> Markup:
         rows.append(("Epochs", f"{summary.epochs}"))
     if state.run.config.place:
         rows.append(("Trains at", state.run.config.place))
+    if state.run.config.nodes > 1:
+        rows.append(("Nodes", f"{state.run.config.nodes}"))
     spent = time_in_words(state.view)
     time = fragments.line("quiet", f"Time: {spent}.") if spent else Markup("")
     return fragments.stack([fragments.pairs(rows), time])

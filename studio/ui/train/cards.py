@@ -64,7 +64,9 @@ def status_panel(state: RunState, evaluation: EvaluationState | None = None) -> 
     if evaluation is not None:
         shown.append(evaluation_line(evaluation))
     if state.run.config.place and state.status not in ENDED:
-        shown.append(fragments.line("quiet", f"It trains at {state.run.config.place}."))
+        place, nodes = state.run.config.place, state.run.config.nodes
+        where = f"It trains at {place}." if nodes == 1 else f"It trains at {place}, on {nodes:,} nodes."
+        shown.append(fragments.line("quiet", where))
     warnings = [note.text for note in state.view.notes if note.level == "warning"]
     shown += [fragments.notice("warning", text) for text in warnings]
     return fragments.stack(shown)

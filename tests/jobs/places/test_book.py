@@ -8,6 +8,7 @@ import pytest
 
 from studio.errors import ConfigError, RunError
 from studio.jobs.places.book import Check, Place, Places
+from studio.jobs.places.protocol import Facts
 
 RAY = Place("lab", "ray", address="http://10.0.0.7:8265")
 SLURM = Place("slurm-lab", "slurm", folder="/shared/studio", runs_at_once=4)
@@ -86,3 +87,27 @@ def test_what_cannot_be_a_place_is_refused(tmp_path: Path, change: dict[str, obj
 def test_slurm_needs_a_shared_folder(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--folder"):
         Places(tmp_path).add(replace(SLURM, folder=""))
+
+
+def test_only_a_ray_cluster_gives_one_run_several_nodes(tmp_path: Path) -> None:
+    places = Places(tmp_path)
+    places.add(RAY)
+    places.add(SLURM)
+    for name, nodes in (("", 1), ("lab", 1), ("lab", 3), ("slurm-lab", 1)):
+        places.require(name, nodes=nodes)
+    with pytest.raises(ConfigError, match="asks for 2 nodes, and this machine is one"):
+        places.require("", nodes=2)
+    with pytest.raises(ConfigError, match="At slurm-lab a run trains on one node"):
+        places.require("slurm-lab", nodes=2)
+    with pytest.raises(RunError, match="no place 'gone'"):
+        places.require("gone", nodes=2)
+
+
+def test_as_many_nodes_are_offered_as_the_last_check_found(tmp_path: Path) -> None:
+    places = Places(tmp_path)
+    places.add(RAY)
+    assert [places.nodes_of(name) for name in ("", "lab", "gone")] == [1, 1, 1]
+    places.keep_check("lab", Check(1.0, facts=Facts(nodes=4)))
+    assert places.nodes_of("lab") == 4
+    places.keep_check("lab", Check(1.0, "It does not answer.", facts=Facts(nodes=4)))
+    assert places.nodes_of("lab") == 1

@@ -6,6 +6,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from studio.jobs.places.book import Check, Place, Places
+from studio.jobs.places.protocol import Facts
+from studio.runs.store import RunStore
+
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 
 
@@ -113,3 +117,27 @@ def test_a_half_filled_form_survives_a_reload_and_a_price_can_be_cleared(page: P
     kept()
     expect(setting(page, "name")).to_have_value("otter")
     expect(price).to_have_value("")
+
+
+def test_a_run_gets_nodes_of_a_cluster_that_has_several(
+    page: Page, home: Path, examples: Path, tiny_model: Path
+) -> None:
+    places = Places(home)
+    places.add(Place("lab", "ray", address="http://127.0.0.1:9"))
+    places.keep_check("lab", Check(1.0, facts=Facts(nodes=3)))
+    page.reload()
+    page.locator("#data-upload input[type=file]").set_input_files(examples)
+    expect(page.locator("#data-verdict")).to_contain_text("40 examples")
+    page.get_by_role("tab", name="2. Configure", exact=True).click()
+    fill(page, "model", str(tiny_model))
+    nodes = page.locator("#setting-nodes").get_by_role("radio")
+    expect(nodes).to_have_count(0)
+    setting(page, "place").click()
+    page.get_by_role("option", name="lab", exact=True).click()
+    expect(page.locator("#configure-forecast")).to_contain_text("At lab it takes other time and memory.")
+    expect(nodes).to_have_count(3)
+    nodes.nth(1).check()
+    page.get_by_role("button", name="Start training", exact=True).click()
+    expect(page.get_by_role("tab", name="3. Train", exact=True)).to_have_attribute("aria-selected", "true")
+    (run,) = RunStore(home).all()
+    assert (run.config.place, run.config.nodes) == ("lab", 2)

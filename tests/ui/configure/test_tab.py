@@ -9,9 +9,11 @@ import gradio as gr
 import pytest
 
 from studio.config import RunConfig, settings
-from studio.errors import DataError, ModelError, RunError
+from studio.errors import ConfigError, DataError, ModelError, RunError
 from studio.events import Failed
 from studio.jobs.jobs import JobState
+from studio.jobs.places.book import Check, Place
+from studio.jobs.places.protocol import Facts
 from studio.jobs.tasks import Train
 from studio.models.layout import LinearLayer, ModelLayout
 from studio.models.presets import BALANCED, THOROUGH
@@ -113,6 +115,19 @@ def test_every_setting_has_its_control() -> None:
 
 def test_the_form_gives_back_the_defaults() -> None:
     assert form.read_config(form_values()) == RunConfig()
+
+
+def test_the_nodes_of_a_place_are_offered_where_its_check_found_several(studio: Studio, facts: ModelFacts) -> None:
+    studio.places.add(Place("lab", "ray", address="http://10.0.0.7:8265"))
+    page = Page(studio, facts)
+    assert page.look(place="lab")["nodes"]["visible"] is False
+    studio.places.keep_check("lab", Check(1.0, facts=Facts(nodes=3)))
+    offered = page.look()["nodes"]
+    assert (offered["choices"], offered["visible"]) == ([1, 2, 3], True)
+    chosen = page.look(nodes=2, place="")["nodes"]
+    assert (chosen["choices"], chosen["visible"]) == ([1, 2], True), "what is chosen could not be taken back"
+    with pytest.raises(ConfigError, match="asks for 2 nodes, and this machine is one"):
+        studio.places.require(page.selection.settings.place, nodes=page.selection.settings.nodes)
 
 
 def test_faults_stand_under_their_own_field() -> None:

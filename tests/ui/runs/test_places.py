@@ -22,6 +22,7 @@ from studio.ui.kit.actions import Action
 from studio.ui.runs import actions, places_actions, places_view
 from studio.ui.runs.places_view import CHECK, FORGET, Wanted
 from studio.ui.runs.view import Selection
+from studio.ui.train import cards
 from tests.ui.fake_studio import FakeWorkers
 
 RAY = Wanted(name="lab", address="http://10.0.0.7:8265/", runs_at_once=3, gpus=1)
@@ -90,9 +91,9 @@ def test_a_visitor_of_a_public_address_sees_no_places_and_adds_none(studio: Stud
 
 
 def test_the_configure_tab_asks_where_to_train_only_where_there_is_a_place() -> None:
-    alone = configure_view._place((), "")["place"]
+    alone = configure_view._place((), RunConfig(), 1)["place"]
     assert alone["visible"] is False
-    offered = configure_view._place(("lab",), "gone")["place"]
+    offered = configure_view._place(("lab",), RunConfig(place="gone"), 1)["place"]
     assert offered["visible"] is True
     assert offered["choices"] == [("This machine", ""), ("lab", "lab"), ("gone", "gone")]
 
@@ -131,6 +132,24 @@ def test_a_run_whose_place_is_gone_goes_on_here(studio: Studio) -> None:
     kept = read_away(run.path)
     assert kept is not None
     assert not kept.is_open, "what a job there does from now on would come into a run that trains here"
+
+
+def test_a_run_goes_on_on_as_many_nodes_as_it_is_told_to(studio: Studio) -> None:
+    dataset = studio.data.add_sample("order_slips").id
+    studio.places.add(Place("lab", "ray", address="http://10.0.0.7:8265"))
+    studio.places.add(Place("hpc", "slurm", folder="/shared"))
+    run = studio.start_run(RunConfig(place="lab", nodes=4), dataset)
+    shown = str(cards.status_panel(studio.scheduler.view(run.id)))
+    assert "It trains at lab, on 4 nodes." in shown
+    workers(studio).leave()
+    for place, number, said in (("hpc", 2, "At hpc a run trains on one node"), ("lab", 5000, "Nodes must be between")):
+        with pytest.raises(ConfigError, match=said):
+            studio.move_run(run.id, place, nodes=number)
+    assert studio.runs.get(run.id).config.nodes == 4
+    studio.move_run(run.id, "lab", nodes=2)
+    assert studio.runs.get(run.id).config.nodes == 2
+    studio.move_run(run.id, "")
+    assert studio.runs.get(run.id).config.nodes == 1, "this machine is one node"
 
 
 def test_accounts_take_turns_at_each_place_alone(tmp_path: Path) -> None:

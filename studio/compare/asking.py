@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from studio.compare.answering import GenerationSettings, Growing
 from studio.compare.chat_protocol import PaneRequest
-from studio.compare.conversations import Answer, Conversation, Talk, Turn, history, name_for
+from studio.compare.conversations import CUT, Answer, Conversation, Talk, Turn, history, name_for
 from studio.compare.pane_models import PaneModel, base_name
 from studio.config import STARTER
 from studio.data.examples import Message
@@ -16,7 +16,13 @@ from studio.data.examples import Message
 _SLOW = 3
 """So many tokens a second and more are written without a fraction."""
 
-_ENDINGS = {"length": "cut at the longest answer", "stopped": "stopped by you", "failed": "could not answer"}
+_ENDINGS = {
+    "length": "cut at the longest answer",
+    "stopped": "stopped by you",
+    "failed": "could not answer",
+    CUT: "cut off",
+}
+NOTHING_CAME = "No answer had come when the page was closed or reloaded. Regenerate asks again."
 
 
 @dataclass(frozen=True)
@@ -105,6 +111,14 @@ def with_answers(
         for talk, pane, growing in zip(conversation.talks, panes, grown, strict=True)
     )
     return replace(conversation, talks=talks, before=(), name=conversation.name or name_for(question))
+
+
+def cut_off(grown: Sequence[Growing]) -> tuple[Growing, ...]:
+    """Mark as cut off what had not come to its end. What had not begun is no answer, and no model hears of it."""
+    return tuple(
+        growing if growing.ended else replace(growing, ended=CUT, trouble="" if growing.text else NOTHING_CAME)
+        for growing in grown
+    )
 
 
 def as_answer(growing: Growing, pane: Chosen, generation: GenerationSettings) -> Answer:

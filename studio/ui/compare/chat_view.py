@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from studio.compare.answering import READING, GenerationSettings, Growing
 from studio.compare.asking import Chosen, aligned, as_answer, caption
-from studio.compare.conversations import Answer, Conversation, Talk, Turn
+from studio.compare.conversations import CUT, Answer, Conversation, Talk, Turn
 from studio.compare.pane_models import PaneModel, find_model, keys_still_offered
 from studio.keeping import KeptFiles
 from studio.studio import Studio
@@ -29,6 +29,7 @@ PURPOSES = (
     "A fourth model answers here.",
 )
 HELD_AGAINST = "The answers of the other models are compared with this one."
+CUT_OFF = "Cut off here: the page was closed or reloaded. Regenerate asks again."
 NEW = ""
 """The choice of a conversation that is not kept yet."""
 
@@ -186,6 +187,8 @@ def _said(conversation: Conversation, place: int, at: int, *, marks: bool) -> Sa
     turn = _talk(conversation, place).turns[at]
     if turn.answer.trouble:
         return chat_html.failed(turn.question, turn.answer.trouble)
+    if turn.answer.ended == CUT:
+        return replace(chat_html.answered(turn.question, turn.answer.text), note=CUT_OFF)
     if not marks:
         return chat_html.answered(turn.question, turn.answer.text)
     other = _other(conversation, place, at)

@@ -11,7 +11,7 @@ from studio.studio import Studio
 from studio.ui.data import adding, cards
 from studio.ui.data.state import Selection
 from studio.ui.kit import fragments, scripts
-from studio.ui.kit.components import ACTING, QUIET, html
+from studio.ui.kit.components import ACTING, DRAFT, QUIET, html
 from studio.ui.kit.panel import Panel
 
 Listeners = list[Callable[[], object]]
@@ -89,6 +89,7 @@ def _build_paste(panel: Panel[Selection], studio: Studio) -> Callable[[], object
         lines=6,
         max_lines=14,
         elem_id="data-pasted",
+        elem_classes=DRAFT,
     )
     given = {"text": panel.part("pasted", pasted), "name": _build_name("data-pasted-name")}
     add = gr.Button("Add this text", elem_id="data-add-pasted")

@@ -5,9 +5,14 @@ const isUsed = (row) => row.some((text) => text.trim() !== '');
 const rowsOf = (list) => [...list.querySelectorAll(ROW)]
   .map((row) => [...row.querySelectorAll('textarea')].map((field) => field.value));
 
+function keptRows() {
+  const typed = studio.kept('typed');
+  const isRow = (row) => Array.isArray(row) && row.every((text) => typeof text === 'string');
+  return Array.isArray(typed) ? typed.filter(isRow) : [];
+}
+
 studio.typedRows = ({element, watch}, fewest) => {
   const list = element.querySelector('.ls-typed');
-  const store = 'lora-studio-typed';
   const used = () => JSON.stringify(rowsOf(list).filter(isUsed));
 
   function fit(field) {
@@ -38,15 +43,7 @@ studio.typedRows = ({element, watch}, fewest) => {
     while (rowsOf(list).length < fewest) add([]);
     addWhereFull();
   }
-  function keep() {
-    try { sessionStorage.setItem(store, used()); } catch { /* a browser may refuse to keep anything */ }
-  }
-  function kept() {
-    try {
-      const typed = JSON.parse(sessionStorage.getItem(store) || '[]');
-      return typed.filter((row) => Array.isArray(row) && row.every((text) => typeof text === 'string'));
-    } catch { return []; }
-  }
+  const keep = () => studio.keep('typed', rowsOf(list).filter(isUsed));
 
   list.addEventListener('input', (event) => {
     fit(event.target);
@@ -60,7 +57,7 @@ studio.typedRows = ({element, watch}, fewest) => {
     fill([]);
     keep();
   });
-  fill(kept());
+  fill(keptRows());
 };
 
 // Puts what stands in the fields in the place of a listener's last input.

@@ -23,7 +23,9 @@ def headline(view: RunView, state: str, now: float, *, reason: str = "") -> str:
             return _training_sentence(view, now)
         case "stopping":
             saving = loading_sentence(view) if view.loading else "This takes a moment."
-            return f"Stopping{_after_step(view)}. {saving}"
+            if not view.steps:
+                return f"Stopping before the first step. {saving}"
+            return f"Stopping as soon as the step that it is at is done. {saving}"
         case "finished":
             return _finished_sentence(view)
         case "stopped":

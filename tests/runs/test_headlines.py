@@ -54,7 +54,11 @@ from tests.runs.test_view import BEGUN, FAILED, FINISHED, LOADED, STARTED, STOPP
             "training",
             "Training: step 60 of 60 is done. Saving the adapter.",
         ),
-        ([*BEGUN, *steps(30), Stopping()], "stopping", "Stopping after step 30. This takes a moment."),
+        (
+            [*BEGUN, *steps(30), Stopping()],
+            "stopping",
+            "Stopping as soon as the step that it is at is done. This takes a moment.",
+        ),
         ([*BEGUN, Stopping()], "stopping", "Stopping before the first step. This takes a moment."),
         (
             [*BEGUN, *steps(30), Stopping(), Saved(30, "adapter"), STOPPED],

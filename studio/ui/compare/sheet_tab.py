@@ -77,7 +77,9 @@ def _build_source(panel: Panel[Selection]) -> gr.File:
     """Lay out where the prompts come from; return the field of a file."""
     panel.input("source", gr.Radio(_SOURCES, value=TYPED, label="Prompts from", elem_id="sheet-source"))
     with panel.part("typed_part", gr.Column(elem_id="sheet-typed-part")):
-        typed = gr.Textbox(label="Prompts", info="One a line.", lines=5, max_lines=14, elem_id="sheet-typed", elem_classes=DRAFT)
+        typed = gr.Textbox(
+            label="Prompts", info="One a line.", lines=5, max_lines=14, elem_id="sheet-typed", elem_classes=DRAFT
+        )
         panel.input("typed", typed, redraws_on="")
     with panel.part("file_part", gr.Column(visible=False)):
         file = gr.File(

@@ -67,3 +67,28 @@ studio.readTypedRows = (...values) => {
   list.dataset.sent = JSON.stringify(typed);
   return [...values.slice(0, -1), typed];
 };
+
+// Rows that were typed and not added stand in a section that comes back closed: says that they are there.
+studio.typedLeft = ({element}) => {
+  const count = keptRows().length;
+  if (!count) return;
+  const said = document.createElement('p');
+  said.className = 'ls-line ls-warning';
+  said.append(document.createElement('i'), document.createElement('span'));
+  said.lastChild.textContent = studio.t('Typed rows that you have not added: {0}', count);
+  const show = document.createElement('button');
+  show.type = 'button';
+  show.className = 'ls-button';
+  show.textContent = studio.t('Show them');
+  show.addEventListener('click', () => {
+    element.replaceChildren();
+    const title = document.querySelector('#data-bring > button');
+    if (!title.classList.contains('open')) title.click();
+    setTimeout(() => {
+      const way = document.getElementById('data-way-type-button');
+      way.click();
+      way.scrollIntoView({block: 'start'});
+    });
+  });
+  element.append(said, show);
+};

@@ -24,6 +24,11 @@ studio.holdPressed = (...values) => {
   return values;
 };
 
+studio.bringUp = (question) => {
+  question.querySelector('button')?.focus({preventScroll: true});
+  question.scrollIntoView({behavior: 'smooth', block: 'nearest'});
+};
+
 studio.actions = ({element, trigger, watch}) => {
   const send = (source, value) => {
     trigger('click', {verb: source.dataset.verb, key: source.dataset.key || '', value});
@@ -55,6 +60,17 @@ studio.actions = ({element, trigger, watch}) => {
     const chosen = chooser.querySelector('option[selected]');
     if (chosen) chooser.value = chosen.value;
   }));
+  // A question that a press brought up comes into sight, with the focus on its first answer.
+  let asking = false;
+  watch('value', () => setTimeout(() => {
+    const asked = element.querySelector('[data-asks]');
+    if (asked && !asking) studio.bringUp(asked);
+    asking = Boolean(asked);
+  }));
+  // So does one that opens where it is pressed.
+  element.addEventListener('toggle', ({target}) => {
+    if (target.matches('details.ls-ask') && target.open) studio.bringUp(target);
+  }, true);
   // What is drawn again while a person uses it keeps the focus, or the keyboard would begin at the top of the page.
   let held = null;
   document.addEventListener('focusin', ({target}) => {

@@ -12,6 +12,7 @@ from studio.compare.conversations import CUT, Answer, Conversation, Talk, Turn, 
 from studio.compare.pane_models import PaneModel, base_name
 from studio.config import STARTER
 from studio.data.examples import Message
+from studio.wording import brief_duration
 
 _SLOW = 3
 """So many tokens a second and more are written without a fraction."""
@@ -137,6 +138,17 @@ def as_answer(growing: Growing, pane: Chosen, generation: GenerationSettings) ->
         precision=growing.precision,
         trouble=growing.trouble,
     )
+
+
+def plain_caption(model: PaneModel | None, title: str, answer: Answer) -> str:
+    """Say in words that anybody knows what answered, how long that took, and how it ended before its end."""
+    if model is not None and model.kind == "base":
+        who = "The base model, without your training"
+    else:
+        who = f"With what it learned: {title}"
+    strength = "" if answer.strength == 1 else f"strength {answer.strength:g}"
+    took = f"answered in {brief_duration(answer.seconds)}" if answer.ended and answer.seconds > 0 else ""
+    return " · ".join(part for part in (who, strength, took, _ENDINGS.get(answer.ended, "")) if part)
 
 
 def caption(model: PaneModel | None, title: str, answer: Answer, *, beside_whole: bool = False) -> str:

@@ -176,7 +176,11 @@ def answer(studio: Studio, selection: Selection, action: Action) -> Selection:
     if action.verb == newer.NEITHER:
         return answered
     _require_none_at_work(studio, selection)
-    of = studio.data.get(waiting.newest if action.verb == newer.ON_NEWEST else waiting.of)
+    of = studio.data.get(waiting.of)
+    if action.verb == newer.ON_NEWEST:
+        last = studio.data.get(waiting.newest)
+        newer.require_same_example(waiting.change, of=of, last=last)
+        of = last
     return _make(studio, replace(answered, editing=""), of, waiting.change)
 
 

@@ -69,9 +69,8 @@ def save(studio: Studio, selection: Selection, *, texts: object) -> Selection:
     if found is not None:
         raise DataError(f"The example was not changed. {found.text}", "Fill in the text, or leave the example out.")
     dataset = studio.data.get(selection.at_hand)
-    wanted = Change(
-        f"Editing example {selection.place + 1:,}", partial(versions.with_edit, edit=edit_of(example, contents))
-    )
+    edit = edit_of(example, contents)
+    wanted = Change(f"Editing example {selection.place + 1:,}", partial(versions.with_edit, edit=edit), edit=edit)
     changed = actions.change(studio, closed, dataset, wanted)
     return changed if changed.waiting is None else replace(changed, editing=selection.editing)
 
@@ -82,7 +81,7 @@ def draw(example: Example, selection: Selection) -> dict[str, Any]:
     fields = [[NAMES.get(each.role, each.role), each.content] for each in example.messages] if is_open else []
     return {
         "editor_box": gr.update(visible=is_open),
-        "editor": {"key": selection.editing, "fields": fields},
+        "editor": {"key": selection.editing, "fields": fields, "number": selection.place + 1 if is_open else 1},
         "viewing": gr.update(visible=not is_open),
     }
 

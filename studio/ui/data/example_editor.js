@@ -44,7 +44,7 @@ studio.exampleEditor = ({element, props, watch}) => {
   list.addEventListener('input', (event) => {
     fit(event.target);
     saving = false;
-    const number = document.querySelector('#data-number input')?.value || '1';
+    const number = String(props.value.number);
     studio.keep(DRAFT, {key: list.dataset.key, number, texts: fieldsOf().map((field) => field.value)});
   });
   watch('value', fill);

@@ -8,8 +8,9 @@ from markupsafe import Markup
 from studio.data import versions
 from studio.data.conversion.roles import Roles
 from studio.data.dataset_folders import Dataset
-from studio.data.reading_choices import Choices
+from studio.data.reading_choices import Choices, Edit
 from studio.data.versions import Changes
+from studio.errors import DataError
 from studio.studio import Studio
 from studio.ui.kit import actions, fragments
 
@@ -19,7 +20,8 @@ ON_NEWEST, ON_THIS, NEITHER = "on-newest", "on-this", "neither"
 
 @dataclass(frozen=True)
 class Change:
-    """A change that is wanted: `make` adds it to the changes of a version. `files` are more files.
+    """A change that is wanted: `make` adds it to the changes of a version. `files` are more files, `edit` is what an
+    example becomes.
 
     Roles and choices are None where they stay what they are.
     """
@@ -29,6 +31,7 @@ class Change:
     roles: Roles | None = None
     choices: Choices | None = None
     files: tuple[str, ...] = ()
+    edit: Edit | None = None
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,21 @@ class Waiting:
 def newest(studio: Studio, dataset: Dataset) -> Dataset:
     """Return the version of a data set that was made last."""
     return max(studio.data.versions(dataset.id), key=lambda each: each.version, default=dataset)
+
+
+def require_same_example(change: Change, *, of: Dataset, last: Dataset) -> None:
+    """Raise DataError where the newest version has edited the same example: one of the two edits would be lost."""
+    edit = change.edit
+    if edit is not None and _edits(last, edit) != _edits(of, edit):
+        raise DataError(
+            f"Version {last.version} has other words in this example already.",
+            f"Choose version {last.version} above and change the example there.",
+        )
+
+
+def _edits(dataset: Dataset, like: Edit) -> list[Edit]:
+    edits = (edit for change in dataset.changes for edit in change.edits)
+    return [edit for edit in edits if (edit.row, edit.file) == (like.row, like.file)]
 
 
 def draw(studio: Studio, waiting: Waiting | None) -> Markup:

@@ -161,7 +161,7 @@ def _build_editor(panel: Panel[Selection], studio: Studio) -> Listeners:
     """Lay out the texts of an example as fields of the browser's own; they are read when they are saved."""
     with panel.part("editor_box", gr.Column(visible=False, elem_classes="ls-body")):
         fields = html(
-            {"key": "", "fields": []},
+            {"key": "", "fields": [], "number": 1},
             elem_id="data-editor",
             template=fragments.render("data/example_editor.html"),
             on_load=scripts.on_load("exampleEditor"),

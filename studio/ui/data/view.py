@@ -51,7 +51,7 @@ _TEXTS = ("how_read", "waiting", "table", "checks", "problems", "position", "fig
 
 _NOT_EDITING: dict[str, Any] = {
     "editor_box": {"visible": False, "__type__": "update"},
-    "editor": {"key": "", "fields": []},
+    "editor": {"key": "", "fields": [], "number": 1},
     "viewing": {"visible": True, "__type__": "update"},
 }
 

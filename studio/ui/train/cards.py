@@ -39,7 +39,7 @@ PHASES = {
 
 WAITING_PHASE = ("quiet", "Waiting")
 
-NOT_READY = "It is hardly of use yet: its loss is still so high that most of its answers will be wrong."
+NOT_READY = "It is hardly of use yet: its loss is still so high that its answers will seldom be as yours are."
 WHAT_TO_DO = "Do one of the things under “What could make it better”."
 
 

@@ -199,6 +199,20 @@ def test_a_change_of_an_older_version_asks_and_is_made_on_the_newest(
     assert (both.waiting, both.editing) == (None, "")
 
 
+def test_two_edits_of_one_example_are_not_put_together(studio: Studio, copies: Path) -> None:
+    first = settle(studio, Selection(), chosen(studio, copies))
+    edited = settle(studio, first, editing.begin(studio, first))
+    arrived(studio, editing.save(studio, edited, texts=["Really?", "Yes."]))
+    asked = settle(studio, edited, editing.save(studio, edited, texts=["Really?", "No."]))
+    with pytest.raises(DataError, match="Version 2 has other words in this example already"):
+        answer(studio, asked, Action(newer.ON_NEWEST))
+    other = settle(studio, first, replace(first, number=2))
+    edited = settle(studio, other, editing.begin(studio, other))
+    asked = settle(studio, edited, editing.save(studio, edited, texts=["And this?", "Yes."]))
+    both = arrived(studio, answer(studio, asked, Action(newer.ON_NEWEST)))
+    assert [each.count for each in studio.data.get(both.version).changes] == [2]
+
+
 def test_a_person_may_go_on_from_an_older_version_or_leave_it(
     studio: Studio, two_tabs: tuple[Selection, Selection], table: Path
 ) -> None:

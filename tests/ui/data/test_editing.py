@@ -50,7 +50,7 @@ def test_the_fields_are_drawn_while_an_example_is_edited(studio: Studio, table: 
     assert drawn["editor_box"]["visible"] is not drawn["viewing"]["visible"]
     assert [name for name, _ in drawn["editor"]["fields"]] == ["Question", "Answer"]
     closed = editing.draw(example, editing.cancel(selection))
-    assert closed["editor"] == {"key": "", "fields": []}
+    assert closed["editor"] == {"key": "", "fields": [], "number": 1}
     moved = settle(studio, selection, replace(selection, number=4))
     assert moved.editing == "", "another example is shown"
 

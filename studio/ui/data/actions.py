@@ -79,10 +79,12 @@ def _original(studio: Studio, dataset_id: str, kind: str, place: int) -> int | N
         return None
     examples = studio.data.examples(dataset_id)
     wanted = examples[place]
-    text, at = wanted.messages[-1].content, -1
-    while (at := examples.find(text, at + 1)) is not None and at < place:
+    text = wanted.messages[-1].content
+    at = examples.find(text, 0)
+    while at is not None and at < place:
         if fingerprint(examples[at]) == fingerprint(wanted):
             return at
+        at = examples.find(text, at + 1)
     return None
 
 

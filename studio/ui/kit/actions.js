@@ -67,10 +67,20 @@ studio.actions = ({element, trigger, watch}) => {
     if (asked && !asking) studio.bringUp(asked);
     asking = Boolean(asked);
   }));
-  // So does one that opens where it is pressed.
+  // So does one that opens where it is pressed, and it stays open when it is drawn again meanwhile.
+  let unfolded = '';
+  const asks = (details) => {
+    const {verb, key} = details.querySelector('button[data-verb]').dataset;
+    return `${verb} ${key}`;
+  };
   element.addEventListener('toggle', ({target}) => {
-    if (target.matches('details.ls-ask') && target.open) studio.bringUp(target);
+    if (!target.isConnected || !target.matches('details.ls-ask')) return;
+    if (target.open && unfolded !== asks(target)) studio.bringUp(target);
+    unfolded = target.open ? asks(target) : '';
   }, true);
+  watch('value', () => element.querySelectorAll('details.ls-ask').forEach((each) => {
+    if (asks(each) === unfolded) each.open = true;
+  }));
   // What is drawn again while a person uses it keeps the focus, or the keyboard would begin at the top of the page.
   let held = null;
   document.addEventListener('focusin', ({target}) => {

@@ -64,7 +64,9 @@ def test_a_change_on_an_older_version_in_another_tab_keeps_what_the_newer_did(pa
     other = page.context.new_page()
     other.goto(page.url)
     other.get_by_role("button", name="Mask e-mail addresses").click()
-    expect(other.locator("#data-version input")).to_have_value("v2: masked e-mail addresses in 12 examples · 12 examples")
+    expect(other.locator("#data-version input")).to_have_value(
+        "v2: masked e-mail addresses in 12 examples · 12 examples"
+    )
 
     page.set_viewport_size({"width": 390, "height": 844})
     page.locator("#data-save").click()

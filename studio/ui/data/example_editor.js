@@ -3,6 +3,7 @@
 const DRAFT = 'edited';
 const fieldsOf = () => [...document.querySelectorAll('#data-editor .ls-editor textarea')];
 let saving = false;
+let sayHalfEdited = () => {};
 
 studio.exampleEditor = ({element, props, watch}) => {
   const list = element.querySelector('.ls-editor');
@@ -33,7 +34,7 @@ studio.exampleEditor = ({element, props, watch}) => {
     const draft = studio.kept(DRAFT);
     const isDraft = key && draft?.key === key && draft.texts?.length === fields.length;
     fields.map(([name, text], place) => [name, isDraft ? draft.texts[place] : text]).forEach(add);
-    studio.sayHalfEdited?.(!key);
+    sayHalfEdited(!key);
     // The box is shown a moment after its value came.
     setTimeout(() => {
       list.querySelectorAll('textarea').forEach(fit);
@@ -53,7 +54,7 @@ studio.exampleEditor = ({element, props, watch}) => {
 
 // Says that an example was left half edited, with a way back to it.
 studio.halfEdited = ({element, trigger}) => {
-  studio.sayHalfEdited = (isClosed) => {
+  sayHalfEdited = (isClosed) => {
     const draft = studio.kept(DRAFT);
     element.replaceChildren();
     if (!isClosed || !draft?.key) return;
@@ -73,11 +74,11 @@ studio.halfEdited = ({element, trigger}) => {
     buttons.className = 'ls-buttons';
     buttons.append(
       press(studio.t('Go on editing'), () => trigger('click', {verb: 'resume', key: draft.key, value: draft.number})),
-      press(studio.t('Forget it'), () => { studio.keep(DRAFT, null); studio.sayHalfEdited(true); }),
+      press(studio.t('Forget it'), () => { studio.keep(DRAFT, null); sayHalfEdited(true); }),
     );
     element.append(said, buttons);
   };
-  studio.sayHalfEdited(true);
+  sayHalfEdited(true);
 };
 
 // Puts what stands in the fields in the place of a listener's last input, and shows that it is being saved.

@@ -90,5 +90,10 @@ studio.typedLeft = ({element}) => {
       way.scrollIntoView({block: 'start'});
     });
   });
-  element.append(said, show);
+  // The section is closed with the first drawing of the tab: what is opened before would close again.
+  const wait = setInterval(() => {
+    if (!document.querySelector('#data-verdict')?.textContent.trim()) return;
+    clearInterval(wait);
+    element.append(said, show);
+  }, 200);
 };

@@ -184,12 +184,16 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class Sampled:
-    """What the model answers to a prompt after `step` steps. `number` counts the prompts from 0."""
+    """What the model answers to a prompt after `step` steps. `number` counts the prompts from 0.
+
+    `expected` is the answer of the example that the prompt is of; a prompt of a person's own has none.
+    """
 
     step: int
     number: int
     prompt: str
     answer: str
+    expected: str = ""
 
 
 @dataclass(frozen=True)

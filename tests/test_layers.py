@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PLAIN = frozenset(
-    "codec config errors events files graphics_card homes keeping limits logs priority settings shelf visitors"
+    "codec config enough errors events files graphics_card homes keeping limits logs priority settings shelf visitors"
     " wording".split()
 )
 BELOW_THE_PAGE = {"data", "models", "runs", "jobs", "compare"}

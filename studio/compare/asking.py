@@ -8,15 +8,22 @@ from dataclasses import dataclass, replace
 
 from studio.compare.answering import GenerationSettings, Growing
 from studio.compare.chat_protocol import PaneRequest
-from studio.compare.conversations import Answer, Conversation, Talk, Turn, history, name_for
+from studio.compare.conversations import CUT, Answer, Conversation, Talk, Turn, history, name_for
 from studio.compare.pane_models import PaneModel, base_name
 from studio.config import STARTER
 from studio.data.examples import Message
+from studio.wording import brief_duration
 
 _SLOW = 3
 """So many tokens a second and more are written without a fraction."""
 
-_ENDINGS = {"length": "cut at the longest answer", "stopped": "stopped by you", "failed": "could not answer"}
+_ENDINGS = {
+    "length": "cut at the longest answer",
+    "stopped": "stopped by you",
+    "failed": "could not answer",
+    CUT: "cut off",
+}
+NOTHING_CAME = "No answer had come when the page was closed or reloaded. Regenerate asks again."
 
 
 @dataclass(frozen=True)
@@ -107,6 +114,14 @@ def with_answers(
     return replace(conversation, talks=talks, before=(), name=conversation.name or name_for(question))
 
 
+def cut_off(grown: Sequence[Growing]) -> tuple[Growing, ...]:
+    """Mark as cut off what had not come to its end. What had not begun is no answer, and no model hears of it."""
+    return tuple(
+        growing if growing.ended else replace(growing, ended=CUT, trouble="" if growing.text else NOTHING_CAME)
+        for growing in grown
+    )
+
+
 def as_answer(growing: Growing, pane: Chosen, generation: GenerationSettings) -> Answer:
     """Put an answer together with what made it."""
     return Answer(
@@ -123,6 +138,17 @@ def as_answer(growing: Growing, pane: Chosen, generation: GenerationSettings) ->
         precision=growing.precision,
         trouble=growing.trouble,
     )
+
+
+def plain_caption(model: PaneModel | None, title: str, answer: Answer) -> str:
+    """Say in words that anybody knows what answered, how long that took, and how it ended before its end."""
+    if model is not None and model.kind == "base":
+        who = "The base model, without your training"
+    else:
+        who = f"With what it learned: {title}"
+    strength = "" if answer.strength == 1 else f"strength {answer.strength:g}"
+    took = f"answered in {brief_duration(answer.seconds)}" if answer.ended and answer.seconds > 0 else ""
+    return " · ".join(part for part in (who, strength, took, _ENDINGS.get(answer.ended, "")) if part)
 
 
 def caption(model: PaneModel | None, title: str, answer: Answer, *, beside_whole: bool = False) -> str:

@@ -15,13 +15,16 @@ from studio.keeping import KeptFiles
 FOLDER = "conversations"
 _LONGEST_NAME = 60
 
+CUT = "cut"
+"""How an answer ended whose page was closed while it grew."""
+
 
 @dataclass(frozen=True)
 class Answer:
     """What a model answered, and what made it. `seconds` is what it took, `longest` in tokens.
 
-    `ended` is "end", "length", "stopped" or "failed", and `trouble` says why it failed; `template` says whose chat
-    template asked it, empty when unknown.
+    `ended` is "end", "length", "stopped", "failed" or `CUT`, and `trouble` says why it failed; `template` says whose
+    chat template asked it, empty when unknown.
     """
 
     text: str

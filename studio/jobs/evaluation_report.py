@@ -43,6 +43,12 @@ CLEARLY_BETTER, CLEARLY_WORSE = "clearly better", "clearly worse"
 NO_CLEAR_DIFFERENCE, TOO_FEW_ROWS = "no clear difference", "too few rows"
 
 
+def file_stem(run_id: str, name: str) -> str:
+    """Begin the name of a file that is made of a report: the one of a run's end is about the step that was kept."""
+    data = HELD_OUT if name == AT_THE_END else name
+    return f"{run_id}-{data}"
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A figure and its 95 % bootstrap interval, from resampling the rows."""

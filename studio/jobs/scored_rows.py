@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from studio import codec
-from studio.jobs.evaluation_report import EvaluationReport, ScoredRow
+from studio.jobs.evaluation_report import EvaluationReport, ScoredRow, file_stem
 from studio.runs.store import RunFolder
 from studio.runs.tables import write_beside, write_csv_rows
 
@@ -65,7 +65,7 @@ def write_rows(run: RunFolder, report: EvaluationReport, rows: Sequence[ScoredRo
     if kind not in KINDS:
         raise ValueError(f"unknown kind {kind!r}")
     text = as_csv(rows) if kind == CSV else "\n".join(codec.dumps(row) for row in rows)
-    return write_beside(run, f"{run.id}-{report.name}-rows.{kind}", text)
+    return write_beside(run, f"{file_stem(run.id, report.name)}-rows.{kind}", text)
 
 
 def as_csv(rows: Sequence[ScoredRow]) -> str:

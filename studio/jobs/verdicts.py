@@ -11,6 +11,7 @@ from studio.jobs.evaluation_report import (
     CLEARLY_BETTER,
     CLEARLY_WORSE,
     FEWEST_ROWS,
+    HELD_OUT,
     TOO_FEW_ROWS,
     Estimate,
     EvaluationReport,
@@ -30,6 +31,10 @@ _PLAIN = {
 
 _LITTLE = 0.05
 """A loss that moved by less than this share of itself moved a little, however sure that is."""
+
+_WHAT_TO_DO = "Add examples or train it longer: the Train tab says which, under “What could make it better”."
+_ONE_IN = 10
+"""Of so many examples one is held out where nobody chose otherwise."""
 
 _REACH = (1.96 + 0.84) / 1.96
 """How much narrower than the change an interval has to be for four in five repetitions to tell (Cohen 1988)."""
@@ -57,6 +62,8 @@ class Summary:
     confidence: Sentence
     forgotten: Sentence
     cautions: tuple[str, ...] = ()
+    next: Sentence | None = None
+    """What to do where it did not become better."""
 
     @property
     def rest(self) -> str:
@@ -72,13 +79,28 @@ class Summary:
 def summary(report: EvaluationReport) -> Summary:
     """Put an evaluation in words."""
     main = report.figure(report.main) or report.figures[0]
-    sure = _confidence(main)
+    sure = _confidence(main, held_out=report.data == HELD_OUT)
     return Summary(
         change=Sentence(sure.kind, _change(main, report)),
         confidence=sure,
         forgotten=forgotten(report.forgetting),
         cautions=_cautions(main, report),
+        next=_next(main),
     )
+
+
+def _next(figure: Figure) -> Sentence | None:
+    """Say what to do with a model that answers no better than its base; nothing where it does, or that is not known."""
+    change = figure.change
+    if change is None or figure.verdict == CLEARLY_BETTER:
+        return None
+    if change.value == 0:
+        return Sentence("warning", f"It answers as well as before: nothing is gained yet. {_WHAT_TO_DO}")
+    if (change.value > 0) == figure.higher_is_better:
+        return None
+    if figure.verdict == CLEARLY_WORSE:
+        return Sentence("bad", f"It answers worse than before: do not use it. {_WHAT_TO_DO}")
+    return Sentence("bad", f"Nothing shows that it answers better than before: do not use it yet. {_WHAT_TO_DO}")
 
 
 def plain_name(figure: Figure) -> str:
@@ -122,7 +144,7 @@ def _change(main: Figure, report: EvaluationReport) -> str:
     return f"{name}: {before} before, {after} after, on {rows}."
 
 
-def _confidence(figure: Figure) -> Sentence:
+def _confidence(figure: Figure, *, held_out: bool) -> Sentence:
     """Say how sure a change is, and where it is not, how many rows would do."""
     verdict = figure.verdict
     if not verdict or figure.p_value is None:
@@ -132,6 +154,8 @@ def _confidence(figure: Figure) -> Sentence:
         return Sentence(kind, f"{verdict.capitalize()}: luck alone would do this {_odds(figure.p_value)}.")
     needed = rows_needed(figure)
     enough = f" About {needed:,} rows would show a change of this size." if needed else ""
+    if needed and held_out:
+        enough = f"{enough} With 10 % held out, that is {_ONE_IN * needed:,} examples in all."
     if verdict == TOO_FEW_ROWS:
         asked = wording.counted(figure.rows, "row")
         return Sentence("warning", f"Too few rows to be sure: {asked} can differ this much by luck.{enough}")

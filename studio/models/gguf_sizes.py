@@ -88,8 +88,8 @@ def recommended(architecture: Architecture | None) -> Recommended:
     if size.fell_back > size.matrices / 2:
         return Recommended(
             "q8_0",
-            f"The width of this model, {architecture.hidden:,}, is no multiple of {BLOCK}, so {size.fell_back} of its "
-            f"{size.matrices} matrices cannot be packed as the smaller kinds are meant to be: they save little here.",
+            f"The smaller kinds save little here: {size.fell_back} of {size.matrices} parts of this model do not fit "
+            f"them (its width, {architecture.hidden:,}, is no multiple of {BLOCK}).",
         )
     if architecture.parameters < SMALL:
         return Recommended("q8_0", "A model as small as this one loses the most by coarser weights.")

@@ -55,9 +55,9 @@ class Preset:
 
 PRESETS = (
     Preset(
-        QUICK, "Quick look", "One pass, a small adapter: shows whether the model learns, in about a third of the time."
+        QUICK, "Quick look", "One pass, a small adapter: a first look at how it goes, in about a third of the time."
     ),
-    Preset(BALANCED, "Balanced", "Suits most data: learned well, but not by heart."),
+    Preset(BALANCED, "Balanced", "A few passes: suits most data, and a good place to begin."),
     Preset(THOROUGH, "Thorough", "More passes, a larger adapter: learns the most, in about twice the time."),
 )
 
@@ -214,9 +214,11 @@ def _length(case: Case) -> Derived:
     context = case.architecture.context if case.architecture is not None else None
     value = min(wanted, most, context or wanted)
     if value >= longest:
-        return Derived("max_length", value, f"Your longest example has {longest:,} tokens.")
+        return Derived("max_length", value, f"The longest example to learn from has {longest:,} tokens.")
     if value == context:
-        return Derived("max_length", value, f"This model cannot read more; your longest example has {longest:,}.")
+        return Derived(
+            "max_length", value, f"This model cannot read more; the longest example to learn from has {longest:,}."
+        )
     return Derived("max_length", value, f"Longer examples, up to {longest:,} tokens, would need much memory.")
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from studio.config import RunConfig, setting_named
+from studio.enough import ENOUGH_STEPS, FEW_STEPS, few_examples
 from studio.events import Evaluated
 from studio.models.catalog import KNOWN_MODELS, KnownModel
 from studio.runs.view import RunView
@@ -22,9 +23,6 @@ MORE_PASSES, FEWER_PASSES, HIGHER_RATE, LARGER_MODEL, MORE_DATA = (
     "more-data",
 )
 
-FEW_STEPS = 30
-ENOUGH_STEPS = 60
-FEW_EXAMPLES = 50
 HARDLY_FELL = 0.95
 """A training loss that ends above this share of where it began has hardly fallen."""
 
@@ -56,6 +54,9 @@ def advise(view: RunView, config: RunConfig) -> tuple[Advice, ...]:
     """
     if not view.steps or view.saved_step is None:
         return ()
+    if view.finished is not None and view.finished.status == "stopped" and view.step < view.total_steps:
+        stopped = f"You stopped it after {view.step:,} of {counted(view.total_steps, 'step')}."
+        return (Advice(f"{stopped} Resume it before you change anything else: the rest may do what it lacks.", ()),)
     advice: list[Advice] = []
     for each in _found(view, config):
         offered = {name for earlier in advice for name in earlier.helps}
@@ -76,19 +77,13 @@ def _found(view: RunView, config: RunConfig) -> Iterator[Advice]:
         yield Advice(rose, (MORE_DATA, FEWER_PASSES))
     elif fell:
         yield Advice(fell, (HIGHER_RATE, MORE_PASSES))
-    elif view.finished is not None and view.finished.status == "stopped":
-        pass  # it can be resumed, which is offered elsewhere
     elif view.step < FEW_STEPS:
         made = f"It made {counted(view.step, 'step')} only"
         yield Advice(f"{made}: too few to learn much. More epochs make more of them.", (MORE_PASSES,))
     elif going := _still_falling(view):
         yield Advice(going, (MORE_PASSES,))
-    if 0 < examples < FEW_EXAMPLES:
-        yield Advice(
-            f"It learned from {counted(examples, 'example')}. A manner of answering takes about {FEW_EXAMPLES} at "
-            "least, and a few hundred are better.",
-            (MORE_DATA,),
-        )
+    if examples and (few := few_examples(examples)):
+        yield Advice(f"It learned from {counted(examples, 'example')}: {few}", (MORE_DATA,))
     if high := _high_loss(view):
         yield Advice(high, (MORE_DATA, LARGER_MODEL))
 
@@ -128,9 +123,15 @@ def _still_falling(view: RunView) -> str:
     )
 
 
+def is_far_off(view: RunView) -> bool:
+    """Say whether the held-out loss of what is kept is that of a model that mostly answers wrong."""
+    kept = view.kept_evaluation
+    return kept is not None and bool(kept.step) and kept.figure > HIGH_LOSS
+
+
 def _high_loss(view: RunView) -> str:
     kept = view.kept_evaluation
-    if kept is None or not kept.step or kept.figure <= HIGH_LOSS:
+    if kept is None or not is_far_off(view):
         return ""
     over = _over(kept) if kept.loss_of_all is None else ""
     return (

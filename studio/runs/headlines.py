@@ -24,7 +24,8 @@ def headline(view: RunView, state: str, now: float, *, reason: str = "") -> str:
             return _training_sentence(view, now)
         case "stopping":
             saving = loading_sentence(view) if view.loading else "This takes a moment."
-            return _joined(f"Stopping{_after_step(view)}.", reason, saving)
+            sooner, later = "Stopping before the first step.", "Stopping as soon as the step that it is at is done."
+            return _joined(later if view.steps else sooner, reason, saving)
         case "finished":
             return _finished_sentence(view)
         case "stopped":

@@ -28,15 +28,19 @@ MOST_OWN = 8
 PROMPT_TOKENS = 256
 """A longer prompt would make the training wait."""
 
+MOST_EXPECTED = 2000
+"""A longer answer of the data is cut to so many letters where it is shown beside those of the model."""
+
 _LOOKED_AT = 50
 
 
 @dataclass(frozen=True)
 class SamplePrompt:
-    """What is asked, as a person reads it and as the model does."""
+    """What is asked, as a person reads it and as the model does, and the answer that the data has to it."""
 
     text: str
     ids: tuple[int, ...]
+    expected: str = ""
 
 
 def prompts_of(run: RunFolder, renderer: ChatRenderer) -> tuple[SamplePrompt, ...]:
@@ -87,7 +91,8 @@ class Sampler:
         if self._job.should_stop():
             return False
         for number, (prompt, answer) in enumerate(zip(self._prompts, answers, strict=True)):
-            self._job.emit(Sampled(step=step, number=number, prompt=prompt.text, answer=self._text(answer)))
+            said = self._text(answer)
+            self._job.emit(Sampled(step, number, prompt=prompt.text, answer=said, expected=prompt.expected))
         ended = any(answer and answer[-1] in self._renderer.end_ids for answer in answers)
         self.ended_by_itself = step if ended else None
         return True
@@ -123,4 +128,6 @@ def _prompt_of(example: Example, renderer: ChatRenderer, config: RunConfig) -> S
     if not 0 < len(ids) <= PROMPT_TOKENS:
         return None
     asked = [message.content for message in example.messages if message.role == "user"]
-    return SamplePrompt(asked[-1] if asked else renderer.decode(ids), ids)
+    last = example.messages[-1]
+    expected = last.content[:MOST_EXPECTED] if last.role == "assistant" else ""
+    return SamplePrompt(asked[-1] if asked else renderer.decode(ids), ids, expected)

@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 
 from studio.compare.answering import GenerationSettings, Growing
-from studio.compare.asking import Chosen, aligned, caption, made_of, requests, with_answers, without_last
-from studio.compare.conversations import Conversation
+from studio.compare.asking import Chosen, aligned, caption, made_of, plain_caption, requests, with_answers, without_last
+from studio.compare.conversations import Answer, Conversation
 from studio.compare.pane_models import PaneModel
 from studio.data.examples import Message
 
@@ -113,3 +113,15 @@ def test_a_caption_says_what_made_an_answer() -> None:
         "3 tokens · chat template: the model's own · fp32 · stopped by you"
     )
     assert caption(None, "otter", replace(answer, ended="")) == "otter (no longer there) · seed 7, temperature 0"
+
+
+def test_what_answered_is_said_in_plain_words() -> None:
+    """Nobody understood "adapter off · seed 42, temperature 0 · chat template · bf16"."""
+    answer = Answer(
+        "Yes.", tokens=3, seconds=2.2, ended="stopped", seed=42, template="the model's own", precision="bf16"
+    )
+    plain = plain_caption(BASE, "starter", answer)
+    assert plain == "The base model, without your training · answered in 2 s · stopped by you"
+    strong = replace(answer, ended="end", strength=0.5)
+    assert plain_caption(OTTER, "otter", strong) == "With what it learned: otter · strength 0.5 · answered in 2 s"
+    assert plain_caption(None, "gone", Answer("")) == "With what it learned: gone"

@@ -58,6 +58,13 @@ def test_a_file_becomes_a_data_set(imports: Imports, library: DatasetLibrary, fi
     assert imports.working() == ()
 
 
+def test_a_table_copied_from_word_is_read(imports: Imports, library: DatasetLibrary) -> None:
+    """Its cells come with tabs between them; a page of text with one cell a line is no table any more."""
+    rows = ["Question\tAnswer", *(f"Where is bike {n}?\tIn the yard, number {n}." for n in range(6))]
+    made = library.get(imports.wait(imports.start(ImportRequest(pasted="\r\n".join(rows)))))
+    assert (made.inspection.usable, made.inspection.roles.answer) == (6, "Answer")
+
+
 def test_several_files_pasted_text_and_typed_rows(imports: Imports, library: DatasetLibrary, file: Path) -> None:
     other = file.with_name("more.csv")
     other.write_text("question,answer\nWho?,Me.\n")

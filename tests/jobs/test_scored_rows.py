@@ -70,7 +70,7 @@ def test_what_is_written_is_what_was_scored(run: RunFolder) -> None:
     )
     lines = write_rows(run, made_up.report(run), [odd, odd], JSONL)
     assert [json.loads(line)["prompt"] for line in lines.read_text(encoding="utf-8").splitlines()] == [odd.prompt] * 2
-    assert lines.name == f"{run.id}-end-rows.jsonl"
+    assert lines.name == f"{run.id}-held-out-rows.jsonl"
 
 
 def test_a_folder_that_cannot_be_written_is_a_sentence(run: RunFolder) -> None:

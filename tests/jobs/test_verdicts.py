@@ -170,7 +170,8 @@ def test_five_rows_are_too_few_and_it_is_said_how_many_would_do() -> None:
     said = said_of(found, rows_available=5)
     assert said.change.text == "Likeness to your answers: 12.0 of 100 before, 64.7 of 100 after, on 5 rows."
     assert said.confidence.text == (
-        "Too few rows to be sure: 5 rows can differ this much by luck. About 10 rows would show a change of this size."
+        "Too few rows to be sure: 5 rows can differ this much by luck. About 10 rows would show a change of this size. "
+        "With 10 % held out, that is 100 examples in all."
     )
     assert said.confidence.kind == said.change.kind == "warning"
 
@@ -225,3 +226,23 @@ def test_rows_that_the_training_knows_are_told_apart() -> None:
         "2 of these rows ask a question that the training has too, with another answer.",
     )
     assert all(text in said.text for text in said.cautions)
+
+
+def test_what_did_not_become_better_says_what_to_do() -> None:
+    """Likeness fell from 7.4 to 5.8, and no sentence said that the model is not usable."""
+    fell = figure("rouge_l", "score", base=7.4, tuned=5.8, p_value=0.4, width=4.0, rows=5)
+    told = said_of(fell, rows_available=5).next
+    assert told is not None
+    assert told.kind == "bad"
+    assert told.text.startswith("Nothing shows that it answers better than before: do not use it yet. Add examples")
+    sure = said_of(replace(fell, rows=50, p_value=0.001, change=Estimate(-1.6, -2.0, -1.0)), rows_available=50).next
+    assert sure is not None
+    assert sure.text.startswith("It answers worse than before")
+    same = said_of(replace(fell, tuned=fell.base, change=Estimate(0.0, 0.0, 0.0)), rows_available=5).next
+    assert same is not None
+    assert "nothing is gained yet" in same.text
+    for better in (
+        figure("rouge_l", "score", base=5.8, tuned=7.4, p_value=0.4, width=4.0, rows=5),
+        figure("loss", "loss", base=2.0, tuned=1.5, p_value=0.01, width=0.1, rows=50, rising=False),
+    ):
+        assert said_of(better).next is None

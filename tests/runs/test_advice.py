@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from studio.config import RunConfig, problems
+from studio.data.checking.checks import coaching
 from studio.events import Evaluated, Event, Finished, Loaded, Prepared, Record, Saved, Started, Stepped
 from studio.runs import advice
 from studio.runs.advice import (
@@ -16,6 +17,7 @@ from studio.runs.advice import (
     Advice,
     advise,
     changed,
+    is_far_off,
     label,
 )
 from studio.runs.view import RunView
@@ -92,10 +94,27 @@ def test_few_steps_and_few_examples_are_named() -> None:
 
 
 def test_a_run_that_a_person_stopped_is_not_told_to_train_longer() -> None:
-    """It can be resumed, and that is offered as such."""
-    stopped = trained(falling(7, end=2.0), {0: 3.0}, total=60)
+    """It can be resumed, which is offered beside it, and was told to take more data or a larger model."""
+    stopped = trained(falling(7, end=2.0), {0: 4.0, 7: 3.5}, examples=34, total=60)
     stopped.finished = Finished("stopped", "", 9.0)
-    assert advise(stopped, RunConfig()) == ()
+    (found,) = advise(stopped, RunConfig())
+    assert found.helps == ()
+    assert found.found.startswith("You stopped it after 7 of 60 steps. Resume it before you change anything else")
+
+
+@pytest.mark.parametrize(("examples", "said"), [(7, "very few"), (34, "enough for a first try"), (99, "100 or more")])
+def test_how_many_examples_are_enough_is_said_as_on_the_data_tab(examples: int, said: str) -> None:
+    """The Data tab wanted 100 examples, the Train tab 50 at least and a few hundred."""
+    found = advise(trained(falling(), {0: 3.0, 30: 1.22, 60: 1.2}, examples=examples), RunConfig())
+    assert helps(found) == [(MORE_DATA,)]
+    assert said in found[0].found
+    assert found[0].found.removeprefix("It learned from ") == coaching(examples)
+
+
+def test_a_result_is_far_off_by_what_was_measured_of_it() -> None:
+    assert is_far_off(trained(falling(), {0: 4.2, 60: 2.8}))
+    assert not is_far_off(trained(falling(), {0: 4.2, 60: 1.8}))
+    assert not is_far_off(trained(falling(), {0: 4.2})), "the loss of the base says nothing of the result"
 
 
 def test_a_loss_that_was_still_falling_wants_more_passes() -> None:

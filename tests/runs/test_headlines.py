@@ -57,7 +57,7 @@ from tests.runs.test_view import BEGUN, FAILED, FINISHED, LOADED, STARTED, STOPP
         (
             [*BEGUN, *steps(30), Stopping()],
             "stopping",
-            "Stopping after step 30. The disk is full. This takes a moment.",
+            "Stopping as soon as the step that it is at is done. The disk is full. This takes a moment.",
         ),
         ([*BEGUN, Stopping()], "stopping", "Stopping before the first step. The disk is full. This takes a moment."),
         (

@@ -25,6 +25,7 @@ def renderer(tiny_model: Path) -> ChatRenderer:
 
 def test_held_out_examples_are_asked_without_their_answers(make_run: MakeRun, renderer: ChatRenderer) -> None:
     prompts = prompts_of(make_run(held_out=6), renderer)
+    assert all(prompt.expected for prompt in prompts), "the answer of the data stands beside those of the model"
     assert [prompt.text for prompt in prompts] == [
         f"Is number {index} {colour}?" for index, colour in enumerate(("red", "blue", "green"))
     ]
@@ -40,6 +41,7 @@ def test_the_persons_own_prompts_come_instead(make_run: MakeRun, renderer: ChatR
     prompts = prompts_of(make_run(sample_prompts=own), renderer)
     assert [prompt.text for prompt in prompts] == ["What is red?", *(f"Question {number}?" for number in range(7))]
     assert len(prompts) == MOST_OWN
+    assert {prompt.expected for prompt in prompts} == {""}
 
 
 def test_there_may_be_nothing_to_ask(tmp_path: Path, tiny_model: Path, renderer: ChatRenderer) -> None:

@@ -21,14 +21,11 @@ from studio.data.checking.text_checks import LeftoverMarks, PersonalData, TextFa
 from studio.data.checking.text_structure import TextStructure
 from studio.data.examples import Example
 from studio.data.rows import Report, RowProblem, silent
+from studio.enough import MANY, VERY_FEW, few_examples
 from studio.wording import counted
 
 if TYPE_CHECKING:
     import numpy as np
-
-
-FEW = 20
-"""With fewer examples than this a model learns them by heart."""
 
 
 def coaching(usable: int, *, tokens: int = 0) -> str:
@@ -36,14 +33,10 @@ def coaching(usable: int, *, tokens: int = 0) -> str:
     if usable <= 0:
         return "There is nothing to learn from yet. Add a few examples; with 20 or more you can make a first try."
     length = tokens / usable if tokens else 0.0
-    short = " They are very short, so take twice as many." if usable < 1000 and 0 < length < 20 else ""
-    if usable < FEW:
-        return f"{_examples(usable)}: very few. The model will learn them by heart; 100 or more make it learn a habit."
-    if usable < 100:
-        return (
-            f"{_examples(usable)}: enough for a first try. A style or a format settles better with 100 or more.{short}"
-        )
-    if usable < 1000:
+    short = " They are very short, so take twice as many." if usable < MANY and 0 < length < 20 else ""
+    if few := few_examples(usable):
+        return f"{_examples(usable)}: {few}{short if usable >= VERY_FEW else ''}"
+    if usable < MANY:
         return (
             f"{_examples(usable)}: enough to learn a voice or a format. "
             f"Facts and harder tasks gain from more, as long as they are as good.{short}"
@@ -148,7 +141,7 @@ class Checker:
     def _size(self) -> Iterator[Finding]:
         if not self._usable:
             yield Finding("no-examples", BAD, "There is nothing to learn from", coaching(0), 0)
-        elif self._usable < FEW:
+        elif self._usable < VERY_FEW:
             title = f"Only {counted(self._usable, 'example')}"
             yield Finding("few-examples", WARNING, title, coaching(self._usable), self._usable)
 

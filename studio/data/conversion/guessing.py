@@ -173,7 +173,9 @@ def _labelled_text(columns: Sequence[Column]) -> Parts | None:
 
 
 def _questions_by_their_marks(columns: Sequence[Column]) -> Parts | None:
-    """Of the only two columns with prose, one holds questions, and the other holds sentences that differ."""
+    """Of the only two columns with prose, one holds questions, and the other holds sentences that differ. Where there
+    are no other columns at all, short ones will do, as long as they end as sentences do.
+    """
     prose = [column for column in columns if column.is_prose]
     asking = [column for column in prose if column.asks]
     if len(prose) != 2 or len(asking) != 1:
@@ -181,7 +183,8 @@ def _questions_by_their_marks(columns: Sequence[Column]) -> Parts | None:
     if _offers_choices(columns) or any(each.is_called("label", "system", "rejected") for each in columns):
         return None
     answering = prose[0] if asking[0] is prose[1] else prose[1]
-    fits = answering.is_varied and answering.holds_sentences
+    holds_answers = answering.holds_sentences or (len(columns) == 2 and answering.holds_closed_texts)
+    fits = answering.is_varied and holds_answers
     return {asking[0].name: "prompt", answering.name: "answer"} if fits else None
 
 

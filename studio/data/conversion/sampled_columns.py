@@ -74,6 +74,11 @@ class Column:
         return self.mostly(_is_sentence)
 
     @cached_property
+    def holds_closed_texts(self) -> bool:
+        """Whether nearly all of its texts end as sentences do, which names, places and categories do not."""
+        return self.mostly(_is_closed, share=_NEARLY_ALL)
+
+    @cached_property
     def asks(self) -> bool:
         """Whether most of its texts end with a question mark."""
         return self.mostly(_is_question)
@@ -215,6 +220,10 @@ def _is_sentence(cell: object) -> bool:
     if not isinstance(cell, str) or len(cell.strip()) >= least:
         return isinstance(cell, str)
     return cell.rstrip().endswith((".", "!")) and len(cell.split()) >= _FEWEST_WORDS
+
+
+def _is_closed(cell: object) -> bool:
+    return isinstance(cell, str) and cell.rstrip().endswith((".", "!", "\u3002"))
 
 
 def _is_question(cell: object) -> bool:

@@ -18,6 +18,10 @@ class NotExamplesError(DataError):
 
 _SHEET = "Copy its text into a spreadsheet, one question and answer a row, and save that as CSV or .xlsx."
 _TEXT = "Save its text as a .txt file, or copy the questions and answers into a spreadsheet and save that as .xlsx."
+_WORD = (
+    "Select the table with your questions and answers in it, copy it, and paste it under Paste, or into a spreadsheet "
+    "that you save as CSV. To learn from running text instead, save it as plain text."
+)
 _UNPACK = "Unpack it first, then choose the file inside, or pack the files as a .zip."
 _WORDS = "A model is taught with text here. Write what it shows or says into a spreadsheet, one example a row."
 _SAVE = "Save it as Parquet, CSV or JSON Lines."
@@ -53,7 +57,7 @@ _BINARY_ONLY = (b"BM", b"MZ", b"ORC", b"ID3", b"GIF8", b"Obj\x01", b"OggS", b"GG
 """Signatures that a text could begin with as well: they count only when the file holds bytes that are no text."""
 
 _IN_ZIP: tuple[tuple[str, str, str], ...] = (
-    ("word/document.xml", "a Word document", _TEXT),
+    ("word/document.xml", "a Word document", _WORD),
     ("ppt/presentation.xml", "a PowerPoint file", _TEXT),
     ("META-INF/container.xml", "an e-book (EPUB)", _TEXT),
     ("META-INF/MANIFEST.MF", "a Java program", "Choose a file with the text of your examples."),
@@ -69,7 +73,7 @@ _IN_OFFICE: Mapping[bytes, tuple[str, str]] = {
         "an Office file with a password",
         "Open it in its own program, take the password off, and save it again.",
     ),
-    "WordDocument".encode("utf-16-le"): ("an old Word document", _TEXT),
+    "WordDocument".encode("utf-16-le"): ("an old Word document", _WORD),
     "PowerPoint Document".encode("utf-16-le"): ("an old PowerPoint file", _TEXT),
     "__substg1.0_".encode("utf-16-le"): ("an Outlook message", _TEXT),
 }
@@ -115,7 +119,7 @@ def refuse_in_zip(names: Sequence[str], head: bytes) -> None:
         if known in names:
             raise NotExamplesError(what, hint)
     if b"vnd.oasis.opendocument." in head[:200] and b"opendocument.spreadsheet" not in head[:200]:
-        raise NotExamplesError("an OpenDocument text or drawing", _TEXT)
+        raise NotExamplesError("an OpenDocument text or drawing", _WORD)
     if any(name.endswith("data.pkl") for name in names):
         raise NotExamplesError("a PyTorch model file", _MODEL)
     if names and all(name.endswith(".npy") for name in names):

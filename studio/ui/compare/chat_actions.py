@@ -3,6 +3,7 @@
 Asks through `studio.compare.answering` and keeps every conversation.
 """
 
+import logging
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,16 +11,20 @@ from typing import Any
 import gradio as gr
 
 from studio.compare.answering import READING, WAKING, Answers, GenerationSettings, Growing, answers, check_asked
-from studio.compare.asking import Chosen, aligned, requests, with_answers, without_last
+from studio.compare.asking import Chosen, aligned, cut_off, requests, with_answers, without_last
 from studio.compare.conversations import Conversation, name_for
 from studio.compare.pane_models import find_model, models_beside, why_apart
+from studio.errors import StudioError
 from studio.keeping import KeptFiles
+from studio.logs import logged
 from studio.studio import Studio
 from studio.ui.compare import chat_view, model_choices
 from studio.ui.compare.chat_state import PLACES, Chat
 from studio.ui.compare.model_choices import FEWEST_PANES, MOST_PANES
 from studio.ui.kit import fragments
 from studio.ui.kit.exchange import Result
+
+log = logging.getLogger(__name__)
 
 ASK, AGAIN, REPLAY = "compare-send", "compare-again", "compare-replay"
 """The names in the browser of the buttons that send. Enter in the message sends like the first."""
@@ -90,17 +95,34 @@ class Asking:
                 panes, said, question, now.panes, generation=generation, waiting=now.waiting, marks=chat.marks
             )
 
-        yield Result(chat, {**start, **frame()})
-        shown_at = self._clock()
-        asked = requests(said, question, panes, generation.system)
-        for now in answers(client, panes[0].model.base, asked, generation=generation, ticket=chat.ticket):
-            if now.waiting or self._clock() - shown_at >= _FRAME_SECONDS:
-                shown_at = self._clock()
-                yield Result(chat, frame())
+        try:
+            yield Result(chat, {**start, **frame()})
+            shown_at = self._clock()
+            asked = requests(said, question, panes, generation.system)
+            for now in answers(client, panes[0].model.base, asked, generation=generation, ticket=chat.ticket):
+                if now.waiting or self._clock() - shown_at >= _FRAME_SECONDS:
+                    shown_at = self._clock()
+                    yield Result(chat, frame())
+        except GeneratorExit:  # the page was closed or reloaded, or a person went on to something else
+            self._keep_cut(chat, said, with_answers(said, question, panes, cut_off(now.panes), generation))
+            raise
         if not any(growing.ended for growing in now.panes):
             return said, False  # stopped before the first word: it was not asked
         said = self._kept.save(with_answers(said, question, panes, now.panes, generation))
         return said, all(growing.ended != "stopped" for growing in now.panes)
+
+    def _keep_cut(self, chat: Chat, before: Conversation, cut: Conversation) -> None:
+        """Keep a question with what was answered of it. Half an answer takes the place of no whole one, and nothing of
+        what was deleted meanwhile comes back.
+        """
+        with logged(log, "A question that was cut off could not be kept", StudioError, level=logging.WARNING):
+            if len(before.questions) < len(chat.said.questions) and before.id:
+                if chat.pending:  # the last message was changed; to ask it once more loses no question
+                    self._kept.save(replace(cut, id="", revision=0))
+            elif before.id:
+                self._kept.change(before.id, lambda _: cut)
+            else:
+                self._kept.save(cut)
 
 
 def _wanted(how: str, chat: Chat, panes: Sequence[Chosen]) -> tuple[Conversation, tuple[str, ...], GenerationSettings]:

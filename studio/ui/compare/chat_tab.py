@@ -27,7 +27,7 @@ from studio.ui.compare.chat_view import PURPOSES
 from studio.ui.compare.history import NOUN
 from studio.ui.compare.model_choices import FEWEST_PANES
 from studio.ui.kit import fragments, scripts
-from studio.ui.kit.components import ACTING, QUIET, html, picker
+from studio.ui.kit.components import ACTING, DRAFT, QUIET, html, picker
 from studio.ui.kit.panel import Panel
 
 
@@ -158,6 +158,7 @@ def _build_message(panel: Panel[Chat]) -> _Message:
                 lines=1,
                 max_lines=5,
                 elem_id="compare-prompt",
+                elem_classes=DRAFT,
             )
             panel.input("prompt", prompt, redraws_on="")
             send = gr.Button("Send", variant="primary", interactive=False, elem_id=ASK)

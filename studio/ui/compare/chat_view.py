@@ -8,8 +8,8 @@ import gradio as gr
 from markupsafe import Markup
 
 from studio.compare.answering import READING, GenerationSettings, Growing
-from studio.compare.asking import Chosen, aligned, as_answer, caption
-from studio.compare.conversations import Answer, Conversation, Talk, Turn
+from studio.compare.asking import Chosen, aligned, as_answer, caption, plain_caption
+from studio.compare.conversations import CUT, Answer, Conversation, Talk, Turn
 from studio.compare.pane_models import PaneModel, find_model, keys_still_offered
 from studio.keeping import KeptFiles
 from studio.studio import Studio
@@ -29,6 +29,7 @@ PURPOSES = (
     "A fourth model answers here.",
 )
 HELD_AGAINST = "The answers of the other models are compared with this one."
+CUT_OFF = "Cut off here: the page was closed or reloaded. Regenerate asks again."
 NEW = ""
 """The choice of a conversation that is not kept yet."""
 
@@ -54,8 +55,8 @@ def talks(
             _pane(place), turns, purpose=PURPOSES[place - 1], missed=max(0, asked - len(turns))
         )
         model = panes[place - 1] if place <= len(panes) else None
-        said = caption(model, talk.title, talk.turns[-1].answer, beside_whole=whole) if talk.turns else ""
-        parts[f"caption_{place}"] = caption_line(said)
+        answer = talk.turns[-1].answer if talk.turns else None
+        parts[f"caption_{place}"] = "" if answer is None else _caption(model, talk.title, answer, beside_whole=whole)
     return parts
 
 
@@ -81,7 +82,7 @@ def answering(
         )
         parts[f"talk_{place}"] = chat_html.talk(_pane(place), [*turns, now])
         answer = as_answer(growing, pane, generation)
-        parts[f"caption_{place}"] = caption_line(caption(pane.model, pane.model.title, answer, beside_whole=whole))
+        parts[f"caption_{place}"] = _caption(pane.model, pane.model.title, answer, beside_whole=whole)
     return parts
 
 
@@ -186,6 +187,8 @@ def _said(conversation: Conversation, place: int, at: int, *, marks: bool) -> Sa
     turn = _talk(conversation, place).turns[at]
     if turn.answer.trouble:
         return chat_html.failed(turn.question, turn.answer.trouble)
+    if turn.answer.ended == CUT:
+        return replace(chat_html.answered(turn.question, turn.answer.text), note=CUT_OFF)
     if not marks:
         return chat_html.answered(turn.question, turn.answer.text)
     other = _other(conversation, place, at)
@@ -210,6 +213,8 @@ def _beside_whole(panes: Sequence[PaneModel | None]) -> bool:
     return bool(learned) and all(model.whole for model in learned)
 
 
-def caption_line(text: str) -> str:
-    """Show what produced an answer."""
-    return str(Markup('<p class="ls-caption">{}</p>').format(text)) if text else ""
+def _caption(model: PaneModel | None, title: str, answer: Answer, *, beside_whole: bool) -> str:
+    """Show what produced an answer: in plain words, and below them what makes the same answer again."""
+    exactly = caption(model, title, answer, beside_whole=beside_whole)
+    plainly = plain_caption(model, title, answer)
+    return str(Markup('<details class="ls-caption"><summary>{}</summary>{}</details>').format(plainly, exactly))

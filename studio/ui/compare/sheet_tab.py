@@ -16,7 +16,7 @@ from studio.studio import Studio
 from studio.ui.compare import bin_panel, sampling, sheet_actions, sheet_view
 from studio.ui.compare.sheet_actions import FILE, HELD_OUT, NOUN, TYPED, Selection
 from studio.ui.kit import fragments
-from studio.ui.kit.components import QUIET, html, picker
+from studio.ui.kit.components import DRAFT, QUIET, html, picker
 from studio.ui.kit.panel import Panel
 
 _SOURCES = [("Typed here", TYPED), ("From a file", FILE), ("Held-out rows", HELD_OUT)]
@@ -77,7 +77,9 @@ def _build_source(panel: Panel[Selection]) -> gr.File:
     """Lay out where the prompts come from; return the field of a file."""
     panel.input("source", gr.Radio(_SOURCES, value=TYPED, label="Prompts from", elem_id="sheet-source"))
     with panel.part("typed_part", gr.Column(elem_id="sheet-typed-part")):
-        typed = gr.Textbox(label="Prompts", info="One a line.", lines=5, max_lines=14, elem_id="sheet-typed")
+        typed = gr.Textbox(
+            label="Prompts", info="One a line.", lines=5, max_lines=14, elem_id="sheet-typed", elem_classes=DRAFT
+        )
         panel.input("typed", typed, redraws_on="")
     with panel.part("file_part", gr.Column(visible=False)):
         file = gr.File(

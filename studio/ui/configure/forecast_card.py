@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from studio.enough import FEW_STEPS
 from studio.models.forecast.forecast import DOES_NOT_FIT, FITS, TIGHT, Forecast, RunTime, cost
 from studio.models.machine import Machine
 from studio.planning.forecasts import Known
-from studio.runs.advice import FEW_STEPS
 from studio.ui.kit import fragments
 from studio.ui.kit.actions import button
 from studio.ui.kit.fragments import Tile

@@ -11,7 +11,7 @@ from studio.studio import Studio
 from studio.ui.data import adding, cards
 from studio.ui.data.state import Selection
 from studio.ui.kit import fragments, scripts
-from studio.ui.kit.components import ACTING, QUIET, html
+from studio.ui.kit.components import ACTING, DRAFT, QUIET, html
 from studio.ui.kit.panel import Panel
 
 Listeners = list[Callable[[], object]]
@@ -37,13 +37,14 @@ def build(panel: Panel[Selection], studio: Studio, tabs: gr.Tabs) -> Listeners:
                         files = _build_files(panel, studio)
                     with gr.Tab("Paste"):
                         pasted = _build_paste(panel, studio)
-                    with gr.Tab("Type"):
+                    with gr.Tab("Type", elem_id="data-way-type"):
                         rows = _build_rows(panel, studio)
                     with gr.Tab("Hub"):
                         hub = _build_hub(panel, studio)
             with gr.Column(scale=5, elem_classes="ls-card", min_width=300):
                 html(fragments.heading("Or start with a sample", "Small data sets that visibly change a small model."))
                 samples = [_build_sample(panel, studio, sample) for sample in studio.data.samples()]
+    html("", elem_id="data-typed-left", template="", on_load=scripts.on_load("typedLeft"))
     started = panel.input("started", _remembered("lora-studio-imports"), redraws_on="")
     panel.input("done_with", _remembered("lora-studio-imports-done"), redraws_on="")
     panel.part("arrived", html({"count": 0}, template="", on_load=scripts.on_load("showArrived")))
@@ -84,11 +85,12 @@ def _build_files(panel: Panel[Selection], studio: Studio) -> Callable[[], None]:
 def _build_paste(panel: Panel[Selection], studio: Studio) -> Callable[[], object]:
     pasted = gr.Textbox(
         label="Text to learn from",
-        info="A table copied from a spreadsheet, JSON, or plain text.",
+        info="A table copied from a spreadsheet or from Word, JSON, or plain text.",
         placeholder="question,answer\nWhat colour is the lamp?,It is red.",
         lines=6,
         max_lines=14,
         elem_id="data-pasted",
+        elem_classes=DRAFT,
     )
     given = {"text": panel.part("pasted", pasted), "name": _build_name("data-pasted-name")}
     add = gr.Button("Add this text", elem_id="data-add-pasted")

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from studio.data.checking.checks import FEW, coaching
+from studio.data.checking.checks import coaching
 from studio.data.conversion.roles import columns_read
 from studio.data.inspection import Inspection
 from studio.data.tokenizing.tokens import TokenStatistics
+from studio.enough import VERY_FEW
 from studio.ui.kit import fragments
 from studio.wording import counted
 
@@ -44,8 +45,9 @@ def verdict(inspection: Inspection, missing: str, tokens: TokenStatistics | None
         return fragments.notice("bad", f"Nothing can be learned yet: of {found}, none fits. {rows}".rstrip(), hint)
     hint = coaching(inspection.usable - lost, tokens=tokens.total if tokens is not None else 0)
     ready = f"{fitting:,} of {found}" if lost else found
-    doubts = [*(["The others are too long, see Length and tokens."] if lost else []), *([rows] if rows else [])]
-    notice = fragments.notice("quiet" if inspection.usable < FEW else "good", f"Ready: {ready}.", hint)
+    unfit = f"{counted(lost, 'example')} too long or not readable for the model, see Length and tokens."
+    doubts = [*([unfit] if lost else []), *([rows] if rows else [])]
+    notice = fragments.notice("quiet" if inspection.usable < VERY_FEW else "good", f"Ready: {ready}.", hint)
     return fragments.stack([notice, *(fragments.line("warning", each) for each in (*doubts, *unread(inspection)))])
 
 

@@ -1,6 +1,7 @@
 """Editing the example that is shown: its texts become fields, and saving them makes another version."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -12,10 +13,13 @@ from studio.data.examples import TEXT, Example, fingerprint
 from studio.errors import DataError, TooMany
 from studio.studio import Studio
 from studio.ui.data import actions
+from studio.ui.data.newer import Change
 from studio.ui.data.state import Selection
+from studio.ui.kit.actions import Action
 
 NAMES = {"system": "System message", "user": "Question", "assistant": "Answer", "tool": "Tool result", TEXT: "Text"}
 _AGAIN = "Press Edit again, then change it."
+_ELSEWHERE = "Choose the version in which you edited it, go to the example and press Edit: what you typed is there."
 
 
 def begin(studio: Studio, selection: Selection) -> Selection:
@@ -23,6 +27,20 @@ def begin(studio: Studio, selection: Selection) -> Selection:
     if not selection.at_hand:
         return selection
     return replace(selection, editing=fingerprint(_shown(studio, selection)))
+
+
+def resume(studio: Studio, selection: Selection, action: Action) -> Selection:
+    """Open the fields of an example again that was left half edited; the browser has what was typed.
+
+    Raises DataError where another example stands in its place.
+    """
+    if not selection.at_hand or action.verb != "resume":
+        return selection
+    place = int(action.value) - 1 if action.value.isascii() and action.value.isdigit() else -1
+    examples = studio.data.examples(selection.at_hand)
+    if not 0 <= place < len(examples) or fingerprint(examples[place]) != action.key:
+        raise DataError("This version of your data has another example there.", _ELSEWHERE)
+    return replace(selection, number=place + 1, editing=action.key)
 
 
 def cancel(selection: Selection) -> Selection:
@@ -51,9 +69,10 @@ def save(studio: Studio, selection: Selection, *, texts: object) -> Selection:
     if found is not None:
         raise DataError(f"The example was not changed. {found.text}", "Fill in the text, or leave the example out.")
     dataset = studio.data.get(selection.at_hand)
-    changes = versions.with_edit(dataset.changes, edit_of(example, contents))
-    what = f"Editing example {selection.place + 1:,}"
-    return actions.read_again(studio, closed, dataset, changes=changes, what=what)
+    edit = edit_of(example, contents)
+    wanted = Change(f"Editing example {selection.place + 1:,}", partial(versions.with_edit, edit=edit), edit=edit)
+    changed = actions.change(studio, closed, dataset, wanted)
+    return changed if changed.waiting is None else replace(changed, editing=selection.editing)
 
 
 def draw(example: Example, selection: Selection) -> dict[str, Any]:
@@ -62,7 +81,7 @@ def draw(example: Example, selection: Selection) -> dict[str, Any]:
     fields = [[NAMES.get(each.role, each.role), each.content] for each in example.messages] if is_open else []
     return {
         "editor_box": gr.update(visible=is_open),
-        "editor": {"key": selection.editing, "fields": fields},
+        "editor": {"key": selection.editing, "fields": fields, "number": selection.place + 1 if is_open else 1},
         "viewing": gr.update(visible=not is_open),
     }
 

@@ -1,4 +1,9 @@
-// The texts of one example as fields. What is typed stays in the browser until it is saved.
+// The texts of one example as fields. What is typed stays in the browser until it is saved, also over a reload.
+
+const DRAFT = 'edited';
+const fieldsOf = () => [...document.querySelectorAll('#data-editor .ls-editor textarea')];
+let saving = false;
+let sayHalfEdited = () => {};
 
 studio.exampleEditor = ({element, props, watch}) => {
   const list = element.querySelector('.ls-editor');
@@ -22,9 +27,14 @@ studio.exampleEditor = ({element, props, watch}) => {
   function fill() {
     const {key, fields} = props.value;
     if (list.dataset.key === key) return;
+    if (!key && saving) studio.keep(DRAFT, null);
+    saving = false;
     list.dataset.key = key;
     list.replaceChildren();
-    fields.forEach(add);
+    const draft = studio.kept(DRAFT);
+    const isDraft = key && draft?.key === key && draft.texts?.length === fields.length;
+    fields.map(([name, text], place) => [name, isDraft ? draft.texts[place] : text]).forEach(add);
+    sayHalfEdited(!key);
     // The box is shown a moment after its value came.
     setTimeout(() => {
       list.querySelectorAll('textarea').forEach(fit);
@@ -32,14 +42,54 @@ studio.exampleEditor = ({element, props, watch}) => {
     }, 100);
   }
 
-  list.addEventListener('input', (event) => fit(event.target));
+  list.addEventListener('input', (event) => {
+    fit(event.target);
+    saving = false;
+    const number = String(props.value.number);
+    studio.keep(DRAFT, {key: list.dataset.key, number, texts: fieldsOf().map((field) => field.value)});
+  });
   watch('value', fill);
   fill();
+};
+
+// Says that an example was left half edited, with a way back to it.
+studio.halfEdited = ({element, trigger}) => {
+  sayHalfEdited = (isClosed) => {
+    const draft = studio.kept(DRAFT);
+    element.replaceChildren();
+    if (!isClosed || !draft?.key) return;
+    const said = document.createElement('p');
+    said.className = 'ls-line ls-warning';
+    said.append(document.createElement('i'), document.createElement('span'));
+    said.lastChild.textContent = studio.t('You began to edit an example and did not save it.');
+    const press = (words, act) => {
+      const button = document.createElement('button');
+      button.type = 'button';
+      button.className = 'ls-button';
+      button.textContent = words;
+      button.addEventListener('click', act);
+      return button;
+    };
+    const buttons = document.createElement('div');
+    buttons.className = 'ls-buttons';
+    buttons.append(
+      press(studio.t('Go on editing'), () => trigger('click', {verb: 'resume', key: draft.key, value: draft.number})),
+      press(studio.t('Forget it'), () => { studio.keep(DRAFT, null); sayHalfEdited(true); }),
+    );
+    element.append(said, buttons);
+  };
+  sayHalfEdited(true);
 };
 
 // Puts what stands in the fields in the place of a listener's last input, and shows that it is being saved.
 studio.readEdited = (...values) => {
   studio.holdPressed();
-  const fields = document.querySelectorAll('#data-editor .ls-editor textarea');
-  return [...values.slice(0, -1), [...fields].map((field) => field.value)];
+  saving = true;
+  return [...values.slice(0, -1), fieldsOf().map((field) => field.value)];
+};
+
+// What is not to be saved is not kept either.
+studio.forgetEdited = (...values) => {
+  studio.keep(DRAFT, null);
+  return values;
 };

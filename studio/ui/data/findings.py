@@ -102,6 +102,16 @@ def next_place(found: Sequence[Finding], kind: str, *, after: int) -> int | None
     return next((place for place in places if place > after), places[0] if places else None)
 
 
+def which(found: Sequence[Finding], kind: str, place: int, *, original: int | None = None) -> str:
+    """Say which of its examples is shown of a finding, and what one is a copy of; nothing where it has one alone."""
+    each = next((each for each in found if each.kind == kind), None)
+    if each is None or place not in each.places or (len(each.places) == 1 and original is None):
+        return ""
+    count = f"example {place + 1:,} is {each.places.index(place) + 1:,} of {max(each.count, len(each.places)):,}"
+    more = "" if original is None else f" It says the same as example {original + 1:,}."
+    return f"{each.title}: {count}.{more}"
+
+
 def problems(inspection: Inspection) -> Markup:
     """List the rows that are left out: how many for which reason, and the first of them one by one."""
     reasons = Counter(each.text for each in inspection.problems)

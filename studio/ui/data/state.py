@@ -14,6 +14,7 @@ from studio.logs import logged
 from studio.studio import Studio
 from studio.ui.data import held_out
 from studio.ui.data.columns import Assigning
+from studio.ui.data.newer import Waiting
 from studio.ui.kit import form
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,8 @@ class Selection:
     editing: str = ""
     """The fingerprint of the example that is shown, while it is edited."""
     assigning: Assigning | None = None
+    waiting: Waiting | None = None
+    """A change of this version that waits for an answer, because there is a newer one."""
     renewed: int = 0
     """Counts what was done to the data sets that are kept: they are listed again after it."""
     arrived: int = 0
@@ -101,7 +104,7 @@ def settle(studio: Studio, before: Selection, now: Selection) -> Selection:
             _remember(studio, version)
     number = max(0, min(place, last)) + 1
     is_same = (before.version, before.number) == (version, number)
-    editing = now.editing if is_same else ""
+    editing = now.editing if is_same or now.editing != before.editing else ""
     return replace(
         now,
         family=root,
@@ -110,6 +113,7 @@ def settle(studio: Studio, before: Selection, now: Selection) -> Selection:
         other=other,
         number=number,
         editing=editing,
+        waiting=now.waiting if now.waiting is not None and now.waiting.of == version else None,
     )
 
 

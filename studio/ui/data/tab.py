@@ -65,6 +65,8 @@ def build(studio: Studio, facts: ModelFacts, tabs: gr.Tabs) -> DataTab:
             panel.part("proceed", proceed)
         pickers = _build_pickers(panel)
         panel.html("verdict")
+        waiting = panel.action_html("waiting")
+        listeners.append(partial(panel.on_action, partial(actions.answer, studio), of=[waiting]))
     with gr.Row(elem_classes="ls-look"):
         listeners += _build_checks(panel, studio)
         listeners += _build_viewer(panel, studio, facts)
@@ -120,6 +122,8 @@ def _build_viewer(panel: Panel[Selection], studio: Studio, facts: ModelFacts) ->
     """Lay out what shows one example, what moves to another and what changes it: each move only sets its number."""
     with panel.part("viewer", gr.Column(scale=6, min_width=320, elem_classes="ls-card", visible=False)):
         html(fragments.heading("What the model learns"))
+        half = html("", elem_id="data-half", template="", on_load=scripts.on_load("halfEdited"))
+        panel.part("half", half)
         with panel.part("viewing", gr.Column(elem_classes="ls-body")):
             panel.html("preview", no_preview())
             with gr.Row(elem_classes="ls-pager"):
@@ -137,6 +141,7 @@ def _build_viewer(panel: Panel[Selection], studio: Studio, facts: ModelFacts) ->
         *moves,
         *searching,
         *saving,
+        partial(panel.on_action, partial(editing.resume, studio), of=[half]),
         partial(panel.on, [edit.click], partial(editing.begin, studio)),
         partial(panel.on, [out.click], partial(actions.leave_out, studio), options=_HOLDING),
     ]
@@ -156,7 +161,7 @@ def _build_editor(panel: Panel[Selection], studio: Studio) -> Listeners:
     """Lay out the texts of an example as fields of the browser's own; they are read when they are saved."""
     with panel.part("editor_box", gr.Column(visible=False, elem_classes="ls-body")):
         fields = html(
-            {"key": "", "fields": []},
+            {"key": "", "fields": [], "number": 1},
             elem_id="data-editor",
             template=fragments.render("data/example_editor.html"),
             on_load=scripts.on_load("exampleEditor"),
@@ -169,7 +174,7 @@ def _build_editor(panel: Panel[Selection], studio: Studio) -> Listeners:
     reading = {**ACTING, "js": scripts.call("readEdited")}
     return [
         partial(panel.on, [save.click], partial(editing.save, studio), given={"texts": fields}, options=reading),
-        partial(panel.on, [cancel.click], editing.cancel, options=QUIET),
+        partial(panel.on, [cancel.click], editing.cancel, options={**QUIET, "js": scripts.call("forgetEdited")}),
     ]
 
 

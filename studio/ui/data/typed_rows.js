@@ -5,9 +5,14 @@ const isUsed = (row) => row.some((text) => text.trim() !== '');
 const rowsOf = (list) => [...list.querySelectorAll(ROW)]
   .map((row) => [...row.querySelectorAll('textarea')].map((field) => field.value));
 
+function keptRows() {
+  const typed = studio.kept('typed');
+  const isRow = (row) => Array.isArray(row) && row.every((text) => typeof text === 'string');
+  return Array.isArray(typed) ? typed.filter(isRow) : [];
+}
+
 studio.typedRows = ({element, watch}, fewest) => {
   const list = element.querySelector('.ls-typed');
-  const store = 'lora-studio-typed';
   const used = () => JSON.stringify(rowsOf(list).filter(isUsed));
 
   function fit(field) {
@@ -38,15 +43,7 @@ studio.typedRows = ({element, watch}, fewest) => {
     while (rowsOf(list).length < fewest) add([]);
     addWhereFull();
   }
-  function keep() {
-    try { sessionStorage.setItem(store, used()); } catch { /* a browser may refuse to keep anything */ }
-  }
-  function kept() {
-    try {
-      const typed = JSON.parse(sessionStorage.getItem(store) || '[]');
-      return typed.filter((row) => Array.isArray(row) && row.every((text) => typeof text === 'string'));
-    } catch { return []; }
-  }
+  const keep = () => studio.keep('typed', rowsOf(list).filter(isUsed));
 
   list.addEventListener('input', (event) => {
     fit(event.target);
@@ -60,7 +57,7 @@ studio.typedRows = ({element, watch}, fewest) => {
     fill([]);
     keep();
   });
-  fill(kept());
+  fill(keptRows());
 };
 
 // Puts what stands in the fields in the place of a listener's last input.
@@ -69,4 +66,34 @@ studio.readTypedRows = (...values) => {
   const typed = rowsOf(list).filter(isUsed);
   list.dataset.sent = JSON.stringify(typed);
   return [...values.slice(0, -1), typed];
+};
+
+// Rows that were typed and not added stand in a section that comes back closed: says that they are there.
+studio.typedLeft = ({element}) => {
+  const count = keptRows().length;
+  if (!count) return;
+  const said = document.createElement('p');
+  said.className = 'ls-line ls-warning';
+  said.append(document.createElement('i'), document.createElement('span'));
+  said.lastChild.textContent = studio.t('Typed rows that you have not added: {0}', count);
+  const show = document.createElement('button');
+  show.type = 'button';
+  show.className = 'ls-button';
+  show.textContent = studio.t('Show them');
+  show.addEventListener('click', () => {
+    element.replaceChildren();
+    const title = document.querySelector('#data-bring > button');
+    if (!title.classList.contains('open')) title.click();
+    setTimeout(() => {
+      const way = document.getElementById('data-way-type-button');
+      way.click();
+      way.scrollIntoView({block: 'start'});
+    });
+  });
+  // The section is closed with the first drawing of the tab: what is opened before would close again.
+  const wait = setInterval(() => {
+    if (!document.querySelector('#data-verdict')?.textContent.trim()) return;
+    clearInterval(wait);
+    element.append(said, show);
+  }, 200);
 };

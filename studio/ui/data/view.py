@@ -12,6 +12,7 @@ import gradio as gr
 from studio.data.conversion.roles import columns_read
 from studio.data.dataset_folders import Dataset
 from studio.data.examples import Example
+from studio.data.length_findings import length_findings
 from studio.data.mask_findings import mask_findings
 from studio.data.tokenizing.tokens import TokenStatistics
 from studio.errors import StudioError
@@ -32,6 +33,7 @@ from studio.ui.data import (
     imports,
     lengths,
     library,
+    newer,
 )
 from studio.ui.data.state import Selection
 from studio.ui.kit import fragments
@@ -44,12 +46,12 @@ COLUMNS, LENGTHS, HELD_OUT, EXACT = "Columns", "Length and tokens", "Held-out ex
 STILL_TO_READ = "The file is still to be read with these columns."
 """What is missing while enough columns are chosen and the version that has them is not there."""
 
-_TEXTS = ("how_read", "table", "checks", "problems", "position", "figures", "meaning", "held_out_said")
+_TEXTS = ("how_read", "waiting", "table", "checks", "problems", "position", "figures", "meaning", "held_out_said")
 """The parts that say nothing while there is no data set."""
 
 _NOT_EDITING: dict[str, Any] = {
     "editor_box": {"visible": False, "__type__": "update"},
-    "editor": {"key": "", "fields": []},
+    "editor": {"key": "", "fields": [], "number": 1},
     "viewing": {"visible": True, "__type__": "update"},
 }
 
@@ -107,7 +109,7 @@ def draw_chosen(studio: Studio, facts: ModelFacts, selection: Selection) -> dict
     if not selection.version:
         return _nothing()
     seen = see(studio, facts, selection)
-    parts = {**_overview(seen, selection), **_checks(seen), **_viewer(facts, seen, selection)}
+    parts = {**_overview(studio, seen, selection), **_checks(seen, selection), **_viewer(facts, seen, selection)}
     parts |= {"bring": gr.update(open=False), "arrived": {"count": selection.arrived}}
     return {**parts, **_lengths(facts, seen, selection), **_held_out(studio, facts, seen, selection)}
 
@@ -146,7 +148,7 @@ def see(studio: Studio, facts: ModelFacts, selection: Selection) -> Seen:
     return Seen(dataset, facts.where(selection.settings.model), state, statistics, parts)
 
 
-def _overview(seen: Seen, selection: Selection) -> dict[str, Any]:
+def _overview(studio: Studio, seen: Seen, selection: Selection) -> dict[str, Any]:
     inspection = seen.dataset.inspection
     chosen = columns.chosen(seen.dataset, selection.assigning)
     template = chosen.roles.template or columns.default_template(chosen.roles)
@@ -154,6 +156,7 @@ def _overview(seen: Seen, selection: Selection) -> dict[str, Any]:
     return {
         "verdict": str(cards.verdict(inspection, missing, seen.statistics, fitting=seen.fitting)),
         "how_read": str(cards.how_read(inspection)),
+        "waiting": str(newer.draw(studio, selection.waiting)),
         "table": str(columns.questions(inspection.questions) + columns.table(inspection, chosen.parts)),
         "columns": gr.update(visible=True, label=_columns_label(chosen), open=bool(chosen.verdict)),
         "keeping": gr.update(visible=True),
@@ -167,9 +170,11 @@ def _columns_label(chosen: columns.Chosen) -> str:
     return f"{COLUMNS}: {read}" if read else COLUMNS
 
 
-def _checks(seen: Seen) -> dict[str, Any]:
+def _checks(seen: Seen, selection: Selection) -> dict[str, Any]:
     dataset, inspection = seen.dataset, seen.dataset.inspection
-    doubts = mask_findings(seen.state.result.doubts) if seen.state.result is not None else ()
+    counts = seen.state.result
+    settings = fitting.usable_settings(selection.settings)
+    doubts = (*length_findings(counts, settings), *(mask_findings(counts.doubts) if counts is not None else ()))
     found = fragments.stack([findings.findings(inspection, extra=doubts), findings.changes(dataset.changes)])
     return {
         "checks_card": gr.update(visible=bool(inspection.usable or inspection.left_out or dataset.changes)),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from studio.errors import RunError, StudioError
 from studio.jobs import scored_rows, standard_tasks
-from studio.jobs.evaluation_report import AT_THE_END
+from studio.jobs.evaluation_report import AT_THE_END, file_stem
 from studio.logs import logged
 from studio.models.elsewhere import shown_name
 from studio.planning.tradeoffs import Tradeoffs
@@ -148,4 +148,6 @@ def take_report(studio: Studio, tradeoffs: Tradeoffs, selection: Selection) -> s
     start = shown_name(run.config.start_adapter)
     config = replace(run.config, model=shown_name(run.config.model), start_adapter=start)
     text = report_page.page(report, rows, config=config, tradeoff=tradeoffs.look(run.id))
-    return download_address(RUN, run.id, write_beside(run, f"{run.id}-{tab_state.report.name}-report.html", text).name)
+    return download_address(
+        RUN, run.id, write_beside(run, f"{file_stem(run.id, tab_state.report.name)}-report.html", text).name
+    )

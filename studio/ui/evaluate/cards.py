@@ -112,7 +112,8 @@ def summary(report: EvaluationReport | None) -> Markup:
         if each.text
     )
     cautions = [fragments.line("warning", text) for text in said.cautions]
-    return fragments.stack([Markup('<dl class="ls-says">{}</dl>').format(lines), *cautions])
+    then = "" if said.next is None else fragments.notice(said.next.kind, said.next.text)
+    return fragments.stack([then, Markup('<dl class="ls-says">{}</dl>').format(lines), *cautions])
 
 
 def scores(report: EvaluationReport) -> Markup:

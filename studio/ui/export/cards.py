@@ -48,6 +48,37 @@ GGUF_TEXTS = (
     "GGUF of the merged weights, with a Modelfile",
 )
 
+WHICH: tuple[tuple[str, str], ...] = (
+    (
+        "To chat with it on your own computer",
+        "the GGUF file, of the kind that is recommended below. A program such as Ollama or LM Studio opens it.",
+    ),
+    (
+        "To share it with somebody who has the base model, or to train on elsewhere",
+        "the adapter. It is small and holds only what was learned.",
+    ),
+    ("To use it in a program of your own, in Python", "the merged model."),
+)
+"""For what somebody wants to do, the file that does it."""
+
+_OLLAMA = (
+    "Ollama is a program that runs models on your own computer. Install it from ollama.com.",
+    "Download both files above, the GGUF file and the Modelfile, into one folder, and leave their names as they are: "
+    "the Modelfile names the GGUF file beside it.",
+    "Open a terminal in that folder and enter the two lines below that begin with ollama. "
+    "The second one opens the chat.",
+)
+_LM_STUDIO = (
+    "LM Studio is a program with a window to chat in. Install it from lmstudio.ai. It needs only the GGUF file.",
+    "Under My Models it shows its folder of models. Make a folder in that, another one inside it, and put the GGUF "
+    "file into the inner one.",
+    "Choose the model in the chat of LM Studio and write to it.",
+)
+_ADAPTER_BESIDE = (
+    "This file works beside a GGUF file of the base model, in llama.cpp: see the line below. Ollama and LM Studio want "
+    "one of the other kinds."
+)
+
 PACKED: dict[str, tuple[str, str]] = {
     F16: ("F16", "16 bits: answers as the run does"),
     Q8_0: ("Q8_0", "8 bits: hardly different"),
@@ -93,6 +124,27 @@ def status(state: ExportState) -> Markup:
         good = fragments.notice("good", check(state.result), small_print(state.result))
         return fragments.stack([good, sizes(state.result)])
     return fragments.empty("Not prepared yet", "Once prepared, its size, its check and its download appear here.")
+
+
+def which() -> Markup:
+    """Say which file is for whom."""
+    rows = fragments.join(
+        Markup("<li><strong>{}</strong><span>{}</span></li>").format(f"{wanted}:", file) for wanted, file in WHICH
+    )
+    return Markup('<ul class="ls-which">{}</ul>').format(rows)
+
+
+def how_to_use(kind: str) -> Markup:
+    """Say step by step how a GGUF file is used by somebody who never did."""
+    if kind == GGUF_ADAPTER:
+        return fragments.line("quiet", _ADAPTER_BESIDE)
+    parts = [_steps("In Ollama", _OLLAMA), _steps("In LM Studio", _LM_STUDIO)]
+    return Markup('<div class="ls-how">{}</div>').format(fragments.join(parts))
+
+
+def _steps(title: str, steps: tuple[str, ...]) -> Markup:
+    items = fragments.join(Markup("<li>{}</li>").format(step) for step in steps)
+    return Markup("<section><h3>{}</h3><ol>{}</ol></section>").format(title, items)
 
 
 def sizes(report: ExportReport) -> Markup:
@@ -190,8 +242,8 @@ def _gguf_small_print(report: ExportReport, check: GgufCheck) -> str:
         f"The same text and the same tokens in {counted(check.prompts, 'prompt')}, {check.held_out} of them held out."
     )
     measured = (
-        f"What it finds likely as the next word diverges by {tiny(check.divergence)} nats (mean KL divergence); "
-        f"{tiny(check.allowed)} is allowed."
+        f"How likely it finds each next word differs from the run by {tiny(check.divergence)} on average, where "
+        f"{tiny(check.allowed)} is allowed (KL divergence in nats)."
     )
     checked = f"Checked: {report.checked_with}."
     return f"{alike} {measured} {checked}"
@@ -199,8 +251,8 @@ def _gguf_small_print(report: ExportReport, check: GgufCheck) -> str:
 
 def _fell_back(check: GgufCheck) -> str:
     return (
-        f"{check.fell_back} of {check.tensors} matrices are packed in another way, because their width is no multiple "
-        "of 256. Q8_0 is the better choice for this model."
+        f"{check.fell_back} of {check.tensors} parts of this model do not fit this kind and are packed in another way. "
+        "Q8_0 is the better choice for this model."
     )
 
 

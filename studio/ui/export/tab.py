@@ -25,6 +25,7 @@ def build(studio: Studio, *, timer: gr.HTML, opened: Callable[..., Any]) -> gr.D
         run = panel.input(
             "run_id", picker(label="Run to export", info="Any run that left a result.", elem_id="export-run")
         )
+        html(fragments.subheading("Which file do I need?") + cards.which(), elem_id="export-which")
     with gr.Row(equal_height=True):
         buttons = {kind: _build_card(panel, kind, *texts) for kind, texts in cards.KINDS.items()}
     buttons[GGUF] = _build_gguf(panel)
@@ -65,10 +66,11 @@ def _build_gguf(panel: Panel[Selection]) -> Buttons:
             )
             beside = gr.Button("Download the Modelfile", visible=False, elem_id="export-gguf-modelfile")
         cancel, delete = _build_ends(GGUF)
+        panel.html("gguf_how")
         code = gr.Code(
             "",
             language="shell",
-            label="How to use the GGUF file",
+            label="In a terminal",
             interactive=False,
             visible=False,
             show_line_numbers=False,
@@ -94,7 +96,6 @@ def _build_card(panel: Panel[Selection], kind: str, title: str, text: str, techn
         panel.html(f"{kind}_status")
         prepare = gr.Button(
             f"Prepare the {title.lower()}",
-            variant="primary" if kind == "adapter" else "secondary",
             interactive=False,
             elem_id=f"export-{kind}-prepare",
         )

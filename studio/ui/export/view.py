@@ -71,7 +71,7 @@ def _gguf_card(studio: Studio, run_id: str, kind: str, state: ExportState | None
     """Make what the card of the GGUF files shows, by the names of its components."""
     drawn = _card(studio, run_id, kind, state)
     if state is None:
-        return {**drawn, "kinds": "", "modelfile": gr.update(visible=False)}
+        return {**drawn, "kinds": "", "how": "", "modelfile": gr.update(visible=False)}
     run, ready = studio.runs.get(run_id), state.result is not None
     beside = export_modelfile(run, kind)
     address = download_address(RUN, run_id, beside.name)
@@ -80,6 +80,7 @@ def _gguf_card(studio: Studio, run_id: str, kind: str, state: ExportState | None
         **drawn,
         "kinds": str(_packings(studio, run, ADAPTER if kind == GGUF_ADAPTER else quantisation_of(kind))),
         "modelfile": gr.update(visible=has_modelfile, link=address if has_modelfile else None),
+        "how": str(export_cards.how_to_use(kind)) if ready else "",
         "code": gr.update(visible=ready, value=gguf_commands(run, kind) if ready else ""),
     }
 

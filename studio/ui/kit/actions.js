@@ -24,6 +24,11 @@ studio.holdPressed = (...values) => {
   return values;
 };
 
+studio.bringUp = (question) => {
+  question.querySelector('button')?.focus({preventScroll: true});
+  question.scrollIntoView({behavior: 'smooth', block: 'nearest'});
+};
+
 studio.actions = ({element, trigger, watch}) => {
   const send = (source, value) => {
     trigger('click', {verb: source.dataset.verb, key: source.dataset.key || '', value});
@@ -54,6 +59,27 @@ studio.actions = ({element, trigger, watch}) => {
   watch('value', () => element.querySelectorAll('select').forEach((chooser) => {
     const chosen = chooser.querySelector('option[selected]');
     if (chosen) chooser.value = chosen.value;
+  }));
+  // A question that a press brought up comes into sight, with the focus on its first answer.
+  let asking = false;
+  watch('value', () => setTimeout(() => {
+    const asked = element.querySelector('[data-asks]');
+    if (asked && !asking) studio.bringUp(asked);
+    asking = Boolean(asked);
+  }));
+  // So does one that opens where it is pressed, and it stays open when it is drawn again meanwhile.
+  let unfolded = '';
+  const asks = (details) => {
+    const {verb, key} = details.querySelector('button[data-verb]').dataset;
+    return `${verb} ${key}`;
+  };
+  element.addEventListener('toggle', ({target}) => {
+    if (!target.isConnected || !target.matches('details.ls-ask')) return;
+    if (target.open && unfolded !== asks(target)) studio.bringUp(target);
+    unfolded = target.open ? asks(target) : '';
+  }, true);
+  watch('value', () => element.querySelectorAll('details.ls-ask').forEach((each) => {
+    if (asks(each) === unfolded) each.open = true;
   }));
   // What is drawn again while a person uses it keeps the focus, or the keyboard would begin at the top of the page.
   let held = null;

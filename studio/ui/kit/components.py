@@ -22,6 +22,9 @@ QUIET: dict[str, Any] = {**_HIDDEN, "queue": False}
 ACTING: dict[str, Any] = _HIDDEN
 """How a listener is wired that does something: through the queue, for only then the page shows what went wrong."""
 
+DRAFT = "ls-draft"
+"""The class of a field of text whose content the browser keeps over a reload, see `drafts.js`."""
+
 Kind = TypeVar("Kind", bound=gr.components.Component)
 
 

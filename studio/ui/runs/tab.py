@@ -98,5 +98,5 @@ def _build_one(panel: Panel[Selection]) -> tuple[gr.HTML, dict[str, gr.Textbox],
                 panel.part("note", note)
             with gr.Row(elem_classes="ls-actions"):
                 save = gr.Button("Save name and note", size="sm", elem_id="runs-describe")
-                pack = gr.Button("Export run", size="sm", elem_id="runs-pack")
+                pack = gr.Button("Download the run, to import it elsewhere", size="sm", elem_id="runs-pack")
     return acts, {"name": name, "note": note}, save, pack

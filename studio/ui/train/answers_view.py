@@ -100,6 +100,8 @@ def _asked(before: str, first: Sampled, later: tuple[str, str | None] | None) ->
         title, answer = later
         text = Markup("(not asked)") if answer is None else fragments.own(marked(first.answer, answer))
         answers += _answer(title, text, note="the same" if answer == first.answer else "")
+    if first.expected:
+        answers += _answer("Your answer", fragments.own(first.expected))
     return Markup(
         '<section class="ls-asked"><h3 translate="no">{}</h3><div class="ls-asked-answers">{}</div></section>'
     ).format(first.prompt, answers)

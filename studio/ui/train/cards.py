@@ -9,7 +9,7 @@ from studio.config import settings
 from studio.jobs.evaluations import EvaluationState
 from studio.jobs.tradeoff import peak_memory_gib
 from studio.jobs.verdicts import summary
-from studio.runs.advice import advise, label
+from studio.runs.advice import advise, is_far_off, label
 from studio.runs.scheduler import RunState
 from studio.runs.series import smoothed
 from studio.runs.view import ENDED, WORKING, RunView
@@ -39,6 +39,9 @@ PHASES = {
 
 WAITING_PHASE = ("quiet", "Waiting")
 
+NOT_READY = "It is hardly of use yet: its loss is still so high that its answers will seldom be as yours are."
+WHAT_TO_DO = "Do one of the things under “What could make it better”."
+
 
 def no_run(discarded: str = "", key: str = "") -> Markup:
     """Say what fills this card. `discarded` is the name of a run that was just discarded, `key` its id."""
@@ -63,6 +66,8 @@ def status_panel(state: RunState, evaluation: EvaluationState | None = None) -> 
         shown.append(fragments.tiles(tiles))
     if evaluation is not None:
         shown.append(evaluation_line(evaluation))
+    if (evaluation is None or evaluation.result is None) and is_far_off(state.view) and advice_card(state):
+        shown.append(fragments.notice("warning", NOT_READY, WHAT_TO_DO))
     if state.run.config.place and state.status not in ENDED:
         place, nodes = state.run.config.place, state.run.config.nodes
         where = f"It trains at {place}." if nodes == 1 else f"It trains at {place}, on {nodes:,} nodes."
@@ -106,7 +111,9 @@ def evaluation_line(evaluation: EvaluationState) -> Markup:
     """Say what came of the evaluation of a run that has ended, or how far it is."""
     if evaluation.result is not None:
         said = summary(evaluation.result)
-        return fragments.notice("warning" if said.cautions else said.change.kind, said.change.text, said.rest)
+        then = "" if said.next is None else fragments.notice(said.next.kind, said.next.text)
+        measured = fragments.notice("warning" if said.cautions else said.change.kind, said.change.text, said.rest)
+        return fragments.join([then, measured]) if then else measured
     if evaluation.status == "failed":
         return fragments.notice("warning", f"It could not be evaluated: {evaluation.sentence}")
     if evaluation.status not in ("waiting", "working"):

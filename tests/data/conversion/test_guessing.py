@@ -112,3 +112,20 @@ def test_numbers_of_classes_are_asked_about_with_a_reason() -> None:
     assert guess(*cells) == Roles()
     assert "write the names of the classes" in missing(Roles(), columns_of(cells))
     assert guess(*({"text": f"Film {place} was good.", "label": "good"} for place in range(6))) == Roles()
+
+
+@pytest.mark.parametrize(
+    ("answers", "is_clear"),
+    [
+        (["At nine.", "Yes, we do.", "Card is fine.", "Sure!", "No.", "Main Street 4."], True),
+        (["Paris", "Rome", "Dr. No", "Oslo", "Bern", "Wien"], False),
+        (["Prices.", "Prices.", "Hours.", "Prices.", "Hours.", "Hours."], False),
+    ],
+)
+def test_short_answers_beside_questions_are_known_by_how_they_end(answers: list[str], is_clear: bool) -> None:
+    """A file with the headings "Customer asks" and "We say" was not recognised, because its answers were short."""
+    sample = [Row(n, {"Customer asks": f"Is it {n}?", "We say": said}) for n, said in enumerate(answers)]
+    found = guess_roles(["Customer asks", "We say"], sample)
+    assert (found.prompts, found.answer) == ((("Customer asks",), "We say") if is_clear else ((), ""))
+    beside = [Row(row.number, {**row.cells, "Where": f"Shop {row.number}"}) for row in sample]
+    assert not guess_roles(["Customer asks", "We say", "Where"], beside).kind

@@ -6,8 +6,9 @@ import gradio as gr
 import pytest
 
 from studio.compare.answering import GenerationSettings
+from studio.compare.asking import NOTHING_CAME
 from studio.compare.chat_protocol import BASE
-from studio.compare.conversations import Conversation, open_conversations
+from studio.compare.conversations import CUT, Conversation, open_conversations
 from studio.compare.pane_models import first_pair
 from studio.config import RunConfig
 from studio.data.example_files import read_examples, write_examples
@@ -17,6 +18,7 @@ from studio.keeping import KeptFiles
 from studio.runs.store import RunFolder
 from studio.studio import Studio
 from studio.ui.api import ask_once
+from studio.ui.compare import chat_view
 from studio.ui.compare.chat_actions import (
     AGAIN,
     ASK,
@@ -31,6 +33,7 @@ from studio.ui.compare.chat_actions import (
     take_back,
 )
 from studio.ui.compare.chat_state import Chat
+from studio.ui.compare.chat_view import CUT_OFF
 from studio.ui.compare.suggested_prompts import suggest, take
 from studio.ui.compare.tab import new_ticket
 from studio.ui.kit.drawn import Drawn
@@ -420,3 +423,61 @@ def test_questions_to_try_leave_out_what_all_begin_with(studio: Studio) -> None:
 def test_programs_get_both_answers(studio: Studio, run: RunFolder) -> None:
     answers = ask_once(studio, run.id, "Hi", generation=GenerationSettings("", 0.0, 16, 1))
     assert {name: text.strip() for name, text in answers.items()} == {"base": "base: Hi", "tuned": "tuned: Hi"}
+
+
+def ask_and_leave(studio: Studio, given: Chat, how: str = ASK, *, frames: int) -> None:
+    """Read some frames of an answer, then close the page, as Gradio does it."""
+    ticks = itertools.count()
+    kept = open_conversations(studio.settings.home, studio.clock)
+    asking = Asking(studio, kept, clock=lambda: float(next(ticks)), make_ticket=lambda: "a-ticket")
+    stream = asking.stream(given, how)
+    for _ in range(frames):
+        next(stream)
+    stream.close()  # type: ignore[attr-defined]
+
+
+def test_a_question_outlives_a_page_that_was_closed_while_it_was_answered(
+    studio: Studio, given: Chat, kept: KeptFiles[Conversation], chat: FakeChat
+) -> None:
+    """A reload lost the question and what was answered of it without a word."""
+    ask_and_leave(studio, given, frames=4)
+    (cut,) = kept.all()
+    assert cut.questions == ("Hello there",)
+    answers = [talk.turns[-1].answer for talk in cut.talks]
+    assert any(answer.text and answer.ended == CUT for answer in answers)
+    shown = page(chat_view.opened(studio, kept, given, cut))
+    said = shown["talk_1"] + shown["talk_2"]
+    assert CUT_OFF in said
+    assert "cut off" in shown["caption_1"] + shown["caption_2"]
+    ask_all(studio, replace(given, prompt="Go on", said=cut))
+    assert len(kept.all()) == 1, "it goes on in the same conversation"
+
+
+def test_a_question_without_a_word_of_an_answer_is_kept_and_no_model_hears_of_it(
+    studio: Studio, given: Chat, kept: KeptFiles[Conversation], chat: FakeChat
+) -> None:
+    ask_and_leave(studio, given, frames=1)
+    (cut,) = kept.all()
+    assert [talk.turns[-1].answer.trouble for talk in cut.talks] == [NOTHING_CAME] * 2
+    ask_all(studio, replace(given, prompt="Go on", said=cut))
+    assert questions(chat, 0) == ["Go on"]
+
+
+def test_half_an_answer_takes_the_place_of_no_whole_one(
+    studio: Studio, given: Chat, kept: KeptFiles[Conversation]
+) -> None:
+    said = ask_all(studio, given)[-1]["said"]
+    ask_and_leave(studio, replace(given, said=said, prompt=""), AGAIN, frames=3)
+    assert kept.all() == (said,)
+    ask_and_leave(studio, replace(given, said=said, prompt="Hello here", editing=True), frames=3)
+    questions_kept = {each.questions for each in kept.all()}
+    assert questions_kept == {("Hello there",), ("Hello here",)}
+
+
+def test_a_conversation_that_was_deleted_while_it_was_answered_stays_deleted(
+    studio: Studio, given: Chat, kept: KeptFiles[Conversation]
+) -> None:
+    said = ask_all(studio, given)[-1]["said"]
+    kept.delete(said.id)
+    ask_and_leave(studio, replace(given, said=said, prompt="And now?"), frames=3)
+    assert kept.all() == ()

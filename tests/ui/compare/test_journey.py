@@ -214,6 +214,32 @@ def test_a_conversation_side_by_side(page: Page) -> None:
     expect(caption(page, 2)).to_contain_text("adapter on (otter)")
 
 
+def test_a_reload_loses_neither_a_question_nor_a_message_that_was_not_sent(page: Page) -> None:
+    """A reload in the middle of an answer lost the question, and a drafted message was gone."""
+    open_compare(page)
+    expect(page.locator("#compare-send")).to_be_enabled()
+    page.locator("#compare-prompt textarea").fill("Which colour is 3?")
+    page.locator("#compare-prompt textarea").press("Enter")
+    expect(talk(page, 2)).to_contain_text("Which colour is 3?")
+    page.reload()
+    open_compare(page)
+    for pane in (1, 2):
+        expect(talk(page, pane)).to_contain_text("Which colour is 3?")
+    expect(page.locator("#compare-prompt textarea")).to_have_value("")
+    page.locator("#compare-prompt textarea").fill("And which is 5?")
+    page.reload()
+    open_compare(page)
+    expect(page.locator("#compare-prompt textarea")).to_have_value("And which is 5?")
+    expect(talk(page, 1)).to_contain_text("Which colour is 3?")
+    press(page, "Send")
+    expect(talk(page, 2)).to_contain_text("And which is 5?")
+    expect(page.locator("#compare-send")).to_be_enabled()
+    page.reload()
+    open_compare(page)
+    expect(talk(page, 2)).to_contain_text("And which is 5?")
+    expect(page.locator("#compare-prompt textarea")).to_have_value("")
+
+
 def test_the_panes_prove_themselves_and_adapters_are_blended(page: Page) -> None:
     open_compare(page)
     page.locator("#compare-proof > button").click()

@@ -6,8 +6,8 @@ import pytest
 from studio.errors import DataError
 from studio.planning.model_facts import ModelFacts
 from studio.studio import Studio
-from studio.ui.data import columns
-from studio.ui.data.actions import append_files, assign_part, find, leave_out, press_check, use_template
+from studio.ui.data import columns, editing, newer
+from studio.ui.data.actions import answer, append_files, assign_part, find, leave_out, press_check, use_template
 from studio.ui.data.adding import follow
 from studio.ui.data.state import Selection, settle
 from studio.ui.kit.actions import Action
@@ -49,11 +49,29 @@ def test_search_goes_round(facts: ModelFacts, studio: Studio, table: Path) -> No
     assert "Type a word to search for" in found(" ")[1]
 
 
+def shown_by(result: Selection | Result[Selection]) -> tuple[float, str]:
+    assert isinstance(result, Result)
+    return result.state.number, result.updates["search_said"]
+
+
+def test_a_copy_is_shown_with_what_it_is_a_copy_of(studio: Studio, copies: Path) -> None:
+    """Show went from one copy to the next, and said neither how many there are nor what they are copies of."""
+    first = chosen(studio, copies)
+    each = next(each for each in studio.data.get(first.version).inspection.findings if each.kind == "duplicates")
+    texts = questions(studio, first)
+    for place, copy in enumerate(each.places, start=1):
+        number, said = shown_by(press_check(studio, first, Action("show", "duplicates")))
+        assert number == copy + 1
+        assert f"example {copy + 1} is {place} of 2" in said
+        assert f"It says the same as example {texts.index(texts[copy]) + 1}." in said
+        first = replace(first, number=number)
+
+
 def test_the_buttons_of_the_checks(studio: Studio, copies: Path) -> None:
     first = chosen(studio, copies)
     listed = studio.data.get(first.version).inspection.findings
     kind = next(each.kind for each in listed if each.places)
-    assert press_check(studio, first, Action("show", kind)).number > 1
+    assert shown_by(press_check(studio, first, Action("show", kind)))[0] > 1
     second = arrived(studio, press_check(studio, first, Action("fix", "drop-duplicates")))
     dataset = studio.data.get(second.version)
     assert (dataset.version, dataset.inspection.usable) == (2, 8)
@@ -154,3 +172,61 @@ def test_a_file_is_added_to_the_chosen_version(studio: Studio, copies: Path, tab
     assert (dataset.version, dataset.family, dataset.inspection.usable) == (2, first.family, 20)
     assert append_files(studio, first, files=None) == first
     assert append_files(studio, Selection(), files=[str(table)]) == Selection()
+
+
+@pytest.fixture
+def two_tabs(studio: Studio, copies: Path) -> tuple[Selection, Selection]:
+    """What two tabs look at: one still the first version, the other the second, without the exact copies."""
+    first = settle(studio, Selection(), chosen(studio, copies))
+    return first, arrived(studio, press_check(studio, first, Action("fix", "drop-duplicates")))
+
+
+def test_a_change_of_an_older_version_asks_and_is_made_on_the_newest(
+    studio: Studio, two_tabs: tuple[Selection, Selection]
+) -> None:
+    """A version that was made of an older one undid in silence what the newest had done."""
+    first, _ = two_tabs
+    edited = settle(studio, first, editing.begin(studio, first))
+    asked = settle(studio, edited, editing.save(studio, edited, texts=["Really?", "Yes."]))
+    assert asked.waiting is not None
+    assert asked.editing, "what was typed is still in its fields"
+    said = newer.draw(studio, asked.waiting)
+    assert "There is a newer version: v2: left out 2 exact copies" in said
+    assert "version 1" in said
+    assert len(studio.data.all()) == 2
+    both = arrived(studio, answer(studio, asked, Action(newer.ON_NEWEST)))
+    assert {each.kind for each in studio.data.get(both.version).changes} == {"drop-duplicates", "edit"}
+    assert (both.waiting, both.editing) == (None, "")
+
+
+def test_two_edits_of_one_example_are_not_put_together(studio: Studio, copies: Path) -> None:
+    first = settle(studio, Selection(), chosen(studio, copies))
+    edited = settle(studio, first, editing.begin(studio, first))
+    arrived(studio, editing.save(studio, edited, texts=["Really?", "Yes."]))
+    asked = settle(studio, edited, editing.save(studio, edited, texts=["Really?", "No."]))
+    with pytest.raises(DataError, match="Version 2 has other words in this example already"):
+        answer(studio, asked, Action(newer.ON_NEWEST))
+    other = settle(studio, first, replace(first, number=2))
+    edited = settle(studio, other, editing.begin(studio, other))
+    asked = settle(studio, edited, editing.save(studio, edited, texts=["And this?", "Yes."]))
+    both = arrived(studio, answer(studio, asked, Action(newer.ON_NEWEST)))
+    assert [each.count for each in studio.data.get(both.version).changes] == [2]
+
+
+def test_a_person_may_go_on_from_an_older_version_or_leave_it(
+    studio: Studio, two_tabs: tuple[Selection, Selection], table: Path
+) -> None:
+    first, second = two_tabs
+    for wanted in (leave_out(studio, first), append_files(studio, first, files=[str(table)])):
+        asked = settle(studio, first, wanted)
+        assert asked.waiting is not None
+        assert answer(studio, asked, Action(newer.NEITHER)) == first
+        assert settle(studio, asked, replace(asked, version=second.version)).waiting is None
+    alone = arrived(studio, answer(studio, settle(studio, first, leave_out(studio, first)), Action(newer.ON_THIS)))
+    assert [each.kind for each in studio.data.get(alone.version).changes] == ["leave-out"]
+    assert answer(studio, first, Action(newer.ON_NEWEST)) == first, "nothing waits"
+
+
+def test_nothing_is_asked_where_the_version_is_there(studio: Studio, two_tabs: tuple[Selection, Selection]) -> None:
+    first, second = two_tabs
+    assert press_check(studio, first, Action("fix", "drop-duplicates")).version == second.version

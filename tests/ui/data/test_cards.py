@@ -26,7 +26,10 @@ def test_amber_is_for_what_is_not_ready(studio: Studio, table: Path) -> None:
     assert "ls-notice ls-good" in verdict(whole, "", TOKENS, fitting=7)
     assert "ls-notice ls-warning" not in verdict(whole, "", TOKENS, fitting=7)
     assert "<span>2 rows left out.</span>" in verdict(whole, "")
-    assert "The others are too long" in verdict(whole, "", TOKENS, fitting=7)
+    assert "33 examples too long or not readable for the model, see Length and tokens." in verdict(
+        whole, "", TOKENS, fitting=7
+    )
+    assert "1 example too long" in verdict(whole, "", TOKENS, fitting=39), "the others were too long, all one of them"
     assert "ls-notice ls-warning" in verdict(whole, "Choose a column.")
 
 

@@ -50,7 +50,7 @@ def test_the_fields_are_drawn_while_an_example_is_edited(studio: Studio, table: 
     assert drawn["editor_box"]["visible"] is not drawn["viewing"]["visible"]
     assert [name for name, _ in drawn["editor"]["fields"]] == ["Question", "Answer"]
     closed = editing.draw(example, editing.cancel(selection))
-    assert closed["editor"] == {"key": "", "fields": []}
+    assert closed["editor"] == {"key": "", "fields": [], "number": 1}
     moved = settle(studio, selection, replace(selection, number=4))
     assert moved.editing == "", "another example is shown"
 
@@ -85,3 +85,18 @@ def test_one_change_after_the_other(studio: Studio, table: Path) -> None:
     begun = editing.save(studio, selection, texts=["a", "b"])
     with pytest.raises(DataError, match="still being made"):
         editing.save(studio, replace(begun, editing=selection.editing), texts=["a", "c"])
+
+
+def test_an_example_that_was_left_half_edited_is_opened_again(studio: Studio, table: Path) -> None:
+    """After a reload, nothing led back to an example that was being edited."""
+    selection = opened(studio, table)
+    fresh = settle(studio, Selection(), Selection(version=selection.version))
+    again = settle(studio, fresh, editing.resume(studio, fresh, Action("resume", selection.editing, "3")))
+    assert (again.number, again.editing) == (3, selection.editing)
+    for sent in (
+        Action("resume", "other", "3"),
+        *(Action("resume", selection.editing, n) for n in ("4", "99", "-1", "x")),
+    ):
+        with pytest.raises(DataError, match="another example there"):
+            editing.resume(studio, fresh, sent)
+    assert editing.resume(studio, Selection(), Action("resume", "a", "1")) == Selection()

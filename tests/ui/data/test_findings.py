@@ -1,9 +1,14 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
+from studio.config import RunConfig
 from studio.data.checking.findings import Finding, Fix
+from studio.data.length_findings import length_findings
 from studio.data.reading_choices import Change
 from studio.data.rows import RowProblem
+from studio.data.tokenizing.tokens import TokenCounts
 from studio.studio import Studio
 from studio.ui.data import findings as data_findings
 from studio.ui.data.findings import changes, finding, findings, next_place, problems
@@ -93,3 +98,14 @@ def test_beyond_the_first_findings_open(studio: Studio, table: Path) -> None:
     assert (shown.count("<li"), more.count("<li")) == (3, 2)
     assert "<summary>2 more</summary>" in more
     assert "<details" not in findings(inspection, extra=many[:3])
+
+
+def test_what_is_too_long_is_a_finding_and_the_file_does_not_simply_read_well() -> None:
+    """One of 13 examples was lost for its length, and the checks were green and silent."""
+    numbers = np.array([10, 2000, 20, 3000])
+    counts = TokenCounts(numbers, numbers, numbers)
+    (found,) = length_findings(counts, RunConfig(max_length=512))
+    assert (found.title, found.places) == ("2 examples too long, skipped in the training", (1, 3))
+    (cut,) = length_findings(counts, RunConfig(max_length=2000, overlong="cut"))
+    assert cut.title == "1 example too long, shortened for the training"
+    assert length_findings(counts, RunConfig(max_length=3000)) == length_findings(None, RunConfig()) == ()

@@ -369,11 +369,11 @@ def test_rows_and_report_are_written_and_their_addresses_returned(
 ) -> None:
     made_up.write(run)
     rows = actions.take_rows(studio, CSV, Selection(run.id, order=ALL, text="alert(7)"))
-    assert rows == f"studio/download/run/{run.id}/{run.id}-end-rows.csv"
-    assert (run.exports / f"{run.id}-end-rows.csv").read_text(encoding="utf-8").count("Which team") == 1
+    assert rows == f"studio/download/run/{run.id}/{run.id}-held-out-rows.csv"
+    assert (run.exports / f"{run.id}-held-out-rows.csv").read_text(encoding="utf-8").count("Which team") == 1
     page = actions.take_report(studio, tradeoffs, Selection(run.id))
-    assert page == f"studio/download/run/{run.id}/{run.id}-end-report.html"
-    assert "otter" in (run.exports / f"{run.id}-end-report.html").read_text(encoding="utf-8")
+    assert page == f"studio/download/run/{run.id}/{run.id}-held-out-report.html"
+    assert "otter" in (run.exports / f"{run.id}-held-out-report.html").read_text(encoding="utf-8")
     assert actions.take_report(studio, tradeoffs, Selection()) is None
 
 

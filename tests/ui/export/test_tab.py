@@ -6,14 +6,14 @@ import pytest
 from studio.config import RunConfig
 from studio.errors import ExportError
 from studio.events import Failed, Loading, Started
-from studio.jobs.exports import export_archive, write_report
+from studio.jobs.exports import GGUF_ADAPTER, export_archive, write_report
 from studio.jobs.tasks import Export
 from studio.runs.event_log import EventLog
 from studio.runs.store import RunFolder
 from studio.runs.turns import EVALUATION
 from studio.studio import Studio
 from studio.ui.api import export_of
-from studio.ui.export import view
+from studio.ui.export import cards, view
 from studio.ui.export.state import Selection
 from studio.ui.export.tab import cancel, delete, prepare
 from tests.ui.fake_studio import FakeWorkers, finished_run, write_export
@@ -112,7 +112,7 @@ def test_a_gguf_shows_its_check_and_offers_its_file_and_its_modelfile(studio: St
     shown = look(studio, run.id)
     assert "141 of 144 next words are the same as the run" in shown["gguf_status"]
     assert "15 prompts, 12 of them held out" in shown["gguf_status"]
-    assert "diverges by 2.9e-3 nats" in shown["gguf_status"]
+    assert "differs from the run by 2.9e-3 on average" in shown["gguf_status"]
     assert "Ollama itself was not asked." in shown["gguf_status"]
     address = f"studio/download/run/{run.id}/{run.id}-q8_0"
     assert shown["gguf_download"]["link"] == f"{address}.gguf"
@@ -189,3 +189,14 @@ def test_what_ollama_said_stands_beside_the_modelfile(studio: Studio, run: RunFo
     ):
         write_report(run.exports, replace(report, gguf=replace(report.gguf, ollama=ollama)))
         assert words in look(studio, run.id)["gguf_status"]
+
+
+def test_each_wish_has_its_file_and_the_steps_that_use_it() -> None:
+    """Nothing said which of seven files is whose, nor what to do with one after it was downloaded."""
+    said = cards.which()
+    assert said.count("<li>") == 3
+    assert "To chat with it on your own computer:</strong><span>the GGUF file" in said
+    steps = cards.how_to_use("gguf-q8_0")
+    assert "Download both files above, the GGUF file and the Modelfile, into one folder" in steps
+    assert "Install it from lmstudio.ai" in steps
+    assert "<ol>" not in cards.how_to_use(GGUF_ADAPTER)

@@ -69,7 +69,7 @@ def test_runs_are_brought_in_compared_described_and_deleted(page: Page, archives
     page.get_by_role("button", name="Save name and note", exact=True).click()
     expect(rows(page)).to_contain_text("Answers too long.")
     with page.expect_download() as saved:
-        page.get_by_role("button", name="Export run", exact=True).click()
+        page.get_by_role("button", name="Download the run, to import it elsewhere", exact=True).click()
     saved.value.save_as(tmp_path / "again.zip")
     assert (tmp_path / "again.zip").stat().st_size > 1000
 

@@ -1,10 +1,25 @@
+import json
+
 from studio.config import RunConfig
-from studio.events import Evaluated, Event, Finished, Forecasted, Loading, Measured, Resumed, Skipped, SpeedUps, Started
+from studio.events import (
+    Evaluated,
+    Event,
+    Finished,
+    Forecasted,
+    Loading,
+    Measured,
+    Resumed,
+    Sampled,
+    Saved,
+    Skipped,
+    SpeedUps,
+    Started,
+)
 from studio.jobs.jobs import JobState
 from studio.jobs.verdicts import summary
 from studio.runs.event_log import EventLog
 from studio.studio import Studio
-from studio.ui.train import cards
+from studio.ui.train import answers_view, cards
 from tests.jobs.test_evaluations import REPORT
 from tests.ui.fake_studio import opening_events, play, step
 
@@ -98,3 +113,24 @@ def test_the_end_of_a_run_says_how_good_it_became() -> None:
     for text, state in said.items():
         assert text in str(cards.evaluation_line(state))
     assert str(cards.evaluation_line(JobState("none", "Not evaluated yet."))) == ""
+
+
+def test_a_run_whose_answers_are_of_no_use_is_not_plainly_good(studio: Studio) -> None:
+    """A run whose loss fell from 3.77 to 2.82 was green, and its answers made no sense."""
+    for end, is_said in ((2.82, True), (1.2, False)):
+        run = studio.start_run(RunConfig(), studio.data.add_sample("order_slips").id)
+        events = (Evaluated(0, 3.77), step(1, loss=3.5), step(2, loss=2.9), Evaluated(2, end), Saved(2, "adapter"))
+        play(run, *opening_events(steps=2), *events, Finished("finished", "", 9.0, kept_step=2), clock=studio.clock)
+        state = studio.scheduler.view(run.id)
+        assert (cards.NOT_READY in str(cards.status_panel(state))) is is_said
+        assert not is_said or "What could make it better" in str(cards.advice_card(state))
+
+
+def test_beside_the_answers_of_the_models_stands_the_one_of_the_data(studio: Studio) -> None:
+    """How the answers change showed those of the base and of the run, and not what was right."""
+    run = studio.start_run(RunConfig(), studio.data.add_sample("order_slips").id)
+    asked = (Sampled(0, 0, "When?", "Who?", "At <nine>."), Sampled(0, 1, "Own prompt", "Yes"))
+    play(run, *opening_events(steps=2), *asked, clock=studio.clock)
+    page = json.loads(answers_view.payload(studio.scheduler.view(run.id)))["pages"][0]
+    assert page.count("Your answer") == 1
+    assert "At &lt;nine&gt;." in page

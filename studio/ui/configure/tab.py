@@ -72,17 +72,14 @@ def build(
         with gr.Column(scale=5, elem_classes="ls-card ls-side"):
             html(fragments.heading("What it takes"))
             pressable.append(panel.action_html("forecast"))
-            controls["place"] = form.control("place")
-            controls["nodes"] = form.control("nodes")
-            controls["name"] = form.control("name")
+            controls |= {name: form.control(name) for name in ("place", "nodes", "name")}
             start = panel.part("start", _start_button())
             _build_details(panel)
             started = gr.Textbox(visible=False, label="Run id")
     start_several, started_group = several.build(panel)
     pressable.append(_build_advanced(panel, controls))
     with gr.Column(elem_classes="ls-card"):
-        text = "Estimated for your data and settings, on this machine."
-        html(fragments.heading("Compare methods", text))
+        html(fragments.heading("Compare methods", "Estimated for your data and settings, on this machine."))
         pressable.append(panel.action_html("methods"))
     everything = {**controls, **data.held_out.controls}
     panel.form("settings", everything, read=form.read_config, show=shown)

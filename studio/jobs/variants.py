@@ -74,6 +74,9 @@ _NAMES = {STARTER: "starter model", LORA: "LoRA", QLORA: "QLoRA", QLORA_8BIT: "Q
 
 _MOST_VALUES = 100
 
+_MOST_MADE = 1000
+"""So many runs are made before those that are the same fall together: more would keep the page waiting."""
+
 Values = Mapping[str, Sequence[Any]]
 """The values to try of each setting, by its name."""
 
@@ -160,6 +163,9 @@ def variants(
         raise ConfigError(f"{len(tried)} settings are tried at once.", f"Try at most {MOST_TRIED}; the others later.")
     if not datasets:
         raise ConfigError("There is no data set to learn from.", "Choose one on the Data tab.")
+    count = len(datasets) * math.prod(len(values) for values in tried.values())
+    if count > _MOST_MADE:
+        raise ConfigError(f"All values with each other would be {count:,} runs.", "Try fewer values of each setting.")
     several = len(datasets) > 1
     differs = tuple(name for name, values in tried.items() if len(values) > 1)
     name = (config.name.strip() or datasets[0][1])[:MOST_NAME]

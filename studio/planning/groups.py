@@ -8,7 +8,7 @@ from studio.errors import RunError, StudioError
 from studio.jobs import tradeoff
 from studio.jobs.evaluation_report import AT_THE_END, HELD_OUT, read_report, read_rows
 from studio.jobs.group_comparison import Member, Verdict, verdicts
-from studio.jobs.variants import Variants, short_name, value_in_words
+from studio.jobs.variants import TRIED, Variants, short_name, value_in_words
 from studio.logs import logged
 from studio.models.forecast.forecast import DOES_NOT_FIT, Forecast
 from studio.planning import fitting, forecasts
@@ -146,7 +146,7 @@ def _value(run: RunFolder, name: str) -> str:
         return run.origin.dataset_name
     if name == "model":
         return value_in_words(run.origin.model_name)
-    return value_in_words(getattr(run.config, name, ""))
+    return value_in_words(getattr(run.config, name)) if name in TRIED else ""
 
 
 def groups_of(runs: Iterable[Summary]) -> dict[str, tuple[Summary, ...]]:

@@ -240,7 +240,7 @@ class Studio:
         for each in variants.runs:
             check(each.config)
         self.pool.require_disk()
-        group = RunGroup(secrets.token_hex(8), variants.name, variants.tried, gives_way=gives_way)
+        group = RunGroup(secrets.token_hex(8), variants.name, variants.tried, gives_way=gives_way, seed=variants.seed)
         with self._queue_places.taking(len(variants.runs)):
             made: list[RunFolder] = []
             try:

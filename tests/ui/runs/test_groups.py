@@ -1,11 +1,13 @@
 """Runs that were started together, on the Runs tab: one line in the table, and beside each other when it is opened."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from studio.config import RunConfig
 from studio.events import Evaluated, Finished, Saved
+from studio.jobs.automatic_evaluations import request_path
 from studio.jobs.evaluation_report import Estimate, EvaluationReport, Figure, ScoredRow, write_evaluation
 from studio.jobs.variants import variants
 from studio.runs.store import RunFolder
@@ -147,6 +149,19 @@ def test_how_sure_it_is_shows_once_the_runs_are_evaluated(studio: Studio, runs: 
         report(run, [loss + 0.1 * number for number in range(12)])
     after = look(studio, Selection(group=group_of(runs)), before["drawn"])
     assert "It is clearly better than all others, on 12 held-out rows." in after["group"]
+
+
+def test_a_run_whose_evaluation_is_called_off_is_named(studio: Studio, runs: tuple[RunFolder, ...]) -> None:
+    """Nothing else of it changes then, nor of what is in its folder of evaluations."""
+    studio.settings = replace(studio.settings, evaluate=True)
+    for run, loss in zip(runs, (1.5, 1.2, 1.3), strict=True):
+        end(studio, run, loss)
+        request_path(run).write_text("0", encoding="utf-8")
+    before = look(studio, Selection(group=group_of(runs)))
+    assert "is known once they are evaluated" in before["group"]
+    studio.evaluations.automatic.call_off(runs[0])
+    after = look(studio, Selection(group=group_of(runs)), before["drawn"])
+    assert "not known without an evaluation of rank 8, which you can start" in after["group"]
 
 
 def test_a_duplicate_is_no_part_of_the_group(studio: Studio, runs: tuple[RunFolder, ...]) -> None:

@@ -24,6 +24,7 @@ class Member:
     `values` are what it has of the settings that are tried, in their order. `loss` is that of the step that it keeps,
     over `part` of its held-out rows, None where over all. `row_losses` are those of the result by the number of the
     row, where it was evaluated on its held-out rows, which `scored_on` names; `is_awaited` says that it is to be.
+    `goes_on` says that it is at work and in the queue: it stops to let others go first, and goes on after them.
     `has_chosen_step` says that its step was not the last: an earlier one scored better on its held-out rows.
     """
 
@@ -41,6 +42,7 @@ class Member:
     row_losses: Mapping[int, float] = field(default_factory=dict)
     scored_on: str = ""
     is_awaited: bool = False
+    goes_on: bool = False
     has_chosen_step: bool = False
     is_best: bool = False
 

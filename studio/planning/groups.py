@@ -138,6 +138,7 @@ def _member(studio: Studio, run: RunFolder, summary: Summary, tried: Sequence[st
         memory_gib=tradeoff.peak_memory_gib(view),
         row_losses={row.number: row.tuned_loss for row in rows if row.tuned_loss is not None},
         scored_on="" if report is None else report.data_sha256,
+        goes_on=summary.is_at_work and run.id in studio.scheduler.waiting(),
         is_awaited=is_awaited(studio, run),
         has_chosen_step=view.finished is not None and bool(view.finished.kept_step),
     )

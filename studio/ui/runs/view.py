@@ -79,7 +79,8 @@ def draw(studio: Studio, selection: Selection) -> Sequence[Section]:
     laid = _Laid(studio.summaries.read(selection.chosen), len(selection.chosen), selection.kind)
     members = [run for run in snapshot.runs if run.group == selection.group] if selection.group else []
     members.sort(key=lambda run: (run.created, run.id))
-    compared = tuple((_as_compared(run), *_evaluated(studio, run)) for run in members)
+    waiting = studio.scheduler.waiting() if members else ()
+    compared = tuple((_as_compared(run), run.id in waiting, *_evaluated(studio, run)) for run in members)
     return [
         Section(seen, lambda: _parts(studio, snapshot, seen)),
         Section(compared, lambda: _group(studio, members)),

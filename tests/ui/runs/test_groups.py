@@ -95,6 +95,33 @@ def test_the_rest_is_stopped_removed_and_queued_again(studio: Studio, runs: tupl
     assert studio.scheduler.waiting() == ()
 
 
+@pytest.mark.parametrize("verb", ["unqueue-rest", "stop-rest"])
+def test_what_lets_others_go_first_does_not_come_back(studio: Studio, runs: tuple[RunFolder, ...], verb: str) -> None:
+    """It is at work and in the queue at once."""
+    play(runs[0], *opening_events(steps=2), step(1, loss=3.0), clock=studio.clock)
+    studio.scheduler.nearly_done_seconds = 0.0
+    studio.scheduler.give_way(runs[0].id)
+    assert (runs[0].stop_wanted, studio.scheduler.view(runs[0].id).status) == ("give-way", "stopping")
+    assert runs[0].id in studio.scheduler.waiting()
+    group = group_of(runs)
+    for run in runs[1:]:
+        studio.scheduler.queue.remove(run.id)
+    before = press(studio, "group", group)
+    assert "Stop the rest" in before["group"]
+    assert "Remove the rest from the queue" in before["group"]
+    selection = Selection(group=group)
+    said = press(studio, verb, group, selection=selection)["said"]
+    assert studio.scheduler.waiting() == ()
+    if verb == "stop-rest":
+        assert "1 run will stop and keep what was learned. 0 runs removed from the queue." in said
+        assert runs[0].stop_wanted == "keep"
+    else:
+        assert "1 run removed from the queue." in said
+    after = look(studio, selection, before["drawn"])["group"]
+    assert "Stop the rest" not in after
+    assert "Remove the rest from the queue" not in after
+
+
 def test_a_group_that_was_just_started_is_shown(studio: Studio, runs: tuple[RunFolder, ...]) -> None:
     shown = actions.open_group(studio, Selection(text="old"), group=group_of(runs))
     assert (shown.state.group, shown.state.text) == (group_of(runs), "")

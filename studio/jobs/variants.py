@@ -6,7 +6,8 @@ What decides which examples are learned is not among the settings: losses over o
 import itertools
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -181,8 +182,24 @@ def variants(
             if faults := problems(made):
                 said = " ".join(fault.text for fault in faults)
                 raise ConfigError(f"{says[:1].upper()}{says[1:]}: {said}" if says else said)
-            runs.setdefault((dataset_id, made), Variant(replace(made, name=named(name, says)), dataset_id, says))
-    return Variants(name, (*((DATA_TRIED,) if several else ()), *differs), config.seed, tuple(runs.values()))
+            runs.setdefault((dataset_id, made), Variant(made, dataset_id, says))
+    return Variants(
+        name, (*((DATA_TRIED,) if several else ()), *differs), config.seed, _named_apart(name, runs.values())
+    )
+
+
+def _named_apart(group: str, runs: Iterable[Variant]) -> tuple[Variant, ...]:
+    """Give every run a name of its own, also where what sets two apart was cut off."""
+    taken: Counter[str] = Counter()
+    found = []
+    for run in runs:
+        name = named(group, run.says)
+        taken[name] += 1
+        if taken[name] > 1:
+            number = f" ({taken[name]})"
+            name = f"{name[: MOST_NAME - len(number)]}{number}"
+        found.append(replace(run, config=replace(run.config, name=name)))
+    return tuple(found)
 
 
 def _with(config: RunConfig, chosen: Mapping[str, Any], architecture: Architecture | None) -> RunConfig:

@@ -57,6 +57,7 @@ from studio.runs.queue import QueuePlaces
 from studio.runs.scheduler import Scheduler
 from studio.runs.store import RunFolder, RunGroup, RunStore
 from studio.runs.summaries import Summaries
+from studio.runs.view import WORKING
 from studio.settings import Settings, ensure_writable
 
 log = logging.getLogger(__name__)
@@ -240,7 +241,7 @@ class Studio:
         for each in variants.runs:
             check(each.config)
         self.pool.require_disk()
-        group = RunGroup(secrets.token_hex(8), variants.name, variants.tried, gives_way=gives_way)
+        group = RunGroup(secrets.token_hex(8), variants.name, variants.tried, gives_way=gives_way, seed=variants.seed)
         with self._queue_places.taking(len(variants.runs)):
             made: list[RunFolder] = []
             try:
@@ -248,13 +249,25 @@ class Studio:
                     data = each.dataset_id, validation_dataset_id
                     made.append(self._create_run(each.config, *data, group=group, drawn_by=variants.seed))
                     self._queue_places.remember(made[-1].id)
-                self.scheduler.enqueue(*(run.id for run in made))
+                self._enqueue(*made)
             except StudioError:
                 for run in made:
                     with logged(log, "A run that was made too much could not be deleted", RunError):
                         self.delete_run(run.id)
                 raise
         return tuple(made)
+
+    def _enqueue(self, *runs: RunFolder) -> None:
+        """Put new runs in the queue. Raises RunError, unless they are in it and only the next one could not be started:
+        that is tried again soon.
+        """
+        try:
+            self.scheduler.enqueue(*(run.id for run in runs))
+        except RunError:
+            waiting = self.scheduler.waiting()
+            if not all(run.id in waiting or run.is_alive() for run in runs):
+                raise
+            log.warning("The queue could not be looked at when runs were put in it.", exc_info=True)
 
     def _create_run(
         self,
@@ -284,7 +297,7 @@ class Studio:
     def _start_run(self, config: RunConfig, dataset_id: str, validation_dataset_id: str) -> RunFolder:
         run = self._create_run(config, dataset_id, validation_dataset_id)
         self._queue_places.remember(run.id)
-        self.scheduler.enqueue(run.id)
+        self._enqueue(run)
         trouble = self.scheduler.trouble(run.id)
         if trouble is not None:
             self.delete_run(run.id)
@@ -364,9 +377,12 @@ class Studio:
         self._require_member()
         self._require_time()
         with self._queue_places.taking(len(ids)):
+            states = [self.scheduler.view(id) for id in ids]
+            if all(each.can_resume or each.status in ("queued", *WORKING) for each in states):
+                for each in states:
+                    if each.can_resume:
+                        self.evaluations.cancel(each.run.id)
             for id in ids:
-                if self.scheduler.view(id).can_resume:
-                    self.evaluations.cancel(id)
                 self._queue_places.remember(id)
             self.scheduler.enqueue(*ids)
 

@@ -22,8 +22,10 @@ from studio.events import Finished, Loaded, Prepared, Started, Stepped
 from studio.jobs.automatic_evaluations import request_path
 from studio.jobs.exports import export_state
 from studio.jobs.tasks import Evaluate, Export, Train
+from studio.jobs.variants import variants
 from studio.models.locate import ModelFiles
 from studio.runs import lock
+from studio.runs.event_log import EventLog
 from studio.runs.launcher import kill_group, launch
 from studio.runs.store import RunFolder, RunStore
 from studio.settings import Settings
@@ -361,3 +363,50 @@ def test_closing_ends_the_chat_and_no_run(studio: Studio) -> None:
     studio.close()
     assert studio.chat.told == ["leave", "close"]
     assert run.is_alive()
+
+
+def group_of_three(studio: Studio):
+    dataset = add_dataset(studio)
+    return variants(RunConfig(name="tone"), [(dataset.id, dataset.name)], {"rank": (8, 16, 32)})
+
+
+def test_a_group_that_is_queued_stays_although_the_queue_is_busy_then(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy() -> None:
+        raise RunError("Another program is using the queue of runs.")
+
+    planned = group_of_three(studio)
+    monkeypatch.setattr(studio.scheduler, "tick", busy)
+    runs = studio.start_group(planned)
+    assert studio.scheduler.waiting() == tuple(run.id for run in runs)
+    assert studio.runs.binned() == ()
+    single = studio.start_run(RunConfig(name="single"), planned.runs[0].dataset_id)
+    assert single.id in studio.scheduler.waiting()
+
+
+def test_a_group_that_could_not_be_queued_is_put_away(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(*ids: str, **how: object) -> None:
+        raise RunError("Another program is using the queue of runs.")
+
+    monkeypatch.setattr(studio.scheduler.queue, "add", busy)
+    with pytest.raises(RunError, match="Another program is using the queue"):
+        studio.start_group(group_of_three(studio))
+    assert studio.runs.all() == ()
+    assert len(studio.runs.binned()) == 3
+
+
+def test_no_evaluation_is_called_off_where_one_of_several_runs_cannot_be_queued(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = add_dataset(studio)
+    at_work, draft, done = (studio.start_run(RunConfig(name=name), dataset.id) for name in ("at work", "draft", "done"))
+    studio.scheduler.queue.remove(draft.id, done.id)
+    EventLog(done.events_path).emit(Finished("finished", "Done.", 1.0))
+    called_off: list[str] = []
+    monkeypatch.setattr(studio.evaluations, "cancel", called_off.append)
+    with pytest.raises(RunError, match="is finished"):
+        studio.queue_run(draft.id, done.id)
+    assert (called_off, studio.scheduler.waiting()) == ([], ())
+    studio.queue_run(at_work.id, draft.id)
+    assert (called_off, studio.scheduler.waiting()) == ([draft.id], (draft.id,))

@@ -1,5 +1,6 @@
 """Follows a run in the terminal until it ends. The same worker does the work as from the page."""
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -10,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from studio.errors import RunError
 from studio.events import Forecasted
 from studio.jobs.jobs import JobState
+from studio.logs import logged
 from studio.runs.scheduler import RunState
 from studio.runs.view import WORKING
 from studio.studio import Studio
@@ -19,6 +21,8 @@ LOOK_SECONDS = 0.3
 GOING = ("queued", *WORKING)
 
 Result = TypeVar("Result")
+
+log = logging.getLogger(__name__)
 
 
 class RunFailed(RunError):
@@ -73,10 +77,10 @@ def follow_all(studio: Studio, run_ids: Sequence[str], *, console: Console) -> t
                 studio.tick()
                 at_work = []
                 for id in tuple(left):
-                    if not studio.runs.has(id):
+                    state = _state(studio, id)
+                    if state is None:
                         left.remove(id)
                         continue
-                    state = studio.scheduler.view(id)
                     if state.status in GOING:
                         at_work += [f"{state.run.name}: {state.headline}"] if state.status != "queued" else []
                         continue
@@ -89,8 +93,20 @@ def follow_all(studio: Studio, run_ids: Sequence[str], *, console: Console) -> t
             except KeyboardInterrupt:
                 console.print("Stopping; what was learned is saved first.", markup=False)
                 for id in left:
-                    studio.scheduler.stop(id)
+                    with logged(log, "A run could not be stopped", RunError):
+                        studio.scheduler.stop(id)
     return tuple(ended.values())
+
+
+def _state(studio: Studio, run_id: str) -> RunState | None:
+    """Return how far a run is; None for one that was deleted. Raises RunError for a damaged one."""
+    try:
+        return studio.scheduler.view(run_id)
+    except RunError:
+        if studio.runs.has(run_id):
+            raise
+        log.info("The run %s was deleted.", run_id, exc_info=True)
+        return None
 
 
 def wait_for_job(

@@ -255,9 +255,18 @@ def evaluated_at(run: Path) -> int:
         return 0
 
 
+def has_report(run: RunFolder, name: str) -> bool:
+    """Say whether there is a report, which may be one that cannot be read."""
+    return _report_path(run, name).exists()
+
+
+def _report_path(run: RunFolder, name: str) -> Path:
+    return run.path / "evaluations" / f"{name}.json"
+
+
 def read_report(run: RunFolder, name: str) -> EvaluationReport | None:
     """Read a report; None when there is none, or none that can be read."""
-    path = run.path / "evaluations" / f"{name}.json"
+    path = _report_path(run, name)
     try:
         report = codec.read(EvaluationReport, path)
     except FileNotFoundError:

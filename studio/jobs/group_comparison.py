@@ -4,6 +4,7 @@ Losses are compared where they can be: over the same held-out rows and in the sa
 data set. Functions from plain values to plain values.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -22,7 +23,9 @@ class Member:
 
     `values` are what it has of the settings that are tried, in their order. `loss` is that of the step that it keeps,
     over `part` of its held-out rows, None where over all. `row_losses` are those of the result by the number of the
-    row, where it was evaluated on its held-out rows, which `scored_on` names.
+    row, where it was evaluated on its held-out rows, which `scored_on` names; `is_awaited` says that it is to be.
+    `goes_on` says that it is at work and in the queue: it stops to let others go first, and goes on after them.
+    `has_chosen_step` says that its step was not the last: an earlier one scored better on its held-out rows.
     """
 
     run_id: str
@@ -38,6 +41,9 @@ class Member:
     memory_gib: float | None = None
     row_losses: Mapping[int, float] = field(default_factory=dict)
     scored_on: str = ""
+    is_awaited: bool = False
+    goes_on: bool = False
+    has_chosen_step: bool = False
     is_best: bool = False
 
     @property
@@ -73,8 +79,9 @@ def verdicts(members: Sequence[Member], *, evaluates: bool = True) -> tuple[Verd
     """Say which run is the best of each kind that can be compared, and how sure that is.
 
     `evaluates` says whether the runs are evaluated at their ends. A run is clearly better than another where the
-    sign-flip test of their losses, row by row, says so below `SURE` shared among all that the best is held against
-    (Bonferroni): the best of twenty is the best by luck more easily than the best of two.
+    sign-flip test of their losses, on the rows that both were scored on, says so below `SURE` shared among all pairs of
+    runs (Bonferroni): the best was picked after a look at all, and the best of twenty is so by luck more easily than
+    the best of two.
     """
     kinds = dict.fromkeys(each.likes for each in members)
     return tuple(
@@ -92,41 +99,67 @@ def _verdict(alike: Sequence[Member], *, evaluates: bool) -> Verdict:
         said = f"Best so far: {best.name}, with a held-out loss of {best.loss:.3f}."
     if not others:
         return Verdict(best.run_id, "quiet", said)
-    p_values = {each.run_id: _p_value(best, each) for each in others}
-    if any(p_value is None for p_value in p_values.values()):
-        sure = "Whether that is more than luck is not known yet."
-        if evaluates:
-            sure = "Whether that is more than luck is known once they are evaluated, when no run waits or trains."
-        return Verdict(best.run_id, "quiet", said, sure)
-    level = SURE / len(others)
-    close = [each.name for each in others if (p_values[each.run_id] or 0.0) >= level]
-    return Verdict(best.run_id, "quiet" if close else "good", said, _sure(best, close, of=len(others)))
+    tests = {each.run_id: found for each in others if (found := _test(best, each)) is not None}
+    if len(tests) < len(others):
+        return Verdict(best.run_id, "quiet", said, _why_not_sure(done, evaluates=evaluates))
+    level = SURE / math.comb(len(done), 2)
+    close = [each.name for each in others if tests[each.run_id].p_value >= level]
+    sure = _sure(close, of=len(others), rows=min(test.rows for test in tests.values()))
+    if any(each.has_chosen_step for each in done):
+        sure += " The steps that they keep were chosen on the same rows, so other examples may decide otherwise."
+    return Verdict(best.run_id, "quiet" if close else "good", said, sure)
 
 
-def _sure(best: Member, close: Sequence[str], *, of: int) -> str:
+def _why_not_sure(done: Sequence[Member], *, evaluates: bool) -> str:
+    """Say why it is not known, or not yet, whether the best of some runs is so by luck."""
+    if not evaluates:
+        return "Whether that is more than luck is not known yet."
+    if all(each.row_losses for each in done):
+        return "Whether that is more than luck cannot be told: they were evaluated on different rows."
+    if left_out := [each.name for each in done if not each.row_losses and not each.is_awaited]:
+        return (
+            f"Whether that is more than luck is not known without an evaluation of {_named(left_out)}, "
+            "which you can start on the Evaluate tab."
+        )
+    return "Whether that is more than luck is known once they are evaluated, when no run waits or trains."
+
+
+def _sure(close: Sequence[str], *, of: int, rows: int) -> str:
     """Say how sure it is that a run is the best of so many others, where luck alone can set it apart from `close`."""
-    rows = counted(len(best.row_losses), "held-out row")
+    on = counted(rows, "held-out row")
     if not close:
         than = "the other run" if of == 1 else "all others"
-        return f"It is clearly better than {than}, on {rows}."
+        return f"It is clearly better than {than}, on {on}."
     if len(close) == of:
-        return f"No run is clearly better than the others: luck alone can make differences this small, on {rows}."
-    names = list(close[:_MOST_NAMED])
-    if len(close) > _MOST_NAMED:
-        names.append(f"{len(close) - _MOST_NAMED:,} more")
-    return f"Luck alone can set it apart from {listed(names)}, on {rows}."
+        return f"No run is clearly better than the others: luck alone can make differences this small, on {on}."
+    return f"Luck alone can set it apart from {_named(close)}, on {on}."
 
 
-def _p_value(best: Member, other: Member) -> float | None:
-    """Test whether two runs have the same mean loss a row; None where they were not scored on the same rows."""
+def _named(found: Sequence[str]) -> str:
+    names = list(found[:_MOST_NAMED])
+    if len(found) > _MOST_NAMED:
+        names.append(f"{len(found) - _MOST_NAMED:,} more")
+    return listed(names)
+
+
+@dataclass(frozen=True)
+class _Test:
+    """How likely luck alone makes a difference as large, and on how many rows that was looked at."""
+
+    p_value: float
+    rows: int
+
+
+def _test(best: Member, other: Member) -> _Test | None:
+    """Test whether two runs have the same mean loss a row; None where too few were asked of both."""
     from studio.data.scoring.statistics import paired_p_value
 
     rows = sorted(best.row_losses.keys() & other.row_losses.keys())
-    if not rows or best.scored_on != other.scored_on or len(rows) < max(len(best.row_losses), len(other.row_losses)):
+    if not rows or best.scored_on != other.scored_on:
         return None
     if len(rows) < FEWEST_ROWS:
-        return 1.0
+        return _Test(1.0, len(rows)) if len(rows) == min(len(best.row_losses), len(other.row_losses)) else None
     before, after = ([each.row_losses[row] for row in rows] for each in (other, best))
     if sum(after) >= sum(before):  # it is better by its tokens alone, in a few long rows
-        return 1.0
-    return paired_p_value(before, after, seed=_SEED)
+        return _Test(1.0, len(rows))
+    return _Test(paired_p_value(before, after, seed=_SEED), len(rows))

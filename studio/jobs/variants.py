@@ -6,7 +6,8 @@ What decides which examples are learned is not among the settings: losses over o
 import itertools
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -73,6 +74,9 @@ _OF_ADAPTERS = ("rank", "alpha", "dropout", "targets", "initialisation", "lora_p
 _NAMES = {STARTER: "starter model", LORA: "LoRA", QLORA: "QLoRA", QLORA_8BIT: "QLoRA in 8 bits", FULL: "every weight"}
 
 _MOST_VALUES = 100
+
+_MOST_MADE = 1000
+"""So many runs are made before those that are the same fall together: more would keep the page waiting."""
 
 Values = Mapping[str, Sequence[Any]]
 """The values to try of each setting, by its name."""
@@ -160,6 +164,9 @@ def variants(
         raise ConfigError(f"{len(tried)} settings are tried at once.", f"Try at most {MOST_TRIED}; the others later.")
     if not datasets:
         raise ConfigError("There is no data set to learn from.", "Choose one on the Data tab.")
+    count = len(datasets) * math.prod(len(values) for values in tried.values())
+    if count > _MOST_MADE:
+        raise ConfigError(f"All values with each other would be {count:,} runs.", "Try fewer values of each setting.")
     several = len(datasets) > 1
     differs = tuple(name for name, values in tried.items() if len(values) > 1)
     name = (config.name.strip() or datasets[0][1])[:MOST_NAME]
@@ -175,8 +182,24 @@ def variants(
             if faults := problems(made):
                 said = " ".join(fault.text for fault in faults)
                 raise ConfigError(f"{says[:1].upper()}{says[1:]}: {said}" if says else said)
-            runs.setdefault((dataset_id, made), Variant(replace(made, name=named(name, says)), dataset_id, says))
-    return Variants(name, (*((DATA_TRIED,) if several else ()), *differs), config.seed, tuple(runs.values()))
+            runs.setdefault((dataset_id, made), Variant(made, dataset_id, says))
+    return Variants(
+        name, (*((DATA_TRIED,) if several else ()), *differs), config.seed, _named_apart(name, runs.values())
+    )
+
+
+def _named_apart(group: str, runs: Iterable[Variant]) -> tuple[Variant, ...]:
+    """Give every run a name of its own, also where what sets two apart was cut off."""
+    taken: Counter[str] = Counter()
+    found = []
+    for run in runs:
+        name = named(group, run.says)
+        taken[name] += 1
+        if taken[name] > 1:
+            number = f" ({taken[name]})"
+            name = f"{name[: MOST_NAME - len(number)]}{number}"
+        found.append(replace(run, config=replace(run.config, name=name)))
+    return tuple(found)
 
 
 def _with(config: RunConfig, chosen: Mapping[str, Any], architecture: Architecture | None) -> RunConfig:

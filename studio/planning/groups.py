@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 from studio.errors import RunError, StudioError
 from studio.jobs import tradeoff
-from studio.jobs.evaluation_report import AT_THE_END, HELD_OUT, read_report, read_rows
+from studio.jobs.evaluation_report import AT_THE_END, HELD_OUT, has_report, read_report, read_rows
 from studio.jobs.group_comparison import Member, Verdict, verdicts
-from studio.jobs.variants import Variants, short_name, value_in_words
+from studio.jobs.variants import TRIED, Variants, short_name, value_in_words
 from studio.logs import logged
 from studio.models.forecast.forecast import DOES_NOT_FIT, Forecast
 from studio.planning import fitting, forecasts
@@ -138,7 +138,15 @@ def _member(studio: Studio, run: RunFolder, summary: Summary, tried: Sequence[st
         memory_gib=tradeoff.peak_memory_gib(view),
         row_losses={row.number: row.tuned_loss for row in rows if row.tuned_loss is not None},
         scored_on="" if report is None else report.data_sha256,
+        goes_on=summary.is_at_work and run.id in studio.scheduler.waiting(),
+        is_awaited=is_awaited(studio, run),
+        has_chosen_step=view.finished is not None and bool(view.finished.kept_step),
     )
+
+
+def is_awaited(studio: Studio, run: RunFolder) -> bool:
+    """Say whether a run that has no report yet is being evaluated at its end, or is to be."""
+    return not has_report(run, AT_THE_END) and studio.evaluations.state(run.id).status in ("waiting", "working")
 
 
 def _value(run: RunFolder, name: str) -> str:
@@ -146,7 +154,7 @@ def _value(run: RunFolder, name: str) -> str:
         return run.origin.dataset_name
     if name == "model":
         return value_in_words(run.origin.model_name)
-    return value_in_words(getattr(run.config, name, ""))
+    return value_in_words(getattr(run.config, name)) if name in TRIED else ""
 
 
 def groups_of(runs: Iterable[Summary]) -> dict[str, tuple[Summary, ...]]:

@@ -86,6 +86,7 @@ def read_archive(path: Path, runs: RunStore, *, check: Callable[[RunConfig], Non
             forget_places(run.path)
             check(run.config)
             _complete(run)
+            _leave_group(run)
             _name_apart(run, runs.free_name(run.name))
             return runs.take_in(run)
     except _DAMAGED as error:
@@ -108,6 +109,12 @@ def _complete(run: RunFolder) -> None:
     run.validation_path.touch()
     if run.was_launched and not isinstance(last_event(run.events_path), Finished | Failed):
         run.lost_path.write_text(codec.dumps(_UNFINISHED) + "\n", encoding="utf-8")
+
+
+def _leave_group(run: RunFolder) -> None:
+    """Let a run stand for itself: what it says of a group is not known to be true here."""
+    if run.origin.group is not None:
+        write_whole(run.path / archive_paths.ORIGIN, codec.dumps(replace(run.origin, group=None)))
 
 
 def _name_apart(run: RunFolder, name: str) -> None:

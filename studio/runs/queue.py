@@ -194,7 +194,8 @@ class QueuePlaces:
 
     def _require(self, who: str, count: int) -> None:
         waiting = self._waiting()
-        self._queued_by = {id: by for id, by in self._queued_by.items() if id in waiting}
+        # What is being written is not in the queue yet.
+        self._queued_by = {id: by for id, by in self._queued_by.items() if id in waiting or self._taking[by]}
         in_all = self._of_all() if self._of_all else len(waiting)
         in_all += self._taking.total()
         if in_all + count > self._limits.runs_waiting:
@@ -206,7 +207,7 @@ class QueuePlaces:
                 f"The queue has no room for {count:,} runs: {in_all:,} wait in it, and it takes {most:,}.",
                 f"{_FEWER} {raised}",
             )
-        mine = len(waiting) if self._of_all else Counter(self._queued_by.values())[who]
+        mine = len(waiting) if self._of_all else sum(self._queued_by.get(id) == who for id in waiting)
         mine += self._taking[who]
         most = self._limits.runs_waiting_each
         if (who != NOBODY or self._of_all) and mine + count > most:

@@ -73,13 +73,15 @@ class RunGroup:
     """The runs that one was started together with: they have the same `id`.
 
     `name` is what a person calls them. `tried` are the settings in which they differ, and `DATA_TRIED` where their data
-    do. A run that `gives_way` lets those go first that do not.
+    do. A run that `gives_way` lets those go first that do not. By `seed` all of them hold examples out and choose what
+    they are evaluated on; None for a group of an older studio.
     """
 
     id: str
     name: str = ""
     tried: tuple[str, ...] = ()
     gives_way: bool = False
+    seed: int | None = None
 
     @property
     def is_sound(self) -> bool:
@@ -143,6 +145,12 @@ class RunFolder:
         if not 0 <= found.created <= LAST_TIME or (found.group is not None and not found.group.is_sound):
             raise _damaged_run(self.path / "origin.json")
         return found
+
+    @property
+    def drawn_by(self) -> int:
+        """The seed by which its examples are held out and asked: that of its group. Raises RunError."""
+        group = self.origin.group
+        return self.config.seed if group is None or group.seed is None else group.seed
 
     @property
     def about(self) -> About:

@@ -167,7 +167,10 @@ class Agent:
                 with logged(log, "What an agent left could not be deleted", OSError):
                     shutil.rmtree(path.parent)
         with tempfile.TemporaryDirectory(prefix="run-", dir=self.scratch) as folder:
-            descriptor = lock.acquire(Path(folder) / _HELD)
+            # Only what is locked gets the name by which others find it: they delete what has one and is not held.
+            taken = Path(folder) / f"{_HELD}.new"
+            descriptor = lock.acquire(taken)
+            taken.rename(taken.with_name(_HELD))
             try:
                 yield Path(folder)
             finally:

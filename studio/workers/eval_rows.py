@@ -95,7 +95,7 @@ def choose_rows(
     job: Job,
     longest: int = 0,
 ) -> EvalRows:
-    """Choose at most `rows` rows of the run's held-out examples, or of the file `data`, by the run's seed.
+    """Choose at most `rows` rows of the run's held-out examples, or of the file `data`, by the seed that drew these.
 
     Without `rows` all of them are asked, or as many as take `MOST_SECONDS`. An answer may have `longest` tokens; 0
     gives it twice as many as the expected one and a few more, up to a bound. Raises DataError when there is
@@ -110,7 +110,7 @@ def choose_rows(
             NOTHING_HELD_OUT_HINT,
         )
     order = list(range(len(examples)))
-    random.Random(f"evaluation/{run.config.seed}").shuffle(order)
+    random.Random(f"evaluation/{run.drawn_by}").shuffle(order)
     found: list[EvalRow] = []
     seconds, left_out = 0.0, 0
     for number in order:

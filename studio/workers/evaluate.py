@@ -161,7 +161,7 @@ def _report(bench: Bench, asked: EvalRows, judged: Judged) -> EvaluationReport:
         seconds=0.0,
         device=bench.placement.device,
         precision=bench.placement.sentence,
-        seed=run.config.seed,
+        seed=run.drawn_by,
         versions=tuple((name, importlib.metadata.version(name)) for name in libraries),
         at_limit=judged.at_limit,
     )

@@ -125,3 +125,22 @@ def test_likely_values_lie_around_what_is_set_and_can_be_read() -> None:
 def test_without_data_there_is_nothing_to_try() -> None:
     with pytest.raises(ConfigError, match="There is no data set to learn from"):
         variants(RunConfig(), [], {"rank": (8, 16)})
+
+
+def test_runs_have_different_names_although_what_differs_is_cut_off() -> None:
+    models = tuple(f"{owner}/{'m' * 290}-{number}" for owner in "ab" for number in (1, 2))
+    found = [run.config.name for run in variants(RunConfig(name="shop"), SHOP, {"model": models}).runs]
+    assert len(set(found)) == 4
+    assert found[1].endswith("m (2)")
+    assert all(name.startswith("shop, m") and len(name) <= MOST_NAME for name in found)
+
+
+def test_far_too_many_are_counted_before_they_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[RunConfig] = []
+    monkeypatch.setattr("studio.jobs.variants.problems", looked_at.append)
+    many = {"rank": tuple(range(1, 101)), "seed": tuple(range(100))}
+    with pytest.raises(ConfigError, match="All values with each other would be 10,000 runs"):
+        variants(RunConfig(), SHOP, many)
+    with pytest.raises(ConfigError, match="1,001 runs"):
+        variants(RunConfig(), SHOP * 1001, {})
+    assert not looked_at

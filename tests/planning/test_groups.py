@@ -7,8 +7,9 @@ import pytest
 from studio.config import RunConfig
 from studio.errors import RunError
 from studio.jobs.variants import variants
-from studio.planning.groups import expected, group_named, groups_of
+from studio.planning.groups import expected, group_named, groups_of, look
 from studio.planning.model_facts import ModelFacts
+from studio.runs.store import DATA_TRIED, RunGroup
 from studio.runs.summary import Summary
 from studio.studio import Studio
 from tests.planning.fake_forecasts import Oracle
@@ -71,3 +72,13 @@ def test_a_group_is_found_by_its_name_or_its_id() -> None:
         group_named(RUNS, "tone")
     with pytest.raises(RunError, match="There is no group of runs ''"):
         group_named(RUNS[4:], "")
+
+
+def test_only_settings_are_shown_of_a_group(studio: Studio) -> None:
+    """What a file says was tried is read by its name from the settings, which have methods too."""
+    group = RunGroup("0" * 16, "shop", ("total_steps", "__dict__", "seed", DATA_TRIED))
+    data = {"dataset_id": "d", "dataset_name": "Shop", "dataset_sha256": "ab", "train": (), "validation": ()}
+    studio.runs.create(RunConfig(model="/home/anna/secret", seed=7), group=group, **data)
+    seen = look(studio, studio.summaries.look(fresh=True).runs)
+    assert seen is not None
+    assert seen.members[0].values == ("", "", "7", "Shop")

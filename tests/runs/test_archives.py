@@ -14,7 +14,7 @@ from studio.errors import RunError
 from studio.events import Finished, Started
 from studio.runs.archives import read_archive, write_archive
 from studio.runs.scheduler import Scheduler
-from studio.runs.store import RunFolder, RunStore
+from studio.runs.store import RunFolder, RunGroup, RunStore
 from tests.tiny_adapter import write_adapter
 
 Say = Callable[..., None]
@@ -22,7 +22,7 @@ Say = Callable[..., None]
 EXAMPLES = tuple(Example((Message("user", f"{row}?"), Message("assistant", f"{row}!")), row) for row in range(4))
 
 
-def create(home: Path) -> RunFolder:
+def create(home: Path, *, group: RunGroup | None = None) -> RunFolder:
     run = RunStore(home, lambda: 1_790_000_000.0).create(
         RunConfig(name="Packed run", rank=4),
         dataset_id="keeper-1",
@@ -30,6 +30,7 @@ def create(home: Path) -> RunFolder:
         dataset_sha256="ab",
         train=EXAMPLES[:3],
         validation=EXAMPLES[3:],
+        group=group,
     )
     for name in ("adapter", "checkpoints/step-3", "checkpoints/.step-4.tmp"):
         write_adapter(run.path / name)
@@ -156,6 +157,14 @@ def test_links_are_refused(tmp_path: Path, whole: dict[str, bytes]) -> None:
         entry.external_attr = (stat.S_IFLNK | 0o777) << 16
         archive.writestr(entry, "/etc/passwd")
     assert "is not the archive of a run" in refused(tmp_path, content.getvalue())
+
+
+def test_a_run_that_comes_in_belongs_to_no_group(tmp_path: Path) -> None:
+    """An archive could name any group, and call its runs what it likes."""
+    run = create(tmp_path, group=RunGroup("0123456789abcdef", "shop", ("total_steps", "__dict__"), gives_way=True))
+    found = read_archive(write_archive(run, tmp_path / "packed"), RunStore(tmp_path))
+    assert (found.origin.group, found.origin.dataset_name) == (None, "Keeper")
+    assert RunStore(tmp_path).get(run.id).origin.group is not None
 
 
 @pytest.mark.parametrize("missing", ["config.json", "origin.json", "train.jsonl"])

@@ -10,6 +10,7 @@ from studio.errors import RunError, TooMany
 from studio.limits import Limits
 from studio.runs import lock
 from studio.runs.queue import Line, Queue, QueuePlaces
+from studio.visitors import visiting
 
 
 def take(line: Queue, *, at_work: str = "", gone: str = "", refuses: str = "", started: list[str] | None = None) -> str:
@@ -171,3 +172,26 @@ def test_places_for_several_are_taken_together(line: Queue) -> None:
             pass
     with pytest.raises(TooMany, match="no room for 4 runs: 3 wait in it, and it takes 6"), places.taking(4):
         pass
+
+
+def test_runs_are_known_as_those_of_a_visitor_although_another_asks_meanwhile(line: Queue) -> None:
+    places = QueuePlaces(Limits(runs_waiting_each=2), lambda: line.line().waiting)
+    with visiting("eve"), places.taking(2):
+        for id in ("e1", "e2"):
+            places.remember(id)
+            with visiting("bob"), places.taking():
+                pass
+        line.add("e1", "e2")
+    with visiting("eve"), pytest.raises(TooMany, match="2 of your runs wait in the queue"), places.taking():
+        pass
+    with visiting("bob"), places.taking():
+        pass
+
+
+def test_runs_that_are_being_written_count_once(line: Queue) -> None:
+    places = QueuePlaces(Limits(runs_waiting_each=4), lambda: line.line().waiting)
+    with visiting("eve"), places.taking(2):
+        places.remember("e1")
+        places.remember("e2")
+        with places.taking(2):
+            pass

@@ -223,6 +223,28 @@ def test_another_node_that_only_lost_the_rest_says_nothing(storage: Flaky, tmp_p
     assert not storage.has(f"{SPEC.part}/{REPORT}")
 
 
+def test_a_folder_is_not_deleted_before_its_agent_holds_it(
+    storage: Flaky, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (on_two_nodes(storage, tmp_path, number, "exit 0") for number in (1, 2))
+    second.scratch = first.scratch
+    acquire = lock.acquire
+
+    def slowly(path: Path) -> int | None:
+        path.touch()
+        monkeypatch.setattr(lock, "acquire", acquire)
+        with second._folder():
+            pass
+        return acquire(path)
+
+    monkeypatch.setattr(lock, "acquire", slowly)
+    with first._folder() as folder:
+        assert lock.is_held(folder / "agent.lock")
+        with second._folder():
+            assert folder.is_dir()
+    assert not folder.exists()
+
+
 def test_what_a_killed_agent_left_is_deleted_and_what_another_works_in_is_not(storage: Flaky, tmp_path: Path) -> None:
     """Ray kills the agents of all nodes when one of them dies, and each left a copy of its run."""
     agent = on_two_nodes(storage, tmp_path, 1, "exit 0")

@@ -1,6 +1,7 @@
 """Which rows an evaluation asks: all where the time allows, and what is said where it does not."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from studio.data.examples import Example, Message
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.models.forecast.answers import FEWEST_ROWS, AnswerClock
 from studio.models.machine import Machine
-from studio.runs.store import RunFolder
+from studio.runs.store import RunFolder, RunGroup, write_settings
 from studio.workers.eval_rows import EvalRows, choose_rows
 from studio.workers.job import Job
 from tests.workers.conftest import examples
@@ -66,6 +67,22 @@ def test_rows_that_cannot_be_asked_are_counted(ask: Callable[..., EvalRows]) -> 
 def test_rows_that_the_training_learned_from_are_counted(ask: Callable[..., EvalRows]) -> None:
     assert ask(135e6).learned == 4
     assert ask(135e6, given=(*examples(2), *examples(2))).learned == 4
+
+
+def test_runs_of_a_group_are_asked_the_same_rows(make_run: MakeRun, tiny_model: Path) -> None:
+    """Their own seeds differ where the seed is tried."""
+    renderer = ChatRenderer.load(tiny_model)
+    clock = AnswerClock(1e3, 2, "fp32", Machine("cpu", "", 2**33, False, 1, (), "now"))
+    asked = []
+    for seed in (1, 2):
+        run = make_run(rows=4, held_out=40, seed=seed)
+        group = RunGroup("0123456789abcdef", "seeds", ("seed",), seed=7)
+        write_settings(run, run.config, replace(run.origin, group=group))
+        chosen = choose_rows(
+            RunFolder(run.path), renderer, data=None, rows=10, clock=clock, job=Job(lambda event: None)
+        )
+        asked.append([row.number for row in chosen.rows])
+    assert asked[0] == asked[1]
 
 
 def test_the_longest_answer_can_be_chosen(ask: Callable[..., EvalRows]) -> None:

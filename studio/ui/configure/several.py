@@ -161,7 +161,8 @@ def plan(studio: Studio, selection: Selection, context: RunContext) -> Variants:
     if selection.first_tried and selection.first_tried == selection.second_tried:
         label = setting_named(selection.first_tried).label
         raise ConfigError(f"{label} is chosen twice.", "Give all of its values in one row.")
-    chosen = (context.dataset, *(studio.data.get(id) for id in selection.more_data if id != context.dataset.id))
+    more = dict.fromkeys(id for id in selection.more_data if id != context.dataset.id)
+    chosen = (context.dataset, *map(studio.data.get, more))
     names = [each.name for each in chosen]
     called = [(each.id, _called(each, names.count(each.name) > 1)) for each in chosen]
     return variants(selection.settings, called, tried, architecture=context.about.architecture)

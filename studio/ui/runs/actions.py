@@ -136,14 +136,17 @@ def _members(studio: Studio, group: str) -> tuple[Summary, ...]:
 
 
 def _end_rest(studio: Studio, group: str, *, stops: bool) -> str:
-    """Take the runs of a group that wait out of the queue, and with `stops` end those at work. Raises RunError."""
+    """Take the runs of a group that wait out of the queue, and with `stops` end those at work. Raises RunError.
+
+    One that is at work waits too while it stops to let others go first.
+    """
     members = _members(studio, group)
-    waiting = [run.id for run in members if run.status == "queued"]
-    studio.scheduler.queue.remove(*waiting)
-    left = f"{counted(len(waiting), 'run')} removed from the queue."
+    at_work = [run.id for run in members if run.is_at_work] if stops else []
+    waiting = {run.id for run in members}.intersection(studio.scheduler.waiting())
+    studio.scheduler.queue.remove(*(run.id for run in members))
+    left = f"{counted(len(waiting.difference(at_work)), 'run')} removed from the queue."
     if not stops:
         return f"{left} They stay in the table."
-    at_work = [run.id for run in members if run.is_at_work]
     for id in at_work:
         studio.scheduler.stop(id)
     return f"{counted(len(at_work), 'run')} will stop and keep what was learned. {left}"

@@ -68,9 +68,9 @@ def _buttons(seen: GroupSeen) -> Markup:
         shown.append(actions.button("New run with the best settings", "like", key=best, scroll="header"))
     if sum(each.loss is not None for each in seen.members) > 1:
         shown.append(actions.button("Compare curves", "curves", key=seen.id, scroll="runs-chart"))
-    if any(each.status in WORKING and each.status != "stopping" for each in seen.members):
+    if any(each.goes_on or (each.status in WORKING and each.status != "stopping") for each in seen.members):
         shown.append(actions.button("Stop the rest", "stop-rest", key=seen.id, kind="stop", once=True))
-    if seen.waiting:
+    if seen.waiting or any(each.goes_on for each in seen.members):
         shown.append(actions.button("Remove the rest from the queue", "unqueue-rest", key=seen.id, once=True))
     if seen.resting:
         shown.append(actions.button("Add the rest to the queue", "queue-rest", key=seen.id, once=True))

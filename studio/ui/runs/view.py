@@ -79,7 +79,8 @@ def draw(studio: Studio, selection: Selection) -> Sequence[Section]:
     laid = _Laid(studio.summaries.read(selection.chosen), len(selection.chosen), selection.kind)
     members = [run for run in snapshot.runs if run.group == selection.group] if selection.group else []
     members.sort(key=lambda run: (run.created, run.id))
-    compared = tuple((_as_compared(run), evaluated_at(studio.runs.folder / run.id)) for run in members)
+    waiting = studio.scheduler.waiting() if members else ()
+    compared = tuple((_as_compared(run), run.id in waiting, *_evaluated(studio, run)) for run in members)
     return [
         Section(seen, lambda: _parts(studio, snapshot, seen)),
         Section(compared, lambda: _group(studio, members)),
@@ -90,6 +91,14 @@ def draw(studio: Studio, selection: Selection) -> Sequence[Section]:
 def _group(studio: Studio, members: Sequence[Summary]) -> dict[str, Any]:
     """Draw the group that is open."""
     return {"group": str(group_card.card(groups.look(studio, studio.summaries.read([run.id for run in members]))))}
+
+
+def _evaluated(studio: Studio, run: Summary) -> tuple[int, bool]:
+    """Say when a run was evaluated, and whether it is to be: neither changes anything else of it."""
+    with logged(log, "A run of a group was deleted just now", RunError):
+        folder = studio.runs.find(run.id)
+        return evaluated_at(folder.path), run.status == "finished" and groups.is_awaited(studio, folder)
+    return 0, False
 
 
 def _as_compared(run: Summary) -> Summary:

@@ -142,3 +142,14 @@ def test_bounds_hold_for_programs_too(page: Trying, studio: Studio) -> None:
     with pytest.raises(ConfigError, match="must be a number"):
         page._send(partial(several.start, studio))
     assert studio.runs.all() == ()
+
+
+def test_a_data_set_that_is_sent_twice_is_taken_once(page: Trying, studio: Studio) -> None:
+    studio.data.add_sample("kettlewick_support")
+    chosen = studio.data.last_chosen()
+    assert chosen is not None
+    page.look(dataset_id=chosen.id)
+    more = next(each for each in studio.data.all() if each.id != chosen.id)
+    sent = page.look(more_data=[more.id] * 50)
+    assert sent["start_several"]["value"] == "Start 2 runs"
+    assert sent["several"].count("<li>") == 2

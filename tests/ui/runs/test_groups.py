@@ -1,11 +1,13 @@
 """Runs that were started together, on the Runs tab: one line in the table, and beside each other when it is opened."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from studio.config import RunConfig
 from studio.events import Evaluated, Finished, Saved
+from studio.jobs.automatic_evaluations import request_path
 from studio.jobs.evaluation_report import Estimate, EvaluationReport, Figure, ScoredRow, write_evaluation
 from studio.jobs.variants import variants
 from studio.runs.store import RunFolder
@@ -93,6 +95,33 @@ def test_the_rest_is_stopped_removed_and_queued_again(studio: Studio, runs: tupl
     assert studio.scheduler.waiting() == ()
 
 
+@pytest.mark.parametrize("verb", ["unqueue-rest", "stop-rest"])
+def test_what_lets_others_go_first_does_not_come_back(studio: Studio, runs: tuple[RunFolder, ...], verb: str) -> None:
+    """It is at work and in the queue at once."""
+    play(runs[0], *opening_events(steps=2), step(1, loss=3.0), clock=studio.clock)
+    studio.scheduler.nearly_done_seconds = 0.0
+    studio.scheduler.give_way(runs[0].id)
+    assert (runs[0].stop_wanted, studio.scheduler.view(runs[0].id).status) == ("give-way", "stopping")
+    assert runs[0].id in studio.scheduler.waiting()
+    group = group_of(runs)
+    for run in runs[1:]:
+        studio.scheduler.queue.remove(run.id)
+    before = press(studio, "group", group)
+    assert "Stop the rest" in before["group"]
+    assert "Remove the rest from the queue" in before["group"]
+    selection = Selection(group=group)
+    said = press(studio, verb, group, selection=selection)["said"]
+    assert studio.scheduler.waiting() == ()
+    if verb == "stop-rest":
+        assert "1 run will stop and keep what was learned. 0 runs removed from the queue." in said
+        assert runs[0].stop_wanted == "keep"
+    else:
+        assert "1 run removed from the queue." in said
+    after = look(studio, selection, before["drawn"])["group"]
+    assert "Stop the rest" not in after
+    assert "Remove the rest from the queue" not in after
+
+
 def test_a_group_that_was_just_started_is_shown(studio: Studio, runs: tuple[RunFolder, ...]) -> None:
     shown = actions.open_group(studio, Selection(text="old"), group=group_of(runs))
     assert (shown.state.group, shown.state.text) == (group_of(runs), "")
@@ -101,7 +130,7 @@ def test_a_group_that_was_just_started_is_shown(studio: Studio, runs: tuple[RunF
     assert actions.open_group(studio, Selection(), group="nothing").state == Selection()
 
 
-def test_a_group_goes_on_without_what_was_deleted_and_with_what_came_back(
+def test_a_group_goes_on_without_what_was_deleted_and_with_what_was_put_back(
     studio: Studio, runs: tuple[RunFolder, ...], tmp_path: Path
 ) -> None:
     for run, loss in zip(runs, (1.5, 1.2, 1.3), strict=True):
@@ -117,7 +146,7 @@ def test_a_group_goes_on_without_what_was_deleted_and_with_what_came_back(
     studio.import_run(kept)
     studio.runs.restore(runs[1].id)
     card = press(studio, "group", group)["group"]
-    assert "4 of 4 runs done" in card
+    assert "3 of 3 runs done" in card, "what was imported stands for itself"
     for run in runs[1:]:
         studio.delete_run(run.id)
     for run in studio.runs.all():
@@ -147,6 +176,19 @@ def test_how_sure_it_is_shows_once_the_runs_are_evaluated(studio: Studio, runs: 
         report(run, [loss + 0.1 * number for number in range(12)])
     after = look(studio, Selection(group=group_of(runs)), before["drawn"])
     assert "It is clearly better than all others, on 12 held-out rows." in after["group"]
+
+
+def test_a_run_whose_evaluation_is_called_off_is_named(studio: Studio, runs: tuple[RunFolder, ...]) -> None:
+    """Nothing else of it changes then, nor of what is in its folder of evaluations."""
+    studio.settings = replace(studio.settings, evaluate=True)
+    for run, loss in zip(runs, (1.5, 1.2, 1.3), strict=True):
+        end(studio, run, loss)
+        request_path(run).write_text("0", encoding="utf-8")
+    before = look(studio, Selection(group=group_of(runs)))
+    assert "is known once they are evaluated" in before["group"]
+    studio.evaluations.automatic.call_off(runs[0])
+    after = look(studio, Selection(group=group_of(runs)), before["drawn"])
+    assert "not known without an evaluation of rank 8, which you can start" in after["group"]
 
 
 def test_a_duplicate_is_no_part_of_the_group(studio: Studio, runs: tuple[RunFolder, ...]) -> None:

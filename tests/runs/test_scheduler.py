@@ -513,6 +513,49 @@ def test_one_that_a_person_put_behind_a_group_stops_nothing(
     assert first.stop_wanted == ""
 
 
+def at(store: RunStore, place: str, run: RunFolder) -> RunFolder:
+    (store.folder.parent / "places" / place).mkdir(parents=True, exist_ok=True)
+    store.move(run.id, place)
+    return run
+
+
+def build_with_full(store: RunStore, workers: Workers) -> Scheduler:
+    """A scheduler of a studio with a place that has no room."""
+    folder = store.folder.parent
+    room = {"": 1, "full": 0}.__getitem__
+    return Scheduler(store, folder, launch=workers, clock=time.time, make_room=lambda: None, room=room)
+
+
+def test_one_that_waits_elsewhere_is_no_place_to_queue_before(store: RunStore, workers: Workers) -> None:
+    """What gave way was put before it, so before the run that it was to let go first, and started again for ever."""
+    scheduler = build_with_full(store, workers)
+    (store.folder.parent / "places").mkdir()
+    first, elsewhere, single = in_group(store, "here"), at(store, "full", in_group(store, "there")), create(store)
+    scheduler.enqueue(first.id)
+    scheduler.queue.add(elsewhere.id, single.id)
+    scheduler.tick()
+    assert first.stop_wanted == GIVE_WAY
+    assert scheduler.waiting() == (elsewhere.id, single.id, first.id)
+    workers.end(first.id)
+    scheduler.tick()
+    assert workers.started == [first.id, single.id]
+    another = create(store)
+    scheduler.enqueue(another.id)
+    assert scheduler.waiting() == (elsewhere.id, another.id, first.id), "before what gives way at its own place"
+
+
+def test_a_lost_run_that_gives_way_is_taken_up_behind_the_others(
+    store: RunStore, scheduler: Scheduler, workers: Workers, say: Say
+) -> None:
+    group = [in_group(store, name) for name in ("lost", "waiting")]
+    group[0].log_path.touch()
+    say(group[0].events_path, Started(1, "train"), step(1))
+    single = create(store)
+    scheduler.queue.add(single.id, group[1].id)
+    assert scheduler.recover() == (group[0].id,)
+    assert scheduler.waiting() == (single.id, group[0].id, group[1].id)
+
+
 def test_one_that_is_nearly_done_is_waited_for(store: RunStore, workers: Workers, say: Say) -> None:
     scheduler = build(store, workers, now=lambda: NOW)
     first = in_group(store, "rank 8")

@@ -302,9 +302,9 @@ class Scheduler:
     def see_to_the_end(self, id: str) -> None:
         """Have a run end that is asked to: whoever asked it may be gone. Raises RunError when there is no such run."""
         run = self._runs.get(id)
-        wanted = run.stop_wanted if run.is_alive() else ""
-        if wanted:
-            self._see_to_the_end(run, GIVE_WAY_GRACE_SECONDS if wanted == GIVE_WAY else STOP_GRACE_SECONDS)
+        if run.stop_request.exists() and run.is_alive():
+            gives_way = run.stop_wanted == GIVE_WAY
+            self._see_to_the_end(run, GIVE_WAY_GRACE_SECONDS if gives_way else STOP_GRACE_SECONDS)
 
     def _go_on_asking(self) -> None:
         for id in self.queue.line().working:
@@ -558,7 +558,7 @@ class Scheduler:
             if lock.holder(run.lock_path) == worker:
                 self._kill(run)
             with logged(log, "A run that is over could not be taken out of the queue", RunError, level=logging.INFO):
-                if run.stop_wanted == GIVE_WAY and _is_over(run, last_event(run.events_path)) and not run.is_alive():
+                if run.id in self.waiting() and not run.is_alive() and _is_over(run, last_event(run.events_path)):
                     self.queue.remove(run.id)
         finally:
             with self._guard:

@@ -556,6 +556,121 @@ def test_a_lost_run_that_gives_way_is_taken_up_behind_the_others(
     assert scheduler.waiting() == (single.id, group[0].id, group[1].id)
 
 
+@pytest.mark.parametrize(
+    ("end", "status"), [(FINISHED, "finished"), (Failed("not_finite", "It diverged.", "Lower it.", ""), "failed")]
+)
+def test_one_that_ends_though_it_was_to_give_way_waits_no_more(
+    scheduler: Scheduler, store: RunStore, workers: Workers, say: Say, end: Event, status: str
+) -> None:
+    """It was shown as waiting; one that had failed was started again."""
+    first, single = in_group(store, "rank 8"), create(store, "single")
+    scheduler.enqueue(first.id)
+    say(first.events_path, Started(1, "train"), step(1))
+    scheduler.enqueue(single.id)
+    assert first.stop_wanted == GIVE_WAY
+    say(first.events_path, end)
+    workers.end(first.id)
+    assert scheduler.view(first.id).status == status
+    wait_until(lambda: scheduler.waiting() == (single.id,))
+    scheduler.queue.add(first.id)  # as a server leaves it that is killed just then
+    assert scheduler.view(first.id).status == status
+    assert scheduler.tick() == single.id
+    assert scheduler.waiting() == ()
+    assert scheduler.view(first.id).status == status
+
+
+def test_a_person_may_resume_one_that_failed_as_it_was_to_give_way(
+    scheduler: Scheduler, store: RunStore, workers: Workers, say: Say
+) -> None:
+    first, single = in_group(store, "rank 8"), create(store, "single")
+    scheduler.enqueue(first.id)
+    say(first.events_path, Started(1, "train"), step(1))
+    scheduler.enqueue(single.id)
+    say(first.events_path, Failed("not_finite", "It diverged.", "Lower it.", ""))
+    workers.end(first.id)
+    wait_until(lambda: scheduler.waiting() == (single.id,))
+    scheduler.enqueue(first.id)
+    assert scheduler.view(first.id).status == "queued"
+    assert scheduler.waiting() == (first.id,)
+
+
+@pytest.mark.parametrize("wanted", ["stop", "discard"])
+def test_a_persons_stop_is_not_overwritten_by_giving_way(
+    scheduler: Scheduler, store: RunStore, workers: Workers, say: Say, monkeypatch: pytest.MonkeyPatch, wanted: str
+) -> None:
+    first, single = in_group(store, "rank 8"), create(store, "single")
+    scheduler.enqueue(first.id)
+    say(first.events_path, Started(1, "train"), step(1))
+    scheduler.queue.add(single.id)
+    add = scheduler.queue.add
+
+    def slow(*ids: str, **options: Callable[[str], bool]) -> None:
+        scheduler.stop(first.id) if wanted == "stop" else first.stop_request.write_text(DISCARD)
+        add(*ids, **options)
+
+    monkeypatch.setattr(scheduler.queue, "add", slow)
+    scheduler.queue.move(single.id, -1)
+    scheduler.give_way(first.id)
+    assert first.stop_wanted == (KEEP if wanted == "stop" else DISCARD)
+    assert scheduler.waiting() == (single.id,)
+
+
+def test_a_stop_takes_a_run_out_of_the_queue_that_was_put_there_meanwhile(
+    scheduler: Scheduler, store: RunStore, workers: Workers, say: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, single = in_group(store, "rank 8"), create(store, "single")
+    scheduler.enqueue(first.id)
+    say(first.events_path, Started(1, "train"), step(1))
+    scheduler.queue.add(single.id)
+    remove = scheduler.queue.remove
+
+    def remove_and_wait(*ids: str) -> bool:
+        found = remove(*ids)
+        scheduler.give_way(first.id)
+        return found
+
+    monkeypatch.setattr(scheduler.queue, "remove", remove_and_wait)
+    scheduler.stop(first.id)
+    assert (first.stop_wanted, scheduler.waiting()) == (KEEP, (single.id,))
+
+
+@pytest.mark.parametrize("stop_wanted", [KEEP, GIVE_WAY])
+def test_a_request_of_a_server_that_died_before_it_asked_is_heard_by_another(
+    store: RunStore, workers: Workers, say: Say, monkeypatch: pytest.MonkeyPatch, stop_wanted: str
+) -> None:
+    """The run counted as about to leave, and nobody asked it."""
+    asked: list[int] = []
+    monkeypatch.setattr(module, "request_stop", asked.append)
+    first, single = in_group(store, "rank 8"), create(store, "single")
+    build(store, workers).enqueue(first.id)
+    lock.name_holder(first.lock_path, 4242)
+    say(first.events_path, Started(4242, "train"), step(1))
+    other = build(store, workers)
+    other.queue.add(single.id, first.id)
+    first.stop_request.write_text(stop_wanted)
+    for _ in range(3):
+        other.tick()
+    wait_until(lambda: asked)
+    time.sleep(0.3)
+    assert asked == [4242], "and once"
+
+
+def test_one_that_gives_way_slowly_is_not_killed_but_by_a_person(
+    store: RunStore, sleepers: object, say: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it had not saved yet was lost."""
+    monkeypatch.setattr(module, "STOP_GRACE_SECONDS", 0.1)
+    server = build(store, sleepers)
+    first, single = in_group(store, "rank 8"), create(store, "single")
+    server.enqueue(first.id)
+    server.enqueue(single.id)
+    assert first.stop_wanted == GIVE_WAY
+    time.sleep(0.6)
+    assert first.is_alive()
+    server.stop(first.id, grace_seconds=0.1)
+    wait_until(lambda: not first.is_alive())
+
+
 def test_one_that_is_nearly_done_is_waited_for(store: RunStore, workers: Workers, say: Say) -> None:
     scheduler = build(store, workers, now=lambda: NOW)
     first = in_group(store, "rank 8")

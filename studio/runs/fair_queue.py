@@ -52,11 +52,14 @@ class Waiting:
 
 @dataclass(frozen=True)
 class _Turn:
-    """A run in the line: at which place it trains, and whether it waits as an ordinary one, behind those, or stuck."""
+    """A run in the line: at which place it trains, whether it waits as an ordinary one, behind those, or behind all,
+    and whether it could not be started when any process tried it last.
+    """
 
     run: Waiting
     place: str
     rank: int
+    is_stuck: bool
 
 
 @dataclass(frozen=True)
@@ -185,7 +188,7 @@ class FairQueue:
         return None
 
     def _is_ready(self, turn: _Turn) -> bool:
-        return turn.rank == _ORDINARY and turn.run not in self._stuck and turn.run.home not in self._closed
+        return turn.rank == _ORDINARY and not turn.is_stuck
 
     def leaving(self, place: str = "") -> tuple[Waiting, ...]:
         """List the runs at work at a place that are asked to stop."""
@@ -316,14 +319,15 @@ class FairQueue:
         """Return the line of an account. What a person has put behind one of the same place that gives way waits as
         that does.
         """
-        found, behind = [], set()
-        for id in self._line(home).waiting:
+        found, behind, line = [], set(), self._line(home)
+        for id in line.waiting:
             run = Waiting(home, id)
             place = self.place_of(run)
             if place not in behind and self.gives_way(run):
                 behind.add(place)
             rank = _STUCK if self._is_resting(run) else _BEHIND if place in behind else _ORDINARY
-            found.append(_Turn(run, place, rank))
+            is_stuck = id in line.stuck or run in self._stuck or home in self._closed
+            found.append(_Turn(run, place, rank, is_stuck))
         return found
 
     def _is_resting(self, run: Waiting) -> bool:

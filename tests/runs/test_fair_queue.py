@@ -376,3 +376,25 @@ def test_nothing_is_stopped_where_it_makes_no_room(home: Path) -> None:
     assert FairQueue(home, room=lambda place: 2).in_the_way("lab") == Waiting(anna, "anna-0")
     for each in held:
         os.close(each)
+
+
+def test_the_runs_at_work_are_counted_once(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They were counted anew for each run that waits, at each look."""
+    _, anna, ben = homes(home)
+    (home / "places" / "lab").mkdir(parents=True)
+    held = at_work(add_run(anna, "anna-0", place="lab"))
+    for number in range(1, 30):
+        add_run(anna, f"anna-{number}", place="lab")
+    looked, is_held = [], lock.is_held
+    monkeypatch.setattr(lock, "is_held", lambda path: looked.append(path) or is_held(path))
+    line = FairQueue(home, room=lambda place: 3, most_each=1)
+    serving = line.serving()
+    assert line.next_home("lab") is None
+    assert len([path for path in looked if path.name == "run.lock"]) == 1
+    looked.clear()
+    add_run(ben, "ben-0", place="lab")
+    with line.turn(ben, "lab") as is_ours:
+        assert is_ours
+    assert len([path for path in looked if path.name == "run.lock"]) == 1
+    os.close(serving)
+    os.close(held)

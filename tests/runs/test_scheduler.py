@@ -496,6 +496,24 @@ def test_nothing_is_stopped_for_a_run_that_cannot_start(
     assert "could not be started" in scheduler.view(single.id).headline
 
 
+def test_nothing_is_stopped_for_a_run_that_another_process_could_not_start(store: RunStore, workers: Workers) -> None:
+    """Two processes on one data folder stopped a run and started it again, in turns."""
+    first, single = in_group(store, "rank 8"), create(store, "single")
+    server = build(store, lambda run: workers(run) if run.id == first.id else _refuse(workers))
+    server.enqueue(first.id)
+    server.enqueue(single.id)
+    assert first.stop_wanted == GIVE_WAY
+    workers.end(first.id)
+    assert server.tick() == first.id
+    assert not first.stop_request.exists()
+    line = build(RunStore(store.folder.parent), workers)
+    line.tick()
+    assert not first.stop_request.exists()
+    line.queue.remove(single.id)
+    line.enqueue(single.id)
+    assert first.stop_wanted == GIVE_WAY, "a person wants it tried again"
+
+
 def _refuse(workers: Workers) -> Worker:
     raise RunError("The memory is full.")
 

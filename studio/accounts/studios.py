@@ -145,16 +145,16 @@ class Studios:
             if (home := self.queue.next_home(place)) is not None:
                 self._start_run(home)
                 self.queue.pass_by(home, place)
-            for run in self.queue.leaving(place):
-                self._with_scheduler(run.home, functools.partial(Scheduler.see_to_the_end, id=run.id))
+            for each in self.queue.leaving(place):
+                self._with_scheduler(each.home, functools.partial(Scheduler.see_to_the_end, id=each.id))
             if (run := self.queue.in_the_way(place)) is not None:
                 self._with_scheduler(run.home, functools.partial(Scheduler.give_way, id=run.id))
         with self._guard:
             open_now = list(self._studios.items())
-        for id, each in open_now:
+        for id, opened in open_now:
             try:
                 with visiting(id):
-                    each.studio.evaluations.automatic.tick()
+                    opened.studio.evaluations.automatic.tick()
             except Exception:  # one account's trouble must not stop the others
                 log.exception("The evaluations of the account %s are not looked after.", id)
         self._close_resting()

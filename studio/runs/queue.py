@@ -117,7 +117,8 @@ class Queue:
                 line = replace(line, waiting=tuple(id for id in line.waiting if id not in gone))
                 change(line)
             working = tuple(id for id in line.working if is_at_work(id))
-            left, tried = _Room(room, Counter(map(place_of, working))), []
+            left = _Room(room, Counter(map(place_of, working)))
+            tried: list[str] = []
             for id in line.waiting:
                 place = place_of(id)
                 if only in (None, place) and left.has(place):

@@ -120,11 +120,12 @@ class Scheduler:
         Raises RunError for any other, and queues none then.
         """
         new = [id for id in ids if self._may_be_queued(id)]
+        for id in new:  # before they are queued: one that failed as it was to give way would leave again
+            self._forget_giving_way(self._runs.get(id))
         self._add(*(id for id in new if not self._gives_way(id)))
         self.queue.add(*(id for id in new if self._gives_way(id)))
         for id in new:
             self._note_trouble(id, None)
-            self._forget_giving_way(self._runs.get(id))
         self._everybody.look_again()
         self.tick()
 
@@ -308,7 +309,7 @@ class Scheduler:
 
     def _go_on_asking(self) -> None:
         for id in self.queue.line().working:
-            with logged(log, "A run that is asked to stop cannot be read", RunError, level=logging.INFO):
+            with logged(log, "A run that was at work cannot be read", RunError):
                 self.see_to_the_end(id)
 
     def _start_next(self, only: str | None = None) -> str | None:

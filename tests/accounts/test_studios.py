@@ -325,6 +325,19 @@ def test_anothers_group_gives_way_to_a_run_that_is_started_alone(shared: House) 
     assert trained(shared) == ["tone, rank 8", "ben 1", "tone, rank 8"]
 
 
+def test_a_request_that_nobody_saw_to_is_taken_up(shared: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run counted as about to leave, and no other was asked."""
+    anna, ben = studio_of(shared, "anna"), studio_of(shared, "ben")
+    data = anna.data.add_sample("order_slips")
+    first, *_ = anna.start_group(variants(RunConfig(name="tone"), [(data.id, data.name)], {"rank": (8, 16)}))
+    queued(ben, "ben 1")
+    first.stop_request.write_text("give-way")  # by a command that was ended just then
+    seen: list[str] = []
+    monkeypatch.setattr(anna.scheduler, "_see_to_the_end", lambda run, grace_seconds: seen.append(run.id))
+    shared.studios.tick()
+    assert set(seen) == {first.id}
+
+
 def test_an_account_that_cannot_be_opened_holds_up_nobodys_group(
     shared: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -145,14 +145,16 @@ class Studios:
             if (home := self.queue.next_home(place)) is not None:
                 self._start_run(home)
                 self.queue.pass_by(home, place)
+            for each in self.queue.leaving(place):
+                self._with_scheduler(each.home, functools.partial(Scheduler.see_to_the_end, id=each.id))
             if (run := self.queue.in_the_way(place)) is not None:
                 self._with_scheduler(run.home, functools.partial(Scheduler.give_way, id=run.id))
         with self._guard:
             open_now = list(self._studios.items())
-        for id, each in open_now:
+        for id, opened in open_now:
             try:
                 with visiting(id):
-                    each.studio.evaluations.automatic.tick()
+                    opened.studio.evaluations.automatic.tick()
             except Exception:  # one account's trouble must not stop the others
                 log.exception("The evaluations of the account %s are not looked after.", id)
         self._close_resting()
@@ -296,19 +298,22 @@ class Studios:
         )
 
     def _start_run(self, home: Path) -> None:
-        self._with_scheduler(home, Scheduler.tick)
+        """Start the next run of a data folder. Where that cannot be opened, its runs hold nobody else's up."""
+        self.queue.note_closed(home, is_closed=not self._with_scheduler(home, Scheduler.tick))
 
-    def _with_scheduler(self, home: Path, do: Callable[[Scheduler], object]) -> None:
-        """Have something done to the runs of a data folder. Trouble with it is logged."""
+    def _with_scheduler(self, home: Path, do: Callable[[Scheduler], object]) -> bool:
+        """Have something done to the runs of a data folder, and say whether it was. Trouble with it is logged."""
         account = self._account_at(home)
         if account is None:
             log.warning("A run waits in %s, which is no account's.", home)
-            return
+            return False
         try:
             with visiting(account.id):
                 do(self.open(account).scheduler)
         except Exception:  # a full disk, most likely: it is tried again
             log.exception("The queue of the account %s cannot be looked after.", account.id)
+            return False
+        return True
 
     def _close_resting(self) -> None:
         with self._guard:

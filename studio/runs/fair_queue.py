@@ -4,7 +4,8 @@ Each account has a queue of its own, in its own order. The accounts take turns: 
 next. Each place where runs train is a line of its own. Without accounts there is one queue, and no turns are written.
 
 A run of a group may give way to those that do not: it waits behind them, of whichever account, and one at work is asked
-to stop where it holds one of them up. It goes on when they are done.
+to stop where it holds one of them up. It goes on when they are done. What cannot be started waits behind all others,
+and is tried again later.
 
 <home>/accounts/turns.json      which account was served when, by a number that grows
 <home>/accounts/turns.lock      held while it is decided whose turn it is, and while that run is started
@@ -12,10 +13,10 @@ to stop where it holds one of them up. It goes on when they are done.
 """
 
 import heapq
-import itertools
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,6 +34,11 @@ from studio.runs.store import RunFolder
 _MOST_BYTES = 4 * 2**20
 _FRESH_SECONDS = 1.0
 
+RETRY_SECONDS = 60.0
+"""So long a run that could not be started lets all others pass before it takes its turn again."""
+
+_ORDINARY, _BEHIND, _STUCK = range(3)
+
 log = logging.getLogger(__name__)
 
 
@@ -42,6 +48,18 @@ class Waiting:
 
     home: Path
     id: str
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """A run in the line: at which place it trains, whether it waits as an ordinary one, behind those, or behind all,
+    and whether it could not be started when any process tried it last.
+    """
+
+    run: Waiting
+    place: str
+    rank: int
+    is_stuck: bool
 
 
 @dataclass(frozen=True)
@@ -74,12 +92,13 @@ class FairQueue:
         self._most_each = most_each
         self._places: dict[Waiting, tuple[int, str]] = {}
         self._giving_way: dict[Waiting, bool] = {}
-        self._stuck: set[Waiting] = set()
+        self._stuck: dict[Waiting, float] = {}
+        self._closed: dict[Path, float] = {}
         self._folder = self._shared / ACCOUNTS
         self._clock = clock
         self._guard = threading.Lock()
         self._seen_at = float("-inf")
-        self._seen: tuple[Waiting, ...] = ()
+        self._seen: tuple[_Turn, ...] = ()
 
     @property
     def is_shared(self) -> bool:
@@ -88,6 +107,9 @@ class FairQueue:
 
     def order(self, *, fresh: bool = False) -> tuple[Waiting, ...]:
         """List the runs that wait, of all accounts, in the order of their turns; at most a second old."""
+        return tuple(each.run for each in self._turns(fresh=fresh))
+
+    def _turns(self, *, fresh: bool = False) -> tuple[_Turn, ...]:
         with self._guard:
             if fresh or self._clock() - self._seen_at >= _FRESH_SECONDS:
                 self._seen, self._seen_at = self._merged(), self._clock()
@@ -126,31 +148,62 @@ class FairQueue:
 
     def note_trouble(self, run: Waiting, *, is_stuck: bool) -> None:
         """Take note of a run that could not be started when its turn came: nothing is stopped for it."""
-        (self._stuck.add if is_stuck else self._stuck.discard)(run)
+        with self._guard:
+            self._stuck.pop(run, None)
+            if is_stuck:
+                self._stuck[run] = self._clock()
 
-    def in_the_way(self, place: str = "") -> Waiting | None:
+    def note_closed(self, home: Path, *, is_closed: bool) -> None:
+        """Take note of an account whose studio could not be opened when its turn came, as of a run that is stuck."""
+        with self._guard:
+            self._closed.pop(home, None)
+            if is_closed:
+                self._closed[home] = self._clock()
+
+    def in_the_way(self, place: str = "", *, home: Path | None = None) -> Waiting | None:
         """Return the run at work at a place that is to give way to one that waits for it; None where there is none.
 
-        One for each that waits, those counted that are about to stop.
+        One for each that waits, those counted that are about to stop; and only where the one that waits really starts
+        then. `home` is the account that asks: a queue that nobody looks after stops nothing for it.
         """
-        first = itertools.takewhile(lambda each: not self.gives_way(each), self._at(place, self.order(fresh=True)))
-        ready = [each for each in first if each not in self._stuck]
+        sees_all = self._sees_all(home)
+        ready = [each.run for each in self._turns_of(home, place) if self._is_ready(each)]
         if not ready:
             return None
         working = list(self._working(place))
-        leaving = [run for run in working if RunFolder(run.home / "runs" / run.id).stop_request.exists()]
-        if len(ready) <= len(leaving):
-            return None
-        home = ready[len(leaving)].home
-        if self.holds_all(home, place):
-            working = [run for run in working if run.home == home]
-        elif len(working) < self._room(place):
-            return None
+        leaving = self._leaving(working)
+        staying = [run for run in working if run not in leaving]
+        free, held = self._room(place) - len(staying), Counter(run.home for run in staying)
         # The one that was started last has the least to take up again.
-        return next((run for run in reversed(working) if run not in leaving and self.gives_way(run)), None)
+        givers = [run for run in reversed(staying) if self.gives_way(run) and (sees_all or run.home == home)]
+        for each in ready:
+            if self._is_most(held[each.home], place):
+                able = [run for run in givers if run.home == each.home]
+                if able and free + len(able) > 0 and not self._is_most(held[each.home] - len(able), place):
+                    return able[0]
+            elif free <= 0:
+                return givers[0] if free + len(givers) > 0 else None
+            else:
+                free, held[each.home] = free - 1, held[each.home] + 1
+        return None
 
-    def _at(self, place: str, order: Iterable[Waiting]) -> Iterator[Waiting]:
-        return (each for each in order if self.place_of(each) == place)
+    def _is_ready(self, turn: _Turn) -> bool:
+        return turn.rank == _ORDINARY and not turn.is_stuck
+
+    def leaving(self, place: str = "") -> tuple[Waiting, ...]:
+        """List the runs at work at a place that are asked to stop."""
+        return tuple(self._leaving(self._working(place)))
+
+    def _leaving(self, working: Iterable[Waiting]) -> list[Waiting]:
+        return [run for run in working if RunFolder(run.home / "runs" / run.id).stop_request.exists()]
+
+    def _turns_of(self, home: Path | None, place: str) -> list[_Turn]:
+        """List who waits for a place as an account sees it: those of others only where a server looks after them."""
+        waiting = [each for each in self._turns(fresh=True) if each.place == place]
+        return waiting if self._sees_all(home) else [each for each in waiting if each.run.home == home]
+
+    def _sees_all(self, home: Path | None) -> bool:
+        return home is None or not self.is_shared or self._is_served()
 
     def held(self, home: Path, place: str) -> int:
         """Count the runs of an account that are at work at a place."""
@@ -158,24 +211,32 @@ class FairQueue:
 
     def holds_all(self, home: Path, place: str) -> bool:
         """Tell whether an account has as many runs at work at a place beside this machine as it may."""
-        return bool(place) and self._most_each is not None and self.held(home, place) >= self._most_each
+        return self._is_most(self.held(home, place), place)
+
+    def _is_most(self, held: int, place: str) -> bool:
+        return bool(place) and self._most_each is not None and held >= self._most_each
 
     def places(self) -> tuple[str, ...]:
         """List the places for which runs wait, this machine as an empty name."""
-        return tuple(dict.fromkeys(self.place_of(each) for each in self.order()))
+        return tuple(dict.fromkeys(each.place for each in self._turns()))
 
     def next_home(self, place: str = "") -> Path | None:
         """Return the data folder whose run is next at a place; None where none waits or there is no room."""
-        order = self._at(place, self.order(fresh=True))
-        found = next((each.home for each in order if not self.holds_all(each.home, place)), None)
-        return found if found is not None and self._has_room(place) else None
+        return self._next_home(place, None)
+
+    def _next_home(self, place: str, home: Path | None) -> Path | None:
+        """Return whose turn it is at a place, as the account `home` sees it."""
+        waiting = self._turns_of(home, place)
+        if not waiting:
+            return None
+        held = Counter(run.home for run in self._working(place))
+        if held.total() >= self._room(place):
+            return None
+        return next((each.run.home for each in waiting if not self._is_most(held[each.run.home], place)), None)
 
     def at_work(self) -> Waiting | None:
         """Return the run that has the accelerator of this machine, of whichever account; None where none has."""
         return next(self._working(""), None)
-
-    def _has_room(self, place: str) -> bool:
-        return sum(1 for _ in self._working(place)) < self._room(place)
 
     def _working(self, place: str) -> Iterator[Waiting]:
         for home in all_homes(self._shared):
@@ -195,12 +256,7 @@ class FairQueue:
             yield True
             return
         with self._held():
-            if not self._has_room(place):
-                yield False
-                return
-            merged = (each for each in self._at(place, self._merged()) if not self.holds_all(each.home, place))
-            first = next((each for each in merged if each.home == home or self._is_served()), None)
-            is_ours = first is not None and first.home == home
+            is_ours = self._next_home(place, home) == home
             yield is_ours
             if is_ours:
                 # Also where no run of it could be started: those of others are not held up.
@@ -211,7 +267,7 @@ class FairQueue:
 
         Raises RunError.
         """
-        others = (each for each in self.order() if each.home != home and self.place_of(each) == place)
+        others = (each for each in self._turns() if each.run.home != home and each.place == place)
         if self.next_home(place) == home and any(others):
             with self._held():
                 self._count_as_served(home)
@@ -238,29 +294,46 @@ class FairQueue:
     def _is_served(self) -> bool:
         return lock.is_held(self._folder / "serving.lock")
 
-    def _merged(self) -> tuple[Waiting, ...]:
+    def _merged(self) -> tuple[_Turn, ...]:
         """Take one run of each account after the other, those first that were served longest ago; and those that give
-        way only when no other waits. What a person has put behind one that gives way waits as that does.
+        way only when no other waits, and those that are stuck last of all.
         """
-        served = self._served()
-        lines = {home: self._line(home).waiting for home in all_homes(self._shared)}
-        # Of accounts that were never served, the one whose first run is the oldest: the ids begin with the time.
-        heap = [
-            (self.gives_way(Waiting(home, line[0])), served.get(_key(home), 0), line[0], str(home), 0)
-            for home, line in lines.items()
-            if line
-        ]
-        heapq.heapify(heap)
+        served, order = self._served(), []
+        lines = {home: self._ranked(home) for home in all_homes(self._shared)}
         last = max(served.values(), default=0)
-        order = []
-        while heap:
-            waits_behind, _, id, home, place = heapq.heappop(heap)
-            order.append(Waiting(Path(home), id))
-            last, line = last + 1, lines[Path(home)]
-            if place + 1 < len(line):
-                behind = waits_behind or self.gives_way(Waiting(Path(home), line[place + 1]))
-                heapq.heappush(heap, (behind, last, line[place + 1], home, place + 1))
+        for rank in (_ORDINARY, _BEHIND, _STUCK):
+            some = {home: [each for each in line if each.rank == rank] for home, line in lines.items()}
+            # Of accounts that were never served, the one whose first run is the oldest: the ids begin with the time.
+            heap = [(served.get(_key(home), 0), line[0].run.id, str(home), 0) for home, line in some.items() if line]
+            heapq.heapify(heap)
+            while heap:
+                _, _, name, at = heapq.heappop(heap)
+                home, last = Path(name), last + 1
+                served[_key(home)] = last
+                order.append(some[home][at])
+                if at + 1 < len(some[home]):
+                    heapq.heappush(heap, (last, some[home][at + 1].run.id, name, at + 1))
         return tuple(order)
+
+    def _ranked(self, home: Path) -> list[_Turn]:
+        """Return the line of an account. What a person has put behind one of the same place that gives way waits as
+        that does.
+        """
+        found, behind, line = [], set(), self._line(home)
+        for id in line.waiting:
+            run = Waiting(home, id)
+            place = self.place_of(run)
+            if place not in behind and self.gives_way(run):
+                behind.add(place)
+            rank = _STUCK if self._is_resting(run) else _BEHIND if place in behind else _ORDINARY
+            is_stuck = id in line.stuck or run in self._stuck or home in self._closed
+            found.append(_Turn(run, place, rank, is_stuck))
+        return found
+
+    def _is_resting(self, run: Waiting) -> bool:
+        """Tell whether a run was tried, and not long ago."""
+        tried = max(self._stuck.get(run, float("-inf")), self._closed.get(run.home, float("-inf")))
+        return self._clock() - tried < RETRY_SECONDS
 
     def _line(self, home: Path) -> Line:
         return Queue(home).line()

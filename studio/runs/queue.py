@@ -1,6 +1,6 @@
 """Which runs wait for the accelerator, in which order, and which one has it: one small file that all servers share.
 
-<home>/queue.json    {"waiting": [...], "working": [...]}
+<home>/queue.json    {"waiting": [...], "working": [...], "stuck": [...]}
 <home>/queue.lock    held while the file is read and written again, and while a run is started from it
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from studio import codec
-from studio.errors import TooMany
+from studio.errors import RunError, TooMany
 from studio.files import disk_trouble, write_whole
 from studio.limits import Limits, raised_by
 from studio.logs import logged
@@ -29,10 +29,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Line:
-    """The ids of the runs that wait, the next one first, and of those that were started and may still be at work."""
+    """The ids of the runs that wait, the next one first, and of those that were started and may still be at work. Those
+    `stuck` wait, and could not be started when they were tried last.
+    """
 
     waiting: tuple[str, ...] = ()
     working: tuple[str, ...] = ()
+    stuck: tuple[str, ...] = ()
 
 
 class _Room:
@@ -115,12 +118,18 @@ class Queue:
                 change(line)
             working = tuple(id for id in line.working if is_at_work(id))
             left = _Room(room, Counter(map(place_of, working)))
+            tried: list[str] = []
             for id in line.waiting:
                 place = place_of(id)
-                if only in (None, place) and left.has(place) and start(id):
-                    waiting = tuple(each for each in line.waiting if each != id)
-                    change(Line(waiting=waiting, working=(*working, id)))
-                    return id
+                if only in (None, place) and left.has(place):
+                    if start(id):
+                        waiting = tuple(each for each in line.waiting if each != id)
+                        change(Line(waiting, (*working, id), _and(line.stuck, tried)))
+                        return id
+                    tried.append(id)
+            if not set(tried) <= set(line.stuck):
+                with logged(log, "What could not be started could not be written down", RunError):
+                    change(replace(line, stuck=_and(line.stuck, tried)))
         return None
 
     @contextmanager
@@ -150,8 +159,13 @@ class Queue:
         log.warning("The queue of the runs was damaged. It is kept as %s, and the queue is empty now.", target)
 
     def _write(self, line: Line) -> None:
+        line = replace(line, stuck=tuple(id for id in line.stuck if id in line.waiting))
         with disk_trouble("The queue of the runs", self._path):
             write_whole(self._path, codec.dumps(line))
+
+
+def _and(ids: tuple[str, ...], more: list[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*ids, *more)))
 
 
 _HINT = "Wait until one has trained, or remove one from the queue."

@@ -4,6 +4,8 @@ Everything may be asked at any moment, by any number of servers on one data fold
 decide, never what this process remembers.
 """
 
+import functools
+import itertools
 import logging
 import threading
 import time
@@ -12,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studio.errors import DATA_FOLDER_HINT, RunError
-from studio.events import Finished
+from studio.events import Failed, Finished
 from studio.files import write_whole
 from studio.logs import logged
 from studio.runs import lock, lost
@@ -36,6 +38,10 @@ log = logging.getLogger(__name__)
 STOP_GRACE_SECONDS = 300.0
 """How long a worker may take to stop. It ends the micro-batch that it is at and saves; on a slow machine with a large
 model that takes minutes, and killing it earlier would throw the last steps away."""
+
+
+GIVE_WAY_GRACE_SECONDS = 3600.0
+"""How long one may take that gives way: nobody wants it to end, and what it has not saved would be lost."""
 
 
 LET_GO_SECONDS = 15.0
@@ -103,7 +109,7 @@ class Scheduler:
         self._guard = threading.Lock()
         self._followings: dict[str, Following] = {}
         self._workers: dict[str, Worker] = {}
-        self._ending: set[tuple[str, int | None]] = set()
+        self._ending: dict[tuple[str, int | None], float] = {}
         self._trouble: dict[str, RunError] = {}
         self.nearly_done_seconds = NEARLY_DONE_SECONDS
 
@@ -114,14 +120,22 @@ class Scheduler:
         Raises RunError for any other, and queues none then.
         """
         new = [id for id in ids if self._may_be_queued(id)]
-        for gives_way in (False, True):
-            some = [id for id in new if self._gives_way(id) == gives_way]
-            self.queue.add(*some, ahead_of=(lambda id: False) if gives_way else self._gives_way)
+        for id in new:  # before they are queued: one that failed as it was to give way would leave again
+            self._forget_giving_way(self._runs.get(id))
+        self._add(*(id for id in new if not self._gives_way(id)))
+        self.queue.add(*(id for id in new if self._gives_way(id)))
         for id in new:
             self._note_trouble(id, None)
-            self._forget_giving_way(self._runs.get(id))
         self._everybody.look_again()
         self.tick()
+
+    def _add(self, *ids: str) -> None:
+        """Put runs behind the ordinary ones of their places, and before those there that give way."""
+        for place, some in itertools.groupby(sorted(ids, key=self.place_of), key=self.place_of):
+            self.queue.add(*some, ahead_of=functools.partial(self._gives_way_at, place))
+
+    def _gives_way_at(self, place: str, id: str) -> bool:
+        return self.place_of(id) == place and self._gives_way(id)
 
     def _forget_giving_way(self, run: RunFolder) -> None:
         """Take away the request to give way of a run that a person has taken out of the queue and queues again."""
@@ -251,6 +265,7 @@ class Scheduler:
 
     def tick(self) -> str | None:
         """Start the run whose turn it is, if nothing is at work; return its id. Raises RunError for the queue alone."""
+        self._go_on_asking()
         waiting = self.waiting()
         if not waiting:
             return None
@@ -263,7 +278,7 @@ class Scheduler:
         else:
             started = self._start_next()
         for place in places:
-            in_the_way = self._everybody.in_the_way(place)
+            in_the_way = self._everybody.in_the_way(place, home=self._home)
             if in_the_way is not None and self._is_own(in_the_way):
                 self.give_way(in_the_way.id)
         return started
@@ -278,9 +293,24 @@ class Scheduler:
         if not run.is_alive() or run.stop_request.exists() or (left is not None and left < self.nearly_done_seconds):
             return
         # In this order: a server that dies in between has a run in its queue that is at work, and takes it out again.
-        self.queue.add(id, ahead_of=self._gives_way)
-        self._write_request(run, GIVE_WAY)
-        self._see_to_the_end(run, STOP_GRACE_SECONDS)
+        self._add(id)
+        if not self._write_first_request(run, GIVE_WAY):
+            if run.stop_wanted != GIVE_WAY:  # a person was faster
+                self._leave_queue(run)
+            return
+        self.see_to_the_end(id)
+
+    def see_to_the_end(self, id: str) -> None:
+        """Have a run end that is asked to: whoever asked it may be gone. Raises RunError when there is no such run."""
+        run = self._runs.get(id)
+        if run.stop_request.exists() and run.is_alive():
+            gives_way = run.stop_wanted == GIVE_WAY
+            self._see_to_the_end(run, GIVE_WAY_GRACE_SECONDS if gives_way else STOP_GRACE_SECONDS)
+
+    def _go_on_asking(self) -> None:
+        for id in self.queue.line().working:
+            with logged(log, "A run that was at work cannot be read", RunError):
+                self.see_to_the_end(id)
 
     def _start_next(self, only: str | None = None) -> str | None:
         return self.queue.start_next(
@@ -303,7 +333,13 @@ class Scheduler:
         if not run.is_alive():
             return
         self._write_request(run, KEEP)
+        self._stay_out(run)
         self._see_to_the_end(run, grace_seconds)
+
+    def _stay_out(self, run: RunFolder) -> None:
+        """Take a run out of the queue that was put there to give way as a person stopped it."""
+        if run.id in self.waiting():
+            self._leave_queue(run)
 
     def _leave_queue(self, run: RunFolder) -> None:
         """Take a run out of the queue. Raises RunError when that cannot be written, unless the run is at work."""
@@ -314,13 +350,14 @@ class Scheduler:
                 raise
 
     def _see_to_the_end(self, run: RunFolder, grace_seconds: float) -> None:
-        life = (run.id, lock.holder(run.lock_path))
+        life, deadline = (run.id, lock.holder(run.lock_path)), time.monotonic() + grace_seconds
         with self._guard:
             if life in self._ending:
+                self._ending[life] = min(deadline, self._ending[life])
                 return
-            self._ending.add(life)
+            self._ending[life] = deadline
         asked = self._ask_to_stop(run)
-        arguments = (run, life, asked, grace_seconds)
+        arguments = (run, life, asked)
         threading.Thread(target=self._end, args=arguments, name=f"stop-{run.id}", daemon=True).start()
 
     def discard(self, id: str) -> None:
@@ -331,6 +368,7 @@ class Scheduler:
         deadline = time.monotonic() + STOP_GRACE_SECONDS
         if run.is_alive():
             self._write_request(run, DISCARD)
+            self._stay_out(run)
             self._let_go(run)
         while run.is_alive() and time.monotonic() < deadline:
             self._kill(run)
@@ -379,7 +417,10 @@ class Scheduler:
         if state.status != "lost" or died_twice(state.view):
             return False
         try:
-            self.queue.add(run.id, ahead_of=lambda id: True)
+            if self._gives_way(run.id):
+                self._add(run.id)
+            else:
+                self.queue.add(run.id, ahead_of=lambda id: True)
             self._everybody.give_back(self._home)
         except RunError as error:  # on a full disk it stays lost
             log.warning("The run %s was lost and cannot be queued: %s", run.id, error, exc_info=True)
@@ -391,8 +432,8 @@ class Scheduler:
         if run.stop_wanted == DISCARD:
             with logged(log, "A run could not be discarded and stays", RunError, level=logging.INFO):
                 self.discard(run.id)
-        elif run.is_alive():
-            self._see_to_the_end(run, STOP_GRACE_SECONDS)
+        else:
+            self.see_to_the_end(run.id)
 
     def view(self, id: str) -> RunState:
         """Return what a run is at, having read only what its worker said since the last call.
@@ -408,7 +449,12 @@ class Scheduler:
         silent = holder is not None and (view.started is None or view.started.process_id != holder)
         now = self._clock()
         state = status(
-            view, alive=alive, silent=silent, queued=id in waiting, launched=run.was_launched, stop_asked=stop_asked
+            view,
+            alive=alive,
+            silent=silent,
+            queued=id in waiting and not _is_over(run, view.failed or view.finished),
+            launched=run.was_launched,
+            stop_asked=stop_asked,
         )
         diagnosis = lost.diagnosis_of(run, view, self._workers.get(id)) if state == "lost" else None
         reason = "" if diagnosis is None else f"{diagnosis.message} {diagnosis.hint}"
@@ -464,8 +510,7 @@ class Scheduler:
         except RunError as error:
             log.warning("The run '%s' leaves the queue: %s", id[:80], error, exc_info=True)
             return False
-        last = last_event(run.events_path)
-        if run.is_blend or (isinstance(last, Finished) and last.status == "finished"):
+        if run.is_blend or _is_over(run, last_event(run.events_path)):
             return False
         if self._following(run).view().doubtful and not run.is_alive():
             log.warning("The run %s leaves the queue: its events are damaged.", id)
@@ -482,6 +527,16 @@ class Scheduler:
         with logged(log, "The request to stop could not be written", OSError, level=logging.INFO):
             write_whole(run.stop_request, stop_wanted)
 
+    def _write_first_request(self, run: RunFolder, stop_wanted: str) -> bool:
+        """Write a request to stop, unless there is one; say whether there was none."""
+        with logged(log, "The request to stop could not be written", OSError, level=logging.INFO):
+            try:
+                with run.stop_request.open("x", encoding="utf-8") as file:
+                    file.write(f"{stop_wanted}\n")
+            except FileExistsError:
+                return False
+        return True
+
     def _ask_to_stop(self, run: RunFolder) -> bool:
         """Ask the worker to stop, once it has said `Started`: before that it does not listen, and would just die."""
         started = self._following(run).view().started
@@ -490,12 +545,11 @@ class Scheduler:
         request_stop(started.process_id)
         return True
 
-    def _end(self, run: RunFolder, life: tuple[str, int | None], asked: bool, grace_seconds: float) -> None:
+    def _end(self, run: RunFolder, life: tuple[str, int | None], asked: bool) -> None:
         """See a run that shall stop to its end; leave it alone once it was started again."""
-        deadline = time.monotonic() + grace_seconds
         worker = life[1]
         try:
-            while run.is_alive() and time.monotonic() < deadline:
+            while run.is_alive() and time.monotonic() < self._ending[life]:
                 time.sleep(_LOOK_SECONDS)
                 holder = lock.holder(run.lock_path)
                 worker = holder if worker is None else worker
@@ -504,9 +558,12 @@ class Scheduler:
                 asked = asked or self._ask_to_stop(run)
             if lock.holder(run.lock_path) == worker:
                 self._kill(run)
+            with logged(log, "A run that is over could not be taken out of the queue", RunError, level=logging.INFO):
+                if run.id in self.waiting() and not run.is_alive() and _is_over(run, last_event(run.events_path)):
+                    self.queue.remove(run.id)
         finally:
             with self._guard:
-                self._ending.discard(life)
+                self._ending.pop(life, None)
 
     def _kill(self, run: RunFolder) -> None:
         """End the worker of a run and all that it started, if it is at work."""
@@ -517,3 +574,10 @@ class Scheduler:
     def _following(self, run: RunFolder) -> Following:
         with self._guard:
             return self._followings.setdefault(run.id, Following(run.events_path))
+
+
+def _is_over(run: RunFolder, last: object) -> bool:
+    """Tell whether a run was done or failed, by its last event, though it waits: it was to give way, and did not."""
+    if isinstance(last, Finished):
+        return last.status == "finished"
+    return isinstance(last, Failed) and run.stop_wanted == GIVE_WAY

@@ -192,7 +192,8 @@ def clean_up(task: Train | TrainElsewhere, last: Event) -> None:
     if isinstance(last, Finished) and last.status == "finished":
         with logged(log, "What only the training needed could not be deleted", OSError, RunError, level=logging.INFO):
             leave_results_only(run, whole_models=run.config.method == FULL)
-    if run.stop_wanted != GIVE_WAY:  # it goes on by itself: that is no end
+    stopped = isinstance(last, Finished) and last.status == "stopped"
+    if not (stopped and run.stop_wanted == GIVE_WAY):  # it goes on by itself: that is no end
         call_webhook(run, last)
 
 

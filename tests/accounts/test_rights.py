@@ -76,7 +76,7 @@ ALLOWED = {
     # What may train has been asked by then; the studio itself takes up what was lost.
     *("scheduler.enqueue", "scheduler.trouble", "scheduler.waiting", "scheduler.next_up", "scheduler.places"),
     *("scheduler.tick", "scheduler.stop", "scheduler.recover", "scheduler.view", "scheduler.place_of"),
-    "scheduler.give_way",  # what is at work ends for others, and goes on
+    *("scheduler.give_way", "scheduler.see_to_the_end"),  # what is at work ends for others, and goes on
     *("may_add_places", "place_check"),
     *("evaluations.cancel", "evaluations.state", "evaluations.names", "evaluations.reports", "evaluations.rows"),
     *("imports.recover", "imports.state", "imports.request", "imports.cancel", "imports.wait", "imports.working"),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from studio.accounts.people import GUEST
+from studio.accounts.people import GUEST, Account
 from studio.accounts.usage import Usage
 from studio.compare.chat_room import ChatRoom
 from studio.config import RunConfig
@@ -323,6 +323,41 @@ def test_anothers_group_gives_way_to_a_run_that_is_started_alone(shared: House) 
     end(shared, single, ben)
     shared.studios.tick()
     assert trained(shared) == ["tone, rank 8", "ben 1", "tone, rank 8"]
+
+
+def test_a_request_that_nobody_saw_to_is_taken_up(shared: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run counted as about to leave, and no other was asked."""
+    anna, ben = studio_of(shared, "anna"), studio_of(shared, "ben")
+    data = anna.data.add_sample("order_slips")
+    first, *_ = anna.start_group(variants(RunConfig(name="tone"), [(data.id, data.name)], {"rank": (8, 16)}))
+    queued(ben, "ben 1")
+    first.stop_request.write_text("give-way")  # by a command that was ended just then
+    seen: list[str] = []
+    monkeypatch.setattr(anna.scheduler, "_see_to_the_end", lambda run, grace_seconds: seen.append(run.id))
+    shared.studios.tick()
+    assert set(seen) == {first.id}
+
+
+def test_an_account_that_cannot_be_opened_holds_up_nobodys_group(
+    shared: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anna, ben = studio_of(shared, "anna"), studio_of(shared, "ben")
+    first = queued(ben, "ben 1")
+    queued(anna, "anna 1")
+    data = ben.data.add_sample("order_slips")
+    ben.start_group(variants(RunConfig(name="tone"), [(data.id, data.name)], {"rank": (8, 16)}))
+    end(shared, first, ben)
+    open_studio = shared.studios.open
+
+    def refuse(account: Account) -> Studio:
+        if account.name == "anna":
+            raise RunError("The disk is full.")
+        return open_studio(account)
+
+    monkeypatch.setattr(shared.studios, "open", refuse)
+    shared.studios.tick()
+    shared.studios.tick()
+    assert trained(shared) == ["ben 1", "tone, rank 8"]
 
 
 def test_a_group_of_one_account_leaves_room_at_a_place(shared: House) -> None:

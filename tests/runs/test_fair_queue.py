@@ -10,7 +10,7 @@ from studio.config import RunConfig
 from studio.errors import RunError
 from studio.homes import all_homes, shared_home
 from studio.runs import lock
-from studio.runs.fair_queue import FairQueue, Waiting
+from studio.runs.fair_queue import RETRY_SECONDS, FairQueue, Waiting
 from studio.runs.queue import Queue
 from studio.runs.store import RunFolder, RunGroup, RunOrigin, write_settings
 
@@ -267,3 +267,134 @@ def test_one_account_holds_so_many_at_a_place(home: Path) -> None:
     for each in (*held, served):
         assert each is not None
         os.close(each)
+
+
+def at_work(folder: Path) -> int:
+    """Have the run of a folder that waits be at work; return what holds its lock."""
+    Queue(folder.parent.parent).start_next(
+        may_wait=lambda _: True, is_at_work=lambda _: True, start=lambda _: True, room=lambda _: 9
+    )
+    held = lock.acquire(folder / "run.lock")
+    assert held is not None
+    return held
+
+
+def test_nothing_is_stopped_for_a_queue_that_nobody_looks_after(home: Path) -> None:
+    """Its run does not start either, and what was stopped would start again at once, and be stopped again."""
+    owner, anna, _ = homes(home)
+    held = at_work(add_group_run(owner, "owner-0"))
+    add_run(anna, "anna-0")
+    line = FairQueue(home)
+    assert line.in_the_way(home=owner) is None
+    add_run(owner, "owner-1")
+    assert line.in_the_way(home=owner) == Waiting(owner, "owner-0")
+    Queue(owner).remove("owner-1")
+    serving = line.serving()
+    assert line.in_the_way(home=owner) == Waiting(owner, "owner-0")
+    os.close(serving)
+    os.close(held)
+
+
+def test_one_behind_a_group_at_another_place_waits_as_any_other(home: Path) -> None:
+    """It stopped what gave way, which was next again before it."""
+    _, anna, ben = homes(home)
+    (home / "places" / "lab").mkdir(parents=True)
+    folder = add_group_run(anna, "anna-0")
+    held = at_work(folder)
+    line = FairQueue(home)
+    serving = line.serving()
+    add_group_run(ben, "ben-lab", place="lab")
+    add_run(ben, "ben-0")
+    assert line.in_the_way() == Waiting(anna, "anna-0")
+    Queue(anna).add("anna-0")  # it gives way
+    os.close(held)
+    assert line.next_home() == ben
+    with line.turn(anna) as is_ours:
+        assert not is_ours
+    os.close(serving)
+
+
+def test_one_behind_a_group_of_its_own_place_stops_nobody_elses(home: Path) -> None:
+    _, anna, ben = homes(home)
+    held = at_work(add_group_run(anna, "anna-0"))
+    add_group_run(ben, "ben-0")
+    add_run(ben, "ben-behind")
+    assert FairQueue(home).in_the_way() is None
+    os.close(held)
+
+
+def test_what_cannot_start_lets_all_others_pass_and_is_tried_again(home: Path) -> None:
+    """One run of one account held up the groups of all others."""
+    _, anna, ben = homes(home)
+    add_run(anna, "anna-0")
+    add_group_run(ben, "ben-0")
+    now = 1000.0
+    line = FairQueue(home, clock=lambda: now)
+    assert [each.id for each in line.order()] == ["anna-0", "ben-0"]
+    line.note_trouble(Waiting(anna, "anna-0"), is_stuck=True)
+    assert [each.id for each in line.order(fresh=True)] == ["ben-0", "anna-0"]
+    assert line.next_home() == ben
+    now += RETRY_SECONDS
+    assert line.next_home() == anna
+    line.note_closed(anna, is_closed=True)
+    assert line.next_home() == ben, "the same where the account cannot be opened"
+    held = at_work(ben / "runs" / "ben-0")
+    now += RETRY_SECONDS
+    assert line.in_the_way() is None, "nothing is stopped to try"
+    line.note_closed(anna, is_closed=False)
+    line.note_trouble(Waiting(anna, "anna-0"), is_stuck=False)
+    assert line.in_the_way() == Waiting(ben, "ben-0")
+    os.close(held)
+
+
+def test_one_whose_account_holds_all_it_may_hides_no_other(home: Path) -> None:
+    owner, anna, ben = homes(home)
+    (home / "places" / "lab").mkdir(parents=True)
+    line = FairQueue(home, room=lambda place: 2, most_each=1)
+    held = []
+    for account, folder in ((owner, add_group_run(owner, "owner-0", place="lab")), (anna, add_run(anna, "anna-0"))):
+        write_settings(RunFolder(folder), RunConfig(place="lab"), RunFolder(folder).origin)
+        Queue(account).start_next(may_wait=lambda _: True, is_at_work=lambda _: True, start=lambda _: True)
+        held.append(lock.acquire(folder / "run.lock"))
+    add_run(anna, "anna-1", place="lab")
+    line.give_back(anna)
+    assert line.in_the_way("lab") is None, "she has as many there as she may"
+    add_run(ben, "ben-0", place="lab")
+    assert line.in_the_way("lab") == Waiting(owner, "owner-0")
+    for each in held:
+        assert each is not None
+        os.close(each)
+
+
+def test_nothing_is_stopped_where_it_makes_no_room(home: Path) -> None:
+    """The room of the place was made smaller than what is at work there."""
+    _, anna, ben = homes(home)
+    (home / "places" / "lab").mkdir(parents=True)
+    held = [at_work(add(anna, id, place="lab")) for add, id in ((add_group_run, "anna-0"), (add_run, "anna-1"))]
+    add_run(ben, "ben-0", place="lab")
+    assert FairQueue(home, room=lambda place: 1).in_the_way("lab") is None
+    assert FairQueue(home, room=lambda place: 2).in_the_way("lab") == Waiting(anna, "anna-0")
+    for each in held:
+        os.close(each)
+
+
+def test_the_runs_at_work_are_counted_once(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They were counted anew for each run that waits, at each look."""
+    _, anna, ben = homes(home)
+    (home / "places" / "lab").mkdir(parents=True)
+    held = at_work(add_run(anna, "anna-0", place="lab"))
+    for number in range(1, 30):
+        add_run(anna, f"anna-{number}", place="lab")
+    looked, is_held = [], lock.is_held
+    monkeypatch.setattr(lock, "is_held", lambda path: looked.append(path) or is_held(path))
+    line = FairQueue(home, room=lambda place: 3, most_each=1)
+    serving = line.serving()
+    assert line.next_home("lab") is None
+    assert len([path for path in looked if path.name == "run.lock"]) == 1
+    looked.clear()
+    add_run(ben, "ben-0", place="lab")
+    with line.turn(ben, "lab") as is_ours:
+        assert is_ours
+    assert len([path for path in looked if path.name == "run.lock"]) == 1
+    os.close(serving)
+    os.close(held)

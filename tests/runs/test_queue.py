@@ -73,7 +73,7 @@ def test_nothing_starts_while_a_run_is_at_work(line: Queue) -> None:
 
 def test_one_that_cannot_start_does_not_hold_up_the_others(line: Queue) -> None:
     assert take(line, refuses="a") == "b"
-    assert line.line() == Line(waiting=("a", "c"), working=("b",))
+    assert line.line() == Line(waiting=("a", "c"), working=("b",), stuck=("a",))
 
 
 def test_runs_that_are_gone_leave_the_line_whoever_is_at_work(line: Queue) -> None:
@@ -106,7 +106,7 @@ def test_a_file_that_cannot_be_read_counts_as_empty(tmp_path: Path, content: str
 
 
 def test_a_later_studio_reads_what_this_one_wrote(line: Queue, tmp_path: Path) -> None:
-    assert json.loads((tmp_path / "queue.json").read_text()) == {"waiting": ["a", "b", "c"], "working": []}
+    assert json.loads((tmp_path / "queue.json").read_text()) == {"waiting": ["a", "b", "c"], "working": [], "stuck": []}
     assert Queue(tmp_path).line() == line.line()
 
 

@@ -496,6 +496,24 @@ def test_nothing_is_stopped_for_a_run_that_cannot_start(
     assert "could not be started" in scheduler.view(single.id).headline
 
 
+def test_nothing_is_stopped_for_a_run_that_another_process_could_not_start(store: RunStore, workers: Workers) -> None:
+    """Two processes on one data folder stopped a run and started it again, in turns."""
+    first, single = in_group(store, "rank 8"), create(store, "single")
+    server = build(store, lambda run: workers(run) if run.id == first.id else _refuse(workers))
+    server.enqueue(first.id)
+    server.enqueue(single.id)
+    assert first.stop_wanted == GIVE_WAY
+    workers.end(first.id)
+    assert server.tick() == first.id
+    assert not first.stop_request.exists()
+    line = build(RunStore(store.folder.parent), workers)
+    line.tick()
+    assert not first.stop_request.exists()
+    line.queue.remove(single.id)
+    line.enqueue(single.id)
+    assert first.stop_wanted == GIVE_WAY, "a person wants it tried again"
+
+
 def _refuse(workers: Workers) -> Worker:
     raise RunError("The memory is full.")
 
@@ -511,6 +529,164 @@ def test_one_that_a_person_put_behind_a_group_stops_nothing(
     scheduler.tick()
     assert scheduler.waiting() == (second.id, single.id)
     assert first.stop_wanted == ""
+
+
+def at(store: RunStore, place: str, run: RunFolder) -> RunFolder:
+    (store.folder.parent / "places" / place).mkdir(parents=True, exist_ok=True)
+    store.move(run.id, place)
+    return run
+
+
+def build_with_full(store: RunStore, workers: Workers) -> Scheduler:
+    """A scheduler of a studio with a place that has no room."""
+    folder = store.folder.parent
+    room = {"": 1, "full": 0}.__getitem__
+    return Scheduler(store, folder, launch=workers, clock=time.time, make_room=lambda: None, room=room)
+
+
+def test_one_that_waits_elsewhere_is_no_place_to_queue_before(store: RunStore, workers: Workers) -> None:
+    """What gave way was put before it, so before the run that it was to let go first, and started again for ever."""
+    scheduler = build_with_full(store, workers)
+    (store.folder.parent / "places").mkdir()
+    first, elsewhere, single = in_group(store, "here"), at(store, "full", in_group(store, "there")), create(store)
+    scheduler.enqueue(first.id)
+    scheduler.queue.add(elsewhere.id, single.id)
+    scheduler.tick()
+    assert first.stop_wanted == GIVE_WAY
+    assert scheduler.waiting() == (elsewhere.id, single.id, first.id)
+    workers.end(first.id)
+    scheduler.tick()
+    assert workers.started == [first.id, single.id]
+    another = create(store)
+    scheduler.enqueue(another.id)
+    assert scheduler.waiting() == (elsewhere.id, another.id, first.id), "before what gives way at its own place"
+
+
+def test_a_lost_run_that_gives_way_is_taken_up_behind_the_others(
+    store: RunStore, scheduler: Scheduler, workers: Workers, say: Say
+) -> None:
+    group = [in_group(store, name) for name in ("lost", "waiting")]
+    group[0].log_path.touch()
+    say(group[0].events_path, Started(1, "train"), step(1))
+    single = create(store)
+    scheduler.queue.add(single.id, group[1].id)
+    assert scheduler.recover() == (group[0].id,)
+    assert scheduler.waiting() == (single.id, group[0].id, group[1].id)
+
+
+@pytest.mark.parametrize(
+    ("end", "status"), [(FINISHED, "finished"), (Failed("not_finite", "It diverged.", "Lower it.", ""), "failed")]
+)
+def test_one_that_ends_though_it_was_to_give_way_waits_no_more(
+    scheduler: Scheduler, store: RunStore, workers: Workers, say: Say, end: Event, status: str
+) -> None:
+    """It was shown as waiting; one that had failed was started again."""
+    first, single = in_group(store, "rank 8"), create(store, "single")
+    scheduler.enqueue(first.id)
+    say(first.events_path, Started(1, "train"), step(1))
+    scheduler.enqueue(single.id)
+    assert first.stop_wanted == GIVE_WAY
+    say(first.events_path, end)
+    workers.end(first.id)
+    assert scheduler.view(first.id).status == status
+    wait_until(lambda: scheduler.waiting() == (single.id,))
+    scheduler.queue.add(first.id)  # as a server leaves it that is killed just then
+    assert scheduler.view(first.id).status == status
+    assert scheduler.tick() == single.id
+    assert scheduler.waiting() == ()
+    assert scheduler.view(first.id).status == status
+
+
+def test_a_person_may_resume_one_that_failed_as_it_was_to_give_way(
+    scheduler: Scheduler, store: RunStore, workers: Workers, say: Say
+) -> None:
+    first, single = in_group(store, "rank 8"), create(store, "single")
+    scheduler.enqueue(first.id)
+    say(first.events_path, Started(1, "train"), step(1))
+    scheduler.enqueue(single.id)
+    say(first.events_path, Failed("not_finite", "It diverged.", "Lower it.", ""))
+    workers.end(first.id)
+    wait_until(lambda: scheduler.waiting() == (single.id,))
+    scheduler.enqueue(first.id)
+    assert scheduler.view(first.id).status == "queued"
+    assert scheduler.waiting() == (first.id,)
+
+
+@pytest.mark.parametrize("wanted", ["stop", "discard"])
+def test_a_persons_stop_is_not_overwritten_by_giving_way(
+    scheduler: Scheduler, store: RunStore, workers: Workers, say: Say, monkeypatch: pytest.MonkeyPatch, wanted: str
+) -> None:
+    first, single = in_group(store, "rank 8"), create(store, "single")
+    scheduler.enqueue(first.id)
+    say(first.events_path, Started(1, "train"), step(1))
+    scheduler.queue.add(single.id)
+    add = scheduler.queue.add
+
+    def slow(*ids: str, **options: Callable[[str], bool]) -> None:
+        scheduler.stop(first.id) if wanted == "stop" else first.stop_request.write_text(DISCARD)
+        add(*ids, **options)
+
+    monkeypatch.setattr(scheduler.queue, "add", slow)
+    scheduler.queue.move(single.id, -1)
+    scheduler.give_way(first.id)
+    assert first.stop_wanted == (KEEP if wanted == "stop" else DISCARD)
+    assert scheduler.waiting() == (single.id,)
+
+
+def test_a_stop_takes_a_run_out_of_the_queue_that_was_put_there_meanwhile(
+    scheduler: Scheduler, store: RunStore, workers: Workers, say: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, single = in_group(store, "rank 8"), create(store, "single")
+    scheduler.enqueue(first.id)
+    say(first.events_path, Started(1, "train"), step(1))
+    scheduler.queue.add(single.id)
+    remove = scheduler.queue.remove
+
+    def remove_and_wait(*ids: str) -> bool:
+        found = remove(*ids)
+        scheduler.give_way(first.id)
+        return found
+
+    monkeypatch.setattr(scheduler.queue, "remove", remove_and_wait)
+    scheduler.stop(first.id)
+    assert (first.stop_wanted, scheduler.waiting()) == (KEEP, (single.id,))
+
+
+@pytest.mark.parametrize("stop_wanted", [KEEP, GIVE_WAY])
+def test_a_request_of_a_server_that_died_before_it_asked_is_heard_by_another(
+    store: RunStore, workers: Workers, say: Say, monkeypatch: pytest.MonkeyPatch, stop_wanted: str
+) -> None:
+    """The run counted as about to leave, and nobody asked it."""
+    asked: list[int] = []
+    monkeypatch.setattr(module, "request_stop", asked.append)
+    first, single = in_group(store, "rank 8"), create(store, "single")
+    build(store, workers).enqueue(first.id)
+    lock.name_holder(first.lock_path, 4242)
+    say(first.events_path, Started(4242, "train"), step(1))
+    other = build(store, workers)
+    other.queue.add(single.id, first.id)
+    first.stop_request.write_text(stop_wanted)
+    for _ in range(3):
+        other.tick()
+    wait_until(lambda: asked)
+    time.sleep(0.3)
+    assert asked == [4242], "and once"
+
+
+def test_one_that_gives_way_slowly_is_not_killed_but_by_a_person(
+    store: RunStore, sleepers: object, say: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it had not saved yet was lost."""
+    monkeypatch.setattr(module, "STOP_GRACE_SECONDS", 0.1)
+    server = build(store, sleepers)
+    first, single = in_group(store, "rank 8"), create(store, "single")
+    server.enqueue(first.id)
+    server.enqueue(single.id)
+    assert first.stop_wanted == GIVE_WAY
+    time.sleep(0.6)
+    assert first.is_alive()
+    server.stop(first.id, grace_seconds=0.1)
+    wait_until(lambda: not first.is_alive())
 
 
 def test_one_that_is_nearly_done_is_waited_for(store: RunStore, workers: Workers, say: Say) -> None:

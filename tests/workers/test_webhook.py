@@ -5,8 +5,10 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from studio.events import Failed, Finished, Noted
-from studio.runs.store import RunFolder
+from studio.jobs.tasks import Train
+from studio.runs.store import GIVE_WAY, RunFolder
 from studio.workers import webhook
+from studio.workers.train import clean_up
 from studio.workers.webhook import VARIABLE, call_webhook
 from tests.local_server import serving
 
@@ -53,6 +55,19 @@ def test_the_end_of_a_run_is_told(make_run: MakeRun, listener: Listener, monkeyp
         every | {"status": "stopped", "text": "Stopped."},
         every | {"status": "failed", "text": "The disk is full. Free some space."},
     ]
+
+
+def test_one_that_was_to_give_way_is_silent_only_where_it_did(
+    make_run: MakeRun, listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, listener.address)
+    run = make_run()
+    run.stop_request.write_text(GIVE_WAY)
+    clean_up(Train(run.path), Finished("stopped", "Stopped.", 1.0))
+    assert listener.heard == []
+    clean_up(Train(run.path), Failed("disk_full", "The disk is full.", "", ""))
+    clean_up(Train(run.path), Finished("finished", "Done.", 1.0))
+    assert [each["status"] for each in listener.heard] == ["failed", "finished"]
 
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 500 No\r\n\r\n", b"nonsense\r\n\r\n", b""])

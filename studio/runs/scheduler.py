@@ -268,6 +268,7 @@ class Scheduler:
         self._go_on_asking()
         waiting = self.waiting()
         if not waiting:
+            self.queue.set_aside_damaged()
             return None
         places, started = tuple(dict.fromkeys(map(self.place_of, waiting))), None
         if self._everybody.is_shared:

@@ -94,7 +94,8 @@ def _parts(studio: Studio, facts: ModelFacts, selection: Selection, context: Run
 def _place(places: tuple[str, ...], settings: RunConfig, nodes: int) -> Drawn:
     """Offer the places where the run can train, and on how many nodes there; what is chosen stays on offer."""
     offered = [form.THIS_MACHINE, *((name, name) for name in dict.fromkeys([*places, settings.place]) if name)]
-    numbers = sorted({*range(1, min(nodes, MOST_OFFERED) + 1), settings.nodes})
+    chosen = [settings.nodes] if isinstance(settings.nodes, int) else []
+    numbers = sorted({*range(1, min(nodes, MOST_OFFERED) + 1), *chosen})
     return {
         "place": gr.update(choices=offered, visible=len(offered) > 1),
         "nodes": gr.update(choices=numbers, visible=len(numbers) > 1),

@@ -135,7 +135,7 @@ def test_two_pages_show_the_same_and_a_phone_has_room(page: Page, server: Served
 def test_a_place_is_added_asked_for_and_forgotten(page: Page, tmp_path: Path) -> None:
     """The page asks where a run trains only where there is another place than this machine."""
     page.get_by_role("tab", name="2. Configure", exact=True).click()
-    expect(page.get_by_role("button", name="Start training", exact=True)).to_be_visible()
+    expect(page.get_by_role("button", name="Choose a data set first", exact=True)).to_be_visible()
     expect(page.locator("#setting-place")).not_to_be_visible()
     open_runs(page)
     page.locator("#places-all").get_by_role("button", name="Places to train").click()

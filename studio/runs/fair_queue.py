@@ -166,11 +166,11 @@ class FairQueue:
         One for each that waits, those counted that are about to stop; and only where the one that waits really starts
         then. `home` is the account that asks: a queue that nobody looks after stops nothing for it.
         """
+        working = list(self._working(place))
+        if not any(map(self.gives_way, working)):
+            return None
         sees_all = self._sees_all(home)
         ready = [each.run for each in self._turns_of(home, place) if self._is_ready(each)]
-        if not ready:
-            return None
-        working = list(self._working(place))
         leaving = self._leaving(working)
         staying = [run for run in working if run not in leaving]
         free, held = self._room(place) - len(staying), Counter(run.home for run in staying)

@@ -11,7 +11,7 @@ _WORTH_SAYING = 60.0
 
 def headline(view: RunView, state: str, now: float, *, reason: str = "") -> str:
     """Say in a sentence or two what the run is doing. `reason` says why a lost run was lost, and why one waits or stops
-    where that is no wish of a person.
+    where no person asked for that.
     """
     match state:
         case "draft":

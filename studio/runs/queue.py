@@ -63,11 +63,13 @@ class Queue:
         """Return who waits and who works. A file that cannot be read counts as empty."""
         return self._read() or Line()
 
-    def set_aside_damaged(self) -> None:
-        """Keep a file that cannot be read under another name; do nothing where it can be read."""
-        if self._read() is None:
+    def whole_line(self) -> Line:
+        """Return the same, and keep a file that cannot be read under another name."""
+        found = self._read()
+        if found is None:
             with self._changing():
                 pass
+        return found or Line()
 
     def add(self, *ids: str, ahead_of: Callable[[str], bool] = lambda id: False) -> None:
         """Put runs at the end, or ahead of the first that waits of which `ahead_of` is true; those that wait already

@@ -9,7 +9,7 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -265,10 +265,10 @@ class Scheduler:
 
     def tick(self) -> str | None:
         """Start the run whose turn it is, if nothing is at work; return its id. Raises RunError for the queue alone."""
-        self._go_on_asking()
-        waiting = self.waiting()
+        line = self.queue.whole_line()
+        self._go_on_asking(line.working)
+        waiting = line.waiting
         if not waiting:
-            self.queue.set_aside_damaged()
             return None
         places, started = tuple(dict.fromkeys(map(self.place_of, waiting))), None
         if self._everybody.is_shared:
@@ -308,8 +308,8 @@ class Scheduler:
             gives_way = run.stop_wanted == GIVE_WAY
             self._see_to_the_end(run, GIVE_WAY_GRACE_SECONDS if gives_way else STOP_GRACE_SECONDS)
 
-    def _go_on_asking(self) -> None:
-        for id in self.queue.line().working:
+    def _go_on_asking(self, working: Iterable[str]) -> None:
+        for id in working:
             with logged(log, "A run that was at work cannot be read", RunError):
                 self.see_to_the_end(id)
 

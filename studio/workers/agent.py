@@ -110,6 +110,19 @@ def storage_there(spec: AgentSpec, environment: Mapping[str, str]) -> Storage:
     return HttpStorage(f"http://{head}:{spec.port}", spec.key)
 
 
+def until_answered(ask: Callable[[], Answer], clock: Clock) -> Answer:
+    """Ask the storage until it answers. Raises RunError where it does not for long, or the answer is no."""
+    deadline = clock.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return ask()
+        except (NoAnswer, StorageFull) as error:
+            log.warning("%s", error, exc_info=True)
+            if clock.monotonic() > deadline:
+                raise
+            clock.sleep(RETRY_SECONDS)
+
+
 @dataclass
 class Agent:
     """One job at a place, or the part of one of the `nodes` that it trains on: the first says and saves all."""
@@ -343,16 +356,7 @@ class Agent:
         self._until_answered(lambda: self._say(ended))
 
     def _until_answered(self, ask: Callable[[], Answer]) -> Answer:
-        """Ask the storage until it answers. Raises RunError where it does not for long, or the answer is no."""
-        deadline = self.clock.monotonic() + PATIENCE_SECONDS
-        while True:
-            try:
-                return ask()
-            except (NoAnswer, StorageFull) as error:
-                log.warning("%s", error, exc_info=True)
-                if self.clock.monotonic() > deadline:
-                    raise
-                self.clock.sleep(RETRY_SECONDS)
+        return until_answered(ask, self.clock)
 
     def _check(self, work: Work) -> int:
         """Write back what was sent, and what this place is."""

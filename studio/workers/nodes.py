@@ -15,11 +15,10 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from studio import codec
-from studio.errors import NoAnswer, RunError
+from studio.errors import RunError
 from studio.jobs.places.protocol import AGENT_VARIABLE, FAILED, REPORT, STOP, AgentSpec, Nodes, NoRoom, Report, Storage
-from studio.jobs.places.storage import StorageFull
 from studio.logs import log_to_stderr, logged
-from studio.workers.agent import MOST_REPORT_BYTES, PATIENCE_SECONDS, Clock, storage_there
+from studio.workers.agent import MOST_REPORT_BYTES, Clock, storage_there, until_answered
 
 FEWER_SECONDS = 90.0
 """So long a run that goes on waits for as many nodes as it had; then it goes on on those that there are."""
@@ -134,16 +133,7 @@ class Gathering:
         return None if content is None else codec.loads(Report, content)
 
     def _until_answered(self, ask: Callable[[], Answer]) -> Answer:
-        """Ask the storage until it answers. Raises RunError where it does not for long."""
-        deadline = self.clock.monotonic() + PATIENCE_SECONDS
-        while True:
-            try:
-                return ask()
-            except (NoAnswer, StorageFull):
-                log.warning("The storage of the place cannot be used now", exc_info=True)
-                if self.clock.monotonic() > deadline:
-                    raise
-                self.clock.sleep(LOOK_SECONDS)
+        return until_answered(ask, self.clock)
 
     def _is_stopping(self) -> bool:
         with logged(log, "The storage of the place cannot be used now", RunError, level=logging.WARNING):

@@ -1,5 +1,6 @@
 """Several runs at once: which values of which settings are tried, what all of the runs take, and what starts them."""
 
+from collections import Counter
 from functools import partial
 from typing import Any
 
@@ -88,8 +89,8 @@ def _other_data(studio: Studio, context: RunContext) -> tuple[tuple[str, str], .
     if context.dataset is None:
         return ()
     stored = [each for each in studio.data.all() if each.id != context.dataset.id and not each.inspection.verdict]
-    names = [each.name for each in (*stored, context.dataset)]
-    return tuple((_called(each, names.count(each.name) > 1), each.id) for each in stored)
+    names = Counter(each.name for each in (*stored, context.dataset))
+    return tuple((_called(each, names[each.name] > 1), each.id) for each in stored)
 
 
 def _called(dataset: Dataset, is_one_of_several: bool) -> str:
@@ -163,8 +164,8 @@ def plan(studio: Studio, selection: Selection, context: RunContext) -> Variants:
         raise ConfigError(f"{label} is chosen twice.", "Give all of its values in one row.")
     more = dict.fromkeys(id for id in selection.more_data if id != context.dataset.id)
     chosen = (context.dataset, *map(studio.data.get, more))
-    names = [each.name for each in chosen]
-    called = [(each.id, _called(each, names.count(each.name) > 1)) for each in chosen]
+    names = Counter(each.name for each in chosen)
+    called = [(each.id, _called(each, names[each.name] > 1)) for each in chosen]
     return variants(selection.settings, called, tried, architecture=context.about.architecture)
 
 

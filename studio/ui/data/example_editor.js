@@ -58,25 +58,13 @@ studio.halfEdited = ({element, trigger}) => {
     const draft = studio.kept(DRAFT);
     element.replaceChildren();
     if (!isClosed || !draft?.key) return;
-    const said = document.createElement('p');
-    said.className = 'ls-line ls-warning';
-    said.append(document.createElement('i'), document.createElement('span'));
-    said.lastChild.textContent = studio.t('You began to edit an example and did not save it.');
-    const press = (words, act) => {
-      const button = document.createElement('button');
-      button.type = 'button';
-      button.className = 'ls-button';
-      button.textContent = words;
-      button.addEventListener('click', act);
-      return button;
-    };
     const buttons = document.createElement('div');
     buttons.className = 'ls-buttons';
     buttons.append(
-      press(studio.t('Go on editing'), () => trigger('click', {verb: 'resume', key: draft.key, value: draft.number})),
-      press(studio.t('Forget it'), () => { studio.keep(DRAFT, null); sayHalfEdited(true); }),
+      studio.button(studio.t('Go on editing'), () => trigger('click', {verb: 'resume', key: draft.key, value: draft.number})),
+      studio.button(studio.t('Forget it'), () => { studio.keep(DRAFT, null); sayHalfEdited(true); }),
     );
-    element.append(said, buttons);
+    element.append(studio.warning(studio.t('You began to edit an example and did not save it.')), buttons);
   };
   sayHalfEdited(true);
 };

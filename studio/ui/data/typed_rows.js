@@ -72,15 +72,8 @@ studio.readTypedRows = (...values) => {
 studio.typedLeft = ({element}) => {
   const count = keptRows().length;
   if (!count) return;
-  const said = document.createElement('p');
-  said.className = 'ls-line ls-warning';
-  said.append(document.createElement('i'), document.createElement('span'));
-  said.lastChild.textContent = studio.t('Typed rows that you have not added: {0}', count);
-  const show = document.createElement('button');
-  show.type = 'button';
-  show.className = 'ls-button';
-  show.textContent = studio.t('Show them');
-  show.addEventListener('click', () => {
+  const said = studio.warning(studio.t('Typed rows that you have not added: {0}', count));
+  const show = studio.button(studio.t('Show them'), () => {
     element.replaceChildren();
     const title = document.querySelector('#data-bring > button');
     if (!title.classList.contains('open')) title.click();

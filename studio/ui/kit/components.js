@@ -4,6 +4,23 @@ studio.scrollTo = (id) => {
   document.getElementById(id)?.scrollIntoView({behavior: 'smooth', block: 'center'});
 };
 
+// What stands on the page of what only the browser knows: a line that warns, and a button.
+studio.warning = (words) => {
+  const said = document.createElement('p');
+  said.className = 'ls-line ls-warning';
+  said.append(document.createElement('i'), document.createElement('span'));
+  said.lastChild.textContent = words;
+  return said;
+};
+studio.button = (words, act) => {
+  const button = document.createElement('button');
+  button.type = 'button';
+  button.className = 'ls-button';
+  button.textContent = words;
+  button.addEventListener('click', act);
+  return button;
+};
+
 // Shows a component where `wanted` is chosen, and hides it otherwise.
 studio.showWhere = (wanted, chosen) => ({__type__: 'update', visible: chosen === wanted});
 

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from studio.config import RunConfig
+from studio.errors import StudioError
 from studio.events import Checking, Evaluated, Event, Finished, Prepared, Saved, Stepped
 from studio.jobs.tasks import Train
 from studio.ml.checkpoints import read_progress
@@ -181,7 +182,26 @@ def phase_of(run: RunFolder, total_steps: int, *, since: float, before: int) -> 
 
 
 def check_whole(ground: Ground, run: RunFolder, expected: Expected | None = None) -> None:
-    """Assert what is true of a run's files at every moment, whatever was done to its worker."""
+    """Assert what is true of a run's files at every moment, whatever was done to its worker.
+
+    A worker that goes on meanwhile may delete what only its training needed between two looks; then it is looked again.
+    """
+    deadline = time.monotonic() + 10
+    while True:
+        may_change = run.is_alive()
+        try:
+            _check_files(ground, run)
+            break
+        except (AssertionError, OSError, StudioError):
+            if not may_change or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+    if expected is not None:
+        view = ground.state(run).view
+        assert tuple(map(numbers, view.steps)) == expected.steps[: len(view.steps)], "another course of losses"
+
+
+def _check_files(ground: Ground, run: RunFolder) -> None:
     told = events(run)
     saved = [event.step for event in told if isinstance(event, Saved) and event.path.startswith("checkpoints/")]
     ended = isinstance(told[-1], Finished) and told[-1].status == "finished" if told else False
@@ -192,9 +212,6 @@ def check_whole(ground: Ground, run: RunFolder, expected: Expected | None = None
             assert read_progress(run.checkpoint(step)).step == step
     if run.result is not None:
         load_result(ground.model, run.result)
-    if expected is not None:
-        view = ground.state(run).view
-        assert tuple(map(numbers, view.steps)) == expected.steps[: len(view.steps)], "another course of losses"
 
 
 def check_lost(ground: Ground, run: RunFolder, process_id: int, expected: Expected | None = None) -> None:

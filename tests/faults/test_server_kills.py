@@ -61,8 +61,9 @@ def check_truth(ground: Ground, run: RunFolder) -> None:
     if before:
         holder = lock.holder(run.lock_path)
         assert holder is None or session_of(holder) or not run.is_alive(), "held, and nobody there"
-        if state.status == "finished":  # it has said so, and is about to leave
+        if state.status not in WORKING and state.view.ended_at is not None:  # it has said its last word, and leaves
             wait(lambda: not run.is_alive(), what="the worker to leave after its end")
+            check_truth(ground, run)
             return
         assert state.status in WORKING, state.status
     else:

@@ -7,6 +7,7 @@
     +-- RunError       a run cannot be created, started, read or stopped
     |   +-- TooMany    there is no room for it now: a bound of the studio is met
     |   +-- NoAnswer   a place where runs train does not answer now, and may do so later
+    |   +-- StorageFull the files of a place have no room left
     |   +-- OthersLost another process of the same run has ended, so this one cannot go on
     +-- ExportError    a result cannot be written, or failed its check
     +-- MirrorError    the data folder cannot be mirrored, or brought back
@@ -82,6 +83,10 @@ class TooMany(RunError):
 
 class NoAnswer(RunError):
     """A place where runs train does not answer now, and may do so later."""
+
+
+class StorageFull(RunError):
+    """The disk of a place has no room left."""
 
 
 class OthersLost(RunError):

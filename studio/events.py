@@ -124,6 +124,15 @@ class Measured:
 
 
 @dataclass(frozen=True)
+class Spent:
+    """What a run has cost until now at a place that is paid for, estimated, in US dollars; and the cap for it."""
+
+    usd: float
+    most_usd: float
+    per_hour: float
+
+
+@dataclass(frozen=True)
 class Stepped:
     """One optimiser step is done. `loss` is the mean over the step's learned tokens, before the step.
 
@@ -264,6 +273,7 @@ Event = (
     | Noted
     | Stopping
     | Measured
+    | Spent
     | Finished
     | Failed
     | Unknown
@@ -281,6 +291,7 @@ _KINDS: dict[str, type[Event]] = {
         Prepared,
         Forecasted,
         Measured,
+        Spent,
         Stepped,
         Skipped,
         Evaluated,

@@ -36,7 +36,8 @@ from studio.jobs.exports import ExportState, delete_export, start_export
 from studio.jobs.imports import ImportRequest, Imports
 from studio.jobs.jobs import Jobs, JobState
 from studio.jobs.places.away import forget_job
-from studio.jobs.places.book import Place, Places
+from studio.jobs.places.book import HUB, Place, Places
+from studio.jobs.places.tokens import HubToken
 from studio.jobs.pool import Pool, Room, WorkerPool, measure_room
 from studio.jobs.publishing import PublicationState, make_card, start_publication
 from studio.jobs.rendering import Rendering
@@ -81,14 +82,15 @@ class Among:
     """What the studio of one account shares with those of others.
 
     `person` tells whose it is, `pool` has the workers of all, `queue` the runs of all, and `make_room` frees the
-    accelerator of all chats. `require_member` raises RunError where the account only looks and compares, `require_time`
-    TooMany where it has trained as long as it may today.
+    accelerator of all chats. `hub_token` is that of the account alone. `require_member` raises RunError where the
+    account only looks and compares, `require_time` TooMany where it has trained as long as it may today.
     """
 
     person: Callable[[], Person]
     pool: WorkerPool
     queue: FairQueue
     make_room: Callable[[], None]
+    hub_token: HubToken
     require_member: Callable[[], None]
     require_time: Callable[[], None]
 
@@ -123,6 +125,7 @@ class Studio:
         self.rendering = rendering or Rendering()
         self._among = among
         self.places = Places(settings.home)
+        self.hub_token = among.hub_token if among else HubToken(settings.is_public)
         self.pool: WorkerPool = among.pool if among else Pool(settings.home, self.limits, launch=launch, room=room)
         self.jobs = Jobs(self.pool.launch)
         self.models = BaseModels(
@@ -137,7 +140,7 @@ class Studio:
         self.scheduler = Scheduler(
             runs,
             settings.home,
-            launch=lambda run: launch(TrainElsewhere(run.path) if run.config.place else Train(run.path)),
+            launch=lambda run: launch(self._training_of(run)),
             clock=clock,
             make_room=among.make_room if among else self.make_room,
             started=self.evaluations.automatic.expect,
@@ -149,6 +152,23 @@ class Studio:
         self.summaries = Summaries(
             runs, waiting=self.scheduler.waiting, view=self.scheduler.view, places=self.scheduler.places
         )
+
+    def _training_of(self, run: RunFolder) -> Train | TrainElsewhere:
+        """Return the task that trains a run. Raises RunError where that needs an access token which is not known."""
+        place = run.config.place
+        return TrainElsewhere(run.path, self._hub_token_for(place)) if place else Train(run.path)
+
+    def _hub_token_for(self, place: str) -> str:
+        """Return the access token that a worker of a place is given; empty where it needs none. Raises RunError."""
+        return self.hub_token.for_worker() if self.places.is_on_hub(place) else ""
+
+    def give_hub_token(self, token: str) -> None:
+        """Take the access token by which the person trains on the Hugging Face Hub; an empty one forgets it.
+
+        It is kept in memory alone. Raises ConfigError for what can be none.
+        """
+        self._require_member()
+        self.hub_token.give(token)
 
     def _runs_at_once(self, place: str) -> int:
         """Say how many runs of this data folder may be at work at a place at once."""
@@ -308,12 +328,13 @@ class Studio:
         """Put settings as the worker can take them.
 
         Raises ModelError for a model that cannot be one, ConfigError for an adapter that cannot be named here, and
-        RunError for one that several runs could be meant with, and for a place that is not there.
+        RunError for one that several runs could be meant with, and for a place that is not there or needs a token.
         """
         if config.start_adapter and self.runs.with_name(config.start_adapter):
             config = dataclasses.replace(config, start_adapter=self.runs.named(config.start_adapter).id)
         public_address.check_start_adapter(config, self.runs, self.settings)
         self.places.require(config.place, nodes=config.nodes)
+        self._hub_token_for(config.place)
         files = self.models.locate(config.model)
         if files is not None and files.source == "folder":
             # The worker has another working directory.
@@ -328,6 +349,8 @@ class Studio:
         Raises ConfigError for settings that cannot be, RunError where the name is taken or others may use the studio.
         """
         self._require_owner()
+        if place.kind == HUB:
+            self.hub_token.for_worker()
         place = self.places.add(place)
         self.check_place(place.name)
         return place
@@ -335,7 +358,7 @@ class Studio:
     def check_place(self, name: str) -> JobState[str]:
         """Start to check a place unless that is under way; return its state. Raises RunError."""
         self._require_owner()
-        task = CheckPlace(self.settings.home, self.places.get(name).name)
+        task = CheckPlace(self.settings.home, self.places.get(name).name, self._hub_token_for(name))
         if not self.jobs.is_held(task):
             self.jobs.start(task)
         return self.place_check(name)
@@ -378,6 +401,8 @@ class Studio:
         self._require_time()
         with self._queue_places.taking(len(ids)):
             states = [self.scheduler.view(id) for id in ids]
+            for each in states:
+                self._hub_token_for(each.run.config.place)
             if all(each.can_resume or each.status in ("queued", *WORKING) for each in states):
                 for each in states:
                     if each.can_resume:

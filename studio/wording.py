@@ -57,6 +57,11 @@ def size(count: float) -> str:
     return f"{count:.1f} GB"
 
 
+def dollars(amount: float) -> str:
+    """Write an amount of US dollars, to the cent."""
+    return "less than US$ 0.01" if 0 < amount < 0.01 else f"US$ {amount:,.2f}"
+
+
 def part_of(part: int, of: int) -> str:
     """Say over which held-out examples a loss is, where not over all: "24 of 100 held-out examples"."""
     return f"{part:,} of {of:,} held-out examples"

@@ -46,7 +46,7 @@ class BucketHub(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(("127.0.0.1", 0), _Answers)
+        super().__init__(("127.0.0.1", 0), BucketAnswers)
         self.storage = f"local://{folder}"
         self.buckets: dict[str, StoredBucket] = {}
         self.failures: list[tuple[str, int, int]] = []
@@ -79,7 +79,7 @@ class BucketHub(http.server.ThreadingHTTPServer):
         """Say nothing: a client that goes away in the middle is what the tests are about."""
 
 
-class _Answers(http.server.BaseHTTPRequestHandler):
+class BucketAnswers(http.server.BaseHTTPRequestHandler):
     server: BucketHub
     protocol_version = "HTTP/1.1"
 
@@ -98,14 +98,19 @@ class _Answers(http.server.BaseHTTPRequestHandler):
             return self.connection.close()
         if status is not None:
             return self._json(status, {"error": "no"})
+        return self.answer(path, body)
+
+    do_HEAD = do_POST = do_PUT = do_GET
+
+    def answer(self, path: str, body: bytes) -> None:
+        """Answer a request that does not fail."""
         if self.headers.get("Authorization") != f"Bearer {TOKEN}":
             return self._json(401, {"error": "Invalid credentials in Authorization header"})
         if path.startswith("/buckets/"):
-            return self._resolve(*path.removeprefix("/buckets/").split("/resolve/", 1))
+            bucket, _, file = path.removeprefix("/buckets/").partition("/resolve/")
+            return self._resolve(bucket, file)
         owner, name, *rest = path.removeprefix("/api/buckets/").split("/")
         return self._bucket(f"{owner}/{name}", "/".join(rest), body)
-
-    do_HEAD = do_POST = do_PUT = do_GET
 
     def _bucket(self, name: str, verb: str, body: bytes) -> None:
         server = self.server

@@ -25,6 +25,7 @@ from studio.compare.chat_room import ChatRoom
 from studio.data.library import DatasetLibrary
 from studio.errors import RunError, TooMany
 from studio.jobs.places.book import Places
+from studio.jobs.places.tokens import HubToken
 from studio.jobs.pool import Pool
 from studio.jobs.rendering import Rendering
 from studio.logs import logged
@@ -97,6 +98,8 @@ class Studios:
         self._studios: dict[str, _Open] = {}
         self._held: Counter[str] = Counter()
         self._usage: dict[str, Usage] = {}
+        self._hub_tokens: dict[str, HubToken] = {}
+        """By account, and longer than its studio is open: a run may start later."""
         self._swept_at = clock()
         self._trains: tuple[float, Waiting | None] = (clock(), None)
         self.drop_page: Callable[[str], None] = lambda id: None
@@ -231,6 +234,7 @@ class Studios:
         with self._guard:
             found = self._studios.pop(id, None)
             self._usage.pop(id, None)
+            self._hub_tokens.pop(id, None)
         if found is not None:
             found.studio.chat.close()
 
@@ -261,6 +265,7 @@ class Studios:
                 pool=AccountPool(self._pool, rights, home, usage.require_disk),
                 queue=self.queue,
                 make_room=self.make_room,
+                hub_token=self._hub_tokens.setdefault(account.id, HubToken(is_public=True)),
                 require_member=rights.require_member,
                 require_time=usage.require_time,
             ),

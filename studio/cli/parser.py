@@ -252,6 +252,11 @@ def _add_place_options(parser: argparse.ArgumentParser) -> None:
     kind = parser.add_mutually_exclusive_group(required=True)
     kind.add_argument("--ray", metavar="ADDRESS", help="a Ray cluster, by the address of its dashboard")
     kind.add_argument("--slurm", action="store_true", help="the Slurm cluster that this machine submits jobs to")
+    kind.add_argument(
+        "--hub",
+        metavar="HARDWARE",
+        help="Hugging Face Jobs on this hardware, such as t4-small, paid for by whose login or HF_TOKEN this is",
+    )
     usual = Place("usual", RAY)
     for flag, value, metavar, help in (
         ("--folder", "", "FOLDER", "a folder that the place and this machine share under the same path"),
@@ -259,6 +264,8 @@ def _add_place_options(parser: argparse.ArgumentParser) -> None:
         ("--python", usual.python, "COMMAND", "the Python there that has the studio's requirements"),
         ("--scratch", "", "FOLDER", "the folder there in which runs work"),
         ("--partition", "", "NAME", "the partition of Slurm"),
+        ("--namespace", "", "NAME", "whose jobs these are on the Hugging Face Hub, where not of whoever trains"),
+        ("--image", usual.image, "IMAGE", "the Docker image of jobs there"),
     ):
         default = f" (default: {value})" if value else ""
         parser.add_argument(flag, default=value, metavar=metavar, help=help + default)
@@ -267,7 +274,12 @@ def _add_place_options(parser: argparse.ArgumentParser) -> None:
         ("--cpus", usual.cpus, "cores for each run"),
         ("--gpus", usual.gpus, "GPUs for each run"),
         ("--memory", usual.memory_gib, "GB of memory for each run, 0 where the place decides"),
-        ("--hours", usual.hours, "how long Slurm lets one job work; a run goes on in the next one"),
+        (
+            "--hours",
+            usual.hours,
+            "how long Slurm lets one job work; a run goes on in the next one, and on the Hub stops",
+        ),
+        ("--cap", usual.cap_usd, "what a run may cost on the Hub at most, in US dollars; nothing starts there without"),
     ):
         parser.add_argument(flag, type=float, default=number, metavar="NUMBER", help=f"{help} (default: {number:g})")
     parser.add_argument("--runs-at-once", type=_count_of("runs"), default=1, help="how many runs train there at once")

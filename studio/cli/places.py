@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from studio.cli.follow import wait_for_job, why_no_result
-from studio.jobs.places.book import KINDS, RAY, SLURM, Place
+from studio.jobs.places.book import HUB, KINDS, RAY, SLURM, Place
 from studio.jobs.places.found import found_in_words
 from studio.studio import Studio
 
@@ -18,7 +18,7 @@ def places(studio: Studio, options: argparse.Namespace, *, console: Console) -> 
         case "add":
             place = studio.add_place(_given(options))
             _say(console, f"{place.name} is added: {KINDS.get(place.kind, place.kind)}.")
-            if not place.folder:
+            if place.files_address:
                 _say(console, f"The files of its runs go through {place.files_address}.")
             _wait(studio, place.name, console=console)
         case "check":
@@ -35,7 +35,7 @@ def places(studio: Studio, options: argparse.Namespace, *, console: Console) -> 
 def _given(options: argparse.Namespace) -> Place:
     return Place(
         name=options.name,
-        kind=SLURM if options.slurm else RAY,
+        kind=SLURM if options.slurm else HUB if options.hub else RAY,
         address=(options.ray or "").rstrip("/"),
         folder=options.folder,
         files_address=options.files_address.rstrip("/"),
@@ -47,6 +47,10 @@ def _given(options: argparse.Namespace) -> Place:
         gpus=options.gpus,
         memory_gib=options.memory,
         hours=options.hours,
+        namespace=options.namespace,
+        flavor=options.hub or "",
+        cap_usd=options.cap,
+        image=options.image,
         runs_at_once=options.runs_at_once,
         send_models=options.send_models,
     )
@@ -60,7 +64,7 @@ def _wait(studio: Studio, name: str, *, console: Console) -> None:
         raise why_no_result(state, "The check of the place did not come to an end.", "Check it again.")
     check = studio.places.last_check(name)
     if check is not None:
-        for line in found_in_words(check):
+        for line in found_in_words(check, studio.places.get(name)):
             _say(console, line)
     _say(console, state.sentence)
 

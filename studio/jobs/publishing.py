@@ -23,13 +23,11 @@ from studio.models.front_matter import read_front_matter
 from studio.models.hub import Hub
 from studio.models.licences import OTHER, Licence, known_licence, named
 from studio.models.locate import locate_settled
-from studio.models.publishing import CARD, check_target
+from studio.models.publishing import CARD, check_target, is_token
 from studio.runs.store import RunFolder
 from studio.settings import Settings
 
 log = logging.getLogger(__name__)
-
-_LONGEST_TOKEN = 500
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ def start_publication(
     if not card.strip():
         raise ExportError("The model card was not made yet.", "Look at the card first, then publish.")
     token = token.strip()
-    if len(token) > _LONGEST_TOKEN or any(not letter.isascii() or not letter.isprintable() for letter in token):
+    if not is_token(token):
         raise ExportError("This is no access token of the Hugging Face Hub.", "Copy it again: it begins with hf_.")
     if settings.is_public and not token:
         raise ExportError(

@@ -19,6 +19,9 @@ from studio.runs.launcher import JobPaths, model_slug
 PUBLISH_TOKEN = "STUDIO_PUBLISH_TOKEN"
 """The variable in which a worker gets the access token for one publication."""
 
+HUB_TOKEN = "STUDIO_HUB_TOKEN"
+"""The variable in which a worker gets the access token of the person who trains on the Hugging Face Hub."""
+
 _EVALUATION = re.compile(r"[a-z0-9][a-z0-9-]{0,199}")
 
 
@@ -92,25 +95,44 @@ class Train(Task, job="train", watched=False):
 
 @dataclass(frozen=True)
 class TrainElsewhere(Task, job="train-elsewhere"):
-    """Have a run trained at the place that its settings name, and bring home what it makes."""
+    """Have a run trained at the place that its settings name, and bring home what it makes.
+
+    `token` is as in `Publish`: that of the person who pays for the place, where it is paid for.
+    """
 
     run: Path
+    token: InitVar[str] = ""
+
+    def __post_init__(self, token: str) -> None:
+        object.__setattr__(self, "_token", token)
 
     @property
     def paths(self) -> JobPaths:
         return _in_run(self.run)
 
+    @property
+    def variables(self) -> dict[str, str]:
+        return _secret(self, HUB_TOKEN)
+
 
 @dataclass(frozen=True)
 class CheckPlace(Task, job="check-place", share=CHECKS):
-    """Look what a place is, and whether runs can train there."""
+    """Look what a place is, and whether runs can train there. `token` is as in `TrainElsewhere`."""
 
     home: Path
     name: str
+    token: InitVar[str] = ""
+
+    def __post_init__(self, token: str) -> None:
+        object.__setattr__(self, "_token", token)
 
     @property
     def paths(self) -> JobPaths:
         return _named(shared_home(self.home) / "places" / self.name, "check")
+
+    @property
+    def variables(self) -> dict[str, str]:
+        return _secret(self, HUB_TOKEN)
 
 
 @dataclass(frozen=True)
@@ -158,8 +180,7 @@ class Publish(Task, job="publish", share=PUBLICATIONS):
 
     @property
     def variables(self) -> dict[str, str]:
-        token: str = getattr(self, "_token", "")
-        return {PUBLISH_TOKEN: token} if token else {}
+        return _secret(self, PUBLISH_TOKEN)
 
 
 @dataclass(frozen=True)
@@ -285,6 +306,11 @@ def is_evaluation(name: str) -> bool:
 def home_of(folder: Path) -> Path:
     """Return the data folder that a run or an import lies in: <home>/runs/<id>, <home>/imports/<id>."""
     return folder.absolute().parent.parent
+
+
+def _secret(task: Task, name: str) -> dict[str, str]:
+    token: str = getattr(task, "_token", "")
+    return {name: token} if token else {}
 
 
 def _in_run(run: Path) -> JobPaths:

@@ -34,6 +34,7 @@ _OF_THE_HUB = (".gitattributes",)
 
 _KEPT = "What was uploaded is kept there: publish again, and it goes on from there. The export itself is untouched."
 _MOST_NAMED = 3
+_LONGEST_TOKEN = 500
 
 
 @dataclass(frozen=True)
@@ -341,6 +342,11 @@ def _broken(error: BaseException) -> ExportError:
     if isinstance(error, FileNotFoundError):
         return ExportError("The export was deleted while it was uploaded.", "Prepare it again, then publish it.")
     return ExportError("The connection to the Hugging Face Hub broke off.", f"Check the network. {_KEPT}")
+
+
+def is_token(text: str) -> bool:
+    """Tell whether a text can be an access token."""
+    return len(text) <= _LONGEST_TOKEN and text.isascii() and text.isprintable() and " " not in text
 
 
 def own_token() -> str | None:

@@ -28,6 +28,7 @@ from studio.events import (
     Saved,
     Skipped,
     SpeedUps,
+    Spent,
     Started,
     Stepped,
     Stopping,
@@ -74,6 +75,8 @@ class RunView:
     notes: list[Noted] = field(default_factory=list)
     forecast: Forecasted | None = None
     measured: Measured | None = None
+    spent: Spent | None = None
+    """What it has cost until now, where it trains at a place that is paid for."""
     speedups: SpeedUps | None = None
     skipped: int = 0
     """How many steps changed nothing, since fp16 could not hold their gradient."""
@@ -176,6 +179,9 @@ class RunView:
             return
         self.doubtful |= record.seq > self.last_seq + 1
         self.last_seq = record.seq
+        if isinstance(record.event, Spent):  # told beside whatever the run is at
+            self.spent = record.event
+            return
         self.time = self.time.after(record.event, record.time)
         self.story = self.story.after(record.event, record.time)
         if not isinstance(record.event, Noted):

@@ -24,12 +24,13 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from studio import codec
-from studio.errors import NoAnswer, RunError, StudioError
+from studio.errors import NoAnswer, RunError, StorageFull, StudioError
 from studio.events import Failed, Finished
 from studio.files import hash_file, open_plain
 from studio.graphics_card import card_names
 from studio.jobs.places.protocol import (
     AGENT_VARIABLE,
+    BEGAN_VARIABLE,
     FAILED,
     NODE_ADDRESS,
     REPORT,
@@ -41,7 +42,7 @@ from studio.jobs.places.protocol import (
     StoredFile,
     Work,
 )
-from studio.jobs.places.storage import FolderStorage, HttpStorage, StorageFull, checked
+from studio.jobs.places.storage import FolderStorage, HttpStorage, checked
 from studio.jobs.tasks import Train
 from studio.logs import log_to_stderr, logged
 from studio.runs import archive_paths, lock
@@ -57,7 +58,10 @@ BEAT_SECONDS = 5.0
 
 RETRY_SECONDS = 2.0
 PATIENCE_SECONDS = 24 * 3600.0
-"""So long a storage that does not answer is asked again, once the worker has ended."""
+"""So long a storage that does not answer is asked again, once the worker has ended, unless the place says otherwise."""
+
+SPARE_SECONDS = 300.0
+"""A job whose time is bounded ends the run so long before, or a fifth of its time: to save, and to hand that in."""
 
 OTHERS_SECONDS = 5.0
 """So long the agents of a run on several nodes have to say why theirs ended, once the first has met that."""
@@ -97,7 +101,15 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     usual = Path(tempfile.gettempdir()) / f"lora-studio-{os.getuid()}"
     scratch = Path(spec.scratch).expanduser() if spec.scratch else usual
     scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
-    agent = Agent(spec, storage_there(spec, environment), scratch=scratch, node=node_rank(), nodes=nodes())
+    began = float(os.environ.pop(BEGAN_VARIABLE, "") or time.time())
+    agent = Agent(
+        spec,
+        storage_there(spec, environment),
+        scratch=scratch,
+        node=node_rank(),
+        nodes=nodes(),
+        began=time.monotonic() - max(0.0, time.time() - began),
+    )
     signal.signal(signal.SIGTERM, lambda number, frame: agent.ask_to_stop())
     return agent.work()
 
@@ -106,13 +118,17 @@ def storage_there(spec: AgentSpec, environment: Mapping[str, str]) -> Storage:
     """Return the storage of a place as a job there reaches it."""
     if spec.folder:
         return FolderStorage(Path(spec.folder))
+    if spec.bucket:
+        from studio.jobs.places.hub_jobs import bucket_there
+
+        return bucket_there(spec.bucket, environment["HF_TOKEN"])
     head = environment.get("RAY_ADDRESS", "").rpartition(":")[0] or "127.0.0.1"
     return HttpStorage(f"http://{head}:{spec.port}", spec.key)
 
 
-def until_answered(ask: Callable[[], Answer], clock: Clock) -> Answer:
-    """Ask the storage until it answers. Raises RunError where it does not for long, or the answer is no."""
-    deadline = clock.monotonic() + PATIENCE_SECONDS
+def until_answered(ask: Callable[[], Answer], clock: Clock, *, seconds: float = PATIENCE_SECONDS) -> Answer:
+    """Ask the storage until it answers. Raises RunError where it does not for so long, or the answer is no."""
+    deadline = clock.monotonic() + seconds
     while True:
         try:
             return ask()
@@ -132,6 +148,8 @@ class Agent:
     scratch: Path
     node: int = 0
     nodes: int = 1
+    began: float | None = None
+    """When the job began, by the clock's `monotonic`, where that was before now."""
     clock: Clock = field(default_factory=lambda: time)
     _stop: threading.Event = field(default_factory=threading.Event)
     _said: Report = field(init=False)
@@ -141,6 +159,8 @@ class Agent:
     _known: dict[tuple[str, int, int, int], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.began is None:
+            self.began = self.clock.monotonic()
         self._said = Report(beat=0, now=self.clock.time(), host=socket.gethostname())
 
     def ask_to_stop(self) -> None:
@@ -246,7 +266,9 @@ class Agent:
         worker, begun = self._start_worker(run), self._offset
         asked, told_to_stop = False, f"{self.spec.part}/{STOP}"
         while worker.poll() is None:
-            self.clock.sleep(LOOK_SECONDS)
+            self._wait_for(worker)
+            if self._is_time_up():
+                self._stop.set()
             with logged(log, "The storage of the place cannot be used now", RunError, level=logging.WARNING):
                 self._hand_in(run)
                 if not asked and self.storage.has(told_to_stop):
@@ -264,6 +286,19 @@ class Agent:
         else:
             self._end(trouble=f"The worker at the place ended without a word (exit code {code}).", died=True)
         return 1 if code else 0
+
+    def _wait_for(self, worker: "subprocess.Popen[bytes]") -> None:
+        """Wait until it is time to look again, or the worker has ended."""
+        left = self.spec.look_seconds
+        while left > 0 and worker.poll() is None:
+            self.clock.sleep(min(left, LOOK_SECONDS))
+            left -= LOOK_SECONDS
+
+    def _is_time_up(self) -> bool:
+        if not self.spec.seconds or self.began is None:
+            return False
+        spare = min(SPARE_SECONDS, self.spec.seconds / 5)
+        return self.clock.monotonic() - self.began > self.spec.seconds - spare
 
     def _help(self, run: RunFolder) -> int:
         """Do the part of a node that is not the first, and say what is no fault of another one."""
@@ -356,7 +391,7 @@ class Agent:
         self._until_answered(lambda: self._say(ended))
 
     def _until_answered(self, ask: Callable[[], Answer]) -> Answer:
-        return until_answered(ask, self.clock)
+        return until_answered(ask, self.clock, seconds=self.spec.patience_seconds)
 
     def _check(self, work: Work) -> int:
         """Write back what was sent, and what this place is."""

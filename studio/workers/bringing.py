@@ -25,6 +25,7 @@ from studio.events import (
     Prepared,
     Record,
     SpeedUps,
+    Spent,
     Started,
     Unknown,
 )
@@ -171,7 +172,7 @@ class Bringing:
         event = archive_paths.shortened(record).event
         if isinstance(event, Finished | Failed):
             self.last = event
-        elif not isinstance(event, Started | Unknown):
+        elif not isinstance(event, Started | Spent | Unknown):
             self._pass_on(event, record)
         self._seq = record.seq
 

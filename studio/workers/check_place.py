@@ -8,13 +8,13 @@ from dataclasses import replace
 from studio import codec
 from studio.errors import NoAnswer, RunError, StudioError
 from studio.events import Finished, Loading
-from studio.jobs.places.book import Check, Place, Places
+from studio.jobs.places.book import LEAST_MINUTES, Check, Place, Places
 from studio.jobs.places.engines import open_engine, open_storage, spec_of
-from studio.jobs.places.protocol import REPORT, WORK, Engine, Facts, Report, Storage, Work
+from studio.jobs.places.protocol import REPORT, WORK, Engine, Facts, Paid, Report, Storage, Work
 from studio.jobs.tasks import CheckPlace
 from studio.logs import logged
 from studio.models.starter import Stopped
-from studio.wording import listed, size
+from studio.wording import dollars, listed, size
 from studio.workers.job import Job
 from studio.workers.place_facts import versions_here
 
@@ -54,6 +54,8 @@ def judged(check: Check, place: Place) -> Check:
     facts = check.facts
     if facts is None:
         return check
+    if facts.price_per_hour:
+        return _judged_price(check, place, facts.price_per_hour)
     missing = [name for name, version in facts.versions if name in _NEEDED and not version]
     if missing:
         return replace(
@@ -82,6 +84,18 @@ def judged(check: Check, place: Place) -> Check:
     return replace(check, doubts=tuple(_doubts(facts)))
 
 
+def _judged_price(check: Check, place: Place, price: float) -> Check:
+    minutes = place.cap_usd / price * 60
+    if minutes < LEAST_MINUTES:
+        return replace(
+            check,
+            trouble=f"The cap of {dollars(place.cap_usd)} pays for {minutes:.1f} minutes there, and a run needs "
+            f"{LEAST_MINUTES} or more.",
+            hint="Forget the place and add it again with a higher cap, or with cheaper hardware.",
+        )
+    return check
+
+
 def _doubts(facts: Facts) -> list[str]:
     here, found = dict(versions_here()), []
     for name, there in facts.versions:
@@ -93,11 +107,12 @@ def _doubts(facts: Facts) -> list[str]:
 
 
 def _ask(job: Job, place: Place, places: Places) -> Facts:
-    """Have a job there say what the place is. Raises RunError."""
+    """Find out what a place is: a job there says it, or who rents it out where a job costs money. Raises RunError."""
     engine, storage = open_engine(place, places), open_storage(place)
     part, sample = f"checks/check-{secrets.token_hex(8)}/1", secrets.token_hex(32)
     name = f"lora-studio-{part.split('/')[1]}"
     job.emit(Loading(what=f"Asking {place.name}"))
+    rented = _rented(engine, name) if isinstance(engine, Paid) else None
     engine.prepare()
     try:
         storage.write(f"{part}/sample", sample.encode())
@@ -106,6 +121,8 @@ def _ask(job: Job, place: Place, places: Places) -> Facts:
                 f"What was written to the storage of {place.name} does not come back.",
                 "Check its shared folder, or the address of its files.",
             )
+        if rented is not None:
+            return rented
         storage.write(f"{part}/{WORK}", codec.dumps(Work(sample="sample")).encode())
         engine.submit(name, spec_of(place, part=part, files=f"{part}/files"))
         job.emit(Loading(what=f"Waiting for a job at {place.name}"))
@@ -121,6 +138,13 @@ def _ask(job: Job, place: Place, places: Places) -> Facts:
             "Name a folder that all of its machines share, under the same path.",
         )
     return facts
+
+
+def _rented(engine: Paid, name: str) -> Facts:
+    """Return what is rented at a place, and its price; and see whether its jobs may be asked for."""
+    engine.paid_seconds(name)
+    about, price = engine.rented()
+    return Facts(hardware=about, price_per_hour=price)
 
 
 def _wait(job: Job, engine: Engine, storage: Storage, *, part: str, name: str, place: Place) -> Facts:

@@ -17,13 +17,14 @@ from studio.errors import NoAnswer, RunError
 from studio.events import Event, Failed, Finished, Loading, Noted, Record, Started, encode
 from studio.jobs.places.away import Away, new_away, read_away, write_away
 from studio.jobs.places.book import Place, Places
-from studio.jobs.places.engines import open_engine, open_storage, spec_of
+from studio.jobs.places.engines import look_seconds, open_engine, open_storage, spec_of
 from studio.jobs.places.protocol import (
     REPORT,
     STOP,
     WORK,
     Engine,
     JobSeen,
+    Paid,
     Report,
     Storage,
     files_of_run,
@@ -39,11 +40,11 @@ from studio.workers.base_model import ensure_model
 from studio.workers.bringing import Bringing, Gone
 from studio.workers.job import Job
 from studio.workers.sending import base_here, send_run
+from studio.workers.spending import Spending
 from studio.workers.train import clean_up as clean_up_run
 
-LOOK_SECONDS = 0.5
 ASK_SECONDS = 5.0
-"""So often the place is asked how the job is; its report is looked at more often."""
+"""So often the place is asked how the job is, unless its report is looked at more seldom."""
 
 MOST_DEATHS = 3
 """A job that ended without a word so often, and never got further, is not started again."""
@@ -67,6 +68,7 @@ SURE_SECONDS = 10.0
 NEW_SECONDS = 60.0
 """A job that was just submitted need not be known yet."""
 
+_REST_SECONDS = 0.5
 _MOST_REPORT_BYTES = 16 * 2**20
 
 Answer = TypeVar("Answer")
@@ -102,6 +104,9 @@ class Journey:
         self._place = place
         self._engine = engine
         self._storage = storage
+        self._spending = Spending(place, engine, job.emit) if isinstance(engine, Paid) else None
+        self._look_seconds = look_seconds(place)
+        self._sure_seconds = max(SURE_SECONDS, 3 * self._look_seconds)
         self._began = time.monotonic()
         self._asked_at: float | None = None
         self._has_passed_on = False
@@ -119,7 +124,8 @@ class Journey:
         while True:
             ended = self._follow()
             if ended is not None:
-                self._keep(replace(self._away, is_open=self._is_left_behind))
+                if not self._is_left_behind:
+                    self._keep(self._closed())
                 return ended
             self._count_death()
             self._job.emit(Started(os.getpid(), "train", lost.boot(), lost.memory_kills()))
@@ -143,6 +149,9 @@ class Journey:
     def _submit(self, *, begun: bool) -> None:
         """Send what the run needs, write down what the job is called, and start it."""
         away = replace(self._away, attempt=self._away.attempt + 1, is_open=True)
+        if self._spending is not None:
+            spending = self._spending
+            away = self._until_answered(lambda: spending.begin(away))
         self._until_answered(lambda: self._send(away, begun=begun))
         self._keep(away)
         self._until_answered(self._start)
@@ -170,6 +179,7 @@ class Journey:
             files=files_of_run(self._away.key),
             nodes=self._run.config.nodes,
             can_be_fewer=bool(self._run.checkpoint_steps),
+            seconds=self._away.seconds,
         )
         self._engine.submit(self._away.job, spec)
 
@@ -179,7 +189,8 @@ class Journey:
         bringing = Bringing(self._job, self._run, self._storage, attempt=self._away.attempt, part=self._part, here=here)
         if bringing.is_attached:
             bringing.say_again()
-        watch, beat, heard_at = _Watch(self._engine, self._away.job), -1, time.monotonic()
+        ask_seconds = max(ASK_SECONDS, self._look_seconds)
+        watch, beat, heard_at = _Watch(self._engine, self._away.job, ask_seconds), -1, time.monotonic()
         while True:
             try:
                 report = self._report()
@@ -188,7 +199,9 @@ class Journey:
                     beat, heard_at, self._told, self._silent_since = report.beat, time.monotonic(), "", None
                     if report.ended:
                         return self._end_of(bringing, report)
-                if watch.has_ended() and time.monotonic() - heard_at > SURE_SECONDS:
+                if self._spending is not None:
+                    self._spending.tell(self._away)
+                if watch.has_ended() and time.monotonic() - heard_at > self._sure_seconds:
                     return self._stopped_there() if self._is_stopping() else None
                 self._tell_how_it_waits(watch, report, time.monotonic() - heard_at)
                 self._pass_stop_on()
@@ -205,7 +218,19 @@ class Journey:
                 self._tell_silence(error)
                 self._wake_place()
                 heard_at = time.monotonic()
-            time.sleep(LOOK_SECONDS)
+            self._rest()
+
+    def _rest(self) -> None:
+        """Wait until it is time to look again; a request to stop is not kept waiting."""
+        until = time.monotonic() + self._look_seconds
+        while (left := until - time.monotonic()) > 0 and (self._has_passed_on or not self._is_stopping()):
+            time.sleep(min(left, _REST_SECONDS))
+
+    def _closed(self) -> Away:
+        """Return the present job as one that is over, with what it cost."""
+        if self._spending is not None:
+            return self._spending.ended(self._away)
+        return replace(self._away, is_open=False)
 
     def _report(self) -> Report | None:
         content = self._storage.read(f"{self._part}/{REPORT}", most_bytes=_MOST_REPORT_BYTES)
@@ -221,13 +246,21 @@ class Journey:
 
     def _end_of(self, bringing: Bringing, report: Report) -> Finished | Failed | None:
         if bringing.last is not None:
-            return bringing.last
+            return self._with_reason(bringing.last)
         if self._is_stopping():
             return self._stopped_there()
         if report.died:
             return None
-        self._keep(replace(self._away, is_open=False))
+        self._keep(self._closed())
         raise RunError(report.trouble or f"The run ended at {self._place.name} without a word.", report.hint)
+
+    def _with_reason(self, last: Finished | Failed) -> Finished | Failed:
+        """Say of a run that stopped unasked that its time, or its money, was used up."""
+        if self._spending is None or not isinstance(last, Finished) or last.status != "stopped" or self._is_stopping():
+            return last
+        text = self._spending.why_it_ended(self._away)
+        self._job.emit(Noted("warning", f"{text} Its checkpoints are here, and it can be resumed."))
+        return replace(last, summary=f"{text} {last.summary}")
 
     def _stopped_there(self) -> Finished:
         steps = self._run.checkpoint_steps
@@ -240,8 +273,11 @@ class Journey:
         """Take note that a job ended without a word. Raises RunError where too many did at the same step."""
         steps = self._run.checkpoint_steps
         step = steps[-1] if steps else 0
+        if self._spending is not None and not self._storage.has(f"{self._part}/{REPORT}"):
+            self._keep(self._closed())
+            raise self._spending.why_it_never_began(self._away)
         deaths = self._away.deaths + 1 if step <= self._away.step else 1
-        self._keep(replace(self._away, is_open=False, deaths=deaths, step=step))
+        self._keep(replace(self._closed(), deaths=deaths, step=step))
         if deaths >= MOST_DEATHS:
             raise RunError(
                 f"The run ended {deaths} times without a word at {self._place.name}, not beyond step {step:,}.",
@@ -323,9 +359,10 @@ class Journey:
 class _Watch:
     """How a job is by the word of its place, which is asked now and then."""
 
-    def __init__(self, engine: Engine, job: str) -> None:
+    def __init__(self, engine: Engine, job: str, ask_seconds: float) -> None:
         self._engine = engine
         self._job = job
+        self._ask_seconds = ask_seconds
         self._began = time.monotonic()
         self._next = 0.0
         self.seen: JobSeen = "waiting"
@@ -335,7 +372,7 @@ class _Watch:
         now = time.monotonic()
         if now >= self._next:
             self.seen = self._engine.state(self._job)
-            self._next = now + ASK_SECONDS
+            self._next = now + self._ask_seconds
         return self.seen == "ended" or (self.seen == "unknown" and now - self._began > NEW_SECONDS)
 
 

@@ -33,6 +33,16 @@ class Away:
     is_open: bool = False
     deaths: int = 0
     step: int = -1
+    spent_usd: float = 0.0
+    """What its jobs that ended have cost, where the place is paid for by time."""
+    price_per_hour: float = 0.0
+    seconds: int = 0
+    """The price of the open job, and how long it may last."""
+
+    @property
+    def most_usd(self) -> float:
+        """What all of its jobs cost at most, the open one included."""
+        return self.spent_usd + (self.seconds / 3600 * self.price_per_hour if self.is_open else 0.0)
 
     @property
     def job(self) -> str:
@@ -71,7 +81,7 @@ def forget_job(run: Path) -> None:
         (run / "away.json").unlink(missing_ok=True)
         return
     if found is not None and found.is_open:
-        write_away(run, replace(found, is_open=False))
+        write_away(run, replace(found, is_open=False, spent_usd=found.most_usd))
 
 
 def write_away(run: Path, away: Away) -> None:

@@ -24,15 +24,29 @@ SLURM = "slurm"
 PROCESS = "process"
 """A process on this machine that shares nothing with the studio but a folder. Nobody is offered it; tests use it."""
 
-KINDS = {RAY: "a Ray cluster", SLURM: "a Slurm cluster"}
+HUB = "hub"
+
+KINDS = {RAY: "a Ray cluster", SLURM: "a Slurm cluster", HUB: "Hugging Face Jobs"}
 """What can be added, in words."""
+
+KINDS_IN_WORDS = "a Ray cluster, a Slurm cluster or Hugging Face Jobs"
 
 FILES_PORT = 8266
 """Where a Ray cluster without a shared folder serves the files of its runs, unless another port is set."""
 
+IMAGE = "ghcr.io/astral-sh/uv:python3.12-bookworm"
+"""The Docker image of jobs on the Hugging Face Hub, unless another is named: Python and uv, as for its own uv jobs."""
+
+LEAST_MINUTES = 10
+"""A cap that pays for less than so many minutes is none to train with: the packages alone take some."""
+
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _MOST_BYTES = 2**20
 _MOST_AT_ONCE = 1000
+_MOST_USD = 100_000
+_FLAVOR = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
+_OWNER = re.compile(r"[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
+_LONGEST_IMAGE = 300
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +79,17 @@ class Place:
     """Whether base models of the Hub are sent from here, for a place that cannot download them."""
     partition: str = ""
     hours: float = 24.0
-    """How long Slurm lets a run work; it goes on in another job when that is not enough."""
+    """How long Slurm lets a run work; it goes on in another job when that is not enough. On the Hugging Face Hub the
+    longest time of a job, after which the run stops."""
+    namespace: str = ""
+    """Whose jobs these are on the Hugging Face Hub; empty for whoever trains."""
+    flavor: str = ""
+    """The hardware there, by the name that the Hub has for it."""
+    cap_usd: float = 0.0
+    """What a run may cost there at most, in US dollars, over all of its jobs."""
+    image: str = IMAGE
+    look_seconds: float = 0.0
+    """So often both sides look what is new; 0 for what is usual at such a place."""
     executor: str = "slurm"
     """"slurm", or "local" for processes on this machine, which tests use."""
 
@@ -138,6 +162,14 @@ class Places:
         check = self.last_check(name) if name else None
         return 1 if check is None or check.facts is None or check.trouble else check.facts.nodes
 
+    def is_on_hub(self, name: str) -> bool:
+        """Tell whether a place is on the Hugging Face Hub; one that is not there is not."""
+        try:
+            return bool(name) and self.get(name).kind == HUB
+        except RunError:
+            log.debug("A run names a place that is not there", exc_info=True)
+            return False
+
     def require(self, name: str, *, nodes: int) -> None:
         """Raise RunError where there is no such place, and ConfigError where no run trains on several nodes of it."""
         if not name and nodes > 1:
@@ -145,7 +177,7 @@ class Places:
                 f"The run asks for {nodes:,} nodes, and this machine is one.",
                 "Choose a Ray cluster where it trains (--place), or one node.",
             )
-        if name and self.get(name).kind == SLURM and nodes > 1:
+        if name and self.get(name).kind != RAY and nodes > 1:
             raise ConfigError(
                 f"At {name} a run trains on one node, and it asks for {nodes:,}.",
                 "Only a Ray cluster gives one run several: choose such a place, or one node.",
@@ -202,7 +234,9 @@ def check_place(place: Place) -> None:
             "Use small letters, digits and hyphens, at most 40, such as lab-cluster.",
         )
     if place.kind not in (*KINDS, PROCESS):
-        raise ConfigError(f"'{place.kind[:80]}' is no kind of place.", "Choose a Ray cluster or a Slurm cluster.")
+        raise ConfigError(f"'{place.kind[:80]}' is no kind of place.", f"Choose {KINDS_IN_WORDS}.")
+    if place.kind == HUB:
+        return _check_hub(place)
     if place.kind == RAY:
         _check_address(place.address, example="http://127.0.0.1:8265")
         if place.files_address:
@@ -212,9 +246,39 @@ def check_place(place: Place) -> None:
             "A Slurm cluster needs a folder that it shares with this machine.",
             "Name one that both see under the same path (--folder).",
         )
+    _check_folders(place)
+    _check_amounts(place)
+
+
+def _check_hub(place: Place) -> None:
+    if not _FLAVOR.fullmatch(place.flavor):
+        raise ConfigError(
+            f"'{place.flavor[:80]}' cannot be hardware of the Hugging Face Hub.",
+            "Give its name there, such as t4-small.",
+        )
+    if place.namespace and (not _OWNER.fullmatch(place.namespace) or "--" in place.namespace):
+        raise ConfigError(
+            f"'{place.namespace[:80]}' cannot be the name of somebody on the Hugging Face Hub.",
+            "Give yours or that of an organization, or leave it empty for whoever trains.",
+        )
+    if not 0 < place.cap_usd <= _MOST_USD:
+        raise ConfigError(
+            "What a run may cost at most is not set, and without that nothing is started on rented hardware.",
+            f"Give an amount in US dollars, up to {_MOST_USD:,} (--cap).",
+        )
+    if not place.image or not place.image.isprintable() or " " in place.image or len(place.image) > _LONGEST_IMAGE:
+        raise ConfigError(f"'{place.image[:120]}' is no name of a Docker image.", f"Give one such as {IMAGE}.")
+    _check_folders(place)
+    _check_amounts(place)
+
+
+def _check_folders(place: Place) -> None:
     for folder in filter(None, (place.folder, place.scratch)):
         if not Path(folder).is_absolute() or "\0" in folder:
             raise ConfigError(f"The folder '{folder[:200]}' is no whole path.", "Begin it with a slash.")
+
+
+def _check_amounts(place: Place) -> None:
     if not 1 <= place.runs_at_once <= _MOST_AT_ONCE:
         raise ConfigError(
             f"{place.runs_at_once:,} runs at once cannot be.", f"Choose a number from 1 to {_MOST_AT_ONCE:,}."

@@ -9,9 +9,21 @@ from studio.jobs.places.book import FILES_PORT, Place, Places
 from studio.jobs.places.protocol import AgentSpec, Engine, Storage
 from studio.jobs.places.storage import FolderStorage, HttpStorage
 
+LOOK_SECONDS = 0.5
+HUB_LOOK_SECONDS = 10.0
+"""So often both sides look for what is new: the Hub lets a person ask about three times a second."""
+
+PATIENCE_SECONDS = 24 * 3600.0
+HUB_PATIENCE_SECONDS = 600.0
+"""So long a job that is done waits for a storage that does not answer: on the Hub it is paid for meanwhile."""
+
 
 def open_storage(place: Place) -> Storage:
     """Return the files of a place, as they are reached from here."""
+    if place.kind == book.HUB:
+        from studio.jobs.places.hub_jobs import bucket_of
+
+        return bucket_of(place)
     return FolderStorage(Path(place.folder)) if place.folder else HttpStorage(place.files_address, place.files_key)
 
 
@@ -26,14 +38,26 @@ def open_engine(place: Place, places: Places) -> Engine:
             from studio.jobs.places.slurm_jobs import SlurmEngine
 
             return SlurmEngine(place)
+        case book.HUB:
+            from studio.jobs.places.hub_jobs import HubEngine
+            from studio.jobs.places.tokens import token_here
+
+            return HubEngine(place, places, token_here())
         case book.PROCESS:
             from studio.jobs.places.process_jobs import ProcessEngine
 
             return ProcessEngine(place)
-    raise RunError(f"'{place.kind}' is no kind of place.", "Choose a Ray cluster or a Slurm cluster.")
+    raise RunError(f"'{place.kind}' is no kind of place.", f"Choose {book.KINDS_IN_WORDS}.")
 
 
-def spec_of(place: Place, *, part: str, files: str, nodes: int = 1, can_be_fewer: bool = False) -> AgentSpec:
+def look_seconds(place: Place) -> float:
+    """Say how often both sides look for what is new."""
+    return place.look_seconds or (HUB_LOOK_SECONDS if place.kind == book.HUB else LOOK_SECONDS)
+
+
+def spec_of(
+    place: Place, *, part: str, files: str, nodes: int = 1, can_be_fewer: bool = False, seconds: int = 0
+) -> AgentSpec:
     """Return what a job at a place has to know; the rest is as in `AgentSpec`."""
     return AgentSpec(
         part=part,
@@ -48,6 +72,9 @@ def spec_of(place: Place, *, part: str, files: str, nodes: int = 1, can_be_fewer
         cpus=place.cpus,
         gpus=place.gpus,
         memory_bytes=int(place.memory_gib * 2**30),
+        look_seconds=look_seconds(place),
+        patience_seconds=HUB_PATIENCE_SECONDS if place.kind == book.HUB else PATIENCE_SECONDS,
+        seconds=seconds,
     )
 
 

@@ -16,7 +16,7 @@ of the place, under these names:
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 STORED_NAME = re.compile(r"(?=.{1,300}\Z)[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*", re.ASCII)
 """What a name in a storage can be: no part of it begins with a dot, so it never leaves the storage."""
@@ -27,6 +27,12 @@ WORK, REPORT, STOP, FAILED = "work.json", "report.json", "stop", "failed"
 
 AGENT_VARIABLE = "STUDIO_AGENT"
 """The variable in which a job finds what it has to know, as JSON."""
+
+FIRST_STEPS_VARIABLE = "STUDIO_FIRST_STEPS"
+"""The variable in which a job that begins without the studio's code finds where that is, as JSON."""
+
+BEGAN_VARIABLE = "STUDIO_JOB_BEGAN"
+"""The variable in which an agent finds when its job began, where that was before the agent did."""
 
 NODE_ADDRESS = "STUDIO_NODE_ADDRESS"
 """The variable in which an agent of a job on several nodes finds under which address the others know its node."""
@@ -74,6 +80,9 @@ class Facts:
     sample: str = ""
     nodes: int = 1
     """On how many nodes at once a run can train."""
+    hardware: str = ""
+    price_per_hour: float = 0.0
+    """What is rented there, and its price in US dollars, as whoever rents it out says; 0 where nothing is paid."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +127,14 @@ class AgentSpec:
     cpus: float = 0.0
     gpus: float = 0.0
     memory_bytes: int = 0
+    bucket: str = ""
+    """The bucket of the Hugging Face Hub in which the files lie, where they do."""
+    look_seconds: float = 0.5
+    """So often the job looks into its storage."""
+    patience_seconds: float = 24 * 3600.0
+    """So long a storage that does not answer is asked again, once the worker has ended."""
+    seconds: int = 0
+    """So long the job may last, where that is bounded: the run saves its work and ends before."""
 
 
 class Engine(Protocol):
@@ -141,6 +158,23 @@ class Engine(Protocol):
 
     def nodes(self) -> int:
         """Count the nodes that a run fits on, of which one run may have several; 1 where it may have one alone."""
+        ...
+
+
+@runtime_checkable
+class Paid(Protocol):
+    """What an engine also says of a place that is paid for by time. Raises as `Engine` does."""
+
+    def rented(self) -> tuple[str, float]:
+        """Ask what is rented, in words, and for the price of an hour, in US dollars."""
+        ...
+
+    def paid_seconds(self, job: str) -> float:
+        """Say how long a job has run."""
+        ...
+
+    def last_line(self, job: str) -> str:
+        """Return the last that a job said, where it can be read; for one that ended before it had begun."""
         ...
 
 

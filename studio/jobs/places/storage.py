@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import quote, urlsplit
 
-from studio.errors import NoAnswer, RunError
+from studio.errors import NoAnswer, RunError, StorageFull
 from studio.files import open_plain, read_bytes
 from studio.jobs.places.protocol import STORED_NAME
 from studio.logs import logged
@@ -23,10 +23,6 @@ _PIECE_BYTES = 2**20
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 log = logging.getLogger(__name__)
-
-
-class StorageFull(RunError):
-    """The disk of a place has no room left."""
 
 
 def checked(name: str) -> str:
@@ -56,7 +52,7 @@ class FolderStorage:
             except (FileNotFoundError, NotADirectoryError):
                 return None
         if content is None:
-            raise _too_large(name)
+            raise too_large(name)
         return content
 
     def write(self, name: str, content: bytes) -> None:
@@ -154,7 +150,7 @@ class HttpStorage:
                 return None
             content = self._reader(answer)(most_bytes + 1)
         if len(content) > most_bytes:
-            raise _too_large(name)
+            raise too_large(name)
         return content
 
     def write(self, name: str, content: bytes) -> None:
@@ -267,5 +263,6 @@ def _copy(read: Callable[[int], bytes], target: IO[bytes], *, name: str, size: i
         raise NoAnswer(f"A file of the place came only in part ({name[-40:]}).")
 
 
-def _too_large(name: str) -> RunError:
+def too_large(name: str) -> RunError:
+    """Return what is said of a file that is larger than it can be."""
     return RunError(f"A file of the place is larger than it can be ({name[-40:]}), and was not taken.")

@@ -1,0 +1,46 @@
+"""The access token by which a person trains on the Hugging Face Hub: in memory alone, as long as the studio runs."""
+
+import os
+from dataclasses import dataclass, field
+
+from studio.errors import ConfigError, RunError
+from studio.jobs.tasks import HUB_TOKEN
+from studio.models.publishing import is_token, own_token
+
+_NOT_GIVEN = "A run on the Hugging Face Hub needs an access token of the person who pays for it, and none is given."
+_GIVE_ONE = "Give yours below the place on the Configure tab. It is kept until the studio stops, and in no file."
+
+
+@dataclass
+class HubToken:
+    """The token of one person, empty until it is given. Where `is_public`, the login of this machine is not theirs."""
+
+    is_public: bool = False
+    value: str = field(default="", repr=False)
+
+    def give(self, text: str) -> None:
+        """Take a token, or with an empty text forget the one before. Raises ConfigError for what can be none."""
+        text = text.strip()
+        if text and not is_token(text):
+            raise ConfigError("This is no access token of the Hugging Face Hub.", "Copy it again: it begins with hf_.")
+        self.value = text
+
+    @property
+    def is_known(self) -> bool:
+        """Whether a run can go to the Hub."""
+        return bool(self.value or (not self.is_public and own_token()))
+
+    def for_worker(self) -> str:
+        """Return what a worker is given; empty where it takes the login of this machine. Raises RunError."""
+        if not self.is_known:
+            raise RunError(_NOT_GIVEN, _GIVE_ONE)
+        return self.value
+
+
+def token_here() -> str:
+    """Return the token of the person whose worker this is. Raises RunError where there is none."""
+    # It stays in the environment: cleaning up needs it again, and this worker starts no other process.
+    found = os.environ.get(HUB_TOKEN, "") or own_token()
+    if not found:
+        raise RunError(_NOT_GIVEN, _GIVE_ONE)
+    return found

@@ -1,0 +1,156 @@
+"""Runs by Hugging Face Jobs: the real client and the real storage library, on a Hub here whose jobs are processes here."""
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from studio.events import Failed, Finished, Noted, Spent
+from studio.jobs.places.away import read_away
+from studio.jobs.places.book import HUB, Place, Places
+from studio.jobs.tasks import CheckPlace, Train, TrainElsewhere
+from studio.runs import lock
+from studio.runs.launcher import Task, Worker, launch
+from studio.runs.store import RunFolder
+from tests.bucket_hub import TOKEN
+from tests.cluster.conftest import write_python
+from tests.faults.ground import Expected, Ground, check_finished, events, kill, last_step, wait
+from tests.jobs_hub import HubJob, JobsHub, jobs_hub
+
+NAME = "rented"
+CAP = 0.5
+
+
+@dataclass
+class Rented:
+    """A data folder whose runs train on the Hub; `token` is whose worker is started next."""
+
+    ground: Ground
+    hub: JobsHub
+    cache: Path
+    token: str = TOKEN
+
+    def launch(self, task: Task, /) -> Worker:
+        """Start a worker that speaks to the Hub here."""
+        around = {"HF_ENDPOINT": self.hub.address, "HF_HUB_OFFLINE": "", "HF_HOME": str(self.cache)}
+        return launch(task, command=(sys.executable, "-m", "studio.workers"), variables=around)
+
+    def carry(self, task: Task, /) -> Worker:
+        assert isinstance(task, Train)
+        return self.launch(TrainElsewhere(task.run, self.token))
+
+    def check(self) -> str:
+        """Check the place, and say what was wrong."""
+        task = CheckPlace(self.ground.home, NAME, self.token)
+        worker = self.launch(task)
+        wait(lambda: worker.exit_code() is not None, what="the check to end")
+        check = Places(self.ground.home).last_check(NAME)
+        assert check is not None
+        return f"{check.trouble} {check.hint}".strip()
+
+    def job(self, number: int = -1) -> HubJob:
+        return list(self.hub.jobs.values())[number]
+
+    def training(self) -> RunFolder:
+        """Return a run that is beyond its first checkpoint, there and here."""
+        run = self.ground.make_run(place=NAME)
+        self.ground.start(run)
+        self.until_beyond(run, 0)
+        return run
+
+    def until_beyond(self, run: RunFolder, step: int) -> None:
+        def is_beyond() -> bool:
+            return bool(run.checkpoint_steps and run.checkpoint_steps[-1] > step) or not run.is_alive()
+
+        wait(is_beyond, what="a checkpoint here", pause=0.02, seconds=120)
+        assert run.is_alive(), run.log_tail()
+
+    def rests(self, run: RunFolder, *, seconds: float = 120) -> None:
+        wait(lambda: not run.is_alive(), what="the worker here to end", seconds=seconds)
+
+
+@pytest.fixture
+def rented(tmp_path: Path, tiny_model: Path) -> Iterator[Rented]:
+    with jobs_hub(tmp_path / "hub", variables={"HF_HUB_DISABLE_TELEMETRY": "1"}) as hub:
+        ground = Ground(tmp_path / "home", tiny_model, partial(lambda task: made.carry(task)))  # type: ignore[arg-type]
+        made = Rented(ground, hub, tmp_path / "cache")
+        python = str(write_python(tmp_path / "python"))
+        Places(ground.home).add(
+            Place(NAME, HUB, flavor="t4-small", cap_usd=CAP, python=python, look_seconds=0.5, hours=2.0)
+        )
+        yield made
+        for run in ground.store.all():
+            ground.scheduler.discard(run.id)
+            wait(lambda run=run: not run.is_alive(), what="the end")  # type: ignore[misc]
+
+
+def paid(run: RunFolder) -> list[Spent]:
+    return [event for event in events(run) if isinstance(event, Spent)]
+
+
+def test_a_run_on_the_hub_ends_as_one_here_and_the_token_is_in_no_file(rented: Rented, steady: Expected) -> None:
+    assert rented.check() == ""
+    found = Places(rented.ground.home).last_check(NAME)
+    assert found is not None
+    assert found.facts is not None
+    assert found.facts.price_per_hour == pytest.approx(0.4)
+    assert not rented.hub.jobs, "a check costs nothing"
+    run = rented.ground.make_run(place=NAME)
+    rented.ground.start(run)
+    rented.ground.finish(run, seconds=200)
+    check_finished(rented.ground, run, steady)
+    spec = rented.job().spec
+    assert spec["timeoutSeconds"] == 60 * (75 - 1), "what the cap pays for, less a minute for its start"
+    assert spec["flavor"] == "t4-small"
+    assert spec["secrets"] == {"HF_TOKEN": TOKEN}
+    assert TOKEN not in json.dumps(spec["command"]) + json.dumps(spec["environment"])
+    assert 0 < paid(run)[-1].usd < 0.1
+    assert rented.hub.buckets["me/lora-studio-runs"].private
+    names = list(rented.hub.buckets["me/lora-studio-runs"].files)
+    assert all(name.startswith("inputs/") for name in names), "what the run left there was not deleted"
+    sent = len([each for each in rented.hub.asked if "/xorbs/" in each])
+    assert sent
+    found_in = [
+        path
+        for folder in (rented.ground.home, rented.cache, rented.hub.folder)
+        for path in folder.rglob("*")
+        if path.is_file() and TOKEN.encode() in path.read_bytes()
+    ]
+    assert found_in == []
+
+
+def test_a_run_goes_on_whose_worker_here_died(rented: Rented, steady: Expected) -> None:
+    run = rented.training()
+    kill(lock.holder(run.lock_path))  # type: ignore[arg-type]
+    rented.rests(run)
+    rented.ground.finish(run, seconds=200)
+    check_finished(rented.ground, run, steady)
+    assert len(rented.hub.jobs) == 1, "the job was paid for twice"
+
+
+def test_a_run_is_stopped_there_and_goes_on_in_another_job(rented: Rented, steady: Expected) -> None:
+    run = rented.training()
+    rented.ground.scheduler.stop(run.id)
+    rented.rests(run)
+    assert rented.ground.state(run).status == "stopped"
+    first = read_away(run.path)
+    assert first is not None
+    assert first.spent_usd > 0
+    wait(lambda: rented.hub.look(rented.job()).stage == "COMPLETED", what="the job to end")
+    rented.ground.finish(run, seconds=200)
+    check_finished(rented.ground, run, steady)
+    assert len(rented.hub.jobs) == 2
+    assert read_away(run.path).spent_usd > first.spent_usd  # type: ignore[union-attr]
+
+
+def test_a_job_that_the_hub_ends_is_followed_by_another_one(rented: Rented, steady: Expected) -> None:
+    run = rented.training()
+    rented.hub.cancel(rented.job())
+    rented.ground.finish(run, seconds=200)
+    check_finished(rented.ground, run, steady)
+    assert len(rented.hub.jobs) == 2
+    assert any(isinstance(event, Noted) and "ended without a word" in event.text for event in events(run))

@@ -55,6 +55,11 @@ class Loading:
         """Whether the base model is on its way to this machine."""
         return self.unit == "bytes" or self.what.startswith(("Downloading", "Unpacking"))
 
+    @property
+    def is_evaluating(self) -> bool:
+        """Whether the training is done, and its result is being evaluated where it was trained."""
+        return self.what.startswith("Evaluating")
+
 
 @dataclass(frozen=True)
 class Checking:

@@ -30,6 +30,8 @@ _GIVEN = NEEDED | {ABOUT, PARENTS, VALIDATION, EVENTS}
 """What a run has before it is trained, and what it says meanwhile."""
 
 _LEARNED = re.compile(r"(?:adapter|model|start|checkpoints/step-[0-9]{1,12})/([A-Za-z0-9][A-Za-z0-9._-]*)")
+EVALUATIONS = "evaluations"
+_EVALUATED = re.compile(rf"{EVALUATIONS}/end(?:\.json|\.rows-[0-9]{{1,16}}\.jsonl)")
 _LEARNED_FILES = frozenset(
     {
         "adapter_config.json",
@@ -109,6 +111,11 @@ def shortened(record: Record) -> Record:
 def is_made(inner: str) -> bool:
     """Tell whether a file is one that a worker makes of the run, beside its events. `inner` is as in `is_own`."""
     return is_own(inner) and inner not in _GIVEN
+
+
+def is_evaluated(inner: str) -> bool:
+    """Tell whether a file is of the evaluation that a place makes of a run at its end. `inner` is as in `is_own`."""
+    return _EVALUATED.fullmatch(inner) is not None
 
 
 def is_own(inner: str) -> bool:

@@ -24,7 +24,7 @@ class TimeSpent:
     has_begun: bool = False
     _heard_at: float = 0.0
     _pauses_for: str = ""
-    """"waiting" or "fetching" where the last event says that the worker does not work until the next one."""
+    """"waiting", "fetching" or "evaluating" where the last event says that no training is done until the next one."""
 
     @property
     def working(self) -> float:
@@ -41,6 +41,8 @@ class TimeSpent:
 
     def _adding(self, seconds: float, what: str) -> "TimeSpent":
         match what:
+            case "evaluating":  # that is not the run's own time, wherever it is done
+                return self
             case "waiting":
                 return replace(self, waiting=self.waiting + seconds)
             case "fetching":
@@ -57,4 +59,6 @@ def _is_check(event: Event | None) -> bool:
 def _pause(event: Event | None) -> str:
     if not isinstance(event, Loading):
         return ""
+    if event.is_evaluating:
+        return "evaluating"
     return "waiting" if event.is_waiting else "fetching" if event.is_fetching else ""

@@ -28,6 +28,7 @@ from studio.errors import NoAnswer, RunError, StorageFull, StudioError
 from studio.events import Failed, Finished
 from studio.files import hash_file, open_plain
 from studio.graphics_card import card_names
+from studio.jobs.evaluation_report import AT_THE_END
 from studio.jobs.places.protocol import (
     AGENT_VARIABLE,
     BEGAN_VARIABLE,
@@ -43,7 +44,7 @@ from studio.jobs.places.protocol import (
     Work,
 )
 from studio.jobs.places.storage import FolderStorage, HttpStorage, checked
-from studio.jobs.tasks import Train
+from studio.jobs.tasks import Evaluate, Task, Train
 from studio.logs import log_to_stderr, logged
 from studio.runs import archive_paths, lock
 from studio.runs.event_log import last_event, read_lines
@@ -179,7 +180,7 @@ class Agent:
                 self._say()
             with self._folder() as folder:
                 run = self._prepare(work, folder)
-                return self._train(run) if self.node == 0 else self._help(run)
+                return self._train(run, evaluates=work.evaluates) if self.node == 0 else self._help(run)
         except StudioError as error:
             log.warning("%s", error, exc_info=True)
             self._end(trouble=error.message, hint=error.hint)
@@ -262,8 +263,37 @@ class Agent:
         if hash_file(target) != file.sha256:
             raise NoAnswer(f"The file {Path(file.path).name} of the run came damaged.")
 
-    def _train(self, run: RunFolder) -> int:
-        worker, begun = self._start_worker(run), self._offset
+    def _train(self, run: RunFolder, *, evaluates: bool) -> int:
+        task, begun = Train(run.path, is_away=True), self._offset
+        worker = self._start_worker(task)
+        self._see_to_its_end(worker, run, listens=lambda: self._offset > begun)
+        last, code = last_event(run.events_path), worker.returncode
+        if isinstance(last, Finished | Failed):
+            if evaluates and isinstance(last, Finished) and last.status == "finished" and not self._stop.is_set():
+                self._evaluate(run)
+            self._end()
+        elif self.nodes > 1:  # another node may know why, and the job that has them all then says so
+            self.clock.sleep(OTHERS_SECONDS)
+        else:
+            self._end(trouble=f"The worker at the place ended without a word (exit code {code}).", died=True)
+        return 1 if code else 0
+
+    def _evaluate(self, run: RunFolder) -> None:
+        """Evaluate a run that has finished. Whether that succeeds or not, the run is done."""
+        task = Evaluate(run.path, AT_THE_END, own_tasks=False)
+        task.paths.events.parent.mkdir(parents=True, exist_ok=True)
+        self._said = replace(self._said, evaluating=True)
+        with logged(log, "The run could not be evaluated here", OSError, level=logging.WARNING):
+            worker = self._start_worker(task)
+            self._see_to_its_end(worker, run, listens=lambda: last_event(task.paths.events) is not None)
+
+    def _see_to_its_end(
+        self, worker: "subprocess.Popen[bytes]", run: RunFolder, *, listens: Callable[[], bool]
+    ) -> None:
+        """Hand in what a worker makes until it has ended, and ask it to stop when that is wanted.
+
+        Before its first word it does not listen, and would just die; `listens` says whether it does.
+        """
         asked, told_to_stop = False, f"{self.spec.part}/{STOP}"
         while worker.poll() is None:
             self._wait_for(worker)
@@ -273,19 +303,10 @@ class Agent:
                 self._hand_in(run)
                 if not asked and self.storage.has(told_to_stop):
                     self._stop.set()
-            # Before its first word it does not listen, and would just die.
-            if self._stop.is_set() and not asked and self._offset > begun:
+            if self._stop.is_set() and not asked and listens():
                 request_stop(worker.pid)
                 asked = True
         self._until_answered(lambda: self._hand_in(run))
-        last, code = last_event(run.events_path), worker.returncode
-        if isinstance(last, Finished | Failed):
-            self._end()
-        elif self.nodes > 1:  # another node may know why, and the job that has them all then says so
-            self.clock.sleep(OTHERS_SECONDS)
-        else:
-            self._end(trouble=f"The worker at the place ended without a word (exit code {code}).", died=True)
-        return 1 if code else 0
 
     def _wait_for(self, worker: "subprocess.Popen[bytes]") -> None:
         """Wait until it is time to look again, or the worker has ended."""
@@ -302,7 +323,7 @@ class Agent:
 
     def _help(self, run: RunFolder) -> int:
         """Do the part of a node that is not the first, and say what is no fault of another one."""
-        worker = self._start_worker(run)
+        worker = self._start_worker(Train(run.path, is_away=True))
         while worker.poll() is None:
             self.clock.sleep(LOOK_SECONDS)
         last = last_event(run.events_path)
@@ -310,8 +331,7 @@ class Agent:
             self._end(trouble=last.message, hint=last.hint)
         return 1 if worker.returncode else 0
 
-    def _start_worker(self, run: RunFolder) -> "subprocess.Popen[bytes]":
-        task = Train(run.path, is_away=True)
+    def _start_worker(self, task: Task) -> "subprocess.Popen[bytes]":
         python = shlex.split(self.spec.python) or [sys.executable]
         command = [*python, "-m", "studio.workers", "run", str(write_task(task))]
         with task.paths.log.open("ab") as file:
@@ -358,7 +378,7 @@ class Agent:
         found = []
         for path in sorted(run.path.rglob("*")):
             inner = path.relative_to(run.path).as_posix()
-            if not archive_paths.is_made(inner) or not path.is_file():
+            if not (archive_paths.is_made(inner) or archive_paths.is_evaluated(inner)) or not path.is_file():
                 continue
             told = path.stat()
             key = (inner, told.st_size, told.st_mtime_ns, told.st_ino)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from studio import codec
-from studio.errors import RunError
+from studio.errors import NoAnswer, RunError
 from studio.events import (
     THERE,
     Event,
@@ -38,6 +38,7 @@ from studio.runs.event_log import decoded, lines_with, read_events
 from studio.runs.store import RunFolder
 from studio.wording import size
 from studio.workers.checkpoints import NEWEST_KEPT
+from studio.workers.evaluation_home import take_evaluation
 from studio.workers.job import Job
 
 KEPT_FREE_BYTES = 2**28
@@ -70,8 +71,10 @@ class Bringing:
         self._seq = last_number(run.events_path, attempt)
         self._time = _last_time(run.events_path)
         self._offset: float | None = None
+        self._evaluation: frozenset[str] = frozenset()
         self.last: Finished | Failed | None = None
         """The end of the run, once it was told."""
+        self.has_evaluation = False
 
     @property
     def is_attached(self) -> bool:
@@ -91,12 +94,14 @@ class Bringing:
         if self._offset is None:
             ahead = time.time() - report.now
             self._offset = ahead if abs(ahead) > _LARGEST_CLOCK_ERROR else 0.0
-        files = _checked(report.files)
+        all_files = _checked(report.files)
+        files = [each for each in all_files if not archive_paths.is_evaluated(each.path)]
         if {each.path: each.sha256 for each in files} != self._files:
             self._take_files(files)
         self._take_events(report.events)
         self._take_log(report.logs)
         self._drop_old(files)
+        self._take_evaluation([each for each in all_files if each not in files])
 
     def _take_files(self, files: Sequence[StoredFile]) -> None:
         folders: dict[str, list[StoredFile]] = {}
@@ -117,6 +122,19 @@ class Bringing:
                     with whole_file(self._run.path / each.path) as temporary:
                         self._bring(each, temporary)
         self._files = {each.path: each.sha256 for each in files}
+
+    def _take_evaluation(self, files: Sequence[StoredFile]) -> None:
+        """Bring the evaluation home. Without it, the run is what it is."""
+        hashes = frozenset(each.sha256 for each in files)
+        if not files or hashes == self._evaluation:
+            return
+        try:
+            self.has_evaluation = take_evaluation(self._run, self._storage, files)
+        except NoAnswer:
+            raise
+        except RunError as error:
+            log.warning("The evaluation that the place made was not taken: %s", error, exc_info=True)
+        self._evaluation = hashes
 
     def _is_new(self, file: StoredFile) -> bool:
         if self._files.get(file.path) == file.sha256:
@@ -162,7 +180,8 @@ class Bringing:
             for line in (content or b"").split(b"\n"):  # a piece that is gone was taken in before
                 self._take_line(line)
             self._events = number
-            if content is not None:
+            # Whoever takes this job up after a kill of this worker must hear of the run's end again.
+            if content is not None and self.last is None:
                 self._storage.delete(f"{self._part}/events-{number}")
 
     def _take_line(self, line: bytes) -> None:
@@ -234,4 +253,5 @@ def _checked(files: Sequence[StoredFile]) -> tuple[StoredFile, ...]:
 
 
 def _can_be(file: StoredFile) -> bool:
-    return archive_paths.is_made(file.path) and SHA256.fullmatch(file.sha256) is not None and file.size >= 0
+    made = archive_paths.is_made(file.path) or archive_paths.is_evaluated(file.path)
+    return made and SHA256.fullmatch(file.sha256) is not None and file.size >= 0

@@ -15,6 +15,7 @@ from typing import TypeVar
 from studio import codec
 from studio.errors import NoAnswer, RunError
 from studio.events import Event, Failed, Finished, Loading, Noted, Record, Started, encode
+from studio.jobs.automatic_evaluations import request_path
 from studio.jobs.places.away import Away, new_away, read_away, write_away
 from studio.jobs.places.book import Place, Places
 from studio.jobs.places.engines import look_seconds, open_engine, open_storage, spec_of
@@ -110,6 +111,7 @@ class Journey:
         self._began = time.monotonic()
         self._asked_at: float | None = None
         self._has_passed_on = False
+        self._is_evaluated_there = False
         self._is_left_behind = False
         self._silent_since: float | None = None
         self._woken_at = time.monotonic()
@@ -166,6 +168,7 @@ class Journey:
             self._storage,
             files=files_of_run(away.key),
             begun=_first_lines(self._run) if begun else "",
+            evaluates=request_path(self._run).exists(),
             report=self._job.report,
             should_stop=self._is_stopping,
         )
@@ -196,25 +199,27 @@ class Journey:
                 report = self._report()
                 if report is not None and report.beat != beat:
                     bringing.take_in(report)
-                    beat, heard_at, self._told, self._silent_since = report.beat, time.monotonic(), "", None
+                    beat, heard_at, self._silent_since = report.beat, time.monotonic(), None
+                    self._told = self._told if report.evaluating else ""
+                    self._is_evaluated_there = report.evaluating
                     if report.ended:
                         return self._end_of(bringing, report)
                 if self._spending is not None:
                     self._spending.tell(self._away)
                 if watch.has_ended() and time.monotonic() - heard_at > self._sure_seconds:
-                    return self._stopped_there() if self._is_stopping() else None
+                    return self._ended(bringing) if bringing.last or self._is_stopping() else None
                 self._tell_how_it_waits(watch, report, time.monotonic() - heard_at)
                 self._pass_stop_on()
                 never_began = report is None and watch.seen == "waiting"
                 if self._must_end() or (self._is_stopping() and never_began):
                     self._engine.stop(self._away.job)
-                    return self._stopped_there()
+                    return self._ended(bringing)
             except Gone:
                 log.info("A file was deleted at the place while it was asked for", exc_info=True)
             except NoAnswer as error:
                 if self._must_end():
                     self._is_left_behind = True
-                    return self._stopped_there()
+                    return self._ended(bringing)
                 self._tell_silence(error)
                 self._wake_place()
                 heard_at = time.monotonic()
@@ -245,14 +250,23 @@ class Journey:
             ) from error
 
     def _end_of(self, bringing: Bringing, report: Report) -> Finished | Failed | None:
-        if bringing.last is not None:
-            return self._with_reason(bringing.last)
-        if self._is_stopping():
-            return self._stopped_there()
+        if bringing.last is not None or self._is_stopping():
+            return self._ended(bringing)
         if report.died:
             return None
         self._keep(self._closed())
         raise RunError(report.trouble or f"The run ended at {self._place.name} without a word.", report.hint)
+
+    def _ended(self, bringing: Bringing) -> Finished | Failed:
+        """Return the end of the run as it was told, or else say that it stopped there."""
+        if bringing.last is None:
+            return self._stopped_there()
+        if self._is_evaluated_there:
+            with logged(log, "The request for an evaluation could not be deleted", OSError, level=logging.WARNING):
+                request_path(self._run).unlink(missing_ok=True)
+            if not bringing.has_evaluation and not self._is_stopping():
+                self._job.emit(Noted("warning", f"{self._place.name} could not evaluate the run. Evaluate it here."))
+        return self._with_reason(bringing.last)
 
     def _with_reason(self, last: Finished | Failed) -> Finished | Failed:
         """Say of a run that stopped unasked that its time, or its money, was used up."""
@@ -291,7 +305,9 @@ class Journey:
 
     def _tell_how_it_waits(self, watch: "_Watch", report: Report | None, seconds: float) -> None:
         name = self._place.name
-        if report is not None and report.trouble and not report.ended:
+        if report is not None and report.evaluating:
+            self._say(f"Evaluating at {name}")
+        elif report is not None and report.trouble and not report.ended:
             self._say(f"Waiting for {name}: {report.trouble}")
         elif report is not None and seconds > SILENT_SECONDS:
             self._say(f"Waiting for {name}: the job there has not been heard of for a while")

@@ -45,12 +45,13 @@ def send_run(
     *,
     files: str,
     begun: str,
+    evaluates: bool,
     report: Report,
     should_stop: Callable[[], bool],
 ) -> Work:
     """Send what is not at the place yet, and return the work of a job there. Raises RunError and ModelError.
 
-    `files` is where in the storage the files of this run lie; `begun` is as in `Work`.
+    `files` is where in the storage the files of this run lie; `begun` and `evaluates` are as in `Work`.
     """
     sent = list(_all(run, place))
     total = sum(_size(each) for each in sent)
@@ -68,7 +69,7 @@ def send_run(
                 storage.send(at, each.source)
         done += _size(each)
         stored.append(StoredFile(each.path, at, digest, _size(each)))
-    return Work(run_id=run.id, files=tuple(stored), begun=begun)
+    return Work(run_id=run.id, files=tuple(stored), begun=begun, evaluates=evaluates)
 
 
 def base_here(config: RunConfig, home: Path) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from studio.events import Failed, Finished, Noted, Spent
+from studio.events import Noted, Spent
 from studio.jobs.places.away import read_away
 from studio.jobs.places.book import HUB, Place, Places
 from studio.jobs.tasks import CheckPlace, Train, TrainElsewhere
@@ -18,7 +18,7 @@ from studio.runs.launcher import Task, Worker, launch
 from studio.runs.store import RunFolder
 from tests.bucket_hub import TOKEN
 from tests.cluster.conftest import write_python
-from tests.faults.ground import Expected, Ground, check_finished, events, kill, last_step, wait
+from tests.faults.ground import Expected, Ground, check_finished, events, kill, wait
 from tests.jobs_hub import HubJob, JobsHub, jobs_hub
 
 NAME = "rented"

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from studio.events import Failed, Noted, Resumed, Started, Stepped
+from studio.events import Failed, Loading, Noted, Resumed, Started, Stepped
+from studio.files import write_whole
+from studio.jobs.automatic_evaluations import request_path
+from studio.jobs.evaluation_report import AT_THE_END, read_report, read_rows
 from studio.jobs.places.away import read_away
 from studio.jobs.places.book import Places
 from studio.jobs.tasks import Train, TrainElsewhere
@@ -82,6 +85,23 @@ def test_a_run_elsewhere_ends_as_one_here(away: Away, steady: Expected) -> None:
     away.finish(second)
     assert {path: path.stat().st_mtime_ns for path in away.place.folder.glob("inputs/*")}.items() >= sent.items()
     check_finished(away.ground, second, steady)
+
+
+def test_a_run_is_evaluated_where_it_was_trained(away: Away) -> None:
+    run = away.make_run(epochs=1)
+    write_whole(request_path(run), "0")
+    away.start(run)
+    begun = lambda: any(isinstance(each, Loading) and each.is_evaluating for each in events(run))  # noqa: E731
+    wait(begun, seconds=120, what="the evaluation there")
+    kill(lock.holder(run.lock_path))  # type: ignore[arg-type]
+    wait(lambda: not run.is_alive(), what="the lock to be let go of")
+    away.finish(run)
+    report = read_report(run, AT_THE_END)
+    assert report is not None
+    assert (report.run_id, report.rows, report.run_name) == (run.id, 4, run.name)
+    assert len(read_rows(run, AT_THE_END)) == 4
+    assert not request_path(run).exists(), "it would be evaluated again here"
+    assert not list(away.place.folder.glob("runs/*")), "what the run left at the place was not deleted"
 
 
 def test_the_worker_here_is_killed_and_finds_its_job_again(away: Away, steady: Expected) -> None:

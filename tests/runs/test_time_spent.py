@@ -49,3 +49,7 @@ def test_nothing_was_spent_before_the_first_worker() -> None:
     assert not TimeSpent().has_begun
     assert spent((50, STARTED)).working == 0
     assert spent((50, STARTED), (40, DONE)).working == 0, "a clock that was set back takes nothing away"
+
+
+def test_an_evaluation_at_the_place_is_not_the_runs_own_time() -> None:
+    assert spent((0, STARTED), (10, None), (12, Loading("Evaluating at lab")), (500, DONE)).working == 12

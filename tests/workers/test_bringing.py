@@ -85,6 +85,17 @@ def test_the_end_is_kept_for_whoever_writes_it(bringing: Bringing, place: Place)
     assert told(bringing) == [STEP]
 
 
+def test_the_end_is_told_again_to_a_worker_that_takes_the_job_up(bringing: Bringing, place: Place) -> None:
+    """The job goes on after it, to evaluate the run: whoever is killed meanwhile has not written the end."""
+    bringing.take_in(place.says(STEP))
+    said = place.says(Finished("finished", "", 1.0), since=1)
+    bringing.take_in(said)
+    again = bring(run_of(bringing), place)
+    again.take_in(said)
+    assert again.last == Finished("finished", "", 1.0)
+    assert [each for each in told(again) if isinstance(each, Stepped)] == [STEP]
+
+
 def test_a_failure_names_no_folder_of_the_place(bringing: Bringing, place: Place) -> None:
     bringing.take_in(place.says(Failed("bug", "It broke in /home/other/secret/file.py.", detail="/home/other")))
     assert bringing.last == Failed("bug", "It broke in file.py.")

@@ -9,8 +9,9 @@ import pytest
 
 from studio import codec
 from studio.errors import NoAnswer
-from studio.events import Finished, Loaded, Loading, Record, Started, Stepped, encode
+from studio.events import Finished, Loaded, Loading, Noted, Record, Started, Stepped, encode
 from studio.files import write_whole
+from studio.jobs.automatic_evaluations import request_path
 from studio.jobs.places.away import Away, read_away, write_away
 from studio.jobs.places.book import PROCESS, Place
 from studio.jobs.places.protocol import REPORT, STOP, WORK, AgentSpec, JobSeen, Report, Work
@@ -18,6 +19,7 @@ from studio.jobs.places.storage import FolderStorage
 from studio.models.starter import Stopped
 from studio.runs.event_log import EventLog, decode_lines, read_events
 from studio.runs.store import DISCARD, KEEP, RunFolder
+from studio.workers import elsewhere
 from studio.workers.elsewhere import Journey
 from studio.workers.job import Job
 
@@ -230,3 +232,26 @@ def test_a_job_asks_for_the_nodes_of_its_run_and_for_fewer_only_once_something_w
         journey(run, engine, storage).go()
     assert [(spec.nodes, spec.can_be_fewer) for spec in engine.specs] == [(3, False), (3, True)]
     assert {spec.cpus for spec in engine.specs} == {1.0}
+
+
+@pytest.mark.parametrize("ending", ["told", "lost"])
+def test_a_run_that_could_not_be_evaluated_there_is_finished_and_says_so(
+    run: RunFolder, engine: FakeEngine, storage: FolderStorage, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    monkeypatch.setattr(elsewhere, "SURE_SECONDS", 0.1)
+    monkeypatch.setattr(elsewhere, "ASK_SECONDS", 0.1)
+    request_path(run).write_text("0")
+    asked: list[bool] = []
+
+    def work(spec: AgentSpec) -> JobSeen:
+        asked.append(codec.loads(Work, storage.read(f"{spec.part}/{WORK}", most_bytes=2**20) or b"").evaluates)
+        seen = ends(storage)(spec)
+        said = Report(2, 1e9, events=1, evaluating=True, ended=ending == "told")
+        storage.write(f"{spec.part}/{REPORT}", codec.dumps(said).encode())
+        return seen
+
+    engine.on_submit = work
+    assert journey(run, engine, storage).go() == Finished("finished", "", 1.0)
+    assert asked == [True]
+    assert Noted("warning", "lab could not evaluate the run. Evaluate it here.") in told(run)
+    assert not request_path(run).exists()

@@ -55,7 +55,8 @@ class Work:
     """What a job does: it trains the run of this id once `files` lie in a data folder of its own.
 
     `begun` are the first events there, as lines, of a run that an earlier worker was at: the worker then knows that it
-    goes on, and in which number format.
+    goes on, and in which number format. `evaluates` says that a run that finishes is evaluated there, on what it holds
+    out, before the job ends.
     `sample` is set where the place is only checked: what stands in that file is to be written back.
     """
 
@@ -63,6 +64,7 @@ class Work:
     files: tuple[StoredFile, ...] = ()
     begun: str = ""
     sample: str = ""
+    evaluates: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,9 @@ class Facts:
 class Report:
     """How far a job is. `beat` grows while it lives; `now` is its clock.
 
-    `events` and `logs` say how many pieces of each there are. `trouble` is what hinders it, as a sentence. `ended` says
-    that nothing more will come, and `died` that the worker was killed: another job may have more luck.
+    `events` and `logs` say how many pieces of each there are. `trouble` is what hinders it, as a sentence. `evaluating`
+    says that the training is done, `ended` that nothing more will come, and `died` that the worker was killed: another
+    job may have more luck.
     """
 
     beat: int
@@ -104,6 +107,7 @@ class Report:
     ended: bool = False
     died: bool = False
     facts: Facts | None = None
+    evaluating: bool = False
 
 
 @dataclass(frozen=True)

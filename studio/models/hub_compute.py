@@ -171,15 +171,27 @@ class HubCompute:
         """Write a file of a bucket to a local path; False where it is not there."""
         with self._in_words(f"read the bucket '{bucket}'"):
             found = list(self._api.get_bucket_paths_info(bucket, [path]))
-            if found:
+            if not found:
+                return False
+            try:
                 self._api.download_bucket_files(bucket, [(found[0], target)], raise_on_missing_files=True)
-        return bool(found)
+            except (HfHubHTTPError, ValueError):  # so it tells of one that was deleted meanwhile, among others
+                if list(self._api.get_bucket_paths_info(bucket, [path])):
+                    raise
+                log.info("A file was deleted from the bucket while it was fetched", exc_info=True)
+                return False
+        return True
 
     def send(self, bucket: str, path: str, content: bytes | Path) -> None:
-        """Write a file of a bucket, whole."""
-        with self._in_words(f"write to the bucket '{bucket}'"):
-            source = content if isinstance(content, bytes) else str(content)
-            self._api.batch_bucket_files(bucket, add=[(source, path)])
+        """Write a file of a bucket, whole. Raises FileNotFoundError where the local one is not there any more."""
+        try:
+            with self._in_words(f"write to the bucket '{bucket}'"):
+                source = content if isinstance(content, bytes) else str(content)
+                self._api.batch_bucket_files(bucket, add=[(source, path)])
+        except NoAnswer:
+            if isinstance(content, Path) and not content.exists():  # hf_xet does not say so in a way of its own
+                raise FileNotFoundError(str(content)) from None
+            raise
 
     def delete(self, bucket: str, path: str) -> None:
         """Delete a file of a bucket, or a folder with all in it."""
@@ -218,8 +230,9 @@ class HubCompute:
             raise NoAnswer(
                 f"The Hugging Face Hub ({self._address}) cannot be reached.", f"Check the network. {_AGAIN}"
             ) from error
-        except Exception as error:  # hf_xet raises kinds of its own for whatever its storage answers
-            if type(error).__module__.partition(".")[0] != "hf_xet" and "xet" not in str(error).lower():
+        except Exception as error:  # hf_xet raises kinds of its own, and errors of the system without a number
+            is_of_xet = type(error).__module__.partition(".")[0] == "hf_xet" or isinstance(error, RuntimeError)
+            if not is_of_xet and (not isinstance(error, OSError) or error.errno is not None):
                 raise
             raise NoAnswer("The storage of the Hugging Face Hub cannot be reached, or refuses.", _AGAIN) from error
 

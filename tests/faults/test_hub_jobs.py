@@ -1,15 +1,19 @@
-"""Runs by Hugging Face Jobs: the real client and the real storage library, on a Hub here whose jobs are processes here."""
+"""Runs by Hugging Face Jobs: the real client and the real storage library, on a Hub here whose jobs are processes."""
 
 import json
 import sys
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 
-from studio.events import Failed, Finished, Noted, Spent
+from studio.events import Noted, Spent
 from studio.jobs.places.away import read_away
 from studio.jobs.places.book import HUB, Place, Places
 from studio.jobs.tasks import CheckPlace, Train, TrainElsewhere
@@ -18,7 +22,7 @@ from studio.runs.launcher import Task, Worker, launch
 from studio.runs.store import RunFolder
 from tests.bucket_hub import TOKEN
 from tests.cluster.conftest import write_python
-from tests.faults.ground import Expected, Ground, check_finished, events, kill, last_step, wait
+from tests.faults.ground import Expected, Ground, check_finished, events, kill, wait
 from tests.jobs_hub import HubJob, JobsHub, jobs_hub
 
 NAME = "rented"
@@ -59,8 +63,24 @@ class Rented:
         """Return a run that is beyond its first checkpoint, there and here."""
         run = self.ground.make_run(place=NAME)
         self.ground.start(run)
+        threading.Thread(target=self._slow_down, args=(len(self.hub.jobs),), daemon=True).start()
         self.until_beyond(run, 0)
         return run
+
+    def _slow_down(self, number: int) -> None:
+        """Let the worker of a job only compute for a third of its time: it would be done before it is disturbed."""
+        wait(lambda: len(self.hub.jobs) > number and self.job(number).process, what="the job")
+        process = self.job(number).process
+        assert process is not None
+        with suppress(psutil.Error):
+            while process.poll() is None:
+                for each in psutil.Process(process.pid).children(recursive=True):
+                    with suppress(psutil.Error):
+                        if "tests.faults.worker" in each.cmdline() and each.cpu_times().user > 2:
+                            each.suspend()
+                            time.sleep(0.1)
+                            each.resume()
+                time.sleep(0.05)
 
     def until_beyond(self, run: RunFolder, step: int) -> None:
         def is_beyond() -> bool:
@@ -123,6 +143,7 @@ def test_a_run_on_the_hub_ends_as_one_here_and_the_token_is_in_no_file(rented: R
     assert found_in == []
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_whose_worker_here_died(rented: Rented, steady: Expected) -> None:
     run = rented.training()
     kill(lock.holder(run.lock_path))  # type: ignore[arg-type]
@@ -132,6 +153,7 @@ def test_a_run_goes_on_whose_worker_here_died(rented: Rented, steady: Expected) 
     assert len(rented.hub.jobs) == 1, "the job was paid for twice"
 
 
+@pytest.mark.slow
 def test_a_run_is_stopped_there_and_goes_on_in_another_job(rented: Rented, steady: Expected) -> None:
     run = rented.training()
     rented.ground.scheduler.stop(run.id)
@@ -147,6 +169,7 @@ def test_a_run_is_stopped_there_and_goes_on_in_another_job(rented: Rented, stead
     assert read_away(run.path).spent_usd > first.spent_usd  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 def test_a_job_that_the_hub_ends_is_followed_by_another_one(rented: Rented, steady: Expected) -> None:
     run = rented.training()
     rented.hub.cancel(rented.job())

@@ -202,7 +202,7 @@ class _Answers(BucketAnswers):
             "status": {"stage": job.stage, "message": job.message or None},
             "durations": {
                 "schedulingSecs": int(began - job.created),
-                "runningSecs": int(now - began) if job.started else None,
+                "runningSecs": int((now - began) / self.server.second) if job.started else None,
                 "totalSecs": int(now - job.created),
             },
             "owner": {"id": "1", "name": job.owner, "type": "user"},

@@ -66,7 +66,7 @@ class HubCompute:
         return self._owners[namespace]
 
     def _find_owner(self, namespace: str) -> str:
-        with self._in_words("be asked whose it is"):
+        with self._in_words():
             who: Any = self._api.whoami()
         who = who if isinstance(who, dict) else {}
         me, orgs = str(who.get("name", "")), [each for each in who.get("orgs") or () if isinstance(each, dict)]
@@ -87,7 +87,7 @@ class HubCompute:
 
     def hardware(self) -> tuple[Hardware, ...]:
         """List what jobs can run on, with the prices that the Hub names now."""
-        with self._in_words("ask what there is to run on"):
+        with self._in_words():
             found = self._api.list_jobs_hardware()
         return tuple(_hardware(each) for each in found)
 
@@ -104,7 +104,7 @@ class HubCompute:
         secrets: Mapping[str, str],
     ) -> None:
         """Start a job that the Hub ends after so many seconds."""
-        with self._in_words(f"start jobs of '{owner}'", is_job=True):
+        with self._in_words(is_job=True):
             self._api.run_job(
                 image=image,
                 command=list(command),
@@ -120,7 +120,7 @@ class HubCompute:
     def find(self, owner: str, name: str) -> SeenJob | None:
         """Find the newest job of a name; None where there is none."""
         found: list[SeenJob] = []
-        with self._in_words(f"see jobs of '{owner}'", is_job=True):
+        with self._in_words(is_job=True):
             for each in self._api.list_jobs(labels={_NAME: name}, namespace=owner):
                 if (each.labels or {}).get(_NAME) == name:
                     found.append(_seen(each))
@@ -130,7 +130,7 @@ class HubCompute:
 
     def look(self, owner: str, id: str) -> SeenJob | None:
         """Say how a job is; None where the Hub has no record of it."""
-        with self._in_words(f"see jobs of '{owner}'", is_job=True):
+        with self._in_words(is_job=True):
             try:
                 return _seen(self._api.inspect_job(job_id=id, namespace=owner))
             except HfHubHTTPError as error:
@@ -141,18 +141,18 @@ class HubCompute:
 
     def cancel(self, owner: str, id: str) -> None:
         """End a job."""
-        with self._in_words(f"end jobs of '{owner}'", is_job=True):
+        with self._in_words(is_job=True):
             self._api.cancel_job(job_id=id, namespace=owner)
 
     def last_line(self, owner: str, id: str) -> str:
         """Return the last line that a job printed; empty where there is none."""
-        with self._in_words(f"read what jobs of '{owner}' print", is_job=True):
+        with self._in_words(is_job=True):
             lines = list(self._api.fetch_job_logs(job_id=id, namespace=owner, tail=_LAST_LINES))
         return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
     def make_bucket(self, bucket: str) -> None:
         """Make a private bucket where it is not there. Raises RunError for one that everybody can see."""
-        with self._in_words(f"make the bucket '{bucket}'"):
+        with self._in_words():
             self._api.create_bucket(bucket, private=True, exist_ok=True)
             is_private = self._api.bucket_info(bucket).private
         if not is_private:
@@ -163,27 +163,39 @@ class HubCompute:
 
     def content(self, bucket: str, path: str) -> tuple[str, int] | None:
         """Name the content of a file by its hash, and say its size; None where there is no such file."""
-        with self._in_words(f"read the bucket '{bucket}'"):
+        with self._in_words():
             found = list(self._api.get_bucket_paths_info(bucket, [path]))
         return (str(found[0].xet_hash), int(found[0].size)) if found else None
 
     def fetch(self, bucket: str, path: str, target: Path) -> bool:
         """Write a file of a bucket to a local path; False where it is not there."""
-        with self._in_words(f"read the bucket '{bucket}'"):
+        with self._in_words():
             found = list(self._api.get_bucket_paths_info(bucket, [path]))
-            if found:
+            if not found:
+                return False
+            try:
                 self._api.download_bucket_files(bucket, [(found[0], target)], raise_on_missing_files=True)
-        return bool(found)
+            except (HfHubHTTPError, ValueError):  # so it tells of one that was deleted meanwhile, among others
+                if list(self._api.get_bucket_paths_info(bucket, [path])):
+                    raise
+                log.info("A file was deleted from the bucket while it was fetched", exc_info=True)
+                return False
+        return True
 
     def send(self, bucket: str, path: str, content: bytes | Path) -> None:
-        """Write a file of a bucket, whole."""
-        with self._in_words(f"write to the bucket '{bucket}'"):
-            source = content if isinstance(content, bytes) else str(content)
-            self._api.batch_bucket_files(bucket, add=[(source, path)])
+        """Write a file of a bucket, whole. Raises FileNotFoundError where the local one is not there any more."""
+        try:
+            with self._in_words():
+                source = content if isinstance(content, bytes) else str(content)
+                self._api.batch_bucket_files(bucket, add=[(source, path)])
+        except NoAnswer:
+            if isinstance(content, Path) and not content.exists():  # hf_xet does not say so in a way of its own
+                raise FileNotFoundError(str(content)) from None
+            raise
 
     def delete(self, bucket: str, path: str) -> None:
         """Delete a file of a bucket, or a folder with all in it."""
-        with self._in_words(f"write to the bucket '{bucket}'"):
+        with self._in_words():
             gone = [each.path for each in self._api.get_bucket_paths_info(bucket, [path])]
             gone = gone or self._below(bucket, path)
             if gone:
@@ -204,8 +216,8 @@ class HubCompute:
         return f"{self._address}/settings/tokens"
 
     @contextmanager
-    def _in_words(self, what: str, *, is_job: bool = False) -> Iterator[None]:
-        """Turn what huggingface_hub and hf_xet raise inside the block into a RunError. `what` is what is tried."""
+    def _in_words(self, *, is_job: bool = False) -> Iterator[None]:
+        """Turn what huggingface_hub and hf_xet raise inside the block into a RunError."""
         try:
             yield
         except BucketBatchError as error:
@@ -213,17 +225,18 @@ class HubCompute:
         except HFValidationError as error:
             raise RunError(f"A name is none that the Hugging Face Hub can have: {error}.") from error
         except HfHubHTTPError as error:
-            raise self._refused(error, what, is_job=is_job) from error
+            raise self._refused(error, is_job=is_job) from error
         except (ConnectionError, TimeoutError, TransportError) as error:
             raise NoAnswer(
                 f"The Hugging Face Hub ({self._address}) cannot be reached.", f"Check the network. {_AGAIN}"
             ) from error
-        except Exception as error:  # hf_xet raises kinds of its own for whatever its storage answers
-            if type(error).__module__.partition(".")[0] != "hf_xet" and "xet" not in str(error).lower():
+        except Exception as error:  # hf_xet raises kinds of its own, and errors of the system without a number
+            is_of_xet = type(error).__module__.partition(".")[0] == "hf_xet" or isinstance(error, RuntimeError)
+            if not is_of_xet and (not isinstance(error, OSError) or error.errno is not None):
                 raise
             raise NoAnswer("The storage of the Hugging Face Hub cannot be reached, or refuses.", _AGAIN) from error
 
-    def _refused(self, error: HfHubHTTPError, what: str, *, is_job: bool) -> RunError:
+    def _refused(self, error: HfHubHTTPError, *, is_job: bool) -> RunError:
         status, billing = _status(error), f"{self._address}/settings/billing"
         if status == 401:
             return RunError(
@@ -242,27 +255,27 @@ class HubCompute:
             )
         if status == 403:
             return RunError(
-                f"This access token may not {what} (status 403).",
+                "This access token has no right to jobs there (status 403)."
+                if is_job
+                else "This access token has no right to write to the bucket there (status 403).",
                 f"Give one with the rights to write, to Jobs and to buckets, from {self._tokens}.",
             )
         if status == 429:
             return NoAnswer("The Hugging Face Hub was asked too often.", _AGAIN)
         if status >= 500:
             return NoAnswer(f"The Hugging Face Hub has trouble of its own (status {status}).", _AGAIN)
-        said = " ".join(str(error.server_message or "").split())[:200]
+        said = " ".join(str(error.server_message or "").split())[:200] or "no reason is given"
         return RunError(
-            f"The Hugging Face Hub refused to {what} (status {status}){f': {said}' if said else ''}.",
+            f"The Hugging Face Hub refused (status {status}): {said}.",
             "Check the settings of the place: `python app.py places check NAME` says what is wrong.",
         )
 
 
 def _hardware(found: Any) -> Hardware:
     gpus = found.accelerator
-    cards = "" if gpus is None else f", {gpus.quantity} x {gpus.model} with {gpus.vram}"
+    cards = "" if gpus is None else f" + {gpus.quantity} x {gpus.model} {gpus.vram}"
     price = float(found.unit_cost_usd) * _UNITS.get(str(found.unit_label), float("nan"))
-    return Hardware(
-        str(found.name), str(found.pretty_name), f"{found.cpu}, {found.ram} of memory{cards}", round(price, 6)
-    )
+    return Hardware(str(found.name), str(found.pretty_name), f"{found.cpu} + {found.ram}{cards}", round(price, 6))
 
 
 def _seen(found: Any) -> SeenJob:

@@ -1,15 +1,19 @@
-"""Runs by Hugging Face Jobs: the real client and the real storage library, on a Hub here whose jobs are processes here."""
+"""Runs by Hugging Face Jobs: the real client and the real storage library, on a Hub here whose jobs are processes."""
 
 import json
 import sys
+import threading
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 
-from studio.events import Noted, Spent
+from studio.events import Failed, Finished, Noted, Spent
 from studio.jobs.places.away import read_away
 from studio.jobs.places.book import HUB, Place, Places
 from studio.jobs.tasks import CheckPlace, Train, TrainElsewhere
@@ -19,7 +23,7 @@ from studio.runs.store import RunFolder
 from tests.bucket_hub import TOKEN
 from tests.cluster.conftest import write_python
 from tests.faults.ground import Expected, Ground, check_finished, events, kill, wait
-from tests.jobs_hub import HubJob, JobsHub, jobs_hub
+from tests.jobs_hub import READ_ONLY, HubJob, JobsHub, jobs_hub
 
 NAME = "rented"
 CAP = 0.5
@@ -59,8 +63,24 @@ class Rented:
         """Return a run that is beyond its first checkpoint, there and here."""
         run = self.ground.make_run(place=NAME)
         self.ground.start(run)
+        threading.Thread(target=self._slow_down, args=(len(self.hub.jobs),), daemon=True).start()
         self.until_beyond(run, 0)
         return run
+
+    def _slow_down(self, number: int) -> None:
+        """Let the worker of a job only compute for a third of its time: it would be done before it is disturbed."""
+        wait(lambda: len(self.hub.jobs) > number and self.job(number).process, what="the job")
+        process = self.job(number).process
+        assert process is not None
+        with suppress(psutil.Error):
+            while process.poll() is None:
+                for each in psutil.Process(process.pid).children(recursive=True):
+                    with suppress(psutil.Error):
+                        if "tests.faults.worker" in each.cmdline() and each.cpu_times().user > 2:
+                            each.suspend()
+                            time.sleep(0.1)
+                            each.resume()
+                time.sleep(0.05)
 
     def until_beyond(self, run: RunFolder, step: int) -> None:
         def is_beyond() -> bool:
@@ -123,6 +143,7 @@ def test_a_run_on_the_hub_ends_as_one_here_and_the_token_is_in_no_file(rented: R
     assert found_in == []
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_whose_worker_here_died(rented: Rented, steady: Expected) -> None:
     run = rented.training()
     kill(lock.holder(run.lock_path))  # type: ignore[arg-type]
@@ -132,6 +153,7 @@ def test_a_run_goes_on_whose_worker_here_died(rented: Rented, steady: Expected) 
     assert len(rented.hub.jobs) == 1, "the job was paid for twice"
 
 
+@pytest.mark.slow
 def test_a_run_is_stopped_there_and_goes_on_in_another_job(rented: Rented, steady: Expected) -> None:
     run = rented.training()
     rented.ground.scheduler.stop(run.id)
@@ -147,6 +169,7 @@ def test_a_run_is_stopped_there_and_goes_on_in_another_job(rented: Rented, stead
     assert read_away(run.path).spent_usd > first.spent_usd  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 def test_a_job_that_the_hub_ends_is_followed_by_another_one(rented: Rented, steady: Expected) -> None:
     run = rented.training()
     rented.hub.cancel(rented.job())
@@ -154,3 +177,93 @@ def test_a_job_that_the_hub_ends_is_followed_by_another_one(rented: Rented, stea
     check_finished(rented.ground, run, steady)
     assert len(rented.hub.jobs) == 2
     assert any(isinstance(event, Noted) and "ended without a word" in event.text for event in events(run))
+
+
+@pytest.mark.slow
+def test_a_run_whose_cap_is_reached_keeps_its_work_and_goes_on_with_a_higher_one(
+    rented: Rented, steady: Expected
+) -> None:
+    rented.hub.hardware = {"t4-small": ("T4", CAP / 7, None)}  # the cap pays for seven minutes, one of them its start
+    run = rented.training()
+    rented.hub.second = 0.001  # the six minutes are over at once
+    rented.rests(run)
+    failed = events(run)[-1]
+    assert isinstance(failed, Failed), failed
+    assert f"The cap of US$ {CAP:.2f} for a run at {NAME} is reached" in failed.message
+    assert rented.job().message == "Job timeout"
+    assert len(rented.hub.jobs) == 1
+    assert run.checkpoint_steps
+    assert paid(run)[-1].usd <= CAP
+    places = Places(rented.ground.home)
+    place = places.get(NAME)
+    places.remove(NAME)
+    places.add(replace(place, cap_usd=10 * CAP))
+    rented.hub.second = 1.0
+    rented.ground.finish(run, seconds=200)
+    check_finished(rented.ground, run, steady)
+    assert paid(run)[-1].usd > CAP * 6 / 7, "what the first job cost was forgotten"
+
+
+@pytest.mark.slow
+def test_a_token_that_expires_and_a_hub_that_is_away_lose_nothing(rented: Rented, steady: Expected) -> None:
+    run = rented.training()
+    rented.hub.failures = [("/api", 401, 10**6)]
+    rented.rests(run)
+    failed = events(run)[-1]
+    assert isinstance(failed, Failed), failed
+    assert "is wrong, or has expired" in failed.message
+    rented.hub.failures = [("/api", 503, 10**6)]
+    away_until = time.monotonic() + 20
+    rented.ground.start(run)
+    wait(lambda: time.monotonic() > away_until, what="the Hub to come back", seconds=60)
+    assert run.is_alive(), run.log_tail()
+    rented.hub.failures = []
+    rented.ground.finish(run, seconds=200)
+    check_finished(rented.ground, run, steady)
+    assert len(rented.hub.jobs) == 1
+
+
+def test_what_hinders_a_place_or_a_job_is_a_sentence(rented: Rented) -> None:
+    places = Places(rented.ground.home)
+    place = places.get(NAME)
+
+    def with_place(**changes: object) -> None:
+        places.remove(NAME)
+        places.add(replace(place, **changes))
+
+    for changes, token, said in (
+        ({}, READ_ONLY, "may read and nothing else"),
+        ({}, "hf_expired", "is wrong, or has expired"),
+        ({"flavor": "t5"}, TOKEN, "has no hardware 't5' for jobs. Choose one of cpu-basic, t4-small."),
+        ({"namespace": "strangers"}, TOKEN, "who is not in 'strangers'"),
+        ({"cap_usd": 0.05}, TOKEN, "The cap of US$ 0.05 pays for 7.5 minutes there"),
+    ):
+        with_place(**changes)
+        rented.token = token
+        assert said in rented.check()
+    rented.token = TOKEN
+    with_place(python="sh -c 'echo no such python; exit 3' --")
+    run = rented.ground.make_run(place=NAME)
+    rented.ground.start(run)
+    rented.rests(run)
+    failed = events(run)[-1]
+    assert isinstance(failed, Failed), failed
+    assert "ended before the run could begin. The last it said: no such python" in failed.message
+    assert len(rented.hub.jobs) == 1, "a job that cannot begin is not paid for again"
+    with_place()
+    rented.hub.fail("/api/jobs/me", 402, 10)
+    rented.ground.start(run)
+    rented.rests(run)
+    assert "There is no credit left" in events(run)[-1].message  # type: ignore[union-attr]
+
+
+def test_a_job_that_waits_for_room_is_called_off(rented: Rented) -> None:
+    rented.hub.starts = False
+    run = rented.ground.make_run(place=NAME)
+    rented.ground.start(run)
+    wait(lambda: rented.hub.jobs, what="the job")
+    rented.ground.scheduler.stop(run.id)
+    rented.rests(run)
+    assert rented.job().stage == "CANCELED"
+    assert isinstance(events(run)[-1], Finished)
+    assert read_away(run.path).spent_usd == 0  # type: ignore[union-attr]

@@ -55,7 +55,6 @@ def main(environment: MutableMapping[str, str]) -> None:
     plan = json.loads(environment.pop(_PLAN))
     lacking = missing(plan["packages"])
     if lacking:
-        print("Installing", *lacking, flush=True)  # noqa: T201  # the log of the job is all that there is
         subprocess.run([*installer(), *lacking], check=True)
     folder = Path(tempfile.mkdtemp(prefix="lora-studio-"))
     fetch_code(plan["bucket"], plan["code"], plan["sha256"], folder=folder)

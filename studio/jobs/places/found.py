@@ -36,9 +36,9 @@ def price_in_words(facts: Facts, place: Place) -> str:
 
 
 def _rented(facts: Facts, place: Place) -> tuple[str, ...]:
-    owner = f"of {place.namespace}" if place.namespace else "of whoever trains"
     return (
-        f"Jobs {owner} run on {facts.hardware}. {price_in_words(facts, place)}",
+        f"Jobs run on {facts.hardware}. {price_in_words(facts, place)}",
+        f"{place.namespace} pays for them." if place.namespace else "Whoever trains pays for it.",
         "A file came there and back. No job was started, because it would cost money: whether the image has what a run "
         "needs shows with the first run.",
     )

@@ -100,10 +100,15 @@ class Bucket:
         self._hub.delete(self._name, checked(name))
 
 
+def bucket_name(owner: str) -> str:
+    """Name the bucket in which all runs of a person or an organization have their files."""
+    return "/".join((owner, BUCKET))
+
+
 def bucket_of(place: Place) -> Bucket:
     """Return the files of a place as they are reached from here. Raises RunError where no token is given."""
     hub = HubCompute(token_here())
-    return Bucket(hub, lambda: f"{hub.owner(place.namespace)}/{BUCKET}")
+    return Bucket(hub, lambda: bucket_name(hub.owner(place.namespace)))
 
 
 def bucket_there(name: str, token: str) -> Bucket:
@@ -127,12 +132,12 @@ class HubEngine:
         return self._hub.owner(self._place.namespace)
 
     def prepare(self) -> None:
-        self._hub.make_bucket(f"{self._owner}/{BUCKET}")
+        self._hub.make_bucket(bucket_name(self._owner))
 
     def submit(self, job: str, spec: AgentSpec) -> None:
         if self._look(job) is not None:
             return
-        bucket = f"{self._owner}/{BUCKET}"
+        bucket = bucket_name(self._owner)
         code = write_code_zip(self._folder / ".code")
         sha256 = hash_file(code)
         storage = Bucket(self._hub, lambda: bucket)
@@ -155,7 +160,9 @@ class HubEngine:
 
     def state(self, job: str) -> JobSeen:
         found = self._look(job)
-        return "unknown" if found is None else _STATES.get(found.stage, "ended")
+        if found is None:
+            return "unknown"
+        return _STATES.get(found.stage, "ended")
 
     def stop(self, job: str) -> None:
         found = self._look(job)

@@ -13,7 +13,7 @@ from studio.studio import Studio
 from studio.ui.configure.state import Selection, with_preset
 from studio.ui.kit import form
 from studio.ui.kit.actions import Action
-from studio.ui.kit.exchange import Fields
+from studio.ui.kit.exchange import Fields, Result
 
 
 def press(facts: ModelFacts, selection: Selection, action: Action) -> Fields | Selection:
@@ -48,6 +48,12 @@ def download_model(studio: Studio, selection: Selection) -> Fields:
     if selection.settings.model:
         studio.models.prepare(selection.settings.model, retry=True)
     return Fields()
+
+
+def give_token(studio: Studio, selection: Selection, *, token: str | None) -> Result[Selection]:
+    """Take the access token for the Hub; it leaves the page. Raises ConfigError and RunError."""
+    studio.give_hub_token(token or "")
+    return Result(selection, {"emptied_token": ""})
 
 
 def start_run(

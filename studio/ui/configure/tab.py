@@ -73,6 +73,7 @@ def build(
             html(fragments.heading("What it takes"))
             pressable.append(panel.action_html("forecast"))
             controls |= {name: form.control(name) for name in ("place", "nodes", "name")}
+            token, give = _build_token(panel)
             start = panel.part("start", _start_button())
             _build_details(panel)
             started = gr.Textbox(visible=False, label="Run id")
@@ -95,6 +96,12 @@ def build(
     panel.on_action(partial(actions.press, facts), of=pressable, also={"tabs": tabs})
     saved = panel.on_action(partial(copied_settings.act, studio), of=[source])
     panel.on([download.click], partial(actions.download_model, studio))
+    panel.on(
+        [give.click, token.submit],
+        partial(actions.give_token, studio),
+        given={"token": token},
+        also={"emptied_token": token},
+    )
     listener = start.click(
         report_errors(partial(actions.start_run, studio)),
         inputs_kwargs={"dataset_id": dataset, "validation_dataset_id": other, **everything},
@@ -108,6 +115,21 @@ def build(
     panel.on_success(listener, actions.after_start)
     panel.on([start_several.click], partial(several.start, studio), also={"started_group": started_group})
     return ConfigureTab(panel, controls, started, listener, saved, started_group)
+
+
+def _build_token(panel: Panel[Selection]) -> tuple[gr.Textbox, gr.Button]:
+    """Lay out what a place on the Hub asks for; return the field of the token, which no state keeps, and its button."""
+    with panel.part("hub", gr.Column(visible=False)):
+        panel.html("hub_said")
+        token = gr.Textbox(
+            label="Your access token",
+            type="password",
+            placeholder="hf_...",
+            info="It pays for your runs on the Hugging Face Hub. It is kept until the studio stops, and in no file.",
+            elem_id="hub-token",
+        )
+        give = gr.Button("Use this token", size="sm", elem_id="hub-token-give")
+    return token, give
 
 
 def _build_choice(panel: Panel[Selection], controls: dict[str, Component]) -> tuple[list[gr.HTML], gr.Button]:

@@ -25,6 +25,7 @@ from studio.ui.configure import (
     methods_table,
     plan_card,
     preset_cards,
+    rented_place,
     several,
 )
 from studio.ui.configure.forecast_card import Learners
@@ -51,9 +52,11 @@ def draw(studio: Studio, facts: ModelFacts, selection: Selection) -> Drawing:
     seen = (selection.settings, chosen, selection.price_per_hour, context, selection.following)
     places, settings = studio.places.names(), selection.settings
     nodes = studio.places.nodes_of(settings.place)
+    rented = rented_place.look(studio, settings.place)
     return [
         Section(seen, partial(_parts, studio, facts, selection, context)),
         Section((places, settings.place, nodes, settings.nodes), partial(_place, places, settings, nodes)),
+        Section(rented, partial(rented_place.parts, rented)),
         several.section(studio, facts, selection, context),
         Section(selection.taken_from, lambda: {"source": str(copied_settings.said(selection.taken_from))}),
     ]

@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 from studio.errors import ConfigError
-from studio.jobs.places.book import RAY, Place
+from studio.jobs.places.book import HUB, IMAGE, RAY, Place
 from studio.studio import Studio
 from studio.ui.kit.actions import Action
+from studio.ui.kit.exchange import Result
 from studio.ui.runs.places_view import CHECK, FORGET, Wanted
 
 
@@ -20,23 +21,35 @@ def press(studio: Studio, wanted: Wanted, action: Action) -> Wanted:
     return wanted
 
 
-def add(studio: Studio, wanted: Wanted) -> Wanted:
-    """Add the place that was typed, and start to check it. Raises ConfigError and RunError."""
+def add(studio: Studio, wanted: Wanted, *, token: str | None = None) -> Result[Wanted]:
+    """Add the place that was typed, and start to check it; the access token leaves the page.
+
+    Raises ConfigError and RunError.
+    """
+    is_hub = wanted.kind == HUB
+    if is_hub and token:
+        studio.give_hub_token(token)
     place = studio.add_place(
         Place(
             name=wanted.name.strip(),
             kind=wanted.kind,
             address=wanted.address.strip().rstrip("/") if wanted.kind == RAY else "",
-            folder=wanted.folder.strip(),
-            python=wanted.python.strip() or "python",
+            folder="" if is_hub else wanted.folder.strip(),
+            python="python" if is_hub else wanted.python.strip() or "python",
             runs_at_once=int(_number(wanted.runs_at_once, "Runs at once")),
-            gpus=_number(wanted.gpus, "GPUs"),
+            gpus=0.0 if is_hub else _number(wanted.gpus, "GPUs"),
+            flavor=wanted.flavor.strip() if is_hub else "",
+            cap_usd=_number(wanted.cap, "A run costs at most", most=100_000) if is_hub else 0.0,
+            hours=_number(wanted.hours, "Longest time", most=10_000) if is_hub else 24.0,
+            namespace=wanted.namespace.strip() if is_hub else "",
+            image=(wanted.image.strip() or IMAGE) if is_hub else IMAGE,
         )
     )
-    return replace(Wanted(), kind=wanted.kind, said=f"{place.name} is added, and is being checked.")
+    said = f"{place.name} is added, and is being checked."
+    return Result(replace(Wanted(), kind=wanted.kind, said=said), {"emptied_token": ""})
 
 
-def _number(value: object, label: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1_000:
-        raise ConfigError(f"{label} is no number from 0 to 1,000.", "Enter one.")
+def _number(value: object, label: str, *, most: int = 1_000) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+        raise ConfigError(f"{label} is no number from 0 to {most:,}.", "Enter one.")
     return float(value)

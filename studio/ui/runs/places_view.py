@@ -7,7 +7,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from studio.jobs.jobs import JobState
-from studio.jobs.places.book import KINDS, RAY, Check, Place
+from studio.jobs.places.book import HUB, IMAGE, KINDS, RAY, SLURM, Check, Place
 from studio.jobs.places.found import found_in_words
 from studio.studio import Studio
 from studio.ui.kit import fragments
@@ -19,9 +19,19 @@ from studio.wording import counted
 CHECK, FORGET = "check", "forget"
 
 ABOUT = (
-    "A run can train on a cluster as on this machine: its curves, answers and checkpoints come here while it trains. "
-    "Once there is a place, the Configure tab asks where a run trains."
+    "A run can train on a cluster, or on rented hardware, as on this machine: its curves, answers and checkpoints come "
+    "here while it trains. Once there is a place, the Configure tab asks where a run trains."
 )
+
+
+_FIELDS = {
+    "address": (RAY,),
+    "folder": (RAY, SLURM),
+    "python": (RAY, SLURM),
+    "gpus": (RAY, SLURM),
+    **dict.fromkeys(("flavor", "cap", "hours", "namespace", "image", "token"), (HUB,)),
+}
+"""Which fields belong to which kinds of places."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +45,11 @@ class Wanted:
     python: str = "python"
     runs_at_once: Any = 1
     gpus: Any = 0
+    flavor: str = ""
+    cap: Any = 0
+    hours: Any = 24
+    namespace: str = ""
+    image: str = IMAGE
     said: str = ""
 
 
@@ -48,6 +63,7 @@ def draw(studio: Studio, wanted: Wanted) -> Parts:
     return {
         "all": gr.update(visible=True, label=f"Places to train ({len(names):,})" if names else "Places to train"),
         "list": str(fragments.stack(shown)),
+        **{name: gr.update(visible=wanted.kind in kinds) for name, kinds in _FIELDS.items()},
         "said": str(fragments.line("good", wanted.said)) if wanted.said else "",
     }
 
@@ -73,7 +89,7 @@ def _found(place: Place | None, check: Check | None, state: JobState[str]) -> li
         return [fragments.line("busy", f"{state.sentence.rstrip('.')}.")]
     if check is None:
         return [fragments.line("quiet", "It was never checked.")]
-    first, *doubts = found_in_words(check)
+    first, *doubts = found_in_words(check, place)
     when = fragments.note(f"Checked {moment(check.at)}.")
     return [
         fragments.line("bad" if check.trouble else "good", first),

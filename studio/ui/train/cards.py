@@ -6,6 +6,7 @@ Functions from a `RunState` to markup.
 from markupsafe import Markup
 
 from studio.config import settings
+from studio.events import Spent
 from studio.jobs.evaluations import EvaluationState
 from studio.jobs.tradeoff import peak_memory_gib
 from studio.jobs.verdicts import summary
@@ -18,7 +19,7 @@ from studio.ui.kit.actions import button
 from studio.ui.kit.form import CHOICE_LABELS
 from studio.ui.kit.fragments import Tile
 from studio.ui.kit.numbers import clock_time, parameters, share
-from studio.wording import between, brief_duration, counted, part_of, size
+from studio.wording import between, brief_duration, counted, dollars, part_of, size
 
 RESTORE = "restore"
 GIB = 2**30
@@ -72,9 +73,17 @@ def status_panel(state: RunState, evaluation: EvaluationState | None = None) -> 
         place, nodes = state.run.config.place, state.run.config.nodes
         where = f"It trains at {place}." if nodes == 1 else f"It trains at {place}, on {nodes:,} nodes."
         shown.append(fragments.line("quiet", where))
+    if state.view.spent is not None:
+        shown.append(fragments.line("quiet", spent_in_words(state.view.spent)))
     warnings = [note.text for note in state.view.notes if note.level == "warning"]
     shown += [fragments.notice("warning", text) for text in warnings]
     return fragments.stack(shown)
+
+
+def spent_in_words(spent: Spent) -> str:
+    """Say what a run has cost until now at a place that is paid for."""
+    cost, most = dollars(spent.usd), dollars(spent.most_usd)
+    return f"It has cost about {cost}, by the time of its jobs and the price of an hour. It costs at most {most}."
 
 
 def phase_of(state: RunState) -> tuple[str, str]:

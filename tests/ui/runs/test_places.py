@@ -10,14 +10,19 @@ import pytest
 from studio import codec
 from studio.config import RunConfig
 from studio.errors import ConfigError, RunError
+from studio.events import Spent
 from studio.jobs.places.away import Away, read_away, write_away
 from studio.jobs.places.book import Check, Place
 from studio.jobs.places.protocol import Facts
-from studio.jobs.tasks import CheckPlace, Train, TrainElsewhere
+from studio.jobs.tasks import HUB_TOKEN, CheckPlace, Train, TrainElsewhere
+from studio.runs.event_log import EventLog
 from studio.runs.fair_queue import FairQueue
 from studio.runs.queue import Queue
 from studio.studio import Studio
+from studio.ui.configure import actions as configure_actions
+from studio.ui.configure import rented_place
 from studio.ui.configure import view as configure_view
+from studio.ui.configure.state import Selection as ConfigureSelection
 from studio.ui.kit.actions import Action
 from studio.ui.runs import actions, places_actions, places_view
 from studio.ui.runs.places_view import CHECK, FORGET, Wanted
@@ -36,7 +41,7 @@ def workers(studio: Studio) -> FakeWorkers:
 
 def test_a_place_is_added_checked_and_forgotten(studio: Studio) -> None:
     assert places_view.draw(studio, Wanted())["list"] == '<div class="ls-stack"></div>'
-    after = places_actions.add(studio, RAY)
+    after = places_actions.add(studio, RAY).state
     assert after.said == "lab is added, and is being checked."
     assert after.name == ""
     added = studio.places.get("lab")
@@ -170,3 +175,93 @@ def test_accounts_take_turns_at_each_place_alone(tmp_path: Path) -> None:
         assert is_ours
     assert line.next_home("lab") == anna, "the turn at a place is another's now"
     os.close(served)
+
+
+HUB = Wanted(kind="hub", name="rented", flavor="t4-small", cap=5, folder="/typed/before", gpus=3)
+TOKEN = "hf_" + "typedtyped" * 2
+
+
+def test_a_place_on_the_hub_asks_for_other_things_than_a_cluster(studio: Studio) -> None:
+    def shown(kind: str) -> set[str]:
+        fields = ("address", "folder", "python", "gpus", "flavor", "cap", "hours", "namespace", "image", "token")
+        drawn = places_view.draw(studio, Wanted(kind=kind))
+        return {name for name in fields if drawn[name]["visible"]}
+
+    assert shown("ray") == {"address", "folder", "python", "gpus"}
+    assert shown("slurm") == {"folder", "python", "gpus"}
+    assert shown("hub") == {"flavor", "cap", "hours", "namespace", "image", "token"}
+
+
+def test_a_place_on_the_hub_is_added_with_the_token_of_whoever_adds_it(studio: Studio) -> None:
+    studio.hub_token.is_public = True
+    with pytest.raises(RunError, match="needs an access token"):
+        places_actions.add(studio, HUB)
+    assert studio.places.names() == ()
+    done = places_actions.add(studio, HUB, token=TOKEN)
+    assert done.updates == {"emptied_token": ""}
+    added = studio.places.get("rented")
+    assert (added.flavor, added.cap_usd, added.folder, added.gpus) == ("t4-small", 5.0, "", 0.0)
+    [task] = workers(studio).jobs
+    assert task.variables == {HUB_TOKEN: TOKEN}
+    assert TOKEN not in codec.dumps(task)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"cap": 0}, "without that nothing is started"),
+        ({"cap": None}, "costs at most is no number"),
+        ({"flavor": "../x"}, "cannot be hardware"),
+        ({"namespace": "a/b"}, "cannot be the name"),
+        ({"image": "a b"}, "no name of a Docker image"),
+        ({"hours": 0}, "cannot be"),
+    ],
+)
+def test_nothing_is_rented_by_settings_that_cannot_be(studio: Studio, change: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        places_actions.add(studio, replace(HUB, **change), token=TOKEN)
+    assert studio.places.names() == ()
+
+
+def test_what_a_run_costs_is_said_before_it_starts(studio: Studio) -> None:
+    studio.hub_token.is_public = True
+    assert rented_place.parts(rented_place.look(studio, ""))["hub"]["visible"] is False
+    studio.places.add(Place("rented", "hub", flavor="t4-small", cap_usd=5.0))
+    before = str(rented_place.parts(rented_place.look(studio, "rented"))["hub_said"])
+    assert "is not known yet" in before
+    assert "Give your access token" in before
+    facts = Facts(hardware="Nvidia T4 - small (4 vCPU)", price_per_hour=0.4)
+    studio.places.keep_check("rented", Check(1.0, facts=facts))
+    studio.give_hub_token(TOKEN)
+    after = str(rented_place.parts(rented_place.look(studio, "rented"))["hub_said"])
+    assert "An hour costs US$ 0.40, as the Hub says. A run costs at most US$ 5.00" in after
+    assert "lasts at most 12 h 30 min" in after
+    assert "An access token is known" in after
+    assert TOKEN not in after
+    assert "Nvidia T4 - small" in str(places_view.draw(studio, Wanted())["list"])
+
+
+def test_a_run_goes_to_the_hub_with_the_token_of_its_person_alone(studio: Studio) -> None:
+    studio.hub_token.is_public = True
+    studio.places.add(Place("rented", "hub", flavor="t4-small", cap_usd=5.0))
+    dataset = studio.data.add_sample("order_slips").id
+    with pytest.raises(RunError, match="needs an access token"):
+        studio.start_run(RunConfig(place="rented"), dataset)
+    assert studio.runs.all() == ()
+    configure_actions.give_token(studio, ConfigureSelection(), token=TOKEN)
+    run = studio.start_run(RunConfig(place="rented"), dataset)
+    assert workers(studio).jobs[-1].variables == {HUB_TOKEN: TOKEN}
+    workers(studio).leave()
+    studio.give_hub_token("")
+    with pytest.raises(RunError, match="needs an access token"):
+        studio.queue_run(run.id)
+    assert not any(TOKEN.encode() in path.read_bytes() for path in studio.settings.home.rglob("*") if path.is_file())
+
+
+def test_what_a_run_has_cost_is_said_while_it_trains(studio: Studio) -> None:
+    dataset = studio.data.add_sample("order_slips").id
+    run = studio.start_run(RunConfig(), dataset)
+    EventLog(run.events_path).emit(Spent(0.42, 5.0, 0.4))
+    shown = str(cards.status_panel(studio.scheduler.view(run.id)))
+    assert "It has cost about US$ 0.42" in shown
+    assert "at most US$ 5.00" in shown

@@ -30,8 +30,8 @@ _GIVEN = NEEDED | {ABOUT, PARENTS, VALIDATION, EVENTS}
 """What a run has before it is trained, and what it says meanwhile."""
 
 _LEARNED = re.compile(r"(?:adapter|model|start|checkpoints/step-[0-9]{1,12})/([A-Za-z0-9][A-Za-z0-9._-]*)")
-EVALUATIONS = "evaluations"
-_EVALUATED = re.compile(rf"{EVALUATIONS}/end(?:\.json|\.rows-[0-9]{{1,16}}\.jsonl)")
+
+_EVALUATED = re.compile(r"evaluations/end(?:\.json|\.rows-[0-9]{1,16}\.jsonl)")
 _LEARNED_FILES = frozenset(
     {
         "adapter_config.json",

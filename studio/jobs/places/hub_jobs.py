@@ -1,7 +1,7 @@
 """Jobs on the Hugging Face Hub, and a private bucket there as their storage: all by the token of the person who trains.
 
 The Hub is paid for by time, so every job gets a time after which the Hub ends it. What a job needs to begin is in
-`first_steps`; the token reaches it as a secret.
+`workers/first_steps`; the token reaches it as a secret.
 """
 
 import json
@@ -17,7 +17,6 @@ from pathlib import Path
 from studio import codec
 from studio.errors import NoAnswer, RunError
 from studio.files import hash_file
-from studio.jobs.places import first_steps
 from studio.jobs.places.book import Place, Places
 from studio.jobs.places.code import write_code_zip
 from studio.jobs.places.protocol import AGENT_VARIABLE, FIRST_STEPS_VARIABLE, AgentSpec, JobSeen
@@ -25,6 +24,7 @@ from studio.jobs.places.storage import checked, too_large
 from studio.jobs.places.tokens import token_here
 from studio.logs import logged
 from studio.models.hub_compute import Hardware, HubCompute, SeenJob
+from studio.runs.launcher import PROJECT_ROOT
 
 BUCKET = "lora-studio-runs"
 NEEDED = (
@@ -32,6 +32,8 @@ NEEDED = (
     *("huggingface_hub", "hf_xet", "numpy", "pyarrow", "psutil", "jinja2", "PyYAML"),
 )
 """The packages that training needs. What an image lacks of them is installed as it is here."""
+
+_FIRST_STEPS = PROJECT_ROOT / "studio" / "workers" / "first_steps.py"
 
 _STATES: dict[str, JobSeen] = {"SCHEDULING": "waiting", "RUNNING": "running"}
 """What the Hub says of a job; whatever else it says is an end of it."""
@@ -148,7 +150,7 @@ class HubEngine:
             self._owner,
             name=job,
             image=self._place.image,
-            command=[*shlex.split(self._place.python), "-c", Path(first_steps.__file__).read_text(encoding="utf-8")],
+            command=[*shlex.split(self._place.python), "-c", _FIRST_STEPS.read_text(encoding="utf-8")],
             flavor=self._place.flavor,
             seconds=spec.seconds,
             variables={

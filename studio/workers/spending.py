@@ -60,13 +60,14 @@ class Spending:
         now = time.monotonic()
         if now >= self._next:
             self._next = now + TELL_SECONDS
-            self._say(away, self._cost(away))
+            self._say(away, _cost(away, self._engine.paid_seconds(away.job) or 0.0))
 
     def ended(self, away: Away) -> Away:
         """Return a job that has ended with what it cost; all that it could cost where the Hub does not say."""
         spent = away.most_usd
         with logged(log, "What a job cost is not known", RunError, level=logging.WARNING):
-            spent = min(spent, self._cost(away))
+            seconds = self._engine.paid_seconds(away.job)
+            spent = spent if seconds is None else min(spent, _cost(away, seconds))
         self._say(away, spent)
         return replace(away, is_open=False, spent_usd=spent)
 
@@ -92,6 +93,7 @@ class Spending:
             self._emit(said)
             self._told = said
 
-    def _cost(self, away: Away) -> float:
-        seconds = self._engine.paid_seconds(away.job)
-        return away.spent_usd + math.ceil(seconds / _MINUTE) * _MINUTE / 3600 * away.price_per_hour
+
+def _cost(away: Away, seconds: float) -> float:
+    """Return what the jobs of a run have cost, the open one for so many seconds, in whole minutes as the Hub counts."""
+    return away.spent_usd + math.ceil(seconds / _MINUTE) * _MINUTE / 3600 * away.price_per_hour

@@ -9,7 +9,8 @@ import logging
 import math
 import shlex
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -33,6 +34,7 @@ NEEDED = (
 )
 """The packages that training needs. What an image lacks of them is installed as it is here."""
 
+_SETTLE_SECONDS = 10.0
 _FIRST_STEPS = PROJECT_ROOT / "studio" / "workers" / "first_steps.py"
 
 _STATES: dict[str, JobSeen] = {"SCHEDULING": "waiting", "RUNNING": "running"}
@@ -140,12 +142,21 @@ class HubEngine:
         if self._look(job) is not None:
             return
         bucket = bucket_name(self._owner)
+        spec = replace(spec, bucket=bucket)
         code = write_code_zip(self._folder / ".code")
         sha256 = hash_file(code)
         storage = Bucket(self._hub, lambda: bucket)
         if not storage.has(f"inputs/{sha256}"):
             storage.send(f"inputs/{sha256}", code)
         steps = {"bucket": bucket, "code": f"inputs/{sha256}", "sha256": sha256, "packages": _packages()}
+        try:
+            self._run(job, spec, steps)
+        except NoAnswer:
+            # It may have been taken all the same, and would be paid for twice: by the next try it is in the list.
+            time.sleep(_SETTLE_SECONDS)
+            raise
+
+    def _run(self, job: str, spec: AgentSpec, steps: Mapping[str, object]) -> None:
         self._hub.run(
             self._owner,
             name=job,
@@ -154,7 +165,7 @@ class HubEngine:
             flavor=self._place.flavor,
             seconds=spec.seconds,
             variables={
-                AGENT_VARIABLE: codec.dumps(replace(spec, bucket=bucket)),
+                AGENT_VARIABLE: codec.dumps(spec),
                 FIRST_STEPS_VARIABLE: json.dumps(steps),
             },
             secrets={"HF_TOKEN": self._token},
@@ -194,9 +205,9 @@ class HubEngine:
         found = self._hardware()
         return f"{found.title} ({found.about})", found.price_per_hour
 
-    def paid_seconds(self, job: str) -> float:
+    def paid_seconds(self, job: str) -> float | None:
         found = self._look(job)
-        return 0.0 if found is None else float(found.seconds)
+        return None if found is None else float(found.seconds)
 
     def last_line(self, job: str) -> str:
         found = self._look(job)

@@ -120,6 +120,8 @@ class Journey:
     def go(self) -> Finished | Failed:
         """See the run to its end, however many jobs that takes. Raises RunError."""
         if not (self._away.is_open and self._is_there()):
+            if self._away.is_open:
+                self._keep(self._closed())
             self._submit(begun=self._job.follows_another)
         while True:
             ended = self._follow()

@@ -24,6 +24,8 @@ LEAST_SECONDS = 300
 """A job is not begun for less time: it would save nothing."""
 
 _MINUTE = 60
+_NEARLY_ALL = 0.7
+"""A job that ends because its time is up has used more of it than this."""
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +75,11 @@ class Spending:
 
     def why_it_ended(self, away: Away) -> str:
         """Say why a job saved its work and stopped though nobody asked it to."""
+        seconds: float | None = None
+        with logged(log, "How long a job has run is not known", RunError, level=logging.WARNING):
+            seconds = self._engine.paid_seconds(away.job)
+        if seconds is not None and seconds < _NEARLY_ALL * away.seconds:
+            return f"The job at {self._place.name} was asked to end there, and not from here."
         is_cap = away.seconds < int(self._place.hours * 3600)
         bound = f"the cap of {dollars(self._place.cap_usd)}" if is_cap else brief_duration(away.seconds)
         return f"Stopped at {self._place.name} before {bound} was used up."

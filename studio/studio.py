@@ -36,7 +36,7 @@ from studio.jobs.exports import ExportState, delete_export, start_export
 from studio.jobs.imports import ImportRequest, Imports
 from studio.jobs.jobs import Jobs, JobState
 from studio.jobs.places.away import forget_job
-from studio.jobs.places.book import HUB, Place, Places
+from studio.jobs.places.book import HUB, Place, Places, check_place
 from studio.jobs.places.tokens import HubToken
 from studio.jobs.pool import Pool, Room, WorkerPool, measure_room
 from studio.jobs.publishing import PublicationState, make_card, start_publication
@@ -350,6 +350,7 @@ class Studio:
         """
         self._require_owner()
         if place.kind == HUB:
+            check_place(place)
             self.hub_token.for_worker()
         place = self.places.add(place)
         self.check_place(place.name)

@@ -62,7 +62,8 @@ class Term:
 class JobsHub(BucketHub):
     """Runs jobs as processes, in `folder`, and kills one after its time, of which a second lasts `second` here.
 
-    `starts` says whether jobs leave the queue. `variables` are set for each job.
+    `starts` says whether jobs leave the queue. `variables` are set
+    for each job. So many jobs are still taken without an answer as `swallowed` says.
     """
 
     def __init__(self, folder: Path, *, variables: dict[str, str]) -> None:
@@ -74,6 +75,7 @@ class JobsHub(BucketHub):
         self.hardware = dict(HARDWARE)
         self.starts = True
         self.second = 1.0
+        self.swallowed = 0
         self._variables = variables
         self._guard = threading.Lock()
         self._shards.mkdir(parents=True, exist_ok=True)
@@ -157,7 +159,12 @@ class _Answers(BucketAnswers):
             spec = json.loads(body)
             if spec["flavor"] not in server.hardware:
                 return self._json(400, {"error": "no such hardware"})
-            return self._json(200, self._told(server.submit(owner, spec)))
+            job = server.submit(owner, spec)
+            if server.swallowed:
+                server.swallowed -= 1
+                self.close_connection = True
+                return self.connection.close()
+            return self._json(200, self._told(job))
         if not rest:
             wanted = parse_qs(urlsplit(self.path).query).get("label", [])
             found = [job for job in server.jobs.values() if job.owner == owner]

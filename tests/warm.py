@@ -166,7 +166,7 @@ class WarmLaunch:
             ours.callback(os.close, log_fd)
             nothing = os.open(os.devnull, os.O_RDONLY)
             ours.callback(os.close, nothing)
-            environment = worker_environment({**os.environ, **ONE_THREAD})
+            environment = worker_environment({**os.environ, **ONE_THREAD, **task.variables})
             arguments = ["run", str(write_task(task))]
             request = {"arguments": arguments, "environment": environment, "fault": self.fault}
             worker = ask_forkserver(self._address, request, [nothing, log_fd, log_fd, lock_fd])

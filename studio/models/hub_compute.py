@@ -3,6 +3,7 @@
 An access token is an argument here and is kept nowhere.
 """
 
+import itertools
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ _AGAIN = "It is tried again."
 _UNITS = {"second": 3600.0, "minute": 60.0, "hour": 1.0}
 """How many of what the Hub sells by there are in an hour."""
 
-_MOST_JOBS = 100
+_MOST_JOBS = 1000
 _LAST_LINES = 20
 _NAME = "name"
 """The label that the Hub shows as the name of a job."""
@@ -118,15 +119,12 @@ class HubCompute:
             )
 
     def find(self, owner: str, name: str) -> SeenJob | None:
-        """Find the newest job of a name; None where there is none."""
-        found: list[SeenJob] = []
+        """Find a job by its name; None where there is none."""
         with self._in_words(is_job=True):
-            for each in self._api.list_jobs(labels={_NAME: name}, namespace=owner):
+            for each in itertools.islice(self._api.list_jobs(labels={_NAME: name}, namespace=owner), _MOST_JOBS):
                 if (each.labels or {}).get(_NAME) == name:
-                    found.append(_seen(each))
-                if len(found) > _MOST_JOBS:
-                    break
-        return found[0] if found else None
+                    return _seen(each)
+        return None
 
     def look(self, owner: str, id: str) -> SeenJob | None:
         """Say how a job is; None where the Hub has no record of it."""

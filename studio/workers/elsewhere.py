@@ -122,6 +122,8 @@ class Journey:
     def go(self) -> Finished | Failed:
         """See the run to its end, however many jobs that takes. Raises RunError."""
         if not (self._away.is_open and self._is_there()):
+            if self._away.is_open:
+                self._keep(self._closed())
             self._submit(begun=self._job.follows_another)
         while True:
             ended = self._follow()
@@ -228,8 +230,10 @@ class Journey:
     def _rest(self) -> None:
         """Wait until it is time to look again; a request to stop is not kept waiting."""
         until = time.monotonic() + self._look_seconds
-        while (left := until - time.monotonic()) > 0 and (self._has_passed_on or not self._is_stopping()):
-            time.sleep(min(left, _REST_SECONDS))
+        while True:
+            time.sleep(max(0.0, min(until - time.monotonic(), _REST_SECONDS)))
+            if time.monotonic() >= until or (self._is_stopping() and not self._has_passed_on):
+                return
 
     def _closed(self) -> Away:
         """Return the present job as one that is over, with what it cost."""

@@ -24,6 +24,8 @@ LEAST_SECONDS = 300
 """A job is not begun for less time: it would save nothing."""
 
 _MINUTE = 60
+_NEARLY_ALL = 0.7
+"""A job that ends because its time is up has used more of it than this."""
 
 log = logging.getLogger(__name__)
 
@@ -60,18 +62,24 @@ class Spending:
         now = time.monotonic()
         if now >= self._next:
             self._next = now + TELL_SECONDS
-            self._say(away, self._cost(away))
+            self._say(away, _cost(away, self._engine.paid_seconds(away.job) or 0.0))
 
     def ended(self, away: Away) -> Away:
         """Return a job that has ended with what it cost; all that it could cost where the Hub does not say."""
         spent = away.most_usd
         with logged(log, "What a job cost is not known", RunError, level=logging.WARNING):
-            spent = min(spent, self._cost(away))
+            seconds = self._engine.paid_seconds(away.job)
+            spent = spent if seconds is None else min(spent, _cost(away, seconds))
         self._say(away, spent)
         return replace(away, is_open=False, spent_usd=spent)
 
     def why_it_ended(self, away: Away) -> str:
         """Say why a job saved its work and stopped though nobody asked it to."""
+        seconds: float | None = None
+        with logged(log, "How long a job has run is not known", RunError, level=logging.WARNING):
+            seconds = self._engine.paid_seconds(away.job)
+        if seconds is not None and seconds < _NEARLY_ALL * away.seconds:
+            return f"The job at {self._place.name} was asked to end there, and not from here."
         is_cap = away.seconds < int(self._place.hours * 3600)
         bound = f"the cap of {dollars(self._place.cap_usd)}" if is_cap else brief_duration(away.seconds)
         return f"Stopped at {self._place.name} before {bound} was used up."
@@ -92,6 +100,7 @@ class Spending:
             self._emit(said)
             self._told = said
 
-    def _cost(self, away: Away) -> float:
-        seconds = self._engine.paid_seconds(away.job)
-        return away.spent_usd + math.ceil(seconds / _MINUTE) * _MINUTE / 3600 * away.price_per_hour
+
+def _cost(away: Away, seconds: float) -> float:
+    """Return what the jobs of a run have cost, the open one for so many seconds, in whole minutes as the Hub counts."""
+    return away.spent_usd + math.ceil(seconds / _MINUTE) * _MINUTE / 3600 * away.price_per_hour

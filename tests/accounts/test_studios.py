@@ -15,7 +15,7 @@ from studio.config import RunConfig
 from studio.errors import RunError, TooMany
 from studio.events import Finished
 from studio.jobs.places.book import Place, Places
-from studio.jobs.tasks import Calibrate, PrepareModel, Train
+from studio.jobs.tasks import HUB_TOKEN, Calibrate, PrepareModel, Train
 from studio.jobs.variants import variants
 from studio.limits import LAPTOP
 from studio.mirror.keeper import ForOthers, MirrorKeeper
@@ -377,3 +377,19 @@ def test_a_group_of_one_account_leaves_room_at_a_place(shared: House) -> None:
     shared.studios.tick()
     assert [run.is_alive() for run in other] == [True, False]
     assert "It waits for room at lab." in ben.scheduler.view(other[1].id).headline
+
+
+def test_each_account_pays_on_the_hub_with_its_own_token_alone(shared: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_ofwhoeverrunsthestudio")
+    place = Place("rented", "hub", flavor="t4-small", cap_usd=5.0, runs_at_once=2)
+    Places(shared.home).add(place)
+    anna, ben = studio_of(shared, "anna"), studio_of(shared, "ben")
+    anna.give_hub_token("hf_annas")
+    data = anna.data.add_sample("order_slips").id
+    anna.start_run(RunConfig(place="rented"), data)
+    assert shared.workers.jobs[-1].variables == {HUB_TOKEN: "hf_annas"}
+    with pytest.raises(RunError, match="needs an access token"):
+        ben.start_run(RunConfig(place="rented"), ben.data.add_sample("order_slips").id)
+    account = shared.people.get("anna")
+    shared.studios.drop(account.id)
+    assert not shared.studios.open(account).hub_token.is_known, "what an account gave outlived it"

@@ -59,3 +59,13 @@ def test_a_run_asks_for_nodes_only_where_there_can_be_several(tmp_path: Path) ->
         done = run(tmp_path, "train", "--data", str(rows), "--model", "starter", "--place", place, "--nodes", "2")
         assert done.returncode == 2, done
         assert said in done.stderr
+
+
+def test_nothing_is_rented_without_a_cap_and_without_who_pays(tmp_path: Path) -> None:
+    done = run(tmp_path, "places", "add", "rented", "--hub", "t4-small")
+    assert done.returncode == 2
+    assert "without that nothing is started on rented hardware" in done.stderr
+    done = run(tmp_path, "places", "add", "rented", "--hub", "t4-small", "--cap", "5")
+    assert done.returncode == 2
+    assert "needs an access token of the person who pays for it" in done.stderr
+    assert Places(tmp_path).names() == ()

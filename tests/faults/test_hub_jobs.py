@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from studio.events import Failed, Finished, Noted, Spent
+from studio.events import Failed, Finished, Loading, Noted, Spent
 from studio.jobs.places.away import read_away
 from studio.jobs.places.book import HUB, Place, Places
 from studio.jobs.tasks import CheckPlace, Train, TrainElsewhere
@@ -259,9 +259,15 @@ def test_what_hinders_a_place_or_a_job_is_a_sentence(rented: Rented) -> None:
 
 def test_a_job_that_waits_for_room_is_called_off(rented: Rented) -> None:
     rented.hub.starts = False
+    rented.hub.swallowed = 1
     run = rented.ground.make_run(place=NAME)
     rented.ground.start(run)
-    wait(lambda: rented.hub.jobs, what="the job")
+
+    def is_waiting() -> bool:
+        return any(isinstance(event, Loading) and "Waiting for room" in event.what for event in events(run))
+
+    wait(is_waiting, what="the run to wait for room")
+    assert len(rented.hub.jobs) == 1, "a job that was taken without an answer was asked for twice"
     rented.ground.scheduler.stop(run.id)
     rented.rests(run)
     assert rented.job().stage == "CANCELED"

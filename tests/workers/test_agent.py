@@ -1,6 +1,8 @@
 """The agent of a run at another place: what it hands in, in which order, and a storage that fails it."""
 
 import os
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +15,8 @@ from studio.events import Failed, Finished, Record, Saved, Stepped, encode
 from studio.jobs.places.protocol import FAILED, REPORT, WORK, AgentSpec, Report, StoredFile, Work
 from studio.jobs.places.storage import FolderStorage, StorageFull
 from studio.runs import lock
-from studio.runs.event_log import EventLog
+from studio.runs.event_log import EventLog, last_event
+from studio.runs.launcher import PROJECT_ROOT
 from studio.runs.store import RunFolder
 from studio.workers.agent import Agent
 
@@ -257,3 +260,48 @@ def test_what_a_killed_agent_left_is_deleted_and_what_another_works_in_is_not(st
     assert agent.work() == 0
     os.close(descriptor)
     assert sorted(agent.scratch.glob("run-*")) == [held, strange]
+
+
+WORKER = """
+import pathlib, signal, sys, time
+from studio.events import Finished, Stepped
+from studio.runs.event_log import EventLog
+log = EventLog(pathlib.Path(sys.argv[-1]).with_name("events.jsonl"))
+def stop(*_):
+    log.emit(Finished("stopped", "Stopped after step 1.", 1.0))
+    sys.exit(0)
+signal.signal(signal.SIGTERM, stop)
+log.emit(Stepped(1, 0.1, 2.0, 1e-3, 0.5, 100.0, 0.5, 64))
+time.sleep(60)
+"""
+
+
+def test_a_job_whose_time_is_bounded_saves_and_ends_before(
+    storage: Flaky, tmp_path: Path, make_run: Callable[..., RunFolder]
+) -> None:
+    """Whoever rents the place out would kill it at the end of its time, and what it had learned since its last
+    checkpoint would be lost.
+    """
+    script = tmp_path / "worker.py"
+    script.write_text(WORKER)
+    run = make_run()
+    spec = replace(SPEC, seconds=100, python=f"env PYTHONPATH={PROJECT_ROOT} {sys.executable} {script}")
+    early = Agent(spec, storage, tmp_path / "scratch", began=time.monotonic() - 78)
+    before = time.monotonic()
+    assert early._train(run) == 0
+    assert time.monotonic() - before < 30
+    assert report(storage).ended
+    assert isinstance(last_event(run.events_path), Finished)
+
+
+def test_a_job_whose_time_is_not_bounded_is_never_up(agent: Agent) -> None:
+    assert not agent._is_time_up()
+    agent.spec = replace(SPEC, seconds=1000)
+    assert not agent._is_time_up()
+    agent.clock.sleep(801)
+    assert agent._is_time_up(), "a fifth of the time stays for saving"
+    agent.spec = replace(SPEC, seconds=36_000)
+    agent.clock.sleep(36_000 - 801 - 301)
+    assert not agent._is_time_up()
+    agent.clock.sleep(2)
+    assert agent._is_time_up(), "and five minutes of a long one"

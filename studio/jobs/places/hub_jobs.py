@@ -1,7 +1,7 @@
 """Jobs on the Hugging Face Hub, and a private bucket there as their storage: all by the token of the person who trains.
 
 The Hub is paid for by time, so every job gets a time after which the Hub ends it. What a job needs to begin is in
-`first_steps`; the token reaches it as a secret.
+`workers/first_steps`; the token reaches it as a secret.
 """
 
 import json
@@ -9,7 +9,8 @@ import logging
 import math
 import shlex
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -17,7 +18,6 @@ from pathlib import Path
 from studio import codec
 from studio.errors import NoAnswer, RunError
 from studio.files import hash_file
-from studio.jobs.places import first_steps
 from studio.jobs.places.book import Place, Places
 from studio.jobs.places.code import write_code_zip
 from studio.jobs.places.protocol import AGENT_VARIABLE, FIRST_STEPS_VARIABLE, AgentSpec, JobSeen
@@ -25,6 +25,7 @@ from studio.jobs.places.storage import checked, too_large
 from studio.jobs.places.tokens import token_here
 from studio.logs import logged
 from studio.models.hub_compute import Hardware, HubCompute, SeenJob
+from studio.runs.launcher import PROJECT_ROOT
 
 BUCKET = "lora-studio-runs"
 NEEDED = (
@@ -32,6 +33,9 @@ NEEDED = (
     *("huggingface_hub", "hf_xet", "numpy", "pyarrow", "psutil", "jinja2", "PyYAML"),
 )
 """The packages that training needs. What an image lacks of them is installed as it is here."""
+
+_SETTLE_SECONDS = 10.0
+_FIRST_STEPS = PROJECT_ROOT / "studio" / "workers" / "first_steps.py"
 
 _STATES: dict[str, JobSeen] = {"SCHEDULING": "waiting", "RUNNING": "running"}
 """What the Hub says of a job; whatever else it says is an end of it."""
@@ -138,21 +142,30 @@ class HubEngine:
         if self._look(job) is not None:
             return
         bucket = bucket_name(self._owner)
+        spec = replace(spec, bucket=bucket)
         code = write_code_zip(self._folder / ".code")
         sha256 = hash_file(code)
         storage = Bucket(self._hub, lambda: bucket)
         if not storage.has(f"inputs/{sha256}"):
             storage.send(f"inputs/{sha256}", code)
         steps = {"bucket": bucket, "code": f"inputs/{sha256}", "sha256": sha256, "packages": _packages()}
+        try:
+            self._run(job, spec, steps)
+        except NoAnswer:
+            # It may have been taken all the same, and would be paid for twice: by the next try it is in the list.
+            time.sleep(_SETTLE_SECONDS)
+            raise
+
+    def _run(self, job: str, spec: AgentSpec, steps: Mapping[str, object]) -> None:
         self._hub.run(
             self._owner,
             name=job,
             image=self._place.image,
-            command=[*shlex.split(self._place.python), "-c", Path(first_steps.__file__).read_text(encoding="utf-8")],
+            command=[*shlex.split(self._place.python), "-c", _FIRST_STEPS.read_text(encoding="utf-8")],
             flavor=self._place.flavor,
             seconds=spec.seconds,
             variables={
-                AGENT_VARIABLE: codec.dumps(replace(spec, bucket=bucket)),
+                AGENT_VARIABLE: codec.dumps(spec),
                 FIRST_STEPS_VARIABLE: json.dumps(steps),
             },
             secrets={"HF_TOKEN": self._token},
@@ -192,9 +205,9 @@ class HubEngine:
         found = self._hardware()
         return f"{found.title} ({found.about})", found.price_per_hour
 
-    def paid_seconds(self, job: str) -> float:
+    def paid_seconds(self, job: str) -> float | None:
         found = self._look(job)
-        return 0.0 if found is None else float(found.seconds)
+        return None if found is None else float(found.seconds)
 
     def last_line(self, job: str) -> str:
         found = self._look(job)

@@ -173,8 +173,8 @@ class Paid(Protocol):
         """Ask what is rented, in words, and for the price of an hour, in US dollars."""
         ...
 
-    def paid_seconds(self, job: str) -> float:
-        """Say how long a job has run."""
+    def paid_seconds(self, job: str) -> float | None:
+        """Say how long a job has run; None where the place has no record of it."""
         ...
 
     def last_line(self, job: str) -> str:

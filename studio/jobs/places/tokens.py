@@ -8,6 +8,7 @@ from studio.jobs.tasks import HUB_TOKEN
 from studio.models.publishing import is_token, own_token
 
 _NOT_GIVEN = "A run on the Hugging Face Hub needs an access token of the person who pays for it, and none is given."
+_LOG_IN = "Run `hf auth login` on this machine or set HF_TOKEN, or give a token below the place on the Configure tab."
 _GIVE_ONE = "Give yours below the place on the Configure tab. It is kept until the studio stops, and in no file."
 
 
@@ -33,7 +34,7 @@ class HubToken:
     def for_worker(self) -> str:
         """Return what a worker is given; empty where it takes the login of this machine. Raises RunError."""
         if not self.is_known:
-            raise RunError(_NOT_GIVEN, _GIVE_ONE)
+            raise RunError(_NOT_GIVEN, _GIVE_ONE if self.is_public else _LOG_IN)
         return self.value
 
 

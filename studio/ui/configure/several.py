@@ -26,7 +26,7 @@ from studio.ui.kit.drawn import Parts, Section
 from studio.ui.kit.exchange import Fields
 from studio.ui.kit.fragments import Tile
 from studio.ui.kit.panel import Panel
-from studio.wording import between, counted, listed, size
+from studio.wording import between, counted, dollars, listed, size
 
 _NOTHING = ("Nothing", "")
 _START = "Start several runs"
@@ -192,6 +192,9 @@ def _forecast(studio: Studio, planned: Variants, found: GroupForecast, *, place:
         lines.append(
             fragments.line("quiet", f"{at_once} at once at {place}. The times are those of this machine, one by one.")
         )
+    if studio.places.is_on_hub(place):
+        most = dollars(found.runs * studio.places.get(place).cap_usd)
+        lines.append(fragments.line("warning", f"All of them together cost at most {most}."))
     if waiting := len(studio.scheduler.waiting()):
         lines.append(fragments.line("busy", f"They wait behind {counted(waiting, 'run')} in the queue."))
     if any(run.config.rank != planned.runs[0].config.rank for run in planned.runs) and "alpha" not in planned.tried:

@@ -114,6 +114,13 @@ def test_a_place_says_how_many_train_there_at_once(page: Trying, studio: Studio)
     studio.places.add(Place("lab", "slurm", folder="/shared", runs_at_once=4))
     sent = page.look(first_tried="rank", place="lab")
     assert "4 runs at once at lab" in sent["several"]
+    assert "together cost" not in sent["several"]
+
+
+def test_what_all_runs_cost_together_on_rented_hardware_is_said(page: Trying, studio: Studio) -> None:
+    studio.places.add(Place("rented", "hub", flavor="t4-small", cap_usd=5.0))
+    sent = page.look(first_tried="rank", place="rented")
+    assert "All of them together cost at most US$ 15.00." in sent["several"]
 
 
 def test_none_is_made_where_one_cannot_be(page: Trying, studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from studio.config import RunConfig
+from studio.jobs.places.book import Check, Places
+from studio.jobs.places.protocol import Facts
 from tests.live_page import Served, assert_fits
 from tests.ui.fake_studio import finished_run, open_fake_studio
 
@@ -154,3 +156,35 @@ def test_a_place_is_added_asked_for_and_forgotten(page: Page, tmp_path: Path) ->
     page.get_by_role("button", name="Forget lab-cluster", exact=True).click()
     expect(page.locator("#places-said")).to_contain_text("lab-cluster is forgotten")
     expect(listed).not_to_contain_text("lab-cluster")
+
+
+def test_rented_hardware_is_added_with_a_cap_and_says_what_it_costs(page: Page, home: Path) -> None:
+    open_runs(page)
+    places = page.locator("#places-all")
+    places.get_by_role("button", name="Places to train").click()
+    places.get_by_label("Hugging Face Jobs").check()
+    expect(page.locator("#places-address")).not_to_be_visible()
+    for name, value in (("name", "rented"), ("flavor", "t4-small")):
+        page.locator(f"#places-{name} textarea, #places-{name} input").fill(value)
+    page.locator("#places-token input").fill("hf_typedbyaperson")
+    page.get_by_role("button", name="Add and check", exact=True).click()
+    expect(page.locator("body")).to_contain_text("What a run may cost at most is not set")
+    page.locator("#places-cap input").fill("5")
+    page.get_by_role("button", name="Add and check", exact=True).click()
+    expect(page.locator("#places-list")).to_contain_text("Hugging Face Jobs, 1 run at once")
+    expect(page.locator("#places-list")).to_contain_text("cannot be reached")
+    expect(page.locator("#places-token input")).to_have_value("")
+    assert_fits(page)
+    facts = Facts(hardware="Nvidia T4 - small", price_per_hour=0.4)
+    Places(home).keep_check("rented", Check(1.0, facts=facts))
+    page.get_by_role("tab", name="2. Configure", exact=True).click()
+    expect(page.locator("#hub-token")).not_to_be_visible()
+    page.locator("#setting-place input").click()
+    page.get_by_role("option", name="rented", exact=True).click()
+    expect(page.locator("body")).to_contain_text("A run costs at most US$ 5.00")
+    expect(page.locator("body")).to_contain_text("An access token is known that pays for it.")
+    page.locator("#hub-token input").fill("not a token")
+    page.get_by_role("button", name="Use this token", exact=True).click()
+    expect(page.locator("body")).to_contain_text("This is no access token")
+    assert_fits(page)
+    assert not [path for path in home.rglob("*") if path.is_file() and b"hf_typedbyaperson" in path.read_bytes()]

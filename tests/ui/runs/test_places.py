@@ -265,3 +265,24 @@ def test_what_a_run_has_cost_is_said_while_it_trains(studio: Studio) -> None:
     shown = str(cards.status_panel(studio.scheduler.view(run.id)))
     assert "It has cost about US$ 0.42" in shown
     assert "at most US$ 5.00" in shown
+
+
+def test_a_run_whose_token_was_forgotten_before_its_turn_says_so_and_holds_up_nobody(studio: Studio) -> None:
+    studio.hub_token.is_public = True
+    studio.give_hub_token(TOKEN)
+    studio.places.add(Place("rented", "hub", flavor="t4-small", cap_usd=5.0))
+    dataset = studio.data.add_sample("order_slips").id
+    studio.start_run(RunConfig(place="rented"), dataset)
+    waits = studio.start_run(RunConfig(place="rented"), dataset)
+    studio.give_hub_token("")
+    workers(studio).leave()
+    studio.tick()
+    view = studio.scheduler.view(waits.id)
+    assert view.status == "queued"
+    assert "It could not be started: A run on the Hugging Face Hub needs an access token" in view.headline
+    here = studio.start_run(RunConfig(), dataset)
+    assert here.is_alive()
+    studio.give_hub_token(TOKEN)
+    studio.tick()
+    assert waits.is_alive()
+    assert workers(studio).jobs[-1].variables == {HUB_TOKEN: TOKEN}

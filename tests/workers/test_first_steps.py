@@ -6,9 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from studio.jobs.places import first_steps, hub_jobs
+from studio.jobs.places import hub_jobs
 from studio.jobs.places.protocol import BEGAN_VARIABLE, FIRST_STEPS_VARIABLE
 from studio.models.hub_compute import HubCompute
+from studio.workers import first_steps
 from tests.bucket_hub import TOKEN
 from tests.jobs_hub import jobs_hub
 

@@ -137,12 +137,12 @@ def render_kept(
 
     Raises DataError for examples that cannot be read, and where no disk takes the tokens; and what `tell` raises.
     """
-    path = folder / f"{_key(examples, renderer)}.npz"
+    path, source = folder / f"{_key(examples, renderer)}.npz", examples.path
 
     def again(place: int) -> Rendered | DataError:
         with logged(log, "The changed tokens could not be deleted", OSError):
             path.unlink(missing_ok=True)  # so that the next run makes all of them again
-        return next(made for _, made in renderer.render_each((examples[place],)))
+        return next(made for _, made in renderer.render_each((ExampleFile(source)[place],)))
 
     def write(file: IO[bytes]) -> KeptTokens:
         index = _write(file, examples, renderer, tell)

@@ -68,7 +68,10 @@ def conflicts(hashes: Hashes) -> tuple["np.ndarray", int]:
     same_prompt = sorted_prompts[1:] == sorted_prompts[:-1]
     differs = same_prompt & (sorted_answers[1:] != sorted_answers[:-1]) & (sorted_prompts[1:] != 0)
     disputed = np.unique(sorted_prompts[1:][differs])
-    return np.flatnonzero(np.isin(prompts, disputed)), len(disputed)
+    if not len(disputed):
+        return np.empty(0, np.intp), 0
+    nearest = disputed[np.minimum(np.searchsorted(disputed, prompts), len(disputed) - 1)]
+    return np.flatnonzero(nearest == prompts), len(disputed)
 
 
 def shared(train: Iterable[Example], validation: Iterable[Example]) -> tuple["np.ndarray", "np.ndarray"]:

@@ -1,5 +1,6 @@
 """Which examples become rows of tokens, whole or cut, and what is told of the others."""
 
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -155,6 +156,32 @@ def test_the_rows_of_a_run_are_those_of_its_examples(make_run: MakeRun, renderer
         parts = [HeldOut.of(each, count=3, seed=3) for each in (found.train, expected)]
         assert [list(parts[0].part), list(parts[0].rest)] == [parts[1].part, parts[1].rest]
         assert parts[0].learned == parts[1].learned
+
+
+def test_rows_take_a_few_bytes_each_however_long_they_are(make_run: MakeRun, renderer: ChatRenderer) -> None:
+    """The tokens of all rows were in memory: 1.6 GB of a million conversations."""
+    run = make_run(max_length=4_096)
+
+    def held(count: int) -> int:
+        """Measure what is kept in memory of so many rows of 250 tokens, with a tenth of them held out besides."""
+        write_examples(run.train_path, (chat(f"{number}?", "So. " * 60) for number in range(count)))
+        write_examples(run.validation_path, (chat(f"{number}!", "So. " * 60) for number in range(count // 10)))
+        found = None
+        tracemalloc.start()
+        try:
+            for _ in range(2):  # rendered, and kept
+                found = prepare_rows(Job(lambda event: None), run=run, renderer=renderer, kept=run.path / "kept")
+            assert found is not None
+            assert found.prepared.tokens > 200 * count
+            HeldOut.of(found.validation, count=count // 20, seed=1)
+            next(epoch_steps(found.train, batch_size=8, seed=1, epoch=0))
+            return tracemalloc.get_traced_memory()[0]
+        finally:
+            tracemalloc.stop()
+
+    held(30)  # what is kept once is kept from here on
+    few, many = held(300), held(1_500)
+    assert (many - few) / 1_200 < 100
 
 
 def test_nothing_to_train_on_is_a_sentence_that_says_why(tmp_path: Path, tiny_model: Path) -> None:

@@ -46,7 +46,7 @@ KEYS: Mapping[str, Callable[[Summary], str | float | None]] = {
     "epochs": lambda run: run.epochs,
     "best_loss": lambda run: run.best_loss,
     "seconds": lambda run: run.seconds,
-    "last_loss": lambda run: run.spark[-1] if run.spark else None,
+    "last_loss": lambda run: run.last_loss,
 }
 """What the runs can be sorted by. What is not known comes last, whichever way they are sorted."""
 

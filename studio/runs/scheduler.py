@@ -396,15 +396,16 @@ class Scheduler:
         """Put the runs back to work that were lost with the server, and return their ids; call it when one starts.
 
         Not those that ended while a server was there to say so, that a person asked to end, that died twice at the
-        same step, or that were lost long ago. `resting` are those known to have ended, or never to have begun.
+        same step, or that were lost long ago. `resting` are those known to have ended, or never to have begun, and of
+        which nothing is asked: they are passed over.
         """
         found = []
         waiting = self.waiting()
-        for run in self._runs.folders():
+        for run in self._runs.folders(but=resting):
             try:
                 if run.stop_request.exists():
                     self._go_on_ending(run)
-                if run.id not in resting and self._take_up(run, waiting):
+                if self._take_up(run, waiting):
                     found.append(run.id)
             except Exception:  # one bad run must not keep the page from coming up, nor the others from going on
                 log.exception("The run %s was not taken up again.", run.id)

@@ -219,8 +219,10 @@ class Scheduler:
     def _before(self, id: str, waiting: Sequence[str]) -> str:
         """Say what a run in the queue waits for."""
         place = self.place_of(id)
-        if place and self._everybody.holds_all(self._home, place):
-            return f"As many of your runs train at {place} as one person may have there at once: {self._room(place):,}."
+        most, run = self._everybody.most_each, Waiting(self._home, id)
+        if most is not None and not self._everybody.fits(run, self._everybody.held(self._home, place)):
+            nodes = counted(most, "node")
+            return f"It waits for your other runs at {place}: one person may have {nodes} there at once."
         if self._everybody.is_shared:
             return f"It waits for room at {place}." if place else self._before_all(id, waiting)
         line = self.queue.line()
@@ -321,7 +323,14 @@ class Scheduler:
             place_of=self.place_of,
             room=self._room,
             only=only,
+            fits=self._fits,
         )
+
+    def _fits(self, id: str, working: Iterable[str]) -> bool:
+        """Tell whether a run may be at work beside those of this data folder at its place."""
+        place = self.place_of(id)
+        beside = [Waiting(self._home, each) for each in working if self.place_of(each) == place]
+        return self._everybody.fits(Waiting(self._home, id), self._everybody.nodes_held(beside)[self._home])
 
     def stop(self, id: str, *, grace_seconds: float = STOP_GRACE_SECONDS) -> None:
         """Ask a run to save its work and end; one that has not after `grace_seconds` is killed. Returns at once.

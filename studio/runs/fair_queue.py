@@ -106,6 +106,11 @@ class FairQueue:
         """Whether there are accounts that take turns."""
         return has_accounts(self._shared)
 
+    @property
+    def is_looked_after(self) -> bool:
+        """Whether a server looks after the runs of all accounts, and so who is in the way of whom."""
+        return self.is_shared and self._is_served()
+
     def order(self, *, fresh: bool = False) -> tuple[Waiting, ...]:
         """List the runs that wait, of all accounts, in the order of their turns; at most a second old."""
         return tuple(each.run for each in self._turns(fresh=fresh))

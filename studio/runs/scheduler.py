@@ -280,7 +280,7 @@ class Scheduler:
             self._everybody.look_again()
         else:
             started = self._start_next()
-        for place in places:
+        for place in () if self._everybody.is_looked_after else places:
             in_the_way = self._everybody.in_the_way(place, home=self._home)
             if in_the_way is not None and self._is_own(in_the_way):
                 self.give_way(in_the_way.id)

@@ -109,11 +109,12 @@ class Summaries:
                 self._look_first(waiting)
             elif fresh or (self._is_due(waiting) and self._search_seconds <= _FIRST_SECONDS):
                 self._search(waiting)
-            elif self._is_due(waiting):
-                self._is_search_wanted = True
-                self._read_beside()
-            elif _changed(self._runs.folder) != self._listed:
-                self._read_some(self._list(), waiting)
+            else:
+                if self._is_due(waiting):
+                    self._is_search_wanted = True
+                    self._read_beside()
+                if _changed(self._runs.folder) != self._listed:
+                    self._read_some(self._list(), waiting)
             self._waited = waiting
             self._look_at_restless(waiting)
             return self._publish()

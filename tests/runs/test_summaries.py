@@ -226,12 +226,19 @@ def test_what_is_kept_is_believed_up_to_where_it_is_damaged(
     assert _later(studio).read_all().runs == studio.summaries.read_all().runs
 
 
-def test_changes_are_looked_for_beside_the_page_where_that_takes_long(studio: Studio, kept: list[RunFolder]) -> None:
+def test_changes_are_looked_for_beside_the_page_where_that_takes_long(
+    studio: Studio, kept: list[RunFolder], dataset: str
+) -> None:
     later = _later(studio, clock=_ticks(11.0))  # each search seems to take long, and the next one is due
     later.read_all()
+    if later._reader is not None:  # the last look has begun another search
+        later._reader.join()
     play(kept[0], Evaluated(6, 0.25), clock=studio.clock)
+    new = studio.start_run(RunConfig(), dataset)
     with later._turn:
-        assert {run.best_loss for run in later.look().runs} == {1.2}
+        seen = {run.id: run for run in later.look().runs}
+        assert seen.keys() == {run.id for run in (*kept, new)}, "what is new is there at once"
+        assert seen[kept[0].id].best_loss == 1.2
     found = {run.id: run for run in later.read_all().runs}
     assert found[kept[0].id].best_loss == 0.25
 

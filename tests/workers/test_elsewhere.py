@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from studio import codec
-from studio.errors import NoAnswer
-from studio.events import Finished, Loaded, Loading, Record, Started, Stepped, encode
+from studio.errors import NoAnswer, RunError
+from studio.events import Finished, Loaded, Loading, Noted, Record, Started, Stepped, encode
 from studio.files import write_whole
 from studio.jobs.places.away import Away, read_away, write_away
 from studio.jobs.places.book import PROCESS, Place
@@ -230,3 +230,26 @@ def test_a_job_asks_for_the_nodes_of_its_run_and_for_fewer_only_once_something_w
         journey(run, engine, storage).go()
     assert [(spec.nodes, spec.can_be_fewer) for spec in engine.specs] == [(3, False), (3, True)]
     assert {spec.cpus for spec in engine.specs} == {1.0}
+
+
+def test_nodes_that_never_find_one_another_are_tried_a_few_times_and_not_blamed_on_memory(
+    run: RunFolder, engine: FakeEngine, storage: FolderStorage
+) -> None:
+    """A port that was taken ended as a run whose memory may not be enough."""
+    met = "The processes of this run could not be connected: the port is taken."
+
+    def work(spec: AgentSpec) -> JobSeen:
+        said = Report(1, 1e9, trouble="A process ended.", ended=True, died=True, lost=met, never=True)
+        storage.write(f"{spec.part}/{REPORT}", codec.dumps(said).encode())
+        return "ended"
+
+    engine.on_submit = work
+    with pytest.raises(RunError) as raised:
+        journey(run, engine, storage).go()
+    assert len(engine.submitted) == 3
+    assert raised.value.message == (
+        f"The nodes of the run could not work together at lab, 3 times, not beyond step 0. {met}"
+    )
+    assert "network between the nodes" in raised.value.hint
+    noted = [event.text for event in told(run) if isinstance(event, Noted)]
+    assert noted == ["The nodes of a job at lab lost one another. The run begins again in a new one."] * 2

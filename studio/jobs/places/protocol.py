@@ -8,7 +8,7 @@ of the place, under these names:
                          report.json    how far it is: `Report`, written again after all that it names
                          events-N       lines of its events; log-N: pieces of its log
                          stop           there when it is to end
-                         failed-N       of a job on several nodes: what node N met that is no fault of another one
+                         failed-N       of a job on several nodes: what node N met, and whether it lost the others
     runs/<key>/files/<sha256>       what the run has made
     checks/<key>/...                the same for the check of a place
 """
@@ -81,7 +81,8 @@ class Report:
     """How far a job is. `beat` grows while it lives; `now` is its clock.
 
     `events` and `logs` say how many pieces of each there are. `trouble` is what hinders it, as a sentence. `ended` says
-    that nothing more will come, and `died` that the worker was killed: another job may have more luck.
+    that nothing more will come, and `died` that the worker was killed: another job may have more luck. `lost` says that
+    the worker was not, and what it met when it lost the others; `never` that it never had them.
     """
 
     beat: int
@@ -94,6 +95,8 @@ class Report:
     hint: str = ""
     ended: bool = False
     died: bool = False
+    lost: str = ""
+    never: bool = False
     facts: Facts | None = None
 
 

@@ -2,6 +2,7 @@
 
     python benchmarks/forecast.py --starter FOLDER --out results.jsonl
     python benchmarks/forecast.py --starter FOLDER --unseen       the runs that the constants were not fitted to
+    python benchmarks/forecast.py --starter FOLDER --long         single rows of up to 32,000 words
     python benchmarks/forecast.py --again results.jsonl           forecast again what was measured before
     python benchmarks/forecast.py --again results.jsonl --fit     and print what the constants should be
 
@@ -22,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from common import say  # noqa: E402
-from forecasting.grid import CASES, MODELS, UNSEEN, Case  # noqa: E402
+from forecasting.grid import CASES, LONG, MODELS, UNSEEN, Case  # noqa: E402
 from forecasting.running import Measured, RunFailed, calibrate, measure  # noqa: E402
 
 from studio import codec  # noqa: E402
@@ -45,7 +46,7 @@ def main() -> int:
         lines = options.again.read_text(encoding="utf-8").splitlines()
         results = [codec.loads(Measured, line) for line in lines]
     else:
-        results = _run_all(UNSEEN if options.unseen else CASES, options)
+        results = _run_all(LONG if options.long else UNSEEN if options.unseen else CASES, options)
     _table(results, options.work)
     if options.fit:
         from forecasting.fit import suggest
@@ -123,6 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--again", type=Path, default=None, help="results of an earlier grid")
     parser.add_argument("--only", nargs="*", default=[], help="parts of names of runs")
     parser.add_argument("--unseen", action="store_true", help="the runs that the constants were not fitted to")
+    parser.add_argument("--long", action="store_true", help="single rows of up to 32,000 words")
     parser.add_argument("--fit", action="store_true", help="print what the constants should be")
     return parser
 

@@ -11,7 +11,7 @@ FEW_STEPS, ENOUGH_STEPS = 30, 60
 def few_examples(number: int) -> str:
     """Say what so many examples are good for, as the end of a sentence; empty where they are enough."""
     if number < VERY_FEW:
-        return "very few. The model will learn them by heart; 100 or more make it learn a habit."
+        return f"very few. The model will learn them by heart; {FOR_A_HABIT} or more make it learn a habit."
     if number < FOR_A_HABIT:
-        return "enough for a first try. A style or a format settles better with 100 or more."
+        return f"enough for a first try. A style or a format settles better with {FOR_A_HABIT} or more."
     return ""

@@ -8,7 +8,8 @@
     |   +-- TooMany    there is no room for it now: a bound of the studio is met
     |   +-- NoAnswer   a place where runs train does not answer now, and may do so later
     |   +-- StorageFull the files of a place have no room left
-    |   +-- OthersLost another process of the same run has ended, so this one cannot go on
+    |   +-- OthersLost the other processes of the same run are gone or cannot be reached, so this one cannot go on
+    |       +-- NotConnected   they never were
     +-- ExportError    a result cannot be written, or failed its check
     +-- MirrorError    the data folder cannot be mirrored, or brought back
     +-- OutOfMemory    a run needs more memory than there is
@@ -90,7 +91,11 @@ class StorageFull(RunError):
 
 
 class OthersLost(RunError):
-    """Another process of the same run has ended, so this one cannot go on."""
+    """The other processes of the same run are gone or cannot be reached, so this one cannot go on."""
+
+
+class NotConnected(OthersLost):
+    """The processes of a run could not be connected at all."""
 
 
 class ExportError(StudioError):

@@ -15,6 +15,10 @@ from pathlib import Path
 from studio.errors import DATA_FOLDER_HINT, RunError, StudioError
 from studio.logs import logged
 
+HELD_PORT = "STUDIO_HELD_PORT"
+"""The variable in which the first process of a run finds the open file by which others hold the port for it at which
+the rest of the run looks for it: a port that was only chosen could be another program's by then."""
+
 log = logging.getLogger(__name__)
 
 _LONGEST_STEM = 200

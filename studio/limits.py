@@ -77,7 +77,7 @@ class Limits:
     group_runs: int = 20
     """Runs that are started together."""
     runs_at_place_each: int = 1000
-    """Runs of one visitor that train at one place beside this machine at the same time."""
+    """Nodes of one place beside this machine that the runs of one visitor have at the same time."""
     model_gib: float = 250.0
     """The largest base model that is fetched from the Hub."""
     lookups_at_once: int = 4

@@ -444,8 +444,9 @@ class Studio:
 
     def recover_runs(self) -> tuple[str, ...]:
         """Queue the lost runs, also those that came back later, and expect their evaluations; return their ids."""
-        self.evaluations.automatic.recover()
-        return self.scheduler.recover(self.summaries.resting())
+        resting = self.summaries.resting()
+        self.evaluations.automatic.recover(resting)
+        return self.scheduler.recover(resting)
 
     def change_run(self, id: str, config: RunConfig) -> None:
         """Give a run that never started other settings; its examples stay as they were drawn.

@@ -2,6 +2,10 @@
 
 import math
 from collections.abc import Sequence
+from typing import Literal
+
+Tone = Literal["good", "busy", "warning", "bad", "quiet"]
+"""How a sentence is meant; the page shows it as a colour."""
 
 _CENTURY_SECONDS = 100 * 365 * 24 * 3600
 

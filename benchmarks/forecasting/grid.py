@@ -24,6 +24,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "random-neox": _sized(512, 2048, 12, 8, 8, model_type="gpt_neox", tie_word_embeddings=False),
     "random-wide": _sized(1280, 3456, 6, 10, 2),
     "random-350m": _sized(1024, 2816, 24, 16, 4, model_type="mistral"),
+    "random-long": _sized(512, 1376, 6, 8, 2, max_position_embeddings=65_536),
 }
 """By name, the config.json. The starter's is its own."""
 
@@ -80,6 +81,12 @@ UNSEEN: tuple[Case, ...] = (
     _case("random-20m", 40, (50, 400), method=FULL, precision="bf16"),
 )
 """Runs that the constants were never fitted to."""
+
+LONG: tuple[Case, ...] = (
+    *(_case("random-long", 1, (words, words), batch_size=1, max_length=65_536) for words in (2_000, 8_000, 32_000)),
+    *(_case("starter", 1, (words, words), batch_size=1, max_length=8_192) for words in (2_000, 7_500)),
+)
+"""One row of many tokens each: what the memory of a row's length is."""
 
 CASES: tuple[Case, ...] = (
     _case("starter", 16, (100, 400)),

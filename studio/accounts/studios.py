@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,9 +31,10 @@ from studio.jobs.rendering import Rendering
 from studio.logs import logged
 from studio.priority import BESIDE_PAGES
 from studio.runs.fair_queue import FairQueue, Waiting
+from studio.runs.following import Following
 from studio.runs.launcher import PROJECT_ROOT, Launch, launch
 from studio.runs.scheduler import Scheduler
-from studio.runs.store import RunStore
+from studio.runs.store import RunFolder, RunStore
 from studio.settings import Settings, ensure_writable
 from studio.studio import Among, Mirror, Person, Studio
 from studio.visitors import visiting
@@ -101,7 +102,8 @@ class Studios:
         self._hub_tokens: dict[str, HubToken] = {}
         """By account, and longer than its studio is open: a run may start later."""
         self._swept_at = clock()
-        self._trains: tuple[float, Waiting | None] = (clock(), None)
+        self._trains: tuple[float, Mapping[Waiting, str]] = (clock(), {})
+        self._elsewhere: dict[Waiting, Following] = {}
         self.drop_page: Callable[[str], None] = lambda id: None
         """Closes the page of an account; whoever serves the pages sets it."""
         self.mirror: Mirror = None
@@ -274,18 +276,28 @@ class Studios:
         return studio
 
     def _count_training(self) -> None:
-        """Count how long the run at work has trained for its account, and stop it where that is as long as it may."""
-        now, run = self._clock(), self.queue.at_work()
+        """Count how long each run at work has trained for its account, here or at a place, and stop those of an
+        account that have as long as they may.
+        """
+        now, runs = self._clock(), self.queue.all_at_work()
         since, before = self._trains
-        self._trains = now, run
-        account = self._account_at(run.home) if run is not None else None
-        if run is None or account is None or run != before:
-            return
-        usage = self.usage(account)
-        usage.trained(now - since)
-        if usage.has_trained_enough:
-            with logged(log, "A run whose account has used up its time was not stopped", RunError):
-                self.open(account).scheduler.stop(run.id)
+        self._trains = now, runs
+        self._elsewhere = {run: found for run, found in self._elsewhere.items() if run in runs}
+        for run, place in runs.items():
+            account = self._account_at(run.home)
+            if account is None or run not in before or (place and self._is_waiting_there(run)):
+                continue
+            usage = self.usage(account)
+            usage.trained(now - since)
+            if usage.has_trained_enough:
+                with logged(log, "A run whose account has used up its time was not stopped", RunError):
+                    self.open(account).scheduler.stop(run.id)
+
+    def _is_waiting_there(self, run: Waiting) -> bool:
+        """Tell whether a run that trains at a place only waits for room there, or for an answer."""
+        following = self._elsewhere.setdefault(run, Following(RunFolder(run.home / "runs" / run.id).events_path))
+        loading = following.view().loading
+        return loading is not None and loading.is_waiting
 
     def _account_at(self, home: Path) -> Account | None:
         return next(

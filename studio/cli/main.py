@@ -29,6 +29,7 @@ from studio.cli.options import (
     run_config,
     tries_given,
 )
+from studio.cli.page_import import quick_import
 from studio.cli.parser import make_parser
 from studio.cli.places import places
 from studio.cli.publish import Order, publish
@@ -89,7 +90,8 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     if options.command == "users":
         return users(options, settings, console)
     if options.command is None and settings.has_accounts:
-        from studio.cli.serve_accounts import serve_people  # gradio takes seconds to import
+        with quick_import():
+            from studio.cli.serve_accounts import serve_people  # gradio takes seconds to import
 
         return serve_people(settings, fetch_starter=not options.no_starter, console=console)
     if options.command is not None:  # given by the person at this machine, not by a visitor
@@ -201,7 +203,8 @@ def _places(studio: Studio, options: argparse.Namespace, console: Console) -> in
 
 
 def _serve(studio: Studio, options: argparse.Namespace, console: Console) -> int:
-    from studio.cli.serve import serve  # gradio takes seconds to import, and only the page needs it
+    with quick_import():
+        from studio.cli.serve import serve  # gradio takes seconds to import, and only the page needs it
 
     return serve(studio, fetch_starter=not options.no_starter, console=console)
 

@@ -1,7 +1,7 @@
 """The commands of `app.py` and their options."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from studio.accounts.people import ROLES
@@ -219,33 +219,33 @@ def _add_space(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_users(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(dest="action", metavar="list|add|reset|remove")
-    actions.add_parser("list", help="who there is")
-    for action, help in (
-        ("add", "make an account, and print the one-time code for its first sign-in"),
-        ("reset", "forget the password of an account, sign it out everywhere, and print a new code"),
-        ("remove", "end what an account has at work, and put it with all that it made into the bin"),
-    ):
-        one = actions.add_parser(action, help=help)
-        one.add_argument("name", metavar="NAME", help="the name that its person signs in with")
-        if action == "add":
-            one.add_argument(
-                "--role", choices=ROLES, help="what it may do (default: member; the first one is the owner)"
-            )
+    actions = {
+        "list": "who there is",
+        "add": "make an account, and print the one-time code for its first sign-in",
+        "reset": "forget the password of an account, sign it out everywhere, and print a new code",
+        "remove": "end what an account has at work, and put it with all that it made into the bin",
+    }
+    adding = _add_actions(parser, actions, name="the name that its person signs in with")
+    adding.add_argument("--role", choices=ROLES, help="what it may do (default: member; the first one is the owner)")
 
 
 def _add_places(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(dest="action", metavar="list|add|check|remove")
-    actions.add_parser("list", help="which places there are, and what the last check of each found")
-    for action, help in (
-        ("add", "add a place, and check it"),
-        ("check", "look again what a place is, and whether runs can train there"),
-        ("remove", "forget a place; its runs stay, and those at work there go on"),
-    ):
-        one = actions.add_parser(action, help=help)
-        one.add_argument("name", metavar="NAME", help="how the place is called, such as lab-cluster")
-        if action == "add":
-            _add_place_options(one)
+    actions = {
+        "list": "which places there are, and what the last check of each found",
+        "add": "add a place, and check it",
+        "check": "look again what a place is, and whether runs can train there",
+        "remove": "forget a place; its runs stay, and those at work there go on",
+    }
+    _add_place_options(_add_actions(parser, actions, name="how the place is called, such as lab-cluster"))
+
+
+def _add_actions(parser: argparse.ArgumentParser, actions: Mapping[str, str], *, name: str) -> argparse.ArgumentParser:
+    """Add what can be done, each but `list` with the name of one; return the parser of `add`."""
+    group = parser.add_subparsers(dest="action", metavar="|".join(actions))
+    made = {action: group.add_parser(action, help=help) for action, help in actions.items()}
+    for action in actions.keys() - {"list"}:
+        made[action].add_argument("name", metavar="NAME", help=name)
+    return made["add"]
 
 
 def _add_place_options(parser: argparse.ArgumentParser) -> None:

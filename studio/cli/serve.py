@@ -4,7 +4,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -51,8 +51,8 @@ def serve(studio: Studio, *, fetch_starter: bool, console: Console) -> int:
     if settings.mirror and token:
         bring_back(studio, token, console=console)
     try:
-        with looked_after(studio, settings, starter=studio.models if fetch_starter else None, console=console):
-            serve_page(studio)
+        with looked_after(studio, settings, starter=studio.models if fetch_starter else None, console=console) as is_up:
+            serve_page(studio, is_up=is_up)
     finally:
         if isinstance(studio.mirror, MirrorKeeper):
             studio.mirror.close(seconds=LAST_SECONDS)
@@ -62,9 +62,10 @@ def serve(studio: Studio, *, fetch_starter: bool, console: Console) -> int:
 @contextmanager
 def looked_after(
     studio: "Recovering", settings: Settings, *, starter: BaseModels | None, more: Sequence[str] = (), console: Console
-) -> Iterator[None]:
-    """Say what there is to be said at the start, take up what was lost, and keep the queue while the page is served.
+) -> Iterator[Callable[[], None]]:
+    """Say what there is to be said at the start, and while the page is served take up what was lost and keep the queue.
 
+    To be told by what is given once the page is up: where there are very many runs that would take its time.
     The starter model is fetched where `starter` says by whom. `more` is said after the greeting.
     """
     if starter is not None:
@@ -75,13 +76,14 @@ def looked_after(
     said = (*greeting(settings), *more, trouble_here(), token_sentence(settings), tasks_sentence(settings))
     for line in filter(None, said):
         console.print(line, markup=False, soft_wrap=True)
-    ended = threading.Event()
-    threading.Thread(target=_go_on, args=(studio, ended, console), name="queue", daemon=True).start()
+    ended, up = threading.Event(), threading.Event()
+    threading.Thread(target=_go_on, args=(studio, up, ended, console), name="queue", daemon=True).start()
     threading.Thread(target=_keep_uploads_short, args=(settings, ended), name="uploads", daemon=True).start()
     try:
-        yield
+        yield up.set
     finally:
         ended.set()
+        up.set()
 
 
 def check_mirror(settings: Settings, token: str | None) -> None:
@@ -159,8 +161,11 @@ class Recovering(Ticking, Protocol):
     def recover(self) -> tuple[str, ...]: ...
 
 
-def _go_on(studio: Recovering, ended: threading.Event, console: Console) -> None:
-    """Take up what was lost, which takes seconds where there are very many runs, then keep the queue."""
+def _go_on(studio: Recovering, up: threading.Event, ended: threading.Event, console: Console) -> None:
+    """Take up what was lost once the page is up, which takes seconds where there are very many runs; keep the queue."""
+    up.wait()
+    if ended.is_set():
+        return
     with logged(log, "What was lost with the studio before this one is not taken up", Exception, level=logging.ERROR):
         for id in studio.recover():
             console.print(f"The run {id} was lost when the studio last ended; it goes on.", markup=False)

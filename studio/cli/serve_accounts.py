@@ -56,8 +56,8 @@ def serve_people(
         try:
             starter = studios.open(people.first()).models if fetch_starter else None
             more = (how, GUESTS if settings.guests else "", first)
-            with looked_after(studios, settings, starter=starter, more=more, console=console):
-                serve_accounts(studios)
+            with looked_after(studios, settings, starter=starter, more=more, console=console) as is_up:
+                serve_accounts(studios, is_up=is_up)
         finally:
             studios.close()
     return 0

@@ -83,6 +83,12 @@ class DatasetFolders:
             found = self.shelf.all(binned=binned).values()
         return tuple(sorted(found, key=lambda each: (each.created, each.version, each.id), reverse=True))
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether none can be read. Raises DataError when the data folder cannot be read."""
+        with self._reading():
+            return all(self.read(id) is None for id in self.shelf.names())
+
     def damaged(self) -> tuple[str, ...]:
         """Name the folders that are passed over. Raises DataError when the data folder cannot be read."""
         with self._reading():

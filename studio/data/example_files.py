@@ -8,6 +8,7 @@ import hashlib
 import json
 import logging
 import os
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, overload
@@ -37,7 +38,7 @@ class ExampleWriter:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._digest = hashlib.sha256()
-        self._starts = [0]
+        self._starts = array("Q", [0])
         self._file = path.open("wb")
 
     def __enter__(self) -> "ExampleWriter":

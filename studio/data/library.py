@@ -119,6 +119,11 @@ class DatasetLibrary:
         """List every version of the stored data sets, newest first. A damaged folder is passed over."""
         return self._folders.listed()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no data set that can be read. Reads one at most where all can be."""
+        return self._folders.is_empty
+
     def families(self) -> tuple[Dataset, ...]:
         """List the chosen version of each data set, or its newest; those that were changed or added last come first."""
         stored, chosen = self.all(), read_chosen(self._shelf.folder)

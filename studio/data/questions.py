@@ -83,11 +83,28 @@ def questions_path(examples: Path) -> Path:
     return examples.with_name(f"{examples.stem}.questions.npy")
 
 
-def repeated(numbers: Sequence[int] | NDArray[np.uint64]) -> dict[int, list[int]]:
-    """Return the places of each question that is asked more than once, by the first of these places."""
-    values = np.asarray(numbers, dtype=np.uint64)
-    _, first, inverse, counts = np.unique(values, return_index=True, return_inverse=True, return_counts=True)
-    groups: dict[int, list[int]] = {}
-    for place in np.flatnonzero(counts[inverse] > 1).tolist():
-        groups.setdefault(int(first[inverse[place]]), []).append(place)
-    return groups
+class Repeated:
+    """The places of questions that are asked more than once: 12 bytes an example, and nothing where none is."""
+
+    def __init__(self, numbers: Sequence[int] | NDArray[np.uint64]) -> None:
+        values = np.asarray(numbers, dtype=np.uint64)
+        ordered = np.sort(values)
+        self.count = 0
+        """How many questions are asked more than once."""
+        if not (ordered[1:] == ordered[:-1]).any():
+            return
+        _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+        self.count = int((counts > 1).sum())
+        self._question = inverse.astype(np.int32)
+        self._places = np.argsort(inverse, kind="stable").astype(np.int32)
+        self._ends = np.cumsum(counts).astype(np.int32)
+
+    def with_same(self, place: int) -> NDArray[np.int32]:
+        """Return the places that ask the same as this one, itself among them, in order."""
+        question = self._question[place]
+        return self._places[self._ends[question - 1] if question else 0 : self._ends[question]]
+
+    def fewest(self, places: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Return the places of the question that is asked least often, of several the first among `places`."""
+        times = np.diff(self._ends, prepend=0)[self._question]
+        return self.with_same(places[times[places].argmin()])

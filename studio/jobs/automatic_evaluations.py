@@ -8,7 +8,7 @@ waits and to an export, and goes on after it from where it was.
 import logging
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 
 from studio.errors import RunError, TooMany
@@ -55,10 +55,10 @@ class AutomaticEvaluations:
             with self._guard:
                 self._expected.add(run.id)
 
-    def recover(self) -> None:
-        """Remember what an earlier server expected; call it when one starts."""
+    def recover(self, resting: Container[str] = ()) -> None:
+        """Remember what an earlier server expected, but of runs of which nothing is asked; call it when one starts."""
         if self._settings.evaluate:
-            found = {run.id for run in self._runs.folders() if request_path(run).exists()}
+            found = {run.id for run in self._runs.folders(but=resting) if request_path(run).exists()}
             with self._guard:
                 self._expected |= found
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from studio.jobs.evaluation_report import FEWEST_ROWS, SURE
 from studio.runs.view import Status
-from studio.wording import counted, listed
+from studio.wording import Tone, counted, listed
 
 _SEED = 0
 _MOST_NAMED = 3
@@ -65,7 +65,7 @@ class Verdict:
     """
 
     run_id: str
-    kind: str
+    kind: Tone
     best: str
     sure: str = ""
 

@@ -19,6 +19,7 @@ from studio.jobs.evaluation_report import (
     Forgetting,
     beside,
 )
+from studio.wording import Tone
 
 _PLAIN = {
     "accuracy": "Right labels",
@@ -47,7 +48,7 @@ _MOST_ROWS = 100_000
 class Sentence:
     """One thing that is said. `kind` is "good", "bad", "warning" or "quiet"."""
 
-    kind: str
+    kind: Tone
     text: str
 
 
@@ -150,7 +151,7 @@ def _confidence(figure: Figure, *, held_out: bool) -> Sentence:
     if not verdict or figure.p_value is None:
         return Sentence("quiet", "")
     if verdict in (CLEARLY_BETTER, CLEARLY_WORSE):
-        kind = "good" if verdict == CLEARLY_BETTER else "bad"
+        kind: wording.Tone = "good" if verdict == CLEARLY_BETTER else "bad"
         return Sentence(kind, f"{verdict.capitalize()}: luck alone would do this {_odds(figure.p_value)}.")
     needed = rows_needed(figure)
     enough = f" About {needed:,} rows would show a change of this size." if needed else ""

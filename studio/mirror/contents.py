@@ -6,7 +6,6 @@ mirrored that is not named here. The record of an account is mirrored without it
 """
 
 import errno
-import hashlib
 import logging
 import os
 import re
@@ -15,11 +14,10 @@ import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
 
 from studio import codec
 from studio.events import LAST_TIME
-from studio.files import open_plain
+from studio.files import hash_file, open_plain
 from studio.homes import ACCOUNT_ID, ACCOUNTS, PEOPLE
 
 log = logging.getLogger(__name__)
@@ -288,21 +286,12 @@ class Reader:
             _copy_record(source, temporary)
         else:
             _link(source, temporary)
-        with open_plain(temporary) as file:
-            digest = sha256_of(file)
+        digest = hash_file(temporary)
         kept = Kept(path, temporary.stat().st_size, digest, min(max(0.0, found.st_mtime), LAST_TIME))
         os.replace(temporary, self._aside / digest)
         temporary.unlink(missing_ok=True)  # a link to the same file is left where it is
         self._known[path] = stamp, kept
         return kept
-
-
-def sha256_of(file: BinaryIO) -> str:
-    """Return the SHA-256 of what is left of a file, in hexadecimal digits."""
-    digest = hashlib.sha256()
-    while piece := file.read(_PIECE_BYTES):
-        digest.update(piece)
-    return digest.hexdigest()
 
 
 def _turn(path: str) -> int:

@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from studio import codec
 from studio.errors import MirrorError
-from studio.files import disk_trouble, open_plain, write_whole
+from studio.files import disk_trouble, hash_file, open_plain, write_whole
 from studio.homes import ACCOUNTS, PEOPLE
 from studio.mirror.bucket import Store
 from studio.mirror.contents import (
@@ -35,7 +35,6 @@ from studio.mirror.contents import (
     home_in,
     place_of,
     places_of_accounts,
-    sha256_of,
     turn_to_come_back,
 )
 from studio.mirror.manifest import Manifest, read_manifest, write_manifest
@@ -470,11 +469,8 @@ class Mirror:
     def _fetch(self, files: Sequence[Kept], back: Path) -> None:
         self._store.fetch({kept.sha256: back / kept.sha256 for kept in files})
         for kept in files:
-            with open_plain(back / kept.sha256) as file:
-                if sha256_of(file) != kept.sha256:
-                    raise MirrorError(
-                        f"'{kept.path}' in {self._target} is not what was kept there.", "It is tried again."
-                    )
+            if hash_file(back / kept.sha256) != kept.sha256:
+                raise MirrorError(f"'{kept.path}' in {self._target} is not what was kept there.", "It is tried again.")
 
     def _place(self, group: Group, back: Path, *, age: float) -> None:
         """Build a group beside its place, and move it there whole."""

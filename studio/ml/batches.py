@@ -4,12 +4,17 @@ A step is `batch_size` rows. It is cut so that no micro-batch holds more than a 
 whatever the batch size is. Rows lie end to end without padding, or side by side with it.
 """
 
+import itertools
 import math
 import random
+from abc import abstractmethod
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 IGNORED = -100
 
@@ -25,6 +30,35 @@ class TokenRow:
     def learned(self) -> int:
         """How many predictions count. The first token is never predicted."""
         return sum(label != IGNORED for label in self.labels[1:])
+
+
+class MeasuredRows(Sequence[TokenRow]):
+    """Rows whose lengths and learned tokens are known before they are read."""
+
+    lengths: NDArray[np.int32]
+    learned: NDArray[np.int32]
+
+    @abstractmethod
+    def take(self, numbers: NDArray[np.intp] | slice) -> "MeasuredRows":
+        """Return some of the rows, by their numbers in this order."""
+
+
+def lengths_of(rows: Sequence[TokenRow]) -> NDArray[np.int64]:
+    """Return how many tokens each row has."""
+    known = rows.lengths if isinstance(rows, MeasuredRows) else [len(row.ids) for row in rows]
+    return np.array(known, dtype=np.int64)
+
+
+def learned_in(rows: Sequence[TokenRow]) -> int:
+    """Return how many predictions of the rows count."""
+    if isinstance(rows, MeasuredRows):
+        return int(rows.learned.sum(dtype=np.int64))
+    return sum(row.learned for row in rows)
+
+
+def chosen(rows: Sequence[TokenRow], numbers: NDArray[np.intp]) -> Sequence[TokenRow]:
+    """Return some of the rows, by their numbers in this order."""
+    return rows.take(numbers) if isinstance(rows, MeasuredRows) else [rows[number] for number in numbers]
 
 
 @dataclass(frozen=True)
@@ -55,13 +89,13 @@ class Batch:
 
 def epoch_steps(rows: Sequence[TokenRow], *, batch_size: int, seed: int, epoch: int) -> Iterator[list[TokenRow]]:
     """Yield the rows of each step of one epoch, in an order that depends on seed and epoch alone."""
-    order = list(range(len(rows)))
+    order = array("i", range(len(rows)))  # four bytes a row, where a list takes forty
     random.Random(f"{seed}/{epoch}").shuffle(order)
     for start in range(0, len(order), batch_size):
         yield [rows[index] for index in order[start : start + batch_size]]
 
 
-def cut(rows: Sequence[TokenRow], *, token_budget: int, packed: bool, parts: int = 1) -> list[list[TokenRow]]:
+def cut(rows: Sequence[TokenRow], *, token_budget: int, packed: bool, parts: int = 1) -> list[Sequence[TokenRow]]:
     """Cut rows into groups of similar length, each of at most `token_budget` tokens, padding included.
 
     A row that is longer than the budget makes a group of its own. Of packed rows the groups are about equally large,
@@ -69,29 +103,31 @@ def cut(rows: Sequence[TokenRow], *, token_budget: int, packed: bool, parts: int
     """
     if not rows:
         return []
-    ordered = sorted(rows, key=lambda row: len(row.ids))
+    lengths = lengths_of(rows)
+    order = np.argsort(lengths, kind="stable")
+    longest = int(lengths[order[-1]])
     if packed:
-        total = sum(len(row.ids) for row in rows)
+        total = int(lengths.sum())
         # Rows are not cut, so even groups of this size would overflow by up to half a row.
         wanted = max(parts, math.ceil(total / token_budget))
-        token_budget = min(token_budget, math.ceil(total / wanted) + len(ordered[-1].ids) // 2)
+        token_budget = min(token_budget, math.ceil(total / wanted) + longest // 2)
     elif parts > 1:
-        token_budget = min(token_budget, math.ceil(len(rows) / parts) * len(ordered[-1].ids))
-    groups: list[list[TokenRow]] = []
+        token_budget = min(token_budget, math.ceil(len(rows) / parts) * longest)
+    edges = [0]
     held = 0
-    for row in ordered:
-        length = len(row.ids)
-        size = held + length if packed else length * (len(groups[-1]) + 1 if groups else 1)
-        if not groups or size > token_budget:
-            groups.append([])
+    for place, length in enumerate(map(int, lengths[order])):
+        size = held + length if packed else length * (place - edges[-1] + 1)
+        if place and size > token_budget:
+            edges.append(place)
             held = 0
-        groups[-1].append(row)
         held += length
-    return groups
+    ordered = chosen(rows, order)
+    return [ordered[start:end] for start, end in itertools.pairwise((*edges, len(rows)))]
 
 
 def collate(rows: Sequence[TokenRow], *, packed: bool, pad_id: int = 0, device: str = "cpu") -> Batch:
     """Lay rows end to end, or side by side and padded on the right to the longest."""
+    rows = tuple(rows)  # each is read once
     lengths = tuple(len(row.ids) for row in rows)
     width = sum(lengths) if packed else max(lengths)
     height = 1 if packed else len(rows)

@@ -132,7 +132,7 @@ class Engine:
         self.tokens_at_once = max(1, self.tokens_at_once // 2)
         self.has_halved = True
 
-    def cut(self, rows: Sequence[TokenRow], *, parts: int = 1) -> list[list[TokenRow]]:
+    def cut(self, rows: Sequence[TokenRow], *, parts: int = 1) -> list[Sequence[TokenRow]]:
         """Cut rows into the groups that go through the model at once, at least `parts` where there are as many rows."""
         return cut(rows, token_budget=self.tokens_at_once, packed=self.is_packed, parts=parts)
 

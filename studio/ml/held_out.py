@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 
 from studio.events import Checking, Event
-from studio.ml.batches import TokenRow
+from studio.ml.batches import TokenRow, chosen, learned_in
 from studio.ml.engine import Engine
 from studio.ml.pacing import Telling
 from studio.ml.parallel import Processes
@@ -30,11 +31,9 @@ class HeldOut:
         """Divide rows, so that `count` of them are scored at each check."""
         if count >= len(rows):
             return cls(rows)
-        chosen = set(drawn(len(rows), seed=seed)[:count])
-        return cls(
-            tuple(row for place, row in enumerate(rows) if place in chosen),
-            tuple(row for place, row in enumerate(rows) if place not in chosen),
-        )
+        is_part = np.zeros(len(rows), dtype=np.bool_)
+        is_part[np.asarray(drawn(len(rows), seed=seed)[:count])] = True
+        return cls(chosen(rows, np.flatnonzero(is_part)), chosen(rows, np.flatnonzero(~is_part)))
 
     @property
     def total(self) -> int:
@@ -49,7 +48,7 @@ class HeldOut:
     @cached_property
     def learned(self) -> int:
         """How many tokens of the part are predicted."""
-        return sum(row.learned for row in self.part)
+        return learned_in(self.part)
 
 
 @dataclass(frozen=True)

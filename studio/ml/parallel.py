@@ -5,28 +5,38 @@ step, so all of them stay equal.
 """
 
 import contextlib
+import logging
+import os
+import stat
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from accelerate import PartialState
 from torch import distributed
+from torch._C._distributed_c10d import TCPStore
 
-from studio.errors import OthersLost, RunError, is_out_of_memory
+from studio.errors import NotConnected, OthersLost, RunError, is_out_of_memory
+from studio.files import HELD_PORT
 
 PATIENCE = timedelta(hours=2)
 """So long a process waits for the others: one may fetch its model first, and the first asks questions meanwhile."""
 
+MOST_MET = 300
+"""So many letters of what a library says of the connection are passed on."""
+
 Item = TypeVar("Item")
+
+log = logging.getLogger(__name__)
 
 
 class Processes:
     """The processes of a run, seen from one of them. Alone when nothing started more."""
 
     def __init__(self) -> None:
-        with _others():
-            self._state = PartialState(cpu=not torch.cuda.is_available(), timeout=PATIENCE)
+        with _others(NotConnected):
+            self._state = PartialState(cpu=not torch.cuda.is_available(), timeout=PATIENCE, **_meet())
 
     @property
     def count(self) -> int:
@@ -85,15 +95,54 @@ class Processes:
             )
 
 
+def _meet() -> dict[str, Any]:
+    """Find the other processes of the run, and return what connects them; nothing where there are none, or it was done.
+
+    Raises RunError where the nodes have unlike numbers of processes: each would wait for others that never come.
+    """
+    count, number = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
+    if count < 2 or distributed.is_initialized():
+        return {}
+    store = TCPStore(
+        os.environ["MASTER_ADDR"],
+        int(os.environ["MASTER_PORT"]),
+        is_master=number == 0,
+        timeout=PATIENCE,
+        wait_for_workers=False,
+        master_listen_fd=_held_port() if number == 0 else None,
+    )
+    nodes = int(os.environ.get("GROUP_WORLD_SIZE", "1"))
+    store.set(f"processes/{os.environ.get('GROUP_RANK', '0')}", str(count // nodes))
+    on_each = [int(store.get(f"processes/{node}")) for node in range(nodes)]
+    if len(set(on_each)) > 1:
+        raise RunError(
+            f"The nodes of this run have unlike numbers of graphics cards: {', '.join(map(str, on_each))}.",
+            "Give each node as many: name the GPUs of a node among the settings of the place. Or switch off that a run "
+            "uses all of them.",
+        )
+    return {"store": store, "rank": number, "world_size": count}
+
+
+def _held_port() -> int | None:
+    """Return an open file of its own for the port that is held for this process; None where none is."""
+    try:
+        held = int(os.environ.get(HELD_PORT, ""))
+        return os.dup(held) if stat.S_ISSOCK(os.fstat(held).st_mode) else None
+    except (ValueError, OSError):  # what starts the Python of a place may not pass open files on
+        log.debug("No port is held for this process", exc_info=True)
+        return None
+
+
 @contextlib.contextmanager
-def _others() -> Iterator[None]:
-    """Say in a sentence that another process is gone."""
+def _others(kind: type[OthersLost] = OthersLost) -> Iterator[None]:
+    """Say in a sentence that the other processes cannot be reached, and what was met."""
     try:
         yield
     except RuntimeError as error:
         if is_out_of_memory(error):
             raise
-        raise OthersLost(
-            "Another process of this run ended, so it could not go on.",
-            "The log says more. Resume the run: it goes on from its newest checkpoint.",
-        ) from error
+        met = " ".join(str(error).split("\n", 1)[0].split())[:MOST_MET].rstrip(".")
+        said = f"Another process of this run ended, or the connection to it did: {met}."
+        if kind is NotConnected:
+            said = f"The processes of this run could not be connected: {met}."
+        raise kind(said, "The log says more. Resume the run: it goes on from its newest checkpoint.") from error

@@ -3,6 +3,7 @@
 import itertools
 import logging
 import time
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 from studio.config import CHANGES_BASE, RunConfig
 from studio.errors import StudioError, is_out_of_memory
 from studio.events import Evaluated, Event, Noted, Resumed, Saved, Skipped, Stepped, Stopping
-from studio.ml.batches import TokenRow, epoch_steps
+from studio.ml.batches import TokenRow, epoch_steps, lengths_of
 from studio.ml.checkpoints import Keeper, Progress, restore_rng_state, rng_state
 from studio.ml.engine import Engine
 from studio.ml.held_out import HeldOut, Scorer
@@ -264,8 +265,8 @@ class Trainer:
     def rows_between(self) -> int:
         """Return how many held-out rows a check in between scores."""
         return rows_between(
-            [len(row.ids) for row in self.validation_rows],
-            trained=self.config.epochs * sum(len(row.ids) for row in self.train_rows),
+            array("q", lengths_of(self.validation_rows).tobytes()),
+            trained=self.config.epochs * int(lengths_of(self.train_rows).sum()),
             total_steps=self.total_steps,
             config=self.config,
         )

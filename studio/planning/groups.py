@@ -13,6 +13,7 @@ from studio.logs import logged
 from studio.models.forecast.forecast import DOES_NOT_FIT, Forecast
 from studio.planning import fitting, forecasts
 from studio.planning.model_facts import ModelFacts
+from studio.runs.listing import by_group
 from studio.runs.store import DATA_TRIED, RunFolder
 from studio.runs.summary import Summary
 from studio.runs.view import WORKING
@@ -159,10 +160,8 @@ def _value(run: RunFolder, name: str) -> str:
 
 def groups_of(runs: Iterable[Summary]) -> dict[str, tuple[Summary, ...]]:
     """Put the runs of each group together, by its id, the group of the newest run first."""
-    found: dict[str, list[Summary]] = {}
-    for run in sorted((run for run in runs if run.group), key=lambda run: (run.created, run.id), reverse=True):
-        found.setdefault(run.group, []).append(run)
-    return {group: tuple(reversed(members)) for group, members in found.items()}
+    newest_first = sorted((run for run in runs if run.group), key=lambda run: (run.created, run.id), reverse=True)
+    return {group: tuple(reversed(members)) for group, members in by_group(newest_first).items()}
 
 
 def group_named(runs: Iterable[Summary], name: str) -> tuple[Summary, ...]:

@@ -102,7 +102,7 @@ class Tradeoffs:
     def _candidate(self, run: RunFolder, summary: Summary) -> Candidate:
         # The step that a run at work is at changes nothing here.
         key = (
-            dataclasses.replace(summary, step=0, spark=(), best_loss=None, best_part=None, seconds=None, waited=0.0),
+            dataclasses.replace(summary, step=0, curve=b"", best_loss=None, best_part=None, seconds=None, waited=0.0),
             evaluated_at(run.path),
         )
         with self._guard:

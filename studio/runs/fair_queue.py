@@ -85,12 +85,13 @@ class FairQueue:
         most_each: int | None = None,
     ) -> None:
         """`home` is the data folder of any account of the studio. `room` says how many runs a place takes at once,
-        `most_each` how many of one account may be at work at a place beside this machine; None for any number.
+        `most_each` how many of one account may be at work at a place beside this machine; None for any number. A run
+        on several nodes there counts as so many, and one on more than that as all.
         """
         self._shared = shared_home(home)
         self._room = room
-        self._most_each = most_each
-        self._places: dict[Waiting, tuple[int, str]] = {}
+        self.most_each = most_each
+        self._places: dict[Waiting, tuple[int, str, int]] = {}
         self._giving_way: dict[Waiting, bool] = {}
         self._stuck: dict[Waiting, float] = {}
         self._closed: dict[Path, float] = {}
@@ -104,6 +105,11 @@ class FairQueue:
     def is_shared(self) -> bool:
         """Whether there are accounts that take turns."""
         return has_accounts(self._shared)
+
+    @property
+    def is_looked_after(self) -> bool:
+        """Whether a server looks after the runs of all accounts, and so who is in the way of whom."""
+        return self.is_shared and self._is_served()
 
     def order(self, *, fresh: bool = False) -> tuple[Waiting, ...]:
         """List the runs that wait, of all accounts, in the order of their turns; at most a second old."""
@@ -122,18 +128,21 @@ class FairQueue:
 
     def place_of(self, run: Waiting) -> str:
         """Say where a run trains: the name of a place, empty for this machine and where it cannot be read."""
+        return self._place_and_nodes(run)[0]
+
+    def _place_and_nodes(self, run: Waiting) -> tuple[str, int]:
         if not (self._shared / "places").is_dir():
-            return ""
+            return "", 1
         folder = RunFolder(run.home / "runs" / Path(run.id).name)
         try:
             changed = (folder.path / "config.json").stat().st_mtime_ns
             known = self._places.get(run)
             if known is None or known[0] != changed:
-                known = self._places[run] = (changed, folder.config.place)
-            return known[1]
+                known = self._places[run] = (changed, folder.config.place, folder.config.nodes)
+            return known[1:]
         except (OSError, RunError):
             log.debug("Where a run trains cannot be read", exc_info=True)
-            return ""
+            return "", 1
 
     def gives_way(self, run: Waiting) -> bool:
         """Tell whether a run lets others go first: one of a group, where its person left it so."""
@@ -173,18 +182,20 @@ class FairQueue:
         ready = [each.run for each in self._turns_of(home, place) if self._is_ready(each)]
         leaving = self._leaving(working)
         staying = [run for run in working if run not in leaving]
-        free, held = self._room(place) - len(staying), Counter(run.home for run in staying)
+        free, held = self._room(place) - len(staying), self.nodes_held(staying)
         # The one that was started last has the least to take up again.
         givers = [run for run in reversed(staying) if self.gives_way(run) and (sees_all or run.home == home)]
         for each in ready:
-            if self._is_most(held[each.home], place):
+            if not self.fits(each, held[each.home]):
                 able = [run for run in givers if run.home == each.home]
-                if able and free + len(able) > 0 and not self._is_most(held[each.home] - len(able), place):
+                left = held[each.home] - self.nodes_held(able).total()
+                if able and free + len(able) > 0 and self.fits(each, left):
                     return able[0]
             elif free <= 0:
                 return givers[0] if free + len(givers) > 0 else None
             else:
-                free, held[each.home] = free - 1, held[each.home] + 1
+                free -= 1
+                held += self.nodes_held([each])
         return None
 
     def _is_ready(self, turn: _Turn) -> bool:
@@ -206,15 +217,22 @@ class FairQueue:
         return home is None or not self.is_shared or self._is_served()
 
     def held(self, home: Path, place: str) -> int:
-        """Count the runs of an account that are at work at a place."""
-        return sum(run.home == home for run in self._working(place))
+        """Count the runs of an account that are at work at a place, one on several nodes as so many."""
+        return self.nodes_held(self._working(place))[home]
 
-    def holds_all(self, home: Path, place: str) -> bool:
-        """Tell whether an account has as many runs at work at a place beside this machine as it may."""
-        return self._is_most(self.held(home, place), place)
+    def nodes_held(self, runs: Iterable[Waiting]) -> Counter[Path]:
+        """Count the nodes that runs have, by their data folders."""
+        held: Counter[Path] = Counter()
+        for run in runs:
+            held[run.home] += self._place_and_nodes(run)[1]
+        return held
 
-    def _is_most(self, held: int, place: str) -> bool:
-        return bool(place) and self._most_each is not None and held >= self._most_each
+    def fits(self, run: Waiting, held: int) -> bool:
+        """Tell whether a run may be at work at its place for its account, which holds so much there."""
+        place, nodes = self._place_and_nodes(run)
+        if not place or self.most_each is None:
+            return True
+        return held + min(nodes, max(1, self.most_each)) <= self.most_each
 
     def places(self) -> tuple[str, ...]:
         """List the places for which runs wait, this machine as an empty name."""
@@ -229,20 +247,26 @@ class FairQueue:
         waiting = self._turns_of(home, place)
         if not waiting:
             return None
-        held = Counter(run.home for run in self._working(place))
-        if held.total() >= self._room(place):
+        working = list(self._working(place))
+        if len(working) >= self._room(place):
             return None
-        return next((each.run.home for each in waiting if not self._is_most(held[each.run.home], place)), None)
+        held = self.nodes_held(working)
+        return next((each.run.home for each in waiting if self.fits(each.run, held[each.run.home])), None)
 
     def at_work(self) -> Waiting | None:
         """Return the run that has the accelerator of this machine, of whichever account; None where none has."""
         return next(self._working(""), None)
 
-    def _working(self, place: str) -> Iterator[Waiting]:
+    def all_at_work(self) -> dict[Waiting, str]:
+        """List the runs at work, of all accounts, each with its place: the empty name for this machine."""
+        return {run: self.place_of(run) for run in self._working(None)}
+
+    def _working(self, place: str | None) -> Iterator[Waiting]:
+        """Give the runs at work at a place; without one, everywhere."""
         for home in all_homes(self._shared):
             for id in Queue(home).line().working:
                 run = Waiting(home, id)
-                if lock.is_held(home / "runs" / Path(id).name / "run.lock") and self.place_of(run) == place:
+                if lock.is_held(home / "runs" / Path(id).name / "run.lock") and place in (None, self.place_of(run)):
                     yield run
 
     @contextmanager

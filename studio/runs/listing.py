@@ -3,7 +3,7 @@
 Runs that were started together are one line, at the place of the first of them, unless something is looked for.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from studio.runs.summary import Summary
@@ -46,7 +46,7 @@ KEYS: Mapping[str, Callable[[Summary], str | float | None]] = {
     "epochs": lambda run: run.epochs,
     "best_loss": lambda run: run.best_loss,
     "seconds": lambda run: run.seconds,
-    "last_loss": lambda run: run.spark[-1] if run.spark else None,
+    "last_loss": lambda run: run.last_loss,
 }
 """What the runs can be sorted by. What is not known comes last, whichever way they are sorted."""
 
@@ -123,11 +123,16 @@ def find(runs: Sequence[Summary], query: Query) -> Page:
 
 def _together(runs: Sequence[Summary]) -> dict[str, Together]:
     """Put the runs of each group together; one that is alone by now stands for itself."""
+    return {group: Together(tuple(members)) for group, members in by_group(runs).items() if len(members) > 1}
+
+
+def by_group(runs: Iterable[Summary]) -> dict[str, list[Summary]]:
+    """Put the runs of each group together, by its id, in the order in which they come."""
     found: dict[str, list[Summary]] = {}
     for run in runs:
         if run.group:
             found.setdefault(run.group, []).append(run)
-    return {group: Together(tuple(members)) for group, members in found.items() if len(members) > 1}
+    return found
 
 
 def _has(run: Summary, words: Sequence[str]) -> bool:

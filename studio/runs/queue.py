@@ -109,12 +109,14 @@ class Queue:
         place_of: Callable[[str], str] = lambda id: "",
         room: Callable[[str], int] = lambda place: 1,
         only: str | None = None,
+        fits: Callable[[str, tuple[str, ...]], bool] = lambda id, working: True,
     ) -> str | None:
         """Start the run whose turn it is, unless as many are at work as its place has `room` for; return its id.
 
-        `place_of` says where a run trains; with `only` none is started elsewhere. `start` says whether a run could be
-        started; those that cannot be stay and do not hold up the others. The run is at work before it leaves the line,
-        so that nobody sees it nowhere. Those that may not wait any more leave.
+        `place_of` says where a run trains; with `only` none is started elsewhere. `fits` says whether one may be at
+        work beside those that are. `start` says whether a run could be started; those that cannot be stay and do not
+        hold up the others. The run is at work before it leaves the line, so that nobody sees it nowhere. Those that may
+        not wait any more leave.
         """
         seen = self._read()
         if seen is not None and not seen.waiting:
@@ -129,7 +131,7 @@ class Queue:
             tried: list[str] = []
             for id in line.waiting:
                 place = place_of(id)
-                if only in (None, place) and left.has(place):
+                if only in (None, place) and left.has(place) and fits(id, working):
                     if start(id):
                         waiting = tuple(each for each in line.waiting if each != id)
                         change(Line(waiting, (*working, id), _and(line.stuck, tried)))

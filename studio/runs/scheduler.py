@@ -219,8 +219,10 @@ class Scheduler:
     def _before(self, id: str, waiting: Sequence[str]) -> str:
         """Say what a run in the queue waits for."""
         place = self.place_of(id)
-        if place and self._everybody.holds_all(self._home, place):
-            return f"As many of your runs train at {place} as one person may have there at once: {self._room(place):,}."
+        most, run = self._everybody.most_each, Waiting(self._home, id)
+        if most is not None and not self._everybody.fits(run, self._everybody.held(self._home, place)):
+            nodes = counted(most, "node")
+            return f"It waits for your other runs at {place}: one person may have {nodes} there at once."
         if self._everybody.is_shared:
             return f"It waits for room at {place}." if place else self._before_all(id, waiting)
         line = self.queue.line()
@@ -278,7 +280,7 @@ class Scheduler:
             self._everybody.look_again()
         else:
             started = self._start_next()
-        for place in places:
+        for place in () if self._everybody.is_looked_after else places:
             in_the_way = self._everybody.in_the_way(place, home=self._home)
             if in_the_way is not None and self._is_own(in_the_way):
                 self.give_way(in_the_way.id)
@@ -321,7 +323,14 @@ class Scheduler:
             place_of=self.place_of,
             room=self._room,
             only=only,
+            fits=self._fits,
         )
+
+    def _fits(self, id: str, working: Iterable[str]) -> bool:
+        """Tell whether a run may be at work beside those of this data folder at its place."""
+        place = self.place_of(id)
+        beside = [Waiting(self._home, each) for each in working if self.place_of(each) == place]
+        return self._everybody.fits(Waiting(self._home, id), self._everybody.nodes_held(beside)[self._home])
 
     def stop(self, id: str, *, grace_seconds: float = STOP_GRACE_SECONDS) -> None:
         """Ask a run to save its work and end; one that has not after `grace_seconds` is killed. Returns at once.
@@ -396,15 +405,16 @@ class Scheduler:
         """Put the runs back to work that were lost with the server, and return their ids; call it when one starts.
 
         Not those that ended while a server was there to say so, that a person asked to end, that died twice at the
-        same step, or that were lost long ago. `resting` are those known to have ended, or never to have begun.
+        same step, or that were lost long ago. `resting` are those known to have ended, or never to have begun, and of
+        which nothing is asked: they are passed over.
         """
         found = []
         waiting = self.waiting()
-        for run in self._runs.folders():
+        for run in self._runs.folders(but=resting):
             try:
                 if run.stop_request.exists():
                     self._go_on_ending(run)
-                if run.id not in resting and self._take_up(run, waiting):
+                if self._take_up(run, waiting):
                     found.append(run.id)
             except Exception:  # one bad run must not keep the page from coming up, nor the others from going on
                 log.exception("The run %s was not taken up again.", run.id)

@@ -11,7 +11,7 @@ import os
 import random
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -50,6 +50,9 @@ KEEP = "keep"
 DISCARD = "discard"
 GIVE_WAY = "give-way"
 """What is asked of a run that shall end: by a person, or so that it lets others go first and goes on afterwards."""
+
+REQUEST_ENDINGS = (".request", ".wish")
+"""How the files in the folder of a run end that ask for something; the second of an older studio."""
 
 GROUP_ID = re.compile(r"[0-9a-f]{16}")
 _TRIED = re.compile(r"[a-z_]{1,40}")
@@ -356,9 +359,9 @@ class RunStore:
             return sorted(self._shelf.names())
         return []
 
-    def folders(self) -> Iterator[RunFolder]:
-        """Give the folders of all runs, as `ids` names them."""
-        return (RunFolder(self._shelf.path(id)) for id in self.ids())
+    def folders(self, *, but: Container[str] = ()) -> Iterator[RunFolder]:
+        """Give the folders of all runs, as `ids` names them, without those of some."""
+        return (RunFolder(self._shelf.path(id)) for id in self.ids() if id not in but)
 
     def damaged(self) -> tuple[RunFolder, ...]:
         """List the folders that cannot be read as a run."""

@@ -1,14 +1,15 @@
 """All runs at a glance: what a table says of each, so that ten thousand of them cost a look no more than ten do.
 
 What is known of a run that rests is worked out once and kept in memory for as long as its folder stays as it is; only
-the runs that wait or work are looked at each time. Whoever looks shares what another has just seen.
+the runs that wait or work are looked at each time. Whoever looks shares what another has just seen. Where there are so
+many that this takes long, it is done by a thread beside the page, and a look says what is known by then.
 """
 
 import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +18,9 @@ from studio.errors import RunError
 from studio.events import LAST_TIME
 from studio.logs import logged
 from studio.runs import kept_summaries, summary
-from studio.runs.kept_summaries import Stamp
+from studio.runs.kept_summaries import Known, Stamp
 from studio.runs.scheduler import RunState
-from studio.runs.store import RunFolder, RunStore
+from studio.runs.store import REQUEST_ENDINGS, RunFolder, RunStore
 from studio.runs.summary import Summary
 from studio.runs.view import Status
 
@@ -27,16 +28,19 @@ _REST_SECONDS = 1.0
 """A folder that rests is not looked at more often than this; those that wait or work are, at every look."""
 
 _FIRST_SECONDS = 0.25
-_SETTINGS_SECONDS = 1.0
+_SETTINGS_SECONDS = 0.25
 """A look reads so long in the folders of runs that it never saw, and then so long their settings alone. Of the others
-it knows what their names say, and they are read beside it."""
+it knows what their names say, and they are read beside it. So is what has changed, where to find that takes longer."""
 
 _AT_ONCE = 10
 _BREATH_SECONDS = 0.005
 """After so many runs the reader beside the page rests so long: a page that opens meanwhile goes first."""
 
 _WORTH_KEEPING = 200
-"""After so many runs were read beside the page, what is known is kept for the next studio."""
+_KEPT_AGAIN = 20_000
+"""After so many runs were read beside the page, what is known is kept for the next studio; and again after so many."""
+
+_BREATH_FOLDERS = 500
 
 _SHARE_OF_TIME = 0.02
 _MOST_REST_SECONDS = 10.0
@@ -65,14 +69,6 @@ class Snapshot:
     unread: int = 0
 
 
-@dataclass(frozen=True)
-class _Known:
-    """What was seen of a run, and what its folder looked like just before."""
-
-    stamp: Stamp
-    summary: Summary
-
-
 class Summaries:
     """The runs of one data folder, for any number of threads. `waiting`, `view` and `places` are the scheduler's."""
 
@@ -91,28 +87,35 @@ class Summaries:
         self._places = places or _in_order
         self._clock = clock
         self._turn = threading.RLock()
-        self._known: dict[str, _Known] = {}
-        self._home = runs.folder.parent
-        self._has_read_kept = False
+        self._known: dict[str, Known] = {}
+        self._kept: Iterator[Sequence[Known]] = iter(())
+        self._has_read_kept = threading.Event()
         self._restless: set[str] = set()
         self._changed = False
         self._snapshot = Snapshot()
-        self._seen: tuple[int, tuple[str, ...]] = (0, ())
+        self._listed: int | None = None
+        self._waited: tuple[str, ...] = ()
         self._searched_at = float("-inf")
-        self._search_pause = 0.0
+        self._search_seconds = 0.0
+        self._is_search_wanted = False
+        self._unkept = 0
         self._reader: threading.Thread | None = None
 
     def look(self, *, fresh: bool = False) -> Snapshot:
         """Return the runs as they are now. `fresh` is for who has just changed one that rests."""
         with self._turn:
-            now, waiting = self._clock(), self._waiting()
-            seen = (_changed(self._runs.folder), waiting)
-            if fresh or seen != self._seen or now - self._searched_at >= self._search_pause:
+            waiting = self._waiting()
+            if self._listed is None:
+                self._look_first(waiting)
+            elif fresh or (self._is_due(waiting) and self._search_seconds <= _FIRST_SECONDS):
                 self._search(waiting)
-                self._seen, self._searched_at = seen, self._clock()
-                # Looking for changes takes a fiftieth of the time, unless that lets a change wait too long.
-                pause = (self._searched_at - now) / _SHARE_OF_TIME
-                self._search_pause = min(max(_REST_SECONDS, pause), _MOST_REST_SECONDS)
+            else:
+                if self._is_due(waiting):
+                    self._is_search_wanted = True
+                    self._read_beside()
+                if _changed(self._runs.folder) != self._listed:
+                    self._read_some(self._list(), waiting)
+            self._waited = waiting
             self._look_at_restless(waiting)
             return self._publish()
 
@@ -120,15 +123,21 @@ class Summaries:
         """Return these runs with all that is known of them, reading what was not read yet; those gone are left out."""
         with self._turn:
             for id in ids:
-                known = self._known.get(id)
-                if known is not None and known.summary.status is None:
+                if self._is_unread(id):
                     self._settle(RunFolder(self._folder(id)), self._waiting())
             self._publish()
             return tuple(self._known[id].summary for id in ids if id in self._known)
 
     def resting(self) -> frozenset[str]:
-        """Name the runs that are known to have ended, or never to have begun."""
-        return frozenset(run.id for run in self.look().runs if run.status in _RESTING)
+        """Name the runs that are known to have ended, or never to have begun, and of which nothing is asked.
+
+        Waits for what an earlier studio has kept of them, not for those that have to be read.
+        """
+        self.look(fresh=True)
+        self._has_read_kept.wait()
+        with self._turn:
+            known = tuple(self._known.values())
+        return frozenset(each.summary.id for each in known if each.summary.status in _RESTING and not each.is_asked)
 
     def read_all(self) -> Snapshot:
         """Wait until every run was read."""
@@ -137,38 +146,107 @@ class Summaries:
             reader.join()
         return self.look()
 
-    def _search(self, waiting: tuple[str, ...]) -> None:
-        """Find the folders that are new, changed or gone."""
-        kept = {} if self._has_read_kept else kept_summaries.read(self._home)
-        self._has_read_kept = True
+    def _is_due(self, waiting: tuple[str, ...]) -> bool:
+        """Tell whether to look for changes, which takes a fiftieth of the time, unless one would wait too long then."""
+        pause = min(max(_REST_SECONDS, self._search_seconds / _SHARE_OF_TIME), _MOST_REST_SECONDS)
+        return waiting != self._waited or self._clock() - self._searched_at >= pause
+
+    def _look_first(self, waiting: tuple[str, ...]) -> None:
+        """Name all runs, and read for a moment what is kept of them, then in their folders."""
         began = self._clock()
-        ids, folder = self._runs.ids(), str(self._runs.folder)
-        for id in ids:
-            known = self._known.get(id)
-            if known is None and id in kept and kept[id][0] == _stamp(f"{folder}/{id}"):
-                self._remember(_Known(*kept[id]))
-            elif known is None and (spent := self._clock() - began) > _FIRST_SECONDS:
-                read = _by_settings if spent <= _FIRST_SECONDS + _SETTINGS_SECONDS else summary.of_name
-                self._remember(_Known((0, 0, 0), read(RunFolder(self._folder(id)))))
-            elif known is None or (known.summary.status is not None and _stamp(f"{folder}/{id}") != known.stamp):
-                self._settle(RunFolder(self._folder(id)), waiting)
+        new = self._list()
+        self._kept = kept_summaries.read(self._runs.folder.parent)
+        for block in self._kept:
+            self._take(block)
+            if self._clock() - began > _FIRST_SECONDS:
+                break
+        else:
+            self._has_read_kept.set()
+        self._read_some(new, waiting)
+        self._note_search(began)
+
+    def _list(self) -> list[str]:
+        """Find the folders that are new or gone; return those that are new, the newest first."""
+        self._listed = _changed(self._runs.folder)
+        ids = self._runs.ids()
+        new = [id for id in reversed(ids) if id not in self._known]
         for gone in self._known.keys() - set(ids):
             self._forget(gone)
-        if self._reader is None and any(known.summary.status is None for known in self._known.values()):
-            self._reader = threading.Thread(target=self._read_rest, name="run-summaries", daemon=True)
-            self._reader.start()
+        for id in new:
+            self._remember(_unread(summary.of_name(id)))
+        return new
+
+    def _take(self, kept: Iterable[Known]) -> None:
+        """Believe what is kept of runs that are not known otherwise, and look as they did then."""
+        folder = str(self._runs.folder)
+        for each in kept:
+            id = each.summary.id
+            if self._is_unread(id) and each.stamp == _stamp(f"{folder}/{id}"):
+                self._remember(each)
+
+    def _read_some(self, ids: Iterable[str], waiting: tuple[str, ...]) -> None:
+        """Read runs for a moment, and have those that are left read beside the page."""
+        began = self._clock()
+        for id in filter(self._is_unread, ids if self._has_read_kept.is_set() else ()):
+            spent = self._clock() - began
+            if spent > _FIRST_SECONDS + _SETTINGS_SECONDS:
+                break
+            if spent <= _FIRST_SECONDS:
+                self._settle(RunFolder(self._folder(id)), waiting)
+            else:
+                self._remember(_unread(_by_settings(RunFolder(self._folder(id)))))
+        self._read_beside()
+
+    def _search(self, waiting: tuple[str, ...]) -> None:
+        """Find the folders that are new, changed or gone."""
+        began = self._clock()
+        new = self._list()
+        for id in self._find_changed():
+            self._settle(RunFolder(self._folder(id)), waiting)
+        self._read_some(new, waiting)
+        self._note_search(began)
+
+    def _search_beside(self) -> None:
+        """Do the same and let the page in between."""
+        began = self._clock()
+        self._is_search_wanted = False
+        with self._turn:
+            self._list()
+        changed = self._find_changed(breath=_BREATH_SECONDS)
+        with self._turn:
+            waiting = self._waiting()
+            for id in filter(self._known.__contains__, changed):
+                self._settle(RunFolder(self._folder(id)), waiting)
+            self._note_search(began)
+
+    def _find_changed(self, *, breath: float = 0.0) -> list[str]:
+        """Name the runs that were read and look otherwise now. With a `breath` others can look meanwhile."""
+        with self._turn:
+            stamps = [(id, each.stamp) for id, each in self._known.items() if each.summary.status is not None]
+        folder, changed = str(self._runs.folder), []
+        for count, (id, stamp) in enumerate(stamps, start=1):
+            if _stamp(f"{folder}/{id}") != stamp:
+                changed.append(id)
+            if breath and count % _BREATH_FOLDERS == 0:
+                time.sleep(breath)
+        return changed
+
+    def _note_search(self, began: float) -> None:
+        self._searched_at = self._clock()
+        self._search_seconds = self._searched_at - began
 
     def _keep(self) -> None:
         """Keep what is known of the runs that rest: what another looks like depends on who is at it."""
         with self._turn:
-            known = {id: (each.stamp, each.summary) for id, each in self._known.items()}
+            known = dict(self._known)
         sure = (time.time() - _COARSE_SECONDS) * 1e9
         rests = {
-            id: (stamp, known_summary)
-            for id, (stamp, known_summary) in known.items()
-            if known_summary.status in _RESTING and 0 < stamp[0] < sure and stamp[1] < sure
+            id: each
+            for id, each in known.items()
+            if each.summary.status in _RESTING and 0 < each.stamp[0] < sure and each.stamp[1] < sure
         }
-        kept_summaries.write(self._home, rests)
+        kept_summaries.write(self._runs.folder.parent, rests)
+        self._unkept = 0
 
     def _look_at_restless(self, waiting: tuple[str, ...]) -> None:
         for id, place in self._places(waiting).items():
@@ -184,6 +262,7 @@ class Summaries:
     def _settle(self, run: RunFolder, waiting: tuple[str, ...]) -> None:
         """Read a run and remember it; one that is gone meanwhile is forgotten."""
         stamp = _stamp(run.path)
+        is_asked = _is_asked(run.path)
         try:
             # In this order, as the scheduler does: a run that starts or ends in between is seen again.
             alive = run.is_alive()
@@ -200,9 +279,9 @@ class Summaries:
         except Exception:  # one bad run must not take the list with it
             log.exception("The run %s cannot be summed up.", run.id)
             found = _of_damaged(run, "Its folder holds something that the studio did not write; the log says what.")
-        self._remember(_Known(stamp, found))
+        self._remember(Known(stamp, is_asked, found))
 
-    def _remember(self, known: _Known) -> None:
+    def _remember(self, known: Known) -> None:
         id, before = known.summary.id, self._known.get(known.summary.id)
         self._known[id] = known
         self._changed |= before is None or before.summary != known.summary
@@ -216,26 +295,52 @@ class Summaries:
         self._restless.discard(id)
         self._changed = True
 
+    def _read_beside(self) -> None:
+        """Have a thread do what is left to do: read what is kept, look for changes, read the runs that are unread."""
+        is_left = self._is_search_wanted or any(map(self._is_unread, self._known))
+        if not is_left:
+            self._has_read_kept.set()
+        elif self._reader is None:
+            self._reader = threading.Thread(target=self._read_rest, name="run-summaries", daemon=True)
+            self._reader.start()
+
     def _read_rest(self) -> None:
-        """Read what no look has read yet, letting the page in between."""
+        """Do what no look has done yet, letting the page in between."""
         try:
-            with self._turn:
-                unread = [id for id in self._known if self._is_unread(id)]
-            for place in range(0, len(unread), _AT_ONCE):
+            for block in self._kept:
                 with self._turn:
-                    waiting = self._waiting()
-                    for id in unread[place : place + _AT_ONCE]:
-                        if self._is_unread(id):
-                            self._settle(RunFolder(self._folder(id)), waiting)
+                    self._take(block)
                 time.sleep(_BREATH_SECONDS)
-            if len(unread) >= _WORTH_KEEPING:
-                self._keep()
+            self._has_read_kept.set()
+            while self._is_search_wanted or self._read_unread():
+                if self._is_search_wanted:
+                    self._search_beside()
         except Exception:  # a disk that is away for a moment, most likely: the next search begins again
             log.exception("The runs that were not read yet cannot be read.")
         finally:
+            self._has_read_kept.set()
             with self._turn:
                 self._reader = None
                 self._publish()
+
+    def _read_unread(self) -> bool:
+        """Read the runs that are unread, until a search is wanted; say whether there is more to do."""
+        with self._turn:
+            unread = [id for id in self._known if self._is_unread(id)]
+        for place in range(0, len(unread), _AT_ONCE):
+            if self._is_search_wanted:
+                return True
+            with self._turn:
+                waiting = self._waiting()
+                for id in filter(self._is_unread, unread[place : place + _AT_ONCE]):
+                    self._settle(RunFolder(self._folder(id)), waiting)
+                    self._unkept += 1
+            if self._unkept >= _KEPT_AGAIN:
+                self._keep()
+            time.sleep(_BREATH_SECONDS)
+        if self._unkept >= _WORTH_KEEPING:
+            self._keep()
+        return bool(unread)
 
     def _is_unread(self, id: str) -> bool:
         known = self._known.get(id)
@@ -253,6 +358,16 @@ class Summaries:
 
 def _in_order(waiting: Sequence[str]) -> Mapping[str, int]:
     return {id: place for place, id in enumerate(waiting, start=1)}
+
+
+def _unread(found: Summary) -> Known:
+    return Known((0, 0, 0), False, found)
+
+
+def _is_asked(folder: Path) -> bool:
+    with suppress(OSError):
+        return any(name.endswith(REQUEST_ENDINGS) for name in os.listdir(folder))
+    return False
 
 
 def _by_settings(run: RunFolder) -> Summary:

@@ -1,6 +1,9 @@
 """What a table says of one run: its settings, how far it is, its best loss and the shape of its curve."""
 
+import functools
 import time
+from array import array
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from statistics import median
@@ -13,6 +16,7 @@ from studio.runs.store import RunFolder, RunGroup
 from studio.runs.view import WORKING, RunView, Status, status
 
 SPARK_POINTS = 24
+_FLOAT_BYTES = array("f").itemsize
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +27,10 @@ class Summary:
     over all of them once they were scored, before that over `best_part`: how many of how many, None where all. Times
     are in seconds, `created` since the epoch; `seconds` is what its workers worked, without what they `waited`
     for other work, and `is_waiting` says that its worker waits so now. `status` is None while the run's events were not
-    read yet. `place` is its place in the queue, 1 for the next. `spark` are at most 24 training losses, from the first
-    step to the last. `model` is the base model as it was chosen, `base` as the worker finds it. `was_launched` says
-    whether it ever had a worker. `trouble` says why the folder cannot be read as a run; nothing but its name is known
-    then. `group` is the id of the runs that it was started with, and `group_name` what they are called.
+    read yet. `place` is its place in the queue, 1 for the next. `curve` holds its `spark` in little room. `model` is
+    the base model as it was chosen, `base` as the worker finds it. `was_launched` says whether it ever had a worker.
+    `trouble` says why the folder cannot be read as a run; nothing but its name is known then. `group` is the id of the
+    runs that it was started with, and `group_name` what they are called.
     """
 
     id: str
@@ -48,7 +52,7 @@ class Summary:
     is_waiting: bool = False
     step: int = 0
     total_steps: int = 0
-    spark: tuple[float, ...] = ()
+    curve: bytes = b""
     tokens_per_second: float | None = None
     place: int = 0
     was_launched: bool = False
@@ -58,6 +62,16 @@ class Summary:
     dataset_sha256: str = ""
     group: str = ""
     group_name: str = ""
+
+    @property
+    def spark(self) -> tuple[float, ...]:
+        """At most 24 training losses, from the first step to the last."""
+        return tuple(round(loss, 4) for loss in array("f", self.curve))
+
+    @property
+    def last_loss(self) -> float | None:
+        """The last of the training losses; None before the first."""
+        return round(array("f", self.curve[-_FLOAT_BYTES:])[0], 4) if self.curve else None
 
     @property
     def is_at_work(self) -> bool:
@@ -88,16 +102,27 @@ def of_settings(run: RunFolder, name: str) -> Summary:
     )
 
 
-def of_name(run: RunFolder) -> Summary:
-    """Say what the name of a folder says of its run."""
+def of_name(id: str) -> Summary:
+    """Say what the name of its folder says of a run."""
     created = 0.0
     with suppress(ValueError, OverflowError):
-        created = time.mktime(time.strptime(run.id[:15], "%Y%m%d-%H%M%S"))
-    name = run.id[16:] if created else run.id
-    return replace(of_damaged(run.id, name, "", created=min(max(0.0, created), LAST_TIME)), status=None)
+        created = _hour(id[:11]) + 60 * int(id[11:13]) + int(id[13:15])
+    name = id[16:] if created else id
+    return of_damaged(id, name, "", created=min(max(0.0, created), LAST_TIME), status=None)
 
 
-def of_damaged(id: str, name: str, trouble: str, *, created: float) -> Summary:
+@functools.lru_cache(maxsize=1000)
+def _hour(text: str) -> float:
+    """Return when an hour began that is written as in the name of a folder. Raises ValueError and OverflowError."""
+    return time.mktime(time.strptime(text, "%Y%m%d-%H"))
+
+
+def curve_of(losses: Sequence[float]) -> bytes:
+    """Put losses as a summary holds them."""
+    return array("f", losses).tobytes()
+
+
+def of_damaged(id: str, name: str, trouble: str, *, created: float, status: Status | None = "damaged") -> Summary:
     """Say what is known of a folder that cannot be read as a run."""
     return Summary(
         id=id,
@@ -111,7 +136,7 @@ def of_damaged(id: str, name: str, trouble: str, *, created: float) -> Summary:
         learning_rate=None,
         epochs=None,
         created=created,
-        status="damaged",
+        status=status,
         trouble=trouble,
     )
 
@@ -140,7 +165,7 @@ def of_view(run: RunFolder, view: RunView, state: Status, *, place: int = 0) -> 
         is_waiting=state in WORKING and view.loading is not None and view.loading.is_waiting,
         step=view.step,
         total_steps=view.total_steps,
-        spark=tuple(round(loss, 4) for loss in _spread(steps.column("loss"))),
+        curve=curve_of(_spread(steps.column("loss"))),
         tokens_per_second=median(speeds) if speeds else None,
         place=place,
         was_launched=run.was_launched,

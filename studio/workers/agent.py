@@ -25,7 +25,7 @@ from typing import Protocol, TypeVar
 
 from studio import codec
 from studio.errors import NoAnswer, RunError, StorageFull, StudioError
-from studio.events import Failed, Finished
+from studio.events import Event, Failed, Finished, Noted
 from studio.files import hash_file, open_plain
 from studio.graphics_card import card_names
 from studio.jobs.evaluation_report import AT_THE_END
@@ -51,7 +51,7 @@ from studio.runs.event_log import last_event, read_lines
 from studio.runs.launcher import request_stop, worker_environment, write_task
 from studio.runs.store import RunFolder
 from studio.workers.place_facts import facts_here
-from studio.workers.ranks import interfaces, node_rank, nodes
+from studio.workers.ranks import NOT_CONNECTED, OTHERS_LOST, held_port, interfaces, node_rank, nodes
 
 LOOK_SECONDS = 0.5
 BEAT_SECONDS = 5.0
@@ -273,6 +273,7 @@ class Agent:
                 self._evaluate(run)
             self._end()
         elif self.nodes > 1:  # another node may know why, and the job that has them all then says so
+            self._say_what_is_lost(last, code)
             self.clock.sleep(OTHERS_SECONDS)
         else:
             self._end(trouble=f"The worker at the place ended without a word (exit code {code}).", died=True)
@@ -329,7 +330,17 @@ class Agent:
         last = last_event(run.events_path)
         if isinstance(last, Failed):
             self._end(trouble=last.message, hint=last.hint)
+        else:
+            self._say_what_is_lost(last, worker.returncode)
         return 1 if worker.returncode else 0
+
+    def _say_what_is_lost(self, last: Event | None, code: int | None) -> None:
+        """Say what the worker of this node met when it lost those of the others; a worker that died says nothing."""
+        if code not in (OTHERS_LOST, NOT_CONNECTED) or not isinstance(last, Noted):
+            return
+        met = Report(beat=1, now=self.clock.time(), lost=last.text, never=code == NOT_CONNECTED)
+        content = codec.dumps(met).encode()
+        self._until_answered(lambda: self.storage.write(f"{self.spec.part}/{FAILED}-{self.node}", content))
 
     def _start_worker(self, task: Task) -> "subprocess.Popen[bytes]":
         python = shlex.split(self.spec.python) or [sys.executable]
@@ -341,6 +352,7 @@ class Agent:
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
+                pass_fds=held_port(os.environ),
                 preexec_fn=_die_with_parent,
             )
 

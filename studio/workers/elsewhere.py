@@ -116,6 +116,7 @@ class Journey:
         self._silent_since: float | None = None
         self._woken_at = time.monotonic()
         self._told = ""
+        self._last_report: Report | None = None
         found = read_away(run.path)
         self._away = found if found is not None and found.place == place.name else new_away(place.name)
 
@@ -131,7 +132,7 @@ class Journey:
                 if not self._is_left_behind:
                     self._keep(self._closed())
                 return ended
-            self._count_death()
+            self._count_death(self._last_report)
             self._job.emit(Started(os.getpid(), "train", lost.boot(), lost.memory_kills()))
             self._submit(begun=True)
 
@@ -194,6 +195,7 @@ class Journey:
         bringing = Bringing(self._job, self._run, self._storage, attempt=self._away.attempt, part=self._part, here=here)
         if bringing.is_attached:
             bringing.say_again()
+        self._last_report = None
         ask_seconds = max(ASK_SECONDS, self._look_seconds)
         watch, beat, heard_at = _Watch(self._engine, self._away.job, ask_seconds), -1, time.monotonic()
         while True:
@@ -205,6 +207,7 @@ class Journey:
                     self._told = self._told if report.evaluating else ""
                     self._is_evaluated_there = report.evaluating
                     if report.ended:
+                        self._last_report = report
                         return self._end_of(bringing, report)
                 if self._spending is not None:
                     self._spending.tell(self._away)
@@ -287,8 +290,11 @@ class Journey:
         summary = f"Stopped at {self._place.name}; {kept}.{left}"
         return Finished(status="stopped", summary=summary, seconds=time.monotonic() - self._began)
 
-    def _count_death(self) -> None:
-        """Take note that a job ended without a word. Raises RunError where too many did at the same step."""
+    def _count_death(self, said: Report | None) -> None:
+        """Take note that a job ended without a word, or lost the connection between its nodes, as it `said`. Raises
+        RunError where too many did at the same step.
+        """
+        never, lost = (False, "") if said is None else (said.never, said.lost)
         steps = self._run.checkpoint_steps
         step = steps[-1] if steps else 0
         if self._spending is not None and not self._storage.has(f"{self._part}/{REPORT}"):
@@ -296,16 +302,30 @@ class Journey:
             raise self._spending.why_it_never_began(self._away)
         deaths = self._away.deaths + 1 if step <= self._away.step else 1
         self._keep(replace(self._closed(), deaths=deaths, step=step))
-        if deaths >= MOST_DEATHS:
+        name = self._place.name
+        if deaths >= MOST_DEATHS and never:
+            gave_up = (
+                f"The nodes of the run could not work together at {name}, {deaths} times, not beyond step {step:,}."
+            )
             raise RunError(
-                f"The run ended {deaths} times without a word at {self._place.name}, not beyond step {step:,}.",
+                f"{gave_up} {lost}".strip(),
+                "Have whoever runs the place look at the network between the nodes: all their ports have to be open "
+                "among them. Then resume the run, or let it have one node.",
+            )
+        if deaths >= MOST_DEATHS:
+            gave_up = f"The run ended {deaths} times without a word at {name}, not beyond step {step:,}."
+            raise RunError(
+                f"{gave_up} {lost}".strip(),
                 "Its memory may not be enough, or its nodes end jobs: look at the log, and resume the run when that is "
                 "settled. Its checkpoints are here.",
             )
         again = f"goes on from step {step:,}" if step else "begins again"
-        self._job.emit(
-            Noted("warning", f"A job at {self._place.name} ended without a word. The run {again} in another one.")
-        )
+        if never:
+            self._job.emit(
+                Noted("warning", f"The nodes of a job at {name} lost one another. The run {again} in a new one.")
+            )
+        else:
+            self._job.emit(Noted("warning", f"A job at {name} ended without a word. The run {again} in another one."))
 
     def _tell_how_it_waits(self, watch: "_Watch", report: Report | None, seconds: float) -> None:
         name = self._place.name

@@ -49,13 +49,16 @@ def estimate(architecture: Architecture, config: RunConfig, *, machine: Machine,
 
 def workload_of(rows: Rows) -> Workload:
     """Sum up rows as the forecast needs them."""
+    from studio.ml.batches import learned_in, lengths_of
+
+    lengths = lengths_of(rows.train)
     return Workload(
         examples=len(rows.train),
-        tokens=sum(len(row.ids) for row in rows.train),
-        longest=max((len(row.ids) for row in rows.train), default=0),
-        learned_tokens=sum(row.learned for row in rows.train),
+        tokens=int(lengths.sum()),
+        longest=int(lengths.max(initial=0)),
+        learned_tokens=learned_in(rows.train),
         held_out_examples=len(rows.validation),
-        held_out_tokens=sum(len(row.ids) for row in rows.validation),
+        held_out_tokens=int(lengths_of(rows.validation).sum()),
     )
 
 

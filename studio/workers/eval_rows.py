@@ -1,9 +1,9 @@
 """The questions of an evaluation: rows of examples, with the answers that are expected."""
 
-import hashlib
 import itertools
 import logging
 import random
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from studio.data.scoring.tasks import Task, task_of
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import DataError
 from studio.events import Loading
+from studio.files import hash_file
 from studio.jobs.evaluation_report import NOTHING_HELD_OUT, NOTHING_HELD_OUT_HINT
 from studio.models.forecast.answers import FEWEST_ROWS, MOST_SECONDS, AnswerClock, answer_limit
 from studio.models.starter import Stopped
@@ -109,7 +110,7 @@ def choose_rows(
             NOTHING_HELD_OUT if data is None else "The file has no example.",
             NOTHING_HELD_OUT_HINT,
         )
-    order = list(range(len(examples)))
+    order = array("i", range(len(examples)))
     random.Random(f"evaluation/{run.drawn_by}").shuffle(order)
     found: list[EvalRow] = []
     seconds, left_out = 0.0, 0
@@ -135,8 +136,7 @@ def choose_rows(
     found.sort(key=lambda row: row.number)
     task = task_of_run(run, examples)
     labels = _label_tokens(task, examples[found[0].number], renderer)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hash_file(path)
     if task.kind == "labels" and not labels:
         task = Task("short")  # the template hides where a label begins
     learned, seen = shared(ExampleFile(run.train_path), [examples[row.number] for row in found])

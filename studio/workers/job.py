@@ -15,13 +15,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from studio.errors import OthersLost, StudioError, is_out_of_memory
-from studio.events import Event, Failed, Finished, Loading, Started
+from studio.errors import NotConnected, OthersLost, StudioError, is_out_of_memory
+from studio.events import Event, Failed, Finished, Loading, Noted, Started
 from studio.models.starter import Stopped
 from studio.runs import lock, lost
 from studio.runs.event_log import EventLog
 from studio.runs.turns import Holder, Turn, write_holder
-from studio.workers.ranks import OTHERS_LOST, nodes
+from studio.workers.ranks import NOT_CONNECTED, OTHERS_LOST, nodes
 
 WAIT_SECONDS = 0.5
 TELL_SECONDS = 10.0
@@ -115,7 +115,7 @@ def run_job(
         with suppress(OSError):  # the log may lie on a disk that is full
             traceback.print_exc(file=sys.stderr)
         if isinstance(error, OthersLost) and nodes() > 1:  # the run goes on elsewhere, so this is not its end
-            return OTHERS_LOST
+            return _note_loss(error, log)
         last = failure(error)
     log.emit(last)
     ended(last)
@@ -132,14 +132,21 @@ def help_job(work: Callable[[Job], Finished], events: Path | None = None) -> int
     try:
         work(job)
         return 0
-    except OthersLost:
+    except OthersLost as error:
         traceback.print_exc(file=sys.stderr)
-        return OTHERS_LOST
+        return _note_loss(error, None if events is None else EventLog(events, clock=time.time))
     except Exception as error:
         traceback.print_exc(file=sys.stderr)
         if events is not None:
             EventLog(events, clock=time.time).emit(failure(error))
         return 1
+
+
+def _note_loss(error: OthersLost, log: EventLog | None) -> int:
+    """Write down what was met when the processes on other nodes were lost, and return the exit status that says so."""
+    if log is not None:
+        log.emit(Noted("warning", error.message))
+    return NOT_CONNECTED if isinstance(error, NotConnected) else OTHERS_LOST
 
 
 def failure(error: Exception) -> Failed:

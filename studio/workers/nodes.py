@@ -77,7 +77,7 @@ class Gathering:
             if nodes == self.spec.nodes or (nodes and self.spec.can_be_fewer and waited > self.patience_seconds):
                 try:
                     done = cluster.train(nodes)
-                    return 0 if done else self._say_how_it_ended()
+                    return 0 if done else self._say_how_it_ended(nodes)
                 except NoRoom:
                     log.info("The nodes have no room yet", exc_info=True)
                     self._tell("The nodes that the run asks for are busy.")
@@ -93,17 +93,23 @@ class Gathering:
         self.end()
         return 0
 
-    def _say_how_it_ended(self) -> int:
+    def _say_how_it_ended(self, nodes: int) -> int:
         """Say what the first node could not: why the run ended there, or that it did without a word."""
         last = self._until_answered(self._report)
         if last is not None and last.ended:
             return 1
-        for node in range(1, self.spec.nodes):
+        lost: list[Report] = []
+        for node in range(nodes):
             met = self._until_answered(lambda node=node: self._read(f"{FAILED}-{node}"))  # type: ignore[misc]
-            if met is not None:
+            if met is not None and met.trouble:
                 self.end(trouble=met.trouble, hint=met.hint)
                 return 1
-        self.end(trouble="A process of the run ended without a word, or its node did.", died=True)
+            lost += [met] if met is not None else []
+        # Where one never had the others, or all of them live, it is what connects them that failed.
+        never = any(each.never for each in lost) or len(lost) == nodes
+        met = next((each for each in lost if each.never), lost[0] if lost else None)
+        died = "A process of the run ended without a word, or its node did."
+        self.end(trouble=died, died=True, lost=met.lost if met else "", never=never)
         return 1
 
     def _tell(self, trouble: str) -> None:
@@ -112,10 +118,12 @@ class Gathering:
                 self._say(Report(beat=self._next_beat(), now=self.clock.time(), trouble=trouble))
                 self._told = trouble
 
-    def end(self, *, trouble: str = "", hint: str = "", died: bool = False) -> None:
+    def end(
+        self, *, trouble: str = "", hint: str = "", died: bool = False, lost: str = "", never: bool = False
+    ) -> None:
         """Write the last report of the attempt."""
         last = self._until_answered(self._report) or Report(beat=0, now=0.0)
-        ended = replace(last, trouble=trouble, hint=hint, ended=True, died=died)
+        ended = replace(last, trouble=trouble, hint=hint, ended=True, died=died, lost=lost, never=never)
         self._until_answered(lambda: self._say(replace(ended, beat=last.beat + 1, now=self.clock.time())))
 
     def _say(self, report: Report) -> None:

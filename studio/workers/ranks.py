@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 
 import psutil
 
+from studio.files import HELD_PORT
 from studio.jobs.tasks import Train
 from studio.logs import logged
 from studio.runs.launcher import PROJECT_ROOT
@@ -27,7 +28,8 @@ _SIGNAL_WHEN_PARENT_ENDS = 1
 _FIRST = "STUDIO_FIRST_PROCESS"
 
 OTHERS_LOST = 75
-"""The exit code of a process that cannot go on because another one of its run ended, on another node."""
+NOT_CONNECTED = 76
+"""The exit codes of a process that cannot go on because it lost those of its run on other nodes, or never had them."""
 
 
 def end_with_the_first() -> None:
@@ -79,18 +81,30 @@ def together(task: Train, *, processes: int) -> Iterator[None]:
         yield
         return
     shared = {"WORLD_SIZE": str(processes * nodes()), _FIRST: str(os.getpid())}
-    if nodes() == 1:
-        shared |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
-    others = [_start(task, shared | _numbered(number, of=processes)) for number in range(1, processes)]
-    before = dict(os.environ)
-    os.environ.update(shared | _numbered(0, of=processes))
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-        for other in others:
-            _end(other)
+    with contextlib.ExitStack() as held:
+        if nodes() == 1:
+            listener = held.enter_context(socket.create_server(("127.0.0.1", 0), backlog=processes))
+            shared |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(listener.getsockname()[1])}
+            shared[HELD_PORT] = str(listener.fileno())
+        others = [_start(task, shared | _numbered(number, of=processes)) for number in range(1, processes)]
+        before = dict(os.environ)
+        os.environ.update(shared | _numbered(0, of=processes))
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+            for other in others:
+                _end(other)
+
+
+def held_port(environment: Mapping[str, str]) -> tuple[int, ...]:
+    """Return the open file that a process which is started has to be given, so that the port is held for it."""
+    with logged(log, "No port is held for the first process of this run", ValueError, OSError, level=logging.DEBUG):
+        held = int(environment.get(HELD_PORT, ""))
+        os.fstat(held)
+        return (held,)
+    return ()
 
 
 def _start(task: Train, variables: Mapping[str, str]) -> "subprocess.Popen[bytes]":
@@ -110,9 +124,3 @@ def _end(other: "subprocess.Popen[bytes]") -> None:
     except subprocess.TimeoutExpired:
         other.kill()
         other.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

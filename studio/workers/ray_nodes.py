@@ -14,15 +14,16 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from typing import Any
 
 from studio import codec
 from studio.errors import RunError
+from studio.files import HELD_PORT
 from studio.jobs.places.protocol import AGENT_VARIABLE, NODE_ADDRESS, AgentSpec, NoRoom
 
 UNREACHABLE = "STUDIO_NODE_UNREACHABLE"
 REACH_SECONDS = 15.0
+_MOST_AT_ONCE = 4096
 START_SECONDS = 30
 """So long Ray looks for room before the nodes are counted again."""
 
@@ -114,20 +115,32 @@ def take_part(settings: dict[str, str]) -> None:
 
     node, nodes = get_context().get_world_rank(), get_context().get_world_size()
     address = ray.util.get_node_ip_address()
-    with _listening(address) as tried, _listening(address) as used:
-        known = {"MASTER_ADDR": address, "MASTER_PORT": str(used), "tried": tried} if node == 0 else None
-        first = broadcast_from_rank_zero(known)
-        require_reachable(first["MASTER_ADDR"], first.pop("tried"), node=node)
-        barrier()
-    places = {"GROUP_RANK": str(node), "GROUP_WORLD_SIZE": str(nodes), NODE_ADDRESS: address}
-    agent = subprocess.Popen(
-        [*(shlex.split(settings["python"]) or [sys.executable]), "-m", "studio.workers.agent"],
-        env={**os.environ, **first, **places, AGENT_VARIABLE: settings["spec"], "RAY_ADDRESS": settings["head"]},
-        stdin=subprocess.DEVNULL,
-        preexec_fn=_die_with_parent,
-    )
-    if status := agent.wait():
-        raise RuntimeError(f"The agent of node {node} ended with exit code {status}.")
+    with _listening(address) as used:  # held until the end, and handed on to the process that listens at it
+        with _listening(address) as tried:
+            known = (
+                {"MASTER_ADDR": address, "MASTER_PORT": str(_port(used)), "tried": _port(tried)} if node == 0 else None
+            )
+            first = broadcast_from_rank_zero(known)
+            require_reachable(first["MASTER_ADDR"], first.pop("tried"), node=node)
+            barrier()
+        places = {"GROUP_RANK": str(node), "GROUP_WORLD_SIZE": str(nodes), NODE_ADDRESS: address}
+        held = {HELD_PORT: str(used.fileno())} if node == 0 else {}
+        agent = subprocess.Popen(
+            [*(shlex.split(settings["python"]) or [sys.executable]), "-m", "studio.workers.agent"],
+            env={
+                **os.environ,
+                **first,
+                **places,
+                **held,
+                AGENT_VARIABLE: settings["spec"],
+                "RAY_ADDRESS": settings["head"],
+            },
+            stdin=subprocess.DEVNULL,
+            pass_fds=(used.fileno(),) if node == 0 else (),
+            preexec_fn=_die_with_parent,
+        )
+        if status := agent.wait():
+            raise RuntimeError(f"The agent of node {node} ended with exit code {status}.")
 
 
 def _die_with_parent() -> None:
@@ -136,12 +149,14 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(_DIES_WITH_PARENT, signal.SIGKILL)
 
 
-@contextlib.contextmanager
-def _listening(address: str) -> Iterator[int]:
-    """Listen at a free port of this node, and say at which."""
+def _listening(address: str) -> socket.socket:
+    """Listen at a free port of this node."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.create_server((address, 0), family=family) as listener:
-        yield int(listener.getsockname()[1])
+    return socket.create_server((address, 0), family=family, backlog=_MOST_AT_ONCE)
+
+
+def _port(listener: socket.socket) -> int:
+    return int(listener.getsockname()[1])
 
 
 def require_reachable(address: str, port: int, *, node: int) -> None:

@@ -2,10 +2,12 @@
 
 import time
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from studio.config import RunConfig
 from studio.data.checking.checks import overlap
@@ -13,7 +15,7 @@ from studio.data.example_files import ExampleFile
 from studio.data.examples import Example
 from studio.data.mask_findings import mask_findings
 from studio.data.tokenizing.doubts import DoubtTally
-from studio.data.tokenizing.kept_tokens import render_kept
+from studio.data.tokenizing.kept_tokens import REFUSED, KeptTokens, render_kept
 from studio.data.tokenizing.rendering import ChatRenderer, Rendered
 from studio.errors import DataError
 from studio.events import Loading, Noted, Prepared
@@ -23,6 +25,7 @@ from studio.workers.job import Job
 
 if TYPE_CHECKING:
     from studio.ml.batches import TokenRow
+    from studio.ml.stored_rows import StoredRows
 
 CUT = "cut"
 """The setting with which a longer example is cut and not left out."""
@@ -35,8 +38,8 @@ TEXT_PROMPT = 8
 class Rows:
     """The run's examples as rows of tokens, and what is told of them."""
 
-    train: list["TokenRow"]
-    validation: list["TokenRow"]
+    train: Sequence["TokenRow"]
+    validation: Sequence["TokenRow"]
     prepared: Prepared
 
 
@@ -58,15 +61,17 @@ def prepare_rows(job: Job, *, run: RunFolder, renderer: ChatRenderer, kept: Path
 
     Raises DataError when none is left to train on.
     """
+    from studio.ml.batches import learned_in, lengths_of
+
     config = run.config
-    tally, held_out = RowCounts(), RowCounts()
     train_examples, held_out_examples = ExampleFile(run.train_path), ExampleFile(run.validation_path)
     tell = _telling(job, total=len(train_examples) + len(held_out_examples))
-    rendered, rendered_held_out = (
-        render_kept(examples, renderer=renderer, folder=kept) for examples in (train_examples, held_out_examples)
+    tokens = render_kept(train_examples, renderer=renderer, folder=kept, tell=tell)
+    held_out_tokens = render_kept(
+        held_out_examples, renderer=renderer, folder=kept, tell=lambda done: tell(len(train_examples) + done)
     )
-    train = list(_fitting(rendered, config=config, tally=tally, tell=tell))
-    validation = list(_fitting(rendered_held_out, config=config, tally=held_out, tell=tell))
+    train, tally = _fitting(tokens, config)
+    validation, held_out = _fitting(held_out_tokens, config)
     if not train:
         raise _nothing_to_train_on(tally, config)
     for note in _notes(tally, held_out, config=config, renderer=renderer, scored=bool(validation)):
@@ -78,8 +83,8 @@ def prepare_rows(job: Job, *, run: RunFolder, renderer: ChatRenderer, kept: Path
         train_examples=len(train),
         validation_examples=len(validation),
         left_out=tally.left_out + held_out.left_out,
-        tokens=sum(len(row.ids) for row in train),
-        learned_tokens=sum(row.learned for row in train),
+        tokens=int(lengths_of(train).sum()),
+        learned_tokens=learned_in(train),
         total_steps=config.total_steps(len(train)),
     )
     return Rows(train, validation, prepared)
@@ -97,8 +102,21 @@ def rows_of(
     Examples that the chat template refuses, that have nothing to learn, or that have more tokens than
     `config.max_length` are left out. When long ones are to be cut, they end there if something learned is left.
     """
-    rendered = (made for _, made in renderer.render_each(examples))
-    return _fitting(rendered, config=config, tally=tally or RowCounts(), tell=lambda: None)
+    tally = tally or RowCounts()
+    for _, rendered in renderer.render_each(examples):
+        tally.examples += 1
+        if isinstance(rendered, DataError):
+            tally.refused += 1
+            tally.refusal = tally.refusal or str(rendered)
+            tally.left_out += 1
+            continue
+        tally.doubts.add(tally.examples, rendered.doubts)
+        row = _fit(rendered, config)
+        if row is None:
+            tally.left_out += 1
+            continue
+        tally.cut += len(row.ids) < len(rendered.ids)
+        yield row
 
 
 def prompt_length(row: "TokenRow") -> int:
@@ -116,25 +134,22 @@ def prompt_length(row: "TokenRow") -> int:
     return place or max(1, min(TEXT_PROMPT, len(row.ids) // 2))
 
 
-def _fitting(
-    rendered: Iterable[Rendered | DataError], *, config: RunConfig, tally: RowCounts, tell: Callable[[], None]
-) -> Iterator["TokenRow"]:
-    """Yield the rows that can be trained on. `tell` is called for every example, and may raise to end the work."""
-    for each in rendered:
-        tell()
-        tally.examples += 1
-        if isinstance(each, DataError):
-            tally.refused += 1
-            tally.refusal = tally.refusal or str(each)
-            tally.left_out += 1
-            continue
-        tally.doubts.add(tally.examples, each.doubts)
-        row = _fit(each, config)
-        if row is None:
-            tally.left_out += 1
-            continue
-        tally.cut += len(row.ids) < len(each.ids)
-        yield row
+def _fitting(tokens: KeptTokens, config: RunConfig) -> tuple["StoredRows", RowCounts]:
+    """Take the examples that `rows_of` makes rows of, without reading them, and count the others."""
+    from studio.ml.stored_rows import StoredRows
+
+    rows = StoredRows.of(tokens, longest=config.max_length, cuts=config.overlong == CUT)
+    index = tokens.index
+    tally = RowCounts(
+        examples=len(tokens),
+        cut=int((index.lengths[rows.places] > config.max_length).sum()),
+        left_out=len(tokens) - len(rows),
+        refused=int((index.outcomes == REFUSED).sum()),
+        refusal=str(DataError(*index.refusal)),
+    )
+    for place in np.flatnonzero(index.outcomes > 0):
+        tally.doubts.add(int(place) + 1, index.doubts[index.outcomes[place] - 1])
+    return rows, tally
 
 
 def _fit(rendered: Rendered, config: RunConfig) -> "TokenRow | None":
@@ -149,18 +164,17 @@ def _fit(rendered: Rendered, config: RunConfig) -> "TokenRow | None":
     return row if row.learned else None
 
 
-def _telling(job: Job, *, total: int) -> Callable[[], None]:
+def _telling(job: Job, *, total: int) -> Callable[[int], None]:
     """Make what tells the page about once a second how far the rendering is. It raises Stopped when asked to stop."""
-    done, told_at = 0, float("-inf")
+    told_at = float("-inf")
 
-    def tell() -> None:
-        nonlocal done, told_at
+    def tell(done: int) -> None:
+        nonlocal told_at
         if job.should_stop():
             raise Stopped
         if time.monotonic() - told_at >= 1:
             told_at = time.monotonic()
             job.emit(Loading(what=f"Turning the examples into tokens, {done:,} of {total:,}"))
-        done += 1
 
     return tell
 

@@ -13,7 +13,7 @@ from studio.accounts.usage import Usage
 from studio.compare.chat_room import ChatRoom
 from studio.config import RunConfig
 from studio.errors import RunError, TooMany
-from studio.events import Finished
+from studio.events import Finished, Loading
 from studio.jobs.places.book import Place, Places
 from studio.jobs.tasks import HUB_TOKEN, Calibrate, PrepareModel, Train
 from studio.jobs.variants import variants
@@ -161,7 +161,7 @@ def test_an_account_trains_so_long_a_day_and_its_run_is_asked_to_stop(shared: Ho
     account = shared.add("anna")
     anna, now = shared.studios.open(account), [0.0]
     shared.studios._clock = lambda: now[0]
-    shared.studios._trains = (0.0, None)
+    shared.studios._trains = (0.0, {})
     run = queued(anna, "anna 1")
     for seconds in (0.0, 1.0, 30.0):
         now[0] = seconds
@@ -338,6 +338,32 @@ def test_a_request_that_nobody_saw_to_is_taken_up(shared: House, monkeypatch: py
     assert set(seen) == {first.id}
 
 
+def test_what_trains_at_a_place_counts_for_its_account_but_not_what_waits_there(shared: House) -> None:
+    """Only the run on this machine was counted: elsewhere an account trained as long as it liked."""
+    limited(shared, account_run_minutes=1)
+    Places(shared.home).add(Place("lab", "slurm", folder="/shared", runs_at_once=3))
+    account = shared.add("anna")
+    anna, now = shared.studios.open(account), [0.0]
+    shared.studios._clock = lambda: now[0]
+    shared.studios._trains = (0.0, {})
+    dataset = anna.data.add_sample("order_slips")
+    run = anna.start_run(RunConfig(name="away", place="lab"), dataset.id)
+    shared.studios.tick()
+    play(run, Loading("Waiting for room at lab"), clock=anna.clock)
+    for seconds in (1.0, 20.0):
+        now[0] = seconds
+        shared.studios.tick()
+    assert shared.studios.usage(account).today().train_seconds == 0.0
+    play(run, *opening_events(steps=9), step(1, loss=3.0), clock=anna.clock)
+    now[0] = 50.0
+    shared.studios.tick()
+    assert shared.studios.usage(account).today().train_seconds == 30.0
+    assert not run.stop_request.exists()
+    now[0] = 81.0
+    shared.studios.tick()
+    assert run.stop_request.exists()
+
+
 def test_an_account_that_cannot_be_opened_holds_up_nobodys_group(
     shared: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -362,7 +388,7 @@ def test_an_account_that_cannot_be_opened_holds_up_nobodys_group(
 
 def test_a_group_of_one_account_leaves_room_at_a_place(shared: House) -> None:
     limited(shared, runs_at_place_each=2)
-    shared.studios.queue._most_each = 2
+    shared.studios.queue.most_each = 2
     Places(shared.home).add(Place("lab", "slurm", folder="/shared", runs_at_once=3))
     anna, ben = studio_of(shared, "anna"), studio_of(shared, "ben")
     data = anna.data.add_sample("order_slips")
@@ -372,7 +398,7 @@ def test_a_group_of_one_account_leaves_room_at_a_place(shared: House) -> None:
         shared.studios.tick()
     assert [run.is_alive() for run in group] == [True, True, False, False]
     said = anna.scheduler.view(group[2].id).headline
-    assert "As many of your runs train at lab as one person may have there at once: 2." in said
+    assert "It waits for your other runs at lab: one person may have 2 nodes there at once." in said
     other = ben.start_group(variants(settings, [(ben.data.add_sample("order_slips").id, "x")], {"rank": (8, 16)}))
     shared.studios.tick()
     assert [run.is_alive() for run in other] == [True, False]

@@ -111,9 +111,12 @@ class Slow:
 @pytest.mark.parametrize("trouble", [None, OSError("the disk is gone"), RunError("Its folder is gone.")])
 def test_the_page_waits_for_no_run_that_was_lost_and_the_queue_does(tmp_path: Path, trouble: Exception | None) -> None:
     studio, said = Slow(trouble), Console(file=io.StringIO())
-    with looked_after(studio, Settings(home=tmp_path), starter=None, console=said):
+    with looked_after(studio, Settings(home=tmp_path), starter=None, console=said) as is_up:
+        time.sleep(0.1)
+        assert studio.said == [], "the page goes first"
+        is_up()
         time.sleep(2 * QUEUE_SECONDS)
-        assert "tick" not in studio.said, "what was lost goes first"
+        assert studio.said == ["recover"], "what was lost goes before what waits"
         studio.found.set()
         wait_until(lambda: "tick" in studio.said)
     assert ("otter was lost" in said.file.getvalue()) == (trouble is None)

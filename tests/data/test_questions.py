@@ -1,10 +1,11 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from studio.data.example_files import ExampleFile, write_examples
 from studio.data.examples import TEXT, Example, Message
-from studio.data.questions import question_number, questions_of, questions_path, repeated
+from studio.data.questions import Repeated, question_number, questions_of, questions_path
 
 
 def asking(*lines: str) -> Example:
@@ -34,7 +35,9 @@ def test_the_numbers_are_stored_and_made_again_where_they_do_not_fit(tmp_path: P
     path = tmp_path / "examples.jsonl"
     write_examples(path, [asking(f"user: Why {n % 2}?", "assistant: So.") for n in range(4)])
     numbers = questions_of(ExampleFile(path))
-    assert repeated(numbers) == {0: [0, 2], 1: [1, 3]}
+    same = Repeated(numbers)
+    assert (same.count, [same.with_same(place).tolist() for place in range(4)]) == (2, [[0, 2], [1, 3]] * 2)
+    assert same.fewest(np.array([3, 0, 1, 2], dtype=np.int32)).tolist() == [1, 3]
     assert questions_of(ExampleFile(path)).tolist() == numbers.tolist()
     for damage in (b"", b"\x93NUMPY\x01\x00", questions_path(path).read_bytes()[:-8]):
         questions_path(path).write_bytes(damage)

@@ -15,7 +15,7 @@ def test_holds_out_a_share() -> None:
     found = split([5] * 20, share=0.1, seed=1)
     assert (len(found.train), len(found.validation)) == (18, 2)
     assert sorted((*found.train, *found.validation)) == list(range(20))
-    assert found.train != tuple(sorted(found.train))
+    assert list(found.train) != sorted(found.train)
 
 
 @pytest.mark.parametrize("stratify", [False, True])
@@ -36,13 +36,17 @@ def test_small_sets(size: int, share: float, held_out: int) -> None:
         assert (len(found.train), len(found.validation)) == (size - held_out, held_out)
 
 
+def as_tuples(found: Split) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    return tuple(found.train), tuple(found.validation)
+
+
 def test_where_no_question_repeats_the_split_is_that_of_older_studios() -> None:
     """The numbers are those of the studio before questions were looked at: runs of then and now can be compared."""
     numbers = list(range(100, 112))
     drawn = split([5] * 12, share=0.25, seed=1, questions=numbers)
-    assert drawn == Split((8, 5, 6, 3, 10, 4, 1, 9, 2), (7, 11, 0))
+    assert as_tuples(drawn) == ((8, 5, 6, 3, 10, 4, 1, 9, 2), (7, 11, 0))
     stratified = split(list(range(12)), share=0.25, seed=1, stratify=True, questions=numbers)
-    assert stratified == Split((7, 0, 8, 5, 6, 10, 1, 9, 2), (3, 4, 11))
+    assert as_tuples(stratified) == ((7, 0, 8, 5, 6, 10, 1, 9, 2), (3, 4, 11))
 
 
 @given(

@@ -12,6 +12,7 @@ import pytest
 
 from studio.config import RunConfig
 from studio.events import Checking, Evaluated, Stepped
+from studio.files import HELD_PORT
 from tests.ml.conftest import run_training
 from tests.ml.test_engine import make_rows
 
@@ -125,3 +126,63 @@ def test_processes_agree_on_what_the_first_has_and_notice_that_one_is_gone() -> 
     refused = "refused The machines of this run would cut its batches in different ways."
     assert told[0][0].splitlines() == [refused, "lost"]
     assert told[1][0].splitlines() == [refused]
+
+
+MEETING = """
+import os, socket, sys
+from studio.errors import NotConnected, RunError
+from studio.ml.parallel import Processes
+
+try:
+    print(Processes().count)
+except NotConnected as error:
+    print(error.message)
+except RunError as error:
+    print("refused", error.message)
+"""
+
+
+def meet(*, variables: "list[dict[str, str]]", listener: "socket.socket | None" = None) -> list[str]:
+    """Have processes find one another, the first by the port that is held for it; return what each says."""
+    shared = {"CUDA_VISIBLE_DEVICES": "", "ACCELERATE_USE_CPU": "true", "MASTER_ADDR": "127.0.0.1"}
+    made = []
+    for number, own in enumerate(variables):
+        held = listener is not None and number == 0
+        made.append(
+            subprocess.Popen(
+                [sys.executable, "-c", MEETING],
+                env={**os.environ, **shared, "RANK": str(number), "LOCAL_RANK": "0", **own},
+                pass_fds=(listener.fileno(),) if listener is not None and held else (),
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        )
+    return [each.communicate(timeout=120)[0].strip() for each in made]
+
+
+def test_the_port_at_which_a_run_meets_is_held_until_its_first_process_listens_there() -> None:
+    """It was chosen minutes before, and another program could have taken it by then."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+        shared = {"WORLD_SIZE": "2", "MASTER_PORT": port, HELD_PORT: str(listener.fileno())}
+        assert meet(variables=[shared, shared], listener=listener) == ["2", "2"]
+
+
+def test_a_port_that_is_taken_is_a_sentence_that_says_so() -> None:
+    """It was told as a death, and after three of them the memory was blamed."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        shared = {"WORLD_SIZE": "2", "MASTER_PORT": str(taken.getsockname()[1])}
+        (said,) = meet(variables=[shared])
+    assert said.startswith("The processes of this run could not be connected: ")
+    assert "EADDRINUSE" in said or "in use" in said
+
+
+def test_nodes_with_unlike_numbers_of_graphics_cards_are_a_sentence_at_once() -> None:
+    """They waited two hours for processes that nobody had started."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+        shared = {"MASTER_PORT": port, "GROUP_WORLD_SIZE": "2", HELD_PORT: str(listener.fileno())}
+        first = shared | {"GROUP_RANK": "0", "WORLD_SIZE": "2", "RANK": "0"}
+        second = shared | {"GROUP_RANK": "1", "WORLD_SIZE": "4", "RANK": "2"}
+        said = meet(variables=[first, second], listener=listener)
+    assert said[0] == "refused The nodes of this run have unlike numbers of graphics cards: 1, 2."

@@ -194,11 +194,11 @@ def add_group_run(home: Path, id: str, *, place: str = "") -> Path:
     return add_run(home, id, place=place, group=RunGroup("0123456789abcdef", "shop", gives_way=True))
 
 
-def add_run(home: Path, id: str, *, place: str = "", group: RunGroup | None = None) -> Path:
+def add_run(home: Path, id: str, *, place: str = "", group: RunGroup | None = None, nodes: int = 1) -> Path:
     folder = home / "runs" / id
     folder.mkdir(parents=True)
     origin = RunOrigin("d", "D", "", 0.0, "starter", group)
-    write_settings(RunFolder(folder), RunConfig(place=place), origin)
+    write_settings(RunFolder(folder), RunConfig(place=place, nodes=nodes), origin)
     Queue(home).add(id)
     return folder
 
@@ -237,6 +237,45 @@ def test_anothers_run_at_work_is_in_the_way(home: Path) -> None:
     os.close(held)
 
 
+def test_a_run_on_several_nodes_counts_as_so_many(home: Path) -> None:
+    """A person whose share of a place was two had a hundred nodes there, by two runs."""
+    _, anna, ben = homes(home)
+    (home / "places" / "lab").mkdir(parents=True)
+    line = FairQueue(home, room=lambda place: 5, most_each=4)
+    held = []
+    for id, nodes in (("anna-0", 3), ("anna-1", 2), ("anna-2", 1)):
+        add_run(anna, id, place="lab", nodes=nodes)
+
+    def start(id: str) -> bool:
+        held.append(lock.acquire(anna / "runs" / id / "run.lock"))
+        return True
+
+    def fits(id: str, working: tuple[str, ...]) -> bool:
+        return line.fits(Waiting(anna, id), line.nodes_held(Waiting(anna, each) for each in working)[anna])
+
+    def start_next() -> str | None:
+        return Queue(anna).start_next(
+            may_wait=lambda _: True,
+            is_at_work=lambda id: lock.is_held(anna / "runs" / id / "run.lock"),
+            start=start,
+            room=lambda _: 5,
+            fits=fits,
+        )
+
+    assert start_next() == "anna-0"
+    assert line.held(anna, "lab") == 3
+    line.look_again()
+    assert line.next_home("lab") == anna, "one node is left, and one of hers needs no more"
+    assert [start_next(), start_next()] == ["anna-2", None]
+    assert line.next_home("lab") is None
+    add_run(ben, "ben-0", place="lab", nodes=9)
+    assert line.next_home("lab") == ben, "a run on more than all may be there, alone"
+    assert not line.fits(Waiting(ben, "ben-0"), 1)
+    for each in held:
+        assert each is not None
+        os.close(each)
+
+
 def test_one_account_holds_so_many_at_a_place(home: Path) -> None:
     _, anna, ben = homes(home)
     (home / "places" / "lab").mkdir(parents=True)
@@ -253,8 +292,7 @@ def test_one_account_holds_so_many_at_a_place(home: Path) -> None:
                 )
             held.append(lock.acquire(folder / "run.lock"))
     assert len(held) == 2
-    assert line.holds_all(anna, "lab")
-    assert not line.holds_all(anna, "")
+    assert not line.fits(Waiting(anna, "anna-2"), line.held(anna, "lab"))
     assert line.next_home("lab") is None
     with line.turn(anna, "lab") as is_ours:
         assert not is_ours

@@ -165,6 +165,10 @@ def _later(studio: Studio, **options: Any) -> Summaries:
     return Summaries(studio.runs, waiting=studio.scheduler.waiting, view=studio.scheduler.view, **options)
 
 
+def _ids_kept(studio: Studio) -> set[str]:
+    return {each.summary.id for block in kept_summaries.read(studio.settings.home) for each in block}
+
+
 def _never(*arguments: object) -> NoReturn:
     raise AssertionError("this run is known")
 
@@ -189,6 +193,71 @@ def test_a_run_that_changed_since_or_is_new_or_gone_is_read_as_it_is(
     assert (found[kept[0].id].name, found[new.id].status) == ("another name", "finished")
 
 
+def test_what_is_kept_is_read_beside_the_page_where_it_is_long(
+    studio: Studio, kept: list[RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A start at a hundred thousand runs read all of it before the page was there."""
+    expected = studio.summaries.read_all().runs
+    monkeypatch.setattr(kept_summaries, "_BLOCK_LINES", 1)
+    studio.summaries._keep()
+    assert len(list(kept_summaries.read(studio.settings.home))) == len(kept)
+    monkeypatch.setattr(summaries.summary, "of_rest", _never)
+    hurried = _later(studio, clock=_ticks(1.0))
+    with hurried._turn:  # nothing is read beside it meanwhile
+        first = hurried.look()
+        assert (len(first.runs), first.unread) == (len(kept), len(kept) - 1)
+        assert [run.id for run in first.runs if run.status] == [max(run.id for run in kept)], "the newest come first"
+    assert hurried.resting() == {run.id for run in kept}
+    assert hurried.read_all().runs == expected
+
+
+def test_what_is_kept_is_believed_up_to_where_it_is_damaged(
+    studio: Studio, kept: list[RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_summaries, "_BLOCK_LINES", 2)
+    studio.summaries.read_all()
+    studio.summaries._keep()
+    path = studio.settings.home / kept_summaries.NAME
+    newest = sorted((run.id for run in kept), reverse=True)
+    lines = path.read_text(encoding="utf-8").splitlines()
+    lines[-2] = lines[-2].replace("finished", "stopped")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert _ids_kept(studio) == set(newest[:2])
+    assert _later(studio).read_all().runs == studio.summaries.read_all().runs
+
+
+def test_changes_are_looked_for_beside_the_page_where_that_takes_long(
+    studio: Studio, kept: list[RunFolder], dataset: str
+) -> None:
+    later = _later(studio, clock=_ticks(11.0))  # each search seems to take long, and the next one is due
+    later.read_all()
+    if later._reader is not None:  # the last look has begun another search
+        later._reader.join()
+    play(kept[0], Evaluated(6, 0.25), clock=studio.clock)
+    new = studio.start_run(RunConfig(), dataset)
+    with later._turn:
+        seen = {run.id: run for run in later.look().runs}
+        assert seen.keys() == {run.id for run in (*kept, new)}, "what is new is there at once"
+        assert seen[kept[0].id].best_loss == 1.2
+    found = {run.id: run for run in later.read_all().runs}
+    assert found[kept[0].id].best_loss == 0.25
+
+
+def test_a_run_of_which_something_is_asked_is_looked_at_when_a_studio_starts(
+    studio: Studio, kept: list[RunFolder]
+) -> None:
+    """What is kept says so: the folders of all others need not be looked at."""
+    (kept[1].path / "stop.request").write_text("keep", encoding="utf-8")
+    (kept[2].path / "evaluation.wish").write_text("0", encoding="utf-8")
+    for run in kept:
+        os.utime(run.path, (1_700_000_001, 1_700_000_001))
+    for _ in range(2):
+        later = _later(studio, clock=_ticks(1.0))
+        later.read_all()
+        assert later.resting() == {kept[0].id, kept[3].id}
+        assert _ids_kept(studio) == {run.id for run in kept}
+
+
 def test_what_was_changed_a_moment_ago_is_not_kept(studio: Studio, kept: list[RunFolder]) -> None:
     """Some file systems tell changes apart by two seconds: another one in the same moment would never be seen."""
     os.utime(kept[2].events_path)
@@ -197,7 +266,7 @@ def test_what_was_changed_a_moment_ago_is_not_kept(studio: Studio, kept: list[Ru
     path = studio.settings.home / kept_summaries.NAME
     path.unlink()
     _later(studio, clock=_ticks(1.0)).read_all()
-    assert kept_summaries.read(studio.settings.home).keys() == {kept[0].id, kept[1].id}
+    assert _ids_kept(studio) == {kept[0].id, kept[1].id}
 
 
 def test_what_is_kept_is_read_once_though_no_run_is_left(
@@ -227,7 +296,7 @@ def test_runs_are_read_again_once_a_disk_is_back(studio: Studio, dataset: str, m
     [
         lambda text: text[: len(text) // 2],
         lambda text: text.replace("finished", "stopped", 1),
-        lambda text: text.replace("spark", "sparks", 1),
+        lambda text: text.replace("curve", "curves", 1),
         lambda text: text.replace("[", "{", 1),
         lambda text: "[" * 100_000,
         lambda text: "",
@@ -240,7 +309,7 @@ def test_kept_summaries_that_are_damaged_or_of_another_version_are_not_believed(
 ) -> None:
     path = studio.settings.home / kept_summaries.NAME
     path.write_text(damage(path.read_text(encoding="utf-8")), encoding="utf-8")
-    assert kept_summaries.read(studio.settings.home) == {}
+    assert _ids_kept(studio) == set()
     assert _later(studio).look().runs == studio.summaries.read_all().runs
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from studio import codec
-from studio.errors import NoAnswer
+from studio.errors import NoAnswer, RunError
 from studio.events import Finished, Loaded, Loading, Noted, Record, Started, Stepped, encode
 from studio.files import write_whole
 from studio.jobs.automatic_evaluations import request_path
@@ -255,3 +255,26 @@ def test_a_run_that_could_not_be_evaluated_there_is_finished_and_says_so(
     assert asked == [True]
     assert Noted("warning", "lab could not evaluate the run. Evaluate it here.") in told(run)
     assert not request_path(run).exists()
+
+
+def test_nodes_that_never_find_one_another_are_tried_a_few_times_and_not_blamed_on_memory(
+    run: RunFolder, engine: FakeEngine, storage: FolderStorage
+) -> None:
+    """A port that was taken ended as a run whose memory may not be enough."""
+    met = "The processes of this run could not be connected: the port is taken."
+
+    def work(spec: AgentSpec) -> JobSeen:
+        said = Report(1, 1e9, trouble="A process ended.", ended=True, died=True, lost=met, never=True)
+        storage.write(f"{spec.part}/{REPORT}", codec.dumps(said).encode())
+        return "ended"
+
+    engine.on_submit = work
+    with pytest.raises(RunError) as raised:
+        journey(run, engine, storage).go()
+    assert len(engine.submitted) == 3
+    assert raised.value.message == (
+        f"The nodes of the run could not work together at lab, 3 times, not beyond step 0. {met}"
+    )
+    assert "network between the nodes" in raised.value.hint
+    noted = [event.text for event in told(run) if isinstance(event, Noted)]
+    assert noted == ["The nodes of a job at lab lost one another. The run begins again in a new one."] * 2

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from safetensors import SafetensorError
 
-from studio.errors import DataError, ModelError, OthersLost, RunError
-from studio.events import Event, Failed, Finished, Loading, Started
+from studio.errors import DataError, ModelError, NotConnected, OthersLost, RunError
+from studio.events import Event, Failed, Finished, Loading, Noted, Started
 from studio.ml.soundness import Diverged
 from studio.models.starter import Stopped
 from studio.runs.turns import EVALUATION, Holder
 from studio.workers.job import Job, failure, help_job, run_job
-from studio.workers.ranks import OTHERS_LOST
+from studio.workers.ranks import NOT_CONNECTED, OTHERS_LOST
 from tests.workers.conftest import events
 
 DONE = Finished(status="finished", summary="Done.", seconds=0.1)
@@ -120,13 +120,20 @@ def lose_the_others(job: Job) -> Finished:
     raise OthersLost("Another process of this run ended.", "Resume the run.")
 
 
+def never_have_the_others(job: Job) -> Finished:
+    raise NotConnected("The processes of this run could not be connected: the port is taken.", "Resume the run.")
+
+
 def test_a_process_that_lost_those_on_other_nodes_ends_without_a_word(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The run goes on in another job, so this must not be told as its end."""
     monkeypatch.setenv("GROUP_WORLD_SIZE", "2")
     assert run_job("train", tmp_path / "over-nodes", lose_the_others) == OTHERS_LOST
-    assert [type(event) for event in events(tmp_path / "over-nodes")] == [Started]
+    started, noted = events(tmp_path / "over-nodes")
+    assert isinstance(started, Started)
+    assert noted == Noted("warning", "Another process of this run ended.")
+    assert run_job("train", tmp_path / "never", never_have_the_others) == NOT_CONNECTED
     monkeypatch.delenv("GROUP_WORLD_SIZE")
     assert run_job("train", tmp_path / "here", lose_the_others) == 1
     last = events(tmp_path / "here")[-1]
@@ -143,4 +150,5 @@ def test_the_first_process_of_another_node_writes_down_what_it_met(tmp_path: Pat
     assert isinstance(told, Failed)
     assert told.message == "The disk is gone."
     assert help_job(lose_the_others, tmp_path / "none") == OTHERS_LOST
-    assert not (tmp_path / "none").exists()
+    assert events(tmp_path / "none") == [Noted("warning", "Another process of this run ended.")]
+    assert help_job(never_have_the_others, tmp_path / "never") == NOT_CONNECTED

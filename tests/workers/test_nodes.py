@@ -129,6 +129,26 @@ def test_what_one_node_met_is_said_and_no_death(storage: Flaky) -> None:
     assert (told.trouble, told.hint, told.ended, told.died) == ("Its disk is full.", "Free some.", True, False)
 
 
+@pytest.mark.parametrize(
+    ("said", "lost", "never"),
+    [
+        ({0: Report(1, 0.0, lost="The port is taken.", never=True)}, "The port is taken.", True),
+        ({1: Report(1, 0.0, lost="Reset."), 2: Report(1, 0.0, lost="Refused.", never=True)}, "Refused.", True),
+        ({node: Report(1, 0.0, lost=f"Reset by {node}.") for node in range(3)}, "Reset by 0.", True),
+        ({0: Report(1, 0.0, lost="Reset."), 1: Report(1, 0.0, lost="Reset.")}, "Reset.", False),
+    ],
+)
+def test_a_fault_between_nodes_is_told_from_a_node_that_died(
+    storage: Flaky, said: dict[int, Report], lost: str, never: bool
+) -> None:
+    """A port that was taken was told as a run whose memory is not enough. A node that says nothing may have died."""
+    for node, met in said.items():
+        say(storage, met, f"{FAILED}-{node}")
+    assert job(storage).work(Cluster(3, meets=(lambda: False,))) == 1
+    told = report(storage)
+    assert (told.lost, told.never, told.died, told.ended) == (lost, never, True, True)
+
+
 def test_what_the_first_node_has_said_last_stays(storage: Flaky) -> None:
     last = Report(beat=9, now=0.0, ended=True)
     say(storage, last)

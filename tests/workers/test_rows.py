@@ -1,16 +1,20 @@
 """Which examples become rows of tokens, whole or cut, and what is told of the others."""
 
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from studio.config import RunConfig
+from studio.data.example_files import write_examples
 from studio.data.examples import TEXT, Example, Message
 from studio.data.tokenizing.rendering import ChatRenderer
 from studio.errors import DataError
 from studio.events import Event, Noted, Prepared
-from studio.ml.batches import IGNORED, TokenRow
+from studio.ml.batches import IGNORED, TokenRow, cut, epoch_steps, lengths_of
+from studio.ml.held_out import HeldOut
+from studio.ml.stored_rows import StoredRows
 from studio.models.starter import Stopped
 from studio.runs.store import RunFolder, RunStore
 from studio.workers.job import Job
@@ -121,6 +125,63 @@ def test_what_is_prepared_is_counted_as_it_is_trained_on(tmp_path: Path, tiny_mo
     notes = [event.text for event in told if isinstance(event, Noted)]
     assert any("1 example is left out: The conversation has no answer" in note for note in notes)
     assert any("1 example is cut after 64 tokens" in note for note in notes)
+
+
+@pytest.mark.parametrize("overlong", ["leave-out", "cut"])
+def test_the_rows_of_a_run_are_those_of_its_examples(make_run: MakeRun, renderer: ChatRenderer, overlong: str) -> None:
+    """They stay on disk, with figures by which steps are planned: each as it would be in memory."""
+    given = (
+        chat("Why?", "So." * 100),
+        chat("Why?", "So."),
+        chat("Why?" * 100, "So."),
+        Example((Message("user", "?"),)),
+        text("A storm is near the light."),
+        *examples(9),
+    )
+    run = make_run(max_length=64, overlong=overlong)
+    write_examples(run.train_path, given)
+    expected, counts = rows(renderer, *given, max_length=64, overlong=overlong)
+    for _ in range(2):  # rendered, and kept
+        found = prepare_rows(Job(lambda event: None), run=run, renderer=renderer, kept=run.path / "kept")
+        assert list(found.train) == expected
+        assert lengths_of(found.train).tolist() == [len(row.ids) for row in expected]
+        assert isinstance(found.train, StoredRows)
+        assert found.train.learned.tolist() == [row.learned for row in expected]
+        assert found.prepared.left_out == counts.left_out
+        for packed in (True, False):
+            cuts = [cut(each, token_budget=100, packed=packed, parts=2) for each in (found.train, expected)]
+            assert [list(group) for group in cuts[0]] == cuts[1]
+        steps = [list(epoch_steps(each, batch_size=4, seed=3, epoch=1)) for each in (found.train, expected)]
+        assert steps[0] == steps[1]
+        parts = [HeldOut.of(each, count=3, seed=3) for each in (found.train, expected)]
+        assert [list(parts[0].part), list(parts[0].rest)] == [parts[1].part, parts[1].rest]
+        assert parts[0].learned == parts[1].learned
+
+
+def test_rows_take_a_few_bytes_each_however_long_they_are(make_run: MakeRun, renderer: ChatRenderer) -> None:
+    """The tokens of all rows were in memory: 1.6 GB of a million conversations."""
+    run = make_run(max_length=4_096)
+
+    def held(count: int) -> int:
+        """Measure what is kept in memory of so many rows of 250 tokens, with a tenth of them held out besides."""
+        write_examples(run.train_path, (chat(f"{number}?", "So. " * 60) for number in range(count)))
+        write_examples(run.validation_path, (chat(f"{number}!", "So. " * 60) for number in range(count // 10)))
+        found = None
+        tracemalloc.start()
+        try:
+            for _ in range(2):  # rendered, and kept
+                found = prepare_rows(Job(lambda event: None), run=run, renderer=renderer, kept=run.path / "kept")
+            assert found is not None
+            assert found.prepared.tokens > 200 * count
+            HeldOut.of(found.validation, count=count // 20, seed=1)
+            next(epoch_steps(found.train, batch_size=8, seed=1, epoch=0))
+            return tracemalloc.get_traced_memory()[0]
+        finally:
+            tracemalloc.stop()
+
+    held(30)  # what is kept once is kept from here on
+    few, many = held(300), held(1_500)
+    assert (many - few) / 1_200 < 100
 
 
 def test_nothing_to_train_on_is_a_sentence_that_says_why(tmp_path: Path, tiny_model: Path) -> None:

@@ -27,7 +27,7 @@ class AnswerPatterns:
     """Remembers of every answer two numbers, and the words of the first ones to show them."""
 
     def __init__(self) -> None:
-        self._places = array("Q")
+        self._places = array("I")
         self._answers = array("Q")
         self._beginnings = array("Q")
         self._shown: dict[int, str] = {}

@@ -1,7 +1,7 @@
 """What is doubtful about a data set: every check in one pass over its examples, each with a count and the places.
 
-Streams: of an example only a few numbers are kept, so that a million of them fit. A check would rather miss something
-than raise a false alarm.
+Streams: of an example only a few numbers are kept, 44 bytes, so that a million of them fit. A check would rather miss
+something than raise a false alarm.
 """
 
 from array import array

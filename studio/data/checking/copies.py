@@ -7,12 +7,16 @@ from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from studio.data.examples import Example, Message, fingerprint
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+_TOGETHER = 65_536
 
 
 @dataclass
@@ -64,21 +68,34 @@ def conflicts(hashes: Hashes) -> tuple["np.ndarray", int]:
     same_prompt = sorted_prompts[1:] == sorted_prompts[:-1]
     differs = same_prompt & (sorted_answers[1:] != sorted_answers[:-1]) & (sorted_prompts[1:] != 0)
     disputed = np.unique(sorted_prompts[1:][differs])
-    return np.flatnonzero(np.isin(prompts, disputed)), len(disputed)
+    if not len(disputed):
+        return np.empty(0, np.intp), 0
+    nearest = disputed[np.minimum(np.searchsorted(disputed, prompts), len(disputed) - 1)]
+    return np.flatnonzero(nearest == prompts), len(disputed)
 
 
 def shared(train: Iterable[Example], validation: Iterable[Example]) -> tuple["np.ndarray", "np.ndarray"]:
-    """Return the positions in `validation` whose whole example, and whose question alone, is in `train` as well."""
+    """Return the positions in `validation` whose whole example, and whose question alone, is in `train` as well.
+
+    Of `train` only `_TOGETHER` examples are in memory at a time, as numbers.
+    """
     import numpy as np
 
-    first, second = Hashes(), Hashes()
-    for hashes, examples in ((first, train), (second, validation)):
-        for example in examples:
+    held_out = Hashes()
+    for example in validation:
+        held_out.add(example)
+    wholes, prompts = np.frombuffer(held_out.examples, np.uint64), np.frombuffer(held_out.prompts, np.uint64)
+    whole, asked = np.zeros(len(wholes), bool), np.zeros(len(prompts), bool)
+    rest = iter(train)
+    while True:
+        hashes = Hashes()
+        for example in islice(rest, _TOGETHER):
             hashes.add(example)
-    whole = np.isin(np.frombuffer(second.examples, np.uint64), np.frombuffer(first.examples, np.uint64))
-    prompts = np.frombuffer(second.prompts, np.uint64)
-    asked = np.isin(prompts, np.frombuffer(first.prompts, np.uint64)) & (prompts != 0)
-    return np.flatnonzero(whole), np.flatnonzero(asked & ~whole)
+        if not len(hashes.examples):
+            break
+        whole |= np.isin(wholes, np.frombuffer(hashes.examples, np.uint64))
+        asked |= np.isin(prompts, np.frombuffer(hashes.prompts, np.uint64))
+    return np.flatnonzero(whole), np.flatnonzero(asked & (prompts != 0) & ~whole)
 
 
 def _hash(messages: tuple[Message, ...], tools: str) -> int:

@@ -6,7 +6,7 @@ and what is in the question can be copied from it.
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from studio.data.checking.findings import WARNING, Finding, Tally
 from studio.data.examples import Example
@@ -47,14 +47,14 @@ class FactsInAnswers:
             return
         answer = example.messages[-1].content
         asked = " ".join(message.content for message in example.messages[:-1])
-        known = {_plain(number) for number in _numbers(asked)} | set(re.findall(r"\d+", asked))
-        numbers = frozenset(each for each in _numbers(answer) if not _is_known(each, known))
+        known = digits(asked)
+        found = frozenset(each for each in numbers(answer) if not is_known(each, known))
         within = _WITHIN.findall(answer)
         names = [each for each in within if each[0].isupper() and len(each) >= _FEWEST_LETTERS]
         self._words += len(within)
         self._capitals += len(names)
         lowered = asked.casefold()
-        self._facts.append((place, numbers, frozenset(each for each in names if each.casefold() not in lowered)))
+        self._facts.append((place, found, frozenset(each for each in names if each.casefold() not in lowered)))
 
     def findings(self) -> Iterator[Finding]:
         """Say what was found."""
@@ -92,8 +92,8 @@ def _order(fact: str) -> tuple[bool, bool, str]:
     return not re.search(r"[$€£¥%]", fact), fact[0].isdigit(), fact
 
 
-def _numbers(text: str) -> Iterator[str]:
-    """Give the numbers of a text, but for those of a list and those of a single digit."""
+def numbers(text: str) -> Iterator[str]:
+    """Give the numbers of a text as they stand there, but for those of a list and those of a single digit."""
     plain = _LIST_NUMBER.sub("", text)
     for pattern in (_NUMBER, _UNIT_NUMBER):
         for match in pattern.finditer(plain):
@@ -101,10 +101,15 @@ def _numbers(text: str) -> Iterator[str]:
                 yield match.group().strip()
 
 
+def digits(text: str) -> set[str]:
+    """Return what `is_known` needs of a text: its numbers without their signs, and the parts of them."""
+    return {_plain(number) for number in numbers(text)} | set(re.findall(r"\d+", text))
+
+
+def is_known(number: str, known: Container[str]) -> bool:
+    """Tell whether a number, or each of its parts, is among the `digits` of a text."""
+    return _plain(number) in known or all(part in known for part in re.findall(r"\d+", number))
+
+
 def _plain(number: str) -> str:
     return re.sub(r"[^\d]", "", number)
-
-
-def _is_known(number: str, known: set[str]) -> bool:
-    """Tell whether a number, or each of its parts, is in the question."""
-    return _plain(number) in known or all(part in known for part in re.findall(r"\d+", number))

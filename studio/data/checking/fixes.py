@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from studio.data.checking.copies import answer_hash, prompt_hash
 from studio.data.checking.edits import HandEdited
+from studio.data.checking.first_values import FirstValues
 from studio.data.checking.near_duplicates import NearDuplicates
 from studio.data.checking.repairs import (
     JOIN_TURNS,
@@ -153,24 +154,22 @@ class _FirstOfEach:
     """Keeps the first of examples that say the same."""
 
     def __init__(self) -> None:
-        self._seen: set[int] = set()
+        self._places = FirstValues()
+        self._count = 0
 
     def keeps(self, example: Example) -> bool:
-        key = int(fingerprint(example), 16)
-        if key in self._seen:
-            return False
-        self._seen.add(key)
-        return True
+        self._count += 1
+        return self._places.first(int(fingerprint(example), 16), self._count) == self._count
 
 
 class _FirstAnswer:
     """Keeps the examples that answer a question as the first one did."""
 
     def __init__(self) -> None:
-        self._answers: dict[int, int] = {}
+        self._answers = FirstValues()
 
     def keeps(self, example: Example) -> bool:
         if example.is_text:
             return True
         answer = answer_hash(example)
-        return self._answers.setdefault(prompt_hash(example), answer) == answer
+        return self._answers.first(prompt_hash(example), answer) == answer

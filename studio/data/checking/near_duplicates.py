@@ -69,7 +69,7 @@ class NearDuplicates:
 
         self._left = most
         self._numpy = np
-        self._minhash = rensa.RMinHash
+        self._rensa = rensa
         self._index = rensa.RMinHashLSH(ALIKE, _SLOTS, _BANDS)
         self._signatures = np.empty((256, _SLOTS + 2 * _END_SLOTS), np.uint8)
         self._kept = 0
@@ -82,6 +82,13 @@ class NearDuplicates:
         if not self._left:
             return False
         self._left -= 1
+        found = self._is_near(example)
+        if not self._left:  # a hundred megabytes that are not asked any more
+            self._index = self._rensa.RMinHashLSH(ALIKE, _SLOTS, _BANDS)
+            self._signatures = self._numpy.empty((0, 0), self._numpy.uint8)
+        return found
+
+    def _is_near(self, example: Example) -> bool:
         question, answer = _parts(example)
         key = _key(example, question, answer)
         asked, answered = list(_pieces(question)), list(_pieces(answer))
@@ -89,7 +96,7 @@ class NearDuplicates:
         pieces = [*map(key.__add__, own_asked), *map(key.__add__, own_answered)]
         if not pieces:
             return False
-        whole = self._minhash(_SLOTS, _SEED)
+        whole = self._rensa.RMinHash(_SLOTS, _SEED)
         whole.update(pieces)
         signature = self._signature(whole, _ends(asked, own_asked), _ends(answered, own_answered))
         candidates = self._index.query(whole)
@@ -108,7 +115,7 @@ class NearDuplicates:
         """Return the last 8 bits of every slot, of the whole text and of both ends: enough to compare them."""
         slots = whole.digest()
         for pieces in (asked, answered):
-            part = self._minhash(_END_SLOTS, _SEED)
+            part = self._rensa.RMinHash(_END_SLOTS, _SEED)
             part.update(pieces)
             slots += part.digest()
         return self._numpy.array(slots, self._numpy.uint32).astype(self._numpy.uint8)

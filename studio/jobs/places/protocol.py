@@ -8,7 +8,7 @@ of the place, under these names:
                          report.json    how far it is: `Report`, written again after all that it names
                          events-N       lines of its events; log-N: pieces of its log
                          stop           there when it is to end
-                         failed-N       of a job on several nodes: what node N met that is no fault of another one
+                         failed-N       of a job on several nodes: what node N met, and whether it lost the others
     runs/<key>/files/<sha256>       what the run has made
     checks/<key>/...                the same for the check of a place
 """
@@ -93,7 +93,8 @@ class Report:
 
     `events` and `logs` say how many pieces of each there are. `trouble` is what hinders it, as a sentence. `evaluating`
     says that the training is done, `ended` that nothing more will come, and `died` that the worker was killed: another
-    job may have more luck.
+    job may have more luck. `lost` says that it was not, and what it met when it lost the others; `never` that it never
+    had them.
     """
 
     beat: int
@@ -106,6 +107,8 @@ class Report:
     hint: str = ""
     ended: bool = False
     died: bool = False
+    lost: str = ""
+    never: bool = False
     facts: Facts | None = None
     evaluating: bool = False
 

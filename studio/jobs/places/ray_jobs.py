@@ -11,6 +11,7 @@ import shlex
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 from studio import codec
@@ -122,15 +123,19 @@ class RayEngine:
 
         return sum(map(fits, self._asked(lambda client: _nodes(self._place.address))))
 
+    @functools.cached_property
+    def _code(self) -> Path:
+        """The studio's code as it is sent with each job. Raises OSError where it cannot be written."""
+        return write_code_zip(self._folder / ".code")
+
     def _submit(
         self, job: str, module: str, variables: dict[str, str], resources: dict[str, float] | None = None
     ) -> None:
-        code = write_code_zip(self._folder / ".code")
         start = functools.partial(
             _submitted,
             job=job,
             command=shlex.join(["exec", *shlex.split(self._place.python), "-m", module]),
-            runtime={"working_dir": str(code), "env_vars": variables},
+            runtime={"working_dir": str(self._code), "env_vars": variables},
             resources=resources or {},
         )
         try:

@@ -9,6 +9,7 @@ and values.
 import functools
 import itertools
 import logging
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -216,8 +217,9 @@ class _Blocked(torch.autograd.Function):
         for start, end in _spans(lengths):
             q, k, v = _sequence(query, key, value, start, end)
             exact_q, exact_k, keeps = q.float(), k.float(), is_learning and _keeps(end - start, q, shape)
+            buffers = None if keeps else _buffers(q, end - start, shape.window)
             for block in _blocks(end - start, shape.window, query.device):
-                weights = _weights(exact_q, exact_k, block, shape)[0].to(v.dtype)
+                weights = _narrowed(_weights(exact_q, exact_k, block, shape, buffers)[0], v.dtype, buffers)
                 if keeps:
                     kept.append(weights)
                 part = torch.bmm(weights, v[:, block.seen : block.last])
@@ -240,21 +242,21 @@ class _Blocked(torch.autograd.Function):
             dk, dv = (torch.zeros_like(k, dtype=torch.float32) for _ in range(2))
             keeps = _keeps(end - start, q, shape)
             exact_q, exact_k = (q, k) if keeps else (q.float(), k.float())
+            buffers = None if keeps else _buffers(q, end - start, shape.window)
             for block in _blocks(end - start, shape.window, query.device):
                 keys = slice(block.seen, block.last)
                 if keeps:
                     weights, slope = next(all_kept), None
                     exact = weights.float()
                 else:
-                    exact, slope = _weights(exact_q, exact_k, block, shape)
-                    weights = exact.to(v.dtype)
+                    exact, slope = _weights(exact_q, exact_k, block, shape, buffers)
+                    weights = _narrowed(exact, v.dtype, buffers)
                 part = _rows(d, block)
                 dv[:, keys].add_(torch.bmm(weights.transpose(1, 2), part))
-                change = torch.bmm(part, v[:, keys].transpose(1, 2)).float()
-                change = torch._softmax_backward_data(change, exact, -1, exact.dtype)
+                change = _change(part, v[:, keys].transpose(1, 2), exact, buffers)
                 if slope is not None:
                     change.mul_(slope)
-                change = change.to(k.dtype)
+                change = _narrowed(change, k.dtype, buffers)
                 dk[:, keys].add_(torch.bmm(change.transpose(1, 2), _rows(q, block)))
                 into = query_gradient[:, start + block.first : start + block.last]
                 torch.mul(torch.bmm(change, k[:, keys]).view(into.shape), shape.scale, out=into)
@@ -291,6 +293,53 @@ def _keeps(length: int, q: torch.Tensor, shape: Shape) -> bool:
     return length <= KEPT_LENGTH and q.device.type == "cpu" and shape.softcap is None
 
 
+class _Buffers:
+    """Memory that the blocks of one sequence share on a processor. Each block sees more keys than the one before, and
+    what was freed of one would fit no later one.
+
+    `numbers` is how many the largest block has.
+    """
+
+    def __init__(self, numbers: int) -> None:
+        self._numbers = numbers
+        self._made: dict[tuple[str, torch.dtype], torch.Tensor] = {}
+
+    def take(self, name: str, like: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
+        """Return the buffer of a name in this shape; what stood in it is gone."""
+        key = (name, dtype)
+        if key not in self._made:
+            self._made[key] = torch.empty(self._numbers, dtype=dtype)
+        return self._made[key][: math.prod(like)].view(*like)
+
+
+def _buffers(q: torch.Tensor, length: int, window: int | None) -> _Buffers | None:
+    """Return what the blocks of a sequence share; None on a GPU, whose allocator has no such holes."""
+    if q.device.type != "cpu":
+        return None
+    groups, heads, _, _ = q.shape
+    seen = length if window is None else min(length, QUERY_BLOCK + window)
+    return _Buffers(groups * heads * min(QUERY_BLOCK, length) * seen)
+
+
+def _narrowed(exact: torch.Tensor, kind: torch.dtype, buffers: _Buffers | None) -> torch.Tensor:
+    """Return numbers in the format that is multiplied in."""
+    if buffers is None or exact.dtype == kind:
+        return exact.to(kind)
+    return buffers.take("narrowed", exact.shape, kind).copy_(exact)
+
+
+def _change(part: torch.Tensor, values: torch.Tensor, exact: torch.Tensor, buffers: _Buffers | None) -> torch.Tensor:
+    """Return the gradient of the scores of a block, from that of what it attends to and its exact weights."""
+    if buffers is None:
+        change = torch.bmm(part, values).float()
+        return torch._softmax_backward_data(change, exact, -1, exact.dtype)
+    made = torch.bmm(part, values, out=buffers.take("scores", exact.shape, part.dtype))
+    if made.dtype != exact.dtype:
+        made = buffers.take("scores", exact.shape, exact.dtype).copy_(made)
+    into = buffers.take("change", exact.shape, exact.dtype)
+    return torch.ops.aten._softmax_backward_data.out(made, exact, -1, exact.dtype, grad_input=into)
+
+
 def _sequence(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, start: int, end: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -311,13 +360,17 @@ def _rows(grouped: torch.Tensor, block: _Block) -> torch.Tensor:
     return grouped[:, :, block.first : block.last].flatten(1, 2)
 
 
-def _weights(q: torch.Tensor, k: torch.Tensor, block: _Block, shape: Shape) -> tuple[torch.Tensor, torch.Tensor | None]:
+def _weights(
+    q: torch.Tensor, k: torch.Tensor, block: _Block, shape: Shape, buffers: _Buffers | None
+) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Return how much each query of a block attends to each key, (groups, heads of a group x queries, keys).
 
     With a softcap, also the slope of the bounded score by the unbounded one.
     """
     keys = k[:, block.seen : block.last].transpose(1, 2)
-    scores = torch.baddbmm(q.new_empty(1), _rows(q, block), keys, beta=0, alpha=shape.scale)
+    rows = _rows(q, block)
+    into = None if buffers is None else buffers.take("scores", (len(rows), rows.shape[1], keys.shape[2]), q.dtype)
+    scores = torch.baddbmm(q.new_empty(1), rows, keys, beta=0, alpha=shape.scale, out=into)
     slope = None
     if shape.softcap is not None:
         bounded = (scores / shape.softcap).tanh_()
@@ -329,7 +382,10 @@ def _weights(q: torch.Tensor, k: torch.Tensor, block: _Block, shape: Shape) -> t
         by_head[..., -queries:].add_(_above_diagonal(queries, scores.device))
     else:
         by_head.masked_fill_(_hidden(block, shape.window, scores.device), -torch.inf)
-    return torch.softmax(scores, dim=-1), slope
+    if buffers is None:
+        return torch.softmax(scores, dim=-1), slope
+    into = buffers.take("exact", scores.shape, scores.dtype)
+    return torch.ops.aten._softmax.out(scores, -1, False, out=into), slope
 
 
 @functools.lru_cache(maxsize=256)

@@ -6,6 +6,7 @@ the tenth, but never fewer than `FEWEST_ROWS`.
 """
 
 import random
+from array import array
 from collections.abc import Sequence
 from itertools import accumulate
 
@@ -49,9 +50,9 @@ def rows_between(lengths: Sequence[int], *, trained: int, total_steps: int, conf
     return min(len(lengths), max(FEWEST_ROWS, fitting))
 
 
-def drawn(count: int, *, seed: int) -> list[int]:
+def drawn(count: int, *, seed: int) -> "array[int]":
     """Return the places of so many rows in the order in which they are taken: neither length nor place counts."""
-    order = list(range(count))
+    order = array("i", range(count))
     random.Random(f"{seed}/held-out").shuffle(order)
     return order
 

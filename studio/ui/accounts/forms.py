@@ -63,7 +63,7 @@ def shares(studios: Studios, account: Account) -> list[Share]:
         Share("Runs that wait", f"{waiting:,} of {most_waiting:,}", _part(waiting, most_waiting)),
         Share("Answers today", f"{today.tokens:,} of {tokens:,} tokens", _part(today.tokens, tokens)),
         *(
-            Share(f"Runs at {name} now", f"{held:,} of {most_there:,}", _part(held, most_there))
+            Share(f"Nodes at {name} now", f"{held:,} of {most_there:,}", _part(held, most_there))
             for name, held in at_places.items()
         ),
     ]

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
@@ -35,9 +35,13 @@ def served_accounts(studios: Studios, *, port: int | None = None) -> Iterator[Pa
         server.stop()
 
 
-def serve_accounts(studios: Studios) -> None:
-    """Serve the pages of all accounts until that is interrupted. Raises RunError when the port is in use."""
+def serve_accounts(studios: Studios, *, is_up: Callable[[], None] = lambda: None) -> None:
+    """Serve the pages of all accounts until that is interrupted. `is_up` is called once they answer.
+
+    Raises RunError when the port is in use.
+    """
     with contextlib.suppress(KeyboardInterrupt), served_accounts(studios) as server:
+        is_up()
         server.wait()
 
 

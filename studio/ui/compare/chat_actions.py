@@ -13,6 +13,7 @@ import gradio as gr
 from studio.compare.answering import READING, WAKING, Answers, GenerationSettings, Growing, answers, check_asked
 from studio.compare.asking import Chosen, aligned, cut_off, requests, with_answers, without_last
 from studio.compare.conversations import Conversation, name_for
+from studio.compare.doubts import learned_digits
 from studio.compare.pane_models import find_model, models_beside, why_apart
 from studio.errors import StudioError
 from studio.keeping import KeptFiles
@@ -78,7 +79,7 @@ class Asking:
         prompt = "" if answered else pending
         ended = replace(asking, said=said, editing=False, pending="", prompt=prompt)
         updates = {
-            **chat_view.talks([pane.model for pane in panes], said, marks=chat.marks),
+            **chat_view.talks(self._studio, [pane.model for pane in panes], said, marks=chat.marks),
             **chat_view.listed(self._kept, said),
         }
         yield Result(ended, updates)
@@ -89,10 +90,18 @@ class Asking:
         """Stream the answers to one question. Returns the conversation with them, and whether all came to their end."""
         client, generation = self._studio.chat, chat.generation
         now = Answers(tuple(Growing() for _ in panes), READING if client.is_running else WAKING)
+        known = [learned_digits(self._studio, pane.model) for pane in panes]
 
         def frame() -> dict[str, Any]:
             return chat_view.answering(
-                panes, said, question, now.panes, generation=generation, waiting=now.waiting, marks=chat.marks
+                panes,
+                said,
+                question,
+                now.panes,
+                generation=generation,
+                waiting=now.waiting,
+                marks=chat.marks,
+                known=known,
             )
 
         try:
@@ -159,7 +168,7 @@ def take_back(studio: Studio, chat: Chat) -> Result[Chat]:
 
 
 def _talks(studio: Studio, chat: Chat) -> dict[str, Any]:
-    return chat_view.talks([find_model(studio, key) for key in chat.keys], chat.said, marks=chat.marks)
+    return chat_view.talks(studio, [find_model(studio, key) for key in chat.keys], chat.said, marks=chat.marks)
 
 
 def edit(chat: Chat) -> Result[Chat]:
@@ -177,7 +186,7 @@ def choose(studio: Studio, chat: Chat) -> Result[Chat]:
     models = [find_model(studio, key) for key in chat.keys]
     said = aligned(chat.said, models)
     updates: dict[str, Any] = {
-        **chat_view.talks(models, said, marks=chat.marks),
+        **chat_view.talks(studio, models, said, marks=chat.marks),
         **chat_view.controls(said, busy=False, keys=chat.keys),
         **_starting_over(chat.said, said),
         "changing": "",
@@ -199,7 +208,7 @@ def resize(studio: Studio, change: int, chat: Chat) -> Result[Chat]:
     now = replace(chat.with_panes(keys, chat.strengths), said=aligned(chat.said, models))
     updates = {
         **chat_view.panes(studio, now),
-        **chat_view.talks(models, now.said, marks=chat.marks),
+        **chat_view.talks(studio, models, now.said, marks=chat.marks),
         **chat_view.controls(now.said, busy=False, keys=keys),
         **_starting_over(chat.said, now.said),
         "changing": "",

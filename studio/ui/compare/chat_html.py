@@ -19,12 +19,15 @@ _COPY = Markup('<button type="button" class="ls-copy" data-copy="answer" aria-la
 
 @dataclass(frozen=True)
 class Said:
-    """A question, and what stands below it. `copied` is the text that the button copies; without one there is none."""
+    """A question, and what stands below it. `copied` is the text that the button copies; without one there is none.
+    `doubts` say what a person should not take for granted.
+    """
 
     question: str
     answer: Markup
     note: str = ""
     copied: str = ""
+    doubts: tuple[str, ...] = ()
 
 
 def bubbles(elem_id: str, purpose: str) -> gr.HTML:
@@ -92,9 +95,10 @@ def what_is_marked(answers: int) -> Markup:
 
 
 def _turn(said: Said) -> Markup:
-    note = fragments.note(said.note) if said.note else ""
+    doubts = [fragments.line("warning", doubt) for doubt in said.doubts]
+    notes = fragments.join([*doubts, fragments.note(said.note)] if said.note else doubts)
     kept = Markup(' data-text="{}"').format(said.copied) if said.copied else ""
     return Markup(
         '<div class="ls-said-question"><small>You</small><p translate="no">{}</p></div>'
         '<div class="ls-said-answer"{}><div class="ls-said-text">{}</div>{}{}</div>'
-    ).format(said.question, kept, said.answer, note, _COPY if said.copied else "")
+    ).format(said.question, kept, said.answer, notes, _COPY if said.copied else "")

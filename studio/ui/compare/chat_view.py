@@ -10,7 +10,9 @@ from markupsafe import Markup
 from studio.compare.answering import READING, GenerationSettings, Growing
 from studio.compare.asking import Chosen, aligned, as_answer, caption, plain_caption
 from studio.compare.conversations import CUT, Answer, Conversation, Talk, Turn
+from studio.compare.doubts import learned_digits, repeats_itself, unlearned_numbers
 from studio.compare.pane_models import PaneModel, find_model, keys_still_offered
+from studio.data.checking.facts import digits
 from studio.keeping import KeptFiles
 from studio.studio import Studio
 from studio.ui.compare import chat_html, model_choices
@@ -29,20 +31,28 @@ PURPOSES = (
     "A fourth model answers here.",
 )
 HELD_AGAINST = "The answers of the other models are compared with this one."
+LOOPS = "It repeats itself."
+LOOPS_WHEN_GREEDY = "It repeats itself. A temperature above 0, under Answer settings, lets it choose other words."
+MIXES_UP = "Check the numbers: a model can mix up what it learned."
+NOT_LEARNED = "Neither in its examples nor in your question: {}. The model may have made this up."
 CUT_OFF = "Cut off here: the page was closed or reloaded. Regenerate asks again."
 NEW = ""
 """The choice of a conversation that is not kept yet."""
 
 MOST_LISTED = 200
 
+Known = frozenset[str] | None
+"""The digits that a model learned from; None where that is not known."""
+
 
 def talks(
+    studio: Studio,
     panes: Sequence[PaneModel | None],
     conversation: Conversation,
     *,
     marks: bool,
 ) -> dict[str, Any]:
-    """Show a conversation that nobody is answering now."""
+    """Show a conversation that nobody is answering now, and what is doubtful in each answer."""
     answered = sum(bool(talk.turns) for talk in conversation.talks)
     marked = str(chat_html.what_is_marked(answered)) if marks else ""
     parts: dict[str, Any] = {"tabs": str(_tabs(panes)), "marked": marked}
@@ -50,11 +60,11 @@ def talks(
     asked = len(conversation.questions)
     for place in PLACES:
         talk = _talk(conversation, place)
-        turns = [_said(conversation, place, at, marks=marks) for at in range(len(talk.turns))]
+        model = panes[place - 1] if place <= len(panes) else None
+        turns = _turns(conversation, place, learned_digits(studio, model) if talk.turns else None, marks=marks)
         parts[f"talk_{place}"] = chat_html.talk(
             _pane(place), turns, purpose=PURPOSES[place - 1], missed=max(0, asked - len(turns))
         )
-        model = panes[place - 1] if place <= len(panes) else None
         answer = talk.turns[-1].answer if talk.turns else None
         parts[f"caption_{place}"] = "" if answer is None else _caption(model, talk.title, answer, beside_whole=whole)
     return parts
@@ -69,12 +79,13 @@ def answering(
     generation: GenerationSettings,
     waiting: str,
     marks: bool,
+    known: Sequence[Known],
 ) -> dict[str, Any]:
-    """Show a question that is being answered, as far as the answers have come."""
+    """Show a question that is being answered, as far as the answers have come; `known` is what each pane learned."""
     parts: dict[str, Any] = {}
     whole = _beside_whole([pane.model for pane in panes])
-    for place, (pane, growing) in enumerate(zip(panes, grown, strict=True), start=1):
-        turns = [_said(conversation, place, at, marks=marks) for at in range(len(_talk(conversation, place).turns))]
+    for place, (pane, growing, digits_known) in enumerate(zip(panes, grown, known, strict=True), start=1):
+        turns = _turns(conversation, place, digits_known, marks=marks)
         now = (
             chat_html.failed(question, growing.trouble)
             if growing.trouble
@@ -144,7 +155,7 @@ def fresh(
 def _whole(studio: Studio, kept: KeptFiles[Conversation], chat: Chat) -> Result[Chat]:
     updates = {
         **panes(studio, chat),
-        **talks([find_model(studio, key) for key in chat.keys], chat.said, marks=chat.marks),
+        **talks(studio, [find_model(studio, key) for key in chat.keys], chat.said, marks=chat.marks),
         **controls(chat.said, busy=False, keys=chat.keys),
         **listed(kept, chat.said),
         "changing": "",
@@ -183,6 +194,14 @@ def _pane(place: int) -> str:
     return f"Conversation with model {place}"
 
 
+def _turns(conversation: Conversation, place: int, known: Known, *, marks: bool) -> list[Said]:
+    """Write what a pane was asked and answered before, with what is doubtful in it."""
+    turns = _talk(conversation, place).turns
+    return [
+        _with_doubts(_said(conversation, place, at, marks=marks), turns[: at + 1], known) for at in range(len(turns))
+    ]
+
+
 def _said(conversation: Conversation, place: int, at: int, *, marks: bool) -> Said:
     turn = _talk(conversation, place).turns[at]
     if turn.answer.trouble:
@@ -194,6 +213,23 @@ def _said(conversation: Conversation, place: int, at: int, *, marks: bool) -> Sa
     other = _other(conversation, place, at)
     said = chat_html.answered(turn.question, turn.answer.text, other)
     return replace(said, note=HELD_AGAINST) if other is None and place == 1 else said
+
+
+def _with_doubts(said: Said, turns: Sequence[Turn], known: Known) -> Said:
+    """Add what is doubtful in the last of these answers; `known` are the digits that its model learned from."""
+    answer = turns[-1].answer
+    if answer.trouble:
+        return said
+    doubts = []
+    if repeats_itself(answer.text):
+        doubts.append(LOOPS if answer.temperature > 0 else LOOPS_WHEN_GREEDY)
+    if known is not None:
+        heard = " ".join([answer.system, *(f"{turn.question} {turn.answer.text}" for turn in turns[:-1])])
+        read = digits(f"{heard} {turns[-1].question}")
+        if unlearned_numbers(answer.text, read):
+            new = unlearned_numbers(answer.text, known | read)
+            doubts.append(NOT_LEARNED.format(", ".join(new)) if new else MIXES_UP)
+    return replace(said, doubts=tuple(doubts))
 
 
 def _talk(conversation: Conversation, place: int) -> Talk:

@@ -15,6 +15,7 @@ from studio.ui.compare.chat_state import PLACES, Chat
 from studio.ui.kit import fragments
 from studio.ui.kit.downloads import text_file
 from studio.ui.kit.exchange import Result
+from studio.wording import Tone
 
 Kept = KeptFiles[Conversation]
 
@@ -110,5 +111,5 @@ def save(kind: str, chat: Chat) -> str:
     return text_file(f"{slug(chat.said.name)}.{kind}", text)
 
 
-def _line(kind: str, sentence: str) -> dict[str, Any]:
+def _line(kind: Tone, sentence: str) -> dict[str, Any]:
     return {"said_of": str(fragments.line(kind, sentence))}

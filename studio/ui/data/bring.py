@@ -26,7 +26,7 @@ TITLE = "Add examples: files, text, the Hub or a sample"
 
 def build(panel: Panel[Selection], studio: Studio, tabs: gr.Tabs) -> Listeners:
     """Lay out the ways to bring examples, and how far each is that is being brought."""
-    is_empty = not studio.data.all()
+    is_empty = studio.data.is_empty
     cards_of = panel.action_html("imports")  # above: below all ways and samples nobody sees why a file was refused
     with panel.part("bring", gr.Accordion(TITLE, open=is_empty, elem_classes="ls-bring", elem_id="data-bring")):
         with gr.Row():

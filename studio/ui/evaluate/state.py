@@ -80,7 +80,7 @@ def look(studio: Studio, selection: Selection) -> TabState:
     reports = {report.name: report for report in studio.evaluations.reports(selection.run_id)}
     return TabState(
         selection=dataclasses.replace(selection, name=name),
-        run=dataclasses.replace(found[0], step=0, spark=(), seconds=None, waited=0.0, best_loss=None, best_part=None),
+        run=dataclasses.replace(found[0], step=0, curve=b"", seconds=None, waited=0.0, best_loss=None, best_part=None),
         state=state,
         report=state.result or reports.get(name),
         choices=tuple((label(each, reports.get(each)), each) for each in names),

@@ -41,8 +41,8 @@ def build(studio: Studio, *, run: gr.Dropdown, timer: Callable[..., Any], opened
     key = ApiKey(studio.settings.home)
     panel = Panel("address", Shown(), draw=functools.partial(draw, studio, key))
     panel.input("run_id", run)
-    with gr.Column(elem_classes="ls-card"):
-        html(fragments.heading(_TITLE, _TEXT))
+    with gr.Accordion(_TITLE, open=False, elem_classes="ls-more", elem_id="export-address"):
+        html(fragments.note(_TEXT))
         panel.html("status")
         with panel.part("all", gr.Column(visible=False)):
             with gr.Row():

@@ -203,13 +203,13 @@ def _size_of(expected: GgufSize | None, report: ExportReport | None) -> str:
 def _gguf_result(report: ExportReport, check: GgufCheck) -> Markup:
     parts = [
         fragments.notice("good", _gguf_check(check), _gguf_small_print(report, check)),
-        fragments.line("warn" if check.ollama in (OTHER_ANSWER, NO_ANSWER) else "quiet", _modelfile(check)),
+        fragments.line("warning" if check.ollama in (OTHER_ANSWER, NO_ANSWER) else "quiet", _modelfile(check)),
     ]
     if check.score is not None:
         is_worse = check.score.verdict == CLEARLY_WORSE
-        parts.insert(1, fragments.line("warn" if is_worse else "good", file_beside_run(check.score)))
+        parts.insert(1, fragments.line("warning" if is_worse else "good", file_beside_run(check.score)))
     if check.fell_back:
-        parts.insert(1, fragments.line("warn", _fell_back(check)))
+        parts.insert(1, fragments.line("warning", _fell_back(check)))
     return fragments.stack([*parts, fragments.tiles([Tile("GGUF", size(report.archive_bytes), _bytes(report))])])
 
 

@@ -32,8 +32,9 @@ class Parts:
 
 def build(panel: Panel[Selection]) -> Parts:
     """Lay the card out."""
-    with gr.Column(elem_classes="ls-card"):
-        html(fragments.heading("Publish on the Hugging Face Hub", _TEXT))
+    accordion = gr.Accordion(publish_view.TITLE, open=False, elem_classes="ls-more", elem_id="export-publish")
+    with panel.part("publish", accordion):
+        html(fragments.note(_TEXT))
         html(fragments.note(_TECHNICAL))
         token = _build_fields(panel)
         panel.html("publish_status")

@@ -11,6 +11,9 @@ from studio.studio import Studio
 from studio.ui.export.state import Selection
 from studio.ui.kit import fragments
 
+TITLE = "Publish on the Hugging Face Hub"
+_UPLOADING = "Publish on the Hugging Face Hub: uploading"
+
 KINDS: dict[str, str] = {
     ADAPTER: "Adapter",
     MERGED: "Merged model",
@@ -39,7 +42,9 @@ def draw(studio: Studio, selection: Selection) -> dict[str, Any]:
     if state.result is not None and state.result.address:
         said.append(_published(state.result))
         if exported.result is not None and not is_of(state.result, exported.result):
-            said.append(fragments.line("warn", "The export was prepared again since. Publish it again to replace it."))
+            said.append(
+                fragments.line("warning", "The export was prepared again since. Publish it again to replace it.")
+            )
     if exported.status == "absent":
         said.append(fragments.line("quiet", exported.sentence))
     elif exported.result is None:
@@ -55,6 +60,7 @@ def _parts(
     status: Markup, *, working: bool = False, cancelled: bool = False, ready: bool = False, card: str = ""
 ) -> dict[str, Any]:
     return {
+        "publish": gr.update(label=_UPLOADING if working else TITLE),
         "publish_status": str(status),
         "publish_show": gr.update(interactive=ready),
         "publish_send": gr.update(interactive=ready and bool(card)),

@@ -137,7 +137,7 @@ def _went_on(studio: Studio, run_id: str, state: ExportState) -> Markup:
     if state.result is None:
         return Markup("")
     said = went_on(state.result, studio.scheduler.view(run_id).view.step)
-    return fragments.line("warn", said) if said else Markup("")
+    return fragments.line("warning", said) if said else Markup("")
 
 
 def _code(run: RunFolder, kind: str, title: str, *, ready: bool) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from studio.wording import Tone
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -78,15 +80,15 @@ def tiles(items: Iterable[Tile]) -> Markup:
     return Markup('<dl class="ls-tiles">{}</dl>').format(cells)
 
 
-def notice(kind: str, text: str, hint: str = "") -> Markup:
-    """Say one thing plainly. `kind` is "good", "busy", "warning", "bad" or "quiet"."""
+def notice(kind: Tone, text: str, hint: str = "") -> Markup:
+    """Say one thing plainly. `kind` gives its colour."""
     more = Markup('<span class="ls-note">{}</span>').format(hint) if hint else ""
     inner = Markup("<div><strong>{}</strong>{}</div>").format(text, more)
     return Markup('<div class="ls-notice ls-{}"><i aria-hidden="true"></i>{}</div>').format(kind, inner)
 
 
-def line(kind: str, text: str) -> Markup:
-    """Say one thing in a line of small text with a coloured dot; kinds as in `notice`."""
+def line(kind: Tone, text: str) -> Markup:
+    """Say one thing in a line of small text with a coloured dot."""
     return Markup('<p class="ls-line ls-{}"><i aria-hidden="true"></i><span>{}</span></p>').format(kind, text)
 
 

@@ -47,11 +47,11 @@ def table(
     chosen: Collection[str],
     opened: str,
     unread: int,
-    any_run: bool,
+    all_runs: int,
     opened_group: str = "",
 ) -> Markup:
     """Draw a page of the table with its count and its pager, or what fills it."""
-    if not any_run:
+    if not all_runs:
         return fragments.empty(
             "No run yet",
             "Every run that you start is listed here, for as long as you keep it. Press Start training on the "
@@ -60,7 +60,7 @@ def table(
     if not page.rows:
         nothing = fragments.empty("No run found", "No run has these words and this state.")
         every = actions.button("Show all runs", "all")
-        return fragments.stack([nothing, fragments.buttons(every), _unread(unread)])
+        return fragments.stack([nothing, fragments.buttons(every), _unread(unread, of=all_runs)])
     drawn = fragments.render(
         "runs/table.html",
         columns=COLUMNS,
@@ -73,7 +73,8 @@ def table(
         opened=opened,
         opened_group=opened_group,
     )
-    return fragments.stack([_narrow_order(query), drawn, _marked(len(chosen)), _pager(page), _unread(unread)])
+    below = [_marked(len(chosen)), _pager(page), _unread(unread, of=all_runs)]
+    return fragments.stack([_narrow_order(query), drawn, *below])
 
 
 def _marked(count: int) -> Markup:
@@ -204,5 +205,6 @@ def _pager(page: Page) -> Markup:
     return actions.pager(said, "page", page=page.page, pages=page.pages)
 
 
-def _unread(unread: int) -> Markup:
-    return fragments.line("busy", f"{counted(unread, 'run')} still being read.") if unread else Markup("")
+def _unread(unread: int, *, of: int) -> Markup:
+    """Say how many of the runs are known by their names or settings alone so far."""
+    return fragments.line("busy", f"Runs are being read: {of - unread:,} of {of:,}.") if unread else Markup("")

@@ -104,7 +104,7 @@ def _evaluated(studio: Studio, run: Summary) -> tuple[int, bool]:
 def _as_compared(run: Summary) -> Summary:
     """Leave out what a run says at every step: the table of a group is drawn for each hundredth of a run."""
     share = 100 * run.step // run.total_steps if run.total_steps else 0
-    return replace(run, step=share, spark=(), best_loss=None, seconds=None, waited=0.0, tokens_per_second=None)
+    return replace(run, step=share, curve=b"", best_loss=None, seconds=None, waited=0.0, tokens_per_second=None)
 
 
 def _parts(studio: Studio, snapshot: Snapshot, seen: _Seen) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def _parts(studio: Studio, snapshot: Snapshot, seen: _Seen) -> dict[str, Any]:
         opened=selection.opened,
         opened_group=selection.group,
         unread=snapshot.unread,
-        any_run=bool(snapshot.runs),
+        all_runs=len(snapshot.runs),
     )
     waiting = sorted((run for run in snapshot.runs if run.place), key=lambda run: run.place)
     at_work = [run for run in snapshot.runs if run.is_at_work]

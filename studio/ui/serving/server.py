@@ -119,11 +119,11 @@ def served(studio: Studio, *, port: int | None = None) -> Iterator[PageServer]:
         server.stop()
 
 
-def serve(studio: Studio) -> None:
-    """Serve the page until it is interrupted.
+def serve(studio: Studio, *, is_up: Callable[[], None] = lambda: None) -> None:
+    """Serve the page until it is interrupted. `is_up` is called once it answers.
 
     Raises RunError when the port is in use.
     """
-    studio.summaries.look()  # the first page need not wait until the runs are read
     with contextlib.suppress(KeyboardInterrupt), served(studio) as server:
+        is_up()
         server.wait()

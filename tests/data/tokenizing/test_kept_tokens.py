@@ -2,17 +2,22 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from studio.data.array_files import read_arrays
 from studio.data.example_files import ExampleFile, ExampleWriter
-from studio.data.examples import Example, Message
+from studio.data.examples import TEXT, Example, Message
 from studio.data.tokenizing import kept_tokens
-from studio.data.tokenizing.kept_tokens import render_kept
+from studio.data.tokenizing.doubts import SPELLED, Doubt
+from studio.data.tokenizing.kept_tokens import REFUSED, KeptTokens, render_kept
 from studio.data.tokenizing.rendering import ChatRenderer, Rendered
 from studio.errors import DataError
+from studio.models.starter import Stopped
 
 
 class Counting:
@@ -45,8 +50,12 @@ def write(path: Path, *examples: Example) -> ExampleFile:
     return ExampleFile(path)
 
 
-def told(found: Iterable[Rendered | DataError]) -> list[Any]:
-    return [str(each) if isinstance(each, DataError) else (each.ids, each.learned) for each in found]
+def told(found: KeptTokens) -> list[Any]:
+    refusal = str(DataError(*found.index.refusal))
+    return [
+        refusal if outcome == REFUSED else tuple(map(tuple, found.read(place)))
+        for place, outcome in enumerate(found.index.outcomes)
+    ]
 
 
 @pytest.fixture
@@ -67,12 +76,12 @@ def test_the_second_time_nothing_is_rendered_and_all_is_the_same(
 def test_other_examples_or_another_tokenizer_are_rendered_again(
     examples: ExampleFile, renderer: Any, tmp_path: Path
 ) -> None:
-    list(render_kept(examples, renderer=renderer, folder=tmp_path / "kept"))
+    told(render_kept(examples, renderer=renderer, folder=tmp_path / "kept"))
     renderer.fingerprint = "b"
-    list(render_kept(examples, renderer=renderer, folder=tmp_path / "kept"))
+    told(render_kept(examples, renderer=renderer, folder=tmp_path / "kept"))
     assert renderer.asked == 6
     others = write(tmp_path / "other.jsonl", *[chat("Why?", "No.") for _ in range(3)])
-    list(render_kept(others, renderer=renderer, folder=tmp_path / "kept"))
+    told(render_kept(others, renderer=renderer, folder=tmp_path / "kept"))
     assert renderer.asked == 9
 
 
@@ -88,8 +97,13 @@ def test_a_damaged_file_is_made_again(
 
 
 def test_what_was_not_rendered_to_the_end_is_not_kept(examples: ExampleFile, renderer: Any, tmp_path: Path) -> None:
-    next(render_kept(examples, renderer=renderer, folder=tmp_path / "kept"))
-    assert not (tmp_path / "kept").exists()
+    def tell(done: int) -> None:
+        if done == 2:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        render_kept(examples, renderer=renderer, folder=tmp_path / "kept", tell=tell)
+    assert list((tmp_path / "kept").iterdir()) == []
 
 
 def test_a_folder_that_cannot_be_written_keeps_nobody_from_training(
@@ -105,7 +119,7 @@ def test_the_oldest_go_when_the_folder_is_full(
     monkeypatch.setattr(kept_tokens, "MOST_BYTES", 3_000)
     for number, fingerprint in enumerate("abcd"):
         renderer.fingerprint = fingerprint
-        list(render_kept(examples, renderer=renderer, folder=tmp_path / "kept"))
+        told(render_kept(examples, renderer=renderer, folder=tmp_path / "kept"))
         for path in (tmp_path / "kept").glob("*.npz"):
             if path.stat().st_mtime > 1_000_000:  # it was written just now
                 os.utime(path, (number, number))
@@ -113,5 +127,97 @@ def test_the_oldest_go_when_the_folder_is_full(
     assert left
     assert sum(path.stat().st_size for path in left) <= 3_000
     renderer.asked = 0
-    list(render_kept(examples, renderer=renderer, folder=tmp_path / "kept"))
+    told(render_kept(examples, renderer=renderer, folder=tmp_path / "kept"))
     assert renderer.asked == 0, "the newest is still there"
+
+
+def kept_file(folder: Path) -> Path:
+    (kept,) = folder.glob("*.npz")
+    return kept
+
+
+def test_what_is_kept_is_what_is_rendered(examples: ExampleFile, renderer: Any, tmp_path: Path) -> None:
+    rendered = [made for _, made in renderer.inner.render_each(examples)]
+    found = render_kept(examples, renderer=renderer, folder=tmp_path / "kept")
+    assert told(found) == [str(e) if isinstance(e, DataError) else (e.ids, e.learned) for e in rendered]
+    assert found.index.lengths.tolist() == [0 if isinstance(e, DataError) else len(e.ids) for e in rendered]
+    assert found.index.learned.tolist() == [0 if isinstance(e, DataError) else sum(e.learned[1:]) for e in rendered]
+
+
+@pytest.mark.parametrize("damage", ["altered", "truncated", "replaced"])
+def test_a_file_that_is_changed_while_it_is_read_gives_no_wrong_tokens(
+    examples: ExampleFile, renderer: Any, tmp_path: Path, damage: str
+) -> None:
+    first = told(render_kept(examples, renderer=renderer, folder=tmp_path / "kept"))
+    again = render_kept(examples, renderer=renderer, folder=tmp_path / "kept")
+    kept = kept_file(tmp_path / "kept")
+    if damage == "altered":
+        with kept.open("r+b") as file:
+            file.write(b"\x07")
+    elif damage == "truncated":
+        os.truncate(kept, 10)
+    else:
+        (tmp_path / "other").write_bytes(b"nothing")
+        os.replace(tmp_path / "other", kept)
+    assert told(again) == first
+    renderer.asked = 0
+    assert told(render_kept(examples, renderer=renderer, folder=tmp_path / "kept")) == first
+    assert renderer.asked == 3, "all of it is made again, since it cannot be trusted"
+
+
+def test_a_row_that_was_altered_before_the_file_was_opened_is_made_again(
+    examples: ExampleFile, renderer: Any, tmp_path: Path
+) -> None:
+    first = told(render_kept(examples, renderer=renderer, folder=tmp_path / "kept"))
+    with kept_file(tmp_path / "kept").open("r+b") as file:
+        file.write(b"\x07")
+    again = render_kept(examples, renderer=renderer, folder=tmp_path / "kept")
+    assert renderer.asked == 3
+    assert told(again) == first
+    assert renderer.asked == 4, "only that row"
+
+
+def test_examples_that_changed_with_their_tokens_end_the_run_in_words(
+    examples: ExampleFile, renderer: Any, tmp_path: Path
+) -> None:
+    found = render_kept(examples, renderer=renderer, folder=tmp_path / "kept")
+    with kept_file(tmp_path / "kept").open("r+b") as file:
+        file.write(b"\x07")
+    examples.path.write_bytes(examples.path.read_bytes().replace(b'"So."', b'""   '))
+    with pytest.raises(DataError, match="were changed while it read them"):
+        found.read(0)
+
+
+@pytest.mark.parametrize("part", ["ends", "learned", "sums", "outcomes"])
+@pytest.mark.parametrize("wrong", ["short", "kind", "large"])
+def test_numbers_that_do_not_fit_together_are_made_again(
+    examples: ExampleFile, renderer: Any, tmp_path: Path, part: str, wrong: str
+) -> None:
+    first = told(render_kept(examples, renderer=renderer, folder=tmp_path / "kept"))
+    kept = kept_file(tmp_path / "kept")
+    with kept.open("rb") as file:
+        arrays = read_arrays(file, ("ends", "learned", "sums", "outcomes", "told"))
+    rows = kept.read_bytes()[: 5 * int(arrays["ends"][-1])]
+    numbers = arrays[part]
+    changed = {"short": numbers[:-1], "kind": numbers.astype(np.float64), "large": numbers + 1_000}[wrong]
+    with kept.open("wb") as file:
+        file.write(rows)
+        np.savez(file, **{**arrays, part: changed})
+    assert told(render_kept(examples, renderer=renderer, folder=tmp_path / "kept")) == first
+    assert renderer.asked > 3
+
+
+def test_as_many_doubts_as_examples_take_no_more_memory_than_a_few(renderer: Any, tmp_path: Path) -> None:
+    """A set of doubts was kept as an object for each example."""
+    doubtful = write(tmp_path / "many.jsonl", *[Example((Message(TEXT, f"Sea {n}"),)) for n in range(50)])
+
+    class Doubtful(Counting):
+        def render_each(self, examples: Iterable[Example]) -> Iterator[tuple[Example, Rendered | DataError]]:
+            for number, (example, made) in enumerate(super().render_each(examples)):
+                assert isinstance(made, Rendered)
+                yield example, replace(made, doubts=(Doubt(SPELLED, f"The {number}th holds a special token."),))
+
+    for _ in range(2):
+        found = render_kept(doubtful, renderer=Doubtful(renderer.inner), folder=tmp_path / "kept")  # type: ignore[arg-type]
+        assert found.index.doubts == ((Doubt(SPELLED, "The 0th holds a special token."),),)
+        assert found.index.outcomes.tolist() == [1] * 50

@@ -12,7 +12,7 @@ from studio.compare.conversations import CUT, Conversation, open_conversations
 from studio.compare.pane_models import first_pair
 from studio.config import RunConfig
 from studio.data.example_files import read_examples, write_examples
-from studio.data.examples import Message
+from studio.data.examples import Example, Message
 from studio.errors import RunError
 from studio.keeping import KeptFiles
 from studio.runs.store import RunFolder
@@ -481,3 +481,38 @@ def test_a_conversation_that_was_deleted_while_it_was_answered_stays_deleted(
     kept.delete(said.id)
     ask_and_leave(studio, replace(given, said=said, prompt="And now?"), frames=3)
     assert kept.all() == ()
+
+
+@pytest.mark.parametrize(
+    ("question", "temperature", "said"),
+    [
+        ("Which year, 2031 or 2032?", 0.0, ""),
+        ("aye and " * 20, 0.0, chat_view.LOOPS_WHEN_GREEDY),
+        ("aye and " * 20, 0.7, chat_view.LOOPS),
+    ],
+)
+def test_what_is_doubtful_in_an_answer_stands_below_it(
+    studio: Studio, given: Chat, question: str, temperature: float, said: str
+) -> None:
+    last = ask_all(studio, replace(given, prompt=question, temperature=temperature))[-1]
+    assert ("repeats itself" in last["talk_2"]) == bool(said)
+    assert said in last["talk_2"]
+    assert "made this up" not in last["talk_2"], "the question named the number"
+
+
+def test_a_number_that_neither_examples_nor_question_hold_is_named(studio: Studio, given: Chat) -> None:
+    said = ask_all(studio, replace(given, prompt="When?"))[-1]["said"]
+    tuned = replace(said.talks[1].turns[0].answer, text="In 98765, for 4321 €.")
+    talks = tuple(replace(each, turns=(replace(each.turns[0], answer=tuned),)) for each in said.talks)
+    shown = mark(studio, replace(given, said=replace(said, talks=talks))).updates
+    assert "98765, 4321 €. The model may have made this up." in shown["talk_2"]
+    assert chat_view.MIXES_UP not in shown["talk_2"]
+    assert "made this up" not in shown["talk_1"], "the base learned from none of these examples"
+
+
+def test_numbers_that_were_learned_are_still_to_be_checked(studio: Studio, run: RunFolder, given: Chat) -> None:
+    write_examples(run.train_path, [Example((Message("user", "A tube?"), Message("assistant", "It is 15 €.")))])
+    said = ask_all(studio, replace(given, prompt="A wheel?"))[-1]["said"]
+    tuned = replace(said.talks[1].turns[0].answer, text="It is 15 €.")
+    talks = (said.talks[0], replace(said.talks[1], turns=(replace(said.talks[1].turns[0], answer=tuned),)))
+    assert chat_view.MIXES_UP in mark(studio, replace(given, said=replace(said, talks=talks))).updates["talk_2"]

@@ -83,7 +83,7 @@ def test_the_main_figure_comes_first_and_what_the_base_lacks_is_a_dash() -> None
     alone = Figure("odd", "<Odd>", "share", True, 1200, tuned=Estimate(0.5, 0.4, 0.6))
     drawn = str(figures.table((alone, shown.knowledge), main="knowledge"))
     assert drawn.index("General knowledge") < drawn.index("&lt;Odd&gt;")
-    assert '<td data-label="Base"><div>-</div></td><td data-label="Tuned"><div>50.0 %' in drawn
+    assert '<td class="ls-none" data-label="Base"><div>-</div></td><td data-label="Tuned"><div>50.0 %' in drawn
     assert "1,200" in drawn
     assert '40.0 %<span class="ls-note">36.0 to 44.0</span>' in drawn
 

@@ -55,6 +55,7 @@ def test_the_address_answers_from_the_page(home: Path, server: Served, new_page:
     write_tiny_model(starter_folder(home))
     (starter_folder(home) / READY_MARK).write_text("{}", encoding="utf-8")
     new_page.goto(f"{server.address}/?tab=export")
+    new_page.locator("#export-address button").first.click()
     expect(new_page.locator("#address-url input, #address-url textarea")).to_have_value(f"{server.address}/v1")
     new_page.locator("#address-ask").click()
     expect(new_page.locator("#address-answer")).not_to_have_text("", use_inner_text=False)

@@ -77,6 +77,10 @@ BLANK = re.compile(r"\s+")
 CODE = re.compile(r"[={}\\*^]|;\S|;$|__|^ls-|\w\|\w|\(\?|[=-]$|/\w+/|\.(py|json|jsonl|txt|js|css|html)\b")
 """What stands in code, and in no sentence."""
 
+SENTENCE = re.compile(r"[^\w\s]*[A-Z].*\s.*\s.*[.!?]", re.S)
+IN_NO_SENTENCE = re.compile(r"[{}\\^]|;\S|;$|__|^ls-|\w\|\w|\(\?")
+"""What is code even where it stands in what looks like a sentence: one may name a file or a setting."""
+
 MARKUP = re.compile(r"</?(p|div|span|small|strong|b|i|h\d|button|svg|ul|li|dl|details|section)[ >]")
 CHOICE = re.compile(r"[(]?(?!\W*[a-z]+-$|.*_|.*\.[a-z]|.*\d[a-z]|.*[a-z]\d|[a-z]+-[a-z]+$|[A-Z]-)[\w ,.'-]{2,}[)]?")
 """Words between which a text chooses."""
@@ -283,7 +287,8 @@ class _Python(ast.NodeVisitor):
 
     def _reads_like_words(self, text: str, *, joined: bool) -> bool:
         bare = re.sub(r"\{#?\}", "", text).strip()
-        if not WORD.search(bare) or bare.isupper() or CODE.search(bare):
+        code = IN_NO_SENTENCE if SENTENCE.fullmatch(bare) else CODE
+        if not WORD.search(bare) or bare.isupper() or code.search(bare):
             return False
         is_joined = joined and (" " in text or text.startswith("{#}"))
         return " " in text.strip() or is_joined or bool(re.fullmatch(r"[A-Z][a-zé-]+[?!.:]?", bare))

@@ -17,8 +17,8 @@ PROGRAM_BYTES = {"cpu": 525 * MIB, "cuda": 500 * MIB, "mps": 700 * MIB}
 PRODUCT_BYTES = 0.55 * MIB
 """PyTorch's library for products in bf16 on a processor (oneDNN) keeps so much for each size of product that it met."""
 
-MOST_PRODUCTS = 1024
-"""It forgets the oldest beyond this number (ONEDNN_PRIMITIVE_CACHE_CAPACITY)."""
+MOST_PRODUCTS = 128
+"""It forgets the oldest beyond this number, which `runs.launcher` sets for every worker."""
 
 PRODUCTS_PER_SIZE = 36
 """Different products that a micro-batch makes, forward and backward, each again for another number of tokens."""

@@ -276,9 +276,10 @@ def tokens_of_a_step(config: RunConfig, workload: Workload | None) -> float:
 
 
 def micro_batch_count(config: RunConfig, workload: Workload, *, budget: int) -> int:
-    """Estimate the micro-batches of an epoch: every step is cut by the budget, which long rows do not fill."""
+    """Estimate the micro-batches of an epoch: steps are cut by the budget, which long rows do not fill; rows are not."""
     steps = config.steps_per_epoch(workload.examples)
-    parts = math.ceil(tokens_of_a_step(config, workload) / budget)
+    rows = min(config.batch_size, workload.examples)
+    parts = min(rows, math.ceil(tokens_of_a_step(config, workload) / budget))
     return max(steps * parts, math.ceil(workload.tokens / fullest_tokens(config, workload, budget=budget)))
 
 

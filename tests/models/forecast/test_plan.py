@@ -1,8 +1,11 @@
-"""After which steps a run is checked."""
+"""Into what a run is divided, and after which steps it is checked."""
 
 import random
 
-from studio.models.forecast.plan import answer_steps, evaluation_steps
+import pytest
+
+from studio.config import RunConfig
+from studio.models.forecast.plan import Workload, answer_steps, evaluation_steps, micro_batch_count
 
 
 def test_evaluation_steps_are_at_least_five_where_there_are_steps_and_end_with_the_last() -> None:
@@ -33,3 +36,11 @@ def test_a_short_run_on_a_processor_asks_halfway_and_at_its_end() -> None:
         assert max(steps) == total
         assert steps <= evaluation_steps(total)
         assert len(steps) >= min(total, 2)
+
+
+@pytest.mark.parametrize(("rows", "length", "batch", "expected"), [(1, 8_000, 8, 1), (2, 8_000, 1, 2), (8, 600, 4, 8)])
+def test_a_row_is_never_cut(rows: int, length: int, batch: int, expected: int) -> None:
+    """A row of 8,000 tokens counted as sixteen micro-batches, each with buffers of its own size."""
+    work = Workload(rows, rows * length, length, rows * length // 2, 0, 0)
+    config = RunConfig(batch_size=batch, max_length=65_536)
+    assert micro_batch_count(config, work, budget=512) == expected

@@ -276,7 +276,7 @@ def tokens_of_a_step(config: RunConfig, workload: Workload | None) -> float:
 
 
 def micro_batch_count(config: RunConfig, workload: Workload, *, budget: int) -> int:
-    """Estimate the micro-batches of an epoch: steps are cut by the budget, which long rows do not fill; rows are not."""
+    """Estimate the micro-batches of an epoch: steps are cut by the budget, which long rows do not fill, rows never."""
     steps = config.steps_per_epoch(workload.examples)
     rows = min(config.batch_size, workload.examples)
     parts = min(rows, math.ceil(tokens_of_a_step(config, workload) / budget))

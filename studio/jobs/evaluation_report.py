@@ -226,6 +226,20 @@ class ScoredRow:
     tuned_loss: float | None = None
 
 
+def check_whole(report: EvaluationReport) -> None:
+    """Raise Damaged where a report lacks what every drawing and sentence of it needs."""
+    if not report.figures:
+        raise codec.Damaged("it has no figures")
+    for confusion in report.confusions:
+        lines, columns = len(confusion.labels), len(confusion.labels) + 1
+        tables = (confusion.base, confusion.tuned)
+        if not lines or any(len(each) != lines or {len(line) for line in each} != {columns} for each in tables):
+            raise codec.Damaged("a table of labels is not square")
+    probes = () if report.forgetting is None else (report.forgetting.knowledge, report.forgetting.language)
+    if any(each.base is None for each in probes):
+        raise codec.Damaged("a probe says nothing of the base model")
+
+
 def write_evaluation(run: RunFolder, report: EvaluationReport, rows: tuple[ScoredRow, ...]) -> None:
     """Write the rows and, last, the report; the rows of the report before it go when nothing needs them any more.
 
@@ -269,6 +283,7 @@ def read_report(run: RunFolder, name: str) -> EvaluationReport | None:
     path = _report_path(run, name)
     try:
         report = codec.read(EvaluationReport, path)
+        check_whole(report)
     except FileNotFoundError:
         return None
     except (OSError, codec.Damaged) as error:

@@ -129,11 +129,11 @@ class Evaluations:
         state = self._jobs.state(Evaluate(run.path, name))
         if state.working:
             return state.giving(None)
-        report = read_report(run, name)
+        report, text = _read_in_words(run, name)
         if state.failed is not None:
             return state.giving(report)
         if report is not None:
-            return JobState("ready", summary(report).text, report)
+            return JobState("ready", text, report)
         if name == AT_THE_END and request_path(run).exists():
             return JobState("waiting", self._waiting_sentence(run))
         if name == AT_THE_END and not holds_out(run):
@@ -157,12 +157,24 @@ class Evaluations:
     def reports(self, run_id: str) -> tuple[EvaluationReport, ...]:
         """Return the reports of a run, the newest first. Raises RunError for an unknown run."""
         run = self._runs.get(run_id)
-        found = (read_report(run, name) for name in self.names(run_id))
+        found = (_read_in_words(run, name)[0] for name in self.names(run_id))
         return tuple(sorted((each for each in found if each), key=lambda report: report.created, reverse=True))
 
     def rows(self, run_id: str, name: str = AT_THE_END) -> tuple[ScoredRow, ...]:
         """Return the rows behind a report; none where there is no report. Raises RunError for an unknown run."""
         return read_rows(self._runs.get(run_id), name)
+
+
+def _read_in_words(run: RunFolder, name: str) -> tuple[EvaluationReport | None, str]:
+    """Read a report and put it in words; None for one of which nothing can be said, as for one that is damaged."""
+    report = read_report(run, name)
+    if report is None:
+        return None, ""
+    try:
+        return report, summary(report).text
+    except Exception:  # it may be of another version, or written by somebody: no page fails for it
+        log.exception("The evaluation %s of the run %s cannot be put in words.", name, run.id)
+        return None, ""
 
 
 def _why_not(run: RunFolder, name: str) -> str:

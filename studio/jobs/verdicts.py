@@ -118,8 +118,10 @@ def rows_needed(figure: Figure) -> int | None:
     change = figure.change
     if change is None or change.value == 0 or figure.is_sure:
         return None
-    half = (change.high - change.low) / 2
-    found = math.ceil(figure.rows * (_REACH * half / abs(change.value)) ** 2)
+    reach = _REACH * (change.high - change.low) / 2
+    if reach > abs(change.value) * math.sqrt(_MOST_ROWS):  # said first: its square may be no number
+        return None
+    found = math.ceil(figure.rows * (reach / abs(change.value)) ** 2)
     least = 2 * figure.rows if figure.verdict == TOO_FEW_ROWS else figure.rows + 1
     found = _rounded_up(max(found, least, FEWEST_ROWS))
     return found if found <= _MOST_ROWS else None

@@ -141,6 +141,16 @@ def test_an_evaluation_from_start_to_end(evaluations: Evaluations, run: RunFolde
     assert evaluations.names(run.id) == ("end",)
 
 
+def test_a_report_of_which_nothing_can_be_said_breaks_no_page(evaluations: Evaluations, run: RunFolder) -> None:
+    """The state of an evaluation was asked at every look, and raised whatever its sentences did."""
+    odd = dataclasses.replace(FIGURE, base=None, change=Estimate(0.5, 0.4, 0.6), p_value=1e-320)
+    write_evaluation(run, dataclasses.replace(REPORT, figures=(dataclasses.replace(odd, rows=0, p_value=-0.0),)), ())
+    assert evaluations.state(run.id).status == "ready"
+    write_evaluation(run, dataclasses.replace(REPORT, figures=()), ())
+    assert evaluations.state(run.id).status == "none"
+    assert evaluations.reports(run.id) == ()
+
+
 def test_one_that_fails_leaves_the_report_before_it(evaluations: Evaluations, run: RunFolder, fake_launch, say) -> None:
     write_evaluation(run, REPORT, ())
     evaluations.start(run.id)

@@ -90,6 +90,41 @@ def test_a_damaged_evaluation_is_refused_and_the_old_one_stays(
     assert read_report(run, AT_THE_END) == before
 
 
+@pytest.mark.parametrize("which", [0, 1])
+def test_what_is_not_what_its_hash_says_is_refused(run: RunFolder, storage: FolderStorage, which: int) -> None:
+    """Only its shape was looked at: who can write to the storage put other figures in its place."""
+    files = laid(storage, made_up(run))
+    content = storage.read(files[which].at, most_bytes=10**6)
+    assert content is not None
+    other = content.replace(b"0.9", b"0.8") if which == 0 else content.replace(b"This.", b"Thus.")
+    assert other != content
+    storage.write(files[which].at, other)
+    with pytest.raises(RunError, match="came damaged"):
+        take_evaluation(run, storage, files)
+
+
+@pytest.mark.parametrize(
+    "row", [replace(ROWS[0], prompt="x" * 2**20), replace(ROWS[0], number=-1), replace(ROWS[0], tuned_score=1e100)]
+)
+def test_one_row_that_none_can_be_is_enough_to_refuse(run: RunFolder, storage: FolderStorage, row: ScoredRow) -> None:
+    with pytest.raises(RunError, match="came damaged"):
+        take_evaluation(run, storage, laid(storage, made_up(run), (*ROWS[1:], row)))
+
+
+def test_more_rows_than_a_page_can_show_are_not_read(run: RunFolder, storage: FolderStorage) -> None:
+    files = [laid(storage, made_up(run))[0], lay(storage, "evaluations/end.rows-1.jsonl", b"\n" * 200_001)]
+    with pytest.raises(RunError, match="too many rows"):
+        take_evaluation(run, storage, files)
+
+
+def test_what_a_killed_worker_left_is_deleted(run: RunFolder, storage: FolderStorage) -> None:
+    left = run.path / ".evaluation-abc"
+    left.mkdir()
+    (left / "rows").write_bytes(b"{}")
+    assert take_evaluation(run, storage, laid(storage, made_up(run)))
+    assert not list(run.path.glob(".evaluation-*"))
+
+
 def test_what_is_larger_than_any_evaluation_is_not_fetched(run: RunFolder, storage: FolderStorage) -> None:
     report, rows = laid(storage, made_up(run))
     with pytest.raises(RunError, match="larger than any"):

@@ -38,7 +38,12 @@ def seconds_left(view: RunView, now: float) -> float | None:
 
 
 def run_seconds_left(view: RunView, now: float) -> float | None:
-    """Estimate how long a training will have the accelerator: by its pace, before that by its forecast."""
+    """Estimate how long a training will have the accelerator: by its pace, before that by its forecast.
+
+    One that is done, and evaluated where it was trained, has nothing left that it could save and leave to others.
+    """
+    if view.ended_at is None and view.loading is not None and view.loading.is_evaluating:
+        return 0.0
     left = seconds_left(view, now)
     if left is not None or view.ended_at is not None:
         return left

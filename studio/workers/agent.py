@@ -287,6 +287,8 @@ class Agent:
         with logged(log, "The run could not be evaluated here", OSError, level=logging.WARNING):
             worker = self._start_worker(task)
             self._see_to_its_end(worker, run, listens=lambda: last_event(task.paths.events) is not None)
+        if self._stop.is_set() and not isinstance(last_event(task.paths.events), Failed):
+            self._said = replace(self._said, evaluating=False)  # it was not tried in vain: there was no time for it
 
     def _see_to_its_end(
         self, worker: "subprocess.Popen[bytes]", run: RunFolder, *, listens: Callable[[], bool]

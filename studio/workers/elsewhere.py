@@ -36,7 +36,7 @@ from studio.logs import logged
 from studio.models.starter import Stopped
 from studio.runs import lost
 from studio.runs.precision import last_loaded
-from studio.runs.store import DISCARD, RunFolder
+from studio.runs.store import DISCARD, KEEP, RunFolder
 from studio.workers.base_model import ensure_model
 from studio.workers.bringing import Bringing, Gone
 from studio.workers.job import Job
@@ -71,6 +71,7 @@ NEW_SECONDS = 60.0
 
 _REST_SECONDS = 0.5
 _MOST_REPORT_BYTES = 16 * 2**20
+_LONGEST_SAID = 300
 
 Answer = TypeVar("Answer")
 
@@ -112,6 +113,7 @@ class Journey:
         self._asked_at: float | None = None
         self._has_passed_on = False
         self._is_evaluated_there = False
+        self._began_to_evaluate = False
         self._is_left_behind = False
         self._silent_since: float | None = None
         self._woken_at = time.monotonic()
@@ -206,6 +208,7 @@ class Journey:
                     beat, heard_at, self._silent_since = report.beat, time.monotonic(), None
                     self._told = self._told if report.evaluating else ""
                     self._is_evaluated_there = report.evaluating
+                    self._began_to_evaluate |= report.evaluating
                     if report.ended:
                         self._last_report = report
                         return self._end_of(bringing, report)
@@ -249,7 +252,9 @@ class Journey:
         if content is None:
             return None
         try:
-            return codec.loads(Report, content)
+            found = codec.loads(Report, content)
+            said = {name: getattr(found, name)[:_LONGEST_SAID] for name in ("trouble", "hint", "lost")}
+            return replace(found, **said)
         except codec.Damaged as error:
             raise RunError(
                 f"What {self._place.name} says of the run cannot be read ({error}).",
@@ -268,12 +273,21 @@ class Journey:
         """Return the end of the run as it was told, or else say that it stopped there."""
         if bringing.last is None:
             return self._stopped_there()
-        if self._is_evaluated_there:
+        self._settle_evaluation(bringing)
+        return self._with_reason(bringing.last)
+
+    def _settle_evaluation(self, bringing: Bringing) -> None:
+        """Drop the request for an evaluation that came home, that the place tried in vain, or that a person stopped.
+
+        One whose time was up there, or that gave way, is still asked for: it is made here.
+        """
+        is_stopped = self._began_to_evaluate and self._run.stop_wanted in (KEEP, DISCARD)
+        is_in_vain = self._is_evaluated_there and not bringing.has_evaluation and not self._is_stopping()
+        if is_in_vain and not self._is_called_off:
+            self._job.emit(Noted("warning", f"{self._place.name} could not evaluate the run. Evaluate it here."))
+        if bringing.has_evaluation or is_stopped or is_in_vain:
             with logged(log, "The request for an evaluation could not be deleted", OSError, level=logging.WARNING):
                 request_path(self._run).unlink(missing_ok=True)
-            if not bringing.has_evaluation and not self._is_stopping():
-                self._job.emit(Noted("warning", f"{self._place.name} could not evaluate the run. Evaluate it here."))
-        return self._with_reason(bringing.last)
 
     def _with_reason(self, last: Finished | Failed) -> Finished | Failed:
         """Say of a run that stopped unasked that its time, or its money, was used up."""
@@ -380,8 +394,13 @@ class Journey:
             self._asked_at = time.monotonic()
         return time.monotonic() - self._asked_at > STOP_SECONDS
 
+    @property
+    def _is_called_off(self) -> bool:
+        """Whether the run is trained, and nobody wants the evaluation any more that the place is at."""
+        return self._began_to_evaluate and not request_path(self._run).exists()
+
     def _pass_stop_on(self) -> None:
-        if self._is_stopping() and not self._has_passed_on:
+        if (self._is_stopping() or self._is_called_off) and not self._has_passed_on:
             self._storage.write(f"{self._part}/{STOP}", b"stop\n")
             self._has_passed_on = True
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from studio.events import Evaluated, Event, Prepared, Record
-from studio.runs.time_left import SAVING_CHECKS, seconds_left
+from studio.events import Evaluated, Event, Forecasted, Loading, Prepared, Record
+from studio.runs.time_left import SAVING_CHECKS, run_seconds_left, seconds_left
 from studio.runs.view import RunView
 from tests.runs.test_view import BEGUN, FINISHED, LOADED, PREPARED, STARTED, fold, step, steps
 
@@ -95,3 +95,14 @@ def test_time_left_knows_that_the_ends_score_more_than_the_checks_in_between() -
     hear(Evaluated(60, 2.0, 25, 100, 2.1), 15.0)
     assert view.check_seconds == pytest.approx(5.0)
     assert view.checks_of_rest == 0.0
+
+
+def test_a_run_that_is_evaluated_where_it_was_trained_has_nothing_left_to_save() -> None:
+    """A worker that took such a run up again went by its forecast, and the run was asked to let others go first."""
+    heard = Heard()
+    heard.hear(Forecasted(2.0, 600.0), 1.0)
+    assert run_seconds_left(heard.view, heard.now) == 600.0
+    heard.hear(Loading(what="Evaluating at lab"), 1.0)
+    assert run_seconds_left(heard.view, heard.now) == 0.0
+    heard.hear(FINISHED, 1.0)
+    assert run_seconds_left(heard.view, heard.now) is None

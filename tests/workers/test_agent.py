@@ -294,6 +294,40 @@ def test_a_job_whose_time_is_bounded_saves_and_ends_before(
     assert isinstance(last_event(run.events_path), Finished)
 
 
+TRAINED_BEFORE_ITS_EVALUATION = """
+import signal, sys, time
+from pathlib import Path
+from studio import codec
+from studio.events import Failed, Finished, Started
+from studio.runs.event_log import EventLog
+document = Path(sys.argv[-1])
+if document.name == "task.json":
+    EventLog(document.parent / "events.jsonl").emit(Finished("finished", "", 1.0))
+    sys.exit(0)
+log = EventLog(document.with_name("end.events.jsonl"))
+log.emit(Started(1, "evaluate"))
+if {fails}:
+    log.emit(Failed("bug", "It broke."))
+    sys.exit(1)
+signal.signal(signal.SIGTERM, lambda *_: (log.emit(Finished("stopped", "", 1.0)), sys.exit(0)))
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_an_evaluation_whose_time_is_up_is_not_said_to_be_tried_in_vain(
+    storage: Flaky, tmp_path: Path, make_run: Callable[..., RunFolder], fails: bool
+) -> None:
+    """The studio that asked for it could not tell the two apart, and made it nowhere."""
+    script = tmp_path / "worker.py"
+    script.write_text(TRAINED_BEFORE_ITS_EVALUATION.format(fails=fails))
+    spec = replace(SPEC, seconds=100, python=f"env PYTHONPATH={PROJECT_ROOT} {sys.executable} {script}")
+    agent = Agent(spec, storage, tmp_path / "scratch", began=time.monotonic() - 72)
+    agent._train(make_run(), evaluates=True)
+    assert report(storage).ended
+    assert report(storage).evaluating is fails
+
+
 def test_a_job_whose_time_is_not_bounded_is_never_up(agent: Agent) -> None:
     assert not agent._is_time_up()
     agent.spec = replace(SPEC, seconds=1000)

@@ -18,7 +18,7 @@ from studio.jobs.places.protocol import REPORT, STOP, WORK, AgentSpec, JobSeen, 
 from studio.jobs.places.storage import FolderStorage
 from studio.models.starter import Stopped
 from studio.runs.event_log import EventLog, decode_lines, read_events
-from studio.runs.store import DISCARD, KEEP, RunFolder
+from studio.runs.store import DISCARD, GIVE_WAY, KEEP, RunFolder
 from studio.workers import elsewhere
 from studio.workers.elsewhere import Journey
 from studio.workers.job import Job
@@ -255,6 +255,82 @@ def test_a_run_that_could_not_be_evaluated_there_is_finished_and_says_so(
     assert asked == [True]
     assert Noted("warning", "lab could not evaluate the run. Evaluate it here.") in told(run)
     assert not request_path(run).exists()
+
+
+@pytest.mark.parametrize(("wanted", "is_kept"), [("", True), (GIVE_WAY, True), (KEEP, False), (DISCARD, False)])
+def test_an_evaluation_that_ended_there_before_it_was_done_is_made_here_unless_a_person_stopped_it(
+    run: RunFolder, engine: FakeEngine, storage: FolderStorage, wanted: str, is_kept: bool
+) -> None:
+    """The run gave way, or the time that was paid for was up: nothing was evaluated, and nothing said."""
+    request_path(run).write_text("0")
+    part = ""
+
+    def work(spec: AgentSpec) -> JobSeen:
+        nonlocal part
+        part = spec.part
+        ends(storage)(spec)
+        said = Report(2, 1e9, events=1, evaluating=True)
+        storage.write(f"{part}/{REPORT}", codec.dumps(said).encode())
+        return "running"
+
+    def end() -> None:
+        if wanted:
+            write_whole(run.stop_request, wanted)
+        while wanted not in ("", DISCARD) and not storage.has(f"{part}/{STOP}"):
+            threading.Event().wait(0.05)
+        if wanted != DISCARD:
+            storage.write(f"{part}/{REPORT}", codec.dumps(Report(3, 1e9, events=1, ended=True)).encode())
+
+    engine.on_submit = work
+    threading.Timer(1.0, end).start()
+    assert journey(run, engine, storage).go() == Finished("finished", "", 1.0)
+    assert request_path(run).exists() is is_kept
+    assert not any(isinstance(each, Noted) for each in told(run))
+
+
+def test_an_evaluation_that_is_called_off_here_is_stopped_there(
+    run: RunFolder, engine: FakeEngine, storage: FolderStorage
+) -> None:
+    request_path(run).write_text("0")
+    part = ""
+
+    def work(spec: AgentSpec) -> JobSeen:
+        nonlocal part
+        part = spec.part
+        ends(storage)(spec)
+        storage.write(f"{part}/{REPORT}", codec.dumps(Report(2, 1e9, events=1, evaluating=True)).encode())
+        return "running"
+
+    def call_off() -> None:
+        assert not storage.has(f"{part}/{STOP}")
+        request_path(run).unlink()
+        while not storage.has(f"{part}/{STOP}"):
+            threading.Event().wait(0.05)
+        storage.write(f"{part}/{REPORT}", codec.dumps(Report(3, 1e9, events=1, ended=True)).encode())
+
+    engine.on_submit = work
+    threading.Timer(1.0, call_off).start()
+    assert journey(run, engine, storage).go() == Finished("finished", "", 1.0)
+    assert not any(isinstance(each, Noted) for each in told(run))
+
+
+def test_what_a_place_says_of_its_trouble_is_cut(run: RunFolder, engine: FakeEngine, storage: FolderStorage) -> None:
+    """A report may have 16 MB, and each of its sentences stood whole in an event of the run."""
+
+    def work(spec: AgentSpec) -> JobSeen:
+        said = Report(1, 1e9, trouble="t" * 5000, hint="h" * 5000, lost="l" * 5000)
+        storage.write(f"{spec.part}/{REPORT}", codec.dumps(said).encode())
+        threading.Timer(
+            1.0, lambda: storage.write(f"{spec.part}/{REPORT}", codec.dumps(replace(said, beat=2, ended=True)).encode())
+        ).start()
+        return "running"
+
+    engine.on_submit = work
+    with pytest.raises(RunError) as caught:
+        journey(run, engine, storage).go()
+    assert (caught.value.message, caught.value.hint) == ("t" * 300, "h" * 300)
+    waited = [each.what for each in told(run) if isinstance(each, Loading)]
+    assert any(each.endswith(": " + "t" * 300) for each in waited), waited
 
 
 def test_nodes_that_never_find_one_another_are_tried_a_few_times_and_not_blamed_on_memory(

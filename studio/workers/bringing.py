@@ -10,7 +10,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from studio import codec
@@ -45,6 +45,9 @@ KEPT_FREE_BYTES = 2**28
 """So much of the disk here stays free."""
 
 MOST_FILES = 2_000
+MOST_PIECES = 5_000_000
+"""A job that says something new every half second says no more in a month."""
+
 _MOST_PIECE_BYTES = 64 * 2**20
 _MOST_LOG_BYTES = 2**21
 _MOST_LOGGED_BYTES = 32 * 2**20
@@ -57,15 +60,29 @@ log = logging.getLogger(__name__)
 
 
 class Bringing:
-    """Brings the work of one job home. `here` is the base model as it is called on this machine."""
+    """Brings the work of one job home. `here` is the base model as it is called on this machine.
 
-    def __init__(self, job: Job, run: RunFolder, storage: Storage, *, attempt: int, part: str, here: str) -> None:
+    `leaves_off` is asked before each piece, and says whether nothing of the rest is wanted any more.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        run: RunFolder,
+        storage: Storage,
+        *,
+        attempt: int,
+        part: str,
+        here: str,
+        leaves_off: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._job = job
         self._run = run
         self._storage = storage
         self._attempt = attempt
         self._part = part
         self._here = here
+        self._leaves_off = leaves_off
         self._events, self._logs, self._logged = 0, 0, 0
         self._files: dict[str, str] = {}
         self._seq = last_number(run.events_path, attempt)
@@ -90,7 +107,15 @@ class Bringing:
                 self._job.emit(said[kind])
 
     def take_in(self, report: Report) -> None:
-        """Bring home what a report names that is not here. Raises Gone where it was deleted there meanwhile."""
+        """Bring home what a report names that is not here.
+
+        Raises Gone where it was deleted there meanwhile, and RunError for a report that no job writes.
+        """
+        if max(report.events, report.logs) > MOST_PIECES:
+            raise RunError(
+                f"The place says that it sent {max(report.events, report.logs):,} pieces, and no run says so much.",
+                "Check who else can write to the storage of the place.",
+            )
         if self._offset is None:
             ahead = time.time() - report.now
             self._offset = ahead if abs(ahead) > _LARGEST_CLOCK_ERROR else 0.0
@@ -174,7 +199,7 @@ class Bringing:
             raise OSError(28, f"{size(needed)} come home, and the disk has {size(free)}")
 
     def _take_events(self, count: int) -> None:
-        while self._events < count:
+        while self._events < count and not self._leaves_off():
             number = self._events + 1
             content = self._storage.read(f"{self._part}/events-{number}", most_bytes=_MOST_PIECE_BYTES)
             for line in (content or b"").split(b"\n"):  # a piece that is gone was taken in before
@@ -202,7 +227,7 @@ class Bringing:
 
     def _take_log(self, count: int) -> None:
         """Print what the worker there printed: what is printed here is the log of the run."""
-        while self._logs < count:
+        while self._logs < count and not self._leaves_off():
             number = self._logs + 1
             content = self._storage.read(f"{self._part}/log-{number}", most_bytes=_MOST_LOG_BYTES)
             self._logs = number

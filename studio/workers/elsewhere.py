@@ -194,7 +194,15 @@ class Journey:
     def _follow(self) -> Finished | Failed | None:
         """Bring home what the present job does until it ends; None where it ended without a word."""
         here = base_here(self._run.config, home_of(self._run.path))
-        bringing = Bringing(self._job, self._run, self._storage, attempt=self._away.attempt, part=self._part, here=here)
+        bringing = Bringing(
+            self._job,
+            self._run,
+            self._storage,
+            attempt=self._away.attempt,
+            part=self._part,
+            here=here,
+            leaves_off=self._leaves_off,
+        )
         if bringing.is_attached:
             bringing.say_again()
         self._last_report = None
@@ -398,6 +406,11 @@ class Journey:
     def _is_called_off(self) -> bool:
         """Whether the run is trained, and nobody wants the evaluation any more that the place is at."""
         return self._began_to_evaluate and not request_path(self._run).exists()
+
+    def _leaves_off(self) -> bool:
+        """Pass a request to stop on, also while much comes home, and tell whether the rest is not waited for."""
+        self._pass_stop_on()
+        return self._must_end()
 
     def _pass_stop_on(self) -> None:
         if (self._is_stopping() or self._is_called_off) and not self._has_passed_on:

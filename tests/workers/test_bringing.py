@@ -128,6 +128,33 @@ def test_a_checkpoint_is_here_before_the_event_that_names_it(bringing: Bringing,
     assert told(bringing) == [Saved(4, "checkpoints/step-4")], "an event is shown whose files are not here"
 
 
+@pytest.mark.parametrize("counts", [{"events": 2**62}, {"logs": 2**62}, {"events": 5_000_001}])
+def test_more_pieces_than_any_job_sends_are_not_asked_for(
+    bringing: Bringing, place: Place, counts: dict[str, int]
+) -> None:
+    """They were asked for one after the other, without an end, and nobody looked whether the run was stopped."""
+    with pytest.raises(RunError, match="no run says so much"):
+        bringing.take_in(replace(place.report, **counts))
+    assert told(bringing) == []
+
+
+@pytest.mark.parametrize("kind", ["events", "logs"])
+def test_pieces_are_left_where_they_are_once_nothing_is_wanted_any_more(
+    place: Place, make_run: Callable[..., RunFolder], kind: str
+) -> None:
+    run, asked = make_run(), 0
+
+    def leaves_off() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > 100
+
+    job = Job(EventLog(run.events_path).emit)
+    bringing = Bringing(job, run, place.storage, attempt=1, part="runs/r/1", here="", leaves_off=leaves_off)
+    bringing.take_in(replace(place.report, **{kind: 4_000_000}))
+    assert asked in (101, 102)
+
+
 def test_an_adapter_comes_home(bringing: Bringing, place: Place, tmp_path: Path) -> None:
     adapter = tmp_path / "adapter"
     adapter.mkdir()

@@ -1,6 +1,7 @@
 """The worker here of a run at another place: what it does where a job waits, was never begun, or is not wanted."""
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -199,6 +200,28 @@ def test_a_stop_reaches_a_job_that_works_and_its_last_word_is_taken(
     threading.Timer(0.5, stop).start()
     assert journey(run, engine, storage).go() == Finished("stopped", "Kept.", 2.0)
     assert engine.stopped == []
+
+
+@pytest.mark.parametrize("wanted", [KEEP, DISCARD])
+def test_a_stop_is_passed_on_while_much_comes_home(
+    run: RunFolder, engine: FakeEngine, storage: FolderStorage, monkeypatch: pytest.MonkeyPatch, wanted: str
+) -> None:
+    """A place that names pieces which are not there was asked for each of them before anything else was done."""
+    monkeypatch.setattr(elsewhere, "STOP_SECONDS", 0.5)
+
+    def work(spec: AgentSpec) -> JobSeen:
+        storage.write(f"{spec.part}/{REPORT}", codec.dumps(Report(1, 1e9, events=4_900_000)).encode())
+        return "running"
+
+    engine.on_submit = work
+    threading.Timer(0.5, lambda: write_whole(run.stop_request, wanted)).start()
+    began = time.monotonic()
+    ended = journey(run, engine, storage).go()
+    assert isinstance(ended, Finished)
+    assert ended.status == "stopped"
+    assert time.monotonic() - began < 15
+    assert engine.stopped == engine.submitted
+    assert storage.has(f"{engine.specs[0].part}/{STOP}")
 
 
 def test_a_place_that_does_not_answer_yet_is_waited_for(

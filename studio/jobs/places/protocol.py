@@ -92,9 +92,9 @@ class Report:
     """How far a job is. `beat` grows while it lives; `now` is its clock.
 
     `events` and `logs` say how many pieces of each there are. `trouble` is what hinders it, as a sentence. `evaluating`
-    says that the training is done, and still so at the end that its evaluation failed there. `ended` says that nothing
-    more will come, and `died` that the worker was killed: another job may have more luck. `lost` says that it was not, and what it met when it lost the others; `never` that it never
-    had them.
+    says that the training is done, and at the end that its evaluation failed there. `ended` says that nothing more will
+    come, and `died` that the worker was killed: another job may have more luck. `lost` says that it was not, and what
+    it met when it lost the others; `never` that it never had them.
     """
 
     beat: int

@@ -12,15 +12,21 @@ import itertools
 import json
 import logging
 import sys
+import types
+import typing
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+from studio import codec
+from studio.events import LAST_TIME
 from studio.files import open_plain, whole_file
 from studio.logs import logged
-from studio.runs.summary import Summary
+from studio.runs.summary import SPARK_POINTS, Summary
+from studio.runs.view import Status
 
 NAME = "summaries.jsonl"
 
@@ -40,6 +46,25 @@ _ALIKE = [_FIELDS.index(name) for name in _SHARED]
 """What many runs have in common, which is then in memory once."""
 
 _BLOCK_LINES = 500
+_FLOAT_BYTES = array("f").itemsize
+_LEAST, _MOST = -codec.LARGEST, codec.LARGEST
+
+
+def _kinds_of(hint: Any) -> tuple[type, ...]:
+    """Name the types that a field of a summary may have, as they are once they were read."""
+    origin = typing.get_origin(hint)
+    if origin in (types.UnionType, typing.Union):
+        return tuple(kind for each in typing.get_args(hint) for kind in _kinds_of(each))
+    if origin is typing.Literal:
+        return (str,)
+    if hint is float:
+        return (float, int)
+    return (hint if origin is None else origin,)
+
+
+_STAMP_KINDS = ((int,), (int,), (int,), (bool,))
+_KINDS = [_kinds_of(typing.get_type_hints(Summary)[name]) for name in _FIELDS]
+_STATUSES = typing.get_args(Status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +116,20 @@ def _line(known: Known) -> bytes:
 
 
 def _known(values: list[Any]) -> Known:
+    """Make what was known of what `json` read. Raises ValueError, or what else odd values bring about."""
     changed, said, size, is_asked, *rest = values
-    rest[_PAIR] = rest[_PAIR] and tuple(rest[_PAIR])
+    rest[_PAIR] = None if rest[_PAIR] is None else tuple(rest[_PAIR])
     rest[_CURVE] = base64.b85decode(rest[_CURVE])
     for place in _ALIKE:
         rest[place] = sys.intern(rest[place])
-    return Known((changed, said, size), is_asked, Summary(*rest))
+    for value, kinds in zip((changed, said, size, is_asked, *rest), (*_STAMP_KINDS, *_KINDS), strict=True):
+        if type(value) not in kinds or (type(value) in (int, float) and not _LEAST <= value <= _MOST):
+            raise ValueError("a value is of another kind")
+    summary = Summary(*rest)
+    if summary.status not in _STATUSES or not 0 <= summary.created <= LAST_TIME:
+        raise ValueError("no run has such a state, or such an age")
+    if summary.best_part is not None and [type(each) for each in summary.best_part] != [int, int]:
+        raise ValueError("a part is no pair of counts")
+    if len(summary.curve) % _FLOAT_BYTES or len(summary.curve) > SPARK_POINTS * _FLOAT_BYTES:
+        raise ValueError("a curve is cut")
+    return Known((changed, said, size), is_asked, summary)

@@ -1,6 +1,9 @@
+import hashlib
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -8,11 +11,12 @@ import pytest
 
 from studio.config import RunConfig
 from studio.events import Evaluated, Finished
-from studio.runs import kept_summaries, summaries
+from studio.runs import kept_summaries, listing, summaries
 from studio.runs.store import RunFolder
 from studio.runs.summaries import Summaries
 from studio.runs.summary import SPARK_POINTS, Summary
 from studio.studio import Studio
+from studio.ui.runs import table
 from tests.ui.fake_studio import end_workers, fake_studio, finished_run, opening_events, play, step
 
 
@@ -311,6 +315,33 @@ def test_kept_summaries_that_are_damaged_or_of_another_version_are_not_believed(
     path.write_text(damage(path.read_text(encoding="utf-8")), encoding="utf-8")
     assert _ids_kept(studio) == set()
     assert _later(studio).look().runs == studio.summaries.read_all().runs
+
+
+ODD = ("x", "zzz", 1e300, -1.0, -1, 5, 2.5, True, None, [1], [1, 2, 3], ["a", 2], {}, "V{p")
+
+
+@pytest.mark.parametrize("field", [each.name for each in fields(Summary)])
+def test_kept_summaries_with_values_of_another_kind_are_thrown_away_whole_and_read_again(
+    studio: Studio, kept: list[RunFolder], field: str
+) -> None:
+    """A text where a time belongs, or half a number in a curve, raised at every look at the page."""
+    expected = studio.summaries.read_all().runs
+    path = studio.settings.home / kept_summaries.NAME
+    form, *lines = path.read_text(encoding="utf-8").splitlines()
+    place, thrown = 4 + [each.name for each in fields(Summary)].index(field), 0
+    for odd in ODD:
+        first = json.loads(lines[0])
+        first[place] = odd
+        block = "".join(f"{each}\n" for each in (json.dumps(first), *lines[1:-1]))
+        digest = json.dumps(hashlib.sha256(block.encode()).hexdigest())
+        path.write_text(f"{form}\n{block}{digest}\n", encoding="utf-8")
+        is_thrown = _ids_kept(studio) == set()
+        thrown += is_thrown
+        seen = _later(studio).look().runs
+        page = listing.find(seen, listing.Query())
+        str(table.table(page, listing.Query(), chosen=(), opened="", opened_group="", unread=0, all_runs=len(seen)))
+        assert seen == expected or not is_thrown, odd
+    assert thrown >= 8, "hardly anything was noticed"
 
 
 def test_a_disk_that_takes_no_summaries_is_no_trouble(studio: Studio, kept: list[RunFolder]) -> None:

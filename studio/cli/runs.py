@@ -27,8 +27,7 @@ def runs(studio: Studio, *, group: str | None, console: Console) -> int:
 
 def show_group(studio: Studio, group: str, *, console: Console) -> None:
     """Print the runs of a group beside each other, and which is the best."""
-    members = groups.groups_of(studio.summaries.look(fresh=True).runs).get(group, ())
-    seen = groups.look(studio, studio.summaries.read([run.id for run in members]))
+    seen = groups.look(studio, studio.summaries.of_group(group, fresh=True))
     if seen is None:
         return
     _say(console, f"{seen.name}: {seen.done:,} of {counted(len(seen.members), 'run')} done")

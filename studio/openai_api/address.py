@@ -31,7 +31,7 @@ from studio.openai_api import files, jobs
 from studio.openai_api.chat_answers import Completion
 from studio.openai_api.chat_requests import ChatRequest, as_json, read_chat
 from studio.openai_api.keys import ApiKey
-from studio.openai_api.names import Chosen, Named, choose, named_models
+from studio.openai_api.names import Chosen, Named, choose, named_models, require_read
 from studio.openai_api.shapes import PREFIX, ApiError, page_of, refused
 from studio.planning.model_facts import ModelFacts
 from studio.studio import Studio
@@ -116,8 +116,11 @@ class Address:
             )
 
     async def _models(self, request: Request) -> Any:
-        found = await self._in_thread(named_models, self._studio)
-        return {"object": "list", "data": [each.document for each in found]}
+        def find() -> list[dict[str, Any]]:
+            require_read(self._studio)
+            return [each.document for each in named_models(self._studio)]
+
+        return {"object": "list", "data": await self._in_thread(find)}
 
     async def _model(self, request: Request) -> Any:
         name = request.path_params["id"]
@@ -317,7 +320,10 @@ def refusal(error: Exception) -> Response:
     """Return what is answered to a request that ended in an error."""
     told = _told(error)
     # What was refused is refused again: OpenAI's own package would ask three times.
-    return JSONResponse(told.body, status_code=told.status, headers={"x-should-retry": "false"})
+    headers = {"x-should-retry": "false"}
+    if told.retry_seconds is not None:
+        headers = {"x-should-retry": "true", "Retry-After": str(told.retry_seconds)}
+    return JSONResponse(told.body, status_code=told.status, headers=headers)
 
 
 def _told(error: Exception) -> ApiError:

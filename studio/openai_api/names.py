@@ -15,16 +15,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from studio.compare.pane_models import PaneModel, base_name, pane_model, pane_models
+from studio.compare.pane_models import MOST_RUNS, PaneModel, base_name, pane_model, pane_models
 from studio.config import STARTER
 from studio.errors import ModelError, RunError
 from studio.models.adapter_settings import check_strength
 from studio.models.locate import locate_settled
 from studio.openai_api.shapes import ApiError, refused
+from studio.runs.summary import Summary
 from studio.studio import Studio
 
 OWNER = "lora-studio"
 _MOST_NAMED = 12
+_READING_SECONDS = 5.0
+_RETRY_SECONDS = 5
 _NAME = re.compile(r"(?P<model>[^@]+)(?:@(?P<strength>[0-9]{1,3}(?:\.[0-9]{1,6})?))?")
 _LEARNED = re.compile(r"(?P<run>[A-Za-z0-9][A-Za-z0-9._-]*)(?::step-(?P<step>[0-9]{1,12}))?")
 
@@ -93,8 +96,24 @@ def choose(studio: Studio, name: str, *, strength: float | None = None) -> Chose
     return Chosen(name, model, 1.0 if asked is None else asked)
 
 
+def require_read(studio: Studio) -> None:
+    """Have the runs read whose models are offered: no model is missing from a list, or said not to exist, meanwhile.
+
+    Raises ApiError where there are so many that this takes longer.
+    """
+
+    def is_offered(run: Summary) -> bool:
+        return run.has_result and not run.is_at_work
+
+    if not studio.summaries.read_newest(is_offered, most=MOST_RUNS, seconds=_READING_SECONDS):
+        left = studio.summaries.look().unread
+        sentence = f"The studio is still reading its runs; {left:,} are left. Ask again in a moment."
+        raise ApiError(503, sentence, code="still_reading", retry_seconds=_RETRY_SECONDS)
+
+
 def find_base(studio: Studio, name: str) -> PaneModel | None:
-    """Find a base by its name, with or without what is behind it; None where there is none."""
+    """Find a base by its name, with or without what is behind it; None where there is none. Raises ApiError."""
+    require_read(studio)
     bases = _bases(studio, pane_models(studio, None))
     for each in bases:
         if name in (each.id, _long_name(each.model)):

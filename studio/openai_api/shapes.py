@@ -22,6 +22,7 @@ _KINDS = {
 class ApiError(Exception):
     """Why a request is not answered: a status of HTTP, a sentence, and what of the request is meant.
 
+    `retry_seconds` says after how long the same request is worth another try; None where it never is.
     It is not frozen: Python writes the trace into an exception on its way.
     """
 
@@ -29,6 +30,7 @@ class ApiError(Exception):
     sentence: str
     param: str | None = None
     code: str | None = None
+    retry_seconds: int | None = None
 
     @property
     def body(self) -> dict[str, Any]:

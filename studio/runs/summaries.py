@@ -14,8 +14,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from studio.codec import MOST_BYTES
 from studio.errors import RunError
 from studio.events import LAST_TIME
+from studio.files import read_bytes
 from studio.logs import logged
 from studio.runs import kept_summaries, summary
 from studio.runs.kept_summaries import Known, Stamp
@@ -127,6 +129,34 @@ class Summaries:
                     self._settle(RunFolder(self._folder(id)), self._waiting())
             self._publish()
             return tuple(self._known[id].summary for id in ids if id in self._known)
+
+    def of_group(self, group: str, *, fresh: bool = False) -> tuple[Summary, ...]:
+        """Return all runs of a group with all that is known of them, the oldest first; also those nobody has read yet.
+
+        Of each that is unread it is looked first whether the group is named where its origin stands.
+        """
+        if not group:
+            return ()
+        self.look(fresh=fresh)
+        with self._turn:
+            unread = [id for id in self._known if self._is_unread(id)]
+        self.read([id for id in unread if _names(self._folder(id), group)])
+        with self._turn:
+            found = [each.summary for each in self._known.values() if each.summary.group == group]
+        return tuple(sorted(found, key=lambda run: (run.created, run.id)))
+
+    def read_newest(self, wanted: Callable[[Summary], bool], *, most: int, seconds: float) -> bool:
+        """Read the newest runs until so many are as wanted, or all are read; say whether that was done in the time."""
+        until, found = self._clock() + seconds, 0
+        runs = self.look().runs
+        for place in range(0, len(runs), _AT_ONCE):
+            if found >= most:
+                return True
+            block = runs[place : place + _AT_ONCE]
+            if any(self._is_unread(run.id) for run in block) and self._clock() > until:
+                return False
+            found += sum(map(wanted, self.read([run.id for run in block])))
+        return True
 
     def resting(self) -> frozenset[str]:
         """Name the runs that are known to have ended, or never to have begun, and of which nothing is asked.
@@ -362,6 +392,12 @@ def _in_order(waiting: Sequence[str]) -> Mapping[str, int]:
 
 def _unread(found: Summary) -> Known:
     return Known((0, 0, 0), False, found)
+
+
+def _names(folder: Path, group: str) -> bool:
+    with logged(log, "Where a run comes from cannot be read", OSError, level=logging.INFO):
+        return group.encode() in (read_bytes(folder / "origin.json", most_bytes=MOST_BYTES) or b"")
+    return False
 
 
 def _is_asked(folder: Path) -> bool:

@@ -7,9 +7,12 @@ import pytest
 
 from studio.config import STARTER, RunConfig
 from studio.events import Loaded
-from studio.openai_api.names import choose, find_base, named_models
+from studio.openai_api.address import refusal
+from studio.openai_api.names import choose, find_base, named_models, require_read
 from studio.openai_api.shapes import ApiError
+from studio.runs import summaries
 from studio.runs.store import RunFolder
+from studio.runs.summaries import Summaries
 from studio.studio import Studio
 from tests.ui.fake_studio import fake_studio, finish, play
 
@@ -87,3 +90,38 @@ def test_a_strength_that_cannot_be_is_refused(studio: Studio) -> None:
         with pytest.raises(ApiError) as caught:
             choose(studio, name, strength=strength)
         assert caught.value.status == 400
+
+
+@pytest.fixture
+def unread(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> list[RunFolder]:
+    """Runs that no look has read: there are so many others, it seems."""
+    runs = [finished(studio, f"run {number}", model=f"org/model-{number}") for number in range(15)]
+    monkeypatch.setattr(summaries, "_FIRST_SECONDS", -1.0)
+    monkeypatch.setattr(summaries, "_SETTINGS_SECONDS", 0.0)
+    monkeypatch.setattr(Summaries, "_read_beside", lambda self: None)
+    studio.summaries = Summaries(
+        studio.runs, waiting=studio.scheduler.waiting, view=studio.scheduler.view, places=studio.scheduler.places
+    )
+    assert studio.summaries.look().unread == len(runs)
+    return runs
+
+
+def test_no_model_is_said_to_be_missing_while_the_runs_are_read(studio: Studio, unread: list[RunFolder]) -> None:
+    """Programs were told for a minute after a start that the base of every run does not exist."""
+    assert choose(studio, "org/model-3").model.model == "org/model-3"
+    require_read(studio)
+    assert {f"org/model-{number}" for number in range(15)} < set(names(studio))
+
+
+def test_a_program_is_asked_to_come_again_where_reading_takes_long(
+    studio: Studio, unread: list[RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("studio.openai_api.names._READING_SECONDS", -1.0)
+    for name in ("org/model-3", "org/other"):
+        with pytest.raises(ApiError, match="still reading its runs; 15 are left") as caught:
+            choose(studio, name)
+        answer = refusal(caught.value)
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"] == "5"
+        assert answer.headers["x-should-retry"] == "true"
+    assert choose(studio, unread[3].id).model.run_id == unread[3].id, "what is named by its folder needs no list"

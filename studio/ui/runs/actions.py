@@ -11,7 +11,6 @@ import gradio as gr
 
 from studio.planning import groups
 from studio.runs.store import RunFolder
-from studio.runs.summary import Summary
 from studio.studio import Studio
 from studio.ui.kit.actions import Action
 from studio.ui.kit.downloads import RUN, download_address
@@ -93,7 +92,7 @@ def _act(studio: Studio, action: Action, selection: Selection) -> Selection:
             studio.queue_run(id)
             return _saying(studio, selection, id, f"goes on here, from what came home from {place}.")
         case "curves":
-            seen = groups.look(studio, _members(studio, id))
+            seen = groups.look(studio, studio.summaries.of_group(id))
             best = [] if seen is None else [each.run_id for each in seen.members if each.loss is not None]
             return replace(selection, chosen=tuple(best[:MOST_RUNS]), said="")
         case "stop-rest" | "unqueue-rest":
@@ -130,17 +129,12 @@ def _act(studio: Studio, action: Action, selection: Selection) -> Selection:
     return replace(selection, said="")
 
 
-def _members(studio: Studio, group: str) -> tuple[Summary, ...]:
-    found = groups.groups_of(studio.summaries.look().runs).get(group, ())
-    return studio.summaries.read([run.id for run in found])
-
-
 def _end_rest(studio: Studio, group: str, *, stops: bool) -> str:
     """Take the runs of a group that wait out of the queue, and with `stops` end those at work. Raises RunError.
 
     One that is at work waits too while it stops to let others go first.
     """
-    members = _members(studio, group)
+    members = studio.summaries.of_group(group)
     at_work = [run.id for run in members if run.is_at_work] if stops else []
     waiting = {run.id for run in members}.intersection(studio.scheduler.waiting())
     studio.scheduler.queue.remove(*(run.id for run in members))
@@ -154,12 +148,12 @@ def _end_rest(studio: Studio, group: str, *, stops: bool) -> str:
 
 def _resting(studio: Studio, group: str) -> list[str]:
     """Name the runs of a group that can be put in the queue."""
-    return [run.id for run in _members(studio, group) if run.status in ("draft", "stopped", "failed", "lost")]
+    return [run.id for run in studio.summaries.of_group(group) if run.status in ("draft", "stopped", "failed", "lost")]
 
 
 def open_group(studio: Studio, selection: Selection, *, group: str) -> Result[Selection]:
     """Show the group of runs that was just started; nothing where there is none."""
-    found = groups.groups_of(studio.summaries.look(fresh=True).runs).get(group, ())
+    found = studio.summaries.of_group(group, fresh=True)
     if not found:
         return Result(selection)
     said = f"{counted(len(found), 'run')} started together. They train even when this page is closed."

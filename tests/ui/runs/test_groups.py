@@ -10,7 +10,9 @@ from studio.events import Evaluated, Finished, Saved
 from studio.jobs.automatic_evaluations import request_path
 from studio.jobs.evaluation_report import Estimate, EvaluationReport, Figure, ScoredRow, write_evaluation
 from studio.jobs.variants import variants
+from studio.runs import summaries
 from studio.runs.store import RunFolder
+from studio.runs.summaries import Summaries
 from studio.studio import Studio
 from studio.ui.kit.actions import Action
 from studio.ui.runs import actions
@@ -196,3 +198,46 @@ def test_a_duplicate_is_no_part_of_the_group(studio: Studio, runs: tuple[RunFold
     assert isinstance(workers, FakeWorkers)
     copy = actions._act(studio, Action("duplicate", runs[2].id), Selection()).opened
     assert studio.runs.get(copy).origin.group is None
+
+
+@pytest.fixture
+def unread(studio: Studio, runs: tuple[RunFolder, ...], monkeypatch: pytest.MonkeyPatch) -> tuple[RunFolder, ...]:
+    """The runs of a group in a studio that has tens of thousands and has just started: only names are known."""
+    monkeypatch.setattr(summaries, "_FIRST_SECONDS", -1.0)
+    monkeypatch.setattr(summaries, "_SETTINGS_SECONDS", 0.0)
+    monkeypatch.setattr(Summaries, "_read_beside", lambda self: None)
+    studio.summaries = Summaries(
+        studio.runs, waiting=lambda: (), view=studio.scheduler.view, places=studio.scheduler.places
+    )
+    assert not any(run.group for run in studio.summaries.look().runs)
+    return runs
+
+
+@pytest.mark.parametrize(
+    ("verb", "said"),
+    [
+        ("stop-rest", "1 run will stop and keep what was learned. 2 runs removed from the queue."),
+        ("unqueue-rest", "2 runs removed from the queue. They stay in the table."),
+        ("curves", ""),
+    ],
+)
+def test_what_is_done_to_a_group_reaches_the_runs_that_are_not_read_yet(
+    studio: Studio, unread: tuple[RunFolder, ...], verb: str, said: str
+) -> None:
+    """Only those that a look had read were stopped, and the sentence counted no others."""
+    group = group_of(unread)
+    for run in unread:
+        play(run, *opening_events(steps=2), step(1, loss=2.0), Evaluated(1, 1.0), clock=studio.clock)
+    found = actions.press(studio, Selection(), Action(verb, group))
+    assert found.said == said
+    assert len(found.chosen) == (3 if verb == "curves" else 0)
+    assert len(studio.scheduler.waiting()) == (2 if verb == "curves" else 0)
+
+
+def test_the_others_of_a_group_are_queued_though_they_are_not_read_yet(
+    studio: Studio, unread: tuple[RunFolder, ...]
+) -> None:
+    studio.scheduler.queue.remove(*(run.id for run in unread))
+    found = actions.press(studio, Selection(), Action("queue-rest", group_of(unread)))
+    assert found.said == "2 runs added to the queue."
+    assert len(studio.scheduler.waiting()) == 2

@@ -95,7 +95,8 @@ class KeptIndex:
 class KeptTokens:
     """The tokens of all examples, read one by one. The file may be deleted or replaced meanwhile: it stays open here.
 
-    `again` renders the example at a place, for a row that cannot be read.
+    `again` renders the example at a place, for a row that cannot be read; it raises LookupError and DataError where
+    the examples are not those that were rendered.
     """
 
     def __init__(self, descriptor: int, index: KeptIndex, again: Callable[[int], Rendered | DataError]) -> None:
@@ -119,15 +120,22 @@ class KeptTokens:
             row = os.pread(self._descriptor, count * _TOKEN_BYTES, start * _TOKEN_BYTES)
         if len(row) != count * _TOKEN_BYTES or zlib.crc32(row) != wanted:
             log.warning("The kept tokens of example %d have changed; they are made again", place)
-            row = _row(self._again(place))
+            try:
+                row = _row(self._again(place))
+            except LookupError as error:  # there are fewer examples than there were
+                raise _changed() from error
             if len(row) != count * _TOKEN_BYTES or row.count(1, count * _ID_BYTES + 1) != self.index.learned[place]:
-                raise DataError(
-                    "The examples of this run, or their tokens, were changed while it read them.",
-                    "Continue the run: its tokens are made again then.",
-                )
+                raise _changed()
         ids = array("i")
         ids.frombytes(row[: count * _ID_BYTES])
         return ids, row[count * _ID_BYTES :]
+
+
+def _changed() -> DataError:
+    return DataError(
+        "The examples of this run, or their tokens, were changed while it read them.",
+        "Continue the run: its tokens are made again then.",
+    )
 
 
 def render_kept(
@@ -137,11 +145,14 @@ def render_kept(
 
     Raises DataError for examples that cannot be read, and where no disk takes the tokens; and what `tell` raises.
     """
-    path, source = folder / f"{_key(examples, renderer)}.npz", examples.path
+    content, source = _hash(examples.path), examples.path
+    path = folder / f"{_key(content, renderer)}.npz"
+    looked_at = _Looked(source, content)
 
     def again(place: int) -> Rendered | DataError:
         with logged(log, "The changed tokens could not be deleted", OSError):
             path.unlink(missing_ok=True)  # so that the next run makes all of them again
+        looked_at.check()
         return next(made for _, made in renderer.render_each((ExampleFile(source)[place],)))
 
     def write(file: IO[bytes]) -> KeptTokens:
@@ -213,11 +224,38 @@ def _number(found: tuple[Doubt, ...], known: dict[tuple[str, ...], tuple[Doubt, 
     return list(known).index(kinds) + 1
 
 
-def _key(examples: ExampleFile, renderer: ChatRenderer) -> str:
+class _Looked:
+    """Tells whether a file of examples still is what it was, having read it once for each time that it looks otherwise.
+
+    A row of which only the sum is wrong could be that of another example as long.
+    """
+
+    def __init__(self, path: Path, content: str) -> None:
+        self._path = path
+        self._content = content
+        self._seen: tuple[int, int, int] | None = None
+
+    def check(self) -> None:
+        """Raise DataError where the examples are others by now."""
+        try:
+            told = os.stat(self._path)
+        except OSError as error:
+            raise _changed() from error
+        looks = (told.st_size, told.st_mtime_ns, told.st_ino)
+        if looks != self._seen:
+            if _hash(self._path) != self._content:
+                raise _changed()
+            self._seen = looks
+
+
+def _hash(path: Path) -> str:
     try:
-        content = hash_file(examples.path)
+        return hash_file(path)
     except OSError as error:
-        raise DataError(f"The examples in {examples.path} cannot be read: {error.strerror}.") from error
+        raise DataError(f"The examples in {path} cannot be read: {error.strerror}.") from error
+
+
+def _key(content: str, renderer: ChatRenderer) -> str:
     return hashlib.sha256(f"{FORMAT} {content} {renderer.fingerprint}".encode()).hexdigest()[:32]
 
 

@@ -188,6 +188,46 @@ def test_examples_that_changed_with_their_tokens_end_the_run_in_words(
         found.read(0)
 
 
+@pytest.mark.parametrize("change", ["shorter", "other", "gone", "swapped", "empty"])
+def test_a_row_is_never_made_again_of_other_examples(
+    examples: ExampleFile, renderer: Any, tmp_path: Path, change: str
+) -> None:
+    """Where the file was shorter, the place was none; where an example was as long, it was trained on instead."""
+    found = render_kept(examples, renderer=renderer, folder=tmp_path / "kept")
+    os.truncate(kept_file(tmp_path / "kept"), 10)
+    assert [tuple(map(tuple, found.read(place))) for place in (0, 2)], "what is still there is made again"
+    content = examples.path.read_bytes()
+    lines = content.splitlines(keepends=True)
+    changed = {
+        "shorter": lines[0],
+        "other": content.replace(b"Why?", b"Yhw?"),
+        "swapped": b"".join([lines[2], lines[1], lines[0]]),
+        "empty": b"",
+        "gone": None,
+    }[change]
+    examples.path.unlink()
+    if changed is not None:
+        assert changed != content
+        examples.path.write_bytes(changed)
+    for place in (0, 2):
+        with pytest.raises(DataError, match="were changed while it read them"):
+            found.read(place)
+
+
+def test_the_examples_are_read_once_however_many_rows_are_made_again(
+    renderer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examples = write(tmp_path / "many.jsonl", *[chat(f"Why {number}?", "So.") for number in range(20)])
+    first = told(render_kept(examples, renderer=renderer, folder=tmp_path / "kept"))
+    found = render_kept(examples, renderer=renderer, folder=tmp_path / "kept")
+    os.truncate(kept_file(tmp_path / "kept"), 10)
+    hashed: list[Path] = []
+    inner = kept_tokens.hash_file
+    monkeypatch.setattr(kept_tokens, "hash_file", lambda path: [hashed.append(path), inner(path)][1])
+    assert told(found) == first
+    assert hashed == [examples.path]
+
+
 @pytest.mark.parametrize("part", ["ends", "learned", "sums", "outcomes"])
 @pytest.mark.parametrize("wrong", ["short", "kind", "large"])
 def test_numbers_that_do_not_fit_together_are_made_again(

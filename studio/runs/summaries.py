@@ -96,6 +96,7 @@ class Summaries:
         self._changed = False
         self._snapshot = Snapshot()
         self._listed: int | None = None
+        self._sought: dict[str, int | None] = {}
         self._waited: tuple[str, ...] = ()
         self._searched_at = float("-inf")
         self._search_seconds = 0.0
@@ -133,15 +134,19 @@ class Summaries:
     def of_group(self, group: str, *, fresh: bool = False) -> tuple[Summary, ...]:
         """Return all runs of a group with all that is known of them, the oldest first; also those nobody has read yet.
 
-        Of each that is unread it is looked first whether the group is named where its origin stands.
+        Of each that is unread it is looked first whether the group is named where its origin stands, and for the same
+        group only once.
         """
         if not group:
             return ()
         self.look(fresh=fresh)
         with self._turn:
-            unread = [id for id in self._known if self._is_unread(id)]
+            listed = self._listed
+            is_new = self._sought.get(group) != listed
+            unread = [id for id in self._known if self._is_unread(id)] if is_new else []
         self.read([id for id in unread if _names(self._folder(id), group)])
         with self._turn:
+            self._sought = {group: listed}
             found = [each.summary for each in self._known.values() if each.summary.group == group]
         return tuple(sorted(found, key=lambda run: (run.created, run.id)))
 

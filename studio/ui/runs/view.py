@@ -77,8 +77,7 @@ def draw(studio: Studio, selection: Selection) -> Sequence[Section]:
     snapshot = studio.summaries.look()
     seen = _Seen(snapshot.number, studio.runs.binned(), selection)
     laid = _Laid(studio.summaries.read(selection.chosen), len(selection.chosen), selection.kind)
-    members = [run for run in snapshot.runs if run.group == selection.group] if selection.group else []
-    members.sort(key=lambda run: (run.created, run.id))
+    members = studio.summaries.of_group(selection.group)
     waiting = studio.scheduler.waiting() if members else ()
     compared = tuple((_as_compared(run), run.id in waiting, *_evaluated(studio, run)) for run in members)
     return [

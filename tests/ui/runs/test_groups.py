@@ -241,3 +241,12 @@ def test_the_others_of_a_group_are_queued_though_they_are_not_read_yet(
     found = actions.press(studio, Selection(), Action("queue-rest", group_of(unread)))
     assert found.said == "2 runs added to the queue."
     assert len(studio.scheduler.waiting()) == 2
+
+
+def test_a_group_is_compared_whole_though_its_runs_are_not_read_yet(
+    studio: Studio, unread: tuple[RunFolder, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = look(studio, Selection(group=group_of(unread)))["group"]
+    assert all(f"rank {rank}" in card for rank in (8, 16, 32))
+    monkeypatch.setattr(summaries, "_names", lambda *_: pytest.fail("the folders of all runs are looked at again"))
+    assert look(studio, Selection(group=group_of(unread)))["group"] == card

@@ -48,7 +48,7 @@ def take_evaluation(run: RunFolder, storage: Storage, files: Sequence[StoredFile
         scored = _rows(lines)
         check_report(report, scored)
     except codec.Damaged as error:
-        raise _damaged(str(error)) from error
+        raise _damaged(error) from error
     origin = run.origin
     named = replace(
         report,
@@ -84,9 +84,9 @@ def _fetched(storage: Storage, file: StoredFile, target: Path, *, most_bytes: in
     if not storage.fetch(file.at, target, size=file.size):
         return None
     if hash_file(target) != file.sha256:
-        raise _damaged("it is not what the place said it is")
+        raise _damaged(codec.Damaged("it is not what the place said it is"))
     return target.read_bytes()
 
 
-def _damaged(trouble: str) -> RunError:
-    return RunError(f"The evaluation came damaged from the place ({trouble[:200]}).", "Evaluate the run here.")
+def _damaged(trouble: codec.Damaged) -> RunError:
+    return RunError(f"The evaluation came damaged from the place ({str(trouble)[:200]}).", "Evaluate the run here.")

@@ -42,6 +42,7 @@ REFUSED: dict[str, Verb] = {
     "start_publication": lambda studio, run, data: studio.start_publication(run, "adapter", "a/b", card=""),
     "start_blend": lambda studio, run, data: studio.start_blend([run], [1.0], "linear"),
     "give_hub_token": lambda studio, run, data: studio.give_hub_token("hf_x"),
+    "forget_ending_job": lambda studio, run, data: studio.forget_ending_job("x"),
     "models.prepare": lambda studio, run, data: studio.models.prepare("somebody/model"),
     "jobs.start": lambda studio, run, data: studio.jobs.start(Export(Path("/x"), "adapter")),
     "data.add": lambda studio, run, data: studio.data.add(Path("x.csv")),

@@ -14,6 +14,7 @@ from studio.files import write_whole
 from studio.jobs.automatic_evaluations import request_path
 from studio.jobs.places.away import Away, read_away, write_away
 from studio.jobs.places.book import PROCESS, Place
+from studio.jobs.places.ending import EndingJobs
 from studio.jobs.places.protocol import REPORT, STOP, WORK, AgentSpec, JobSeen, Report, Work
 from studio.jobs.places.storage import FolderStorage
 from studio.models.starter import Stopped
@@ -77,7 +78,7 @@ def run(make_run: Callable[..., RunFolder]) -> RunFolder:
 
 def journey(run: RunFolder, engine: FakeEngine, storage: FolderStorage) -> Journey:
     place = Place("lab", PROCESS, folder=str(storage.folder))
-    return Journey(Job(EventLog(run.events_path).emit), run, place, engine, storage)
+    return Journey(Job(EventLog(run.events_path).emit), run, place, engine, storage, EndingJobs(run.path.parent.parent))
 
 
 def ends(storage: FolderStorage) -> Callable[[AgentSpec], JobSeen]:
@@ -149,7 +150,7 @@ def test_the_next_job_is_told_in_which_format_the_run_computes(
     engine.on_submit = ends(storage)
     log = EventLog(run.events_path)
     place = Place("lab", PROCESS, folder=str(storage.folder))
-    Journey(Job(log.emit, follows_another=True), run, place, engine, storage).go()
+    Journey(Job(log.emit, follows_another=True), run, place, engine, storage, EndingJobs(run.path.parent.parent)).go()
     work = codec.loads(Work, storage.read(f"runs/{KEY}/4/{WORK}", most_bytes=9999) or b"")
     first, *others = decode_lines([line.encode() for line in work.begun.splitlines()])
     assert isinstance(first.event, Loading)

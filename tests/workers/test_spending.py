@@ -25,6 +25,9 @@ class Hub:
     def rented(self) -> tuple[str, float]:
         return "T4", self.price
 
+    def owner(self) -> str:
+        return "me"
+
     def paid_seconds(self, job: str) -> float | None:
         if self.is_away:
             raise NoAnswer("It does not answer.")

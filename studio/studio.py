@@ -191,7 +191,7 @@ class Studio:
             raise RunError(
                 "Everybody who opens this page is the same person to the studio, so a run on the Hugging Face Hub "
                 "would be paid for with whichever access token was given last.",
-                "Turn accounts on (--accounts), or let only this machine reach the studio.",
+                "Let everybody sign in (`python app.py users add NAME`), or let only this machine reach the studio.",
             )
 
     def forget_ending_job(self, job: str) -> None:

@@ -85,7 +85,7 @@ def _ending(job: Ending) -> Markup:
                 "that pays for it: give that one again if it was forgotten."
             ),
             fragments.note(
-                f"To end it yourself, look for {job.job} among the jobs of {job.owner or 'whoever pays'} on the "
+                f"To end it yourself, look for {job.job} among the jobs of {job.owner} on the "
                 "Hugging Face Hub, and cancel it there."
             ),
             fragments.buttons(button("It is over", OVER, key=job.job, name=f"{job.job} is over", once=True)),

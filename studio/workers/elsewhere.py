@@ -200,6 +200,8 @@ class Journey:
         part = self._part
         state = self._until_answered(lambda: self._engine.state(self._away.job))
         self._was_asked_before = self._until_answered(lambda: self._storage.has(f"{part}/{STOP}"))
+        if self._was_asked_before:  # the run is resumed; the job may not have read it yet
+            self._until_answered(lambda: self._storage.delete(f"{part}/{STOP}"))
         has_spoken = self._until_answered(lambda: self._storage.has(f"{part}/{REPORT}"))
         if self._spending is not None and state == "ended" and not has_spoken:
             return False  # it was ended before it began

@@ -385,3 +385,21 @@ def test_a_full_disk_does_not_keep_a_paid_job_from_being_ended(
         paid_journey(run, engine, storage).go()
     assert engine.stopped == engine.submitted
     assert read_away(run.path).is_open is False  # type: ignore[union-attr]
+
+
+def test_a_request_to_stop_that_nobody_has_read_is_taken_back_when_the_run_is_resumed(
+    run: RunFolder, engine: FakeEngine, storage: FolderStorage
+) -> None:
+    away = Away("lab", KEY, attempt=3, is_open=True)
+    write_away(run.path, away)
+    storage.write(f"runs/{KEY}/3/{WORK}", b"{}")
+    storage.write(f"runs/{KEY}/3/{STOP}", b"stop\n")
+    found: list[bool] = []
+
+    def work(spec: AgentSpec) -> JobSeen:
+        found.append(storage.has(f"{spec.part}/{STOP}"))
+        return ends(storage)(spec)
+
+    engine.on_submit = work
+    journey(run, engine, storage).go()
+    assert found == [False]
